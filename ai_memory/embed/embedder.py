@@ -1,0 +1,79 @@
+"""The seam between texts and vectors: what every embedder is, and what it says of itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+Vectors = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Everything that changes a vector: the vector space and how texts are brought into it.
+
+    `dim` is the width of the vectors. `document_prefix` and `query_prefix` stand before each
+    text. `normalized` says whether vectors are scaled to length 1. `max_tokens` is the length at
+    which the model cuts a text (0: the endpoint decides). `precision` names the number format in
+    which the model computes. `model` is the configured name, for people; it is no part of the
+    fingerprint, `space` is.
+    """
+
+    space: str
+    dim: int
+    backend: str
+    model: str
+    document_prefix: str = ""
+    query_prefix: str = ""
+    normalized: bool = False
+    max_tokens: int = 0
+    precision: str = "float32"
+
+
+@dataclass(slots=True)
+class Meter:
+    """What was spent on an embedder since the process began; one writer adds, anyone reads."""
+
+    requests: int = 0
+    retries: int = 0
+    texts_sent: int = 0
+    tokens: int = 0
+
+
+class Embedder(Protocol):
+    """Turns texts into vectors of one target.
+
+    One call is one attempt: it raises a subclass of `EmbedError` and never retries by itself.
+    `max_batch` is the most texts one call may carry; `concurrency` how many calls may usefully
+    run at once (1: calls must not overlap).
+    """
+
+    @property
+    def max_batch(self) -> int:
+        """The most texts one call may carry."""
+
+    @property
+    def concurrency(self) -> int:
+        """How many calls may usefully run at once."""
+
+    @property
+    def meter(self) -> Meter:
+        """What this embedder has spent so far."""
+
+    def embed_documents(self, texts: Sequence[str]) -> Vectors:
+        """Return the vectors of `texts`: float32, shape (n, dim), rows in the order of texts.
+
+        Raises:
+            EmbedError: its subclass says whether a retry, a smaller batch or a person can help.
+        """
+
+    def embed_query(self, text: str) -> Vectors:
+        """Return the vector of a search query: float32, shape (dim,).
+
+        Raises:
+            EmbedError: see `embed_documents`.
+        """

@@ -1,0 +1,67 @@
+"""The vector BLOB of ai-memory and the checks a vector must pass before it is believed.
+
+Format (ai-memory 0.7 to 1.0): one byte 0x01, then n float32 little-endian: length 1 + 4n. A length
+that is a multiple of 4 is the older form without the header byte. Any other length is malformed.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ai_memory.embed.embedder import Vectors
+from ai_memory.errors import AnswerViolation, DataRefused, WrongTarget
+
+HEADER = b"\x01"
+HEAD_BYTES = 16
+
+
+def encode(vector: Vectors) -> bytes:
+    """Return the BLOB of one vector: float32, shape (dim,)."""
+    return HEADER + np.ascontiguousarray(vector, dtype="<f4").tobytes()
+
+
+def decode(blob: bytes) -> Vectors:
+    """Return the vector of a BLOB: float32, shape (dim,).
+
+    Raises:
+        DataRefused: the BLOB has an impossible length or an unknown header byte.
+    """
+    if len(blob) % 4 == 1 and blob[:1] == HEADER:
+        return np.frombuffer(blob, dtype="<f4", offset=1).astype(np.float32)
+    if blob and len(blob) % 4 == 0:
+        return np.frombuffer(blob, dtype="<f4").astype(np.float32)
+    raise DataRefused(f"a vector of {len(blob)} bytes beginning with {blob[:1].hex() or 'nothing'} is malformed.")
+
+
+def width(length: int) -> int:
+    """Return how many floats a BLOB of `length` bytes carries, -1 where no vector has that length."""
+    return (length - length % 4) // 4 if length > 1 and length % 4 in (0, 1) else -1
+
+
+def head(blob: bytes) -> bytes:
+    """Return the head of a BLOB: its length (4 bytes, little-endian) and the first 16 bytes after the header.
+
+    A vector that somebody else wrote over ours differs here.
+    """
+    start = len(blob) % 4 == 1
+    return len(blob).to_bytes(4, "little") + blob[start : start + HEAD_BYTES]
+
+
+def check(vectors: Vectors, *, count: int, dim: int) -> Vectors:
+    """Return `vectors` if they are `count` finite, non-zero float32 vectors of width `dim`.
+
+    `dim` 0 means the width is not yet known: any is taken.
+
+    Raises:
+        WrongTarget: the width differs.
+        AnswerViolation: the count differs, or a vector holds NaN or infinity, or is all zero.
+    """
+    if vectors.ndim != 2 or len(vectors) != count:
+        raise AnswerViolation(f"{count} texts were sent and {len(vectors)} vectors came back.")
+    if dim and vectors.shape[1] != dim:
+        raise WrongTarget(f"the vectors are {vectors.shape[1]} wide where {dim} was expected.")
+    if not np.isfinite(vectors).all():
+        raise AnswerViolation("a vector holds NaN or infinity.")
+    if not (np.linalg.norm(vectors.astype(np.float64), axis=1) > 0).all():
+        raise AnswerViolation("a vector is all zero.")
+    return vectors

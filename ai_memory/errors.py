@@ -1,0 +1,189 @@
+"""Every error of the program, with its exit code, what happened and what to do next.
+
+::
+
+    AiMemoryError
+    ├── UsageError                 64   the command line cannot be obeyed
+    ├── NoEmbedder                  2   the configuration names no embedder (EXIT_NO_EMBEDDER)
+    ├── EmbedderInitFailed          3   the embedder cannot be built (EXIT_EMBEDDER_INIT_FAILED)
+    ├── StampRefused                4   the stored vectors cannot be of the target (EXIT_STAMP_REFUSED)
+    ├── RunHeld                    11   another live process runs the job
+    │   └── RunnerStuck             1   it holds the lock and makes no progress
+    ├── OperatorNeeded             12   nothing may be resumed without an operator's word
+    ├── DataRefused                65   an input file or a database is unusable
+    ├── NotFound                   66   no such memory, no such input file
+    ├── EndpointUnusable           69   the endpoint is unusable until someone acts
+    ├── StorageFailed              74   input/output error, disk full
+    ├── NotFinished                75   not finished, run again
+    ├── TargetChanged              78   the target is not the one the run began with
+    └── EmbedError                      what one request to an embedder can answer
+        ├── TransientFailure       75   worth a retry: time-out, reset, 5xx
+        │   └── RateLimited        75   429 of rate, with its Retry-After
+        ├── AnswerViolation        69   an answer that cannot be believed
+        ├── RowsRefused            69   400, 413, 422: the batch, or a row in it
+        ├── WrongTarget            78   unknown model, another width
+        ├── CredentialsRefused     77   401, 403
+        └── QuotaExhausted         69   402, 429 of quota or billing
+
+An error is two sentences: *what* happened, with its values, and a *tip*, what to do next.
+`main()` prints both on one line and returns `exit_code`; any other exception is a bug and keeps
+its traceback.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class AiMemoryError(Exception):
+    """Base of all errors that a user, a file, the network or the disk can cause."""
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, what: str, *, tip: str = "") -> None:
+        """Keep `what` happened (with its values) and the `tip` on what to do next."""
+        super().__init__(what)
+        self.what = what
+        self.tip = tip
+
+    def line(self) -> str:
+        """Return the one line for the user: what happened, then what to do next."""
+        text = f"{self.what} {self.tip}" if self.tip else self.what
+        return " ".join(text.split())
+
+
+class UsageError(AiMemoryError):
+    """The command line cannot be obeyed."""
+
+    exit_code = 64
+
+
+class NoEmbedder(AiMemoryError):
+    """The configuration names no embedder."""
+
+    exit_code = 2
+
+
+class EmbedderInitFailed(AiMemoryError):
+    """The configured embedder cannot be built, or its start probe was answered wrongly."""
+
+    exit_code = 3
+
+
+class StampRefused(AiMemoryError):
+    """The stored vectors cannot be what the stamp would say."""
+
+    exit_code = 4
+
+
+class RunHeld(AiMemoryError):
+    """Another live process holds the runner's lock."""
+
+    exit_code = 11
+
+
+class RunnerStuck(RunHeld):
+    """The holder of the lock has made no progress for too long."""
+
+    exit_code = 1
+
+
+class OperatorNeeded(AiMemoryError):
+    """Nothing may be resumed without an operator's word."""
+
+    exit_code = 12
+
+
+class DataRefused(AiMemoryError):
+    """An input file or a database cannot be used as it is."""
+
+    exit_code = 65
+
+
+class NotFound(AiMemoryError):
+    """A named memory or input file does not exist."""
+
+    exit_code = 66
+
+
+class EndpointUnusable(AiMemoryError):
+    """The endpoint cannot be used until someone acts."""
+
+    exit_code = 69
+
+
+class StorageFailed(AiMemoryError):
+    """The disk or the file system refused to read or write."""
+
+    exit_code = 74
+
+
+class NotFinished(AiMemoryError):
+    """The job is not finished; running the same command again goes on with it."""
+
+    exit_code = 75
+
+
+class TargetChanged(AiMemoryError):
+    """The configured target is not the one the run began with."""
+
+    exit_code = 78
+
+
+class EmbedError(AiMemoryError):
+    """One request to an embedder that brought no vectors.
+
+    `http_status` is the status of the answer, None where there was none.
+    """
+
+    def __init__(self, what: str, *, tip: str = "", http_status: int | None = None) -> None:
+        """Keep the HTTP status beside the two sentences."""
+        super().__init__(what, tip=tip)
+        self.http_status = http_status
+
+
+class TransientFailure(EmbedError):
+    """The same request may succeed later."""
+
+    exit_code = 75
+
+
+class RateLimited(TransientFailure):
+    """The endpoint asked for fewer requests; `retry_after` is the wait it named, in seconds."""
+
+    def __init__(
+        self, what: str, *, tip: str = "", http_status: int | None = None, retry_after: float = 0.0
+    ) -> None:
+        """Keep the wait the endpoint asked for, in seconds (0: it named none)."""
+        super().__init__(what, tip=tip, http_status=http_status)
+        self.retry_after = retry_after
+
+
+class AnswerViolation(EmbedError):
+    """An answer that cannot be believed: too short, mis-ordered, not finite, all zero."""
+
+    exit_code = 69
+
+
+class RowsRefused(EmbedError):
+    """The batch was refused for what is in it: 400, 413 or 422."""
+
+    exit_code = 69
+
+
+class WrongTarget(EmbedError):
+    """The endpoint does not serve the target: unknown model, another width."""
+
+    exit_code = 78
+
+
+class CredentialsRefused(EmbedError):
+    """The endpoint refused the key."""
+
+    exit_code = 77
+
+
+class QuotaExhausted(EmbedError):
+    """The account behind the key has nothing left to spend."""
+
+    exit_code = 69

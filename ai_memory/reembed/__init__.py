@@ -1,0 +1,1 @@
+"""The migration job: plan, sweep, isolate, census, progress."""

@@ -1,0 +1,226 @@
+"""Opens a database file and runs statements on it; the only module that knows apsw.
+
+Every error of SQLite becomes one of ours here. Statements are fetched whole and closed before they
+return, so that no read is left open while something slow happens; `stream` is the one exception.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import apsw
+
+from ai_memory.errors import AiMemoryError, DataRefused, NotFinished, StorageFailed
+
+BUSY_TIMEOUT_MS = 30_000
+"""How long a statement waits for another writer; ai-memory's own transactions are far shorter."""
+
+Binding = str | bytes | int | float | None
+Bindings = Sequence[Binding] | Mapping[str, Binding]
+Row = tuple[Any, ...]
+
+
+class Database:
+    """One connection to one database file."""
+
+    def __init__(self, path: Path, connection: apsw.Connection, *, read_only: bool) -> None:
+        """Wrap an open connection; `open_database` is the way to get one."""
+        self.path = path
+        self.read_only = read_only
+        self._connection = connection
+        self._identity = _identity(path)
+
+    def require_same_file(self) -> None:
+        """Check that the path still leads to the file that was opened.
+
+        Raises:
+            StorageFailed: the file was removed or replaced; what is written to it now would be lost.
+        """
+        if _identity(self.path) != self._identity:
+            raise StorageFailed(
+                f"{self.path} was removed or replaced while it was open.",
+                tip="Put the file back, then run the same command again.",
+            )
+
+    def execute(self, sql: str, bindings: Bindings = ()) -> list[Row]:
+        """Run one statement and return all its rows."""
+        with translated(self.path):
+            return list(self._connection.execute(sql, bindings))
+
+    def execute_many(self, sql: str, bindings: Iterable[Bindings]) -> list[Row]:
+        """Run one statement once per binding and return all rows of all runs, in order."""
+        with translated(self.path):
+            return list(self._connection.executemany(sql, bindings))
+
+    def stream(self, sql: str, bindings: Bindings = ()) -> Iterator[Row]:
+        """Yield the rows of one statement as SQLite finds them; the statement stays open meanwhile."""
+        with translated(self.path):
+            yield from self._connection.execute(sql, bindings)
+
+    def change(self, sql: str, bindings: Bindings = ()) -> int:
+        """Run one INSERT, UPDATE or DELETE and return how many rows it changed itself."""
+        with translated(self.path):
+            self._connection.execute(sql, bindings)
+            return self._connection.changes()
+
+    def value(self, sql: str, bindings: Bindings = ()) -> Any:
+        """Return the first column of the first row, None where there is no row."""
+        rows = self.execute(sql, bindings)
+        return rows[0][0] if rows else None
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Hold one write transaction (BEGIN IMMEDIATE): committed at the end, rolled back on any error.
+
+        Raises:
+            NotFinished: another writer held the file for longer than the busy timeout.
+            StorageFailed: the commit failed; what is in the file has to be read anew.
+        """
+        yield from self._bracket("BEGIN IMMEDIATE")
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Hold one read transaction: every statement inside sees the same state of the file."""
+        yield from self._bracket("BEGIN")
+
+    def _bracket(self, begin: str) -> Iterator[None]:
+        self.execute(begin)
+        try:
+            yield
+            self.execute("COMMIT")
+        except BaseException:
+            self._roll_back()
+            raise
+
+    def _roll_back(self) -> None:
+        if self._connection.in_transaction:
+            with translated(self.path):
+                self._connection.execute("ROLLBACK")
+
+    def backup_to(self, target: Path) -> None:
+        """Write a consistent copy of the whole file to `target` by SQLite's backup API."""
+        with translated(target):
+            copy = apsw.Connection(str(target))
+            try:
+                with copy.backup("main", self._connection, "main") as backup:
+                    while not backup.done:
+                        backup.step(1_000)
+                copy.execute("PRAGMA journal_mode = DELETE")
+            finally:
+                copy.close()
+
+    def close(self) -> None:
+        """Close the connection; statements still open are ended."""
+        self._connection.close(True)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenOptions:
+    """How to open: the SQLite VFS (None: the system's) and the wait for other writers, in milliseconds."""
+
+    vfs: str | None = None
+    busy_timeout_ms: int = BUSY_TIMEOUT_MS
+
+
+def open_database(
+    path: Path, *, read_only: bool = False, create: bool = False, options: OpenOptions = OpenOptions()
+) -> Database:
+    """Return an open connection with our pragmas set.
+
+    Raises:
+        DataRefused: the file is missing (and `create` is false), is no database, or cannot be opened.
+    """
+    if not create:
+        _require_file(path)
+    flags = apsw.SQLITE_OPEN_READONLY if read_only else apsw.SQLITE_OPEN_READWRITE
+    if create:
+        flags |= apsw.SQLITE_OPEN_CREATE
+    with translated(path, opening=True):
+        connection = apsw.Connection(str(path), flags=flags, vfs=options.vfs)
+        try:
+            _configure(connection, read_only=read_only, options=options)
+        except BaseException:
+            connection.close(True)
+            raise
+    if not read_only and connection.readonly("main"):
+        connection.close(True)
+        raise DataRefused(f"{path} is read-only.", tip="Make the file and its folder writable, or copy them first.")
+    return Database(path, connection, read_only=read_only)
+
+
+def _require_file(path: Path) -> None:
+    if path.is_dir():
+        raise DataRefused(f"{path} is a folder, not a database.", tip="Name the database file with --db PATH.")
+    if not path.exists():
+        raise DataRefused(
+            f"There is no database at {path}.", tip="Name it with --db PATH, or create one: ai-memory init."
+        )
+
+
+def _configure(connection: apsw.Connection, *, read_only: bool, options: OpenOptions) -> None:
+    connection.set_busy_timeout(options.busy_timeout_ms)
+    connection.execute("SELECT count(*) FROM sqlite_master")
+    connection.execute("PRAGMA temp_store = MEMORY")
+    connection.execute("PRAGMA foreign_keys = ON")
+    if not read_only:
+        connection.execute("PRAGMA journal_mode = WAL")
+        # One fsync a commit is nothing beside the embedding, and a power cut then costs no commit.
+        connection.execute("PRAGMA synchronous = FULL")
+
+
+@contextmanager
+def translated(path: Path, *, opening: bool = False) -> Iterator[None]:
+    """Turn every error of SQLite inside the block that a file or disk can cause into one of ours naming `path`.
+
+    What only a bug can cause (wrong SQL, a broken constraint) passes as it is.
+    """
+    try:
+        yield
+    except apsw.Error as error:
+        ours = _ours(error, path, opening=opening)
+        if ours is None:
+            raise
+        raise ours from error
+
+
+def _ours(error: apsw.Error, path: Path, *, opening: bool) -> AiMemoryError | None:
+    reason = _first_line(error)
+    again = "then run the same command again."
+    match error:
+        case apsw.NotADBError():
+            return DataRefused(f"{path} is not a SQLite database.", tip="Name the database file with --db PATH.")
+        case apsw.CorruptError():
+            return DataRefused(f"{path} is damaged: {reason}.", tip="Restore a backup of the file.")
+        case apsw.BusyError() | apsw.LockedError():
+            return NotFinished(f"{path} is locked by another writer.", tip="Run the same command again.")
+        case apsw.CantOpenError() | apsw.ReadOnlyError() | apsw.PermissionsError() if opening:
+            return DataRefused(f"{path} cannot be opened: {reason}.", tip="Check the permissions of file and folder.")
+        case apsw.CantOpenError() | apsw.ReadOnlyError() | apsw.PermissionsError():
+            return StorageFailed(f"{path} cannot be written any more: {reason}.", tip=f"Make it writable, {again}")
+        case apsw.FullError():
+            return StorageFailed(f"{path}: the disk is full.", tip=f"Free some space, {again}")
+        case apsw.IOError():
+            return StorageFailed(f"{path}: {reason}.", tip=f"Check the disk, {again}")
+    return None
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
+
+
+def real_path(path: Path) -> Path:
+    """Return the path with links resolved: the one name of a database for all its users."""
+    return Path(os.path.realpath(path))

@@ -1,0 +1,66 @@
+"""Opens a memory database for reading, for writing, or anew: the one door to a `Store`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from ai_memory.store.connection import Database, OpenOptions, open_database
+from ai_memory.store.migrate import check_ledger, migrate
+from ai_memory.store.schema import Schema, lay_view, read_schema
+from ai_memory.store.text import Codec
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """An open memory database: its connection, what its file has, and its text encoding."""
+
+    db: Database
+    schema: Schema
+    codec: Codec
+
+
+@contextmanager
+def reading(path: Path, *, options: OpenOptions = OpenOptions()) -> Iterator[Store]:
+    """Open an existing database read-only; no byte of its file changes.
+
+    Raises:
+        DataRefused: the file is missing, is no memory database, or is newer than this program.
+    """
+    db = open_database(path, read_only=True, options=options)
+    try:
+        check_ledger(db)
+        yield _store(db)
+    finally:
+        db.close()
+
+
+@contextmanager
+def writing(
+    path: Path, *, now_ms: int, create: bool = False, options: OpenOptions = OpenOptions()
+) -> Iterator[Store]:
+    """Open a database to write, with our own tables brought up to date.
+
+    With `create` a missing file becomes an empty database.
+
+    Raises:
+        DataRefused: the file is missing (without `create`), is no memory database, read-only, or newer than this program.
+    """
+    create = create and (not path.exists() or path.stat().st_size == 0)
+    db = open_database(path, create=create, options=options)
+    try:
+        if not create:
+            check_ledger(db)
+            read_schema(db)
+        migrate(db, now_ms=now_ms)
+        yield _store(db)
+    finally:
+        db.close()
+
+
+def _store(db: Database) -> Store:
+    schema = read_schema(db)
+    lay_view(db, schema)
+    return Store(db=db, schema=schema, codec=Codec(schema.encoding))

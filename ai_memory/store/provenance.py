@@ -1,0 +1,114 @@
+"""Writes vectors together with the record of where they come from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ai_memory.embed.vectors import head
+from ai_memory.store.opening import Store
+
+FIND_FINGERPRINT = "SELECT id FROM embedding_fingerprint WHERE digest = ?"
+ADD_FINGERPRINT = """
+    INSERT INTO embedding_fingerprint (digest, spec_json, space, dim, created_at) VALUES (?, ?, ?, ?, ?)
+    ON CONFLICT (digest) DO NOTHING
+"""
+READ_FINGERPRINT = "SELECT id, digest, spec_json, space, dim, witness FROM embedding_fingerprint WHERE id = ?"
+SET_WITNESS = "UPDATE embedding_fingerprint SET witness = ? WHERE id = ? AND witness IS NULL"
+UPDATE_VECTOR = """
+    UPDATE memories SET {columns}
+    WHERE id = CAST(:id AS TEXT) AND title IS :title AND content IS :content {and_plain}
+"""
+STAMP = "UPDATE memories SET {columns} WHERE id = CAST(:id AS TEXT) AND embedding IS :blob"
+SET_PROVENANCE = """
+    INSERT INTO embedding_provenance (memory_id, fingerprint_id, src, head, origin)
+    VALUES (CAST(? AS TEXT), ?, ?, ?, ?)
+    ON CONFLICT (memory_id) DO UPDATE SET
+        fingerprint_id = excluded.fingerprint_id, src = excluded.src, head = excluded.head, origin = excluded.origin
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """A target as the file knows it; `witness` is None until the target's first probe."""
+
+    id: int
+    digest: bytes
+    spec_json: str
+    space: str
+    dim: int
+    witness: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class VectorWrite:
+    """One vector to write: of which memory, of which exact text, in which space.
+
+    `src` is the hash of the document embedded; `origin` names the writer (see embedding_provenance).
+    """
+
+    id: str
+    title: str
+    content: str
+    blob: bytes
+    src: bytes
+    origin: str
+
+
+def find_fingerprint(store: Store, digest: bytes) -> int | None:
+    """Return the id of the target with that digest, None where the file has never seen it."""
+    found = store.db.value(FIND_FINGERPRINT, (digest,))
+    return None if found is None else int(found)
+
+
+def ensure_fingerprint(
+    store: Store, *, digest: bytes, spec_json: str, space: str, dim: int, now_ms: int
+) -> Fingerprint:
+    """Return the record of a target, entering it where the file has not seen it; inside a transaction."""
+    store.db.execute(ADD_FINGERPRINT, (digest, spec_json, space, dim, now_ms))
+    return read_fingerprint(store, int(store.db.value(FIND_FINGERPRINT, (digest,))))
+
+
+def read_fingerprint(store: Store, fingerprint_id: int) -> Fingerprint:
+    """Return the record of a target by its id."""
+    return Fingerprint(*store.db.execute(READ_FINGERPRINT, (fingerprint_id,))[0])
+
+
+def set_witness(store: Store, fingerprint_id: int, witness: bytes) -> None:
+    """Keep the target's witness vectors unless it has some; inside a transaction."""
+    store.db.execute(SET_WITNESS, (witness, fingerprint_id))
+
+
+def write_vector(store: Store, write: VectorWrite, fingerprint: Fingerprint) -> bool:
+    """Write one vector, its stamp and its provenance if the memory still has that very text; inside a transaction.
+
+    Returns False, with nothing written, where the text changed or the memory is gone.
+    """
+    values = {
+        "id": store.codec.bound(write.id),
+        "title": write.title,
+        "content": write.content,
+        "blob": write.blob,
+        "dim": fingerprint.dim,
+        "space": fingerprint.space,
+    }
+    if not store.db.change(_update_sql(store), values):
+        return False
+    record_provenance(store, write, fingerprint)
+    return True
+
+
+def record_provenance(store: Store, write: VectorWrite, fingerprint: Fingerprint) -> None:
+    """Enter where the vector of a memory comes from; inside the transaction that wrote the vector."""
+    bindings = (store.codec.bound(write.id), fingerprint.id, write.src, head(write.blob), write.origin)
+    store.db.execute(SET_PROVENANCE, bindings)
+
+
+def _update_sql(store: Store) -> str:
+    columns = ["embedding = :blob", *_stamp_columns(store)]
+    and_plain = "AND encrypted_envelope IS NULL" if store.schema.has_envelope else ""
+    return UPDATE_VECTOR.format(columns=", ".join(columns), and_plain=and_plain)
+
+
+def _stamp_columns(store: Store) -> list[str]:
+    stamps = {"embedding_dim": ":dim", "embedding_space": ":space"}
+    return [f"{name} = {value}" for name, value in stamps.items() if name in store.schema.columns]

@@ -1,0 +1,118 @@
+"""Reads what a database file has, and lays one uniform view over all releases of it.
+
+Databases in the field lack columns that later releases added (ai-memory 0.7.0: schema 57, no
+`embedding_space`; the 1.0.0 line: schema 84 adds it). The temporary view `memory_row` has every column we
+read, NULL where the file has none; temporary views live in the connection and never reach the
+file. A read-only connection to a file without our tables gets them empty, as temporary tables.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ai_memory.errors import DataRefused
+from ai_memory.store.connection import Database
+from ai_memory.store.migrate import MEMORIES, available, has_table
+
+COLUMNS = "SELECT name FROM pragma_table_xinfo('memories')"
+INDEX_COLUMNS = """
+    SELECT l.name, group_concat(i.name) FROM pragma_index_list('memories') AS l, pragma_index_info(l.name) AS i
+    WHERE l.partial = 0 GROUP BY l.name
+"""
+REQUIRED = ("id", "namespace", "title", "content", "embedding")
+OPTIONAL = {
+    "tier": "'mid'",
+    "tags": "'[]'",
+    "priority": "5",
+    "confidence": "1.0",
+    "source": "'api'",
+    "access_count": "0",
+    "created_at": "''",
+    "updated_at": "''",
+    "last_accessed_at": "NULL",
+    "expires_at": "NULL",
+    "metadata": "'{}'",
+    "lifecycle_state": "'open'",
+    "encrypted_envelope": "NULL",
+    "embedding_dim": "NULL",
+    "embedding_space": "NULL",
+}
+LIVE = {
+    "expires_at": "(expires_at IS NULL OR coalesce(julianday(expires_at) > julianday('now'), 1))",
+    "lifecycle_state": "coalesce(lifecycle_state, 'open') NOT IN ('tombstoned', 'quarantined', 'contaminated')",
+}
+SUBSTRATE = ("_curator/reports", "_messages", "_inbox", "_subscriptions")
+SUBSTRATE_EXACT = ("_agents", "_agent_sessions")
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """What one database file has.
+
+    `rust` says that the Rust program made the file; `version` is its `schema_version`, None in our own.
+    `walk_index` says that an index serves the walk by (namespace, id).
+    """
+
+    columns: frozenset[str]
+    rust: bool
+    version: int | None
+    walk_index: bool
+    has_reembed: bool
+    encoding: str
+
+    @property
+    def has_space(self) -> bool:
+        """Whether rows carry a stamp of their vector space."""
+        return "embedding_space" in self.columns
+
+    @property
+    def has_envelope(self) -> bool:
+        """Whether rows can be encrypted."""
+        return "encrypted_envelope" in self.columns
+
+
+def is_substrate(namespace: str) -> bool:
+    """Say whether a namespace belongs to ai-memory itself; such are swept only when named."""
+    below = any(namespace == root or namespace.startswith(f"{root}/") for root in SUBSTRATE)
+    return below or namespace in SUBSTRATE_EXACT
+
+
+def read_schema(db: Database) -> Schema:
+    """Return what the file has.
+
+    Raises:
+        DataRefused: the file has no memories that this program can read.
+    """
+    columns = frozenset(row[0] for row in db.execute(COLUMNS))
+    if missing := [name for name in REQUIRED if name not in columns]:
+        lack = f"its memories table lacks {', '.join(missing)}" if columns else "it has no table memories"
+        raise DataRefused(f"{db.path} is not an ai-memory database: {lack}.", tip="Name another file with --db PATH.")
+    rust = has_table(db, "schema_version")
+    return Schema(
+        columns=columns,
+        rust=rust,
+        version=db.value("SELECT max(version) FROM schema_version") if rust else None,
+        walk_index=any(names.startswith("namespace,id") for _, names in db.execute(INDEX_COLUMNS)),
+        has_reembed=has_table(db, "reembed_run"),
+        encoding=db.value("PRAGMA encoding"),
+    )
+
+
+def lay_view(db: Database, schema: Schema) -> None:
+    """Create the temporary view `memory_row` on the connection, and our tables, empty, where the file lacks them."""
+    absent = [f"{default} AS {name}" for name, default in OPTIONAL.items() if name not in schema.columns]
+    present = [name for name in OPTIONAL if name in schema.columns]
+    columns = ", ".join([*REQUIRED, *present, *absent])
+    live = " AND ".join(["1", *(condition for name, condition in LIVE.items() if name in schema.columns)])
+    db.execute("DROP VIEW IF EXISTS temp.memory_row")
+    db.execute(f"CREATE TEMP VIEW memory_row AS SELECT rowid AS row_number, {columns}, {live} AS live FROM main.memories")
+    if not schema.has_reembed:
+        _lay_empty_tables(db)
+
+
+def _lay_empty_tables(db: Database) -> None:
+    for migration in available():
+        if migration.version != MEMORIES:
+            temporary = migration.sql.replace("CREATE TABLE ", "CREATE TEMP TABLE IF NOT EXISTS ")
+            temporary = temporary.replace("INDEX reembed", "INDEX IF NOT EXISTS temp.reembed")
+            db.execute(temporary)

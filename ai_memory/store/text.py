@@ -1,0 +1,47 @@
+"""How ids, namespaces and texts travel between SQLite and Python without loss.
+
+A file in the field can hold text that is not valid UTF-8; asking SQLite for it as text would abort the
+whole page. So text is read as bytes (`CAST(… AS BLOB)`) and bound as bytes (`CAST(? AS TEXT)`). Ids and
+namespaces become strings in which an invalid byte is a lone surrogate (PEP 383): they name a row
+again exactly, and can be printed with `printable`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Codec:
+    """The text encoding of one database file, as `PRAGMA encoding` names it."""
+
+    encoding: str
+
+    @property
+    def _python(self) -> tuple[str, str]:
+        if self.encoding == "UTF-8":
+            return "utf-8", "surrogateescape"
+        return self.encoding.lower(), "surrogatepass"
+
+    def name(self, stored: bytes) -> str:
+        """Return an id or a namespace read as bytes."""
+        return stored.decode(*self._python)
+
+    def bound(self, name: str) -> bytes:
+        """Return the bytes to bind for an id or a namespace."""
+        return name.encode(*self._python)
+
+    def utf8(self, stored: bytes | None) -> bytes | None:
+        """Return the UTF-8 bytes of a text read as bytes, None where it is not valid text."""
+        if stored is None:
+            return None
+        try:
+            return stored.decode(self._python[0]).encode()
+        except UnicodeError:
+            return None
+
+
+def printable(name: str) -> str:
+    """Return an id or a namespace for people: what cannot be printed is escaped."""
+    shown = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in shown)
