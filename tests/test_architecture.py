@@ -1,0 +1,125 @@
+"""The rules of the house: what may import what, and where a kind of thing may stand."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from graphlib import TopologicalSorter
+
+import pytest
+
+from tests.conftest import ROOT
+
+PACKAGE = ROOT / "ai_memory"
+SOURCES = {
+    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+    for path in sorted(PACKAGE.rglob("*.py"))
+}
+LAYERS = (
+    ("errors",),
+    ("records", "settings"),
+    ("store", "embed"),
+    ("reembed", "recall"),
+    ("commands",),
+    ("cli",),
+    ("__main__",),
+)
+RANK = {room: rank for rank, rooms in enumerate(LAYERS) for room in rooms}
+SQL = re.compile(
+    r"\s*(SELECT\b.*\bFROM|INSERT\s+(OR\s+\w+\s+)?INTO|UPDATE\s+\w+\s+SET|DELETE\s+FROM|PRAGMA\s)", re.DOTALL
+)
+
+
+def room(module: str) -> str:
+    return module.split(".")[1] if "." in module else ""
+
+
+def tree(module: str) -> ast.Module:
+    return ast.parse(SOURCES[module].read_text("utf-8"))
+
+
+def imports(module: str, *, lazy: bool = True) -> Iterator[str]:
+    """Yield what `module` imports; a name imported from a package of ours counts as the module it may be."""
+    nodes = ast.walk(tree(module)) if lazy else iter(tree(module).body)
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+            yield from (name if name in SOURCES else node.module or "" for name in names)
+
+
+def test_imports_run_one_way() -> None:
+    wrong = [
+        f"{module} imports {other}"
+        for module in SOURCES
+        for other in imports(module)
+        if room(module) != room(other) and room(other) and other in SOURCES and not lower(module, other)
+    ]
+    assert not wrong
+
+
+def lower(module: str, other: str) -> bool:
+    """Whether `module` may import `other`: from a lower layer, or store from the vector codec."""
+    codec = room(module) == "store" and other == "ai_memory.embed.vectors"
+    return codec or RANK[room(other)] < RANK[room(module)]
+
+
+def test_every_room_has_its_layer() -> None:
+    assert {room(module) for module in SOURCES} - {""} <= set(RANK)
+
+
+def test_no_import_goes_in_a_circle() -> None:
+    graph = {module: {other for other in imports(module) if other in SOURCES} for module in SOURCES}
+    order = list(TopologicalSorter(graph).static_order())
+    assert set(order) >= set(SOURCES)
+
+
+@pytest.mark.parametrize("library", ["requests", "tenacity", "sentence_transformers", "apsw"])
+def test_a_library_is_imported_in_one_module(library: str) -> None:
+    users = [module for module in SOURCES if any(name.split(".")[0] == library for name in imports(module))]
+    assert len(users) == 1
+
+
+def test_sql_stands_only_in_the_store() -> None:
+    strings = ((m, n.value) for m in SOURCES for n in ast.walk(tree(m)) if isinstance(n, ast.Constant))
+    found = {m for m, value in strings if isinstance(value, str) and SQL.match(value)}
+    assert found
+    assert {room(module) for module in found} == {"store"}
+
+
+def test_only_settings_reads_the_environment() -> None:
+    readers = {
+        module
+        for module in SOURCES
+        for node in ast.walk(tree(module))
+        if isinstance(node, ast.Attribute) and node.attr in ("environ", "getenv") and ast.unparse(node.value) == "os"
+    }
+    assert readers <= {"ai_memory.settings", "ai_memory.cli"}
+
+
+def test_a_broad_except_raises_again() -> None:
+    swallowing = [
+        f"{module}:{node.lineno}"
+        for module in SOURCES
+        for node in ast.walk(tree(module))
+        if isinstance(node, ast.ExceptHandler) and broad(node) and not raises(node)
+    ]
+    assert not swallowing
+
+
+def broad(handler: ast.ExceptHandler) -> bool:
+    return handler.type is None or ast.unparse(handler.type) in ("Exception", "BaseException")
+
+
+def raises(handler: ast.ExceptHandler) -> bool:
+    return any(isinstance(node, ast.Raise) for node in ast.walk(handler))
+
+
+def test_no_package_exports_again_what_a_module_of_it_defines() -> None:
+    assert [m for m, path in SOURCES.items() if path.name == "__init__.py" and list(imports(m))] == []
+
+
+def test_modules_stay_readable_in_one_go() -> None:
+    assert {m: n for m, path in SOURCES.items() if (n := len(path.read_text("utf-8").splitlines())) >= 350} == {}
