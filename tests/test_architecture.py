@@ -18,6 +18,8 @@ SOURCES = {
 }
 LAYERS = (
     ("errors",),
+    ("vendors", "config_file"),
+    ("embedding_settings",),
     ("records", "settings"),
     ("store", "embed"),
     ("reembed", "recall"),

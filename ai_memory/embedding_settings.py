@@ -1,0 +1,277 @@
+"""The one resolver of the embedder: environment, config file, tier and vendor, each field with its source."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from ipaddress import ip_address
+from pathlib import Path
+from stat import S_IMODE
+from urllib.parse import urlsplit
+
+from ai_memory import vendors
+from ai_memory.config_file import Sourced, Table, expand, truthy
+from ai_memory.errors import EmbedderInitFailed
+
+KEYWORD = "keyword"
+TIER_BACKENDS = {
+    KEYWORD: vendors.NO_BACKEND,
+    "semantic": vendors.LOCAL,
+    "smart": vendors.OLLAMA,
+    "autonomous": vendors.OLLAMA,
+}
+DEFAULT_MODELS = {vendors.LOCAL: "all-MiniLM-L6-v2", vendors.OLLAMA: "nomic-embed-text-v1.5"}
+EGRESS_POLICIES = ("allow", "loopback-only", "deny")
+MAX_BATCH = 10_000
+DEFAULT_BATCH = 100
+MAX_DIM = 65_536
+ADDRESS_KEYS = frozenset({"backend", "base_url", "url", "model", "model_path", "dim"})
+OTHER_KEYS = frozenset({"api_key_env", "api_key_file", "backfill_batch", "backfill_on_boot"})
+OUR_KEYS = frozenset({"device", "price_per_million_tokens"})
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class ApiKey:
+    """A key that nobody sees by accident: it is read when a request needs it and shows only its origin."""
+
+    origin: str
+    text: str = ""
+    file: Path | None = None
+
+    def __repr__(self) -> str:
+        """Return where the key comes from, never the key."""
+        return f"ApiKey({self.origin})"
+
+    def reveal(self) -> str:
+        """Return the key itself.
+
+        Raises:
+            EmbedderInitFailed: the variable is not set, the file unusable, or the key no key.
+        """
+        key = _first_line(self.file) if self.file else self.text
+        if not key:
+            raise EmbedderInitFailed(f"no API key: {self.origin} is not set.", tip="Set it, or choose another backend.")
+        if not key.isascii() or not key.isprintable() or " " in key:
+            raise EmbedderInitFailed(
+                f"the API key of {self.origin} has characters that no key has.", tip="Store the key alone, on one line."
+            )
+        return key
+
+    def shown(self) -> str:
+        """Return the words of `config show`: whether there is a key, and where."""
+        return f"set ({self.origin})" if self.text or self.file else f"not set ({self.origin})"
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddingSettings:
+    """The resolved embedder.
+
+    `dim` 0: not configured. `base_url` is empty for a local model. `batch` is texts a page,
+    1..10000. `device` is "auto" or a name of PyTorch's. Money is in the user's own currency.
+    """
+
+    tier: Sourced[str]
+    backend: Sourced[str]
+    base_url: Sourced[str]
+    model: Sourced[str]
+    model_path: Sourced[Path | None]
+    dim: Sourced[int]
+    api_key: Sourced[ApiKey | None]
+    batch: Sourced[int]
+    offline: Sourced[bool]
+    egress: Sourced[str]
+    device: Sourced[str]
+    price_per_million_tokens: Sourced[float | None]
+
+
+def resolve(top: Table, environ: Mapping[str, str]) -> EmbeddingSettings:
+    """Return the embedder that the environment and the config file ask for.
+
+    Raises:
+        EmbedderInitFailed: a value that cannot be meant, named with its file or variable.
+    """
+    table = top.table("embeddings", EmbedderInitFailed)
+    _refuse_key_mistakes(table)
+    tier = _tier(top)
+    backend = _backend(table, environ, tier)
+    vendor = vendors.find(backend.value)
+    model_path = _model_path(table, environ)
+    base_url = _base_url(table, environ, vendor)
+    return EmbeddingSettings(
+        tier=tier,
+        backend=backend,
+        base_url=base_url,
+        model=_model(table, environ, tier, backend, model_path),
+        model_path=model_path,
+        dim=table.integer("dim", low=1, high=MAX_DIM) or Sourced(0, "not configured"),
+        api_key=_api_key(table, environ, vendor, base_url),
+        batch=_batch(table, environ),
+        offline=_offline(environ),
+        egress=_egress(environ),
+        device=table.text("device") or Sourced("auto", "default"),
+        price_per_million_tokens=table.price("price_per_million_tokens") or Sourced(None, "not configured"),
+    )
+
+
+def unknown_keys(top: Table) -> tuple[str, ...]:
+    """Return one warning for each key of [embeddings] that no ai-memory knows."""
+    values = top.values.get("embeddings")
+    if not isinstance(values, dict):
+        return ()
+    unknown = sorted(values.keys() - ADDRESS_KEYS - OTHER_KEYS - OUR_KEYS - {"api_key"})
+    return tuple(f"{top.file}: [embeddings].{key} is not a known key and was ignored." for key in unknown)
+
+
+def is_loopback(url: str) -> bool:
+    """Return whether the host of `url` is this machine: localhost, 127.0.0.0/8 or ::1."""
+    host = urlsplit(url).hostname or ""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _env(environ: Mapping[str, str], name: str) -> Sourced[str] | None:
+    value = environ.get(name, "").strip()
+    return Sourced(value, f"env {name}") if value else None
+
+
+def _refuse_key_mistakes(table: Table) -> None:
+    if "api_key" in table.values:
+        raise EmbedderInitFailed(
+            f"{table.file}: [embeddings].api_key holds a key in the config file, which is refused.",
+            tip="Put it into an environment variable and name that in api_key_env.",
+        )
+    if table.text("api_key_env") and table.text("api_key_file"):
+        raise EmbedderInitFailed(
+            f"{table.file}: [embeddings] has both api_key_env and api_key_file.", tip="Keep one of them."
+        )
+
+
+def _tier(top: Table) -> Sourced[str]:
+    tier = top.text("tier") or Sourced("semantic", "default")
+    if tier.value.lower() not in TIER_BACKENDS:
+        raise EmbedderInitFailed(
+            f"tier is {tier.value!r} ({tier.source}).", tip=f"It must be one of {', '.join(TIER_BACKENDS)}."
+        )
+    return Sourced(tier.value.lower(), tier.source)
+
+
+def _backend(table: Table, environ: Mapping[str, str], tier: Sourced[str]) -> Sourced[str]:
+    default = Sourced(TIER_BACKENDS[tier.value], f"default of tier {tier.value}")
+    named = _env(environ, "AI_MEMORY_EMBED_BACKEND") or table.text("backend") or default
+    backend = Sourced(named.value.lower().replace("_", "-"), named.source)
+    if backend is not default and backend.value not in {*vendors.BACKENDS, default.value}:
+        raise EmbedderInitFailed(
+            f"backend is {named.value!r} ({named.source}).", tip=f"It must be one of {', '.join(vendors.BACKENDS)}."
+        )
+    return backend
+
+
+def _model(
+    table: Table,
+    environ: Mapping[str, str],
+    tier: Sourced[str],
+    backend: Sourced[str],
+    model_path: Sourced[Path | None],
+) -> Sourced[str]:
+    named = _env(environ, "AI_MEMORY_EMBED_MODEL") or table.text("model")
+    if named:
+        return named
+    if backend.value == vendors.LOCAL and model_path.value:
+        return Sourced("", f"given as a folder: {model_path.source}")
+    if backend.value not in DEFAULT_MODELS:
+        return Sourced("", "not configured")
+    of_tier = TIER_BACKENDS[tier.value] == backend.value
+    return Sourced(DEFAULT_MODELS[backend.value], f"default of {f'tier {tier.value}' if of_tier else backend.value}")
+
+
+def _model_path(table: Table, environ: Mapping[str, str]) -> Sourced[Path | None]:
+    named = table.text("model_path")
+    return Sourced(expand(named.value, environ), named.source) if named else Sourced(None, "not configured")
+
+
+def _base_url(table: Table, environ: Mapping[str, str], vendor: vendors.Vendor | None) -> Sourced[str]:
+    if vendor is None:
+        return Sourced("", "not used by this backend")
+    named = _env(environ, "AI_MEMORY_EMBED_BASE_URL") or table.text("base_url") or table.text("url")
+    if named is None:
+        return Sourced(vendor.base_url, f"default of {vendor.name}" if vendor.base_url else "not configured")
+    _refuse_unsafe(named)
+    return Sourced(named.value.rstrip("/"), named.source)
+
+
+def _refuse_unsafe(url: Sourced[str]) -> None:
+    try:
+        parts = urlsplit(url.value)
+        _ = parts.port
+    except ValueError as error:
+        raise EmbedderInitFailed(f"the base URL of {url.source} is no URL: {error}.", tip="Correct it.") from error
+    if parts.username or parts.password:
+        raise EmbedderInitFailed(f"the base URL of {url.source} carries a password.", tip="Use api_key_env instead.")
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
+        raise EmbedderInitFailed(
+            f"the base URL {url.value!r} ({url.source}) is not of the form https://host[:port]/path.",
+            tip="Correct it.",
+        )
+    if parts.scheme == "http" and not is_loopback(url.value):
+        raise EmbedderInitFailed(
+            f"the base URL {url.value} ({url.source}) would send texts and key in plain text to another host.",
+            tip="Use https://.",
+        )
+
+
+def _api_key(
+    table: Table, environ: Mapping[str, str], vendor: vendors.Vendor | None, base_url: Sourced[str]
+) -> Sourced[ApiKey | None]:
+    if vendor is None or not vendor.takes_key:
+        return Sourced(None, "this backend takes no key")
+    for name in filter(None, ("AI_MEMORY_EMBED_API_KEY", vendor.key_env)):
+        if found := _env(environ, name):
+            return Sourced(ApiKey(found.source, found.value), found.source)
+    if named := table.text("api_key_env"):
+        return Sourced(ApiKey(f"env {named.value}", environ.get(named.value, "").strip()), named.source)
+    if path := table.text("api_key_file"):
+        return Sourced(ApiKey(f"file {path.value}", file=expand(path.value, environ)), path.source)
+    if vendor.key_env and base_url.value == vendor.base_url:
+        return Sourced(ApiKey(f"env {vendor.key_env}"), f"default of {vendor.name}")
+    return Sourced(None, "not configured")
+
+
+def _batch(table: Table, environ: Mapping[str, str]) -> Sourced[int]:
+    named = _env(environ, "AI_MEMORY_EMBED_BACKFILL_BATCH")
+    if named is None:
+        return table.integer("backfill_batch", low=1, high=MAX_BATCH) or Sourced(DEFAULT_BATCH, "default")
+    if not (named.value.isascii() and named.value.isdigit()) or not 1 <= int(named.value[:9]) <= MAX_BATCH:
+        raise EmbedderInitFailed(f"{named.source} is {named.value!r}.", tip=f"It must be from 1 to {MAX_BATCH}.")
+    return Sourced(int(named.value), named.source)
+
+
+def _offline(environ: Mapping[str, str]) -> Sourced[bool]:
+    for name in ("AI_MEMORY_EMBED_OFFLINE", "HF_HUB_OFFLINE"):
+        if truthy(environ.get(name, "")):
+            return Sourced(value=True, source=f"env {name}")
+    return Sourced(value=False, source="default")
+
+
+def _egress(environ: Mapping[str, str]) -> Sourced[str]:
+    policy = _env(environ, "AI_MEMORY_INFERENCE_EGRESS") or Sourced("allow", "default")
+    if policy.value.lower() not in EGRESS_POLICIES:
+        raise EmbedderInitFailed(
+            f"{policy.source} is {policy.value!r}; nothing is sent.", tip=f"Use one of {', '.join(EGRESS_POLICIES)}."
+        )
+    return Sourced(policy.value.lower(), policy.source)
+
+
+def _first_line(file: Path) -> str:
+    """Return the first line of a key file, trimmed; refused where others may read the file."""
+    try:
+        mode = S_IMODE(file.stat().st_mode)
+        lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError as error:
+        raise EmbedderInitFailed(f"the key file {file} cannot be read: {error.strerror}.", tip="Correct it.") from error
+    if mode & 0o077:
+        raise EmbedderInitFailed(f"the key file {file} has mode {mode:03o}.", tip=f"Type: chmod 600 {file}")
+    return lines[0].strip() if lines else ""

@@ -1,0 +1,92 @@
+"""All settings of one invocation; the only reader of the process's environment."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ai_memory import embedding_settings
+from ai_memory.config_file import Sourced, Table, config_home, expand, locate, read
+from ai_memory.embedding_settings import EmbeddingSettings
+
+DEFAULT_DB = Path("ai-memory.db")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the options, the environment and the config file ask for.
+
+    `config_path` is the file that was read, None where none was. `key_dir` holds the keys of
+    encrypted rows. `warnings` are lines for stderr.
+    """
+
+    db: Sourced[Path]
+    config_path: Path | None
+    key_dir: Sourced[Path]
+    json: bool = False
+    quiet: bool = False
+    verbose: bool = False
+    warnings: tuple[str, ...] = ()
+    config: Table = field(default_factory=Table, repr=False)
+    environ: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def gather(cls, args: argparse.Namespace, environ: Mapping[str, str]) -> Settings:
+        """Return the settings of one invocation; mistakes in [embeddings] wait until it is asked for.
+
+        Raises:
+            UsageError: --config names no file.
+            DataRefused: the config file cannot be read, or its `db` is no path.
+        """
+        named = getattr(args, "config", None)
+        path = locate(Path(named) if named else None, environ)
+        config = read(path)
+        return cls(
+            db=_db(getattr(args, "db", None), config, environ),
+            config_path=path,
+            key_dir=_key_dir(environ),
+            json=bool(getattr(args, "json", False)),
+            quiet=bool(getattr(args, "quiet", False)),
+            verbose=bool(getattr(args, "verbose", False)),
+            warnings=embedding_settings.unknown_keys(config),
+            config=config,
+            environ=environ,
+        )
+
+    @property
+    def embedding(self) -> EmbeddingSettings:
+        """The resolved embedder.
+
+        Raises:
+            EmbedderInitFailed: its configuration cannot be meant.
+        """
+        return embedding_settings.resolve(self.config, self.environ)
+
+
+def process_environment() -> Mapping[str, str]:
+    """Return a copy of the environment of this process."""
+    return dict(os.environ)
+
+
+def keep_off_model_hub() -> None:
+    """Forbid the model libraries every request to their hub; they read this when first imported."""
+    os.environ["HF_HUB_OFFLINE"] = "1"
+
+
+def _db(named: str | Path | None, config: Table, environ: Mapping[str, str]) -> Sourced[Path]:
+    if named:
+        return Sourced(Path(named), "--db")
+    if environ.get("AI_MEMORY_DB"):
+        return Sourced(expand(environ["AI_MEMORY_DB"], environ), "env AI_MEMORY_DB")
+    if configured := config.text("db"):
+        return Sourced(expand(configured.value, environ), configured.source)
+    return Sourced(DEFAULT_DB, "default")
+
+
+def _key_dir(environ: Mapping[str, str]) -> Sourced[Path]:
+    if environ.get("AI_MEMORY_KEY_DIR"):
+        return Sourced(expand(environ["AI_MEMORY_KEY_DIR"], environ), "env AI_MEMORY_KEY_DIR")
+    return Sourced(config_home(environ) / "ai-memory" / "keys", "default")
