@@ -1,0 +1,106 @@
+"""The command line: finds the command, runs it, turns errors of ours into one line and an exit code."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from importlib import import_module
+from keyword import iskeyword
+from typing import Any
+
+from ai_memory import __version__
+from ai_memory.commands.flags import Parser, add_global_flags
+from ai_memory.console import Console
+from ai_memory.errors import AiMemoryError, UsageError
+
+COMMANDS = {
+    "init": "create an empty database",
+}
+"""Each command and what it does; its module in `ai_memory.commands` has `add_arguments` and `run`.
+
+`add_arguments(parser)` adds the command's own arguments. `run(args, settings, console)` does the work and
+returns the exit code. A module is imported only when its command is the one to run.
+"""
+
+EXIT_INTERRUPTED = 130
+EXIT_READER_GONE = 141
+
+
+class CommandParser(Parser):
+    """The parser of one command, which asks the command's module for its arguments when it is used."""
+
+    def parse_known_args(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> tuple[argparse.Namespace, list[str]]:
+        """Parse with the arguments of the command's module."""
+        name = self.prog.split()[-1]
+        module = import_module(f"ai_memory.commands.{name}{'_' if iskeyword(name) else ''}")
+        module.add_arguments(self)
+        add_global_flags(self)
+        self.set_defaults(run=module.run)
+        return super().parse_known_args(args, namespace)
+
+    def add_subparsers(self, **options: Any) -> Any:  # noqa: ANN401 (argparse's own type is private)
+        """Add commands below this one; their parsers are plain ones."""
+        return super().add_subparsers(**{"parser_class": Parser, **options})
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command line and return its exit code."""
+    _speak_utf8()
+    args = argparse.Namespace(json=False, quiet=False, verbose=False)
+    try:
+        return _run(argv, args)
+    except AiMemoryError as error:
+        if args.verbose:
+            traceback.print_exc()
+        Console().error(error.line())
+        return error.exit_code
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        _silence_stdout()
+        return EXIT_READER_GONE
+
+
+def _run(argv: Sequence[str] | None, args: argparse.Namespace) -> int:
+    _parser().parse_args(argv, args)
+    if args.quiet and args.verbose:
+        raise UsageError("--quiet and --verbose exclude each other.", tip="Leave one of them out.")
+    from ai_memory.settings import Settings, process_environment
+
+    console = Console(json=args.json, quiet=args.quiet, verbose=args.verbose)
+    settings = Settings.gather(args, process_environment())
+    for warning in settings.warnings:
+        console.warn(warning)
+    code: int = args.run(args, settings, console)
+    sys.stdout.flush()
+    return code
+
+
+def _parser() -> Parser:
+    parser = Parser(prog="ai-memory", description="Long-term memory of AI agents in one SQLite file.")
+    parser.add_argument("--version", action="version", version=f"ai-memory {__version__}")
+    add_global_flags(parser)
+    commands: Any = parser.add_subparsers(
+        title="commands", metavar="COMMAND", required=True, parser_class=CommandParser
+    )
+    for name, summary in COMMANDS.items():
+        commands.add_parser(name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.")
+    return parser
+
+
+def _speak_utf8() -> None:
+    # Texts of memories are printed whatever the locale; a lone surrogate becomes an escape, valid in JSON too.
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+
+
+def _silence_stdout() -> None:
+    # The interpreter flushes stdout once more when it ends.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,68 @@
+"""What the parsers of all commands share: the global flags, the exit codes, errors of ours."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import NoReturn
+
+from ai_memory.errors import UsageError
+
+EXIT_CODES = {
+    0: "done; verify and doctor: nothing found",
+    1: "verify and doctor: found something; the lock's holder is stuck; a bug (with its traceback)",
+    2: "no embedder is configured",
+    3: "the configured embedder cannot be built",
+    4: "the stored vectors cannot be what the stamp would say",
+    10: "complete except quarantined rows",
+    11: "another live run holds the lock",
+    12: "nothing may be resumed without an operator's word",
+    64: "the command line cannot be obeyed",
+    65: "a database or an input file is unusable",
+    66: "no such memory, no such input file",
+    69: "the endpoint is unusable until someone acts",
+    74: "input/output error, disk full",
+    75: "not finished, run the same command again",
+    77: "the endpoint refused the key",
+    78: "the target is not the run's",
+    130: "stopped by SIGINT",
+    141: "the reader of the output went away",
+    143: "stopped by SIGTERM",
+}
+
+EPILOG = "exit status:\n" + "\n".join(f"  {code:>3}  {meaning}" for code, meaning in EXIT_CODES.items())
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors are ours (exit 64, one line), with the exit codes at the end of its help."""
+
+    def __init__(self, *args: object, **options: object) -> None:
+        """Build a parser; `options` are argparse's."""
+        options = {
+            "epilog": EPILOG,
+            "formatter_class": argparse.RawDescriptionHelpFormatter,
+            "allow_abbrev": False,
+            **options,
+        }
+        super().__init__(*args, **options)  # type: ignore[arg-type]
+
+    def error(self, message: str) -> NoReturn:
+        """Raise the error as one of ours.
+
+        Raises:
+            UsageError: always.
+        """
+        raise UsageError(f"{message.rstrip('.')}.", tip=f"See {self.prog} --help.")
+
+
+def add_global_flags(parser: argparse.ArgumentParser) -> None:
+    """Let `parser` take the global flags; one that is not given leaves no attribute, so that none is overruled."""
+    group = parser.add_argument_group("global options (before or after the command)")
+    for names, options in (
+        (["--db"], {"metavar": "PATH", "type": Path, "help": "the database file"}),
+        (["--config"], {"metavar": "PATH", "type": Path, "help": "the configuration file"}),
+        (["--json"], {"action": "store_true", "help": "print ONE JSON object on one line"}),
+        (["-q", "--quiet"], {"action": "store_true", "help": "no progress and notes"}),
+        (["-v", "--verbose"], {"action": "store_true", "help": "more details; errors with their traceback"}),
+    ):
+        group.add_argument(*names, default=argparse.SUPPRESS, **options)

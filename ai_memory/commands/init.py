@@ -1,0 +1,31 @@
+"""`init`: create an empty database."""
+
+from __future__ import annotations
+
+import argparse
+import time
+
+from ai_memory.console import Console
+from ai_memory.errors import UsageError
+from ai_memory.settings import Settings
+from ai_memory.store.opening import writing
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add no argument: the path is `--db`."""
+    del parser
+
+
+def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
+    """Create the database; one that is there already is refused.
+
+    Raises:
+        UsageError: the file exists and is not empty.
+    """
+    del args
+    path = settings.db.value
+    if path.exists() and path.stat().st_size > 0:
+        raise UsageError(f"{path} exists already.", tip="Name another file with --db PATH.")
+    with writing(path, now_ms=time.time_ns() // 1_000_000, create=True):
+        console.result({"db": str(path), "created": True}, f"Created {path}.")
+    return 0
