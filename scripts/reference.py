@@ -1,0 +1,88 @@
+#!/usr/bin/env python3
+"""Writes docs/reference.md from the parsers and the table of exit codes.
+
+Usage: .venv/bin/python scripts/reference.py > docs/reference.md
+
+tests/test_docs.py compares the file with what this prints.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from importlib import import_module
+
+from ai_memory.cli import COMMANDS
+from ai_memory.commands.flags import EXIT_CODES, Parser, add_global_flags
+
+HEAD = """# Reference
+
+Written by `scripts/reference.py` from the program itself.
+
+`ai-memory [global options] COMMAND …`, also `python -m ai_memory`. Results go to stdout; progress, notes, warnings
+and errors to stderr. An error is one line.
+
+## Global options
+
+They are taken before and after the command.
+"""
+
+
+def main() -> None:
+    """Print the page."""
+    print("\n".join(page()), end="")
+
+
+def page() -> Iterator[str]:
+    """Yield the lines of docs/reference.md."""
+    yield HEAD
+    general = Parser(add_help=False)
+    add_global_flags(general)
+    yield from options_table(general)
+    for name, summary in COMMANDS.items():
+        parser = Parser(prog=f"ai-memory {name}", add_help=False)
+        import_module(f"ai_memory.commands.{name}").add_arguments(parser)
+        yield from section(parser, f"{summary[0].upper()}{summary[1:]}.", level=2)
+    yield "## Exit codes\n\n| code | meaning |\n| --- | --- |"
+    yield from (f"| {code} | {meaning} |" for code, meaning in sorted(EXIT_CODES.items()))
+    yield ""
+
+
+def section(parser: argparse.ArgumentParser, summary: str, *, level: int) -> Iterator[str]:
+    """Yield the part about one command, then the parts about the commands below it."""
+    yield f"{'#' * level} {parser.prog}\n\n{summary}\n"
+    yield from options_table(parser)
+    for group in parser._actions:
+        if isinstance(group, argparse._SubParsersAction):
+            summaries = {choice.dest: choice.help or "" for choice in group._choices_actions}
+            for name, below in group.choices.items():
+                yield from section(below, summaries.get(name, ""), level=level + 1)
+
+
+def options_table(parser: argparse.ArgumentParser) -> Iterator[str]:
+    """Yield the table of a parser's arguments, nothing where it has none."""
+    rows = [row(action) for action in parser._actions if described(action)]
+    if rows:
+        yield "| argument | meaning |\n| --- | --- |"
+        yield from rows
+        yield ""
+
+
+def described(action: argparse.Action) -> bool:
+    """Whether an argument has a line of its own: not --help, nothing hidden, no list of commands."""
+    below = isinstance(action, argparse._SubParsersAction | argparse._HelpAction)
+    return not below and action.help != argparse.SUPPRESS
+
+
+def row(action: argparse.Action) -> str:
+    """Return the table's line for one argument."""
+    metavar = action.metavar if isinstance(action.metavar, str) else action.dest.upper().replace("_", "-")
+    value = "" if action.nargs == 0 else f" {metavar}"
+    names = ", ".join(action.option_strings)
+    shown = f"{names}{value}" if names else metavar
+    meaning = (action.help or "") % {"default": action.default, "prog": "ai-memory"}
+    return f"| `{shown}` | {meaning.replace('|', '¦')} |"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,51 @@
+"""What the documents say is what the program does."""
+
+from __future__ import annotations
+
+import re
+import runpy
+
+from ai_memory import errors
+from ai_memory.cli import COMMANDS
+from ai_memory.commands.flags import EXIT_CODES
+from tests.conftest import ROOT
+
+PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), ROOT / "CONTRIBUTING.md")
+
+
+def test_the_reference_is_what_the_program_says_of_itself() -> None:
+    script = runpy.run_path(str(ROOT / "scripts" / "reference.py"))
+    assert (ROOT / "docs" / "reference.md").read_text("utf-8") == "\n".join(script["page"]())
+
+
+def test_every_exit_code_of_an_error_has_its_meaning() -> None:
+    classes = [each for each in vars(errors).values() if isinstance(each, type)]
+    raised = {each.exit_code for each in classes if issubclass(each, errors.AiMemoryError)}
+    assert raised <= set(EXIT_CODES)
+
+
+def test_the_tree_of_errors_shows_the_codes_they_carry() -> None:
+    drawn = dict(re.findall(r"── (\w+) +(\d+) ", errors.__doc__ or ""))
+    assert drawn
+    assert drawn == {name: str(vars(errors)[name].exit_code) for name in drawn}
+
+
+def test_a_command_in_the_documents_is_one_of_the_program() -> None:
+    text = "\n".join(page.read_text("utf-8") for page in PAGES)
+    typed = re.findall(r"^(?:\$ )?ai-memory +(?:--\w+ +\S+ +)*([a-z]+)", text, re.MULTILINE)
+    assert typed
+    assert set(typed) <= set(COMMANDS)
+
+
+def test_a_flag_in_the_documents_is_one_of_the_program() -> None:
+    known = set(re.findall(r"--[a-z][a-z-]*", (ROOT / "docs" / "reference.md").read_text("utf-8")))
+    text = "\n".join(page.read_text("utf-8") for page in PAGES)
+    lines = re.findall(r"^(?:\$ )?(ai-memory .*)$", text, re.MULTILINE)
+    used = {flag for line in lines for flag in re.findall(r"--[a-z][a-z-]*", line)}
+    assert used <= known | {"--help", "--version"}
+
+
+def test_a_link_between_the_documents_leads_somewhere() -> None:
+    link = re.compile(r"\]\((?!https?:)([^)#]+)")
+    links = ((page, target) for page in PAGES for target in link.findall(page.read_text("utf-8")))
+    assert [(page.name, target) for page, target in links if not (page.parent / target).exists()] == []
