@@ -20,7 +20,7 @@ LAYERS = (
     ("errors",),
     ("vendors", "config_file"),
     ("embedding_settings",),
-    ("records", "settings", "embedding_settings", "config_file", "vendors"),
+    ("clock", "records", "settings", "embedding_settings", "config_file", "vendors"),
     ("store", "embed"),
     ("reembed", "recall"),
     ("console",),
