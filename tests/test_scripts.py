@@ -1,0 +1,47 @@
+"""The scripts that people start by hand."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+
+SCRIPTS = ROOT / "scripts"
+
+
+def corpus(rows: int) -> bytes:
+    command = [sys.executable, str(SCRIPTS / "stdlib_corpus.py"), str(rows)]
+    return subprocess.run(command, check=True, capture_output=True, timeout=60).stdout
+
+
+def test_the_corpus_is_the_same_bytes_every_time() -> None:
+    assert corpus(300) == corpus(300)
+
+
+def test_no_two_memories_of_the_corpus_have_one_title_in_one_namespace() -> None:
+    memories = [json.loads(line) for line in corpus(10_000).splitlines()]
+    keys = {(memory["namespace"], memory["title"]) for memory in memories}
+    assert len(memories) > 6000
+    assert len(keys) == len(memories)
+
+
+@pytest.mark.parametrize("arguments", [["--rows"], ["--rows", "0"], ["--rows", "many"], ["now"]])
+def test_the_demo_refuses_what_it_cannot_do_in_one_line(arguments: list[str]) -> None:
+    done = subprocess.run([SCRIPTS / "demo", *arguments], capture_output=True, text=True, timeout=20, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("scripts/demo: ")
+    assert done.stderr.count("\n") == 1
+
+
+def test_without_a_python_that_is_new_enough_the_way_out_is_named(tmp_path: Path) -> None:
+    for tool in ("sh", "dirname"):
+        (tmp_path / tool).symlink_to(Path("/bin") / tool if tool == "sh" else Path("/usr/bin") / tool)
+    command = [str(tmp_path / "sh"), str(SCRIPTS / "venv")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False, env={"PATH": str(tmp_path)})
+    assert done.returncode == 1
+    assert "apt-get install python3" in done.stderr
