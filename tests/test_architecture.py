@@ -17,7 +17,16 @@ SOURCES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
     for path in sorted(PACKAGE.rglob("*.py"))
 }
-LAYERS = (("errors",), (), ("store", "embed"), ("reembed", "recall"), ("console",), ("commands",), ("cli",), ("__main__",))
+LAYERS = (
+    ("errors",),
+    (),
+    ("store", "embed"),
+    ("reembed", "recall"),
+    ("console",),
+    ("commands",),
+    ("cli",),
+    ("__main__",),
+)
 BASE = 1
 """The layer of every module that no layer names: plain values and rules (records, settings …)."""
 RANK = {room: rank for rank, rooms in enumerate(LAYERS) for room in rooms}
