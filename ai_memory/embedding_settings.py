@@ -95,13 +95,14 @@ def resolve(top: Table, environ: Mapping[str, str]) -> EmbeddingSettings:
     tier = _tier(top)
     backend = _backend(table, environ, tier)
     vendor = vendors.find(backend.value)
-    model_path = _model_path(table, environ)
+    named = _env(environ, "AI_MEMORY_EMBED_MODEL") or table.text("model")
+    model_path = _model_path(table, environ, named if backend.value == vendors.LOCAL else None)
     base_url = _base_url(table, environ, vendor)
     return EmbeddingSettings(
         tier=tier,
         backend=backend,
         base_url=base_url,
-        model=_model(table, environ, tier, backend, model_path),
+        model=_model(named, tier, backend, model_path),
         model_path=model_path,
         dim=table.integer("dim", low=1, high=MAX_DIM) or Sourced(0, "not configured"),
         api_key=_api_key(table, environ, vendor, base_url),
@@ -171,25 +172,23 @@ def _backend(table: Table, environ: Mapping[str, str], tier: Sourced[str]) -> So
 
 
 def _model(
-    table: Table,
-    environ: Mapping[str, str],
-    tier: Sourced[str],
-    backend: Sourced[str],
-    model_path: Sourced[Path | None],
+    named: Sourced[str] | None, tier: Sourced[str], backend: Sourced[str], model_path: Sourced[Path | None]
 ) -> Sourced[str]:
-    named = _env(environ, "AI_MEMORY_EMBED_MODEL") or table.text("model")
+    if model_path.value and backend.value == vendors.LOCAL and (named is None or model_path.source == named.source):
+        return Sourced("", f"given as a folder: {model_path.source}")
     if named:
         return named
-    if backend.value == vendors.LOCAL and model_path.value:
-        return Sourced("", f"given as a folder: {model_path.source}")
     if backend.value not in DEFAULT_MODELS:
         return Sourced("", "not configured")
     of_tier = TIER_BACKENDS[tier.value] == backend.value
     return Sourced(DEFAULT_MODELS[backend.value], f"default of {f'tier {tier.value}' if of_tier else backend.value}")
 
 
-def _model_path(table: Table, environ: Mapping[str, str]) -> Sourced[Path | None]:
+def _model_path(table: Table, environ: Mapping[str, str], model: Sourced[str] | None) -> Sourced[Path | None]:
+    """Return the folder of the model's files: `model_path`, or a local `model` that is written as a path."""
     named = table.text("model_path")
+    if named is None and model and model.value.startswith(("/", "./", "../", "~/")):
+        named = model
     return Sourced(expand(named.value, environ), named.source) if named else Sourced(None, "not configured")
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from threading import Lock
 from typing import Protocol
 
 import numpy as np
@@ -36,12 +37,21 @@ class Target:
 
 @dataclass(slots=True)
 class Meter:
-    """What was spent on an embedder since the process began; one writer adds, anyone reads."""
+    """What was spent on an embedder since the process began; any thread adds, anyone reads."""
 
     requests: int = 0
     retries: int = 0
     texts_sent: int = 0
     tokens: int = 0
+    _lock: Lock = field(default_factory=Lock, repr=False, compare=False)
+
+    def add(self, *, requests: int = 0, retries: int = 0, texts_sent: int = 0, tokens: int = 0) -> None:
+        """Add to the counts, safely from several threads at once."""
+        with self._lock:
+            self.requests += requests
+            self.retries += retries
+            self.texts_sent += texts_sent
+            self.tokens += tokens
 
 
 class Embedder(Protocol):
@@ -49,8 +59,13 @@ class Embedder(Protocol):
 
     One call is one attempt: it raises a subclass of `EmbedError` and never retries by itself.
     `max_batch` is the most texts one call may carry; `concurrency` how many calls may usefully
-    run at once (1: calls must not overlap).
+    run at once (1: calls must not overlap). What is heavy, a model or a connection, is loaded by
+    the first call, not before.
     """
+
+    @property
+    def target(self) -> Target:
+        """What is known of the target; its `dim` may be 0 until the first vectors came."""
 
     @property
     def max_batch(self) -> int:

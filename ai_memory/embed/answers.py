@@ -1,0 +1,243 @@
+"""What an HTTP answer without vectors means: one table from status, code and words to an error class."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+
+from ai_memory.errors import (
+    CredentialsRefused,
+    EmbedError,
+    QuotaExhausted,
+    RateLimited,
+    RowsRefused,
+    TransientFailure,
+    WrongTarget,
+)
+
+_EXCERPT = 200
+_WORDS_WITHIN = 160
+_SECRETS = re.compile(r"(?i)(bearer\s+)\S+|\b(sk|pk|key|gsk|xai|AIza)[-_]?[\w*.-]{8,}")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer as it came: status, headers (names in lower case) and the text of its body."""
+
+    status: int
+    body: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One row of the table; the first that fits decides.
+
+    `codes` are compared with the error's code, type, status and reason; `words` are looked for at
+    the beginning of its message (further on it may quote the text that was sent). Without either,
+    the status alone decides.
+    """
+
+    statuses: frozenset[int]
+    error: type[EmbedError]
+    what: str
+    tip: str
+    source: str
+    codes: frozenset[str] = frozenset()
+    words: tuple[str, ...] = ()
+
+
+_PAY = "Top up the account or raise its limit, then run the same command again."
+_KEY = "Check the key: ai-memory config show says where it comes from."
+_MODEL = "Check [embeddings].model and base_url: ai-memory config show says where they come from."
+_LATER = "Run the same command again later."
+_QUOTA_CODES = frozenset(
+    {"insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "arrearage", "insufficient_balance"}
+)
+_4XX = frozenset(range(400, 500))
+_5XX = frozenset(range(500, 600))
+
+RULES: tuple[Rule, ...] = (
+    Rule(
+        frozenset({402}), QuotaExhausted, "the account is out of money", _PAY, "RFC 9110 15.5.3; OpenRouter, DeepSeek"
+    ),
+    Rule(
+        _4XX,
+        QuotaExhausted,
+        "the account's quota is used up",
+        _PAY,
+        "OpenAI error codes: 429 insufficient_quota; Alibaba Model Studio: 400 Arrearage",
+        codes=_QUOTA_CODES,
+    ),
+    Rule(
+        frozenset({429}),
+        RowsRefused,
+        "the request is larger than the rate limit",
+        "",
+        "OpenAI: 429 'Request too large for … Limit …, Requested …': no wait helps, a smaller batch does",
+        words=("request too large",),
+    ),
+    Rule(
+        frozenset({429}),
+        QuotaExhausted,
+        "the account's quota is used up",
+        _PAY,
+        "vendors without a code of their own for it; a Retry-After says it is a rate after all, see classify()",
+        words=("quota", "billing", "credit", "balance"),
+    ),
+    Rule(frozenset({429}), RateLimited, "the endpoint asks for fewer requests", _LATER, "RFC 6585 4"),
+    Rule(frozenset({401, 403}), CredentialsRefused, "the endpoint refused the key", _KEY, "RFC 9110 15.5.2, 15.5.4"),
+    Rule(
+        frozenset({400}),
+        CredentialsRefused,
+        "the endpoint refused the key",
+        _KEY,
+        "Gemini API troubleshooting: 400 INVALID_ARGUMENT, reason API_KEY_INVALID",
+        codes=frozenset({"api_key_invalid", "invalid_api_key"}),
+        words=("api key not valid",),
+    ),
+    Rule(
+        _4XX,
+        WrongTarget,
+        "the endpoint does not serve this model",
+        _MODEL,
+        "OpenAI error codes: model_not_found; Ollama: 404 'model … not found, try pulling it first'",
+        codes=frozenset({"model_not_found", "model_not_supported", "unknown_model"}),
+    ),
+    Rule(
+        frozenset({400, 422}),
+        WrongTarget,
+        "the endpoint does not give this model's vectors in this width",
+        "Correct or remove [embeddings].dim.",
+        "vLLM: 400 '… does not support matryoshka representation, changing output dimensions …'",
+        words=("matryoshka", "does not support specifying dimensions", "output dimensions"),
+    ),
+    Rule(
+        frozenset({404, 405, 410}), WrongTarget, "there is no such model or no embeddings here", _MODEL, "RFC 9110 15.5"
+    ),
+    Rule(
+        frozenset({408, 425}), TransientFailure, "the endpoint gave up waiting", _LATER, "RFC 9110 15.5.9, RFC 8470 5.2"
+    ),
+    Rule(
+        frozenset({400, 413, 422}),
+        RowsRefused,
+        "the endpoint refused the texts",
+        "",
+        "RFC 9110 15.5.1, 15.5.14, 15.5.21",
+    ),
+    Rule(
+        frozenset({500}),
+        RowsRefused,
+        "the endpoint cannot embed a text",
+        "",
+        "llama.cpp server: 500 'input is too large to process'; Ollama: 500 'unsupported value: NaN', 'context length'",
+        words=("input is too large", "unsupported value: nan", "exceeds the context length", "exceeds maximum context"),
+    ),
+    Rule(_5XX, TransientFailure, "the endpoint is in trouble", _LATER, "RFC 9110 15.6"),
+    Rule(_4XX, WrongTarget, "the endpoint does not take such requests", _MODEL, "RFC 9110 15.5"),
+    Rule(
+        frozenset(range(300, 400)),
+        WrongTarget,
+        "the endpoint sends elsewhere, which is not followed",
+        "Set [embeddings].base_url to the address it names.",
+        "RFC 9110 15.4: the key is for the configured host only",
+    ),
+)
+
+
+def classify(answer: Answer, *, host: str, now: float, key: str = "") -> EmbedError:
+    """Return the error that an answer without vectors means; `now` is Unix time, for a Retry-After date."""
+    codes, message = _told(answer.body)
+    wait = retry_after(answer.headers, now=now)
+    rule = next((rule for rule in RULES if _fits(rule, answer.status, codes, message)), RULES[-2])
+    what = f"{host}: {rule.what} (HTTP {answer.status}{_quote(message, key)})."
+    if rule.error is RateLimited or (wait and rule.error is TransientFailure) or _only_a_rate(rule, codes, wait):
+        return RateLimited(what, tip=_LATER, http_status=answer.status, retry_after=wait)
+    return rule.error(what, tip=rule.tip, http_status=answer.status)
+
+
+def retry_after(headers: Mapping[str, str], *, now: float) -> float:
+    """Return the wait a server asks for in seconds, 0 where it asks for none or in no known form.
+
+    Both forms of RFC 9110 10.2.3, and OpenAI's retry-after-ms, which is finer and goes before.
+    """
+    milliseconds = headers.get("retry-after-ms", "").strip()
+    if re.fullmatch(r"\d{1,10}(\.\d*)?", milliseconds):
+        return float(milliseconds) / 1000
+    value = headers.get("retry-after", "").strip()
+    if re.fullmatch(r"\d{1,10}(\.\d*)?", value):
+        return float(value)
+    try:
+        date = parsedate_to_datetime(value)
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return 0.0
+    moment = date if date.tzinfo else date.replace(tzinfo=UTC)
+    return max(0.0, moment.timestamp() - now)
+
+
+def one_line(text: str, key: str = "") -> str:
+    """Return `text` on one line of at most 200 characters, with nothing in it that looks like a key."""
+    clean = text.replace(key, "***") if key else text
+    clean = _SECRETS.sub("***", " ".join(clean.split()))
+    printable = "".join(character for character in clean if character.isprintable())
+    return printable if len(printable) <= _EXCERPT else f"{printable[:_EXCERPT]}…"
+
+
+def mentions_base64(answer: Answer) -> bool:
+    """Return whether a 400 or 422 complains of the asked encoding."""
+    message = answer.body.lower()
+    return answer.status in {400, 422} and ("encoding_format" in message or "base64" in message)
+
+
+def inner_status(answer: object) -> int:
+    """Return the error status inside a 200 answer, 0 where it is none (OpenRouter wraps vendors' errors so)."""
+    error = answer.get("error") if isinstance(answer, dict) else None
+    code = error.get("code") if isinstance(error, dict) else None
+    return code if type(code) is int and 400 <= code < 600 else 0
+
+
+def _fits(rule: Rule, status: int, codes: frozenset[str], message: str) -> bool:
+    if status not in rule.statuses:
+        return False
+    if not rule.codes and not rule.words:
+        return True
+    beginning = message[:_WORDS_WITHIN].lower()
+    return bool(rule.codes & codes) or any(words in beginning for words in rule.words)
+
+
+def _only_a_rate(rule: Rule, codes: frozenset[str], wait: float) -> bool:
+    """Gemini says "quota" of a rate too: an answer that names a wait and no quota code is one."""
+    return rule.error is QuotaExhausted and bool(rule.words) and wait > 0 and not codes & _QUOTA_CODES
+
+
+def _quote(message: str, key: str) -> str:
+    quoted = one_line(message, key).rstrip(".")
+    return f": {quoted}" if quoted else ""
+
+
+def _told(body: str) -> tuple[frozenset[str], str]:
+    """Return the codes of an error body in lower case, and its message; the body itself where it is no JSON."""
+    try:
+        parsed: object = json.loads(body)
+    except ValueError:
+        return frozenset(), body
+    first = parsed[0] if isinstance(parsed, list) and parsed else parsed
+    if not isinstance(first, dict):
+        return frozenset(), body
+    error = first.get("error", first)
+    if isinstance(error, str):
+        return frozenset(_codes(first)), error
+    table = error if isinstance(error, dict) else first
+    message = next((table[name] for name in ("message", "detail", "error") if isinstance(table.get(name), str)), body)
+    return frozenset(_codes(table)), message
+
+
+def _codes(table: Mapping[str, object]) -> Iterator[str]:
+    details = table.get("details")
+    for level in (table, *(details if isinstance(details, list) else ())):
+        if isinstance(level, dict):
+            yield from (str(level[name]).lower() for name in ("code", "type", "status", "reason") if level.get(name))

@@ -1,0 +1,62 @@
+"""What differs between the servers' languages: the path, the body of a request and the shape of an answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from ai_memory.embed.embedder import Vectors
+from ai_memory.errors import AnswerViolation
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """Vectors in the order of the texts sent, and the tokens the server counted (0: it told none)."""
+
+    vectors: Vectors
+    tokens: int
+
+
+class Dialect(Protocol):
+    """One server language: pure values in and out, no request is sent here."""
+
+    @property
+    def path(self) -> str:
+        """What follows the base URL."""
+
+    @property
+    def offers_base64(self) -> bool:
+        """Whether vectors may be asked for as base64."""
+
+    def body(self, texts: Sequence[str], *, base64: bool) -> Mapping[str, object]:
+        """Return the JSON body that asks for the vectors of `texts`."""
+
+    def read(self, answer: object, *, count: int) -> Reply:
+        """Return what a parsed answer to `count` texts says.
+
+        Raises:
+            AnswerViolation: it is not the answer to that request.
+        """
+
+
+def as_vectors(rows: Sequence[object]) -> Vectors:
+    """Return rows of numbers as float32, shape (n, dim).
+
+    Raises:
+        AnswerViolation: a row is no list of numbers, or the rows differ in length.
+    """
+    try:
+        with np.errstate(over="ignore"):
+            return np.array(rows, dtype=np.float32)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise AnswerViolation(
+            "the vectors of an answer differ in length or hold something else than numbers."
+        ) from error
+
+
+def count_of(value: object) -> int:
+    """Return a count a server told, 0 for anything that is none."""
+    return value if type(value) is int and value > 0 else 0

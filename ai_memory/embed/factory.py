@@ -1,0 +1,134 @@
+"""From the resolved settings to an embedder, or to a refusal that names what cannot be built."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ai_memory import vendors
+from ai_memory.embed import model_folder, space
+from ai_memory.embed.dialect import Dialect
+from ai_memory.embed.embedder import Embedder, Target
+from ai_memory.embed.http import Endpoint, HttpEmbedder
+from ai_memory.embed.local import LocalEmbedder, cached_folder, require_library
+from ai_memory.embed.model_folder import ModelFacts
+from ai_memory.embed.ollama import OllamaDialect, tag
+from ai_memory.embed.openai import OpenAiDialect
+from ai_memory.embedding_settings import KEYWORD, EmbeddingSettings, is_loopback
+from ai_memory.errors import EmbedderInitFailed, NoEmbedder
+
+DOCUMENT_PREFIX = "search_document: "
+QUERY_PREFIX = "search_query: "
+HTTP_CONCURRENCY = 32
+OLLAMA_CONCURRENCY = 4
+"""Ollama serves few requests of one model side by side and queues the rest (OLLAMA_NUM_PARALLEL)."""
+
+
+def build(settings: EmbeddingSettings) -> Embedder:
+    """Return the configured embedder; neither a model is loaded nor a request sent.
+
+    Raises:
+        NoEmbedder: the tier has embeddings off.
+        EmbedderInitFailed: what is configured cannot be built; nothing else is taken instead.
+    """
+    if settings.tier.value == KEYWORD or settings.backend.value == vendors.NO_BACKEND:
+        raise NoEmbedder(
+            f"the tier {settings.tier.value} ({settings.tier.source}) has embeddings off.",
+            tip='Set tier = "semantic" in config.toml.',
+        )
+    return _local(settings) if settings.backend.value == vendors.LOCAL else _remote(settings)
+
+
+def _local(settings: EmbeddingSettings) -> Embedder:
+    require_library()
+    # A hub is a host like any other: the egress policy covers it too.
+    offline = settings.offline.value or settings.egress.value != "allow"
+    named = settings.model.value
+    folder = settings.model_path.value or cached_folder(named)
+    if folder is None and offline:
+        raise EmbedderInitFailed(
+            f"the model {named} ({settings.model.source}) is not on this machine and may not be downloaded.",
+            tip="Set [embeddings].model_path to its folder, or download it once without AI_MEMORY_EMBED_OFFLINE.",
+        )
+    facts = model_folder.inspect(folder) if folder else None
+    target = Target(
+        space=space.local_space(named) if named or not folder else _folder_space(folder),
+        dim=_local_dim(settings, facts),
+        backend=vendors.LOCAL,
+        model=named or (folder.name if folder else ""),
+        normalized=bool(facts and (facts.normalized or 0 < settings.dim.value < facts.dim)),
+        max_tokens=facts.max_tokens if facts else 0,
+    )
+    return LocalEmbedder(target, str(folder or named), device=settings.device.value, offline=offline or bool(folder))
+
+
+def _folder_space(folder: Path) -> str:
+    return space.folder_space(folder, model_folder.weights(folder))
+
+
+def _local_dim(settings: EmbeddingSettings, facts: ModelFacts | None) -> int:
+    """Return the width to give out: the configured one, else the model's, 0 where only loading can tell."""
+    if facts and settings.dim.value > facts.dim:
+        raise EmbedderInitFailed(
+            f"dim is {settings.dim.value} ({settings.dim.source}) and the model gives {facts.dim}.",
+            tip="Correct or remove [embeddings].dim.",
+        )
+    return settings.dim.value or (facts.dim if facts else 0)
+
+
+def _remote(settings: EmbeddingSettings) -> Embedder:
+    base_url, model = settings.base_url.value, settings.model.value
+    _refuse_incomplete(settings)
+    _refuse_egress(settings)
+    key = settings.api_key.value
+    ollama = settings.backend.value == vendors.OLLAMA
+    prefixed = "nomic-embed" in space.model_id(model)
+    target = Target(
+        space=space.space(model),
+        dim=settings.dim.value or space.known_dim(model),
+        backend=vendors.OLLAMA if ollama else vendors.OPENAI_COMPATIBLE,
+        model=model,
+        document_prefix=DOCUMENT_PREFIX if prefixed else "",
+        query_prefix=QUERY_PREFIX if prefixed else "",
+    )
+    return HttpEmbedder(
+        target,
+        _dialect(model, settings.dim.value, ollama=ollama),
+        Endpoint(base_url, key.reveal() if key else ""),
+        max_batch=vendors.limits(base_url).inputs,
+        concurrency=OLLAMA_CONCURRENCY if ollama else HTTP_CONCURRENCY,
+    )
+
+
+def _dialect(model: str, dim: int, *, ollama: bool) -> Dialect:
+    if not ollama:
+        return OpenAiDialect(model, dim)
+    # Older Ollamas know no `dimensions`: it is sent only where it would change something.
+    return OllamaDialect(tag(model), dim if dim != space.known_dim(model) else 0)
+
+
+def _refuse_incomplete(settings: EmbeddingSettings) -> None:
+    backend, model, known = settings.backend, settings.model.value, space.known_dim(settings.model.value)
+    if not settings.base_url.value:
+        raise EmbedderInitFailed(
+            f"backend {backend.value} ({backend.source}) needs a base URL.",
+            tip="Set [embeddings].base_url or AI_MEMORY_EMBED_BASE_URL.",
+        )
+    if not model:
+        raise EmbedderInitFailed(
+            f"backend {backend.value} ({backend.source}) needs the name of a model.",
+            tip="Set [embeddings].model or AI_MEMORY_EMBED_MODEL.",
+        )
+    if known and settings.dim.value > known:
+        raise EmbedderInitFailed(
+            f"dim is {settings.dim.value} ({settings.dim.source}) and {model} gives {known} at most.",
+            tip="Correct or remove [embeddings].dim.",
+        )
+
+
+def _refuse_egress(settings: EmbeddingSettings) -> None:
+    policy, base_url = settings.egress, settings.base_url
+    if policy.value == "deny" or (policy.value == "loopback-only" and not is_loopback(base_url.value)):
+        raise EmbedderInitFailed(
+            f"{policy.source}={policy.value} forbids requests to {base_url.value} ({base_url.source}).",
+            tip="Use a local model, or change the policy.",
+        )

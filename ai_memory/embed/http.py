@@ -1,0 +1,226 @@
+"""Embedding over HTTP; the only importer of requests. One call is one request, nothing is retried here."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from threading import Lock
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import numpy as np
+
+from ai_memory import __version__
+from ai_memory.embed import vectors
+from ai_memory.embed.answers import Answer, classify, inner_status, mentions_base64, one_line
+from ai_memory.embed.dialect import Dialect, Reply
+from ai_memory.embed.embedder import Meter, Target, Vectors
+from ai_memory.embedding_settings import is_loopback
+from ai_memory.errors import AnswerViolation, TransientFailure, WrongTarget
+
+if TYPE_CHECKING:
+    from requests import PreparedRequest, Response, Session
+
+_CHUNK = 1 << 16
+_ANSWER_BYTES = 1 << 20
+_ANSWER_BYTES_A_TEXT = 1 << 18
+"""8,192 components of at most 25 characters fit: no model's vectors are longer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deadlines:
+    """How long one request may take, in seconds: to connect, between two reads, and altogether."""
+
+    connect: float = 10.0
+    read: float = 60.0
+    total: float = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where requests go; `key` is sent to that host only, and not at all when it is empty."""
+
+    base_url: str
+    key: str = field(default="", repr=False)
+    deadlines: Deadlines = field(default_factory=Deadlines)
+
+    @property
+    def host(self) -> str:
+        """The host and port, for people."""
+        return urlsplit(self.base_url).netloc
+
+
+class HttpEmbedder:
+    """A model behind an endpoint. Any thread may call; `max_batch` and `concurrency` are upper bounds."""
+
+    def __init__(
+        self, target: Target, dialect: Dialect, endpoint: Endpoint, *, max_batch: int, concurrency: int
+    ) -> None:
+        """Keep what to ask and whom; no connection is opened yet."""
+        self.max_batch = max_batch
+        self.concurrency = concurrency
+        self.meter = Meter()
+        self._target = target
+        self._dialect = dialect
+        self._endpoint = endpoint
+        self._base64 = dialect.offers_base64
+        self._session: Session | None = None
+        self._lock = Lock()
+
+    @property
+    def target(self) -> Target:
+        """What is known of the target; its `dim` is known after the first answer at the latest."""
+        return self._target
+
+    def embed_documents(self, texts: Sequence[str]) -> Vectors:
+        """Return the vectors of `texts`: float32, shape (n, dim), rows in the order of texts.
+
+        Raises:
+            EmbedError: its subclass says whether a retry, a smaller batch or a person can help.
+        """
+        return self._embed([self._target.document_prefix + text for text in texts])
+
+    def embed_query(self, text: str) -> Vectors:
+        """Return the vector of a search query: float32, shape (dim,).
+
+        Raises:
+            EmbedError: see `embed_documents`.
+        """
+        row: Vectors = self._embed([self._target.query_prefix + text])[0]
+        return row
+
+    def close(self) -> None:
+        """Close the pooled connections."""
+        with self._lock:
+            if self._session is not None:
+                self._session.close()
+                self._session = None
+
+    def _embed(self, texts: list[str]) -> Vectors:
+        if not texts:
+            return np.zeros((0, self._target.dim), dtype=np.float32)
+        answer = self._ask(texts)
+        if self._base64 and mentions_base64(answer):
+            self._base64 = False
+            answer = self._ask(texts)
+        reply = self._understood(answer, len(texts))
+        self.meter.add(tokens=reply.tokens)
+        found = vectors.check(reply.vectors, count=len(texts), dim=self._target.dim)
+        if not self._target.dim:
+            self._target = replace(self._target, dim=found.shape[1])
+        return found
+
+    def _understood(self, answer: Answer, count: int) -> Reply:
+        if answer.status != 200:
+            raise classify(answer, host=self._endpoint.host, now=time.time(), key=self._endpoint.key)
+        try:
+            parsed: object = json.loads(answer.body)
+        except (ValueError, RecursionError) as error:
+            raise AnswerViolation(f"{self._endpoint.host} sent an answer that is no JSON.", http_status=200) from error
+        if status := inner_status(parsed):
+            raise classify(
+                replace(answer, status=status), host=self._endpoint.host, now=time.time(), key=self._endpoint.key
+            )
+        return self._dialect.read(parsed, count=count)
+
+    def _ask(self, texts: list[str]) -> Answer:
+        """Return the answer to one request, whatever its status.
+
+        Raises:
+            TransientFailure: no whole answer came in time.
+            AnswerViolation: the answer is larger than any true one.
+            WrongTarget: the address cannot be asked at all.
+        """
+        body = json.dumps(self._dialect.body(texts, base64=self._base64), ensure_ascii=False)
+        self.meter.add(requests=1, texts_sent=len(texts))
+        limit = _ANSWER_BYTES + len(texts) * _ANSWER_BYTES_A_TEXT
+        return _post(
+            self._connected(),
+            self._endpoint,
+            self._dialect.path,
+            body.encode("utf-8", "replace"),
+            limit=limit,
+            clock=time.monotonic,
+        )
+
+    def _connected(self) -> Session:
+        with self._lock:
+            if self._session is None:
+                self._session = _session(self._endpoint, self.concurrency)
+            return self._session
+
+
+def _session(endpoint: Endpoint, connections: int) -> Session:
+    from requests import Session
+    from requests.adapters import HTTPAdapter
+
+    session = Session()
+    # Proxies and certificates of the environment are for other hosts; loopback is always asked directly.
+    session.trust_env = not is_loopback(endpoint.base_url)
+    # An explicit auth keeps the library from sending what ~/.netrc has for the host instead of our key.
+    session.auth = _bearer(endpoint.key)
+    session.headers.update({"User-Agent": f"ai-memory/{__version__}", "Content-Type": "application/json"})
+    adapter = HTTPAdapter(pool_connections=1, pool_maxsize=max(1, connections), max_retries=0)
+    session.mount("http://", adapter)
+    session.mount("https://", adapter)
+    return session
+
+
+def _bearer(key: str) -> Callable[[PreparedRequest], PreparedRequest]:
+    def authorize(request: PreparedRequest) -> PreparedRequest:
+        if key:
+            request.headers["Authorization"] = f"Bearer {key}"
+        return request
+
+    return authorize
+
+
+def _post(
+    session: Session, endpoint: Endpoint, path: str, body: bytes, *, limit: int, clock: Callable[[], float]
+) -> Answer:
+    import requests
+    from urllib3.exceptions import HTTPError
+
+    ends = clock() + endpoint.deadlines.total
+    try:
+        with session.post(
+            f"{endpoint.base_url}{path}",
+            data=body,
+            timeout=(endpoint.deadlines.connect, endpoint.deadlines.read),
+            allow_redirects=False,
+            stream=True,
+        ) as response:
+            content = _read(response, limit=limit, ends=ends, clock=clock)
+            headers = {name.lower(): value for name, value in response.headers.items()}
+            return Answer(response.status_code, content.decode("utf-8", "replace"), headers)
+    except (requests.ConnectionError, requests.Timeout, HTTPError, OSError) as error:
+        reason = one_line(_root(error), endpoint.key).rstrip(".")
+        raise TransientFailure(
+            f"{endpoint.host} gave no answer: {reason}.", tip="Is it running, and the base URL right?"
+        ) from error
+    except (requests.RequestException, ValueError) as error:
+        # The library's own words may quote headers.
+        raise WrongTarget(
+            f"{endpoint.host} cannot be asked: {type(error).__name__}.", tip="Check [embeddings].base_url."
+        ) from None
+
+
+def _read(response: Response, *, limit: int, ends: float, clock: Callable[[], float]) -> bytes:
+    """Return the whole body, read piece by piece so that neither a slow nor an endless one is waited for."""
+    pieces = bytearray()
+    while piece := response.raw.read1(_CHUNK, decode_content=True):
+        pieces += piece
+        if len(pieces) > limit:
+            raise AnswerViolation(f"an answer has more than {limit} bytes.", http_status=response.status_code)
+        if clock() > ends:
+            raise TimeoutError("the answer did not end in time")
+    return bytes(pieces)
+
+
+def _root(error: BaseException) -> str:
+    """Return the words of the error that an exception of the library was made of, without its object names."""
+    while error.__context__ is not None:
+        error = error.__context__
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__

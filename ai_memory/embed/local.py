@@ -1,0 +1,213 @@
+"""Embedding on this machine with sentence-transformers; the only importer of that library."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ai_memory.embed import space, vectors
+from ai_memory.embed.embedder import Meter, Target, Vectors
+from ai_memory.embed.model_folder import ModelFacts, has_weights
+from ai_memory.errors import EmbedderInitFailed, RowsRefused, TransientFailure
+from ai_memory.settings import keep_off_model_hub
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
+INNER_BATCH = 16
+"""Texts a forward pass: measured on 2 cores with MiniLM and docstrings, 8 to 32 are alike, 128 is slower."""
+MAX_BATCH = 4_096
+_INSTALL = 'Type: pip install "ai-memory[local]"'
+
+
+def require_library() -> None:
+    """Refuse, without importing it, where sentence-transformers is not installed.
+
+    Raises:
+        EmbedderInitFailed: it is not.
+    """
+    if importlib.util.find_spec("sentence_transformers") is None:
+        raise EmbedderInitFailed("local models need sentence-transformers, which is not installed.", tip=_INSTALL)
+
+
+def cached_folder(model: str) -> Path | None:
+    """Return the folder where the hub's cache holds a whole model, None where it does not.
+
+    Raises:
+        EmbedderInitFailed: `model` cannot be the name of a model.
+    """
+    from huggingface_hub import try_to_load_from_cache
+
+    try:
+        found = try_to_load_from_cache(_hub_id(model), "modules.json")
+    except ValueError as error:
+        raise EmbedderInitFailed(
+            f"{model!r} is no name of a model: {_one_line(error)}.", tip="Correct [embeddings].model."
+        ) from error
+    folder = Path(found).parent if isinstance(found, str) else None
+    return folder if folder and has_weights(folder) else None
+
+
+def _hub_id(model: str) -> str:
+    """Return the hub's id of a model: names without an owner are sentence-transformers' own."""
+    known = {space.MINILM: "sentence-transformers/all-MiniLM-L6-v2", space.NOMIC: "nomic-ai/nomic-embed-text-v1.5"}
+    return known.get(space.model_id(model)) or (model if "/" in model else f"sentence-transformers/{model}")
+
+
+class LocalEmbedder:
+    """A sentence-transformers model, loaded by the first call.
+
+    `source` is a model id of the hub or a folder. `target.dim` below the model's width cuts the
+    vectors to their first components and scales them to length 1 again (Matryoshka models lose
+    little by it). `target.dim` 0 and `target.max_tokens` 0 are filled in when the model is loaded.
+    """
+
+    max_batch = MAX_BATCH
+    concurrency = 1
+
+    def __init__(self, target: Target, source: str, *, device: str = "auto", offline: bool = False) -> None:
+        """Keep what to load; nothing is loaded yet."""
+        self.meter = Meter()
+        self._target = target
+        self._source = source
+        self._device = None if device == "auto" else device
+        self._offline = offline
+        self._model: SentenceTransformer | None = None
+        self._one_at_a_time = Lock()
+
+    @property
+    def target(self) -> Target:
+        """What is known of the target; complete once the model is loaded."""
+        return self._target
+
+    def embed_documents(self, texts: Sequence[str]) -> Vectors:
+        """Return the vectors of `texts`: float32, shape (n, dim), rows in the order of texts.
+
+        Raises:
+            EmbedderInitFailed: the model cannot be loaded, or is another than its files said.
+            TransientFailure: the device has no memory left for this batch.
+            AnswerViolation: the model computed NaN, infinity or zero.
+        """
+        return self._embed([self._target.document_prefix + text for text in texts])
+
+    def embed_query(self, text: str) -> Vectors:
+        """Return the vector of a search query: float32, shape (dim,)."""
+        row: Vectors = self._embed([self._target.query_prefix + text])[0]
+        return row
+
+    def _embed(self, texts: list[str]) -> Vectors:
+        with self._one_at_a_time:
+            model = self._model or self._load()
+            self.meter.add(requests=1, texts_sent=len(texts))
+            computed = _encode(model, texts)
+        found = _shortened(computed, self._target.dim)
+        return vectors.check(found, count=len(texts), dim=self._target.dim)
+
+    def _load(self) -> SentenceTransformer:
+        """Return the model, loaded and found to be what its files said."""
+        if self._offline:
+            keep_off_model_hub()
+        with _quiet():
+            model = _open(self._source, self._device, offline=self._offline)
+        self._target = _agreed(self._target, _facts(model))
+        self._model = model
+        return model
+
+
+def _open(source: str, device: str | None, *, offline: bool) -> SentenceTransformer:
+    try:
+        from sentence_transformers import SentenceTransformer
+
+        return SentenceTransformer(
+            source, device=device, local_files_only=offline or Path(source).is_dir(), model_kwargs={"dtype": "float32"}
+        ).eval()
+    except ImportError as error:
+        raise EmbedderInitFailed(f"the local model {source} needs a library: {error}.", tip=_INSTALL) from error
+    except (OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError) as error:
+        raise EmbedderInitFailed(
+            f"the local model {source} cannot be loaded: {_one_line(error)}.",
+            tip="Check [embeddings].model, model_path and device; a download needs the network.",
+        ) from error
+
+
+def _facts(model: SentenceTransformer) -> ModelFacts:
+    from sentence_transformers.sentence_transformer.modules import Normalize
+
+    normalized = any(isinstance(module, Normalize) for module in model)
+    return ModelFacts(model.get_embedding_dimension() or 0, model.max_seq_length or 0, normalized)
+
+
+def _agreed(target: Target, loaded: ModelFacts) -> Target:
+    """Return `target` completed by the loaded model.
+
+    Raises:
+        EmbedderInitFailed: the model's truth differs from what was configured or read from its files.
+    """
+    if target.dim > loaded.dim:
+        raise EmbedderInitFailed(
+            f"the model {target.model} gives {loaded.dim} dimensions, fewer than the {target.dim} expected.",
+            tip="Correct [embeddings].dim.",
+        )
+    cut = 0 < target.dim < loaded.dim
+    found = replace(
+        target, dim=target.dim or loaded.dim, max_tokens=loaded.max_tokens, normalized=cut or loaded.normalized
+    )
+    if target.max_tokens and found != target:
+        raise EmbedderInitFailed(
+            f"the loaded model {target.model} cuts at {found.max_tokens} tokens (normalised: {found.normalized})"
+            f" where its files say {target.max_tokens} ({target.normalized}).",
+            tip="Get the model's files again.",
+        )
+    return found
+
+
+def _encode(model: SentenceTransformer, texts: list[str]) -> Vectors:
+    from torch import OutOfMemoryError
+
+    try:
+        with _quiet():
+            # The library sorts by length itself; an empty prompt keeps a model's default prompt away.
+            computed = model.encode(texts, prompt="", batch_size=INNER_BATCH, show_progress_bar=False)
+    except OutOfMemoryError as error:
+        raise TransientFailure(
+            "the device has no memory left for this batch.", tip='Use a smaller --batch or [embeddings].device = "cpu".'
+        ) from error
+    except (RuntimeError, ValueError, TypeError, IndexError, UnicodeError) as error:
+        raise RowsRefused(f"the model cannot embed this batch: {_one_line(error)}.") from error
+    return np.asarray(computed, dtype=np.float32).reshape(len(texts), -1)
+
+
+def _shortened(computed: Vectors, dim: int) -> Vectors:
+    """Return the first `dim` components of each vector at length 1; wider than computed: as they are."""
+    if not 0 < dim < computed.shape[1]:
+        return computed
+    cut = computed[:, :dim]
+    lengths = np.linalg.norm(cut.astype(np.float64), axis=1, keepdims=True)
+    scaled: Vectors = np.divide(cut, lengths, out=np.zeros_like(cut), where=lengths > 0, casting="same_kind")
+    return scaled
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the model libraries' progress bars, notes and warnings off the terminal."""
+    from transformers.utils import logging as chatter
+
+    chatter.set_verbosity_error()
+    chatter.disable_progress_bar()
+    logging.getLogger("sentence_transformers").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200].rstrip(".") or type(error).__name__
