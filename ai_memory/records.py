@@ -1,0 +1,68 @@
+"""Frozen values that travel between the store and the commands."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+DEFAULT_NAMESPACE = "global"
+
+Value = str | int | float | bytes | None
+"""What one column of one row holds. In a text, a byte that is not UTF-8 is a lone surrogate (PEP 383)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """One memory as it stands in the file: every stored column but those of its vector, by name."""
+
+    values: Mapping[str, Value]
+
+    @property
+    def id(self) -> str | None:
+        """Its id; None where the file has none, which no command can address."""
+        found = self.values["id"]
+        return None if found is None else str(found)
+
+    @property
+    def namespace(self) -> str:
+        """The namespace it stands in."""
+        return str(self.values["namespace"])
+
+    @property
+    def title(self) -> str:
+        """Its title, unique in the namespace."""
+        return str(self.values["title"])
+
+    @property
+    def content(self) -> str:
+        """Its content, empty when encrypted."""
+        return str(self.values["content"])
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether its content is in an envelope that only the recipient can open."""
+        return self.values.get("encrypted_envelope") is not None and self.content == ""
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A memory that somebody wants stored: the columns given, by name; `where` says where it was given."""
+
+    values: Mapping[str, Value]
+    where: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A memory found by recall.
+
+    `score` is 0..1, 1 where every way of searching puts the memory first. `cosine` is that of the vectors,
+    None where the memory's was not compared.
+    """
+
+    id: str | None
+    namespace: str
+    title: str
+    content: str
+    score: float
+    cosine: float | None
