@@ -18,7 +18,7 @@ from ai_memory.embed.answers import Answer, classify, inner_status, mentions_bas
 from ai_memory.embed.dialect import Dialect, Reply
 from ai_memory.embed.embedder import Meter, Target, Vectors
 from ai_memory.embedding_settings import is_loopback
-from ai_memory.errors import AnswerViolation, TransientFailure, WrongTarget
+from ai_memory.errors import AnswerViolation, RowsRefused, TransientFailure, WrongTarget
 
 if TYPE_CHECKING:
     from requests import PreparedRequest, Response, Session
@@ -133,14 +133,14 @@ class HttpEmbedder:
             AnswerViolation: the answer is larger than any true one.
             WrongTarget: the address cannot be asked at all.
         """
-        body = json.dumps(self._dialect.body(texts, base64=self._base64), ensure_ascii=False)
+        body = _encoded(json.dumps(self._dialect.body(texts, base64=self._base64), ensure_ascii=False))
         self.meter.add(requests=1, texts_sent=len(texts))
         limit = _ANSWER_BYTES + len(texts) * _ANSWER_BYTES_A_TEXT
         return _post(
             self._connected(),
             self._endpoint,
             self._dialect.path,
-            body.encode("utf-8", "replace"),
+            body,
             limit=limit,
             clock=time.monotonic,
         )
@@ -150,6 +150,13 @@ class HttpEmbedder:
             if self._session is None:
                 self._session = _session(self._endpoint, self.concurrency)
             return self._session
+
+
+def _encoded(body: str) -> bytes:
+    try:
+        return body.encode()
+    except UnicodeEncodeError as error:
+        raise RowsRefused("a text is not valid Unicode.", tip="Correct its bytes in the database.") from error
 
 
 def _session(endpoint: Endpoint, connections: int) -> Session:
