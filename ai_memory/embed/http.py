@@ -6,8 +6,10 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
+from http.client import HTTPResponse
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -15,6 +17,7 @@ import numpy as np
 from ai_memory import __version__
 from ai_memory.embed import vectors
 from ai_memory.embed.answers import Answer, classify, inner_status, mentions_base64, one_line
+from ai_memory.embed.deadline import TimedResponse
 from ai_memory.embed.dialect import Dialect, Reply
 from ai_memory.embed.embedder import Meter, Target, Vectors
 from ai_memory.embedding_settings import is_loopback
@@ -22,6 +25,7 @@ from ai_memory.errors import AnswerViolation, RowsRefused, TransientFailure, Wro
 
 if TYPE_CHECKING:
     from requests import PreparedRequest, Response, Session
+    from requests.adapters import HTTPAdapter
 
 _CHUNK = 1 << 16
 _ANSWER_BYTES = 1 << 20
@@ -142,7 +146,6 @@ class HttpEmbedder:
             self._dialect.path,
             body,
             limit=limit,
-            clock=time.monotonic,
         )
 
     def _connected(self) -> Session:
@@ -161,7 +164,6 @@ def _encoded(body: str) -> bytes:
 
 def _session(endpoint: Endpoint, connections: int) -> Session:
     from requests import Session
-    from requests.adapters import HTTPAdapter
 
     session = Session()
     # Proxies and certificates of the environment are for other hosts; loopback is always asked directly.
@@ -169,10 +171,26 @@ def _session(endpoint: Endpoint, connections: int) -> Session:
     # An explicit auth keeps the library from sending what ~/.netrc has for the host instead of our key.
     session.auth = _bearer(endpoint.key)
     session.headers.update({"User-Agent": f"ai-memory/{__version__}", "Content-Type": "application/json"})
-    adapter = HTTPAdapter(pool_connections=1, pool_maxsize=max(1, connections), max_retries=0)
+    adapter = _timed_adapter(endpoint.deadlines.total, connections)
     session.mount("http://", adapter)
     session.mount("https://", adapter)
     return session
+
+
+def _timed_adapter(total: float, connections: int) -> HTTPAdapter:
+    """Return an adapter whose answers end `total` seconds after their request at the latest."""
+    from requests.adapters import HTTPAdapter
+
+    timed = {"response_class": staticmethod(partial(TimedResponse, total=total, clock=time.monotonic))}
+
+    class TimedAdapter(HTTPAdapter):
+        def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - passed through
+            pool: Any = super().get_connection_with_tls_context(*args, **kwargs)
+            if pool.ConnectionCls.response_class is HTTPResponse:
+                pool.ConnectionCls = type("TimedConnection", (pool.ConnectionCls,), timed)
+            return pool
+
+    return TimedAdapter(pool_connections=1, pool_maxsize=max(1, connections), max_retries=0)
 
 
 def _bearer(key: str) -> Callable[[PreparedRequest], PreparedRequest]:
@@ -184,13 +202,10 @@ def _bearer(key: str) -> Callable[[PreparedRequest], PreparedRequest]:
     return authorize
 
 
-def _post(
-    session: Session, endpoint: Endpoint, path: str, body: bytes, *, limit: int, clock: Callable[[], float]
-) -> Answer:
+def _post(session: Session, endpoint: Endpoint, path: str, body: bytes, *, limit: int) -> Answer:
     import requests
     from urllib3.exceptions import HTTPError
 
-    ends = clock() + endpoint.deadlines.total
     try:
         with session.post(
             f"{endpoint.base_url}{path}",
@@ -199,7 +214,7 @@ def _post(
             allow_redirects=False,
             stream=True,
         ) as response:
-            content = _read(response, limit=limit, ends=ends, clock=clock)
+            content = _read(response, limit=limit)
             headers = {name.lower(): value for name, value in response.headers.items()}
             return Answer(response.status_code, content.decode("utf-8", "replace"), headers)
     except (requests.ConnectionError, requests.Timeout, HTTPError, OSError) as error:
@@ -214,15 +229,13 @@ def _post(
         ) from None
 
 
-def _read(response: Response, *, limit: int, ends: float, clock: Callable[[], float]) -> bytes:
-    """Return the whole body, read piece by piece so that neither a slow nor an endless one is waited for."""
+def _read(response: Response, *, limit: int) -> bytes:
+    """Return the whole body, read piece by piece so that an endless one does not fill the memory."""
     pieces = bytearray()
     while piece := response.raw.read1(_CHUNK, decode_content=True):
         pieces += piece
         if len(pieces) > limit:
             raise AnswerViolation(f"an answer has more than {limit} bytes.", http_status=response.status_code)
-        if clock() > ends:
-            raise TimeoutError("the answer did not end in time")
     return bytes(pieces)
 
 

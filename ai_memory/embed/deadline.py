@@ -1,0 +1,56 @@
+"""An HTTP answer that ends in time: a deadline over its headers and body together, not between two reads only."""
+
+from __future__ import annotations
+
+import io
+import socket
+from collections.abc import Callable
+from http.client import HTTPResponse
+
+Clock = Callable[[], float]
+
+
+class TimedResponse(HTTPResponse):
+    """The standard library's answer, read from a socket until `total` seconds after the request was sent.
+
+    A server that sends a byte now and then keeps a read timeout from ever passing; here each read
+    waits no longer than what is left of the whole.
+    """
+
+    def __init__(self, sock: socket.socket, *, method: str | None = None, total: float, clock: Clock) -> None:
+        """Begin to count now."""
+        super().__init__(sock, method=method)
+        raw = _TimedReads(sock, self.fp.detach(), ends=clock() + total, clock=clock)
+        self.fp = io.BufferedReader(raw)
+
+
+class _TimedReads(io.RawIOBase):
+    """The reading side of a socket; each read waits at most its timeout and at most until `ends`."""
+
+    def __init__(self, sock: socket.socket, reads: io.RawIOBase, *, ends: float, clock: Clock) -> None:
+        self._sock = sock
+        self._reads = reads
+        self._ends = ends
+        self._clock = clock
+        self._between_reads = sock.gettimeout()
+
+    def readable(self) -> bool:
+        """Return that it can be read."""
+        return True
+
+    def readinto(self, buffer: bytearray | memoryview, /) -> int | None:  # type: ignore[override]
+        """Read into `buffer` what has come; return how many bytes.
+
+        Raises:
+            TimeoutError: nothing came in time, or the time of the whole answer is over.
+        """
+        left = self._ends - self._clock()
+        if left <= 0:
+            raise TimeoutError("the answer did not end in time")
+        self._sock.settimeout(left if self._between_reads is None else min(left, self._between_reads))
+        return self._reads.readinto(buffer)
+
+    def close(self) -> None:
+        """Close the reading side, so that the socket itself can be closed or used again."""
+        self._reads.close()
+        super().close()

@@ -1,0 +1,232 @@
+"""Requests over real HTTP on loopback: order, checks, deadlines, and what a key is shown to."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pytest
+
+from ai_memory.embed.embedder import Embedder, Target
+from ai_memory.embed.http import Deadlines, Endpoint, HttpEmbedder
+from ai_memory.embed.ollama import OllamaDialect
+from ai_memory.embed.openai import OpenAiDialect
+from ai_memory.errors import (
+    AnswerViolation,
+    CredentialsRefused,
+    EmbedError,
+    QuotaExhausted,
+    RateLimited,
+    RowsRefused,
+    TransientFailure,
+    WrongTarget,
+)
+from tests.fake_endpoint import FOREVER, FakeEndpoint
+
+KEY = "sk-loopback-0123456789"
+TEXTS = ["first", "second", "third"]
+TARGET = Target(space="fake#none", dim=0, backend="openai-compatible", model="fake")
+QUICK = Deadlines(connect=0.5, read=0.3, total=0.6)
+
+
+@pytest.fixture
+def server() -> Iterator[FakeEndpoint]:
+    with FakeEndpoint(dim=8, key=KEY) as endpoint:
+        yield endpoint
+
+
+def openai(server: FakeEndpoint, *, dim: int = 0, key: str = KEY, url: str = "") -> HttpEmbedder:
+    endpoint = Endpoint(url or server.url, key, QUICK)
+    target = Target(space="fake#none", dim=dim, backend="openai-compatible", model="fake")
+    return HttpEmbedder(target, OpenAiDialect("fake", dim), endpoint, max_batch=100, concurrency=4)
+
+
+def ollama(server: FakeEndpoint) -> HttpEmbedder:
+    endpoint = Endpoint(server.ollama_url, KEY, QUICK)
+    return HttpEmbedder(TARGET, OllamaDialect("fake"), endpoint, max_batch=100, concurrency=4)
+
+
+@pytest.mark.parametrize("speak", [openai, ollama])
+def test_vectors_come_in_the_order_of_the_texts(
+    server: FakeEndpoint, speak: Callable[[FakeEndpoint], Embedder]
+) -> None:
+    found = speak(server).embed_documents(TEXTS)
+
+    assert found.dtype == np.float32
+    assert np.array_equal(found, [server.vector(text) for text in TEXTS])
+
+
+def test_a_shuffled_answer_is_put_in_order_by_its_indexes(server: FakeEndpoint) -> None:
+    server.fail("shuffled")
+
+    assert np.array_equal(openai(server).embed_documents(TEXTS), [server.vector(text) for text in TEXTS])
+
+
+@pytest.mark.parametrize("zipped", [False, True])
+@pytest.mark.parametrize("takes_base64", [False, True])
+def test_every_encoding_of_an_answer_gives_the_same_vectors(
+    server: FakeEndpoint, *, zipped: bool, takes_base64: bool
+) -> None:
+    server.change(zipped=zipped, takes_base64=takes_base64)
+
+    assert np.array_equal(openai(server).embed_documents(TEXTS), [server.vector(text) for text in TEXTS])
+
+
+def test_a_refused_base64_is_asked_for_once(server: FakeEndpoint) -> None:
+    server.change(takes_base64=False)
+    embedder = openai(server)
+
+    embedder.embed_documents(TEXTS)
+    embedder.embed_documents(TEXTS)
+
+    assert [body.get("encoding_format") for body in server.seen.bodies] == ["base64", None, None]
+
+
+def test_dimensions_are_sent_only_when_configured(server: FakeEndpoint) -> None:
+    assert openai(server, dim=4).embed_documents(TEXTS).shape == (3, 4)
+    openai(server).embed_documents(TEXTS)
+
+    assert [body.get("dimensions") for body in server.seen.bodies] == [4, None]
+
+
+def test_the_width_is_known_after_the_first_answer_and_binding_from_then_on(server: FakeEndpoint) -> None:
+    embedder = openai(server)
+    embedder.embed_documents(TEXTS)
+    assert embedder.target.dim == 8
+
+    server.change(dim=7)
+    with pytest.raises(WrongTarget, match="7 wide where 8"):
+        embedder.embed_documents(TEXTS)
+
+
+def test_the_meter_counts_requests_texts_and_the_servers_tokens(server: FakeEndpoint) -> None:
+    embedder = openai(server)
+    embedder.embed_documents(TEXTS)
+    embedder.embed_query("one more")
+
+    assert (embedder.meter.requests, embedder.meter.texts_sent, embedder.meter.tokens) == (2, 4, 12)
+
+
+def test_no_texts_are_no_request(server: FakeEndpoint) -> None:
+    assert openai(server, dim=8).embed_documents([]).shape == (0, 8)
+    assert server.seen.requests == 0
+
+
+FAULTS = [
+    ("rate", RateLimited),
+    ("rate-until", RateLimited),
+    ("quota", QuotaExhausted),
+    ("unpaid", QuotaExhausted),
+    ("unauthorized", CredentialsRefused),
+    ("forbidden", CredentialsRefused),
+    ("no-model", WrongTarget),
+    ("bad-request", RowsRefused),
+    ("too-large", RowsRefused),
+    ("unprocessable", RowsRefused),
+    ("server-error", TransientFailure),
+    ("unavailable", TransientFailure),
+    ("inner-error", TransientFailure),
+    ("hang", TransientFailure),
+    ("drip", TransientFailure),
+    ("drip-body", TransientFailure),
+    ("reset", TransientFailure),
+    ("close", TransientFailure),
+    ("not-json", AnswerViolation),
+    ("huge", AnswerViolation),
+    ("short", AnswerViolation),
+    ("twice", AnswerViolation),
+    ("beyond", AnswerViolation),
+    ("ragged", AnswerViolation),
+    ("words", AnswerViolation),
+    ("nan", AnswerViolation),
+    ("infinite", AnswerViolation),
+    ("null", AnswerViolation),
+    ("zero", AnswerViolation),
+]
+
+
+@pytest.mark.parametrize(("fault", "expected"), FAULTS)
+def test_each_fault_is_the_error_that_says_what_helps(
+    server: FakeEndpoint, fault: str, expected: type[EmbedError]
+) -> None:
+    server.fail(fault, seconds=0.01)
+    embedder = openai(server)
+    began = time.monotonic()
+
+    with pytest.raises(EmbedError) as caught:
+        embedder.embed_documents(TEXTS)
+
+    assert type(caught.value) is expected
+    assert time.monotonic() - began < 2
+    assert np.array_equal(embedder.embed_documents(TEXTS), [server.vector(text) for text in TEXTS])
+
+
+def test_a_dead_host_is_transient_and_named(server: FakeEndpoint) -> None:
+    with pytest.raises(TransientFailure, match=r"127\.0\.0\.1:1 gave no answer: .*refused"):
+        openai(server, url="http://127.0.0.1:1/v1").embed_documents(TEXTS)
+
+
+def test_a_redirect_is_not_followed_and_the_key_stays_here(server: FakeEndpoint) -> None:
+    with FakeEndpoint(dim=8) as elsewhere:
+        server.fail("redirect", location=f"{elsewhere.url}/embeddings")
+        with pytest.raises(WrongTarget, match="sends elsewhere"):
+            openai(server).embed_documents(TEXTS)
+
+        assert elsewhere.seen.requests == 0
+
+
+def test_an_endpoint_without_a_key_gets_no_authorization(
+    server: FakeEndpoint, monkeypatch: pytest.MonkeyPatch, own_environment: object
+) -> None:
+    server.change(key="")
+    netrc = str(own_environment) + "/.netrc"
+    with open(netrc, "w", encoding="utf-8") as file:  # noqa: PTH123 - one line of set-up
+        file.write("machine 127.0.0.1 login me password secret\n")
+    monkeypatch.setenv("NETRC", netrc)
+    openai(server, key="").embed_documents(TEXTS)
+
+    assert "Authorization" not in server.seen.headers[-1]
+
+
+def test_a_key_that_an_answer_repeats_is_in_no_message(server: FakeEndpoint) -> None:
+    with pytest.raises(CredentialsRefused) as caught:
+        openai(server, key="sk-wrong-9876543210").embed_documents(TEXTS)
+
+    assert "sk-wrong" not in caught.value.line()
+    assert "sk-wrong" not in repr(Endpoint(server.url, "sk-wrong-9876543210"))
+
+
+def test_a_proxy_of_the_environment_never_sees_loopback(server: FakeEndpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+
+    assert len(openai(server).embed_documents(TEXTS)) == 3
+
+
+def test_several_threads_share_one_embedder(server: FakeEndpoint) -> None:
+    server.change(latency=0.05)
+    embedder = openai(server)
+    threads = [threading.Thread(target=embedder.embed_documents, args=([f"text {n}"],)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert server.seen.most_in_flight > 1
+    assert embedder.meter.texts_sent == 4
+
+
+def test_a_text_that_is_not_unicode_is_refused_before_it_is_sent(server: FakeEndpoint) -> None:
+    with pytest.raises(RowsRefused, match="not valid Unicode"):
+        openai(server).embed_documents(["good", "bad \udc80"])
+    assert server.seen.requests == 0
+
+
+def test_an_outage_costs_one_request_a_call(server: FakeEndpoint) -> None:
+    server.fail("unavailable", times=FOREVER)
+    embedder = openai(server)
+    with pytest.raises(TransientFailure):
+        embedder.embed_documents(TEXTS)
+
+    assert server.seen.requests == embedder.meter.requests == 1
