@@ -14,6 +14,7 @@ import argparse
 import gzip
 import json
 import math
+import os
 import socket
 import struct
 import threading
@@ -320,7 +321,7 @@ def _reset(handler: _Handler, _fault: Fault, body: dict[str, Any], texts: list[s
     handler.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(content) + content[: len(content) // 2])
     handler.wfile.flush()
     handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    handler.connection.close()
+    os.close(handler.connection.detach())
 
 
 def _close(handler: _Handler, _fault: Fault, _body: object, _texts: object) -> None:

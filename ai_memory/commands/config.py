@@ -1,0 +1,63 @@
+"""`config show`: the resolved settings, each with where it came from; never a key."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+
+from ai_memory.commands.flags import add_global_flags
+from ai_memory.config_file import Sourced
+from ai_memory.console import Console
+from ai_memory.embedding_settings import ApiKey, EmbeddingSettings
+from ai_memory.settings import Settings
+from ai_memory.store.text import printable
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add `show`, the only thing to do with the configuration."""
+    actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
+    add_global_flags(actions.add_parser("show", help="show each setting and where it came from"))
+
+
+def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
+    """Show the settings, or what is wrong with them.
+
+    Raises:
+        EmbedderInitFailed: the embedder's configuration cannot be meant.
+    """
+    del args
+    found = {"db": settings.db, "key_dir": settings.key_dir, **_by_name(settings.embedding)}
+    shown = {name: _shown(each.value) for name, each in found.items()}
+    values = {
+        "config": str(settings.config_path) if settings.config_path else None,
+        **{name: {"value": shown[name], "source": each.source} for name, each in found.items()},
+    }
+    console.result(values, _table(settings.config_path, shown, found))
+    return 0
+
+
+def _by_name(embedding: EmbeddingSettings) -> dict[str, Sourced[object]]:
+    return {each.name: getattr(embedding, each.name) for each in fields(embedding)}
+
+
+def _shown(value: object) -> object:
+    """Return `value` as JSON can say it; of a key only whether there is one."""
+    if isinstance(value, ApiKey):
+        return value.shown()
+    return str(value) if isinstance(value, Path) else value
+
+
+def _table(config: Path | None, shown: Mapping[str, object], found: Mapping[str, Sourced[object]]) -> str:
+    wide_name = max(map(len, shown))
+    texts = {name: _words(value) for name, value in shown.items()}
+    wide_value = max(map(len, texts.values()))
+    lines = [f"{name:<{wide_name}}  {texts[name]:<{wide_value}}  {found[name].source}" for name in shown]
+    return "\n".join([f"{'config':<{wide_name}}  {config or '-'}", *lines])
+
+
+def _words(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return printable(str(value)) if value else "-"
