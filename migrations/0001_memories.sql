@@ -1,6 +1,7 @@
 -- 1: the memories themselves. Runs only in a file that this program creates: a database of the
 --    Rust program ai-memory has these tables already and keeps them as they are.
--- Names, types and defaults are ai-memory's (schema 101) where they overlap.
+-- Names, types and defaults are ai-memory's (schema 101) where they overlap. Not STRICT: theirs is not, and
+-- their own upgrade must be able to add its columns.
 
 CREATE TABLE memories (
     id                 TEXT PRIMARY KEY NOT NULL,       -- UUID v4 unless the writer chose one
@@ -24,7 +25,7 @@ CREATE TABLE memories (
     embedding          BLOB,                            -- 0x01, then float32 little-endian
     embedding_dim      INTEGER,                         -- number of floats in embedding
     embedding_space    TEXT                             -- what the vector may be compared with
-) STRICT;
+);
 
 CREATE UNIQUE INDEX idx_memories_title_ns ON memories (title, namespace);
 -- Serves the keyset walk of the migration: one page of one namespace, in id order.

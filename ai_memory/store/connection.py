@@ -25,15 +25,35 @@ Bindings = Sequence[Binding] | Mapping[str, Binding]
 Row = tuple[Any, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class OpenOptions:
+    """How to open: the SQLite VFS (None: the system's) and the wait for other writers, in milliseconds."""
+
+    vfs: str | None = None
+    busy_timeout_ms: int = BUSY_TIMEOUT_MS
+
+
 class Database:
     """One connection to one database file."""
 
-    def __init__(self, path: Path, connection: apsw.Connection, *, read_only: bool) -> None:
-        """Wrap an open connection; `open_database` is the way to get one."""
+    def __init__(self, path: Path, *, read_only: bool, create: bool, options: OpenOptions) -> None:
+        """Open the file; `open_database` is the way to get one."""
         self.path = path
         self.read_only = read_only
-        self._connection = connection
+        self._options = options
+        self._connection = _connect(path, read_only=read_only, create=create, options=options)
         self._identity = _identity(path)
+
+    def reopen(self) -> None:
+        """Leave the connection as it is, in whatever state, and go on with a new one to the same file.
+
+        Raises:
+            StorageFailed: the file was removed or replaced.
+            DataRefused: it cannot be opened any more.
+        """
+        self.close()
+        self.require_same_file()
+        self._connection = _connect(self.path, read_only=self.read_only, create=False, options=self._options)
 
     def require_same_file(self) -> None:
         """Check that the path still leads to the file that was opened.
@@ -68,7 +88,7 @@ class Database:
             self._connection.execute(sql, bindings)
             return self._connection.changes()
 
-    def value(self, sql: str, bindings: Bindings = ()) -> Any:
+    def value(self, sql: str, bindings: Bindings = ()) -> Any:  # noqa: ANN401 (SQLite's types are dynamic)
         """Return the first column of the first row, None where there is no row."""
         rows = self.execute(sql, bindings)
         return rows[0][0] if rows else None
@@ -115,16 +135,9 @@ class Database:
                 copy.close()
 
     def close(self) -> None:
-        """Close the connection; statements still open are ended."""
-        self._connection.close(True)
-
-
-@dataclass(frozen=True, slots=True)
-class OpenOptions:
-    """How to open: the SQLite VFS (None: the system's) and the wait for other writers, in milliseconds."""
-
-    vfs: str | None = None
-    busy_timeout_ms: int = BUSY_TIMEOUT_MS
+        """Close the connection; statements still open are ended, an open transaction is rolled back."""
+        with translated(self.path):
+            self._connection.close(True)
 
 
 def open_database(
@@ -137,6 +150,10 @@ def open_database(
     """
     if not create:
         _require_file(path)
+    return Database(path, read_only=read_only, create=create, options=options)
+
+
+def _connect(path: Path, *, read_only: bool, create: bool, options: OpenOptions) -> apsw.Connection:
     flags = apsw.SQLITE_OPEN_READONLY if read_only else apsw.SQLITE_OPEN_READWRITE
     if create:
         flags |= apsw.SQLITE_OPEN_CREATE
@@ -150,7 +167,7 @@ def open_database(
     if not read_only and connection.readonly("main"):
         connection.close(True)
         raise DataRefused(f"{path} is read-only.", tip="Make the file and its folder writable, or copy them first.")
-    return Database(path, connection, read_only=read_only)
+    return connection
 
 
 def _require_file(path: Path) -> None:

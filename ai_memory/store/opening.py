@@ -46,7 +46,7 @@ def writing(
     With `create` a missing file becomes an empty database.
 
     Raises:
-        DataRefused: the file is missing (without `create`), is no memory database, read-only, or newer than this program.
+        DataRefused: the file is missing (without `create`), no memory database, read-only, or newer than this program.
     """
     create = create and (not path.exists() or path.stat().st_size == 0)
     db = open_database(path, create=create, options=options)
@@ -58,6 +58,17 @@ def writing(
         yield _store(db)
     finally:
         db.close()
+
+
+def reopen(store: Store) -> None:
+    """Go on with a new connection to the same file, after an error that leaves the outcome of a commit unknown.
+
+    Raises:
+        StorageFailed: the file was removed or replaced.
+        DataRefused: it cannot be opened any more.
+    """
+    store.db.reopen()
+    lay_view(store.db, store.schema)
 
 
 def _store(db: Database) -> Store:

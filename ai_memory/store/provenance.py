@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from ai_memory.embed.vectors import head
+from ai_memory.embed.vectors import head, width
+from ai_memory.store.connection import Binding
 from ai_memory.store.opening import Store
 
 FIND_FINGERPRINT = "SELECT id FROM embedding_fingerprint WHERE digest = ?"
@@ -12,13 +13,18 @@ ADD_FINGERPRINT = """
     INSERT INTO embedding_fingerprint (digest, spec_json, space, dim, created_at) VALUES (?, ?, ?, ?, ?)
     ON CONFLICT (digest) DO NOTHING
 """
+FINGERPRINTS = "SELECT id, digest, spec_json, space, dim, witness FROM embedding_fingerprint ORDER BY id DESC"
 READ_FINGERPRINT = "SELECT id, digest, spec_json, space, dim, witness FROM embedding_fingerprint WHERE id = ?"
 SET_WITNESS = "UPDATE embedding_fingerprint SET witness = ? WHERE id = ? AND witness IS NULL"
 UPDATE_VECTOR = """
     UPDATE memories SET {columns}
     WHERE id = CAST(:id AS TEXT) AND title IS :title AND content IS :content {and_plain}
 """
-STAMP = "UPDATE memories SET {columns} WHERE id = CAST(:id AS TEXT) AND embedding IS :blob"
+STORED_VECTOR = """
+    SELECT embedding FROM main.memories
+    WHERE id = CAST(:id AS TEXT) AND title IS :title AND content IS :content AND typeof(embedding) = 'blob'
+"""
+STAMP = "UPDATE memories SET {columns} WHERE id = CAST(:id AS TEXT)"
 SET_PROVENANCE = """
     INSERT INTO embedding_provenance (memory_id, fingerprint_id, src, head, origin)
     VALUES (CAST(? AS TEXT), ?, ?, ?, ?)
@@ -73,6 +79,11 @@ def read_fingerprint(store: Store, fingerprint_id: int) -> Fingerprint:
     return Fingerprint(*store.db.execute(READ_FINGERPRINT, (fingerprint_id,))[0])
 
 
+def fingerprints(store: Store) -> list[Fingerprint]:
+    """Return every target the file has seen, the newest first."""
+    return [Fingerprint(*row) for row in store.db.execute(FINGERPRINTS)]
+
+
 def set_witness(store: Store, fingerprint_id: int, witness: bytes) -> None:
     """Keep the target's witness vectors unless it has some; inside a transaction."""
     store.db.execute(SET_WITNESS, (witness, fingerprint_id))
@@ -83,7 +94,7 @@ def write_vector(store: Store, write: VectorWrite, fingerprint: Fingerprint) -> 
 
     Returns False, with nothing written, where the text changed or the memory is gone.
     """
-    values = {
+    values: dict[str, Binding] = {
         "id": store.codec.bound(write.id),
         "title": write.title,
         "content": write.content,
@@ -101,6 +112,24 @@ def record_provenance(store: Store, write: VectorWrite, fingerprint: Fingerprint
     """Enter where the vector of a memory comes from; inside the transaction that wrote the vector."""
     bindings = (store.codec.bound(write.id), fingerprint.id, write.src, head(write.blob), write.origin)
     store.db.execute(SET_PROVENANCE, bindings)
+
+
+def attest(store: Store, write: VectorWrite, fingerprint: Fingerprint) -> bool:
+    """Take the vector a memory has for one of the target's, on the operator's word; inside a transaction.
+
+    `write.blob` is not used: the stored vector stays. Returns False, with nothing written, where
+    the text changed or there is no vector of the target's width.
+    """
+    bindings: dict[str, Binding] = {"id": store.codec.bound(write.id), "title": write.title, "content": write.content}
+    blob = store.db.value(STORED_VECTOR, bindings)
+    if blob is None or width(len(blob)) != fingerprint.dim:
+        return False
+    stamps = ", ".join(_stamp_columns(store))
+    if stamps:
+        values: dict[str, Binding] = {"id": bindings["id"], "dim": fingerprint.dim, "space": fingerprint.space}
+        store.db.execute(STAMP.format(columns=stamps), values)
+    record_provenance(store, replace(write, blob=blob), fingerprint)
+    return True
 
 
 def _update_sql(store: Store) -> str:

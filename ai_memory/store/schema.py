@@ -66,6 +66,11 @@ class Schema:
         return "embedding_space" in self.columns
 
     @property
+    def has_dim(self) -> bool:
+        """Whether rows carry the declared width of their vector."""
+        return "embedding_dim" in self.columns
+
+    @property
     def has_envelope(self) -> bool:
         """Whether rows can be encrypted."""
         return "encrypted_envelope" in self.columns
@@ -105,7 +110,8 @@ def lay_view(db: Database, schema: Schema) -> None:
     columns = ", ".join([*REQUIRED, *present, *absent])
     live = " AND ".join(["1", *(condition for name, condition in LIVE.items() if name in schema.columns)])
     db.execute("DROP VIEW IF EXISTS temp.memory_row")
-    db.execute(f"CREATE TEMP VIEW memory_row AS SELECT rowid AS row_number, {columns}, {live} AS live FROM main.memories")
+    source = f"SELECT rowid AS row_number, {columns}, {live} AS live FROM main.memories"
+    db.execute(f"CREATE TEMP VIEW memory_row AS {source}")
     if not schema.has_reembed:
         _lay_empty_tables(db)
 

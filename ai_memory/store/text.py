@@ -31,17 +31,29 @@ class Codec:
         """Return the bytes to bind for an id or a namespace."""
         return name.encode(*self._python)
 
-    def utf8(self, stored: bytes | None) -> bytes | None:
-        """Return the UTF-8 bytes of a text read as bytes, None where it is not valid text."""
-        if stored is None:
-            return None
+    def text(self, stored: bytes) -> str | None:
+        """Return a text read as bytes, None where it is not valid."""
         try:
-            return stored.decode(self._python[0]).encode()
+            return stored.decode(self._python[0])
         except UnicodeError:
             return None
 
 
 def printable(name: str) -> str:
     """Return an id or a namespace for people: what cannot be printed is escaped."""
-    shown = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in shown)
+    return _escaped(name, keep="")
+
+
+def readable(text: str) -> str:
+    """Return a text for people: lines and tabs stay, everything else that cannot be printed is escaped."""
+    return _escaped(text, keep="\n\t")
+
+
+def _escaped(text: str, *, keep: str) -> str:
+    return "".join(each if each.isprintable() or each in keep else _escape(each) for each in text)
+
+
+def _escape(character: str) -> str:
+    if "\udc80" <= character <= "\udcff":
+        return f"\\x{ord(character) - 0xDC00:02x}"
+    return character.encode("unicode_escape").decode()

@@ -1,0 +1,34 @@
+"""Types of arguments that several commands take: whole numbers in a range, durations."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Callable
+
+UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+def duration(text: str) -> float:
+    """Return the seconds of a duration like `90`, `90s`, `20m`, `2h` or `1h30m`.
+
+    Raises:
+        ArgumentTypeError: the text is no duration.
+    """
+    if re.fullmatch(r"\d+(\.\d+)?", text):
+        return float(text)
+    parts = re.findall(r"(\d+(?:\.\d+)?)(ms|[smhd])", text)
+    if not parts or "".join(number + unit for number, unit in parts) != text:
+        raise argparse.ArgumentTypeError(f"{text!r} is no duration; write 90s, 20m or 2h")
+    return sum(float(number) * UNITS[unit] for number, unit in parts)
+
+
+def whole_number(low: int, high: int) -> Callable[[str], int]:
+    """Return a type for whole numbers from `low` to `high`, both allowed."""
+
+    def parse(text: str) -> int:
+        if not re.fullmatch(r"-?\d{1,18}", text) or not low <= int(text) <= high:
+            raise argparse.ArgumentTypeError(f"{text!r} is no whole number from {low:,} to {high:,}")
+        return int(text)
+
+    return parse

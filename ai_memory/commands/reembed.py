@@ -1,0 +1,158 @@
+"""`reembed`: bring every vector to the configured model, resumably; its sub-commands act on the recorded run."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ai_memory.commands.durations import duration, whole_number
+from ai_memory.commands.flags import add_global_flags
+from ai_memory.console import Console
+from ai_memory.errors import UsageError
+from ai_memory.settings import Settings
+
+if TYPE_CHECKING:
+    from ai_memory.embed.retry import RetryingEmbedder
+    from ai_memory.reembed.job import Job
+    from ai_memory.reembed.request import Request
+    from ai_memory.reembed.start import Preflight
+    from ai_memory.reembed.stop import Stop
+
+VERBS = {
+    "status": "show the recorded run: state, target, rows done and remaining, quarantine, what to type next",
+    "verify": "take the census: exit 0 if every vector is the target's, 1 if not",
+    "cancel": "give up the unfinished run; vectors already written stay",
+}
+MOST = 10**12
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of a run, and the sub-commands."""
+    add = parser.add_argument
+    add("--resume", action="store_true", help="go on with the unfinished run where it stopped")
+    add("--or-start", action="store_true", help="with --resume: begin a run where none is unfinished (for cron)")
+    add("--retarget", action="store_true", help="give up the unfinished run and begin one to the configured target")
+    add("--namespace", action="append", metavar="NS", help="only this namespace, exactly (repeatable)")
+    add("--dry-run", action="store_true", help="show what would be done; nothing is written or sent")
+    add("--batch", type=whole_number(1, 10_000), metavar="N", help="texts a request and commit")
+    add("--sleep-ms", type=whole_number(0, 3_600_000), default=0, metavar="N", help="pause after each commit")
+    add("--max-rows", type=whole_number(1, MOST), metavar="N", help="stop after so many rows (exit 75)")
+    add("--max-runtime", type=duration, metavar="DURATION", help="stop after this time, like 20m or 2h (exit 75)")
+    add("--concurrency", type=whole_number(1, 256), metavar="N", help="requests in flight")
+    add("--retry-for", type=duration, default=120.0, metavar="DURATION", help="how long a request is retried (120s)")
+    add("--retry-quarantined", action="store_true", help="try the rows in quarantine again")
+    add("--skip-current-space", action="store_true", help="take rows stamped with the target's space as they are")
+    add("--stamp-only", action="store_true", help="embed nothing: stamp the stored vectors as the target's")
+    add("--backup", type=Path, metavar="FILE", help="copy the database to FILE before the first write")
+    add("--yes", action="store_true", help="do not ask before vectors are replaced")
+    verbs: Any = parser.add_subparsers(title="commands on the recorded run", metavar="VERB", dest="verb")
+    for verb, summary in VERBS.items():
+        below = verbs.add_parser(verb, help=summary, description=f"{summary[0].upper()}{summary[1:]}.")
+        add_global_flags(below)
+
+
+def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
+    """Run, plan or stamp, or do what the sub-command says."""
+    if args.verb:
+        from ai_memory.commands import reembed_verbs
+
+        return reembed_verbs.run(args.verb, settings, console)
+    _refuse_contradictions(args)
+    if args.dry_run:
+        from ai_memory.commands.reembed_plan import run_plan
+
+        return run_plan(settings, console, scope=_scope(args), stamp_only=args.stamp_only)
+    if args.stamp_only:
+        from ai_memory.commands.reembed_plan import run_stamp
+
+        return run_stamp(settings, console, scope=_scope(args))
+    return _run_job(args, settings, console)
+
+
+def _refuse_contradictions(args: argparse.Namespace) -> None:
+    if args.or_start and not args.resume:
+        raise UsageError("--or-start goes with --resume.", tip="Write: ai-memory reembed --resume --or-start")
+    if args.stamp_only and (args.resume or args.retarget or args.skip_current_space):
+        raise UsageError("--stamp-only embeds nothing and goes with no other way of running.", tip="Use it alone.")
+
+
+def _scope(args: argparse.Namespace) -> tuple[str, ...] | None:
+    return tuple(dict.fromkeys(args.namespace)) if args.namespace else None
+
+
+def _run_job(args: argparse.Namespace, settings: Settings, console: Console) -> int:
+    from ai_memory.reembed.stop import Stop, stop_after, stop_on_signals
+
+    stop = Stop()
+    job = _job(args, settings, console, stop)
+    with stop_on_signals(stop), stop_after(stop, args.max_runtime):
+        report = job.run()
+    if report.error:
+        console.error(report.error)
+    console.result(report.values(), report.text())
+    if report.exit_code in (0, 10) and report.reembedded:
+        _mention_daemon(settings, console)
+    return report.exit_code
+
+
+def _job(args: argparse.Namespace, settings: Settings, console: Console, stop: Stop) -> Job:
+    from ai_memory.clock import SystemClock
+    from ai_memory.reembed.job import Job
+    from ai_memory.reembed.progress import choose_progress
+    from ai_memory.reembed.sweep import Tools
+
+    embedder = _embedder(settings, stop, retry_for=args.retry_for)
+    clock = SystemClock()
+    tools = Tools(embedder, clock, stop, choose_progress(console.err, clock, quiet=console.quiet))
+    return Job(
+        path=settings.db.value,
+        embedder=embedder,
+        request=_request(args, settings),
+        tools=tools,
+        disclose=lambda told: _disclose(told, console, ask=not args.yes),
+    )
+
+
+def _embedder(settings: Settings, stop: Stop, *, retry_for: float) -> RetryingEmbedder:
+    from ai_memory.embed.factory import build
+    from ai_memory.embed.retry import Patience, RetryingEmbedder
+
+    return RetryingEmbedder(build(settings.embedding), stop=stop.event, patience=Patience(retry_for=retry_for))
+
+
+def _request(args: argparse.Namespace, settings: Settings) -> Request:
+    from ai_memory.reembed.request import Request
+
+    return Request(
+        resume=args.resume,
+        or_start=args.or_start,
+        retarget=args.retarget,
+        scope=_scope(args),
+        batch=args.batch or settings.embedding.batch.value,
+        sleep_seconds=args.sleep_ms / 1000,
+        max_rows=args.max_rows,
+        concurrency=args.concurrency,
+        skip_current=args.skip_current_space,
+        retry_quarantined=args.retry_quarantined,
+        backup=args.backup,
+    )
+
+
+def _disclose(told: Preflight, console: Console, *, ask: bool) -> None:
+    from ai_memory.commands.reembed_plan import preflight_text
+
+    print(preflight_text(told), file=console.err, flush=True)
+    if ask and sys.stdin.isatty() and sys.stderr.isatty():
+        print("Replace these vectors? [y/N] ", end="", file=console.err, flush=True)
+        if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+            raise UsageError("Nothing was changed.", tip="Answer y, or give --yes.")
+
+
+def _mention_daemon(settings: Settings, console: Console) -> None:
+    from ai_memory.store.opening import reading
+
+    with reading(settings.db.value) as store:
+        if store.schema.rust:
+            console.note("A running ai-memory daemon serves its old index until it is restarted.")

@@ -1,0 +1,60 @@
+"""What `reembed` tells before it replaces vectors, `--dry-run`, and `--stamp-only`."""
+
+from __future__ import annotations
+
+from ai_memory.clock import SystemClock
+from ai_memory.console import Console
+from ai_memory.embed.factory import build
+from ai_memory.reembed.census import Scope
+from ai_memory.reembed.holding import holding
+from ai_memory.reembed.stamp import stamp
+from ai_memory.reembed.start import Preflight, recorded_target
+from ai_memory.reembed.survey import Survey, survey
+from ai_memory.settings import Settings
+from ai_memory.store.connection import OpenOptions
+from ai_memory.store.opening import reading, writing
+
+
+def preflight_text(told: Preflight) -> str:
+    """Return the disclosure: what is stored, what it will be replaced by."""
+    lines = ["Stored vectors:"]
+    lines += [f"  {rows:,} rows, {dim or 'unknown'} wide, {space or 'no stamp'}" for space, dim, rows in told.stored]
+    if not told.stored:
+        lines.append("  none")
+    target, census = told.target, told.census
+    lines.append(f"Target: {target.model} on {target.backend}, {target.dim or 'unknown'} wide, {target.space}")
+    lines.append(
+        f"{census.stale:,} of {census.live:,} rows will be embedded; their vectors will be REPLACED. "
+        "A copy first: --backup FILE"
+    )
+    return "\n".join(lines)
+
+
+def run_plan(settings: Settings, console: Console, *, scope: Scope, stamp_only: bool) -> int:
+    """Show what a run would do, with the database opened read-only and nothing sent."""
+    embedder = build(settings.embedding)
+    with reading(settings.db.value) as store:
+        found = survey(store, embedder.target, scope, now_ms=SystemClock().now_ms())
+    print(preflight_text(found.preflight), file=console.err)
+    console.result(found.values(), _text(found, stamp_only=stamp_only))
+    return 0
+
+
+def _text(found: Survey, *, stamp_only: bool) -> str:
+    census = found.preflight.census
+    if stamp_only:
+        return f"Would stamp {census.with_vector:,} vectors as {found.preflight.target.space}; nothing was changed."
+    return (
+        f"Would embed {found.rows_to_embed:,} of {census.live:,} rows, about {found.estimated_tokens:,} tokens; "
+        f"{found.oversize_rows:,} rows are too long. Nothing was changed."
+    )
+
+
+def run_stamp(settings: Settings, console: Console, *, scope: Scope) -> int:
+    """Stamp the stored vectors as the target's, on the operator's word."""
+    target, now_ms = build(settings.embedding).target, SystemClock().now_ms()
+    path = settings.db.value
+    with holding(path, now_ms=now_ms, options=OpenOptions()), writing(path, now_ms=now_ms) as store:
+        result = stamp(store, recorded_target(store, target), scope, now_ms=now_ms)
+    console.result(result.values(), result.text())
+    return 0

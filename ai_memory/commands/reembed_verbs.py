@@ -1,0 +1,149 @@
+"""`reembed status`, `verify` and `cancel`: what acts on the recorded run."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from ai_memory.clock import SystemClock
+from ai_memory.console import Console
+from ai_memory.embed.factory import build
+from ai_memory.errors import OperatorNeeded
+from ai_memory.reembed.census import Census, take_census
+from ai_memory.reembed.start import known_fingerprint, recorded_target
+from ai_memory.reembed.status import Status, read_status
+from ai_memory.settings import Settings
+from ai_memory.store import runs
+from ai_memory.store.opening import Store, reading, writing
+from ai_memory.store.provenance import Fingerprint, read_fingerprint
+from ai_memory.store.text import printable
+
+SHOWN_NAMESPACES = 20
+SHOWN_ROWS = 20
+
+
+def run(verb: str, settings: Settings, console: Console) -> int:
+    """Do what the verb says and return the exit code."""
+    return {"status": _status, "verify": _verify, "cancel": _cancel}[verb](settings, console)
+
+
+def _status(settings: Settings, console: Console) -> int:
+    path = settings.db.value
+    with reading(path) as store:
+        status = read_status(store, path, now_ms=SystemClock().now_ms())
+    if status is None:
+        console.result({"run_id": None, "state": "none", "next": "ai-memory reembed"}, "No run was ever begun here.")
+    else:
+        console.result(status.values(), _status_text(status))
+    return 0
+
+
+def _status_text(status: Status) -> str:
+    run, census = status.run, status.census
+    lines = [
+        f"Run {run.run_id}: {_state_text(status)}, pass {run.pass_number}, begun {_time(run.started_at)}",
+        f"  target     {run.target_model}, {status.target.dim} wide, {status.target.space}",
+        f"  rows       {census.fresh:,} of {census.live:,} done, {census.stale:,} remain",
+        f"  quarantine {census.quarantined:,} rows",
+        f"  spent      {status.counters.texts_sent:,} texts in {status.counters.requests:,} requests",
+        f"  checkpoint {_time(run.last_progress_at)}; at most {run.in_flight_limit:,} texts in flight",
+    ]
+    if run.breaker_state == "open":
+        lines.append(f"  breaker    open until {_time(run.breaker_until)}")
+    if run.last_error:
+        lines.append(f"  last error {run.last_error}")
+    return "\n".join([*lines, *_namespace_lines(status), *_quarantine_lines(status), *_next_lines(status)])
+
+
+def _state_text(status: Status) -> str:
+    if status.interrupted:
+        return "interrupted"
+    return f"{status.run.state} by process {status.held_by.pid}" if status.held_by else status.run.state
+
+
+def _namespace_lines(status: Status) -> list[str]:
+    census = status.census
+    open_ones = [(name, census.stale_by_namespace[name], rows) for name, rows in census.live_by_namespace.items()]
+    open_ones = sorted((each for each in open_ones if each[1]), key=lambda each: -each[1])
+    done = len(census.live_by_namespace) - len(open_ones)
+    lines = [f"  namespaces {done:,} done, {len(open_ones):,} not"]
+    shown = open_ones[:SHOWN_NAMESPACES]
+    lines += [f"    {rows - stale:,} of {rows:,} in {printable(name)}" for name, stale, rows in shown]
+    if len(open_ones) > SHOWN_NAMESPACES:
+        lines.append(f"    … and {len(open_ones) - SHOWN_NAMESPACES:,} more; --json has all")
+    return lines
+
+
+def _quarantine_lines(status: Status) -> list[str]:
+    if not status.quarantined:
+        return []
+    shown = status.quarantined[:SHOWN_ROWS]
+    lines = ["  in quarantine"]
+    lines += [f"    {printable(each.id)} in {printable(each.namespace)}: {each.kind}, {each.message}" for each in shown]
+    if len(status.quarantined) > SHOWN_ROWS:
+        lines.append(f"    … and {len(status.quarantined) - SHOWN_ROWS:,} more; --json has all")
+    return lines
+
+
+def _next_lines(status: Status) -> list[str]:
+    return [f"  next       {status.next_command}"] if status.next_command else []
+
+
+def _time(at_ms: int) -> str:
+    return datetime.fromtimestamp(at_ms / 1000, tz=UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def _verify(settings: Settings, console: Console) -> int:
+    with reading(settings.db.value) as store:
+        target, scope, name = _verified_target(store, settings)
+        census = take_census(store, target, scope, now_ms=SystemClock().now_ms())
+    found = census.stale + census.quarantined + census.unaddressable
+    values = {
+        "total": census.live,
+        "fresh": census.fresh,
+        "stale": census.stale,
+        "quarantined": census.quarantined,
+        "attested": census.attested,
+        "unaddressable": census.unaddressable,
+        "model": name,
+        "census_at": census.began_at,
+        "ok": not found,
+    }
+    console.result(values, _verify_text(census, name))
+    return 1 if found else 0
+
+
+def _verified_target(store: Store, settings: Settings) -> tuple[Fingerprint | None, tuple[str, ...] | None, str]:
+    """Return what to verify against: the target and scope of the last run, else the configured target."""
+    run = runs.unfinished_run(store) or runs.latest_run(store)
+    if run:
+        return read_fingerprint(store, run.target), run.scope, run.target_model
+    target = recorded_target(store, build(settings.embedding).target)
+    return known_fingerprint(store, target), None, target.model
+
+
+def _verify_text(census: Census, name: str) -> str:
+    attested = f", {census.attested:,} of them on an operator's word" if census.attested else ""
+    if census.exit_code == 0:
+        return f"All {census.live:,} live rows have a vector of their present text from {name}{attested}."
+    return (
+        f"{census.fresh:,} of {census.live:,} live rows are right for {name}{attested}; {census.stale:,} are stale, "
+        f"{census.quarantined:,} in quarantine, {census.unaddressable:,} without an id."
+    )
+
+
+def _cancel(settings: Settings, console: Console) -> int:
+    now_ms = SystemClock().now_ms()
+    path: Path = settings.db.value
+    with reading(path):
+        pass
+    with writing(path, now_ms=now_ms) as store, store.db.transaction():
+        found = runs.unfinished_run(store)
+        if found is None:
+            raise OperatorNeeded("There is no unfinished run to cancel.", tip="See ai-memory reembed status")
+        runs.transition(store, found, "cancelled", now_ms=now_ms, fenced=False)
+    console.result(
+        {"run_id": found.run_id, "state": "cancelled"},
+        f"Run {found.run_id} is cancelled; the vectors it wrote stay, and who still runs it commits nothing more.",
+    )
+    return 0

@@ -1,0 +1,37 @@
+"""The breaker of a run: holds requests back after a failure that no retry could mend.
+
+It stands in the run row, so that every start of a night sees it: 60 s after the first failure, doubling to
+15 minutes with each vain probe.
+"""
+
+from __future__ import annotations
+
+from ai_memory.errors import NotFinished
+from ai_memory.store.runs import Breaker, Run
+
+FIRST_WAIT_MS = 60_000
+LONGEST_WAIT_MS = 15 * 60_000
+
+
+def opened(run: Run, *, now_ms: int) -> Breaker:
+    """Return the breaker after one more failure."""
+    wait = min(run.breaker_wait_ms * 2, LONGEST_WAIT_MS) if run.breaker_wait_ms else FIRST_WAIT_MS
+    return Breaker(open=True, until_ms=now_ms + wait, wait_ms=wait)
+
+
+def require_due(run: Run, *, now_ms: int) -> bool:
+    """Return whether the breaker is open and its time over: the probe is then its canary; False where it is closed.
+
+    Raises:
+        NotFinished: the breaker is open; no request may be sent.
+    """
+    if run.breaker_state != "open":
+        return False
+    if now_ms < run.breaker_until:
+        seconds = (run.breaker_until - now_ms + 999) // 1000
+        reason = run.last_error or "no answer"
+        raise NotFinished(
+            f"The endpoint failed last time ({reason}); the breaker is open for {seconds} s more.",
+            tip="Run the same command again then.",
+        )
+    return True

@@ -1,0 +1,108 @@
+"""Counts, over one consistent snapshot, which rows are fresh, stale or quarantined: the only proof of "done"."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from ai_memory.reembed.judge import ATTESTED, Document, Unfit, Verdict, examine, judge
+from ai_memory.store import walk
+from ai_memory.store.opening import Store
+from ai_memory.store.provenance import Fingerprint
+from ai_memory.store.schema import Schema, is_substrate
+from ai_memory.store.walk import MemoryRow
+
+Scope = tuple[str, ...] | None
+"""Exact namespaces, or None: all but ai-memory's own."""
+
+
+@dataclass(slots=True)
+class Census:
+    """Rows by what they are, in one snapshot that began at `began_at` (Unix milliseconds).
+
+    `live` = `fresh` + `stale` + `quarantined`; `attested` of the fresh rows stand on an operator's word.
+    `dead` (expired, tombstoned …), `substrate` and `unaddressable` (no text as id) rows are none of these.
+    """
+
+    began_at: int
+    fresh: int = 0
+    stale: int = 0
+    quarantined: int = 0
+    attested: int = 0
+    dead: int = 0
+    substrate: int = 0
+    unaddressable: int = 0
+    with_vector: int = 0
+    live_by_namespace: Counter[str] = field(default_factory=Counter)
+    stale_by_namespace: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def live(self) -> int:
+        """Rows that count."""
+        return self.fresh + self.stale + self.quarantined
+
+    @property
+    def exit_code(self) -> int:
+        """0: every row is fresh; 10: all but rows nobody can embed; 75: rows are stale."""
+        if self.stale:
+            return 75
+        return 10 if self.quarantined or self.unaddressable else 0
+
+
+def take_census(
+    store: Store,
+    target: Fingerprint | None,
+    scope: Scope,
+    *,
+    now_ms: int,
+    visit: Callable[[Document | Unfit], None] | None = None,
+) -> Census:
+    """Return the census of the rows in `scope` against `target` (None: a target this file has never seen).
+
+    `visit` hears of every stale row.
+    """
+    census = Census(began_at=now_ms)
+    with store.db.snapshot():
+        census.unaddressable = sum(count for name, count in walk.unaddressable(store) if in_scope(name, scope))
+        for row in walk.all_rows(store, target=target.id if target else None, only=scope):
+            examined = _count(census, row, target, scope, store.schema)
+            if visit and examined:
+                visit(examined)
+    return census
+
+
+def in_scope(namespace: str, scope: Scope) -> bool:
+    """Say whether a namespace is swept: named, or (without names) not ai-memory's own."""
+    return not is_substrate(namespace) if scope is None else namespace in scope
+
+
+def namespaces_in_scope(store: Store, scope: Scope) -> Sequence[str]:
+    """Return the namespaces of the file that are swept, in SQLite's order."""
+    return [name for name, _ in walk.namespaces(store) if in_scope(name, scope)]
+
+
+def _count(
+    census: Census, row: MemoryRow, target: Fingerprint | None, scope: Scope, schema: Schema
+) -> Document | Unfit | None:
+    """Count a row and return it examined where it is live and stale."""
+    if not in_scope(row.namespace, scope):
+        census.substrate += 1
+        return None
+    if not row.live:
+        census.dead += 1
+        return None
+    census.live_by_namespace[row.namespace] += 1
+    census.with_vector += row.vector.head is not None
+    examined = examine(row)
+    verdict = judge(row, examined.src, target, schema)
+    if verdict is Verdict.FRESH:
+        census.fresh += 1
+        census.attested += row.vector.origin == ATTESTED
+        return None
+    if verdict is Verdict.QUARANTINED:
+        census.quarantined += 1
+        return None
+    census.stale += 1
+    census.stale_by_namespace[row.namespace] += 1
+    return examined

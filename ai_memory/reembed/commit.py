@@ -1,0 +1,85 @@
+"""Writes one page: vectors, provenance, quarantine and cursors, all for ONE transaction of the caller's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ai_memory.embed import vectors
+from ai_memory.reembed.isolate import Embedded
+from ai_memory.reembed.judge import ATTESTED, Document
+from ai_memory.reembed.window import Answered
+from ai_memory.store import quarantine, runs
+from ai_memory.store.opening import Store
+from ai_memory.store.provenance import Fingerprint, VectorWrite, attest, write_vector
+from ai_memory.store.quarantine import Reason
+from ai_memory.store.runs import Checkpoint, Counters, Run
+
+REEMBED = "reembed"
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What the requests since the last commit cost."""
+
+    texts_sent: int = 0
+    requests: int = 0
+    retries: int = 0
+
+
+def write_page(
+    store: Store,
+    run: Run,
+    target: Fingerprint,
+    answered: Answered,
+    *,
+    steps: Mapping[str, Checkpoint],
+    spent: Spent,
+    now_ms: int,
+) -> Counters:
+    """Write a page with its cursors and return what was written; inside a transaction.
+
+    `steps` are the cursors to move: the page's own, or none where an earlier page is not committed.
+
+    Raises:
+        NotFinished: the run is no longer ours; the transaction must not be committed.
+    """
+    runs.hold(store, run, now_ms=now_ms)
+    page = answered.page
+    written = [_write(store, target, each, now_ms=now_ms) for each in answered.embedded]
+    attested = sum(_attest(store, target, each) for each in page.attested)
+    for unfit in page.unfit:
+        quarantine.put(store, target.id, unfit.id, unfit.src, unfit.reason, now_ms=now_ms)
+    runs.advance(store, run, steps, now_ms=now_ms)
+    counters = Counters(
+        reembedded=written.count("reembedded"),
+        raced=written.count("raced"),
+        attested=attested,
+        already_current=page.current,
+        quarantined=written.count("quarantined") + len(page.unfit),
+        texts_sent=spent.texts_sent,
+        requests=spent.requests,
+        retries=spent.retries,
+    )
+    runs.count(store, run, counters)
+    return counters
+
+
+def _write(store: Store, target: Fingerprint, each: Embedded, *, now_ms: int) -> str:
+    document, outcome = each.document, each.outcome
+    if isinstance(outcome, Reason):
+        quarantine.put(store, target.id, document.id, document.src, outcome, now_ms=now_ms)
+        return "quarantined"
+    if not write_vector(store, _vector_write(document, vectors.encode(outcome)), target):
+        return "raced"
+    quarantine.lift(store, target.id, [document.id])
+    return "reembedded"
+
+
+def _vector_write(document: Document, blob: bytes) -> VectorWrite:
+    return VectorWrite(document.id, document.title, document.content, blob, document.src, REEMBED)
+
+
+def _attest(store: Store, target: Fingerprint, document: Document) -> bool:
+    write = VectorWrite(document.id, document.title, document.content, b"", document.src, ATTESTED)
+    return attest(store, write, target)

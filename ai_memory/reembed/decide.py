@@ -1,0 +1,112 @@
+"""Decides what a start does: the table of `--resume`, `--or-start` and `--retarget`, state by state.
+
+A pure function of what was asked and what stands in the file, so that tests can walk the whole table.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from ai_memory.errors import OperatorNeeded, TargetChanged, UsageError
+from ai_memory.reembed.census import Census
+from ai_memory.reembed.request import Request
+from ai_memory.store.runs import Run
+
+WAYS_OUT = "Go on with it: ai-memory reembed --resume; replace it: … --retarget; give it up: ai-memory reembed cancel"
+
+
+class Action(Enum):
+    """What a start does."""
+
+    NOTHING = "nothing"
+    FINISH = "finish"
+    TAKE_OVER = "take over"
+    START = "start"
+    SUPERSEDE = "supersede"
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """What a start finds.
+
+    `run` is the unfinished run (None: none), `differences` the phrases in which its target differs from the
+    configured one, `census` that of the rows against the configured target.
+    """
+
+    run: Run | None
+    differences: tuple[str, ...]
+    census: Census
+
+
+def scope_of(request: Request, run: Run | None) -> tuple[str, ...] | None:
+    """Return the namespaces to sweep: a resumed run goes on with its own.
+
+    Raises:
+        UsageError: --resume was given another scope than the run's.
+    """
+    if run is None or not request.resume or request.retarget:
+        return request.scope
+    if request.scope is not None and (run.scope is None or set(request.scope) != set(run.scope)):
+        own = "all namespaces" if run.scope is None else ", ".join(run.scope)
+        raise UsageError(
+            f"Run {run.run_id} sweeps {own}; --resume cannot give it another --namespace.",
+            tip="Leave --namespace out, or begin anew with --retarget.",
+        )
+    return run.scope
+
+
+def decide(request: Request, found: Situation) -> Action:
+    """Return what to do.
+
+    Raises:
+        OperatorNeeded: an unfinished, paused or ended run must not be touched without an operator's word.
+        TargetChanged: the configured target is not the unfinished run's.
+    """
+    if found.run is None:
+        return _without_run(request, found.census)
+    if found.differences:
+        return _changed_target(request, found.run, found.differences)
+    if found.run.state == "paused":
+        return _paused(request, found)
+    if request.resume or request.retarget:
+        return Action.TAKE_OVER if _work(request, found.census) else Action.FINISH
+    raise OperatorNeeded(f"Run {found.run.run_id} is unfinished.", tip=WAYS_OUT)
+
+
+def _without_run(request: Request, census: Census) -> Action:
+    if not _work(request, census):
+        return Action.NOTHING
+    if request.resume and not request.or_start and not request.retarget:
+        raise OperatorNeeded(
+            f"There is no run to resume, and {census.stale:,} rows are stale.",
+            tip="Start one: ai-memory reembed, or ai-memory reembed --resume --or-start",
+        )
+    return Action.START
+
+
+def _work(request: Request, census: Census) -> bool:
+    return bool(census.stale or (request.retry_quarantined and census.quarantined))
+
+
+def _changed_target(request: Request, run: Run, differences: tuple[str, ...]) -> Action:
+    if request.retarget:
+        return Action.SUPERSEDE
+    if not request.resume:
+        raise OperatorNeeded(f"Run {run.run_id}, to another target, is unfinished.", tip=WAYS_OUT)
+    raise TargetChanged(
+        f"The configured target is not that of run {run.run_id}: {'; '.join(differences)}.",
+        tip="Correct the configuration, or go over to the new target: ai-memory reembed --resume --retarget",
+    )
+
+
+def _paused(request: Request, found: Situation) -> Action:
+    if request.retarget:
+        return Action.SUPERSEDE
+    if request.resume and not found.census.stale:
+        return Action.NOTHING
+    run_id = found.run.run_id if found.run else 0
+    raise OperatorNeeded(
+        f"Run {run_id} was paused by an operator.",
+        tip="Begin it anew: ai-memory reembed --retarget, or give it up: ai-memory reembed cancel",
+    )

@@ -1,0 +1,49 @@
+"""Holds the runner's lock for one invocation, or says who does."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ai_memory.errors import RunHeld, RunnerStuck
+from ai_memory.store import runs
+from ai_memory.store.connection import OpenOptions
+from ai_memory.store.lock import Holder, read_holder, runner_lock
+from ai_memory.store.opening import reading
+
+STUCK_MS = 10 * 60 * 1000
+"""A holder of the lock without progress for this long is stuck; three deadlines of a request are less."""
+
+
+@contextmanager
+def holding(path: Path, *, now_ms: int, options: OpenOptions) -> Iterator[Holder]:
+    """Hold the lock of an existing database inside the block; yields this process as its holder.
+
+    Raises:
+        DataRefused: the database is missing or unusable.
+        RunHeld: another live process holds the lock; RunnerStuck where that one makes no progress.
+    """
+    with reading(path, options=options):
+        pass
+    holder = Holder(os.getpid(), socket.gethostname(), now_ms)
+    with runner_lock(path, holder) as obtained:
+        if not obtained:
+            raise _held(path, now_ms=now_ms, options=options)
+        yield holder
+
+
+def _held(path: Path, *, now_ms: int, options: OpenOptions) -> RunHeld:
+    holder = read_holder(path)
+    who = f"Process {holder.pid} on {holder.host}" if holder else "Another process"
+    with reading(path, options=options) as store:
+        run = runs.unfinished_run(store)
+    if run and run.holder and now_ms - run.last_progress_at > STUCK_MS:
+        minutes = (now_ms - run.last_progress_at) // 60_000
+        return RunnerStuck(
+            f"{who} holds the lock of {path} and has made no progress for {minutes} minutes.",
+            tip="Look at it, end it, then: ai-memory reembed --resume",
+        )
+    return RunHeld(f"{who} is re-embedding {path}.", tip="Watch it: ai-memory reembed status")

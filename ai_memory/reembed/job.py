@@ -1,0 +1,131 @@
+"""One `reembed`, from the lock to the report: joins the start, the probe, the sweep and what is left behind.
+
+Order of a start, each step before the next can do harm: database (65), lock (11, 1), backup, run and
+fingerprint (12, 78), breaker (75), probe (75, 77, 3, 78). Nothing is written to `memories` before the probe has passed.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from ai_memory.embed.document import WITNESS_TEXTS
+from ai_memory.embed.retry import ONE_ATTEMPT, RetryingEmbedder
+from ai_memory.errors import AiMemoryError, EmbedderInitFailed, TransientFailure, UsageError
+from ai_memory.reembed.breaker import opened, require_due
+from ai_memory.reembed.decide import Action
+from ai_memory.reembed.holding import holding
+from ai_memory.reembed.probe import check_witness, probe, witness_bytes
+from ai_memory.reembed.report import RunReport, report
+from ai_memory.reembed.request import Request
+from ai_memory.reembed.start import Disclose, Plan, Taken, plan, preflight, take
+from ai_memory.reembed.sweep import Ending, Sweep, Tools, depth, stopped_by
+from ai_memory.store import runs
+from ai_memory.store.connection import OpenOptions
+from ai_memory.store.lock import Holder
+from ai_memory.store.opening import Store, reading, writing
+from ai_memory.store.provenance import read_fingerprint, set_witness
+from ai_memory.store.runs import Breaker, Run
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One invocation on one database; `embedder` retries by itself."""
+
+    path: Path
+    embedder: RetryingEmbedder
+    request: Request
+    tools: Tools
+    disclose: Disclose
+    options: OpenOptions = OpenOptions()
+
+    def run(self) -> RunReport:
+        """Do the job as far as it goes and report.
+
+        Raises:
+            AiMemoryError: the start was refused before the run was taken; any later failure is in the report.
+        """
+        with holding(self.path, now_ms=self._now(), options=self.options) as holder:
+            self._back_up()
+            with writing(self.path, now_ms=self._now(), options=self.options) as store:
+                return self._run(store, holder)
+
+    def _run(self, store: Store, holder: Holder) -> RunReport:
+        began = self.tools.clock.monotonic()
+        planned = plan(store, self.embedder, self.request, now_ms=self._now())
+        if planned.action is Action.NOTHING:
+            return report(planned, None, None, self._nothing(planned), self.embedder.meter, self._since(began))
+        if planned.action in (Action.START, Action.SUPERSEDE):
+            self.disclose(preflight(store, planned))
+        in_flight = depth(self.request, self.embedder) * self.request.batch
+        taken = take(store, planned, self.request, holder, in_flight=in_flight)
+        if taken.texts_sent_twice:
+            twice = f"at most {taken.texts_sent_twice:,} texts are sent twice"
+            self.tools.progress.say(f"Taken over from a killed runner: {twice}.")
+        sweep = self._sweep(store, planned, taken)
+        try:
+            ending = self._work(store, planned, taken, sweep)
+        except AiMemoryError as error:
+            ending = self._failed(store, taken.run, error)
+        finally:
+            self.tools.progress.end()
+        self._leave(store, taken.run, ending)
+        return report(planned, taken, sweep, ending, self.embedder.meter, self._since(began))
+
+    def _work(self, store: Store, planned: Plan, taken: Taken, sweep: Sweep) -> Ending:
+        if planned.action is Action.FINISH and (ending := sweep.conclude()):
+            return ending
+        self._probe(store, taken)
+        self.tools.progress.begin(total=planned.census.live, label=f"to {planned.target.model}")
+        return sweep.run()
+
+    def _sweep(self, store: Store, planned: Plan, taken: Taken) -> Sweep:
+        scope, total = planned.scope, planned.census.live
+        return Sweep(store, taken.run, taken.fingerprint, self.request, self.tools, scope=scope, total=total)
+
+    def _probe(self, store: Store, taken: Taken) -> None:
+        """Ask for the witness texts, compare them, and keep them if the target had none; close the breaker."""
+        canary = require_due(taken.run, now_ms=self._now())
+        embedder = self.embedder.with_patience(ONE_ATTEMPT) if canary else self.embedder
+        vectors = probe(embedder, WITNESS_TEXTS[:1] if canary else WITNESS_TEXTS)
+        check_witness(read_fingerprint(store, taken.fingerprint.id), vectors)
+        with store.db.transaction():
+            runs.hold(store, taken.run, now_ms=self._now())
+            if not canary:
+                set_witness(store, taken.fingerprint.id, witness_bytes(vectors))
+            runs.set_breaker(store, taken.run, Breaker(), now_ms=self._now())
+
+    def _failed(self, store: Store, run: Run, error: AiMemoryError) -> Ending:
+        if stopped_by(error, self.tools.stop):
+            return Ending(run, self.tools.stop.exit_code, self.tools.stop.reason)
+        ending = Ending(run, error.exit_code, type(error).__name__, error=error)
+        with suppress(AiMemoryError), store.db.transaction():
+            if isinstance(error, TransientFailure):
+                runs.set_breaker(store, run, opened(run, now_ms=self._now()), now_ms=self._now())
+            if isinstance(error, EmbedderInitFailed) and not runs.read_counters(store, run).reembedded:
+                runs.transition(store, run, "cancelled", now_ms=self._now(), fenced=True)
+        return ending
+
+    def _leave(self, store: Store, run: Run, ending: Ending) -> None:
+        # Where even this cannot be written the run reads as killed, which costs the next start nothing but a note.
+        with suppress(AiMemoryError), store.db.transaction():
+            runs.leave(store, run, last_error=ending.error.what if ending.error else None)
+
+    def _nothing(self, planned: Plan) -> Ending:
+        return Ending(None, planned.census.exit_code, "nothing stale", planned.census)
+
+    def _now(self) -> int:
+        return self.tools.clock.now_ms()
+
+    def _since(self, began: float) -> int:
+        return round((self.tools.clock.monotonic() - began) * 1000)
+
+    def _back_up(self) -> None:
+        target = self.request.backup
+        if target is None:
+            return
+        if target.exists():
+            raise UsageError(f"{target} exists already; a backup overwrites nothing.", tip="Name another file.")
+        with reading(self.path, options=self.options) as store:
+            store.db.backup_to(target)

@@ -1,0 +1,59 @@
+"""Asks the endpoint for the witness texts: does it serve the target, and still with the same weights?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from ai_memory.embed.document import WITNESS_TEXTS
+from ai_memory.embed.embedder import Embedder, Vectors
+from ai_memory.errors import EmbedderInitFailed, RowsRefused, TargetChanged, WrongTarget
+from ai_memory.store.provenance import Fingerprint
+
+MIN_COSINE = 0.999
+
+
+def probe(embedder: Embedder, texts: Sequence[str] = WITNESS_TEXTS) -> Vectors:
+    """Return the vectors of `texts`: float32, shape (n, dim).
+
+    Raises:
+        EmbedderInitFailed: the endpoint serves another model or another width.
+        EmbedError: no answer, refused credentials or quota, an answer that cannot be believed.
+    """
+    try:
+        return embedder.embed_documents(list(texts))
+    except (WrongTarget, RowsRefused) as error:
+        raise EmbedderInitFailed(
+            f"The embedder does not serve the target: {error.what}",
+            tip="Correct model, dim or endpoint; see ai-memory config show",
+        ) from error
+
+
+def check_witness(fingerprint: Fingerprint, vectors: Vectors) -> None:
+    """Compare the first vectors of the witness texts with those the target was known by.
+
+    Raises:
+        TargetChanged: the cosine of a pair is below 0.999: the same name, other weights.
+    """
+    if fingerprint.witness is None:
+        return
+    known = np.frombuffer(fingerprint.witness, dtype="<f4").reshape(-1, fingerprint.dim)[: len(vectors)]
+    cosines = _cosines(known.astype(np.float64), vectors.astype(np.float64))
+    if (lowest := float(cosines.min())) < MIN_COSINE:
+        raise TargetChanged(
+            f"The endpoint serves other weights under the same name: the witness texts have a cosine of {lowest:.4f} "
+            f"with their recorded vectors where {MIN_COSINE} is asked for.",
+            tip="Bring the old model back, or start anew under another model name: ai-memory reembed --retarget",
+        )
+
+
+def witness_bytes(vectors: Vectors) -> bytes:
+    """Return the witness vectors as the fingerprint keeps them: float32 little-endian, one after the other."""
+    return np.ascontiguousarray(vectors, dtype="<f4").tobytes()
+
+
+def _cosines(a: npt.NDArray[np.float64], b: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    cosines: npt.NDArray[np.float64] = (a * b).sum(axis=1) / (np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1))
+    return cosines

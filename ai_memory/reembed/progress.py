@@ -1,0 +1,120 @@
+"""Shows how a sweep gets on: a bar on a terminal, a plain line every 30 seconds elsewhere."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol, TextIO
+
+from ai_memory.clock import Clock
+
+PLAIN_INTERVAL_S = 30.0
+
+
+class Progress(Protocol):
+    """What a sweep tells while it runs."""
+
+    def begin(self, *, total: int, label: str) -> None:
+        """Hear that `total` rows are to be done."""
+
+    def advance(self, rows: int) -> None:
+        """Hear that `rows` more are done."""
+
+    def say(self, text: str) -> None:
+        """Show one line that is no progress."""
+
+    def end(self) -> None:
+        """Hear that nothing more will come."""
+
+
+class SilentProgress:
+    """Shows only what must be said."""
+
+    def __init__(self, err: TextIO) -> None:
+        """Write to `err`."""
+        self._err = err
+
+    def begin(self, *, total: int, label: str) -> None:
+        """Show nothing."""
+
+    def advance(self, rows: int) -> None:
+        """Show nothing."""
+
+    def say(self, text: str) -> None:
+        """Print the line."""
+        print(text, file=self._err, flush=True)
+
+    def end(self) -> None:
+        """Show nothing."""
+
+
+class PlainProgress(SilentProgress):
+    """One line every 30 seconds: rows done, rows a second, time left."""
+
+    def __init__(self, err: TextIO, clock: Clock) -> None:
+        """Write to `err`, by the time of `clock`."""
+        super().__init__(err)
+        self._clock = clock
+        self._total = self._done = 0
+        self._label = ""
+        self._began = self._said = 0.0
+
+    def begin(self, *, total: int, label: str) -> None:
+        """Hear that `total` rows are to be done."""
+        self._total, self._done, self._label = total, 0, label
+        self._began = self._said = self._clock.monotonic()
+
+    def advance(self, rows: int) -> None:
+        """Hear that `rows` more are done; print a line if the last one is 30 seconds old."""
+        self._done += rows
+        now = self._clock.monotonic()
+        if now - self._said >= PLAIN_INTERVAL_S:
+            self._said = now
+            rate = self._done / (now - self._began)
+            left = max(self._total - self._done, 0) / rate if rate else 0.0
+            speed = f"{rate:.1f} rows/s, {_duration(left)} left"
+            self.say(f"{self._label}: {self._done:,} of {self._total:,} rows, {speed}")
+
+
+class BarProgress(SilentProgress):
+    """A bar with rows a second and the time left, by tqdm."""
+
+    def __init__(self, err: TextIO) -> None:
+        """Draw on `err`."""
+        super().__init__(err)
+        self._bar: Any = None
+
+    def begin(self, *, total: int, label: str) -> None:
+        """Draw the empty bar."""
+        from tqdm import tqdm
+
+        self.end()
+        self._bar = tqdm(total=total, desc=label, unit=" rows", file=self._err, dynamic_ncols=True)
+
+    def advance(self, rows: int) -> None:
+        """Draw the bar `rows` longer."""
+        self._bar.update(rows)
+
+    def say(self, text: str) -> None:
+        """Print the line above the bar."""
+        if self._bar is None:
+            super().say(text)
+        else:
+            self._bar.write(text, file=self._err)
+
+    def end(self) -> None:
+        """Leave the bar as it stands."""
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+
+def choose_progress(err: TextIO, clock: Clock, *, quiet: bool) -> Progress:
+    """Return the progress fit for where it is shown."""
+    if quiet:
+        return SilentProgress(err)
+    return BarProgress(err) if err.isatty() else PlainProgress(err, clock)
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}"

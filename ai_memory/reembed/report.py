@@ -1,0 +1,102 @@
+"""What a run and a plan say at their end: the values of the JSON line and the words for people."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+from ai_memory.embed.embedder import Meter
+from ai_memory.reembed.start import Plan, Taken
+from ai_memory.reembed.sweep import Ending, Sweep
+from ai_memory.store.runs import Counters
+
+
+@dataclass(frozen=True, slots=True)
+class RunReport:
+    """The result of one invocation; the fields are the keys of its JSON line.
+
+    Counts are of this invocation. `quarantined` rows are in quarantine now, `skipped` are those of
+    them that this invocation met or put there; `remaining` rows are stale still. `census_at` is when the census
+    that proves the result began (Unix milliseconds, None: there was none). `texts_sent_twice` is an
+    upper bound after a kill. `error` is the line of what ended the invocation, empty when nothing did.
+    """
+
+    run_id: int | None
+    state: str
+    exit_code: int
+    reason: str
+    total: int
+    reembedded: int
+    skipped: int
+    already_current: int
+    attested: int
+    raced: int
+    quarantined: int
+    unaddressable: int
+    remaining: int
+    census_at: int | None
+    passes: int
+    resumed: bool
+    texts_sent: int
+    texts_sent_twice: int
+    requests: int
+    retries: int
+    model: str
+    dim: int
+    space: str
+    duration_ms: int
+    error: str = ""
+
+    def values(self) -> dict[str, object]:
+        """Return the JSON object."""
+        return asdict(self)
+
+    def text(self) -> str:
+        """Return the words for people: two or three lines."""
+        name = "Nothing to do" if self.run_id is None else f"Run {self.run_id} is {self.state} ({self.reason})"
+        done = f"{self.reembedded:,} rows re-embedded, {self.already_current:,} were current"
+        left = f"{self.remaining:,} remain, {self.quarantined:,} in quarantine"
+        spent = f"{self.texts_sent:,} texts in {self.requests:,} requests, {self.duration_ms / 1000:.1f} s"
+        lines = [f"{name}: {done}, {left}.", f"Target: {self.model}, {self.dim} wide, space {self.space}. {spent}."]
+        extra = [
+            f"{self.raced:,} rows were edited while they were embedded and done again." if self.raced else "",
+            f"{self.attested:,} rows were taken on their stamp's word." if self.attested else "",
+            f"{self.unaddressable:,} rows have no id and were not touched." if self.unaddressable else "",
+        ]
+        return "\n".join([*lines, *(line for line in extra if line)])
+
+
+def report(
+    planned: Plan, taken: Taken | None, sweep: Sweep | None, ending: Ending, meter: Meter, duration_ms: int
+) -> RunReport:
+    """Return the report of one invocation."""
+    counters = sweep.counters if sweep else Counters()
+    census = ending.census
+    met = counters.quarantined + (sweep.rows_in_quarantine if sweep else planned.census.quarantined)
+    done = counters.reembedded + counters.attested + counters.quarantined
+    return RunReport(
+        run_id=ending.run.run_id if ending.run else None,
+        state=ending.run.state if ending.run else "none",
+        exit_code=ending.exit_code,
+        reason=ending.reason,
+        total=census.live if census else planned.census.live,
+        reembedded=counters.reembedded,
+        skipped=met,
+        already_current=counters.already_current,
+        attested=counters.attested,
+        raced=counters.raced,
+        quarantined=census.quarantined if census else planned.census.quarantined + counters.quarantined,
+        unaddressable=(census or planned.census).unaddressable,
+        remaining=census.stale if census else max(planned.census.stale - done, 0),
+        census_at=census.began_at if census else None,
+        passes=sweep.passes if sweep else 0,
+        resumed=bool(taken and taken.resumed),
+        texts_sent=meter.texts_sent,
+        texts_sent_twice=taken.texts_sent_twice if taken else 0,
+        requests=meter.requests,
+        retries=meter.retries,
+        model=planned.target.model,
+        dim=planned.target.dim,
+        space=planned.target.space,
+        duration_ms=duration_ms,
+        error=ending.error.line() if ending.error else "",
+    )

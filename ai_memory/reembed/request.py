@@ -1,0 +1,31 @@
+"""What one invocation of the job was asked to do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ai_memory.reembed.census import Scope
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """The flags of one `reembed`.
+
+    `scope` None: no namespace was named. `batch` is documents a page. `sleep_seconds` is waited after each
+    commit. `max_rows` is documents this invocation may send (None: no limit). `concurrency` is
+    requests in flight (None: as many as the embedder finds useful).
+    """
+
+    resume: bool = False
+    or_start: bool = False
+    retarget: bool = False
+    scope: Scope = None
+    batch: int = 100
+    sleep_seconds: float = 0.0
+    max_rows: int | None = None
+    max_runtime_seconds: float | None = None
+    concurrency: int | None = None
+    skip_current: bool = False
+    retry_quarantined: bool = False
+    backup: Path | None = None

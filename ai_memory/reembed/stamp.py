@@ -1,0 +1,108 @@
+"""`--stamp-only`: takes the stored vectors for the target's on the operator's word, and embeds nothing."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+from ai_memory.embed.embedder import Target
+from ai_memory.embed.fingerprint import canonical_spec, digest
+from ai_memory.errors import StampRefused
+from ai_memory.reembed.census import Scope, in_scope, namespaces_in_scope
+from ai_memory.reembed.judge import ATTESTED, Document, Verdict, examine, judge
+from ai_memory.reembed.start import require_rows
+from ai_memory.store import walk
+from ai_memory.store.opening import Store
+from ai_memory.store.provenance import Fingerprint, VectorWrite, attest, ensure_fingerprint
+
+STAMP_ROWS = 1_000
+"""Rows stamped in one transaction: a writer waits no longer than that."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stamped:
+    """What was stamped; the fields are the keys of the JSON line.
+
+    `unstamped` rows have no vector, or no text that can be read.
+    """
+
+    stamped: int
+    active_space: str
+    target_dim: int
+    already_current: int
+    unstamped: int
+
+    def values(self) -> dict[str, object]:
+        """Return the JSON object."""
+        return asdict(self)
+
+    def text(self) -> str:
+        """Return the words for people."""
+        return (
+            f"Stamped {self.stamped:,} vectors as {self.active_space}, {self.target_dim} wide; "
+            f"{self.already_current:,} were, {self.unstamped:,} rows have no vector to stamp."
+        )
+
+
+def stamp(store: Store, target: Target, scope: Scope, *, now_ms: int) -> Stamped:
+    """Stamp every stored vector of `scope`; `verify` counts such rows as attested.
+
+    Raises:
+        StampRefused: a vector has another width than the target, or the target's width is not known.
+    """
+    require_rows(store, scope)
+    _require_width(store, target, scope)
+    with store.db.transaction():
+        known = ensure_fingerprint(
+            store,
+            digest=digest(target),
+            spec_json=canonical_spec(target),
+            space=target.space,
+            dim=target.dim,
+            now_ms=now_ms,
+        )
+    counts = {"stamped": 0, "already_current": 0, "unstamped": 0}
+    for namespace in namespaces_in_scope(store, scope):
+        after = None
+        while ids := walk.ids_after(store, namespace, after, limit=STAMP_ROWS):
+            for outcome in _stamp_rows(store, known, ids):
+                counts[outcome] += 1
+            after = ids[-1]
+    return Stamped(active_space=target.space, target_dim=target.dim, **counts)
+
+
+def _require_width(store: Store, target: Target, scope: Scope) -> None:
+    if not target.dim:
+        raise StampRefused(
+            f"The width of {target.model} is not known, so no vector can be taken for one of its.",
+            tip="Set [embeddings].dim.",
+        )
+    other = sum(
+        1
+        for row in walk.all_rows(store, target=None, only=scope)
+        if row.live and in_scope(row.namespace, scope) and row.vector.head and row.vector.width != target.dim
+    )
+    if other:
+        raise StampRefused(
+            f"{other:,} stored vectors are not {target.dim} wide as {target.model}'s are; nothing was stamped.",
+            tip="Embed them anew: ai-memory reembed",
+        )
+
+
+def _stamp_rows(store: Store, target: Fingerprint, ids: list[str]) -> list[str]:
+    rows = [row for row in walk.rows_by_id(store, ids, target=target.id) if row.live]
+    outcomes = []
+    with store.db.transaction():
+        for row in rows:
+            examined = examine(row)
+            if judge(row, examined.src, target, store.schema) is Verdict.FRESH:
+                outcomes.append("already_current")
+            elif isinstance(examined, Document) and _attest(store, target, examined):
+                outcomes.append("stamped")
+            else:
+                outcomes.append("unstamped")
+    return outcomes
+
+
+def _attest(store: Store, target: Fingerprint, document: Document) -> bool:
+    write = VectorWrite(document.id, document.title, document.content, b"", document.src, ATTESTED)
+    return attest(store, write, target)

@@ -1,0 +1,157 @@
+"""Finds the target, decides what a start does, and takes the run: everything before the first request."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from ai_memory import __version__
+from ai_memory.embed.embedder import Embedder, Target
+from ai_memory.embed.fingerprint import canonical_spec, differences, digest
+from ai_memory.errors import DataRefused
+from ai_memory.reembed.census import Census, Scope, take_census
+from ai_memory.reembed.decide import Action, Situation, decide, scope_of
+from ai_memory.reembed.probe import probe
+from ai_memory.reembed.request import Request
+from ai_memory.store import quarantine, runs, walk
+from ai_memory.store.lock import Holder
+from ai_memory.store.opening import Store
+from ai_memory.store.provenance import Fingerprint, ensure_fingerprint, find_fingerprint, fingerprints, read_fingerprint
+from ai_memory.store.runs import Run
+from ai_memory.store.text import printable
+
+
+@dataclass(frozen=True, slots=True)
+class Preflight:
+    """What is told before vectors are replaced: stored (space, dim, rows), the rows found, and the target."""
+
+    stored: tuple[tuple[str | None, int | None, int], ...]
+    census: Census
+    target: Target
+
+
+Disclose = Callable[[Preflight], None]
+"""Hears the pre-flight; refuses by raising."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a start found and decided, with nothing written yet."""
+
+    action: Action
+    target: Target
+    scope: Scope
+    census: Census
+    run: Run | None
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """The run this process now holds, its target, and how many texts a killed predecessor may have sent in vain."""
+
+    run: Run
+    fingerprint: Fingerprint
+    resumed: bool
+    texts_sent_twice: int
+
+
+def recorded_target(store: Store, target: Target) -> Target:
+    """Return `target` with the width under which this file knows it, or as it is where nothing tells more."""
+    if not target.dim:
+        for known in fingerprints(store):
+            if digest(replace(target, dim=known.dim)) == known.digest:
+                return replace(target, dim=known.dim)
+    return target
+
+
+def find_target(store: Store, embedder: Embedder) -> Target:
+    """Return the whole target: its width is the configured or known one, else the file's record, else the probe's.
+
+    Raises:
+        EmbedError: only the probe could tell the width, and it failed.
+    """
+    target = recorded_target(store, embedder.target)
+    if target.dim:
+        return target
+    dim = probe(embedder).shape[1]
+    return replace(embedder.target, dim=dim)
+
+
+def known_fingerprint(store: Store, target: Target) -> Fingerprint | None:
+    """Return the file's record of a target, None where it has none."""
+    found = find_fingerprint(store, digest(target))
+    return None if found is None else read_fingerprint(store, found)
+
+
+def plan(store: Store, embedder: Embedder, request: Request, *, now_ms: int) -> Plan:
+    """Return what this start is to do.
+
+    Raises:
+        OperatorNeeded, TargetChanged, UsageError: see `decide`.
+        DataRefused: a named namespace has no rows.
+    """
+    run = runs.unfinished_run(store)
+    scope = scope_of(request, run)
+    require_rows(store, scope)
+    target = find_target(store, embedder)
+    census = take_census(store, known_fingerprint(store, target), scope, now_ms=now_ms)
+    changed = differences(read_fingerprint(store, run.target).spec_json, target) if run else []
+    action = decide(request, Situation(run, tuple(changed), census))
+    return Plan(action, target, scope, census, run)
+
+
+def take(store: Store, planned: Plan, request: Request, holder: Holder, *, in_flight: int) -> Taken:
+    """Enter or take over the run as planned, in one transaction, and return it."""
+    now_ms = holder.started_at
+    with store.db.transaction():
+        target = planned.target
+        fingerprint = ensure_fingerprint(
+            store,
+            digest=digest(target),
+            spec_json=canonical_spec(target),
+            space=target.space,
+            dim=target.dim,
+            now_ms=now_ms,
+        )
+        run = planned.run
+        if run and planned.action is Action.SUPERSEDE:
+            runs.transition(store, run, "superseded", now_ms=now_ms, fenced=False)
+        if planned.action in (Action.SUPERSEDE, Action.START) or run is None:
+            run = _begin(store, planned, fingerprint, request, now_ms=now_ms)
+        if request.retry_quarantined:
+            quarantine.lift_all(store, fingerprint.id)
+        lost = run.in_flight_limit if run.holder else 0
+        resumed = run.run_id == (planned.run.run_id if planned.run else None)
+        run = runs.take_over(store, run, holder, in_flight_limit=in_flight, now_ms=now_ms)
+    return Taken(run, fingerprint, resumed, lost)
+
+
+def preflight(store: Store, planned: Plan) -> Preflight:
+    """Return what is to be told before vectors are replaced."""
+    return Preflight(tuple(walk.stored_spaces(store)), planned.census, planned.target)
+
+
+def _begin(store: Store, planned: Plan, fingerprint: Fingerprint, request: Request, *, now_ms: int) -> Run:
+    return runs.begin_run(
+        store,
+        target=fingerprint.id,
+        target_model=planned.target.model,
+        scope=planned.scope,
+        skip_current=request.skip_current,
+        now_ms=now_ms,
+        tool_version=__version__,
+    )
+
+
+def require_rows(store: Store, scope: Scope) -> None:
+    """Check that every named namespace has rows.
+
+    Raises:
+        DataRefused: one has none: a typing error must not read as "nothing to do".
+    """
+    present = {name for name, _ in walk.namespaces(store)}
+    if missing := [name for name in scope or () if name not in present]:
+        raise DataRefused(
+            f"There is no namespace {', '.join(map(printable, missing))} in {store.db.path}.",
+            tip="See ai-memory namespaces.",
+        )

@@ -1,0 +1,73 @@
+"""Everything that can ask a sweep to stop: signals, and the time it may take."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNAL_EXIT = 128
+"""A process that a signal ended exits with this plus the signal's number."""
+
+MAX_RUNTIME = "max-runtime"
+
+
+class Stop:
+    """A request to stop, made at most once; `event` lets waits end at once."""
+
+    def __init__(self) -> None:
+        """Begin without a request."""
+        self.event = threading.Event()
+        self.reason = ""
+        self.exit_code = 0
+
+    def request(self, reason: str, *, exit_code: int) -> None:
+        """Ask for the stop; a signal's reason stands above every other."""
+        if not self.by_signal():
+            self.reason, self.exit_code = reason, exit_code
+        self.event.set()
+
+    def by_signal(self) -> bool:
+        """Say whether a signal asked."""
+        return self.exit_code > SIGNAL_EXIT
+
+    def requested(self) -> bool:
+        """Say whether someone asked."""
+        return self.event.is_set()
+
+
+@contextmanager
+def stop_on_signals(stop: Stop) -> Iterator[None]:
+    """Turn the first SIGINT or SIGTERM inside the block into a request; a second one ends the process at once."""
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        del frame
+        if stop.by_signal():
+            os._exit(SIGNAL_EXIT + number)
+        stop.request(signal.Signals(number).name, exit_code=SIGNAL_EXIT + number)
+
+    before = {number: signal.signal(number, handle) for number in SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def stop_after(stop: Stop, seconds: float | None) -> Iterator[None]:
+    """Request the stop when the block has taken `seconds` (None: never)."""
+    if seconds is None:
+        yield
+        return
+    timer = threading.Timer(seconds, stop.request, (MAX_RUNTIME,), {"exit_code": 75})
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()

@@ -1,0 +1,92 @@
+"""What a run would find and do: the plan of `--dry-run`, from one read-only look at the file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ai_memory.embed.embedder import Target
+from ai_memory.reembed.census import Scope, take_census
+from ai_memory.reembed.judge import OVERSIZE, Document, Unfit
+from ai_memory.reembed.start import Preflight, known_fingerprint, recorded_target, require_rows
+from ai_memory.store import walk
+from ai_memory.store.opening import Store
+
+BYTES_A_TOKEN = 4
+"""Rule of thumb for English text (OpenAI, "What are tokens and how to count them", 2024)."""
+
+
+@dataclass(slots=True)
+class _Load:
+    """What the stale rows would send."""
+
+    max_tokens: int
+    count_tokens: Callable[[str], int] | None
+    rows: int = 0
+    tokens: int = 0
+    truncated: int = 0
+    oversize: int = 0
+
+    def add(self, examined: Document | Unfit) -> None:
+        if isinstance(examined, Unfit):
+            self.oversize += examined.reason.kind == OVERSIZE
+            return
+        size = len(examined.text.encode()) // BYTES_A_TOKEN + 1
+        tokens = self.count_tokens(examined.text) if self.count_tokens else size
+        self.rows += 1
+        self.tokens += tokens
+        self.truncated += bool(self.max_tokens) and tokens > self.max_tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """The plan of a run.
+
+    `estimated_tokens` are counted by the target's own tokenizer where it is at hand, else by the rule of four
+    bytes a token; `truncated_rows` are longer than the model reads, None where that cannot be known.
+    """
+
+    preflight: Preflight
+    rows_to_embed: int
+    estimated_tokens: int
+    truncated_rows: int | None
+    oversize_rows: int
+
+    def values(self) -> dict[str, object]:
+        """Return the JSON object of the plan."""
+        target, census = self.preflight.target, self.preflight.census
+        return {
+            "total_rows": census.live,
+            "rows_with_embeddings": census.with_vector,
+            "rows_missing_embeddings": census.live - census.with_vector,
+            "rows_to_embed": self.rows_to_embed,
+            "target_model": target.model,
+            "target_dim": target.dim or None,
+            "target_space": target.space,
+            "backend": target.backend,
+            "stored": [{"space": space, "dim": dim, "rows": rows} for space, dim, rows in self.preflight.stored],
+            "estimated_tokens": self.estimated_tokens,
+            "truncated_rows": self.truncated_rows,
+            "oversize_rows": self.oversize_rows,
+        }
+
+
+def survey(
+    store: Store, target: Target, scope: Scope, *, now_ms: int, count_tokens: Callable[[str], int] | None = None
+) -> Survey:
+    """Return the plan of a run over `scope`; nothing is written, loaded or sent.
+
+    Raises:
+        DataRefused: a named namespace has no rows.
+    """
+    require_rows(store, scope)
+    target = recorded_target(store, target)
+    load = _Load(target.max_tokens, count_tokens)
+    census = take_census(store, known_fingerprint(store, target), scope, now_ms=now_ms, visit=load.add)
+    return Survey(
+        preflight=Preflight(tuple(walk.stored_spaces(store)), census, target),
+        rows_to_embed=load.rows,
+        estimated_tokens=load.tokens,
+        truncated_rows=load.truncated if count_tokens else None,
+        oversize_rows=load.oversize,
+    )

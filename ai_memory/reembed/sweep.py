@@ -1,0 +1,229 @@
+"""The sweep: walks, embeds and commits pages, pass after pass, until a census finds nothing stale."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from functools import partial
+
+from ai_memory.clock import Clock
+from ai_memory.embed.embedder import Embedder, Meter
+from ai_memory.errors import AiMemoryError, EmbedError, EndpointUnusable, NotFinished, StorageFailed
+from ai_memory.reembed.census import Census, Scope, namespaces_in_scope, take_census
+from ai_memory.reembed.commit import Spent, write_page
+from ai_memory.reembed.isolate import embed_documents
+from ai_memory.reembed.notices import QuarantineNotices
+from ai_memory.reembed.pages import Walk, WalkOrder
+from ai_memory.reembed.probe import check_witness, probe
+from ai_memory.reembed.progress import Progress
+from ai_memory.reembed.request import Request
+from ai_memory.reembed.stop import Stop
+from ai_memory.reembed.window import Answered, in_order
+from ai_memory.store import runs
+from ai_memory.store.opening import Store, reopen
+from ai_memory.store.provenance import Fingerprint
+from ai_memory.store.quarantine import Reason
+from ai_memory.store.runs import Checkpoint, Counters, Run
+
+MIN_PASSES = 5
+"""Passes before a corpus that is edited as fast as it is swept is called churn."""
+
+WITNESS_EVERY = 200
+"""Commits between two comparisons of the witness texts."""
+
+REFUSED_ROWS = 50
+REFUSED_SHARE = 0.01
+"""More newly refused rows than both of these are the endpoint's fault, not the rows'."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What a sweep works with; all of it differs between production and test."""
+
+    embedder: Embedder
+    clock: Clock
+    stop: Stop
+    progress: Progress
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How an invocation ended.
+
+    `run` is the run as it stands (None: there was nothing to do), `reason` says why in a word, `census`
+    proved it (None: none did), `error` ended it (None: none did).
+    """
+
+    run: Run | None
+    exit_code: int
+    reason: str
+    census: Census | None = None
+    error: AiMemoryError | None = None
+
+
+class Sweep:
+    """One invocation's work on one run."""
+
+    def __init__(
+        self, store: Store, run: Run, target: Fingerprint, request: Request, tools: Tools, *, scope: Scope, total: int
+    ) -> None:
+        """Prepare the sweep of `scope`, which has `total` live rows."""
+        self.counters = Counters()
+        self.passes = 0
+        self.rows_in_quarantine = 0
+        self._store, self._run, self._target = store, run, target
+        self._request, self._tools, self._scope, self._total = request, tools, scope, total
+        self._noted = Meter()
+        self._commits = self._refused = 0
+        self._notices = QuarantineNotices(tools.progress)
+
+    def run(self) -> Ending:
+        """Sweep until every row is fresh or in quarantine, or the stop or a budget ends it.
+
+        Raises:
+            NotFinished: the run is no longer ours; the corpus changes faster than it is swept.
+            EmbedError: the endpoint failed beyond retry; what was committed stays.
+            EndpointUnusable: the endpoint refuses rows en masse.
+            StorageFailed: the disk refused; the file is consistent.
+        """
+        stale_before: list[int] = []
+        namespaces = namespaces_in_scope(self._store, self._scope)
+        with ThreadPoolExecutor(max_workers=workers(self._request, self._tools.embedder)) as executor:
+            while True:
+                walk = self._pass(namespaces, executor)
+                if walk.stopped or walk.budget_spent:
+                    return self._unfinished(walk)
+                census = self._census()
+                if not census.stale:
+                    return self._finish(census)
+                self._require_headway(stale_before, census)
+                self._run = self._begin_pass()
+                namespaces = list(census.stale_by_namespace)
+
+    def conclude(self) -> Ending | None:
+        """End the run if a census finds nothing stale; None, with nothing changed, where it does."""
+        census = self._census()
+        return None if census.stale else self._finish(census)
+
+    def _pass(self, namespaces: Sequence[str], executor: Executor) -> Walk:
+        self.passes += 1
+        walk = Walk(self._store, self._order(namespaces), stopped=self._tools.stop.requested)
+        embed = partial(embed_documents, self._tools.embedder)
+        failure: BaseException | None = None
+        for answered in in_order(walk.pages(), embed, executor, depth=depth(self._request, self._tools.embedder)):
+            if answered.error:
+                failure = failure or answered.error
+            else:
+                # Behind a page that failed the cursor must stay; the vectors paid for are kept all the same.
+                self._commit(answered, {} if failure else answered.page.steps)
+                self._after_commit(answered, executor)
+        if failure:
+            raise failure
+        return walk
+
+    def _order(self, namespaces: Sequence[str]) -> WalkOrder:
+        request = self._request
+        sent = self.counters.reembedded + self.counters.raced + self._refused
+        return WalkOrder(
+            target=self._target,
+            namespaces=namespaces,
+            checkpoints=runs.checkpoints(self._store, self._run),
+            batch=request.batch,
+            max_documents=None if request.max_rows is None else max(request.max_rows - sent, 0),
+            skip_current=self._run.skip_current,
+        )
+
+    def _commit(self, answered: Answered, steps: Mapping[str, Checkpoint]) -> None:
+        self._require_few_refusals(answered)
+        write = partial(write_page, self._store, self._run, self._target, answered, steps=steps, spent=self._spent())
+        self._store.db.require_same_file()
+        counters = None
+        try:
+            with self._store.db.transaction():
+                counters = write(now_ms=self._tools.clock.now_ms())
+        except StorageFailed:
+            reopen(self._store)
+            if counters is None or not self._is_committed(steps):
+                with self._store.db.transaction():
+                    counters = write(now_ms=self._tools.clock.now_ms())
+        self.counters += counters
+        self._commits += 1
+
+    def _is_committed(self, steps: Mapping[str, Checkpoint]) -> bool:
+        recorded = runs.checkpoints(self._store, self._run)
+        return bool(steps) and all(
+            name in recorded and (recorded[name].cursor_id, recorded[name].eof) == (step.cursor_id, step.eof)
+            for name, step in steps.items()
+        )
+
+    def _after_commit(self, answered: Answered, executor: Executor) -> None:
+        page = answered.page
+        self.rows_in_quarantine += page.in_quarantine
+        self._tools.progress.advance(sum(step.rows_done for step in page.steps.values()))
+        self._notices.name(answered)
+        if self._commits % WITNESS_EVERY == 0:
+            check_witness(self._target, executor.submit(probe, self._tools.embedder).result())
+        if self._request.sleep_seconds and page.documents:
+            self._tools.stop.event.wait(self._request.sleep_seconds)
+
+    def _require_few_refusals(self, answered: Answered) -> None:
+        self._refused += sum(isinstance(each.outcome, Reason) for each in answered.embedded)
+        if self._refused > max(REFUSED_ROWS, REFUSED_SHARE * self._total):
+            raise EndpointUnusable(
+                f"The endpoint refused {self._refused:,} rows of {self._total:,} one by one.",
+                tip="Look at its answers (ai-memory reembed status), correct it, then: ai-memory reembed --resume",
+            )
+
+    def _spent(self) -> Spent:
+        meter, noted = self._tools.embedder.meter, self._noted
+        self._noted = replace(meter)
+        return Spent(
+            texts_sent=self._noted.texts_sent - noted.texts_sent,
+            requests=self._noted.requests - noted.requests,
+            retries=self._noted.retries - noted.retries,
+        )
+
+    def _census(self) -> Census:
+        return take_census(self._store, self._target, self._scope, now_ms=self._tools.clock.now_ms())
+
+    def _require_headway(self, stale_before: list[int], census: Census) -> None:
+        stale_before.append(census.stale)
+        if len(stale_before) >= MIN_PASSES and census.stale >= stale_before[-2]:
+            raise NotFinished(
+                f"churn: after {len(stale_before)} passes {census.stale:,} rows are stale again.",
+                tip="Run it again when the writers are quieter: ai-memory reembed --resume",
+            )
+
+    def _begin_pass(self) -> Run:
+        with self._store.db.transaction():
+            return runs.next_pass(self._store, self._run, now_ms=self._tools.clock.now_ms())
+
+    def _finish(self, census: Census) -> Ending:
+        with self._store.db.transaction():
+            now_ms, proof = self._tools.clock.now_ms(), census.began_at
+            runs.transition(self._store, self._run, "done", now_ms=now_ms, fenced=True, census_at=proof)
+        self._run = runs.read_run(self._store, self._run.run_id)
+        return Ending(self._run, census.exit_code, "quarantine" if census.exit_code else "complete", census)
+
+    def _unfinished(self, walk: Walk) -> Ending:
+        stop = self._tools.stop
+        if walk.stopped:
+            return Ending(self._run, stop.exit_code, stop.reason)
+        return Ending(self._run, NotFinished.exit_code, "max-rows")
+
+
+def workers(request: Request, embedder: Embedder) -> int:
+    """Return how many requests are in flight at most."""
+    return max(request.concurrency or embedder.concurrency, 1) if embedder.concurrency > 1 else 1
+
+
+def depth(request: Request, embedder: Embedder) -> int:
+    """Return how many pages are in flight at most: some wait for the commit while others are embedded."""
+    at_once = workers(request, embedder)
+    return at_once + (at_once + 1) // 2
+
+
+def stopped_by(error: AiMemoryError, stop: Stop) -> bool:
+    """Say whether a failed request only failed because the sweep was asked to stop."""
+    return stop.requested() and isinstance(error, EmbedError)

@@ -1,0 +1,47 @@
+"""Keeps a bounded number of pages in flight and hands them on in the order they were read."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass
+
+from ai_memory.reembed.isolate import Embedded
+from ai_memory.reembed.judge import Document
+from ai_memory.reembed.pages import Page
+
+Embed = Callable[[Sequence[Document]], list[Embedded]]
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A page with what became of its documents, or the error that ended its requests."""
+
+    page: Page
+    embedded: tuple[Embedded, ...] = ()
+    error: BaseException | None = None
+
+
+def in_order(pages: Iterator[Page], embed: Embed, executor: Executor, *, depth: int) -> Iterator[Answered]:
+    """Yield each page of `pages` with its answer, in their order, at most `depth` of them in flight.
+
+    `pages` is advanced in the caller's thread, `embed` runs in the executor's. After a page that
+    failed no new one is begun; those already in flight are still yielded.
+    """
+    flying: deque[tuple[Page, Future[list[Embedded]]]] = deque()
+    failed = False
+    while True:
+        while not failed and len(flying) < depth and (page := next(pages, None)) is not None:
+            flying.append((page, executor.submit(embed, page.documents)))
+        if not flying:
+            return
+        page, future = flying.popleft()
+        answered = _answer(page, future)
+        failed = failed or answered.error is not None
+        yield answered
+
+
+def _answer(page: Page, future: Future[list[Embedded]]) -> Answered:
+    error = future.exception()
+    return Answered(page, error=error) if error else Answered(page, tuple(future.result()))

@@ -1,0 +1,76 @@
+"""Counts what a file holds: memories, namespaces, the spaces of its vectors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ai_memory.store.opening import Store
+
+TOTALS = """
+    SELECT count(*), coalesce(sum(live), 0), count(embedding), coalesce(sum(typeof(id) <> 'text'), 0),
+           coalesce(sum(encrypted_envelope IS NOT NULL AND length(content) = 0), 0)
+    FROM memory_row
+"""
+BY_NAMESPACE = """
+    SELECT CAST(namespace AS BLOB), count(*), sum(live), count(embedding) FROM memory_row
+    GROUP BY namespace ORDER BY namespace
+"""
+BY_SPACE = """
+    SELECT CAST(coalesce(m.embedding_space, f.space) AS BLOB), coalesce(m.embedding_dim, f.dim), count(*)
+    FROM memory_row AS m
+    LEFT JOIN embedding_provenance AS p ON p.memory_id = m.id
+    LEFT JOIN embedding_fingerprint AS f ON f.id = p.fingerprint_id
+    WHERE m.embedding IS NOT NULL GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Memories in the file; `live` are neither expired nor out of life, `without_id` nobody can address."""
+
+    memories: int
+    live: int
+    with_vector: int
+    without_id: int
+    encrypted: int
+
+
+@dataclass(frozen=True, slots=True)
+class NamespaceCount:
+    """Memories of one namespace."""
+
+    namespace: str
+    memories: int
+    live: int
+    with_vector: int
+
+
+@dataclass(frozen=True, slots=True)
+class SpaceCount:
+    """Vectors that say they are of one space and width, by stamp or else by provenance; None: nothing says so."""
+
+    space: str | None
+    dim: int | None
+    rows: int
+
+
+def totals(store: Store) -> Totals:
+    """Return the counts of the whole file."""
+    return Totals(*store.db.execute(TOTALS)[0])
+
+
+def namespaces(store: Store) -> list[NamespaceCount]:
+    """Return the counts of each namespace, in SQLite's order."""
+    return [NamespaceCount(store.codec.name(row[0]), *row[1:]) for row in store.db.execute(BY_NAMESPACE)]
+
+
+def spaces(store: Store) -> list[SpaceCount]:
+    """Return the spaces the stored vectors say they are of, the largest first."""
+    found = store.db.execute(BY_SPACE)
+    return [SpaceCount(None if space is None else store.codec.name(space), dim, rows) for space, dim, rows in found]
+
+
+def file_sizes(store: Store) -> dict[str, int]:
+    """Return the bytes of the database file and of its write-ahead log."""
+    wal = store.db.path.with_name(f"{store.db.path.name}-wal")
+    return {"db_bytes": store.db.path.stat().st_size, "wal_bytes": wal.stat().st_size if wal.exists() else 0}

@@ -1,0 +1,101 @@
+"""Finds memories by their words, and reads vectors for comparison in blocks of bounded size."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+from ai_memory.store.opening import Store
+
+VECTOR_BLOCK = 2_000
+"""Rows read together: 2,000 vectors of 3,072 floats are 25 MB."""
+
+MATCHES = """
+    SELECT f.rowid, CAST(m.namespace AS BLOB)
+    FROM main.memories_fts AS f JOIN memory_row AS m ON m.row_number = f.rowid
+    WHERE memories_fts MATCH ? AND m.live {scope} ORDER BY f.rank, f.rowid
+"""
+VECTORS = """
+    SELECT m.row_number, CAST(m.namespace AS BLOB), CASE WHEN typeof(m.embedding) = 'blob' THEN m.embedding END,
+           m.embedding_dim, CAST(m.embedding_space AS BLOB), f.space, p.head
+    FROM memory_row AS m
+    LEFT JOIN embedding_provenance AS p ON p.memory_id = m.id
+    LEFT JOIN embedding_fingerprint AS f ON f.id = p.fingerprint_id
+    WHERE m.live {scope}
+"""
+SCOPE = "AND m.namespace = CAST(? AS TEXT)"
+FOUND = """
+    SELECT CAST(id AS BLOB), CAST(namespace AS BLOB), CAST(title AS BLOB), CAST(content AS BLOB)
+    FROM memory_row WHERE row_number = ?
+"""
+RUNS = "SELECT count(*) FROM reembed_run"
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A live memory and what is known of its vector.
+
+    `blob` is None where it has none. `dim` and `space` are what the row declares, `recorded_space` and
+    `recorded_head` what our own record says of the vector we wrote; all None where unknown.
+    """
+
+    row_number: int
+    namespace: str
+    blob: bytes | None
+    dim: int | None
+    space: str | None
+    recorded_space: str | None
+    recorded_head: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """What a person is shown of a memory."""
+
+    id: str | None
+    namespace: str
+    title: str
+    content: str
+
+
+def matches(store: Store, query: str, namespace: str | None) -> Iterator[tuple[int, str]]:
+    """Yield (row number, namespace) of the live memories with a word of `query`, best BM25 first; inside a snapshot.
+
+    Every character of `query` is taken for text, none for FTS5's syntax.
+    """
+    words = [word.replace('"', '""') for word in query.replace("\0", " ").split()]
+    if words:
+        expression = " OR ".join(f'"{word}"' for word in words)
+        for row_number, name in store.db.stream(*_scoped(store, MATCHES, namespace, expression)):
+            yield row_number, store.codec.name(name)
+
+
+def candidates(store: Store, namespace: str | None) -> Iterator[Sequence[Candidate]]:
+    """Yield blocks of the live memories with what is known of their vectors; inside a snapshot."""
+    name = store.codec.name
+    rows = store.db.stream(*_scoped(store, VECTORS, namespace))
+    while block := list(islice(rows, VECTOR_BLOCK)):
+        yield [
+            Candidate(number, name(ns), blob, dim, None if space is None else name(space), *recorded)
+            for number, ns, blob, dim, space, *recorded in block
+        ]
+
+
+def text(store: Store, row_number: int) -> Text:
+    """Return what a person is shown of a memory that a search of the same snapshot found."""
+    row_id, *texts = store.db.execute(FOUND, (row_number,))[0]
+    return Text(
+        None if row_id is None else store.codec.name(row_id), *(store.codec.name(each or b"") for each in texts)
+    )
+
+
+def has_runs(store: Store) -> bool:
+    """Say whether a migration of ours has ever begun in the file."""
+    return bool(store.db.value(RUNS))
+
+
+def _scoped(store: Store, sql: str, namespace: str | None, *bindings: str) -> tuple[str, list[str | bytes]]:
+    if namespace is None:
+        return sql.format(scope=""), [*bindings]
+    return sql.format(scope=SCOPE), [*bindings, store.codec.bound(namespace)]

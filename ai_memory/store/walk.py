@@ -1,0 +1,155 @@
+"""Reads memories for the migration: namespaces, blocks of ids, rows by id, and all rows in one sweep.
+
+ai-memory's databases have no index on (namespace, id). Left to its planner SQLite takes another index
+and sorts the whole namespace for every page, so the ids of a namespace are read once, sorted, in large
+blocks, and the rows then by their primary key: about 2 ms for a page of 500 (see docs/adr/0001).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ai_memory.embed.vectors import head, width
+from ai_memory.store.opening import Store
+
+ID_BLOCK = 50_000
+
+NAMESPACES = """
+    SELECT CAST(namespace AS BLOB), count(*) FROM main.memories GROUP BY namespace ORDER BY namespace
+"""
+UNADDRESSABLE = """
+    SELECT CAST(namespace AS BLOB), count(*) FROM memory_row WHERE typeof(id) <> 'text' AND live GROUP BY namespace
+"""
+STORED_SPACES = """
+    SELECT embedding_space, embedding_dim, count(*) FROM memory_row
+    WHERE live AND embedding IS NOT NULL GROUP BY embedding_space, embedding_dim ORDER BY count(*) DESC
+"""
+IDS = """
+    SELECT CAST(id AS BLOB) FROM main.memories
+    WHERE namespace = CAST(:namespace AS TEXT) AND typeof(id) = 'text' {after} ORDER BY {order} LIMIT :limit
+"""
+AFTER = "AND {order} > CAST(:after AS TEXT)"
+
+ROW = """
+    SELECT CAST(m.id AS BLOB), CAST(m.namespace AS BLOB), typeof(m.title) = 'text' AND typeof(m.content) = 'text',
+           CAST(m.title AS BLOB), CAST(m.content AS BLOB), m.encrypted_envelope, m.live,
+           CASE WHEN typeof(m.embedding) = 'blob' THEN m.embedding END, m.embedding_dim, m.embedding_space,
+           p.fingerprint_id, p.src, p.head, p.origin, q.src
+    FROM memory_row AS m
+    LEFT JOIN embedding_provenance AS p ON p.memory_id = m.id
+    LEFT JOIN reembed_quarantine AS q ON q.target = :target AND q.memory_id = m.id
+"""
+ROW_BY_ID = ROW + " WHERE m.id = CAST(:id AS TEXT)"
+ROWS_OF_NAMESPACE = ROW + " WHERE m.namespace = CAST(:namespace AS TEXT) AND typeof(m.id) = 'text'"
+ALL_ROWS = ROW + " WHERE typeof(m.id) = 'text'"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredVector:
+    """What stands in the vector columns of a row, and the record of where it came from.
+
+    `head` is the head of the BLOB (see `embed.vectors.head`), None where there is no vector.
+    `fingerprint_id`, `src`, `recorded_head` and `origin` are the provenance, None where there is none.
+    """
+
+    head: bytes | None
+    dim: int | None
+    space: str | None
+    fingerprint_id: int | None
+    src: bytes | None
+    recorded_head: bytes | None
+    origin: str | None
+
+    @property
+    def width(self) -> int:
+        """How many floats the BLOB carries: 0 where there is none, -1 where it is malformed."""
+        return 0 if self.head is None else width(int.from_bytes(self.head[:4], "little"))
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryRow:
+    """One memory as the migration sees it.
+
+    `title` and `content` are None where the stored bytes are not text; `raw` is then what identifies
+    the row's present state, as it is for an encrypted row. `quarantined_src` is the hash for which
+    the row stands in quarantine, None where it does not.
+    """
+
+    id: str
+    namespace: str
+    title: str | None
+    content: str | None
+    encrypted: bool
+    raw: bytes
+    live: bool
+    vector: StoredVector
+    quarantined_src: bytes | None
+
+
+def namespaces(store: Store) -> list[tuple[str, int]]:
+    """Return every namespace with its number of rows, in SQLite's order."""
+    return [(store.codec.name(name), count) for name, count in store.db.execute(NAMESPACES)]
+
+
+def unaddressable(store: Store) -> list[tuple[str, int]]:
+    """Return how many live rows have no text as id, by namespace: they can be neither named nor updated safely."""
+    return [(store.codec.name(name), count) for name, count in store.db.execute(UNADDRESSABLE)]
+
+
+def stored_spaces(store: Store) -> list[tuple[str | None, int | None, int]]:
+    """Return the spaces and widths that live rows declare, with their number of rows, the most frequent first."""
+    return [(row[0], row[1], row[2]) for row in store.db.execute(STORED_SPACES)]
+
+
+def ids_after(store: Store, namespace: str, after: str | None, *, limit: int = ID_BLOCK) -> list[str]:
+    """Return the next ids of a namespace in SQLite's order, at most `limit`, from behind `after` (None: the start)."""
+    # The unary plus keeps SQLite from walking the primary key through the whole file.
+    order = "id" if store.schema.walk_index else "+id"
+    sql = IDS.format(order=order, after="" if after is None else AFTER.format(order=order))
+    bindings = {
+        "namespace": store.codec.bound(namespace),
+        "after": None if after is None else store.codec.bound(after),
+        "limit": limit,
+    }
+    return [store.codec.name(row[0]) for row in store.db.execute(sql, bindings)]
+
+
+def rows_by_id(store: Store, ids: Sequence[str], *, target: int | None) -> list[MemoryRow]:
+    """Return the rows of `ids` that still exist, in that order, with their quarantine for `target`."""
+    bindings = [{"id": store.codec.bound(each), "target": target} for each in ids]
+    return [_row(store, values) for values in store.db.execute_many(ROW_BY_ID, bindings)]
+
+
+def all_rows(store: Store, *, target: int | None, only: Sequence[str] | None) -> Iterator[MemoryRow]:
+    """Yield every addressable row once, of the namespaces `only` (None: all); inside a snapshot."""
+    if only is None:
+        yield from (_row(store, values) for values in store.db.stream(ALL_ROWS, {"target": target}))
+        return
+    for namespace in only:
+        bindings = {"target": target, "namespace": store.codec.bound(namespace)}
+        yield from (_row(store, values) for values in store.db.stream(ROWS_OF_NAMESPACE, bindings))
+
+
+def _row(store: Store, values: tuple[Any, ...]) -> MemoryRow:
+    row_id, namespace, is_text, title, content, envelope, live, blob, dim, space, *recorded, quarantined = values
+    title_text = _text(store, title) if is_text else None
+    content_text = _text(store, content) if is_text else None
+    encrypted = envelope is not None and content == b""
+    readable = title_text is not None and content_text is not None and not encrypted
+    return MemoryRow(
+        id=store.codec.name(row_id),
+        namespace=store.codec.name(namespace),
+        title=title_text,
+        content=content_text,
+        encrypted=encrypted,
+        raw=b"" if readable else b"\x00".join((title or b"", content or b"", envelope or b"")),
+        live=bool(live),
+        vector=StoredVector(None if blob is None else head(blob), dim, space, *recorded),
+        quarantined_src=quarantined,
+    )
+
+
+def _text(store: Store, stored: bytes | None) -> str | None:
+    return None if stored is None else store.codec.text(stored)
