@@ -19,6 +19,18 @@ from ai_memory.errors import AiMemoryError, UsageError
 
 COMMANDS = {
     "init": "create an empty database",
+    "store": "store one memory, or replace the one of the same title and namespace",
+    "import": "store the memories of a file, all or none",
+    "export": "write all memories as JSON Lines, without vectors",
+    "get": "show one memory",
+    "list": "list memories",
+    "delete": "delete one memory",
+    "recall": "search memories by words and by meaning",
+    "backfill": "embed the memories that have no vector",
+    "reembed": "bring every vector to the configured model, resumably",
+    "stats": "show counts, vector spaces and sizes",
+    "namespaces": "show the namespaces with their counts",
+    "config": "show the resolved settings and where each came from",
 }
 """Each command and what it does; its module in `ai_memory.commands` has `add_arguments` and `run`.
 

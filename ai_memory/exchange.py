@@ -36,13 +36,14 @@ def _shown(name: str, value: Value) -> object:
         return value
     try:
         parsed = json.loads(value)
-        same = isinstance(parsed, (list, dict)) and _compact(parsed) == value
+        same = isinstance(parsed, (list, dict)) and compact(parsed) == value
     except (ValueError, RecursionError):
         return value
     return parsed if same else value
 
 
-def _compact(value: object) -> str:
+def compact(value: object) -> str:
+    """Return a value as the JSON text of a column: no blanks, as ai-memory writes it."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
@@ -125,7 +126,7 @@ def _stored(value: Any, where: str) -> Value:  # noqa: ANN401 (whatever JSON can
         except (binascii.Error, TypeError, ValueError) as error:
             raise DataRefused(f"{where} is not base64.", tip=MADE_BY) from error
     if isinstance(value, (list, dict)):
-        return _compact(value)
+        return compact(value)
     return int(value) if isinstance(value, bool) else value
 
 

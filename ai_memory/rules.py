@@ -32,7 +32,7 @@ def namespace_fault(value: Value) -> str | None:
     if len(segments) > MAX_SEGMENTS:
         return f"has {len(segments)} segments, more than {MAX_SEGMENTS}"
     if any(segment in ("", ".", "..") for segment in segments):
-        return "has an empty segment, or one that is . or .."
+        return "has an empty, '.' or '..' segment"
     return _text(value)
 
 

@@ -22,6 +22,7 @@ LAYERS = (
     (),
     ("store", "embed"),
     ("reembed", "recall"),
+    ("intake", "doctor"),
     ("console",),
     ("commands",),
     ("cli",),

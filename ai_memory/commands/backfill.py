@@ -1,0 +1,40 @@
+"""`backfill`: vectors only for memories that have none."""
+
+from __future__ import annotations
+
+import argparse
+
+from ai_memory.clock import SystemClock
+from ai_memory.commands.embedding import fill, warn_of_rows
+from ai_memory.console import Console
+from ai_memory.intake import Filled, ids_without_vector
+from ai_memory.settings import Settings
+from ai_memory.store.opening import writing
+
+EXIT_ROWS_LEFT = 10
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add no argument."""
+    del parser
+
+
+def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
+    """Embed what has no vector; return 10 where a memory cannot be embedded.
+
+    Raises:
+        NoEmbedder: the configuration has embeddings off.
+        EmbedderInitFailed: the embedder cannot be built.
+        EmbedError: the embedder failed; what it had done is stored.
+    """
+    del args
+    total = Filled()
+    with writing(settings.db.value, now_ms=SystemClock().now_ms()) as store:
+        ids = ids_without_vector(store)
+        for done in fill(store, ids, settings, console, origin="backfill"):
+            total.add(done)
+        remaining = len(ids_without_vector(store))
+    warn_of_rows(total.left, console)
+    values = {"total": len(ids), "embedded": total.embedded, "raced": total.raced, "remaining": remaining}
+    console.result(values, f"{total.embedded:,} of {len(ids):,} memories embedded; {remaining:,} have no vector.")
+    return EXIT_ROWS_LEFT if remaining else 0

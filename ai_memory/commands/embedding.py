@@ -1,0 +1,61 @@
+"""The embedder as commands use it: the configured one, with its requests retried."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from threading import Event
+
+from ai_memory.clock import SystemClock
+from ai_memory.console import Console
+from ai_memory.embed.embedder import Embedder
+from ai_memory.embed.factory import build
+from ai_memory.embed.retry import Patience, RetryingEmbedder
+from ai_memory.errors import EmbedderInitFailed, EmbedError, EndpointUnusable, NoEmbedder
+from ai_memory.intake import Filled, Filler
+from ai_memory.reembed.judge import Unfit
+from ai_memory.reembed.progress import choose_progress
+from ai_memory.settings import Settings
+from ai_memory.store.opening import Store
+from ai_memory.store.text import printable
+
+EMBEDDER_ERRORS = (NoEmbedder, EmbedderInitFailed, EmbedError, EndpointUnusable)
+"""What an embedder can end with; the texts are stored all the same."""
+QUICK = Patience(retry_for=10.0)
+"""For one text, with a person waiting for it."""
+NAMED_ROWS = 20
+
+
+def open_embedder(settings: Settings, *, patience: Patience | None = None) -> Embedder:
+    """Return the configured embedder, its requests retried; nothing is loaded or sent yet.
+
+    Raises:
+        NoEmbedder: the configuration has embeddings off.
+        EmbedderInitFailed: what is configured cannot be built.
+    """
+    return RetryingEmbedder(build(settings.embedding), stop=Event(), patience=patience)
+
+
+def fill(store: Store, ids: list[str], settings: Settings, console: Console, *, origin: str) -> Iterable[Filled]:
+    """Give the memories of `ids` that have none their vectors; yield page by page, with progress shown.
+
+    Raises:
+        AiMemoryError: one of EMBEDDER_ERRORS; earlier pages are stored.
+    """
+    clock = SystemClock()
+    filler = Filler(store, open_embedder(settings), origin, settings.embedding.batch.value, clock)
+    progress = choose_progress(console.err, clock, quiet=console.quiet)
+    progress.begin(total=len(ids), label=origin)
+    try:
+        for done in filler.pages(ids):
+            progress.advance(done.passed)
+            yield done
+    finally:
+        progress.end()
+
+
+def warn_of_rows(left: list[Unfit], console: Console) -> None:
+    """Name the memories that got no vector, the first ones by id, the rest by number."""
+    for unfit in left[:NAMED_ROWS]:
+        console.warn(f"no vector for {printable(unfit.id)} in {printable(unfit.namespace)}: {unfit.reason.message}.")
+    if len(left) > NAMED_ROWS:
+        console.warn(f"no vector for {len(left) - NAMED_ROWS:,} more memories.")

@@ -1,0 +1,36 @@
+"""`get`: one memory, whole."""
+
+from __future__ import annotations
+
+import argparse
+
+from ai_memory.console import Console
+from ai_memory.errors import NotFound
+from ai_memory.exchange import to_object
+from ai_memory.settings import Settings
+from ai_memory.store.memories import Memories, has_vector
+from ai_memory.store.opening import reading
+from ai_memory.store.text import printable, readable
+
+LAST = ("content",)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the id."""
+    parser.add_argument("id", metavar="ID")
+
+
+def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
+    """Show the memory of that id.
+
+    Raises:
+        NotFound: there is none.
+    """
+    with reading(settings.db.value) as store:
+        memory = Memories.of(store).get(args.id)
+        if memory is None:
+            raise NotFound(f"There is no memory {printable(args.id)} in {store.db.path}.", tip="See ai-memory list.")
+        values = {**to_object(memory), "embedded": has_vector(store, args.id)}
+    fields = [f"{name}: {readable(str(value))}" for name, value in values.items() if name not in LAST]
+    console.result(values, "\n".join([*fields, "", readable(memory.content)]))
+    return 0

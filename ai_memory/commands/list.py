@@ -1,0 +1,36 @@
+"""`list`: one line a memory."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import asdict
+
+from ai_memory.console import Console, to_json
+from ai_memory.settings import Settings
+from ai_memory.store.memories import Summary, summaries
+from ai_memory.store.opening import reading
+from ai_memory.store.text import printable
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the namespace."""
+    parser.add_argument("-n", "--namespace", metavar="NS", help="only the memories of this namespace")
+
+
+def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
+    """List the memories in the order they were stored."""
+    with reading(settings.db.value) as store, store.db.snapshot():
+        found = summaries(store, args.namespace)
+        if console.json:
+            memories = [asdict(each) for each in found]
+            console.line(to_json({"memories": memories, "count": len(memories)}))
+        else:
+            for each in found:
+                console.line(_line(each))
+    return 0
+
+
+def _line(each: Summary) -> str:
+    marks = [*(["not live"] if not each.live else []), *(["no vector"] if not each.has_vector else [])]
+    marked = f"  ({', '.join(marks)})" if marks else ""
+    return f"{printable(each.id or '(no id)')}  {printable(each.namespace)}  {printable(each.title)}{marked}"

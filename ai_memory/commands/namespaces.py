@@ -1,0 +1,32 @@
+"""`namespaces`: each with its counts."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import asdict
+
+from ai_memory.console import Console
+from ai_memory.settings import Settings
+from ai_memory.store import counts
+from ai_memory.store.opening import reading
+from ai_memory.store.text import printable
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add no argument."""
+    del parser
+
+
+def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
+    """Show the namespaces in SQLite's order."""
+    del args
+    with reading(settings.db.value) as store:
+        found = counts.namespaces(store)
+    lines = "\n".join(map(_line, found)) or "No memories."
+    console.result({"namespaces": [asdict(each) for each in found]}, lines)
+    return 0
+
+
+def _line(each: counts.NamespaceCount) -> str:
+    numbers = f"{each.memories:,} memories, {each.live:,} live, {each.with_vector:,} with a vector"
+    return f"{printable(each.namespace)}  {numbers}"

@@ -1,0 +1,73 @@
+"""`recall`: search by words and by meaning."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import asdict
+
+from ai_memory.commands.embedding import EMBEDDER_ERRORS, QUICK, open_embedder
+from ai_memory.console import Console
+from ai_memory.embed.embedder import Vectors
+from ai_memory.errors import NoEmbedder, UsageError
+from ai_memory.recall import Found, Query, recall
+from ai_memory.records import Hit
+from ai_memory.settings import Settings
+from ai_memory.store.opening import reading
+from ai_memory.store.text import printable, readable
+
+MAX_LIMIT = 10_000
+SHOWN = 200
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the query."""
+    parser.add_argument("query", metavar="QUERY")
+    parser.add_argument("-n", "--namespace", metavar="NS", help="only the memories of this namespace")
+    parser.add_argument("--limit", type=int, default=10, metavar="N", help="memories to show, default: 10")
+
+
+def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
+    """Show the memories that fit best; without a working embedder, by words alone.
+
+    Raises:
+        UsageError: the limit is out of range, or the query is blank.
+    """
+    if not 1 <= args.limit <= MAX_LIMIT:
+        raise UsageError(f"--limit is {args.limit}.", tip=f"Give a number from 1 to {MAX_LIMIT:,}.")
+    if not args.query.strip():
+        raise UsageError("The query is blank.", tip="Say what to look for.")
+    with reading(settings.db.value) as store:
+        vector, space = _embed(args.query, settings, console)
+        found = recall(store, Query(args.query, vector, space, args.namespace, args.limit))
+    _tell_left_out(found, space, console)
+    by = "words" if vector is None else "words and meaning"
+    left_out = {reason.name.lower(): count for reason, count in found.left_out.items()}
+    memories = [{**asdict(hit), "score": round(hit.score, 2)} for hit in found.hits]
+    values = {"query": args.query, "by": by, "memories": memories, "left_out": left_out, "unproven": found.unproven}
+    console.result(values, "\n".join(map(_shown, found.hits)) or "Nothing found.")
+    return 0
+
+
+def _embed(query: str, settings: Settings, console: Console) -> tuple[Vectors | None, str]:
+    try:
+        embedder = open_embedder(settings, patience=QUICK)
+        return embedder.embed_query(query), embedder.target.space
+    except NoEmbedder as error:
+        console.note(f"Searching by words alone: {error.what}")
+    except EMBEDDER_ERRORS as error:
+        console.warn(f"searching by words alone: {error.line()}")
+    return None, ""
+
+
+def _tell_left_out(found: Found, space: str, console: Console) -> None:
+    if total := sum(found.left_out.values()):
+        reasons = ", ".join(f"{count:,} with {reason.value}" for reason, count in found.left_out.items())
+        console.note(f"Not compared with the query's vector ({space}): {total:,} memories, {reasons}.")
+    if found.unproven:
+        console.note(f"{found.unproven:,} vectors say nothing of their space; taken for {space}, as their width fits.")
+
+
+def _shown(hit: Hit) -> str:
+    content = hit.content if len(hit.content) <= SHOWN else f"{hit.content[:SHOWN]}…"
+    place = f"{printable(hit.namespace)}  {printable(hit.title)}  ({printable(hit.id or 'no id')})"
+    return f"{hit.score:.2f}  {place}\n      {readable(content).strip().replace(chr(10), chr(10) + '      ')}"

@@ -1,0 +1,88 @@
+"""`store`: one memory, upsert on title and namespace, embedded with the resolved embedder."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from ai_memory.clock import SystemClock
+from ai_memory.commands.embedding import EMBEDDER_ERRORS, QUICK, open_embedder
+from ai_memory.console import Console
+from ai_memory.errors import UsageError
+from ai_memory.exchange import compact
+from ai_memory.intake import Filler, Outcome, put
+from ai_memory.records import DEFAULT_NAMESPACE, Draft, Value
+from ai_memory.rules import TIERS, first_fault
+from ai_memory.settings import Settings
+from ai_memory.store.memories import Memories, has_vector
+from ai_memory.store.opening import Store, writing
+
+STDIN = "-"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the columns of the memory."""
+    parser.add_argument("-T", "--title", required=True, help="the title, unique in its namespace")
+    parser.add_argument("-c", "--content", required=True, help="the content; - reads it from stdin")
+    parser.add_argument("-n", "--namespace", metavar="NS", default=DEFAULT_NAMESPACE, help="default: global")
+    parser.add_argument("-t", "--tier", choices=TIERS, help="default: mid")
+    parser.add_argument("--tags", metavar="A,B", help="tags, separated by commas")
+    parser.add_argument("-p", "--priority", type=int, metavar="1..10", help="default: 5")
+    parser.add_argument("--no-embed", action="store_true", help="store the text only; backfill embeds it later")
+
+
+def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
+    """Store the memory, then give it its vector; an embedder that fails costs a warning, never the text.
+
+    Raises:
+        UsageError: the memory breaks a rule, or is encrypted and cannot be replaced.
+    """
+    clock = SystemClock()
+    draft = _draft(args)
+    with writing(settings.db.value, now_ms=clock.now_ms(), create=True) as store:
+        with store.db.transaction():
+            stored = put(Memories.of(store), draft, now_ms=clock.now_ms(), source="cli")
+        if stored.outcome is Outcome.KEPT_ENCRYPTED:
+            raise UsageError(
+                f"The memory {stored.id} is encrypted; this program cannot encrypt the new content.",
+                tip="Choose another title, or delete it first.",
+            )
+        embedded = not args.no_embed and _embed(store, stored.id, settings, console)
+        without = "" if has_vector(store, stored.id) else " without a vector"
+    values = {"id": stored.id, "outcome": stored.outcome.value, "embedded": embedded}
+    console.result(values, f"{stored.id}  {stored.outcome.value}{without}")
+    return 0
+
+
+def _draft(args: argparse.Namespace) -> Draft:
+    values: dict[str, Value] = {
+        "title": args.title,
+        "content": _stdin() if args.content == STDIN else args.content,
+        "namespace": args.namespace,
+        "tier": args.tier,
+        "tags": None if args.tags is None else compact([tag.strip() for tag in args.tags.split(",") if tag.strip()]),
+        "priority": args.priority,
+    }
+    given = {name: value for name, value in values.items() if value is not None}
+    if fault := first_fault(given):
+        raise UsageError(f"The memory's {fault}.", tip="Nothing was stored.")
+    return Draft(given, "the memory")
+
+
+def _stdin() -> str:
+    try:
+        return sys.stdin.buffer.read().decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise UsageError(f"stdin is not UTF-8: byte {error.start + 1}.", tip="Convert it first.") from error
+
+
+def _embed(store: Store, memory_id: str, settings: Settings, console: Console) -> bool:
+    try:
+        embedder = open_embedder(settings, patience=QUICK)
+        filled = Filler(store, embedder, "store", 1, SystemClock()).renew(memory_id)
+    except EMBEDDER_ERRORS as error:
+        console.warn(f"stored without a vector: {error.line()} Later: ai-memory backfill.")
+        return False
+    for unfit in filled.left:
+        console.warn(f"stored without a vector: {unfit.reason.message}.")
+    return not filled.left and not filled.raced

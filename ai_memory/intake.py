@@ -1,0 +1,224 @@
+"""Takes memories in: the text first, in one transaction, then its vector, so that no embedder can lose a text."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from enum import Enum
+
+from ai_memory.clock import Clock
+from ai_memory.embed import fingerprint as fingerprints
+from ai_memory.embed import vectors
+from ai_memory.embed.embedder import Embedder
+from ai_memory.errors import DataRefused
+from ai_memory.records import DEFAULT_NAMESPACE, Draft, Memory, Value
+from ai_memory.reembed.isolate import Embedded, embed_documents
+from ai_memory.reembed.judge import Document, Unfit, Verdict, examine, judge
+from ai_memory.store import walk
+from ai_memory.store.memories import Memories, lacking_vectors
+from ai_memory.store.opening import Store
+from ai_memory.store.provenance import (
+    Fingerprint,
+    VectorWrite,
+    ensure_fingerprint,
+    find_fingerprint,
+    read_fingerprint,
+    write_vector,
+)
+from ai_memory.store.quarantine import Reason
+from ai_memory.store.schema import is_substrate
+
+DEFAULT_TIER = "mid"
+EMBEDDED_COLUMNS = frozenset({"title", "content", "encrypted_envelope"})
+"""A change of one of these makes the stored vector one of another text."""
+ID_PAGE = 1_000
+
+
+class Outcome(Enum):
+    """What became of a draft."""
+
+    CREATED = "created"
+    UPDATED = "updated"
+    UNCHANGED = "unchanged"
+    KEPT_ENCRYPTED = "kept_encrypted"
+
+
+@dataclass(frozen=True, slots=True)
+class Put:
+    """A draft's memory and what became of it."""
+
+    id: str
+    outcome: Outcome
+
+
+@dataclass(slots=True)
+class Filled:
+    """What became of some memories: `passed` were looked at.
+
+    `embedded` got their vector; the text of `raced` changed meanwhile; `left` got none, each with its reason.
+    """
+
+    passed: int = 0
+    embedded: int = 0
+    raced: int = 0
+    left: list[Unfit] = field(default_factory=list)
+
+    def add(self, other: Filled) -> None:
+        """Add what became of other memories."""
+        self.passed += other.passed
+        self.embedded += other.embedded
+        self.raced += other.raced
+        self.left += other.left
+
+
+def put(memories: Memories, draft: Draft, *, now_ms: int, source: str) -> Put:
+    """Insert a draft, or change the memory of its id, else of its title and namespace; inside a transaction.
+
+    A text that changes takes its vector away. An encrypted memory is kept where the draft is plain.
+
+    Raises:
+        DataRefused: the title belongs to another memory, or to one without id.
+    """
+    given = _columns(memories, draft)
+    found = _find(memories, given)
+    if found is None:
+        return _insert(memories, given, now_ms=now_ms, source=source)
+    if found.id is None:
+        raise DataRefused(f"{draft.where}: its title is that of a memory without id.", tip="Rename one of the two.")
+    if found.encrypted and given.get("content") and given.get("encrypted_envelope") is None:
+        return Put(found.id, Outcome.KEPT_ENCRYPTED)
+    changed = {name: value for name, value in given.items() if name != "id" and found.values[name] != value}
+    if not changed:
+        return Put(found.id, Outcome.UNCHANGED)
+    _require_free_title(memories, found, changed, draft.where)
+    version = found.values.get("version")
+    bumped = {"version": version + 1} if isinstance(version, int) else {}
+    memories.update(found.id, {**bumped, "updated_at": timestamp(now_ms), **changed})
+    if changed.keys() & EMBEDDED_COLUMNS:
+        memories.clear_vector(found.id)
+    return Put(found.id, Outcome.UPDATED)
+
+
+def _columns(memories: Memories, draft: Draft) -> dict[str, Value]:
+    known = {name: value for name, value in draft.values.items() if name in memories.columns}
+    return {name: value for name, value in known.items() if value is not None or not memories.columns[name]}
+
+
+def _find(memories: Memories, given: Mapping[str, Value]) -> Memory | None:
+    named = given.get("id")
+    by_id = memories.get(str(named)) if named is not None else None
+    return by_id or memories.titled(str(given["title"]), str(given.get("namespace", DEFAULT_NAMESPACE)))
+
+
+def _insert(memories: Memories, given: Mapping[str, Value], *, now_ms: int, source: str) -> Put:
+    now = timestamp(now_ms)
+    defaults: dict[str, Value] = {
+        "id": str(uuid.uuid4()),
+        "tier": DEFAULT_TIER,
+        "namespace": DEFAULT_NAMESPACE,
+        "source": source,
+        "created_at": now,
+        "updated_at": now,
+    }
+    values = {**defaults, **{name: value for name, value in given.items() if (name, value) != ("id", None)}}
+    memories.insert(values)
+    return Put(str(values["id"]), Outcome.CREATED)
+
+
+def _require_free_title(memories: Memories, found: Memory, changed: Mapping[str, Value], where: str) -> None:
+    if not changed.keys() & {"title", "namespace"}:
+        return
+    title, namespace = (str(changed.get(name, found.values[name])) for name in ("title", "namespace"))
+    if memories.titled(title, namespace) is not None:
+        raise DataRefused(
+            f"{where}: namespace {namespace!r} has another memory with the title {title!r}.",
+            tip="Rename or delete one of the two; nothing was imported.",
+        )
+
+
+def timestamp(now_ms: int) -> str:
+    """Return a wall time (Unix milliseconds) as the RFC 3339 text of the columns …_at."""
+    return datetime.fromtimestamp(now_ms / 1_000, UTC).isoformat(timespec="milliseconds")
+
+
+@dataclass(frozen=True, slots=True)
+class Filler:
+    """Gives memories vectors of one embedder, `batch` texts a page; `origin` names the writer in their provenance."""
+
+    store: Store
+    embedder: Embedder
+    origin: str
+    batch: int
+    clock: Clock
+
+    def pages(self, ids: Sequence[str]) -> Iterator[Filled]:
+        """Embed the live memories of `ids` that have no vector, page by page; yield what each page brought.
+
+        Those in ai-memory's own namespaces are left out.
+
+        Raises:
+            EmbedError: a request failed in a way that says nothing about a row; earlier pages are stored.
+            EndpointUnusable: the endpoint refuses a harmless text as well.
+        """
+        size = max(1, min(self.batch, self.embedder.max_batch))
+        for start in range(0, len(ids), size):
+            page = ids[start : start + size]
+            rows = walk.rows_by_id(self.store, page, target=None)
+            lacking = [row for row in rows if row.live and row.vector.head is None]
+            filled = self._fill([examine(row) for row in lacking if not is_substrate(row.namespace)])
+            filled.passed = len(page)
+            yield filled
+
+    def renew(self, memory_id: str) -> Filled:
+        """Embed one memory unless its vector is already the target's vector of its present text."""
+        rows = walk.rows_by_id(self.store, [memory_id], target=None)
+        return self._fill([examined for row in rows if not self._fresh(row, examined := examine(row))])
+
+    def _fresh(self, row: walk.MemoryRow, examined: Document | Unfit) -> bool:
+        known = find_fingerprint(self.store, fingerprints.digest(self.embedder.target))
+        target = read_fingerprint(self.store, known) if known is not None else None
+        return judge(row, examined.src, target, self.store.schema) is Verdict.FRESH
+
+    def _fill(self, examined: Sequence[Document | Unfit]) -> Filled:
+        filled = Filled(left=[each for each in examined if isinstance(each, Unfit)])
+        documents = [each for each in examined if isinstance(each, Document)]
+        if documents:
+            self._write(embed_documents(self.embedder, documents), filled)
+        return filled
+
+    def _write(self, answers: Sequence[Embedded], filled: Filled) -> None:
+        with self.store.db.transaction():
+            for answer in answers:
+                document, outcome = answer.document, answer.outcome
+                if isinstance(outcome, Reason):
+                    filled.left.append(Unfit(document.id, document.namespace, document.src, outcome))
+                    continue
+                target = self._target(len(outcome))
+                blob = vectors.encode(outcome)
+                write = VectorWrite(document.id, document.title, document.content, blob, document.src, self.origin)
+                written = write_vector(self.store, write, target)
+                filled.embedded += written
+                filled.raced += not written
+
+    def _target(self, dim: int) -> Fingerprint:
+        target = replace(self.embedder.target, dim=dim)
+        return ensure_fingerprint(
+            self.store,
+            digest=fingerprints.digest(target),
+            spec_json=fingerprints.canonical_spec(target),
+            space=target.space,
+            dim=dim,
+            now_ms=self.clock.now_ms(),
+        )
+
+
+def ids_without_vector(store: Store) -> list[str]:
+    """Return the ids of the live memories without a vector, without those in ai-memory's own namespaces."""
+    found: list[str] = []
+    after = -(2**63)
+    while rows := lacking_vectors(store, after=after, limit=ID_PAGE):
+        found += [memory_id for _, memory_id, namespace in rows if not is_substrate(namespace)]
+        after = rows[-1][0]
+    return found

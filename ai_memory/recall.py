@@ -1,0 +1,176 @@
+"""Finds memories by their words (FTS5, BM25) and by meaning (cosine of vectors), and joins both orders in one.
+
+Vectors are compared only within one space: the query's. A vector's space is what our record of it says while the
+vector is the one we wrote, else the row's own stamp. Orders are joined by reciprocal rank fusion with k = 60
+(Cormack, Clarke and Büttcher, SIGIR 2009).
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from itertools import islice
+
+import numpy as np
+import numpy.typing as npt
+
+from ai_memory.embed.embedder import Vectors
+from ai_memory.embed.vectors import decode, head, width
+from ai_memory.errors import DataRefused
+from ai_memory.records import Hit
+from ai_memory.store import search
+from ai_memory.store.opening import Store
+from ai_memory.store.schema import is_substrate
+from ai_memory.store.search import Candidate
+
+FUSION_K = 60
+MIN_DEPTH = 100
+"""The least number of memories that each way of searching puts in order before both are joined."""
+
+
+class LeftOut(Enum):
+    """Why the vector of a memory was not compared."""
+
+    NO_VECTOR = "no vector"
+    OTHER_SPACE = "a vector of another space"
+    OTHER_WIDTH = "a vector of another width"
+    UNKNOWN_ORIGIN = "a vector of unknown origin"
+    MALFORMED = "a malformed vector"
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What is looked for: `vector` is the query's (float32, shape (dim,)), of `space`; None: by words alone.
+
+    `namespace` None: everywhere but in ai-memory's own namespaces.
+    """
+
+    text: str
+    vector: Vectors | None
+    space: str
+    namespace: str | None
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The memories found, best first; how many vectors were not compared and why; how many counted unproven."""
+
+    hits: tuple[Hit, ...]
+    left_out: Mapping[LeftOut, int]
+    unproven: int
+
+
+@dataclass(slots=True)
+class _Compared:
+    """Cosines of the best memories, by row number, and what was left out.
+
+    `has_runs`: a migration of ours has begun, so that a vector of unknown origin may be of any space.
+    """
+
+    depth: int
+    has_runs: bool
+    best: list[tuple[float, int]] = field(default_factory=list)
+    left_out: Counter[LeftOut] = field(default_factory=Counter)
+    unproven: int = 0
+
+    def keep(self, cosines: npt.NDArray[np.floating], numbers: Sequence[int]) -> None:
+        """Keep the best of these and those before; of equals the earlier row."""
+        pairs = [(float(cosine), -number) for cosine, number in zip(cosines, numbers, strict=True)]
+        self.best = heapq.nlargest(self.depth, [*self.best, *pairs])
+
+
+def recall(store: Store, query: Query) -> Found:
+    """Return the memories that fit the query best, from one snapshot of the file."""
+    depth = max(MIN_DEPTH, query.limit)
+    with store.db.snapshot():
+        worded = (number for number, name in search.matches(store, query.text, query.namespace) if _in(query, name))
+        by_words = list(islice(worded, depth))
+        compared = _compare(store, query, depth)
+        cosines = {-negative: cosine for cosine, negative in compared.best}
+        orders = [by_words] if query.vector is None else [by_words, list(cosines)]
+        best = heapq.nlargest(query.limit, ((score, -number) for number, score in fuse(orders).items()))
+        hits = tuple(_hit(store, -negative, score, cosines.get(-negative)) for score, negative in best)
+    return Found(hits, dict(compared.left_out), compared.unproven)
+
+
+def fuse(orders: Sequence[Sequence[int]]) -> dict[int, float]:
+    """Return the fused score of every item of `orders`: 0..1, 1 for what stands first in all of them."""
+    scores: dict[int, float] = {}
+    for order in orders:
+        for rank, item in enumerate(order, 1):
+            scores[item] = scores.get(item, 0.0) + (FUSION_K + 1) / (FUSION_K + rank) / len(orders)
+    return scores
+
+
+def _in(query: Query, namespace: str) -> bool:
+    return query.namespace is not None or not is_substrate(namespace)
+
+
+def _hit(store: Store, number: int, score: float, cosine: float | None) -> Hit:
+    found = search.text(store, number)
+    return Hit(found.id, found.namespace, found.title, found.content, score, cosine)
+
+
+def _compare(store: Store, query: Query, depth: int) -> _Compared:
+    compared = _Compared(depth, search.has_runs(store))
+    if query.vector is None:
+        return compared
+    unit = query.vector / np.linalg.norm(query.vector)
+    for block in search.candidates(store, query.namespace):
+        chosen = _choose([each for each in block if _in(query, each.namespace)], query.space, len(unit), compared)
+        if chosen:
+            _score(chosen, unit, compared)
+    return compared
+
+
+def _choose(block: Sequence[Candidate], space: str, dim: int, compared: _Compared) -> list[tuple[Candidate, Vectors]]:
+    chosen: list[tuple[Candidate, Vectors]] = []
+    for each in block:
+        verdict = judge(each, space, dim, has_runs=compared.has_runs)
+        if isinstance(verdict, LeftOut):
+            compared.left_out[verdict] += 1
+        else:
+            chosen.append((each, verdict))
+    return chosen
+
+
+def _score(chosen: Sequence[tuple[Candidate, Vectors]], unit: Vectors, compared: _Compared) -> None:
+    matrix = np.stack([vector for _, vector in chosen])
+    norms = np.linalg.norm(matrix.astype(np.float64), axis=1)
+    sound = np.flatnonzero(np.isfinite(norms) & (norms > 0))
+    if len(sound) < len(chosen):
+        compared.left_out[LeftOut.MALFORMED] += len(chosen) - len(sound)
+    compared.unproven += sum(_origin(chosen[index][0]) is None for index in sound.tolist())
+    compared.keep(matrix[sound] @ unit / norms[sound], [chosen[index][0].row_number for index in sound.tolist()])
+
+
+def judge(each: Candidate, space: str, dim: int, *, has_runs: bool) -> Vectors | LeftOut:
+    """Return the vector of a memory where it may be compared with one of `space` and `dim`, else why not."""
+    if each.blob is None:
+        return LeftOut.NO_VECTOR
+    vector = _vector(each.blob)
+    if vector is None or (each.dim is not None and each.dim != len(vector)):
+        return LeftOut.MALFORMED
+    origin = _origin(each)
+    if origin is not None and origin != space:
+        return LeftOut.OTHER_SPACE
+    if len(vector) != dim:
+        return LeftOut.OTHER_WIDTH
+    return LeftOut.UNKNOWN_ORIGIN if origin is None and has_runs else vector
+
+
+def _origin(each: Candidate) -> str | None:
+    """Return the space of a memory's vector, None where nothing tells."""
+    ours = each.blob is not None and each.recorded_head == head(each.blob)
+    return each.recorded_space if ours else each.space
+
+
+def _vector(blob: bytes) -> Vectors | None:
+    try:
+        return decode(blob) if width(len(blob)) > 0 else None
+    except DataRefused:
+        return None
