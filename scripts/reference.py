@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 from importlib import import_module
+from keyword import iskeyword
 
 from ai_memory.cli import COMMANDS
 from ai_memory.commands.flags import EXIT_CODES, Parser, add_global_flags
@@ -38,30 +39,31 @@ def page() -> Iterator[str]:
     yield HEAD
     general = Parser(add_help=False)
     add_global_flags(general)
-    yield from options_table(general)
+    yield from options_table(general, leave_out=set())
+    shared = {name for action in general._actions for name in action.option_strings}
     for name, summary in COMMANDS.items():
         parser = Parser(prog=f"ai-memory {name}", add_help=False)
-        import_module(f"ai_memory.commands.{name}").add_arguments(parser)
-        yield from section(parser, f"{summary[0].upper()}{summary[1:]}.", level=2)
+        import_module(f"ai_memory.commands.{name}{'_' if iskeyword(name) else ''}").add_arguments(parser)
+        yield from section(parser, f"{summary[0].upper()}{summary[1:]}.", level=2, leave_out=shared)
     yield "## Exit codes\n\n| code | meaning |\n| --- | --- |"
     yield from (f"| {code} | {meaning} |" for code, meaning in sorted(EXIT_CODES.items()))
     yield ""
 
 
-def section(parser: argparse.ArgumentParser, summary: str, *, level: int) -> Iterator[str]:
+def section(parser: argparse.ArgumentParser, summary: str, *, level: int, leave_out: set[str]) -> Iterator[str]:
     """Yield the part about one command, then the parts about the commands below it."""
     yield f"{'#' * level} {parser.prog}\n\n{summary}\n"
-    yield from options_table(parser)
+    yield from options_table(parser, leave_out=leave_out)
     for group in parser._actions:
         if isinstance(group, argparse._SubParsersAction):
-            summaries = {choice.dest: choice.help or "" for choice in group._choices_actions}
-            for name, below in group.choices.items():
-                yield from section(below, summaries.get(name, ""), level=level + 1)
+            for below in group.choices.values():
+                yield from section(below, below.description or "", level=level + 1, leave_out=leave_out)
 
 
-def options_table(parser: argparse.ArgumentParser) -> Iterator[str]:
+def options_table(parser: argparse.ArgumentParser, *, leave_out: set[str]) -> Iterator[str]:
     """Yield the table of a parser's arguments, nothing where it has none."""
-    rows = [row(action) for action in parser._actions if described(action)]
+    actions = (action for action in parser._actions if not leave_out & set(action.option_strings))
+    rows = [row(action) for action in actions if described(action)]
     if rows:
         yield "| argument | meaning |\n| --- | --- |"
         yield from rows
