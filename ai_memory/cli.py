@@ -30,6 +30,7 @@ COMMANDS = {
     "reembed": "bring every vector to the configured model, resumably",
     "stats": "show counts, vector spaces and sizes",
     "namespaces": "show the namespaces with their counts",
+    "doctor": "examine the database and its embedder",
     "config": "show the resolved settings and where each came from",
 }
 """Each command and what it does; its module in `ai_memory.commands` has `add_arguments` and `run`.

@@ -16,17 +16,11 @@ from ai_memory.errors import DataRefused
 from ai_memory.records import DEFAULT_NAMESPACE, Draft, Memory, Value
 from ai_memory.reembed.isolate import Embedded, embed_documents
 from ai_memory.reembed.judge import Document, Unfit, Verdict, examine, judge
+from ai_memory.reembed.start import known_fingerprint, recorded_target
 from ai_memory.store import walk
 from ai_memory.store.memories import Memories, lacking_vectors
 from ai_memory.store.opening import Store
-from ai_memory.store.provenance import (
-    Fingerprint,
-    VectorWrite,
-    ensure_fingerprint,
-    find_fingerprint,
-    read_fingerprint,
-    write_vector,
-)
+from ai_memory.store.provenance import Fingerprint, VectorWrite, ensure_fingerprint, write_vector
 from ai_memory.store.quarantine import Reason
 from ai_memory.store.schema import is_substrate
 
@@ -177,8 +171,7 @@ class Filler:
         return self._fill([examined for row in rows if not self._fresh(row, examined := examine(row))])
 
     def _fresh(self, row: walk.MemoryRow, examined: Document | Unfit) -> bool:
-        known = find_fingerprint(self.store, fingerprints.digest(self.embedder.target))
-        target = read_fingerprint(self.store, known) if known is not None else None
+        target = known_fingerprint(self.store, recorded_target(self.store, self.embedder.target))
         return judge(row, examined.src, target, self.store.schema) is Verdict.FRESH
 
     def _fill(self, examined: Sequence[Document | Unfit]) -> Filled:

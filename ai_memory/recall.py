@@ -91,18 +91,19 @@ def recall(store: Store, query: Query) -> Found:
         by_words = list(islice(worded, depth))
         compared = _compare(store, query, depth)
         cosines = {-negative: cosine for cosine, negative in compared.best}
-        orders = [by_words] if query.vector is None else [by_words, list(cosines)]
-        best = heapq.nlargest(query.limit, ((score, -number) for number, score in fuse(orders).items()))
+        fused = fuse([by_words, list(cosines)])
+        best = heapq.nlargest(query.limit, ((score, -number) for number, score in fused.items()))
         hits = tuple(_hit(store, -negative, score, cosines.get(-negative)) for score, negative in best)
     return Found(hits, dict(compared.left_out), compared.unproven)
 
 
 def fuse(orders: Sequence[Sequence[int]]) -> dict[int, float]:
-    """Return the fused score of every item of `orders`: 0..1, 1 for what stands first in all of them."""
+    """Return the fused score of every item of `orders`: 0..1, 1 for what stands first in all that have any item."""
     scores: dict[int, float] = {}
-    for order in orders:
+    found = [order for order in orders if order]
+    for order in found:
         for rank, item in enumerate(order, 1):
-            scores[item] = scores.get(item, 0.0) + (FUSION_K + 1) / (FUSION_K + rank) / len(orders)
+            scores[item] = scores.get(item, 0.0) + (FUSION_K + 1) / (FUSION_K + rank) / len(found)
     return scores
 
 

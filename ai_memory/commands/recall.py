@@ -42,7 +42,7 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     _tell_left_out(found, space, console)
     by = "words" if vector is None else "words and meaning"
     left_out = {reason.name.lower(): count for reason, count in found.left_out.items()}
-    memories = [{**asdict(hit), "score": round(hit.score, 2)} for hit in found.hits]
+    memories = [_values(hit) for hit in found.hits]
     values = {"query": args.query, "by": by, "memories": memories, "left_out": left_out, "unproven": found.unproven}
     console.result(values, "\n".join(map(_shown, found.hits)) or "Nothing found.")
     return 0
@@ -65,6 +65,10 @@ def _tell_left_out(found: Found, space: str, console: Console) -> None:
         console.note(f"Not compared with the query's vector ({space}): {total:,} memories, {reasons}.")
     if found.unproven:
         console.note(f"{found.unproven:,} vectors say nothing of their space; taken for {space}, as their width fits.")
+
+
+def _values(hit: Hit) -> dict[str, object]:
+    return {**asdict(hit), "score": round(hit.score, 2), "cosine": None if hit.cosine is None else round(hit.cosine, 4)}
 
 
 def _shown(hit: Hit) -> str:

@@ -8,6 +8,15 @@ from itertools import islice
 
 from ai_memory.store.opening import Store
 
+FUNCTION_WORDS = frozenset(
+    """
+    a about after all am an and any are as at be been before being but by can could did do does for from had has have
+    he her his how i if in into is it its me my no not of on or our she should so than that the their them then there
+    these they this those to was we were what when where which who whom why will with would you your
+    """.split()
+)
+"""English words that say nothing of a topic; in a small file BM25 would take them for rare and weigh them heavily."""
+PUNCTUATION = ".,;:!?()[]{}'\"`"
 VECTOR_BLOCK = 2_000
 """Rows read together: 2,000 vectors of 3,072 floats are 25 MB."""
 
@@ -62,11 +71,12 @@ class Text:
 def matches(store: Store, query: str, namespace: str | None) -> Iterator[tuple[int, str]]:
     """Yield (row number, namespace) of the live memories with a word of `query`, best BM25 first; inside a snapshot.
 
-    Every character of `query` is taken for text, none for FTS5's syntax.
+    Every character of `query` is taken for text, none for FTS5's syntax. Function words count only
+    where there is nothing else.
     """
-    words = [word.replace('"', '""') for word in query.replace("\0", " ").split()]
-    if words:
-        expression = " OR ".join(f'"{word}"' for word in words)
+    words = query.replace("\0", " ").split()
+    if telling := [word for word in words if word.strip(PUNCTUATION).lower() not in FUNCTION_WORDS] or words:
+        expression = " OR ".join('"{}"'.format(word.replace('"', '""')) for word in telling)
         for row_number, name in store.db.stream(*_scoped(store, MATCHES, namespace, expression)):
             yield row_number, store.codec.name(name)
 

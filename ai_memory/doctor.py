@@ -1,0 +1,122 @@
+"""Examines a memory database and its embedder: what is odd, what is broken, what is not of the target."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ai_memory.clock import Clock
+from ai_memory.embed.document import WITNESS_TEXTS
+from ai_memory.embed.embedder import Embedder, Target
+from ai_memory.embed.vectors import decode
+from ai_memory.errors import DataRefused
+from ai_memory.reembed.census import take_census
+from ai_memory.reembed.judge import Unfit, examine
+from ai_memory.reembed.probe import check_witness, probe
+from ai_memory.reembed.start import known_fingerprint, recorded_target
+from ai_memory.store import counts, health, search, walk
+from ai_memory.store.opening import Store
+from ai_memory.store.search import Candidate
+from ai_memory.store.text import printable
+
+NAMED_ROWS = 20
+
+
+@dataclass(slots=True)
+class Diagnosis:
+    """What was found: `values` for the JSON object, `findings` each one line; none means all is well."""
+
+    values: dict[str, object] = field(default_factory=dict)
+    findings: list[str] = field(default_factory=list)
+
+    def count(self, name: str, number: int, finding: str = "") -> None:
+        """Record a number; where there is a `finding` and the number is not 0, it is one."""
+        self.values[name] = number
+        if number and finding:
+            self.findings.append(f"{number:,} {finding}")
+
+
+def examine_file(store: Store) -> Diagnosis:
+    """Return what the file alone tells: soundness, odd rows, vectors that are none."""
+    diagnosis = Diagnosis({"db": str(store.db.path), "schema_version": store.schema.version})
+    complaints = health.complaints(store)
+    diagnosis.values["integrity"] = complaints or "ok"
+    diagnosis.findings += [f"SQLite's quick check: {line}" for line in complaints]
+    diagnosis.count("not_indexed", health.not_indexed(store), "memories and entries of the FTS index do not match")
+    with store.db.snapshot():
+        _examine_rows(store, diagnosis)
+        _examine_vectors(store, diagnosis)
+    return diagnosis
+
+
+def _examine_rows(store: Store, diagnosis: Diagnosis) -> None:
+    totals = counts.totals(store)
+    unfit = Counter(
+        examined.reason.kind
+        for row in walk.all_rows(store, target=None, only=None)
+        if row.live and isinstance(examined := examine(row), Unfit)
+    )
+    diagnosis.count("memories", totals.memories)
+    diagnosis.count("not_live", totals.memories - totals.live)
+    diagnosis.count("encrypted", totals.encrypted)
+    diagnosis.count("without_id", totals.without_id, "memories have no id: no command can address them")
+    diagnosis.count("undecodable", unfit["undecodable"], "memories have text that is not valid")
+    diagnosis.count("empty", unfit["empty"])
+    diagnosis.count("oversize", unfit["oversize"], "memories are too long to be embedded")
+
+
+def _examine_vectors(store: Store, diagnosis: Diagnosis) -> None:
+    missing = 0
+    malformed: list[tuple[str, str]] = []
+    for block in search.candidates(store, None):
+        missing += sum(each.blob is None for each in block)
+        faults = ((each, vector_fault(each)) for each in block if each.blob is not None)
+        malformed += [(search.text(store, each.row_number).id or "(no id)", why) for each, why in faults if why]
+    diagnosis.values["spaces"] = [
+        {"space": each.space, "dim": each.dim, "rows": each.rows} for each in counts.spaces(store)
+    ]
+    diagnosis.count("missing", missing, "live memories have no vector: ai-memory backfill")
+    diagnosis.count("malformed", len(malformed))
+    diagnosis.values["malformed_rows"] = [{"id": row_id, "why": why} for row_id, why in malformed]
+    diagnosis.findings += [f"the vector of {printable(row_id)} {why}" for row_id, why in malformed[:NAMED_ROWS]]
+    if len(malformed) > NAMED_ROWS:
+        diagnosis.findings.append(f"{len(malformed) - NAMED_ROWS:,} more vectors are malformed; --json names them")
+
+
+def vector_fault(each: Candidate) -> str | None:
+    """Return what is wrong with a stored vector, None when nothing is."""
+    try:
+        vector = decode(each.blob or b"")
+    except DataRefused:
+        return f"is malformed: {len(each.blob or b'')} bytes"
+    if not np.isfinite(vector).all():
+        return "holds NaN or infinity"
+    if not vector.any():
+        return "is all zero"
+    if each.dim is not None and each.dim != len(vector):
+        return f"is {len(vector)} wide and declared {each.dim}"
+    return None
+
+
+def examine_target(store: Store, target: Target, diagnosis: Diagnosis, *, clock: Clock) -> None:
+    """Add how many live memories are not of the target: the very census of `reembed verify`."""
+    resolved = recorded_target(store, target)
+    census = take_census(store, known_fingerprint(store, resolved), None, now_ms=clock.now_ms())
+    diagnosis.values["target"] = {"space": resolved.space, "dim": resolved.dim, "model": resolved.model}
+    diagnosis.count("fresh", census.fresh)
+    diagnosis.count("stale", census.stale, f"live memories are not proven to be of {resolved.space}: ai-memory reembed")
+    diagnosis.count("quarantined", census.quarantined, "memories are in quarantine: ai-memory reembed quarantine")
+
+
+def examine_embedder(store: Store, embedder: Embedder, diagnosis: Diagnosis) -> None:
+    """Ask the embedder for one vector, and compare it with the witness of a known target.
+
+    Raises:
+        AiMemoryError: it does not answer as it should.
+    """
+    found = probe(embedder, WITNESS_TEXTS[:1])
+    if (known := known_fingerprint(store, recorded_target(store, embedder.target))) is not None:
+        check_witness(known, found)
+    diagnosis.values["endpoint"] = "ok"
