@@ -52,7 +52,9 @@ def page() -> Iterator[str]:
 
 def section(parser: argparse.ArgumentParser, summary: str, *, level: int, leave_out: set[str]) -> Iterator[str]:
     """Yield the part about one command, then the parts about the commands below it."""
-    yield f"{'#' * level} {parser.prog}\n\n{summary}\n"
+    yield f"{'#' * level} {parser.prog}\n"
+    if summary:
+        yield f"{summary}\n"
     yield from options_table(parser, leave_out=leave_out)
     for group in parser._actions:
         if isinstance(group, argparse._SubParsersAction):
