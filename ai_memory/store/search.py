@@ -8,13 +8,12 @@ from itertools import islice
 
 from ai_memory.store.opening import Store
 
-FUNCTION_WORDS = frozenset(
-    """
+ENGLISH = """
     a about after all am an and any are as at be been before being but by can could did do does for from had has have
     he her his how i if in into is it its me my no not of on or our she should so than that the their them then there
     these they this those to was we were what when where which who whom why will with would you your
-    """.split()
-)
+"""
+FUNCTION_WORDS = frozenset(ENGLISH.split())
 """English words that say nothing of a topic; in a small file BM25 would take them for rare and weigh them heavily."""
 PUNCTUATION = ".,;:!?()[]{}'\"`"
 VECTOR_BLOCK = 2_000
