@@ -24,6 +24,12 @@ def test_every_exit_code_of_an_error_has_its_meaning() -> None:
     assert raised <= set(EXIT_CODES)
 
 
+def test_the_operator_finds_every_exit_code() -> None:
+    page = (ROOT / "docs" / "operating.md").read_text("utf-8")
+    rows = re.findall(r"^\| ([\d, ]+) \|", page, re.MULTILINE)
+    assert sorted(int(code) for row in rows for code in row.split(",")) == sorted(EXIT_CODES)
+
+
 def test_the_tree_of_errors_shows_the_codes_they_carry() -> None:
     drawn = dict(re.findall(r"── (\w+) +(\d+) ", errors.__doc__ or ""))
     assert drawn
