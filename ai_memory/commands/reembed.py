@@ -40,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--sleep-ms", type=whole_number(0, 3_600_000), default=0, metavar="N", help="pause after each commit")
     add("--max-rows", type=whole_number(1, MOST), metavar="N", help="stop after so many rows (exit 75)")
     add("--max-runtime", type=duration, metavar="DURATION", help="stop after this time, like 20m or 2h (exit 75)")
-    add("--concurrency", type=whole_number(1, 256), metavar="N", help="requests in flight")
+    add("--concurrency", type=whole_number(1, 256), metavar="N", help="requests in flight (default: found by trial)")
     add("--retry-for", type=duration, default=120.0, metavar="DURATION", help="how long a request is retried (120s)")
     add("--retry-quarantined", action="store_true", help="try the rows in quarantine again")
     add("--skip-current-space", action="store_true", help="take rows stamped with the target's space as they are")
@@ -103,7 +103,7 @@ def _job(args: argparse.Namespace, settings: Settings, console: Console, stop: S
     from ai_memory.reembed.progress import choose_progress
     from ai_memory.reembed.sweep import Tools
 
-    embedder = _embedder(settings, stop, retry_for=args.retry_for)
+    embedder = _embedder(settings, stop, retry_for=args.retry_for, concurrency=args.concurrency)
     clock = SystemClock()
     tools = Tools(embedder, clock, stop, choose_progress(console.err, clock, quiet=console.quiet))
     return Job(
@@ -115,11 +115,15 @@ def _job(args: argparse.Namespace, settings: Settings, console: Console, stop: S
     )
 
 
-def _embedder(settings: Settings, stop: Stop, *, retry_for: float) -> RetryingEmbedder:
+def _embedder(settings: Settings, stop: Stop, *, retry_for: float, concurrency: int | None) -> RetryingEmbedder:
     from ai_memory.embed.factory import build
+    from ai_memory.embed.pace import Pace, PacedEmbedder
     from ai_memory.embed.retry import Patience, RetryingEmbedder
 
-    return RetryingEmbedder(build(settings.embedding), stop=stop.event, patience=Patience(retry_for=retry_for))
+    built = build(settings.embedding)
+    most = built.concurrency if built.concurrency == 1 else concurrency or built.concurrency
+    pace = Pace(most=most, fixed=concurrency is not None, stop=stop.event)
+    return RetryingEmbedder(PacedEmbedder(built, pace), stop=stop.event, patience=Patience(retry_for=retry_for))
 
 
 def _request(args: argparse.Namespace, settings: Settings) -> Request:
@@ -133,7 +137,6 @@ def _request(args: argparse.Namespace, settings: Settings) -> Request:
         batch=args.batch or settings.embedding.batch.value,
         sleep_seconds=args.sleep_ms / 1000,
         max_rows=args.max_rows,
-        concurrency=args.concurrency,
         skip_current=args.skip_current_space,
         retry_quarantined=args.retry_quarantined,
         backup=args.backup,

@@ -19,9 +19,10 @@ REEMBED = "reembed"
 
 
 @dataclass(frozen=True, slots=True)
-class Spent:
-    """What the requests since the last commit cost."""
+class Traffic:
+    """What the requests since the last commit cost, and the most texts in flight until the next one."""
 
+    in_flight_limit: int
     texts_sent: int = 0
     requests: int = 0
     retries: int = 0
@@ -34,7 +35,7 @@ def write_page(
     answered: Answered,
     *,
     steps: Mapping[str, Checkpoint],
-    spent: Spent,
+    traffic: Traffic,
     now_ms: int,
 ) -> Counters:
     """Write a page with its cursors and return what was written; inside a transaction.
@@ -44,7 +45,7 @@ def write_page(
     Raises:
         NotFinished: the run is no longer ours; the transaction must not be committed.
     """
-    runs.hold(store, run, now_ms=now_ms)
+    runs.hold(store, run, in_flight_limit=traffic.in_flight_limit, now_ms=now_ms)
     page = answered.page
     written = [_write(store, target, each, now_ms=now_ms) for each in answered.embedded]
     attested = sum(_attest(store, target, each) for each in page.attested)
@@ -57,9 +58,9 @@ def write_page(
         attested=attested,
         already_current=page.current,
         quarantined=written.count("quarantined") + len(page.unfit),
-        texts_sent=spent.texts_sent,
-        requests=spent.requests,
-        retries=spent.retries,
+        texts_sent=traffic.texts_sent,
+        requests=traffic.requests,
+        retries=traffic.retries,
     )
     runs.count(store, run, counters)
     return counters

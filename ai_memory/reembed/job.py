@@ -58,7 +58,7 @@ class Job:
             return report(planned, None, None, self._nothing(planned), self.embedder.meter, self._since(began))
         if planned.action in (Action.START, Action.SUPERSEDE):
             self.disclose(preflight(store, planned))
-        in_flight = depth(self.request, self.embedder) * self.request.batch
+        in_flight = depth(self.embedder) * self.request.batch
         taken = take(store, planned, self.request, holder, in_flight=in_flight)
         if taken.texts_sent_twice:
             twice = f"at most {taken.texts_sent_twice:,} texts are sent twice"

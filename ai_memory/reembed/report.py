@@ -81,7 +81,7 @@ def report(
         total=census.live if census else planned.census.live,
         reembedded=counters.reembedded,
         skipped=met,
-        already_current=counters.already_current,
+        already_current=counters.already_current if sweep else planned.census.fresh,
         attested=counters.attested,
         raced=counters.raced,
         quarantined=census.quarantined if census else planned.census.quarantined + counters.quarantined,

@@ -13,8 +13,7 @@ class Request:
     """The flags of one `reembed`.
 
     `scope` None: no namespace was named. `batch` is documents a page. `sleep_seconds` is waited after each
-    commit. `max_rows` is documents this invocation may send (None: no limit). `concurrency` is
-    requests in flight (None: as many as the embedder finds useful).
+    commit. `max_rows` is documents this invocation may send (None: no limit).
     """
 
     resume: bool = False
@@ -25,7 +24,6 @@ class Request:
     sleep_seconds: float = 0.0
     max_rows: int | None = None
     max_runtime_seconds: float | None = None
-    concurrency: int | None = None
     skip_current: bool = False
     retry_quarantined: bool = False
     backup: Path | None = None

@@ -11,7 +11,7 @@ from ai_memory.clock import Clock
 from ai_memory.embed.embedder import Embedder, Meter
 from ai_memory.errors import AiMemoryError, EmbedError, EndpointUnusable, NotFinished, StorageFailed
 from ai_memory.reembed.census import Census, Scope, namespaces_in_scope, take_census
-from ai_memory.reembed.commit import Spent, write_page
+from ai_memory.reembed.commit import Traffic, write_page
 from ai_memory.reembed.isolate import embed_documents
 from ai_memory.reembed.notices import QuarantineNotices
 from ai_memory.reembed.pages import Walk, WalkOrder
@@ -31,6 +31,9 @@ MIN_PASSES = 5
 
 WITNESS_EVERY = 200
 """Commits between two comparisons of the witness texts."""
+
+MOST_IN_FLIGHT = 512
+"""Threads that wait for answers at most; how many there are is the embedder's `concurrency`."""
 
 REFUSED_ROWS = 50
 REFUSED_SHARE = 0.01
@@ -76,6 +79,7 @@ class Sweep:
         self._request, self._tools, self._scope, self._total = request, tools, scope, total
         self._noted = Meter()
         self._commits = self._refused = 0
+        self._depth = depth(tools.embedder)
         self._notices = QuarantineNotices(tools.progress)
 
     def run(self) -> Ending:
@@ -89,7 +93,7 @@ class Sweep:
         """
         stale_before: list[int] = []
         namespaces = namespaces_in_scope(self._store, self._scope)
-        with ThreadPoolExecutor(max_workers=workers(self._request, self._tools.embedder)) as executor:
+        with ThreadPoolExecutor(max_workers=MOST_IN_FLIGHT) as executor:
             while True:
                 walk = self._pass(namespaces, executor)
                 if walk.stopped or walk.budget_spent:
@@ -111,7 +115,8 @@ class Sweep:
         walk = Walk(self._store, self._order(namespaces), stopped=self._tools.stop.requested)
         embed = partial(embed_documents, self._tools.embedder)
         failure: BaseException | None = None
-        for answered in in_order(walk.pages(), embed, executor, depth=depth(self._request, self._tools.embedder)):
+        stopped = self._tools.stop.requested
+        for answered in in_order(walk.pages(), embed, executor, depth=lambda: self._depth, stopped=stopped):
             if answered.error:
                 failure = failure or answered.error
             else:
@@ -136,7 +141,9 @@ class Sweep:
 
     def _commit(self, answered: Answered, steps: Mapping[str, Checkpoint]) -> None:
         self._require_few_refusals(answered)
-        write = partial(write_page, self._store, self._run, self._target, answered, steps=steps, spent=self._spent())
+        next_depth = depth(self._tools.embedder)
+        traffic = self._traffic(next_depth)
+        write = partial(write_page, self._store, self._run, self._target, answered, steps=steps, traffic=traffic)
         self._store.db.require_same_file()
         counters = None
         try:
@@ -149,6 +156,8 @@ class Sweep:
                     counters = write(now_ms=self._tools.clock.now_ms())
         self.counters += counters
         self._commits += 1
+        # Only now: no more may be sent than the committed row says, or a kill would make it a lie.
+        self._depth = next_depth
 
     def _is_committed(self, steps: Mapping[str, Checkpoint]) -> bool:
         recorded = runs.checkpoints(self._store, self._run)
@@ -175,10 +184,11 @@ class Sweep:
                 tip="Look at its answers (ai-memory reembed status), correct it, then: ai-memory reembed --resume",
             )
 
-    def _spent(self) -> Spent:
+    def _traffic(self, next_depth: int) -> Traffic:
         meter, noted = self._tools.embedder.meter, self._noted
         self._noted = replace(meter)
-        return Spent(
+        return Traffic(
+            in_flight_limit=next_depth * self._request.batch,
             texts_sent=self._noted.texts_sent - noted.texts_sent,
             requests=self._noted.requests - noted.requests,
             retries=self._noted.retries - noted.retries,
@@ -213,14 +223,9 @@ class Sweep:
         return Ending(self._run, NotFinished.exit_code, "max-rows")
 
 
-def workers(request: Request, embedder: Embedder) -> int:
-    """Return how many requests are in flight at most."""
-    return max(request.concurrency or embedder.concurrency, 1) if embedder.concurrency > 1 else 1
-
-
-def depth(request: Request, embedder: Embedder) -> int:
-    """Return how many pages are in flight at most: some wait for the commit while others are embedded."""
-    at_once = workers(request, embedder)
+def depth(embedder: Embedder) -> int:
+    """Return how many pages may be in flight now: some wait for their commit while others are embedded."""
+    at_once = max(embedder.concurrency, 1)
     return at_once + (at_once + 1) // 2
 
 

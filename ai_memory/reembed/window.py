@@ -23,17 +23,27 @@ class Answered:
     error: BaseException | None = None
 
 
-def in_order(pages: Iterator[Page], embed: Embed, executor: Executor, *, depth: int) -> Iterator[Answered]:
-    """Yield each page of `pages` with its answer, in their order, at most `depth` of them in flight.
+def in_order(
+    pages: Iterator[Page],
+    embed: Embed,
+    executor: Executor,
+    *,
+    depth: Callable[[], int],
+    stopped: Callable[[], bool],
+) -> Iterator[Answered]:
+    """Yield each page of `pages` with its answer, in their order, at most `depth()` of them in flight.
 
     `pages` is advanced in the caller's thread, `embed` runs in the executor's. After a page that
-    failed no new one is begun; those already in flight are still yielded.
+    failed no new one is begun; those already in flight are still yielded. When `stopped`, pages whose
+    requests were not begun are dropped: they are the last ones, so that no cursor passes them.
     """
     flying: deque[tuple[Page, Future[list[Embedded]]]] = deque()
     failed = False
     while True:
-        while not failed and len(flying) < depth and (page := next(pages, None)) is not None:
+        while not failed and len(flying) < depth() and (page := next(pages, None)) is not None:
             flying.append((page, executor.submit(embed, page.documents)))
+        if stopped():
+            flying = deque((page, future) for page, future in flying if not future.cancel())
         if not flying:
             return
         page, future = flying.popleft()

@@ -38,9 +38,7 @@ def reading(path: Path, *, options: OpenOptions = OpenOptions()) -> Iterator[Sto
 
 
 @contextmanager
-def writing(
-    path: Path, *, now_ms: int, create: bool = False, options: OpenOptions = OpenOptions()
-) -> Iterator[Store]:
+def writing(path: Path, *, now_ms: int, create: bool = False, options: OpenOptions = OpenOptions()) -> Iterator[Store]:
     """Open a database to write, with our own tables brought up to date.
 
     With `create` a missing file becomes an empty database.

@@ -34,7 +34,10 @@ TAKE_OVER = """
         texts_sent_twice = texts_sent_twice + ?, last_progress_at = ?
     WHERE run_id = ? AND fence = ? AND state = 'running'
 """
-HOLD = "UPDATE reembed_run SET last_progress_at = ? WHERE run_id = ? AND fence = ? AND state = 'running'"
+HOLD = """
+    UPDATE reembed_run SET last_progress_at = ?, in_flight_limit = coalesce(?, in_flight_limit)
+    WHERE run_id = ? AND fence = ? AND state = 'running'
+"""
 TRANSITION = """
     UPDATE reembed_run SET
         state = :new, finished_at = :now, holder_json = NULL, census_at = coalesce(:census_at, census_at)
@@ -191,19 +194,19 @@ def take_over(store: Store, run: Run, holder: Holder, *, in_flight_limit: int, n
     return read_run(store, run.run_id)
 
 
-def hold(store: Store, run: Run, *, now_ms: int) -> None:
+def hold(store: Store, run: Run, *, now_ms: int, in_flight_limit: int | None = None) -> None:
     """Prove inside a transaction that `run` is still ours, and note the progress.
+
+    `in_flight_limit` is the most texts to be in flight until the next commit (None: as before).
 
     Raises:
         NotFinished: the run was cancelled, paused, superseded or taken over: nothing may be committed.
     """
-    if not store.db.change(HOLD, (now_ms, run.run_id, run.fence)):
+    if not store.db.change(HOLD, (now_ms, in_flight_limit, run.run_id, run.fence)):
         raise _fence_lost(run)
 
 
-def transition(
-    store: Store, run: Run, new: str, *, now_ms: int, fenced: bool, census_at: int | None = None
-) -> None:
+def transition(store: Store, run: Run, new: str, *, now_ms: int, fenced: bool, census_at: int | None = None) -> None:
     """Bring `run` from the state it was read in to `new`; `fenced` demands that its fence is still ours.
 
     Raises:
@@ -283,9 +286,7 @@ def set_breaker(store: Store, run: Run, breaker: Breaker, *, now_ms: int) -> Non
         add_event(store, run.run_id, f"breaker {state}", now_ms=now_ms, detail={"until": breaker.until_ms})
 
 
-def add_event(
-    store: Store, run_id: int, kind: str, *, now_ms: int, detail: Mapping[str, Any] | None = None
-) -> None:
+def add_event(store: Store, run_id: int, kind: str, *, now_ms: int, detail: Mapping[str, Any] | None = None) -> None:
     """Enter one event of a run."""
     store.db.execute(ADD_EVENT, (run_id, now_ms, kind, json.dumps(detail or {})))
 

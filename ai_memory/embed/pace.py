@@ -1,0 +1,166 @@
+"""How many requests are in flight: learned from how the endpoint answers, shared by all threads.
+
+Additive increase, multiplicative decrease (Chiu and Jain, 1989): doubled per round until the first sign
+of trouble, then one more per round; halved on a refusal of rate, on a failure, and when requests take
+twice as long as they did with few in flight. A Retry-After holds all threads back, not only the one that got it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from threading import Condition
+
+from ai_memory.embed.embedder import Embedder, Meter, Target, Vectors
+from ai_memory.embed.retry import Stop
+from ai_memory.errors import RateLimited, TransientFailure
+
+START = 2
+SLOWER = 2.0
+"""A round that takes this many times the quickest round's latency says that requests only queue up."""
+FORGET = 1.02
+"""The quickest latency grows by this a round, so that an endpoint that became slower for good is believed."""
+TICK = 0.1
+
+
+class Pace:
+    """The number of requests that may be in flight now, and the pause that the endpoint asked for.
+
+    `fixed` keeps it at `most` but for refusals of rate; otherwise it begins low and finds its own level.
+    """
+
+    def __init__(self, *, most: int, fixed: bool, stop: Stop, clock: Callable[[], float] = time.monotonic) -> None:
+        """Begin with `most` requests (`fixed`) or with two."""
+        self._most, self._fixed = most, fixed
+        self._stop, self._clock = stop, clock
+        self._limit = float(most if fixed else min(START, most))
+        self._condition = Condition()
+        self._in_flight = 0
+        self._paused_until = 0.0
+        self._doubling = not fixed
+        self._quickest = 0.0
+        self._round: list[float] = []
+        self._changed_at = 0.0
+
+    @property
+    def limit(self) -> int:
+        """How many requests may be in flight now."""
+        return max(int(self._limit), 1)
+
+    @contextmanager
+    def slot(self) -> Iterator[None]:
+        """Hold one of the places in the block, waiting for it as long as it takes.
+
+        Raises:
+            TransientFailure: the stop came while waiting.
+        """
+        self._enter()
+        began = self._clock()
+        try:
+            yield
+        except RateLimited as error:
+            self._slow_down(began, pause=error.retry_after)
+            raise
+        except TransientFailure:
+            self._slow_down(began, pause=0.0)
+            raise
+        else:
+            self._heard(began, self._clock() - began)
+        finally:
+            self._leave()
+
+    def _enter(self) -> None:
+        with self._condition:
+            while self._in_flight >= self.limit or self._clock() < self._paused_until:
+                if self._stop.is_set():
+                    raise TransientFailure("The request was not sent: the work is to stop.")
+                self._condition.wait(TICK)
+            self._in_flight += 1
+
+    def _leave(self) -> None:
+        with self._condition:
+            self._in_flight -= 1
+            self._condition.notify()
+
+    def _slow_down(self, began: float, *, pause: float) -> None:
+        with self._condition:
+            self._paused_until = max(self._paused_until, self._clock() + pause)
+            self._halve(began)
+
+    def _heard(self, began: float, latency: float) -> None:
+        """Count one answer; after a round of them the limit moves."""
+        with self._condition:
+            if began < self._changed_at:
+                return
+            self._round.append(latency)
+            if len(self._round) < self.limit:
+                return
+            mean = sum(self._round) / len(self._round)
+            self._round.clear()
+            self._quickest = min(self._quickest * FORGET, mean) if self._quickest else mean
+            if mean >= SLOWER * self._quickest and not self._fixed:
+                self._halve(began)
+            else:
+                self._move_to(self._limit * 2 if self._doubling else self._limit + 1)
+
+    def _halve(self, began: float) -> None:
+        # Requests sent before the last change say nothing about the level it went to.
+        if began >= self._changed_at:
+            self._doubling = False
+            self._move_to(self._limit / 2)
+
+    def _move_to(self, limit: float) -> None:
+        limit = min(max(limit, 1.0), float(self._most))
+        if limit != self._limit:
+            self._limit = limit
+            self._changed_at = self._clock()
+            self._round.clear()
+            self._condition.notify_all()
+
+
+class PacedEmbedder:
+    """An embedder whose calls wait for their place in the pace; everything else is the inner one's."""
+
+    def __init__(self, inner: Embedder, pace: Pace) -> None:
+        """Wrap `inner`."""
+        self._inner = inner
+        self._pace = pace
+
+    @property
+    def target(self) -> Target:
+        """What is known of the target."""
+        return self._inner.target
+
+    @property
+    def max_batch(self) -> int:
+        """The most texts one call may carry."""
+        return self._inner.max_batch
+
+    @property
+    def concurrency(self) -> int:
+        """How many calls may usefully run at once, now."""
+        return self._pace.limit
+
+    @property
+    def meter(self) -> Meter:
+        """What was spent."""
+        return self._inner.meter
+
+    def embed_documents(self, texts: Sequence[str]) -> Vectors:
+        """Return the vectors of `texts`: float32, shape (n, dim), rows in the order of texts.
+
+        Raises:
+            EmbedError: the inner one's; `TransientFailure` also when the stop came first.
+        """
+        with self._pace.slot():
+            return self._inner.embed_documents(texts)
+
+    def embed_query(self, text: str) -> Vectors:
+        """Return the vector of a search query: float32, shape (dim,).
+
+        Raises:
+            EmbedError: see `embed_documents`.
+        """
+        with self._pace.slot():
+            return self._inner.embed_query(text)
