@@ -1,0 +1,106 @@
+"""The command line as a process of its own, and what it answered."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.conftest import ROOT
+from tests.fake_endpoint import FakeEndpoint
+
+ERROR = "ai-memory: error: "
+TIMEOUT_S = 120
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Exit code and both streams of a process that ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> dict[str, Any]:
+        """The one JSON object on stdout."""
+        lines = self.out.splitlines()
+        assert len(lines) == 1, self
+        found: dict[str, Any] = json.loads(lines[0])
+        return found
+
+    @property
+    def error(self) -> str:
+        """The one line of the error, without its prefix; fails where there is not exactly one, or a traceback."""
+        assert "Traceback" not in self.err, self.err
+        lines = [line for line in self.err.splitlines() if line.startswith(ERROR)]
+        assert len(lines) == 1, self
+        return lines[0].removeprefix(ERROR)
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """`ai-memory` on one database, with the environment that names its embedder."""
+
+    db: Path
+    env: Mapping[str, str] = field(default_factory=dict)
+
+    def run(self, *words: str | Path, stdin: str = "") -> Answer:
+        """Run to the end."""
+        process = self.start(*words)
+        return answer(process, stdin)
+
+    def start(self, *words: str | Path) -> subprocess.Popen[str]:
+        """Begin and return at once."""
+        line = [sys.executable, "-m", "ai_memory", "--db", str(self.db), *map(str, words)]
+        env = {**os.environ, "PYTHONPATH": str(ROOT), **self.env}
+        pipe = subprocess.PIPE
+        return subprocess.Popen(line, env=env, stdin=pipe, stdout=pipe, stderr=pipe, text=True, encoding="utf-8")
+
+    def reembed(self, *words: str | Path) -> Answer:
+        """Run `reembed`, with its result as JSON."""
+        return self.run("reembed", "--json", *words)
+
+
+def answer(process: subprocess.Popen[str], stdin: str = "") -> Answer:
+    """Wait for a process and return its answer."""
+    try:
+        out, err = process.communicate(stdin, timeout=TIMEOUT_S)
+    finally:
+        process.kill()
+    return Answer(process.returncode, out, err)
+
+
+def kill(process: subprocess.Popen[str], number: int = signal.SIGKILL) -> Answer:
+    """Send a signal and wait for the end."""
+    process.send_signal(number)
+    return answer(process)
+
+
+def wait_for(condition: Callable[[], object], *, seconds: float = 20) -> None:
+    """Return as soon as the condition holds; fail when it never does."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "what was waited for never came"
+        time.sleep(0.01)
+
+
+def remote(endpoint: FakeEndpoint, **more: str) -> dict[str, str]:
+    """Return the environment in which `endpoint` is the embedder."""
+    return {**remote_at(endpoint.url, endpoint.behaviour.model), **more}
+
+
+def remote_at(url: str, model: str = "fake") -> dict[str, str]:
+    """Return the environment in which the OpenAI-compatible server at `url` is the embedder."""
+    return {
+        "AI_MEMORY_EMBED_BACKEND": "openai-compatible",
+        "AI_MEMORY_EMBED_BASE_URL": url,
+        "AI_MEMORY_EMBED_MODEL": model,
+    }

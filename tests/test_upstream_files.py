@@ -1,0 +1,140 @@
+"""`ai-memory reembed` on files that the Rust program made, and on the shapes its other releases leave."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from ai_memory.embed.vectors import decode
+from tests import files, shapes
+from tests.command import Command, remote
+from tests.fake_endpoint import FakeEndpoint
+
+TRUTH = {
+    "v0.7.0.db": "v0.7.0.rows.json",
+    "v0.7.0-upgraded-by-0.10.0.db": "v0.7.0.rows.json",
+    "v0.10.0.db": "v0.10.0.rows.json",
+}
+Encode = Callable[[list[str]], npt.NDArray[np.float32]]
+
+
+@pytest.fixture(scope="module")
+def encode(minilm_folder: Path) -> Encode:
+    """The vectors of texts by sentence-transformers itself."""
+    from sentence_transformers import SentenceTransformer
+
+    model = SentenceTransformer(str(minilm_folder), device="cpu")
+    return lambda texts: np.stack([model.encode(text, normalize_embeddings=True) for text in texts])
+
+
+@pytest.fixture(scope="module")
+def local(minilm_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
+    """The environment in which real all-MiniLM-L6-v2 is the embedder."""
+    home = tmp_path_factory.mktemp("config")
+    config = home / "ai-memory" / "config.toml"
+    config.parent.mkdir()
+    config.write_text(
+        '[embeddings]\nbackend = "local"\nmodel = "all-MiniLM-L6-v2"\n' + f'model_path = "{minilm_folder}"\n', "utf-8"
+    )
+    return {"XDG_CONFIG_HOME": str(home)}
+
+
+@pytest.fixture
+def endpoint() -> Iterator[FakeEndpoint]:
+    with FakeEndpoint(dim=16) as server:
+        yield server
+
+
+@pytest.mark.real_model
+@pytest.mark.parametrize("name", TRUTH)
+def test_every_live_row_of_a_real_file_gets_the_vector_of_its_text(
+    upstream_dir: Path, local: Mapping[str, str], encode: Encode, name: str
+) -> None:
+    path, truth = upstream_dir / name, _truth(upstream_dir, name)
+    before, vectors = files.everything_else(path), files.vectors(path)
+    encrypted = sum(row["kind"] == "encrypted" for row in truth)
+
+    answer = Command(path, local).reembed()
+
+    assert answer.code == (10 if encrypted else 0), answer.err
+    assert (answer.json["quarantined"], answer.json["remaining"]) == (encrypted, 0)
+    live = {row["id"]: f"{row['title']} {row['content']}" for row in truth if row["kind"] == "plain"}
+    after = files.vectors(path)
+    found = np.stack([decode(after[each] or b"") for each in live])
+    assert np.abs(found - encode(list(live.values()))).max() < 1e-5
+    assert {each: after[each] for each in after if each not in live} == {
+        each: vectors[each] for each in vectors if each not in live
+    }
+    assert files.everything_else(path) == before
+    assert files.integrity(path) == "ok"
+    (naming,) = (row["id"] for row in truth if row["vector_is_of_older_text"])
+    assert float(decode(vectors[naming] or b"") @ decode(after[naming] or b"")) < 0.9
+    assert "daemon serves its old index until it is restarted" in answer.err
+
+
+@pytest.mark.parametrize("version", shapes.VERSIONS)
+def test_every_embeddable_row_of_a_shape_gets_its_vector_and_nothing_else_changes(
+    tmp_path: Path, endpoint: FakeEndpoint, version: int
+) -> None:
+    shape = shapes.build(tmp_path / "m.db", version)
+    before, vectors = files.everything_else(shape.path), _vectors_by_title(shape)
+
+    answer = Command(shape.path, remote(endpoint)).reembed("--batch", "5")
+
+    assert answer.code == 10, answer.err
+    assert _vectors_by_title(shape) == vectors | {
+        _bytes(row.title): _expected_blob(endpoint, row) for row in shape.of_kind(*shapes.EMBEDDABLE)
+    }
+    assert files.everything_else(shape.path) == before
+    assert files.integrity(shape.path) == "ok"
+    assert answer.json["unaddressable"] == 1
+    assert answer.json["quarantined"] == len(
+        shape.of_kind(shapes.ENCRYPTED, shapes.UNDECODABLE, shapes.EMPTY, shapes.OVERSIZE)
+    )
+
+
+@pytest.mark.parametrize("version", [84, 101])
+def test_a_shape_with_stamps_has_the_targets_space_and_width_on_every_row_done(
+    tmp_path: Path, endpoint: FakeEndpoint, version: int
+) -> None:
+    shape = shapes.build(tmp_path / "m.db", version, kinds=shapes.EMBEDDABLE)
+
+    assert Command(shape.path, remote(endpoint)).reembed().code == 0
+
+    stamps = files.execute(shape.path, "SELECT DISTINCT embedding_space, embedding_dim FROM memories")
+    assert stamps == [("fake#none", 16)]
+
+
+def test_rows_that_cannot_be_embedded_are_named_with_their_reason(tmp_path: Path, endpoint: FakeEndpoint) -> None:
+    shape = shapes.build(tmp_path / "m.db", 101)
+
+    answer = Command(shape.path, remote(endpoint)).reembed()
+
+    for kind in ("undecryptable", "undecodable", "empty", "oversize"):
+        assert f"is quarantined ({kind}):" in answer.err
+    again = Command(shape.path, remote(endpoint)).reembed("--resume")
+    assert (again.code, again.json["reason"], again.json["requests"]) == (10, "nothing stale", 0)
+
+
+def _truth(folder: Path, name: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads((folder / TRUTH[name]).read_text("utf-8"))
+    return found
+
+
+def _vectors_by_title(shape: shapes.Shape) -> dict[bytes, bytes | None]:
+    return dict(files.execute(shape.path, "SELECT CAST(title AS BLOB), embedding FROM memories"))
+
+
+def _expected_blob(endpoint: FakeEndpoint, row: shapes.Row) -> bytes:
+    text = b" ".join((_bytes(row.title), _bytes(row.content))).decode()
+    return b"\x01" + endpoint.vector(text).tobytes()
+
+
+def _bytes(text: str | bytes) -> bytes:
+    return text if isinstance(text, bytes) else text.encode()
