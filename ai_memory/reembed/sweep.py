@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -42,12 +42,16 @@ REFUSED_SHARE = 0.01
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """What a sweep works with; all of it differs between production and test."""
+    """What a sweep works with; all of it differs between production and test.
+
+    `pool` makes the executor of so many workers in which requests run.
+    """
 
     embedder: Embedder
     clock: Clock
     stop: Stop
     progress: Progress
+    pool: Callable[[int], Executor] = ThreadPoolExecutor
 
 
 @dataclass(frozen=True, slots=True)
