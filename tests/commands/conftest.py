@@ -1,0 +1,71 @@
+"""The command line as a function, and an endpoint that it is configured for."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ai_memory.cli import main
+from tests.fake_endpoint import FakeEndpoint
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """What one command line gave."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> dict[str, Any]:
+        """The one JSON object on stdout."""
+        (line,) = self.out.splitlines()
+        found: dict[str, Any] = json.loads(line)
+        return found
+
+
+Cli = Callable[..., Ran]
+
+
+@pytest.fixture
+def db(tmp_path: Path) -> Path:
+    """The path of a database that is not there yet."""
+    return tmp_path / "m.db"
+
+
+@pytest.fixture
+def cli(db: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Cli:
+    """Runs one command line on `db` in this process."""
+    monkeypatch.setenv("AI_MEMORY_DB", str(db))
+
+    def run(*arguments: object) -> Ran:
+        capsys.readouterr()
+        code = main([str(each) for each in arguments])
+        return Ran(code, *capsys.readouterr())
+
+    return run
+
+
+@pytest.fixture
+def endpoint(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeEndpoint]:
+    """A real server on loopback that the environment names as the embedder."""
+    with FakeEndpoint(dim=16) as server:
+        monkeypatch.setenv("AI_MEMORY_EMBED_BACKEND", "openai-compatible")
+        monkeypatch.setenv("AI_MEMORY_EMBED_BASE_URL", server.url)
+        monkeypatch.setenv("AI_MEMORY_EMBED_MODEL", "fake")
+        yield server
+
+
+@pytest.fixture
+def quiet_embedder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A configuration with embeddings off."""
+    folder = tmp_path / "config" / "ai-memory"
+    folder.mkdir(parents=True)
+    (folder / "config.toml").write_text('tier = "keyword"\n')
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(folder.parent))

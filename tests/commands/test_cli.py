@@ -1,0 +1,97 @@
+"""The command line itself: flags, exit codes, one line an error."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from ai_memory import __version__
+from ai_memory.cli import COMMANDS, main
+from ai_memory.commands.flags import EXIT_CODES
+from tests.commands.conftest import Cli
+
+PROGRAM = [sys.executable, "-m", "ai_memory"]
+
+
+@pytest.mark.parametrize("line", [["--db", "x.db", "--json", "init"], ["init", "--json", "--db", "x.db"]])
+def test_global_flags_are_taken_before_and_after_the_command(
+    cli: Cli, line: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert cli(*line).json == {"db": "x.db", "created": True}
+    assert (tmp_path / "x.db").exists()
+
+
+@pytest.mark.parametrize(
+    "line", [["nonsense"], ["init", "--frob"], [], ["store", "-T", "x"], ["list", "--db"], ["-q", "-v", "list"]]
+)
+def test_a_command_line_that_cannot_be_obeyed_exits_64_with_one_line(cli: Cli, line: list[str]) -> None:
+    ran = cli(*line)
+    lines = [each for each in ran.err.splitlines() if each.startswith("ai-memory: error:")]
+    assert (ran.code, ran.out, len(lines)) == (64, "", 1)
+
+
+def test_a_missing_database_is_named_and_not_created(cli: Cli, db: Path) -> None:
+    for command in ("list", "stats", "namespaces", "export", "doctor", "backfill"):
+        ran = cli(command)
+        assert (ran.code, ran.err.count("\n"), str(db) in ran.err) == (65, 1, True)
+    assert not db.exists()
+
+
+def test_a_file_that_is_no_database_exits_65(cli: Cli, db: Path) -> None:
+    db.write_text("not a database, but long enough to be looked at" * 100)
+    ran = cli("list")
+    assert ran.code == 65
+    assert ran.err == f"ai-memory: error: {db} is not a SQLite database. Name the database file with --db PATH.\n"
+
+
+def test_verbose_adds_the_traceback(cli: Cli) -> None:
+    assert "Traceback" in cli("-v", "list").err
+    assert "Traceback" not in cli("list").err
+
+
+@pytest.mark.parametrize("command", sorted(COMMANDS))
+def test_every_command_says_its_exit_codes_in_its_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        main([command, "--help"])
+    out = capsys.readouterr().out
+    assert end.value.code == 0
+    assert all(f"{code:>3}  {meaning}" in out for code, meaning in EXIT_CODES.items())
+
+
+def test_help_answers_without_loading_what_is_heavy() -> None:
+    heavy = "{'numpy', 'apsw', 'torch', 'requests', 'tenacity', 'sentence_transformers'}"
+    code = (
+        f"import sys; from ai_memory.cli import main\ntry: main(['--help'])\nfinally: print({heavy} & set(sys.modules))"
+    )
+    began = time.monotonic()
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout.splitlines()[-1] == "set()"
+    assert time.monotonic() - began < 5
+
+
+def test_the_installed_module_says_its_version() -> None:
+    done = subprocess.run([*PROGRAM, "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout == f"ai-memory {__version__}\n"
+
+
+def test_a_reader_that_goes_away_ends_the_command_quietly(tmp_path: Path) -> None:
+    lines = "\n".join(f'{{"title": "t{n}", "content": "{"x" * 400}"}}' for n in range(1000))
+    db = str(tmp_path / "m.db")
+    subprocess.run([*PROGRAM, "--db", db, "import", "-", "--no-embed"], input=lines.encode(), check=True)
+    with subprocess.Popen([*PROGRAM, "--db", db, "export"], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as export:
+        assert export.stdout and export.stderr
+        export.stdout.read(1)
+        export.stdout.close()
+        assert (export.stderr.read(), export.wait()) == (b"", 141)
+
+
+def test_text_is_printed_whatever_the_locale(tmp_path: Path) -> None:
+    line = [*PROGRAM, "--db", str(tmp_path / "m.db"), "store", "-T", "日本", "-c", "é", "--no-embed"]
+    subprocess.run(line, check=True, capture_output=True)
+    shown = subprocess.run([*line[:5], "list"], capture_output=True, env={"LC_ALL": "C", "PYTHONUTF8": "0"}, check=True)
+    assert "日本" in shown.stdout.decode()
