@@ -97,7 +97,7 @@ class Sweep:
         """
         stale_before: list[int] = []
         namespaces = namespaces_in_scope(self._store, self._scope)
-        with ThreadPoolExecutor(max_workers=MOST_IN_FLIGHT) as executor:
+        with self._tools.pool(MOST_IN_FLIGHT) as executor:
             while True:
                 walk = self._pass(namespaces, executor)
                 if walk.stopped or walk.budget_spent:
