@@ -21,7 +21,7 @@ from ai_memory.errors import (
 
 _EXCERPT = 200
 _WORDS_WITHIN = 160
-_SECRETS = re.compile(r"(?i)(bearer\s+)\S+|\b(sk|pk|key|gsk|xai|AIza)[-_]?[\w*.-]{8,}")
+_SECRETS = re.compile(r"(?i)bearer\s+[^\s,;]+|\b(?:(?:sk|pk|gsk|xai|key)[-_]|AIza)[\w*.-]{6,}")
 
 
 @dataclass(frozen=True, slots=True)

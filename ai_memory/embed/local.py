@@ -132,7 +132,7 @@ def _open(source: str, device: str | None, *, offline: bool) -> SentenceTransfor
         ).eval()
     except ImportError as error:
         raise EmbedderInitFailed(f"the local model {source} needs a library: {error}.", tip=_INSTALL) from error
-    except (OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError) as error:
+    except Exception as error:  # loading runs through four libraries, each with errors of its own
         raise EmbedderInitFailed(
             f"the local model {source} cannot be loaded: {_one_line(error)}.",
             tip="Check [embeddings].model, model_path and device; a download needs the network.",
@@ -199,13 +199,13 @@ def _shortened(computed: Vectors, dim: int) -> Vectors:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Keep the model libraries' progress bars, notes and warnings off the terminal."""
-    from transformers.utils import logging as chatter
-
-    chatter.set_verbosity_error()
-    chatter.disable_progress_bar()
-    logging.getLogger("sentence_transformers").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        from transformers.utils import logging as chatter
+
+        chatter.set_verbosity_error()
+        chatter.disable_progress_bar()
+        logging.getLogger("sentence_transformers").setLevel(logging.ERROR)
         yield
 
 

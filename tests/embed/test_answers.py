@@ -1,0 +1,139 @@
+"""The table from an answer to its class, with the answers that servers are documented to give."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ai_memory.embed.answers import RULES, Answer, classify, one_line, retry_after
+from ai_memory.errors import (
+    CredentialsRefused,
+    EmbedError,
+    QuotaExhausted,
+    RateLimited,
+    RowsRefused,
+    TransientFailure,
+    WrongTarget,
+)
+
+NOW = datetime(2026, 11, 1, tzinfo=UTC)
+OPENAI_QUOTA = '{"error": {"message": "You exceeded your current quota", "code": "insufficient_quota"}}'
+OPENAI_RATE = '{"error": {"message": "Rate limit reached", "type": "tokens", "code": "rate_limit_exceeded"}}'
+OPENAI_TOO_MUCH = (
+    '{"error": {"message": "Request too large for text-embedding-3-small", "code": "rate_limit_exceeded"}}'
+)
+GEMINI_KEY = (
+    '[{"error": {"code": 400, "message": "API key not valid. Please pass one.", "status": "INVALID_ARGUMENT"}}]'
+)
+GEMINI_RATE = '{"error": {"code": 429, "message": "You exceeded your current quota", "status": "RESOURCE_EXHAUSTED"}}'
+OLLAMA_MODEL = '{"error": "model \\"x\\" not found, try pulling it first"}'
+OLLAMA_NAN = '{"error": "failed to encode response: json: unsupported value: NaN"}'
+LLAMA_LARGE = '{"error": {"code": 500, "message": "input is too large to process. increase the batch size"}}'
+VLLM_WIDTH = '{"message": "Model x does not support matryoshka representation, changing output dimensions"}'
+DASHSCOPE_PAY = '{"error": {"code": "Arrearage", "message": "Access denied"}}'
+
+
+def classed(status: int, body: str = "", **headers: str) -> EmbedError:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return classify(Answer(status, body, named), host="api.example", now=NOW.timestamp())
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "expected"),
+    [
+        (400, "", RowsRefused),
+        (400, GEMINI_KEY, CredentialsRefused),
+        (400, VLLM_WIDTH, WrongTarget),
+        (400, DASHSCOPE_PAY, QuotaExhausted),
+        (400, '{"error": {"code": "model_not_found"}}', WrongTarget),
+        (401, "", CredentialsRefused),
+        (402, "", QuotaExhausted),
+        (403, "", CredentialsRefused),
+        (404, OLLAMA_MODEL, WrongTarget),
+        (405, "", WrongTarget),
+        (408, "", TransientFailure),
+        (413, "", RowsRefused),
+        (418, "", WrongTarget),
+        (422, '{"detail": "too long"}', RowsRefused),
+        (425, "", TransientFailure),
+        (429, "", RateLimited),
+        (429, OPENAI_RATE, RateLimited),
+        (429, OPENAI_TOO_MUCH, RowsRefused),
+        (429, OPENAI_QUOTA, QuotaExhausted),
+        (429, GEMINI_RATE, QuotaExhausted),
+        (500, "", TransientFailure),
+        (500, OLLAMA_NAN, RowsRefused),
+        (500, LLAMA_LARGE, RowsRefused),
+        (503, "<html>", TransientFailure),
+        (529, "", TransientFailure),
+        (301, "", WrongTarget),
+        (204, "", WrongTarget),
+    ],
+)
+def test_an_answer_is_classed_by_status_code_and_words(status: int, body: str, expected: type[EmbedError]) -> None:
+    found = classed(status, body)
+
+    assert type(found) is expected
+    assert found.http_status == status
+
+
+def test_a_quota_that_names_a_wait_is_a_rate_unless_its_code_says_quota() -> None:
+    assert type(classed(429, GEMINI_RATE, retry_after="20")) is RateLimited
+    assert type(classed(429, OPENAI_QUOTA, retry_after="20")) is QuotaExhausted
+
+
+def test_a_503_that_names_a_wait_is_waited_for() -> None:
+    found = classed(503, retry_after="7")
+
+    assert isinstance(found, RateLimited)
+    assert found.retry_after == 7
+
+
+@pytest.mark.parametrize("words", ["api key not valid", "quota and billing", "model not found", "matryoshka"])
+def test_a_refusal_that_quotes_the_text_sent_is_still_a_rows(words: str) -> None:
+    body = f'{{"error": {{"message": "{"The input cannot be embedded. " * 6} input: {words}"}}}}'
+
+    assert type(classed(400, body)) is RowsRefused
+
+
+@given(st.integers(0, 10**9))
+def test_a_wait_in_seconds_is_taken_as_it_is(seconds: int) -> None:
+    assert retry_after({"retry-after": str(seconds)}, now=NOW.timestamp()) == seconds
+
+
+@given(st.integers(-(10**6), 10**6))
+def test_a_wait_until_a_date_is_the_time_till_then(seconds: int) -> None:
+    date = format_datetime(NOW + timedelta(seconds=seconds), usegmt=True)
+
+    assert retry_after({"retry-after": date}, now=NOW.timestamp()) == max(0, seconds)
+
+
+@given(st.text(max_size=30))
+def test_whatever_stands_there_is_a_wait_or_none(value: str) -> None:
+    assert retry_after({"retry-after": value, "retry-after-ms": value}, now=NOW.timestamp()) >= 0
+
+
+def test_milliseconds_are_finer_and_go_before() -> None:
+    assert retry_after({"retry-after": "1", "retry-after-ms": "250"}, now=0) == 0.25
+
+
+@given(st.text())
+def test_a_quoted_body_is_one_short_printable_line(body: str) -> None:
+    quoted = one_line(body)
+
+    assert len(quoted) <= 201
+    assert quoted.isprintable()
+
+
+def test_nothing_that_looks_like_a_key_is_quoted() -> None:
+    body = "Incorrect API key sk-abcd****wxyz provided, header Bearer secretsecret, mine: plainkey"
+
+    assert one_line(body, "plainkey") == "Incorrect API key *** provided, header ***, mine: ***"
+
+
+def test_every_rule_names_its_source() -> None:
+    assert all(rule.source and rule.what for rule in RULES)

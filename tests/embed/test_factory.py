@@ -1,0 +1,163 @@
+"""From settings to an embedder: what is known before anything heavy happens, and what is refused by name."""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ai_memory.embed.embedder import Embedder, Target
+from ai_memory.embed.factory import build
+from ai_memory.errors import EmbedderInitFailed, NoEmbedder
+from ai_memory.settings import Settings
+from tests.fake_endpoint import FakeEndpoint
+
+
+def built(tmp_path: Path, toml: str, **environ: str) -> Embedder:
+    file = tmp_path / "config.toml"
+    file.write_text(toml, encoding="utf-8")
+    return build(Settings.gather(argparse.Namespace(config=file), environ).embedding)
+
+
+def refused(tmp_path: Path, toml: str, **environ: str) -> str:
+    with pytest.raises(EmbedderInitFailed) as caught:
+        built(tmp_path, toml, **environ)
+    return caught.value.line()
+
+
+def compatible(url: str = "http://127.0.0.1:9/v1", model: str = "fake", more: str = "") -> str:
+    return f'[embeddings]\nbackend = "openai-compatible"\nbase_url = "{url}"\nmodel = "{model}"\n{more}'
+
+
+@pytest.mark.parametrize("more", ["", '[embeddings]\nbackend = "openai"\nmodel = "x"\n'])
+def test_the_keyword_tier_has_no_embedder(tmp_path: Path, more: str) -> None:
+    with pytest.raises(NoEmbedder) as caught:
+        built(tmp_path, f'tier = "keyword"\n{more}')
+
+    assert caught.value.exit_code == 2
+
+
+def test_a_named_model_with_a_folder_keeps_its_name(tmp_path: Path, tiny_model: Path) -> None:
+    found = built(tmp_path, f'[embeddings]\nmodel = "all-MiniLM-L6-v2"\nmodel_path = "{tiny_model}"\n').target
+
+    assert found == Target(
+        space="sentence-transformers/all-minilm-l6-v2#none",
+        dim=32,
+        backend="local",
+        model="all-MiniLM-L6-v2",
+        normalized=True,
+        max_tokens=24,
+    )
+
+
+@pytest.mark.parametrize("key", ["model", "model_path"])
+def test_a_model_given_only_as_a_folder_is_named_by_its_weights(tmp_path: Path, tiny_model: Path, key: str) -> None:
+    found = built(tmp_path, f'[embeddings]\n{key} = "{tiny_model}"\ndim = 8').target
+
+    assert found.space.startswith("local/tiny@")
+    assert str(tiny_model) not in repr(found)
+    assert (found.dim, found.normalized) == (8, True)
+
+
+def test_what_it_says_before_loading_is_what_it_is(tmp_path: Path, tiny_model: Path) -> None:
+    embedder = built(tmp_path, f'[embeddings]\nmodel_path = "{tiny_model}"')
+    before = embedder.target
+
+    assert embedder.embed_documents(["a", "tea"]).shape == (2, before.dim)
+    assert embedder.target == before
+
+
+def test_a_width_beyond_the_models_is_refused(tmp_path: Path, tiny_model: Path) -> None:
+    assert "the model gives 32" in refused(tmp_path, f'[embeddings]\nmodel_path = "{tiny_model}"\ndim = 33')
+    assert "gives 1536 at most" in refused(tmp_path, compatible(model="text-embedding-3-small", more="dim = 2000"))
+
+
+def test_a_model_that_is_not_here_is_refused_by_name_when_offline(tmp_path: Path) -> None:
+    line = refused(tmp_path, '[embeddings]\nmodel = "owner/no-such-model"', AI_MEMORY_EMBED_OFFLINE="1")
+
+    assert "owner/no-such-model" in line
+    assert "not on this machine" in line
+
+
+@pytest.mark.parametrize("policy", ["loopback-only", "deny"])
+def test_a_restricted_egress_covers_the_model_hub(tmp_path: Path, policy: str) -> None:
+    line = refused(tmp_path, '[embeddings]\nmodel = "owner/no-such-model"', AI_MEMORY_INFERENCE_EGRESS=policy)
+
+    assert "not on this machine" in line
+
+
+@pytest.mark.parametrize("model", ["no such model!", "a/b/c", "/nowhere/model"])
+def test_what_is_no_model_is_refused_by_name(tmp_path: Path, model: str) -> None:
+    assert model in refused(tmp_path, f'[embeddings]\nmodel = "{model}"')
+
+
+@pytest.mark.parametrize(
+    ("policy", "url", "allowed"),
+    [
+        ("allow", "https://api.example/v1", True),
+        ("loopback-only", "https://api.example/v1", False),
+        ("loopback-only", "http://127.0.0.1:9/v1", True),
+        ("deny", "http://127.0.0.1:9/v1", False),
+    ],
+)
+def test_the_egress_policy_refuses_before_any_request(tmp_path: Path, policy: str, url: str, *, allowed: bool) -> None:
+    if allowed:
+        assert built(tmp_path, compatible(url), AI_MEMORY_INFERENCE_EGRESS=policy).meter.requests == 0
+    else:
+        assert url in refused(tmp_path, compatible(url), AI_MEMORY_INFERENCE_EGRESS=policy)
+
+
+def test_a_nomic_model_behind_an_endpoint_gets_its_prefixes(tmp_path: Path) -> None:
+    with FakeEndpoint(model="nomic-embed-text", dim=768) as server:
+        toml = f'[embeddings]\nbackend = "ollama"\nbase_url = "{server.ollama_url}"\nmodel = "nomic_embed_v15"'
+        embedder = built(tmp_path, toml)
+        embedder.embed_documents(["text"])
+        embedder.embed_query("question")
+
+        assert set(server.seen.texts) == {"search_document: text", "search_query: question"}
+        assert embedder.target.space == "nomic-ai/nomic-embed-text-v1.5#nomic-task-v1"
+
+
+def test_known_models_have_their_width_before_the_first_answer(tmp_path: Path) -> None:
+    assert built(tmp_path, compatible(model="text-embedding-3-large")).target.dim == 3072
+    assert built(tmp_path, compatible(model="text-embedding-3-large", more="dim = 256")).target.dim == 256
+    assert built(tmp_path, compatible(model="fake")).target.dim == 0
+
+
+def test_requests_carry_no_more_than_the_vendor_takes(tmp_path: Path) -> None:
+    toml = '[embeddings]\nbackend = "qwen"\nmodel = "text-embedding-v4"'
+
+    assert built(tmp_path, toml, DASHSCOPE_API_KEY="k-1").max_batch == 10
+    assert built(tmp_path, compatible()).max_batch == 2048
+
+
+@pytest.mark.parametrize(
+    ("toml", "words"),
+    [
+        ('[embeddings]\nbackend = "openai-compatible"\nmodel = "m"', "needs a base URL"),
+        ('[embeddings]\nbackend = "mistral"', "needs the name of a model"),
+        ('[embeddings]\nbackend = "mistral"\nmodel = "m"', "env MISTRAL_API_KEY is not set"),
+        ('[embeddings]\nbackend = "mistral"\nmodel = "m"\napi_key_env = "MINE"', "env MINE is not set"),
+        ('[embeddings]\nbackend = "mistral"\nmodel = "m"\napi_key_file = "/nowhere"', "/nowhere cannot be read"),
+    ],
+)
+def test_what_is_missing_is_named(tmp_path: Path, toml: str, words: str) -> None:
+    assert words in refused(tmp_path, toml)
+
+
+def test_building_an_embedder_for_an_endpoint_loads_nothing_heavy() -> None:
+    program = """
+import argparse, sys
+from ai_memory.embed.factory import build
+from ai_memory.settings import Settings
+environ = {"AI_MEMORY_NO_CONFIG": "1", "AI_MEMORY_EMBED_BACKEND": "openai", "OPENAI_API_KEY": "k",
+           "AI_MEMORY_EMBED_MODEL": "text-embedding-3-small"}
+assert build(Settings.gather(argparse.Namespace(), environ).embedding).target.dim == 1536
+print(*{"torch", "transformers", "sentence_transformers", "requests", "tenacity"} & sys.modules.keys())
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60)
+
+    assert (done.returncode, done.stdout, done.stderr) == (0, "\n", "")

@@ -1,0 +1,112 @@
+"""Embedding on this machine: order, width, truth about the model, and silence."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ai_memory.embed.embedder import Target, Vectors
+from ai_memory.embed.local import LocalEmbedder
+from ai_memory.errors import EmbedderInitFailed
+from tests.embed.conftest import rewrite
+
+TARGET = Target(space="tiny#none", dim=32, backend="local", model="tiny", normalized=True, max_tokens=24)
+UNKNOWN = Target(space="tiny#none", dim=0, backend="local", model="tiny")
+TEXTS = ["a short one", "tea " * 30, "", "no note on a tent", "a"]
+
+
+def local(folder: Path, target: Target = TARGET) -> LocalEmbedder:
+    return LocalEmbedder(target, str(folder), device="cpu", offline=True)
+
+
+def cosines(a: Vectors, b: Vectors) -> Vectors:
+    found: Vectors = (a * b).sum(axis=1) / (np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1))
+    return found
+
+
+def test_vectors_come_in_the_order_of_the_texts_whatever_their_lengths(tiny_model: Path) -> None:
+    embedder = local(tiny_model)
+    together = embedder.embed_documents(TEXTS)
+    alone = np.vstack([embedder.embed_documents([text]) for text in TEXTS])
+
+    assert together.dtype == np.float32
+    assert together.shape == (5, 32)
+    assert cosines(together, alone).min() > 0.99999
+
+
+def test_the_same_call_gives_the_same_bytes(tiny_model: Path) -> None:
+    assert local(tiny_model).embed_documents(TEXTS).tobytes() == local(tiny_model).embed_documents(TEXTS).tobytes()
+
+
+def test_a_smaller_width_is_the_first_components_at_length_one(tiny_model: Path) -> None:
+    whole = local(tiny_model).embed_documents(TEXTS)
+    short = local(tiny_model, replace(TARGET, dim=8)).embed_documents(TEXTS)
+
+    assert short.shape == (5, 8)
+    assert np.allclose(np.linalg.norm(short, axis=1), 1)
+    assert cosines(short, whole[:, :8]).min() > 0.99999
+
+
+def test_a_target_that_the_files_left_open_is_complete_once_loaded(tiny_model: Path) -> None:
+    embedder = local(tiny_model, UNKNOWN)
+    assert embedder.target.dim == 0
+    embedder.embed_query("a")
+
+    assert embedder.target == replace(TARGET, space=UNKNOWN.space)
+
+
+def test_a_model_that_is_not_what_its_files_said_is_refused(tiny_model: Path) -> None:
+    with pytest.raises(EmbedderInitFailed, match="cuts at 24 tokens"):
+        local(tiny_model, replace(TARGET, max_tokens=25)).embed_documents(TEXTS)
+    with pytest.raises(EmbedderInitFailed, match="gives 32 dimensions, fewer than the 33"):
+        local(tiny_model, replace(TARGET, dim=33)).embed_documents(TEXTS)
+
+
+def test_a_prompt_that_the_model_brings_is_not_used(tiny_model: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(tiny_model, tmp_path / "prompted"))
+    rewrite(folder / "config_sentence_transformers.json", prompts={"p": "teeth: "}, default_prompt_name="p")
+
+    assert np.array_equal(local(folder).embed_documents(TEXTS), local(tiny_model).embed_documents(TEXTS))
+
+
+def test_prefixes_of_the_target_stand_before_the_text(tiny_model: Path) -> None:
+    prefixed = local(tiny_model, replace(TARGET, document_prefix="tea ", query_prefix="no "))
+
+    assert np.array_equal(prefixed.embed_query("a"), local(tiny_model).embed_query("no a"))
+    assert np.array_equal(prefixed.embed_documents(["a"]), local(tiny_model).embed_documents(["tea a"]))
+
+
+@pytest.mark.parametrize("weights", [b"", b"no weights"])
+def test_broken_weights_are_one_clear_error(tiny_model: Path, tmp_path: Path, weights: bytes) -> None:
+    folder = Path(shutil.copytree(tiny_model, tmp_path / "broken"))
+    (folder / "model.safetensors").write_bytes(weights)
+
+    with pytest.raises(EmbedderInitFailed, match="cannot be loaded"):
+        local(folder).embed_documents(TEXTS)
+
+
+def test_a_device_that_is_not_there_is_one_clear_error(tiny_model: Path) -> None:
+    with pytest.raises(EmbedderInitFailed, match="cannot be loaded"):
+        LocalEmbedder(TARGET, str(tiny_model), device="warp", offline=True).embed_query("a")
+
+
+@pytest.mark.real_model
+def test_minilm_finds_what_means_the_same_and_says_nothing_on_the_terminal(minilm_folder: Path) -> None:
+    program = f"""
+from ai_memory.embed.embedder import Target
+from ai_memory.embed.local import LocalEmbedder
+target = Target("s", 384, "local", "m", normalized=True, max_tokens=256)
+car, auto, cake = LocalEmbedder(target, {str(minilm_folder)!r}, offline=True).embed_documents(
+    ["The car is parked outside.", "An automobile is parked outside.", "Bake the cake for an hour."]
+)
+assert car @ auto > 0.5 > car @ cake, (car @ auto, car @ cake)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=120)
+
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
