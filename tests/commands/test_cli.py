@@ -84,7 +84,8 @@ def test_a_reader_that_goes_away_ends_the_command_quietly(tmp_path: Path) -> Non
     db = str(tmp_path / "m.db")
     subprocess.run([*PROGRAM, "--db", db, "import", "-", "--no-embed"], input=lines.encode(), check=True)
     with subprocess.Popen([*PROGRAM, "--db", db, "export"], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as export:
-        assert export.stdout and export.stderr
+        assert export.stdout
+        assert export.stderr
         export.stdout.read(1)
         export.stdout.close()
         assert (export.stderr.read(), export.wait()) == (b"", 141)

@@ -111,7 +111,8 @@ def test_backfill_leaves_every_vector_and_every_odd_row_alone(cli: Cli, db: Path
     assert all(stored[row.id] == row.blob for row in shape.rows if row.blob is not None)
 
 
-def test_only_a_configured_embedder_can_backfill(cli: Cli, quiet_embedder: None) -> None:
+@pytest.mark.usefixtures("quiet_embedder")
+def test_only_a_configured_embedder_can_backfill(cli: Cli) -> None:
     cli("init")
     assert cli("backfill").code == 2
 

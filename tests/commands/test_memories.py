@@ -146,7 +146,7 @@ def test_a_database_of_the_rust_program_takes_new_and_changed_memories(
     with sqlite3.connect(db) as connection:
         found = connection.execute("SELECT embedding FROM memories WHERE id = ?", (old.id,)).fetchone()
         connection.execute("INSERT INTO memories_fts(memories_fts, rank) VALUES ('integrity-check', 1)")
-    assert found == (b"\x01" + endpoint.vector(f"{old.title} edited").tobytes(),)
+    assert found == (b"\x01" + endpoint.vector(f"{old.title!s} edited").tobytes(),)
 
 
 def test_an_encrypted_memory_is_not_replaced_by_plain_text(cli: Cli, db: Path) -> None:

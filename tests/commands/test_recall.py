@@ -1,0 +1,110 @@
+"""recall and doctor on the command line."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from tests import shapes
+from tests.commands.conftest import Cli
+from tests.fake_endpoint import FOREVER, FakeEndpoint
+
+
+def test_recall_answers_in_one_json_object(cli: Cli, endpoint: FakeEndpoint) -> None:
+    stored = cli("store", "-T", "Tea", "-c", "green leaves", "--json").json
+    assert endpoint.seen.requests
+    ran = cli("recall", "leaves", "--json").json
+    (memory,) = ran["memories"]
+    assert {name: memory[name] for name in ("id", "title", "namespace", "content", "score")} == {
+        "id": stored["id"],
+        "title": "Tea",
+        "namespace": "global",
+        "content": "green leaves",
+        "score": 1.0,
+    }
+
+
+def test_recall_says_on_stderr_how_many_rows_it_left_out(
+    cli: Cli, endpoint: FakeEndpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cli("store", "-T", "Tea", "-c", "green leaves")
+    endpoint.change(model="other")
+    monkeypatch.setenv("AI_MEMORY_EMBED_MODEL", "other")
+    ran = cli("recall", "something else", "--json")
+    assert (ran.json["memories"], ran.json["left_out"]) == ([], {"other_space": 1})
+    assert "1 with a vector of another space" in ran.err
+
+
+def test_recall_with_a_dead_endpoint_searches_by_words(cli: Cli, endpoint: FakeEndpoint) -> None:
+    cli("store", "-T", "Tea", "-c", "green leaves")
+    endpoint.fail("unauthorized", times=FOREVER)
+    ran = cli("recall", "leaves", "--json")
+    assert (ran.code, ran.err.count("warning"), ran.json["by"], len(ran.json["memories"])) == (0, 1, "words", 1)
+
+
+@pytest.mark.usefixtures("quiet_embedder")
+def test_recall_without_an_embedder_searches_by_words(cli: Cli) -> None:
+    cli("store", "-T", "Tea", "-c", "green leaves")
+    ran = cli("recall", "leaves", "--json")
+    assert (ran.code, ran.err.count("\n"), [each["title"] for each in ran.json["memories"]]) == (0, 1, ["Tea"])
+
+
+@pytest.mark.parametrize("wrong", [["recall", " "], ["recall", "x", "--limit", "0"], ["recall", "x", "--limit", "y"]])
+def test_a_query_that_asks_for_nothing_exits_64(cli: Cli, wrong: list[str]) -> None:
+    cli("init")
+    assert cli(*wrong).code == 64
+
+
+def test_terminal_codes_in_a_memory_are_not_obeyed(cli: Cli) -> None:
+    cli("store", "-T", "Tea", "-c", "green \x1b[31mred", "--no-embed")
+    assert "\x1b" not in cli("recall", "green").out
+
+
+def test_doctor_finds_nothing_in_a_healthy_file(cli: Cli, endpoint: FakeEndpoint) -> None:
+    cli("store", "-T", "Tea", "-c", "green")
+    ran = cli("doctor", "--json")
+    assert (ran.code, ran.json["findings"], ran.json["endpoint"]) == (0, [], "ok")
+    assert (ran.json["fresh"], ran.json["stale"], endpoint.seen.texts["Tea green"]) == (1, 0, 1)
+
+
+def test_doctor_names_every_kind_of_odd_row(cli: Cli, db: Path, endpoint: FakeEndpoint) -> None:
+    shape = shapes.build(db, 101)
+    ran = cli("doctor", "--json")
+    assert ran.code == 1
+    counted = {name: ran.json[name] for name in ("encrypted", "without_id", "undecodable", "empty", "oversize")}
+    kinds = (shapes.ENCRYPTED, shapes.NULL_ID, shapes.UNDECODABLE, shapes.EMPTY, shapes.OVERSIZE)
+    assert list(counted.values()) == [len(shape.of_kind(kind)) for kind in kinds]
+    assert {each["id"] for each in ran.json["malformed_rows"]} == {row.id for row in shape.of_kind(shapes.MALFORMED)}
+    assert endpoint.seen.requests == 1
+
+
+def test_doctor_reports_a_dead_endpoint_with_one_request(cli: Cli, endpoint: FakeEndpoint) -> None:
+    cli("init")
+    endpoint.fail("server-error", times=FOREVER)
+    ran = cli("doctor", "--json")
+    assert (ran.code, len(ran.json["findings"]), endpoint.seen.requests) == (1, 1, 1)
+
+
+def test_doctor_sees_an_edit_that_kept_its_old_vector(cli: Cli, db: Path, endpoint: FakeEndpoint) -> None:
+    cli("store", "-T", "Tea", "-c", "green")
+    assert endpoint.seen.requests
+    with sqlite3.connect(db) as foreign:
+        foreign.execute("UPDATE memories SET content = 'black'")
+    assert cli("doctor", "--json").json["stale"] == 1
+
+
+def test_doctor_sees_a_broken_word_index(cli: Cli, db: Path) -> None:
+    cli("store", "-T", "Tea", "-c", "green", "--no-embed")
+    with sqlite3.connect(db) as foreign:
+        foreign.execute("INSERT INTO memories_fts(memories_fts) VALUES ('delete-all')")
+    assert cli("doctor", "--json").json["not_indexed"] == 1
+
+
+def test_doctor_sees_other_weights_under_the_same_name(cli: Cli, endpoint: FakeEndpoint) -> None:
+    cli("store", "-T", "Tea", "-c", "green", "--no-embed")
+    assert cli("reembed").code == 0
+    endpoint.change(weights="others")
+    ran = cli("doctor", "--json")
+    assert (ran.code, "other weights" in ran.json["findings"][0]) == (1, True)
