@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -47,10 +47,11 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """`ai-memory` on one database, with the environment that names its embedder."""
+    """`ai-memory` on one database, with the environment that names its embedder; `prefix` starts the process."""
 
     db: Path
     env: Mapping[str, str] = field(default_factory=dict)
+    prefix: Sequence[str] = ()
 
     def run(self, *words: str | Path, stdin: str = "") -> Answer:
         """Run to the end."""
@@ -59,7 +60,7 @@ class Command:
 
     def start(self, *words: str | Path) -> subprocess.Popen[str]:
         """Begin and return at once."""
-        line = [sys.executable, "-m", "ai_memory", "--db", str(self.db), *map(str, words)]
+        line = [*self.prefix, sys.executable, "-m", "ai_memory", "--db", str(self.db), *map(str, words)]
         env = {**os.environ, "PYTHONPATH": str(ROOT), **self.env}
         pipe = subprocess.PIPE
         return subprocess.Popen(line, env=env, stdin=pipe, stdout=pipe, stderr=pipe, text=True, encoding="utf-8")

@@ -1,0 +1,309 @@
+"""Bad input, by real processes: one line that says what, where and what next, and the exit code of its kind."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests import files, shapes
+from tests.command import Answer, Command, answer, remote, remote_at, wait_for
+from tests.fake_endpoint import FOREVER, FakeEndpoint
+
+KEY = "sk-loopback-0123456789"
+NOBODY = remote_at("http://127.0.0.1:9/v1")
+"""A configuration that is right, of an endpoint that must not be asked."""
+
+
+@pytest.fixture
+def endpoint() -> Iterator[FakeEndpoint]:
+    with FakeEndpoint(dim=16) as server:
+        yield server
+
+
+@pytest.fixture
+def db(tmp_path: Path) -> Path:
+    return files.create(tmp_path / "m.db")
+
+
+def config(folder: Path, text: str) -> dict[str, str]:
+    """Write a config file and return the environment that names it."""
+    path = folder / "ai-memory" / "config.toml"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text, "utf-8")
+    return {"XDG_CONFIG_HOME": str(folder)}
+
+
+def refused(found: Answer, code: int, *words: str) -> None:
+    """Check exit code, that there is exactly one line of error, and that it has these words."""
+    assert found.code == code, found
+    for word in words:
+        assert word in found.error
+
+
+@pytest.mark.parametrize("verb", [["reembed"], ["reembed", "--dry-run"], ["reembed", "status"], ["list"]])
+def test_a_missing_database_is_named_and_not_made(tmp_path: Path, verb: list[str]) -> None:
+    path = tmp_path / "none.db"
+
+    refused(Command(path, NOBODY).run(*verb), 65, f"no database at {path}", "--db", "ai-memory init")
+
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("flags", [[], ["--dry-run"], ["--stamp-only"]])
+def test_a_file_that_is_no_database_is_refused_and_left_as_it_is(tmp_path: Path, flags: list[str]) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_text("not a database, but long enough to be read as one. " * 100)
+    before = path.read_bytes()
+
+    refused(Command(path, NOBODY).run("reembed", *flags), 65, f"{path} is not a SQLite database", "--db")
+
+    assert path.read_bytes() == before
+
+
+def test_an_empty_file_is_no_database_to_re_embed(tmp_path: Path, endpoint: FakeEndpoint) -> None:
+    path = tmp_path / "empty.db"
+    path.touch()
+
+    refused(Command(path, remote(endpoint)).run("reembed"), 65, str(path))
+
+    assert path.stat().st_size == 0
+
+
+def test_a_database_without_memories_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "other.db"
+    files.execute(path, "CREATE TABLE t (x)")
+    before = path.read_bytes()
+
+    refused(Command(path, NOBODY).run("reembed"), 65, f"{path} is not an ai-memory database", "no table memories")
+
+    assert path.read_bytes() == before
+
+
+def test_a_folder_is_no_database(tmp_path: Path) -> None:
+    refused(Command(tmp_path, NOBODY).run("reembed"), 65, f"{tmp_path} is a folder", "--db")
+
+
+def test_a_damaged_database_is_refused(db: Path) -> None:
+    files.execute(db, "PRAGMA wal_checkpoint(TRUNCATE)")
+    content = db.read_bytes()
+    db.write_bytes(content[:4096] + b"\xff" * (len(content) - 4096))
+
+    refused(Command(db, NOBODY).run("reembed"), 65, str(db), "damaged", "Restore a backup")
+
+
+def test_a_newer_ledger_is_refused_before_anything_is_sent(db: Path, endpoint: FakeEndpoint) -> None:
+    files.execute(db, "INSERT INTO reembed_migration VALUES (999, '0999_later.sql', 'x', 0)")
+
+    for words in (["reembed"], ["reembed", "status"], ["list"]):
+        refused(Command(db, remote(endpoint)).run(*words), 65, str(db), "999", "Upgrade it")
+
+    assert endpoint.seen.requests == 0
+
+
+def test_an_unknown_local_model_is_refused_by_name(db: Path, tmp_path: Path) -> None:
+    env = config(tmp_path, '[embeddings]\nbackend = "local"\nmodel = "no-such/model-of-ours"\n')
+
+    refused(Command(db, env).run("reembed"), 3, "no-such/model-of-ours")
+
+
+def test_a_model_folder_that_is_not_there_is_named(db: Path, tmp_path: Path) -> None:
+    env = config(tmp_path, f'[embeddings]\nbackend = "local"\nmodel_path = "{tmp_path}/nowhere"\n')
+
+    refused(Command(db, env).run("reembed"), 3, f"{tmp_path}/nowhere")
+
+
+def test_a_model_that_the_endpoint_does_not_serve_is_refused_by_name(db: Path, endpoint: FakeEndpoint) -> None:
+    refused(Command(db, remote_at(endpoint.url, "other-model")).run("reembed"), 3, "other-model", "config show")
+
+
+def test_a_wrong_key_is_refused_and_never_shown(db: Path) -> None:
+    with FakeEndpoint(dim=16, key=KEY) as endpoint:
+        wrong = "sk-wrong-9876543210"
+        found = Command(db, remote(endpoint, AI_MEMORY_EMBED_API_KEY=wrong)).run("-v", "reembed")
+        requests = endpoint.seen.requests
+
+    assert found.code == 77, found
+    assert wrong not in found.out + found.err
+    assert requests == 1
+
+
+def test_a_wrong_key_answers_in_one_line(db: Path) -> None:
+    with FakeEndpoint(dim=16, key=KEY) as endpoint:
+        refused(Command(db, remote(endpoint, AI_MEMORY_EMBED_API_KEY="sk-wrong")).run("reembed"), 77, "key")
+
+
+def test_a_dead_endpoint_ends_the_run_unfinished(db: Path) -> None:
+    with FakeEndpoint() as gone:
+        url = gone.url
+    command = Command(db, remote_at(url))
+
+    refused(command.run("reembed", "--retry-for", "1s"), 75, "127.0.0.1", "no answer")
+
+    assert set(files.vectors(db).values()) == {None}
+
+
+def test_an_endpoint_of_another_width_than_configured_is_refused(
+    db: Path, endpoint: FakeEndpoint, tmp_path: Path
+) -> None:
+    endpoint.fail("narrow", times=FOREVER)
+    env = remote(endpoint) | config(tmp_path, "[embeddings]\ndim = 16\n")
+
+    refused(Command(db, env).run("reembed"), 3, "15", "16")
+
+    assert set(files.vectors(db).values()) == {None}
+
+
+def test_an_exhausted_quota_stops_the_run(db: Path, endpoint: FakeEndpoint) -> None:
+    endpoint.fail("quota", times=FOREVER)
+
+    refused(Command(db, remote(endpoint)).run("reembed"), 69, "quota")
+
+    assert endpoint.seen.requests == 1
+
+
+def test_half_written_json_lines_store_nothing(tmp_path: Path) -> None:
+    source = tmp_path / "half.jsonl"
+    source.write_text('{"title": "one", "content": "whole"}\n{"title": "two", "cont')
+    path = tmp_path / "m.db"
+
+    refused(Command(path).run("import", source, "--no-embed"), 65, "line 2", str(source))
+
+    assert not path.exists() or files.execute(path, "SELECT count(*) FROM memories") == [(0,)]
+
+
+def test_resume_with_nothing_to_resume_asks_for_an_operator(db: Path, endpoint: FakeEndpoint) -> None:
+    refused(Command(db, remote(endpoint)).run("reembed", "--resume"), 12, "no run to resume", "10 rows", "--or-start")
+
+    assert set(files.vectors(db).values()) == {None}
+
+
+def test_a_second_run_does_nothing_and_says_who_runs(db: Path, endpoint: FakeEndpoint) -> None:
+    endpoint.change(latency=0.4)
+    command = Command(db, remote(endpoint))
+    first = command.start("reembed", "--batch", "1", "--concurrency", "1", "--json")
+    wait_for(lambda: endpoint.seen.requests > 3)
+
+    for flags in ([], ["--resume"], ["--retarget"], ["--stamp-only"]):
+        refused(command.run("reembed", *flags), 11, f"Process {first.pid}", str(db), "reembed status")
+
+    endpoint.change(latency=0.0)
+    ended = answer(first)
+    assert (ended.code, ended.json["reembedded"]) == (0, 10)
+
+
+@pytest.mark.parametrize(("name", "next_step"), [("m.db", "writable"), (".", "Check the permissions")])
+def test_a_read_only_file_or_folder_is_refused_before_anything_is_sent(
+    db: Path, endpoint: FakeEndpoint, name: str, next_step: str
+) -> None:
+    protected = db.parent / name
+    protected.chmod(0o555)
+    command = _obeying_permissions(Command(db, remote(endpoint)))
+
+    found = command.run("reembed")
+
+    protected.chmod(0o755)
+    refused(found, 65, str(db), next_step)
+    assert endpoint.seen.requests == 0
+
+
+def test_a_changed_target_is_refused_with_what_differs(db: Path, endpoint: FakeEndpoint, tmp_path: Path) -> None:
+    command = Command(db, remote(endpoint))
+    assert command.run("reembed", "--batch", "3", "--max-rows", "3").code == 75
+    endpoint.change(dim=8)
+    env = remote(endpoint) | config(tmp_path, "[embeddings]\ndim = 8\n")
+
+    refused(Command(db, env).run("reembed", "--resume"), 78, "dim: 16 -> 8", "--retarget")
+
+    assert {len(each) for each in files.vectors(db).values() if each} == {65}
+
+
+def test_the_same_name_with_other_weights_is_refused(db: Path, endpoint: FakeEndpoint) -> None:
+    command = Command(db, remote(endpoint))
+    assert command.run("reembed", "--batch", "3", "--max-rows", "3").code == 75
+    before = files.vectors(db)
+    endpoint.change(weights="retrained")
+
+    refused(command.run("reembed", "--resume"), 78, "other weights", "cosine")
+
+    assert files.vectors(db) == before
+
+
+def test_the_keyword_tier_has_no_embedder(db: Path, tmp_path: Path) -> None:
+    refused(Command(db, config(tmp_path, 'tier = "keyword"\n')).run("reembed"), 2, "keyword")
+
+
+@pytest.mark.parametrize("flags", [[], ["--dry-run"], ["--stamp-only"]])
+def test_an_unknown_namespace_is_named(db: Path, endpoint: FakeEndpoint, tmp_path: Path, flags: list[str]) -> None:
+    env = remote(endpoint) | config(tmp_path, "[embeddings]\ndim = 16\n")
+
+    found = Command(db, env).run("reembed", "--namespace", "a", "--namespace", "typo", *flags)
+
+    refused(found, 65, "no namespace typo", "ai-memory namespaces")
+
+
+def test_resume_with_another_namespace_is_refused(db: Path, endpoint: FakeEndpoint) -> None:
+    command = Command(db, remote(endpoint))
+    assert command.run("reembed", "--namespace", "a", "--batch", "1", "--max-rows", "1").code == 75
+
+    refused(command.run("reembed", "--resume", "--namespace", "b"), 64, "sweeps a", "--retarget")
+
+
+def test_a_plain_start_beside_an_unfinished_run_names_the_ways_out(db: Path, endpoint: FakeEndpoint) -> None:
+    command = Command(db, remote(endpoint))
+    assert command.run("reembed", "--max-rows", "1").code == 75
+
+    refused(command.run("reembed"), 12, "unfinished", "--resume", "--retarget", "reembed cancel")
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ["--or-start"],
+        ["--batch", "0"],
+        ["--batch", "10001"],
+        ["--max-rows", "-1"],
+        ["--max-runtime", "soon"],
+        ["--sleep-ms", "x"],
+        ["--stamp-only", "--resume"],
+        ["--no-such-flag"],
+        ["vanish"],
+    ],
+)
+def test_a_command_line_that_cannot_be_obeyed_is_usage(db: Path, flags: list[str]) -> None:
+    refused(Command(db).run("reembed", *flags), 64)
+
+
+def test_a_backup_overwrites_nothing(db: Path, endpoint: FakeEndpoint, tmp_path: Path) -> None:
+    taken = tmp_path / "copy.db"
+    taken.write_text("something dear")
+
+    refused(Command(db, remote(endpoint)).run("reembed", "--backup", taken), 64, str(taken), "exists")
+
+    assert taken.read_text() == "something dear"
+    assert endpoint.seen.requests == 0
+
+
+def test_vectors_of_another_width_are_not_stamped(tmp_path: Path) -> None:
+    shape = shapes.build(tmp_path / "m.db", 101, kinds={shapes.PLAIN})
+    env = NOBODY | config(tmp_path, "[embeddings]\ndim = 16\n")
+    before = files.vectors(shape.path)
+
+    refused(Command(shape.path, env).run("reembed", "--stamp-only"), 4, "6 stored vectors", "16")
+
+    assert files.vectors(shape.path) == before
+
+
+def _obeying_permissions(command: Command) -> Command:
+    """Return the command as a process that the permissions of files bind, also where the tests run as root."""
+    if os.geteuid():
+        return command
+    prefix = ("setpriv", "--bounding-set=-dac_override,-dac_read_search")
+    if not shutil.which("setpriv") or subprocess.run([*prefix, "true"], check=False, capture_output=True).returncode:
+        pytest.skip("root ignores the permissions of files, and setpriv cannot change that here")
+    return replace(command, prefix=prefix)
