@@ -22,6 +22,10 @@ from ai_memory.errors import (
 _EXCERPT = 200
 _WORDS_WITHIN = 160
 _SECRETS = re.compile(r"(?i)bearer\s+[^\s,;]+|\b(?:(?:sk|pk|gsk|xai|key)[-_]|AIza)[\w*.-]{6,}")
+_SECONDS = re.compile(r"[0-9]{1,10}(\.[0-9]*)?")
+_UNITS = {"d": 86_400.0, "h": 3_600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
+_PART = re.compile(r"([0-9]{1,6}(?:\.[0-9]{1,9})?)(ms|d|h|m|s)")
+_SPAN = re.compile(rf"({_PART.pattern})+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,20 +167,38 @@ def classify(answer: Answer, *, host: str, now: float, key: str = "") -> EmbedEr
 def retry_after(headers: Mapping[str, str], *, now: float) -> float:
     """Return the wait a server asks for in seconds, 0 where it asks for none or in no known form.
 
-    Both forms of RFC 9110 10.2.3, and OpenAI's retry-after-ms, which is finer and goes before.
+    Both forms of RFC 9110 10.2.3; OpenAI's retry-after-ms, which is finer and goes before; and
+    where neither is there, the time after which a used-up x-ratelimit-* is full again.
     """
     milliseconds = headers.get("retry-after-ms", "").strip()
-    if re.fullmatch(r"\d{1,10}(\.\d*)?", milliseconds):
+    if _SECONDS.fullmatch(milliseconds):
         return float(milliseconds) / 1000
     value = headers.get("retry-after", "").strip()
-    if re.fullmatch(r"\d{1,10}(\.\d*)?", value):
-        return float(value)
+    if not value:
+        return max((_refill(headers, what) for what in ("requests", "tokens")), default=0.0)
+    return float(value) if _SECONDS.fullmatch(value) else _until(value, now)
+
+
+def _until(date: str, now: float) -> float:
     try:
-        date = parsedate_to_datetime(value)
+        parsed = parsedate_to_datetime(date)
+        moment = parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
+        return max(0.0, moment.timestamp() - now)
     except (ValueError, TypeError, IndexError, OverflowError):
         return 0.0
-    moment = date if date.tzinfo else date.replace(tzinfo=UTC)
-    return max(0.0, moment.timestamp() - now)
+
+
+def _refill(headers: Mapping[str, str], what: str) -> float:
+    """Return the seconds until a used-up limit is full again, 0 where it is not used up.
+
+    OpenAI, "Rate limits in headers": x-ratelimit-remaining-requests: 0, x-ratelimit-reset-requests: 6m0s or 120ms.
+    """
+    if headers.get(f"x-ratelimit-remaining-{what}", "").strip() != "0":
+        return 0.0
+    reset = headers.get(f"x-ratelimit-reset-{what}", "").strip()
+    if not _SPAN.fullmatch(reset):
+        return 0.0
+    return sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(reset))
 
 
 def one_line(text: str, key: str = "") -> str:

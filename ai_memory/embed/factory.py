@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from ai_memory import vendors
@@ -9,12 +10,13 @@ from ai_memory.embed import model_folder, space
 from ai_memory.embed.dialect import Dialect
 from ai_memory.embed.embedder import Embedder, Target
 from ai_memory.embed.http import Endpoint, HttpEmbedder
-from ai_memory.embed.local import LocalEmbedder, cached_folder, require_library
+from ai_memory.embed.local import LocalEmbedder, cached_folder, require_library, token_count
 from ai_memory.embed.model_folder import ModelFacts
 from ai_memory.embed.ollama import OllamaDialect, tag
 from ai_memory.embed.openai import OpenAiDialect
 from ai_memory.embedding_settings import KEYWORD, EmbeddingSettings, is_loopback
 from ai_memory.errors import EmbedderInitFailed, NoEmbedder
+from ai_memory.settings import keep_off_model_hub
 
 DOCUMENT_PREFIX = "search_document: "
 QUERY_PREFIX = "search_query: "
@@ -38,12 +40,23 @@ def build(settings: EmbeddingSettings) -> Embedder:
     return _local(settings) if settings.backend.value == vendors.LOCAL else _remote(settings)
 
 
+def token_counter(settings: EmbeddingSettings) -> Callable[[str], int] | None:
+    """Return what counts a text's tokens as the target does, None where its tokenizer is not on this machine.
+
+    Raises:
+        EmbedderInitFailed: the local model's files cannot be used.
+    """
+    if settings.backend.value != vendors.LOCAL:
+        return None
+    require_library()
+    folder = _folder(settings)
+    return token_count(folder) if folder else None
+
+
 def _local(settings: EmbeddingSettings) -> Embedder:
     require_library()
-    # A hub is a host like any other: the egress policy covers it too.
-    offline = settings.offline.value or settings.egress.value != "allow"
-    named = settings.model.value
-    folder = settings.model_path.value or cached_folder(named)
+    offline = _off_the_hub(settings)
+    folder, named = _folder(settings), settings.model.value
     if folder is None and offline:
         raise EmbedderInitFailed(
             f"the model {named} ({settings.model.source}) is not on this machine and may not be downloaded.",
@@ -59,6 +72,20 @@ def _local(settings: EmbeddingSettings) -> Embedder:
         max_tokens=facts.max_tokens if facts else 0,
     )
     return LocalEmbedder(target, str(folder or named), device=settings.device.value, offline=offline or bool(folder))
+
+
+def _off_the_hub(settings: EmbeddingSettings) -> bool:
+    """Return whether the model hub may not be asked: it is a host like any other, under the egress policy."""
+    return settings.offline.value or settings.egress.value != "allow"
+
+
+def _folder(settings: EmbeddingSettings) -> Path | None:
+    """Return where the model's files lie on this machine, None where they do not."""
+    if settings.model_path.value:
+        return settings.model_path.value
+    if _off_the_hub(settings):
+        keep_off_model_hub()
+    return cached_folder(settings.model.value)
 
 
 def _folder_space(folder: Path) -> str:

@@ -240,7 +240,10 @@ def _read(response: Response, *, limit: int) -> bytes:
 
 
 def _root(error: BaseException) -> str:
-    """Return the words of the error that an exception of the library was made of, without its object names."""
-    while error.__context__ is not None:
+    """Return the words of the first failure behind a library's error, without its object names."""
+    from urllib3.exceptions import HTTPError
+
+    # What the caller was handling at the time stands further up the same chain, and is none of this.
+    while isinstance(error.__context__, OSError | HTTPError):
         error = error.__context__
     return getattr(error, "strerror", None) or str(error) or type(error).__name__

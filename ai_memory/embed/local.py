@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import logging
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +17,7 @@ import numpy as np
 from ai_memory.embed import space, vectors
 from ai_memory.embed.embedder import Meter, Target, Vectors
 from ai_memory.embed.model_folder import ModelFacts, has_weights
-from ai_memory.errors import EmbedderInitFailed, RowsRefused, TransientFailure
+from ai_memory.errors import EmbedderInitFailed, RowsRefused
 from ai_memory.settings import keep_off_model_hub
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 INNER_BATCH = 16
 """Texts a forward pass: measured on 2 cores with MiniLM and docstrings, 8 to 32 are alike, 128 is slower."""
 MAX_BATCH = 4_096
+_AGAIN = "Get the model's files again."
 _INSTALL = 'Type: pip install "ai-memory[local]"'
 
 
@@ -63,6 +64,25 @@ def _hub_id(model: str) -> str:
     return known.get(space.model_id(model)) or (model if "/" in model else f"sentence-transformers/{model}")
 
 
+def token_count(folder: Path) -> Callable[[str], int] | None:
+    """Return what counts a text's tokens, special ones included, as the model in `folder` does.
+
+    None where the folder has no tokenizer.json, the only form that is read without loading a model.
+    """
+    file = folder / "tokenizer.json"
+    if not file.is_file():
+        return None
+    from tokenizers import Tokenizer
+
+    try:
+        tokenizer = Tokenizer.from_file(str(file))
+    except Exception as error:  # the library raises plain Exception
+        raise EmbedderInitFailed(f"{file} cannot be read: {_one_line(error)}.", tip=_AGAIN) from error
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return lambda text: len(tokenizer.encode(text).ids)
+
+
 class LocalEmbedder:
     """A sentence-transformers model, loaded by the first call.
 
@@ -94,7 +114,7 @@ class LocalEmbedder:
 
         Raises:
             EmbedderInitFailed: the model cannot be loaded, or is another than its files said.
-            TransientFailure: the device has no memory left for this batch.
+            RowsRefused: the model cannot take these texts, or the device has no memory for them.
             AnswerViolation: the model computed NaN, infinity or zero.
         """
         return self._embed([self._target.document_prefix + text for text in texts])
@@ -105,6 +125,8 @@ class LocalEmbedder:
         return row
 
     def _embed(self, texts: list[str]) -> Vectors:
+        if not texts:
+            return np.zeros((0, self._target.dim), dtype=np.float32)
         with self._one_at_a_time:
             model = self._model or self._load()
             self.meter.add(requests=1, texts_sent=len(texts))
@@ -165,7 +187,7 @@ def _agreed(target: Target, loaded: ModelFacts) -> Target:
         raise EmbedderInitFailed(
             f"the loaded model {target.model} cuts at {found.max_tokens} tokens (normalised: {found.normalized})"
             f" where its files say {target.max_tokens} ({target.normalized}).",
-            tip="Get the model's files again.",
+            tip=_AGAIN,
         )
     return found
 
@@ -178,8 +200,9 @@ def _encode(model: SentenceTransformer, texts: list[str]) -> Vectors:
             # The library sorts by length itself; an empty prompt keeps a model's default prompt away.
             computed = model.encode(texts, prompt="", batch_size=INNER_BATCH, show_progress_bar=False)
     except OutOfMemoryError as error:
-        raise TransientFailure(
-            "the device has no memory left for this batch.", tip='Use a smaller --batch or [embeddings].device = "cpu".'
+        # Half the batch may fit, so it is refused like a request that is too large, not repeated as it is.
+        raise RowsRefused(
+            f"the device has no memory left for {len(texts)} texts.", tip='Try [embeddings].device = "cpu".'
         ) from error
     except (RuntimeError, ValueError, TypeError, IndexError, UnicodeError) as error:
         raise RowsRefused(f"the model cannot embed this batch: {_one_line(error)}.") from error

@@ -121,6 +121,17 @@ def test_milliseconds_are_finer_and_go_before() -> None:
     assert retry_after({"retry-after": "1", "retry-after-ms": "250"}, now=0) == 0.25
 
 
+@pytest.mark.parametrize(
+    ("reset", "seconds"), [("1s", 1), ("6m0s", 360), ("120ms", 0.12), ("1h2m3.5s", 3723.5), ("soon", 0), ("", 0)]
+)
+def test_a_used_up_limit_names_its_wait_where_no_retry_after_does(reset: str, seconds: float) -> None:
+    headers = {"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": reset}
+
+    assert retry_after(headers, now=0) == pytest.approx(seconds)
+    assert retry_after({**headers, "x-ratelimit-remaining-requests": "5"}, now=0) == 0
+    assert retry_after({**headers, "retry-after": "9"}, now=0) == 9
+
+
 @given(st.text())
 def test_a_quoted_body_is_one_short_printable_line(body: str) -> None:
     quoted = one_line(body)

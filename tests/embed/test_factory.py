@@ -10,16 +10,21 @@ from pathlib import Path
 import pytest
 
 from ai_memory.embed.embedder import Embedder, Target
-from ai_memory.embed.factory import build
+from ai_memory.embed.factory import build, token_counter
+from ai_memory.embedding_settings import EmbeddingSettings
 from ai_memory.errors import EmbedderInitFailed, NoEmbedder
 from ai_memory.settings import Settings
 from tests.fake_endpoint import FakeEndpoint
 
 
-def built(tmp_path: Path, toml: str, **environ: str) -> Embedder:
+def settings(tmp_path: Path, toml: str, **environ: str) -> EmbeddingSettings:
     file = tmp_path / "config.toml"
     file.write_text(toml, encoding="utf-8")
-    return build(Settings.gather(argparse.Namespace(config=file), environ).embedding)
+    return Settings.gather(argparse.Namespace(config=file), environ).embedding
+
+
+def built(tmp_path: Path, toml: str, **environ: str) -> Embedder:
+    return build(settings(tmp_path, toml, **environ))
 
 
 def refused(tmp_path: Path, toml: str, **environ: str) -> str:
@@ -68,6 +73,14 @@ def test_what_it_says_before_loading_is_what_it_is(tmp_path: Path, tiny_model: P
 
     assert embedder.embed_documents(["a", "tea"]).shape == (2, before.dim)
     assert embedder.target == before
+
+
+def test_tokens_are_counted_uncut_by_the_models_own_tokenizer(tmp_path: Path, tiny_model: Path) -> None:
+    count = token_counter(settings(tmp_path, f'[embeddings]\nmodel_path = "{tiny_model}"'))
+
+    assert count is not None
+    assert [count("a"), count("a b c"), count("a " * 1000)] == [3, 5, 1002]
+    assert token_counter(settings(tmp_path, compatible())) is None
 
 
 def test_a_width_beyond_the_models_is_refused(tmp_path: Path, tiny_model: Path) -> None:
@@ -151,7 +164,8 @@ def test_what_is_missing_is_named(tmp_path: Path, toml: str, words: str) -> None
 def test_building_an_embedder_for_an_endpoint_loads_nothing_heavy() -> None:
     program = """
 import argparse, sys
-from ai_memory.embed.factory import build
+from ai_memory.embed.factory import build, token_counter
+from ai_memory.embedding_settings import EmbeddingSettings
 from ai_memory.settings import Settings
 environ = {"AI_MEMORY_NO_CONFIG": "1", "AI_MEMORY_EMBED_BACKEND": "openai", "OPENAI_API_KEY": "k",
            "AI_MEMORY_EMBED_MODEL": "text-embedding-3-small"}

@@ -168,6 +168,16 @@ def test_a_dead_host_is_transient_and_named(server: FakeEndpoint) -> None:
         openai(server, url="http://127.0.0.1:1/v1").embed_documents(TEXTS)
 
 
+def test_a_failure_met_while_handling_another_names_its_own_cause(server: FakeEndpoint) -> None:
+    server.fail("bad-request")
+    embedder, dead = openai(server), openai(server, url="http://127.0.0.1:1/v1")
+    try:
+        embedder.embed_documents(TEXTS)
+    except RowsRefused:
+        with pytest.raises(TransientFailure, match=r"gave no answer: Connection refused\."):
+            dead.embed_documents(TEXTS)
+
+
 def test_a_redirect_is_not_followed_and_the_key_stays_here(server: FakeEndpoint) -> None:
     with FakeEndpoint(dim=8) as elsewhere:
         server.fail("redirect", location=f"{elsewhere.url}/embeddings")

@@ -40,6 +40,10 @@ def test_vectors_come_in_the_order_of_the_texts_whatever_their_lengths(tiny_mode
     assert cosines(together, alone).min() > 0.99999
 
 
+def test_no_texts_are_no_vectors_and_load_nothing() -> None:
+    assert local(Path("nowhere")).embed_documents([]).shape == (0, 32)
+
+
 def test_the_same_call_gives_the_same_bytes(tiny_model: Path) -> None:
     assert local(tiny_model).embed_documents(TEXTS).tobytes() == local(tiny_model).embed_documents(TEXTS).tobytes()
 

@@ -1,0 +1,53 @@
+"""`config show`: every field with its source, and never a key."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.commands.conftest import Cli
+
+KEY = "sk-config-0123456789"
+
+
+@pytest.fixture
+def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    file = tmp_path / "my.toml"
+    file.write_text('[embeddings]\nbackend = "openai"\nmodel = "text-embedding-3-small"\ndim = 512\n', encoding="utf-8")
+    return file
+
+
+def test_each_field_is_shown_with_its_value_and_source(cli: Cli, config: Path, db: Path) -> None:
+    shown = cli("config", "show", "--json", "--config", config).json
+
+    assert shown["config"] == str(config)
+    assert shown["db"] == {"value": str(db), "source": "env AI_MEMORY_DB"}
+    assert shown["dim"] == {"value": 512, "source": "my.toml [embeddings].dim"}
+    assert shown["base_url"] == {"value": "https://api.openai.com/v1", "source": "default of openai"}
+    assert shown["api_key"] == {"value": "set (env OPENAI_API_KEY)", "source": "env OPENAI_API_KEY"}
+
+
+def test_people_get_the_same_as_a_table(cli: Cli, config: Path) -> None:
+    ran = cli("--config", config, "config", "show")
+
+    assert (ran.code, ran.err) == (0, "")
+    rows = {line.split()[0]: line for line in ran.out.splitlines()}
+    assert rows["model"].split() == ["model", "text-embedding-3-small", "my.toml", "[embeddings].model"]
+    assert rows["offline"].split()[:2] == ["offline", "yes"]
+
+
+@pytest.mark.parametrize("more", [[], ["--json"]])
+def test_a_key_is_never_shown(cli: Cli, config: Path, more: list[str]) -> None:
+    ran = cli("--config", config, "config", "show", *more)
+
+    assert KEY not in ran.out + ran.err
+
+
+def test_a_mistake_in_the_file_exits_3_and_names_it(cli: Cli, config: Path) -> None:
+    config.write_text("[embeddings]\ndim = -1\n", encoding="utf-8")
+    ran = cli("--config", config, "config", "show")
+
+    assert (ran.code, ran.out) == (3, "")
+    assert f"{config}: [embeddings].dim is -1" in ran.err
