@@ -166,8 +166,9 @@ def judge(each: Candidate, space: str, dim: int, *, has_runs: bool) -> Vectors |
 
 def _origin(each: Candidate) -> str | None:
     """Return the space of a memory's vector, None where nothing tells."""
-    ours = each.blob is not None and each.recorded_head == head(each.blob)
-    return each.recorded_space if ours else each.space
+    if each.blob is not None and each.recorded_head is not None and each.recorded_head == head(each.blob):
+        return each.recorded_space
+    return each.space
 
 
 def _vector(blob: bytes) -> Vectors | None:

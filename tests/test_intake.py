@@ -1,0 +1,195 @@
+"""Taking memories in: upsert, vectors of the very text, and what a kill or a racing writer leaves."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ai_memory.clock import SystemClock
+from ai_memory.embed import vectors
+from ai_memory.errors import DataRefused, EndpointUnusable, TransientFailure
+from ai_memory.intake import Filled, Filler, Outcome, Put, ids_without_vector, put, timestamp
+from ai_memory.records import Draft, Value
+from ai_memory.store.memories import Memories
+from ai_memory.store.opening import Store, writing
+from tests import shapes
+from tests.fake_endpoint import FakeEndpoint
+from tests.fakes import HashEmbedder
+
+NOW = 1_700_000_000_000
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with writing(tmp_path / "m.db", now_ms=NOW, create=True) as opened:
+        yield opened
+
+
+def take(store: Store, *, at: int = NOW, **values: Value) -> Put:
+    with store.db.transaction():
+        return put(Memories.of(store), Draft(values, "here"), now_ms=at, source="test")
+
+
+def fill(store: Store, embedder: HashEmbedder, *, batch: int = 4) -> Filled:
+    total = Filled()
+    for page in Filler(store, embedder, "backfill", batch, SystemClock()).pages(ids_without_vector(store)):
+        total.add(page)
+    return total
+
+
+def stored(store: Store, title: str) -> bytes | None:
+    found: bytes | None = store.db.value("SELECT embedding FROM memories WHERE title = ?", (title,))
+    return found
+
+
+def test_a_new_memory_has_defaults_and_times(store: Store) -> None:
+    memory = Memories.of(store).get(take(store, title="t", content="c").id)
+    assert memory is not None
+    kept = {
+        name: memory.values[name] for name in ("tier", "namespace", "source", "created_at", "updated_at", "version")
+    }
+    now = "2023-11-14T22:13:20.000+00:00"
+    assert kept == {
+        "tier": "mid",
+        "namespace": "global",
+        "source": "test",
+        "created_at": now,
+        "updated_at": now,
+        "version": 1,
+    }
+
+
+def test_a_change_bumps_version_and_time_and_keeps_the_rest(store: Store) -> None:
+    first = take(store, title="t", content="c", priority=7)
+    second = take(store, title="t", content="d", at=NOW + 1000)
+    memory = Memories.of(store).get(first.id)
+    assert memory is not None
+    assert (second.id, second.outcome) == (first.id, Outcome.UPDATED)
+    assert [memory.values[name] for name in ("version", "priority", "created_at", "updated_at")] == [
+        2,
+        7,
+        timestamp(NOW),
+        timestamp(NOW + 1000),
+    ]
+
+
+def test_a_title_moves_with_its_id(store: Store) -> None:
+    take(store, id="one", title="old", content="c")
+    assert take(store, id="one", title="new", content="c", namespace="x") == Put("one", Outcome.UPDATED)
+    assert Memories.of(store).titled("new", "x") is not None
+    assert Memories.of(store).titled("old", "global") is None
+
+
+def test_a_title_is_never_taken_from_another_memory(store: Store) -> None:
+    take(store, id="one", title="a", content="c")
+    take(store, id="two", title="b", content="c")
+    with pytest.raises(DataRefused, match="another memory"):
+        take(store, id="one", title="b", content="c")
+
+
+def test_a_changed_text_loses_its_vector_and_only_that(store: Store) -> None:
+    take(store, title="t", content="c")
+    take(store, title="u", content="c")
+    fill(store, HashEmbedder())
+    take(store, title="t", content="d")
+    take(store, title="u", content="c", priority=9)
+    assert stored(store, "t") is None
+    assert stored(store, "u") is not None
+    assert store.db.value("SELECT count(*) FROM embedding_provenance") == 1
+
+
+def test_a_vector_of_a_text_that_changed_meanwhile_is_not_written(store: Store, tmp_path: Path) -> None:
+    take(store, title="t", content="c")
+
+    def edit(texts: Sequence[str]) -> None:
+        del texts
+        with sqlite3.connect(tmp_path / "m.db") as other:
+            other.execute("UPDATE memories SET content = 'edited'")
+
+    filled = fill(store, HashEmbedder(before=edit))
+    assert (filled.embedded, filled.raced, stored(store, "t")) == (0, 1, None)
+    fill(store, embedder := HashEmbedder())
+    assert stored(store, "t") == vectors.encode(embedder.vector("t edited"))
+
+
+def test_an_outage_keeps_the_pages_before_it(store: Store) -> None:
+    for number in range(10):
+        take(store, title=f"t{number}", content="c")
+    requests = iter(range(100))
+
+    def fail_the_third(texts: Sequence[str]) -> None:
+        del texts
+        if next(requests) == 2:
+            raise TransientFailure("gone")
+
+    with pytest.raises(TransientFailure):
+        fill(store, HashEmbedder(before=fail_the_third))
+    assert len(ids_without_vector(store)) == 2
+
+
+def test_an_endpoint_that_refuses_everything_blames_no_row(store: Store) -> None:
+    take(store, title="t", content="c")
+    with pytest.raises(EndpointUnusable):
+        fill(store, HashEmbedder(poison=" "))
+
+
+@given(st.integers(1, 9), st.integers(1, 9), st.sets(st.integers(0, 11)))
+@settings(max_examples=25)
+def test_every_batch_size_ends_in_the_same_vectors(
+    tmp_path_factory: pytest.TempPathFactory, batch: int, max_batch: int, poisoned: set[int]
+) -> None:
+    embedder = HashEmbedder(max_batch=max_batch, poison="poison")
+    with writing(tmp_path_factory.mktemp("b") / "m.db", now_ms=NOW, create=True) as store:
+        for number in range(12):
+            take(store, title=f"t{number}", content="poison" if number in poisoned else "fine")
+        left = fill(store, embedder, batch=batch).left
+        expected = [None if n in poisoned else vectors.encode(embedder.vector(f"t{n} fine")) for n in range(12)]
+        assert [stored(store, f"t{number}") for number in range(12)] == expected
+        assert len(left) == len(poisoned)
+
+
+def test_a_width_that_only_the_answer_tells_is_recorded(store: Store) -> None:
+    take(store, title="t", content="c")
+    fill(store, HashEmbedder(dim=24, dim_known=False))
+    assert store.db.execute("SELECT dim, space FROM embedding_fingerprint") == [(24, "fake/hash#none")]
+    assert store.db.execute("SELECT embedding_dim, embedding_space FROM memories") == [(24, "fake/hash#none")]
+
+
+@pytest.mark.parametrize("version", shapes.VERSIONS)
+def test_only_live_addressable_memories_without_a_vector_are_filled(tmp_path: Path, version: int) -> None:
+    shape = shapes.build(tmp_path / "m.db", version)
+    lacking = {row.id for row in shape.rows if row.blob is None and row.id and row.kind not in shapes.NOT_LIVE}
+    with writing(shape.path, now_ms=NOW) as store:
+        assert set(ids_without_vector(store)) == lacking
+        filled = fill(store, HashEmbedder())
+        assert {each.id for each in filled.left} == lacking - {row.id for row in shape.of_kind(shapes.PLAIN)}
+
+
+def test_a_killed_import_has_all_texts_and_backfill_adds_the_vectors(tmp_path: Path) -> None:
+    program = [sys.executable, "-m", "ai_memory", "--db", str(tmp_path / "m.db")]
+    lines = "\n".join(f'{{"title": "t{n}", "content": "c"}}' for n in range(40))
+    (tmp_path / "in.jsonl").write_text(lines)
+    with FakeEndpoint(dim=16, latency=0.3) as endpoint:
+        named = {"BACKEND": "openai-compatible", "BASE_URL": endpoint.url, "MODEL": "fake", "BACKFILL_BATCH": "8"}
+        environ = {**os.environ, **{f"AI_MEMORY_EMBED_{name}": value for name, value in named.items()}}
+        with subprocess.Popen([*program, "import", str(tmp_path / "in.jsonl")], env=environ) as process:
+            while endpoint.seen.requests < 3:
+                time.sleep(0.01)
+            process.send_signal(signal.SIGKILL)
+        with sqlite3.connect(tmp_path / "m.db") as found:
+            assert found.execute("SELECT count(*), count(embedding) < 40 FROM memories").fetchone() == (40, 1)
+        endpoint.change(latency=0.0)
+        assert subprocess.run([*program, "-q", "backfill"], env=environ, check=False).returncode == 0
+        with sqlite3.connect(tmp_path / "m.db") as found:
+            rows = dict(found.execute("SELECT title, embedding FROM memories").fetchall())
+        assert rows == {f"t{n}": b"\x01" + endpoint.vector(f"t{n} c").tobytes() for n in range(40)}
