@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ai_memory.clock import SystemClock
 from ai_memory.console import Console
-from ai_memory.embed.factory import build
+from ai_memory.embed.factory import build, token_counter
 from ai_memory.reembed.census import Scope
 from ai_memory.reembed.holding import holding
 from ai_memory.reembed.stamp import stamp
@@ -32,9 +32,9 @@ def preflight_text(told: Preflight) -> str:
 
 def run_plan(settings: Settings, console: Console, *, scope: Scope, stamp_only: bool) -> int:
     """Show what a run would do, with the database opened read-only and nothing sent."""
-    embedder = build(settings.embedding)
+    target, count = build(settings.embedding).target, token_counter(settings.embedding)
     with reading(settings.db.value) as store:
-        found = survey(store, embedder.target, scope, now_ms=SystemClock().now_ms())
+        found = survey(store, target, scope, now_ms=SystemClock().now_ms(), count_tokens=count)
     print(preflight_text(found.preflight), file=console.err)
     console.result(found.values(), _text(found, stamp_only=stamp_only))
     return 0
