@@ -52,6 +52,7 @@ class Command:
     db: Path
     env: Mapping[str, str] = field(default_factory=dict)
     prefix: Sequence[str] = ()
+    started: list[subprocess.Popen[str]] = field(default_factory=list)
 
     def run(self, *words: str | Path, stdin: str = "") -> Answer:
         """Run to the end."""
@@ -63,7 +64,15 @@ class Command:
         line = [*self.prefix, sys.executable, "-m", "ai_memory", "--db", str(self.db), *map(str, words)]
         env = {**os.environ, "PYTHONPATH": str(ROOT), **self.env}
         pipe = subprocess.PIPE
-        return subprocess.Popen(line, env=env, stdin=pipe, stdout=pipe, stderr=pipe, text=True, encoding="utf-8")
+        process = subprocess.Popen(line, env=env, stdin=pipe, stdout=pipe, stderr=pipe, text=True, encoding="utf-8")
+        self.started.append(process)
+        return process
+
+    def end(self) -> None:
+        """Kill whatever still runs, so that a test that fails leaves nothing behind."""
+        for process in self.started:
+            if process.poll() is None:
+                kill(process)
 
     def reembed(self, *words: str | Path) -> Answer:
         """Run `reembed`, with its result as JSON."""
