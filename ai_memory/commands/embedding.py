@@ -20,7 +20,7 @@ from ai_memory.store.text import printable
 
 EMBEDDER_ERRORS = (NoEmbedder, EmbedderInitFailed, EmbedError, EndpointUnusable)
 """What an embedder can end with; the texts are stored all the same."""
-QUICK = Patience(retry_for=10.0)
+QUICK = Patience(retry_for=5.0, attempts=3)
 """For one text, with a person waiting for it."""
 NAMED_ROWS = 20
 
