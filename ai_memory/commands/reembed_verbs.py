@@ -114,9 +114,9 @@ def _verify(settings: Settings, console: Console) -> int:
 
 
 def _verified_target(store: Store, settings: Settings) -> tuple[Fingerprint | None, tuple[str, ...] | None, str]:
-    """Return what to verify against: the target and scope of the last run, else the configured target."""
+    """Return what to verify against: target and scope of the last run, or where it was given up the configured one."""
     run = runs.unfinished_run(store) or runs.latest_run(store)
-    if run:
+    if run and run.state not in ("cancelled", "superseded"):
         return read_fingerprint(store, run.target), run.scope, run.target_model
     target = recorded_target(store, build(settings.embedding).target)
     return known_fingerprint(store, target), None, target.model

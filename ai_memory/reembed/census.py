@@ -22,6 +22,7 @@ class Census:
     """Rows by what they are, in one snapshot that began at `began_at` (Unix milliseconds).
 
     `live` = `fresh` + `stale` + `quarantined`; `attested` of the fresh rows stand on an operator's word.
+    `quarantined_ids` name the rows whose quarantine is in force.
     `dead` (expired, tombstoned …), `substrate` and `unaddressable` (no text as id) rows are none of these.
     """
 
@@ -33,6 +34,7 @@ class Census:
     dead: int = 0
     substrate: int = 0
     unaddressable: int = 0
+    quarantined_ids: set[str] = field(default_factory=set)
     with_vector: int = 0
     live_by_namespace: Counter[str] = field(default_factory=Counter)
     stale_by_namespace: Counter[str] = field(default_factory=Counter)
@@ -102,6 +104,7 @@ def _count(
         return None
     if verdict is Verdict.QUARANTINED:
         census.quarantined += 1
+        census.quarantined_ids.add(row.id)
         return None
     census.stale += 1
     census.stale_by_namespace[row.namespace] += 1

@@ -19,6 +19,7 @@ from ai_memory.store.opening import Store
 from ai_memory.store.provenance import Fingerprint, ensure_fingerprint, find_fingerprint, fingerprints, read_fingerprint
 from ai_memory.store.runs import Run
 from ai_memory.store.text import printable
+from ai_memory.vendors import LOCAL
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +68,13 @@ def recorded_target(store: Store, target: Target) -> Target:
 def find_target(store: Store, embedder: Embedder) -> Target:
     """Return the whole target: its width is the configured or known one, else the file's record, else the probe's.
 
+    A local model whose files do not tell all that changes a vector is loaded, and tells it.
+
     Raises:
         EmbedError: only the probe could tell the width, and it failed.
     """
     target = recorded_target(store, embedder.target)
-    if target.dim:
+    if target.dim and (target.max_tokens or target.backend != LOCAL):
         return target
     dim = probe(embedder).shape[1]
     return replace(embedder.target, dim=dim)

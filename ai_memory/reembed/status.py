@@ -97,7 +97,7 @@ def read_status(store: Store, path: Path, *, now_ms: int) -> Status | None:
         target=target,
         counters=runs.read_counters(store, run),
         census=census,
-        quarantined=tuple(quarantine.entries(store, target.id)),
+        quarantined=tuple(each for each in quarantine.entries(store, target.id) if each.id in census.quarantined_ids),
         held_by=read_holder(path) if locked else None,
         locked=locked,
     )

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ai_memory.store.connection import Database, OpenOptions, open_database
 from ai_memory.store.migrate import check_ledger, migrate
-from ai_memory.store.schema import Schema, lay_view, read_schema
+from ai_memory.store.schema import Schema, lay_view, read_schema, require_known
 from ai_memory.store.text import Codec
 
 
@@ -51,7 +51,7 @@ def writing(path: Path, *, now_ms: int, create: bool = False, options: OpenOptio
     try:
         if not create:
             check_ledger(db)
-            read_schema(db)
+            require_known(db.path, read_schema(db))
         migrate(db, now_ms=now_ms)
         yield _store(db)
     finally:

@@ -9,6 +9,7 @@ file. A read-only connection to a file without our tables gets them empty, as te
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from ai_memory.errors import DataRefused
 from ai_memory.store.connection import Database
@@ -19,6 +20,9 @@ INDEX_COLUMNS = """
     SELECT l.name, group_concat(i.name) FROM pragma_index_list('memories') AS l, pragma_index_info(l.name) AS i
     WHERE l.partial = 0 GROUP BY l.name
 """
+NEWEST_RUST = 101
+"""The newest `schema_version` of the Rust program that was looked at (1.0.0 line, 2026-11)."""
+
 REQUIRED = ("id", "namespace", "title", "content", "embedding")
 OPTIONAL = {
     "tier": "'mid'",
@@ -101,6 +105,19 @@ def read_schema(db: Database) -> Schema:
         has_reembed=has_table(db, "reembed_run"),
         encoding=db.value("PRAGMA encoding"),
     )
+
+
+def require_known(path: Path, schema: Schema) -> None:
+    """Check that the Rust program has not brought the file to a schema that nobody here has seen.
+
+    Raises:
+        DataRefused: it has; what a vector's columns mean there is unknown, so nothing is written.
+    """
+    if schema.version is not None and schema.version > NEWEST_RUST:
+        raise DataRefused(
+            f"{path} has ai-memory schema {schema.version}; this ai-memory knows up to {NEWEST_RUST}.",
+            tip="Upgrade it: pip install --upgrade ai-memory",
+        )
 
 
 def lay_view(db: Database, schema: Schema) -> None:
