@@ -1,0 +1,337 @@
+"""The flags of `reembed`, by real processes against a real server on loopback."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Iterator
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from tests import files, shapes
+from tests.command import Command, kill, remote, wait_for
+from tests.fake_endpoint import FakeEndpoint
+
+ROWS = 12
+RUN_KEYS = {
+    "run_id", "state", "exit_code", "reason", "total", "reembedded", "skipped", "already_current", "attested", "raced",
+    "quarantined", "remaining", "census_at", "passes", "resumed", "texts_sent", "texts_sent_twice", "requests",
+    "retries", "model", "dim", "space", "duration_ms",
+}  # fmt: skip
+PLAN_KEYS = {
+    "total_rows", "rows_with_embeddings", "rows_missing_embeddings", "rows_to_embed", "target_model", "target_dim",
+    "target_space", "backend", "stored", "estimated_tokens", "truncated_rows", "oversize_rows",
+}  # fmt: skip
+STAMP_KEYS = {"stamped", "active_space", "target_dim"}
+
+
+@pytest.fixture
+def endpoint() -> Iterator[FakeEndpoint]:
+    with FakeEndpoint(dim=16) as server:
+        yield server
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> dict[str, str]:
+    """The environment of a config file that tells the width."""
+    path = tmp_path / "ai-memory" / "config.toml"
+    path.parent.mkdir()
+    path.write_text("[embeddings]\ndim = 16\n", "utf-8")
+    return {"XDG_CONFIG_HOME": str(tmp_path)}
+
+
+@pytest.fixture
+def command(tmp_path: Path, endpoint: FakeEndpoint, config: dict[str, str]) -> Iterator[Command]:
+    command = Command(files.create(tmp_path / "m.db", ROWS), remote(endpoint, **config))
+    yield command
+    command.end()
+
+
+def done(command: Command) -> list[str]:
+    return sorted(each for each, blob in files.vectors(command.db).items() if blob)
+
+
+def main_file(path: Path) -> str:
+    """Return the hash of the main file's bytes, all that was ever written in it."""
+    files.execute(path, "PRAGMA wal_checkpoint(TRUNCATE)")
+    return sha256(path.read_bytes()).hexdigest()
+
+
+def test_a_run_prints_one_json_object_with_the_keys_of_the_contract(command: Command) -> None:
+    ended = command.reembed()
+
+    assert ended.json.keys() >= RUN_KEYS
+    expected = {"state": "done", "exit_code": 0, "reason": "complete", "total": ROWS, "reembedded": ROWS}
+    assert ended.json.items() >= expected.items()
+    assert (ended.json["remaining"], ended.json["passes"], ended.json["resumed"]) == (0, 1, False)
+    assert (ended.json["model"], ended.json["dim"], ended.json["space"]) == ("fake", 16, "fake#none")
+
+
+def test_what_is_replaced_is_told_on_stderr_before_the_first_request(tmp_path: Path, config: dict[str, str]) -> None:
+    shape = shapes.build(tmp_path / "m.db", 101, kinds={shapes.PLAIN})
+    with FakeEndpoint() as gone:
+        env = remote(gone, **config)
+
+    told = Command(shape.path, env).run("reembed", "--retry-for", "0").err
+
+    assert f"6 rows, 384 wide, {shapes.SPACE}" in told
+    assert "Target: fake on openai-compatible, 16 wide, fake#none" in told
+    assert "12 of 12 rows will be embedded; their vectors will be REPLACED" in told
+    assert "--backup FILE" in told
+    assert told.index("REPLACED") < told.index("no answer")
+
+
+def test_a_dry_run_prints_the_plan_and_writes_and_sends_nothing(command: Command, endpoint: FakeEndpoint) -> None:
+    before = main_file(command.db)
+
+    planned = command.reembed("--dry-run")
+
+    assert planned.json.keys() >= PLAN_KEYS
+    assert (planned.json["total_rows"], planned.json["rows_to_embed"], planned.json["target_dim"]) == (ROWS, ROWS, 16)
+    assert (planned.code, endpoint.seen.requests) == (0, 0)
+    assert main_file(command.db) == before
+
+
+def test_a_dry_run_of_a_foreign_file_adds_no_table_to_it(tmp_path: Path, endpoint: FakeEndpoint) -> None:
+    shape = shapes.build(tmp_path / "m.db", 80)
+    before = main_file(shape.path)
+    command = Command(shape.path, remote(endpoint))
+
+    for words in (["reembed", "--dry-run"], ["reembed", "status"], ["reembed", "verify"]):
+        assert "Traceback" not in command.run(*words).err
+
+    assert main_file(shape.path) == before
+    assert sorted(each.name for each in tmp_path.iterdir() if each.name.endswith(".lock")) == []
+
+
+def test_plan_and_run_agree_on_what_is_to_be_embedded(tmp_path: Path, endpoint: FakeEndpoint) -> None:
+    shape = shapes.build(tmp_path / "m.db", 101)
+    command = Command(shape.path, remote(endpoint))
+
+    planned = command.reembed("--dry-run").json
+
+    ran = command.reembed().json
+    assert (planned["rows_to_embed"], planned["total_rows"]) == (ran["reembedded"], ran["total"])
+    assert planned["oversize_rows"] == 1
+
+
+def test_a_dry_run_of_stamp_only_writes_nothing(command: Command) -> None:
+    command.reembed()
+    files.execute(command.db, "DELETE FROM embedding_provenance")
+    before = main_file(command.db)
+
+    told = command.run("reembed", "--stamp-only", "--dry-run")
+
+    assert (told.code, told.out.startswith(f"Would stamp {ROWS} vectors as fake#none")) == (0, True)
+    assert main_file(command.db) == before
+
+
+def test_stamp_only_takes_the_stored_vectors_on_the_operators_word(command: Command, endpoint: FakeEndpoint) -> None:
+    command.reembed()
+    files.execute(command.db, "DELETE FROM embedding_provenance")
+    files.execute(command.db, "UPDATE memories SET embedding_space = NULL, embedding_dim = NULL")
+    before, requests = files.vectors(command.db), endpoint.seen.requests
+
+    stamped = command.reembed("--stamp-only")
+
+    assert stamped.json.items() >= {"stamped": ROWS, "active_space": "fake#none", "target_dim": 16}.items()
+    assert stamped.json.keys() >= STAMP_KEYS
+    assert (files.vectors(command.db), endpoint.seen.requests) == (before, requests)
+    assert files.execute(command.db, "SELECT DISTINCT origin FROM embedding_provenance") == [("attested",)]
+    assert command.run("reembed", "verify", "--json").json["attested"] == ROWS
+
+
+def test_stamped_rows_whose_text_changes_are_embedded_again(command: Command) -> None:
+    command.reembed()
+    files.execute(command.db, "DELETE FROM embedding_provenance")
+    command.reembed("--stamp-only")
+    files.edit(command.db, "id-003", "another content")
+
+    ran = command.reembed()
+
+    assert (ran.json["reembedded"], ran.json["already_current"]) == (1, ROWS - 1)
+
+
+def test_skip_current_space_leaves_rows_with_the_targets_stamp_as_they_are(command: Command) -> None:
+    command.reembed()
+    files.execute(command.db, "DELETE FROM embedding_provenance")
+    files.execute(command.db, "UPDATE memories SET embedding_space = 'other#none' WHERE id < 'id-004'")
+
+    ran = command.reembed("--skip-current-space")
+
+    assert (ran.code, ran.json["attested"], ran.json["reembedded"]) == (0, ROWS - 4, 4)
+
+
+def test_skip_current_space_believes_no_stamp_after_a_change_of_width_alone(
+    command: Command, endpoint: FakeEndpoint, config: dict[str, str]
+) -> None:
+    command.reembed()
+    files.execute(command.db, "DELETE FROM embedding_provenance")
+    endpoint.change(dim=8)
+    path = Path(config["XDG_CONFIG_HOME"]) / "ai-memory" / "config.toml"
+    path.write_text("[embeddings]\ndim = 8\n", "utf-8")
+
+    ran = command.reembed("--skip-current-space")
+
+    assert (ran.code, ran.json["attested"], ran.json["reembedded"]) == (0, 0, ROWS)
+
+
+def test_max_rows_stops_unfinished_and_the_next_starts_go_on(command: Command, endpoint: FakeEndpoint) -> None:
+    runs = [command.reembed("--resume", "--or-start", "--max-rows", "5", "--batch", "2") for _ in range(3)]
+
+    assert [each.code for each in runs] == [75, 75, 0]
+    assert [each.json["reembedded"] for each in runs] == [5, 5, 2]
+    assert [each.json["reason"] for each in runs] == ["max-rows", "max-rows", "complete"]
+    assert [each.json["remaining"] for each in runs] == [7, 2, 0]
+    assert all(endpoint.seen.texts[text] == 1 for text in files.texts(command.db).values())
+
+
+def test_max_rows_that_are_enough_end_complete(command: Command) -> None:
+    ended = command.reembed("--max-rows", str(ROWS))
+
+    assert (ended.code, ended.json["reason"]) == (0, "complete")
+
+
+def test_max_rows_from_cron_do_not_starve_behind_bad_rows(command: Command, endpoint: FakeEndpoint) -> None:
+    endpoint.change(poison="POISON")
+    for number in range(4):
+        files.edit(command.db, f"id-00{number}", "POISON")
+
+    runs = [command.reembed("--resume", "--or-start", "--max-rows", "3", "--batch", "3") for _ in range(4)]
+
+    assert [each.code for each in runs] == [75, 75, 75, 10]
+    assert runs[-1].json["quarantined"] == 4
+    assert len(done(command)) == ROWS - 4
+
+
+def test_max_runtime_stops_unfinished_with_a_clean_save(command: Command, endpoint: FakeEndpoint) -> None:
+    endpoint.change(latency=0.3)
+
+    ended = command.reembed("--max-runtime", "1s", "--batch", "1", "--concurrency", "1")
+
+    assert (ended.code, ended.json["reason"], ended.json["state"]) == (75, "max-runtime", "running")
+    assert 0 < ended.json["reembedded"] == len(done(command)) < ROWS
+    endpoint.change(latency=0.0)
+    again = command.reembed("--resume")
+    assert (again.code, again.json["texts_sent_twice"]) == (0, 0)
+
+
+@pytest.mark.parametrize("batch", [1, 5, 100])
+def test_no_request_carries_more_texts_than_the_batch(command: Command, endpoint: FakeEndpoint, batch: int) -> None:
+    assert command.reembed("--batch", str(batch)).code == 0
+
+    memories = set(files.texts(command.db).values())
+    sizes = [len(body["input"]) for body in endpoint.seen.bodies if memories & set(body["input"])]
+    assert (max(sizes), sum(sizes)) == (min(batch, ROWS), ROWS)
+
+
+def test_batches_cross_namespaces(tmp_path: Path, endpoint: FakeEndpoint) -> None:
+    path = files.create(tmp_path / "m.db", 30, namespaces=[f"n/{number}" for number in range(30)])
+
+    ended = Command(path, remote(endpoint)).reembed("--batch", "10")
+
+    assert (ended.code, ended.json["reembedded"]) == (0, 30)
+    memories = set(files.texts(path).values())
+    assert sum(1 for body in endpoint.seen.bodies if memories & set(body["input"])) == 3
+
+
+def test_sleep_ms_pauses_after_each_commit_and_a_signal_ends_the_pause(command: Command) -> None:
+    process = command.start("reembed", "--json", "--batch", "4", "--concurrency", "1", "--sleep-ms", "60000")
+    wait_for(lambda: len(done(command)) == 4)
+    time.sleep(0.5)
+    assert len(done(command)) == 4
+
+    began = time.monotonic()
+    stopped = kill(process, signal.SIGTERM)
+
+    assert (stopped.code, time.monotonic() - began < 5) == (143, True)
+
+
+def test_only_the_named_namespaces_are_swept(command: Command) -> None:
+    files.add(command.db, "below", "a/below")
+
+    ended = command.reembed("--namespace", "a")
+
+    assert (ended.code, ended.json["total"]) == (0, ROWS // 2)
+    in_a = files.execute(command.db, "SELECT id FROM memories WHERE namespace = 'a' ORDER BY id")
+    assert done(command) == [row[0] for row in in_a]
+
+
+def test_a_substrate_namespace_is_swept_only_when_named(command: Command) -> None:
+    files.add(command.db, "agent", "_agents")
+    assert command.reembed().json["total"] == ROWS
+
+    named = command.reembed("--namespace", "_agents")
+
+    assert (named.json["reembedded"], done(command)[0]) == (1, "agent")
+
+
+def test_a_backup_is_the_file_before_the_first_write(command: Command, tmp_path: Path) -> None:
+    before = files.everything_else(command.db)
+    copy = tmp_path / "copy.db"
+
+    assert command.reembed("--backup", copy).code == 0
+
+    assert files.everything_else(copy) == before
+    assert set(files.vectors(copy).values()) == {None}
+    assert files.integrity(copy) == "ok"
+
+
+def test_retarget_supersedes_the_run_and_keeps_what_is_at_the_new_target(
+    command: Command, endpoint: FakeEndpoint
+) -> None:
+    command.reembed("--max-rows", "4", "--batch", "4")
+    endpoint.change(model="next")
+    other = Command(command.db, {**command.env, **remote(endpoint)})
+    assert other.reembed("--resume").code == 78
+
+    ended = other.reembed("--resume", "--retarget")
+
+    assert (ended.code, ended.json["reembedded"], ended.json["space"]) == (0, ROWS, "next#none")
+    states = files.execute(command.db, "SELECT state FROM reembed_run ORDER BY run_id")
+    assert states == [("superseded",), ("done",)]
+
+
+def test_cancel_ends_the_run_and_keeps_its_vectors(command: Command) -> None:
+    command.reembed("--max-rows", "4", "--batch", "4")
+
+    assert command.run("reembed", "cancel", "--json").json == {"run_id": 1, "state": "cancelled"}
+
+    assert len(done(command)) == 4
+    assert command.run("reembed", "--resume").code == 12
+    ended = command.reembed()
+    assert (ended.json["reembedded"], ended.json["already_current"]) == (ROWS - 4, 4)
+
+
+def test_verify_finds_an_edit_after_the_run(command: Command) -> None:
+    command.reembed()
+    assert command.run("reembed", "verify").code == 0
+    files.edit(command.db, "id-001", "changed by somebody else")
+
+    found = command.run("reembed", "verify", "--json")
+
+    assert (found.code, found.json["stale"], found.json["ok"]) == (1, 1, False)
+
+
+def test_rows_in_quarantine_are_tried_again_when_their_text_changes_or_on_request(
+    command: Command, endpoint: FakeEndpoint
+) -> None:
+    endpoint.change(poison="POISON")
+    for row_id in ("id-001", "id-002"):
+        files.edit(command.db, row_id, "POISON")
+    assert command.reembed().code == 10
+    files.edit(command.db, "id-001", "harmless now")
+    assert command.reembed().json.items() >= {"exit_code": 10, "reembedded": 1, "quarantined": 1}.items()
+    endpoint.change(poison="")
+
+    ended = command.reembed("--retry-quarantined")
+
+    assert ended.json.items() >= {"exit_code": 0, "reembedded": 1, "quarantined": 0}.items()
+
+
+def test_quiet_drops_progress_but_no_result(command: Command) -> None:
+    ended = command.run("-q", "reembed")
+
+    assert (ended.code, ended.out.startswith("Run 1 is done (complete)")) == (0, True)
