@@ -1,0 +1,173 @@
+"""What must be true of a database at any instant, checked with SQL of the tests' own.
+
+Nothing here asks the program: a fault in its judgement must not hide in its own proof.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from functools import cache
+from hashlib import blake2b
+from pathlib import Path
+
+import apsw
+
+from tests.crash.editor import Edited, Rows, read_rows
+from tests.crash.sweeping import REEMBEDDED, Committed, Record, Sent
+from tests.crash.vfs import Sync
+from tests.fakes import HashEmbedder
+
+HAS_RUN = "SELECT count(*) FROM sqlite_master WHERE name = 'reembed_run'"
+HAS_SPACE = "SELECT count(*) FROM pragma_table_info('memories') WHERE name = 'embedding_space'"
+CHECK_WORDS = "INSERT INTO memories_fts (memories_fts, rank) VALUES ('integrity-check', 1)"
+VECTORS = """
+    SELECT m.id, m.namespace, m.title || ' ' || m.content, m.embedding, m.embedding_dim, {space}, p.src, p.head
+    FROM memories AS m LEFT JOIN embedding_provenance AS p ON p.memory_id = m.id AND p.fingerprint_id = (
+        SELECT id FROM embedding_fingerprint WHERE space = 'fake/hash#none')
+"""
+PASSED = """
+    SELECT m.id FROM memories AS m JOIN reembed_checkpoint AS c ON c.namespace = m.namespace
+    JOIN reembed_run AS r ON r.run_id = c.run_id AND r.pass = c.pass AND r.state = 'running'
+    WHERE c.eof OR m.id <= c.cursor_id
+"""
+
+
+class Past:
+    """What is known to have happened before a crash."""
+
+    def __init__(self, record: Record) -> None:
+        edits = [mark for mark in record.log if isinstance(mark, Edited)]
+        self.states = [record.rows, *(edit.rows for edit in edits)]
+        self.committed = self.edits = self.durable = 0
+        self.sent: list[str] = []
+        self._edits = edits
+        self.touched: set[str] = set()
+        self.excused: set[str] = set()
+        self._begin_next()
+
+    def happened(self, what: object) -> None:
+        """Take one more entry of the record as past."""
+        match what:
+            case Edited():
+                self.edits += 1
+                self._begin_next()
+            case Sync(file="-wal"):
+                self.durable = self.edits
+            case Sent(texts):
+                self.sent.extend(texts)
+            case Committed(reembedded):
+                self.committed = reembedded
+
+    def possible(self, *, power_lost: bool) -> list[Rows]:
+        """Return the states in which the other writer may have left its rows: one commit may be under way."""
+        return self.states[self.durable if power_lost else self.edits : self.edits + 2]
+
+    def sent_twice(self, after: Sequence[str]) -> int:
+        """Return how many of the texts sent after the crash had been sent before it for the same reason."""
+        return len([text for text in after if text in set(self.sent) - self.excused])
+
+    def _begin_next(self) -> None:
+        # The other writer's next commit may be in the file before it returns.
+        for edit in self._edits[self.edits : self.edits + 1]:
+            self.touched.add(edit.id)
+            self.excused.add(edit.again)
+
+
+@dataclass(frozen=True, slots=True)
+class Vector:
+    """The vector columns of one row; `src` and `head` are None without provenance of the target."""
+
+    id: str
+    namespace: str
+    text: str
+    blob: bytes | None
+    dim: int | None
+    space: str | None
+    src: bytes | None
+    head: bytes | None
+
+    @property
+    def recorded(self) -> bool:
+        """Whether the row's provenance speaks of the vector that is stored."""
+        return self.blob is not None and self.head == _head(self.blob)
+
+    @property
+    def fresh(self) -> bool:
+        """Whether the row has the target's vector of its present text, and says so."""
+        stamped = (self.dim, self.space) == (16, "fake/hash#none")
+        return self.recorded and stamped and self.src == _src(self.text) and self.blob == true_blob(self.text)
+
+
+@contextmanager
+def looking(database: Path) -> Iterator[apsw.Connection]:
+    """Open a database to look at it; its log stays as it is, and no shared memory is left."""
+    with closing(apsw.Connection(str(database))) as connection:
+        connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+        yield connection
+    database.with_name(f"{database.name}-shm").unlink(missing_ok=True)
+
+
+def count(connection: apsw.Connection, sql: str) -> int:
+    """Return the number that a query finds."""
+    found = connection.execute(sql).get
+    assert isinstance(found, int)
+    return found
+
+
+def require_sound(connection: apsw.Connection) -> None:
+    """Check file and word index."""
+    assert connection.execute("PRAGMA integrity_check").get == "ok"
+    connection.execute(CHECK_WORDS)
+
+
+def require_promises(connection: apsw.Connection, past: Past, *, power_lost: bool) -> None:
+    """Check what must hold at the instant of a crash."""
+    require_sound(connection)
+    assert read_rows(connection) in past.possible(power_lost=power_lost)
+    if not count(connection, HAS_RUN):
+        assert not past.sent
+        return
+    found = vectors(connection)
+    texts = known_texts(past)
+    for each in found:
+        assert not each.recorded or each.blob == true_blob(texts[each.src or b""]), f"wrong vector: {each}"
+    stale = {each.id for each in found if not each.fresh}
+    passed = {row[0] for row in connection.execute(PASSED)}
+    assert stale & passed <= past.touched, "the cursor passed a row that nobody touched and that is not fresh"
+    assert count(connection, REEMBEDDED) >= past.committed, "a commit that returned is lost"
+
+
+def require_done(connection: apsw.Connection, rows: Rows) -> None:
+    """Check that every row has the vector an undisturbed run gives it, and that nothing else changed."""
+    require_sound(connection)
+    assert read_rows(connection) == rows
+    assert [each for each in vectors(connection) if not each.fresh] == []
+
+
+def vectors(connection: apsw.Connection) -> list[Vector]:
+    """Return the vector columns of all rows, with the provenance of the target."""
+    space = "m.embedding_space" if count(connection, HAS_SPACE) else "'fake/hash#none'"
+    return [Vector(*row) for row in connection.execute(VECTORS.format(space=space))]
+
+
+@cache
+def true_blob(text: str) -> bytes:
+    """Return the BLOB of the target's vector of a text."""
+    return b"\x01" + HashEmbedder().vector(text).astype("<f4").tobytes()
+
+
+def known_texts(past: Past) -> dict[bytes, str]:
+    """Return every text that was sent, by its hash."""
+    return {_src(text): text for text in past.sent}
+
+
+@cache
+def _src(text: str) -> bytes:
+    return blake2b(text.encode(), digest_size=16).digest()
+
+
+def _head(blob: bytes) -> bytes:
+    body = blob[1:17] if len(blob) % 4 == 1 else blob[:16]
+    return len(blob).to_bytes(4, "little") + body

@@ -1,0 +1,134 @@
+"""One sweep with another writer at work, recorded operation by operation."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from ai_memory.clock import SystemClock
+from ai_memory.embed.document import WITNESS_TEXTS
+from ai_memory.embed.retry import ONE_ATTEMPT, RetryingEmbedder
+from ai_memory.errors import AiMemoryError
+from ai_memory.reembed.job import Job
+from ai_memory.reembed.progress import SilentProgress
+from ai_memory.reembed.report import RunReport
+from ai_memory.reembed.request import Request
+from ai_memory.reembed.stop import Stop
+from ai_memory.reembed.sweep import Tools
+from ai_memory.store.connection import OpenOptions
+from ai_memory.store.opening import writing
+from tests import shapes
+from tests.crash.editor import INSERT, NOW, Editor, Rows
+from tests.crash.images import Image, read_image
+from tests.crash.vfs import Recorder, watched
+from tests.fakes import HashEmbedder
+
+T = TypeVar("T")
+
+BATCH = 5
+NAMESPACES = ("global", "b/c", "b/c/d", "B")
+REEMBEDDED = "SELECT coalesce(sum(reembedded), 0) FROM reembed_run"
+
+Build = Callable[[Path, int], None]
+"""Creates a database of so many rows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """Texts left for the embedder."""
+
+    texts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """A commit of the sweep returned: the rows re-embedded so far."""
+
+    reembedded: int
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What happened on a disk that held `start` and, in `memories`, `rows`; and how the sweep ended."""
+
+    start: Image
+    rows: Rows
+    log: Sequence[object]
+    report: RunReport
+
+
+def build_own(path: Path, rows: int) -> None:
+    """Create a database as this program makes it; every second row has a vector of the old model."""
+    with writing(path, now_ms=0, create=True) as store, store.db.transaction():
+        for number in range(rows):
+            namespace = NAMESPACES[number % len(NAMESPACES)]
+            row_id = f"{'Aa_'[number % 3]}{number * 7 % rows:03}"
+            store.db.execute(INSERT, (row_id, namespace, f"Note {number}", f"the text of {number}", NOW, NOW))
+        store.db.execute("UPDATE memories SET embedding = x'01000080bf' WHERE rowid % 2")
+
+
+def build_foreign(version: int) -> Build:
+    """Return what creates a database as the Rust program left it in that version."""
+
+    def build(path: Path, rows: int) -> None:
+        shapes.build(path, version, rows=rows, kinds=shapes.EMBEDDABLE)
+
+    return build
+
+
+class Marking(SilentProgress):
+    """Marks in the record what was sent and what was committed."""
+
+    def __init__(self, recorder: Recorder, editor: Editor) -> None:
+        super().__init__(io.StringIO())
+        self._recorder, self._editor = recorder, editor
+
+    def advance(self, rows: int) -> None:
+        del rows
+        self._recorder.mark(Committed(int(self._editor.connection.execute(REEMBEDDED).get)))
+
+    def sending(self, texts: Sequence[str]) -> None:
+        """Hear of a request."""
+        if texts[0] != WITNESS_TEXTS[0]:
+            self._recorder.mark(Sent(tuple(texts)))
+            self._editor.during(texts)
+
+
+class InTurn(Executor):
+    """Runs each request at once, in the caller's thread: pages are still in flight together, in a fixed order."""
+
+    def submit(self, function: Callable[..., T], /, *arguments: object, **named: object) -> Future[T]:
+        future: Future[T] = Future()
+        try:
+            future.set_result(function(*arguments, **named))
+        except AiMemoryError as error:
+            future.set_exception(error)
+        return future
+
+
+def sweep(
+    path: Path, embedder: HashEmbedder, *, progress: SilentProgress | None = None, options: OpenOptions = OpenOptions()
+) -> RunReport:
+    """Run `reembed --resume --or-start` on the database and return its report."""
+    stop = Stop()
+    retrying = RetryingEmbedder(embedder, stop=stop.event, patience=ONE_ATTEMPT)
+    tools = Tools(retrying, SystemClock(), stop, progress or SilentProgress(io.StringIO()), lambda _workers: InTurn())
+    request = Request(resume=True, or_start=True, batch=BATCH)
+    return Job(path, retrying, request, tools, lambda _preflight: None, options).run()
+
+
+def record(path: Path, build: Build, *, rows: int) -> Record:
+    """Build a database, sweep it while another writer edits it, and return what happened on the disk."""
+    build(path, rows)
+    start, recorder = read_image(path), Recorder()
+    with watched(f"recorded-{id(recorder)}", str(path), recorder) as vfs:
+        editor = Editor.at(str(path), vfs, recorder)
+        first, marking = editor.rows(), Marking(recorder, editor)
+        embedder = HashEmbedder(before=marking.sending)
+        report = sweep(path, embedder, progress=marking, options=OpenOptions(vfs=vfs))
+        editor.connection.close()
+    return Record(start, first, recorder.log, report)
