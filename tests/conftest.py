@@ -10,6 +10,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import settings
+
+# A busy machine is no failure; a hung test ends by the time limit of pyproject.toml.
+settings.register_profile("ai-memory", deadline=None)
+settings.load_profile("ai-memory")
 
 ROOT = Path(__file__).resolve().parent.parent
 pytest_plugins = ["tests.sometimes"]
