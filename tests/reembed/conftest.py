@@ -1,0 +1,23 @@
+"""A database with ten rows in two namespaces, and a job on it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ai_memory.store.opening import Store
+from tests import files
+from tests.reembed.work import Work
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> Work:
+    return Work(files.create(tmp_path / "m.db"))
+
+
+@pytest.fixture
+def store(work: Work) -> Iterator[Store]:
+    with work.store() as opened:
+        yield opened

@@ -1,0 +1,139 @@
+"""A job on a real file with a deterministic embedder, a clock and a terminal of the tests' own."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ai_memory.embed import vectors
+from ai_memory.embed.embedder import Embedder
+from ai_memory.embed.fingerprint import canonical_spec, digest
+from ai_memory.embed.retry import Patience, RetryingEmbedder
+from ai_memory.reembed.job import Job
+from ai_memory.reembed.judge import Document, examine
+from ai_memory.reembed.report import RunReport
+from ai_memory.reembed.request import Request
+from ai_memory.reembed.start import Preflight
+from ai_memory.reembed.stop import Stop
+from ai_memory.reembed.sweep import Tools
+from ai_memory.store import runs, walk
+from ai_memory.store.lock import Holder
+from ai_memory.store.opening import Store, writing
+from ai_memory.store.provenance import Fingerprint, ensure_fingerprint
+from ai_memory.store.runs import Run
+from tests import files
+from tests.fakes import HashEmbedder
+
+NOW_MS = 1_800_000_000_000
+HOLDER = Holder(1, "here", NOW_MS)
+
+
+@dataclass(slots=True)
+class Clock:
+    """A clock that only moves when it is told to."""
+
+    ms: int = NOW_MS
+
+    def now_ms(self) -> int:
+        return self.ms
+
+    def monotonic(self) -> float:
+        return self.ms / 1000
+
+    def advance(self, seconds: float) -> None:
+        self.ms += round(seconds * 1000)
+
+
+@dataclass(slots=True)
+class Heard:
+    """A progress that remembers what it was told."""
+
+    lines: list[str] = field(default_factory=list)
+    total: int = 0
+    rows: int = 0
+    ended: bool = False
+
+    def begin(self, *, total: int, label: str) -> None:
+        del label
+        self.total = total
+
+    def advance(self, rows: int) -> None:
+        self.rows += rows
+
+    def say(self, text: str) -> None:
+        self.lines.append(text)
+
+    def end(self) -> None:
+        self.ended = True
+
+
+@dataclass(slots=True)
+class Work:
+    """Everything a job needs on one database; each `run` is one invocation."""
+
+    path: Path
+    embedder: HashEmbedder = field(default_factory=HashEmbedder)
+    clock: Clock = field(default_factory=Clock)
+    stop: Stop = field(default_factory=Stop)
+    heard: Heard = field(default_factory=Heard)
+    told: list[Preflight] = field(default_factory=list)
+
+    def run(self, **flags: Any) -> RunReport:  # noqa: ANN401 - fields of Request
+        """Run one invocation with these flags; no request is retried."""
+        return self.job(**flags).run()
+
+    def job(self, **flags: Any) -> Job:  # noqa: ANN401 - fields of Request
+        patience = Patience(attempts=1)
+        embedder = RetryingEmbedder(self.embedder, stop=threading.Event(), patience=patience)
+        tools = Tools(embedder, self.clock, self.stop, self.heard)
+        return Job(self.path, embedder, Request(**flags), tools, disclose=self.told.append)
+
+    def all_right(self) -> bool:
+        """Say whether every row has the embedder's vector of its present text."""
+        expected = {each: vectors.encode(self.embedder.vector(text)) for each, text in files.texts(self.path).items()}
+        return files.vectors(self.path) == expected
+
+    @contextmanager
+    def store(self) -> Iterator[Store]:
+        """Open the database to write."""
+        with writing(self.path, now_ms=self.clock.ms) as store:
+            yield store
+
+
+def known(store: Store, embedder: Embedder) -> Fingerprint:
+    """Return the file's record of the embedder's target, entered if need be."""
+    target = embedder.target
+    with store.db.transaction():
+        return ensure_fingerprint(
+            store,
+            digest=digest(target),
+            spec_json=canonical_spec(target),
+            space=target.space,
+            dim=target.dim,
+            now_ms=NOW_MS,
+        )
+
+
+def begun(store: Store, target: Fingerprint, *, skip_current: bool = False) -> Run:
+    """Return a new run that this process holds."""
+    with store.db.transaction():
+        run = runs.begin_run(
+            store,
+            target=target.id,
+            target_model="hash",
+            scope=None,
+            skip_current=skip_current,
+            now_ms=NOW_MS,
+            tool_version="test",
+        )
+        return runs.take_over(store, run, HOLDER, in_flight_limit=100, now_ms=NOW_MS)
+
+
+def documents(store: Store, *ids: str) -> list[Document]:
+    """Return the documents of these rows."""
+    found = [examine(row) for row in walk.rows_by_id(store, ids, target=None)]
+    return [each for each in found if isinstance(each, Document)]
