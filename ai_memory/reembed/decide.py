@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from ai_memory.errors import OperatorNeeded, TargetChanged, UsageError
-from ai_memory.reembed.census import Census
+from ai_memory.reembed.census import Census, Scope
 from ai_memory.reembed.request import Request
 from ai_memory.store.runs import Run
 
@@ -39,15 +39,17 @@ class Situation:
     census: Census
 
 
-def scope_of(request: Request, run: Run | None) -> tuple[str, ...] | None:
-    """Return the namespaces to sweep: a resumed run goes on with its own.
+def scope_of(request: Request, run: Run | None) -> Scope:
+    """Return the namespaces to sweep: a resumed run goes on with its own, unless --retarget names others.
 
     Raises:
         UsageError: --resume was given another scope than the run's.
     """
-    if run is None or not request.resume or request.retarget:
+    if run is None or not request.resume:
         return request.scope
-    if request.scope is not None and (run.scope is None or set(request.scope) != set(run.scope)):
+    if request.retarget and request.scope is not None:
+        return request.scope
+    if request.scope is not None and _scopes_differ(request.scope, run.scope):
         own = "all namespaces" if run.scope is None else ", ".join(run.scope)
         raise UsageError(
             f"Run {run.run_id} sweeps {own}; --resume cannot give it another --namespace.",
@@ -69,9 +71,15 @@ def decide(request: Request, found: Situation) -> Action:
         return _changed_target(request, found.run, found.differences)
     if found.run.state == "paused":
         return _paused(request, found)
+    if request.retarget and _scopes_differ(scope_of(request, found.run), found.run.scope):
+        return Action.SUPERSEDE
     if request.resume or request.retarget:
         return Action.TAKE_OVER if _work(request, found.census) else Action.FINISH
     raise OperatorNeeded(f"Run {found.run.run_id} is unfinished.", tip=WAYS_OUT)
+
+
+def _scopes_differ(one: Scope, other: Scope) -> bool:
+    return one != other if one is None or other is None else set(one) != set(other)
 
 
 def _without_run(request: Request, census: Census) -> Action:
