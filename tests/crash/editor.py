@@ -21,6 +21,7 @@ MOVE = "UPDATE memories SET namespace = 'B', title = ? WHERE id = ?"
 DELETE = "DELETE FROM memories WHERE id = ?"
 CONTENT = "SELECT content FROM memories WHERE id = ?"
 TEXT = "SELECT title || ' ' || content FROM memories WHERE id = ?"
+SRC = "SELECT src FROM embedding_provenance WHERE memory_id = ?"
 OF_TEXT = "SELECT id FROM memories WHERE title || ' ' || content = ?"
 DONE = "SELECT m.id FROM memories m JOIN embedding_provenance p ON p.memory_id = m.id ORDER BY m.id LIMIT 1 OFFSET ?"
 
@@ -32,11 +33,13 @@ Rows = tuple[tuple[Any, ...], ...]
 class Edited:
     """Another writer's commit returned: the row it touched, and what then stood in `memories`.
 
-    `again` is the text whose vector it wrote over: to send that one again is nobody's fault.
+    `src` is the hash of the text that the row's provenance then named: only an edit may leave a vector of an
+    older text behind. `again` is the text whose vector it wrote over: to send that one again is nobody's fault.
     """
 
     id: str
     rows: Rows
+    src: bytes | None
     again: str = ""
 
 
@@ -74,7 +77,8 @@ class Editor:
     def commit(self, row_id: str, sql: str, *bindings: str | bytes, again: str = "") -> None:
         """Run one statement, which is one commit, and mark that it is in the file."""
         self.connection.execute(sql, bindings)
-        self.recorder.mark(Edited(row_id, self.rows(), again))
+        src = self.connection.execute(SRC, (row_id,)).get
+        self.recorder.mark(Edited(row_id, self.rows(), src, again))
 
     def edit_in_hand(self) -> None:
         """Change the text of the row that is being embedded."""

@@ -45,6 +45,7 @@ class Past:
         self._edits = edits
         self.touched: set[str] = set()
         self.excused: set[str] = set()
+        self.left: set[tuple[str, bytes | None]] = set()
         self._begin_next()
 
     def happened(self, what: object) -> None:
@@ -73,6 +74,7 @@ class Past:
         for edit in self._edits[self.edits : self.edits + 1]:
             self.touched.add(edit.id)
             self.excused.add(edit.again)
+            self.left.add((edit.id, edit.src))
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +135,7 @@ def require_promises(connection: apsw.Connection, past: Past, *, power_lost: boo
     texts = known_texts(past)
     for each in found:
         assert not each.recorded or each.blob == true_blob(texts[each.src or b""]), f"wrong vector: {each}"
+        assert each.src in (None, _src(each.text)) or (each.id, each.src) in past.left, f"of an older text: {each}"
     stale = {each.id for each in found if not each.fresh}
     passed = {row[0] for row in connection.execute(PASSED)}
     assert stale & passed <= past.touched, "the cursor passed a row that nobody touched and that is not fresh"
