@@ -51,9 +51,12 @@ class Database:
             StorageFailed: the file was removed or replaced.
             DataRefused: it cannot be opened any more.
         """
-        self.close()
         self.require_same_file()
-        self._connection = _connect(self.path, read_only=self.read_only, create=False, options=self._options)
+        # The new one first: if it cannot be had, whoever notes the failure still has a connection to try.
+        fresh = _connect(self.path, read_only=self.read_only, create=False, options=self._options)
+        lost, self._connection = self._connection, fresh
+        with translated(self.path):
+            lost.close(True)
 
     def require_same_file(self) -> None:
         """Check that the path still leads to the file that was opened.
