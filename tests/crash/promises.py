@@ -15,7 +15,7 @@ from pathlib import Path
 import apsw
 
 from tests.crash.editor import Edited, Rows, read_rows
-from tests.crash.sweeping import REEMBEDDED, Committed, Record, Sent
+from tests.crash.sweeping import REEMBEDDED, Committed, Sent
 from tests.crash.vfs import Sync
 from tests.fakes import HashEmbedder
 
@@ -37,9 +37,10 @@ PASSED = """
 class Past:
     """What is known to have happened before a crash."""
 
-    def __init__(self, record: Record) -> None:
-        edits = [mark for mark in record.log if isinstance(mark, Edited)]
-        self.states = [record.rows, *(edit.rows for edit in edits)]
+    def __init__(self, rows: Rows, log: Sequence[object]) -> None:
+        """Begin where `memories` held `rows`, before anything of `log` happened."""
+        edits = [mark for mark in log if isinstance(mark, Edited)]
+        self.states = [rows, *(edit.rows for edit in edits)]
         self.committed = self.edits = self.durable = 0
         self.sent: list[str] = []
         self._edits = edits
@@ -111,7 +112,7 @@ def looking(database: Path) -> Iterator[apsw.Connection]:
     database.with_name(f"{database.name}-shm").unlink(missing_ok=True)
 
 
-def count(connection: apsw.Connection, sql: str) -> int:
+def number(connection: apsw.Connection, sql: str) -> int:
     """Return the number that a query finds."""
     found = connection.execute(sql).get
     assert isinstance(found, int)
@@ -128,18 +129,18 @@ def require_promises(connection: apsw.Connection, past: Past, *, power_lost: boo
     """Check what must hold at the instant of a crash."""
     require_sound(connection)
     assert read_rows(connection) in past.possible(power_lost=power_lost)
-    if not count(connection, HAS_RUN):
+    if not number(connection, HAS_RUN):
         assert not past.sent
         return
     found = vectors(connection)
-    texts = known_texts(past)
+    texts = {_src(text): text for text in [*past.sent, *(each.text for each in found)]}
     for each in found:
         assert not each.recorded or each.blob == true_blob(texts[each.src or b""]), f"wrong vector: {each}"
         assert each.src in (None, _src(each.text)) or (each.id, each.src) in past.left, f"of an older text: {each}"
     stale = {each.id for each in found if not each.fresh}
     passed = {row[0] for row in connection.execute(PASSED)}
     assert stale & passed <= past.touched, "the cursor passed a row that nobody touched and that is not fresh"
-    assert count(connection, REEMBEDDED) >= past.committed, "a commit that returned is lost"
+    assert number(connection, REEMBEDDED) >= past.committed, "a commit that returned is lost"
 
 
 def require_done(connection: apsw.Connection, rows: Rows) -> None:
@@ -151,7 +152,7 @@ def require_done(connection: apsw.Connection, rows: Rows) -> None:
 
 def vectors(connection: apsw.Connection) -> list[Vector]:
     """Return the vector columns of all rows, with the provenance of the target."""
-    space = "m.embedding_space" if count(connection, HAS_SPACE) else "'fake/hash#none'"
+    space = "m.embedding_space" if number(connection, HAS_SPACE) else "'fake/hash#none'"
     return [Vector(*row) for row in connection.execute(VECTORS.format(space=space))]
 
 
@@ -159,11 +160,6 @@ def vectors(connection: apsw.Connection) -> list[Vector]:
 def true_blob(text: str) -> bytes:
     """Return the BLOB of the target's vector of a text."""
     return b"\x01" + HashEmbedder().vector(text).astype("<f4").tobytes()
-
-
-def known_texts(past: Past) -> dict[bytes, str]:
-    """Return every text that was sent, by its hash."""
-    return {_src(text): text for text in past.sent}
 
 
 @cache

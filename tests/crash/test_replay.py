@@ -70,7 +70,7 @@ def test_after_a_crash_at_any_write_the_promises_hold_and_the_job_resumes(
     if name not in BUILDS and not long_form:
         pytest.skip("only in the long form")
     recorded = record(fast_folder / "recorded.db", BUILDS_LONG[name], rows=ROWS)
-    replay = Replay(fast_folder / "crashed.db", Past(recorded))
+    replay = Replay(fast_folder / "crashed.db", Past(recorded.rows, recorded.log))
     cuts = POWER_CUTS_LONG if long_form else POWER_CUTS
     try:
         replay_all(replay, recorded, cuts, Random(SEED))

@@ -1,0 +1,130 @@
+"""Every single operation on the files fails once, or fails from then on: the end is clean, and nothing is harmed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+
+import apsw
+import pytest
+
+from ai_memory.errors import AiMemoryError
+from ai_memory.store.connection import OpenOptions
+from tests.crash.editor import Rows, read_rows
+from tests.crash.images import Image, read_image, write_image
+from tests.crash.promises import Past, looking, number, require_done, require_promises
+from tests.crash.sweeping import REEMBEDDED, Build, build_foreign, build_own, sweep
+from tests.crash.vfs import Change, watched
+from tests.fakes import HashEmbedder
+
+ROWS = 8
+CLEAN = {0, 65, 74, 75}
+
+IO_ERROR = {
+    "xOpen": apsw.SQLITE_CANTOPEN,
+    "xRead": apsw.SQLITE_IOERR_READ,
+    "xWrite": apsw.SQLITE_IOERR_WRITE,
+    "xSync": apsw.SQLITE_IOERR_FSYNC,
+    "xTruncate": apsw.SQLITE_IOERR_TRUNCATE,
+    "xFileSize": apsw.SQLITE_IOERR_FSTAT,
+    "xLock": apsw.SQLITE_IOERR_LOCK,
+    "xDelete": apsw.SQLITE_IOERR_DELETE,
+}
+DISK_FULL = {"xWrite": apsw.SQLITE_FULL, "xSync": apsw.SQLITE_FULL}
+READ_ONLY = dict.fromkeys(("xOpen", "xWrite", "xTruncate", "xDelete"), apsw.SQLITE_READONLY)
+LOCKED = {"xLock": apsw.SQLITE_BUSY}
+BUILDS: dict[str, Build] = {"own": build_own}
+BUILDS_LONG = {**BUILDS, "schema 52": build_foreign(52), "schema 101": build_foreign(101)}
+FAULTS = {"I/O error": IO_ERROR, "disk full": DISK_FULL, "read-only remount": READ_ONLY, "locked": LOCKED}
+
+
+@dataclass(slots=True)
+class Failing:
+    """Makes the operation number `at` fail, or with `lasting` all from there on; counts those that could."""
+
+    codes: Mapping[str, int]
+    at: int
+    lasting: bool
+    seen: int = 0
+
+    @property
+    def fired(self) -> bool:
+        return self.seen >= self.at
+
+    def before(self, call: str, file: str) -> None:
+        del file
+        if call not in self.codes:
+            return
+        self.seen += 1
+        if self.seen == self.at or (self.lasting and self.fired):
+            raise apsw.exception_for(self.codes[call])
+
+    def changed(self, change: Change) -> None:
+        """Keep nothing."""
+
+
+def attempt(database: Path, failing: Failing) -> int:
+    """Run the job while operations fail, and return its exit code."""
+    # Another reader is there: the last one to close a file asks for a lock that SQLite does not mind to be refused,
+    # but apsw reports whatever a VFS of Python refuses.
+    with watched(f"failing-{id(failing)}", str(database), failing) as vfs, looking(database) as reader:
+        read_rows(reader)
+        try:
+            return sweep(database, HashEmbedder(), options=OpenOptions(vfs=vfs, busy_timeout_ms=20)).exit_code
+        except AiMemoryError as error:
+            return error.exit_code
+
+
+@dataclass(slots=True)
+class Loop:
+    """Lets operation 1, 2, … of a job fail, on the same database each time, and counts how the job ended."""
+
+    database: Path
+    start: Image
+    past: Past
+    rows: Rows
+    ends: Counter[int] = field(default_factory=Counter)
+
+    def run(self, codes: Mapping[str, int], *, lasting: bool) -> None:
+        for at in count(1):
+            failing = Failing(codes, at, lasting)
+            self._fail(failing)
+            if not failing.fired:
+                return
+
+    def _fail(self, failing: Failing) -> None:
+        write_image(self.start, self.database)
+        code = attempt(self.database, failing)
+        assert code in CLEAN
+        with looking(self.database) as connection:
+            require_promises(connection, self.past, power_lost=False)
+            if code == 0:
+                require_done(connection, self.rows)
+        assert sweep(self.database, HashEmbedder()).exit_code == 0
+        with looking(self.database) as connection:
+            require_done(connection, self.rows)
+            assert number(connection, REEMBEDDED) == len(self.rows)
+        self.ends[code] += failing.fired
+
+
+@pytest.mark.parametrize("lasting", [False, True], ids=["once", "from then on"])
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("build", BUILDS_LONG)
+def test_whatever_operation_fails_the_end_is_clean_and_a_resume_completes(
+    fast_folder: Path, build: str, fault: str, lasting: bool, long_form: bool, figures: list[str]
+) -> None:
+    if build not in BUILDS and not long_form:
+        pytest.skip("only in the long form")
+    database = fast_folder / "m.db"
+    BUILDS_LONG[build](database, ROWS)
+    start = read_image(database)
+    with looking(database) as connection:
+        rows = read_rows(connection)
+    loop = Loop(database, start, Past(rows, []), rows)
+    loop.run(FAULTS[fault], lasting=lasting)
+    assert loop.ends.total() > 0
+    ends = ", ".join(f"{times} x exit {code}" for code, times in sorted(loop.ends.items()))
+    figures.append(f"failed operations ({build}, {fault}, {'lasting' if lasting else 'once'}): {ends}")
