@@ -180,6 +180,9 @@ def _require_file(path: Path) -> None:
         raise DataRefused(
             f"There is no database at {path}.", tip="Name it with --db PATH, or create one: ai-memory init."
         )
+    # Even a switch to WAL would write a first page into it, and `init` would then find a database without memories.
+    if not path.stat().st_size:
+        raise DataRefused(f"{path} is an empty file, not a database.", tip="Make it one: ai-memory init.")
 
 
 def _configure(connection: apsw.Connection, *, read_only: bool, options: OpenOptions) -> None:
