@@ -1,0 +1,125 @@
+"""One connection: pragmas, transactions, and SQLite's errors as ours."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import apsw
+import pytest
+
+from ai_memory.errors import DataRefused, NotFinished, StorageFailed
+from ai_memory.store.connection import Database, OpenOptions, open_database
+from ai_memory.store.opening import Store
+from tests import files
+
+HASTY = OpenOptions(busy_timeout_ms=50)
+COUNT = "SELECT count(*) FROM memories"
+DELETE = "DELETE FROM memories"
+
+
+@pytest.mark.parametrize(
+    ("pragma", "value"), [("journal_mode", "wal"), ("synchronous", 2), ("foreign_keys", 1), ("busy_timeout", 30_000)]
+)
+def test_a_connection_to_write_has_our_pragmas(store: Store, pragma: str, value: object) -> None:
+    assert store.db.value(f"PRAGMA {pragma}") == value
+
+
+def test_a_missing_file_is_not_created(tmp_path: Path) -> None:
+    with pytest.raises(DataRefused, match="no database"):
+        open_database(tmp_path / "none.db")
+
+    assert not (tmp_path / "none.db").exists()
+
+
+def test_a_read_only_connection_cannot_write(path: Path) -> None:
+    db = open_database(path, read_only=True)
+
+    with pytest.raises(StorageFailed, match="cannot be written"):
+        db.execute(DELETE)
+    db.close()
+
+
+def test_a_transaction_that_fails_leaves_nothing(store: Store) -> None:
+    def fail_in_a_transaction() -> None:
+        with store.db.transaction():
+            store.db.execute(DELETE)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail_in_a_transaction()
+
+    assert store.db.value(COUNT) == 10
+
+
+def test_a_transaction_is_write_locked_from_its_first_moment(store: Store, path: Path) -> None:
+    other = open_database(path, options=HASTY)
+
+    with store.db.transaction(), pytest.raises(NotFinished, match="locked by another writer"), other.transaction():
+        raise AssertionError
+    other.close()
+
+
+def test_a_snapshot_sees_one_state_and_holds_no_writer_up(store: Store, path: Path) -> None:
+    other = open_database(path, options=HASTY)
+
+    with store.db.snapshot():
+        before = store.db.value(COUNT)
+        other.execute(DELETE)
+        assert store.db.value(COUNT) == before == 10
+    assert store.db.value(COUNT) == 0
+    other.close()
+
+
+def test_change_counts_only_the_rows_of_the_statement_itself(store: Store) -> None:
+    assert store.db.change("UPDATE memories SET content = 'new' WHERE id < 'id-003'") == 3
+    assert store.db.change("UPDATE memories SET content = 'new' WHERE id = 'nobody'") == 0
+
+
+def test_wrong_sql_is_a_bug_and_stays_one(store: Store) -> None:
+    with pytest.raises(apsw.SQLError):
+        store.db.execute("SELECT nonsense FROM memories")
+
+
+def test_a_file_that_was_replaced_is_noticed(store: Store, path: Path, tmp_path: Path) -> None:
+    files.create(tmp_path / "other.db").rename(path)
+
+    with pytest.raises(StorageFailed, match="removed or replaced"):
+        store.db.require_same_file()
+    with pytest.raises(StorageFailed, match="removed or replaced"):
+        store.db.reopen()
+
+
+def test_a_connection_can_be_left_in_a_transaction_and_reopened(store: Store) -> None:
+    store.db.execute("BEGIN IMMEDIATE")
+    store.db.execute(DELETE)
+
+    store.db.reopen()
+
+    assert store.db.value(COUNT) == 10
+
+
+def test_a_backup_is_consistent_while_others_write(store: Store, tmp_path: Path) -> None:
+    copy = tmp_path / "copy.db"
+    with store.db.snapshot():
+        store.db.value(COUNT)
+        store.db.backup_to(copy)
+
+    assert files.everything_else(copy) == files.everything_else(store.db.path)
+    assert not copy.with_name("copy.db-wal").exists()
+
+
+def test_a_backup_that_cannot_be_made_names_its_file(store: Store, tmp_path: Path) -> None:
+    target = tmp_path / "no folder" / "copy.db"
+
+    with pytest.raises(StorageFailed, match=r"no folder/copy\.db"):
+        store.db.backup_to(target)
+
+
+def test_statements_are_closed_when_they_return(store: Store, path: Path) -> None:
+    store.db.execute("SELECT id FROM memories")
+    store.db.value("SELECT id FROM memories")
+    other: Database = open_database(path, options=HASTY)
+    other.execute(DELETE)
+
+    assert other.execute("PRAGMA wal_checkpoint(TRUNCATE)") == [(0, 0, 0)]
+    other.close()
