@@ -21,6 +21,9 @@ CREATE TABLE embedding_provenance (
     origin         TEXT NOT NULL CHECK (origin IN ('store', 'import', 'backfill', 'reembed', 'attested'))
 ) STRICT, WITHOUT ROWID;
 
+-- Finds the vector of an identical text, so that it need not be sent again.
+CREATE INDEX embedding_provenance_by_src ON embedding_provenance (src);
+
 -- One migration of a scope to a target.
 CREATE TABLE reembed_run (
     run_id           INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -43,10 +46,12 @@ CREATE TABLE reembed_run (
     attested         INTEGER NOT NULL DEFAULT 0,
     raced            INTEGER NOT NULL DEFAULT 0,
     quarantined      INTEGER NOT NULL DEFAULT 0,
+    identical        INTEGER NOT NULL DEFAULT 0,  -- rows given the vector of an identical text, without sending it
     texts_sent       INTEGER NOT NULL DEFAULT 0,
     texts_sent_twice INTEGER NOT NULL DEFAULT 0,  -- upper bound, grows with every take-over after a kill
     requests         INTEGER NOT NULL DEFAULT 0,
     retries          INTEGER NOT NULL DEFAULT 0,
+    tokens           INTEGER NOT NULL DEFAULT 0,  -- as the endpoint reported them
     breaker_state    TEXT NOT NULL DEFAULT 'closed' CHECK (breaker_state IN ('closed', 'open')),
     breaker_until    INTEGER NOT NULL DEFAULT 0,
     breaker_wait_ms  INTEGER NOT NULL DEFAULT 0,  -- doubles with each vain probe

@@ -23,6 +23,17 @@ def duration(text: str) -> float:
     return sum(float(number) * UNITS[unit] for number, unit in parts)
 
 
+def money(text: str) -> float:
+    """Return an amount of money, more than 0.
+
+    Raises:
+        ArgumentTypeError: the text is no such amount.
+    """
+    if not re.fullmatch(r"\d{1,12}(\.\d+)?", text) or not float(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no amount of money; write 2.50")
+    return float(text)
+
+
 def whole_number(low: int, high: int) -> Callable[[str], int]:
     """Return a type for whole numbers from `low` to `high`, both allowed."""
 

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ai_memory.commands.durations import duration, whole_number
+from ai_memory.commands.durations import duration, money, whole_number
 from ai_memory.commands.flags import add_global_flags
 from ai_memory.console import Console
 from ai_memory.errors import UsageError
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 VERBS = {
     "status": "show the recorded run: state, target, rows done and remaining, quarantine, what to type next",
     "verify": "take the census: exit 0 if every vector is the target's, 1 if not",
+    "quarantine": "list the rows that could not be embedded, each with its reason",
     "cancel": "give up the unfinished run; vectors already written stay",
 }
 MOST = 10**12
@@ -39,9 +40,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--batch", type=whole_number(1, 10_000), metavar="N", help="texts a request and commit")
     add("--sleep-ms", type=whole_number(0, 3_600_000), default=0, metavar="N", help="pause after each commit")
     add("--max-rows", type=whole_number(1, MOST), metavar="N", help="stop after so many rows (exit 75)")
+    add("--max-tokens", type=whole_number(1, MOST), metavar="N", help="stop before more tokens are sent (exit 75)")
+    add("--max-cost", type=money, metavar="X", help="the same in money, by [embeddings].price_per_million_tokens")
     add("--max-runtime", type=duration, metavar="DURATION", help="stop after this time, like 20m or 2h (exit 75)")
     add("--concurrency", type=whole_number(1, 256), metavar="N", help="requests in flight (default: found by trial)")
     add("--retry-for", type=duration, default=120.0, metavar="DURATION", help="how long a request is retried (120s)")
+    add("--wait", type=duration, default=0.0, metavar="DURATION", help="wait so long for an endpoint that failed")
     add("--retry-quarantined", action="store_true", help="try the rows in quarantine again")
     add("--skip-current-space", action="store_true", help="take rows stamped with the target's space as they are")
     add("--stamp-only", action="store_true", help="embed nothing: stamp the stored vectors as the target's")
@@ -99,13 +103,20 @@ def _run_job(args: argparse.Namespace, settings: Settings, console: Console) -> 
 
 def _job(args: argparse.Namespace, settings: Settings, console: Console, stop: Stop) -> Job:
     from ai_memory.clock import SystemClock
+    from ai_memory.embed.factory import token_counter
     from ai_memory.reembed.job import Job
     from ai_memory.reembed.progress import choose_progress
     from ai_memory.reembed.sweep import Tools
 
     embedder = _embedder(settings, stop, retry_for=args.retry_for, concurrency=args.concurrency)
     clock = SystemClock()
-    tools = Tools(embedder, clock, stop, choose_progress(console.err, clock, quiet=console.quiet))
+    tools = Tools(
+        embedder,
+        clock,
+        stop,
+        choose_progress(console.err, clock, quiet=console.quiet),
+        count_tokens=token_counter(settings.embedding),
+    )
     return Job(
         path=settings.db.value,
         embedder=embedder,
@@ -137,10 +148,23 @@ def _request(args: argparse.Namespace, settings: Settings) -> Request:
         batch=args.batch or settings.embedding.batch.value,
         sleep_seconds=args.sleep_ms / 1000,
         max_rows=args.max_rows,
+        max_tokens=_max_tokens(args, settings),
+        wait_seconds=args.wait,
         skip_current=args.skip_current_space,
         retry_quarantined=args.retry_quarantined,
         backup=args.backup,
     )
+
+
+def _max_tokens(args: argparse.Namespace, settings: Settings) -> int | None:
+    if args.max_cost is None:
+        found: int | None = args.max_tokens
+        return found
+    price = settings.embedding.price_per_million_tokens.value
+    if not price:
+        raise UsageError("--max-cost needs a price.", tip="Set [embeddings].price_per_million_tokens.")
+    affordable = int(args.max_cost / price * 1_000_000)
+    return affordable if args.max_tokens is None else min(affordable, args.max_tokens)
 
 
 def _disclose(told: Preflight, console: Console, *, ask: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -24,7 +25,7 @@ SHOWN_ROWS = 20
 
 def run(verb: str, settings: Settings, console: Console) -> int:
     """Do what the verb says and return the exit code."""
-    return {"status": _status, "verify": _verify, "cancel": _cancel}[verb](settings, console)
+    return {"status": _status, "verify": _verify, "quarantine": _quarantine, "cancel": _cancel}[verb](settings, console)
 
 
 def _status(settings: Settings, console: Console) -> int:
@@ -59,6 +60,21 @@ def _state_text(status: Status) -> str:
     if status.interrupted:
         return "interrupted"
     return f"{status.run.state} by process {status.held_by.pid}" if status.held_by else status.run.state
+
+
+def _quarantine(settings: Settings, console: Console) -> int:
+    path = settings.db.value
+    with reading(path) as store:
+        status = read_status(store, path, now_ms=SystemClock().now_ms())
+    rows = status.quarantined if status else ()
+    lines = [
+        f"{printable(each.id)} in {printable(each.namespace)}: {each.kind}, {each.message} ({each.attempts} attempts)"
+        for each in rows
+    ]
+    again = "Try them again: ai-memory reembed --retry-quarantined" if rows else "No row is in quarantine."
+    values = {"quarantined": len(rows), "rows": [{**asdict(each), "src": each.src.hex()} for each in rows]}
+    console.result(values, "\n".join([*lines, again]))
+    return 0
 
 
 def _namespace_lines(status: Status) -> list[str]:

@@ -11,11 +11,12 @@ from ai_memory.reembed.judge import ATTESTED, Document
 from ai_memory.reembed.window import Answered
 from ai_memory.store import quarantine, runs
 from ai_memory.store.opening import Store
-from ai_memory.store.provenance import Fingerprint, VectorWrite, attest, write_vector
+from ai_memory.store.provenance import Fingerprint, VectorWrite, attest, vector_of_text, write_vector
 from ai_memory.store.quarantine import Reason
 from ai_memory.store.runs import Checkpoint, Counters, Run
 
 REEMBED = "reembed"
+REEMBEDDED, RACED, QUARANTINED = "reembedded", "raced", "quarantined"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,7 @@ class Traffic:
     texts_sent: int = 0
     requests: int = 0
     retries: int = 0
+    tokens: int = 0
 
 
 def write_page(
@@ -48,19 +50,23 @@ def write_page(
     runs.hold(store, run, in_flight_limit=traffic.in_flight_limit, now_ms=now_ms)
     page = answered.page
     written = [_write(store, target, each, now_ms=now_ms) for each in answered.embedded]
+    # After the embedded ones: a twin's vector may come from this very page.
+    twins = [_write_twin(store, target, each) for each in page.twins]
     attested = sum(_attest(store, target, each) for each in page.attested)
     for unfit in page.unfit:
         quarantine.put(store, target.id, unfit.id, unfit.src, unfit.reason, now_ms=now_ms)
     runs.advance(store, run, steps, now_ms=now_ms)
     counters = Counters(
-        reembedded=written.count("reembedded"),
-        raced=written.count("raced"),
+        reembedded=written.count(REEMBEDDED) + twins.count(REEMBEDDED),
+        raced=written.count(RACED) + twins.count(RACED),
+        identical=twins.count(REEMBEDDED),
         attested=attested,
         already_current=page.current,
-        quarantined=written.count("quarantined") + len(page.unfit),
+        quarantined=written.count(QUARANTINED) + len(page.unfit),
         texts_sent=traffic.texts_sent,
         requests=traffic.requests,
         retries=traffic.retries,
+        tokens=traffic.tokens,
     )
     runs.count(store, run, counters)
     return counters
@@ -70,15 +76,22 @@ def _write(store: Store, target: Fingerprint, each: Embedded, *, now_ms: int) ->
     document, outcome = each.document, each.outcome
     if isinstance(outcome, Reason):
         quarantine.put(store, target.id, document.id, document.src, outcome, now_ms=now_ms)
-        return "quarantined"
-    if not write_vector(store, _vector_write(document, vectors.encode(outcome)), target):
-        return "raced"
+        return QUARANTINED
+    return _write_blob(store, target, document, vectors.encode(outcome))
+
+
+def _write_twin(store: Store, target: Fingerprint, document: Document) -> str:
+    """Write the vector of an identical text; where that one was refused or edited meanwhile, the row waits a pass."""
+    blob = vector_of_text(store, document.src, target)
+    return RACED if blob is None else _write_blob(store, target, document, blob)
+
+
+def _write_blob(store: Store, target: Fingerprint, document: Document, blob: bytes) -> str:
+    write = VectorWrite(document.id, document.title, document.content, blob, document.src, REEMBED)
+    if not write_vector(store, write, target):
+        return RACED
     quarantine.lift(store, target.id, [document.id])
-    return "reembedded"
-
-
-def _vector_write(document: Document, blob: bytes) -> VectorWrite:
-    return VectorWrite(document.id, document.title, document.content, blob, document.src, REEMBED)
+    return REEMBEDDED
 
 
 def _attest(store: Store, target: Fingerprint, document: Document) -> bool:

@@ -40,7 +40,8 @@ def _held(path: Path, *, now_ms: int, options: OpenOptions) -> RunHeld:
     who = f"Process {holder.pid} on {holder.host}" if holder else "Another process"
     with reading(path, options=options) as store:
         run = runs.unfinished_run(store)
-    if run and run.holder and now_ms - run.last_progress_at > STUCK_MS:
+    waits_for_endpoint = run is not None and run.breaker_until > now_ms
+    if run and run.holder and not waits_for_endpoint and now_ms - run.last_progress_at > STUCK_MS:
         minutes = (now_ms - run.last_progress_at) // 60_000
         return RunnerStuck(
             f"{who} holds the lock of {path} and has made no progress for {minutes} minutes.",

@@ -65,13 +65,36 @@ class Job:
             self.tools.progress.say(f"Taken over from a killed runner: {twice}.")
         sweep = self._sweep(store, planned, taken)
         try:
-            ending = self._work(store, planned, taken, sweep)
+            ending = self._work_patiently(store, planned, taken, sweep)
         except AiMemoryError as error:
             ending = self._failed(store, taken.run, error)
         finally:
             self.tools.progress.end()
         self._leave(store, taken.run, ending)
         return report(planned, taken, sweep, ending, self.embedder.meter, self._since(began))
+
+    def _work_patiently(self, store: Store, planned: Plan, taken: Taken, sweep: Sweep) -> Ending:
+        """Do the work; where the endpoint fails, wait for its breaker and probe again, for as long as --wait allows."""
+        gives_up_at = self.tools.clock.monotonic() + self.request.wait_seconds
+        while True:
+            try:
+                return self._work(store, planned, taken, sweep)
+            except TransientFailure as error:
+                if self.tools.stop.requested():
+                    raise
+                wait = self._open_breaker(store, taken.run, error).wait_ms / 1000
+                if self.tools.clock.monotonic() + wait > gives_up_at:
+                    raise
+                self.tools.progress.say(f"{error.what} Waiting {wait:.0f} s for the endpoint.")
+                if self.tools.stop.event.wait(wait):
+                    raise
+
+    def _open_breaker(self, store: Store, run: Run, error: TransientFailure) -> Breaker:
+        with store.db.transaction():
+            runs.hold(store, run, now_ms=self._now())
+            breaker = opened(runs.read_run(store, run.run_id), now_ms=self._now())
+            runs.set_breaker(store, run, breaker, now_ms=self._now(), reason=error.what)
+        return breaker
 
     def _work(self, store: Store, planned: Plan, taken: Taken, sweep: Sweep) -> Ending:
         if planned.action is Action.FINISH and (ending := sweep.conclude()):
@@ -86,7 +109,8 @@ class Job:
 
     def _probe(self, store: Store, taken: Taken) -> None:
         """Ask for the witness texts, compare them, and keep them if the target had none; close the breaker."""
-        canary = require_due(taken.run, now_ms=self._now())
+        run = runs.read_run(store, taken.run.run_id)
+        canary = require_due(run, now_ms=self._now())
         embedder = self.embedder.with_patience(ONE_ATTEMPT) if canary else self.embedder
         vectors = probe(embedder, WITNESS_TEXTS[:1] if canary else WITNESS_TEXTS)
         check_witness(read_fingerprint(store, taken.fingerprint.id), vectors)
@@ -94,15 +118,13 @@ class Job:
             runs.hold(store, taken.run, now_ms=self._now())
             if not canary:
                 set_witness(store, taken.fingerprint.id, witness_bytes(vectors))
-            runs.set_breaker(store, taken.run, Breaker(), now_ms=self._now())
+            runs.set_breaker(store, run, Breaker(), now_ms=self._now())
 
     def _failed(self, store: Store, run: Run, error: AiMemoryError) -> Ending:
         if stopped_by(error, self.tools.stop):
             return Ending(run, self.tools.stop.exit_code, self.tools.stop.reason)
         ending = Ending(run, error.exit_code, type(error).__name__, error=error)
         with suppress(AiMemoryError), store.db.transaction():
-            if isinstance(error, TransientFailure):
-                runs.set_breaker(store, run, opened(run, now_ms=self._now()), now_ms=self._now())
             if isinstance(error, EmbedderInitFailed) and not runs.read_counters(store, run).reembedded:
                 runs.transition(store, run, "cancelled", now_ms=self._now(), fenced=True)
         return ending

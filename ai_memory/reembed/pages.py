@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from ai_memory.reembed.budget import Budget
 from ai_memory.reembed.judge import Document, Unfit, Verdict, carries_stamp, examine, judge
 from ai_memory.store import walk
 from ai_memory.store.opening import Store
-from ai_memory.store.provenance import Fingerprint
+from ai_memory.store.provenance import Fingerprint, vector_of_text
 from ai_memory.store.runs import Checkpoint
 from ai_memory.store.walk import MemoryRow
 
@@ -30,11 +31,13 @@ PAGE_BYTES = 8 * 1024 * 1024
 class Page:
     """Rows read together, to be committed together.
 
-    `documents` are to be embedded, `attested` taken on their stamp's word, `unfit` quarantined;
+    `documents` are to be embedded, `twins` get the vector of an identical text that is there or on its way,
+    `attested` are taken on their stamp's word, `unfit` quarantined;
     `current` rows were fresh, `in_quarantine` stay there. `steps` are the cursors behind the page.
     """
 
     documents: tuple[Document, ...] = ()
+    twins: tuple[Document, ...] = ()
     attested: tuple[Document, ...] = ()
     unfit: tuple[Unfit, ...] = ()
     current: int = 0
@@ -46,32 +49,31 @@ class Page:
 class WalkOrder:
     """What a walk looks for: the target, the namespaces in order, their checkpoints, and the sizes of a page.
 
-    `batch` is documents a page, `max_documents` those of the whole walk (None: no limit). With
-    `skip_current` rows stamped with the target's space are attested instead of embedded.
+    `batch` is documents a page. With `skip_current` rows stamped with the target's space are attested
+    instead of embedded.
     """
 
     target: Fingerprint
     namespaces: Sequence[str]
     checkpoints: Mapping[str, Checkpoint]
     batch: int
-    max_documents: int | None = None
     skip_current: bool = False
 
 
 class Walk:
     """One walk over the namespaces, page by page.
 
-    `budget_spent` is true when the walk ended because `max_documents` were handed out and more was stale.
+    The walk ends early when `budget` is spent and more is stale, or when `stopped` says so.
     """
 
-    def __init__(self, store: Store, order: WalkOrder, *, stopped: Callable[[], bool]) -> None:
-        """Prepare the walk; `stopped` is asked before each read and ends it."""
+    def __init__(self, store: Store, order: WalkOrder, budget: Budget, *, stopped: Callable[[], bool]) -> None:
+        """Prepare the walk; `stopped` is asked before each read."""
         self._store = store
         self._order = order
+        self._budget = budget
         self._stopped = stopped
-        self._handed_out = 0
+        self._on_their_way: set[bytes] = set()
         self._gathering = _Gathering()
-        self.budget_spent = False
         self.stopped = False
 
     def pages(self) -> Iterator[Page]:
@@ -80,10 +82,15 @@ class Walk:
             checkpoint = self._order.checkpoints.get(namespace)
             if checkpoint is None or not checkpoint.eof:
                 yield from self._namespace(namespace, checkpoint.cursor_id if checkpoint else None)
-            if self.budget_spent or self.stopped:
+            if self._budget.spent or self.stopped:
                 break
         if self._gathering.steps:
             yield self._take()
+
+    def settle(self, page: Page) -> None:
+        """Hear that a page was committed: its vectors are found in the file from now on."""
+        self._on_their_way.difference_update(document.src for document in page.documents)
+        self._budget.settle([document.text for document in page.documents])
 
     def _namespace(self, namespace: str, cursor: str | None) -> Iterator[Page]:
         while ids := walk.ids_after(self._store, namespace, cursor):
@@ -92,7 +99,7 @@ class Walk:
                     self.stopped = True
                     return
                 yield from self._chunk(namespace, ids[start : start + READ_ROWS])
-                if self.budget_spent:
+                if self._budget.spent:
                     return
             cursor = ids[-1]
             if len(ids) < walk.ID_BLOCK:
@@ -105,7 +112,6 @@ class Walk:
         for row_id in ids:
             row = rows.get(row_id)
             if row is not None and row.live and row.namespace == namespace and not self._gather(row):
-                self.budget_spent = True
                 return
             self._gathering.pass_row(namespace, row_id)
             if self._full():
@@ -124,12 +130,18 @@ class Walk:
             page.unfit.append(examined)
         elif order.skip_current and carries_stamp(row, order.target, schema):
             page.attested.append(examined)
-        elif order.max_documents is not None and self._handed_out >= order.max_documents:
+        elif self._has_twin(examined):
+            page.twins.append(examined)
+        elif not self._budget.take(examined.text):
             return False
         else:
-            self._handed_out += 1
+            self._on_their_way.add(examined.src)
             page.add(examined)
         return True
+
+    def _has_twin(self, document: Document) -> bool:
+        known = document.src in self._on_their_way
+        return known or vector_of_text(self._store, document.src, self._order.target) is not None
 
     def _full(self) -> bool:
         page = self._gathering
@@ -145,6 +157,7 @@ class _Gathering:
     """The page being filled."""
 
     documents: list[Document] = field(default_factory=list)
+    twins: list[Document] = field(default_factory=list)
     attested: list[Document] = field(default_factory=list)
     unfit: list[Unfit] = field(default_factory=list)
     current: int = 0
@@ -169,6 +182,7 @@ class _Gathering:
     def page(self) -> Page:
         return Page(
             documents=tuple(self.documents),
+            twins=tuple(self.twins),
             attested=tuple(self.attested),
             unfit=tuple(self.unfit),
             current=self.current,

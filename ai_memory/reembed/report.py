@@ -14,7 +14,8 @@ from ai_memory.store.runs import Counters
 class RunReport:
     """The result of one invocation; the fields are the keys of its JSON line.
 
-    Counts are of this invocation. `quarantined` rows are in quarantine now, `skipped` are those of
+    Counts are of this invocation. `identical` of the re-embedded rows got the vector of an identical text; `tokens`
+    are those that the endpoint reported. `quarantined` rows are in quarantine now, `skipped` are those of
     them that this invocation met or put there; `remaining` rows are stale still. `census_at` is when the census
     that proves the result began (Unix milliseconds, None: there was none). `texts_sent_twice` is an
     upper bound after a kill. `error` is the line of what ended the invocation, empty when nothing did.
@@ -30,6 +31,7 @@ class RunReport:
     already_current: int
     attested: int
     raced: int
+    identical: int
     quarantined: int
     unaddressable: int
     remaining: int
@@ -40,6 +42,7 @@ class RunReport:
     texts_sent_twice: int
     requests: int
     retries: int
+    tokens: int
     model: str
     dim: int
     space: str
@@ -84,6 +87,7 @@ def report(
         already_current=counters.already_current if sweep else planned.census.fresh,
         attested=counters.attested,
         raced=counters.raced,
+        identical=counters.identical,
         quarantined=census.quarantined if census else planned.census.quarantined + counters.quarantined,
         unaddressable=(census or planned.census).unaddressable,
         remaining=census.stale if census else max(planned.census.stale - done, 0),
@@ -94,6 +98,7 @@ def report(
         texts_sent_twice=taken.texts_sent_twice if taken else 0,
         requests=meter.requests,
         retries=meter.retries,
+        tokens=meter.tokens,
         model=planned.target.model,
         dim=planned.target.dim,
         space=planned.target.space,

@@ -13,7 +13,8 @@ class Request:
     """The flags of one `reembed`.
 
     `scope` None: no namespace was named. `batch` is documents a page. `sleep_seconds` is waited after each
-    commit. `max_rows` is documents this invocation may send (None: no limit).
+    commit. `max_rows` and `max_tokens` are what this invocation may send (None: no limit). `wait_seconds` is how
+    long it may wait for an endpoint that failed.
     """
 
     resume: bool = False
@@ -23,7 +24,8 @@ class Request:
     batch: int = 100
     sleep_seconds: float = 0.0
     max_rows: int | None = None
-    max_runtime_seconds: float | None = None
+    max_tokens: int | None = None
+    wait_seconds: float = 0.0
     skip_current: bool = False
     retry_quarantined: bool = False
     backup: Path | None = None

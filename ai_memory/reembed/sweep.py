@@ -10,6 +10,7 @@ from functools import partial
 from ai_memory.clock import Clock
 from ai_memory.embed.embedder import Embedder, Meter
 from ai_memory.errors import AiMemoryError, EmbedError, EndpointUnusable, NotFinished, StorageFailed
+from ai_memory.reembed.budget import Budget
 from ai_memory.reembed.census import Census, Scope, namespaces_in_scope, take_census
 from ai_memory.reembed.commit import Traffic, write_page
 from ai_memory.reembed.isolate import embed_documents
@@ -44,7 +45,8 @@ REFUSED_SHARE = 0.01
 class Tools:
     """What a sweep works with; all of it differs between production and test.
 
-    `pool` makes the executor of so many workers in which requests run.
+    `pool` makes the executor of so many workers in which requests run. `count_tokens` is the target's own
+    tokenizer, None where it is not at hand.
     """
 
     embedder: Embedder
@@ -52,6 +54,7 @@ class Tools:
     stop: Stop
     progress: Progress
     pool: Callable[[int], Executor] = ThreadPoolExecutor
+    count_tokens: Callable[[str], int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +87,12 @@ class Sweep:
         self._noted = Meter()
         self._commits = self._refused = 0
         self._depth = depth(tools.embedder)
+        self._budget = Budget(
+            tools.embedder.meter,
+            max_rows=request.max_rows,
+            max_tokens=request.max_tokens,
+            count_tokens=tools.count_tokens,
+        )
         self._notices = QuarantineNotices(tools.progress)
 
     def run(self) -> Ending:
@@ -100,7 +109,7 @@ class Sweep:
         with self._tools.pool(MOST_IN_FLIGHT) as executor:
             while True:
                 walk = self._pass(namespaces, executor)
-                if walk.stopped or walk.budget_spent:
+                if walk.stopped or self._budget.spent:
                     return self._unfinished(walk)
                 census = self._census()
                 if not census.stale:
@@ -116,7 +125,7 @@ class Sweep:
 
     def _pass(self, namespaces: Sequence[str], executor: Executor) -> Walk:
         self.passes += 1
-        walk = Walk(self._store, self._order(namespaces), stopped=self._tools.stop.requested)
+        walk = Walk(self._store, self._order(namespaces), self._budget, stopped=self._tools.stop.requested)
         embed = partial(embed_documents, self._tools.embedder)
         failure: BaseException | None = None
         stopped = self._tools.stop.requested
@@ -126,20 +135,18 @@ class Sweep:
             else:
                 # Behind a page that failed the cursor must stay; the vectors paid for are kept all the same.
                 self._commit(answered, {} if failure else answered.page.steps)
+                walk.settle(answered.page)
                 self._after_commit(answered, executor)
         if failure:
             raise failure
         return walk
 
     def _order(self, namespaces: Sequence[str]) -> WalkOrder:
-        request = self._request
-        sent = self.counters.reembedded + self.counters.raced + self._refused
         return WalkOrder(
             target=self._target,
             namespaces=namespaces,
             checkpoints=runs.checkpoints(self._store, self._run),
-            batch=request.batch,
-            max_documents=None if request.max_rows is None else max(request.max_rows - sent, 0),
+            batch=self._request.batch,
             skip_current=self._run.skip_current,
         )
 
@@ -196,6 +203,7 @@ class Sweep:
             texts_sent=self._noted.texts_sent - noted.texts_sent,
             requests=self._noted.requests - noted.requests,
             retries=self._noted.retries - noted.retries,
+            tokens=self._noted.tokens - noted.tokens,
         )
 
     def _census(self) -> Census:
@@ -224,7 +232,7 @@ class Sweep:
         stop = self._tools.stop
         if walk.stopped:
             return Ending(self._run, stop.exit_code, stop.reason)
-        return Ending(self._run, NotFinished.exit_code, "max-rows")
+        return Ending(self._run, NotFinished.exit_code, self._budget.spent)
 
 
 def depth(embedder: Embedder) -> int:

@@ -20,6 +20,10 @@ UPDATE_VECTOR = """
     UPDATE memories SET {columns}
     WHERE id = CAST(:id AS TEXT) AND title IS :title AND content IS :content {and_plain}
 """
+VECTOR_OF_TEXT = """
+    SELECT m.embedding, p.head FROM embedding_provenance AS p JOIN main.memories AS m ON m.id = p.memory_id
+    WHERE p.src = ? AND p.fingerprint_id = ? AND p.origin <> 'attested' AND typeof(m.embedding) = 'blob' LIMIT 3
+"""
 STORED_VECTOR = """
     SELECT embedding FROM main.memories
     WHERE id = CAST(:id AS TEXT) AND title IS :title AND content IS :content AND typeof(embedding) = 'blob'
@@ -112,6 +116,14 @@ def record_provenance(store: Store, write: VectorWrite, fingerprint: Fingerprint
     """Enter where the vector of a memory comes from; inside the transaction that wrote the vector."""
     bindings = (store.codec.bound(write.id), fingerprint.id, write.src, head(write.blob), write.origin)
     store.db.execute(SET_PROVENANCE, bindings)
+
+
+def vector_of_text(store: Store, src: bytes, fingerprint: Fingerprint) -> bytes | None:
+    """Return the BLOB that the target gave another memory of the same text, None where there is none to trust."""
+    for blob, recorded in store.db.execute(VECTOR_OF_TEXT, (src, fingerprint.id)):
+        if head(blob) == recorded and width(len(blob)) == fingerprint.dim:
+            return bytes(blob)
+    return None
 
 
 def attest(store: Store, write: VectorWrite, fingerprint: Fingerprint) -> bool:

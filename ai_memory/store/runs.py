@@ -47,15 +47,19 @@ LEAVE = "UPDATE reembed_run SET holder_json = NULL, last_error = ? WHERE run_id 
 BEGIN_NEXT = "UPDATE reembed_run SET pass = pass + 1 WHERE run_id = ? AND fence = ? AND state = 'running'"
 COUNT = """
     UPDATE reembed_run SET reembedded = reembedded + :reembedded, already_current = already_current + :already_current,
+        identical = identical + :identical, tokens = tokens + :tokens,
         attested = attested + :attested, raced = raced + :raced, quarantined = quarantined + :quarantined,
         texts_sent = texts_sent + :texts_sent, requests = requests + :requests, retries = retries + :retries
     WHERE run_id = :run_id
 """
 COUNTERS = """
-    SELECT reembedded, already_current, attested, raced, quarantined, texts_sent, texts_sent_twice, requests, retries
+    SELECT reembedded, already_current, attested, raced, quarantined, identical,
+           texts_sent, texts_sent_twice, requests, retries, tokens
     FROM reembed_run WHERE run_id = ?
 """
-SET_BREAKER = "UPDATE reembed_run SET breaker_state = ?, breaker_until = ?, breaker_wait_ms = ? WHERE run_id = ?"
+SET_BREAKER = """
+    UPDATE reembed_run SET breaker_state = ?, breaker_until = ?, breaker_wait_ms = ?, last_error = ? WHERE run_id = ?
+"""
 ANY_RUN = "SELECT count(*) FROM reembed_run"
 CHECKPOINTS = """
     SELECT CAST(namespace AS BLOB), CAST(cursor_id AS BLOB), eof, rows_done FROM reembed_checkpoint
@@ -108,10 +112,12 @@ class Counters:
     attested: int = 0
     raced: int = 0
     quarantined: int = 0
+    identical: int = 0
     texts_sent: int = 0
     texts_sent_twice: int = 0
     requests: int = 0
     retries: int = 0
+    tokens: int = 0
 
     def __add__(self, other: Counters) -> Counters:
         """Return the sum, field by field."""
@@ -278,10 +284,10 @@ def advance(store: Store, run: Run, steps: Mapping[str, Checkpoint], *, now_ms: 
         store.db.execute(ADVANCE, bindings)
 
 
-def set_breaker(store: Store, run: Run, breaker: Breaker, *, now_ms: int) -> None:
-    """Open or close the breaker of the run, with an event when its state changes."""
+def set_breaker(store: Store, run: Run, breaker: Breaker, *, now_ms: int, reason: str | None = None) -> None:
+    """Open (for a `reason`) or close the breaker of the run, with an event when its state changes."""
     state = "open" if breaker.open else "closed"
-    store.db.execute(SET_BREAKER, (state, breaker.until_ms, breaker.wait_ms, run.run_id))
+    store.db.execute(SET_BREAKER, (state, breaker.until_ms, breaker.wait_ms, reason, run.run_id))
     if breaker.open or run.breaker_state != state:
         add_event(store, run.run_id, f"breaker {state}", now_ms=now_ms, detail={"until": breaker.until_ms})
 

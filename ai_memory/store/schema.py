@@ -8,6 +8,7 @@ file. A read-only connection to a file without our tables gets them empty, as te
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -137,5 +138,5 @@ def _lay_empty_tables(db: Database) -> None:
     for migration in available():
         if migration.version != MEMORIES:
             temporary = migration.sql.replace("CREATE TABLE ", "CREATE TEMP TABLE IF NOT EXISTS ")
-            temporary = temporary.replace("INDEX reembed", "INDEX IF NOT EXISTS temp.reembed")
+            temporary = re.sub(r"INDEX (\w+)", r"INDEX IF NOT EXISTS temp.\1", temporary)
             db.execute(temporary)
