@@ -1,0 +1,132 @@
+"""Reading for the migration: order, blocks, and rows that are odd in every way."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ai_memory.store import walk
+from ai_memory.store.opening import Store, reading, writing
+from tests import files, shapes
+from tests.strategies import ODD
+
+
+def all_ids(store: Store, namespace: str, *, limit: int) -> list[str]:
+    found: list[str] = []
+    while block := walk.ids_after(store, namespace, found[-1] if found else None, limit=limit):
+        found += block
+    return found
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 100])
+def test_blocks_of_any_size_pass_every_id_once_in_sqlites_order(store: Store, path: Path, limit: int) -> None:
+    expected = [row[0] for row in files.execute(path, "SELECT id FROM memories WHERE namespace = 'a' ORDER BY id")]
+
+    assert all_ids(store, "a", limit=limit) == expected
+
+
+@settings(max_examples=25, deadline=None)
+@given(ids=st.sets(st.sampled_from(ODD), min_size=1), limit=st.integers(1, 4))
+def test_ids_that_sort_oddly_are_passed_once(
+    tmp_path_factory: pytest.TempPathFactory, ids: set[str], limit: int
+) -> None:
+    path = files.create(tmp_path_factory.mktemp("odd") / "m.db", 0)
+    with closing(sqlite3.connect(path)) as connection, connection:
+        for number, each in enumerate(ids):
+            _insert_bytes(connection, each.encode("utf-8", "surrogateescape"), number)
+
+    with reading(path) as store:
+        found = all_ids(store, "a", limit=limit)
+
+        assert len(found) == len(set(found))
+        assert set(found) == ids
+        assert [row.id for row in walk.rows_by_id(store, found, target=None)] == found
+
+
+def test_a_row_that_is_gone_is_left_out(store: Store) -> None:
+    store.db.execute("DELETE FROM memories WHERE id = 'id-002'")
+
+    found = walk.rows_by_id(store, ["id-004", "id-002", "id-000"], target=None)
+
+    assert [row.id for row in found] == ["id-004", "id-000"]
+
+
+def test_ids_that_differ_only_in_case_are_two_rows(store: Store, path: Path) -> None:
+    files.add(path, "ID-000", content="the other")
+
+    found = walk.rows_by_id(store, ["id-000", "ID-000"], target=None)
+
+    assert [row.content for row in found] == ["the content of id-000", "the other"]
+
+
+def test_a_text_with_a_nul_comes_whole(store: Store, path: Path) -> None:
+    files.add(path, "nul", title="a\0b", content="c\0d")
+
+    (row,) = walk.rows_by_id(store, ["nul"], target=None)
+
+    assert (row.title, row.content) == ("a\0b", "c\0d")
+
+
+@pytest.mark.parametrize("version", shapes.VERSIONS)
+def test_odd_rows_abort_no_page_and_say_what_they_are(tmp_path: Path, version: int) -> None:
+    shape = shapes.build(tmp_path / "m.db", version)
+
+    with reading(shape.path) as store:
+        rows = {row.id: row for row in walk.all_rows(store, target=None, only=None)}
+        missing = walk.unaddressable(store)
+
+    assert set(rows) == {row.id for row in shape.rows if row.id}
+    undecodable = {row.id for row in shape.of_kind(shapes.UNDECODABLE)}
+    assert {each for each, row in rows.items() if row.title is None or row.content is None} == undecodable
+    assert {each for each, row in rows.items() if row.encrypted} == {row.id for row in shape.of_kind(shapes.ENCRYPTED)}
+    assert missing == [("global", 1)]
+
+
+def test_the_width_of_a_blob_is_what_it_carries(tmp_path: Path) -> None:
+    shape = shapes.build(tmp_path / "m.db", 101)
+
+    with reading(shape.path) as store:
+        rows = {row.title: row.vector.width for row in walk.all_rows(store, target=None, only=["odd/rows"])}
+
+    assert rows["legacy"] == rows["false dim"] == shapes.DIM
+    assert (rows["odd length"], rows["nothing"]) == (-1, -1)
+
+
+def test_only_the_namespaces_asked_for_are_read(store: Store) -> None:
+    found = {row.namespace for row in walk.all_rows(store, target=None, only=["b", "nobody"])}
+
+    assert found == {"b"}
+
+
+def test_stored_spaces_are_counted_the_most_frequent_first(tmp_path: Path) -> None:
+    shape = shapes.build(tmp_path / "m.db", 101, kinds={shapes.PLAIN, shapes.EXPIRED}, rows=6)
+    files.execute(shape.path, "UPDATE memories SET embedding_space = 'other#none' WHERE title = 'Note 0'")
+
+    with writing(shape.path, now_ms=0) as store:
+        assert walk.stored_spaces(store) == [(shapes.SPACE, 384, 2), ("other#none", 384, 1)]
+
+
+@pytest.mark.parametrize("version", [57, 101])
+def test_a_page_of_a_foreign_file_is_read_by_its_primary_key(tmp_path: Path, version: int) -> None:
+    shape = shapes.build(tmp_path / "m.db", version, rows=50, kinds={shapes.PLAIN})
+
+    with reading(shape.path) as store:
+        bindings = {"id": b"x", "target": None}
+        plan = " ".join(str(row) for row in store.db.execute(f"EXPLAIN QUERY PLAN {walk.ROW_BY_ID}", bindings))
+
+    assert "memories USING INDEX sqlite_autoindex_memories_1 (id=?)" in plan
+    assert "SCAN" not in plan
+    assert "TEMP B-TREE" not in plan
+
+
+def _insert_bytes(connection: sqlite3.Connection, row_id: bytes, number: int) -> None:
+    connection.execute(
+        "INSERT INTO memories (id, tier, namespace, title, content, created_at, updated_at)"
+        " VALUES (CAST(? AS TEXT), 'mid', 'a', ?, 'text', '', '')",
+        (row_id, f"title {number}"),
+    )
