@@ -146,7 +146,7 @@ def attest(store: Store, write: VectorWrite, fingerprint: Fingerprint) -> bool:
 
 def _update_sql(store: Store) -> str:
     columns = ["embedding = :blob", *_stamp_columns(store)]
-    and_plain = "AND encrypted_envelope IS NULL" if store.schema.has_envelope else ""
+    and_plain = "AND (encrypted_envelope IS NULL OR content <> '')" if store.schema.has_envelope else ""
     return UPDATE_VECTOR.format(columns=", ".join(columns), and_plain=and_plain)
 
 
