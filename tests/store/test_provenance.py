@@ -42,7 +42,7 @@ def test_vector_width_space_and_record_go_together(store: Store, target: Fingerp
         "UPDATE memories SET title = 'Title id-000' WHERE id = 'id-000'",
         "UPDATE memories SET content = content || ' ' WHERE id = 'id-000'",
         "UPDATE memories SET content = CAST(content AS BLOB) WHERE id = 'id-000'",
-        "UPDATE memories SET encrypted_envelope = x'02' WHERE id = 'id-000'",
+        "UPDATE memories SET encrypted_envelope = x'02', content = '' WHERE id = 'id-000'",
         "DELETE FROM memories WHERE id = 'id-000'",
     ],
 )
