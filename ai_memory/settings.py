@@ -76,6 +76,15 @@ def keep_off_model_hub() -> None:
     os.environ["HF_HUB_OFFLINE"] = "1"
 
 
+def let_idle_threads_sleep() -> None:
+    """Have OpenMP's threads sleep while they wait, unless the user decided; it reads this when first loaded.
+
+    Its default is to spin. Measured with MiniLM on 2 busy cores (2 threads, load 5): 6 rows/s
+    spinning, 35 sleeping.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
 def _db(named: str | Path | None, config: Table, environ: Mapping[str, str]) -> Sourced[Path]:
     if named:
         return Sourced(Path(named), "--db")

@@ -75,12 +75,13 @@ class Fault:
 
 @dataclass(slots=True)
 class Seen:
-    """What the server was asked: requests, how often each text, the bodies and headers of the last requests."""
+    """What the server was asked: requests, how often each text, and the last bodies, headers, peers and times."""
 
     requests: int = 0
     texts: Counter[str] = field(default_factory=Counter)
     bodies: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=1000))
     headers: deque[dict[str, str]] = field(default_factory=lambda: deque(maxlen=1000))
+    connections: set[tuple[str, int]] = field(default_factory=set)
     at: deque[float] = field(default_factory=lambda: deque(maxlen=10_000))
     in_flight: int = 0
     most_in_flight: int = 0
@@ -214,6 +215,7 @@ class _Handler(BaseHTTPRequestHandler):
             seen.texts.update(texts)
             seen.bodies.append(body)
             seen.headers.append(dict(self.headers))
+            seen.connections.add(self.client_address)
             seen.at.append(time.monotonic())
         if self.owner.behaviour.latency:
             self.owner.closing.wait(self.owner.behaviour.latency)

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from ai_memory.settings import let_idle_threads_sleep
+
 VOCABULARY = [
     "[PAD]",
     "[UNK]",
@@ -20,6 +22,7 @@ VOCABULARY = [
 
 def write_tiny_model(folder: Path, *, seed: int, dim: int = 32, max_tokens: int = 24) -> Path:
     """Write the model's files as the library itself does, and return the folder."""
+    let_idle_threads_sleep()
     import torch
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.sentence_transformer.modules import Normalize, Pooling, Transformer

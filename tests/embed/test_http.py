@@ -214,6 +214,17 @@ def test_a_proxy_of_the_environment_never_sees_loopback(server: FakeEndpoint, mo
     assert len(openai(server).embed_documents(TEXTS)) == 3
 
 
+def test_a_connection_is_used_again(server: FakeEndpoint) -> None:
+    server.fail("server-error")
+    embedder = openai(server)
+    with pytest.raises(TransientFailure):
+        embedder.embed_documents(TEXTS)
+    embedder.embed_documents(TEXTS)
+    embedder.embed_documents(TEXTS)
+
+    assert len(server.seen.connections) == 1
+
+
 def test_several_threads_share_one_embedder(server: FakeEndpoint) -> None:
     server.change(latency=0.05)
     embedder = openai(server)
