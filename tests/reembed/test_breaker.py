@@ -1,0 +1,50 @@
+"""How long requests are held back after an outage."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from ai_memory.errors import NotFinished
+from ai_memory.reembed.breaker import opened, require_due
+from ai_memory.store.runs import Breaker, Run
+from tests.reembed.test_decide import run_in
+
+NOW_MS = 1_000_000
+
+
+def run_with(breaker: Breaker) -> Run:
+    return replace(
+        run_in("running"),
+        breaker_state="open" if breaker.open else "closed",
+        breaker_until=breaker.until_ms,
+        breaker_wait_ms=breaker.wait_ms,
+        last_error="the host is gone",
+    )
+
+
+def test_the_wait_begins_at_a_minute_and_doubles_to_a_quarter_of_an_hour() -> None:
+    breaker, waits = Breaker(), []
+    for _ in range(6):
+        breaker = opened(run_with(breaker), now_ms=NOW_MS)
+        waits.append((breaker.until_ms - NOW_MS) // 1000)
+
+    assert waits == [60, 120, 240, 480, 900, 900]
+
+
+def test_an_open_breaker_lets_no_request_through_and_says_for_how_long() -> None:
+    run = run_with(Breaker(open=True, until_ms=NOW_MS + 30_500, wait_ms=60_000))
+
+    with pytest.raises(NotFinished, match=r"the host is gone.*open for 31 s more"):
+        require_due(run, now_ms=NOW_MS)
+
+
+def test_when_its_time_is_over_the_probe_is_a_canary() -> None:
+    run = run_with(Breaker(open=True, until_ms=NOW_MS, wait_ms=60_000))
+
+    assert require_due(run, now_ms=NOW_MS)
+
+
+def test_a_closed_breaker_asks_for_no_canary() -> None:
+    assert not require_due(run_with(Breaker()), now_ms=NOW_MS)

@@ -1,0 +1,94 @@
+"""Finding the rows that an endpoint refuses: few requests, and never a row for the endpoint's own fault."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import ceil, log2
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ai_memory.embed.document import source_hash
+from ai_memory.errors import EndpointUnusable, RowsRefused, TransientFailure
+from ai_memory.reembed.isolate import CANARY, embed_documents
+from ai_memory.reembed.judge import Document
+from ai_memory.store.quarantine import Reason
+from tests.fakes import HashEmbedder
+
+
+def documents(texts: Sequence[str]) -> list[Document]:
+    return [Document(f"id-{number}", "a", "", text, text, source_hash(text)) for number, text in enumerate(texts)]
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 16, 33, 64])
+def test_one_bad_row_costs_at_most_twice_the_logarithm_and_a_canary(size: int) -> None:
+    for bad in {0, size // 2, size - 1}:
+        embedder = HashEmbedder(poison="POISON")
+        texts = [f"{'POISON' if number == bad else 'text'} {number}" for number in range(size)]
+
+        found = embed_documents(embedder, documents(texts))
+
+        assert [isinstance(each.outcome, Reason) for each in found] == [number == bad for number in range(size)]
+        assert embedder.meter.requests <= 1 + 2 * ceil(log2(size)) + 1
+
+
+@given(st.lists(st.booleans(), min_size=1, max_size=40))
+def test_every_bad_row_is_found_and_no_other(bad: list[bool]) -> None:
+    embedder = HashEmbedder(poison="POISON")
+    texts = [f"{'POISON' if each else 'text'} {number}" for number, each in enumerate(bad)]
+
+    found = embed_documents(embedder, documents(texts))
+
+    assert [each.document.text for each in found] == texts
+    for each, is_bad in zip(found, bad, strict=True):
+        if is_bad:
+            assert each.outcome == Reason("refused", "the input was refused.", 400)
+        else:
+            assert np.array_equal(np.asarray(each.outcome), embedder.vector(each.document.text))
+
+
+def test_a_refused_canary_is_the_endpoints_fault() -> None:
+    def refuse(_texts: Sequence[str]) -> None:
+        raise RowsRefused("everything is refused.", http_status=422)
+
+    with pytest.raises(EndpointUnusable, match="also a harmless one: everything is refused"):
+        embed_documents(HashEmbedder(before=refuse), documents(["one", "two"]))
+
+
+def test_each_bad_row_has_its_own_canary() -> None:
+    asked: list[str] = []
+    embedder = HashEmbedder(poison="POISON", before=asked.extend)
+
+    embed_documents(embedder, documents(["POISON 1", "POISON 2"]))
+
+    assert asked.count(CANARY) == 2
+
+
+def test_an_outage_in_the_middle_blames_no_row() -> None:
+    calls: list[int] = []
+
+    def before(texts: Sequence[str]) -> None:
+        calls.append(len(texts))
+        if len(calls) > 2:
+            raise TransientFailure("gone.")
+
+    with pytest.raises(TransientFailure):
+        embed_documents(HashEmbedder(poison="POISON", before=before), documents(["a", "b", "c", "POISON"]))
+
+
+def test_no_request_is_larger_than_the_endpoint_takes() -> None:
+    sizes: list[int] = []
+    embedder = HashEmbedder(max_batch=4, before=lambda texts: sizes.append(len(texts)))
+
+    found = embed_documents(embedder, documents([f"text {number}" for number in range(10)]))
+
+    assert (sizes, len(found)) == ([4, 4, 2], 10)
+
+
+def test_no_documents_are_no_request() -> None:
+    embedder = HashEmbedder()
+
+    assert embed_documents(embedder, []) == []
+    assert embedder.meter.requests == 0

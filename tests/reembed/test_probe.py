@@ -1,0 +1,79 @@
+"""The probe: does the endpoint serve the target, and still with the same weights?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from ai_memory.embed.document import WITNESS_TEXTS
+from ai_memory.errors import EmbedderInitFailed, EmbedError, RowsRefused, TargetChanged, TransientFailure, WrongTarget
+from ai_memory.reembed.probe import check_witness, probe, witness_bytes
+from ai_memory.store.provenance import Fingerprint
+from tests.fakes import HashEmbedder
+
+EMBEDDER = HashEmbedder()
+TRUE = np.stack([EMBEDDER.vector(text) for text in WITNESS_TEXTS])
+
+
+def known_by(witness: bytes | None) -> Fingerprint:
+    return Fingerprint(1, b"", "{}", "fake/hash#none", 16, witness)
+
+
+def failing(error: EmbedError) -> HashEmbedder:
+    def before(_texts: Sequence[str]) -> None:
+        raise error
+
+    return HashEmbedder(before=before)
+
+
+def test_the_probe_is_one_request_of_the_witness_texts() -> None:
+    embedder = HashEmbedder()
+
+    assert np.array_equal(probe(embedder), TRUE)
+    assert (embedder.meter.requests, embedder.meter.texts_sent) == (1, len(WITNESS_TEXTS))
+
+
+@pytest.mark.parametrize("error", [WrongTarget("unknown model."), RowsRefused("refused.", http_status=400)])
+def test_an_endpoint_that_does_not_serve_the_target_is_exit_3(error: EmbedError) -> None:
+    with pytest.raises(EmbedderInitFailed, match="does not serve the target") as refusal:
+        probe(failing(error))
+
+    assert refusal.value.exit_code == 3
+
+
+def test_an_outage_passes_as_it_is() -> None:
+    with pytest.raises(TransientFailure):
+        probe(failing(TransientFailure("gone.")))
+
+
+def test_the_same_weights_agree_with_their_witness_though_the_last_digits_differ() -> None:
+    check_witness(known_by(witness_bytes(TRUE)), (TRUE * np.float32(1.0001) + np.float32(1e-5)).astype(np.float32))
+
+
+def test_other_weights_are_refused() -> None:
+    other = np.stack([HashEmbedder(model="retrained").vector(text) for text in WITNESS_TEXTS])
+
+    with pytest.raises(TargetChanged, match="other weights") as refusal:
+        check_witness(known_by(witness_bytes(TRUE)), other)
+
+    assert refusal.value.exit_code == 78
+
+
+def test_one_text_that_disagrees_is_enough() -> None:
+    vectors = TRUE.copy()
+    vectors[2] = HashEmbedder(model="retrained").vector(WITNESS_TEXTS[2])
+
+    with pytest.raises(TargetChanged):
+        check_witness(known_by(witness_bytes(TRUE)), vectors)
+
+
+def test_a_canary_is_compared_with_the_first_witness() -> None:
+    check_witness(known_by(witness_bytes(TRUE)), TRUE[:1])
+    with pytest.raises(TargetChanged):
+        check_witness(known_by(witness_bytes(TRUE)), TRUE[1:2])
+
+
+def test_a_target_without_witness_believes_the_first_answer() -> None:
+    check_witness(known_by(None), TRUE)

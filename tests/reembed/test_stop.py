@@ -1,0 +1,50 @@
+"""Requests to stop: by signal, by time."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import pytest
+
+from ai_memory.reembed.stop import Stop, stop_after, stop_on_signals
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_inside_the_block_is_a_request(number: signal.Signals) -> None:
+    stop, before = Stop(), signal.getsignal(number)
+
+    with stop_on_signals(stop):
+        os.kill(os.getpid(), number)
+        assert stop.event.wait(5)
+
+    assert (stop.reason, stop.exit_code, stop.by_signal()) == (number.name, 128 + number, True)
+    assert signal.getsignal(number) is before
+
+
+def test_time_that_is_over_asks_for_the_stop() -> None:
+    stop = Stop()
+
+    with stop_after(stop, 0.01):
+        assert stop.event.wait(5)
+
+    assert (stop.reason, stop.exit_code, stop.by_signal()) == ("max-runtime", 75, False)
+
+
+@pytest.mark.parametrize("seconds", [None, 60])
+def test_a_block_that_ends_in_time_is_not_stopped(seconds: float | None) -> None:
+    stop = Stop()
+
+    with stop_after(stop, seconds):
+        pass
+
+    assert not stop.requested()
+
+
+def test_a_signal_stands_above_the_time() -> None:
+    stop = Stop()
+    stop.request("max-runtime", exit_code=75)
+    stop.request("SIGTERM", exit_code=143)
+    stop.request("max-runtime", exit_code=75)
+
+    assert (stop.reason, stop.exit_code) == ("SIGTERM", 143)
