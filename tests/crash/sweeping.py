@@ -29,7 +29,9 @@ from tests.fakes import HashEmbedder
 
 T = TypeVar("T")
 
-BATCH = 5
+BATCH = 3
+IN_FLIGHT = 2
+"""Requests at once; one page more waits for its commit meanwhile."""
 NAMESPACES = ("global", "b/c", "b/c/d", "B")
 REEMBEDDED = "SELECT coalesce(sum(reembedded), 0) FROM reembed_run"
 
@@ -128,7 +130,7 @@ def record(path: Path, build: Build, *, rows: int) -> Record:
     with watched(f"recorded-{id(recorder)}", str(path), recorder) as vfs:
         editor = Editor.at(str(path), vfs, recorder)
         first, marking = editor.rows(), Marking(recorder, editor)
-        embedder = HashEmbedder(before=marking.sending)
+        embedder = HashEmbedder(before=marking.sending, concurrency=IN_FLIGHT)
         report = sweep(path, embedder, progress=marking, options=OpenOptions(vfs=vfs))
         editor.connection.close()
     return Record(start, first, recorder.log, report)

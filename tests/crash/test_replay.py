@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -14,6 +15,7 @@ from tests.crash.promises import Past, looking, require_done, require_promises
 from tests.crash.sweeping import Record, build_foreign, build_own, record, sweep
 from tests.crash.vfs import Change
 from tests.fakes import HashEmbedder
+from tests.sometimes import LOST_RACE, SECOND_PASS, TAKE_OVER, Sometimes
 
 ROWS = 12
 SEED = 20261123
@@ -23,20 +25,34 @@ BUILDS = {"own": build_own, "schema 52": build_foreign(52)}
 BUILDS_LONG = {**BUILDS, "schema 57": build_foreign(57), "schema 101": build_foreign(101)}
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    metafunc.parametrize("build", BUILDS_LONG if metafunc.config.getoption("--long") else BUILDS)
+
+
 @dataclass(slots=True)
 class Tally:
-    """What the replay of one record met."""
+    """The images of which every promise held, at the crash and after the resume."""
 
     killed: int = 0
     power_lost: int = 0
+    edits: int = 0
     resumed: int = 0
     most_sent_twice: int = 0
 
-    def line(self, name: str, edits: int) -> str:
+    def line(self) -> str:
         return (
-            f"crash images ({name}): {self.killed:,} killed, {self.power_lost:,} power lost, {edits} edits by another "
-            f"writer, {self.resumed:,} take-overs, at most {self.most_sent_twice} texts sent twice, all promises kept"
+            f"crash replay: {self.killed + self.power_lost:,} images good ({self.killed:,} killed, {self.power_lost:,} "
+            f"power lost), {self.edits} commits of another writer, {self.resumed:,} take-overs, at most "
+            f"{self.most_sent_twice} texts sent twice"
         )
+
+
+@pytest.fixture(scope="module")
+def tally(figures: list[str]) -> Iterator[Tally]:
+    """The counts of all replays; their line is reported at the end."""
+    found = Tally()
+    yield found
+    figures.append(found.line())
 
 
 @dataclass(slots=True)
@@ -45,13 +61,41 @@ class Replay:
 
     database: Path
     past: Past
-    tally: Tally = field(default_factory=Tally)
+    tally: Tally
+    random: Random = field(default_factory=lambda: Random(SEED))
 
-    def crash(self, image: Image, *, power_lost: bool) -> None:
+    def all(self, recorded: Record, cuts: int) -> None:
+        disk = Disk(recorded.start)
+        for number, entry in enumerate(recorded.log):
+            self.past.happened(entry)
+            if isinstance(entry, Change):
+                disk.apply(entry)
+                self._killed(disk, number)
+                for cut in range(cuts):
+                    self._power_lost(disk, number, cut)
+
+    def _killed(self, disk: Disk, number: int) -> None:
+        self._crash(disk.killed(), f"killed after entry {number}", power_lost=False)
+        self.tally.killed += 1
+
+    def _power_lost(self, disk: Disk, number: int, cut: int) -> None:
+        self._crash(disk.power_lost(self.random), f"power lost after entry {number}, cut {cut}", power_lost=True)
+        self.tally.power_lost += 1
+
+    def _crash(self, image: Image, name: str, *, power_lost: bool) -> None:
         write_image(image, self.database)
-        with looking(self.database) as connection:
-            require_promises(connection, self.past, power_lost=power_lost)
-            rows = read_rows(connection)
+        try:
+            with looking(self.database) as connection:
+                require_promises(connection, self.past, power_lost=power_lost)
+                rows = read_rows(connection)
+            self._resume()
+            with looking(self.database) as connection:
+                require_done(connection, rows)
+        except AssertionError as broken:
+            broken.add_note(f"{name} of the record, seed {SEED}")
+            raise
+
+    def _resume(self) -> None:
         sent: list[str] = []
         report = sweep(self.database, HashEmbedder(before=sent.extend))
         twice = self.past.sent_twice(sent)
@@ -59,33 +103,18 @@ class Replay:
         assert twice <= report.texts_sent_twice
         self.tally.most_sent_twice = max(self.tally.most_sent_twice, twice)
         self.tally.resumed += report.resumed
-        with looking(self.database) as connection:
-            require_done(connection, rows)
 
 
-@pytest.mark.parametrize("name", BUILDS_LONG)
 def test_after_a_crash_at_any_write_the_promises_hold_and_the_job_resumes(
-    fast_folder: Path, name: str, long_form: bool, figures: list[str]
+    fast_folder: Path, build: str, long_form: bool, tally: Tally, sometimes: Sometimes
 ) -> None:
-    if name not in BUILDS and not long_form:
-        pytest.skip("only in the long form")
-    recorded = record(fast_folder / "recorded.db", BUILDS_LONG[name], rows=ROWS)
-    replay = Replay(fast_folder / "crashed.db", Past(recorded.rows, recorded.log))
-    cuts = POWER_CUTS_LONG if long_form else POWER_CUTS
-    try:
-        replay_all(replay, recorded, cuts, Random(SEED))
-    finally:
-        figures.append(replay.tally.line(name, replay.past.edits))
-
-
-def replay_all(replay: Replay, recorded: Record, cuts: int, random: Random) -> None:
-    disk = Disk(recorded.start)
-    for entry in recorded.log:
-        replay.past.happened(entry)
-        if isinstance(entry, Change):
-            disk.apply(entry)
-            replay.crash(disk.killed(), power_lost=False)
-            replay.tally.killed += 1
-            for _ in range(cuts):
-                replay.crash(disk.power_lost(random), power_lost=True)
-                replay.tally.power_lost += 1
+    recorded = record(fast_folder / "recorded.db", BUILDS_LONG[build], rows=ROWS)
+    sometimes.happened(LOST_RACE, recorded.report.raced)
+    sometimes.happened(SECOND_PASS, recorded.report.passes > 1)
+    replay = Replay(fast_folder / "crashed.db", Past(recorded.rows, recorded.log), tally)
+    resumed = tally.resumed
+    replay.all(recorded, POWER_CUTS_LONG if long_form else POWER_CUTS)
+    tally.edits += replay.past.edits
+    sometimes.happened(TAKE_OVER, tally.resumed - resumed)
+    assert recorded.report.exit_code == 0
+    assert replay.past.edits > 0
