@@ -49,6 +49,7 @@ class Status:
         """Return the JSON object."""
         run, census = self.run, self.census
         return {
+            **asdict(self.counters),
             "run_id": run.run_id,
             "state": run.state,
             "interrupted": self.interrupted,
@@ -71,8 +72,6 @@ class Status:
             "breaker": {"state": run.breaker_state, "until": run.breaker_until},
             "last_error": run.last_error,
             "in_flight_limit": run.in_flight_limit,
-            **asdict(self.counters),
-            "quarantined_now": census.quarantined,
             "next": self.next_command,
         }
 
