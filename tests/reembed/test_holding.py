@@ -1,0 +1,53 @@
+"""One runner: who holds the lock is named, and one that makes no progress is called stuck."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ai_memory.errors import DataRefused, RunHeld, RunnerStuck
+from ai_memory.reembed.holding import STUCK_MS, holding
+from ai_memory.store.connection import OpenOptions
+from ai_memory.store.lock import Holder, lock_path, runner_lock
+from tests.reembed.work import NOW_MS, Work, begun, known
+
+OTHER = Holder(4242, "elsewhere", NOW_MS)
+
+
+def hold(path: Path, *, now_ms: int = NOW_MS) -> None:
+    with holding(path, now_ms=now_ms, options=OpenOptions()):
+        pass
+
+
+def test_a_held_lock_names_its_holder(work: Work) -> None:
+    with runner_lock(work.path, OTHER), pytest.raises(RunHeld, match="Process 4242 on elsewhere") as refusal:
+        hold(work.path)
+
+    assert refusal.value.exit_code == 11
+
+
+@pytest.mark.parametrize(("after_ms", "error"), [(STUCK_MS, RunHeld), (STUCK_MS + 1, RunnerStuck)])
+def test_a_holder_without_progress_is_stuck(work: Work, after_ms: int, error: type[RunHeld]) -> None:
+    with work.store() as store:
+        begun(store, known(store, work.embedder))
+
+    with runner_lock(work.path, OTHER), pytest.raises(RunHeld) as refusal:
+        hold(work.path, now_ms=NOW_MS + after_ms)
+
+    assert type(refusal.value) is error
+    assert refusal.value.exit_code == (1 if error is RunnerStuck else 11)
+
+
+def test_a_lock_that_is_let_go_can_be_held_again(work: Work) -> None:
+    hold(work.path)
+    hold(work.path)
+
+
+def test_a_missing_database_gets_no_lock_file(tmp_path: Path) -> None:
+    path = tmp_path / "none.db"
+
+    with pytest.raises(DataRefused):
+        hold(path)
+
+    assert not lock_path(path).exists()
