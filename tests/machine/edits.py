@@ -1,0 +1,197 @@
+"""What other writers do to a database, who know nothing of our provenance."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from hypothesis import strategies as st
+
+from tests import promises
+from tests.machine.world import World
+from tests.promises import Model
+from tests.shapes import CREATED, FAR_AHEAD, LONG_AGO
+from tests.strategies import contents, ids, namespaces, stored, titles
+
+MODELS = (Model("a", 16), Model("a", 24), Model("b", 16))
+"""The targets: another width in the same space, the same width in another space."""
+
+TEXT = "CAST(? AS TEXT)"
+
+
+class Edit(Protocol):
+    """One change."""
+
+    def apply(self, world: World) -> None:
+        """Make the change where it can be made."""
+
+
+@dataclass(frozen=True, slots=True)
+class Insert:
+    """A new memory, under an id that may be taken; `sealed` gives it an envelope, `nameless` no id."""
+
+    id: str
+    namespace: str
+    title: str
+    content: str
+    special: str = ""
+
+    def apply(self, world: World) -> None:
+        sealed = b"\x02" + bytes(60) if self.special == "sealed" else None
+        row_id = None if self.special == "nameless" else stored(self.id)
+        _insert(world, row_id, stored(self.namespace), self.title, "" if sealed else self.content, sealed)
+
+
+@dataclass(frozen=True, slots=True)
+class Rewrite:
+    """Another content for some row."""
+
+    row: int
+    content: str
+
+    def apply(self, world: World) -> None:
+        if (number := world.pick(self.row)) is not None:
+            before = promises.read(world.shadow).rows[number].content or b""
+            world.history.setdefault(number, []).append(before)
+            _set(world, number, f"content = {TEXT}", stored(self.content))
+
+
+@dataclass(frozen=True, slots=True)
+class Outrun:
+    """Another content for a row whose text is with the embedder at this moment."""
+
+    content: str
+
+    def apply(self, world: World) -> None:
+        found = promises.read(world.shadow).rows.items()
+        number = next((number for number, row in found if row.text in world.in_flight), None)
+        if number is not None:
+            _set(world, number, f"content = {TEXT}", stored(self.content))
+
+
+@dataclass(frozen=True, slots=True)
+class Restore:
+    """The content some row had before its last rewriting: edited away and back."""
+
+    row: int
+
+    def apply(self, world: World) -> None:
+        number = world.pick(self.row)
+        if number is not None and world.history.get(number):
+            _set(world, number, f"content = {TEXT}", world.history[number].pop())
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """Some row gone."""
+
+    row: int
+
+    def apply(self, world: World) -> None:
+        if (number := world.pick(self.row)) is not None:
+            row_id = promises.read(world.shadow).rows[number].id
+            world.change("DELETE FROM memories WHERE rowid = ?", (number,), number)
+            world.graveyard.extend([] if row_id is None else [row_id])
+
+
+@dataclass(frozen=True, slots=True)
+class Recreate:
+    """A deleted id, back with another text."""
+
+    namespace: str
+    title: str
+    content: str
+
+    def apply(self, world: World) -> None:
+        if world.graveyard:
+            _insert(world, world.graveyard.pop(), stored(self.namespace), self.title, self.content, None)
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """Some row in another namespace."""
+
+    row: int
+    namespace: str
+
+    def apply(self, world: World) -> None:
+        if (number := world.pick(self.row)) is not None:
+            _set(world, number, f"namespace = {TEXT}", stored(self.namespace))
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """Some row out of life or back in it."""
+
+    row: int
+    expires_at: str | None
+    state: str
+
+    def apply(self, world: World) -> None:
+        if (number := world.pick(self.row)) is not None:
+            _set(world, number, "expires_at = ?", self.expires_at)
+            if world.has("lifecycle_state"):
+                _set(world, number, "lifecycle_state = ?", self.state)
+
+
+@dataclass(frozen=True, slots=True)
+class Overwrite:
+    """A vector of some model, written over whatever stood there by a program of its own mind.
+
+    `of` is whose vector: of the present text, of another one, or no vector that anybody could read.
+    """
+
+    row: int
+    model: Model
+    of: str
+
+    def apply(self, world: World) -> None:
+        if (number := world.pick(self.row)) is None:
+            return
+        text = promises.read(world.shadow).rows[number].text if self.of == "present" else "another text"
+        blob = b"\x02odd" if self.of == "malformed" else promises.blob(self.model, text or "")
+        values: list[str | bytes | int] = [blob]
+        columns = "embedding = ?"
+        for name, value in (("embedding_dim", self.model.dim), ("embedding_space", self.model.space)):
+            if world.has(name):
+                columns += f", {name} = ?"
+                values.append(value)
+        _set(world, number, columns, *values)
+
+
+def _insert(
+    world: World, row_id: bytes | None, namespace: bytes, title: str, content: str, sealed: bytes | None
+) -> None:
+    number = world.shadow.execute("SELECT coalesce(max(rowid), 0) + 1 FROM memories").get
+    mark = "?" if row_id is None else TEXT
+    world.change(
+        "INSERT INTO memories (id, tier, namespace, title, content, created_at, updated_at, encrypted_envelope)"
+        f" VALUES ({mark}, 'mid', {TEXT}, {TEXT}, {TEXT}, ?, ?, ?)",
+        (row_id, namespace, stored(title), stored(content), CREATED, CREATED, sealed),
+        number,
+    )
+
+
+def _set(world: World, number: int, assignment: str, *values: str | bytes | int | None) -> None:
+    world.change(f"UPDATE memories SET {assignment} WHERE rowid = ?", (*values, number), number)
+
+
+rows = st.integers(0, 15)
+inserts = st.builds(Insert, ids, namespaces, titles, contents, st.sampled_from(["", "", "", "sealed", "nameless"]))
+lives = st.builds(
+    Live, rows, st.sampled_from([None, None, LONG_AGO, FAR_AHEAD]), st.sampled_from(["open", "open", "tombstoned"])
+)
+overwrites = st.builds(Overwrite, rows, st.sampled_from(MODELS), st.sampled_from(["present", "another", "malformed"]))
+edits: st.SearchStrategy[Edit] = st.one_of(
+    inserts,
+    st.builds(Rewrite, rows, contents),
+    st.builds(Rewrite, rows, contents),
+    st.builds(Restore, rows),
+    st.builds(Delete, rows),
+    st.builds(Recreate, namespaces, titles, contents),
+    st.builds(Move, rows, namespaces),
+    lives,
+    overwrites,
+)
+rushed: st.SearchStrategy[Edit] = st.one_of(st.builds(Outrun, contents), st.builds(Outrun, contents), edits)
+"""Edits that fall into an embed call."""

@@ -1,0 +1,50 @@
+"""What other processes do to a run while a runner of it is busy, or sleeps."""
+
+from __future__ import annotations
+
+from ai_memory.reembed.request import Request
+from ai_memory.store import runs
+from ai_memory.store.lock import lock_path
+from ai_memory.store.opening import writing
+from tests.machine.edits import MODELS
+from tests.machine.invocation import Clock, Invocation, Script
+from tests.machine.world import World
+from tests.promises import Model
+
+STATES = {"cancel": "cancelled", "pause": "paused"}
+
+
+def interfere(event: str, world: World, clock: Clock, model: Model) -> bool:
+    """Do it, and return whether the run is nobody's or somebody else's now."""
+    before = run_of(world)
+    if event in STATES:
+        _transition(world, clock, STATES[event])
+    else:
+        _steal(event, world, clock, model)
+    return before is not None and run_of(world) != before
+
+
+def run_of(world: World) -> tuple[int, str, int] | None:
+    """Return the unfinished run: its number, its state, its fence."""
+    there = world.file.execute("SELECT 1 FROM sqlite_master WHERE name = 'reembed_run'").fetchone()
+    sql = "SELECT run_id, state, fence FROM reembed_run WHERE state IN ('running', 'paused')"
+    return world.file.execute(sql).fetchone() if there else None
+
+
+def _transition(world: World, clock: Clock, state: str) -> None:
+    with writing(world.path, now_ms=clock.now_ms()) as store, store.db.transaction():
+        run = runs.unfinished_run(store)
+        if run is not None and run.state != state:
+            runs.transition(store, run, state, now_ms=clock.now_ms(), fenced=False)
+
+
+def _steal(event: str, world: World, clock: Clock, model: Model) -> None:
+    """Start a second runner where the lock cannot stop it: somebody has removed the lock's file."""
+    lock_path(world.path).unlink(missing_ok=True)
+    other = next(each for each in MODELS if each != model)
+    request = {
+        "usurp": Request(resume=True, batch=2, max_rows=3),
+        "supersede": Request(retarget=True, batch=2, max_rows=3),
+    }[event]
+    target = model if event == "usurp" else other
+    Invocation(world, clock, target, Script(), interfere=lambda _: None).run(request)

@@ -1,0 +1,215 @@
+"""One invocation of the real job on a world, with everything that can get in its way."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import apsw
+
+from ai_memory.embed.document import WITNESS_TEXTS
+from ai_memory.embed.retry import RetryingEmbedder
+from ai_memory.errors import AiMemoryError, QuotaExhausted, RateLimited, RowsRefused, TransientFailure
+from ai_memory.reembed.job import Job
+from ai_memory.reembed.progress import SilentProgress
+from ai_memory.reembed.report import RunReport
+from ai_memory.reembed.request import Request
+from ai_memory.reembed.stop import Stop
+from ai_memory.reembed.sweep import Tools
+from tests.fakes import HashEmbedder
+from tests.machine.edits import Edit
+from tests.machine.pool import EAGER, OrderedPool
+from tests.machine.world import World
+from tests.promises import Model
+from tests.strategies import POISON
+
+ASKED_WAIT = 7.0
+"""Seconds a rate-limited answer asks for."""
+
+SIGTERM_EXIT = 143
+
+
+class Killed(BaseException):
+    """SIGKILL: nothing is done after it."""
+
+
+@dataclass(slots=True)
+class Clock:
+    """A clock that only moves when it is told to."""
+
+    ms: int = 1_700_000_000_000
+
+    def now_ms(self) -> int:
+        return self.ms
+
+    def monotonic(self) -> float:
+        return self.ms / 1000
+
+    def sleep(self, seconds: float) -> None:
+        self.ms += round(seconds * 1000)
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """What happens during an invocation.
+
+    `calls` names, by the number of the embed call, faults of the endpoint and interference; `edits` are made
+    in those calls, `statements` just before the runner's n-th SQL statement; before `kill_at` it dies.
+    """
+
+    calls: Mapping[int, str] = field(default_factory=dict)
+    edits: Mapping[int, Sequence[Edit]] = field(default_factory=dict)
+    statements: Mapping[int, Edit] = field(default_factory=dict)
+    kill_at: int | None = None
+    order: str = EAGER
+    max_batch: int = 64
+    concurrency: int = 1
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What an invocation ended with: a report, a refusal, or (both None) a kill."""
+
+    report: RunReport | None = None
+    refusal: AiMemoryError | None = None
+    sent: list[str] = field(default_factory=list)
+    waits: list[float] = field(default_factory=list)
+    faults: set[str] = field(default_factory=set)
+
+    @property
+    def killed(self) -> bool:
+        return self.report is None and self.refusal is None
+
+    @property
+    def exit_code(self) -> int | None:
+        if self.report:
+            return self.report.exit_code
+        return self.refusal.exit_code if self.refusal else None
+
+
+class Invocation:
+    """Runs one request against a model; `interfere` does what other processes do to the run itself."""
+
+    def __init__(
+        self, world: World, clock: Clock, model: Model, script: Script, *, interfere: Callable[[str], None]
+    ) -> None:
+        self._world, self._clock, self._script = world, clock, script
+        self._interfere = interfere
+        self._calls = self._statements = 0
+        self._stop = Stop()
+        self._failing = ""
+        self._limited = False
+        self._dead = False
+        self._due: list[Edit] = []
+        self.outcome = Outcome()
+        self._inner = HashEmbedder(
+            dim=model.dim,
+            model=model.name,
+            poison=POISON,
+            max_batch=script.max_batch,
+            concurrency=script.concurrency,
+            before=self._before,
+        )
+
+    def run(self, request: Request) -> Outcome:
+        """Run the job to its report, its refusal or its death."""
+        self._world.touched.clear()
+        with traced(self._trace):
+            try:
+                self.outcome.report = self._job(request).run()
+            except AiMemoryError as error:
+                self.outcome.refusal = error
+            except Killed:
+                pass
+        return self.outcome
+
+    def _job(self, request: Request) -> Job:
+        embedder = RetryingEmbedder(self._inner, stop=self._stop.event, clock=self._clock.monotonic, sleep=self._sleep)
+        tools = Tools(
+            embedder,
+            self._clock,
+            self._stop,
+            SilentProgress(io.StringIO()),
+            pool=lambda _: OrderedPool(self._script.order),
+        )
+        return Job(self._world.path, embedder, request, tools, disclose=lambda _: None)
+
+    def _sleep(self, seconds: float) -> None:
+        self.outcome.waits.append(seconds)
+        if self._limited:
+            assert seconds >= ASKED_WAIT
+            self._limited = False
+            self.outcome.faults.add("waited")
+        self._clock.sleep(seconds)
+
+    def _before(self, texts: Sequence[str]) -> None:
+        self._calls += 1
+        self._world.in_flight = frozenset(texts)
+        self.outcome.sent.extend(text for text in texts if text not in WITNESS_TEXTS)
+        for edit in self._script.edits.get(self._calls, ()):
+            edit.apply(self._world)
+        if event := self._script.calls.get(self._calls):
+            self._happen(event)
+        self._answer_badly()
+
+    def _happen(self, event: str) -> None:
+        self.outcome.faults.add(event)
+        match event:
+            case "outage" | "refuse all" | "no quota":
+                self._failing = event
+            case "rate limit":
+                self._limited = True
+                raise RateLimited("too many requests.", http_status=429, retry_after=ASKED_WAIT)
+            case "signal":
+                self._stop.request("SIGTERM", exit_code=SIGTERM_EXIT)
+            case "die":
+                self._dead = True
+                raise Killed
+            case "stall":
+                self._clock.sleep(3600)
+            case _:
+                with traced(None):
+                    self._interfere(event)
+
+    def _answer_badly(self) -> None:
+        match self._failing:
+            case "outage":
+                raise TransientFailure("the endpoint is gone.", http_status=503)
+            case "refuse all":
+                raise RowsRefused("everything is refused.", http_status=400)
+            case "no quota":
+                raise QuotaExhausted("nothing left to spend.", http_status=402)
+
+    def _trace(self, connection: apsw.Connection) -> None:
+        def before_statement(cursor: apsw.Cursor, sql: str, bindings: object) -> bool:
+            del cursor, bindings
+            self._step(connection, sql)
+            return True
+
+        connection.exec_trace = before_statement
+
+    def _step(self, connection: apsw.Connection, sql: str) -> None:
+        self._statements += 1
+        if self._dead or self._statements == self._script.kill_at:
+            self._dead = True
+            raise Killed
+        if sql == "BEGIN":
+            self._world.touched.clear()
+        if edit := self._script.statements.get(self._statements):
+            self._due.append(edit)
+        # Another process would wait until our write transaction is over.
+        if self._due and connection.txn_state("main") != apsw.SQLITE_TXN_WRITE:
+            self._due.pop().apply(self._world)
+
+
+@contextmanager
+def traced(trace: Callable[[apsw.Connection], None] | None) -> Iterator[None]:
+    """Trace every connection opened inside the block, and no other than these."""
+    before = list(apsw.connection_hooks)
+    apsw.connection_hooks[:] = [] if trace is None else [trace]
+    try:
+        yield
+    finally:
+        apsw.connection_hooks[:] = before

@@ -1,0 +1,169 @@
+"""Holds a world against the promises: after every rule, after every invocation, and at rest."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from ai_memory.reembed.request import Request
+from tests import promises, sometimes
+from tests.machine.invocation import Outcome
+from tests.machine.world import World
+from tests.promises import Model, Scope
+from tests.sometimes import Sometimes
+from tests.strategies import stored
+
+UNFINISHED = """
+    SELECT run_id, target, state, pass, fence FROM reembed_run WHERE state IN ('running', 'paused')
+"""
+ENDED = """
+    SELECT run_id, target, scope_json, state, pass, fence, finished_at, census_at, reembedded, raced, quarantined,
+           texts_sent, breaker_state, breaker_until
+    FROM reembed_run WHERE state NOT IN ('running', 'paused')
+"""
+PASSED = """
+    SELECT m.rowid FROM memories AS m JOIN reembed_checkpoint AS c ON c.namespace = m.namespace
+    WHERE c.run_id = ? AND c.pass = ? AND typeof(m.id) = 'text' AND (c.eof OR m.id <= c.cursor_id)
+"""
+OURS = (
+    "SELECT CAST(memory_id AS BLOB), fingerprint_id, src, head, origin FROM embedding_provenance ORDER BY 1",
+    "SELECT target, CAST(memory_id AS BLOB), src, kind, attempts FROM reembed_quarantine ORDER BY 1, 2",
+    "SELECT run_id, CAST(namespace AS BLOB), CAST(cursor_id AS BLOB), pass, eof FROM reembed_checkpoint ORDER BY 1, 2",
+)
+"""What a refused start must leave alone."""
+WRITTEN = (
+    *OURS,
+    "SELECT rowid, embedding, embedding_dim FROM memories ORDER BY 1",
+    "SELECT run_id, state, pass, fence, reembedded, texts_sent, breaker_state, breaker_until FROM reembed_run",
+    "SELECT run_id, at, kind, detail_json FROM reembed_event ORDER BY rowid",
+)
+"""What a runner must leave alone that lost its run."""
+
+Tables = list[list[tuple[Any, ...]]]
+
+
+@dataclass(frozen=True, slots=True)
+class RunRow:
+    run_id: int
+    model: Model
+    target: int
+    state: str
+    pass_number: int
+    fence: int
+
+
+class Judge:
+    """Remembers of one world what must not change, and asserts the promises."""
+
+    def __init__(self, world: World, met: Sometimes) -> None:
+        self._world, self._met = world, met
+        self._ended: dict[object, tuple[object, ...]] = {}
+        self._pass: tuple[int, int] | None = None
+        self._frozen: Tables | None = None
+        self._ours: Tables = []
+        self._events = 0
+
+    def before(self, request: Request) -> None:
+        """Take note of what stands before an invocation."""
+        self._world.tick += 1
+        self._frozen, self._world.frozen = None, False
+        self._ours = self._tables(OURS)
+        if request.retry_quarantined:
+            for row in self._world.view().rows:
+                self._world.disturbed[row] = self._world.tick
+
+    def freeze(self) -> None:
+        """From here to the end of the invocation its runner must write nothing, nor anybody else."""
+        self._frozen, self._world.frozen = self._tables(WRITTEN), True
+
+    def judge_file(self) -> None:
+        """Assert what must be true at any instant."""
+        view, others = self._world.view(), self._world.untouched()
+        assert promises.wrong_vectors(view, others, self._world.texts) == []
+        assert promises.false_quarantines(view) == []
+        assert promises.other_columns(self._world.file) == promises.other_columns(self._world.shadow)
+        self._judge_ended_runs()
+        self._judge_cursors(view)
+
+    def judge_outcome(self, outcome: Outcome, request: Request, model: Model) -> None:
+        """Assert that an invocation's last word is true, and that it wrote nothing it might not."""
+        self._count(outcome)
+        if self._frozen is not None:
+            assert self._tables(WRITTEN) == self._frozen
+            assert outcome.exit_code not in (0, 10)
+            self._met.happened(sometimes.REFUSED_COMMIT)
+        self._frozen, self._world.frozen = None, False
+        if outcome.refusal:
+            assert self._tables(OURS) == self._ours
+        if outcome.exit_code in (0, 10):
+            self._judge_done(outcome, request, model)
+
+    def judge_rest(self, outcome: Outcome, model: Model) -> None:
+        """Assert what must be true when nobody has anything left to do."""
+        found = promises.census(self._world.view(), model, None)
+        assert not found.stale
+        assert (outcome.exit_code == 10) == bool(found.quarantined or found.without_id)
+        assert list(self._world.file.execute("PRAGMA integrity_check")) == [("ok",)]
+        self._world.file.execute("INSERT INTO memories_fts(memories_fts, rank) VALUES ('integrity-check', 1)")
+
+    def unfinished(self) -> RunRow | None:
+        """Return the run that is unfinished."""
+        found = self._rows(UNFINISHED)
+        if not found:
+            return None
+        run_id, target, state, pass_number, fence = found[0]
+        return RunRow(int(run_id), self._world.view().models[int(target)], int(target), str(state), pass_number, fence)
+
+    def _judge_done(self, outcome: Outcome, request: Request, model: Model) -> None:
+        """Assert that an exit of 0 or 10 is true of all rows that nobody touched since its census."""
+        touched = self._world.touched
+        found = promises.census(self._world.view(), model, self._scope(outcome, request))
+        assert found.stale <= touched
+        if outcome.exit_code == 0:
+            assert found.quarantined | found.without_id <= touched
+        else:
+            assert found.quarantined or found.without_id or touched
+        assert outcome.report
+        assert outcome.report.state == ("none" if outcome.report.run_id is None else "done")
+
+    def _scope(self, outcome: Outcome, request: Request) -> Scope:
+        names = request.scope
+        if outcome.report and outcome.report.run_id is not None:
+            recorded = self._rows(f"SELECT scope_json FROM reembed_run WHERE run_id = {outcome.report.run_id}")
+            names = json.loads(recorded[0][0])
+        return None if names is None else tuple(stored(name) for name in names)
+
+    def _judge_ended_runs(self) -> None:
+        for row in self._rows(ENDED):
+            assert self._ended.setdefault(row[0], row) == row
+
+    def _judge_cursors(self, view: promises.View) -> None:
+        """Assert that no cursor has passed a row that is neither fresh nor in quarantine, but for later changes."""
+        run = self.unfinished()
+        if run is None:
+            return
+        if self._pass != (run.run_id, run.pass_number):
+            self._pass = run.run_id, run.pass_number
+            kept = {row: tick for row, tick in self._world.disturbed.items() if tick >= self._world.tick}
+            self._world.disturbed = kept
+        for (number,) in list(self._world.file.execute(PASSED, (run.run_id, run.pass_number))):
+            row = view.rows[number]
+            if row.live and number not in self._world.disturbed:
+                assert view.is_fresh(row, run.target) or view.is_quarantined(row, run.target)
+
+    def _count(self, outcome: Outcome) -> None:
+        events = [row[0] for row in self._rows("SELECT kind FROM reembed_event ORDER BY rowid")]
+        new, self._events = events[self._events :], len(events)
+        self._met.happened(sometimes.TAKE_OVER, new.count("taken over"))
+        self._met.happened(sometimes.OPEN_BREAKER, new.count("breaker open"))
+        self._met.happened(sometimes.SECOND_PASS, new.count("pass"))
+        self._met.happened(sometimes.RETRY_AFTER, "waited" in outcome.faults)
+        self._met.happened(sometimes.LOST_RACE, outcome.report.raced if outcome.report else 0)
+
+    def _tables(self, selects: tuple[str, ...]) -> Tables:
+        return [self._rows(select) for select in selects]
+
+    def _rows(self, select: str) -> list[tuple[Any, ...]]:
+        there = self._world.file.execute("SELECT 1 FROM sqlite_master WHERE name = 'reembed_run'").fetchone()
+        return list(self._world.file.execute(select)) if there else []

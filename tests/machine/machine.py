@@ -1,0 +1,157 @@
+"""The state machine: a database with other writers, starts, kills and outages, judged after every rule."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from ai_memory.reembed.request import Request
+from tests.machine.edits import MODELS, Edit, edits, inserts, rushed
+from tests.machine.interference import interfere
+from tests.machine.invocation import Clock, Invocation, Outcome, Script
+from tests.machine.judge import Judge
+from tests.machine.pool import ORDERS
+from tests.machine.world import BEGINNINGS, World
+from tests.promises import Model
+from tests.sometimes import Sometimes
+
+FAULTS = ("outage", "rate limit", "refuse all", "no quota", "signal", "die", "stall")
+INTERFERENCE = ("cancel", "pause", "usurp", "supersede")
+CRON: dict[str, bool] = {"resume": True, "or_start": True}
+MODES: tuple[dict[str, bool], ...] = (
+    CRON,
+    CRON,
+    CRON,
+    CRON,
+    {},
+    {"resume": True},
+    {"retarget": True},
+    {"resume": True, "retarget": True},
+)
+QUIET_STARTS = 8
+"""Starts after which a database that nobody disturbs any more must be done: breaker, scope, target, pause."""
+
+
+def requests() -> st.SearchStrategy[Request]:
+    sizes = st.tuples(st.integers(1, 5), st.sampled_from([None, None, None, 1, 2, 4]))
+    scopes = st.sampled_from([*[None] * 11, ("global",)])
+    return st.builds(
+        lambda mode, size, scope, retry: Request(
+            **mode, batch=size[0], max_rows=size[1], scope=scope, retry_quarantined=retry
+        ),
+        st.sampled_from(MODES),
+        sizes,
+        scopes,
+        st.sampled_from([False, False, False, True]),
+    )
+
+
+def scripts() -> st.SearchStrategy[Script]:
+    numbers = st.integers(1, 5)
+    return st.builds(
+        Script,
+        calls=st.dictionaries(numbers, st.sampled_from(FAULTS + INTERFERENCE), max_size=2),
+        edits=st.dictionaries(numbers, st.lists(rushed, min_size=1, max_size=2), max_size=2),
+        statements=st.dictionaries(st.integers(1, 120), edits, max_size=2),
+        kill_at=st.one_of(st.none(), st.none(), st.integers(20, 160)),
+        order=st.sampled_from(ORDERS),
+        max_batch=st.sampled_from([64, 3]),
+        concurrency=st.sampled_from([1, 3]),
+    )
+
+
+class Machine(RuleBasedStateMachine):
+    """One program: a database, and what happens to it."""
+
+    def __init__(self, folder: Path, sometimes: Sometimes) -> None:
+        super().__init__()
+        self._folder = TemporaryDirectory(dir=folder)
+        self._sometimes = sometimes
+        self._clock = Clock()
+        self._model = MODELS[0]
+        self._world: World
+        self._judge: Judge
+
+    @initialize(beginning=st.integers(0, len(BEGINNINGS) - 1), first=st.lists(inserts, max_size=8))
+    def begin(self, beginning: int, first: Sequence[Edit]) -> None:
+        self._world = World(Path(self._folder.name), beginning)
+        self._judge = Judge(self._world, self._sometimes)
+        for each in first:
+            each.apply(self._world)
+
+    @rule(several=st.lists(edits, min_size=1, max_size=4), minutes=st.sampled_from([0, 1, 20]))
+    def others_write(self, several: Sequence[Edit], minutes: int) -> None:
+        for each in several:
+            each.apply(self._world)
+        self._clock.sleep(60 * minutes)
+
+    @rule(new=st.sampled_from(["cancel", "pause"]))
+    def operator_intervenes(self, new: str) -> None:
+        interfere(new, self._world, self._clock, self._model)
+
+    @rule(request=requests(), script=scripts(), late=st.lists(edits, max_size=3))
+    def start(self, request: Request, script: Script, late: Sequence[Edit]) -> None:
+        for each in late:
+            each.apply(self._world)
+        self._invoke(request, script)
+
+    @rule(request=requests(), script=scripts())
+    def start_again(self, request: Request, script: Script) -> None:
+        self._invoke(request, script)
+
+    @rule(model=st.sampled_from(MODELS), request=requests(), script=scripts())
+    def start_to_another_model(self, model: Model, request: Request, script: Script) -> None:
+        self._model = model
+        self._invoke(request, script)
+
+    @rule(model=st.sampled_from(MODELS), request=requests(), script=scripts())
+    def retarget(self, model: Model, request: Request, script: Script) -> None:
+        self._model = model
+        self._invoke(replace(request, retarget=True, scope=None), script)
+
+    @invariant()
+    def promises_hold(self) -> None:
+        if hasattr(self, "_judge"):
+            self._judge.judge_file()
+
+    def teardown(self) -> None:
+        try:
+            if sys.exc_info()[0] is None and hasattr(self, "_judge"):
+                self._come_to_rest()
+        finally:
+            if hasattr(self, "_world"):
+                self._world.close()
+            self._folder.cleanup()
+
+    def _invoke(self, request: Request, script: Script) -> Outcome:
+        self._judge.before(request)
+        call = Invocation(self._world, self._clock, self._model, script, interfere=self._interfere)
+        outcome = call.run(request)
+        self._judge.judge_outcome(outcome, request, self._model)
+        return outcome
+
+    def _interfere(self, event: str) -> None:
+        if interfere(event, self._world, self._clock, self._model):
+            self._judge.freeze()
+
+    def _come_to_rest(self) -> None:
+        """Start until nothing is left to do, with nobody in the way; the end must be the same whatever came before."""
+        for _ in range(QUIET_STARTS):
+            self._clock.sleep(3600)
+            outcome = self._invoke(Request(resume=True, or_start=True, retarget=self._at_odds()), Script())
+            if outcome.exit_code in (0, 10) and outcome.report and outcome.report.run_id is None:
+                assert not outcome.sent
+                self._judge.judge_rest(outcome, self._model)
+                return
+        raise AssertionError(f"not at rest after {QUIET_STARTS} quiet starts: {outcome}")
+
+    def _at_odds(self) -> bool:
+        """Say whether the unfinished run needs an operator's word: paused, or to another model."""
+        run = self._judge.unfinished()
+        return run is not None and (run.state == "paused" or run.model != self._model)

@@ -1,0 +1,33 @@
+"""reembed.md 10.3: programs of edits, starts, kills and outages, drawn by hypothesis, over the real engine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import cast
+
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from tests.machine.machine import Machine
+from tests.sometimes import Sometimes
+
+STEPS = 30
+PROGRAMS = 300
+LONG_PROGRAMS = 5_000
+
+
+def test_every_promise_holds_after_every_step_of_any_program(
+    fast_folder: Path, sometimes: Sometimes, figures: list[str], *, long_form: bool
+) -> None:
+    programs = LONG_PROGRAMS if long_form else PROGRAMS
+    drawn = settings(
+        max_examples=programs,
+        stateful_step_count=STEPS,
+        deadline=None,
+        database=None,
+        derandomize=not long_form,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    run_state_machine_as_test(cast("type[Machine]", lambda: Machine(fast_folder, sometimes)), settings=drawn)
+    figures.append(f"state machine: {programs:,} programs of {STEPS} steps, every promise after every step")

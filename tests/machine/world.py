@@ -1,0 +1,112 @@
+"""A database with other writers in it, beside a shadow of what it would be without us."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import apsw
+
+from ai_memory.store.opening import writing
+from tests import promises, shapes
+from tests.promises import View
+
+OWN = 0
+"""Our own schema; every other number is a version of ai-memory's, see tests/shapes.py."""
+
+EASY = shapes.EMBEDDABLE
+BEGINNINGS = ((OWN, EASY), (52, EASY), (57, shapes.KINDS), (80, EASY), (84, EASY), (101, shapes.KINDS))
+
+
+class World:
+    """One database file, its other writers, and all texts there ever were.
+
+    `touched` are the rows changed since the runner last began a snapshot, `disturbed` those changed at all, each
+    with the `tick` of its last change.
+    """
+
+    def __init__(self, folder: Path, beginning: int) -> None:
+        """Begin with the given one of BEGINNINGS."""
+        self.path = folder / "memories.db"
+        self.path.write_bytes(template(beginning))
+        self.file = apsw.Connection(str(self.path))
+        self.file.set_busy_timeout(0)
+        self.shadow = apsw.Connection(":memory:")
+        with self.shadow.backup("main", self.file, "main") as backup:
+            backup.step()
+        self.texts: dict[bytes, str] = {}
+        self.history: dict[int, list[bytes]] = {}
+        self.graveyard: list[bytes] = []
+        self.touched: set[int] = set()
+        self.disturbed: dict[int, int] = {}
+        self.tick = 0
+        self.in_flight: frozenset[str] = frozenset()
+        self.frozen = False
+        self.note_texts()
+
+    def close(self) -> None:
+        self.file.close()
+        self.shadow.close()
+
+    def view(self) -> View:
+        return promises.read(self.file)
+
+    def untouched(self) -> View:
+        """Return the database as it would be without us."""
+        return promises.read(self.shadow)
+
+    def pick(self, number: int) -> int | None:
+        """Return the number of some row, None where there is none."""
+        rows = [row[0] for row in self.shadow.execute("SELECT rowid FROM memories ORDER BY rowid")]
+        return rows[number % len(rows)] if rows else None
+
+    def change(self, sql: str, bindings: Sequence[apsw.SQLiteValue], *rows: int) -> bool:
+        """Do what another writer does, in the file and in the shadow; False where a constraint forbids it.
+
+        A frozen world has no other writers any more.
+        """
+        if self.frozen:
+            return False
+        try:
+            self.file.execute(sql, bindings)
+        except apsw.ConstraintError:
+            return False
+        self.shadow.execute(sql, bindings)
+        self.touched.update(rows)
+        self.disturbed.update(dict.fromkeys(rows, self.tick))
+        self.note_texts()
+        return True
+
+    def note_texts(self) -> None:
+        """Remember the document of every row."""
+        for row in self.untouched().rows.values():
+            if row.text is not None:
+                self.texts[promises.source(row.text)] = row.text
+
+    def has(self, column: str) -> bool:
+        return column in promises.columns(self.shadow)
+
+
+@lru_cache(maxsize=len(BEGINNINGS))
+def template(number: int) -> bytes:
+    """Return the bytes of a database, as one of BEGINNINGS asks for it."""
+    version, kinds = BEGINNINGS[number]
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "template.db"
+        make = _own if version == OWN else lambda at: shapes.build(at, version, rows=3, kinds=kinds)
+        _make(path, make)
+        return path.read_bytes()
+
+
+def _make(path: Path, make: Callable[[Path], object]) -> None:
+    make(path)
+    connection = apsw.Connection(str(path))
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    connection.close()
+
+
+def _own(path: Path) -> None:
+    with writing(path, now_ms=0, create=True):
+        pass
