@@ -18,9 +18,11 @@
     ├── TargetChanged              78   the target is not the one the run began with
     └── EmbedError                      what one request to an embedder can answer
         ├── TransientFailure       75   worth a retry: time-out, reset, 5xx
-        │   └── RateLimited        75   429 of rate, with its Retry-After
+        │   ├── RateLimited        75   429 of rate, with its Retry-After
+        │   └── AnswerLate         75   several texts were not embedded in time: fewer may be
         ├── AnswerViolation        69   an answer that cannot be believed
         ├── RowsRefused            69   400, 413, 422: the batch, or a row in it
+        │   └── RequestTooLarge    69   the size of the batch, as the endpoint says
         ├── WrongTarget            78   unknown model, another width
         ├── CredentialsRefused     77   401, 403
         └── QuotaExhausted         69   402, 429 of quota or billing
@@ -151,12 +153,14 @@ class TransientFailure(EmbedError):
 class RateLimited(TransientFailure):
     """The endpoint asked for fewer requests; `retry_after` is the wait it named, in seconds."""
 
-    def __init__(
-        self, what: str, *, tip: str = "", http_status: int | None = None, retry_after: float = 0.0
-    ) -> None:
+    def __init__(self, what: str, *, tip: str = "", http_status: int | None = None, retry_after: float = 0.0) -> None:
         """Keep the wait the endpoint asked for, in seconds (0: it named none)."""
         super().__init__(what, tip=tip, http_status=http_status)
         self.retry_after = retry_after
+
+
+class AnswerLate(TransientFailure):
+    """A request of several texts was sent whole and not answered in time: one of fewer texts may be."""
 
 
 class AnswerViolation(EmbedError):
@@ -169,6 +173,18 @@ class RowsRefused(EmbedError):
     """The batch was refused for what is in it: 400, 413 or 422."""
 
     exit_code = 69
+
+
+class RequestTooLarge(RowsRefused):
+    """The endpoint says that the request is too large; `most` is the size it named, in `unit` (0: it named none)."""
+
+    def __init__(
+        self, what: str, *, tip: str = "", http_status: int | None = None, most: int = 0, unit: str = ""
+    ) -> None:
+        """Keep the size: `unit` is inputs, tokens or bytes, empty where nothing tells."""
+        super().__init__(what, tip=tip, http_status=http_status)
+        self.most = most
+        self.unit = unit
 
 
 class WrongTarget(EmbedError):

@@ -56,6 +56,7 @@ CREATE TABLE reembed_run (
     breaker_until    INTEGER NOT NULL DEFAULT 0,
     breaker_wait_ms  INTEGER NOT NULL DEFAULT 0,  -- doubles with each vain probe
     last_error       TEXT,
+    limits_json      TEXT NOT NULL DEFAULT '{}',  -- what was learned of the size of a request, by name
     tool_version     TEXT NOT NULL
 ) STRICT;
 

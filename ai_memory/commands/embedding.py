@@ -7,9 +7,9 @@ from threading import Event
 
 from ai_memory.clock import SystemClock
 from ai_memory.console import Console
+from ai_memory.embed.chain import assemble
 from ai_memory.embed.embedder import Embedder
-from ai_memory.embed.factory import build
-from ai_memory.embed.retry import Patience, RetryingEmbedder
+from ai_memory.embed.retry import Patience
 from ai_memory.errors import EmbedderInitFailed, EmbedError, EndpointUnusable, NoEmbedder
 from ai_memory.intake import Filled, Filler
 from ai_memory.reembed.judge import Unfit
@@ -32,7 +32,7 @@ def open_embedder(settings: Settings, *, patience: Patience | None = None) -> Em
         NoEmbedder: the configuration has embeddings off.
         EmbedderInitFailed: what is configured cannot be built.
     """
-    return RetryingEmbedder(build(settings.embedding), stop=Event(), patience=patience)
+    return assemble(settings.embedding, stop=Event(), patience=patience)
 
 
 def fill(store: Store, ids: list[str], settings: Settings, console: Console, *, origin: str) -> Iterable[Filled]:

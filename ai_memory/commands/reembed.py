@@ -14,7 +14,6 @@ from ai_memory.errors import UsageError
 from ai_memory.settings import Settings
 
 if TYPE_CHECKING:
-    from ai_memory.embed.retry import RetryingEmbedder
     from ai_memory.reembed.job import Job
     from ai_memory.reembed.request import Request
     from ai_memory.reembed.start import Preflight
@@ -103,12 +102,15 @@ def _run_job(args: argparse.Namespace, settings: Settings, console: Console) -> 
 
 def _job(args: argparse.Namespace, settings: Settings, console: Console, stop: Stop) -> Job:
     from ai_memory.clock import SystemClock
+    from ai_memory.embed.chain import assemble
     from ai_memory.embed.factory import token_counter
+    from ai_memory.embed.retry import Patience
     from ai_memory.reembed.job import Job
     from ai_memory.reembed.progress import choose_progress
     from ai_memory.reembed.sweep import Tools
 
-    embedder = _embedder(settings, stop, retry_for=args.retry_for, concurrency=args.concurrency)
+    patience = Patience(retry_for=args.retry_for)
+    embedder = assemble(settings.embedding, stop=stop.event, patience=patience, concurrency=args.concurrency)
     clock = SystemClock()
     tools = Tools(
         embedder,
@@ -124,17 +126,6 @@ def _job(args: argparse.Namespace, settings: Settings, console: Console, stop: S
         tools=tools,
         disclose=lambda told: _disclose(told, console, ask=not args.yes),
     )
-
-
-def _embedder(settings: Settings, stop: Stop, *, retry_for: float, concurrency: int | None) -> RetryingEmbedder:
-    from ai_memory.embed.factory import build
-    from ai_memory.embed.pace import Pace, PacedEmbedder
-    from ai_memory.embed.retry import Patience, RetryingEmbedder
-
-    built = build(settings.embedding)
-    most = built.concurrency if built.concurrency == 1 else concurrency or built.concurrency
-    pace = Pace(most=most, fixed=concurrency is not None, stop=stop.event)
-    return RetryingEmbedder(PacedEmbedder(built, pace), stop=stop.event, patience=Patience(retry_for=retry_for))
 
 
 def _request(args: argparse.Namespace, settings: Settings) -> Request:

@@ -6,14 +6,14 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC
-from email.utils import parsedate_to_datetime
 
+from ai_memory.embed.rate_headers import retry_after
 from ai_memory.errors import (
     CredentialsRefused,
     EmbedError,
     QuotaExhausted,
     RateLimited,
+    RequestTooLarge,
     RowsRefused,
     TransientFailure,
     WrongTarget,
@@ -22,10 +22,10 @@ from ai_memory.errors import (
 _EXCERPT = 200
 _WORDS_WITHIN = 160
 _SECRETS = re.compile(r"(?i)bearer\s+[^\s,;]+|\b(?:(?:sk|pk|gsk|xai|key)[-_]|AIza)[\w*.-]{6,}")
-_SECONDS = re.compile(r"[0-9]{1,10}(\.[0-9]*)?")
-_UNITS = {"d": 86_400.0, "h": 3_600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
-_PART = re.compile(r"([0-9]{1,6}(?:\.[0-9]{1,9})?)(ms|d|h|m|s)")
-_SPAN = re.compile(rf"({_PART.pattern})+")
+
+
+_MOST = re.compile(r"(?:max\w*|at most|larger than|up to|limit)\b[^\d.;]{0,40}?([0-9][0-9,]{0,9})")
+_SIZE_WORDS = (("token", "tokens"), ("byte", "bytes"), ("input", "inputs"), ("batch", "inputs"), ("array", "inputs"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         frozenset({429}),
-        RowsRefused,
+        RequestTooLarge,
         "the request is larger than the rate limit",
         "",
         "OpenAI: 429 'Request too large for … Limit …, Requested …': no wait helps, a smaller batch does",
@@ -126,12 +126,24 @@ RULES: tuple[Rule, ...] = (
     Rule(
         frozenset({408, 425}), TransientFailure, "the endpoint gave up waiting", _LATER, "RFC 9110 15.5.9, RFC 8470 5.2"
     ),
+    Rule(frozenset({413}), RequestTooLarge, "the request is too large", "", "RFC 9110 15.5.14"),
     Rule(
-        frozenset({400, 413, 422}),
+        frozenset({400, 422}),
+        RequestTooLarge,
+        "the request is too large",
+        "",
+        "OpenAI: 'array too long', 'maximum request size is 300000 tokens per request'; Mistral: 'Too many tokens in "
+        "batch. Max is 16384'; Gemini: 'at most 100 requests can be in one batch'; Alibaba: 'batch size is invalid, it "
+        "should not be larger than 10'; Voyage: 'max allowed tokens per submitted batch is 120000'",
+        codes=frozenset({"max_tokens_per_request"}),
+        words=("batch", "tokens per request", "too many inputs", "array too long", "too many texts", "tokens overall"),
+    ),
+    Rule(
+        frozenset({400, 422}),
         RowsRefused,
         "the endpoint refused the texts",
         "",
-        "RFC 9110 15.5.1, 15.5.14, 15.5.21",
+        "RFC 9110 15.5.1, 15.5.21",
     ),
     Rule(
         frozenset({500}),
@@ -161,44 +173,18 @@ def classify(answer: Answer, *, host: str, now: float, key: str = "") -> EmbedEr
     what = f"{host}: {rule.what} (HTTP {answer.status}{_quote(message, key)})."
     if rule.error is RateLimited or (wait and rule.error is TransientFailure) or _only_a_rate(rule, codes, wait):
         return RateLimited(what, tip=_LATER, http_status=answer.status, retry_after=wait)
+    if rule.error is RequestTooLarge:
+        unit, most = _named_size(message)
+        return RequestTooLarge(what, http_status=answer.status, unit=unit, most=most)
     return rule.error(what, tip=rule.tip, http_status=answer.status)
 
 
-def retry_after(headers: Mapping[str, str], *, now: float) -> float:
-    """Return the wait a server asks for in seconds, 0 where it asks for none or in no known form.
-
-    Both forms of RFC 9110 10.2.3; OpenAI's retry-after-ms, which is finer and goes before; and
-    where neither is there, the time after which a used-up x-ratelimit-* is full again.
-    """
-    milliseconds = headers.get("retry-after-ms", "").strip()
-    if _SECONDS.fullmatch(milliseconds):
-        return float(milliseconds) / 1000
-    value = headers.get("retry-after", "").strip()
-    if not value:
-        return max((_refill(headers, what) for what in ("requests", "tokens")), default=0.0)
-    return float(value) if _SECONDS.fullmatch(value) else _until(value, now)
-
-
-def _until(date: str, now: float) -> float:
-    try:
-        parsed = parsedate_to_datetime(date)
-        moment = parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
-        return max(0.0, moment.timestamp() - now)
-    except (ValueError, TypeError, IndexError, OverflowError):
-        return 0.0
-
-
-def _refill(headers: Mapping[str, str], what: str) -> float:
-    """Return the seconds until a used-up limit is full again, 0 where it is not used up.
-
-    OpenAI, "Rate limits in headers": x-ratelimit-remaining-requests: 0, x-ratelimit-reset-requests: 6m0s or 120ms.
-    """
-    if headers.get(f"x-ratelimit-remaining-{what}", "").strip() != "0":
-        return 0.0
-    reset = headers.get(f"x-ratelimit-reset-{what}", "").strip()
-    if not _SPAN.fullmatch(reset):
-        return 0.0
-    return sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(reset))
+def _named_size(message: str) -> tuple[str, int]:
+    """Return what a refusal for size counts, and the most of it: empty and 0 where it does not say."""
+    beginning = message[:_WORDS_WITHIN].lower()
+    unit = next((unit for word, unit in _SIZE_WORDS if word in beginning), "")
+    most = _MOST.search(beginning)
+    return unit, int(most[1].replace(",", "")) if most and unit else 0
 
 
 def one_line(text: str, key: str = "") -> str:

@@ -9,7 +9,7 @@ from ai_memory import vendors
 from ai_memory.embed import model_folder, space
 from ai_memory.embed.dialect import Dialect
 from ai_memory.embed.embedder import Embedder, Target
-from ai_memory.embed.http import Endpoint, HttpEmbedder
+from ai_memory.embed.http import Endpoint, Hear, HttpEmbedder, unheard
 from ai_memory.embed.local import LocalEmbedder, cached_folder, require_library, token_count
 from ai_memory.embed.model_folder import ModelFacts
 from ai_memory.embed.ollama import OllamaDialect, tag
@@ -25,8 +25,10 @@ OLLAMA_CONCURRENCY = 4
 """Ollama serves few requests of one model side by side and queues the rest (OLLAMA_NUM_PARALLEL)."""
 
 
-def build(settings: EmbeddingSettings) -> Embedder:
+def build(settings: EmbeddingSettings, *, hear: Hear = unheard) -> Embedder:
     """Return the configured embedder; neither a model is loaded nor a request sent.
+
+    `hear` is told what a remote endpoint says of its limits.
 
     Raises:
         NoEmbedder: the tier has embeddings off.
@@ -37,7 +39,7 @@ def build(settings: EmbeddingSettings) -> Embedder:
             f"the tier {settings.tier.value} ({settings.tier.source}) has embeddings off.",
             tip='Set tier = "semantic" in config.toml.',
         )
-    return _local(settings) if settings.backend.value == vendors.LOCAL else _remote(settings)
+    return _local(settings) if settings.backend.value == vendors.LOCAL else _remote(settings, hear)
 
 
 def token_counter(settings: EmbeddingSettings) -> Callable[[str], int] | None:
@@ -102,7 +104,7 @@ def _local_dim(settings: EmbeddingSettings, facts: ModelFacts | None) -> int:
     return settings.dim.value or (facts.dim if facts else 0)
 
 
-def _remote(settings: EmbeddingSettings) -> Embedder:
+def _remote(settings: EmbeddingSettings, hear: Hear) -> Embedder:
     base_url, model = settings.base_url.value, settings.model.value
     _refuse_incomplete(settings)
     _refuse_egress(settings)
@@ -123,6 +125,7 @@ def _remote(settings: EmbeddingSettings) -> Embedder:
         Endpoint(base_url, key.reveal() if key else ""),
         max_batch=vendors.limits(base_url).inputs,
         concurrency=OLLAMA_CONCURRENCY if ollama else HTTP_CONCURRENCY,
+        hear=hear,
     )
 
 

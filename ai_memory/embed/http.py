@@ -15,13 +15,14 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from ai_memory import __version__
-from ai_memory.embed import vectors
+from ai_memory.embed import rate_headers, vectors
 from ai_memory.embed.answers import Answer, classify, inner_status, mentions_base64, one_line
 from ai_memory.embed.deadline import TimedResponse
 from ai_memory.embed.dialect import Dialect, Reply
 from ai_memory.embed.embedder import Meter, Target, Vectors
+from ai_memory.embed.rate_headers import Left
 from ai_memory.embedding_settings import is_loopback
-from ai_memory.errors import AnswerViolation, RowsRefused, TransientFailure, WrongTarget
+from ai_memory.errors import AnswerLate, AnswerViolation, RowsRefused, TransientFailure, WrongTarget
 
 if TYPE_CHECKING:
     from requests import PreparedRequest, Response, Session
@@ -56,13 +57,30 @@ class Endpoint:
         return urlsplit(self.base_url).netloc
 
 
+Hear = Callable[[Sequence[Left]], None]
+"""Hears what each answer says is left of the endpoint's limits, if it says so."""
+
+
+def unheard(limits: Sequence[Left]) -> None:
+    """Let what an answer says of limits pass."""
+    del limits
+
+
 class HttpEmbedder:
     """A model behind an endpoint. Any thread may call; `max_batch` and `concurrency` are upper bounds."""
 
     def __init__(
-        self, target: Target, dialect: Dialect, endpoint: Endpoint, *, max_batch: int, concurrency: int
+        self,
+        target: Target,
+        dialect: Dialect,
+        endpoint: Endpoint,
+        *,
+        max_batch: int,
+        concurrency: int,
+        hear: Hear = unheard,
     ) -> None:
         """Keep what to ask and whom; no connection is opened yet."""
+        self._hear = hear
         self.max_batch = max_batch
         self.concurrency = concurrency
         self.meter = Meter()
@@ -133,20 +151,23 @@ class HttpEmbedder:
         """Return the answer to one request, whatever its status.
 
         Raises:
-            TransientFailure: no whole answer came in time.
+            TransientFailure: no whole answer came.
+            AnswerLate: none came in time, and there are several texts.
             AnswerViolation: the answer is larger than any true one.
             WrongTarget: the address cannot be asked at all.
         """
         body = _encoded(json.dumps(self._dialect.body(texts, base64=self._base64), ensure_ascii=False))
         self.meter.add(requests=1, texts_sent=len(texts))
         limit = _ANSWER_BYTES + len(texts) * _ANSWER_BYTES_A_TEXT
-        return _post(
-            self._connected(),
-            self._endpoint,
-            self._dialect.path,
-            body,
-            limit=limit,
-        )
+        try:
+            answer = _post(self._connected(), self._endpoint, self._dialect.path, body, limit=limit)
+        except AnswerLate as error:
+            if len(texts) > 1:
+                raise
+            raise TransientFailure(error.what, tip=error.tip) from error
+        if told := rate_headers.left(answer.headers, now=time.time()):
+            self._hear(told)
+        return answer
 
     def _connected(self) -> Session:
         with self._lock:
@@ -219,7 +240,8 @@ def _post(session: Session, endpoint: Endpoint, path: str, body: bytes, *, limit
             return Answer(response.status_code, content.decode("utf-8", "replace"), headers)
     except (requests.ConnectionError, requests.Timeout, HTTPError, OSError) as error:
         reason = one_line(_root(error), endpoint.key).rstrip(".")
-        raise TransientFailure(
+        kind = AnswerLate if _late(error) else TransientFailure
+        raise kind(
             f"{endpoint.host} gave no answer: {reason}.", tip="Is it running, and the base URL right?"
         ) from error
     except (requests.RequestException, ValueError) as error:
@@ -237,6 +259,16 @@ def _read(response: Response, *, limit: int) -> bytes:
         if len(pieces) > limit:
             raise AnswerViolation(f"an answer has more than {limit} bytes.", http_status=response.status_code)
     return bytes(pieces)
+
+
+def _late(error: BaseException) -> bool:
+    """Return whether the request was sent and its answer did not come, or did not end, in time."""
+    import requests
+    from urllib3.exceptions import ConnectTimeoutError, ReadTimeoutError
+
+    if isinstance(error, requests.ConnectTimeout | ConnectTimeoutError):
+        return False
+    return isinstance(error, requests.ReadTimeout | ReadTimeoutError | TimeoutError)
 
 
 def _root(error: BaseException) -> str:

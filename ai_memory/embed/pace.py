@@ -1,8 +1,8 @@
-"""How many requests are in flight: learned from how the endpoint answers, shared by all threads.
+"""How many requests are in flight and when the next may start: learned from the answers, shared by all threads.
 
 Additive increase, multiplicative decrease (Chiu and Jain, 1989): doubled per round until the first sign
 of trouble, then one more per round; halved on a refusal of rate, on a failure, and when requests take
-twice as long as they did with few in flight. A Retry-After holds all threads back, not only the one that got it.
+twice as long as they did with few in flight. When the next may start is the allowance's to say.
 """
 
 from __future__ import annotations
@@ -12,7 +12,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from threading import Condition
 
+from ai_memory.embed.allowance import Allowance
 from ai_memory.embed.embedder import Embedder, Meter, Target, Vectors
+from ai_memory.embed.limits import RequestLimits, estimated_tokens
+from ai_memory.embed.rate_headers import Left
 from ai_memory.embed.retry import Stop
 from ai_memory.errors import RateLimited, TransientFailure
 
@@ -25,19 +28,29 @@ TICK = 0.1
 
 
 class Pace:
-    """The number of requests that may be in flight now, and the pause that the endpoint asked for.
+    """The number of requests that may be in flight now, and the pauses that the endpoint asked for.
 
-    `fixed` keeps it at `most` but for refusals of rate; otherwise it begins low and finds its own level.
+    `fixed` keeps it at `most` but for refusals of rate; otherwise it begins low and finds its own level. A pause
+    longer than `longest_wait` seconds is refused instead of waited for.
     """
 
-    def __init__(self, *, most: int, fixed: bool, stop: Stop, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        *,
+        most: int,
+        fixed: bool,
+        stop: Stop,
+        longest_wait: float = 120.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         """Begin with `most` requests (`fixed`) or with two."""
         self._most, self._fixed = most, fixed
         self._stop, self._clock = stop, clock
+        self._longest_wait = longest_wait
         self._limit = float(most if fixed else min(START, most))
         self._condition = Condition()
-        self._in_flight = 0
-        self._paused_until = 0.0
+        self._allowance = Allowance()
+        self._in_flight = self._tokens_in_flight = 0
         self._doubling = not fixed
         self._quickest = 0.0
         self._round: list[float] = []
@@ -49,48 +62,73 @@ class Pace:
         return max(int(self._limit), 1)
 
     @contextmanager
-    def slot(self) -> Iterator[None]:
+    def slot(self, *, tokens: int = 0) -> Iterator[None]:
         """Hold one of the places in the block, waiting for it as long as it takes.
 
         Raises:
+            RateLimited: the endpoint asked for a longer pause than anyone waits.
             TransientFailure: the stop came while waiting.
         """
-        self._enter()
+        self._enter(tokens)
         began = self._clock()
         try:
             yield
         except RateLimited as error:
-            self._slow_down(began, pause=error.retry_after)
+            error.retry_after = self._refused(began, error.retry_after)
             raise
         except TransientFailure:
-            self._slow_down(began, pause=0.0)
+            with self._condition:
+                self._halve(began)
             raise
         else:
             self._heard(began, self._clock() - began)
         finally:
-            self._leave()
+            self._leave(tokens)
 
-    def _enter(self) -> None:
+    def hear(self, limits: Sequence[Left]) -> None:
+        """Hear from inside a slot what its answer says is left of the endpoint's limits."""
         with self._condition:
-            while self._in_flight >= self.limit or self._clock() < self._paused_until:
+            others = max(self._in_flight - 1, 0)
+            tokens = self._tokens_in_flight * others // max(self._in_flight, 1)
+            self._allowance.told(limits, now=self._clock(), requests=others, tokens=tokens)
+
+    def _enter(self, tokens: int) -> None:
+        with self._condition:
+            while wait := self._wait(tokens):
                 if self._stop.is_set():
                     raise TransientFailure("The request was not sent: the work is to stop.")
-                self._condition.wait(TICK)
+                self._condition.wait(min(wait, TICK))
             self._in_flight += 1
+            self._tokens_in_flight += tokens
+            self._allowance.take(self._clock(), tokens=tokens)
 
-    def _leave(self) -> None:
+    def _wait(self, tokens: int) -> float:
+        """Return the seconds after which to look again, 0 where the request may start."""
+        wait = self._allowance.wait(self._clock(), tokens=tokens)
+        if wait > self._longest_wait:
+            raise RateLimited(
+                f"The endpoint asks for a pause of {wait:.0f} s.", tip="Run the same command again.", retry_after=wait
+            )
+        # After a refusal one request finds out whether there is room again.
+        places = 1 if self._allowance.scouting else self.limit
+        return max(wait, TICK if self._in_flight >= places else 0.0)
+
+    def _leave(self, tokens: int) -> None:
         with self._condition:
             self._in_flight -= 1
+            self._tokens_in_flight -= tokens
             self._condition.notify()
 
-    def _slow_down(self, began: float, *, pause: float) -> None:
+    def _refused(self, began: float, named: float) -> float:
         with self._condition:
-            self._paused_until = max(self._paused_until, self._clock() + pause)
+            pause = self._allowance.refused(self._clock(), began=began, named=named)
             self._halve(began)
+        return pause
 
     def _heard(self, began: float, latency: float) -> None:
         """Count one answer; after a round of them the limit moves."""
         with self._condition:
+            self._allowance.accepted(self._clock(), began=began)
             if began < self._changed_at:
                 return
             self._round.append(latency)
@@ -120,12 +158,24 @@ class Pace:
 
 
 class PacedEmbedder:
-    """An embedder whose calls wait for their place in the pace; everything else is the inner one's."""
+    """An embedder whose calls wait for their place in the pace; everything else is the inner one's.
 
-    def __init__(self, inner: Embedder, pace: Pace) -> None:
+    `limits` learn from the time that an answer takes.
+    """
+
+    def __init__(
+        self,
+        inner: Embedder,
+        pace: Pace,
+        limits: RequestLimits,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         """Wrap `inner`."""
         self._inner = inner
         self._pace = pace
+        self._limits = limits
+        self._clock = clock
 
     @property
     def target(self) -> Target:
@@ -153,8 +203,11 @@ class PacedEmbedder:
         Raises:
             EmbedError: the inner one's; `TransientFailure` also when the stop came first.
         """
-        with self._pace.slot():
-            return self._inner.embed_documents(texts)
+        with self._pace.slot(tokens=estimated_tokens(texts)):
+            began = self._clock()
+            vectors = self._inner.embed_documents(texts)
+            self._limits.timed(len(texts), self._clock() - began)
+            return vectors
 
     def embed_query(self, text: str) -> Vectors:
         """Return the vector of a search query: float32, shape (dim,).

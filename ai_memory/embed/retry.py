@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from ai_memory.embed.embedder import Embedder, Meter, Target, Vectors
-from ai_memory.errors import AnswerViolation, RateLimited, TransientFailure
+from ai_memory.errors import AnswerLate, AnswerViolation, RateLimited, TransientFailure
 
 if TYPE_CHECKING:
     from tenacity import RetryCallState
@@ -41,11 +41,24 @@ ONE_ATTEMPT = Patience(attempts=1)
 """For a canary: what it meets now is the answer."""
 
 
+class PatientEmbedder(Embedder, Protocol):
+    """An embedder that retries by itself, and learns how much its endpoint takes."""
+
+    def with_patience(self, patience: Patience) -> Embedder:
+        """Return the same embedder with another patience."""
+
+    def learned(self) -> dict[str, int]:
+        """Return what was learned of the endpoint's limits: plain numbers by name."""
+
+    def restore(self, learned: Mapping[str, int]) -> None:
+        """Take over what an earlier process learned."""
+
+
 class RetryingEmbedder:
     """An embedder whose calls are retried while a retry can help; everything else is the inner one's.
 
-    Waits are of full jitter (a random part of 1, 2, 4, … 30 s), never shorter than the wait a
-    server asks for. `stop` ends a wait at once and lets no further attempt begin.
+    Waits are of full jitter (a random part of 1, 2, 4, … 30 s), or what the server asks for. `stop`
+    ends a wait at once and lets no further attempt begin.
     """
 
     def __init__(
@@ -88,6 +101,13 @@ class RetryingEmbedder:
         """Return the same embedder with another patience."""
         return RetryingEmbedder(self._inner, stop=self._stop, patience=patience, clock=self._clock, sleep=self._sleep)
 
+    def learned(self) -> dict[str, int]:
+        """Return nothing: retrying teaches no limits."""
+        return {}
+
+    def restore(self, learned: Mapping[str, int]) -> None:
+        """Leave what an earlier process learned to others."""
+
     def embed_documents(self, texts: Sequence[str]) -> Vectors:
         """Return the vectors of `texts`: float32, shape (n, dim), rows in the order of texts.
 
@@ -111,7 +131,8 @@ class RetryingEmbedder:
         began = self._clock()
         retrying = Retrying(
             retry=lambda state: _worth_it(_error(state)) and not self._stop.is_set(),
-            wait=lambda state: max(jitter(state), _asked_wait(_error(state))),
+            # A wait that was asked for is taken as it is: the pace lets the requests behind it go one by one.
+            wait=lambda state: _asked_wait(_error(state)) or jitter(state),
             stop=lambda state: self._over(state, began),
             sleep=self._pause,
             reraise=True,
@@ -151,7 +172,8 @@ def _error(state: RetryCallState) -> BaseException | None:
 
 
 def _worth_it(error: BaseException | None) -> bool:
-    return isinstance(error, TransientFailure | AnswerViolation)
+    # The same texts would be late again.
+    return isinstance(error, TransientFailure | AnswerViolation) and not isinstance(error, AnswerLate)
 
 
 def _asked_wait(error: BaseException | None) -> float:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ai_memory.embed.document import WITNESS_TEXTS
-from ai_memory.embed.retry import ONE_ATTEMPT, RetryingEmbedder
+from ai_memory.embed.retry import ONE_ATTEMPT, PatientEmbedder
 from ai_memory.errors import AiMemoryError, EmbedderInitFailed, TransientFailure, UsageError
 from ai_memory.reembed.breaker import opened, require_due
 from ai_memory.reembed.decide import Action
@@ -34,7 +34,7 @@ class Job:
     """One invocation on one database; `embedder` retries by itself."""
 
     path: Path
-    embedder: RetryingEmbedder
+    embedder: PatientEmbedder
     request: Request
     tools: Tools
     disclose: Disclose
@@ -63,6 +63,7 @@ class Job:
         if taken.texts_sent_twice:
             twice = f"at most {taken.texts_sent_twice:,} texts are sent twice"
             self.tools.progress.say(f"Taken over from a killed runner: {twice}.")
+        self.embedder.restore(taken.run.limits)
         sweep = self._sweep(store, planned, taken)
         try:
             ending = self._work_patiently(store, planned, taken, sweep)
@@ -132,7 +133,8 @@ class Job:
     def _leave(self, store: Store, run: Run, ending: Ending) -> None:
         # Where even this cannot be written the run reads as killed, which costs the next start nothing but a note.
         with suppress(AiMemoryError), store.db.transaction():
-            runs.leave(store, run, last_error=ending.error.what if ending.error else None)
+            last_error = ending.error.what if ending.error else None
+            runs.leave(store, run, last_error=last_error, limits=self.embedder.learned())
 
     def _nothing(self, planned: Plan) -> Ending:
         return Ending(None, planned.census.exit_code, "nothing stale", planned.census)

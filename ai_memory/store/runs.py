@@ -19,7 +19,7 @@ from ai_memory.store.opening import Store
 RUN_COLUMNS = """
     run_id, target, target_model, scope_json, state, pass, fence, holder_json, in_flight_limit, skip_current,
     started_at, last_progress_at, finished_at, census_at, stop_requested,
-    breaker_state, breaker_until, breaker_wait_ms, last_error, tool_version
+    breaker_state, breaker_until, breaker_wait_ms, last_error, tool_version, limits_json
 """
 UNFINISHED = f"SELECT {RUN_COLUMNS} FROM reembed_run WHERE state IN ('running', 'paused')"
 LATEST = f"SELECT {RUN_COLUMNS} FROM reembed_run ORDER BY run_id DESC LIMIT 1"
@@ -43,7 +43,7 @@ TRANSITION = """
         state = :new, finished_at = :now, holder_json = NULL, census_at = coalesce(:census_at, census_at)
     WHERE run_id = :run_id AND state = :old AND (:fence IS NULL OR fence = :fence)
 """
-LEAVE = "UPDATE reembed_run SET holder_json = NULL, last_error = ? WHERE run_id = ? AND fence = ?"
+LEAVE = "UPDATE reembed_run SET holder_json = NULL, last_error = ?, limits_json = ? WHERE run_id = ? AND fence = ?"
 BEGIN_NEXT = "UPDATE reembed_run SET pass = pass + 1 WHERE run_id = ? AND fence = ? AND state = 'running'"
 COUNT = """
     UPDATE reembed_run SET reembedded = reembedded + :reembedded, already_current = already_current + :already_current,
@@ -79,7 +79,10 @@ EVENTS = "SELECT at, kind, detail_json FROM reembed_event WHERE run_id = ? ORDER
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One run as recorded. Times are Unix milliseconds; `scope` None means all but substrate namespaces."""
+    """One run as recorded. Times are Unix milliseconds; `scope` None means all but substrate namespaces.
+
+    `limits` is what was learned of the size of a request, by name.
+    """
 
     run_id: int
     target: int
@@ -101,6 +104,7 @@ class Run:
     breaker_wait_ms: int
     last_error: str | None
     tool_version: str
+    limits: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,9 +235,9 @@ def transition(store: Store, run: Run, new: str, *, now_ms: int, fenced: bool, c
     add_event(store, run.run_id, new, now_ms=now_ms)
 
 
-def leave(store: Store, run: Run, *, last_error: str | None) -> None:
-    """Note that the runner stopped in good order: nothing is in flight any more."""
-    store.db.execute(LEAVE, (last_error, run.run_id, run.fence))
+def leave(store: Store, run: Run, *, last_error: str | None, limits: Mapping[str, int]) -> None:
+    """Note that the runner stopped in good order: nothing is in flight any more; keep the learned `limits`."""
+    store.db.execute(LEAVE, (last_error, json.dumps(limits), run.run_id, run.fence))
 
 
 def next_pass(store: Store, run: Run, *, now_ms: int) -> Run:
@@ -312,6 +316,7 @@ def _one(store: Store, sql: str, *bindings: int) -> Run | None:
     values[7] = None if values[7] is None else Holder(**json.loads(values[7]))
     values[9] = bool(values[9])
     values[14] = bool(values[14])
+    values[20] = json.loads(values[20])
     return Run(*values)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
@@ -9,12 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ai_memory.embed.answers import RULES, Answer, classify, one_line, retry_after
+from ai_memory.embed.answers import RULES, Answer, classify, one_line
+from ai_memory.embed.rate_headers import retry_after
 from ai_memory.errors import (
     CredentialsRefused,
     EmbedError,
     QuotaExhausted,
     RateLimited,
+    RequestTooLarge,
     RowsRefused,
     TransientFailure,
     WrongTarget,
@@ -56,13 +59,13 @@ def classed(status: int, body: str = "", **headers: str) -> EmbedError:
         (404, OLLAMA_MODEL, WrongTarget),
         (405, "", WrongTarget),
         (408, "", TransientFailure),
-        (413, "", RowsRefused),
+        (413, "", RequestTooLarge),
         (418, "", WrongTarget),
         (422, '{"detail": "too long"}', RowsRefused),
         (425, "", TransientFailure),
         (429, "", RateLimited),
         (429, OPENAI_RATE, RateLimited),
-        (429, OPENAI_TOO_MUCH, RowsRefused),
+        (429, OPENAI_TOO_MUCH, RequestTooLarge),
         (429, OPENAI_QUOTA, QuotaExhausted),
         (429, GEMINI_RATE, QuotaExhausted),
         (500, "", TransientFailure),
@@ -79,6 +82,32 @@ def test_an_answer_is_classed_by_status_code_and_words(status: int, body: str, e
 
     assert type(found) is expected
     assert found.http_status == status
+
+
+@pytest.mark.parametrize(
+    ("message", "unit", "most"),
+    [
+        ("Invalid 'input': array too long. Expected an array with maximum length 2048, but got 2305.", "inputs", 2048),
+        ("Invalid 'input': maximum request size is 300000 tokens per request.", "tokens", 300_000),
+        ("Too many tokens in batch. Max is 16384 got 17555", "tokens", 16_384),
+        ("Too many inputs in request, split into more batches.", "inputs", 0),
+        ("* BatchEmbedContentsRequest.requests: at most 100 requests can be in one batch", "inputs", 100),
+        ("batch size is invalid, it should not be larger than 10.: input.contents", "inputs", 10),
+        ("The max allowed tokens per submitted batch is 120000. Your batch has 121138 tokens.", "tokens", 120_000),
+        ("batch size 50 > maximum allowed batch size 32", "inputs", 32),
+    ],
+)
+def test_a_refusal_for_size_tells_what_it_counts_and_how_many_are_allowed(message: str, unit: str, most: int) -> None:
+    found = classed(400, json.dumps({"error": {"message": message}}))
+
+    assert isinstance(found, RequestTooLarge)
+    assert (found.unit, found.most) == (unit, most)
+
+
+def test_a_text_longer_than_the_model_reads_is_a_rows_fault() -> None:
+    body = '{"error": {"message": "This model\'s maximum context length is 8192 tokens, however you requested 9000"}}'
+
+    assert type(classed(400, body)) is RowsRefused
 
 
 def test_a_quota_that_names_a_wait_is_a_rate_unless_its_code_says_quota() -> None:

@@ -1,0 +1,116 @@
+"""How fast an endpoint may be asked: from what it says is left, and from where it began to refuse.
+
+Nothing here waits or locks.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ai_memory.embed.rate_headers import REQUESTS, Left
+
+FIRST_PAUSE = 0.5
+LONGEST_PAUSE = 30.0
+"""Where a refusal names no wait: half a second, doubled with each vain request, in seconds."""
+FAST_GROWTH = 0.02
+SLOW_GROWTH = 0.005
+"""How much a learned rate grows in a second: faster until it was refused once."""
+CREDIT = 0.5
+"""Seconds of its rate that may be made up for after a lull."""
+FEW = 4
+"""Fewer accepted requests than this say little about a rate."""
+
+
+@dataclass(slots=True)
+class _Window:
+    """What is left of one limit until it is renewed at `ends`; `full` is the most it ever had."""
+
+    full: float = 0.0
+    left: float = math.inf
+    ends: float = 0.0
+
+    def told(self, *, left: float, limit: float, ends: float) -> None:
+        self.full = max(limit, left + 1, self.full if not limit else 0.0)
+        self.left, self.ends = left, ends
+
+    def wait(self, now: float, need: float) -> float:
+        if now >= self.ends:
+            self.left = math.inf
+        # What never fits is tried when nothing is used.
+        return self.ends - now if self.left < min(need, self.full) else 0.0
+
+
+class Allowance:
+    """When the next request may start. Times are seconds of one monotonic clock.
+
+    Where headers say what is left, that is used up and its renewal awaited. Otherwise the first refusals
+    teach a rate: what was accepted from the last refusal to the first answer after this one.
+    """
+
+    def __init__(self) -> None:
+        """Begin without any limit."""
+        self.scouting = False
+        self._requests, self._tokens = _Window(), _Window()
+        self._paused_until = 0.0
+        self._rate = self._next = 0.0
+        self._growth = FAST_GROWTH
+        self._grown_at = 0.0
+        self._began: float | None = None
+        self._accepted = 0
+        self._refused_at = -math.inf
+        self._vain = 0
+
+    def told(self, limits: Sequence[Left], *, now: float, requests: int, tokens: int) -> None:
+        """Hear what an answer says is left; so many requests and tokens are in flight that it may not have counted."""
+        for each in limits:
+            window, uncounted = (self._requests, requests) if each.kind == REQUESTS else (self._tokens, tokens)
+            window.told(left=each.left - uncounted, limit=each.limit, ends=now + each.seconds)
+
+    def wait(self, now: float, *, tokens: int) -> float:
+        """Return the seconds until a request of so many tokens may start, 0 for now."""
+        windows = max(self._requests.wait(now, 1), self._tokens.wait(now, tokens))
+        return max(self._paused_until - now, self._next - now, windows, 0.0)
+
+    def take(self, now: float, *, tokens: int) -> None:
+        """Note that a request starts."""
+        self._requests.left -= 1
+        self._tokens.left -= tokens
+        if self._began is None:
+            self._began = now
+        if self._rate:
+            self._next = max(self._next, now - CREDIT) + 1 / self._rate
+
+    def accepted(self, now: float, *, began: float) -> None:
+        """Learn from a request that was answered; it began at `began`."""
+        if self.scouting and began > self._refused_at:
+            self._resume(now, began)
+        self._accepted += 1
+        if self._rate and now > self._grown_at:
+            self._rate *= 1 + self._growth * min(now - self._grown_at, 1.0)
+            self._grown_at = now
+
+    def refused(self, now: float, *, began: float, named: float) -> float:
+        """Learn from a refusal that named a wait (0: none); return the pause, in seconds."""
+        if began > self._refused_at:
+            self._vain = self._vain + 1 if self.scouting else 0
+            self._refused_at = now
+            self.scouting = True
+        pause = named or min(FIRST_PAUSE * 2**self._vain, LONGEST_PAUSE)
+        self._paused_until = max(self._paused_until, now + pause)
+        return pause
+
+    def _resume(self, now: float, began: float) -> None:
+        """Take what was accepted between two pauses for the rate, unless headers tell what is left."""
+        self.scouting = False
+        told = self._requests.ends or self._tokens.ends
+        if not told and self._began is not None and began > self._began:
+            measured = self._accepted / (began - self._began)
+            if not self._rate:
+                self._rate = measured
+            else:
+                self._rate = max(min(measured, self._rate), self._rate / 2) if self._accepted > FEW else self._rate / 2
+                self._growth = SLOW_GROWTH
+            self._next = now
+        self._began, self._accepted, self._grown_at = began, 0, now

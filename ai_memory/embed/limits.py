@@ -1,0 +1,142 @@
+"""How much one request may carry: documented at first, learned from refusals and from slowness, shared by threads."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from threading import Lock
+
+from ai_memory.errors import RequestTooLarge
+from ai_memory.vendors import Limits
+
+BYTES_A_TOKEN = 3
+"""English has 4 bytes a token in cl100k_base, code and CJK about 3: a request is rather too small than refused."""
+MOST_BYTES = 8 * 1024 * 1024
+"""Text of one request where no limit is known, in bytes."""
+SLOW = 20.0
+"""A request that takes longer, in seconds, should carry fewer texts: as many as take AIM."""
+AIM = 10.0
+QUICK = 5.0
+"""A request that takes less may carry twice as many the next time, up to what is documented and was not refused."""
+TELLING = 1.0
+"""A first answer that takes less, in seconds, says nothing about larger requests."""
+LATE_SHARE = 4
+"""After a deadline that passed a request carries this part of the texts: few steps from a hundred to one."""
+SUSPECTS = 64
+LARGE_BODY = 64 * 1024
+"""A smaller body, in bytes, is not what a 413 is about."""
+
+
+def estimated_tokens(texts: Sequence[str]) -> int:
+    """Return a careful estimate of the tokens of `texts`, without their tokenizer."""
+    return sum(_bytes(text) // BYTES_A_TOKEN + 1 for text in texts)
+
+
+@dataclass(slots=True)
+class _Suspect:
+    """A refused request of `count` texts; those in `pending` did not yet pass in smaller company."""
+
+    count: int
+    pending: set[str]
+
+
+class RequestLimits:
+    """The sizes of a request. Refusals only lower them; slowness lowers the count of texts until answers are quick."""
+
+    def __init__(self, documented: Limits) -> None:
+        """Begin with what is documented."""
+        self._inputs = documented.inputs
+        self._tokens = documented.request_tokens
+        self._bytes = documented.request_bytes or MOST_BYTES
+        self._in_time = documented.inputs
+        self._learned: dict[str, int] = {}
+        self._answers = 0
+        self._suspects: deque[_Suspect] = deque(maxlen=SUSPECTS)
+        self._lock = Lock()
+
+    @property
+    def inputs(self) -> int:
+        """The most texts a request may carry now."""
+        return max(min(self._inputs, self._in_time), 1)
+
+    def fitting(self, texts: Sequence[str]) -> int:
+        """Return how many of the first `texts` one request may carry; a single one always may be tried."""
+        size = tokens = 0
+        for count, text in enumerate(texts[: self.inputs]):
+            size += _bytes(text)
+            tokens += _bytes(text) // BYTES_A_TOKEN + 1
+            if count and (size > self._bytes or (self._tokens and tokens > self._tokens)):
+                return count
+        return min(len(texts), self.inputs)
+
+    def too_large(self, error: RequestTooLarge, texts: Sequence[str]) -> None:
+        """Learn from a refusal for size: the size it names, else half of what was sent."""
+        size, tokens = sum(map(_bytes, texts)), estimated_tokens(texts)
+        with self._lock:
+            if error.unit == "tokens":
+                self._lower("tokens", error.most if 0 < error.most < tokens else tokens // 2)
+            elif error.unit == "inputs":
+                self._lower("inputs", error.most if 0 < error.most < len(texts) else len(texts) // 2)
+            elif size >= LARGE_BODY:
+                self._lower("bytes", size // 2)
+            else:
+                self._lower("inputs", len(texts) // 2)
+
+    def late(self, count: int) -> None:
+        """Learn from a request of `count` texts that had no answer in time."""
+        with self._lock:
+            self._in_time = max(min(self._in_time, count // LATE_SHARE), 1)
+
+    def timed(self, count: int, seconds: float) -> None:
+        """Learn from the time of one answered request of `count` texts, without what was waited before it."""
+        with self._lock:
+            self._answers += 1
+            within_aim = max(int(count * AIM / seconds), 1) if seconds else count
+            if seconds > SLOW or (self._answers == 1 and seconds > TELLING):
+                self._in_time = min(self._in_time, within_aim)
+            elif seconds < QUICK and count >= self._in_time:
+                self._in_time = min(2 * self._in_time, self._inputs)
+
+    def passed(self, texts: Sequence[str]) -> None:
+        """Take the texts off every refused request; one of which all passed was refused for its size."""
+        with self._lock:
+            for suspect in list(self._suspects):
+                suspect.pending.difference_update(texts)
+                if not suspect.pending:
+                    self._suspects.remove(suspect)
+                    self._lower("inputs", (suspect.count + 1) // 2)
+
+    def refused(self, texts: Sequence[str]) -> None:
+        """Remember a refusal that names no size: a text in it may be bad, or the request too large."""
+        with self._lock:
+            if len(texts) > 1:
+                self._suspects.append(_Suspect(len(texts), set(texts)))
+            else:
+                guilty = [each for each in self._suspects if texts[0] in each.pending]
+                for suspect in guilty:
+                    self._suspects.remove(suspect)
+
+    def learned(self) -> dict[str, int]:
+        """Return what was learned, to be kept in the run: plain numbers by name."""
+        with self._lock:
+            in_time = {"in_time": self._in_time} if self._in_time < self._inputs else {}
+            return {**self._learned, **in_time}
+
+    def restore(self, learned: Mapping[str, int]) -> None:
+        """Take over what an earlier process learned from the same endpoint."""
+        with self._lock:
+            for name in ("inputs", "tokens", "bytes"):
+                if name in learned:
+                    self._lower(name, learned[name])
+            self._in_time = max(min(self._in_time, learned.get("in_time", self._in_time)), 1)
+
+    def _lower(self, name: str, most: int) -> None:
+        known: int = getattr(self, f"_{name}")
+        if not known or most < known:
+            self._learned[name] = max(most, 1)
+            setattr(self, f"_{name}", self._learned[name])
+
+
+def _bytes(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
