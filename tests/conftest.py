@@ -76,7 +76,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     for line in config.stash[FIGURES]:
-        terminalreporter.write_line(line)
+        terminalreporter.write_line(f"figures: {line}")
 
 
 @pytest.fixture(scope="session")

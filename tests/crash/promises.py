@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from functools import cache
-from hashlib import blake2b
 from pathlib import Path
 
 import apsw
@@ -17,15 +15,17 @@ import apsw
 from tests.crash.editor import Edited, Rows, read_rows
 from tests.crash.sweeping import REEMBEDDED, Committed, Sent
 from tests.crash.vfs import Sync
-from tests.fakes import HashEmbedder
+from tests.promises import Model, blob, head, source
+
+TARGET = Model("hash", 16)
 
 HAS_RUN = "SELECT count(*) FROM sqlite_master WHERE name = 'reembed_run'"
 HAS_SPACE = "SELECT count(*) FROM pragma_table_info('memories') WHERE name = 'embedding_space'"
 CHECK_WORDS = "INSERT INTO memories_fts (memories_fts, rank) VALUES ('integrity-check', 1)"
-VECTORS = """
-    SELECT m.id, m.namespace, m.title || ' ' || m.content, m.embedding, m.embedding_dim, {space}, p.src, p.head
+VECTORS = f"""
+    SELECT m.id, m.namespace, m.title || ' ' || m.content, m.embedding, m.embedding_dim, {{space}}, p.src, p.head
     FROM memories AS m LEFT JOIN embedding_provenance AS p ON p.memory_id = m.id AND p.fingerprint_id = (
-        SELECT id FROM embedding_fingerprint WHERE space = 'fake/hash#none')
+        SELECT id FROM embedding_fingerprint WHERE space = '{TARGET.space}')
 """
 PASSED = """
     SELECT m.id FROM memories AS m JOIN reembed_checkpoint AS c ON c.namespace = m.namespace
@@ -94,13 +94,13 @@ class Vector:
     @property
     def recorded(self) -> bool:
         """Whether the row's provenance speaks of the vector that is stored."""
-        return self.blob is not None and self.head == _head(self.blob)
+        return self.blob is not None and self.head == head(self.blob)
 
     @property
     def fresh(self) -> bool:
         """Whether the row has the target's vector of its present text, and says so."""
-        stamped = (self.dim, self.space) == (16, "fake/hash#none")
-        return self.recorded and stamped and self.src == _src(self.text) and self.blob == true_blob(self.text)
+        stamped = (self.dim, self.space) == (TARGET.dim, TARGET.space)
+        return self.recorded and stamped and self.src == source(self.text) and self.blob == blob(TARGET, self.text)
 
 
 @contextmanager
@@ -133,10 +133,10 @@ def require_promises(connection: apsw.Connection, past: Past, *, power_lost: boo
         assert not past.sent
         return
     found = vectors(connection)
-    texts = {_src(text): text for text in [*past.sent, *(each.text for each in found)]}
+    texts = {source(text): text for text in [*past.sent, *(each.text for each in found)]}
     for each in found:
-        assert not each.recorded or each.blob == true_blob(texts[each.src or b""]), f"wrong vector: {each}"
-        assert each.src in (None, _src(each.text)) or (each.id, each.src) in past.left, f"of an older text: {each}"
+        assert not each.recorded or each.blob == blob(TARGET, texts[each.src or b""]), f"wrong vector: {each}"
+        assert each.src in (None, source(each.text)) or (each.id, each.src) in past.left, f"of an older text: {each}"
     stale = {each.id for each in found if not each.fresh}
     passed = {row[0] for row in connection.execute(PASSED)}
     assert stale & passed <= past.touched, "the cursor passed a row that nobody touched and that is not fresh"
@@ -152,21 +152,5 @@ def require_done(connection: apsw.Connection, rows: Rows) -> None:
 
 def vectors(connection: apsw.Connection) -> list[Vector]:
     """Return the vector columns of all rows, with the provenance of the target."""
-    space = "m.embedding_space" if number(connection, HAS_SPACE) else "'fake/hash#none'"
+    space = "m.embedding_space" if number(connection, HAS_SPACE) else f"'{TARGET.space}'"
     return [Vector(*row) for row in connection.execute(VECTORS.format(space=space))]
-
-
-@cache
-def true_blob(text: str) -> bytes:
-    """Return the BLOB of the target's vector of a text."""
-    return b"\x01" + HashEmbedder().vector(text).astype("<f4").tobytes()
-
-
-@cache
-def _src(text: str) -> bytes:
-    return blake2b(text.encode(), digest_size=16).digest()
-
-
-def _head(blob: bytes) -> bytes:
-    body = blob[1:17] if len(blob) % 4 == 1 else blob[:16]
-    return len(blob).to_bytes(4, "little") + body

@@ -20,7 +20,7 @@ from tests.sometimes import LOST_RACE, SECOND_PASS, TAKE_OVER, Sometimes
 ROWS = 12
 SEED = 20261123
 POWER_CUTS = 1
-POWER_CUTS_LONG = 20
+POWER_CUTS_LONG = 10
 BUILDS = {"own": build_own, "schema 52": build_foreign(52)}
 BUILDS_LONG = {**BUILDS, "schema 57": build_foreign(57), "schema 101": build_foreign(101)}
 
