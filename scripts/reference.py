@@ -80,12 +80,14 @@ def described(action: argparse.Action) -> bool:
 
 def row(action: argparse.Action) -> str:
     """Return the table's line for one argument."""
+    bar = r"\|"
     metavar = action.metavar if isinstance(action.metavar, str) else action.dest.upper().replace("_", "-")
     value = "" if action.nargs == 0 else f" {metavar}"
     names = ", ".join(action.option_strings)
     shown = f"{names}{value}" if names else metavar
     meaning = (action.help or "") % {"default": action.default, "prog": "ai-memory"}
-    return f"| `{shown}` | {meaning.replace('|', '¦')} |"
+    cells = (f"`{shown}`", meaning)
+    return f"| {' | '.join(cell.replace('|', bar) for cell in cells)} |"
 
 
 if __name__ == "__main__":
