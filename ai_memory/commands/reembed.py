@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ai_memory.commands.durations import duration, money, whole_number
+from ai_memory.commands.arguments import duration, money, sample_size, whole_number
 from ai_memory.commands.flags import add_global_flags
 from ai_memory.console import Console
 from ai_memory.errors import UsageError
@@ -54,10 +54,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for verb, summary in VERBS.items():
         below = verbs.add_parser(verb, help=summary, description=f"{summary[0].upper()}{summary[1:]}.")
         add_global_flags(below)
+        if verb == "verify":
+            below.add_argument(
+                "--sample", type=sample_size, metavar="N|all", help="embed N fresh rows again and compare"
+            )
 
 
 def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     """Run, plan or stamp, or do what the sub-command says."""
+    if args.verb == "verify":
+        from ai_memory.commands.reembed_verify import run_verify
+
+        return run_verify(settings, console, sample=args.sample)
     if args.verb:
         from ai_memory.commands import reembed_verbs
 
@@ -117,7 +125,8 @@ def _job(args: argparse.Namespace, settings: Settings, console: Console, stop: S
         clock,
         stop,
         choose_progress(console.err, clock, quiet=console.quiet),
-        count_tokens=token_counter(settings.embedding),
+        # Loading a tokenizer takes time that only a budget of tokens needs.
+        count_tokens=token_counter(settings.embedding) if args.max_tokens or args.max_cost else None,
     )
     return Job(
         path=settings.db.value,

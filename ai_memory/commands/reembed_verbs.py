@@ -1,4 +1,4 @@
-"""`reembed status`, `verify` and `cancel`: what acts on the recorded run."""
+"""`reembed status`, `quarantine` and `cancel`: what shows and changes the recorded run."""
 
 from __future__ import annotations
 
@@ -8,15 +8,11 @@ from pathlib import Path
 
 from ai_memory.clock import SystemClock
 from ai_memory.console import Console
-from ai_memory.embed.factory import build
 from ai_memory.errors import OperatorNeeded
-from ai_memory.reembed.census import Census, take_census
-from ai_memory.reembed.start import known_fingerprint, recorded_target
 from ai_memory.reembed.status import Status, read_status
 from ai_memory.settings import Settings
 from ai_memory.store import runs
-from ai_memory.store.opening import Store, reading, writing
-from ai_memory.store.provenance import Fingerprint, read_fingerprint
+from ai_memory.store.opening import reading, writing
 from ai_memory.store.text import printable
 
 SHOWN_NAMESPACES = 20
@@ -25,7 +21,7 @@ SHOWN_ROWS = 20
 
 def run(verb: str, settings: Settings, console: Console) -> int:
     """Do what the verb says and return the exit code."""
-    return {"status": _status, "verify": _verify, "quarantine": _quarantine, "cancel": _cancel}[verb](settings, console)
+    return {"status": _status, "quarantine": _quarantine, "cancel": _cancel}[verb](settings, console)
 
 
 def _status(settings: Settings, console: Console) -> int:
@@ -107,45 +103,6 @@ def _next_lines(status: Status) -> list[str]:
 
 def _time(at_ms: int) -> str:
     return datetime.fromtimestamp(at_ms / 1000, tz=UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-
-
-def _verify(settings: Settings, console: Console) -> int:
-    with reading(settings.db.value) as store:
-        target, scope, name = _verified_target(store, settings)
-        census = take_census(store, target, scope, now_ms=SystemClock().now_ms())
-    found = census.stale + census.quarantined + census.unaddressable
-    values = {
-        "total": census.live,
-        "fresh": census.fresh,
-        "stale": census.stale,
-        "quarantined": census.quarantined,
-        "attested": census.attested,
-        "unaddressable": census.unaddressable,
-        "model": name,
-        "census_at": census.began_at,
-        "ok": not found,
-    }
-    console.result(values, _verify_text(census, name))
-    return 1 if found else 0
-
-
-def _verified_target(store: Store, settings: Settings) -> tuple[Fingerprint | None, tuple[str, ...] | None, str]:
-    """Return what to verify against: target and scope of the last run, or where it was given up the configured one."""
-    run = runs.unfinished_run(store) or runs.latest_run(store)
-    if run and run.state not in ("cancelled", "superseded"):
-        return read_fingerprint(store, run.target), run.scope, run.target_model
-    target = recorded_target(store, build(settings.embedding).target)
-    return known_fingerprint(store, target), None, target.model
-
-
-def _verify_text(census: Census, name: str) -> str:
-    attested = f", {census.attested:,} of them on an operator's word" if census.attested else ""
-    if census.exit_code == 0:
-        return f"All {census.live:,} live rows have a vector of their present text from {name}{attested}."
-    return (
-        f"{census.fresh:,} of {census.live:,} live rows are right for {name}{attested}; {census.stale:,} are stale, "
-        f"{census.quarantined:,} in quarantine, {census.unaddressable:,} without an id."
-    )
 
 
 def _cancel(settings: Settings, console: Console) -> int:

@@ -126,19 +126,29 @@ def vector_of_text(store: Store, src: bytes, fingerprint: Fingerprint) -> bytes 
     return None
 
 
+def stored_blob(store: Store, memory_id: str, title: str, content: str) -> bytes | None:
+    """Return the vector BLOB of a memory if it still has that very text, None where it has not or there is none."""
+    bindings: dict[str, Binding] = {"id": store.codec.bound(memory_id), "title": title, "content": content}
+    blob = store.db.value(STORED_VECTOR, bindings)
+    return None if blob is None else bytes(blob)
+
+
 def attest(store: Store, write: VectorWrite, fingerprint: Fingerprint) -> bool:
     """Take the vector a memory has for one of the target's, on the operator's word; inside a transaction.
 
     `write.blob` is not used: the stored vector stays. Returns False, with nothing written, where
     the text changed or there is no vector of the target's width.
     """
-    bindings: dict[str, Binding] = {"id": store.codec.bound(write.id), "title": write.title, "content": write.content}
-    blob = store.db.value(STORED_VECTOR, bindings)
+    blob = stored_blob(store, write.id, write.title, write.content)
     if blob is None or width(len(blob)) != fingerprint.dim:
         return False
     stamps = ", ".join(_stamp_columns(store))
     if stamps:
-        values: dict[str, Binding] = {"id": bindings["id"], "dim": fingerprint.dim, "space": fingerprint.space}
+        values: dict[str, Binding] = {
+            "id": store.codec.bound(write.id),
+            "dim": fingerprint.dim,
+            "space": fingerprint.space,
+        }
         store.db.execute(STAMP.format(columns=stamps), values)
     record_provenance(store, replace(write, blob=blob), fingerprint)
     return True

@@ -1,4 +1,4 @@
-"""Types of arguments that several commands take: whole numbers in a range, durations."""
+"""Types of arguments that several commands take: whole numbers in a range, durations, money, sample sizes."""
 
 from __future__ import annotations
 
@@ -32,6 +32,15 @@ def money(text: str) -> float:
     if not re.fullmatch(r"\d{1,12}(\.\d+)?", text) or not float(text):
         raise argparse.ArgumentTypeError(f"{text!r} is no amount of money; write 2.50")
     return float(text)
+
+
+def sample_size(text: str) -> str | int:
+    """Return the size of a sample: "all", or a whole number above 0.
+
+    Raises:
+        ArgumentTypeError: the text is neither.
+    """
+    return text if text == "all" else whole_number(1, 10**9)(text)
 
 
 def whole_number(low: int, high: int) -> Callable[[str], int]:

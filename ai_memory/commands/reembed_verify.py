@@ -1,0 +1,80 @@
+"""`reembed verify`: the census, and with --sample some rows embedded again."""
+
+from __future__ import annotations
+
+from threading import Event
+
+from ai_memory.clock import SystemClock
+from ai_memory.console import Console
+from ai_memory.embed.factory import build
+from ai_memory.embed.fingerprint import differences
+from ai_memory.embed.retry import Patience, RetryingEmbedder
+from ai_memory.errors import TargetChanged
+from ai_memory.reembed.census import Census, Scope, take_census
+from ai_memory.reembed.sample import Sample, choose, compare
+from ai_memory.reembed.start import find_target, known_fingerprint, recorded_target
+from ai_memory.settings import Settings
+from ai_memory.store import runs
+from ai_memory.store.opening import Store, reading
+from ai_memory.store.provenance import Fingerprint, read_fingerprint
+
+ALL = "all"
+
+
+def run_verify(settings: Settings, console: Console, *, sample: str | int | None) -> int:
+    """Take the census and compare a sample (a number of rows, or "all"); 0 if nothing was found, 1 if something was."""
+    with reading(settings.db.value) as store:
+        target, scope, name = _verified(store, settings)
+        census = take_census(store, target, scope, now_ms=SystemClock().now_ms())
+        size = None if sample == ALL else int(sample or 0)
+        compared = _sample(store, settings, target, scope, size=size) if sample and target else None
+    found = bool(census.exit_code or (compared and compared.differing))
+    values = {
+        "total": census.live,
+        "fresh": census.fresh,
+        "stale": census.stale,
+        "quarantined": census.quarantined,
+        "attested": census.attested,
+        "unaddressable": census.unaddressable,
+        "model": name,
+        "census_at": census.began_at,
+        "ok": not found,
+        **(compared.values() if compared else {}),
+    }
+    console.result(values, "\n".join([_census_text(census, name), *([_sample_text(compared)] if compared else [])]))
+    return 1 if found else 0
+
+
+def _verified(store: Store, settings: Settings) -> tuple[Fingerprint | None, Scope, str]:
+    """Return what to verify against: target and scope of the last run, or where it was given up the configured one."""
+    run = runs.unfinished_run(store) or runs.latest_run(store)
+    if run and run.state not in ("cancelled", "superseded"):
+        return read_fingerprint(store, run.target), run.scope, run.target_model
+    target = recorded_target(store, build(settings.embedding).target)
+    return known_fingerprint(store, target), None, target.model
+
+
+def _sample(store: Store, settings: Settings, target: Fingerprint, scope: Scope, *, size: int | None) -> Sample:
+    embedder = RetryingEmbedder(build(settings.embedding), stop=Event(), patience=Patience())
+    if changed := differences(target.spec_json, find_target(store, embedder)):
+        raise TargetChanged(
+            f"The configured target is not that of the vectors to verify: {'; '.join(changed)}.",
+            tip="Correct the configuration, or leave --sample out.",
+        )
+    return compare(store, embedder, choose(store, target, scope, size=size))
+
+
+def _census_text(census: Census, name: str) -> str:
+    attested = f", {census.attested:,} of them on an operator's word" if census.attested else ""
+    if census.exit_code == 0:
+        return f"All {census.live:,} live rows have a vector of their present text from {name}{attested}."
+    return (
+        f"{census.fresh:,} of {census.live:,} live rows are right for {name}{attested}; {census.stale:,} are stale, "
+        f"{census.quarantined:,} in quarantine, {census.unaddressable:,} without an id."
+    )
+
+
+def _sample_text(sample: Sample) -> str:
+    if sample.differing:
+        return f"{len(sample.differing):,} of {sample.compared:,} rows embedded again differ: {sample.differing[0]} …"
+    return f"{sample.compared:,} rows embedded again agree; the lowest cosine is {sample.lowest_cosine:.6f}."

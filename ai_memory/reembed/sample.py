@@ -1,0 +1,89 @@
+"""`verify --sample`: embeds some rows again and compares the result with the vectors that are stored."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ai_memory.embed import vectors
+from ai_memory.embed.embedder import Embedder, Vectors
+from ai_memory.errors import DataRefused
+from ai_memory.reembed.census import Scope, in_scope
+from ai_memory.reembed.judge import ATTESTED, Document, Verdict, examine, judge
+from ai_memory.store import walk
+from ai_memory.store.opening import Store
+from ai_memory.store.provenance import Fingerprint, stored_blob
+
+MIN_COSINE = 0.99
+"""Below this a stored vector is not the model's: what shares a batch changes far less (about 1e-6)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """Rows embedded again: how many, which differ, and the lowest cosine met (1.0 where none was compared)."""
+
+    compared: int
+    differing: tuple[str, ...]
+    lowest_cosine: float
+
+    def values(self) -> dict[str, object]:
+        """Return the keys that a sample adds to the JSON object of `verify`."""
+        return {
+            "sampled": self.compared,
+            "differing": list(self.differing),
+            "lowest_cosine": round(self.lowest_cosine, 6),
+        }
+
+
+def choose(store: Store, target: Fingerprint, scope: Scope, *, size: int | None) -> list[Document]:
+    """Return up to `size` fresh rows (None: all), those on an operator's word first, the others at random."""
+    attested: list[Document] = []
+    others: list[Document] = []
+    with store.db.snapshot():
+        for row in walk.all_rows(store, target=target.id, only=scope):
+            if not row.live or not in_scope(row.namespace, scope):
+                continue
+            examined = examine(row)
+            if isinstance(examined, Document) and judge(row, examined.src, target, store.schema) is Verdict.FRESH:
+                (attested if row.vector.origin == ATTESTED else others).append(examined)
+    random.shuffle(attested)
+    random.shuffle(others)
+    return [*attested, *others][:size]
+
+
+def compare(store: Store, embedder: Embedder, documents: Sequence[Document]) -> Sample:
+    """Embed `documents` again and return how they compare; rows edited meanwhile are left out.
+
+    Raises:
+        EmbedError: the embedder failed.
+    """
+    differing: list[str] = []
+    lowest, compared = 1.0, 0
+    size = min(embedder.max_batch, 100)
+    for start in range(0, len(documents), size):
+        batch = documents[start : start + size]
+        embedded = embedder.embed_documents([each.text for each in batch])
+        for document, vector in zip(batch, embedded, strict=True):
+            blob = stored_blob(store, document.id, document.title, document.content)
+            if blob is None:
+                continue
+            compared += 1
+            cosine = _cosine(blob, vector)
+            lowest = min(lowest, cosine)
+            if cosine < MIN_COSINE:
+                differing.append(document.id)
+    return Sample(compared, tuple(differing), lowest)
+
+
+def _cosine(blob: bytes, vector: Vectors) -> float:
+    try:
+        stored = vectors.decode(blob).astype(np.float64)
+    except DataRefused:
+        return -1.0
+    if stored.shape != vector.shape:
+        return -1.0
+    other = vector.astype(np.float64)
+    return float(stored @ other / (np.linalg.norm(stored) * np.linalg.norm(other)))
