@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 
 from ai_memory.embed.embedder import Target
-from ai_memory.embed.fingerprint import canonical_spec, digest
 from ai_memory.errors import StampRefused
 from ai_memory.reembed.census import Scope, in_scope, namespaces_in_scope
 from ai_memory.reembed.judge import ATTESTED, Document, Verdict, examine, judge
-from ai_memory.reembed.start import require_rows
+from ai_memory.reembed.start import enter_target, require_rows
 from ai_memory.store import walk
 from ai_memory.store.opening import Store
-from ai_memory.store.provenance import Fingerprint, VectorWrite, attest, ensure_fingerprint
+from ai_memory.store.provenance import Fingerprint, VectorWrite, attest
 
 STAMP_ROWS = 1_000
 """Rows stamped in one transaction: a writer waits no longer than that."""
@@ -52,14 +51,7 @@ def stamp(store: Store, target: Target, scope: Scope, *, now_ms: int) -> Stamped
     require_rows(store, scope)
     _require_width(store, target, scope)
     with store.db.transaction():
-        known = ensure_fingerprint(
-            store,
-            digest=digest(target),
-            spec_json=canonical_spec(target),
-            space=target.space,
-            dim=target.dim,
-            now_ms=now_ms,
-        )
+        known = enter_target(store, target, now_ms=now_ms)
     counts = {"stamped": 0, "already_current": 0, "unstamped": 0}
     for namespace in namespaces_in_scope(store, scope):
         after = None

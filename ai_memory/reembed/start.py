@@ -86,6 +86,18 @@ def known_fingerprint(store: Store, target: Target) -> Fingerprint | None:
     return None if found is None else read_fingerprint(store, found)
 
 
+def enter_target(store: Store, target: Target, *, now_ms: int) -> Fingerprint:
+    """Return the file's record of a target, made where it has none; inside a transaction."""
+    return ensure_fingerprint(
+        store,
+        digest=digest(target),
+        spec_json=canonical_spec(target),
+        space=target.space,
+        dim=target.dim,
+        now_ms=now_ms,
+    )
+
+
 def plan(store: Store, embedder: Embedder, request: Request, *, now_ms: int) -> Plan:
     """Return what this start is to do.
 
@@ -107,15 +119,7 @@ def take(store: Store, planned: Plan, request: Request, holder: Holder, *, in_fl
     """Enter or take over the run as planned, in one transaction, and return it."""
     now_ms = holder.started_at
     with store.db.transaction():
-        target = planned.target
-        fingerprint = ensure_fingerprint(
-            store,
-            digest=digest(target),
-            spec_json=canonical_spec(target),
-            space=target.space,
-            dim=target.dim,
-            now_ms=now_ms,
-        )
+        fingerprint = enter_target(store, planned.target, now_ms=now_ms)
         run = planned.run
         if run and planned.action is Action.SUPERSEDE:
             runs.transition(store, run, "superseded", now_ms=now_ms, fenced=False)
