@@ -8,7 +8,7 @@ from tests.conftest import ROOT
 
 
 def test_a_harness_that_is_not_there_is_refused_in_one_line_that_names_those_that_are() -> None:
-    command = [ROOT / "scripts" / "crash-test", "replay", "nonsense"]
+    command = [str(ROOT / "scripts" / "crash-test"), "replay", "nonsense"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
 
     assert (done.returncode, done.stdout) == (64, "")
