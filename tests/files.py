@@ -1,12 +1,17 @@
-"""Databases of our own for tests, and what stands in them, by the standard library's sqlite3 alone."""
+"""Databases of our own for tests, and what stands in them as any other program sees it.
+
+By apsw, as the program itself: a second copy of SQLite in one process, like the standard library's, would drop
+the locks of the first one (sqlite.org, "How To Corrupt An SQLite Database File", 2.2.1).
+"""
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Mapping, Sequence
-from contextlib import closing
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+import apsw
 
 from ai_memory.store.opening import writing
 
@@ -20,38 +25,22 @@ def create(path: Path, rows: int = 10, *, namespaces: Sequence[str] = ("a", "b")
     """Make a database with rows `id-000`, `id-001`, … in turn in each of the namespaces; none has a vector."""
     with writing(path, now_ms=0, create=True):
         pass
-    with closing(sqlite3.connect(path)) as connection, connection:
+    with _open(path) as connection, connection:
         for number in range(rows):
-            insert(connection, f"id-{number:03}", namespaces[number % len(namespaces)])
+            _insert(connection, f"id-{number:03}", namespaces[number % len(namespaces)])
     return path
 
 
-def insert(connection: sqlite3.Connection, row_id: str | None, namespace: str = "a", **columns: Any) -> None:  # noqa: ANN401
+def add(path: Path, row_id: str, namespace: str = "a", **columns: str | bytes | int | None) -> None:
     """Insert one memory; `columns` stand above what it would have."""
-    values = {
-        "id": row_id,
-        "tier": "mid",
-        "namespace": namespace,
-        "title": f"title {row_id}",
-        "content": f"the content of {row_id}",
-        "created_at": STAMP,
-        "updated_at": STAMP,
-        **columns,
-    }
-    marks = ", ".join(f":{name}" for name in values)
-    connection.execute(f"INSERT INTO memories ({', '.join(values)}) VALUES ({marks})", values)
+    with _open(path) as connection:
+        _insert(connection, row_id, namespace, **columns)
 
 
-def add(path: Path, row_id: str, namespace: str = "a", **columns: Any) -> None:  # noqa: ANN401
-    """Insert one memory as another process would."""
-    with closing(sqlite3.connect(path)) as connection, connection:
-        insert(connection, row_id, namespace, **columns)
-
-
-def execute(path: Path, sql: str, *bindings: object) -> list[tuple[Any, ...]]:
-    """Run one statement as another process would and return its rows."""
-    with closing(sqlite3.connect(path)) as connection, connection:
-        return connection.execute(sql, bindings).fetchall()
+def execute(path: Path, sql: str, *bindings: str | bytes | float | None) -> list[tuple[Any, ...]]:
+    """Run one statement on a connection of its own and return its rows."""
+    with _open(path) as connection:
+        return list(connection.execute(sql, bindings))
 
 
 def edit(path: Path, row_id: str, content: str) -> None:
@@ -72,12 +61,11 @@ def texts(path: Path) -> dict[str, str]:
 def everything_else(path: Path) -> Mapping[str, object]:
     """Return every row of every table that is not ours, without the vector columns, and the SQL of their schema.
 
-    The insides of the FTS index are left to `integrity`. Texts are bytes, since they may be no UTF-8.
+    Each value is its type and its bytes. The insides of the FTS index are left to `integrity`.
     """
-    with closing(sqlite3.connect(path)) as connection:
-        connection.text_factory = bytes
+    with _open(path) as connection:
         schema = [row for row in connection.execute("SELECT name, sql FROM sqlite_master") if _theirs(row[0])]
-        tables = [name.decode() for name, sql in schema if sql and sql.startswith(b"CREATE TABLE")]
+        tables = [name for name, sql in schema if sql and sql.startswith("CREATE TABLE")]
         found: dict[str, object] = {
             name: _rows(connection, name) for name in tables if not name.startswith(FTS_INSIDES)
         }
@@ -85,18 +73,43 @@ def everything_else(path: Path) -> Mapping[str, object]:
 
 
 def integrity(path: Path) -> str:
-    """Return the answer of SQLite's integrity check, which examines the FTS index as well."""
+    """Return the answer of SQLite's integrity check, once the FTS index has passed its own."""
     execute(path, "INSERT INTO memories_fts(memories_fts, rank) VALUES ('integrity-check', 1)")
     return str(execute(path, "PRAGMA integrity_check")[0][0])
 
 
-def _theirs(name: bytes) -> bool:
-    return not name.decode().startswith(OURS)
+@contextmanager
+def _open(path: Path) -> Iterator[apsw.Connection]:
+    connection = apsw.Connection(str(path))
+    connection.set_busy_timeout(10_000)
+    try:
+        yield connection
+    finally:
+        connection.close()
 
 
-def _rows(connection: sqlite3.Connection, table: str) -> list[tuple[Any, ...]]:
-    columns = [row[1].decode() for row in connection.execute(f"PRAGMA table_xinfo({table})")]
+def _insert(connection: apsw.Connection, row_id: str, namespace: str, **columns: str | bytes | int | None) -> None:
+    values = {
+        "id": row_id,
+        "tier": "mid",
+        "namespace": namespace,
+        "title": f"title {row_id}",
+        "content": f"the content of {row_id}",
+        "created_at": STAMP,
+        "updated_at": STAMP,
+        **columns,
+    }
+    marks = ", ".join(f":{name}" for name in values)
+    connection.execute(f"INSERT INTO memories ({', '.join(values)}) VALUES ({marks})", values)
+
+
+def _theirs(name: str) -> bool:
+    return not name.startswith(OURS)
+
+
+def _rows(connection: apsw.Connection, table: str) -> list[tuple[Any, ...]]:
+    columns = [str(row[1]) for row in connection.execute(f"PRAGMA table_xinfo({table})")]
     if table == "memories":
         columns = ["rowid", *(name for name in columns if name not in VECTOR_COLUMNS)]
-    kept = ", ".join(f'"{name}"' for name in columns)
+    kept = ", ".join(f'typeof("{name}"), CAST("{name}" AS BLOB)' for name in columns)
     return sorted(connection.execute(f"SELECT {kept} FROM {table}"), key=repr)

@@ -1,0 +1,434 @@
+"""Whole invocations on real files: starts, endings, outages, other writers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from ai_memory.embed.document import WITNESS_TEXTS
+from ai_memory.embed.embedder import Vectors
+from ai_memory.errors import (
+    AiMemoryError,
+    CredentialsRefused,
+    DataRefused,
+    EmbedError,
+    NotFinished,
+    OperatorNeeded,
+    QuotaExhausted,
+    RowsRefused,
+    TargetChanged,
+    TransientFailure,
+    UsageError,
+    WrongTarget,
+)
+from ai_memory.reembed.status import read_status
+from ai_memory.store import runs
+from tests import files
+from tests.fakes import HashEmbedder
+from tests.reembed.work import NOW_MS, Work
+
+COPY = (
+    "INSERT INTO memories (id, tier, namespace, title, content, created_at, updated_at) "
+    "SELECT '{id}', tier, '{namespace}', 'a title', content, created_at, updated_at FROM memories WHERE id = 'id-000'"
+)
+
+
+def failing_after(requests: int, error: EmbedError) -> HashEmbedder:
+    """Return an embedder that answers so many requests, then raises."""
+    embedder = HashEmbedder()
+
+    def before(_texts: Sequence[str]) -> None:
+        if embedder.meter.requests > requests:
+            raise error
+
+    embedder.before = before
+    return embedder
+
+
+class Retrained(HashEmbedder):
+    """Says that it is the same model and is not."""
+
+    __slots__ = ()
+
+    def vector(self, text: str) -> Vectors:
+        return HashEmbedder(model="retrained").vector(text)
+
+
+def states(work: Work) -> list[str]:
+    return [row[0] for row in files.execute(work.path, "SELECT state FROM reembed_run ORDER BY run_id")]
+
+
+def events(work: Work) -> list[str]:
+    return [row[0] for row in files.execute(work.path, "SELECT kind FROM reembed_event ORDER BY rowid")]
+
+
+def test_a_run_to_the_end_leaves_every_row_right(work: Work) -> None:
+    ended = work.run(batch=3)
+
+    assert (ended.exit_code, ended.state, ended.reason, ended.reembedded) == (0, "done", "complete", 10)
+    assert (ended.texts_sent, ended.requests, ended.passes) == (10 + len(WITNESS_TEXTS), 5, 1)
+    assert (work.all_right(), work.heard.rows, work.heard.total, work.heard.ended) == (True, 10, 10, True)
+    assert events(work) == ["started", "runner", "done"]
+
+
+def test_a_second_run_has_nothing_to_do_and_sends_nothing(work: Work) -> None:
+    work.run()
+    sent = work.embedder.meter.texts_sent
+
+    again = work.run()
+
+    assert (again.exit_code, again.reason, again.run_id) == (0, "nothing stale", None)
+    assert (work.embedder.meter.texts_sent, states(work)) == (sent, ["done"])
+
+
+def test_the_preflight_is_told_once_and_before_anything_is_sent(work: Work) -> None:
+    work.run(batch=2, max_rows=4)
+    work.run(resume=True)
+
+    (told,) = work.told
+    assert (told.stored, told.census.stale, told.target.model) == ((), 10, "hash")
+
+
+def test_a_preflight_that_is_answered_no_changes_nothing(work: Work) -> None:
+    job = work.job()
+
+    def refuse(_told: object) -> None:
+        raise UsageError("Nothing was changed.")
+
+    object.__setattr__(job, "disclose", refuse)
+    with pytest.raises(UsageError):
+        job.run()
+
+    assert (states(work), work.embedder.meter.requests) == ([], 0)
+
+
+def test_an_edit_while_its_text_is_away_is_done_in_a_later_pass(work: Work) -> None:
+    edits = iter(["first edit", "second edit"])
+
+    def edit(texts: Sequence[str]) -> None:
+        if texts[0] not in WITNESS_TEXTS and (content := next(edits, None)):
+            files.edit(work.path, "id-001", content)
+
+    work.embedder.before = edit
+    ended = work.run()
+
+    assert (ended.exit_code, ended.raced, ended.passes) == (0, 2, 3)
+    assert work.all_right()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        COPY.format(id="id", namespace="a"),
+        COPY.format(id="new", namespace="born"),
+        "DELETE FROM memories WHERE id = 'id-009'",
+        "UPDATE memories SET namespace = 'a' WHERE id = 'id-009'",
+        "UPDATE memories SET namespace = 'c' WHERE id = 'id-009'",
+        "UPDATE memories SET embedding = zeroblob(65), embedding_dim = 16 WHERE id = 'id-000'",
+    ],
+)
+def test_what_others_write_during_the_run_ends_right(work: Work, change: str) -> None:
+    def write(texts: Sequence[str]) -> None:
+        if "title id-009 the content of id-009" in texts:
+            files.execute(work.path, change)
+            work.embedder.before = None
+
+    work.embedder.before = write
+    ended = work.run(batch=2)
+
+    assert (ended.exit_code, ended.remaining) == (0, 0)
+    assert work.all_right()
+
+
+def test_a_corpus_edited_faster_than_it_is_swept_is_churn(work: Work) -> None:
+    edits = 0
+
+    def edit_all(_texts: Sequence[str]) -> None:
+        nonlocal edits
+        edits += 1
+        files.execute(work.path, "UPDATE memories SET content = ? || id", f"edit {edits} ")
+
+    work.embedder.before = edit_all
+    ended = work.run(batch=10)
+
+    assert (ended.exit_code, ended.state, ended.passes >= 5) == (75, "running", True)
+    assert "churn: after 5 passes 10 rows are stale again" in ended.error
+
+
+def test_an_outage_marks_no_row_and_opens_the_breaker(work: Work) -> None:
+    work.embedder = failing_after(2, TransientFailure("the host is gone."))
+
+    ended = work.run(batch=3)
+
+    assert (ended.exit_code, ended.reembedded, ended.quarantined, ended.state) == (75, 3, 0, "running")
+    assert "the host is gone" in ended.error
+    assert events(work)[-1] == "breaker open"
+
+
+def test_while_the_breaker_is_open_a_start_sends_nothing(work: Work) -> None:
+    work.embedder = failing_after(2, TransientFailure("the host is gone."))
+    work.run(batch=3)
+    requests = work.embedder.meter.requests
+
+    ended = work.run(resume=True)
+
+    assert (ended.exit_code, work.embedder.meter.requests) == (75, requests)
+    assert "breaker is open for 60 s more" in ended.error
+
+
+def test_a_whole_night_of_outage_costs_one_canary_a_start_and_heals_by_itself(work: Work) -> None:
+    work.embedder = failing_after(2, TransientFailure("the host is gone."))
+    work.run(batch=3)
+    requests = work.embedder.meter.requests
+    for _ in range(10):
+        work.clock.advance(20 * 60)
+        assert work.run(resume=True, or_start=True).exit_code == 75
+    assert work.embedder.meter.requests == requests + 10
+
+    work.embedder = HashEmbedder()
+    work.clock.advance(20 * 60)
+    ended = work.run(resume=True, or_start=True)
+
+    assert (ended.exit_code, ended.quarantined, work.all_right()) == (0, 0, True)
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (CredentialsRefused("the key was refused."), 77),
+        (QuotaExhausted("nothing left."), 69),
+        (WrongTarget("the model is gone."), 78),
+        (TransientFailure("gone."), 75),
+    ],
+)
+@pytest.mark.parametrize("answered", [1, 2])
+def test_a_failure_of_the_endpoint_keeps_what_was_done_and_marks_nobody(
+    work: Work, error: EmbedError, code: int, answered: int
+) -> None:
+    work.embedder = failing_after(answered, error)
+
+    ended = work.run(batch=4)
+
+    assert (ended.exit_code, ended.quarantined, ended.state) == (code, 0, "running")
+    assert ended.reembedded == 4 * (answered - 1)
+    work.embedder = HashEmbedder()
+    work.clock.advance(3600)
+    assert (work.run(resume=True).exit_code, work.all_right()) == (0, True)
+
+
+def test_a_model_that_is_not_served_at_the_start_leaves_no_run_to_clean_up(work: Work) -> None:
+    work.embedder = failing_after(0, WrongTarget("unknown model."))
+
+    assert (work.run().exit_code, states(work)) == (3, ["cancelled"])
+
+
+def test_an_endpoint_that_refuses_everything_blames_no_row(work: Work) -> None:
+    work.embedder = failing_after(1, RowsRefused("no.", http_status=400))
+
+    ended = work.run()
+
+    assert (ended.exit_code, ended.quarantined) == (69, 0)
+    assert "also a harmless one" in ended.error
+
+
+def test_too_many_refused_rows_are_the_endpoints_fault(tmp_path: Path) -> None:
+    path = files.create(tmp_path / "m.db", 120)
+    files.execute(path, "UPDATE memories SET content = 'POISON' WHERE id >= 'id-020'")
+    work = Work(path, embedder=HashEmbedder(poison="POISON"))
+
+    ended = work.run(batch=10)
+
+    assert (ended.exit_code, ended.state) == (69, "running")
+    assert ended.quarantined <= 50
+    assert "refused 60 rows of 120" in ended.error
+
+
+def test_other_weights_under_the_same_name_are_refused_at_the_resume(work: Work) -> None:
+    work.run(batch=2, max_rows=4)
+    work.embedder = Retrained()
+    before = files.vectors(work.path)
+
+    ended = work.run(resume=True)
+
+    assert (ended.exit_code, "other weights" in ended.error, files.vectors(work.path)) == (78, True, before)
+
+
+def test_a_run_that_is_cancelled_meanwhile_commits_nothing_more(work: Work) -> None:
+    def cancel(texts: Sequence[str]) -> None:
+        if "title id-004 the content of id-004" in texts:
+            files.execute(work.path, "UPDATE reembed_run SET state = 'cancelled', finished_at = 1")
+
+    work.embedder.before = cancel
+    ended = work.run(batch=2)
+
+    assert (ended.exit_code, ended.reembedded, states(work)) == (75, 2, ["cancelled"])
+    assert sum(blob is not None for blob in files.vectors(work.path).values()) == 2
+
+
+def test_a_stop_keeps_the_batches_before_it(work: Work) -> None:
+    def stop(texts: Sequence[str]) -> None:
+        if "title id-004 the content of id-004" in texts:
+            work.stop.request("SIGTERM", exit_code=143)
+
+    work.embedder.before = stop
+    ended = work.run(batch=2)
+
+    assert (ended.exit_code, ended.reason, ended.state) == (143, "SIGTERM", "running")
+    assert 4 <= ended.reembedded < 10
+    assert ended.reembedded == sum(blob is not None for blob in files.vectors(work.path).values())
+
+
+def test_an_outage_that_comes_with_the_stop_is_the_stop(work: Work) -> None:
+    def stop(texts: Sequence[str]) -> None:
+        if texts[0] not in WITNESS_TEXTS:
+            work.stop.request("SIGINT", exit_code=130)
+            raise TransientFailure("the wait was ended.")
+
+    work.embedder.before = stop
+    ended = work.run(batch=2)
+
+    assert (ended.exit_code, ended.error) == (130, "")
+    assert "breaker open" not in events(work)
+
+
+def test_max_rows_counts_what_is_sent_and_not_what_is_passed(work: Work) -> None:
+    work.run(scope=("a",))
+
+    ended = work.run(max_rows=3, batch=2)
+
+    assert (ended.exit_code, ended.reason, ended.reembedded, ended.remaining) == (75, "max-rows", 3, 2)
+    assert work.run(resume=True, max_rows=2).exit_code == 0
+
+
+def test_identical_texts_are_sent_once(work: Work) -> None:
+    files.execute(work.path, "UPDATE memories SET title = 'same', content = 'text' WHERE id IN ('id-000', 'id-001')")
+
+    ended = work.run()
+
+    assert (ended.reembedded, ended.identical, ended.texts_sent) == (10, 1, 9 + len(WITNESS_TEXTS))
+    assert work.all_right()
+
+
+def test_a_width_that_nobody_told_is_the_probes(work: Work) -> None:
+    work.embedder.dim_known = False
+
+    ended = work.run()
+
+    assert (ended.exit_code, ended.dim) == (0, 16)
+    again = work.run()
+    assert (again.exit_code, again.requests) == (0, ended.requests)
+
+
+def test_a_run_to_another_width_of_the_same_space_embeds_every_row(work: Work) -> None:
+    work.run()
+    work.embedder = HashEmbedder(dim=8)
+
+    ended = work.run(skip_current=True)
+
+    assert (ended.exit_code, ended.reembedded, ended.attested) == (0, 10, 0)
+    assert work.all_right()
+
+
+def test_retarget_supersedes_and_skips_what_is_at_the_new_target(work: Work) -> None:
+    work.run(scope=("a",))
+    done, work.embedder = work.embedder, HashEmbedder(model="other")
+    work.run(scope=("b",), batch=2, max_rows=2)
+    work.embedder = done
+    with pytest.raises(TargetChanged, match=r"space: 'fake/other#none' -> 'fake/hash#none'"):
+        work.run(resume=True)
+
+    ended = work.run(retarget=True)
+
+    assert (ended.exit_code, ended.reembedded, ended.already_current) == (0, 5, 5)
+    assert states(work) == ["done", "superseded", "done"]
+    assert work.all_right()
+
+
+def test_retarget_over_other_namespaces_is_a_run_of_its_own(work: Work) -> None:
+    work.run(scope=("a",), batch=2, max_rows=2)
+
+    ended = work.run(scope=("b",), retarget=True)
+
+    assert (ended.exit_code, ended.reembedded, states(work)) == (0, 5, ["superseded", "done"])
+
+
+def test_a_run_that_has_only_its_census_left_needs_no_endpoint(work: Work) -> None:
+    work.run(batch=2, max_rows=8)
+    files.execute(work.path, "DELETE FROM memories WHERE id IN ('id-007', 'id-009')")
+    work.embedder = failing_after(0, TransientFailure("gone."))
+
+    ended = work.run(resume=True)
+
+    assert (ended.exit_code, ended.state, ended.requests) == (0, "done", 0)
+
+
+def test_a_plain_start_beside_an_unfinished_run_changes_nothing(work: Work) -> None:
+    work.run(batch=2, max_rows=2)
+
+    with pytest.raises(OperatorNeeded):
+        work.run()
+
+    assert (states(work), work.run(resume=True).exit_code) == (["running"], 0)
+
+
+def test_a_scope_of_a_typing_error_is_refused(work: Work) -> None:
+    with pytest.raises(DataRefused, match="no namespace typo"):
+        work.run(scope=("typo",))
+
+    assert states(work) == []
+
+
+def test_a_backup_is_made_before_the_first_write_and_never_over_a_file(work: Work, tmp_path: Path) -> None:
+    copy = tmp_path / "copy.db"
+    work.run(backup=copy)
+
+    assert set(files.vectors(copy).values()) == {None}
+    assert files.execute(copy, "SELECT count(*) FROM reembed_run") == [(0,)]
+    with pytest.raises(UsageError, match="exists already"):
+        work.run(backup=copy)
+
+
+def test_the_counts_of_a_run_are_the_sum_of_its_invocations(work: Work) -> None:
+    ended = [work.run(batch=2, max_rows=4), work.run(resume=True, batch=2, max_rows=4), work.run(resume=True)]
+
+    with work.store() as store:
+        status = read_status(store, work.path, now_ms=NOW_MS)
+    assert status is not None
+    assert status.counters.reembedded == sum(each.reembedded for each in ended) == 10
+
+
+def test_a_run_that_somebody_removed_ends_without_a_traceback(work: Work) -> None:
+    def remove(texts: Sequence[str]) -> None:
+        if texts[0] not in WITNESS_TEXTS:
+            for table in ("checkpoint", "event", "run"):
+                files.execute(work.path, f"DELETE FROM reembed_{table}")
+
+    work.embedder.before = remove
+    ended = work.run(batch=2)
+
+    assert ended.exit_code == NotFinished.exit_code
+    assert set(files.vectors(work.path).values()) == {None}
+
+
+@pytest.mark.parametrize("error", [TransientFailure("gone."), CredentialsRefused("no key.")])
+def test_a_first_start_without_answer_and_width_writes_no_vector(work: Work, error: EmbedError) -> None:
+    work.embedder = failing_after(0, error)
+    work.embedder.dim_known = False
+
+    with pytest.raises(AiMemoryError) as refusal:
+        work.run()
+
+    assert refusal.value.exit_code == error.exit_code
+    assert states(work) == []
+
+
+def test_unfinished_runs_are_named_by_runs(work: Work) -> None:
+    work.run(batch=2, max_rows=2)
+
+    with work.store() as store:
+        run = runs.unfinished_run(store)
+
+    assert run is not None
+    assert (run.state, run.holder, run.last_error) == ("running", None, None)
