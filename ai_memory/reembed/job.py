@@ -101,7 +101,7 @@ class Job:
         if planned.action is Action.FINISH and (ending := sweep.conclude()):
             return ending
         self._probe(store, taken)
-        self.tools.progress.begin(total=planned.census.live, label=f"to {planned.target.model}")
+        self.tools.progress.begin(total=planned.census.stale, label=f"to {planned.target.model}")
         return sweep.run()
 
     def _sweep(self, store: Store, planned: Plan, taken: Taken) -> Sweep:

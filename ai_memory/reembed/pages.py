@@ -44,6 +44,11 @@ class Page:
     in_quarantine: int = 0
     steps: Mapping[str, Checkpoint] = field(default_factory=dict)
 
+    @property
+    def stale(self) -> int:
+        """Rows that were stale when the page was read."""
+        return len(self.documents) + len(self.twins) + len(self.attested) + len(self.unfit)
+
 
 @dataclass(frozen=True, slots=True)
 class WalkOrder:

@@ -180,7 +180,7 @@ class Sweep:
     def _after_commit(self, answered: Answered, executor: Executor) -> None:
         page = answered.page
         self.rows_in_quarantine += page.in_quarantine
-        self._tools.progress.advance(sum(step.rows_done for step in page.steps.values()))
+        self._tools.progress.advance(page.stale)
         self._notices.name(answered)
         if self._commits % WITNESS_EVERY == 0:
             check_witness(self._target, executor.submit(probe, self._tools.embedder).result())
