@@ -16,7 +16,7 @@ ODD = ("a", "A", "a\0b", "a b", "", " ", "Z", "z", "10", "2", "é", "e\u0301", "
 ids = st.sampled_from([*ODD, *(f"id-{number}" for number in range(8))])
 namespaces = st.sampled_from(["global", "team/a", "Team/a", "team-a", "\uffff", "😀", "a\0b", "\udcfe", "_inbox/x", ""])
 plain_words = st.sampled_from(["alpha", "beta", "naïve", "🐍", "nul\0nul"])
-titles = st.sampled_from([*(f"note {number}" for number in range(20)), "", POISON, "\udc80 title"])
+titles = st.sampled_from([*(f"note {number}" for number in range(7)), "", POISON, "\udc80 title"])
 contents = st.one_of(
     st.lists(plain_words, min_size=1, max_size=3).map(" ".join),
     st.lists(plain_words, min_size=1, max_size=3).map(" ".join),

@@ -11,13 +11,18 @@ from tests.machine.invocation import Clock, Invocation, Script
 from tests.machine.world import World
 from tests.promises import Model
 
+SECOND_START = "second start"
+HELD, STUCK = 11, 1
+CRON = Request(resume=True, or_start=True)
 STATES = {"cancel": "cancelled", "pause": "paused"}
 
 
 def interfere(event: str, world: World, clock: Clock, model: Model) -> bool:
     """Do it, and return whether the run is nobody's or somebody else's now."""
     before = run_of(world)
-    if event in STATES:
+    if event == SECOND_START:
+        _start_beside(world, clock, model)
+    elif event in STATES:
         _transition(world, clock, STATES[event])
     else:
         _steal(event, world, clock, model)
@@ -36,6 +41,13 @@ def _transition(world: World, clock: Clock, state: str) -> None:
         run = runs.unfinished_run(store)
         if run is not None and run.state != state:
             runs.transition(store, run, state, now_ms=clock.now_ms(), fenced=False)
+
+
+def _start_beside(world: World, clock: Clock, model: Model) -> None:
+    """Start a second runner the way cron does; it must see the first one and do nothing."""
+    outcome = Invocation(world, clock, model, Script(), interfere=lambda _: None).run(CRON)
+    assert outcome.exit_code in (HELD, STUCK)
+    assert not outcome.calls
 
 
 def _steal(event: str, world: World, clock: Clock, model: Model) -> None:

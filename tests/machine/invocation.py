@@ -70,10 +70,14 @@ class Script:
 
 @dataclass(slots=True)
 class Outcome:
-    """What an invocation ended with: a report, a refusal, or (both None) a kill."""
+    """What an invocation ended with: a report, a refusal, or (both None) a kill.
+
+    `calls` are requests, `sent` the documents in them, `waits` seconds waited, `faults` what of the script happened.
+    """
 
     report: RunReport | None = None
     refusal: AiMemoryError | None = None
+    calls: int = 0
     sent: list[str] = field(default_factory=list)
     waits: list[float] = field(default_factory=list)
     faults: set[str] = field(default_factory=set)
@@ -146,6 +150,7 @@ class Invocation:
 
     def _before(self, texts: Sequence[str]) -> None:
         self._calls += 1
+        self.outcome.calls = self._calls
         self._world.in_flight = frozenset(texts)
         self.outcome.sent.extend(text for text in texts if text not in WITNESS_TEXTS)
         for edit in self._script.edits.get(self._calls, ()):

@@ -15,8 +15,10 @@ from tests.sometimes import Sometimes
 from tests.strategies import stored
 
 UNFINISHED = """
-    SELECT run_id, target, state, pass, fence FROM reembed_run WHERE state IN ('running', 'paused')
+    SELECT run_id, target, state, pass, raced FROM reembed_run WHERE state IN ('running', 'paused')
 """
+BREAKER = "SELECT run_id, breaker_until FROM reembed_run WHERE state = 'running' AND breaker_state = 'open'"
+IN_FLIGHT = "SELECT in_flight_limit, raced FROM reembed_run WHERE state IN ('running', 'paused')"
 ENDED = """
     SELECT run_id, target, scope_json, state, pass, fence, finished_at, census_at, reembedded, raced, quarantined,
            texts_sent, breaker_state, breaker_until
@@ -50,7 +52,7 @@ class RunRow:
     target: int
     state: str
     pass_number: int
-    fence: int
+    raced: int
 
 
 class Judge:
@@ -63,12 +65,14 @@ class Judge:
         self._frozen: Tables | None = None
         self._ours: Tables = []
         self._events = 0
+        self._breaker: tuple[int, int] | None = None
 
     def before(self, request: Request) -> None:
         """Take note of what stands before an invocation."""
         self._world.tick += 1
         self._frozen, self._world.frozen = None, False
         self._ours = self._tables(OURS)
+        self._breaker = next(iter(self._rows(BREAKER)), None)
         if request.retry_quarantined:
             for row in self._world.view().rows:
                 self._world.disturbed[row] = self._world.tick
@@ -86,8 +90,8 @@ class Judge:
         self._judge_ended_runs()
         self._judge_cursors(view)
 
-    def judge_outcome(self, outcome: Outcome, request: Request, model: Model) -> None:
-        """Assert that an invocation's last word is true, and that it wrote nothing it might not."""
+    def judge_outcome(self, outcome: Outcome, request: Request, model: Model, *, now_ms: int) -> None:
+        """Assert that an invocation begun at `now_ms` told the truth, and did nothing it might not."""
         self._count(outcome)
         if self._frozen is not None:
             assert self._tables(WRITTEN) == self._frozen
@@ -98,6 +102,10 @@ class Judge:
             assert self._tables(OURS) == self._ours
         if outcome.exit_code in (0, 10):
             self._judge_done(outcome, request, model)
+        if outcome.report and self._breaker and outcome.report.run_id == self._breaker[0]:
+            assert self._breaker[1] <= now_ms or not outcome.calls
+        if outcome.killed:
+            self._judge_lost_work(outcome)
 
     def judge_rest(self, outcome: Outcome, model: Model) -> None:
         """Assert what must be true when nobody has anything left to do."""
@@ -112,8 +120,8 @@ class Judge:
         found = self._rows(UNFINISHED)
         if not found:
             return None
-        run_id, target, state, pass_number, fence = found[0]
-        return RunRow(int(run_id), self._world.view().models[int(target)], int(target), str(state), pass_number, fence)
+        run_id, target, *rest = found[0]
+        return RunRow(run_id, self._world.view().models[target], target, *rest)
 
     def _judge_done(self, outcome: Outcome, request: Request, model: Model) -> None:
         """Assert that an exit of 0 or 10 is true of all rows that nobody touched since its census."""
@@ -126,6 +134,16 @@ class Judge:
             assert found.quarantined or found.without_id or touched
         assert outcome.report
         assert outcome.report.state == ("none" if outcome.report.run_id is None else "done")
+
+    def _judge_lost_work(self, outcome: Outcome) -> None:
+        """Assert that a kill cost no more texts than the run row says were in flight."""
+        run = self.unfinished()
+        if run is None or outcome.faults - {"die"}:
+            return
+        view, (limit, raced) = self._world.view(), self._rows(IN_FLIGHT)[0]
+        known = {each.src for each in view.provenance.values()} | {src for src, _ in view.quarantine.values()}
+        lost = {text for text in outcome.sent if promises.source(text) not in known}
+        assert len(lost) <= limit + raced
 
     def _scope(self, outcome: Outcome, request: Request) -> Scope:
         names = request.scope
@@ -149,8 +167,12 @@ class Judge:
             self._world.disturbed = kept
         for (number,) in list(self._world.file.execute(PASSED, (run.run_id, run.pass_number))):
             row = view.rows[number]
-            if row.live and number not in self._world.disturbed:
+            if row.live and number not in self._world.disturbed and not self._waits_for_twin(row, run):
                 assert view.is_fresh(row, run.target) or view.is_quarantined(row, run.target)
+
+    def _waits_for_twin(self, row: promises.Row, run: RunRow) -> bool:
+        """Say whether a row may be counted as raced because another one with its text was edited or refused."""
+        return bool(run.raced) and len(self._world.bearers.get(row.text or "", ())) > 1
 
     def _count(self, outcome: Outcome) -> None:
         events = [row[0] for row in self._rows("SELECT kind FROM reembed_event ORDER BY rowid")]

@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from ai_memory.reembed.request import Request
 from tests.machine.edits import MODELS, Edit, edits, inserts, rushed
-from tests.machine.interference import interfere
+from tests.machine.interference import SECOND_START, interfere
 from tests.machine.invocation import Clock, Invocation, Outcome, Script
 from tests.machine.judge import Judge
 from tests.machine.pool import ORDERS
@@ -22,7 +22,7 @@ from tests.promises import Model
 from tests.sometimes import Sometimes
 
 FAULTS = ("outage", "rate limit", "refuse all", "no quota", "signal", "die", "stall")
-INTERFERENCE = ("cancel", "pause", "usurp", "supersede")
+INTERFERENCE = ("cancel", "pause", "usurp", "supersede", SECOND_START)
 CRON: dict[str, bool] = {"resume": True, "or_start": True}
 MODES: tuple[dict[str, bool], ...] = (
     CRON,
@@ -91,18 +91,16 @@ class Machine(RuleBasedStateMachine):
             each.apply(self._world)
         self._clock.sleep(60 * minutes)
 
-    @rule(new=st.sampled_from(["cancel", "pause"]))
-    def operator_intervenes(self, new: str) -> None:
-        interfere(new, self._world, self._clock, self._model)
-
     @rule(request=requests(), script=scripts(), late=st.lists(edits, max_size=3))
     def start(self, request: Request, script: Script, late: Sequence[Edit]) -> None:
         for each in late:
             each.apply(self._world)
         self._invoke(request, script)
 
-    @rule(request=requests(), script=scripts())
-    def start_again(self, request: Request, script: Script) -> None:
+    @rule(new=st.sampled_from(["", "", "cancel", "pause"]), request=requests(), script=scripts())
+    def start_again(self, new: str, request: Request, script: Script) -> None:
+        if new:
+            interfere(new, self._world, self._clock, self._model)
         self._invoke(request, script)
 
     @rule(model=st.sampled_from(MODELS), request=requests(), script=scripts())
@@ -130,14 +128,15 @@ class Machine(RuleBasedStateMachine):
             self._folder.cleanup()
 
     def _invoke(self, request: Request, script: Script) -> Outcome:
+        began = self._clock.now_ms()
         self._judge.before(request)
         call = Invocation(self._world, self._clock, self._model, script, interfere=self._interfere)
         outcome = call.run(request)
-        self._judge.judge_outcome(outcome, request, self._model)
+        self._judge.judge_outcome(outcome, request, self._model, now_ms=began)
         return outcome
 
     def _interfere(self, event: str) -> None:
-        if interfere(event, self._world, self._clock, self._model):
+        if not self._world.frozen and interfere(event, self._world, self._clock, self._model):
             self._judge.freeze()
 
     def _come_to_rest(self) -> None:

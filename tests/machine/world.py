@@ -37,6 +37,7 @@ class World:
         with self.shadow.backup("main", self.file, "main") as backup:
             backup.step()
         self.texts: dict[bytes, str] = {}
+        self.bearers: dict[str, set[int]] = {}
         self.history: dict[int, list[bytes]] = {}
         self.graveyard: list[bytes] = []
         self.touched: set[int] = set()
@@ -80,10 +81,11 @@ class World:
         return True
 
     def note_texts(self) -> None:
-        """Remember the document of every row."""
+        """Remember the document of every row, and which rows ever had it."""
         for row in self.untouched().rows.values():
             if row.text is not None:
                 self.texts[promises.source(row.text)] = row.text
+                self.bearers.setdefault(row.text, set()).add(row.rowid)
 
     def has(self, column: str) -> bool:
         return column in promises.columns(self.shadow)
