@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import io
 import os
 import sys
@@ -10,12 +11,13 @@ import traceback
 from collections.abc import Sequence
 from importlib import import_module
 from keyword import iskeyword
+from pathlib import Path
 from typing import Any
 
 from ai_memory import __version__
 from ai_memory.commands.flags import Parser, add_global_flags
 from ai_memory.console import Console
-from ai_memory.errors import AiMemoryError, UsageError
+from ai_memory.errors import AiMemoryError, StorageFailed, UsageError
 
 COMMANDS = {
     "init": "create an empty database",
@@ -42,6 +44,9 @@ returns the exit code. A module is imported only when its command is the one to 
 EXIT_INTERRUPTED = 130
 EXIT_READER_GONE = 141
 
+DISK_FAULTS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS})
+"""What a disk can do to the output, a backup or the lock file."""
+
 
 class CommandParser(Parser):
     """The parser of one command, which asks the command's module for its arguments when it is used."""
@@ -64,6 +69,7 @@ class CommandParser(Parser):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code."""
+    _fill_missing_streams()
     _speak_utf8()
     args = argparse.Namespace(json=False, quiet=False, verbose=False)
     try:
@@ -78,6 +84,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         _silence_stdout()
         return EXIT_READER_GONE
+    except OSError as error:
+        if error.errno not in DISK_FAULTS:
+            raise
+        _silence_stdout()
+        return _disk_fault(error)
+
+
+def _disk_fault(error: OSError) -> int:
+    what = f"{error.filename or 'The output'} cannot be written: {error.strerror}."
+    Console().error(StorageFailed(what, tip="Free some space, then run the same command again.").line())
+    return StorageFailed.exit_code
 
 
 def _run(argv: Sequence[str] | None, args: argparse.Namespace) -> int:
@@ -105,6 +122,13 @@ def _parser() -> Parser:
     for name, summary in COMMANDS.items():
         commands.add_parser(name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.")
     return parser
+
+
+def _fill_missing_streams() -> None:
+    # A parent that closed one of them leaves None here; the next file opened would take its place.
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115 (open to the end)
 
 
 def _speak_utf8() -> None:

@@ -300,6 +300,34 @@ def test_vectors_of_another_width_are_not_stamped(tmp_path: Path) -> None:
     assert files.vectors(shape.path) == before
 
 
+@pytest.mark.parametrize("closed", ["0<&-", "1>&-", "2>&-", "0<&- 1>&- 2>&-"])
+def test_a_stream_that_the_parent_closed_is_no_hindrance(db: Path, endpoint: FakeEndpoint, closed: str) -> None:
+    command = Command(db, remote(endpoint), prefix=("sh", "-c", f'exec "$@" {closed}', "sh"))
+
+    found = command.run("reembed")
+
+    assert (found.code, "Traceback" in found.err) == (0, False)
+    assert None not in files.vectors(db).values()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no /dev/full")
+def test_an_output_that_cannot_be_written_is_an_error_of_the_disk(db: Path, endpoint: FakeEndpoint) -> None:
+    command = Command(db, remote(endpoint), prefix=("sh", "-c", 'exec "$@" > /dev/full', "sh"))
+
+    for words in (["reembed", "--json"], ["export"], ["list"]):
+        refused(command.run(*words), 74, "The output cannot be written", "No space left")
+
+
+def test_the_name_of_a_memory_database_is_a_file_like_any_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    assert Command(Path(":memory:")).run("init").code == 0
+
+    assert (tmp_path / ":memory:").is_file()
+
+
 def _obeying_permissions(command: Command) -> Command:
     """Return the command as a process that the permissions of files bind, also where the tests run as root."""
     if os.geteuid():

@@ -13,12 +13,14 @@ from ai_memory.reembed.survey import Survey, survey
 from ai_memory.settings import Settings
 from ai_memory.store.connection import OpenOptions
 from ai_memory.store.opening import reading, writing
+from ai_memory.store.text import printable
 
 
 def preflight_text(told: Preflight) -> str:
     """Return the disclosure: what is stored, what it will be replaced by."""
     lines = ["Stored vectors:"]
-    lines += [f"  {rows:,} rows, {dim or 'unknown'} wide, {space or 'no stamp'}" for space, dim, rows in told.stored]
+    for space, dim, rows in told.stored:
+        lines.append(f"  {rows:,} rows, {dim or 'unknown'} wide, {printable(space or 'no stamp')}")
     if not told.stored:
         lines.append("  none")
     target, census = told.target, told.census

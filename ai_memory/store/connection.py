@@ -128,7 +128,7 @@ class Database:
     def backup_to(self, target: Path) -> None:
         """Write a consistent copy of the whole file to `target` by SQLite's backup API."""
         with translated(target):
-            copy = apsw.Connection(str(target))
+            copy = apsw.Connection(str(target.absolute()))
             try:
                 with copy.backup("main", self._connection, "main") as backup:
                     while not backup.done:
@@ -161,7 +161,8 @@ def _connect(path: Path, *, read_only: bool, create: bool, options: OpenOptions)
     if create:
         flags |= apsw.SQLITE_OPEN_CREATE
     with translated(path, opening=True):
-        connection = apsw.Connection(str(path), flags=flags, vfs=options.vfs)
+        # Absolute: SQLite takes the bare names ":memory:" and "" for something else than a file.
+        connection = apsw.Connection(str(path.absolute()), flags=flags, vfs=options.vfs)
         try:
             _configure(connection, read_only=read_only, options=options)
         except BaseException:

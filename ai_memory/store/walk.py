@@ -23,8 +23,8 @@ UNADDRESSABLE = """
     SELECT CAST(namespace AS BLOB), count(*) FROM memory_row WHERE typeof(id) <> 'text' AND live GROUP BY namespace
 """
 STORED_SPACES = """
-    SELECT embedding_space, embedding_dim, count(*) FROM memory_row
-    WHERE live AND embedding IS NOT NULL GROUP BY embedding_space, embedding_dim ORDER BY count(*) DESC
+    SELECT CAST(embedding_space AS BLOB), CASE WHEN typeof(embedding_dim) = 'integer' THEN embedding_dim END, count(*)
+    FROM memory_row WHERE live AND embedding IS NOT NULL GROUP BY 1, 2 ORDER BY count(*) DESC
 """
 IDS = """
     SELECT CAST(id AS BLOB) FROM main.memories
@@ -35,7 +35,8 @@ AFTER = "AND {order} > CAST(:after AS TEXT)"
 ROW = """
     SELECT CAST(m.id AS BLOB), CAST(m.namespace AS BLOB), typeof(m.title) = 'text' AND typeof(m.content) = 'text',
            CAST(m.title AS BLOB), CAST(m.content AS BLOB), m.encrypted_envelope, m.live,
-           CASE WHEN typeof(m.embedding) = 'blob' THEN m.embedding END, m.embedding_dim, m.embedding_space,
+           CASE WHEN typeof(m.embedding) = 'blob' THEN m.embedding END,
+           CASE WHEN typeof(m.embedding_dim) = 'integer' THEN m.embedding_dim END, CAST(m.embedding_space AS BLOB),
            p.fingerprint_id, p.src, p.head, p.origin, q.src
     FROM memory_row AS m
     LEFT JOIN embedding_provenance AS p ON p.memory_id = m.id
@@ -100,7 +101,7 @@ def unaddressable(store: Store) -> list[tuple[str, int]]:
 
 def stored_spaces(store: Store) -> list[tuple[str | None, int | None, int]]:
     """Return the spaces and widths that live rows declare, with their number of rows, the most frequent first."""
-    return [(row[0], row[1], row[2]) for row in store.db.execute(STORED_SPACES)]
+    return [(_name(store, space), dim, count) for space, dim, count in store.db.execute(STORED_SPACES)]
 
 
 def ids_after(store: Store, namespace: str, after: str | None, *, limit: int = ID_BLOCK) -> list[str]:
@@ -146,9 +147,13 @@ def _row(store: Store, values: tuple[Any, ...]) -> MemoryRow:
         encrypted=encrypted,
         raw=b"" if readable else b"\x00".join((title or b"", content or b"", envelope or b"")),
         live=bool(live),
-        vector=StoredVector(None if blob is None else head(blob), dim, space, *recorded),
+        vector=StoredVector(None if blob is None else head(blob), dim, _name(store, space), *recorded),
         quarantined_src=quarantined,
     )
+
+
+def _name(store: Store, stored: bytes | None) -> str | None:
+    return None if stored is None else store.codec.name(stored)
 
 
 def _text(store: Store, stored: bytes | None) -> str | None:

@@ -95,6 +95,17 @@ def test_the_width_of_a_blob_is_what_it_carries(tmp_path: Path) -> None:
     assert (rows["odd length"], rows["nothing"]) == (-1, -1)
 
 
+def test_a_stamp_that_is_no_text_and_a_width_that_is_no_number_abort_nothing(store: Store) -> None:
+    store.db.execute(
+        "UPDATE memories SET embedding = x'01', embedding_space = CAST(x'ff41' AS TEXT), embedding_dim = 'wide'"
+    )
+
+    (row, *_) = walk.rows_by_id(store, ["id-000"], target=None)
+
+    assert (row.vector.space, row.vector.dim) == ("\udcffA", None)
+    assert walk.stored_spaces(store) == [("\udcffA", None, 10)]
+
+
 def test_only_the_namespaces_asked_for_are_read(store: Store) -> None:
     found = {row.namespace for row in walk.all_rows(store, target=None, only=["b", "nobody"])}
 
