@@ -55,7 +55,8 @@ class RunReport:
 
     def text(self) -> str:
         """Return the words for people: two or three lines."""
-        name = "Nothing to do" if self.run_id is None else f"Run {self.run_id} is {self.state} ({self.reason})"
+        state = "unfinished" if self.state == "running" else self.state
+        name = "Nothing to do" if self.run_id is None else f"Run {self.run_id} is {state} ({self.reason})"
         done = f"{self.reembedded:,} rows re-embedded, {self.already_current:,} were current"
         left = f"{self.remaining:,} remain, {self.quarantined:,} in quarantine"
         spent = f"{self.texts_sent:,} texts in {self.requests:,} requests, {self.duration_ms / 1000:.1f} s"
