@@ -71,7 +71,7 @@ class Job:
             ending = self._failed(store, taken.run, error)
         finally:
             self.tools.progress.end()
-        self._leave(store, taken.run, ending)
+        self._leave(store, taken.run, ending, unsettled=sweep.unsettled)
         return report(planned, taken, sweep, ending, self.embedder.meter, self._since(began))
 
     def _work_patiently(self, store: Store, planned: Plan, taken: Taken, sweep: Sweep) -> Ending:
@@ -106,7 +106,7 @@ class Job:
 
     def _sweep(self, store: Store, planned: Plan, taken: Taken) -> Sweep:
         scope, total = planned.scope, planned.census.live
-        return Sweep(store, taken.run, taken.fingerprint, self.request, self.tools, scope=scope, total=total)
+        return Sweep(store, taken, self.request, self.tools, scope=scope, total=total)
 
     def _probe(self, store: Store, taken: Taken) -> None:
         """Ask for the witness texts, compare them, and keep them if the target had none; close the breaker."""
@@ -130,11 +130,11 @@ class Job:
                 runs.transition(store, run, "cancelled", now_ms=self._now(), fenced=True)
         return ending
 
-    def _leave(self, store: Store, run: Run, ending: Ending) -> None:
+    def _leave(self, store: Store, run: Run, ending: Ending, *, unsettled: int) -> None:
         # Where even this cannot be written the run reads as killed, which costs the next start nothing but a note.
         with suppress(AiMemoryError), store.db.transaction():
             last_error = ending.error.what if ending.error else None
-            runs.leave(store, run, last_error=last_error, limits=self.embedder.learned())
+            runs.leave(store, run, last_error=last_error, limits=self.embedder.learned(), unsettled=unsettled)
 
     def _nothing(self, planned: Plan) -> Ending:
         return Ending(None, planned.census.exit_code, "nothing stale", planned.census)

@@ -48,7 +48,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """The run this process now holds, its target, and how many texts a killed predecessor may have sent in vain."""
+    """The run this process now holds, its target, and how many texts killed predecessors may have sent in vain."""
 
     run: Run
     fingerprint: Fingerprint
@@ -127,7 +127,7 @@ def take(store: Store, planned: Plan, request: Request, holder: Holder, *, in_fl
             run = _begin(store, planned, fingerprint, request, now_ms=now_ms)
         if request.retry_quarantined:
             quarantine.lift_all(store, fingerprint.id)
-        lost = run.in_flight_limit if run.holder else 0
+        lost = run.in_flight_limit
         resumed = run.run_id == (planned.run.run_id if planned.run else None)
         run = runs.take_over(store, run, holder, in_flight_limit=in_flight, now_ms=now_ms)
     return Taken(run, fingerprint, resumed, lost)

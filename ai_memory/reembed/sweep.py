@@ -19,11 +19,11 @@ from ai_memory.reembed.pages import Walk, WalkOrder
 from ai_memory.reembed.probe import check_witness, probe
 from ai_memory.reembed.progress import Progress
 from ai_memory.reembed.request import Request
+from ai_memory.reembed.start import Taken
 from ai_memory.reembed.stop import Stop
 from ai_memory.reembed.window import Answered, in_order
 from ai_memory.store import runs
 from ai_memory.store.opening import Store, reopen
-from ai_memory.store.provenance import Fingerprint
 from ai_memory.store.quarantine import Reason
 from ai_memory.store.runs import Checkpoint, Counters, Run
 
@@ -75,14 +75,13 @@ class Ending:
 class Sweep:
     """One invocation's work on one run."""
 
-    def __init__(
-        self, store: Store, run: Run, target: Fingerprint, request: Request, tools: Tools, *, scope: Scope, total: int
-    ) -> None:
-        """Prepare the sweep of `scope`, which has `total` live rows."""
+    def __init__(self, store: Store, taken: Taken, request: Request, tools: Tools, *, scope: Scope, total: int) -> None:
+        """Prepare the sweep of `scope`, which has `total` live rows, for the run just taken."""
         self.counters = Counters()
         self.passes = 0
         self.rows_in_quarantine = 0
-        self._store, self._run, self._target = store, run, target
+        self.unsettled = taken.texts_sent_twice
+        self._store, self._run, self._target = store, taken.run, taken.fingerprint
         self._request, self._tools, self._scope, self._total = request, tools, scope, total
         self._noted = Meter()
         self._commits = self._refused = 0
@@ -152,8 +151,11 @@ class Sweep:
 
     def _commit(self, answered: Answered, steps: Mapping[str, Checkpoint]) -> None:
         self._require_few_refusals(answered)
-        next_depth = depth(self._tools.embedder)
-        traffic = self._traffic(next_depth)
+        # The pages that fly now do not come down at once.
+        next_depth = max(depth(self._tools.embedder), self._depth - 1)
+        # Those that killed runners had sent come first in the walk.
+        unsettled = max(self.unsettled - len(answered.page.documents), 0)
+        traffic = self._traffic(in_flight_limit=next_depth * self._request.batch + unsettled)
         write = partial(write_page, self._store, self._run, self._target, answered, steps=steps, traffic=traffic)
         self._store.db.require_same_file()
         counters = None
@@ -168,7 +170,7 @@ class Sweep:
         self.counters += counters
         self._commits += 1
         # Only now: no more may be sent than the committed row says, or a kill would make it a lie.
-        self._depth = next_depth
+        self._depth, self.unsettled = next_depth, unsettled
 
     def _is_committed(self, steps: Mapping[str, Checkpoint]) -> bool:
         recorded = runs.checkpoints(self._store, self._run)
@@ -195,11 +197,11 @@ class Sweep:
                 tip="Look at its answers (ai-memory reembed status), correct it, then: ai-memory reembed --resume",
             )
 
-    def _traffic(self, next_depth: int) -> Traffic:
+    def _traffic(self, *, in_flight_limit: int) -> Traffic:
         meter, noted = self._tools.embedder.meter, self._noted
         self._noted = replace(meter)
         return Traffic(
-            in_flight_limit=next_depth * self._request.batch,
+            in_flight_limit=in_flight_limit,
             texts_sent=self._noted.texts_sent - noted.texts_sent,
             requests=self._noted.requests - noted.requests,
             retries=self._noted.retries - noted.retries,

@@ -43,7 +43,10 @@ TRANSITION = """
         state = :new, finished_at = :now, holder_json = NULL, census_at = coalesce(:census_at, census_at)
     WHERE run_id = :run_id AND state = :old AND (:fence IS NULL OR fence = :fence)
 """
-LEAVE = "UPDATE reembed_run SET holder_json = NULL, last_error = ?, limits_json = ? WHERE run_id = ? AND fence = ?"
+LEAVE = """
+    UPDATE reembed_run SET holder_json = NULL, last_error = ?, limits_json = ?, in_flight_limit = ?
+    WHERE run_id = ? AND fence = ?
+"""
 BEGIN_NEXT = "UPDATE reembed_run SET pass = pass + 1 WHERE run_id = ? AND fence = ? AND state = 'running'"
 COUNT = """
     UPDATE reembed_run SET reembedded = reembedded + :reembedded, already_current = already_current + :already_current,
@@ -191,13 +194,15 @@ def begin_run(
 def take_over(store: Store, run: Run, holder: Holder, *, in_flight_limit: int, now_ms: int) -> Run:
     """Make `holder` the runner of `run` under a new fence and return the run as it now stands.
 
-    A holder still written there was killed: as many texts as it had in flight may be sent twice.
+    `in_flight_limit` is the most texts to be in flight until the next commit. What the row says of it was left
+    by runners that were killed: so many texts may be sent twice, and they count until they are committed.
 
     Raises:
         NotFinished: the run was changed by somebody else meanwhile.
     """
-    lost = run.in_flight_limit if run.holder else 0
-    bindings = (holder.to_json(), in_flight_limit, lost, now_ms, run.run_id, run.fence)
+    lost = run.in_flight_limit
+    newly = lost if run.holder else 0
+    bindings = (holder.to_json(), in_flight_limit + lost, newly, now_ms, run.run_id, run.fence)
     if not store.db.change(TAKE_OVER, bindings):
         raise _fence_lost(run)
     add_event(store, run.run_id, "taken over" if run.holder else "runner", now_ms=now_ms, detail={"pid": holder.pid})
@@ -235,9 +240,12 @@ def transition(store: Store, run: Run, new: str, *, now_ms: int, fenced: bool, c
     add_event(store, run.run_id, new, now_ms=now_ms)
 
 
-def leave(store: Store, run: Run, *, last_error: str | None, limits: Mapping[str, int]) -> None:
-    """Note that the runner stopped in good order: nothing is in flight any more; keep the learned `limits`."""
-    store.db.execute(LEAVE, (last_error, json.dumps(limits), run.run_id, run.fence))
+def leave(store: Store, run: Run, *, last_error: str | None, limits: Mapping[str, int], unsettled: int) -> None:
+    """Note that the runner stopped in good order: nothing of its own is in flight; keep the learned `limits`.
+
+    `unsettled` is how many texts that killed runners had sent are not committed yet, at most.
+    """
+    store.db.execute(LEAVE, (last_error, json.dumps(limits), unsettled, run.run_id, run.fence))
 
 
 def next_pass(store: Store, run: Run, *, now_ms: int) -> Run:

@@ -80,7 +80,7 @@ def test_only_the_take_over_of_a_killed_run_counts_texts_sent_twice(store: Store
     after_a_kill = taken_over(store, run)
     assert runs.read_counters(store, after_a_kill).texts_sent_twice == 100
 
-    runs.leave(store, after_a_kill, last_error="the endpoint is gone", limits={"inputs": 32})
+    runs.leave(store, after_a_kill, last_error="the endpoint is gone", limits={"inputs": 32}, unsettled=0)
     after_a_stop = taken_over(store, runs.read_run(store, run.run_id))
     assert runs.read_counters(store, after_a_stop).texts_sent_twice == 100
     assert [kind for _, kind, _ in runs.events(store, run.run_id)] == ["started", "runner", "taken over", "runner"]

@@ -1,0 +1,99 @@
+"""What a resumed run announces as sent twice holds for that very invocation, kill after kill."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from ai_memory.embed.document import WITNESS_TEXTS
+from ai_memory.reembed.report import RunReport
+from tests import files
+from tests.fakes import HashEmbedder
+from tests.reembed.work import Work
+
+BATCH = 2
+
+
+class Killed(BaseException):
+    """Ends a job as SIGKILL would: nothing is saved on the way out."""
+
+
+@dataclass(slots=True)
+class Deadly:
+    """Notes every text of a memory that is sent, does something then, and kills the runner after so many requests."""
+
+    lives: int
+    sent: list[str] = field(default_factory=list)
+    then: Callable[[], object] = lambda: None
+
+    def __call__(self, texts: Sequence[str]) -> None:
+        if texts[0] in WITNESS_TEXTS:
+            return
+        self.sent += texts
+        self.lives -= 1
+        self.then()
+        if self.lives < 0:
+            raise Killed
+
+
+def invocation(path: Path, deadly: Deadly, *, concurrency: int) -> RunReport:
+    embedder = HashEmbedder(concurrency=concurrency, before=deadly)
+    return Work(path, embedder).run(resume=True, or_start=True, batch=BATCH)
+
+
+@pytest.mark.parametrize("wait", [1, 3])
+def test_a_resume_counts_what_an_earlier_kill_left_unfinished(tmp_path: Path, wait: int) -> None:
+    path = files.create(tmp_path / "m.db", 40)
+    wide, narrow, last = Deadly(0), Deadly(wait), Deadly(1000)
+    with pytest.raises(Killed):
+        invocation(path, wide, concurrency=8)
+    with pytest.raises(Killed):
+        invocation(path, narrow, concurrency=1)
+
+    report = invocation(path, last, concurrency=1)
+
+    again = [text for text in last.sent if text in {*wide.sent, *narrow.sent}]
+    assert report.exit_code == 0
+    assert 0 < len(again) <= report.texts_sent_twice
+
+
+def test_a_clean_stop_between_does_not_forget_what_a_kill_left_unfinished(tmp_path: Path) -> None:
+    path = files.create(tmp_path / "m.db", 40)
+    killed = Deadly(0)
+    with pytest.raises(Killed):
+        invocation(path, killed, concurrency=8)
+    Work(path, HashEmbedder()).run(resume=True, batch=BATCH, max_rows=4)
+    last = Deadly(1000)
+
+    report = invocation(path, last, concurrency=1)
+
+    again = [text for text in last.sent if text in killed.sent]
+    assert 0 < len(again) <= report.texts_sent_twice
+
+
+def test_what_was_committed_since_is_not_announced_again(tmp_path: Path) -> None:
+    path = files.create(tmp_path / "m.db", 200)
+    killed = Deadly(0)
+    with pytest.raises(Killed):
+        invocation(path, killed, concurrency=8)
+    first = Work(path, HashEmbedder()).run(resume=True, batch=BATCH, max_rows=180)
+
+    assert first.texts_sent_twice > 0
+    assert Work(path, HashEmbedder()).run(resume=True, batch=BATCH).texts_sent_twice == 0
+
+
+def test_pages_in_flight_are_counted_until_they_are_down(tmp_path: Path) -> None:
+    path = files.create(tmp_path / "m.db", 60)
+    wide, last = Deadly(1), Deadly(1000)
+    embedder = HashEmbedder(concurrency=8, before=wide)
+    wide.then = lambda: setattr(embedder, "concurrency", 1)
+    with pytest.raises(Killed):
+        Work(path, embedder).run(batch=BATCH)
+
+    report = invocation(path, last, concurrency=1)
+
+    again = [text for text in last.sent if text in wide.sent]
+    assert 3 * BATCH < len(again) <= report.texts_sent_twice
