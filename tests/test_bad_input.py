@@ -112,6 +112,15 @@ def test_an_unknown_local_model_is_refused_by_name(db: Path, tmp_path: Path) -> 
     refused(Command(db, env).run("reembed"), 3, "no-such/model-of-ours")
 
 
+def test_an_unreachable_hub_is_said_once_and_at_once(db: Path) -> None:
+    nowhere = {"HF_ENDPOINT": "http://127.0.0.1:9", "HF_HUB_OFFLINE": "0", "HF_HOME": str(db.parent / "hub")}
+
+    found = Command(db, nowhere).run("reembed")
+
+    refused(found, 3, "all-MiniLM-L6-v2", "127.0.0.1 cannot be reached", "model_path")
+    assert len(found.err.splitlines()) == 1, found.err
+
+
 def test_a_model_folder_that_is_not_there_is_named(db: Path, tmp_path: Path) -> None:
     env = config(tmp_path, f'[embeddings]\nbackend = "local"\nmodel_path = "{tmp_path}/nowhere"\n')
 

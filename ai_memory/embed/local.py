@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import logging
+import socket
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -11,6 +12,8 @@ from dataclasses import replace
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+from urllib.request import getproxies
 
 import numpy as np
 
@@ -29,6 +32,7 @@ thread: 14.3 ms a text at 8, 15.2 at 4, 16.5 at 16, 25 at 32, 38 at 64: what is 
 DEVICE_BATCH = 64
 """Texts a forward pass on an accelerator, where a pass of a few texts leaves most of it idle (not measured)."""
 MAX_BATCH = 4_096
+HUB_TIMEOUT = 5.0
 _AGAIN = "Get the model's files again."
 _INSTALL = 'Type: pip install "ai-memory[local]"'
 
@@ -142,11 +146,33 @@ class LocalEmbedder:
         let_idle_threads_sleep()
         if self._offline:
             keep_off_model_hub()
+        if not self._offline:
+            _require_hub(self._source)
         with _quiet():
             model = _open(self._source, self._device, offline=self._offline)
         self._target = _agreed(self._target, _facts(model))
         self._model = model
         return model
+
+
+def _require_hub(model: str) -> None:
+    """Check that the hub can be reached, where nothing stands between: the library tries for a minute and more.
+
+    Raises:
+        EmbedderInitFailed: it cannot.
+    """
+    from huggingface_hub import constants
+
+    address = urlsplit(constants.ENDPOINT)
+    if address.scheme in getproxies():
+        return
+    try:
+        socket.create_connection((address.hostname, address.port or 443), HUB_TIMEOUT).close()
+    except OSError as error:
+        raise EmbedderInitFailed(
+            f"the model {model} is not on this machine, and {address.hostname} cannot be reached to get it.",
+            tip="Set [embeddings].model_path to the model's folder, or connect once to download it.",
+        ) from error
 
 
 def _open(source: str, device: str | None, *, offline: bool) -> SentenceTransformer:
@@ -233,7 +259,8 @@ def _quiet() -> Iterator[None]:
 
         chatter.set_verbosity_error()
         chatter.disable_progress_bar()
-        logging.getLogger("sentence_transformers").setLevel(logging.ERROR)
+        for library in ("sentence_transformers", "huggingface_hub"):
+            logging.getLogger(library).setLevel(logging.ERROR)
         yield
 
 
