@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import signal
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -61,10 +64,27 @@ class Command:
 
     def start(self, *words: str | Path) -> subprocess.Popen[str]:
         """Begin and return at once."""
+        return self._start(words, subprocess.PIPE)
+
+    def on_terminal(self, *words: str | Path, typed: str) -> Answer:
+        """Run to the end on a terminal of its own at which somebody typed; what it shows is `out`."""
+        ours, theirs = pty.openpty()
+        termios.tcsetwinsize(theirs, (25, 80))
+        process = self._start(words, theirs)
+        os.close(theirs)
+        os.write(ours, typed.encode())
+        shown = b""
+        with suppress(OSError), open(ours, "rb", buffering=0) as screen:  # noqa: PTH123 - a descriptor
+            while read := screen.read(4096):
+                shown += read
+        return Answer(process.wait(TIMEOUT_S), shown.decode(), "")
+
+    def _start(self, words: Sequence[str | Path], stream: int) -> subprocess.Popen[str]:
         line = [*self.prefix, sys.executable, "-m", "ai_memory", "--db", str(self.db), *map(str, words)]
         env = {**os.environ, "PYTHONPATH": str(ROOT), **self.env}
-        pipe = subprocess.PIPE
-        process = subprocess.Popen(line, env=env, stdin=pipe, stdout=pipe, stderr=pipe, text=True, encoding="utf-8")
+        process = subprocess.Popen(
+            line, env=env, stdin=stream, stdout=stream, stderr=stream, text=True, encoding="utf-8"
+        )
         self.started.append(process)
         return process
 

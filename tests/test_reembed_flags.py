@@ -13,13 +13,9 @@ import pytest
 from tests import files, shapes
 from tests.command import Command, kill, remote, wait_for
 from tests.fake_endpoint import FakeEndpoint
+from tests.reembed.test_report import KEYS
 
 ROWS = 12
-RUN_KEYS = {
-    "run_id", "state", "exit_code", "reason", "total", "reembedded", "skipped", "already_current", "attested", "raced",
-    "quarantined", "remaining", "census_at", "passes", "resumed", "texts_sent", "texts_sent_twice", "requests",
-    "retries", "model", "dim", "space", "duration_ms",
-}  # fmt: skip
 PLAN_KEYS = {
     "total_rows", "rows_with_embeddings", "rows_missing_embeddings", "rows_to_embed", "target_model", "target_dim",
     "target_space", "backend", "stored", "estimated_tokens", "truncated_rows", "oversize_rows",
@@ -62,7 +58,7 @@ def main_file(path: Path) -> str:
 def test_a_run_prints_one_json_object_with_the_keys_of_the_contract(command: Command) -> None:
     ended = command.reembed()
 
-    assert ended.json.keys() >= RUN_KEYS
+    assert ended.json.keys() >= KEYS
     expected = {"state": "done", "exit_code": 0, "reason": "complete", "total": ROWS, "reembedded": ROWS}
     assert ended.json.items() >= expected.items()
     assert (ended.json["remaining"], ended.json["passes"], ended.json["resumed"]) == (0, 1, False)
@@ -335,3 +331,70 @@ def test_quiet_drops_progress_but_no_result(command: Command) -> None:
     ended = command.run("-q", "reembed")
 
     assert (ended.code, ended.out.startswith("Run 1 is done (complete)")) == (0, True)
+
+
+@pytest.mark.parametrize(
+    ("typed", "code", "rows"), [("n\n", 64, 0), ("\n", 64, 0), ("y\n", 0, ROWS), ("YES\n", 0, ROWS)]
+)
+def test_a_person_is_asked_before_vectors_are_replaced(
+    command: Command, endpoint: FakeEndpoint, typed: str, code: int, rows: int
+) -> None:
+    found = command.on_terminal("reembed", typed=typed)
+
+    assert "Replace these vectors? [y/N]" in found.out
+    assert (found.code, len(done(command)), endpoint.seen.requests > 0) == (code, rows, rows > 0)
+
+
+def test_with_yes_nobody_is_asked_and_a_bar_is_shown(command: Command) -> None:
+    found = command.on_terminal("reembed", "--yes", typed="")
+
+    assert (found.code, "[y/N]" in found.out, "to fake:" in found.out) == (0, False, True)
+
+
+def test_a_resume_asks_nobody_again(command: Command) -> None:
+    command.reembed("--max-rows", "4", "--batch", "4")
+
+    found = command.on_terminal("reembed", "--resume", typed="")
+
+    assert (found.code, "[y/N]" in found.out) == (0, False)
+
+
+def test_rows_in_quarantine_are_listed_with_their_reasons(command: Command, endpoint: FakeEndpoint) -> None:
+    endpoint.change(poison="POISON")
+    files.edit(command.db, "id-001", "POISON")
+    command.reembed()
+
+    listed = command.run("reembed", "quarantine", "--json")
+
+    (row,) = listed.json["rows"]
+    assert (listed.json["quarantined"], row["id"], row["kind"], row["http_status"]) == (1, "id-001", "refused", 400)
+    assert "id-001 in b: refused" in command.run("reembed", "quarantine").out
+
+
+def test_max_tokens_and_max_cost_stop_before_the_limit_is_crossed(command: Command, config: dict[str, str]) -> None:
+    path = Path(config["XDG_CONFIG_HOME"]) / "ai-memory" / "config.toml"
+    path.write_text("[embeddings]\ndim = 16\nprice_per_million_tokens = 10\n", "utf-8")
+
+    by_tokens = command.reembed("--max-tokens", "40", "--batch", "1").json
+    by_cost = command.reembed("--resume", "--max-cost", "0.0004", "--batch", "1").json
+
+    for each in (by_tokens, by_cost):
+        assert (each["exit_code"], each["reason"], each["tokens"] <= 40) == (75, "max-tokens", True)
+
+
+def test_a_cost_without_a_price_is_usage(command: Command) -> None:
+    assert "price_per_million_tokens" in command.run("reembed", "--max-cost", "1").error
+
+
+def test_a_sample_of_verify_finds_a_vector_of_another_text(command: Command) -> None:
+    command.reembed()
+    assert command.run("reembed", "verify", "--sample", "all", "--json").json.items() >= {"sampled": ROWS}.items()
+    files.execute(
+        command.db,
+        "UPDATE memories SET embedding = CAST(substr(embedding, 1, 17) || (SELECT substr(embedding, 18) FROM memories"
+        " WHERE id = 'id-001') AS BLOB) WHERE id = 'id-000'",
+    )
+
+    found = command.run("reembed", "verify", "--sample", "all", "--json")
+
+    assert (found.code, found.json["stale"], found.json["differing"]) == (1, 0, ["id-000"])

@@ -25,13 +25,13 @@ DONE = (0, 10)
 PROGRAMS = 80
 LONG_PROGRAMS = 2_000
 
-rows = st.lists(st.tuples(ids, namespaces), min_size=1, max_size=14, unique_by=lambda each: each[0])
+few = st.sampled_from(["global", "global", "Team/a"])
+rows = st.lists(st.tuples(ids, st.one_of(few, namespaces)), min_size=4, max_size=14, unique_by=lambda each: each[0])
 interruptions = st.builds(
     Script,
     calls=st.dictionaries(st.integers(2, 6), st.sampled_from(["outage", "signal", "die", "no quota"]), max_size=1),
     kill_at=st.one_of(st.none(), st.integers(30, 160)),
     order=st.sampled_from(ORDERS),
-    max_batch=st.sampled_from([64, 3]),
     concurrency=st.sampled_from([1, 3]),
 )
 sizes = st.builds(
