@@ -25,6 +25,8 @@ SUBSTRATE_EXACT = (b"_agents", b"_agent_sessions")
 OPTIONAL = ("embedding_dim", "embedding_space", "lifecycle_state", "encrypted_envelope")
 
 Scope = tuple[bytes, ...] | None
+Stored = tuple[bytes | None, int | None, str | None]
+"""BLOB, embedding_dim, embedding_space of a row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,11 @@ class Row:
     envelope: bytes | None
     stamped: tuple[bool, bool]
     """Whether the file has embedding_dim, and embedding_space."""
+
+    @property
+    def stored(self) -> Stored:
+        """The vector columns."""
+        return self.blob, self.dim, self.space
 
     @property
     def live(self) -> bool:
@@ -209,23 +216,16 @@ def other_columns(connection: apsw.Connection) -> list[tuple[object, ...]]:
     return list(connection.execute(f"SELECT rowid, {quoted} FROM memories ORDER BY rowid"))
 
 
-def wrong_vectors(view: View, others: View, texts: dict[bytes, str]) -> list[str]:
-    """Return one phrase a row whose vector is neither what others left there nor that of a text we embedded.
-
-    `others` is the same database as it would be without us; `texts` are all documents there ever were, by hash.
+def wrong_vectors(view: View, left: dict[int, Stored]) -> list[str]:
+    """Return one phrase a row whose vector is neither what stood there at the row's last change by others, `left`,
+    nor the vector of its present text in the space that its provenance and its stamp name.
     """
-    return [f"{row}" for number, row in view.rows.items() if not _explained(row, others.rows[number], view, texts)]
+    return [f"{row}" for number, row in view.rows.items() if row.stored != left[number] and not _own(row, view)]
 
 
-def _explained(row: Row, untouched: Row, view: View, texts: dict[bytes, str]) -> bool:
-    if (row.blob, row.dim, row.space) == (untouched.blob, untouched.dim, untouched.space):
-        return True
+def _own(row: Row, view: View) -> bool:
     known = view.provenance.get(row.id or b"")
-    if known is None or row.blob is None or known.src not in texts:
-        return False
-    return (
-        row.blob == blob(known.model, texts[known.src]) and head(row.blob) == known.head and row.is_stamped(known.model)
-    )
+    return known is not None and view.is_fresh(row, known.target) and row.is_right(known.model)
 
 
 def false_quarantines(view: View) -> list[str]:

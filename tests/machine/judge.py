@@ -83,8 +83,8 @@ class Judge:
 
     def judge_file(self) -> None:
         """Assert what must be true at any instant."""
-        view, others = self._world.view(), self._world.untouched()
-        assert promises.wrong_vectors(view, others, self._world.texts) == []
+        view = self._world.view()
+        assert promises.wrong_vectors(view, self._world.left) == []
         assert promises.false_quarantines(view) == []
         assert promises.other_columns(self._world.file) == promises.other_columns(self._world.shadow)
         self._judge_ended_runs()
@@ -102,6 +102,8 @@ class Judge:
             assert self._tables(OURS) == self._ours
         if outcome.exit_code in (0, 10):
             self._judge_done(outcome, request, model)
+        elif outcome.report:
+            assert outcome.report.state != "done"
         if outcome.report and self._breaker and outcome.report.run_id == self._breaker[0]:
             assert self._breaker[1] <= now_ms or not outcome.calls
         if outcome.killed:

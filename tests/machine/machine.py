@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +22,7 @@ from tests.machine.world import BEGINNINGS, World
 from tests.promises import Model
 from tests.sometimes import Sometimes
 
-FAULTS = ("outage", "rate limit", "refuse all", "no quota", "signal", "die", "stall")
+FAULTS = ("outage", "outage", "outage", "rate limit", "refuse all", "no quota", "signal", "die", "stall")
 INTERFERENCE = ("cancel", "pause", "usurp", "supersede", SECOND_START)
 CRON: dict[str, bool] = {"resume": True, "or_start": True}
 MODES: tuple[dict[str, bool], ...] = (
@@ -67,10 +68,11 @@ def scripts() -> st.SearchStrategy[Script]:
 
 
 class Machine(RuleBasedStateMachine):
-    """One program: a database, and what happens to it."""
+    """One program: a database, and what happens to it; `tally` counts over all programs."""
 
-    def __init__(self, folder: Path, sometimes: Sometimes) -> None:
+    def __init__(self, folder: Path, sometimes: Sometimes, tally: Counter[str]) -> None:
         super().__init__()
+        self._tally = tally
         self._folder = TemporaryDirectory(dir=folder)
         self._sometimes = sometimes
         self._clock = Clock()
@@ -82,6 +84,7 @@ class Machine(RuleBasedStateMachine):
     def begin(self, beginning: int, first: Sequence[Edit]) -> None:
         self._world = World(Path(self._folder.name), beginning)
         self._judge = Judge(self._world, self._sometimes)
+        self._tally["programs"] += 1
         for each in first:
             each.apply(self._world)
 
@@ -117,6 +120,7 @@ class Machine(RuleBasedStateMachine):
     def promises_hold(self) -> None:
         if hasattr(self, "_judge"):
             self._judge.judge_file()
+            self._tally["steps"] += 1
 
     def teardown(self) -> None:
         try:
@@ -132,6 +136,7 @@ class Machine(RuleBasedStateMachine):
         self._judge.before(request)
         call = Invocation(self._world, self._clock, self._model, script, interfere=self._interfere)
         outcome = call.run(request)
+        self._tally.update(["starts", "kills"] if outcome.killed else ["starts"])
         self._judge.judge_outcome(outcome, request, self._model, now_ms=began)
         return outcome
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import cast
 
@@ -19,6 +20,7 @@ LONG_PROGRAMS = 5_000
 def test_every_promise_holds_after_every_step_of_any_program(
     fast_folder: Path, sometimes: Sometimes, figures: list[str], *, long_form: bool
 ) -> None:
+    tally: Counter[str] = Counter()
     programs = LONG_PROGRAMS if long_form else PROGRAMS
     drawn = settings(
         max_examples=programs,
@@ -29,5 +31,6 @@ def test_every_promise_holds_after_every_step_of_any_program(
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )
-    run_state_machine_as_test(cast("type[Machine]", lambda: Machine(fast_folder, sometimes)), settings=drawn)
-    figures.append(f"state machine: {programs:,} programs of {STEPS} steps, every promise after every step")
+    run_state_machine_as_test(cast("type[Machine]", lambda: Machine(fast_folder, sometimes, tally)), settings=drawn)
+    steps = f"{tally['programs']:,} programs, {tally['steps']:,} steps"
+    figures.append(f"state machine: {steps}, {tally['starts']:,} starts, {tally['kills']:,} of them killed; all good")

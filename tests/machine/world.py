@@ -11,7 +11,7 @@ import apsw
 
 from ai_memory.store.opening import writing
 from tests import promises, shapes
-from tests.promises import View
+from tests.promises import Stored, View
 
 OWN = 0
 """Our own schema; every other number is a version of ai-memory's, see tests/shapes.py."""
@@ -21,10 +21,11 @@ BEGINNINGS = ((OWN, EASY), (52, EASY), (57, shapes.KINDS), (80, EASY), (84, EASY
 
 
 class World:
-    """One database file, its other writers, and all texts there ever were.
+    """One database file and its other writers.
 
     `touched` are the rows changed since the runner last began a snapshot, `disturbed` those changed at all, each
-    with the `tick` of its last change.
+    with the `tick` of its last change. `left` is the vector that stood in a row when others last changed it,
+    `bearers` the rows that ever had a text.
     """
 
     def __init__(self, folder: Path, beginning: int) -> None:
@@ -36,7 +37,6 @@ class World:
         self.shadow = apsw.Connection(":memory:")
         with self.shadow.backup("main", self.file, "main") as backup:
             backup.step()
-        self.texts: dict[bytes, str] = {}
         self.bearers: dict[str, set[int]] = {}
         self.history: dict[int, list[bytes]] = {}
         self.graveyard: list[bytes] = []
@@ -45,7 +45,8 @@ class World:
         self.tick = 0
         self.in_flight: frozenset[str] = frozenset()
         self.frozen = False
-        self.note_texts()
+        self.left: dict[int, Stored] = {}
+        self._note(*self.view().rows)
 
     def close(self) -> None:
         self.file.close()
@@ -53,10 +54,6 @@ class World:
 
     def view(self) -> View:
         return promises.read(self.file)
-
-    def untouched(self) -> View:
-        """Return the database as it would be without us."""
-        return promises.read(self.shadow)
 
     def pick(self, number: int) -> int | None:
         """Return the number of some row, None where there is none."""
@@ -77,15 +74,15 @@ class World:
         self.shadow.execute(sql, bindings)
         self.touched.update(rows)
         self.disturbed.update(dict.fromkeys(rows, self.tick))
-        self.note_texts()
+        self._note(*rows)
         return True
 
-    def note_texts(self) -> None:
-        """Remember the document of every row, and which rows ever had it."""
-        for row in self.untouched().rows.values():
-            if row.text is not None:
-                self.texts[promises.source(row.text)] = row.text
-                self.bearers.setdefault(row.text, set()).add(row.rowid)
+    def _note(self, *rows: int) -> None:
+        """Remember the text and the vector that rows have after a change by others."""
+        now = self.view().rows
+        for row in (now[number] for number in rows if number in now):
+            self.left[row.rowid] = row.stored
+            self.bearers.setdefault(row.text or "", set()).add(row.rowid)
 
     def has(self, column: str) -> bool:
         return column in promises.columns(self.shadow)

@@ -1,0 +1,143 @@
+"""Our own program with one guard taken out: each mutant is a mistake that somebody could make tomorrow.
+
+A mutant is text replaced in a function's source, or in a constant. The new code is put into the function
+that everybody already has, so that it does not matter who imported it. Text that is no longer there fails at once.
+"""
+
+from __future__ import annotations
+import __future__
+
+import inspect
+import textwrap
+from dataclasses import dataclass
+from importlib import import_module
+from types import FunctionType
+from typing import Any
+
+import pytest
+
+MACHINE = "state machine"
+INTERRUPTIONS = "checkpoint properties"
+HARNESSES = (MACHINE, INTERRUPTIONS)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One replacement at `place`, a module and a name in it joined by a colon."""
+
+    place: str
+    old: str
+    new: str
+
+    def apply(self, patch: pytest.MonkeyPatch) -> None:
+        module_name, _, name = self.place.partition(":")
+        owner: Any = import_module(module_name)
+        *parents, last = name.split(".")
+        for parent in parents:
+            owner = getattr(owner, parent)
+        found = getattr(owner, last)
+        if isinstance(found, str):
+            patch.setattr(owner, last, self._replaced(found))
+        else:
+            function = inspect.unwrap(found)
+            patch.setattr(function, "__code__", self._code(function))
+
+    def _code(self, function: FunctionType) -> object:
+        source = textwrap.dedent(inspect.getsource(function))
+        bare = source[source.index("def ") :]
+        names = dict(function.__globals__)
+        flags = __future__.annotations.compiler_flag
+        exec(compile(self._replaced(bare), self.place, "exec", flags=flags), names)
+        return names[function.__name__].__code__
+
+    def _replaced(self, text: str) -> str:
+        assert self.old in text, f"{self.place} no longer has: {self.old}"
+        return text.replace(self.old, self.new)
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """A mistake, and which harnesses must catch it."""
+
+    name: str
+    changes: tuple[Change, ...]
+    caught_by: tuple[str, ...] = (MACHINE,)
+
+
+def _one(name: str, place: str, old: str, new: str, *caught_by: str) -> Mutant:
+    return Mutant(name, (Change(f"ai_memory.{place}", old, new),), caught_by or (MACHINE,))
+
+
+MUTANTS = (
+    _one(
+        "cursor before data",
+        "reembed.sweep:Sweep._commit",
+        "    counters = None\n",
+        "    with self._store.db.transaction():\n"
+        "        runs.advance(self._store, self._run, steps, now_ms=0)\n"
+        "    counters = None\n",
+        *HARNESSES,
+    ),
+    Mutant(
+        "cursor outside the transaction",
+        (
+            Change("ai_memory.reembed.commit:write_page", "    runs.advance(store, run, steps, now_ms=now_ms)\n", ""),
+            Change(
+                "ai_memory.reembed.sweep:Sweep._commit",
+                "    self.counters += counters\n",
+                "    finally:\n"
+                "        runs.advance(self._store, self._run, steps, now_ms=0)\n"
+                "    self.counters += counters\n",
+            ),
+        ),
+    ),
+    _one(
+        "cursor passes a page that failed",
+        "reembed.sweep:Sweep._pass",
+        "{} if failure else answered.page.steps",
+        "answered.page.steps",
+        *HARNESSES,
+    ),
+    _one(
+        "rows in another order than the cursor's",
+        "store.walk:IDS",
+        "ORDER BY {order}",
+        "ORDER BY {order} COLLATE NOCASE",
+        INTERRUPTIONS,
+    ),
+    _one(
+        "write by id alone",
+        "store.provenance:UPDATE_VECTOR",
+        "AND title IS :title AND content IS :content",
+        "AND (:title IS NOT NULL OR :content IS NOT NULL)",
+    ),
+    _one(
+        "no final census",
+        "reembed.sweep:Sweep._census",
+        "take_census(self._store, self._target, self._scope, now_ms=self._tools.clock.now_ms())",
+        "Census(began_at=self._tools.clock.now_ms())",
+    ),
+    _one("done in spite of stale rows", "reembed.sweep:Sweep.run", "if not census.stale:", "if True:"),
+    _one("census without head", "reembed.judge:_recorded", " and vector.recorded_head == vector.head", ""),
+    _one("census without src", "reembed.judge:_recorded", " and vector.src == src", ""),
+    _one("stamp taken as proof", "reembed.judge:judge", " and _recorded(row, src, target)", ""),
+    _one("no fence", "store.runs:HOLD", "AND fence = ? AND state = 'running'", "AND ? >= 0 AND state = 'running'"),
+    _one("a cancelled run goes on", "store.runs:HOLD", "AND state = 'running'", ""),
+    _one("no lock", "store.lock:runner_lock", "obtained = _take(descriptor)", "obtained = True"),
+    _one("quarantine without canary", "reembed.isolate:_divide", "_require_canary(embedder, refusal)", "pass"),
+    _one("quarantine outlives an edit", "reembed.judge:judge", "row.quarantined_src == src", "row.quarantined_src"),
+    _one("breaker not asked", "reembed.breaker:require_due", "now_ms < run.breaker_until", "False"),
+    _one(
+        "texts in flight not recorded",
+        "reembed.sweep:Sweep._traffic",
+        "in_flight_limit=in_flight_limit",
+        "in_flight_limit=0",
+    ),
+    _one("quarantine told as success", "reembed.census:Census.exit_code.fget", "return 10 if", "return 0 if"),
+    _one(
+        "a twin's vector taken unseen",
+        "store.provenance:vector_of_text",
+        "if head(blob) == recorded and width(len(blob)) == fingerprint.dim:",
+        "if blob:",
+    ),
+)

@@ -1,0 +1,56 @@
+"""reembed.md 10.6: every mutant must make the harness fail that is there to catch it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import cast
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from tests.machine.machine import Machine
+from tests.mutants.mutants import INTERRUPTIONS, MACHINE, MUTANTS, Mutant
+from tests.reembed.test_checkpoint_properties import check_cursors, check_interruptions
+from tests.sometimes import Sometimes
+
+PROGRAMS = 200
+"""Programs in which a mutant must be caught; most are in the first twenty."""
+
+CASES = [pytest.param(each, by, id=f"{each.name}-{by}") for each in MUTANTS for by in each.caught_by]
+
+
+@pytest.mark.parametrize(("mutant", "harness"), CASES)
+def test_a_mutant_is_caught(
+    mutant: Mutant, harness: str, fast_folder: Path, figures: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for change in mutant.changes:
+        change.apply(monkeypatch)
+
+    with pytest.raises(AssertionError):
+        run(harness, fast_folder)
+
+    figures.append(f"mutant {mutant.name!r}: caught by {harness}")
+
+
+def run(harness: str, folder: Path) -> None:
+    if harness == MACHINE:
+        run_machine(folder)
+    elif harness == INTERRUPTIONS:
+        check_interruptions(folder, PROGRAMS, random=False)
+        check_cursors(folder, PROGRAMS, random=False)
+
+
+def run_machine(folder: Path) -> None:
+    drawn = settings(
+        max_examples=PROGRAMS,
+        stateful_step_count=30,
+        deadline=None,
+        database=None,
+        derandomize=True,
+        phases=[Phase.generate],
+        report_multiple_bugs=False,
+        suppress_health_check=list(HealthCheck),
+    )
+    run_state_machine_as_test(cast("type[Machine]", lambda: Machine(folder, Sometimes(), Counter())), settings=drawn)
