@@ -123,7 +123,7 @@ class Loop:
         write_image(self.start, self.database)
         code, reembedded = attempt(self.database, failing)
         assert code in CLEAN
-        assert code or reembedded == len(self.rows)
+        assert code or reembedded == len(self.rows), "rows were reported that were not written"
         with looking(self.database) as connection:
             require_promises(connection, self.past, power_lost=False)
             if code == 0:
@@ -134,6 +134,15 @@ class Loop:
             assert number(connection, REEMBEDDED) == len(self.rows)
         if failing.fired:
             self.ends[code] += 1
+
+
+def begin_loop(database: Path, build: Build) -> Loop:
+    """Return the loop over a database built for it."""
+    build(database, ROWS)
+    start = read_image(database)
+    with looking(database) as connection:
+        rows = read_rows(connection)
+    return Loop(database, start, Past(rows, []), rows)
 
 
 @pytest.fixture(scope="module")
@@ -150,19 +159,18 @@ def ends(figures: list[str]) -> Iterator[Counter[int]]:
 def test_whatever_operation_fails_the_end_is_clean_and_a_resume_completes(
     fast_folder: Path, build: str, fault: str, lasting: bool, ends: Counter[int]
 ) -> None:
-    database = fast_folder / "m.db"
-    BUILDS_LONG[build](database, ROWS)
-    start = read_image(database)
-    with looking(database) as connection:
-        rows = read_rows(connection)
-    loop = Loop(database, start, Past(rows, []), rows)
+    loop = begin_loop(fast_folder / "m.db", BUILDS_LONG[build])
     loop.run(FAULTS[fault], lasting=lasting)
     assert loop.ends.total() > 0
     ends.update(loop.ends)
 
 
 def test_a_commit_that_fails_after_it_was_written_is_not_written_again(fast_folder: Path) -> None:
-    database, failing = fast_folder / "m.db", FailingCheckpoint()
+    fail_after_a_commit(fast_folder / "m.db")
+
+
+def fail_after_a_commit(database: Path) -> None:
+    failing = FailingCheckpoint()
     build_own(database, ROWS)
 
     with watched("failing-checkpoint", str(database), failing) as vfs, looking(database) as reader:
@@ -175,7 +183,7 @@ def test_a_commit_that_fails_after_it_was_written_is_not_written_again(fast_fold
 
         report = sweep(database, HashEmbedder(before=let_go), options=OpenOptions(vfs=vfs))
         require_done(reader, read_rows(reader))
-        assert number(reader, REEMBEDDED) == ROWS
+        assert number(reader, REEMBEDDED) == ROWS, "a row was counted twice"
 
     assert failing.failed == 1
     assert (report.exit_code, report.reembedded, report.passes) == (0, ROWS, 1)
@@ -188,4 +196,4 @@ def hold_back_checkpoints(reader: apsw.Connection, database: Path) -> None:
         writer.execute("PRAGMA wal_autocheckpoint = 0; PRAGMA synchronous = OFF")
         for content in range(400):
             writer.execute("UPDATE memories SET content = ? WHERE title = 'Note 0'", (f"the text of {content}",))
-    assert database.with_name("m.db-wal").stat().st_size > 1_000 * 4_096
+    assert database.with_name(f"{database.name}-wal").stat().st_size > 1_000 * 4_096

@@ -100,7 +100,7 @@ class Replay:
         report = sweep(self.database, HashEmbedder(before=sent.extend))
         twice = self.past.sent_twice(sent)
         assert (report.exit_code, report.remaining) == (0, 0)
-        assert twice <= report.texts_sent_twice
+        assert twice <= report.texts_sent_twice, "more texts were sent twice than announced"
         self.tally.most_sent_twice = max(self.tally.most_sent_twice, twice)
         self.tally.resumed += report.resumed
 
