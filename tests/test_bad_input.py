@@ -304,7 +304,8 @@ def test_vectors_of_another_width_are_not_stamped(tmp_path: Path) -> None:
     env = NOBODY | config(tmp_path, "[embeddings]\ndim = 16\n")
     before = files.vectors(shape.path)
 
-    refused(Command(shape.path, env).run("reembed", "--stamp-only"), 4, "6 stored vectors", "16")
+    for flags in (["--dry-run"], []):
+        refused(Command(shape.path, env).run("reembed", "--stamp-only", *flags), 4, "6 stored vectors", "16")
 
     assert files.vectors(shape.path) == before
 

@@ -118,9 +118,10 @@ def test_a_dry_run_of_stamp_only_writes_nothing(command: Command) -> None:
     files.execute(command.db, "DELETE FROM embedding_provenance")
     before = main_file(command.db)
 
-    told = command.run("reembed", "--stamp-only", "--dry-run")
+    told = command.reembed("--stamp-only", "--dry-run")
 
-    assert (told.code, told.out.startswith(f"Would stamp {ROWS} vectors as fake#none")) == (0, True)
+    assert (told.code, told.json["stamped"], told.json["dry_run"]) == (0, ROWS, True)
+    assert "REPLACED" not in told.err
     assert main_file(command.db) == before
 
 

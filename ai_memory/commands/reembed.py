@@ -71,14 +71,14 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
 
         return reembed_verbs.run(args.verb, settings, console)
     _refuse_contradictions(args)
+    if args.stamp_only:
+        from ai_memory.commands.reembed_plan import run_stamp, run_stamp_plan
+
+        return (run_stamp_plan if args.dry_run else run_stamp)(settings, console, scope=_scope(args))
     if args.dry_run:
         from ai_memory.commands.reembed_plan import run_plan
 
-        return run_plan(settings, console, scope=_scope(args), stamp_only=args.stamp_only)
-    if args.stamp_only:
-        from ai_memory.commands.reembed_plan import run_stamp
-
-        return run_stamp(settings, console, scope=_scope(args))
+        return run_plan(settings, console, scope=_scope(args))
     return _run_job(args, settings, console)
 
 

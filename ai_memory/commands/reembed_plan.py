@@ -7,7 +7,7 @@ from ai_memory.console import Console
 from ai_memory.embed.factory import build, token_counter
 from ai_memory.reembed.census import Scope
 from ai_memory.reembed.holding import holding
-from ai_memory.reembed.stamp import stamp
+from ai_memory.reembed.stamp import stamp, would_stamp
 from ai_memory.reembed.start import Preflight, recorded_target
 from ai_memory.reembed.survey import Survey, survey
 from ai_memory.settings import Settings
@@ -32,24 +32,32 @@ def preflight_text(told: Preflight) -> str:
     return "\n".join(lines)
 
 
-def run_plan(settings: Settings, console: Console, *, scope: Scope, stamp_only: bool) -> int:
+def run_plan(settings: Settings, console: Console, *, scope: Scope) -> int:
     """Show what a run would do, with the database opened read-only and nothing sent."""
     target, count = build(settings.embedding).target, token_counter(settings.embedding)
     with reading(settings.db.value) as store:
         found = survey(store, target, scope, now_ms=SystemClock().now_ms(), count_tokens=count)
     print(preflight_text(found.preflight), file=console.err)
-    console.result(found.values(), _text(found, stamp_only=stamp_only))
+    console.result(found.values(), _text(found))
     return 0
 
 
-def _text(found: Survey, *, stamp_only: bool) -> str:
+def _text(found: Survey) -> str:
     census = found.preflight.census
-    if stamp_only:
-        return f"Would stamp {census.with_vector:,} vectors as {found.preflight.target.space}; nothing was changed."
     return (
         f"Would embed {found.rows_to_embed:,} of {census.live:,} rows, about {found.estimated_tokens:,} tokens; "
         f"{found.oversize_rows:,} rows are too long. Nothing was changed."
     )
+
+
+def run_stamp_plan(settings: Settings, console: Console, *, scope: Scope) -> int:
+    """Show what would be stamped, or refuse as the stamp would; the database is opened read-only."""
+    target = build(settings.embedding).target
+    with reading(settings.db.value) as store:
+        found = would_stamp(store, recorded_target(store, target), scope)
+    text = f"Would stamp {found.stamped:,} vectors as {found.active_space}; {found.already_current:,} are already."
+    console.result({**found.values(), "dry_run": True}, f"{text} Nothing was changed.")
+    return 0
 
 
 def run_stamp(settings: Settings, console: Console, *, scope: Scope) -> int:

@@ -8,10 +8,11 @@ from ai_memory.embed.embedder import Target
 from ai_memory.errors import StampRefused
 from ai_memory.reembed.census import Scope, in_scope, namespaces_in_scope
 from ai_memory.reembed.judge import ATTESTED, Document, Verdict, examine, judge
-from ai_memory.reembed.start import enter_target, require_rows
+from ai_memory.reembed.start import enter_target, known_fingerprint, require_rows
 from ai_memory.store import walk
 from ai_memory.store.opening import Store
 from ai_memory.store.provenance import Fingerprint, VectorWrite, attest
+from ai_memory.store.walk import MemoryRow
 
 STAMP_ROWS = 1_000
 """Rows stamped in one transaction: a writer waits no longer than that."""
@@ -60,6 +61,30 @@ def stamp(store: Store, target: Target, scope: Scope, *, now_ms: int) -> Stamped
                 counts[outcome] += 1
             after = ids[-1]
     return Stamped(active_space=target.space, target_dim=target.dim, **counts)
+
+
+def would_stamp(store: Store, target: Target, scope: Scope) -> Stamped:
+    """Return what `stamp` would do now; writes nothing.
+
+    Raises:
+        StampRefused: as `stamp` would.
+    """
+    with store.db.snapshot():
+        require_rows(store, scope)
+        _require_width(store, target, scope)
+        known = known_fingerprint(store, target)
+        counts = {"stamped": 0, "already_current": 0, "unstamped": 0}
+        for row in walk.all_rows(store, target=known.id if known else None, only=scope):
+            if row.live and in_scope(row.namespace, scope):
+                counts[_outcome(store, known, row)] += 1
+    return Stamped(active_space=target.space, target_dim=target.dim, **counts)
+
+
+def _outcome(store: Store, known: Fingerprint | None, row: MemoryRow) -> str:
+    examined = examine(row)
+    if judge(row, examined.src, known, store.schema) is Verdict.FRESH:
+        return "already_current"
+    return "stamped" if isinstance(examined, Document) and row.vector.head else "unstamped"
 
 
 def _require_width(store: Store, target: Target, scope: Scope) -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from ai_memory.errors import StampRefused
-from ai_memory.reembed.stamp import Stamped, stamp
-from ai_memory.store.opening import writing
+from ai_memory.reembed.stamp import Stamped, stamp, would_stamp
+from ai_memory.store.opening import reading, writing
 from tests import files, shapes
 from tests.fakes import HashEmbedder
 from tests.reembed.work import NOW_MS, Work
@@ -27,9 +27,13 @@ def test_every_vector_of_the_right_width_is_stamped_and_no_byte_of_it_changes(tm
     shape = shapes.build(tmp_path / "m.db", version, kinds={shapes.PLAIN, shapes.LEGACY, shapes.EXPIRED}, rows=12)
     before, rest = files.vectors(shape.path), files.everything_else(shape.path)
 
+    with reading(shape.path) as store:
+        planned = would_stamp(store, MINILM, None)
+
     found = stamped(shape.path)
 
     assert (found.stamped, found.unstamped, found.already_current) == (7, 6, 0)
+    assert planned == found
     assert (files.vectors(shape.path), files.everything_else(shape.path)) == (before, rest)
     assert stamped(shape.path).already_current == 7
 
