@@ -221,7 +221,12 @@ class _Handler(BaseHTTPRequestHandler):
             self.owner.closing.wait(self.owner.behaviour.latency)
         if fault := self.owner.next_fault():
             FAULTS[fault.kind](self, fault, body, texts)
-        elif refusal := self.refusal(body, texts):
+        else:
+            self.respond(body, texts)
+
+    def respond(self, body: dict[str, Any], texts: list[str]) -> None:
+        """Answer as the behaviour says, without a fault."""
+        if refusal := self.refusal(body, texts):
             self.say(*refusal)
         else:
             self.answer(body, texts)
@@ -356,6 +361,7 @@ def _first(value: Callable[[list[float]], object]) -> Respond:
 
 
 FAULTS: Mapping[str, Respond] = {
+    "none": lambda handler, _fault, body, texts: handler.respond(body, texts),
     "rate": _rate,
     "rate-until": _rate_until,
     "quota": _status(429, "You exceeded your current quota.", "insufficient_quota"),

@@ -1,0 +1,86 @@
+"""Through every fault of an endpoint no row is wrong, none is called bad without guilt, and the next run ends it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests import files
+from tests.command import Command, remote
+from tests.fake_endpoint import FOREVER, FakeEndpoint
+from tests.faults import CASES, FLAGS, ROWS, UNDISTURBED, Case, close_breaker, count, meet, rows_in_quarantine
+from tests.sometimes import OPEN_BREAKER, RETRY_AFTER, Sometimes
+
+
+@pytest.mark.parametrize("case", [pytest.param(case, id=case.name) for case in CASES])
+def test_a_fault_ends_as_it_must_and_costs_what_it_may(case: Case, tmp_path: Path, *, long_form: bool) -> None:
+    if case.long and not long_form:
+        pytest.skip("takes a minute: --long")
+    outcome = meet(case, tmp_path)
+
+    assert (outcome.code, outcome.wrong, outcome.quarantined) == (case.code, 0, case.quarantined)
+    assert outcome.requests <= UNDISTURBED + case.extra
+    assert (outcome.mended, outcome.right_at_last) == (0, ROWS)
+    assert (outcome.right == ROWS - case.quarantined) == (case.code in (0, 10))
+
+
+def test_a_wait_that_was_asked_for_is_kept(tmp_path: Path, sometimes: Sometimes) -> None:
+    with FakeEndpoint(dim=8) as endpoint:
+        path = files.create(tmp_path / "m.db", 20)
+        endpoint.fail("none")
+        endpoint.fail("rate", seconds=1)
+        assert Command(path, remote(endpoint)).reembed(*FLAGS).code == 0
+
+        before, after = list(endpoint.seen.at)[1:3]
+        assert 1 <= after - before < 3
+        sometimes.happened(RETRY_AFTER)
+
+
+def test_a_night_without_the_endpoint_costs_a_canary_a_start_and_none_while_the_breaker_is_open(
+    tmp_path: Path, sometimes: Sometimes
+) -> None:
+    with FakeEndpoint(dim=8) as endpoint:
+        path = files.create(tmp_path / "m.db", 20)
+        cron = Command(path, remote(endpoint))
+        endpoint.fail("none", times=2)
+        endpoint.fail("unavailable", times=FOREVER)
+        assert cron.reembed(*FLAGS).code == 75
+
+        sent = [_starts(cron, endpoint)]
+        for _ in range(3):
+            close_breaker(path)
+            sent.append(_starts(cron, endpoint))
+
+        assert (sent, rows_in_quarantine(path)) == ([0, 1, 1, 1], 0)
+        sometimes.happened(OPEN_BREAKER, 4)
+        endpoint.heal()
+        close_breaker(path)
+        assert cron.reembed("--resume", "--or-start", *FLAGS).code == 0
+        assert count(path, endpoint) == (20, 0)
+
+
+def test_an_endpoint_that_was_never_there_is_asked_once_a_start_by_cron(tmp_path: Path) -> None:
+    with FakeEndpoint(dim=8) as endpoint:
+        cron = Command(files.create(tmp_path / "m.db", 20), remote(endpoint))
+        endpoint.fail("unavailable", times=FOREVER)
+
+        assert [_starts(cron, endpoint) for _ in range(2)] == [1, 1]
+
+
+def _starts(cron: Command, endpoint: FakeEndpoint) -> int:
+    """Start as cron does; return the requests it cost."""
+    before = endpoint.seen.requests
+    assert cron.reembed("--resume", "--or-start", *FLAGS).code == 75
+    return endpoint.seen.requests - before
+
+
+def test_a_learned_size_is_remembered_by_the_run(tmp_path: Path) -> None:
+    with FakeEndpoint(dim=8, max_inputs=20) as endpoint:
+        path = files.create(tmp_path / "m.db", 200)
+        command = Command(path, remote(endpoint))
+        assert command.reembed("--batch", "50", "--max-rows", "100", "--concurrency", "1").code == 75
+        endpoint.seen.bodies.clear()
+        assert command.reembed("--resume", "--batch", "50", "--concurrency", "1").code == 0
+
+        assert max(len(body["input"]) for body in endpoint.seen.bodies) == 20
