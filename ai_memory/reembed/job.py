@@ -53,7 +53,9 @@ class Job:
 
     def _run(self, store: Store, holder: Holder) -> RunReport:
         began = self.tools.clock.monotonic()
-        planned = plan(store, self.embedder, self.request, now_ms=self._now())
+        # Before there is a run no breaker can stand in it: cron's start asks a dead endpoint once all the same.
+        asking = self.embedder.with_patience(ONE_ATTEMPT) if self.request.or_start else self.embedder
+        planned = plan(store, asking, self.request, now_ms=self._now())
         if planned.action is Action.NOTHING:
             return report(planned, None, None, self._nothing(planned), self.embedder.meter, self._since(began))
         if planned.action in (Action.START, Action.SUPERSEDE):
