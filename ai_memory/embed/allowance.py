@@ -12,15 +12,16 @@ from dataclasses import dataclass
 from ai_memory.embed.rate_headers import REQUESTS, Left
 
 FIRST_PAUSE = 0.5
+LONGER = 1.5
 LONGEST_PAUSE = 30.0
-"""Where a refusal names no wait: half a second, doubled with each vain request, in seconds."""
-FAST_GROWTH = 0.02
-SLOW_GROWTH = 0.005
-"""How much a learned rate grows in a second: faster until it was refused once."""
+"""Where a refusal names no wait: so many seconds, or the time of FEW requests; longer by this with each vain one."""
+FAST_GROWTH = 0.005
+SLOW_GROWTH = 0.0002
+"""How much a learned rate grows with each request that passes: faster until it was refused once."""
 CREDIT = 0.5
 """Seconds of its rate that may be made up for after a lull."""
 FEW = 4
-"""Fewer accepted requests than this say little about a rate."""
+"""So few accepted requests say little about a rate."""
 
 
 @dataclass(slots=True)
@@ -32,7 +33,7 @@ class _Window:
     ends: float = 0.0
 
     def told(self, *, left: float, limit: float, ends: float) -> None:
-        self.full = max(limit, left + 1, self.full if not limit else 0.0)
+        self.full = limit or max(left + 1, self.full)
         self.left, self.ends = left, ends
 
     def wait(self, now: float, need: float) -> float:
@@ -56,7 +57,6 @@ class Allowance:
         self._paused_until = 0.0
         self._rate = self._next = 0.0
         self._growth = FAST_GROWTH
-        self._grown_at = 0.0
         self._began: float | None = None
         self._accepted = 0
         self._refused_at = -math.inf
@@ -87,9 +87,7 @@ class Allowance:
         if self.scouting and began > self._refused_at:
             self._resume(now, began)
         self._accepted += 1
-        if self._rate and now > self._grown_at:
-            self._rate *= 1 + self._growth * min(now - self._grown_at, 1.0)
-            self._grown_at = now
+        self._rate *= 1 + self._growth
 
     def refused(self, now: float, *, began: float, named: float) -> float:
         """Learn from a refusal that named a wait (0: none); return the pause, in seconds."""
@@ -97,7 +95,8 @@ class Allowance:
             self._vain = self._vain + 1 if self.scouting else 0
             self._refused_at = now
             self.scouting = True
-        pause = named or min(FIRST_PAUSE * 2**self._vain, LONGEST_PAUSE)
+        first = FEW / self._rate if self._rate else FIRST_PAUSE
+        pause = named or min(first * LONGER**self._vain, LONGEST_PAUSE)
         self._paused_until = max(self._paused_until, now + pause)
         return pause
 
@@ -113,4 +112,4 @@ class Allowance:
                 self._rate = max(min(measured, self._rate), self._rate / 2) if self._accepted > FEW else self._rate / 2
                 self._growth = SLOW_GROWTH
             self._next = now
-        self._began, self._accepted, self._grown_at = began, 0, now
+        self._began, self._accepted = began, 0

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
@@ -13,6 +12,7 @@ import pytest
 from ai_memory.embed.embedder import Vectors
 from ai_memory.embed.retry import ONE_ATTEMPT, Patience, RetryingEmbedder
 from ai_memory.errors import (
+    AnswerLate,
     AnswerViolation,
     CredentialsRefused,
     EmbedError,
@@ -22,22 +22,8 @@ from ai_memory.errors import (
     TransientFailure,
     WrongTarget,
 )
+from tests.embed.passing_time import PassingTime
 from tests.fakes import HashEmbedder
-
-
-@dataclass(slots=True)
-class Time:
-    """A clock that only waits move."""
-
-    now: float = 0.0
-    waits: list[float] = field(default_factory=list)
-
-    def clock(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        self.waits.append(seconds)
-        self.now += seconds
 
 
 def failing(*errors: EmbedError, forever: bool = False) -> HashEmbedder:
@@ -52,7 +38,7 @@ def failing(*errors: EmbedError, forever: bool = False) -> HashEmbedder:
 
 
 def retrying(
-    inner: HashEmbedder, passing: Time, *, stop: threading.Event | None = None, patience: Patience | None = None
+    inner: HashEmbedder, passing: PassingTime, *, stop: threading.Event | None = None, patience: Patience | None = None
 ) -> RetryingEmbedder:
     return RetryingEmbedder(
         inner, stop=stop or threading.Event(), patience=patience, clock=passing.clock, sleep=passing.sleep
@@ -66,7 +52,7 @@ def embed(embedder: RetryingEmbedder) -> Vectors:
 @pytest.mark.parametrize("error", [TransientFailure("down."), RateLimited("slow."), AnswerViolation("short.")])
 def test_what_may_pass_is_tried_again(error: EmbedError) -> None:
     inner = failing(error, error)
-    found = embed(retrying(inner, Time()))
+    found = embed(retrying(inner, PassingTime()))
 
     assert np.array_equal(found, [inner.vector("a text")])
     assert (inner.meter.requests, inner.meter.retries) == (3, 2)
@@ -74,7 +60,7 @@ def test_what_may_pass_is_tried_again(error: EmbedError) -> None:
 
 @pytest.mark.parametrize("kind", [RowsRefused, WrongTarget, CredentialsRefused, QuotaExhausted])
 def test_what_cannot_pass_is_asked_once(kind: type[EmbedError]) -> None:
-    inner, passing = failing(kind("no.")), Time()
+    inner, passing = failing(kind("no.")), PassingTime()
     with pytest.raises(kind):
         embed(retrying(inner, passing))
 
@@ -82,7 +68,7 @@ def test_what_cannot_pass_is_asked_once(kind: type[EmbedError]) -> None:
 
 
 def test_a_dead_endpoint_is_given_up_within_the_time_it_has() -> None:
-    inner, passing = failing(TransientFailure("down."), forever=True), Time()
+    inner, passing = failing(TransientFailure("down."), forever=True), PassingTime()
     with pytest.raises(TransientFailure, match="down"):
         embed(retrying(inner, passing, patience=Patience(retry_for=300)))
 
@@ -92,7 +78,7 @@ def test_a_dead_endpoint_is_given_up_within_the_time_it_has() -> None:
 
 
 def test_waits_are_random_and_grow() -> None:
-    inner, passing = failing(TransientFailure("down."), forever=True), Time()
+    inner, passing = failing(TransientFailure("down."), forever=True), PassingTime()
     with pytest.raises(TransientFailure):
         embed(retrying(inner, passing, patience=Patience(retry_for=10_000)))
 
@@ -101,24 +87,32 @@ def test_waits_are_random_and_grow() -> None:
 
 
 def test_no_wait_is_shorter_than_the_server_asks() -> None:
-    passing = Time()
+    passing = PassingTime()
     embed(retrying(failing(RateLimited("slow.", retry_after=45.0)), passing))
 
     assert passing.waits == [45.0]
 
 
 def test_a_wait_longer_than_the_time_left_is_not_begun() -> None:
-    inner, passing = failing(RateLimited("slow.", retry_after=121.0)), Time()
+    inner, passing = failing(RateLimited("slow.", retry_after=121.0)), PassingTime()
     with pytest.raises(RateLimited):
         embed(retrying(inner, passing))
 
     assert (inner.meter.requests, passing.waits) == (1, [])
 
 
+def test_a_late_answer_to_several_texts_is_not_asked_for_again() -> None:
+    inner = failing(AnswerLate("late."))
+    with pytest.raises(AnswerLate):
+        embed(retrying(inner, PassingTime()))
+
+    assert inner.meter.requests == 1
+
+
 def test_a_canary_has_one_attempt() -> None:
     inner = failing(TransientFailure("down."))
     with pytest.raises(TransientFailure):
-        embed(retrying(inner, Time()).with_patience(ONE_ATTEMPT))
+        embed(retrying(inner, PassingTime()).with_patience(ONE_ATTEMPT))
 
     assert inner.meter.requests == 1
 
@@ -141,14 +135,14 @@ def test_a_stop_that_came_before_lets_one_attempt_happen() -> None:
     stop.set()
     inner = failing(TransientFailure("down."))
     with pytest.raises(TransientFailure):
-        embed(retrying(inner, Time(), stop=stop))
+        embed(retrying(inner, PassingTime(), stop=stop))
 
     assert inner.meter.requests == 1
 
 
 def test_queries_are_retried_too_and_everything_else_is_the_inner_ones() -> None:
     inner = failing(TransientFailure("down."))
-    embedder = retrying(inner, Time())
+    embedder = retrying(inner, PassingTime())
 
     assert np.array_equal(embedder.embed_query("a text"), inner.vector("a text"))
     assert (embedder.target, embedder.max_batch, embedder.concurrency) == (inner.target, inner.max_batch, 1)

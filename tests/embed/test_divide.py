@@ -1,0 +1,105 @@
+"""Batches cut into requests, against an endpoint that refuses, or is late."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pytest
+
+from ai_memory.embed.divide import DividedEmbedder
+from ai_memory.embed.limits import RequestLimits
+from ai_memory.embed.retry import Patience, RetryingEmbedder
+from ai_memory.errors import AnswerLate, RequestTooLarge, RowsRefused, TransientFailure
+from ai_memory.vendors import Limits
+from tests.embed.passing_time import PassingTime
+from tests.fakes import HashEmbedder
+
+TEXTS = [f"text {number}" for number in range(100)]
+
+
+class Asked:
+    """A fake endpoint's ear: keeps the sizes of the requests, then does what the test wants."""
+
+    def __init__(self, then: Callable[[Sequence[str]], None]) -> None:
+        self.sizes: list[int] = []
+        self._then = then
+
+    def __call__(self, texts: Sequence[str]) -> None:
+        self.sizes.append(len(texts))
+        self._then(texts)
+
+
+def divided(asked: Asked, limits: Limits = Limits()) -> DividedEmbedder:  # noqa: B008 - frozen
+    time = PassingTime()
+    inner = HashEmbedder(before=asked, max_batch=2_048)
+    patience = Patience(retry_for=10)
+    retrying = RetryingEmbedder(inner, stop=threading.Event(), patience=patience, clock=time.clock, sleep=time.sleep)
+    return DividedEmbedder(retrying, RequestLimits(limits))
+
+
+def right(embedder: DividedEmbedder) -> bool:
+    return np.array_equal(embedder.embed_documents(TEXTS), [HashEmbedder().vector(text) for text in TEXTS])
+
+
+def test_vectors_of_several_requests_come_in_the_order_of_the_texts() -> None:
+    asked = Asked(lambda _texts: None)
+
+    assert right(divided(asked, Limits(inputs=30)))
+    assert asked.sizes == [30, 30, 30, 10]
+
+
+def test_a_size_refused_once_is_not_asked_for_again() -> None:
+    def refuse(texts: Sequence[str]) -> None:
+        if len(texts) > 32:
+            raise RequestTooLarge("too many.", unit="inputs", most=32)
+
+    asked = Asked(refuse)
+    embedder = divided(asked)
+
+    assert right(embedder)
+    assert right(embedder)
+    assert asked.sizes == [100, 32, 32, 32, 4, 32, 32, 32, 4]
+    assert embedder.max_batch == 32
+
+
+def test_a_late_request_goes_again_in_smaller_ones() -> None:
+    def late(texts: Sequence[str]) -> None:
+        if len(texts) > 10:
+            raise AnswerLate("late.")
+
+    asked = Asked(late)
+
+    assert right(divided(asked))
+    assert asked.sizes[:3] == [100, 25, 6]
+
+
+def test_an_endpoint_that_never_answers_gets_few_requests() -> None:
+    def never(texts: Sequence[str]) -> None:
+        raise (AnswerLate if len(texts) > 1 else TransientFailure)("late.")
+
+    asked = Asked(never)
+    with pytest.raises(TransientFailure):
+        divided(asked).embed_documents(TEXTS)
+
+    assert asked.sizes[:4] == [100, 25, 6, 1]
+    assert len(asked.sizes) < 30
+
+
+def test_a_text_too_large_by_itself_is_the_callers_to_judge() -> None:
+    def refuse(_texts: Sequence[str]) -> None:
+        raise RequestTooLarge("too large.", http_status=413)
+
+    asked = Asked(refuse)
+    with pytest.raises(RowsRefused):
+        divided(asked).embed_documents(TEXTS)
+
+    assert asked.sizes == [100, 50, 25, 12, 6, 3, 1]
+
+
+def test_no_texts_are_no_request() -> None:
+    asked = Asked(lambda _texts: None)
+
+    assert len(divided(asked).embed_query("a")) == 16
+    assert asked.sizes == [1]

@@ -1,0 +1,175 @@
+"""How many requests are in flight and when they start, on a clock that the tests own."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from ai_memory.embed.allowance import Allowance
+from ai_memory.embed.pace import Pace
+from ai_memory.embed.rate_headers import Left
+from ai_memory.errors import RateLimited, TransientFailure
+from tests.embed.passing_time import PassingTime
+
+
+def pace(time: PassingTime, *, most: int = 32, fixed: bool = False) -> Pace:
+    return Pace(most=most, fixed=fixed, stop=threading.Event(), clock=time.clock)
+
+
+def a_round(pace: Pace, time: PassingTime, *, latency: float = 0.2) -> None:
+    """Let as many requests as may be in flight be answered after `latency` seconds."""
+    slots = [pace.slot() for _ in range(pace.limit)]
+    for slot in slots:
+        slot.__enter__()
+    time.now += latency
+    for slot in slots:
+        slot.__exit__(None, None, None)
+
+
+def refused(pace: Pace, seconds: float = 0.0) -> None:
+    with pytest.raises(RateLimited), pace.slot():
+        raise RateLimited("slow down.", retry_after=seconds)
+
+
+def test_the_level_doubles_until_the_first_sign_of_trouble_and_never_passes_the_most() -> None:
+    time = PassingTime()
+    found = pace(time)
+    levels = []
+    for _ in range(6):
+        levels.append(found.limit)
+        a_round(found, time)
+
+    assert levels == [2, 4, 8, 16, 32, 32]
+
+
+def test_a_failure_halves_the_level_and_then_it_grows_by_one_a_round() -> None:
+    time = PassingTime()
+    found = pace(time, most=16, fixed=True)
+    time.now += 1
+    with pytest.raises(TransientFailure), found.slot():
+        raise TransientFailure("down.")
+    levels = []
+    for _ in range(3):
+        levels.append(found.limit)
+        time.now += 0.001
+        a_round(found, time)
+
+    assert levels == [8, 9, 10]
+
+
+def test_requests_that_only_queue_up_halve_the_level() -> None:
+    time = PassingTime()
+    found = pace(time)
+    for _ in range(4):
+        a_round(found, time)
+    assert found.limit == 32
+    time.now += 0.001
+    a_round(found, time, latency=0.5)
+
+    assert found.limit == 16
+
+
+def test_failures_of_one_round_halve_the_level_once() -> None:
+    time = PassingTime(now=1)
+    found = pace(time, most=8, fixed=True)
+    slots = [found.slot() for _ in range(8)]
+    for slot in slots:
+        slot.__enter__()
+    time.now += 0.2
+    for slot in slots:
+        assert not slot.__exit__(TransientFailure, TransientFailure("down."), None)
+
+    assert found.limit == 4
+
+
+def test_a_pause_longer_than_anyone_waits_is_refused_at_once() -> None:
+    time = PassingTime()
+    found = pace(time)
+    refused(found, seconds=3_600)
+
+    with pytest.raises(RateLimited, match="a pause of 3600 s"), found.slot():
+        pass
+
+
+def test_a_stop_ends_the_wait_for_a_place() -> None:
+    stop = threading.Event()
+    found = Pace(most=1, fixed=True, stop=stop, clock=PassingTime().clock)
+    with found.slot():
+        stop.set()
+        with pytest.raises(TransientFailure, match="not sent"), found.slot():
+            pass
+
+
+def test_a_refusal_names_the_pause_to_whoever_retries() -> None:
+    found = pace(PassingTime())
+    with pytest.raises(RateLimited) as caught, found.slot():
+        raise RateLimited("slow down.")
+
+    assert caught.value.retry_after == 0.5
+
+
+def ask(allowance: Allowance, time: PassingTime, server: Iterator[bool]) -> bool:
+    """Wait until a request may start, send it and learn from the answer."""
+    while wait := allowance.wait(time.now, tokens=0):
+        time.now += wait
+    began = time.now
+    allowance.take(began, tokens=0)
+    time.now += 0.001
+    if passed := next(server):
+        allowance.accepted(time.now, began=began)
+    else:
+        allowance.refused(time.now, began=began, named=0)
+    return passed
+
+
+def window_of(requests: int, seconds: float, time: PassingTime) -> Iterator[bool]:
+    """A server that lets so many requests pass in each window and says nothing of it."""
+    passed: dict[int, int] = {}
+    while True:
+        window = int(time.now // seconds)
+        passed[window] = passed.get(window, 0) + 1
+        yield passed[window] <= requests
+
+
+@pytest.mark.parametrize(("requests", "seconds"), [(500, 60), (3_000, 60), (100, 6), (300, 6)])
+def test_a_rate_that_nobody_tells_is_found_and_used_up_without_a_storm(requests: int, seconds: float) -> None:
+    time, allowance = PassingTime(), Allowance()
+    server = window_of(requests, seconds, time)
+    answers: list[bool] = []
+    while time.now < 10 * seconds:
+        answers.append(ask(allowance, time, server))
+
+    assert answers.count(True) >= 0.95 * 10 * requests
+    assert answers.count(False) <= 0.02 * len(answers)
+
+
+def test_what_headers_say_is_left_is_used_and_its_renewal_awaited() -> None:
+    allowance = Allowance()
+    allowance.take(0, tokens=10)
+    allowance.told([Left("requests", 2, 3, 60), Left("tokens", 1_000, 1_010, 60)], now=0, requests=0, tokens=0)
+
+    waits = []
+    for _ in range(3):
+        waits.append(allowance.wait(1, tokens=10))
+        allowance.take(1, tokens=10)
+    assert waits == [0, 0, 59]
+    assert allowance.wait(60, tokens=10) == 0
+
+
+def test_requests_in_flight_count_against_what_is_left() -> None:
+    allowance = Allowance()
+    allowance.told([Left("requests", 5, 100, 60)], now=0, requests=5, tokens=0)
+
+    assert allowance.wait(0, tokens=0) == 60
+
+
+def test_tokens_that_do_not_fit_any_more_wait_and_those_that_never_fit_are_tried_on_a_full_limit() -> None:
+    allowance = Allowance()
+    allowance.told([Left("tokens", 50, 100, 60)], now=0, requests=0, tokens=0)
+
+    assert allowance.wait(0, tokens=40) == 0
+    assert allowance.wait(0, tokens=60) == 60
+    allowance.told([Left("tokens", 100, 100, 60)], now=0, requests=0, tokens=0)
+    assert allowance.wait(0, tokens=500) == 0
