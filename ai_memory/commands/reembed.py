@@ -171,7 +171,7 @@ def _disclose(told: Preflight, console: Console, *, ask: bool) -> None:
     from ai_memory.commands.reembed_plan import preflight_text
 
     print(preflight_text(told), file=console.err, flush=True)
-    if ask and sys.stdin.isatty() and sys.stderr.isatty():
+    if ask and told.begins and sys.stdin.isatty() and sys.stderr.isatty():
         print("Replace these vectors? [y/N] ", end="", file=console.err, flush=True)
         if sys.stdin.readline().strip().lower() not in ("y", "yes"):
             raise UsageError("Nothing was changed.", tip="Answer y, or give --yes.")

@@ -17,6 +17,7 @@ from ai_memory.settings import Settings
 from ai_memory.store import runs
 from ai_memory.store.opening import Store, reading
 from ai_memory.store.provenance import Fingerprint, read_fingerprint
+from ai_memory.store.text import printable
 
 ALL = "all"
 
@@ -76,5 +77,6 @@ def _census_text(census: Census, name: str) -> str:
 
 def _sample_text(sample: Sample) -> str:
     if sample.differing:
-        return f"{len(sample.differing):,} of {sample.compared:,} rows embedded again differ: {sample.differing[0]} …"
+        first = printable(sample.differing[0])
+        return f"{len(sample.differing):,} of {sample.compared:,} rows embedded again differ: {first} …"
     return f"{sample.compared:,} rows embedded again agree; the lowest cosine is {sample.lowest_cosine:.6f}."

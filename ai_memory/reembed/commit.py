@@ -51,7 +51,7 @@ def write_page(
     page = answered.page
     written = [_write(store, target, each, now_ms=now_ms) for each in answered.embedded]
     # After the embedded ones: a twin's vector may come from this very page.
-    twins = [_write_twin(store, target, each) for each in page.twins]
+    twins = [_write_twin(store, target, each, now_ms=now_ms) for each in page.twins]
     attested = sum(_attest(store, target, each) for each in page.attested)
     for unfit in page.unfit:
         quarantine.put(store, target.id, unfit.id, unfit.src, unfit.reason, now_ms=now_ms)
@@ -62,7 +62,7 @@ def write_page(
         identical=twins.count(REEMBEDDED),
         attested=attested,
         already_current=page.current,
-        quarantined=written.count(QUARANTINED) + len(page.unfit),
+        quarantined=written.count(QUARANTINED) + twins.count(QUARANTINED) + len(page.unfit),
         texts_sent=traffic.texts_sent,
         requests=traffic.requests,
         retries=traffic.retries,
@@ -80,10 +80,14 @@ def _write(store: Store, target: Fingerprint, each: Embedded, *, now_ms: int) ->
     return _write_blob(store, target, document, vectors.encode(outcome))
 
 
-def _write_twin(store: Store, target: Fingerprint, document: Document) -> str:
-    """Write the vector of an identical text; where that one was refused or edited meanwhile, the row waits a pass."""
-    blob = vector_of_text(store, document.src, target)
-    return RACED if blob is None else _write_blob(store, target, document, blob)
+def _write_twin(store: Store, target: Fingerprint, document: Document, *, now_ms: int) -> str:
+    """Write the vector of an identical text, or share its quarantine; where it was edited meanwhile wait a pass."""
+    if blob := vector_of_text(store, document.src, target):
+        return _write_blob(store, target, document, blob)
+    if reason := quarantine.reason_of(store, target.id, document.src):
+        quarantine.put(store, target.id, document.id, document.src, reason, now_ms=now_ms)
+        return QUARANTINED
+    return RACED
 
 
 def _write_blob(store: Store, target: Fingerprint, document: Document, blob: bytes) -> str:

@@ -7,7 +7,7 @@ fingerprint (12, 78), breaker (75), probe (75, 77, 3, 78). Nothing is written to
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ai_memory.embed.document import WITNESS_TEXTS
@@ -19,13 +19,13 @@ from ai_memory.reembed.holding import holding
 from ai_memory.reembed.probe import check_witness, probe, witness_bytes
 from ai_memory.reembed.report import RunReport, report
 from ai_memory.reembed.request import Request
-from ai_memory.reembed.start import Disclose, Plan, Taken, plan, preflight, take
+from ai_memory.reembed.start import Disclose, Plan, Taken, enter_target, plan, preflight, take
 from ai_memory.reembed.sweep import Ending, Sweep, Tools, depth, stopped_by
 from ai_memory.store import runs
 from ai_memory.store.connection import OpenOptions
 from ai_memory.store.lock import Holder
 from ai_memory.store.opening import Store, reading, writing
-from ai_memory.store.provenance import read_fingerprint, set_witness
+from ai_memory.store.provenance import Fingerprint, read_fingerprint, set_witness
 from ai_memory.store.runs import Breaker, Run
 
 
@@ -53,12 +53,10 @@ class Job:
 
     def _run(self, store: Store, holder: Holder) -> RunReport:
         began = self.tools.clock.monotonic()
-        # Before there is a run no breaker can stand in it: cron's start asks a dead endpoint once all the same.
-        asking = self.embedder.with_patience(ONE_ATTEMPT) if self.request.or_start else self.embedder
-        planned = plan(store, asking, self.request, now_ms=self._now())
+        planned = plan(store, self.embedder, self.request, now_ms=self._now())
         if planned.action is Action.NOTHING:
             return report(planned, None, None, self._nothing(planned), self.embedder.meter, self._since(began))
-        if planned.action in (Action.START, Action.SUPERSEDE):
+        if planned.action is not Action.FINISH:
             self.disclose(preflight(store, planned))
         in_flight = depth(self.embedder) * self.request.batch
         taken = take(store, planned, self.request, holder, in_flight=in_flight)
@@ -102,7 +100,7 @@ class Job:
     def _work(self, store: Store, planned: Plan, taken: Taken, sweep: Sweep) -> Ending:
         if planned.action is Action.FINISH and (ending := sweep.conclude()):
             return ending
-        self._probe(store, taken)
+        sweep.aim_at(self._probe(store, taken))
         self.tools.progress.begin(total=planned.census.stale, label=f"to {planned.target.model}")
         return sweep.run()
 
@@ -110,18 +108,27 @@ class Job:
         scope, total = planned.scope, planned.census.live
         return Sweep(store, taken, self.request, self.tools, scope=scope, total=total)
 
-    def _probe(self, store: Store, taken: Taken) -> None:
-        """Ask for the witness texts, compare them, and keep them if the target had none; close the breaker."""
+    def _probe(self, store: Store, taken: Taken) -> Fingerprint:
+        """Ask for the witness texts, compare them, keep them if the target had none, close the breaker.
+
+        Returns the target as it is now known: with its width, where only the endpoint could tell it.
+        """
         run = runs.read_run(store, taken.run.run_id)
         canary = require_due(run, now_ms=self._now())
         embedder = self.embedder.with_patience(ONE_ATTEMPT) if canary else self.embedder
         vectors = probe(embedder, WITNESS_TEXTS[:1] if canary else WITNESS_TEXTS)
-        check_witness(read_fingerprint(store, taken.fingerprint.id), vectors)
+        known = read_fingerprint(store, run.target)
+        if known.dim:
+            check_witness(known, vectors)
         with store.db.transaction():
             runs.hold(store, taken.run, now_ms=self._now())
+            if not known.dim:
+                known = enter_target(store, replace(self.embedder.target, dim=vectors.shape[1]), now_ms=self._now())
+                runs.set_target(store, run, known.id)
             if not canary:
-                set_witness(store, taken.fingerprint.id, witness_bytes(vectors))
+                set_witness(store, known.id, witness_bytes(vectors))
             runs.set_breaker(store, run, Breaker(), now_ms=self._now())
+        return known
 
     def _failed(self, store: Store, run: Run, error: AiMemoryError) -> Ending:
         if stopped_by(error, self.tools.stop):
@@ -153,5 +160,7 @@ class Job:
             return
         if target.exists():
             raise UsageError(f"{target} exists already; a backup overwrites nothing.", tip="Name another file.")
+        if not target.absolute().parent.is_dir():
+            raise UsageError(f"There is no folder {target.parent} to put the backup into.", tip="Make it first.")
         with reading(self.path, options=self.options) as store:
             store.db.backup_to(target)

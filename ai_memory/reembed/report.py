@@ -101,7 +101,7 @@ def report(
         retries=meter.retries,
         tokens=meter.tokens,
         model=planned.target.model,
-        dim=planned.target.dim,
+        dim=sweep.target.dim if sweep else planned.target.dim,
         space=planned.target.space,
         duration_ms=duration_ms,
         error=ending.error.line() if ending.error else "",

@@ -24,11 +24,15 @@ from ai_memory.vendors import LOCAL
 
 @dataclass(frozen=True, slots=True)
 class Preflight:
-    """What is told before vectors are replaced: stored (space, dim, rows), the rows found, and the target."""
+    """What is told before vectors are replaced: stored (space, dim, rows), the rows found, and the target.
+
+    `begins` says that a run is begun, not gone on with.
+    """
 
     stored: tuple[tuple[str | None, int | None, int], ...]
     census: Census
     target: Target
+    begins: bool = True
 
 
 Disclose = Callable[[Preflight], None]
@@ -60,21 +64,21 @@ def recorded_target(store: Store, target: Target) -> Target:
     """Return `target` with the width under which this file knows it, or as it is where nothing tells more."""
     if not target.dim:
         for known in fingerprints(store):
-            if digest(replace(target, dim=known.dim)) == known.digest:
+            if known.dim and digest(replace(target, dim=known.dim)) == known.digest:
                 return replace(target, dim=known.dim)
     return target
 
 
 def find_target(store: Store, embedder: Embedder) -> Target:
-    """Return the whole target: its width is the configured or known one, else the file's record, else the probe's.
+    """Return the target with its width as configured, known or recorded in the file; 0 where only a request can tell.
 
     A local model whose files do not tell all that changes a vector is loaded, and tells it.
 
     Raises:
-        EmbedError: only the probe could tell the width, and it failed.
+        EmbedderInitFailed: that model cannot be loaded.
     """
     target = recorded_target(store, embedder.target)
-    if target.dim and (target.max_tokens or target.backend != LOCAL):
+    if target.backend != LOCAL or (target.dim and target.max_tokens):
         return target
     dim = probe(embedder).shape[1]
     return replace(embedder.target, dim=dim)
@@ -135,7 +139,8 @@ def take(store: Store, planned: Plan, request: Request, holder: Holder, *, in_fl
 
 def preflight(store: Store, planned: Plan) -> Preflight:
     """Return what is to be told before vectors are replaced."""
-    return Preflight(tuple(walk.stored_spaces(store)), planned.census, planned.target)
+    begins = planned.action in (Action.START, Action.SUPERSEDE)
+    return Preflight(tuple(walk.stored_spaces(store)), planned.census, planned.target, begins)
 
 
 def _begin(store: Store, planned: Plan, fingerprint: Fingerprint, request: Request, *, now_ms: int) -> Run:

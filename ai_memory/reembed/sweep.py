@@ -9,7 +9,7 @@ from functools import partial
 
 from ai_memory.clock import Clock
 from ai_memory.embed.embedder import Embedder, Meter
-from ai_memory.errors import AiMemoryError, EmbedError, EndpointUnusable, NotFinished, StorageFailed
+from ai_memory.errors import AiMemoryError, DataRefused, EmbedError, EndpointUnusable, NotFinished, StorageFailed
 from ai_memory.reembed.budget import Budget
 from ai_memory.reembed.census import Census, Scope, namespaces_in_scope, take_census
 from ai_memory.reembed.commit import Traffic, write_page
@@ -24,6 +24,7 @@ from ai_memory.reembed.stop import Stop
 from ai_memory.reembed.window import Answered, in_order
 from ai_memory.store import runs
 from ai_memory.store.opening import Store, reopen
+from ai_memory.store.provenance import Fingerprint
 from ai_memory.store.quarantine import Reason
 from ai_memory.store.runs import Checkpoint, Counters, Run
 
@@ -81,7 +82,7 @@ class Sweep:
         self.passes = 0
         self.rows_in_quarantine = 0
         self.unsettled = taken.texts_sent_twice
-        self._store, self._run, self._target = store, taken.run, taken.fingerprint
+        self._store, self._run, self.target = store, taken.run, taken.fingerprint
         self._request, self._tools, self._scope, self._total = request, tools, scope, total
         self._noted = Meter()
         self._commits = self._refused = 0
@@ -117,6 +118,10 @@ class Sweep:
                 self._run = self._begin_pass()
                 namespaces = list(census.stale_by_namespace)
 
+    def aim_at(self, target: Fingerprint) -> None:
+        """Take the target as the probe found it."""
+        self.target = target
+
     def conclude(self) -> Ending | None:
         """End the run if a census finds nothing stale; None, with nothing changed, where it does."""
         census = self._census()
@@ -142,7 +147,7 @@ class Sweep:
 
     def _order(self, namespaces: Sequence[str]) -> WalkOrder:
         return WalkOrder(
-            target=self._target,
+            target=self.target,
             namespaces=namespaces,
             checkpoints=runs.checkpoints(self._store, self._run),
             batch=self._request.batch,
@@ -156,14 +161,14 @@ class Sweep:
         # Those that killed runners had sent come first in the walk.
         unsettled = max(self.unsettled - len(answered.page.documents), 0)
         traffic = self._traffic(in_flight_limit=next_depth * self._request.batch + unsettled)
-        write = partial(write_page, self._store, self._run, self._target, answered, steps=steps, traffic=traffic)
+        write = partial(write_page, self._store, self._run, self.target, answered, steps=steps, traffic=traffic)
         self._store.db.require_same_file()
         counters = None
         try:
             with self._store.db.transaction():
                 counters = write(now_ms=self._tools.clock.now_ms())
-        except StorageFailed:
-            reopen(self._store)
+        except StorageFailed as failure:
+            self._reopen(failure)
             if counters is None or not self._is_committed(steps):
                 with self._store.db.transaction():
                     counters = write(now_ms=self._tools.clock.now_ms())
@@ -171,6 +176,12 @@ class Sweep:
         self._commits += 1
         # Only now: no more may be sent than the committed row says, or a kill would make it a lie.
         self._depth, self.unsettled = next_depth, unsettled
+
+    def _reopen(self, failure: StorageFailed) -> None:
+        try:
+            reopen(self._store)
+        except DataRefused as error:
+            raise failure from error
 
     def _is_committed(self, steps: Mapping[str, Checkpoint]) -> bool:
         recorded = runs.checkpoints(self._store, self._run)
@@ -185,7 +196,7 @@ class Sweep:
         self._tools.progress.advance(page.stale)
         self._notices.name(answered)
         if self._commits % WITNESS_EVERY == 0:
-            check_witness(self._target, executor.submit(probe, self._tools.embedder).result())
+            check_witness(self.target, executor.submit(probe, self._tools.embedder).result())
         if self._request.sleep_seconds and page.documents:
             self._tools.stop.event.wait(self._request.sleep_seconds)
 
@@ -209,7 +220,7 @@ class Sweep:
         )
 
     def _census(self) -> Census:
-        return take_census(self._store, self._target, self._scope, now_ms=self._tools.clock.now_ms())
+        return take_census(self._store, self.target, self._scope, now_ms=self._tools.clock.now_ms())
 
     def _require_headway(self, stale_before: list[int], census: Census) -> None:
         stale_before.append(census.stale)

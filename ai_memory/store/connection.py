@@ -126,9 +126,11 @@ class Database:
                 self._connection.execute("ROLLBACK")
 
     def backup_to(self, target: Path) -> None:
-        """Write a consistent copy of the whole file to `target` by SQLite's backup API."""
+        """Write a consistent copy of the whole file to `target` by SQLite's backup API: all of it, or no file."""
+        unfinished = target.absolute().with_name(target.name + ".unfinished")
+        unfinished.unlink(missing_ok=True)
         with translated(target):
-            copy = apsw.Connection(str(target.absolute()))
+            copy = apsw.Connection(str(unfinished))
             try:
                 with copy.backup("main", self._connection, "main") as backup:
                     while not backup.done:
@@ -136,6 +138,7 @@ class Database:
                 copy.execute("PRAGMA journal_mode = DELETE")
             finally:
                 copy.close()
+        unfinished.rename(target.absolute())
 
     def close(self) -> None:
         """Close the connection; statements still open are ended, an open transaction is rolled back."""

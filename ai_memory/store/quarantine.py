@@ -21,6 +21,7 @@ PUT = """
         src = excluded.src, kind = excluded.kind, http_status = excluded.http_status,
         message = excluded.message, last_at = excluded.last_at
 """
+REASON = "SELECT kind, message, http_status FROM reembed_quarantine WHERE target = ? AND src = ? LIMIT 1"
 LIFT = "DELETE FROM reembed_quarantine WHERE target = ? AND memory_id = CAST(? AS TEXT)"
 LIFT_ALL = "DELETE FROM reembed_quarantine WHERE target = ?"
 ENTRIES = """
@@ -67,6 +68,12 @@ def put(store: Store, target: int, row_id: str, src: bytes, reason: Reason, *, n
         "now": now_ms,
     }
     store.db.execute(PUT, bindings)
+
+
+def reason_of(store: Store, target: int, src: bytes) -> Reason | None:
+    """Return why a text stands in the quarantine of a target, None where it does not."""
+    found = store.db.execute(REASON, (target, src))
+    return Reason(*found[0]) if found else None
 
 
 def lift(store: Store, target: int, row_ids: Sequence[str]) -> None:

@@ -60,6 +60,7 @@ COUNTERS = """
            texts_sent, texts_sent_twice, requests, retries, tokens
     FROM reembed_run WHERE run_id = ?
 """
+SET_TARGET = "UPDATE reembed_run SET target = ? WHERE run_id = ?"
 SET_BREAKER = """
     UPDATE reembed_run SET breaker_state = ?, breaker_until = ?, breaker_wait_ms = ?, last_error = ? WHERE run_id = ?
 """
@@ -294,6 +295,11 @@ def advance(store: Store, run: Run, steps: Mapping[str, Checkpoint], *, now_ms: 
             "now": now_ms,
         }
         store.db.execute(ADVANCE, bindings)
+
+
+def set_target(store: Store, run: Run, fingerprint_id: int) -> None:
+    """Give a run the target whose width was not known when it began; inside a transaction that holds the run."""
+    store.db.execute(SET_TARGET, (fingerprint_id, run.run_id))
 
 
 def set_breaker(store: Store, run: Run, breaker: Breaker, *, now_ms: int, reason: str | None = None) -> None:

@@ -104,14 +104,15 @@ def test_a_twin_gets_the_vector_of_its_identical_text(store: Store, run: Run, ta
     assert files.vectors(store.db.path)["id-001"] == files.vectors(store.db.path)["id-000"]
 
 
-def test_a_twin_of_a_refused_text_gets_nothing(store: Store, run: Run, target: Fingerprint) -> None:
+def test_a_twin_of_a_refused_text_shares_its_quarantine(store: Store, run: Run, target: Fingerprint) -> None:
     store.db.execute("UPDATE memories SET title = 'same', content = 'text' WHERE id IN ('id-000', 'id-001')")
     one, twin = documents(store, "id-000", "id-001")
 
     found = write(store, run, target, Answered(Page(documents=(one,), twins=(twin,)), (Embedded(one, REFUSED),)))
 
-    assert (found.quarantined, found.raced, found.reembedded) == (1, 1, 0)
+    assert (found.quarantined, found.raced, found.reembedded) == (2, 0, 0)
     assert files.vectors(store.db.path)["id-001"] is None
+    assert [each.kind for each in quarantine.entries(store, target.id)] == ["refused", "refused"]
 
 
 @pytest.mark.parametrize("by", ["cancelled", "paused", "superseded", "taken over"])

@@ -10,7 +10,6 @@ import pytest
 from ai_memory.embed.document import WITNESS_TEXTS
 from ai_memory.embed.embedder import Vectors
 from ai_memory.errors import (
-    AiMemoryError,
     CredentialsRefused,
     DataRefused,
     EmbedError,
@@ -83,12 +82,15 @@ def test_a_second_run_has_nothing_to_do_and_sends_nothing(work: Work) -> None:
     assert (work.embedder.meter.texts_sent, states(work)) == (sent, ["done"])
 
 
-def test_the_preflight_is_told_once_and_before_anything_is_sent(work: Work) -> None:
+def test_the_preflight_is_told_at_every_start_that_goes_to_work(work: Work) -> None:
     work.run(batch=2, max_rows=4)
     work.run(resume=True)
+    work.run()
 
-    (told,) = work.told
-    assert (told.stored, told.census.stale, told.target.model) == ((), 10, "hash")
+    assert [(told.begins, told.census.stale, told.target.model) for told in work.told] == [
+        (True, 10, "hash"),
+        (False, 6, "hash"),
+    ]
 
 
 def test_a_preflight_that_is_answered_no_changes_nothing(work: Work) -> None:
@@ -418,11 +420,23 @@ def test_a_first_start_without_answer_and_width_writes_no_vector(work: Work, err
     work.embedder = failing_after(0, error)
     work.embedder.dim_known = False
 
-    with pytest.raises(AiMemoryError) as refusal:
-        work.run()
+    assert work.run().exit_code == error.exit_code
 
-    assert refusal.value.exit_code == error.exit_code
-    assert states(work) == []
+    assert (states(work), set(files.vectors(work.path).values())) == (["running"], {None})
+
+
+def test_a_first_start_without_width_goes_on_when_the_endpoint_is_back(work: Work) -> None:
+    work.embedder = failing_after(0, TransientFailure("gone."))
+    work.embedder.dim_known = False
+    asked = work.run().requests
+    held_back = work.run(resume=True)
+    assert (held_back.exit_code, held_back.requests) == (75, asked)
+    work.clock.advance(20 * 60)
+
+    work.embedder = HashEmbedder(dim_known=False)
+    ended = work.run(resume=True)
+
+    assert (ended.exit_code, ended.dim, ended.run_id, work.all_right()) == (0, 16, 1, True)
 
 
 def test_unfinished_runs_are_named_by_runs(work: Work) -> None:

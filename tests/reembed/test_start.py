@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from ai_memory.errors import DataRefused, TransientFailure
+from ai_memory.errors import DataRefused
 from ai_memory.reembed.decide import Action
 from ai_memory.reembed.request import Request
 from ai_memory.reembed.start import find_target, known_fingerprint, plan, recorded_target, require_rows, take
 from ai_memory.store import quarantine, runs
 from ai_memory.store.opening import Store
 from ai_memory.store.quarantine import Reason
-from tests import files
 from tests.fakes import HashEmbedder
-from tests.reembed.work import HOLDER, NOW_MS, Work, known
+from tests.reembed.work import HOLDER, NOW_MS, known
 
 
 def unknown_width() -> HashEmbedder:
@@ -33,26 +32,16 @@ def test_a_width_that_the_file_knows_asks_nobody(store: Store) -> None:
     assert (find_target(store, embedder), embedder.meter.requests) == (HashEmbedder().target, 0)
 
 
-def test_a_width_that_nobody_knows_is_asked_of_the_endpoint(store: Store) -> None:
+def test_a_width_that_nobody_knows_waits_for_the_probe_of_the_run(store: Store) -> None:
     embedder = unknown_width()
 
-    assert (find_target(store, embedder).dim, embedder.meter.requests) == (16, 1)
+    assert (find_target(store, embedder).dim, embedder.meter.requests) == (0, 0)
 
 
 def test_the_record_of_another_model_tells_no_width(store: Store) -> None:
     known(store, HashEmbedder(model="another"))
 
     assert recorded_target(store, unknown_width().target).dim == 0
-
-
-def test_an_endpoint_that_is_silent_about_its_width_enters_nothing(work: Work, store: Store) -> None:
-    def fail(_texts: object) -> None:
-        raise TransientFailure("gone.")
-
-    with pytest.raises(TransientFailure):
-        plan(store, HashEmbedder(dim_known=False, before=fail), Request(), now_ms=NOW_MS)
-
-    assert files.execute(work.path, "SELECT count(*) FROM embedding_fingerprint") == [(0,)]
 
 
 def test_a_plan_writes_nothing(store: Store) -> None:
