@@ -31,7 +31,7 @@ class Stop(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How long one request is retried: `retry_for` seconds, `attempts` times at most (0: any number)."""
+    """How long one request is retried: `retry_for` seconds from its first failure, `attempts` times (0: any number)."""
 
     retry_for: float = 120.0
     attempts: int = 0
@@ -128,12 +128,12 @@ class RetryingEmbedder:
         from tenacity import Retrying, wait_random_exponential
 
         jitter = wait_random_exponential(multiplier=1, max=WAIT_MAX)
-        began = self._clock()
+        failed_at: list[float] = []
         retrying = Retrying(
             retry=lambda state: _worth_it(_error(state)) and not self._stop.is_set(),
             # A wait that was asked for is taken as it is: the pace lets the requests behind it go one by one.
             wait=lambda state: _asked_wait(_error(state)) or jitter(state),
-            stop=lambda state: self._over(state, began),
+            stop=lambda state: self._over(state, failed_at),
             sleep=self._pause,
             reraise=True,
         )
@@ -156,12 +156,16 @@ class RetryingEmbedder:
 
         return guarded
 
-    def _over(self, state: RetryCallState, began: float) -> bool:
-        """Return whether no further attempt may follow: too many, or the next would begin too late."""
+    def _over(self, state: RetryCallState, failed_at: list[float]) -> bool:
+        """Return whether no further attempt may follow: too many, or the next would begin too late.
+
+        Time counts from the first failure: the wait for a place among the requests in flight is no failure.
+        """
+        failed_at.append(self._clock())
         patience = self._patience
         if patience.attempts and state.attempt_number >= patience.attempts:
             return True
-        return self._clock() - began + state.upcoming_sleep > patience.retry_for
+        return failed_at[-1] - failed_at[0] + state.upcoming_sleep > patience.retry_for
 
     def _pause(self, seconds: float) -> None:
         self._sleep(seconds)
