@@ -131,9 +131,10 @@ def take(store: Store, planned: Plan, request: Request, holder: Holder, *, in_fl
             run = _begin(store, planned, fingerprint, request, now_ms=now_ms)
         if request.retry_quarantined:
             quarantine.lift_all(store, fingerprint.id)
-        lost = run.in_flight_limit
+        # What the row says of it is what killed runners left; only a text of a stale row is sent again.
+        lost = min(run.in_flight_limit, planned.census.stale)
         resumed = run.run_id == (planned.run.run_id if planned.run else None)
-        run = runs.take_over(store, run, holder, in_flight_limit=in_flight, now_ms=now_ms)
+        run = runs.take_over(store, run, holder, in_flight_limit=in_flight, lost=lost, now_ms=now_ms)
     return Taken(run, fingerprint, resumed, lost)
 
 

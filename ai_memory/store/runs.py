@@ -192,16 +192,15 @@ def begin_run(
     return read_run(store, run_id)
 
 
-def take_over(store: Store, run: Run, holder: Holder, *, in_flight_limit: int, now_ms: int) -> Run:
+def take_over(store: Store, run: Run, holder: Holder, *, in_flight_limit: int, now_ms: int, lost: int = 0) -> Run:
     """Make `holder` the runner of `run` under a new fence and return the run as it now stands.
 
-    `in_flight_limit` is the most texts to be in flight until the next commit. What the row says of it was left
-    by runners that were killed: so many texts may be sent twice, and they count until they are committed.
+    `in_flight_limit` is the most texts to be in flight until the next commit; `lost` is how many more killed
+    runners may have sent: they count until they are committed.
 
     Raises:
         NotFinished: the run was changed by somebody else meanwhile.
     """
-    lost = run.in_flight_limit
     newly = lost if run.holder else 0
     bindings = (holder.to_json(), in_flight_limit + lost, newly, now_ms, run.run_id, run.fence)
     if not store.db.change(TAKE_OVER, bindings):

@@ -97,3 +97,13 @@ def test_pages_in_flight_are_counted_until_they_are_down(tmp_path: Path) -> None
 
     again = [text for text in last.sent if text in wide.sent]
     assert 3 * BATCH < len(again) <= report.texts_sent_twice
+
+
+def test_no_more_is_announced_than_there_is_to_send(tmp_path: Path) -> None:
+    path = files.create(tmp_path / "m.db", 60)
+    with pytest.raises(Killed):
+        Work(path, HashEmbedder(concurrency=8, before=Deadly(28))).run(batch=BATCH)
+
+    report = Work(path, HashEmbedder()).run(resume=True, batch=BATCH)
+
+    assert 0 < report.texts_sent_twice <= report.reembedded < 8 * BATCH

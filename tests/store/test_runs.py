@@ -28,7 +28,7 @@ def run(store: Store, target: Fingerprint) -> Run:
 
 
 def taken_over(store: Store, run: Run) -> Run:
-    return runs.take_over(store, run, OTHER, in_flight_limit=7, now_ms=NOW_MS)
+    return runs.take_over(store, run, OTHER, in_flight_limit=7, lost=100, now_ms=NOW_MS)
 
 
 def test_at_most_one_run_is_unfinished(store: Store, run: Run, target: Fingerprint) -> None:
