@@ -59,7 +59,7 @@ class Figures:
         where = f"{self.kills.total()} kills ({points}) in {self.starts} starts on {self.databases} files"
         others = f"{self.edits:,} edits by another process, which waited {self.longest_wait * 1000:.0f} ms at most"
         twice = f"of {self.texts:,} texts {self.sent_twice:,} sent twice, at most {self.announced:,} announced"
-        runs = f"{self.finished} runs finished with every row right and none lost"
+        runs = f"{self.finished} runs finished; every row right at the end, no edit lost"
         return f"SIGKILL campaign: {where}, {runs}; {others}; {twice}"
 
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import sqlite3
 import subprocess
 import time
 from collections.abc import Callable, Mapping
-from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests import files
 from tests.fake_endpoint import FakeEndpoint
 
 UNIT_S = 0.02
+HAS_RUNS = "SELECT count(*) FROM sqlite_master WHERE name = 'reembed_run'"
 RUN = "SELECT pass, holder_json FROM reembed_run WHERE state = 'running'"
 
 
@@ -65,12 +65,9 @@ class Watch:
         return f'"pid": {self.process.pid},' in holder
 
     def _run(self) -> tuple[int, str]:
-        try:
-            with closing(sqlite3.connect(self.database, timeout=5)) as connection:
-                found = connection.execute(RUN).fetchone() or (0, None)
-        except sqlite3.OperationalError:
-            return 0, ""  # before our tables are there
-        return int(found[0]), str(found[1])
+        there = files.execute(self.database, HAS_RUNS)[0][0]
+        found = files.execute(self.database, RUN) if there else []
+        return (int(found[0][0]), str(found[0][1])) if found else (0, "")
 
 
 POINTS: Mapping[str, Callable[[Watch, int], bool]] = {

@@ -14,7 +14,7 @@ from tests.campaign.editor import read_journal, read_texts
 from tests.fake_endpoint import FakeEndpoint
 
 DATABASES, DATABASES_LONG = 4, 40
-KILLS = 14
+KILLS = 13
 ROWS = 120
 EDITS_PER_SECOND = 12
 SHAPES = (0, 52, 101, 80)
