@@ -128,6 +128,8 @@ class Provenance:
     target: int
     src: bytes
     head: bytes
+    attested: bool
+    """Whether it stands on an operator's word."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +178,9 @@ def read(connection: apsw.Connection) -> View:
 
 OURS = {
     "embedding_fingerprint": "SELECT id, space, dim FROM embedding_fingerprint",
-    "embedding_provenance": "SELECT CAST(memory_id AS BLOB), fingerprint_id, src, head FROM embedding_provenance",
+    "embedding_provenance": """
+        SELECT CAST(memory_id AS BLOB), fingerprint_id, src, head, origin = 'attested' FROM embedding_provenance
+    """,
     "reembed_quarantine": "SELECT target, CAST(memory_id AS BLOB), src, kind FROM reembed_quarantine",
 }
 
@@ -249,7 +253,7 @@ class Census:
 
 
 def census(view: View, model: Model, scope: Scope) -> Census:
-    """Return what each live row is, seen from a model: right means by its very bytes."""
+    """Return what each live row is, seen from a model: right means by its very bytes, or attested."""
     target = view.target(model)
     found: dict[str, set[int]] = {"right": set(), "quarantined": set(), "stale": set(), "without_id": set()}
     for number, row in view.rows.items():
@@ -261,6 +265,6 @@ def census(view: View, model: Model, scope: Scope) -> Census:
 def _kind(view: View, row: Row, target: int, model: Model) -> str:
     if row.id is None:
         return "without_id"
-    if view.is_fresh(row, target) and row.is_right(model):
+    if view.is_fresh(row, target) and (row.is_right(model) or view.provenance[row.id].attested):
         return "right"
     return "quarantined" if view.is_quarantined(row, target) else "stale"

@@ -28,18 +28,25 @@ class Edit(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Insert:
-    """A new memory, under an id that may be taken; `sealed` gives it an envelope, `nameless` no id."""
+    """A new memory, under an id that may be taken; `sealed` gives it an envelope, `nameless` no id.
+
+    With `model` its writer stores a vector beside it, which is of another text.
+    """
 
     id: str
     namespace: str
     title: str
     content: str
     special: str = ""
+    model: Model | None = None
 
     def apply(self, world: World) -> None:
         sealed = b"\x02" + bytes(60) if self.special == "sealed" else None
         row_id = None if self.special == "nameless" else stored(self.id)
-        _insert(world, row_id, stored(self.namespace), self.title, "" if sealed else self.content, sealed)
+        content = "" if sealed else self.content
+        number = _insert(world, row_id, stored(self.namespace), self.title, content, sealed)
+        if self.model and number:
+            _overwrite(world, number, self.model, "another")
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,30 +153,35 @@ class Overwrite:
     of: str
 
     def apply(self, world: World) -> None:
-        if (number := world.pick(self.row)) is None:
-            return
-        text = promises.read(world.shadow).rows[number].text if self.of == "present" else "another text"
-        blob = b"\x02odd" if self.of == "malformed" else promises.blob(self.model, text or "")
-        values: list[str | bytes | int] = [blob]
-        columns = "embedding = ?"
-        for name, value in (("embedding_dim", self.model.dim), ("embedding_space", self.model.space)):
-            if world.has(name):
-                columns += f", {name} = ?"
-                values.append(value)
-        _set(world, number, columns, *values)
+        if (number := world.pick(self.row)) is not None:
+            _overwrite(world, number, self.model, self.of)
+
+
+def _overwrite(world: World, number: int, model: Model, of: str) -> None:
+    text = promises.read(world.shadow).rows[number].text if of == "present" else "another text"
+    blob = b"\x02odd" if of == "malformed" else promises.blob(model, text or "")
+    values: list[str | bytes | int] = [blob]
+    columns = "embedding = ?"
+    for name, value in (("embedding_dim", model.dim), ("embedding_space", model.space)):
+        if world.has(name):
+            columns += f", {name} = ?"
+            values.append(value)
+    _set(world, number, columns, *values)
 
 
 def _insert(
     world: World, row_id: bytes | None, namespace: bytes, title: str, content: str, sealed: bytes | None
-) -> None:
+) -> int | None:
+    """Insert a row and return its number, None where a constraint forbids it."""
     number = world.shadow.execute("SELECT coalesce(max(rowid), 0) + 1 FROM memories").get
     mark = "?" if row_id is None else TEXT
-    world.change(
+    done = world.change(
         "INSERT INTO memories (id, tier, namespace, title, content, created_at, updated_at, encrypted_envelope)"
         f" VALUES ({mark}, 'mid', {TEXT}, {TEXT}, {TEXT}, ?, ?, ?)",
         (row_id, namespace, stored(title), stored(content), CREATED, CREATED, sealed),
         number,
     )
+    return number if done else None
 
 
 def _set(world: World, number: int, assignment: str, *values: str | bytes | int | None) -> None:
@@ -177,7 +189,9 @@ def _set(world: World, number: int, assignment: str, *values: str | bytes | int 
 
 
 rows = st.integers(0, 15)
-inserts = st.builds(Insert, ids, namespaces, titles, contents, st.sampled_from(["", "", "", "sealed", "nameless"]))
+special = st.sampled_from(["", "", "", "sealed", "nameless"])
+stored_with = st.sampled_from([None, None, *MODELS])
+inserts = st.builds(Insert, ids, namespaces, titles, contents, special, stored_with)
 lives = st.builds(
     Live, rows, st.sampled_from([None, None, LONG_AGO, FAR_AHEAD]), st.sampled_from(["open", "open", "tombstoned"])
 )

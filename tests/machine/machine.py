@@ -22,7 +22,7 @@ from tests.machine.world import BEGINNINGS, World
 from tests.promises import Model
 from tests.sometimes import Sometimes
 
-FAULTS = ("outage", "outage", "outage", "rate limit", "refuse all", "no quota", "signal", "die", "stall")
+FAULTS = ("outage", "outage", "outage", "rate limit", "refuse all", "refuse all", "no quota", "signal", "die", "stall")
 INTERFERENCE = ("cancel", "pause", "usurp", "supersede", SECOND_START)
 CRON: dict[str, bool] = {"resume": True, "or_start": True}
 MODES: tuple[dict[str, bool], ...] = (
@@ -41,15 +41,13 @@ QUIET_STARTS = 8
 
 def requests() -> st.SearchStrategy[Request]:
     sizes = st.tuples(st.integers(1, 5), st.sampled_from([None, None, None, 1, 2, 4]))
-    scopes = st.sampled_from([*[None] * 11, ("global",)])
+    scopes = st.sampled_from([*[None] * 20, ("global",), ("_inbox/x", "global")])
     return st.builds(
-        lambda mode, size, scope, retry: Request(
-            **mode, batch=size[0], max_rows=size[1], scope=scope, retry_quarantined=retry
-        ),
+        lambda mode, size, scope, words: Request(**mode, batch=size[0], max_rows=size[1], scope=scope, **words),
         st.sampled_from(MODES),
         sizes,
         scopes,
-        st.sampled_from([False, False, False, True]),
+        st.sampled_from([{}, {}, {}, {"retry_quarantined": True}, {"skip_current": True}]),
     )
 
 
@@ -80,7 +78,10 @@ class Machine(RuleBasedStateMachine):
         self._world: World
         self._judge: Judge
 
-    @initialize(beginning=st.integers(0, len(BEGINNINGS) - 1), first=st.lists(inserts, max_size=8))
+    @initialize(
+        beginning=st.integers(0, len(BEGINNINGS) - 1),
+        first=st.lists(inserts, max_size=8),
+    )
     def begin(self, beginning: int, first: Sequence[Edit]) -> None:
         self._world = World(Path(self._folder.name), beginning)
         self._judge = Judge(self._world, self._sometimes)

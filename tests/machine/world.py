@@ -17,7 +17,14 @@ OWN = 0
 """Our own schema; every other number is a version of ai-memory's, see tests/shapes.py."""
 
 EASY = shapes.EMBEDDABLE
-BEGINNINGS = ((OWN, EASY), (52, EASY), (57, shapes.KINDS - {shapes.OVERSIZE}), (80, EASY), (84, EASY), (101, shapes.KINDS))
+BEGINNINGS = (
+    (OWN, EASY),
+    (52, EASY),
+    (57, shapes.KINDS - {shapes.OVERSIZE}),
+    (80, EASY),
+    (84, EASY),
+    (101, shapes.KINDS),
+)
 
 
 class World:

@@ -114,7 +114,7 @@ MUTANTS = (
     _one(
         "no final census",
         "reembed.sweep:Sweep._census",
-        "take_census(self._store, self._target, self._scope, now_ms=self._tools.clock.now_ms())",
+        "take_census(self._store, self.target, self._scope, now_ms=self._tools.clock.now_ms())",
         "Census(began_at=self._tools.clock.now_ms())",
     ),
     _one("done in spite of stale rows", "reembed.sweep:Sweep.run", "if not census.stale:", "if True:"),
