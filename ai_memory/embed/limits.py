@@ -19,8 +19,6 @@ SLOW = 20.0
 AIM = 10.0
 QUICK = 5.0
 """A request that takes less may carry twice as many the next time, up to what is documented and was not refused."""
-TELLING = 1.0
-"""A first answer that takes less, in seconds, says nothing about larger requests."""
 LATE_SHARE = 4
 """After a deadline that passed a request carries this part of the texts: few steps from a hundred to one."""
 SUSPECTS = 64
@@ -51,7 +49,6 @@ class RequestLimits:
         self._bytes = documented.request_bytes or MOST_BYTES
         self._in_time = documented.inputs
         self._learned: dict[str, int] = {}
-        self._answers = 0
         self._suspects: deque[_Suspect] = deque(maxlen=SUSPECTS)
         self._lock = Lock()
 
@@ -91,10 +88,8 @@ class RequestLimits:
     def timed(self, count: int, seconds: float) -> None:
         """Learn from the time of one answered request of `count` texts, without what was waited before it."""
         with self._lock:
-            self._answers += 1
-            within_aim = max(int(count * AIM / seconds), 1) if seconds else count
-            if seconds > SLOW or (self._answers == 1 and seconds > TELLING):
-                self._in_time = min(self._in_time, within_aim)
+            if seconds > SLOW:
+                self._in_time = min(self._in_time, max(int(count * AIM / seconds), 1))
             elif seconds < QUICK and count >= self._in_time:
                 self._in_time = min(2 * self._in_time, self._inputs)
 

@@ -33,9 +33,11 @@ def embed_documents(embedder: Embedder, documents: Sequence[Document]) -> list[E
         EndpointUnusable: the endpoint refuses a harmless text as well: no row is to blame.
         EmbedError: a request failed in a way that says nothing about a row.
     """
-    size = embedder.max_batch
-    batches = [documents[start : start + size] for start in range(0, len(documents), size)]
-    return [each for batch in batches for each in _embed(embedder, batch)]
+    found: list[Embedded] = []
+    while rest := documents[len(found) :]:
+        # Asked anew for each request: it may have become smaller, or larger.
+        found += _embed(embedder, rest[: embedder.max_batch])
+    return found
 
 
 def _embed(embedder: Embedder, batch: Sequence[Document]) -> list[Embedded]:
