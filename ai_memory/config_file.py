@@ -83,15 +83,24 @@ def locate(named: Path | None, environ: Mapping[str, str]) -> Path | None:
 
     Raises:
         UsageError: the named file does not exist.
+        DataRefused: whether there is one cannot be told, as in the home of another user.
     """
     if named is not None:
-        if not named.is_file():
+        if not _is_file(named):
             raise UsageError(f"the config file {named} does not exist.", tip="Name an existing file after --config.")
         return named
     if truthy(environ.get("AI_MEMORY_NO_CONFIG", "")):
         return None
     standard = config_home(environ) / "ai-memory" / "config.toml"
-    return standard if standard.is_file() else None
+    return standard if _is_file(standard) else None
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError as error:
+        tip = "Correct the permissions of its folder, or set AI_MEMORY_NO_CONFIG=1."
+        raise DataRefused(f"{path} cannot be read: {error.strerror}.", tip=tip) from error
 
 
 def read(path: Path | None) -> Table:

@@ -12,6 +12,7 @@ import errno
 import fcntl
 import json
 import os
+import stat
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -49,14 +50,15 @@ def runner_lock(database: Path, holder: Holder) -> Iterator[bool]:
     """Hold the runner's lock inside the block; yields False, without waiting, where another process has it.
 
     Raises:
-        DataRefused: the lock file cannot be made, as in a read-only folder.
+        DataRefused: the lock file cannot be opened or made, as in a read-only folder.
     """
     path = lock_path(database)
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = _open(path, database.stat())
     except OSError as error:
         raise DataRefused(
-            f"{path} cannot be made: {error.strerror}.", tip="Make the folder of the database writable."
+            f"{path} cannot be opened for writing: {error.strerror}.",
+            tip="Make the folder of the database writable, and the file where it is there.",
         ) from error
     try:
         obtained = _take(descriptor)
@@ -69,11 +71,18 @@ def runner_lock(database: Path, holder: Holder) -> Iterator[bool]:
 
 
 def is_locked(database: Path) -> bool:
-    """Say whether a live process holds the lock; takes nothing, so no start is ever turned away by this question."""
+    """Say whether a live process holds the lock; takes nothing, so no start is ever turned away by this question.
+
+    Raises:
+        DataRefused: the lock file may not be read.
+    """
+    path = lock_path(database)
     try:
-        descriptor = os.open(lock_path(database), os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         return False
+    except OSError as error:
+        raise DataRefused(f"{path} cannot be read: {error.strerror}.", tip="Make it readable.") from error
     try:
         return _is_taken(descriptor)
     finally:
@@ -86,6 +95,17 @@ def read_holder(database: Path) -> Holder | None:
         return Holder(**json.loads(lock_path(database).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
         return None
+
+
+def _open(path: Path, database: os.stat_result) -> int:
+    """Open or make the lock file; whoever may write the database may hold its lock, as SQLite does it for its log."""
+    mode = stat.S_IMODE(database.st_mode) & 0o666
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, mode)
+    if os.geteuid() == 0:
+        os.fchown(descriptor, database.st_uid, database.st_gid)
+    if os.geteuid() in (0, os.fstat(descriptor).st_uid):
+        os.fchmod(descriptor, mode)
+    return descriptor
 
 
 def _take(descriptor: int) -> bool:

@@ -88,5 +88,5 @@ def test_a_half_written_note_is_no_holder(path: Path) -> None:
 
 
 def test_a_folder_that_takes_no_lock_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(DataRefused, match="cannot be made"), runner_lock(tmp_path / "none" / "m.db", ME):
+    with pytest.raises(DataRefused, match="cannot be opened"), runner_lock(tmp_path / "none" / "m.db", ME):
         pass
