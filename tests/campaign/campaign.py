@@ -18,7 +18,7 @@ from tests.campaign.editor import Entry, Text, read_texts
 from tests.campaign.points import POINTS, Watch, reached
 from tests.command import Answer, Command, answer, kill, remote
 from tests.conftest import ROOT
-from tests.fake_endpoint import FakeEndpoint, vector
+from tests.fake_endpoint import FakeEndpoint
 
 MODELS = ("old", "new")
 AT_MOST = re.compile(r"at most ([\d,]+) texts are sent twice")
@@ -104,14 +104,7 @@ class Campaign:
 
     def judge(self, before: dict[str, Text], journal: list[Entry]) -> None:
         """Check the file against the editor's journal and the endpoint's vectors, and the texts sent."""
-        expected = dict(before)
-        for entry in journal:
-            expected.update({entry.id: entry.now} if entry.now else {})
-            if not entry.now:
-                del expected[entry.id]
-        assert read_texts(self.database) == expected
-        assert wrong(self.database, expected, model=self.endpoint.behaviour.model) == []
-        assert files.integrity(self.database) == "ok"
+        expected = require_right(self.database, before, journal, self.endpoint)
         self._count(expected, journal)
         assert self.figures.sent_twice <= self.figures.announced, self.figures
 
@@ -142,14 +135,22 @@ class Campaign:
         self.endpoint.change(model=MODELS[self._model])
 
 
-def wrong(database: Path, texts: dict[str, Text], *, model: str, dim: int = 16) -> list[str]:
-    """Return the ids whose stored vector is not the endpoint's vector of their text."""
+def require_right(
+    database: Path, before: dict[str, Text], journal: list[Entry], endpoint: FakeEndpoint
+) -> dict[str, Text]:
+    """Check that every row has the text that the editor left and the endpoint's vector of it; return the texts."""
+    expected = dict(before)
+    for entry in journal:
+        if entry.now:
+            expected[entry.id] = entry.now
+        else:
+            del expected[entry.id]
     stored = files.vectors(database)
-    return [
-        row_id
-        for row_id, text in texts.items()
-        if stored[row_id] != b"\x01" + vector(text.document, model=model, dim=dim).tobytes()
-    ]
+    right = {row_id: b"\x01" + endpoint.vector(text.document).tobytes() for row_id, text in expected.items()}
+    assert read_texts(database) == expected
+    assert [row_id for row_id in expected if stored[row_id] != right[row_id]] == []
+    assert files.integrity(database) == "ok"
+    return expected
 
 
 @contextmanager

@@ -91,7 +91,9 @@ def part_a(bench: Bench) -> str:
         wide = {**settings, "dim": 384}
         quiet, _ = undisturbed(bench, base, wide)
         endpoint.seen.texts.clear()
-        command, kills = disturbed(bench, base, wide, lambda: Counter(endpoint.seen.texts))
+        texts = set(files.texts(base).values())  # not those of the probe, which every start sends
+        sent = endpoint.seen.texts
+        command, kills = disturbed(bench, base, wide, lambda: Counter({text: sent[text] for text in texts}))
         assert files.vectors(quiet) == files.vectors(command.db), "the vectors are not those of the undisturbed run"
         truth = {row: b"\x01" + endpoint.vector(text, 384).tobytes() for row, text in files.texts(quiet).items()}
         assert files.vectors(quiet) == truth, "the vectors are not the endpoint's"
