@@ -48,7 +48,8 @@ class Behaviour:
     """What the server is like when no fault is asked for.
 
     Texts that contain `poison` are refused with their whole request. More than `max_inputs` texts
-    are answered 413; more than `per_minute` requests in a minute, 429. `latency` is in seconds.
+    are answered 413; more than `per_minute` requests in a minute, 429. `latency` is in seconds. `remaining`
+    requests (-1: nothing is said) are told to be left for a minute.
     """
 
     dim: int = 16
@@ -61,6 +62,7 @@ class Behaviour:
     per_minute: int = 0
     takes_base64: bool = True
     zipped: bool = False
+    remaining: int = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,7 +254,9 @@ class _Handler(BaseHTTPRequestHandler):
         return None
 
     def answer(self, body: Mapping[str, Any], texts: Sequence[str]) -> None:
-        self.say(200, self.truth(body, self.vectors(body, texts)))
+        left = self.owner.behaviour.remaining
+        told = {"x-ratelimit-remaining-requests": str(left), "x-ratelimit-reset-requests": "1m0s"} if left >= 0 else {}
+        self.say(200, self.truth(body, self.vectors(body, texts)), told)
 
     def vectors(self, body: Mapping[str, Any], texts: Sequence[str]) -> list[npt.NDArray[np.float32]]:
         return [self.owner.vector(text, body.get("dimensions", 0)) for text in texts]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import pytest
@@ -13,6 +13,7 @@ from ai_memory.embed.embedder import Embedder, Target
 from ai_memory.embed.http import Deadlines, Endpoint, HttpEmbedder
 from ai_memory.embed.ollama import OllamaDialect
 from ai_memory.embed.openai import OpenAiDialect
+from ai_memory.embed.rate_headers import Left
 from ai_memory.errors import (
     AnswerLate,
     AnswerViolation,
@@ -109,6 +110,25 @@ def test_the_meter_counts_requests_texts_and_the_servers_tokens(server: FakeEndp
     embedder.embed_query("one more")
 
     assert (embedder.meter.requests, embedder.meter.texts_sent, embedder.meter.tokens) == (2, 4, 12)
+
+
+def test_what_an_answer_says_is_left_is_told(server: FakeEndpoint) -> None:
+    heard: list[Sequence[Left]] = []
+    endpoint = Endpoint(server.url, KEY, QUICK)
+    embedder = HttpEmbedder(TARGET, OpenAiDialect("fake"), endpoint, max_batch=100, concurrency=4, hear=heard.append)
+    embedder.embed_documents(TEXTS)
+    server.change(remaining=7)
+    embedder.embed_documents(TEXTS)
+
+    assert heard == [(Left("requests", 7, 0, 60),)]
+
+
+def test_a_single_text_that_is_late_is_an_outage(server: FakeEndpoint) -> None:
+    server.fail("drip-body", seconds=0.01)
+    with pytest.raises(TransientFailure) as caught:
+        openai(server).embed_documents(TEXTS[:1])
+
+    assert type(caught.value) is TransientFailure
 
 
 def test_no_texts_are_no_request(server: FakeEndpoint) -> None:

@@ -8,10 +8,13 @@ from collections.abc import Iterator
 import pytest
 
 from ai_memory.embed.allowance import Allowance
-from ai_memory.embed.pace import Pace
+from ai_memory.embed.limits import RequestLimits
+from ai_memory.embed.pace import Pace, PacedEmbedder
 from ai_memory.embed.rate_headers import Left
 from ai_memory.errors import RateLimited, TransientFailure
+from ai_memory.vendors import Limits
 from tests.embed.passing_time import PassingTime
+from tests.fakes import HashEmbedder
 
 
 def pace(time: PassingTime, *, most: int = 32, fixed: bool = False) -> Pace:
@@ -108,6 +111,29 @@ def test_a_refusal_names_the_pause_to_whoever_retries() -> None:
         raise RateLimited("slow down.")
 
     assert caught.value.retry_after == 0.5
+
+
+def test_the_time_of_an_answer_teaches_the_size_of_a_request() -> None:
+    time, limits = PassingTime(), RequestLimits(Limits())
+    inner = HashEmbedder(before=lambda _texts: time.sleep(40))
+    embedder = PacedEmbedder(inner, pace(time), limits, clock=time.clock)
+    embedder.embed_documents([f"text {number}" for number in range(40)])
+
+    assert limits.inputs == 10
+
+
+def test_a_limit_that_is_used_up_holds_the_next_request_back() -> None:
+    time, stop = PassingTime(), threading.Event()
+    found = Pace(most=2, fixed=True, stop=stop, clock=time.clock)
+    with found.slot():
+        found.hear([Left("requests", 0, 10, 60)])
+    stop.set()
+
+    with pytest.raises(TransientFailure), found.slot():
+        pass
+    time.now += 60
+    with found.slot():
+        pass
 
 
 def ask(allowance: Allowance, time: PassingTime, server: Iterator[bool]) -> bool:
