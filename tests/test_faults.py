@@ -43,7 +43,7 @@ def test_a_night_without_the_endpoint_costs_a_canary_a_start_and_none_while_the_
     with FakeEndpoint(dim=8) as endpoint:
         path = files.create(tmp_path / "m.db", 20)
         cron = Command(path, remote(endpoint))
-        endpoint.fail("none", times=2)
+        endpoint.fail("none", times=1)
         endpoint.fail("unavailable", times=FOREVER)
         assert cron.reembed(*FLAGS).code == 75
 
@@ -60,12 +60,18 @@ def test_a_night_without_the_endpoint_costs_a_canary_a_start_and_none_while_the_
         assert count(path, endpoint) == (20, 0)
 
 
-def test_an_endpoint_that_was_never_there_is_asked_once_a_start_by_cron(tmp_path: Path) -> None:
+def test_an_endpoint_that_was_never_there_is_held_back_from_the_first_start_on(tmp_path: Path) -> None:
     with FakeEndpoint(dim=8) as endpoint:
-        cron = Command(files.create(tmp_path / "m.db", 20), remote(endpoint))
+        path = files.create(tmp_path / "m.db", 20)
+        cron = Command(path, remote(endpoint))
         endpoint.fail("unavailable", times=FOREVER)
+        _starts(cron, endpoint)
 
-        assert [_starts(cron, endpoint) for _ in range(2)] == [1, 1]
+        sent = [_starts(cron, endpoint)]
+        close_breaker(path)
+        sent.append(_starts(cron, endpoint))
+
+        assert sent == [0, 1]
 
 
 def _starts(cron: Command, endpoint: FakeEndpoint) -> int:

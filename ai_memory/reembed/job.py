@@ -68,7 +68,7 @@ class Job:
         try:
             ending = self._work_patiently(store, planned, taken, sweep)
         except AiMemoryError as error:
-            ending = self._failed(store, taken.run, error)
+            ending = self._failed(taken.run, error)
         finally:
             self.tools.progress.end()
         self._leave(store, taken.run, ending, unsettled=sweep.unsettled)
@@ -130,20 +130,19 @@ class Job:
             runs.set_breaker(store, run, Breaker(), now_ms=self._now())
         return known
 
-    def _failed(self, store: Store, run: Run, error: AiMemoryError) -> Ending:
+    def _failed(self, run: Run, error: AiMemoryError) -> Ending:
         if stopped_by(error, self.tools.stop):
             return Ending(run, self.tools.stop.exit_code, self.tools.stop.reason)
-        ending = Ending(run, error.exit_code, type(error).__name__, error=error)
-        with suppress(AiMemoryError), store.db.transaction():
-            if isinstance(error, EmbedderInitFailed) and not runs.read_counters(store, run).reembedded:
-                runs.transition(store, run, "cancelled", now_ms=self._now(), fenced=True)
-        return ending
+        return Ending(run, error.exit_code, type(error).__name__, error=error)
 
     def _leave(self, store: Store, run: Run, ending: Ending, *, unsettled: int) -> None:
         # Where even this cannot be written the run reads as killed, which costs the next start nothing but a note.
         with suppress(AiMemoryError), store.db.transaction():
             last_error = ending.error.what if ending.error else None
             runs.leave(store, run, last_error=last_error, limits=self.embedder.learned(), unsettled=unsettled)
+            # A target that was never served is no run to go on with.
+            if isinstance(ending.error, EmbedderInitFailed) and not runs.read_counters(store, run).reembedded:
+                runs.transition(store, run, "cancelled", now_ms=self._now(), fenced=True)
 
     def _nothing(self, planned: Plan) -> Ending:
         return Ending(None, planned.census.exit_code, "nothing stale", planned.census)

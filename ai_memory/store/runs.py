@@ -45,7 +45,7 @@ TRANSITION = """
 """
 LEAVE = """
     UPDATE reembed_run SET holder_json = NULL, last_error = ?, limits_json = ?, in_flight_limit = ?
-    WHERE run_id = ? AND fence = ?
+    WHERE run_id = ? AND fence = ? AND state = 'running'
 """
 BEGIN_NEXT = "UPDATE reembed_run SET pass = pass + 1 WHERE run_id = ? AND fence = ? AND state = 'running'"
 COUNT = """
@@ -241,7 +241,7 @@ def transition(store: Store, run: Run, new: str, *, now_ms: int, fenced: bool, c
 
 
 def leave(store: Store, run: Run, *, last_error: str | None, limits: Mapping[str, int], unsettled: int) -> None:
-    """Note that the runner stopped in good order: nothing of its own is in flight; keep the learned `limits`.
+    """Note that the runner stopped in good order, if the run is still its own; keep the learned `limits`.
 
     `unsettled` is how many texts that killed runners had sent are not committed yet, at most.
     """
