@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from ai_memory.embed.embedder import Meter, Target, Vectors
+from ai_memory.embed.embedder import Vectors
 from ai_memory.embed.limits import RequestLimits
 from ai_memory.embed.retry import Patience, RetryingEmbedder
+from ai_memory.embed.wrapped import Wrapped
 from ai_memory.errors import AnswerLate, RequestTooLarge, RowsRefused
 
 
-class DividedEmbedder:
+class DividedEmbedder(Wrapped):
     """An embedder whose batches are cut into requests, each retried and paced by itself.
 
     A request that is refused for its size, or that is late, goes again in smaller ones: each step makes it
@@ -21,32 +22,18 @@ class DividedEmbedder:
 
     def __init__(self, inner: RetryingEmbedder, limits: RequestLimits) -> None:
         """Wrap `inner`; `limits` are shared by everyone who asks the same endpoint."""
-        self._inner = inner
+        super().__init__(inner)
+        self._retrying = inner
         self._limits = limits
-
-    @property
-    def target(self) -> Target:
-        """What is known of the target."""
-        return self._inner.target
 
     @property
     def max_batch(self) -> int:
         """The most texts one request may carry, as far as is known now."""
         return min(self._inner.max_batch, self._limits.inputs)
 
-    @property
-    def concurrency(self) -> int:
-        """How many calls may usefully run at once."""
-        return self._inner.concurrency
-
-    @property
-    def meter(self) -> Meter:
-        """What was spent."""
-        return self._inner.meter
-
     def with_patience(self, patience: Patience) -> DividedEmbedder:
         """Return the same embedder with another patience."""
-        return DividedEmbedder(self._inner.with_patience(patience), self._limits)
+        return DividedEmbedder(self._retrying.with_patience(patience), self._limits)
 
     def learned(self) -> dict[str, int]:
         """Return what was learned of the endpoint's limits: plain numbers by name."""

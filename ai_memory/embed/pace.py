@@ -13,10 +13,11 @@ from contextlib import contextmanager
 from threading import Condition
 
 from ai_memory.embed.allowance import Allowance
-from ai_memory.embed.embedder import Embedder, Meter, Target, Vectors
+from ai_memory.embed.embedder import Embedder, Vectors
 from ai_memory.embed.limits import RequestLimits, estimated_tokens
 from ai_memory.embed.rate_headers import Left
 from ai_memory.embed.retry import Stop
+from ai_memory.embed.wrapped import Wrapped
 from ai_memory.errors import RateLimited, TransientFailure
 
 START = 2
@@ -157,7 +158,7 @@ class Pace:
             self._condition.notify_all()
 
 
-class PacedEmbedder:
+class PacedEmbedder(Wrapped):
     """An embedder whose calls wait for their place in the pace; everything else is the inner one's.
 
     `limits` learn from the time that an answer takes.
@@ -172,30 +173,15 @@ class PacedEmbedder:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Wrap `inner`."""
-        self._inner = inner
+        super().__init__(inner)
         self._pace = pace
         self._limits = limits
         self._clock = clock
 
     @property
-    def target(self) -> Target:
-        """What is known of the target."""
-        return self._inner.target
-
-    @property
-    def max_batch(self) -> int:
-        """The most texts one call may carry."""
-        return self._inner.max_batch
-
-    @property
     def concurrency(self) -> int:
         """How many calls may usefully run at once, now."""
         return self._pace.limit
-
-    @property
-    def meter(self) -> Meter:
-        """What was spent."""
-        return self._inner.meter
 
     def embed_documents(self, texts: Sequence[str]) -> Vectors:
         """Return the vectors of `texts`: float32, shape (n, dim), rows in the order of texts.

@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from ai_memory.embed.embedder import Embedder, Meter, Target, Vectors
+from ai_memory.embed.embedder import Embedder, Vectors
+from ai_memory.embed.wrapped import Wrapped
 from ai_memory.errors import AnswerLate, AnswerViolation, RateLimited, TransientFailure
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ class PatientEmbedder(Embedder, Protocol):
         """Take over what an earlier process learned."""
 
 
-class RetryingEmbedder:
+class RetryingEmbedder(Wrapped):
     """An embedder whose calls are retried while a retry can help; everything else is the inner one's.
 
     Waits are of full jitter (a random part of 1, 2, 4, … 30 s), or what the server asks for. `stop`
@@ -71,31 +72,11 @@ class RetryingEmbedder:
         sleep: Callable[[float], object] | None = None,
     ) -> None:
         """Wrap `inner`; `sleep` replaces waiting for the stop, for tests."""
-        self._inner = inner
+        super().__init__(inner)
         self._stop = stop
         self._patience = patience or Patience()
         self._clock = clock
         self._sleep = sleep or stop.wait
-
-    @property
-    def target(self) -> Target:
-        """What is known of the target."""
-        return self._inner.target
-
-    @property
-    def max_batch(self) -> int:
-        """The most texts one call may carry."""
-        return self._inner.max_batch
-
-    @property
-    def concurrency(self) -> int:
-        """How many calls may usefully run at once."""
-        return self._inner.concurrency
-
-    @property
-    def meter(self) -> Meter:
-        """What was spent, retries included."""
-        return self._inner.meter
 
     def with_patience(self, patience: Patience) -> RetryingEmbedder:
         """Return the same embedder with another patience."""
