@@ -36,6 +36,9 @@ class _Window:
         self.full = limit or max(left + 1, self.full)
         self.left, self.ends = left, ends
 
+    def used_up(self, now: float) -> bool:
+        return self.left < 1 and now < self.ends
+
     def wait(self, now: float, need: float) -> float:
         if now >= self.ends:
             self.left = math.inf
@@ -61,6 +64,7 @@ class Allowance:
         self._accepted = 0
         self._refused_at = -math.inf
         self._vain = 0
+        self._foretold = False
 
     def told(self, limits: Sequence[Left], *, now: float, requests: int, tokens: int) -> None:
         """Hear what an answer says is left; so many requests and tokens are in flight that it may not have counted."""
@@ -95,16 +99,16 @@ class Allowance:
             self._vain = self._vain + 1 if self.scouting else 0
             self._refused_at = now
             self.scouting = True
+            self._foretold = self._requests.used_up(now) or self._tokens.used_up(now)
         first = FEW / self._rate if self._rate else FIRST_PAUSE
         pause = named or min(first * LONGER**self._vain, LONGEST_PAUSE)
         self._paused_until = max(self._paused_until, now + pause)
         return pause
 
     def _resume(self, now: float, began: float) -> None:
-        """Take what was accepted between two pauses for the rate, unless headers tell what is left."""
+        """Take what was accepted between two pauses for the rate, unless headers had foretold the refusal."""
         self.scouting = False
-        told = self._requests.ends or self._tokens.ends
-        if not told and self._began is not None and began > self._began:
+        if not self._foretold and self._began is not None and began > self._began:
             measured = self._accepted / (began - self._began)
             if not self._rate:
                 self._rate = measured

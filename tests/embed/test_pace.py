@@ -184,6 +184,18 @@ def test_what_headers_say_is_left_is_used_and_its_renewal_awaited() -> None:
     assert allowance.wait(60, tokens=10) == 0
 
 
+def test_a_refusal_that_headers_did_not_foretell_teaches_a_rate_all_the_same() -> None:
+    time, allowance = PassingTime(), Allowance()
+    server = window_of(100, 6, time)
+    answers: list[bool] = []
+    while time.now < 60:
+        allowance.told([Left("tokens", 1e6, 1e6, 60)], now=time.now, requests=0, tokens=0)
+        answers.append(ask(allowance, time, server))
+
+    assert answers.count(True) >= 950
+    assert answers.count(False) <= 20
+
+
 def test_requests_in_flight_count_against_what_is_left() -> None:
     allowance = Allowance()
     allowance.told([Left("requests", 5, 100, 60)], now=0, requests=5, tokens=0)
