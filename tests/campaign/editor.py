@@ -102,7 +102,7 @@ class Editor:
 
     def insert(self) -> None:
         """Store a row that sorts before, among or behind all others."""
-        prefix = self.random.choice(["!", "id-05", "ID", "zz", "é"])
+        prefix = self.random.choice(["!", "id-05-", "ID", "zz", "é"])
         row_id = f"{prefix}{self.edits}"
         self._put("insert", INSERT, Text(row_id, self._namespace(), f"new {row_id}", self._words()))
 
