@@ -9,18 +9,17 @@ from datetime import UTC, datetime
 from enum import Enum
 
 from ai_memory.clock import Clock
-from ai_memory.embed import fingerprint as fingerprints
 from ai_memory.embed import vectors
 from ai_memory.embed.embedder import Embedder
 from ai_memory.errors import DataRefused
 from ai_memory.records import DEFAULT_NAMESPACE, Draft, Memory, Value
 from ai_memory.reembed.isolate import Embedded, embed_documents
 from ai_memory.reembed.judge import Document, Unfit, Verdict, examine, judge
-from ai_memory.reembed.start import known_fingerprint, recorded_target
+from ai_memory.reembed.start import enter_target, known_fingerprint, recorded_target
 from ai_memory.store import walk
 from ai_memory.store.memories import Memories, lacking_vectors
 from ai_memory.store.opening import Store
-from ai_memory.store.provenance import Fingerprint, VectorWrite, ensure_fingerprint, write_vector
+from ai_memory.store.provenance import Fingerprint, VectorWrite, write_vector
 from ai_memory.store.quarantine import Reason
 from ai_memory.store.schema import is_substrate
 
@@ -196,15 +195,7 @@ class Filler:
                 filled.raced += not written
 
     def _target(self, dim: int) -> Fingerprint:
-        target = replace(self.embedder.target, dim=dim)
-        return ensure_fingerprint(
-            self.store,
-            digest=fingerprints.digest(target),
-            spec_json=fingerprints.canonical_spec(target),
-            space=target.space,
-            dim=dim,
-            now_ms=self.clock.now_ms(),
-        )
+        return enter_target(self.store, replace(self.embedder.target, dim=dim), now_ms=self.clock.now_ms())
 
 
 def ids_without_vector(store: Store) -> list[str]:
