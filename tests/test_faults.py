@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,15 +10,30 @@ import pytest
 from tests import files
 from tests.command import Command, remote
 from tests.fake_endpoint import FOREVER, FakeEndpoint
-from tests.faults import CASES, FLAGS, ROWS, UNDISTURBED, Case, close_breaker, count, meet, rows_in_quarantine
+from tests.faults import CASES, FLAGS, ROWS, UNDISTURBED, Case, Outcome, close_breaker, count, meet, rows_in_quarantine
 from tests.sometimes import OPEN_BREAKER, RETRY_AFTER, Sometimes
 
 
+@pytest.fixture(scope="module")
+def outcomes(figures: list[str]) -> Iterator[list[Outcome]]:
+    """What was met so far; at the end one line of figures."""
+    met: list[Outcome] = []
+    yield met
+    figures.append(
+        f"faults: {len(met)} kinds, {sum(each.requests for each in met)} requests, "
+        f"{sum(each.wrong for each in met)} rows wrong, {sum(each.quarantined for each in met)} in quarantine, "
+        f"{sum(each.right_at_last for each in met):,} of {len(met) * ROWS:,} rows right when mended"
+    )
+
+
 @pytest.mark.parametrize("case", [pytest.param(case, id=case.name) for case in CASES])
-def test_a_fault_ends_as_it_must_and_costs_what_it_may(case: Case, tmp_path: Path, *, long_form: bool) -> None:
+def test_a_fault_ends_as_it_must_and_costs_what_it_may(
+    case: Case, tmp_path: Path, outcomes: list[Outcome], *, long_form: bool
+) -> None:
     if case.long and not long_form:
         pytest.skip("takes a minute: --long")
     outcome = meet(case, tmp_path)
+    outcomes.append(outcome)
 
     assert (outcome.code, outcome.wrong, outcome.quarantined) == (case.code, 0, case.quarantined)
     assert outcome.requests <= UNDISTURBED + case.extra
