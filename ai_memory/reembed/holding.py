@@ -13,6 +13,7 @@ from ai_memory.store import runs
 from ai_memory.store.connection import OpenOptions
 from ai_memory.store.lock import Holder, read_holder, runner_lock
 from ai_memory.store.opening import reading
+from ai_memory.store.runs import Run
 
 STUCK_MS = 10 * 60 * 1000
 """A holder of the lock without progress for this long is stuck; three deadlines of a request are less."""
@@ -40,11 +41,18 @@ def _held(path: Path, *, now_ms: int, options: OpenOptions) -> RunHeld:
     who = f"Process {holder.pid} on {holder.host}" if holder else "Another process"
     with reading(path, options=options) as store:
         run = runs.unfinished_run(store)
-    waits_for_endpoint = run is not None and run.breaker_until > now_ms
-    if run and run.holder and not waits_for_endpoint and now_ms - run.last_progress_at > STUCK_MS:
-        minutes = (now_ms - run.last_progress_at) // 60_000
+    idle_ms = now_ms - _last_sign(run, holder) if run and run.holder else 0
+    if idle_ms > STUCK_MS:
+        minutes = idle_ms // 60_000
         return RunnerStuck(
             f"{who} holds the lock of {path} and has made no progress for {minutes} minutes.",
             tip="Look at it, end it, then: ai-memory reembed --resume",
         )
     return RunHeld(f"{who} is re-embedding {path}.", tip="Watch it: ai-memory reembed status")
+
+
+def _last_sign(run: Run, holder: Holder | None) -> int:
+    """Return when the holder of the lock was last known to be at work; waiting for the endpoint is work."""
+    # Until it takes the run, the row tells of its predecessor, who may have been killed long ago.
+    sign = holder.started_at if holder and holder != run.holder else run.last_progress_at
+    return max(sign, run.breaker_until)

@@ -8,8 +8,10 @@ import pytest
 
 from ai_memory.errors import DataRefused, RunHeld, RunnerStuck
 from ai_memory.reembed.holding import STUCK_MS, holding
+from ai_memory.store import runs
 from ai_memory.store.connection import OpenOptions
 from ai_memory.store.lock import Holder, lock_path, runner_lock
+from ai_memory.store.runs import Breaker
 from tests.reembed.work import NOW_MS, Work, begun, known
 
 OTHER = Holder(4242, "elsewhere", NOW_MS)
@@ -37,6 +39,29 @@ def test_a_holder_without_progress_is_stuck(work: Work, after_ms: int, error: ty
 
     assert type(refusal.value) is error
     assert refusal.value.exit_code == (1 if error is RunnerStuck else 11)
+
+
+def test_who_has_just_taken_over_from_a_runner_killed_yesterday_is_not_stuck(work: Work) -> None:
+    with work.store() as store:
+        begun(store, known(store, work.embedder))
+    tomorrow = NOW_MS + 24 * 3_600_000
+
+    with runner_lock(work.path, Holder(4242, "elsewhere", tomorrow - 1000)), pytest.raises(RunHeld) as refusal:
+        hold(work.path, now_ms=tomorrow)
+
+    assert type(refusal.value) is RunHeld
+
+
+def test_who_has_just_waited_for_the_endpoint_is_not_stuck(work: Work) -> None:
+    with work.store() as store:
+        run, waited = begun(store, known(store, work.embedder)), NOW_MS + 900_000
+        with store.db.transaction():
+            runs.set_breaker(store, run, Breaker(open=True, until_ms=waited, wait_ms=900_000), now_ms=NOW_MS)
+
+    with runner_lock(work.path, OTHER), pytest.raises(RunHeld) as refusal:
+        hold(work.path, now_ms=waited + 1000)
+
+    assert type(refusal.value) is RunHeld
 
 
 def test_a_lock_that_is_let_go_can_be_held_again(work: Work) -> None:
