@@ -39,6 +39,9 @@ class HashEmbedder:
             normalized=True,
         )
 
+    def fitting(self, texts: Sequence[str]) -> int:
+        return min(len(texts), self.max_batch)
+
     def embed_documents(self, texts: Sequence[str]) -> Vectors:
         assert 0 < len(texts) <= self.max_batch
         self.meter.add(requests=1, texts_sent=len(texts))

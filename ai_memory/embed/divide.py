@@ -31,6 +31,10 @@ class DividedEmbedder(Wrapped):
         """The most texts one request may carry, as far as is known now."""
         return min(self._inner.max_batch, self._limits.inputs)
 
+    def fitting(self, texts: Sequence[str]) -> int:
+        """Return how many of the first `texts` one request may carry, as far as is known now."""
+        return min(self._inner.fitting(texts), self._limits.fitting(texts))
+
     def with_patience(self, patience: Patience) -> DividedEmbedder:
         """Return the same embedder with another patience."""
         return DividedEmbedder(self._retrying.with_patience(patience), self._limits)
@@ -52,7 +56,7 @@ class DividedEmbedder(Wrapped):
         parts: list[Vectors] = []
         rest = list(texts)
         while rest:
-            request = rest[: self._limits.fitting(rest)]
+            request = rest[: self.fitting(rest)]
             try:
                 parts.append(self._ask(request))
             except (RequestTooLarge, AnswerLate) as error:

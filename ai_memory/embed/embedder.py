@@ -79,6 +79,9 @@ class Embedder(Protocol):
     def meter(self) -> Meter:
         """What this embedder has spent so far."""
 
+    def fitting(self, texts: Sequence[str]) -> int:
+        """Return how many of the first `texts` one call may carry, at least one: also by their tokens and bytes."""
+
     def embed_documents(self, texts: Sequence[str]) -> Vectors:
         """Return the vectors of `texts`: float32, shape (n, dim), rows in the order of texts.
 

@@ -96,6 +96,10 @@ class HttpEmbedder:
         """What is known of the target; its `dim` is known after the first answer at the latest."""
         return self._target
 
+    def fitting(self, texts: Sequence[str]) -> int:
+        """Return how many of the first `texts` one call may carry."""
+        return min(len(texts), self.max_batch)
+
     def embed_documents(self, texts: Sequence[str]) -> Vectors:
         """Return the vectors of `texts`: float32, shape (n, dim), rows in the order of texts.
 

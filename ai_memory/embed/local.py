@@ -116,6 +116,10 @@ class LocalEmbedder:
         """What is known of the target; complete once the model is loaded."""
         return self._target
 
+    def fitting(self, texts: Sequence[str]) -> int:
+        """Return how many of the first `texts` one call may carry."""
+        return min(len(texts), self.max_batch)
+
     def embed_documents(self, texts: Sequence[str]) -> Vectors:
         """Return the vectors of `texts`: float32, shape (n, dim), rows in the order of texts.
 

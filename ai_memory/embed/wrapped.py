@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ai_memory.embed.embedder import Embedder, Meter, Target
 
 
@@ -21,6 +23,10 @@ class Wrapped:
     def max_batch(self) -> int:
         """The most texts one call may carry."""
         return self._inner.max_batch
+
+    def fitting(self, texts: Sequence[str]) -> int:
+        """Return how many of the first `texts` one call may carry."""
+        return self._inner.fitting(texts)
 
     @property
     def concurrency(self) -> int:

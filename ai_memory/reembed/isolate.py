@@ -36,7 +36,7 @@ def embed_documents(embedder: Embedder, documents: Sequence[Document]) -> list[E
     found: list[Embedded] = []
     while rest := documents[len(found) :]:
         # Asked anew for each request: it may have become smaller, or larger.
-        found += _embed(embedder, rest[: embedder.max_batch])
+        found += _embed(embedder, rest[: embedder.fitting([each.text for each in rest])])
     return found
 
 

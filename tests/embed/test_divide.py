@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from math import ceil, log2
 
 import numpy as np
 import pytest
@@ -12,6 +13,9 @@ from ai_memory.embed.divide import DividedEmbedder
 from ai_memory.embed.limits import RequestLimits
 from ai_memory.embed.retry import Patience, RetryingEmbedder
 from ai_memory.errors import AnswerLate, RequestTooLarge, RowsRefused, TransientFailure
+from ai_memory.reembed.isolate import embed_documents
+from ai_memory.reembed.judge import Document
+from ai_memory.store.quarantine import Reason
 from ai_memory.vendors import Limits
 from tests.embed.passing_time import PassingTime
 from tests.fakes import HashEmbedder
@@ -24,11 +28,11 @@ class Asked:
 
     def __init__(self, then: Callable[[Sequence[str]], None]) -> None:
         self.sizes: list[int] = []
-        self._then = then
+        self.then = then
 
     def __call__(self, texts: Sequence[str]) -> None:
         self.sizes.append(len(texts))
-        self._then(texts)
+        self.then(texts)
 
 
 def divided(asked: Asked, limits: Limits = Limits()) -> DividedEmbedder:  # noqa: B008 - frozen
@@ -103,3 +107,21 @@ def test_no_texts_are_no_request() -> None:
 
     assert len(divided(asked).embed_query("a")) == 16
     assert asked.sizes == [1]
+
+
+def test_a_bad_text_among_long_ones_costs_no_text_a_second_request_but_those_beside_it() -> None:
+    asked = Asked(lambda _texts: None)
+    embedder = divided(asked, Limits(inputs=100, request_tokens=100))
+    documents = [Document(text, "a", text, "", text, b"") for text in TEXTS]
+    bad = TEXTS[40]
+
+    def refuse(texts: Sequence[str]) -> None:
+        if bad in texts:
+            raise RowsRefused("bad.", http_status=400)
+
+    undisturbed = -(-100 // embedder.fitting(TEXTS))
+    asked.then = refuse
+    found = embed_documents(embedder, documents)
+
+    assert [each.document.id for each in found if isinstance(each.outcome, Reason)] == [bad]
+    assert len(asked.sizes) <= undisturbed + 2 * ceil(log2(embedder.fitting(TEXTS))) + 1
