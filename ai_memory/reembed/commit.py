@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ai_memory.embed import vectors
@@ -11,7 +11,7 @@ from ai_memory.reembed.judge import ATTESTED, Document
 from ai_memory.reembed.window import Answered
 from ai_memory.store import quarantine, runs
 from ai_memory.store.opening import Store
-from ai_memory.store.provenance import Fingerprint, VectorWrite, attest, vector_of_text, write_vector
+from ai_memory.store.provenance import Fingerprint, VectorWrite, attest, vector_of_text, write_vectors
 from ai_memory.store.quarantine import Reason
 from ai_memory.store.runs import Checkpoint, Counters, Run
 
@@ -49,9 +49,9 @@ def write_page(
     """
     runs.hold(store, run, in_flight_limit=traffic.in_flight_limit, now_ms=now_ms)
     page = answered.page
-    written = [_write(store, target, each, now_ms=now_ms) for each in answered.embedded]
+    written = _write(store, target, answered.embedded, now_ms=now_ms)
     # After the embedded ones: a twin's vector may come from this very page.
-    twins = [_write_twin(store, target, each, now_ms=now_ms) for each in page.twins]
+    twins = _write_twins(store, target, page.twins, now_ms=now_ms)
     attested = sum(_attest(store, target, each) for each in page.attested)
     for unfit in page.unfit:
         quarantine.put(store, target.id, unfit.id, unfit.src, unfit.reason, now_ms=now_ms)
@@ -72,30 +72,38 @@ def write_page(
     return counters
 
 
-def _write(store: Store, target: Fingerprint, each: Embedded, *, now_ms: int) -> str:
-    document, outcome = each.document, each.outcome
-    if isinstance(outcome, Reason):
-        quarantine.put(store, target.id, document.id, document.src, outcome, now_ms=now_ms)
-        return QUARANTINED
-    return _write_blob(store, target, document, vectors.encode(outcome))
+def _write(store: Store, target: Fingerprint, embedded: Sequence[Embedded], *, now_ms: int) -> list[str]:
+    """Write the vectors that came, put the refused rows into quarantine; return what became of each, in any order."""
+    vectors_of: list[tuple[Document, bytes]] = []
+    for each in embedded:
+        if isinstance(each.outcome, Reason):
+            quarantine.put(store, target.id, each.document.id, each.document.src, each.outcome, now_ms=now_ms)
+        else:
+            vectors_of.append((each.document, vectors.encode(each.outcome)))
+    refused = len(embedded) - len(vectors_of)
+    return [QUARANTINED] * refused + _write_blobs(store, target, vectors_of)
 
 
-def _write_twin(store: Store, target: Fingerprint, document: Document, *, now_ms: int) -> str:
-    """Write the vector of an identical text, or share its quarantine; where it was edited meanwhile wait a pass."""
-    if blob := vector_of_text(store, document.src, target):
-        return _write_blob(store, target, document, blob)
-    if reason := quarantine.reason_of(store, target.id, document.src):
-        quarantine.put(store, target.id, document.id, document.src, reason, now_ms=now_ms)
-        return QUARANTINED
-    return RACED
+def _write_twins(store: Store, target: Fingerprint, twins: Sequence[Document], *, now_ms: int) -> list[str]:
+    """Write the vectors of identical texts, or share their quarantine; where one was edited meanwhile wait a pass."""
+    outcomes: list[str] = []
+    vectors_of: list[tuple[Document, bytes]] = []
+    for document in twins:
+        if blob := vector_of_text(store, document.src, target):
+            vectors_of.append((document, blob))
+        elif reason := quarantine.reason_of(store, target.id, document.src):
+            quarantine.put(store, target.id, document.id, document.src, reason, now_ms=now_ms)
+            outcomes.append(QUARANTINED)
+        else:
+            outcomes.append(RACED)
+    return outcomes + _write_blobs(store, target, vectors_of)
 
 
-def _write_blob(store: Store, target: Fingerprint, document: Document, blob: bytes) -> str:
-    write = VectorWrite(document.id, document.title, document.content, blob, document.src, REEMBED)
-    if not write_vector(store, write, target):
-        return RACED
-    quarantine.lift(store, target.id, [document.id])
-    return REEMBEDDED
+def _write_blobs(store: Store, target: Fingerprint, vectors_of: Sequence[tuple[Document, bytes]]) -> list[str]:
+    writes = [VectorWrite(each.id, each.title, each.content, blob, each.src, REEMBED) for each, blob in vectors_of]
+    written = write_vectors(store, writes, target)
+    quarantine.lift(store, target.id, [each.id for each, done in zip(writes, written, strict=True) if done])
+    return [REEMBEDDED if done else RACED for done in written]
 
 
 def _attest(store: Store, target: Fingerprint, document: Document) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from ai_memory.embed.vectors import head, width
@@ -19,6 +20,7 @@ SET_WITNESS = "UPDATE embedding_fingerprint SET witness = ? WHERE id = ? AND wit
 UPDATE_VECTOR = """
     UPDATE memories SET {columns}
     WHERE id = CAST(:id AS TEXT) AND title IS :title AND content IS :content {and_plain}
+    RETURNING CAST(id AS BLOB)
 """
 VECTOR_OF_TEXT = """
     SELECT m.embedding, p.head FROM embedding_provenance AS p JOIN main.memories AS m ON m.id = p.memory_id
@@ -93,29 +95,33 @@ def set_witness(store: Store, fingerprint_id: int, witness: bytes) -> None:
     store.db.execute(SET_WITNESS, (witness, fingerprint_id))
 
 
-def write_vector(store: Store, write: VectorWrite, fingerprint: Fingerprint) -> bool:
-    """Write one vector, its stamp and its provenance if the memory still has that very text; inside a transaction.
+def write_vectors(store: Store, writes: Sequence[VectorWrite], fingerprint: Fingerprint) -> list[bool]:
+    """Write each vector, its stamp and its provenance if its memory still has that very text; inside a transaction.
 
-    Returns False, with nothing written, where the text changed or the memory is gone.
+    Returns one answer a vector: False, with nothing written, where the text changed or the memory is gone.
     """
-    values: dict[str, Binding] = {
-        "id": store.codec.bound(write.id),
-        "title": write.title,
-        "content": write.content,
-        "blob": write.blob,
-        "dim": fingerprint.dim,
-        "space": fingerprint.space,
-    }
-    if not store.db.change(_update_sql(store), values):
-        return False
-    record_provenance(store, write, fingerprint)
-    return True
+    stamp: dict[str, Binding] = {"dim": fingerprint.dim, "space": fingerprint.space}
+    bindings = [
+        {**stamp, "id": store.codec.bound(each.id), "title": each.title, "content": each.content, "blob": each.blob}
+        for each in writes
+    ]
+    changed = {store.codec.name(row[0]) for row in store.db.execute_many(_update_sql(store), bindings)}
+    written = [each.id in changed for each in writes]
+    record_provenance(store, [each for each, done in zip(writes, written, strict=True) if done], fingerprint)
+    return written
 
 
-def record_provenance(store: Store, write: VectorWrite, fingerprint: Fingerprint) -> None:
-    """Enter where the vector of a memory comes from; inside the transaction that wrote the vector."""
-    bindings = (store.codec.bound(write.id), fingerprint.id, write.src, head(write.blob), write.origin)
-    store.db.execute(SET_PROVENANCE, bindings)
+def write_vector(store: Store, write: VectorWrite, fingerprint: Fingerprint) -> bool:
+    """Write one vector; see `write_vectors`."""
+    return write_vectors(store, [write], fingerprint)[0]
+
+
+def record_provenance(store: Store, writes: Sequence[VectorWrite], fingerprint: Fingerprint) -> None:
+    """Enter where the vectors of memories come from; inside the transaction that wrote the vectors."""
+    bindings = [
+        (store.codec.bound(each.id), fingerprint.id, each.src, head(each.blob), each.origin) for each in writes
+    ]
+    store.db.execute_many(SET_PROVENANCE, bindings)
 
 
 def vector_of_text(store: Store, src: bytes, fingerprint: Fingerprint) -> bytes | None:
@@ -150,7 +156,7 @@ def attest(store: Store, write: VectorWrite, fingerprint: Fingerprint) -> bool:
             "space": fingerprint.space,
         }
         store.db.execute(STAMP.format(columns=stamps), values)
-    record_provenance(store, replace(write, blob=blob), fingerprint)
+    record_provenance(store, [replace(write, blob=blob)], fingerprint)
     return True
 
 

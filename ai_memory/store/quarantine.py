@@ -22,6 +22,7 @@ PUT = """
         message = excluded.message, last_at = excluded.last_at
 """
 REASON = "SELECT kind, message, http_status FROM reembed_quarantine WHERE target = ? AND src = ? LIMIT 1"
+ANY = "SELECT count(*) FROM (SELECT 1 FROM reembed_quarantine WHERE target = ? LIMIT 1)"
 LIFT = "DELETE FROM reembed_quarantine WHERE target = ? AND memory_id = CAST(? AS TEXT)"
 LIFT_ALL = "DELETE FROM reembed_quarantine WHERE target = ?"
 ENTRIES = """
@@ -78,8 +79,8 @@ def reason_of(store: Store, target: int, src: bytes) -> Reason | None:
 
 def lift(store: Store, target: int, row_ids: Sequence[str]) -> None:
     """Remove rows from the quarantine of a target; inside a transaction."""
-    for row_id in row_ids:
-        store.db.execute(LIFT, (target, store.codec.bound(row_id)))
+    if row_ids and store.db.value(ANY, (target,)):
+        store.db.execute_many(LIFT, [(target, store.codec.bound(row_id)) for row_id in row_ids])
 
 
 def lift_all(store: Store, target: int) -> None:
