@@ -17,14 +17,15 @@ ADD_FINGERPRINT = """
 FINGERPRINTS = "SELECT id, digest, spec_json, space, dim, witness FROM embedding_fingerprint ORDER BY id DESC"
 READ_FINGERPRINT = "SELECT id, digest, spec_json, space, dim, witness FROM embedding_fingerprint WHERE id = ?"
 SET_WITNESS = "UPDATE embedding_fingerprint SET witness = ? WHERE id = ? AND witness IS NULL"
+# The plus, like the casts, keeps SQLite from planning anew at every binding; see walk.ROW.
 UPDATE_VECTOR = """
     UPDATE memories SET {columns}
-    WHERE id = CAST(:id AS TEXT) AND title IS :title AND content IS :content {and_plain}
+    WHERE id = CAST(:id AS TEXT) AND +title IS :title AND content IS :content {and_plain}
     RETURNING CAST(id AS BLOB)
 """
 VECTOR_OF_TEXT = """
     SELECT m.embedding, p.head FROM embedding_provenance AS p JOIN main.memories AS m ON m.id = p.memory_id
-    WHERE p.src = ? AND p.fingerprint_id = ? AND p.origin <> 'attested' AND typeof(m.embedding) = 'blob' LIMIT 3
+    WHERE p.src = CAST(? AS BLOB) AND p.fingerprint_id = CAST(? AS INTEGER) AND p.origin <> 'attested' AND typeof(m.embedding) = 'blob' LIMIT 3
 """
 STORED_VECTOR = """
     SELECT embedding FROM main.memories

@@ -32,6 +32,7 @@ IDS = """
 """
 AFTER = "AND {order} > CAST(:after AS TEXT)"
 
+# A bare parameter beside an indexed column has SQLite plan anew at every binding (STAT4); a CAST has not: 42 -> 10 us.
 ROW = """
     SELECT CAST(m.id AS BLOB), CAST(m.namespace AS BLOB), typeof(m.title) = 'text' AND typeof(m.content) = 'text',
            CAST(m.title AS BLOB), CAST(m.content AS BLOB), m.encrypted_envelope, m.live,
@@ -40,7 +41,7 @@ ROW = """
            p.fingerprint_id, p.src, p.head, p.origin, q.src
     FROM memory_row AS m
     LEFT JOIN embedding_provenance AS p ON p.memory_id = m.id
-    LEFT JOIN reembed_quarantine AS q ON q.target = :target AND q.memory_id = m.id
+    LEFT JOIN reembed_quarantine AS q ON q.target = CAST(:target AS INTEGER) AND q.memory_id = m.id
 """
 ROW_BY_ID = ROW + " WHERE m.id = CAST(:id AS TEXT)"
 ROWS_OF_NAMESPACE = ROW + " WHERE m.namespace = CAST(:namespace AS TEXT) AND typeof(m.id) = 'text'"

@@ -108,7 +108,7 @@ MUTANTS = (
     _one(
         "write by id alone",
         "store.provenance:UPDATE_VECTOR",
-        "AND title IS :title AND content IS :content",
+        "AND +title IS :title AND content IS :content",
         "AND (:title IS NOT NULL OR :content IS NOT NULL)",
     ),
     _one(
