@@ -39,6 +39,7 @@ from tests.fake_endpoint import FakeEndpoint
 
 KILLS = 5
 PAGES = 100
+LEAST_ROWS = 50
 SAME = 0.99999
 DONE = "SELECT reembedded FROM reembed_run WHERE state = 'running'"
 NAMESPACES = "SELECT count(DISTINCT namespace) FROM memories"
@@ -288,6 +289,8 @@ def main() -> None:
     args = parser.parse_args()
     if unknown := set(args.parts) - set(PARTS):
         parser.error(f"there is no part {', '.join(sorted(unknown))}")
+    if args.rows is not None and args.rows < LEAST_ROWS:
+        parser.error(f"--rows {args.rows} leaves nothing to kill; give {LEAST_ROWS} or more")
     for name in [name for name in os.environ if re.match("AI_MEMORY_", name)]:
         del os.environ[name]
     for part in args.parts or PARTS:
