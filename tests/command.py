@@ -50,17 +50,21 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """`ai-memory` on one database, with the environment that names its embedder; `prefix` starts the process."""
+    """`ai-memory` on one database, with the environment that names its embedder; `prefix` starts the process.
+
+    A run to the end that takes longer than `timeout_s` is killed, and the test with it.
+    """
 
     db: Path
     env: Mapping[str, str] = field(default_factory=dict)
     prefix: Sequence[str] = ()
+    timeout_s: float = TIMEOUT_S
     started: list[subprocess.Popen[str]] = field(default_factory=list)
 
     def run(self, *words: str | Path, stdin: str = "") -> Answer:
         """Run to the end."""
         process = self.start(*words)
-        return answer(process, stdin)
+        return answer(process, stdin, timeout_s=self.timeout_s)
 
     def start(self, *words: str | Path) -> subprocess.Popen[str]:
         """Begin and return at once."""
@@ -99,10 +103,10 @@ class Command:
         return self.run("reembed", "--json", *words)
 
 
-def answer(process: subprocess.Popen[str], stdin: str = "") -> Answer:
+def answer(process: subprocess.Popen[str], stdin: str = "", *, timeout_s: float = TIMEOUT_S) -> Answer:
     """Wait for a process and return its answer."""
     try:
-        out, err = process.communicate(stdin, timeout=TIMEOUT_S)
+        out, err = process.communicate(stdin, timeout=timeout_s)
     finally:
         process.kill()
     return Answer(process.returncode, out, err)

@@ -25,7 +25,9 @@ UPDATE_VECTOR = """
 """
 VECTOR_OF_TEXT = """
     SELECT m.embedding, p.head FROM embedding_provenance AS p JOIN main.memories AS m ON m.id = p.memory_id
-    WHERE p.src = CAST(? AS BLOB) AND p.fingerprint_id = CAST(? AS INTEGER) AND p.origin <> 'attested' AND typeof(m.embedding) = 'blob' LIMIT 3
+    WHERE p.src = CAST(? AS BLOB) AND p.fingerprint_id = CAST(? AS INTEGER) AND p.origin <> 'attested'
+        AND typeof(m.embedding) = 'blob'
+    LIMIT 3
 """
 STORED_VECTOR = """
     SELECT embedding FROM main.memories

@@ -62,7 +62,7 @@ class Bench:
         lines = [f"{key} = {json.dumps(value)}" for key, value in settings.items()]
         (home / "ai-memory" / "config.toml").write_text("\n".join(["[embeddings]", *lines, ""]))
         env = {"XDG_CONFIG_HOME": str(home), "HF_HUB_OFFLINE": "1"}
-        return Command(self.folder / f"{name}.db", env)
+        return Command(self.folder / f"{name}.db", env, timeout_s=3600)
 
     def imported(self, name: str, settings: Settings) -> Path:
         """Return a database with the corpus, embedded as `settings` say."""
