@@ -15,6 +15,7 @@
     ├── EndpointUnusable           69   the endpoint is unusable until someone acts
     ├── StorageFailed              74   input/output error, disk full
     ├── NotFinished                75   not finished, run again
+    │   └── BreakerOpen            75   the endpoint failed; no request may be sent yet
     ├── TargetChanged              78   the target is not the one the run began with
     └── EmbedError                      what one request to an embedder can answer
         ├── TransientFailure       75   worth a retry: time-out, reset, 5xx
@@ -124,6 +125,15 @@ class NotFinished(AiMemoryError):
     """The job is not finished; running the same command again goes on with it."""
 
     exit_code = 75
+
+
+class BreakerOpen(NotFinished):
+    """The endpoint failed last time, and no request may be sent for `seconds`."""
+
+    def __init__(self, what: str, *, tip: str = "", seconds: float = 0.0) -> None:
+        """Keep the wait beside the two sentences."""
+        super().__init__(what, tip=tip)
+        self.seconds = seconds
 
 
 class TargetChanged(AiMemoryError):

@@ -6,7 +6,9 @@ It stands in the run row, so that every start of a night sees it: 60 s after the
 
 from __future__ import annotations
 
-from ai_memory.errors import NotFinished
+from math import ceil
+
+from ai_memory.errors import BreakerOpen
 from ai_memory.store.runs import Breaker, Run
 
 FIRST_WAIT_MS = 60_000
@@ -23,15 +25,16 @@ def require_due(run: Run, *, now_ms: int) -> bool:
     """Return whether the breaker is open and its time over: the probe is then its canary; False where it is closed.
 
     Raises:
-        NotFinished: the breaker is open; no request may be sent.
+        BreakerOpen: the breaker is open; no request may be sent.
     """
     if run.breaker_state != "open":
         return False
     if now_ms < run.breaker_until:
-        seconds = (run.breaker_until - now_ms + 999) // 1000
+        seconds = (run.breaker_until - now_ms) / 1000
         reason = run.last_error or "no answer"
-        raise NotFinished(
-            f"The endpoint failed last time ({reason}); the breaker is open for {seconds} s more.",
+        raise BreakerOpen(
+            f"The endpoint failed last time ({reason}); the breaker is open for {ceil(seconds)} s more.",
             tip="Run the same command again then.",
+            seconds=seconds,
         )
     return True

@@ -12,15 +12,16 @@ from pathlib import Path
 
 from ai_memory.embed.document import WITNESS_TEXTS
 from ai_memory.embed.retry import ONE_ATTEMPT, PatientEmbedder
-from ai_memory.errors import AiMemoryError, EmbedderInitFailed, TransientFailure, UsageError
+from ai_memory.errors import AiMemoryError, BreakerOpen, EmbedderInitFailed, TransientFailure, UsageError
 from ai_memory.reembed.breaker import opened, require_due
 from ai_memory.reembed.decide import Action
 from ai_memory.reembed.holding import holding
+from ai_memory.reembed.in_flight import most
 from ai_memory.reembed.probe import check_witness, probe, witness_bytes
 from ai_memory.reembed.report import RunReport, report
 from ai_memory.reembed.request import Request
 from ai_memory.reembed.start import Disclose, Plan, Taken, enter_target, plan, preflight, take
-from ai_memory.reembed.sweep import Ending, Sweep, Tools, depth, stopped_by
+from ai_memory.reembed.sweep import Ending, Sweep, Tools, stopped_by
 from ai_memory.store import runs
 from ai_memory.store.connection import OpenOptions
 from ai_memory.store.lock import Holder
@@ -58,7 +59,7 @@ class Job:
             return report(planned, None, None, self._nothing(planned), self.embedder.meter, self._since(began))
         if planned.action is not Action.FINISH:
             self.disclose(preflight(store, planned))
-        in_flight = depth(self.embedder) * self.request.batch
+        in_flight = most(self.embedder) * self.request.batch
         taken = take(store, planned, self.request, holder, in_flight=in_flight)
         if taken.texts_sent_twice:
             twice = f"at most {taken.texts_sent_twice:,} texts are sent twice"
@@ -71,7 +72,7 @@ class Job:
             ending = self._failed(taken.run, error)
         finally:
             self.tools.progress.end()
-        self._leave(store, taken.run, ending, unsettled=sweep.unsettled)
+        self._leave(store, taken.run, ending, sweep)
         return report(planned, taken, sweep, ending, self.embedder.meter, self._since(began))
 
     def _work_patiently(self, store: Store, planned: Plan, taken: Taken, sweep: Sweep) -> Ending:
@@ -80,10 +81,13 @@ class Job:
         while True:
             try:
                 return self._work(store, planned, taken, sweep)
-            except TransientFailure as error:
+            except (TransientFailure, BreakerOpen) as error:
                 if self.tools.stop.requested():
                     raise
-                wait = self._open_breaker(store, taken.run, error).wait_ms / 1000
+                if isinstance(error, BreakerOpen):
+                    wait = error.seconds
+                else:
+                    wait = self._open_breaker(store, taken.run, error).wait_ms / 1000
                 if self.tools.clock.monotonic() + wait > gives_up_at:
                     raise
                 self.tools.progress.say(f"{error.what} Waiting {wait:.0f} s for the endpoint.")
@@ -135,11 +139,15 @@ class Job:
             return Ending(run, self.tools.stop.exit_code, self.tools.stop.reason)
         return Ending(run, error.exit_code, type(error).__name__, error=error)
 
-    def _leave(self, store: Store, run: Run, ending: Ending, *, unsettled: int) -> None:
+    def _leave(self, store: Store, run: Run, ending: Ending, sweep: Sweep) -> None:
         # Where even this cannot be written the run reads as killed, which costs the next start nothing but a note.
         with suppress(AiMemoryError), store.db.transaction():
             last_error = ending.error.what if ending.error else None
-            runs.leave(store, run, last_error=last_error, limits=self.embedder.learned(), unsettled=unsettled)
+            if isinstance(ending.error, BreakerOpen):
+                last_error = runs.read_run(store, run.run_id).last_error
+            learned = self.embedder.learned()
+            if runs.leave(store, run, last_error=last_error, limits=learned, unsettled=sweep.unsettled):
+                runs.count(store, run, sweep.unnoted())
             # A target that was never served is no run to go on with.
             if isinstance(ending.error, EmbedderInitFailed) and not runs.read_counters(store, run).reembedded:
                 runs.transition(store, run, "cancelled", now_ms=self._now(), fenced=True)

@@ -13,6 +13,7 @@ from ai_memory.errors import AiMemoryError, DataRefused, EmbedError, EndpointUnu
 from ai_memory.reembed.budget import Budget
 from ai_memory.reembed.census import Census, Scope, namespaces_in_scope, take_census
 from ai_memory.reembed.commit import Traffic, write_page
+from ai_memory.reembed.in_flight import InFlight
 from ai_memory.reembed.isolate import embed_documents
 from ai_memory.reembed.notices import QuarantineNotices
 from ai_memory.reembed.pages import Walk, WalkOrder
@@ -86,7 +87,7 @@ class Sweep:
         self._request, self._tools, self._scope, self._total = request, tools, scope, total
         self._noted = Meter()
         self._commits = self._refused = 0
-        self._depth = depth(tools.embedder)
+        self._in_flight = InFlight(tools.embedder)
         self._budget = Budget(
             tools.embedder.meter,
             max_rows=request.max_rows,
@@ -99,7 +100,7 @@ class Sweep:
         """Sweep until every row is fresh or in quarantine, or the stop or a budget ends it.
 
         Raises:
-            NotFinished: the run is no longer ours; the corpus changes faster than it is swept.
+            NotFinished: the run is no longer ours.
             EmbedError: the endpoint failed beyond retry; what was committed stays.
             EndpointUnusable: the endpoint refuses rows en masse.
             StorageFailed: the disk refused; the file is consistent.
@@ -114,7 +115,9 @@ class Sweep:
                 census = self._census()
                 if not census.stale:
                     return self._finish(census)
-                self._require_headway(stale_before, census)
+                stale_before.append(census.stale)
+                if len(stale_before) >= MIN_PASSES and census.stale >= stale_before[-2]:
+                    return self._churn(census)
                 self._run = self._begin_pass()
                 namespaces = list(census.stale_by_namespace)
 
@@ -127,13 +130,20 @@ class Sweep:
         census = self._census()
         return None if census.stale else self._finish(census)
 
+    def unnoted(self) -> Counters:
+        """Return what the requests cost of which no commit of the run tells yet."""
+        traffic = self._traffic(replace(self._tools.embedder.meter), in_flight_limit=0)
+        return Counters(
+            texts_sent=traffic.texts_sent, requests=traffic.requests, retries=traffic.retries, tokens=traffic.tokens
+        )
+
     def _pass(self, namespaces: Sequence[str], executor: Executor) -> Walk:
         self.passes += 1
         walk = Walk(self._store, self._order(namespaces), self._budget, stopped=self._tools.stop.requested)
         embed = partial(embed_documents, self._tools.embedder)
         failure: BaseException | None = None
         stopped = self._tools.stop.requested
-        for answered in in_order(walk.pages(), embed, executor, depth=lambda: self._depth, stopped=stopped):
+        for answered in in_order(walk.pages(), embed, executor, depth=lambda: self._in_flight.pages, stopped=stopped):
             if answered.error:
                 failure = failure or answered.error
             else:
@@ -156,11 +166,11 @@ class Sweep:
 
     def _commit(self, answered: Answered, steps: Mapping[str, Checkpoint]) -> None:
         self._require_few_refusals(answered)
-        # The pages that fly now do not come down at once.
-        next_depth = max(depth(self._tools.embedder), self._depth - 1)
+        in_flight = self._in_flight.next(waited=answered.waited)
         # Those that killed runners had sent come first in the walk.
         unsettled = max(self.unsettled - len(answered.page.documents), 0)
-        traffic = self._traffic(in_flight_limit=next_depth * self._request.batch + unsettled)
+        noted = replace(self._tools.embedder.meter)
+        traffic = self._traffic(noted, in_flight_limit=in_flight * self._request.batch + unsettled)
         write = partial(write_page, self._store, self._run, self.target, answered, steps=steps, traffic=traffic)
         self._store.db.require_same_file()
         counters = None
@@ -175,7 +185,8 @@ class Sweep:
         self.counters += counters
         self._commits += 1
         # Only now: no more may be sent than the committed row says, or a kill would make it a lie.
-        self._depth, self.unsettled = next_depth, unsettled
+        self._in_flight.pages, self.unsettled = in_flight, unsettled
+        self._noted = noted
 
     def _reopen(self, failure: StorageFailed) -> None:
         try:
@@ -208,27 +219,24 @@ class Sweep:
                 tip="Look at its answers (ai-memory reembed status), correct it, then: ai-memory reembed --resume",
             )
 
-    def _traffic(self, *, in_flight_limit: int) -> Traffic:
-        meter, noted = self._tools.embedder.meter, self._noted
-        self._noted = replace(meter)
+    def _traffic(self, meter: Meter, *, in_flight_limit: int) -> Traffic:
         return Traffic(
             in_flight_limit=in_flight_limit,
-            texts_sent=self._noted.texts_sent - noted.texts_sent,
-            requests=self._noted.requests - noted.requests,
-            retries=self._noted.retries - noted.retries,
-            tokens=self._noted.tokens - noted.tokens,
+            texts_sent=meter.texts_sent - self._noted.texts_sent,
+            requests=meter.requests - self._noted.requests,
+            retries=meter.retries - self._noted.retries,
+            tokens=meter.tokens - self._noted.tokens,
         )
 
     def _census(self) -> Census:
         return take_census(self._store, self.target, self._scope, now_ms=self._tools.clock.now_ms())
 
-    def _require_headway(self, stale_before: list[int], census: Census) -> None:
-        stale_before.append(census.stale)
-        if len(stale_before) >= MIN_PASSES and census.stale >= stale_before[-2]:
-            raise NotFinished(
-                f"churn: after {len(stale_before)} passes {census.stale:,} rows are stale again.",
-                tip="Run it again when the writers are quieter: ai-memory reembed --resume",
-            )
+    def _churn(self, census: Census) -> Ending:
+        error = NotFinished(
+            f"churn: after {self.passes:,} passes {census.stale:,} rows are stale again.",
+            tip="Run it again when the writers are quieter: ai-memory reembed --resume",
+        )
+        return Ending(self._run, error.exit_code, "churn", census, error)
 
     def _begin_pass(self) -> Run:
         with self._store.db.transaction():
@@ -238,6 +246,7 @@ class Sweep:
         with self._store.db.transaction():
             now_ms, proof = self._tools.clock.now_ms(), census.began_at
             runs.transition(self._store, self._run, "done", now_ms=now_ms, fenced=True, census_at=proof)
+            runs.count(self._store, self._run, self.unnoted())
         self._run = runs.read_run(self._store, self._run.run_id)
         return Ending(self._run, census.exit_code, "quarantine" if census.exit_code else "complete", census)
 
@@ -246,12 +255,6 @@ class Sweep:
         if walk.stopped:
             return Ending(self._run, stop.exit_code, stop.reason)
         return Ending(self._run, NotFinished.exit_code, self._budget.spent)
-
-
-def depth(embedder: Embedder) -> int:
-    """Return how many pages may be in flight now: some wait for their commit while others are embedded."""
-    at_once = max(embedder.concurrency, 1)
-    return at_once + (at_once + 1) // 2
 
 
 def stopped_by(error: AiMemoryError, stop: Stop) -> bool:

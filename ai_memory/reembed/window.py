@@ -16,11 +16,15 @@ Embed = Callable[[Sequence[Document]], list[Embedded]]
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """A page with what became of its documents, or the error that ended its requests."""
+    """A page with what became of its documents, or the error that ended its requests.
+
+    `waited` says that the answer had to be waited for.
+    """
 
     page: Page
     embedded: tuple[Embedded, ...] = ()
     error: BaseException | None = None
+    waited: bool = False
 
 
 def in_order(
@@ -53,5 +57,7 @@ def in_order(
 
 
 def _answer(page: Page, future: Future[list[Embedded]]) -> Answered:
-    error = future.exception()
-    return Answered(page, error=error) if error else Answered(page, tuple(future.result()))
+    waited = not future.done()
+    if error := future.exception():
+        return Answered(page, error=error, waited=waited)
+    return Answered(page, tuple(future.result()), waited=waited)

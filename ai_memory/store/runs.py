@@ -240,12 +240,12 @@ def transition(store: Store, run: Run, new: str, *, now_ms: int, fenced: bool, c
     add_event(store, run.run_id, new, now_ms=now_ms)
 
 
-def leave(store: Store, run: Run, *, last_error: str | None, limits: Mapping[str, int], unsettled: int) -> None:
-    """Note that the runner stopped in good order, if the run is still its own; keep the learned `limits`.
+def leave(store: Store, run: Run, *, last_error: str | None, limits: Mapping[str, int], unsettled: int) -> bool:
+    """Note that the runner stopped in good order, if the run is still its own (else: False); keep the learned `limits`.
 
     `unsettled` is how many texts that killed runners had sent are not committed yet, at most.
     """
-    store.db.execute(LEAVE, (last_error, json.dumps(limits), unsettled, run.run_id, run.fence))
+    return bool(store.db.change(LEAVE, (last_error, json.dumps(limits), unsettled, run.run_id, run.fence)))
 
 
 def next_pass(store: Store, run: Run, *, now_ms: int) -> Run:
