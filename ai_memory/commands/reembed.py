@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--namespace", action="append", metavar="NS", help="only this namespace, exactly (repeatable)")
     add("--dry-run", action="store_true", help="show what would be done; nothing is written or sent")
     add("--batch", type=whole_number(1, 10_000), metavar="N", help="texts a request and commit")
-    add("--sleep-ms", type=whole_number(0, 3_600_000), default=0, metavar="N", help="pause after each commit")
+    add("--sleep-ms", type=whole_number(0, 300_000), default=0, metavar="N", help="pause after each commit")
     add("--max-rows", type=whole_number(1, MOST), metavar="N", help="stop after so many rows (exit 75)")
     add("--max-tokens", type=whole_number(1, MOST), metavar="N", help="stop before more tokens are sent (exit 75)")
     add("--max-cost", type=money, metavar="X", help="the same in money, by [embeddings].price_per_million_tokens")
