@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from ai_memory.reembed.judge import ATTESTED, Document, Unfit, Verdict, examine, judge
+from ai_memory.embed.embedder import Target
+from ai_memory.reembed.judge import ATTESTED, Document, Unfit, Verdict, carries_stamp, examine, judge
 from ai_memory.store import walk
 from ai_memory.store.opening import Store
 from ai_memory.store.provenance import Fingerprint
@@ -17,12 +18,20 @@ Scope = tuple[str, ...] | None
 """Exact namespaces, or None: all but ai-memory's own."""
 
 
+@dataclass(frozen=True, slots=True)
+class Means:
+    """How a run works on what it finds: rows stamped as `stamp` are attested, rows in quarantine tried again."""
+
+    stamp: Target | None = None
+    retry_quarantined: bool = False
+
+
 @dataclass(slots=True)
 class Census:
     """Rows by what they are, in one snapshot that began at `began_at` (Unix milliseconds).
 
     `live` = `fresh` + `stale` + `quarantined`; `attested` of the fresh rows stand on an operator's word.
-    `quarantined_ids` name the rows whose quarantine is in force.
+    `quarantined_ids` name the rows whose quarantine is in force. `to_embed` rows are those that a run would embed.
     `dead` (expired, tombstoned …), `substrate` and `unaddressable` (no text as id) rows are none of these.
     """
 
@@ -34,6 +43,7 @@ class Census:
     dead: int = 0
     substrate: int = 0
     unaddressable: int = 0
+    to_embed: int = 0
     quarantined_ids: set[str] = field(default_factory=set)
     with_vector: int = 0
     live_by_namespace: Counter[str] = field(default_factory=Counter)
@@ -59,16 +69,18 @@ def take_census(
     *,
     now_ms: int,
     visit: Callable[[Document | Unfit], None] | None = None,
+    means: Means = Means(),
 ) -> Census:
     """Return the census of the rows in `scope` against `target` (None: a target this file has never seen).
 
-    `visit` hears of every stale row.
+    `visit` hears of every row that a run by such `means` would try to embed: the stale ones.
     """
     census = Census(began_at=now_ms)
     with store.db.snapshot():
         census.unaddressable = sum(count for name, count in walk.unaddressable(store) if in_scope(name, scope))
         for row in walk.all_rows(store, target=target.id if target else None, only=scope):
-            examined = _count(census, row, target, scope, store.schema)
+            examined = _count(census, row, target, scope, store.schema, means)
+            census.to_embed += isinstance(examined, Document)
             if visit and examined:
                 visit(examined)
     return census
@@ -85,10 +97,10 @@ def namespaces_in_scope(store: Store, scope: Scope) -> Sequence[str]:
 
 
 def _count(
-    census: Census, row: MemoryRow, target: Fingerprint | None, scope: Scope, schema: Schema
+    census: Census, row: MemoryRow, target: Fingerprint | None, scope: Scope, schema: Schema, means: Means
 ) -> Document | Unfit | None:
-    """Count a row and return it examined where it is live and stale."""
-    if not in_scope(row.namespace, scope):
+    """Count a row and return it examined where a run would try to embed it."""
+    if row.namespace not in census.live_by_namespace and not in_scope(row.namespace, scope):
         census.substrate += 1
         return None
     if not row.live:
@@ -105,7 +117,9 @@ def _count(
     if verdict is Verdict.QUARANTINED:
         census.quarantined += 1
         census.quarantined_ids.add(row.id)
-        return None
+        return examined if means.retry_quarantined else None
     census.stale += 1
     census.stale_by_namespace[row.namespace] += 1
-    return examined
+    return (
+        None if means.stamp and isinstance(examined, Document) and carries_stamp(row, means.stamp, schema) else examined
+    )

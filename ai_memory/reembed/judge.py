@@ -10,6 +10,7 @@ from enum import Enum
 from hashlib import blake2b
 
 from ai_memory.embed.document import MAX_BYTES, document, source_hash
+from ai_memory.embed.embedder import Target
 from ai_memory.store.provenance import Fingerprint
 from ai_memory.store.quarantine import Reason
 from ai_memory.store.schema import Schema
@@ -59,7 +60,8 @@ def examine(row: MemoryRow) -> Document | Unfit:
     src = source_hash(text)
     if not text.strip():
         return _unfit(row, src, "empty", "title and content are blank")
-    if (size := len(text.encode())) > MAX_BYTES:
+    size = len(text) if text.isascii() else len(text.encode())
+    if size > MAX_BYTES:
         return _unfit(row, src, OVERSIZE, f"the document has {size:,} bytes, more than {MAX_BYTES:,}")
     return Document(row.id, row.namespace, row.title, row.content, text, src)
 
@@ -75,14 +77,14 @@ def judge(row: MemoryRow, src: bytes, target: Fingerprint | None, schema: Schema
     return Verdict.STALE
 
 
-def carries_stamp(row: MemoryRow, target: Fingerprint, schema: Schema) -> bool:
+def carries_stamp(row: MemoryRow, target: Fingerprint | Target, schema: Schema) -> bool:
     """Say whether a row without provenance is stamped with the target's space and width (--skip-current-space)."""
     vector = row.vector
     unrecorded = vector.fingerprint_id is None and vector.width == target.dim
     return unrecorded and schema.has_space and _agrees(row, target, schema)
 
 
-def _agrees(row: MemoryRow, target: Fingerprint, schema: Schema) -> bool:
+def _agrees(row: MemoryRow, target: Fingerprint | Target, schema: Schema) -> bool:
     same_dim = not schema.has_dim or row.vector.dim == target.dim
     return same_dim and (not schema.has_space or row.vector.space == target.space)
 
