@@ -12,7 +12,7 @@ from ai_memory.embed.document import WITNESS_TEXTS
 from ai_memory.embed.embedder import Embedder, Target
 from ai_memory.embed.vectors import decode
 from ai_memory.errors import DataRefused
-from ai_memory.reembed.census import take_census
+from ai_memory.reembed.census import in_scope, take_census
 from ai_memory.reembed.judge import Unfit, examine
 from ai_memory.reembed.probe import check_witness, probe
 from ai_memory.reembed.start import known_fingerprint, recorded_target
@@ -53,11 +53,15 @@ def examine_file(store: Store) -> Diagnosis:
 
 def _examine_rows(store: Store, diagnosis: Diagnosis) -> None:
     totals = counts.totals(store)
-    unfit = Counter(
-        examined.reason.kind
-        for row in walk.all_rows(store, target=None, only=None)
-        if row.live and isinstance(examined := examine(row), Unfit)
-    )
+    unfit: Counter[str] = Counter()
+    lacking = 0
+    for row in walk.all_rows(store, target=None, only=None):
+        if not row.live:
+            continue
+        if isinstance(examined := examine(row), Unfit):
+            unfit[examined.reason.kind] += 1
+        elif row.vector.head is None and in_scope(row.namespace, None):
+            lacking += 1
     diagnosis.count("memories", totals.memories)
     diagnosis.count("not_live", totals.memories - totals.live)
     diagnosis.count("encrypted", totals.encrypted)
@@ -65,19 +69,18 @@ def _examine_rows(store: Store, diagnosis: Diagnosis) -> None:
     diagnosis.count("undecodable", unfit["undecodable"], "memories have text that is not valid")
     diagnosis.count("empty", unfit["empty"])
     diagnosis.count("oversize", unfit["oversize"], "memories are too long to be embedded")
+    # Not those that no backfill would ever embed: a finding that its own remedy leaves is none.
+    diagnosis.count("missing", lacking, "live memories have no vector: ai-memory backfill")
 
 
 def _examine_vectors(store: Store, diagnosis: Diagnosis) -> None:
-    missing = 0
     malformed: list[tuple[str, str]] = []
     for block in search.candidates(store, None):
-        missing += sum(each.blob is None for each in block)
         faults = ((each, vector_fault(each)) for each in block if each.blob is not None)
         malformed += [(search.text(store, each.row_number).id or "(no id)", why) for each, why in faults if why]
     diagnosis.values["spaces"] = [
         {"space": each.space, "dim": each.dim, "rows": each.rows} for each in counts.spaces(store)
     ]
-    diagnosis.count("missing", missing, "live memories have no vector: ai-memory backfill")
     diagnosis.count("malformed", len(malformed))
     diagnosis.values["malformed_rows"] = [{"id": row_id, "why": why} for row_id, why in malformed]
     diagnosis.findings += [f"the vector of {printable(row_id)} {why}" for row_id, why in malformed[:NAMED_ROWS]]

@@ -279,6 +279,8 @@ def test_a_plain_start_beside_an_unfinished_run_names_the_ways_out(db: Path, end
         ["--batch", "10001"],
         ["--max-rows", "-1"],
         ["--max-runtime", "soon"],
+        ["--max-runtime", "99999999999999999999h"],
+        ["--wait", "3651d"],
         ["--sleep-ms", "x"],
         ["--stamp-only", "--resume"],
         ["--no-such-flag"],

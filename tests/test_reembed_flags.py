@@ -113,6 +113,45 @@ def test_plan_and_run_agree_on_what_is_to_be_embedded(tmp_path: Path, endpoint: 
     assert planned["oversize_rows"] == 1
 
 
+def test_the_pre_flight_promises_no_vector_to_a_row_that_cannot_be_embedded(
+    tmp_path: Path, endpoint: FakeEndpoint
+) -> None:
+    shape = shapes.build(tmp_path / "m.db", 101)
+    command = Command(shape.path, remote(endpoint))
+
+    ran = command.reembed()
+
+    assert ran.json["skipped"] > 0
+    assert f"{ran.json['reembedded']} of {ran.json['total']} rows will be embedded" in ran.err
+
+
+def test_rows_in_quarantine_that_are_tried_again_are_planned(command: Command, endpoint: FakeEndpoint) -> None:
+    endpoint.change(poison="POISON")
+    files.edit(command.db, "id-001", "POISON")
+    command.reembed()
+    endpoint.change(poison="")
+
+    assert command.reembed("--dry-run").json["rows_to_embed"] == 0
+    assert command.reembed("--dry-run", "--retry-quarantined").json["rows_to_embed"] == 1
+    ran = command.reembed("--retry-quarantined")
+
+    assert (ran.code, ran.json["reembedded"]) == (0, 1)
+    assert f"1 of {ROWS} rows will be embedded" in ran.err
+
+
+def test_rows_taken_on_their_stamps_word_are_not_planned_to_be_embedded(command: Command) -> None:
+    command.reembed()
+    files.execute(command.db, "DELETE FROM embedding_provenance WHERE memory_id <> 'id-001'")
+
+    planned = command.reembed("--dry-run", "--skip-current-space")
+    ran = command.reembed("--skip-current-space")
+
+    assert (ran.json["reembedded"], ran.json["attested"]) == (0, ROWS - 1)
+    assert planned.json["rows_to_embed"] == 0
+    for told in (planned.err, ran.err):
+        assert f"0 of {ROWS} rows will be embedded" in told
+
+
 def test_a_dry_run_of_stamp_only_writes_nothing(command: Command) -> None:
     command.reembed()
     files.execute(command.db, "DELETE FROM embedding_provenance")
@@ -300,6 +339,13 @@ def test_cancel_ends_the_run_and_keeps_its_vectors(command: Command) -> None:
     assert command.run("reembed", "--resume").code == 12
     ended = command.reembed()
     assert (ended.json["reembedded"], ended.json["already_current"]) == (ROWS - 4, 4)
+
+
+def test_verify_names_the_namespaces_it_answers_for(command: Command) -> None:
+    command.run("reembed", "--namespace", "a")
+
+    assert command.run("reembed", "verify", "--json").json["scope"] == ["a"]
+    assert "live rows in a, the last run's namespaces, have" in command.run("reembed", "verify").out
 
 
 def test_verify_finds_an_edit_after_the_run(command: Command) -> None:

@@ -7,20 +7,24 @@ import re
 from collections.abc import Callable
 
 UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+LONGEST_DURATION = 3650 * UNITS["d"]
+"""Ten years; the clocks of some systems overflow not far beyond."""
 
 
 def duration(text: str) -> float:
     """Return the seconds of a duration like `90`, `90s`, `20m`, `2h` or `1h30m`.
 
     Raises:
-        ArgumentTypeError: the text is no duration.
+        ArgumentTypeError: the text is no duration, or it is longer than ten years.
     """
-    if re.fullmatch(r"\d+(\.\d+)?", text):
-        return float(text)
-    parts = re.findall(r"(\d+(?:\.\d+)?)(ms|[smhd])", text)
-    if not parts or "".join(number + unit for number, unit in parts) != text:
+    plain = f"{text}s" if re.fullmatch(r"\d+(\.\d+)?", text) else text
+    parts = re.findall(r"(\d+(?:\.\d+)?)(ms|[smhd])", plain)
+    if not parts or "".join(number + unit for number, unit in parts) != plain:
         raise argparse.ArgumentTypeError(f"{text!r} is no duration; write 90s, 20m or 2h")
-    return sum(float(number) * UNITS[unit] for number, unit in parts)
+    seconds = sum(float(number) * UNITS[unit] for number, unit in parts)
+    if seconds > LONGEST_DURATION:
+        raise argparse.ArgumentTypeError(f"{text!r} is longer than ten years; write 90s, 20m or 2h")
+    return seconds
 
 
 def money(text: str) -> float:

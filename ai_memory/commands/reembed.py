@@ -78,7 +78,7 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     if args.dry_run:
         from ai_memory.commands.reembed_plan import run_plan
 
-        return run_plan(settings, console, scope=_scope(args))
+        return run_plan(settings, console, request=_request(args, settings))
     return _run_job(args, settings, console)
 
 

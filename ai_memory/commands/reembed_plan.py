@@ -7,6 +7,7 @@ from ai_memory.console import Console
 from ai_memory.embed.factory import build, token_counter
 from ai_memory.reembed.census import Scope
 from ai_memory.reembed.holding import holding
+from ai_memory.reembed.request import Request
 from ai_memory.reembed.stamp import stamp, would_stamp
 from ai_memory.reembed.start import Preflight, recorded_target
 from ai_memory.reembed.survey import Survey, survey
@@ -26,17 +27,17 @@ def preflight_text(told: Preflight) -> str:
     target, census = told.target, told.census
     lines.append(f"Target: {target.model} on {target.backend}, {target.dim or 'unknown'} wide, {target.space}")
     lines.append(
-        f"{census.stale:,} of {census.live:,} rows will be embedded; their vectors will be REPLACED. "
+        f"{census.to_embed:,} of {census.live:,} rows will be embedded; their vectors will be REPLACED. "
         "A copy first: --backup FILE"
     )
     return "\n".join(lines)
 
 
-def run_plan(settings: Settings, console: Console, *, scope: Scope) -> int:
+def run_plan(settings: Settings, console: Console, *, request: Request) -> int:
     """Show what a run would do, with the database opened read-only and nothing sent."""
     target, count = build(settings.embedding).target, token_counter(settings.embedding)
     with reading(settings.db.value) as store:
-        found = survey(store, target, scope, now_ms=SystemClock().now_ms(), count_tokens=count)
+        found = survey(store, target, request, now_ms=SystemClock().now_ms(), count_tokens=count)
     print(preflight_text(found.preflight), file=console.err)
     console.result(found.values(), _text(found))
     return 0
@@ -45,7 +46,7 @@ def run_plan(settings: Settings, console: Console, *, scope: Scope) -> int:
 def _text(found: Survey) -> str:
     census = found.preflight.census
     return (
-        f"Would embed {found.rows_to_embed:,} of {census.live:,} rows, about {found.estimated_tokens:,} tokens; "
+        f"Would embed {census.to_embed:,} of {census.live:,} rows, about {found.estimated_tokens:,} tokens; "
         f"{found.oversize_rows:,} rows are too long. Nothing was changed."
     )
 

@@ -38,11 +38,14 @@ def run_verify(settings: Settings, console: Console, *, sample: str | int | None
         "attested": census.attested,
         "unaddressable": census.unaddressable,
         "model": name,
+        "scope": None if scope is None else list(scope),
         "census_at": census.began_at,
         "ok": not found,
         **(compared.values() if compared else {}),
     }
-    console.result(values, "\n".join([_census_text(census, name), *([_sample_text(compared)] if compared else [])]))
+    console.result(
+        values, "\n".join([_census_text(census, name, scope), *([_sample_text(compared)] if compared else [])])
+    )
     return 1 if found else 0
 
 
@@ -65,13 +68,14 @@ def _sample(store: Store, settings: Settings, target: Fingerprint, scope: Scope,
     return compare(store, embedder, choose(store, target, scope, size=size))
 
 
-def _census_text(census: Census, name: str) -> str:
+def _census_text(census: Census, name: str, scope: Scope) -> str:
+    where = "" if scope is None else f" in {', '.join(map(printable, scope))}, the last run's namespaces,"
     attested = f", {census.attested:,} of them on an operator's word" if census.attested else ""
     if census.exit_code == 0:
-        return f"All {census.live:,} live rows have a vector of their present text from {name}{attested}."
+        return f"All {census.live:,} live rows{where} have a vector of their present text from {name}{attested}."
     return (
-        f"{census.fresh:,} of {census.live:,} live rows are right for {name}{attested}; {census.stale:,} are stale, "
-        f"{census.quarantined:,} in quarantine, {census.unaddressable:,} without an id."
+        f"{census.fresh:,} of {census.live:,} live rows{where} are right for {name}{attested}; "
+        f"{census.stale:,} are stale, {census.quarantined:,} in quarantine, {census.unaddressable:,} without an id."
     )
 
 

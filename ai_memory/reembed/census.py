@@ -120,6 +120,5 @@ def _count(
         return examined if means.retry_quarantined else None
     census.stale += 1
     census.stale_by_namespace[row.namespace] += 1
-    return (
-        None if means.stamp and isinstance(examined, Document) and carries_stamp(row, means.stamp, schema) else examined
-    )
+    stamped = means.stamp and isinstance(examined, Document) and carries_stamp(row, means.stamp, schema)
+    return None if stamped else examined

@@ -39,7 +39,7 @@ class Stamped:
         """Return the words for people."""
         return (
             f"Stamped {self.stamped:,} vectors as {self.active_space}, {self.target_dim} wide; "
-            f"{self.already_current:,} were, {self.unstamped:,} rows have no vector to stamp."
+            f"{self.already_current:,} were, {self.unstamped:,} rows have no vector or no text to stamp."
         )
 
 

@@ -9,7 +9,7 @@ from ai_memory import __version__
 from ai_memory.embed.embedder import Embedder, Target
 from ai_memory.embed.fingerprint import canonical_spec, differences, digest
 from ai_memory.errors import DataRefused
-from ai_memory.reembed.census import Census, Scope, take_census
+from ai_memory.reembed.census import Census, Means, Scope, take_census
 from ai_memory.reembed.decide import Action, Situation, decide, scope_of
 from ai_memory.reembed.probe import probe
 from ai_memory.reembed.request import Request
@@ -114,8 +114,10 @@ def plan(store: Store, embedder: Embedder, request: Request, *, now_ms: int) -> 
     # Not of the run's own scope: a namespace that was emptied meanwhile is nothing to do, and no typing error.
     require_rows(store, request.scope)
     target = find_target(store, embedder)
-    census = take_census(store, known_fingerprint(store, target), scope, now_ms=now_ms)
     changed = differences(read_fingerprint(store, run.target).spec_json, target) if run else []
+    skip = run.skip_current if run and not changed else request.skip_current
+    means = Means(target if skip else None, request.retry_quarantined)
+    census = take_census(store, known_fingerprint(store, target), scope, now_ms=now_ms, means=means)
     action = decide(request, Situation(run, tuple(changed), census))
     return Plan(action, target, scope, census, run)
 

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ai_memory.embed.embedder import Target
-from ai_memory.reembed.census import Scope, take_census
+from ai_memory.reembed.census import Means, take_census
 from ai_memory.reembed.judge import OVERSIZE, Document, Unfit
+from ai_memory.reembed.request import Request
 from ai_memory.reembed.start import Preflight, known_fingerprint, recorded_target, require_rows
 from ai_memory.store import walk
 from ai_memory.store.opening import Store
@@ -18,11 +19,10 @@ BYTES_A_TOKEN = 4
 
 @dataclass(slots=True)
 class _Load:
-    """What the stale rows would send."""
+    """What the rows that a run would try to embed would send."""
 
     max_tokens: int
     count_tokens: Callable[[str], int] | None
-    rows: int = 0
     tokens: int = 0
     truncated: int = 0
     oversize: int = 0
@@ -33,7 +33,6 @@ class _Load:
             return
         size = len(examined.text.encode()) // BYTES_A_TOKEN + 1
         tokens = self.count_tokens(examined.text) if self.count_tokens else size
-        self.rows += 1
         self.tokens += tokens
         self.truncated += bool(self.max_tokens) and tokens > self.max_tokens
 
@@ -47,7 +46,6 @@ class Survey:
     """
 
     preflight: Preflight
-    rows_to_embed: int
     estimated_tokens: int
     truncated_rows: int | None
     oversize_rows: int
@@ -59,7 +57,7 @@ class Survey:
             "total_rows": census.live,
             "rows_with_embeddings": census.with_vector,
             "rows_missing_embeddings": census.live - census.with_vector,
-            "rows_to_embed": self.rows_to_embed,
+            "rows_to_embed": census.to_embed,
             "target_model": target.model,
             "target_dim": target.dim or None,
             "target_space": target.space,
@@ -72,20 +70,26 @@ class Survey:
 
 
 def survey(
-    store: Store, target: Target, scope: Scope, *, now_ms: int, count_tokens: Callable[[str], int] | None = None
+    store: Store,
+    target: Target,
+    request: Request,
+    *,
+    now_ms: int,
+    count_tokens: Callable[[str], int] | None = None,
 ) -> Survey:
-    """Return the plan of a run over `scope`; nothing is written, loaded or sent.
+    """Return the plan of a run as requested; nothing is written, loaded or sent.
 
     Raises:
         DataRefused: a named namespace has no rows.
     """
+    scope = request.scope
     require_rows(store, scope)
     target = recorded_target(store, target)
     load = _Load(target.max_tokens, count_tokens)
-    census = take_census(store, known_fingerprint(store, target), scope, now_ms=now_ms, visit=load.add)
+    means = Means(target if request.skip_current else None, request.retry_quarantined)
+    census = take_census(store, known_fingerprint(store, target), scope, now_ms=now_ms, visit=load.add, means=means)
     return Survey(
         preflight=Preflight(tuple(walk.stored_spaces(store)), census, target),
-        rows_to_embed=load.rows,
         estimated_tokens=load.tokens,
         truncated_rows=load.truncated if count_tokens else None,
         oversize_rows=load.oversize,

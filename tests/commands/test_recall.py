@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import shapes
+from tests import files, shapes
 from tests.commands.conftest import Cli
 from tests.fake_endpoint import FOREVER, FakeEndpoint
 
@@ -78,6 +78,17 @@ def test_doctor_names_every_kind_of_odd_row(cli: Cli, db: Path, endpoint: FakeEn
     assert list(counted.values()) == [len(shape.of_kind(kind)) for kind in kinds]
     assert {each["id"] for each in ran.json["malformed_rows"]} == {row.id for row in shape.of_kind(shapes.MALFORMED)}
     assert endpoint.seen.requests == 1
+
+
+@pytest.mark.usefixtures("endpoint")
+def test_doctor_does_not_advise_a_backfill_that_would_do_nothing(cli: Cli, db: Path) -> None:
+    shapes.build(db, 80, kinds={shapes.PLAIN, shapes.SUBSTRATE})
+    cli("reembed")
+    assert files.execute(db, "SELECT count(*) FROM memories WHERE embedding IS NULL")[0][0]
+
+    ran = cli("doctor", "--json")
+
+    assert (ran.code, ran.json["missing"], ran.json["findings"]) == (0, 0, [])
 
 
 def test_doctor_reports_a_dead_endpoint_with_one_request(cli: Cli, endpoint: FakeEndpoint) -> None:

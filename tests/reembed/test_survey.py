@@ -8,6 +8,7 @@ import pytest
 
 from ai_memory.embed.embedder import Target
 from ai_memory.errors import DataRefused
+from ai_memory.reembed.request import Request
 from ai_memory.reembed.survey import survey
 from ai_memory.store.opening import reading
 from tests import files, shapes
@@ -16,7 +17,7 @@ from tests.reembed.work import NOW_MS, Work
 
 def plan_of(path: Path, target: Target, scope: tuple[str, ...] | None = None) -> dict[str, object]:
     with reading(path) as store:
-        return survey(store, target, scope, now_ms=NOW_MS).values()
+        return survey(store, target, Request(scope=scope), now_ms=NOW_MS).values()
 
 
 @pytest.mark.parametrize("version", shapes.VERSIONS)
@@ -49,8 +50,8 @@ def test_tokens_are_counted_by_the_targets_own_tokenizer_where_it_is_at_hand(wor
     files.edit(work.path, "id-001", "one two three four five six")
 
     with reading(work.path) as store:
-        found = survey(store, target, None, now_ms=NOW_MS, count_tokens=lambda text: len(text.split()))
-        rough = survey(store, target, None, now_ms=NOW_MS)
+        found = survey(store, target, Request(), now_ms=NOW_MS, count_tokens=lambda text: len(text.split()))
+        rough = survey(store, target, Request(), now_ms=NOW_MS)
 
     assert found.truncated_rows == 10
     assert found.estimated_tokens == sum(len(text.split()) for text in files.texts(work.path).values())
