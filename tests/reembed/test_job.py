@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -26,7 +27,7 @@ from ai_memory.reembed.status import read_status
 from ai_memory.store import runs
 from tests import files
 from tests.fakes import HashEmbedder
-from tests.reembed.work import NOW_MS, Work
+from tests.reembed.work import NOW_MS, Clock, Work
 
 COPY = (
     "INSERT INTO memories (id, tier, namespace, title, content, created_at, updated_at) "
@@ -44,6 +45,18 @@ def failing_after(requests: int, error: EmbedError) -> HashEmbedder:
 
     embedder.before = before
     return embedder
+
+
+class ClockEvent(threading.Event):
+    """Is never set; to wait for it takes no time but the clock's."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__()
+        self._clock = clock
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self._clock.advance(timeout or 0.0)
+        return False
 
 
 class Retrained(HashEmbedder):
@@ -157,6 +170,7 @@ def test_a_corpus_edited_faster_than_it_is_swept_is_churn(work: Work) -> None:
 
     assert (ended.exit_code, ended.state, ended.passes >= 5) == (75, "running", True)
     assert "churn: after 5 passes 10 rows are stale again" in ended.error
+    assert (ended.reason, ended.remaining) == ("churn", 10)
 
 
 def test_an_outage_marks_no_row_and_opens_the_breaker(work: Work) -> None:
@@ -167,6 +181,39 @@ def test_an_outage_marks_no_row_and_opens_the_breaker(work: Work) -> None:
     assert (ended.exit_code, ended.reembedded, ended.quarantined, ended.state) == (75, 3, 0, "running")
     assert "the host is gone" in ended.error
     assert events(work)[-1] == "breaker open"
+
+
+def test_what_a_failed_end_cost_is_in_the_run(work: Work) -> None:
+    work.embedder = failing_after(2, QuotaExhausted("no money."))
+
+    ended = work.run(batch=3)
+
+    with work.store() as store:
+        status = read_status(store, work.path, now_ms=NOW_MS)
+    assert status
+    assert (status.counters.texts_sent, status.counters.requests) == (ended.texts_sent, ended.requests)
+    assert ended.reembedded < ended.texts_sent - len(WITNESS_TEXTS)
+
+
+def test_vain_starts_repeat_the_error_of_the_outage_and_nothing_else(work: Work) -> None:
+    work.embedder = failing_after(2, TransientFailure("the host is gone."))
+    work.run(batch=3)
+
+    refused = [work.run(batch=3, resume=True).error for _ in range(3)]
+
+    error = "The endpoint failed last time (the host is gone.); the breaker is open for 60 s more."
+    assert refused == [f"{error} Run the same command again then."] * 3
+
+
+def test_who_waits_also_waits_for_a_breaker_that_was_open_before(work: Work) -> None:
+    work.embedder = failing_after(2, TransientFailure("the host is gone."))
+    work.run(batch=3)
+    work.embedder = HashEmbedder()
+    work.stop.event = ClockEvent(work.clock)
+
+    assert work.run(batch=3, resume=True, wait_seconds=59).exit_code == 75
+    assert work.run(batch=3, resume=True, wait_seconds=61).exit_code == 0
+    assert "Waiting 60 s for the endpoint." in work.heard.lines[-1]
 
 
 def test_while_the_breaker_is_open_a_start_sends_nothing(work: Work) -> None:
