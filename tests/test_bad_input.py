@@ -131,6 +131,15 @@ def test_a_model_that_the_endpoint_does_not_serve_is_refused_by_name(db: Path, e
     refused(Command(db, remote_at(endpoint.url, "other-model")).run("reembed"), 3, "other-model", "config show")
 
 
+def test_a_run_that_is_given_up_at_once_is_told_as_that(db: Path, endpoint: FakeEndpoint) -> None:
+    command = Command(db, remote_at(endpoint.url, "other-model"))
+
+    told = command.reembed()
+
+    assert (told.code, told.json["state"]) == (3, "cancelled")
+    assert "unfinished" not in command.run("reembed").out
+
+
 def test_a_wrong_key_is_refused_and_never_shown(db: Path) -> None:
     with FakeEndpoint(dim=16, key=KEY) as endpoint:
         wrong = "sk-wrong-9876543210"

@@ -73,7 +73,7 @@ class Job:
         finally:
             self.tools.progress.end()
         self._leave(store, taken.run, ending, sweep)
-        return report(planned, taken, sweep, ending, self.embedder.meter, self._since(began))
+        return report(planned, taken, sweep, _as_it_stands(store, ending), self.embedder.meter, self._since(began))
 
     def _work_patiently(self, store: Store, planned: Plan, taken: Taken, sweep: Sweep) -> Ending:
         """Do the work; where the endpoint fails, wait for its breaker and probe again, for as long as --wait allows."""
@@ -171,3 +171,11 @@ class Job:
             raise UsageError(f"There is no folder {target.parent} to put the backup into.", tip="Make it first.")
         with reading(self.path, options=self.options) as store:
             store.db.backup_to(target)
+
+
+def _as_it_stands(store: Store, ending: Ending) -> Ending:
+    """Return the ending with the run's present state: it may have been given up, by us or by an operator."""
+    if ending.run is not None:
+        with suppress(AiMemoryError):
+            return replace(ending, run=runs.read_run(store, ending.run.run_id))
+    return ending
