@@ -68,7 +68,7 @@ class Pace:
 
         Raises:
             RateLimited: the endpoint asked for a longer pause than anyone waits.
-            TransientFailure: the stop came while waiting.
+            TransientFailure: the stop came before the request could be sent.
         """
         self._enter(tokens)
         began = self._clock()
@@ -95,10 +95,10 @@ class Pace:
 
     def _enter(self, tokens: int) -> None:
         with self._condition:
-            while wait := self._wait(tokens):
-                if self._stop.is_set():
-                    raise TransientFailure("The request was not sent: the work is to stop.")
+            while not self._stop.is_set() and (wait := self._wait(tokens)):
                 self._condition.wait(min(wait, TICK))
+            if self._stop.is_set():
+                raise TransientFailure("The request was not sent: the work is to stop.")
             self._in_flight += 1
             self._tokens_in_flight += tokens
             self._allowance.take(self._clock(), tokens=tokens)

@@ -96,6 +96,15 @@ def test_a_pause_longer_than_anyone_waits_is_refused_at_once() -> None:
         pass
 
 
+def test_after_a_stop_no_request_is_sent_even_where_there_is_a_place() -> None:
+    stop = threading.Event()
+    found = Pace(most=2, fixed=True, stop=stop, clock=PassingTime().clock)
+    stop.set()
+
+    with pytest.raises(TransientFailure, match="not sent"), found.slot():
+        pytest.fail("it was sent")
+
+
 def test_a_stop_ends_the_wait_for_a_place() -> None:
     stop = threading.Event()
     found = Pace(most=1, fixed=True, stop=stop, clock=PassingTime().clock)
@@ -131,6 +140,7 @@ def test_a_limit_that_is_used_up_holds_the_next_request_back() -> None:
 
     with pytest.raises(TransientFailure), found.slot():
         pass
+    stop.clear()
     time.now += 60
     with found.slot():
         pass
