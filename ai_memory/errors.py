@@ -29,7 +29,8 @@
         └── QuotaExhausted         69   402, 429 of quota or billing
 
 An error is two sentences: *what* happened, with its values, and a *tip*, what to do next.
-`main()` prints both on one line and returns `exit_code`; any other exception is a bug and keeps
+`main()` prints both on one line and returns `exit_code`; `reason` says the kind in a word or two, for the report of a
+run. Any other exception is a bug and keeps
 its traceback.
 """
 
@@ -42,6 +43,7 @@ class AiMemoryError(Exception):
     """Base of all errors that a user, a file, the network or the disk can cause."""
 
     exit_code: ClassVar[int] = 1
+    reason: ClassVar[str] = "error"
 
     def __init__(self, what: str, *, tip: str = "") -> None:
         """Keep `what` happened (with its values) and the `tip` on what to do next."""
@@ -59,76 +61,90 @@ class UsageError(AiMemoryError):
     """The command line cannot be obeyed."""
 
     exit_code = 64
+    reason = "usage"
 
 
 class NoEmbedder(AiMemoryError):
     """The configuration names no embedder."""
 
     exit_code = 2
+    reason = "no embedder"
 
 
 class EmbedderInitFailed(AiMemoryError):
     """The configured embedder cannot be built, or its start probe was answered wrongly."""
 
     exit_code = 3
+    reason = "embedder"
 
 
 class StampRefused(AiMemoryError):
     """The stored vectors cannot be what the stamp would say."""
 
     exit_code = 4
+    reason = "stamp refused"
 
 
 class RunHeld(AiMemoryError):
     """Another live process holds the runner's lock."""
 
     exit_code = 11
+    reason = "held"
 
 
 class RunnerStuck(RunHeld):
     """The holder of the lock has made no progress for too long."""
 
     exit_code = 1
+    reason = "stuck"
 
 
 class OperatorNeeded(AiMemoryError):
     """Nothing may be resumed without an operator's word."""
 
     exit_code = 12
+    reason = "operator needed"
 
 
 class DataRefused(AiMemoryError):
     """An input file or a database cannot be used as it is."""
 
     exit_code = 65
+    reason = "data"
 
 
 class NotFound(AiMemoryError):
     """A named memory or input file does not exist."""
 
     exit_code = 66
+    reason = "not found"
 
 
 class EndpointUnusable(AiMemoryError):
     """The endpoint cannot be used until someone acts."""
 
     exit_code = 69
+    reason = "endpoint unusable"
 
 
 class StorageFailed(AiMemoryError):
     """The disk or the file system refused to read or write."""
 
     exit_code = 74
+    reason = "storage"
 
 
 class NotFinished(AiMemoryError):
     """The job is not finished; running the same command again goes on with it."""
 
     exit_code = 75
+    reason = "not finished"
 
 
 class BreakerOpen(NotFinished):
     """The endpoint failed last time, and no request may be sent for `seconds`."""
+
+    reason = "breaker open"
 
     def __init__(self, what: str, *, tip: str = "", seconds: float = 0.0) -> None:
         """Keep the wait beside the two sentences."""
@@ -140,6 +156,7 @@ class TargetChanged(AiMemoryError):
     """The configured target is not the one the run began with."""
 
     exit_code = 78
+    reason = "target changed"
 
 
 class EmbedError(AiMemoryError):
@@ -158,10 +175,13 @@ class TransientFailure(EmbedError):
     """The same request may succeed later."""
 
     exit_code = 75
+    reason = "endpoint away"
 
 
 class RateLimited(TransientFailure):
     """The endpoint asked for fewer requests; `retry_after` is the wait it named, in seconds."""
+
+    reason = "rate limited"
 
     def __init__(self, what: str, *, tip: str = "", http_status: int | None = None, retry_after: float = 0.0) -> None:
         """Keep the wait the endpoint asked for, in seconds (0: it named none)."""
@@ -177,12 +197,14 @@ class AnswerViolation(EmbedError):
     """An answer that cannot be believed: too short, mis-ordered, not finite, all zero."""
 
     exit_code = 69
+    reason = "answer violation"
 
 
 class RowsRefused(EmbedError):
     """The batch was refused for what is in it: 400, 413 or 422."""
 
     exit_code = 69
+    reason = "rows refused"
 
 
 class RequestTooLarge(RowsRefused):
@@ -201,15 +223,18 @@ class WrongTarget(EmbedError):
     """The endpoint does not serve the target: unknown model, another width."""
 
     exit_code = 78
+    reason = "wrong target"
 
 
 class CredentialsRefused(EmbedError):
     """The endpoint refused the key."""
 
     exit_code = 77
+    reason = "credentials"
 
 
 class QuotaExhausted(EmbedError):
     """The account behind the key has nothing left to spend."""
 
     exit_code = 69
+    reason = "quota"

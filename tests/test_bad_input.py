@@ -357,3 +357,9 @@ def _obeying_permissions(command: Command) -> Command:
     if not shutil.which("setpriv") or subprocess.run([*prefix, "true"], check=False, capture_output=True).returncode:
         pytest.skip("root ignores the permissions of files, and setpriv cannot change that here")
     return replace(command, prefix=prefix)
+
+
+def test_bytes_that_are_no_text_are_not_stored(db: Path) -> None:
+    refused(Command(db, NOBODY).run("store", "-T", "bad\udcff", "-c", "x"), 64, "title is not UTF-8")
+
+    assert files.execute(db, "SELECT count(*) FROM memories WHERE content = 'x'") == [(0,)]

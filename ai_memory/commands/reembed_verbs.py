@@ -12,7 +12,8 @@ from ai_memory.errors import OperatorNeeded
 from ai_memory.reembed.status import Status, read_status
 from ai_memory.settings import Settings
 from ai_memory.store import runs
-from ai_memory.store.opening import reading, writing
+from ai_memory.store.opening import Store, reading, writing
+from ai_memory.store.runs import Run
 from ai_memory.store.text import printable
 
 SHOWN_NAMESPACES = 20
@@ -43,13 +44,17 @@ def _status_text(status: Status) -> str:
         f"  rows       {census.fresh:,} of {census.live:,} done, {census.stale:,} remain",
         f"  quarantine {census.quarantined:,} rows",
         f"  spent      {status.counters.texts_sent:,} texts in {status.counters.requests:,} requests",
-        f"  checkpoint {_time(run.last_progress_at)}; at most {run.in_flight_limit:,} texts in flight",
+        f"  checkpoint {_time(run.last_progress_at)}{_in_flight_text(run)}",
     ]
     if run.breaker_state == "open":
         lines.append(f"  breaker    open until {_time(run.breaker_until)}")
     if run.last_error:
         lines.append(f"  last error {run.last_error}")
     return "\n".join([*lines, *_namespace_lines(status), *_quarantine_lines(status), *_next_lines(status)])
+
+
+def _in_flight_text(run: Run) -> str:
+    return f"; at most {run.in_flight_limit:,} texts in flight" if run.state == "running" else ""
 
 
 def _state_text(status: Status) -> str:
@@ -108,15 +113,20 @@ def _time(at_ms: int) -> str:
 def _cancel(settings: Settings, console: Console) -> int:
     now_ms = SystemClock().now_ms()
     path: Path = settings.db.value
-    with reading(path):
-        pass
+    with reading(path) as store:
+        _require_unfinished(store)
     with writing(path, now_ms=now_ms) as store, store.db.transaction():
-        found = runs.unfinished_run(store)
-        if found is None:
-            raise OperatorNeeded("There is no unfinished run to cancel.", tip="See ai-memory reembed status")
+        found = _require_unfinished(store)
         runs.transition(store, found, "cancelled", now_ms=now_ms, fenced=False)
     console.result(
         {"run_id": found.run_id, "state": "cancelled"},
         f"Run {found.run_id} is cancelled; the vectors it wrote stay, and who still runs it commits nothing more.",
     )
     return 0
+
+
+def _require_unfinished(store: Store) -> Run:
+    found = runs.unfinished_run(store)
+    if found is None:
+        raise OperatorNeeded("There is no unfinished run to cancel.", tip="See ai-memory reembed status")
+    return found

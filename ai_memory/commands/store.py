@@ -64,9 +64,16 @@ def _draft(args: argparse.Namespace) -> Draft:
         "priority": args.priority,
     }
     given = {name: value for name, value in values.items() if value is not None}
+    if broken := [name for name, value in given.items() if not _is_text(value)]:
+        raise UsageError(f"The memory's {broken[0]} is not UTF-8.", tip="Nothing was stored.")
     if fault := first_fault(given):
         raise UsageError(f"The memory's {fault}.", tip="Nothing was stored.")
     return Draft(given, "the memory")
+
+
+def _is_text(value: Value) -> bool:
+    # Python passes bytes of the command line that are no UTF-8 as lone surrogates.
+    return not isinstance(value, str) or not any("\ud800" <= each <= "\udfff" for each in value)
 
 
 def _stdin() -> str:

@@ -43,10 +43,15 @@ def scope_of(request: Request, run: Run | None) -> Scope:
     """Return the namespaces to sweep: a resumed run goes on with its own, unless --retarget names others.
 
     Raises:
-        UsageError: --resume was given another scope than the run's.
+        UsageError: --resume was given another scope than the run's, or a --skip-current-space that it has not.
     """
     if run is None or not request.resume:
         return request.scope
+    if request.skip_current and not run.skip_current and not request.retarget:
+        raise UsageError(
+            f"Run {run.run_id} was begun without --skip-current-space; --resume cannot add it.",
+            tip="Leave it out, or begin anew with --retarget.",
+        )
     if request.retarget and request.scope is not None:
         return request.scope
     if request.scope is not None and _scopes_differ(request.scope, run.scope):

@@ -105,7 +105,7 @@ class Job:
         if planned.action is Action.FINISH and (ending := sweep.conclude()):
             return ending
         sweep.aim_at(self._probe(store, taken))
-        self.tools.progress.begin(total=planned.census.stale, label=f"to {planned.target.model}")
+        self.tools.progress.begin(total=max(planned.census.stale, planned.census.to_embed), label=f"to {planned.target.model}")
         return sweep.run()
 
     def _sweep(self, store: Store, planned: Plan, taken: Taken) -> Sweep:
@@ -137,7 +137,7 @@ class Job:
     def _failed(self, run: Run, error: AiMemoryError) -> Ending:
         if stopped_by(error, self.tools.stop):
             return Ending(run, self.tools.stop.exit_code, self.tools.stop.reason)
-        return Ending(run, error.exit_code, type(error).__name__, error=error)
+        return Ending(run, error.exit_code, error.reason, error=error)
 
     def _leave(self, store: Store, run: Run, ending: Ending, sweep: Sweep) -> None:
         # Where even this cannot be written the run reads as killed, which costs the next start nothing but a note.

@@ -63,7 +63,7 @@ def require_resumed(database: Path) -> None:
 def test_a_database_that_vanishes_ends_the_run_and_is_resumed_when_it_is_back(database: Path) -> None:
     report = sweep(database, HashEmbedder(before=InCall(2, lambda: move_away(database))))
 
-    assert (report.exit_code, report.reason) == (74, "StorageFailed")
+    assert (report.exit_code, report.reason) == (74, "storage")
     assert "removed or replaced" in report.error
     assert not database.exists()
     write_image(read_image(database.parent / "aside" / database.name), database)
@@ -98,7 +98,7 @@ def test_a_writer_that_keeps_the_file_locked_ends_the_run_and_a_resume_completes
         held = InCall(call, lambda: writer.execute("BEGIN IMMEDIATE"))
         report = sweep(database, HashEmbedder(before=held), options=OpenOptions(busy_timeout_ms=20))
 
-        assert (report.exit_code, report.reason) == (75, "NotFinished")
+        assert (report.exit_code, report.reason) == (75, "not finished")
         assert "locked by another writer" in report.error
         writer.execute("ROLLBACK")
     require_resumed(database)

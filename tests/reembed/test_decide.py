@@ -131,3 +131,8 @@ def test_resume_with_retarget_keeps_the_runs_scope_unless_another_is_named() -> 
 @pytest.mark.parametrize("request_", [Request(scope=("a",)), Request(resume=True, retarget=True, scope=("a",))])
 def test_a_run_that_begins_anew_takes_the_scope_asked_for(request_: Request) -> None:
     assert scope_of(request_, run_in("running", ("b",))) == ("a",)
+
+
+def test_a_resume_adds_no_skipping_that_the_run_has_not() -> None:
+    with pytest.raises(UsageError, match="was begun without --skip-current-space"):
+        scope_of(Request(resume=True, skip_current=True), replace(run_in("running"), skip_current=False))
