@@ -210,7 +210,13 @@ def _refuse_unsafe(url: Sourced[str]) -> None:
         raise EmbedderInitFailed(f"the base URL of {url.source} is no URL: {error}.", tip="Correct it.") from error
     if parts.username or parts.password:
         raise EmbedderInitFailed(f"the base URL of {url.source} carries a password.", tip="Use api_key_env instead.")
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
+    if parts.query or parts.fragment:
+        # It is not shown: some put the key there.
+        raise EmbedderInitFailed(
+            f"the base URL of {url.source} has a part after ? or #, which is refused.",
+            tip="Leave it away; a key belongs into api_key_env.",
+        )
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise EmbedderInitFailed(
             f"the base URL {url.value!r} ({url.source}) is not of the form https://host[:port]/path.",
             tip="Correct it.",

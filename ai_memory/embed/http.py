@@ -127,6 +127,16 @@ class HttpEmbedder:
     def _embed(self, texts: list[str]) -> Vectors:
         if not texts:
             return np.zeros((0, self._target.dim), dtype=np.float32)
+        try:
+            return self._checked(texts)
+        except AnswerViolation as error:
+            raise AnswerViolation(
+                f"{self._endpoint.host} sent an answer that cannot be believed: {error.what}",
+                tip="Look at that server and its model, then run the same command again.",
+                http_status=error.http_status,
+            ) from error
+
+    def _checked(self, texts: list[str]) -> Vectors:
         answer = self._ask(texts)
         if self._base64 and mentions_base64(answer):
             self._base64 = False
@@ -144,7 +154,7 @@ class HttpEmbedder:
         try:
             parsed: object = json.loads(answer.body)
         except (ValueError, RecursionError) as error:
-            raise AnswerViolation(f"{self._endpoint.host} sent an answer that is no JSON.", http_status=200) from error
+            raise AnswerViolation("it is no JSON.", http_status=200) from error
         if status := inner_status(parsed):
             raise classify(
                 replace(answer, status=status), host=self._endpoint.host, now=time.time(), key=self._endpoint.key
@@ -261,7 +271,7 @@ def _read(response: Response, *, limit: int) -> bytes:
     while piece := response.raw.read1(_CHUNK, decode_content=True):
         pieces += piece
         if len(pieces) > limit:
-            raise AnswerViolation(f"an answer has more than {limit} bytes.", http_status=response.status_code)
+            raise AnswerViolation(f"it has more than {limit:,} bytes.", http_status=response.status_code)
     return bytes(pieces)
 
 

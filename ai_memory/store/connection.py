@@ -129,16 +129,20 @@ class Database:
         """Write a consistent copy of the whole file to `target` by SQLite's backup API: all of it, or no file."""
         unfinished = target.absolute().with_name(target.name + ".unfinished")
         unfinished.unlink(missing_ok=True)
-        with translated(target):
-            copy = apsw.Connection(str(unfinished))
-            try:
-                with copy.backup("main", self._connection, "main") as backup:
-                    while not backup.done:
-                        backup.step(1_000)
-                copy.execute("PRAGMA journal_mode = DELETE")
-            finally:
-                copy.close()
-        unfinished.rename(target.absolute())
+        try:
+            with translated(target):
+                copy = apsw.Connection(str(unfinished))
+                try:
+                    with copy.backup("main", self._connection, "main") as backup:
+                        while not backup.done:
+                            backup.step(1_000)
+                    copy.execute("PRAGMA journal_mode = DELETE")
+                finally:
+                    copy.close()
+            unfinished.rename(target.absolute())
+        finally:
+            # On a full disk half a copy would be in the way of everything else.
+            unfinished.unlink(missing_ok=True)
 
     def close(self) -> None:
         """Close the connection; statements still open are ended, an open transaction is rolled back."""

@@ -181,6 +181,7 @@ def test_each_fault_is_the_error_that_says_what_helps(
         embedder.embed_documents(TEXTS)
 
     assert type(caught.value) is expected
+    assert f"127.0.0.1:{server.port}" in caught.value.what
     assert time.monotonic() - began < 2
     assert np.array_equal(embedder.embed_documents(TEXTS), [server.vector(text) for text in TEXTS])
 

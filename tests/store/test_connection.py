@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from errno import ENOSPC
 from pathlib import Path
 
 import apsw
@@ -113,6 +114,21 @@ def test_a_backup_that_cannot_be_made_names_its_file(store: Store, tmp_path: Pat
 
     with pytest.raises(StorageFailed, match=r"no folder/copy\.db"):
         store.db.backup_to(target)
+
+
+def test_a_backup_that_fails_leaves_no_half_of_it(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_self: Path, _target: Path) -> None:
+        raise OSError(ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "rename", full)
+    folder = tmp_path / "backups"
+    folder.mkdir()
+    with pytest.raises(OSError, match="No space"):
+        store.db.backup_to(folder / "copy.db")
+
+    assert list(folder.iterdir()) == []
 
 
 def test_statements_are_closed_when_they_return(store: Store, path: Path) -> None:
