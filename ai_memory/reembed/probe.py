@@ -13,6 +13,7 @@ from ai_memory.errors import EmbedderInitFailed, RowsRefused, TargetChanged, Wro
 from ai_memory.store.provenance import Fingerprint
 
 MIN_COSINE = 0.999
+WAYS_OUT = "Bring the old model back, or start anew under another model name: ai-memory reembed --retarget"
 
 
 def probe(embedder: Embedder, texts: Sequence[str] = WITNESS_TEXTS) -> Vectors:
@@ -35,8 +36,14 @@ def check_witness(fingerprint: Fingerprint, vectors: Vectors) -> None:
     """Compare the first vectors of the witness texts with those the target was known by.
 
     Raises:
-        TargetChanged: the cosine of a pair is below 0.999: the same name, other weights.
+        TargetChanged: another width, or the cosine of a pair is below 0.999: the same name, other weights.
     """
+    if vectors.shape[1] != fingerprint.dim:
+        raise TargetChanged(
+            f"The endpoint serves another model under the same name: its vectors are {vectors.shape[1]:,} wide, "
+            f"those of the target {fingerprint.dim:,}.",
+            tip=WAYS_OUT,
+        )
     if fingerprint.witness is None:
         return
     known = np.frombuffer(fingerprint.witness, dtype="<f4").reshape(-1, fingerprint.dim)[: len(vectors)]
@@ -45,7 +52,7 @@ def check_witness(fingerprint: Fingerprint, vectors: Vectors) -> None:
         raise TargetChanged(
             f"The endpoint serves other weights under the same name: the witness texts have a cosine of {lowest:.4f} "
             f"with their recorded vectors where {MIN_COSINE} is asked for.",
-            tip="Bring the old model back, or start anew under another model name: ai-memory reembed --retarget",
+            tip=WAYS_OUT,
         )
 
 

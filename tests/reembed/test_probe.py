@@ -61,6 +61,13 @@ def test_other_weights_are_refused() -> None:
     assert refusal.value.exit_code == 78
 
 
+@pytest.mark.parametrize("witness", [None, witness_bytes(TRUE)])
+@pytest.mark.parametrize("width", [1, 8])
+def test_another_width_is_refused(witness: bytes | None, width: int) -> None:
+    with pytest.raises(TargetChanged, match=f"{width} wide, those of the target 16"):
+        check_witness(known_by(witness), TRUE[:, :width])
+
+
 def test_one_text_that_disagrees_is_enough() -> None:
     vectors = TRUE.copy()
     vectors[2] = HashEmbedder(model="retrained").vector(WITNESS_TEXTS[2])
