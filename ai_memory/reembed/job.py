@@ -105,7 +105,8 @@ class Job:
         if planned.action is Action.FINISH and (ending := sweep.conclude()):
             return ending
         sweep.aim_at(self._probe(store, taken))
-        self.tools.progress.begin(total=max(planned.census.stale, planned.census.to_embed), label=f"to {planned.target.model}")
+        total = planned.census.stale + taken.lifted
+        self.tools.progress.begin(total=total, label=f"to {planned.target.model}")
         return sweep.run()
 
     def _sweep(self, store: Store, planned: Plan, taken: Taken) -> Sweep:

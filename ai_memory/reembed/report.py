@@ -76,6 +76,7 @@ def report(
     counters = sweep.counters if sweep else Counters()
     census = ending.census
     met = counters.quarantined + (sweep.rows_in_quarantine if sweep else planned.census.quarantined)
+    lifted = taken.lifted if taken else 0
     done = counters.reembedded + counters.attested + counters.quarantined
     return RunReport(
         run_id=ending.run.run_id if ending.run else None,
@@ -89,9 +90,9 @@ def report(
         attested=counters.attested,
         raced=counters.raced,
         identical=counters.identical,
-        quarantined=census.quarantined if census else planned.census.quarantined + counters.quarantined,
+        quarantined=census.quarantined if census else planned.census.quarantined - lifted + counters.quarantined,
         unaddressable=(census or planned.census).unaddressable,
-        remaining=census.stale if census else max(planned.census.stale - done, 0),
+        remaining=census.stale if census else max(planned.census.stale + lifted - done, 0),
         census_at=census.began_at if census else None,
         passes=sweep.passes if sweep else 0,
         resumed=bool(taken and taken.resumed),

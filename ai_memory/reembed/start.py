@@ -52,12 +52,16 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """The run this process now holds, its target, and how many texts killed predecessors may have sent in vain."""
+    """The run this process now holds, its target, and how many texts killed predecessors may have sent in vain.
+
+    `lifted` rows were let out of quarantine to be tried again.
+    """
 
     run: Run
     fingerprint: Fingerprint
     resumed: bool
     texts_sent_twice: int
+    lifted: int = 0
 
 
 def recorded_target(store: Store, target: Target) -> Target:
@@ -138,7 +142,8 @@ def take(store: Store, planned: Plan, request: Request, holder: Holder, *, in_fl
         lost = min(run.in_flight_limit, planned.census.stale)
         resumed = run.run_id == (planned.run.run_id if planned.run else None)
         run = runs.take_over(store, run, holder, in_flight_limit=in_flight, lost=lost, now_ms=now_ms)
-    return Taken(run, fingerprint, resumed, lost)
+    lifted = planned.census.quarantined if request.retry_quarantined else 0
+    return Taken(run, fingerprint, resumed, lost, lifted)
 
 
 def preflight(store: Store, planned: Plan) -> Preflight:

@@ -494,3 +494,13 @@ def test_unfinished_runs_are_named_by_runs(work: Work) -> None:
 
     assert run is not None
     assert (run.state, run.holder, run.last_error) == ("running", None, None)
+
+
+def test_rows_let_out_of_quarantine_are_counted_once(work: Work) -> None:
+    files.execute(work.path, "UPDATE memories SET title = 'POISON ' || id WHERE id IN ('id-001', 'id-002')")
+    work.embedder = HashEmbedder(poison="POISON")
+    assert work.run().quarantined == 2
+
+    again = work.run(retry_quarantined=True, max_rows=1)
+
+    assert (again.exit_code, again.quarantined, again.remaining) == (75, 1, 1)
