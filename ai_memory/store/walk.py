@@ -2,7 +2,7 @@
 
 ai-memory's databases have no index on (namespace, id). Left to its planner SQLite takes another index
 and sorts the whole namespace for every page, so the ids of a namespace are read once, sorted, in large
-blocks, and the rows then by their primary key: about 2 ms for a page of 500 (see docs/adr/0001).
+blocks, and the rows then by their primary key: about 2 ms for a page of 500 (docs/adr/0002).
 """
 
 from __future__ import annotations
