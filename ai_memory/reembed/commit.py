@@ -52,7 +52,7 @@ def write_page(
     written = _write(store, target, answered.embedded, now_ms=now_ms)
     # After the embedded ones: a twin's vector may come from this very page.
     twins = _write_twins(store, target, page.twins, now_ms=now_ms)
-    attested = sum(_attest(store, target, each) for each in page.attested)
+    attested = sum(attest_document(store, target, each) for each in page.attested)
     for unfit in page.unfit:
         quarantine.put(store, target.id, unfit.id, unfit.src, unfit.reason, now_ms=now_ms)
     runs.advance(store, run, steps, now_ms=now_ms)
@@ -106,6 +106,10 @@ def _write_blobs(store: Store, target: Fingerprint, vectors_of: Sequence[tuple[D
     return [REEMBEDDED if done else RACED for done in written]
 
 
-def _attest(store: Store, target: Fingerprint, document: Document) -> bool:
+def attest_document(store: Store, target: Fingerprint, document: Document) -> bool:
+    """Take a row's stored vector for the target's on the operator's word; inside a transaction.
+
+    Returns False, with nothing written, where the text changed or the vector has another width.
+    """
     write = VectorWrite(document.id, document.title, document.content, b"", document.src, ATTESTED)
     return attest(store, write, target)

@@ -7,11 +7,12 @@ from dataclasses import asdict, dataclass
 from ai_memory.embed.embedder import Target
 from ai_memory.errors import StampRefused
 from ai_memory.reembed.census import Scope, in_scope, namespaces_in_scope
-from ai_memory.reembed.judge import ATTESTED, Document, Verdict, examine, judge
+from ai_memory.reembed.commit import attest_document
+from ai_memory.reembed.judge import Document, Verdict, examine, judge
 from ai_memory.reembed.start import enter_target, known_fingerprint, require_rows
 from ai_memory.store import walk
 from ai_memory.store.opening import Store
-from ai_memory.store.provenance import Fingerprint, VectorWrite, attest
+from ai_memory.store.provenance import Fingerprint
 from ai_memory.store.walk import MemoryRow
 
 STAMP_ROWS = 1_000
@@ -113,13 +114,8 @@ def _stamp_rows(store: Store, target: Fingerprint, ids: list[str]) -> list[str]:
             examined = examine(row)
             if judge(row, examined.src, target, store.schema) is Verdict.FRESH:
                 outcomes.append("already_current")
-            elif isinstance(examined, Document) and _attest(store, target, examined):
+            elif isinstance(examined, Document) and attest_document(store, target, examined):
                 outcomes.append("stamped")
             else:
                 outcomes.append("unstamped")
     return outcomes
-
-
-def _attest(store: Store, target: Fingerprint, document: Document) -> bool:
-    write = VectorWrite(document.id, document.title, document.content, b"", document.src, ATTESTED)
-    return attest(store, write, target)

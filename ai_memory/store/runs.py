@@ -64,7 +64,6 @@ SET_TARGET = "UPDATE reembed_run SET target = ? WHERE run_id = ?"
 SET_BREAKER = """
     UPDATE reembed_run SET breaker_state = ?, breaker_until = ?, breaker_wait_ms = ?, last_error = ? WHERE run_id = ?
 """
-ANY_RUN = "SELECT count(*) FROM reembed_run"
 CHECKPOINTS = """
     SELECT CAST(namespace AS BLOB), CAST(cursor_id AS BLOB), eof, rows_done FROM reembed_checkpoint
     WHERE run_id = ? AND pass = ?
@@ -167,11 +166,6 @@ def read_run(store: Store, run_id: int) -> Run:
     if run is None:
         raise NotFinished(f"Run {run_id} is gone from the file.", tip="Look at it: ai-memory reembed status")
     return run
-
-
-def any_run(store: Store) -> bool:
-    """Say whether a run ever began in this file."""
-    return bool(store.db.value(ANY_RUN))
 
 
 def begin_run(
