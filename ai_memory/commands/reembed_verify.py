@@ -37,6 +37,8 @@ def run_verify(settings: Settings, console: Console, *, sample: str | int | None
         "quarantined": census.quarantined,
         "attested": census.attested,
         "unaddressable": census.unaddressable,
+        "not_live": census.dead,
+        "substrate": census.substrate,
         "model": name,
         "scope": None if scope is None else list(scope),
         "census_at": census.began_at,

@@ -64,6 +64,8 @@ class Status:
             "remaining": census.stale,
             "quarantined": census.quarantined,
             "unaddressable": census.unaddressable,
+            "not_live": census.dead,
+            "substrate": census.substrate,
             "namespaces": self.namespaces(),
             "quarantine": [{**asdict(each), "src": each.src.hex()} for each in self.quarantined],
             "started_at": run.started_at,

@@ -82,3 +82,13 @@ def test_rows_in_quarantine_are_shown_while_it_is_in_force(work: Work) -> None:
     found = status_of(work)
     assert [(each.id, each.kind, each.http_status) for each in found.quarantined] == [("id-002", "refused", 400)]
     assert found.values()["quarantined"] == 1
+
+
+def test_rows_that_are_left_alone_are_counted(work: Work) -> None:
+    work.run()
+    files.execute(work.path, "UPDATE memories SET expires_at = '2001-01-01T00:00:00Z' WHERE id = 'id-000'")
+    files.execute(work.path, "UPDATE memories SET namespace = '_agents' WHERE id IN ('id-001', 'id-002')")
+
+    shown = status_of(work).values()
+
+    assert (shown["total"], shown["not_live"], shown["substrate"]) == (7, 1, 2)
