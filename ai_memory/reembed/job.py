@@ -116,7 +116,7 @@ class Job:
     def _probe(self, store: Store, taken: Taken) -> Fingerprint:
         """Ask for the witness texts, compare them, keep them if the target had none, close the breaker.
 
-        Returns the target as it is now known: with its width, where only the endpoint could tell it.
+        Returns the target as it is now known: with its witness, and its width where only the endpoint could tell it.
         """
         run = runs.read_run(store, taken.run.run_id)
         canary = require_due(run, now_ms=self._now())
@@ -133,7 +133,8 @@ class Job:
             if not canary:
                 set_witness(store, known.id, witness_bytes(vectors))
             runs.set_breaker(store, run, Breaker(), now_ms=self._now())
-        return known
+            # Read anew: the sweep compares with the witness that was kept just now.
+            return read_fingerprint(store, known.id)
 
     def _failed(self, run: Run, error: AiMemoryError) -> Ending:
         if stopped_by(error, self.tools.stop):

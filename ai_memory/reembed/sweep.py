@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 
 from ai_memory.clock import Clock
 from ai_memory.embed.embedder import Embedder, Meter
-from ai_memory.errors import AiMemoryError, DataRefused, EmbedError, EndpointUnusable, NotFinished, StorageFailed
+from ai_memory.errors import (
+    AiMemoryError,
+    DataRefused,
+    EmbedError,
+    EndpointUnusable,
+    NotFinished,
+    StorageFailed,
+    TargetChanged,
+)
 from ai_memory.reembed.budget import Budget
 from ai_memory.reembed.census import Census, Scope, namespaces_in_scope, take_census
 from ai_memory.reembed.commit import Traffic, write_page
 from ai_memory.reembed.in_flight import InFlight
-from ai_memory.reembed.isolate import embed_documents
+from ai_memory.reembed.isolate import Embedded, embed_documents
 from ai_memory.reembed.notices import QuarantineNotices
-from ai_memory.reembed.pages import Walk, WalkOrder
+from ai_memory.reembed.pages import Page, Walk, WalkOrder
 from ai_memory.reembed.probe import check_witness, probe
 from ai_memory.reembed.progress import Progress
 from ai_memory.reembed.request import Request
@@ -33,7 +41,10 @@ MIN_PASSES = 5
 """Passes before a corpus that is edited as fast as it is swept is called churn."""
 
 WITNESS_EVERY = 200
-"""Commits between two comparisons of the witness texts."""
+"""Pages between two comparisons of the witness texts."""
+
+WITNESS = Page()
+"""Stands among the pages where the witness texts are asked for: no page behind it is committed before they agree."""
 
 MOST_IN_FLIGHT = 512
 """Threads that wait for answers at most; how many there are is the embedder's `concurrency`."""
@@ -86,7 +97,7 @@ class Sweep:
         self._store, self._run, self.target = store, taken.run, taken.fingerprint
         self._request, self._tools, self._scope, self._total = request, tools, scope, total
         self._noted = Meter()
-        self._commits = self._refused = 0
+        self._pages = self._refused = 0
         self._in_flight = InFlight(tools.embedder)
         self._budget = Budget(
             tools.embedder.meter,
@@ -140,20 +151,35 @@ class Sweep:
     def _pass(self, namespaces: Sequence[str], executor: Executor) -> Walk:
         self.passes += 1
         walk = Walk(self._store, self._order(namespaces), self._budget, stopped=self._tools.stop.requested)
-        embed = partial(embed_documents, self._tools.embedder)
+        pages, stopped = self._witnessed(walk.pages()), self._tools.stop.requested
         failure: BaseException | None = None
-        stopped = self._tools.stop.requested
-        for answered in in_order(walk.pages(), embed, executor, depth=lambda: self._in_flight.pages, stopped=stopped):
+        for answered in in_order(pages, self._ask, executor, depth=lambda: self._in_flight.pages, stopped=stopped):
+            if isinstance(answered.error, TargetChanged):
+                raise answered.error
             if answered.error:
                 failure = failure or answered.error
-            else:
+            elif answered.page is not WITNESS:
                 # Behind a page that failed the cursor must stay; the vectors paid for are kept all the same.
                 self._commit(answered, {} if failure else answered.page.steps)
                 walk.settle(answered.page)
-                self._after_commit(answered, executor)
+                self._after_commit(answered)
         if failure:
             raise failure
         return walk
+
+    def _witnessed(self, pages: Iterator[Page]) -> Iterator[Page]:
+        """Yield the pages, and WITNESS before every 200th."""
+        for page in pages:
+            if self._pages and self._pages % WITNESS_EVERY == 0:
+                yield WITNESS
+            self._pages += 1
+            yield page
+
+    def _ask(self, page: Page) -> list[Embedded]:
+        """Return what became of a page's documents; in a thread of the executor's."""
+        if page is WITNESS:
+            check_witness(self.target, probe(self._tools.embedder))
+        return embed_documents(self._tools.embedder, page.documents)
 
     def _order(self, namespaces: Sequence[str]) -> WalkOrder:
         return WalkOrder(
@@ -183,7 +209,6 @@ class Sweep:
                 with self._store.db.transaction():
                     counters = write(now_ms=self._tools.clock.now_ms())
         self.counters += counters
-        self._commits += 1
         # Only now: no more may be sent than the committed row says, or a kill would make it a lie.
         self._in_flight.pages, self.unsettled = in_flight, unsettled
         self._noted = noted
@@ -201,13 +226,11 @@ class Sweep:
             for name, step in steps.items()
         )
 
-    def _after_commit(self, answered: Answered, executor: Executor) -> None:
+    def _after_commit(self, answered: Answered) -> None:
         page = answered.page
         self.rows_in_quarantine += page.in_quarantine
         self._tools.progress.advance(page.stale)
         self._notices.name(answered)
-        if self._commits % WITNESS_EVERY == 0:
-            check_witness(self.target, executor.submit(probe, self._tools.embedder).result())
         if self._request.sleep_seconds and page.documents:
             self._tools.stop.event.wait(self._request.sleep_seconds)
 

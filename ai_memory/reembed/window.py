@@ -8,10 +8,9 @@ from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 
 from ai_memory.reembed.isolate import Embedded
-from ai_memory.reembed.judge import Document
 from ai_memory.reembed.pages import Page
 
-Embed = Callable[[Sequence[Document]], list[Embedded]]
+Ask = Callable[[Page], Sequence[Embedded]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +28,7 @@ class Answered:
 
 def in_order(
     pages: Iterator[Page],
-    embed: Embed,
+    ask: Ask,
     executor: Executor,
     *,
     depth: Callable[[], int],
@@ -37,15 +36,15 @@ def in_order(
 ) -> Iterator[Answered]:
     """Yield each page of `pages` with its answer, in their order, at most `depth()` of them in flight.
 
-    `pages` is advanced in the caller's thread, `embed` runs in the executor's. After a page that
+    `pages` is advanced in the caller's thread, `ask` runs in the executor's. After a page that
     failed no new one is begun; those already in flight are still yielded. When `stopped`, pages whose
     requests were not begun are dropped: they are the last ones, so that no cursor passes them.
     """
-    flying: deque[tuple[Page, Future[list[Embedded]]]] = deque()
+    flying: deque[tuple[Page, Future[Sequence[Embedded]]]] = deque()
     failed = False
     while True:
         while not failed and len(flying) < depth() and (page := next(pages, None)) is not None:
-            flying.append((page, executor.submit(embed, page.documents)))
+            flying.append((page, executor.submit(ask, page)))
         if stopped():
             flying = deque((page, future) for page, future in flying if not future.cancel())
         if not flying:
@@ -56,7 +55,7 @@ def in_order(
         yield answered
 
 
-def _answer(page: Page, future: Future[list[Embedded]]) -> Answered:
+def _answer(page: Page, future: Future[Sequence[Embedded]]) -> Answered:
     waited = not future.done()
     if error := future.exception():
         return Answered(page, error=error, waited=waited)

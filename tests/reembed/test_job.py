@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from ai_memory.embed import vectors
 from ai_memory.embed.document import WITNESS_TEXTS
 from ai_memory.embed.embedder import Vectors
 from ai_memory.errors import (
@@ -23,6 +24,7 @@ from ai_memory.errors import (
     UsageError,
     WrongTarget,
 )
+from ai_memory.reembed import sweep
 from ai_memory.reembed.status import read_status
 from ai_memory.store import runs
 from tests import files
@@ -66,6 +68,15 @@ class Retrained(HashEmbedder):
 
     def vector(self, text: str) -> Vectors:
         return HashEmbedder(model="retrained").vector(text)
+
+
+class Swapped(HashEmbedder):
+    """Is retrained, under the same name, while it answers its fifth request."""
+
+    __slots__ = ()
+
+    def vector(self, text: str) -> Vectors:
+        return HashEmbedder(model="retrained" if self.meter.requests > 4 else "hash").vector(text)
 
 
 def states(work: Work) -> list[str]:
@@ -292,6 +303,21 @@ def test_too_many_refused_rows_are_the_endpoints_fault(tmp_path: Path) -> None:
     assert (ended.exit_code, ended.state) == (69, "running")
     assert ended.quarantined <= 50
     assert "refused 60 rows of 120" in ended.error
+
+
+def test_other_weights_in_the_middle_of_a_run_are_refused_before_one_more_vector_is_written(
+    work: Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sweep, "WITNESS_EVERY", 3)
+    work.embedder = Swapped()
+
+    ended = work.run(batch=1)
+
+    true = {vectors.encode(HashEmbedder().vector(text)) for text in files.texts(work.path).values()}
+    written = {blob for blob in files.vectors(work.path).values() if blob}
+    assert (ended.exit_code, ended.reason, ended.reembedded) == (78, TargetChanged.reason, 3)
+    assert len(written) == 3
+    assert written <= true
 
 
 def test_other_weights_under_the_same_name_are_refused_at_the_resume(work: Work) -> None:

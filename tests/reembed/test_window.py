@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 from ai_memory.reembed.isolate import Embedded
@@ -22,8 +22,8 @@ def number_of(answered: Answered) -> int:
     return int(answered.page.documents[0].id)
 
 
-def answer(documents: Sequence[Document]) -> list[Embedded]:
-    return [Embedded(each, Reason("refused", each.id)) for each in documents]
+def answer(asked: Page) -> list[Embedded]:
+    return [Embedded(each, Reason("refused", each.id)) for each in asked.documents]
 
 
 def pages(count: int, read: list[int]) -> Iterator[Page]:
@@ -37,9 +37,9 @@ def never() -> bool:
 
 
 def test_answers_come_in_the_order_of_the_pages_though_they_are_ready_in_another() -> None:
-    def slow_first(documents: Sequence[Document]) -> list[Embedded]:
-        time.sleep(0.05 if documents[0].id == "0" else 0)
-        return answer(documents)
+    def slow_first(asked: Page) -> list[Embedded]:
+        time.sleep(0.05 if asked.documents[0].id == "0" else 0)
+        return answer(asked)
 
     with ThreadPoolExecutor(4) as executor:
         found = list(in_order(pages(8, []), slow_first, executor, depth=lambda: 4, stopped=never))
@@ -60,10 +60,10 @@ def test_no_more_pages_are_read_ahead_than_the_depth() -> None:
 def test_behind_a_failed_page_no_new_one_is_begun_and_those_in_flight_are_answered() -> None:
     read: list[int] = []
 
-    def fail_at_two(documents: Sequence[Document]) -> list[Embedded]:
-        if documents[0].id == "2":
+    def fail_at_two(asked: Page) -> list[Embedded]:
+        if asked.documents[0].id == "2":
             raise TimeoutError
-        return answer(documents)
+        return answer(asked)
 
     with ThreadPoolExecutor(3) as executor:
         found = list(in_order(pages(20, read), fail_at_two, executor, depth=lambda: 3, stopped=never))
@@ -76,9 +76,9 @@ def test_behind_a_failed_page_no_new_one_is_begun_and_those_in_flight_are_answer
 def test_a_stop_drops_what_is_not_begun_and_keeps_what_is() -> None:
     stop = threading.Event()
 
-    def embed(documents: Sequence[Document]) -> list[Embedded]:
+    def embed(asked: Page) -> list[Embedded]:
         stop.set()
-        return answer(documents)
+        return answer(asked)
 
     with ThreadPoolExecutor(1) as executor:
         answers = in_order(pages(9, []), embed, executor, depth=lambda: 4, stopped=stop.is_set)
