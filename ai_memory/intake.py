@@ -159,7 +159,7 @@ class Filler:
         for start in range(0, len(ids), size):
             page = ids[start : start + size]
             rows = walk.rows_by_id(self.store, page, target=None)
-            lacking = [row for row in rows if row.live and row.vector.head is None]
+            lacking = [row for row in rows if row.live and row.stored.embedding is None]
             filled = self._fill([examine(row) for row in lacking if not is_substrate(row.namespace)])
             filled.passed = len(page)
             yield filled
@@ -167,11 +167,9 @@ class Filler:
     def renew(self, memory_id: str) -> Filled:
         """Embed one memory unless its vector is already the target's vector of its present text."""
         rows = walk.rows_by_id(self.store, [memory_id], target=None)
-        return self._fill([examined for row in rows if not self._fresh(row, examined := examine(row))])
-
-    def _fresh(self, row: walk.MemoryRow, examined: Document | Unfit) -> bool:
         target = known_fingerprint(self.store, recorded_target(self.store, self.embedder.target))
-        return judge(row, examined.src, target, self.store.schema) is Verdict.FRESH
+        schema = self.store.schema
+        return self._fill([examine(row) for row in rows if judge(row, target, schema) is not Verdict.FRESH])
 
     def _fill(self, examined: Sequence[Document | Unfit]) -> Filled:
         filled = Filled(left=[each for each in examined if isinstance(each, Unfit)])

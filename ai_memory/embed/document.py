@@ -24,3 +24,8 @@ def document(title: str, content: str) -> str:
 def source_hash(text: str) -> bytes:
     """Return the 16-byte BLAKE2b of a document's UTF-8 bytes: the `src` of its vector."""
     return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+
+def stored_hash(title: bytes, content: bytes) -> bytes:
+    """Return the `source_hash` of the document of a title and a content in UTF-8, without decoding them."""
+    return blake2b(b"%b %b" % (title, content), digest_size=16).digest()

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from ai_memory.embed.embedder import Target
-from ai_memory.reembed.judge import ATTESTED, Document, Unfit, Verdict, carries_stamp, examine, judge
+from ai_memory.reembed.judge import ATTESTED, Document, Unfit, Verdict, carries_stamp, embeddable, examine, judge
 from ai_memory.store import walk
 from ai_memory.store.opening import Store
 from ai_memory.store.provenance import Fingerprint
@@ -79,10 +79,10 @@ def take_census(
     with store.db.snapshot():
         census.unaddressable = sum(count for name, count in walk.unaddressable(store) if in_scope(name, scope))
         for row in walk.all_rows(store, target=target.id if target else None, only=scope):
-            examined = _count(census, row, target, scope, store.schema, means)
-            census.to_embed += isinstance(examined, Document)
-            if visit and examined:
-                visit(examined)
+            if _count(census, row, target, scope, store.schema, means):
+                census.to_embed += embeddable(row)
+                if visit:
+                    visit(examine(row))
     return census
 
 
@@ -98,27 +98,26 @@ def namespaces_in_scope(store: Store, scope: Scope) -> Sequence[str]:
 
 def _count(
     census: Census, row: MemoryRow, target: Fingerprint | None, scope: Scope, schema: Schema, means: Means
-) -> Document | Unfit | None:
-    """Count a row and return it examined where a run would try to embed it."""
-    if row.namespace not in census.live_by_namespace and not in_scope(row.namespace, scope):
+) -> bool:
+    """Count a row and say whether a run would have to examine it, to embed it if it can be."""
+    namespace = row.namespace
+    if namespace not in census.live_by_namespace and not in_scope(namespace, scope):
         census.substrate += 1
-        return None
+        return False
     if not row.live:
         census.dead += 1
-        return None
-    census.live_by_namespace[row.namespace] += 1
-    census.with_vector += row.vector.head is not None
-    examined = examine(row)
-    verdict = judge(row, examined.src, target, schema)
+        return False
+    census.live_by_namespace[namespace] += 1
+    census.with_vector += row.stored.embedding is not None
+    verdict = judge(row, target, schema)
     if verdict is Verdict.FRESH:
         census.fresh += 1
-        census.attested += row.vector.origin == ATTESTED
-        return None
+        census.attested += row.stored.origin == ATTESTED
+        return False
     if verdict is Verdict.QUARANTINED:
         census.quarantined += 1
         census.quarantined_ids.add(row.id)
-        return examined if means.retry_quarantined else None
+        return means.retry_quarantined
     census.stale += 1
-    census.stale_by_namespace[row.namespace] += 1
-    stamped = means.stamp and isinstance(examined, Document) and carries_stamp(row, means.stamp, schema)
-    return None if stamped else examined
+    census.stale_by_namespace[namespace] += 1
+    return not (means.stamp and carries_stamp(row, means.stamp, schema) and embeddable(row))

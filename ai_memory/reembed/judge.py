@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import Enum
 from hashlib import blake2b
 
-from ai_memory.embed.document import MAX_BYTES, document, source_hash
+from ai_memory.embed.document import MAX_BYTES, document, source_hash, stored_hash
 from ai_memory.embed.embedder import Target
 from ai_memory.store.provenance import Fingerprint
 from ai_memory.store.quarantine import Reason
@@ -52,51 +52,72 @@ class Unfit:
 
 def examine(row: MemoryRow) -> Document | Unfit:
     """Return the document of a row, or why there is none."""
-    if row.encrypted:
-        return _unfit(row, _raw_hash(row), "undecryptable", "the content is encrypted")
-    if row.title is None or row.content is None:
-        return _unfit(row, _raw_hash(row), "undecodable", "the title or the content is not valid text")
-    text = document(row.title, row.content)
-    src = source_hash(text)
-    if not text.strip():
-        return _unfit(row, src, "empty", "title and content are blank")
-    size = len(text) if text.isascii() else len(text.encode())
-    if size > MAX_BYTES:
-        return _unfit(row, src, OVERSIZE, f"the document has {size:,} bytes, more than {MAX_BYTES:,}")
-    return Document(row.id, row.namespace, row.title, row.content, text, src)
+    text = _text(row)
+    if isinstance(text, Reason):
+        return Unfit(row.id, row.namespace, _source(row), text)
+    return Document(row.id, row.namespace, row.title or "", row.content or "", text, source_hash(text))
 
 
-def judge(row: MemoryRow, src: bytes, target: Fingerprint | None, schema: Schema) -> Verdict:
-    """Return what a live row is; `src` is the hash of its present document, no target means all is stale."""
+def embeddable(row: MemoryRow) -> bool:
+    """Say whether `examine` has a document for a row."""
+    return isinstance(_text(row), str)
+
+
+def judge(row: MemoryRow, target: Fingerprint | None, schema: Schema) -> Verdict:
+    """Return what a live row is; no target means all is stale."""
     if target is None:
         return Verdict.STALE
-    if _agrees(row, target, schema) and _recorded(row, src, target):
+    if _agrees(row, target, schema) and _recorded(row, target):
         return Verdict.FRESH
-    if row.quarantined_src == src:
+    if row.stored.quarantined_src and row.stored.quarantined_src == _source(row):
         return Verdict.QUARANTINED
     return Verdict.STALE
 
 
 def carries_stamp(row: MemoryRow, target: Fingerprint | Target, schema: Schema) -> bool:
     """Say whether a row without provenance is stamped with the target's space and width (--skip-current-space)."""
-    vector = row.vector
-    unrecorded = vector.fingerprint_id is None and vector.width == target.dim
+    unrecorded = row.stored.fingerprint_id is None and row.width == target.dim
     return unrecorded and schema.has_space and _agrees(row, target, schema)
 
 
+def _text(row: MemoryRow) -> str | Reason:
+    """Return what would be embedded for a row, or why nothing can be."""
+    if row.encrypted:
+        return Reason("undecryptable", "the content is encrypted")
+    title, content = row.title, row.content
+    if title is None or content is None:
+        return Reason("undecodable", "the title or the content is not valid text")
+    text = document(title, content)
+    if text.isspace():
+        return Reason("empty", "title and content are blank")
+    size = len(text) if text.isascii() else len(text.encode())
+    if size > MAX_BYTES:
+        return Reason(OVERSIZE, f"the document has {size:,} bytes, more than {MAX_BYTES:,}")
+    return text
+
+
+def _source(row: MemoryRow) -> bytes:
+    """Return the hash by which a row's present state is known: its document's, of its bytes where it has none."""
+    title, content = row.title, row.content
+    if row.encrypted or title is None or content is None:
+        return blake2b(row.raw, digest_size=16).digest()
+    return source_hash(document(title, content))
+
+
 def _agrees(row: MemoryRow, target: Fingerprint | Target, schema: Schema) -> bool:
-    same_dim = not schema.has_dim or row.vector.dim == target.dim
-    return same_dim and (not schema.has_space or row.vector.space == target.space)
+    same_dim = not schema.has_dim or row.stored.dim == target.dim
+    return same_dim and (not schema.has_space or row.space == target.space)
 
 
-def _recorded(row: MemoryRow, src: bytes, target: Fingerprint) -> bool:
-    vector = row.vector
-    return vector.fingerprint_id == target.id and vector.src == src and vector.recorded_head == vector.head
+def _recorded(row: MemoryRow, target: Fingerprint) -> bool:
+    stored = row.stored
+    return stored.fingerprint_id == target.id and stored.head == row.head and _is_of(row, stored.src)
 
 
-def _unfit(row: MemoryRow, src: bytes, kind: str, message: str) -> Unfit:
-    return Unfit(row.id, row.namespace, src, Reason(kind, message))
-
-
-def _raw_hash(row: MemoryRow) -> bytes:
-    return blake2b(row.raw, digest_size=16).digest()
+def _is_of(row: MemoryRow, src: bytes | None) -> bool:
+    """Say whether `src` is the hash of a row's present state."""
+    title, content = row.stored.title, row.stored.content
+    if row.codec.is_utf8 and row.stored.is_text and not row.encrypted and title is not None and content is not None:
+        # Of bytes that are no valid text it is a hash that no document has.
+        return stored_hash(title, content) == src
+    return _source(row) == src

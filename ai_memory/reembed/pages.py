@@ -125,13 +125,12 @@ class Walk:
     def _gather(self, row: MemoryRow) -> bool:
         """Put a row where it belongs; False where it would have to be embedded and the budget is spent."""
         order, schema, page = self._order, self._store.schema, self._gathering
-        examined = examine(row)
-        verdict = judge(row, examined.src, order.target, schema)
+        verdict = judge(row, order.target, schema)
         if verdict is Verdict.FRESH:
             page.current += 1
         elif verdict is Verdict.QUARANTINED:
             page.in_quarantine += 1
-        elif isinstance(examined, Unfit):
+        elif isinstance(examined := examine(row), Unfit):
             page.unfit.append(examined)
         elif order.skip_current and carries_stamp(row, order.target, schema):
             page.attested.append(examined)

@@ -46,9 +46,8 @@ def choose(store: Store, target: Fingerprint, scope: Scope, *, size: int | None)
         for row in walk.all_rows(store, target=target.id, only=scope):
             if not row.live or not in_scope(row.namespace, scope):
                 continue
-            examined = examine(row)
-            if isinstance(examined, Document) and judge(row, examined.src, target, store.schema) is Verdict.FRESH:
-                (attested if row.vector.origin == ATTESTED else others).append(examined)
+            if judge(row, target, store.schema) is Verdict.FRESH and isinstance(examined := examine(row), Document):
+                (attested if row.stored.origin == ATTESTED else others).append(examined)
     random.shuffle(attested)
     random.shuffle(others)
     return [*attested, *others][:size]

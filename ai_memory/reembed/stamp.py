@@ -8,7 +8,7 @@ from ai_memory.embed.embedder import Target
 from ai_memory.errors import StampRefused
 from ai_memory.reembed.census import Scope, in_scope, namespaces_in_scope
 from ai_memory.reembed.commit import attest_document
-from ai_memory.reembed.judge import Document, Verdict, examine, judge
+from ai_memory.reembed.judge import Document, Verdict, embeddable, examine, judge
 from ai_memory.reembed.start import enter_target, known_fingerprint, require_rows
 from ai_memory.store import walk
 from ai_memory.store.opening import Store
@@ -82,10 +82,9 @@ def would_stamp(store: Store, target: Target, scope: Scope) -> Stamped:
 
 
 def _outcome(store: Store, known: Fingerprint | None, row: MemoryRow) -> str:
-    examined = examine(row)
-    if judge(row, examined.src, known, store.schema) is Verdict.FRESH:
+    if judge(row, known, store.schema) is Verdict.FRESH:
         return "already_current"
-    return "stamped" if isinstance(examined, Document) and row.vector.head else "unstamped"
+    return "stamped" if embeddable(row) and row.head else "unstamped"
 
 
 def _require_width(store: Store, target: Target, scope: Scope) -> None:
@@ -97,7 +96,7 @@ def _require_width(store: Store, target: Target, scope: Scope) -> None:
     other = sum(
         1
         for row in walk.all_rows(store, target=None, only=scope)
-        if row.live and in_scope(row.namespace, scope) and row.vector.head and row.vector.width != target.dim
+        if row.live and in_scope(row.namespace, scope) and row.head and row.width != target.dim
     )
     if other:
         raise StampRefused(
@@ -111,10 +110,9 @@ def _stamp_rows(store: Store, target: Fingerprint, ids: list[str]) -> list[str]:
     outcomes = []
     with store.db.transaction():
         for row in rows:
-            examined = examine(row)
-            if judge(row, examined.src, target, store.schema) is Verdict.FRESH:
+            if judge(row, target, store.schema) is Verdict.FRESH:
                 outcomes.append("already_current")
-            elif isinstance(examined, Document) and attest_document(store, target, examined):
+            elif isinstance(examined := examine(row), Document) and attest_document(store, target, examined):
                 outcomes.append("stamped")
             else:
                 outcomes.append("unstamped")

@@ -18,14 +18,20 @@ class Codec:
     encoding: str
 
     @property
+    def is_utf8(self) -> bool:
+        """Whether stored text is UTF-8, as hashes of texts are."""
+        return self.encoding == "UTF-8"
+
+    @property
     def _python(self) -> tuple[str, str]:
-        if self.encoding == "UTF-8":
+        if self.is_utf8:
             return "utf-8", "surrogateescape"
         return self.encoding.lower(), "surrogatepass"
 
     def name(self, stored: bytes) -> str:
         """Return an id or a namespace read as bytes."""
-        return stored.decode(*self._python)
+        # Asked for every row of a census: the usual encoding is not looked up first.
+        return stored.decode("utf-8", "surrogateescape") if self.is_utf8 else stored.decode(*self._python)
 
     def bound(self, name: str) -> bytes:
         """Return the bytes to bind for an id or a namespace."""

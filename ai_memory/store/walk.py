@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from ai_memory.embed.vectors import head, width
 from ai_memory.store.opening import Store
+from ai_memory.store.text import Codec
 
 ID_BLOCK = 50_000
 
@@ -48,46 +49,93 @@ ROWS_OF_NAMESPACE = ROW + " WHERE m.namespace = CAST(:namespace AS TEXT) AND typ
 ALL_ROWS = ROW + " WHERE typeof(m.id) = 'text'"
 
 
-@dataclass(frozen=True, slots=True)
-class StoredVector:
-    """What stands in the vector columns of a row, and the record of where it came from.
+class Stored(NamedTuple):
+    """The columns of ROW as SQLite gives them: text as bytes in the file's encoding, NULL as None.
 
-    `head` is the head of the BLOB (see `embed.vectors.head`), None where there is no vector.
-    `fingerprint_id`, `src`, `recorded_head` and `origin` are the provenance, None where there is none.
+    The last six are the provenance of the vector and the hash for which the row stands in quarantine.
     """
 
-    head: bytes | None
+    id: bytes
+    namespace: bytes
+    is_text: int
+    title: bytes | None
+    content: bytes | None
+    envelope: bytes | None
+    live: int
+    embedding: bytes | None
     dim: int | None
-    space: str | None
+    space: bytes | None
     fingerprint_id: int | None
     src: bytes | None
-    recorded_head: bytes | None
+    head: bytes | None
     origin: str | None
-
-    @property
-    def width(self) -> int:
-        """How many floats the BLOB carries: 0 where there is none, -1 where it is malformed."""
-        return 0 if self.head is None else width(int.from_bytes(self.head[:4], "little"))
+    quarantined_src: bytes | None
 
 
 @dataclass(frozen=True, slots=True)
 class MemoryRow:
-    """One memory as the migration sees it.
+    """One memory as the migration sees it; nothing is decoded before it is asked for.
 
-    `title` and `content` are None where the stored bytes are not text; `raw` is then what identifies
-    the row's present state, as it is for an encrypted row. `quarantined_src` is the hash for which
-    the row stands in quarantine, None where it does not.
+    `title` and `content` are None where the stored bytes are not text; `raw` is then what identifies the row's
+    present state, as it is for an encrypted row. `head` is the head of the vector's BLOB (see
+    `embed.vectors.head`), None where there is no vector. What the provenance says is in `stored`.
     """
 
-    id: str
-    namespace: str
-    title: str | None
-    content: str | None
-    encrypted: bool
-    raw: bytes
-    live: bool
-    vector: StoredVector
-    quarantined_src: bytes | None
+    stored: Stored
+    codec: Codec
+
+    @property
+    def id(self) -> str:
+        """The row's id."""
+        return self.codec.name(self.stored.id)
+
+    @property
+    def namespace(self) -> str:
+        """The row's namespace."""
+        return self.codec.name(self.stored.namespace)
+
+    @property
+    def title(self) -> str | None:
+        """The title, None where it is not text."""
+        return self._text(self.stored.title)
+
+    @property
+    def content(self) -> str | None:
+        """The content, None where it is not text."""
+        return self._text(self.stored.content)
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether the content is to be had from the envelope only."""
+        return self.stored.envelope is not None and self.stored.content == b""
+
+    @property
+    def raw(self) -> bytes:
+        """What identifies a row without readable text."""
+        return b"\x00".join((self.stored.title or b"", self.stored.content or b"", self.stored.envelope or b""))
+
+    @property
+    def live(self) -> bool:
+        """Whether the row counts: neither expired nor put away."""
+        return bool(self.stored.live)
+
+    @property
+    def head(self) -> bytes | None:
+        """The head of the vector's BLOB, None where there is no vector."""
+        return None if self.stored.embedding is None else head(self.stored.embedding)
+
+    @property
+    def width(self) -> int:
+        """How many floats the BLOB carries: 0 where there is none, -1 where it is malformed."""
+        return 0 if self.stored.embedding is None else width(len(self.stored.embedding))
+
+    @property
+    def space(self) -> str | None:
+        """The space that the row declares."""
+        return None if self.stored.space is None else self.codec.name(self.stored.space)
+
+    def _text(self, stored: bytes | None) -> str | None:
+        return self.codec.text(stored) if self.stored.is_text and stored is not None else None
 
 
 def namespaces(store: Store) -> list[tuple[str, int]]:
@@ -135,27 +183,8 @@ def all_rows(store: Store, *, target: int | None, only: Sequence[str] | None) ->
 
 
 def _row(store: Store, values: tuple[Any, ...]) -> MemoryRow:
-    row_id, namespace, is_text, title, content, envelope, live, blob, dim, space, *recorded, quarantined = values
-    title_text = _text(store, title) if is_text else None
-    content_text = _text(store, content) if is_text else None
-    encrypted = envelope is not None and content == b""
-    readable = title_text is not None and content_text is not None and not encrypted
-    return MemoryRow(
-        id=store.codec.name(row_id),
-        namespace=store.codec.name(namespace),
-        title=title_text,
-        content=content_text,
-        encrypted=encrypted,
-        raw=b"" if readable else b"\x00".join((title or b"", content or b"", envelope or b"")),
-        live=bool(live),
-        vector=StoredVector(None if blob is None else head(blob), dim, _name(store, space), *recorded),
-        quarantined_src=quarantined,
-    )
+    return MemoryRow(Stored._make(values), store.codec)
 
 
 def _name(store: Store, stored: bytes | None) -> str | None:
     return None if stored is None else store.codec.name(stored)
-
-
-def _text(store: Store, stored: bytes | None) -> str | None:
-    return None if stored is None else store.codec.text(stored)

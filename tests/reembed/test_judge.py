@@ -2,25 +2,49 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from ai_memory.embed.document import MAX_BYTES, source_hash
-from ai_memory.reembed.judge import Document, Unfit, Verdict, carries_stamp, examine, judge
+from ai_memory.embed.document import MAX_BYTES, document, source_hash, stored_hash
+from ai_memory.embed.vectors import head
+from ai_memory.reembed.judge import Document, Unfit, Verdict, carries_stamp, embeddable, examine, judge
 from ai_memory.store.provenance import Fingerprint
 from ai_memory.store.schema import Schema
-from ai_memory.store.walk import MemoryRow, StoredVector
+from ai_memory.store.text import Codec
+from ai_memory.store.walk import MemoryRow, Stored
 
 TEXT = "title content"
 SRC = source_hash(TEXT)
-HEAD = (65).to_bytes(4, "little") + b"0123456789abcdef"
+BLOB = b"\x01" + b"0123456789abcdef" + bytes(48)
 TARGET = Fingerprint(3, b"digest", "{}", "fake#none", 16, None)
-VECTOR = StoredVector(HEAD, 16, "fake#none", TARGET.id, SRC, HEAD, "reembed")
-ROW = MemoryRow(
-    "id", "ns", "title", "content", encrypted=False, raw=b"", live=True, vector=VECTOR, quarantined_src=None
+STORED = Stored(
+    id=b"id",
+    namespace=b"ns",
+    is_text=1,
+    title=b"title",
+    content=b"content",
+    envelope=None,
+    live=1,
+    embedding=BLOB,
+    dim=16,
+    space=b"fake#none",
+    fingerprint_id=TARGET.id,
+    src=SRC,
+    head=head(BLOB),
+    origin="reembed",
+    quarantined_src=None,
 )
-UNRECORDED = replace(VECTOR, fingerprint_id=None, src=None, recorded_head=None, origin=None)
+UNRECORDED: dict[str, Any] = {"fingerprint_id": None, "src": None, "head": None, "origin": None}
+
+
+def row(encoding: str = "UTF-8", **change: Any) -> MemoryRow:  # noqa: ANN401 - columns
+    return MemoryRow(STORED._replace(**change), Codec(encoding))
+
+
+ROW = row()
 
 
 def schema(*columns: str) -> Schema:
@@ -33,7 +57,7 @@ BARE = schema()
 
 
 def test_a_row_whose_record_stamp_and_blob_agree_is_fresh() -> None:
-    assert judge(ROW, SRC, TARGET, FULL) is Verdict.FRESH
+    assert judge(ROW, TARGET, FULL) is Verdict.FRESH
 
 
 @pytest.mark.parametrize(
@@ -42,59 +66,61 @@ def test_a_row_whose_record_stamp_and_blob_agree_is_fresh() -> None:
         {"fingerprint_id": 2},
         {"fingerprint_id": None},
         {"src": source_hash("an older text")},
+        {"title": b"edited"},
+        {"content": b"edited"},
+        {"is_text": 0},
+        {"content": b"", "envelope": b"sealed", "src": source_hash("title ")},
         {"head": None},
-        {"head": (65).to_bytes(4, "little") + b"another vector!!"},
-        {"head": (64).to_bytes(4, "little") + b"0123456789abcdef"},
+        {"embedding": None},
+        {"embedding": b"\x01another vector!!" + BLOB[17:]},
+        {"embedding": BLOB[1:]},
+        {"embedding": BLOB + bytes(4)},
         {"dim": 8},
         {"dim": None},
-        {"space": "other#none"},
+        {"space": b"other#none"},
         {"space": None},
     ],
 )
-def test_a_row_with_one_thing_that_disagrees_is_stale(change: dict[str, object]) -> None:
-    row = replace(ROW, vector=replace(VECTOR, **change))  # type: ignore[arg-type]
-
-    assert judge(row, SRC, TARGET, FULL) is Verdict.STALE
+def test_a_row_with_one_thing_that_disagrees_is_stale(change: dict[str, Any]) -> None:
+    assert judge(row(**change), TARGET, FULL) is Verdict.STALE
 
 
 def test_a_row_of_a_target_never_seen_is_stale() -> None:
-    assert judge(ROW, SRC, None, FULL) is Verdict.STALE
+    assert judge(ROW, None, FULL) is Verdict.STALE
 
 
 @pytest.mark.parametrize(("have", "fresh"), [(FULL, False), (NO_SPACE, True), (BARE, True)])
 def test_a_column_that_the_file_lacks_is_not_asked(have: Schema, fresh: bool) -> None:
-    row = replace(ROW, vector=replace(VECTOR, space=None))
-
-    assert (judge(row, SRC, TARGET, have) is Verdict.FRESH) is fresh
+    assert (judge(row(space=None), TARGET, have) is Verdict.FRESH) is fresh
 
 
 def test_quarantine_is_in_force_only_for_the_text_it_was_made_for() -> None:
-    row = replace(ROW, vector=UNRECORDED, quarantined_src=SRC)
+    refused = {**UNRECORDED, "quarantined_src": SRC}
 
-    assert judge(row, SRC, TARGET, FULL) is Verdict.QUARANTINED
-    assert judge(row, source_hash("edited"), TARGET, FULL) is Verdict.STALE
+    assert judge(row(**refused), TARGET, FULL) is Verdict.QUARANTINED
+    assert judge(row(**refused, content=b"edited"), TARGET, FULL) is Verdict.STALE
 
 
 def test_a_fresh_row_is_fresh_though_an_old_quarantine_names_it() -> None:
-    assert judge(replace(ROW, quarantined_src=SRC), SRC, TARGET, FULL) is Verdict.FRESH
+    assert judge(row(quarantined_src=SRC), TARGET, FULL) is Verdict.FRESH
 
 
 @pytest.mark.parametrize(
-    ("vector", "have", "carried"),
+    ("change", "have", "carried"),
     [
         (UNRECORDED, FULL, True),
-        (VECTOR, FULL, False),
-        (replace(UNRECORDED, space="other#none"), FULL, False),
-        (replace(UNRECORDED, dim=8), FULL, False),
-        (replace(UNRECORDED, head=(33).to_bytes(4, "little")), FULL, False),
-        (replace(UNRECORDED, head=None), FULL, False),
+        ({}, FULL, False),
+        ({**UNRECORDED, "space": b"other#none"}, FULL, False),
+        ({**UNRECORDED, "dim": 8}, FULL, False),
+        ({**UNRECORDED, "embedding": BLOB[:33]}, FULL, False),
+        ({**UNRECORDED, "embedding": None}, FULL, False),
         (UNRECORDED, NO_SPACE, False),
     ],
 )
 def test_only_a_stamp_of_the_targets_space_and_true_width_is_taken(
-    vector: StoredVector, have: Schema, carried: bool
+    change: dict[str, Any], have: Schema, carried: bool
 ) -> None:
-    assert carries_stamp(replace(ROW, vector=vector), TARGET, have) is carried
+    assert carries_stamp(row(**change), TARGET, have) is carried
 
 
 def test_the_document_is_title_blank_content() -> None:
@@ -104,26 +130,44 @@ def test_the_document_is_title_blank_content() -> None:
 @pytest.mark.parametrize(
     ("change", "kind"),
     [
-        ({"encrypted": True, "content": ""}, "undecryptable"),
-        ({"title": None}, "undecodable"),
+        ({"envelope": b"sealed", "content": b""}, "undecryptable"),
+        ({"title": b"\xff"}, "undecodable"),
         ({"content": None}, "undecodable"),
-        ({"title": "", "content": " \n\t"}, "empty"),
-        ({"content": "x" * MAX_BYTES}, "oversize"),
-        ({"title": "", "content": "é" * (MAX_BYTES // 2)}, "oversize"),
+        ({"is_text": 0}, "undecodable"),
+        ({"title": b"", "content": b" \n\t"}, "empty"),
+        ({"content": b"x" * MAX_BYTES}, "oversize"),
+        ({"title": b"", "content": "é".encode() * (MAX_BYTES // 2)}, "oversize"),
     ],
 )
-def test_a_row_that_cannot_be_embedded_says_why(change: dict[str, object], kind: str) -> None:
-    found = examine(replace(ROW, **change))  # type: ignore[arg-type]
+def test_a_row_that_cannot_be_embedded_says_why(change: dict[str, Any], kind: str) -> None:
+    found = examine(row(**change))
 
     assert isinstance(found, Unfit)
-    assert found.reason.kind == kind
+    assert (found.reason.kind, embeddable(row(**change))) == (kind, False)
 
 
 def test_a_document_of_exactly_the_limit_is_embedded() -> None:
-    assert isinstance(examine(replace(ROW, title="", content="x" * (MAX_BYTES - 1))), Document)
+    longest = row(title=b"", content=b"x" * (MAX_BYTES - 1))
+
+    assert isinstance(examine(longest), Document)
+    assert embeddable(longest)
 
 
 def test_an_unreadable_row_is_known_by_its_raw_bytes() -> None:
-    one, other = (examine(replace(ROW, content=None, raw=raw)) for raw in (b"\xff", b"\xfe"))
+    one, other = (examine(row(content=raw)) for raw in (b"\xff", b"\xfe"))
 
     assert one.src != other.src
+
+
+@given(st.text(), st.text())
+def test_the_hash_of_stored_bytes_is_that_of_their_document(title: str, content: str) -> None:
+    assert stored_hash(title.encode(), content.encode()) == source_hash(document(title, content))
+
+
+@pytest.mark.parametrize("encoding", ["UTF-16le", "UTF-16be"])
+def test_a_row_of_another_encoding_is_fresh_by_its_text(encoding: str) -> None:
+    python = encoding.lower()
+    stored = {"title": "title".encode(python), "content": "content".encode(python), "space": "fake#none".encode(python)}
+
+    assert judge(row(encoding, **stored), TARGET, FULL) is Verdict.FRESH
+    assert judge(row(encoding, **stored, src=source_hash("edited")), TARGET, FULL) is Verdict.STALE

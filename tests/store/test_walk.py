@@ -89,7 +89,7 @@ def test_the_width_of_a_blob_is_what_it_carries(tmp_path: Path) -> None:
     shape = shapes.build(tmp_path / "m.db", 101)
 
     with reading(shape.path) as store:
-        rows = {row.title: row.vector.width for row in walk.all_rows(store, target=None, only=["odd/rows"])}
+        rows = {row.title: row.width for row in walk.all_rows(store, target=None, only=["odd/rows"])}
 
     assert rows["legacy"] == rows["false dim"] == shapes.DIM
     assert (rows["odd length"], rows["nothing"]) == (-1, -1)
@@ -102,7 +102,7 @@ def test_a_stamp_that_is_no_text_and_a_width_that_is_no_number_abort_nothing(sto
 
     (row, *_) = walk.rows_by_id(store, ["id-000"], target=None)
 
-    assert (row.vector.space, row.vector.dim) == ("\udcffA", None)
+    assert (row.space, row.stored.dim) == ("\udcffA", None)
     assert walk.stored_spaces(store) == [("\udcffA", None, 10)]
 
 
