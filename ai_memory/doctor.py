@@ -60,7 +60,7 @@ def _examine_rows(store: Store, diagnosis: Diagnosis) -> None:
             continue
         if isinstance(examined := examine(row), Unfit):
             unfit[examined.reason.kind] += 1
-        elif row.stored.embedding is None and in_scope(row.namespace, None):
+        elif row.embedding is None and in_scope(row.namespace, None):
             lacking += 1
     diagnosis.count("memories", totals.memories)
     diagnosis.count("not_live", totals.memories - totals.live)

@@ -159,7 +159,7 @@ class Filler:
         for start in range(0, len(ids), size):
             page = ids[start : start + size]
             rows = walk.rows_by_id(self.store, page, target=None)
-            lacking = [row for row in rows if row.live and row.stored.embedding is None]
+            lacking = [row for row in rows if row.live and row.embedding is None]
             filled = self._fill([examine(row) for row in lacking if not is_substrate(row.namespace)])
             filled.passed = len(page)
             yield filled

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from ai_memory.embed.divide import DividedEmbedder
-from ai_memory.embed.factory import build
+from ai_memory.embed.factory import build, most_in_flight
 from ai_memory.embed.limits import RequestLimits
 from ai_memory.embed.pace import Pace, PacedEmbedder
-from ai_memory.embed.rate_headers import Left
 from ai_memory.embed.retry import Patience, RetryingEmbedder, Stop
 from ai_memory.embedding_settings import EmbeddingSettings
+from ai_memory.vendors import LOCAL
 from ai_memory.vendors import limits as documented
 
 
@@ -26,13 +24,10 @@ def assemble(
         EmbedderInitFailed: what is configured cannot be built.
     """
     patience = patience or Patience()
-
-    def hear(limits: Sequence[Left]) -> None:
-        pace.hear(limits)
-
-    built = build(settings, hear=hear)
-    most = built.concurrency if built.concurrency == 1 else concurrency or built.concurrency
-    pace = Pace(most=most, fixed=concurrency is not None, stop=stop, longest_wait=patience.retry_for)
     sizes = RequestLimits(documented(settings.base_url.value))
-    retrying = RetryingEmbedder(PacedEmbedder(built, pace, sizes), stop=stop, patience=patience)
-    return DividedEmbedder(retrying, sizes)
+    local = settings.backend.value == LOCAL
+    most = 1 if local else concurrency or most_in_flight(settings)
+    pace = Pace(most=most, fixed=concurrency is not None, stop=stop, sizes=sizes, longest_wait=patience.retry_for)
+    built = build(settings, gate=pace)
+    paced = PacedEmbedder(built, pace) if local else built
+    return DividedEmbedder(RetryingEmbedder(paced, stop=stop, patience=patience), sizes)

@@ -9,7 +9,8 @@ from ai_memory import vendors
 from ai_memory.embed import model_folder, space
 from ai_memory.embed.dialect import Dialect
 from ai_memory.embed.embedder import Embedder, Target
-from ai_memory.embed.http import Endpoint, Hear, HttpEmbedder, unheard
+from ai_memory.embed.gate import Gate, OpenGate
+from ai_memory.embed.http import Endpoint, HttpEmbedder
 from ai_memory.embed.local import LocalEmbedder, cached_folder, require_library, token_count
 from ai_memory.embed.model_folder import ModelFacts
 from ai_memory.embed.ollama import OllamaDialect, tag
@@ -25,10 +26,15 @@ OLLAMA_CONCURRENCY = 4
 """Ollama serves few requests of one model side by side and queues the rest (OLLAMA_NUM_PARALLEL)."""
 
 
-def build(settings: EmbeddingSettings, *, hear: Hear = unheard) -> Embedder:
+def most_in_flight(settings: EmbeddingSettings) -> int:
+    """Return how many requests a remote backend may be asked at once, where nobody says another number."""
+    return OLLAMA_CONCURRENCY if settings.backend.value == vendors.OLLAMA else HTTP_CONCURRENCY
+
+
+def build(settings: EmbeddingSettings, *, gate: Gate | None = None) -> Embedder:
     """Return the configured embedder; neither a model is loaded nor a request sent.
 
-    `hear` is told what a remote endpoint says of its limits.
+    Requests to a remote endpoint pass `gate` (None: at once).
 
     Raises:
         NoEmbedder: the tier has embeddings off.
@@ -39,7 +45,7 @@ def build(settings: EmbeddingSettings, *, hear: Hear = unheard) -> Embedder:
             f"the tier {settings.tier.value} ({settings.tier.source}) has embeddings off.",
             tip='Set tier = "semantic" in config.toml.',
         )
-    return _local(settings) if settings.backend.value == vendors.LOCAL else _remote(settings, hear)
+    return _local(settings) if settings.backend.value == vendors.LOCAL else _remote(settings, gate)
 
 
 def token_counter(settings: EmbeddingSettings) -> Callable[[str], int] | None:
@@ -104,7 +110,7 @@ def _local_dim(settings: EmbeddingSettings, facts: ModelFacts | None) -> int:
     return settings.dim.value or (facts.dim if facts else 0)
 
 
-def _remote(settings: EmbeddingSettings, hear: Hear) -> Embedder:
+def _remote(settings: EmbeddingSettings, gate: Gate | None) -> Embedder:
     base_url, model = settings.base_url.value, settings.model.value
     _refuse_incomplete(settings)
     _refuse_egress(settings)
@@ -124,8 +130,7 @@ def _remote(settings: EmbeddingSettings, hear: Hear) -> Embedder:
         _dialect(model, settings.dim.value, ollama=ollama),
         Endpoint(base_url, key.reveal() if key else ""),
         max_batch=vendors.limits(base_url).inputs,
-        concurrency=OLLAMA_CONCURRENCY if ollama else HTTP_CONCURRENCY,
-        hear=hear,
+        gate=gate or OpenGate(most_in_flight(settings)),
     )
 
 

@@ -18,9 +18,9 @@ from ai_memory import __version__
 from ai_memory.embed import rate_headers, vectors
 from ai_memory.embed.answers import Answer, classify, inner_status, mentions_base64, one_line
 from ai_memory.embed.deadline import TimedResponse
-from ai_memory.embed.dialect import Dialect, Reply
+from ai_memory.embed.dialect import Dialect
 from ai_memory.embed.embedder import Meter, Target, Vectors
-from ai_memory.embed.rate_headers import Left
+from ai_memory.embed.gate import Gate
 from ai_memory.embedding_settings import is_loopback
 from ai_memory.errors import AnswerLate, AnswerViolation, RowsRefused, TransientFailure, WrongTarget
 
@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from requests import PreparedRequest, Response, Session
     from requests.adapters import HTTPAdapter
 
-_CHUNK = 1 << 16
+_CHUNK = 1 << 18
+_SHORT = 1 << 12
 _ANSWER_BYTES = 1 << 20
 _ANSWER_BYTES_A_TEXT = 1 << 18
 """8,192 components of at most 25 characters fit: no model's vectors are longer."""
@@ -57,17 +58,12 @@ class Endpoint:
         return urlsplit(self.base_url).netloc
 
 
-Hear = Callable[[Sequence[Left]], None]
-"""Hears what each answer says is left of the endpoint's limits, if it says so."""
-
-
-def unheard(limits: Sequence[Left]) -> None:
-    """Let what an answer says of limits pass."""
-    del limits
-
-
 class HttpEmbedder:
-    """A model behind an endpoint. Any thread may call; `max_batch` and `concurrency` are upper bounds."""
+    """A model behind an endpoint. Any thread may call; `max_batch` is an upper bound.
+
+    A request holds its slot of the `gate` from its first byte to the last of its answer: what comes before
+    and after is done while other requests are in flight.
+    """
 
     def __init__(
         self,
@@ -76,14 +72,12 @@ class HttpEmbedder:
         endpoint: Endpoint,
         *,
         max_batch: int,
-        concurrency: int,
-        hear: Hear = unheard,
+        gate: Gate,
     ) -> None:
         """Keep what to ask and whom; no connection is opened yet."""
-        self._hear = hear
         self.max_batch = max_batch
-        self.concurrency = concurrency
         self.meter = Meter()
+        self._gate = gate
         self._target = target
         self._dialect = dialect
         self._endpoint = endpoint
@@ -95,6 +89,11 @@ class HttpEmbedder:
     def target(self) -> Target:
         """What is known of the target; its `dim` is known after the first answer at the latest."""
         return self._target
+
+    @property
+    def concurrency(self) -> int:
+        """How many calls may usefully run at once, now."""
+        return self._gate.limit
 
     def fitting(self, texts: Sequence[str]) -> int:
         """Return how many of the first `texts` one call may carry."""
@@ -137,57 +136,76 @@ class HttpEmbedder:
             ) from error
 
     def _checked(self, texts: list[str]) -> Vectors:
-        answer = self._ask(texts)
-        if self._base64 and mentions_base64(answer):
-            self._base64 = False
-            answer = self._ask(texts)
-        reply = self._understood(answer, len(texts))
+        reply = self._dialect.read(_parsed(self._ask(texts)), count=len(texts))
         self.meter.add(tokens=reply.tokens)
         found = vectors.check(reply.vectors, count=len(texts), dim=self._target.dim)
         if not self._target.dim:
             self._target = replace(self._target, dim=found.shape[1])
         return found
 
-    def _understood(self, answer: Answer, count: int) -> Reply:
-        if answer.status != 200:
-            raise classify(answer, host=self._endpoint.host, now=time.time(), key=self._endpoint.key)
-        try:
-            parsed: object = json.loads(answer.body)
-        except (ValueError, RecursionError) as error:
-            raise AnswerViolation("it is no JSON.", http_status=200) from error
-        if status := inner_status(parsed):
-            raise classify(
-                replace(answer, status=status), host=self._endpoint.host, now=time.time(), key=self._endpoint.key
-            )
-        return self._dialect.read(parsed, count=count)
-
     def _ask(self, texts: list[str]) -> Answer:
-        """Return the answer to one request, whatever its status.
+        """Return the answer to one request, which is no refusal.
 
         Raises:
+            EmbedError: what the refusal means, see `classify`.
             TransientFailure: no whole answer came.
             AnswerLate: none came in time, and there are several texts.
             AnswerViolation: the answer is larger than any true one.
             WrongTarget: the address cannot be asked at all.
         """
+        request = self._prepared(texts)
+        with self._gate.slot(texts):
+            answer = self._sent(request, len(texts))
+            if self._base64 and mentions_base64(answer):
+                self._base64 = False
+                answer = self._sent(self._prepared(texts), len(texts))
+            if status := _refusal(answer):
+                refused = replace(answer, status=status)
+                raise classify(refused, host=self._endpoint.host, now=time.time(), key=self._endpoint.key)
+        return answer
+
+    def _prepared(self, texts: list[str]) -> PreparedRequest:
         body = _encoded(json.dumps(self._dialect.body(texts, base64=self._base64), ensure_ascii=False))
-        self.meter.add(requests=1, texts_sent=len(texts))
-        limit = _ANSWER_BYTES + len(texts) * _ANSWER_BYTES_A_TEXT
+        return _prepared(self._connected(), self._endpoint, self._dialect.path, body)
+
+    def _sent(self, request: PreparedRequest, count: int) -> Answer:
+        """Return the answer to a request of `count` texts, whatever its status."""
+        self.meter.add(requests=1, texts_sent=count)
+        limit = _ANSWER_BYTES + count * _ANSWER_BYTES_A_TEXT
         try:
-            answer = _post(self._connected(), self._endpoint, self._dialect.path, body, limit=limit)
+            answer = _send(self._connected(), self._endpoint, request, limit=limit)
         except AnswerLate as error:
-            if len(texts) > 1:
+            if count > 1:
                 raise
             raise TransientFailure(error.what, tip=error.tip) from error
         if told := rate_headers.left(answer.headers, now=time.time()):
-            self._hear(told)
+            self._gate.hear(told)
         return answer
 
     def _connected(self) -> Session:
         with self._lock:
             if self._session is None:
-                self._session = _session(self._endpoint, self.concurrency)
+                self._session = _session(self._endpoint, self._gate.most)
             return self._session
+
+
+def _parsed(answer: Answer) -> object:
+    try:
+        parsed: object = json.loads(answer.body)
+    except (ValueError, RecursionError) as error:
+        raise AnswerViolation("it is no JSON.", http_status=200) from error
+    return parsed
+
+
+def _refusal(answer: Answer) -> int:
+    """Return the status of an answer that is a refusal, also inside a 200; 0 where it is none."""
+    if answer.status != 200:
+        return answer.status
+    # Vectors are long and errors are short: a long answer is parsed after its slot was given back.
+    try:
+        return inner_status(json.loads(answer.body)) if len(answer.body) < _SHORT else 0
+    except (ValueError, RecursionError):
+        return 0
 
 
 def _encoded(body: str) -> bytes:
@@ -237,18 +255,24 @@ def _bearer(key: str) -> Callable[[PreparedRequest], PreparedRequest]:
     return authorize
 
 
-def _post(session: Session, endpoint: Endpoint, path: str, body: bytes, *, limit: int) -> Answer:
+def _prepared(session: Session, endpoint: Endpoint, path: str, body: bytes) -> PreparedRequest:
+    import requests
+
+    try:
+        return session.prepare_request(requests.Request("POST", f"{endpoint.base_url}{path}", data=body))
+    except (requests.RequestException, ValueError) as error:
+        raise _unaskable(endpoint, error) from None
+
+
+def _send(session: Session, endpoint: Endpoint, request: PreparedRequest, *, limit: int) -> Answer:
     import requests
     from urllib3.exceptions import HTTPError
 
+    # What `Session.post` would take from the environment; loopback takes nothing from it.
+    around: Any = session.merge_environment_settings(request.url, proxies={}, stream=True, verify=None, cert=None)
+    limits = endpoint.deadlines.connect, endpoint.deadlines.read
     try:
-        with session.post(
-            f"{endpoint.base_url}{path}",
-            data=body,
-            timeout=(endpoint.deadlines.connect, endpoint.deadlines.read),
-            allow_redirects=False,
-            stream=True,
-        ) as response:
+        with session.send(request, timeout=limits, allow_redirects=False, **around) as response:
             content = _read(response, limit=limit)
             headers = {name.lower(): value for name, value in response.headers.items()}
             return Answer(response.status_code, content.decode("utf-8", "replace"), headers)
@@ -259,10 +283,12 @@ def _post(session: Session, endpoint: Endpoint, path: str, body: bytes, *, limit
             f"{endpoint.host} gave no answer: {reason}.", tip="Is it running, and the base URL right?"
         ) from error
     except (requests.RequestException, ValueError) as error:
-        # The library's own words may quote headers.
-        raise WrongTarget(
-            f"{endpoint.host} cannot be asked: {type(error).__name__}.", tip="Check [embeddings].base_url."
-        ) from None
+        raise _unaskable(endpoint, error) from None
+
+
+def _unaskable(endpoint: Endpoint, error: Exception) -> WrongTarget:
+    # The library's own words may quote headers.
+    return WrongTarget(f"{endpoint.host} cannot be asked: {type(error).__name__}.", tip="Check [embeddings].base_url.")
 
 
 def _read(response: Response, *, limit: int) -> bytes:

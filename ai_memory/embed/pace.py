@@ -41,10 +41,12 @@ class Pace:
         most: int,
         fixed: bool,
         stop: Stop,
+        sizes: RequestLimits | None = None,
         longest_wait: float = 120.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Begin with `most` requests (`fixed`) or with two."""
+        """Begin with `most` requests (`fixed`) or with two; `sizes` learn from the time that an answer takes."""
+        self._sizes = sizes
         self._most, self._fixed = most, fixed
         self._stop, self._clock = stop, clock
         self._longest_wait = longest_wait
@@ -58,18 +60,24 @@ class Pace:
         self._changed_at = 0.0
 
     @property
+    def most(self) -> int:
+        """How many requests may ever be in flight."""
+        return self._most
+
+    @property
     def limit(self) -> int:
         """How many requests may be in flight now."""
         return max(int(self._limit), 1)
 
     @contextmanager
-    def slot(self, *, tokens: int = 0) -> Iterator[None]:
+    def slot(self, texts: Sequence[str] = ()) -> Iterator[None]:
         """Hold one of the places in the block, waiting for it as long as it takes.
 
         Raises:
             RateLimited: the endpoint asked for a longer pause than anyone waits.
             TransientFailure: the stop came before the request could be sent.
         """
+        tokens = estimated_tokens(texts)
         self._enter(tokens)
         began = self._clock()
         try:
@@ -82,7 +90,10 @@ class Pace:
                 self._halve(began)
             raise
         else:
-            self._heard(began, self._clock() - began)
+            latency = self._clock() - began
+            if self._sizes and texts:
+                self._sizes.timed(len(texts), latency)
+            self._heard(began, latency)
         finally:
             self._leave(tokens)
 
@@ -159,24 +170,12 @@ class Pace:
 
 
 class PacedEmbedder(Wrapped):
-    """An embedder whose calls wait for their place in the pace; everything else is the inner one's.
+    """An embedder whose calls are the requests of a pace: for one that has no gate of its own."""
 
-    `limits` learn from the time that an answer takes.
-    """
-
-    def __init__(
-        self,
-        inner: Embedder,
-        pace: Pace,
-        limits: RequestLimits,
-        *,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
+    def __init__(self, inner: Embedder, pace: Pace) -> None:
         """Wrap `inner`."""
         super().__init__(inner)
         self._pace = pace
-        self._limits = limits
-        self._clock = clock
 
     @property
     def concurrency(self) -> int:
@@ -189,11 +188,8 @@ class PacedEmbedder(Wrapped):
         Raises:
             EmbedError: the inner one's; `TransientFailure` also when the stop came first.
         """
-        with self._pace.slot(tokens=estimated_tokens(texts)):
-            began = self._clock()
-            vectors = self._inner.embed_documents(texts)
-            self._limits.timed(len(texts), self._clock() - began)
-            return vectors
+        with self._pace.slot(texts):
+            return self._inner.embed_documents(texts)
 
     def embed_query(self, text: str) -> Vectors:
         """Return the vector of a search query: float32, shape (dim,).

@@ -78,8 +78,9 @@ def take_census(
     census = Census(began_at=now_ms)
     with store.db.snapshot():
         census.unaddressable = sum(count for name, count in walk.unaddressable(store) if in_scope(name, scope))
+        count = _Count(census, target, scope, store.schema, means)
         for row in walk.all_rows(store, target=target.id if target else None, only=scope):
-            if _count(census, row, target, scope, store.schema, means):
+            if count.add(row):
                 census.to_embed += embeddable(row)
                 if visit:
                     visit(examine(row))
@@ -96,28 +97,44 @@ def namespaces_in_scope(store: Store, scope: Scope) -> Sequence[str]:
     return [name for name, _ in walk.namespaces(store) if in_scope(name, scope)]
 
 
-def _count(
-    census: Census, row: MemoryRow, target: Fingerprint | None, scope: Scope, schema: Schema, means: Means
-) -> bool:
-    """Count a row and say whether a run would have to examine it, to embed it if it can be."""
-    namespace = row.namespace
-    if namespace not in census.live_by_namespace and not in_scope(namespace, scope):
-        census.substrate += 1
-        return False
-    if not row.live:
-        census.dead += 1
-        return False
-    census.live_by_namespace[namespace] += 1
-    census.with_vector += row.stored.embedding is not None
-    verdict = judge(row, target, schema)
-    if verdict is Verdict.FRESH:
-        census.fresh += 1
-        census.attested += row.stored.origin == ATTESTED
-        return False
-    if verdict is Verdict.QUARANTINED:
-        census.quarantined += 1
-        census.quarantined_ids.add(row.id)
-        return means.retry_quarantined
-    census.stale += 1
-    census.stale_by_namespace[namespace] += 1
-    return not (means.stamp and carries_stamp(row, means.stamp, schema) and embeddable(row))
+class _Count:
+    """Counts the rows of one census."""
+
+    def __init__(self, census: Census, target: Fingerprint | None, scope: Scope, schema: Schema, means: Means) -> None:
+        self._census, self._target, self._schema = census, target, schema
+        self._scope, self._means = scope, means
+        self._swept: dict[bytes, str | None] = {}
+
+    def add(self, row: MemoryRow) -> bool:
+        """Count a row and say whether a run would have to examine it, to embed it if it can be."""
+        census = self._census
+        namespace = self._namespace(row)
+        if namespace is None:
+            census.substrate += 1
+            return False
+        if not row.live:
+            census.dead += 1
+            return False
+        census.live_by_namespace[namespace] += 1
+        census.with_vector += row.embedding is not None
+        verdict = judge(row, self._target, self._schema)
+        if verdict is Verdict.FRESH:
+            census.fresh += 1
+            census.attested += row.origin == ATTESTED
+            return False
+        if verdict is Verdict.QUARANTINED:
+            census.quarantined += 1
+            census.quarantined_ids.add(row.id)
+            return self._means.retry_quarantined
+        census.stale += 1
+        census.stale_by_namespace[namespace] += 1
+        stamp = self._means.stamp
+        return not (stamp and carries_stamp(row, stamp, self._schema) and embeddable(row))
+
+    def _namespace(self, row: MemoryRow) -> str | None:
+        """Return the namespace of a row, None where it is not swept; asked for once a namespace."""
+        raw = row.raw_namespace
+        if raw not in self._swept:
+            name = row.namespace
+            self._swept[raw] = name if in_scope(name, self._scope) else None
+        return self._swept[raw]

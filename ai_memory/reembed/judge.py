@@ -67,16 +67,16 @@ def judge(row: MemoryRow, target: Fingerprint | None, schema: Schema) -> Verdict
     """Return what a live row is; no target means all is stale."""
     if target is None:
         return Verdict.STALE
-    if _agrees(row, target, schema) and _recorded(row, target):
+    if _recorded(row, target) and _agrees(row, target, schema) and _is_of(row, row.recorded_src):
         return Verdict.FRESH
-    if row.stored.quarantined_src and row.stored.quarantined_src == _source(row):
+    if row.quarantined_src and row.quarantined_src == _source(row):
         return Verdict.QUARANTINED
     return Verdict.STALE
 
 
 def carries_stamp(row: MemoryRow, target: Fingerprint | Target, schema: Schema) -> bool:
     """Say whether a row without provenance is stamped with the target's space and width (--skip-current-space)."""
-    unrecorded = row.stored.fingerprint_id is None and row.width == target.dim
+    unrecorded = row.fingerprint_id is None and row.width == target.dim
     return unrecorded and schema.has_space and _agrees(row, target, schema)
 
 
@@ -105,19 +105,18 @@ def _source(row: MemoryRow) -> bytes:
 
 
 def _agrees(row: MemoryRow, target: Fingerprint | Target, schema: Schema) -> bool:
-    same_dim = not schema.has_dim or row.stored.dim == target.dim
-    return same_dim and (not schema.has_space or row.space == target.space)
+    same_dim = not schema.has_dim or row.dim == target.dim
+    return same_dim and (not schema.has_space or row.raw_space == row.codec.bound(target.space))
 
 
 def _recorded(row: MemoryRow, target: Fingerprint) -> bool:
-    stored = row.stored
-    return stored.fingerprint_id == target.id and stored.head == row.head and _is_of(row, stored.src)
+    return row.fingerprint_id == target.id and row.recorded_head == row.head
 
 
 def _is_of(row: MemoryRow, src: bytes | None) -> bool:
     """Say whether `src` is the hash of a row's present state."""
-    title, content = row.stored.title, row.stored.content
-    if row.codec.is_utf8 and row.stored.is_text and not row.encrypted and title is not None and content is not None:
-        # Of bytes that are no valid text it is a hash that no document has.
-        return stored_hash(title, content) == src
-    return _source(row) == src
+    title, content = row.raw_title, row.raw_content
+    if not row.is_text or row.envelope is not None or title is None or content is None or not row.codec.is_utf8:
+        return _source(row) == src
+    # Of bytes that are no valid text it is a hash that no document has.
+    return stored_hash(title, content) == src

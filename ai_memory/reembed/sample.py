@@ -47,7 +47,7 @@ def choose(store: Store, target: Fingerprint, scope: Scope, *, size: int | None)
             if not row.live or not in_scope(row.namespace, scope):
                 continue
             if judge(row, target, store.schema) is Verdict.FRESH and isinstance(examined := examine(row), Document):
-                (attested if row.stored.origin == ATTESTED else others).append(examined)
+                (attested if row.origin == ATTESTED else others).append(examined)
     random.shuffle(attested)
     random.shuffle(others)
     return [*attested, *others][:size]

@@ -8,8 +8,7 @@ blocks, and the rows then by their primary key: about 2 ms for a page of 500 (do
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ai_memory.embed.vectors import head, width
 from ai_memory.store.opening import Store
@@ -49,93 +48,74 @@ ROWS_OF_NAMESPACE = ROW + " WHERE m.namespace = CAST(:namespace AS TEXT) AND typ
 ALL_ROWS = ROW + " WHERE typeof(m.id) = 'text'"
 
 
-class Stored(NamedTuple):
-    """The columns of ROW as SQLite gives them: text as bytes in the file's encoding, NULL as None.
+class MemoryRow(NamedTuple):
+    """One memory as the migration sees it: the columns of ROW, decoded where they are asked for.
 
-    The last six are the provenance of the vector and the hash for which the row stands in quarantine.
+    A tuple, and lazy, because a census makes one a row. `raw_…` is text as its bytes in the file's encoding;
+    `is_text` says whether title and content are stored as text. `dim` is the declared width. `fingerprint_id` to
+    `origin` are the vector's provenance, None where there is none; `quarantined_src` is the hash for which the
+    row stands in quarantine, None where it does not.
     """
 
-    id: bytes
-    namespace: bytes
+    raw_id: bytes
+    raw_namespace: bytes
     is_text: int
-    title: bytes | None
-    content: bytes | None
+    raw_title: bytes | None
+    raw_content: bytes | None
     envelope: bytes | None
     live: int
     embedding: bytes | None
     dim: int | None
-    space: bytes | None
+    raw_space: bytes | None
     fingerprint_id: int | None
-    src: bytes | None
-    head: bytes | None
+    recorded_src: bytes | None
+    recorded_head: bytes | None
     origin: str | None
     quarantined_src: bytes | None
-
-
-@dataclass(frozen=True, slots=True)
-class MemoryRow:
-    """One memory as the migration sees it; nothing is decoded before it is asked for.
-
-    `title` and `content` are None where the stored bytes are not text; `raw` is then what identifies the row's
-    present state, as it is for an encrypted row. `head` is the head of the vector's BLOB (see
-    `embed.vectors.head`), None where there is no vector. What the provenance says is in `stored`.
-    """
-
-    stored: Stored
     codec: Codec
 
     @property
     def id(self) -> str:
         """The row's id."""
-        return self.codec.name(self.stored.id)
+        return self.codec.name(self.raw_id)
 
     @property
     def namespace(self) -> str:
         """The row's namespace."""
-        return self.codec.name(self.stored.namespace)
+        return self.codec.name(self.raw_namespace)
 
     @property
     def title(self) -> str | None:
-        """The title, None where it is not text."""
-        return self._text(self.stored.title)
+        """The title, None where it is not valid text."""
+        return self._text(self.raw_title)
 
     @property
     def content(self) -> str | None:
-        """The content, None where it is not text."""
-        return self._text(self.stored.content)
+        """The content, None where it is not valid text."""
+        return self._text(self.raw_content)
 
     @property
     def encrypted(self) -> bool:
         """Whether the content is to be had from the envelope only."""
-        return self.stored.envelope is not None and self.stored.content == b""
+        return self.envelope is not None and self.raw_content == b""
 
     @property
     def raw(self) -> bytes:
-        """What identifies a row without readable text."""
-        return b"\x00".join((self.stored.title or b"", self.stored.content or b"", self.stored.envelope or b""))
-
-    @property
-    def live(self) -> bool:
-        """Whether the row counts: neither expired nor put away."""
-        return bool(self.stored.live)
+        """What identifies the present state of a row without readable text."""
+        return b"\x00".join((self.raw_title or b"", self.raw_content or b"", self.envelope or b""))
 
     @property
     def head(self) -> bytes | None:
-        """The head of the vector's BLOB, None where there is no vector."""
-        return None if self.stored.embedding is None else head(self.stored.embedding)
+        """The head of the vector's BLOB (see `embed.vectors.head`), None where there is no vector."""
+        return None if self.embedding is None else head(self.embedding)
 
     @property
     def width(self) -> int:
         """How many floats the BLOB carries: 0 where there is none, -1 where it is malformed."""
-        return 0 if self.stored.embedding is None else width(len(self.stored.embedding))
-
-    @property
-    def space(self) -> str | None:
-        """The space that the row declares."""
-        return None if self.stored.space is None else self.codec.name(self.stored.space)
+        return 0 if self.embedding is None else width(len(self.embedding))
 
     def _text(self, stored: bytes | None) -> str | None:
-        return self.codec.text(stored) if self.stored.is_text and stored is not None else None
+        return self.codec.text(stored) if self.is_text and stored is not None else None
 
 
 def namespaces(store: Store) -> list[tuple[str, int]]:
@@ -169,21 +149,17 @@ def ids_after(store: Store, namespace: str, after: str | None, *, limit: int = I
 def rows_by_id(store: Store, ids: Sequence[str], *, target: int | None) -> list[MemoryRow]:
     """Return the rows of `ids` that still exist, in that order, with their quarantine for `target`."""
     bindings = [{"id": store.codec.bound(each), "target": target} for each in ids]
-    return [_row(store, values) for values in store.db.execute_many(ROW_BY_ID, bindings)]
+    return [MemoryRow._make((*values, store.codec)) for values in store.db.execute_many(ROW_BY_ID, bindings)]
 
 
 def all_rows(store: Store, *, target: int | None, only: Sequence[str] | None) -> Iterator[MemoryRow]:
     """Yield every addressable row once, of the namespaces `only` (None: all); inside a snapshot."""
     if only is None:
-        yield from (_row(store, values) for values in store.db.stream(ALL_ROWS, {"target": target}))
+        yield from (MemoryRow._make((*each, store.codec)) for each in store.db.stream(ALL_ROWS, {"target": target}))
         return
     for namespace in only:
         bindings = {"target": target, "namespace": store.codec.bound(namespace)}
-        yield from (_row(store, values) for values in store.db.stream(ROWS_OF_NAMESPACE, bindings))
-
-
-def _row(store: Store, values: tuple[Any, ...]) -> MemoryRow:
-    return MemoryRow(Stored._make(values), store.codec)
+        yield from (MemoryRow._make((*each, store.codec)) for each in store.db.stream(ROWS_OF_NAMESPACE, bindings))
 
 
 def _name(store: Store, stored: bytes | None) -> str | None:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
 
+from ai_memory.embed.dialect import Reply
 from ai_memory.embed.embedder import Embedder, Target
+from ai_memory.embed.gate import OpenGate
 from ai_memory.embed.http import Deadlines, Endpoint, HttpEmbedder
 from ai_memory.embed.ollama import OllamaDialect
 from ai_memory.embed.openai import OpenAiDialect
@@ -34,6 +38,27 @@ TARGET = Target(space="fake#none", dim=0, backend="openai-compatible", model="fa
 QUICK = Deadlines(connect=0.5, read=0.3, total=0.6)
 
 
+@dataclass(slots=True)
+class Listening:
+    """An open gate that remembers what it was told, and how many requests were inside at once."""
+
+    most: int = 4
+    limit: int = 4
+    heard: list[Sequence[Left]] = field(default_factory=list)
+    inside: bool = False
+
+    @contextmanager
+    def slot(self, texts: Sequence[str] = ()) -> Iterator[None]:
+        del texts
+        self.inside = True
+        yield
+        self.inside = False
+
+    def hear(self, limits: Sequence[Left]) -> None:
+        assert self.inside
+        self.heard.append(limits)
+
+
 @pytest.fixture
 def server() -> Iterator[FakeEndpoint]:
     with FakeEndpoint(dim=8, key=KEY) as endpoint:
@@ -43,12 +68,12 @@ def server() -> Iterator[FakeEndpoint]:
 def openai(server: FakeEndpoint, *, dim: int = 0, key: str = KEY, url: str = "") -> HttpEmbedder:
     endpoint = Endpoint(url or server.url, key, QUICK)
     target = Target(space="fake#none", dim=dim, backend="openai-compatible", model="fake")
-    return HttpEmbedder(target, OpenAiDialect("fake", dim), endpoint, max_batch=100, concurrency=4)
+    return HttpEmbedder(target, OpenAiDialect("fake", dim), endpoint, max_batch=100, gate=OpenGate(4))
 
 
 def ollama(server: FakeEndpoint) -> HttpEmbedder:
     endpoint = Endpoint(server.ollama_url, KEY, QUICK)
-    return HttpEmbedder(TARGET, OllamaDialect("fake"), endpoint, max_batch=100, concurrency=4)
+    return HttpEmbedder(TARGET, OllamaDialect("fake"), endpoint, max_batch=100, gate=OpenGate(4))
 
 
 @pytest.mark.parametrize("speak", [openai, ollama])
@@ -112,15 +137,31 @@ def test_the_meter_counts_requests_texts_and_the_servers_tokens(server: FakeEndp
     assert (embedder.meter.requests, embedder.meter.texts_sent, embedder.meter.tokens) == (2, 4, 12)
 
 
-def test_what_an_answer_says_is_left_is_told(server: FakeEndpoint) -> None:
-    heard: list[Sequence[Left]] = []
+def test_an_answer_is_read_after_its_place_was_given_to_the_next_request(server: FakeEndpoint) -> None:
+    gate = Listening()
+
+    class Watched(OpenAiDialect):
+        def read(self, answer: object, *, count: int) -> Reply:
+            assert not gate.inside
+            return super().read(answer, count=count)
+
+        def body(self, texts: Sequence[str], *, base64: bool) -> Mapping[str, object]:
+            assert not gate.inside
+            return super().body(texts, base64=base64)
+
     endpoint = Endpoint(server.url, KEY, QUICK)
-    embedder = HttpEmbedder(TARGET, OpenAiDialect("fake"), endpoint, max_batch=100, concurrency=4, hear=heard.append)
+    HttpEmbedder(TARGET, Watched("fake"), endpoint, max_batch=100, gate=gate).embed_documents(TEXTS)
+
+
+def test_what_an_answer_says_is_left_is_told(server: FakeEndpoint) -> None:
+    gate = Listening()
+    endpoint = Endpoint(server.url, KEY, QUICK)
+    embedder = HttpEmbedder(TARGET, OpenAiDialect("fake"), endpoint, max_batch=100, gate=gate)
     embedder.embed_documents(TEXTS)
     server.change(remaining=7)
     embedder.embed_documents(TEXTS)
 
-    assert heard == [(Left("requests", 7, 0, 60),)]
+    assert gate.heard == [(Left("requests", 7, 0, 60),)]
 
 
 def test_a_single_text_that_is_late_is_an_outage(server: FakeEndpoint) -> None:

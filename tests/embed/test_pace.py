@@ -125,7 +125,8 @@ def test_a_refusal_names_the_pause_to_whoever_retries() -> None:
 def test_the_time_of_an_answer_teaches_the_size_of_a_request() -> None:
     time, limits = PassingTime(), RequestLimits(Limits())
     inner = HashEmbedder(before=lambda _texts: time.sleep(40))
-    embedder = PacedEmbedder(inner, pace(time), limits, clock=time.clock)
+    found = Pace(most=1, fixed=False, stop=threading.Event(), sizes=limits, clock=time.clock)
+    embedder = PacedEmbedder(inner, found)
     embedder.embed_documents([f"text {number}" for number in range(40)])
 
     assert limits.inputs == 10

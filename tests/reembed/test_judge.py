@@ -14,37 +14,35 @@ from ai_memory.reembed.judge import Document, Unfit, Verdict, carries_stamp, emb
 from ai_memory.store.provenance import Fingerprint
 from ai_memory.store.schema import Schema
 from ai_memory.store.text import Codec
-from ai_memory.store.walk import MemoryRow, Stored
+from ai_memory.store.walk import MemoryRow
 
 TEXT = "title content"
 SRC = source_hash(TEXT)
 BLOB = b"\x01" + b"0123456789abcdef" + bytes(48)
 TARGET = Fingerprint(3, b"digest", "{}", "fake#none", 16, None)
-STORED = Stored(
-    id=b"id",
-    namespace=b"ns",
+ROW = MemoryRow(
+    raw_id=b"id",
+    raw_namespace=b"ns",
     is_text=1,
-    title=b"title",
-    content=b"content",
+    raw_title=b"title",
+    raw_content=b"content",
     envelope=None,
     live=1,
     embedding=BLOB,
     dim=16,
-    space=b"fake#none",
+    raw_space=b"fake#none",
     fingerprint_id=TARGET.id,
-    src=SRC,
-    head=head(BLOB),
+    recorded_src=SRC,
+    recorded_head=head(BLOB),
     origin="reembed",
     quarantined_src=None,
+    codec=Codec("UTF-8"),
 )
-UNRECORDED: dict[str, Any] = {"fingerprint_id": None, "src": None, "head": None, "origin": None}
+UNRECORDED: dict[str, Any] = {"fingerprint_id": None, "recorded_src": None, "recorded_head": None, "origin": None}
 
 
-def row(encoding: str = "UTF-8", **change: Any) -> MemoryRow:  # noqa: ANN401 - columns
-    return MemoryRow(STORED._replace(**change), Codec(encoding))
-
-
-ROW = row()
+def row(**change: Any) -> MemoryRow:  # noqa: ANN401 - columns
+    return ROW._replace(**change)
 
 
 def schema(*columns: str) -> Schema:
@@ -65,20 +63,20 @@ def test_a_row_whose_record_stamp_and_blob_agree_is_fresh() -> None:
     [
         {"fingerprint_id": 2},
         {"fingerprint_id": None},
-        {"src": source_hash("an older text")},
-        {"title": b"edited"},
-        {"content": b"edited"},
+        {"recorded_src": source_hash("an older text")},
+        {"raw_title": b"edited"},
+        {"raw_content": b"edited"},
         {"is_text": 0},
-        {"content": b"", "envelope": b"sealed", "src": source_hash("title ")},
-        {"head": None},
+        {"raw_content": b"", "envelope": b"sealed", "recorded_src": source_hash("title ")},
+        {"recorded_head": None},
         {"embedding": None},
         {"embedding": b"\x01another vector!!" + BLOB[17:]},
         {"embedding": BLOB[1:]},
         {"embedding": BLOB + bytes(4)},
         {"dim": 8},
         {"dim": None},
-        {"space": b"other#none"},
-        {"space": None},
+        {"raw_space": b"other#none"},
+        {"raw_space": None},
     ],
 )
 def test_a_row_with_one_thing_that_disagrees_is_stale(change: dict[str, Any]) -> None:
@@ -91,14 +89,14 @@ def test_a_row_of_a_target_never_seen_is_stale() -> None:
 
 @pytest.mark.parametrize(("have", "fresh"), [(FULL, False), (NO_SPACE, True), (BARE, True)])
 def test_a_column_that_the_file_lacks_is_not_asked(have: Schema, fresh: bool) -> None:
-    assert (judge(row(space=None), TARGET, have) is Verdict.FRESH) is fresh
+    assert (judge(row(raw_space=None), TARGET, have) is Verdict.FRESH) is fresh
 
 
 def test_quarantine_is_in_force_only_for_the_text_it_was_made_for() -> None:
     refused = {**UNRECORDED, "quarantined_src": SRC}
 
     assert judge(row(**refused), TARGET, FULL) is Verdict.QUARANTINED
-    assert judge(row(**refused, content=b"edited"), TARGET, FULL) is Verdict.STALE
+    assert judge(row(**refused, raw_content=b"edited"), TARGET, FULL) is Verdict.STALE
 
 
 def test_a_fresh_row_is_fresh_though_an_old_quarantine_names_it() -> None:
@@ -110,7 +108,7 @@ def test_a_fresh_row_is_fresh_though_an_old_quarantine_names_it() -> None:
     [
         (UNRECORDED, FULL, True),
         ({}, FULL, False),
-        ({**UNRECORDED, "space": b"other#none"}, FULL, False),
+        ({**UNRECORDED, "raw_space": b"other#none"}, FULL, False),
         ({**UNRECORDED, "dim": 8}, FULL, False),
         ({**UNRECORDED, "embedding": BLOB[:33]}, FULL, False),
         ({**UNRECORDED, "embedding": None}, FULL, False),
@@ -130,13 +128,13 @@ def test_the_document_is_title_blank_content() -> None:
 @pytest.mark.parametrize(
     ("change", "kind"),
     [
-        ({"envelope": b"sealed", "content": b""}, "undecryptable"),
-        ({"title": b"\xff"}, "undecodable"),
-        ({"content": None}, "undecodable"),
+        ({"envelope": b"sealed", "raw_content": b""}, "undecryptable"),
+        ({"raw_title": b"\xff"}, "undecodable"),
+        ({"raw_content": None}, "undecodable"),
         ({"is_text": 0}, "undecodable"),
-        ({"title": b"", "content": b" \n\t"}, "empty"),
-        ({"content": b"x" * MAX_BYTES}, "oversize"),
-        ({"title": b"", "content": "é".encode() * (MAX_BYTES // 2)}, "oversize"),
+        ({"raw_title": b"", "raw_content": b" \n\t"}, "empty"),
+        ({"raw_content": b"x" * MAX_BYTES}, "oversize"),
+        ({"raw_title": b"", "raw_content": "é".encode() * (MAX_BYTES // 2)}, "oversize"),
     ],
 )
 def test_a_row_that_cannot_be_embedded_says_why(change: dict[str, Any], kind: str) -> None:
@@ -147,14 +145,14 @@ def test_a_row_that_cannot_be_embedded_says_why(change: dict[str, Any], kind: st
 
 
 def test_a_document_of_exactly_the_limit_is_embedded() -> None:
-    longest = row(title=b"", content=b"x" * (MAX_BYTES - 1))
+    longest = row(raw_title=b"", raw_content=b"x" * (MAX_BYTES - 1))
 
     assert isinstance(examine(longest), Document)
     assert embeddable(longest)
 
 
 def test_an_unreadable_row_is_known_by_its_raw_bytes() -> None:
-    one, other = (examine(row(content=raw)) for raw in (b"\xff", b"\xfe"))
+    one, other = (examine(row(raw_content=raw)) for raw in (b"\xff", b"\xfe"))
 
     assert one.src != other.src
 
@@ -166,8 +164,9 @@ def test_the_hash_of_stored_bytes_is_that_of_their_document(title: str, content:
 
 @pytest.mark.parametrize("encoding", ["UTF-16le", "UTF-16be"])
 def test_a_row_of_another_encoding_is_fresh_by_its_text(encoding: str) -> None:
-    python = encoding.lower()
-    stored = {"title": "title".encode(python), "content": "content".encode(python), "space": "fake#none".encode(python)}
+    texts = {"raw_title": "title", "raw_content": "content", "raw_space": "fake#none"}
+    stored: dict[str, Any] = {name: text.encode(encoding) for name, text in texts.items()}
+    read = row(**stored, codec=Codec(encoding))
 
-    assert judge(row(encoding, **stored), TARGET, FULL) is Verdict.FRESH
-    assert judge(row(encoding, **stored, src=source_hash("edited")), TARGET, FULL) is Verdict.STALE
+    assert judge(read, TARGET, FULL) is Verdict.FRESH
+    assert judge(read._replace(recorded_src=source_hash("edited")), TARGET, FULL) is Verdict.STALE

@@ -102,7 +102,7 @@ def test_a_stamp_that_is_no_text_and_a_width_that_is_no_number_abort_nothing(sto
 
     (row, *_) = walk.rows_by_id(store, ["id-000"], target=None)
 
-    assert (row.space, row.stored.dim) == ("\udcffA", None)
+    assert (row.raw_space, row.dim) == (b"\xffA", None)
     assert walk.stored_spaces(store) == [("\udcffA", None, 10)]
 
 
