@@ -26,7 +26,8 @@
         │   └── RequestTooLarge    69   the size of the batch, as the endpoint says
         ├── WrongTarget            78   unknown model, another width
         ├── CredentialsRefused     77   401, 403
-        └── QuotaExhausted         69   402, 429 of quota or billing
+        ├── QuotaExhausted         69   402, 429 of quota or billing
+        └── BudgetSpent            75   the request might cross --max-tokens or --max-cost, and was not sent
 
 An error is two sentences: *what* happened, with its values, and a *tip*, what to do next.
 `main()` prints both on one line and returns `exit_code`; `reason` says the kind in a word or two, for the report of a
@@ -162,13 +163,15 @@ class TargetChanged(AiMemoryError):
 class EmbedError(AiMemoryError):
     """One request to an embedder that brought no vectors.
 
-    `http_status` is the status of the answer, None where there was none.
+    `http_status` is the status of the answer, None where there was none. `in_doubt` says that the request was
+    sent and its answer lost: it may have been embedded, and charged for.
     """
 
-    def __init__(self, what: str, *, tip: str = "", http_status: int | None = None) -> None:
-        """Keep the HTTP status beside the two sentences."""
+    def __init__(self, what: str, *, tip: str = "", http_status: int | None = None, in_doubt: bool = False) -> None:
+        """Keep the HTTP status and the doubt beside the two sentences."""
         super().__init__(what, tip=tip)
         self.http_status = http_status
+        self.in_doubt = in_doubt
 
 
 class TransientFailure(EmbedError):
@@ -238,3 +241,14 @@ class QuotaExhausted(EmbedError):
 
     exit_code = 69
     reason = "quota"
+
+
+class BudgetSpent(EmbedError):
+    """A request might cross the limit that the `flag` sets, and was not sent."""
+
+    exit_code = 75
+
+    def __init__(self, what: str, *, tip: str = "", flag: str = "max-tokens") -> None:
+        """Keep the flag beside the two sentences."""
+        super().__init__(what, tip=tip)
+        self.flag = flag

@@ -418,15 +418,44 @@ def test_rows_in_quarantine_are_listed_with_their_reasons(command: Command, endp
     assert "id-001 in b: refused" in command.run("reembed", "quarantine").out
 
 
-def test_max_tokens_and_max_cost_stop_before_the_limit_is_crossed(command: Command, config: dict[str, str]) -> None:
-    path = Path(config["XDG_CONFIG_HOME"]) / "ai-memory" / "config.toml"
-    path.write_text("[embeddings]\ndim = 16\nprice_per_million_tokens = 10\n", "utf-8")
+@pytest.mark.parametrize(("flag", "value"), [("max-tokens", "120"), ("max-cost", "0.0012")])
+def test_a_limit_of_tokens_or_money_ends_the_run_before_it_is_crossed(
+    tmp_path: Path, endpoint: FakeEndpoint, flag: str, value: str
+) -> None:
+    limited = priced(tmp_path, endpoint, rows=60)
 
-    by_tokens = command.reembed("--max-tokens", "40", "--batch", "1").json
-    by_cost = command.reembed("--resume", "--max-cost", "0.0004", "--batch", "1").json
+    ended = limited.reembed(f"--{flag}", value, "--batch", "1").json
+    again = limited.reembed("--resume", f"--{flag}", value, "--batch", "1").json
 
-    for each in (by_tokens, by_cost):
-        assert (each["exit_code"], each["reason"], each["tokens"] <= 40) == (75, "max-tokens", True)
+    assert (ended["exit_code"], ended["reason"], ended["state"]) == (75, flag, "running")
+    assert 100 <= ended["tokens"] <= 120
+    assert ended["cost"] == pytest.approx(ended["tokens"] * 10 / 1e6)
+    assert (again["exit_code"], again["reembedded"]) == (0, 60 - ended["reembedded"])
+
+
+def test_not_even_the_probe_is_sent_where_it_might_cross_the_limit(tmp_path: Path, endpoint: FakeEndpoint) -> None:
+    limited = priced(tmp_path, endpoint, rows=10)
+
+    ended = limited.reembed("--max-tokens", "20")
+
+    assert (ended.code, ended.json["reason"], endpoint.seen.requests) == (75, "max-tokens", 0)
+    assert "might cross the 20 that --max-tokens allows" in ended.error
+
+
+def test_the_plan_says_what_the_run_will_cost(tmp_path: Path, endpoint: FakeEndpoint) -> None:
+    plan = priced(tmp_path, endpoint, rows=10).reembed("--dry-run")
+
+    assert plan.json["estimated_cost"] == pytest.approx(plan.json["estimated_tokens"] * 10 / 1e6)
+    assert plan.json["estimated_tokens"] > 10
+
+
+def priced(tmp_path: Path, endpoint: FakeEndpoint, *, rows: int) -> Command:
+    """Return the command on a file of so many rows, where a million tokens cost 10."""
+    config = tmp_path / "priced" / "ai-memory" / "config.toml"
+    config.parent.mkdir(parents=True)
+    config.write_text("[embeddings]\nprice_per_million_tokens = 10\n", "utf-8")
+    environ = remote(endpoint) | {"XDG_CONFIG_HOME": str(config.parent.parent)}
+    return Command(files.create(tmp_path / "priced.db", rows), environ)
 
 
 def test_a_cost_without_a_price_is_usage(command: Command) -> None:

@@ -14,6 +14,7 @@ from ai_memory.errors import UsageError
 from ai_memory.settings import Settings
 
 if TYPE_CHECKING:
+    from ai_memory.embed.spending import TokenLimit
     from ai_memory.reembed.job import Job
     from ai_memory.reembed.request import Request
     from ai_memory.reembed.start import Preflight
@@ -111,23 +112,22 @@ def _run_job(args: argparse.Namespace, settings: Settings, console: Console) -> 
 def _job(args: argparse.Namespace, settings: Settings, console: Console, stop: Stop) -> Job:
     from ai_memory.clock import SystemClock
     from ai_memory.embed.chain import assemble
-    from ai_memory.embed.factory import token_counter
     from ai_memory.embed.retry import Patience
     from ai_memory.reembed.job import Job
     from ai_memory.reembed.progress import choose_progress
     from ai_memory.reembed.sweep import Tools
 
     patience = Patience(retry_for=args.retry_for)
-    embedder = assemble(settings.embedding, stop=stop.event, patience=patience, concurrency=args.concurrency)
-    clock = SystemClock()
-    tools = Tools(
-        embedder,
-        clock,
-        stop,
-        choose_progress(console.err, clock, quiet=console.quiet),
-        # Loading a tokenizer takes time that only a budget of tokens needs.
-        count_tokens=token_counter(settings.embedding) if args.max_tokens or args.max_cost else None,
+    embedder = assemble(
+        settings.embedding,
+        stop=stop.event,
+        patience=patience,
+        concurrency=args.concurrency,
+        limit=_token_limit(args, settings),
     )
+    clock = SystemClock()
+    progress = choose_progress(console.err, clock, quiet=console.quiet)
+    tools = Tools(embedder, clock, stop, progress, spending=embedder.spending)
     return Job(
         path=settings.db.value,
         embedder=embedder,
@@ -148,7 +148,7 @@ def _request(args: argparse.Namespace, settings: Settings) -> Request:
         batch=args.batch or settings.embedding.batch.value,
         sleep_seconds=args.sleep_ms / 1000,
         max_rows=args.max_rows,
-        max_tokens=_max_tokens(args, settings),
+        price=settings.embedding.price_per_million_tokens.value,
         wait_seconds=args.wait,
         skip_current=args.skip_current_space,
         retry_quarantined=args.retry_quarantined,
@@ -156,15 +156,18 @@ def _request(args: argparse.Namespace, settings: Settings) -> Request:
     )
 
 
-def _max_tokens(args: argparse.Namespace, settings: Settings) -> int | None:
-    if args.max_cost is None:
-        found: int | None = args.max_tokens
-        return found
-    price = settings.embedding.price_per_million_tokens.value
-    if not price:
-        raise UsageError("--max-cost needs a price.", tip="Set [embeddings].price_per_million_tokens.")
-    affordable = int(args.max_cost / price * 1_000_000)
-    return affordable if args.max_tokens is None else min(affordable, args.max_tokens)
+def _token_limit(args: argparse.Namespace, settings: Settings) -> TokenLimit | None:
+    from ai_memory.embed.factory import token_counter
+    from ai_memory.embed.spending import TokenLimit
+
+    limits: list[tuple[int, str]] = [(args.max_tokens, "max-tokens")] if args.max_tokens else []
+    if args.max_cost is not None:
+        price = settings.embedding.price_per_million_tokens.value
+        if not price:
+            raise UsageError("--max-cost needs a price.", tip="Set [embeddings].price_per_million_tokens.")
+        limits.append((int(args.max_cost / price * 1_000_000), "max-cost"))
+    # Loading a tokenizer takes time that only a limit of tokens needs.
+    return TokenLimit(*min(limits), token_counter(settings.embedding)) if limits else None
 
 
 def _disclose(told: Preflight, console: Console, *, ask: bool) -> None:

@@ -45,8 +45,9 @@ def run_plan(settings: Settings, console: Console, *, request: Request) -> int:
 
 def _text(found: Survey) -> str:
     census = found.preflight.census
+    paid = "" if found.estimated_cost is None else f" for {found.estimated_cost:.2f}"
     return (
-        f"Would embed {census.to_embed:,} of {census.live:,} rows, about {found.estimated_tokens:,} tokens; "
+        f"Would embed {census.to_embed:,} of {census.live:,} rows, about {found.estimated_tokens:,} tokens{paid}; "
         f"{found.oversize_rows:,} rows are too long. Nothing was changed."
     )
 

@@ -7,17 +7,23 @@ from ai_memory.embed.factory import build, most_in_flight
 from ai_memory.embed.limits import RequestLimits
 from ai_memory.embed.pace import Pace, PacedEmbedder
 from ai_memory.embed.retry import Patience, RetryingEmbedder, Stop
+from ai_memory.embed.spending import Spending, SpendingEmbedder, TokenLimit
 from ai_memory.embedding_settings import EmbeddingSettings
 from ai_memory.vendors import LOCAL
 from ai_memory.vendors import limits as documented
 
 
 def assemble(
-    settings: EmbeddingSettings, *, stop: Stop, patience: Patience | None = None, concurrency: int | None = None
+    settings: EmbeddingSettings,
+    *,
+    stop: Stop,
+    patience: Patience | None = None,
+    concurrency: int | None = None,
+    limit: TokenLimit | None = None,
 ) -> DividedEmbedder:
     """Return the configured embedder; nothing is loaded or sent yet.
 
-    `concurrency` is the number of requests in flight, None to find it by trial.
+    `concurrency` is the number of requests in flight, None to find it by trial. `limit` is what may be spent.
 
     Raises:
         NoEmbedder: the configuration has embeddings off.
@@ -30,4 +36,6 @@ def assemble(
     pace = Pace(most=most, fixed=concurrency is not None, stop=stop, sizes=sizes, longest_wait=patience.retry_for)
     built = build(settings, gate=pace)
     paced = PacedEmbedder(built, pace) if local else built
-    return DividedEmbedder(RetryingEmbedder(paced, stop=stop, patience=patience), sizes)
+    spending = Spending(built.meter, limit)
+    retrying = RetryingEmbedder(SpendingEmbedder(paced, spending), stop=stop, patience=patience)
+    return DividedEmbedder(retrying, sizes, spending)

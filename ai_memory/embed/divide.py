@@ -9,6 +9,7 @@ import numpy as np
 from ai_memory.embed.embedder import Vectors
 from ai_memory.embed.limits import RequestLimits
 from ai_memory.embed.retry import Patience, RetryingEmbedder
+from ai_memory.embed.spending import Spending
 from ai_memory.embed.wrapped import Wrapped
 from ai_memory.errors import AnswerLate, RequestTooLarge, RowsRefused
 
@@ -20,9 +21,10 @@ class DividedEmbedder(Wrapped):
     smaller by half or more, so that an endpoint which does not answer at all gets few of them.
     """
 
-    def __init__(self, inner: RetryingEmbedder, limits: RequestLimits) -> None:
-        """Wrap `inner`; `limits` are shared by everyone who asks the same endpoint."""
+    def __init__(self, inner: RetryingEmbedder, limits: RequestLimits, spending: Spending | None = None) -> None:
+        """Wrap `inner`; `limits` and `spending` are shared by everyone who asks the same endpoint."""
         super().__init__(inner)
+        self.spending = spending or Spending(inner.meter)
         self._retrying = inner
         self._limits = limits
 
@@ -37,7 +39,7 @@ class DividedEmbedder(Wrapped):
 
     def with_patience(self, patience: Patience) -> DividedEmbedder:
         """Return the same embedder with another patience."""
-        return DividedEmbedder(self._retrying.with_patience(patience), self._limits)
+        return DividedEmbedder(self._retrying.with_patience(patience), self._limits, self.spending)
 
     def learned(self) -> dict[str, int]:
         """Return what was learned of the endpoint's limits: plain numbers by name."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from http.client import HTTPResponse
@@ -177,7 +177,7 @@ class HttpEmbedder:
         except AnswerLate as error:
             if count > 1:
                 raise
-            raise TransientFailure(error.what, tip=error.tip) from error
+            raise TransientFailure(error.what, tip=error.tip, in_doubt=True) from error
         if told := rate_headers.left(answer.headers, now=time.time()):
             self._gate.hear(told)
         return answer
@@ -280,7 +280,9 @@ def _send(session: Session, endpoint: Endpoint, request: PreparedRequest, *, lim
         reason = one_line(_root(error), endpoint.key).rstrip(".")
         kind = AnswerLate if _late(error) else TransientFailure
         raise kind(
-            f"{endpoint.host} gave no answer: {reason}.", tip="Is it running, and the base URL right?"
+            f"{endpoint.host} gave no answer: {reason}.",
+            tip="Is it running, and the base URL right?",
+            in_doubt=not _unconnected(error),
         ) from error
     except (requests.RequestException, ValueError) as error:
         raise _unaskable(endpoint, error) from None
@@ -301,21 +303,35 @@ def _read(response: Response, *, limit: int) -> bytes:
     return bytes(pieces)
 
 
+def _unconnected(error: BaseException) -> bool:
+    """Return whether no connection came about, so that nothing was sent."""
+    from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
+
+    return any(isinstance(each, ConnectTimeoutError | NewConnectionError) for each in _causes(error))
+
+
 def _late(error: BaseException) -> bool:
     """Return whether the request was sent and its answer did not come, or did not end, in time."""
     import requests
-    from urllib3.exceptions import ConnectTimeoutError, ReadTimeoutError
+    from urllib3.exceptions import ReadTimeoutError
 
-    if isinstance(error, requests.ConnectTimeout | ConnectTimeoutError):
+    if _unconnected(error):
         return False
     return isinstance(error, requests.ReadTimeout | ReadTimeoutError | TimeoutError)
 
 
 def _root(error: BaseException) -> str:
     """Return the words of the first failure behind a library's error, without its object names."""
+    first = list(_causes(error))[-1]
+    return getattr(first, "strerror", None) or str(first) or type(first).__name__
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield a library's error and those behind it, the first one last."""
     from urllib3.exceptions import HTTPError
 
+    yield error
     # What the caller was handling at the time stands further up the same chain, and is none of this.
     while isinstance(error.__context__, OSError | HTTPError):
         error = error.__context__
-    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+        yield error

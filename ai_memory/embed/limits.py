@@ -28,7 +28,7 @@ LARGE_BODY = 64 * 1024
 
 def estimated_tokens(texts: Sequence[str]) -> int:
     """Return a careful estimate of the tokens of `texts`, without their tokenizer."""
-    return sum(_bytes(text) // BYTES_A_TOKEN + 1 for text in texts)
+    return sum(utf8_size(text) // BYTES_A_TOKEN + 1 for text in texts)
 
 
 @dataclass(slots=True)
@@ -61,15 +61,15 @@ class RequestLimits:
         """Return how many of the first `texts` one request may carry; a single one always may be tried."""
         size = tokens = 0
         for count, text in enumerate(texts[: self.inputs]):
-            size += _bytes(text)
-            tokens += _bytes(text) // BYTES_A_TOKEN + 1
+            size += utf8_size(text)
+            tokens += utf8_size(text) // BYTES_A_TOKEN + 1
             if count and (size > self._bytes or (self._tokens and tokens > self._tokens)):
                 return count
         return min(len(texts), self.inputs)
 
     def too_large(self, error: RequestTooLarge, texts: Sequence[str]) -> None:
         """Learn from a refusal for size: the size it names, else half of what was sent."""
-        size, tokens = sum(map(_bytes, texts)), estimated_tokens(texts)
+        size, tokens = sum(map(utf8_size, texts)), estimated_tokens(texts)
         with self._lock:
             if error.unit == "tokens":
                 self._lower("tokens", error.most if 0 < error.most < tokens else tokens // 2)
@@ -133,5 +133,6 @@ class RequestLimits:
             setattr(self, f"_{name}", self._learned[name])
 
 
-def _bytes(text: str) -> int:
+def utf8_size(text: str) -> int:
+    """Return the bytes of a text in UTF-8."""
     return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))

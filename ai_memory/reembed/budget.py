@@ -1,71 +1,44 @@
-"""What one invocation may still send: rows and tokens, asked before each document is taken up."""
+"""What one invocation may still take up: rows and tokens, asked before each document."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-from ai_memory.embed.embedder import Meter
-
-FIRST_RATIO = 0.5
-"""Tokens a byte until the endpoint has reported some: twice what English text has, so that no limit is crossed."""
-MARGIN = 1.2
-"""How much denser than the texts so far the next ones may be."""
+from ai_memory.embed.spending import Spending
 
 
 class Budget:
-    """Reserves what a document will cost; `settle` replaces the estimate by what was reported.
+    """Reserves what a document may cost from when it is taken up until its page is committed.
 
-    `spent` names the limit that would be crossed, empty while there is none. Where the endpoint
-    reports no tokens the estimates count as spent.
+    A run so ends between two pages, before `spending` would have to refuse a request.
+    `spent` names the limit that would be crossed, empty while there is none.
     """
 
-    def __init__(
-        self,
-        meter: Meter,
-        *,
-        max_rows: int | None,
-        max_tokens: int | None,
-        count_tokens: Callable[[str], int] | None = None,
-    ) -> None:
-        """Begin with nothing spent; None is no limit, `count_tokens` the target's own tokenizer where it is at hand."""
+    def __init__(self, spending: Spending, *, max_rows: int | None) -> None:
+        """Begin with nothing taken up; None is no limit."""
         self.spent = ""
-        self._max_rows, self._max_tokens = max_rows, max_tokens
-        self._meter, self._count_tokens = meter, count_tokens
-        self._rows = 0
-        self._reserved = 0
-        self._settled_tokens = 0
-        self._settled_bytes = 0
+        self._spending, self._max_rows = spending, max_rows
+        self._rows = self._reserved = 0
+        self._taken: dict[str, int] = {}
 
     def take(self, text: str) -> bool:
         """Reserve a document; False where a limit would be crossed."""
-        estimate = self._estimate(text) if self._max_tokens is not None else 0
+        estimate = self._spending.estimate([text])
         self.spent = self._crossed(estimate)
         if self.spent:
             return False
         self._rows += 1
-        self._reserved += estimate
+        if estimate:
+            self._reserved += estimate
+            self._taken[text] = estimate
         return True
 
     def settle(self, texts: Sequence[str]) -> None:
-        """Hear that the requests of `texts` were answered."""
-        if self._max_tokens is not None:
-            estimates = sum(map(self._estimate, texts))
-            self._reserved = max(self._reserved - estimates, 0)
-            self._settled_tokens += estimates
-            self._settled_bytes += sum(len(text.encode()) for text in texts)
+        """Hear that the requests of `texts` were answered: what they cost is spent."""
+        self._reserved -= sum(self._taken.pop(text, 0) for text in texts)
 
     def _crossed(self, estimate: int) -> str:
         if self._max_rows is not None and self._rows >= self._max_rows:
             return "max-rows"
-        if self._max_tokens is not None and self._used() + estimate > self._max_tokens:
-            return "max-tokens"
-        return ""
-
-    def _used(self) -> int:
-        return (self._meter.tokens or self._settled_tokens) + self._reserved
-
-    def _estimate(self, text: str) -> int:
-        if self._count_tokens:
-            return self._count_tokens(text)
-        ratio = MARGIN * self._meter.tokens / self._settled_bytes if self._settled_bytes else FIRST_RATIO
-        return int(len(text.encode()) * (ratio or FIRST_RATIO)) + 1
+        limit = self._spending.limit
+        return limit.flag if limit and not self._spending.allows(self._reserved + estimate) else ""

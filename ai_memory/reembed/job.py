@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ai_memory.embed.document import WITNESS_TEXTS
 from ai_memory.embed.retry import ONE_ATTEMPT, PatientEmbedder
-from ai_memory.errors import AiMemoryError, BreakerOpen, EmbedderInitFailed, TransientFailure, UsageError
+from ai_memory.errors import AiMemoryError, BreakerOpen, BudgetSpent, EmbedderInitFailed, TransientFailure, UsageError
 from ai_memory.reembed.breaker import opened, require_due
 from ai_memory.reembed.decide import Action
 from ai_memory.reembed.holding import holding
@@ -56,7 +56,7 @@ class Job:
         began = self.tools.clock.monotonic()
         planned = plan(store, self.embedder, self.request, now_ms=self._now())
         if planned.action is Action.NOTHING:
-            return report(planned, None, None, self._nothing(planned), self.embedder.meter, self._since(began))
+            return self._report(planned, None, None, self._nothing(planned), began)
         if planned.action is not Action.FINISH:
             self.disclose(preflight(store, planned))
         in_flight = most(self.embedder) * self.request.batch
@@ -73,7 +73,13 @@ class Job:
         finally:
             self.tools.progress.end()
         self._leave(store, taken.run, ending, sweep)
-        return report(planned, taken, sweep, _as_it_stands(store, ending), self.embedder.meter, self._since(began))
+        return self._report(planned, taken, sweep, _as_it_stands(store, ending), began)
+
+    def _report(
+        self, planned: Plan, taken: Taken | None, sweep: Sweep | None, ending: Ending, began: float
+    ) -> RunReport:
+        meter, price, duration_ms = self.embedder.meter, self.request.price, self._since(began)
+        return report(planned, taken, sweep, ending, meter, price=price, duration_ms=duration_ms)
 
     def _work_patiently(self, store: Store, planned: Plan, taken: Taken, sweep: Sweep) -> Ending:
         """Do the work; where the endpoint fails, wait for its breaker and probe again, for as long as --wait allows."""
@@ -139,7 +145,8 @@ class Job:
     def _failed(self, run: Run, error: AiMemoryError) -> Ending:
         if stopped_by(error, self.tools.stop):
             return Ending(run, self.tools.stop.exit_code, self.tools.stop.reason)
-        return Ending(run, error.exit_code, error.reason, error=error)
+        reason = error.flag if isinstance(error, BudgetSpent) else error.reason
+        return Ending(run, error.exit_code, reason, error=error)
 
     def _leave(self, store: Store, run: Run, ending: Ending, sweep: Sweep) -> None:
         # Where even this cannot be written the run reads as killed, which costs the next start nothing but a note.

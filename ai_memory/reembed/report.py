@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 
 from ai_memory.embed.embedder import Meter
+from ai_memory.reembed.request import cost
 from ai_memory.reembed.start import Plan, Taken
 from ai_memory.reembed.sweep import Ending, Sweep
 from ai_memory.store.runs import Counters
@@ -15,10 +16,11 @@ class RunReport:
     """The result of one invocation; the fields are the keys of its JSON line.
 
     Counts are of this invocation. `identical` of the re-embedded rows got the vector of an identical text; `tokens`
-    are those that the endpoint reported. `quarantined` rows are in quarantine now, `skipped` are those of
-    them that this invocation met or put there; `remaining` rows are stale still. `census_at` is when the census
-    that proves the result began (Unix milliseconds, None: there was none). `texts_sent_twice` is an
-    upper bound after a kill. `error` is the line of what ended the invocation, empty when nothing did.
+    are those that the endpoint reported, `cost` is their price (None: not configured). `quarantined` rows are in
+    quarantine now, `skipped` are those of them that this invocation met or put there; `remaining` rows are stale
+    still. `census_at` is when the census that proves the result began (Unix milliseconds, None: there was none).
+    `texts_sent_twice` is an upper bound after a kill. `error` is the line of what ended the invocation, empty when
+    nothing did.
     """
 
     run_id: int | None
@@ -43,6 +45,7 @@ class RunReport:
     requests: int
     retries: int
     tokens: int
+    cost: float | None
     model: str
     dim: int
     space: str
@@ -59,7 +62,8 @@ class RunReport:
         name = "Nothing to do" if self.run_id is None else f"Run {self.run_id} is {state} ({self.reason})"
         done = f"{self.reembedded:,} rows re-embedded, {self.already_current:,} were current"
         left = f"{self.remaining:,} remain, {self.quarantined:,} in quarantine"
-        spent = f"{self.texts_sent:,} texts in {self.requests:,} requests, {self.duration_ms / 1000:.1f} s"
+        paid = "" if self.cost is None else f", {self.tokens:,} tokens for {self.cost:.2f}"
+        spent = f"{self.texts_sent:,} texts in {self.requests:,} requests{paid}, {self.duration_ms / 1000:.1f} s"
         lines = [f"{name}: {done}, {left}.", f"Target: {self.model}, {self.dim} wide, space {self.space}. {spent}."]
         extra = [
             f"{self.raced:,} rows were edited while they were embedded and done again." if self.raced else "",
@@ -70,7 +74,14 @@ class RunReport:
 
 
 def report(
-    planned: Plan, taken: Taken | None, sweep: Sweep | None, ending: Ending, meter: Meter, duration_ms: int
+    planned: Plan,
+    taken: Taken | None,
+    sweep: Sweep | None,
+    ending: Ending,
+    meter: Meter,
+    *,
+    price: float | None,
+    duration_ms: int,
 ) -> RunReport:
     """Return the report of one invocation."""
     counters = sweep.counters if sweep else Counters()
@@ -101,6 +112,7 @@ def report(
         requests=meter.requests,
         retries=meter.retries,
         tokens=meter.tokens,
+        cost=cost(meter.tokens, price),
         model=planned.target.model,
         dim=sweep.target.dim if sweep else planned.target.dim,
         space=planned.target.space,

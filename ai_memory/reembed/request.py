@@ -13,7 +13,8 @@ class Request:
     """The flags of one `reembed`.
 
     `scope` None: no namespace was named. `batch` is documents a page. `sleep_seconds` is waited after each
-    commit. `max_rows` and `max_tokens` are what this invocation may send (None: no limit). `wait_seconds` is how
+    commit. `max_rows` is how many documents this invocation may take up (None: no limit).
+    `price` is what a million tokens cost (None: not configured). `wait_seconds` is how
     long it may wait for an endpoint that failed.
     """
 
@@ -24,8 +25,13 @@ class Request:
     batch: int = 100
     sleep_seconds: float = 0.0
     max_rows: int | None = None
-    max_tokens: int | None = None
+    price: float | None = None
     wait_seconds: float = 0.0
     skip_current: bool = False
     retry_quarantined: bool = False
     backup: Path | None = None
+
+
+def cost(tokens: int, price: float | None) -> float | None:
+    """Return what `tokens` cost at `price` a million, in the user's own currency; None where no price is known."""
+    return None if price is None else round(tokens * price / 1_000_000, 6)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ai_memory.embed.embedder import Target
 from ai_memory.reembed.census import Means, take_census
 from ai_memory.reembed.judge import OVERSIZE, Document, Unfit
-from ai_memory.reembed.request import Request
+from ai_memory.reembed.request import Request, cost
 from ai_memory.reembed.start import Preflight, known_fingerprint, recorded_target, require_rows
 from ai_memory.store import walk
 from ai_memory.store.opening import Store
@@ -42,11 +42,13 @@ class Survey:
     """The plan of a run.
 
     `estimated_tokens` are counted by the target's own tokenizer where it is at hand, else by the rule of four
-    bytes a token; `truncated_rows` are longer than the model reads, None where that cannot be known.
+    bytes a token; `estimated_cost` is their price, None where none is configured. `truncated_rows` are longer than
+    the model reads, None where that cannot be known.
     """
 
     preflight: Preflight
     estimated_tokens: int
+    estimated_cost: float | None
     truncated_rows: int | None
     oversize_rows: int
 
@@ -64,6 +66,7 @@ class Survey:
             "backend": target.backend,
             "stored": [{"space": space, "dim": dim, "rows": rows} for space, dim, rows in self.preflight.stored],
             "estimated_tokens": self.estimated_tokens,
+            "estimated_cost": self.estimated_cost,
             "truncated_rows": self.truncated_rows,
             "oversize_rows": self.oversize_rows,
         }
@@ -91,6 +94,7 @@ def survey(
     return Survey(
         preflight=Preflight(tuple(walk.stored_spaces(store)), census, target),
         estimated_tokens=load.tokens,
+        estimated_cost=cost(load.tokens, request.price),
         truncated_rows=load.truncated if count_tokens else None,
         oversize_rows=load.oversize,
     )

@@ -9,6 +9,7 @@ from functools import partial
 
 from ai_memory.clock import Clock
 from ai_memory.embed.embedder import Embedder, Meter
+from ai_memory.embed.spending import Spending
 from ai_memory.errors import (
     AiMemoryError,
     DataRefused,
@@ -58,8 +59,8 @@ REFUSED_SHARE = 0.01
 class Tools:
     """What a sweep works with; all of it differs between production and test.
 
-    `pool` makes the executor of so many workers in which requests run. `count_tokens` is the target's own
-    tokenizer, None where it is not at hand.
+    `pool` makes the executor of so many workers in which requests run. `spending` is what the embedder's requests
+    are counted by, None where they have no limit.
     """
 
     embedder: Embedder
@@ -67,7 +68,7 @@ class Tools:
     stop: Stop
     progress: Progress
     pool: Callable[[int], Executor] = ThreadPoolExecutor
-    count_tokens: Callable[[str], int] | None = None
+    spending: Spending | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,12 +100,7 @@ class Sweep:
         self._noted = Meter()
         self._pages = self._refused = 0
         self._in_flight = InFlight(tools.embedder)
-        self._budget = Budget(
-            tools.embedder.meter,
-            max_rows=request.max_rows,
-            max_tokens=request.max_tokens,
-            count_tokens=tools.count_tokens,
-        )
+        self._budget = Budget(tools.spending or Spending(tools.embedder.meter), max_rows=request.max_rows)
         self._notices = QuarantineNotices(tools.progress)
 
     def run(self) -> Ending:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import pytest
 
 from ai_memory.embed.embedder import Meter
+from ai_memory.embed.spending import Spending
 from ai_memory.reembed import pages
 from ai_memory.reembed.budget import Budget
 from ai_memory.reembed.pages import Page, Walk, WalkOrder
@@ -21,7 +22,7 @@ NO_CURSORS: Mapping[str, Checkpoint] = {}
 
 
 def budget(max_rows: int | None = None) -> Budget:
-    return Budget(Meter(), max_rows=max_rows, max_tokens=None)
+    return Budget(Spending(Meter()), max_rows=max_rows)
 
 
 def walked(
