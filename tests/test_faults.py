@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests import files
-from tests.command import Command, remote
+from tests.command import Command, kill, remote, wait_for
 from tests.fake_endpoint import FOREVER, FakeEndpoint
 from tests.faults import CASES, FLAGS, ROWS, UNDISTURBED, Case, Outcome, close_breaker, count, meet, rows_in_quarantine
 from tests.sometimes import OPEN_BREAKER, RETRY_AFTER, Sometimes
@@ -102,6 +102,20 @@ def test_a_learned_size_is_remembered_by_the_run(tmp_path: Path) -> None:
         path = files.create(tmp_path / "m.db", 200)
         command = Command(path, remote(endpoint))
         assert command.reembed("--batch", "50", "--max-rows", "100", "--concurrency", "1").code == 75
+        endpoint.seen.bodies.clear()
+        assert command.reembed("--resume", "--batch", "50", "--concurrency", "1").code == 0
+
+        assert max(len(body["input"]) for body in endpoint.seen.bodies) == 20
+
+
+def test_a_learned_size_outlives_a_kill(tmp_path: Path) -> None:
+    with FakeEndpoint(dim=8, max_inputs=20, latency=0.02) as endpoint:
+        path = files.create(tmp_path / "m.db", 400)
+        command = Command(path, remote(endpoint))
+        flags = ("--batch", "50", "--concurrency", "1", "--sleep-ms", "200")
+        process = command.start("reembed", *flags)
+        wait_for(lambda: count(path, endpoint)[0] >= 100)
+        assert kill(process).code == -9
         endpoint.seen.bodies.clear()
         assert command.reembed("--resume", "--batch", "50", "--concurrency", "1").code == 0
 

@@ -21,9 +21,13 @@ REEMBEDDED, RACED, QUARANTINED = "reembedded", "raced", "quarantined"
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """What the requests since the last commit cost, and the most texts in flight until the next one."""
+    """What the requests since the last commit cost and taught, and the most texts in flight until the next one.
+
+    `limits` is what was learned of the size of a request, None where that is nothing new.
+    """
 
     in_flight_limit: int
+    limits: Mapping[str, int] | None = None
     texts_sent: int = 0
     requests: int = 0
     retries: int = 0
@@ -47,7 +51,7 @@ def write_page(
     Raises:
         NotFinished: the run is no longer ours; the transaction must not be committed.
     """
-    runs.hold(store, run, in_flight_limit=traffic.in_flight_limit, now_ms=now_ms)
+    runs.hold(store, run, in_flight_limit=traffic.in_flight_limit, limits=traffic.limits, now_ms=now_ms)
     page = answered.page
     written = _write(store, target, answered.embedded, now_ms=now_ms)
     # After the embedded ones: a twin's vector may come from this very page.

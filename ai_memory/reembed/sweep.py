@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from ai_memory.clock import Clock
-from ai_memory.embed.embedder import Embedder, Meter
+from ai_memory.embed.embedder import Meter
+from ai_memory.embed.retry import PatientEmbedder
 from ai_memory.embed.spending import Spending
 from ai_memory.errors import (
     AiMemoryError,
@@ -63,7 +64,7 @@ class Tools:
     are counted by, None where they have no limit.
     """
 
-    embedder: Embedder
+    embedder: PatientEmbedder
     clock: Clock
     stop: Stop
     progress: Progress
@@ -98,6 +99,7 @@ class Sweep:
         self._store, self._run, self.target = store, taken.run, taken.fingerprint
         self._request, self._tools, self._scope, self._total = request, tools, scope, total
         self._noted = Meter()
+        self._learned = taken.run.limits
         self._pages = self._refused = 0
         self._in_flight = InFlight(tools.embedder)
         self._budget = Budget(tools.spending or Spending(tools.embedder.meter), max_rows=request.max_rows)
@@ -191,8 +193,10 @@ class Sweep:
         in_flight = self._in_flight.next(waited=answered.waited)
         # Those that killed runners had sent come first in the walk.
         unsettled = max(self.unsettled - len(answered.page.documents), 0)
-        noted = replace(self._tools.embedder.meter)
+        noted, learned = replace(self._tools.embedder.meter), self._tools.embedder.learned()
         traffic = self._traffic(noted, in_flight_limit=in_flight * self._request.batch + unsettled)
+        if learned != self._learned:
+            traffic = replace(traffic, limits=learned)
         write = partial(write_page, self._store, self._run, self.target, answered, steps=steps, traffic=traffic)
         self._store.db.require_same_file()
         counters = None
@@ -207,7 +211,7 @@ class Sweep:
         self.counters += counters
         # Only now: no more may be sent than the committed row says, or a kill would make it a lie.
         self._in_flight.pages, self.unsettled = in_flight, unsettled
-        self._noted = noted
+        self._noted, self._learned = noted, learned
 
     def _reopen(self, failure: StorageFailed) -> None:
         try:

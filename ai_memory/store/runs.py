@@ -35,7 +35,8 @@ TAKE_OVER = """
     WHERE run_id = ? AND fence = ? AND state = 'running'
 """
 HOLD = """
-    UPDATE reembed_run SET last_progress_at = ?, in_flight_limit = coalesce(?, in_flight_limit)
+    UPDATE reembed_run SET last_progress_at = ?, in_flight_limit = coalesce(?, in_flight_limit),
+        limits_json = coalesce(?, limits_json)
     WHERE run_id = ? AND fence = ? AND state = 'running'
 """
 TRANSITION = """
@@ -203,15 +204,24 @@ def take_over(store: Store, run: Run, holder: Holder, *, in_flight_limit: int, n
     return read_run(store, run.run_id)
 
 
-def hold(store: Store, run: Run, *, now_ms: int, in_flight_limit: int | None = None) -> None:
+def hold(
+    store: Store,
+    run: Run,
+    *,
+    now_ms: int,
+    in_flight_limit: int | None = None,
+    limits: Mapping[str, int] | None = None,
+) -> None:
     """Prove inside a transaction that `run` is still ours, and note the progress.
 
-    `in_flight_limit` is the most texts to be in flight until the next commit (None: as before).
+    `in_flight_limit` is the most texts to be in flight until the next commit, `limits` what was learned of the size
+    of a request (None: as before).
 
     Raises:
         NotFinished: the run was cancelled, paused, superseded or taken over: nothing may be committed.
     """
-    if not store.db.change(HOLD, (now_ms, in_flight_limit, run.run_id, run.fence)):
+    learned = None if limits is None else json.dumps(limits)
+    if not store.db.change(HOLD, (now_ms, in_flight_limit, learned, run.run_id, run.fence)):
         raise _fence_lost(run)
 
 
