@@ -49,7 +49,7 @@ class Behaviour:
 
     Texts that contain `poison` are refused with their whole request. More than `max_inputs` texts
     are answered 413; more than `per_minute` requests in a minute, 429. `latency` is in seconds. `remaining`
-    requests (-1: nothing is said) are told to be left for a minute.
+    requests (-1: nothing is said) are told to be left for a minute. A refusal of base64 says so if `names_base64`.
     """
 
     dim: int = 16
@@ -61,6 +61,7 @@ class Behaviour:
     max_inputs: int = 0
     per_minute: int = 0
     takes_base64: bool = True
+    names_base64: bool = True
     zipped: bool = False
     remaining: int = -1
 
@@ -248,7 +249,8 @@ class _Handler(BaseHTTPRequestHandler):
         if like.max_inputs and len(texts) > like.max_inputs:
             return 413, error(f"{len(texts)} inputs, at most {like.max_inputs}.", "too_large"), {}
         if not like.takes_base64 and body.get("encoding_format") == "base64":
-            return 400, error("encoding_format: only float is supported", "invalid_request_error"), {}
+            words = "encoding_format: only float is supported" if like.names_base64 else "Bad Request"
+            return 400, error(words, "invalid_request_error"), {}
         if like.poison and any(like.poison in text for text in texts):
             return 400, error("invalid input", "invalid_request_error"), {}
         return None

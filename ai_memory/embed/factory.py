@@ -10,11 +10,12 @@ from ai_memory.embed import model_folder, space
 from ai_memory.embed.dialect import Dialect
 from ai_memory.embed.embedder import Embedder, Target
 from ai_memory.embed.gate import Gate, OpenGate
-from ai_memory.embed.http import Endpoint, HttpEmbedder
+from ai_memory.embed.http import HttpEmbedder
 from ai_memory.embed.local import LocalEmbedder, cached_folder, require_library, token_count
 from ai_memory.embed.model_folder import ModelFacts
 from ai_memory.embed.ollama import OllamaDialect, tag
 from ai_memory.embed.openai import OpenAiDialect
+from ai_memory.embed.transport import Endpoint
 from ai_memory.embedding_settings import KEYWORD, EmbeddingSettings, is_loopback
 from ai_memory.errors import EmbedderInitFailed, NoEmbedder
 from ai_memory.settings import keep_off_model_hub

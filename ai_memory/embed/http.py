@@ -1,61 +1,26 @@
-"""Embedding over HTTP; the only importer of requests. One call is one request, nothing is retried here."""
+"""Embedding over HTTP: from texts to the body of a request, from its answer to vectors. Nothing is retried here."""
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from functools import partial
-from http.client import HTTPResponse
-from threading import Lock
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
-from ai_memory import __version__
 from ai_memory.embed import rate_headers, vectors
-from ai_memory.embed.answers import Answer, classify, inner_status, mentions_base64, one_line
-from ai_memory.embed.deadline import TimedResponse
+from ai_memory.embed.answers import Answer, classify, inner_status, mentions_base64
 from ai_memory.embed.dialect import Dialect
 from ai_memory.embed.embedder import Meter, Target, Vectors
 from ai_memory.embed.gate import Gate
-from ai_memory.embedding_settings import is_loopback
-from ai_memory.errors import AnswerLate, AnswerViolation, RowsRefused, TransientFailure, WrongTarget
+from ai_memory.embed.transport import Endpoint, Transport
+from ai_memory.errors import AnswerLate, AnswerViolation, RowsRefused, TransientFailure
 
-if TYPE_CHECKING:
-    from requests import PreparedRequest, Response, Session
-    from requests.adapters import HTTPAdapter
-
-_CHUNK = 1 << 18
 _SHORT = 1 << 12
 _ANSWER_BYTES = 1 << 20
 _ANSWER_BYTES_A_TEXT = 1 << 18
 """8,192 components of at most 25 characters fit: no model's vectors are longer."""
-
-
-@dataclass(frozen=True, slots=True)
-class Deadlines:
-    """How long one request may take, in seconds: to connect, between two reads, and altogether."""
-
-    connect: float = 10.0
-    read: float = 60.0
-    total: float = 120.0
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """Where requests go; `key` is sent to that host only, and not at all when it is empty."""
-
-    base_url: str
-    key: str = field(default="", repr=False)
-    deadlines: Deadlines = field(default_factory=Deadlines)
-
-    @property
-    def host(self) -> str:
-        """The host and port, for people."""
-        return urlsplit(self.base_url).netloc
 
 
 class HttpEmbedder:
@@ -81,9 +46,9 @@ class HttpEmbedder:
         self._target = target
         self._dialect = dialect
         self._endpoint = endpoint
+        self._transport = Transport(endpoint, connections=gate.most)
         self._base64 = dialect.offers_base64
-        self._session: Session | None = None
-        self._lock = Lock()
+        self._base64_passed = False
 
     @property
     def target(self) -> Target:
@@ -118,10 +83,7 @@ class HttpEmbedder:
 
     def close(self) -> None:
         """Close the pooled connections."""
-        with self._lock:
-            if self._session is not None:
-                self._session.close()
-                self._session = None
+        self._transport.close()
 
     def _embed(self, texts: list[str]) -> Vectors:
         if not texts:
@@ -153,27 +115,34 @@ class HttpEmbedder:
             AnswerViolation: the answer is larger than any true one.
             WrongTarget: the address cannot be asked at all.
         """
-        request = self._prepared(texts)
+        send = self._prepared(texts)
         with self._gate.slot(texts):
-            answer = self._sent(request, len(texts))
-            if self._base64 and mentions_base64(answer):
-                self._base64 = False
+            answer = self._sent(send, len(texts))
+            if self._base64 and self._may_mean_base64(answer):
+                told, self._base64 = mentions_base64(answer), False
                 answer = self._sent(self._prepared(texts), len(texts))
+                # What is refused as well without it was not refused for it.
+                self._base64 = answer.status != 200 and not told
             if status := _refusal(answer):
                 refused = replace(answer, status=status)
                 raise classify(refused, host=self._endpoint.host, now=time.time(), key=self._endpoint.key)
         return answer
 
-    def _prepared(self, texts: list[str]) -> PreparedRequest:
-        body = _encoded(json.dumps(self._dialect.body(texts, base64=self._base64), ensure_ascii=False))
-        return _prepared(self._connected(), self._endpoint, self._dialect.path, body)
+    def _may_mean_base64(self, answer: Answer) -> bool:
+        """Return whether a refusal may be one of base64: it says so, or no request with it has passed yet."""
+        self._base64_passed |= answer.status == 200
+        return mentions_base64(answer) or (not self._base64_passed and answer.status in {400, 422})
 
-    def _sent(self, request: PreparedRequest, count: int) -> Answer:
+    def _prepared(self, texts: list[str]) -> Callable[[], Answer]:
+        body = _encoded(json.dumps(self._dialect.body(texts, base64=self._base64), ensure_ascii=False))
+        limit = _ANSWER_BYTES + len(texts) * _ANSWER_BYTES_A_TEXT
+        return self._transport.prepare(self._dialect.path, body, limit=limit)
+
+    def _sent(self, send: Callable[[], Answer], count: int) -> Answer:
         """Return the answer to a request of `count` texts, whatever its status."""
         self.meter.add(requests=1, texts_sent=count)
-        limit = _ANSWER_BYTES + count * _ANSWER_BYTES_A_TEXT
         try:
-            answer = _send(self._connected(), self._endpoint, request, limit=limit)
+            answer = send()
         except AnswerLate as error:
             if count > 1:
                 raise
@@ -181,12 +150,6 @@ class HttpEmbedder:
         if told := rate_headers.left(answer.headers, now=time.time()):
             self._gate.hear(told)
         return answer
-
-    def _connected(self) -> Session:
-        with self._lock:
-            if self._session is None:
-                self._session = _session(self._endpoint, self._gate.most)
-            return self._session
 
 
 def _parsed(answer: Answer) -> object:
@@ -213,125 +176,3 @@ def _encoded(body: str) -> bytes:
         return body.encode()
     except UnicodeEncodeError as error:
         raise RowsRefused("a text is not valid Unicode.", tip="Correct its bytes in the database.") from error
-
-
-def _session(endpoint: Endpoint, connections: int) -> Session:
-    from requests import Session
-
-    session = Session()
-    # Proxies and certificates of the environment are for other hosts; loopback is always asked directly.
-    session.trust_env = not is_loopback(endpoint.base_url)
-    # An explicit auth keeps the library from sending what ~/.netrc has for the host instead of our key.
-    session.auth = _bearer(endpoint.key)
-    session.headers.update({"User-Agent": f"ai-memory/{__version__}", "Content-Type": "application/json"})
-    adapter = _timed_adapter(endpoint.deadlines.total, connections)
-    session.mount("http://", adapter)
-    session.mount("https://", adapter)
-    return session
-
-
-def _timed_adapter(total: float, connections: int) -> HTTPAdapter:
-    """Return an adapter whose answers end `total` seconds after their request at the latest."""
-    from requests.adapters import HTTPAdapter
-
-    timed = {"response_class": staticmethod(partial(TimedResponse, total=total, clock=time.monotonic))}
-
-    class TimedAdapter(HTTPAdapter):
-        def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - passed through
-            pool: Any = super().get_connection_with_tls_context(*args, **kwargs)
-            if pool.ConnectionCls.response_class is HTTPResponse:
-                pool.ConnectionCls = type("TimedConnection", (pool.ConnectionCls,), timed)
-            return pool
-
-    return TimedAdapter(pool_connections=1, pool_maxsize=max(1, connections), max_retries=0)
-
-
-def _bearer(key: str) -> Callable[[PreparedRequest], PreparedRequest]:
-    def authorize(request: PreparedRequest) -> PreparedRequest:
-        if key:
-            request.headers["Authorization"] = f"Bearer {key}"
-        return request
-
-    return authorize
-
-
-def _prepared(session: Session, endpoint: Endpoint, path: str, body: bytes) -> PreparedRequest:
-    import requests
-
-    try:
-        return session.prepare_request(requests.Request("POST", f"{endpoint.base_url}{path}", data=body))
-    except (requests.RequestException, ValueError) as error:
-        raise _unaskable(endpoint, error) from None
-
-
-def _send(session: Session, endpoint: Endpoint, request: PreparedRequest, *, limit: int) -> Answer:
-    import requests
-    from urllib3.exceptions import HTTPError
-
-    # What `Session.post` would take from the environment; loopback takes nothing from it.
-    around: Any = session.merge_environment_settings(request.url, proxies={}, stream=True, verify=None, cert=None)
-    limits = endpoint.deadlines.connect, endpoint.deadlines.read
-    try:
-        with session.send(request, timeout=limits, allow_redirects=False, **around) as response:
-            content = _read(response, limit=limit)
-            headers = {name.lower(): value for name, value in response.headers.items()}
-            return Answer(response.status_code, content.decode("utf-8", "replace"), headers)
-    except (requests.ConnectionError, requests.Timeout, HTTPError, OSError) as error:
-        reason = one_line(_root(error), endpoint.key).rstrip(".")
-        kind = AnswerLate if _late(error) else TransientFailure
-        raise kind(
-            f"{endpoint.host} gave no answer: {reason}.",
-            tip="Is it running, and the base URL right?",
-            in_doubt=not _unconnected(error),
-        ) from error
-    except (requests.RequestException, ValueError) as error:
-        raise _unaskable(endpoint, error) from None
-
-
-def _unaskable(endpoint: Endpoint, error: Exception) -> WrongTarget:
-    # The library's own words may quote headers.
-    return WrongTarget(f"{endpoint.host} cannot be asked: {type(error).__name__}.", tip="Check [embeddings].base_url.")
-
-
-def _read(response: Response, *, limit: int) -> bytes:
-    """Return the whole body, read piece by piece so that an endless one does not fill the memory."""
-    pieces = bytearray()
-    while piece := response.raw.read1(_CHUNK, decode_content=True):
-        pieces += piece
-        if len(pieces) > limit:
-            raise AnswerViolation(f"it has more than {limit:,} bytes.", http_status=response.status_code)
-    return bytes(pieces)
-
-
-def _unconnected(error: BaseException) -> bool:
-    """Return whether no connection came about, so that nothing was sent."""
-    from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
-
-    return any(isinstance(each, ConnectTimeoutError | NewConnectionError) for each in _causes(error))
-
-
-def _late(error: BaseException) -> bool:
-    """Return whether the request was sent and its answer did not come, or did not end, in time."""
-    import requests
-    from urllib3.exceptions import ReadTimeoutError
-
-    if _unconnected(error):
-        return False
-    return isinstance(error, requests.ReadTimeout | ReadTimeoutError | TimeoutError)
-
-
-def _root(error: BaseException) -> str:
-    """Return the words of the first failure behind a library's error, without its object names."""
-    first = list(_causes(error))[-1]
-    return getattr(first, "strerror", None) or str(first) or type(first).__name__
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """Yield a library's error and those behind it, the first one last."""
-    from urllib3.exceptions import HTTPError
-
-    yield error
-    # What the caller was handling at the time stands further up the same chain, and is none of this.
-    while isinstance(error.__context__, OSError | HTTPError):
-        error = error.__context__
-        yield error

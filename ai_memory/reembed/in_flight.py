@@ -6,8 +6,15 @@ lies answered and waits for its commit.
 
 from __future__ import annotations
 
-from ai_memory.embed.embedder import Embedder
+from collections.abc import Collection
 
+from ai_memory.embed.embedder import Embedder
+from ai_memory.reembed.pages import Page
+
+WINDOW_BYTES = 256 * 1024 * 1024
+"""Pages in flight take up about so much memory at most, however large one is."""
+VECTOR_BYTES = 12
+"""Bytes of memory a component of a vector in flight takes: as JSON or base64, as float32, and as the BLOB."""
 GROWTH = 1.5
 LEAST = 2
 
@@ -23,6 +30,11 @@ class InFlight:
         self._embedder = embedder
         self.pages = most(embedder)
         self._calm = 0
+
+    def room(self, flying: Collection[Page], *, dim: int) -> bool:
+        """Say whether one more page may be in flight beside these; one alone always may."""
+        used = sum(page.bytes + len(page.documents) * dim * VECTOR_BYTES for page in flying)
+        return not flying or (len(flying) < self.pages and used < WINDOW_BYTES)
 
     def next(self, *, waited: bool) -> int:
         """Return the number for the time after a commit: more if the writer `waited`, less if it long did not."""

@@ -31,15 +31,16 @@ PAGE_BYTES = 8 * 1024 * 1024
 class Page:
     """Rows read together, to be committed together.
 
-    `documents` are to be embedded, `twins` get the vector of an identical text that is there or on its way,
-    `attested` are taken on their stamp's word, `unfit` quarantined;
-    `current` rows were fresh, `in_quarantine` stay there. `steps` are the cursors behind the page.
+    `documents` are to be embedded, `bytes` of text in all; `twins` get the vector of an identical text that is
+    there or on its way, `attested` are taken on their stamp's word, `unfit` quarantined; `current` rows were fresh,
+    `in_quarantine` stay there. `steps` are the cursors behind the page.
     """
 
     documents: tuple[Document, ...] = ()
     twins: tuple[Document, ...] = ()
     attested: tuple[Document, ...] = ()
     unfit: tuple[Unfit, ...] = ()
+    bytes: int = 0
     current: int = 0
     in_quarantine: int = 0
     steps: Mapping[str, Checkpoint] = field(default_factory=dict)
@@ -189,6 +190,7 @@ class _Gathering:
             twins=tuple(self.twins),
             attested=tuple(self.attested),
             unfit=tuple(self.unfit),
+            bytes=self.bytes,
             current=self.current,
             in_quarantine=self.in_quarantine,
             steps=dict(self.steps),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -151,7 +151,7 @@ class Sweep:
         walk = Walk(self._store, self._order(namespaces), self._budget, stopped=self._tools.stop.requested)
         pages, stopped = self._witnessed(walk.pages()), self._tools.stop.requested
         failure: BaseException | None = None
-        for answered in in_order(pages, self._ask, executor, depth=lambda: self._in_flight.pages, stopped=stopped):
+        for answered in in_order(pages, self._ask, executor, room=self._room, stopped=stopped):
             if isinstance(answered.error, TargetChanged):
                 raise answered.error
             if answered.error:
@@ -172,6 +172,9 @@ class Sweep:
                 yield WITNESS
             self._pages += 1
             yield page
+
+    def _room(self, flying: Collection[Page]) -> bool:
+        return self._in_flight.room(flying, dim=self.target.dim)
 
     def _ask(self, page: Page) -> list[Embedded]:
         """Return what became of a page's documents; in a thread of the executor's."""

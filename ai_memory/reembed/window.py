@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 
@@ -31,19 +31,20 @@ def in_order(
     ask: Ask,
     executor: Executor,
     *,
-    depth: Callable[[], int],
+    room: Callable[[Collection[Page]], bool],
     stopped: Callable[[], bool],
 ) -> Iterator[Answered]:
-    """Yield each page of `pages` with its answer, in their order, at most `depth()` of them in flight.
+    """Yield each page of `pages` with its answer, in their order.
 
-    `pages` is advanced in the caller's thread, `ask` runs in the executor's. After a page that
-    failed no new one is begun; those already in flight are still yielded. When `stopped`, pages whose
-    requests were not begun are dropped: they are the last ones, so that no cursor passes them.
+    One more is begun while there is `room` beside those in flight. `pages` is advanced in the caller's thread,
+    `ask` runs in the executor's. After a page that failed no new one is begun; those already in flight are still
+    yielded. When `stopped`, pages whose requests were not begun are dropped: they are the last ones, so that no
+    cursor passes them.
     """
     flying: deque[tuple[Page, Future[Sequence[Embedded]]]] = deque()
     failed = False
     while True:
-        while not failed and len(flying) < depth() and (page := next(pages, None)) is not None:
+        while not failed and room([page for page, _ in flying]) and (page := next(pages, None)) is not None:
             flying.append((page, executor.submit(ask, page)))
         if stopped():
             flying = deque((page, future) for page, future in flying if not future.cancel())

@@ -14,10 +14,11 @@ import pytest
 from ai_memory.embed.dialect import Reply
 from ai_memory.embed.embedder import Embedder, Target
 from ai_memory.embed.gate import OpenGate
-from ai_memory.embed.http import Deadlines, Endpoint, HttpEmbedder
+from ai_memory.embed.http import HttpEmbedder
 from ai_memory.embed.ollama import OllamaDialect
 from ai_memory.embed.openai import OpenAiDialect
 from ai_memory.embed.rate_headers import Left
+from ai_memory.embed.transport import Deadlines, Endpoint
 from ai_memory.errors import (
     AnswerLate,
     AnswerViolation,
@@ -102,14 +103,35 @@ def test_every_encoding_of_an_answer_gives_the_same_vectors(
     assert np.array_equal(openai(server).embed_documents(TEXTS), [server.vector(text) for text in TEXTS])
 
 
-def test_a_refused_base64_is_asked_for_once(server: FakeEndpoint) -> None:
-    server.change(takes_base64=False)
+@pytest.mark.parametrize("named", [True, False])
+def test_a_refused_base64_is_asked_for_once(server: FakeEndpoint, *, named: bool) -> None:
+    server.change(takes_base64=False, names_base64=named)
     embedder = openai(server)
 
     embedder.embed_documents(TEXTS)
     embedder.embed_documents(TEXTS)
 
     assert [body.get("encoding_format") for body in server.seen.bodies] == ["base64", None, None]
+
+
+def test_a_refusal_after_base64_has_passed_once_is_one_of_the_texts(server: FakeEndpoint) -> None:
+    embedder = openai(server)
+    embedder.embed_documents(TEXTS)
+    server.change(poison="POISON")
+
+    with pytest.raises(RowsRefused):
+        embedder.embed_documents(["POISON"])
+    assert server.seen.requests == 2
+
+
+def test_a_first_request_that_is_refused_in_both_encodings_leaves_base64_untried(server: FakeEndpoint) -> None:
+    server.change(poison="POISON")
+    embedder = openai(server)
+    with pytest.raises(RowsRefused):
+        embedder.embed_documents(["POISON"])
+    embedder.embed_documents(TEXTS)
+
+    assert [body.get("encoding_format") for body in server.seen.bodies] == ["base64", None, "base64"]
 
 
 def test_dimensions_are_sent_only_when_configured(server: FakeEndpoint) -> None:
@@ -214,8 +236,9 @@ FAULTS = [
 def test_each_fault_is_the_error_that_says_what_helps(
     server: FakeEndpoint, fault: str, expected: type[EmbedError]
 ) -> None:
-    server.fail(fault, seconds=0.01)
     embedder = openai(server)
+    embedder.embed_documents(TEXTS)
+    server.fail(fault, seconds=0.01)
     began = time.monotonic()
 
     with pytest.raises(EmbedError) as caught:

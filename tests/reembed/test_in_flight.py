@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from ai_memory.reembed.in_flight import InFlight, most
+from ai_memory.reembed.judge import Document
+from ai_memory.reembed.pages import Page
 from tests.fakes import HashEmbedder
+
+DOCUMENT = Document("id", "ns", "title", "content", "title content", b"")
 
 
 def after(in_flight: InFlight, *waits: bool) -> list[int]:
@@ -46,3 +50,16 @@ def test_an_embedder_that_slows_down_has_one_page_fewer_a_commit() -> None:
     embedder.concurrency = 1
 
     assert after(in_flight, *[True] * 12) == [11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 2, 2]
+
+
+def test_large_pages_are_fewer_in_flight_and_one_always_is() -> None:
+    found = InFlight(HashEmbedder(concurrency=8))
+    page = Page(documents=tuple([DOCUMENT] * 1000), bytes=1000 * len(DOCUMENT.text))
+
+    def most(dim: int) -> int:
+        flying: list[Page] = []
+        while found.room(flying, dim=dim):
+            flying.append(page)
+        return len(flying)
+
+    assert (most(384), most(3072), most(65_536)) == (12, 8, 1)

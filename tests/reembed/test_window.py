@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 from ai_memory.reembed.isolate import Embedded
@@ -32,6 +32,10 @@ def pages(count: int, read: list[int]) -> Iterator[Page]:
         yield page(number)
 
 
+def fewer_than(depth: int) -> Callable[[Collection[Page]], bool]:
+    return lambda flying: len(flying) < depth
+
+
 def never() -> bool:
     return False
 
@@ -42,7 +46,7 @@ def test_answers_come_in_the_order_of_the_pages_though_they_are_ready_in_another
         return answer(asked)
 
     with ThreadPoolExecutor(4) as executor:
-        found = list(in_order(pages(8, []), slow_first, executor, depth=lambda: 4, stopped=never))
+        found = list(in_order(pages(8, []), slow_first, executor, room=fewer_than(4), stopped=never))
 
     assert [number_of(each) for each in found] == list(range(8))
     assert all(each.error is None for each in found)
@@ -51,7 +55,7 @@ def test_answers_come_in_the_order_of_the_pages_though_they_are_ready_in_another
 def test_no_more_pages_are_read_ahead_than_the_depth() -> None:
     read: list[int] = []
     with ThreadPoolExecutor(2) as executor:
-        for done, _ in enumerate(in_order(pages(9, read), answer, executor, depth=lambda: 3, stopped=never)):
+        for done, _ in enumerate(in_order(pages(9, read), answer, executor, room=fewer_than(3), stopped=never)):
             assert len(read) <= done + 3
 
     assert len(read) == 9
@@ -66,7 +70,7 @@ def test_behind_a_failed_page_no_new_one_is_begun_and_those_in_flight_are_answer
         return answer(asked)
 
     with ThreadPoolExecutor(3) as executor:
-        found = list(in_order(pages(20, read), fail_at_two, executor, depth=lambda: 3, stopped=never))
+        found = list(in_order(pages(20, read), fail_at_two, executor, room=fewer_than(3), stopped=never))
 
     assert [type(each.error).__name__ for each in found[:3]] == ["NoneType", "NoneType", "TimeoutError"]
     assert [number_of(each) for each in found] == read
@@ -81,7 +85,7 @@ def test_a_stop_drops_what_is_not_begun_and_keeps_what_is() -> None:
         return answer(asked)
 
     with ThreadPoolExecutor(1) as executor:
-        answers = in_order(pages(9, []), embed, executor, depth=lambda: 4, stopped=stop.is_set)
+        answers = in_order(pages(9, []), embed, executor, room=fewer_than(4), stopped=stop.is_set)
         found = [number_of(each) for each in answers]
 
     assert found == list(range(len(found)))

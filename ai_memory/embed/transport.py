@@ -1,0 +1,206 @@
+"""The way of one request over HTTP; the only importer of requests.
+
+An answer comes back whole whatever its status; what breaks on the way becomes one of our errors here.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from http.client import HTTPResponse
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from ai_memory import __version__
+from ai_memory.embed.answers import Answer, one_line
+from ai_memory.embed.deadline import TimedResponse
+from ai_memory.embedding_settings import is_loopback
+from ai_memory.errors import AnswerLate, AnswerViolation, TransientFailure, WrongTarget
+
+if TYPE_CHECKING:
+    from requests import PreparedRequest, Response, Session
+    from requests.adapters import HTTPAdapter
+
+_CHUNK = 1 << 18
+
+
+@dataclass(frozen=True, slots=True)
+class Deadlines:
+    """How long one request may take, in seconds: to connect, between two reads, and altogether."""
+
+    connect: float = 10.0
+    read: float = 60.0
+    total: float = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where requests go; `key` is sent to that host only, and not at all when it is empty."""
+
+    base_url: str
+    key: str = field(default="", repr=False)
+    deadlines: Deadlines = field(default_factory=Deadlines)
+
+    @property
+    def host(self) -> str:
+        """The host and port, for people."""
+        return urlsplit(self.base_url).netloc
+
+
+class Transport:
+    """Connections to one endpoint, at most `connections` of them kept open; any thread may use it."""
+
+    def __init__(self, endpoint: Endpoint, *, connections: int) -> None:
+        """Keep whom to ask; no connection is opened yet."""
+        self.endpoint = endpoint
+        self._connections = connections
+        self._session: Session | None = None
+        self._lock = Lock()
+
+    def prepare(self, path: str, body: bytes, *, limit: int) -> Callable[[], Answer]:
+        """Return what posts a JSON body; nothing is sent before it is called.
+
+        It returns the answer whatever its status, with at most `limit` bytes of body, and raises
+
+            TransientFailure: no whole answer came; `AnswerLate` where it did not come in time.
+            AnswerViolation: the answer is larger.
+
+        Raises:
+            WrongTarget: the address cannot be asked at all.
+        """
+        import requests
+
+        try:
+            request = requests.Request("POST", f"{self.endpoint.base_url}{path}", data=body)
+            return partial(self._send, self._connected().prepare_request(request), limit=limit)
+        except (requests.RequestException, ValueError) as error:
+            raise _unaskable(self.endpoint, error) from None
+
+    def _send(self, request: PreparedRequest, *, limit: int) -> Answer:
+        import requests
+        from urllib3.exceptions import HTTPError
+
+        session = self._connected()
+        # What `Session.post` would take from the environment; loopback takes nothing from it.
+        around: Any = session.merge_environment_settings(request.url, proxies={}, stream=True, verify=None, cert=None)
+        limits = self.endpoint.deadlines.connect, self.endpoint.deadlines.read
+        try:
+            with session.send(request, timeout=limits, allow_redirects=False, **around) as response:
+                content = _read(response, limit=limit)
+                headers = {name.lower(): value for name, value in response.headers.items()}
+                return Answer(response.status_code, content.decode("utf-8", "replace"), headers)
+        except (requests.ConnectionError, requests.Timeout, HTTPError, OSError) as error:
+            reason = one_line(_root(error), self.endpoint.key).rstrip(".")
+            kind = AnswerLate if _late(error) else TransientFailure
+            raise kind(
+                f"{self.endpoint.host} gave no answer: {reason}.",
+                tip="Is it running, and the base URL right?",
+                in_doubt=not _unconnected(error),
+            ) from error
+        except (requests.RequestException, ValueError) as error:
+            raise _unaskable(self.endpoint, error) from None
+
+    def close(self) -> None:
+        """Close the pooled connections."""
+        with self._lock:
+            if self._session is not None:
+                self._session.close()
+                self._session = None
+
+    def _connected(self) -> Session:
+        with self._lock:
+            if self._session is None:
+                self._session = _session(self.endpoint, self._connections)
+            return self._session
+
+
+def _session(endpoint: Endpoint, connections: int) -> Session:
+    from requests import Session
+
+    session = Session()
+    # Proxies and certificates of the environment are for other hosts; loopback is always asked directly.
+    session.trust_env = not is_loopback(endpoint.base_url)
+    # An explicit auth keeps the library from sending what ~/.netrc has for the host instead of our key.
+    session.auth = _bearer(endpoint.key)
+    session.headers.update({"User-Agent": f"ai-memory/{__version__}", "Content-Type": "application/json"})
+    adapter = _timed_adapter(endpoint.deadlines.total, connections)
+    session.mount("http://", adapter)
+    session.mount("https://", adapter)
+    return session
+
+
+def _timed_adapter(total: float, connections: int) -> HTTPAdapter:
+    """Return an adapter whose answers end `total` seconds after their request at the latest."""
+    from requests.adapters import HTTPAdapter
+
+    timed = {"response_class": staticmethod(partial(TimedResponse, total=total, clock=time.monotonic))}
+
+    class TimedAdapter(HTTPAdapter):
+        def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - passed through
+            pool: Any = super().get_connection_with_tls_context(*args, **kwargs)
+            if pool.ConnectionCls.response_class is HTTPResponse:
+                pool.ConnectionCls = type("TimedConnection", (pool.ConnectionCls,), timed)
+            return pool
+
+    return TimedAdapter(pool_connections=1, pool_maxsize=max(1, connections), max_retries=0)
+
+
+def _bearer(key: str) -> Callable[[PreparedRequest], PreparedRequest]:
+    def authorize(request: PreparedRequest) -> PreparedRequest:
+        if key:
+            request.headers["Authorization"] = f"Bearer {key}"
+        return request
+
+    return authorize
+
+
+def _unaskable(endpoint: Endpoint, error: Exception) -> WrongTarget:
+    # The library's own words may quote headers.
+    return WrongTarget(f"{endpoint.host} cannot be asked: {type(error).__name__}.", tip="Check [embeddings].base_url.")
+
+
+def _read(response: Response, *, limit: int) -> bytes:
+    """Return the whole body, read piece by piece so that an endless one does not fill the memory."""
+    pieces = bytearray()
+    while piece := response.raw.read1(_CHUNK, decode_content=True):
+        pieces += piece
+        if len(pieces) > limit:
+            raise AnswerViolation(f"it has more than {limit:,} bytes.", http_status=response.status_code)
+    return bytes(pieces)
+
+
+def _unconnected(error: BaseException) -> bool:
+    """Return whether no connection came about, so that nothing was sent."""
+    from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
+
+    return any(isinstance(each, ConnectTimeoutError | NewConnectionError) for each in _causes(error))
+
+
+def _late(error: BaseException) -> bool:
+    """Return whether the request was sent and its answer did not come, or did not end, in time."""
+    import requests
+    from urllib3.exceptions import ReadTimeoutError
+
+    if _unconnected(error):
+        return False
+    return isinstance(error, requests.ReadTimeout | ReadTimeoutError | TimeoutError)
+
+
+def _root(error: BaseException) -> str:
+    """Return the words of the first failure behind a library's error, without its object names."""
+    first = list(_causes(error))[-1]
+    return getattr(first, "strerror", None) or str(first) or type(first).__name__
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield a library's error and those behind it, the first one last."""
+    from urllib3.exceptions import HTTPError
+
+    yield error
+    # What the caller was handling at the time stands further up the same chain, and is none of this.
+    while isinstance(error.__context__, OSError | HTTPError):
+        error = error.__context__
+        yield error
