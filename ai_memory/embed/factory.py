@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable
 from pathlib import Path
 
@@ -50,16 +51,27 @@ def build(settings: EmbeddingSettings, *, gate: Gate | None = None) -> Embedder:
 
 
 def token_counter(settings: EmbeddingSettings) -> Callable[[str], int] | None:
-    """Return what counts a text's tokens as the target does, None where its tokenizer is not on this machine.
+    """Return what counts a document's tokens as the target does, None where its tokenizer is not on this machine.
+
+    That of a remote model is looked for in `model_path` only.
 
     Raises:
-        EmbedderInitFailed: the local model's files cannot be used.
+        EmbedderInitFailed: the model's files cannot be used.
     """
-    if settings.backend.value != vendors.LOCAL:
-        return None
-    require_library()
-    folder = _folder(settings)
-    return token_count(folder) if folder else None
+    if settings.backend.value == vendors.LOCAL:
+        require_library()
+        folder = _folder(settings)
+    else:
+        folder = settings.model_path.value if importlib.util.find_spec("tokenizers") else None
+    count = token_count(folder) if folder else None
+    if count is None or settings.backend.value == vendors.LOCAL or not _prefixed(settings.model.value):
+        return count
+    return lambda text: count(DOCUMENT_PREFIX + text)
+
+
+def _prefixed(model: str) -> bool:
+    """Return whether a remote server wants the task's name before each text of a model."""
+    return "nomic-embed" in space.model_id(model)
 
 
 def _local(settings: EmbeddingSettings) -> Embedder:
@@ -117,7 +129,7 @@ def _remote(settings: EmbeddingSettings, gate: Gate | None) -> Embedder:
     _refuse_egress(settings)
     key = settings.api_key.value
     ollama = settings.backend.value == vendors.OLLAMA
-    prefixed = "nomic-embed" in space.model_id(model)
+    prefixed = _prefixed(model)
     target = Target(
         space=space.space(model),
         dim=settings.dim.value or space.known_dim(model),

@@ -11,6 +11,7 @@ import pytest
 
 from ai_memory.embed.embedder import Embedder, Target
 from ai_memory.embed.factory import build, token_counter
+from ai_memory.embed.local import token_count
 from ai_memory.embedding_settings import EmbeddingSettings
 from ai_memory.errors import EmbedderInitFailed, NoEmbedder
 from ai_memory.settings import Settings
@@ -81,6 +82,18 @@ def test_tokens_are_counted_uncut_by_the_models_own_tokenizer(tmp_path: Path, ti
     assert count is not None
     assert [count("a"), count("a b c"), count("a " * 1000)] == [3, 5, 1002]
     assert token_counter(settings(tmp_path, compatible())) is None
+
+
+@pytest.mark.parametrize(("model", "sent"), [("fake", "a b"), ("nomic-embed-text", "search_document: a b")])
+def test_tokens_of_a_remote_model_are_counted_by_the_tokenizer_in_its_model_path(
+    tmp_path: Path, tiny_model: Path, model: str, sent: str
+) -> None:
+    count = token_counter(settings(tmp_path, compatible(model=model, more=f'model_path = "{tiny_model}"')))
+
+    whole = token_count(tiny_model)
+    assert count is not None
+    assert whole is not None
+    assert count("a b") == whole(sent)
 
 
 def test_a_width_beyond_the_models_is_refused(tmp_path: Path, tiny_model: Path) -> None:
@@ -165,6 +178,7 @@ def test_building_an_embedder_for_an_endpoint_loads_nothing_heavy() -> None:
     program = """
 import argparse, sys
 from ai_memory.embed.factory import build, token_counter
+from ai_memory.embed.local import token_count
 from ai_memory.embedding_settings import EmbeddingSettings
 from ai_memory.settings import Settings
 environ = {"AI_MEMORY_NO_CONFIG": "1", "AI_MEMORY_EMBED_BACKEND": "openai", "OPENAI_API_KEY": "k",
