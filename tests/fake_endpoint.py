@@ -50,6 +50,7 @@ class Behaviour:
     Texts that contain `poison` are refused with their whole request. More than `max_inputs` texts
     are answered 413; more than `per_minute` requests in a minute, 429. `latency` is in seconds. `remaining`
     requests (-1: nothing is said) are told to be left for a minute. A refusal of base64 says so if `names_base64`.
+    `tokens_a_byte` is what texts are charged for (0: three tokens each).
     """
 
     dim: int = 16
@@ -62,6 +63,7 @@ class Behaviour:
     per_minute: int = 0
     takes_base64: bool = True
     names_base64: bool = True
+    tokens_a_byte: float = 0.0
     zipped: bool = False
     remaining: int = -1
 
@@ -272,7 +274,8 @@ class _Handler(BaseHTTPRequestHandler):
             {"index": index, "embedding": b64encode(each.tobytes()).decode() if packed else each.tolist()}
             for index, each in enumerate(vectors)
         ]
-        return {"data": data, "usage": {"total_tokens": 3 * len(vectors)}}
+        charged = self.owner.behaviour.tokens_a_byte * sum(len(text.encode()) for text in body["input"])
+        return {"data": data, "usage": {"total_tokens": int(charged) or 3 * len(vectors)}}
 
     def say(self, status: int, body: object, headers: Mapping[str, str] | None = None) -> None:
         content = body if isinstance(body, bytes) else json.dumps(body).encode()

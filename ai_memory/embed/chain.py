@@ -36,6 +36,6 @@ def assemble(
     pace = Pace(most=most, fixed=concurrency is not None, stop=stop, sizes=sizes, longest_wait=patience.retry_for)
     built = build(settings, gate=pace)
     paced = PacedEmbedder(built, pace) if local else built
-    spending = Spending(built.meter, limit)
+    spending = Spending(built.meter, limit, prefix=built.target.document_prefix)
     retrying = RetryingEmbedder(SpendingEmbedder(paced, spending), stop=stop, patience=patience)
     return DividedEmbedder(retrying, sizes, spending)

@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from threading import Lock
+from math import ceil
+from threading import Condition
 
 from ai_memory.embed.embedder import Embedder, Meter, Vectors
 from ai_memory.embed.limits import utf8_size
 from ai_memory.embed.wrapped import Wrapped
 from ai_memory.errors import AnswerViolation, BudgetSpent, EmbedError
 
-FIRST_RATIO = 0.5
-"""Tokens a byte until the endpoint has reported some: twice what English text has, so that no limit is crossed."""
-MARGIN = 1.2
-"""How much denser than the texts so far the next ones may be."""
+AROUND_TEXT = 4
+"""Tokens that a model may put around each text."""
+UNREPORTED = 0.5
+"""Tokens a byte of texts whose endpoint reports none: twice what English has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,25 +31,27 @@ class TokenLimit:
 class Spending:
     """Counts what requests cost, for any thread; without a limit nothing is estimated.
 
-    A request costs what the endpoint reports; where it reports nothing, or its answer is lost, what was estimated.
+    A request costs what the endpoint reports. What it may cost is known beforehand only by the model's own tokenizer,
+    else as a bound: byte-level BPE, WordPiece and Unigram make no more tokens than a text has bytes. `prefix` is
+    what the embedder puts before each text.
     """
 
-    def __init__(self, meter: Meter, limit: TokenLimit | None = None) -> None:
+    def __init__(self, meter: Meter, limit: TokenLimit | None = None, *, prefix: str = "") -> None:
         """Begin with nothing spent; the endpoint's reports are read from `meter`."""
         self.limit = limit
         self._meter = meter
-        self._in_flight = self._in_doubt = self._answered = self._answered_bytes = 0
-        self._lock = Lock()
+        self._around = utf8_size(prefix) + AROUND_TEXT
+        self._in_flight = self._in_doubt = 0
+        self._unreported = 0.0
+        self._settled = Condition()
 
-    def estimate(self, texts: Sequence[str]) -> int:
-        """Return about how many tokens `texts` have, rather more; 0 without a limit."""
+    def most(self, texts: Sequence[str]) -> int:
+        """Return how many tokens `texts` can have at most; 0 without a limit."""
         if self.limit is None:
             return 0
         if self.limit.count_tokens:
             return sum(map(self.limit.count_tokens, texts))
-        reported, size = self._meter.tokens, self._answered_bytes
-        ratio = MARGIN * reported / size if reported and size else FIRST_RATIO
-        return sum(int(utf8_size(text) * ratio) + 1 for text in texts)
+        return sum(utf8_size(text) + self._around for text in texts)
 
     def allows(self, tokens: int) -> bool:
         """Say whether so many tokens more, beside what was spent, are within the limit."""
@@ -58,35 +61,36 @@ class Spending:
     def request(self, texts: Sequence[str]) -> Iterator[None]:
         """Hold what one request may cost while it is in flight, and count what it cost.
 
+        Where it might cross the limit because of others in flight, what those really cost is waited for.
+
         Raises:
-            BudgetSpent: it might cross the limit, and must not be sent.
+            BudgetSpent: it might cross the limit by itself, and must not be sent.
         """
         if self.limit is None:
             yield
             return
         tokens = self._reserve(texts, self.limit)
+        in_doubt, unreported = 0, 0.0
         try:
             yield
+            unreported = UNREPORTED * sum(map(utf8_size, texts))
         except EmbedError as error:
-            if error.in_doubt or isinstance(error, AnswerViolation):
-                with self._lock:
-                    self._in_doubt += tokens
+            in_doubt = tokens if error.in_doubt or isinstance(error, AnswerViolation) else 0
             raise
-        else:
-            with self._lock:
-                self._answered += tokens
-                self._answered_bytes += sum(map(utf8_size, texts))
         finally:
-            with self._lock:
+            with self._settled:
                 self._in_flight -= tokens
+                self._in_doubt += in_doubt
+                self._unreported += unreported
+                self._settled.notify_all()
 
     def _reserve(self, texts: Sequence[str], limit: TokenLimit) -> int:
-        tokens = self.estimate(texts)
-        with self._lock:
+        tokens = self.most(texts)
+        with self._settled:
+            self._settled.wait_for(lambda: not self._in_flight or self.allows(self._in_flight + tokens))
             if not self.allows(self._in_flight + tokens):
-                spent = self._spent() + self._in_flight
                 raise BudgetSpent(
-                    f"About {spent:,} tokens are spent; the next request, of about {tokens:,}, might cross "
+                    f"About {self._spent():,} tokens are spent; the next request, of at most {tokens:,}, might cross "
                     f"the {limit.most:,} that --{limit.flag} allows.",
                     tip="Go on with: ai-memory reembed --resume",
                     flag=limit.flag,
@@ -95,7 +99,7 @@ class Spending:
         return tokens
 
     def _spent(self) -> int:
-        return (self._meter.tokens or self._answered) + self._in_doubt
+        return (self._meter.tokens or ceil(self._unreported)) + self._in_doubt
 
 
 class SpendingEmbedder(Wrapped):

@@ -4,41 +4,46 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ai_memory.embed.document import WITNESS_TEXTS
 from ai_memory.embed.spending import Spending
 
 
 class Budget:
     """Reserves what a document may cost from when it is taken up until its page is committed.
 
-    A run so ends between two pages, before `spending` would have to refuse a request.
-    `spent` names the limit that would be crossed, empty while there is none.
+    A run so ends between two pages, before `spending` would have to refuse a request in the middle of one.
+    `spent` names the limit that would be crossed, empty while there is none. `tight` says that only what is
+    reserved stands in the way: it may cost less, which is known when it is settled.
     """
 
     def __init__(self, spending: Spending, *, max_rows: int | None) -> None:
         """Begin with nothing taken up; None is no limit."""
         self.spent = ""
+        self.tight = False
         self._spending, self._max_rows = spending, max_rows
         self._rows = self._reserved = 0
         self._taken: dict[str, int] = {}
+        # A refused row needs a harmless text after it: that must not fail a page whose other rows are paid for.
+        self._canary = spending.most(WITNESS_TEXTS[:1])
 
     def take(self, text: str) -> bool:
-        """Reserve a document; False where a limit would be crossed."""
-        estimate = self._spending.estimate([text])
-        self.spent = self._crossed(estimate)
-        if self.spent:
+        """Reserve a document; False where a limit would be crossed, or might be: see `tight`."""
+        self.tight = False
+        if self._max_rows is not None and self._rows >= self._max_rows:
+            self.spent = "max-rows"
+            return False
+        tokens = self._spending.most([text])
+        limit = self._spending.limit
+        if limit and not self._spending.allows(self._reserved + tokens + self._canary):
+            self.tight = self._reserved > 0
+            self.spent = "" if self.tight else limit.flag
             return False
         self._rows += 1
-        if estimate:
-            self._reserved += estimate
-            self._taken[text] = estimate
+        if limit:
+            self._reserved += tokens
+            self._taken[text] = tokens
         return True
 
     def settle(self, texts: Sequence[str]) -> None:
         """Hear that the requests of `texts` were answered: what they cost is spent."""
         self._reserved -= sum(self._taken.pop(text, 0) for text in texts)
-
-    def _crossed(self, estimate: int) -> str:
-        if self._max_rows is not None and self._rows >= self._max_rows:
-            return "max-rows"
-        limit = self._spending.limit
-        return limit.flag if limit and not self._spending.allows(self._reserved + estimate) else ""

@@ -69,7 +69,8 @@ class WalkOrder:
 class Walk:
     """One walk over the namespaces, page by page.
 
-    The walk ends early when `budget` is spent and more is stale, or when `stopped` says so.
+    The walk ends early when `budget` is spent and more is stale, or when `stopped` says so. While the budget is
+    tight, the pages before must be settled before the next one is asked for.
     """
 
     def __init__(self, store: Store, order: WalkOrder, budget: Budget, *, stopped: Callable[[], bool]) -> None:
@@ -117,8 +118,11 @@ class Walk:
         rows = {row.id: row for row in walk.rows_by_id(self._store, ids, target=target)}
         for row_id in ids:
             row = rows.get(row_id)
-            if row is not None and row.live and row.namespace == namespace and not self._gather(row):
-                return
+            if row is not None and row.live and row.namespace == namespace:
+                while not self._gather(row):
+                    if not self._budget.tight:
+                        return
+                    yield self._take()
             self._gathering.pass_row(namespace, row_id)
             if self._full():
                 yield self._take()

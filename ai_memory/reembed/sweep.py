@@ -174,7 +174,7 @@ class Sweep:
             yield page
 
     def _room(self, flying: Collection[Page]) -> bool:
-        return self._in_flight.room(flying, dim=self.target.dim)
+        return not flying or (not self._budget.tight and self._in_flight.room(flying, dim=self.target.dim))
 
     def _ask(self, page: Page) -> list[Embedded]:
         """Return what became of a page's documents; in a thread of the executor's."""

@@ -20,8 +20,8 @@ from ai_memory.errors import (
 from tests.fakes import HashEmbedder
 
 TEXT = "x" * 40
-COST = 21
-"""What TEXT is estimated at: half a token a byte, and one."""
+MOST = 44
+"""The tokens TEXT can have at most: one a byte, and four around it."""
 
 
 def requests_until_spent(spending: Spending, *, at_most: int = 100) -> int:
@@ -44,26 +44,53 @@ def test_without_a_limit_every_request_passes() -> None:
     assert requests_until_spent(Spending(Meter())) == 100
 
 
-def test_where_nothing_is_reported_the_estimates_are_spent() -> None:
-    assert requests_until_spent(Spending(Meter(), TokenLimit(5 * COST))) == 5
+def test_where_nothing_is_reported_half_a_token_a_byte_is_spent() -> None:
+    assert requests_until_spent(Spending(Meter(), TokenLimit(4 * 20 + MOST))) == 5
 
 
-def test_what_is_reported_is_spent_and_teaches_the_estimate() -> None:
+def test_what_is_reported_is_spent() -> None:
     meter = Meter()
     spending = Spending(meter, TokenLimit(100))
     with spending.request([TEXT]):
         meter.add(tokens=10)
 
-    assert spending.estimate([TEXT]) == 13
     assert (spending.allows(90), spending.allows(91)) == (True, False)
 
 
-def test_what_is_in_flight_is_held() -> None:
-    spending = Spending(Meter(), TokenLimit(2 * COST - 1))
+def test_a_text_may_have_a_token_a_byte_and_what_stands_around_it() -> None:
+    limit = TokenLimit(1)
 
+    assert Spending(Meter(), limit).most([TEXT, "é"]) == MOST + 6
+    assert Spending(Meter(), limit, prefix="search: ").most([TEXT]) == MOST + 8
+    assert Spending(Meter(), TokenLimit(1, count_tokens=len)).most([TEXT, "é"]) == 41
+
+
+def test_a_request_that_only_another_in_flight_stands_against_waits_for_what_that_one_costs() -> None:
+    meter = Meter()
+    spending = Spending(meter, TokenLimit(MOST + 10))
+    passed: list[int] = []
+
+    def ask() -> None:
+        with spending.request([TEXT]):
+            passed.append(meter.tokens)
+
+    waiting = threading.Thread(target=ask)
     with spending.request([TEXT]):
-        assert requests_until_spent(spending) == 0
-    assert requests_until_spent(spending) == 0
+        waiting.start()
+        waiting.join(0.05)
+        assert passed == []
+        meter.add(tokens=10)
+    waiting.join()
+
+    assert passed == [10]
+
+
+def test_a_request_that_fits_with_nothing_in_flight_no_more_is_refused() -> None:
+    spending = Spending(Meter(), TokenLimit(MOST - 1, "max-cost"))
+
+    with pytest.raises(BudgetSpent, match="of at most 44, might cross the 43 that --max-cost allows") as caught:
+        failed(spending, TransientFailure("never sent."))
+    assert (caught.value.exit_code, caught.value.flag) == (75, "max-cost")
 
 
 @pytest.mark.parametrize(
@@ -79,7 +106,7 @@ def test_what_is_in_flight_is_held() -> None:
 def test_a_request_that_may_have_been_charged_for_is_spent_and_a_refused_one_is_not(
     error: EmbedError, charged: bool
 ) -> None:
-    spending = Spending(Meter(), TokenLimit(COST))
+    spending = Spending(Meter(), TokenLimit(MOST))
     failed(spending, error)
 
     assert requests_until_spent(spending) == (0 if charged else 1)
@@ -90,19 +117,19 @@ def test_a_retry_that_might_cross_the_limit_is_not_sent() -> None:
         raise TransientFailure("reset.", in_doubt=True)
 
     inner = HashEmbedder(before=lose)
-    spending = Spending(inner.meter, TokenLimit(3 * COST))
+    spending = Spending(inner.meter, TokenLimit(3 * MOST))
     embedder = RetryingEmbedder(
         SpendingEmbedder(inner, spending), stop=threading.Event(), patience=Patience(), sleep=lambda _seconds: None
     )
 
-    with pytest.raises(BudgetSpent, match="might cross the 63 that --max-tokens allows"):
+    with pytest.raises(BudgetSpent, match="might cross the 132 that --max-tokens allows"):
         embedder.embed_documents([TEXT])
     assert inner.meter.requests == 3
 
 
 def test_a_query_is_counted_like_a_document() -> None:
     inner = HashEmbedder()
-    embedder = SpendingEmbedder(inner, Spending(inner.meter, TokenLimit(COST)))
+    embedder = SpendingEmbedder(inner, Spending(inner.meter, TokenLimit(MOST + 19)))
     embedder.embed_query(TEXT)
 
     with pytest.raises(BudgetSpent):
@@ -127,4 +154,4 @@ def test_threads_together_never_cross_the_limit() -> None:
     for thread in threads:
         thread.join()
 
-    assert 700 <= meter.tokens <= 1000
+    assert 940 <= meter.tokens <= 1000

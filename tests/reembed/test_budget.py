@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ai_memory.embed.document import WITNESS_TEXTS
 from ai_memory.embed.embedder import Meter
 from ai_memory.embed.spending import Spending, TokenLimit
 from ai_memory.reembed.budget import Budget
@@ -26,37 +27,57 @@ def test_without_limits_everything_is_taken() -> None:
     assert unlimited.spent == ""
 
 
-@given(st.lists(st.integers(1, 400), min_size=1, max_size=60), st.integers(1, 1000), st.sampled_from([0.1, 0.25, 0.4]))
-def test_reported_tokens_never_cross_the_limit_while_texts_are_of_one_kind(
+@given(st.lists(st.integers(1, 400), min_size=1, max_size=60), st.integers(1, 3000), st.floats(0.05, 1.0))
+def test_reported_tokens_never_cross_the_limit_and_no_request_is_refused(
     sizes: list[int], most: int, density: float
 ) -> None:
     meter = Meter()
     spending = Spending(meter, TokenLimit(most))
     limited = Budget(spending, max_rows=None)
+    in_flight: list[str] = []
+
+    def settle() -> None:
+        for text in in_flight:
+            with spending.request([text]):
+                meter.add(tokens=int(len(text) * density))
+        limited.settle(in_flight)
+        in_flight.clear()
+
     for number, size in enumerate(sizes):
         text = f"{number} ".ljust(size, "x")
-        if not limited.take(text):
-            assert limited.spent == "max-tokens"
+        if not limited.take(text) and limited.tight:
+            settle()
+            limited.take(text)
+        if limited.spent:
             break
-        with spending.request([text]):
-            meter.add(tokens=int(len(text) * density))
-        limited.settle([text])
+        in_flight.append(text)
+    settle()
 
     assert meter.tokens <= most
 
 
 def test_what_is_taken_up_is_reserved_until_it_is_settled() -> None:
-    limited = Budget(Spending(Meter(), TokenLimit(100, "max-cost")), max_rows=None)
+    limited = Budget(Spending(Meter(), TokenLimit(250, "max-cost")), max_rows=None)
 
     assert limited.take("x" * 150)
     assert not limited.take("y" * 150)
-    assert limited.spent == "max-cost"
+    assert (limited.tight, limited.spent) == (True, "")
     limited.settle(["x" * 150])
     assert limited.take("y" * 150)
+    limited.settle(["y" * 150])
+    assert not limited.take("z" * 300)
+    assert (limited.tight, limited.spent) == (False, "max-cost")
+
+
+def test_a_harmless_text_after_a_refused_row_is_reserved_too() -> None:
+    canary = len(WITNESS_TEXTS[0]) + 4
+
+    assert Budget(Spending(Meter(), TokenLimit(10 + 4 + canary)), max_rows=None).take("x" * 10)
+    assert not Budget(Spending(Meter(), TokenLimit(10 + 3 + canary)), max_rows=None).take("x" * 10)
 
 
 def test_the_targets_own_tokenizer_decides_where_it_is_at_hand() -> None:
-    limit = TokenLimit(3, count_tokens=lambda text: len(text.split()))
+    limit = TokenLimit(3 + 9, count_tokens=lambda text: len(text.split()))
     limited = Budget(Spending(Meter(), limit), max_rows=None)
 
     assert limited.take("two words")
