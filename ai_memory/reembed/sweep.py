@@ -8,18 +8,11 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from ai_memory.clock import Clock
+from ai_memory.embed.document import WITNESS_TEXTS
 from ai_memory.embed.embedder import Meter
 from ai_memory.embed.retry import PatientEmbedder
 from ai_memory.embed.spending import Spending
-from ai_memory.errors import (
-    AiMemoryError,
-    DataRefused,
-    EmbedError,
-    EndpointUnusable,
-    NotFinished,
-    StorageFailed,
-    TargetChanged,
-)
+from ai_memory.errors import AiMemoryError, DataRefused, EmbedError, EndpointUnusable, NotFinished, StorageFailed
 from ai_memory.reembed.budget import Budget
 from ai_memory.reembed.census import Census, Scope, namespaces_in_scope, take_census
 from ai_memory.reembed.commit import Traffic, write_page
@@ -27,7 +20,7 @@ from ai_memory.reembed.in_flight import InFlight
 from ai_memory.reembed.isolate import Embedded, embed_documents
 from ai_memory.reembed.notices import QuarantineNotices
 from ai_memory.reembed.pages import Page, Walk, WalkOrder
-from ai_memory.reembed.probe import check_witness, probe
+from ai_memory.reembed.probe import check_witness
 from ai_memory.reembed.progress import Progress
 from ai_memory.reembed.request import Request
 from ai_memory.reembed.start import Taken
@@ -152,11 +145,12 @@ class Sweep:
         pages, stopped = self._witnessed(walk.pages()), self._tools.stop.requested
         failure: BaseException | None = None
         for answered in in_order(pages, self._ask, executor, room=self._room, stopped=stopped):
-            if isinstance(answered.error, TargetChanged):
-                raise answered.error
-            if answered.error:
+            if answered.page is WITNESS:
+                if answered.error:
+                    raise answered.error
+            elif answered.error:
                 failure = failure or answered.error
-            elif answered.page is not WITNESS:
+            else:
                 # Behind a page that failed the cursor must stay; the vectors paid for are kept all the same.
                 self._commit(answered, {} if failure else answered.page.steps)
                 walk.settle(answered.page)
@@ -179,7 +173,7 @@ class Sweep:
     def _ask(self, page: Page) -> list[Embedded]:
         """Return what became of a page's documents; in a thread of the executor's."""
         if page is WITNESS:
-            check_witness(self.target, probe(self._tools.embedder))
+            check_witness(self.target, self._tools.embedder.embed_documents(WITNESS_TEXTS))
         return embed_documents(self._tools.embedder, page.documents)
 
     def _order(self, namespaces: Sequence[str]) -> WalkOrder:

@@ -320,6 +320,25 @@ def test_other_weights_in_the_middle_of_a_run_are_refused_before_one_more_vector
     assert written <= true
 
 
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [(WrongTarget("no such model."), 78), (TransientFailure("down."), 75), (RowsRefused("bad request."), 69)],
+)
+def test_where_the_witness_cannot_be_had_no_page_behind_it_is_written(
+    work: Work, monkeypatch: pytest.MonkeyPatch, error: EmbedError, code: int
+) -> None:
+    monkeypatch.setattr(sweep, "WITNESS_EVERY", 3)
+
+    def refuse_witness(texts: Sequence[str]) -> None:
+        if list(texts) == list(WITNESS_TEXTS) and work.embedder.meter.requests > 1:
+            raise error
+
+    work.embedder.before = refuse_witness
+    ended = work.run(batch=1)
+
+    assert (ended.exit_code, ended.reembedded) == (code, 3)
+
+
 def test_other_weights_under_the_same_name_are_refused_at_the_resume(work: Work) -> None:
     work.run(batch=2, max_rows=4)
     work.embedder = Retrained()
