@@ -364,6 +364,13 @@ def _changed(change: Callable[[dict[str, Any]], object]) -> Respond:
     return respond
 
 
+def _echo(handler: _Handler, _fault: Fault, body: dict[str, Any], texts: list[str]) -> None:
+    """Quote the request's key where an index should be."""
+    answer = handler.truth(body, handler.vectors(body, texts))
+    answer["data"][0]["index"] = handler.headers["Authorization"].removeprefix("Bearer ") + "\n" + "x" * 3000
+    handler.say(200, answer)
+
+
 def _first(value: Callable[[list[float]], object]) -> Respond:
     """Return a fault that changes the first vector of a true answer."""
     return _changed(lambda table: table["data"][0].update(embedding=value(table["data"][0]["embedding"])))
@@ -403,6 +410,10 @@ FAULTS: Mapping[str, Respond] = {
     "infinite": _first(lambda numbers: [math.inf, *numbers[1:]]),
     "null": _first(lambda numbers: [None, *numbers[1:]]),
     "zero": _first(lambda numbers: [0.0] * len(numbers)),
+    "far": _first(lambda numbers: [3e38] * len(numbers)),
+    "near": _first(lambda numbers: [1e-44] * len(numbers)),
+    "echo": _echo,
+    "nested": lambda handler, _fault, _body, _texts: handler.say(400, b"[" * 100_000),
 }
 
 

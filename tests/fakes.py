@@ -49,6 +49,7 @@ class HashEmbedder:
             self.before(texts)
         if self.poison and any(self.poison in text for text in texts):
             raise RowsRefused("the input was refused.", http_status=400)
+        self.meter.add(unreported_bytes=sum(len(text.encode("utf-8", "surrogatepass")) for text in texts))
         return np.stack([self.vector(text) for text in texts])
 
     def embed_query(self, text: str) -> Vectors:

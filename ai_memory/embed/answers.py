@@ -231,7 +231,7 @@ def _told(body: str) -> tuple[frozenset[str], str]:
     """Return the codes of an error body in lower case, and its message; the body itself where it is no JSON."""
     try:
         parsed: object = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return frozenset(), body
     first = parsed[0] if isinstance(parsed, list) and parsed else parsed
     if not isinstance(first, dict):

@@ -57,6 +57,10 @@ def as_vectors(rows: Sequence[object]) -> Vectors:
         ) from error
 
 
+MOST_TOKENS = 10**9
+"""No answer to one request costs more; such a count is no count."""
+
+
 def count_of(value: object) -> int:
     """Return a count a server told, 0 for anything that is none."""
-    return value if type(value) is int and value > 0 else 0
+    return value if type(value) is int and 0 < value <= MOST_TOKENS else 0

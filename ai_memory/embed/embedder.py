@@ -37,21 +37,28 @@ class Target:
 
 @dataclass(slots=True)
 class Meter:
-    """What was spent on an embedder since the process began; any thread adds, anyone reads."""
+    """What was spent on an embedder since the process began; any thread adds, anyone reads.
+
+    `unreported_bytes` are those of texts whose answers did not say what they cost.
+    """
 
     requests: int = 0
     retries: int = 0
     texts_sent: int = 0
     tokens: int = 0
+    unreported_bytes: int = 0
     _lock: Lock = field(default_factory=Lock, repr=False, compare=False)
 
-    def add(self, *, requests: int = 0, retries: int = 0, texts_sent: int = 0, tokens: int = 0) -> None:
+    def add(
+        self, *, requests: int = 0, retries: int = 0, texts_sent: int = 0, tokens: int = 0, unreported_bytes: int = 0
+    ) -> None:
         """Add to the counts, safely from several threads at once."""
         with self._lock:
             self.requests += requests
             self.retries += retries
             self.texts_sent += texts_sent
             self.tokens += tokens
+            self.unreported_bytes += unreported_bytes
 
 
 class Embedder(Protocol):

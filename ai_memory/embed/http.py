@@ -10,12 +10,13 @@ from dataclasses import replace
 import numpy as np
 
 from ai_memory.embed import rate_headers, vectors
-from ai_memory.embed.answers import Answer, classify, inner_status, mentions_base64
+from ai_memory.embed.answers import Answer, classify, inner_status, mentions_base64, one_line
 from ai_memory.embed.dialect import Dialect
 from ai_memory.embed.embedder import Meter, Target, Vectors
 from ai_memory.embed.gate import Gate
+from ai_memory.embed.limits import utf8_size
 from ai_memory.embed.transport import Endpoint, Transport
-from ai_memory.errors import AnswerLate, AnswerViolation, RowsRefused, TransientFailure
+from ai_memory.errors import AnswerLate, AnswerViolation, RowsRefused, TransientFailure, WrongTarget
 
 _SHORT = 1 << 12
 _ANSWER_BYTES = 1 << 20
@@ -91,15 +92,23 @@ class HttpEmbedder:
         try:
             return self._checked(texts)
         except AnswerViolation as error:
+            # It may quote what the server sent.
+            why = one_line(error.what, self._endpoint.key)
             raise AnswerViolation(
-                f"{self._endpoint.host} sent an answer that cannot be believed: {error.what}",
+                f"{self._endpoint.host} sent an answer that cannot be believed: {why}",
                 tip="Look at that server and its model, then run the same command again.",
                 http_status=error.http_status,
             ) from error
+        except WrongTarget as error:
+            tip = error.tip or "Bring the model back, or go over to another target: ai-memory reembed --retarget"
+            raise WrongTarget(f"{self._host(error)}{error.what}", tip=tip, http_status=error.http_status) from error
+
+    def _host(self, error: WrongTarget) -> str:
+        return "" if self._endpoint.host in error.what else f"{self._endpoint.host}: "
 
     def _checked(self, texts: list[str]) -> Vectors:
         reply = self._dialect.read(_parsed(self._ask(texts)), count=len(texts))
-        self.meter.add(tokens=reply.tokens)
+        self.meter.add(tokens=reply.tokens, unreported_bytes=0 if reply.tokens else sum(map(utf8_size, texts)))
         found = vectors.check(reply.vectors, count=len(texts), dim=self._target.dim)
         if not self._target.dim:
             self._target = replace(self._target, dim=found.shape[1])

@@ -19,6 +19,7 @@ import numpy as np
 
 from ai_memory.embed import space, vectors
 from ai_memory.embed.embedder import Meter, Target, Vectors
+from ai_memory.embed.limits import utf8_size
 from ai_memory.embed.model_folder import ModelFacts, has_weights
 from ai_memory.errors import EmbedderInitFailed, RowsRefused
 from ai_memory.settings import keep_off_model_hub, let_idle_threads_sleep
@@ -140,7 +141,8 @@ class LocalEmbedder:
             return np.zeros((0, self._target.dim), dtype=np.float32)
         with self._one_at_a_time:
             model = self._model or self._load()
-            self.meter.add(requests=1, texts_sent=len(texts))
+            size = sum(map(utf8_size, texts))
+            self.meter.add(requests=1, texts_sent=len(texts), unreported_bytes=size)
             computed = _encode(model, texts)
         found = _shortened(computed, self._target.dim)
         return vectors.check(found, count=len(texts), dim=self._target.dim)

@@ -42,7 +42,6 @@ class Spending:
         self._meter = meter
         self._around = utf8_size(prefix) + AROUND_TEXT
         self._in_flight = self._in_doubt = 0
-        self._unreported = 0.0
         self._settled = Condition()
 
     def most(self, texts: Sequence[str]) -> int:
@@ -70,10 +69,9 @@ class Spending:
             yield
             return
         tokens = self._reserve(texts, self.limit)
-        in_doubt, unreported = 0, 0.0
+        in_doubt = 0
         try:
             yield
-            unreported = UNREPORTED * sum(map(utf8_size, texts))
         except EmbedError as error:
             in_doubt = tokens if error.in_doubt or isinstance(error, AnswerViolation) else 0
             raise
@@ -81,7 +79,6 @@ class Spending:
             with self._settled:
                 self._in_flight -= tokens
                 self._in_doubt += in_doubt
-                self._unreported += unreported
                 self._settled.notify_all()
 
     def _reserve(self, texts: Sequence[str], limit: TokenLimit) -> int:
@@ -99,7 +96,8 @@ class Spending:
         return tokens
 
     def _spent(self) -> int:
-        return (self._meter.tokens or ceil(self._unreported)) + self._in_doubt
+        unreported = ceil(UNREPORTED * self._meter.unreported_bytes)
+        return self._meter.tokens + unreported + self._in_doubt
 
 
 class SpendingEmbedder(Wrapped):

@@ -13,6 +13,8 @@ from ai_memory.errors import AnswerViolation, DataRefused, WrongTarget
 
 HEADER = b"\x01"
 HEAD_BYTES = 16
+SHORTEST, LONGEST = 1e-15, 1e15
+"""Squares of lengths beyond these leave what float32 can hold, and every search would fail on them."""
 
 
 def encode(vector: Vectors) -> bytes:
@@ -62,6 +64,9 @@ def check(vectors: Vectors, *, count: int, dim: int) -> Vectors:
         raise WrongTarget(f"the vectors are {vectors.shape[1]} wide where {dim} was expected.")
     if not np.isfinite(vectors).all():
         raise AnswerViolation("a vector holds NaN or infinity.")
-    if not (np.linalg.norm(vectors.astype(np.float64), axis=1) > 0).all():
+    lengths = np.linalg.norm(vectors.astype(np.float64), axis=1)
+    if not (lengths > 0).all():
         raise AnswerViolation("a vector is all zero.")
+    if not ((lengths > SHORTEST) & (lengths < LONGEST)).all():
+        raise AnswerViolation("a vector is so long or so short that nothing can be compared with it.")
     return vectors

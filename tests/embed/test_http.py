@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
-from ai_memory.embed.dialect import Reply
+from ai_memory.embed.dialect import Reply, count_of
 from ai_memory.embed.embedder import Embedder, Target
 from ai_memory.embed.gate import OpenGate
 from ai_memory.embed.http import HttpEmbedder
@@ -229,6 +229,9 @@ FAULTS = [
     ("infinite", AnswerViolation),
     ("null", AnswerViolation),
     ("zero", AnswerViolation),
+    ("far", AnswerViolation),
+    ("near", AnswerViolation),
+    ("echo", AnswerViolation),
 ]
 
 
@@ -338,3 +341,37 @@ def test_an_outage_costs_one_request_a_call(server: FakeEndpoint) -> None:
         embedder.embed_documents(TEXTS)
 
     assert server.seen.requests == embedder.meter.requests == 1
+
+
+@pytest.mark.parametrize("told", [10**9 + 1, 2**62, 10**20, -1, True, "7", None])
+def test_a_count_that_no_request_can_have_is_none(told: object) -> None:
+    assert count_of(told) == 0
+
+
+def test_a_key_that_a_server_puts_into_its_answer_is_not_shown(server: FakeEndpoint) -> None:
+    server.fail("echo")
+
+    with pytest.raises(AnswerViolation) as caught:
+        openai(server).embed_documents(TEXTS)
+    assert KEY not in caught.value.line()
+    assert len(caught.value.line()) < 500
+
+
+def test_another_width_than_before_names_the_server_and_the_way_out(server: FakeEndpoint) -> None:
+    embedder = openai(server)
+    embedder.embed_documents(TEXTS)
+    server.change(dim=7)
+
+    with pytest.raises(WrongTarget) as caught:
+        embedder.embed_documents(TEXTS)
+    assert f"127.0.0.1:{server.port}" in caught.value.what
+    assert "--retarget" in caught.value.tip
+
+
+def test_an_error_nested_without_end_is_one_clear_error(server: FakeEndpoint) -> None:
+    embedder = openai(server)
+    embedder.embed_documents(TEXTS)
+    server.fail("nested")
+
+    with pytest.raises(RowsRefused):
+        embedder.embed_documents(TEXTS)

@@ -24,15 +24,17 @@ MOST = 44
 """The tokens TEXT can have at most: one a byte, and four around it."""
 
 
-def requests_until_spent(spending: Spending, *, at_most: int = 100) -> int:
-    """Return how many requests of TEXT the spending lets through."""
-    for sent in range(at_most):
+def requests_until_spent(limit: TokenLimit | None) -> int:
+    """Return how many requests of TEXT pass, of which no answer says what it cost."""
+    meter = Meter()
+    spending = Spending(meter, limit)
+    for sent in range(100):
         try:
             with spending.request([TEXT]):
-                pass
+                meter.add(unreported_bytes=len(TEXT))
         except BudgetSpent:
             return sent
-    return at_most
+    return 100
 
 
 def failed(spending: Spending, error: EmbedError) -> None:
@@ -41,11 +43,17 @@ def failed(spending: Spending, error: EmbedError) -> None:
 
 
 def test_without_a_limit_every_request_passes() -> None:
-    assert requests_until_spent(Spending(Meter())) == 100
+    assert requests_until_spent(None) == 100
 
 
 def test_where_nothing_is_reported_half_a_token_a_byte_is_spent() -> None:
-    assert requests_until_spent(Spending(Meter(), TokenLimit(4 * 20 + MOST))) == 5
+    assert requests_until_spent(TokenLimit(4 * 20 + MOST)) == 5
+
+
+def test_an_answer_that_reports_nothing_counts_also_beside_others_that_do() -> None:
+    spending = Spending(Meter(tokens=10, unreported_bytes=len(TEXT)), TokenLimit(30 + MOST))
+
+    assert (spending.allows(MOST), spending.allows(MOST + 1)) == (True, False)
 
 
 def test_what_is_reported_is_spent() -> None:
@@ -109,7 +117,7 @@ def test_a_request_that_may_have_been_charged_for_is_spent_and_a_refused_one_is_
     spending = Spending(Meter(), TokenLimit(MOST))
     failed(spending, error)
 
-    assert requests_until_spent(spending) == (0 if charged else 1)
+    assert spending.allows(MOST) is not charged
 
 
 def test_a_retry_that_might_cross_the_limit_is_not_sent() -> None:
