@@ -23,8 +23,8 @@ class Budget:
         self._spending, self._max_rows = spending, max_rows
         self._rows = self._reserved = 0
         self._taken: dict[str, int] = {}
-        # A refused row needs a harmless text after it: that must not fail a page whose other rows are paid for.
-        self._canary = spending.most(WITNESS_TEXTS[:1])
+        # A refused row needs a harmless text after it, the last page the witness: neither must fail what is paid for.
+        self._apart = spending.most(WITNESS_TEXTS[:1]) + spending.most(WITNESS_TEXTS)
 
     def take(self, text: str) -> bool:
         """Reserve a document; False where a limit would be crossed, or might be: see `tight`."""
@@ -34,7 +34,7 @@ class Budget:
             return False
         tokens = self._spending.most([text])
         limit = self._spending.limit
-        if limit and not self._spending.allows(self._reserved + tokens + self._canary):
+        if limit and not self._spending.allows(self._reserved + tokens + self._apart):
             self.tight = self._reserved > 0
             self.spent = "" if self.tight else limit.flag
             return False

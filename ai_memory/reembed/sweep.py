@@ -12,7 +12,15 @@ from ai_memory.embed.document import WITNESS_TEXTS
 from ai_memory.embed.embedder import Meter
 from ai_memory.embed.retry import PatientEmbedder
 from ai_memory.embed.spending import Spending
-from ai_memory.errors import AiMemoryError, DataRefused, EmbedError, EndpointUnusable, NotFinished, StorageFailed
+from ai_memory.errors import (
+    AiMemoryError,
+    DataRefused,
+    EmbedError,
+    EndpointUnusable,
+    NotFinished,
+    StorageFailed,
+    TargetChanged,
+)
 from ai_memory.reembed.budget import Budget
 from ai_memory.reembed.census import Census, Scope, namespaces_in_scope, take_census
 from ai_memory.reembed.commit import Traffic, write_page
@@ -25,10 +33,11 @@ from ai_memory.reembed.progress import Progress
 from ai_memory.reembed.request import Request
 from ai_memory.reembed.start import Taken
 from ai_memory.reembed.stop import Stop
+from ai_memory.reembed.watch import Watch
 from ai_memory.reembed.window import Answered, in_order
 from ai_memory.store import runs
 from ai_memory.store.opening import Store, reopen
-from ai_memory.store.provenance import Fingerprint
+from ai_memory.store.provenance import Fingerprint, forget
 from ai_memory.store.quarantine import Reason
 from ai_memory.store.runs import Checkpoint, Counters, Run
 
@@ -36,7 +45,8 @@ MIN_PASSES = 5
 """Passes before a corpus that is edited as fast as it is swept is called churn."""
 
 WITNESS_EVERY = 200
-"""Pages between two comparisons of the witness texts."""
+WITNESS_ROWS = 50_000
+"""Pages, or rows to embed, between two comparisons of the witness texts."""
 
 WITNESS = Page()
 """Stands among the pages where the witness texts are asked for: no page behind it is committed before they agree."""
@@ -93,7 +103,8 @@ class Sweep:
         self._request, self._tools, self._scope, self._total = request, tools, scope, total
         self._noted = Meter()
         self._learned = taken.run.limits
-        self._pages = self._refused = 0
+        self._refused = 0
+        self._watch = Watch()
         self._in_flight = InFlight(tools.embedder)
         self._budget = Budget(tools.spending or Spending(tools.embedder.meter), max_rows=request.max_rows)
         self._notices = QuarantineNotices(tools.progress)
@@ -146,8 +157,9 @@ class Sweep:
         failure: BaseException | None = None
         for answered in in_order(pages, self._ask, executor, room=self._room, stopped=stopped):
             if answered.page is WITNESS:
-                if answered.error:
-                    raise answered.error
+                # Behind a page that failed, the witness only tells more if it differs.
+                if not failure or isinstance(answered.error, TargetChanged):
+                    self._require_witness(answered.error)
             elif answered.error:
                 failure = failure or answered.error
             else:
@@ -160,12 +172,35 @@ class Sweep:
         return walk
 
     def _witnessed(self, pages: Iterator[Page]) -> Iterator[Page]:
-        """Yield the pages, and WITNESS before every 200th."""
+        """Yield the pages, with WITNESS among them so often, and behind the last."""
+        sent_pages = sent_rows = 0
         for page in pages:
-            if self._pages and self._pages % WITNESS_EVERY == 0:
-                yield WITNESS
-            self._pages += 1
             yield page
+            sent_pages, sent_rows = sent_pages + 1, sent_rows + len(page.documents)
+            if sent_pages >= WITNESS_EVERY or sent_rows >= WITNESS_ROWS:
+                yield WITNESS
+                sent_pages = sent_rows = 0
+        if sent_rows and not self._tools.stop.requested():
+            yield WITNESS
+
+    def _require_witness(self, error: BaseException | None) -> None:
+        """Go on where the witness agreed; where it did not, take back what was written since.
+
+        Raises:
+            BaseException: `error`, with the rows that are stale again.
+        """
+        if isinstance(error, TargetChanged):
+            with self._store.db.transaction():
+                runs.hold(self._store, self._run, now_ms=self._tools.clock.now_ms())
+                doubted = forget(self._store, self._watch.doubtful(), self.target)
+                runs.count(self._store, self._run, Counters(reembedded=-doubted))
+            self.counters += Counters(reembedded=-doubted)
+            raise TargetChanged(
+                f"{error.what} {doubted:,} rows that were written since they agreed are stale again.", tip=error.tip
+            ) from error
+        if error:
+            raise error
+        self._watch.agreed()
 
     def _room(self, flying: Collection[Page]) -> bool:
         return not flying or (not self._budget.tight and self._in_flight.room(flying, dim=self.target.dim))
@@ -209,6 +244,8 @@ class Sweep:
         # Only now: no more may be sent than the committed row says, or a kill would make it a lie.
         self._in_flight.pages, self.unsettled = in_flight, unsettled
         self._noted, self._learned = noted, learned
+        self._watch.wrote(each.document.id for each in answered.embedded)
+        self._watch.wrote(each.id for each in answered.page.twins)
 
     def _reopen(self, failure: StorageFailed) -> None:
         try:

@@ -33,6 +33,12 @@ STORED_VECTOR = """
     SELECT embedding FROM main.memories
     WHERE id = CAST(:id AS TEXT) AND title IS :title AND content IS :content AND typeof(embedding) = 'blob'
 """
+FORGET = """
+    DELETE FROM embedding_provenance
+    WHERE memory_id = CAST(? AS TEXT) AND fingerprint_id = CAST(? AS INTEGER) AND origin = 'reembed'
+    RETURNING CAST(memory_id AS BLOB)
+"""
+UNSTAMP = "UPDATE memories SET embedding_space = NULL WHERE id = CAST(? AS TEXT)"
 STAMP = "UPDATE memories SET {columns} WHERE id = CAST(:id AS TEXT)"
 SET_PROVENANCE = """
     INSERT INTO embedding_provenance (memory_id, fingerprint_id, src, head, origin)
@@ -125,6 +131,19 @@ def record_provenance(store: Store, writes: Sequence[VectorWrite], fingerprint: 
         (store.codec.bound(each.id), fingerprint.id, each.src, head(each.blob), each.origin) for each in writes
     ]
     store.db.execute_many(SET_PROVENANCE, bindings)
+
+
+def forget(store: Store, ids: Sequence[str], fingerprint: Fingerprint) -> int:
+    """Take back that the vectors of `ids` are the target's; inside a transaction.
+
+    Returns how many rows that made stale. The vectors stay as they are, without provenance and without a stamp of
+    their space.
+    """
+    bindings = [(store.codec.bound(each), fingerprint.id) for each in ids]
+    forgotten = store.db.execute_many(FORGET, bindings)
+    if store.schema.has_space:
+        store.db.execute_many(UNSTAMP, forgotten)
+    return len(forgotten)
 
 
 def vector_of_text(store: Store, src: bytes, fingerprint: Fingerprint) -> bytes | None:

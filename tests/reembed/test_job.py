@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -70,13 +71,14 @@ class Retrained(HashEmbedder):
         return HashEmbedder(model="retrained").vector(text)
 
 
+@dataclass(slots=True)
 class Swapped(HashEmbedder):
-    """Is retrained, under the same name, while it answers its fifth request."""
+    """Is retrained, under the same name, after so many requests."""
 
-    __slots__ = ()
+    at: int = 0
 
     def vector(self, text: str) -> Vectors:
-        return HashEmbedder(model="retrained" if self.meter.requests > 4 else "hash").vector(text)
+        return HashEmbedder(model="retrained" if self.meter.requests > self.at else "hash").vector(text)
 
 
 def states(work: Work) -> list[str]:
@@ -91,7 +93,7 @@ def test_a_run_to_the_end_leaves_every_row_right(work: Work) -> None:
     ended = work.run(batch=3)
 
     assert (ended.exit_code, ended.state, ended.reason, ended.reembedded) == (0, "done", "complete", 10)
-    assert (ended.texts_sent, ended.requests, ended.passes) == (10 + len(WITNESS_TEXTS), 5, 1)
+    assert (ended.texts_sent, ended.requests, ended.passes) == (10 + 2 * len(WITNESS_TEXTS), 6, 1)
     assert (work.all_right(), work.heard.rows, work.heard.total, work.heard.ended) == (True, 10, 10, True)
     assert events(work) == ["started", "runner", "done"]
 
@@ -305,19 +307,25 @@ def test_too_many_refused_rows_are_the_endpoints_fault(tmp_path: Path) -> None:
     assert "refused 60 rows of 120" in ended.error
 
 
-def test_other_weights_in_the_middle_of_a_run_are_refused_before_one_more_vector_is_written(
-    work: Work, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("batch", [1, 4])
+@pytest.mark.parametrize("swapped_at", [3, 5, 9])
+def test_of_other_weights_in_the_middle_of_a_run_no_vector_is_left_standing(
+    work: Work, monkeypatch: pytest.MonkeyPatch, batch: int, swapped_at: int
 ) -> None:
     monkeypatch.setattr(sweep, "WITNESS_EVERY", 3)
-    work.embedder = Swapped()
+    work.embedder = Swapped(at=swapped_at if batch == 1 else 3)
 
-    ended = work.run(batch=1)
+    ended = work.run(batch=batch)
 
-    true = {vectors.encode(HashEmbedder().vector(text)) for text in files.texts(work.path).values()}
-    written = {blob for blob in files.vectors(work.path).values() if blob}
-    assert (ended.exit_code, ended.reason, ended.reembedded) == (78, TargetChanged.reason, 3)
-    assert len(written) == 3
-    assert written <= true
+    true = {each: vectors.encode(HashEmbedder().vector(text)) for each, text in files.texts(work.path).items()}
+    found, recorded = files.vectors(work.path), "SELECT memory_id FROM embedding_provenance"
+    assert (ended.exit_code, ended.reason, ended.state) == (78, TargetChanged.reason, "running")
+    assert all(found[each] == true[each] for (each,) in files.execute(work.path, recorded))
+    assert ended.reembedded == len(files.execute(work.path, recorded))
+    assert "are stale again" in ended.error
+
+    work.embedder = HashEmbedder()
+    assert (work.run(resume=True).exit_code, files.vectors(work.path)) == (0, true)
 
 
 @pytest.mark.parametrize(
@@ -402,7 +410,7 @@ def test_identical_texts_are_sent_once(work: Work) -> None:
 
     ended = work.run()
 
-    assert (ended.reembedded, ended.identical, ended.texts_sent) == (10, 1, 9 + len(WITNESS_TEXTS))
+    assert (ended.reembedded, ended.identical, ended.texts_sent) == (10, 1, 9 + 2 * len(WITNESS_TEXTS))
     assert work.all_right()
 
 
