@@ -10,10 +10,10 @@ from enum import Enum
 
 from ai_memory.clock import Clock
 from ai_memory.embed import vectors
-from ai_memory.embed.embedder import Embedder
+from ai_memory.embed.retry import PatientEmbedder
 from ai_memory.errors import DataRefused
 from ai_memory.records import DEFAULT_NAMESPACE, Draft, Memory, Value
-from ai_memory.reembed.isolate import Embedded, embed_documents
+from ai_memory.reembed.isolate import Embedded, Left, embed_documents
 from ai_memory.reembed.judge import Document, Unfit, Verdict, examine, judge
 from ai_memory.reembed.start import enter_target, known_fingerprint, recorded_target
 from ai_memory.store import walk
@@ -141,7 +141,7 @@ class Filler:
     """Gives memories vectors of one embedder, `batch` texts a page; `origin` names the writer in their provenance."""
 
     store: Store
-    embedder: Embedder
+    embedder: PatientEmbedder
     origin: str
     batch: int
     clock: Clock
@@ -182,6 +182,8 @@ class Filler:
         with self.store.db.transaction():
             for answer in answers:
                 document, outcome = answer.document, answer.outcome
+                if isinstance(outcome, Left):
+                    outcome = Reason("unanswered", outcome.message)
                 if isinstance(outcome, Reason):
                     filled.left.append(Unfit(document.id, document.namespace, document.src, outcome))
                     continue

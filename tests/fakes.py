@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 
 import numpy as np
 
 from ai_memory.embed.embedder import Meter, Target, Vectors
+from ai_memory.embed.retry import Patience
 from ai_memory.errors import RowsRefused
 
 
@@ -38,6 +39,17 @@ class HashEmbedder:
             model=self.model,
             normalized=True,
         )
+
+    def with_patience(self, patience: Patience) -> HashEmbedder:
+        """Return itself: it never waits."""
+        del patience
+        return self
+
+    def learned(self) -> dict[str, int]:
+        return {}
+
+    def restore(self, learned: Mapping[str, int]) -> None:
+        pass
 
     def fitting(self, texts: Sequence[str]) -> int:
         return min(len(texts), self.max_batch)

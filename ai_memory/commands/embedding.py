@@ -8,8 +8,7 @@ from threading import Event
 from ai_memory.clock import SystemClock
 from ai_memory.console import Console
 from ai_memory.embed.chain import assemble
-from ai_memory.embed.embedder import Embedder
-from ai_memory.embed.retry import Patience
+from ai_memory.embed.retry import Patience, PatientEmbedder
 from ai_memory.errors import EmbedderInitFailed, EmbedError, EndpointUnusable, NoEmbedder
 from ai_memory.intake import Filled, Filler
 from ai_memory.reembed.judge import Unfit
@@ -25,7 +24,7 @@ QUICK = Patience(retry_for=5.0, attempts=3)
 NAMED_ROWS = 20
 
 
-def open_embedder(settings: Settings, *, patience: Patience | None = None) -> Embedder:
+def open_embedder(settings: Settings, *, patience: Patience | None = None) -> PatientEmbedder:
     """Return the configured embedder, its requests retried; nothing is loaded or sent yet.
 
     Raises:

@@ -196,9 +196,9 @@ def one_line(text: str, key: str = "") -> str:
 
 
 def mentions_base64(answer: Answer) -> bool:
-    """Return whether a 400 or 422 complains of the asked encoding."""
+    """Return whether a refusal complains of the asked encoding."""
     message = answer.body.lower()
-    return answer.status in {400, 422} and ("encoding_format" in message or "base64" in message)
+    return answer.status >= 400 and ("encoding_format" in message or "base64" in message)
 
 
 def inner_status(answer: object) -> int:

@@ -19,6 +19,8 @@ from ai_memory.embed.transport import Endpoint, Transport
 from ai_memory.errors import AnswerLate, AnswerViolation, RowsRefused, TransientFailure, WrongTarget
 
 _SHORT = 1 << 12
+_UNREADABLE = frozenset({400, 415, 422, 501})
+"""With these a server may say that it does not know what base64 is."""
 _ANSWER_BYTES = 1 << 20
 _ANSWER_BYTES_A_TEXT = 1 << 18
 """8,192 components of at most 25 characters fit: no model's vectors are longer."""
@@ -140,7 +142,7 @@ class HttpEmbedder:
     def _may_mean_base64(self, answer: Answer) -> bool:
         """Return whether a refusal may be one of base64: it says so, or no request with it has passed yet."""
         self._base64_passed |= answer.status == 200
-        return mentions_base64(answer) or (not self._base64_passed and answer.status in {400, 422})
+        return mentions_base64(answer) or (not self._base64_passed and answer.status in _UNREADABLE)
 
     def _prepared(self, texts: list[str]) -> Callable[[], Answer]:
         body = _encoded(json.dumps(self._dialect.body(texts, base64=self._base64), ensure_ascii=False))

@@ -102,7 +102,9 @@ class Pace:
         with self._condition:
             others = max(self._in_flight - 1, 0)
             tokens = self._tokens_in_flight * others // max(self._in_flight, 1)
-            self._allowance.told(limits, now=self._clock(), requests=others, tokens=tokens)
+            # What is foretold beyond any wait may be wrong, and only a refusal would prove it.
+            near = [each for each in limits if each.seconds <= self._longest_wait]
+            self._allowance.told(near, now=self._clock(), requests=others, tokens=tokens)
 
     def _enter(self, tokens: int) -> None:
         with self._condition:

@@ -45,7 +45,7 @@ ONE_ATTEMPT = Patience(attempts=1)
 class PatientEmbedder(Embedder, Protocol):
     """An embedder that retries by itself, and learns how much its endpoint takes."""
 
-    def with_patience(self, patience: Patience) -> Embedder:
+    def with_patience(self, patience: Patience) -> PatientEmbedder:
         """Return the same embedder with another patience."""
 
     def learned(self) -> dict[str, int]:

@@ -13,12 +13,15 @@ from ai_memory.store.runs import Breaker, Run
 
 FIRST_WAIT_MS = 60_000
 LONGEST_WAIT_MS = 15 * 60_000
+LONGEST_ASKED_MS = 24 * 60 * 60_000
+"""No wait that an endpoint asks for is kept longer: some ask for years."""
 
 
-def opened(run: Run, *, now_ms: int) -> Breaker:
-    """Return the breaker after one more failure."""
+def opened(run: Run, *, now_ms: int, asked_seconds: float = 0.0) -> Breaker:
+    """Return the breaker after one more failure; the endpoint asked for a pause of `asked_seconds`."""
     wait = min(run.breaker_wait_ms * 2, LONGEST_WAIT_MS) if run.breaker_wait_ms else FIRST_WAIT_MS
-    return Breaker(open=True, until_ms=now_ms + wait, wait_ms=wait)
+    pause = max(wait, round(min(asked_seconds * 1000, LONGEST_ASKED_MS)))
+    return Breaker(open=True, until_ms=now_ms + pause, wait_ms=wait)
 
 
 def require_due(run: Run, *, now_ms: int) -> bool:

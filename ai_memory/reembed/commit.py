@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ai_memory.embed import vectors
-from ai_memory.reembed.isolate import Embedded
+from ai_memory.reembed.isolate import Embedded, Left
 from ai_memory.reembed.judge import ATTESTED, Document
 from ai_memory.reembed.window import Answered
 from ai_memory.store import quarantine, runs
@@ -79,12 +79,13 @@ def write_page(
 def _write(store: Store, target: Fingerprint, embedded: Sequence[Embedded], *, now_ms: int) -> list[str]:
     """Write the vectors that came, put the refused rows into quarantine; return what became of each, in any order."""
     vectors_of: list[tuple[Document, bytes]] = []
+    refused = 0
     for each in embedded:
         if isinstance(each.outcome, Reason):
             quarantine.put(store, target.id, each.document.id, each.document.src, each.outcome, now_ms=now_ms)
-        else:
+            refused += 1
+        elif not isinstance(each.outcome, Left):
             vectors_of.append((each.document, vectors.encode(each.outcome)))
-    refused = len(embedded) - len(vectors_of)
     return [QUARANTINED] * refused + _write_blobs(store, target, vectors_of)
 
 

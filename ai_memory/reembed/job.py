@@ -12,7 +12,15 @@ from pathlib import Path
 
 from ai_memory.embed.document import WITNESS_TEXTS
 from ai_memory.embed.retry import ONE_ATTEMPT, PatientEmbedder
-from ai_memory.errors import AiMemoryError, BreakerOpen, BudgetSpent, EmbedderInitFailed, TransientFailure, UsageError
+from ai_memory.errors import (
+    AiMemoryError,
+    BreakerOpen,
+    BudgetSpent,
+    EmbedderInitFailed,
+    RateLimited,
+    TransientFailure,
+    UsageError,
+)
 from ai_memory.reembed.breaker import opened, require_due
 from ai_memory.reembed.decide import Action
 from ai_memory.reembed.holding import holding
@@ -93,7 +101,7 @@ class Job:
                 if isinstance(error, BreakerOpen):
                     wait = error.seconds
                 else:
-                    wait = self._open_breaker(store, taken.run, error).wait_ms / 1000
+                    wait = (self._open_breaker(store, taken.run, error).until_ms - self._now()) / 1000
                 if self.tools.clock.monotonic() + wait > gives_up_at:
                     raise
                 self.tools.progress.say(f"{error.what} Waiting {wait:.0f} s for the endpoint.")
@@ -103,7 +111,8 @@ class Job:
     def _open_breaker(self, store: Store, run: Run, error: TransientFailure) -> Breaker:
         with store.db.transaction():
             runs.hold(store, run, now_ms=self._now())
-            breaker = opened(runs.read_run(store, run.run_id), now_ms=self._now())
+            asked = error.retry_after if isinstance(error, RateLimited) else 0.0
+            breaker = opened(runs.read_run(store, run.run_id), now_ms=self._now(), asked_seconds=asked)
             runs.set_breaker(store, run, breaker, now_ms=self._now(), reason=error.what)
         return breaker
 

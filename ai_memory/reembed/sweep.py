@@ -25,7 +25,7 @@ from ai_memory.reembed.budget import Budget
 from ai_memory.reembed.census import Census, Scope, namespaces_in_scope, take_census
 from ai_memory.reembed.commit import Traffic, write_page
 from ai_memory.reembed.in_flight import InFlight
-from ai_memory.reembed.isolate import Embedded, embed_documents
+from ai_memory.reembed.isolate import Embedded, Left, embed_documents
 from ai_memory.reembed.notices import QuarantineNotices
 from ai_memory.reembed.pages import Page, Walk, WalkOrder
 from ai_memory.reembed.probe import check_witness
@@ -35,11 +35,12 @@ from ai_memory.reembed.start import Taken
 from ai_memory.reembed.stop import Stop
 from ai_memory.reembed.watch import Watch
 from ai_memory.reembed.window import Answered, in_order
-from ai_memory.store import runs
+from ai_memory.store import quarantine, runs
 from ai_memory.store.opening import Store, reopen
 from ai_memory.store.provenance import Fingerprint, forget
 from ai_memory.store.quarantine import Reason
 from ai_memory.store.runs import Checkpoint, Counters, Run
+from ai_memory.store.text import printable
 
 MIN_PASSES = 5
 """Passes before a corpus that is edited as fast as it is swept is called churn."""
@@ -103,8 +104,10 @@ class Sweep:
         self._request, self._tools, self._scope, self._total = request, tools, scope, total
         self._noted = Meter()
         self._learned = taken.run.limits
-        self._refused = 0
+        # Of the whole run: a few at each start of cron would in the end be all of them.
+        self._refused = quarantine.refused_since(store, taken.fingerprint.id, taken.run.started_at)
         self._watch = Watch()
+        self._left: dict[str, str] = {}
         self._in_flight = InFlight(tools.embedder)
         self._budget = Budget(tools.spending or Spending(tools.embedder.meter), max_rows=request.max_rows)
         self._notices = QuarantineNotices(tools.progress)
@@ -128,6 +131,8 @@ class Sweep:
                 census = self._census()
                 if not census.stale:
                     return self._finish(census)
+                if len(self._left) >= census.stale:
+                    return self._end_with_rows_left(census)
                 stale_before.append(census.stale)
                 if len(stale_before) >= MIN_PASSES and census.stale >= stale_before[-2]:
                     return self._churn(census)
@@ -152,6 +157,7 @@ class Sweep:
 
     def _pass(self, namespaces: Sequence[str], executor: Executor) -> Walk:
         self.passes += 1
+        self._left.clear()
         walk = Walk(self._store, self._order(namespaces), self._budget, stopped=self._tools.stop.requested)
         pages, stopped = self._witnessed(walk.pages()), self._tools.stop.requested
         failure: BaseException | None = None
@@ -245,6 +251,9 @@ class Sweep:
         self._in_flight.pages, self.unsettled = in_flight, unsettled
         self._noted, self._learned = noted, learned
         self._watch.wrote(each.document.id for each in answered.embedded)
+        self._left |= {
+            each.document.id: each.outcome.message for each in answered.embedded if isinstance(each.outcome, Left)
+        }
         self._watch.wrote(each.id for each in answered.page.twins)
 
     def _reopen(self, failure: StorageFailed) -> None:
@@ -269,11 +278,13 @@ class Sweep:
             self._tools.stop.event.wait(self._request.sleep_seconds)
 
     def _require_few_refusals(self, answered: Answered) -> None:
-        self._refused += sum(isinstance(each.outcome, Reason) for each in answered.embedded)
-        if self._refused > max(REFUSED_ROWS, REFUSED_SHARE * self._total):
+        newly = sum(isinstance(each.outcome, Reason) for each in answered.embedded)
+        self._refused += newly
+        if newly and self._refused > max(REFUSED_ROWS, REFUSED_SHARE * self._total):
             raise EndpointUnusable(
                 f"The endpoint refused {self._refused:,} rows of {self._total:,} one by one.",
-                tip="Look at its answers (ai-memory reembed status), correct it, then: ai-memory reembed --resume",
+                tip="Look at its answers: ai-memory reembed quarantine. Was it the endpoint, correct it, then: "
+                "ai-memory reembed --resume --retry-quarantined. Are the rows bad: ai-memory reembed cancel, and anew",
             )
 
     def _traffic(self, meter: Meter, *, in_flight_limit: int) -> Traffic:
@@ -287,6 +298,14 @@ class Sweep:
 
     def _census(self) -> Census:
         return take_census(self._store, self.target, self._scope, now_ms=self._tools.clock.now_ms())
+
+    def _end_with_rows_left(self, census: Census) -> Ending:
+        row_id, message = next(iter(self._left.items()))
+        error = NotFinished(
+            f"The endpoint fails on {len(self._left):,} rows and no other, the first is {printable(row_id)}: {message}",
+            tip="Look at the text and at the endpoint; the other rows are done. Then: ai-memory reembed --resume",
+        )
+        return Ending(self._run, error.exit_code, "rows left", census, error)
 
     def _churn(self, census: Census) -> Ending:
         error = NotFinished(

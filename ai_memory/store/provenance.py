@@ -127,9 +127,7 @@ def write_vector(store: Store, write: VectorWrite, fingerprint: Fingerprint) -> 
 
 def record_provenance(store: Store, writes: Sequence[VectorWrite], fingerprint: Fingerprint) -> None:
     """Enter where the vectors of memories come from; inside the transaction that wrote the vectors."""
-    bindings = [
-        (store.codec.bound(each.id), fingerprint.id, each.src, head(each.blob), each.origin) for each in writes
-    ]
+    bindings = [(store.codec.bound(each.id), fingerprint.id, each.src, head(each.blob), each.origin) for each in writes]
     store.db.execute_many(SET_PROVENANCE, bindings)
 
 

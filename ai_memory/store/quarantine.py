@@ -25,6 +25,9 @@ REASON = "SELECT kind, message, http_status FROM reembed_quarantine WHERE target
 ANY = "SELECT count(*) FROM (SELECT 1 FROM reembed_quarantine WHERE target = ? LIMIT 1)"
 LIFT = "DELETE FROM reembed_quarantine WHERE target = ? AND memory_id = CAST(? AS TEXT)"
 LIFT_ALL = "DELETE FROM reembed_quarantine WHERE target = ?"
+REFUSED_SINCE = """
+    SELECT count(*) FROM reembed_quarantine WHERE target = ? AND kind = 'refused' AND last_at >= ?
+"""
 ENTRIES = """
     SELECT CAST(q.memory_id AS BLOB), CAST(m.namespace AS BLOB),
            q.src, q.kind, q.http_status, q.message, q.attempts, q.first_at, q.last_at
@@ -55,6 +58,11 @@ class Quarantined:
     attempts: int
     first_at: int
     last_at: int
+
+
+def refused_since(store: Store, target: int, since_ms: int) -> int:
+    """Return how many rows that the endpoint refused stand in quarantine since then (Unix milliseconds)."""
+    return int(store.db.value(REFUSED_SINCE, (target, since_ms)))
 
 
 def put(store: Store, target: int, row_id: str, src: bytes, reason: Reason, *, now_ms: int) -> None:

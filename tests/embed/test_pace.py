@@ -147,6 +147,15 @@ def test_a_limit_that_is_used_up_holds_the_next_request_back() -> None:
         pass
 
 
+def test_a_renewal_foretold_for_never_holds_nothing_back() -> None:
+    found = Pace(most=2, fixed=True, stop=threading.Event(), clock=PassingTime().clock)
+    with found.slot():
+        found.hear([Left("requests", 0, 10, 86_400 * 999)])
+
+    with found.slot():
+        pass
+
+
 def ask(allowance: Allowance, time: PassingTime, server: Iterator[bool]) -> bool:
     """Wait until a request may start, send it and learn from the answer."""
     while wait := allowance.wait(time.now, tokens=0):

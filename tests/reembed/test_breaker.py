@@ -33,6 +33,13 @@ def test_the_wait_begins_at_a_minute_and_doubles_to_a_quarter_of_an_hour() -> No
     assert waits == [60, 120, 240, 480, 900, 900]
 
 
+@pytest.mark.parametrize(("asked", "kept"), [(0, 60), (59, 60), (3600, 3600), (1e300, 86_400)])
+def test_a_pause_that_the_endpoint_asks_for_is_kept_for_a_day_at_most(asked: float, kept: int) -> None:
+    breaker = opened(run_with(Breaker()), now_ms=NOW_MS, asked_seconds=asked)
+
+    assert ((breaker.until_ms - NOW_MS) // 1000, breaker.wait_ms) == (kept, 60_000)
+
+
 def test_an_open_breaker_lets_no_request_through_and_says_for_how_long() -> None:
     run = run_with(Breaker(open=True, until_ms=NOW_MS + 30_500, wait_ms=60_000))
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from ai_memory.embed.document import source_hash
 from ai_memory.errors import EndpointUnusable, RowsRefused, TransientFailure
-from ai_memory.reembed.isolate import CANARY, embed_documents
+from ai_memory.reembed.isolate import CANARY, Left, embed_documents
 from ai_memory.reembed.judge import Document
 from ai_memory.store.quarantine import Reason
 from tests.fakes import HashEmbedder
@@ -92,3 +92,39 @@ def test_no_documents_are_no_request() -> None:
 
     assert embed_documents(embedder, []) == []
     assert embedder.meter.requests == 0
+
+
+def breaking_over(*bad: str, status: int = 500) -> HashEmbedder:
+    """Return an embedder that breaks down over each request with one of these texts."""
+
+    def break_down(texts: Sequence[str]) -> None:
+        if set(texts) & set(bad):
+            raise TransientFailure("Internal error.", http_status=status)
+
+    return HashEmbedder(before=break_down)
+
+
+@pytest.mark.parametrize("status", [500, 502, 504])
+def test_a_row_over_which_the_server_breaks_down_is_left_out_and_holds_up_no_other(status: int) -> None:
+    texts = [f"text {number}" for number in range(16)]
+
+    found = embed_documents(breaking_over("text 5", status=status), documents(texts))
+
+    assert [each.document.id for each in found if isinstance(each.outcome, Left)] == ["id-5"]
+    assert not any(isinstance(each.outcome, Reason) for each in found)
+
+
+def test_a_server_that_breaks_down_over_a_harmless_text_too_is_an_outage() -> None:
+    embedder = breaking_over("text 0", CANARY)
+
+    with pytest.raises(TransientFailure, match="Internal error"):
+        embed_documents(embedder, documents(["text 0", "text 1"]))
+    assert embedder.meter.requests == 2
+
+
+def test_an_overload_is_no_breakdown() -> None:
+    embedder = breaking_over("text 0", status=503)
+
+    with pytest.raises(TransientFailure):
+        embed_documents(embedder, documents(["text 0", "text 1"]))
+    assert embedder.meter.requests == 1

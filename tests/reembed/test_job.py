@@ -557,3 +557,30 @@ def test_rows_let_out_of_quarantine_are_counted_once(work: Work) -> None:
     again = work.run(retry_quarantined=True, max_rows=1)
 
     assert (again.exit_code, again.quarantined, again.remaining) == (75, 1, 1)
+
+
+def test_a_row_over_which_the_server_breaks_down_is_named_and_the_others_are_done_in_any_budget(work: Work) -> None:
+    def break_down(texts: Sequence[str]) -> None:
+        if any("id-001" in text for text in texts):
+            raise TransientFailure("Internal error.", http_status=500)
+
+    work.embedder.before = break_down
+    work.run(batch=2, max_rows=3)
+    for _ in range(4):
+        ended = work.run(batch=2, max_rows=3, resume=True)
+
+    assert (ended.exit_code, ended.reason, ended.remaining, ended.quarantined) == (75, "rows left", 1, 0)
+    assert "the first is id-001: Internal error." in ended.error
+    work.embedder.before = None
+    assert (work.run(resume=True).exit_code, work.all_right()) == (0, True)
+
+
+def test_a_few_refused_rows_at_each_start_are_in_the_end_too_many(tmp_path: Path) -> None:
+    path = files.create(tmp_path / "m.db", 120)
+    files.execute(path, "UPDATE memories SET content = 'POISON' WHERE id >= 'id-020'")
+    work = Work(path, embedder=HashEmbedder(poison="POISON"))
+
+    codes = [work.run(batch=10, max_rows=20, resume=True, or_start=True).exit_code for _ in range(8)]
+
+    assert codes[-1] == 69
+    assert len(files.execute(path, "SELECT 1 FROM reembed_quarantine")) <= 50
