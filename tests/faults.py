@@ -18,8 +18,8 @@ POISONED = "id-123"
 RETRIES = 16
 """More attempts than two requests in flight can begin within `--retry-for 2s`."""
 FLAGS = ("--batch", str(BATCH), "--concurrency", "2", "--retry-for", "2s")
-UNDISTURBED = 2 + ROWS // BATCH + 1
-"""A probe for the width, one for the witness texts, a request a page, and the witness texts once more."""
+UNDISTURBED = 1 + ROWS // BATCH + 1
+"""The probe with the witness texts, a request a page, and the witness texts once more."""
 HALVING = 2 * ceil(log2(BATCH)) + 1
 
 Act = Callable[[FakeEndpoint], None]
