@@ -11,6 +11,9 @@ import numpy as np
 from ai_memory.embed.embedder import Vectors
 from ai_memory.errors import AnswerViolation
 
+MOST_TOKENS = 10**9
+"""No answer to one request costs more; such a count is no count."""
+
 
 @dataclass(frozen=True, slots=True)
 class Reply:
@@ -55,10 +58,6 @@ def as_vectors(rows: Sequence[object]) -> Vectors:
         raise AnswerViolation(
             "the vectors of an answer differ in length or hold something else than numbers."
         ) from error
-
-
-MOST_TOKENS = 10**9
-"""No answer to one request costs more; such a count is no count."""
 
 
 def count_of(value: object) -> int:

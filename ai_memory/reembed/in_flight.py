@@ -34,7 +34,7 @@ class InFlight:
     def room(self, flying: Collection[Page], *, dim: int) -> bool:
         """Say whether one more page may be in flight beside these; one alone always may."""
         used = sum(page.bytes + len(page.documents) * dim * VECTOR_BYTES for page in flying)
-        return not flying or (len(flying) < self.pages and used < WINDOW_BYTES)
+        return len(flying) < self.pages and used < WINDOW_BYTES
 
     def next(self, *, waited: bool) -> int:
         """Return the number for the time after a commit: more if the writer `waited`, less if it long did not."""
