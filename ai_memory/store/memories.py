@@ -6,11 +6,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ai_memory.records import Memory, Value
+from ai_memory.store.connection import quoted
 from ai_memory.store.opening import Store
 
 COLUMNS = "SELECT name, \"notnull\" FROM pragma_table_xinfo('memories') WHERE hidden = 0"
 OF_VECTOR = frozenset({"embedding", "embedding_dim", "embedding_space"})
 SELECT = "SELECT {columns} FROM main.memories"
+TEXT_AS_BYTES = """
+    CASE typeof({column}) WHEN 'text' THEN CAST({column} AS BLOB) ELSE {column} END, typeof({column}) = 'text'
+"""
 BY_ID = " WHERE id = CAST(? AS TEXT)"
 BY_TITLE = " WHERE title = CAST(? AS TEXT) AND namespace = CAST(? AS TEXT)"
 BY_NAMESPACE = " WHERE namespace = CAST(? AS TEXT)"
@@ -83,12 +87,14 @@ class Memories:
 
     def insert(self, values: Mapping[str, Value]) -> None:
         """Store a new memory of the columns given; inside a transaction."""
-        marks = ", ".join(_mark(name, value) for name, value in values.items())
-        self.store.db.execute(INSERT.format(names=_names(values), values=marks), self._bound(values))
+        names = ", ".join(map(quoted, values))
+        marks = ", ".join(_mark(place, value) for place, value in enumerate(values.values()))
+        self.store.db.execute(INSERT.format(names=names, values=marks), self._bound(values))
 
     def update(self, memory_id: str, values: Mapping[str, Value]) -> None:
         """Change the columns given of one memory; inside a transaction."""
-        assignments = ", ".join(f'"{name}" = {_mark(name, value)}' for name, value in values.items())
+        marks = (_mark(place, value) for place, value in enumerate(values.values()))
+        assignments = ", ".join(f"{quoted(name)} = {mark}" for name, mark in zip(values, marks, strict=True))
         bindings = {**self._bound(values), "id_of_row": self.store.codec.bound(memory_id)}
         self.store.db.execute(UPDATE.format(assignments=assignments), bindings)
 
@@ -129,11 +135,7 @@ class Memories:
 
     def _selected(self) -> str:
         # Text is read as bytes: asked for as text, one invalid byte would abort the statement.
-        return ", ".join(
-            f"""CASE typeof("{name}") WHEN 'text' THEN CAST("{name}" AS BLOB) ELSE "{name}" END,"""
-            f""" typeof("{name}") = 'text'"""
-            for name in self.columns
-        )
+        return ", ".join(TEXT_AS_BYTES.format(column=quoted(name)) for name in self.columns)
 
     def _memory(self, row: Sequence[Value]) -> Memory:
         pairs = zip(self.columns, row[::2], row[1::2], strict=True)
@@ -144,7 +146,10 @@ class Memories:
 
     def _bound(self, values: Mapping[str, Value]) -> dict[str, Value]:
         bound = self.store.codec.bound
-        return {name: bound(value) if isinstance(value, str) else value for name, value in values.items()}
+        return {
+            f"value_{place}": bound(value) if isinstance(value, str) else value
+            for place, value in enumerate(values.values())
+        }
 
 
 def summaries(store: Store, namespace: str | None) -> Iterator[Summary]:
@@ -170,9 +175,5 @@ def has_vector(store: Store, memory_id: str) -> bool:
     return bool(store.db.value(HAS_VECTOR, (store.codec.bound(memory_id),)))
 
 
-def _names(values: Mapping[str, Value]) -> str:
-    return ", ".join(f'"{name}"' for name in values)
-
-
-def _mark(name: str, value: Value) -> str:
-    return f"CAST(:{name} AS TEXT)" if isinstance(value, str) else f":{name}"
+def _mark(place: int, value: Value) -> str:
+    return f"CAST(:value_{place} AS TEXT)" if isinstance(value, str) else f":value_{place}"
