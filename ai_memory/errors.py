@@ -11,6 +11,7 @@
     │   └── RunnerStuck             1   it holds the lock and makes no progress
     ├── OperatorNeeded             12   nothing may be resumed without an operator's word
     ├── DataRefused                65   an input file or a database is unusable
+    │   └── StatementRefused       65   SQLite refused one statement for what stands in the database
     ├── NotFound                   66   no such memory, no such input file
     ├── EndpointUnusable           69   the endpoint is unusable until someone acts
     ├── StorageFailed              74   input/output error, disk full
@@ -112,6 +113,20 @@ class DataRefused(AiMemoryError):
 
     exit_code = 65
     reason = "data"
+
+
+class StatementRefused(DataRefused):
+    """SQLite refused one statement for what stands in the database: a constraint, a trigger, a function it lacks.
+
+    `words` are SQLite's own, on one line and printable.
+    """
+
+    reason = "statement refused"
+
+    def __init__(self, what: str, *, tip: str = "", words: str = "") -> None:
+        """Keep SQLite's words beside the two sentences."""
+        super().__init__(what, tip=tip)
+        self.words = words
 
 
 class NotFound(AiMemoryError):

@@ -7,6 +7,7 @@ return, so that no read is left open while something slow happens; `stream` is t
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,10 +16,25 @@ from typing import Any
 
 import apsw
 
-from ai_memory.errors import AiMemoryError, DataRefused, NotFinished, StorageFailed
+from ai_memory.errors import AiMemoryError, DataRefused, NotFinished, StatementRefused, StorageFailed
+from ai_memory.store.text import printable
 
 BUSY_TIMEOUT_MS = 30_000
 """How long a statement waits for another writer; ai-memory's own transactions are far shorter."""
+
+MAX_WORDS = 200
+"""Characters of SQLite's own words that an error shows: a name in a schema can be a megabyte long."""
+
+OF_A_BUG = (
+    apsw.BindingsError,
+    apsw.ConnectionClosedError,
+    apsw.CursorClosedError,
+    apsw.ForkingViolationError,
+    apsw.MisuseError,
+    apsw.RangeError,
+    apsw.ThreadingViolationError,
+)
+"""What no file can cause, whatever stands in it."""
 
 Binding = str | bytes | int | float | None
 Bindings = Sequence[Binding] | Mapping[str, Binding]
@@ -208,28 +224,32 @@ def _configure(connection: apsw.Connection, *, read_only: bool, options: OpenOpt
 
 @contextmanager
 def translated(path: Path, *, opening: bool = False) -> Iterator[None]:
-    """Turn every error of SQLite inside the block that a file or disk can cause into one of ours naming `path`.
+    """Turn every error inside the block that a file or a disk can cause into one of ours naming `path`.
 
-    What only a bug can cause (wrong SQL, a broken constraint) passes as it is.
+    What only a bug can cause (a connection that is closed, too few bindings) passes as it is.
+
+    Raises:
+        StatementRefused: something in the database (a trigger, constraint, view, function …) forbids a statement.
     """
     try:
         yield
+    except OF_A_BUG:
+        raise
     except apsw.Error as error:
-        ours = _ours(error, path, opening=opening)
-        if ours is None:
-            raise
-        raise ours from error
+        raise _ours(error, path, opening=opening) from error
+    except UnicodeDecodeError as error:
+        raise _refused(path, f"{printable(_raw(error))} is not valid text") from error
 
 
-def _ours(error: apsw.Error, path: Path, *, opening: bool) -> AiMemoryError | None:
-    reason = _first_line(error)
+def _ours(error: apsw.Error, path: Path, *, opening: bool) -> AiMemoryError:
+    reason = _words(error)
     again = "then run the same command again."
     match error:
         case apsw.NotADBError():
             return DataRefused(f"{path} is not a SQLite database.", tip="Name the database file with --db PATH.")
         case apsw.CorruptError():
             return DataRefused(f"{path} is damaged: {reason}.", tip="Restore a backup of the file.")
-        case apsw.BusyError() | apsw.LockedError():
+        case apsw.BusyError() | apsw.LockedError() | apsw.ProtocolError():
             return NotFinished(f"{path} is locked by another writer.", tip="Run the same command again.")
         case apsw.CantOpenError() | apsw.ReadOnlyError() | apsw.PermissionsError() if opening:
             return DataRefused(f"{path} cannot be opened: {reason}.", tip="Check the permissions of file and folder.")
@@ -239,7 +259,22 @@ def _ours(error: apsw.Error, path: Path, *, opening: bool) -> AiMemoryError | No
             return StorageFailed(f"{path}: the disk is full.", tip=f"Free some space, {again}")
         case apsw.IOError():
             return StorageFailed(f"{path}: {reason}.", tip=f"Check the disk, {again}")
-    return None
+    return _refused(path, reason)
+
+
+def _refused(path: Path, words: str) -> StatementRefused:
+    look = f"Look at its schema: sqlite3 {shlex.quote(str(path))} .schema"
+    return StatementRefused(f"{path} refuses a statement: {words}.", tip=look, words=words)
+
+
+def _words(error: BaseException) -> str:
+    """Return SQLite's own words: one line, printable, no longer than people read."""
+    words = printable(" ".join(str(error).split())).rstrip(".") or type(error).__name__
+    return words if len(words) <= MAX_WORDS else f"{words[:MAX_WORDS]} …"
+
+
+def _raw(error: UnicodeDecodeError) -> str:
+    return error.object[:MAX_WORDS].decode("utf-8", "surrogateescape")
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
@@ -248,10 +283,6 @@ def _identity(path: Path) -> tuple[int, int] | None:
     except FileNotFoundError:
         return None
     return found.st_dev, found.st_ino
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
 
 
 def quoted(identifier: str) -> str:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import apsw
 import pytest
 
+from ai_memory.errors import StatementRefused
 from ai_memory.store.connection import open_database, quoted
 from ai_memory.store.memories import Memories
 from ai_memory.store.opening import reading, writing
@@ -81,7 +81,7 @@ def test_a_column_of_any_name_is_read_and_written(path: Path, name: str) -> None
 def test_no_connection_reaches_a_second_file(path: Path, tmp_path: Path, sql: str, *, read_only: bool) -> None:
     second = tmp_path / "second.db"
     db = open_database(path, read_only=read_only)
-    with pytest.raises(apsw.SQLError, match="too many attached"):
+    with pytest.raises(StatementRefused, match="too many attached"):
         db.execute(sql.format(file=second))
     db.close()
     assert not second.exists()

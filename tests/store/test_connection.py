@@ -8,7 +8,7 @@ from pathlib import Path
 import apsw
 import pytest
 
-from ai_memory.errors import DataRefused, NotFinished, StorageFailed
+from ai_memory.errors import DataRefused, NotFinished, StatementRefused, StorageFailed
 from ai_memory.store.connection import Database, OpenOptions, open_database
 from ai_memory.store.opening import Store
 from tests import files
@@ -76,9 +76,38 @@ def test_change_counts_only_the_rows_of_the_statement_itself(store: Store) -> No
     assert store.db.change("UPDATE memories SET content = 'new' WHERE id = 'nobody'") == 0
 
 
-def test_wrong_sql_is_a_bug_and_stays_one(store: Store) -> None:
-    with pytest.raises(apsw.SQLError):
-        store.db.execute("SELECT nonsense FROM memories")
+def test_too_few_bindings_are_a_bug_and_stay_one(store: Store) -> None:
+    with pytest.raises(apsw.BindingsError):
+        store.db.execute("SELECT ?, ?", (1,))
+
+
+@pytest.mark.parametrize(
+    ("odd", "words"),
+    [
+        ("CREATE TRIGGER t BEFORE DELETE ON memories BEGIN SELECT RAISE(ABORT, 'legal hold'); END", "legal hold"),
+        ("CREATE TRIGGER t BEFORE DELETE ON memories BEGIN SELECT RAISE(ABORT, 'a\nb\x1b[2J'); END", r"a b\x1b[2J"),
+        ("CREATE TRIGGER t AFTER DELETE ON memories BEGIN SELECT app(old.id); END", "no such function: app"),
+        ("CREATE TABLE notes (m REFERENCES memories (id)); INSERT INTO notes VALUES ('id-000')", "FOREIGN KEY"),
+        ("CREATE TRIGGER t AFTER DELETE ON memories BEGIN SELECT json_extract('{', '$.a'); END", "malformed JSON"),
+        ("CREATE TRIGGER t AFTER DELETE ON memories BEGIN SELECT length(zeroblob(2e9)); END", "too big"),
+        ("CREATE TRIGGER t AFTER DELETE ON memories BEGIN SELECT x FROM nowhere; END", "no such table"),
+    ],
+)
+def test_what_the_schema_of_a_file_forbids_is_refused_in_sqlites_words(store: Store, odd: str, words: str) -> None:
+    store.db.execute(odd)
+
+    with pytest.raises(StatementRefused) as refusal:
+        store.db.execute(DELETE)
+
+    assert words in refusal.value.words
+    assert str(store.db.path) in refusal.value.line()
+
+
+def test_sqlites_words_are_cut_to_what_people_read(store: Store) -> None:
+    with pytest.raises(StatementRefused) as refusal:
+        store.db.execute(f"SELECT {'n' * 10_000} FROM memories")
+
+    assert len(refusal.value.words) < 300
 
 
 def test_a_file_that_was_replaced_is_noticed(store: Store, path: Path, tmp_path: Path) -> None:

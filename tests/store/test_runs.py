@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import apsw
 import pytest
 
-from ai_memory.errors import NotFinished
+from ai_memory.errors import NotFinished, StatementRefused
 from ai_memory.store import runs
 from ai_memory.store.lock import Holder
 from ai_memory.store.opening import Store
@@ -34,7 +33,7 @@ def taken_over(store: Store, run: Run) -> Run:
 def test_at_most_one_run_is_unfinished(store: Store, run: Run, target: Fingerprint) -> None:
     assert runs.unfinished_run(store) == run
 
-    with pytest.raises(apsw.ConstraintError):
+    with pytest.raises(StatementRefused, match="UNIQUE"):
         begun(store, target)
 
 
