@@ -16,12 +16,14 @@ from ai_memory.reembed.census import in_scope, take_census
 from ai_memory.reembed.judge import Unfit, examine
 from ai_memory.reembed.probe import check_witness, probe
 from ai_memory.reembed.start import known_fingerprint, recorded_target
-from ai_memory.store import counts, health, search, walk
+from ai_memory.store import counts, health, search, walk, word_index
 from ai_memory.store.opening import Store
 from ai_memory.store.search import Candidate
 from ai_memory.store.text import printable
 
 NAMED_ROWS = 20
+REPAIR = "ai-memory doctor --repair-fts"
+NOT_IN_STEP = "memories and entries of the word index do not match"
 
 
 @dataclass(slots=True)
@@ -44,24 +46,34 @@ def examine_file(store: Store) -> Diagnosis:
     complaints = health.complaints(store)
     diagnosis.values["integrity"] = complaints or "ok"
     diagnosis.findings += [f"SQLite's quick check: {line}" for line in complaints]
-    diagnosis.count("not_indexed", health.not_indexed(store), "memories and entries of the FTS index do not match")
+    _examine_word_index(store, diagnosis)
     with store.db.snapshot():
         _examine_rows(store, diagnosis)
         _examine_vectors(store, diagnosis)
     return diagnosis
 
 
+def _examine_word_index(store: Store, diagnosis: Diagnosis) -> None:
+    fault = word_index.fault(store)
+    diagnosis.values["word_index"] = fault or "ok"
+    if fault:
+        diagnosis.findings.append(f"the word index memories_fts {fault}: {REPAIR}")
+    else:
+        diagnosis.count("not_indexed", word_index.out_of_step(store), f"{NOT_IN_STEP}: {REPAIR}")
+
+
 def _examine_rows(store: Store, diagnosis: Diagnosis) -> None:
     totals = counts.totals(store)
     unfit: Counter[str] = Counter()
-    lacking = 0
+    lacking = Counter({False: 0, True: 0})
+    something_else = counts.not_vectors(store)
     for row in walk.all_rows(store, target=None, only=None):
         if not row.live:
             continue
         if isinstance(examined := examine(row), Unfit):
             unfit[examined.reason.kind] += 1
         elif row.embedding is None and in_scope(row.namespace, None):
-            lacking += 1
+            lacking[row.raw_id in something_else] += 1
     diagnosis.count("memories", totals.memories)
     diagnosis.count("not_live", totals.memories - totals.live)
     diagnosis.count("encrypted", totals.encrypted)
@@ -70,7 +82,8 @@ def _examine_rows(store: Store, diagnosis: Diagnosis) -> None:
     diagnosis.count("empty", unfit["empty"])
     diagnosis.count("oversize", unfit["oversize"], "memories are too long to be embedded")
     # Not those that no backfill would ever embed: a finding that its own remedy leaves is none.
-    diagnosis.count("missing", lacking, "live memories have no vector: ai-memory backfill")
+    diagnosis.count("missing", lacking[False], "live memories have no vector: ai-memory backfill")
+    diagnosis.count("not_vectors", lacking[True], "live memories have a text or number as vector: ai-memory reembed")
 
 
 def _examine_vectors(store: Store, diagnosis: Diagnosis) -> None:

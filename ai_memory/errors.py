@@ -11,7 +11,8 @@
     │   └── RunnerStuck             1   it holds the lock and makes no progress
     ├── OperatorNeeded             12   nothing may be resumed without an operator's word
     ├── DataRefused                65   an input file or a database is unusable
-    │   └── StatementRefused       65   SQLite refused one statement for what stands in the database
+    │   ├── StatementRefused       65   SQLite refused one statement for what stands in the database
+    │   └── WordIndexUnusable      65   the index of words is damaged or absent; the memories are whole
     ├── NotFound                   66   no such memory, no such input file
     ├── EndpointUnusable           69   the endpoint is unusable until someone acts
     ├── StorageFailed              74   input/output error, disk full
@@ -126,6 +127,21 @@ class StatementRefused(DataRefused):
     def __init__(self, what: str, *, tip: str = "", words: str = "") -> None:
         """Keep SQLite's words beside the two sentences."""
         super().__init__(what, tip=tip)
+        self.words = words
+
+
+class WordIndexUnusable(DataRefused):
+    """The index of words in the file `path` is damaged, absent or something else; the memories can make it anew.
+
+    `words` are SQLite's own, on one line and printable.
+    """
+
+    reason = "word index"
+
+    def __init__(self, path: object, words: str) -> None:
+        """Keep SQLite's words beside the two sentences."""
+        what = f"The word index of {path} cannot be used: {words}."
+        super().__init__(what, tip="Rebuild it from the memories: ai-memory doctor --repair-fts")
         self.words = words
 
 

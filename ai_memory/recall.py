@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from ai_memory.embed.embedder import Vectors
 from ai_memory.embed.vectors import decode, head, width
-from ai_memory.errors import DataRefused
+from ai_memory.errors import DataRefused, WordIndexUnusable
 from ai_memory.records import Hit
 from ai_memory.store import search
 from ai_memory.store.opening import Store
@@ -57,11 +57,15 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The memories found, best first; how many vectors were not compared and why; how many counted unproven."""
+    """The memories found, best first; how many vectors were not compared and why; how many counted unproven.
+
+    `without_words` is why the index of words was not asked, None where it was.
+    """
 
     hits: tuple[Hit, ...]
     left_out: Mapping[LeftOut, int]
     unproven: int
+    without_words: WordIndexUnusable | None = None
 
 
 @dataclass(slots=True)
@@ -84,17 +88,30 @@ class _Compared:
 
 
 def recall(store: Store, query: Query) -> Found:
-    """Return the memories that fit the query best, from one snapshot of the file."""
+    """Return the memories that fit the query best, from one snapshot of the file.
+
+    Raises:
+        WordIndexUnusable: there is no vector to search by, and the words cannot be searched.
+    """
     depth = max(MIN_DEPTH, query.limit)
     with store.db.snapshot():
-        worded = (number for number, name in search.matches(store, query.text, query.namespace) if _in(query, name))
-        by_words = list(islice(worded, depth))
+        by_words, without_words = _by_words(store, query, depth)
         compared = _compare(store, query, depth)
         cosines = {-negative: cosine for cosine, negative in compared.best}
         fused = fuse([by_words, list(cosines)])
         best = heapq.nlargest(query.limit, ((score, -number) for number, score in fused.items()))
         hits = tuple(_hit(store, -negative, score, cosines.get(-negative)) for score, negative in best)
-    return Found(hits, dict(compared.left_out), compared.unproven)
+    return Found(hits, dict(compared.left_out), compared.unproven, without_words)
+
+
+def _by_words(store: Store, query: Query, depth: int) -> tuple[list[int], WordIndexUnusable | None]:
+    worded = (number for number, name in search.matches(store, query.text, query.namespace) if _in(query, name))
+    try:
+        return list(islice(worded, depth)), None
+    except WordIndexUnusable as error:
+        if query.vector is None:
+            raise
+        return [], error
 
 
 def fuse(orders: Sequence[Sequence[int]]) -> dict[int, float]:

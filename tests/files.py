@@ -25,7 +25,7 @@ def create(path: Path, rows: int = 10, *, namespaces: Sequence[str] = ("a", "b")
     """Make a database with rows `id-000`, `id-001`, … in turn in each of the namespaces; none has a vector."""
     with writing(path, now_ms=0, create=True):
         pass
-    with _open(path) as connection, connection:
+    with opened(path) as connection, connection:
         for number in range(rows):
             _insert(connection, f"id-{number:03}", namespaces[number % len(namespaces)])
     return path
@@ -33,13 +33,13 @@ def create(path: Path, rows: int = 10, *, namespaces: Sequence[str] = ("a", "b")
 
 def add(path: Path, row_id: str, namespace: str = "a", **columns: str | bytes | int | None) -> None:
     """Insert one memory; `columns` stand above what it would have."""
-    with _open(path) as connection:
+    with opened(path) as connection:
         _insert(connection, row_id, namespace, **columns)
 
 
 def execute(path: Path, sql: str, *bindings: str | bytes | float | None) -> list[tuple[Any, ...]]:
     """Run one statement on a connection of its own and return its rows."""
-    with _open(path) as connection:
+    with opened(path) as connection:
         return list(connection.execute(sql, bindings))
 
 
@@ -63,7 +63,7 @@ def everything_else(path: Path) -> Mapping[str, object]:
 
     Each value is its type and its bytes. The insides of the FTS index are left to `integrity`.
     """
-    with _open(path) as connection:
+    with opened(path) as connection:
         schema = [row for row in connection.execute("SELECT name, sql FROM sqlite_master") if _theirs(row[0])]
         tables = [name for name, sql in schema if sql and sql.startswith("CREATE TABLE")]
         found: dict[str, object] = {
@@ -79,7 +79,8 @@ def integrity(path: Path) -> str:
 
 
 @contextmanager
-def _open(path: Path) -> Iterator[apsw.Connection]:
+def opened(path: Path) -> Iterator[apsw.Connection]:
+    """Open the file on a connection of its own, closed at the end of the block."""
     connection = apsw.Connection(str(path))
     connection.set_busy_timeout(10_000)
     try:

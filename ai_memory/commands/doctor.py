@@ -11,20 +11,29 @@ from ai_memory.console import Console
 from ai_memory.doctor import Diagnosis, examine_embedder, examine_file, examine_target
 from ai_memory.embed.retry import ONE_ATTEMPT
 from ai_memory.errors import NoEmbedder, TargetChanged
+from ai_memory.reembed.holding import holding
 from ai_memory.settings import Settings
-from ai_memory.store.opening import Store, reading
+from ai_memory.store import word_index
+from ai_memory.store.connection import OpenOptions
+from ai_memory.store.opening import Store, reading, writing
 
 EXIT_FOUND = 1
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add no argument."""
-    del parser
+    """Add the repair."""
+    parser.add_argument("--repair-fts", action="store_true", help="first rebuild the index of words from the memories")
 
 
 def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
-    """Examine everything, changing nothing; return 1 where something was found."""
-    del args
+    """Examine everything, changing nothing but what is to be repaired; return 1 where something was found.
+
+    Raises:
+        RunHeld: the repair has to wait for a migration that runs.
+        DataRefused: what stands in the place of the word index is something else.
+    """
+    if args.repair_fts:
+        _repair(settings, console)
     with reading(settings.db.value) as store:
         diagnosis = examine_file(store)
         _examine_embedder(store, settings, diagnosis)
@@ -32,6 +41,14 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     verdict = f"{len(diagnosis.findings):,} findings:" if diagnosis.findings else "Nothing found."
     console.result(values, "\n".join([*_facts(values), verdict, *(f"  {line}" for line in diagnosis.findings)]))
     return EXIT_FOUND if diagnosis.findings else 0
+
+
+def _repair(settings: Settings, console: Console) -> None:
+    path, now_ms = settings.db.value, SystemClock().now_ms()
+    held = holding(path, now_ms=now_ms, options=OpenOptions())
+    with held, writing(path, now_ms=now_ms) as store, store.db.transaction():
+        indexed = word_index.rebuild(store)
+    console.note(f"The word index was rebuilt; it holds {indexed:,} memories.")
 
 
 def _facts(values: Mapping[str, object]) -> list[str]:

@@ -40,7 +40,9 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
         vector, space = _embed(args.query, settings, console)
         found = recall(store, Query(args.query, vector, space, args.namespace, args.limit))
     _tell_left_out(found, space, console)
-    by = "words" if vector is None else "words and meaning"
+    if found.without_words:
+        console.warn(f"searching by meaning alone: {found.without_words.line()}")
+    by = "words" if vector is None else "meaning" if found.without_words else "words and meaning"
     left_out = {reason.name.lower(): count for reason, count in found.left_out.items()}
     memories = [_values(hit) for hit in found.hits]
     values = {"query": args.query, "by": by, "memories": memories, "left_out": left_out, "unproven": found.unproven}

@@ -7,6 +7,7 @@ return, so that no read is left open while something slow happens; `stream` is t
 from __future__ import annotations
 
 import os
+import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ from typing import Any
 
 import apsw
 
-from ai_memory.errors import AiMemoryError, DataRefused, NotFinished, StatementRefused, StorageFailed
+from ai_memory.errors import AiMemoryError, DataRefused, NotFinished, StatementRefused, StorageFailed, WordIndexUnusable
 from ai_memory.store.text import printable
 
 BUSY_TIMEOUT_MS = 30_000
@@ -24,6 +25,9 @@ BUSY_TIMEOUT_MS = 30_000
 
 MAX_WORDS = 200
 """Characters of SQLite's own words that an error shows: a name in a schema can be a megabyte long."""
+
+OF_WORD_INDEX = re.compile(r"memories_fts|\bfts5\b|\btokenizer\b")
+"""Words of SQLite in which this occurs tell of the index of words, not of the memories."""
 
 OF_A_BUG = (
     apsw.BindingsError,
@@ -120,18 +124,19 @@ class Database:
             NotFinished: another writer held the file for longer than the busy timeout.
             StorageFailed: the commit failed; what is in the file has to be read anew.
         """
-        yield from self._bracket("BEGIN IMMEDIATE")
+        yield from self._bracket("BEGIN IMMEDIATE", "COMMIT")
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
         """Hold one read transaction: every statement inside sees the same state of the file."""
-        yield from self._bracket("BEGIN")
+        # Not COMMIT: a word index that is damaged fails there, though nothing was written.
+        yield from self._bracket("BEGIN", "ROLLBACK")
 
-    def _bracket(self, begin: str) -> Iterator[None]:
+    def _bracket(self, begin: str, end: str) -> Iterator[None]:
         self.execute(begin)
         try:
             yield
-            self.execute("COMMIT")
+            self.execute(end)
         except BaseException:
             self._roll_back()
             raise
@@ -140,6 +145,16 @@ class Database:
         if self._connection.in_transaction:
             with translated(self.path):
                 self._connection.execute("ROLLBACK")
+
+    @contextmanager
+    def inner_tables_writable(self) -> Iterator[None]:
+        """Let statements inside the block write the inner tables of a virtual one, which SQLite else protects."""
+        guarded = self._connection.config(apsw.SQLITE_DBCONFIG_DEFENSIVE, -1)
+        self._connection.config(apsw.SQLITE_DBCONFIG_DEFENSIVE, 0)
+        try:
+            yield
+        finally:
+            self._connection.config(apsw.SQLITE_DBCONFIG_DEFENSIVE, guarded)
 
     def backup_to(self, target: Path) -> None:
         """Write a consistent copy of the whole file to `target` by SQLite's backup API: all of it, or no file."""
@@ -242,13 +257,22 @@ def translated(path: Path, *, opening: bool = False) -> Iterator[None]:
 
 
 def _ours(error: apsw.Error, path: Path, *, opening: bool) -> AiMemoryError:
-    reason = _words(error)
+    words = _words(error)
+    if OF_WORD_INDEX.search(words) or getattr(error, "extendedresult", 0) == apsw.SQLITE_CORRUPT_VTAB:
+        return WordIndexUnusable(path, words)
+    return _by_class(error, path, words, opening=opening)
+
+
+def _by_class(error: apsw.Error, path: Path, reason: str, *, opening: bool) -> AiMemoryError:
     again = "then run the same command again."
     match error:
         case apsw.NotADBError():
             return DataRefused(f"{path} is not a SQLite database.", tip="Name the database file with --db PATH.")
         case apsw.CorruptError():
-            return DataRefused(f"{path} is damaged: {reason}.", tip="Restore a backup of the file.")
+            return DataRefused(
+                f"{path} is damaged: {reason}.",
+                tip="See what is: ai-memory doctor. If it is more than the word index, restore a backup of the file.",
+            )
         case apsw.BusyError() | apsw.LockedError() | apsw.ProtocolError():
             return NotFinished(f"{path} is locked by another writer.", tip="Run the same command again.")
         case apsw.CantOpenError() | apsw.ReadOnlyError() | apsw.PermissionsError() if opening:

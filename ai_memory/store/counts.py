@@ -23,6 +23,11 @@ BY_SPACE = """
     WHERE m.embedding IS NOT NULL GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2
 """
 
+NOT_A_VECTOR = """
+    SELECT CAST(id AS BLOB) FROM memory_row
+    WHERE live AND embedding IS NOT NULL AND typeof(embedding) <> 'blob' AND typeof(id) = 'text'
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Totals:
@@ -68,6 +73,11 @@ def spaces(store: Store) -> list[SpaceCount]:
     """Return the spaces the stored vectors say they are of, the largest first."""
     found = store.db.execute(BY_SPACE)
     return [SpaceCount(None if space is None else store.codec.name(space), dim, rows) for space, dim, rows in found]
+
+
+def not_vectors(store: Store) -> set[bytes]:
+    """Return the ids, as bytes, of the live memories in whose `embedding` stands a text or a number."""
+    return {row[0] for row in store.db.execute(NOT_A_VECTOR)}
 
 
 def file_sizes(store: Store) -> dict[str, int]:

@@ -55,6 +55,11 @@ def available() -> list[Migration]:
     ]
 
 
+def memories_sql() -> str:
+    """Return the text of the migration that creates the memories."""
+    return next(each.sql for each in available() if each.version == MEMORIES)
+
+
 def _folder() -> Traversable:
     packaged = files("ai_memory") / "migrations"
     return packaged if packaged.is_dir() else Path(__file__).resolve().parents[2] / "migrations"

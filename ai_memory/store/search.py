@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
+from ai_memory.errors import DataRefused, WordIndexUnusable
 from ai_memory.store.opening import Store
 
 ENGLISH = """
@@ -72,12 +73,21 @@ def matches(store: Store, query: str, namespace: str | None) -> Iterator[tuple[i
 
     Every character of `query` is taken for text, none for FTS5's syntax. Function words count only
     where there is nothing else.
+
+    Raises:
+        WordIndexUnusable: the index of words is damaged, absent or something else.
     """
     words = query.replace("\0", " ").split()
     if telling := [word for word in words if word.strip(PUNCTUATION).lower() not in FUNCTION_WORDS] or words:
         expression = " OR ".join('"{}"'.format(word.replace('"', '""')) for word in telling)
-        for row_number, name in store.db.stream(*_scoped(store, MATCHES, namespace, expression)):
-            yield row_number, store.codec.name(name)
+        try:
+            for row_number, name in store.db.stream(*_scoped(store, MATCHES, namespace, expression)):
+                yield row_number, store.codec.name(name)
+        except WordIndexUnusable:
+            raise
+        except DataRefused as error:
+            # Of damage inside its tables SQLite does not always say whose it is.
+            raise WordIndexUnusable(store.db.path, "it is damaged") from error
 
 
 def candidates(store: Store, namespace: str | None) -> Iterator[Sequence[Candidate]]:

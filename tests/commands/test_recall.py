@@ -119,3 +119,18 @@ def test_doctor_sees_other_weights_under_the_same_name(cli: Cli, endpoint: FakeE
     endpoint.change(weights="others")
     ran = cli("doctor", "--json")
     assert (ran.code, "other weights" in ran.json["findings"][0]) == (1, True)
+
+
+@pytest.mark.usefixtures("endpoint")
+@pytest.mark.parametrize("odd", ["'[0.1, 0.2]'", "''", "0", "1.5"])
+def test_the_remedy_that_doctor_names_removes_the_finding(cli: Cli, db: Path, odd: str) -> None:
+    files.create(db, rows=3)
+    assert cli("reembed").code == 0
+    files.execute(db, f"UPDATE memories SET embedding = {odd} WHERE id = 'id-000'")
+    found = cli("doctor", "--json").json
+    assert (found["missing"], found["not_vectors"]) == (0, 1)
+    assert "1 live memories have a text or number as vector: ai-memory reembed" in found["findings"]
+
+    assert cli("reembed").code == 0
+
+    assert cli("doctor", "--json").json["findings"] == []
