@@ -20,6 +20,8 @@ from ai_memory.errors import (
 )
 
 _EXCERPT = 200
+_CREDENTIALS = re.compile(r"//.*@")
+_BEHIND_PATH = re.compile(r"[?#].*", re.DOTALL)
 _WORDS_WITHIN = 160
 _SECRETS = re.compile(r"(?i)bearer\s+[^\s,;]+|\b(?:(?:sk|pk|gsk|xai|key)[-_]|AIza)[\w*.-]{6,}")
 
@@ -170,7 +172,7 @@ def classify(answer: Answer, *, host: str, now: float, key: str = "") -> EmbedEr
     codes, message = _told(answer.body)
     wait = retry_after(answer.headers, now=now)
     rule = next((rule for rule in RULES if _fits(rule, answer.status, codes, message)), RULES[-2])
-    what = f"{host}: {rule.what} (HTTP {answer.status}{_quote(message, key)})."
+    what = f"{host}: {rule.what} (HTTP {answer.status}{_elsewhere(answer, key)}{_quote(message, key)})."
     if rule.error is RateLimited or (wait and rule.error is TransientFailure) or _only_a_rate(rule, codes, wait):
         return RateLimited(what, tip=_LATER, http_status=answer.status, retry_after=wait)
     if rule.error is RequestTooLarge:
@@ -220,6 +222,13 @@ def _fits(rule: Rule, status: int, codes: frozenset[str], message: str) -> bool:
 def _only_a_rate(rule: Rule, codes: frozenset[str], wait: float) -> bool:
     """Gemini says "quota" of a rate too: an answer that names a wait and no quota code is one."""
     return rule.error is QuotaExhausted and bool(rule.words) and wait > 0 and not codes & _QUOTA_CODES
+
+
+def _elsewhere(answer: Answer, key: str) -> str:
+    """Return where a redirect leads, without what may be secret in an address."""
+    location = answer.headers.get("location", "") if 300 <= answer.status < 400 else ""
+    shown = one_line(_CREDENTIALS.sub("//", _BEHIND_PATH.sub("", location)), key)
+    return f" to {shown}" if shown else ""
 
 
 def _quote(message: str, key: str) -> str:

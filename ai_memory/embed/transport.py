@@ -63,7 +63,7 @@ class Transport:
     def prepare(self, path: str, body: bytes, *, limit: int) -> Callable[[], Answer]:
         """Return what posts a JSON body; nothing is sent before it is called.
 
-        It returns the answer whatever its status, with at most `limit` bytes of body, and raises
+        It returns the answer whatever its status, with at most `limit` bytes of body (of a redirect none), and raises
 
             TransientFailure: no whole answer came; `AnswerLate` where it did not come in time.
             AnswerViolation: the answer is larger.
@@ -88,8 +88,10 @@ class Transport:
         around: Any = session.merge_environment_settings(request.url, proxies={}, stream=True, verify=None, cert=None)
         limits = self.endpoint.deadlines.connect, self.endpoint.deadlines.read
         try:
-            with session.send(request, timeout=limits, allow_redirects=False, **around) as response:
-                content = _read(response, limit=limit)
+            # Not the session's own `send`: that reads the body of a redirect whole, and keeps cookies.
+            adapter = session.get_adapter(f"{request.url}")
+            with adapter.send(request, timeout=limits, **around) as response:
+                content = b"" if 300 <= response.status_code < 400 else _read(response, limit=limit)
                 headers = {name.lower(): value for name, value in response.headers.items()}
                 return Answer(response.status_code, content.decode("utf-8", "replace"), headers)
         except (requests.ConnectionError, requests.Timeout, HTTPError, OSError) as error:

@@ -1,0 +1,73 @@
+"""What a hostile server may send and is not given: memory, a way to another host, the truth about an outage."""
+
+from __future__ import annotations
+
+from itertools import chain, repeat
+from pathlib import Path
+
+import pytest
+
+from ai_memory.embed.embedder import Target, Vectors
+from ai_memory.embed.gate import OpenGate
+from ai_memory.embed.http import HttpEmbedder
+from ai_memory.embed.openai import OpenAiDialect
+from ai_memory.embed.transport import Deadlines, Endpoint
+from ai_memory.errors import WrongTarget
+from tests.command import Command, remote_at
+from tests.raw_endpoint import PEAK, RawEndpoint, peak, same, whole, zeros
+
+KEY = "sk-loopback-0123456789"
+TARGET = Target(space="fake#none", dim=0, backend="openai-compatible", model="fake")
+
+
+def embed(server: RawEndpoint) -> Vectors:
+    endpoint = Endpoint(server.url, KEY, Deadlines(connect=2, read=2, total=5))
+    embedder = HttpEmbedder(TARGET, OpenAiDialect("fake"), endpoint, max_batch=100, gate=OpenGate(4))
+    return embedder.embed_documents(["first", "second"])
+
+
+@pytest.mark.parametrize("status", [300, 302, 304, 307, 399])
+@pytest.mark.parametrize("layers", [("gzip",), ("gzip", "gzip"), ("deflate", "gzip")])
+def test_a_redirect_with_a_body_of_any_size_is_a_redirect(status: int, layers: tuple[str, ...]) -> None:
+    bomb = whole(zeros(16, *layers), "Location: /x", f"Content-Encoding: {', '.join(layers)}", status=f"{status} Moved")
+    with RawEndpoint(same(bomb)) as server, pytest.raises(WrongTarget, match="sends elsewhere"):
+        embed(server)
+
+
+def test_no_body_of_a_redirect_is_read() -> None:
+    head = b"HTTP/1.1 302 Found\r\nLocation: /x\r\nContent-Length: 655360000\r\n\r\n"
+    with RawEndpoint(lambda _head, _body: chain((head,), repeat(b"x" * (1 << 16), 10_000))) as server:
+        with pytest.raises(WrongTarget, match="sends elsewhere"):
+            embed(server)
+
+        assert server.sent < 64 << 20
+
+
+@pytest.mark.parametrize(
+    ("location", "shown"),
+    [
+        ("https://elsewhere.example/v2", "to https://elsewhere.example/v2)"),
+        (f"https://me:{KEY}@elsewhere.example/v2?key={KEY}#{KEY}", "to https://elsewhere.example/v2)"),
+        (f"https://me:a/b@c@elsewhere.example/{KEY}", "to https://elsewhere.example/***)"),
+        ("/x", "to /x)"),
+    ],
+)
+def test_a_redirect_is_named_without_what_may_be_secret(location: str, shown: str) -> None:
+    with RawEndpoint(same(whole(b"", f"Location: {location}", status="302 Found"))) as server:
+        with pytest.raises(WrongTarget) as caught:
+            embed(server)
+
+        assert shown in caught.value.what
+
+
+@pytest.mark.parametrize("words", [("recall", "x"), ("doctor",), ("store", "-T", "a", "-c", "b"), ("backfill",)])
+def test_a_bomb_in_a_redirect_costs_no_memory(tmp_path: Path, words: tuple[str, ...]) -> None:
+    plain = Command(tmp_path / "m.db", {})
+    plain.run("store", "-T", "title", "-c", "content", "--no-embed")
+    bomb = whole(zeros(512, "gzip", "gzip"), "Location: /x", "Content-Encoding: gzip, gzip", status="302 Found")
+    with RawEndpoint(same(bomb)) as server:
+        answer = Command(plain.db, remote_at(server.url), PEAK).run(*words)
+
+        assert server.heads
+        assert "sends elsewhere" in answer.out + answer.err
+        assert peak(answer.err) < 200
