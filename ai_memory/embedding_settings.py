@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from ipaddress import ip_address
 from pathlib import Path
 from stat import S_IMODE
-from urllib.parse import urlsplit
 
-from ai_memory import vendors
+from ai_memory import address, vendors
 from ai_memory.config_file import Sourced, Table, expand, truthy
 from ai_memory.errors import EmbedderInitFailed
 
@@ -123,17 +121,6 @@ def unknown_keys(top: Table) -> tuple[str, ...]:
     return tuple(f"{top.file}: [embeddings].{key} is not a known key and was ignored." for key in unknown)
 
 
-def is_loopback(url: str) -> bool:
-    """Return whether the host of `url` is this machine: localhost, 127.0.0.0/8 or ::1."""
-    host = urlsplit(url).hostname or ""
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
 def _env(environ: Mapping[str, str], name: str) -> Sourced[str] | None:
     value = environ.get(name, "").strip()
     return Sourced(value, f"env {name}") if value else None
@@ -204,24 +191,13 @@ def _base_url(table: Table, environ: Mapping[str, str], vendor: vendors.Vendor |
 
 def _refuse_unsafe(url: Sourced[str]) -> None:
     try:
-        parts = urlsplit(url.value)
-        _ = parts.port
+        found = address.read(url.value)
     except ValueError as error:
-        raise EmbedderInitFailed(f"the base URL of {url.source} is no URL: {error}.", tip="Correct it.") from error
-    if parts.username or parts.password:
-        raise EmbedderInitFailed(f"the base URL of {url.source} carries a password.", tip="Use api_key_env instead.")
-    if parts.query or parts.fragment:
         # It is not shown: some put the key there.
         raise EmbedderInitFailed(
-            f"the base URL of {url.source} has a part after ? or #, which is refused.",
-            tip="Leave it away; a key belongs into api_key_env.",
-        )
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise EmbedderInitFailed(
-            f"the base URL {url.value!r} ({url.source}) is not of the form https://host[:port]/path.",
-            tip="Correct it.",
-        )
-    if parts.scheme == "http" and not is_loopback(url.value):
+            f"the base URL of {url.source} {error}.", tip="Correct it; a key goes into api_key_env."
+        ) from None
+    if found.is_plain_to_others:
         raise EmbedderInitFailed(
             f"the base URL {url.value} ({url.source}) would send texts and key in plain text to another host.",
             tip="Use https://.",

@@ -7,7 +7,8 @@ reached as `openai-compatible` with its base URL.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+
+from ai_memory import address
 
 LOCAL = "local"
 OLLAMA = "ollama"
@@ -92,7 +93,7 @@ _LIMITS: tuple[tuple[str, Limits], ...] = (
 
 def limits(base_url: str) -> Limits:
     """Return the documented limits of the host of `base_url`, careful ones where it is unknown."""
-    host = urlsplit(base_url).hostname or ""
+    host = address.read(base_url).host if base_url else ""
     for suffix, known in _LIMITS:
         if host == suffix or host.endswith(f".{suffix}"):
             return known

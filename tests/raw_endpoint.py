@@ -16,21 +16,20 @@ from typing import Self
 ANSWERED = (OSError, ValueError)
 """What a client that gives up, or never speaks TLS, ends a conversation with."""
 
-PEAK = (
-    sys.executable,
-    "-c",
-    "import resource, subprocess, sys; code = subprocess.run(sys.argv[1:]).returncode;"
-    "print('peak', resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss >> 10, file=sys.stderr); sys.exit(code)",
-)
+_PEAK = """
+import resource, subprocess, sys
+code = subprocess.run(sys.argv[1:]).returncode
+print("peak", resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss >> 10, file=sys.stderr)
+sys.exit(code)
+"""
+PEAK = (sys.executable, "-c", _PEAK)
 """Starts a command and tells on the last line of stderr how much memory it took at most, in MiB."""
 
 
 class RawEndpoint:
     """A context manager; `answer` gets head and body of a request and returns the bytes to send, piece by piece."""
 
-    def __init__(
-        self, answer: Callable[[bytes, bytes], Iterable[bytes]], *, tls: ssl.SSLContext | None = None
-    ) -> None:
+    def __init__(self, answer: Callable[[bytes, bytes], Iterable[bytes]], *, tls: ssl.SSLContext | None = None) -> None:
         self.heads: list[bytes] = []
         self.sent = 0
         self._answer, self._tls = answer, tls
@@ -81,7 +80,8 @@ def _request(stream: socket.socket) -> tuple[bytes, bytes] | None:
             return None
         read += piece
     head, _, body = read.partition(b"\r\n\r\n")
-    length = next(int(line.split(b":")[1]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length"))
+    lengths = [line.split(b":")[1] for line in head.lower().split(b"\r\n") if line.startswith(b"content-length")]
+    length = int(lengths[0]) if lengths else 0
     while len(body) < length:
         body += stream.recv(1 << 16)
     return head, body

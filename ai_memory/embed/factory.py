@@ -6,7 +6,7 @@ import importlib.util
 from collections.abc import Callable
 from pathlib import Path
 
-from ai_memory import vendors
+from ai_memory import address, vendors
 from ai_memory.embed import model_folder, space
 from ai_memory.embed.dialect import Dialect
 from ai_memory.embed.embedder import Embedder, Target
@@ -17,7 +17,7 @@ from ai_memory.embed.model_folder import ModelFacts
 from ai_memory.embed.ollama import OllamaDialect, tag
 from ai_memory.embed.openai import OpenAiDialect
 from ai_memory.embed.transport import Endpoint
-from ai_memory.embedding_settings import KEYWORD, EmbeddingSettings, is_loopback
+from ai_memory.embedding_settings import KEYWORD, EmbeddingSettings
 from ai_memory.errors import EmbedderInitFailed, NoEmbedder
 from ai_memory.settings import keep_off_model_hub
 
@@ -141,7 +141,7 @@ def _remote(settings: EmbeddingSettings, gate: Gate | None) -> Embedder:
     return HttpEmbedder(
         target,
         _dialect(model, settings.dim.value, ollama=ollama),
-        Endpoint(base_url, key.reveal() if key else ""),
+        Endpoint(base_url, key.reveal() if key else "", loopback_only=settings.egress.value != "allow"),
         max_batch=vendors.limits(base_url).inputs,
         gate=gate or OpenGate(most_in_flight(settings)),
     )
@@ -175,7 +175,7 @@ def _refuse_incomplete(settings: EmbeddingSettings) -> None:
 
 def _refuse_egress(settings: EmbeddingSettings) -> None:
     policy, base_url = settings.egress, settings.base_url
-    if policy.value == "deny" or (policy.value == "loopback-only" and not is_loopback(base_url.value)):
+    if policy.value == "deny" or (policy.value == "loopback-only" and not address.read(base_url.value).is_loopback):
         raise EmbedderInitFailed(
             f"{policy.source}={policy.value} forbids requests to {base_url.value} ({base_url.source}).",
             tip="Use a local model, or change the policy.",

@@ -12,12 +12,11 @@ from functools import partial
 from http.client import HTTPResponse
 from threading import Lock
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
-from ai_memory import __version__
+from ai_memory import __version__, address
+from ai_memory.address import Address
 from ai_memory.embed.answers import Answer, one_line
 from ai_memory.embed.deadline import TimedResponse
-from ai_memory.embedding_settings import is_loopback
 from ai_memory.errors import AnswerLate, AnswerViolation, TransientFailure, WrongTarget
 
 if TYPE_CHECKING:
@@ -38,16 +37,31 @@ class Deadlines:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where requests go; `key` is sent to that host only, and not at all when it is empty."""
+    """Where requests go; `key` is sent to that host only, and not at all when it is empty.
+
+    `loopback_only`: a policy forbids every other machine.
+    """
 
     base_url: str
     key: str = field(default="", repr=False)
     deadlines: Deadlines = field(default_factory=Deadlines)
+    loopback_only: bool = False
+
+    @property
+    def address(self) -> Address:
+        """The base URL, read by the one reader of such."""
+        return address.read(self.base_url)
 
     @property
     def host(self) -> str:
         """The host and port, for people."""
-        return urlsplit(self.base_url).netloc
+        return self.address.shown
+
+    def forbids(self, asked: Address) -> bool:
+        """Say whether a request may not go to an address: another host, in plain text, or against the policy."""
+        meant = self.address
+        elsewhere = (asked.scheme, asked.host, asked.port) != (meant.scheme, meant.host, meant.port)
+        return elsewhere or asked.is_plain_to_others or (self.loopback_only and not asked.is_loopback)
 
 
 class Transport:
@@ -75,7 +89,9 @@ class Transport:
 
         try:
             request = requests.Request("POST", f"{self.endpoint.base_url}{path}", data=body)
-            return partial(self._send, self._connected().prepare_request(request), limit=limit)
+            prepared = self._connected().prepare_request(request)
+            _require_allowed(self.endpoint, f"{prepared.url}")
+            return partial(self._send, prepared, limit=limit)
         except (requests.RequestException, ValueError) as error:
             raise _unaskable(self.endpoint, error) from None
 
@@ -119,12 +135,35 @@ class Transport:
             return self._session
 
 
+def _require_allowed(endpoint: Endpoint, url: str) -> None:
+    """Check where a prepared request would go, as the library that connects reads it.
+
+    Raises:
+        WrongTarget: not to the host that was allowed.
+        ValueError: it is no address.
+    """
+    from urllib3.util import parse_url
+
+    seen, asked = parse_url(url), address.read(url)
+    agreed = (seen.scheme, seen.host, seen.port or asked.port, seen.auth) == (
+        asked.scheme,
+        asked.host,
+        asked.port,
+        None,
+    )
+    if not agreed or endpoint.forbids(asked):
+        raise WrongTarget(
+            f"{endpoint.host} cannot be asked: its address leads to a host that is not allowed.",
+            tip="Check [embeddings].base_url and AI_MEMORY_INFERENCE_EGRESS.",
+        )
+
+
 def _session(endpoint: Endpoint, connections: int) -> Session:
     from requests import Session
 
     session = Session()
     # Proxies and certificates of the environment are for other hosts; loopback is always asked directly.
-    session.trust_env = not is_loopback(endpoint.base_url)
+    session.trust_env = not endpoint.address.is_loopback
     # An explicit auth keeps the library from sending what ~/.netrc has for the host instead of our key.
     session.auth = _bearer(endpoint.key)
     session.headers.update({"User-Agent": f"ai-memory/{__version__}", "Content-Type": "application/json"})

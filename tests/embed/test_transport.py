@@ -71,3 +71,22 @@ def test_a_bomb_in_a_redirect_costs_no_memory(tmp_path: Path, words: tuple[str, 
         assert server.heads
         assert "sends elsewhere" in answer.out + answer.err
         assert peak(answer.err) < 200
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_proxy_is_no_way_around_the_policy(tmp_path: Path, scheme: str) -> None:
+    with RawEndpoint(same(whole(b"{}"))) as proxy:
+        ways = {
+            name: proxy.url.removesuffix("/v1") for name in ("ALL_PROXY", "HTTP_PROXY", "HTTPS_PROXY", "https_proxy")
+        }
+        env = {
+            **remote_at(f"{scheme}://127.0.0.1:1/v1"),
+            **ways,
+            "NO_PROXY": "",
+            "AI_MEMORY_INFERENCE_EGRESS": "loopback-only",
+        }
+        command = Command(tmp_path / "m.db", env)
+        command.run("store", "-T", "title", "-c", "content")
+
+        assert command.run("recall", "x").code == 0
+        assert proxy.heads == []
