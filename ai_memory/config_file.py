@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import os
+import pwd
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from ai_memory.errors import AiMemoryError, DataRefused, UsageError
+from ai_memory import trusted_file
+from ai_memory.errors import AiMemoryError, ConfigRefused, UsageError
+from ai_memory.told import key_shaped, told
+from ai_memory.trusted_file import OTHERS_WRITE, Rule
 
 T_co = TypeVar("T_co", covariant=True)
+LONGEST_FILE = 1_000_000
+MIN_PRICE, MAX_PRICE = 1e-6, 1e9
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_WRITTEN_AS_A_PATH = ("/", "./", "../", "~/")
+_PLACE = re.compile(r"at (line \d+, column \d+|end of document)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +39,7 @@ class Table:
     file: Path | None = None
     section: str = ""
     values: Mapping[str, object] = field(default_factory=dict)
-    refusal: type[AiMemoryError] = DataRefused
+    refusal: type[AiMemoryError] = ConfigRefused
 
     def table(self, name: str, refusal: type[AiMemoryError]) -> Table:
         """Return the table `name` of this one, empty where the file has none."""
@@ -44,7 +55,7 @@ class Table:
             return None
         if not isinstance(value, str):
             raise self.wrong(key, "a string")
-        return Sourced(value.strip(), self.source(key)) if value.strip() else None
+        return worded(value, self.source(key), self.refusal)
 
     def integer(self, key: str, *, low: int, high: int) -> Sourced[int] | None:
         """Return the integer under `key`, within low..high inclusive, None where it is missing."""
@@ -56,13 +67,14 @@ class Table:
         return Sourced(value, self.source(key))
 
     def price(self, key: str) -> Sourced[float] | None:
-        """Return the number >= 0 under `key`, None where it is missing."""
+        """Return the price under `key`, 0 or from MIN_PRICE to MAX_PRICE, None where it is missing."""
         value = self.values.get(key)
         if value is None:
             return None
-        if type(value) not in (int, float) or not 0 <= float(str(value)) < float("inf"):
-            raise self.wrong(key, "a number, 0 or more")
-        return Sourced(float(str(value)), self.source(key))
+        number = value if isinstance(value, (int, float)) and not isinstance(value, bool) else -1
+        if number != 0 and not MIN_PRICE <= number <= MAX_PRICE:
+            raise self.wrong(key, f"0 or a number from {MIN_PRICE:f} to {MAX_PRICE:,.0f}")
+        return Sourced(float(number), self.source(key))
 
     def source(self, key: str) -> str:
         """Return how `config show` names a value of this table."""
@@ -72,7 +84,24 @@ class Table:
     def wrong(self, key: str, wanted: str) -> AiMemoryError:
         """Return the error that says what `key` should be: the file, the key and the value in one line."""
         where = f"[{self.section}].{key}" if self.section else key
-        return self.refusal(f"{self.file}: {where} is {self.values[key]!r}, not {wanted}.", tip="Correct it there.")
+        return self.refusal(f"{self.file}: {where} is {told(self.values[key])}, not {wanted}.", tip="Correct it there.")
+
+
+def worded(text: str, source: str, refusal: type[AiMemoryError]) -> Sourced[str] | None:
+    """Return the text of a setting, trimmed, None where it is blank.
+
+    Raises:
+        AiMemoryError: `refusal`, which does not show the text: it has control characters, or looks like an API key.
+    """
+    trimmed = text.strip()
+    if _CONTROL.search(trimmed):
+        raise refusal(f"{source} has a control character in it.", tip="Write it on one line.")
+    if key_shaped(trimmed) and not trimmed.startswith(_WRITTEN_AS_A_PATH):
+        raise refusal(
+            f"{source} looks like an API key, and is not shown.",
+            tip="Put the key into an environment variable and name that in api_key_env.",
+        )
+    return Sourced(trimmed, source) if trimmed else None
 
 
 def locate(named: Path | None, environ: Mapping[str, str]) -> Path | None:
@@ -83,57 +112,84 @@ def locate(named: Path | None, environ: Mapping[str, str]) -> Path | None:
 
     Raises:
         UsageError: the named file does not exist.
-        DataRefused: whether there is one cannot be told, as in the home of another user.
+        ConfigRefused: whether there is one cannot be told, as in the home of another user.
     """
     if named is not None:
-        if not _is_file(named):
+        if not _exists(named):
             raise UsageError(f"the config file {named} does not exist.", tip="Name an existing file after --config.")
         return named
     if truthy(environ.get("AI_MEMORY_NO_CONFIG", "")):
         return None
-    standard = config_home(environ) / "ai-memory" / "config.toml"
-    return standard if _is_file(standard) else None
+    folder = config_home(environ)
+    standard = folder / "ai-memory" / "config.toml" if folder else None
+    return standard if standard and _exists(standard) else None
 
 
-def _is_file(path: Path) -> bool:
+def _exists(path: Path) -> bool:
     try:
-        return path.is_file()
-    except OSError as error:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else "its name has a NUL in it"
         tip = "Correct the permissions of its folder, or set AI_MEMORY_NO_CONFIG=1."
-        raise DataRefused(f"{path} cannot be read: {error.strerror}.", tip=tip) from error
+        raise ConfigRefused(f"{path} cannot be read: {why}.", tip=tip) from error
+    return True
 
 
-def read(path: Path | None) -> Table:
-    """Return the top table of a config file, an empty one for None.
+def read(path: Path | None, users: frozenset[int]) -> Table:
+    """Return the top table of a config file that one of `users` owns, an empty one for None.
 
     Raises:
-        DataRefused: the file cannot be read or is no TOML.
+        ConfigRefused: the file cannot be read, can be changed by others, or is no TOML.
     """
     if path is None:
         return Table()
+    content = trusted_file.read(path, Rule(f"the config file {path}", ConfigRefused, LONGEST_FILE, OTHERS_WRITE, users))
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise DataRefused(f"{path} cannot be read: {error.strerror}.", tip="Correct its permissions.") from error
+        return Table(path, values=tomllib.loads(content.decode("utf-8-sig")))
     except UnicodeDecodeError as error:
-        raise DataRefused(f"{path} is not UTF-8 at byte {error.start}.", tip="Save it as UTF-8.") from error
-    except tomllib.TOMLDecodeError as error:
-        raise DataRefused(f"{path} is not valid TOML: {error}.", tip="Correct that line.") from error
-    return Table(path, values=values)
+        raise ConfigRefused(f"{path} is not UTF-8 at byte {error.start}.", tip="Save it as UTF-8.") from None
+    except (ValueError, RecursionError) as error:
+        # The library's words are not shown: they may quote a key.
+        place = _PLACE.search(str(error))
+        where = f"look at {place[1]}" if place else "it has a number or a nesting that nobody can mean"
+        raise ConfigRefused(f"{path} is not valid TOML: {where}.", tip="Correct it there.") from None
 
 
-def config_home(environ: Mapping[str, str]) -> Path:
-    """Return the folder of all user configuration."""
+def config_home(environ: Mapping[str, str]) -> Path | None:
+    """Return the folder of all user configuration, None where there is no home folder."""
     configured = Path(environ.get("XDG_CONFIG_HOME", ""))
-    return configured if configured.is_absolute() else expand("~/.config", environ)
+    if configured.is_absolute():
+        return configured
+    home = _home(environ)
+    return home / ".config" if home else None
 
 
-def expand(path: str, environ: Mapping[str, str]) -> Path:
-    """Return `path` with a leading ~ replaced by the home folder."""
-    if path != "~" and not path.startswith("~/"):
-        return Path(path)
-    home = Path(environ["HOME"]) if environ.get("HOME") else Path.home()
-    return home / path[2:]
+def expand(path: Sourced[str], environ: Mapping[str, str]) -> Path:
+    """Return the path that a setting names, a leading ~ replaced by the home folder.
+
+    Raises:
+        ConfigRefused: there is no home folder, or it is another user's.
+    """
+    first, _, rest = path.value.partition("/")
+    if not first.startswith("~"):
+        return Path(path.value)
+    home = _home(environ) if first == "~" else None
+    if home is None:
+        raise ConfigRefused(f"what {first} stands for in {path.source} is not known.", tip="Write the whole path.")
+    return home / rest
+
+
+def _home(environ: Mapping[str, str]) -> Path | None:
+    """Return the home folder: HOME where it is absolute, else that of the user's account."""
+    named = Path(environ.get("HOME", ""))
+    if named.is_absolute():
+        return named
+    try:
+        return Path(pwd.getpwuid(os.geteuid()).pw_dir)
+    except KeyError:
+        return None
 
 
 def truthy(value: str) -> bool:

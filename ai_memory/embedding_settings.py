@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from stat import S_IMODE
 
-from ai_memory import address, vendors
-from ai_memory.config_file import Sourced, Table, expand, truthy
+from ai_memory import address, api_key, vendors
+from ai_memory.api_key import ApiKey
+from ai_memory.config_file import Sourced, Table, expand, truthy, worded
 from ai_memory.errors import EmbedderInitFailed
+from ai_memory.told import told
+from ai_memory.trusted_file import trusted_users
 
 KEYWORD = "keyword"
 TIER_BACKENDS = {
@@ -26,38 +28,6 @@ MAX_DIM = 65_536
 ADDRESS_KEYS = frozenset({"backend", "base_url", "url", "model", "model_path", "dim"})
 OTHER_KEYS = frozenset({"api_key_env", "api_key_file", "backfill_batch", "backfill_on_boot"})
 OUR_KEYS = frozenset({"device", "price_per_million_tokens"})
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class ApiKey:
-    """A key that nobody sees by accident: it is read when a request needs it and shows only its origin."""
-
-    origin: str
-    text: str = ""
-    file: Path | None = None
-
-    def __repr__(self) -> str:
-        """Return where the key comes from, never the key."""
-        return f"ApiKey({self.origin})"
-
-    def reveal(self) -> str:
-        """Return the key itself.
-
-        Raises:
-            EmbedderInitFailed: the variable is not set, the file unusable, or the key no key.
-        """
-        key = _first_line(self.file) if self.file else self.text
-        if not key:
-            raise EmbedderInitFailed(f"no API key: {self.origin} is not set.", tip="Set it, or choose another backend.")
-        if not key.isascii() or not key.isprintable() or " " in key:
-            raise EmbedderInitFailed(
-                f"the API key of {self.origin} has characters that no key has.", tip="Store the key alone, on one line."
-            )
-        return key
-
-    def shown(self) -> str:
-        """Return the words of `config show`: whether there is a key, and where."""
-        return f"set ({self.origin})" if self.text or self.file else f"not set ({self.origin})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,18 +82,13 @@ def resolve(top: Table, environ: Mapping[str, str]) -> EmbeddingSettings:
     )
 
 
-def unknown_keys(top: Table) -> tuple[str, ...]:
-    """Return one warning for each key of [embeddings] that no ai-memory knows."""
-    values = top.values.get("embeddings")
-    if not isinstance(values, dict):
-        return ()
-    unknown = sorted(values.keys() - ADDRESS_KEYS - OTHER_KEYS - OUR_KEYS - {"api_key"})
-    return tuple(f"{top.file}: [embeddings].{key} is not a known key and was ignored." for key in unknown)
-
-
 def _env(environ: Mapping[str, str], name: str) -> Sourced[str] | None:
-    value = environ.get(name, "").strip()
-    return Sourced(value, f"env {name}") if value else None
+    return worded(environ.get(name, ""), f"env {name}", EmbedderInitFailed)
+
+
+def _secret(environ: Mapping[str, str], name: str) -> ApiKey | None:
+    key = environ.get(name, "").strip()
+    return ApiKey(f"env {name}", key) if key else None
 
 
 def _refuse_key_mistakes(table: Table) -> None:
@@ -142,7 +107,7 @@ def _tier(top: Table) -> Sourced[str]:
     tier = top.text("tier") or Sourced("semantic", "default")
     if tier.value.lower() not in TIER_BACKENDS:
         raise EmbedderInitFailed(
-            f"tier is {tier.value!r} ({tier.source}).", tip=f"It must be one of {', '.join(TIER_BACKENDS)}."
+            f"tier is {told(tier.value)} ({tier.source}).", tip=f"It must be one of {', '.join(TIER_BACKENDS)}."
         )
     return Sourced(tier.value.lower(), tier.source)
 
@@ -153,7 +118,7 @@ def _backend(table: Table, environ: Mapping[str, str], tier: Sourced[str]) -> So
     backend = Sourced(named.value.lower().replace("_", "-"), named.source)
     if backend is not default and backend.value not in {*vendors.BACKENDS, default.value}:
         raise EmbedderInitFailed(
-            f"backend is {named.value!r} ({named.source}).", tip=f"It must be one of {', '.join(vendors.BACKENDS)}."
+            f"backend is {told(named.value)} ({named.source}).", tip=f"It must be one of {', '.join(vendors.BACKENDS)}."
         )
     return backend
 
@@ -176,7 +141,7 @@ def _model_path(table: Table, environ: Mapping[str, str], model: Sourced[str] | 
     named = table.text("model_path")
     if named is None and model and model.value.startswith(("/", "./", "../", "~/")):
         named = model
-    return Sourced(expand(named.value, environ), named.source) if named else Sourced(None, "not configured")
+    return Sourced(expand(named, environ), named.source) if named else Sourced(None, "not configured")
 
 
 def _base_url(table: Table, environ: Mapping[str, str], vendor: vendors.Vendor | None) -> Sourced[str]:
@@ -210,12 +175,13 @@ def _api_key(
     if vendor is None or not vendor.takes_key:
         return Sourced(None, "this backend takes no key")
     for name in filter(None, ("AI_MEMORY_EMBED_API_KEY", vendor.key_env)):
-        if found := _env(environ, name):
-            return Sourced(ApiKey(found.source, found.value), found.source)
+        if key := _secret(environ, name):
+            return Sourced(key, key.origin)
     if named := table.text("api_key_env"):
-        return Sourced(ApiKey(f"env {named.value}", environ.get(named.value, "").strip()), named.source)
-    if path := table.text("api_key_file"):
-        return Sourced(ApiKey(f"file {path.value}", file=expand(path.value, environ)), path.source)
+        return Sourced(api_key.of_variable(named.value, environ, named.source), named.source)
+    if file := table.text("api_key_file"):
+        found = api_key.of_file(file.value, expand(file, environ), file.source, trusted_users(environ))
+        return Sourced(found, file.source)
     if vendor.key_env and base_url.value == vendor.base_url:
         return Sourced(ApiKey(f"env {vendor.key_env}"), f"default of {vendor.name}")
     return Sourced(None, "not configured")
@@ -226,7 +192,7 @@ def _batch(table: Table, environ: Mapping[str, str]) -> Sourced[int]:
     if named is None:
         return table.integer("backfill_batch", low=1, high=MAX_BATCH) or Sourced(DEFAULT_BATCH, "default")
     if not (named.value.isascii() and named.value.isdigit()) or not 1 <= int(named.value[:9]) <= MAX_BATCH:
-        raise EmbedderInitFailed(f"{named.source} is {named.value!r}.", tip=f"It must be from 1 to {MAX_BATCH}.")
+        raise EmbedderInitFailed(f"{named.source} is {told(named.value)}.", tip=f"It must be from 1 to {MAX_BATCH}.")
     return Sourced(int(named.value), named.source)
 
 
@@ -241,18 +207,7 @@ def _egress(environ: Mapping[str, str]) -> Sourced[str]:
     policy = _env(environ, "AI_MEMORY_INFERENCE_EGRESS") or Sourced("allow", "default")
     if policy.value.lower() not in EGRESS_POLICIES:
         raise EmbedderInitFailed(
-            f"{policy.source} is {policy.value!r}; nothing is sent.", tip=f"Use one of {', '.join(EGRESS_POLICIES)}."
+            f"{policy.source} is {told(policy.value)}; nothing is sent.",
+            tip=f"Use one of {', '.join(EGRESS_POLICIES)}.",
         )
     return Sourced(policy.value.lower(), policy.source)
-
-
-def _first_line(file: Path) -> str:
-    """Return the first line of a key file, trimmed; refused where others may read the file."""
-    try:
-        mode = S_IMODE(file.stat().st_mode)
-        lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError as error:
-        raise EmbedderInitFailed(f"the key file {file} cannot be read: {error.strerror}.", tip="Correct it.") from error
-    if mode & 0o077:
-        raise EmbedderInitFailed(f"the key file {file} has mode {mode:03o}.", tip=f"Type: chmod 600 {file}")
-    return lines[0].strip() if lines else ""

@@ -5,6 +5,7 @@
     AiMemoryError
     ├── UsageError                 64   the command line cannot be obeyed
     ├── NoEmbedder                  2   the configuration names no embedder (EXIT_NO_EMBEDDER)
+    ├── ConfigRefused               3   the config file, or a path in the environment, cannot be obeyed
     ├── EmbedderInitFailed          3   the embedder cannot be built (EXIT_EMBEDDER_INIT_FAILED)
     ├── StampRefused                4   the stored vectors cannot be of the target (EXIT_STAMP_REFUSED)
     ├── RunHeld                    11   another live process runs the job
@@ -72,6 +73,13 @@ class NoEmbedder(AiMemoryError):
 
     exit_code = 2
     reason = "no embedder"
+
+
+class ConfigRefused(AiMemoryError):
+    """The config file, or a path in the environment, cannot be obeyed."""
+
+    exit_code = 3
+    reason = "configuration"
 
 
 class EmbedderInitFailed(AiMemoryError):

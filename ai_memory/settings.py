@@ -9,8 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ai_memory import embedding_settings
-from ai_memory.config_file import Sourced, Table, config_home, expand, locate, read
+from ai_memory.config_file import Sourced, Table, config_home, expand, locate, read, worded
 from ai_memory.embedding_settings import EmbeddingSettings
+from ai_memory.errors import ConfigRefused
+from ai_memory.trusted_file import trusted_users
+from ai_memory.unknown_settings import warnings
 
 DEFAULT_DB = Path("ai-memory.db")
 
@@ -20,12 +23,12 @@ class Settings:
     """What the options, the environment and the config file ask for.
 
     `config_path` is the file that was read, None where none was. `key_dir` holds the keys of
-    encrypted rows. `warnings` are lines for stderr.
+    encrypted rows, None where there is no home folder. `warnings` are lines for stderr.
     """
 
     db: Sourced[Path]
     config_path: Path | None
-    key_dir: Sourced[Path]
+    key_dir: Sourced[Path | None]
     json: bool = False
     quiet: bool = False
     verbose: bool = False
@@ -39,11 +42,11 @@ class Settings:
 
         Raises:
             UsageError: --config names no file.
-            DataRefused: the config file cannot be read, or its `db` is no path.
+            ConfigRefused: the config file cannot be read or trusted, or a path in it or in the environment is none.
         """
         named = getattr(args, "config", None)
         path = locate(Path(named) if named else None, environ)
-        config = read(path)
+        config = read(path, trusted_users(environ))
         return cls(
             db=_db(getattr(args, "db", None), config, environ),
             config_path=path,
@@ -51,7 +54,7 @@ class Settings:
             json=bool(getattr(args, "json", False)),
             quiet=bool(getattr(args, "quiet", False)),
             verbose=bool(getattr(args, "verbose", False)),
-            warnings=embedding_settings.unknown_keys(config),
+            warnings=warnings(config),
             config=config,
             environ=environ,
         )
@@ -88,14 +91,20 @@ def let_idle_threads_sleep() -> None:
 def _db(named: str | Path | None, config: Table, environ: Mapping[str, str]) -> Sourced[Path]:
     if named:
         return Sourced(Path(named), "--db")
-    if environ.get("AI_MEMORY_DB"):
-        return Sourced(expand(environ["AI_MEMORY_DB"], environ), "env AI_MEMORY_DB")
+    if place := _path(environ, "AI_MEMORY_DB"):
+        return place
     if configured := config.text("db"):
-        return Sourced(expand(configured.value, environ), configured.source)
+        return Sourced(expand(configured, environ), configured.source)
     return Sourced(DEFAULT_DB, "default")
 
 
-def _key_dir(environ: Mapping[str, str]) -> Sourced[Path]:
-    if environ.get("AI_MEMORY_KEY_DIR"):
-        return Sourced(expand(environ["AI_MEMORY_KEY_DIR"], environ), "env AI_MEMORY_KEY_DIR")
-    return Sourced(config_home(environ) / "ai-memory" / "keys", "default")
+def _key_dir(environ: Mapping[str, str]) -> Sourced[Path | None]:
+    if place := _path(environ, "AI_MEMORY_KEY_DIR"):
+        return Sourced(place.value, place.source)
+    home = config_home(environ)
+    return Sourced(home / "ai-memory" / "keys", "default") if home else Sourced(None, "no home folder is known")
+
+
+def _path(environ: Mapping[str, str], name: str) -> Sourced[Path] | None:
+    named = worded(environ.get(name, ""), f"env {name}", ConfigRefused)
+    return Sourced(expand(named, environ), named.source) if named else None

@@ -9,7 +9,7 @@ import pytest
 
 from ai_memory.config_file import Sourced
 from ai_memory.embedding_settings import EmbeddingSettings
-from ai_memory.errors import DataRefused, EmbedderInitFailed, UsageError
+from ai_memory.errors import ConfigRefused, EmbedderInitFailed, UsageError
 from ai_memory.settings import Settings
 from ai_memory.vendors import VENDORS
 
@@ -152,7 +152,7 @@ def test_a_key_file_is_read_only_when_needed_and_only_when_private(tmp_path: Pat
         ('backend = "rust"', "backend is 'rust'"),
         ("dim = 0", "[embeddings].dim is 0"),
         ('dim = "384"', "[embeddings].dim is '384'"),
-        ("dim = true", "[embeddings].dim is True"),
+        ("dim = true", "[embeddings].dim is true"),
         ("backfill_batch = 10001", "[embeddings].backfill_batch is 10001"),
         ("model = 5", "[embeddings].model is 5"),
         ("price_per_million_tokens = -1", "price_per_million_tokens is -1"),
@@ -218,7 +218,7 @@ def test_an_unknown_key_is_warned_of_and_other_sections_are_not(tmp_path: Path) 
 
 
 def test_a_broken_file_is_named_with_the_line(tmp_path: Path) -> None:
-    with pytest.raises(DataRefused, match=r"config\.toml is not valid TOML: .*line 2"):
+    with pytest.raises(ConfigRefused, match=r"config\.toml is not valid TOML: .*line 2"):
         gather(tmp_path, "tier = 'smart'\n= 3")
 
 

@@ -12,7 +12,7 @@ EXIT_CODES = {
     0: "done; verify and doctor: nothing found",
     1: "verify and doctor: found something; the lock's holder is stuck; a bug (with its traceback)",
     2: "no embedder is configured",
-    3: "the configured embedder cannot be built",
+    3: "the configuration cannot be obeyed, or the embedder cannot be built",
     4: "the stored vectors cannot be what the stamp would say",
     10: "complete except quarantined rows",
     11: "another live run holds the lock",

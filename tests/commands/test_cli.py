@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -13,6 +14,7 @@ from ai_memory import __version__
 from ai_memory.cli import COMMANDS, main
 from ai_memory.commands.flags import EXIT_CODES
 from tests.commands.conftest import Cli
+from tests.conftest import ROOT
 
 PROGRAM = [sys.executable, "-m", "ai_memory"]
 
@@ -96,3 +98,14 @@ def test_text_is_printed_whatever_the_locale(tmp_path: Path) -> None:
     subprocess.run(line, check=True, capture_output=True)
     shown = subprocess.run([*line[:5], "list"], capture_output=True, env={"LC_ALL": "C", "PYTHONUTF8": "0"}, check=True)
     assert "日本" in shown.stdout.decode()
+
+
+@pytest.mark.parametrize("library", ["apsw", "numpy", "requests", "tqdm", "json", "sqlite3"])
+def test_no_library_is_taken_from_the_current_folder(tmp_path: Path, library: str) -> None:
+    (tmp_path / f"{library}.py").write_text("open('executed', 'w')\n", encoding="utf-8")
+    command = [sys.executable, "-m", "ai_memory", "--db", "m.db", "store", "-T", "a", "-c", "b", "--no-embed"]
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+
+    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=60, check=False)
+
+    assert (done.returncode, (tmp_path / "executed").exists()) == (0, False), done.stderr

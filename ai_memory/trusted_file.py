@@ -1,0 +1,91 @@
+"""Reads the files that decide where texts and keys go: small, regular, and written by nobody else."""
+
+from __future__ import annotations
+
+import grp
+import os
+import pwd
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from shlex import quote
+
+from ai_memory.errors import AiMemoryError
+
+OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
+ALL_OF_OTHERS = stat.S_IRWXG | stat.S_IRWXO
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What a file must be, to be read; `refusal` is the error that says what it is instead.
+
+    `called` is what the file is to people, and how. Only its owner may have the permissions `forbidden`, but the
+    owner's own group may write where `forbidden` is no more than writing. No file longer than `most` bytes is read.
+    """
+
+    called: str
+    refusal: type[AiMemoryError]
+    most: int
+    forbidden: int
+    users: frozenset[int]
+
+
+def trusted_users(environ: Mapping[str, str]) -> frozenset[int]:
+    """Return whose files are obeyed: this user's, root's, and under sudo those of the user who called it."""
+    me, caller = os.geteuid(), environ.get("SUDO_UID", "")
+    called = {int(caller)} if me == 0 and caller.isascii() and caller.isdigit() and len(caller) <= 10 else set()
+    return frozenset({me, 0} | called)
+
+
+def read(path: Path, rule: Rule) -> bytes:
+    """Return the content of `path`; links are followed, and what they lead to is judged before a byte is read.
+
+    Raises:
+        AiMemoryError: the rule's refusal: it cannot be read, or is not what the rule says.
+    """
+    try:
+        # Without O_NONBLOCK the open of a fifo would wait for a writer.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
+        try:
+            _judge(os.fstat(descriptor), path, rule)
+            with open(descriptor, "rb", closefd=False) as file:
+                content = file.read(rule.most + 1)
+        finally:
+            os.close(descriptor)
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else "its name has a NUL in it"
+        raise rule.refusal(f"{rule.called} cannot be read: {why}.", tip="Correct its name or permissions.") from None
+    if len(content) > rule.most:
+        raise rule.refusal(f"{rule.called} is longer than {rule.most:,} bytes.", tip="Is it the file you meant?")
+    return content
+
+
+def _judge(found: os.stat_result, path: Path, rule: Rule) -> None:
+    mode = stat.S_IMODE(found.st_mode)
+    if not stat.S_ISREG(found.st_mode):
+        raise rule.refusal(f"{rule.called} is no regular file.", tip="Name a file.")
+    if found.st_uid not in rule.users:
+        raise rule.refusal(
+            f"{rule.called} belongs to user {found.st_uid}, who can change it.",
+            tip=f"If it should be yours, type: chown {os.geteuid()} {quote(str(path))}",
+        )
+    forbidden = rule.forbidden
+    if forbidden == OTHERS_WRITE and _is_owners_own_group(found):
+        forbidden = stat.S_IWOTH
+    if mode & forbidden:
+        deed = "change" if mode & OTHERS_WRITE else "read"
+        raise rule.refusal(
+            f"{rule.called} has mode {mode:03o}: others can {deed} it.",
+            tip=f"Type: chmod {mode & ~rule.forbidden:03o} {quote(str(path))}",
+        )
+
+
+def _is_owners_own_group(found: os.stat_result) -> bool:
+    """Return whether nobody but its owner is in the file's group, as where each user has one (umask 002)."""
+    try:
+        owner, group = pwd.getpwuid(found.st_uid), grp.getgrgid(found.st_gid)
+    except KeyError:
+        return False
+    return (owner.pw_gid, owner.pw_name) == (group.gr_gid, group.gr_name) and set(group.gr_mem) <= {owner.pw_name}
