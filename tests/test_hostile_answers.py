@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from itertools import chain, repeat
 from pathlib import Path
@@ -91,8 +91,8 @@ def notes(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def db(notes: Path, tmp_path: Path) -> Iterator[Path]:
-    yield Path(shutil.copy(notes, tmp_path / "m.db"))
+def db(notes: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copy(notes, tmp_path / "m.db"))
 
 
 @pytest.mark.parametrize("concurrency", [1, 32])
