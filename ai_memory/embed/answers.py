@@ -32,11 +32,16 @@ _SIZE_WORDS = (("token", "tokens"), ("byte", "bytes"), ("input", "inputs"), ("ba
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An answer as it came: status, headers (names in lower case) and the text of its body."""
+    """An answer as it came: status, body and headers (names in lower case)."""
 
     status: int
-    body: str
+    body: bytes
     headers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def text(self) -> str:
+        """The body as text, whatever its bytes are."""
+        return self.body.decode("utf-8-sig", "replace")
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +174,7 @@ RULES: tuple[Rule, ...] = (
 
 def classify(answer: Answer, *, host: str, now: float, key: str = "") -> EmbedError:
     """Return the error that an answer without vectors means; `now` is Unix time, for a Retry-After date."""
-    codes, message = _told(answer.body)
+    codes, message = _told(answer.text)
     wait = retry_after(answer.headers, now=now)
     rule = next((rule for rule in RULES if _fits(rule, answer.status, codes, message)), RULES[-2])
     what = f"{host}: {rule.what} (HTTP {answer.status}{_elsewhere(answer, key)}{_quote(message, key)})."
@@ -199,8 +204,10 @@ def one_line(text: str, key: str = "") -> str:
 
 def mentions_base64(answer: Answer) -> bool:
     """Return whether a refusal complains of the asked encoding."""
-    message = answer.body.lower()
-    return answer.status >= 400 and ("encoding_format" in message or "base64" in message)
+    if answer.status < 400:
+        return False
+    message = answer.text.lower()
+    return "encoding_format" in message or "base64" in message
 
 
 def inner_status(answer: object) -> int:

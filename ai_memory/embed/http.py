@@ -6,12 +6,14 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from threading import Lock
 
 import numpy as np
 
-from ai_memory.embed import rate_headers, vectors
+from ai_memory.embed import answer_size, rate_headers, vectors
+from ai_memory.embed.answer_size import AnswerSize
 from ai_memory.embed.answers import Answer, classify, inner_status, mentions_base64, one_line
-from ai_memory.embed.dialect import Dialect
+from ai_memory.embed.dialect import Dialect, Reply
 from ai_memory.embed.embedder import Meter, Target, Vectors
 from ai_memory.embed.gate import Gate
 from ai_memory.embed.limits import utf8_size
@@ -21,9 +23,6 @@ from ai_memory.errors import AnswerLate, AnswerViolation, RowsRefused, Transient
 _SHORT = 1 << 12
 _UNREADABLE = frozenset({400, 415, 422, 501})
 """With these a server may say that it does not know what base64 is."""
-_ANSWER_BYTES = 1 << 20
-_ANSWER_BYTES_A_TEXT = 1 << 18
-"""8,192 components of at most 25 characters fit: no model's vectors are longer."""
 
 
 class HttpEmbedder:
@@ -52,6 +51,7 @@ class HttpEmbedder:
         self._transport = Transport(endpoint, connections=gate.most)
         self._base64 = dialect.offers_base64
         self._base64_passed = False
+        self._parsing = Lock()
 
     @property
     def target(self) -> Target:
@@ -65,7 +65,7 @@ class HttpEmbedder:
 
     def fitting(self, texts: Sequence[str]) -> int:
         """Return how many of the first `texts` one call may carry."""
-        return min(len(texts), self.max_batch)
+        return answer_size.fitting(min(len(texts), self.max_batch), self._target.dim)
 
     def embed_documents(self, texts: Sequence[str]) -> Vectors:
         """Return the vectors of `texts`: float32, shape (n, dim), rows in the order of texts.
@@ -109,12 +109,31 @@ class HttpEmbedder:
         return "" if self._endpoint.host in error.what else f"{self._endpoint.host}: "
 
     def _checked(self, texts: list[str]) -> Vectors:
-        reply = self._dialect.read(_parsed(self._ask(texts)), count=len(texts))
+        reply = self._reply(texts)
         self.meter.add(tokens=reply.tokens, unreported_bytes=0 if reply.tokens else sum(map(utf8_size, texts)))
         found = vectors.check(reply.vectors, count=len(texts), dim=self._target.dim)
         if not self._target.dim:
             self._target = replace(self._target, dim=found.shape[1])
         return found
+
+    def _reply(self, texts: list[str]) -> Reply:
+        """Return what the answer to one request says.
+
+        Raises:
+            AnswerViolation: it is not the answer to that request.
+            EmbedError: see `_ask`.
+        """
+        answer = self._ask(texts)
+        try:
+            # One at a time: what a body becomes is much larger than the body.
+            with self._parsing:
+                AnswerSize(len(texts), self._target.dim).check(answer.body)
+                return self._dialect.read(_parsed(answer), count=len(texts))
+        except AnswerViolation as error:
+            why = error.what
+        # Not from that error: its frames hold the whole answer, and a page's error is kept until its turn comes.
+        del answer
+        raise AnswerViolation(why, http_status=200)
 
     def _ask(self, texts: list[str]) -> Answer:
         """Return the answer to one request, which is no refusal.
@@ -146,7 +165,7 @@ class HttpEmbedder:
 
     def _prepared(self, texts: list[str]) -> Callable[[], Answer]:
         body = _encoded(json.dumps(self._dialect.body(texts, base64=self._base64), ensure_ascii=False))
-        limit = _ANSWER_BYTES + len(texts) * _ANSWER_BYTES_A_TEXT
+        limit = AnswerSize(len(texts), self._target.dim).most_bytes
         return self._transport.prepare(self._dialect.path, body, limit=limit)
 
     def _sent(self, send: Callable[[], Answer], count: int) -> Answer:
@@ -165,7 +184,7 @@ class HttpEmbedder:
 
 def _parsed(answer: Answer) -> object:
     try:
-        parsed: object = json.loads(answer.body)
+        parsed: object = json.loads(answer.text)
     except (ValueError, RecursionError) as error:
         raise AnswerViolation("it is no JSON.", http_status=200) from error
     return parsed
@@ -177,7 +196,7 @@ def _refusal(answer: Answer) -> int:
         return answer.status
     # Vectors are long and errors are short: a long answer is parsed after its slot was given back.
     try:
-        return inner_status(json.loads(answer.body)) if len(answer.body) < _SHORT else 0
+        return inner_status(json.loads(answer.text)) if len(answer.body) < _SHORT else 0
     except (ValueError, RecursionError):
         return 0
 

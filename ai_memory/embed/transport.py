@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
+from http import HTTPStatus
 from http.client import HTTPResponse
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -23,7 +24,11 @@ if TYPE_CHECKING:
     from requests import PreparedRequest, Response, Session
     from requests.adapters import HTTPAdapter
 
-_CHUNK = 1 << 18
+_CHUNK = 1 << 16
+_ERROR_BYTES = 1 << 16
+"""So much of an answer without vectors is read; the rest tells nothing."""
+_UNPACKED = frozenset({"", "identity", "gzip", "x-gzip", "deflate"})
+"""Encodings that are asked for, one at a time; what comes in another is not unpacked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +82,11 @@ class Transport:
     def prepare(self, path: str, body: bytes, *, limit: int) -> Callable[[], Answer]:
         """Return what posts a JSON body; nothing is sent before it is called.
 
-        It returns the answer whatever its status, with at most `limit` bytes of body (of a redirect none), and raises
+        It returns the answer whatever its status, with its whole body where it is a 200, the beginning of it
+        where it is another, none of it where it is a redirect; and raises
 
             TransientFailure: no whole answer came; `AnswerLate` where it did not come in time.
-            AnswerViolation: the answer is larger.
+            AnswerViolation: a 200 has more than `limit` bytes.
 
         Raises:
             WrongTarget: the address cannot be asked at all.
@@ -107,9 +113,8 @@ class Transport:
             # Not the session's own `send`: that reads the body of a redirect whole, and keeps cookies.
             adapter = session.get_adapter(f"{request.url}")
             with adapter.send(request, timeout=limits, **around) as response:
-                content = b"" if 300 <= response.status_code < 400 else _read(response, limit=limit)
                 headers = {name.lower(): value for name, value in response.headers.items()}
-                return Answer(response.status_code, content.decode("utf-8", "replace"), headers)
+                return Answer(response.status_code, _body(response, limit=limit), headers)
         except (requests.ConnectionError, requests.Timeout, HTTPError, OSError) as error:
             reason = one_line(_root(error), self.endpoint.key).rstrip(".")
             kind = AnswerLate if _late(error) else TransientFailure
@@ -166,7 +171,13 @@ def _session(endpoint: Endpoint, connections: int) -> Session:
     session.trust_env = not endpoint.address.is_loopback
     # An explicit auth keeps the library from sending what ~/.netrc has for the host instead of our key.
     session.auth = _bearer(endpoint.key)
-    session.headers.update({"User-Agent": f"ai-memory/{__version__}", "Content-Type": "application/json"})
+    session.headers.update(
+        {
+            "User-Agent": f"ai-memory/{__version__}",
+            "Content-Type": "application/json",
+            "Accept-Encoding": "gzip, deflate",
+        }
+    )
     adapter = _timed_adapter(endpoint.deadlines.total, connections)
     session.mount("http://", adapter)
     session.mount("https://", adapter)
@@ -203,13 +214,19 @@ def _unaskable(endpoint: Endpoint, error: Exception) -> WrongTarget:
     return WrongTarget(f"{endpoint.host} cannot be asked: {type(error).__name__}.", tip="Check [embeddings].base_url.")
 
 
-def _read(response: Response, *, limit: int) -> bytes:
-    """Return the whole body, read piece by piece so that an endless one does not fill the memory."""
+def _body(response: Response, *, limit: int) -> bytes:
+    """Return as much of a body as its status is worth, read piece by piece so that no body fills the memory."""
+    if 300 <= response.status_code < 400:
+        return b""
+    whole = response.status_code == HTTPStatus.OK
+    most = limit if whole else _ERROR_BYTES
+    unpacked = response.headers.get("content-encoding", "").strip().lower() in _UNPACKED
     pieces = bytearray()
-    while piece := response.raw.read1(_CHUNK, decode_content=True):
+    while len(pieces) <= most and (piece := response.raw.read1(_CHUNK, decode_content=unpacked)):
         pieces += piece
-        if len(pieces) > limit:
-            raise AnswerViolation(f"it has more than {limit:,} bytes.", http_status=response.status_code)
+    if whole and len(pieces) > most:
+        raise AnswerViolation(f"it has more than {limit:,} bytes.", http_status=response.status_code)
+    del pieces[most:]
     return bytes(pieces)
 
 

@@ -9,10 +9,13 @@ from __future__ import annotations
 import numpy as np
 
 from ai_memory.embed.embedder import Vectors
+from ai_memory.embedding_settings import MAX_DIM
 from ai_memory.errors import AnswerViolation, DataRefused, WrongTarget
 
 HEADER = b"\x01"
 HEAD_BYTES = 16
+NARROWEST = 2
+"""One number gives every text the same direction, or the opposite one."""
 SHORTEST, LONGEST = 1e-15, 1e15
 """Squares of lengths beyond these leave what float32 can hold, and every search would fail on them."""
 
@@ -56,10 +59,13 @@ def check(vectors: Vectors, *, count: int, dim: int) -> Vectors:
 
     Raises:
         WrongTarget: the width differs.
-        AnswerViolation: the count differs, or a vector holds NaN or infinity, or is all zero.
+        AnswerViolation: the count differs, no model's vectors are so narrow or so wide, or a vector holds NaN or
+            infinity, or is all zero.
     """
     if vectors.ndim != 2 or len(vectors) != count:
         raise AnswerViolation(f"{count} texts were sent and {len(vectors)} vectors came back.")
+    if not NARROWEST <= vectors.shape[1] <= MAX_DIM:
+        raise AnswerViolation(f"the vectors are {vectors.shape[1]:,} wide.")
     if dim and vectors.shape[1] != dim:
         raise WrongTarget(f"the vectors are {vectors.shape[1]} wide where {dim} was expected.")
     if not np.isfinite(vectors).all():

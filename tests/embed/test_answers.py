@@ -42,7 +42,7 @@ DASHSCOPE_PAY = '{"error": {"code": "Arrearage", "message": "Access denied"}}'
 
 def classed(status: int, body: str = "", **headers: str) -> EmbedError:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return classify(Answer(status, body, named), host="api.example", now=NOW.timestamp())
+    return classify(Answer(status, body.encode(), named), host="api.example", now=NOW.timestamp())
 
 
 @pytest.mark.parametrize(
