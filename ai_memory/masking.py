@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from base64 import b64encode
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from html import unescape
 from unicodedata import category, normalize
 
@@ -47,15 +47,18 @@ _ESCAPE = re.compile(
     r"(?P<percent>(?:%[0-9A-Fa-f]{2})+)|\\u(?P<u>[0-9A-Fa-f]{4})|\\x(?P<x>[0-9A-Fa-f]{2})"
     r"|\\(?P<plain>[\"'/\\])|(?P<html>&(?:#\d{1,7}|#[xX][0-9A-Fa-f]{1,6}|amp|lt|gt|quot|apos);)"
 )
+_BLANK = re.compile(r"[^!-~]+")
+_NO_WORD = re.compile(r"[^A-Za-z0-9]+")
 _BASE64 = re.compile(r"[A-Za-z0-9+/=_-]*")
 _BASE64_END = re.compile(r"[A-Za-z0-9+/_-]*\Z")
 
 
-@dataclass(frozen=True, slots=True)
 class Mask:
     """What masks the given keys, and whatever looks like a key."""
 
-    keys: tuple[str, ...] = ()
+    def __init__(self, keys: Iterable[str] = ()) -> None:
+        """Keep in which forms the keys may stand in a text."""
+        self._keys = tuple(_forms(key) for key in keys if key)
 
     def __call__(self, text: str) -> str:
         """Return `text` without any substantial part of a key."""
@@ -65,10 +68,10 @@ class Mask:
         return self._without_keys(hidden)
 
     def _without_keys(self, text: str) -> str:
-        for key in filter(None, self.keys):
+        for key in self._keys:
             for _ in range(MOST_ROUNDS):
                 # What is left may itself be a part again, of a key that has asterisks in it.
-                before, text = text, _without(text, key)
+                before, text = text, key.without(text)
                 if text == before:
                     break
         return text
@@ -76,20 +79,51 @@ class Mask:
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """A form that a key can take in a skeleton; `least` of its characters in a row are a substantial part.
+    """The substantial parts of a key in one form: `least` characters of a skeleton each.
 
     Of an `encoded` one the whole word is masked: what stands beside it in base64 has bits of the key too.
     """
 
-    form: str
+    parts: frozenset[str]
     least: int
     encoded: bool = False
 
-    def found_in(self, skeleton: str) -> Iterator[tuple[int, int]]:
-        parts = {self.form[at : at + self.least] for at in range(len(self.form) - self.least + 1)}
+    def starts(self, skeleton: str) -> Iterator[int]:
+        """Yield where parts begin in a skeleton."""
         for at in range(len(skeleton) - self.least + 1):
-            if skeleton[at : at + self.least] in parts:
-                yield at, at + self.least
+            if skeleton[at : at + self.least] in self.parts:
+                yield at
+
+
+@dataclass(frozen=True, slots=True)
+class _Forms:
+    """A key as it may stand in a skeleton: with its punctuation, or `words` alone."""
+
+    key: str = field(repr=False)
+    whole: tuple[_Piece, ...] = field(repr=False)
+    words: tuple[_Piece, ...] = field(repr=False)
+
+    def without(self, text: str) -> str:
+        """Return `text` with every part of the key masked."""
+        if not self.whole:
+            return text.replace(self.key, MASK)
+        if text.isascii() and not _ESCAPE.search(text) and not self._stands_in(text):
+            return text
+        return _covered(text, [span for skeleton in _skeletons(text) for span in self._spans(text, skeleton)])
+
+    def _stands_in(self, text: str) -> bool:
+        """Return the same as a search for spans, in a plain text and much sooner."""
+        whole, words = _BLANK.sub("", text).lower(), _NO_WORD.sub("", text).lower()
+        looked_at = [(piece, whole) for piece in self.whole] + [(piece, words) for piece in self.words]
+        return any(True for piece, skeleton in looked_at for _ in piece.starts(skeleton))
+
+    def _spans(self, text: str, skeleton: _Skeleton) -> Iterator[tuple[int, int]]:
+        for forms, words_only in ((self.whole, False), (self.words, True)):
+            folded = skeleton.folded(words_only=words_only)
+            for piece in forms:
+                for at in piece.starts(folded.text):
+                    span = folded.begins[at], folded.ends[at + piece.least - 1]
+                    yield _whole_word(text, *span) if piece.encoded else span
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,13 +163,6 @@ def _joined(pieces: Iterable[tuple[str, int, int]]) -> _Skeleton:
     return _Skeleton("".join(each[0] for each in held), [each[1] for each in held], [each[2] for each in held])
 
 
-def _without(text: str, key: str) -> str:
-    if len(key) < FEWEST:
-        return text.replace(key, MASK)
-    spans = [span for skeleton in _skeletons(text) for span in _spans(text, skeleton, key)]
-    return _covered(text, spans)
-
-
 def _skeletons(text: str) -> Iterator[_Skeleton]:
     """Yield the text as it is, then with one layer of escapes after the other undone."""
     skeleton = _Skeleton(text, range(len(text)), range(1, len(text) + 1))
@@ -147,15 +174,6 @@ def _skeletons(text: str) -> Iterator[_Skeleton]:
         yield skeleton
 
 
-def _spans(text: str, skeleton: _Skeleton, key: str) -> Iterator[tuple[int, int]]:
-    for words_only in (False, True):
-        folded = skeleton.folded(words_only=words_only)
-        for piece in _pieces(key, words_only=words_only):
-            for begin, end in piece.found_in(folded.text):
-                span = folded.begins[begin], folded.ends[end - 1]
-                yield _whole_word(text, *span) if piece.encoded else span
-
-
 def _whole_word(text: str, begin: int, end: int) -> tuple[int, int]:
     """Return the span widened to the letters of base64 around it."""
     before = _BASE64_END.search(text, 0, begin)
@@ -163,18 +181,35 @@ def _whole_word(text: str, begin: int, end: int) -> tuple[int, int]:
     return before.start() if before else begin, after.end() if after else end
 
 
-def _pieces(key: str, *, words_only: bool) -> Iterator[_Piece]:
-    plain = "".join(each for character in key for each in _fold(character) if not words_only or each.isalnum())
+def _forms(key: str) -> _Forms:
+    plain = "".join(map(_fold, key))
+    if len(plain) < FEWEST:
+        return _Forms(key, (), ())
     least = max(FEWEST, min(SUBSTANTIAL, -(-2 * len(plain) // 3)))
-    yield _Piece(plain, least)
-    if words_only:
-        raw = key.encode("utf-8", "surrogatepass")
-        yield _Piece(raw.hex(), 2 * least, encoded=True)
-        for shift in range(3):
-            # In base64 a key looks different by how many bytes stand before it.
-            encoded = b64encode(bytes(shift) + raw).decode()[-(-8 * shift // 6) : 8 * (shift + len(raw)) // 6]
-            form = "".join(filter(str.isalnum, encoded)).casefold()
-            yield _Piece(form, max(FEWEST + 2, 4 * least // 3 - 1), encoded=True)
+    words = "".join(filter(str.isalnum, plain))
+    raw = key.encode("utf-8", "surrogatepass")
+    encoded = [_piece(form, max(FEWEST + 2, 4 * least // 3 - 1), encoded=True) for form in _base64_forms(raw)]
+    return _Forms(
+        key,
+        whole=(_piece(plain, least),),
+        words=(
+            _piece(words, max(FEWEST, min(SUBSTANTIAL, -(-2 * len(words) // 3)))),
+            _piece(raw.hex(), 2 * least, encoded=True),
+            *encoded,
+        ),
+    )
+
+
+def _piece(form: str, least: int, *, encoded: bool = False) -> _Piece:
+    parts = frozenset(form[at : at + least] for at in range(len(form) - least + 1))
+    return _Piece(parts, least, encoded)
+
+
+def _base64_forms(raw: bytes) -> Iterator[str]:
+    """Yield a key in base64, which looks different by how many bytes stand before it."""
+    for shift in range(3):
+        encoded = b64encode(bytes(shift) + raw).decode()[-(-8 * shift // 6) : 8 * (shift + len(raw)) // 6]
+        yield "".join(filter(str.isalnum, encoded)).lower()
 
 
 def _fold(character: str) -> str:

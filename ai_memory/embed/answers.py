@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from ai_memory.cleaning import MOST_READ, one_line
 from ai_memory.embed.rate_headers import retry_after
 from ai_memory.errors import (
     CredentialsRefused,
@@ -19,10 +20,7 @@ from ai_memory.errors import (
     WrongTarget,
 )
 
-_EXCERPT = 200
 _WORDS_WITHIN = 160
-_SECRETS = re.compile(r"(?i)bearer\s+[^\s,;]+|\b(?:(?:sk|pk|gsk|xai|key)[-_]|AIza)[\w*.-]{6,}")
-
 
 _MOST = re.compile(r"(?:max\w*|at most|larger than|up to|limit)\b[^\d.;]{0,40}?([0-9][0-9,]{0,9})")
 _SIZE_WORDS = (("token", "tokens"), ("byte", "bytes"), ("input", "inputs"), ("batch", "inputs"), ("array", "inputs"))
@@ -167,7 +165,7 @@ RULES: tuple[Rule, ...] = (
 
 def classify(answer: Answer, *, host: str, now: float, key: str = "") -> EmbedError:
     """Return the error that an answer without vectors means; `now` is Unix time, for a Retry-After date."""
-    codes, message = _told(answer.body)
+    codes, message = _told(answer.body[:MOST_READ])
     wait = retry_after(answer.headers, now=now)
     rule = next((rule for rule in RULES if _fits(rule, answer.status, codes, message)), RULES[-2])
     what = f"{host}: {rule.what} (HTTP {answer.status}{_quote(message, key)})."
@@ -187,17 +185,9 @@ def _named_size(message: str) -> tuple[str, int]:
     return unit, int(most[1].replace(",", "")) if most and unit else 0
 
 
-def one_line(text: str, key: str = "") -> str:
-    """Return `text` on one line of at most 200 characters, with nothing in it that looks like a key."""
-    clean = text.replace(key, "***") if key else text
-    clean = _SECRETS.sub("***", " ".join(clean.split()))
-    printable = "".join(character for character in clean if character.isprintable())
-    return printable if len(printable) <= _EXCERPT else f"{printable[:_EXCERPT]}…"
-
-
 def mentions_base64(answer: Answer) -> bool:
     """Return whether a refusal complains of the asked encoding."""
-    message = answer.body.lower()
+    message = answer.body[:MOST_READ].lower()
     return answer.status >= 400 and ("encoding_format" in message or "base64" in message)
 
 
