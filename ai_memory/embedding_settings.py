@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
@@ -27,6 +29,9 @@ DEFAULT_BATCH = 100
 MAX_DIM = 65_536
 ADDRESS_KEYS = frozenset({"backend", "base_url", "url", "model", "model_path", "dim"})
 OTHER_KEYS = frozenset({"api_key_env", "api_key_file", "backfill_batch", "backfill_on_boot"})
+SHORTEST_SECRET = 8
+MOST_KEY_FILE = 1 << 16
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 OUR_KEYS = frozenset({"device", "price_per_million_tokens"})
 
 
@@ -121,6 +126,30 @@ def unknown_keys(top: Table) -> tuple[str, ...]:
         return ()
     unknown = sorted(values.keys() - ADDRESS_KEYS - OTHER_KEYS - OUR_KEYS - {"api_key"})
     return tuple(f"{top.file}: [embeddings].{key} is not a known key and was ignored." for key in unknown)
+
+
+def secrets(top: Table, environ: Mapping[str, str]) -> tuple[str, ...]:
+    """Return every key that the environment and the config file hold, of whatever vendor and in whatever place.
+
+    What is shorter than eight characters is no secret, but a word that a local server wants to hear.
+    """
+    values = top.values.get("embeddings")
+    table = values if isinstance(values, dict) else {}
+    named = str(table.get("api_key_env", ""))
+    variables = {"AI_MEMORY_EMBED_API_KEY", named, *(vendor.key_env for vendor in vendors.VENDORS)}
+    found = {environ.get(name, "").strip() for name in variables if name}
+    found |= {str(table.get("api_key", "")), named if not _VARIABLE.fullmatch(named) else ""}
+    found.add(_key_of_file(str(table.get("api_key_file", "")), environ))
+    return tuple(sorted(key for key in found if len(key) >= SHORTEST_SECRET))
+
+
+def _key_of_file(path: str, environ: Mapping[str, str]) -> str:
+    """Return the key in a key file, empty where it is none that would be sent."""
+    with suppress(OSError, ValueError, EmbedderInitFailed):
+        file = expand(path, environ)
+        if path and file.is_file() and file.stat().st_size <= MOST_KEY_FILE:
+            return ApiKey("", file=file).reveal()
+    return ""
 
 
 def is_loopback(url: str) -> bool:

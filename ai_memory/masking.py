@@ -62,10 +62,10 @@ class Mask:
 
     def __call__(self, text: str) -> str:
         """Return `text` without any substantial part of a key."""
-        hidden = self._without_keys(text)
+        known = hidden = self._without_keys(text)
         for pattern in _LOOKS_LIKE_A_KEY:
             hidden = pattern.sub(rf"\g<kept>{MASK}", hidden)
-        return self._without_keys(hidden)
+        return known if hidden == known else self._without_keys(hidden)
 
     def _without_keys(self, text: str) -> str:
         for key in self._keys:

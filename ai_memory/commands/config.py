@@ -34,7 +34,7 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
         "config": str(settings.config_path) if settings.config_path else None,
         **{name: {"value": shown[name], "source": each.source} for name, each in found.items()},
     }
-    console.result(values, _table(settings.config_path, shown, found))
+    console.result(values, *_table(settings.config_path, shown, found))
     return 0
 
 
@@ -49,12 +49,12 @@ def _shown(value: object) -> object:
     return str(value) if isinstance(value, Path) else value
 
 
-def _table(config: Path | None, shown: Mapping[str, object], found: Mapping[str, Sourced[object]]) -> str:
+def _table(config: Path | None, shown: Mapping[str, object], found: Mapping[str, Sourced[object]]) -> list[str]:
     wide_name = max(map(len, shown))
     texts = {name: _words(value) for name, value in shown.items()}
     wide_value = max(map(len, texts.values()))
     lines = [f"{name:<{wide_name}}  {texts[name]:<{wide_value}}  {found[name].source}" for name in shown]
-    return "\n".join([f"{'config':<{wide_name}}  {config or '-'}", *lines])
+    return [f"{'config':<{wide_name}}  {config or '-'}", *lines]
 
 
 def _words(value: object) -> str:
