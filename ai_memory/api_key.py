@@ -53,13 +53,18 @@ class ApiKey:
         return lines[0].removeprefix("\ufeff").strip() if lines else ""
 
 
+def is_variable(name: str) -> bool:
+    """Return whether an environment variable can have that name."""
+    return bool(_VARIABLE.fullmatch(name))
+
+
 def of_variable(name: str, environ: Mapping[str, str], source: str) -> ApiKey:
     """Return the key in the variable that the setting `source` names.
 
     Raises:
         EmbedderInitFailed: no variable can have this name; a key pasted there has no other end. It is not shown.
     """
-    if not _VARIABLE.fullmatch(name):
+    if not is_variable(name):
         raise EmbedderInitFailed(
             f"{source} is not the name of a variable, and is not shown, as it may be the key itself.",
             tip="Write the variable's name there, and the key into the variable.",

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import argparse
 import errno
-import io
-import os
 import sys
-import traceback
 from collections.abc import Sequence
 from importlib import import_module
 from keyword import iskeyword
-from pathlib import Path
 from typing import Any
 
 from ai_memory import __version__
 from ai_memory.commands.flags import Parser, add_global_flags
 from ai_memory.console import Console
 from ai_memory.errors import AiMemoryError, StorageFailed, UsageError
+from ai_memory.streams import standard_streams
 
 COMMANDS = {
     "init": "create an empty database",
@@ -45,7 +42,7 @@ EXIT_INTERRUPTED = 130
 EXIT_READER_GONE = 141
 
 DISK_FAULTS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS})
-"""What a disk can do to the output, a backup or the lock file."""
+"""What a disk can do to a backup or the lock file."""
 
 
 class CommandParser(Parser):
@@ -69,45 +66,56 @@ class CommandParser(Parser):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code."""
-    _fill_missing_streams()
-    _speak_utf8()
-    args = argparse.Namespace(json=False, quiet=False, verbose=False)
+    with standard_streams():
+        return _obeyed(argv)
+
+
+def _obeyed(argv: Sequence[str] | None) -> int:
+    args = argparse.Namespace(json=False, quiet=False, verbose=False, console=Console())
     try:
         return _run(argv, args)
     except AiMemoryError as error:
         if args.verbose:
-            traceback.print_exc()
-        Console().error(error.line())
+            args.console.traceback(error)
+        args.console.error(error.line())
         return error.exit_code
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     except BrokenPipeError:
-        _silence_stdout()
         return EXIT_READER_GONE
     except OSError as error:
-        if error.errno not in DISK_FAULTS:
-            raise
-        _silence_stdout()
-        return _disk_fault(error)
+        if error.errno in DISK_FAULTS:
+            return _disk_fault(error, args)
+        args.console.traceback(error)
+        raise SystemExit(1) from None
+    except Exception as error:  # noqa: BLE001 (it ends the process with 1, as an uncaught one does)
+        # A bug: the interpreter would show it with whatever keys and escapes stand in it.
+        args.console.traceback(error)
+        raise SystemExit(1) from None
 
 
-def _disk_fault(error: OSError) -> int:
-    what = f"{error.filename or 'The output'} cannot be written: {error.strerror}."
-    Console().error(StorageFailed(what, tip="Free some space, then run the same command again.").line())
+def _disk_fault(error: OSError, args: argparse.Namespace) -> int:
+    what = f"{error.filename or 'A file'} cannot be written: {error.strerror}."
+    args.console.error(StorageFailed(what, tip="Free some space, then run the same command again.").line())
     return StorageFailed.exit_code
 
 
 def _run(argv: Sequence[str] | None, args: argparse.Namespace) -> int:
-    _parser().parse_args(argv, args)
+    try:
+        _parser().parse_args(argv, args)
+    except SystemExit:
+        # The help was shown.
+        sys.stdout.flush()
+        raise
     if args.quiet and args.verbose:
         raise UsageError("--quiet and --verbose exclude each other.", tip="Leave one of them out.")
     from ai_memory.settings import Settings, process_environment
 
-    console = Console(json=args.json, quiet=args.quiet, verbose=args.verbose)
     settings = Settings.gather(args, process_environment())
+    args.console = Console(json=args.json, quiet=args.quiet, verbose=args.verbose, keys=settings.secrets)
     for warning in settings.warnings:
-        console.warn(warning)
-    code: int = args.run(args, settings, console)
+        args.console.warn(warning)
+    code: int = args.run(args, settings, args.console)
     sys.stdout.flush()
     return code
 
@@ -122,22 +130,3 @@ def _parser() -> Parser:
     for name, summary in COMMANDS.items():
         commands.add_parser(name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.")
     return parser
-
-
-def _fill_missing_streams() -> None:
-    # A parent that closed one of them leaves None here; the next file opened would take its place.
-    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
-        if getattr(sys, name) is None:
-            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115 (open to the end)
-
-
-def _speak_utf8() -> None:
-    # Texts of memories are printed whatever the locale; a lone surrogate becomes an escape, valid in JSON too.
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
-
-
-def _silence_stdout() -> None:
-    # The interpreter flushes stdout once more when it ends.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

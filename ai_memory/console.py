@@ -1,12 +1,25 @@
-"""Where results, notes and warnings go: results to stdout, everything else to stderr."""
+"""Where results, notes and warnings go: results to stdout, everything else to stderr.
+
+Nothing leaves by here that cannot be seen, and in one line no other one begins: a line is a line, whatever the file or
+the endpoint put into a value. Keys leave in memories alone, which are shown as they are.
+"""
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
+import traceback
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TextIO
+
+from ai_memory.cleaning import safe
+from ai_memory.invisible import escaped, json_escaped
+from ai_memory.masking import Mask
+
+
+def _no_keys() -> tuple[str, ...]:
+    return ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,37 +27,109 @@ class Console:
     """The two streams of one invocation and how much the user wants to hear.
 
     With `json` the result is ONE object on one line; `quiet` drops notes, never warnings or results;
-    `verbose` adds tracebacks and details.
+    `verbose` adds tracebacks and details. `keys` returns what must never be shown.
     """
 
     json: bool = False
     quiet: bool = False
     verbose: bool = False
+    keys: Callable[[], tuple[str, ...]] = _no_keys
     out: TextIO = field(default_factory=lambda: sys.stdout)
-    err: TextIO = field(default_factory=lambda: sys.stderr)
+    stderr: TextIO = field(default_factory=lambda: sys.stderr)
 
-    def result(self, values: Mapping[str, object], text: str) -> None:
-        """Print the result of the command: `values` with --json, else `text`."""
-        self.line(to_json(values) if self.json else text)
+    @property
+    def err(self) -> SafeStream:
+        """What is written to stderr, cleaned."""
+        return SafeStream(self.stderr, Mask(self.keys()))
+
+    def result(self, values: Mapping[str, object], *lines: str) -> None:
+        """Print the result of the command, without keys: `values` with --json, else `lines`, each of them one line."""
+        mask = Mask(self.keys())
+        if self.json:
+            self.line(to_json(_masked(values, mask)))
+        else:
+            self._print(safe(line, mask, keep="\t") for line in lines)
+
+    def memories(self, values: Mapping[str, object], *lines: str) -> None:
+        """Print what memories hold as it is: `values` with --json, else `lines`, each of them one line."""
+        self._print([to_json(values)] if self.json else lines)
 
     def line(self, text: str) -> None:
-        """Print one line of the result."""
-        print(text, file=self.out)
+        """Print one line of memories."""
+        self._print([text])
+
+    def _print(self, lines: Iterable[str]) -> None:
+        for line in lines:
+            print(escaped(line, keep="\t"), file=self.out)
 
     def note(self, text: str) -> None:
-        """Tell the user something; dropped by --quiet."""
+        """Tell the user something on one line; dropped by --quiet."""
         if not self.quiet:
-            print(text, file=self.err)
+            self.err.line(text)
 
     def warn(self, text: str) -> None:
         """Warn on one line."""
-        print(f"ai-memory: warning: {' '.join(text.split())}", file=self.err)
+        self.err.line(f"ai-memory: warning: {' '.join(text.split())}")
 
     def error(self, text: str) -> None:
         """Print the one line of an error."""
-        print(f"ai-memory: error: {' '.join(text.split())}", file=self.err)
+        self.err.line(f"ai-memory: error: {' '.join(text.split())}")
+
+    def ask(self, question: str) -> str:
+        """Return what the user answers to a question on stderr, in small letters."""
+        print(question, end=" ", file=self.err, flush=True)
+        return sys.stdin.readline().strip().lower()
+
+    def traceback(self, error: BaseException) -> None:
+        """Print where an error came from."""
+        for part in traceback.format_exception(error):
+            print(part, end="", file=self.err)
+
+
+@dataclass(frozen=True, slots=True)
+class SafeStream:
+    """A text stream on which nothing is hidden but new lines and tabs, and no key is shown."""
+
+    stream: TextIO
+    mask: Mask
+
+    def write(self, text: str, /) -> int:
+        """Write a text; a carriage return at its beginning is a progress bar's."""
+        start = "\r" if text.startswith("\r") else ""
+        self.stream.write(start + safe(text[len(start) :], self.mask, keep="\n\t"))
+        return len(text)
+
+    def line(self, text: str) -> None:
+        """Write a text as one line."""
+        self.write(escaped(text, keep="\t") + "\n")
+        self.flush()
+
+    def flush(self) -> None:
+        """Send what was written on its way."""
+        self.stream.flush()
+
+    def isatty(self) -> bool:
+        """Return whether a person sees it."""
+        return self.stream.isatty()
+
+    def fileno(self) -> int:
+        """Return the descriptor behind it."""
+        return self.stream.fileno()
+
+    @property
+    def encoding(self) -> str:
+        """The encoding of what is written."""
+        return self.stream.encoding
 
 
 def to_json(values: object) -> str:
-    """Return `values` as JSON on one line, text as it is."""
-    return json.dumps(values, ensure_ascii=False, default=str)
+    """Return `values` as JSON on one line: text as it is, what cannot be seen as escapes that a reader turns back."""
+    return json_escaped(json.dumps(values, ensure_ascii=False, default=str))
+
+
+def _masked(value: object, mask: Mask) -> object:
+    if isinstance(value, str):
+        return mask(value)
+    if isinstance(value, Mapping):
+        return {name: _masked(each, mask) for name, each in value.items()}
+    return [_masked(each, mask) for each in value] if isinstance(value, list | tuple) else value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +28,7 @@ DEFAULT_BATCH = 100
 MAX_DIM = 65_536
 ADDRESS_KEYS = frozenset({"backend", "base_url", "url", "model", "model_path", "dim"})
 OTHER_KEYS = frozenset({"api_key_env", "api_key_file", "backfill_batch", "backfill_on_boot"})
+SHORTEST_SECRET = 8
 OUR_KEYS = frozenset({"device", "price_per_million_tokens"})
 
 
@@ -80,6 +82,29 @@ def resolve(top: Table, environ: Mapping[str, str]) -> EmbeddingSettings:
         device=table.text("device") or Sourced("auto", "default"),
         price_per_million_tokens=table.price("price_per_million_tokens") or Sourced(None, "not configured"),
     )
+
+
+def secrets(top: Table, environ: Mapping[str, str]) -> tuple[str, ...]:
+    """Return every key that the environment and the config file hold, of whatever vendor and in whatever place.
+
+    What is shorter than eight characters is no secret, but a word that a local server wants to hear.
+    """
+    values = top.values.get("embeddings")
+    table = values if isinstance(values, dict) else {}
+    named = str(table.get("api_key_env", ""))
+    variables = {"AI_MEMORY_EMBED_API_KEY", named, *(vendor.key_env for vendor in vendors.VENDORS)}
+    found = {environ.get(name, "").strip() for name in variables if name}
+    found |= {str(table.get("api_key", "")), "" if api_key.is_variable(named) else named}
+    found.add(_key_of_file(str(table.get("api_key_file", "")), environ))
+    return tuple(sorted(key for key in found if len(key) >= SHORTEST_SECRET))
+
+
+def _key_of_file(path: str, environ: Mapping[str, str]) -> str:
+    """Return the key in a key file, empty where it is none that would be sent."""
+    with suppress(OSError, ValueError, EmbedderInitFailed):
+        file = expand(Sourced(path, ""), environ)
+        return api_key.of_file(path, file, "", trusted_users(environ)).reveal() if path else ""
+    return ""
 
 
 def _env(environ: Mapping[str, str], name: str) -> Sourced[str] | None:

@@ -68,6 +68,10 @@ class Settings:
         """
         return embedding_settings.resolve(self.config, self.environ)
 
+    def secrets(self) -> tuple[str, ...]:
+        """Return the keys that no message may show: whatever may be one is read, also where it is not in use."""
+        return embedding_settings.secrets(self.config, self.environ)
+
 
 def process_environment() -> Mapping[str, str]:
     """Return a copy of the environment of this process."""

@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 
+from ai_memory.api_key import ApiKey
 from ai_memory.commands.flags import add_global_flags
 from ai_memory.config_file import Sourced
 from ai_memory.console import Console
-from ai_memory.embedding_settings import ApiKey, EmbeddingSettings
+from ai_memory.embedding_settings import EmbeddingSettings
 from ai_memory.settings import Settings
 from ai_memory.store.text import printable
 
@@ -34,7 +35,7 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
         "config": str(settings.config_path) if settings.config_path else None,
         **{name: {"value": shown[name], "source": each.source} for name, each in found.items()},
     }
-    console.result(values, _table(settings.config_path, shown, found))
+    console.result(values, *_table(settings.config_path, shown, found))
     return 0
 
 
@@ -49,12 +50,12 @@ def _shown(value: object) -> object:
     return str(value) if isinstance(value, Path) else value
 
 
-def _table(config: Path | None, shown: Mapping[str, object], found: Mapping[str, Sourced[object]]) -> str:
+def _table(config: Path | None, shown: Mapping[str, object], found: Mapping[str, Sourced[object]]) -> list[str]:
     wide_name = max(map(len, shown))
     texts = {name: _words(value) for name, value in shown.items()}
     wide_value = max(map(len, texts.values()))
     lines = [f"{name:<{wide_name}}  {texts[name]:<{wide_value}}  {found[name].source}" for name in shown]
-    return "\n".join([f"{'config':<{wide_name}}  {config or '-'}", *lines])
+    return [f"{'config':<{wide_name}}  {config or '-'}", *lines]
 
 
 def _words(value: object) -> str:

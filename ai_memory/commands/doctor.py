@@ -39,7 +39,7 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
         _examine_embedder(store, settings, diagnosis)
     values = {**diagnosis.values, "findings": diagnosis.findings}
     verdict = f"{len(diagnosis.findings):,} findings:" if diagnosis.findings else "Nothing found."
-    console.result(values, "\n".join([*_facts(values), verdict, *(f"  {line}" for line in diagnosis.findings)]))
+    console.result(values, *_facts(values), verdict, *(f"  {line}" for line in diagnosis.findings))
     return EXIT_FOUND if diagnosis.findings else 0
 
 

@@ -32,5 +32,5 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
             raise NotFound(f"There is no memory {printable(args.id)} in {store.db.path}.", tip="See ai-memory list.")
         values = {**to_object(memory), "embedded": has_vector(store, args.id)}
     fields = [f"{name}: {readable(str(value))}" for name, value in values.items() if name not in LAST]
-    console.result(values, "\n".join([*fields, "", readable(memory.content)]))
+    console.memories(values, *fields, "", *readable(memory.content).split("\n"))
     return 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from dataclasses import asdict
 
-from ai_memory.console import Console, to_json
+from ai_memory.console import Console
 from ai_memory.settings import Settings
 from ai_memory.store.memories import Summary, summaries
 from ai_memory.store.opening import reading
@@ -23,7 +23,7 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
         found = summaries(store, args.namespace)
         if console.json:
             memories = [asdict(each) for each in found]
-            console.line(to_json({"memories": memories, "count": len(memories)}))
+            console.memories({"memories": memories, "count": len(memories)})
         else:
             for each in found:
                 console.line(_line(each))

@@ -22,8 +22,8 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     del args
     with reading(settings.db.value) as store:
         found = counts.namespaces(store)
-    lines = "\n".join(map(_line, found)) or "No memories."
-    console.result({"namespaces": [asdict(each) for each in found]}, lines)
+    lines = map(_line, found) if found else ["No memories."]
+    console.memories({"namespaces": [asdict(each) for each in found]}, *lines)
     return 0
 
 

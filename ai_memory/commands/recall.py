@@ -46,7 +46,8 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     left_out = {reason.name.lower(): count for reason, count in found.left_out.items()}
     memories = [_values(hit) for hit in found.hits]
     values = {"query": args.query, "by": by, "memories": memories, "left_out": left_out, "unproven": found.unproven}
-    console.result(values, "\n".join(map(_shown, found.hits)) or "Nothing found.")
+    lines = [line for hit in found.hits for line in _shown(hit)]
+    console.memories(values, *(lines or ["Nothing found."]))
     return 0
 
 
@@ -73,7 +74,7 @@ def _values(hit: Hit) -> dict[str, object]:
     return {**asdict(hit), "score": round(hit.score, 2), "cosine": None if hit.cosine is None else round(hit.cosine, 4)}
 
 
-def _shown(hit: Hit) -> str:
+def _shown(hit: Hit) -> list[str]:
     content = hit.content if len(hit.content) <= SHOWN else f"{hit.content[:SHOWN]}…"
     place = f"{printable(hit.namespace)}  {printable(hit.title)}  ({printable(hit.id or 'no id')})"
-    return f"{hit.score:.2f}  {place}\n      {readable(content).strip().replace(chr(10), chr(10) + '      ')}"
+    return [f"{hit.score:.2f}  {place}", *(f"      {line}" for line in readable(content).strip().split("\n"))]

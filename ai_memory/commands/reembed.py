@@ -103,7 +103,7 @@ def _run_job(args: argparse.Namespace, settings: Settings, console: Console) -> 
         report = job.run()
     if report.error:
         console.error(report.error)
-    console.result(report.values(), report.text())
+    console.result(report.values(), *report.lines())
     if report.exit_code in (0, 10) and report.reembedded:
         _mention_daemon(settings, console)
     return report.exit_code
@@ -171,13 +171,13 @@ def _token_limit(args: argparse.Namespace, settings: Settings) -> TokenLimit | N
 
 
 def _disclose(told: Preflight, console: Console, *, ask: bool) -> None:
-    from ai_memory.commands.reembed_plan import preflight_text
+    from ai_memory.commands.reembed_plan import preflight_lines
 
-    print(preflight_text(told), file=console.err, flush=True)
-    if ask and told.begins and sys.stdin.isatty() and sys.stderr.isatty():
-        print("Replace these vectors? [y/N] ", end="", file=console.err, flush=True)
-        if sys.stdin.readline().strip().lower() not in ("y", "yes"):
-            raise UsageError("Nothing was changed.", tip="Answer y, or give --yes.")
+    for line in preflight_lines(told):
+        console.err.line(line)
+    asks = ask and told.begins and sys.stdin.isatty() and console.err.isatty()
+    if asks and console.ask("Replace these vectors? [y/N]") not in ("y", "yes"):
+        raise UsageError("Nothing was changed.", tip="Answer y, or give --yes.")
 
 
 def _mention_daemon(settings: Settings, console: Console) -> None:

@@ -17,8 +17,8 @@ from ai_memory.store.opening import reading, writing
 from ai_memory.store.text import printable
 
 
-def preflight_text(told: Preflight) -> str:
-    """Return the disclosure: what is stored, what it will be replaced by."""
+def preflight_lines(told: Preflight) -> list[str]:
+    """Return the lines of the disclosure: what is stored, what it will be replaced by."""
     lines = ["Stored vectors:"]
     for space, dim, rows in told.stored:
         lines.append(f"  {rows:,} rows, {dim or 'unknown'} wide, {printable(space or 'no stamp')}")
@@ -30,7 +30,7 @@ def preflight_text(told: Preflight) -> str:
         f"{census.to_embed:,} of {census.live:,} rows will be embedded; their vectors will be REPLACED. "
         "A copy first: --backup FILE"
     )
-    return "\n".join(lines)
+    return lines
 
 
 def run_plan(settings: Settings, console: Console, *, request: Request) -> int:
@@ -38,7 +38,8 @@ def run_plan(settings: Settings, console: Console, *, request: Request) -> int:
     target, count = build(settings.embedding).target, token_counter(settings.embedding)
     with reading(settings.db.value) as store:
         found = survey(store, target, request, now_ms=SystemClock().now_ms(), count_tokens=count)
-    print(preflight_text(found.preflight), file=console.err)
+    for line in preflight_lines(found.preflight):
+        console.err.line(line)
     console.result(found.values(), _text(found))
     return 0
 

@@ -32,11 +32,11 @@ def _status(settings: Settings, console: Console) -> int:
     if status is None:
         console.result({"run_id": None, "state": "none", "next": "ai-memory reembed"}, "No run was ever begun here.")
     else:
-        console.result(status.values(), _status_text(status))
+        console.result(status.values(), *_status_lines(status))
     return 0
 
 
-def _status_text(status: Status) -> str:
+def _status_lines(status: Status) -> list[str]:
     run, census = status.run, status.census
     lines = [
         f"Run {run.run_id}: {_state_text(status)}, pass {run.pass_number}, begun {_time(run.started_at)}",
@@ -50,7 +50,7 @@ def _status_text(status: Status) -> str:
         lines.append(f"  breaker    open until {_time(run.breaker_until)}")
     if run.last_error:
         lines.append(f"  last error {run.last_error}")
-    return "\n".join([*lines, *_namespace_lines(status), *_quarantine_lines(status), *_next_lines(status)])
+    return [*lines, *_namespace_lines(status), *_quarantine_lines(status), *_next_lines(status)]
 
 
 def _in_flight_text(run: Run) -> str:
@@ -74,7 +74,7 @@ def _quarantine(settings: Settings, console: Console) -> int:
     ]
     again = "Try them again: ai-memory reembed --retry-quarantined" if rows else "No row is in quarantine."
     values = {"quarantined": len(rows), "rows": [{**asdict(each), "src": each.src.hex()} for each in rows]}
-    console.result(values, "\n".join([*lines, again]))
+    console.result(values, *lines, again)
     return 0
 
 

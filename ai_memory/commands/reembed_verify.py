@@ -45,9 +45,7 @@ def run_verify(settings: Settings, console: Console, *, sample: str | int | None
         "ok": not found,
         **(compared.values() if compared else {}),
     }
-    console.result(
-        values, "\n".join([_census_text(census, name, scope), *([_sample_text(compared)] if compared else [])])
-    )
+    console.result(values, _census_text(census, name, scope), *([_sample_text(compared)] if compared else []))
     return 1 if found else 0
 
 

@@ -37,5 +37,5 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
         *(f"  {each.rows:,} of {printable(each.space or 'unknown space')}, {each.dim or '?'} wide" for each in found),
         f"size: {sizes['db_bytes']:,} bytes, write-ahead log {sizes['wal_bytes']:,} bytes",
     ]
-    console.result(values, "\n".join(lines))
+    console.result(values, *lines)
     return 0

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from ai_memory.cleaning import one_line
 from ai_memory.embed.rate_headers import retry_after
 from ai_memory.errors import (
     CredentialsRefused,
@@ -19,12 +20,9 @@ from ai_memory.errors import (
     WrongTarget,
 )
 
-_EXCERPT = 200
 _CREDENTIALS = re.compile(r"//.*@")
 _BEHIND_PATH = re.compile(r"[?#].*", re.DOTALL)
 _WORDS_WITHIN = 160
-_SECRETS = re.compile(r"(?i)bearer\s+[^\s,;]+|\b(?:(?:sk|pk|gsk|xai|key)[-_]|AIza)[\w*.-]{6,}")
-
 
 _MOST = re.compile(r"(?:max\w*|at most|larger than|up to|limit)\b[^\d.;]{0,40}?([0-9][0-9,]{0,9})")
 _SIZE_WORDS = (("token", "tokens"), ("byte", "bytes"), ("input", "inputs"), ("batch", "inputs"), ("array", "inputs"))
@@ -192,14 +190,6 @@ def _named_size(message: str) -> tuple[str, int]:
     unit = next((unit for word, unit in _SIZE_WORDS if word in beginning), "")
     most = _MOST.search(beginning)
     return unit, int(most[1].replace(",", "")) if most and unit else 0
-
-
-def one_line(text: str, key: str = "") -> str:
-    """Return `text` on one line of at most 200 characters, with nothing in it that looks like a key."""
-    clean = text.replace(key, "***") if key else text
-    clean = _SECRETS.sub("***", " ".join(clean.split()))
-    printable = "".join(character for character in clean if character.isprintable())
-    return printable if len(printable) <= _EXCERPT else f"{printable[:_EXCERPT]}…"
 
 
 def mentions_base64(answer: Answer) -> bool:

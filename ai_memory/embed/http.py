@@ -10,9 +10,10 @@ from threading import Lock
 
 import numpy as np
 
+from ai_memory.cleaning import one_line
 from ai_memory.embed import answer_size, rate_headers, vectors
 from ai_memory.embed.answer_size import AnswerSize
-from ai_memory.embed.answers import Answer, classify, inner_status, mentions_base64, one_line
+from ai_memory.embed.answers import Answer, classify, inner_status, mentions_base64
 from ai_memory.embed.dialect import Dialect, Reply
 from ai_memory.embed.embedder import Meter, Target, Vectors
 from ai_memory.embed.gate import Gate
@@ -100,10 +101,10 @@ class HttpEmbedder:
                 f"{self._endpoint.host} sent an answer that cannot be believed: {why}",
                 tip="Look at that server and its model, then run the same command again.",
                 http_status=error.http_status,
-            ) from error
+            ) from None
         except WrongTarget as error:
             tip = error.tip or "Bring the model back, or go over to another target: ai-memory reembed --retarget"
-            raise WrongTarget(f"{self._host(error)}{error.what}", tip=tip, http_status=error.http_status) from error
+            raise WrongTarget(f"{self._host(error)}{error.what}", tip=tip, http_status=error.http_status) from None
 
     def _host(self, error: WrongTarget) -> str:
         return "" if self._endpoint.host in error.what else f"{self._endpoint.host}: "
@@ -176,7 +177,7 @@ class HttpEmbedder:
         except AnswerLate as error:
             if count > 1:
                 raise
-            raise TransientFailure(error.what, tip=error.tip, in_doubt=True) from error
+            raise TransientFailure(error.what, tip=error.tip, in_doubt=True) from None
         if told := rate_headers.left(answer.headers, now=time.time()):
             self._gate.hear(told)
         return answer
@@ -185,8 +186,8 @@ class HttpEmbedder:
 def _parsed(answer: Answer) -> object:
     try:
         parsed: object = json.loads(answer.text)
-    except (ValueError, RecursionError) as error:
-        raise AnswerViolation("it is no JSON.", http_status=200) from error
+    except (ValueError, RecursionError):
+        raise AnswerViolation("it is no JSON.", http_status=200) from None
     return parsed
 
 

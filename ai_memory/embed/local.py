@@ -17,6 +17,7 @@ from urllib.request import getproxies
 
 import numpy as np
 
+from ai_memory.cleaning import one_line
 from ai_memory.embed import space, vectors
 from ai_memory.embed.embedder import Meter, Target, Vectors
 from ai_memory.embed.limits import utf8_size
@@ -271,4 +272,4 @@ def _quiet() -> Iterator[None]:
 
 
 def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200].rstrip(".") or type(error).__name__
+    return one_line(str(error)).rstrip(".") or type(error).__name__

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from ai_memory import __version__, address
 from ai_memory.address import Address
-from ai_memory.embed.answers import Answer, one_line
+from ai_memory.cleaning import one_line
+from ai_memory.embed.answers import Answer
 from ai_memory.embed.deadline import TimedResponse
 from ai_memory.errors import AnswerLate, AnswerViolation, TransientFailure, WrongTarget
 
@@ -122,7 +123,7 @@ class Transport:
                 f"{self.endpoint.host} gave no answer: {reason}.",
                 tip="Is it running, and the base URL right?",
                 in_doubt=not _unconnected(error),
-            ) from error
+            ) from None  # the library's own words may quote what the server sent
         except (requests.RequestException, ValueError) as error:
             raise _unaskable(self.endpoint, error) from None
 

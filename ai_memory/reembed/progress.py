@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol, TextIO
+from typing import Any, Protocol
 
 from ai_memory.clock import Clock
 
 PLAIN_INTERVAL_S = 30.0
+
+
+class Stream(Protocol):
+    """Where progress is shown; it never fails."""
+
+    def write(self, text: str, /) -> object:
+        """Write a text."""
+
+    def flush(self) -> object:
+        """Send what was written on its way."""
+
+    def isatty(self) -> bool:
+        """Return whether a person sees it."""
 
 
 class Progress(Protocol):
@@ -28,7 +41,7 @@ class Progress(Protocol):
 class SilentProgress:
     """Shows only what must be said."""
 
-    def __init__(self, err: TextIO) -> None:
+    def __init__(self, err: Stream) -> None:
         """Write to `err`."""
         self._err = err
 
@@ -40,7 +53,7 @@ class SilentProgress:
 
     def say(self, text: str) -> None:
         """Print the line."""
-        print(text, file=self._err, flush=True)
+        print(" ".join(text.split()), file=self._err, flush=True)
 
     def end(self) -> None:
         """Show nothing."""
@@ -49,7 +62,7 @@ class SilentProgress:
 class PlainProgress(SilentProgress):
     """One line every 30 seconds: rows done, rows a second, time left."""
 
-    def __init__(self, err: TextIO, clock: Clock) -> None:
+    def __init__(self, err: Stream, clock: Clock) -> None:
         """Write to `err`, by the time of `clock`."""
         super().__init__(err)
         self._clock = clock
@@ -77,7 +90,7 @@ class PlainProgress(SilentProgress):
 class BarProgress(SilentProgress):
     """A bar with rows a second and the time left, by tqdm."""
 
-    def __init__(self, err: TextIO) -> None:
+    def __init__(self, err: Stream) -> None:
         """Draw on `err`."""
         super().__init__(err)
         self._bar: Any = None
@@ -98,7 +111,7 @@ class BarProgress(SilentProgress):
         if self._bar is None:
             super().say(text)
         else:
-            self._bar.write(text, file=self._err)
+            self._bar.write(" ".join(text.split()), file=self._err)
 
     def end(self) -> None:
         """Leave the bar as it stands."""
@@ -107,7 +120,7 @@ class BarProgress(SilentProgress):
             self._bar = None
 
 
-def choose_progress(err: TextIO, clock: Clock, *, quiet: bool) -> Progress:
+def choose_progress(err: Stream, clock: Clock, *, quiet: bool) -> Progress:
     """Return the progress fit for where it is shown."""
     if quiet:
         return SilentProgress(err)

@@ -56,7 +56,7 @@ class RunReport:
         """Return the JSON object."""
         return asdict(self)
 
-    def text(self) -> str:
+    def lines(self) -> list[str]:
         """Return the words for people: two or three lines."""
         state = "unfinished" if self.state == "running" else self.state
         name = "Nothing to do" if self.run_id is None else f"Run {self.run_id} is {state} ({self.reason})"
@@ -70,7 +70,7 @@ class RunReport:
             f"{self.attested:,} rows were taken on their stamp's word." if self.attested else "",
             f"{self.unaddressable:,} rows have no id and were not touched." if self.unaddressable else "",
         ]
-        return "\n".join([*lines, *(line for line in extra if line)])
+        return [*lines, *(line for line in extra if line)]
 
 
 def report(

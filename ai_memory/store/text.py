@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ai_memory.invisible import escaped
+
 
 @dataclass(frozen=True, slots=True)
 class Codec:
@@ -46,20 +48,10 @@ class Codec:
 
 
 def printable(name: str) -> str:
-    """Return an id or a namespace for people: what cannot be printed is escaped."""
-    return _escaped(name, keep="")
+    """Return an id or a namespace for people: what cannot be seen is escaped, emoji stay whole."""
+    return escaped(name, names=True)
 
 
 def readable(text: str) -> str:
-    """Return a text for people: lines and tabs stay, everything else that cannot be printed is escaped."""
-    return _escaped(text, keep="\n\t")
-
-
-def _escaped(text: str, *, keep: str) -> str:
-    return "".join(each if each.isprintable() or each in keep else _escape(each) for each in text)
-
-
-def _escape(character: str) -> str:
-    if "\udc80" <= character <= "\udcff":
-        return f"\\x{ord(character) - 0xDC00:02x}"
-    return character.encode("unicode_escape").decode()
+    """Return a text for people: lines and tabs stay, everything else that cannot be seen is escaped."""
+    return escaped(text, keep="\n\t")

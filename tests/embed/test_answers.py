@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ai_memory.embed.answers import RULES, Answer, classify, one_line
+from ai_memory.cleaning import one_line
+from ai_memory.embed.answers import RULES, Answer, classify
 from ai_memory.embed.rate_headers import retry_after
 from ai_memory.errors import (
     CredentialsRefused,

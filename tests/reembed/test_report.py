@@ -46,13 +46,13 @@ def test_rows_that_were_fresh_are_said_to_be_current(work: Work) -> None:
     again = work.run()
 
     assert again.already_current == 10
-    assert again.text().startswith("Nothing to do: 0 rows re-embedded, 10 were current, 0 remain")
+    assert again.lines()[0].startswith("Nothing to do: 0 rows re-embedded, 10 were current, 0 remain")
 
 
 def test_people_read_what_happened_and_what_is_left(work: Work) -> None:
     ended = replace(work.run(batch=2, max_rows=4), raced=2, unaddressable=1, duration_ms=1500)
 
-    text = ended.text().splitlines()
+    text = ended.lines()
 
     assert text[0] == ("Run 1 is unfinished (max-rows): 4 rows re-embedded, 0 were current, 6 remain, 0 in quarantine.")
     assert text[1].startswith("Target: hash, 16 wide, space fake/hash#none. ")
