@@ -15,15 +15,19 @@ import os
 import stat
 import struct
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ai_memory.errors import DataRefused
+from ai_memory.store import side_file
 from ai_memory.store.connection import real_path
 
 FLOCK = "hhqqi4x"
 """`struct flock` of 64-bit Linux: l_type, l_whence, l_start, l_len, l_pid (0 for OFD locks)."""
+
+LONGEST_NOTE = 4096
+"""How much of a lock file is read, in bytes; a note has about 80."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +54,7 @@ def runner_lock(database: Path, holder: Holder) -> Iterator[bool]:
     """Hold the runner's lock inside the block; yields False, without waiting, where another process has it.
 
     Raises:
-        DataRefused: the lock file cannot be opened or made, as in a read-only folder.
+        DataRefused: the lock file cannot be opened or made, as in a read-only folder, or something else stands there.
     """
     path = lock_path(database)
     try:
@@ -74,11 +78,11 @@ def is_locked(database: Path) -> bool:
     """Say whether a live process holds the lock; takes nothing, so no start is ever turned away by this question.
 
     Raises:
-        DataRefused: the lock file may not be read.
+        DataRefused: the lock file may not be read, or something else stands there.
     """
     path = lock_path(database)
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = side_file.open_existing(path, database.stat(), write=False)
     except FileNotFoundError:
         return False
     except OSError as error:
@@ -90,22 +94,28 @@ def is_locked(database: Path) -> bool:
 
 
 def read_holder(database: Path) -> Holder | None:
-    """Return who took the lock last, None where nobody did or the note is half-written."""
+    """Return who took the lock last, None where nobody did or the note is half-written.
+
+    Raises:
+        DataRefused: what stands in the place of the lock file is not one.
+    """
     try:
-        return Holder(**json.loads(lock_path(database).read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
+        descriptor = side_file.open_existing(lock_path(database), database.stat(), write=False)
+    except OSError:
         return None
+    try:
+        return Holder(**json.loads(os.pread(descriptor, LONGEST_NOTE, 0)))
+    except (ValueError, TypeError, RecursionError):
+        return None
+    finally:
+        os.close(descriptor)
 
 
 def _open(path: Path, database: os.stat_result) -> int:
     """Open or make the lock file; whoever may write the database may hold its lock, as SQLite does it for its log."""
-    mode = stat.S_IMODE(database.st_mode) & 0o666
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, mode)
-    if os.geteuid() == 0:
-        os.fchown(descriptor, database.st_uid, database.st_gid)
-    if os.geteuid() in (0, os.fstat(descriptor).st_uid):
-        os.fchmod(descriptor, mode)
-    return descriptor
+    with suppress(FileExistsError):
+        return side_file.create(path, database, mode=stat.S_IMODE(database.st_mode) & 0o666)
+    return side_file.open_existing(path, database, write=True)
 
 
 def _take(descriptor: int) -> bool:
