@@ -217,6 +217,10 @@ def translated(path: Path, *, opening: bool = False) -> Iterator[None]:
         if ours is None:
             raise
         raise ours from error
+    except UnicodeDecodeError as error:
+        raise DataRefused(
+            f"{path} is damaged: a text in it is not valid {error.encoding}.", tip="Restore a backup of the file."
+        ) from error
 
 
 def _ours(error: apsw.Error, path: Path, *, opening: bool) -> AiMemoryError | None:
