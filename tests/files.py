@@ -6,6 +6,9 @@ the locks of the first one (sqlite.org, "How To Corrupt An SQLite Database File"
 
 from __future__ import annotations
 
+import fcntl
+import os
+import struct
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +16,7 @@ from typing import Any
 
 import apsw
 
+from ai_memory.store.lock import FLOCK
 from ai_memory.store.opening import writing
 
 VECTOR_COLUMNS = frozenset({"embedding", "embedding_dim", "embedding_space"})
@@ -76,6 +80,14 @@ def integrity(path: Path) -> str:
     """Return the answer of SQLite's integrity check, once the FTS index has passed its own."""
     execute(path, "INSERT INTO memories_fts(memories_fts, rank) VALUES ('integrity-check', 1)")
     return str(execute(path, "PRAGMA integrity_check")[0][0])
+
+
+@contextmanager
+def shared(path: Path) -> Iterator[None]:
+    """Hold a shared lock of a whole file, as anybody can who may read it."""
+    with path.open("rb") as opened:
+        fcntl.fcntl(opened, fcntl.F_OFD_SETLK, struct.pack(FLOCK, fcntl.F_RDLCK, os.SEEK_SET, 0, 0, 0))
+        yield
 
 
 @contextmanager

@@ -12,9 +12,10 @@ from ai_memory.errors import OperatorNeeded
 from ai_memory.reembed.status import Status, read_status
 from ai_memory.settings import Settings
 from ai_memory.store import runs
-from ai_memory.store.opening import Store, reading, writing
-from ai_memory.store.runs import Run
+from ai_memory.store.lock import LockState
+from ai_memory.store.opening import reading, writing
 from ai_memory.store.text import printable
+from ai_memory.store.values import Run
 
 SHOWN_NAMESPACES = 20
 SHOWN_ROWS = 20
@@ -46,8 +47,10 @@ def _status_lines(status: Status) -> list[str]:
         f"  spent      {status.counters.texts_sent:,} texts in {status.counters.requests:,} requests",
         f"  checkpoint {_time(run.last_progress_at)}{_in_flight_text(run)}",
     ]
+    if status.lock is LockState.READER:
+        lines.append("  lock       held by a process that only reads it; --resume says how to find it")
     if run.breaker_state == "open":
-        lines.append(f"  breaker    open until {_time(run.breaker_until)}")
+        lines.append(f"  breaker    open until {_time(status.breaker_until)}")
     if run.last_error:
         lines.append(f"  last error {run.last_error}")
     return [*lines, *_namespace_lines(status), *_quarantine_lines(status), *_next_lines(status)]
@@ -114,19 +117,19 @@ def _cancel(settings: Settings, console: Console) -> int:
     now_ms = SystemClock().now_ms()
     path: Path = settings.db.value
     with reading(path) as store:
-        _require_unfinished(store)
+        if runs.unfinished_id(store) is None:
+            raise _nothing_to_cancel()
+    # By its number alone: the row may hold what cannot be read, and this is the way out of it.
     with writing(path, now_ms=now_ms) as store, store.db.transaction():
-        found = _require_unfinished(store)
-        runs.transition(store, found, "cancelled", now_ms=now_ms, fenced=False)
+        run_id = runs.cancel(store, now_ms=now_ms)
+    if run_id is None:
+        raise _nothing_to_cancel()
     console.result(
-        {"run_id": found.run_id, "state": "cancelled"},
-        f"Run {found.run_id} is cancelled; the vectors it wrote stay, and who still runs it commits nothing more.",
+        {"run_id": run_id, "state": "cancelled"},
+        f"Run {run_id} is cancelled; the vectors it wrote stay, and who still runs it commits nothing more.",
     )
     return 0
 
 
-def _require_unfinished(store: Store) -> Run:
-    found = runs.unfinished_run(store)
-    if found is None:
-        raise OperatorNeeded("There is no unfinished run to cancel.", tip="See ai-memory reembed status")
-    return found
+def _nothing_to_cancel() -> OperatorNeeded:
+    return OperatorNeeded("There is no unfinished run to cancel.", tip="See ai-memory reembed status")

@@ -51,8 +51,7 @@ def run_verify(settings: Settings, console: Console, *, sample: str | int | None
 
 def _verified(store: Store, settings: Settings) -> tuple[Fingerprint | None, Scope, str]:
     """Return what to verify against: target and scope of the last run, or where it was given up the configured one."""
-    run = runs.unfinished_run(store) or runs.latest_run(store)
-    if run and run.state not in ("cancelled", "superseded"):
+    if run := runs.unfinished_run(store) or runs.standing_run(store):
         return read_fingerprint(store, run.target), run.scope, run.target_model
     target = recorded_target(store, build(settings.embedding).target)
     return known_fingerprint(store, target), None, target.model

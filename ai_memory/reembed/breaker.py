@@ -9,7 +9,7 @@ from __future__ import annotations
 from math import ceil
 
 from ai_memory.errors import BreakerOpen
-from ai_memory.store.runs import Breaker, Run
+from ai_memory.store.values import Breaker, Run
 
 FIRST_WAIT_MS = 60_000
 LONGEST_WAIT_MS = 15 * 60_000
@@ -19,9 +19,19 @@ LONGEST_ASKED_MS = 24 * 60 * 60_000
 
 def opened(run: Run, *, now_ms: int, asked_seconds: float = 0.0) -> Breaker:
     """Return the breaker after one more failure; the endpoint asked for a pause of `asked_seconds`."""
-    wait = min(run.breaker_wait_ms * 2, LONGEST_WAIT_MS) if run.breaker_wait_ms else FIRST_WAIT_MS
+    wait = min(max(run.breaker_wait_ms * 2, FIRST_WAIT_MS), LONGEST_WAIT_MS)
     pause = max(wait, round(min(asked_seconds * 1000, LONGEST_ASKED_MS)))
     return Breaker(open=True, until_ms=now_ms + pause, wait_ms=wait)
+
+
+def believed_until(run: Run, *, now_ms: int) -> int:
+    """Return until when the breaker holds requests back; what a clock that was wrong wrote is not believed.
+
+    It was opened at the last progress or before, and for a day at most. A last progress that lies ahead of the clock
+    was written by such a clock: then nothing is waited for.
+    """
+    longest = now_ms if run.last_progress_at > now_ms else run.last_progress_at + LONGEST_ASKED_MS
+    return max(min(run.breaker_until, longest), 0)
 
 
 def require_due(run: Run, *, now_ms: int) -> bool:
@@ -32,8 +42,8 @@ def require_due(run: Run, *, now_ms: int) -> bool:
     """
     if run.breaker_state != "open":
         return False
-    if now_ms < run.breaker_until:
-        seconds = (run.breaker_until - now_ms) / 1000
+    if now_ms < (until := believed_until(run, now_ms=now_ms)):
+        seconds = (until - now_ms) / 1000
         reason = run.last_error or "no answer"
         raise BreakerOpen(
             f"The endpoint failed last time ({reason}); the breaker is open for {ceil(seconds)} s more.",

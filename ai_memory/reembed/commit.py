@@ -13,7 +13,7 @@ from ai_memory.store import quarantine, runs
 from ai_memory.store.opening import Store
 from ai_memory.store.provenance import Fingerprint, VectorWrite, attest, vector_of_text, write_vectors
 from ai_memory.store.quarantine import Reason
-from ai_memory.store.runs import Checkpoint, Counters, Run
+from ai_memory.store.values import Checkpoint, Counters, Run
 
 REEMBED = "reembed"
 REEMBEDDED, RACED, QUARANTINED = "reembedded", "raced", "quarantined"

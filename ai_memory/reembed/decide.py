@@ -11,7 +11,7 @@ from enum import Enum
 from ai_memory.errors import OperatorNeeded, TargetChanged, UsageError
 from ai_memory.reembed.census import Census, Scope
 from ai_memory.reembed.request import Request
-from ai_memory.store.runs import Run
+from ai_memory.store.values import Run
 
 WAYS_OUT = "Go on with it: ai-memory reembed --resume; replace it: … --retarget; give it up: ai-memory reembed cancel"
 

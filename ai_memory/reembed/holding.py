@@ -7,16 +7,22 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from shlex import quote
+from time import sleep
 
 from ai_memory.errors import RunHeld, RunnerStuck
+from ai_memory.reembed.breaker import believed_until
 from ai_memory.store import runs
 from ai_memory.store.connection import OpenOptions
-from ai_memory.store.lock import Holder, read_holder, runner_lock
+from ai_memory.store.lock import Holder, LockState, lock_mode, lock_path, lock_state, read_holder, runner_lock
 from ai_memory.store.opening import reading
-from ai_memory.store.runs import Run
+from ai_memory.store.values import Run
 
 STUCK_MS = 10 * 60 * 1000
 """A holder of the lock without progress for this long is stuck; three deadlines of a request are less."""
+
+NOTE_SECONDS = 0.2
+"""How long a process that has just taken the lock may need to write who it is; it needs microseconds."""
 
 
 @contextmanager
@@ -25,7 +31,7 @@ def holding(path: Path, *, now_ms: int, options: OpenOptions) -> Iterator[Holder
 
     Raises:
         DataRefused: the database is missing or unusable.
-        RunHeld: another live process holds the lock; RunnerStuck where that one makes no progress.
+        RunHeld: another live process holds the lock; RunnerStuck where that one makes no progress, or is not a runner.
     """
     with reading(path, options=options):
         pass
@@ -37,11 +43,22 @@ def holding(path: Path, *, now_ms: int, options: OpenOptions) -> Iterator[Holder
 
 
 def _held(path: Path, *, now_ms: int, options: OpenOptions) -> RunHeld:
-    holder = read_holder(path)
+    lock = lock_path(path)
+    find = f"Find it: fuser -v {quote(str(lock))}"
+    if lock_state(path) is LockState.READER:
+        return RunnerStuck(
+            f"{lock} is locked by a process that only reads it, which no runner does.",
+            tip=f"{find}. Keep readers from the lock: chmod {lock_mode(path.stat()):o} {quote(str(lock))}",
+        )
+    holder = _settled_holder(path)
+    if holder and not holder.may_live():
+        return RunnerStuck(
+            f"{lock} is locked, and process {holder.pid}, which took the lock last, is gone.", tip=f"{find}, and end it"
+        )
     who = f"Process {holder.pid} on {holder.host}" if holder else "Another process"
     with reading(path, options=options) as store:
         run = runs.unfinished_run(store)
-    idle_ms = now_ms - _last_sign(run, holder) if run and run.holder else 0
+    idle_ms = now_ms - _last_sign(run, holder, now_ms=now_ms) if run and run.holder else 0
     if idle_ms > STUCK_MS:
         minutes = idle_ms // 60_000
         return RunnerStuck(
@@ -51,8 +68,17 @@ def _held(path: Path, *, now_ms: int, options: OpenOptions) -> RunHeld:
     return RunHeld(f"{who} is re-embedding {path}.", tip="Watch it: ai-memory reembed status")
 
 
-def _last_sign(run: Run, holder: Holder | None) -> int:
+def _settled_holder(path: Path) -> Holder | None:
+    """Return who holds the lock; where its note names a process that is gone, the next one may just be writing."""
+    holder = read_holder(path)
+    if holder and not holder.may_live():
+        sleep(NOTE_SECONDS)
+        return read_holder(path)
+    return holder
+
+
+def _last_sign(run: Run, holder: Holder | None, *, now_ms: int) -> int:
     """Return when the holder of the lock was last known to be at work; waiting for the endpoint is work."""
     # Until it takes the run, the row tells of its predecessor, who may have been killed long ago.
     sign = holder.started_at if holder and holder != run.holder else run.last_progress_at
-    return max(sign, run.breaker_until)
+    return max(sign, believed_until(run, now_ms=now_ms))

@@ -35,7 +35,7 @@ from ai_memory.store.connection import OpenOptions
 from ai_memory.store.lock import Holder
 from ai_memory.store.opening import Store, reading, writing
 from ai_memory.store.provenance import Fingerprint, read_fingerprint, set_witness
-from ai_memory.store.runs import Breaker, Run
+from ai_memory.store.values import Breaker, Run
 
 
 @dataclass(frozen=True, slots=True)

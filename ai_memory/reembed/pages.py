@@ -14,7 +14,7 @@ from ai_memory.reembed.judge import Document, Unfit, Verdict, carries_stamp, exa
 from ai_memory.store import walk
 from ai_memory.store.opening import Store
 from ai_memory.store.provenance import Fingerprint, vector_of_text
-from ai_memory.store.runs import Checkpoint
+from ai_memory.store.values import Checkpoint
 from ai_memory.store.walk import MemoryRow
 
 READ_ROWS = 256

@@ -8,7 +8,7 @@ from ai_memory.embed.embedder import Meter
 from ai_memory.reembed.request import cost
 from ai_memory.reembed.start import Plan, Taken
 from ai_memory.reembed.sweep import Ending, Sweep
-from ai_memory.store.runs import Counters
+from ai_memory.store.values import Counters
 
 
 @dataclass(frozen=True, slots=True)

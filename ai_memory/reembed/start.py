@@ -4,21 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import TypedDict
 
 from ai_memory import __version__
 from ai_memory.embed.embedder import Embedder, Target
 from ai_memory.embed.fingerprint import canonical_spec, differences, digest
 from ai_memory.errors import DataRefused
+from ai_memory.reembed.breaker import believed_until
 from ai_memory.reembed.census import Census, Means, Scope, take_census
 from ai_memory.reembed.decide import Action, Situation, decide, scope_of
 from ai_memory.reembed.probe import probe
 from ai_memory.reembed.request import Request
-from ai_memory.store import quarantine, runs, walk
+from ai_memory.store import provenance, quarantine, runs, walk
 from ai_memory.store.lock import Holder
 from ai_memory.store.opening import Store
-from ai_memory.store.provenance import Fingerprint, ensure_fingerprint, find_fingerprint, fingerprints, read_fingerprint
-from ai_memory.store.runs import Run
+from ai_memory.store.provenance import Fingerprint, known_widths, read_fingerprint
 from ai_memory.store.text import printable
+from ai_memory.store.values import Run
 from ai_memory.vendors import LOCAL
 
 
@@ -33,6 +35,13 @@ class Preflight:
     census: Census
     target: Target
     begins: bool = True
+
+
+class _Identity(TypedDict):
+    digest: bytes
+    spec_json: str
+    space: str
+    dim: int
 
 
 Disclose = Callable[[Preflight], None]
@@ -67,9 +76,9 @@ class Taken:
 def recorded_target(store: Store, target: Target) -> Target:
     """Return `target` with the width under which this file knows it, or as it is where nothing tells more."""
     if not target.dim:
-        for known in fingerprints(store):
-            if known.dim and digest(replace(target, dim=known.dim)) == known.digest:
-                return replace(target, dim=known.dim)
+        for known, dim in known_widths(store):
+            if digest(replace(target, dim=dim)) == known:
+                return replace(target, dim=dim)
     return target
 
 
@@ -90,20 +99,21 @@ def find_target(store: Store, embedder: Embedder) -> Target:
 
 def known_fingerprint(store: Store, target: Target) -> Fingerprint | None:
     """Return the file's record of a target, None where it has none."""
-    found = find_fingerprint(store, digest(target))
-    return None if found is None else read_fingerprint(store, found)
+    return provenance.known_fingerprint(store, **_identity(target))
 
 
 def enter_target(store: Store, target: Target, *, now_ms: int) -> Fingerprint:
     """Return the file's record of a target, made where it has none; inside a transaction."""
-    return ensure_fingerprint(
-        store,
-        digest=digest(target),
-        spec_json=canonical_spec(target),
-        space=target.space,
-        dim=target.dim,
-        now_ms=now_ms,
-    )
+    return provenance.ensure_fingerprint(store, **_identity(target), now_ms=now_ms)
+
+
+def _identity(target: Target) -> _Identity:
+    return {
+        "digest": digest(target),
+        "spec_json": canonical_spec(target),
+        "space": target.space,
+        "dim": target.dim,
+    }
 
 
 def plan(store: Store, embedder: Embedder, request: Request, *, now_ms: int) -> Plan:
@@ -141,7 +151,10 @@ def take(store: Store, planned: Plan, request: Request, holder: Holder, *, in_fl
         # What the row says of it is what killed runners left; only a text of a stale row is sent again.
         lost = min(run.in_flight_limit, planned.census.stale)
         resumed = run.run_id == (planned.run.run_id if planned.run else None)
-        run = runs.take_over(store, run, holder, in_flight_limit=in_flight, lost=lost, now_ms=now_ms)
+        until = believed_until(run, now_ms=now_ms)
+        run = runs.take_over(
+            store, run, holder, in_flight_limit=in_flight, lost=lost, breaker_until=until, now_ms=now_ms
+        )
     lifted = planned.census.quarantined if request.retry_quarantined else 0
     return Taken(run, fingerprint, resumed, lost, lifted)
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from ai_memory.reembed.breaker import believed_until
 from ai_memory.reembed.census import Census, take_census
 from ai_memory.store import quarantine, runs
-from ai_memory.store.lock import Holder, is_locked, read_holder
+from ai_memory.store.lock import Holder, LockState, lock_state, read_holder
 from ai_memory.store.opening import Store
 from ai_memory.store.provenance import Fingerprint, read_fingerprint
 from ai_memory.store.quarantine import Quarantined
-from ai_memory.store.runs import Counters, Run
+from ai_memory.store.values import Counters, Run
 
 RESUME = "ai-memory reembed --resume"
 NEXT = {
@@ -23,7 +24,11 @@ NEXT = {
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """One run with everything that `status` shows. `held_by` is the live process that runs it, None where none does."""
+    """One run with everything that `status` shows.
+
+    `held_by` is the live process that runs it, None where none does. `breaker_until` is what is believed of the
+    run's own (Unix milliseconds).
+    """
 
     run: Run
     target: Fingerprint
@@ -31,7 +36,14 @@ class Status:
     census: Census
     quarantined: tuple[Quarantined, ...]
     held_by: Holder | None
-    locked: bool
+    lock: LockState
+    breaker_until: int
+
+    @property
+    def locked(self) -> bool:
+        """Whether a runner is at work, as far as this user can tell."""
+        # Whoever may not read the lock has the word of the run row, which stays after a kill.
+        return self.lock is LockState.RUNNER or (self.lock is LockState.HIDDEN and self.held_by is not None)
 
     @property
     def interrupted(self) -> bool:
@@ -71,7 +83,7 @@ class Status:
             "started_at": run.started_at,
             "last_progress_at": run.last_progress_at,
             "finished_at": run.finished_at,
-            "breaker": {"state": run.breaker_state, "until": run.breaker_until},
+            "breaker": {"state": run.breaker_state, "until": self.breaker_until},
             "last_error": run.last_error,
             "in_flight_limit": run.in_flight_limit,
             "next": self.next_command,
@@ -91,7 +103,7 @@ def read_status(store: Store, path: Path, *, now_ms: int) -> Status | None:
     if run is None:
         return None
     target = read_fingerprint(store, run.target)
-    locked = is_locked(path)
+    lock = lock_state(path)
     census = take_census(store, target, run.scope, now_ms=now_ms)
     return Status(
         run=run,
@@ -99,6 +111,14 @@ def read_status(store: Store, path: Path, *, now_ms: int) -> Status | None:
         counters=runs.read_counters(store, run),
         census=census,
         quarantined=tuple(each for each in quarantine.entries(store, target.id) if each.id in census.quarantined_ids),
-        held_by=read_holder(path) if locked else None,
-        locked=locked,
+        held_by=_holder(path, run, lock),
+        lock=lock,
+        breaker_until=believed_until(run, now_ms=now_ms),
     )
+
+
+def _holder(path: Path, run: Run, lock: LockState) -> Holder | None:
+    """Return the process that runs the job, None where there is none or it is not known."""
+    holder = run.holder if lock is LockState.HIDDEN else read_holder(path)
+    known = lock in (LockState.HIDDEN, LockState.RUNNER)
+    return holder if known and holder and holder.may_live() else None

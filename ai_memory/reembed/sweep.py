@@ -39,8 +39,8 @@ from ai_memory.store import quarantine, runs
 from ai_memory.store.opening import Store, reopen
 from ai_memory.store.provenance import Fingerprint, forget
 from ai_memory.store.quarantine import Reason
-from ai_memory.store.runs import Checkpoint, Counters, Run
 from ai_memory.store.text import printable
+from ai_memory.store.values import Checkpoint, Counters, Run
 
 MIN_PASSES = 5
 """Passes before a corpus that is edited as fast as it is swept is called churn."""

@@ -12,14 +12,16 @@ import errno
 import fcntl
 import json
 import os
+import socket
 import stat
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
+from enum import Enum
 from pathlib import Path
 
-from ai_memory.errors import DataRefused
+from ai_memory.errors import DataRefused, StorageFailed
 from ai_memory.store import side_file
 from ai_memory.store.connection import real_path
 
@@ -42,6 +44,48 @@ class Holder:
         """Return the holder as JSON, as the run row and the lock file keep it."""
         return json.dumps(asdict(self))
 
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Holder:
+        """Return the holder of a JSON text; keys that a later release may add are passed over.
+
+        Raises:
+            ValueError: it is not a holder.
+        """
+        try:
+            found = json.loads(text)
+        except RecursionError:
+            found = None
+        if isinstance(found, dict):
+            pid, host, started_at = (found.get(name) for name in ("pid", "host", "started_at"))
+            if type(pid) is int and type(host) is str and type(started_at) is int and pid > 0 and started_at >= 0:
+                return cls(pid, host, started_at)
+        raise ValueError("not a holder")
+
+    def may_live(self) -> bool:
+        """Return False where the process was on this host and is gone; on another host nothing can be known."""
+        if self.host != socket.gethostname():
+            return True
+        try:
+            os.kill(self.pid, 0)
+        except (ProcessLookupError, OverflowError):
+            return False
+        except PermissionError:
+            return True
+        return True
+
+
+class LockState(Enum):
+    """What can be told of a lock without taking it.
+
+    A runner holds it alone. A process that may only read the file can share it, which no runner does. It is `HIDDEN`
+    from a user who may not read it.
+    """
+
+    FREE = "free"
+    RUNNER = "held by a runner"
+    READER = "held by a process that only reads it"
+    HIDDEN = "may not be read"
+
 
 def lock_path(database: Path) -> Path:
     """Return where the lock of a database lies: one place for every name of the file."""
@@ -54,10 +98,13 @@ def runner_lock(database: Path, holder: Holder) -> Iterator[bool]:
     """Hold the runner's lock inside the block; yields False, without waiting, where another process has it.
 
     Raises:
-        DataRefused: the lock file cannot be opened or made, as in a read-only folder, or something else stands there.
+        DataRefused: the lock file cannot be opened or made, as in a read-only folder, or something else stands there;
+            or the database has a second name, which would have a second lock.
+        StorageFailed: the note of who holds it cannot be written.
     """
     path = lock_path(database)
     try:
+        side_file.require_one_name(database)
         descriptor = _open(path, database.stat())
     except OSError as error:
         raise DataRefused(
@@ -67,28 +114,26 @@ def runner_lock(database: Path, holder: Holder) -> Iterator[bool]:
     try:
         obtained = _take(descriptor)
         if obtained:
-            os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, holder.to_json().encode(), 0)
+            _note(path, descriptor, holder)
         yield obtained
     finally:
         os.close(descriptor)
 
 
-def is_locked(database: Path) -> bool:
-    """Say whether a live process holds the lock; takes nothing, so no start is ever turned away by this question.
+def lock_state(database: Path) -> LockState:
+    """Return the state of the lock; takes nothing, so no start is ever turned away by this question.
 
     Raises:
-        DataRefused: the lock file may not be read, or something else stands there.
+        DataRefused: something else stands in the place of the lock file.
     """
-    path = lock_path(database)
     try:
-        descriptor = side_file.open_existing(path, database.stat(), write=False)
+        descriptor = side_file.open_existing(lock_path(database), database.stat(), write=False)
     except FileNotFoundError:
-        return False
-    except OSError as error:
-        raise DataRefused(f"{path} cannot be read: {error.strerror}.", tip="Make it readable.") from error
+        return LockState.FREE
+    except OSError:
+        return LockState.HIDDEN
     try:
-        return _is_taken(descriptor)
+        return _state(descriptor)
     finally:
         os.close(descriptor)
 
@@ -104,18 +149,33 @@ def read_holder(database: Path) -> Holder | None:
     except OSError:
         return None
     try:
-        return Holder(**json.loads(os.pread(descriptor, LONGEST_NOTE, 0)))
-    except (ValueError, TypeError, RecursionError):
+        return Holder.from_json(os.pread(descriptor, LONGEST_NOTE, 0))
+    except ValueError:
         return None
     finally:
         os.close(descriptor)
 
 
+def lock_mode(database: os.stat_result) -> int:
+    """Return the mode of a lock file: for those who may write the database, because who may read a file can hold it."""
+    writers = stat.S_IMODE(database.st_mode) & 0o022
+    return 0o600 | writers | writers << 1
+
+
 def _open(path: Path, database: os.stat_result) -> int:
-    """Open or make the lock file; whoever may write the database may hold its lock, as SQLite does it for its log."""
     with suppress(FileExistsError):
-        return side_file.create(path, database, mode=stat.S_IMODE(database.st_mode) & 0o666)
+        return side_file.create(path, database, mode=lock_mode(database))
     return side_file.open_existing(path, database, write=True)
+
+
+def _note(path: Path, descriptor: int, holder: Holder) -> None:
+    try:
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, holder.to_json().encode(), 0)
+    except OSError as error:
+        raise StorageFailed(
+            f"{path} cannot be written: {error.strerror}.", tip="Free some space, then run the same command again."
+        ) from error
 
 
 def _take(descriptor: int) -> bool:
@@ -134,13 +194,13 @@ def _take(descriptor: int) -> bool:
     return True
 
 
-def _is_taken(descriptor: int) -> bool:
+def _state(descriptor: int) -> LockState:
     if not hasattr(fcntl, "F_OFD_GETLK"):
         # flock has no question without taking: a shared lock disturbs only a start in this very instant.
-        return not _take_shared(descriptor)
+        return LockState.FREE if _take_shared(descriptor) else LockState.RUNNER
     question = struct.pack(FLOCK, fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
     kind: int = struct.unpack(FLOCK, fcntl.fcntl(descriptor, fcntl.F_OFD_GETLK, question))[0]
-    return kind != fcntl.F_UNLCK
+    return {fcntl.F_UNLCK: LockState.FREE, fcntl.F_RDLCK: LockState.READER}.get(kind, LockState.RUNNER)
 
 
 def _take_shared(descriptor: int) -> bool:

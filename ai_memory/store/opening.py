@@ -10,6 +10,7 @@ from pathlib import Path
 from ai_memory.store.connection import Database, OpenOptions, open_database
 from ai_memory.store.migrate import check_ledger, migrate
 from ai_memory.store.schema import Schema, lay_view, read_schema, require_known
+from ai_memory.store.side_file import require_one_name
 from ai_memory.store.text import Codec
 
 
@@ -44,9 +45,12 @@ def writing(path: Path, *, now_ms: int, create: bool = False, options: OpenOptio
     With `create` a missing file becomes an empty database.
 
     Raises:
-        DataRefused: the file is missing (without `create`), no memory database, read-only, or newer than this program.
+        DataRefused: the file is missing (without `create`), no memory database, read-only, newer than this program, or
+            has a second name.
     """
     create = create and (not path.exists() or path.stat().st_size == 0)
+    if not create and path.is_file():
+        require_one_name(path)
     db = open_database(path, create=create, options=options)
     try:
         if not create:

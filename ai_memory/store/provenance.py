@@ -4,18 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from hashlib import sha256
 
 from ai_memory.embed.vectors import head, width
+from ai_memory.embedding_settings import MAX_DIM
+from ai_memory.errors import DataRefused
 from ai_memory.store.connection import Binding
 from ai_memory.store.opening import Store
+from ai_memory.store.own_row import OwnRow, selected
 
-FIND_FINGERPRINT = "SELECT id FROM embedding_fingerprint WHERE digest = ?"
+FIND_FINGERPRINT = (
+    "SELECT id, CASE WHEN typeof(witness) = 'blob' THEN witness END FROM embedding_fingerprint WHERE digest = ?"
+)
 ADD_FINGERPRINT = """
     INSERT INTO embedding_fingerprint (digest, spec_json, space, dim, created_at) VALUES (?, ?, ?, ?, ?)
-    ON CONFLICT (digest) DO NOTHING
+    ON CONFLICT (digest) DO UPDATE SET spec_json = excluded.spec_json, space = excluded.space, dim = excluded.dim
+    RETURNING id
 """
-FINGERPRINTS = "SELECT id, digest, spec_json, space, dim, witness FROM embedding_fingerprint ORDER BY id DESC"
-READ_FINGERPRINT = "SELECT id, digest, spec_json, space, dim, witness FROM embedding_fingerprint WHERE id = ?"
+WIDTHS = """
+    SELECT digest, dim FROM embedding_fingerprint
+    WHERE typeof(digest) = 'blob' AND typeof(dim) = 'integer' AND dim > 0 ORDER BY id DESC
+"""
+FINGERPRINT_TEXTS = ("spec_json", "space")
+FINGERPRINT_COLUMNS = ("id", "digest", *FINGERPRINT_TEXTS, "dim", "witness")
+READ_FINGERPRINT = f"""
+    SELECT {selected(FINGERPRINT_COLUMNS, FINGERPRINT_TEXTS)} FROM embedding_fingerprint WHERE id = ?
+"""
 SET_WITNESS = "UPDATE embedding_fingerprint SET witness = ? WHERE id = ? AND witness IS NULL"
 # The plus, like the casts, keeps SQLite from planning anew at every binding; see walk.ROW.
 UPDATE_VECTOR = """
@@ -47,6 +61,11 @@ SET_PROVENANCE = """
         fingerprint_id = excluded.fingerprint_id, src = excluded.src, head = excluded.head, origin = excluded.origin
 """
 
+ANOTHER_TARGET = (
+    "Give up the run that leads to it: ai-memory reembed cancel, and begin another: ai-memory reembed. "
+    "Or restore a backup of the file."
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Fingerprint:
@@ -75,28 +94,50 @@ class VectorWrite:
     origin: str
 
 
-def find_fingerprint(store: Store, digest: bytes) -> int | None:
-    """Return the id of the target with that digest, None where the file has never seen it."""
-    found = store.db.value(FIND_FINGERPRINT, (digest,))
-    return None if found is None else int(found)
+def known_fingerprint(store: Store, *, digest: bytes, spec_json: str, space: str, dim: int) -> Fingerprint | None:
+    """Return the record of a target, None where the file has never seen it.
+
+    The digest stands for the other values; what the file says of them is not asked.
+    """
+    rows = store.db.execute(FIND_FINGERPRINT, (digest,))
+    return Fingerprint(rows[0][0], digest, spec_json, space, dim, rows[0][1]) if rows else None
 
 
 def ensure_fingerprint(
     store: Store, *, digest: bytes, spec_json: str, space: str, dim: int, now_ms: int
 ) -> Fingerprint:
     """Return the record of a target, entering it where the file has not seen it; inside a transaction."""
-    store.db.execute(ADD_FINGERPRINT, (digest, spec_json, space, dim, now_ms))
-    return read_fingerprint(store, int(store.db.value(FIND_FINGERPRINT, (digest,))))
+    entered = store.db.value(ADD_FINGERPRINT, (digest, spec_json, space, dim, now_ms))
+    return read_fingerprint(store, int(entered))
 
 
 def read_fingerprint(store: Store, fingerprint_id: int) -> Fingerprint:
-    """Return the record of a target by its id."""
-    return Fingerprint(*store.db.execute(READ_FINGERPRINT, (fingerprint_id,))[0])
+    """Return the record of a target by its id.
+
+    Raises:
+        DataRefused: it is not in the file, or a column of it is damaged.
+    """
+    what = f"target {fingerprint_id}"
+    rows = store.db.execute(READ_FINGERPRINT, (fingerprint_id,))
+    if not rows:
+        raise DataRefused(
+            f"{store.db.path} is damaged: {what}, to which a run leads, is not in it.", tip=ANOTHER_TARGET
+        )
+    row = OwnRow(store, what, ANOTHER_TARGET, dict(zip(FINGERPRINT_COLUMNS, rows[0], strict=True)))
+    spec, text = row.json("spec_json"), row.text("spec_json")
+    digest = row.blob("digest")
+    if not isinstance(spec, dict) or sha256(text.encode("utf-8", "surrogatepass")).digest() != digest:
+        raise row.damaged("spec_json", "is not what its digest says")
+    for name, value in (("space", row.text("space")), ("dim", row.whole("dim", most=MAX_DIM))):
+        if spec.get(name) != value:
+            raise row.damaged(name, "is not that of spec_json")
+    witness = None if row.values["witness"] is None else row.blob("witness")
+    return Fingerprint(fingerprint_id, digest, text, str(spec["space"]), int(spec["dim"]), witness)
 
 
-def fingerprints(store: Store) -> list[Fingerprint]:
-    """Return every target the file has seen, the newest first."""
-    return [Fingerprint(*row) for row in store.db.execute(FINGERPRINTS)]
+def known_widths(store: Store) -> list[tuple[bytes, int]]:
+    """Return digest and width of every target the file has seen, the newest first; what is damaged is left out."""
+    return [(bytes(digest), int(dim)) for digest, dim in store.db.execute(WIDTHS)]
 
 
 def set_witness(store: Store, fingerprint_id: int, witness: bytes) -> None:

@@ -8,32 +8,43 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 from ai_memory.store.connection import Binding
 from ai_memory.store.opening import Store
+from ai_memory.store.own_row import OwnRow, selected
+from ai_memory.store.text import printable
 
 PUT = """
     INSERT INTO reembed_quarantine (target, memory_id, src, kind, http_status, message, first_at, last_at)
     VALUES (:target, CAST(:id AS TEXT), :src, :kind, :http_status, :message, :now, :now)
     ON CONFLICT (target, memory_id) DO UPDATE SET
-        attempts = CASE WHEN src = excluded.src THEN attempts + 1 ELSE 1 END,
+        attempts = CASE WHEN src = excluded.src THEN min(attempts, 1000000) + 1 ELSE 1 END,
         first_at = CASE WHEN src = excluded.src THEN first_at ELSE excluded.first_at END,
         src = excluded.src, kind = excluded.kind, http_status = excluded.http_status,
         message = excluded.message, last_at = excluded.last_at
 """
-REASON = "SELECT kind, message, http_status FROM reembed_quarantine WHERE target = ? AND src = ? LIMIT 1"
+KINDS = ("empty", "oversize", "undecodable", "undecryptable", "refused")
+ENTRY_TEXTS = ("kind", "message")
+REASON_COLUMNS = ("memory_id", *ENTRY_TEXTS, "http_status")
+REASON = f"""
+    SELECT {selected(REASON_COLUMNS, (*ENTRY_TEXTS, "memory_id"))} FROM reembed_quarantine
+    WHERE target = ? AND src = ? LIMIT 1
+"""
 ANY = "SELECT count(*) FROM (SELECT 1 FROM reembed_quarantine WHERE target = ? LIMIT 1)"
 LIFT = "DELETE FROM reembed_quarantine WHERE target = ? AND memory_id = CAST(? AS TEXT)"
 LIFT_ALL = "DELETE FROM reembed_quarantine WHERE target = ?"
 REFUSED_SINCE = """
     SELECT count(*) FROM reembed_quarantine WHERE target = ? AND kind = 'refused' AND last_at >= ?
 """
-ENTRIES = """
-    SELECT CAST(q.memory_id AS BLOB), CAST(m.namespace AS BLOB),
-           q.src, q.kind, q.http_status, q.message, q.attempts, q.first_at, q.last_at
-    FROM reembed_quarantine AS q JOIN main.memories AS m ON m.id = q.memory_id
+ENTRY_COLUMNS = ("src", *REASON_COLUMNS, "attempts", "first_at", "last_at")
+# Of the memories only two columns: theirs may have any names, also ours.
+ENTRIES = f"""
+    SELECT CAST(m.namespace AS BLOB), {selected(ENTRY_COLUMNS, (*ENTRY_TEXTS, "memory_id"))}
+    FROM reembed_quarantine AS q JOIN (SELECT id, namespace FROM main.memories) AS m ON m.id = q.memory_id
     WHERE q.target = ? ORDER BY m.namespace, m.id
 """
+TRY_AGAIN = "Empty it, so that its rows are tried again: ai-memory reembed --retry-quarantined"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +91,13 @@ def put(store: Store, target: int, row_id: str, src: bytes, reason: Reason, *, n
 
 
 def reason_of(store: Store, target: int, src: bytes) -> Reason | None:
-    """Return why a text stands in the quarantine of a target, None where it does not."""
+    """Return why a text stands in the quarantine of a target, None where it does not.
+
+    Raises:
+        DataRefused: a column of the entry is damaged.
+    """
     found = store.db.execute(REASON, (target, src))
-    return Reason(*found[0]) if found else None
+    return _reason(_entry(store, REASON_COLUMNS, found[0])) if found else None
 
 
 def lift(store: Store, target: int, row_ids: Sequence[str]) -> None:
@@ -97,8 +112,38 @@ def lift_all(store: Store, target: int) -> None:
 
 
 def entries(store: Store, target: int) -> list[Quarantined]:
-    """Return the quarantine of a target by namespace and id, entries out of force included, memories gone left out."""
+    """Return the quarantine of a target by namespace and id, entries out of force included, memories gone left out.
+
+    Raises:
+        DataRefused: a column of an entry is damaged.
+    """
     return [
-        Quarantined(store.codec.name(row[0]), store.codec.name(row[1]), *row[2:])
-        for row in store.db.execute(ENTRIES, (target,))
+        _quarantined(store.codec.name(namespace), _entry(store, ENTRY_COLUMNS, values))
+        for namespace, *values in store.db.execute(ENTRIES, (target,))
     ]
+
+
+def _entry(store: Store, columns: Sequence[str], values: Sequence[object]) -> OwnRow:
+    named = dict(zip(columns, values, strict=True))
+    row_id = store.codec.name(cast(bytes, named["memory_id"]))
+    return OwnRow(store, f"the quarantine entry of {printable(row_id)}", TRY_AGAIN, {**named, "memory_id": row_id})
+
+
+def _reason(row: OwnRow) -> Reason:
+    status = None if row.values["http_status"] is None else row.whole("http_status")
+    return Reason(row.one_of("kind", KINDS), row.text("message"), status)
+
+
+def _quarantined(namespace: str, row: OwnRow) -> Quarantined:
+    reason = _reason(row)
+    return Quarantined(
+        id=str(row.values["memory_id"]),
+        namespace=namespace,
+        src=row.blob("src"),
+        kind=reason.kind,
+        http_status=reason.http_status,
+        message=reason.message,
+        attempts=row.whole("attempts"),
+        first_at=row.time("first_at"),
+        last_at=row.time("last_at"),
+    )

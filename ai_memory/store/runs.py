@@ -8,30 +8,38 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import Any
 
 from ai_memory.errors import NotFinished
 from ai_memory.store.connection import Binding
 from ai_memory.store.lock import Holder
 from ai_memory.store.opening import Store
+from ai_memory.store.own_row import OwnRow, selected
+from ai_memory.store.run_row import ENDED, GIVE_UP, RUN_COLUMNS, RUN_TEXTS, run_of
+from ai_memory.store.text import printable
+from ai_memory.store.values import Breaker, Checkpoint, Counters, Run
 
-RUN_COLUMNS = """
-    run_id, target, target_model, scope_json, state, pass, fence, holder_json, in_flight_limit, skip_current,
-    started_at, last_progress_at, finished_at, census_at, stop_requested,
-    breaker_state, breaker_until, breaker_wait_ms, last_error, tool_version, limits_json
+# A state that nobody knows is no end: such a run stands in the way of another until it is cancelled.
+IS_UNFINISHED = f"coalesce(state, '') NOT IN {ENDED}"
+RUN = f"SELECT {selected(RUN_COLUMNS, RUN_TEXTS)} FROM reembed_run"
+UNFINISHED = f"{RUN} WHERE {IS_UNFINISHED}"
+LATEST = f"{RUN} ORDER BY run_id DESC LIMIT 1"
+STANDING = f"{RUN} WHERE run_id = (SELECT max(run_id) FROM reembed_run) AND state NOT IN ('cancelled', 'superseded')"
+ONE = f"{RUN} WHERE run_id = ?"
+UNFINISHED_ID = f"SELECT max(run_id) FROM reembed_run WHERE {IS_UNFINISHED}"
+CANCEL = f"""
+    UPDATE reembed_run SET state = 'cancelled', finished_at = ?, holder_json = NULL WHERE {IS_UNFINISHED}
+    RETURNING run_id
 """
-UNFINISHED = f"SELECT {RUN_COLUMNS} FROM reembed_run WHERE state IN ('running', 'paused')"
-LATEST = f"SELECT {RUN_COLUMNS} FROM reembed_run ORDER BY run_id DESC LIMIT 1"
-ONE = f"SELECT {RUN_COLUMNS} FROM reembed_run WHERE run_id = ?"
 BEGIN_RUN = """
     INSERT INTO reembed_run
         (target, target_model, scope_json, state, skip_current, started_at, last_progress_at, tool_version)
     VALUES (?, ?, ?, 'running', ?, ?, ?, ?) RETURNING run_id
 """
 TAKE_OVER = """
-    UPDATE reembed_run SET fence = fence + 1, holder_json = ?, in_flight_limit = ?, stop_requested = 0,
-        texts_sent_twice = texts_sent_twice + ?, last_progress_at = ?
+    UPDATE reembed_run SET fence = fence + 1, holder_json = ?, in_flight_limit = ?,
+        breaker_until = coalesce(?, breaker_until), texts_sent_twice = texts_sent_twice + ?, last_progress_at = ?
     WHERE run_id = ? AND fence = ? AND state = 'running'
 """
 HOLD = """
@@ -56,17 +64,13 @@ COUNT = """
         texts_sent = texts_sent + :texts_sent, requests = requests + :requests, retries = retries + :retries
     WHERE run_id = :run_id
 """
-COUNTERS = """
-    SELECT reembedded, already_current, attested, raced, quarantined, identical,
-           texts_sent, texts_sent_twice, requests, retries, tokens
-    FROM reembed_run WHERE run_id = ?
-"""
 SET_TARGET = "UPDATE reembed_run SET target = ? WHERE run_id = ?"
 SET_BREAKER = """
     UPDATE reembed_run SET breaker_state = ?, breaker_until = ?, breaker_wait_ms = ?, last_error = ? WHERE run_id = ?
 """
-CHECKPOINTS = """
-    SELECT CAST(namespace AS BLOB), CAST(cursor_id AS BLOB), eof, rows_done FROM reembed_checkpoint
+CHECKPOINT_COLUMNS = ("namespace", "cursor_id", "eof", "rows_done")
+CHECKPOINTS = f"""
+    SELECT {selected(CHECKPOINT_COLUMNS, ("namespace", "cursor_id"))} FROM reembed_checkpoint
     WHERE run_id = ? AND pass = ?
 """
 ADVANCE = """
@@ -78,91 +82,56 @@ ADVANCE = """
         pass = excluded.pass, eof = excluded.eof, updated_at = excluded.updated_at
 """
 ADD_EVENT = "INSERT INTO reembed_event (run_id, at, kind, detail_json) VALUES (?, ?, ?, ?)"
-EVENTS = "SELECT at, kind, detail_json FROM reembed_event WHERE run_id = ? ORDER BY at, rowid"
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """One run as recorded. Times are Unix milliseconds; `scope` None means all but substrate namespaces.
-
-    `limits` is what was learned of the size of a request, by name.
-    """
-
-    run_id: int
-    target: int
-    target_model: str
-    scope: tuple[str, ...] | None
-    state: str
-    pass_number: int
-    fence: int
-    holder: Holder | None
-    in_flight_limit: int
-    skip_current: bool
-    started_at: int
-    last_progress_at: int
-    finished_at: int | None
-    census_at: int | None
-    stop_requested: bool
-    breaker_state: str
-    breaker_until: int
-    breaker_wait_ms: int
-    last_error: str | None
-    tool_version: str
-    limits: Mapping[str, int]
-
-
-@dataclass(frozen=True, slots=True)
-class Counters:
-    """What happened, in rows and requests; a page's share or a whole run's sum."""
-
-    reembedded: int = 0
-    already_current: int = 0
-    attested: int = 0
-    raced: int = 0
-    quarantined: int = 0
-    identical: int = 0
-    texts_sent: int = 0
-    texts_sent_twice: int = 0
-    requests: int = 0
-    retries: int = 0
-    tokens: int = 0
-
-    def __add__(self, other: Counters) -> Counters:
-        """Return the sum, field by field."""
-        return Counters(*(getattr(self, each.name) + getattr(other, each.name) for each in fields(Counters)))
-
-
-@dataclass(frozen=True, slots=True)
-class Checkpoint:
-    """How far one pass has come in one namespace: the last id passed (None: none yet), and whether it saw the end."""
-
-    namespace: str
-    cursor_id: str | None
-    eof: bool
-    rows_done: int
-
-
-@dataclass(frozen=True, slots=True)
-class Breaker:
-    """Whether requests are held back: until when, and the wait that led there, in milliseconds."""
-
-    open: bool = False
-    until_ms: int = 0
-    wait_ms: int = 0
 
 
 def unfinished_run(store: Store) -> Run | None:
-    """Return the run in state running or paused; there is at most one."""
+    """Return the run in state running or paused; there is at most one.
+
+    Raises:
+        DataRefused: a column of it is damaged.
+    """
     return _one(store, UNFINISHED)
 
 
+def unfinished_id(store: Store) -> int | None:
+    """Return the number of the unfinished run, whatever else its row holds."""
+    found: int | None = store.db.value(UNFINISHED_ID)
+    return found
+
+
 def latest_run(store: Store) -> Run | None:
-    """Return the run begun last, None where none ever was."""
+    """Return the run begun last, None where none ever was.
+
+    Raises:
+        DataRefused: a column of it is damaged.
+    """
     return _one(store, LATEST)
 
 
+def standing_run(store: Store) -> Run | None:
+    """Return the run begun last, None where none ever was or it was given up.
+
+    Raises:
+        DataRefused: a column of it is damaged.
+    """
+    return _one(store, STANDING)
+
+
+def cancel(store: Store, *, now_ms: int) -> int | None:
+    """Give up the unfinished run, whatever its row holds, and return its number; None where there is none."""
+    ids = [int(row[0]) for row in store.db.execute(CANCEL, (now_ms,))]
+    for run_id in ids:
+        add_event(store, run_id, "cancelled", now_ms=now_ms)
+    return max(ids, default=None)
+
+
 def read_run(store: Store, run_id: int) -> Run:
-    """Return a run by its number."""
+    """Return a run by its number.
+
+    Raises:
+        NotFinished: it is not in the file.
+        DataRefused: a column of it is damaged.
+    """
     run = _one(store, ONE, run_id)
     if run is None:
         raise NotFinished(f"Run {run_id} is gone from the file.", tip="Look at it: ai-memory reembed status")
@@ -187,17 +156,27 @@ def begin_run(
     return read_run(store, run_id)
 
 
-def take_over(store: Store, run: Run, holder: Holder, *, in_flight_limit: int, now_ms: int, lost: int = 0) -> Run:
+def take_over(
+    store: Store,
+    run: Run,
+    holder: Holder,
+    *,
+    in_flight_limit: int,
+    now_ms: int,
+    lost: int = 0,
+    breaker_until: int | None = None,
+) -> Run:
     """Make `holder` the runner of `run` under a new fence and return the run as it now stands.
 
     `in_flight_limit` is the most texts to be in flight until the next commit; `lost` is how many more killed
-    runners may have sent: they count until they are committed.
+    runners may have sent: they count until they are committed. `breaker_until` is what is believed of the breaker's
+    time (None: what is stored).
 
     Raises:
         NotFinished: the run was changed by somebody else meanwhile.
     """
     newly = lost if run.holder else 0
-    bindings = (holder.to_json(), in_flight_limit + lost, newly, now_ms, run.run_id, run.fence)
+    bindings = (holder.to_json(), in_flight_limit + lost, breaker_until, newly, now_ms, run.run_id, run.fence)
     if not store.db.change(TAKE_OVER, bindings):
         raise _fence_lost(run)
     add_event(store, run.run_id, "taken over" if run.holder else "runner", now_ms=now_ms, detail={"pid": holder.pid})
@@ -267,22 +246,28 @@ def count(store: Store, run: Run, counters: Counters) -> None:
 
 
 def read_counters(store: Store, run: Run) -> Counters:
-    """Return the counters of the whole run."""
-    return Counters(*store.db.execute(COUNTERS, (run.run_id,))[0])
+    """Return the counters of the whole run as they now stand."""
+    return read_run(store, run.run_id).counters
 
 
 def checkpoints(store: Store, run: Run) -> dict[str, Checkpoint]:
-    """Return the checkpoints of the run's present pass, by namespace."""
-    found = [
-        Checkpoint(
-            namespace=store.codec.name(namespace),
+    """Return the checkpoints of the run's present pass, by namespace.
+
+    Raises:
+        DataRefused: a column of one is damaged.
+    """
+    found: dict[str, Checkpoint] = {}
+    for values in store.db.execute(CHECKPOINTS, (run.run_id, run.pass_number)):
+        namespace, cursor = store.codec.name(values[0]), values[1]
+        what = f"the checkpoint of {printable(namespace)} in run {run.run_id}"
+        row = OwnRow(store, what, GIVE_UP, dict(zip(CHECKPOINT_COLUMNS, values, strict=True)))
+        found[namespace] = Checkpoint(
+            namespace=namespace,
             cursor_id=None if cursor is None else store.codec.name(cursor),
-            eof=bool(eof),
-            rows_done=done,
+            eof=bool(row.whole("eof", most=1)),
+            rows_done=row.whole("rows_done"),
         )
-        for namespace, cursor, eof, done in store.db.execute(CHECKPOINTS, (run.run_id, run.pass_number))
-    ]
-    return {each.namespace: each for each in found}
+    return found
 
 
 def advance(store: Store, run: Run, steps: Mapping[str, Checkpoint], *, now_ms: int) -> None:
@@ -318,23 +303,9 @@ def add_event(store: Store, run_id: int, kind: str, *, now_ms: int, detail: Mapp
     store.db.execute(ADD_EVENT, (run_id, now_ms, kind, json.dumps(detail or {})))
 
 
-def events(store: Store, run_id: int) -> list[tuple[int, str, dict[str, Any]]]:
-    """Return the events of a run in order: time, kind, detail."""
-    return [(at, kind, json.loads(detail)) for at, kind, detail in store.db.execute(EVENTS, (run_id,))]
-
-
 def _one(store: Store, sql: str, *bindings: int) -> Run | None:
     rows = store.db.execute(sql, bindings)
-    if not rows:
-        return None
-    values = list(rows[0])
-    scope = json.loads(values[3])
-    values[3] = None if scope is None else tuple(scope)
-    values[7] = None if values[7] is None else Holder(**json.loads(values[7]))
-    values[9] = bool(values[9])
-    values[14] = bool(values[14])
-    values[20] = json.loads(values[20])
-    return Run(*values)
+    return run_of(store, rows[0]) if rows else None
 
 
 def _fence_lost(run: Run) -> NotFinished:

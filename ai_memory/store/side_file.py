@@ -68,6 +68,21 @@ def open_existing(path: Path, database: os.stat_result, *, write: bool) -> int:
     return descriptor
 
 
+def require_one_name(database: Path) -> None:
+    """Check that a database has one name: what stands beside it is found by its name.
+
+    Raises:
+        DataRefused: it has a second one (a hard link), with another log and another lock.
+    """
+    if (names := database.stat().st_nlink) > 1:
+        raise DataRefused(
+            f"{database} has {names} names (hard links); each has a log and a lock of its own, and two writers would "
+            "not see each other.",
+            tip=f"List them: find / -xdev -samefile {shlex.quote(str(database.absolute()))}. Then remove the others, "
+            "or work on a copy of the file.",
+        )
+
+
 def _require_ours(path: Path, found: os.stat_result, database: os.stat_result) -> None:
     _require_regular(path, found.st_mode)
     if found.st_nlink > 1:

@@ -15,7 +15,7 @@ from ai_memory.store import quarantine, runs
 from ai_memory.store.opening import Store
 from ai_memory.store.provenance import Fingerprint
 from ai_memory.store.quarantine import Reason
-from ai_memory.store.runs import Checkpoint, Counters, Run
+from ai_memory.store.values import Checkpoint, Counters, Run
 from tests import files
 from tests.fakes import HashEmbedder
 from tests.reembed.work import HOLDER, NOW_MS, begun, documents, known

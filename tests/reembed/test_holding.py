@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 
 import pytest
 
 from ai_memory.errors import DataRefused, RunHeld, RunnerStuck
+from ai_memory.reembed.breaker import LONGEST_ASKED_MS
 from ai_memory.reembed.holding import STUCK_MS, holding
 from ai_memory.store import runs
 from ai_memory.store.connection import OpenOptions
 from ai_memory.store.lock import Holder, lock_path, runner_lock
-from ai_memory.store.runs import Breaker
+from ai_memory.store.values import Breaker
+from tests import files
 from tests.reembed.work import NOW_MS, Work, begun, known
 
 OTHER = Holder(4242, "elsewhere", NOW_MS)
@@ -60,6 +63,46 @@ def test_who_has_just_waited_for_the_endpoint_is_not_stuck(work: Work) -> None:
 
     with runner_lock(work.path, OTHER), pytest.raises(RunHeld) as refusal:
         hold(work.path, now_ms=waited + 1000)
+
+    assert type(refusal.value) is RunHeld
+
+
+def test_a_process_that_only_reads_the_lock_is_told_apart_from_a_runner(work: Work) -> None:
+    hold(work.path)
+
+    with files.shared(lock_path(work.path)), pytest.raises(RunnerStuck, match="only reads it") as refusal:
+        hold(work.path)
+
+    assert refusal.value.exit_code == 1
+    assert f"fuser -v {lock_path(work.path)}" in refusal.value.tip
+    assert f"chmod 600 {lock_path(work.path)}" in refusal.value.tip
+
+
+def test_a_lock_that_outlives_the_process_in_its_note_is_not_called_that_process(work: Work) -> None:
+    gone = Holder(2**22 + 1, socket.gethostname(), NOW_MS)
+
+    with runner_lock(work.path, gone), pytest.raises(RunnerStuck, match=f"process {gone.pid}.* is gone") as refusal:
+        hold(work.path)
+
+    assert refusal.value.exit_code == 1
+
+
+@pytest.mark.parametrize("until", [2**63 - 1, 4_951_371_600_000])
+def test_an_absurd_breaker_hides_for_a_day_at_most_that_the_holder_is_stuck(work: Work, until: int) -> None:
+    with work.store() as store:
+        begun(store, known(store, work.embedder))
+    files.execute(work.path, "UPDATE reembed_run SET breaker_until = ?, breaker_state = 'open'", until)
+
+    with runner_lock(work.path, OTHER), pytest.raises(RunnerStuck):
+        hold(work.path, now_ms=NOW_MS + LONGEST_ASKED_MS + STUCK_MS + 1)
+
+
+def test_a_clock_that_was_set_back_makes_nobody_stuck(work: Work) -> None:
+    with work.store() as store:
+        begun(store, known(store, work.embedder))
+
+    with runner_lock(work.path, OTHER), pytest.raises(RunHeld) as refusal:
+        hold(work.path, now_ms=NOW_MS - 30 * LONGEST_ASKED_MS)
 
     assert type(refusal.value) is RunHeld
 

@@ -13,7 +13,7 @@ from ai_memory.reembed.budget import Budget
 from ai_memory.reembed.pages import Page, Walk, WalkOrder
 from ai_memory.store import walk
 from ai_memory.store.opening import Store
-from ai_memory.store.runs import Checkpoint
+from ai_memory.store.values import Checkpoint
 from tests import files
 from tests.fakes import HashEmbedder
 from tests.reembed.work import Work, known

@@ -24,7 +24,7 @@ from ai_memory.store import runs, walk
 from ai_memory.store.lock import Holder
 from ai_memory.store.opening import Store, writing
 from ai_memory.store.provenance import Fingerprint, ensure_fingerprint
-from ai_memory.store.runs import Run
+from ai_memory.store.values import Run
 from tests import files
 from tests.fakes import HashEmbedder
 

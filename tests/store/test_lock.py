@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -11,9 +13,10 @@ from pathlib import Path
 import pytest
 
 from ai_memory.errors import DataRefused
-from ai_memory.store.lock import Holder, is_locked, lock_path, read_holder, runner_lock
+from ai_memory.store.lock import Holder, LockState, lock_path, lock_state, read_holder, runner_lock
 from tests.command import wait_for
 from tests.conftest import ROOT
+from tests.files import shared
 
 ME = Holder(os.getpid(), "here", 7)
 HOLDING = """
@@ -43,13 +46,13 @@ def test_who_holds_the_lock_is_written_beside_the_database(path: Path) -> None:
 
 
 def test_asking_takes_nothing(path: Path) -> None:
-    assert not is_locked(path)
+    assert lock_state(path) is LockState.FREE
     assert not lock_path(path).exists()
 
     with runner_lock(path, ME):
-        assert is_locked(path)
-        assert is_locked(path)
-    assert not is_locked(path)
+        assert lock_state(path) is LockState.RUNNER
+        assert lock_state(path) is LockState.RUNNER
+    assert lock_state(path) is LockState.FREE
 
 
 def test_every_name_of_the_database_has_the_same_lock(path: Path, tmp_path: Path) -> None:
@@ -72,19 +75,84 @@ def test_a_killed_holder_is_gone_at_once_though_its_child_lives(path: Path) -> N
     process = subprocess.Popen([sys.executable, "-c", HOLDING, str(path)], stdout=subprocess.PIPE, text=True, cwd=ROOT)
     assert process.stdout is not None
     obtained, child = process.stdout.readline().split()
-    assert (obtained, is_locked(path)) == ("True", True)
+    assert (obtained, lock_state(path)) == ("True", LockState.RUNNER)
 
     process.kill()
     process.communicate()
 
-    wait_for(lambda: not is_locked(path), seconds=1)
+    wait_for(lambda: lock_state(path) is LockState.FREE, seconds=1)
     os.kill(int(child), signal.SIGKILL)
 
 
-def test_a_half_written_note_is_no_holder(path: Path) -> None:
-    lock_path(path).write_text('{"pid": 1, "ho')
+@pytest.mark.parametrize(
+    "note",
+    [
+        '{"pid": 1, "ho',
+        "[" * 100_000,
+        "[" * 4_000,
+        "9" * 4_000,
+        "null",
+        "\0\ud800".encode("utf-8", "surrogatepass").decode("latin-1"),
+        '{"pid": 1, "host": "here"}',
+        '{"pid": "1", "host": "here", "started_at": 1}',
+        '{"pid": true, "host": "here", "started_at": 1}',
+        '{"pid": 1.5, "host": "here", "started_at": 1}',
+        '{"pid": -1, "host": "here", "started_at": 1}',
+        '{"pid": 1, "host": null, "started_at": 1}',
+        '{"pid": 1, "host": "here", "started_at": "1"}',
+        '{"pid": 1, "host": "here", "started_at": -5}',
+    ],
+)
+def test_a_note_that_no_runner_wrote_is_no_holder(path: Path, note: str) -> None:
+    lock_path(path).write_text(note, encoding="latin-1")
 
     assert read_holder(path) is None
+
+
+def test_a_note_with_a_field_of_a_later_release_is_a_holder() -> None:
+    assert Holder.from_json('{"pid": 1, "host": "here", "started_at": 8, "started_by": "cron"}') == Holder(1, "here", 8)
+
+
+def test_a_process_that_only_reads_the_lock_is_no_runner(path: Path) -> None:
+    with runner_lock(path, ME):
+        pass
+
+    with shared(lock_path(path)):
+        assert lock_state(path) is LockState.READER
+
+
+@pytest.mark.parametrize(
+    ("database", "lock"),
+    [(0o644, 0o600), (0o600, 0o600), (0o660, 0o660), (0o664, 0o660), (0o666, 0o666), (0o400, 0o600)],
+)
+def test_only_those_who_may_write_the_database_may_open_a_new_lock(path: Path, database: int, lock: int) -> None:
+    path.chmod(database)
+
+    with runner_lock(path, ME):
+        assert stat.S_IMODE(lock_path(path).stat().st_mode) == lock
+
+
+def test_a_database_with_a_second_name_is_not_locked(path: Path, tmp_path: Path) -> None:
+    (tmp_path / "other.db").hardlink_to(path)
+
+    with pytest.raises(DataRefused, match="has 2 names") as refusal, runner_lock(path, ME):
+        pass
+
+    assert f"find / -xdev -samefile {path}" in refusal.value.tip
+    assert not lock_path(path).exists()
+
+
+@pytest.mark.parametrize(
+    ("holder", "may_live"),
+    [
+        (Holder(os.getpid(), socket.gethostname(), 7), True),
+        (Holder(2**22 + 1, socket.gethostname(), 7), False),
+        (Holder(2**70, socket.gethostname(), 7), False),
+        (Holder(2**22 + 1, "elsewhere", 7), True),
+    ],
+)
+def test_only_of_this_host_it_is_known_that_a_process_is_gone(holder: Holder, may_live: bool) -> None:
+    assert holder.may_live() is may_live
 
 
 def test_a_folder_that_takes_no_lock_file_is_named(tmp_path: Path) -> None:

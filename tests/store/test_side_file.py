@@ -12,7 +12,7 @@ import pytest
 
 from ai_memory.errors import DataRefused
 from ai_memory.store import side_file
-from ai_memory.store.lock import Holder, is_locked, lock_path, read_holder, runner_lock
+from ai_memory.store.lock import Holder, lock_path, lock_state, read_holder, runner_lock
 from tests import files
 from tests.command import Command, remote
 from tests.fake_endpoint import FakeEndpoint
@@ -48,7 +48,7 @@ def hold(path: Path) -> None:
         pass
 
 
-@pytest.mark.parametrize("ask", [hold, is_locked, read_holder])
+@pytest.mark.parametrize("ask", [hold, lock_state, read_holder])
 @pytest.mark.parametrize("why", PLANTED)
 def test_what_is_not_a_file_of_one_name_is_refused_and_left_as_it_was(
     path: Path, private: Path, why: str, ask: Callable[[Path], object]

@@ -1,0 +1,77 @@
+"""What the store knows of a run, as frozen values: the run, its counters, its checkpoints, its breaker."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+
+from ai_memory.store.lock import Holder
+
+
+@dataclass(frozen=True, slots=True)
+class Counters:
+    """What happened, in rows and requests; a page's share or a whole run's sum."""
+
+    reembedded: int = 0
+    already_current: int = 0
+    attested: int = 0
+    raced: int = 0
+    quarantined: int = 0
+    identical: int = 0
+    texts_sent: int = 0
+    texts_sent_twice: int = 0
+    requests: int = 0
+    retries: int = 0
+    tokens: int = 0
+
+    def __add__(self, other: Counters) -> Counters:
+        """Return the sum, field by field."""
+        return Counters(*(getattr(self, each.name) + getattr(other, each.name) for each in fields(Counters)))
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run as recorded. Times are Unix milliseconds; `scope` None means all but substrate namespaces.
+
+    `limits` is what was learned of the size of a request, by name; `counters` are those of all invocations.
+    """
+
+    run_id: int
+    target: int
+    target_model: str
+    scope: tuple[str, ...] | None
+    state: str
+    pass_number: int
+    fence: int
+    holder: Holder | None
+    in_flight_limit: int
+    skip_current: bool
+    started_at: int
+    last_progress_at: int
+    finished_at: int | None
+    census_at: int | None
+    breaker_state: str
+    breaker_until: int
+    breaker_wait_ms: int
+    last_error: str | None
+    limits: Mapping[str, int]
+    counters: Counters
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """How far one pass has come in one namespace: the last id passed (None: none yet), and whether it saw the end."""
+
+    namespace: str
+    cursor_id: str | None
+    eof: bool
+    rows_done: int
+
+
+@dataclass(frozen=True, slots=True)
+class Breaker:
+    """Whether requests are held back: until when, and the wait that led there, in milliseconds."""
+
+    open: bool = False
+    until_ms: int = 0
+    wait_ms: int = 0
