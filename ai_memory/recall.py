@@ -22,6 +22,7 @@ from ai_memory.embed.vectors import decode, head, width
 from ai_memory.errors import DataRefused
 from ai_memory.records import Hit
 from ai_memory.store import search
+from ai_memory.store.consistent import consistently
 from ai_memory.store.opening import Store
 from ai_memory.store.schema import is_substrate
 from ai_memory.store.search import Candidate
@@ -85,15 +86,17 @@ class _Compared:
 
 def recall(store: Store, query: Query) -> Found:
     """Return the memories that fit the query best, from one snapshot of the file."""
-    depth = max(MIN_DEPTH, query.limit)
-    with store.db.snapshot():
-        worded = (number for number, name in search.matches(store, query.text, query.namespace) if _in(query, name))
-        by_words = list(islice(worded, depth))
-        compared = _compare(store, query, depth)
-        cosines = {-negative: cosine for cosine, negative in compared.best}
-        fused = fuse([by_words, list(cosines)])
-        best = heapq.nlargest(query.limit, ((score, -number) for number, score in fused.items()))
-        hits = tuple(_hit(store, -negative, score, cosines.get(-negative)) for score, negative in best)
+    return consistently(store.db, lambda: _recall(store, query, max(MIN_DEPTH, query.limit)))
+
+
+def _recall(store: Store, query: Query, depth: int) -> Found:
+    worded = (number for number, name in search.matches(store, query.text, query.namespace) if _in(query, name))
+    by_words = list(islice(worded, depth))
+    compared = _compare(store, query, depth)
+    cosines = {-negative: cosine for cosine, negative in compared.best}
+    fused = fuse([by_words, list(cosines)])
+    best = heapq.nlargest(query.limit, ((score, -number) for number, score in fused.items()))
+    hits = tuple(_hit(store, -negative, score, cosines.get(-negative)) for score, negative in best)
     return Found(hits, dict(compared.left_out), compared.unproven)
 
 

@@ -12,6 +12,7 @@ from ai_memory.doctor import Diagnosis, examine_embedder, examine_file, examine_
 from ai_memory.embed.retry import ONE_ATTEMPT
 from ai_memory.errors import NoEmbedder, TargetChanged
 from ai_memory.settings import Settings
+from ai_memory.store.connection import OpenOptions
 from ai_memory.store.opening import Store, reading
 
 EXIT_FOUND = 1
@@ -25,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     """Examine everything, changing nothing; return 1 where something was found."""
     del args
-    with reading(settings.db.value) as store:
+    with reading(settings.db.value, options=OpenOptions(tell=console.note)) as store:
         diagnosis = examine_file(store)
         _examine_embedder(store, settings, diagnosis)
     values = {**diagnosis.values, "findings": diagnosis.findings}

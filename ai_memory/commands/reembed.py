@@ -116,6 +116,7 @@ def _job(args: argparse.Namespace, settings: Settings, console: Console, stop: S
     from ai_memory.reembed.job import Job
     from ai_memory.reembed.progress import choose_progress
     from ai_memory.reembed.sweep import Tools
+    from ai_memory.store.connection import OpenOptions
 
     patience = Patience(retry_for=args.retry_for)
     embedder = assemble(
@@ -133,7 +134,8 @@ def _job(args: argparse.Namespace, settings: Settings, console: Console, stop: S
         embedder=embedder,
         request=_request(args, settings),
         tools=tools,
-        disclose=lambda told: _disclose(told, console, ask=not args.yes),
+        disclose=lambda told: _disclose(told, console, ask=not args.yes, copied=args.backup is not None),
+        options=OpenOptions(tell=progress.note),
     )
 
 
@@ -170,10 +172,10 @@ def _token_limit(args: argparse.Namespace, settings: Settings) -> TokenLimit | N
     return TokenLimit(*min(limits), token_counter(settings.embedding)) if limits else None
 
 
-def _disclose(told: Preflight, console: Console, *, ask: bool) -> None:
+def _disclose(told: Preflight, console: Console, *, ask: bool, copied: bool) -> None:
     from ai_memory.commands.reembed_plan import preflight_text
 
-    print(preflight_text(told), file=console.err, flush=True)
+    print(preflight_text(told, copied=copied), file=console.err, flush=True)
     if ask and told.begins and sys.stdin.isatty() and sys.stderr.isatty():
         print("Replace these vectors? [y/N] ", end="", file=console.err, flush=True)
         if sys.stdin.readline().strip().lower() not in ("y", "yes"):
