@@ -17,6 +17,7 @@ from ai_memory.reembed.judge import Unfit, examine
 from ai_memory.reembed.probe import check_witness, probe
 from ai_memory.reembed.start import known_fingerprint, recorded_target
 from ai_memory.store import counts, health, search, walk, word_index
+from ai_memory.store.consistent import consistently
 from ai_memory.store.opening import Store
 from ai_memory.store.search import Candidate
 from ai_memory.store.text import printable
@@ -47,9 +48,16 @@ def examine_file(store: Store) -> Diagnosis:
     diagnosis.values["integrity"] = complaints or "ok"
     diagnosis.findings += [f"SQLite's quick check: {line}" for line in complaints]
     _examine_word_index(store, diagnosis)
-    with store.db.snapshot():
-        _examine_rows(store, diagnosis)
-        _examine_vectors(store, diagnosis)
+    read = consistently(store.db, lambda: _examine_memories(store))
+    diagnosis.values |= read.values
+    diagnosis.findings += read.findings
+    return diagnosis
+
+
+def _examine_memories(store: Store) -> Diagnosis:
+    diagnosis = Diagnosis()
+    _examine_rows(store, diagnosis)
+    _examine_vectors(store, diagnosis)
     return diagnosis
 
 

@@ -17,6 +17,7 @@
     ├── NotFound                   66   no such memory, no such input file
     ├── EndpointUnusable           69   the endpoint is unusable until someone acts
     ├── StorageFailed              74   input/output error, disk full
+    ├── Stopped                         a signal or --max-runtime, before anything was changed
     ├── NotFinished                75   not finished, run again
     │   └── BreakerOpen            75   the endpoint failed; no request may be sent yet
     ├── TargetChanged              78   the target is not the one the run began with
@@ -46,7 +47,7 @@ from typing import ClassVar
 class AiMemoryError(Exception):
     """Base of all errors that a user, a file, the network or the disk can cause."""
 
-    exit_code: ClassVar[int] = 1
+    exit_code: int = 1
     reason: ClassVar[str] = "error"
 
     def __init__(self, what: str, *, tip: str = "") -> None:
@@ -172,6 +173,17 @@ class StorageFailed(AiMemoryError):
 
     exit_code = 74
     reason = "storage"
+
+
+class Stopped(AiMemoryError):
+    """The work was ended by a signal or by --max-runtime before anything was changed; it carries their exit code."""
+
+    reason = "stopped"
+
+    def __init__(self, what: str, *, exit_code: int) -> None:
+        """Keep the exit code beside the sentence."""
+        super().__init__(what)
+        self.exit_code = exit_code
 
 
 class NotFinished(AiMemoryError):

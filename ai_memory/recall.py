@@ -22,6 +22,7 @@ from ai_memory.embed.vectors import decode, head, width
 from ai_memory.errors import DataRefused, WordIndexUnusable
 from ai_memory.records import Hit
 from ai_memory.store import search
+from ai_memory.store.consistent import consistently
 from ai_memory.store.opening import Store
 from ai_memory.store.schema import is_substrate
 from ai_memory.store.search import Candidate
@@ -93,14 +94,16 @@ def recall(store: Store, query: Query) -> Found:
     Raises:
         WordIndexUnusable: there is no vector to search by, and the words cannot be searched.
     """
-    depth = max(MIN_DEPTH, query.limit)
-    with store.db.snapshot():
-        by_words, without_words = _by_words(store, query, depth)
-        compared = _compare(store, query, depth)
-        cosines = {-negative: cosine for cosine, negative in compared.best}
-        fused = fuse([by_words, list(cosines)])
-        best = heapq.nlargest(query.limit, ((score, -number) for number, score in fused.items()))
-        hits = tuple(_hit(store, -negative, score, cosines.get(-negative)) for score, negative in best)
+    return consistently(store.db, lambda: _recall(store, query, max(MIN_DEPTH, query.limit)))
+
+
+def _recall(store: Store, query: Query, depth: int) -> Found:
+    by_words, without_words = _by_words(store, query, depth)
+    compared = _compare(store, query, depth)
+    cosines = {-negative: cosine for cosine, negative in compared.best}
+    fused = fuse([by_words, list(cosines)])
+    best = heapq.nlargest(query.limit, ((score, -number) for number, score in fused.items()))
+    hits = tuple(_hit(store, -negative, score, cosines.get(-negative)) for score, negative in best)
     return Found(hits, dict(compared.left_out), compared.unproven, without_words)
 
 

@@ -34,7 +34,7 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     """
     if args.repair_fts:
         _repair(settings, console)
-    with reading(settings.db.value) as store:
+    with reading(settings.db.value, options=OpenOptions(tell=console.note)) as store:
         diagnosis = examine_file(store)
         _examine_embedder(store, settings, diagnosis)
     values = {**diagnosis.values, "findings": diagnosis.findings}

@@ -12,6 +12,7 @@ from ai_memory.errors import NoEmbedder, UsageError
 from ai_memory.recall import Found, Query, recall
 from ai_memory.records import Hit
 from ai_memory.settings import Settings
+from ai_memory.store.connection import OpenOptions
 from ai_memory.store.opening import reading
 from ai_memory.store.text import printable, readable
 
@@ -36,7 +37,7 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
         raise UsageError(f"--limit is {args.limit}.", tip=f"Give a number from 1 to {MAX_LIMIT:,}.")
     if not args.query.strip():
         raise UsageError("The query is blank.", tip="Say what to look for.")
-    with reading(settings.db.value) as store:
+    with reading(settings.db.value, options=OpenOptions(tell=console.note)) as store:
         vector, space = _embed(args.query, settings, console)
         found = recall(store, Query(args.query, vector, space, args.namespace, args.limit))
     _tell_left_out(found, space, console)

@@ -116,6 +116,7 @@ def _job(args: argparse.Namespace, settings: Settings, console: Console, stop: S
     from ai_memory.reembed.job import Job
     from ai_memory.reembed.progress import choose_progress
     from ai_memory.reembed.sweep import Tools
+    from ai_memory.store.connection import OpenOptions
 
     patience = Patience(retry_for=args.retry_for)
     embedder = assemble(
@@ -133,7 +134,8 @@ def _job(args: argparse.Namespace, settings: Settings, console: Console, stop: S
         embedder=embedder,
         request=_request(args, settings),
         tools=tools,
-        disclose=lambda told: _disclose(told, console, ask=not args.yes),
+        disclose=lambda told: _disclose(told, console, ask=not args.yes, copied=args.backup is not None),
+        options=OpenOptions(tell=progress.note),
     )
 
 
@@ -170,10 +172,10 @@ def _token_limit(args: argparse.Namespace, settings: Settings) -> TokenLimit | N
     return TokenLimit(*min(limits), token_counter(settings.embedding)) if limits else None
 
 
-def _disclose(told: Preflight, console: Console, *, ask: bool) -> None:
+def _disclose(told: Preflight, console: Console, *, ask: bool, copied: bool) -> None:
     from ai_memory.commands.reembed_plan import preflight_lines
 
-    for line in preflight_lines(told):
+    for line in preflight_lines(told, copied=copied):
         console.err.line(line)
     asks = ask and told.begins and sys.stdin.isatty() and console.err.isatty()
     if asks and console.ask("Replace these vectors? [y/N]") not in ("y", "yes"):

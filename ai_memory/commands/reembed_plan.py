@@ -17,7 +17,7 @@ from ai_memory.store.opening import reading, writing
 from ai_memory.store.text import printable
 
 
-def preflight_lines(told: Preflight) -> list[str]:
+def preflight_lines(told: Preflight, *, copied: bool = False) -> list[str]:
     """Return the lines of the disclosure: what is stored, what it will be replaced by."""
     lines = ["Stored vectors:"]
     for space, dim, rows in told.stored:
@@ -27,8 +27,8 @@ def preflight_lines(told: Preflight) -> list[str]:
     target, census = told.target, told.census
     lines.append(f"Target: {target.model} on {target.backend}, {target.dim or 'unknown'} wide, {target.space}")
     lines.append(
-        f"{census.to_embed:,} of {census.live:,} rows will be embedded; their vectors will be REPLACED. "
-        "A copy first: --backup FILE"
+        f"{census.to_embed:,} of {census.live:,} rows will be embedded; their vectors will be REPLACED."
+        f"{'' if copied else ' A copy first: --backup FILE'}"
     )
     return lines
 
@@ -36,7 +36,7 @@ def preflight_lines(told: Preflight) -> list[str]:
 def run_plan(settings: Settings, console: Console, *, request: Request) -> int:
     """Show what a run would do, with the database opened read-only and nothing sent."""
     target, count = build(settings.embedding).target, token_counter(settings.embedding)
-    with reading(settings.db.value) as store:
+    with reading(settings.db.value, options=OpenOptions(tell=console.note)) as store:
         found = survey(store, target, request, now_ms=SystemClock().now_ms(), count_tokens=count)
     for line in preflight_lines(found.preflight):
         console.err.line(line)
@@ -56,7 +56,7 @@ def _text(found: Survey) -> str:
 def run_stamp_plan(settings: Settings, console: Console, *, scope: Scope) -> int:
     """Show what would be stamped, or refuse as the stamp would; the database is opened read-only."""
     target = build(settings.embedding).target
-    with reading(settings.db.value) as store:
+    with reading(settings.db.value, options=OpenOptions(tell=console.note)) as store:
         found = would_stamp(store, recorded_target(store, target), scope)
     text = f"Would stamp {found.stamped:,} vectors as {found.active_space}; {found.already_current:,} are already."
     console.result({**found.values(), "dry_run": True}, f"{text} Nothing was changed.")

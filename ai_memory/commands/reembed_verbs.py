@@ -12,6 +12,7 @@ from ai_memory.errors import OperatorNeeded
 from ai_memory.reembed.status import Status, read_status
 from ai_memory.settings import Settings
 from ai_memory.store import runs
+from ai_memory.store.connection import OpenOptions
 from ai_memory.store.lock import LockState
 from ai_memory.store.opening import reading, writing
 from ai_memory.store.text import printable
@@ -28,7 +29,7 @@ def run(verb: str, settings: Settings, console: Console) -> int:
 
 def _status(settings: Settings, console: Console) -> int:
     path = settings.db.value
-    with reading(path) as store:
+    with reading(path, options=OpenOptions(tell=console.note)) as store:
         status = read_status(store, path, now_ms=SystemClock().now_ms())
     if status is None:
         console.result({"run_id": None, "state": "none", "next": "ai-memory reembed"}, "No run was ever begun here.")

@@ -15,6 +15,7 @@ from ai_memory.reembed.sample import Sample, choose, compare
 from ai_memory.reembed.start import find_target, known_fingerprint, recorded_target
 from ai_memory.settings import Settings
 from ai_memory.store import runs
+from ai_memory.store.connection import OpenOptions
 from ai_memory.store.opening import Store, reading
 from ai_memory.store.provenance import Fingerprint, read_fingerprint
 from ai_memory.store.text import printable
@@ -24,7 +25,7 @@ ALL = "all"
 
 def run_verify(settings: Settings, console: Console, *, sample: str | int | None) -> int:
     """Take the census and compare a sample (a number of rows, or "all"); 0 if nothing was found, 1 if something was."""
-    with reading(settings.db.value) as store:
+    with reading(settings.db.value, options=OpenOptions(tell=console.note)) as store:
         target, scope, name = _verified(store, settings)
         census = take_census(store, target, scope, now_ms=SystemClock().now_ms())
         size = None if sample == ALL else int(sample or 0)

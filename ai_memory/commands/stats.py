@@ -7,6 +7,8 @@ from dataclasses import asdict
 
 from ai_memory.console import Console
 from ai_memory.settings import Settings
+from ai_memory.store.connection import OpenOptions
+from ai_memory.store.consistent import consistently
 from ai_memory.store.counts import file_sizes, namespaces, spaces, totals
 from ai_memory.store.opening import reading
 from ai_memory.store.text import printable
@@ -20,9 +22,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     """Show what the file holds."""
     del args
-    with reading(settings.db.value) as store, store.db.snapshot():
-        counted, found, sizes = totals(store), spaces(store), file_sizes(store)
-        namespace_count, version = len(namespaces(store)), store.schema.version
+    with reading(settings.db.value, options=OpenOptions(tell=console.note)) as store:
+        read = consistently(store.db, lambda: (totals(store), spaces(store), len(namespaces(store))))
+        counted, found, namespace_count = read
+        sizes, version = file_sizes(store), store.schema.version
     values = {
         "db": str(settings.db.value),
         **asdict(counted),

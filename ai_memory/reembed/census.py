@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from ai_memory.embed.embedder import Target
 from ai_memory.reembed.judge import ATTESTED, Document, Unfit, Verdict, carries_stamp, embeddable, examine, judge
 from ai_memory.store import walk
+from ai_memory.store.consistent import consistently
 from ai_memory.store.opening import Store
 from ai_memory.store.provenance import Fingerprint
 from ai_memory.store.schema import Schema, is_substrate
@@ -63,6 +64,13 @@ class Census:
 
 
 def take_census(
+    store: Store, target: Fingerprint | None, scope: Scope, *, now_ms: int, means: Means = Means()
+) -> Census:
+    """Return the census of the rows in `scope` against `target` (None: a target this file has never seen)."""
+    return consistently(store.db, lambda: count_rows(store, target, scope, now_ms=now_ms, means=means))
+
+
+def count_rows(
     store: Store,
     target: Fingerprint | None,
     scope: Scope,
@@ -71,19 +79,18 @@ def take_census(
     visit: Callable[[Document | Unfit], None] | None = None,
     means: Means = Means(),
 ) -> Census:
-    """Return the census of the rows in `scope` against `target` (None: a target this file has never seen).
+    """Return the census of the rows in `scope` against `target`, in what `consistently` reads at once.
 
     `visit` hears of every row that a run by such `means` would try to embed: the stale ones.
     """
     census = Census(began_at=now_ms)
-    with store.db.snapshot():
-        census.unaddressable = sum(count for name, count in walk.unaddressable(store) if in_scope(name, scope))
-        count = _Count(census, target, scope, store.schema, means)
-        for row in walk.all_rows(store, target=target.id if target else None, only=scope):
-            if count.add(row):
-                census.to_embed += embeddable(row)
-                if visit:
-                    visit(examine(row))
+    census.unaddressable = sum(count for name, count in walk.unaddressable(store) if in_scope(name, scope))
+    count = _Count(census, target, scope, store.schema, means)
+    for row in walk.all_rows(store, target=target.id if target else None, only=scope):
+        if count.add(row):
+            census.to_embed += embeddable(row)
+            if visit:
+                visit(examine(row))
     return census
 
 

@@ -19,8 +19,8 @@ from ai_memory.errors import (
     EmbedderInitFailed,
     RateLimited,
     TransientFailure,
-    UsageError,
 )
+from ai_memory.reembed.back_up import back_up
 from ai_memory.reembed.breaker import opened, require_due
 from ai_memory.reembed.decide import Action
 from ai_memory.reembed.holding import holding
@@ -55,8 +55,12 @@ class Job:
         Raises:
             AiMemoryError: the start was refused before the run was taken; any later failure is in the report.
         """
-        with holding(self.path, now_ms=self._now(), options=self.options) as holder:
-            self._back_up()
+        # Until the run is taken nothing is written, and whoever waits for SQLite may give up at once.
+        patient = replace(self.options, heed=self.tools.stop.heed)
+        with holding(self.path, now_ms=self._now(), options=patient) as holder:
+            if self.request.backup is not None:
+                with reading(self.path, options=patient) as store:
+                    back_up(store.db, self.request.backup, self.tools.stop, self.tools.progress)
             with writing(self.path, now_ms=self._now(), options=self.options) as store:
                 return self._run(store, holder)
 
@@ -178,17 +182,6 @@ class Job:
 
     def _since(self, began: float) -> int:
         return round((self.tools.clock.monotonic() - began) * 1000)
-
-    def _back_up(self) -> None:
-        target = self.request.backup
-        if target is None:
-            return
-        if target.exists():
-            raise UsageError(f"{target} exists already; a backup overwrites nothing.", tip="Name another file.")
-        if not target.absolute().parent.is_dir():
-            raise UsageError(f"There is no folder {target.parent} to put the backup into.", tip="Make it first.")
-        with reading(self.path, options=self.options) as store:
-            store.db.backup_to(target)
 
 
 def _as_it_stands(store: Store, ending: Ending) -> Ending:

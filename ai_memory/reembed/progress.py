@@ -25,11 +25,14 @@ class Stream(Protocol):
 class Progress(Protocol):
     """What a sweep tells while it runs."""
 
-    def begin(self, *, total: int, label: str) -> None:
-        """Hear that `total` rows are to be done."""
+    def begin(self, *, total: int, label: str, unit: str = "rows") -> None:
+        """Hear that `total` rows, or what `unit` says, are to be done."""
 
     def advance(self, rows: int) -> None:
         """Hear that `rows` more are done."""
+
+    def note(self, text: str) -> None:
+        """Show one line that need not be seen."""
 
     def say(self, text: str) -> None:
         """Show one line that is no progress."""
@@ -45,10 +48,13 @@ class SilentProgress:
         """Write to `err`."""
         self._err = err
 
-    def begin(self, *, total: int, label: str) -> None:
+    def begin(self, *, total: int, label: str, unit: str = "rows") -> None:
         """Show nothing."""
 
     def advance(self, rows: int) -> None:
+        """Show nothing."""
+
+    def note(self, text: str) -> None:
         """Show nothing."""
 
     def say(self, text: str) -> None:
@@ -67,12 +73,12 @@ class PlainProgress(SilentProgress):
         super().__init__(err)
         self._clock = clock
         self._total = self._done = 0
-        self._label = ""
+        self._label, self._unit = "", "rows"
         self._began = self._said = 0.0
 
-    def begin(self, *, total: int, label: str) -> None:
-        """Hear that `total` rows are to be done."""
-        self._total, self._done, self._label = total, 0, label
+    def begin(self, *, total: int, label: str, unit: str = "rows") -> None:
+        """Hear that `total` rows, or what `unit` says, are to be done."""
+        self._total, self._done, self._label, self._unit = total, 0, label, unit
         self._began = self._said = self._clock.monotonic()
 
     def advance(self, rows: int) -> None:
@@ -83,8 +89,12 @@ class PlainProgress(SilentProgress):
             self._said = now
             rate = self._done / (now - self._began)
             left = max(self._total - self._done, 0) / rate if rate else 0.0
-            speed = f"{rate:.1f} rows/s, {_duration(left)} left"
-            self.say(f"{self._label}: {self._done:,} of {self._total:,} rows, {speed}")
+            speed = f"{rate:.1f} {self._unit}/s, {_duration(left)} left"
+            self.say(f"{self._label}: {self._done:,} of {self._total:,} {self._unit}, {speed}")
+
+    def note(self, text: str) -> None:
+        """Print the line."""
+        self.say(text)
 
 
 class BarProgress(SilentProgress):
@@ -95,16 +105,20 @@ class BarProgress(SilentProgress):
         super().__init__(err)
         self._bar: Any = None
 
-    def begin(self, *, total: int, label: str) -> None:
+    def begin(self, *, total: int, label: str, unit: str = "rows") -> None:
         """Draw the empty bar."""
         from tqdm import tqdm
 
         self.end()
-        self._bar = tqdm(total=total, desc=label, unit=" rows", file=self._err, dynamic_ncols=True)
+        self._bar = tqdm(total=total, desc=label, unit=f" {unit}", file=self._err, dynamic_ncols=True)
 
     def advance(self, rows: int) -> None:
         """Draw the bar `rows` longer."""
         self._bar.update(rows)
+
+    def note(self, text: str) -> None:
+        """Print the line above the bar."""
+        self.say(text)
 
     def say(self, text: str) -> None:
         """Print the line above the bar."""

@@ -14,6 +14,7 @@ from ai_memory.errors import DataRefused
 from ai_memory.reembed.census import Scope, in_scope
 from ai_memory.reembed.judge import ATTESTED, Document, Verdict, examine, judge
 from ai_memory.store import walk
+from ai_memory.store.consistent import consistently
 from ai_memory.store.opening import Store
 from ai_memory.store.provenance import Fingerprint, stored_blob
 
@@ -40,17 +41,22 @@ class Sample:
 
 def choose(store: Store, target: Fingerprint, scope: Scope, *, size: int | None) -> list[Document]:
     """Return up to `size` fresh rows (None: all), those on an operator's word first, the others at random."""
-    attested: list[Document] = []
-    others: list[Document] = []
-    with store.db.snapshot():
-        for row in walk.all_rows(store, target=target.id, only=scope):
-            if not row.live or not in_scope(row.namespace, scope):
-                continue
-            if judge(row, target, store.schema) is Verdict.FRESH and isinstance(examined := examine(row), Document):
-                (attested if row.origin == ATTESTED else others).append(examined)
+    attested, others = consistently(store.db, lambda: _fresh(store, target, scope))
     random.shuffle(attested)
     random.shuffle(others)
     return [*attested, *others][:size]
+
+
+def _fresh(store: Store, target: Fingerprint, scope: Scope) -> tuple[list[Document], list[Document]]:
+    """Return the fresh rows: those on an operator's word, and the others."""
+    attested: list[Document] = []
+    others: list[Document] = []
+    for row in walk.all_rows(store, target=target.id, only=scope):
+        if not row.live or not in_scope(row.namespace, scope):
+            continue
+        if judge(row, target, store.schema) is Verdict.FRESH and isinstance(examined := examine(row), Document):
+            (attested if row.origin == ATTESTED else others).append(examined)
+    return attested, others
 
 
 def compare(store: Store, embedder: Embedder, documents: Sequence[Document]) -> Sample:

@@ -11,6 +11,7 @@ from ai_memory.reembed.commit import attest_document
 from ai_memory.reembed.judge import Document, Verdict, embeddable, examine, judge
 from ai_memory.reembed.start import enter_target, known_fingerprint, require_rows
 from ai_memory.store import walk
+from ai_memory.store.consistent import consistently
 from ai_memory.store.opening import Store
 from ai_memory.store.provenance import Fingerprint
 from ai_memory.store.walk import MemoryRow
@@ -70,14 +71,17 @@ def would_stamp(store: Store, target: Target, scope: Scope) -> Stamped:
     Raises:
         StampRefused: as `stamp` would.
     """
-    with store.db.snapshot():
-        require_rows(store, scope)
-        _require_width(store, target, scope)
-        known = known_fingerprint(store, target)
-        counts = {"stamped": 0, "already_current": 0, "unstamped": 0}
-        for row in walk.all_rows(store, target=known.id if known else None, only=scope):
-            if row.live and in_scope(row.namespace, scope):
-                counts[_outcome(store, known, row)] += 1
+    return consistently(store.db, lambda: _would_stamp(store, target, scope))
+
+
+def _would_stamp(store: Store, target: Target, scope: Scope) -> Stamped:
+    require_rows(store, scope)
+    _require_width(store, target, scope)
+    known = known_fingerprint(store, target)
+    counts = {"stamped": 0, "already_current": 0, "unstamped": 0}
+    for row in walk.all_rows(store, target=known.id if known else None, only=scope):
+        if row.live and in_scope(row.namespace, scope):
+            counts[_outcome(store, known, row)] += 1
     return Stamped(active_space=target.space, target_dim=target.dim, **counts)
 
 
@@ -93,16 +97,16 @@ def _require_width(store: Store, target: Target, scope: Scope) -> None:
             f"The width of {target.model} is not known, so no vector can be taken for one of its.",
             tip="Set [embeddings].dim.",
         )
-    other = sum(
-        1
-        for row in walk.all_rows(store, target=None, only=scope)
-        if row.live and in_scope(row.namespace, scope) and row.head and row.width != target.dim
-    )
-    if other:
+    if other := consistently(store.db, lambda: _of_other_width(store, target, scope)):
         raise StampRefused(
             f"{other:,} stored vectors are not {target.dim} wide as {target.model}'s are; nothing was stamped.",
             tip="Embed them anew: ai-memory reembed",
         )
+
+
+def _of_other_width(store: Store, target: Target, scope: Scope) -> int:
+    rows = (row for row in walk.all_rows(store, target=None, only=scope) if row.live and in_scope(row.namespace, scope))
+    return sum(1 for row in rows if row.head and row.width != target.dim)
 
 
 def _stamp_rows(store: Store, target: Fingerprint, ids: list[str]) -> list[str]:

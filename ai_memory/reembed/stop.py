@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from ai_memory.errors import Stopped
+
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 SIGNAL_EXIT = 128
 """A process that a signal ended exits with this plus the signal's number."""
@@ -34,6 +36,15 @@ class Stop:
     def by_signal(self) -> bool:
         """Say whether a signal asked."""
         return self.exit_code > SIGNAL_EXIT
+
+    def heed(self) -> None:
+        """Return at once unless somebody asked.
+
+        Raises:
+            Stopped: somebody did; for work that has changed nothing yet.
+        """
+        if self.requested():
+            raise Stopped(f"Ended by {self.reason}; nothing was changed.", exit_code=self.exit_code)
 
     def requested(self) -> bool:
         """Say whether someone asked."""

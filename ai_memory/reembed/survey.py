@@ -6,11 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ai_memory.embed.embedder import Target
-from ai_memory.reembed.census import Means, take_census
+from ai_memory.reembed.census import Means, count_rows
 from ai_memory.reembed.judge import OVERSIZE, Document, Unfit
 from ai_memory.reembed.request import Request, cost
 from ai_memory.reembed.start import Preflight, known_fingerprint, recorded_target, require_rows
 from ai_memory.store import walk
+from ai_memory.store.consistent import consistently
 from ai_memory.store.opening import Store
 
 BYTES_A_TOKEN = 4
@@ -88,11 +89,16 @@ def survey(
     scope = request.scope
     require_rows(store, scope)
     target = recorded_target(store, target)
-    load = _Load(target.max_tokens, count_tokens)
     means = Means(target if request.skip_current else None, request.retry_quarantined)
-    census = take_census(store, known_fingerprint(store, target), scope, now_ms=now_ms, visit=load.add, means=means)
+
+    def read() -> tuple[Preflight, _Load]:
+        load, known = _Load(target.max_tokens, count_tokens), known_fingerprint(store, target)
+        census = count_rows(store, known, scope, now_ms=now_ms, visit=load.add, means=means)
+        return Preflight(tuple(walk.stored_spaces(store)), census, target), load
+
+    found, load = consistently(store.db, read)
     return Survey(
-        preflight=Preflight(tuple(walk.stored_spaces(store)), census, target),
+        preflight=found,
         estimated_tokens=load.tokens,
         estimated_cost=cost(load.tokens, request.price),
         truncated_rows=load.truncated if count_tokens else None,

@@ -9,9 +9,10 @@ from __future__ import annotations
 import os
 import re
 import shlex
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,11 @@ from ai_memory.store.text import printable
 
 BUSY_TIMEOUT_MS = 30_000
 """How long a statement waits for another writer; ai-memory's own transactions are far shorter."""
+
+BUSY_PAUSE_MS = 10
+"""The pause between two attempts at a lock that another writer has."""
+HEED_STEPS = 100_000
+"""Steps of SQLite's machine between two looks at who wants to end the work: some milliseconds."""
 
 MAX_WORDS = 200
 """Characters of SQLite's own words that an error shows: a name in a schema can be a megabyte long."""
@@ -47,10 +53,17 @@ Row = tuple[Any, ...]
 
 @dataclass(frozen=True, slots=True)
 class OpenOptions:
-    """How to open: the SQLite VFS (None: the system's) and the wait for other writers, in milliseconds."""
+    """How to open: the SQLite VFS (None: the system's) and the wait for other writers, in milliseconds.
+
+    `heed` is called many times a second while SQLite works or waits; what it raises ends the statement. `tell` hears
+    what the user should know. `receiving`: nothing is read or set, for a file that a copy will fill.
+    """
 
     vfs: str | None = None
     busy_timeout_ms: int = BUSY_TIMEOUT_MS
+    heed: Callable[[], None] | None = None
+    tell: Callable[[str], None] = lambda _text: None
+    receiving: bool = False
 
 
 class Database:
@@ -156,29 +169,74 @@ class Database:
         finally:
             self._connection.config(apsw.SQLITE_DBCONFIG_DEFENSIVE, guarded)
 
-    def backup_to(self, target: Path) -> None:
-        """Write a consistent copy of the whole file to `target` by SQLite's backup API: all of it, or no file."""
-        unfinished = target.absolute().with_name(target.name + ".unfinished")
-        unfinished.unlink(missing_ok=True)
+    @property
+    def in_transaction(self) -> bool:
+        """Whether a transaction or a snapshot is open."""
+        return self._connection.in_transaction
+
+    def tell(self, text: str) -> None:
+        """Tell the user something that is no error."""
+        self._options.tell(text)
+
+    @contextmanager
+    def receiving(self, source: Database, *, damaged: bool = False) -> Iterator[PageCopy]:
+        """Replace this file by `source`, page by page, as one transaction: undone unless all pages were copied.
+
+        With `damaged` this file's own header is not looked at. Open it with `open_to_receive`.
+        """
+        reset = apsw.SQLITE_DBCONFIG_RESET_DATABASE
+        with translated(self.path):
+            self._connection.config(reset, int(damaged))
+            backup = self._connection.backup("main", source._connection, "main")
         try:
-            with translated(target):
-                copy = apsw.Connection(str(unfinished))
-                try:
-                    with copy.backup("main", self._connection, "main") as backup:
-                        while not backup.done:
-                            backup.step(1_000)
-                    copy.execute("PRAGMA journal_mode = DELETE")
-                finally:
-                    copy.close()
-            unfinished.rename(target.absolute())
+            yield PageCopy(backup, source.path, self.path)
         finally:
-            # On a full disk half a copy would be in the way of everything else.
-            unfinished.unlink(missing_ok=True)
+            backup.close(True)
+            self._connection.config(reset, 0)
 
     def close(self) -> None:
         """Close the connection; statements still open are ended, an open transaction is rolled back."""
         with translated(self.path):
             self._connection.close(True)
+
+
+class PageCopy:
+    """A copy under way by SQLite's backup API."""
+
+    def __init__(self, backup: apsw.Backup, source: Path, target: Path) -> None:
+        """Copy what `backup` says, from the file `source` to `target`."""
+        self._backup = backup
+        self._source, self._target = source, target
+
+    def copy(self, pages: int) -> bool:
+        """Copy so many pages more; returns whether these were the last, and all of them are committed.
+
+        Raises:
+            NotFinished: another writer, or a reader, held the target for longer than the busy timeout.
+            StorageFailed: one of the files cannot be read or written.
+        """
+        try:
+            return self._backup.step(pages)
+        except apsw.Error as error:
+            with translated(self._source if _code(error) in READ_FAULTS else self._target):
+                raise
+
+    @property
+    def pages(self) -> tuple[int, int]:
+        """How many pages are copied, and how many there are."""
+        return self._backup.page_count - self._backup.remaining, self._backup.page_count
+
+
+READ_FAULTS = (apsw.SQLITE_IOERR_READ, apsw.SQLITE_IOERR_SHORT_READ)
+
+
+def open_to_receive(path: Path, *, options: OpenOptions = OpenOptions()) -> Database:
+    """Return a connection to a file, empty, damaged or sound, whose content a copy is going to replace.
+
+    Raises:
+        DataRefused: it cannot be opened for writing.
+    """
+    return Database(path, read_only=False, create=False, options=replace(options, receiving=True))
 
 
 def open_database(
@@ -227,7 +285,11 @@ def _require_file(path: Path) -> None:
 def _configure(connection: apsw.Connection, *, read_only: bool, options: OpenOptions) -> None:
     # No statement of ours needs a second file: SQL that a file smuggles in reaches none. VACUUM INTO attaches too.
     connection.limit(apsw.SQLITE_LIMIT_ATTACHED, 0)
-    connection.set_busy_timeout(options.busy_timeout_ms)
+    connection.set_busy_handler(_waiting(options))
+    if options.heed is not None:
+        connection.set_progress_handler(_heeding(options.heed), HEED_STEPS)
+    if options.receiving:
+        return
     connection.execute("SELECT count(*) FROM sqlite_master")
     connection.execute("PRAGMA temp_store = MEMORY")
     connection.execute("PRAGMA foreign_keys = ON")
@@ -235,6 +297,25 @@ def _configure(connection: apsw.Connection, *, read_only: bool, options: OpenOpt
         connection.execute("PRAGMA journal_mode = WAL")
         # One fsync a commit is nothing beside the embedding, and a power cut then costs no commit.
         connection.execute("PRAGMA synchronous = FULL")
+
+
+def _waiting(options: OpenOptions) -> Callable[[int], bool]:
+    # In Python, not in SQLite: while that one waits no signal would be heard.
+    def wait(attempts: int) -> bool:
+        if options.heed is not None:
+            options.heed()
+        time.sleep(BUSY_PAUSE_MS / 1000)
+        return (attempts + 1) * BUSY_PAUSE_MS < options.busy_timeout_ms
+
+    return wait
+
+
+def _heeding(heed: Callable[[], None]) -> Callable[[], bool]:
+    def interrupted() -> bool:
+        heed()
+        return False
+
+    return interrupted
 
 
 @contextmanager
@@ -258,7 +339,7 @@ def translated(path: Path, *, opening: bool = False) -> Iterator[None]:
 
 def _ours(error: apsw.Error, path: Path, *, opening: bool) -> AiMemoryError:
     words = _words(error)
-    if OF_WORD_INDEX.search(words) or getattr(error, "extendedresult", 0) == apsw.SQLITE_CORRUPT_VTAB:
+    if OF_WORD_INDEX.search(words) or _code(error) == apsw.SQLITE_CORRUPT_VTAB:
         return WordIndexUnusable(path, words)
     return _by_class(error, path, words, opening=opening)
 
@@ -291,9 +372,12 @@ def _refused(path: Path, words: str) -> StatementRefused:
     return StatementRefused(f"{path} refuses a statement: {words}.", tip=look, words=words)
 
 
-def _words(error: BaseException) -> str:
+def _words(error: apsw.Error) -> str:
     """Return SQLite's own words: one line, printable, no longer than people read."""
     words = printable(" ".join(str(error).split())).rstrip(".") or type(error).__name__
+    if words == "not an error":
+        # A copy's step has no message of its own.
+        words = str(apsw.mapping_extended_result_codes.get(_code(error), words))
     return words if len(words) <= MAX_WORDS else f"{words[:MAX_WORDS]} …"
 
 
@@ -312,6 +396,10 @@ def _identity(path: Path) -> tuple[int, int] | None:
 def quoted(identifier: str) -> str:
     """Return a name that stands in a file, ready to stand in SQL: as an identifier, whatever is in it."""
     return '"{}"'.format(identifier.replace('"', '""'))
+
+
+def _code(error: apsw.Error) -> int:
+    return int(getattr(error, "extendedresult", 0))
 
 
 def real_path(path: Path) -> Path:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from ai_memory.errors import DataRefused, WordIndexUnusable
+from ai_memory.store.consistent import memory_rows
 from ai_memory.store.opening import Store
 
 ENGLISH = """
@@ -31,8 +32,9 @@ VECTORS = """
     FROM memory_row AS m
     LEFT JOIN embedding_provenance AS p ON p.memory_id = m.id
     LEFT JOIN embedding_fingerprint AS f ON f.id = p.fingerprint_id
-    WHERE m.live {scope}
+    WHERE m.live {scope} {{within}}
 """
+NAMED_SCOPE = "AND {plus}m.namespace = CAST(:namespace AS TEXT)"
 SCOPE = "AND m.namespace = CAST(? AS TEXT)"
 FOUND = """
     SELECT CAST(id AS BLOB), CAST(namespace AS BLOB), CAST(title AS BLOB), CAST(content AS BLOB)
@@ -69,7 +71,7 @@ class Text:
 
 
 def matches(store: Store, query: str, namespace: str | None) -> Iterator[tuple[int, str]]:
-    """Yield (row number, namespace) of the live memories with a word of `query`, best BM25 first; inside a snapshot.
+    """Yield (row number, namespace) of the live memories with a word of `query`, best BM25 first.
 
     Every character of `query` is taken for text, none for FTS5's syntax. Function words count only
     where there is nothing else.
@@ -91,9 +93,10 @@ def matches(store: Store, query: str, namespace: str | None) -> Iterator[tuple[i
 
 
 def candidates(store: Store, namespace: str | None) -> Iterator[Sequence[Candidate]]:
-    """Yield blocks of the live memories with what is known of their vectors; inside a snapshot."""
+    """Yield blocks of the live memories with what is known of their vectors; inside of `consistently`."""
     name = store.codec.name
-    rows = store.db.stream(*_scoped(store, VECTORS, namespace))
+    sql = VECTORS.format(scope="" if namespace is None else NAMED_SCOPE)
+    rows = memory_rows(store.db, sql, {} if namespace is None else {"namespace": store.codec.bound(namespace)})
     while block := list(islice(rows, VECTOR_BLOCK)):
         yield [
             Candidate(number, name(ns), blob, dim, None if space is None else name(space), *recorded)

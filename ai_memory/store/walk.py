@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from ai_memory.embed.vectors import head, width
+from ai_memory.store.consistent import memory_rows
 from ai_memory.store.opening import Store
 from ai_memory.store.text import Codec
 
@@ -44,8 +45,8 @@ ROW = """
     LEFT JOIN reembed_quarantine AS q ON q.target = CAST(:target AS INTEGER) AND q.memory_id = m.id
 """
 ROW_BY_ID = ROW + " WHERE m.id = CAST(:id AS TEXT)"
-ROWS_OF_NAMESPACE = ROW + " WHERE m.namespace = CAST(:namespace AS TEXT) AND typeof(m.id) = 'text'"
-ALL_ROWS = ROW + " WHERE typeof(m.id) = 'text'"
+ROWS_OF_NAMESPACE = ROW + " WHERE {plus}m.namespace = CAST(:namespace AS TEXT) AND typeof(m.id) = 'text' {within}"
+ALL_ROWS = ROW + " WHERE typeof(m.id) = 'text' {within}"
 
 
 class MemoryRow(NamedTuple):
@@ -153,13 +154,15 @@ def rows_by_id(store: Store, ids: Sequence[str], *, target: int | None) -> list[
 
 
 def all_rows(store: Store, *, target: int | None, only: Sequence[str] | None) -> Iterator[MemoryRow]:
-    """Yield every addressable row once, of the namespaces `only` (None: all); inside a snapshot."""
+    """Yield every addressable row once, of the namespaces `only` (None: all); inside of `consistently`."""
     if only is None:
-        yield from (MemoryRow._make((*each, store.codec)) for each in store.db.stream(ALL_ROWS, {"target": target}))
+        rows = memory_rows(store.db, ALL_ROWS, {"target": target})
+        yield from (MemoryRow._make((*each, store.codec)) for each in rows)
         return
     for namespace in only:
         bindings = {"target": target, "namespace": store.codec.bound(namespace)}
-        yield from (MemoryRow._make((*each, store.codec)) for each in store.db.stream(ROWS_OF_NAMESPACE, bindings))
+        rows = memory_rows(store.db, ROWS_OF_NAMESPACE, bindings)
+        yield from (MemoryRow._make((*each, store.codec)) for each in rows)
 
 
 def _name(store: Store, stored: bytes | None) -> str | None:

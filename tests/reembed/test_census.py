@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ai_memory.reembed.census import Census, in_scope, namespaces_in_scope, take_census
+from ai_memory.reembed.census import Census, count_rows, in_scope, namespaces_in_scope, take_census
 from ai_memory.reembed.judge import Document, Unfit
 from ai_memory.store.opening import Store, reading
 from tests import files, shapes
@@ -87,7 +87,7 @@ def test_the_visitor_hears_of_every_stale_row_and_no_other(work: Work) -> None:
     heard: list[Document | Unfit] = []
 
     with work.store() as store:
-        take_census(store, known(store, work.embedder), None, now_ms=NOW_MS, visit=heard.append)
+        count_rows(store, known(store, work.embedder), None, now_ms=NOW_MS, visit=heard.append)
 
     assert {each.id: type(each) for each in heard} == {"id-001": Document, "id-002": Unfit}
 

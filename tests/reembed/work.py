@@ -57,12 +57,15 @@ class Heard:
     rows: int = 0
     ended: bool = False
 
-    def begin(self, *, total: int, label: str) -> None:
-        del label
+    def begin(self, *, total: int, label: str, unit: str = "rows") -> None:
+        del label, unit
         self.total = total
 
     def advance(self, rows: int) -> None:
         self.rows += rows
+
+    def note(self, text: str) -> None:
+        self.lines.append(text)
 
     def say(self, text: str) -> None:
         self.lines.append(text)

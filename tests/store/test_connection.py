@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from errno import ENOSPC
 from pathlib import Path
 
 import apsw
@@ -18,9 +17,7 @@ COUNT = "SELECT count(*) FROM memories"
 DELETE = "DELETE FROM memories"
 
 
-@pytest.mark.parametrize(
-    ("pragma", "value"), [("journal_mode", "wal"), ("synchronous", 2), ("foreign_keys", 1), ("busy_timeout", 30_000)]
-)
+@pytest.mark.parametrize(("pragma", "value"), [("journal_mode", "wal"), ("synchronous", 2), ("foreign_keys", 1)])
 def test_a_connection_to_write_has_our_pragmas(store: Store, pragma: str, value: object) -> None:
     assert store.db.value(f"PRAGMA {pragma}") == value
 
@@ -126,38 +123,6 @@ def test_a_connection_can_be_left_in_a_transaction_and_reopened(store: Store) ->
     store.db.reopen()
 
     assert store.db.value(COUNT) == 10
-
-
-def test_a_backup_is_consistent_while_others_write(store: Store, tmp_path: Path) -> None:
-    copy = tmp_path / "copy.db"
-    with store.db.snapshot():
-        store.db.value(COUNT)
-        store.db.backup_to(copy)
-
-    assert files.everything_else(copy) == files.everything_else(store.db.path)
-    assert not copy.with_name("copy.db-wal").exists()
-
-
-def test_a_backup_that_cannot_be_made_names_its_file(store: Store, tmp_path: Path) -> None:
-    target = tmp_path / "no folder" / "copy.db"
-
-    with pytest.raises(StorageFailed, match=r"no folder/copy\.db"):
-        store.db.backup_to(target)
-
-
-def test_a_backup_that_fails_leaves_no_half_of_it(
-    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def full(_self: Path, _target: Path) -> None:
-        raise OSError(ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(Path, "rename", full)
-    folder = tmp_path / "backups"
-    folder.mkdir()
-    with pytest.raises(OSError, match="No space"):
-        store.db.backup_to(folder / "copy.db")
-
-    assert list(folder.iterdir()) == []
 
 
 def test_statements_are_closed_when_they_return(store: Store, path: Path) -> None:
