@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 from hashlib import blake2b
+from typing import Final
 
 from ai_memory.embed.document import MAX_BYTES, document, source_hash, stored_hash
 from ai_memory.embed.embedder import Target
@@ -17,7 +18,7 @@ from ai_memory.store.schema import Schema
 from ai_memory.store.walk import MemoryRow
 
 ATTESTED = "attested"
-OVERSIZE = "oversize"
+OVERSIZE: Final = "oversize"
 
 
 class Verdict(Enum):
