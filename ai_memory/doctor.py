@@ -10,7 +10,7 @@ import numpy as np
 from ai_memory.clock import Clock
 from ai_memory.embed.document import WITNESS_TEXTS
 from ai_memory.embed.embedder import Embedder, Target
-from ai_memory.embed.vectors import decode
+from ai_memory.embed.vectors import decode, is_sound
 from ai_memory.errors import DataRefused
 from ai_memory.reembed.census import in_scope, take_census
 from ai_memory.reembed.judge import Unfit, examine
@@ -121,6 +121,8 @@ def vector_fault(each: Candidate) -> str | None:
         return "is all zero"
     if each.dim is not None and each.dim != len(vector):
         return f"is {len(vector)} wide and declared {each.dim}"
+    if not is_sound(each.blob or b"", len(vector)):
+        return "is so long or so short that nothing can be compared with it"
     return None
 
 

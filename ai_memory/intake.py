@@ -46,17 +46,26 @@ class Put:
     outcome: Outcome
 
 
+@dataclass(frozen=True, slots=True)
+class Unfilled:
+    """A memory that got no vector, and why."""
+
+    id: str
+    namespace: str
+    message: str
+
+
 @dataclass(slots=True)
 class Filled:
     """What became of some memories: `passed` were looked at.
 
-    `embedded` got their vector; the text of `raced` changed meanwhile; `left` got none, each with its reason.
+    `embedded` got their vector; the text of `raced` changed meanwhile; `left` got none.
     """
 
     passed: int = 0
     embedded: int = 0
     raced: int = 0
-    left: list[Unfit] = field(default_factory=list)
+    left: list[Unfilled] = field(default_factory=list)
 
     def add(self, other: Filled) -> None:
         """Add what became of other memories."""
@@ -172,7 +181,8 @@ class Filler:
         return self._fill([examine(row) for row in rows if judge(row, target, schema) is not Verdict.FRESH])
 
     def _fill(self, examined: Sequence[Document | Unfit]) -> Filled:
-        filled = Filled(left=[each for each in examined if isinstance(each, Unfit)])
+        unfit = [each for each in examined if isinstance(each, Unfit)]
+        filled = Filled(left=[Unfilled(each.id, each.namespace, each.reason.message) for each in unfit])
         documents = [each for each in examined if isinstance(each, Document)]
         if documents:
             self._write(embed_documents(self.embedder, documents), filled)
@@ -182,10 +192,8 @@ class Filler:
         with self.store.db.transaction():
             for answer in answers:
                 document, outcome = answer.document, answer.outcome
-                if isinstance(outcome, Left):
-                    outcome = Reason("unanswered", outcome.message)
-                if isinstance(outcome, Reason):
-                    filled.left.append(Unfit(document.id, document.namespace, document.src, outcome))
+                if isinstance(outcome, Left | Reason):
+                    filled.left.append(Unfilled(document.id, document.namespace, outcome.message))
                     continue
                 target = self._target(len(outcome))
                 blob = vectors.encode(outcome)

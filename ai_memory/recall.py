@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ai_memory.embed.embedder import Vectors
-from ai_memory.embed.vectors import decode, head, width
+from ai_memory.embed.vectors import cosines, decode, head
 from ai_memory.errors import DataRefused, WordIndexUnusable
 from ai_memory.records import Hit
 from ai_memory.store import search
@@ -140,11 +140,12 @@ def _compare(store: Store, query: Query, depth: int) -> _Compared:
     compared = _Compared(depth, search.has_runs(store))
     if query.vector is None:
         return compared
-    unit = query.vector / np.linalg.norm(query.vector)
     for block in search.candidates(store, query.namespace):
-        chosen = _choose([each for each in block if _in(query, each.namespace)], query.space, len(unit), compared)
+        chosen = _choose(
+            [each for each in block if _in(query, each.namespace)], query.space, len(query.vector), compared
+        )
         if chosen:
-            _score(chosen, unit, compared)
+            _score(chosen, query.vector, compared)
     return compared
 
 
@@ -159,14 +160,13 @@ def _choose(block: Sequence[Candidate], space: str, dim: int, compared: _Compare
     return chosen
 
 
-def _score(chosen: Sequence[tuple[Candidate, Vectors]], unit: Vectors, compared: _Compared) -> None:
-    matrix = np.stack([vector for _, vector in chosen])
-    norms = np.linalg.norm(matrix.astype(np.float64), axis=1)
-    sound = np.flatnonzero(np.isfinite(norms) & (norms > 0))
+def _score(chosen: Sequence[tuple[Candidate, Vectors]], query: Vectors, compared: _Compared) -> None:
+    found = cosines(np.stack([vector for _, vector in chosen]), query)
+    sound = np.flatnonzero(~np.isnan(found))
     if len(sound) < len(chosen):
         compared.left_out[LeftOut.MALFORMED] += len(chosen) - len(sound)
     compared.unproven += sum(_origin(chosen[index][0]) is None for index in sound.tolist())
-    compared.keep(matrix[sound] @ unit / norms[sound], [chosen[index][0].row_number for index in sound.tolist()])
+    compared.keep(found[sound], [chosen[index][0].row_number for index in sound.tolist()])
 
 
 def judge(each: Candidate, space: str, dim: int, *, has_runs: bool) -> Vectors | LeftOut:
@@ -193,6 +193,6 @@ def _origin(each: Candidate) -> str | None:
 
 def _vector(blob: bytes) -> Vectors | None:
     try:
-        return decode(blob) if width(len(blob)) > 0 else None
+        return decode(blob)
     except DataRefused:
         return None

@@ -10,8 +10,7 @@ from ai_memory.console import Console
 from ai_memory.embed.chain import assemble
 from ai_memory.embed.retry import Patience, PatientEmbedder
 from ai_memory.errors import EmbedderInitFailed, EmbedError, EndpointUnusable, NoEmbedder
-from ai_memory.intake import Filled, Filler
-from ai_memory.reembed.judge import Unfit
+from ai_memory.intake import Filled, Filler, Unfilled
 from ai_memory.reembed.progress import choose_progress
 from ai_memory.settings import Settings
 from ai_memory.store.opening import Store
@@ -52,9 +51,9 @@ def fill(store: Store, ids: list[str], settings: Settings, console: Console, *, 
         progress.end()
 
 
-def warn_of_rows(left: list[Unfit], console: Console) -> None:
+def warn_of_rows(left: list[Unfilled], console: Console) -> None:
     """Name the memories that got no vector, the first ones by id, the rest by number."""
-    for unfit in left[:NAMED_ROWS]:
-        console.warn(f"no vector for {printable(unfit.id)} in {printable(unfit.namespace)}: {unfit.reason.message}.")
+    for each in left[:NAMED_ROWS]:
+        console.warn(f"no vector for {printable(each.id)} in {printable(each.namespace)}: {each.message}.")
     if len(left) > NAMED_ROWS:
         console.warn(f"no vector for {len(left) - NAMED_ROWS:,} more memories.")

@@ -90,6 +90,6 @@ def _embed(store: Store, memory_id: str, settings: Settings, console: Console) -
     except EMBEDDER_ERRORS as error:
         console.warn(f"stored without a vector: {error.line()} Later: ai-memory backfill.")
         return False
-    for unfit in filled.left:
-        console.warn(f"stored without a vector: {unfit.reason.message}.")
+    for each in filled.left:
+        console.warn(f"stored without a vector: {each.message}.")
     return not filled.left and not filled.raced

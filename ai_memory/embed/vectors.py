@@ -7,6 +7,7 @@ that is a multiple of 4 is the older form without the header byte. Any other len
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from ai_memory.embed.embedder import Vectors
 from ai_memory.embedding_settings import MAX_DIM
@@ -18,6 +19,8 @@ NARROWEST = 2
 """One number gives every text the same direction, or the opposite one."""
 SHORTEST, LONGEST = 1e-15, 1e15
 """Squares of lengths beyond these leave what float32 can hold, and every search would fail on them."""
+SOUND_SQUARES = 1e-31, 1e31
+"""The square of a sound vector's length lies between; a little wider than what `check` lets through."""
 
 
 def encode(vector: Vectors) -> bytes:
@@ -31,11 +34,36 @@ def decode(blob: bytes) -> Vectors:
     Raises:
         DataRefused: the BLOB has an impossible length or an unknown header byte.
     """
-    if len(blob) % 4 == 1 and blob[:1] == HEADER:
-        return np.frombuffer(blob, dtype="<f4", offset=1).astype(np.float32)
-    if blob and len(blob) % 4 == 0:
-        return np.frombuffer(blob, dtype="<f4").astype(np.float32)
-    raise DataRefused(f"a vector of {len(blob)} bytes beginning with {blob[:1].hex() or 'nothing'} is malformed.")
+    if width(len(blob)) < 1 or (len(blob) % 4 and blob[:1] != HEADER):
+        raise DataRefused(f"a vector of {len(blob)} bytes beginning with {blob[:1].hex() or 'nothing'} is malformed.")
+    return np.frombuffer(blob, dtype="<f4", offset=len(blob) % 4).astype(np.float32)
+
+
+def is_sound(blob: bytes, dim: int) -> bool:
+    """Return whether a BLOB is a vector of width `dim` with which something can be compared.
+
+    False for NaN, infinity or zeros anywhere in it: its head (see below) does not show them. The one check of a stored
+    vector; a census asks it of every row, about 2 us.
+    """
+    if width(len(blob)) != dim or (len(blob) % 4 and blob[:1] != HEADER):
+        return False
+    shortest, longest = SOUND_SQUARES
+    with np.errstate(all="ignore"):
+        vector = np.frombuffer(blob, dtype="<f4", offset=len(blob) % 4)
+        return bool(shortest < vector.dot(vector) < longest)
+
+
+def cosines(a: Vectors, b: Vectors) -> npt.NDArray[np.float64]:
+    """Return the cosine of each row of `a`, shape (n, dim), with `b`, shape (dim,), or with its row of `b`, (n, dim).
+
+    NaN where one of the two holds NaN or infinity or is all zero: such a cosine is neither near nor far, so ask
+    `not cosine >= LEAST`.
+    """
+    with np.errstate(all="ignore"):
+        wide, other = a.astype(np.float64), b.astype(np.float64)
+        dots = wide @ other if b.ndim == 1 else (wide * other).sum(axis=1)
+        found: npt.NDArray[np.float64] = dots / (np.linalg.norm(wide, axis=1) * np.linalg.norm(other, axis=-1))
+    return found
 
 
 def width(length: int) -> int:

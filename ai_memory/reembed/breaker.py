@@ -47,7 +47,7 @@ def require_due(run: Run, *, now_ms: int) -> bool:
         reason = run.last_error or "no answer"
         raise BreakerOpen(
             f"The endpoint failed last time ({reason}); the breaker is open for {ceil(seconds)} s more.",
-            tip="Run the same command again then.",
+            tip="Run the same command again then. If that is too long, begin anew: ai-memory reembed cancel",
             seconds=seconds,
         )
     return True

@@ -43,19 +43,12 @@ def holding(path: Path, *, now_ms: int, options: OpenOptions) -> Iterator[Holder
 
 
 def _held(path: Path, *, now_ms: int, options: OpenOptions) -> RunHeld:
-    lock = lock_path(path)
-    find = f"Find it: fuser -v {quote(str(lock))}"
-    if lock_state(path) is LockState.READER:
-        return RunnerStuck(
-            f"{lock} is locked by a process that only reads it, which no runner does.",
-            tip=f"{find}. Keep readers from the lock: chmod {lock_mode(path.stat()):o} {quote(str(lock))}",
-        )
     holder = _settled_holder(path)
-    if holder and not holder.may_live():
-        return RunnerStuck(
-            f"{lock} is locked, and process {holder.pid}, which took the lock last, is gone.", tip=f"{find}, and end it"
-        )
-    who = f"Process {holder.pid} on {holder.host}" if holder else "Another process"
+    if lock_state(path) is LockState.FREE:
+        return RunHeld(f"The lock of {path} was held a moment ago.", tip="Run the same command again.")
+    if holder is None or not holder.may_live() or lock_state(path) is LockState.READER:
+        return _no_runner(path, holder)
+    who = f"Process {holder.pid} on {holder.host}"
     with reading(path, options=options) as store:
         run = runs.unfinished_run(store)
     idle_ms = now_ms - _last_sign(run, holder, now_ms=now_ms) if run and run.holder else 0
@@ -68,17 +61,30 @@ def _held(path: Path, *, now_ms: int, options: OpenOptions) -> RunHeld:
     return RunHeld(f"{who} is re-embedding {path}.", tip="Watch it: ai-memory reembed status")
 
 
+def _no_runner(path: Path, holder: Holder | None) -> RunnerStuck:
+    """Return the error of a lock that no runner holds: what is known of who does, and how to find the process."""
+    lock = lock_path(path)
+    find = f"Find it: fuser -v {quote(str(lock))}"
+    if lock_state(path) is LockState.READER:
+        return RunnerStuck(
+            f"{lock} is locked by a process that only reads it, which no runner does.",
+            tip=f"{find}. Keep readers from the lock: chmod {lock_mode(path.stat()):o} {quote(str(lock))}",
+        )
+    last = f"process {holder.pid}, which took the lock last, is gone" if holder else "it is not noted by whom"
+    return RunnerStuck(f"{lock} is locked, and {last}.", tip=f"{find}, and end it")
+
+
 def _settled_holder(path: Path) -> Holder | None:
-    """Return who holds the lock; where its note names a process that is gone, the next one may just be writing."""
+    """Return who holds the lock, by its note; where that is of nobody who lives, the next one may just be writing."""
     holder = read_holder(path)
-    if holder and not holder.may_live():
+    if holder is None or not holder.may_live():
         sleep(NOTE_SECONDS)
         return read_holder(path)
     return holder
 
 
-def _last_sign(run: Run, holder: Holder | None, *, now_ms: int) -> int:
+def _last_sign(run: Run, holder: Holder, *, now_ms: int) -> int:
     """Return when the holder of the lock was last known to be at work; waiting for the endpoint is work."""
     # Until it takes the run, the row tells of its predecessor, who may have been killed long ago.
-    sign = holder.started_at if holder and holder != run.holder else run.last_progress_at
+    sign = holder.started_at if holder != run.holder else run.last_progress_at
     return max(sign, believed_until(run, now_ms=now_ms))

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 from hashlib import blake2b
+from typing import Final
 
 from ai_memory.embed.document import MAX_BYTES, document, source_hash, stored_hash
 from ai_memory.embed.embedder import Target
@@ -17,7 +18,7 @@ from ai_memory.store.schema import Schema
 from ai_memory.store.walk import MemoryRow
 
 ATTESTED = "attested"
-OVERSIZE = "oversize"
+OVERSIZE: Final = "oversize"
 
 
 class Verdict(Enum):
@@ -67,17 +68,25 @@ def judge(row: MemoryRow, target: Fingerprint | None, schema: Schema) -> Verdict
     """Return what a live row is; no target means all is stale."""
     if target is None:
         return Verdict.STALE
-    if _recorded(row, target) and _agrees(row, target, schema) and _is_of(row, row.recorded_src):
+    if is_recorded(row, target, schema) and row.has_sound_vector(target.dim):
         return Verdict.FRESH
     if row.quarantined_src and row.quarantined_src == _source(row):
         return Verdict.QUARANTINED
     return Verdict.STALE
 
 
+def is_recorded(row: MemoryRow, target: Fingerprint, schema: Schema) -> bool:
+    """Return whether the record says that a row has the target's vector of its present text.
+
+    It knows a vector by its head; what somebody wrote behind that is no better than `has_sound_vector` says.
+    """
+    return _recorded(row, target) and _agrees(row, target, schema) and _is_of(row, row.recorded_src)
+
+
 def carries_stamp(row: MemoryRow, target: Fingerprint | Target, schema: Schema) -> bool:
     """Say whether a row without provenance is stamped with the target's space and width (--skip-current-space)."""
-    unrecorded = row.fingerprint_id is None and row.width == target.dim
-    return unrecorded and schema.has_space and _agrees(row, target, schema)
+    stamped = row.fingerprint_id is None and schema.has_space and _agrees(row, target, schema)
+    return stamped and row.has_sound_vector(target.dim)
 
 
 def _text(row: MemoryRow) -> str | Reason:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
 from ai_memory.embed.document import WITNESS_TEXTS
 from ai_memory.embed.embedder import Embedder, Vectors
-from ai_memory.errors import EmbedderInitFailed, RowsRefused, TargetChanged, WrongTarget
+from ai_memory.embed.vectors import cosines, decode, is_sound
+from ai_memory.errors import DataRefused, EmbedderInitFailed, RowsRefused, TargetChanged, WrongTarget
 from ai_memory.store.provenance import Fingerprint
 
 MIN_COSINE = 0.999
@@ -37,6 +37,7 @@ def check_witness(fingerprint: Fingerprint, vectors: Vectors) -> None:
 
     Raises:
         TargetChanged: another width, or the cosine of a pair is below 0.999: the same name, other weights.
+        DataRefused: what was recorded is not the vectors of the witness texts.
     """
     if vectors.shape[1] != fingerprint.dim:
         raise TargetChanged(
@@ -46,9 +47,8 @@ def check_witness(fingerprint: Fingerprint, vectors: Vectors) -> None:
         )
     if fingerprint.witness is None:
         return
-    known = np.frombuffer(fingerprint.witness, dtype="<f4").reshape(-1, fingerprint.dim)[: len(vectors)]
-    cosines = _cosines(known.astype(np.float64), vectors.astype(np.float64))
-    if (lowest := float(cosines.min())) < MIN_COSINE:
+    known = _witness(fingerprint, count=len(vectors))
+    if not (lowest := float(cosines(known, vectors).min())) >= MIN_COSINE:
         raise TargetChanged(
             f"The endpoint serves other weights under the same name: the witness texts have a cosine of {lowest:.4f} "
             f"with their recorded vectors where {MIN_COSINE} is asked for.",
@@ -61,6 +61,14 @@ def witness_bytes(vectors: Vectors) -> bytes:
     return np.ascontiguousarray(vectors, dtype="<f4").tobytes()
 
 
-def _cosines(a: npt.NDArray[np.float64], b: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    cosines: npt.NDArray[np.float64] = (a * b).sum(axis=1) / (np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1))
-    return cosines
+def _witness(fingerprint: Fingerprint, *, count: int) -> Vectors:
+    """Return the first `count` witness vectors: float32, shape (count, dim)."""
+    kept, size = fingerprint.witness or b"", 4 * fingerprint.dim
+    blobs = [kept[start : start + size] for start in range(0, len(kept), size)] if size else []
+    if len(blobs) < count or not all(is_sound(blob, fingerprint.dim) for blob in blobs):
+        raise DataRefused(
+            f"The database is damaged: column witness of target {fingerprint.id} does not hold the vectors of the "
+            "witness texts, so nothing tells whether the endpoint still serves the same weights.",
+            tip="Restore a backup of the file, or start anew under another model name: ai-memory reembed --retarget",
+        )
+    return np.stack([decode(blob) for blob in blobs[:count]])

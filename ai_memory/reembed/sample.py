@@ -10,9 +10,8 @@ import numpy as np
 
 from ai_memory.embed import vectors
 from ai_memory.embed.embedder import Embedder, Vectors
-from ai_memory.errors import DataRefused
 from ai_memory.reembed.census import Scope, in_scope
-from ai_memory.reembed.judge import ATTESTED, Document, Verdict, examine, judge
+from ai_memory.reembed.judge import ATTESTED, Document, examine, is_recorded
 from ai_memory.store import walk
 from ai_memory.store.consistent import consistently
 from ai_memory.store.opening import Store
@@ -40,21 +39,25 @@ class Sample:
 
 
 def choose(store: Store, target: Fingerprint, scope: Scope, *, size: int | None) -> list[Document]:
-    """Return up to `size` fresh rows (None: all), those on an operator's word first, the others at random."""
-    attested, others = consistently(store.db, lambda: _fresh(store, target, scope))
+    """Return up to `size` rows that are recorded as the target's (None: all).
+
+    Those on an operator's word come first, the others at random.
+    """
+    attested, others = consistently(store.db, lambda: _recorded(store, target, scope))
     random.shuffle(attested)
     random.shuffle(others)
     return [*attested, *others][:size]
 
 
-def _fresh(store: Store, target: Fingerprint, scope: Scope) -> tuple[list[Document], list[Document]]:
-    """Return the fresh rows: those on an operator's word, and the others."""
+def _recorded(store: Store, target: Fingerprint, scope: Scope) -> tuple[list[Document], list[Document]]:
+    """Return the rows recorded as the target's: those on an operator's word, and the others."""
     attested: list[Document] = []
     others: list[Document] = []
     for row in walk.all_rows(store, target=target.id, only=scope):
         if not row.live or not in_scope(row.namespace, scope):
             continue
-        if judge(row, target, store.schema) is Verdict.FRESH and isinstance(examined := examine(row), Document):
+        # Also those whose vector is not sound, which a census calls stale: they differ.
+        if is_recorded(row, target, store.schema) and isinstance(examined := examine(row), Document):
             (attested if row.origin == ATTESTED else others).append(examined)
     return attested, others
 
@@ -78,17 +81,13 @@ def compare(store: Store, embedder: Embedder, documents: Sequence[Document]) -> 
             compared += 1
             cosine = _cosine(blob, vector)
             lowest = min(lowest, cosine)
-            if cosine < MIN_COSINE:
+            if not cosine >= MIN_COSINE:
                 differing.append(document.id)
     return Sample(compared, tuple(differing), lowest)
 
 
 def _cosine(blob: bytes, vector: Vectors) -> float:
-    try:
-        stored = vectors.decode(blob).astype(np.float64)
-    except DataRefused:
+    """Return the cosine of a stored vector with the one that came; -1 where nothing can be compared with the former."""
+    if not vectors.is_sound(blob, len(vector)):
         return -1.0
-    if stored.shape != vector.shape:
-        return -1.0
-    other = vector.astype(np.float64)
-    return float(stored @ other / (np.linalg.norm(stored) * np.linalg.norm(other)))
+    return float(vectors.cosines(vectors.decode(blob)[np.newaxis], vector)[0])

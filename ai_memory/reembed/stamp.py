@@ -24,7 +24,8 @@ STAMP_ROWS = 1_000
 class Stamped:
     """What was stamped; the fields are the keys of the JSON line.
 
-    `unstamped` rows have no vector, or no text that can be read.
+    `unstamped` rows have no vector, one that nothing can be compared with (NaN, infinity, zeros), or no text that can
+    be read.
     """
 
     stamped: int
@@ -41,7 +42,7 @@ class Stamped:
         """Return the words for people."""
         return (
             f"Stamped {self.stamped:,} vectors as {self.active_space}, {self.target_dim} wide; "
-            f"{self.already_current:,} were, {self.unstamped:,} rows have no vector or no text to stamp."
+            f"{self.already_current:,} were, {self.unstamped:,} rows have no sound vector or no text to stamp."
         )
 
 
@@ -81,14 +82,14 @@ def _would_stamp(store: Store, target: Target, scope: Scope) -> Stamped:
     counts = {"stamped": 0, "already_current": 0, "unstamped": 0}
     for row in walk.all_rows(store, target=known.id if known else None, only=scope):
         if row.live and in_scope(row.namespace, scope):
-            counts[_outcome(store, known, row)] += 1
+            counts[_outcome(store, known, row, dim=target.dim)] += 1
     return Stamped(active_space=target.space, target_dim=target.dim, **counts)
 
 
-def _outcome(store: Store, known: Fingerprint | None, row: MemoryRow) -> str:
+def _outcome(store: Store, known: Fingerprint | None, row: MemoryRow, *, dim: int) -> str:
     if judge(row, known, store.schema) is Verdict.FRESH:
         return "already_current"
-    return "stamped" if embeddable(row) and row.head else "unstamped"
+    return "stamped" if embeddable(row) and row.has_sound_vector(dim) else "unstamped"
 
 
 def _require_width(store: Store, target: Target, scope: Scope) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 
-from ai_memory.embed.vectors import head, width
+from ai_memory.embed.vectors import head, is_sound
 from ai_memory.embedding_settings import MAX_DIM
 from ai_memory.errors import DataRefused
 from ai_memory.store.connection import Binding
@@ -188,7 +188,7 @@ def forget(store: Store, ids: Sequence[str], fingerprint: Fingerprint) -> int:
 def vector_of_text(store: Store, src: bytes, fingerprint: Fingerprint) -> bytes | None:
     """Return the BLOB that the target gave another memory of the same text, None where there is none to trust."""
     for blob, recorded in store.db.execute(VECTOR_OF_TEXT, (src, fingerprint.id)):
-        if head(blob) == recorded and width(len(blob)) == fingerprint.dim:
+        if head(blob) == recorded and is_sound(blob, fingerprint.dim):
             return bytes(blob)
     return None
 
@@ -204,10 +204,10 @@ def attest(store: Store, write: VectorWrite, fingerprint: Fingerprint) -> bool:
     """Take the vector a memory has for one of the target's, on the operator's word; inside a transaction.
 
     `write.blob` is not used: the stored vector stays. Returns False, with nothing written, where
-    the text changed or there is no vector of the target's width.
+    the text changed or there is no sound vector of the target's width.
     """
     blob = stored_blob(store, write.id, write.title, write.content)
-    if blob is None or width(len(blob)) != fingerprint.dim:
+    if blob is None or not is_sound(blob, fingerprint.dim):
         return False
     stamps = ", ".join(_stamp_columns(store))
     if stamps:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import Literal, cast, get_args
 
 from ai_memory.store.connection import Binding
 from ai_memory.store.opening import Store
@@ -24,7 +24,8 @@ PUT = """
         src = excluded.src, kind = excluded.kind, http_status = excluded.http_status,
         message = excluded.message, last_at = excluded.last_at
 """
-KINDS = ("empty", "oversize", "undecodable", "undecryptable", "refused")
+Kind = Literal["empty", "oversize", "undecodable", "undecryptable", "refused"]
+"""What the table's CHECK takes."""
 ENTRY_TEXTS = ("kind", "message")
 REASON_COLUMNS = ("memory_id", *ENTRY_TEXTS, "http_status")
 REASON = f"""
@@ -49,9 +50,9 @@ TRY_AGAIN = "Empty it, so that its rows are tried again: ai-memory reembed --ret
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """Why a row cannot be brought to a target; `kind` is one of reembed_quarantine's."""
+    """Why a row cannot be brought to a target."""
 
-    kind: str
+    kind: Kind
     message: str
     http_status: int | None = None
 
@@ -63,7 +64,7 @@ class Quarantined:
     id: str
     namespace: str
     src: bytes
-    kind: str
+    kind: Kind
     http_status: int | None
     message: str
     attempts: int
@@ -131,7 +132,7 @@ def _entry(store: Store, columns: Sequence[str], values: Sequence[object]) -> Ow
 
 def _reason(row: OwnRow) -> Reason:
     status = None if row.values["http_status"] is None else row.whole("http_status")
-    return Reason(row.one_of("kind", KINDS), row.text("message"), status)
+    return Reason(cast(Kind, row.one_of("kind", get_args(Kind))), row.text("message"), status)
 
 
 def _quarantined(namespace: str, row: OwnRow) -> Quarantined:

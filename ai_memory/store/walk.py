@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from ai_memory.embed.vectors import head, width
+from ai_memory.embed.vectors import head, is_sound, width
 from ai_memory.store.consistent import memory_rows
 from ai_memory.store.opening import Store
 from ai_memory.store.text import Codec
@@ -114,6 +114,10 @@ class MemoryRow(NamedTuple):
     def width(self) -> int:
         """How many floats the BLOB carries: 0 where there is none, -1 where it is malformed."""
         return 0 if self.embedding is None else width(len(self.embedding))
+
+    def has_sound_vector(self, dim: int) -> bool:
+        """Return whether the row has a vector of width `dim` with which something can be compared."""
+        return self.embedding is not None and is_sound(self.embedding, dim)
 
     def _text(self, stored: bytes | None) -> str | None:
         return self.codec.text(stored) if self.is_text and stored is not None else None

@@ -180,3 +180,19 @@ def test_a_target_that_is_gone_from_the_file_is_named_and_cancel_is_the_way_out(
         assert (refused.code, refused.err.count("\n")) == (65, 1)
         assert f"{db} is damaged: target 99, to which a run leads, is not in it" in refused.err
     assert (cli("reembed", "cancel").code, cli("reembed", "--yes").code) == (0, 10)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("scope_json", "[" * 5_000), ("holder_json", "{}"), ("fence", 2**63 - 1), ("started_at", -1)]
+)
+def test_the_installed_command_says_it_in_one_line(
+    tampered: Callable[..., None], db: Path, server: FakeEndpoint, name: str, value: Value
+) -> None:
+    tampered(("reembed_run", name), value)
+    command = Command(db, remote(server))
+
+    for words in (("reembed", "status"), ("reembed", "--resume", "-q")):
+        refused = command.run(*words)
+        assert (refused.code, refused.out) == (65, "")
+        assert f"column {name} of run 1" in refused.error
+    assert command.run("reembed", "cancel").code == 0

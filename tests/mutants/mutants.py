@@ -119,10 +119,10 @@ MUTANTS = (
     ),
     _one("done in spite of stale rows", "reembed.sweep:Sweep.run", "if not census.stale:", "if True:"),
     _one("census without head", "reembed.judge:_recorded", " and row.recorded_head == row.head", ""),
-    _one("census without src", "reembed.judge:judge", " and _is_of(row, row.recorded_src)", ""),
+    _one("census without src", "reembed.judge:is_recorded", " and _is_of(row, row.recorded_src)", ""),
     _one(
         "stamp taken as proof",
-        "reembed.judge:judge",
+        "reembed.judge:is_recorded",
         "_recorded(row, target) and _agrees(row, target, schema) and _is_of(row, row.recorded_src)",
         "_agrees(row, target, schema)",
     ),
@@ -142,7 +142,7 @@ MUTANTS = (
     _one(
         "a twin's vector taken unseen",
         "store.provenance:vector_of_text",
-        "if head(blob) == recorded and width(len(blob)) == fingerprint.dim:",
+        "if head(blob) == recorded and is_sound(blob, fingerprint.dim):",
         "if blob:",
     ),
 )

@@ -87,6 +87,14 @@ def test_a_lock_that_outlives_the_process_in_its_note_is_not_called_that_process
     assert refusal.value.exit_code == 1
 
 
+@pytest.mark.parametrize("note", ["", "[" * 100_000, '{"pid": "x"}'])
+def test_a_lock_whose_note_names_nobody_is_told_as_it_is(work: Work, note: str) -> None:
+    with runner_lock(work.path, OTHER):
+        lock_path(work.path).write_text(note)
+        with pytest.raises(RunnerStuck, match="not noted by whom"):
+            hold(work.path)
+
+
 @pytest.mark.parametrize("until", [2**63 - 1, 4_951_371_600_000])
 def test_an_absurd_breaker_hides_for_a_day_at_most_that_the_holder_is_stuck(work: Work, until: int) -> None:
     with work.store() as store:

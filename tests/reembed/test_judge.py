@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ai_memory.embed.document import MAX_BYTES, document, source_hash, stored_hash
-from ai_memory.embed.vectors import head
-from ai_memory.reembed.judge import Document, Unfit, Verdict, carries_stamp, embeddable, examine, judge
+from ai_memory.embed.vectors import encode, head
+from ai_memory.reembed.judge import Document, Unfit, Verdict, carries_stamp, embeddable, examine, is_recorded, judge
 from ai_memory.store.provenance import Fingerprint
 from ai_memory.store.schema import Schema
 from ai_memory.store.text import Codec
@@ -18,7 +19,8 @@ from ai_memory.store.walk import MemoryRow
 
 TEXT = "title content"
 SRC = source_hash(TEXT)
-BLOB = b"\x01" + b"0123456789abcdef" + bytes(48)
+BLOB = encode(np.arange(1, 17, dtype=np.float32))
+NAN = np.float32("nan").tobytes()
 TARGET = Fingerprint(3, b"digest", "{}", "fake#none", 16, None)
 ROW = MemoryRow(
     raw_id=b"id",
@@ -81,6 +83,13 @@ def test_a_row_whose_record_stamp_and_blob_agree_is_fresh() -> None:
 )
 def test_a_row_with_one_thing_that_disagrees_is_stale(change: dict[str, Any]) -> None:
     assert judge(row(**change), TARGET, FULL) is Verdict.STALE
+
+
+def test_a_vector_that_was_broken_behind_its_head_is_stale_though_recorded() -> None:
+    broken = row(embedding=BLOB[:-4] + NAN)
+
+    assert is_recorded(broken, TARGET, FULL)
+    assert judge(broken, TARGET, FULL) is Verdict.STALE
 
 
 def test_a_row_of_a_target_never_seen_is_stale() -> None:

@@ -8,7 +8,15 @@ import numpy as np
 import pytest
 
 from ai_memory.embed.document import WITNESS_TEXTS
-from ai_memory.errors import EmbedderInitFailed, EmbedError, RowsRefused, TargetChanged, TransientFailure, WrongTarget
+from ai_memory.errors import (
+    DataRefused,
+    EmbedderInitFailed,
+    EmbedError,
+    RowsRefused,
+    TargetChanged,
+    TransientFailure,
+    WrongTarget,
+)
 from ai_memory.reembed.probe import check_witness, probe, witness_bytes
 from ai_memory.store.provenance import Fingerprint
 from tests.fakes import HashEmbedder
@@ -84,3 +92,25 @@ def test_a_canary_is_compared_with_the_first_witness() -> None:
 
 def test_a_target_without_witness_believes_the_first_answer() -> None:
     check_witness(known_by(None), TRUE)
+
+
+@pytest.mark.parametrize("dim", [0, 16])
+@pytest.mark.parametrize(
+    "witness",
+    [
+        b"",
+        bytes(TRUE.nbytes),
+        witness_bytes(TRUE)[:-1],
+        witness_bytes(TRUE)[: 2 * 64],
+        witness_bytes(TRUE)[:-4] + np.float32("nan").tobytes(),
+        witness_bytes(TRUE)[:-4] + np.float32("inf").tobytes(),
+        b"short",
+    ],
+)
+def test_what_is_not_the_vectors_of_the_witness_texts_is_no_witness(witness: bytes, dim: int) -> None:
+    recorded = Fingerprint(7, b"", "{}", "fake/hash#none", dim, witness)
+
+    with pytest.raises(DataRefused, match="column witness of target 7") as refusal:
+        check_witness(recorded, TRUE[:, :dim] if dim else np.zeros((3, 0), dtype=np.float32))
+
+    assert refusal.value.exit_code == 65

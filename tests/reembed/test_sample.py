@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
-from ai_memory.embed.vectors import encode
+from ai_memory.embed.vectors import encode, head
 from ai_memory.reembed.sample import Sample, choose, compare
 from ai_memory.store.opening import Store
 from tests import files
 from tests.reembed.work import Work, known
+
+ZERO_HEAD = head(b"\x01" + bytes(64))
 
 
 def sampled(work: Work, *, size: int | None = None, scope: tuple[str, ...] | None = None) -> Sample:
@@ -37,6 +40,20 @@ def test_a_vector_that_only_keeps_its_head_is_found(work: Work) -> None:
         overwrite(store, "id-003", encode(np.full(16, -9, dtype=np.float32)))
 
     assert sampled(work).differing == ("id-003",)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 0.0])
+def test_a_vector_with_which_nothing_can_be_compared_differs(work: Work, value: float) -> None:
+    work.run()
+    with work.store() as store:
+        overwrite(store, "id-003", encode(np.full(16, value, dtype=np.float32)))
+        if not value:
+            store.db.execute("UPDATE memories SET embedding = ? WHERE id = 'id-003'", (b"\x01" + bytes(64),))
+            store.db.execute("UPDATE embedding_provenance SET head = ? WHERE memory_id = 'id-003'", (ZERO_HEAD,))
+
+    found = sampled(work)
+
+    assert (found.compared, found.differing, found.lowest_cosine) == (10, ("id-003",), -1.0)
 
 
 def test_a_sample_is_no_larger_than_asked_and_of_its_scope(work: Work) -> None:

@@ -5,12 +5,22 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from ai_memory.embed.document import source_hash
 from ai_memory.embed.vectors import encode, head
+from ai_memory.errors import DataRefused
 from ai_memory.store.opening import Store, writing
-from ai_memory.store.provenance import Fingerprint, VectorWrite, attest, read_fingerprint, set_witness, write_vector
+from ai_memory.store.provenance import (
+    Fingerprint,
+    VectorWrite,
+    attest,
+    read_fingerprint,
+    set_witness,
+    vector_of_text,
+    write_vector,
+)
 from tests import files, shapes
 from tests.fakes import HashEmbedder
 from tests.reembed.work import known
@@ -94,6 +104,46 @@ def test_a_word_is_taken_for_a_vector_of_the_right_width_only(store: Store, targ
 
     assert store.db.execute(ROW) == [(BLOB, 16, "fake/hash#none")]
     assert store.db.execute(RECORD) == [(target.id, SRC, head(BLOB), "attested")]
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 0.0])
+def test_nobodys_word_makes_a_vector_of_what_cannot_be_compared(
+    store: Store, target: Fingerprint, value: float
+) -> None:
+    blob = BLOB[:17] + encode(np.full(12, value, dtype=np.float32))[1:] if value else b"\x01" + bytes(64)
+    store.db.execute("UPDATE memories SET embedding = ? WHERE id = 'id-000'", (blob,))
+
+    assert not attest(store, WRITE, target)
+    assert store.db.execute(RECORD) == []
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_only_a_sound_vector_is_given_to_another_row_of_the_same_text(
+    store: Store, target: Fingerprint, value: float
+) -> None:
+    assert write_vector(store, WRITE, target)
+    assert vector_of_text(store, SRC, target) == BLOB
+
+    broken = BLOB[:17] + encode(np.full(12, value, dtype=np.float32))[1:]
+    store.db.execute("UPDATE memories SET embedding = ? WHERE id = 'id-000'", (broken,))
+
+    assert vector_of_text(store, SRC, target) is None
+
+
+@pytest.mark.parametrize("column", ["spec_json = '{}'", "space = 'other#none'", "dim = 17", "digest = x'00'"])
+def test_a_record_of_a_target_that_does_not_agree_with_its_digest_is_damage(
+    store: Store, target: Fingerprint, column: str
+) -> None:
+    store.db.execute(f"UPDATE embedding_fingerprint SET {column}")
+
+    with pytest.raises(DataRefused, match=f"is damaged: column .* of target {target.id} is not"):
+        read_fingerprint(store, target.id)
+
+
+def test_entering_a_target_again_mends_its_record(store: Store, target: Fingerprint) -> None:
+    store.db.execute("UPDATE embedding_fingerprint SET spec_json = '[', space = '', dim = 0")
+
+    assert known(store, EMBEDDER) == target
 
 
 def test_a_target_is_entered_once(store: Store, target: Fingerprint) -> None:
