@@ -38,7 +38,8 @@ HUB_TIMEOUT = 5.0
 WHOLE = 0.9
 """The part of a model's weights that its files must have. Of MiniLM the pooler, which no vector passes, is 0.7 %."""
 _AGAIN = "Get the model's files again."
-_INSTALL = 'Type: pip install "ai-memory[local]"'
+_INSTALL = 'Type: pip install "sentence-transformers>=6.0.0" "torch>=2.6.0"'
+"""Not ai-memory[local]: until it is published, that name on PyPI is nobody's, or somebody else's."""
 
 
 def require_library() -> None:
