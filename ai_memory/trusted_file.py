@@ -1,4 +1,4 @@
-"""Reads the files that decide where texts and keys go: small, regular, and written by nobody else."""
+"""Reads files whole after a look at what they are: regular, not too long and, where it matters, nobody else's."""
 
 from __future__ import annotations
 
@@ -21,15 +21,16 @@ ALL_OF_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 class Rule:
     """What a file must be, to be read; `refusal` is the error that says what it is instead.
 
-    `called` is what the file is to people, and how. Only its owner may have the permissions `forbidden`, but the
-    owner's own group may write where `forbidden` is no more than writing. No file longer than `most` bytes is read.
+    `called` is what the file is to people, `most` the bytes of the longest that is read, `users` who may own it (None:
+    anybody). Only its owner may have the permissions `forbidden`; where those are no more than writing, the owner's own
+    group may.
     """
 
     called: str
     refusal: type[AiMemoryError]
     most: int
-    forbidden: int
-    users: frozenset[int]
+    forbidden: int = 0
+    users: frozenset[int] | None = None
 
 
 def trusted_users(environ: Mapping[str, str]) -> frozenset[int]:
@@ -66,7 +67,7 @@ def _judge(found: os.stat_result, path: Path, rule: Rule) -> None:
     mode = stat.S_IMODE(found.st_mode)
     if not stat.S_ISREG(found.st_mode):
         raise rule.refusal(f"{rule.called} is no regular file.", tip="Name a file.")
-    if found.st_uid not in rule.users:
+    if rule.users is not None and found.st_uid not in rule.users:
         raise rule.refusal(
             f"{rule.called} belongs to user {found.st_uid}, who can change it.",
             tip=f"If it should be yours, type: chown {os.geteuid()} {quote(str(path))}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -13,6 +14,7 @@ import pytest
 
 from tests import files, shapes
 from tests.command import Answer, Command, answer, remote, remote_at, wait_for
+from tests.conftest import ROOT
 from tests.fake_endpoint import FOREVER, FakeEndpoint
 
 KEY = "sk-loopback-0123456789"
@@ -363,3 +365,37 @@ def test_bytes_that_are_no_text_are_not_stored(db: Path) -> None:
     refused(Command(db, NOBODY).run("store", "-T", "bad\udcff", "-c", "x"), 64, "title is not UTF-8")
 
     assert files.execute(db, "SELECT count(*) FROM memories WHERE content = 'x'") == [(0,)]
+
+
+@pytest.mark.parametrize("verb", [["recall", "x"], ["backfill"], ["reembed"], ["reembed", "--dry-run"], ["doctor"]])
+@pytest.mark.parametrize("where", ["modules.json", "config.json", "2_Dense/config.json"])
+def test_code_in_a_model_folder_is_never_executed(
+    db: Path, tmp_path: Path, minilm_folder: Path, where: str, verb: list[str]
+) -> None:
+    folder = Path(shutil.copytree(minilm_folder, tmp_path / "model"))
+    plant_code(folder, where)
+    env = config(tmp_path, f'[embeddings]\nbackend = "local"\nmodel_path = "{folder}"\n')
+
+    found = Command(db, env | {"PYTHONPATH": f"{ROOT}:{folder}"}).run(*verb)
+
+    assert not (folder / "executed").exists()
+    assert "Traceback" not in found.err
+    assert found.code == (0 if verb[0] == "recall" else 1 if verb[0] == "doctor" else 3), found
+
+
+def plant_code(folder: Path, where: str) -> None:
+    """Have a file of a model name a class of the folder's own, which leaves a trace when it is imported."""
+    (folder / "evil.py").write_text(f"open({str(folder / 'executed')!r}, 'w')\nclass Evil: pass\n", "utf-8")
+    modules = json.loads((folder / "modules.json").read_text("utf-8"))
+    if where == "modules.json":
+        modules.append({"idx": 9, "name": "9", "path": "", "type": "evil.Evil"})
+    elif where == "config.json":
+        values = json.loads((folder / where).read_text("utf-8"))
+        auto_map = {"AutoConfig": "evil.Evil", "AutoModel": "evil.Evil"}
+        (folder / where).write_text(json.dumps(values | {"model_type": "evil", "auto_map": auto_map}), "utf-8")
+    else:
+        modules.append({"idx": 9, "name": "9", "path": "2_Dense", "type": "sentence_transformers.models.Dense"})
+        (folder / where).parent.mkdir()
+        dense = {"in_features": 384, "out_features": 8, "activation_function": "evil.Evil"}
+        (folder / where).write_text(json.dumps(dense), "utf-8")
+    (folder / "modules.json").write_text(json.dumps(modules), "utf-8")

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
 import tarfile
 import zipfile
+from configparser import ConfigParser
 from email import message_from_bytes
 from pathlib import Path
 
 import pytest
 
+from ai_memory.embed import local
 from tests.conftest import ROOT
 
 SHIPPED = ("ai_memory", "migrations", "setup.cfg", "pyproject.toml", "MANIFEST.in", "README.md", "LICENSE")
@@ -75,6 +78,57 @@ def test_a_plain_install_asks_for_no_torch(wheel: Path) -> None:
         needs = message_from_bytes(archive.read(name)).get_all("Requires-Dist", [])
     assert not [need for need in needs if "extra ==" not in need and need.startswith(("torch", "sentence"))]
     assert [need for need in needs if need.startswith("sentence-transformers") and 'extra == "local"' in need]
+
+
+LOCKS = ("requirements.lock", "requirements-cuda.lock", "requirements-lowest.lock")
+PINNED = re.compile(r"([a-z0-9-]+)==(\S+)(?: ; [^\n\\]+)? \\\n((?:    --hash=sha256:[0-9a-f]{64}(?: \\)?\n)+)")
+
+
+def locked(name: str) -> dict[str, str]:
+    """Return package and version of each paragraph of a lock file; fails where there is anything else in it."""
+    text = (ROOT / name).read_text("utf-8")
+    head, _, rest = text.partition("\n")
+    assert head.startswith("# Made by scripts/lock")
+    assert PINNED.sub("", rest) == ""
+    return {found[1]: found[2] for found in PINNED.finditer(rest)}
+
+
+def requirements() -> list[tuple[str, str]]:
+    """Return name and floor of each requirement of setup.cfg, those of its extras too."""
+    file = ConfigParser()
+    file.read(ROOT / "setup.cfg", encoding="utf-8")
+    blocks = [file["options"]["install_requires"], *file["options.extras_require"].values()]
+    lines = [line.partition(";")[0].strip() for block in blocks for line in block.splitlines() if line.strip()]
+    return [(name.strip(), floor.strip()) for name, _, floor in (line.partition(">=") for line in lines)]
+
+
+@pytest.mark.parametrize("name", LOCKS)
+def test_a_lock_pins_each_package_by_hash_and_names_no_place(name: str) -> None:
+    assert locked(name)
+
+
+def test_the_lock_has_the_versions_of_the_constraints_and_all_that_is_required() -> None:
+    lock = locked("requirements.lock")
+    constraints = (line.split("==") for line in (ROOT / "constraints.txt").read_text().splitlines() if "==" in line)
+    wanted = {name.lower().replace("_", "-"): version for name, version in constraints}
+
+    assert {name: lock.get(name) for name in wanted} == wanted
+    assert {name for name, _ in requirements()} <= lock.keys()
+
+
+def test_the_lowest_versions_that_are_tried_are_those_that_are_allowed() -> None:
+    lowest = locked("requirements-lowest.lock")
+    floors = {name: floor for name, floor in requirements() if name in lowest}
+
+    assert {name: lowest[name] for name in floors} == floors
+    assert {"apsw", "numpy", "requests", "tenacity", "tqdm", "urllib3", "sentence-transformers"} <= floors.keys()
+
+
+def test_the_error_of_a_missing_library_names_the_floors_of_the_local_extra() -> None:
+    floors = dict(requirements())
+
+    for name in ("sentence-transformers", "torch"):
+        assert f'"{name}>={floors[name]}"' in local._INSTALL
 
 
 def test_help_loads_no_heavy_library() -> None:

@@ -21,7 +21,8 @@ from ai_memory.cleaning import one_line
 from ai_memory.embed import space, vectors
 from ai_memory.embed.embedder import Meter, Target, Vectors
 from ai_memory.embed.limits import utf8_size
-from ai_memory.embed.model_folder import ModelFacts, has_weights
+from ai_memory.embed.model_files import is_file
+from ai_memory.embed.model_folder import ModelFacts, has_weights, tensor_elements, weights
 from ai_memory.errors import EmbedderInitFailed, RowsRefused
 from ai_memory.settings import keep_off_model_hub, let_idle_threads_sleep
 
@@ -35,8 +36,11 @@ DEVICE_BATCH = 64
 """Texts a forward pass on an accelerator, where a pass of a few texts leaves most of it idle (not measured)."""
 MAX_BATCH = 4_096
 HUB_TIMEOUT = 5.0
+WHOLE = 0.9
+"""The part of a model's weights that its files must have. Of MiniLM the pooler, which no vector passes, is 0.7 %."""
 _AGAIN = "Get the model's files again."
-_INSTALL = 'Type: pip install "ai-memory[local]"'
+_INSTALL = 'Type: pip install "sentence-transformers>=6.0.0" "torch>=2.6.0"'
+"""Not ai-memory[local]: until it is published, that name on PyPI is nobody's, or somebody else's."""
 
 
 def require_library() -> None:
@@ -79,7 +83,7 @@ def token_count(folder: Path) -> Callable[[str], int] | None:
     None where the folder has no tokenizer.json, the only form that is read without loading a model.
     """
     file = folder / "tokenizer.json"
-    if not file.is_file():
+    if not is_file(file):
         return None
     from tokenizers import Tokenizer
 
@@ -157,6 +161,7 @@ class LocalEmbedder:
             _require_hub(self._source)
         with _quiet():
             model = _open(self._source, self._device, offline=self._offline)
+            _require_whole(model, Path(self._source))
         self._target = _agreed(self._target, _facts(model))
         self._model = model
         return model
@@ -187,7 +192,11 @@ def _open(source: str, device: str | None, *, offline: bool) -> SentenceTransfor
         from sentence_transformers import SentenceTransformer
 
         return SentenceTransformer(
-            source, device=device, local_files_only=offline or Path(source).is_dir(), model_kwargs={"dtype": "float32"}
+            source,
+            device=device,
+            local_files_only=offline or Path(source).is_dir(),
+            trust_remote_code=False,
+            model_kwargs={"dtype": "float32", "use_safetensors": True},
         ).eval()
     except ImportError as error:
         raise EmbedderInitFailed(f"the local model {source} needs a library: {error}.", tip=_INSTALL) from error
@@ -196,6 +205,24 @@ def _open(source: str, device: str | None, *, offline: bool) -> SentenceTransfor
             f"the local model {source} cannot be loaded: {_one_line(error)}.",
             tip="Check [embeddings].model, model_path and device; a download needs the network.",
         ) from error
+
+
+def _require_whole(model: SentenceTransformer, folder: Path) -> None:
+    """Check that the weights of a folder are all there: the library fills in random ones, and says so in a log only.
+
+    Names tell nothing, as they change between releases; a head that no vector passes may be missing.
+
+    Raises:
+        EmbedderInitFailed: they are those of another model, or of a part of it.
+    """
+    if not folder.is_dir():
+        return
+    expected = sum(parameter.numel() for parameter in model.parameters())
+    found = tensor_elements(weights(folder))
+    if found < WHOLE * expected:
+        raise EmbedderInitFailed(
+            f"the weights in {folder} are not this model's: {found:,} numbers where it has {expected:,}.", tip=_AGAIN
+        )
 
 
 def _facts(model: SentenceTransformer) -> ModelFacts:

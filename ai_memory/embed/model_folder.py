@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 
+from ai_memory.embed.model_code import refuse_code
+from ai_memory.embed.model_files import Module, is_file, modules, table
+from ai_memory.embedding_settings import MAX_DIM
 from ai_memory.errors import EmbedderInitFailed
 
 _WEIGHT_PATTERNS = ("model*.safetensors", "pytorch_model*.bin")
+_MOST_TOKENS = 1 << 31
+"""A longer limit is none: libraries write 10^30 for it."""
 _POOLING_SWITCHES = (
     "pooling_mode_cls_token",
     "pooling_mode_max_tokens",
@@ -36,19 +41,24 @@ def inspect(folder: Path) -> ModelFacts | None:
     tokenizer_config.json and config.json in the forms sentence-transformers 2 to 6 write.
 
     Raises:
-        EmbedderInitFailed: the folder is no model, or one of these files is not readable JSON.
+        EmbedderInitFailed: the folder is no model, could run code, or one of these files is not readable JSON.
     """
-    if not (folder / "config.json").is_file() and not (folder / "modules.json").is_file():
+    if not is_file(folder / "config.json") and not is_file(folder / "modules.json"):
         raise EmbedderInitFailed(
             f"{folder} holds no model: neither modules.json nor config.json is there.",
             tip="Name the folder of a sentence-transformers model.",
         )
-    modules = _modules(folder)
-    kinds = [kind for kind, _ in modules]
+    refuse_code(folder)
+    steps = modules(folder)
+    kinds = [step.kind for step in steps]
     if kinds[:2] != ["Transformer", "Pooling"] or set(kinds[2:]) - {"Normalize", "Dense"}:
         return None
-    dim = _dim(modules)
-    max_tokens = _max_tokens(modules[0][1])
+    dim = _dim(steps)
+    if dim > MAX_DIM:
+        raise EmbedderInitFailed(
+            f"the files of {folder} say that its vectors are wider than {MAX_DIM:,}.", tip="Use another model."
+        )
+    max_tokens = _max_tokens(steps[0].place)
     if not dim or max_tokens is None:
         return None
     return ModelFacts(dim, max_tokens, "Normalize" in kinds)
@@ -60,12 +70,10 @@ def weights(folder: Path) -> list[Path]:
     Raises:
         EmbedderInitFailed: there are none.
     """
-    places = [folder] + [place for _, place in _modules(folder) if place != folder]
+    places = [folder] + [step.place for step in modules(folder) if step.place != folder]
     found = [file for place in places for file in _weights_in(place)]
     if not found:
-        raise EmbedderInitFailed(
-            f"{folder} holds no weights.", tip="It must hold model.safetensors or pytorch_model.bin."
-        )
+        raise EmbedderInitFailed(f"{folder} holds no weights.", tip="It must hold model.safetensors.")
     return found
 
 
@@ -74,32 +82,32 @@ def has_weights(folder: Path) -> bool:
     return bool(_weights_in(folder))
 
 
+def tensor_elements(files: Iterable[Path]) -> int:
+    """Return how many numbers the tensors in some safetensors files have, as their headers say."""
+    from safetensors import safe_open
+
+    total = 0
+    for file in files:
+        with safe_open(file, "np") as opened:
+            total += sum(prod(opened.get_slice(name).get_shape()) for name in opened.keys())  # noqa: SIM118
+    return total
+
+
 def _weights_in(place: Path) -> list[Path]:
     for pattern in _WEIGHT_PATTERNS:
-        if found := sorted(place.glob(pattern)):
+        if found := sorted(filter(is_file, place.glob(pattern))):
             return found
     return []
 
 
-def _modules(folder: Path) -> list[tuple[str, Path]]:
-    """Return kind and folder of each module, in the order in which a text passes them."""
-    file = folder / "modules.json"
-    if not file.is_file():
-        return []
-    entries = _json(file)
-    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
-        raise EmbedderInitFailed(f"{file} is not a list of modules.", tip="Get the model's files again.")
-    return [(str(entry.get("type", "")).rsplit(".", 1)[-1], folder / str(entry.get("path", ""))) for entry in entries]
-
-
-def _dim(modules: list[tuple[str, Path]]) -> int:
+def _dim(steps: list[Module]) -> int:
     dim = 0
-    for kind, place in modules:
-        config = _table(place / "config.json") if kind in {"Pooling", "Dense"} else {}
-        if kind == "Pooling":
+    for step in steps:
+        config = table(step.place / "config.json") if step.kind in {"Pooling", "Dense"} else {}
+        if step.kind == "Pooling":
             width = config.get("embedding_dimension") or config.get("word_embedding_dimension")
             dim = _positive(width) * _pooling_modes(config)
-        elif kind == "Dense":
+        elif step.kind == "Dense":
             dim = _positive(config.get("out_features"))
     return dim
 
@@ -114,25 +122,13 @@ def _pooling_modes(config: Mapping[str, object]) -> int:
 
 def _max_tokens(transformer: Path) -> int | None:
     """Return the token limit as sentence-transformers derives it, None where the files do not tell."""
-    if configured := _positive(_table(transformer / "sentence_bert_config.json").get("max_seq_length")):
-        return configured
-    of_tokenizer = _positive(_table(transformer / "tokenizer_config.json").get("model_max_length"))
-    positions = _positive(_table(transformer / "config.json").get("max_position_embeddings"))
-    return min(of_tokenizer, positions) if of_tokenizer and positions else None
+    if configured := _positive(table(transformer / "sentence_bert_config.json").get("max_seq_length")):
+        return configured if configured <= _MOST_TOKENS else None
+    of_tokenizer = _positive(table(transformer / "tokenizer_config.json").get("model_max_length"))
+    positions = _positive(table(transformer / "config.json").get("max_position_embeddings"))
+    shorter = min(of_tokenizer, positions)
+    return shorter if 0 < shorter <= _MOST_TOKENS else None
 
 
 def _positive(value: object) -> int:
-    return value if isinstance(value, int) and value > 0 else 0
-
-
-def _table(file: Path) -> Mapping[str, object]:
-    values = _json(file) if file.is_file() else {}
-    return values if isinstance(values, dict) else {}
-
-
-def _json(file: Path) -> object:
-    try:
-        values: object = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise EmbedderInitFailed(f"{file} cannot be read: {error}.", tip="Get the model's files again.") from error
-    return values
+    return value if type(value) is int and value > 0 else 0

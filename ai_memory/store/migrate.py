@@ -100,7 +100,7 @@ def _missing(db: Database) -> list[Migration]:
         if version not in known:
             raise DataRefused(
                 f"{db.path} has our tables in version {max(applied)}; this ai-memory knows up to {max(known)}.",
-                tip="Upgrade it: pip install --upgrade ai-memory",
+                tip="Upgrade it: in a newer checkout, type: pip install .",
             )
         if known[version].sha256 != digest:
             raise DataRefused(

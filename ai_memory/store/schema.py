@@ -117,7 +117,7 @@ def require_known(path: Path, schema: Schema) -> None:
     if schema.version is not None and schema.version > NEWEST_RUST:
         raise DataRefused(
             f"{path} has ai-memory schema {schema.version}; this ai-memory knows up to {NEWEST_RUST}.",
-            tip="Upgrade it: pip install --upgrade ai-memory",
+            tip="Upgrade it: in a newer checkout, type: pip install .",
         )
 
 

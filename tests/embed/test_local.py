@@ -10,9 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file, save_file
 
 from ai_memory.embed.embedder import Target, Vectors
-from ai_memory.embed.local import LocalEmbedder
+from ai_memory.embed.local import LocalEmbedder, token_count
 from ai_memory.errors import EmbedderInitFailed
 from tests.embed.conftest import rewrite
 
@@ -86,11 +87,43 @@ def test_prefixes_of_the_target_stand_before_the_text(tiny_model: Path) -> None:
     assert np.array_equal(prefixed.embed_documents(["a"]), local(tiny_model).embed_documents(["tea a"]))
 
 
-@pytest.mark.parametrize("weights", [b"", b"no weights"])
+HEADER = b'{"x":{"dtype":"F32","shape":[1,9999999999999],"data_offsets":[0,4]}}'
+LYING_WEIGHTS = (
+    b"",
+    b"no weights",
+    (1 << 60).to_bytes(8, "little"),
+    b"\xff" * 8 + b"{}",
+    len(HEADER).to_bytes(8, "little") + HEADER + bytes(4),
+    (200_000).to_bytes(8, "little") + b"[" * 200_000,
+)
+
+
+@pytest.mark.parametrize("weights", LYING_WEIGHTS)
 def test_broken_weights_are_one_clear_error(tiny_model: Path, tmp_path: Path, weights: bytes) -> None:
     folder = Path(shutil.copytree(tiny_model, tmp_path / "broken"))
     (folder / "model.safetensors").write_bytes(weights)
 
+    with pytest.raises(EmbedderInitFailed, match="cannot be loaded"):
+        local(folder).embed_documents(TEXTS)
+
+
+@pytest.mark.parametrize("kept", [0, 1, 5])
+def test_weights_that_are_missing_are_not_made_up(tiny_model: Path, tmp_path: Path, kept: int) -> None:
+    folder = Path(shutil.copytree(tiny_model, tmp_path / "broken"))
+    tensors = load_file(folder / "model.safetensors")
+    save_file(dict(list(tensors.items())[:kept]), folder / "model.safetensors")
+
+    with pytest.raises(EmbedderInitFailed, match="are not this model's"):
+        local(folder).embed_documents(TEXTS)
+
+
+@pytest.mark.parametrize("content", ["", "{", "{}", "[" * 100_000, '{"model": {"type": "evil"}}', "\0"])
+def test_a_broken_tokenizer_is_one_clear_error(tiny_model: Path, tmp_path: Path, content: str) -> None:
+    folder = Path(shutil.copytree(tiny_model, tmp_path / "broken"))
+    (folder / "tokenizer.json").write_text(content, encoding="utf-8")
+
+    with pytest.raises(EmbedderInitFailed, match="cannot be read"):
+        token_count(folder)
     with pytest.raises(EmbedderInitFailed, match="cannot be loaded"):
         local(folder).embed_documents(TEXTS)
 
