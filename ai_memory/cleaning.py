@@ -11,6 +11,8 @@ from ai_memory.masking import Mask
 MOST_READ = 1 << 16
 """Of a longer text only the beginning is looked at: an answer may have megabytes of it."""
 EXCERPT = 200
+MOST_WORDS = 1_000
+"""Of a sentence of ours that may quote such an excerpt; a table keeps no more."""
 
 
 def one_line(text: str, *keys: str, most: int = EXCERPT) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import errno
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -107,6 +108,7 @@ def _run(argv: Sequence[str] | None, args: argparse.Namespace) -> int:
         # The help was shown.
         sys.stdout.flush()
         raise
+    _read_as_utf8(args)
     if args.quiet and args.verbose:
         raise UsageError("--quiet and --verbose exclude each other.", tip="Leave one of them out.")
     from ai_memory.settings import Settings, process_environment
@@ -118,6 +120,25 @@ def _run(argv: Sequence[str] | None, args: argparse.Namespace) -> int:
     code: int = args.run(args, settings, args.console)
     sys.stdout.flush()
     return code
+
+
+def _read_as_utf8(args: argparse.Namespace) -> None:
+    """Read the arguments as UTF-8 whatever the locale; paths stay as the system has them.
+
+    A byte that is no UTF-8 stays a lone surrogate: an id or a namespace of a file may have it.
+    """
+    for name, value in vars(args).items():
+        if isinstance(value, str):
+            setattr(args, name, _utf8(value))
+        elif isinstance(value, list):
+            setattr(args, name, [_utf8(each) if isinstance(each, str) else each for each in value])
+
+
+def _utf8(argument: str) -> str:
+    try:
+        return os.fsencode(argument).decode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return argument
 
 
 def _parser() -> Parser:

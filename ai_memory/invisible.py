@@ -10,6 +10,8 @@ IGNORABLE = re.compile(
     "\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
 )
 """Default_Ignorable_Code_Point of Unicode 15 (DerivedCoreProperties.txt), and the blank braille pattern."""
+MISREAD = re.compile(r"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
+"""UTF-8 that was read as Latin-1."""
 ZWNJ, ZWJ = "\u200c", "\u200d"
 EMOJI_FORMS = "\ufe0e\ufe0f"
 EMOJI_PUNCTUATION = "\u203c\u2049\u2139\u3030\u303d"
@@ -29,7 +31,13 @@ def without_invisible(text: str) -> str:
     """Return `text` with blanks for controls and without what cannot be seen; a lone surrogate is escaped."""
     if text.isascii() and text.isprintable():
         return text
-    return "".join(map(_dropped, text))
+    # Headers and status lines are read as Latin-1: what cannot be seen in UTF-8 can be seen in that.
+    return "".join(map(_dropped, MISREAD.sub(read_again, text)))
+
+
+def read_again(found: re.Match[str]) -> str:
+    """Return what a match of MISREAD is in UTF-8."""
+    return found[0].encode("latin-1").decode("utf-8", "replace")
 
 
 def escaped(text: str, *, keep: str = "", names: bool = False) -> str:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from html import unescape
 from unicodedata import category, normalize
 
-from ai_memory.invisible import is_invisible
+from ai_memory.invisible import MISREAD, is_invisible, read_again
 
 MASK = "***"
 SUBSTANTIAL = 8
@@ -46,6 +46,7 @@ Whatever may be repeated is bounded: the time for a hostile text stays in propor
 _ESCAPE = re.compile(
     r"(?P<percent>(?:%[0-9A-Fa-f]{2})+)|\\u(?P<u>[0-9A-Fa-f]{4})|\\x(?P<x>[0-9A-Fa-f]{2})"
     r"|\\(?P<plain>[\"'/\\])|(?P<html>&(?:#\d{1,7}|#[xX][0-9A-Fa-f]{1,6}|amp|lt|gt|quot|apos);)"
+    rf"|(?P<misread>{MISREAD.pattern})"
 )
 _BLANK = re.compile(r"[^!-~]+")
 _NO_WORD = re.compile(r"[^A-Za-z0-9]+")
@@ -228,6 +229,8 @@ def _meant(found: re.Match[str]) -> str:
         return bytes.fromhex(found["percent"].replace("%", "")).decode("utf-8", "replace")
     if code := found["u"] or found["x"]:
         return chr(int(code, 16))
+    if found["misread"]:
+        return read_again(found)
     return found["plain"] or unescape(found["html"])
 
 

@@ -50,7 +50,7 @@ class Behaviour:
     Texts that contain `poison` are refused with their whole request. More than `max_inputs` texts
     are answered 413; more than `per_minute` requests in a minute, 429. `latency` is in seconds. `remaining`
     requests (-1: nothing is said) are told to be left for a minute. A refusal of base64 says so if `names_base64`.
-    `tokens_a_byte` is what texts are charged for (0: three tokens each).
+    `tokens_a_byte` is what texts are charged for (0: three tokens each). `words` are what some faults tell.
     """
 
     dim: int = 16
@@ -66,6 +66,7 @@ class Behaviour:
     tokens_a_byte: float = 0.0
     zipped: bool = False
     remaining: int = -1
+    words: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,6 +302,15 @@ def _status(status: int, message: str, code: str = "") -> Respond:
     return lambda handler, _fault, _body, _texts: handler.say(status, error(message, code))
 
 
+def _told(status: int) -> Respond:
+    return lambda handler, _fault, _body, _texts: handler.say(status, error(handler.owner.behaviour.words, ""))
+
+
+def _told_in_the_status_line(handler: _Handler, _fault: Fault, _body: object, _texts: object) -> None:
+    handler.wfile.write(f"HTTP/1.1 {handler.owner.behaviour.words}\r\n\r\n".encode())
+    handler.close_connection = True
+
+
 def _rate(handler: _Handler, fault: Fault, _body: object, _texts: object) -> None:
     handler.say(429, error("Slow down.", "rate_limit_exceeded"), {"Retry-After": f"{fault.seconds:g}"})
 
@@ -413,6 +423,10 @@ FAULTS: Mapping[str, Respond] = {
     "far": _first(lambda numbers: [3e38] * len(numbers)),
     "near": _first(lambda numbers: [1e-44] * len(numbers)),
     "echo": _echo,
+    "told-400": _told(400),
+    "told-401": _told(401),
+    "told-500": _told(500),
+    "told-status-line": _told_in_the_status_line,
     "nested": lambda handler, _fault, _body, _texts: handler.say(400, b"[" * 100_000),
 }
 

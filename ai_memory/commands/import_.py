@@ -20,12 +20,12 @@ from ai_memory.store.memories import Memories, has_vector
 from ai_memory.store.opening import Store, writing
 from ai_memory.store.text import printable
 
-STDIN = "-"
+STDIN = Path("-")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the file."""
-    parser.add_argument("file", metavar="FILE", help="JSON Lines or ai-memory's export JSON; - reads stdin")
+    parser.add_argument("file", metavar="FILE", type=Path, help="JSON Lines or ai-memory's export JSON; - reads stdin")
     parser.add_argument("--no-embed", action="store_true", help="store the texts only; backfill embeds them later")
 
 
@@ -36,7 +36,7 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
         NotFound: there is no such file.
         DataRefused: something in it cannot be stored; then nothing of it is.
     """
-    source = "stdin" if args.file == STDIN else args.file
+    source = "stdin" if args.file == STDIN else str(args.file)
     drafts = parse(_read(args.file), source)
     clock = SystemClock()
     with writing(settings.db.value, now_ms=clock.now_ms(), create=True) as store:
@@ -50,11 +50,11 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     return 0
 
 
-def _read(name: str) -> bytes:
+def _read(name: Path) -> bytes:
     if name == STDIN:
         return sys.stdin.buffer.read()
     try:
-        return Path(name).read_bytes()
+        return name.read_bytes()
     except FileNotFoundError as error:
         raise NotFound(f"There is no file {name}.", tip="Name another, or - for stdin.") from error
     except OSError as error:

@@ -14,7 +14,7 @@ from ai_memory.records import Hit
 from ai_memory.settings import Settings
 from ai_memory.store.connection import OpenOptions
 from ai_memory.store.opening import reading
-from ai_memory.store.text import printable, readable
+from ai_memory.store.text import is_text, printable, readable
 
 MAX_LIMIT = 10_000
 SHOWN = 200
@@ -31,12 +31,14 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     """Show the memories that fit best; without a working embedder, by words alone.
 
     Raises:
-        UsageError: the limit is out of range, or the query is blank.
+        UsageError: the limit is out of range, or the query is blank or not UTF-8.
     """
     if not 1 <= args.limit <= MAX_LIMIT:
         raise UsageError(f"--limit is {args.limit}.", tip=f"Give a number from 1 to {MAX_LIMIT:,}.")
     if not args.query.strip():
         raise UsageError("The query is blank.", tip="Say what to look for.")
+    if not is_text(args.query):
+        raise UsageError("The query is not valid UTF-8.", tip="Type it in UTF-8.")
     with reading(settings.db.value, options=OpenOptions(tell=console.note)) as store:
         vector, space = _embed(args.query, settings, console)
         found = recall(store, Query(args.query, vector, space, args.namespace, args.limit))

@@ -16,6 +16,7 @@ from ai_memory.rules import TIERS, first_fault
 from ai_memory.settings import Settings
 from ai_memory.store.memories import Memories, has_vector
 from ai_memory.store.opening import Store, writing
+from ai_memory.store.text import is_text
 
 STDIN = "-"
 
@@ -64,16 +65,11 @@ def _draft(args: argparse.Namespace) -> Draft:
         "priority": args.priority,
     }
     given = {name: value for name, value in values.items() if value is not None}
-    if broken := [name for name, value in given.items() if not _is_text(value)]:
+    if broken := [name for name, value in given.items() if isinstance(value, str) and not is_text(value)]:
         raise UsageError(f"The memory's {broken[0]} is not UTF-8.", tip="Nothing was stored.")
     if fault := first_fault(given):
         raise UsageError(f"The memory's {fault}.", tip="Nothing was stored.")
     return Draft(given, "the memory")
-
-
-def _is_text(value: Value) -> bool:
-    # Python passes bytes of the command line that are no UTF-8 as lone surrogates.
-    return not isinstance(value, str) or not any("\ud800" <= each <= "\udfff" for each in value)
 
 
 def _stdin() -> str:

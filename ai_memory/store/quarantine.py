@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, cast, get_args
 
+from ai_memory.cleaning import MOST_WORDS, one_line
 from ai_memory.store.connection import Binding
 from ai_memory.store.opening import Store
 from ai_memory.store.own_row import OwnRow, selected
@@ -85,7 +86,7 @@ def put(store: Store, target: int, row_id: str, src: bytes, reason: Reason, *, n
         "src": src,
         "kind": reason.kind,
         "http_status": reason.http_status,
-        "message": reason.message,
+        "message": one_line(reason.message, most=MOST_WORDS),
         "now": now_ms,
     }
     store.db.execute(PUT, bindings)

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
+from ai_memory.cleaning import MOST_WORDS, one_line
 from ai_memory.errors import NotFinished
 from ai_memory.store.connection import Binding
 from ai_memory.store.lock import Holder
@@ -228,7 +229,8 @@ def leave(store: Store, run: Run, *, last_error: str | None, limits: Mapping[str
 
     `unsettled` is how many texts that killed runners had sent are not committed yet, at most.
     """
-    return bool(store.db.change(LEAVE, (last_error, json.dumps(limits), unsettled, run.run_id, run.fence)))
+    told = last_error and one_line(last_error, most=MOST_WORDS)
+    return bool(store.db.change(LEAVE, (told, json.dumps(limits), unsettled, run.run_id, run.fence)))
 
 
 def next_pass(store: Store, run: Run, *, now_ms: int) -> Run:
@@ -293,7 +295,8 @@ def set_target(store: Store, run: Run, fingerprint_id: int) -> None:
 def set_breaker(store: Store, run: Run, breaker: Breaker, *, now_ms: int, reason: str | None = None) -> None:
     """Open (for a `reason`) or close the breaker of the run, with an event when its state changes."""
     state = "open" if breaker.open else "closed"
-    store.db.execute(SET_BREAKER, (state, breaker.until_ms, breaker.wait_ms, reason, run.run_id))
+    told = reason and one_line(reason, most=MOST_WORDS)
+    store.db.execute(SET_BREAKER, (state, breaker.until_ms, breaker.wait_ms, told, run.run_id))
     if breaker.open or run.breaker_state != state:
         add_event(store, run.run_id, f"breaker {state}", now_ms=now_ms, detail={"until": breaker.until_ms})
 

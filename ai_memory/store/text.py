@@ -47,6 +47,11 @@ class Codec:
             return None
 
 
+def is_text(text: str) -> bool:
+    """Return whether all of a text is valid; bytes of the command line that are not UTF-8 come as lone surrogates."""
+    return not any("\ud800" <= each <= "\udfff" for each in text)
+
+
 def printable(name: str) -> str:
     """Return an id or a namespace for people: what cannot be seen is escaped, emoji stay whole."""
     return escaped(name, names=True)
