@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ai_memory.store.expiry import IN_UTC
 from ai_memory.store.opening import Store
 
 TOTALS = """
@@ -22,6 +23,7 @@ BY_SPACE = """
     LEFT JOIN embedding_fingerprint AS f ON f.id = p.fingerprint_id
     WHERE m.embedding IS NOT NULL GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2
 """
+ODD_EXPIRIES = f"SELECT count(*) FROM memory_row WHERE expires_at IS NOT NULL AND NOT {IN_UTC}"
 
 NOT_A_VECTOR = """
     SELECT CAST(id AS BLOB) FROM memory_row
@@ -78,6 +80,11 @@ def spaces(store: Store) -> list[SpaceCount]:
 def not_vectors(store: Store) -> set[bytes]:
     """Return the ids, as bytes, of the live memories in whose `embedding` stands a text or a number."""
     return {row[0] for row in store.db.execute(NOT_A_VECTOR)}
+
+
+def odd_expiries(store: Store) -> int:
+    """Return how many memories have an `expires_at` that is not RFC 3339 in UTC: programs disagree on when it is."""
+    return int(store.db.value(ODD_EXPIRIES))
 
 
 def file_sizes(store: Store) -> dict[str, int]:
