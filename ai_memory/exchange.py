@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ai_memory.cleaning import one_line
 from ai_memory.errors import DataRefused
 from ai_memory.json_file import Found, values
 from ai_memory.records import DEFAULT_NAMESPACE, Draft, Value
@@ -195,7 +196,8 @@ def _refuse_repeats(draft: Draft, seen: dict[tuple[Value, ...], str]) -> None:
     keys = list(_keys(draft))
     for key in keys:
         if other := seen.get(key):
-            what = f"the id {key[0]!r}" if len(key) == 1 else f"the title {key[0]!r} in namespace {key[1]!r}"
+            shown = [repr(one_line(str(part))) for part in key]
+            what = f"the id {shown[0]}" if len(key) == 1 else f"the title {shown[0]} in namespace {shown[1]}"
             raise DataRefused(f"{draft.where} has {what}, as {other} has.", tip=MEND)
     seen.update(dict.fromkeys(keys, draft.where))
 

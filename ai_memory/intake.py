@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import Enum
 
+from ai_memory.cleaning import one_line
 from ai_memory.clock import Clock
 from ai_memory.embed import vectors
 from ai_memory.embed.retry import PatientEmbedder
@@ -129,9 +130,13 @@ def _require_free_title(memories: Memories, found: Memory, changed: Mapping[str,
     title, namespace = (changed.get(name, found.values[name]) for name in ("title", "namespace"))
     if memories.titled(title, namespace) is not None:
         raise DataRefused(
-            f"{where}: namespace {namespace!r} has another memory with the title {title!r}.",
+            f"{where}: namespace {_short(namespace)} has another memory with the title {_short(title)}.",
             tip="Rename or delete one of the two; nothing was imported.",
         )
+
+
+def _short(value: Value) -> str:
+    return repr(one_line(str(value)))
 
 
 def timestamp(now_ms: int) -> str:

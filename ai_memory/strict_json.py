@@ -13,6 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NoReturn
 
+from ai_memory.cleaning import one_line
+
 MAX_DIGITS = 1_000
 """Python reads no integer of more than 4,300 digits, and SQLite keeps none of more than 19."""
 SHOWN = 40
@@ -30,7 +32,7 @@ def _decoder(flawed: Callable[[str], object]) -> json.JSONDecoder:
         value = float(literal)
         vanished = value == 0 and any(digit in "123456789" for digit in literal.lower().partition("e")[0])
         lost = math.isinf(value) or vanished
-        return flawed(f"holds the number {_cut(literal)}, which cannot be kept") if lost else value
+        return flawed(f"holds the number {one_line(literal, most=SHOWN)}, which cannot be kept") if lost else value
 
     def whole(literal: str) -> object:
         return int(literal) if len(literal) <= MAX_DIGITS else flawed(f"holds a number of {len(literal):,} digits")
@@ -43,13 +45,9 @@ def _decoder(flawed: Callable[[str], object]) -> json.JSONDecoder:
         if len(value) == len(found):
             return value
         ((twice, _),) = Counter(name for name, _ in found).most_common(1)
-        return flawed(f"holds the key {_cut(twice)!r} twice in one object")
+        return flawed(f"holds the key {one_line(twice, most=SHOWN)!r} twice in one object")
 
     return json.JSONDecoder(parse_float=real, parse_int=whole, parse_constant=constant, object_pairs_hook=members)
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
 
 
 def _refuse(why: str) -> NoReturn:

@@ -6,8 +6,8 @@ import argparse
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from ai_memory.console import Console
-from ai_memory.console import to_json as one_line
+from ai_memory.cleaning import one_line
+from ai_memory.console import Console, to_json
 from ai_memory.exchange import LINK_KEY, breaks_rules, to_object
 from ai_memory.records import Memory, Value
 from ai_memory.settings import Settings
@@ -37,9 +37,9 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
             console.out.write("]}\n")
         else:
             for each in out.memories():
-                console.out.write(f"{one_line(each)}\n")
+                console.out.write(f"{to_json(each)}\n")
             for each in out.links():
-                console.out.write(f"{one_line({LINK_KEY: each})}\n")
+                console.out.write(f"{to_json({LINK_KEY: each})}\n")
         stays = left_behind(store)
     out.oddities.tell(console)
     _tell_left_behind(stays, console)
@@ -48,7 +48,7 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
 
 def _write_list(objects: Iterator[dict[str, object]], console: Console) -> None:
     for number, each in enumerate(objects):
-        console.out.write(f"{', ' if number else ''}{one_line(each)}")
+        console.out.write(f"{', ' if number else ''}{to_json(each)}")
 
 
 def _tell_left_behind(stays: LeftBehind, console: Console) -> None:
@@ -71,7 +71,7 @@ class _Oddities:
         self.encrypted += memory.encrypted
         self.without_id += memory.values["id"] is None
         if fault := breaks_rules(memory.values):
-            self.odd.append(f"{memory.id or memory.title}: {fault}")
+            self.odd.append(f"{one_line(memory.id or memory.title)}: {fault}")
 
     def tell(self, console: Console) -> None:
         if self.encrypted:
@@ -79,7 +79,7 @@ class _Oddities:
         if self.without_id:
             console.warn(f"{self.without_id:,} memories have no id; an import will give them one.")
         for line in self.odd[:NAMED_ROWS]:
-            console.warn(f"{printable(line)}; it leaves as it is stored, and comes back so.")
+            console.warn(f"{line}; it leaves as it is stored, and comes back so.")
         if len(self.odd) > NAMED_ROWS:
             console.warn(f"{len(self.odd) - NAMED_ROWS:,} more memories hold what no new memory may have.")
         if self.links:

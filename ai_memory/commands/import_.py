@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO
 
+from ai_memory.cleaning import one_line
 from ai_memory.clock import SystemClock
 from ai_memory.commands.embedding import EMBEDDER_ERRORS, fill, warn_of_rows
 from ai_memory.commands.taking import Taken, Taking
@@ -94,7 +95,9 @@ def _tell_ignored(parsed: Parsed, memories: Memories, links: Links, console: Con
 
 def _ignored(drafts: Iterable[Draft], known: Iterable[str], what: str, console: Console) -> None:
     if ignored := sorted({name for draft in drafts for name in draft.values} - set(known)):
-        console.note(f"Ignored, as this database has no such {what}: {', '.join(map(printable, ignored))}.")
+        more = f" and {len(ignored) - NAMED:,} more" if len(ignored) > NAMED else ""
+        told = ", ".join(map(one_line, ignored[:NAMED])) + more
+        console.note(f"Ignored, as this database has no such {what}: {told}.")
 
 
 def _lacking(store: Store, stored: Iterable[Put]) -> list[str]:

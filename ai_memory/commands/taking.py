@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from ai_memory.cleaning import one_line
 from ai_memory.errors import DataRefused, StatementRefused
 from ai_memory.exchange import MEND, Parsed
 from ai_memory.intake import Put, put, timestamp
 from ai_memory.records import Draft, Value
 from ai_memory.store.links import Links
 from ai_memory.store.memories import Memories
-from ai_memory.store.text import printable
 
 RELATION = "related_to"
 """What the Rust program takes a link for that names no relation."""
@@ -51,7 +51,7 @@ class Taking:
             for draft in self._attached(parsed.memories):
                 self._put(draft)
             if orphans := sorted(set(self.memories.orphans()) - before):
-                raise _orphaned(f"The memory {printable(orphans[0])}")
+                raise _orphaned(f"The memory {one_line(orphans[0])}")
             for link in parsed.links:
                 self._link(link)
         return self.taken
@@ -95,7 +95,7 @@ class Taking:
             return
         ends = {end: self.ids.get(draft.values[end], draft.values[end]) for end in ("source_id", "target_id")}
         if unknown := [value for value in ends.values() if self.memories.get(value) is None]:
-            what = f"{draft.where} leads to {printable(str(unknown[0]))}, which is not in file or database."
+            what = f"{draft.where} leads to {one_line(str(unknown[0]))}, which is not in file or database."
             self._refuse(DataRefused(what, tip=MEND))
             return
         values = {"relation": RELATION, "created_at": timestamp(self.now_ms), **draft.values, **ends}

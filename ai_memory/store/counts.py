@@ -23,8 +23,10 @@ BY_SPACE = """
     LEFT JOIN embedding_fingerprint AS f ON f.id = p.fingerprint_id
     WHERE m.embedding IS NOT NULL GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2
 """
-ODD_EXPIRIES = f"SELECT count(*) FROM memory_row WHERE expires_at IS NOT NULL AND NOT {IN_UTC}"
-
+ODD_EXPIRIES = f"""
+    SELECT CAST(id AS BLOB), CAST(expires_at AS BLOB) FROM memory_row
+    WHERE expires_at IS NOT NULL AND NOT {IN_UTC} ORDER BY row_number
+"""
 NOT_A_VECTOR = """
     SELECT CAST(id AS BLOB) FROM memory_row
     WHERE live AND embedding IS NOT NULL AND typeof(embedding) <> 'blob' AND typeof(id) = 'text'
@@ -82,9 +84,11 @@ def not_vectors(store: Store) -> set[bytes]:
     return {row[0] for row in store.db.execute(NOT_A_VECTOR)}
 
 
-def odd_expiries(store: Store) -> int:
-    """Return how many memories have an `expires_at` that is not RFC 3339 in UTC: programs disagree on when it is."""
-    return int(store.db.value(ODD_EXPIRIES))
+def odd_expiries(store: Store) -> list[tuple[str | None, str]]:
+    """Return (id, expires_at) of the memories whose `expires_at` is not RFC 3339 in UTC: readers disagree on them."""
+    name = store.codec.name
+    found = store.db.execute(ODD_EXPIRIES)
+    return [(None if row_id is None else name(row_id), name(expires_at)) for row_id, expires_at in found]
 
 
 def file_sizes(store: Store) -> dict[str, int]:

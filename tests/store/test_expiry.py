@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from ai_memory.doctor import examine_file
 from ai_memory.exchange import parse
 from ai_memory.store.connection import Binding
 from ai_memory.store.counts import odd_expiries
@@ -70,7 +71,7 @@ def test_an_import_writes_the_instant_in_utc_or_refuses_it(
     assert isinstance(stored, str)
     # As the Rust program compares: text with text.
     assert (stored > NOW.isoformat()) == lives(store, stored) == (minutes > 0)
-    assert odd_expiries(store) == 0
+    assert odd_expiries(store) == []
 
 
 @pytest.mark.parametrize(
@@ -115,7 +116,7 @@ def test_only_rfc_3339_has_an_instant_in_utc(text: str, utc: str | None) -> None
     assert in_utc(text) == utc
 
 
-def test_odd_expiries_are_counted(store: Store) -> None:
+def test_odd_expiries_are_named(store: Store) -> None:
     memories = Memories.of(store)
     for number, expires_at in enumerate(
         ("", "2020-01-01", "2999-01-01T00:00:00+0100", 5, None, "2999-01-01T00:00:00Z")
@@ -123,4 +124,13 @@ def test_odd_expiries_are_counted(store: Store) -> None:
         with store.db.transaction():
             memories.insert({"id": f"n{number}", "title": f"t{number}", "content": "c", "expires_at": expires_at,
                              "tier": "mid", "namespace": "a", "created_at": "", "updated_at": ""})  # fmt: skip
-    assert odd_expiries(store) == 4
+    assert odd_expiries(store) == [
+        ("n0", ""), ("n1", "2020-01-01"), ("n2", "2999-01-01T00:00:00+0100"), ("n3", "5"),
+    ]  # fmt: skip
+
+
+def test_doctor_names_them(store: Store) -> None:
+    store.db.execute("UPDATE memories SET expires_at = '20200101T000000Z'")
+    found = examine_file(store)
+    assert found.values["odd_expiry_rows"] == [{"id": "id-000", "expires_at": "20200101T000000Z"}]
+    assert [line for line in found.findings if "id-000 expires at '20200101T000000Z'" in line]
