@@ -156,10 +156,10 @@ def _stored(name: str, value: Any) -> Value:  # noqa: ANN401 (whatever JSON can 
         if _is_form(value, BLOB_KEY) and name not in JSON_COLUMNS:
             return _bytes(value[BLOB_KEY])
         if name in BYTE_LISTS and isinstance(value, list):
-            return bytes(value)
+            return _byte_list(value)
         if isinstance(value, (list, dict, Flaw)):
             return compact(value)
-    except (TypeError, ValueError) as error:
+    except ValueError as error:
         raise ValueError(f"{name} {error}") from error
     if name == "expires_at" and isinstance(value, str):
         return in_utc(value) or value
@@ -172,7 +172,7 @@ def _untyped(value: Any) -> Value:  # noqa: ANN401 (whatever JSON can hold)
     if _is_form(value, UTF8_KEY):
         return _bytes(value[UTF8_KEY]).decode("utf-8", "surrogateescape")
     if _is_form(value, UTF16_KEY):
-        return _bytes(value[UTF16_KEY]).decode("utf-16-le", "surrogatepass")
+        return _utf16(_bytes(value[UTF16_KEY]))
     if _is_form(value, REAL_KEY) and value[REAL_KEY] in ("inf", "-inf"):
         return float(value[REAL_KEY])
     fits = value is None or (isinstance(value, (str, int, float)) and not first_fault({"": value}))
@@ -190,6 +190,19 @@ def _bytes(value: object) -> bytes:
         return base64.b64decode(value if isinstance(value, str) else "?", validate=True)
     except ValueError as error:
         raise ValueError("is not base64") from error
+
+
+def _byte_list(value: list[object]) -> bytes:
+    if not all(isinstance(each, int) and each in range(256) for each in value):
+        raise ValueError("must be a list of bytes, 0 to 255")
+    return bytes(each for each in value if isinstance(each, int))
+
+
+def _utf16(data: bytes) -> str:
+    try:
+        return data.decode("utf-16-le", "surrogatepass")
+    except UnicodeDecodeError as error:
+        raise ValueError("is not UTF-16") from error
 
 
 def _refuse_repeats(draft: Draft, seen: dict[tuple[Value, ...], str]) -> None:

@@ -79,7 +79,7 @@ class _Oddities:
         if self.without_id:
             console.warn(f"{self.without_id:,} memories have no id; an import will give them one.")
         for line in self.odd[:NAMED_ROWS]:
-            console.warn(f"{line}; it leaves as it is stored, and comes back so.")
+            console.warn(f"{line}; it is exported as it is stored.")
         if len(self.odd) > NAMED_ROWS:
             console.warn(f"{len(self.odd) - NAMED_ROWS:,} more memories hold what no new memory may have.")
         if self.links:
