@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from ai_memory.cleaning import one_line
 from ai_memory.clock import Clock
 from ai_memory.embed.document import WITNESS_TEXTS
 from ai_memory.embed.embedder import Embedder, Target
@@ -57,6 +58,7 @@ def examine_file(store: Store) -> Diagnosis:
 def _examine_memories(store: Store) -> Diagnosis:
     diagnosis = Diagnosis()
     _examine_rows(store, diagnosis)
+    _examine_expiries(store, diagnosis)
     _examine_vectors(store, diagnosis)
     return diagnosis
 
@@ -92,6 +94,18 @@ def _examine_rows(store: Store, diagnosis: Diagnosis) -> None:
     # Not those that no backfill would ever embed: a finding that its own remedy leaves is none.
     diagnosis.count("missing", lacking[False], "live memories have no vector: ai-memory backfill")
     diagnosis.count("not_vectors", lacking[True], "live memories have a text or number as vector: ai-memory reembed")
+
+
+def _examine_expiries(store: Store, diagnosis: Diagnosis) -> None:
+    odd = [(row_id or "(no id)", written) for row_id, written in counts.odd_expiries(store)]
+    diagnosis.count("odd_expiries", len(odd))
+    diagnosis.values["odd_expiry_rows"] = [{"id": row_id, "expires_at": written} for row_id, written in odd]
+    diagnosis.findings += [
+        f"{printable(row_id)} expires at {one_line(repr(written))}, which is not RFC 3339 in UTC: programs differ on it"
+        for row_id, written in odd[:NAMED_ROWS]
+    ]
+    if len(odd) > NAMED_ROWS:
+        diagnosis.findings.append(f"{len(odd) - NAMED_ROWS:,} more memories expire at such times; --json names them")
 
 
 def _examine_vectors(store: Store, diagnosis: Diagnosis) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import Enum
 
+from ai_memory.cleaning import one_line
 from ai_memory.clock import Clock
 from ai_memory.embed import vectors
 from ai_memory.embed.retry import PatientEmbedder
@@ -16,6 +17,7 @@ from ai_memory.records import DEFAULT_NAMESPACE, Draft, Memory, Value
 from ai_memory.reembed.isolate import Embedded, Left, embed_documents
 from ai_memory.reembed.judge import Document, Unfit, Verdict, examine, judge
 from ai_memory.reembed.start import enter_target, known_fingerprint, recorded_target
+from ai_memory.rules import MAX_INTEGER
 from ai_memory.store import walk
 from ai_memory.store.memories import Memories, lacking_vectors
 from ai_memory.store.opening import Store
@@ -40,9 +42,9 @@ class Outcome(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Put:
-    """A draft's memory and what became of it."""
+    """A draft's memory and what became of it; its id is None where it is no text, which no command can address."""
 
-    id: str
+    id: str | None
     outcome: Outcome
 
 
@@ -87,31 +89,32 @@ def put(memories: Memories, draft: Draft, *, now_ms: int, source: str) -> Put:
     found = _find(memories, given)
     if found is None:
         return _insert(memories, given, now_ms=now_ms, source=source)
-    if found.id is None:
-        raise DataRefused(f"{draft.where}: its title is that of a memory without id.", tip="Rename one of the two.")
     if found.encrypted and given.get("content") and given.get("encrypted_envelope") is None:
         return Put(found.id, Outcome.KEPT_ENCRYPTED)
     changed = {name: value for name, value in given.items() if name != "id" and found.values[name] != value}
     if not changed:
         return Put(found.id, Outcome.UNCHANGED)
+    key = found.values["id"]
+    if key is None:
+        raise DataRefused(f"{draft.where}: its title is that of a memory without id.", tip="Rename one of the two.")
     _require_free_title(memories, found, changed, draft.where)
     version = found.values.get("version")
-    bumped = {"version": version + 1} if isinstance(version, int) else {}
-    memories.update(found.id, {**bumped, "updated_at": timestamp(now_ms), **changed})
+    bumped = {"version": version + 1} if isinstance(version, int) and version < MAX_INTEGER else {}
+    stamped = {"updated_at": timestamp(now_ms)} if "updated_at" in memories.columns else {}
+    memories.update(key, {**bumped, **stamped, **changed})
     if changed.keys() & EMBEDDED_COLUMNS:
-        memories.clear_vector(found.id)
+        memories.clear_vector(key)
     return Put(found.id, Outcome.UPDATED)
 
 
 def _columns(memories: Memories, draft: Draft) -> dict[str, Value]:
     known = {name: value for name, value in draft.values.items() if name in memories.columns}
-    return {name: value for name, value in known.items() if value is not None or not memories.columns[name]}
+    return {name: value for name, value in known.items() if value is not None or not memories.columns[name].required}
 
 
 def _find(memories: Memories, given: Mapping[str, Value]) -> Memory | None:
-    named = given.get("id")
-    by_id = memories.get(str(named)) if named is not None else None
-    return by_id or memories.titled(str(given["title"]), str(given.get("namespace", DEFAULT_NAMESPACE)))
+    by_id = memories.get(given["id"]) if given.get("id") is not None else None
+    return by_id or memories.titled(given["title"], given.get("namespace", DEFAULT_NAMESPACE))
 
 
 def _insert(memories: Memories, given: Mapping[str, Value], *, now_ms: int, source: str) -> Put:
@@ -124,20 +127,25 @@ def _insert(memories: Memories, given: Mapping[str, Value], *, now_ms: int, sour
         "created_at": now,
         "updated_at": now,
     }
-    values = {**defaults, **{name: value for name, value in given.items() if (name, value) != ("id", None)}}
+    known = {name: value for name, value in defaults.items() if name in memories.columns}
+    values = {**known, **{name: value for name, value in given.items() if (name, value) != ("id", None)}}
     memories.insert(values)
-    return Put(str(values["id"]), Outcome.CREATED)
+    return Put(values["id"] if isinstance(values["id"], str) else None, Outcome.CREATED)
 
 
 def _require_free_title(memories: Memories, found: Memory, changed: Mapping[str, Value], where: str) -> None:
     if not changed.keys() & {"title", "namespace"}:
         return
-    title, namespace = (str(changed.get(name, found.values[name])) for name in ("title", "namespace"))
+    title, namespace = (changed.get(name, found.values[name]) for name in ("title", "namespace"))
     if memories.titled(title, namespace) is not None:
         raise DataRefused(
-            f"{where}: namespace {namespace!r} has another memory with the title {title!r}.",
+            f"{where}: namespace {_short(namespace)} has another memory with the title {_short(title)}.",
             tip="Rename or delete one of the two; nothing was imported.",
         )
+
+
+def _short(value: Value) -> str:
+    return repr(one_line(str(value)))
 
 
 def timestamp(now_ms: int) -> str:

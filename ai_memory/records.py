@@ -19,9 +19,9 @@ class Memory:
 
     @property
     def id(self) -> str | None:
-        """Its id; None where the file has none, which no command can address."""
+        """Its id; None where it is no text, which no command can address."""
         found = self.values["id"]
-        return None if found is None else str(found)
+        return found if isinstance(found, str) else None
 
     @property
     def namespace(self) -> str:

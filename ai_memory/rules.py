@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-import json
+import math
 import re
 from collections.abc import Callable, Mapping
-from datetime import datetime
 
 from ai_memory.records import Value
+from ai_memory.strict_json import loads
+from ai_memory.times import in_utc
 
 ID = re.compile(r"[A-Za-z0-9_:.@-]{1,128}")
 TIERS = ("short", "mid", "long")
 MAX_NAMESPACE = 512
 MAX_SEGMENTS = 8
 MAX_INTEGER = 2**63 - 1
+MIN_INTEGER = -(2**63)
+TIME = "must be a time as in 2026-01-31T12:00:00+00:00"
 
 
 def first_fault(values: Mapping[str, Value]) -> str | None:
-    """Return what is wrong with the columns given, as a clause without full stop; None when all is well."""
+    """Return what is wrong with the columns given, as a clause without full stop; None when all is well.
+
+    NULL is left to the database, which knows what it takes.
+    """
     for name, value in values.items():
-        if fault := _RULES.get(name, _any_value)(value):
+        if value is not None and (fault := _RULES.get(name, _any_value)(value)):
             return f"{name} {fault}"
     return None
 
@@ -39,17 +45,24 @@ def namespace_fault(value: Value) -> str | None:
 def _any_value(value: Value) -> str | None:
     if isinstance(value, str):
         return _text(value)
-    return f"is beyond {MAX_INTEGER}" if isinstance(value, int) and abs(value) > MAX_INTEGER else None
+    if isinstance(value, float):
+        return None if math.isfinite(value) else "is no finite number"
+    fine = not isinstance(value, int) or MIN_INTEGER <= value <= MAX_INTEGER
+    return None if fine else f"is beyond {MAX_INTEGER}"
 
 
 def _text(value: Value) -> str | None:
     if not isinstance(value, str):
         return "must be a text"
     try:
-        value.encode("utf-8", "surrogateescape")
+        value.encode()
     except UnicodeEncodeError:
-        return "has half a surrogate pair, which no text may have"
+        return "has half a surrogate pair or a byte that is not UTF-8"
     return None
+
+
+def _no_blob(value: Value) -> str | None:
+    return "must not be a BLOB" if isinstance(value, bytes) else _any_value(value)
 
 
 def _id(value: Value) -> str | None:
@@ -74,21 +87,18 @@ def _metadata(value: Value) -> str | None:
 
 def _json(value: Value) -> object:
     try:
-        return json.loads(value) if isinstance(value, str) else None
-    except (ValueError, RecursionError):
+        return loads(value) if isinstance(value, str) else None
+    except ValueError:
         return None
 
 
 def _time(value: Value) -> str | None:
-    try:
-        fine = isinstance(value, str) and "T" in value.upper() and datetime.fromisoformat(value) is not None
-    except ValueError:
-        fine = False
-    return None if fine else "must be a time as in 2026-01-31T12:00:00+00:00"
+    return None if isinstance(value, str) and in_utc(value) else TIME
 
 
-def _time_or_none(value: Value) -> str | None:
-    return None if value is None else _time(value)
+def _expiry(value: Value) -> str | None:
+    # Compared as text by the Rust program: only in UTC does it mean the same to everybody.
+    return None if isinstance(value, str) and in_utc(value) == value else TIME
 
 
 def _number(low: float, high: float, *, whole: bool) -> Callable[[Value], str | None]:
@@ -118,6 +128,9 @@ _RULES: Mapping[str, Callable[[Value], str | None]] = {
     "lifecycle_state": _text,
     "created_at": _time,
     "updated_at": _time,
-    "last_accessed_at": _time_or_none,
-    "expires_at": _time_or_none,
+    "last_accessed_at": _time,
+    "expires_at": _expiry,
+    "citations": _no_blob,
+    "source_span": _no_blob,
+    "confidence_signals": _no_blob,
 }

@@ -121,8 +121,8 @@ def _theirs(name: str) -> bool:
 
 
 def _rows(connection: apsw.Connection, table: str) -> list[tuple[Any, ...]]:
-    columns = [str(row[1]) for row in connection.execute(f"PRAGMA table_xinfo({table})")]
+    columns = [str(row[1]) for row in connection.execute(f'PRAGMA table_xinfo("{table}")')]
     if table == "memories":
         columns = ["rowid", *(name for name in columns if name not in VECTOR_COLUMNS)]
     kept = ", ".join(f'typeof("{name}"), CAST("{name}" AS BLOB)' for name in columns)
-    return sorted(connection.execute(f"SELECT {kept} FROM {table}"), key=repr)
+    return sorted(connection.execute(f'SELECT {kept} FROM "{table}"'), key=repr)

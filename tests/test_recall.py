@@ -34,10 +34,11 @@ def store(tmp_path: Path) -> Iterator[Store]:
 def remember(store: Store, title: str, content: str, *, namespace: str = "global", by: HashEmbedder | None) -> str:
     draft = Draft({"title": title, "content": content, "namespace": namespace})
     with store.db.transaction():
-        stored = put(Memories.of(store), draft, now_ms=NOW, source="test")
+        stored_id = put(Memories.of(store), draft, now_ms=NOW, source="test").id
+    assert stored_id is not None
     if by:
-        Filler(store, by, "store", 10, SystemClock()).renew(stored.id)
-    return stored.id
+        Filler(store, by, "store", 10, SystemClock()).renew(stored_id)
+    return stored_id
 
 
 def search(store: Store, text: str, *, by: HashEmbedder | None, namespace: str | None = None, limit: int = 10) -> Found:

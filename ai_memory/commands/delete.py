@@ -6,10 +6,11 @@ import argparse
 
 from ai_memory.clock import SystemClock
 from ai_memory.console import Console
-from ai_memory.errors import NotFound, UsageError
+from ai_memory.errors import DataRefused, NotFound, StatementRefused, UsageError
 from ai_memory.settings import Settings
 from ai_memory.store.memories import Memories
 from ai_memory.store.opening import writing
+from ai_memory.store.references import referring_rows
 from ai_memory.store.text import printable
 
 
@@ -23,14 +24,29 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
 
     Raises:
         NotFound: there is none.
-        UsageError: other memories are atoms of it.
+        UsageError: other memories are atoms of it, or rows of other tables refer to it.
+        DataRefused: the database refuses it.
     """
     shown = printable(args.id)
     with writing(settings.db.value, now_ms=SystemClock().now_ms()) as store, store.db.transaction():
         memories = Memories.of(store)
+        if memories.get(args.id) is None:
+            raise NotFound(f"There is no memory {shown} in {store.db.path}.", tip="See ai-memory list.")
         if atoms := memories.atoms(args.id):
             raise UsageError(f"{atoms} memories are atoms of {shown}.", tip="Delete those first.")
-        if not memories.delete(args.id):
-            raise NotFound(f"There is no memory {shown} in {store.db.path}.", tip="See ai-memory list.")
+        _delete(memories, args.id)
     console.result({"id": args.id, "deleted": True}, f"Deleted {shown}.")
     return 0
+
+
+def _delete(memories: Memories, memory_id: str) -> None:
+    shown = printable(memory_id)
+    try:
+        deleted = memories.delete(memory_id)
+    except StatementRefused as error:
+        if referring := referring_rows(memories.store, memory_id):
+            told = " and ".join(f"{rows:,} of the table {printable(table)}" for table, rows in referring.items())
+            raise UsageError(f"Rows refer to {shown}: {told}.", tip="Delete those first.") from error
+        raise DataRefused(f"{shown} cannot be deleted; the database says: {error.words}.") from error
+    if not deleted:
+        raise DataRefused(f"{shown} cannot be deleted: a trigger of the database leaves it where it is.")

@@ -1,18 +1,19 @@
-"""`export`: all memories as JSON Lines, with everything but vectors."""
+"""`export`: all memories and their links as JSON Lines, with everything but vectors."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from ai_memory.console import Console
-from ai_memory.console import to_json as one_line
-from ai_memory.exchange import to_object
-from ai_memory.records import Memory
+from ai_memory.cleaning import one_line
+from ai_memory.console import Console, to_json
+from ai_memory.exchange import LINK_KEY, breaks_rules, to_object
+from ai_memory.records import Memory, Value
 from ai_memory.settings import Settings
+from ai_memory.store.links import LeftBehind, Links, left_behind
 from ai_memory.store.memories import Memories
-from ai_memory.store.opening import reading
+from ai_memory.store.opening import Store, reading
 from ai_memory.store.text import printable
 
 NAMED_ROWS = 20
@@ -20,57 +21,91 @@ NAMED_ROWS = 20
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the namespace."""
-    parser.add_argument("-n", "--namespace", metavar="NS", help="only the memories of this namespace")
+    within = "only the memories of this namespace, and the links between them"
+    parser.add_argument("-n", "--namespace", metavar="NS", help=within)
 
 
 def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
-    """Write one JSON object a memory, or with --json one object with all of them."""
-    oddities = _Oddities()
+    """Write one JSON object a memory and a link, or with --json one object with all of them."""
     with reading(settings.db.value) as store, store.db.snapshot():
-        _write(Memories.of(store).all(args.namespace), oddities, console)
-    oddities.tell(console)
+        out = _Export(store, args.namespace)
+        if console.json:
+            console.out.write('{"memories": [')
+            _write_list(out.memories(), console)
+            console.out.write('], "links": [')
+            _write_list(out.links(), console)
+            console.out.write("]}\n")
+        else:
+            for each in out.memories():
+                console.out.write(f"{to_json(each)}\n")
+            for each in out.links():
+                console.out.write(f"{to_json({LINK_KEY: each})}\n")
+        stays = left_behind(store)
+    out.oddities.tell(console)
+    _tell_left_behind(stays, console)
     return 0
 
 
-def _write(memories: Iterable[Memory], oddities: _Oddities, console: Console) -> None:
-    if console.json:
-        console.out.write('{"memories": [')
-    for number, memory in enumerate(memories):
-        oddities.look_at(memory)
-        line = one_line(to_object(memory))
-        console.out.write(f"{', ' if number else ''}{line}" if console.json else f"{line}\n")
-    if console.json:
-        console.out.write("]}\n")
+def _write_list(objects: Iterator[dict[str, object]], console: Console) -> None:
+    for number, each in enumerate(objects):
+        console.out.write(f"{', ' if number else ''}{to_json(each)}")
+
+
+def _tell_left_behind(stays: LeftBehind, console: Console) -> None:
+    if stays.archived:
+        console.note(f"Not exported: {stays.archived:,} archived memories.")
+    if stays.tables:
+        console.note(f"Not exported: the tables {', '.join(map(printable, stays.tables))}.")
 
 
 @dataclass(slots=True)
 class _Oddities:
-    """What a reader of the export should know of some memories."""
+    """What a reader of the export should know of what is in it."""
 
     encrypted: int = 0
     without_id: int = 0
-    not_text: list[str] = field(default_factory=list)
+    links: int = 0
+    odd: list[str] = field(default_factory=list)
 
     def look_at(self, memory: Memory) -> None:
         self.encrypted += memory.encrypted
-        self.without_id += memory.id is None
-        if any(isinstance(value, str) and not _is_text(value) for value in memory.values.values()):
-            self.not_text.append(memory.id or memory.title)
+        self.without_id += memory.values["id"] is None
+        if fault := breaks_rules(memory.values):
+            self.odd.append(f"{one_line(memory.id or memory.title)}: {fault}")
 
     def tell(self, console: Console) -> None:
         if self.encrypted:
             console.note(f"{self.encrypted:,} memories are encrypted and leave in their envelopes.")
         if self.without_id:
             console.warn(f"{self.without_id:,} memories have no id; an import will give them one.")
-        for name in self.not_text[:NAMED_ROWS]:
-            console.warn(f"{printable(name)} has text that is not UTF-8; each such byte is written as \\udcXX.")
-        if len(self.not_text) > NAMED_ROWS:
-            console.warn(f"{len(self.not_text) - NAMED_ROWS:,} more memories have text that is not UTF-8.")
+        for line in self.odd[:NAMED_ROWS]:
+            console.warn(f"{line}; it is exported as it is stored.")
+        if len(self.odd) > NAMED_ROWS:
+            console.warn(f"{len(self.odd) - NAMED_ROWS:,} more memories hold what no new memory may have.")
+        if self.links:
+            console.warn(f"Not exported: {self.links:,} links to memories that are not exported either.")
 
 
-def _is_text(value: str) -> bool:
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+@dataclass(slots=True)
+class _Export:
+    """The objects of one export, and what its reader should know of them."""
+
+    store: Store
+    namespace: str | None
+    ids: set[Value] = field(default_factory=set)
+    oddities: _Oddities = field(default_factory=_Oddities)
+
+    def memories(self) -> Iterator[dict[str, object]]:
+        memories = Memories.of(self.store)
+        for memory in memories.all(self.namespace):
+            self.oddities.look_at(memory)
+            self.ids.add(memory.values["id"])
+            yield to_object(memories.rows.told(memory.values))
+
+    def links(self) -> Iterator[dict[str, object]]:
+        links = Links.of(self.store)
+        for link in links.all():
+            if link["source_id"] in self.ids and link["target_id"] in self.ids:
+                yield to_object(links.rows.told(link))
+            else:
+                self.oddities.links += 1

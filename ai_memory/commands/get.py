@@ -7,6 +7,7 @@ import argparse
 from ai_memory.console import Console
 from ai_memory.errors import NotFound
 from ai_memory.exchange import to_object
+from ai_memory.records import Value
 from ai_memory.settings import Settings
 from ai_memory.store.memories import Memories, has_vector
 from ai_memory.store.opening import reading
@@ -30,7 +31,15 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
         memory = Memories.of(store).get(args.id)
         if memory is None:
             raise NotFound(f"There is no memory {printable(args.id)} in {store.db.path}.", tip="See ai-memory list.")
-        values = {**to_object(memory), "embedded": has_vector(store, args.id)}
-    fields = [f"{name}: {readable(str(value))}" for name, value in values.items() if name not in LAST]
+        present = {name: value for name, value in memory.values.items() if value is not None}
+        embedded = has_vector(store, args.id)
+    fields = [
+        f"{name}: {_shown(value)}" for name, value in {**present, "embedded": embedded}.items() if name not in LAST
+    ]
+    values = {**to_object(present), "embedded": embedded}
     console.memories(values, *fields, "", *readable(memory.content).split("\n"))
     return 0
+
+
+def _shown(value: Value) -> str:
+    return f"{len(value):,} bytes" if isinstance(value, bytes) else readable(str(value))

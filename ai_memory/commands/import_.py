@@ -7,26 +7,36 @@ import sys
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
+from typing import BinaryIO
 
+from ai_memory.cleaning import one_line
 from ai_memory.clock import SystemClock
 from ai_memory.commands.embedding import EMBEDDER_ERRORS, fill, warn_of_rows
+from ai_memory.commands.taking import Taken, Taking
 from ai_memory.console import Console
 from ai_memory.errors import DataRefused, NotFound
-from ai_memory.exchange import NOT_STORED, parse
-from ai_memory.intake import Filled, Outcome, Put, put
+from ai_memory.exchange import NOT_STORED, Parsed, parse
+from ai_memory.intake import Filled, Outcome, Put
+from ai_memory.json_file import may_begin
 from ai_memory.records import Draft
 from ai_memory.settings import Settings
+from ai_memory.store.links import Links
 from ai_memory.store.memories import Memories, has_vector
 from ai_memory.store.opening import Store, writing
 from ai_memory.store.text import printable
 
 STDIN = Path("-")
+PIECE = 2**20
+MAX_BYTES = 2**30
+"""A file is parsed in memory; an endless one (a device, a pipe) must end somewhere."""
+NAMED = 20
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the file."""
     parser.add_argument("file", metavar="FILE", type=Path, help="JSON Lines or ai-memory's export JSON; - reads stdin")
     parser.add_argument("--no-embed", action="store_true", help="store the texts only; backfill embeds them later")
+    parser.add_argument("--skip-invalid", action="store_true", help="leave out what cannot be stored, and say what")
 
 
 def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
@@ -34,54 +44,64 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
 
     Raises:
         NotFound: there is no such file.
-        DataRefused: something in it cannot be stored; then nothing of it is.
+        DataRefused: something in it cannot be stored, and --skip-invalid is not given; then nothing of it is.
     """
     source = "stdin" if args.file == STDIN else str(args.file)
-    drafts = parse(_read(args.file), source)
+    parsed = parse(_read(args.file, source), source)
+    if parsed.refused and not args.skip_invalid:
+        raise parsed.refused[0]
     clock = SystemClock()
     with writing(settings.db.value, now_ms=clock.now_ms(), create=True) as store:
-        memories = Memories.of(store)
-        stored = _put_all(memories, drafts, now_ms=clock.now_ms())
-        _tell_ignored(drafts, memories, console)
-        lacking = _lacking(store, stored)
+        memories, links = Memories.of(store), Links.of(store)
+        taken = Taking(memories, links, clock.now_ms(), args.skip_invalid).take(parsed)
+        _tell_ignored(parsed, memories, links, console)
+        lacking = _lacking(store, taken.stored)
         filled = _embed(store, lacking, settings, console) if lacking and not args.no_embed else Filled()
-        missing = len(_lacking(store, stored))
-    _report(stored, filled, missing, console)
+        missing = len(_lacking(store, taken.stored))
+    _tell_left_out(taken, console)
+    _report(taken, filled, missing, console)
     return 0
 
 
-def _read(name: Path) -> bytes:
-    if name == STDIN:
-        return sys.stdin.buffer.read()
+def _read(name: Path, source: str) -> bytes:
     try:
-        return name.read_bytes()
+        if name == STDIN:
+            return _whole(sys.stdin.buffer, source)
+        with name.open("rb") as file:
+            return _whole(file, source)
     except FileNotFoundError as error:
         raise NotFound(f"There is no file {name}.", tip="Name another, or - for stdin.") from error
-    except OSError as error:
-        raise DataRefused(f"{name} cannot be read: {error.strerror}.", tip="Name another file.") from error
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        raise DataRefused(f"{source} cannot be read: {why}.", tip="Name another file.") from error
 
 
-def _put_all(memories: Memories, drafts: list[Draft], *, now_ms: int) -> list[Put]:
-    with memories.store.db.transaction():
-        memories.defer_references()
-        before = set(memories.orphans())
-        stored = [put(memories, draft, now_ms=now_ms, source="import") for draft in drafts]
-        if orphans := sorted(set(memories.orphans()) - before):
-            raise DataRefused(
-                f"The memory {printable(orphans[0])} is an atom of one that is not in file or database.",
-                tip="Add it to the file; nothing was imported.",
-            )
-    return stored
+def _whole(file: BinaryIO, source: str) -> bytes:
+    read = bytearray(file.read(PIECE))
+    begun = may_begin(read)
+    # Nothing follows that could mend a beginning that is no JSON: a device of zeros is not read to its end.
+    while begun and (piece := file.read(PIECE)):
+        read += piece
+        if len(read) > MAX_BYTES:
+            raise DataRefused(f"{source} is longer than {MAX_BYTES // 2**20:,} MiB.", tip="Import it in parts.")
+    return bytes(read)
 
 
-def _tell_ignored(drafts: Iterable[Draft], memories: Memories, console: Console) -> None:
-    given = {name for draft in drafts for name in draft.values}
-    if ignored := sorted(given - memories.columns.keys() - NOT_STORED):
-        console.note(f"Ignored, as this database has no such columns: {', '.join(map(printable, ignored))}.")
+def _tell_ignored(parsed: Parsed, memories: Memories, links: Links, console: Console) -> None:
+    _ignored(parsed.memories, memories.columns.keys() | NOT_STORED, "columns", console)
+    if links.kept:
+        _ignored(parsed.links, links.rows.columns.keys(), "columns of links", console)
+
+
+def _ignored(drafts: Iterable[Draft], known: Iterable[str], what: str, console: Console) -> None:
+    if ignored := sorted({name for draft in drafts for name in draft.values} - set(known)):
+        more = f" and {len(ignored) - NAMED:,} more" if len(ignored) > NAMED else ""
+        told = ", ".join(map(one_line, ignored[:NAMED])) + more
+        console.note(f"Ignored, as this database has no such {what}: {told}.")
 
 
 def _lacking(store: Store, stored: Iterable[Put]) -> list[str]:
-    return [each.id for each in stored if not has_vector(store, each.id)]
+    return [each.id for each in stored if each.id is not None and not has_vector(store, each.id)]
 
 
 def _embed(store: Store, ids: list[str], settings: Settings, console: Console) -> Filled:
@@ -95,13 +115,26 @@ def _embed(store: Store, ids: list[str], settings: Settings, console: Console) -
     return total
 
 
-def _report(stored: list[Put], filled: Filled, missing: int, console: Console) -> None:
-    counts = Counter(each.outcome for each in stored)
-    for each in stored:
+def _tell_left_out(taken: Taken, console: Console) -> None:
+    for refusal in taken.refused[:NAMED]:
+        console.warn(f"left out: {printable(refusal.what)}")
+    if len(taken.refused) > NAMED:
+        console.warn(f"left out: {len(taken.refused) - NAMED:,} more; --json names them.")
+    if taken.links_unkept:
+        console.warn(f"{taken.links_unkept:,} links were left out: this database has no table memory_links.")
+    for each in taken.stored:
         if each.outcome is Outcome.KEPT_ENCRYPTED:
-            console.warn(f"{printable(each.id)} is encrypted in this database and was kept as it is.")
+            console.warn(f"{printable(each.id or '')} is encrypted in this database and was kept as it is.")
+
+
+def _report(taken: Taken, filled: Filled, missing: int, console: Console) -> None:
+    counts = Counter(each.outcome for each in taken.stored)
     outcomes = {outcome.value: counts[outcome] for outcome in Outcome}
-    values = {"total": len(stored), **outcomes, "vectors": filled.embedded, "without_vector": missing}
+    left_out = {"skipped": len(taken.refused), "left_out": [refusal.what for refusal in taken.refused]}
+    vectors = {"vectors": filled.embedded, "without_vector": missing, "embedded": missing == 0}
+    values = {"total": len(taken.stored), **outcomes, "links": taken.links, **left_out, **vectors}
     told = ", ".join(f"{number:,} {name.replace('_', ' ')}" for name, number in outcomes.items() if number)
-    text = f"{len(stored):,} memories: {told or 'none'}; {filled.embedded:,} embedded, {missing:,} without a vector."
-    console.result({**values, "embedded": missing == 0}, text)
+    text = f"{len(taken.stored):,} memories: {told or 'none'}"
+    text += f"; {taken.links:,} links" if taken.links else ""
+    text += f"; {len(taken.refused):,} left out" if taken.refused else ""
+    console.result(values, f"{text}; {filled.embedded:,} embedded, {missing:,} without a vector.")

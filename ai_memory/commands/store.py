@@ -9,7 +9,6 @@ from ai_memory.clock import SystemClock
 from ai_memory.commands.embedding import EMBEDDER_ERRORS, QUICK, open_embedder
 from ai_memory.console import Console
 from ai_memory.errors import UsageError
-from ai_memory.exchange import compact
 from ai_memory.intake import Filler, Outcome, put
 from ai_memory.records import DEFAULT_NAMESPACE, Draft, Value
 from ai_memory.rules import TIERS, first_fault
@@ -17,6 +16,7 @@ from ai_memory.settings import Settings
 from ai_memory.store.memories import Memories, has_vector
 from ai_memory.store.opening import Store, writing
 from ai_memory.store.text import is_text
+from ai_memory.strict_json import compact
 
 STDIN = "-"
 
@@ -43,6 +43,8 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     with writing(settings.db.value, now_ms=clock.now_ms(), create=True) as store:
         with store.db.transaction():
             stored = put(Memories.of(store), draft, now_ms=clock.now_ms(), source="cli")
+            if stored.id is None:
+                raise UsageError("The title is that of a memory without id.", tip="Choose another title.")
         if stored.outcome is Outcome.KEPT_ENCRYPTED:
             raise UsageError(
                 f"The memory {stored.id} is encrypted; this program cannot encrypt the new content.",

@@ -145,6 +145,24 @@ class Database:
         # Not COMMIT: a word index that is damaged fails there, though nothing was written.
         yield from self._bracket("BEGIN", "ROLLBACK")
 
+    @contextmanager
+    def savepoint(self) -> Iterator[None]:
+        """Hold one step of a transaction, undone by itself on any error.
+
+        Raises:
+            StorageFailed: the error ended the whole transaction, as a trigger's RAISE(ROLLBACK) does.
+        """
+        self.execute("SAVEPOINT step")
+        try:
+            yield
+            self.execute("RELEASE step")
+        except BaseException as error:
+            if not self._connection.in_transaction:
+                raise StorageFailed(f"{self.path} ended the transaction: {error}", tip="Nothing was stored.") from error
+            self.execute("ROLLBACK TO step")
+            self.execute("RELEASE step")
+            raise
+
     def _bracket(self, begin: str, end: str) -> Iterator[None]:
         self.execute(begin)
         try:

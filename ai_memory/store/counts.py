@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ai_memory.store.expiry import IN_UTC
 from ai_memory.store.opening import Store
 
 TOTALS = """
@@ -22,7 +23,10 @@ BY_SPACE = """
     LEFT JOIN embedding_fingerprint AS f ON f.id = p.fingerprint_id
     WHERE m.embedding IS NOT NULL GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2
 """
-
+ODD_EXPIRIES = f"""
+    SELECT CAST(id AS BLOB), CAST(expires_at AS BLOB) FROM memory_row
+    WHERE expires_at IS NOT NULL AND NOT {IN_UTC} ORDER BY row_number
+"""
 NOT_A_VECTOR = """
     SELECT CAST(id AS BLOB) FROM memory_row
     WHERE live AND embedding IS NOT NULL AND typeof(embedding) <> 'blob' AND typeof(id) = 'text'
@@ -78,6 +82,13 @@ def spaces(store: Store) -> list[SpaceCount]:
 def not_vectors(store: Store) -> set[bytes]:
     """Return the ids, as bytes, of the live memories in whose `embedding` stands a text or a number."""
     return {row[0] for row in store.db.execute(NOT_A_VECTOR)}
+
+
+def odd_expiries(store: Store) -> list[tuple[str | None, str]]:
+    """Return (id, expires_at) of the memories whose `expires_at` is not RFC 3339 in UTC: readers disagree on them."""
+    name = store.codec.name
+    found = store.db.execute(ODD_EXPIRIES)
+    return [(None if row_id is None else name(row_id), name(expires_at)) for row_id, expires_at in found]
 
 
 def file_sizes(store: Store) -> dict[str, int]:

@@ -2,31 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from ai_memory.records import Memory, Value
-from ai_memory.store.connection import quoted
 from ai_memory.store.opening import Store
+from ai_memory.store.rows import Column, Rows
 
-COLUMNS = "SELECT name, \"notnull\" FROM pragma_table_xinfo('memories') WHERE hidden = 0"
+TABLE = "memories"
 OF_VECTOR = frozenset({"embedding", "embedding_dim", "embedding_space"})
-SELECT = "SELECT {columns} FROM main.memories"
-TEXT_AS_BYTES = """
-    CASE typeof({column}) WHEN 'text' THEN CAST({column} AS BLOB) ELSE {column} END, typeof({column}) = 'text'
-"""
-BY_ID = " WHERE id = CAST(? AS TEXT)"
-BY_TITLE = " WHERE title = CAST(? AS TEXT) AND namespace = CAST(? AS TEXT)"
 BY_NAMESPACE = " WHERE namespace = CAST(? AS TEXT)"
-IN_ORDER = " ORDER BY rowid"
-INSERT = "INSERT INTO memories ({names}) VALUES ({values})"
-UPDATE = "UPDATE memories SET {assignments} WHERE id = CAST(:id_of_row AS TEXT)"
-CLEAR_VECTOR = "UPDATE memories SET {assignments} WHERE id = CAST(? AS TEXT)"
 FORGET = (
     "DELETE FROM embedding_provenance WHERE memory_id = CAST(? AS TEXT)",
     "DELETE FROM reembed_quarantine WHERE memory_id = CAST(? AS TEXT)",
 )
-DELETE = "DELETE FROM memories WHERE id = CAST(? AS TEXT)"
 ATOMS = "SELECT count(*) FROM memories WHERE atom_of = CAST(? AS TEXT)"
 ORPHANS = """
     SELECT CAST(m.id AS BLOB) FROM memories AS m
@@ -59,59 +48,62 @@ class Summary:
 
 @dataclass(frozen=True, slots=True)
 class Memories:
-    """The memories of an open store; `columns` says of each that is stored whether it must not be NULL."""
+    """The memories of an open store: `rows` has every column that is stored but those of the vector."""
 
     store: Store
-    columns: Mapping[str, bool]
+    rows: Rows
 
     @classmethod
     def of(cls, store: Store) -> Memories:
         """Return the memories of `store`."""
-        found = {name: bool(required) for name, required in store.db.execute(COLUMNS) if name not in OF_VECTOR}
-        return cls(store, found)
+        return cls(store, Rows.of(store, TABLE, without=OF_VECTOR))
 
-    def get(self, memory_id: str) -> Memory | None:
+    @property
+    def columns(self) -> Mapping[str, Column]:
+        """What the file declares of each column."""
+        return self.rows.columns
+
+    def get(self, memory_id: Value) -> Memory | None:
         """Return the memory of that id, None where there is none."""
-        return next(self._read(BY_ID, memory_id), None)
+        return next(map(Memory, self.rows.read({"id": memory_id})), None)
 
-    def titled(self, title: str, namespace: str) -> Memory | None:
+    def titled(self, title: Value, namespace: Value) -> Memory | None:
         """Return the memory of that title in that namespace, None where there is none."""
-        return next(self._read(BY_TITLE, title, namespace), None)
+        return next(map(Memory, self.rows.read({"title": title, "namespace": namespace})), None)
 
     def all(self, namespace: str | None) -> Iterator[Memory]:
         """Yield all memories, or those of one namespace, in the order they were stored; inside a snapshot."""
-        where, names = (BY_NAMESPACE, [namespace]) if namespace is not None else ("", [])
-        sql = SELECT.format(columns=self._selected()) + where + IN_ORDER
-        for row in self.store.db.stream(sql, [self.store.codec.bound(name) for name in names]):
-            yield self._memory(row)
+        return map(Memory, self.rows.stream({} if namespace is None else {"namespace": namespace}))
 
     def insert(self, values: Mapping[str, Value]) -> None:
-        """Store a new memory of the columns given; inside a transaction."""
-        names = ", ".join(map(quoted, values))
-        marks = ", ".join(_mark(place, value) for place, value in enumerate(values.values()))
-        self.store.db.execute(INSERT.format(names=names, values=marks), self._bound(values))
+        """Store a new memory of the columns given; inside a transaction.
 
-    def update(self, memory_id: str, values: Mapping[str, Value]) -> None:
-        """Change the columns given of one memory; inside a transaction."""
-        marks = (_mark(place, value) for place, value in enumerate(values.values()))
-        assignments = ", ".join(f"{quoted(name)} = {mark}" for name, mark in zip(values, marks, strict=True))
-        bindings = {**self._bound(values), "id_of_row": self.store.codec.bound(memory_id)}
-        self.store.db.execute(UPDATE.format(assignments=assignments), bindings)
+        Raises:
+            StatementRefused: the database does not take it.
+        """
+        self.rows.insert(values)
 
-    def clear_vector(self, memory_id: str) -> None:
+    def update(self, memory_id: Value, values: Mapping[str, Value]) -> None:
+        """Change the columns given of one memory; inside a transaction.
+
+        Raises:
+            StatementRefused: the database does not take it.
+        """
+        self.rows.update({"id": memory_id}, values)
+
+    def clear_vector(self, memory_id: Value) -> None:
         """Take a memory's vector, its stamp and its provenance away; inside a transaction."""
         present = sorted(OF_VECTOR & self.store.schema.columns)
-        assignments = ", ".join(f"{name} = NULL" for name in present)
-        bound = (self.store.codec.bound(memory_id),)
-        self.store.db.execute(CLEAR_VECTOR.format(assignments=assignments), bound)
-        self.store.db.execute(FORGET[0], bound)
+        self.rows.update({"id": memory_id}, dict.fromkeys(present))
+        if isinstance(memory_id, str):
+            self.store.db.execute(FORGET[0], (self.store.codec.bound(memory_id),))
 
     def delete(self, memory_id: str) -> bool:
         """Delete a memory and what we know of its vector; inside a transaction. Return whether it was there."""
         bound = (self.store.codec.bound(memory_id),)
         for statement in FORGET:
             self.store.db.execute(statement, bound)
-        return self.store.db.change(DELETE, bound) > 0
+        return self.rows.delete({"id": memory_id})
 
     def atoms(self, memory_id: str) -> int:
         """Return how many memories are atoms of that one (their `atom_of` names it)."""
@@ -127,29 +119,6 @@ class Memories:
         """Return the ids of the memories whose `atom_of` names no memory."""
         found = self.store.db.execute(ORPHANS) if "atom_of" in self.columns else []
         return [self.store.codec.name(row[0]) for row in found if row[0] is not None]
-
-    def _read(self, where: str, *names: str) -> Iterator[Memory]:
-        sql = SELECT.format(columns=self._selected()) + where
-        rows = self.store.db.execute(sql, [self.store.codec.bound(name) for name in names])
-        return (self._memory(row) for row in rows)
-
-    def _selected(self) -> str:
-        # Text is read as bytes: asked for as text, one invalid byte would abort the statement.
-        return ", ".join(TEXT_AS_BYTES.format(column=quoted(name)) for name in self.columns)
-
-    def _memory(self, row: Sequence[Value]) -> Memory:
-        pairs = zip(self.columns, row[::2], row[1::2], strict=True)
-        return Memory({name: self._value(value, is_text=bool(is_text)) for name, value, is_text in pairs})
-
-    def _value(self, value: Value, *, is_text: bool) -> Value:
-        return self.store.codec.name(value) if is_text and isinstance(value, bytes) else value
-
-    def _bound(self, values: Mapping[str, Value]) -> dict[str, Value]:
-        bound = self.store.codec.bound
-        return {
-            f"value_{place}": bound(value) if isinstance(value, str) else value
-            for place, value in enumerate(values.values())
-        }
 
 
 def summaries(store: Store, namespace: str | None) -> Iterator[Summary]:
@@ -173,7 +142,3 @@ def lacking_vectors(store: Store, *, after: int, limit: int) -> list[tuple[int, 
 def has_vector(store: Store, memory_id: str) -> bool:
     """Say whether a memory is there and has a vector, whatever it is worth."""
     return bool(store.db.value(HAS_VECTOR, (store.codec.bound(memory_id),)))
-
-
-def _mark(place: int, value: Value) -> str:
-    return f"CAST(:value_{place} AS TEXT)" if isinstance(value, str) else f":value_{place}"

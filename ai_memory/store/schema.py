@@ -14,6 +14,7 @@ from pathlib import Path
 
 from ai_memory.errors import DataRefused
 from ai_memory.store.connection import Database
+from ai_memory.store.expiry import UNEXPIRED
 from ai_memory.store.migrate import MEMORIES, available, has_table
 
 COLUMNS = "SELECT name FROM pragma_table_xinfo('memories')"
@@ -43,7 +44,7 @@ OPTIONAL = {
     "embedding_space": "NULL",
 }
 LIVE = {
-    "expires_at": "(expires_at IS NULL OR coalesce(julianday(expires_at) > julianday('now'), 1))",
+    "expires_at": UNEXPIRED,
     "lifecycle_state": "coalesce(lifecycle_state, 'open') NOT IN ('tombstoned', 'quarantined', 'contaminated')",
 }
 SUBSTRATE = ("_curator/reports", "_messages", "_inbox", "_subscriptions")

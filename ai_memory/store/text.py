@@ -37,7 +37,11 @@ class Codec:
 
     def bound(self, name: str) -> bytes:
         """Return the bytes to bind for an id or a namespace."""
-        return name.encode(*self._python)
+        try:
+            return name.encode(*self._python)
+        except UnicodeEncodeError:
+            # Half a surrogate pair, out of a database in UTF-16: these are the bytes SQLite makes of one.
+            return name.encode("utf-8", "surrogatepass")
 
     def text(self, stored: bytes) -> str | None:
         """Return a text read as bytes, None where it is not valid."""

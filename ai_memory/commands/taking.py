@@ -1,0 +1,114 @@
+"""Takes what a file holds into a database: all of it, or all that the database can store, in one transaction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from ai_memory.cleaning import one_line
+from ai_memory.errors import DataRefused, StatementRefused
+from ai_memory.exchange import MEND, Parsed
+from ai_memory.intake import Put, put, timestamp
+from ai_memory.records import Draft, Value
+from ai_memory.store.links import Links
+from ai_memory.store.memories import Memories
+
+RELATION = "related_to"
+"""What the Rust program takes a link for that names no relation."""
+
+
+@dataclass(slots=True)
+class Taken:
+    """What became of a file: memories, links that are new or changed, links without a table, what was left out."""
+
+    stored: list[Put] = field(default_factory=list)
+    links: int = 0
+    links_unkept: int = 0
+    refused: list[DataRefused] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Taking:
+    """Takes one parsed file in; with `skip` what cannot be stored is left out, without it nothing is stored then."""
+
+    memories: Memories
+    links: Links
+    now_ms: int
+    skip: bool
+    ids: dict[Value, Value] = field(default_factory=dict)
+    taken: Taken = field(default_factory=Taken)
+
+    def take(self, parsed: Parsed) -> Taken:
+        """Store the memories and links of a file; return what became of them.
+
+        Raises:
+            DataRefused: something cannot be stored (and `skip` is false); then nothing of the file is.
+        """
+        for refusal in parsed.refused:
+            self._refuse(refusal)
+        with self.memories.store.db.transaction():
+            self.memories.defer_references()
+            before = set(self.memories.orphans())
+            for draft in self._attached(parsed.memories):
+                self._put(draft)
+            if orphans := sorted(set(self.memories.orphans()) - before):
+                raise _orphaned(f"The memory {one_line(orphans[0])}")
+            for link in parsed.links:
+                self._link(link)
+        return self.taken
+
+    def _refuse(self, refusal: DataRefused) -> None:
+        if not self.skip:
+            raise refusal
+        self.taken.refused.append(refusal)
+
+    def _attached(self, drafts: list[Draft]) -> list[Draft]:
+        """Return the drafts whose `atom_of` is in the file or in the database."""
+        # What is left out may have atoms of its own.
+        while lost := self._orphans(drafts):
+            for place in sorted(lost):
+                self._refuse(_orphaned(drafts[place].where))
+            drafts = [draft for place, draft in enumerate(drafts) if place not in lost]
+        return drafts
+
+    def _orphans(self, drafts: list[Draft]) -> set[int]:
+        ids = {None, *(draft.values.get("id") for draft in drafts)}
+        parents = [draft.values.get("atom_of") for draft in drafts if "atom_of" in self.memories.columns]
+        return {
+            place for place, parent in enumerate(parents) if parent not in ids and self.memories.get(parent) is None
+        }
+
+    def _put(self, draft: Draft) -> None:
+        try:
+            with self.memories.store.db.savepoint():
+                stored = put(self.memories, draft, now_ms=self.now_ms, source="import")
+        except StatementRefused as error:
+            self._refuse(_refused_by_database(draft, error))
+        except DataRefused as error:
+            self._refuse(error)
+        else:
+            self.taken.stored.append(stored)
+            self.ids[draft.values.get("id")] = stored.id
+
+    def _link(self, draft: Draft) -> None:
+        if not self.links.kept:
+            self.taken.links_unkept += 1
+            return
+        ends = {end: self.ids.get(draft.values[end], draft.values[end]) for end in ("source_id", "target_id")}
+        if unknown := [value for value in ends.values() if self.memories.get(value) is None]:
+            what = f"{draft.where} leads to {one_line(str(unknown[0]))}, which is not in file or database."
+            self._refuse(DataRefused(what, tip=MEND))
+            return
+        values = {"relation": RELATION, "created_at": timestamp(self.now_ms), **draft.values, **ends}
+        try:
+            with self.memories.store.db.savepoint():
+                self.taken.links += self.links.put(values)
+        except StatementRefused as error:
+            self._refuse(_refused_by_database(draft, error))
+
+
+def _orphaned(what: str) -> DataRefused:
+    return DataRefused(f"{what} is an atom of a memory that is not in file or database.", tip=MEND)
+
+
+def _refused_by_database(draft: Draft, error: StatementRefused) -> DataRefused:
+    return DataRefused(f"{draft.where}: the database refuses it: {error.words}.", tip=MEND)

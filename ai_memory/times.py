@@ -1,0 +1,32 @@
+"""Times as RFC 3339 writes them: what every reader of a database takes for the same instant."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+
+RFC_3339 = re.compile(
+    r"(?P<date>\d{4}-\d\d-\d\d)[Tt](?P<clock>(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d)(?P<fraction>\.\d+)?"
+    r"(?:(?P<z>[Zz])|(?P<offset>[+-](?:[01]\d|2[0-3]):[0-5]\d))",
+    re.ASCII,
+)
+IN_UTC = re.compile(r"[-0-9]{10}T[:.0-9]+(?:Z|\+00:00)", re.ASCII)
+
+
+def in_utc(text: str) -> str | None:
+    """Return the instant of a text of RFC 3339 in UTC, as it is where it is that; None where it is no such text.
+
+    The ai-memory programs compare times as text, which is right for times in UTC only. A leap second is no such
+    text, nor is what lies outside of the years 1 to 9999 in UTC: neither SQLite nor Python can read them.
+    """
+    found = RFC_3339.fullmatch(text)
+    if found is None:
+        return None
+    try:
+        instant = datetime.fromisoformat(f"{found['date']}T{found['clock']}{found['offset'] or '+00:00'}")
+        converted = instant.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+    if IN_UTC.fullmatch(text):
+        return text
+    return f"{converted.replace(tzinfo=None).isoformat(timespec='seconds')}{found['fraction'] or ''}+00:00"

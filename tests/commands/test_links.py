@@ -1,0 +1,92 @@
+"""Links between memories travel with them; what does not travel is said."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests import files, shapes
+from tests.commands.conftest import Cli
+
+LINK = "INSERT INTO memory_links (source_id, target_id, relation, created_at) VALUES (?, ?, ?, ?)"
+
+
+@pytest.fixture
+def linked(db: Path) -> Path:
+    """A file in which `a` supersedes `b`, and `b` leads to `c` in another namespace."""
+    shapes.build(db, 101, kinds=set(), rows=0)
+    for name in "abc":
+        files.add(db, name, "x" if name < "c" else "y")
+    files.execute(db, LINK, "a", "b", "supersedes", "2026-01-01T00:00:00Z")
+    files.execute(db, LINK, "b", "c", "related_to", "")
+    return db
+
+
+@pytest.fixture
+def other(tmp_path: Path) -> Path:
+    return shapes.build(tmp_path / "other.db", 101, kinds=set(), rows=0).path
+
+
+def links(db: Path) -> list[tuple[str, ...]]:
+    return sorted(files.execute(db, "SELECT source_id, target_id, relation, created_at FROM memory_links"))
+
+
+@pytest.mark.parametrize("flags", [[], ["--json"]])
+def test_links_come_back_as_they_were(cli: Cli, linked: Path, other: Path, tmp_path: Path, flags: list[str]) -> None:
+    (tmp_path / "out").write_text(cli("export", *flags).out)
+    ran = cli("--db", other, "import", tmp_path / "out", "--no-embed", "--json")
+    assert (ran.code, ran.json["links"], links(other)) == (0, 2, links(linked))
+    again = cli("--db", other, "import", tmp_path / "out", "--no-embed", "--json")
+    assert (again.json["links"], again.json["unchanged"], links(other)) == (0, 3, links(linked))
+
+
+def test_links_out_of_the_exported_namespace_are_counted(cli: Cli, linked: Path) -> None:
+    assert linked.exists()
+    ran = cli("export", "-n", "x")
+    assert ran.out.count('"link"') == 1
+    assert "Not exported: 1 links" in ran.err
+
+
+def test_what_no_export_takes_is_said(cli: Cli, upstream_dir: Path) -> None:
+    db = upstream_dir / "v0.10.0.db"
+    files.execute(db, 'CREATE TABLE "my notes" (x)')
+    files.execute(db, 'INSERT INTO "my notes" VALUES (1)')
+    told = cli("--db", db, "export").err.splitlines()
+    assert "Not exported: 2 archived memories." in told
+    assert "Not exported: the tables forget_tombstones, governance_rules, my notes." in told
+
+
+def test_a_file_without_a_table_for_links_says_how_many_it_left_out(cli: Cli, linked: Path, tmp_path: Path) -> None:
+    assert linked.exists()
+    (tmp_path / "out").write_text(cli("export").out)
+    ran = cli("--db", tmp_path / "ours.db", "import", tmp_path / "out", "--no-embed")
+    assert (ran.code, "2 links were left out: this database has no table memory_links" in ran.err) == (0, True)
+
+
+def test_a_link_follows_a_memory_that_is_here_under_another_id(cli: Cli, other: Path, tmp_path: Path) -> None:
+    files.add(other, "here", title="same", namespace="global")
+    memories = [{"id": "there", "title": "same", "content": "c"}, {"id": "b", "title": "b", "content": "c"}]
+    whole = {"links": [{"source_id": "there", "target_id": "b"}], "memories": memories}
+    (tmp_path / "in").write_text(json.dumps(whole))
+    assert cli("--db", other, "import", tmp_path / "in", "--no-embed").code == 0
+    assert [(source, target, relation) for source, target, relation, _ in links(other)] == [("here", "b", "related_to")]
+
+
+@pytest.mark.parametrize("indent", [None, 2])
+def test_the_links_of_the_real_programs_export_are_taken(
+    cli: Cli, upstream_dir: Path, tmp_path: Path, indent: int | None
+) -> None:
+    export = json.loads((upstream_dir / "v0.10.0.export.json").read_text())
+    first, second, third = (each["id"] for each in export["memories"][:3])
+    signed = {"signature": [7] * 64, "attest_level": "self_signed"}
+    link = {"source_id": first, "target_id": second, "relation": "supersedes", "created_at": "2026-01-01T00:00:00Z"}
+    export["links"] = [link, {**link, "target_id": third, **signed}]
+    del export["count"], export["exported_at"]
+    (tmp_path / "export.json").write_text(json.dumps(export, indent=indent))
+    db = upstream_dir / "v0.10.0.db"
+    files.execute(db, "DELETE FROM memories")
+    ran = cli("--db", db, "import", tmp_path / "export.json", "--no-embed", "--json")
+    assert (ran.code, ran.json["created"], ran.json["links"]) == (0, 29, 2)
+    assert files.execute(db, "SELECT count(*) FROM memory_links WHERE signature = ?", bytes([7] * 64)) == [(1,)]
