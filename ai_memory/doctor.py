@@ -133,6 +133,8 @@ def vector_fault(each: Candidate) -> str | None:
         return "holds NaN or infinity"
     if not vector.any():
         return "is all zero"
+    if each.dim is not None and each.dim < 0:
+        return f"is {len(vector)} wide and declares a width that is not one"
     if each.dim is not None and each.dim != len(vector):
         return f"is {len(vector)} wide and declared {each.dim}"
     if not is_sound(each.blob or b"", len(vector)):

@@ -280,7 +280,8 @@ def _shortened(computed: Vectors, dim: int) -> Vectors:
         return computed
     cut = computed[:, :dim]
     lengths = np.linalg.norm(cut.astype(np.float64), axis=1, keepdims=True)
-    scaled: Vectors = np.divide(cut, lengths, out=np.zeros_like(cut), where=lengths > 0, casting="same_kind")
+    with np.errstate(all="ignore"):  # what is not finite is refused by the check of all vectors
+        scaled: Vectors = np.divide(cut, lengths, out=np.zeros_like(cut), where=lengths > 0, casting="same_kind")
     return scaled
 
 

@@ -15,6 +15,7 @@ FIRST_WAIT_MS = 60_000
 LONGEST_WAIT_MS = 15 * 60_000
 LONGEST_ASKED_MS = 24 * 60 * 60_000
 """No wait that an endpoint asks for is kept longer: some ask for years."""
+BEGIN_ANEW = " If that is too long, give the run up and begin another: ai-memory reembed cancel"
 
 
 def opened(run: Run, *, now_ms: int, asked_seconds: float = 0.0) -> Breaker:
@@ -47,7 +48,7 @@ def require_due(run: Run, *, now_ms: int) -> bool:
         reason = run.last_error or "no answer"
         raise BreakerOpen(
             f"The endpoint failed last time ({reason}); the breaker is open for {ceil(seconds)} s more.",
-            tip="Run the same command again then. If that is too long, begin anew: ai-memory reembed cancel",
+            tip=f"Run the same command again then.{BEGIN_ANEW if seconds * 1000 > LONGEST_WAIT_MS else ''}",
             seconds=seconds,
         )
     return True

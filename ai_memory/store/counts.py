@@ -17,7 +17,9 @@ BY_NAMESPACE = """
     GROUP BY namespace ORDER BY namespace
 """
 BY_SPACE = """
-    SELECT CAST(coalesce(m.embedding_space, f.space) AS BLOB), coalesce(m.embedding_dim, f.dim), count(*)
+    SELECT CAST(coalesce(m.embedding_space, f.space) AS BLOB),
+           CASE WHEN typeof(coalesce(m.embedding_dim, f.dim)) = 'integer' THEN coalesce(m.embedding_dim, f.dim) END,
+           count(*)
     FROM memory_row AS m
     LEFT JOIN embedding_provenance AS p ON p.memory_id = m.id
     LEFT JOIN embedding_fingerprint AS f ON f.id = p.fingerprint_id

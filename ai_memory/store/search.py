@@ -28,7 +28,8 @@ MATCHES = """
 """
 VECTORS = """
     SELECT m.row_number, CAST(m.namespace AS BLOB), CASE WHEN typeof(m.embedding) = 'blob' THEN m.embedding END,
-           m.embedding_dim, CAST(m.embedding_space AS BLOB), f.space, p.head
+           CASE WHEN typeof(m.embedding_dim) IN ('integer', 'null') THEN m.embedding_dim ELSE -1 END,
+           CAST(m.embedding_space AS BLOB), CAST(f.space AS BLOB), p.head
     FROM memory_row AS m
     LEFT JOIN embedding_provenance AS p ON p.memory_id = m.id
     LEFT JOIN embedding_fingerprint AS f ON f.id = p.fingerprint_id
@@ -48,7 +49,8 @@ class Candidate:
     """A live memory and what is known of its vector.
 
     `blob` is None where it has none. `dim` and `space` are what the row declares, `recorded_space` and
-    `recorded_head` what our own record says of the vector we wrote; all None where unknown.
+    `recorded_head` what our own record says of the vector we wrote; all None where unknown. A `dim` that is not a
+    number is -1.
     """
 
     row_number: int
@@ -94,14 +96,17 @@ def matches(store: Store, query: str, namespace: str | None) -> Iterator[tuple[i
 
 def candidates(store: Store, namespace: str | None) -> Iterator[Sequence[Candidate]]:
     """Yield blocks of the live memories with what is known of their vectors; inside of `consistently`."""
-    name = store.codec.name
     sql = VECTORS.format(scope="" if namespace is None else NAMED_SCOPE)
     rows = memory_rows(store.db, sql, {} if namespace is None else {"namespace": store.codec.bound(namespace)})
     while block := list(islice(rows, VECTOR_BLOCK)):
         yield [
-            Candidate(number, name(ns), blob, dim, None if space is None else name(space), *recorded)
-            for number, ns, blob, dim, space, *recorded in block
+            Candidate(number, store.codec.name(ns), blob, dim, _name(store, space), _name(store, recorded), known)
+            for number, ns, blob, dim, space, recorded, known in block
         ]
+
+
+def _name(store: Store, stored: bytes | None) -> str | None:
+    return None if stored is None else store.codec.name(stored)
 
 
 def text(store: Store, row_number: int) -> Text:

@@ -96,3 +96,18 @@ def test_a_witness_that_cannot_be_compared_lets_no_other_weights_pass(
     assert refused.code == 65
     assert "column witness of target" in refused.err
     assert "Warning" not in refused.err
+
+
+@pytest.mark.parametrize("declared", ["'wide'", "CAST(x'ff' AS TEXT)", "x'00'", "1.5", "-7"])
+@pytest.mark.usefixtures("endpoint")
+def test_a_width_that_is_not_a_number_is_told_of_its_row_and_stops_nothing(db: Path, cli: Cli, declared: str) -> None:
+    files.create(db, 4)
+    assert cli("reembed", "--yes", "-q").code == 0
+    files.execute(db, f"UPDATE memories SET embedding_dim = {declared} WHERE id = 'id-000'")
+
+    recalled, examined = cli("--json", "recall", "content"), cli("doctor")
+
+    assert (recalled.code, recalled.json["left_out"]) == (0, {"malformed": 1})
+    assert "the vector of id-000 is 16 wide and declares a width that is not one" in examined.out
+    assert cli("stats").code == 0
+    assert cli("reembed", "verify").code == 1
