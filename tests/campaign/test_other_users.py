@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests import files
-from tests.command import Command, remote
+from tests.command import Command, kill, remote, wait_for
 from tests.fake_endpoint import FakeEndpoint
 
 
@@ -57,8 +57,22 @@ def test_a_lock_that_may_not_be_opened_is_named_in_one_line(bound: Command) -> N
     assert bound.reembed().code == 0
     lock.chmod(0)
 
-    assert bound.run("reembed", "status").code == 0
+    shown = bound.run("reembed", "status")
+    assert (shown.code, shown.out.splitlines()[0].split(",")[0]) == (0, "Run 1: done")
     assert bound.reembed().error.startswith(f"{lock} cannot be opened for writing: Permission denied.")
+
+
+def test_who_may_not_read_the_lock_is_told_of_the_runner_by_its_run(bound: Command) -> None:
+    runner = bound.start("reembed", "--batch", "1", "--sleep-ms", "60000")
+    wait_for(lambda: bound.run("reembed", "status", "--json").json.get("done"))
+    Path(f"{bound.db}.reembed.lock").chmod(0)
+
+    at_work = bound.run("reembed", "status").out
+    kill(runner)
+    killed = bound.run("reembed", "status").out
+
+    assert at_work.startswith(f"Run 1: running by process {runner.pid}, ")
+    assert killed.startswith("Run 1: interrupted, ")
 
 
 def test_a_configuration_out_of_reach_is_named_in_one_line(bound: Command, tmp_path: Path) -> None:
