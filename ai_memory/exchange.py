@@ -22,7 +22,7 @@ from ai_memory.rules import first_fault
 from ai_memory.strict_json import Flaw, compact, loads
 from ai_memory.times import in_utc
 
-NOT_STORED = frozenset({"embedding", "embedding_dim", "embedding_space", "embedded"})
+NOT_STORED = frozenset({"embedding", "embedding_dim", "embedding_space"})
 """Keys that never enter a file: vectors are made here, from the text."""
 JSON_COLUMNS = frozenset({"tags", "metadata", "citations", "source_span", "confidence_signals"})
 BYTE_LISTS = frozenset({"signature"})

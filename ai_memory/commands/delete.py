@@ -13,6 +13,9 @@ from ai_memory.store.opening import writing
 from ai_memory.store.references import referring_rows
 from ai_memory.store.text import printable
 
+FOREIGN_KEY = "FOREIGN KEY constraint failed"
+"""SQLite's words where rows of another table refer to what is deleted; which, it does not say."""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the id."""
@@ -44,7 +47,8 @@ def _delete(memories: Memories, memory_id: str) -> None:
     try:
         deleted = memories.delete(memory_id)
     except StatementRefused as error:
-        if referring := referring_rows(memories.store, memory_id):
+        referring = referring_rows(memories.store, memory_id) if FOREIGN_KEY in error.words else {}
+        if referring:
             told = " and ".join(f"{rows:,} of the table {printable(table)}" for table, rows in referring.items())
             raise UsageError(f"Rows refer to {shown}: {told}.", tip="Delete those first.") from error
         raise DataRefused(f"{shown} cannot be deleted; the database says: {error.words}.") from error

@@ -30,6 +30,8 @@ PIECE = 2**20
 MAX_BYTES = 2**30
 """A file is parsed in memory; an endless one (a device, a pipe) must end somewhere."""
 NAMED = 20
+EMBEDDED = "embedded"
+"""A key that `get --json` adds to the columns of a memory."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -88,7 +90,7 @@ def _whole(file: BinaryIO, source: str) -> bytes:
 
 
 def _tell_ignored(parsed: Parsed, memories: Memories, links: Links, console: Console) -> None:
-    _ignored(parsed.memories, memories.columns.keys() | NOT_STORED, "columns", console)
+    _ignored(parsed.memories, {*memories.columns, *NOT_STORED, EMBEDDED}, "columns", console)
     if links.kept:
         _ignored(parsed.links, links.rows.columns.keys(), "columns of links", console)
 

@@ -86,3 +86,9 @@ def test_what_hangs_on_what_goes_along_is_one_line_too(cli: Cli, db: Path) -> No
     files.execute(db, "INSERT INTO marks VALUES (1)")
     ran = cli("delete", "a")
     assert (ran.code, ran.err.count("\n"), "FOREIGN KEY constraint failed" in ran.err) == (65, 1, True)
+
+
+def test_a_reference_that_sqlite_cannot_follow_is_told_in_its_words(cli: Cli, db: Path) -> None:
+    files.execute(db, "CREATE TABLE notes (m REFERENCES memories(nowhere))")
+    ran = cli("delete", "a")
+    assert (ran.code, ran.err.count("\n"), "foreign key mismatch" in ran.err) == (65, 1, True)

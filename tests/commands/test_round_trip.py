@@ -43,7 +43,15 @@ ODD: list[tuple[str, Value]] = [
 def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An empty file of the Rust program's newest schema, with columns that somebody added, of odd names."""
     path = shapes.build(tmp_path_factory.mktemp("empty") / "m.db", 101, kinds=set(), rows=0).path
-    for column in ("\"last seen\" text default 'then'", '"x""y"', '"Order" int', '"öß" blob', '" "', '"a-b" real'):
+    for column in (
+        "embedded",
+        "\"last seen\" text default 'then'",
+        '"x""y"',
+        '"Order" int',
+        '"öß" blob',
+        '" "',
+        '"a-b" real',
+    ):
         files.execute(path, f"ALTER TABLE memories ADD COLUMN {column}")
     return path
 
@@ -113,7 +121,8 @@ TYPED = st.none() | st.binary(max_size=12) | st.integers(-(2**63), 2**63 - 1) | 
 VALUE = TYPED | TEXT | JSON | st.sampled_from(["2099-01-01T00:00:00Z", "2099-01-01T00:00:00+05:00", "now", "mid"])
 NAMES = """
     id tier namespace title content tags priority confidence source access_count created_at updated_at last_accessed_at
-    expires_at metadata memory_kind citations source_uri source_span encrypted_envelope version x"y Order öß a-b
+    expires_at metadata memory_kind citations source_uri source_span encrypted_envelope version embedded x"y
+    Order öß a-b
 """
 COLUMNS = (*NAMES.split(), "last seen", " ")
 

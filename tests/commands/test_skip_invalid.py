@@ -8,6 +8,8 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from tests import files, shapes
 from tests.command import Command, kill, wait_for
@@ -104,6 +106,36 @@ def test_memories_come_through_a_pipe(db: Path, tmp_path: Path) -> None:
     file = lines(tmp_path, memory("a"))
     command = Command(db, prefix=["bash", "-c", f'"$@" <(cat {file})', "bash"])
     assert command.run("import", "--json", "--no-embed").json["created"] == 1
+
+
+NAMES = """
+    id tier namespace title content tags priority confidence source created_at expires_at metadata atom_of version
+    encrypted_envelope signature memories links link embedding embedded source_id target_id $stored base64 other
+"""
+KEY = st.sampled_from(NAMES.split())
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.just("a")
+JSON = st.recursive(SCALARS, lambda part: st.lists(part, max_size=3) | st.dictionaries(KEY, part, max_size=4))
+MEMORY = st.builds(
+    lambda some, title: {"title": title, "content": "c", **some},
+    st.dictionaries(KEY, JSON, max_size=4),
+    st.text(max_size=3),
+)
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@given(st.lists(MEMORY | JSON, min_size=1, max_size=4), st.sampled_from([None, 2]))
+def test_any_json_is_stored_or_refused_in_one_line(
+    cli: Cli, guarded: Path, tmp_path: Path, values: list[object], indent: int | None
+) -> None:
+    file = tmp_path / "any.json"
+    file.write_text("\n".join(json.dumps(each, indent=indent) for each in values), "utf-8")
+    before = files.everything_else(guarded)
+    strict = cli("import", file, "--no-embed")
+    assert strict.code in (0, 65)
+    assert strict.code == 0 or (strict.err.count("\n") == 1 and files.everything_else(guarded) == before)
+    lenient = cli("import", file, "--no-embed", "--skip-invalid", "--json")
+    assert lenient.code in (0, 65)
+    assert strict.code == 65 or lenient.json["skipped"] == 0
 
 
 def test_a_kill_in_the_middle_of_an_import_leaves_all_or_nothing(db: Path, tmp_path: Path) -> None:

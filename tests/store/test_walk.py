@@ -129,5 +129,7 @@ def test_a_page_of_a_foreign_file_is_read_by_its_primary_key(tmp_path: Path, ver
         plan = " ".join(str(row) for row in store.db.execute(f"EXPLAIN QUERY PLAN {walk.ROW_BY_ID}", bindings))
 
     assert "memories USING INDEX sqlite_autoindex_memories_1 (id=?)" in plan
-    assert "SCAN" not in plan
+    # What reads an odd expires_at goes step by step over one value, no table.
+    of_a_value = plan.replace("SCAN CONSTANT ROW", "").replace("SCAN (subquery", "")
+    assert "SCAN" not in of_a_value
     assert "TEMP B-TREE" not in plan
