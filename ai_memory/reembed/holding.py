@@ -35,6 +35,17 @@ def holding(path: Path, *, now_ms: int, options: OpenOptions) -> Iterator[Holder
     """
     with reading(path, options=options):
         pass
+    with holding_damaged(path, now_ms=now_ms, options=options) as holder:
+        yield holder
+
+
+@contextmanager
+def holding_damaged(path: Path, *, now_ms: int, options: OpenOptions) -> Iterator[Holder]:
+    """Hold the lock as `holding` does, of a file that need be no sound database.
+
+    Raises:
+        RunHeld: another live process holds the lock; RunnerStuck where that one makes no progress.
+    """
     holder = Holder(os.getpid(), socket.gethostname(), now_ms)
     with runner_lock(path, holder) as obtained:
         if not obtained:
