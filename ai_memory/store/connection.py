@@ -213,13 +213,15 @@ class Database:
         reset = apsw.SQLITE_DBCONFIG_RESET_DATABASE
         with translated(self.path):
             self._connection.config(reset, int(damaged))
-            self._connection.execute(f"PRAGMA synchronous = {'FULL' if synced else 'OFF'}")
+            # EXTRA syncs the folder, too, once the rollback journal is removed: only then is the old content gone.
+            self._connection.execute(f"PRAGMA synchronous = {'EXTRA' if synced else 'OFF'}")
             backup = self._connection.backup("main", source._connection, "main")
         try:
             yield PageCopy(backup, source.path, self.path)
         finally:
-            backup.close(True)
-            self._connection.config(reset, 0)
+            with translated(self.path):
+                backup.close(True)
+                self._connection.config(reset, 0)
 
     def close(self) -> None:
         """Close the connection; statements still open are ended, an open transaction is rolled back."""
