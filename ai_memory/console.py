@@ -18,7 +18,6 @@ from ai_memory.cleaning import safe
 from ai_memory.invisible import escaped, json_escaped
 from ai_memory.masking import Mask
 
-
 HEED_S = 0.2
 """How long a signal waits at most while an answer is awaited."""
 
@@ -85,7 +84,7 @@ class Console:
         return sys.stdin.isatty() and self.err.isatty()
 
     def agreed(self, question: str, *, heed: Callable[[], None]) -> bool:
-        """Return whether the user says yes to a question on stderr; `heed` is called meanwhile, and may end the wait."""
+        """Return whether the user says yes to a question on stderr; `heed` is called meanwhile, and may raise."""
         print(f"{question} [y/N]", end=" ", file=self.err, flush=True)
         while not select.select([sys.stdin], [], [], HEED_S)[0]:
             heed()

@@ -128,6 +128,8 @@ def _require_two_files(path: Path, backup: Path) -> None:
         _require_live(path)
         if not backup.exists():
             raise NotFound(f"There is no file {backup}.", tip="Name the file that --backup made.")
+        if not backup.is_file():
+            raise DataRefused(f"{backup} is no file.", tip="Name the file that --backup made.")
         if path.samefile(backup):
             raise UsageError(f"{backup} is {path} itself.", tip="Name the file that --backup made.")
         require_one_name(path)
@@ -137,8 +139,8 @@ def _require_two_files(path: Path, backup: Path) -> None:
 
 
 def _require_live(path: Path) -> None:
-    if path.is_dir():
-        raise DataRefused(f"{path} is a folder, not a database.", tip="Name the database file with --db PATH.")
+    if path.exists() and not path.is_file():
+        raise DataRefused(f"{path} is no file, and so no database.", tip="Name the database file with --db PATH.")
     if not path.exists():
         raise DataRefused(
             f"There is no database at {path} to restore into.",

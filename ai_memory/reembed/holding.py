@@ -69,7 +69,7 @@ def _held(path: Path, *, now_ms: int, options: OpenOptions) -> RunHeld:
             f"{who} holds the lock of {path} and has made no progress for {minutes} minutes.",
             tip="Look at it, end it, then: ai-memory reembed --resume",
         )
-    return RunHeld(f"{who} is re-embedding {path}.", tip="Watch it: ai-memory reembed status")
+    return RunHeld(f"{who} is re-embedding or restoring {path}.", tip="Watch it: ai-memory reembed status")
 
 
 def _no_runner(path: Path, holder: Holder | None) -> RunnerStuck:

@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ai_memory.errors import AiMemoryError, DataRefused, StorageFailed, UsageError
+from ai_memory.store import side_file
 from ai_memory.store.connection import Database, OpenOptions, PageCopy, open_to_receive
 from ai_memory.store.consistent import JOURNAL_MODE, consistently, data_version
 
@@ -49,9 +50,8 @@ def copy_to(db: Database, target: Path, *, told: Told) -> int:
         require_free(target)
     target = target.absolute()
     unfinished = target.with_name(f"{target.name}.unfinished")
-    with _explained(target), _unfinished(unfinished) as descriptor:
+    with _explained(target), _unfinished(unfinished, db.path.stat()) as descriptor:
         _fill(db, unfinished, told)
-        _resemble(descriptor, db.path.stat())
         os.fsync(descriptor)
         size = os.fstat(descriptor).st_size
         _put_in_place(descriptor, unfinished, target)
@@ -138,15 +138,14 @@ def mentions_memories(path: Path) -> bool:
 
 
 @contextmanager
-def _unfinished(path: Path) -> Iterator[int]:
-    """Make the file that becomes the copy, for nobody else to read, and remove it at the end."""
+def _unfinished(path: Path, model: os.stat_result) -> Iterator[int]:
+    """Make the file that becomes the copy, for no more readers than the database has, and remove it at the end."""
     if other := next((each for each in _with_side_files(path) if os.path.lexists(each)), None):
         raise UsageError(
             f"{other} is in the way: it is left of a copy that was killed, or somebody else's.",
             tip="Remove it if nobody needs it, or name another file.",
         )
-    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    descriptor = os.open(path, flags, 0o600)
+    descriptor = side_file.create(path, model, mode=(stat.S_IMODE(model.st_mode) & 0o666) | stat.S_IRUSR | stat.S_IWUSR)
     try:
         yield descriptor
     finally:
@@ -192,19 +191,6 @@ def _copy_between_writers(db: Database, pages: PageCopy) -> bool:
     with db.snapshot():
         data_version(db)
         return pages.copy(STEP_PAGES)
-
-
-def _resemble(descriptor: int, model: os.stat_result) -> None:
-    """Give a file the mode of another one, and where that is ours to give its owner: never more readers than it has."""
-    mode = stat.S_IMODE(model.st_mode) & 0o666
-    if os.geteuid() == 0:
-        os.fchown(descriptor, model.st_uid, model.st_gid)
-    elif os.fstat(descriptor).st_gid != model.st_gid:
-        try:
-            os.fchown(descriptor, -1, model.st_gid)
-        except PermissionError:
-            mode &= ~0o060
-    os.fchmod(descriptor, mode)
 
 
 def _put_in_place(descriptor: int, path: Path, target: Path) -> None:

@@ -406,7 +406,9 @@ def _words(error: apsw.Error) -> str:
     words = printable(" ".join(str(error).split())).rstrip(".") or type(error).__name__
     if words == "not an error":
         # A copy's step has no message of its own.
-        words = str(apsw.mapping_extended_result_codes.get(_code(error), words))
+        code = _code(error)
+        names = {**apsw.mapping_result_codes, **apsw.mapping_extended_result_codes}
+        words = str(names.get(code, names.get(code & 0xFF, words)))
     return words if len(words) <= MAX_WORDS else f"{words[:MAX_WORDS]} …"
 
 

@@ -52,7 +52,7 @@ class Scene:
     new: State
 
 
-def build(folder: Path, mode: str, *, live_pages: int, backup_pages: int) -> Scene:
+def build(folder: Path, mode: str, *, live_pages: int, backup_pages: int, page_bytes: int = 4096) -> Scene:
     """Make both files; with `wal` the live one has a log that nobody has played into it."""
     backup, live = folder / "backup.db", folder / "live.db"
     for path, rows, pages in ((backup, 12, backup_pages), (live, 9, live_pages)):
@@ -61,6 +61,8 @@ def build(folder: Path, mode: str, *, live_pages: int, backup_pages: int) -> Sce
         files.execute(path, f"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {pages})"
                       " INSERT INTO log SELECT randomblob(3500) FROM n")  # fmt: skip
         files.execute(path, "PRAGMA journal_mode = DELETE")
+    with closing(apsw.Connection(str(backup))) as connection:
+        connection.execute(f"PRAGMA page_size = {page_bytes}; VACUUM")
     files.execute(live, f"PRAGMA journal_mode = {mode}")
     with looking(live) as connection:
         connection.execute("UPDATE memories SET content = 'changed since'")
@@ -175,6 +177,15 @@ def test_after_a_crash_at_any_write_the_content_is_the_old_or_the_new_one(
     replay(fast_folder, scene, POWER_CUTS_LONG if long_form else POWER_CUTS, tally)
     assert tally.found["killed old"]
     assert tally.found["killed new"]
+
+
+@pytest.mark.parametrize("page_bytes", [1024, 16384])
+@pytest.mark.parametrize("sizes", SIZES, ids=["shrinks", "grows"])
+def test_pages_of_another_size_change_nothing_of_that(
+    fast_folder: Path, sizes: tuple[int, int], page_bytes: int, long_form: bool, tally: Tally
+) -> None:
+    scene = build(fast_folder, "delete", live_pages=sizes[0], backup_pages=sizes[1], page_bytes=page_bytes)
+    replay(fast_folder, scene, POWER_CUTS_LONG if long_form else POWER_CUTS, tally)
 
 
 @pytest.mark.parametrize("sizes", SIZES, ids=["shrinks", "grows"])
