@@ -27,6 +27,7 @@ COMMANDS = {
     "delete": "delete one memory",
     "recall": "search memories by words and by meaning",
     "backfill": "embed the memories that have no vector",
+    "restore": "put a backup back into the database, also while others have it open",
     "reembed": "bring every vector to the configured model, resumably",
     "stats": "show counts, vector spaces and sizes",
     "namespaces": "show the namespaces with their counts",

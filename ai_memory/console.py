@@ -7,6 +7,7 @@ the endpoint put into a value. Keys leave in memories alone, which are shown as 
 from __future__ import annotations
 
 import json
+import select
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Mapping
@@ -16,6 +17,9 @@ from typing import TextIO
 from ai_memory.cleaning import safe
 from ai_memory.invisible import escaped, json_escaped
 from ai_memory.masking import Mask
+
+HEED_S = 0.2
+"""How long a signal waits at most while an answer is awaited."""
 
 
 def _no_keys() -> tuple[str, ...]:
@@ -75,10 +79,16 @@ class Console:
         """Print the one line of an error."""
         self.err.line(f"ai-memory: error: {' '.join(text.split())}")
 
-    def ask(self, question: str) -> str:
-        """Return what the user answers to a question on stderr, in small letters."""
-        print(question, end=" ", file=self.err, flush=True)
-        return sys.stdin.readline().strip().lower()
+    def can_ask(self) -> bool:
+        """Return whether there is somebody at a terminal who can be asked."""
+        return sys.stdin.isatty() and self.err.isatty()
+
+    def agreed(self, question: str, *, heed: Callable[[], None]) -> bool:
+        """Return whether the user says yes to a question on stderr; `heed` is called meanwhile, and may raise."""
+        print(f"{question} [y/N]", end=" ", file=self.err, flush=True)
+        while not select.select([sys.stdin], [], [], HEED_S)[0]:
+            heed()
+        return sys.stdin.readline().strip().lower() in ("y", "yes")
 
     def traceback(self, error: BaseException) -> None:
         """Print where an error came from."""

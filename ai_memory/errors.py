@@ -12,6 +12,7 @@
     │   └── RunnerStuck             1   it holds the lock and makes no progress
     ├── OperatorNeeded             12   nothing may be resumed without an operator's word
     ├── DataRefused                65   an input file or a database is unusable
+    │   ├── Damaged                65   the file is no sound SQLite database
     │   ├── StatementRefused       65   SQLite refused one statement for what stands in the database
     │   └── WordIndexUnusable      65   the index of words is damaged or absent; the memories are whole
     ├── NotFound                   66   no such memory, no such input file
@@ -123,6 +124,10 @@ class DataRefused(AiMemoryError):
 
     exit_code = 65
     reason = "data"
+
+
+class Damaged(DataRefused):
+    """A file is no sound SQLite database."""
 
 
 class StatementRefused(DataRefused):

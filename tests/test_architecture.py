@@ -22,7 +22,7 @@ LAYERS = (
     (),
     ("store", "embed"),
     ("reembed", "recall"),
-    ("intake", "doctor"),
+    ("intake", "doctor", "restore"),
     ("console",),
     ("commands",),
     ("cli",),

@@ -7,6 +7,7 @@ from dataclasses import asdict
 
 from ai_memory.console import Console
 from ai_memory.settings import Settings
+from ai_memory.store.consistent import consistently
 from ai_memory.store.memories import Summary, summaries
 from ai_memory.store.opening import reading
 from ai_memory.store.text import printable
@@ -19,14 +20,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     """List the memories in the order they were stored."""
-    with reading(settings.db.value) as store, store.db.snapshot():
-        found = summaries(store, args.namespace)
-        if console.json:
-            memories = [asdict(each) for each in found]
-            console.memories({"memories": memories, "count": len(memories)})
-        else:
-            for each in found:
-                console.line(_line(each))
+    with reading(settings.db.value) as store:
+        # All of them before the first is shown: whoever pages through them keeps no writer waiting.
+        found = consistently(store.db, lambda: list(summaries(store, args.namespace)))
+    if console.json:
+        memories = [asdict(each) for each in found]
+        console.memories({"memories": memories, "count": len(memories)})
+    else:
+        for each in found:
+            console.line(_line(each))
     return 0
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -134,7 +133,7 @@ def _job(args: argparse.Namespace, settings: Settings, console: Console, stop: S
         embedder=embedder,
         request=_request(args, settings),
         tools=tools,
-        disclose=lambda told: _disclose(told, console, ask=not args.yes, copied=args.backup is not None),
+        disclose=lambda told: _disclose(told, console, stop, ask=not args.yes, copied=args.backup is not None),
         options=OpenOptions(tell=progress.note),
     )
 
@@ -172,13 +171,13 @@ def _token_limit(args: argparse.Namespace, settings: Settings) -> TokenLimit | N
     return TokenLimit(*min(limits), token_counter(settings.embedding)) if limits else None
 
 
-def _disclose(told: Preflight, console: Console, *, ask: bool, copied: bool) -> None:
+def _disclose(told: Preflight, console: Console, stop: Stop, *, ask: bool, copied: bool) -> None:
     from ai_memory.commands.reembed_plan import preflight_lines
 
     for line in preflight_lines(told, copied=copied):
         console.err.line(line)
-    asks = ask and told.begins and sys.stdin.isatty() and console.err.isatty()
-    if asks and console.ask("Replace these vectors? [y/N]") not in ("y", "yes"):
+    asks = ask and told.begins and console.can_ask()
+    if asks and not console.agreed("Replace these vectors?", heed=stop.heed):
         raise UsageError("Nothing was changed.", tip="Answer y, or give --yes.")
 
 

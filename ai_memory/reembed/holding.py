@@ -35,6 +35,17 @@ def holding(path: Path, *, now_ms: int, options: OpenOptions) -> Iterator[Holder
     """
     with reading(path, options=options):
         pass
+    with holding_damaged(path, now_ms=now_ms, options=options) as holder:
+        yield holder
+
+
+@contextmanager
+def holding_damaged(path: Path, *, now_ms: int, options: OpenOptions) -> Iterator[Holder]:
+    """Hold the lock as `holding` does, of a file that need be no sound database.
+
+    Raises:
+        RunHeld: another live process holds the lock; RunnerStuck where that one makes no progress.
+    """
     holder = Holder(os.getpid(), socket.gethostname(), now_ms)
     with runner_lock(path, holder) as obtained:
         if not obtained:
@@ -58,7 +69,7 @@ def _held(path: Path, *, now_ms: int, options: OpenOptions) -> RunHeld:
             f"{who} holds the lock of {path} and has made no progress for {minutes} minutes.",
             tip="Look at it, end it, then: ai-memory reembed --resume",
         )
-    return RunHeld(f"{who} is re-embedding {path}.", tip="Watch it: ai-memory reembed status")
+    return RunHeld(f"{who} is re-embedding or restoring {path}.", tip="Watch it: ai-memory reembed status")
 
 
 def _no_runner(path: Path, holder: Holder | None) -> RunnerStuck:

@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from ai_memory.errors import AiMemoryError, StorageFailed, UsageError
+from ai_memory.errors import AiMemoryError, DataRefused, StorageFailed, UsageError
+from ai_memory.store import side_file
 from ai_memory.store.connection import Database, OpenOptions, PageCopy, open_to_receive
 from ai_memory.store.consistent import JOURNAL_MODE, consistently, data_version
 
@@ -17,14 +18,19 @@ STEP_PAGES = 500
 """Pages copied between two looks at who wants to end the work; without a write-ahead log a writer waits so long."""
 
 ROLL_BACK_IN_MEMORY = "PRAGMA journal_mode = MEMORY"
-DO_NOT_SYNC = "PRAGMA synchronous = OFF"
 KEEP_NO_LOG = "PRAGMA journal_mode = DELETE"
 SET_MODE = "PRAGMA journal_mode = {mode}"
 PAGE_SIZE = "PRAGMA page_size"
+ENCODING = "PRAGMA encoding"
 EMPTY_LOG = "PRAGMA wal_checkpoint(TRUNCATE)"
 
 DISK_FAULTS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS})
 NO_HARD_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK})
+
+READ_BYTES = 1 << 20
+TRACES = tuple("TABLE memories".encode(encoding) for encoding in ("utf-8", "utf-16-le", "utf-16-be"))
+"""What stands in every memory database: the beginning of a table's definition, in SQLite's three encodings."""
+LONGEST_TRACE = max(map(len, TRACES))
 
 Told = Callable[[int, int], None]
 """Hears how many bytes of how many are copied; what it raises ends the copy."""
@@ -40,12 +46,12 @@ def copy_to(db: Database, target: Path, *, told: Told) -> int:
         NotFinished: the database is locked by another writer.
         StorageFailed: the disk is full, or fails.
     """
-    require_free(target)
+    with _explained(target):
+        require_free(target)
     target = target.absolute()
     unfinished = target.with_name(f"{target.name}.unfinished")
-    with _explained(target), _unfinished(unfinished) as descriptor:
+    with _explained(target), _unfinished(unfinished, db.path.stat()) as descriptor:
         _fill(db, unfinished, told)
-        _resemble(descriptor, db.path.stat())
         os.fsync(descriptor)
         size = os.fstat(descriptor).st_size
         _put_in_place(descriptor, unfinished, target)
@@ -96,16 +102,50 @@ def replace_by(path: Path, source: Database, *, damaged: bool, options: OpenOpti
     db.require_same_file()
 
 
+def require_fit(db: Database, source: Database) -> None:
+    """Check that SQLite can put the pages of `source` into a sound database.
+
+    Raises:
+        DataRefused: the sizes of their pages or their encodings differ.
+    """
+    ours, theirs = (int(each.value(PAGE_SIZE)) for each in (db, source))
+    tip = f"Stop whatever uses {db.path}, move it away with its -wal and -shm, and copy the backup to its place."
+    if ours != theirs and db.value(JOURNAL_MODE) == "wal":
+        raise DataRefused(
+            f"{source.path} has pages of {theirs} bytes and {db.path}, in WAL mode, of {ours}: SQLite can restore none "
+            "into the other. Nothing was changed.",
+            tip=tip,
+        )
+    ours, theirs = (each.value(ENCODING) for each in (db, source))
+    if ours != theirs:
+        raise DataRefused(
+            f"{source.path} has its text in {theirs} and {db.path} in {ours}: whoever has it open could read it no "
+            "more. Nothing was changed.",
+            tip=tip,
+        )
+
+
+def mentions_memories(path: Path) -> bool:
+    """Say whether a file that is no sound database may be what is left of a memory database: or of nothing at all."""
+    seen, blank = b"", True
+    with path.open("rb") as file:
+        while block := file.read(READ_BYTES):
+            blank = blank and not any(block)
+            seen = seen[-LONGEST_TRACE:] + block
+            if any(trace in seen for trace in TRACES):
+                return True
+    return blank
+
+
 @contextmanager
-def _unfinished(path: Path) -> Iterator[int]:
-    """Make the file that becomes the copy, for nobody else to read, and remove it at the end."""
+def _unfinished(path: Path, model: os.stat_result) -> Iterator[int]:
+    """Make the file that becomes the copy, for no more readers than the database has, and remove it at the end."""
     if other := next((each for each in _with_side_files(path) if os.path.lexists(each)), None):
         raise UsageError(
             f"{other} is in the way: it is left of a copy that was killed, or somebody else's.",
             tip="Remove it if nobody needs it, or name another file.",
         )
-    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    descriptor = os.open(path, flags, 0o600)
+    descriptor = side_file.create(path, model, mode=(stat.S_IMODE(model.st_mode) & 0o666) | stat.S_IRUSR | stat.S_IWUSR)
     try:
         yield descriptor
     finally:
@@ -129,7 +169,6 @@ def _fill(db: Database, path: Path, told: Told) -> None:
     try:
         # Until it is whole it is nothing: it needs no journal of its own, and is synced once.
         copy.execute(ROLL_BACK_IN_MEMORY)
-        copy.execute(DO_NOT_SYNC)
         consistently(db, lambda: _copy_pages(db, copy, told))
         copy.execute(KEEP_NO_LOG)
     finally:
@@ -140,7 +179,7 @@ def _copy_pages(db: Database, copy: Database, told: Told) -> None:
     """Copy all pages; where no lock is held, stop as soon as another writer has committed."""
     held, version = db.in_transaction, data_version(db)
     size = int(db.value(PAGE_SIZE))
-    with copy.receiving(db) as pages:
+    with copy.receiving(db, synced=False) as pages:
         while not (pages.copy(STEP_PAGES) if held else _copy_between_writers(db, pages)):
             told(*(number * size for number in pages.pages))
             if not held and data_version(db) != version:
@@ -152,19 +191,6 @@ def _copy_between_writers(db: Database, pages: PageCopy) -> bool:
     with db.snapshot():
         data_version(db)
         return pages.copy(STEP_PAGES)
-
-
-def _resemble(descriptor: int, model: os.stat_result) -> None:
-    """Give a file the mode of another one, and where that is ours to give its owner: never more readers than it has."""
-    mode = stat.S_IMODE(model.st_mode) & 0o666
-    if os.geteuid() == 0:
-        os.fchown(descriptor, model.st_uid, model.st_gid)
-    elif os.fstat(descriptor).st_gid != model.st_gid:
-        try:
-            os.fchown(descriptor, -1, model.st_gid)
-        except PermissionError:
-            mode &= ~0o060
-    os.fchmod(descriptor, mode)
 
 
 def _put_in_place(descriptor: int, path: Path, target: Path) -> None:

@@ -18,7 +18,15 @@ from typing import Any
 
 import apsw
 
-from ai_memory.errors import AiMemoryError, DataRefused, NotFinished, StatementRefused, StorageFailed, WordIndexUnusable
+from ai_memory.errors import (
+    AiMemoryError,
+    Damaged,
+    DataRefused,
+    NotFinished,
+    StatementRefused,
+    StorageFailed,
+    WordIndexUnusable,
+)
 from ai_memory.store.text import printable
 
 BUSY_TIMEOUT_MS = 30_000
@@ -197,7 +205,7 @@ class Database:
         self._options.tell(text)
 
     @contextmanager
-    def receiving(self, source: Database, *, damaged: bool = False) -> Iterator[PageCopy]:
+    def receiving(self, source: Database, *, damaged: bool = False, synced: bool = True) -> Iterator[PageCopy]:
         """Replace this file by `source`, page by page, as one transaction: undone unless all pages were copied.
 
         With `damaged` this file's own header is not looked at. Open it with `open_to_receive`.
@@ -205,12 +213,15 @@ class Database:
         reset = apsw.SQLITE_DBCONFIG_RESET_DATABASE
         with translated(self.path):
             self._connection.config(reset, int(damaged))
+            # EXTRA syncs the folder, too, once the rollback journal is removed: only then is the old content gone.
+            self._connection.execute(f"PRAGMA synchronous = {'EXTRA' if synced else 'OFF'}")
             backup = self._connection.backup("main", source._connection, "main")
         try:
             yield PageCopy(backup, source.path, self.path)
         finally:
-            backup.close(True)
-            self._connection.config(reset, 0)
+            with translated(self.path):
+                backup.close(True)
+                self._connection.config(reset, 0)
 
     def close(self) -> None:
         """Close the connection; statements still open are ended, an open transaction is rolled back."""
@@ -366,11 +377,11 @@ def _by_class(error: apsw.Error, path: Path, reason: str, *, opening: bool) -> A
     again = "then run the same command again."
     match error:
         case apsw.NotADBError():
-            return DataRefused(f"{path} is not a SQLite database.", tip="Name the database file with --db PATH.")
+            return Damaged(f"{path} is not a SQLite database.", tip="Name the database file with --db PATH.")
         case apsw.CorruptError():
-            return DataRefused(
+            return Damaged(
                 f"{path} is damaged: {reason}.",
-                tip="See what is: ai-memory doctor. If it is more than the word index, restore a backup of the file.",
+                tip="See what is: ai-memory doctor. If it is more than the word index: ai-memory restore BACKUP.",
             )
         case apsw.BusyError() | apsw.LockedError() | apsw.ProtocolError():
             return NotFinished(f"{path} is locked by another writer.", tip="Run the same command again.")
@@ -395,7 +406,9 @@ def _words(error: apsw.Error) -> str:
     words = printable(" ".join(str(error).split())).rstrip(".") or type(error).__name__
     if words == "not an error":
         # A copy's step has no message of its own.
-        words = str(apsw.mapping_extended_result_codes.get(_code(error), words))
+        code = _code(error)
+        names = {**apsw.mapping_result_codes, **apsw.mapping_extended_result_codes}
+        words = str(names.get(code, names.get(code & 0xFF, words)))
     return words if len(words) <= MAX_WORDS else f"{words[:MAX_WORDS]} …"
 
 

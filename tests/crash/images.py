@@ -42,7 +42,8 @@ class Disk:
     def apply(self, change: Change) -> None:
         """Do to the disk what the record says."""
         file = self._files.setdefault(change.file, _File(None, None))
-        if isinstance(change, Sync):
+        if isinstance(change, Sync) or (isinstance(change, Delete) and change.synced):
+            file.cached = file.cached if isinstance(change, Sync) else None
             file.synced = None if file.cached is None else bytearray(file.cached)
             file.pending.clear()
             return

@@ -57,5 +57,9 @@ def test_a_truncation_and_a_removal_may_be_lost_too() -> None:
     assert survivors(after(Delete(""))) == {None, bytes(2 * SECTOR)}
 
 
+def test_a_removal_that_was_synced_is_not_lost() -> None:
+    assert survivors(after(Delete("", synced=True))) == {None}
+
+
 def test_a_write_behind_the_end_leaves_a_gap_of_zeros() -> None:
     assert after(Write("-wal", SECTOR, b"x")).killed()["-wal"] == bytes(SECTOR) + b"x"

@@ -43,9 +43,10 @@ class Truncate:
 
 @dataclass(frozen=True, slots=True)
 class Delete:
-    """A file was removed."""
+    """A file was removed; `synced`: and its folder forced to the disk."""
 
     file: str
+    synced: bool = False
 
 
 Change = Write | Sync | Truncate | Delete
@@ -114,7 +115,7 @@ class WatchedVfs(apsw.VFS):
                 self.watcher.before("xDelete", file)
             super().xDelete(filename, syncdir)
             if file is not None:
-                self.watcher.changed(Delete(file))
+                self.watcher.changed(Delete(file, syncdir))
 
     def excepthook(self, *_error: object) -> bool:
         """Say nothing of errors made on purpose that SQLite passes over."""

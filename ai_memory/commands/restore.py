@@ -1,0 +1,132 @@
+"""`restore`: put a backup back into the live database."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ai_memory.console import Console
+from ai_memory.errors import UsageError
+from ai_memory.settings import Settings
+from ai_memory.store.text import printable
+
+if TYPE_CHECKING:
+    from ai_memory.reembed.stop import Stop
+    from ai_memory.restore import Loss, Present, Restore
+    from ai_memory.store.comparison import Comparison
+
+SHOWN = 3
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the backup, where to keep the present state, and the consent."""
+    parser.add_argument("file", type=Path, metavar="FILE", help="the backup, as reembed --backup made it")
+    parser.add_argument("--backup", type=Path, metavar="FILE", help="copy the present state to FILE first")
+    parser.add_argument("--yes", action="store_true", help="do not ask before the present state is replaced")
+
+
+def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
+    """Say what is taken away, ask, and restore; SIGINT and SIGTERM end it with nothing changed."""
+    from ai_memory.reembed.stop import Stop, stop_on_signals
+
+    stop = Stop()
+    job = _job(args, settings, console, stop)
+    with stop_on_signals(stop):
+        loss = job.run()
+    console.result(
+        _values(loss, args.backup), f"Restored {_counted(loss.memories, 'memory')} from {loss.backup} into {loss.path}."
+    )
+    if loss.present.rust:
+        console.note("A running ai-memory daemon serves its old index until it is restarted.")
+    return 0
+
+
+def _job(args: argparse.Namespace, settings: Settings, console: Console, stop: Stop) -> Restore:
+    from ai_memory.clock import SystemClock
+    from ai_memory.reembed.progress import choose_progress
+    from ai_memory.restore import Restore
+    from ai_memory.store.connection import OpenOptions
+
+    clock = SystemClock()
+    progress = choose_progress(console.err, clock, quiet=console.quiet)
+
+    def agree(loss: Loss) -> None:
+        _agree(loss, console, stop, yes=args.yes, kept=args.backup is not None)
+
+    options = OpenOptions(tell=progress.note)
+    return Restore(settings.db.value, args.file, args.backup, agree, stop, progress, clock, options)
+
+
+def _agree(loss: Loss, console: Console, stop: Stop, *, yes: bool, kept: bool) -> None:
+    for line in _told(loss, kept=kept):
+        (console.note if yes else console.err.line)(line)
+    if yes:
+        return
+    if not console.can_ask():
+        raise UsageError("Nothing was changed: a restore cannot be undone.", tip="Give --yes where that is meant.")
+    if not console.agreed("Restore the backup?", heed=stop.heed):
+        raise UsageError("Nothing was changed.", tip="Answer y, or give --yes.")
+
+
+def _told(loss: Loss, *, kept: bool) -> list[str]:
+    vectors = [
+        f"  {rows:,} rows, {dim or 'unknown'} wide, {printable(space or 'no stamp')}"
+        for space, dim, rows in loss.vectors
+    ]
+    advice = "" if kept or loss.present.headless else " To keep the present state first: --backup FILE"
+    return [
+        f"{loss.backup} is sound: {_counted(loss.memories, 'memory')}; its vectors:",
+        *(vectors or ["  none"]),
+        *_present_lines(loss.path, loss.present),
+        f"Everything in {loss.path} will be REPLACED, the vectors, too.{advice}",
+    ]
+
+
+def _present_lines(path: Path, present: Present) -> list[str]:
+    lines = [f"{path} is damaged: {present.damage.removeprefix(f'{path} is damaged: ')}"] if present.damage else []
+    if present.beside is None:
+        return [*lines, f"What {path} has beside the backup cannot be told."]
+    return [*lines, *_beside_lines(present.beside)]
+
+
+def _beside_lines(beside: Comparison) -> list[str]:
+    lines = [
+        _line(beside.absent.count, "memory", "that the backup does not have", beside.absent.titles),
+        _line(beside.edited.count, "memory", "edited since, put back to the old state", beside.edited.titles),
+        _line(beside.returning, "memory", "deleted since, brought back"),
+        _line(beside.runs, "migration", "begun since, forgotten"),
+        _line(len(beside.tables), "table", "that the backup does not have", beside.tables[:SHOWN]),
+    ]
+    found = [line for line in lines if line]
+    if beside.absent.count and not beside.shared:
+        found.append("  No memory is in both files: is this the right backup?")
+    return ["What the restore takes away or changes:", *found] if found else ["No memory differs from the backup's."]
+
+
+def _line(count: int, thing: str, what: str, names: tuple[str, ...] = ()) -> str:
+    if not count:
+        return ""
+    more = ", …" if count > len(names) else ""
+    named = f": {', '.join(map(printable, names))}{more}" if names else ""
+    return f"  {_counted(count, thing)} {what}{named}"
+
+
+def _counted(count: int, thing: str) -> str:
+    many = "memories" if thing == "memory" else f"{thing}s"
+    return f"{count:,} {thing if count == 1 else many}"
+
+
+def _values(loss: Loss, kept: Path | None) -> dict[str, object]:
+    beside = loss.present.beside
+    return {
+        "db": str(loss.path),
+        "restored_from": str(loss.backup),
+        "kept": None if kept is None else str(kept),
+        "memories": loss.memories,
+        "damage": loss.present.damage or None,
+        "absent": beside.absent.count if beside else None,
+        "edited": beside.edited.count if beside else None,
+        "returned": beside.returning if beside else None,
+        "runs_forgotten": beside.runs if beside else None,
+    }

@@ -1,0 +1,193 @@
+"""Puts a backup back into the live database, as one transaction of SQLite's.
+
+Not by copying the file: a log that a killed program left beside the database would be played into the copy, and
+whoever has the database open would go on with a file that is no more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ai_memory.clock import Clock
+from ai_memory.errors import Damaged, DataRefused, NotFound, UsageError
+from ai_memory.reembed.back_up import Megabytes, back_up
+from ai_memory.reembed.holding import holding_damaged
+from ai_memory.reembed.progress import Progress
+from ai_memory.reembed.stop import Stop
+from ai_memory.store import counts, health, walk
+from ai_memory.store.backup import mentions_memories, replace_by, require_fit
+from ai_memory.store.comparison import Comparison, compare
+from ai_memory.store.connection import OpenOptions
+from ai_memory.store.consistent import consistently
+from ai_memory.store.opening import Store, reading
+from ai_memory.store.schema import require_known
+from ai_memory.store.side_file import require_one_name
+
+
+@dataclass(frozen=True, slots=True)
+class Present:
+    """What is known of the live file: its `damage` (empty: none), and what it has beside the backup (None: unknown).
+
+    `headless`: not even its first page can be read. `rust` says that the Rust program made it.
+    """
+
+    damage: str = ""
+    headless: bool = False
+    beside: Comparison | None = None
+    rust: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """What is told before a backup is restored: the live file, and what comes in its place.
+
+    `vectors` are the backup's (space, dim, rows).
+    """
+
+    path: Path
+    backup: Path
+    present: Present
+    memories: int
+    vectors: tuple[tuple[str | None, int | None, int], ...]
+
+
+Agree = Callable[[Loss], None]
+"""Hears what is lost; refuses by raising."""
+
+
+@dataclass(frozen=True, slots=True)
+class Restore:
+    """One restore of `backup` into the database at `path`; the present state goes to `keep` first (None: nowhere)."""
+
+    path: Path
+    backup: Path
+    keep: Path | None
+    agree: Agree
+    stop: Stop
+    progress: Progress
+    clock: Clock
+    options: OpenOptions = OpenOptions()
+
+    def run(self) -> Loss:
+        """Restore, and return what that took away.
+
+        Raises:
+            NotFound: there is no backup of that name.
+            UsageError: the backup is the database itself, or somebody did not agree.
+            RunHeld: a migration is at work.
+            DataRefused: the backup is damaged or no memory database, or the live file is another program's.
+            NotFinished: another writer held the database for longer than the busy timeout; nothing was changed.
+            StorageFailed: the disk is full or fails.
+            Stopped: somebody asked for that; nothing was changed.
+        """
+        options = replace(self.options, heed=self.stop.heed)
+        _require_two_files(self.path, self.backup)
+        with (
+            holding_damaged(self.path, now_ms=self.clock.now_ms(), options=options),
+            _checked(self.backup, options) as backup,
+        ):
+            loss = self._loss(backup, options)
+            self.agree(loss)
+            if self.keep is not None:
+                self._keep(self.keep, loss.present, options)
+            self._replace(backup, loss.present, options)
+        return loss
+
+    def _loss(self, backup: Store, options: OpenOptions) -> Loss:
+        present = _examine(self.path, backup, options)
+        vectors = tuple(walk.stored_spaces(backup))
+        return Loss(self.path, self.backup, present, counts.totals(backup).memories, vectors)
+
+    def _keep(self, target: Path, present: Present, options: OpenOptions) -> None:
+        if present.headless:
+            raise DataRefused(
+                f"{self.path} is too damaged to be copied by --backup; nothing was changed.",
+                tip=f"Leave --backup {target} out, and copy the file itself with its -wal and -journal.",
+            )
+        with reading(self.path, options=options) as store:
+            back_up(store.db, target, self.stop, self.progress)
+
+    def _replace(self, backup: Store, present: Present, options: OpenOptions) -> None:
+        shown = Megabytes(self.progress, f"restoring {self.backup}")
+
+        def told(done: int, total: int) -> None:
+            self.stop.heed()
+            shown.tell(done, total)
+
+        try:
+            replace_by(self.path, backup.db, damaged=present.headless, options=options, told=told)
+        finally:
+            self.progress.end()
+
+
+def _require_two_files(path: Path, backup: Path) -> None:
+    try:
+        _require_live(path)
+        if not backup.exists():
+            raise NotFound(f"There is no file {backup}.", tip="Name the file that --backup made.")
+        if not backup.is_file():
+            raise DataRefused(f"{backup} is no file.", tip="Name the file that --backup made.")
+        if path.samefile(backup):
+            raise UsageError(f"{backup} is {path} itself.", tip="Name the file that --backup made.")
+        require_one_name(path)
+    except OSError as error:
+        what = f"{error.filename or path} cannot be read: {error.strerror}."
+        raise DataRefused(what, tip="Check the permissions of file and folder.") from error
+
+
+def _require_live(path: Path) -> None:
+    if path.exists() and not path.is_file():
+        raise DataRefused(f"{path} is no file, and so no database.", tip="Name the database file with --db PATH.")
+    if not path.exists():
+        raise DataRefused(
+            f"There is no database at {path} to restore into.",
+            tip="Make an empty one with ai-memory init, then run the same command again.",
+        )
+
+
+@contextmanager
+def _checked(path: Path, options: OpenOptions) -> Iterator[Store]:
+    """Open the backup, sound from its first page to its last, and hold one state of it."""
+    with ExitStack() as stack:
+        try:
+            store = stack.enter_context(reading(path, options=options))
+            stack.enter_context(store.db.snapshot())
+            require_known(path, store.schema)
+            found = health.complaints(store, thorough=True)
+        except DataRefused as error:
+            raise DataRefused(f"{error.what} Nothing was changed.", tip="Name another backup.") from error
+        if found:
+            raise DataRefused(f"{path} is damaged: {found[0]}. Nothing was changed.", tip="Name another backup.")
+        yield store
+
+
+def _examine(path: Path, backup: Store, options: OpenOptions) -> Present:
+    """Return what the live file is, and what it has beside the backup.
+
+    Raises:
+        DataRefused: it is no memory database and never was one, or the backup does not fit into it.
+    """
+    if not path.stat().st_size:
+        return Present(damage="it is empty", headless=True)
+    try:
+        with reading(path, options=options) as live:
+            require_fit(live.db, backup.db)
+            complaints = health.complaints(live)
+            return Present("; ".join(complaints[:1]), beside=_beside(live, backup), rust=live.schema.rust)
+    except Damaged as error:
+        if not mentions_memories(path):
+            raise DataRefused(
+                f"{path} is no memory database, nor the rest of one; nothing was changed.",
+                tip="Move it away and make an empty one with ai-memory init, then run the same command again.",
+            ) from error
+        return Present(damage=error.what, headless=True)
+
+
+def _beside(live: Store, backup: Store) -> Comparison | None:
+    try:
+        return consistently(live.db, lambda: compare(live, backup))
+    except Damaged:
+        return None
