@@ -80,7 +80,7 @@ def test_a_plain_install_asks_for_no_torch(wheel: Path) -> None:
     assert [need for need in needs if need.startswith("sentence-transformers") and 'extra == "local"' in need]
 
 
-LOCKS = ("requirements.lock", "requirements-cuda.lock", "requirements-lowest.lock")
+LOCKS = ("requirements.lock", "requirements-cpu.lock", "requirements-cuda.lock", "requirements-lowest.lock")
 PINNED = re.compile(r"([a-z0-9-]+)==(\S+)(?: ; [^\n\\]+)? \\\n((?:    --hash=sha256:[0-9a-f]{64}(?: \\)?\n)+)")
 
 
@@ -108,12 +108,13 @@ def test_a_lock_pins_each_package_by_hash_and_names_no_place(name: str) -> None:
 
 
 def test_the_lock_has_the_versions_of_the_constraints_and_all_that_is_required() -> None:
-    lock = locked("requirements.lock")
+    lock = locked("requirements.lock") | {"torch": locked("requirements-cuda.lock")["torch"]}
     constraints = (line.split("==") for line in (ROOT / "constraints.txt").read_text().splitlines() if "==" in line)
     wanted = {name.lower().replace("_", "-"): version for name, version in constraints}
 
     assert {name: lock.get(name) for name in wanted} == wanted
     assert {name for name, _ in requirements()} <= lock.keys()
+    assert locked("requirements-cpu.lock") == {"torch": f"{wanted['torch']}+cpu"}
 
 
 def test_the_lowest_versions_that_are_tried_are_those_that_are_allowed() -> None:
