@@ -9,12 +9,13 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 from keyword import iskeyword
+from pathlib import Path
 from typing import Any
 
 from ai_memory import __version__
 from ai_memory.commands.flags import Parser, add_global_flags
 from ai_memory.console import Console
-from ai_memory.errors import AiMemoryError, StorageFailed, UsageError
+from ai_memory.errors import AiMemoryError, DataRefused, StorageFailed, UsageError
 from ai_memory.streams import standard_streams
 
 COMMANDS = {
@@ -77,29 +78,46 @@ def _obeyed(argv: Sequence[str] | None) -> int:
     try:
         return _run(argv, args)
     except AiMemoryError as error:
-        if args.verbose:
-            args.console.traceback(error)
-        args.console.error(error.line())
-        return error.exit_code
+        return _refused(error, args)
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     except BrokenPipeError:
         return EXIT_READER_GONE
-    except OSError as error:
-        if error.errno in DISK_FAULTS:
-            return _disk_fault(error, args)
-        args.console.traceback(error)
-        raise SystemExit(1) from None
-    except Exception as error:  # noqa: BLE001 (it ends the process with 1, as an uncaught one does)
+    except Exception as error:  # noqa: BLE001 (a bug ends the process with 1, as an uncaught one does)
+        if ours := _fault_of_the_system(error):
+            ours.__cause__ = error
+            return _refused(ours, args)
         # A bug: the interpreter would show it with whatever keys and escapes stand in it.
         args.console.traceback(error)
         raise SystemExit(1) from None
 
 
-def _disk_fault(error: OSError, args: argparse.Namespace) -> int:
-    what = f"{error.filename or 'A file'} cannot be written: {error.strerror}."
-    args.console.error(StorageFailed(what, tip="Free some space, then run the same command again.").line())
-    return StorageFailed.exit_code
+def _refused(error: AiMemoryError, args: argparse.Namespace) -> int:
+    if args.verbose:
+        args.console.traceback(error)
+    args.console.error(error.line())
+    return error.exit_code
+
+
+def _fault_of_the_system(error: Exception) -> AiMemoryError | None:
+    """Return what the file system did where nobody looked for it, None where it is a bug."""
+    if not isinstance(error, OSError):
+        return None
+    if isinstance(error, FileNotFoundError) and not error.filename and not _has_folder():
+        return DataRefused("The current folder does not exist any more.", tip="Change to another folder.")
+    if error.errno in DISK_FAULTS:
+        what = f"{error.filename or 'A file'} cannot be written: {error.strerror}."
+        return StorageFailed(what, tip="Free some space, then run the same command again.")
+    if error.filename:
+        return StorageFailed(f"{error.filename} cannot be used: {error.strerror}.", tip="Check the path.")
+    return None
+
+
+def _has_folder() -> bool:
+    try:
+        return bool(Path.cwd())
+    except FileNotFoundError:
+        return False
 
 
 def _run(argv: Sequence[str] | None, args: argparse.Namespace) -> int:

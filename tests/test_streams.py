@@ -75,8 +75,11 @@ def test_an_exit_code_is_the_works_when_its_message_cannot_be_written(
 def test_a_log_that_fills_in_the_middle_ends_no_run(command: Command, endpoint: FakeEndpoint, small_disk: Path) -> None:
     endpoint.change(latency=0.1, poison="id-00")
     log = small_disk / "log"
-    running = redirected(command, f"2> {log}").start("reembed", "--yes", "--batch", "1", "--concurrency", "1", "--json")
-    wait_for(lambda: log.exists() and log.stat().st_size > 0)
+    before = log.write_bytes(b"x" * 3900)  # of the page of 4,096 bytes that the disk gives away at once
+    running = redirected(command, f"2>> {log}").start(
+        "reembed", "--yes", "--batch", "1", "--concurrency", "1", "--json"
+    )
+    wait_for(lambda: log.stat().st_size > before)
     with suppress(OSError), (small_disk / "rest").open("wb", buffering=0) as rest:
         while True:
             rest.write(b"x" * 512)
@@ -202,3 +205,11 @@ def _into_a_closed_pipe(command: Command, *words: str) -> Answer:
     os.close(theirs)
     _, err = process.communicate(timeout=command.timeout_s)
     return Answer(process.returncode, "", err)
+
+
+def test_a_folder_that_was_deleted_is_told_in_one_line(tmp_path: Path) -> None:
+    gone = ("bash", "-c", f'mkdir {tmp_path}/gone; cd {tmp_path}/gone; rmdir ../gone; exec "$@"', "bash")
+
+    found = Command(Path("m.db"), NOBODY, prefix=gone).run("store", "-T", "a", "-c", "b", "--no-embed")
+
+    assert (found.code, "current folder" in found.error) == (65, True)

@@ -109,3 +109,20 @@ def test_no_library_is_taken_from_the_current_folder(tmp_path: Path, library: st
     done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=60, check=False)
 
     assert (done.returncode, (tmp_path / "executed").exists()) == (0, False), done.stderr
+
+
+def test_a_bug_is_shown_without_keys_and_escapes_and_ends_with_1(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(*_: object) -> int:
+        raise RuntimeError("sk-SECRETSECRET-123456 \x1b]0;owned\x07")
+
+    cli("init")
+    monkeypatch.setattr("ai_memory.commands.list.run", broken)
+
+    with pytest.raises(SystemExit) as end:
+        cli("list")
+
+    err = capsys.readouterr().err
+    assert end.value.code == 1
+    assert "RuntimeError: *** \\x1b]0;owned\\x07" in err
