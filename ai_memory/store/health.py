@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from ai_memory.errors import DataRefused
-from ai_memory.store.connection import OF_WORD_INDEX, quoted
+from ai_memory.store.connection import quoted
 from ai_memory.store.opening import Store
+from ai_memory.store.refusals import OF_WORD_INDEX
 
 MAX_COMPLAINTS = 20
 QUICK_CHECK = f"PRAGMA main.quick_check({MAX_COMPLAINTS})"

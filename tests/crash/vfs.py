@@ -115,6 +115,8 @@ class WatchedVfs(apsw.VFS):
             super().xDelete(filename, syncdir)
             if file is not None:
                 self.watcher.changed(Delete(file))
+                if syncdir:
+                    self.watcher.changed(Sync(file))
 
     def excepthook(self, *_error: object) -> bool:
         """Say nothing of errors made on purpose that SQLite passes over."""
