@@ -8,6 +8,7 @@ import time
 from ai_memory.console import Console
 from ai_memory.errors import UsageError
 from ai_memory.settings import Settings
+from ai_memory.store.file import is_new
 from ai_memory.store.opening import writing
 
 
@@ -21,10 +22,11 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
 
     Raises:
         UsageError: the file exists and is not empty.
+        DataRefused: the path leads to something that is no file.
     """
     del args
     path = settings.db.value
-    if path.exists() and path.stat().st_size > 0:
+    if not is_new(path):
         raise UsageError(f"{path} exists already.", tip="Name another file with --db PATH.")
     with writing(path, now_ms=time.time_ns() // 1_000_000, create=True):
         console.result({"db": str(path), "created": True}, f"Created {path}.")

@@ -55,13 +55,12 @@ class Job:
         Raises:
             AiMemoryError: the start was refused before the run was taken; any later failure is in the report.
         """
-        # Until the run is taken nothing is written, and whoever waits for SQLite may give up at once.
-        patient = replace(self.options, heed=self.tools.stop.heed)
-        with holding(self.path, now_ms=self._now(), options=patient) as holder:
+        options = replace(self.options, heed=self.tools.stop.heed)
+        with holding(self.path, now_ms=self._now(), options=options) as holder:
             if self.request.backup is not None:
-                with reading(self.path, options=patient) as store:
+                with reading(self.path, options=options) as store:
                     back_up(store.db, self.request.backup, self.tools.stop, self.tools.progress)
-            with writing(self.path, now_ms=self._now(), options=self.options) as store:
+            with writing(self.path, now_ms=self._now(), options=options) as store:
                 return self._run(store, holder)
 
     def _run(self, store: Store, holder: Holder) -> RunReport:

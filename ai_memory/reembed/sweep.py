@@ -18,6 +18,7 @@ from ai_memory.errors import (
     EmbedError,
     EndpointUnusable,
     NotFinished,
+    Stopped,
     StorageFailed,
     TargetChanged,
 )
@@ -334,5 +335,5 @@ class Sweep:
 
 
 def stopped_by(error: AiMemoryError, stop: Stop) -> bool:
-    """Say whether a failed request only failed because the sweep was asked to stop."""
-    return stop.requested() and isinstance(error, EmbedError)
+    """Say whether a request or a statement only failed because the sweep was asked to stop."""
+    return stop.requested() and isinstance(error, EmbedError | Stopped)

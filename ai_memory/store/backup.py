@@ -7,12 +7,14 @@ import os
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 from ai_memory.errors import AiMemoryError, DataRefused, StorageFailed, UsageError
 from ai_memory.store import side_file
-from ai_memory.store.connection import Database, OpenOptions, PageCopy, open_to_receive
+from ai_memory.store.connection import Database, OpenOptions
 from ai_memory.store.consistent import JOURNAL_MODE, consistently, data_version
+from ai_memory.store.page_copy import PageCopy
 
 STEP_PAGES = 500
 """Pages copied between two looks at who wants to end the work; without a write-ahead log a writer waits so long."""
@@ -85,13 +87,13 @@ def replace_by(path: Path, source: Database, *, damaged: bool, options: OpenOpti
         NotFinished: another writer held the file, or without a write-ahead log a reader did; nothing was changed.
         StorageFailed: the disk is full or fails.
     """
-    db = open_to_receive(path, options=options)
+    db = _open_to_receive(path, options=options)
     try:
         mode = None if damaged else str(db.value(JOURNAL_MODE))
         with db.receiving(source, damaged=damaged) as pages:
             size = int(source.value(PAGE_SIZE))
             while not pages.copy(STEP_PAGES):
-                told(*(number * size for number in pages.pages))
+                told(*(number * size for number in pages.count()))
         # It is done. Whatever fails from here on, or whoever wants to end it, cannot undo it.
         with suppress(AiMemoryError):
             if mode not in (None, "wal") and db.value(JOURNAL_MODE) == "wal":
@@ -165,7 +167,7 @@ def _with_side_files(path: Path) -> list[Path]:
 
 
 def _fill(db: Database, path: Path, told: Told) -> None:
-    copy = open_to_receive(path)
+    copy = _open_to_receive(path)
     try:
         # Until it is whole it is nothing: it needs no journal of its own, and is synced once.
         copy.execute(ROLL_BACK_IN_MEMORY)
@@ -181,7 +183,7 @@ def _copy_pages(db: Database, copy: Database, told: Told) -> None:
     size = int(db.value(PAGE_SIZE))
     with copy.receiving(db, synced=False) as pages:
         while not (pages.copy(STEP_PAGES) if held else _copy_between_writers(db, pages)):
-            told(*(number * size for number in pages.pages))
+            told(*(number * size for number in pages.count()))
             if not held and data_version(db) != version:
                 return
 
@@ -231,3 +233,8 @@ def _explained(target: Path) -> Iterator[None]:
 
 def _taken(target: Path) -> UsageError:
     return UsageError(f"{target} exists already; a backup overwrites nothing.", tip="Name another file.")
+
+
+def _open_to_receive(path: Path, *, options: OpenOptions = OpenOptions()) -> Database:
+    """Return a connection to a file, empty, damaged or sound, whose content a copy is going to replace."""
+    return Database(path, read_only=False, create=False, options=replace(options, receiving=True))

@@ -6,42 +6,23 @@ return, so that no read is left open while something slow happens; `stream` is t
 
 from __future__ import annotations
 
-import os
-import re
-import shlex
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import apsw
 
-from ai_memory.errors import (
-    AiMemoryError,
-    Damaged,
-    DataRefused,
-    NotFinished,
-    StatementRefused,
-    StorageFailed,
-    WordIndexUnusable,
-)
-from ai_memory.store.text import printable
+from ai_memory.errors import NotFinished, StatementRefused, StorageFailed
+from ai_memory.store import defence, file, refusals
+from ai_memory.store.page_copy import PageCopy
+from ai_memory.store.waiting import STEPS, Waiting
 
 BUSY_TIMEOUT_MS = 30_000
 """How long a statement waits for another writer; ai-memory's own transactions are far shorter."""
 
-BUSY_PAUSE_MS = 10
-"""The pause between two attempts at a lock that another writer has."""
-HEED_STEPS = 100_000
-"""Steps of SQLite's machine between two looks at who wants to end the work: some milliseconds."""
-
-MAX_WORDS = 200
-"""Characters of SQLite's own words that an error shows: a name in a schema can be a megabyte long."""
-
-OF_WORD_INDEX = re.compile(r"memories_fts|\bfts5\b|\btokenizer\b")
-"""Words of SQLite in which this occurs tell of the index of words, not of the memories."""
+READ_FAULTS = (apsw.SQLITE_IOERR_READ, apsw.SQLITE_IOERR_SHORT_READ)
 
 OF_A_BUG = (
     apsw.BindingsError,
@@ -63,8 +44,8 @@ Row = tuple[Any, ...]
 class OpenOptions:
     """How to open: the SQLite VFS (None: the system's) and the wait for other writers, in milliseconds.
 
-    `heed` is called many times a second while SQLite works or waits; what it raises ends the statement. `tell` hears
-    what the user should know. `receiving`: nothing is read or set, for a file that a copy will fill.
+    `heed` is called many times a second while SQLite works long or waits; what it raises ends the statement. `tell`
+    hears what the user should know. `receiving`: nothing is read or set, for a file that a copy will fill.
     """
 
     vfs: str | None = None
@@ -82,8 +63,13 @@ class Database:
         self.path = path
         self.read_only = read_only
         self._options = options
-        self._connection = _connect(path, read_only=read_only, create=create, options=options)
-        self._identity = _identity(path)
+        self._waiting = Waiting(busy_timeout_ms=options.busy_timeout_ms, heed=options.heed)
+        self._unlogged: file.Mark | None = None
+        if read_only and not create:
+            found = file.mark(path)
+            self._unlogged = found if file.readable_without_log(path, found) else None
+        self._connection = self._connect(create=create)
+        self._identity = file.identity(path)
 
     def reopen(self) -> None:
         """Leave the connection as it is, in whatever state, and go on with a new one to the same file.
@@ -94,7 +80,7 @@ class Database:
         """
         self.require_same_file()
         # The new one first: if it cannot be had, whoever notes the failure still has a connection to try.
-        fresh = _connect(self.path, read_only=self.read_only, create=False, options=self._options)
+        fresh = self._connect(create=False)
         lost, self._connection = self._connection, fresh
         with translated(self.path):
             lost.close(True)
@@ -105,30 +91,51 @@ class Database:
         Raises:
             StorageFailed: the file was removed or replaced; what is written to it now would be lost.
         """
-        if _identity(self.path) != self._identity:
+        if file.identity(self.path) != self._identity:
             raise StorageFailed(
                 f"{self.path} was removed or replaced while it was open.",
                 tip="Put the file back, then run the same command again.",
             )
 
+    def require_unchanged(self) -> None:
+        """Check, at the end of a reading, that nobody wrote the file where it was read without locks.
+
+        Raises:
+            NotFinished: somebody did; what was read may never have stood in the file together.
+        """
+        if self._unlogged and file.mark(self.path) != self._unlogged:
+            raise NotFinished(f"{self.path} was written while it was read.", tip="Run the same command again.")
+
+    @contextmanager
+    def left_as_it_was(self) -> Iterator[None]:
+        """Leave the write-ahead log as it is where the block refuses the file: closing it would write it back."""
+        keep_log = apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE
+        self._connection.config(keep_log, int(file.log_bytes(self.path) > 0))
+        yield
+        self._connection.config(keep_log, 0)
+
     def execute(self, sql: str, bindings: Bindings = ()) -> list[Row]:
         """Run one statement and return all its rows."""
         with translated(self.path):
+            self._waiting.begin()
             return list(self._connection.execute(sql, bindings))
 
     def execute_many(self, sql: str, bindings: Iterable[Bindings]) -> list[Row]:
         """Run one statement once per binding and return all rows of all runs, in order."""
         with translated(self.path):
+            self._waiting.begin()
             return list(self._connection.executemany(sql, bindings))
 
     def stream(self, sql: str, bindings: Bindings = ()) -> Iterator[Row]:
         """Yield the rows of one statement as SQLite finds them; the statement stays open meanwhile."""
         with translated(self.path):
+            self._waiting.begin()
             yield from self._connection.execute(sql, bindings)
 
     def change(self, sql: str, bindings: Bindings = ()) -> int:
         """Run one INSERT, UPDATE or DELETE and return how many rows it changed itself."""
         with translated(self.path):
+            self._waiting.begin()
             self._connection.execute(sql, bindings)
             return self._connection.changes()
 
@@ -166,6 +173,8 @@ class Database:
             self.execute("RELEASE step")
         except BaseException as error:
             if not self._connection.in_transaction:
+                if not isinstance(error, StatementRefused):
+                    raise
                 raise StorageFailed(f"{self.path} ended the transaction: {error}", tip="Nothing was stored.") from error
             self.execute("ROLLBACK TO step")
             self.execute("RELEASE step")
@@ -208,7 +217,7 @@ class Database:
     def receiving(self, source: Database, *, damaged: bool = False, synced: bool = True) -> Iterator[PageCopy]:
         """Replace this file by `source`, page by page, as one transaction: undone unless all pages were copied.
 
-        With `damaged` this file's own header is not looked at. Open it with `open_to_receive`.
+        With `damaged` this file's own header is not looked at. Open it as `receiving`.
         """
         reset = apsw.SQLITE_DBCONFIG_RESET_DATABASE
         with translated(self.path):
@@ -216,12 +225,54 @@ class Database:
             # EXTRA syncs the folder, too, once the rollback journal is removed: only then is the old content gone.
             self._connection.execute(f"PRAGMA synchronous = {'EXTRA' if synced else 'OFF'}")
             backup = self._connection.backup("main", source._connection, "main")
+
+        def step(pages: int) -> bool:
+            try:
+                return backup.step(pages)
+            except apsw.Error as error:
+                with translated(source.path if _code(error) in READ_FAULTS else self.path):
+                    raise
+
         try:
-            yield PageCopy(backup, source.path, self.path)
+            yield PageCopy(step, lambda: (backup.page_count - backup.remaining, backup.page_count))
         finally:
             with translated(self.path):
                 backup.close(True)
                 self._connection.config(reset, 0)
+
+    def _connect(self, *, create: bool) -> apsw.Connection:
+        """Return a new connection, with what a killed writer left in a journal rolled back.
+
+        Raises:
+            DataRefused: the file cannot be opened, or only be read where it is to be written.
+        """
+        with translated(self.path, opening=True):
+            try:
+                return self._open(read_only=self.read_only, create=create)
+            except apsw.ReadOnlyError as error:
+                left = self.read_only and _code(error) == apsw.SQLITE_READONLY_ROLLBACK
+                if not (left and file.may_write(self.path)):
+                    raise
+            self._open(read_only=False, create=False).close()
+            return self._open(read_only=True, create=False)
+
+    def _open(self, *, read_only: bool, create: bool) -> apsw.Connection:
+        flags = (apsw.SQLITE_OPEN_READONLY if read_only else apsw.SQLITE_OPEN_READWRITE) | apsw.SQLITE_OPEN_URI
+        name = file.uri(self.path, immutable=self._unlogged is not None)
+        connection = apsw.Connection(name, flags=flags, vfs=self._options.vfs)
+        try:
+            if not read_only:
+                # Before the first statement: even that would make files beside it, which lock the owner out.
+                refusals.require_writable(self.path, read_only=connection.readonly("main"))
+            connection.set_busy_handler(self._waiting.locked)
+            connection.set_progress_handler(self._waiting.at_work, STEPS)
+            if not self._options.receiving:
+                _defend(connection)
+                _configure(connection, read_only=read_only, create=create)
+        except BaseException:
+            connection.close(True)
+            raise
+        return connection
 
     def close(self) -> None:
         """Close the connection; statements still open are ended, an open transaction is rolled back."""
@@ -229,122 +280,42 @@ class Database:
             self._connection.close(True)
 
 
-class PageCopy:
-    """A copy under way by SQLite's backup API."""
-
-    def __init__(self, backup: apsw.Backup, source: Path, target: Path) -> None:
-        """Copy what `backup` says, from the file `source` to `target`."""
-        self._backup = backup
-        self._source, self._target = source, target
-
-    def copy(self, pages: int) -> bool:
-        """Copy so many pages more; returns whether these were the last, and all of them are committed.
-
-        Raises:
-            NotFinished: another writer, or a reader, held the target for longer than the busy timeout.
-            StorageFailed: one of the files cannot be read or written.
-        """
-        try:
-            return self._backup.step(pages)
-        except apsw.Error as error:
-            with translated(self._source if _code(error) in READ_FAULTS else self._target):
-                raise
-
-    @property
-    def pages(self) -> tuple[int, int]:
-        """How many pages are copied, and how many there are."""
-        return self._backup.page_count - self._backup.remaining, self._backup.page_count
-
-
-READ_FAULTS = (apsw.SQLITE_IOERR_READ, apsw.SQLITE_IOERR_SHORT_READ)
-
-
-def open_to_receive(path: Path, *, options: OpenOptions = OpenOptions()) -> Database:
-    """Return a connection to a file, empty, damaged or sound, whose content a copy is going to replace.
-
-    Raises:
-        DataRefused: it cannot be opened for writing.
-    """
-    return Database(path, read_only=False, create=False, options=replace(options, receiving=True))
-
-
 def open_database(
     path: Path, *, read_only: bool = False, create: bool = False, options: OpenOptions = OpenOptions()
 ) -> Database:
-    """Return an open connection with our pragmas set.
+    """Return an open connection with our pragmas set; with `create` to a file that is made where there is none.
 
     Raises:
         DataRefused: the file is missing (and `create` is false), is no database, or cannot be opened.
     """
-    if not create:
-        _require_file(path)
+    if create:
+        file.make_private(path)
+    else:
+        file.require_file(path)
     return Database(path, read_only=read_only, create=create, options=options)
 
 
-def _connect(path: Path, *, read_only: bool, create: bool, options: OpenOptions) -> apsw.Connection:
-    flags = apsw.SQLITE_OPEN_READONLY if read_only else apsw.SQLITE_OPEN_READWRITE
-    if create:
-        flags |= apsw.SQLITE_OPEN_CREATE
-    with translated(path, opening=True):
-        # Absolute: SQLite takes the bare names ":memory:" and "" for something else than a file.
-        connection = apsw.Connection(str(path.absolute()), flags=flags, vfs=options.vfs)
-        try:
-            _configure(connection, read_only=read_only, options=options)
-        except BaseException:
-            connection.close(True)
-            raise
-    if not read_only and connection.readonly("main"):
-        connection.close(True)
-        raise DataRefused(f"{path} is read-only.", tip="Make the file and its folder writable, or copy them first.")
-    return connection
+def _defend(connection: apsw.Connection) -> None:
+    """Forbid what no statement of ours needs, before anything of the file is read."""
+    for name, value in defence.CONFIG.items():
+        connection.config(getattr(apsw, name), value)
+    for name, most in defence.LIMITS.items():
+        connection.limit(getattr(apsw, name), most)
+    # To the end: a pragma that answers with a row keeps those behind it waiting.
+    list(connection.execute(defence.PRAGMAS))
 
 
-def _require_file(path: Path) -> None:
-    if path.is_dir():
-        raise DataRefused(f"{path} is a folder, not a database.", tip="Name the database file with --db PATH.")
-    if not path.exists():
-        raise DataRefused(
-            f"There is no database at {path}.", tip="Name it with --db PATH, or create one: ai-memory init."
-        )
-    # Even a switch to WAL would write a first page into it, and `init` would then find a database without memories.
-    if not path.stat().st_size:
-        raise DataRefused(f"{path} is an empty file, not a database.", tip="Make it one: ai-memory init.")
-
-
-def _configure(connection: apsw.Connection, *, read_only: bool, options: OpenOptions) -> None:
-    # No statement of ours needs a second file: SQL that a file smuggles in reaches none. VACUUM INTO attaches too.
-    connection.limit(apsw.SQLITE_LIMIT_ATTACHED, 0)
-    connection.set_busy_handler(_waiting(options))
-    if options.heed is not None:
-        connection.set_progress_handler(_heeding(options.heed), HEED_STEPS)
-    if options.receiving:
-        return
+def _configure(connection: apsw.Connection, *, read_only: bool, create: bool) -> None:
     connection.execute("SELECT count(*) FROM sqlite_master")
     connection.execute("PRAGMA temp_store = MEMORY")
     connection.execute("PRAGMA foreign_keys = ON")
-    if not read_only:
+    if create:
+        # Only where the file is ours from its first page on: one that is there keeps the journal it was given.
         connection.execute("PRAGMA journal_mode = WAL")
-        # One fsync a commit is nothing beside the embedding, and a power cut then costs no commit.
-        connection.execute("PRAGMA synchronous = FULL")
-
-
-def _waiting(options: OpenOptions) -> Callable[[int], bool]:
-    # In Python, not in SQLite: while that one waits no signal would be heard.
-    def wait(attempts: int) -> bool:
-        if options.heed is not None:
-            options.heed()
-        time.sleep(BUSY_PAUSE_MS / 1000)
-        return (attempts + 1) * BUSY_PAUSE_MS < options.busy_timeout_ms
-
-    return wait
-
-
-def _heeding(heed: Callable[[], None]) -> Callable[[], bool]:
-    def interrupted() -> bool:
-        heed()
-        return False
-
-    return interrupted
+    if not read_only:
+        # One fsync a commit is nothing beside the embedding, and a power cut then costs no commit. EXTRA is FULL in WAL
+        # mode; in any other the folder is synced too, without which a journal that was removed may come back.
+        connection.execute("PRAGMA synchronous = EXTRA")
 
 
 @contextmanager
@@ -361,78 +332,19 @@ def translated(path: Path, *, opening: bool = False) -> Iterator[None]:
     except OF_A_BUG:
         raise
     except apsw.Error as error:
-        raise _ours(error, path, opening=opening) from error
-    except UnicodeDecodeError as error:
-        raise _refused(path, f"{printable(_raw(error))} is not valid text") from error
-
-
-def _ours(error: apsw.Error, path: Path, *, opening: bool) -> AiMemoryError:
-    words = _words(error)
-    if OF_WORD_INDEX.search(words) or _code(error) == apsw.SQLITE_CORRUPT_VTAB:
-        return WordIndexUnusable(path, words)
-    return _by_class(error, path, words, opening=opening)
-
-
-def _by_class(error: apsw.Error, path: Path, reason: str, *, opening: bool) -> AiMemoryError:
-    again = "then run the same command again."
-    match error:
-        case apsw.NotADBError():
-            return Damaged(f"{path} is not a SQLite database.", tip="Name the database file with --db PATH.")
-        case apsw.CorruptError():
-            return Damaged(
-                f"{path} is damaged: {reason}.",
-                tip="See what is: ai-memory doctor. If it is more than the word index: ai-memory restore BACKUP.",
-            )
-        case apsw.BusyError() | apsw.LockedError() | apsw.ProtocolError():
-            return NotFinished(f"{path} is locked by another writer.", tip="Run the same command again.")
-        case apsw.CantOpenError() | apsw.ReadOnlyError() | apsw.PermissionsError() if opening:
-            return DataRefused(f"{path} cannot be opened: {reason}.", tip="Check the permissions of file and folder.")
-        case apsw.CantOpenError() | apsw.ReadOnlyError() | apsw.PermissionsError():
-            return StorageFailed(f"{path} cannot be written any more: {reason}.", tip=f"Make it writable, {again}")
-        case apsw.FullError():
-            return StorageFailed(f"{path}: the disk is full.", tip=f"Free some space, {again}")
-        case apsw.IOError():
-            return StorageFailed(f"{path}: {reason}.", tip=f"Check the disk, {again}")
-    return _refused(path, reason)
-
-
-def _refused(path: Path, words: str) -> StatementRefused:
-    look = f"Look at its schema: sqlite3 {shlex.quote(str(path))} .schema"
-    return StatementRefused(f"{path} refuses a statement: {words}.", tip=look, words=words)
-
-
-def _words(error: apsw.Error) -> str:
-    """Return SQLite's own words: one line, printable, no longer than people read."""
-    words = printable(" ".join(str(error).split())).rstrip(".") or type(error).__name__
-    if words == "not an error":
+        kind, code = type(error).__name__, _code(error)
         # A copy's step has no message of its own.
-        code = _code(error)
-        names = {**apsw.mapping_result_codes, **apsw.mapping_extended_result_codes}
-        words = str(names.get(code, names.get(code & 0xFF, words)))
-    return words if len(words) <= MAX_WORDS else f"{words[:MAX_WORDS]} …"
+        said = _name(code) if str(error) == "not an error" else str(error)
+        raise refusals.of(kind, code, said, path, opening=opening) from error
+    except UnicodeDecodeError as error:
+        raise refusals.statement(path, f"{refusals.words(error.object)} is not valid text") from error
 
 
-def _raw(error: UnicodeDecodeError) -> str:
-    return error.object[:MAX_WORDS].decode("utf-8", "surrogateescape")
-
-
-def _identity(path: Path) -> tuple[int, int] | None:
-    try:
-        found = path.stat()
-    except FileNotFoundError:
-        return None
-    return found.st_dev, found.st_ino
-
-
-def quoted(identifier: str) -> str:
-    """Return a name that stands in a file, ready to stand in SQL: as an identifier, whatever is in it."""
-    return '"{}"'.format(identifier.replace('"', '""'))
+def _name(code: int) -> str:
+    """Return SQLite's name of a result code, extended or not."""
+    names = {**apsw.mapping_result_codes, **apsw.mapping_extended_result_codes}
+    return str(names.get(code, names.get(code & 0xFF, code)))
 
 
 def _code(error: apsw.Error) -> int:
     return int(getattr(error, "extendedresult", 0))
-
-
-def real_path(path: Path) -> Path:
-    """Return the path with links resolved: the one name of a database for all its users."""
-    return Path(os.path.realpath(path))

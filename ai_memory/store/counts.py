@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ai_memory.store.expiry import IN_UTC
+from ai_memory.store.file import log_bytes, look
 from ai_memory.store.opening import Store
 
 TOTALS = """
@@ -95,5 +96,5 @@ def odd_expiries(store: Store) -> list[tuple[str | None, str]]:
 
 def file_sizes(store: Store) -> dict[str, int]:
     """Return the bytes of the database file and of its write-ahead log."""
-    wal = store.db.path.with_name(f"{store.db.path.name}-wal")
-    return {"db_bytes": store.db.path.stat().st_size, "wal_bytes": wal.stat().st_size if wal.exists() else 0}
+    found = look(store.db.path)
+    return {"db_bytes": found.st_size if found else 0, "wal_bytes": log_bytes(store.db.path)}

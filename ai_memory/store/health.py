@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from ai_memory.errors import DataRefused
-from ai_memory.store.connection import OF_WORD_INDEX, quoted
 from ai_memory.store.opening import Store
+from ai_memory.store.refusals import OF_WORD_INDEX
+from ai_memory.store.text import quoted
 
 MAX_COMPLAINTS = 20
 QUICK_CHECK = "PRAGMA main.quick_check({what})"

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from ai_memory.records import Value
-from ai_memory.store.connection import quoted
 from ai_memory.store.opening import Store
 from ai_memory.store.rows import Row, Rows
+from ai_memory.store.text import quoted
 
 TABLE = "memory_links"
 KEY = ("source_id", "target_id", "relation")

@@ -23,7 +23,7 @@ from pathlib import Path
 
 from ai_memory.errors import DataRefused, StorageFailed
 from ai_memory.store import side_file
-from ai_memory.store.connection import real_path
+from ai_memory.store.file import real_path
 
 FLOCK = "hhqqi4x"
 """`struct flock` of 64-bit Linux: l_type, l_whence, l_start, l_len, l_pid (0 for OFD locks)."""

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from ai_memory.errors import DataRefused
 from ai_memory.store.connection import Database
+from ai_memory.store.text import printable
 
 LEDGER = """
     CREATE TABLE IF NOT EXISTS reembed_migration (
@@ -27,6 +28,8 @@ LEDGER = """
 HAS_TABLE = "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = ?"
 APPLIED = "SELECT version, name, sha256 FROM reembed_migration ORDER BY version"
 ENTER = "INSERT INTO reembed_migration (version, name, sha256, applied_at) VALUES (?, ?, ?, ?)"
+
+MAX_SHOWN = 80
 
 MEMORIES = 1
 """The version that creates the memories themselves."""
@@ -111,7 +114,14 @@ def _missing(db: Database) -> list[Migration]:
 
 
 def _ledger(db: Database) -> list[tuple[int, str, str]]:
-    return [(row[0], row[1], row[2]) for row in db.execute(APPLIED)] if has_table(db, "reembed_migration") else []
+    """Return version, name and hash of what the file has seen; the name is for people."""
+    found = db.execute(APPLIED) if has_table(db, "reembed_migration") else []
+    if any(not isinstance(version, int) for version, _, _ in found):
+        raise DataRefused(
+            f"{db.path} is damaged: its ledger reembed_migration has a version that is no number.",
+            tip="Restore a backup of the file.",
+        )
+    return [(version, printable(str(name)[:MAX_SHOWN]), str(digest)) for version, name, digest in found]
 
 
 def _apply(db: Database, migration: Migration, *, now_ms: int) -> None:

@@ -7,7 +7,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from ai_memory.errors import DataRefused
 from ai_memory.store.connection import Database, OpenOptions, open_database
+from ai_memory.store.file import is_new, require_file
 from ai_memory.store.migrate import check_ledger, migrate
 from ai_memory.store.schema import Schema, lay_view, read_schema, require_known
 from ai_memory.store.side_file import require_one_name
@@ -27,13 +29,21 @@ class Store:
 def reading(path: Path, *, options: OpenOptions = OpenOptions()) -> Iterator[Store]:
     """Open an existing database read-only; no byte of its file changes.
 
+    Whoever may not make files beside it reads it without locks: then a writer in between makes the reading void.
+
     Raises:
         DataRefused: the file is missing, is no memory database, or is newer than this program.
+        NotFinished: the file was written while it was read without locks.
     """
     db = open_database(path, read_only=True, options=options)
     try:
         check_ledger(db)
         yield _store(db)
+        db.require_unchanged()
+    except DataRefused:
+        # What looks like damage may be a file that was half written just then.
+        db.require_unchanged()
+        raise
     finally:
         db.close()
 
@@ -42,20 +52,23 @@ def reading(path: Path, *, options: OpenOptions = OpenOptions()) -> Iterator[Sto
 def writing(path: Path, *, now_ms: int, create: bool = False, options: OpenOptions = OpenOptions()) -> Iterator[Store]:
     """Open a database to write, with our own tables brought up to date.
 
-    With `create` a missing file becomes an empty database.
+    With `create` a missing file becomes an empty database, in WAL mode; one that is there keeps its journal mode.
+    A file that is refused keeps every byte.
 
     Raises:
         DataRefused: the file is missing (without `create`), no memory database, read-only, newer than this program, or
             has a second name.
     """
-    create = create and (not path.exists() or path.stat().st_size == 0)
-    if not create and path.is_file():
+    create = create and is_new(path)
+    if not create:
+        require_file(path)
         require_one_name(path)
     db = open_database(path, create=create, options=options)
     try:
         if not create:
-            check_ledger(db)
-            require_known(db.path, read_schema(db))
+            with db.left_as_it_was():
+                check_ledger(db)
+                require_known(db.path, read_schema(db))
         migrate(db, now_ms=now_ms)
         yield _store(db)
     finally:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from itertools import groupby
 
-from ai_memory.store.connection import quoted
 from ai_memory.store.opening import Store
+from ai_memory.store.text import quoted
 
 FOREIGN_KEYS = """
     SELECT t.name, f.id, f."from", coalesce(f."to", 'id')

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from ai_memory.errors import StatementRefused
 from ai_memory.records import Value
-from ai_memory.store.connection import Binding, quoted
+from ai_memory.store.connection import Binding
 from ai_memory.store.opening import Store
+from ai_memory.store.text import quoted
 
 COLUMNS = """
     SELECT name, "notnull", coalesce(upper(dflt_value), 'NULL') <> 'NULL' FROM pragma_table_xinfo(?) WHERE hidden = 0

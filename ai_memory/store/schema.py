@@ -16,12 +16,18 @@ from ai_memory.errors import DataRefused
 from ai_memory.store.connection import Database
 from ai_memory.store.expiry import UNEXPIRED
 from ai_memory.store.migrate import MEMORIES, available, has_table
+from ai_memory.store.text import printable
 
+KIND = "SELECT type, wr FROM pragma_table_list('memories') WHERE schema = 'main'"
+KINDS = {"view": "a view", "virtual": "a virtual table", "shadow": "the inside of a virtual table"}
 COLUMNS = "SELECT name FROM pragma_table_xinfo('memories')"
 INDEX_COLUMNS = """
-    SELECT l.name, group_concat(i.name) FROM pragma_index_list('memories') AS l, pragma_index_info(l.name) AS i
+    SELECT l.name, coalesce(group_concat(i.name), '')
+    FROM pragma_index_list('memories') AS l, pragma_index_info(l.name) AS i
     WHERE l.partial = 0 GROUP BY l.name
 """
+VERSION = "SELECT max(version) FROM schema_version"
+MAX_SHOWN = 40
 NEWEST_RUST = 101
 """The newest `schema_version` of the Rust program that was looked at (1.0.0 line, 2026-11)."""
 
@@ -94,6 +100,7 @@ def read_schema(db: Database) -> Schema:
     Raises:
         DataRefused: the file has no memories that this program can read.
     """
+    _require_table(db)
     columns = frozenset(row[0] for row in db.execute(COLUMNS))
     if missing := [name for name in REQUIRED if name not in columns]:
         lack = f"its memories table lacks {', '.join(missing)}" if columns else "it has no table memories"
@@ -102,10 +109,30 @@ def read_schema(db: Database) -> Schema:
     return Schema(
         columns=columns,
         rust=rust,
-        version=db.value("SELECT max(version) FROM schema_version") if rust else None,
+        version=_version(db) if rust else None,
         walk_index=any(names.startswith("namespace,id") for _, names in db.execute(INDEX_COLUMNS)),
         has_reembed=has_table(db, "reembed_run"),
         encoding=db.value("PRAGMA encoding"),
+    )
+
+
+def _require_table(db: Database) -> None:
+    for kind, without_rowid in db.execute(KIND):
+        if kind != "table" or without_rowid:
+            what = KINDS.get(kind, "a table without row numbers")
+            raise DataRefused(
+                f"{db.path} is not an ai-memory database: its memories are {what}.",
+                tip="Name another file with --db PATH.",
+            )
+
+
+def _version(db: Database) -> int | None:
+    version = db.value(VERSION)
+    if version is None or isinstance(version, int):
+        return version
+    raise DataRefused(
+        f"{db.path} is damaged: its schema_version is {printable(str(version)[:MAX_SHOWN])}, which is no number.",
+        tip="Restore a backup of the file.",
     )
 
 

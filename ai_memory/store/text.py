@@ -56,6 +56,11 @@ def is_text(text: str) -> bool:
     return not any("\ud800" <= each <= "\udfff" for each in text)
 
 
+def quoted(identifier: str) -> str:
+    """Return a name that stands in a file, ready to stand in SQL: as an identifier, whatever is in it."""
+    return '"{}"'.format(identifier.replace('"', '""'))
+
+
 def printable(name: str) -> str:
     """Return an id or a namespace for people: what cannot be seen is escaped, emoji stay whole."""
     return escaped(name, names=True)

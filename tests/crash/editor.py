@@ -61,6 +61,9 @@ class Editor:
         connection = apsw.Connection(database, vfs=vfs)
         connection.set_busy_timeout(20_000)
         connection.execute("PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 30")
+        if connection.pragma("journal_mode") != "wal":
+            # Without a log NORMAL may leave a damaged file behind a loss of power (sqlite.org, PRAGMA synchronous).
+            connection.execute("PRAGMA synchronous = EXTRA")
         return cls(connection, recorder)
 
     def during(self, texts: Sequence[str]) -> None:

@@ -3,7 +3,8 @@
 A *killed* image has every write up to the crash: the system's cache outlives a process. A *power lost*
 image has what was synced, and of the rest a random part, torn at sectors of 512 bytes: a disk may
 reorder whatever lies between two syncs. Bytes beside those written are never harmed (SQLite assumes the
-same: powersafe overwrite), and a removed file may come back until something is synced after it.
+same: powersafe overwrite), and a removed file may come back until something is synced after it: then whole, for what
+was written under its name since went to another file.
 """
 
 from __future__ import annotations
@@ -84,8 +85,10 @@ def _survivor(file: _File, kept: float, random: Random) -> bytearray | None:
 
 def _drawn(pending: Iterable[Change], kept: float, random: Random) -> Iterator[Change]:
     for change in pending:
+        if isinstance(change, Delete) and random.random() >= kept:
+            return
         parts = _sectors(change) if isinstance(change, Write) else [change]
-        yield from (part for part in parts if random.random() < kept)
+        yield from (part for part in parts if isinstance(part, Delete) or random.random() < kept)
 
 
 def _sectors(write: Write) -> Iterator[Write]:

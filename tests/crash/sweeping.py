@@ -5,9 +5,12 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
+
+import apsw
 
 from ai_memory.clock import SystemClock
 from ai_memory.embed.document import WITNESS_TEXTS
@@ -80,6 +83,13 @@ def build_foreign(version: int) -> Build:
         shapes.build(path, version, rows=rows, kinds=shapes.EMBEDDABLE)
 
     return build
+
+
+def build_unlogged(path: Path, rows: int) -> None:
+    """Create a database of our own that somebody took out of WAL mode: a rollback journal guards its commits."""
+    build_own(path, rows)
+    with closing(apsw.Connection(str(path))) as connection:
+        connection.execute("PRAGMA journal_mode = DELETE")
 
 
 class Marking(SilentProgress):

@@ -18,7 +18,7 @@ from ai_memory.store.connection import OpenOptions
 from tests.crash.editor import Rows, read_rows
 from tests.crash.images import Image, read_image, write_image
 from tests.crash.promises import Past, looking, number, require_done, require_promises
-from tests.crash.sweeping import REEMBEDDED, Build, build_foreign, build_own, sweep
+from tests.crash.sweeping import REEMBEDDED, Build, build_foreign, build_own, build_unlogged, sweep
 from tests.crash.vfs import Change, watched
 from tests.fakes import HashEmbedder
 
@@ -39,7 +39,12 @@ DISK_FULL = {"xWrite": apsw.SQLITE_FULL, "xSync": apsw.SQLITE_FULL}
 READ_ONLY = dict.fromkeys(("xOpen", "xWrite", "xTruncate", "xDelete"), apsw.SQLITE_READONLY)
 LOCKED = {"xLock": apsw.SQLITE_BUSY}
 BUILDS: dict[str, Build] = {"own": build_own}
-BUILDS_LONG = {**BUILDS, "schema 52": build_foreign(52), "schema 101": build_foreign(101)}
+BUILDS_LONG = {
+    **BUILDS,
+    "without WAL": build_unlogged,
+    "schema 52": build_foreign(52),
+    "schema 101": build_foreign(101),
+}
 FAULTS = {"I/O error": IO_ERROR, "disk full": DISK_FULL, "read-only remount": READ_ONLY, "locked": LOCKED}
 
 

@@ -12,7 +12,7 @@ import pytest
 from tests.crash.editor import read_rows
 from tests.crash.images import Disk, Image, write_image
 from tests.crash.promises import Past, looking, require_done, require_promises
-from tests.crash.sweeping import Record, build_foreign, build_own, record, sweep
+from tests.crash.sweeping import Record, build_foreign, build_own, build_unlogged, record, sweep
 from tests.crash.vfs import Change
 from tests.fakes import HashEmbedder
 from tests.sometimes import LOST_RACE, SECOND_PASS, TAKE_OVER, Sometimes
@@ -21,7 +21,7 @@ ROWS = 12
 SEED = 20261123
 POWER_CUTS = 1
 POWER_CUTS_LONG = 10
-BUILDS = {"own": build_own, "schema 52": build_foreign(52)}
+BUILDS = {"own": build_own, "schema 52": build_foreign(52), "without WAL": build_unlogged}
 BUILDS_LONG = {**BUILDS, "schema 57": build_foreign(57), "schema 101": build_foreign(101)}
 
 

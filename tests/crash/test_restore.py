@@ -289,7 +289,7 @@ TEETH: Mapping[str, Tooth] = {
     "the file is copied over": Tooth(
         Edit(
             REPLACE,
-            "    db = open_to_receive(path, options=options)\n",
+            "    db = _open_to_receive(path, options=options)\n",
             "    path.write_bytes(source.path.read_bytes())\n    return\n",
         ),
         "wal",

@@ -17,7 +17,9 @@ COUNT = "SELECT count(*) FROM memories"
 DELETE = "DELETE FROM memories"
 
 
-@pytest.mark.parametrize(("pragma", "value"), [("journal_mode", "wal"), ("synchronous", 2), ("foreign_keys", 1)])
+@pytest.mark.parametrize(
+    ("pragma", "value"), [("journal_mode", "wal"), ("synchronous", 3), ("foreign_keys", 1), ("recursive_triggers", 0)]
+)
 def test_a_connection_to_write_has_our_pragmas(store: Store, pragma: str, value: object) -> None:
     assert store.db.value(f"PRAGMA {pragma}") == value
 

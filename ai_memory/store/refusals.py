@@ -1,0 +1,92 @@
+"""What is said where SQLite refuses a file or a statement of ours, with whose file is at fault and what to do next."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+from ai_memory.errors import (
+    AiMemoryError,
+    Damaged,
+    DataRefused,
+    NotFinished,
+    StatementRefused,
+    StorageFailed,
+    WordIndexUnusable,
+)
+from ai_memory.store import file
+from ai_memory.store.text import printable
+
+MAX_WORDS = 200
+"""Characters of SQLite's own words that an error shows: a name in a schema can be a megabyte long."""
+
+
+OF_WORD_INDEX = re.compile(r"memories_fts|\bfts5\b|\btokenizer\b")
+"""Words of SQLite in which this occurs tell of the index of words, not of the memories."""
+
+CORRUPT_VTAB, READONLY_ROLLBACK = 267, 776
+"""Extended result codes (sqlite.org/rescode.html): a virtual table is damaged; a journal has to be played back."""
+
+
+def words(said: str | bytes) -> str:
+    """Return SQLite's own words: one line, printable, no longer than people read."""
+    text = said[: 4 * MAX_WORDS].decode("utf-8", "surrogateescape") if isinstance(said, bytes) else said
+    shown = printable(" ".join(text.split())).rstrip(".")
+    return shown if len(shown) <= MAX_WORDS else f"{shown[:MAX_WORDS]} …"
+
+
+def of(kind: str, code: int, said: str, path: Path, *, opening: bool) -> AiMemoryError:
+    """Return our error for one of SQLite's: `kind` is the name of its class, `code` its extended result code."""
+    told = words(said) or kind
+    if OF_WORD_INDEX.search(told) or code == CORRUPT_VTAB:
+        return WordIndexUnusable(path, told)
+    again = "then run the same command again."
+    match kind:
+        case "NotADBError":
+            return Damaged(f"{path} is not a SQLite database.", tip="Name the database file with --db PATH.")
+        case "CorruptError":
+            return Damaged(
+                f"{path} is damaged: {told}.",
+                tip="See what is: ai-memory doctor. If it is more than the word index: ai-memory restore BACKUP.",
+            )
+        case "BusyError" | "LockedError" | "ProtocolError":
+            return NotFinished(f"{path} is locked by another writer.", tip="Run the same command again.")
+        case "CantOpenError" | "ReadOnlyError" | "PermissionsError":
+            return _denied(path, told, code, opening=opening)
+        case "FullError":
+            return StorageFailed(f"{path}: the disk is full.", tip=f"Free some space, {again}")
+        case "IOError":
+            return StorageFailed(f"{path}: {told}.", tip=f"Check the disk, {again}")
+    return statement(path, told)
+
+
+def require_writable(path: Path, *, read_only: bool) -> None:
+    """Check that a file that is to be written was not opened read-only.
+
+    Raises:
+        DataRefused: it was.
+    """
+    if read_only:
+        raise DataRefused(f"{path} is read-only.", tip="Make the file and its folder writable, or copy them first.")
+
+
+def statement(path: Path, said: str) -> StatementRefused:
+    """Return the refusal of one statement, for what stands in the database."""
+    look = f"Look at its schema: sqlite3 {shlex.quote(str(path))} .schema"
+    return StatementRefused(f"{path} refuses a statement: {said}.", tip=look, words=said)
+
+
+def _denied(path: Path, told: str, code: int, *, opening: bool) -> AiMemoryError:
+    if code == READONLY_ROLLBACK:
+        return DataRefused(
+            f"{path} has a journal beside it ({path.name}{file.JOURNAL}) of a write that was cut off, and cannot be "
+            "read before that write is undone.",
+            tip=f"Run the same command once as {file.owner_of(path)}, who may undo it.",
+        )
+    why = file.fault(path, write=not opening) or told
+    if opening:
+        return DataRefused(f"{path} cannot be opened: {why}.", tip="Check the permissions of file and folder.")
+    return StorageFailed(
+        f"{path} cannot be written any more: {why}.", tip="Make it writable, then run the same command again."
+    )
