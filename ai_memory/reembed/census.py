@@ -13,6 +13,7 @@ from ai_memory.store.consistent import consistently
 from ai_memory.store.opening import Store
 from ai_memory.store.provenance import Fingerprint
 from ai_memory.store.schema import Schema, is_substrate
+from ai_memory.store.text import printable
 from ai_memory.store.walk import MemoryRow
 
 Scope = tuple[str, ...] | None
@@ -54,6 +55,10 @@ class Census:
     def live(self) -> int:
         """Rows that count."""
         return self.fresh + self.stale + self.quarantined
+
+    def stale_outside(self, scope: Scope) -> int:
+        """Return how many stale rows are in other namespaces than those of `scope`."""
+        return sum(stale for name, stale in self.stale_by_namespace.items() if not in_scope(name, scope))
 
     @property
     def exit_code(self) -> int:
@@ -97,6 +102,11 @@ def count_rows(
 def in_scope(namespace: str, scope: Scope) -> bool:
     """Say whether a namespace is swept: named, or (without names) not ai-memory's own."""
     return not is_substrate(namespace) if scope is None else namespace in scope
+
+
+def name_scope(scope: Scope) -> str:
+    """Return the words for a scope."""
+    return "all namespaces" if scope is None else ", ".join(map(printable, scope))
 
 
 def namespaces_in_scope(store: Store, scope: Scope) -> Sequence[str]:

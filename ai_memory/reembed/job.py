@@ -17,12 +17,14 @@ from ai_memory.errors import (
     BreakerOpen,
     BudgetSpent,
     EmbedderInitFailed,
+    NotFinished,
     RateLimited,
     TransientFailure,
 )
 from ai_memory.reembed.back_up import back_up
 from ai_memory.reembed.breaker import opened, require_due
-from ai_memory.reembed.decide import Action
+from ai_memory.reembed.census import name_scope, take_census
+from ai_memory.reembed.decide import Action, asks_of_file
 from ai_memory.reembed.holding import holding
 from ai_memory.reembed.in_flight import most
 from ai_memory.reembed.probe import check_witness, probe, witness_bytes
@@ -85,7 +87,26 @@ class Job:
         finally:
             self.tools.progress.end()
         self._leave(store, taken.run, ending, sweep)
-        return self._report(planned, taken, sweep, _as_it_stands(store, ending), began)
+        ending = self._answer(store, planned, sweep, _as_it_stands(store, ending))
+        return self._report(planned, taken, sweep, ending, began)
+
+    def _answer(self, store: Store, planned: Plan, sweep: Sweep, ending: Ending) -> Ending:
+        """Return the end of a run of some namespaces as the answer to what was asked, which may have been more."""
+        if not ending.complete or planned.scope is None or self.request.scope is not None:
+            return ending
+        file = take_census(store, sweep.target, None, now_ms=self._now())
+        outside = file.stale_outside(planned.scope)
+        ending = replace(ending, outside=outside)
+        if not asks_of_file(self.request, planned.scope):
+            return ending
+        ending = replace(ending, census=file, exit_code=max(ending.exit_code, file.exit_code))
+        if not file.stale:
+            return ending
+        error = NotFinished(
+            f"The run is done in {name_scope(planned.scope)}; {file.stale:,} rows of the file are stale.",
+            tip="Run the same command again: it begins with them.",
+        )
+        return replace(ending, reason="rows outside", error=error)
 
     def _report(
         self, planned: Plan, taken: Taken | None, sweep: Sweep | None, ending: Ending, began: float

@@ -81,7 +81,8 @@ class Ending:
     """How an invocation ended.
 
     `run` is the run as it stands (None: there was nothing to do), `reason` says why in a word, `census`
-    proved it (None: none did), `error` ended it (None: none did).
+    proved it (None: none did), `error` ended it (None: none did). `outside` is how many rows are stale in namespaces
+    that are not the run's (None: nobody looked).
     """
 
     run: Run | None
@@ -89,6 +90,12 @@ class Ending:
     reason: str
     census: Census | None = None
     error: AiMemoryError | None = None
+    outside: int | None = None
+
+    @property
+    def complete(self) -> bool:
+        """Whether every row of the run is fresh or in quarantine."""
+        return self.census is not None and not self.census.stale
 
 
 class Sweep:

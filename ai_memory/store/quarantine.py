@@ -35,7 +35,6 @@ REASON = f"""
 """
 ANY = "SELECT count(*) FROM (SELECT 1 FROM reembed_quarantine WHERE target = ? LIMIT 1)"
 LIFT = "DELETE FROM reembed_quarantine WHERE target = ? AND memory_id = CAST(? AS TEXT)"
-LIFT_ALL = "DELETE FROM reembed_quarantine WHERE target = ?"
 REFUSED_SINCE = """
     SELECT count(*) FROM reembed_quarantine WHERE target = ? AND kind = 'refused' AND last_at >= ?
 """
@@ -106,11 +105,6 @@ def lift(store: Store, target: int, row_ids: Sequence[str]) -> None:
     """Remove rows from the quarantine of a target; inside a transaction."""
     if row_ids and store.db.value(ANY, (target,)):
         store.db.execute_many(LIFT, [(target, store.codec.bound(row_id)) for row_id in row_ids])
-
-
-def lift_all(store: Store, target: int) -> None:
-    """Empty the quarantine of a target, so that its rows are tried again; inside a transaction."""
-    store.db.execute(LIFT_ALL, (target,))
 
 
 def entries(store: Store, target: int) -> list[Quarantined]:

@@ -149,6 +149,7 @@ class Machine(RuleBasedStateMachine):
         """Start until nothing is left to do, with nobody in the way; the end must be the same whatever came before."""
         for _ in range(QUIET_STARTS):
             self._clock.sleep(3600)
+            self._end_pause()
             outcome = self._invoke(Request(resume=True, or_start=True, retarget=self._at_odds()), Script())
             if outcome.exit_code in (0, 10) and outcome.report and outcome.report.run_id is None:
                 assert not outcome.sent
@@ -156,7 +157,12 @@ class Machine(RuleBasedStateMachine):
                 return
         raise AssertionError(f"not at rest after {QUIET_STARTS} quiet starts: {outcome}")
 
-    def _at_odds(self) -> bool:
-        """Say whether the unfinished run needs an operator's word: paused, or to another model."""
+    def _end_pause(self) -> None:
         run = self._judge.unfinished()
-        return run is not None and (run.state == "paused" or run.model != self._model)
+        if run is not None and run.state == "paused":
+            interfere("cancel", self._world, self._clock, self._model)
+
+    def _at_odds(self) -> bool:
+        """Say whether the unfinished run is to another model."""
+        run = self._judge.unfinished()
+        return run is not None and run.model != self._model
