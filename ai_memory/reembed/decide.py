@@ -42,9 +42,9 @@ class Situation:
 
 
 def asks_of_file(request: Request, run_scope: Scope) -> bool:
-    """Say whether a start asks more than a run over `run_scope` can answer: it named no namespace, and the run has some.
+    """Say whether a start asks more than a run over `run_scope` can answer.
 
-    What --resume alone asks is how the run stands.
+    With --or-start and no namespace it asks of the whole file; with --resume alone how the run stands.
     """
     return request.or_start and request.scope is None and run_scope is not None
 

@@ -6,9 +6,10 @@ from dataclasses import asdict, dataclass
 
 from ai_memory.embed.embedder import Meter
 from ai_memory.reembed.census import Scope, name_scope
+from ai_memory.reembed.ending import Ending
 from ai_memory.reembed.request import cost
 from ai_memory.reembed.start import Plan, Taken
-from ai_memory.reembed.sweep import Ending, Sweep
+from ai_memory.reembed.sweep import Sweep
 from ai_memory.store.values import Counters
 
 
