@@ -75,7 +75,9 @@ class RunReport:
             f"{self.raced:,} rows were edited while they were embedded and done again." if self.raced else "",
             f"{self.attested:,} rows were taken on their stamp's word." if self.attested else "",
             f"{self.unaddressable:,} rows have no id and were not touched." if self.unaddressable else "",
-            f"{self.outside:,} rows in other namespaces are stale: ai-memory reembed" if self.outside else "",
+            f"{self.outside:,} rows in other namespaces are stale: ai-memory reembed"
+            if self.outside and not self.error
+            else "",
         ]
         return [*lines, *(line for line in extra if line)]
 

@@ -120,6 +120,14 @@ class Judge:
         assert list(self._world.file.execute("PRAGMA integrity_check")) == [("ok",)]
         self._world.file.execute("INSERT INTO memories_fts(memories_fts, rank) VALUES ('integrity-check', 1)")
 
+    def judge_refused_by_all(self, model: Model) -> None:
+        """Assert what must be true where the database is said to take no vector at all."""
+        view = self._world.view()
+        found = promises.census(view, model, None)
+        assert not found.right
+        assert any(view.rows[number].held for number in found.stale)
+        assert all(view.rows[number].held or view.rows[number].unfit not in (None, "refused") for number in found.stale)
+
     def unfinished(self) -> RunRow | None:
         """Return the run that is unfinished."""
         found = self._rows(UNFINISHED)

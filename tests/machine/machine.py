@@ -35,6 +35,7 @@ MODES: tuple[dict[str, bool], ...] = (
     {"retarget": True},
     {"resume": True, "retarget": True},
 )
+REFUSED_BY_ALL = 65
 QUIET_STARTS = 8
 """Starts after which a database that nobody disturbs any more must be done: breaker, scope, target, pause."""
 
@@ -154,6 +155,10 @@ class Machine(RuleBasedStateMachine):
             if outcome.exit_code in (0, 10) and outcome.report and outcome.report.run_id is None:
                 assert not outcome.sent
                 self._judge.judge_rest(outcome, self._model)
+                return
+            if outcome.exit_code == REFUSED_BY_ALL:
+                assert not outcome.sent
+                self._judge.judge_refused_by_all(self._model)
                 return
         raise AssertionError(f"not at rest after {QUIET_STARTS} quiet starts: {outcome}")
 

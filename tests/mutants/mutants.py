@@ -140,6 +140,8 @@ MUTANTS = (
         "in_flight_limit=0",
     ),
     _one("quarantine told as success", "reembed.census:Census.exit_code.fget", "return 10 if", "return 0 if"),
+    _one("a vector is not read back", "store.provenance:fires_triggers", "return any(", "return False and any("),
+    _one("what is only tried is kept", "store.connection:Database.rehearsal", "_roll_back()", "execute('COMMIT')"),
     _one(
         "a twin's vector taken unseen",
         "store.provenance:vector_of_text",
