@@ -49,7 +49,7 @@ def execute(path: Path, sql: str, *bindings: str | bytes | float | None) -> list
 
 def change_schema(path: Path, name: str, old: str, new: str) -> None:
     """Have the SQL of a table or index name something that no program but some application has."""
-    with _open(path) as connection:
+    with opened(path) as connection:
         connection.execute("PRAGMA writable_schema = ON")
         connection.execute("UPDATE sqlite_master SET sql = replace(sql, ?, ?) WHERE name = ?", (old, new, name))
 

@@ -475,8 +475,8 @@ def test_a_resume_that_starts_nothing_answers_for_its_run_and_tells_what_it_did_
     ended = work.run(resume=True)
 
     assert (ended.exit_code, ended.outside, ended.remaining) == (0, 5, 0)
-    assert "Run 1 is done (complete) in a: " in ended.text()
-    assert "5 rows in other namespaces are stale: ai-memory reembed" in ended.text()
+    assert "Run 1 is done (complete) in a: " in "\n".join(ended.lines())
+    assert "5 rows in other namespaces are stale: ai-memory reembed" in "\n".join(ended.lines())
 
 
 def test_a_quarantined_row_outside_of_a_resumed_run_is_no_success(work: Work) -> None:
