@@ -1,6 +1,7 @@
 -- 3: rows that the database itself refuses, and a number by which a commit of a run is known.
 
--- Raised by one in every transaction of the runner: whether a COMMIT whose answer was lost happened is one read.
+-- Raised by one in every transaction of the runner (0 follows 999,999,999): whether a COMMIT whose answer was lost
+-- happened is one read.
 ALTER TABLE reembed_run ADD COLUMN commits INTEGER NOT NULL DEFAULT 0;
 
 -- The table anew, as a CHECK cannot be widened. By way of a copy: ALTER TABLE … RENAME refuses where a view or a

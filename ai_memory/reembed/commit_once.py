@@ -40,7 +40,8 @@ def commit_once(store: Store, run: Run, write: Write[Counters], rehearse: Rehear
         return commit_without_refused(store, noted, rehearse)[0]
     except StorageFailed as failure:
         _reopen(store, failure)
-        if written and before is not None and runs.commits(store, run) == before + 1:
+        now = runs.commits(store, run)
+        if written and now is not None and now != before:
             return written
     return commit_without_refused(store, write, rehearse)[0]
 

@@ -44,7 +44,7 @@ TAKE_OVER = """
     WHERE run_id = ? AND fence = ? AND state = 'running'
 """
 HOLD = """
-    UPDATE reembed_run SET commits = commits + 1, last_progress_at = ?,
+    UPDATE reembed_run SET commits = (commits + 1) % 1000000000, last_progress_at = ?,
         in_flight_limit = coalesce(?, in_flight_limit), limits_json = coalesce(?, limits_json)
     WHERE run_id = ? AND fence = ? AND state = 'running'
 """
@@ -201,10 +201,9 @@ def hold(
         raise _fence_lost(run)
 
 
-def commits(store: Store, run: Run) -> int | None:
-    """Return the number of the last commit that held `run`, None where the run is no longer ours."""
-    found = store.db.value(COMMITS, (run.run_id, run.fence))
-    return None if found is None else int(found)
+def commits(store: Store, run: Run) -> object:
+    """Return what is another number after every commit that held `run`; None where the run is no longer ours."""
+    return store.db.value(COMMITS, (run.run_id, run.fence))
 
 
 def transition(store: Store, run: Run, new: str, *, now_ms: int, fenced: bool, census_at: int | None = None) -> None:
