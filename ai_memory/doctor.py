@@ -20,6 +20,7 @@ from ai_memory.reembed.start import known_fingerprint, recorded_target
 from ai_memory.store import counts, health, search, walk, word_index
 from ai_memory.store.consistent import consistently
 from ai_memory.store.opening import Store
+from ai_memory.store.refusal import refused_updates
 from ai_memory.store.search import Candidate
 from ai_memory.store.text import printable
 
@@ -70,6 +71,15 @@ def _examine_word_index(store: Store, diagnosis: Diagnosis) -> None:
         diagnosis.findings.append(f"the word index memories_fts {fault}: {REPAIR}")
     else:
         diagnosis.count("not_indexed", word_index.out_of_step(store), f"{NOT_IN_STEP}: {REPAIR}")
+        # With a word index that cannot be used nothing can be written anyway.
+        _examine_updates(store, diagnosis)
+
+
+def _examine_updates(store: Store, diagnosis: Diagnosis) -> None:
+    refused = refused_updates(store)
+    diagnosis.values["vectors_refused"] = refused
+    if refused:
+        diagnosis.findings.append(f"no vector can be written: {refused}")
 
 
 def _examine_rows(store: Store, diagnosis: Diagnosis) -> None:

@@ -14,6 +14,7 @@
     ├── DataRefused                65   an input file or a database is unusable
     │   ├── Damaged                65   the file is no sound SQLite database
     │   ├── StatementRefused       65   SQLite refused one statement for what stands in the database
+    │   │   └── UpdateRefused      65   it refused, or did not keep, the vector of one memory
     │   └── WordIndexUnusable      65   the index of words is damaged or absent; the memories are whole
     ├── NotFound                   66   no such memory, no such input file
     ├── EndpointUnusable           69   the endpoint is unusable until someone acts
@@ -142,6 +143,15 @@ class StatementRefused(DataRefused):
         """Keep SQLite's words beside the two sentences."""
         super().__init__(what, tip=tip)
         self.words = words
+
+
+class UpdateRefused(StatementRefused):
+    """The database refused the vector of the memory `memory_id`, or a trigger of its own took it back."""
+
+    def __init__(self, what: str, *, tip: str = "", words: str = "", memory_id: str = "") -> None:
+        """Keep the memory beside the two sentences."""
+        super().__init__(what, tip=tip, words=words)
+        self.memory_id = memory_id
 
 
 class WordIndexUnusable(DataRefused):

@@ -7,13 +7,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import Enum
+from functools import partial
 
 from ai_memory.cleaning import one_line
 from ai_memory.clock import Clock
 from ai_memory.embed import vectors
+from ai_memory.embed.embedder import Vectors
 from ai_memory.embed.retry import PatientEmbedder
 from ai_memory.errors import DataRefused
 from ai_memory.records import DEFAULT_NAMESPACE, Draft, Memory, Value
+from ai_memory.reembed.commit import rehearse_documents
+from ai_memory.reembed.commit_once import Refused, commit_without_refused
 from ai_memory.reembed.isolate import Embedded, Left, embed_documents
 from ai_memory.reembed.judge import Document, Unfit, Verdict, examine, judge
 from ai_memory.reembed.start import enter_target, known_fingerprint, recorded_target
@@ -21,8 +25,9 @@ from ai_memory.rules import MAX_INTEGER
 from ai_memory.store import walk
 from ai_memory.store.memories import Memories, lacking_vectors
 from ai_memory.store.opening import Store
-from ai_memory.store.provenance import Fingerprint, VectorWrite, write_vector
-from ai_memory.store.quarantine import Reason
+from ai_memory.store.provenance import Fingerprint, VectorWrite, write_vectors
+from ai_memory.store.quarantine import Reason, unwritable
+from ai_memory.store.refusal import refused_updates, write_one_by_one
 from ai_memory.store.schema import is_substrate
 
 DEFAULT_TIER = "mid"
@@ -192,26 +197,55 @@ class Filler:
         unfit = [each for each in examined if isinstance(each, Unfit)]
         filled = Filled(left=[Unfilled(each.id, each.namespace, each.reason.message) for each in unfit])
         documents = [each for each in examined if isinstance(each, Document)]
-        if documents:
-            self._write(embed_documents(self.embedder, documents), filled)
+        refused = self._refused(documents)
+        filled.left += [_unwritable(each, refused[each.id]) for each in documents if each.id in refused]
+        if due := [each for each in documents if each.id not in refused]:
+            self._write(embed_documents(self.embedder, due), filled)
         return filled
 
+    def _refused(self, documents: Sequence[Document]) -> Mapping[str, str]:
+        """Return which memories' vectors the database refuses, before their texts are sent, as far as that is seen."""
+        if why := refused_updates(self.store):
+            return dict.fromkeys((each.id for each in documents), why)
+        dim = recorded_target(self.store, self.embedder.target).dim
+        return rehearse_documents(self.store, documents, partial(self._target, dim)) if dim else {}
+
     def _write(self, answers: Sequence[Embedded], filled: Filled) -> None:
-        with self.store.db.transaction():
-            for answer in answers:
-                document, outcome = answer.document, answer.outcome
-                if isinstance(outcome, Left | Reason):
-                    filled.left.append(Unfilled(document.id, document.namespace, outcome.message))
-                    continue
-                target = self._target(len(outcome))
-                blob = vectors.encode(outcome)
-                write = VectorWrite(document.id, document.title, document.content, blob, document.src, self.origin)
-                written = write_vector(self.store, write, target)
-                filled.embedded += written
-                filled.raced += not written
+        vectors_of: list[tuple[Document, Vectors]] = []
+        for answer in answers:
+            document, outcome = answer.document, answer.outcome
+            if isinstance(outcome, Left | Reason):
+                filled.left.append(Unfilled(document.id, document.namespace, outcome.message))
+            else:
+                vectors_of.append((document, outcome))
+        if vectors_of:
+            self._write_vectors(vectors_of, filled)
+
+    def _write_vectors(self, vectors_of: Sequence[tuple[Document, Vectors]], filled: Filled) -> None:
+        enter = partial(self._target, len(vectors_of[0][1]))
+
+        def write(refused: Refused) -> list[bool]:
+            writes = [
+                VectorWrite(each.id, each.title, each.content, vectors.encode(vector), each.src, self.origin)
+                for each, vector in vectors_of
+                if each.id not in (refused or {})
+            ]
+            return (write_vectors if refused is None else write_one_by_one)(self.store, writes, enter())
+
+        documents = [each for each, _ in vectors_of]
+        written, refused = commit_without_refused(
+            self.store, write, lambda: rehearse_documents(self.store, documents, enter)
+        )
+        filled.embedded += sum(written)
+        filled.raced += len(written) - sum(written)
+        filled.left += [_unwritable(each, refused[each.id]) for each in documents if each.id in refused]
 
     def _target(self, dim: int) -> Fingerprint:
         return enter_target(self.store, replace(self.embedder.target, dim=dim), now_ms=self.clock.now_ms())
+
+
+def _unwritable(document: Document, words: str) -> Unfilled:
+    return Unfilled(document.id, document.namespace, unwritable(words).message)
 
 
 def ids_without_vector(store: Store) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import secrets
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -68,10 +69,18 @@ FIGURES = pytest.StashKey[list[str]]()
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--long", action="store_true", help="the harnesses' long form, as scripts/crash-test runs it")
+    parser.addoption("--programs", type=int, default=5_000, help="programs of the state machine in its long form")
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[FIGURES] = []
+    if not config.getoption("--long"):
+        return
+    # What is drawn at random can be drawn again: hypothesis takes the seed from its own option.
+    if config.getoption("--hypothesis-seed") is None:
+        config.option.hypothesis_seed = str(secrets.randbelow(2**32))
+    config.stash[FIGURES].append(f"drawn with --hypothesis-seed={config.getoption('--hypothesis-seed')}")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

@@ -47,6 +47,13 @@ def execute(path: Path, sql: str, *bindings: str | bytes | float | None) -> list
         return list(connection.execute(sql, bindings))
 
 
+def change_schema(path: Path, name: str, old: str, new: str) -> None:
+    """Have the SQL of a table or index name something that no program but some application has."""
+    with opened(path) as connection:
+        connection.execute("PRAGMA writable_schema = ON")
+        connection.execute("UPDATE sqlite_master SET sql = replace(sql, ?, ?) WHERE name = ?", (old, new, name))
+
+
 def edit(path: Path, row_id: str, content: str) -> None:
     """Change a content as another program would, which knows nothing of vectors."""
     execute(path, "UPDATE memories SET content = ? WHERE id = ?", content, row_id)

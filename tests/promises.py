@@ -16,13 +16,27 @@ import apsw
 
 from tests.fakes import HashEmbedder
 from tests.shapes import LONG_AGO
-from tests.strategies import POISON
+from tests.strategies import HELD, POISON
 
 MAX_BYTES = 65_536
 DEAD = (b"tombstoned", b"quarantined", b"contaminated")
 SUBSTRATE = (b"_curator/reports", b"_messages", b"_inbox", b"_subscriptions")
 SUBSTRATE_EXACT = (b"_agents", b"_agent_sessions")
 OPTIONAL = ("embedding_dim", "embedding_space", "lifecycle_state", "encrypted_envelope")
+
+_HOLDS = {
+    "abort": "BEFORE UPDATE OF embedding ON memories WHEN {held} BEGIN SELECT RAISE(ABORT, 'legal hold'); END",
+    "fail": "BEFORE UPDATE OF embedding ON memories WHEN {held} BEGIN SELECT RAISE(FAIL, 'legal hold'); END",
+    "rollback": "AFTER UPDATE OF embedding ON memories WHEN {held} BEGIN SELECT RAISE(ROLLBACK, 'legal hold'); END",
+    "ignore": "BEFORE UPDATE OF embedding ON memories WHEN {held} BEGIN SELECT RAISE(IGNORE); END",
+    "gone": "AFTER UPDATE OF embedding ON memories WHEN {held} AND new.embedding IS NOT NULL"
+    " BEGIN UPDATE memories SET embedding = NULL WHERE rowid = new.rowid; END",
+}
+TRIGGERS = [
+    f"CREATE TRIGGER held_{name} " + trigger.format(held=f"old.content = 'held: {name}'")
+    for name, trigger in _HOLDS.items()
+]
+"""The triggers of a database that keeps every vector out of the rows that are HELD."""
 
 Scope = tuple[bytes, ...] | None
 Stored = tuple[bytes | None, int | None, str | None]
@@ -111,7 +125,14 @@ class Row:
             return "empty"
         if len(self.text.encode()) > MAX_BYTES:
             return "oversize"
-        return "refused" if POISON in self.text else None
+        if POISON in self.text:
+            return "refused"
+        return "unwritable" if self.held else None
+
+    @property
+    def held(self) -> bool:
+        """Whether the database keeps every vector out of the row."""
+        return self.text is not None and (self.content or b"").decode() in HELD
 
     def is_stamped(self, model: Model) -> bool:
         same_dim = not self.stamped[0] or self.dim == model.dim
@@ -238,8 +259,13 @@ def false_quarantines(view: View) -> list[str]:
     return [
         f"{kind}: {by_id[row_id]}"
         for (_, row_id), (src, kind) in view.quarantine.items()
-        if row_id in by_id and src == state_hash(by_id[row_id]) and by_id[row_id].unfit != kind
+        if row_id in by_id and src == state_hash(by_id[row_id]) and not _deserves(by_id[row_id], kind)
     ]
+
+
+def _deserves(row: Row, kind: str) -> bool:
+    # A text that both refuse is told as whoever was asked first.
+    return row.unfit == kind or (row.held and (row.unfit, kind) == ("refused", "unwritable"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ from ai_memory.store.opening import Store, writing
 from tests import shapes
 from tests.fake_endpoint import FakeEndpoint
 from tests.fakes import HashEmbedder
+from tests.store.test_refusal import REFUSING, forbid
 
 NOW = 1_700_000_000_000
 
@@ -193,3 +194,43 @@ def test_a_killed_import_has_all_texts_and_backfill_adds_the_vectors(tmp_path: P
         with sqlite3.connect(tmp_path / "m.db") as found:
             rows = dict(found.execute("SELECT title, embedding FROM memories").fetchall())
         assert rows == {f"t{n}": b"\x01" + endpoint.vector(f"t{n} c").tobytes() for n in range(40)}
+
+
+@pytest.mark.parametrize("name", REFUSING)
+@pytest.mark.parametrize("dim_known", [True, False])
+def test_a_row_whose_vector_the_database_refuses_keeps_its_text_and_harms_no_other(
+    store: Store, name: str, dim_known: bool
+) -> None:
+    for number in range(4):
+        take(store, id=f"id-00{number}", title=f"t{number}", content=f"c{number}")
+    forbid(store.db.path, name)
+
+    filled = fill(store, HashEmbedder(dim_known=dim_known))
+
+    assert (filled.embedded, filled.raced) == (3, 0)
+    assert [each.id for each in filled.left] == ["id-001"]
+    assert stored(store, "t1") is None
+
+
+def test_a_row_that_is_known_to_refuse_its_vector_is_not_paid_for(store: Store) -> None:
+    for number in range(4):
+        take(store, id=f"id-00{number}", title=f"t{number}", content=f"c{number}")
+    forbid(store.db.path, "abort")
+    embedder = HashEmbedder()
+
+    fill(store, embedder)
+
+    assert embedder.meter.texts_sent == 3
+
+
+def test_a_database_that_takes_no_vector_keeps_the_texts_and_sends_none(store: Store) -> None:
+    take(store, title="t", content="c")
+    store.db.execute("CREATE TRIGGER audit AFTER UPDATE OF embedding ON memories BEGIN SELECT theirs(new.id); END")
+    embedder = HashEmbedder(dim_known=False)
+
+    filled = fill(store, embedder)
+
+    assert [each.message for each in filled.left] == [
+        "its vector cannot be written: its trigger audit: no such function: theirs"
+    ]
+    assert embedder.meter.texts_sent == 0

@@ -39,8 +39,9 @@ def fill(store: Store, ids: list[str], settings: Settings, console: Console, *, 
     Raises:
         AiMemoryError: one of EMBEDDER_ERRORS; earlier pages are stored.
     """
-    clock = SystemClock()
-    filler = Filler(store, open_embedder(settings), origin, settings.embedding.batch.value, clock)
+    clock, configured = SystemClock(), settings.embedding
+    embedder = assemble(configured, stop=Event())
+    filler = Filler(store, embedder, origin, configured.batch.value, clock)
     progress = choose_progress(console.err, clock, quiet=console.quiet)
     progress.begin(total=len(ids), label=origin)
     try:

@@ -14,6 +14,7 @@ from ai_memory.settings import Settings
 
 if TYPE_CHECKING:
     from ai_memory.embed.spending import TokenLimit
+    from ai_memory.embedding_settings import EmbeddingSettings
     from ai_memory.reembed.job import Job
     from ai_memory.reembed.request import Request
     from ai_memory.reembed.start import Preflight
@@ -78,7 +79,7 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     if args.dry_run:
         from ai_memory.commands.reembed_plan import run_plan
 
-        return run_plan(settings, console, request=_request(args, settings))
+        return run_plan(settings, console, request=_request(args, settings.embedding))
     return _run_job(args, settings, console)
 
 
@@ -117,13 +118,13 @@ def _job(args: argparse.Namespace, settings: Settings, console: Console, stop: S
     from ai_memory.reembed.sweep import Tools
     from ai_memory.store.connection import OpenOptions
 
-    patience = Patience(retry_for=args.retry_for)
+    patience, configured = Patience(retry_for=args.retry_for), settings.embedding
     embedder = assemble(
-        settings.embedding,
+        configured,
         stop=stop.event,
         patience=patience,
         concurrency=args.concurrency,
-        limit=_token_limit(args, settings),
+        limit=_token_limit(args, configured),
     )
     clock = SystemClock()
     progress = choose_progress(console.err, clock, quiet=console.quiet)
@@ -131,14 +132,14 @@ def _job(args: argparse.Namespace, settings: Settings, console: Console, stop: S
     return Job(
         path=settings.db.value,
         embedder=embedder,
-        request=_request(args, settings),
+        request=_request(args, configured),
         tools=tools,
         disclose=lambda told: _disclose(told, console, stop, ask=not args.yes, copied=args.backup is not None),
         options=OpenOptions(tell=progress.note),
     )
 
 
-def _request(args: argparse.Namespace, settings: Settings) -> Request:
+def _request(args: argparse.Namespace, configured: EmbeddingSettings) -> Request:
     from ai_memory.reembed.request import Request
 
     return Request(
@@ -146,10 +147,10 @@ def _request(args: argparse.Namespace, settings: Settings) -> Request:
         or_start=args.or_start,
         retarget=args.retarget,
         scope=_scope(args),
-        batch=args.batch or settings.embedding.batch.value,
+        batch=args.batch or configured.batch.value,
         sleep_seconds=args.sleep_ms / 1000,
         max_rows=args.max_rows,
-        price=settings.embedding.price_per_million_tokens.value,
+        price=configured.price_per_million_tokens.value,
         wait_seconds=args.wait,
         skip_current=args.skip_current_space,
         retry_quarantined=args.retry_quarantined,
@@ -157,18 +158,18 @@ def _request(args: argparse.Namespace, settings: Settings) -> Request:
     )
 
 
-def _token_limit(args: argparse.Namespace, settings: Settings) -> TokenLimit | None:
+def _token_limit(args: argparse.Namespace, configured: EmbeddingSettings) -> TokenLimit | None:
     from ai_memory.embed.factory import token_counter
     from ai_memory.embed.spending import TokenLimit
 
     limits: list[tuple[int, str]] = [(args.max_tokens, "max-tokens")] if args.max_tokens else []
     if args.max_cost is not None:
-        price = settings.embedding.price_per_million_tokens.value
+        price = configured.price_per_million_tokens.value
         if not price:
             raise UsageError("--max-cost needs a price.", tip="Set [embeddings].price_per_million_tokens.")
         limits.append((int(args.max_cost / price * 1_000_000), "max-cost"))
     # Loading a tokenizer takes time that only a limit of tokens needs.
-    return TokenLimit(*min(limits), token_counter(settings.embedding)) if limits else None
+    return TokenLimit(*min(limits), token_counter(configured)) if limits else None
 
 
 def _disclose(told: Preflight, console: Console, stop: Stop, *, ask: bool, copied: bool) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from ai_memory.clock import SystemClock
 from ai_memory.console import Console
 from ai_memory.errors import OperatorNeeded
+from ai_memory.reembed.census import name_scope
 from ai_memory.reembed.status import Status, read_status
 from ai_memory.settings import Settings
 from ai_memory.store import runs
@@ -44,6 +45,7 @@ def _status_lines(status: Status) -> list[str]:
         f"Run {run.run_id}: {_state_text(status)}, pass {run.pass_number}, begun {_time(run.started_at)}",
         f"  target     {run.target_model}, {status.target.dim} wide, {status.target.space}",
         f"  rows       {census.fresh:,} of {census.live:,} done, {census.stale:,} remain",
+        *([f"  scope      {name_scope(run.scope)}; {status.outside:,} rows in others are stale"] if run.scope else []),
         f"  quarantine {census.quarantined:,} rows",
         f"  spent      {status.counters.texts_sent:,} texts in {status.counters.requests:,} requests",
         f"  checkpoint {_time(run.last_progress_at)}{_in_flight_text(run)}",

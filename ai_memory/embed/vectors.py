@@ -28,6 +28,11 @@ def encode(vector: Vectors) -> bytes:
     return HEADER + np.ascontiguousarray(vector, dtype="<f4").tobytes()
 
 
+def some_vector(dim: int) -> bytes:
+    """Return the BLOB of a vector that any space of that width may hold, and that is no text's."""
+    return encode(np.eye(1, dim, dtype=np.float32)[0])
+
+
 def decode(blob: bytes) -> Vectors:
     """Return the vector of a BLOB: float32, shape (dim,).
 

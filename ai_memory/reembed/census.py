@@ -7,16 +7,30 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from ai_memory.embed.embedder import Target
-from ai_memory.reembed.judge import ATTESTED, Document, Unfit, Verdict, carries_stamp, embeddable, examine, judge
+from ai_memory.reembed.judge import (
+    ATTESTED,
+    Document,
+    Unfit,
+    Verdict,
+    carries_stamp,
+    embeddable,
+    examine,
+    judge,
+    was_written,
+)
 from ai_memory.store import walk
 from ai_memory.store.consistent import consistently
 from ai_memory.store.opening import Store
 from ai_memory.store.provenance import Fingerprint
 from ai_memory.store.schema import Schema, is_substrate
+from ai_memory.store.text import printable
 from ai_memory.store.walk import MemoryRow
 
 Scope = tuple[str, ...] | None
 """Exact namespaces, or None: all but ai-memory's own."""
+
+FIRST_STALE = 16
+"""How many stale rows a census names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +46,9 @@ class Census:
     """Rows by what they are, in one snapshot that began at `began_at` (Unix milliseconds).
 
     `live` = `fresh` + `stale` + `quarantined`; `attested` of the fresh rows stand on an operator's word.
-    `quarantined_ids` name the rows whose quarantine is in force. `to_embed` rows are those that a run would embed.
+    `quarantined_ids` name the rows whose quarantine is in force, `first_stale` a few of the stale ones; `overwritten`
+    stale rows were given the target's vector of their present text, and have another one. `to_embed` rows are those
+    that a run would embed.
     `dead` (expired, tombstoned …), `substrate` and `unaddressable` (no text as id) rows are none of these.
     """
 
@@ -45,7 +61,9 @@ class Census:
     substrate: int = 0
     unaddressable: int = 0
     to_embed: int = 0
+    overwritten: int = 0
     quarantined_ids: set[str] = field(default_factory=set)
+    first_stale: list[str] = field(default_factory=list)
     with_vector: int = 0
     live_by_namespace: Counter[str] = field(default_factory=Counter)
     stale_by_namespace: Counter[str] = field(default_factory=Counter)
@@ -54,6 +72,10 @@ class Census:
     def live(self) -> int:
         """Rows that count."""
         return self.fresh + self.stale + self.quarantined
+
+    def stale_outside(self, scope: Scope) -> int:
+        """Return how many stale rows are in other namespaces than those of `scope`."""
+        return sum(stale for name, stale in self.stale_by_namespace.items() if not in_scope(name, scope))
 
     @property
     def exit_code(self) -> int:
@@ -99,6 +121,11 @@ def in_scope(namespace: str, scope: Scope) -> bool:
     return not is_substrate(namespace) if scope is None else namespace in scope
 
 
+def name_scope(scope: Scope) -> str:
+    """Return the words for a scope."""
+    return "all namespaces" if scope is None else ", ".join(map(printable, scope))
+
+
 def namespaces_in_scope(store: Store, scope: Scope) -> Sequence[str]:
     """Return the namespaces of the file that are swept, in SQLite's order."""
     return [name for name, _ in walk.namespaces(store) if in_scope(name, scope)]
@@ -134,6 +161,9 @@ class _Count:
             census.quarantined_ids.add(row.id)
             return self._means.retry_quarantined
         census.stale += 1
+        census.overwritten += was_written(row, self._target)
+        if len(census.first_stale) < FIRST_STALE:
+            census.first_stale.append(row.id)
         census.stale_by_namespace[namespace] += 1
         stamp = self._means.stamp
         return not (stamp and carries_stamp(row, stamp, self._schema) and embeddable(row))

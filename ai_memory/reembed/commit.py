@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from ai_memory.embed import vectors
+from ai_memory.embed.vectors import some_vector
+from ai_memory.errors import StatementRefused, UpdateRefused
+from ai_memory.reembed.commit_once import Refused
 from ai_memory.reembed.isolate import Embedded, Left
 from ai_memory.reembed.judge import ATTESTED, Document
 from ai_memory.reembed.window import Answered
@@ -13,6 +17,7 @@ from ai_memory.store import quarantine, runs
 from ai_memory.store.opening import Store
 from ai_memory.store.provenance import Fingerprint, VectorWrite, attest, vector_of_text, write_vectors
 from ai_memory.store.quarantine import Reason
+from ai_memory.store.refusal import rehearse, write_one_by_one
 from ai_memory.store.values import Checkpoint, Counters, Run
 
 REEMBED = "reembed"
@@ -50,13 +55,15 @@ def write_page(
 
     Raises:
         NotFinished: the run is no longer ours; the transaction must not be committed.
+        StatementRefused: the database refuses something of it; likewise.
     """
     runs.hold(store, run, in_flight_limit=traffic.in_flight_limit, limits=traffic.limits, now_ms=now_ms)
     page = answered.page
-    written = _write(store, target, answered.embedded, now_ms=now_ms)
+    rows = _Rows(store, target, answered.refused, now_ms)
+    written = _write(rows, answered.embedded)
     # After the embedded ones: a twin's vector may come from this very page.
-    twins = _write_twins(store, target, page.twins, now_ms=now_ms)
-    attested = sum(attest_document(store, target, each) for each in page.attested)
+    twins = _write_twins(rows, page.twins)
+    attested = [_attest(rows, each) for each in page.attested]
     for unfit in page.unfit:
         quarantine.put(store, target.id, unfit.id, unfit.src, unfit.reason, now_ms=now_ms)
     runs.advance(store, run, steps, now_ms=now_ms)
@@ -64,9 +71,9 @@ def write_page(
         reembedded=written.count(REEMBEDDED) + twins.count(REEMBEDDED),
         raced=written.count(RACED) + twins.count(RACED),
         identical=twins.count(REEMBEDDED),
-        attested=attested,
+        attested=attested.count(ATTESTED),
         already_current=page.current,
-        quarantined=written.count(QUARANTINED) + twins.count(QUARANTINED) + len(page.unfit),
+        quarantined=(written + twins + attested).count(QUARANTINED) + len(page.unfit),
         texts_sent=traffic.texts_sent,
         requests=traffic.requests,
         retries=traffic.retries,
@@ -76,45 +83,100 @@ def write_page(
     return counters
 
 
-def _write(store: Store, target: Fingerprint, embedded: Sequence[Embedded], *, now_ms: int) -> list[str]:
+def rehearse_documents(store: Store, documents: Sequence[Document], enter: Callable[[], Fingerprint]) -> dict[str, str]:
+    """Return which rows the database would not give a vector, by id, with its words; nothing is left behind.
+
+    `enter` returns the target inside a transaction that is rolled back.
+    """
+
+    def attempt(document: Document) -> None:
+        target = enter()
+        write_one_by_one(store, [_write_of(document, some_vector(target.dim))], target)
+
+    return rehearse(store, {each.id: partial(attempt, each) for each in documents})
+
+
+def _write_of(document: Document, blob: bytes) -> VectorWrite:
+    return VectorWrite(document.id, document.title, document.content, blob, document.src, REEMBED)
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """The rows of one page in one transaction, and which of them the database refuses."""
+
+    store: Store
+    target: Fingerprint
+    refused: Refused
+    now_ms: int
+
+    def write(self, vectors_of: Sequence[tuple[Document, bytes]]) -> list[str]:
+        """Write vectors and return what became of each, in any order."""
+        writable = [(each, blob) for each, blob in vectors_of if not self.shut_out(each)]
+        writes = [_write_of(each, blob) for each, blob in writable]
+        write = write_vectors if self.refused is None else write_one_by_one
+        written = write(self.store, writes, self.target)
+        done = [each.id for each, was in zip(writes, written, strict=True) if was]
+        quarantine.lift(self.store, self.target.id, done)
+        outcomes = [REEMBEDDED if was else RACED for was in written]
+        return outcomes + [QUARANTINED] * (len(vectors_of) - len(writes))
+
+    def shut_out(self, document: Document) -> bool:
+        """Put a row into quarantine if the database refuses it; say whether it does."""
+        words = (self.refused or {}).get(document.id)
+        if words is not None:
+            self.quarantine(document, quarantine.unwritable(words))
+        return words is not None
+
+    def quarantine(self, document: Document, reason: Reason) -> None:
+        """Put a row into quarantine."""
+        quarantine.put(self.store, self.target.id, document.id, document.src, reason, now_ms=self.now_ms)
+
+
+def _write(rows: _Rows, embedded: Sequence[Embedded]) -> list[str]:
     """Write the vectors that came, put the refused rows into quarantine; return what became of each, in any order."""
     vectors_of: list[tuple[Document, bytes]] = []
     refused = 0
     for each in embedded:
         if isinstance(each.outcome, Reason):
-            quarantine.put(store, target.id, each.document.id, each.document.src, each.outcome, now_ms=now_ms)
+            rows.quarantine(each.document, each.outcome)
             refused += 1
         elif not isinstance(each.outcome, Left):
             vectors_of.append((each.document, vectors.encode(each.outcome)))
-    return [QUARANTINED] * refused + _write_blobs(store, target, vectors_of)
+    return [QUARANTINED] * refused + rows.write(vectors_of)
 
 
-def _write_twins(store: Store, target: Fingerprint, twins: Sequence[Document], *, now_ms: int) -> list[str]:
+def _write_twins(rows: _Rows, twins: Sequence[Document]) -> list[str]:
     """Write the vectors of identical texts, or share their quarantine; where one was edited meanwhile wait a pass."""
     outcomes: list[str] = []
     vectors_of: list[tuple[Document, bytes]] = []
     for document in twins:
-        if blob := vector_of_text(store, document.src, target):
+        if blob := vector_of_text(rows.store, document.src, rows.target):
             vectors_of.append((document, blob))
-        elif reason := quarantine.reason_of(store, target.id, document.src):
-            quarantine.put(store, target.id, document.id, document.src, reason, now_ms=now_ms)
+        elif reason := quarantine.reason_of(rows.store, rows.target.id, document.src):
+            rows.quarantine(document, reason)
             outcomes.append(QUARANTINED)
         else:
             outcomes.append(RACED)
-    return outcomes + _write_blobs(store, target, vectors_of)
+    return outcomes + rows.write(vectors_of)
 
 
-def _write_blobs(store: Store, target: Fingerprint, vectors_of: Sequence[tuple[Document, bytes]]) -> list[str]:
-    writes = [VectorWrite(each.id, each.title, each.content, blob, each.src, REEMBED) for each, blob in vectors_of]
-    written = write_vectors(store, writes, target)
-    quarantine.lift(store, target.id, [each.id for each, done in zip(writes, written, strict=True) if done])
-    return [REEMBEDDED if done else RACED for done in written]
+def _attest(rows: _Rows, document: Document) -> str:
+    """Attest a row and return what became of it."""
+    if rows.shut_out(document):
+        return QUARANTINED
+    return ATTESTED if attest_document(rows.store, rows.target, document) else RACED
 
 
 def attest_document(store: Store, target: Fingerprint, document: Document) -> bool:
     """Take a row's stored vector for the target's on the operator's word; inside a transaction.
 
     Returns False, with nothing written, where the text changed or the vector has another width.
+
+    Raises:
+        UpdateRefused: the database refuses its stamp.
     """
     write = VectorWrite(document.id, document.title, document.content, b"", document.src, ATTESTED)
-    return attest(store, write, target)
+    try:
+        return attest(store, write, target)
+    except StatementRefused as refusal:
+        raise UpdateRefused(refusal.what, tip=refusal.tip, words=refusal.words, memory_id=document.id) from refusal

@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from enum import Enum
 
 from ai_memory.errors import OperatorNeeded, TargetChanged, UsageError
-from ai_memory.reembed.census import Census, Scope
+from ai_memory.reembed.census import Census, Scope, name_scope
 from ai_memory.reembed.request import Request
 from ai_memory.store.values import Run
 
 WAYS_OUT = "Go on with it: ai-memory reembed --resume; replace it: … --retarget; give it up: ai-memory reembed cancel"
+
+PAUSED = "Ask who paused it. To give it up and begin anew: ai-memory reembed cancel, then ai-memory reembed"
 
 
 class Action(Enum):
@@ -39,6 +41,14 @@ class Situation:
     census: Census
 
 
+def asks_of_file(request: Request, run_scope: Scope) -> bool:
+    """Say whether a start asks more than a run over `run_scope` can answer.
+
+    With --or-start and no namespace it asks of the whole file; with --resume alone how the run stands.
+    """
+    return request.or_start and request.scope is None and run_scope is not None
+
+
 def scope_of(request: Request, run: Run | None) -> Scope:
     """Return the namespaces to sweep: a resumed run goes on with its own, unless --retarget names others.
 
@@ -55,9 +65,8 @@ def scope_of(request: Request, run: Run | None) -> Scope:
     if request.retarget and request.scope is not None:
         return request.scope
     if request.scope is not None and _scopes_differ(request.scope, run.scope):
-        own = "all namespaces" if run.scope is None else ", ".join(run.scope)
         raise UsageError(
-            f"Run {run.run_id} sweeps {own}; --resume cannot give it another --namespace.",
+            f"Run {run.run_id} sweeps {name_scope(run.scope)}; --resume cannot give it another --namespace.",
             tip="Leave --namespace out, or begin anew with --retarget.",
         )
     return run.scope
@@ -72,10 +81,10 @@ def decide(request: Request, found: Situation) -> Action:
     """
     if found.run is None:
         return _without_run(request, found.census)
+    if found.run.state == "paused":
+        raise OperatorNeeded(f"Run {found.run.run_id} was paused by an operator.", tip=PAUSED)
     if found.differences:
         return _changed_target(request, found.run, found.differences)
-    if found.run.state == "paused":
-        return _paused(request, found)
     if request.retarget and _scopes_differ(scope_of(request, found.run), found.run.scope):
         return Action.SUPERSEDE
     if request.resume or request.retarget:
@@ -110,16 +119,4 @@ def _changed_target(request: Request, run: Run, differences: tuple[str, ...]) ->
     raise TargetChanged(
         f"The configured target is not that of run {run.run_id}: {'; '.join(differences)}.",
         tip="Correct the configuration, or go over to the new target: ai-memory reembed --resume --retarget",
-    )
-
-
-def _paused(request: Request, found: Situation) -> Action:
-    if request.retarget:
-        return Action.SUPERSEDE
-    if request.resume and not found.census.stale:
-        return Action.NOTHING
-    run_id = found.run.run_id if found.run else 0
-    raise OperatorNeeded(
-        f"Run {run_id} was paused by an operator.",
-        tip="Begin it anew: ai-memory reembed --retarget, or give it up: ai-memory reembed cancel",
     )

@@ -1,41 +1,50 @@
 """One `reembed`, from the lock to the report: joins the start, the probe, the sweep and what is left behind.
 
 Order of a start, each step before the next can do harm: database (65), lock (11, 1), backup, run and
-fingerprint (12, 78), breaker (75), probe (75, 77, 3, 78). Nothing is written to `memories` before the probe has passed.
+fingerprint (12, 78), vectors that the database refuses (65), breaker (75), probe (75, 77, 3, 78). Nothing is written
+to `memories` before the probe has passed.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from ai_memory.embed.document import WITNESS_TEXTS
+from ai_memory.embed.embedder import Target
 from ai_memory.embed.retry import ONE_ATTEMPT, PatientEmbedder
 from ai_memory.errors import (
     AiMemoryError,
     BreakerOpen,
     BudgetSpent,
     EmbedderInitFailed,
+    NotFinished,
     RateLimited,
     TransientFailure,
 )
 from ai_memory.reembed.back_up import back_up
 from ai_memory.reembed.breaker import opened, require_due
-from ai_memory.reembed.decide import Action
+from ai_memory.reembed.census import name_scope, take_census
+from ai_memory.reembed.decide import Action, asks_of_file
+from ai_memory.reembed.ending import Ending, stopped_by
 from ai_memory.reembed.holding import holding
 from ai_memory.reembed.in_flight import most
+from ai_memory.reembed.judge import Unfit
 from ai_memory.reembed.probe import check_witness, probe, witness_bytes
 from ai_memory.reembed.report import RunReport, report
 from ai_memory.reembed.request import Request
-from ai_memory.reembed.start import Disclose, Plan, Taken, enter_target, plan, preflight, take
-from ai_memory.reembed.sweep import Ending, Sweep, Tools, stopped_by
-from ai_memory.store import runs
+from ai_memory.reembed.start import Disclose, Plan, Taken, enter_target, known_fingerprint, plan, preflight, take
+from ai_memory.reembed.sweep import Sweep, Tools
+from ai_memory.reembed.trial import require_updates, try_updates
+from ai_memory.store import quarantine, runs
 from ai_memory.store.connection import OpenOptions
 from ai_memory.store.lock import Holder
 from ai_memory.store.opening import Store, reading, writing
 from ai_memory.store.provenance import Fingerprint, read_fingerprint, set_witness
-from ai_memory.store.values import Breaker, Run
+from ai_memory.store.values import Breaker, Counters, Run
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +77,14 @@ class Job:
         planned = plan(store, self.embedder, self.request, now_ms=self._now())
         if planned.action is Action.NOTHING:
             return self._report(planned, None, None, self._nothing(planned), began)
+        refusing: list[Unfit] = []
         if planned.action is not Action.FINISH:
+            require_updates(store)
+            refusing = self._try_updates(store, planned, planned.target)
             self.disclose(preflight(store, planned))
         in_flight = most(self.embedder) * self.request.batch
         taken = take(store, planned, self.request, holder, in_flight=in_flight)
+        self._set_aside(store, taken.run, refusing)
         if taken.texts_sent_twice:
             twice = f"at most {taken.texts_sent_twice:,} texts are sent twice"
             self.tools.progress.say(f"Taken over from a killed runner: {twice}.")
@@ -84,7 +97,44 @@ class Job:
         finally:
             self.tools.progress.end()
         self._leave(store, taken.run, ending, sweep)
-        return self._report(planned, taken, sweep, _as_it_stands(store, ending), began)
+        ending = self._answer(store, planned, sweep, _as_it_stands(store, ending))
+        return self._report(planned, taken, sweep, ending, began)
+
+    def _answer(self, store: Store, planned: Plan, sweep: Sweep, ending: Ending) -> Ending:
+        """Return the end of a run of some namespaces as the answer to what was asked, which may have been more."""
+        if not ending.complete or planned.scope is None or self.request.scope is not None:
+            return ending
+        file = take_census(store, sweep.target, None, now_ms=self._now())
+        outside = file.stale_outside(planned.scope)
+        ending = replace(ending, outside=outside)
+        if not asks_of_file(self.request, planned.scope):
+            return ending
+        ending = replace(ending, census=file, exit_code=max(ending.exit_code, file.exit_code))
+        if not file.stale:
+            return ending
+        error = NotFinished(
+            f"The run is done in {name_scope(planned.scope)}; {file.stale:,} rows of the file are stale.",
+            tip="Run the same command again: it begins with them.",
+        )
+        return replace(ending, reason="rows outside", error=error)
+
+    def _try_updates(self, store: Store, planned: Plan, target: Target) -> list[Unfit]:
+        """Return the stale rows found to refuse a vector before one was found that takes it; none without a width."""
+        if not target.dim:
+            return []
+        known, retry = known_fingerprint(store, target), self.request.retry_quarantined
+        enter = partial(enter_target, store, target, now_ms=self._now())
+        return try_updates(store, known, planned.census, retry=retry, enter=enter)
+
+    def _set_aside(self, store: Store, run: Run, refusing: Sequence[Unfit]) -> None:
+        """Put rows into quarantine whose text need not be sent; the walk then passes them."""
+        if not refusing:
+            return
+        with store.db.transaction():
+            runs.hold(store, run, now_ms=self._now())
+            for each in refusing:
+                quarantine.put(store, run.target, each.id, each.src, each.reason, now_ms=self._now())
+            runs.count(store, run, Counters(quarantined=len(refusing)))
 
     def _report(
         self, planned: Plan, taken: Taken | None, sweep: Sweep | None, ending: Ending, began: float
@@ -122,14 +172,19 @@ class Job:
     def _work(self, store: Store, planned: Plan, taken: Taken, sweep: Sweep) -> Ending:
         if planned.action is Action.FINISH and (ending := sweep.conclude()):
             return ending
-        sweep.aim_at(self._probe(store, taken))
+        target = self._probe(store, taken)
+        sweep.aim_at(target)
+        if not planned.target.dim:
+            # Only the endpoint could tell the width: before this no vector could be tried.
+            found = replace(planned.target, dim=target.dim)
+            self._set_aside(store, runs.read_run(store, taken.run.run_id), self._try_updates(store, planned, found))
         total = planned.census.stale + taken.lifted
         self.tools.progress.begin(total=total, label=f"to {planned.target.model}")
         return sweep.run()
 
     def _sweep(self, store: Store, planned: Plan, taken: Taken) -> Sweep:
-        scope, total = planned.scope, planned.census.live
-        return Sweep(store, taken, self.request, self.tools, scope=scope, total=total)
+        scope, before = planned.scope, planned.census
+        return Sweep(store, taken, self.request, self.tools, scope=scope, before=before)
 
     def _probe(self, store: Store, taken: Taken) -> Fingerprint:
         """Ask for the witness texts, compare them, keep them if the target had none, close the breaker.

@@ -12,6 +12,7 @@ from typing import Final
 
 from ai_memory.embed.document import MAX_BYTES, document, source_hash, stored_hash
 from ai_memory.embed.embedder import Target
+from ai_memory.embed.limits import utf8_size
 from ai_memory.store.provenance import Fingerprint
 from ai_memory.store.quarantine import Reason
 from ai_memory.store.schema import Schema
@@ -31,7 +32,7 @@ class Verdict(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A row's text, ready to be embedded; `src` is its hash."""
+    """A row's text, ready to be embedded: `size` bytes; `src` is its hash."""
 
     id: str
     namespace: str
@@ -39,6 +40,7 @@ class Document:
     content: str
     text: str
     src: bytes
+    size: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,8 @@ def examine(row: MemoryRow) -> Document | Unfit:
     text = _text(row)
     if isinstance(text, Reason):
         return Unfit(row.id, row.namespace, _source(row), text)
-    return Document(row.id, row.namespace, row.title or "", row.content or "", text, source_hash(text))
+    size = utf8_size(text)
+    return Document(row.id, row.namespace, row.title or "", row.content or "", text, source_hash(text), size)
 
 
 def embeddable(row: MemoryRow) -> bool:
@@ -73,6 +76,11 @@ def judge(row: MemoryRow, target: Fingerprint | None, schema: Schema) -> Verdict
     if row.quarantined_src and row.quarantined_src == _source(row):
         return Verdict.QUARANTINED
     return Verdict.STALE
+
+
+def was_written(row: MemoryRow, target: Fingerprint | None) -> bool:
+    """Say whether a row was given the target's vector of its present text, whatever vector it has now."""
+    return target is not None and row.fingerprint_id == target.id and _is_of(row, row.recorded_src)
 
 
 def is_recorded(row: MemoryRow, target: Fingerprint, schema: Schema) -> bool:
@@ -99,8 +107,7 @@ def _text(row: MemoryRow) -> str | Reason:
     text = document(title, content)
     if text.isspace():
         return Reason("empty", "title and content are blank")
-    size = len(text) if text.isascii() else len(text.encode())
-    if size > MAX_BYTES:
+    if (size := utf8_size(text)) > MAX_BYTES:
         return Reason(OVERSIZE, f"the document has {size:,} bytes, more than {MAX_BYTES:,}")
     return text
 

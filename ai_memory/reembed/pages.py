@@ -46,9 +46,14 @@ class Page:
     steps: Mapping[str, Checkpoint] = field(default_factory=dict)
 
     @property
+    def to_write(self) -> tuple[Document, ...]:
+        """The rows to be given a vector or a stamp."""
+        return self.documents + self.twins + self.attested
+
+    @property
     def stale(self) -> int:
         """Rows that were stale when the page was read."""
-        return len(self.documents) + len(self.twins) + len(self.attested) + len(self.unfit)
+        return len(self.to_write) + len(self.unfit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +182,7 @@ class _Gathering:
 
     def add(self, document: Document) -> None:
         self.documents.append(document)
-        self.bytes += len(document.text)
+        self.bytes += document.size
 
     def pass_row(self, namespace: str, row_id: str) -> None:
         self.passed += 1

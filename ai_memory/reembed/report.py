@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 
 from ai_memory.embed.embedder import Meter
+from ai_memory.reembed.census import Scope, name_scope
+from ai_memory.reembed.ending import Ending
 from ai_memory.reembed.request import cost
 from ai_memory.reembed.start import Plan, Taken
-from ai_memory.reembed.sweep import Ending, Sweep
+from ai_memory.reembed.sweep import Sweep
 from ai_memory.store.values import Counters
 
 
@@ -19,6 +21,7 @@ class RunReport:
     are those that the endpoint reported, `cost` is their price (None: not configured). `quarantined` rows are in
     quarantine now, `skipped` are those of them that this invocation met or put there; `remaining` rows are stale
     still. `census_at` is when the census that proves the result began (Unix milliseconds, None: there was none).
+    `scope` is the run's namespaces (None: all), `outside` how many rows of others are stale (None: nobody looked).
     `texts_sent_twice` is an upper bound after a kill. `error` is the line of what ended the invocation, empty when
     nothing did.
     """
@@ -51,6 +54,8 @@ class RunReport:
     space: str
     duration_ms: int
     error: str = ""
+    scope: Scope = None
+    outside: int | None = None
 
     def values(self) -> dict[str, object]:
         """Return the JSON object."""
@@ -60,6 +65,7 @@ class RunReport:
         """Return the words for people: two or three lines."""
         state = "unfinished" if self.state == "running" else self.state
         name = "Nothing to do" if self.run_id is None else f"Run {self.run_id} is {state} ({self.reason})"
+        name += "" if self.scope is None else f" in {name_scope(self.scope)}"
         done = f"{self.reembedded:,} rows re-embedded, {self.already_current:,} were current"
         left = f"{self.remaining:,} remain, {self.quarantined:,} in quarantine"
         paid = "" if self.cost is None else f", {self.tokens:,} tokens for {self.cost:.2f}"
@@ -69,6 +75,9 @@ class RunReport:
             f"{self.raced:,} rows were edited while they were embedded and done again." if self.raced else "",
             f"{self.attested:,} rows were taken on their stamp's word." if self.attested else "",
             f"{self.unaddressable:,} rows have no id and were not touched." if self.unaddressable else "",
+            f"{self.outside:,} rows in other namespaces are stale: ai-memory reembed"
+            if self.outside and not self.error
+            else "",
         ]
         return [*lines, *(line for line in extra if line)]
 
@@ -118,4 +127,6 @@ def report(
         space=planned.target.space,
         duration_ms=duration_ms,
         error=ending.error.line() if ending.error else "",
+        scope=planned.scope,
+        outside=ending.outside,
     )

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from functools import partial
 
 from ai_memory.embed.embedder import Target
 from ai_memory.errors import StampRefused
 from ai_memory.reembed.census import Scope, in_scope, namespaces_in_scope
 from ai_memory.reembed.commit import attest_document
+from ai_memory.reembed.commit_once import commit_without_refused
 from ai_memory.reembed.judge import Document, Verdict, embeddable, examine, judge
 from ai_memory.reembed.start import enter_target, known_fingerprint, require_rows
 from ai_memory.store import walk
 from ai_memory.store.consistent import consistently
 from ai_memory.store.opening import Store
 from ai_memory.store.provenance import Fingerprint
+from ai_memory.store.refusal import rehearse
 from ai_memory.store.walk import MemoryRow
 
 STAMP_ROWS = 1_000
@@ -25,7 +28,7 @@ class Stamped:
     """What was stamped; the fields are the keys of the JSON line.
 
     `unstamped` rows have no vector, one that nothing can be compared with (NaN, infinity, zeros), or no text that can
-    be read.
+    be read; `refused` are those that the database itself lets nobody change.
     """
 
     stamped: int
@@ -33,6 +36,7 @@ class Stamped:
     target_dim: int
     already_current: int
     unstamped: int
+    refused: int = 0
 
     def values(self) -> dict[str, object]:
         """Return the JSON object."""
@@ -40,9 +44,10 @@ class Stamped:
 
     def text(self) -> str:
         """Return the words for people."""
+        refused = f" The database refuses {self.refused:,} more." if self.refused else ""
         return (
             f"Stamped {self.stamped:,} vectors as {self.active_space}, {self.target_dim} wide; "
-            f"{self.already_current:,} were, {self.unstamped:,} rows have no sound vector or no text to stamp."
+            f"{self.already_current:,} were, {self.unstamped:,} rows have no sound vector or no text to stamp.{refused}"
         )
 
 
@@ -56,7 +61,7 @@ def stamp(store: Store, target: Target, scope: Scope, *, now_ms: int) -> Stamped
     _require_width(store, target, scope)
     with store.db.transaction():
         known = enter_target(store, target, now_ms=now_ms)
-    counts = {"stamped": 0, "already_current": 0, "unstamped": 0}
+    counts = {"stamped": 0, "already_current": 0, "unstamped": 0, "refused": 0}
     for namespace in namespaces_in_scope(store, scope):
         after = None
         while ids := walk.ids_after(store, namespace, after, limit=STAMP_ROWS):
@@ -112,13 +117,17 @@ def _of_other_width(store: Store, target: Target, scope: Scope) -> int:
 
 def _stamp_rows(store: Store, target: Fingerprint, ids: list[str]) -> list[str]:
     rows = [row for row in walk.rows_by_id(store, ids, target=target.id) if row.live]
-    outcomes = []
-    with store.db.transaction():
-        for row in rows:
-            if judge(row, target, store.schema) is Verdict.FRESH:
-                outcomes.append("already_current")
-            elif isinstance(examined := examine(row), Document) and attest_document(store, target, examined):
-                outcomes.append("stamped")
-            else:
-                outcomes.append("unstamped")
-    return outcomes
+    outcomes, refused = commit_without_refused(
+        store,
+        lambda refused: [_stamp_row(store, target, row) for row in rows if row.id not in (refused or {})],
+        lambda: rehearse(store, {row.id: partial(_stamp_row, store, target, row) for row in rows}),
+    )
+    return outcomes + ["refused"] * len(refused)
+
+
+def _stamp_row(store: Store, target: Fingerprint, row: MemoryRow) -> str:
+    if judge(row, target, store.schema) is Verdict.FRESH:
+        return "already_current"
+    examined = examine(row)
+    done = isinstance(examined, Document) and attest_document(store, target, examined)
+    return "stamped" if done else "unstamped"

@@ -147,7 +147,11 @@ def take(store: Store, planned: Plan, request: Request, holder: Holder, *, in_fl
         if planned.action in (Action.SUPERSEDE, Action.START) or run is None:
             run = _begin(store, planned, fingerprint, request, now_ms=now_ms)
         if request.retry_quarantined:
-            quarantine.lift_all(store, fingerprint.id)
+            if planned.scope is None:
+                # Also entries of which nothing can be read any more.
+                quarantine.lift_all(store, fingerprint.id)
+            # Those of other namespaces stay: this run will not try them.
+            quarantine.lift(store, fingerprint.id, sorted(planned.census.quarantined_ids))
         # What the row says of it is what killed runners left; only a text of a stale row is sent again.
         lost = min(run.in_flight_limit, planned.census.stale)
         resumed = run.run_id == (planned.run.run_id if planned.run else None)

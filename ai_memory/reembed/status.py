@@ -16,7 +16,7 @@ from ai_memory.store.values import Counters, Run
 
 RESUME = "ai-memory reembed --resume"
 NEXT = {
-    "paused": "ai-memory reembed --retarget, or ai-memory reembed cancel",
+    "paused": "ai-memory reembed cancel",
     "cancelled": "ai-memory reembed",
     "superseded": "ai-memory reembed",
 }
@@ -27,7 +27,7 @@ class Status:
     """One run with everything that `status` shows.
 
     `held_by` is the live process that runs it, None where none does. `breaker_until` is what is believed of the
-    run's own (Unix milliseconds).
+    run's own (Unix milliseconds). `outside` is how many rows are stale in namespaces that are not the run's.
     """
 
     run: Run
@@ -38,6 +38,7 @@ class Status:
     held_by: Holder | None
     lock: LockState
     breaker_until: int
+    outside: int = 0
 
     @property
     def locked(self) -> bool:
@@ -55,7 +56,7 @@ class Status:
         """What to type next, empty where there is nothing to do."""
         if self.run.state == "running":
             return "" if self.locked else RESUME
-        return NEXT.get(self.run.state, "ai-memory reembed" if self.census.stale else "")
+        return NEXT.get(self.run.state, "ai-memory reembed" if self.census.stale or self.outside else "")
 
     def values(self) -> dict[str, object]:
         """Return the JSON object."""
@@ -74,6 +75,7 @@ class Status:
             "total": census.live,
             "done": census.fresh,
             "remaining": census.stale,
+            "outside": self.outside,
             "quarantined": census.quarantined,
             "unaddressable": census.unaddressable,
             "not_live": census.dead,
@@ -114,7 +116,14 @@ def read_status(store: Store, path: Path, *, now_ms: int) -> Status | None:
         held_by=_holder(path, run, lock),
         lock=lock,
         breaker_until=believed_until(run, now_ms=now_ms),
+        outside=_stale_outside(store, target, run, now_ms=now_ms),
     )
+
+
+def _stale_outside(store: Store, target: Fingerprint, run: Run, *, now_ms: int) -> int:
+    if run.scope is None:
+        return 0
+    return take_census(store, target, None, now_ms=now_ms).stale_outside(run.scope)
 
 
 def _holder(path: Path, run: Run, lock: LockState) -> Holder | None:

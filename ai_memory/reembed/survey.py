@@ -10,6 +10,7 @@ from ai_memory.reembed.census import Means, count_rows
 from ai_memory.reembed.judge import OVERSIZE, Document, Unfit
 from ai_memory.reembed.request import Request, cost
 from ai_memory.reembed.start import Preflight, known_fingerprint, recorded_target, require_rows
+from ai_memory.reembed.trial import require_updates
 from ai_memory.store import walk
 from ai_memory.store.consistent import consistently
 from ai_memory.store.opening import Store
@@ -32,8 +33,7 @@ class _Load:
         if isinstance(examined, Unfit):
             self.oversize += examined.reason.kind == OVERSIZE
             return
-        size = len(examined.text.encode()) // BYTES_A_TOKEN + 1
-        tokens = self.count_tokens(examined.text) if self.count_tokens else size
+        tokens = self.count_tokens(examined.text) if self.count_tokens else examined.size // BYTES_A_TOKEN + 1
         self.tokens += tokens
         self.truncated += bool(self.max_tokens) and tokens > self.max_tokens
 
@@ -84,10 +84,11 @@ def survey(
     """Return the plan of a run as requested; nothing is written, loaded or sent.
 
     Raises:
-        DataRefused: a named namespace has no rows.
+        DataRefused: a named namespace has no rows, or the file takes no vector.
     """
     scope = request.scope
     require_rows(store, scope)
+    require_updates(store)
     target = recorded_target(store, target)
     means = Means(target if request.skip_current else None, request.retry_quarantined)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import partial
 
 from ai_memory.clock import Clock
 from ai_memory.embed.document import WITNESS_TEXTS
@@ -13,18 +12,16 @@ from ai_memory.embed.embedder import Meter
 from ai_memory.embed.retry import PatientEmbedder
 from ai_memory.embed.spending import Spending
 from ai_memory.errors import (
-    AiMemoryError,
-    DataRefused,
-    EmbedError,
     EndpointUnusable,
     NotFinished,
-    Stopped,
-    StorageFailed,
+    StatementRefused,
     TargetChanged,
 )
 from ai_memory.reembed.budget import Budget
 from ai_memory.reembed.census import Census, Scope, namespaces_in_scope, take_census
-from ai_memory.reembed.commit import Traffic, write_page
+from ai_memory.reembed.commit import Traffic, rehearse_documents, write_page
+from ai_memory.reembed.commit_once import Refused, commit_once
+from ai_memory.reembed.ending import Ending, churn, rows_left
 from ai_memory.reembed.in_flight import InFlight
 from ai_memory.reembed.isolate import Embedded, Left, embed_documents
 from ai_memory.reembed.notices import QuarantineNotices
@@ -37,10 +34,9 @@ from ai_memory.reembed.stop import Stop
 from ai_memory.reembed.watch import Watch
 from ai_memory.reembed.window import Answered, in_order
 from ai_memory.store import quarantine, runs
-from ai_memory.store.opening import Store, reopen
+from ai_memory.store.opening import Store
 from ai_memory.store.provenance import Fingerprint, forget
 from ai_memory.store.quarantine import Reason
-from ai_memory.store.text import printable
 from ai_memory.store.values import Checkpoint, Counters, Run
 
 MIN_PASSES = 5
@@ -77,32 +73,20 @@ class Tools:
     spending: Spending | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Ending:
-    """How an invocation ended.
-
-    `run` is the run as it stands (None: there was nothing to do), `reason` says why in a word, `census`
-    proved it (None: none did), `error` ended it (None: none did).
-    """
-
-    run: Run | None
-    exit_code: int
-    reason: str
-    census: Census | None = None
-    error: AiMemoryError | None = None
-
-
 class Sweep:
     """One invocation's work on one run."""
 
-    def __init__(self, store: Store, taken: Taken, request: Request, tools: Tools, *, scope: Scope, total: int) -> None:
-        """Prepare the sweep of `scope`, which has `total` live rows, for the run just taken."""
+    def __init__(
+        self, store: Store, taken: Taken, request: Request, tools: Tools, *, scope: Scope, before: Census
+    ) -> None:
+        """Prepare the sweep of `scope`, in which the census `before` was taken, for the run just taken."""
         self.counters = Counters()
         self.passes = 0
         self.rows_in_quarantine = 0
         self.unsettled = taken.texts_sent_twice
         self._store, self._run, self.target = store, taken.run, taken.fingerprint
-        self._request, self._tools, self._scope, self._total = request, tools, scope, total
+        self._request, self._tools, self._scope, self._total = request, tools, scope, before.live
+        self._fresh = before.fresh
         self._noted = Meter()
         self._learned = taken.run.limits
         # Of the whole run: a few at each start of cron would in the end be all of them.
@@ -126,6 +110,7 @@ class Sweep:
         namespaces = namespaces_in_scope(self._store, self._scope)
         with self._tools.pool(MOST_IN_FLIGHT) as executor:
             while True:
+                written = self._written
                 walk = self._pass(namespaces, executor)
                 if walk.stopped or self._budget.spent:
                     return self._unfinished(walk)
@@ -133,10 +118,13 @@ class Sweep:
                 if not census.stale:
                     return self._finish(census)
                 if len(self._left) >= census.stale:
-                    return self._end_with_rows_left(census)
+                    return rows_left(self._run, self._left, census)
+                if self._nothing_stuck(census, self._written - written):
+                    return churn(self._run, self.passes, census, "Look for what writes other vectors over them, then")
+                self._fresh = census.fresh
                 stale_before.append(census.stale)
                 if len(stale_before) >= MIN_PASSES and census.stale >= stale_before[-2]:
-                    return self._churn(census)
+                    return churn(self._run, self.passes, census, "Run it again when the writers are quieter")
                 self._run = self._begin_pass()
                 namespaces = list(census.stale_by_namespace)
 
@@ -197,10 +185,11 @@ class Sweep:
             BaseException: `error`, with the rows that are stale again.
         """
         if isinstance(error, TargetChanged):
-            with self._store.db.transaction():
-                runs.hold(self._store, self._run, now_ms=self._tools.clock.now_ms())
-                doubted = forget(self._store, self._watch.doubtful(), self.target)
-                runs.count(self._store, self._run, Counters(reembedded=-doubted))
+            try:
+                doubted = self._take_back(unstamp=True)
+            except StatementRefused:
+                # A schema that wants a stamp on every vector: without provenance they are stale all the same.
+                doubted = self._take_back(unstamp=False)
             self.counters += Counters(reembedded=-doubted)
             raise TargetChanged(
                 f"{error.what} {doubted:,} rows that were written since they agreed are stale again.", tip=error.tip
@@ -208,6 +197,13 @@ class Sweep:
         if error:
             raise error
         self._watch.agreed()
+
+    def _take_back(self, *, unstamp: bool) -> int:
+        with self._store.db.transaction():
+            runs.hold(self._store, self._run, now_ms=self._tools.clock.now_ms())
+            doubted = forget(self._store, self._watch.doubtful(), self.target, unstamp=unstamp)
+            runs.count(self._store, self._run, Counters(reembedded=-doubted))
+        return doubted
 
     def _room(self, flying: Collection[Page]) -> bool:
         return not flying or (not self._budget.tight and self._in_flight.room(flying, dim=self.target.dim))
@@ -236,17 +232,18 @@ class Sweep:
         traffic = self._traffic(noted, in_flight_limit=in_flight * self._request.batch + unsettled)
         if learned != self._learned:
             traffic = replace(traffic, limits=learned)
-        write = partial(write_page, self._store, self._run, self.target, answered, steps=steps, traffic=traffic)
-        self._store.db.require_same_file()
-        counters = None
-        try:
-            with self._store.db.transaction():
-                counters = write(now_ms=self._tools.clock.now_ms())
-        except StorageFailed as failure:
-            self._reopen(failure)
-            if counters is None or not self._is_committed(steps):
-                with self._store.db.transaction():
-                    counters = write(now_ms=self._tools.clock.now_ms())
+        page = answered.page
+
+        def write(refused: Refused) -> Counters:
+            now_ms, told = self._tools.clock.now_ms(), replace(answered, refused=refused)
+            return write_page(self._store, self._run, self.target, told, steps=steps, traffic=traffic, now_ms=now_ms)
+
+        counters = commit_once(
+            self._store,
+            self._run,
+            write,
+            lambda: rehearse_documents(self._store, page.to_write, lambda: self.target),
+        )
         self.counters += counters
         # Only now: no more may be sent than the committed row says, or a kill would make it a lie.
         self._in_flight.pages, self.unsettled = in_flight, unsettled
@@ -255,20 +252,7 @@ class Sweep:
         self._left |= {
             each.document.id: each.outcome.message for each in answered.embedded if isinstance(each.outcome, Left)
         }
-        self._watch.wrote(each.id for each in answered.page.twins)
-
-    def _reopen(self, failure: StorageFailed) -> None:
-        try:
-            reopen(self._store)
-        except DataRefused as error:
-            raise failure from error
-
-    def _is_committed(self, steps: Mapping[str, Checkpoint]) -> bool:
-        recorded = runs.checkpoints(self._store, self._run)
-        return bool(steps) and all(
-            name in recorded and (recorded[name].cursor_id, recorded[name].eof) == (step.cursor_id, step.eof)
-            for name, step in steps.items()
-        )
+        self._watch.wrote(each.id for each in page.twins)
 
     def _after_commit(self, answered: Answered) -> None:
         page = answered.page
@@ -300,20 +284,13 @@ class Sweep:
     def _census(self) -> Census:
         return take_census(self._store, self.target, self._scope, now_ms=self._tools.clock.now_ms())
 
-    def _end_with_rows_left(self, census: Census) -> Ending:
-        row_id, message = next(iter(self._left.items()))
-        error = NotFinished(
-            f"The endpoint fails on {len(self._left):,} rows and no other, the first is {printable(row_id)}: {message}",
-            tip="Look at the text and at the endpoint; the other rows are done. Then: ai-memory reembed --resume",
-        )
-        return Ending(self._run, error.exit_code, "rows left", census, error)
+    @property
+    def _written(self) -> int:
+        return self.counters.reembedded + self.counters.attested
 
-    def _churn(self, census: Census) -> Ending:
-        error = NotFinished(
-            f"churn: after {self.passes:,} passes {census.stale:,} rows are stale again.",
-            tip="Run it again when the writers are quieter: ai-memory reembed --resume",
-        )
-        return Ending(self._run, error.exit_code, "churn", census, error)
+    def _nothing_stuck(self, census: Census, written: int) -> bool:
+        """Say whether all vectors of a pass were written over at once: another pass would pay for them once more."""
+        return 0 < written <= census.overwritten and census.fresh <= self._fresh
 
     def _begin_pass(self) -> Run:
         with self._store.db.transaction():
@@ -332,8 +309,3 @@ class Sweep:
         if walk.stopped:
             return Ending(self._run, stop.exit_code, stop.reason)
         return Ending(self._run, NotFinished.exit_code, self._budget.spent)
-
-
-def stopped_by(error: AiMemoryError, stop: Stop) -> bool:
-    """Say whether a request or a statement only failed because the sweep was asked to stop."""
-    return stop.requested() and isinstance(error, EmbedError | Stopped)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 
+from ai_memory.reembed.commit_once import Refused
 from ai_memory.reembed.isolate import Embedded
 from ai_memory.reembed.pages import Page
 
@@ -17,13 +18,14 @@ Ask = Callable[[Page], Sequence[Embedded]]
 class Answered:
     """A page with what became of its documents, or the error that ended its requests.
 
-    `waited` says that the answer had to be waited for.
+    `waited` says that the answer had to be waited for, `refused` which of the vectors the database refuses.
     """
 
     page: Page
     embedded: tuple[Embedded, ...] = ()
     error: BaseException | None = None
     waited: bool = False
+    refused: Refused = None
 
 
 def in_order(

@@ -132,6 +132,21 @@ class Database:
             self._waiting.begin()
             yield from self._connection.execute(sql, bindings)
 
+    def explain(self, sql: str, bindings: Bindings = ()) -> list[Row]:
+        """Return the program that SQLite makes of one statement, with those of its triggers; nothing is run.
+
+        Raises:
+            StatementRefused: it cannot be made: the statement, or a trigger, names what is not there.
+        """
+        with translated(self.path):
+            # Not a program of before: only running it would show that the schema has changed.
+            return list(self._connection.execute(f"EXPLAIN {sql}", bindings, can_cache=False))
+
+    def unresolved_references(self) -> bool:
+        """Say whether the open transaction has broken a foreign key that COMMIT will ask for."""
+        with translated(self.path):
+            return self._connection.status(apsw.SQLITE_DBSTATUS_DEFERRED_FKS)[0] != 0
+
     def change(self, sql: str, bindings: Bindings = ()) -> int:
         """Run one INSERT, UPDATE or DELETE and return how many rows it changed itself."""
         with translated(self.path):
@@ -153,6 +168,15 @@ class Database:
             StorageFailed: the commit failed; what is in the file has to be read anew.
         """
         yield from self._bracket("BEGIN IMMEDIATE", "COMMIT")
+
+    @contextmanager
+    def rehearsal(self) -> Iterator[None]:
+        """Hold one write transaction that is rolled back in any case."""
+        self.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        finally:
+            self._roll_back()
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:

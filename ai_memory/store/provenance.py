@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 
 from ai_memory.embed.vectors import head, is_sound
 from ai_memory.embedding_settings import MAX_DIM
-from ai_memory.errors import DataRefused
-from ai_memory.store.connection import Binding
+from ai_memory.errors import DataRefused, UpdateRefused
+from ai_memory.store.connection import Binding, Row
 from ai_memory.store.opening import Store
 from ai_memory.store.own_row import OwnRow, selected
+from ai_memory.store.text import printable
+
+NOT_KEPT = "did not keep the vector"
 
 FIND_FINGERPRINT = (
     "SELECT id, CASE WHEN typeof(witness) = 'blob' THEN witness END FROM embedding_fingerprint WHERE digest = ?"
@@ -36,6 +39,10 @@ UPDATE_VECTOR = """
     UPDATE memories SET {columns}
     WHERE id = CAST(:id AS TEXT) AND +title IS :title AND content IS :content {and_plain}
     RETURNING CAST(id AS BLOB)
+"""
+KEPT = """
+    SELECT {kept} FROM main.memories
+    WHERE id = CAST(:id AS TEXT) AND title IS :title AND content IS :content {and_plain}
 """
 VECTOR_OF_TEXT = """
     SELECT m.embedding, p.head FROM embedding_provenance AS p JOIN main.memories AS m ON m.id = p.memory_id
@@ -149,6 +156,10 @@ def write_vectors(store: Store, writes: Sequence[VectorWrite], fingerprint: Fing
     """Write each vector, its stamp and its provenance if its memory still has that very text; inside a transaction.
 
     Returns one answer a vector: False, with nothing written, where the text changed or the memory is gone.
+
+    Raises:
+        StatementRefused: the database refuses one of them; the transaction may be gone, and must not be committed.
+        UpdateRefused: a trigger took one of them back at once.
     """
     stamp: dict[str, Binding] = {"dim": fingerprint.dim, "space": fingerprint.space}
     bindings = [
@@ -157,6 +168,8 @@ def write_vectors(store: Store, writes: Sequence[VectorWrite], fingerprint: Fing
     ]
     changed = {store.codec.name(row[0]) for row in store.db.execute_many(_update_sql(store), bindings)}
     written = [each.id in changed for each in writes]
+    if fires_triggers(store):
+        _require_kept(store, bindings, written, [each.id for each in writes])
     record_provenance(store, [each for each, done in zip(writes, written, strict=True) if done], fingerprint)
     return written
 
@@ -172,15 +185,15 @@ def record_provenance(store: Store, writes: Sequence[VectorWrite], fingerprint: 
     store.db.execute_many(SET_PROVENANCE, bindings)
 
 
-def forget(store: Store, ids: Sequence[str], fingerprint: Fingerprint) -> int:
+def forget(store: Store, ids: Sequence[str], fingerprint: Fingerprint, *, unstamp: bool) -> int:
     """Take back that the vectors of `ids` are the target's; inside a transaction.
 
-    Returns how many rows that made stale. The vectors stay as they are, without provenance and without a stamp of
-    their space.
+    Returns how many rows that made stale. The vectors stay as they are, without provenance and, with `unstamp`,
+    without a stamp of their space.
     """
     bindings = [(store.codec.bound(each), fingerprint.id) for each in ids]
     forgotten = store.db.execute_many(FORGET, bindings)
-    if store.schema.has_space:
+    if unstamp and store.schema.has_space:
         store.db.execute_many(UNSTAMP, forgotten)
     return len(forgotten)
 
@@ -221,10 +234,45 @@ def attest(store: Store, write: VectorWrite, fingerprint: Fingerprint) -> bool:
     return True
 
 
+def program_of_update(store: Store) -> list[Row]:
+    """Return the program that SQLite makes of writing a vector, with those of the triggers that it fires.
+
+    Raises:
+        StatementRefused: a trigger or a constraint needs what is not there: a function, module, table, collation.
+    """
+    names = ("id", "title", "content", "blob", "dim", "space")
+    return store.db.explain(_update_sql(store), dict.fromkeys(names))
+
+
+def fires_triggers(store: Store) -> bool:
+    """Say whether writing a vector runs somebody's trigger, which may do anything to the row."""
+    return any(opcode == "Program" for _, opcode, *_ in program_of_update(store))
+
+
+def _require_kept(
+    store: Store, bindings: Sequence[Mapping[str, Binding]], written: Sequence[bool], ids: Sequence[str]
+) -> None:
+    """Check that every row that was written stands as written, and that no trigger left one out in silence."""
+    kept = " AND ".join(each.replace(" = ", " IS ") for each in _vector_columns(store))
+    sql = KEPT.format(kept=kept, and_plain=_and_plain(store))
+    for row_id, values, done in zip(ids, bindings, written, strict=True):
+        found = store.db.value(sql, values)
+        # Where there is no such text any more: another writer was first, or a trigger of the update changed it.
+        if done if found is None else not found:
+            what = f"{store.db.path} {NOT_KEPT} of {printable(row_id)}."
+            raise UpdateRefused(what, words=f"the database {NOT_KEPT}", memory_id=row_id)
+
+
 def _update_sql(store: Store) -> str:
-    columns = ["embedding = :blob", *_stamp_columns(store)]
-    and_plain = "AND (encrypted_envelope IS NULL OR content <> '')" if store.schema.has_envelope else ""
-    return UPDATE_VECTOR.format(columns=", ".join(columns), and_plain=and_plain)
+    return UPDATE_VECTOR.format(columns=", ".join(_vector_columns(store)), and_plain=_and_plain(store))
+
+
+def _vector_columns(store: Store) -> list[str]:
+    return ["embedding = :blob", *_stamp_columns(store)]
+
+
+def _and_plain(store: Store) -> str:
+    return "AND (encrypted_envelope IS NULL OR content <> '')" if store.schema.has_envelope else ""
 
 
 def _stamp_columns(store: Store) -> list[str]:

@@ -25,17 +25,18 @@ PUT = """
         src = excluded.src, kind = excluded.kind, http_status = excluded.http_status,
         message = excluded.message, last_at = excluded.last_at
 """
-Kind = Literal["empty", "oversize", "undecodable", "undecryptable", "refused"]
+Kind = Literal["empty", "oversize", "undecodable", "undecryptable", "refused", "unwritable"]
 """What the table's CHECK takes."""
 ENTRY_TEXTS = ("kind", "message")
 REASON_COLUMNS = ("memory_id", *ENTRY_TEXTS, "http_status")
+# What the database refuses of one row says nothing of another row of the same text.
 REASON = f"""
     SELECT {selected(REASON_COLUMNS, (*ENTRY_TEXTS, "memory_id"))} FROM reembed_quarantine
-    WHERE target = ? AND src = ? LIMIT 1
+    WHERE target = ? AND src = ? AND kind IS NOT 'unwritable' LIMIT 1
 """
 ANY = "SELECT count(*) FROM (SELECT 1 FROM reembed_quarantine WHERE target = ? LIMIT 1)"
-LIFT = "DELETE FROM reembed_quarantine WHERE target = ? AND memory_id = CAST(? AS TEXT)"
 LIFT_ALL = "DELETE FROM reembed_quarantine WHERE target = ?"
+LIFT = "DELETE FROM reembed_quarantine WHERE target = ? AND memory_id = CAST(? AS TEXT)"
 REFUSED_SINCE = """
     SELECT count(*) FROM reembed_quarantine WHERE target = ? AND kind = 'refused' AND last_at >= ?
 """
@@ -56,6 +57,11 @@ class Reason:
     kind: Kind
     message: str
     http_status: int | None = None
+
+
+def unwritable(words: str) -> Reason:
+    """Return the reason of a row whose vector the database refuses, in the database's own words."""
+    return Reason("unwritable", f"its vector cannot be written: {words}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +99,7 @@ def put(store: Store, target: int, row_id: str, src: bytes, reason: Reason, *, n
 
 
 def reason_of(store: Store, target: int, src: bytes) -> Reason | None:
-    """Return why a text stands in the quarantine of a target, None where it does not.
+    """Return why a text, in whatever row, stands in the quarantine of a target, None where it does not.
 
     Raises:
         DataRefused: a column of the entry is damaged.

@@ -44,10 +44,11 @@ TAKE_OVER = """
     WHERE run_id = ? AND fence = ? AND state = 'running'
 """
 HOLD = """
-    UPDATE reembed_run SET last_progress_at = ?, in_flight_limit = coalesce(?, in_flight_limit),
-        limits_json = coalesce(?, limits_json)
+    UPDATE reembed_run SET commits = (commits + 1) % 1000000000, last_progress_at = ?,
+        in_flight_limit = coalesce(?, in_flight_limit), limits_json = coalesce(?, limits_json)
     WHERE run_id = ? AND fence = ? AND state = 'running'
 """
+COMMITS = "SELECT commits FROM reembed_run WHERE run_id = ? AND fence = ?"
 TRANSITION = """
     UPDATE reembed_run SET
         state = :new, finished_at = :now, holder_json = NULL, census_at = coalesce(:census_at, census_at)
@@ -185,12 +186,7 @@ def take_over(
 
 
 def hold(
-    store: Store,
-    run: Run,
-    *,
-    now_ms: int,
-    in_flight_limit: int | None = None,
-    limits: Mapping[str, int] | None = None,
+    store: Store, run: Run, *, now_ms: int, in_flight_limit: int | None = None, limits: Mapping[str, int] | None = None
 ) -> None:
     """Prove inside a transaction that `run` is still ours, and note the progress.
 
@@ -203,6 +199,11 @@ def hold(
     learned = None if limits is None else json.dumps(limits)
     if not store.db.change(HOLD, (now_ms, in_flight_limit, learned, run.run_id, run.fence)):
         raise _fence_lost(run)
+
+
+def commits(store: Store, run: Run) -> object:
+    """Return what is another number after every commit that held `run`; None where the run is no longer ours."""
+    return store.db.value(COMMITS, (run.run_id, run.fence))
 
 
 def transition(store: Store, run: Run, new: str, *, now_ms: int, fenced: bool, census_at: int | None = None) -> None:

@@ -28,6 +28,7 @@ RUN_NUMBERS = tuple(name for name in run_row.RUN_COLUMNS if name not in RUN_TEXT
 COLUMNS: dict[tuple[str, str], tuple[Value, ...]] = {
     **{("reembed_run", name): NUMBERS for name in RUN_NUMBERS},
     **{("reembed_run", name): TEXTS for name in RUN_TEXTS},
+    ("reembed_run", "commits"): NUMBERS,
     **{("reembed_checkpoint", name): NUMBERS for name in ("pass", "eof", "rows_done", "updated_at")},
     **{("reembed_checkpoint", name): TEXTS for name in ("cursor_id",)},
     **{("reembed_quarantine", name): NUMBERS for name in ("http_status", "attempts", "first_at", "last_at")},

@@ -29,6 +29,8 @@ from tests.crash.editor import INSERT, NOW, Editor, Rows
 from tests.crash.images import Image, read_image
 from tests.crash.vfs import Recorder, watched
 from tests.fakes import HashEmbedder
+from tests.promises import TRIGGERS
+from tests.strategies import HELD
 
 T = TypeVar("T")
 
@@ -36,6 +38,7 @@ BATCH = 3
 IN_FLIGHT = 2
 """Requests at once; one page more waits for its commit meanwhile."""
 NAMESPACES = ("global", "b/c", "b/c/d", "B")
+SET_CONTENT_OF = "UPDATE memories SET content = ? WHERE title = ?"
 REEMBEDDED = "SELECT coalesce(sum(reembedded), 0) FROM reembed_run"
 
 Build = Callable[[Path, int], None]
@@ -74,6 +77,17 @@ def build_own(path: Path, rows: int) -> None:
             row_id = f"{'Aa_'[number % 3]}{number * 7 % rows:03}"
             store.db.execute(INSERT, (row_id, namespace, f"Note {number}", f"the text of {number}", NOW, NOW))
         store.db.execute("UPDATE memories SET embedding = x'01000080bf' WHERE rowid % 2")
+
+
+def build_held(path: Path, rows: int) -> None:
+    """Create a database whose own triggers keep every vector out of some of its rows."""
+    build_own(path, rows)
+    with writing(path, now_ms=0) as store, store.db.transaction():
+        for number, content in enumerate(HELD):
+            # Every second one has a vector of the old model, which it keeps.
+            store.db.execute(SET_CONTENT_OF, (content, f"Note {rows - 1 - 2 * number}"))
+        for trigger in TRIGGERS:
+            store.db.execute(trigger)
 
 
 def build_foreign(version: int) -> Build:

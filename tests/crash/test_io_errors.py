@@ -13,12 +13,12 @@ import apsw
 import pytest
 
 from ai_memory.embed.document import WITNESS_TEXTS
-from ai_memory.errors import AiMemoryError
+from ai_memory.errors import AiMemoryError, TransientFailure
 from ai_memory.store.connection import OpenOptions
 from tests.crash.editor import Rows, read_rows
 from tests.crash.images import Image, read_image, write_image
-from tests.crash.promises import Past, looking, number, require_done, require_promises
-from tests.crash.sweeping import REEMBEDDED, Build, build_foreign, build_own, build_unlogged, sweep
+from tests.crash.promises import Past, looking, number, require_done, require_promises, vectors
+from tests.crash.sweeping import BATCH, REEMBEDDED, Build, build_foreign, build_own, build_unlogged, sweep
 from tests.crash.vfs import Change, watched
 from tests.fakes import HashEmbedder
 
@@ -192,6 +192,31 @@ def fail_after_a_commit(database: Path) -> None:
 
     assert failing.failed == 1
     assert (report.exit_code, report.reembedded, report.passes) == (0, ROWS, 1)
+
+
+def test_a_commit_behind_a_page_that_failed_is_not_written_again(fast_folder: Path) -> None:
+    fail_after_a_commit_behind_a_failed_page(fast_folder / "m.db")
+
+
+def fail_after_a_commit_behind_a_failed_page(database: Path) -> None:
+    failing = FailingCheckpoint()
+    build_own(database, 4 * BATCH)
+
+    with watched("failing-checkpoint", str(database), failing) as vfs, looking(database) as reader:
+        hold_back_checkpoints(reader, database)
+
+        def fail_the_first(texts: Sequence[str]) -> None:
+            if texts[0] != WITNESS_TEXTS[0] and reader.in_transaction:
+                reader.execute("ROLLBACK")
+                failing.armed = True
+                raise TransientFailure("the endpoint is away.", http_status=503)
+
+        embedder = HashEmbedder(before=fail_the_first, concurrency=3)
+        report = sweep(database, embedder, options=OpenOptions(vfs=vfs))
+        written = sum(each.fresh for each in vectors(reader))
+        assert number(reader, REEMBEDDED) == report.reembedded == written, "a row was counted twice"
+
+    assert (failing.failed, report.exit_code, written) == (1, 75, 3 * BATCH)
 
 
 def hold_back_checkpoints(reader: apsw.Connection, database: Path) -> None:

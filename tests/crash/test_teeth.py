@@ -10,7 +10,12 @@ import pytest
 
 from tests.crash.promises import Past
 from tests.crash.sweeping import build_own, record
-from tests.crash.test_io_errors import FAULTS, begin_loop, fail_after_a_commit
+from tests.crash.test_io_errors import (
+    FAULTS,
+    begin_loop,
+    fail_after_a_commit,
+    fail_after_a_commit_behind_a_failed_page,
+)
 from tests.crash.test_replay import Replay, Tally
 from tests.mutants.mutants import MUTANTS, Change
 
@@ -23,6 +28,7 @@ def replay(folder: Path) -> None:
 def fail_operations(folder: Path) -> None:
     begin_loop(folder / "m.db", build_own).run(FAULTS["disk full"], lasting=False)
     fail_after_a_commit(folder / "n.db")
+    fail_after_a_commit_behind_a_failed_page(folder / "o.db")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,15 +42,17 @@ class Tooth:
 
 KNOWN = {each.name: each.changes for each in MUTANTS}
 SYNC = Change("ai_memory.store.connection:_configure", "= FULL", "= NORMAL")
-COMMITTED = "ai_memory.reembed.sweep:Sweep._is_committed"
-TAKEN = Change(COMMITTED, "bool(steps)", "True or bool(steps)")
-REPEATED = Change(COMMITTED, "bool(steps)", "False")
+COMMITTED = "ai_memory.reembed.commit_once:commit_once"
+TAKEN = Change(COMMITTED, "now != before", "True")
+REPEATED = Change(COMMITTED, "now != before", "False")
+UNCOUNTED = Change("ai_memory.store.runs:HOLD", "(commits + 1) % 1000000000", "commits")
 TEETH = {
     "cursor before data": Tooth(KNOWN["cursor before data"], replay, "the cursor passed a row"),
     "write by id alone": Tooth(KNOWN["write by id alone"], replay, "of an older text"),
     "commits not synced": Tooth((SYNC,), replay, "sent twice than announced"),
     "failed commit taken as done": Tooth((TAKEN,), fail_operations, "reported that were not written"),
     "failed commit always repeated": Tooth((REPEATED,), fail_operations, "counted twice"),
+    "commits have no number": Tooth((UNCOUNTED,), fail_operations, "counted twice"),
 }
 
 

@@ -112,7 +112,7 @@ def test_no_texts_are_no_request() -> None:
 def test_a_bad_text_among_long_ones_costs_no_text_a_second_request_but_those_beside_it() -> None:
     asked = Asked(lambda _texts: None)
     embedder = divided(asked, Limits(inputs=100, request_tokens=100))
-    documents = [Document(text, "a", text, "", text, b"") for text in TEXTS]
+    documents = [Document(text, "a", text, "", text, b"", len(text)) for text in TEXTS]
     bad = TEXTS[40]
 
     def refuse(texts: Sequence[str]) -> None:

@@ -104,7 +104,9 @@ class Judge:
             self._judge_done(outcome, request, model)
         elif outcome.report:
             # A run is reported as it is left: somebody who took it over may have finished it.
-            assert outcome.report.state != "done" or "usurp" in outcome.faults
+            rows_outside = outcome.report.reason == "rows outside"
+            assert outcome.report.state != "done" or "usurp" in outcome.faults or rows_outside
+            assert not rows_outside or promises.census(self._world.view(), model, None).stale or self._world.touched
         if outcome.report and self._breaker and outcome.report.run_id == self._breaker[0]:
             assert self._breaker[1] <= now_ms or not outcome.calls
         if outcome.killed:
@@ -117,6 +119,14 @@ class Judge:
         assert (outcome.exit_code == 10) == bool(found.quarantined or found.without_id)
         assert list(self._world.file.execute("PRAGMA integrity_check")) == [("ok",)]
         self._world.file.execute("INSERT INTO memories_fts(memories_fts, rank) VALUES ('integrity-check', 1)")
+
+    def judge_refused_by_all(self, model: Model) -> None:
+        """Assert what must be true where the database is said to take no vector at all."""
+        view = self._world.view()
+        found = promises.census(view, model, None)
+        assert not found.right
+        assert any(view.rows[number].held for number in found.stale)
+        assert all(view.rows[number].held or view.rows[number].unfit not in (None, "refused") for number in found.stale)
 
     def unfinished(self) -> RunRow | None:
         """Return the run that is unfinished."""
@@ -150,7 +160,9 @@ class Judge:
 
     def _scope(self, outcome: Outcome, request: Request) -> Scope:
         names = request.scope
-        if outcome.report and outcome.report.run_id is not None:
+        # Who may begin a run and names no namespace asks of the whole file, whatever run was there to go on with.
+        of_file = request.or_start and names is None
+        if outcome.report and outcome.report.run_id is not None and not of_file:
             recorded = self._rows(f"SELECT scope_json FROM reembed_run WHERE run_id = {outcome.report.run_id}")
             names = json.loads(recorded[0][0])
         return None if names is None else tuple(stored(name) for name in names)

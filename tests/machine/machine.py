@@ -35,6 +35,7 @@ MODES: tuple[dict[str, bool], ...] = (
     {"retarget": True},
     {"resume": True, "retarget": True},
 )
+REFUSED_BY_ALL = 65
 QUIET_STARTS = 8
 """Starts after which a database that nobody disturbs any more must be done: breaker, scope, target, pause."""
 
@@ -149,14 +150,24 @@ class Machine(RuleBasedStateMachine):
         """Start until nothing is left to do, with nobody in the way; the end must be the same whatever came before."""
         for _ in range(QUIET_STARTS):
             self._clock.sleep(3600)
+            self._end_pause()
             outcome = self._invoke(Request(resume=True, or_start=True, retarget=self._at_odds()), Script())
             if outcome.exit_code in (0, 10) and outcome.report and outcome.report.run_id is None:
                 assert not outcome.sent
                 self._judge.judge_rest(outcome, self._model)
                 return
+            if outcome.exit_code == REFUSED_BY_ALL:
+                assert not outcome.sent
+                self._judge.judge_refused_by_all(self._model)
+                return
         raise AssertionError(f"not at rest after {QUIET_STARTS} quiet starts: {outcome}")
 
-    def _at_odds(self) -> bool:
-        """Say whether the unfinished run needs an operator's word: paused, or to another model."""
+    def _end_pause(self) -> None:
         run = self._judge.unfinished()
-        return run is not None and (run.state == "paused" or run.model != self._model)
+        if run is not None and run.state == "paused":
+            interfere("cancel", self._world, self._clock, self._model)
+
+    def _at_odds(self) -> bool:
+        """Say whether the unfinished run is to another model."""
+        run = self._judge.unfinished()
+        return run is not None and run.model != self._model

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from ai_memory.reembed.request import Request
-from tests.machine.edits import MODELS, Insert, Rewrite
-from tests.machine.invocation import Clock, Invocation, Script
+from tests.machine.edits import MODELS, Delete, Insert, Rewrite
+from tests.machine.interference import CRON, interfere
+from tests.machine.invocation import Clock, Invocation, Outcome, Script
 from tests.machine.world import World
 
 
@@ -21,3 +22,39 @@ def test_a_plain_text_beside_a_left_over_envelope_is_embedded(fast_folder: Path)
     assert outcome.exit_code == 0
     assert world.view().rows[1].is_right(MODELS[0])
     world.close()
+
+
+def test_a_paused_run_of_one_namespace_does_not_answer_for_the_rows_outside_of_it(fast_folder: Path) -> None:
+    # Nothing was stale in its namespace any more: exit 0, "nothing to do", every night, with rows of the old model.
+    world, clock = World(fast_folder, 0), Clock()
+    for name in ("one", "two"):
+        Insert(name, "global", name, "in it").apply(world)
+    Insert("three", "elsewhere", "three", "outside of it").apply(world)
+    assert _start(world, clock, Request(scope=("global",), batch=1, max_rows=1)).exit_code == 75
+    Delete(1).apply(world)
+    interfere("pause", world, clock, MODELS[0])
+
+    assert [_start(world, clock, CRON).exit_code, _start(world, clock, Request(resume=True)).exit_code] == [12, 12]
+    interfere("cancel", world, clock, MODELS[0])
+    assert _start(world, clock, CRON).exit_code == 0
+    assert all(row.is_right(MODELS[0]) for row in world.view().rows.values())
+    world.close()
+
+
+def test_a_run_of_one_namespace_that_is_gone_on_with_does_not_answer_for_the_rows_outside_of_it(
+    fast_folder: Path,
+) -> None:
+    # Exit 0 for what --or-start asks of the whole file, where the census had seen one namespace.
+    world, clock = World(fast_folder, 0), Clock()
+    Insert("one", "global", "one", "in it").apply(world)
+    Insert("two", "global", "two", "in it").apply(world)
+    Insert("three", "elsewhere", "three", "outside of it").apply(world)
+    _start(world, clock, Request(scope=("global",), batch=1, max_rows=1))
+
+    assert [_start(world, clock, CRON).exit_code for _ in range(3)] == [75, 0, 0]
+    assert all(row.is_right(MODELS[0]) for row in world.view().rows.values())
+    world.close()
+
+
+def _start(world: World, clock: Clock, request: Request) -> Outcome:
+    return Invocation(world, clock, MODELS[0], Script(), interfere=lambda _: None).run(request)

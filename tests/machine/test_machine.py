@@ -6,6 +6,7 @@ from collections import Counter
 from pathlib import Path
 from typing import cast
 
+import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
@@ -14,14 +15,13 @@ from tests.sometimes import Sometimes
 
 STEPS = 30
 PROGRAMS = 300
-LONG_PROGRAMS = 5_000
 
 
 def test_every_promise_holds_after_every_step_of_any_program(
-    fast_folder: Path, sometimes: Sometimes, figures: list[str], *, long_form: bool
+    fast_folder: Path, sometimes: Sometimes, figures: list[str], pytestconfig: pytest.Config, *, long_form: bool
 ) -> None:
     tally: Counter[str] = Counter()
-    programs = LONG_PROGRAMS if long_form else PROGRAMS
+    programs = int(pytestconfig.getoption("--programs")) if long_form else PROGRAMS
     drawn = settings(
         max_examples=programs,
         stateful_step_count=STEPS,

@@ -109,6 +109,8 @@ def template(number: int) -> bytes:
 def _make(path: Path, make: Callable[[Path], object]) -> None:
     make(path)
     connection = apsw.Connection(str(path))
+    for trigger in promises.TRIGGERS:
+        connection.execute(trigger)
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
     connection.close()
 

@@ -72,10 +72,10 @@ MUTANTS = (
     _one(
         "cursor before data",
         "reembed.sweep:Sweep._commit",
-        "    counters = None\n",
+        "    counters = commit_once(\n",
         "    with self._store.db.transaction():\n"
         "        runs.advance(self._store, self._run, steps, now_ms=0)\n"
-        "    counters = None\n",
+        "    counters = commit_once(\n",
         *HARNESSES,
     ),
     Mutant(
@@ -84,10 +84,11 @@ MUTANTS = (
             Change("ai_memory.reembed.commit:write_page", "    runs.advance(store, run, steps, now_ms=now_ms)\n", ""),
             Change(
                 "ai_memory.reembed.sweep:Sweep._commit",
-                "    self.counters += counters\n",
-                "    finally:\n"
-                "        runs.advance(self._store, self._run, steps, now_ms=0)\n"
-                "    self.counters += counters\n",
+                "    counters = commit_once(\n",
+                "    from contextlib import ExitStack\n"
+                "    with ExitStack() as afterwards:\n"
+                "        afterwards.callback(lambda: runs.advance(self._store, self._run, steps, now_ms=0))\n"
+                "        counters = commit_once(\n",
             ),
         ),
     ),
@@ -139,6 +140,8 @@ MUTANTS = (
         "in_flight_limit=0",
     ),
     _one("quarantine told as success", "reembed.census:Census.exit_code.fget", "return 10 if", "return 0 if"),
+    _one("a vector is not read back", "store.provenance:fires_triggers", "return any(", "return False and any("),
+    _one("what is only tried is kept", "store.connection:Database.rehearsal", "_roll_back()", "execute('COMMIT')"),
     _one(
         "a twin's vector taken unseen",
         "store.provenance:vector_of_text",

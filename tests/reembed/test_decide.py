@@ -48,9 +48,6 @@ def found(state: str, *, stale: int = 5, quarantined: int = 0, differences: tupl
         (CRON, "running", 0, Action.FINISH),
         (RETARGET, "running", 5, Action.TAKE_OVER),
         (RETARGET, "running", 0, Action.FINISH),
-        (RESUME, "paused", 0, Action.NOTHING),
-        (RETARGET, "paused", 5, Action.SUPERSEDE),
-        (OVER, "paused", 5, Action.SUPERSEDE),
     ],
 )
 def test_a_start_that_may_go_on_does(request_: Request, state: str, stale: int, action: Action) -> None:
@@ -62,9 +59,6 @@ def test_a_start_that_may_go_on_does(request_: Request, state: str, stale: int, 
     [
         (RESUME, "none", OperatorNeeded, "5 rows are stale"),
         (PLAIN, "running", OperatorNeeded, "Run 7 is unfinished"),
-        (PLAIN, "paused", OperatorNeeded, "paused"),
-        (RESUME, "paused", OperatorNeeded, "paused"),
-        (CRON, "paused", OperatorNeeded, "paused"),
     ],
 )
 def test_a_start_that_needs_an_operators_word_changes_nothing(
@@ -77,8 +71,20 @@ def test_a_start_that_needs_an_operators_word_changes_nothing(
     assert "ai-memory reembed" in refusal.value.tip
 
 
+@pytest.mark.parametrize("request_", [PLAIN, RESUME, CRON, RETARGET, OVER, Request(resume=True, scope=("a",))])
+@pytest.mark.parametrize("stale", [0, 5])
+@pytest.mark.parametrize("differences", [(), CHANGED])
+def test_no_start_undoes_an_operators_pause_or_says_that_nothing_is_to_do(
+    request_: Request, stale: int, differences: tuple[str, ...]
+) -> None:
+    with pytest.raises(OperatorNeeded, match="Run 7 was paused by an operator") as refusal:
+        decide(request_, found("paused", stale=stale, differences=differences))
+
+    assert (refusal.value.exit_code, "ai-memory reembed cancel" in refusal.value.tip) == (12, True)
+
+
 @pytest.mark.parametrize("request_", [RESUME, CRON])
-@pytest.mark.parametrize("state", ["running", "paused"])
+@pytest.mark.parametrize("state", ["running"])
 def test_a_resume_to_another_target_shows_every_difference(request_: Request, state: str) -> None:
     with pytest.raises(TargetChanged, match="dim: 16 -> 8") as refusal:
         decide(request_, found(state, differences=CHANGED))
@@ -87,7 +93,7 @@ def test_a_resume_to_another_target_shows_every_difference(request_: Request, st
 
 
 @pytest.mark.parametrize("request_", [RETARGET, OVER])
-@pytest.mark.parametrize("state", ["running", "paused"])
+@pytest.mark.parametrize("state", ["running"])
 @pytest.mark.parametrize("stale", [0, 5])
 def test_retarget_supersedes_an_unfinished_run_to_another_target(request_: Request, state: str, stale: int) -> None:
     assert decide(request_, found(state, stale=stale, differences=CHANGED)) is Action.SUPERSEDE

@@ -7,7 +7,7 @@ from ai_memory.reembed.judge import Document
 from ai_memory.reembed.pages import Page
 from tests.fakes import HashEmbedder
 
-DOCUMENT = Document("id", "ns", "title", "content", "title content", b"")
+DOCUMENT = Document("id", "ns", "title", "content", "title content", b"", 13)
 
 
 def after(in_flight: InFlight, *waits: bool) -> list[int]:

@@ -19,7 +19,9 @@ from tests.fakes import HashEmbedder
 
 
 def documents(texts: Sequence[str]) -> list[Document]:
-    return [Document(f"id-{number}", "a", "", text, text, source_hash(text)) for number, text in enumerate(texts)]
+    return [
+        Document(f"id-{number}", "a", "", text, text, source_hash(text), len(text)) for number, text in enumerate(texts)
+    ]
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 16, 33, 64])

@@ -457,6 +457,54 @@ def test_retarget_over_other_namespaces_is_a_run_of_its_own(work: Work) -> None:
     assert (ended.exit_code, ended.reembedded, states(work)) == (0, 5, ["superseded", "done"])
 
 
+def test_a_resumed_run_of_some_namespaces_does_not_answer_for_the_file(work: Work) -> None:
+    work.run(scope=("a",), batch=2, max_rows=2)
+
+    ended = work.run(resume=True, or_start=True)
+
+    assert (ended.exit_code, ended.reason, ended.state) == (75, "rows outside", "done")
+    assert (ended.remaining, ended.total) == (5, 10)
+    assert "5 rows of the file are stale" in ended.error
+    again = work.run(resume=True, or_start=True)
+    assert (again.exit_code, again.scope, work.all_right()) == (0, None, True)
+
+
+def test_a_resume_that_starts_nothing_answers_for_its_run_and_tells_what_it_did_not_look_at(work: Work) -> None:
+    work.run(scope=("a",), batch=2, max_rows=2)
+
+    ended = work.run(resume=True)
+
+    assert (ended.exit_code, ended.outside, ended.remaining) == (0, 5, 0)
+    assert "Run 1 is done (complete) in a: " in "\n".join(ended.lines())
+    assert "5 rows in other namespaces are stale: ai-memory reembed" in "\n".join(ended.lines())
+
+
+def test_a_quarantined_row_outside_of_a_resumed_run_is_no_success(work: Work) -> None:
+    work.embedder = HashEmbedder(poison="POISON")
+    files.edit(work.path, "id-001", "POISON")
+    assert work.run(scope=("b",)).exit_code == 10
+    work.run(scope=("a",), batch=2, max_rows=2)
+
+    ended = work.run(resume=True, or_start=True)
+
+    assert (ended.exit_code, ended.remaining, ended.quarantined) == (10, 0, 1)
+
+
+def test_a_start_over_some_namespaces_answers_for_these(work: Work) -> None:
+    assert [work.run(scope=("a",)).exit_code, work.run(scope=("a",), resume=True, or_start=True).exit_code] == [0, 0]
+
+
+def test_retry_quarantined_leaves_the_rows_of_other_namespaces_alone(work: Work) -> None:
+    work.embedder = HashEmbedder(poison="POISON")
+    files.edit(work.path, "id-000", "POISON")
+    files.edit(work.path, "id-001", "POISON")
+    work.run()
+
+    ended = work.run(scope=("a",), retry_quarantined=True)
+
+    assert (ended.exit_code, work.run().texts_sent) == (10, ended.texts_sent)
+
+
 def test_a_run_that_has_only_its_census_left_needs_no_endpoint(work: Work) -> None:
     work.run(batch=2, max_rows=8)
     files.execute(work.path, "DELETE FROM memories WHERE id IN ('id-007', 'id-009')")

@@ -131,7 +131,7 @@ def test_only_a_stamp_of_the_targets_space_and_true_width_is_taken(
 
 
 def test_the_document_is_title_blank_content() -> None:
-    assert examine(ROW) == Document("id", "ns", "title", "content", TEXT, SRC)
+    assert examine(ROW) == Document("id", "ns", "title", "content", TEXT, SRC, len(TEXT.encode()))
 
 
 @pytest.mark.parametrize(

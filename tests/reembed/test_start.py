@@ -12,7 +12,7 @@ from ai_memory.store import quarantine, runs
 from ai_memory.store.opening import Store
 from ai_memory.store.quarantine import Reason
 from tests.fakes import HashEmbedder
-from tests.reembed.work import HOLDER, NOW_MS, known
+from tests.reembed.work import HOLDER, NOW_MS, documents, known
 
 
 def unknown_width() -> HashEmbedder:
@@ -75,9 +75,9 @@ def test_a_take_over_after_a_kill_knows_what_may_be_sent_twice(store: Store) -> 
 
 
 def test_a_retry_of_the_quarantine_empties_it(store: Store) -> None:
-    target = known(store, HashEmbedder())
+    target, (refused,) = known(store, HashEmbedder()), documents(store, "id-000")
     with store.db.transaction():
-        quarantine.put(store, target.id, "id-000", b"src", Reason("refused", "no"), now_ms=NOW_MS)
+        quarantine.put(store, target.id, "id-000", refused.src, Reason("refused", "no"), now_ms=NOW_MS)
     request = Request(retry_quarantined=True)
 
     take(store, plan(store, HashEmbedder(), request, now_ms=NOW_MS), request, HOLDER, in_flight=1)

@@ -59,6 +59,14 @@ def test_after_the_end_only_stale_rows_need_a_command(work: Work, edited: bool, 
     assert (found.run.state, found.next_command) == ("done", next_command)
 
 
+def test_a_finished_run_of_some_namespaces_names_the_command_for_the_others(work: Work) -> None:
+    work.run(scope=("a",))
+
+    found = status_of(work)
+
+    assert (found.census.stale, found.outside, found.next_command) == (0, 5, "ai-memory reembed")
+
+
 @pytest.mark.parametrize("state", ["paused", "cancelled", "superseded"])
 def test_every_state_that_an_operator_chose_has_its_way_on(work: Work, state: str) -> None:
     work.run(batch=2, max_rows=4)

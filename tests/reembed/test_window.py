@@ -15,7 +15,7 @@ from ai_memory.store.quarantine import Reason
 
 
 def page(number: int) -> Page:
-    return Page(documents=(Document(str(number), "a", "", "", str(number), b""),))
+    return Page(documents=(Document(str(number), "a", "", "", str(number), b"", 1),))
 
 
 def number_of(answered: Answered) -> int:

@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 
 from ai_memory.errors import DataRefused
+from ai_memory.store import runs, walk
 from ai_memory.store.connection import open_database
-from ai_memory.store.migrate import available, check_ledger, migrate
-from ai_memory.store.opening import Store
+from ai_memory.store.migrate import LEDGER as LEDGER_TABLE
+from ai_memory.store.migrate import _apply, available, check_ledger, migrate
+from ai_memory.store.opening import Store, reading, writing
 from tests import files, shapes
 
 LEDGER = "SELECT version, name, sha256 FROM reembed_migration ORDER BY version"
@@ -73,3 +75,41 @@ def test_a_migration_that_fails_leaves_nothing_of_itself(tmp_path: Path) -> None
     db.close()
 
     assert sorted(files.execute(path, TABLES)) == [("reembed_event",), ("reembed_migration",)]
+
+
+def before_refused_rows(path: Path) -> Path:
+    """Make a file as the release before migration 3 left it, with a row in quarantine and a view that is broken."""
+    db = open_database(shapes.build(path, 80, rows=3).path)
+    db.execute(LEDGER_TABLE)
+    for each in available()[:2]:
+        with db.transaction():
+            _apply(db, each, now_ms=0)
+    db.execute("INSERT INTO embedding_fingerprint VALUES (1, x'01', '{}', 'space', 16, NULL, 0)")
+    db.execute("INSERT INTO reembed_quarantine VALUES (1, 'id', x'02', 'refused', 400, 'no', 3, 4, 5)")
+    db.execute("CREATE VIEW theirs AS SELECT a FROM nowhere")
+    db.execute("CREATE TRIGGER audit AFTER UPDATE ON memories BEGIN INSERT INTO elsewhere VALUES (1); END")
+    db.close()
+    return path
+
+
+def test_what_stands_in_quarantine_outlives_the_widening_of_its_table(tmp_path: Path) -> None:
+    path = before_refused_rows(tmp_path / "m.db")
+
+    with writing(path, now_ms=0) as store:
+        found = store.db.execute("SELECT * FROM reembed_quarantine")
+        store.db.execute("UPDATE reembed_quarantine SET kind = 'unwritable'")
+        columns = [row[0] for row in store.db.execute("SELECT name FROM pragma_table_info('reembed_run')")]
+
+    assert found == [(1, "id", b"\x02", "refused", 400, "no", 3, 4, 5)]
+    assert columns[-1] == "commits"
+    assert ("reembed_quarantine_before",) not in files.execute(path, TABLES)
+
+
+def test_a_file_of_the_release_before_is_read_without_being_migrated(tmp_path: Path) -> None:
+    path = before_refused_rows(tmp_path / "m.db")
+
+    with reading(path) as store:
+        assert [row.id for row in walk.all_rows(store, target=1, only=None)]
+        assert runs.unfinished_run(store) is None
+
+    assert len(files.execute(path, LEDGER)) == 2

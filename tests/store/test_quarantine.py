@@ -46,14 +46,14 @@ def test_a_quarantine_belongs_to_its_target(store: Store, target: int) -> None:
     assert quarantine.entries(store, other) == []
 
 
-def test_entries_are_lifted_one_by_one_or_all(store: Store, target: int) -> None:
+def test_entries_are_lifted_by_the_ids_of_their_rows(store: Store, target: int) -> None:
     for row_id in ("id-000", "id-001", "id-002"):
         put(store, target, row_id)
 
     quarantine.lift(store, target, ["id-001"])
     assert [each.id for each in quarantine.entries(store, target)] == ["id-000", "id-002"]
 
-    quarantine.lift_all(store, target)
+    quarantine.lift(store, target, ["id-000", "id-002"])
     assert quarantine.entries(store, target) == []
 
 

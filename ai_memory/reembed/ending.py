@@ -1,0 +1,59 @@
+"""How an invocation ended, and the words for the ends that need some."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ai_memory.errors import AiMemoryError, EmbedError, NotFinished, Stopped
+from ai_memory.reembed.census import Census
+from ai_memory.reembed.stop import Stop
+from ai_memory.store.text import printable
+from ai_memory.store.values import Run
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How an invocation ended.
+
+    `run` is the run as it stands (None: there was nothing to do), `reason` says why in a word, `census`
+    proved it (None: none did), `error` ended it (None: none did). `outside` is how many rows are stale in namespaces
+    that are not the run's (None: nobody looked).
+    """
+
+    run: Run | None
+    exit_code: int
+    reason: str
+    census: Census | None = None
+    error: AiMemoryError | None = None
+    outside: int | None = None
+
+    @property
+    def complete(self) -> bool:
+        """Whether every row of the run is fresh or in quarantine."""
+        return self.census is not None and not self.census.stale
+
+
+def rows_left(run: Run, left: Mapping[str, str], census: Census) -> Ending:
+    """Return the end at which only rows remain over which the endpoint breaks down: `left`, by id, with its words."""
+    row_id, message = next(iter(left.items()))
+    error = NotFinished(
+        f"The endpoint fails on {len(left):,} rows and no other, the first is {printable(row_id)}: {message}",
+        tip="Look at the text and at the endpoint; the other rows are done. Then: ai-memory reembed --resume",
+    )
+    return Ending(run, error.exit_code, "rows left", census, error)
+
+
+def churn(run: Run, passes: int, census: Census, tip: str) -> Ending:
+    """Return the end at which rows become stale as fast as they are done; `tip` is what to do before going on."""
+    error = NotFinished(
+        f"churn: after {passes:,} passes {census.stale:,} rows are stale again, "
+        f"{census.overwritten:,} of them with a vector that is not the one they were given.",
+        tip=f"{tip}: ai-memory reembed --resume",
+    )
+    return Ending(run, error.exit_code, "churn", census, error)
+
+
+def stopped_by(error: AiMemoryError, stop: Stop) -> bool:
+    """Return whether a request or a statement only failed because the sweep was asked to stop."""
+    return stop.requested() and isinstance(error, EmbedError | Stopped)

@@ -1,0 +1,86 @@
+"""Tries, before a text is paid for, whether the database takes the target's vectors: its own schema may forbid it."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Iterator, Sequence
+
+from ai_memory.errors import DataRefused
+from ai_memory.reembed.census import Census
+from ai_memory.reembed.commit import rehearse_documents
+from ai_memory.reembed.judge import Document, Unfit, Verdict, examine, judge
+from ai_memory.store import walk
+from ai_memory.store.opening import Store
+from ai_memory.store.provenance import Fingerprint
+from ai_memory.store.quarantine import unwritable
+from ai_memory.store.refusal import refused_updates
+from ai_memory.store.text import printable
+
+BLOCK = 256
+"""Rows read and tried one after the other."""
+
+
+def require_updates(store: Store) -> None:
+    """Check that nothing in the schema keeps every vector out, as far as that is seen without writing.
+
+    Raises:
+        DataRefused: a trigger or a constraint needs what only some application has.
+    """
+    if why := refused_updates(store):
+        raise DataRefused(f"{store.db.path} takes no vector: {why}. No text was sent.", tip=_look(store))
+
+
+def try_updates(
+    store: Store, known: Fingerprint | None, census: Census, *, retry: bool, enter: Callable[[], Fingerprint]
+) -> list[Unfit]:
+    """Try stale rows (with `retry` also those in quarantine) until one takes a vector, and return those that did not.
+
+    Every try is rolled back. `known` is the target as it stands in the file, `enter` returns it inside a transaction.
+
+    Raises:
+        DataRefused: all of them refuse, and no row has a vector of the target's yet.
+    """
+    wanted = {Verdict.STALE, Verdict.QUARANTINED} if retry else {Verdict.STALE}
+    refusing: dict[str, Unfit] = {}
+    for documents in _documents(store, known, census, wanted):
+        words = rehearse_documents(store, documents, enter)
+        for each in documents:
+            if each.id not in words:
+                return list(refusing.values())
+            refusing[each.id] = Unfit(each.id, each.namespace, each.src, unwritable(words[each.id]))
+    if refusing and not census.fresh:
+        raise _refused_by_all(store, list(refusing.values()))
+    return list(refusing.values())
+
+
+def _refused_by_all(store: Store, refusing: Sequence[Unfit]) -> DataRefused:
+    first = refusing[0]
+    return DataRefused(
+        f"{store.db.path} takes no vector in any of {len(refusing):,} rows. Of {printable(first.id)}, the first, "
+        f"{first.reason.message}. No text was sent.",
+        tip=_look(store),
+    )
+
+
+def _documents(
+    store: Store, known: Fingerprint | None, census: Census, wanted: set[Verdict]
+) -> Iterator[list[Document]]:
+    """Yield documents of rows that are to be written, in blocks: the few that the census named, then all."""
+    target = known.id if known else None
+
+    def of(ids: Sequence[str]) -> list[Document]:
+        rows = walk.rows_by_id(store, ids, target=target)
+        due = [row for row in rows if row.live and judge(row, known, store.schema) in wanted]
+        return [found for found in map(examine, due) if isinstance(found, Document)]
+
+    for row_id in census.first_stale:
+        yield of([row_id])
+    for namespace in census.live_by_namespace:
+        after = None
+        while ids := walk.ids_after(store, namespace, after, limit=BLOCK):
+            yield of(ids)
+            after = ids[-1]
+
+
+def _look(store: Store) -> str:
+    return f"Look at its schema: sqlite3 {shlex.quote(str(store.db.path))} .schema"

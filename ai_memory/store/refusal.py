@@ -1,0 +1,82 @@
+"""Finds out whether a database takes vectors at all: its own triggers, constraints and references may refuse them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from ai_memory.errors import StatementRefused, UpdateRefused
+from ai_memory.store.opening import Store
+from ai_memory.store.provenance import Fingerprint, VectorWrite, program_of_update, write_vectors
+from ai_memory.store.text import printable
+
+TRIGGERS = "SELECT name, sql FROM sqlite_master WHERE type = 'trigger' ORDER BY tbl_name <> 'memories', rowid"
+VIRTUAL_TABLES = "SELECT name, sql FROM sqlite_master WHERE type = 'table' AND rootpage = 0"
+BROKEN_REFERENCE = "FOREIGN KEY constraint failed"
+
+
+def refused_updates(store: Store) -> str | None:
+    """Return why the database can take no vector at all, None where nothing forbids it; nothing is written.
+
+    It names the trigger that needs a function, module, table or collation which only some application has.
+    """
+    try:
+        program_of_update(store)
+    except StatementRefused as refusal:
+        trigger = _trigger_that_needs(store, refusal.words.rpartition(": ")[2].removeprefix("main."))
+        return refusal.words if trigger is None else f"its trigger {printable(trigger)}: {refusal.words}"
+    return None
+
+
+def write_one_by_one(store: Store, writes: Sequence[VectorWrite], fingerprint: Fingerprint) -> list[bool]:
+    """Write vectors as `write_vectors` does, so that a refusal names its row.
+
+    Raises:
+        UpdateRefused: the database refuses one of them; the transaction may be gone, and must not be committed.
+    """
+    written: list[bool] = []
+    for each in writes:
+        try:
+            written += write_vectors(store, [each], fingerprint)
+        except UpdateRefused:
+            raise
+        except StatementRefused as refusal:
+            raise UpdateRefused(refusal.what, tip=refusal.tip, words=refusal.words, memory_id=each.id) from refusal
+        if store.db.unresolved_references():
+            what = f"{store.db.path} refuses the vector of {printable(each.id)}: {BROKEN_REFERENCE}."
+            raise UpdateRefused(what, words=BROKEN_REFERENCE, memory_id=each.id)
+    return written
+
+
+def rehearse(store: Store, attempts: Mapping[str, Callable[[], object]]) -> dict[str, str]:
+    """Return which of the attempts, each of one memory by its id, the database refuses, with its words.
+
+    Every one is rolled back, so that nothing is left behind.
+    """
+    try:
+        with store.db.rehearsal():
+            for attempt in attempts.values():
+                attempt()
+    except StatementRefused:
+        words = {row_id: _refusal(store, attempt) for row_id, attempt in attempts.items()}
+        return {row_id: each for row_id, each in words.items() if each is not None}
+    return {}
+
+
+def _refusal(store: Store, attempt: Callable[[], object]) -> str | None:
+    try:
+        with store.db.rehearsal():
+            attempt()
+    except UpdateRefused as refusal:
+        return refusal.words
+    return None
+
+
+def _trigger_that_needs(store: Store, missing: str) -> str | None:
+    """Return the trigger whose SQL names what is missing, or a virtual table of a module that is."""
+    names = [missing, *(name for name, sql in store.db.execute(VIRTUAL_TABLES) if _mentions(sql, [missing]))]
+    return next((str(name) for name, sql in store.db.execute(TRIGGERS) if _mentions(sql, names)), None)
+
+
+def _mentions(sql: object, names: Iterable[str]) -> bool:
+    return any(re.search(rf"(?<!\w){re.escape(name)}(?!\w)", str(sql), re.IGNORECASE) for name in names)
