@@ -29,6 +29,7 @@
         ├── RowsRefused            69   400, 413, 422: the batch, or a row in it
         │   └── RequestTooLarge    69   the size of the batch, as the endpoint says
         ├── WrongTarget            78   unknown model, another width
+        │   └── Misconfigured       3   it cannot be asked as configured: certificate, proxy, header
         ├── CredentialsRefused     77   401, 403
         ├── QuotaExhausted         69   402, 429 of quota or billing
         └── BudgetSpent            75   the request might cross --max-tokens or --max-cost, and was not sent
@@ -278,6 +279,13 @@ class WrongTarget(EmbedError):
 
     exit_code = 78
     reason = "wrong target"
+
+
+class Misconfigured(WrongTarget):
+    """The endpoint cannot be asked as things are set up here: a certificate does not fit, a proxy is none."""
+
+    exit_code = 3
+    reason = "configuration"
 
 
 class CredentialsRefused(EmbedError):

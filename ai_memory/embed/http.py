@@ -19,7 +19,7 @@ from ai_memory.embed.embedder import Meter, Target, Vectors
 from ai_memory.embed.gate import Gate
 from ai_memory.embed.limits import utf8_size
 from ai_memory.embed.transport import Endpoint, Transport
-from ai_memory.errors import AnswerLate, AnswerViolation, RowsRefused, TransientFailure, WrongTarget
+from ai_memory.errors import AnswerLate, AnswerViolation, Misconfigured, RowsRefused, TransientFailure, WrongTarget
 
 _SHORT = 1 << 12
 _UNREADABLE = frozenset({400, 415, 422, 501})
@@ -102,6 +102,8 @@ class HttpEmbedder:
                 tip="Look at that server and its model, then run the same command again.",
                 http_status=error.http_status,
             ) from None
+        except Misconfigured:
+            raise
         except WrongTarget as error:
             tip = error.tip or "Bring the model back, or go over to another target: ai-memory reembed --retarget"
             raise WrongTarget(f"{self._host(error)}{error.what}", tip=tip, http_status=error.http_status) from None
@@ -144,7 +146,7 @@ class HttpEmbedder:
             TransientFailure: no whole answer came.
             AnswerLate: none came in time, and there are several texts.
             AnswerViolation: the answer is larger than any true one.
-            WrongTarget: the address cannot be asked at all.
+            Misconfigured: it cannot be asked at all, as things are set up.
         """
         send = self._prepared(texts)
         with self._gate.slot(texts):

@@ -9,7 +9,7 @@ import numpy as np
 from ai_memory.embed.document import WITNESS_TEXTS
 from ai_memory.embed.embedder import Embedder, Vectors
 from ai_memory.embed.vectors import cosines, decode, is_sound
-from ai_memory.errors import DataRefused, EmbedderInitFailed, RowsRefused, TargetChanged, WrongTarget
+from ai_memory.errors import DataRefused, EmbedderInitFailed, Misconfigured, RowsRefused, TargetChanged, WrongTarget
 from ai_memory.store.provenance import Fingerprint
 
 MIN_COSINE = 0.999
@@ -25,6 +25,8 @@ def probe(embedder: Embedder, texts: Sequence[str] = WITNESS_TEXTS) -> Vectors:
     """
     try:
         return embedder.embed_documents(list(texts))
+    except Misconfigured as error:
+        raise EmbedderInitFailed(f"The embedder cannot be asked: {error.what}", tip=error.tip) from error
     except (WrongTarget, RowsRefused) as error:
         raise EmbedderInitFailed(
             f"The embedder does not serve the target: {error.what}",
