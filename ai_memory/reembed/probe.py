@@ -9,10 +9,20 @@ import numpy as np
 from ai_memory.embed.document import WITNESS_TEXTS
 from ai_memory.embed.embedder import Embedder, Vectors
 from ai_memory.embed.vectors import cosines, decode, is_sound
-from ai_memory.errors import DataRefused, EmbedderInitFailed, Misconfigured, RowsRefused, TargetChanged, WrongTarget
+from ai_memory.errors import (
+    DataRefused,
+    EmbedderInitFailed,
+    EndpointUnusable,
+    Misconfigured,
+    RowsRefused,
+    TargetChanged,
+    WrongTarget,
+)
 from ai_memory.store.provenance import Fingerprint
 
 MIN_COSINE = 0.999
+SAME_COSINE = 0.9999
+"""No model finds two of the witness texts this near: even narrow ones stay below 0.99."""
 WAYS_OUT = "Bring the old model back, or start anew under another model name: ai-memory reembed --retarget"
 
 
@@ -22,9 +32,10 @@ def probe(embedder: Embedder, texts: Sequence[str] = WITNESS_TEXTS) -> Vectors:
     Raises:
         EmbedderInitFailed: the endpoint serves another model or another width.
         EmbedError: no answer, refused credentials or quota, an answer that cannot be believed.
+        EndpointUnusable: two different texts have the same vector.
     """
     try:
-        return embedder.embed_documents(list(texts))
+        vectors = embedder.embed_documents(list(texts))
     except Misconfigured as error:
         raise EmbedderInitFailed(f"The embedder cannot be asked: {error.what}", tip=error.tip) from error
     except (WrongTarget, RowsRefused) as error:
@@ -32,6 +43,19 @@ def probe(embedder: Embedder, texts: Sequence[str] = WITNESS_TEXTS) -> Vectors:
             f"The embedder does not serve the target: {error.what}",
             tip="Correct model, dim or endpoint; see ai-memory config show",
         ) from error
+    _require_apart(vectors)
+    return vectors
+
+
+def _require_apart(vectors: Vectors) -> None:
+    # Each with the one after it, the last with the first: of three texts all pairs.
+    alike = float(cosines(vectors, np.roll(vectors, -1, axis=0)).max()) if len(vectors) > 1 else 0.0
+    if not alike <= SAME_COSINE:
+        raise EndpointUnusable(
+            "The embedder gives different texts the same vector: "
+            f"two of the witness texts have a cosine of {alike:.6f}.",
+            tip="Look at that server and its model, then run the same command again.",
+        )
 
 
 def check_witness(fingerprint: Fingerprint, vectors: Vectors) -> None:
