@@ -234,14 +234,17 @@ class TransientFailure(EmbedError):
 
 
 class RateLimited(TransientFailure):
-    """The endpoint asked for fewer requests; `retry_after` is the wait it named, in seconds."""
+    """The endpoint asked for fewer requests.
+
+    `retry_after` is the wait that it named, `pause` the one that we keep, in seconds (0: none).
+    """
 
     reason = "rate limited"
 
     def __init__(self, what: str, *, tip: str = "", http_status: int | None = None, retry_after: float = 0.0) -> None:
         """Keep the wait the endpoint asked for, in seconds (0: it named none)."""
         super().__init__(what, tip=tip, http_status=http_status)
-        self.retry_after = retry_after
+        self.retry_after = self.pause = retry_after
 
 
 class AnswerLate(TransientFailure):

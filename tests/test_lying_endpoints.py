@@ -55,3 +55,17 @@ def test_doctor_finds_an_endpoint_with_one_vector_for_different_texts(tmp_path: 
 
     assert answer.code == 1
     assert "different texts the same vector" in answer.out
+
+
+@pytest.mark.parametrize("flags", [("--max-tokens", "2000"), ("--max-cost", "2")])
+def test_counts_of_tokens_that_cannot_be_keep_no_row_from_being_done(tmp_path: Path, flags: tuple[str, str]) -> None:
+    with FakeEndpoint(tokens_a_byte=1e5) as endpoint:
+        config = tmp_path / "config.toml"
+        config.write_text("[embeddings]\nprice_per_million_tokens = 1000\n", encoding="utf-8")
+        command = notes(tmp_path, endpoint)
+        answer = command.run("--config", config, "reembed", "--json", "--yes", "--batch", "5", *flags)
+
+    bound = sum(len(text.encode()) + 4 for text in endpoint.seen.texts.elements())
+    assert answer.code == 0
+    assert answer.json["tokens"] == bound
+    assert answer.json["cost"] == pytest.approx(bound / 1000)

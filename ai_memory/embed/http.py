@@ -17,7 +17,7 @@ from ai_memory.embed.answers import Answer, classify, inner_status, mentions_bas
 from ai_memory.embed.dialect import Dialect, Reply
 from ai_memory.embed.embedder import Meter, Target, Vectors
 from ai_memory.embed.gate import Gate
-from ai_memory.embed.limits import utf8_size
+from ai_memory.embed.limits import most_tokens, utf8_size
 from ai_memory.embed.transport import Endpoint, Transport
 from ai_memory.errors import AnswerLate, AnswerViolation, Misconfigured, RowsRefused, TransientFailure, WrongTarget
 
@@ -116,7 +116,9 @@ class HttpEmbedder:
 
     def _checked(self, texts: list[str]) -> Vectors:
         reply = self._reply(texts)
-        self.meter.add(tokens=reply.tokens, unreported_bytes=0 if reply.tokens else sum(map(utf8_size, texts)))
+        # Some report more than there can be, and no limit of tokens would ever let a row be done.
+        tokens = min(reply.tokens, most_tokens(texts))
+        self.meter.add(tokens=tokens, unreported_bytes=0 if reply.tokens else sum(map(utf8_size, texts)))
         found = vectors.check(reply.vectors, count=len(texts), dim=self._target.dim)
         _require_apart(texts, found)
         if not self._target.dim:

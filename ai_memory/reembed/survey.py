@@ -14,7 +14,7 @@ from ai_memory.store import walk
 from ai_memory.store.consistent import consistently
 from ai_memory.store.opening import Store
 
-BYTES_A_TOKEN = 4
+USUAL_BYTES_A_TOKEN = 4
 """Rule of thumb for English text (OpenAI, "What are tokens and how to count them", 2024)."""
 
 
@@ -32,7 +32,7 @@ class _Load:
         if isinstance(examined, Unfit):
             self.oversize += examined.reason.kind == OVERSIZE
             return
-        size = len(examined.text.encode()) // BYTES_A_TOKEN + 1
+        size = len(examined.text.encode()) // USUAL_BYTES_A_TOKEN + 1
         tokens = self.count_tokens(examined.text) if self.count_tokens else size
         self.tokens += tokens
         self.truncated += bool(self.max_tokens) and tokens > self.max_tokens
