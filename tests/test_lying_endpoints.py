@@ -69,3 +69,13 @@ def test_counts_of_tokens_that_cannot_be_keep_no_row_from_being_done(tmp_path: P
     assert answer.code == 0
     assert answer.json["tokens"] == bound
     assert answer.json["cost"] == pytest.approx(bound / 1000)
+
+
+def test_verify_of_all_rows_works_with_an_endpoint_that_takes_few_inputs(tmp_path: Path) -> None:
+    with FakeEndpoint(max_inputs=20) as endpoint:
+        command = notes(tmp_path, endpoint)
+        assert command.reembed("--yes").code == 0
+        answer = command.run("reembed", "verify", "--sample", "all")
+
+    assert answer.code == 0
+    assert f"{ROWS} rows embedded again agree" in answer.out

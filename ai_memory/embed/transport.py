@@ -130,13 +130,6 @@ class Transport:
         except (requests.RequestException, ValueError) as error:
             raise _unaskable(self.endpoint, error) from None
 
-    def close(self) -> None:
-        """Close the pooled connections."""
-        with self._lock:
-            if self._session is not None:
-                self._session.close()
-                self._session = None
-
     def _connected(self) -> Session:
         with self._lock:
             if self._session is None:
@@ -197,7 +190,7 @@ def _around(session: Session, endpoint: Endpoint) -> dict[str, Any]:
     from requests.utils import select_proxy
 
     found = session.merge_environment_settings(endpoint.base_url, proxies={}, stream=True, verify=None, cert=None)
-    around = {**found, "proxies": {} if endpoint.address.is_loopback else found["proxies"]}
+    around: dict[str, Any] = {**found, "proxies": {} if endpoint.address.is_loopback else found["proxies"]}
     if isinstance(around["verify"], str) and endpoint.address.scheme == "https":
         require_bundle(around["verify"])
     if proxy := select_proxy(endpoint.base_url, around["proxies"]):
