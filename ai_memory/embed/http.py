@@ -22,9 +22,6 @@ from ai_memory.embed.transport import Endpoint, Transport
 from ai_memory.errors import AnswerLate, AnswerViolation, Misconfigured, RowsRefused, TransientFailure, WrongTarget
 
 _SHORT = 1 << 12
-_BEGINNING = 200
-_DIFFERENT = 3
-_SAME_COSINE = 0.999999
 _UNREADABLE = frozenset({400, 415, 422, 501})
 """With these a server may say that it does not know what base64 is."""
 
@@ -116,7 +113,6 @@ class HttpEmbedder:
         tokens = min(reply.tokens, most_tokens(texts))
         self.meter.add(tokens=tokens, unreported_bytes=0 if reply.tokens else sum(map(utf8_size, texts)))
         found = vectors.check(reply.vectors, count=len(texts), dim=self._target.dim)
-        _require_apart(texts, found)
         if not self._target.dim:
             self._target = replace(self._target, dim=found.shape[1])
         return found
@@ -185,18 +181,6 @@ class HttpEmbedder:
         if told := rate_headers.left(answer.headers, now=time.time()):
             self._gate.hear(told)
         return answer
-
-
-def _require_apart(texts: Sequence[str], found: Vectors) -> None:
-    """Check that texts which begin differently do not all have the same vector.
-
-    Not any two: what a model cuts at the same token has one vector by right.
-    """
-    different = {text[:_BEGINNING] for text in texts}
-    # The second one alone tells nearly always, and costs nothing.
-    alike = len(different) >= _DIFFERENT and not vectors.cosines(found[1:2], found[0]).min() <= _SAME_COSINE
-    if alike and not vectors.cosines(found, found[0]).min() <= _SAME_COSINE:
-        raise AnswerViolation(f"it gives {len(different):,} different texts the same vector.", http_status=200)
 
 
 def _parsed(answer: Answer) -> object:

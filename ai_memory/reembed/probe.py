@@ -21,8 +21,9 @@ from ai_memory.errors import (
 from ai_memory.store.provenance import Fingerprint
 
 MIN_COSINE = 0.999
-SAME_COSINE = 0.9999
-"""No model finds two of the witness texts this near: even narrow ones stay below 0.99."""
+SAME_DISTANCE = 0.01414
+"""Part of the longer one's length: a cosine of 0.9999 where both are as long. No model finds witness texts this near."""
+SAME_DIRECTION = 0.999999
 WAYS_OUT = "Bring the old model back, or start anew under another model name: ai-memory reembed --retarget"
 
 
@@ -49,13 +50,19 @@ def probe(embedder: Embedder, texts: Sequence[str] = WITNESS_TEXTS) -> Vectors:
 
 def _require_apart(vectors: Vectors) -> None:
     # Each with the one after it, the last with the first: of three texts all pairs.
-    alike = float(cosines(vectors, np.roll(vectors, -1, axis=0)).max()) if len(vectors) > 1 else 0.0
-    if not alike <= SAME_COSINE:
+    pairs = zip(vectors, np.roll(vectors, -1, axis=0), strict=True) if len(vectors) > 1 else ()
+    if any(_same(one, other) for one, other in pairs):
         raise EndpointUnusable(
-            "The embedder gives different texts the same vector: "
-            f"two of the witness texts have a cosine of {alike:.6f}.",
+            "The embedder gives different texts the same vector: two of the three witness texts share one.",
             tip="Look at that server and its model, then run the same command again.",
         )
+
+
+def _same(one: Vectors, other: Vectors) -> bool:
+    """Say whether two vectors are nearly one: by their difference, or whatever their lengths by their direction."""
+    longer = max(np.linalg.norm(one), np.linalg.norm(other))
+    cosine = float(cosines(one[np.newaxis], other)[0])
+    return not (np.linalg.norm(one - other) > SAME_DISTANCE * longer and cosine <= SAME_DIRECTION)
 
 
 def check_witness(fingerprint: Fingerprint, vectors: Vectors) -> None:

@@ -235,7 +235,6 @@ FAULTS = [
     ("true", AnswerViolation),
     ("one-wide", AnswerViolation),
     ("empty", AnswerViolation),
-    ("same", AnswerViolation),
 ]
 
 
@@ -261,13 +260,6 @@ def test_numbers_may_be_written_as_text(server: FakeEndpoint) -> None:
     server.fail("texts")
 
     assert np.array_equal(openai(server).embed_documents(TEXTS), [server.vector(text) for text in TEXTS])
-
-
-def test_texts_that_begin_alike_may_have_one_vector(server: FakeEndpoint) -> None:
-    server.fail("same")
-    texts = ["a" * 300 + each for each in TEXTS]
-
-    assert np.array_equal(openai(server).embed_documents(texts), [server.vector(texts[0])] * 3)
 
 
 def test_a_dead_host_is_transient_and_named(server: FakeEndpoint) -> None:

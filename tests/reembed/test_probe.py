@@ -76,6 +76,18 @@ def test_two_texts_with_one_vector_are_no_target(alike: Sequence[int], noise: fl
     assert refusal.value.exit_code == 69
 
 
+def test_vectors_that_differ_in_length_alone_are_the_same() -> None:
+    with pytest.raises(EndpointUnusable):
+        probe(Giving(found=np.stack([TRUE[0], 2 * TRUE[0], TRUE[1]]).astype(np.float32)))
+
+
+def test_vectors_of_near_directions_and_other_lengths_are_different() -> None:
+    found = np.full((3, 16), 0.5, dtype=np.float32)
+    found[:, 0] = [44, 77, 57]
+
+    assert np.array_equal(probe(Giving(found=found)), found)
+
+
 def test_an_outage_passes_as_it_is() -> None:
     with pytest.raises(TransientFailure):
         probe(failing(TransientFailure("gone.")))
