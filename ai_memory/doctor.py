@@ -9,7 +9,6 @@ import numpy as np
 
 from ai_memory.cleaning import one_line
 from ai_memory.clock import Clock
-from ai_memory.embed.document import WITNESS_TEXTS
 from ai_memory.embed.embedder import Embedder, Target
 from ai_memory.embed.vectors import decode, is_sound
 from ai_memory.errors import DataRefused
@@ -163,12 +162,12 @@ def examine_target(store: Store, target: Target, diagnosis: Diagnosis, *, clock:
 
 
 def examine_embedder(store: Store, embedder: Embedder, diagnosis: Diagnosis) -> None:
-    """Ask the embedder for one vector, and compare it with the witness of a known target.
+    """Ask the embedder for the witness texts, and compare their vectors with those of a known target.
 
     Raises:
         AiMemoryError: it does not answer as it should.
     """
-    found = probe(embedder, WITNESS_TEXTS[:1])
+    found = probe(embedder)
     if (known := known_fingerprint(store, recorded_target(store, embedder.target))) is not None:
         check_witness(known, found)
     diagnosis.values["endpoint"] = "ok"

@@ -31,6 +31,7 @@
         ├── RowsRefused            69   400, 413, 422: the batch, or a row in it
         │   └── RequestTooLarge    69   the size of the batch, as the endpoint says
         ├── WrongTarget            78   unknown model, another width
+        │   └── Misconfigured       3   it cannot be asked as configured: certificate, proxy, header
         ├── CredentialsRefused     77   401, 403
         ├── QuotaExhausted         69   402, 429 of quota or billing
         └── BudgetSpent            75   the request might cross --max-tokens or --max-cost, and was not sent
@@ -248,14 +249,17 @@ class TransientFailure(EmbedError):
 
 
 class RateLimited(TransientFailure):
-    """The endpoint asked for fewer requests; `retry_after` is the wait it named, in seconds."""
+    """The endpoint asked for fewer requests.
+
+    `retry_after` is the wait that it named, `pause` the one that we keep, in seconds (0: none).
+    """
 
     reason = "rate limited"
 
     def __init__(self, what: str, *, tip: str = "", http_status: int | None = None, retry_after: float = 0.0) -> None:
         """Keep the wait the endpoint asked for, in seconds (0: it named none)."""
         super().__init__(what, tip=tip, http_status=http_status)
-        self.retry_after = retry_after
+        self.retry_after = self.pause = retry_after
 
 
 class AnswerLate(TransientFailure):
@@ -293,6 +297,13 @@ class WrongTarget(EmbedError):
 
     exit_code = 78
     reason = "wrong target"
+
+
+class Misconfigured(WrongTarget):
+    """The endpoint cannot be asked as things are set up here: a certificate does not fit, a proxy is none."""
+
+    exit_code = 3
+    reason = "configuration"
 
 
 class CredentialsRefused(EmbedError):

@@ -10,9 +10,11 @@ import threading
 import zlib
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+TLS = Path(__file__).parent / "tls"
 ANSWERED = (OSError, ValueError)
 """What a client that gives up, or never speaks TLS, ends a conversation with."""
 
@@ -27,12 +29,22 @@ PEAK = (sys.executable, "-c", _PEAK)
 
 
 class RawEndpoint:
-    """A context manager; `answer` gets head and body of a request and returns the bytes to send, piece by piece."""
+    """A context manager; `answer` gets head and body of a request and returns the bytes to send, piece by piece.
 
-    def __init__(self, answer: Callable[[bytes, bytes], Iterable[bytes]], *, tls: ssl.SSLContext | None = None) -> None:
+    `greeting` is sent before anything was asked.
+    """
+
+    def __init__(
+        self,
+        answer: Callable[[bytes, bytes], Iterable[bytes]],
+        *,
+        tls: ssl.SSLContext | None = None,
+        greeting: bytes = b"",
+    ) -> None:
         self.heads: list[bytes] = []
-        self.sent = 0
-        self._answer, self._tls = answer, tls
+        self.sent = self.connections = 0
+        self._then: tuple[int, ssl.SSLContext] | None = None
+        self._answer, self._tls, self._greeting = answer, tls, greeting
         self._listening = socket.create_server(("127.0.0.1", 0), backlog=64)
         self._thread = threading.Thread(target=self._serve, daemon=True)
 
@@ -55,21 +67,32 @@ class RawEndpoint:
         self._listening.close()
         self._thread.join()
 
+    def change_after(self, requests: int, tls: ssl.SSLContext) -> None:
+        """Close each connection, and show another certificate, once so many requests were answered."""
+        self._then = (requests, tls)
+
+    @property
+    def _over(self) -> bool:
+        return self._then is not None and len(self.heads) >= self._then[0]
+
     def _serve(self) -> None:
         with suppress(OSError):
             while True:
                 client, _ = self._listening.accept()
+                self.connections += 1
                 threading.Thread(target=self._talk, args=(client,), daemon=True).start()
 
     def _talk(self, client: socket.socket) -> None:
+        tls = self._then[1] if self._then and self._over else self._tls
         with suppress(*ANSWERED), client:
             client.settimeout(60)
-            stream = self._tls.wrap_socket(client, server_side=True) if self._tls else client
-            while request := _request(stream):
-                self.heads.append(request[0])
-                for piece in self._answer(*request):
-                    stream.sendall(piece)
-                    self.sent += len(piece)
+            client.sendall(self._greeting)
+            with tls.wrap_socket(client, server_side=True) if tls else client as stream:
+                while not (self._over and tls is self._tls) and (request := _request(stream)):
+                    self.heads.append(request[0])
+                    for piece in self._answer(*request):
+                        stream.sendall(piece)
+                        self.sent += len(piece)
 
 
 def _request(stream: socket.socket) -> tuple[bytes, bytes] | None:
@@ -111,3 +134,10 @@ def peak(stderr: str) -> int:
 def same(*pieces: bytes) -> Callable[[bytes, bytes], Sequence[bytes]]:
     """Return what answers every request alike."""
     return lambda _head, _body: pieces
+
+
+def certificate(name: str) -> ssl.SSLContext:
+    """Return TLS with one of the certificates in tests/tls."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(TLS / f"{name}.pem")
+    return context

@@ -89,6 +89,18 @@ def test_a_library_is_imported_in_one_module(library: str) -> None:
     assert len(users) == 1
 
 
+def test_there_is_one_way_to_an_embedder() -> None:
+    makers = {"HttpEmbedder", "LocalEmbedder", "RetryingEmbedder", "DividedEmbedder", "PromptEmbedder", "build"}
+    assembling = {
+        module
+        for module in SOURCES
+        for node in ast.walk(tree(module))
+        if isinstance(node, ast.ImportFrom) and makers & {alias.name for alias in node.names}
+    }
+
+    assert assembling == {"ai_memory.embed.chain", "ai_memory.embed.factory", "ai_memory.embed.divide"}
+
+
 def test_sql_stands_only_in_the_store() -> None:
     strings = ((m, n.value) for m in SOURCES for n in ast.walk(tree(m)) if isinstance(n, ast.Constant))
     found = {m for m, value in strings if isinstance(value, str) and SQL.match(value)}

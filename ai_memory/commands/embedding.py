@@ -1,14 +1,12 @@
-"""The embedder as commands use it: the configured one, with its requests retried."""
+"""What commands that give memories their vectors have in common."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from threading import Event
 
 from ai_memory.clock import SystemClock
 from ai_memory.console import Console
 from ai_memory.embed.chain import assemble
-from ai_memory.embed.retry import Patience, PatientEmbedder
 from ai_memory.errors import EmbedderInitFailed, EmbedError, EndpointUnusable, NoEmbedder
 from ai_memory.intake import Filled, Filler, Unfilled
 from ai_memory.reembed.progress import choose_progress
@@ -18,19 +16,7 @@ from ai_memory.store.text import printable
 
 EMBEDDER_ERRORS = (NoEmbedder, EmbedderInitFailed, EmbedError, EndpointUnusable)
 """What an embedder can end with; the texts are stored all the same."""
-QUICK = Patience(retry_for=5.0, attempts=3)
-"""For one text, with a person waiting for it."""
 NAMED_ROWS = 20
-
-
-def open_embedder(settings: Settings, *, patience: Patience | None = None) -> PatientEmbedder:
-    """Return the configured embedder, its requests retried; nothing is loaded or sent yet.
-
-    Raises:
-        NoEmbedder: the configuration has embeddings off.
-        EmbedderInitFailed: what is configured cannot be built.
-    """
-    return assemble(settings.embedding, stop=Event(), patience=patience)
 
 
 def fill(store: Store, ids: list[str], settings: Settings, console: Console, *, origin: str) -> Iterable[Filled]:
@@ -40,8 +26,7 @@ def fill(store: Store, ids: list[str], settings: Settings, console: Console, *, 
         AiMemoryError: one of EMBEDDER_ERRORS; earlier pages are stored.
     """
     clock, configured = SystemClock(), settings.embedding
-    embedder = assemble(configured, stop=Event())
-    filler = Filler(store, embedder, origin, configured.batch.value, clock)
+    filler = Filler(store, assemble(configured), origin, configured.batch.value, clock)
     progress = choose_progress(console.err, clock, quiet=console.quiet)
     progress.begin(total=len(ids), label=origin)
     try:

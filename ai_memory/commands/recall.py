@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 from dataclasses import asdict
 
-from ai_memory.commands.embedding import EMBEDDER_ERRORS, QUICK, open_embedder
+from ai_memory.commands.embedding import EMBEDDER_ERRORS
 from ai_memory.console import Console
+from ai_memory.embed.chain import assemble_prompt
 from ai_memory.embed.embedder import Vectors
 from ai_memory.errors import NoEmbedder, UsageError
 from ai_memory.recall import Found, Query, recall
@@ -56,7 +57,7 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
 
 def _embed(query: str, settings: Settings, console: Console) -> tuple[Vectors | None, str]:
     try:
-        embedder = open_embedder(settings, patience=QUICK)
+        embedder = assemble_prompt(settings.embedding)
         return embedder.embed_query(query), embedder.target.space
     except NoEmbedder as error:
         console.note(f"Searching by words alone: {error.what}")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from ai_memory.clock import SystemClock
 from ai_memory.console import Console
-from ai_memory.embed.factory import build, token_counter
+from ai_memory.embed import chain
+from ai_memory.embed.factory import token_counter
 from ai_memory.reembed.census import Scope
 from ai_memory.reembed.holding import holding
 from ai_memory.reembed.request import Request
@@ -35,7 +36,7 @@ def preflight_lines(told: Preflight, *, copied: bool = False) -> list[str]:
 
 def run_plan(settings: Settings, console: Console, *, request: Request) -> int:
     """Show what a run would do, with the database opened read-only and nothing sent."""
-    target, count = build(settings.embedding).target, token_counter(settings.embedding)
+    target, count = chain.target(settings.embedding), token_counter(settings.embedding)
     with reading(settings.db.value, options=OpenOptions(tell=console.note)) as store:
         found = survey(store, target, request, now_ms=SystemClock().now_ms(), count_tokens=count)
     for line in preflight_lines(found.preflight):
@@ -55,7 +56,7 @@ def _text(found: Survey) -> str:
 
 def run_stamp_plan(settings: Settings, console: Console, *, scope: Scope) -> int:
     """Show what would be stamped, or refuse as the stamp would; the database is opened read-only."""
-    target = build(settings.embedding).target
+    target = chain.target(settings.embedding)
     with reading(settings.db.value, options=OpenOptions(tell=console.note)) as store:
         found = would_stamp(store, recorded_target(store, target), scope)
     text = f"Would stamp {found.stamped:,} vectors as {found.active_space}; {found.already_current:,} are already."
@@ -65,7 +66,7 @@ def run_stamp_plan(settings: Settings, console: Console, *, scope: Scope) -> int
 
 def run_stamp(settings: Settings, console: Console, *, scope: Scope) -> int:
     """Stamp the stored vectors as the target's, on the operator's word."""
-    target, now_ms = build(settings.embedding).target, SystemClock().now_ms()
+    target, now_ms = chain.target(settings.embedding), SystemClock().now_ms()
     path = settings.db.value
     with holding(path, now_ms=now_ms, options=OpenOptions()), writing(path, now_ms=now_ms) as store:
         result = stamp(store, recorded_target(store, target), scope, now_ms=now_ms)

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from threading import Event
-
 from ai_memory.clock import SystemClock
 from ai_memory.console import Console
-from ai_memory.embed.factory import build
+from ai_memory.embed import chain
 from ai_memory.embed.fingerprint import differences
-from ai_memory.embed.retry import Patience, RetryingEmbedder
 from ai_memory.errors import TargetChanged
 from ai_memory.reembed.census import Census, Scope, take_census
 from ai_memory.reembed.sample import Sample, choose, compare
@@ -54,12 +51,12 @@ def _verified(store: Store, settings: Settings) -> tuple[Fingerprint | None, Sco
     """Return what to verify against: target and scope of the last run, or where it was given up the configured one."""
     if run := runs.unfinished_run(store) or runs.standing_run(store):
         return read_fingerprint(store, run.target), run.scope, run.target_model
-    target = recorded_target(store, build(settings.embedding).target)
+    target = recorded_target(store, chain.target(settings.embedding))
     return known_fingerprint(store, target), None, target.model
 
 
 def _sample(store: Store, settings: Settings, target: Fingerprint, scope: Scope, *, size: int | None) -> Sample:
-    embedder = RetryingEmbedder(build(settings.embedding), stop=Event(), patience=Patience())
+    embedder = chain.assemble(settings.embedding)
     if changed := differences(target.spec_json, find_target(store, embedder)):
         raise TargetChanged(
             f"The configured target is not that of the vectors to verify: {'; '.join(changed)}.",

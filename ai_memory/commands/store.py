@@ -6,8 +6,9 @@ import argparse
 import sys
 
 from ai_memory.clock import SystemClock
-from ai_memory.commands.embedding import EMBEDDER_ERRORS, QUICK, open_embedder
+from ai_memory.commands.embedding import EMBEDDER_ERRORS
 from ai_memory.console import Console
+from ai_memory.embed.chain import assemble_prompt
 from ai_memory.errors import UsageError
 from ai_memory.intake import Filler, Outcome, put
 from ai_memory.records import DEFAULT_NAMESPACE, Draft, Value
@@ -83,7 +84,7 @@ def _stdin() -> str:
 
 def _embed(store: Store, memory_id: str, settings: Settings, console: Console) -> bool:
     try:
-        embedder = open_embedder(settings, patience=QUICK)
+        embedder = assemble_prompt(settings.embedding)
         filled = Filler(store, embedder, "store", 1, SystemClock()).renew(memory_id)
     except EMBEDDER_ERRORS as error:
         console.warn(f"stored without a vector: {error.line()} Later: ai-memory backfill.")

@@ -57,7 +57,7 @@ class Allowance:
         """Begin without any limit."""
         self.scouting = False
         self._requests, self._tokens = _Window(), _Window()
-        self._paused_until = 0.0
+        self._paused_until = self._asked_until = 0.0
         self._rate = self._next = 0.0
         self._growth = FAST_GROWTH
         self._began: float | None = None
@@ -74,8 +74,12 @@ class Allowance:
 
     def wait(self, now: float, *, tokens: int) -> float:
         """Return the seconds until a request of so many tokens may start, 0 for now."""
+        return max(self._paused_until - now, self._next - now, self.asked(now, tokens=tokens))
+
+    def asked(self, now: float, *, tokens: int) -> float:
+        """Return what of that wait the endpoint itself asked for, in seconds."""
         windows = max(self._requests.wait(now, 1), self._tokens.wait(now, tokens))
-        return max(self._paused_until - now, self._next - now, windows, 0.0)
+        return max(self._asked_until - now, windows, 0.0)
 
     def take(self, now: float, *, tokens: int) -> None:
         """Note that a request starts."""
@@ -103,6 +107,7 @@ class Allowance:
         first = FEW / self._rate if self._rate else FIRST_PAUSE
         pause = named or min(first * LONGER**self._vain, LONGEST_PAUSE)
         self._paused_until = max(self._paused_until, now + pause)
+        self._asked_until = max(self._asked_until, now + named if named else 0.0)
         return pause
 
     def _resume(self, now: float, began: float) -> None:

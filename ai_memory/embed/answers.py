@@ -70,6 +70,9 @@ _QUOTA_CODES = frozenset(
 _4XX = frozenset(range(400, 500))
 _5XX = frozenset(range(500, 600))
 
+_OTHERWISE = Rule(_4XX, WrongTarget, "the endpoint does not take such requests", _MODEL, "RFC 9110 15.5")
+"""Also what a status means that no rule names."""
+
 RULES: tuple[Rule, ...] = (
     Rule(
         frozenset({402}), QuotaExhausted, "the account is out of money", _PAY, "RFC 9110 15.5.3; OpenRouter, DeepSeek"
@@ -159,7 +162,7 @@ RULES: tuple[Rule, ...] = (
         words=("input is too large", "unsupported value: nan", "exceeds the context length", "exceeds maximum context"),
     ),
     Rule(_5XX, TransientFailure, "the endpoint is in trouble", _LATER, "RFC 9110 15.6"),
-    Rule(_4XX, WrongTarget, "the endpoint does not take such requests", _MODEL, "RFC 9110 15.5"),
+    _OTHERWISE,
     Rule(
         frozenset(range(300, 400)),
         WrongTarget,
@@ -174,7 +177,7 @@ def classify(answer: Answer, *, host: str, now: float, key: str = "") -> EmbedEr
     """Return the error that an answer without vectors means; `now` is Unix time, for a Retry-After date."""
     codes, message = _told(answer.text)
     wait = retry_after(answer.headers, now=now)
-    rule = next((rule for rule in RULES if _fits(rule, answer.status, codes, message)), RULES[-2])
+    rule = next((rule for rule in RULES if _fits(rule, answer.status, codes, message)), _OTHERWISE)
     what = f"{host}: {rule.what} (HTTP {answer.status}{_elsewhere(answer, key)}{_quote(message, key)})."
     if rule.error is RateLimited or (wait and rule.error is TransientFailure) or _only_a_rate(rule, codes, wait):
         return RateLimited(what, tip=_LATER, http_status=answer.status, retry_after=wait)

@@ -1,35 +1,70 @@
-"""The embedder as commands use it: divided into requests, each retried and paced by itself."""
+"""The one way to an embedder: divided into requests, each retried and paced by itself."""
 
 from __future__ import annotations
 
+from threading import Event
+
+from ai_memory import address
 from ai_memory.embed.divide import DividedEmbedder
+from ai_memory.embed.embedder import Target
 from ai_memory.embed.factory import build, most_in_flight
+from ai_memory.embed.gate import OpenGate
 from ai_memory.embed.limits import RequestLimits
 from ai_memory.embed.pace import Pace, PacedEmbedder
-from ai_memory.embed.retry import Patience, RetryingEmbedder, Stop
+from ai_memory.embed.prompt import PromptEmbedder, Wait
+from ai_memory.embed.retry import Patience, PatientEmbedder, RetryingEmbedder, Stop
 from ai_memory.embed.spending import Spending, SpendingEmbedder, TokenLimit
 from ai_memory.embedding_settings import EmbeddingSettings
 from ai_memory.vendors import LOCAL
 from ai_memory.vendors import limits as documented
 
+QUICK = Patience(retry_for=5.0, attempts=3)
+PERSON_WAITS = 10.0
+"""Seconds that somebody at a terminal, or an agent in a conversation, waits for a vector."""
+
+
+def target(settings: EmbeddingSettings) -> Target:
+    """Return what is known of the configured target; nothing is loaded or sent.
+
+    Raises:
+        NoEmbedder, EmbedderInitFailed: see `assemble`.
+    """
+    return build(settings, gate=OpenGate(1)).target
+
+
+def assemble_prompt(settings: EmbeddingSettings) -> PatientEmbedder:
+    """Return the configured embedder for somebody who waits: an endpoint has ten seconds, whatever it does.
+
+    A local model has the time it takes.
+
+    Raises:
+        NoEmbedder, EmbedderInitFailed: see `assemble`.
+    """
+    stop = Event()
+    embedder = assemble(settings, stop=stop, patience=QUICK)
+    if settings.backend.value == LOCAL:
+        return embedder
+    return PromptEmbedder(embedder, Wait.begin(address.read(settings.base_url.value).shown, PERSON_WAITS, stop))
+
 
 def assemble(
     settings: EmbeddingSettings,
     *,
-    stop: Stop,
+    stop: Stop | None = None,
     patience: Patience | None = None,
     concurrency: int | None = None,
     limit: TokenLimit | None = None,
 ) -> DividedEmbedder:
     """Return the configured embedder; nothing is loaded or sent yet.
 
-    `concurrency` is the number of requests in flight, None to find it by trial. `limit` is what may be spent.
+    `stop` ends its waits. `concurrency` is the number of requests in flight, None to find it by trial. `limit` is what
+    may be spent.
 
     Raises:
         NoEmbedder: the configuration has embeddings off.
         EmbedderInitFailed: what is configured cannot be built.
     """
-    patience = patience or Patience()
+    patience, stop = patience or Patience(), stop or Event()
     sizes = RequestLimits(documented(settings.base_url.value))
     local = settings.backend.value == LOCAL
     most = 1 if local else concurrency or most_in_flight(settings)

@@ -46,11 +46,13 @@ class Dialect(Protocol):
 
 
 def as_vectors(rows: Sequence[object]) -> Vectors:
-    """Return rows of numbers as float32, shape (n, dim).
+    """Return rows of numbers, which may be written as text, as float32, shape (n, dim).
 
     Raises:
         AnswerViolation: a row is no list of numbers, or the rows differ in length.
     """
+    if any(isinstance(row, list) and bool in set(map(type, row)) for row in rows):
+        raise AnswerViolation("a vector of an answer holds true or false where numbers belong.")
     try:
         with np.errstate(over="ignore"):
             return np.array(rows, dtype=np.float32)

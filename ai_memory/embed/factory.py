@@ -10,7 +10,7 @@ from ai_memory import address, vendors
 from ai_memory.embed import model_folder, space
 from ai_memory.embed.dialect import Dialect
 from ai_memory.embed.embedder import Embedder, Target
-from ai_memory.embed.gate import Gate, OpenGate
+from ai_memory.embed.gate import Gate
 from ai_memory.embed.http import HttpEmbedder
 from ai_memory.embed.local import LocalEmbedder, cached_folder, require_library, token_count
 from ai_memory.embed.model_folder import ModelFacts
@@ -33,10 +33,10 @@ def most_in_flight(settings: EmbeddingSettings) -> int:
     return OLLAMA_CONCURRENCY if settings.backend.value == vendors.OLLAMA else HTTP_CONCURRENCY
 
 
-def build(settings: EmbeddingSettings, *, gate: Gate | None = None) -> Embedder:
-    """Return the configured embedder; neither a model is loaded nor a request sent.
+def build(settings: EmbeddingSettings, *, gate: Gate) -> Embedder:
+    """Return the configured embedder, one attempt a call: what commands use is assembled from it in `chain`.
 
-    Requests to a remote endpoint pass `gate` (None: at once).
+    Neither a model is loaded nor a request sent. Requests to a remote endpoint pass `gate`.
 
     Raises:
         NoEmbedder: the tier has embeddings off.
@@ -123,7 +123,7 @@ def _local_dim(settings: EmbeddingSettings, facts: ModelFacts | None) -> int:
     return settings.dim.value or (facts.dim if facts else 0)
 
 
-def _remote(settings: EmbeddingSettings, gate: Gate | None) -> Embedder:
+def _remote(settings: EmbeddingSettings, gate: Gate) -> Embedder:
     base_url, model = settings.base_url.value, settings.model.value
     _refuse_incomplete(settings)
     _refuse_egress(settings)
@@ -143,7 +143,7 @@ def _remote(settings: EmbeddingSettings, gate: Gate | None) -> Embedder:
         _dialect(model, settings.dim.value, ollama=ollama),
         Endpoint(base_url, key.reveal() if key else "", loopback_only=settings.egress.value != "allow"),
         max_batch=vendors.limits(base_url).inputs,
-        gate=gate or OpenGate(most_in_flight(settings)),
+        gate=gate,
     )
 
 

@@ -17,9 +17,9 @@ from ai_memory.embed.answers import Answer, classify, inner_status, mentions_bas
 from ai_memory.embed.dialect import Dialect, Reply
 from ai_memory.embed.embedder import Meter, Target, Vectors
 from ai_memory.embed.gate import Gate
-from ai_memory.embed.limits import utf8_size
+from ai_memory.embed.limits import most_tokens, utf8_size
 from ai_memory.embed.transport import Endpoint, Transport
-from ai_memory.errors import AnswerLate, AnswerViolation, RowsRefused, TransientFailure, WrongTarget
+from ai_memory.errors import AnswerLate, AnswerViolation, Misconfigured, RowsRefused, TransientFailure, WrongTarget
 
 _SHORT = 1 << 12
 _UNREADABLE = frozenset({400, 415, 422, 501})
@@ -85,10 +85,6 @@ class HttpEmbedder:
         row: Vectors = self._embed([self._target.query_prefix + text])[0]
         return row
 
-    def close(self) -> None:
-        """Close the pooled connections."""
-        self._transport.close()
-
     def _embed(self, texts: list[str]) -> Vectors:
         if not texts:
             return np.zeros((0, self._target.dim), dtype=np.float32)
@@ -102,6 +98,8 @@ class HttpEmbedder:
                 tip="Look at that server and its model, then run the same command again.",
                 http_status=error.http_status,
             ) from None
+        except Misconfigured:
+            raise
         except WrongTarget as error:
             tip = error.tip or "Bring the model back, or go over to another target: ai-memory reembed --retarget"
             raise WrongTarget(f"{self._host(error)}{error.what}", tip=tip, http_status=error.http_status) from None
@@ -111,7 +109,9 @@ class HttpEmbedder:
 
     def _checked(self, texts: list[str]) -> Vectors:
         reply = self._reply(texts)
-        self.meter.add(tokens=reply.tokens, unreported_bytes=0 if reply.tokens else sum(map(utf8_size, texts)))
+        # Some report more than there can be, and no limit of tokens would ever let a row be done.
+        tokens = min(reply.tokens, most_tokens(texts))
+        self.meter.add(tokens=tokens, unreported_bytes=0 if reply.tokens else sum(map(utf8_size, texts)))
         found = vectors.check(reply.vectors, count=len(texts), dim=self._target.dim)
         if not self._target.dim:
             self._target = replace(self._target, dim=found.shape[1])
@@ -144,7 +144,7 @@ class HttpEmbedder:
             TransientFailure: no whole answer came.
             AnswerLate: none came in time, and there are several texts.
             AnswerViolation: the answer is larger than any true one.
-            WrongTarget: the address cannot be asked at all.
+            Misconfigured: it cannot be asked at all, as things are set up.
         """
         send = self._prepared(texts)
         with self._gate.slot(texts):

@@ -10,8 +10,10 @@ from threading import Lock
 from ai_memory.errors import RequestTooLarge
 from ai_memory.vendors import Limits
 
-BYTES_A_TOKEN = 3
+FEWEST_BYTES_A_TOKEN = 3
 """English has 4 bytes a token in cl100k_base, code and CJK about 3: a request is rather too small than refused."""
+AROUND_TEXT = 4
+"""Tokens that a model may put around each text."""
 MOST_BYTES = 8 * 1024 * 1024
 """Text of one request where no limit is known, in bytes."""
 SLOW = 20.0
@@ -28,7 +30,15 @@ LARGE_BODY = 64 * 1024
 
 def estimated_tokens(texts: Sequence[str]) -> int:
     """Return a careful estimate of the tokens of `texts`, without their tokenizer."""
-    return sum(utf8_size(text) // BYTES_A_TOKEN + 1 for text in texts)
+    return sum(utf8_size(text) // FEWEST_BYTES_A_TOKEN + 1 for text in texts)
+
+
+def most_tokens(texts: Sequence[str]) -> int:
+    """Return how many tokens `texts` can have at most.
+
+    Byte-level BPE, WordPiece and Unigram make no more tokens than a text has bytes.
+    """
+    return sum(utf8_size(text) + AROUND_TEXT for text in texts)
 
 
 @dataclass(slots=True)
@@ -44,9 +54,11 @@ class RequestLimits:
 
     def __init__(self, documented: Limits) -> None:
         """Begin with what is documented."""
-        self._inputs = documented.inputs
-        self._tokens = documented.request_tokens
-        self._bytes = documented.request_bytes or MOST_BYTES
+        self._most = {
+            "inputs": documented.inputs,
+            "tokens": documented.request_tokens,
+            "bytes": documented.request_bytes or MOST_BYTES,
+        }
         self._in_time = documented.inputs
         self._learned: dict[str, int] = {}
         self._suspects: deque[_Suspect] = deque(maxlen=SUSPECTS)
@@ -55,15 +67,15 @@ class RequestLimits:
     @property
     def inputs(self) -> int:
         """The most texts a request may carry now."""
-        return max(min(self._inputs, self._in_time), 1)
+        return max(min(self._most["inputs"], self._in_time), 1)
 
     def fitting(self, texts: Sequence[str]) -> int:
         """Return how many of the first `texts` one request may carry; a single one always may be tried."""
-        size = tokens = 0
+        size, tokens, most = 0, 0, self._most
         for count, text in enumerate(texts[: self.inputs]):
             size += utf8_size(text)
-            tokens += utf8_size(text) // BYTES_A_TOKEN + 1
-            if count and (size > self._bytes or (self._tokens and tokens > self._tokens)):
+            tokens += utf8_size(text) // FEWEST_BYTES_A_TOKEN + 1
+            if count and (size > most["bytes"] or 0 < most["tokens"] < tokens):
                 return count
         return min(len(texts), self.inputs)
 
@@ -91,7 +103,7 @@ class RequestLimits:
             if seconds > SLOW:
                 self._in_time = min(self._in_time, max(int(count * AIM / seconds), 1))
             elif seconds < QUICK and count >= self._in_time:
-                self._in_time = min(2 * self._in_time, self._inputs)
+                self._in_time = min(2 * self._in_time, self._most["inputs"])
 
     def passed(self, texts: Sequence[str]) -> None:
         """Take the texts off every refused request; one of which all passed was refused for its size."""
@@ -115,22 +127,21 @@ class RequestLimits:
     def learned(self) -> dict[str, int]:
         """Return what was learned, to be kept in the run: plain numbers by name."""
         with self._lock:
-            in_time = {"in_time": self._in_time} if self._in_time < self._inputs else {}
+            in_time = {"in_time": self._in_time} if self._in_time < self._most["inputs"] else {}
             return {**self._learned, **in_time}
 
     def restore(self, learned: Mapping[str, int]) -> None:
         """Take over what an earlier process learned from the same endpoint."""
         with self._lock:
-            for name in ("inputs", "tokens", "bytes"):
+            for name in self._most:
                 if name in learned:
                     self._lower(name, learned[name])
             self._in_time = max(min(self._in_time, learned.get("in_time", self._in_time)), 1)
 
     def _lower(self, name: str, most: int) -> None:
-        known: int = getattr(self, f"_{name}")
+        known = self._most[name]
         if not known or most < known:
-            self._learned[name] = max(most, 1)
-            setattr(self, f"_{name}", self._learned[name])
+            self._learned[name] = self._most[name] = max(most, 1)
 
 
 def utf8_size(text: str) -> int:

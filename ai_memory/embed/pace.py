@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from math import ceil
 from threading import Condition
 
 from ai_memory.embed.allowance import Allowance
@@ -83,7 +84,7 @@ class Pace:
         try:
             yield
         except RateLimited as error:
-            error.retry_after = self._refused(began, error.retry_after)
+            error.pause = self._refused(began, error.retry_after)
             raise
         except TransientFailure:
             with self._condition:
@@ -120,8 +121,10 @@ class Pace:
         """Return the seconds after which to look again, 0 where the request may start."""
         wait = self._allowance.wait(self._clock(), tokens=tokens)
         if wait > self._longest_wait:
+            asked = self._allowance.asked(self._clock(), tokens=tokens)
+            who = "The endpoint asks" if asked >= wait else "What the endpoint refused asks"
             raise RateLimited(
-                f"The endpoint asks for a pause of {wait:.0f} s.", tip="Run the same command again.", retry_after=wait
+                f"{who} for a pause of {ceil(wait)} s.", tip="Run the same command again.", retry_after=asked
             )
         # After a refusal one request finds out whether there is room again.
         places = 1 if self._allowance.scouting else self.limit

@@ -112,8 +112,8 @@ class RetryingEmbedder(Wrapped):
         failed_at: list[float] = []
         retrying = Retrying(
             retry=lambda state: _worth_it(_error(state)) and not self._stop.is_set(),
-            # A wait that was asked for is taken as it is: the pace lets the requests behind it go one by one.
-            wait=lambda state: _asked_wait(_error(state)) or jitter(state),
+            # A pause is taken as it is: the pace lets the requests behind it go one by one.
+            wait=lambda state: _pause_of(_error(state)) or jitter(state),
             stop=lambda state: self._over(state, failed_at),
             sleep=self._pause,
             reraise=True,
@@ -161,5 +161,5 @@ def _worth_it(error: BaseException | None) -> bool:
     return isinstance(error, TransientFailure | AnswerViolation) and not isinstance(error, AnswerLate)
 
 
-def _asked_wait(error: BaseException | None) -> float:
-    return error.retry_after if isinstance(error, RateLimited) else 0.0
+def _pause_of(error: BaseException | None) -> float:
+    return error.pause if isinstance(error, RateLimited) else 0.0

@@ -9,12 +9,10 @@ from math import ceil
 from threading import Condition
 
 from ai_memory.embed.embedder import Embedder, Meter, Vectors
-from ai_memory.embed.limits import utf8_size
+from ai_memory.embed.limits import most_tokens, utf8_size
 from ai_memory.embed.wrapped import Wrapped
 from ai_memory.errors import AnswerViolation, BudgetSpent, EmbedError
 
-AROUND_TEXT = 4
-"""Tokens that a model may put around each text."""
 UNREPORTED = 0.5
 """Tokens a byte of texts whose endpoint reports none: twice what English has."""
 
@@ -32,15 +30,14 @@ class Spending:
     """Counts what requests cost, for any thread; without a limit nothing is estimated.
 
     A request costs what the endpoint reports. What it may cost is known beforehand only by the model's own tokenizer,
-    else as a bound: byte-level BPE, WordPiece and Unigram make no more tokens than a text has bytes. `prefix` is
-    what the embedder puts before each text.
+    else as a bound, see `most_tokens`. `prefix` is what the embedder puts before each text.
     """
 
     def __init__(self, meter: Meter, limit: TokenLimit | None = None, *, prefix: str = "") -> None:
         """Begin with nothing spent; the endpoint's reports are read from `meter`."""
         self.limit = limit
         self._meter = meter
-        self._around = utf8_size(prefix) + AROUND_TEXT
+        self._prefix = utf8_size(prefix)
         self._in_flight = self._in_doubt = 0
         self._settled = Condition()
 
@@ -50,7 +47,7 @@ class Spending:
             return 0
         if self.limit.count_tokens:
             return sum(map(self.limit.count_tokens, texts))
-        return sum(utf8_size(text) + self._around for text in texts)
+        return most_tokens(texts) + len(texts) * self._prefix
 
     def allows(self, tokens: int) -> bool:
         """Say whether so many tokens more, beside what was spent, are within the limit."""

@@ -19,7 +19,8 @@ from ai_memory.address import Address
 from ai_memory.cleaning import one_line
 from ai_memory.embed.answers import Answer
 from ai_memory.embed.deadline import TimedResponse
-from ai_memory.errors import AnswerLate, AnswerViolation, TransientFailure, WrongTarget
+from ai_memory.embed.surroundings import misfit, require_bundle, require_proxy
+from ai_memory.errors import AnswerLate, AnswerViolation, Misconfigured, TransientFailure
 
 if TYPE_CHECKING:
     from requests import PreparedRequest, Response, Session
@@ -78,6 +79,7 @@ class Transport:
         self.endpoint = endpoint
         self._connections = connections
         self._session: Session | None = None
+        self._around: dict[str, Any] = {}
         self._lock = Lock()
 
     def prepare(self, path: str, body: bytes, *, limit: int) -> Callable[[], Answer]:
@@ -88,9 +90,10 @@ class Transport:
 
             TransientFailure: no whole answer came; `AnswerLate` where it did not come in time.
             AnswerViolation: a 200 has more than `limit` bytes.
+            Misconfigured: the certificate does not fit, or a proxy refuses.
 
         Raises:
-            WrongTarget: the address cannot be asked at all.
+            Misconfigured: the address cannot be asked at all, as things are set up.
         """
         import requests
 
@@ -107,16 +110,16 @@ class Transport:
         from urllib3.exceptions import HTTPError
 
         session = self._connected()
-        # What `Session.post` would take from the environment; loopback takes nothing from it.
-        around: Any = session.merge_environment_settings(request.url, proxies={}, stream=True, verify=None, cert=None)
         limits = self.endpoint.deadlines.connect, self.endpoint.deadlines.read
         try:
             # Not the session's own `send`: that reads the body of a redirect whole, and keeps cookies.
             adapter = session.get_adapter(f"{request.url}")
-            with adapter.send(request, timeout=limits, **around) as response:
+            with adapter.send(request, timeout=limits, **self._around) as response:
                 headers = {name.lower(): value for name, value in response.headers.items()}
                 return Answer(response.status_code, _body(response, limit=limit), headers)
         except (requests.ConnectionError, requests.Timeout, HTTPError, OSError) as error:
+            if found := misfit(_causes(error), self.endpoint.host):
+                raise found from None
             reason = one_line(_root(error), self.endpoint.key).rstrip(".")
             kind = AnswerLate if _late(error) else TransientFailure
             raise kind(
@@ -127,17 +130,12 @@ class Transport:
         except (requests.RequestException, ValueError) as error:
             raise _unaskable(self.endpoint, error) from None
 
-    def close(self) -> None:
-        """Close the pooled connections."""
-        with self._lock:
-            if self._session is not None:
-                self._session.close()
-                self._session = None
-
     def _connected(self) -> Session:
         with self._lock:
             if self._session is None:
-                self._session = _session(self.endpoint, self._connections)
+                session = _session(self.endpoint, self._connections)
+                self._around = _around(session, self.endpoint)
+                self._session = session
             return self._session
 
 
@@ -145,7 +143,7 @@ def _require_allowed(endpoint: Endpoint, url: str) -> None:
     """Check where a prepared request would go, as the library that connects reads it.
 
     Raises:
-        WrongTarget: not to the host that was allowed.
+        Misconfigured: not to the host that was allowed.
         ValueError: it is no address.
     """
     from urllib3.util import parse_url
@@ -158,7 +156,7 @@ def _require_allowed(endpoint: Endpoint, url: str) -> None:
         None,
     )
     if not agreed or endpoint.forbids(asked):
-        raise WrongTarget(
+        raise Misconfigured(
             f"{endpoint.host} cannot be asked: its address leads to a host that is not allowed.",
             tip="Check [embeddings].base_url and AI_MEMORY_INFERENCE_EGRESS.",
         )
@@ -168,8 +166,6 @@ def _session(endpoint: Endpoint, connections: int) -> Session:
     from requests import Session
 
     session = Session()
-    # Proxies and certificates of the environment are for other hosts; loopback is always asked directly.
-    session.trust_env = not endpoint.address.is_loopback
     # An explicit auth keeps the library from sending what ~/.netrc has for the host instead of our key.
     session.auth = _bearer(endpoint.key)
     session.headers.update(
@@ -183,6 +179,23 @@ def _session(endpoint: Endpoint, connections: int) -> Session:
     session.mount("http://", adapter)
     session.mount("https://", adapter)
     return session
+
+
+def _around(session: Session, endpoint: Endpoint) -> dict[str, Any]:
+    """Return what the environment says of the way to an endpoint: its CA bundle, and a proxy but to loopback.
+
+    Raises:
+        Misconfigured: it cannot be the way.
+    """
+    from requests.utils import select_proxy
+
+    found = session.merge_environment_settings(endpoint.base_url, proxies={}, stream=True, verify=None, cert=None)
+    around: dict[str, Any] = {**found, "proxies": {} if endpoint.address.is_loopback else found["proxies"]}
+    if isinstance(around["verify"], str) and endpoint.address.scheme == "https":
+        require_bundle(around["verify"])
+    if proxy := select_proxy(endpoint.base_url, around["proxies"]):
+        require_proxy(proxy)
+    return around
 
 
 def _timed_adapter(total: float, connections: int) -> HTTPAdapter:
@@ -210,9 +223,10 @@ def _bearer(key: str) -> Callable[[PreparedRequest], PreparedRequest]:
     return authorize
 
 
-def _unaskable(endpoint: Endpoint, error: Exception) -> WrongTarget:
+def _unaskable(endpoint: Endpoint, error: Exception) -> Misconfigured:
     # The library's own words may quote headers.
-    return WrongTarget(f"{endpoint.host} cannot be asked: {type(error).__name__}.", tip="Check [embeddings].base_url.")
+    why = type(error).__name__
+    return Misconfigured(f"{endpoint.host} cannot be asked: {why}.", tip="Check [embeddings].base_url.")
 
 
 def _body(response: Response, *, limit: int) -> bytes:
@@ -257,9 +271,10 @@ def _root(error: BaseException) -> str:
 def _causes(error: BaseException) -> Iterator[BaseException]:
     """Yield a library's error and those behind it, the first one last."""
     from urllib3.exceptions import HTTPError
+    from urllib3.util.ssl_match_hostname import CertificateError
 
     yield error
     # What the caller was handling at the time stands further up the same chain, and is none of this.
-    while isinstance(error.__context__, OSError | HTTPError):
+    while isinstance(error.__context__, OSError | HTTPError | CertificateError):
         error = error.__context__
         yield error

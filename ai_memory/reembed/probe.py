@@ -9,10 +9,21 @@ import numpy as np
 from ai_memory.embed.document import WITNESS_TEXTS
 from ai_memory.embed.embedder import Embedder, Vectors
 from ai_memory.embed.vectors import cosines, decode, is_sound
-from ai_memory.errors import DataRefused, EmbedderInitFailed, RowsRefused, TargetChanged, WrongTarget
+from ai_memory.errors import (
+    DataRefused,
+    EmbedderInitFailed,
+    EndpointUnusable,
+    Misconfigured,
+    RowsRefused,
+    TargetChanged,
+    WrongTarget,
+)
 from ai_memory.store.provenance import Fingerprint
 
 MIN_COSINE = 0.999
+SAME_DISTANCE = 0.01414
+"""Part of the longer one's length: a cosine of 0.9999 where both are as long. No model has witness texts this near."""
+SAME_DIRECTION = 0.999999
 WAYS_OUT = "Bring the old model back, or start anew under another model name: ai-memory reembed --retarget"
 
 
@@ -22,14 +33,36 @@ def probe(embedder: Embedder, texts: Sequence[str] = WITNESS_TEXTS) -> Vectors:
     Raises:
         EmbedderInitFailed: the endpoint serves another model or another width.
         EmbedError: no answer, refused credentials or quota, an answer that cannot be believed.
+        EndpointUnusable: two different texts have the same vector.
     """
     try:
-        return embedder.embed_documents(list(texts))
+        vectors = embedder.embed_documents(list(texts))
+    except Misconfigured as error:
+        raise EmbedderInitFailed(f"The embedder cannot be asked: {error.what}", tip=error.tip) from error
     except (WrongTarget, RowsRefused) as error:
         raise EmbedderInitFailed(
             f"The embedder does not serve the target: {error.what}",
             tip="Correct model, dim or endpoint; see ai-memory config show",
         ) from error
+    _require_apart(vectors)
+    return vectors
+
+
+def _require_apart(vectors: Vectors) -> None:
+    # Each with the one after it, the last with the first: of three texts all pairs.
+    pairs = zip(vectors, np.roll(vectors, -1, axis=0), strict=True) if len(vectors) > 1 else ()
+    if any(_same(one, other) for one, other in pairs):
+        raise EndpointUnusable(
+            "The embedder gives different texts the same vector: two of the three witness texts share one.",
+            tip="Look at that server and its model, then run the same command again.",
+        )
+
+
+def _same(one: Vectors, other: Vectors) -> bool:
+    """Say whether two vectors are nearly one: by their difference, or whatever their lengths by their direction."""
+    longer = max(np.linalg.norm(one), np.linalg.norm(other))
+    cosine = float(cosines(one[np.newaxis], other)[0])
+    return not (np.linalg.norm(one - other) > SAME_DISTANCE * longer and cosine <= SAME_DIRECTION)
 
 
 def check_witness(fingerprint: Fingerprint, vectors: Vectors) -> None:

@@ -15,7 +15,7 @@ from ai_memory.store import walk
 from ai_memory.store.consistent import consistently
 from ai_memory.store.opening import Store
 
-BYTES_A_TOKEN = 4
+USUAL_BYTES_A_TOKEN = 4
 """Rule of thumb for English text (OpenAI, "What are tokens and how to count them", 2024)."""
 
 
@@ -33,7 +33,7 @@ class _Load:
         if isinstance(examined, Unfit):
             self.oversize += examined.reason.kind == OVERSIZE
             return
-        tokens = self.count_tokens(examined.text) if self.count_tokens else examined.size // BYTES_A_TOKEN + 1
+        tokens = self.count_tokens(examined.text) if self.count_tokens else examined.size // USUAL_BYTES_A_TOKEN + 1
         self.tokens += tokens
         self.truncated += bool(self.max_tokens) and tokens > self.max_tokens
 

@@ -11,6 +11,7 @@ import pytest
 
 from ai_memory.embed.embedder import Embedder, Target
 from ai_memory.embed.factory import build, token_counter
+from ai_memory.embed.gate import OpenGate
 from ai_memory.embed.local import token_count
 from ai_memory.embedding_settings import EmbeddingSettings
 from ai_memory.errors import EmbedderInitFailed, NoEmbedder
@@ -25,7 +26,7 @@ def settings(tmp_path: Path, toml: str, **environ: str) -> EmbeddingSettings:
 
 
 def built(tmp_path: Path, toml: str, **environ: str) -> Embedder:
-    return build(settings(tmp_path, toml, **environ))
+    return build(settings(tmp_path, toml, **environ), gate=OpenGate(1))
 
 
 def refused(tmp_path: Path, toml: str, **environ: str) -> str:
@@ -178,12 +179,13 @@ def test_building_an_embedder_for_an_endpoint_loads_nothing_heavy() -> None:
     program = """
 import argparse, sys
 from ai_memory.embed.factory import build, token_counter
+from ai_memory.embed.gate import OpenGate
 from ai_memory.embed.local import token_count
 from ai_memory.embedding_settings import EmbeddingSettings
 from ai_memory.settings import Settings
 environ = {"AI_MEMORY_NO_CONFIG": "1", "AI_MEMORY_EMBED_BACKEND": "openai", "OPENAI_API_KEY": "k",
            "AI_MEMORY_EMBED_MODEL": "text-embedding-3-small"}
-assert build(Settings.gather(argparse.Namespace(), environ).embedding).target.dim == 1536
+assert build(Settings.gather(argparse.Namespace(), environ).embedding, gate=OpenGate(1)).target.dim == 1536
 print(*{"torch", "transformers", "sentence_transformers", "requests", "tenacity"} & sys.modules.keys())
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60)

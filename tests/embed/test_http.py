@@ -232,6 +232,9 @@ FAULTS = [
     ("far", AnswerViolation),
     ("near", AnswerViolation),
     ("echo", AnswerViolation),
+    ("true", AnswerViolation),
+    ("one-wide", AnswerViolation),
+    ("empty", AnswerViolation),
 ]
 
 
@@ -251,6 +254,12 @@ def test_each_fault_is_the_error_that_says_what_helps(
     assert f"127.0.0.1:{server.port}" in caught.value.what
     assert time.monotonic() - began < 2
     assert np.array_equal(embedder.embed_documents(TEXTS), [server.vector(text) for text in TEXTS])
+
+
+def test_numbers_may_be_written_as_text(server: FakeEndpoint) -> None:
+    server.fail("texts")
+
+    assert np.array_equal(openai(server).embed_documents(TEXTS), [server.vector(text) for text in TEXTS])
 
 
 def test_a_dead_host_is_transient_and_named(server: FakeEndpoint) -> None:

@@ -119,7 +119,17 @@ def test_a_refusal_names_the_pause_to_whoever_retries() -> None:
     with pytest.raises(RateLimited) as caught, found.slot():
         raise RateLimited("slow down.")
 
-    assert caught.value.retry_after == 0.5
+    assert (caught.value.pause, caught.value.retry_after) == (0.5, 0)
+
+
+@pytest.mark.parametrize(("seconds", "asked"), [(0.0, 0.0), (3_600.0, 3_600.0)])
+def test_a_pause_of_our_own_is_not_what_the_endpoint_asked_for(seconds: float, asked: float) -> None:
+    found = Pace(most=4, fixed=True, stop=threading.Event(), clock=PassingTime().clock, longest_wait=0.1)
+    refused(found, seconds)
+
+    with pytest.raises(RateLimited) as caught, found.slot():
+        pass
+    assert caught.value.retry_after == asked
 
 
 def test_the_time_of_an_answer_teaches_the_size_of_a_request() -> None:

@@ -12,7 +12,7 @@ from ai_memory.embed.gate import OpenGate
 from ai_memory.embed.http import HttpEmbedder
 from ai_memory.embed.openai import OpenAiDialect
 from ai_memory.embed.transport import Deadlines, Endpoint
-from ai_memory.errors import WrongTarget
+from ai_memory.errors import TransientFailure, WrongTarget
 from tests.command import Command, remote_at
 from tests.raw_endpoint import PEAK, RawEndpoint, peak, same, whole, zeros
 
@@ -20,10 +20,18 @@ KEY = "sk-loopback-0123456789"
 TARGET = Target(space="fake#none", dim=0, backend="openai-compatible", model="fake")
 
 
-def embed(server: RawEndpoint) -> Vectors:
+TRUTH = whole(
+    b'{"data": [{"index": 0, "embedding": [1, 2]}, {"index": 1, "embedding": [2, 1]}]}', "Set-Cookie: track=me"
+)
+
+
+def embedder(server: RawEndpoint) -> HttpEmbedder:
     endpoint = Endpoint(server.url, KEY, Deadlines(connect=2, read=2, total=5))
-    embedder = HttpEmbedder(TARGET, OpenAiDialect("fake"), endpoint, max_batch=100, gate=OpenGate(4))
-    return embedder.embed_documents(["first", "second"])
+    return HttpEmbedder(TARGET, OpenAiDialect("fake"), endpoint, max_batch=100, gate=OpenGate(4))
+
+
+def embed(server: RawEndpoint) -> Vectors:
+    return embedder(server).embed_documents(["first", "second"])
 
 
 @pytest.mark.parametrize("status", [300, 302, 304, 307, 399])
@@ -90,3 +98,34 @@ def test_a_proxy_is_no_way_around_the_policy(tmp_path: Path, scheme: str) -> Non
 
         assert command.run("recall", "x").code == 0
         assert proxy.heads == []
+
+
+def test_a_cookie_is_never_sent_back() -> None:
+    with RawEndpoint(same(TRUTH)) as server:
+        asked = embedder(server)
+        for _ in range(3):
+            asked.embed_documents(["first", "second"])
+
+        assert len(server.heads) == 3
+        assert not any(b"cookie" in head.lower() for head in server.heads)
+
+
+@pytest.mark.parametrize("status", [b"100 Continue", b"102 Processing", b"103 Early Hints", b"199 Odd"])
+def test_an_answer_that_only_announces_another_is_skipped(status: bytes) -> None:
+    announced = b"HTTP/1.1 " + status + b"\r\nLink: </style.css>\r\n\r\n"
+    with RawEndpoint(same(announced * 3, TRUTH)) as server:
+        asked = embedder(server)
+
+        assert asked.embed_documents(["first", "second"]).tolist() == [[1, 2], [2, 1]]
+        assert asked.embed_documents(["first", "second"]).tolist() == [[1, 2], [2, 1]]
+        assert server.connections == 1
+
+
+@pytest.mark.parametrize("status", [b"100 Continue", b"103 Early Hints"])
+def test_announcements_without_end_end(status: bytes) -> None:
+    announced = b"HTTP/1.1 " + status + b"\r\nLink: </style.css>\r\n\r\n"
+    with RawEndpoint(lambda _head, _body: repeat(announced * 100, 100_000)) as server:
+        with pytest.raises(TransientFailure, match="its headers have no end"):
+            embed(server)
+
+        assert server.sent < 16 << 20

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
 
 from ai_memory.embed.document import WITNESS_TEXTS
+from ai_memory.embed.embedder import Vectors
 from ai_memory.errors import (
     DataRefused,
     EmbedderInitFailed,
     EmbedError,
+    EndpointUnusable,
     RowsRefused,
     TargetChanged,
     TransientFailure,
@@ -27,6 +30,16 @@ TRUE = np.stack([EMBEDDER.vector(text) for text in WITNESS_TEXTS])
 
 def known_by(witness: bytes | None) -> Fingerprint:
     return Fingerprint(1, b"", "{}", "fake/hash#none", 16, witness)
+
+
+@dataclass(slots=True)
+class Giving(HashEmbedder):
+    """Gives the same vectors whatever is asked."""
+
+    found: Vectors = field(default_factory=lambda: TRUE)
+
+    def embed_documents(self, texts: Sequence[str]) -> Vectors:
+        return self.found[: len(texts)]
 
 
 def failing(error: EmbedError) -> HashEmbedder:
@@ -49,6 +62,30 @@ def test_an_endpoint_that_does_not_serve_the_target_is_exit_3(error: EmbedError)
         probe(failing(error))
 
     assert refusal.value.exit_code == 3
+
+
+@pytest.mark.parametrize("alike", [(0, 1), (1, 2), (0, 2), (0, 1, 2)])
+@pytest.mark.parametrize("noise", [0.0, 1e-4])
+def test_two_texts_with_one_vector_are_no_target(alike: Sequence[int], noise: float) -> None:
+    found = TRUE.copy()
+    found[list(alike)] = found[alike[0]]
+    found += np.float32(noise) * np.random.default_rng(1).standard_normal(found.shape).astype(np.float32)
+
+    with pytest.raises(EndpointUnusable, match="different texts the same vector") as refusal:
+        probe(Giving(found=found))
+    assert refusal.value.exit_code == 69
+
+
+def test_vectors_that_differ_in_length_alone_are_the_same() -> None:
+    with pytest.raises(EndpointUnusable):
+        probe(Giving(found=np.stack([TRUE[0], 2 * TRUE[0], TRUE[1]]).astype(np.float32)))
+
+
+def test_vectors_of_near_directions_and_other_lengths_are_different() -> None:
+    found = np.full((3, 16), 0.5, dtype=np.float32)
+    found[:, 0] = [44, 77, 57]
+
+    assert np.array_equal(probe(Giving(found=found)), found)
 
 
 def test_an_outage_passes_as_it_is() -> None:
