@@ -20,8 +20,8 @@ from ai_memory.reembed.stop import Stop
 from ai_memory.store import counts, health, walk
 from ai_memory.store.backup import mentions_memories, replace_by, require_fit
 from ai_memory.store.comparison import Comparison, compare
-from ai_memory.store.connection import OpenOptions
 from ai_memory.store.consistent import consistently
+from ai_memory.store.open_options import OpenOptions
 from ai_memory.store.opening import Store, reading
 from ai_memory.store.schema import require_known
 from ai_memory.store.side_file import require_one_name

@@ -23,7 +23,7 @@ from ai_memory.errors import NotFinished
 from ai_memory.reembed.progress import SilentProgress
 from ai_memory.reembed.stop import Stop
 from ai_memory.restore import Restore
-from ai_memory.store.connection import OpenOptions
+from ai_memory.store.open_options import OpenOptions
 from tests import files, shapes
 from tests.command import Command, answer, kill, remote, wait_for
 from tests.fake_endpoint import FakeEndpoint

@@ -15,7 +15,7 @@ from ai_memory.errors import NoEmbedder, TargetChanged
 from ai_memory.reembed.holding import holding
 from ai_memory.settings import Settings
 from ai_memory.store import word_index
-from ai_memory.store.connection import OpenOptions
+from ai_memory.store.open_options import OpenOptions
 from ai_memory.store.opening import Store, reading, writing
 
 EXIT_FOUND = 1

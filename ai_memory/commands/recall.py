@@ -13,7 +13,7 @@ from ai_memory.errors import NoEmbedder, UsageError
 from ai_memory.recall import Found, Query, recall
 from ai_memory.records import Hit
 from ai_memory.settings import Settings
-from ai_memory.store.connection import OpenOptions
+from ai_memory.store.open_options import OpenOptions
 from ai_memory.store.opening import reading
 from ai_memory.store.text import is_text, printable, readable
 

@@ -13,7 +13,7 @@ from ai_memory.reembed.stamp import stamp, would_stamp
 from ai_memory.reembed.start import Preflight, recorded_target
 from ai_memory.reembed.survey import Survey, survey
 from ai_memory.settings import Settings
-from ai_memory.store.connection import OpenOptions
+from ai_memory.store.open_options import OpenOptions
 from ai_memory.store.opening import reading, writing
 from ai_memory.store.text import printable
 

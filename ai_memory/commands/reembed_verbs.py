@@ -13,8 +13,8 @@ from ai_memory.reembed.census import name_scope
 from ai_memory.reembed.status import Status, read_status
 from ai_memory.settings import Settings
 from ai_memory.store import runs
-from ai_memory.store.connection import OpenOptions
 from ai_memory.store.lock import LockState
+from ai_memory.store.open_options import OpenOptions
 from ai_memory.store.opening import reading, writing
 from ai_memory.store.text import printable
 from ai_memory.store.values import Run

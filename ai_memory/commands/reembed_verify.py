@@ -12,7 +12,7 @@ from ai_memory.reembed.sample import Sample, choose, compare
 from ai_memory.reembed.start import find_target, known_fingerprint, recorded_target
 from ai_memory.settings import Settings
 from ai_memory.store import runs
-from ai_memory.store.connection import OpenOptions
+from ai_memory.store.open_options import OpenOptions
 from ai_memory.store.opening import Store, reading
 from ai_memory.store.provenance import Fingerprint, read_fingerprint
 from ai_memory.store.text import printable

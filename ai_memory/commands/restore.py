@@ -46,7 +46,7 @@ def _job(args: argparse.Namespace, settings: Settings, console: Console, stop: S
     from ai_memory.clock import SystemClock
     from ai_memory.reembed.progress import choose_progress
     from ai_memory.restore import Restore
-    from ai_memory.store.connection import OpenOptions
+    from ai_memory.store.open_options import OpenOptions
 
     clock = SystemClock()
     progress = choose_progress(console.err, clock, quiet=console.quiet)

@@ -7,9 +7,9 @@ from dataclasses import asdict
 
 from ai_memory.console import Console
 from ai_memory.settings import Settings
-from ai_memory.store.connection import OpenOptions
 from ai_memory.store.consistent import consistently
 from ai_memory.store.counts import file_sizes, namespaces, spaces, totals
+from ai_memory.store.open_options import OpenOptions
 from ai_memory.store.opening import reading
 from ai_memory.store.text import printable
 

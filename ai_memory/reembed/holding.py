@@ -13,8 +13,8 @@ from time import sleep
 from ai_memory.errors import RunHeld, RunnerStuck
 from ai_memory.reembed.breaker import believed_until
 from ai_memory.store import runs
-from ai_memory.store.connection import OpenOptions
 from ai_memory.store.lock import Holder, LockState, lock_mode, lock_path, lock_state, read_holder, runner_lock
+from ai_memory.store.open_options import OpenOptions
 from ai_memory.store.opening import reading
 from ai_memory.store.values import Run
 

@@ -40,8 +40,8 @@ from ai_memory.reembed.start import Disclose, Plan, Taken, enter_target, known_f
 from ai_memory.reembed.sweep import Sweep, Tools
 from ai_memory.reembed.trial import require_updates, try_updates
 from ai_memory.store import quarantine, runs
-from ai_memory.store.connection import OpenOptions
 from ai_memory.store.lock import Holder
+from ai_memory.store.open_options import OpenOptions
 from ai_memory.store.opening import Store, reading, writing
 from ai_memory.store.provenance import Fingerprint, read_fingerprint, set_witness
 from ai_memory.store.values import Breaker, Counters, Run

@@ -12,8 +12,9 @@ from pathlib import Path
 
 from ai_memory.errors import AiMemoryError, DataRefused, StorageFailed, UsageError
 from ai_memory.store import side_file
-from ai_memory.store.connection import Database, OpenOptions
+from ai_memory.store.connection import Database
 from ai_memory.store.consistent import JOURNAL_MODE, consistently, data_version
+from ai_memory.store.open_options import OpenOptions
 from ai_memory.store.page_copy import PageCopy
 
 STEP_PAGES = 500

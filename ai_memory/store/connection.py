@@ -6,9 +6,8 @@ return, so that no read is left open while something slow happens; `stream` is t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +15,9 @@ import apsw
 
 from ai_memory.errors import NotFinished, StatementRefused, StorageFailed
 from ai_memory.store import defence, file, refusals
+from ai_memory.store.open_options import OpenOptions
 from ai_memory.store.page_copy import PageCopy
 from ai_memory.store.waiting import STEPS, Waiting
-
-BUSY_TIMEOUT_MS = 30_000
-"""How long a statement waits for another writer; ai-memory's own transactions are far shorter."""
 
 READ_FAULTS = (apsw.SQLITE_IOERR_READ, apsw.SQLITE_IOERR_SHORT_READ)
 
@@ -38,21 +35,6 @@ OF_A_BUG = (
 Binding = str | bytes | int | float | None
 Bindings = Sequence[Binding] | Mapping[str, Binding]
 Row = tuple[Any, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class OpenOptions:
-    """How to open: the SQLite VFS (None: the system's) and the wait for other writers, in milliseconds.
-
-    `heed` is called many times a second while SQLite works long or waits; what it raises ends the statement. `tell`
-    hears what the user should know. `receiving`: nothing is read or set, for a file that a copy will fill.
-    """
-
-    vfs: str | None = None
-    busy_timeout_ms: int = BUSY_TIMEOUT_MS
-    heed: Callable[[], None] | None = None
-    tell: Callable[[str], None] = lambda _text: None
-    receiving: bool = False
 
 
 class Database:

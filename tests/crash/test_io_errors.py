@@ -14,7 +14,7 @@ import pytest
 
 from ai_memory.embed.document import WITNESS_TEXTS
 from ai_memory.errors import AiMemoryError, TransientFailure
-from ai_memory.store.connection import OpenOptions
+from ai_memory.store.open_options import OpenOptions
 from tests.crash.editor import Rows, read_rows
 from tests.crash.images import Image, read_image, write_image
 from tests.crash.promises import Past, looking, number, require_done, require_promises, vectors

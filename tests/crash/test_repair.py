@@ -8,7 +8,7 @@ from random import Random
 import pytest
 
 from ai_memory.store import word_index
-from ai_memory.store.connection import OpenOptions
+from ai_memory.store.open_options import OpenOptions
 from ai_memory.store.opening import reading, writing
 from tests import files
 from tests.crash.images import Disk, Image, read_image, write_image

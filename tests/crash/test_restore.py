@@ -19,7 +19,7 @@ from ai_memory.errors import AiMemoryError
 from ai_memory.reembed.progress import SilentProgress
 from ai_memory.reembed.stop import Stop
 from ai_memory.restore import Restore
-from ai_memory.store.connection import OpenOptions
+from ai_memory.store.open_options import OpenOptions
 from tests import files
 from tests.crash.images import Disk, Image, read_image, write_image
 from tests.crash.promises import looking

@@ -15,8 +15,9 @@ import pytest
 from ai_memory.errors import NotFinished, StorageFailed, UsageError
 from ai_memory.store import backup
 from ai_memory.store.backup import copy_to
-from ai_memory.store.connection import Database, OpenOptions, open_database
+from ai_memory.store.connection import Database, open_database
 from ai_memory.store.consistent import ATTEMPTS
+from ai_memory.store.open_options import OpenOptions
 from tests import files
 
 FILL = """

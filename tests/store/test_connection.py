@@ -8,7 +8,8 @@ import apsw
 import pytest
 
 from ai_memory.errors import DataRefused, NotFinished, StatementRefused, StorageFailed
-from ai_memory.store.connection import Database, OpenOptions, open_database
+from ai_memory.store.connection import Database, open_database
+from ai_memory.store.open_options import OpenOptions
 from ai_memory.store.opening import Store
 from tests import files
 

@@ -11,8 +11,8 @@ import pytest
 
 from ai_memory.reembed.census import count_rows, take_census
 from ai_memory.store import search, walk
-from ai_memory.store.connection import OpenOptions
 from ai_memory.store.consistent import ATTEMPTS, CHUNK_ROWS, consistently
+from ai_memory.store.open_options import OpenOptions
 from ai_memory.store.opening import Store, reading
 from tests import files
 

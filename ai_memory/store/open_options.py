@@ -1,0 +1,24 @@
+"""How a database is to be opened: what differs between the program, its harnesses and its tests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+BUSY_TIMEOUT_MS = 30_000
+"""How long a statement waits for another writer; ai-memory's own transactions are far shorter."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenOptions:
+    """How to open: the SQLite VFS (None: the system's) and the wait for other writers, in milliseconds.
+
+    `heed` is called many times a second while SQLite works long or waits; what it raises ends the statement. `tell`
+    hears what the user should know. `receiving`: nothing is read or set, for a file that a copy will fill.
+    """
+
+    vfs: str | None = None
+    busy_timeout_ms: int = BUSY_TIMEOUT_MS
+    heed: Callable[[], None] | None = None
+    tell: Callable[[str], None] = lambda _text: None
+    receiving: bool = False
