@@ -13,7 +13,7 @@ from typing import Any
 
 import apsw
 
-from ai_memory.errors import NotFinished, StatementRefused, StorageFailed
+from ai_memory.errors import StatementRefused, StorageFailed
 from ai_memory.store import defence, file, refusals
 from ai_memory.store.open_options import OpenOptions
 from ai_memory.store.page_copy import PageCopy
@@ -46,10 +46,7 @@ class Database:
         self.read_only = read_only
         self._options = options
         self._waiting = Waiting(busy_timeout_ms=options.busy_timeout_ms, heed=options.heed)
-        self._unlogged: file.Mark | None = None
-        if read_only and not create:
-            found = file.mark(path)
-            self._unlogged = found if file.readable_without_log(path, found) else None
+        self._unlogged = file.to_be_read_without_log(path) if read_only else None
         self._connection = self._connect(create=create)
         self._identity = file.identity(path)
 
@@ -73,11 +70,7 @@ class Database:
         Raises:
             StorageFailed: the file was removed or replaced; what is written to it now would be lost.
         """
-        if file.identity(self.path) != self._identity:
-            raise StorageFailed(
-                f"{self.path} was removed or replaced while it was open.",
-                tip="Put the file back, then run the same command again.",
-            )
+        file.require_identity(self.path, self._identity)
 
     def require_unchanged(self) -> None:
         """Check, at the end of a reading, that nobody wrote the file where it was read without locks.
@@ -85,8 +78,8 @@ class Database:
         Raises:
             NotFinished: somebody did; what was read may never have stood in the file together.
         """
-        if self._unlogged and file.mark(self.path) != self._unlogged:
-            raise NotFinished(f"{self.path} was written while it was read.", tip="Run the same command again.")
+        if self._unlogged:
+            file.require_mark(self.path, self._unlogged)
 
     @contextmanager
     def left_as_it_was(self) -> Iterator[None]:

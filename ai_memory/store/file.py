@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from ai_memory.errors import AiMemoryError, DataRefused, StorageFailed
+from ai_memory.errors import AiMemoryError, DataRefused, NotFinished, StorageFailed
 
 LONGEST_PATH = 504
 """Bytes of a path, links resolved, that SQLite on Unix opens: 512 less the `-journal` it appends (os_unix.c)."""
@@ -119,6 +119,19 @@ def identity(path: Path) -> tuple[int, int] | None:
     return (found.st_dev, found.st_ino) if found else None
 
 
+def require_identity(path: Path, opened: tuple[int, int] | None) -> None:
+    """Check that a path still leads to the file that was opened under it.
+
+    Raises:
+        StorageFailed: the file was removed or replaced; what is written to it now would be lost.
+    """
+    if identity(path) != opened:
+        raise StorageFailed(
+            f"{path} was removed or replaced while it was open.",
+            tip="Put the file back, then run the same command again.",
+        )
+
+
 def is_new(path: Path) -> bool:
     """Say whether there is no database yet: no file, or one that was made and never written.
 
@@ -193,6 +206,16 @@ def mark(path: Path) -> Mark:
     return Mark((found.st_dev, found.st_ino), found.st_size, (found.st_mtime_ns, found.st_ctime_ns), header)
 
 
+def require_mark(path: Path, before: Mark) -> None:
+    """Check that nobody has written a file since it was marked.
+
+    Raises:
+        NotFinished: somebody has; what was read without locks may never have stood in the file together.
+    """
+    if mark(path) != before:
+        raise NotFinished(f"{path} was written while it was read.", tip="Run the same command again.")
+
+
 def may_write(path: Path) -> bool:
     """Say whether this process may write an existing file."""
     return os.access(path, os.W_OK, effective_ids=os.access in os.supports_effective_ids)
@@ -204,8 +227,8 @@ def log_bytes(path: Path) -> int:
     return found.st_size if found else 0
 
 
-def readable_without_log(path: Path, found: Mark) -> bool:
-    """Say whether a reader has to do without the files that SQLite keeps beside a database, marked as `found`.
+def to_be_read_without_log(path: Path) -> Mark | None:
+    """Return the mark of a database whose reader has to do without the files that SQLite keeps beside it, else None.
 
     To read a file in WAL mode SQLite makes a log and its index where they are not there, and a read-only connection
     cannot take them away again. Made by anybody but the owner (or by root, who gives them to the owner) they lock the
@@ -214,10 +237,14 @@ def readable_without_log(path: Path, found: Mark) -> bool:
     Raises:
         DataRefused: the log has commits in it that cannot be read without making such a file.
     """
-    if _may_make_files_beside(path) or found.header[WRITE_VERSION : WRITE_VERSION + 1] != bytes([WAL]):
-        return False
+    # Asked first: to look into the file would drop the locks that this process may hold on it.
+    if _may_make_files_beside(path):
+        return None
+    found = mark(path)
+    if found.header[WRITE_VERSION : WRITE_VERSION + 1] != bytes([WAL]):
+        return None
     if look(beside(path, LOG)) and look(beside(path, INDEX_OF_LOG)):
-        return False
+        return None
     if log_bytes(path):
         owner = owner_of(path)
         raise DataRefused(
@@ -225,7 +252,7 @@ def readable_without_log(path: Path, found: Mark) -> bool:
             f"which only {owner} can read without leaving files that lock {owner} out.",
             tip=f"Run the same command as {owner}, or copy {path.name} and {path.name}{LOG} to a folder of your own.",
         )
-    return True
+    return found
 
 
 def _may_make_files_beside(path: Path) -> bool:
