@@ -22,7 +22,7 @@ from ai_memory.store.provenance import Fingerprint
 
 MIN_COSINE = 0.999
 SAME_DISTANCE = 0.01414
-"""Part of the longer one's length: a cosine of 0.9999 where both are as long. No model finds witness texts this near."""
+"""A part of the longer one: a cosine of 0.9999 where both are as long. No model finds two witness texts this near."""
 SAME_DIRECTION = 0.999999
 WAYS_OUT = "Bring the old model back, or start anew under another model name: ai-memory reembed --retarget"
 
