@@ -98,7 +98,7 @@ def worded(text: str, source: str, refusal: type[AiMemoryError]) -> Sourced[str]
         raise refusal(f"{source} has a control character in it.", tip="Write it on one line.")
     if key_shaped(trimmed) and not trimmed.startswith(_WRITTEN_AS_A_PATH):
         raise refusal(
-            f"{source} looks like an API key, and is not shown.",
+            f"{source} has what looks like an API key in it, and is not shown.",
             tip="Put the key into an environment variable and name that in api_key_env.",
         )
     return Sourced(trimmed, source) if trimmed else None

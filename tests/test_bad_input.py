@@ -208,6 +208,7 @@ def test_a_second_run_does_nothing_and_says_who_runs(db: Path, endpoint: FakeEnd
     command = Command(db, remote(endpoint))
     first = command.start("reembed", "--batch", "1", "--concurrency", "1", "--json")
     wait_for(lambda: endpoint.seen.requests > 3)
+    endpoint.change(latency=5.0)  # it holds the lock as long as four commands take on a busy machine
 
     found = [command.run("reembed", *flags) for flags in ([], ["--resume"], ["--retarget"], ["--stamp-only"])]
 
