@@ -85,6 +85,7 @@ class Restore:
         """
         options = replace(self.options, heed=self.stop.heed)
         _require_two_files(self.path, self.backup)
+        self.progress.note(f"Checking {self.backup} …")
         with (
             holding_damaged(self.path, now_ms=self.clock.now_ms(), options=options),
             _checked(self.backup, options) as backup,
