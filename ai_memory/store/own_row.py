@@ -53,7 +53,10 @@ class OwnRow:
         Raises:
             DataRefused: it is not within the years 1970 to 9999.
         """
-        return self.whole(name, most=LAST_MS)
+        value = self.values[name]
+        if not isinstance(value, int) or not 0 <= value <= LAST_MS:
+            raise self.damaged(name, "is not a time of the years 1970 to 9999")
+        return value
 
     def time_or_none(self, name: str) -> int | None:
         """Return a time in Unix milliseconds, None where there is none.
