@@ -91,7 +91,7 @@ def put(memories: Memories, draft: Draft, *, now_ms: int, source: str) -> Put:
         DataRefused: the title belongs to another memory, or to one without id.
     """
     given = _columns(memories, draft)
-    found = _find(memories, given)
+    found = find(memories, draft)
     if found is None:
         return _insert(memories, given, now_ms=now_ms, source=source)
     if found.encrypted and given.get("content") and given.get("encrypted_envelope") is None:
@@ -117,7 +117,9 @@ def _columns(memories: Memories, draft: Draft) -> dict[str, Value]:
     return {name: value for name, value in known.items() if value is not None or not memories.columns[name].required}
 
 
-def _find(memories: Memories, given: Mapping[str, Value]) -> Memory | None:
+def find(memories: Memories, draft: Draft) -> Memory | None:
+    """Return the memory that a draft changes: that of its id, else of its title and namespace; None: it is new."""
+    given = _columns(memories, draft)
     by_id = memories.get(given["id"]) if given.get("id") is not None else None
     return by_id or memories.titled(given["title"], given.get("namespace", DEFAULT_NAMESPACE))
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ai_memory.cleaning import one_line
 from ai_memory.errors import DataRefused, StatementRefused
 from ai_memory.exchange import MEND, Parsed
-from ai_memory.intake import Put, put, timestamp
+from ai_memory.intake import Put, find, put, timestamp
 from ai_memory.records import Draft, Value
 from ai_memory.store.links import Links
 from ai_memory.store.memories import Memories
@@ -48,7 +48,7 @@ class Taking:
         with self.memories.store.db.transaction():
             self.memories.defer_references()
             before = set(self.memories.orphans())
-            for draft in self._attached(parsed.memories):
+            for draft in self._renamed(self._attached(parsed.memories)):
                 self._put(draft)
             if orphans := sorted(set(self.memories.orphans()) - before):
                 raise _orphaned(f"The memory {one_line(orphans[0])}")
@@ -77,6 +77,16 @@ class Taking:
             place for place, parent in enumerate(parents) if parent not in ids and self.memories.get(parent) is None
         }
 
+    def _renamed(self, drafts: list[Draft]) -> list[Draft]:
+        """Return the drafts, atoms of a memory that is here under another id as atoms of that one."""
+        wanted = {draft.values.get("atom_of") for draft in drafts} - {None}
+        here: dict[Value, Value] = {}
+        for draft in drafts:
+            if (given := draft.values.get("id")) in wanted and (found := find(self.memories, draft)) is not None:
+                here[given] = found.values["id"]
+        parents = ((draft, here.get(draft.values.get("atom_of"))) for draft in drafts)
+        return [draft if parent is None else _atom_of(draft, parent) for draft, parent in parents]
+
     def _put(self, draft: Draft) -> None:
         try:
             with self.memories.store.db.savepoint():
@@ -104,6 +114,10 @@ class Taking:
                 self.taken.links += self.links.put(values)
         except StatementRefused as error:
             self._refuse(_refused_by_database(draft, error))
+
+
+def _atom_of(draft: Draft, parent: Value) -> Draft:
+    return replace(draft, values={**draft.values, "atom_of": parent})
 
 
 def _orphaned(what: str) -> DataRefused:

@@ -90,3 +90,15 @@ def test_the_links_of_the_real_programs_export_are_taken(
     ran = cli("--db", db, "import", tmp_path / "export.json", "--no-embed", "--json")
     assert (ran.code, ran.json["created"], ran.json["links"]) == (0, 29, 2)
     assert files.execute(db, "SELECT count(*) FROM memory_links WHERE signature = ?", bytes([7] * 64)) == [(1,)]
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_an_atom_follows_a_memory_that_is_here_under_another_id(
+    cli: Cli, other: Path, tmp_path: Path, order: int
+) -> None:
+    files.add(other, "here", title="same", namespace="global")
+    pair = [{"id": "there", "title": "same", "content": "c"}, {"title": "b", "content": "c", "atom_of": "there"}]
+    (tmp_path / "in").write_text(json.dumps(pair[::order]))
+    assert cli("--db", other, "import", tmp_path / "in", "--no-embed").code == 0
+    assert files.execute(other, "SELECT atom_of FROM memories WHERE title = 'b'") == [("here",)]
+    assert cli("--db", other, "import", tmp_path / "in", "--no-embed", "--json").json["unchanged"] == 2
