@@ -25,7 +25,7 @@ from ai_memory.store.opening import Store, writing
 from tests import shapes
 from tests.fake_endpoint import FakeEndpoint
 from tests.fakes import HashEmbedder
-from tests.store.test_refusal import REFUSING, WORDS, forbid
+from tests.store.test_rehearsal import REFUSING, WORDS, forbid
 
 NOW = 1_700_000_000_000
 
