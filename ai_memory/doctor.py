@@ -19,7 +19,7 @@ from ai_memory.reembed.start import known_fingerprint, recorded_target
 from ai_memory.store import counts, health, search, walk, word_index
 from ai_memory.store.consistent import consistently
 from ai_memory.store.opening import Store
-from ai_memory.store.refusal import refused_updates
+from ai_memory.store.rehearsal import refused_updates
 from ai_memory.store.search import Candidate
 from ai_memory.store.text import printable
 

@@ -27,7 +27,7 @@ from ai_memory.store.memories import Memories, lacking_vectors
 from ai_memory.store.opening import Store
 from ai_memory.store.provenance import Fingerprint, VectorWrite, write_vectors
 from ai_memory.store.quarantine import Reason, unwritable
-from ai_memory.store.refusal import refused_updates, write_one_by_one
+from ai_memory.store.rehearsal import refused_updates, write_one_by_one
 from ai_memory.store.schema import is_substrate
 
 DEFAULT_TIER = "mid"

@@ -25,7 +25,7 @@ from ai_memory.store.opening import Store, writing
 from tests import shapes
 from tests.fake_endpoint import FakeEndpoint
 from tests.fakes import HashEmbedder
-from tests.store.test_refusal import REFUSING, forbid
+from tests.store.test_rehearsal import REFUSING, WORDS, forbid
 
 NOW = 1_700_000_000_000
 
@@ -208,7 +208,8 @@ def test_a_row_whose_vector_the_database_refuses_keeps_its_text_and_harms_no_oth
     filled = fill(store, HashEmbedder(dim_known=dim_known))
 
     assert (filled.embedded, filled.raced) == (3, 0)
-    assert [each.id for each in filled.left] == ["id-001"]
+    words = f"its vector cannot be written: {WORDS[name]}"
+    assert [(each.id, each.message) for each in filled.left] == [("id-001", words)]
     assert stored(store, "t1") is None
 
 

@@ -341,11 +341,20 @@ def test_cancel_ends_the_run_and_keeps_its_vectors(command: Command) -> None:
     assert (ended.json["reembedded"], ended.json["already_current"]) == (ROWS - 4, 4)
 
 
-def test_verify_names_the_namespaces_it_answers_for(command: Command) -> None:
+def test_verify_answers_for_the_file_whatever_namespaces_the_last_run_had(command: Command) -> None:
     command.run("reembed", "--namespace", "a")
 
-    assert command.run("reembed", "verify", "--json").json["scope"] == ["a"]
-    assert "live rows in a, the last run's namespaces, have" in command.run("reembed", "verify").out
+    found = command.run("reembed", "verify", "--json")
+    assert (found.code, found.json["scope"], found.json["stale"]) == (1, None, ROWS // 2)
+    of_run = command.run("reembed", "verify", "--run", "--json")
+    assert (of_run.code, of_run.json["scope"], of_run.json["stale"]) == (0, ["a"], 0)
+    assert "live rows in a, the run's namespaces, have" in command.run("reembed", "verify", "--run").out
+
+
+def test_verify_of_a_run_that_never_was_names_the_other_question(command: Command) -> None:
+    refused = command.run("reembed", "verify", "--run")
+
+    assert (refused.code, "ai-memory reembed verify" in refused.error) == (12, True)
 
 
 def test_verify_finds_an_edit_after_the_run(command: Command) -> None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 VERBS = {
     "status": "show the recorded run: state, target, rows done and remaining, quarantine, what to type next",
-    "verify": "take the census: exit 0 if every vector is the target's, 1 if not",
+    "verify": "take the census: exit 0 if every live row has the configured target's vector, 1 if not",
     "quarantine": "list the rows that could not be embedded, each with its reason",
     "cancel": "give up the unfinished run; vectors already written stay",
 }
@@ -59,6 +59,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             below.add_argument(
                 "--sample", type=sample_size, metavar="N|all", help="embed N fresh rows again and compare"
             )
+            below.add_argument(
+                "--run", action="store_true", dest="of_run", help="judge the namespaces and target of the recorded run"
+            )
 
 
 def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
@@ -66,7 +69,7 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     if args.verb == "verify":
         from ai_memory.commands.reembed_verify import run_verify
 
-        return run_verify(settings, console, sample=args.sample)
+        return run_verify(settings, console, sample=args.sample, of_run=args.of_run)
     if args.verb:
         from ai_memory.commands import reembed_verbs
 

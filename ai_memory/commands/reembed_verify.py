@@ -6,8 +6,8 @@ from ai_memory.clock import SystemClock
 from ai_memory.console import Console
 from ai_memory.embed import chain
 from ai_memory.embed.fingerprint import differences
-from ai_memory.errors import TargetChanged
-from ai_memory.reembed.census import Census, Scope, take_census
+from ai_memory.errors import OperatorNeeded, TargetChanged
+from ai_memory.reembed.census import Census, Scope, name_scope, take_census
 from ai_memory.reembed.sample import Sample, choose, compare
 from ai_memory.reembed.start import find_target, known_fingerprint, recorded_target
 from ai_memory.settings import Settings
@@ -20,10 +20,13 @@ from ai_memory.store.text import printable
 ALL = "all"
 
 
-def run_verify(settings: Settings, console: Console, *, sample: str | int | None) -> int:
-    """Take the census and compare a sample (a number of rows, or "all"); 0 if nothing was found, 1 if something was."""
+def run_verify(settings: Settings, console: Console, *, sample: str | int | None, of_run: bool) -> int:
+    """Take the census and compare a sample (a number of rows, or "all"); 0 if nothing was found, 1 if something was.
+
+    It judges all live rows by the configured target, or `of_run` those of the recorded run by the run's.
+    """
     with reading(settings.db.value, options=OpenOptions(tell=console.note)) as store:
-        target, scope, name = _verified(store, settings)
+        target, scope, name = _verified(store, settings, of_run=of_run)
         census = take_census(store, target, scope, now_ms=SystemClock().now_ms())
         size = None if sample == ALL else int(sample or 0)
         compared = _sample(store, settings, target, scope, size=size) if sample and target else None
@@ -47,9 +50,18 @@ def run_verify(settings: Settings, console: Console, *, sample: str | int | None
     return 1 if found else 0
 
 
-def _verified(store: Store, settings: Settings) -> tuple[Fingerprint | None, Scope, str]:
-    """Return what to verify against: target and scope of the last run, or where it was given up the configured one."""
-    if run := runs.unfinished_run(store) or runs.standing_run(store):
+def _verified(store: Store, settings: Settings, *, of_run: bool) -> tuple[Fingerprint | None, Scope, str]:
+    """Return what to verify against, where, and its name.
+
+    Raises:
+        OperatorNeeded: there is no run to verify.
+    """
+    if of_run:
+        run = runs.unfinished_run(store) or runs.standing_run(store)
+        if run is None:
+            raise OperatorNeeded(
+                "There is no run that was not given up.", tip="Verify the configured target: ai-memory reembed verify"
+            )
         return read_fingerprint(store, run.target), run.scope, run.target_model
     target = recorded_target(store, chain.target(settings.embedding))
     return known_fingerprint(store, target), None, target.model
@@ -66,7 +78,7 @@ def _sample(store: Store, settings: Settings, target: Fingerprint, scope: Scope,
 
 
 def _census_text(census: Census, name: str, scope: Scope) -> str:
-    where = "" if scope is None else f" in {', '.join(map(printable, scope))}, the last run's namespaces,"
+    where = "" if scope is None else f" in {name_scope(scope)}, the run's namespaces,"
     attested = f", {census.attested:,} of them on an operator's word" if census.attested else ""
     if census.exit_code == 0:
         return f"All {census.live:,} live rows{where} have a vector of their present text from {name}{attested}."

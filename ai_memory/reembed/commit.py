@@ -17,7 +17,7 @@ from ai_memory.store import quarantine, runs
 from ai_memory.store.opening import Store
 from ai_memory.store.provenance import Fingerprint, VectorWrite, attest, vector_of_text, write_vectors
 from ai_memory.store.quarantine import Reason
-from ai_memory.store.refusal import rehearse, write_one_by_one
+from ai_memory.store.rehearsal import rehearse, write_one_by_one
 from ai_memory.store.values import Checkpoint, Counters, Run
 
 REEMBED = "reembed"

@@ -16,7 +16,7 @@ from ai_memory.store import walk
 from ai_memory.store.consistent import consistently
 from ai_memory.store.opening import Store
 from ai_memory.store.provenance import Fingerprint
-from ai_memory.store.refusal import rehearse
+from ai_memory.store.rehearsal import rehearse
 from ai_memory.store.walk import MemoryRow
 
 STAMP_ROWS = 1_000

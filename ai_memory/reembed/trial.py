@@ -13,7 +13,7 @@ from ai_memory.store import walk
 from ai_memory.store.opening import Store
 from ai_memory.store.provenance import Fingerprint
 from ai_memory.store.quarantine import unwritable
-from ai_memory.store.refusal import refused_updates
+from ai_memory.store.rehearsal import refused_updates
 from ai_memory.store.text import printable
 
 BLOCK = 256

@@ -14,7 +14,7 @@ from ai_memory.store.quarantine import Quarantined
 from tests import files
 from tests.fakes import HashEmbedder
 from tests.reembed.work import NOW_MS, Work
-from tests.store.test_refusal import REFUSING, WORDS, forbid
+from tests.store.test_rehearsal import REFUSING, WORDS, forbid
 
 ALL = "CREATE TRIGGER hold BEFORE UPDATE ON memories BEGIN SELECT RAISE({}); END"
 RUNS = "SELECT count(*) FROM reembed_run"

@@ -12,7 +12,7 @@ from ai_memory.embed.vectors import some_vector
 from ai_memory.errors import StatementRefused, UpdateRefused
 from ai_memory.store.opening import Store, reading
 from ai_memory.store.provenance import Fingerprint, VectorWrite, write_vectors
-from ai_memory.store.refusal import refused_updates, rehearse, write_one_by_one
+from ai_memory.store.rehearsal import refused_updates, rehearse, write_one_by_one
 from tests import files
 from tests.fakes import HashEmbedder
 from tests.reembed.work import documents, known
