@@ -61,9 +61,9 @@ def read(url: str) -> Address:
     scheme, host = found["scheme"].lower(), found["host"].lower()
     port = int(found["port"] or _PORTS[scheme])
     if port > _LAST_PORT:
-        raise ValueError("has a port that there is not")
+        raise ValueError("has a port that does not exist")
     if not _is_host(host):
-        raise ValueError("has a host that is no name and no address in its usual spelling")
+        raise ValueError("has a host that is neither a name nor an address in its usual spelling")
     return Address(scheme, host, port, found["path"])
 
 
@@ -85,5 +85,5 @@ def _why(url: str) -> str:
     if "?" in url or "#" in url:
         return "has a part after ? or #"
     if not url.isascii() or not url.isprintable() or " " in url or "\\" in url:
-        return "has characters that no such address has"
+        return "has characters that do not belong in an address"
     return "is not of the form https://host[:port]/path"

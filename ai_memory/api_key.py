@@ -66,8 +66,8 @@ def of_variable(name: str, environ: Mapping[str, str], source: str) -> ApiKey:
     """
     if not is_variable(name):
         raise EmbedderInitFailed(
-            f"{source} is not the name of a variable, and is not shown, as it may be the key itself.",
-            tip="Write the variable's name there, and the key into the variable.",
+            f"{source} is not the name of a variable, and is not shown, because it may be the key itself.",
+            tip="Write the variable's name there, and put the key into the variable.",
         )
     key = environ.get(name, "").strip()
     # A key of letters and digits alone could be a name as well.

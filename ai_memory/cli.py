@@ -21,7 +21,7 @@ from ai_memory.streams import standard_streams
 COMMANDS = {
     "init": "create an empty database",
     "store": "store one memory, or replace the one of the same title and namespace",
-    "import": "store the memories of a file, all or none",
+    "import": "store the memories of a file, all of them or none",
     "export": "write all memories as JSON Lines, without vectors",
     "get": "show one memory",
     "list": "list memories",
@@ -129,7 +129,7 @@ def _run(argv: Sequence[str] | None, args: argparse.Namespace) -> int:
         raise
     _read_as_utf8(args)
     if args.quiet and args.verbose:
-        raise UsageError("--quiet and --verbose exclude each other.", tip="Leave one of them out.")
+        raise UsageError("--quiet and --verbose cannot be used together.", tip="Leave one of them out.")
     from ai_memory.settings import Settings, process_environment
 
     settings = Settings.gather(args, process_environment())

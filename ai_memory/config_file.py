@@ -131,7 +131,7 @@ def _exists(path: Path) -> bool:
     except (FileNotFoundError, NotADirectoryError):
         return False
     except (OSError, ValueError) as error:
-        why = error.strerror if isinstance(error, OSError) else "its name has a NUL in it"
+        why = error.strerror if isinstance(error, OSError) else "its name contains a NUL"
         tip = "Correct the permissions of its folder, or set AI_MEMORY_NO_CONFIG=1."
         raise ConfigRefused(f"{path} cannot be read: {why}.", tip=tip) from error
     return True
@@ -153,7 +153,7 @@ def read(path: Path | None, users: frozenset[int]) -> Table:
     except (ValueError, RecursionError) as error:
         # The library's words are not shown: they may quote a key.
         place = _PLACE.search(str(error))
-        where = f"look at {place[1]}" if place else "it has a number or a nesting that nobody can mean"
+        where = f"look at {place[1]}" if place else "it has a number that is too large or tables nested too deeply"
         raise ConfigRefused(f"{path} is not valid TOML: {where}.", tip="Correct it there.") from None
 
 

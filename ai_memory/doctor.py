@@ -102,7 +102,7 @@ def _examine_rows(store: Store, diagnosis: Diagnosis) -> None:
     diagnosis.count("oversize", unfit["oversize"], "memories are too long to be embedded")
     # Not those that no backfill would ever embed: a finding that its own remedy leaves is none.
     diagnosis.count("missing", lacking[False], "live memories have no vector: ai-memory backfill")
-    diagnosis.count("not_vectors", lacking[True], "live memories have a text or number as vector: ai-memory reembed")
+    diagnosis.count("not_vectors", lacking[True], "live memories have a text or number as a vector: ai-memory reembed")
 
 
 def _examine_expiries(store: Store, diagnosis: Diagnosis) -> None:

@@ -58,7 +58,7 @@ def resolve(top: Table, environ: Mapping[str, str]) -> EmbeddingSettings:
     """Return the embedder that the environment and the config file ask for.
 
     Raises:
-        EmbedderInitFailed: a value that cannot be meant, named with its file or variable.
+        EmbedderInitFailed: a value that makes no sense, named with its file or variable.
     """
     table = top.table("embeddings", EmbedderInitFailed)
     _refuse_key_mistakes(table)

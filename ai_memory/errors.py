@@ -3,21 +3,21 @@
 ::
 
     AiMemoryError
-    ├── UsageError                 64   the command line cannot be obeyed
+    ├── UsageError                 64   the command line is wrong
     ├── NoEmbedder                  2   the configuration names no embedder (EXIT_NO_EMBEDDER)
     ├── ConfigRefused               3   the config file, or a path in the environment, cannot be obeyed
     ├── EmbedderInitFailed          3   the embedder cannot be built (EXIT_EMBEDDER_INIT_FAILED)
     ├── StampRefused                4   the stored vectors cannot be of the target (EXIT_STAMP_REFUSED)
     ├── RunHeld                    11   another live process runs the job
     │   └── RunnerStuck             1   it holds the lock and makes no progress
-    ├── OperatorNeeded             12   nothing may be resumed without an operator's word
+    ├── OperatorNeeded             12   nothing can be resumed until an operator decides
     ├── DataRefused                65   an input file or a database is unusable
     │   ├── Damaged                65   the file is no sound SQLite database
     │   ├── StatementRefused       65   SQLite refused one statement for what stands in the database
     │   │   └── UpdateRefused      65   it refused, or did not keep, the vector of one memory
     │   └── WordIndexUnusable      65   the index of words is damaged or absent; the memories are whole
     ├── NotFound                   66   no such memory, no such input file
-    ├── EndpointUnusable           69   the endpoint is unusable until someone acts
+    ├── EndpointUnusable           69   the endpoint cannot be used until someone acts
     ├── StorageFailed              74   input/output error, disk full
     ├── Stopped                         a signal or --max-runtime, before anything was changed
     ├── NotFinished                75   not finished, run again

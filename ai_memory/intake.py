@@ -101,7 +101,7 @@ def put(memories: Memories, draft: Draft, *, now_ms: int, source: str) -> Put:
         return Put(found.id, Outcome.UNCHANGED)
     key = found.values["id"]
     if key is None:
-        raise DataRefused(f"{draft.where}: its title is that of a memory without id.", tip="Rename one of the two.")
+        raise DataRefused(f"{draft.where}: its title is that of a memory without an id.", tip="Rename one of the two.")
     _require_free_title(memories, found, changed, draft.where)
     version = found.values.get("version")
     bumped = {"version": version + 1} if isinstance(version, int) and version < MAX_INTEGER else {}

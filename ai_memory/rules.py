@@ -46,7 +46,7 @@ def _any_value(value: Value) -> str | None:
     if isinstance(value, str):
         return _text(value)
     if isinstance(value, float):
-        return None if math.isfinite(value) else "is no finite number"
+        return None if math.isfinite(value) else "is not a finite number"
     fine = not isinstance(value, int) or MIN_INTEGER <= value <= MAX_INTEGER
     return None if fine else f"is beyond {MAX_INTEGER}"
 

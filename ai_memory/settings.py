@@ -64,7 +64,7 @@ class Settings:
         """The resolved embedder.
 
         Raises:
-            EmbedderInitFailed: its configuration cannot be meant.
+            EmbedderInitFailed: its configuration makes no sense.
         """
         return embedding_settings.resolve(self.config, self.environ)
 

@@ -38,7 +38,7 @@ def _decoder(flawed: Callable[[str], object]) -> json.JSONDecoder:
         return int(literal) if len(literal) <= MAX_DIGITS else flawed(f"holds a number of {len(literal):,} digits")
 
     def constant(name: str) -> object:
-        return flawed(f"holds {name}, which is no number of JSON")
+        return flawed(f"holds {name}, which is not a JSON number")
 
     def members(found: list[tuple[str, object]]) -> object:
         value = dict(found)

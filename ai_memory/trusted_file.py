@@ -56,7 +56,7 @@ def read(path: Path, rule: Rule) -> bytes:
         finally:
             os.close(descriptor)
     except (OSError, ValueError) as error:
-        why = error.strerror if isinstance(error, OSError) else "its name has a NUL in it"
+        why = error.strerror if isinstance(error, OSError) else "its name contains a NUL"
         raise rule.refusal(f"{rule.called} cannot be read: {why}.", tip="Correct its name or permissions.") from None
     if len(content) > rule.most:
         raise rule.refusal(f"{rule.called} is longer than {rule.most:,} bytes.", tip="Is it the file you meant?")
@@ -66,7 +66,7 @@ def read(path: Path, rule: Rule) -> bytes:
 def _judge(found: os.stat_result, path: Path, rule: Rule) -> None:
     mode = stat.S_IMODE(found.st_mode)
     if not stat.S_ISREG(found.st_mode):
-        raise rule.refusal(f"{rule.called} is no regular file.", tip="Name a file.")
+        raise rule.refusal(f"{rule.called} is not a regular file.", tip="Name a file.")
     if rule.users is not None and found.st_uid not in rule.users:
         raise rule.refusal(
             f"{rule.called} belongs to user {found.st_uid}, who can change it.",

@@ -91,7 +91,7 @@ def test_a_fifo_a_folder_and_a_device_are_no_key_files(tmp_path: Path) -> None:
     os.mkfifo(fifo, 0o600)
 
     for path in (fifo, tmp_path, "/dev/null", "/dev/tty"):
-        assert "is no regular file" in (line := refusal(of_file(tmp_path, path))) or "cannot be read" in line
+        assert "is not a regular file" in (line := refusal(of_file(tmp_path, path))) or "cannot be read" in line
 
 
 @pytest.mark.parametrize("content", [b"", b"\n", b" \n" + KEY.encode(), b"\xff\xfe\0", b"\x7fELF" + bytes(60), b"a\0b"])

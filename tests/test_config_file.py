@@ -185,12 +185,12 @@ def test_a_folder_or_a_fifo_in_place_of_the_config_is_refused(tmp_path: Path) ->
     place = tmp_path / "ai-memory" / "config.toml"
     place.mkdir(parents=True)
     environ = {"XDG_CONFIG_HOME": str(tmp_path)}
-    with pytest.raises(ConfigRefused, match="is no regular file"):
+    with pytest.raises(ConfigRefused, match="is not a regular file"):
         Settings.gather(argparse.Namespace(), environ)
 
     place.rmdir()
     os.mkfifo(place)
-    with pytest.raises(ConfigRefused, match="is no regular file"):
+    with pytest.raises(ConfigRefused, match="is not a regular file"):
         Settings.gather(argparse.Namespace(), environ)
 
 

@@ -145,7 +145,7 @@ def test_a_key_file_is_read_only_when_needed_and_only_when_private(tmp_path: Pat
         ('backend = "openai-compatible"\nbase_url = "http://[::1"', "not of the form"),
         (
             """backend = "openai-compatible"\nbase_url = 'http://example.org\\[::1]'""",
-            "characters that no such address has",
+            "characters that do not belong in an address",
         ),
         ('backend = "openai-compatible"\nbase_url = "https://me:sk-1/x@example.org"', "password"),
         ('backend = "openai-compatible"\nbase_url = "http://127.1/v1"', "usual spelling"),

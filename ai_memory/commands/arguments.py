@@ -20,7 +20,7 @@ def duration(text: str) -> float:
     plain = f"{text}s" if re.fullmatch(r"\d+(\.\d+)?", text) else text
     parts = re.findall(r"(\d+(?:\.\d+)?)(ms|[smhd])", plain)
     if not parts or "".join(number + unit for number, unit in parts) != plain:
-        raise argparse.ArgumentTypeError(f"{text!r} is no duration; write 90s, 20m or 2h")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a duration; write 90s, 20m or 2h")
     seconds = sum(float(number) * UNITS[unit] for number, unit in parts)
     if seconds > LONGEST_DURATION:
         raise argparse.ArgumentTypeError(f"{text!r} is longer than ten years; write 90s, 20m or 2h")
@@ -34,7 +34,7 @@ def money(text: str) -> float:
         ArgumentTypeError: the text is no such amount.
     """
     if not re.fullmatch(r"\d{1,12}(\.\d+)?", text) or not float(text):
-        raise argparse.ArgumentTypeError(f"{text!r} is no amount of money; write 2.50")
+        raise argparse.ArgumentTypeError(f"{text!r} is not an amount of money; write it like 2.50")
     return float(text)
 
 
@@ -52,7 +52,7 @@ def whole_number(low: int, high: int) -> Callable[[str], int]:
 
     def parse(text: str) -> int:
         if not re.fullmatch(r"-?\d{1,18}", text) or not low <= int(text) <= high:
-            raise argparse.ArgumentTypeError(f"{text!r} is no whole number from {low:,} to {high:,}")
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {low:,} to {high:,}")
         return int(text)
 
     return parse

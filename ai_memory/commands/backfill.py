@@ -23,7 +23,7 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     """Embed what has no vector; return 10 where a memory cannot be embedded.
 
     Raises:
-        NoEmbedder: the configuration has embeddings off.
+        NoEmbedder: the configuration has embeddings turned off.
         EmbedderInitFailed: the embedder cannot be built.
         EmbedError: the embedder failed; what it had done is stored.
     """

@@ -75,13 +75,13 @@ class _Oddities:
 
     def tell(self, console: Console) -> None:
         if self.encrypted:
-            console.note(f"{self.encrypted:,} memories are encrypted and leave in their envelopes.")
+            console.note(f"{self.encrypted:,} memories are encrypted and are exported in their envelopes.")
         if self.without_id:
             console.warn(f"{self.without_id:,} memories have no id; an import will give them one.")
         for line in self.odd[:NAMED_ROWS]:
             console.warn(f"{line}; it is exported as it is stored.")
         if len(self.odd) > NAMED_ROWS:
-            console.warn(f"{len(self.odd) - NAMED_ROWS:,} more memories hold what no new memory may have.")
+            console.warn(f"{len(self.odd) - NAMED_ROWS:,} more memories hold values that no new memory may have.")
         if self.links:
             console.warn(f"Not exported: {self.links:,} links to memories that are not exported either.")
 

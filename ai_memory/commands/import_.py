@@ -99,7 +99,7 @@ def _ignored(drafts: Iterable[Draft], known: Iterable[str], what: str, console: 
     if ignored := sorted({name for draft in drafts for name in draft.values} - set(known)):
         more = f" and {len(ignored) - NAMED:,} more" if len(ignored) > NAMED else ""
         told = ", ".join(map(one_line, ignored[:NAMED])) + more
-        console.note(f"Ignored, as this database has no such {what}: {told}.")
+        console.note(f"Ignored, because this database has no such {what}: {told}.")
 
 
 def _lacking(store: Store, stored: Iterable[Put]) -> list[str]:

@@ -71,7 +71,7 @@ def _tell_left_out(found: Found, space: str, console: Console) -> None:
         reasons = ", ".join(f"{count:,} with {reason.value}" for reason, count in found.left_out.items())
         console.note(f"Not compared with the query's vector ({space}): {total:,} memories, {reasons}.")
     if found.unproven:
-        console.note(f"{found.unproven:,} vectors say nothing of their space; taken for {space}, as their width fits.")
+        console.note(f"{found.unproven:,} vectors do not name their space; their width fits {space}.")
 
 
 def _values(hit: Hit) -> dict[str, object]:

@@ -32,22 +32,22 @@ MOST = 10**12
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags of a run, and the sub-commands."""
     add = parser.add_argument
-    add("--resume", action="store_true", help="go on with the unfinished run where it stopped")
-    add("--or-start", action="store_true", help="with --resume: begin a run where none is unfinished (for cron)")
-    add("--retarget", action="store_true", help="give up the unfinished run and begin one to the configured target")
+    add("--resume", action="store_true", help="continue the unfinished run where it stopped")
+    add("--or-start", action="store_true", help="with --resume: start a run if none is unfinished (for cron)")
+    add("--retarget", action="store_true", help="give up the unfinished run and start one to the configured target")
     add("--namespace", action="append", metavar="NS", help="only this namespace, exactly (repeatable)")
     add("--dry-run", action="store_true", help="show what would be done; nothing is written or sent")
-    add("--batch", type=whole_number(1, 10_000), metavar="N", help="texts a request and commit")
+    add("--batch", type=whole_number(1, 10_000), metavar="N", help="texts per request and commit")
     add("--sleep-ms", type=whole_number(0, 300_000), default=0, metavar="N", help="pause after each commit")
-    add("--max-rows", type=whole_number(1, MOST), metavar="N", help="stop after so many rows (exit 75)")
-    add("--max-tokens", type=whole_number(1, MOST), metavar="N", help="stop before more tokens are sent (exit 75)")
-    add("--max-cost", type=money, metavar="X", help="the same in money, by [embeddings].price_per_million_tokens")
+    add("--max-rows", type=whole_number(1, MOST), metavar="N", help="stop after N rows (exit 75)")
+    add("--max-tokens", type=whole_number(1, MOST), metavar="N", help="stop before N tokens are exceeded (exit 75)")
+    add("--max-cost", type=money, metavar="X", help="the same in money, at [embeddings].price_per_million_tokens")
     add("--max-runtime", type=duration, metavar="DURATION", help="stop after this time, like 20m or 2h (exit 75)")
     add("--concurrency", type=whole_number(1, 256), metavar="N", help="requests in flight (default: found by trial)")
-    add("--retry-for", type=duration, default=120.0, metavar="DURATION", help="how long a request is retried (120s)")
-    add("--wait", type=duration, default=0.0, metavar="DURATION", help="wait so long for an endpoint that failed")
+    add("--retry-for", type=duration, default=120.0, metavar="DURATION", help="how long to retry a request (120s)")
+    add("--wait", type=duration, default=0.0, metavar="DURATION", help="how long to wait for an endpoint that failed")
     add("--retry-quarantined", action="store_true", help="try the rows in quarantine again")
-    add("--skip-current-space", action="store_true", help="take rows stamped with the target's space as they are")
+    add("--skip-current-space", action="store_true", help="accept rows stamped with the target's space as they are")
     add("--stamp-only", action="store_true", help="embed nothing: stamp the stored vectors as the target's")
     add("--backup", type=Path, metavar="FILE", help="copy the database to FILE before the first write")
     add("--yes", action="store_true", help="do not ask before vectors are replaced")
@@ -88,9 +88,9 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
 
 def _refuse_contradictions(args: argparse.Namespace) -> None:
     if args.or_start and not args.resume:
-        raise UsageError("--or-start goes with --resume.", tip="Write: ai-memory reembed --resume --or-start")
+        raise UsageError("--or-start needs --resume.", tip="Write: ai-memory reembed --resume --or-start")
     if args.stamp_only and (args.resume or args.retarget or args.skip_current_space):
-        raise UsageError("--stamp-only embeds nothing and goes with no other way of running.", tip="Use it alone.")
+        raise UsageError("--stamp-only embeds nothing and excludes every other way of running.", tip="Use it alone.")
 
 
 def _scope(args: argparse.Namespace) -> tuple[str, ...] | None:
@@ -182,7 +182,7 @@ def _disclose(told: Preflight, console: Console, stop: Stop, *, ask: bool, copie
         console.err.line(line)
     asks = ask and told.begins and console.can_ask()
     if asks and not console.agreed("Replace these vectors?", heed=stop.heed):
-        raise UsageError("Nothing was changed.", tip="Answer y, or give --yes.")
+        raise UsageError("Nothing was changed.", tip="Answer y, or use --yes.")
 
 
 def _mention_daemon(settings: Settings, console: Console) -> None:

@@ -59,7 +59,7 @@ def run_stamp_plan(settings: Settings, console: Console, *, scope: Scope) -> int
     target = chain.target(settings.embedding)
     with reading(settings.db.value, options=OpenOptions(tell=console.note)) as store:
         found = would_stamp(store, recorded_target(store, target), scope)
-    text = f"Would stamp {found.stamped:,} vectors as {found.active_space}; {found.already_current:,} are already."
+    text = f"Would stamp {found.stamped:,} vectors as {found.active_space}; {found.already_current:,} already are."
     console.result({**found.values(), "dry_run": True}, f"{text} Nothing was changed.")
     return 0
 

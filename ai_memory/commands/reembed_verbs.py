@@ -33,7 +33,7 @@ def _status(settings: Settings, console: Console) -> int:
     with reading(path, options=OpenOptions(tell=console.note)) as store:
         status = read_status(store, path, now_ms=SystemClock().now_ms())
     if status is None:
-        console.result({"run_id": None, "state": "none", "next": "ai-memory reembed"}, "No run was ever begun here.")
+        console.result({"run_id": None, "state": "none", "next": "ai-memory reembed"}, "No run has been started here.")
     else:
         console.result(status.values(), *_status_lines(status))
     return 0
@@ -129,7 +129,7 @@ def _cancel(settings: Settings, console: Console) -> int:
         raise _nothing_to_cancel()
     console.result(
         {"run_id": run_id, "state": "cancelled"},
-        f"Run {run_id} is cancelled; the vectors it wrote stay, and who still runs it commits nothing more.",
+        f"Run {run_id} is cancelled; the vectors it wrote stay, and a process that still runs it commits nothing more.",
     )
     return 0
 

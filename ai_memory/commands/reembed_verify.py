@@ -71,7 +71,7 @@ def _sample(store: Store, settings: Settings, target: Fingerprint, scope: Scope,
     embedder = chain.assemble(settings.embedding)
     if changed := differences(target.spec_json, find_target(store, embedder)):
         raise TargetChanged(
-            f"The configured target is not that of the vectors to verify: {'; '.join(changed)}.",
+            f"The configured target differs from that of the vectors to verify: {'; '.join(changed)}.",
             tip="Correct the configuration, or leave --sample out.",
         )
     return compare(store, embedder, choose(store, target, scope, size=size))
@@ -79,7 +79,7 @@ def _sample(store: Store, settings: Settings, target: Fingerprint, scope: Scope,
 
 def _census_text(census: Census, name: str, scope: Scope) -> str:
     where = "" if scope is None else f" in {name_scope(scope)}, the run's namespaces,"
-    attested = f", {census.attested:,} of them on an operator's word" if census.attested else ""
+    attested = f", {census.attested:,} of them attested by an operator" if census.attested else ""
     if census.exit_code == 0:
         return f"All {census.live:,} live rows{where} have a vector of their present text from {name}{attested}."
     return (

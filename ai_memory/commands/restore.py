@@ -66,7 +66,7 @@ def _agree(loss: Loss, console: Console, stop: Stop, *, yes: bool, kept: bool) -
     if not console.can_ask():
         raise UsageError("Nothing was changed: a restore cannot be undone.", tip="Give --yes where that is meant.")
     if not console.agreed("Restore the backup?", heed=stop.heed):
-        raise UsageError("Nothing was changed.", tip="Answer y, or give --yes.")
+        raise UsageError("Nothing was changed.", tip="Answer y, or use --yes.")
 
 
 def _told(loss: Loss, *, kept: bool) -> list[str]:

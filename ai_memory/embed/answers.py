@@ -123,7 +123,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         frozenset({400, 422}),
         WrongTarget,
-        "the endpoint does not give this model's vectors in this width",
+        "the endpoint does not offer vectors of this width for this model",
         "Correct or remove [embeddings].dim.",
         "vLLM: 400 '… does not support matryoshka representation, changing output dimensions …'",
         words=("matryoshka", "does not support specifying dimensions", "output dimensions"),
@@ -166,7 +166,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         frozenset(range(300, 400)),
         WrongTarget,
-        "the endpoint sends elsewhere, which is not followed",
+        "the endpoint redirects, which is not followed",
         "Set [embeddings].base_url to the address it names.",
         "RFC 9110 15.4: the key is for the configured host only",
     ),
@@ -237,7 +237,7 @@ def _quote(message: str, key: str) -> str:
 
 
 def _told(body: str) -> tuple[frozenset[str], str]:
-    """Return the codes of an error body in lower case, and its message; the body itself where it is no JSON."""
+    """Return the codes of an error body in lower case, and its message; the body itself where it is not JSON."""
     try:
         parsed: object = json.loads(body)
     except (ValueError, RecursionError):

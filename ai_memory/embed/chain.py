@@ -61,7 +61,7 @@ def assemble(
     may be spent.
 
     Raises:
-        NoEmbedder: the configuration has embeddings off.
+        NoEmbedder: the configuration has embeddings turned off.
         EmbedderInitFailed: what is configured cannot be built.
     """
     patience, stop = patience or Patience(), stop or Event()

@@ -58,7 +58,7 @@ def as_vectors(rows: Sequence[object]) -> Vectors:
             return np.array(rows, dtype=np.float32)
     except (ValueError, TypeError, OverflowError) as error:
         raise AnswerViolation(
-            "the vectors of an answer differ in length or hold something else than numbers."
+            "the vectors of an answer differ in length or hold something other than numbers."
         ) from error
 
 

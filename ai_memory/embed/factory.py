@@ -39,12 +39,12 @@ def build(settings: EmbeddingSettings, *, gate: Gate) -> Embedder:
     Neither a model is loaded nor a request sent. Requests to a remote endpoint pass `gate`.
 
     Raises:
-        NoEmbedder: the tier has embeddings off.
+        NoEmbedder: the tier has embeddings turned off.
         EmbedderInitFailed: what is configured cannot be built; nothing else is taken instead.
     """
     if settings.tier.value == KEYWORD or settings.backend.value == vendors.NO_BACKEND:
         raise NoEmbedder(
-            f"the tier {settings.tier.value} ({settings.tier.source}) has embeddings off.",
+            f"the tier {settings.tier.value} ({settings.tier.source}) has embeddings turned off.",
             tip='Set tier = "semantic" in config.toml.',
         )
     return _local(settings) if settings.backend.value == vendors.LOCAL else _remote(settings, gate)

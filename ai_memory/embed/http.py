@@ -101,7 +101,7 @@ class HttpEmbedder:
         except Misconfigured:
             raise
         except WrongTarget as error:
-            tip = error.tip or "Bring the model back, or go over to another target: ai-memory reembed --retarget"
+            tip = error.tip or "Bring the model back, or switch to another target: ai-memory reembed --retarget"
             raise WrongTarget(f"{self._host(error)}{error.what}", tip=tip, http_status=error.http_status) from None
 
     def _host(self, error: WrongTarget) -> str:
@@ -187,7 +187,7 @@ def _parsed(answer: Answer) -> object:
     try:
         parsed: object = json.loads(answer.text)
     except (ValueError, RecursionError):
-        raise AnswerViolation("it is no JSON.", http_status=200) from None
+        raise AnswerViolation("it is not JSON.", http_status=200) from None
     return parsed
 
 

@@ -65,7 +65,7 @@ def cached_folder(model: str) -> Path | None:
         found = try_to_load_from_cache(_hub_id(model), "modules.json")
     except ValueError as error:
         raise EmbedderInitFailed(
-            f"{model!r} is no name of a model: {_one_line(error)}.", tip="Correct [embeddings].model."
+            f"{model!r} is not the name of a model: {_one_line(error)}.", tip="Correct [embeddings].model."
         ) from error
     folder = Path(found).parent if isinstance(found, str) else None
     return folder if folder and has_weights(folder) else None

@@ -64,7 +64,7 @@ def _refuse_class(folder: Path, step: Module) -> None:
     activation = table(step.place / "config.json").get("activation_function") if step.kind == "Dense" else None
     if activation is not None and not (isinstance(activation, str) and _ACTIVATION.fullmatch(activation)):
         raise EmbedderInitFailed(
-            f"{step.place}/config.json names an activation that is none of torch.nn's.", tip=_OTHER
+            f"{step.place}/config.json names an activation that torch.nn does not have.", tip=_OTHER
         )
 
 
@@ -72,14 +72,14 @@ def _refuse_special_files(place: Path) -> None:
     """Refuse what only looks like a file: the library would wait for a fifo for ever."""
     for path in place.iterdir() if place.is_dir() else ():
         if path.exists() and not path.is_file() and not path.is_dir():
-            raise EmbedderInitFailed(f"{path} is no regular file.", tip="Get the model's files again.")
+            raise EmbedderInitFailed(f"{path} is not a regular file.", tip="Get the model's files again.")
 
 
 def _refuse_pickles(place: Path) -> None:
     for found in (found for pattern in _PICKLES for found in place.glob(pattern)):
         raise EmbedderInitFailed(f"{found} is a pickle, which can run code.", tip=_SAFE)
     if any(place.glob(_UNSAFE_WEIGHTS)) and not any(map(is_file, place.glob("model*.safetensors"))):
-        raise EmbedderInitFailed(f"{place} has its weights as a pickle only, which can run code.", tip=_SAFE)
+        raise EmbedderInitFailed(f"{place} has its weights only as a pickle, which can run code.", tip=_SAFE)
 
 
 def _refuse_own_classes(file: Path) -> None:

@@ -112,7 +112,7 @@ class Pace:
             while not self._stop.is_set() and (wait := self._wait(tokens)):
                 self._condition.wait(min(wait, TICK))
             if self._stop.is_set():
-                raise TransientFailure("The request was not sent: the work is to stop.")
+                raise TransientFailure("The request was not sent, because the run is stopping.")
             self._in_flight += 1
             self._tokens_in_flight += tokens
             self._allowance.take(self._clock(), tokens=tokens)

@@ -124,7 +124,7 @@ class Transport:
             kind = AnswerLate if _late(error) else TransientFailure
             raise kind(
                 f"{self.endpoint.host} gave no answer: {reason}.",
-                tip="Is it running, and the base URL right?",
+                tip="Is it running, and is the base URL right?",
                 in_doubt=not _unconnected(error),
             ) from None  # the library's own words may quote what the server sent
         except (requests.RequestException, ValueError) as error:

@@ -13,7 +13,7 @@ from ai_memory.reembed.census import Census, Scope, name_scope
 from ai_memory.reembed.request import Request
 from ai_memory.store.values import Run
 
-WAYS_OUT = "Go on with it: ai-memory reembed --resume; replace it: … --retarget; give it up: ai-memory reembed cancel"
+WAYS_OUT = "Continue it: ai-memory reembed --resume; replace it: … --retarget; give it up: ai-memory reembed cancel"
 
 PAUSED = "Ask who paused it. To give it up and begin anew: ai-memory reembed cancel, then ai-memory reembed"
 
@@ -60,14 +60,14 @@ def scope_of(request: Request, run: Run | None) -> Scope:
     if request.skip_current and not run.skip_current and not request.retarget:
         raise UsageError(
             f"Run {run.run_id} was begun without --skip-current-space; --resume cannot add it.",
-            tip="Leave it out, or begin anew with --retarget.",
+            tip="Leave it out, or start over with --retarget.",
         )
     if request.retarget and request.scope is not None:
         return request.scope
     if request.scope is not None and _scopes_differ(request.scope, run.scope):
         raise UsageError(
             f"Run {run.run_id} sweeps {name_scope(run.scope)}; --resume cannot give it another --namespace.",
-            tip="Leave --namespace out, or begin anew with --retarget.",
+            tip="Leave --namespace out, or start over with --retarget.",
         )
     return run.scope
 
@@ -115,8 +115,8 @@ def _changed_target(request: Request, run: Run, differences: tuple[str, ...]) ->
     if request.retarget:
         return Action.SUPERSEDE
     if not request.resume:
-        raise OperatorNeeded(f"Run {run.run_id}, to another target, is unfinished.", tip=WAYS_OUT)
+        raise OperatorNeeded(f"Run {run.run_id} towards another target is unfinished.", tip=WAYS_OUT)
     raise TargetChanged(
         f"The configured target is not that of run {run.run_id}: {'; '.join(differences)}.",
-        tip="Correct the configuration, or go over to the new target: ai-memory reembed --resume --retarget",
+        tip="Correct the configuration, or switch to the new target: ai-memory reembed --resume --retarget",
     )

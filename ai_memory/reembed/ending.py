@@ -38,7 +38,7 @@ def rows_left(run: Run, left: Mapping[str, str], census: Census) -> Ending:
     """Return the end at which only rows remain over which the endpoint breaks down: `left`, by id, with its words."""
     row_id, message = next(iter(left.items()))
     error = NotFinished(
-        f"The endpoint fails on {len(left):,} rows and no other, the first is {printable(row_id)}: {message}",
+        f"The endpoint fails on {len(left):,} rows only; the first is {printable(row_id)}: {message}",
         tip="Look at the text and at the endpoint; the other rows are done. Then: ai-memory reembed --resume",
     )
     return Ending(run, error.exit_code, "rows left", census, error)

@@ -67,7 +67,7 @@ def _held(path: Path, *, now_ms: int, options: OpenOptions) -> RunHeld:
         minutes = idle_ms // 60_000
         return RunnerStuck(
             f"{who} holds the lock of {path} and has made no progress for {minutes} minutes.",
-            tip="Look at it, end it, then: ai-memory reembed --resume",
+            tip="Look at it and end it, then: ai-memory reembed --resume",
         )
     return RunHeld(f"{who} is re-embedding or restoring {path}.", tip="Watch it: ai-memory reembed status")
 
@@ -81,7 +81,7 @@ def _no_runner(path: Path, holder: Holder | None) -> RunnerStuck:
             f"{lock} is locked by a process that only reads it, which no runner does.",
             tip=f"{find}. Keep readers from the lock: chmod {lock_mode(path.stat()):o} {quote(str(lock))}",
         )
-    last = f"process {holder.pid}, which took the lock last, is gone" if holder else "it is not noted by whom"
+    last = f"process {holder.pid}, which took the lock last, is gone" if holder else "nothing says by whom"
     return RunnerStuck(f"{lock} is locked, and {last}.", tip=f"{find}, and end it")
 
 

@@ -93,6 +93,6 @@ def _require_canary(embedder: PatientEmbedder, refusal: RowsRefused) -> None:
         embedder.embed_documents([CANARY])
     except RowsRefused as error:
         raise EndpointUnusable(
-            f"The endpoint refuses every text, also a harmless one: {refusal.what}",
+            f"The endpoint refuses every text, even a harmless one: {refusal.what}",
             tip="Correct the endpoint or its settings, then: ai-memory reembed --resume",
         ) from error

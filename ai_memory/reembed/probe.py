@@ -24,7 +24,7 @@ MIN_COSINE = 0.999
 SAME_DISTANCE = 0.01414
 """Part of the longer one's length: a cosine of 0.9999 where both are as long. No model has witness texts this near."""
 SAME_DIRECTION = 0.999999
-WAYS_OUT = "Bring the old model back, or start anew under another model name: ai-memory reembed --retarget"
+WAYS_OUT = "Bring the old model back, or start over under another model name: ai-memory reembed --retarget"
 
 
 def probe(embedder: Embedder, texts: Sequence[str] = WITNESS_TEXTS) -> Vectors:
@@ -42,7 +42,7 @@ def probe(embedder: Embedder, texts: Sequence[str] = WITNESS_TEXTS) -> Vectors:
     except (WrongTarget, RowsRefused) as error:
         raise EmbedderInitFailed(
             f"The embedder does not serve the target: {error.what}",
-            tip="Correct model, dim or endpoint; see ai-memory config show",
+            tip="Correct the model, dim or the endpoint; see ai-memory config show",
         ) from error
     _require_apart(vectors)
     return vectors
@@ -84,7 +84,7 @@ def check_witness(fingerprint: Fingerprint, vectors: Vectors) -> None:
     if not (lowest := float(cosines(known, vectors).min())) >= MIN_COSINE:
         raise TargetChanged(
             f"The endpoint serves other weights under the same name: the witness texts have a cosine of {lowest:.4f} "
-            f"with their recorded vectors where {MIN_COSINE} is asked for.",
+            f"with their recorded vectors where at least {MIN_COSINE} is needed.",
             tip=WAYS_OUT,
         )
 

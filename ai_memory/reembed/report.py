@@ -72,8 +72,8 @@ class RunReport:
         spent = f"{self.texts_sent:,} texts in {self.requests:,} requests{paid}, {self.duration_ms / 1000:.1f} s"
         lines = [f"{name}: {done}, {left}.", f"Target: {self.model}, {self.dim} wide, space {self.space}. {spent}."]
         extra = [
-            f"{self.raced:,} rows were edited while they were embedded and done again." if self.raced else "",
-            f"{self.attested:,} rows were taken on their stamp's word." if self.attested else "",
+            f"{self.raced:,} rows were edited while they were embedded, and were embedded again." if self.raced else "",
+            f"{self.attested:,} rows were accepted because of their stamp." if self.attested else "",
             f"{self.unaddressable:,} rows have no id and were not touched." if self.unaddressable else "",
             f"{self.outside:,} rows in other namespaces are stale: ai-memory reembed"
             if self.outside and not self.error

@@ -100,13 +100,13 @@ def _outcome(store: Store, known: Fingerprint | None, row: MemoryRow, *, dim: in
 def _require_width(store: Store, target: Target, scope: Scope) -> None:
     if not target.dim:
         raise StampRefused(
-            f"The width of {target.model} is not known, so no vector can be taken for one of its.",
+            f"The width of {target.model} is not known, so no stored vector can be recognised as its own.",
             tip="Set [embeddings].dim.",
         )
     if other := consistently(store.db, lambda: _of_other_width(store, target, scope)):
         raise StampRefused(
             f"{other:,} stored vectors are not {target.dim} wide as {target.model}'s are; nothing was stamped.",
-            tip="Embed them anew: ai-memory reembed",
+            tip="Embed them again: ai-memory reembed",
         )
 
 

@@ -268,8 +268,8 @@ class Sweep:
         if newly and self._refused > max(REFUSED_ROWS, REFUSED_SHARE * self._total):
             raise EndpointUnusable(
                 f"The endpoint refused {self._refused:,} rows of {self._total:,} one by one.",
-                tip="Look at its answers: ai-memory reembed quarantine. Was it the endpoint, correct it, then: "
-                "ai-memory reembed --resume --retry-quarantined. Are the rows bad: ai-memory reembed cancel, and anew",
+                tip="Look at its answers: ai-memory reembed quarantine. If the endpoint is at fault, fix it, then: "
+                "ai-memory reembed --resume --retry-quarantined. If the rows are bad: ai-memory reembed cancel",
             )
 
     def _traffic(self, meter: Meter, *, in_flight_limit: int) -> Traffic:

@@ -73,9 +73,9 @@ def require_free(target: Path) -> None:
         raise _taken(target)
     # SQLite would take a log that lies there for the copy's own, and play it into it.
     if other := next((each for each in _with_side_files(target) if os.path.lexists(each)), None):
-        raise UsageError(f"{other} is there already, and would be taken for the backup's.", tip="Name another file.")
+        raise UsageError(f"{other} exists already, and would be taken for the backup's.", tip="Name another file.")
     if not target.absolute().parent.is_dir():
-        raise UsageError(f"There is no folder {target.parent} to put the backup into.", tip="Make it first.")
+        raise UsageError(f"There is no folder {target.parent} for the backup.", tip="Create it first.")
 
 
 def replace_by(path: Path, source: Database, *, damaged: bool, options: OpenOptions, told: Told) -> None:
@@ -145,7 +145,7 @@ def _unfinished(path: Path, model: os.stat_result) -> Iterator[int]:
     """Make the file that becomes the copy, for no more readers than the database has, and remove it at the end."""
     if other := next((each for each in _with_side_files(path) if os.path.lexists(each)), None):
         raise UsageError(
-            f"{other} is in the way: it is left of a copy that was killed, or somebody else's.",
+            f"{other} is in the way: it is left over from a copy that was killed, or it is somebody else's.",
             tip="Remove it if nobody needs it, or name another file.",
         )
     descriptor = side_file.create(path, model, mode=(stat.S_IMODE(model.st_mode) & 0o666) | stat.S_IRUSR | stat.S_IWUSR)
@@ -233,7 +233,7 @@ def _explained(target: Path) -> Iterator[None]:
 
 
 def _taken(target: Path) -> UsageError:
-    return UsageError(f"{target} exists already; a backup overwrites nothing.", tip="Name another file.")
+    return UsageError(f"{target} exists already; a backup never overwrites a file.", tip="Name another file.")
 
 
 def _open_to_receive(path: Path, *, options: OpenOptions = OpenOptions()) -> Database:

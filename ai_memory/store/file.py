@@ -158,7 +158,7 @@ def require_file(path: Path) -> None:
     _require_regular(path, found)
     # Even a switch to WAL would write a first page into it, and `init` would then find a database without memories.
     if not found.st_size:
-        raise DataRefused(f"{path} is an empty file, not a database.", tip="Make it one: ai-memory init.")
+        raise DataRefused(f"{path} is an empty file, not a database.", tip="Create a database there: ai-memory init.")
 
 
 def _require_regular(path: Path, found: os.stat_result) -> None:

@@ -109,7 +109,7 @@ def runner_lock(database: Path, holder: Holder) -> Iterator[bool]:
     except OSError as error:
         raise DataRefused(
             f"{path} cannot be opened for writing: {error.strerror}.",
-            tip="Make the folder of the database writable, and the file where it is there.",
+            tip="Make the folder of the database writable, and the file if it exists.",
         ) from error
     try:
         obtained = _take(descriptor)

@@ -107,7 +107,7 @@ def _missing(db: Database) -> list[Migration]:
             )
         if known[version].sha256 != digest:
             raise DataRefused(
-                f"{db.path}: migration {name} is not the one this ai-memory ships.",
+                f"{db.path}: migration {name} is not the one that this ai-memory ships.",
                 tip="Use the release that wrote the file, or restore a backup.",
             )
     return [known[version] for version in sorted(known.keys() - applied.keys())]

@@ -280,7 +280,7 @@ def test_a_failure_met_while_handling_another_names_its_own_cause(server: FakeEn
 def test_a_redirect_is_not_followed_and_the_key_stays_here(server: FakeEndpoint) -> None:
     with FakeEndpoint(dim=8) as elsewhere:
         server.fail("redirect", location=f"{elsewhere.url}/embeddings")
-        with pytest.raises(WrongTarget, match="sends elsewhere"):
+        with pytest.raises(WrongTarget, match="redirects"):
             openai(server).embed_documents(TEXTS)
 
         assert elsewhere.seen.requests == 0

@@ -91,7 +91,7 @@ def test_a_lock_that_outlives_the_process_in_its_note_is_not_called_that_process
 def test_a_lock_whose_note_names_nobody_is_told_as_it_is(work: Work, note: str) -> None:
     with runner_lock(work.path, OTHER):
         lock_path(work.path).write_text(note)
-        with pytest.raises(RunnerStuck, match="not noted by whom"):
+        with pytest.raises(RunnerStuck, match="nothing says by whom"):
             hold(work.path)
 
 

@@ -55,7 +55,7 @@ def test_a_refused_canary_is_the_endpoints_fault() -> None:
     def refuse(_texts: Sequence[str]) -> None:
         raise RowsRefused("everything is refused.", http_status=422)
 
-    with pytest.raises(EndpointUnusable, match="also a harmless one: everything is refused"):
+    with pytest.raises(EndpointUnusable, match="even a harmless one: everything is refused"):
         embed_documents(HashEmbedder(before=refuse), documents(["one", "two"]))
 
 

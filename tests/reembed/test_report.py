@@ -57,6 +57,6 @@ def test_people_read_what_happened_and_what_is_left(work: Work) -> None:
     assert text[0] == ("Run 1 is unfinished (max-rows): 4 rows re-embedded, 0 were current, 6 remain, 0 in quarantine.")
     assert text[1].startswith("Target: hash, 16 wide, space fake/hash#none. ")
     assert text[2:] == [
-        "2 rows were edited while they were embedded and done again.",
+        "2 rows were edited while they were embedded, and were embedded again.",
         "1 rows have no id and were not touched.",
     ]

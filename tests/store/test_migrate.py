@@ -53,7 +53,7 @@ def test_a_file_of_the_rust_program_gets_our_tables_and_keeps_its_own(tmp_path: 
     ("change", "words"),
     [
         ("INSERT INTO reembed_migration VALUES (99, 'later.sql', 'x', 0)", "version 99"),
-        ("UPDATE reembed_migration SET sha256 = 'x' WHERE version = 2", "is not the one this ai-memory ships"),
+        ("UPDATE reembed_migration SET sha256 = 'x' WHERE version = 2", "is not the one that this ai-memory ships"),
     ],
 )
 def test_a_ledger_that_this_program_does_not_know_is_refused(store: Store, change: str, words: str) -> None:
