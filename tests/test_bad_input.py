@@ -96,7 +96,7 @@ def test_a_damaged_database_is_refused(db: Path) -> None:
     content = db.read_bytes()
     db.write_bytes(content[:4096] + b"\xff" * (len(content) - 4096))
 
-    refused(Command(db, NOBODY).run("reembed"), 65, str(db), "damaged", "Restore a backup")
+    refused(Command(db, NOBODY).run("reembed"), 65, str(db), "damaged", "ai-memory doctor", "ai-memory restore")
 
 
 def test_a_newer_ledger_is_refused_before_anything_is_sent(db: Path, endpoint: FakeEndpoint) -> None:

@@ -153,7 +153,11 @@ def test_a_database_that_is_there_keeps_its_mode(tmp_path: Path) -> None:
     assert path.stat().st_mode & 0o777 == 0o664
 
 
-def test_whoever_only_reads_leaves_nothing_that_locks_the_owner_out(shared: Path) -> None:
+@pytest.mark.parametrize("mode", [0o644, 0o666])
+def test_whoever_only_reads_leaves_nothing_that_locks_the_owner_out(shared: Path, mode: int) -> None:
+    # Who may write the file, too: what he makes beside it has his own group, in which the owner may not be.
+    shared.chmod(mode)
+
     with as_user(READER), reading(shared) as store:
         assert store.db.value("SELECT count(*) FROM memories") == 3
 
