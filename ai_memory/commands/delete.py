@@ -9,7 +9,7 @@ from ai_memory.console import Console
 from ai_memory.errors import DataRefused, NotFound, StatementRefused, UsageError
 from ai_memory.settings import Settings
 from ai_memory.store.memories import Memories
-from ai_memory.store.opening import writing
+from ai_memory.store.opening import reading, writing
 from ai_memory.store.references import referring_rows
 from ai_memory.store.text import printable
 
@@ -31,15 +31,23 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
         DataRefused: the database refuses it.
     """
     shown = printable(args.id)
+    # First read-only: a database in which there is nothing to delete stays as it is.
+    with reading(settings.db.value) as store:
+        _require(Memories.of(store), args.id)
     with writing(settings.db.value, now_ms=SystemClock().now_ms()) as store, store.db.transaction():
         memories = Memories.of(store)
-        if memories.get(args.id) is None:
-            raise NotFound(f"There is no memory {shown} in {store.db.path}.", tip="See ai-memory list.")
+        _require(memories, args.id)
         if atoms := memories.atoms(args.id):
             raise UsageError(f"{atoms} memories are atoms of {shown}.", tip="Delete those first.")
         _delete(memories, args.id)
     console.result({"id": args.id, "deleted": True}, f"Deleted {shown}.")
     return 0
+
+
+def _require(memories: Memories, memory_id: str) -> None:
+    if memories.get(memory_id) is None:
+        what = f"There is no memory {printable(memory_id)} in {memories.store.db.path}."
+        raise NotFound(what, tip="See ai-memory list.")
 
 
 def _delete(memories: Memories, memory_id: str) -> None:

@@ -245,6 +245,7 @@ class Database:
         Raises:
             DataRefused: the file cannot be opened, or only be read where it is to be written.
         """
+        file.require_own_journal(self.path)
         with translated(self.path, opening=True):
             try:
                 return self._open(read_only=self.read_only, create=create)
@@ -287,10 +288,7 @@ def open_database(
     Raises:
         DataRefused: the file is missing (and `create` is false), is no database, or cannot be opened.
     """
-    if create:
-        file.make_private(path)
-    else:
-        file.require_file(path)
+    (file.make_private if create else file.require_file)(path)
     return Database(path, read_only=read_only, create=create, options=options)
 
 

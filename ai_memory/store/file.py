@@ -30,6 +30,8 @@ PRIVATE = 0o600
 """A new database is its owner's alone; SQLite gives its log and journal the mode of the database."""
 
 LOG, INDEX_OF_LOG, JOURNAL = "-wal", "-shm", "-journal"
+NAMES_ANOTHER = bytes.fromhex("d9d505f920a163d7")
+"""The last bytes of a journal that names another file."""
 
 DISK_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 
@@ -204,6 +206,32 @@ def mark(path: Path) -> Mark:
         finally:
             os.close(descriptor)
     return Mark((found.st_dev, found.st_ino), found.st_size, (found.st_mtime_ns, found.st_ctime_ns), header)
+
+
+def require_own_journal(path: Path) -> None:
+    """Check that a journal left beside a database names no other file, which SQLite might remove with the journal.
+
+    A write to several files at once ends their journals with the name of a common one (sqlite.org/fileformat.html, 3).
+
+    Raises:
+        DataRefused: it names one; who may have put it there is not known.
+    """
+    journal = beside(path, JOURNAL)
+    try:
+        descriptor = os.open(journal, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return  # none, or one that SQLite cannot open either
+    try:
+        size = os.fstat(descriptor).st_size
+        ends_in_a_name = size > len(NAMES_ANOTHER) and os.pread(descriptor, 8, size - 8) == NAMES_ANOTHER
+    finally:
+        os.close(descriptor)
+    if ends_in_a_name:
+        raise DataRefused(
+            f"{path} has a journal beside it ({journal.name}) of a write to several files; to undo that write would "
+            "remove a file that the journal names.",
+            tip="If the file is yours, open it once with the program that wrote it.",
+        )
 
 
 def require_mark(path: Path, before: Mark) -> None:

@@ -176,3 +176,10 @@ def test_what_reads_leaves_the_file_as_it_is(cli: Cli, db: Path) -> None:
     for line in (["list"], ["stats"], ["namespaces"], ["export"], ["doctor"], ["recall", "note"]):
         cli(*line)
     assert db.read_bytes() == before
+
+
+def test_to_delete_what_is_not_there_changes_nothing_of_the_file(cli: Cli, db: Path) -> None:
+    shapes.build(db, 80)
+    before = db.read_bytes()
+    assert cli("delete", "nosuch").code == 66
+    assert db.read_bytes() == before

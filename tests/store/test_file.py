@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import struct
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 from ai_memory.errors import DataRefused, NotFinished, StorageFailed
 from ai_memory.store import file
+from ai_memory.store.connection import open_database
 from ai_memory.store.opening import reading, writing
 from tests import files
 
@@ -230,3 +232,20 @@ def test_the_owner_of_a_file_is_named_by_name_or_number(tmp_path: Path) -> None:
 
     assert file.owner_of(path) == "root" if os.geteuid() == 0 else file.owner_of(path)
     assert file.owner_of(tmp_path / "none") == "nobody"
+
+
+def test_a_journal_that_names_another_file_is_not_played_back(tmp_path: Path) -> None:
+    path, other = files.create(tmp_path / "m.db", rows=1), tmp_path / "precious"
+    files.execute(path, "PRAGMA journal_mode = DELETE")
+    other.write_bytes(b"precious\0")
+    name = bytes(other)
+    page, checksum = (0x40000000 // 4096 + 1).to_bytes(4, "big"), (sum(name) & 0xFFFFFFFF).to_bytes(4, "big")
+    ending = page + name + len(name).to_bytes(4, "big") + checksum + bytes.fromhex("d9d505f920a163d7")
+    header = bytes.fromhex("d9d505f920a163d7") + struct.pack(">5I", 0, 0, 1, 512, 4096)
+    (tmp_path / "m.db-journal").write_bytes(header.ljust(512, b"\0") + ending)
+
+    for read_only in (True, False):
+        with pytest.raises(DataRefused, match="remove a file that the journal names"):
+            open_database(path, read_only=read_only)
+
+    assert other.exists()
