@@ -127,8 +127,9 @@ class Sandbox:
             raise Broken(f"{escape!r} reached the terminal")
         if self.secret and (part := shown_part(everything) or self._stored_part()):
             raise Broken(f"{part!r} of the key was shown or stored")
-        if said.code not in (0, 1, 10, 75) and said.err.count("ai-memory: error: ") != 1:
-            raise Broken(f"exit code {said.code} with {said.err.count('ai-memory: error: ')} lines of error")
+        lines = [line for line in said.err.splitlines() if line.startswith("ai-memory: error: ")]
+        if said.code not in (0, 1, 10, 75) and len(lines) != 1:
+            raise Broken(f"exit code {said.code} with {len(lines)} lines of error")
         if strangers := [each for each in os.listdir(self.box) if not each.startswith(FILES)]:  # noqa: PTH208 - names only
             raise Broken(f"{strangers} were made beside the database")
 
