@@ -328,6 +328,20 @@ def test_of_other_weights_in_the_middle_of_a_run_no_vector_is_left_standing(
     assert (work.run(resume=True).exit_code, files.vectors(work.path)) == (0, true)
 
 
+def test_where_the_database_wants_a_stamp_on_every_vector_those_of_other_weights_are_stale_all_the_same(
+    work: Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sweep, "WITNESS_EVERY", 3)
+    work.embedder = Swapped(at=5)
+    wants = "BEFORE UPDATE OF embedding_space ON memories WHEN new.embedding_space IS NULL"
+    files.execute(work.path, f"CREATE TRIGGER stamped {wants} BEGIN SELECT RAISE(ROLLBACK, 'a stamp, please'); END")
+
+    ended = work.run(batch=1)
+
+    assert (ended.exit_code, "are stale again" in ended.error) == (78, True)
+    assert ended.reembedded == files.execute(work.path, "SELECT count(*) FROM embedding_provenance")[0][0]
+
+
 @pytest.mark.parametrize(
     ("error", "code"),
     [(WrongTarget("no such model."), 78), (TransientFailure("down."), 75), (RowsRefused("bad request."), 69)],
