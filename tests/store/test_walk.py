@@ -106,6 +106,16 @@ def test_a_stamp_that_is_no_text_and_a_width_that_is_no_number_abort_nothing(sto
     assert walk.stored_spaces(store) == [("\udcffA", None, 10)]
 
 
+@pytest.mark.parametrize("envelope", ["text", 7, 1.5, b"", b"\x02sealed"])
+def test_an_envelope_of_any_type_is_one(store: Store, envelope: str | float | bytes) -> None:
+    store.db.execute("UPDATE memories SET encrypted_envelope = ?, content = '' WHERE id = 'id-000'", (envelope,))
+
+    (row,) = walk.rows_by_id(store, ["id-000"], target=None)
+
+    assert row.encrypted
+    assert row.raw.count(b"\x00") == 2
+
+
 def test_only_the_namespaces_asked_for_are_read(store: Store) -> None:
     found = {row.namespace for row in walk.all_rows(store, target=None, only=["b", "nobody"])}
 
