@@ -88,6 +88,8 @@ class Row:
     envelope: bytes | None
     stamped: tuple[bool, bool]
     """Whether the file has embedding_dim, and embedding_space."""
+    guarded: bool
+    """Whether the file has TRIGGERS."""
 
     @property
     def stored(self) -> Stored:
@@ -132,7 +134,7 @@ class Row:
     @property
     def held(self) -> bool:
         """Whether the database keeps every vector out of the row."""
-        return self.text is not None and (self.content or b"").decode() in HELD
+        return self.guarded and self.text is not None and (self.content or b"").decode() in HELD
 
     def is_stamped(self, model: Model) -> bool:
         same_dim = not self.stamped[0] or self.dim == model.dim
@@ -231,7 +233,8 @@ def _rows(connection: apsw.Connection) -> list[Row]:
         f" {texts}, expires_at, embedding, {dim}, {space}, {lifecycle}, {envelope} FROM memories"
     )
     stamped = ("embedding_dim" in present, "embedding_space" in present)
-    return [Row(*(*row[:9], (row[9] or "open").encode(), row[10], stamped)) for row in found]
+    guarded = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'held_abort'").fetchone() is not None
+    return [Row(*(*row[:9], (row[9] or "open").encode(), row[10], stamped, guarded)) for row in found]
 
 
 def other_columns(connection: apsw.Connection) -> list[tuple[object, ...]]:

@@ -41,7 +41,7 @@ class Tooth:
 
 
 KNOWN = {each.name: each.changes for each in MUTANTS}
-SYNC = Change("ai_memory.store.connection:_configure", "= FULL", "= NORMAL")
+SYNC = Change("ai_memory.store.connection:_configure", "synchronous = EXTRA", "synchronous = NORMAL")
 COMMITTED = "ai_memory.reembed.commit_once:commit_once"
 TAKEN = Change(COMMITTED, "now != before", "True")
 REPEATED = Change(COMMITTED, "now != before", "False")

@@ -132,7 +132,7 @@ MUTANTS = (
     _one("no lock", "store.lock:runner_lock", "obtained = _take(descriptor)", "obtained = True"),
     _one("quarantine without canary", "reembed.isolate:_divide", "_require_canary(embedder, refusal)", "pass"),
     _one("quarantine outlives an edit", "reembed.judge:judge", " == _source(row)", ""),
-    _one("breaker not asked", "reembed.breaker:require_due", "now_ms < run.breaker_until", "False"),
+    _one("breaker not asked", "reembed.breaker:require_due", "now_ms < (until", "False and now_ms < (until"),
     _one(
         "texts in flight not recorded",
         "reembed.sweep:Sweep._traffic",
