@@ -25,7 +25,7 @@ from ai_memory.rules import MAX_INTEGER
 from ai_memory.store import walk
 from ai_memory.store.memories import Memories, lacking_vectors
 from ai_memory.store.opening import Store
-from ai_memory.store.provenance import Fingerprint, VectorWrite, write_vectors
+from ai_memory.store.provenance import Fingerprint, VectorWrite, require_word_index, write_vectors
 from ai_memory.store.quarantine import Reason, unwritable
 from ai_memory.store.rehearsal import refused_updates, write_one_by_one
 from ai_memory.store.schema import is_substrate
@@ -178,7 +178,9 @@ class Filler:
         Raises:
             EmbedError: a request failed in a way that says nothing about a row; earlier pages are stored.
             EndpointUnusable: the endpoint refuses a harmless text as well.
+            WordIndexUnusable: each vector rewrites the word index, which is damaged.
         """
+        require_word_index(self.store)
         size = max(1, min(self.batch, self.embedder.max_batch))
         for start in range(0, len(ids), size):
             page = ids[start : start + size]

@@ -11,7 +11,7 @@ from ai_memory.reembed.commit import rehearse_documents
 from ai_memory.reembed.judge import Document, Unfit, Verdict, examine, judge
 from ai_memory.store import walk
 from ai_memory.store.opening import Store
-from ai_memory.store.provenance import Fingerprint
+from ai_memory.store.provenance import Fingerprint, require_word_index
 from ai_memory.store.quarantine import unwritable
 from ai_memory.store.rehearsal import refused_updates
 from ai_memory.store.text import printable
@@ -25,9 +25,11 @@ def require_updates(store: Store) -> None:
 
     Raises:
         DataRefused: a trigger or a constraint needs what only some application has.
+        WordIndexUnusable: each vector rewrites the word index, which is damaged.
     """
     if why := refused_updates(store):
         raise DataRefused(f"{store.db.path} takes no vector: {why}. No text was sent.", tip=_look(store))
+    require_word_index(store)
 
 
 def try_updates(

@@ -8,7 +8,8 @@ from hashlib import sha256
 
 from ai_memory.embed.vectors import head, is_sound
 from ai_memory.embedding_settings import MAX_DIM
-from ai_memory.errors import DataRefused, UpdateRefused
+from ai_memory.errors import DataRefused, StatementRefused, UpdateRefused, WordIndexUnusable
+from ai_memory.store import word_index
 from ai_memory.store.connection import Binding, Row
 from ai_memory.store.opening import Store
 from ai_memory.store.own_row import OwnRow, selected
@@ -247,6 +248,22 @@ def program_of_update(store: Store) -> list[Row]:
 def fires_triggers(store: Store) -> bool:
     """Say whether writing a vector runs somebody's trigger, which may do anything to the row."""
     return any(opcode == "Program" for _, opcode, *_ in program_of_update(store))
+
+
+def require_word_index(store: Store) -> None:
+    """Check that the word index is sound where writing a vector rewrites it, as before schema 53 of the Rust program.
+
+    Not by trying: what is written to a damaged index is only found out when it is committed.
+
+    Raises:
+        WordIndexUnusable: it is not, so that no vector can be committed.
+    """
+    try:
+        program = program_of_update(store)
+    except StatementRefused:
+        return  # nothing is written at all
+    if any(opcode == "VUpdate" for _, opcode, *_ in program) and (wrong := word_index.complaints(store)):
+        raise WordIndexUnusable(store.db.path, wrong[0])
 
 
 def _require_kept(

@@ -128,3 +128,20 @@ def test_a_damaged_index_is_not_told_as_a_damaged_database(cli: Cli, filled: Pat
 def schema(db: Path) -> list[tuple[str, str]]:
     statement = "SELECT name, coalesce(sql, '') FROM sqlite_master WHERE name LIKE 'memories%' ORDER BY name"
     return [(name, sql) for name, sql in files.execute(db, statement)]
+
+
+@pytest.mark.parametrize("command", ["reembed", "backfill"])
+@pytest.mark.parametrize("damage", ["blocks gone", "garbage in the blocks", "no sizes table", "absent"])
+def test_no_text_is_paid_for_where_every_vector_rewrites_a_damaged_index(
+    cli: Cli, db: Path, endpoint: FakeEndpoint, damage: str, command: str
+) -> None:
+    shapes.build(db, 52)
+    harm(db, DAMAGE[damage])
+    ran = cli(command)
+    assert (ran.code, endpoint.seen.requests) == (65, 0)
+    assert "Rebuild it from the memories: ai-memory doctor --repair-fts" in ran.err
+
+    cli("doctor", "--repair-fts")
+
+    assert cli(command).code == 10
+    assert endpoint.seen.requests
