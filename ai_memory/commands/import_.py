@@ -96,10 +96,11 @@ def _tell_ignored(parsed: Parsed, memories: Memories, links: Links, console: Con
 
 
 def _ignored(drafts: Iterable[Draft], known: Iterable[str], what: str, console: Console) -> None:
-    if ignored := sorted({name for draft in drafts for name in draft.values} - set(known)):
+    given = {name for draft in drafts for name, value in draft.values.items() if value is not None}
+    if ignored := sorted(given - set(known)):
         more = f" and {len(ignored) - NAMED:,} more" if len(ignored) > NAMED else ""
         told = ", ".join(map(one_line, ignored[:NAMED])) + more
-        console.note(f"Ignored, because this database has no such {what}: {told}.")
+        console.warn(f"left out, because this database has no such {what}: {told}.")
 
 
 def _lacking(store: Store, stored: Iterable[Put]) -> list[str]:
