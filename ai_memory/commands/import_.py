@@ -11,6 +11,7 @@ from typing import BinaryIO
 
 from ai_memory.cleaning import one_line
 from ai_memory.clock import SystemClock
+from ai_memory.commands.altered import warn_of_altered
 from ai_memory.commands.embedding import EMBEDDER_ERRORS, fill, warn_of_rows
 from ai_memory.commands.taking import Taken, Taking
 from ai_memory.console import Console
@@ -125,6 +126,8 @@ def _tell_left_out(taken: Taken, console: Console) -> None:
         console.warn(f"left out: {len(taken.refused) - NAMED:,} more; --json names them.")
     if taken.links_unkept:
         console.warn(f"{taken.links_unkept:,} links were left out: this database has no table memory_links.")
+    warn_of_altered([each.altered for each in taken.stored], "memories", console)
+    warn_of_altered(taken.altered, "links", console)
     for each in taken.stored:
         if each.outcome is Outcome.KEPT_ENCRYPTED:
             console.warn(f"{printable(each.id or '')} is encrypted in this database and was kept as it is.")
