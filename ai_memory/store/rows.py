@@ -77,7 +77,7 @@ class Rows:
         """Return what must be said of a row: all but the NULLs that a new row has where nothing is said."""
         return {name: value for name, value in row.items() if value is not None or self.columns[name].has_default}
 
-    def insert(self, row: Mapping[str, Value], *, beside: Mapping[str, Value] = NOTHING) -> list[str]:
+    def insert(self, row: Mapping[str, Value], *, beside: Mapping[str, Value] = NOTHING) -> tuple[str, ...]:
         """Store a new row of the columns given and of those `beside` them; inside a transaction.
 
         Returns which of the columns given a trigger changed at once.
@@ -91,11 +91,11 @@ class Rows:
         sql = INSERT.format(table=quoted(self.table), names=", ".join(names), values=", ".join(marks))
         reads_back = self._may_be_undone(sql, bindings, STORED)
         self._change(sql, bindings)
-        return self._altered({name: whole[name] for name in self.key}, row) if reads_back else []
+        return self._altered({name: whole[name] for name in self.key}, row) if reads_back else ()
 
     def update(
         self, where: Mapping[str, Value], row: Mapping[str, Value], *, beside: Mapping[str, Value] = NOTHING
-    ) -> list[str]:
+    ) -> tuple[str, ...]:
         """Change the columns given, and those `beside` them, of the row with the values of `where`.
 
         Inside a transaction. Returns which of the columns given a trigger changed at once.
@@ -107,7 +107,7 @@ class Rows:
         sql, bindings = self._update(where, {**beside, **row})
         if not self._may_be_undone(sql, bindings, CHANGED):
             self._change(sql, bindings)
-            return []
+            return ()
         before = self.read(where)
         self._change(sql, bindings)
         altered = self._altered(where, row)
@@ -143,7 +143,7 @@ class Rows:
         for verb, (sql, values) in statements.items():
             try:
                 triggers.tables_written(self.store, sql, values)
-            except StatementRefused as refusal:
+            except (StatementRefused, WordIndexUnusable) as refusal:
                 found[verb] = triggers.told(self.store, refusal)
         return found
 
@@ -175,7 +175,7 @@ class Rows:
             # A trigger with RAISE(IGNORE), or one that put something else in the row's place.
             raise self._refused(LEAVES_OUT)
 
-    def _altered(self, where: Mapping[str, Value], row: Mapping[str, Value]) -> list[str]:
+    def _altered(self, where: Mapping[str, Value], row: Mapping[str, Value]) -> tuple[str, ...]:
         """Return which columns of a row do not have the values of `row`, as SQLite compares what they store."""
         names, marks, bindings = self._marked(row)
         kept = ", ".join(f"{name} IS {mark} COLLATE BINARY" for name, mark in zip(names, marks, strict=True))
@@ -184,7 +184,7 @@ class Rows:
         found = self.store.db.execute(sql, {**bindings, **more})
         if not found:
             raise self._refused(LEAVES_OUT)
-        return [name for name, same in zip(row, found[0], strict=True) if not same]
+        return tuple(name for name, same in zip(row, found[0], strict=True) if not same)
 
     def _refused(self, what: str) -> StatementRefused:
         words = f"a trigger of the table {self.table} {what}"

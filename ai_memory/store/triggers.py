@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
-from ai_memory.errors import StatementRefused
+from ai_memory.errors import StatementRefused, WordIndexUnusable
 from ai_memory.store.connection import Binding
 from ai_memory.store.opening import Store
 from ai_memory.store.text import printable
@@ -35,7 +35,7 @@ def tables_written(store: Store, sql: str, bindings: Mapping[str, Binding]) -> f
     return frozenset(str(name) for page, name in named if page in pages)
 
 
-def told(store: Store, refusal: StatementRefused) -> str:
+def told(store: Store, refusal: StatementRefused | WordIndexUnusable) -> str:
     """Return SQLite's words on a statement that cannot even be made, with the trigger that needs what is missing."""
     trigger = _trigger_that_needs(store, refusal.words.rpartition(": ")[2].removeprefix("main."))
     return refusal.words if trigger is None else f"its trigger {printable(trigger)}: {refusal.words}"
