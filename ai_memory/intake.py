@@ -54,7 +54,7 @@ class Put:
 
     id: str | None
     outcome: Outcome
-    altered: Sequence[str] = ()
+    altered: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

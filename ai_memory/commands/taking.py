@@ -27,7 +27,7 @@ class Taken:
 
     stored: list[Put] = field(default_factory=list)
     links: int = 0
-    altered: list[list[str]] = field(default_factory=list)
+    altered: list[tuple[str, ...]] = field(default_factory=list)
     links_unkept: int = 0
     refused: list[DataRefused] = field(default_factory=list)
 
@@ -42,7 +42,7 @@ class Taking:
     skip: bool
     ids: dict[Value, Value] = field(default_factory=dict)
     put: list[tuple[str, Put]] = field(default_factory=list)
-    linked: list[tuple[str, dict[str, Value], list[str]]] = field(default_factory=list)
+    linked: list[tuple[str, dict[str, Value], tuple[str, ...]]] = field(default_factory=list)
     taken: Taken = field(default_factory=Taken)
 
     def take(self, parsed: Parsed) -> Taken:

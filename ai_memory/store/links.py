@@ -52,7 +52,7 @@ class Links:
         """Say whether there is a link between the same memories with the same relation."""
         return bool(self.rows.read({name: link[name] for name in KEY}))
 
-    def put(self, link: Mapping[str, Value]) -> list[str] | None:
+    def put(self, link: Mapping[str, Value]) -> tuple[str, ...] | None:
         """Insert a link, or change the one between the same memories with the same relation.
 
         Returns which of its columns a trigger changed at once, None where the link stands there already.

@@ -75,13 +75,13 @@ class Memories:
         """Yield all memories, or those of one namespace, in the order they were stored; inside a snapshot."""
         return map(Memory, self.rows.stream({} if namespace is None else {"namespace": namespace}))
 
-    def insert(self, values: Mapping[str, Value], *, beside: Mapping[str, Value] = NOTHING) -> list[str]:
+    def insert(self, values: Mapping[str, Value], *, beside: Mapping[str, Value] = NOTHING) -> tuple[str, ...]:
         """Store a new memory; see `Rows.insert`."""
         return self.rows.insert(values, beside=beside)
 
     def update(
         self, memory_id: Value, values: Mapping[str, Value], *, beside: Mapping[str, Value] = NOTHING
-    ) -> list[str]:
+    ) -> tuple[str, ...]:
         """Change one memory; see `Rows.update`."""
         return self.rows.update({"id": memory_id}, values, beside=beside)
 
