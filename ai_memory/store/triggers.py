@@ -16,6 +16,8 @@ from ai_memory.store.text import printable
 TRIGGERS = "SELECT name, sql FROM sqlite_master WHERE type = 'trigger' ORDER BY tbl_name <> 'memories', rowid"
 VIRTUAL_TABLES = "SELECT name, sql FROM sqlite_master WHERE type = 'table' AND rootpage = 0"
 ROOT_PAGES = "SELECT rootpage, tbl_name FROM main.sqlite_master WHERE rootpage > 0"
+NAMED = re.compile(r"""\b(?:function|table|use of(?! virtual)) "?([\w$]+)""")
+"""What SQLite names without a colon, as in "wrong number of arguments to function f()", "table t has 2 columns but …"."""
 PAGE_OPERAND = {"OpenWrite": 1, "Clear": 0}
 """The instructions that write an ordinary table, Clear for a DELETE without WHERE, and where its root page stands."""
 
@@ -37,8 +39,15 @@ def tables_written(store: Store, sql: str, bindings: Mapping[str, Binding]) -> f
 
 def told(store: Store, refusal: StatementRefused | WordIndexUnusable) -> str:
     """Return SQLite's words on a statement that cannot even be made, with the trigger that needs what is missing."""
-    trigger = _trigger_that_needs(store, refusal.words.rpartition(": ")[2].removeprefix("main."))
+    trigger = _trigger_that_needs(store, _missing(refusal.words))
     return refusal.words if trigger is None else f"its trigger {printable(trigger)}: {refusal.words}"
+
+
+def _missing(words: str) -> str:
+    """Return the name of what a statement lacks, as SQLite's words on it tell."""
+    _, colon, name = words.rpartition(": ")
+    found = None if colon else NAMED.search(words)
+    return found[1] if found else name.removeprefix("main.")
 
 
 def _trigger_that_needs(store: Store, missing: str) -> str | None:
