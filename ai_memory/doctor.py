@@ -18,6 +18,8 @@ from ai_memory.reembed.probe import check_witness, probe
 from ai_memory.reembed.start import known_fingerprint, recorded_target
 from ai_memory.store import counts, health, search, walk, word_index
 from ai_memory.store.consistent import consistently
+from ai_memory.store.links import Links
+from ai_memory.store.memories import Memories
 from ai_memory.store.opening import Store
 from ai_memory.store.rehearsal import refused_updates
 from ai_memory.store.search import Candidate
@@ -79,6 +81,10 @@ def _examine_updates(store: Store, diagnosis: Diagnosis) -> None:
     diagnosis.values["vectors_refused"] = refused
     if refused:
         diagnosis.findings.append(f"no vector can be written: {refused}")
+    told = {"memory": Memories.of(store).refusals(), "link": Links.of(store).refusals()}
+    diagnosis.values["writes_refused"] = told
+    for what, refusals in told.items():
+        diagnosis.findings += [f"no {what} can be {verb}: {why}" for verb, why in refusals.items()]
 
 
 def _examine_rows(store: Store, diagnosis: Diagnosis) -> None:

@@ -15,6 +15,8 @@
     │   ├── Damaged                65   the file is no sound SQLite database
     │   ├── StatementRefused       65   SQLite refused one statement for what stands in the database
     │   │   └── UpdateRefused      65   it refused, or did not keep, the vector of one memory
+    │   ├── SchemaRefused          65   no such statement can run at all: a trigger needs what only some application has
+    │   ├── DraftRefused           65   one memory or link of a file cannot be stored
     │   └── WordIndexUnusable      65   the index of words is damaged or absent; the memories are whole
     ├── NotFound                   66   no such memory, no such input file
     ├── EndpointUnusable           69   the endpoint cannot be used until someone acts
@@ -153,6 +155,16 @@ class UpdateRefused(StatementRefused):
         """Keep the memory beside the two sentences."""
         super().__init__(what, tip=tip, words=words)
         self.memory_id = memory_id
+
+
+class SchemaRefused(DataRefused):
+    """The schema of a database lets no statement of a kind run, whatever the row: no line of a file is at fault."""
+
+    reason = "schema"
+
+
+class DraftRefused(DataRefused):
+    """One memory or link of a file cannot be stored; the others may be."""
 
 
 class WordIndexUnusable(DataRefused):

@@ -14,7 +14,7 @@ from ai_memory.clock import Clock
 from ai_memory.embed import vectors
 from ai_memory.embed.embedder import Vectors
 from ai_memory.embed.retry import PatientEmbedder
-from ai_memory.errors import DataRefused
+from ai_memory.errors import DraftRefused
 from ai_memory.records import DEFAULT_NAMESPACE, Draft, Memory, Value
 from ai_memory.reembed.commit import rehearse_documents
 from ai_memory.reembed.commit_once import Refused, commit_without_refused
@@ -47,10 +47,14 @@ class Outcome(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Put:
-    """A draft's memory and what became of it; its id is None where it is no text, which no command can address."""
+    """A draft's memory and what became of it; its id is None where it is no text, which no command can address.
+
+    `altered` are the columns of the draft that a trigger of the database changed at once.
+    """
 
     id: str | None
     outcome: Outcome
+    altered: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +92,9 @@ def put(memories: Memories, draft: Draft, *, now_ms: int, source: str) -> Put:
     A text that changes takes its vector away. An encrypted memory is kept where the draft is plain.
 
     Raises:
-        DataRefused: the title belongs to another memory, or to one without id.
+        DraftRefused: the title belongs to another memory, or to one without id.
+        StatementRefused: the database does not take it, or a trigger undid it.
+        SchemaRefused: the database takes no memory at all.
     """
     given = _columns(memories, draft)
     found = find(memories, draft)
@@ -101,15 +107,16 @@ def put(memories: Memories, draft: Draft, *, now_ms: int, source: str) -> Put:
         return Put(found.id, Outcome.UNCHANGED)
     key = found.values["id"]
     if key is None:
-        raise DataRefused(f"{draft.where}: its title is that of a memory without an id.", tip="Rename one of the two.")
+        raise DraftRefused(f"{draft.where}: its title is that of a memory without an id.", tip="Rename one of the two.")
     _require_free_title(memories, found, changed, draft.where)
     version = found.values.get("version")
     bumped = {"version": version + 1} if isinstance(version, int) and version < MAX_INTEGER else {}
     stamped = {"updated_at": timestamp(now_ms)} if "updated_at" in memories.columns else {}
-    memories.update(key, {**bumped, **stamped, **changed})
-    if changed.keys() & EMBEDDED_COLUMNS:
-        memories.clear_vector(key)
-    return Put(found.id, Outcome.UPDATED)
+    cleared = memories.no_vector if changed.keys() & EMBEDDED_COLUMNS else {}
+    altered = memories.update(key, changed, beside={**bumped, **stamped, **cleared})
+    if cleared:
+        memories.forget_provenance(key)
+    return Put(found.id, Outcome.UPDATED, altered)
 
 
 def _columns(memories: Memories, draft: Draft) -> dict[str, Value]:
@@ -135,9 +142,10 @@ def _insert(memories: Memories, given: Mapping[str, Value], *, now_ms: int, sour
         "updated_at": now,
     }
     known = {name: value for name, value in defaults.items() if name in memories.columns}
-    values = {**known, **{name: value for name, value in given.items() if (name, value) != ("id", None)}}
-    memories.insert(values)
-    return Put(values["id"] if isinstance(values["id"], str) else None, Outcome.CREATED)
+    said = {name: value for name, value in given.items() if (name, value) != ("id", None)}
+    altered = memories.insert(said, beside=known)
+    row_id = said.get("id", known["id"])
+    return Put(row_id if isinstance(row_id, str) else None, Outcome.CREATED, altered)
 
 
 def _require_free_title(memories: Memories, found: Memory, changed: Mapping[str, Value], where: str) -> None:
@@ -145,7 +153,7 @@ def _require_free_title(memories: Memories, found: Memory, changed: Mapping[str,
         return
     title, namespace = (changed.get(name, found.values[name]) for name in ("title", "namespace"))
     if memories.titled(title, namespace) is not None:
-        raise DataRefused(
+        raise DraftRefused(
             f"{where}: namespace {_short(namespace)} has another memory with the title {_short(title)}.",
             tip="Rename or delete one of the two; nothing was imported.",
         )

@@ -28,7 +28,7 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     Raises:
         NotFound: there is none.
         UsageError: other memories are atoms of it, or rows of other tables refer to it.
-        DataRefused: the database refuses it.
+        DataRefused: the database refuses it, or a trigger puts it back.
     """
     shown = printable(args.id)
     # First read-only: a database in which there is nothing to delete stays as it is.

@@ -17,6 +17,7 @@ from ai_memory.store.opening import Store, reading
 from ai_memory.store.text import printable
 
 NAMED_ROWS = 20
+ONLY_THERE = "an import takes it only where that memory is"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,7 +42,7 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
             for each in out.links():
                 console.out.write(f"{to_json({LINK_KEY: each})}\n")
         stays = left_behind(store)
-    out.oddities.tell(console)
+    out.oddities.tell(out.ids, console)
     _tell_left_behind(stays, console)
     return 0
 
@@ -65,15 +66,18 @@ class _Oddities:
     encrypted: int = 0
     without_id: int = 0
     links: int = 0
+    atoms: list[tuple[str, Value]] = field(default_factory=list)
     odd: list[str] = field(default_factory=list)
 
     def look_at(self, memory: Memory) -> None:
         self.encrypted += memory.encrypted
         self.without_id += memory.values["id"] is None
+        if (parent := memory.values.get("atom_of")) is not None:
+            self.atoms.append((one_line(memory.id or memory.title), parent))
         if fault := breaks_rules(memory.values):
             self.odd.append(f"{one_line(memory.id or memory.title)}: {fault}")
 
-    def tell(self, console: Console) -> None:
+    def tell(self, ids: set[Value], console: Console) -> None:
         if self.encrypted:
             console.note(f"{self.encrypted:,} memories are encrypted and are exported in their envelopes.")
         if self.without_id:
@@ -84,6 +88,13 @@ class _Oddities:
             console.warn(f"{len(self.odd) - NAMED_ROWS:,} more memories hold values that no new memory may have.")
         if self.links:
             console.warn(f"Not exported: {self.links:,} links to memories that are not exported either.")
+        self._tell_orphans([(name, parent) for name, parent in self.atoms if parent not in ids], console)
+
+    def _tell_orphans(self, orphans: list[tuple[str, Value]], console: Console) -> None:
+        for name, parent in orphans[:NAMED_ROWS]:
+            console.warn(f"{name} is an atom of {one_line(str(parent))}, which is not exported; {ONLY_THERE}.")
+        if len(orphans) > NAMED_ROWS:
+            console.warn(f"{len(orphans) - NAMED_ROWS:,} more are atoms of memories that are not exported.")
 
 
 @dataclass(slots=True)

@@ -11,6 +11,7 @@ from typing import BinaryIO
 
 from ai_memory.cleaning import one_line
 from ai_memory.clock import SystemClock
+from ai_memory.commands.altered import warn_of_altered
 from ai_memory.commands.embedding import EMBEDDER_ERRORS, fill, warn_of_rows
 from ai_memory.commands.taking import Taken, Taking
 from ai_memory.console import Console
@@ -96,10 +97,11 @@ def _tell_ignored(parsed: Parsed, memories: Memories, links: Links, console: Con
 
 
 def _ignored(drafts: Iterable[Draft], known: Iterable[str], what: str, console: Console) -> None:
-    if ignored := sorted({name for draft in drafts for name in draft.values} - set(known)):
+    given = {name for draft in drafts for name, value in draft.values.items() if value is not None}
+    if ignored := sorted(given - set(known)):
         more = f" and {len(ignored) - NAMED:,} more" if len(ignored) > NAMED else ""
         told = ", ".join(map(one_line, ignored[:NAMED])) + more
-        console.note(f"Ignored, because this database has no such {what}: {told}.")
+        console.warn(f"left out, because this database has no such {what}: {told}.")
 
 
 def _lacking(store: Store, stored: Iterable[Put]) -> list[str]:
@@ -124,6 +126,8 @@ def _tell_left_out(taken: Taken, console: Console) -> None:
         console.warn(f"left out: {len(taken.refused) - NAMED:,} more; --json names them.")
     if taken.links_unkept:
         console.warn(f"{taken.links_unkept:,} links were left out: this database has no table memory_links.")
+    warn_of_altered([each.altered for each in taken.stored], "memories", console)
+    warn_of_altered(taken.altered, "links", console)
     for each in taken.stored:
         if each.outcome is Outcome.KEPT_ENCRYPTED:
             console.warn(f"{printable(each.id or '')} is encrypted in this database and was kept as it is.")

@@ -6,6 +6,7 @@ import argparse
 import sys
 
 from ai_memory.clock import SystemClock
+from ai_memory.commands.altered import warn_of_altered
 from ai_memory.commands.embedding import EMBEDDER_ERRORS
 from ai_memory.console import Console
 from ai_memory.embed.chain import assemble_prompt
@@ -38,6 +39,7 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
 
     Raises:
         UsageError: the memory breaks a rule, or is encrypted and cannot be replaced.
+        DataRefused: the database does not take it, or a trigger undid it.
     """
     clock = SystemClock()
     draft = _draft(args)
@@ -51,6 +53,7 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
                 f"The memory {stored.id} is encrypted; this program cannot encrypt the new content.",
                 tip="Choose another title, or delete it first.",
             )
+        warn_of_altered([stored.altered], "memories", console)
         embedded = not args.no_embed and _embed(store, stored.id, settings, console)
         without = "" if has_vector(store, stored.id) else " without a vector"
     values = {"id": stored.id, "outcome": stored.outcome.value, "embedded": embedded}

@@ -5,23 +5,29 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from ai_memory.cleaning import one_line
-from ai_memory.errors import DataRefused, StatementRefused
+from ai_memory.errors import DataRefused, DraftRefused, StatementRefused
 from ai_memory.exchange import MEND, Parsed
 from ai_memory.intake import Put, find, put, timestamp
 from ai_memory.records import Draft, Value
 from ai_memory.store.links import Links
+from ai_memory.store.memories import TABLE as MEMORIES
 from ai_memory.store.memories import Memories
 
 RELATION = "related_to"
 """What the Rust program takes a link for that names no relation."""
+TAKEN_OUT = "a trigger of the database took it out again"
 
 
 @dataclass(slots=True)
 class Taken:
-    """What became of a file: memories, links that are new or changed, links without a table, what was left out."""
+    """What became of a file: memories, links that are new or changed, links without a table, what was left out.
+
+    `altered` are the columns of each new or changed link that a trigger of the database changed at once.
+    """
 
     stored: list[Put] = field(default_factory=list)
     links: int = 0
+    altered: list[tuple[str, ...]] = field(default_factory=list)
     links_unkept: int = 0
     refused: list[DataRefused] = field(default_factory=list)
 
@@ -35,6 +41,8 @@ class Taking:
     now_ms: int
     skip: bool
     ids: dict[Value, Value] = field(default_factory=dict)
+    put: list[tuple[str, Put]] = field(default_factory=list)
+    linked: list[tuple[str, dict[str, Value], tuple[str, ...]]] = field(default_factory=list)
     taken: Taken = field(default_factory=Taken)
 
     def take(self, parsed: Parsed) -> Taken:
@@ -42,6 +50,7 @@ class Taking:
 
         Raises:
             DataRefused: something cannot be stored (and `skip` is false); then nothing of the file is.
+            SchemaRefused: the database takes no memory, or no link, whatever stands in the file.
         """
         for refusal in parsed.refused:
             self._refuse(refusal)
@@ -54,7 +63,24 @@ class Taking:
                 raise _orphaned(f"The memory {one_line(orphans[0])}")
             for link in parsed.links:
                 self._link(link)
+            self._confirm()
         return self.taken
+
+    def _confirm(self) -> None:
+        """Count what stands there now, and refuse what the triggers of later memories and links took out again."""
+        rows = (self.memories.rows, self.links.rows)
+        triggered = {table for each in rows for tables in each.triggered.values() for table in tables}
+        for where, stored in self.put:
+            if MEMORIES not in triggered or stored.id is None or self.memories.get(stored.id) is not None:
+                self.taken.stored.append(stored)
+            else:
+                self._refuse(DataRefused(f"{where}: {TAKEN_OUT}.", tip=MEND))
+        for where, values, altered in self.linked:
+            if not triggered or self.links.there(values):
+                self.taken.links += 1
+                self.taken.altered.append(altered)
+            else:
+                self._refuse(DataRefused(f"{where}: {TAKEN_OUT}.", tip=MEND))
 
     def _refuse(self, refusal: DataRefused) -> None:
         if not self.skip:
@@ -93,10 +119,10 @@ class Taking:
                 stored = put(self.memories, draft, now_ms=self.now_ms, source="import")
         except StatementRefused as error:
             self._refuse(_refused_by_database(draft, error))
-        except DataRefused as error:
+        except DraftRefused as error:
             self._refuse(error)
         else:
-            self.taken.stored.append(stored)
+            self.put.append((draft.where, stored))
             self.ids[draft.values.get("id")] = stored.id
 
     def _link(self, draft: Draft) -> None:
@@ -111,9 +137,12 @@ class Taking:
         values = {"relation": RELATION, "created_at": timestamp(self.now_ms), **draft.values, **ends}
         try:
             with self.memories.store.db.savepoint():
-                self.taken.links += self.links.put(values)
+                altered = self.links.put(values)
         except StatementRefused as error:
             self._refuse(_refused_by_database(draft, error))
+        else:
+            if altered is not None:
+                self.linked.append((draft.where, values, altered))
 
 
 def _atom_of(draft: Draft, parent: Value) -> Draft:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ai_memory.records import Value
 from ai_memory.store.opening import Store
-from ai_memory.store.rows import Row, Rows
+from ai_memory.store.rows import DELETED, Row, Rows
 from ai_memory.store.text import quoted
 
 TABLE = "memory_links"
@@ -32,7 +32,7 @@ class Links:
     @classmethod
     def of(cls, store: Store) -> Links:
         """Return the links of `store`."""
-        return cls(Rows.of(store, TABLE))
+        return cls(Rows.of(store, TABLE, key=KEY))
 
     @property
     def kept(self) -> bool:
@@ -43,22 +43,31 @@ class Links:
         """Yield all links in the order they were stored; inside a snapshot."""
         return self.rows.stream({}) if self.kept else iter(())
 
-    def put(self, link: Mapping[str, Value]) -> bool:
-        """Insert a link, or change the one between the same memories with the same relation; return whether it did.
+    def refusals(self) -> dict[str, str]:
+        """Return why no link can be stored or changed, nothing where there is no table; see `Rows.refusals`."""
+        found = self.rows.refusals([name for name in self.rows.columns if name not in KEY]) if self.kept else {}
+        return {verb: why for verb, why in found.items() if verb != DELETED}
+
+    def there(self, link: Mapping[str, Value]) -> bool:
+        """Say whether there is a link between the same memories with the same relation."""
+        return bool(self.rows.read({name: link[name] for name in KEY}))
+
+    def put(self, link: Mapping[str, Value]) -> tuple[str, ...] | None:
+        """Insert a link, or change the one between the same memories with the same relation.
+
+        Returns which of its columns a trigger changed at once, None where the link stands there already.
 
         Raises:
-            StatementRefused: the database does not take it.
+            StatementRefused: the database does not take it, or a trigger undid it.
+            SchemaRefused: the database takes no link at all.
         """
         known = {name: value for name, value in link.items() if name in self.rows.columns}
-        key = {name: known[name] for name in KEY if name in known}
-        found = self.rows.read(key) if len(key) == len(KEY) else []
+        key = {name: known[name] for name in KEY}
+        found = self.rows.read(key)
         if not found:
-            self.rows.insert(known)
-            return True
+            return self.rows.insert(known)
         changed = {name: value for name, value in known.items() if found[0][name] != value}
-        if changed:
-            self.rows.update(key, changed)
-        return bool(changed)
+        return self.rows.update(key, changed) if changed else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ai_memory.records import Memory, Value
 from ai_memory.store.opening import Store
-from ai_memory.store.rows import Column, Rows
+from ai_memory.store.rows import NOTHING, Column, Rows
 
 TABLE = "memories"
 OF_VECTOR = frozenset({"embedding", "embedding_dim", "embedding_space"})
@@ -56,7 +56,7 @@ class Memories:
     @classmethod
     def of(cls, store: Store) -> Memories:
         """Return the memories of `store`."""
-        return cls(store, Rows.of(store, TABLE, without=OF_VECTOR))
+        return cls(store, Rows.of(store, TABLE, key=("id",), without=OF_VECTOR))
 
     @property
     def columns(self) -> Mapping[str, Column]:
@@ -75,31 +75,37 @@ class Memories:
         """Yield all memories, or those of one namespace, in the order they were stored; inside a snapshot."""
         return map(Memory, self.rows.stream({} if namespace is None else {"namespace": namespace}))
 
-    def insert(self, values: Mapping[str, Value]) -> None:
-        """Store a new memory of the columns given; inside a transaction.
+    def insert(self, values: Mapping[str, Value], *, beside: Mapping[str, Value] = NOTHING) -> tuple[str, ...]:
+        """Store a new memory; see `Rows.insert`."""
+        return self.rows.insert(values, beside=beside)
 
-        Raises:
-            StatementRefused: the database does not take it.
-        """
-        self.rows.insert(values)
+    def update(
+        self, memory_id: Value, values: Mapping[str, Value], *, beside: Mapping[str, Value] = NOTHING
+    ) -> tuple[str, ...]:
+        """Change one memory; see `Rows.update`."""
+        return self.rows.update({"id": memory_id}, values, beside=beside)
 
-    def update(self, memory_id: Value, values: Mapping[str, Value]) -> None:
-        """Change the columns given of one memory; inside a transaction.
+    @property
+    def no_vector(self) -> Mapping[str, Value]:
+        """The columns of a memory that has no vector."""
+        return dict.fromkeys(sorted(OF_VECTOR & self.store.schema.columns))
 
-        Raises:
-            StatementRefused: the database does not take it.
-        """
-        self.rows.update({"id": memory_id}, values)
-
-    def clear_vector(self, memory_id: Value) -> None:
-        """Take a memory's vector, its stamp and its provenance away; inside a transaction."""
-        present = sorted(OF_VECTOR & self.store.schema.columns)
-        self.rows.update({"id": memory_id}, dict.fromkeys(present))
+    def forget_provenance(self, memory_id: Value) -> None:
+        """Take away what is known of a memory's vector; inside a transaction."""
         if isinstance(memory_id, str):
             self.store.db.execute(FORGET[0], (self.store.codec.bound(memory_id),))
 
+    def refusals(self) -> dict[str, str]:
+        """Return why no memory can be stored, given another content or deleted; see `Rows.refusals`."""
+        return self.rows.refusals(["content", *self.no_vector])
+
     def delete(self, memory_id: str) -> bool:
-        """Delete a memory and what we know of its vector; inside a transaction. Return whether it was there."""
+        """Delete a memory and what we know of its vector; inside a transaction. Return whether it is gone by that.
+
+        Raises:
+            StatementRefused: the database does not let it go.
+            SchemaRefused: the database lets no memory be deleted.
+        """
         bound = (self.store.codec.bound(memory_id),)
         for statement in FORGET:
             self.store.db.execute(statement, bound)

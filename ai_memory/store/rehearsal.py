@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from ai_memory.errors import StatementRefused, UpdateRefused
+from ai_memory.store import triggers
 from ai_memory.store.opening import Store
 from ai_memory.store.provenance import Fingerprint, VectorWrite, program_of_update, write_vectors
 from ai_memory.store.text import printable
 
-TRIGGERS = "SELECT name, sql FROM sqlite_master WHERE type = 'trigger' ORDER BY tbl_name <> 'memories', rowid"
-VIRTUAL_TABLES = "SELECT name, sql FROM sqlite_master WHERE type = 'table' AND rootpage = 0"
 BROKEN_REFERENCE = "FOREIGN KEY constraint failed"
 
 
@@ -23,8 +21,7 @@ def refused_updates(store: Store) -> str | None:
     try:
         program_of_update(store)
     except StatementRefused as refusal:
-        trigger = _trigger_that_needs(store, refusal.words.rpartition(": ")[2].removeprefix("main."))
-        return refusal.words if trigger is None else f"its trigger {printable(trigger)}: {refusal.words}"
+        return triggers.told(store, refusal)
     return None
 
 
@@ -70,13 +67,3 @@ def _refusal(store: Store, attempt: Callable[[], object]) -> str | None:
     except UpdateRefused as refusal:
         return refusal.words
     return None
-
-
-def _trigger_that_needs(store: Store, missing: str) -> str | None:
-    """Return the trigger whose SQL names what is missing, or a virtual table of a module that is."""
-    names = [missing, *(name for name, sql in store.db.execute(VIRTUAL_TABLES) if _mentions(sql, [missing]))]
-    return next((str(name) for name, sql in store.db.execute(TRIGGERS) if _mentions(sql, names)), None)
-
-
-def _mentions(sql: object, names: Iterable[str]) -> bool:
-    return any(re.search(rf"(?<!\w){re.escape(name)}(?!\w)", str(sql), re.IGNORECASE) for name in names)

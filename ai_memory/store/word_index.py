@@ -53,6 +53,7 @@ KIND = re.compile(
 INDEXED_COLUMNS = frozenset({"title", "content", "tags"})
 WORD = re.compile(rb"(?<![^ ])[A-Za-z]{3,}(?![^ ])")
 OURS = re.compile(r"CREATE (?:VIRTUAL TABLE|TRIGGER) (memories_\w+) .*?(?:\n\)|\nEND)(?=;)", re.DOTALL)
+FILLS_IT = re.compile(r"""\bINTO\s+(?:["`\[]?main["`\]]?\s*\.\s*)?["'`\[]?memories_fts\b""", re.IGNORECASE)
 EVENTS = {"memories_ai": "INSERT", "memories_ad": "DELETE", "memories_au": "UPDATE"}
 
 
@@ -160,7 +161,7 @@ def _lost(store: Store) -> int | None:
 
 
 def _missing_triggers(db: Database) -> list[str]:
-    texts = [str(row[0]).upper() for row in db.execute(TRIGGERS)]
+    texts = [str(row[0]).upper() for row in db.execute(TRIGGERS) if FILLS_IT.search(row[0])]
     return [name for name, event in EVENTS.items() if not any(f"AFTER {event}" in " ".join(t.split()) for t in texts)]
 
 

@@ -102,3 +102,32 @@ def test_an_atom_follows_a_memory_that_is_here_under_another_id(
     assert cli("--db", other, "import", tmp_path / "in", "--no-embed").code == 0
     assert files.execute(other, "SELECT atom_of FROM memories WHERE title = 'b'") == [("here",)]
     assert cli("--db", other, "import", tmp_path / "in", "--no-embed", "--json").json["unchanged"] == 2
+
+
+@pytest.mark.parametrize("flags", [[], ["--json"]])
+def test_atoms_of_memories_that_are_not_exported_are_named(
+    cli: Cli, linked: Path, other: Path, tmp_path: Path, flags: list[str]
+) -> None:
+    with files.opened(linked) as connection:
+        connection.execute("PRAGMA foreign_keys = OFF")
+        connection.execute("UPDATE memories SET atom_of = CASE id WHEN 'a' THEN 'nobody' ELSE 'a' END WHERE id <> 'c'")
+    exported = cli("-q", "export", *flags)
+    (told,) = exported.err.splitlines()
+    assert exported.code == 0
+    assert "warning: a is an atom of nobody, which is not exported; an import takes it only where that memory" in told
+    (tmp_path / "out").write_text(exported.out)
+    assert cli("--db", other, "import", tmp_path / "out", "--no-embed").code == 65
+
+
+def test_atoms_of_a_memory_in_another_namespace_are_named(cli: Cli, linked: Path) -> None:
+    files.execute(linked, "UPDATE memories SET atom_of = 'c' WHERE id = 'a'")
+    assert "a is an atom of c, which is not exported" in cli("export", "-n", "x").err
+    assert "atom of" not in cli("export").err
+
+
+def test_many_atoms_of_what_is_not_exported_are_counted(cli: Cli, linked: Path) -> None:
+    for number in range(23):
+        files.add(linked, f"atom-{number}", "x", atom_of="c")
+    told = [line for line in cli("export", "-n", "x").err.splitlines() if "atom" in line]
+    assert len(told) == 21
+    assert "3 more are atoms of memories that are not exported" in told[-1]

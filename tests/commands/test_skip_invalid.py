@@ -156,3 +156,19 @@ def test_a_kill_in_the_middle_of_an_import_leaves_all_or_nothing(db: Path, tmp_p
 def has_begun(process: subprocess.Popen[str], wal: Path, most: int) -> bool:
     """Whether a process has ended, or has written more than `most` bytes of a transaction."""
     return process.poll() is not None or (wal.exists() and wal.stat().st_size > most)
+
+
+def test_values_that_the_database_has_no_column_for_are_warned_of(cli: Cli, db: Path, tmp_path: Path) -> None:
+    file = lines(tmp_path, memory("q", mood="sad"), memory("r", mood=None, weather=None), memory("s", **{"a\nb": 1}))
+    ran = cli("-q", "import", file, "--no-embed")
+    assert (ran.code, titles(db)) == (0, ["q", "r", "s"])
+    (told,) = ran.err.splitlines()
+    assert "warning: left out, because this database has no such columns: a b, mood." in told
+
+
+def test_values_of_links_that_have_no_column_are_warned_of(cli: Cli, guarded: Path, tmp_path: Path) -> None:
+    assert guarded.exists()
+    link = {"link": {"source_id": "A", "target_id": "B", "weight": 1}}
+    ran = cli("-q", "import", lines(tmp_path, memory("a", id="A"), memory("b", id="B"), link), "--no-embed")
+    assert ran.code == 0
+    assert "warning: left out, because this database has no such columns of links: weight." in ran.err

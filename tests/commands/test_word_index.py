@@ -135,6 +135,10 @@ def test_what_was_renamed_out_of_the_way_is_replaced_and_its_triggers_with_it(cl
     repaired = cli("doctor", "--repair-fts", "--json")
     assert (repaired.code, repaired.json["word_index"]) == (0, "ok")
     assert files.execute(filled, "SELECT count(*) FROM old_fts") == [(0,)]
+    assert repaired.json["writes_refused"] == {"memory": {}, "link": {}}
+    files.edit(filled, "id-000", "edited")
+    assert cli("delete", "id-001").code == 0
+    assert cli("doctor", "--json").json["not_indexed"] == 0
 
 
 def test_a_row_that_its_database_keeps_is_told_once(cli: Cli, filled: Path) -> None:

@@ -46,6 +46,13 @@ MISSING = {
     "table": ("INSERT INTO elsewhere VALUES (1)", "its trigger audit: no such table: main.elsewhere"),
     "collation": ("SELECT 1 WHERE new.id = '' COLLATE theirs", "its trigger audit: no such collation sequence: theirs"),
     "module": ("DELETE FROM vec WHERE id = new.id", "its trigger audit: no such module: vec0"),
+    "arguments": ("SELECT lower(1, 2)", "its trigger audit: wrong number of arguments to function lower()"),
+    "columns": ("INSERT INTO log (y) VALUES (1)", "its trigger audit: table log has no column named y"),
+    "values": (
+        "INSERT INTO log VALUES (1, 2)",
+        "its trigger audit: table log has 1 columns but 2 values were supplied",
+    ),
+    "unsafe": ("SELECT load_extension(new.id)", "its trigger audit: unsafe use of load_extension()"),
     "below another trigger": ("INSERT INTO log VALUES (1)", "its trigger deep: no such function: deep_one"),
 }
 

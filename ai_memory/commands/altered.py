@@ -1,0 +1,17 @@
+"""What commands say where a database changed what it was given."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ai_memory.cleaning import one_line
+from ai_memory.console import Console
+
+
+def warn_of_altered(altered: Sequence[Sequence[str]], what: str, console: Console) -> None:
+    """Warn on one line where triggers changed columns; `altered` holds those of each memory or link."""
+    changed = [columns for columns in altered if columns]
+    if changed:
+        names = ", ".join(one_line(name) for name in sorted({name for columns in changed for name in columns}))
+        of = f" of {len(changed):,} {what}" if len(altered) > 1 else ""
+        console.warn(f"a trigger of the database changed what was given{of}: {names}.")
