@@ -16,7 +16,7 @@
     │   ├── StatementRefused       65   SQLite refused one statement for what stands in the database
     │   │   └── UpdateRefused      65   it refused, or did not keep, the vector of one memory
     │   └── WordIndexUnusable      65   the index of words is damaged or absent; the memories are whole
-    ├── NotFound                   66   no such memory, no such input file
+    ├── NotFound                   66   no such memory, namespace or input file
     ├── EndpointUnusable           69   the endpoint cannot be used until someone acts
     ├── StorageFailed              74   input/output error, disk full
     ├── Stopped                         a signal or --max-runtime, before anything was changed
@@ -171,7 +171,7 @@ class WordIndexUnusable(DataRefused):
 
 
 class NotFound(AiMemoryError):
-    """A named memory or input file does not exist."""
+    """A named memory, namespace or input file does not exist."""
 
     exit_code = 66
     reason = "not found"

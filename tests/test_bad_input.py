@@ -266,7 +266,37 @@ def test_an_unknown_namespace_is_named(db: Path, endpoint: FakeEndpoint, tmp_pat
 
     found = Command(db, env).run("reembed", "--namespace", "a", "--namespace", "typo", *flags)
 
-    refused(found, 65, "no namespace typo", "ai-memory namespaces")
+    refused(found, 66, "no namespace typo", "ai-memory namespaces")
+
+
+@pytest.mark.parametrize("words", [["list"], ["list", "--json"], ["recall", "text"], ["export"], ["export", "--json"]])
+def test_a_namespace_that_was_never_seen_is_no_empty_answer(db: Path, endpoint: FakeEndpoint, words: list[str]) -> None:
+    found = Command(db, remote(endpoint)).run(*words, "--namespace", "typo")
+
+    refused(found, 66, f"no namespace typo in {db}", "ai-memory namespaces")
+    assert (found.out, endpoint.seen.requests) == ("", 0)
+
+
+@pytest.mark.parametrize("words", [["list"], ["recall", "content"], ["export"], ["reembed"], ["reembed", "--dry-run"]])
+def test_a_namespace_that_a_run_has_swept_and_that_is_empty_now_is_nothing_to_do(
+    db: Path, endpoint: FakeEndpoint, words: list[str]
+) -> None:
+    command = Command(db, remote(endpoint))
+    assert command.run("reembed").code == 0
+    files.execute(db, "DELETE FROM memories WHERE namespace = 'a'")
+
+    assert command.run(*words, "--namespace", "a").code == 0
+
+
+@pytest.mark.parametrize("words", [["list"], ["recall", "content"], ["export"]])
+def test_a_namespace_is_found_though_our_own_tables_are_broken(
+    db: Path, endpoint: FakeEndpoint, words: list[str]
+) -> None:
+    command = Command(db, remote(endpoint))
+    assert command.run("reembed").code == 0
+    files.execute(db, "DROP TABLE reembed_checkpoint")
+
+    assert command.run(*words, "--namespace", "a").code == 0
 
 
 def test_resume_with_another_namespace_is_refused(db: Path, endpoint: FakeEndpoint) -> None:
