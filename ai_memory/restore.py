@@ -18,11 +18,12 @@ from ai_memory.reembed.holding import holding_damaged
 from ai_memory.reembed.progress import Progress
 from ai_memory.reembed.stop import Stop
 from ai_memory.store import counts, health, walk
-from ai_memory.store.backup import mentions_memories, replace_by, require_fit
+from ai_memory.store.backup import replace_by, require_fit
 from ai_memory.store.comparison import Comparison, compare
 from ai_memory.store.consistent import consistently
 from ai_memory.store.open_options import OpenOptions
 from ai_memory.store.opening import Store, reading
+from ai_memory.store.remains import may_be_of_memories
 from ai_memory.store.schema import require_known
 from ai_memory.store.side_file import require_one_name
 
@@ -85,6 +86,8 @@ class Restore:
         """
         options = replace(self.options, heed=self.stop.heed)
         _require_two_files(self.path, self.backup)
+        # Before the lock, too: beside another program's file nothing is made.
+        _unreadable(self.path, options)
         self.progress.note(f"Checking {self.backup} …")
         with (
             holding_damaged(self.path, now_ms=self.clock.now_ms(), options=options),
@@ -165,26 +168,41 @@ def _checked(path: Path, options: OpenOptions) -> Iterator[Store]:
         yield store
 
 
+def _unreadable(path: Path, options: OpenOptions) -> str:
+    """Return why the live file cannot be read as a memory database, empty where it can.
+
+    Raises:
+        DataRefused: it is no memory database and never was one.
+    """
+    if not path.stat().st_size:
+        return "it is empty"
+    try:
+        with reading(path, options=options):
+            return ""
+    except Damaged as error:
+        if not may_be_of_memories(path):
+            raise DataRefused(
+                f"{path} is no memory database, nor the rest of one; nothing was changed.",
+                tip="Move it away and make an empty one with ai-memory init, then run the same command again.",
+            ) from error
+        return error.what
+
+
 def _examine(path: Path, backup: Store, options: OpenOptions) -> Present:
     """Return what the live file is, and what it has beside the backup.
 
     Raises:
         DataRefused: it is no memory database and never was one, or the backup does not fit into it.
     """
-    if not path.stat().st_size:
-        return Present(damage="it is empty", headless=True)
+    if damage := _unreadable(path, options):
+        return Present(damage, headless=True)
     try:
         with reading(path, options=options) as live:
             require_fit(live.db, backup.db)
             complaints = health.complaints(live)
             return Present("; ".join(complaints[:1]), beside=_beside(live, backup), rust=live.schema.rust)
     except Damaged as error:
-        if not mentions_memories(path):
-            raise DataRefused(
-                f"{path} is no memory database, nor the rest of one; nothing was changed.",
-                tip="Move it away and make an empty one with ai-memory init, then run the same command again.",
-            ) from error
-        return Present(damage=error.what, headless=True)
+        return Present(error.what, headless=True)
 
 
 def _beside(live: Store, backup: Store) -> Comparison | None:

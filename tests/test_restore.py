@@ -319,6 +319,33 @@ def test_a_damaged_database_is_restored(command: Command, backup: Path, damage: 
     assert files.integrity(command.db) == "ok"
 
 
+@pytest.mark.parametrize("length", [1, 10, 16, 50, 99, 100, 101, 511, 512, 2000, 4095, 4096, 4097])
+def test_the_beginning_of_a_database_is_restored(command: Command, backup: Path, length: int) -> None:
+    files.execute(command.db, "PRAGMA wal_checkpoint(TRUNCATE)")
+    command.db.write_bytes(command.db.read_bytes()[:length])
+
+    ran = command.run("--json", "restore", backup, "--yes")
+
+    assert (ran.code, bool(ran.json["damage"]), ran.json["absent"]) == (0, True, None)
+    assert content(command.db) == content(backup)
+    assert files.integrity(command.db) == "ok"
+
+
+@pytest.mark.parametrize("version", [57, 101])
+@pytest.mark.parametrize("length", [100, 4096, 8192, 3 * 4096])
+def test_the_beginning_of_a_database_of_the_rust_program_is_restored(
+    tmp_path: Path, endpoint: FakeEndpoint, version: int, length: int
+) -> None:
+    shape = shapes.build(tmp_path / "m.db", version)
+    files.execute(shape.path, "PRAGMA wal_checkpoint(TRUNCATE)")
+    copy = shutil.copy(shape.path, tmp_path / "before.db")
+    shape.path.write_bytes(shape.path.read_bytes()[:length])
+
+    assert Command(shape.path, remote(endpoint)).run("restore", copy, "--yes").code == 0
+
+    assert files.everything_else(shape.path) == files.everything_else(tmp_path / "before.db")
+
+
 def test_a_headless_database_cannot_be_kept_as_a_copy(command: Command, backup: Path, tmp_path: Path) -> None:
     without_a_head(command.db)
     before = command.db.read_bytes()
@@ -338,17 +365,54 @@ def no_database(path: Path) -> None:
     path.write_bytes(b"%PDF-1.7 " * 1000)
 
 
-@pytest.mark.parametrize("make", [another_programs, no_database])
+def another_programs_cut_off(path: Path) -> None:
+    another_programs(path)
+    files.execute(path, "CREATE TABLE pages (url)")
+    path.write_bytes(path.read_bytes()[:4096])
+
+
+def another_programs_with_a_torn_page(path: Path) -> None:
+    another_programs(path)
+    path.write_bytes(path.read_bytes()[:4096] + b"\xff" * 4096)
+
+
+def another_programs_without_a_table(path: Path) -> None:
+    path.unlink()
+    files.execute(path, "PRAGMA user_version = 1")
+
+
+def a_short_text(path: Path) -> None:
+    path.write_bytes(b"SQLite for beginners")
+
+
+def garbage(path: Path) -> None:
+    path.write_bytes(b"\xff\xfe" * 50)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        another_programs,
+        another_programs_cut_off,
+        another_programs_with_a_torn_page,
+        another_programs_without_a_table,
+        no_database,
+        a_short_text,
+        garbage,
+    ],
+)
 def test_what_is_plainly_something_else_is_not_replaced(command: Command, backup: Path, make: object) -> None:
     assert callable(make)
+    command.db.with_name("m.db.reembed.lock").unlink()
     make(command.db)
-    before = command.db.read_bytes()
+    before, beside = command.db.read_bytes(), sorted(command.db.parent.glob("m.db*"))
 
     refused = command.run("restore", backup, "--yes")
 
     assert refused.code == 65
     assert str(command.db) in refused.error
     assert command.db.read_bytes() == before
+    assert sorted(command.db.parent.glob("m.db*")) == beside
 
 
 def test_a_damaged_backup_is_refused_before_anything_is_touched(command: Command, backup: Path) -> None:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from ai_memory.errors import AiMemoryError, DataRefused, NotFinished, StorageFailed
+from ai_memory.errors import AiMemoryError, Damaged, DataRefused, NotFinished, StorageFailed
 
 LONGEST_PATH = 504
 """Bytes of a path, links resolved, that SQLite on Unix opens: 512 less the `-journal` it appends (os_unix.c)."""
@@ -161,6 +161,15 @@ def require_file(path: Path) -> None:
     # Even a switch to WAL would write a first page into it, and `init` would then find a database without memories.
     if not found.st_size:
         raise DataRefused(f"{path} is an empty file, not a database.", tip="Create a database there: ai-memory init.")
+    if found.st_size < HEADER_BYTES:
+        # SQLite would take some of these for an empty database.
+        raise not_a_database(path)
+
+
+def not_a_database(path: Path) -> Damaged:
+    """Return the error of a file that has no header of SQLite's."""
+    tip = "Name the database file with --db PATH; if this is what is left of it: ai-memory restore BACKUP."
+    return Damaged(f"{path} is not a SQLite database.", tip=tip)
 
 
 def _require_regular(path: Path, found: os.stat_result) -> None:

@@ -44,7 +44,7 @@ def of(kind: str, code: int, said: str, path: Path, *, opening: bool) -> AiMemor
     again = "then run the same command again."
     match kind:
         case "NotADBError":
-            return Damaged(f"{path} is not a SQLite database.", tip="Name the database file with --db PATH.")
+            return file.not_a_database(path)
         case "CorruptError":
             return Damaged(
                 f"{path} is damaged: {told}.",
