@@ -108,6 +108,21 @@ def test_a_newer_ledger_is_refused_before_anything_is_sent(db: Path, endpoint: F
     assert endpoint.seen.requests == 0
 
 
+@pytest.mark.parametrize("words", [["reembed"], ["reembed", "--stamp-only"], ["doctor", "--repair-fts"]])
+def test_beside_a_file_that_is_newer_than_the_program_nothing_is_left(
+    tmp_path: Path, endpoint: FakeEndpoint, words: list[str]
+) -> None:
+    path = shapes.build(tmp_path / "m.db", 101).path
+    files.execute(path, "UPDATE schema_version SET version = 4711")
+    files.execute(path, "PRAGMA journal_mode = DELETE")
+    before = path.read_bytes()
+
+    refused(Command(path, remote(endpoint)).run(*words), 65, str(path), "4711", "Upgrade it")
+
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def test_an_unknown_local_model_is_refused_by_name(db: Path, tmp_path: Path) -> None:
     env = config(tmp_path, '[embeddings]\nbackend = "local"\nmodel = "no-such/model-of-ours"\n')
 
