@@ -160,7 +160,7 @@ def _checked(path: Path, options: OpenOptions) -> Iterator[Store]:
             store = stack.enter_context(reading(path, options=options))
             stack.enter_context(store.db.snapshot())
             require_known(path, store.schema)
-            found = health.complaints(store, thorough=True)
+            found = health.complaints(store.db, thorough=True)
         except DataRefused as error:
             raise DataRefused(f"{error.what} Nothing was changed.", tip="Name another backup.") from error
         if found:
@@ -199,7 +199,7 @@ def _examine(path: Path, backup: Store, options: OpenOptions) -> Present:
     try:
         with reading(path, options=options) as live:
             require_fit(live.db, backup.db)
-            complaints = health.complaints(live)
+            complaints = health.complaints(live.db)
             return Present("; ".join(complaints[:1]), beside=_beside(live, backup), rust=live.schema.rust)
     except Damaged as error:
         return Present(error.what, headless=True)

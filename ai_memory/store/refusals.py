@@ -48,7 +48,7 @@ def of(kind: str, code: int, said: str, path: Path, *, opening: bool) -> AiMemor
         case "CorruptError":
             return Damaged(
                 f"{path} is damaged: {told}.",
-                tip="Examine it: ai-memory doctor. If it is more than the word index: ai-memory restore BACKUP.",
+                tip="See what is: ai-memory doctor. Put a backup back: ai-memory restore BACKUP",
             )
         case "BusyError" | "LockedError" | "ProtocolError":
             return NotFinished(f"{path} is locked by another writer.", tip="Run the same command again.")
