@@ -16,6 +16,7 @@ from ai_memory import __version__
 from ai_memory.commands.flags import Parser, add_global_flags
 from ai_memory.console import Console
 from ai_memory.errors import AiMemoryError, DataRefused, StorageFailed, UsageError
+from ai_memory.hearing import signals_heard
 from ai_memory.streams import standard_streams
 
 COMMANDS = {
@@ -69,7 +70,7 @@ class CommandParser(Parser):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code."""
-    with standard_streams():
+    with standard_streams(), signals_heard():
         return _obeyed(argv)
 
 

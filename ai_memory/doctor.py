@@ -119,13 +119,13 @@ def _examine_rows(store: Store, diagnosis: Diagnosis) -> None:
     totals = counts.totals(store)
     unfit: Counter[str] = Counter()
     lacking = Counter({False: 0, True: 0})
-    something_else = counts.not_vectors(store)
+    something_else, quarantined = counts.not_vectors(store), counts.in_quarantine(store)
     for row in walk.all_rows(store, target=None, only=None):
         if not row.live:
             continue
         if isinstance(examined := examine(row), Unfit):
             unfit[examined.reason.kind] += 1
-        elif row.embedding is None and in_scope(row.namespace, None):
+        elif row.embedding is None and row.raw_id not in quarantined and in_scope(row.namespace, None):
             lacking[row.raw_id in something_else] += 1
     diagnosis.count("memories", totals.memories)
     diagnosis.count("not_live", totals.memories - totals.live)

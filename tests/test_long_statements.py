@@ -25,7 +25,11 @@ VIEW = (
     "CREATE VIEW embedding_provenance AS SELECT id AS memory_id, 1 AS fingerprint_id, x'' AS src, x'' AS head,"
     " '' AS origin FROM memories WHERE ({})"
 )
-TRIGGER = "CREATE TRIGGER never BEFORE UPDATE ON memories BEGIN {}; END"
+TRIGGER = "CREATE TRIGGER never BEFORE UPDATE ON memories {when} BEGIN {endless}; END"
+LATER = "WHEN (SELECT max(fence) FROM reembed_run) > {}"
+"""Not where a start tries whether the database takes vectors: once it has taken the run."""
+DEAF = "SELECT instr(zeroblob(100000000), zeroblob(50000000) || x'01')"
+"""One step of SQLite, of minutes, in which nobody is asked."""
 CPU_S = 2.0
 """Processor time by which a process is in the statement that does not end: all the rest of it takes less."""
 
@@ -86,12 +90,16 @@ def test_a_signal_ends_a_statement_that_does_not_end(
     assert command.db.read_bytes() == before
 
 
+def later(command: Command) -> str:
+    return LATER.format(files.execute(command.db, "SELECT max(fence) FROM reembed_run")[0][0])
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_in_a_write_that_does_not_end_stops_the_run_and_undoes_the_write(
     command: Command, number: signal.Signals, code: int
 ) -> None:
     before = files.vectors(command.db)
-    hostile(command, TRIGGER.format(COUNT))
+    hostile(command, TRIGGER.format(when=later(command), endless=COUNT))
 
     stopped = kill(caught(command, "reembed", "--resume", "--json"), number)
 
@@ -105,11 +113,40 @@ def test_a_signal_in_a_write_that_does_not_end_stops_the_run_and_undoes_the_writ
 
 
 def test_a_limit_of_time_ends_a_write_that_does_not_end(command: Command) -> None:
-    hostile(command, TRIGGER.format(COUNT))
+    hostile(command, TRIGGER.format(when=later(command), endless=COUNT))
 
     stopped = command.run("reembed", "--resume", "--json", "--max-runtime", "1s")
 
     assert (stopped.code, stopped.json["reason"]) == (75, "max-runtime")
+
+
+def test_a_limit_of_time_ends_the_trial_of_a_write_before_the_run_begins(command: Command) -> None:
+    hostile(command, TRIGGER.format(when="", endless=COUNT))
+
+    stopped = command.run("reembed", "--resume", "--max-runtime", "1s")
+
+    assert (stopped.code, stopped.error) == (75, "Ended by max-runtime; nothing was changed.")
+
+
+@pytest.mark.parametrize(
+    ("words", "number", "code"),
+    [
+        (("store", "-T", "t", "-c", "c", "--no-embed"), signal.SIGINT, 130),
+        (("reembed", "--resume"), signal.SIGINT, 130),
+        (("reembed", "--resume"), signal.SIGTERM, 143),
+    ],
+)
+def test_a_signal_is_obeyed_in_a_step_of_sqlite_that_asks_nobody(
+    command: Command, words: Sequence[str], number: signal.Signals, code: int
+) -> None:
+    on_update = TRIGGER.format(when="", endless=DEAF)
+    hostile(command, on_update, on_update.replace("UPDATE", "INSERT").replace("never", "nor_then"))
+    before = files.vectors(command.db)
+
+    ended = kill(caught(command, *words), number)
+
+    assert (ended.code, ended.error.startswith(f"ended by {number.name} in the middle")) == (code, True)
+    assert (files.vectors(command.db), files.integrity(command.db)) == (before, "ok")
 
 
 def waiting(command: Command, *words: str) -> subprocess.Popen[str]:

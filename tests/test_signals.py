@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,11 +14,13 @@ import pytest
 
 from tests import files
 from tests.command import Answer, Command, answer, kill, remote, wait_for
+from tests.conftest import ROOT
 from tests.fake_endpoint import FOREVER, FakeEndpoint
 
 ROWS = 24
 BATCH = 2
 LATENCY_S = 0.15
+SOURCES = {**os.environ, "PYTHONPATH": str(ROOT)}
 
 
 @pytest.fixture
@@ -147,3 +151,29 @@ def test_two_starts_at_once_make_one_run(command: Command, endpoint: FakeEndpoin
     assert codes == [0, 11, 11]
     assert sent_again(command, endpoint) == 0
     assert all_right(command, endpoint)
+
+
+def test_a_stop_that_has_to_wait_says_so_and_a_second_signal_ends_it(tmp_path: Path) -> None:
+    with FakeEndpoint(dim=16, latency=60.0) as endpoint:
+        command = Command(files.create(tmp_path / "m.db", 3), remote(endpoint))
+        process = command.start("reembed")
+        wait_for(lambda: endpoint.seen.requests)
+        process.send_signal(signal.SIGINT)
+        assert process.stderr is not None
+        told = next(line for line in process.stderr if line.startswith("Stopping"))
+        assert "send the signal once more to stop at once" in told
+        assert kill(process, signal.SIGTERM).code == 143
+
+
+def test_until_the_command_is_loaded_a_signal_ends_it_without_a_word(tmp_path: Path) -> None:
+    loading = (
+        "import signal, sys\n"
+        "class Finder:\n"
+        "    def find_spec(self, name, path, target=None):\n"
+        "        if name == 'ai_memory.cli': signal.raise_signal(signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Finder())\n"
+        "from ai_memory.__main__ import start\n"
+        "start()"
+    )
+    ended = subprocess.run([sys.executable, "-c", loading], cwd=tmp_path, env=SOURCES, capture_output=True, check=False)
+    assert (ended.returncode, ended.stderr) == (-signal.SIGINT, b"")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
 from ai_memory.clock import SystemClock
 from ai_memory.console import Console
-from ai_memory.errors import OperatorNeeded
+from ai_memory.errors import DataRefused, OperatorNeeded, StorageFailed
 from ai_memory.reembed.census import name_scope
 from ai_memory.reembed.status import Status, read_status
 from ai_memory.settings import Settings
@@ -123,10 +124,14 @@ def _cancel(settings: Settings, console: Console) -> int:
         if runs.unfinished_id(store) is None:
             raise _nothing_to_cancel()
     # By its number alone: the row may hold what cannot be read, and this is the way out of it.
-    with writing(path, now_ms=now_ms) as store, store.db.transaction():
-        run_id = runs.cancel(store, now_ms=now_ms)
-    if run_id is None:
-        raise _nothing_to_cancel()
+    with writing(path, now_ms=now_ms) as store:
+        with store.db.transaction():
+            run_id = runs.cancel(store, now_ms=now_ms)
+        if run_id is None:
+            raise _nothing_to_cancel()
+        # It is given up. That its event cannot be entered takes nothing of that back.
+        with suppress(DataRefused, StorageFailed), store.db.transaction():
+            runs.add_event(store, run_id, "cancelled", now_ms=now_ms)
     console.result(
         {"run_id": run_id, "state": "cancelled"},
         f"Run {run_id} is cancelled; the vectors it wrote stay, and a process that still runs it commits nothing more.",

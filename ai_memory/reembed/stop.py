@@ -9,11 +9,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from ai_memory import hearing
 from ai_memory.errors import Stopped
+from ai_memory.hearing import SIGNAL_EXIT, SIGNALS
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
-SIGNAL_EXIT = 128
-"""A process that a signal ended exits with this plus the signal's number."""
+TOLD_AFTER_S = 0.8
+WAITS = "Stopping after what is in flight; send the signal once more to stop at once."
+"""Told where a stop takes longer than that."""
 
 MAX_RUNTIME = "max-runtime"
 
@@ -54,17 +56,23 @@ class Stop:
 @contextmanager
 def stop_on_signals(stop: Stop) -> Iterator[None]:
     """Turn the first SIGINT or SIGTERM inside the block into a request; a second one ends the process at once."""
+    listener = hearing.current()
+    waiting = threading.Timer(TOLD_AFTER_S, hearing.say, (WAITS,))
+    waiting.daemon = True
 
     def handle(number: int, frame: FrameType | None) -> None:
         del frame
+        listener.heard()
         if stop.by_signal():
             os._exit(SIGNAL_EXIT + number)
+        waiting.start()
         stop.request(signal.Signals(number).name, exit_code=SIGNAL_EXIT + number)
 
     before = {number: signal.signal(number, handle) for number in SIGNALS}
     try:
         yield
     finally:
+        waiting.cancel()
         for number, handler in before.items():
             signal.signal(number, handler)
 

@@ -245,7 +245,7 @@ class Database:
         Raises:
             DataRefused: the file cannot be opened, or only be read where it is to be written.
         """
-        file.require_own_journal(self.path)
+        file.require_own_side_files(self.path)
         with translated(self.path, opening=True):
             try:
                 return self._open(read_only=self.read_only, create=create)

@@ -35,6 +35,8 @@ NOT_A_VECTOR = """
     WHERE live AND embedding IS NOT NULL AND typeof(embedding) <> 'blob' AND typeof(id) = 'text'
 """
 
+IN_QUARANTINE = "SELECT CAST(memory_id AS BLOB) FROM reembed_quarantine"
+
 
 @dataclass(frozen=True, slots=True)
 class Totals:
@@ -92,6 +94,11 @@ def odd_expiries(store: Store) -> list[tuple[str | None, str]]:
     name = store.codec.name
     found = store.db.execute(ODD_EXPIRIES)
     return [(None if row_id is None else name(row_id), name(expires_at)) for row_id, expires_at in found]
+
+
+def in_quarantine(store: Store) -> set[bytes]:
+    """Return the ids, as bytes, of the memories in quarantine for any target, in force or not."""
+    return {row[0] for row in store.db.execute(IN_QUARANTINE)}
 
 
 def file_sizes(store: Store) -> dict[str, int]:

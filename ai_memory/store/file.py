@@ -17,6 +17,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from ai_memory.errors import AiMemoryError, Damaged, DataRefused, NotFinished, StorageFailed
+from ai_memory.store import side_file
 
 LONGEST_PATH = 504
 """Bytes of a path, links resolved, that SQLite on Unix opens: 512 less the `-journal` it appends (os_unix.c)."""
@@ -217,15 +218,20 @@ def mark(path: Path) -> Mark:
     return Mark((found.st_dev, found.st_ino), found.st_size, (found.st_mtime_ns, found.st_ctime_ns), header)
 
 
-def require_own_journal(path: Path) -> None:
-    """Check that a journal left beside a database names no other file, which SQLite might remove with the journal.
-
-    A write to several files at once ends their journals with the name of a common one (sqlite.org/fileformat.html, 3).
+def require_own_side_files(path: Path) -> None:
+    """Check the files that SQLite opens with a database: plain ones, and a journal that names no other file.
 
     Raises:
-        DataRefused: it names one; who may have put it there is not known.
+        DataRefused: one of them is something else; who may have put it there is not known.
     """
-    journal = beside(path, JOURNAL)
+    for suffix in (LOG, INDEX_OF_LOG, JOURNAL):
+        side_file.require_plain(beside(path, suffix))
+    _require_own_journal(path, beside(path, JOURNAL))
+
+
+def _require_own_journal(path: Path, journal: Path) -> None:
+    # A write to several files at once ends their journals with the name of a common one, which SQLite may remove when
+    # it plays them back (sqlite.org/fileformat.html, 3).
     try:
         descriptor = os.open(journal, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:

@@ -22,8 +22,8 @@ MAX_WORDS = 200
 """Characters of SQLite's own words that an error shows: a name in a schema can be a megabyte long."""
 
 
-OF_WORD_INDEX = re.compile(r"memories_fts|\bfts5\b|\btokenizer\b")
-"""Words of SQLite in which this occurs tell of the index of words, not of the memories."""
+OF_WORD_INDEX = re.compile(r"memories_fts|\bfts5\b|\btokenizer\b|^constraint failed$")
+"""Words of SQLite in which this occurs tell of the index of words: other constraints are named where they fail."""
 
 CORRUPT_VTAB, READONLY_ROLLBACK = 267, 776
 """Extended result codes (sqlite.org/rescode.html): a virtual table is damaged; a journal has to be played back."""

@@ -12,7 +12,7 @@ from dataclasses import fields
 from typing import Any
 
 from ai_memory.cleaning import MOST_WORDS, one_line
-from ai_memory.errors import NotFinished
+from ai_memory.errors import DataRefused, NotFinished
 from ai_memory.store.connection import Binding
 from ai_memory.store.lock import Holder
 from ai_memory.store.opening import Store
@@ -120,10 +120,17 @@ def standing_run(store: Store) -> Run | None:
 
 
 def cancel(store: Store, *, now_ms: int) -> int | None:
-    """Give up the unfinished run, whatever its row holds, and return its number; None where there is none."""
+    """Give up the unfinished run, whatever its row holds, and return its number; None where there is none.
+
+    Raises:
+        DataRefused: a trigger of somebody's leaves the run as it is.
+    """
     ids = [int(row[0]) for row in store.db.execute(CANCEL, (now_ms,))]
-    for run_id in ids:
-        add_event(store, run_id, "cancelled", now_ms=now_ms)
+    if (kept := unfinished_id(store)) is not None:
+        raise DataRefused(
+            f"Run {kept} cannot be cancelled: something in {store.db.path} leaves its row as it is.",
+            tip="Drop the triggers on the table reembed_run, then: ai-memory reembed cancel",
+        )
     return max(ids, default=None)
 
 

@@ -68,6 +68,18 @@ def open_existing(path: Path, database: os.stat_result, *, write: bool) -> int:
     return descriptor
 
 
+def require_plain(path: Path) -> None:
+    """Check what SQLite is going to open or to remove under a name beside a database; nothing need be there.
+
+    SQLite follows no link, but writes through a second name of somebody's file, and waits at a pipe for ever.
+
+    Raises:
+        DataRefused: it is not a regular file, or has a second name.
+    """
+    with suppress(OSError):
+        _require_one_regular(path, path.lstat())
+
+
 def require_one_name(database: Path) -> None:
     """Check that a database has one name: what stands beside it is found by its name.
 
@@ -84,11 +96,15 @@ def require_one_name(database: Path) -> None:
 
 
 def _require_ours(path: Path, found: os.stat_result, database: os.stat_result) -> None:
+    _require_one_regular(path, found)
+    if found.st_uid not in (0, os.geteuid(), database.st_uid) and not _may_share(found, database):
+        raise _refused(path, f"belongs to user {found.st_uid}, who does not own the database")
+
+
+def _require_one_regular(path: Path, found: os.stat_result) -> None:
     _require_regular(path, found.st_mode)
     if found.st_nlink > 1:
         raise _refused(path, f"has {found.st_nlink} names (hard links)")
-    if found.st_uid not in (0, os.geteuid(), database.st_uid) and not _may_share(found, database):
-        raise _refused(path, f"belongs to user {found.st_uid}, who does not own the database")
 
 
 def _require_regular(path: Path, mode: int) -> None:

@@ -24,10 +24,17 @@ INDEXED_IN_VAIN = """
     SELECT count(*) FROM main.memories_fts_docsize AS d
     WHERE NOT EXISTS (SELECT 1 FROM main.memories AS m WHERE m.rowid = d.id)
 """
+COLUMNS = "SELECT name FROM pragma_table_info('memories_fts')"
+NEWEST = """
+    SELECT rowid, CAST(title AS BLOB) FROM main.memories WHERE typeof(title) = 'text' ORDER BY rowid DESC LIMIT 20
+"""
+FINDS = "SELECT count(*) FROM main.memories_fts WHERE memories_fts MATCH ? AND rowid = ?"
 TRIGGERS = """
     SELECT coalesce(sql, '') FROM main.sqlite_master
     WHERE type = 'trigger' AND tbl_name = 'memories' COLLATE NOCASE AND sql LIKE '%memories_fts%'
 """
+# One of our name may lead to a table that was renamed: SQLite renames it in the trigger as well.
+DROP_TRIGGER = "DROP TRIGGER IF EXISTS main.{name}"
 REBUILD = "INSERT INTO main.memories_fts (memories_fts) VALUES ('rebuild')"
 INDEXED = "SELECT count(*) FROM main.memories_fts_docsize"
 # FTS5 opens no table whose configuration is missing or of another format, and so cannot drop it either.
@@ -39,7 +46,12 @@ DROP = "DROP TABLE IF EXISTS main.memories_fts"
 DROP_INSIDES = tuple(
     f"DROP TABLE IF EXISTS main.memories_fts_{part}" for part in ("data", "idx", "content", "docsize", "config")
 )
-FTS5 = re.compile(r"\s*CREATE\s+VIRTUAL\s+TABLE\b.*\bUSING\s+fts5\b", re.IGNORECASE | re.DOTALL)
+KIND = re.compile(
+    r"\s*CREATE\s+VIRTUAL\s+TABLE\b.*\bUSING\s+fts5\b.*\bcontent\s*=\s*['\"]?memories\b", re.IGNORECASE | re.DOTALL
+)
+"""An index of FTS5 that keeps no text of its own: nothing is lost with it."""
+INDEXED_COLUMNS = frozenset({"title", "content", "tags"})
+WORD = re.compile(rb"(?<![^ ])[A-Za-z]{3,}(?![^ ])")
 OURS = re.compile(r"CREATE (?:VIRTUAL TABLE|TRIGGER) (memories_\w+) .*?(?:\n\)|\nEND)(?=;)", re.DOTALL)
 EVENTS = {"memories_ai": "INSERT", "memories_ad": "DELETE", "memories_au": "UPDATE"}
 
@@ -49,10 +61,14 @@ def fault(store: Store) -> str | None:
     standing = store.db.execute(STANDING)
     if not standing:
         return "is missing"
-    if not FTS5.match(standing[0][1]):
+    if not KIND.match(standing[0][1]):
         return f"is a {standing[0][0]} of another kind"
     if wrong := complaints(store):
         return f"is damaged: {wrong[0]}"
+    if not _has_our_columns(store.db):
+        return "does not have the columns title, content and tags"
+    if (lost := _lost(store)) is not None:
+        return f"is damaged: it does not find the memory in row {lost:,} by a word of its title"
     if missing := _missing_triggers(store.db):
         return f"is not kept up to date: the trigger {missing[0]} is missing"
     return None
@@ -91,15 +107,17 @@ def rebuild(store: Store) -> int:
     """
     db = store.db
     standing = db.execute(STANDING)
-    if standing and not FTS5.match(standing[0][1]):
+    if standing and not KIND.match(standing[0][1]):
         raise DataRefused(
             f"{db.path}: memories_fts is a {standing[0][0]} of another kind, not a word index, and is not thrown away.",
             tip="Rename it, then: ai-memory doctor --repair-fts",
         )
     with db.inner_tables_writable():
-        if not standing or not _tried(db, REBUILD):
-            _make_anew(db, standing[0][1] if standing else "")
+        sound = standing and _has_our_columns(db)
+        if not sound or not _tried(db, REBUILD):
+            _make_anew(db, standing[0][1] if sound else "")
         for name in _missing_triggers(db):
+            db.execute(DROP_TRIGGER.format(name=name))
             db.execute(_ours()[name])
     return int(db.value(INDEXED))
 
@@ -123,6 +141,22 @@ def _tried(db: Database, statement: str) -> bool:
     except DataRefused:
         return False
     return True
+
+
+def _has_our_columns(db: Database) -> bool:
+    try:
+        return {str(row[0]) for row in db.execute(COLUMNS)} >= INDEXED_COLUMNS
+    except DataRefused:
+        return True  # it cannot be opened to tell; its definition is tried
+
+
+def _lost(store: Store) -> int | None:
+    """Return the row of a memory that is not found by a word of its title, among the newest ones; None: all are."""
+    for row_number, title in store.db.execute(NEWEST):
+        word = WORD.search(title)
+        if word and not store.db.value(FINDS, (f'title : "{word[0].decode()}"', row_number)):
+            return int(row_number)
+    return None
 
 
 def _missing_triggers(db: Database) -> list[str]:

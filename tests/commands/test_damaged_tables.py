@@ -197,3 +197,24 @@ def test_the_installed_command_says_it_in_one_line(
         assert (refused.code, refused.out) == (65, "")
         assert f"column {name} of run 1" in refused.error
     assert command.run("reembed", "cancel").code == 0
+
+
+def test_a_run_is_given_up_also_where_its_event_cannot_be_entered(
+    tampered: Callable[..., None], cli: Cli, db: Path
+) -> None:
+    tampered(("reembed_run", "pass"), 1)
+    files.execute(db, "DROP TABLE reembed_event")
+    assert cli("reembed", "cancel").code == 0
+    assert files.execute(db, "SELECT state FROM reembed_run") == [("cancelled",)]
+
+
+@pytest.mark.parametrize("raising", ["IGNORE", "ABORT, 'no'", "ROLLBACK, 'no'"])
+def test_a_trigger_that_keeps_a_run_is_told_and_not_taken_for_no_run(
+    tampered: Callable[..., None], cli: Cli, db: Path, raising: str
+) -> None:
+    tampered(("reembed_run", "pass"), 1)
+    files.execute(db, f"CREATE TRIGGER kept BEFORE UPDATE ON reembed_run BEGIN SELECT RAISE({raising}); END")
+    refused = cli("reembed", "cancel")
+    assert (refused.code, refused.err.count("\n")) == (65, 1)
+    files.execute(db, "DROP TRIGGER kept")
+    assert cli("reembed", "cancel").code == 0

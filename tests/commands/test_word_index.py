@@ -31,14 +31,24 @@ DAMAGE: Mapping[str, tuple[str, ...]] = {
     "absent, insides left": ("DROP TABLE memories_fts", "CREATE TABLE memories_fts_data (id INTEGER PRIMARY KEY, x)"),
     "absent with its triggers": ("DROP TABLE memories_fts", *(f"DROP TRIGGER {name}" for name in TRIGGERS)),
     "no trigger for edits": ("DROP TRIGGER memories_au",),
+    "other columns": (
+        "DROP TABLE memories_fts",
+        "CREATE VIRTUAL TABLE memories_fts USING fts5(title, content=memories)",
+    ),
+    "empty blocks": ("UPDATE memories_fts_data SET block = zeroblob(20)",),
     "out of step": ("INSERT INTO memories_fts(memories_fts) VALUES ('delete-all')",),
 }
 OF_ANOTHER_KIND = {
     "a table": ("DROP TABLE memories_fts", "CREATE TABLE memories_fts (title, content, tags)"),
     "a view": ("DROP TABLE memories_fts", "CREATE VIEW memories_fts AS SELECT title FROM memories"),
+    "an index with a text of its own": (
+        "DROP TABLE memories_fts",
+        "CREATE VIRTUAL TABLE memories_fts USING fts5(title, content, tags)",
+    ),
     "an index of FTS4": ("DROP TABLE memories_fts", "CREATE VIRTUAL TABLE memories_fts USING fts4 (title, content)"),
 }
-UNSEARCHABLE = sorted(DAMAGE.keys() - {"no trigger for edits", "out of step", "no sizes table"})
+SEARCHABLE = {"no trigger for edits", "out of step", "no sizes table", "other columns", "empty blocks"}
+UNSEARCHABLE = sorted(DAMAGE.keys() - SEARCHABLE)
 UNWRITABLE = sorted(DAMAGE.keys() - {"no trigger for edits", "out of step", "absent with its triggers", "blocks gone"})
 
 
@@ -118,6 +128,22 @@ def test_what_is_no_word_index_is_not_thrown_away(cli: Cli, filled: Path, kind: 
     ran = cli("doctor", "--repair-fts")
     assert (ran.code, schema(filled)) == (65, before)
     assert "is not thrown away" in ran.err
+
+
+def test_what_was_renamed_out_of_the_way_is_replaced_and_its_triggers_with_it(cli: Cli, filled: Path) -> None:
+    harm(filled, (*OF_ANOTHER_KIND["a table"], "ALTER TABLE memories_fts RENAME TO old_fts"))
+    repaired = cli("doctor", "--repair-fts", "--json")
+    assert (repaired.code, repaired.json["word_index"]) == (0, "ok")
+    assert files.execute(filled, "SELECT count(*) FROM old_fts") == [(0,)]
+
+
+def test_a_row_that_its_database_keeps_is_told_once(cli: Cli, filled: Path) -> None:
+    kept = "BEFORE UPDATE OF embedding ON memories WHEN old.id = 'id-000' BEGIN SELECT RAISE(ABORT, 'hold'); END"
+    no_vector = "UPDATE memories SET embedding = NULL, embedding_dim = NULL WHERE id = 'id-000'"
+    harm(filled, (no_vector, f"CREATE TRIGGER kept {kept}"))
+    assert cli("reembed").code == 10
+    told = cli("doctor", "--json").json
+    assert (told["missing"], told["quarantined"]) == (0, 1)
 
 
 def test_a_damaged_index_is_not_told_as_a_damaged_database(cli: Cli, filled: Path) -> None:

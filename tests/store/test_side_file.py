@@ -12,6 +12,7 @@ import pytest
 
 from ai_memory.errors import DataRefused
 from ai_memory.store import side_file
+from ai_memory.store.connection import open_database
 from ai_memory.store.lock import Holder, lock_path, lock_state, read_holder, runner_lock
 from tests import files
 from tests.command import Command, remote
@@ -145,3 +146,21 @@ def test_a_command_names_what_stands_in_the_place_of_the_lock_in_one_line(
     assert refused.code == 65
     assert refused.error.startswith(f"{lock_path(command.db)} {why}")
     assert (stat.S_IMODE(private.stat().st_mode), private.read_text()) == (0o600, "precious")
+
+
+@pytest.mark.parametrize("suffix", ["-wal", "-shm", "-journal"])
+@pytest.mark.parametrize("why", PLANTED)
+@pytest.mark.parametrize("read_only", [True, False])
+def test_what_sqlite_would_open_beside_a_database_is_looked_at_first(
+    path: Path, private: Path, suffix: str, why: str, *, read_only: bool
+) -> None:
+    for left in path.parent.glob("m.db-*"):
+        left.unlink()
+    PLANTED[why](path.with_name(f"m.db{suffix}"), private)
+    before = private.stat().st_mode, private.stat().st_uid, private.read_text()
+
+    with pytest.raises(DataRefused, match=f"m.db{suffix} {why}.*nothing is read") as refusal:
+        open_database(path, read_only=read_only)
+
+    assert "rm " in refusal.value.tip
+    assert (private.stat().st_mode, private.stat().st_uid, private.read_text()) == before
