@@ -21,6 +21,7 @@ from ai_memory.store import counts, health, walk
 from ai_memory.store.backup import replace_by, require_fit
 from ai_memory.store.comparison import Comparison, compare
 from ai_memory.store.consistent import consistently
+from ai_memory.store.file import absolute
 from ai_memory.store.open_options import OpenOptions
 from ai_memory.store.opening import Store, reading
 from ai_memory.store.remains import may_be_of_memories
@@ -128,6 +129,8 @@ class Restore:
 
 
 def _require_two_files(path: Path, backup: Path) -> None:
+    for each in (path, backup):
+        absolute(each)
     try:
         _require_live(path)
         if not backup.exists():

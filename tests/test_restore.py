@@ -182,7 +182,9 @@ def test_a_writer_is_waited_for_and_then_nothing_changed(command: Command, backu
         assert process.poll() is None
         writer.execute("UPDATE memories SET content = 'in hand' WHERE id = 'id-001'")
         writer.execute("COMMIT")
-    assert answer(process).code == 0
+    ended = answer(process)
+    assert (ended.code, ended.err.count(f"{command.db} is locked by another program")) == (0, 1)
+    assert "waiting for it" in ended.err
     assert content(command.db) == content(backup) != before
 
 
@@ -194,7 +196,7 @@ def test_whoever_never_lets_go_is_named_and_nothing_changed(
     before = content(command.db)
     with closing(apsw.Connection(str(command.db))) as other:
         other.execute(f"BEGIN {begin}; SELECT count(*) FROM memories")
-        with pytest.raises(NotFinished, match=f"{command.db} is locked"):
+        with pytest.raises(NotFinished, match=f"{command.db} is locked by another program that reads or writes it"):
             restoring(command.db, backup, OpenOptions(busy_timeout_ms=300))
         other.execute("ROLLBACK")
     assert content(command.db) == before
@@ -215,6 +217,32 @@ def test_a_signal_ends_the_wait_for_a_writer(command: Command, backup: Path, num
         ended = kill(process, number)
     assert (ended.code, "nothing was changed" in ended.error) == (code, True)
     assert time.monotonic() - began < 10
+
+
+def test_from_a_folder_that_was_deleted_the_folder_is_named(command: Command, backup: Path, tmp_path: Path) -> None:
+    gone = ["bash", "-c", f'mkdir {tmp_path}/gone; cd {tmp_path}/gone; rmdir ../gone; exec "$@"', "bash"]
+
+    for db, copy, named in (("m.db", backup, "m.db"), (command.db, "x.db", "x.db")):
+        refused = Command(Path(db), command.env, gone).run("restore", copy, "--yes")
+
+        assert refused.code == 65
+        assert refused.error.startswith(f"{named} cannot be found: the working directory was deleted.")
+
+
+@pytest.mark.parametrize("mode", ["wal", "delete"])
+def test_a_folder_that_may_not_be_written_is_named(command: Command, backup: Path, mode: str) -> None:
+    prefix = ("setpriv", "--bounding-set=-dac_override,-dac_read_search")
+    if not shutil.which("setpriv") or subprocess.run([*prefix, "true"], check=False, capture_output=True).returncode:
+        pytest.skip("root ignores the permissions of files, and setpriv cannot change that here")
+    before, folder = content(command.db), command.db.parent
+    files.execute(command.db, f"PRAGMA journal_mode = {mode}")
+    folder.chmod(0o500)
+    try:
+        refused = Command(command.db, command.env, prefix).run("restore", backup, "--yes")
+    finally:
+        folder.chmod(0o700)
+    assert (refused.code, f"the folder {folder} belongs to " in refused.error) == (65, True)
+    assert content(command.db) == before
 
 
 def test_while_a_migration_runs_nothing_is_restored(command: Command, backup: Path, endpoint: FakeEndpoint) -> None:
