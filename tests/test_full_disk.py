@@ -68,7 +68,7 @@ def test_what_writes_says_that_the_disk_is_full_and_changes_nothing(
     before = command.db.read_bytes()
     fill(small)
 
-    for words in (*WRITING, ["restore", copy, "--yes"]):
+    for words in (*WRITING, ["restore", str(copy), "--yes"]):
         refused = command.run(*words)
         assert (refused.code, "the disk is full. Free some space" in refused.error) == (74, True)
         assert "Check the disk" not in refused.error

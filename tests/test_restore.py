@@ -188,6 +188,23 @@ def test_a_writer_is_waited_for_and_then_nothing_changed(command: Command, backu
     assert content(command.db) == content(backup) != before
 
 
+@pytest.mark.parametrize(
+    "words", [["store", "-T", "a", "-c", "b", "--no-embed"], ["delete", "id-001"], ["reembed", "--yes"]]
+)
+def test_whoever_waits_for_a_writer_says_so(command: Command, words: list[str]) -> None:
+    with closing(apsw.Connection(str(command.db))) as writer:
+        writer.execute("BEGIN IMMEDIATE")
+        process = command.start(*words)
+        assert process.stderr is not None
+        shown = ""
+        while "waiting for it" not in shown:
+            assert (line := process.stderr.readline()), shown
+            shown += line
+        writer.execute("COMMIT")
+    assert f"{command.db} is locked by another program" in shown
+    assert answer(process).code == 0
+
+
 @pytest.mark.parametrize(("mode", "begin"), [("wal", "IMMEDIATE"), ("delete", "IMMEDIATE"), ("delete", "DEFERRED")])
 def test_whoever_never_lets_go_is_named_and_nothing_changed(
     command: Command, backup: Path, mode: str, begin: str

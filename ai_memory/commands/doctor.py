@@ -50,8 +50,9 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
 
 def _repair(settings: Settings, console: Console) -> None:
     path, now_ms = settings.db.value, SystemClock().now_ms()
-    held = holding(path, now_ms=now_ms, options=OpenOptions())
-    with held, writing(path, now_ms=now_ms) as store, store.db.transaction():
+    options = OpenOptions(tell=console.note)
+    held = holding(path, now_ms=now_ms, options=options)
+    with held, writing(path, now_ms=now_ms, options=options) as store, store.db.transaction():
         indexed = word_index.rebuild(store)
     console.note(f"The word index was rebuilt; it holds {indexed:,} memories.")
 
