@@ -13,7 +13,7 @@ from ai_memory.cleaning import one_line
 from ai_memory.clock import Clock
 from ai_memory.embed.embedder import Embedder, Target
 from ai_memory.embed.vectors import decode, is_sound
-from ai_memory.errors import Damaged, DataRefused
+from ai_memory.errors import Damaged, DataRefused, WordIndexUnusable
 from ai_memory.reembed.census import in_scope, take_census
 from ai_memory.reembed.judge import Unfit, examine
 from ai_memory.reembed.probe import check_witness, probe
@@ -104,14 +104,22 @@ def _examine_word_index(store: Store, diagnosis: Diagnosis) -> None:
     diagnosis.values["word_index"] = fault or "ok"
     if fault:
         diagnosis.findings.append(f"the word index memories_fts {fault}: {REPAIR}")
-    else:
-        diagnosis.count("not_indexed", word_index.out_of_step(store), f"{NOT_IN_STEP}: {REPAIR}")
-        # With a word index that cannot be used nothing can be written anyway.
-        _examine_updates(store, diagnosis)
+        return
+    apart = word_index.out_of_step(store)
+    diagnosis.count("not_indexed", apart, f"{NOT_IN_STEP}: {REPAIR}")
+    if not apart and (lost := word_index.lost(store)) is not None:
+        diagnosis.values["word_index"] = f"does not find the memory in row {lost:,} by a word of its title"
+        diagnosis.findings.append(f"the word index memories_fts {diagnosis.values['word_index']}: {REPAIR}")
+        return
+    # With a word index that cannot be used nothing can be written anyway.
+    _examine_updates(store, diagnosis)
 
 
 def _examine_updates(store: Store, diagnosis: Diagnosis) -> None:
-    refused = refused_updates(store)
+    try:
+        refused = refused_updates(store)
+    except WordIndexUnusable as error:
+        refused = error.line()
     diagnosis.values["vectors_refused"] = refused
     if refused:
         diagnosis.findings.append(f"no vector can be written: {refused}")
