@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import closing
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
@@ -11,22 +13,25 @@ from ai_memory.cleaning import one_line
 from ai_memory.clock import Clock
 from ai_memory.embed.embedder import Embedder, Target
 from ai_memory.embed.vectors import decode, is_sound
-from ai_memory.errors import DataRefused
+from ai_memory.errors import Damaged, DataRefused, WordIndexUnusable
 from ai_memory.reembed.census import in_scope, take_census
 from ai_memory.reembed.judge import Unfit, examine
 from ai_memory.reembed.probe import check_witness, probe
 from ai_memory.reembed.start import known_fingerprint, recorded_target
 from ai_memory.store import counts, health, search, walk, word_index
+from ai_memory.store.connection import Database, open_database
 from ai_memory.store.consistent import consistently
 from ai_memory.store.links import Links
 from ai_memory.store.memories import Memories
 from ai_memory.store.opening import Store
 from ai_memory.store.rehearsal import refused_updates
+from ai_memory.store.remains import may_be_of_memories
 from ai_memory.store.search import Candidate
 from ai_memory.store.text import printable
 
 NAMED_ROWS = 20
 REPAIR = "ai-memory doctor --repair-fts"
+RESTORE = "ai-memory restore BACKUP"
 NOT_IN_STEP = "memories and entries of the word index do not match"
 
 
@@ -44,17 +49,46 @@ class Diagnosis:
             self.findings.append(f"{number:,} {finding}")
 
 
-def examine_file(store: Store) -> Diagnosis:
-    """Return what the file alone tells: soundness, odd rows, vectors that are none."""
-    diagnosis = Diagnosis({"db": str(store.db.path), "schema_version": store.schema.version})
-    complaints = health.complaints(store)
-    diagnosis.values["integrity"] = complaints or "ok"
-    diagnosis.findings += [f"SQLite's quick check: {line}" for line in complaints]
+def examine_file(store: Store, diagnosis: Diagnosis) -> None:
+    """Add what the file alone tells: soundness, odd rows, vectors that are none.
+
+    Raises:
+        Damaged: something cannot be read; what was found before is there.
+    """
+    diagnosis.values |= {"db": str(store.db.path), "schema_version": store.schema.version}
+    _examine_soundness(store.db, diagnosis)
     _examine_word_index(store, diagnosis)
     read = consistently(store.db, lambda: _examine_memories(store))
     diagnosis.values |= read.values
     diagnosis.findings += read.findings
-    return diagnosis
+
+
+def examine_damage(path: Path, damage: Damaged, diagnosis: Diagnosis) -> None:
+    """Add what can be told of a file that cannot be read, or only a part of it, and the way back.
+
+    Raises:
+        DataRefused: it is no memory database and never was one.
+    """
+    if not may_be_of_memories(path):
+        what = f"{path} is no memory database, nor the rest of one."
+        raise DataRefused(what, tip="Name the database file with --db PATH.") from damage
+    what = damage.what.removeprefix(f"{path} ").removesuffix(".")
+    if "integrity" not in diagnosis.values:
+        diagnosis.values["db"] = str(path)
+        try:
+            with closing(open_database(path, read_only=True)) as db:
+                _examine_soundness(db, diagnosis)
+        except Damaged:
+            what = f"cannot be read as a database at all: it {what}"
+    if diagnosis.values.get("integrity", "ok") == "ok":
+        diagnosis.values["integrity"] = [what]
+    diagnosis.findings.append(f"{path} {what}: {RESTORE}")
+
+
+def _examine_soundness(db: Database, diagnosis: Diagnosis) -> None:
+    complaints = health.complaints(db)
+    diagnosis.values["integrity"] = complaints or "ok"
+    diagnosis.findings += [f"SQLite's quick check: {line}" for line in complaints]
 
 
 def _examine_memories(store: Store) -> Diagnosis:
@@ -70,14 +104,22 @@ def _examine_word_index(store: Store, diagnosis: Diagnosis) -> None:
     diagnosis.values["word_index"] = fault or "ok"
     if fault:
         diagnosis.findings.append(f"the word index memories_fts {fault}: {REPAIR}")
-    else:
-        diagnosis.count("not_indexed", word_index.out_of_step(store), f"{NOT_IN_STEP}: {REPAIR}")
-        # With a word index that cannot be used nothing can be written anyway.
-        _examine_updates(store, diagnosis)
+        return
+    apart = word_index.out_of_step(store)
+    diagnosis.count("not_indexed", apart, f"{NOT_IN_STEP}: {REPAIR}")
+    if not apart and (lost := word_index.lost(store)) is not None:
+        diagnosis.values["word_index"] = f"does not find the memory in row {lost:,} by a word of its title"
+        diagnosis.findings.append(f"the word index memories_fts {diagnosis.values['word_index']}: {REPAIR}")
+        return
+    # With a word index that cannot be used nothing can be written anyway.
+    _examine_updates(store, diagnosis)
 
 
 def _examine_updates(store: Store, diagnosis: Diagnosis) -> None:
-    refused = refused_updates(store)
+    try:
+        refused = refused_updates(store)
+    except WordIndexUnusable as error:
+        refused = error.line()
     diagnosis.values["vectors_refused"] = refused
     if refused:
         diagnosis.findings.append(f"no vector can be written: {refused}")

@@ -18,7 +18,7 @@
     │   ├── SchemaRefused          65   no such statement can run at all: a trigger needs what only some application has
     │   ├── DraftRefused           65   one memory or link of a file cannot be stored
     │   └── WordIndexUnusable      65   the index of words is damaged or absent; the memories are whole
-    ├── NotFound                   66   no such memory, no such input file
+    ├── NotFound                   66   no such memory, namespace or input file
     ├── EndpointUnusable           69   the endpoint cannot be used until someone acts
     ├── StorageFailed              74   input/output error, disk full
     ├── Stopped                         a signal or --max-runtime, before anything was changed
@@ -183,7 +183,7 @@ class WordIndexUnusable(DataRefused):
 
 
 class NotFound(AiMemoryError):
-    """A named memory or input file does not exist."""
+    """A named memory, namespace or input file does not exist."""
 
     exit_code = 66
     reason = "not found"

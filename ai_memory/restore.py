@@ -18,11 +18,13 @@ from ai_memory.reembed.holding import holding_damaged
 from ai_memory.reembed.progress import Progress
 from ai_memory.reembed.stop import Stop
 from ai_memory.store import counts, health, walk
-from ai_memory.store.backup import mentions_memories, replace_by, require_fit
+from ai_memory.store.backup import replace_by, require_fit
 from ai_memory.store.comparison import Comparison, compare
 from ai_memory.store.consistent import consistently
+from ai_memory.store.file import absolute
 from ai_memory.store.open_options import OpenOptions
 from ai_memory.store.opening import Store, reading
+from ai_memory.store.remains import may_be_of_memories
 from ai_memory.store.schema import require_known
 from ai_memory.store.side_file import require_one_name
 
@@ -85,6 +87,8 @@ class Restore:
         """
         options = replace(self.options, heed=self.stop.heed)
         _require_two_files(self.path, self.backup)
+        # Before the lock, too: beside another program's file nothing is made.
+        _unreadable(self.path, options)
         self.progress.note(f"Checking {self.backup} …")
         with (
             holding_damaged(self.path, now_ms=self.clock.now_ms(), options=options),
@@ -125,6 +129,8 @@ class Restore:
 
 
 def _require_two_files(path: Path, backup: Path) -> None:
+    for each in (path, backup):
+        absolute(each)
     try:
         _require_live(path)
         if not backup.exists():
@@ -157,12 +163,32 @@ def _checked(path: Path, options: OpenOptions) -> Iterator[Store]:
             store = stack.enter_context(reading(path, options=options))
             stack.enter_context(store.db.snapshot())
             require_known(path, store.schema)
-            found = health.complaints(store, thorough=True)
+            found = health.complaints(store.db, thorough=True)
         except DataRefused as error:
             raise DataRefused(f"{error.what} Nothing was changed.", tip="Name another backup.") from error
         if found:
             raise DataRefused(f"{path} is damaged: {found[0]}. Nothing was changed.", tip="Name another backup.")
         yield store
+
+
+def _unreadable(path: Path, options: OpenOptions) -> str:
+    """Return why the live file cannot be read as a memory database, empty where it can.
+
+    Raises:
+        DataRefused: it is no memory database and never was one.
+    """
+    if not path.stat().st_size:
+        return "it is empty"
+    try:
+        with reading(path, options=options):
+            return ""
+    except Damaged as error:
+        if not may_be_of_memories(path):
+            raise DataRefused(
+                f"{path} is no memory database, nor the rest of one; nothing was changed.",
+                tip="Move it away and make an empty one with ai-memory init, then run the same command again.",
+            ) from error
+        return error.what
 
 
 def _examine(path: Path, backup: Store, options: OpenOptions) -> Present:
@@ -171,20 +197,15 @@ def _examine(path: Path, backup: Store, options: OpenOptions) -> Present:
     Raises:
         DataRefused: it is no memory database and never was one, or the backup does not fit into it.
     """
-    if not path.stat().st_size:
-        return Present(damage="it is empty", headless=True)
+    if damage := _unreadable(path, options):
+        return Present(damage, headless=True)
     try:
         with reading(path, options=options) as live:
             require_fit(live.db, backup.db)
-            complaints = health.complaints(live)
+            complaints = health.complaints(live.db)
             return Present("; ".join(complaints[:1]), beside=_beside(live, backup), rust=live.schema.rust)
     except Damaged as error:
-        if not mentions_memories(path):
-            raise DataRefused(
-                f"{path} is no memory database, nor the rest of one; nothing was changed.",
-                tip="Move it away and make an empty one with ai-memory init, then run the same command again.",
-            ) from error
-        return Present(damage=error.what, headless=True)
+        return Present(error.what, headless=True)
 
 
 def _beside(live: Store, backup: Store) -> Comparison | None:

@@ -108,6 +108,68 @@ def test_a_newer_ledger_is_refused_before_anything_is_sent(db: Path, endpoint: F
     assert endpoint.seen.requests == 0
 
 
+def torn(path: Path) -> None:
+    """Spoil the first page of the memories; the schema can be read."""
+    (page,) = files.execute(path, "SELECT rootpage FROM sqlite_master WHERE name = 'memories'")[0]
+    files.execute(path, "PRAGMA wal_checkpoint(TRUNCATE)")
+    whole = path.read_bytes()
+    path.write_bytes(whole[: (page - 1) * 4096] + b"\xff" * 4096 + whole[page * 4096 :])
+
+
+def cut_off(path: Path) -> None:
+    files.execute(path, "PRAGMA wal_checkpoint(TRUNCATE)")
+    path.write_bytes(path.read_bytes()[:5000])
+
+
+def headless(path: Path) -> None:
+    files.execute(path, "PRAGMA wal_checkpoint(TRUNCATE)")
+    path.write_bytes(b"\xff" * 100 + path.read_bytes()[100:])
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"), [(torn, "quick check"), (cut_off, "at all"), (headless, "at all: it is not a SQLite database")]
+)
+def test_doctor_says_what_is_damaged_and_the_command_that_helps(db: Path, spoil: object, words: str) -> None:
+    assert callable(spoil)
+    spoil(db)
+
+    found = Command(db, NOBODY).run("doctor")
+
+    assert (found.code, found.err) == (1, "")
+    assert words in found.out
+    assert "ai-memory restore BACKUP" in found.out
+    assert "ai-memory doctor" not in found.out
+    told = Command(db, NOBODY).run("doctor", "--json").json
+    assert (told["db"], [line for line in told["findings"] if line.endswith("ai-memory restore BACKUP")]) == (
+        str(db),
+        told["findings"][-1:],
+    )
+    assert told["integrity"] != "ok"
+
+
+@pytest.mark.parametrize("text", [b"", b"no database", b"%PDF-1.7 " * 1000])
+def test_doctor_examines_no_file_that_is_no_database(tmp_path: Path, text: bytes) -> None:
+    path = tmp_path / "m.db"
+    path.write_bytes(text)
+
+    refused(Command(path, NOBODY).run("doctor"), 65, str(path))
+
+
+@pytest.mark.parametrize("words", [["reembed"], ["reembed", "--stamp-only"], ["doctor", "--repair-fts"]])
+def test_beside_a_file_that_is_newer_than_the_program_nothing_is_left(
+    tmp_path: Path, endpoint: FakeEndpoint, words: list[str]
+) -> None:
+    path = shapes.build(tmp_path / "m.db", 101).path
+    files.execute(path, "UPDATE schema_version SET version = 4711")
+    files.execute(path, "PRAGMA journal_mode = DELETE")
+    before = path.read_bytes()
+
+    refused(Command(path, remote(endpoint)).run(*words), 65, str(path), "4711", "Upgrade it")
+
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def test_an_unknown_local_model_is_refused_by_name(db: Path, tmp_path: Path) -> None:
     env = config(tmp_path, '[embeddings]\nbackend = "local"\nmodel = "no-such/model-of-ours"\n')
 
@@ -266,7 +328,37 @@ def test_an_unknown_namespace_is_named(db: Path, endpoint: FakeEndpoint, tmp_pat
 
     found = Command(db, env).run("reembed", "--namespace", "a", "--namespace", "typo", *flags)
 
-    refused(found, 65, "no namespace typo", "ai-memory namespaces")
+    refused(found, 66, "no namespace typo", "ai-memory namespaces")
+
+
+@pytest.mark.parametrize("words", [["list"], ["list", "--json"], ["recall", "text"], ["export"], ["export", "--json"]])
+def test_a_namespace_that_was_never_seen_is_no_empty_answer(db: Path, endpoint: FakeEndpoint, words: list[str]) -> None:
+    found = Command(db, remote(endpoint)).run(*words, "--namespace", "typo")
+
+    refused(found, 66, f"no namespace typo in {db}", "ai-memory namespaces")
+    assert (found.out, endpoint.seen.requests) == ("", 0)
+
+
+@pytest.mark.parametrize("words", [["list"], ["recall", "content"], ["export"], ["reembed"], ["reembed", "--dry-run"]])
+def test_a_namespace_that_a_run_has_swept_and_that_is_empty_now_is_nothing_to_do(
+    db: Path, endpoint: FakeEndpoint, words: list[str]
+) -> None:
+    command = Command(db, remote(endpoint))
+    assert command.run("reembed").code == 0
+    files.execute(db, "DELETE FROM memories WHERE namespace = 'a'")
+
+    assert command.run(*words, "--namespace", "a").code == 0
+
+
+@pytest.mark.parametrize("words", [["list"], ["recall", "content"], ["export"]])
+def test_a_namespace_is_found_though_our_own_tables_are_broken(
+    db: Path, endpoint: FakeEndpoint, words: list[str]
+) -> None:
+    command = Command(db, remote(endpoint))
+    assert command.run("reembed").code == 0
+    files.execute(db, "DROP TABLE reembed_checkpoint")
+
+    assert command.run(*words, "--namespace", "a").code == 0
 
 
 def test_resume_with_another_namespace_is_refused(db: Path, endpoint: FakeEndpoint) -> None:

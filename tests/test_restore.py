@@ -182,8 +182,28 @@ def test_a_writer_is_waited_for_and_then_nothing_changed(command: Command, backu
         assert process.poll() is None
         writer.execute("UPDATE memories SET content = 'in hand' WHERE id = 'id-001'")
         writer.execute("COMMIT")
-    assert answer(process).code == 0
+    ended = answer(process)
+    assert (ended.code, ended.err.count(f"{command.db} is locked by another program")) == (0, 1)
+    assert "waiting for it" in ended.err
     assert content(command.db) == content(backup) != before
+
+
+@pytest.mark.parametrize(
+    "words", [["store", "-T", "a", "-c", "b", "--no-embed"], ["delete", "id-001"], ["reembed", "--yes"]]
+)
+def test_whoever_waits_for_a_writer_says_so(command: Command, words: list[str]) -> None:
+    with closing(apsw.Connection(str(command.db))) as writer:
+        writer.execute("BEGIN IMMEDIATE")
+        process = command.start(*words)
+        assert process.stderr is not None
+        shown = ""
+        while "waiting for it" not in shown:
+            line = process.stderr.readline()
+            assert line, shown
+            shown += line
+        writer.execute("COMMIT")
+    assert f"{command.db} is locked by another program" in shown
+    assert answer(process).code == 0
 
 
 @pytest.mark.parametrize(("mode", "begin"), [("wal", "IMMEDIATE"), ("delete", "IMMEDIATE"), ("delete", "DEFERRED")])
@@ -194,7 +214,7 @@ def test_whoever_never_lets_go_is_named_and_nothing_changed(
     before = content(command.db)
     with closing(apsw.Connection(str(command.db))) as other:
         other.execute(f"BEGIN {begin}; SELECT count(*) FROM memories")
-        with pytest.raises(NotFinished, match=f"{command.db} is locked"):
+        with pytest.raises(NotFinished, match=f"{command.db} is locked by another program that reads or writes it"):
             restoring(command.db, backup, OpenOptions(busy_timeout_ms=300))
         other.execute("ROLLBACK")
     assert content(command.db) == before
@@ -215,6 +235,32 @@ def test_a_signal_ends_the_wait_for_a_writer(command: Command, backup: Path, num
         ended = kill(process, number)
     assert (ended.code, "nothing was changed" in ended.error) == (code, True)
     assert time.monotonic() - began < 10
+
+
+def test_from_a_folder_that_was_deleted_the_folder_is_named(command: Command, backup: Path, tmp_path: Path) -> None:
+    gone = ["bash", "-c", f'mkdir {tmp_path}/gone; cd {tmp_path}/gone; rmdir ../gone; exec "$@"', "bash"]
+
+    for db, copy, named in (("m.db", backup, "m.db"), (command.db, "x.db", "x.db")):
+        refused = Command(Path(db), command.env, gone).run("restore", copy, "--yes")
+
+        assert refused.code == 65
+        assert refused.error.startswith(f"{named} cannot be found: the working directory was deleted.")
+
+
+@pytest.mark.parametrize("mode", ["wal", "delete"])
+def test_a_folder_that_may_not_be_written_is_named(command: Command, backup: Path, mode: str) -> None:
+    prefix = ("setpriv", "--bounding-set=-dac_override,-dac_read_search")
+    if not shutil.which("setpriv") or subprocess.run([*prefix, "true"], check=False, capture_output=True).returncode:
+        pytest.skip("root ignores the permissions of files, and setpriv cannot change that here")
+    before, folder = content(command.db), command.db.parent
+    files.execute(command.db, f"PRAGMA journal_mode = {mode}")
+    folder.chmod(0o500)
+    try:
+        refused = Command(command.db, command.env, prefix).run("restore", backup, "--yes")
+    finally:
+        folder.chmod(0o700)
+    assert (refused.code, f"the folder {folder} belongs to " in refused.error) == (65, True)
+    assert content(command.db) == before
 
 
 def test_while_a_migration_runs_nothing_is_restored(command: Command, backup: Path, endpoint: FakeEndpoint) -> None:
@@ -319,6 +365,33 @@ def test_a_damaged_database_is_restored(command: Command, backup: Path, damage: 
     assert files.integrity(command.db) == "ok"
 
 
+@pytest.mark.parametrize("length", [1, 10, 16, 50, 99, 100, 101, 511, 512, 2000, 4095, 4096, 4097])
+def test_the_beginning_of_a_database_is_restored(command: Command, backup: Path, length: int) -> None:
+    files.execute(command.db, "PRAGMA wal_checkpoint(TRUNCATE)")
+    command.db.write_bytes(command.db.read_bytes()[:length])
+
+    ran = command.run("--json", "restore", backup, "--yes")
+
+    assert (ran.code, bool(ran.json["damage"]), ran.json["absent"]) == (0, True, None)
+    assert content(command.db) == content(backup)
+    assert files.integrity(command.db) == "ok"
+
+
+@pytest.mark.parametrize("version", [57, 101])
+@pytest.mark.parametrize("length", [100, 4096, 8192, 3 * 4096])
+def test_the_beginning_of_a_database_of_the_rust_program_is_restored(
+    tmp_path: Path, endpoint: FakeEndpoint, version: int, length: int
+) -> None:
+    shape = shapes.build(tmp_path / "m.db", version)
+    files.execute(shape.path, "PRAGMA wal_checkpoint(TRUNCATE)")
+    copy = shutil.copy(shape.path, tmp_path / "before.db")
+    shape.path.write_bytes(shape.path.read_bytes()[:length])
+
+    assert Command(shape.path, remote(endpoint)).run("restore", copy, "--yes").code == 0
+
+    assert files.everything_else(shape.path) == files.everything_else(tmp_path / "before.db")
+
+
 def test_a_headless_database_cannot_be_kept_as_a_copy(command: Command, backup: Path, tmp_path: Path) -> None:
     without_a_head(command.db)
     before = command.db.read_bytes()
@@ -338,17 +411,54 @@ def no_database(path: Path) -> None:
     path.write_bytes(b"%PDF-1.7 " * 1000)
 
 
-@pytest.mark.parametrize("make", [another_programs, no_database])
+def another_programs_cut_off(path: Path) -> None:
+    another_programs(path)
+    files.execute(path, "CREATE TABLE pages (url)")
+    path.write_bytes(path.read_bytes()[:4096])
+
+
+def another_programs_with_a_torn_page(path: Path) -> None:
+    another_programs(path)
+    path.write_bytes(path.read_bytes()[:4096] + b"\xff" * 4096)
+
+
+def another_programs_without_a_table(path: Path) -> None:
+    path.unlink()
+    files.execute(path, "PRAGMA user_version = 1")
+
+
+def a_short_text(path: Path) -> None:
+    path.write_bytes(b"SQLite for beginners")
+
+
+def garbage(path: Path) -> None:
+    path.write_bytes(b"\xff\xfe" * 50)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        another_programs,
+        another_programs_cut_off,
+        another_programs_with_a_torn_page,
+        another_programs_without_a_table,
+        no_database,
+        a_short_text,
+        garbage,
+    ],
+)
 def test_what_is_plainly_something_else_is_not_replaced(command: Command, backup: Path, make: object) -> None:
     assert callable(make)
+    command.db.with_name("m.db.reembed.lock").unlink()
     make(command.db)
-    before = command.db.read_bytes()
+    before, beside = command.db.read_bytes(), sorted(command.db.parent.glob("m.db*"))
 
     refused = command.run("restore", backup, "--yes")
 
     assert refused.code == 65
     assert str(command.db) in refused.error
     assert command.db.read_bytes() == before
+    assert sorted(command.db.parent.glob("m.db*")) == beside
 
 
 def test_a_damaged_backup_is_refused_before_anything_is_touched(command: Command, backup: Path) -> None:

@@ -212,4 +212,4 @@ def test_a_folder_that_was_deleted_is_told_in_one_line(tmp_path: Path) -> None:
 
     found = Command(Path("m.db"), NOBODY, prefix=gone).run("store", "-T", "a", "-c", "b", "--no-embed")
 
-    assert (found.code, "current folder" in found.error) == (65, True)
+    assert (found.code, "the working directory was deleted" in found.error) == (65, True)

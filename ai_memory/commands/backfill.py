@@ -9,6 +9,7 @@ from ai_memory.commands.embedding import fill, warn_of_rows
 from ai_memory.console import Console
 from ai_memory.intake import Filled, ids_without_vector
 from ai_memory.settings import Settings
+from ai_memory.store.open_options import OpenOptions
 from ai_memory.store.opening import writing
 
 EXIT_ROWS_LEFT = 10
@@ -29,7 +30,8 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     """
     del args
     total = Filled()
-    with writing(settings.db.value, now_ms=SystemClock().now_ms()) as store:
+    options = OpenOptions(tell=console.note)
+    with writing(settings.db.value, now_ms=SystemClock().now_ms(), options=options) as store:
         ids = ids_without_vector(store)
         for done in fill(store, ids, settings, console, origin="backfill"):
             total.add(done)

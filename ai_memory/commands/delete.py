@@ -9,6 +9,7 @@ from ai_memory.console import Console
 from ai_memory.errors import DataRefused, NotFound, StatementRefused, UsageError
 from ai_memory.settings import Settings
 from ai_memory.store.memories import Memories
+from ai_memory.store.open_options import OpenOptions
 from ai_memory.store.opening import reading, writing
 from ai_memory.store.references import referring_rows
 from ai_memory.store.text import printable
@@ -34,7 +35,8 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     # First read-only: a database in which there is nothing to delete stays as it is.
     with reading(settings.db.value) as store:
         _require(Memories.of(store), args.id)
-    with writing(settings.db.value, now_ms=SystemClock().now_ms()) as store, store.db.transaction():
+    options, now_ms = OpenOptions(tell=console.note), SystemClock().now_ms()
+    with writing(settings.db.value, now_ms=now_ms, options=options) as store, store.db.transaction():
         memories = Memories.of(store)
         _require(memories, args.id)
         if atoms := memories.atoms(args.id):

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from ai_memory.clock import SystemClock
 from ai_memory.commands.embedding import EMBEDDER_ERRORS
 from ai_memory.console import Console
-from ai_memory.doctor import Diagnosis, examine_embedder, examine_file, examine_target
+from ai_memory.doctor import Diagnosis, examine_damage, examine_embedder, examine_file, examine_target
 from ai_memory.embed.chain import assemble
 from ai_memory.embed.retry import ONE_ATTEMPT
-from ai_memory.errors import NoEmbedder, TargetChanged
+from ai_memory.errors import Damaged, NoEmbedder, TargetChanged
 from ai_memory.reembed.holding import holding
 from ai_memory.settings import Settings
 from ai_memory.store import word_index
@@ -31,13 +31,17 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
 
     Raises:
         RunHeld: the repair has to wait for a migration that runs.
-        DataRefused: what stands in the place of the word index is something else.
+        DataRefused: the file is no memory database, or what stands in the place of the word index is something else.
     """
-    if args.repair_fts:
-        _repair(settings, console)
-    with reading(settings.db.value, options=OpenOptions(tell=console.note)) as store:
-        diagnosis = examine_file(store)
-        _examine_embedder(store, settings, diagnosis)
+    diagnosis = Diagnosis()
+    try:
+        if args.repair_fts:
+            _repair(settings, console)
+        with reading(settings.db.value, options=OpenOptions(tell=console.note)) as store:
+            examine_file(store, diagnosis)
+            _examine_embedder(store, settings, diagnosis)
+    except Damaged as error:
+        examine_damage(settings.db.value, error, diagnosis)
     values = {**diagnosis.values, "findings": diagnosis.findings}
     verdict = f"{len(diagnosis.findings):,} findings:" if diagnosis.findings else "Nothing found."
     console.result(values, *_facts(values), verdict, *(f"  {line}" for line in diagnosis.findings))
@@ -46,15 +50,16 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
 
 def _repair(settings: Settings, console: Console) -> None:
     path, now_ms = settings.db.value, SystemClock().now_ms()
-    held = holding(path, now_ms=now_ms, options=OpenOptions())
-    with held, writing(path, now_ms=now_ms) as store, store.db.transaction():
+    options = OpenOptions(tell=console.note)
+    held = holding(path, now_ms=now_ms, options=options)
+    with held, writing(path, now_ms=now_ms, options=options) as store, store.db.transaction():
         indexed = word_index.rebuild(store)
     console.note(f"The word index was rebuilt; it holds {indexed:,} memories.")
 
 
 def _facts(values: Mapping[str, object]) -> list[str]:
     lines = [f"{name.replace('_', ' ')}: {value:,}" for name, value in values.items() if isinstance(value, int)]
-    return [*lines, f"embedder: {values['endpoint']}"]
+    return [*lines, f"embedder: {values['endpoint']}"] if "endpoint" in values else lines
 
 
 def _examine_embedder(store: Store, settings: Settings, diagnosis: Diagnosis) -> None:

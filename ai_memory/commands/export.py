@@ -13,6 +13,7 @@ from ai_memory.records import Memory, Value
 from ai_memory.settings import Settings
 from ai_memory.store.links import LeftBehind, Links, left_behind
 from ai_memory.store.memories import Memories
+from ai_memory.store.namespaces import require_seen
 from ai_memory.store.opening import Store, reading
 from ai_memory.store.text import printable
 
@@ -27,8 +28,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
-    """Write one JSON object a memory and a link, or with --json one object with all of them."""
+    """Write one JSON object a memory and a link, or with --json one object with all of them.
+
+    Raises:
+        NotFound: the namespace was never seen.
+    """
     with reading(settings.db.value) as store, store.db.snapshot():
+        require_seen(store, args.namespace)
         out = _Export(store, args.namespace)
         if console.json:
             console.out.write('{"memories": [')

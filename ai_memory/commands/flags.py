@@ -19,7 +19,7 @@ EXIT_CODES = {
     12: "nothing can be resumed until an operator decides",
     64: "the command line is wrong",
     65: "a database or an input file cannot be used",
-    66: "no such memory, no such input file",
+    66: "no such memory, namespace or input file",
     69: "the endpoint cannot be used until someone acts",
     74: "input/output error, disk full",
     75: "not finished, run the same command again",

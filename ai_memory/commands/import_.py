@@ -23,6 +23,7 @@ from ai_memory.records import Draft
 from ai_memory.settings import Settings
 from ai_memory.store.links import Links
 from ai_memory.store.memories import Memories, has_vector
+from ai_memory.store.open_options import OpenOptions
 from ai_memory.store.opening import Store, writing
 from ai_memory.store.text import printable
 
@@ -54,7 +55,8 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     if parsed.refused and not args.skip_invalid:
         raise parsed.refused[0]
     clock = SystemClock()
-    with writing(settings.db.value, now_ms=clock.now_ms(), create=True) as store:
+    options = OpenOptions(tell=console.note)
+    with writing(settings.db.value, now_ms=clock.now_ms(), create=True, options=options) as store:
         memories, links = Memories.of(store), Links.of(store)
         taken = Taking(memories, links, clock.now_ms(), args.skip_invalid).take(parsed)
         _tell_ignored(parsed, memories, links, console)

@@ -9,6 +9,7 @@ from ai_memory.console import Console
 from ai_memory.settings import Settings
 from ai_memory.store.consistent import consistently
 from ai_memory.store.memories import Summary, summaries
+from ai_memory.store.namespaces import require_seen
 from ai_memory.store.opening import reading
 from ai_memory.store.text import printable
 
@@ -19,8 +20,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
-    """List the memories in the order they were stored."""
+    """List the memories in the order they were stored.
+
+    Raises:
+        NotFound: the namespace was never seen.
+    """
     with reading(settings.db.value) as store:
+        require_seen(store, args.namespace)
         # All of them before the first is shown: whoever pages through them keeps no writer waiting.
         found = consistently(store.db, lambda: list(summaries(store, args.namespace)))
     if console.json:

@@ -13,6 +13,7 @@ from ai_memory.errors import NoEmbedder, UsageError
 from ai_memory.recall import Found, Query, recall
 from ai_memory.records import Hit
 from ai_memory.settings import Settings
+from ai_memory.store.namespaces import require_seen
 from ai_memory.store.open_options import OpenOptions
 from ai_memory.store.opening import reading
 from ai_memory.store.text import is_text, printable, readable
@@ -33,6 +34,7 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
 
     Raises:
         UsageError: the limit is out of range, or the query is blank or not UTF-8.
+        NotFound: the namespace was never seen.
     """
     if not 1 <= args.limit <= MAX_LIMIT:
         raise UsageError(f"--limit is {args.limit}.", tip=f"Give a number from 1 to {MAX_LIMIT:,}.")
@@ -41,6 +43,7 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     if not is_text(args.query):
         raise UsageError("The query is not valid UTF-8.", tip="Type it in UTF-8.")
     with reading(settings.db.value, options=OpenOptions(tell=console.note)) as store:
+        require_seen(store, args.namespace)
         vector, space = _embed(args.query, settings, console)
         found = recall(store, Query(args.query, vector, space, args.namespace, args.limit))
     _tell_left_out(found, space, console)

@@ -68,7 +68,8 @@ def run_stamp(settings: Settings, console: Console, *, scope: Scope) -> int:
     """Stamp the stored vectors as the target's, on the operator's word."""
     target, now_ms = chain.target(settings.embedding), SystemClock().now_ms()
     path = settings.db.value
-    with holding(path, now_ms=now_ms, options=OpenOptions()), writing(path, now_ms=now_ms) as store:
+    options = OpenOptions(tell=console.note)
+    with holding(path, now_ms=now_ms, options=options), writing(path, now_ms=now_ms, options=options) as store:
         result = stamp(store, recorded_target(store, target), scope, now_ms=now_ms)
     console.result(result.values(), result.text())
     return 0

@@ -124,7 +124,7 @@ def _cancel(settings: Settings, console: Console) -> int:
         if runs.unfinished_id(store) is None:
             raise _nothing_to_cancel()
     # By its number alone: the row may hold what cannot be read, and this is the way out of it.
-    with writing(path, now_ms=now_ms) as store:
+    with writing(path, now_ms=now_ms, options=OpenOptions(tell=console.note)) as store:
         with store.db.transaction():
             run_id = runs.cancel(store, now_ms=now_ms)
         if run_id is None:

@@ -16,6 +16,7 @@ from ai_memory.records import DEFAULT_NAMESPACE, Draft, Value
 from ai_memory.rules import TIERS, first_fault
 from ai_memory.settings import Settings
 from ai_memory.store.memories import Memories, has_vector
+from ai_memory.store.open_options import OpenOptions
 from ai_memory.store.opening import Store, writing
 from ai_memory.store.text import is_text
 from ai_memory.strict_json import compact
@@ -43,7 +44,8 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     """
     clock = SystemClock()
     draft = _draft(args)
-    with writing(settings.db.value, now_ms=clock.now_ms(), create=True) as store:
+    options = OpenOptions(tell=console.note)
+    with writing(settings.db.value, now_ms=clock.now_ms(), create=True, options=options) as store:
         with store.db.transaction():
             stored = put(Memories.of(store), draft, now_ms=clock.now_ms(), source="cli")
             if stored.id is None:

@@ -16,6 +16,7 @@ from ai_memory.store import runs
 from ai_memory.store.lock import Holder, LockState, lock_mode, lock_path, lock_state, read_holder, runner_lock
 from ai_memory.store.open_options import OpenOptions
 from ai_memory.store.opening import reading
+from ai_memory.store.schema import require_known
 from ai_memory.store.values import Run
 
 STUCK_MS = 10 * 60 * 1000
@@ -30,11 +31,12 @@ def holding(path: Path, *, now_ms: int, options: OpenOptions) -> Iterator[Holder
     """Hold the lock of an existing database inside the block; yields this process as its holder.
 
     Raises:
-        DataRefused: the database is missing or unusable.
+        DataRefused: the database is missing, unusable, or newer than this program.
         RunHeld: another live process holds the lock; RunnerStuck where that one makes no progress, or is not a runner.
     """
-    with reading(path, options=options):
-        pass
+    # Before anything is made beside it: who writes the file looks again under the lock.
+    with reading(path, options=options) as store:
+        require_known(path, store.schema)
     with holding_damaged(path, now_ms=now_ms, options=options) as holder:
         yield holder
 

@@ -11,9 +11,10 @@ from ai_memory.reembed.census import Scope, in_scope, namespaces_in_scope
 from ai_memory.reembed.commit import attest_document
 from ai_memory.reembed.commit_once import commit_without_refused
 from ai_memory.reembed.judge import Document, Verdict, embeddable, examine, judge
-from ai_memory.reembed.start import enter_target, known_fingerprint, require_rows
+from ai_memory.reembed.start import enter_target, known_fingerprint
 from ai_memory.store import walk
 from ai_memory.store.consistent import consistently
+from ai_memory.store.namespaces import require_seen
 from ai_memory.store.opening import Store
 from ai_memory.store.provenance import Fingerprint
 from ai_memory.store.rehearsal import rehearse
@@ -57,7 +58,7 @@ def stamp(store: Store, target: Target, scope: Scope, *, now_ms: int) -> Stamped
     Raises:
         StampRefused: a vector has another width than the target, or the target's width is not known.
     """
-    require_rows(store, scope)
+    require_seen(store, *(scope or ()))
     _require_width(store, target, scope)
     with store.db.transaction():
         known = enter_target(store, target, now_ms=now_ms)
@@ -81,7 +82,7 @@ def would_stamp(store: Store, target: Target, scope: Scope) -> Stamped:
 
 
 def _would_stamp(store: Store, target: Target, scope: Scope) -> Stamped:
-    require_rows(store, scope)
+    require_seen(store, *(scope or ()))
     _require_width(store, target, scope)
     known = known_fingerprint(store, target)
     counts = {"stamped": 0, "already_current": 0, "unstamped": 0}

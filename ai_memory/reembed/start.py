@@ -9,7 +9,6 @@ from typing import TypedDict
 from ai_memory import __version__
 from ai_memory.embed.embedder import Embedder, Target
 from ai_memory.embed.fingerprint import canonical_spec, differences, digest
-from ai_memory.errors import DataRefused
 from ai_memory.reembed.breaker import believed_until
 from ai_memory.reembed.census import Census, Means, Scope, take_census
 from ai_memory.reembed.decide import Action, Situation, decide, scope_of
@@ -17,9 +16,9 @@ from ai_memory.reembed.probe import probe
 from ai_memory.reembed.request import Request
 from ai_memory.store import provenance, quarantine, runs, walk
 from ai_memory.store.lock import Holder
+from ai_memory.store.namespaces import require_seen
 from ai_memory.store.opening import Store
 from ai_memory.store.provenance import Fingerprint, known_widths, read_fingerprint
-from ai_memory.store.text import printable
 from ai_memory.store.values import Run
 from ai_memory.vendors import LOCAL
 
@@ -121,12 +120,11 @@ def plan(store: Store, embedder: Embedder, request: Request, *, now_ms: int) -> 
 
     Raises:
         OperatorNeeded, TargetChanged, UsageError: see `decide`.
-        DataRefused: a named namespace has no rows.
+        NotFound: a named namespace was never seen.
     """
     run = runs.unfinished_run(store)
     scope = scope_of(request, run)
-    # Not of the run's own scope: a namespace that was emptied meanwhile is nothing to do, and no typing error.
-    require_rows(store, request.scope)
+    require_seen(store, *(request.scope or ()))
     target = find_target(store, embedder)
     changed = differences(read_fingerprint(store, run.target).spec_json, target) if run else []
     skip = run.skip_current if run and not changed else request.skip_current
@@ -179,17 +177,3 @@ def _begin(store: Store, planned: Plan, fingerprint: Fingerprint, request: Reque
         now_ms=now_ms,
         tool_version=__version__,
     )
-
-
-def require_rows(store: Store, scope: Scope) -> None:
-    """Check that every named namespace has rows.
-
-    Raises:
-        DataRefused: one has none: a typing error must not read as "nothing to do".
-    """
-    present = {name for name, _ in walk.namespaces(store)}
-    if missing := [name for name in scope or () if name not in present]:
-        raise DataRefused(
-            f"There is no namespace {', '.join(map(printable, missing))} in {store.db.path}.",
-            tip="See ai-memory namespaces.",
-        )

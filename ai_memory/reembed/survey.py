@@ -9,10 +9,11 @@ from ai_memory.embed.embedder import Target
 from ai_memory.reembed.census import Means, count_rows
 from ai_memory.reembed.judge import OVERSIZE, Document, Unfit
 from ai_memory.reembed.request import Request, cost
-from ai_memory.reembed.start import Preflight, known_fingerprint, recorded_target, require_rows
+from ai_memory.reembed.start import Preflight, known_fingerprint, recorded_target
 from ai_memory.reembed.trial import require_updates
 from ai_memory.store import walk
 from ai_memory.store.consistent import consistently
+from ai_memory.store.namespaces import require_seen
 from ai_memory.store.opening import Store
 
 USUAL_BYTES_A_TOKEN = 4
@@ -84,10 +85,11 @@ def survey(
     """Return the plan of a run as requested; nothing is written, loaded or sent.
 
     Raises:
-        DataRefused: a named namespace has no rows, or the file takes no vector.
+        NotFound: a named namespace was never seen.
+        DataRefused: the file takes no vector.
     """
     scope = request.scope
-    require_rows(store, scope)
+    require_seen(store, *(scope or ()))
     require_updates(store)
     target = recorded_target(store, target)
     means = Means(target if request.skip_current else None, request.retry_quarantined)

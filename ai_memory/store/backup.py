@@ -30,11 +30,6 @@ EMPTY_LOG = "PRAGMA wal_checkpoint(TRUNCATE)"
 DISK_FAULTS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS})
 NO_HARD_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK})
 
-READ_BYTES = 1 << 20
-TRACES = tuple("TABLE memories".encode(encoding) for encoding in ("utf-8", "utf-16-le", "utf-16-be"))
-"""What stands in every memory database: the beginning of a table's definition, in SQLite's three encodings."""
-LONGEST_TRACE = max(map(len, TRACES))
-
 Told = Callable[[int, int], None]
 """Hears how many bytes of how many are copied; what it raises ends the copy."""
 
@@ -126,18 +121,6 @@ def require_fit(db: Database, source: Database) -> None:
             "more. Nothing was changed.",
             tip=tip,
         )
-
-
-def mentions_memories(path: Path) -> bool:
-    """Say whether a file that is no sound database may be what is left of a memory database: or of nothing at all."""
-    seen, blank = b"", True
-    with path.open("rb") as file:
-        while block := file.read(READ_BYTES):
-            blank = blank and not any(block)
-            seen = seen[-LONGEST_TRACE:] + block
-            if any(trace in seen for trace in TRACES):
-                return True
-    return blank
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from typing import Any
 import apsw
 
 from ai_memory.errors import StatementRefused, StorageFailed
-from ai_memory.store import defence, file, refusals
+from ai_memory.store import defence, file, refusals, unlogged
 from ai_memory.store.open_options import OpenOptions
 from ai_memory.store.page_copy import PageCopy
 from ai_memory.store.waiting import STEPS, Waiting
@@ -42,11 +42,9 @@ class Database:
 
     def __init__(self, path: Path, *, read_only: bool, create: bool, options: OpenOptions) -> None:
         """Open the file; `open_database` is the way to get one."""
-        self.path = path
-        self.read_only = read_only
-        self._options = options
-        self._waiting = Waiting(busy_timeout_ms=options.busy_timeout_ms, heed=options.heed)
-        self._unlogged = file.to_be_read_without_log(path) if read_only else None
+        self.path, self.read_only, self._options = path, read_only, options
+        self._waiting = Waiting(path, options)
+        self._unlogged = unlogged.to_be_read_without_log(path) if read_only else None
         self._connection = self._connect(create=create)
         self._identity = file.identity(path)
 
@@ -79,7 +77,7 @@ class Database:
             NotFinished: somebody did; what was read may never have stood in the file together.
         """
         if self._unlogged:
-            file.require_mark(self.path, self._unlogged)
+            unlogged.require_mark(self.path, self._unlogged)
 
     @contextmanager
     def left_as_it_was(self) -> Iterator[None]:
@@ -91,7 +89,8 @@ class Database:
 
     def execute(self, sql: str, bindings: Bindings = ()) -> list[Row]:
         """Run one statement and return all its rows."""
-        with translated(self.path):
+        # What receives a copy was not looked into before: its first statement still opens it.
+        with translated(self.path, opening=self._options.receiving):
             self._waiting.begin()
             return list(self._connection.execute(sql, bindings))
 
@@ -229,7 +228,7 @@ class Database:
             try:
                 return backup.step(pages)
             except apsw.Error as error:
-                with translated(source.path if _code(error) in READ_FAULTS else self.path):
+                with translated(source.path if _code(error) in READ_FAULTS else self.path, opening=True):
                     raise
 
         try:
@@ -253,7 +252,11 @@ class Database:
                 left = self.read_only and _code(error) == apsw.SQLITE_READONLY_ROLLBACK
                 if not (left and file.may_write(self.path)):
                     raise
-            self._open(read_only=False, create=False).close()
+                self._open(read_only=False, create=False).close()
+            except (apsw.IOError, apsw.CantOpenError) as error:
+                self._unlogged = unlogged.for_want_of_room(self.path, _code(error)) if self.read_only else None
+                if not self._unlogged:
+                    raise
             return self._open(read_only=True, create=False)
 
     def _open(self, *, read_only: bool, create: bool) -> apsw.Connection:
@@ -304,8 +307,7 @@ def _defend(connection: apsw.Connection) -> None:
 
 def _configure(connection: apsw.Connection, *, read_only: bool, create: bool) -> None:
     connection.execute("SELECT count(*) FROM sqlite_master")
-    connection.execute("PRAGMA temp_store = MEMORY")
-    connection.execute("PRAGMA foreign_keys = ON")
+    list(connection.execute("PRAGMA temp_store = MEMORY; PRAGMA foreign_keys = ON"))
     if create:
         # Only where the file is ours from its first page on: one that is there keeps the journal it was given.
         connection.execute("PRAGMA journal_mode = WAL")

@@ -12,20 +12,17 @@ import pwd
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from ai_memory.errors import AiMemoryError, DataRefused, NotFinished, StorageFailed
+from ai_memory.errors import AiMemoryError, Damaged, DataRefused, StorageFailed
 from ai_memory.store import side_file
 
 LONGEST_PATH = 504
 """Bytes of a path, links resolved, that SQLite on Unix opens: 512 less the `-journal` it appends (os_unix.c)."""
 
 HEADER_BYTES = 100
-WRITE_VERSION = 18
-WAL = 2
-"""The database header, and in it the byte that says by which journal the file is written (sqlite.org, fileformat2)."""
+"""The length of the database header (sqlite.org, fileformat2)."""
 
 PRIVATE = 0o600
 """A new database is its owner's alone; SQLite gives its log and journal the mode of the database."""
@@ -35,16 +32,6 @@ NAMES_ANOTHER = bytes.fromhex("d9d505f920a163d7")
 """The last bytes of a journal that names another file."""
 
 DISK_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
-
-
-@dataclass(frozen=True, slots=True)
-class Mark:
-    """What tells that a file was not written in between: its identity, size, times and header."""
-
-    identity: tuple[int, int]
-    size: int
-    times: tuple[int, int]
-    header: bytes
 
 
 @contextmanager
@@ -162,6 +149,15 @@ def require_file(path: Path) -> None:
     # Even a switch to WAL would write a first page into it, and `init` would then find a database without memories.
     if not found.st_size:
         raise DataRefused(f"{path} is an empty file, not a database.", tip="Create a database there: ai-memory init.")
+    if found.st_size < HEADER_BYTES:
+        # SQLite would take some of these for an empty database.
+        raise not_a_database(path)
+
+
+def not_a_database(path: Path) -> Damaged:
+    """Return the error of a file that has no header of SQLite's."""
+    tip = "Name the database file with --db PATH; if this is what is left of it: ai-memory restore BACKUP."
+    return Damaged(f"{path} is not a SQLite database.", tip=tip)
 
 
 def _require_regular(path: Path, found: os.stat_result) -> None:
@@ -190,23 +186,6 @@ def make_private(path: Path) -> None:
             raise _ours(error, path) from error
         tip = "Make its folder first, or one that you may write."
         raise DataRefused(f"{path} cannot be made: {why}.", tip=tip) from error
-
-
-def mark(path: Path) -> Mark:
-    """Return what tells later whether the file was written since.
-
-    Only for a file that this process holds no lock on: the system drops all of them with the descriptor closed here.
-
-    Raises:
-        DataRefused: the file may not be read.
-    """
-    with reachable(path):
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        try:
-            found, header = os.fstat(descriptor), os.pread(descriptor, HEADER_BYTES, 0)
-        finally:
-            os.close(descriptor)
-    return Mark((found.st_dev, found.st_ino), found.st_size, (found.st_mtime_ns, found.st_ctime_ns), header)
 
 
 def require_own_side_files(path: Path) -> None:
@@ -240,60 +219,15 @@ def _require_own_journal(path: Path, journal: Path) -> None:
         )
 
 
-def require_mark(path: Path, before: Mark) -> None:
-    """Check that nobody has written a file since it was marked.
-
-    Raises:
-        NotFinished: somebody has; what was read without locks may never have stood in the file together.
-    """
-    if mark(path) != before:
-        raise NotFinished(f"{path} was written while it was read.", tip="Run the same command again.")
-
-
 def may_write(path: Path) -> bool:
     """Say whether this process may write an existing file."""
-    return os.access(path, os.W_OK, effective_ids=os.access in os.supports_effective_ids)
+    return _may(path, os.W_OK)
 
 
 def log_bytes(path: Path) -> int:
     """Return how long a database's write-ahead log is; 0 where it has none."""
     found = look(beside(path, LOG))
     return found.st_size if found else 0
-
-
-def to_be_read_without_log(path: Path) -> Mark | None:
-    """Return the mark of a database whose reader has to do without the files that SQLite keeps beside it, else None.
-
-    To read a file in WAL mode SQLite makes a log and its index where they are not there, and a read-only connection
-    cannot take them away again. Made by anybody but the owner (or by root, who gives them to the owner) they lock the
-    owner out of the file.
-
-    Raises:
-        DataRefused: the log has commits in it that cannot be read without making such a file.
-    """
-    # Asked first: to look into the file would drop the locks that this process may hold on it.
-    if _may_make_files_beside(path):
-        return None
-    found = mark(path)
-    if found.header[WRITE_VERSION : WRITE_VERSION + 1] != bytes([WAL]):
-        return None
-    if look(beside(path, LOG)) and look(beside(path, INDEX_OF_LOG)):
-        return None
-    if log_bytes(path):
-        owner = owner_of(path)
-        raise DataRefused(
-            f"{path} was not closed by the program that wrote it: a part of it is in its write-ahead log (WAL), "
-            f"which only {owner} can read without leaving files that lock {owner} out.",
-            tip=f"Run the same command as {owner}, or copy {path.name} and {path.name}{LOG} to a folder of your own.",
-        )
-    return found
-
-
-def _may_make_files_beside(path: Path) -> bool:
-    real = real_path(path)
-    found = look(real)
-    ours = found is not None and os.geteuid() in (0, found.st_uid)
-    return ours and may_write(real) and may_write(real.parent)
 
 
 def owner_of(path: Path) -> str:
@@ -308,12 +242,20 @@ def owner_of(path: Path) -> str:
 
 
 def fault(path: Path, *, write: bool) -> str:
-    """Return which of a database's files this process may not read (or write), and whose it is; empty: none."""
+    """Return what of a database's files and folder this process may not read (or write), and whose it is; empty: none.
+
+    To read, too, SQLite may have to make files in the folder.
+    """
     mode = os.W_OK if write else os.R_OK
     for each in (path, *(beside(path, suffix) for suffix in (JOURNAL, LOG, INDEX_OF_LOG))):
-        if look(each) and not os.access(each, mode, effective_ids=os.access in os.supports_effective_ids):
+        if look(each) and not _may(each, mode):
             return f"{each} belongs to {owner_of(each)} and may not be {'written' if write else 'read'}"
-    return ""
+    folder = real_path(path).parent
+    return "" if _may(folder, os.W_OK) else f"the folder {folder} belongs to {owner_of(folder)} and may not be written"
+
+
+def _may(path: Path, mode: int) -> bool:
+    return os.access(path, mode, effective_ids=os.access in os.supports_effective_ids)
 
 
 def uri(path: Path, *, immutable: bool = False) -> str:

@@ -23,7 +23,7 @@ from pathlib import Path
 
 from ai_memory.errors import DataRefused, StorageFailed
 from ai_memory.store import side_file
-from ai_memory.store.file import real_path
+from ai_memory.store.file import DISK_FAULTS, real_path
 
 FLOCK = "hhqqi4x"
 """`struct flock` of 64-bit Linux: l_type, l_whence, l_start, l_len, l_pid (0 for OFD locks)."""
@@ -107,6 +107,8 @@ def runner_lock(database: Path, holder: Holder) -> Iterator[bool]:
         side_file.require_one_name(database)
         descriptor = _open(path, database.stat())
     except OSError as error:
+        if error.errno in DISK_FAULTS:
+            raise _unwritten(path, error) from error
         raise DataRefused(
             f"{path} cannot be opened for writing: {error.strerror}.",
             tip="Make the folder of the database writable, and the file if it exists.",
@@ -173,9 +175,12 @@ def _note(path: Path, descriptor: int, holder: Holder) -> None:
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, holder.to_json().encode(), 0)
     except OSError as error:
-        raise StorageFailed(
-            f"{path} cannot be written: {error.strerror}.", tip="Free some space, then run the same command again."
-        ) from error
+        raise _unwritten(path, error) from error
+
+
+def _unwritten(path: Path, error: OSError) -> StorageFailed:
+    why = "the disk is full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else error.strerror
+    return StorageFailed(f"{path} cannot be written: {why}.", tip="Free some space, then run the same command again.")
 
 
 def _take(descriptor: int) -> bool:

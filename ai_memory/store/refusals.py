@@ -15,7 +15,7 @@ from ai_memory.errors import (
     StorageFailed,
     WordIndexUnusable,
 )
-from ai_memory.store import file
+from ai_memory.store import disk, file
 from ai_memory.store.text import printable
 
 MAX_WORDS = 200
@@ -41,24 +41,28 @@ def of(kind: str, code: int, said: str, path: Path, *, opening: bool) -> AiMemor
     told = words(said) or kind
     if OF_WORD_INDEX.search(told) or code == CORRUPT_VTAB:
         return WordIndexUnusable(path, told)
-    again = "then run the same command again."
+    if kind == "FullError" or disk.is_full(path, code):
+        return StorageFailed(f"{path}: the disk is full.", tip="Free some space, then run the same command again.")
     match kind:
         case "NotADBError":
-            return Damaged(f"{path} is not a SQLite database.", tip="Name the database file with --db PATH.")
+            return file.not_a_database(path)
         case "CorruptError":
             return Damaged(
                 f"{path} is damaged: {told}.",
-                tip="Examine it: ai-memory doctor. If it is more than the word index: ai-memory restore BACKUP.",
+                tip="See what is: ai-memory doctor. Put a backup back: ai-memory restore BACKUP",
             )
         case "BusyError" | "LockedError" | "ProtocolError":
-            return NotFinished(f"{path} is locked by another writer.", tip="Run the same command again.")
+            return NotFinished(f"{locked(path)}.", tip="Run the same command again.")
         case "CantOpenError" | "ReadOnlyError" | "PermissionsError":
             return _denied(path, told, code, opening=opening)
-        case "FullError":
-            return StorageFailed(f"{path}: the disk is full.", tip=f"Free some space, {again}")
         case "IOError":
-            return StorageFailed(f"{path}: {told}.", tip=f"Check the disk, {again}")
+            return StorageFailed(f"{path}: {told}.", tip="Check the disk, then run the same command again.")
     return statement(path, told)
+
+
+def locked(path: Path) -> str:
+    """Return what is said of a file that somebody else holds; without a write-ahead log a reader does, too."""
+    return f"{path} is locked by another program that reads or writes it"
 
 
 def require_writable(path: Path, *, read_only: bool) -> None:

@@ -17,7 +17,7 @@ TRIGGERS = "SELECT name, sql FROM sqlite_master WHERE type = 'trigger' ORDER BY 
 VIRTUAL_TABLES = "SELECT name, sql FROM sqlite_master WHERE type = 'table' AND rootpage = 0"
 ROOT_PAGES = "SELECT rootpage, tbl_name FROM main.sqlite_master WHERE rootpage > 0"
 NAMED = re.compile(r"""\b(?:function|table|use of(?! virtual)) "?([\w$]+)""")
-"""What SQLite names where there is no colon, as in "wrong number of arguments to function f()"."""
+"""What SQLite names without a colon: "wrong number of arguments to function f()", "table t has 2 columns but …"."""
 PAGE_OPERAND = {"OpenWrite": 1, "Clear": 0}
 """The instructions that write an ordinary table, Clear for a DELETE without WHERE, and where its root page stands."""
 

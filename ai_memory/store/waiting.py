@@ -7,7 +7,10 @@ whatever statement a file's schema makes endless.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from pathlib import Path
+
+from ai_memory.store import refusals
+from ai_memory.store.open_options import OpenOptions
 
 STEPS = 1_000
 """Steps of SQLite's virtual machine between two questions: some 0.1 ms, or 1,000 calls of a slow function."""
@@ -15,16 +18,20 @@ STEPS = 1_000
 GRACE_S = 0.3
 """How long a statement runs undisturbed; one that writes a page that was paid for takes a few milliseconds."""
 
+SILENCE_S = 2.0
+"""How long a lock is waited for before somebody is told."""
+
 LONGEST_SLEEP_S = 0.05
 
 
 class Waiting:
     """The patience of one connection."""
 
-    def __init__(self, *, busy_timeout_ms: int, heed: Callable[[], None] | None) -> None:
-        """Wait so long for other writers; `heed` may end, by what it raises, a statement that takes long."""
-        self._timeout_s, self._heed = busy_timeout_ms / 1000, heed
+    def __init__(self, path: Path, options: OpenOptions) -> None:
+        """Wait for whoever holds the file at `path`, and let the work be ended, as the options say."""
+        self._path, self._options = path, options
         self._began = self._locked_since = time.monotonic()
+        self._told = False
 
     def begin(self) -> None:
         """Hear that a statement begins."""
@@ -38,14 +45,18 @@ class Waiting:
     def locked(self, tries: int) -> bool:
         """Wait a moment for a lock that another connection holds; False when it has been long enough."""
         if tries == 0:
-            self._locked_since = time.monotonic()
+            self._locked_since, self._told = time.monotonic(), False
         self._heed_if_long()
-        left = self._locked_since + self._timeout_s - time.monotonic()
+        waited = time.monotonic() - self._locked_since
+        left = self._options.busy_timeout_ms / 1000 - waited
         if left <= 0:
             return False
+        if waited > SILENCE_S and not self._told:
+            self._told = True
+            self._options.tell(f"{refusals.locked(self._path)}; waiting for it …")
         time.sleep(min(left, LONGEST_SLEEP_S, 0.001 * 2 ** min(tries, 10)))
         return True
 
     def _heed_if_long(self) -> None:
-        if self._heed and time.monotonic() - self._began > GRACE_S:
-            self._heed()
+        if self._options.heed and time.monotonic() - self._began > GRACE_S:
+            self._options.heed()

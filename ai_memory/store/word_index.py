@@ -68,8 +68,6 @@ def fault(store: Store) -> str | None:
         return f"is damaged: {wrong[0]}"
     if not _has_our_columns(store.db):
         return "does not have the columns title, content and tags"
-    if (lost := _lost(store)) is not None:
-        return f"is damaged: it does not find the memory in row {lost:,} by a word of its title"
     if missing := _missing_triggers(store.db):
         return f"is not kept up to date: the trigger {missing[0]} is missing"
     return None
@@ -151,8 +149,12 @@ def _has_our_columns(db: Database) -> bool:
         return True  # it cannot be opened to tell; its definition is tried
 
 
-def _lost(store: Store) -> int | None:
-    """Return the row of a memory that is not found by a word of its title, among the newest ones; None: all are."""
+def lost(store: Store) -> int | None:
+    """Return the row of a memory that is not found by a word of its title, among the newest ones; None: all are.
+
+    Raises:
+        WordIndexUnusable: nothing can be searched.
+    """
     for row_number, title in store.db.execute(NEWEST):
         word = WORD.search(title)
         if word and not store.db.value(FINDS, (f'title : "{word[0].decode()}"', row_number)):

@@ -82,7 +82,7 @@ def test_a_configuration_out_of_reach_is_named_in_one_line(bound: Command, tmp_p
     refused = replace(bound, env={**bound.env, "XDG_CONFIG_HOME": str(home)}).run("list")
     (home / "ai-memory").chmod(0o700)
 
-    assert refused.code == 65
+    assert refused.code == 3
     assert refused.error.startswith(f"{home / 'ai-memory' / 'config.toml'} cannot be read: Permission denied.")
     assert "AI_MEMORY_NO_CONFIG" in refused.error
 

@@ -176,7 +176,7 @@ def test_a_target_that_is_gone_from_the_file_is_named_and_cancel_is_the_way_out(
 ) -> None:
     tampered(("reembed_run", "target"), 99)
 
-    for words in (("reembed", "status"), ("reembed", "verify"), ("reembed", "--resume")):
+    for words in (("reembed", "status"), ("reembed", "verify", "--run"), ("reembed", "--resume")):
         refused = cli(*words)
         assert (refused.code, refused.err.count("\n")) == (65, 1)
         assert f"{db} is damaged: target 99, to which a run leads, is not in it" in refused.err

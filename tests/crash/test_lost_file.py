@@ -99,6 +99,6 @@ def test_a_writer_that_keeps_the_file_locked_ends_the_run_and_a_resume_completes
         report = sweep(database, HashEmbedder(before=held), options=OpenOptions(busy_timeout_ms=20))
 
         assert (report.exit_code, report.reason) == (75, "not finished")
-        assert "locked by another writer" in report.error
+        assert "locked by another program" in report.error
         writer.execute("ROLLBACK")
     require_resumed(database)

@@ -120,6 +120,7 @@ class Invocation:
     def run(self, request: Request) -> Outcome:
         """Run the job to its report, its refusal or its death."""
         self._world.touched.clear()
+        self._world.touched_before.clear()
         with traced(self._trace):
             try:
                 self.outcome.report = self._job(request).run()
@@ -201,7 +202,7 @@ class Invocation:
             self._dead = True
             raise Killed
         if sql == "BEGIN":
-            self._world.touched.clear()
+            self._world.begin_snapshot()
         if edit := self._script.statements.get(self._statements):
             self._due.append(edit)
         # Another process would wait until our write transaction is over.

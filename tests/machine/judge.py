@@ -139,6 +139,9 @@ class Judge:
     def _judge_done(self, outcome: Outcome, request: Request, model: Model) -> None:
         """Assert that an exit of 0 or 10 is true of all rows that nobody touched since its census."""
         touched = self._world.touched
+        if outcome.report and outcome.report.outside is not None and not self._of_file(request):
+            # It looked once more, at other namespaces: what it says of its own is of the census before.
+            touched = touched | self._world.touched_before
         found = promises.census(self._world.view(), model, self._scope(outcome, request))
         assert found.stale <= touched
         if outcome.exit_code == 0:
@@ -160,12 +163,15 @@ class Judge:
 
     def _scope(self, outcome: Outcome, request: Request) -> Scope:
         names = request.scope
-        # Who may begin a run and names no namespace asks of the whole file, whatever run was there to go on with.
-        of_file = request.or_start and names is None
-        if outcome.report and outcome.report.run_id is not None and not of_file:
+        if outcome.report and outcome.report.run_id is not None and not self._of_file(request):
             recorded = self._rows(f"SELECT scope_json FROM reembed_run WHERE run_id = {outcome.report.run_id}")
             names = json.loads(recorded[0][0])
         return None if names is None else tuple(stored(name) for name in names)
+
+    @staticmethod
+    def _of_file(request: Request) -> bool:
+        """Say whether a start asks of the whole file: it may begin a run, and names no namespace."""
+        return request.or_start and request.scope is None
 
     def _judge_ended_runs(self) -> None:
         for row in self._rows(ENDED):

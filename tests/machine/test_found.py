@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from ai_memory.reembed.request import Request
-from tests.machine.edits import MODELS, Delete, Insert, Rewrite
+from tests.machine.edits import MODELS, Delete, Insert, Move, Rewrite
 from tests.machine.interference import CRON, interfere
 from tests.machine.invocation import Clock, Invocation, Outcome, Script
+from tests.machine.judge import Judge
 from tests.machine.world import World
+from tests.sometimes import Sometimes
 
 
 def test_a_plain_text_beside_a_left_over_envelope_is_embedded(fast_folder: Path) -> None:
@@ -53,6 +57,24 @@ def test_a_run_of_one_namespace_that_is_gone_on_with_does_not_answer_for_the_row
 
     assert [_start(world, clock, CRON).exit_code for _ in range(3)] == [75, 0, 0]
     assert all(row.is_right(MODELS[0]) for row in world.view().rows.values())
+    world.close()
+
+
+@pytest.mark.parametrize("statement", range(95, 125))
+def test_a_row_moved_into_a_run_s_namespace_after_its_census_makes_no_lie_of_its_end(
+    fast_folder: Path, statement: int
+) -> None:
+    # No bug of the program: the judge took its last look at the file, for rows of other namespaces, for its census.
+    world, clock = World(fast_folder, 0), Clock()
+    for name in ("one", "two", "three"):
+        Insert(name, "global", name, "in it").apply(world)
+    Insert("four", "elsewhere", "four", "outside of it").apply(world)
+    judge = Judge(world, Sometimes())
+    first, then = Request(scope=("global",), max_rows=1, batch=1), Request(resume=True, retarget=True)
+    for request, script in ((first, Script()), (then, Script(statements={statement: Move(3, "global")}))):
+        judge.before(request)
+        outcome = Invocation(world, clock, MODELS[0], script, interfere=lambda _: None).run(request)
+        judge.judge_outcome(outcome, request, MODELS[0], now_ms=clock.now_ms())
     world.close()
 
 

@@ -32,9 +32,9 @@ GUARDED = (57, 101)
 class World:
     """One database file and its other writers.
 
-    `touched` are the rows changed since the runner last began a snapshot, `disturbed` those changed at all, each
-    with the `tick` of its last change. `left` is the vector that stood in a row when others last changed it,
-    `bearers` the rows that ever had a text.
+    `touched` are the rows changed since the runner last began a snapshot, `touched_before` those changed between the
+    one before and that one, `disturbed` those changed at all, each with the `tick` of its last change. `left` is the
+    vector that stood in a row when others last changed it, `bearers` the rows that ever had a text.
     """
 
     def __init__(self, folder: Path, beginning: int) -> None:
@@ -50,6 +50,7 @@ class World:
         self.history: dict[int, list[bytes]] = {}
         self.graveyard: list[bytes] = []
         self.touched: set[int] = set()
+        self.touched_before: set[int] = set()
         self.disturbed: dict[int, int] = {}
         self.tick = 0
         self.in_flight: frozenset[str] = frozenset()
@@ -68,6 +69,11 @@ class World:
         """Return the number of some row, None where there is none."""
         rows = [row[0] for row in self.shadow.execute("SELECT rowid FROM memories ORDER BY rowid")]
         return rows[number % len(rows)] if rows else None
+
+    def begin_snapshot(self) -> None:
+        """Hear that the runner looks at the file."""
+        self.touched_before = set(self.touched)
+        self.touched.clear()
 
     def change(self, sql: str, bindings: Sequence[apsw.SQLiteValue], *rows: int) -> bool:
         """Do what another writer does, in the file and in the shadow; False where a constraint forbids it.

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import pytest
-
-from ai_memory.errors import DataRefused
 from ai_memory.reembed.decide import Action
 from ai_memory.reembed.request import Request
-from ai_memory.reembed.start import find_target, known_fingerprint, plan, recorded_target, require_rows, take
+from ai_memory.reembed.start import find_target, known_fingerprint, plan, recorded_target, take
 from ai_memory.store import quarantine, runs
 from ai_memory.store.opening import Store
 from ai_memory.store.quarantine import Reason
@@ -83,11 +80,3 @@ def test_a_retry_of_the_quarantine_empties_it(store: Store) -> None:
     take(store, plan(store, HashEmbedder(), request, now_ms=NOW_MS), request, HOLDER, in_flight=1)
 
     assert quarantine.entries(store, target.id) == []
-
-
-def test_a_namespace_without_rows_is_named(store: Store) -> None:
-    require_rows(store, None)
-    require_rows(store, ("a", "b"))
-
-    with pytest.raises(DataRefused, match="no namespace x, y "):
-        require_rows(store, ("a", "x", "y"))

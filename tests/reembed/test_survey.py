@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ai_memory.embed.embedder import Target
-from ai_memory.errors import DataRefused
+from ai_memory.errors import NotFound
 from ai_memory.reembed.request import Request
 from ai_memory.reembed.survey import survey
 from ai_memory.store.opening import reading
@@ -67,6 +67,6 @@ def test_a_width_that_the_file_knows_is_planned_with(work: Work) -> None:
     assert (planned["target_dim"], planned["rows_to_embed"]) == (16, 0)
 
 
-def test_a_scope_without_rows_is_a_mistake(work: Work) -> None:
-    with pytest.raises(DataRefused, match="no namespace typo"):
+def test_a_scope_that_was_never_seen_is_a_mistake(work: Work) -> None:
+    with pytest.raises(NotFound, match="no namespace typo"):
         plan_of(work.path, work.embedder.target, ("a", "typo"))

@@ -55,7 +55,7 @@ def test_a_transaction_that_fails_leaves_nothing(store: Store) -> None:
 def test_a_transaction_is_write_locked_from_its_first_moment(store: Store, path: Path) -> None:
     other = open_database(path, options=HASTY)
 
-    with store.db.transaction(), pytest.raises(NotFinished, match="locked by another writer"), other.transaction():
+    with store.db.transaction(), pytest.raises(NotFinished, match="locked by another program"), other.transaction():
         raise AssertionError
     other.close()
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ai_memory.doctor import examine_file
+from ai_memory.doctor import Diagnosis, examine_file
 from ai_memory.exchange import parse
 from ai_memory.store.connection import Binding
 from ai_memory.store.counts import odd_expiries
@@ -131,6 +131,7 @@ def test_odd_expiries_are_named(store: Store) -> None:
 
 def test_doctor_names_them(store: Store) -> None:
     store.db.execute("UPDATE memories SET expires_at = '20200101T000000Z'")
-    found = examine_file(store)
+    found = Diagnosis()
+    examine_file(store, found)
     assert found.values["odd_expiry_rows"] == [{"id": "id-000", "expires_at": "20200101T000000Z"}]
     assert [line for line in found.findings if "id-000 expires at '20200101T000000Z'" in line]
