@@ -198,7 +198,8 @@ def test_whoever_waits_for_a_writer_says_so(command: Command, words: list[str]) 
         assert process.stderr is not None
         shown = ""
         while "waiting for it" not in shown:
-            assert (line := process.stderr.readline()), shown
+            line = process.stderr.readline()
+            assert line, shown
             shown += line
         writer.execute("COMMIT")
     assert f"{command.db} is locked by another program" in shown
