@@ -116,10 +116,15 @@ def require_identity(path: Path, opened: tuple[int, int] | None) -> None:
         StorageFailed: the file was removed or replaced; what is written to it now would be lost.
     """
     if identity(path) != opened:
-        raise StorageFailed(
-            f"{path} was removed or replaced while it was open.",
-            tip="Put the file back, then run the same command again.",
-        )
+        raise moved(path)
+
+
+def moved(path: Path) -> StorageFailed:
+    """Return the error that a file is not the one any more that was opened."""
+    return StorageFailed(
+        f"{path} was removed or replaced while it was open.",
+        tip="Put the file back, then run the same command again.",
+    )
 
 
 def is_new(path: Path) -> bool:

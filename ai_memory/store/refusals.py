@@ -25,8 +25,9 @@ MAX_WORDS = 200
 OF_WORD_INDEX = re.compile(r"memories_fts|\bfts5\b|\btokenizer\b|^constraint failed$")
 """Words of SQLite in which this occurs tell of the index of words: other constraints are named where they fail."""
 
-CORRUPT_VTAB, READONLY_ROLLBACK = 267, 776
-"""Extended result codes (sqlite.org/rescode.html): a virtual table is damaged; a journal has to be played back."""
+CORRUPT_VTAB, READONLY_ROLLBACK, READONLY_DBMOVED = 267, 776, 1032
+"""Extended result codes (sqlite.org/rescode.html): a virtual table is damaged; a journal has to be played back; the file
+was moved since it was opened."""
 
 
 def words(said: str | bytes) -> str:
@@ -88,6 +89,8 @@ def _denied(path: Path, told: str, code: int, *, opening: bool) -> AiMemoryError
             "read before that write is undone.",
             tip=f"Run the same command once as {file.owner_of(path)}, who may undo it.",
         )
+    if code == READONLY_DBMOVED:
+        return file.moved(path)
     why = file.fault(path, write=not opening) or told
     if opening:
         return DataRefused(f"{path} cannot be opened: {why}.", tip="Check the permissions of file and folder.")
