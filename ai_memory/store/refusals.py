@@ -26,8 +26,8 @@ OF_WORD_INDEX = re.compile(r"memories_fts|\bfts5\b|\btokenizer\b|^constraint fai
 """Words of SQLite in which this occurs tell of the index of words: other constraints are named where they fail."""
 
 CORRUPT_VTAB, READONLY_ROLLBACK, READONLY_DBMOVED = 267, 776, 1032
-"""Extended result codes (sqlite.org/rescode.html): a virtual table is damaged; a journal has to be played back; the file
-was moved since it was opened."""
+"""Extended result codes (sqlite.org/rescode.html): a virtual table is damaged; a journal has to be played back; the
+file was moved since it was opened."""
 
 
 def words(said: str | bytes) -> str:
