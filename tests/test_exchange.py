@@ -15,7 +15,11 @@ from ai_memory.exchange import parse, to_object
 from ai_memory.records import Draft, Value
 from ai_memory.strict_json import compact
 
-TEXTS = st.text(st.characters(codec="utf-8") | st.characters(min_codepoint=0xDC80, max_codepoint=0xDCFF), max_size=40)
+CHARACTERS = st.characters(codec="utf-8") | st.characters(min_codepoint=0xDC80, max_codepoint=0xDCFF)
+# By way of the bytes: some that are no text by themselves are one together, and are read as that.
+TEXTS = st.text(CHARACTERS, max_size=40).map(
+    lambda text: text.encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape")
+)
 JSON = st.recursive(st.none() | st.booleans() | st.integers(-9, 9) | st.text(max_size=5), st.lists, max_leaves=4)
 COLUMNS = st.fixed_dictionaries(
     {"title": TEXTS, "content": TEXTS},
