@@ -63,7 +63,7 @@ def test_a_trigger_that_calls_itself_through_another_one_ends(path: Path) -> Non
     files.execute(path, "CREATE TRIGGER tb AFTER INSERT ON b BEGIN INSERT INTO a VALUES (new.x); END")
     db = open_database(path)
     db.execute("PRAGMA recursive_triggers = ON")
-    with pytest.raises(StatementRefused, match="triggers nested too deep|too many levels of trigger recursion"):
+    with pytest.raises(StatementRefused, match=r"triggers nested too deep|too many levels of trigger recursion"):
         db.execute("INSERT INTO a VALUES (1)")
     db.close()
 
