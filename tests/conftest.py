@@ -6,6 +6,7 @@ import importlib.util
 import os
 import secrets
 import shutil
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -26,6 +27,8 @@ FOREIGN = ("XDG_CONFIG_HOME", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_pr
 def own_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A home of the tests' own: no configuration, key or proxy of the person who runs them is seen."""
     home = tmp_path_factory.mktemp("home")
+    # What a shell starts in the background has SIGINT ignored, and so has every process that it starts.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     with pytest.MonkeyPatch.context() as patch:
         for name in (*FOREIGN, *(name for name in os.environ if name.startswith("AI_MEMORY_"))):
             if name != "AI_MEMORY_UPSTREAM_DATA":

@@ -14,9 +14,9 @@ from ai_memory.embed.document import WITNESS_TEXTS
 from ai_memory.embed.embedder import Vectors
 from ai_memory.errors import (
     CredentialsRefused,
-    DataRefused,
     EmbedError,
     NotFinished,
+    NotFound,
     OperatorNeeded,
     QuotaExhausted,
     RowsRefused,
@@ -539,7 +539,7 @@ def test_a_plain_start_beside_an_unfinished_run_changes_nothing(work: Work) -> N
 
 
 def test_a_scope_of_a_typing_error_is_refused(work: Work) -> None:
-    with pytest.raises(DataRefused, match="no namespace typo"):
+    with pytest.raises(NotFound, match="no namespace typo"):
         work.run(scope=("typo",))
 
     assert states(work) == []
