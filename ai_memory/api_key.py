@@ -10,12 +10,12 @@ from pathlib import Path
 
 from ai_memory import trusted_file
 from ai_memory.errors import EmbedderInitFailed
+from ai_memory.told import written_as_path
 from ai_memory.trusted_file import ALL_OF_OTHERS, Rule
 
 LONGEST_FILE = 65_536
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _PLAIN_VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]{0,63}", re.ASCII)
-_WRITTEN_AS_A_PATH = ("/", "./", "../", "~/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,5 +78,5 @@ def of_variable(name: str, environ: Mapping[str, str], source: str) -> ApiKey:
 def of_file(name: str, path: Path, source: str, users: frozenset[int]) -> ApiKey:
     """Return the key in the file that the setting `source` names as `name`; nothing is read yet."""
     # Not Path.is_file, which raises where a name is too long for a file, as some keys are.
-    shown = name.startswith(_WRITTEN_AS_A_PATH) or os.path.isfile(path)  # noqa: PTH113
+    shown = written_as_path(name) or os.path.isfile(path)  # noqa: PTH113
     return ApiKey(f"file {name}" if shown else f"file that {source} names", file=path, users=users)

@@ -13,14 +13,13 @@ from typing import Generic, TypeVar
 
 from ai_memory import trusted_file
 from ai_memory.errors import AiMemoryError, ConfigRefused, UsageError
-from ai_memory.told import key_shaped, told
+from ai_memory.told import key_shaped, told, written_as_path
 from ai_memory.trusted_file import OTHERS_WRITE, Rule
 
 T_co = TypeVar("T_co", covariant=True)
 LONGEST_FILE = 1_000_000
 MIN_PRICE, MAX_PRICE = 1e-6, 1e9
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-_WRITTEN_AS_A_PATH = ("/", "./", "../", "~/")
 _PLACE = re.compile(r"at (line \d+, column \d+|end of document)")
 
 
@@ -96,7 +95,7 @@ def worded(text: str, source: str, refusal: type[AiMemoryError]) -> Sourced[str]
     trimmed = text.strip()
     if _CONTROL.search(trimmed):
         raise refusal(f"{source} has a control character in it.", tip="Write it on one line.")
-    if key_shaped(trimmed) and not trimmed.startswith(_WRITTEN_AS_A_PATH):
+    if key_shaped(trimmed) and not written_as_path(trimmed):
         raise refusal(
             f"{source} has what looks like an API key in it, and is not shown.",
             tip="Put the key into an environment variable and name that in api_key_env.",

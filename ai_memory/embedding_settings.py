@@ -11,7 +11,7 @@ from ai_memory import address, api_key, vendors
 from ai_memory.api_key import ApiKey
 from ai_memory.config_file import Sourced, Table, expand, truthy, worded
 from ai_memory.errors import EmbedderInitFailed
-from ai_memory.told import told
+from ai_memory.told import told, written_as_path
 from ai_memory.trusted_file import trusted_users
 
 KEYWORD = "keyword"
@@ -164,7 +164,7 @@ def _model(
 def _model_path(table: Table, environ: Mapping[str, str], model: Sourced[str] | None) -> Sourced[Path | None]:
     """Return the folder of the model's files: `model_path`, or a local `model` that is written as a path."""
     named = table.text("model_path")
-    if named is None and model and model.value.startswith(("/", "./", "../", "~/")):
+    if named is None and model and written_as_path(model.value):
         named = model
     return Sourced(expand(named, environ), named.source) if named else Sourced(None, "not configured")
 

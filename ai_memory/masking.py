@@ -23,6 +23,9 @@ FEWEST = 4
 """A key that is shorter is masked as a whole only: its parts are parts of ordinary words."""
 MOST_ROUNDS = 10
 
+KEY_PREFIX = r"(?i:(?:sk|gsk|xai|csk|nvapi|jina|gh[opsur]|github_pat|glpat)[-_])"
+"""How keys begin, and hardly a name: as the vendors' own documentation shows (November 2026)."""
+
 _LOOKS_LIKE_A_KEY = tuple(
     re.compile(pattern)
     for pattern in (
@@ -33,13 +36,13 @@ _LOOKS_LIKE_A_KEY = tuple(
         r"(?P<kept>)(?i:\bbasic)\s+(?=[^\s]{0,300}(?:[0-9=+/]|[a-z][A-Z]))[A-Za-z0-9+/=_-]{6,}",
         r"(?P<kept>(?i:\b(?:x-)?(?:\w+-)?api[-_]?key[\"']?\s*[:=]\s*[\"']?))[^\s\"',;&]{4,}",
         r"(?P<kept>(?i:[?&;](?:[\w-]*key|[\w-]*token|sig|signature|secret|password)=))[^\s\"'&#]+",
-        r"(?P<kept>)(?<!\w)(?i:(?:sk|gsk|xai|csk|nvapi|jina|gh[opsur]|github_pat|glpat)[-_])[\w*.-]{6,}",
+        rf"(?P<kept>)(?<!\w){KEY_PREFIX}[\w*.-]{{6,}}",
         # Prefixes that names begin with as well: only what has a digit or is long in one piece is taken for a key.
         r"(?P<kept>)(?<!\w)(?i:(?:pk|key|pa|hf|fw|r8)[-_])(?=[\w*.-]{0,100}[0-9*]|[A-Za-z0-9]{16})[\w*.-]{6,}",
         r"(?P<kept>)(?<![\w-])(?:AIza[\w*-]{6,}|A(?:KI|SI)A[A-Z0-9*]{8,}|eyJ[\w-]{8,}\.[\w-]{8,}[\w.-]*)",
     )
 )
-"""The forms of keys in use: the prefixes are those that the vendors' own documentation shows (November 2026).
+"""The forms of keys in use, their prefixes by the same sources.
 
 Whatever may be repeated is bounded: the time for a hostile text stays in proportion to its length.
 """

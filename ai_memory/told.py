@@ -6,11 +6,13 @@ import re
 from collections.abc import Mapping
 from datetime import date, time
 
+from ai_memory.masking import KEY_PREFIX
+
 _LONGEST = 24
 _WORD = re.compile(r"[A-Za-z][A-Za-z _-]*|-?[0-9.]+")
 _KEY_SHAPED = re.compile(
     r"(?i:\b(?:bearer|basic)\s+\S{6,})"
-    r"|(?<![\w/.~-])(?i:(?:sk|gsk|xai|csk|nvapi|jina|gh[opsur]|github_pat|glpat)[-_])[\w*.-]{6,}"
+    rf"|(?<![\w/.~-]){KEY_PREFIX}[\w*.-]{{6,}}"
     r"|(?<![\w/.~-])(?:hf|fw|pa|r8|tgp)[-_][A-Za-z0-9_-]*(?:[0-9][A-Za-z]|[a-z][A-Z])[A-Za-z0-9_-]{8,}"
     r"|(?<![\w/.~-])(?:AIza[\w-]{20,}|A(?:KI|SI)A[A-Z0-9]{12,}|eyJ[\w-]{10,}\.[\w.-]{10,})"
 )
@@ -24,6 +26,11 @@ def told(value: object) -> str:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return _kind(value)
     return str(value) if abs(value) < 1e24 else "a number that is far too large"
+
+
+def written_as_path(value: str) -> bool:
+    """Return whether a value that could be a name is written as a path."""
+    return value.startswith(("/", "./", "../", "~/"))
 
 
 def key_shaped(text: str) -> bool:
