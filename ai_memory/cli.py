@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -15,7 +14,7 @@ from typing import Any
 from ai_memory import __version__
 from ai_memory.commands.flags import Parser, add_global_flags
 from ai_memory.console import Console
-from ai_memory.errors import AiMemoryError, DataRefused, StorageFailed, UsageError
+from ai_memory.errors import WRITE_FAULTS, AiMemoryError, DataRefused, StorageFailed, UsageError
 from ai_memory.hearing import signals_heard
 from ai_memory.streams import standard_streams
 
@@ -44,9 +43,6 @@ returns the exit code. A module is imported only when its command is the one to 
 
 EXIT_INTERRUPTED = 130
 EXIT_READER_GONE = 141
-
-DISK_FAULTS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS})
-"""What a disk can do to a backup or the lock file."""
 
 
 class CommandParser(Parser):
@@ -106,7 +102,7 @@ def _fault_of_the_system(error: Exception) -> AiMemoryError | None:
         return None
     if isinstance(error, FileNotFoundError) and not error.filename and not _has_folder():
         return DataRefused("The current folder does not exist any more.", tip="Change to another folder.")
-    if error.errno in DISK_FAULTS:
+    if error.errno in WRITE_FAULTS:
         what = f"{error.filename or 'A file'} cannot be written: {error.strerror}."
         return StorageFailed(what, tip="Free some space, then run the same command again.")
     if error.filename:

@@ -46,6 +46,7 @@ its traceback.
 
 from __future__ import annotations
 
+import errno
 from typing import ClassVar
 
 
@@ -194,6 +195,10 @@ class EndpointUnusable(AiMemoryError):
 
     exit_code = 69
     reason = "endpoint unusable"
+
+
+WRITE_FAULTS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS})
+"""What a disk or its file system can do to a file that is written: StorageFailed, where no better is known."""
 
 
 class StorageFailed(AiMemoryError):

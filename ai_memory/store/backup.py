@@ -10,10 +10,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
-from ai_memory.errors import AiMemoryError, DataRefused, StorageFailed, UsageError
+from ai_memory.errors import WRITE_FAULTS, AiMemoryError, DataRefused, StorageFailed, UsageError
 from ai_memory.store import side_file
 from ai_memory.store.connection import Database
 from ai_memory.store.consistent import JOURNAL_MODE, consistently, data_version
+from ai_memory.store.file import SIDE_FILES
 from ai_memory.store.open_options import OpenOptions
 from ai_memory.store.page_copy import PageCopy
 
@@ -27,7 +28,6 @@ PAGE_SIZE = "PRAGMA page_size"
 ENCODING = "PRAGMA encoding"
 EMPTY_LOG = "PRAGMA wal_checkpoint(TRUNCATE)"
 
-DISK_FAULTS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS})
 NO_HARD_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK})
 
 Told = Callable[[int, int], None]
@@ -147,7 +147,7 @@ def _is_still(path: Path, descriptor: int) -> bool:
 
 
 def _with_side_files(path: Path) -> list[Path]:
-    return [path.with_name(path.name + suffix) for suffix in ("", "-wal", "-shm", "-journal")]
+    return [path.with_name(path.name + suffix) for suffix in ("", *SIDE_FILES)]
 
 
 def _fill(db: Database, path: Path, told: Told) -> None:
@@ -210,7 +210,7 @@ def _explained(target: Path) -> Iterator[None]:
         raise _taken(target) from error
     except OSError as error:
         what = f"{target} cannot be written: {error.strerror}."
-        if error.errno in DISK_FAULTS:
+        if error.errno in WRITE_FAULTS:
             raise StorageFailed(what, tip="Free some space, or name a file elsewhere.") from error
         raise UsageError(what, tip="Name a file in a folder where you may write.") from error
 

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
-from ai_memory.errors import AiMemoryError, Damaged, DataRefused, StorageFailed
+from ai_memory.errors import WRITE_FAULTS, AiMemoryError, Damaged, DataRefused, StorageFailed
 from ai_memory.store import side_file
 
 LONGEST_PATH = 504
@@ -27,11 +27,12 @@ HEADER_BYTES = 100
 PRIVATE = 0o600
 """A new database is its owner's alone; SQLite gives its log and journal the mode of the database."""
 
-LOG, INDEX_OF_LOG, JOURNAL = "-wal", "-shm", "-journal"
+SIDE_FILES = LOG, INDEX_OF_LOG, JOURNAL = "-wal", "-shm", "-journal"
 NAMES_ANOTHER = bytes.fromhex("d9d505f920a163d7")
 """The last bytes of a journal that names another file."""
 
-DISK_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
+DISK_FAULTS = WRITE_FAULTS - {errno.EFBIG, errno.EROFS}
+"""On the way to a database a file system that is read-only is a matter of permission."""
 
 
 @contextmanager
@@ -98,7 +99,7 @@ def real_path(path: Path) -> Path:
 
 
 def beside(path: Path, suffix: str) -> Path:
-    """Return the file that SQLite keeps beside a database under that suffix: where the links of its name lead to."""
+    """Return the file that SQLite, or we, keep beside a database under that suffix: where its name's links lead to."""
     real = real_path(path)
     return real.with_name(real.name + suffix)
 
@@ -199,7 +200,7 @@ def require_own_side_files(path: Path) -> None:
     Raises:
         DataRefused: one of them is something else; who may have put it there is not known.
     """
-    for suffix in (LOG, INDEX_OF_LOG, JOURNAL):
+    for suffix in SIDE_FILES:
         side_file.require_plain(beside(path, suffix))
     _require_own_journal(path, beside(path, JOURNAL))
 

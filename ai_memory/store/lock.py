@@ -23,7 +23,7 @@ from pathlib import Path
 
 from ai_memory.errors import DataRefused, StorageFailed
 from ai_memory.store import side_file
-from ai_memory.store.file import DISK_FAULTS, real_path
+from ai_memory.store.file import DISK_FAULTS, beside
 
 FLOCK = "hhqqi4x"
 """`struct flock` of 64-bit Linux: l_type, l_whence, l_start, l_len, l_pid (0 for OFD locks)."""
@@ -89,8 +89,7 @@ class LockState(Enum):
 
 def lock_path(database: Path) -> Path:
     """Return where the lock of a database lies: one place for every name of the file."""
-    real = real_path(database)
-    return real.with_name(real.name + ".reembed.lock")
+    return beside(database, ".reembed.lock")
 
 
 @contextmanager
