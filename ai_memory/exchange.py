@@ -48,16 +48,11 @@ def to_object(columns: Mapping[str, Value]) -> dict[str, object]:
     return {name: _shown(name, value) for name, value in columns.items()}
 
 
-def breaks_rules(columns: Mapping[str, Value]) -> str | None:
-    """Return why a row could not be stored as a new one, as a clause without full stop; None where it could."""
-    return first_fault(columns)
-
-
 def _shown(name: str, value: Value) -> object:
     if first_fault({name: value}):
         return {STORED_KEY: _typed(value)}
     if isinstance(value, bytes):
-        return {BLOB_KEY: base64.b64encode(value).decode()}
+        return _typed(value)
     if name not in JSON_COLUMNS or not isinstance(value, str):
         return value
     try:

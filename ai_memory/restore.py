@@ -116,12 +116,7 @@ class Restore:
             back_up(store.db, target, self.stop, self.progress)
 
     def _replace(self, backup: Store, present: Present, options: OpenOptions) -> None:
-        shown = Megabytes(self.progress, f"restoring {self.backup}")
-
-        def told(done: int, total: int) -> None:
-            self.stop.heed()
-            shown.tell(done, total)
-
+        told = Megabytes(self.stop, self.progress, f"restoring {self.backup}").tell
         try:
             replace_by(self.path, backup.db, damaged=present.headless, options=options, told=told)
         finally:

@@ -11,11 +11,8 @@ from ai_memory.settings import Settings
 from ai_memory.store.memories import Memories
 from ai_memory.store.open_options import OpenOptions
 from ai_memory.store.opening import reading, writing
-from ai_memory.store.references import referring_rows
+from ai_memory.store.references import BROKEN_REFERENCE, referring_rows
 from ai_memory.store.text import printable
-
-FOREIGN_KEY = "FOREIGN KEY constraint failed"
-"""SQLite's words where rows of another table refer to what is deleted; which, it does not say."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -57,7 +54,7 @@ def _delete(memories: Memories, memory_id: str) -> None:
     try:
         deleted = memories.delete(memory_id)
     except StatementRefused as error:
-        referring = referring_rows(memories.store, memory_id) if FOREIGN_KEY in error.words else {}
+        referring = referring_rows(memories.store, memory_id) if BROKEN_REFERENCE in error.words else {}
         if referring:
             told = " and ".join(f"{rows:,} of the table {printable(table)}" for table, rows in referring.items())
             raise UsageError(f"Rows refer to {shown}: {told}.", tip="Delete those first.") from error

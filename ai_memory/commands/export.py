@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 
 from ai_memory.cleaning import one_line
 from ai_memory.console import Console, to_json
-from ai_memory.exchange import LINK_KEY, breaks_rules, to_object
+from ai_memory.exchange import LINK_KEY, to_object
 from ai_memory.records import Memory, Value
+from ai_memory.rules import first_fault
 from ai_memory.settings import Settings
 from ai_memory.store.links import LeftBehind, Links, left_behind
 from ai_memory.store.memories import Memories
@@ -80,7 +81,7 @@ class _Oddities:
         self.without_id += memory.values["id"] is None
         if (parent := memory.values.get("atom_of")) is not None:
             self.atoms.append((one_line(memory.id or memory.title), parent))
-        if fault := breaks_rules(memory.values):
+        if fault := first_fault(memory.values):
             self.odd.append(f"{one_line(memory.id or memory.title)}: {fault}")
 
     def tell(self, ids: set[Value], console: Console) -> None:

@@ -19,29 +19,28 @@ def back_up(db: Database, target: Path, stop: Stop, progress: Progress) -> None:
         Stopped: somebody asked to stop; there is no copy.
         UsageError, NotFinished, StorageFailed: see `copy_to`.
     """
-    shown = Megabytes(progress, f"copy to {target}")
-
-    def told(done: int, total: int) -> None:
-        stop.heed()
-        shown.tell(done, total)
-
     try:
-        size = copy_to(db, target, told=told)
+        size = copy_to(db, target, told=Megabytes(stop, progress, f"copy to {target}").tell)
     finally:
         progress.end()
     progress.note(f"Copied to {target} ({size / MEGABYTE:,.1f} MB).")
 
 
 class Megabytes:
-    """Shows a copy of pages as progress in megabytes."""
+    """Shows a copy of pages as progress in megabytes, and ends it when somebody asks for that."""
 
-    def __init__(self, progress: Progress, label: str) -> None:
+    def __init__(self, stop: Stop, progress: Progress, label: str) -> None:
         """Show it under that label once the first pages are copied."""
-        self._progress, self._label = progress, label
+        self._stop, self._progress, self._label = stop, progress, label
         self._shown = -1
 
     def tell(self, done: int, total: int) -> None:
-        """Hear that so many bytes of so many are copied; it may be less than before, where a copy began anew."""
+        """Hear that so many bytes of so many are copied; it may be less than before, where a copy began anew.
+
+        Raises:
+            Stopped: somebody asked to stop.
+        """
+        self._stop.heed()
         if self._shown < 0:
             self._progress.begin(total=total // MEGABYTE, label=self._label, unit="MB")
             self._shown = 0

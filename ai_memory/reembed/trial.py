@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable, Iterator, Sequence
 
 from ai_memory.errors import DataRefused
@@ -13,6 +12,7 @@ from ai_memory.store import walk
 from ai_memory.store.opening import Store
 from ai_memory.store.provenance import Fingerprint, require_word_index
 from ai_memory.store.quarantine import unwritable
+from ai_memory.store.refusals import look_at_schema
 from ai_memory.store.rehearsal import refused_updates
 from ai_memory.store.text import printable
 
@@ -28,7 +28,8 @@ def require_updates(store: Store) -> None:
         WordIndexUnusable: each vector rewrites the word index, which is damaged.
     """
     if why := refused_updates(store):
-        raise DataRefused(f"{store.db.path} takes no vector: {why}. No text was sent.", tip=_look(store))
+        what = f"{store.db.path} takes no vector: {why}. No text was sent."
+        raise DataRefused(what, tip=look_at_schema(store.db.path))
     require_word_index(store)
 
 
@@ -60,7 +61,7 @@ def _refused_by_all(store: Store, refusing: Sequence[Unfit]) -> DataRefused:
     return DataRefused(
         f"{store.db.path} takes no vector in any of {len(refusing):,} rows. Of {printable(first.id)}, the first, "
         f"{first.reason.message}. No text was sent.",
-        tip=_look(store),
+        tip=look_at_schema(store.db.path),
     )
 
 
@@ -82,7 +83,3 @@ def _documents(
         while ids := walk.ids_after(store, namespace, after, limit=BLOCK):
             yield of(ids)
             after = ids[-1]
-
-
-def _look(store: Store) -> str:
-    return f"Look at its schema: sqlite3 {shlex.quote(str(store.db.path))} .schema"

@@ -7,6 +7,9 @@ from itertools import groupby
 from ai_memory.store.opening import Store
 from ai_memory.store.text import quoted
 
+BROKEN_REFERENCE = "FOREIGN KEY constraint failed"
+"""SQLite's words where rows refer to what would not be there; which rows, it does not say."""
+
 FOREIGN_KEYS = """
     SELECT t.name, f.id, f."from", coalesce(f."to", 'id')
     FROM main.sqlite_schema AS t, pragma_foreign_key_list(t.name) AS f

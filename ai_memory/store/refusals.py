@@ -78,8 +78,12 @@ def require_writable(path: Path, *, read_only: bool) -> None:
 
 def statement(path: Path, said: str) -> StatementRefused:
     """Return the refusal of one statement, for what stands in the database."""
-    look = f"Look at its schema: sqlite3 {shlex.quote(str(path))} .schema"
-    return StatementRefused(f"{path} refuses a statement: {said}.", tip=look, words=said)
+    return StatementRefused(f"{path} refuses a statement: {said}.", tip=look_at_schema(path), words=said)
+
+
+def look_at_schema(path: Path) -> str:
+    """Return what to do about a database whose own schema refuses something."""
+    return f"Look at its schema: sqlite3 {shlex.quote(str(path))} .schema"
 
 
 def _denied(path: Path, told: str, code: int, *, opening: bool) -> AiMemoryError:

@@ -8,9 +8,8 @@ from ai_memory.errors import StatementRefused, UpdateRefused
 from ai_memory.store import triggers
 from ai_memory.store.opening import Store
 from ai_memory.store.provenance import Fingerprint, VectorWrite, program_of_update, write_vectors
+from ai_memory.store.references import BROKEN_REFERENCE
 from ai_memory.store.text import printable
-
-BROKEN_REFERENCE = "FOREIGN KEY constraint failed"
 
 
 def refused_updates(store: Store) -> str | None:

@@ -87,8 +87,7 @@ class Rows:
             SchemaRefused: the database takes no row at all.
         """
         whole = {**beside, **row}
-        names, marks, bindings = self._marked(whole)
-        sql = INSERT.format(table=quoted(self.table), names=", ".join(names), values=", ".join(marks))
+        sql, bindings = self._insert(whole)
         reads_back = self._may_be_undone(sql, bindings, STORED)
         self._change(sql, bindings)
         return self._altered({name: whole[name] for name in self.key}, row) if reads_back else ()
@@ -123,21 +122,17 @@ class Rows:
             StatementRefused: the database does not let them go.
             SchemaRefused: the database lets no row be deleted.
         """
-        condition, bindings = self._where(where)
-        sql = DELETE.format(table=quoted(self.table)) + condition
+        sql, bindings = self._delete(where)
         reads_back = self._may_be_undone(sql, bindings, DELETED)
         return self.store.db.change(sql, bindings) > 0 and not (reads_back and self.read(where))
 
     def refusals(self, changing: Sequence[str]) -> dict[str, str]:
         """Return why no row can be stored, changed in the columns of `changing`, or deleted; nothing is written."""
-        key, columns = dict.fromkeys(self.key), dict.fromkeys(self.columns)
-        names, marks, bindings = self._marked(columns)
-        insert = INSERT.format(table=quoted(self.table), names=", ".join(names), values=", ".join(marks))
-        condition, keyed = self._where(key)
-        statements: dict[str, tuple[str, Mapping[str, Binding]]] = {
-            STORED: (insert, bindings),
+        key = dict.fromkeys(self.key)
+        statements = {
+            STORED: self._insert(dict.fromkeys(self.columns)),
             CHANGED: self._update(key, dict.fromkeys(changing or self.key)),
-            DELETED: (DELETE.format(table=quoted(self.table)) + condition, keyed),
+            DELETED: self._delete(key),
         }
         found: dict[str, str] = {}
         for verb, (sql, values) in statements.items():
@@ -146,6 +141,14 @@ class Rows:
             except (StatementRefused, WordIndexUnusable) as refusal:
                 found[verb] = triggers.told(self.store, refusal)
         return found
+
+    def _insert(self, row: Mapping[str, Value]) -> tuple[str, dict[str, Binding]]:
+        names, marks, bindings = self._marked(row)
+        return INSERT.format(table=quoted(self.table), names=", ".join(names), values=", ".join(marks)), bindings
+
+    def _delete(self, where: Mapping[str, Value]) -> tuple[str, dict[str, Binding]]:
+        condition, bindings = self._where(where)
+        return DELETE.format(table=quoted(self.table)) + condition, bindings
 
     def _update(self, where: Mapping[str, Value], row: Mapping[str, Value]) -> tuple[str, dict[str, Binding]]:
         names, marks, bindings = self._marked(row)
