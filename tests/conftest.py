@@ -14,6 +14,8 @@ from tempfile import TemporaryDirectory
 import pytest
 from hypothesis import settings
 
+from tests.fake_endpoint import FakeEndpoint
+
 # A busy machine is no failure; a hung test ends by the time limit of pyproject.toml.
 settings.register_profile("ai-memory", deadline=None)
 settings.load_profile("ai-memory")
@@ -36,6 +38,13 @@ def own_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.setenv("HOME", str(home))
         patch.setenv("HF_HUB_OFFLINE", "1")
         yield home
+
+
+@pytest.fixture
+def endpoint() -> Iterator[FakeEndpoint]:
+    """A real server on loopback."""
+    with FakeEndpoint(dim=16) as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

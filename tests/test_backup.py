@@ -32,12 +32,6 @@ SHORT = 3_000
 
 
 @pytest.fixture
-def endpoint() -> Iterator[FakeEndpoint]:
-    with FakeEndpoint(dim=16) as server:
-        yield server
-
-
-@pytest.fixture
 def command(tmp_path: Path, endpoint: FakeEndpoint) -> Iterator[Command]:
     command = Command(files.create(tmp_path / "m.db"), remote(endpoint))
     files.execute(command.db, "CREATE TABLE log (x)")

@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,12 +19,6 @@ from tests.fake_endpoint import FOREVER, FakeEndpoint
 KEY = "sk-loopback-0123456789"
 NOBODY = remote_at("http://127.0.0.1:9/v1")
 """A configuration that is right, of an endpoint that must not be asked."""
-
-
-@pytest.fixture
-def endpoint() -> Iterator[FakeEndpoint]:
-    with FakeEndpoint(dim=16) as server:
-        yield server
 
 
 @pytest.fixture

@@ -37,12 +37,6 @@ def command(small: Path, endpoint: FakeEndpoint) -> Command:
     return command
 
 
-@pytest.fixture
-def endpoint() -> Iterator[FakeEndpoint]:
-    with FakeEndpoint(dim=16) as server:
-        yield server
-
-
 def fill(folder: Path) -> None:
     """Take the last file the file system can name, then its last block."""
     with suppress(OSError):

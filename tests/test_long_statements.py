@@ -35,12 +35,6 @@ CPU_S = 2.0
 
 
 @pytest.fixture
-def endpoint() -> Iterator[FakeEndpoint]:
-    with FakeEndpoint(dim=16) as server:
-        yield server
-
-
-@pytest.fixture
 def command(tmp_path: Path, endpoint: FakeEndpoint) -> Iterator[Command]:
     command = Command(files.create(tmp_path / "m.db", ROWS), remote(endpoint))
     assert command.run("reembed", "--max-rows", "2", "--batch", "1").code == 75

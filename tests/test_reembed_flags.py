@@ -24,12 +24,6 @@ STAMP_KEYS = {"stamped", "active_space", "target_dim"}
 
 
 @pytest.fixture
-def endpoint() -> Iterator[FakeEndpoint]:
-    with FakeEndpoint(dim=16) as server:
-        yield server
-
-
-@pytest.fixture
 def config(tmp_path: Path) -> dict[str, str]:
     """The environment of a config file that tells the width."""
     path = tmp_path / "ai-memory" / "config.toml"

@@ -35,12 +35,6 @@ FOUND = "SELECT count(*) FROM memories_fts WHERE memories_fts MATCH 'content'"
 
 
 @pytest.fixture
-def endpoint() -> Iterator[FakeEndpoint]:
-    with FakeEndpoint(dim=16) as server:
-        yield server
-
-
-@pytest.fixture
 def command(tmp_path: Path, endpoint: FakeEndpoint) -> Iterator[Command]:
     command = Command(files.create(tmp_path / "m.db", ROWS), remote(endpoint))
     yield command

@@ -24,12 +24,6 @@ pytestmark = pytest.mark.skipif(not Path("/dev/full").exists(), reason="the syst
 
 
 @pytest.fixture
-def endpoint() -> Iterator[FakeEndpoint]:
-    with FakeEndpoint(dim=16) as server:
-        yield server
-
-
-@pytest.fixture
 def command(tmp_path: Path, endpoint: FakeEndpoint) -> Command:
     return Command(files.create(tmp_path / "m.db", ROWS), remote(endpoint))
 

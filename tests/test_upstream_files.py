@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -43,12 +43,6 @@ def local(minilm_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Mapp
         '[embeddings]\nbackend = "local"\nmodel = "all-MiniLM-L6-v2"\n' + f'model_path = "{minilm_folder}"\n', "utf-8"
     )
     return {"XDG_CONFIG_HOME": str(home)}
-
-
-@pytest.fixture
-def endpoint() -> Iterator[FakeEndpoint]:
-    with FakeEndpoint(dim=16) as server:
-        yield server
 
 
 @pytest.mark.real_model
