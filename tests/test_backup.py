@@ -15,6 +15,7 @@ import pytest
 from tests import files
 from tests.command import Command, answer, kill, remote, wait_for
 from tests.fake_endpoint import FakeEndpoint
+from tests.small_disk import small_disk
 
 FILL = """
     WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?)
@@ -129,12 +130,7 @@ def test_after_a_kill_the_rest_of_a_copy_is_named_and_not_taken_away(command: Co
 
 
 def test_a_full_disk_is_named_with_the_copy_and_nothing_is_left(command: Command, tmp_path: Path) -> None:
-    small = tmp_path / "small"
-    small.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(small)]
-    if subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("a small file system cannot be mounted here; it takes root")
-    try:
+    with small_disk(tmp_path / "small", "size=1m") as small:
         fill(command.db, SHORT)
 
         refused = command.run("reembed", "--yes", "--backup", small / "copy.db")
@@ -145,8 +141,16 @@ def test_a_full_disk_is_named_with_the_copy_and_nothing_is_left(command: Command
         files.execute(command.db, "DELETE FROM log")
         files.execute(command.db, "VACUUM")
         assert command.run("reembed", "--yes", "--backup", small / "copy.db").code == 0
-    finally:
-        subprocess.run(["umount", "-l", str(small)], check=True)
+
+
+def test_a_copy_to_a_disk_that_is_read_only_is_the_disks_fault(command: Command, tmp_path: Path) -> None:
+    with small_disk(tmp_path / "small", "size=1m,ro") as small:
+        refused = command.run("reembed", "--yes", "--backup", small / "copy.db")
+
+    assert (refused.code, "Read-only file system. Free some space, or name a file elsewhere." in refused.error) == (
+        74,
+        True,
+    )
 
 
 @pytest.mark.parametrize("name", ["none/copy.db", "file/copy.db", "n" * 250])

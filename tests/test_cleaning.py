@@ -106,6 +106,8 @@ def test_two_thirds_of_a_key_are_masked(key: str, data: st.DataObject) -> None:
         "csk-abcdefghij",
         "nvapi-abcdefghij",
         "ghp_abcdefghij0123456789",
+        "github_pat_abcdefghij",
+        "glpat-abcdefghij",
         "AKIAIOSFODNN7EXAMPLE",
         "Basic dXNlcjpwYXNzd29yZA==",
         "Bearer secretsecret",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -13,6 +12,7 @@ from ai_memory.store import disk
 from tests import files
 from tests.command import Command, remote
 from tests.fake_endpoint import FakeEndpoint
+from tests.small_disk import small_disk
 
 OPTIONS = {"no block": "size=1m", "no file": "size=4m,nr_inodes=4"}
 READING = [["stats"], ["list", "-n", "a"], ["export"], ["recall", "content"], ["reembed", "status"], ["doctor"]]
@@ -21,13 +21,8 @@ WRITING = [["store", "-T", "a", "-c", "b", "--no-embed"], ["delete", "id-001"], 
 
 @pytest.fixture(params=sorted(OPTIONS))
 def small(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
-    folder = tmp_path / "small"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", OPTIONS[request.param], "tmpfs", str(folder)]
-    if subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("a small file system cannot be mounted here; it takes root")
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
+    with small_disk(tmp_path / "small", OPTIONS[request.param]) as folder:
+        yield folder
 
 
 @pytest.fixture
@@ -89,3 +84,10 @@ def test_a_log_that_nobody_wrote_back_is_not_passed_over(command: Command, small
 def test_a_disk_with_room_is_not_full(tmp_path: Path) -> None:
     for code in (disk.SHM_SIZE, disk.SHM_MAP, disk.WRITE, disk.CANNOT_OPEN, 266):
         assert not disk.is_full(tmp_path / "m.db", code)
+
+
+def test_no_database_is_made_on_a_disk_that_is_read_only(tmp_path: Path, endpoint: FakeEndpoint) -> None:
+    with small_disk(tmp_path / "read-only", "size=1m,ro") as folder:
+        refused = Command(folder / "m.db", remote(endpoint)).run("init")
+
+        assert (refused.code, "Make its folder first, or one that you may write." in refused.error) == (65, True)

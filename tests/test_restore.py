@@ -27,6 +27,7 @@ from ai_memory.store.open_options import OpenOptions
 from tests import files, shapes
 from tests.command import Command, answer, kill, remote, wait_for
 from tests.fake_endpoint import FakeEndpoint
+from tests.small_disk import small_disk
 from tests.test_backup import LONG, fill
 
 ROWS = 60
@@ -517,12 +518,7 @@ def test_a_database_of_the_rust_program_is_restored_whole(tmp_path: Path, endpoi
 
 
 def test_a_full_disk_changes_nothing(tmp_path: Path, endpoint: FakeEndpoint) -> None:
-    small = tmp_path / "small"
-    small.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(small)]
-    if subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("a small file system cannot be mounted here; it takes root")
-    try:
+    with small_disk(tmp_path / "small", "size=2m") as small:
         command, copy = Command(files.create(small / "m.db", ROWS), remote(endpoint)), tmp_path / "before.db"
         assert command.reembed("--yes", "--backup", copy).code == 0
         files.execute(copy, "CREATE TABLE log (x)")
@@ -533,5 +529,3 @@ def test_a_full_disk_changes_nothing(tmp_path: Path, endpoint: FakeEndpoint) -> 
 
         assert (refused.code, f"{command.db}: the disk is full" in refused.error) == (74, True)
         assert content(command.db) == before
-    finally:
-        subprocess.run(["umount", "-l", str(small)], check=True)

@@ -16,6 +16,7 @@ from tests import files
 from tests.command import Answer, Command, answer, remote, remote_at, wait_for
 from tests.conftest import ROOT
 from tests.fake_endpoint import FakeEndpoint
+from tests.small_disk import small_disk
 
 ROWS = 12
 POSIX = {"LC_ALL": "POSIX", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
@@ -29,14 +30,10 @@ def command(tmp_path: Path, endpoint: FakeEndpoint) -> Command:
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
+def small(tmp_path: Path) -> Iterator[Path]:
     """A file system of 64 kB."""
-    place = tmp_path / "small"
-    place.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "none", place], check=False).returncode:
-        pytest.skip("only root can mount a file system")
-    yield place
-    subprocess.run(["umount", place], check=True)
+    with small_disk(tmp_path / "small", "size=64k") as folder:
+        yield folder
 
 
 def redirected(command: Command, how: str) -> Command:
@@ -66,15 +63,15 @@ def test_an_exit_code_is_the_works_when_its_message_cannot_be_written(
     assert redirected(command, how).run(*words).code == code
 
 
-def test_a_log_that_fills_in_the_middle_ends_no_run(command: Command, endpoint: FakeEndpoint, small_disk: Path) -> None:
+def test_a_log_that_fills_in_the_middle_ends_no_run(command: Command, endpoint: FakeEndpoint, small: Path) -> None:
     endpoint.change(latency=0.1, poison="id-00")
-    log = small_disk / "log"
+    log = small / "log"
     before = log.write_bytes(b"x" * 3900)  # of the page of 4,096 bytes that the disk gives away at once
     running = redirected(command, f"2>> {log}").start(
         "reembed", "--yes", "--batch", "1", "--concurrency", "1", "--json"
     )
     wait_for(lambda: log.stat().st_size > before)
-    with suppress(OSError), (small_disk / "rest").open("wb", buffering=0) as rest:
+    with suppress(OSError), (small / "rest").open("wb", buffering=0) as rest:
         while True:
             rest.write(b"x" * 512)
 

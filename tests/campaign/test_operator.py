@@ -18,6 +18,7 @@ from tests import files
 from tests.command import Answer, Command, answer, kill, remote, wait_for
 from tests.conftest import ROOT
 from tests.fake_endpoint import FakeEndpoint
+from tests.small_disk import remount, small_disk
 
 ROWS = 40
 BATCH = 2
@@ -239,27 +240,22 @@ def test_a_database_that_vanishes_ends_the_run_and_comes_back_whole(command: Com
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
+def small(tmp_path: Path) -> Iterator[Path]:
     """A file system of 1 MiB; skips where this user may not mount one."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)]
-    if subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("a small file system cannot be mounted here; it takes root")
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
+    with small_disk(tmp_path / "disk", "size=1m") as folder:
+        yield folder
 
 
-def test_a_full_disk_ends_the_run_and_room_lets_it_go_on(small_disk: Path, endpoint: FakeEndpoint) -> None:
+def test_a_full_disk_ends_the_run_and_room_lets_it_go_on(small: Path, endpoint: FakeEndpoint) -> None:
     endpoint.change(latency=0.0, dim=1024)
-    command = Command(files.create(small_disk / "m.db", 200), remote(endpoint))
+    command = Command(files.create(small / "m.db", 200), remote(endpoint))
 
     ended = command.run(*CRON, "--batch", "25")
 
     assert ended.code == 74, ended
     assert "full" in ended.error
     assert files.execute(command.db, "PRAGMA integrity_check")[0][0] == "ok"
-    subprocess.run(["mount", "-o", "remount,size=20m", str(small_disk)], check=True)
+    remount(small, "size=20m")
     assert command.run(*CRON, "--batch", "25").code == 0
     assert all_right(command, endpoint)
 
