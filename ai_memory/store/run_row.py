@@ -8,16 +8,19 @@ from typing import cast
 from ai_memory.store.lock import Holder
 from ai_memory.store.opening import Store
 from ai_memory.store.own_row import MOST, OwnRow
-from ai_memory.store.values import Counters, Run
+from ai_memory.store.values import Counted, Counters, LastEnd, Run
 
 COUNTERS = (
     "reembedded", "already_current", "attested", "raced", "quarantined", "identical",
-    "texts_sent", "texts_sent_twice", "requests", "retries", "tokens",
+    "texts_sent", "texts_sent_twice", "requests", "retries", "tokens", "asked_again", "disagreed",
 )  # fmt: skip
-RUN_TEXTS = ("target_model", "scope_json", "state", "holder_json", "breaker_state", "last_error", "limits_json")
+RUN_TEXTS = (
+    "target_model", "scope_json", "state", "holder_json", "breaker_state", "last_error", "limits_json", "ended_reason",
+)  # fmt: skip
 RUN_COLUMNS = (
     "run_id", "target", "pass", "fence", "in_flight_limit", "skip_current", "started_at", "last_progress_at",
-    "finished_at", "census_at", "breaker_until", "breaker_wait_ms", *COUNTERS, *RUN_TEXTS,
+    "finished_at", "census_at", "breaker_until", "breaker_wait_ms", "live", "remaining", "in_quarantine", "counted_at",
+    "last_written_at", "rows_per_hour", "ended_at", "ended_code", "ended_alike", *COUNTERS, *RUN_TEXTS,
 )  # fmt: skip
 ENDED = ("done", "cancelled", "superseded")
 STATES = ("running", "paused", *ENDED)
@@ -57,7 +60,25 @@ def run_of(store: Store, values: Sequence[object]) -> Run:
         last_error=row.text_or_none("last_error"),
         limits=_limits(row),
         counters=Counters(**{name: row.whole(name) for name in COUNTERS}),
+        last_written_at=row.time_or_none("last_written_at"),
+        rows_per_hour=row.whole("rows_per_hour"),
+        counted=_counted(row),
+        last_end=_last_end(row),
     )
+
+
+def _counted(row: OwnRow) -> Counted | None:
+    at = row.time_or_none("counted_at")
+    if at is None:
+        return None
+    return Counted(row.whole("live"), row.whole("remaining"), row.whole("in_quarantine"), at)
+
+
+def _last_end(row: OwnRow) -> LastEnd | None:
+    at, reason = row.time_or_none("ended_at"), row.text_or_none("ended_reason")
+    if at is None or reason is None:
+        return None
+    return LastEnd(at, row.whole("ended_code"), reason, row.whole("ended_alike"))
 
 
 def _scope(row: OwnRow) -> tuple[str, ...] | None:

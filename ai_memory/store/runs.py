@@ -63,7 +63,8 @@ COUNT = """
     UPDATE reembed_run SET reembedded = reembedded + :reembedded, already_current = already_current + :already_current,
         identical = identical + :identical, tokens = tokens + :tokens,
         attested = attested + :attested, raced = raced + :raced, quarantined = quarantined + :quarantined,
-        texts_sent = texts_sent + :texts_sent, requests = requests + :requests, retries = retries + :retries
+        texts_sent = texts_sent + :texts_sent, requests = requests + :requests, retries = retries + :retries,
+        asked_again = asked_again + :asked_again, disagreed = disagreed + :disagreed
     WHERE run_id = :run_id
 """
 SET_TARGET = "UPDATE reembed_run SET target = ? WHERE run_id = ?"

@@ -3,19 +3,19 @@
 Databases in the field lack columns that later releases added (ai-memory 0.7.0: schema 57, no
 `embedding_space`; the 1.0.0 line: schema 84 adds it). The temporary view `memory_row` has every column we
 read, NULL where the file has none; temporary views live in the connection and never reach the
-file. A read-only connection to a file without our tables gets them empty, as temporary tables.
+file. What a file that is only read lacks of our tables stands beside it likewise.
 """
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from ai_memory.errors import DataRefused
 from ai_memory.store.connection import Database
 from ai_memory.store.expiry import UNEXPIRED
-from ai_memory.store.migrate import MEMORIES, available, has_table
+from ai_memory.store.migrate import has_table
+from ai_memory.store.stand_ins import lay_empty_tables, lay_later_columns
 from ai_memory.store.text import printable
 
 KIND = "SELECT type, wr FROM pragma_table_list('memories') WHERE schema = 'main'"
@@ -150,7 +150,7 @@ def require_known(path: Path, schema: Schema) -> None:
 
 
 def lay_view(db: Database, schema: Schema) -> None:
-    """Create the temporary view `memory_row` on the connection, and our tables, empty, where the file lacks them."""
+    """Create the temporary view `memory_row` on the connection, and our tables where the file lacks them."""
     absent = [f"{default} AS {name}" for name, default in OPTIONAL.items() if name not in schema.columns]
     present = [name for name in OPTIONAL if name in schema.columns]
     columns = ", ".join([*REQUIRED, *present, *absent])
@@ -158,13 +158,7 @@ def lay_view(db: Database, schema: Schema) -> None:
     db.execute("DROP VIEW IF EXISTS temp.memory_row")
     source = f"SELECT rowid AS row_number, {columns}, {live} AS live FROM main.memories"
     db.execute(f"CREATE TEMP VIEW memory_row AS {source}")
-    if not schema.has_reembed:
-        _lay_empty_tables(db)
-
-
-def _lay_empty_tables(db: Database) -> None:
-    for migration in available():
-        if migration.version != MEMORIES:
-            temporary = migration.sql.replace("CREATE TABLE ", "CREATE TEMP TABLE IF NOT EXISTS ")
-            temporary = re.sub(r"INDEX (\w+)", r"INDEX IF NOT EXISTS temp.\1", temporary)
-            db.execute(temporary)
+    if schema.has_reembed:
+        lay_later_columns(db)
+    else:
+        lay_empty_tables(db)

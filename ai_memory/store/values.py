@@ -10,7 +10,10 @@ from ai_memory.store.lock import Holder
 
 @dataclass(frozen=True, slots=True)
 class Counters:
-    """What happened, in rows and requests; a page's share or a whole run's sum."""
+    """What happened, in rows and requests; a page's share or a whole run's sum.
+
+    `asked_again` rows were embedded once more one by one; `disagreed` of them got another vector.
+    """
 
     reembedded: int = 0
     already_current: int = 0
@@ -23,6 +26,8 @@ class Counters:
     requests: int = 0
     retries: int = 0
     tokens: int = 0
+    asked_again: int = 0
+    disagreed: int = 0
 
     def __add__(self, other: Counters) -> Counters:
         """Return the sum, field by field."""
@@ -30,10 +35,32 @@ class Counters:
 
 
 @dataclass(frozen=True, slots=True)
+class Counted:
+    """The rows of a run's scope as the census begun `at` (Unix milliseconds) counted them, moved by commits since."""
+
+    live: int
+    remaining: int
+    in_quarantine: int
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class LastEnd:
+    """How the last invocation ended: when (Unix milliseconds), why in a word or two, and how many in a row did so."""
+
+    at: int
+    exit_code: int
+    reason: str
+    alike: int
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
     """One run as recorded. Times are Unix milliseconds; `scope` None means all but substrate namespaces.
 
     `limits` is what was learned of the size of a request, by name; `counters` are those of all invocations.
+    `last_written_at` is the last commit with a vector, `last_progress_at` the last sign of life. `counted` and
+    `last_end` are None until a census was noted and an invocation ended in good order.
     """
 
     run_id: int
@@ -56,6 +83,10 @@ class Run:
     last_error: str | None
     limits: Mapping[str, int]
     counters: Counters
+    last_written_at: int | None = None
+    rows_per_hour: int = 0
+    counted: Counted | None = None
+    last_end: LastEnd | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,11 +77,17 @@ def test_a_migration_that_fails_leaves_nothing_of_itself(tmp_path: Path) -> None
     assert sorted(files.execute(path, TABLES)) == [("reembed_event",), ("reembed_migration",)]
 
 
-def before_refused_rows(path: Path) -> Path:
-    """Make a file as the release before migration 3 left it, with a row in quarantine and a view that is broken."""
+RUN = """
+    INSERT INTO reembed_run (target, target_model, scope_json, state, started_at, last_progress_at, tool_version)
+    VALUES (1, 'm', 'null', ?, 1, 2, '')
+"""
+
+
+def before(version: int, path: Path) -> Path:
+    """Make a file as the release before a migration left it, with a row in quarantine and a view that is broken."""
     db = open_database(shapes.build(path, 80, rows=3).path)
     db.execute(LEDGER_TABLE)
-    for each in available()[:2]:
+    for each in available()[: version - 1]:
         with db.transaction():
             _apply(db, each, now_ms=0)
     db.execute("INSERT INTO embedding_fingerprint VALUES (1, x'01', '{}', 'space', 16, NULL, 0)")
@@ -93,7 +99,7 @@ def before_refused_rows(path: Path) -> Path:
 
 
 def test_what_stands_in_quarantine_outlives_the_widening_of_its_table(tmp_path: Path) -> None:
-    path = before_refused_rows(tmp_path / "m.db")
+    path = before(3, tmp_path / "m.db")
 
     with writing(path, now_ms=0) as store:
         found = store.db.execute("SELECT * FROM reembed_quarantine")
@@ -101,15 +107,41 @@ def test_what_stands_in_quarantine_outlives_the_widening_of_its_table(tmp_path: 
         columns = [row[0] for row in store.db.execute("SELECT name FROM pragma_table_info('reembed_run')")]
 
     assert found == [(1, "id", b"\x02", "refused", 400, "no", 3, 4, 5)]
-    assert columns[-1] == "commits"
+    assert "commits" in columns
     assert ("reembed_quarantine_before",) not in files.execute(path, TABLES)
 
 
-def test_a_file_of_the_release_before_is_read_without_being_migrated(tmp_path: Path) -> None:
-    path = before_refused_rows(tmp_path / "m.db")
+@pytest.mark.parametrize("version", [each.version for each in available()[2:]])
+def test_a_file_of_a_release_before_is_read_without_being_migrated(tmp_path: Path, version: int) -> None:
+    path = before(version, tmp_path / "m.db")
+    files.execute(path, RUN, "running")
 
     with reading(path) as store:
         assert [row.id for row in walk.all_rows(store, target=1, only=None)]
-        assert runs.unfinished_run(store) is None
+        found = runs.unfinished_run(store)
+        assert found is not None
+        assert (found.target_model, found.counted, found.counters.asked_again) == ("m", None, 0)
+        assert store.db.execute("SELECT * FROM reembed_approval") == []
 
-    assert len(files.execute(path, LEDGER)) == 2
+    assert len(files.execute(path, LEDGER)) == version - 1
+
+
+@pytest.mark.parametrize(
+    ("states", "approved"),
+    [
+        (("done",), [("space", 16)]),
+        (("done", "cancelled"), []),
+        (("cancelled", "done"), [("space", 16)]),
+        (("running",), []),
+        ((), []),
+    ],
+)
+def test_the_target_of_the_last_completed_run_is_approved_in_a_file_from_before(
+    tmp_path: Path, states: tuple[str, ...], approved: list[tuple[str, int]]
+) -> None:
+    path = before(4, tmp_path / "m.db")
+    for state in states:
+        files.execute(path, RUN, state)
+
+    with writing(path, now_ms=0) as store:
+        assert store.db.execute("SELECT space, dim FROM reembed_approval") == approved
