@@ -28,8 +28,10 @@
     └── EmbedError                      what one request to an embedder can answer
         ├── TransientFailure       75   worth a retry: time-out, reset, 5xx
         │   ├── RateLimited        75   429 of rate, with its Retry-After
+        │   ├── Breakdown          75   it broke down: for now, for the batch's size, or over a row in it
         │   └── AnswerLate         75   several texts were not embedded in time: fewer may be
         ├── AnswerViolation        69   an answer that cannot be believed
+        │   └── VectorsBroken      69   some of its vectors are none; the others are sound
         ├── RowsRefused            69   400, 413, 422: the batch, or a row in it
         │   └── RequestTooLarge    69   the size of the batch, as the endpoint says
         ├── WrongTarget            78   unknown model, another width
@@ -47,7 +49,12 @@ its traceback.
 from __future__ import annotations
 
 import errno
-from typing import ClassVar
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 
 class AiMemoryError(Exception):
@@ -248,8 +255,12 @@ class EmbedError(AiMemoryError):
     """One request to an embedder that brought no vectors.
 
     `http_status` is the status of the answer, None where there was none. `in_doubt` says that the request was
-    sent and its answer lost: it may have been embedded, and charged for.
+    sent and its answer lost: it may have been embedded, and charged for. `of_texts` says that it may be about the
+    texts that were sent, `harmless_passed` whether a harmless text passed right after it (None: nobody asked).
     """
+
+    of_texts: bool = False
+    harmless_passed: bool | None = None
 
     def __init__(self, what: str, *, tip: str = "", http_status: int | None = None, in_doubt: bool = False) -> None:
         """Keep the HTTP status and the doubt beside the two sentences."""
@@ -279,6 +290,12 @@ class RateLimited(TransientFailure):
         self.retry_after = self.pause = retry_after
 
 
+class Breakdown(TransientFailure):
+    """The endpoint broke down over the request: for now, for its size, or over a text in it; a harmless text tells."""
+
+    of_texts = True
+
+
 class AnswerLate(TransientFailure):
     """A request of several texts was sent whole and not answered in time: one of fewer texts may be."""
 
@@ -288,6 +305,17 @@ class AnswerViolation(EmbedError):
 
     exit_code = 69
     reason = "answer violation"
+    of_texts = True
+
+
+class VectorsBroken(AnswerViolation):
+    """An answer in which the vectors at the positions `broken` are none; the other rows of `vectors` are sound."""
+
+    def __init__(self, what: str, *, tip: str = "", vectors: npt.NDArray[np.float32], broken: Sequence[int]) -> None:
+        """Keep the vectors, float32, shape (n, dim), and the positions beside the two sentences."""
+        super().__init__(what, tip=tip)
+        self.vectors = vectors
+        self.broken = broken
 
 
 class RowsRefused(EmbedError):
@@ -295,6 +323,7 @@ class RowsRefused(EmbedError):
 
     exit_code = 69
     reason = "rows refused"
+    of_texts = True
 
 
 class RequestTooLarge(RowsRefused):

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from ai_memory.cleaning import one_line
 from ai_memory.embed.rate_headers import retry_after
 from ai_memory.errors import (
+    Breakdown,
     CredentialsRefused,
     EmbedError,
     QuotaExhausted,
@@ -25,6 +26,7 @@ _BEHIND_PATH = re.compile(r"[?#].*", re.DOTALL)
 _WORDS_WITHIN = 160
 
 _MOST = re.compile(r"(?:max\w*|at most|larger than|up to|limit)\b[^\d.;]{0,40}?([0-9][0-9,]{0,9})")
+_OF_REQUEST = ("batch", "request", "total", "overall", "submitted")
 _SIZE_WORDS = (("token", "tokens"), ("byte", "bytes"), ("input", "inputs"), ("batch", "inputs"), ("array", "inputs"))
 
 
@@ -75,6 +77,25 @@ _OTHERWISE = Rule(_4XX, WrongTarget, "the endpoint does not take such requests",
 
 RULES: tuple[Rule, ...] = (
     Rule(
+        frozenset(range(400, 600)) - {401, 402, 403, 429},
+        Breakdown,
+        "the endpoint's model broke down",
+        _LATER,
+        "LM Studio: 400 'Model unloaded or crashed.', 400 'The model has crashed without additional information.', "
+        "'Model is unloaded.'; TEI: 424 'Backend error: CUDA_ERROR_OUT_OF_MEMORY'; PyTorch: 'CUDA out of memory. Tried "
+        "to allocate'; Ollama: 500 'llama runner process has terminated'",
+        words=(
+            "unloaded or crashed",
+            "has crashed",
+            "model is unloaded",
+            "model was unloaded",
+            "runner process has terminated",
+            "runner process no longer running",
+            "out of memory",
+            "out_of_memory",
+        ),
+    ),
+    Rule(
         frozenset({402}), QuotaExhausted, "the account is out of money", _PAY, "RFC 9110 15.5.3; OpenRouter, DeepSeek"
     ),
     Rule(
@@ -102,7 +123,15 @@ RULES: tuple[Rule, ...] = (
         words=("quota", "billing", "credit", "balance"),
     ),
     Rule(frozenset({429}), RateLimited, "the endpoint asks for fewer requests", _LATER, "RFC 6585 4"),
-    Rule(frozenset({401, 403}), CredentialsRefused, "the endpoint refused the key", _KEY, "RFC 9110 15.5.2, 15.5.4"),
+    Rule(frozenset({401}), CredentialsRefused, "the endpoint refused the key", _KEY, "RFC 9110 15.5.2"),
+    Rule(
+        frozenset({403}),
+        CredentialsRefused,
+        "the endpoint refused the key, or what it may do",
+        _KEY,
+        "RFC 9110 15.5.4; OpenAI: 'You are not allowed to generate embeddings from this model'; a firewall before it "
+        "refuses texts so, see may_be_of_texts()",
+    ),
     Rule(
         frozenset({400}),
         CredentialsRefused,
@@ -134,6 +163,13 @@ RULES: tuple[Rule, ...] = (
     Rule(
         frozenset({408, 425}), TransientFailure, "the endpoint gave up waiting", _LATER, "RFC 9110 15.5.9, RFC 8470 5.2"
     ),
+    Rule(
+        frozenset({409, 423, 424, 498, 499}),
+        Breakdown,
+        "the endpoint broke down over the request",
+        _LATER,
+        "RFC 9110 15.5.10, RFC 4918 11.3, 11.4; TEI: 424 'Backend error'; nginx: 499; for now, or by size",
+    ),
     Rule(frozenset({413}), RequestTooLarge, "the request is too large", "", "RFC 9110 15.5.14"),
     Rule(
         frozenset({400, 422}),
@@ -161,6 +197,13 @@ RULES: tuple[Rule, ...] = (
         "llama.cpp server: 500 'input is too large to process'; Ollama: 500 'unsupported value: NaN', 'context length'",
         words=("input is too large", "unsupported value: nan", "exceeds the context length", "exceeds maximum context"),
     ),
+    Rule(
+        frozenset({500, 502, 504, 520, 524}),
+        Breakdown,
+        "the endpoint is in trouble",
+        _LATER,
+        "RFC 9110 15.6.1, 15.6.3, 15.6.5; Cloudflare: 520, 524; 503 is an overload, which no smaller request ends",
+    ),
     Rule(_5XX, TransientFailure, "the endpoint is in trouble", _LATER, "RFC 9110 15.6"),
     _OTHERWISE,
     Rule(
@@ -179,20 +222,36 @@ def classify(answer: Answer, *, host: str, now: float, key: str = "") -> EmbedEr
     wait = retry_after(answer.headers, now=now)
     rule = next((rule for rule in RULES if _fits(rule, answer.status, codes, message)), _OTHERWISE)
     what = f"{host}: {rule.what} (HTTP {answer.status}{_elsewhere(answer, key)}{_quote(message, key)})."
-    if rule.error is RateLimited or (wait and rule.error is TransientFailure) or _only_a_rate(rule, codes, wait):
+    if (
+        rule.error is RateLimited
+        or (wait and issubclass(rule.error, TransientFailure))
+        or _only_a_rate(rule, codes, wait)
+    ):
         return RateLimited(what, tip=_LATER, http_status=answer.status, retry_after=wait)
     if rule.error is RequestTooLarge:
-        unit, most = _named_size(message)
+        unit, most = _named_size(message, answer.status)
         return RequestTooLarge(what, http_status=answer.status, unit=unit, most=most)
     return rule.error(what, tip=rule.tip, http_status=answer.status)
 
 
-def _named_size(message: str) -> tuple[str, int]:
+def _named_size(message: str, status: int) -> tuple[str, int]:
     """Return what a refusal for size counts, and the most of it: empty and 0 where it does not say."""
     beginning = message[:_WORDS_WITHIN].lower()
     unit = next((unit for word, unit in _SIZE_WORDS if word in beginning), "")
     most = _MOST.search(beginning)
+    if status == 413 and unit != "inputs" and not any(word in beginning for word in _OF_REQUEST):
+        # As many tokens as one text may have (TEI: 413 "`inputs` must have less than 512 tokens").
+        return "", 0
     return unit, int(most[1].replace(",", "")) if most and unit else 0
+
+
+def may_be_of_texts(error: EmbedError) -> bool:
+    """Return whether a refusal may be one of the texts, although its status says another thing.
+
+    Firewalls and content filters refuse some texts so under a key and an address with which others pass: mostly with
+    403, as they are set up with 404, 405, 406, 418, 451 or 501.
+    """
+    return error.http_status != 401 and isinstance(error, CredentialsRefused | WrongTarget)
 
 
 def mentions_base64(answer: Answer) -> bool:

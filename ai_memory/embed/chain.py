@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from threading import Event
 
 from ai_memory import address
@@ -54,18 +55,20 @@ def assemble(
     patience: Patience | None = None,
     concurrency: int | None = None,
     limit: TokenLimit | None = None,
+    batch: int | None = None,
 ) -> DividedEmbedder:
     """Return the configured embedder; nothing is loaded or sent yet.
 
     `stop` ends its waits. `concurrency` is the number of requests in flight, None to find it by trial. `limit` is what
-    may be spent.
+    may be spent. `batch` is the most texts of a request, None for what the endpoint takes.
 
     Raises:
         NoEmbedder: the configuration has embeddings turned off.
         EmbedderInitFailed: what is configured cannot be built.
     """
     patience, stop = patience or Patience(), stop or Event()
-    sizes = RequestLimits(documented(settings.base_url.value))
+    limits = documented(settings.base_url.value)
+    sizes = RequestLimits(replace(limits, inputs=min(limits.inputs, batch or limits.inputs)))
     local = settings.backend.value == LOCAL
     most = 1 if local else concurrency or most_in_flight(settings)
     pace = Pace(most=most, fixed=concurrency is not None, stop=stop, sizes=sizes, longest_wait=patience.retry_for)

@@ -13,14 +13,23 @@ import numpy as np
 from ai_memory.cleaning import one_line
 from ai_memory.embed import answer_size, rate_headers, vectors
 from ai_memory.embed.answer_size import AnswerSize
-from ai_memory.embed.answers import Answer, classify, inner_status, mentions_base64
+from ai_memory.embed.answers import Answer, classify, inner_status, may_be_of_texts, mentions_base64
 from ai_memory.embed.dialect import Dialect, Reply
 from ai_memory.embed.embedder import Meter, Target, Vectors
 from ai_memory.embed.gate import Gate
 from ai_memory.embed.limits import most_tokens, utf8_size
 from ai_memory.embed.transport import Endpoint, Transport
-from ai_memory.errors import AnswerLate, AnswerViolation, Misconfigured, RowsRefused, TransientFailure, WrongTarget
+from ai_memory.errors import (
+    AnswerLate,
+    AnswerViolation,
+    Breakdown,
+    Misconfigured,
+    RowsRefused,
+    VectorsBroken,
+    WrongTarget,
+)
 
+_LOOK = "Look at that server and its model, then run the same command again."
 _SHORT = 1 << 12
 _UNREADABLE = frozenset({400, 415, 422, 501})
 """With these a server may say that it does not know what base64 is."""
@@ -52,6 +61,7 @@ class HttpEmbedder:
         self._transport = Transport(endpoint, connections=gate.most)
         self._base64 = dialect.offers_base64
         self._base64_passed = False
+        self._passed = False
         self._parsing = Lock()
 
     @property
@@ -90,19 +100,25 @@ class HttpEmbedder:
             return np.zeros((0, self._target.dim), dtype=np.float32)
         try:
             return self._checked(texts)
+        except VectorsBroken as error:
+            raise VectorsBroken(
+                self._unbelievable(error.what), tip=_LOOK, vectors=error.vectors, broken=error.broken
+            ) from None
         except AnswerViolation as error:
+            self._gate.doubt()
             # It may quote what the server sent.
             why = one_line(error.what, self._endpoint.key)
-            raise AnswerViolation(
-                f"{self._endpoint.host} sent an answer that cannot be believed: {why}",
-                tip="Look at that server and its model, then run the same command again.",
-                http_status=error.http_status,
-            ) from None
+            raise AnswerViolation(self._unbelievable(why), tip=_LOOK, http_status=error.http_status) from None
         except Misconfigured:
             raise
         except WrongTarget as error:
             tip = error.tip or "Bring the model back, or switch to another target: ai-memory reembed --retarget"
-            raise WrongTarget(f"{self._host(error)}{error.what}", tip=tip, http_status=error.http_status) from None
+            wrong = WrongTarget(f"{self._host(error)}{error.what}", tip=tip, http_status=error.http_status)
+            wrong.of_texts = error.of_texts
+            raise wrong from None
+
+    def _unbelievable(self, why: str) -> str:
+        return f"{self._endpoint.host} sent an answer that cannot be believed: {why}"
 
     def _host(self, error: WrongTarget) -> str:
         return "" if self._endpoint.host in error.what else f"{self._endpoint.host}: "
@@ -115,6 +131,7 @@ class HttpEmbedder:
         found = vectors.check(reply.vectors, count=len(texts), dim=self._target.dim)
         if not self._target.dim:
             self._target = replace(self._target, dim=found.shape[1])
+        self._passed = True
         return found
 
     def _reply(self, texts: list[str]) -> Reply:
@@ -141,7 +158,7 @@ class HttpEmbedder:
 
         Raises:
             EmbedError: what the refusal means, see `classify`.
-            TransientFailure: no whole answer came.
+            TransientFailure: no whole answer came; for a single text also where it did not come in time.
             AnswerLate: none came in time, and there are several texts.
             AnswerViolation: the answer is larger than any true one.
             Misconfigured: it cannot be asked at all, as things are set up.
@@ -156,7 +173,10 @@ class HttpEmbedder:
                 self._base64 = answer.status != 200 and not told
             if status := _refusal(answer):
                 refused = replace(answer, status=status)
-                raise classify(refused, host=self._endpoint.host, now=time.time(), key=self._endpoint.key)
+                error = classify(refused, host=self._endpoint.host, now=time.time(), key=self._endpoint.key)
+                # What let other requests pass may have been refused this one for its texts.
+                error.of_texts |= self._passed and may_be_of_texts(error)
+                raise error
         return answer
 
     def _may_mean_base64(self, answer: Answer) -> bool:
@@ -177,7 +197,7 @@ class HttpEmbedder:
         except AnswerLate as error:
             if count > 1:
                 raise
-            raise TransientFailure(error.what, tip=error.tip, in_doubt=True) from None
+            raise Breakdown(error.what, tip=error.tip, in_doubt=True) from None
         if told := rate_headers.left(answer.headers, now=time.time()):
             self._gate.hear(told)
         return answer
