@@ -255,8 +255,9 @@ class EmbedError(AiMemoryError):
     """One request to an embedder that brought no vectors.
 
     `http_status` is the status of the answer, None where there was none. `in_doubt` says that the request was
-    sent and its answer lost: it may have been embedded, and charged for. `of_texts` says that it may be about the
-    texts that were sent, `harmless_passed` whether a harmless text passed right after it (None: nobody asked).
+    sent and its answer lost, or unreadable: it may have been embedded, and charged for. `of_texts` says that it may
+    be about the texts that were sent, `harmless_passed` whether a harmless text passed right after it (None: nobody
+    asked).
     """
 
     of_texts: bool = False

@@ -418,6 +418,9 @@ FAULTS: Mapping[str, Respond] = {
     "not-acceptable": _status(406, "Not acceptable."),
     "dependency": _status(424, "Backend error: CUDA_ERROR_OUT_OF_MEMORY"),
     "crashed": _status(400, "Model unloaded or crashed."),
+    "null-beyond": lambda handler, _fault, body, texts: _changed(
+        lambda table: [row.update(embedding=None) for row in table["data"][handler.owner.behaviour.max_inputs :]]
+    )(handler, _fault, body, texts),
     "first-only": _changed(lambda table: table["data"].__delitem__(slice(1, None))),
     "no-model": _status(404, "The model does not exist.", "model_not_found"),
     "bad-request": _status(400, "Invalid input.", "invalid_request_error"),

@@ -108,7 +108,9 @@ class HttpEmbedder:
             self._gate.doubt()
             # It may quote what the server sent.
             why = one_line(error.what, self._endpoint.key)
-            raise AnswerViolation(self._unbelievable(why), tip=_LOOK, http_status=error.http_status) from None
+            raise AnswerViolation(
+                self._unbelievable(why), tip=_LOOK, http_status=error.http_status, in_doubt=error.in_doubt
+            ) from None
         except Misconfigured:
             raise
         except WrongTarget as error:
@@ -151,7 +153,7 @@ class HttpEmbedder:
             why = error.what
         # Not from that error: its frames hold the whole answer, and a page's error is kept until its turn comes.
         del answer
-        raise AnswerViolation(why, http_status=200)
+        raise AnswerViolation(why, http_status=200, in_doubt=True)
 
     def _ask(self, texts: list[str]) -> Answer:
         """Return the answer to one request, which is no refusal.

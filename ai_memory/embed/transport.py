@@ -240,7 +240,7 @@ def _body(response: Response, *, limit: int) -> bytes:
     while len(pieces) <= most and (piece := response.raw.read1(_CHUNK, decode_content=unpacked)):
         pieces += piece
     if whole and len(pieces) > most:
-        raise AnswerViolation(f"it has more than {limit:,} bytes.", http_status=response.status_code)
+        raise AnswerViolation(f"it has more than {limit:,} bytes.", http_status=response.status_code, in_doubt=True)
     del pieces[most:]
     return bytes(pieces)
 

@@ -64,6 +64,22 @@ def test_a_refused_canary_is_the_endpoints_fault() -> None:
         isolated(HashEmbedder(before=refuse), documents(["one", "two"]))
 
 
+@pytest.mark.parametrize("refusals", range(1, 9))
+def test_a_row_is_bad_only_if_it_is_refused_alone_on_both_sides_of_the_canary(refusals: int) -> None:
+    left = [None] * refusals
+
+    def refuse_for_a_while(texts: Sequence[str]) -> None:
+        if "text 5" in texts and left:
+            left.pop()
+            raise RowsRefused("the input was refused.", http_status=400)
+
+    found = isolated(HashEmbedder(before=refuse_for_a_while), documents([f"text {number}" for number in range(16)]))
+
+    # Of 16, 8, 4, 2 and alone; and once more alone.
+    assert [each.document.id for each in found if isinstance(each.outcome, Reason)] == ["id-5"] * (refusals >= 6)
+    assert not any(isinstance(each.outcome, Left) for each in found)
+
+
 def test_each_bad_row_has_its_own_canary() -> None:
     asked: list[str] = []
     embedder = HashEmbedder(poison="POISON", before=asked.extend)
