@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from ai_memory.clock import SystemClock
 from ai_memory.embed import vectors
 from ai_memory.intake import Filler, put
-from ai_memory.recall import Found, LeftOut, Query, fuse, recall
+from ai_memory.recall import Found, LeftOut, Query, recall
 from ai_memory.records import Draft
 from ai_memory.store.memories import Memories
 from ai_memory.store.opening import Store, writing
@@ -175,14 +175,6 @@ def test_no_query_is_taken_for_syntax(memory_file: Path, query: str) -> None:
 @pytest.fixture(scope="module")
 def memory_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return shapes.build(tmp_path_factory.mktemp("recall") / "m.db", 101).path
-
-
-@given(st.lists(st.lists(st.integers(0, 50), unique=True, max_size=20), min_size=1, max_size=3))
-def test_fused_scores_lie_between_nought_and_one_and_keep_an_agreed_order(orders: list[list[int]]) -> None:
-    scores = fuse(orders)
-    assert all(0 < score <= 1 + 1e-9 for score in scores.values())
-    same = fuse([orders[0], orders[0]])
-    assert sorted(same, key=lambda item: -same[item]) == orders[0]
 
 
 def test_the_view_of_memories_is_one_snapshot(store: Store, tmp_path: Path) -> None:
