@@ -16,7 +16,7 @@ from itertools import islice
 import numpy as np
 import numpy.typing as npt
 
-from ai_memory.blend import blend, shares
+from ai_memory.blend import WORDS_WEIGHT, blend, shares, with_guesses
 from ai_memory.embed.embedder import Vectors
 from ai_memory.embed.vectors import cosines, decode, head
 from ai_memory.errors import DataRefused, WordIndexUnusable
@@ -53,6 +53,7 @@ class Query:
     space: str
     namespace: str | None
     limit: int
+    words_weight: float = WORDS_WEIGHT
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,10 +121,11 @@ def _searched(store: Store, query: Query, depth: int) -> Found:
     words = dict(islice(((each.row_number, each.bm25) for each in matches if _in(query, each.namespace)), depth))
     compared = _compare(store, query, depth, words.keys())
     cosines = compared.cosines
+    likely = with_guesses(cosines, shares(words))
     if len(words) == depth:
         # The order by words was cut off: what meaning found may have words as well.
         words |= search.bm25(store, query.text, cosines.keys() - words.keys())
-    scores = blend(shares(words), cosines)
+    scores = blend(shares(words), likely, query.words_weight)
     best = heapq.nlargest(query.limit, ((score, -number) for number, score in scores.items()))
     hits = tuple(_hit(store, -negative, score, cosines.get(-negative)) for score, negative in best)
     return Found(hits, dict(compared.left_out), compared.unproven)

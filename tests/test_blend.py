@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ai_memory.blend import blend, shares
+from ai_memory.blend import WORDS_WEIGHT, shares, with_guesses
+from ai_memory.blend import blend as blended
 
 Found = dict[int, float]
 items = st.integers(0, 12)
@@ -15,6 +16,10 @@ share = st.floats(0, 1, allow_subnormal=False)
 founds = st.dictionaries(items, share, max_size=12)
 compared = st.dictionaries(items, cosine, max_size=12)
 EPSILON = 1e-9
+
+
+def blend(words: Found, cosines: Found) -> Found:
+    return blended(words, with_guesses(cosines, words), WORDS_WEIGHT)
 
 
 def not_behind(scores: Found, item: int, other: int) -> bool:

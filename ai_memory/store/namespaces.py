@@ -14,7 +14,8 @@ from ai_memory.store.opening import Store
 from ai_memory.store.text import printable
 
 BELOW = "/*"
-NEAREST = 3
+NEAREST, ALIKE = 3, 0.75
+"""How many names are offered instead of one that is not there, and how much like it they are (see difflib's ratio)."""
 LOOKED_AT, LONGEST = 20_000, 2 * MAX_NAMESPACE
 """Names among which those like a mistyped one are looked for, at most, and the bytes of the longest of them."""
 
@@ -112,7 +113,8 @@ def _nearest(store: Store, name: str, *, exact: bool) -> list[str]:
 
 def _alike(name: str, known: list[str]) -> list[str]:
     folded = {each.casefold(): each for each in reversed(known)}
-    return [folded[each] for each in get_close_matches(name[:MAX_NAMESPACE].casefold(), folded, n=NEAREST)]
+    asked = name[:MAX_NAMESPACE].casefold()
+    return [folded[each] for each in get_close_matches(asked, folded, n=NEAREST, cutoff=ALIKE)]
 
 
 def _shown(name: str) -> str:
