@@ -33,7 +33,7 @@ from ai_memory.reembed.start import Taken
 from ai_memory.reembed.stop import Stop
 from ai_memory.reembed.watch import Watch
 from ai_memory.reembed.window import Answered, in_order
-from ai_memory.store import quarantine, runs
+from ai_memory.store import approvals, quarantine, runs
 from ai_memory.store.opening import Store
 from ai_memory.store.provenance import Fingerprint, forget
 from ai_memory.store.quarantine import Reason
@@ -301,6 +301,7 @@ class Sweep:
             now_ms, proof = self._tools.clock.now_ms(), census.began_at
             runs.transition(self._store, self._run, "done", now_ms=now_ms, fenced=True, census_at=proof)
             runs.count(self._store, self._run, self.unnoted())
+            approvals.completed(self._store, self._run, self.target, now_ms=now_ms)
         self._run = runs.read_run(self._store, self._run.run_id)
         return Ending(self._run, census.exit_code, "quarantine" if census.exit_code else "complete", census)
 
