@@ -24,6 +24,7 @@ from ai_memory.store.opening import Store
 from ai_memory.store.provenance import Fingerprint
 from ai_memory.store.schema import Schema, is_substrate
 from ai_memory.store.text import printable
+from ai_memory.store.values import Counted
 from ai_memory.store.walk import MemoryRow
 
 Scope = tuple[str, ...] | None
@@ -72,6 +73,10 @@ class Census:
     def live(self) -> int:
         """Rows that count."""
         return self.fresh + self.stale + self.quarantined
+
+    def counted(self, *, lifted: int = 0) -> Counted:
+        """Return the rows as a run notes them; `lifted` of those in quarantine are to be tried again."""
+        return Counted(self.live, self.stale + lifted, self.quarantined - lifted, self.began_at)
 
     def stale_outside(self, scope: Scope) -> int:
         """Return how many stale rows are in other namespaces than those of `scope`."""
