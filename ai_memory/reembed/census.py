@@ -16,6 +16,7 @@ from ai_memory.reembed.judge import (
     embeddable,
     examine,
     judge,
+    was_edited,
     was_written,
 )
 from ai_memory.store import walk
@@ -48,8 +49,8 @@ class Census:
 
     `live` = `fresh` + `stale` + `quarantined`; `attested` of the fresh rows stand on an operator's word.
     `quarantined_ids` name the rows whose quarantine is in force, `first_stale` a few of the stale ones; `overwritten`
-    stale rows were given the target's vector of their present text, and have another one. `to_embed` rows are those
-    that a run would embed.
+    stale rows were given the target's vector of their present text, and have another one, `edited` ones that of an
+    earlier text. `to_embed` rows are those that a run would embed.
     `dead` (expired, tombstoned …), `substrate` and `unaddressable` (no text as id) rows are none of these.
     """
 
@@ -63,6 +64,7 @@ class Census:
     unaddressable: int = 0
     to_embed: int = 0
     overwritten: int = 0
+    edited: int = 0
     quarantined_ids: set[str] = field(default_factory=set)
     first_stale: list[str] = field(default_factory=list)
     with_vector: int = 0
@@ -167,6 +169,7 @@ class _Count:
             return self._means.retry_quarantined
         census.stale += 1
         census.overwritten += was_written(row, self._target)
+        census.edited += was_edited(row, self._target)
         if len(census.first_stale) < FIRST_STALE:
             census.first_stale.append(row.id)
         census.stale_by_namespace[namespace] += 1

@@ -100,6 +100,7 @@ class Job:
             ending = self._failed(taken.run, error)
         finally:
             self.tools.progress.end()
+            sweep.tell_quarantine()
         self._leave(store, taken.run, ending, sweep)
         ending = self._answer(store, planned, sweep, _as_it_stands(store, ending))
         return self._report(planned, taken, sweep, ending, began)

@@ -132,6 +132,10 @@ class Sweep:
                 self._run = self._begin_pass(census)
                 namespaces = list(census.stale_by_namespace)
 
+    def tell_quarantine(self) -> None:
+        """Say what went into quarantine, if anything did."""
+        self._notices.tell()
+
     def aim_at(self, target: Fingerprint) -> None:
         """Take the target as the probe found it."""
         self.target = target
@@ -264,7 +268,7 @@ class Sweep:
         page = answered.page
         self.rows_in_quarantine += page.in_quarantine
         self._tools.progress.advance(page.stale)
-        self._notices.name(answered)
+        self._notices.hear(answered)
         if self._request.sleep_seconds and page.documents:
             self._tools.stop.event.wait(self._request.sleep_seconds)
 
