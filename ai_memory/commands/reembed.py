@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from ai_memory.reembed.stop import Stop
 
 VERBS = {
-    "status": "show the recorded run: state, target, rows done and remaining, quarantine, what to type next",
+    "status": "show the recorded run from its own counters: what it is in and why, rows, rate, what to type next",
     "verify": "take the census: exit 0 if every live row has the configured target's vector, 1 if not",
-    "quarantine": "list the rows that could not be embedded, each with its reason",
+    "quarantine": "list the rows that could not be embedded, each with its title and the reason",
     "approve": "let unattended starts (--or-start) go to the configured target",
     "cancel": "give up the unfinished run and its approval; vectors already written stay",
 }
@@ -56,6 +56,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for verb, summary in VERBS.items():
         below = verbs.add_parser(verb, help=summary, description=f"{summary[0].upper()}{summary[1:]}.")
         add_global_flags(below)
+        if verb == "status":
+            below.add_argument("--exact", action="store_true", help="count the rows anew, which reads the whole file")
+            below.add_argument(
+                "--check", action="store_true", help="say it in one line; exit 0 healthy, 1 needs somebody, 75 waiting"
+            )
         if verb == "verify":
             below.add_argument(
                 "--sample", type=sample_size, metavar="N|all", help="embed N fresh rows again and compare"
@@ -75,6 +80,10 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
         from ai_memory.commands.reembed_approve import run_approve
 
         return run_approve(settings, console)
+    if args.verb == "status":
+        from ai_memory.commands.reembed_status import run_status
+
+        return run_status(settings, console, exact=args.exact, check=args.check)
     if args.verb:
         from ai_memory.commands import reembed_verbs
 
