@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ai_memory.cleaning import one_line
-from ai_memory.embed.answers import RULES, Answer, classify
+from ai_memory.embed.answers import RULES, Answer, Asked, classify
 from ai_memory.embed.rate_headers import retry_after
 from ai_memory.errors import (
     CredentialsRefused,
@@ -43,7 +43,7 @@ DASHSCOPE_PAY = '{"error": {"code": "Arrearage", "message": "Access denied"}}'
 
 def classed(status: int, body: str = "", **headers: str) -> EmbedError:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return classify(Answer(status, body.encode(), named), host="api.example", now=NOW.timestamp())
+    return classify(Answer(status, body.encode(), named), asked=Asked("api.example"), now=NOW.timestamp())
 
 
 @pytest.mark.parametrize(

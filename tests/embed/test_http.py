@@ -17,6 +17,7 @@ from ai_memory.embed.gate import OpenGate
 from ai_memory.embed.http import HttpEmbedder
 from ai_memory.embed.ollama import OllamaDialect
 from ai_memory.embed.openai import OpenAiDialect
+from ai_memory.embed.packing import Packing
 from ai_memory.embed.rate_headers import Left
 from ai_memory.embed.transport import Deadlines, Endpoint
 from ai_memory.errors import (
@@ -94,44 +95,17 @@ def test_a_shuffled_answer_is_put_in_order_by_its_indexes(server: FakeEndpoint) 
 
 
 @pytest.mark.parametrize("zipped", [False, True])
-@pytest.mark.parametrize("takes_base64", [False, True])
+@pytest.mark.parametrize("base64", [False, True])
 def test_every_encoding_of_an_answer_gives_the_same_vectors(
-    server: FakeEndpoint, *, zipped: bool, takes_base64: bool
+    server: FakeEndpoint, *, zipped: bool, base64: bool
 ) -> None:
-    server.change(zipped=zipped, takes_base64=takes_base64)
+    server.change(zipped=zipped)
+    endpoint = Endpoint(server.url, KEY, QUICK)
+    packing = Packing(fixed=base64)
+    embedder = HttpEmbedder(TARGET, OpenAiDialect("fake"), endpoint, max_batch=100, gate=OpenGate(4), packing=packing)
 
-    assert np.array_equal(openai(server).embed_documents(TEXTS), [server.vector(text) for text in TEXTS])
-
-
-@pytest.mark.parametrize("named", [True, False])
-def test_a_refused_base64_is_asked_for_once(server: FakeEndpoint, *, named: bool) -> None:
-    server.change(takes_base64=False, names_base64=named)
-    embedder = openai(server)
-
-    embedder.embed_documents(TEXTS)
-    embedder.embed_documents(TEXTS)
-
-    assert [body.get("encoding_format") for body in server.seen.bodies] == ["base64", None, None]
-
-
-def test_a_refusal_after_base64_has_passed_once_is_one_of_the_texts(server: FakeEndpoint) -> None:
-    embedder = openai(server)
-    embedder.embed_documents(TEXTS)
-    server.change(poison="POISON")
-
-    with pytest.raises(RowsRefused):
-        embedder.embed_documents(["POISON"])
-    assert server.seen.requests == 2
-
-
-def test_a_first_request_that_is_refused_in_both_encodings_leaves_base64_untried(server: FakeEndpoint) -> None:
-    server.change(poison="POISON")
-    embedder = openai(server)
-    with pytest.raises(RowsRefused):
-        embedder.embed_documents(["POISON"])
-    embedder.embed_documents(TEXTS)
-
-    assert [body.get("encoding_format") for body in server.seen.bodies] == ["base64", None, "base64"]
+    assert np.array_equal(embedder.embed_documents(TEXTS), [server.vector(text) for text in TEXTS])
+    assert server.seen.bodies[0].get("encoding_format") == ("base64" if base64 else None)
 
 
 def test_dimensions_are_sent_only_when_configured(server: FakeEndpoint) -> None:
