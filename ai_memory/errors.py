@@ -30,6 +30,7 @@
         │   ├── RateLimited        75   429 of rate, with its Retry-After
         │   └── AnswerLate         75   several texts were not embedded in time: fewer may be
         ├── AnswerViolation        69   an answer that cannot be believed
+        │   └── ForeignAnswer      69   one of another language, such as a page: the next would be the same
         ├── RowsRefused            69   400, 413, 422: the batch, or a row in it
         │   └── RequestTooLarge    69   the size of the batch, as the endpoint says
         ├── WrongTarget            78   unknown model, another width
@@ -38,10 +39,9 @@
         ├── QuotaExhausted         69   402, 429 of quota or billing
         └── BudgetSpent            75   the request might cross --max-tokens or --max-cost, and was not sent
 
-An error is two sentences: *what* happened, with its values, and a *tip*, what to do next.
-`main()` prints both on one line and returns `exit_code`; `reason` says the kind in a word or two, for the report of a
-run. Any other exception is a bug and keeps
-its traceback.
+An error is two sentences: *what* happened, with its values, and a *tip*, what to do next. `main()` prints both on one
+line and returns `exit_code`; `reason` says the kind in a word or two, for the report of a run. Any other exception is a
+bug and keeps its traceback.
 """
 
 from __future__ import annotations
@@ -136,15 +136,12 @@ class Damaged(DataRefused):
 
 
 class StatementRefused(DataRefused):
-    """SQLite refused one statement for what stands in the database: a constraint, a trigger, a function it lacks.
-
-    `words` are SQLite's own, on one line and printable.
-    """
+    """SQLite refused one statement for what stands in the database: a constraint, a trigger, a function it lacks."""
 
     reason = "statement refused"
 
     def __init__(self, what: str, *, tip: str = "", words: str = "") -> None:
-        """Keep SQLite's words beside the two sentences."""
+        """Keep SQLite's own words, on one line and printable, beside the two sentences."""
         super().__init__(what, tip=tip)
         self.words = words
 
@@ -169,15 +166,12 @@ class DraftRefused(DataRefused):
 
 
 class WordIndexUnusable(DataRefused):
-    """The index of words in the file `path` is damaged, absent or something else; the memories can make it anew.
-
-    `words` are SQLite's own, on one line and printable.
-    """
+    """The index of words in the file `path` is damaged, absent or something else; the memories can make it anew."""
 
     reason = "word index"
 
     def __init__(self, path: object, words: str) -> None:
-        """Keep SQLite's words beside the two sentences."""
+        """Keep SQLite's own words, on one line and printable, beside the two sentences."""
         what = f"The word index of {path} cannot be used: {words}."
         super().__init__(what, tip="Rebuild it from the memories: ai-memory doctor --repair-fts")
         self.words = words
@@ -288,6 +282,10 @@ class AnswerViolation(EmbedError):
 
     exit_code = 69
     reason = "answer violation"
+
+
+class ForeignAnswer(AnswerViolation):
+    """No answer to such a request at all, and none that was came before: asking again brings the same."""
 
 
 class RowsRefused(EmbedError):

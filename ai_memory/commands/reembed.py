@@ -142,6 +142,7 @@ def _job(args: argparse.Namespace, settings: Settings, console: Console, stop: S
         patience=patience,
         concurrency=args.concurrency,
         limit=_token_limit(args, configured),
+        tell=console.note,
     )
     clock = SystemClock()
     progress = choose_progress(console.err, clock, quiet=console.quiet)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from ai_memory.embed.embedder import Embedder, Vectors
 from ai_memory.embed.wrapped import Wrapped
-from ai_memory.errors import AnswerLate, AnswerViolation, RateLimited, TransientFailure
+from ai_memory.errors import AnswerLate, AnswerViolation, ForeignAnswer, RateLimited, TransientFailure
 
 if TYPE_CHECKING:
     from tenacity import RetryCallState
@@ -32,10 +32,19 @@ class Stop(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How long one request is retried: `retry_for` seconds from its first failure, `attempts` times (0: any number)."""
+    """How long one request is retried: `retry_for` seconds from its first failure, `attempts` times (0: any number).
+
+    An endpoint that names a wait for its rate has not failed: it is obeyed for `rate_for` seconds at least.
+    """
 
     retry_for: float = 120.0
     attempts: int = 0
+    rate_for: float = 60.0
+
+    @property
+    def longest_wait(self) -> float:
+        """The longest wait that is kept where an endpoint names it, in seconds."""
+        return max(self.retry_for, self.rate_for)
 
 
 ONE_ATTEMPT = Patience(attempts=1)
@@ -146,7 +155,9 @@ class RetryingEmbedder(Wrapped):
         patience = self._patience
         if patience.attempts and state.attempt_number >= patience.attempts:
             return True
-        return failed_at[-1] - failed_at[0] + state.upcoming_sleep > patience.retry_for
+        named = isinstance(error := _error(state), RateLimited) and error.retry_after > 0
+        lasts = patience.longest_wait if named else patience.retry_for
+        return failed_at[-1] - failed_at[0] + state.upcoming_sleep > lasts
 
     def _pause(self, seconds: float) -> None:
         self._sleep(seconds)
@@ -157,8 +168,9 @@ def _error(state: RetryCallState) -> BaseException | None:
 
 
 def _worth_it(error: BaseException | None) -> bool:
-    # The same texts would be late again.
-    return isinstance(error, TransientFailure | AnswerViolation) and not isinstance(error, AnswerLate)
+    # The same texts would be late again, and the same address would bring the same page.
+    in_vain = isinstance(error, AnswerLate | ForeignAnswer)
+    return isinstance(error, TransientFailure | AnswerViolation) and not in_vain
 
 
 def _pause_of(error: BaseException | None) -> float:

@@ -17,10 +17,11 @@ HEADER = b"\x01"
 HEAD_BYTES = 16
 NARROWEST = 2
 """One number gives every text the same direction, or the opposite one."""
-SHORTEST, LONGEST = 1e-15, 1e15
-"""Squares of lengths beyond these leave what float32 can hold, and every search would fail on them."""
+SHORTEST, LONGEST = 1e-3, 1e4
+"""No model makes shorter or longer vectors (int8 of 4,096 numbers: 8,128 at most): other bytes were read as float32."""
 SOUND_SQUARES = 1e-31, 1e31
-"""The square of a sound vector's length lies between; a little wider than what `check` lets through."""
+"""The square of a stored vector's length lies between: beyond, every search would fail on it. Wider than what `check`
+lets through, as other programs, and releases before, may have stored what can be compared all the same."""
 
 
 def encode(vector: Vectors) -> bytes:
@@ -107,5 +108,5 @@ def check(vectors: Vectors, *, count: int, dim: int) -> Vectors:
     if not (lengths > 0).all():
         raise AnswerViolation("a vector is all zero.")
     if not ((lengths > SHORTEST) & (lengths < LONGEST)).all():
-        raise AnswerViolation("a vector is so long or so short that nothing can be compared with it.")
+        raise AnswerViolation(f"a vector has a length outside of {SHORTEST:g} to {LONGEST:,.0f}.")
     return vectors
