@@ -68,7 +68,7 @@ def test_what_is_replaced_is_told_on_stderr_before_the_first_request(tmp_path: P
 
     assert f"6 rows, 384 wide, {shapes.SPACE}" in told
     assert "Target: fake on openai-compatible, 16 wide, fake#none" in told
-    assert "12 of 12 rows will be embedded; their vectors will be REPLACED" in told
+    assert "12 of 12 rows will be embedded; the vectors of 6 of them will be REPLACED" in told
     assert "--backup FILE" in told
     assert told.index("REPLACED") < told.index("no answer")
 
@@ -418,7 +418,7 @@ def test_rows_in_quarantine_are_listed_with_their_reasons(command: Command, endp
 
     (row,) = listed.json["rows"]
     assert (listed.json["quarantined"], row["id"], row["kind"], row["http_status"]) == (1, "id-001", "refused", 400)
-    assert "id-001 in b: refused" in command.run("reembed", "quarantine").out
+    assert 'id-001 "title id-001" in b: refused' in command.run("reembed", "quarantine").out
 
 
 @pytest.mark.parametrize(("flag", "value"), [("max-tokens", "600"), ("max-cost", "0.006")])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from ai_memory.store.opening import Store
 from ai_memory.store.values import Counted, Run, Space
@@ -22,9 +23,22 @@ NOTE_END = """
     WHERE run_id = :run_id AND fence = :fence
 """
 NOTE_STORED = "UPDATE reembed_event SET detail_json = ? WHERE run_id = ? AND kind = 'started'"
+RATES = """
+    SELECT run_id, target, rows_per_hour FROM reembed_run WHERE rows_per_hour BETWEEN 1 AND 1000000000000
+    ORDER BY target IS ? DESC, run_id DESC LIMIT 1
+"""
 STARTED = "SELECT detail_json FROM reembed_event WHERE run_id = ? AND kind = 'started' LIMIT 1"
 MOST_SPACES = 5
 """Kinds of vectors that a run notes as it begins; the most frequent come first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """How fast a run was in its last minutes, and to which target."""
+
+    run_id: int
+    target: int
+    rows_per_hour: int
 
 
 def note_stored(store: Store, run: Run, stored: Sequence[Space]) -> None:
@@ -52,6 +66,12 @@ def replaced(store: Store, run: Run) -> tuple[Space, ...]:
         return ()
     spaces = told.get("stored") if isinstance(told, dict) else None
     return tuple((each[0], each[1], each[2]) for each in spaces if _is_space(each)) if isinstance(spaces, list) else ()
+
+
+def last_rate(store: Store, target: int | None) -> Measured | None:
+    """Return the rate of the last run to a target, else of the last run that had one; None where none had."""
+    rows = store.db.execute(RATES, (target,))
+    return Measured(int(rows[0][0]), int(rows[0][1]), int(rows[0][2])) if rows else None
 
 
 def _is_space(found: object) -> bool:
