@@ -209,6 +209,7 @@ def test_skip_current_space_believes_no_stamp_after_a_change_of_width_alone(
 
 
 def test_max_rows_stops_unfinished_and_the_next_starts_go_on(command: Command, endpoint: FakeEndpoint) -> None:
+    command.run("reembed", "approve")
     runs = [command.reembed("--resume", "--or-start", "--max-rows", "5", "--batch", "2") for _ in range(3)]
 
     assert [each.code for each in runs] == [75, 75, 0]
@@ -229,6 +230,7 @@ def test_max_rows_from_cron_do_not_starve_behind_bad_rows(command: Command, endp
     for number in range(4):
         files.edit(command.db, f"id-00{number}", "POISON")
 
+    command.run("reembed", "approve")
     runs = [command.reembed("--resume", "--or-start", "--max-rows", "3", "--batch", "3") for _ in range(4)]
 
     assert [each.code for each in runs] == [75, 75, 75, 10]

@@ -24,7 +24,8 @@ VERBS = {
     "status": "show the recorded run from its own counters: what it is in and why, rows, rate, what to type next",
     "verify": "take the census: exit 0 if every live row has the configured target's vector, 1 if not",
     "quarantine": "list the rows that could not be embedded, each with its title and the reason",
-    "cancel": "give up the unfinished run; vectors already written stay",
+    "approve": "let unattended starts (--or-start) go to the configured target",
+    "cancel": "give up the unfinished run and its approval; vectors already written stay",
 }
 MOST = 10**12
 
@@ -33,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags of a run, and the sub-commands."""
     add = parser.add_argument
     add("--resume", action="store_true", help="continue the unfinished run where it stopped")
-    add("--or-start", action="store_true", help="with --resume: start a run if none is unfinished (for cron)")
+    add("--or-start", action="store_true", help="with --resume: start one to an approved target if none is unfinished")
     add("--retarget", action="store_true", help="give up the unfinished run and start one to the configured target")
     add("--namespace", action="append", metavar="NS", help="only this namespace, exactly (repeatable)")
     add("--dry-run", action="store_true", help="show what would be done; nothing is written or sent")
@@ -80,6 +81,10 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
         from ai_memory.commands.reembed_status import run_status
 
         return run_status(settings, console, exact=args.exact, check=args.check)
+    if args.verb == "approve":
+        from ai_memory.commands.reembed_approve import run_approve
+
+        return run_approve(settings, console)
     if args.verb:
         from ai_memory.commands import reembed_verbs
 
@@ -172,6 +177,8 @@ def _request(args: argparse.Namespace, configured: EmbeddingSettings) -> Request
         skip_current=args.skip_current_space,
         retry_quarantined=args.retry_quarantined,
         backup=args.backup,
+        yes=args.yes,
+        configured=f"backend from {configured.backend.source}, model from {configured.model.source}",
     )
 
 

@@ -11,7 +11,7 @@ from ai_memory.console import Console
 from ai_memory.errors import DataRefused, OperatorNeeded, StorageFailed
 from ai_memory.reembed.aside import Aside, rows_aside, shortened
 from ai_memory.settings import Settings
-from ai_memory.store import runs
+from ai_memory.store import approvals, runs
 from ai_memory.store.open_options import OpenOptions
 from ai_memory.store.opening import reading, writing
 from ai_memory.store.text import printable
@@ -49,6 +49,9 @@ def _cancel(settings: Settings, console: Console) -> int:
     with writing(path, now_ms=now_ms, options=OpenOptions(tell=console.note)) as store:
         with store.db.transaction():
             run_id = runs.cancel(store, now_ms=now_ms)
+            if run_id is not None:
+                # The next unattended start would else begin it anew.
+                approvals.withdraw(store, run_id)
         if run_id is None:
             raise _nothing_to_cancel()
         # It is given up. That its event cannot be entered takes nothing of that back.

@@ -36,7 +36,17 @@ from ai_memory.reembed.judge import Unfit
 from ai_memory.reembed.probe import check_witness, probe, witness_bytes
 from ai_memory.reembed.report import RunReport, report
 from ai_memory.reembed.request import Request
-from ai_memory.reembed.start import Disclose, Plan, Taken, enter_target, known_fingerprint, plan, preflight, take
+from ai_memory.reembed.start import (
+    Disclose,
+    Plan,
+    Taken,
+    approve_by_hand,
+    enter_target,
+    known_fingerprint,
+    plan,
+    preflight,
+    take,
+)
 from ai_memory.reembed.sweep import Sweep, Tools
 from ai_memory.reembed.trial import require_updates, try_updates
 from ai_memory.store import quarantine, runs
@@ -77,6 +87,8 @@ class Job:
         began = self.tools.clock.monotonic()
         planned = plan(store, self.embedder, self.request, now_ms=self._now())
         if planned.action is Action.NOTHING:
+            with store.db.transaction():
+                approve_by_hand(store, planned.target, self.request, now_ms=self._now())
             return self._report(planned, None, None, self._nothing(planned), began)
         refusing: list[Unfit] = []
         stored: Sequence[Space] = ()
@@ -209,8 +221,10 @@ class Job:
         with store.db.transaction():
             runs.hold(store, taken.run, now_ms=self._now())
             if not known.dim:
-                known = enter_target(store, replace(self.embedder.target, dim=vectors.shape[1]), now_ms=self._now())
+                found = replace(self.embedder.target, dim=vectors.shape[1])
+                known = enter_target(store, found, now_ms=self._now())
                 runs.set_target(store, run, known.id)
+                approve_by_hand(store, found, self.request, now_ms=self._now())
             if not canary:
                 set_witness(store, known.id, witness_bytes(vectors))
             runs.set_breaker(store, run, Breaker(), now_ms=self._now())

@@ -34,7 +34,7 @@ from ai_memory.reembed.start import Taken
 from ai_memory.reembed.stop import Stop
 from ai_memory.reembed.watch import Watch
 from ai_memory.reembed.window import Answered, in_order
-from ai_memory.store import quarantine, runs
+from ai_memory.store import approvals, quarantine, runs
 from ai_memory.store.opening import Store
 from ai_memory.store.provenance import Fingerprint, forget
 from ai_memory.store.quarantine import Reason
@@ -315,6 +315,7 @@ class Sweep:
             runs.count(self._store, self._run, self.unnoted())
             note_census(self._store, self._run, census.counted())
             note_end(self._store, self._run, exit_code=census.exit_code, reason=reason, now_ms=now_ms)
+            approvals.completed(self._store, self._run, self.target, now_ms=now_ms)
         self._run = runs.read_run(self._store, self._run.run_id)
         return Ending(self._run, census.exit_code, reason, census)
 

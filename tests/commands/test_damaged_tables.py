@@ -38,6 +38,8 @@ COLUMNS: dict[tuple[str, str], tuple[Value, ...]] = {
     **{("embedding_provenance", name): TEXTS for name in ("src", "head", "origin")},
     ("embedding_provenance", "fingerprint_id"): NUMBERS,
     ("reembed_event", "detail_json"): TEXTS,
+    **{("reembed_approval", name): NUMBERS for name in ("dim", "approved_at")},
+    **{("reembed_approval", name): TEXTS for name in ("space", "approved_by", "how")},
 }
 READING = (
     ("reembed", "status"),

@@ -139,11 +139,11 @@ class InTurn(Executor):
 def sweep(
     path: Path, embedder: HashEmbedder, *, progress: SilentProgress | None = None, options: OpenOptions = OpenOptions()
 ) -> RunReport:
-    """Run `reembed --resume --or-start` on the database and return its report."""
+    """Run `reembed --resume --retarget` on the database, as a person does, and return its report."""
     stop = Stop()
     retrying = RetryingEmbedder(embedder, stop=stop.event, patience=ONE_ATTEMPT)
     tools = Tools(retrying, SystemClock(), stop, progress or SilentProgress(io.StringIO()), lambda _workers: InTurn())
-    request = Request(resume=True, or_start=True, batch=BATCH)
+    request = Request(resume=True, retarget=True, batch=BATCH)
     return Job(path, retrying, request, tools, lambda _preflight: None, options).run()
 
 

@@ -642,6 +642,7 @@ def test_a_few_refused_rows_at_each_start_are_in_the_end_too_many(tmp_path: Path
     files.execute(path, "UPDATE memories SET content = 'POISON' WHERE id >= 'id-020'")
     work = Work(path, embedder=HashEmbedder(poison="POISON"))
 
+    files.approve(path, work.embedder.target)
     codes = [work.run(batch=10, max_rows=20, resume=True, or_start=True).exit_code for _ in range(8)]
 
     assert codes[-1] == 69
