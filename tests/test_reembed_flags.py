@@ -492,3 +492,16 @@ def test_a_sample_of_verify_finds_a_vector_of_another_text(command: Command) -> 
     found = command.run("reembed", "verify", "--sample", "all", "--json")
 
     assert (found.code, found.json["stale"], found.json["differing"]) == (1, 0, ["id-000"])
+
+
+def test_verbose_tells_of_the_requests_and_of_what_holds_them_back(command: Command, endpoint: FakeEndpoint) -> None:
+    endpoint.fail("rate", times=1, seconds=1)
+
+    plain = command.run("reembed", "--dry-run")
+    ran = command.run("reembed", "-v", "--batch", "4")
+
+    assert "Request" not in plain.err
+    assert "Request of 3 texts" in ran.err
+    assert "The next request waits 1" in ran.err
+    assert " side by side." in ran.err
+    assert ran.code == 0

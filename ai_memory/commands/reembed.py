@@ -141,15 +141,16 @@ def _job(args: argparse.Namespace, settings: Settings, console: Console, stop: S
     from ai_memory.store.open_options import OpenOptions
 
     patience, configured = Patience(retry_for=args.retry_for), settings.embedding
+    clock = SystemClock()
+    progress = choose_progress(console.err, clock, quiet=console.quiet)
     embedder = assemble(
         configured,
         stop=stop.event,
         patience=patience,
         concurrency=args.concurrency,
         limit=_token_limit(args, configured),
+        tell=progress.note if console.verbose else None,
     )
-    clock = SystemClock()
-    progress = choose_progress(console.err, clock, quiet=console.quiet)
     tools = Tools(embedder, clock, stop, progress, spending=embedder.spending)
     return Job(
         path=settings.db.value,

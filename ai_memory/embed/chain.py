@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from threading import Event
 
 from ai_memory import address
@@ -14,6 +15,7 @@ from ai_memory.embed.pace import Pace, PacedEmbedder
 from ai_memory.embed.prompt import PromptEmbedder, Wait
 from ai_memory.embed.retry import Patience, PatientEmbedder, RetryingEmbedder, Stop
 from ai_memory.embed.spending import Spending, SpendingEmbedder, TokenLimit
+from ai_memory.embed.told_gate import ToldGate
 from ai_memory.embedding_settings import EmbeddingSettings
 from ai_memory.vendors import LOCAL
 from ai_memory.vendors import limits as documented
@@ -54,11 +56,12 @@ def assemble(
     patience: Patience | None = None,
     concurrency: int | None = None,
     limit: TokenLimit | None = None,
+    tell: Callable[[str], None] | None = None,
 ) -> DividedEmbedder:
     """Return the configured embedder; nothing is loaded or sent yet.
 
     `stop` ends its waits. `concurrency` is the number of requests in flight, None to find it by trial. `limit` is what
-    may be spent.
+    may be spent. `tell` hears of the requests, from any thread.
 
     Raises:
         NoEmbedder: the configuration has embeddings turned off.
@@ -69,8 +72,9 @@ def assemble(
     local = settings.backend.value == LOCAL
     most = 1 if local else concurrency or most_in_flight(settings)
     pace = Pace(most=most, fixed=concurrency is not None, stop=stop, sizes=sizes, longest_wait=patience.retry_for)
-    built = build(settings, gate=pace)
-    paced = PacedEmbedder(built, pace) if local else built
+    gate = ToldGate(pace, tell) if tell else pace
+    built = build(settings, gate=gate)
+    paced = PacedEmbedder(built, gate) if local else built
     spending = Spending(built.meter, limit, prefix=built.target.document_prefix)
     retrying = RetryingEmbedder(SpendingEmbedder(paced, spending), stop=stop, patience=patience)
     return DividedEmbedder(retrying, sizes, spending)

@@ -131,9 +131,9 @@ def test_how_an_invocation_ended_stands_in_its_run(
 
 
 def test_ends_of_one_kind_in_a_row_are_counted_and_another_kind_begins_anew(work: Work) -> None:
-    for _ in range(3):
+    for resume in (False, True, True):
         work.embedder = failing_after(0, DENIED)
-        work.run(resume=True, or_start=True)
+        work.run(resume=resume)
     denied = run_of(work).last_end
     work.embedder = HashEmbedder()
     work.run(resume=True, batch=2, max_rows=2)
