@@ -33,8 +33,8 @@ def preflight_lines(told: Preflight, *, copied: bool = False) -> list[str]:
         lines.append("  none")
     target, census = told.target, told.census
     lines.append(f"Target: {target.model} on {target.backend}, {target.dim or 'unknown'} wide, {target.space}")
-    rows = f"{census.to_embed:,} of {counted(census.live, 'row')}"
-    return [*lines, f"{rows} will be embedded; {_replaced(census, copied=copied)}"]
+    share = f"{census.to_embed:,} of {counted(census.live, 'row')}"
+    return [*lines, f"{share} will be embedded; {_replaced(census, copied=copied)}"]
 
 
 def _replaced(census: Census, *, copied: bool) -> str:

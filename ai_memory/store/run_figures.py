@@ -10,6 +10,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ai_memory.store.connection import Binding
 from ai_memory.store.opening import Store
 from ai_memory.store.values import Counted, Run, Space
 
@@ -54,7 +55,13 @@ def note_census(store: Store, run: Run, counted: Counted) -> None:
 
 def note_end(store: Store, run: Run, *, exit_code: int, reason: str, now_ms: int) -> None:
     """Note how an invocation ended, and how many in a row ended so."""
-    bindings = {"code": exit_code, "reason": reason, "now": now_ms, "run_id": run.run_id, "fence": run.fence}
+    bindings: dict[str, Binding] = {
+        "code": exit_code,
+        "reason": reason,
+        "now": now_ms,
+        "run_id": run.run_id,
+        "fence": run.fence,
+    }
     store.db.execute(NOTE_END, bindings)
 
 
