@@ -139,19 +139,14 @@ class Status:
         return {
             "edited": census.edited,
             "outside": self.outside,
-            "attested_now": census.attested,
             "unaddressable": census.unaddressable,
             "not_live": census.dead,
             "substrate": census.substrate,
-            "namespaces": self.namespaces(),
+            "namespaces": [
+                {"namespace": name, "rows": rows, "remaining": census.stale_by_namespace[name]}
+                for name, rows in sorted(census.live_by_namespace.items())
+            ],
         }
-
-    def namespaces(self) -> list[dict[str, object]]:
-        """Return rows done and remaining of each namespace; none without a census."""
-        return [
-            {"namespace": name, "rows": rows, "remaining": self.census.stale_by_namespace[name]}
-            for name, rows in sorted(self.census.live_by_namespace.items() if self.census else ())
-        ]
 
 
 def read_status(
