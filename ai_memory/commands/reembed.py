@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ai_memory.commands.arguments import duration, money, sample_size, whole_number
+from ai_memory.commands.arguments import duration, money, point_in_time, sample_size, whole_number
 from ai_memory.commands.flags import add_global_flags
 from ai_memory.console import Console
 from ai_memory.errors import UsageError
@@ -25,6 +25,8 @@ VERBS = {
     "verify": "take the census: exit 0 if every live row has the configured target's vector, 1 if not",
     "quarantine": "list the rows that could not be embedded, each with its reason",
     "approve": "let unattended starts (--or-start) go to the configured target",
+    "pause": "end the run within a batch, and let none begin until it is unpaused",
+    "unpause": "take the pause off",
     "cancel": "give up the unfinished run and its approval; vectors already written stay",
 }
 MOST = 10**12
@@ -56,6 +58,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for verb, summary in VERBS.items():
         below = verbs.add_parser(verb, help=summary, description=f"{summary[0].upper()}{summary[1:]}.")
         add_global_flags(below)
+        if verb == "pause":
+            below.add_argument("--until", type=point_in_time, metavar="TIME", help="like 07:30, or RFC 3339")
+            below.add_argument("--reason", default="", metavar="TEXT", help="what whoever meets the pause is told")
         if verb == "verify":
             below.add_argument(
                 "--sample", type=sample_size, metavar="N|all", help="embed N fresh rows again and compare"
@@ -75,6 +80,10 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
         from ai_memory.commands.reembed_approve import run_approve
 
         return run_approve(settings, console)
+    if args.verb in ("pause", "unpause"):
+        from ai_memory.commands.reembed_pause import run_pause, run_unpause
+
+        return run_pause(args, settings, console) if args.verb == "pause" else run_unpause(settings, console)
     if args.verb:
         from ai_memory.commands import reembed_verbs
 
