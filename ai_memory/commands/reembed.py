@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from ai_memory.reembed.stop import Stop
 
 VERBS = {
-    "status": "show the recorded run: state, target, rows done and remaining, quarantine, what to type next",
+    "status": "show the recorded run from its own counters: what it is in and why, rows, rate, what to type next",
     "verify": "take the census: exit 0 if every live row has the configured target's vector, 1 if not",
-    "quarantine": "list the rows that could not be embedded, each with its reason",
+    "quarantine": "list the rows that could not be embedded, each with its title and the reason",
     "approve": "let unattended starts (--or-start) go to the configured target",
     "pause": "end the run within a batch, and let none begin until it is unpaused",
     "unpause": "take the pause off",
@@ -61,6 +61,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         if verb == "pause":
             below.add_argument("--until", type=point_in_time, metavar="TIME", help="like 07:30, or RFC 3339")
             below.add_argument("--reason", default="", metavar="TEXT", help="what whoever meets the pause is told")
+        if verb == "status":
+            below.add_argument("--exact", action="store_true", help="count the rows anew, which reads the whole file")
+            below.add_argument(
+                "--check", action="store_true", help="say it in one line; exit 0 healthy, 1 needs somebody, 75 waiting"
+            )
         if verb == "verify":
             below.add_argument(
                 "--sample", type=sample_size, metavar="N|all", help="embed N fresh rows again and compare"
@@ -84,6 +89,10 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
         from ai_memory.commands.reembed_pause import run_pause, run_unpause
 
         return run_pause(args, settings, console) if args.verb == "pause" else run_unpause(settings, console)
+    if args.verb == "status":
+        from ai_memory.commands.reembed_status import run_status
+
+        return run_status(settings, console, exact=args.exact, check=args.check)
     if args.verb:
         from ai_memory.commands import reembed_verbs
 

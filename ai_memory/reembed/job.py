@@ -56,7 +56,8 @@ from ai_memory.store.lock import Holder
 from ai_memory.store.open_options import OpenOptions
 from ai_memory.store.opening import Store, reading, writing
 from ai_memory.store.provenance import Fingerprint, read_fingerprint, set_witness
-from ai_memory.store.values import Breaker, Counters, Run
+from ai_memory.store.run_figures import note_census, note_end
+from ai_memory.store.values import Breaker, Counters, Run, Space
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,12 +94,15 @@ class Job:
                 approve_by_hand(store, planned.target, self.request, now_ms=self._now())
             return self._report(planned, None, None, self._nothing(planned), began)
         refusing: list[Unfit] = []
+        stored: Sequence[Space] = ()
         if planned.action is not Action.FINISH:
             require_updates(store)
             refusing = self._try_updates(store, planned, planned.target)
-            self.disclose(preflight(store, planned))
+            told = preflight(store, planned)
+            stored = told.stored
+            self.disclose(told)
         in_flight = most(self.embedder) * self.request.batch
-        taken = take(store, planned, self.request, holder, in_flight=in_flight)
+        taken = take(store, planned, self.request, holder, in_flight=in_flight, stored=stored)
         self._set_aside(store, taken.run, refusing)
         if taken.texts_sent_twice:
             twice = f"at most {taken.texts_sent_twice:,} texts are sent twice"
@@ -111,6 +115,7 @@ class Job:
             ending = self._failed(taken.run, error)
         finally:
             self.tools.progress.end()
+            sweep.tell_quarantine()
         self._leave(store, taken.run, ending, sweep)
         ending = self._answer(store, planned, sweep, _as_it_stands(store, ending))
         return self._report(planned, taken, sweep, ending, began)
@@ -253,6 +258,9 @@ class Job:
             learned = self.embedder.learned()
             if runs.leave(store, run, last_error=last_error, limits=learned, unsettled=sweep.unsettled):
                 runs.count(store, run, sweep.unnoted())
+                note_end(store, run, exit_code=ending.exit_code, reason=ending.reason, now_ms=self._now())
+                if ending.census:
+                    note_census(store, run, ending.census.counted())
             # A target that was never served is no run to go on with.
             if isinstance(ending.error, EmbedderInitFailed) and not runs.read_counters(store, run).reembedded:
                 runs.transition(store, run, "cancelled", now_ms=self._now(), fenced=True)

@@ -69,7 +69,10 @@ COUNT = """
         identical = identical + :identical, tokens = tokens + :tokens,
         attested = attested + :attested, raced = raced + :raced, quarantined = quarantined + :quarantined,
         texts_sent = texts_sent + :texts_sent, requests = requests + :requests, retries = retries + :retries,
-        asked_again = asked_again + :asked_again, disagreed = disagreed + :disagreed
+        asked_again = asked_again + :asked_again, disagreed = disagreed + :disagreed,
+        remaining = max(remaining - :reembedded - :attested - :quarantined, 0),
+        in_quarantine = in_quarantine + :quarantined,
+        last_written_at = coalesce(:written_at, last_written_at), rows_per_hour = coalesce(:rate, rows_per_hour)
     WHERE run_id = :run_id
 """
 SET_TARGET = "UPDATE reembed_run SET target = ? WHERE run_id = ?"
@@ -264,10 +267,15 @@ def next_pass(store: Store, run: Run, *, now_ms: int) -> Run:
     return read_run(store, run.run_id)
 
 
-def count(store: Store, run: Run, counters: Counters) -> None:
-    """Add a page's share to the counters of the run."""
+def count(
+    store: Store, run: Run, counters: Counters, *, written_at: int | None = None, rows_per_hour: int | None = None
+) -> None:
+    """Add a page's share to the counters of the run, and take its rows from those that remain.
+
+    `written_at` is when a vector of it was written, `rows_per_hour` the rate with it (None: as before).
+    """
     bindings = {each.name: getattr(counters, each.name) for each in fields(Counters)}
-    store.db.execute(COUNT, {**bindings, "run_id": run.run_id})
+    store.db.execute(COUNT, {**bindings, "written_at": written_at, "rate": rows_per_hour, "run_id": run.run_id})
 
 
 def read_counters(store: Store, run: Run) -> Counters:
