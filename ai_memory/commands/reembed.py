@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ai_memory.commands.arguments import duration, money, sample_size, whole_number
+from ai_memory.commands.arguments import duration, money, point_in_time, sample_size, whole_number
 from ai_memory.commands.flags import add_global_flags
 from ai_memory.console import Console
 from ai_memory.errors import UsageError
@@ -25,6 +25,8 @@ VERBS = {
     "verify": "take the census: exit 0 if every live row has the configured target's vector, 1 if not",
     "quarantine": "list the rows that could not be embedded, each with its title and the reason",
     "approve": "let unattended starts (--or-start) go to the configured target",
+    "pause": "end the run within a batch, and let none begin until it is unpaused",
+    "unpause": "take the pause off",
     "cancel": "give up the unfinished run and its approval; vectors already written stay",
 }
 MOST = 10**12
@@ -57,6 +59,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for verb, summary in VERBS.items():
         below = verbs.add_parser(verb, help=summary, description=f"{summary[0].upper()}{summary[1:]}.")
         add_global_flags(below)
+        if verb == "pause":
+            below.add_argument("--until", type=point_in_time, metavar="TIME", help="like 07:30, or RFC 3339")
+            below.add_argument("--reason", default="", metavar="TEXT", help="what whoever meets the pause is told")
         if verb == "status":
             below.add_argument("--exact", action="store_true", help="count the rows anew, which reads the whole file")
             below.add_argument(
@@ -77,14 +82,18 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
         from ai_memory.commands.reembed_verify import run_verify
 
         return run_verify(settings, console, sample=args.sample, of_run=args.of_run)
-    if args.verb == "status":
-        from ai_memory.commands.reembed_status import run_status
-
-        return run_status(settings, console, exact=args.exact, check=args.check)
     if args.verb == "approve":
         from ai_memory.commands.reembed_approve import run_approve
 
         return run_approve(settings, console)
+    if args.verb in ("pause", "unpause"):
+        from ai_memory.commands.reembed_pause import run_pause, run_unpause
+
+        return run_pause(args, settings, console) if args.verb == "pause" else run_unpause(settings, console)
+    if args.verb == "status":
+        from ai_memory.commands.reembed_status import run_status
+
+        return run_status(settings, console, exact=args.exact, check=args.check)
     if args.verb:
         from ai_memory.commands import reembed_verbs
 

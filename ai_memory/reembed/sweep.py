@@ -22,6 +22,7 @@ from ai_memory.reembed.census import Census, Scope, namespaces_in_scope, take_ce
 from ai_memory.reembed.commit import Traffic, rehearse_documents, write_page
 from ai_memory.reembed.commit_once import Refused, commit_once
 from ai_memory.reembed.ending import Ending, churn, rows_left
+from ai_memory.reembed.heartbeat import Heartbeat
 from ai_memory.reembed.in_flight import InFlight
 from ai_memory.reembed.isolate import Embedded, Left, embed_documents
 from ai_memory.reembed.notices import QuarantineNotices
@@ -64,7 +65,8 @@ class Tools:
     """What a sweep works with; all of it differs between production and test.
 
     `pool` makes the executor of so many workers in which requests run. `spending` is what the embedder's requests
-    are counted by, None where they have no limit.
+    are counted by, None where they have no limit. `beat_seconds` is the time between two signs of
+    life while an answer is awaited.
     """
 
     embedder: PatientEmbedder
@@ -73,6 +75,7 @@ class Tools:
     progress: Progress
     pool: Callable[[int], Executor] = ThreadPoolExecutor
     spending: Spending | None = None
+    beat_seconds: float = 2.0
 
 
 class Sweep:
@@ -93,6 +96,7 @@ class Sweep:
         self._learned = taken.run.limits
         # Of the whole run: a few at each start of cron would in the end be all of them.
         self._refused = quarantine.refused_since(store, taken.fingerprint.id, taken.run.started_at)
+        self.heartbeat = Heartbeat(store, taken.run, tools)
         self._watch = Watch()
         self._rate = Rate(tools.clock.monotonic())
         self._left: dict[str, str] = {}
@@ -158,7 +162,8 @@ class Sweep:
         walk = Walk(self._store, self._order(namespaces), self._budget, stopped=self._tools.stop.requested)
         pages, stopped = self._witnessed(walk.pages()), self._tools.stop.requested
         failure: BaseException | None = None
-        for answered in in_order(pages, self._ask, executor, room=self._room, stopped=stopped):
+        patiently = self.heartbeat.await_answer
+        for answered in in_order(pages, self._ask, executor, room=self._room, stopped=stopped, await_answer=patiently):
             if answered.page is WITNESS:
                 # Behind a page that failed, the witness only tells more if it differs.
                 if not failure or isinstance(answered.error, TargetChanged):
@@ -269,8 +274,9 @@ class Sweep:
         self.rows_in_quarantine += page.in_quarantine
         self._tools.progress.advance(page.stale)
         self._notices.hear(answered)
+        self.heartbeat.committed()
         if self._request.sleep_seconds and page.documents:
-            self._tools.stop.event.wait(self._request.sleep_seconds)
+            self.heartbeat.sleep(self._request.sleep_seconds)
 
     def _require_few_refusals(self, answered: Answered) -> None:
         newly = sum(isinstance(each.outcome, Reason) for each in answered.embedded)
@@ -322,5 +328,5 @@ class Sweep:
     def _unfinished(self, walk: Walk) -> Ending:
         stop = self._tools.stop
         if walk.stopped:
-            return Ending(self._run, stop.exit_code, stop.reason)
+            return Ending(self._run, stop.exit_code, stop.reason, error=stop.error)
         return Ending(self._run, NotFinished.exit_code, self._budget.spent)

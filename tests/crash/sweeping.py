@@ -124,11 +124,23 @@ class Marking(SilentProgress):
             self._editor.during(texts)
 
 
+class Late(Future[T]):
+    """Keeps whoever is patient waiting once, so that a sign of life is written among the pages."""
+
+    kept_waiting = False
+
+    def exception(self, timeout: float | None = None) -> BaseException | None:
+        if timeout is not None and not self.kept_waiting:
+            self.kept_waiting = True
+            raise TimeoutError
+        return super().exception(timeout)
+
+
 class InTurn(Executor):
     """Runs each request at once, in the caller's thread: pages are still in flight together, in a fixed order."""
 
     def submit(self, function: Callable[..., T], /, *arguments: object, **named: object) -> Future[T]:
-        future: Future[T] = Future()
+        future: Future[T] = Late()
         try:
             future.set_result(function(*arguments, **named))
         except AiMemoryError as error:
