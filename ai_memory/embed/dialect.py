@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 
 from ai_memory.embed.embedder import Vectors
-from ai_memory.errors import AnswerViolation
+from ai_memory.errors import AnswerViolation, ForeignAnswer
 
 MOST_TOKENS = 10**9
 """No answer to one request costs more; such a count is no count."""
@@ -32,8 +32,11 @@ class Dialect(Protocol):
         """What follows the base URL."""
 
     @property
-    def offers_base64(self) -> bool:
-        """Whether vectors may be asked for as base64."""
+    def dimensions(self) -> int:
+        """The width that is asked for, 0 where none is."""
+
+    def hint(self, base: str) -> str:
+        """Return what may be wrong with the path `base` of a base URL that led to no embeddings, empty for none."""
 
     def body(self, texts: Sequence[str], *, base64: bool) -> Mapping[str, object]:
         """Return the JSON body that asks for the vectors of `texts`."""
@@ -43,7 +46,22 @@ class Dialect(Protocol):
 
         Raises:
             AnswerViolation: it is not the answer to that request.
+            ForeignAnswer: it is an answer in no language that is read here.
         """
+
+
+def require_rows(rows: object, count: int) -> list[object]:
+    """Return the rows of an answer to `count` texts.
+
+    Raises:
+        ForeignAnswer: they are no list.
+        AnswerViolation: their number differs.
+    """
+    if not isinstance(rows, list):
+        raise ForeignAnswer(f"{count} texts were sent and no vectors came back.")
+    if len(rows) != count:
+        raise AnswerViolation(f"{count} texts were sent and {len(rows)} vectors came back.")
+    return rows
 
 
 def as_vectors(rows: Sequence[object]) -> Vectors:
@@ -53,7 +71,10 @@ def as_vectors(rows: Sequence[object]) -> Vectors:
 
     Raises:
         AnswerViolation: no row is a list of numbers.
+        ForeignAnswer: each row is a list of lists.
     """
+    if rows and all(isinstance(row, list) and row and isinstance(row[0], list) for row in rows):
+        raise ForeignAnswer("it has lists of vectors where vectors belong; does the server pool them?")
     holds_bool = any(map(_holds_bool, rows))
     if not holds_bool and (whole := _numbers(rows)) is not None:
         return whole

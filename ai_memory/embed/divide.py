@@ -4,8 +4,8 @@ A request that is refused, or over which the endpoint breaks down, is too large,
 down to single texts. Where all of them pass it was too large, which is learned; a text that fails alone is told with
 its error, for the caller to judge. One bad text among n costs at most 2*ceil(log2(n)) more requests.
 
-Whether it is the endpoint's own fault only a harmless text can tell: it is asked once before a batch is halved that
-would be worth a retry, for an endpoint that is away gets no more requests than it must.
+Whether it is the endpoint's own fault only a harmless text can tell: where that is likely it is asked once before a
+batch is halved, for an endpoint that is away gets no more requests than it must.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from ai_memory.errors import (
     EmbedError,
     RequestTooLarge,
     VectorsBroken,
+    WrongTarget,
 )
 
 
@@ -61,6 +62,10 @@ class DividedEmbedder(Wrapped):
     def at_once(self) -> DividedEmbedder:
         """Return the same embedder that does not retry what may be its texts' fault."""
         return DividedEmbedder(self._retrying.at_once(), self._limits, self.spending)
+
+    def allow(self, inputs: int) -> None:
+        """Send no request of more texts than `inputs`, whatever the endpoint takes."""
+        self._limits.allow(inputs)
 
     def learned(self) -> dict[str, int]:
         """Return what was learned of the endpoint's limits: plain numbers by name."""
@@ -139,7 +144,7 @@ class DividedEmbedder(Wrapped):
 
     def _halves(self, request: Sequence[str], error: EmbedError) -> Iterator[Vectors | EmbedError]:
         parts = self
-        if isinstance(error, Breakdown | AnswerViolation) and not self._retrying.is_at_once:
+        if isinstance(error, Breakdown | AnswerViolation | WrongTarget) and not self._retrying.is_at_once:
             if error.harmless_passed is None:
                 error.harmless_passed = self._retrying.harmless_passes()
             if not error.harmless_passed:

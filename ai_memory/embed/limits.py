@@ -80,6 +80,11 @@ class RequestLimits:
         """The most texts a request may carry now."""
         return max(min(self._most["inputs"], self._in_time), 1)
 
+    def allow(self, inputs: int) -> None:
+        """Allow so many texts a request at most: not learned, but asked for."""
+        self._most["inputs"] = max(min(self._most["inputs"], inputs), 1)
+        self._in_time = min(self._in_time, self._most["inputs"])
+
     def fitting(self, texts: Sequence[str]) -> int:
         """Return how many of the first `texts` one request may carry; a single one always may be tried."""
         size, tokens, most = 0, 0, self._most

@@ -17,6 +17,7 @@ from ai_memory.errors import (
     AnswerLate,
     AnswerViolation,
     EmbedError,
+    ForeignAnswer,
     RateLimited,
     TransientFailure,
     VectorsBroken,
@@ -49,12 +50,19 @@ class Stop(Protocol):
 class Patience:
     """How long one request is retried: `retry_for` seconds from its first failure, `attempts` times (0: any number).
 
-    `at_once` says that what may be the fault of the texts is not retried at all.
+    An endpoint that names a wait for its rate has not failed: it is obeyed for `rate_for` seconds at least. `at_once`
+    says that what may be the fault of the texts is not retried at all.
     """
 
     retry_for: float = 120.0
     attempts: int = 0
+    rate_for: float = 60.0
     at_once: bool = False
+
+    @property
+    def longest_wait(self) -> float:
+        """The longest wait that is kept where an endpoint names it, in seconds."""
+        return max(self.retry_for, self.rate_for)
 
 
 ONE_ATTEMPT = Patience(attempts=1)
@@ -206,16 +214,20 @@ class RetryingEmbedder(Wrapped):
             if failures.errors:
                 self.meter.add(retries=1)
             try:
-                return attempt()
+                answer = attempt()
             except (TransientFailure, AnswerViolation) as error:
                 failures.add(error, at=self._clock())
+                self.meter.failure = error.what
                 raise
+            self.meter.failure = ""
+            return answer
 
         return guarded
 
     def _worth_it(self, error: BaseException | None) -> bool:
-        # The same texts would be late again, or get the same broken vectors.
-        if not isinstance(error, TransientFailure | AnswerViolation) or isinstance(error, AnswerLate | VectorsBroken):
+        # The same texts would be late again or get the same broken vectors, the same address would bring the same page.
+        in_vain = isinstance(error, AnswerLate | VectorsBroken | ForeignAnswer)
+        if in_vain or not isinstance(error, TransientFailure | AnswerViolation):
             return False
         return not (self._patience.at_once and error.of_texts)
 
@@ -227,7 +239,8 @@ class RetryingEmbedder(Wrapped):
         patience = self._patience
         if patience.attempts and state.attempt_number >= patience.attempts:
             return True
-        if failures.lasted + state.upcoming_sleep > patience.retry_for:
+        named = isinstance(error := _error(state), RateLimited) and error.retry_after > 0
+        if failures.lasted + state.upcoming_sleep > (patience.longest_wait if named else patience.retry_for):
             return True
         return failures.alike and failures.say(harmless_passed=self.harmless_passes())
 

@@ -19,10 +19,11 @@ HEADER = b"\x01"
 HEAD_BYTES = 16
 NARROWEST = 2
 """One number gives every text the same direction, or the opposite one."""
-SHORTEST, LONGEST = 1e-15, 1e15
-"""Squares of lengths beyond these leave what float32 can hold, and every search would fail on them."""
+SHORTEST, LONGEST = 1e-3, 1e4
+"""No model makes shorter or longer vectors (int8 of 4,096 numbers: 8,128 at most): other bytes were read as float32."""
 SOUND_SQUARES = 1e-31, 1e31
-"""The square of a sound vector's length lies between; a little wider than what `check` lets through."""
+"""The square of a stored vector's length lies between: beyond, every search would fail on it. Wider than what `check`
+lets through, as other programs, and releases before, may have stored what can be compared all the same."""
 
 
 def encode(vector: Vectors) -> bytes:
@@ -95,7 +96,7 @@ def check(vectors: Vectors, *, count: int, dim: int) -> Vectors:
     Raises:
         WrongTarget: the width differs.
         AnswerViolation: the count differs, no model's vectors are so narrow or so wide, or all of them hold NaN or
-            infinity, or are all zero.
+            infinity, or have lengths that none has.
         VectorsBroken: only some of them do.
     """
     if vectors.ndim != 2 or len(vectors) != count:
@@ -121,4 +122,4 @@ def _flaw(length: float) -> str:
         return "a vector holds NaN or infinity."
     if length == 0:
         return "a vector is all zero."
-    return "a vector is so long or so short that nothing can be compared with it."
+    return f"a vector has a length outside of {SHORTEST:g} to {LONGEST:,.0f}."
