@@ -81,6 +81,7 @@ def test_an_endpoint_that_was_never_there_is_held_back_from_the_first_start_on(t
     with FakeEndpoint(dim=8) as endpoint:
         path = files.create(tmp_path / "m.db", 20)
         cron = Command(path, remote(endpoint))
+        assert cron.run("reembed", "approve").code == 0
         endpoint.fail("unavailable", times=FOREVER)
         _starts(cron, endpoint)
 

@@ -14,7 +14,7 @@ from ai_memory.rules import first_fault
 from ai_memory.settings import Settings
 from ai_memory.store.links import LeftBehind, Links, left_behind
 from ai_memory.store.memories import Memories
-from ai_memory.store.namespaces import require_seen
+from ai_memory.store.namespaces import require_found
 from ai_memory.store.opening import Store, reading
 from ai_memory.store.text import printable
 
@@ -24,7 +24,7 @@ ONLY_THERE = "an import takes it only where that memory is"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the namespace."""
-    within = "only the memories of this namespace, and the links between them"
+    within = "only the memories of this namespace, and the links between them; NS/*: all below it"
     parser.add_argument("-n", "--namespace", metavar="NS", help=within)
 
 
@@ -35,7 +35,7 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
         NotFound: the namespace was never seen.
     """
     with reading(settings.db.value) as store, store.db.snapshot():
-        require_seen(store, args.namespace)
+        require_found(store, args.namespace)
         out = _Export(store, args.namespace)
         if console.json:
             console.out.write('{"memories": [')

@@ -13,19 +13,21 @@ from ai_memory.errors import NoEmbedder, UsageError
 from ai_memory.recall import Found, Query, recall
 from ai_memory.records import Hit
 from ai_memory.settings import Settings
-from ai_memory.store.namespaces import require_seen
+from ai_memory.store.namespaces import require_found
 from ai_memory.store.open_options import OpenOptions
 from ai_memory.store.opening import reading
 from ai_memory.store.text import is_text, printable, readable
 
 MAX_LIMIT = 10_000
 SHOWN = 200
+BY_WORDS = "words"
+"""Stands for the cosine of a memory that has none to show, because only its words were found."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the query."""
     parser.add_argument("query", metavar="QUERY")
-    parser.add_argument("-n", "--namespace", metavar="NS", help="only the memories of this namespace")
+    parser.add_argument("-n", "--namespace", metavar="NS", help="only this namespace; NS/*: all below it")
     parser.add_argument("--limit", type=int, default=10, metavar="N", help="memories to show, default: 10")
 
 
@@ -43,7 +45,7 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     if not is_text(args.query):
         raise UsageError("The query is not valid UTF-8.", tip="Type it in UTF-8.")
     with reading(settings.db.value, options=OpenOptions(tell=console.note)) as store:
-        require_seen(store, args.namespace)
+        require_found(store, args.namespace)
         vector, space = _embed(args.query, settings, console)
         found = recall(store, Query(args.query, vector, space, args.namespace, args.limit))
     _tell_left_out(found, space, console)
@@ -78,10 +80,15 @@ def _tell_left_out(found: Found, space: str, console: Console) -> None:
 
 
 def _values(hit: Hit) -> dict[str, object]:
-    return {**asdict(hit), "score": round(hit.score, 2), "cosine": None if hit.cosine is None else round(hit.cosine, 4)}
+    return {**asdict(hit), "score": round(hit.score, 4), "cosine": None if hit.cosine is None else round(hit.cosine, 4)}
 
 
 def _shown(hit: Hit) -> list[str]:
     content = hit.content if len(hit.content) <= SHOWN else f"{hit.content[:SHOWN]}…"
     place = f"{printable(hit.namespace)}  {printable(hit.title)}  ({printable(hit.id or 'no id')})"
-    return [f"{hit.score:.2f}  {place}", *(f"      {line}" for line in readable(content).strip().split("\n"))]
+    # Not the score: what orders one answer is no likeness, and would be read as one.
+    nearness = BY_WORDS if hit.cosine is None else f"{hit.cosine:.2f}"
+    return [
+        f"{nearness:<{len(BY_WORDS)}} {place}",
+        *(f"      {line}" for line in readable(content).strip().split("\n")),
+    ]

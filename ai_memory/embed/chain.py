@@ -16,6 +16,7 @@ from ai_memory.embed.packing import Packing, PackingEmbedder
 from ai_memory.embed.prompt import PromptEmbedder, Wait
 from ai_memory.embed.retry import Patience, PatientEmbedder, RetryingEmbedder, Stop
 from ai_memory.embed.spending import Spending, SpendingEmbedder, TokenLimit
+from ai_memory.embed.told_gate import ToldGate
 from ai_memory.embedding_settings import AUTO, BASE64, EmbeddingSettings
 from ai_memory.vendors import LOCAL, OLLAMA
 from ai_memory.vendors import limits as documented
@@ -57,11 +58,12 @@ def assemble(
     concurrency: int | None = None,
     limit: TokenLimit | None = None,
     tell: Callable[[str], None] | None = None,
+    trace: Callable[[str], None] | None = None,
 ) -> DividedEmbedder:
     """Return the configured embedder; nothing is loaded or sent yet.
 
     `stop` ends its waits. `concurrency` is the number of requests in flight, None to find it by trial. `limit` is what
-    may be spent. `tell` is told what a person should know of the endpoint.
+    may be spent. `tell` is told what a person should know of the endpoint, `trace` of each request, from any thread.
 
     Raises:
         NoEmbedder: the configuration has embeddings turned off.
@@ -72,9 +74,9 @@ def assemble(
     local = settings.backend.value == LOCAL
     most = 1 if local else concurrency or most_in_flight(settings)
     pace = Pace(most=most, fixed=concurrency is not None, stop=stop, sizes=sizes, longest_wait=patience.longest_wait)
-    packing = _packing(settings, tell)
-    built = build(settings, gate=pace, packing=packing)
-    paced = PacedEmbedder(built, pace) if local else built
+    gate, packing = ToldGate(pace, trace) if trace else pace, _packing(settings, tell)
+    built = build(settings, gate=gate, packing=packing)
+    paced = PacedEmbedder(built, gate) if local else built
     spending = Spending(built.meter, limit, prefix=built.target.document_prefix)
     asking = PackingEmbedder(SpendingEmbedder(paced, spending), packing)
     retrying = RetryingEmbedder(asking, stop=stop, patience=patience)

@@ -15,6 +15,7 @@ from threading import Condition
 
 from ai_memory.embed.allowance import Allowance
 from ai_memory.embed.embedder import Embedder, Vectors
+from ai_memory.embed.gate import Gate
 from ai_memory.embed.limits import RequestLimits, estimated_tokens
 from ai_memory.embed.rate_headers import Left
 from ai_memory.embed.retry import Stop
@@ -177,7 +178,7 @@ class Pace:
 class PacedEmbedder(Wrapped):
     """An embedder whose calls are the requests of a pace: for one that has no gate of its own."""
 
-    def __init__(self, inner: Embedder, pace: Pace) -> None:
+    def __init__(self, inner: Embedder, pace: Gate) -> None:
         """Wrap `inner`."""
         super().__init__(inner)
         self._pace = pace

@@ -139,10 +139,13 @@ class RetryingEmbedder(Wrapped):
             if last:
                 self.meter.add(retries=1)
             try:
-                return attempt()
+                answer = attempt()
             except (TransientFailure, AnswerViolation) as error:
                 last.append(error)
+                self.meter.failure = error.what
                 raise
+            self.meter.failure = ""
+            return answer
 
         return guarded
 

@@ -26,6 +26,7 @@ class Action(Enum):
     TAKE_OVER = "take over"
     START = "start"
     SUPERSEDE = "supersede"
+    ASK = "ask"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +34,13 @@ class Situation:
     """What a start finds.
 
     `run` is the unfinished run (None: none), `differences` the phrases in which its target differs from the
-    configured one, `census` that of the rows against the configured target.
+    configured one, `census` that of the rows against the configured target. `approved`: a person approved that target.
     """
 
     run: Run | None
     differences: tuple[str, ...]
     census: Census
+    approved: bool = True
 
 
 def asks_of_file(request: Request, run_scope: Scope) -> bool:
@@ -73,12 +75,18 @@ def scope_of(request: Request, run: Run | None) -> Scope:
 
 
 def decide(request: Request, found: Situation) -> Action:
-    """Return what to do.
+    """Return what to do; ASK where it is to begin a run that only a person may begin.
 
     Raises:
         OperatorNeeded: an unfinished, paused or ended run must not be touched without an operator's word.
         TargetChanged: the configured target is not the unfinished run's.
     """
+    action = _decided(request, found)
+    begins = action in (Action.START, Action.SUPERSEDE)
+    return Action.ASK if begins and request.or_start and not found.approved else action
+
+
+def _decided(request: Request, found: Situation) -> Action:
     if found.run is None:
         return _without_run(request, found.census)
     if found.run.state == "paused":

@@ -124,11 +124,23 @@ class Marking(SilentProgress):
             self._editor.during(texts)
 
 
+class Late(Future[T]):
+    """Keeps whoever is patient waiting once, so that a sign of life is written among the pages."""
+
+    kept_waiting = False
+
+    def exception(self, timeout: float | None = None) -> BaseException | None:
+        if timeout is not None and not self.kept_waiting:
+            self.kept_waiting = True
+            raise TimeoutError
+        return super().exception(timeout)
+
+
 class InTurn(Executor):
     """Runs each request at once, in the caller's thread: pages are still in flight together, in a fixed order."""
 
     def submit(self, function: Callable[..., T], /, *arguments: object, **named: object) -> Future[T]:
-        future: Future[T] = Future()
+        future: Future[T] = Late()
         try:
             future.set_result(function(*arguments, **named))
         except AiMemoryError as error:
@@ -139,11 +151,11 @@ class InTurn(Executor):
 def sweep(
     path: Path, embedder: HashEmbedder, *, progress: SilentProgress | None = None, options: OpenOptions = OpenOptions()
 ) -> RunReport:
-    """Run `reembed --resume --or-start` on the database and return its report."""
+    """Run `reembed --resume --retarget` on the database, as a person does, and return its report."""
     stop = Stop()
     retrying = RetryingEmbedder(embedder, stop=stop.event, patience=ONE_ATTEMPT)
     tools = Tools(retrying, SystemClock(), stop, progress or SilentProgress(io.StringIO()), lambda _workers: InTurn())
-    request = Request(resume=True, or_start=True, batch=BATCH)
+    request = Request(resume=True, retarget=True, batch=BATCH)
     return Job(path, retrying, request, tools, lambda _preflight: None, options).run()
 
 

@@ -204,7 +204,7 @@ def test_what_a_failed_end_cost_is_in_the_run(work: Work) -> None:
     with work.store() as store:
         status = read_status(store, work.path, now_ms=NOW_MS)
     assert status
-    assert (status.counters.texts_sent, status.counters.requests) == (ended.texts_sent, ended.requests)
+    assert (status.run.counters.texts_sent, status.run.counters.requests) == (ended.texts_sent, ended.requests)
     assert ended.reembedded < ended.texts_sent - len(WITNESS_TEXTS)
 
 
@@ -561,7 +561,7 @@ def test_the_counts_of_a_run_are_the_sum_of_its_invocations(work: Work) -> None:
     with work.store() as store:
         status = read_status(store, work.path, now_ms=NOW_MS)
     assert status is not None
-    assert status.counters.reembedded == sum(each.reembedded for each in ended) == 10
+    assert status.run.counters.reembedded == sum(each.reembedded for each in ended) == 10
 
 
 def test_a_run_that_somebody_removed_ends_without_a_traceback(work: Work) -> None:
@@ -642,6 +642,7 @@ def test_a_few_refused_rows_at_each_start_are_in_the_end_too_many(tmp_path: Path
     files.execute(path, "UPDATE memories SET content = 'POISON' WHERE id >= 'id-020'")
     work = Work(path, embedder=HashEmbedder(poison="POISON"))
 
+    files.approve(path, work.embedder.target)
     codes = [work.run(batch=10, max_rows=20, resume=True, or_start=True).exit_code for _ in range(8)]
 
     assert codes[-1] == 69
