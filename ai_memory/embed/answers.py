@@ -5,6 +5,7 @@ A refusal is read alike whatever its status: servers tell the same with 400, wit
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -48,7 +49,7 @@ class Answer:
     @property
     def text(self) -> str:
         """The body as text, whatever its bytes are."""
-        return self.body.decode("utf-8-sig", "replace")
+        return self.body.decode(json.detect_encoding(self.body[:4]), "replace")
 
 
 @dataclass(frozen=True, slots=True)

@@ -159,7 +159,7 @@ class HttpEmbedder:
         if not isinstance(error, ForeignAnswer):
             return AnswerViolation(what, tip=_LOOK, http_status=200, in_doubt=True)
         kind = one_line(answer.headers.get("content-type", ""), key) or "of no type"
-        begins = one_line(answer.body[:_SHORT].decode("utf-8-sig", "replace"), key) or "nothing"
+        begins = one_line(_beginning(answer), key)
         asked = self._asked()
         what = f"{what} What came from {one_line(asked.url, key)} is {kind} and begins: {begins}"
         # What an endpoint that did send vectors says in between may be over soon.
@@ -229,10 +229,16 @@ def _parsed(answer: Answer) -> object:
     try:
         parsed: object = json.loads(answer.text)
     except (ValueError, RecursionError):
-        begins = answer.body[:_SHORT].decode("utf-8-sig", "replace").lstrip()
-        foreign = ForeignAnswer if begins and begins[0] not in "[{" else AnswerViolation
+        begins = _beginning(answer).lstrip()
+        if not begins:
+            raise AnswerViolation("it is empty.", http_status=200) from None
+        foreign = ForeignAnswer if begins[0] not in "[{" else AnswerViolation
         raise foreign("it is not JSON.", http_status=200) from None
     return parsed
+
+
+def _beginning(answer: Answer) -> str:
+    return replace(answer, body=answer.body[:_SHORT]).text
 
 
 def _refusal(answer: Answer) -> int:

@@ -425,6 +425,24 @@ def test_what_came_instead_of_vectors_is_shown_with_its_address_and_not_asked_fo
     assert len(server.heads) == 1
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32", "utf-16-le"])
+def test_an_answer_is_read_in_the_encoding_that_it_shows(encoding: str) -> None:
+    truth = whole('{"data": [{"index": 0, "embedding": [0.5, 0.5]}]}'.encode(encoding))
+    with RawEndpoint(same(truth)) as server:
+        asked = HttpEmbedder(TARGET, OpenAiDialect("fake"), Endpoint(server.url), max_batch=9, gate=OpenGate(4))
+
+        assert asked.embed_documents(["first"]).tolist() == [[0.5, 0.5]]
+
+
+def test_an_empty_answer_is_told_to_be_one_and_asked_for_again() -> None:
+    with RawEndpoint(same(whole(b" "))) as server:
+        asked = HttpEmbedder(TARGET, OpenAiDialect("fake"), Endpoint(server.url), max_batch=9, gate=OpenGate(4))
+        with pytest.raises(AnswerViolation, match="it is empty") as caught:
+            asked.embed_documents(["first"])
+
+    assert not isinstance(caught.value, ForeignAnswer)
+
+
 def test_a_page_between_answers_is_a_broken_answer_that_may_be_over_soon() -> None:
     truth = whole(b'{"data": [{"index": 0, "embedding": [0.5, 0.5]}]}')
     answers = iter([truth, whole(b"<html>down for maintenance</html>", "Content-Type: text/html"), truth])
