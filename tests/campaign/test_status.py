@@ -120,6 +120,23 @@ def test_a_run_at_work_and_a_done_one_are_healthy(command: Command, endpoint: Fa
     assert lines(command)[1].startswith("done ")
 
 
+def test_a_pause_is_told_with_who_and_why_with_and_without_a_run(command: Command, endpoint: FakeEndpoint) -> None:
+    pause = ["reembed", "pause", "--reason", "a backup"]
+    assert command.run(*pause).code == 0
+    assert lines(command)[0].startswith("No run has been started here. The file is paused by ")
+    assert check(command)[0] == 75
+    command.run("reembed", "unpause")
+    spend(command, endpoint)
+    assert command.run(*pause).code == 0
+
+    shown = lines(command)
+
+    assert shown[1].startswith("paused by ")
+    assert shown[1].endswith(": a backup")
+    assert shown[-1].endswith("reembed unpause")
+    assert check(command)[0] == 75
+
+
 def test_no_run_is_healthy_and_named(command: Command) -> None:
     assert lines(command) == ["No run has been started here."]
     assert check(command)[0] == 0
