@@ -11,7 +11,7 @@ from ai_memory.errors import UsageError
 
 EXIT_CODES = {
     0: "done; verify and doctor: nothing found",
-    1: "verify and doctor: found something; status --check: somebody is needed; the lock's holder is stuck; a bug (with its traceback)",
+    1: "verify, doctor: found something; status --check: needs somebody; the lock's holder is stuck; a bug (traceback)",
     2: "no embedder is configured",
     3: "the configuration cannot be obeyed, or the embedder cannot be built",
     4: "the stored vectors cannot be what the stamp would say",
