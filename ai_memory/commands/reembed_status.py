@@ -69,7 +69,7 @@ def _wanted(settings: Settings) -> Wanted:
     try:
         return wanted(settings.embedding)
     except AiMemoryError as error:
-        return Wanted(fault=error.line())
+        return Wanted(fault=error.what.rstrip("."))
 
 
 def _lines(status: Status, path: str) -> list[str]:
@@ -178,11 +178,12 @@ def _speed(rows_per_hour: int) -> str:
 
 def _spent(status: Status) -> str:
     counters = status.run.counters
-    aside = f"{status.counted.in_quarantine:,} in quarantine; " if status.counted else ""
+    rows = status.counted.in_quarantine if status.counted else 0
+    aside = f"{rows:,} in quarantine{' (ai-memory reembed quarantine)' if rows else ''}"
     tokens = f", {counters.tokens:,} tokens" if counters.tokens else ""
     paid = "" if status.cost is None else f", {money(status.cost)} spent"
     texts = f"{counted(counters.texts_sent, 'text')} in {counted(counters.requests, 'request')}"
-    return f"{aside}{texts}{tokens}{paid}; {size(status.free_bytes)} free"
+    return f"{aside}; {texts}{tokens}{paid}; {size(status.free_bytes)} free"
 
 
 def _outside(status: Status) -> str:
