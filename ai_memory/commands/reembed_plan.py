@@ -27,10 +27,9 @@ def preflight_lines(told: Preflight, *, copied: bool = False) -> list[str]:
         lines.append("  none")
     target, census = told.target, told.census
     lines.append(f"Target: {target.model} on {target.backend}, {target.dim or 'unknown'} wide, {target.space}")
-    lines.append(
-        f"{census.to_embed:,} of {census.live:,} rows will be embedded; their vectors will be REPLACED."
-        f"{'' if copied else ' A copy first: --backup FILE'}"
-    )
+    replaced = "; their vectors will be REPLACED." if told.stored else "."
+    copy = " A copy first: --backup FILE" if told.stored and not copied else ""
+    lines.append(f"{census.to_embed:,} of {census.live:,} rows will be embedded{replaced}{copy}")
     return lines
 
 
