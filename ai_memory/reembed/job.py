@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 
 from ai_memory.embed.document import WITNESS_TEXTS
-from ai_memory.embed.embedder import Target
+from ai_memory.embed.embedder import Target, Vectors
 from ai_memory.embed.retry import ONE_ATTEMPT, PatientEmbedder
 from ai_memory.errors import (
     AiMemoryError,
@@ -22,6 +22,7 @@ from ai_memory.errors import (
     BudgetSpent,
     EmbedderInitFailed,
     NotFinished,
+    OperatorNeeded,
     RateLimited,
     TransientFailure,
 )
@@ -30,6 +31,7 @@ from ai_memory.reembed.breaker import opened, require_due
 from ai_memory.reembed.census import name_scope, take_census
 from ai_memory.reembed.decide import Action, asks_of_file
 from ai_memory.reembed.ending import Ending, stopped_by
+from ai_memory.reembed.heartbeat import Heartbeat, require_no_pause
 from ai_memory.reembed.holding import holding
 from ai_memory.reembed.in_flight import most
 from ai_memory.reembed.judge import Unfit
@@ -54,7 +56,8 @@ from ai_memory.store.lock import Holder
 from ai_memory.store.open_options import OpenOptions
 from ai_memory.store.opening import Store, reading, writing
 from ai_memory.store.provenance import Fingerprint, read_fingerprint, set_witness
-from ai_memory.store.values import Breaker, Counters, Run
+from ai_memory.store.run_figures import note_census, note_end
+from ai_memory.store.values import Breaker, Counters, Run, Space
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,18 +87,22 @@ class Job:
 
     def _run(self, store: Store, holder: Holder) -> RunReport:
         began = self.tools.clock.monotonic()
+        require_no_pause(store, now_ms=self._now())
         planned = plan(store, self.embedder, self.request, now_ms=self._now())
         if planned.action is Action.NOTHING:
             with store.db.transaction():
                 approve_by_hand(store, planned.target, self.request, now_ms=self._now())
             return self._report(planned, None, None, self._nothing(planned), began)
         refusing: list[Unfit] = []
+        stored: Sequence[Space] = ()
         if planned.action is not Action.FINISH:
             require_updates(store)
             refusing = self._try_updates(store, planned, planned.target)
-            self.disclose(preflight(store, planned))
+            told = preflight(store, planned)
+            stored = told.stored
+            self.disclose(told)
         in_flight = most(self.embedder) * self.request.batch
-        taken = take(store, planned, self.request, holder, in_flight=in_flight)
+        taken = take(store, planned, self.request, holder, in_flight=in_flight, stored=stored)
         self._set_aside(store, taken.run, refusing)
         if taken.texts_sent_twice:
             twice = f"at most {taken.texts_sent_twice:,} texts are sent twice"
@@ -108,6 +115,7 @@ class Job:
             ending = self._failed(taken.run, error)
         finally:
             self.tools.progress.end()
+            sweep.tell_quarantine()
         self._leave(store, taken.run, ending, sweep)
         ending = self._answer(store, planned, sweep, _as_it_stands(store, ending))
         return self._report(planned, taken, sweep, ending, began)
@@ -170,7 +178,7 @@ class Job:
                 if self.tools.clock.monotonic() + wait > gives_up_at:
                     raise
                 self.tools.progress.say(f"{error.what} Waiting {wait:.0f} s for the endpoint.")
-                if self.tools.stop.event.wait(wait):
+                if sweep.heartbeat.sleep(wait):
                     raise
 
     def _open_breaker(self, store: Store, run: Run, error: TransientFailure) -> Breaker:
@@ -184,7 +192,7 @@ class Job:
     def _work(self, store: Store, planned: Plan, taken: Taken, sweep: Sweep) -> Ending:
         if planned.action is Action.FINISH and (ending := sweep.conclude()):
             return ending
-        target = self._probe(store, taken)
+        target = self._probe(store, taken, sweep.heartbeat)
         sweep.aim_at(target)
         if not planned.target.dim:
             # Only the endpoint could tell the width: before this no vector could be tried.
@@ -198,7 +206,14 @@ class Job:
         scope, before = planned.scope, planned.census
         return Sweep(store, taken, self.request, self.tools, scope=scope, before=before)
 
-    def _probe(self, store: Store, taken: Taken) -> Fingerprint:
+    def _asked(self, embedder: PatientEmbedder, heartbeat: Heartbeat, texts: Sequence[str] = WITNESS_TEXTS) -> Vectors:
+        """Return the vectors of some witness texts, with signs of life while they are awaited."""
+        with self.tools.pool(1) as executor:
+            answer = executor.submit(probe, embedder, texts)
+            heartbeat.await_answer(answer)
+            return answer.result()
+
+    def _probe(self, store: Store, taken: Taken, heartbeat: Heartbeat) -> Fingerprint:
         """Ask for the witness texts, compare them, keep them if the target had none, close the breaker.
 
         Returns the target as it is now known: with its witness, and its width where only the endpoint could tell it.
@@ -206,11 +221,11 @@ class Job:
         run = runs.read_run(store, taken.run.run_id)
         canary = require_due(run, now_ms=self._now())
         embedder = self.embedder.with_patience(ONE_ATTEMPT) if canary else self.embedder
-        vectors = probe(embedder, WITNESS_TEXTS[:1] if canary else WITNESS_TEXTS)
+        vectors = self._asked(embedder, heartbeat, WITNESS_TEXTS[:1] if canary else WITNESS_TEXTS)
         known = read_fingerprint(store, run.target)
         if canary and known.witness is None:
             # One text cannot show that different ones get different vectors, and there is nothing to compare it with.
-            canary, vectors = False, probe(self.embedder)
+            canary, vectors = False, self._asked(self.embedder, heartbeat)
         if known.dim:
             check_witness(known, vectors)
         with store.db.transaction():
@@ -228,19 +243,24 @@ class Job:
 
     def _failed(self, run: Run, error: AiMemoryError) -> Ending:
         if stopped_by(error, self.tools.stop):
-            return Ending(run, self.tools.stop.exit_code, self.tools.stop.reason)
+            stop = self.tools.stop
+            return Ending(run, stop.exit_code, stop.reason, error=stop.error)
         reason = error.flag if isinstance(error, BudgetSpent) else error.reason
         return Ending(run, error.exit_code, reason, error=error)
 
     def _leave(self, store: Store, run: Run, ending: Ending, sweep: Sweep) -> None:
         # Where even this cannot be written the run reads as killed, which costs the next start nothing but a note.
         with suppress(AiMemoryError), store.db.transaction():
-            last_error = ending.error.what if ending.error else None
+            operator = isinstance(ending.error, OperatorNeeded)
+            last_error = ending.error.what if ending.error and not operator else self.embedder.meter.failure or None
             if isinstance(ending.error, BreakerOpen):
                 last_error = runs.read_run(store, run.run_id).last_error
             learned = self.embedder.learned()
             if runs.leave(store, run, last_error=last_error, limits=learned, unsettled=sweep.unsettled):
                 runs.count(store, run, sweep.unnoted())
+                note_end(store, run, exit_code=ending.exit_code, reason=ending.reason, now_ms=self._now())
+                if ending.census:
+                    note_census(store, run, ending.census.counted())
             # A target that was never served is no run to go on with.
             if isinstance(ending.error, EmbedderInitFailed) and not runs.read_counters(store, run).reembedded:
                 runs.transition(store, run, "cancelled", now_ms=self._now(), fenced=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
+from ai_memory.amounts import money
 from ai_memory.embed.embedder import Meter
 from ai_memory.reembed.census import Scope, name_scope
 from ai_memory.reembed.ending import Ending
@@ -68,7 +69,7 @@ class RunReport:
         name += "" if self.scope is None else f" in {name_scope(self.scope)}"
         done = f"{self.reembedded:,} rows re-embedded, {self.already_current:,} were current"
         left = f"{self.remaining:,} remain, {self.quarantined:,} in quarantine"
-        paid = "" if self.cost is None else f", {self.tokens:,} tokens for {self.cost:.2f}"
+        paid = "" if self.cost is None else f", {self.tokens:,} tokens for {money(self.cost)}"
         spent = f"{self.texts_sent:,} texts in {self.requests:,} requests{paid}, {self.duration_ms / 1000:.1f} s"
         lines = [f"{name}: {done}, {left}.", f"Target: {self.model}, {self.dim} wide, space {self.space}. {spent}."]
         extra = [

@@ -42,4 +42,4 @@ class Request:
 
 def cost(tokens: int, price: float | None) -> float | None:
     """Return what `tokens` cost at `price` a million, in the user's own currency; None where no price is known."""
-    return None if price is None else round(tokens * price / 1_000_000, 6)
+    return None if price is None else float(f"{tokens * price / 1_000_000:.6g}")

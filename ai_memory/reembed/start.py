@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TypedDict
 
@@ -21,8 +21,9 @@ from ai_memory.store.lock import Holder
 from ai_memory.store.namespaces import require_seen
 from ai_memory.store.opening import Store
 from ai_memory.store.provenance import Fingerprint, known_widths, read_fingerprint
+from ai_memory.store.run_figures import note_census, note_stored
 from ai_memory.store.text import printable
-from ai_memory.store.values import Run
+from ai_memory.store.values import Run, Space
 from ai_memory.vendors import LOCAL
 
 
@@ -166,8 +167,16 @@ def approve_by_hand(store: Store, target: Target, request: Request, *, now_ms: i
         approvals.approve(store, target.space, target.dim, by=who(), how=how, now_ms=now_ms)
 
 
-def take(store: Store, planned: Plan, request: Request, holder: Holder, *, in_flight: int) -> Taken:
-    """Enter or take over the run as planned, in one transaction, and return it."""
+def take(
+    store: Store,
+    planned: Plan,
+    request: Request,
+    holder: Holder,
+    *,
+    in_flight: int,
+    stored: Sequence[Space] = (),
+) -> Taken:
+    """Enter or take over the run as planned, in one transaction, and return it; `stored` is what the file has."""
     now_ms = holder.started_at
     with store.db.transaction():
         fingerprint = enter_target(store, planned.target, now_ms=now_ms)
@@ -177,6 +186,7 @@ def take(store: Store, planned: Plan, request: Request, holder: Holder, *, in_fl
             runs.transition(store, run, "superseded", now_ms=now_ms, fenced=False)
         if planned.action in (Action.SUPERSEDE, Action.START) or run is None:
             run = _begin(store, planned, fingerprint, request, now_ms=now_ms)
+            note_stored(store, run, stored)
         if request.retry_quarantined:
             if planned.scope is None:
                 # Also entries of which nothing can be read any more.
@@ -190,7 +200,8 @@ def take(store: Store, planned: Plan, request: Request, holder: Holder, *, in_fl
         run = runs.take_over(
             store, run, holder, in_flight_limit=in_flight, lost=lost, breaker_until=until, now_ms=now_ms
         )
-    lifted = planned.census.quarantined if request.retry_quarantined else 0
+        lifted = planned.census.quarantined if request.retry_quarantined else 0
+        note_census(store, run, planned.census.counted(lifted=lifted))
     return Taken(run, fingerprint, resumed, lost, lifted)
 
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 from ai_memory import hearing
-from ai_memory.errors import Stopped
+from ai_memory.errors import AiMemoryError, Stopped
 from ai_memory.hearing import SIGNAL_EXIT, SIGNALS
 
 TOLD_AFTER_S = 0.8
@@ -28,11 +28,12 @@ class Stop:
         self.event = threading.Event()
         self.reason = ""
         self.exit_code = 0
+        self.error: AiMemoryError | None = None
 
-    def request(self, reason: str, *, exit_code: int) -> None:
-        """Ask for the stop; a signal's reason stands above every other."""
+    def request(self, reason: str, *, exit_code: int, error: AiMemoryError | None = None) -> None:
+        """Ask for the stop, for an `error` or none; a signal's reason stands above every other."""
         if not self.by_signal():
-            self.reason, self.exit_code = reason, exit_code
+            self.reason, self.exit_code, self.error = reason, exit_code, error
         self.event.set()
 
     def by_signal(self) -> bool:

@@ -22,12 +22,14 @@ from ai_memory.reembed.census import Census, Scope, namespaces_in_scope, take_ce
 from ai_memory.reembed.commit import Traffic, rehearse_documents, write_page
 from ai_memory.reembed.commit_once import Refused, commit_once
 from ai_memory.reembed.ending import Ending, churn, rows_left
+from ai_memory.reembed.heartbeat import Heartbeat
 from ai_memory.reembed.in_flight import InFlight
 from ai_memory.reembed.isolate import Embedded, Left, embed_documents
 from ai_memory.reembed.notices import QuarantineNotices
 from ai_memory.reembed.pages import Page, Walk, WalkOrder
 from ai_memory.reembed.probe import check_witness
 from ai_memory.reembed.progress import Progress
+from ai_memory.reembed.rate import Rate
 from ai_memory.reembed.request import Request
 from ai_memory.reembed.start import Taken
 from ai_memory.reembed.stop import Stop
@@ -37,6 +39,7 @@ from ai_memory.store import approvals, quarantine, runs
 from ai_memory.store.opening import Store
 from ai_memory.store.provenance import Fingerprint, forget
 from ai_memory.store.quarantine import Reason
+from ai_memory.store.run_figures import note_census, note_end
 from ai_memory.store.values import Checkpoint, Counters, Run
 
 MIN_PASSES = 5
@@ -62,7 +65,8 @@ class Tools:
     """What a sweep works with; all of it differs between production and test.
 
     `pool` makes the executor of so many workers in which requests run. `spending` is what the embedder's requests
-    are counted by, None where they have no limit.
+    are counted by, None where they have no limit. `beat_seconds` is the time between two signs of
+    life while an answer is awaited.
     """
 
     embedder: PatientEmbedder
@@ -71,6 +75,7 @@ class Tools:
     progress: Progress
     pool: Callable[[int], Executor] = ThreadPoolExecutor
     spending: Spending | None = None
+    beat_seconds: float = 2.0
 
 
 class Sweep:
@@ -91,7 +96,9 @@ class Sweep:
         self._learned = taken.run.limits
         # Of the whole run: a few at each start of cron would in the end be all of them.
         self._refused = quarantine.refused_since(store, taken.fingerprint.id, taken.run.started_at)
+        self.heartbeat = Heartbeat(store, taken.run, tools)
         self._watch = Watch()
+        self._rate = Rate(tools.clock.monotonic())
         self._left: dict[str, str] = {}
         self._in_flight = InFlight(tools.embedder)
         self._budget = Budget(tools.spending or Spending(tools.embedder.meter), max_rows=request.max_rows)
@@ -108,6 +115,7 @@ class Sweep:
         """
         stale_before: list[int] = []
         namespaces = namespaces_in_scope(self._store, self._scope)
+        self._rate = Rate(self._tools.clock.monotonic())
         with self._tools.pool(MOST_IN_FLIGHT) as executor:
             while True:
                 written = self._written
@@ -125,8 +133,12 @@ class Sweep:
                 stale_before.append(census.stale)
                 if len(stale_before) >= MIN_PASSES and census.stale >= stale_before[-2]:
                     return churn(self._run, self.passes, census, "Run it again when the writers are quieter")
-                self._run = self._begin_pass()
+                self._run = self._begin_pass(census)
                 namespaces = list(census.stale_by_namespace)
+
+    def tell_quarantine(self) -> None:
+        """Say what went into quarantine, if anything did."""
+        self._notices.tell()
 
     def aim_at(self, target: Fingerprint) -> None:
         """Take the target as the probe found it."""
@@ -150,7 +162,8 @@ class Sweep:
         walk = Walk(self._store, self._order(namespaces), self._budget, stopped=self._tools.stop.requested)
         pages, stopped = self._witnessed(walk.pages()), self._tools.stop.requested
         failure: BaseException | None = None
-        for answered in in_order(pages, self._ask, executor, room=self._room, stopped=stopped):
+        patiently = self.heartbeat.await_answer
+        for answered in in_order(pages, self._ask, executor, room=self._room, stopped=stopped, await_answer=patiently):
             if answered.page is WITNESS:
                 # Behind a page that failed, the witness only tells more if it differs.
                 if not failure or isinstance(answered.error, TargetChanged):
@@ -233,6 +246,8 @@ class Sweep:
         if learned != self._learned:
             traffic = replace(traffic, limits=learned)
         page = answered.page
+        rate = self._rate.after(page.stale, self._tools.clock.monotonic())
+        traffic = replace(traffic, rows_per_hour=rate.per_hour or None)
 
         def write(refused: Refused) -> Counters:
             now_ms, told = self._tools.clock.now_ms(), replace(answered, refused=refused)
@@ -247,7 +262,7 @@ class Sweep:
         self.counters += counters
         # Only now: no more may be sent than the committed row says, or a kill would make it a lie.
         self._in_flight.pages, self.unsettled = in_flight, unsettled
-        self._noted, self._learned = noted, learned
+        self._noted, self._learned, self._rate = noted, learned, rate
         self._watch.wrote(each.document.id for each in answered.embedded)
         self._left |= {
             each.document.id: each.outcome.message for each in answered.embedded if isinstance(each.outcome, Left)
@@ -258,9 +273,10 @@ class Sweep:
         page = answered.page
         self.rows_in_quarantine += page.in_quarantine
         self._tools.progress.advance(page.stale)
-        self._notices.name(answered)
+        self._notices.hear(answered)
+        self.heartbeat.committed()
         if self._request.sleep_seconds and page.documents:
-            self._tools.stop.event.wait(self._request.sleep_seconds)
+            self.heartbeat.sleep(self._request.sleep_seconds)
 
     def _require_few_refusals(self, answered: Answered) -> None:
         newly = sum(isinstance(each.outcome, Reason) for each in answered.embedded)
@@ -292,21 +308,25 @@ class Sweep:
         """Say whether all vectors of a pass were written over at once: another pass would pay for them once more."""
         return 0 < written <= census.overwritten and census.fresh <= self._fresh
 
-    def _begin_pass(self) -> Run:
+    def _begin_pass(self, census: Census) -> Run:
         with self._store.db.transaction():
+            note_census(self._store, self._run, census.counted())
             return runs.next_pass(self._store, self._run, now_ms=self._tools.clock.now_ms())
 
     def _finish(self, census: Census) -> Ending:
+        reason = "quarantine" if census.exit_code else "complete"
         with self._store.db.transaction():
             now_ms, proof = self._tools.clock.now_ms(), census.began_at
             runs.transition(self._store, self._run, "done", now_ms=now_ms, fenced=True, census_at=proof)
             runs.count(self._store, self._run, self.unnoted())
+            note_census(self._store, self._run, census.counted())
+            note_end(self._store, self._run, exit_code=census.exit_code, reason=reason, now_ms=now_ms)
             approvals.completed(self._store, self._run, self.target, now_ms=now_ms)
         self._run = runs.read_run(self._store, self._run.run_id)
-        return Ending(self._run, census.exit_code, "quarantine" if census.exit_code else "complete", census)
+        return Ending(self._run, census.exit_code, reason, census)
 
     def _unfinished(self, walk: Walk) -> Ending:
         stop = self._tools.stop
         if walk.stopped:
-            return Ending(self._run, stop.exit_code, stop.reason)
+            return Ending(self._run, stop.exit_code, stop.reason, error=stop.error)
         return Ending(self._run, NotFinished.exit_code, self._budget.spent)

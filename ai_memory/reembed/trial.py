@@ -50,7 +50,7 @@ def try_updates(
         for each in documents:
             if each.id not in words:
                 return list(refusing.values())
-            refusing[each.id] = Unfit(each.id, each.namespace, each.src, unwritable(words[each.id]))
+            refusing[each.id] = Unfit(each.id, each.namespace, each.src, unwritable(words[each.id]), each.title)
     if refusing and not census.fresh:
         raise _refused_by_all(store, list(refusing.values()))
     return list(refusing.values())

@@ -6,12 +6,15 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
+from typing import Any
 
 from ai_memory.reembed.commit_once import Refused
 from ai_memory.reembed.isolate import Embedded
 from ai_memory.reembed.pages import Page
 
 Ask = Callable[[Page], Sequence[Embedded]]
+Await = Callable[[Future[Any]], None]
+"""Returns when an answer is there; it may raise, and then no more is handed on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,7 @@ def in_order(
     *,
     room: Callable[[Collection[Page]], bool],
     stopped: Callable[[], bool],
+    await_answer: Await = lambda _: None,
 ) -> Iterator[Answered]:
     """Yield each page of `pages` with its answer, in their order.
 
@@ -53,13 +57,14 @@ def in_order(
         if not flying:
             return
         page, future = flying.popleft()
-        answered = _answer(page, future)
+        answered = _answer(page, future, await_answer)
         failed = failed or answered.error is not None
         yield answered
 
 
-def _answer(page: Page, future: Future[Sequence[Embedded]]) -> Answered:
+def _answer(page: Page, future: Future[Sequence[Embedded]], await_answer: Await) -> Answered:
     waited = not future.done()
+    await_answer(future)
     if error := future.exception():
         return Answered(page, error=error, waited=waited)
     return Answered(page, tuple(future.result()), waited=waited)

@@ -5,9 +5,10 @@ None of these functions opens a transaction.
 
 from __future__ import annotations
 
+from ai_memory.embedding_settings import MAX_DIM
 from ai_memory.errors import DataRefused
 from ai_memory.store.opening import Store
-from ai_memory.store.provenance import MAX_DIM, Fingerprint, read_fingerprint
+from ai_memory.store.provenance import Fingerprint, read_fingerprint
 from ai_memory.store.values import Run
 
 IS_APPROVED = "SELECT count(*) FROM reembed_approval WHERE space = ? AND dim = ?"
