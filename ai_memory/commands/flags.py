@@ -11,7 +11,7 @@ from ai_memory.errors import UsageError
 
 EXIT_CODES = {
     0: "done; verify and doctor: nothing found",
-    1: "verify and doctor: found something; the lock's holder is stuck; a bug (with its traceback)",
+    1: "verify, doctor: found something; status --check: needs somebody; the lock's holder is stuck; a bug (traceback)",
     2: "no embedder is configured",
     3: "the configuration cannot be obeyed, or the embedder cannot be built",
     4: "the stored vectors cannot be what the stamp would say",
@@ -23,7 +23,7 @@ EXIT_CODES = {
     66: "no such memory, namespace or input file",
     69: "the endpoint cannot be used until someone acts",
     74: "input/output error, disk full",
-    75: "not finished, run the same command again",
+    75: "not finished, run the same command again; status --check: it goes on by itself",
     77: "the endpoint refused the key",
     78: "the target differs from the run's",
     130: "stopped by SIGINT",

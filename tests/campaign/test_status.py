@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from ai_memory.amounts import money
 from tests import files, shapes
 from tests.command import Command, answer, kill, remote, wait_for
 from tests.fake_endpoint import FOREVER, FakeEndpoint
@@ -101,8 +102,10 @@ def test_the_lines_say_from_what_to_what_and_what_was_spent(command: Command, tm
     assert rows.startswith(f"8 of {ROWS} rows (20 %); counted ")
     assert "last row written " in rows
     assert " left" in rows
-    assert spent.startswith("0 in quarantine; 14 texts in ")
-    assert ", 42 tokens, 0.00084 spent; " in spent
+    told = command.run("reembed", "status", "--json", "--config", tmp_path / "c.toml").json
+    sent = f"{told['texts_sent']} texts in {told['requests']} requests, {told['tokens']} tokens"
+    assert spent.startswith(f"0 in quarantine; {sent}, {money(told['cost'])} spent; ")
+    assert told["cost"] == pytest.approx(told["tokens"] * 20 / 1_000_000)
 
 
 def test_a_run_at_work_and_a_done_one_are_healthy(command: Command, endpoint: FakeEndpoint) -> None:
@@ -118,6 +121,23 @@ def test_a_run_at_work_and_a_done_one_are_healthy(command: Command, endpoint: Fa
     assert working[0] == 0
     assert check(command)[0] == 0
     assert lines(command)[1].startswith("done ")
+
+
+def test_a_pause_is_told_with_who_and_why_with_and_without_a_run(command: Command, endpoint: FakeEndpoint) -> None:
+    pause = ["reembed", "pause", "--reason", "a backup"]
+    assert command.run(*pause).code == 0
+    assert lines(command)[0].startswith("No run has been started here. The file is paused by ")
+    assert check(command)[0] == 75
+    command.run("reembed", "unpause")
+    spend(command, endpoint)
+    assert command.run(*pause).code == 0
+
+    shown = lines(command)
+
+    assert shown[1].startswith("paused by ")
+    assert shown[1].endswith(": a backup")
+    assert shown[-1].endswith("reembed unpause")
+    assert check(command)[0] == 75
 
 
 def test_no_run_is_healthy_and_named(command: Command) -> None:
