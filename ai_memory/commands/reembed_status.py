@@ -41,7 +41,8 @@ def run_status(settings: Settings, console: Console, *, exact: bool, check: bool
         console.result(status.values(), *_lines(status, str(path)))
         return 0
     verdict = VERDICTS.get(status.verdict, "needs somebody")
-    said = f"{_state(status)}{_unlike(status)}{_aside(status)}"
+    failure = f"; {_failure(status)}" if status.verdict != HEALTHY and _failure(status) else ""
+    said = f"{_state(status)}{_unlike(status)}{_aside(status)}{failure}"
     console.result(status.values(), f"{verdict} (run {status.run.run_id}): {said}")
     return status.verdict
 
