@@ -6,6 +6,7 @@ import argparse
 from dataclasses import asdict
 
 from ai_memory.console import Console
+from ai_memory.counted import counted
 from ai_memory.settings import Settings
 from ai_memory.store import counts
 from ai_memory.store.opening import reading
@@ -28,5 +29,5 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
 
 
 def _line(each: counts.NamespaceCount) -> str:
-    numbers = f"{each.memories:,} memories, {each.live:,} live, {each.with_vector:,} with a vector"
+    numbers = f"{counted(each.memories, 'memory')}, {each.live:,} live, {each.with_vector:,} with a vector"
     return f"{printable(each.namespace)}  {numbers}"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ai_memory.amounts import counted
 from ai_memory.console import Console
+from ai_memory.counted import counted
 from ai_memory.errors import UsageError
 from ai_memory.settings import Settings
 from ai_memory.store.text import printable
@@ -72,7 +73,7 @@ def _agree(loss: Loss, console: Console, stop: Stop, *, yes: bool, kept: bool) -
 
 def _told(loss: Loss, *, kept: bool) -> list[str]:
     vectors = [
-        f"  {rows:,} rows, {dim or 'unknown'} wide, {printable(space or 'no stamp')}"
+        f"  {counted(rows, 'row')}, {dim or 'unknown'} wide, {printable(space or 'no stamp')}"
         for space, dim, rows in loss.vectors
     ]
     advice = "" if kept or loss.present.headless else " To keep the present state first: --backup FILE"

@@ -5,6 +5,7 @@ A refusal is read alike whatever its status: servers tell the same with 400, wit
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from ai_memory.embed.rate_headers import retry_after
 from ai_memory.embed.rule import ADDRESS, DIM, FAILED, KEY, LATER, MAY, MODEL, PAY, QUOTA_CODES, REFUSED, TOLD, Rule
 from ai_memory.errors import (
     AnswerViolation,
+    Breakdown,
     CredentialsRefused,
     EmbedError,
     QuotaExhausted,
@@ -32,6 +34,7 @@ _BEHIND_PATH = re.compile(r"[?#].*", re.DOTALL)
 _WORDS_WITHIN = 160
 
 _MOST = re.compile(r"(?:max\w*|at most|larger than|up to|limit)\b[^\d.;]{0,40}?([0-9][0-9,]{0,9})")
+_OF_REQUEST = ("batch", "request", "total", "overall", "submitted")
 _SIZE_WORDS = (("token", "tokens"), ("byte", "bytes"), ("input", "inputs"), ("batch", "inputs"), ("array", "inputs"))
 
 
@@ -46,7 +49,7 @@ class Answer:
     @property
     def text(self) -> str:
         """The body as text, whatever its bytes are."""
-        return self.body.decode("utf-8-sig", "replace")
+        return self.body.decode(json.detect_encoding(self.body[:4]), "replace")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +78,22 @@ RULES: tuple[Rule, ...] = (
         "the endpoint refused the key, or what it may do",
         MAY,
         "RFC 9110 15.5.4; OpenAI: 403 'You are not allowed to generate embeddings from this model'",
+    ),
+    Rule(
+        TOLD - {401, 402, 403, 429},
+        Breakdown,
+        "the endpoint's model broke down",
+        LATER,
+        "LM Studio: 400 'Model unloaded or crashed.', 400 'The model has crashed without additional information.', "
+        "'Model is unloaded.'; TEI: 424 'Backend error: CUDA_ERROR_OUT_OF_MEMORY'; PyTorch: 'CUDA out of memory. Tried "
+        "to allocate'; Ollama: 500 'llama runner process has terminated'",
+        words=(
+            "unloaded or crashed",
+            "has crashed",
+            "model (?:is|was) unloaded",
+            "runner process (?:has terminated|no longer running)",
+            "out of memory",
+        ),
     ),
     Rule(
         TOLD,
@@ -153,6 +172,13 @@ RULES: tuple[Rule, ...] = (
     Rule(
         frozenset({408, 425}), TransientFailure, "the endpoint gave up waiting", LATER, "RFC 9110 15.5.9, RFC 8470 5.2"
     ),
+    Rule(
+        frozenset({409, 423, 424, 498, 499}),
+        Breakdown,
+        "the endpoint broke down over the request",
+        LATER,
+        "RFC 9110 15.5.10, RFC 4918 11.3, 11.4; TEI: 424 'Backend error'; nginx: 499; for now, or by size",
+    ),
     Rule(frozenset({413}), RequestTooLarge, "the request is too large", "", "RFC 9110 15.5.14"),
     Rule(
         FAILED | {200, 400, 422},
@@ -211,6 +237,13 @@ RULES: tuple[Rule, ...] = (
         "",
         "RFC 9110 15.5.1, 15.5.21",
     ),
+    Rule(
+        frozenset({500, 502, 504, 520, 524}),
+        Breakdown,
+        "the endpoint is in trouble",
+        LATER,
+        "RFC 9110 15.6.1, 15.6.3, 15.6.5; Cloudflare: 520, 524; 503 is an overload, which no smaller request ends",
+    ),
     Rule(FAILED, TransientFailure, "the endpoint is in trouble", LATER, "RFC 9110 15.6"),
     Rule(
         frozenset({200}),
@@ -240,10 +273,14 @@ def classify(answer: Answer, *, asked: Asked, now: float) -> EmbedError:
     rule = next((rule for rule in RULES if _fits(rule, answer.status, told, asked)), _OTHERWISE)
     where = f"HTTP {answer.status}{_elsewhere(answer, asked)}{_quote(told.message, asked.key)}"
     what = f"{asked.host}: {rule.what} ({where})."
-    if rule.error is RateLimited or (wait and rule.error is TransientFailure) or _only_a_rate(rule, told, wait):
+    if (
+        rule.error is RateLimited
+        or (wait and issubclass(rule.error, TransientFailure))
+        or _only_a_rate(rule, told, wait)
+    ):
         return RateLimited(what, tip=LATER, http_status=answer.status, retry_after=wait)
     if rule.error is RequestTooLarge:
-        unit, most = _named_size(told.message)
+        unit, most = _named_size(told.message, answer.status)
         return RequestTooLarge(what, http_status=answer.status, unit=unit, most=most)
     tip = f"{asked.hint} {rule.tip}".strip() if rule.tip == ADDRESS else rule.tip
     if rule.error is WrongTarget:
@@ -251,12 +288,25 @@ def classify(answer: Answer, *, asked: Asked, now: float) -> EmbedError:
     return rule.error(what, tip=tip, http_status=answer.status)
 
 
-def _named_size(message: str) -> tuple[str, int]:
+def _named_size(message: str, status: int) -> tuple[str, int]:
     """Return what a refusal for size counts, and the most of it: empty and 0 where it does not say."""
     beginning = message[:_WORDS_WITHIN].lower()
     unit = next((unit for word, unit in _SIZE_WORDS if word in beginning), "")
     most = _MOST.search(beginning)
+    if status == 413 and unit != "inputs" and not any(word in beginning for word in _OF_REQUEST):
+        # As many tokens as one text may have (TEI: 413 "`inputs` must have less than 512 tokens").
+        return "", 0
     return unit, int(most[1].replace(",", "")) if most and unit else 0
+
+
+def may_be_of_texts(error: EmbedError) -> bool:
+    """Return whether a refusal may be one of the texts, although its status says another thing.
+
+    Firewalls and content filters refuse some texts so under a key and an address with which others pass: mostly with
+    403, as they are set up with 404, 405, 406, 418, 451 or 501.
+    """
+    of_status = (error.http_status or 0) >= 400 and error.http_status != 401
+    return of_status and isinstance(error, CredentialsRefused | WrongTarget)
 
 
 def _fits(rule: Rule, status: int, told: ErrorBody, asked: Asked) -> bool:

@@ -13,7 +13,7 @@ import numpy as np
 from ai_memory.cleaning import one_line
 from ai_memory.embed import answer_size, rate_headers, vectors
 from ai_memory.embed.answer_size import AnswerSize
-from ai_memory.embed.answers import Answer, Asked, classify
+from ai_memory.embed.answers import Answer, Asked, classify, may_be_of_texts
 from ai_memory.embed.dialect import Dialect, Reply
 from ai_memory.embed.embedder import Meter, Target, Vectors
 from ai_memory.embed.error_body import status_within
@@ -21,7 +21,15 @@ from ai_memory.embed.gate import Gate
 from ai_memory.embed.limits import most_tokens, utf8_size
 from ai_memory.embed.packing import Packing
 from ai_memory.embed.transport import Endpoint, Transport
-from ai_memory.errors import AnswerLate, AnswerViolation, ForeignAnswer, RowsRefused, TransientFailure, WrongTarget
+from ai_memory.errors import (
+    AnswerLate,
+    AnswerViolation,
+    Breakdown,
+    ForeignAnswer,
+    RowsRefused,
+    VectorsBroken,
+    WrongTarget,
+)
 
 _SHORT = 1 << 12
 _LOOK = "Look at that server and its model, then run the same command again."
@@ -108,7 +116,11 @@ class HttpEmbedder:
         """
         try:
             return vectors.check(found, count=count, dim=self._target.dim)
+        except VectorsBroken as error:
+            what = self._unbelievable(error.what)
+            raise VectorsBroken(what, tip=_LOOK, vectors=error.vectors, broken=error.broken) from None
         except AnswerViolation as error:
+            self._gate.doubt()
             raise AnswerViolation(self._unbelievable(error.what), tip=_LOOK, http_status=200) from None
         except WrongTarget as error:
             tip = "Correct [embeddings].dim or model: ai-memory config show says where they come from."
@@ -133,6 +145,7 @@ class HttpEmbedder:
                 AnswerSize(len(texts), self._target.dim).check(answer.body)
                 return self._dialect.read(_parsed(answer), count=len(texts))
         except AnswerViolation as error:
+            self._gate.doubt()
             refusal = self._misread(answer, error)
         # Not from that error: its frames hold the whole answer, and a page's error is kept until its turn comes.
         del answer
@@ -144,14 +157,14 @@ class HttpEmbedder:
         # It may quote what the server sent.
         what = self._unbelievable(one_line(error.what, key))
         if not isinstance(error, ForeignAnswer):
-            return AnswerViolation(what, tip=_LOOK, http_status=200)
+            return AnswerViolation(what, tip=_LOOK, http_status=200, in_doubt=True)
         kind = one_line(answer.headers.get("content-type", ""), key) or "of no type"
-        begins = one_line(answer.body[:_SHORT].decode("utf-8-sig", "replace"), key) or "nothing"
+        begins = one_line(_beginning(answer), key)
         asked = self._asked()
         what = f"{what} What came from {one_line(asked.url, key)} is {kind} and begins: {begins}"
         # What an endpoint that did send vectors says in between may be over soon.
         foreign = AnswerViolation if self._passed else ForeignAnswer
-        return foreign(what, tip=f"{asked.hint} {_LOOK}".strip(), http_status=200)
+        return foreign(what, tip=f"{asked.hint} {_LOOK}".strip(), http_status=200, in_doubt=True)
 
     def _asked(self) -> Asked:
         path = self._dialect.path
@@ -168,7 +181,7 @@ class HttpEmbedder:
 
         Raises:
             EmbedError: what the refusal means, see `classify`.
-            TransientFailure: no whole answer came.
+            TransientFailure: no whole answer came; for a single text also where it did not come in time.
             AnswerLate: none came in time, and there are several texts.
             AnswerViolation: the answer is larger than any true one.
             Misconfigured: it cannot be asked at all, as things are set up.
@@ -177,7 +190,10 @@ class HttpEmbedder:
         with self._gate.slot(texts):
             answer = self._sent(send, len(texts))
             if status := _refusal(answer):
-                raise classify(replace(answer, status=status), asked=self._asked(), now=time.time())
+                error = classify(replace(answer, status=status), asked=self._asked(), now=time.time())
+                # What let other requests pass may have been refused this one for its texts.
+                error.of_texts |= self._passed and may_be_of_texts(error)
+                raise error
         return answer
 
     def _prepared(self, texts: list[str]) -> Callable[[], Answer]:
@@ -194,9 +210,10 @@ class HttpEmbedder:
         except AnswerLate as error:
             if count > 1:
                 raise
-            raise TransientFailure(error.what, tip=error.tip, in_doubt=True) from None
+            raise Breakdown(error.what, tip=error.tip, in_doubt=True) from None
         except AnswerViolation as error:
-            raise AnswerViolation(self._unbelievable(error.what), tip=_LOOK, http_status=200) from None
+            what = self._unbelievable(error.what)
+            raise AnswerViolation(what, tip=_LOOK, http_status=200, in_doubt=True) from None
         if told := rate_headers.left(answer.headers, now=time.time()):
             self._gate.hear(told)
         return answer
@@ -212,10 +229,16 @@ def _parsed(answer: Answer) -> object:
     try:
         parsed: object = json.loads(answer.text)
     except (ValueError, RecursionError):
-        begins = answer.body[:_SHORT].decode("utf-8-sig", "replace").lstrip()
-        foreign = ForeignAnswer if begins and begins[0] not in "[{" else AnswerViolation
+        begins = _beginning(answer).lstrip()
+        if not begins:
+            raise AnswerViolation("it is empty.", http_status=200) from None
+        foreign = ForeignAnswer if begins[0] not in "[{" else AnswerViolation
         raise foreign("it is not JSON.", http_status=200) from None
     return parsed
+
+
+def _beginning(answer: Answer) -> str:
+    return replace(answer, body=answer.body[:_SHORT]).text
 
 
 def _refusal(answer: Answer) -> int:

@@ -64,6 +64,13 @@ class ToldGate:
                 self._tell(f"The endpoint says that no {each.kind} are left for {each.seconds:.0f} s.")
         self._gate.hear(limits)
 
+    def doubt(self) -> None:
+        """Hand on that an answer was broken, and tell what comes of it."""
+        before = self._gate.limit
+        self._gate.doubt()
+        if self._gate.limit < before:
+            self._tell(f"An answer was broken: up to {self._gate.limit} requests side by side instead of {before}.")
+
     def _failed(self, texts: Sequence[str], error: EmbedError, seconds: float) -> None:
         pause = (
             f" The next request waits {error.pause:.1f} s." if isinstance(error, RateLimited) and error.pause else ""

@@ -20,7 +20,7 @@ from ai_memory.cleaning import one_line
 from ai_memory.embed.answers import Answer
 from ai_memory.embed.deadline import TimedResponse
 from ai_memory.embed.surroundings import misfit, require_bundle, require_proxy
-from ai_memory.errors import AnswerLate, AnswerViolation, Misconfigured, TransientFailure
+from ai_memory.errors import AnswerLate, AnswerViolation, Breakdown, Misconfigured, TransientFailure
 
 if TYPE_CHECKING:
     from requests import PreparedRequest, Response, Session
@@ -140,7 +140,7 @@ class Transport:
             if found := misfit(_causes(error), self.endpoint.host):
                 raise found from None
             reason = one_line(_root(error), self.endpoint.key).rstrip(".")
-            kind = AnswerLate if _late(error) else TransientFailure
+            kind = _kind(error)
             self._cold = self._cold or kind is AnswerLate
             raise kind(
                 f"{self.endpoint.host} gave no answer: {reason}.",
@@ -266,9 +266,16 @@ def _body(response: Response, *, limit: int) -> bytes:
     while len(pieces) <= most and (piece := response.raw.read1(_CHUNK, decode_content=unpacked)):
         pieces += piece
     if whole and len(pieces) > most:
-        raise AnswerViolation(f"it has more than {limit:,} bytes.", http_status=response.status_code)
+        raise AnswerViolation(f"it has more than {limit:,} bytes.", http_status=response.status_code, in_doubt=True)
     del pieces[most:]
     return bytes(pieces)
+
+
+def _kind(error: BaseException) -> type[TransientFailure]:
+    """Return what it is that no answer came: a server that broke the connection may have broken down over the texts."""
+    if _unconnected(error):
+        return TransientFailure
+    return AnswerLate if _late(error) else Breakdown
 
 
 def _unconnected(error: BaseException) -> bool:
@@ -279,12 +286,10 @@ def _unconnected(error: BaseException) -> bool:
 
 
 def _late(error: BaseException) -> bool:
-    """Return whether the request was sent and its answer did not come, or did not end, in time."""
+    """Return whether the answer to a request that was sent did not come, or did not end, in time."""
     import requests
     from urllib3.exceptions import ReadTimeoutError
 
-    if _unconnected(error):
-        return False
     return isinstance(error, requests.ReadTimeout | ReadTimeoutError | TimeoutError)
 
 

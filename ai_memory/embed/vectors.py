@@ -6,12 +6,14 @@ that is a multiple of 4 is the older form without the header byte. Any other len
 
 from __future__ import annotations
 
+from math import isfinite
+
 import numpy as np
 import numpy.typing as npt
 
 from ai_memory.embed.embedder import Vectors
 from ai_memory.embedding_settings import MAX_DIM
-from ai_memory.errors import AnswerViolation, DataRefused, WrongTarget
+from ai_memory.errors import AnswerViolation, DataRefused, VectorsBroken, WrongTarget
 
 HEADER = b"\x01"
 HEAD_BYTES = 16
@@ -93,8 +95,9 @@ def check(vectors: Vectors, *, count: int, dim: int) -> Vectors:
 
     Raises:
         WrongTarget: the width differs.
-        AnswerViolation: the count differs, no model's vectors are so narrow or so wide, or a vector holds NaN or
-            infinity, or is all zero.
+        AnswerViolation: the count differs, no model's vectors are so narrow or so wide, or all of them hold NaN or
+            infinity, or have lengths that none has.
+        VectorsBroken: only some of them do.
     """
     if vectors.ndim != 2 or len(vectors) != count:
         raise AnswerViolation(f"{count} texts were sent and {len(vectors)} vectors came back.")
@@ -102,11 +105,21 @@ def check(vectors: Vectors, *, count: int, dim: int) -> Vectors:
         raise AnswerViolation(f"the vectors are {vectors.shape[1]:,} wide.")
     if dim and vectors.shape[1] != dim:
         raise WrongTarget(f"the vectors are {vectors.shape[1]} wide where {dim} was expected.")
-    if not np.isfinite(vectors).all():
-        raise AnswerViolation("a vector holds NaN or infinity.")
     lengths = np.linalg.norm(vectors.astype(np.float64), axis=1)
-    if not (lengths > 0).all():
-        raise AnswerViolation("a vector is all zero.")
-    if not ((lengths > SHORTEST) & (lengths < LONGEST)).all():
-        raise AnswerViolation(f"a vector has a length outside of {SHORTEST:g} to {LONGEST:,.0f}.")
-    return vectors
+    sound = (lengths > SHORTEST) & (lengths < LONGEST)
+    if sound.all():
+        return vectors
+    broken = np.flatnonzero(~sound)
+    why = _flaw(float(lengths[broken[0]]))
+    if sound.any():
+        raise VectorsBroken(why, vectors=vectors, broken=broken.tolist())
+    raise AnswerViolation(why)
+
+
+def _flaw(length: float) -> str:
+    """Return what is wrong with a vector of this length."""
+    if not isfinite(length):
+        return "a vector holds NaN or infinity."
+    if length == 0:
+        return "a vector is all zero."
+    return f"a vector has a length outside of {SHORTEST:g} to {LONGEST:,.0f}."

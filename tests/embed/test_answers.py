@@ -14,6 +14,7 @@ from ai_memory.cleaning import one_line
 from ai_memory.embed.answers import RULES, Answer, Asked, classify
 from ai_memory.embed.rate_headers import retry_after
 from ai_memory.errors import (
+    Breakdown,
     CredentialsRefused,
     EmbedError,
     QuotaExhausted,
@@ -70,7 +71,13 @@ def classed(status: int, body: str = "", *, dimensions: bool = False, **headers:
         (429, OPENAI_TOO_MUCH, RequestTooLarge),
         (429, OPENAI_QUOTA, QuotaExhausted),
         (429, GEMINI_RATE, QuotaExhausted),
-        (500, "", TransientFailure),
+        (500, "", Breakdown),
+        (400, '{"error": "Model unloaded or crashed."}', Breakdown),
+        (400, '{"error": "The model has crashed without additional information. (Exit code: 6)"}', Breakdown),
+        (413, '{"message": "CUDA out of memory. Tried to allocate 2 GiB"}', Breakdown),
+        (503, '{"error": "CUDA out of memory"}', Breakdown),
+        (424, '{"error": "Backend error: CUDA_ERROR_OUT_OF_MEMORY", "error_type": "Backend"}', Breakdown),
+        *((status, "", Breakdown) for status in (409, 423, 424, 498, 499, 502, 504, 520, 524)),
         (500, OLLAMA_NAN, RowsRefused),
         (500, LLAMA_LARGE, RowsRefused),
         (503, "<html>", TransientFailure),

@@ -13,7 +13,7 @@ import pytest
 
 from ai_memory.embed.dialect import Reply, count_of
 from ai_memory.embed.embedder import Embedder, Target
-from ai_memory.embed.gate import OpenGate
+from ai_memory.embed.gate import Gate, OpenGate
 from ai_memory.embed.http import HttpEmbedder
 from ai_memory.embed.ollama import OllamaDialect
 from ai_memory.embed.openai import OpenAiDialect
@@ -24,6 +24,7 @@ from ai_memory.embed.transport import Deadlines, Endpoint
 from ai_memory.errors import (
     AnswerLate,
     AnswerViolation,
+    Breakdown,
     CredentialsRefused,
     EmbedError,
     ForeignAnswer,
@@ -32,6 +33,7 @@ from ai_memory.errors import (
     RequestTooLarge,
     RowsRefused,
     TransientFailure,
+    VectorsBroken,
     WrongTarget,
 )
 from tests.fake_endpoint import FOREVER, FakeEndpoint
@@ -51,6 +53,10 @@ class Listening:
     limit: int = 4
     heard: list[Sequence[Left]] = field(default_factory=list)
     inside: bool = False
+    doubts: int = 0
+
+    def doubt(self) -> None:
+        self.doubts += 1
 
     @contextmanager
     def slot(self, texts: Sequence[str] = ()) -> Iterator[None]:
@@ -70,10 +76,12 @@ def server() -> Iterator[FakeEndpoint]:
         yield endpoint
 
 
-def openai(server: FakeEndpoint, *, dim: int = 0, key: str = KEY, url: str = "") -> HttpEmbedder:
+def openai(
+    server: FakeEndpoint, *, dim: int = 0, key: str = KEY, url: str = "", gate: Gate | None = None
+) -> HttpEmbedder:
     endpoint = Endpoint(url or server.url, key, QUICK)
     target = Target(space="fake#none", dim=dim, backend="openai-compatible", model="fake")
-    return HttpEmbedder(target, OpenAiDialect("fake", dim), endpoint, max_batch=100, gate=OpenGate(4))
+    return HttpEmbedder(target, OpenAiDialect("fake", dim), endpoint, max_batch=100, gate=gate or OpenGate(4))
 
 
 def ollama(server: FakeEndpoint) -> HttpEmbedder:
@@ -163,12 +171,48 @@ def test_what_an_answer_says_is_left_is_told(server: FakeEndpoint) -> None:
     assert gate.heard == [(Left("requests", 7, 0, 60),)]
 
 
-def test_a_single_text_that_is_late_is_an_outage(server: FakeEndpoint) -> None:
+def test_a_single_text_that_is_late_may_be_an_outage_or_the_text(server: FakeEndpoint) -> None:
     server.fail("drip-body", seconds=0.01)
     with pytest.raises(TransientFailure) as caught:
         openai(server).embed_documents(TEXTS[:1])
 
-    assert type(caught.value) is TransientFailure
+    assert type(caught.value) is Breakdown
+
+
+@pytest.mark.parametrize("fault", ["forbidden", "no-model"])
+def test_what_is_refused_where_others_passed_may_be_a_matter_of_the_texts(server: FakeEndpoint, fault: str) -> None:
+    embedder = openai(server)
+    server.fail(fault)
+    with pytest.raises(EmbedError) as before:
+        embedder.embed_documents(TEXTS)
+    embedder.embed_documents(TEXTS)
+    server.fail(fault)
+    with pytest.raises(EmbedError) as after:
+        embedder.embed_documents(TEXTS)
+
+    assert (before.value.of_texts, after.value.of_texts) == (False, True)
+
+
+def test_a_key_that_is_refused_is_never_a_matter_of_the_texts(server: FakeEndpoint) -> None:
+    embedder = openai(server)
+    embedder.embed_documents(TEXTS)
+    server.fail("unauthorized")
+    with pytest.raises(CredentialsRefused) as caught:
+        embedder.embed_documents(TEXTS)
+
+    assert not caught.value.of_texts
+
+
+@pytest.mark.parametrize(("fault", "doubts"), [("short", 1), ("not-json", 1), ("nan", 0), ("server-error", 0)])
+def test_only_a_broken_answer_throws_doubt_on_the_requests_beside_it(
+    server: FakeEndpoint, fault: str, doubts: int
+) -> None:
+    gate = Listening()
+    server.fail(fault)
+    with pytest.raises(EmbedError):
+        openai(server, gate=gate).embed_documents(TEXTS)
+
+    assert gate.doubts == doubts
 
 
 def test_no_texts_are_no_request(server: FakeEndpoint) -> None:
@@ -187,29 +231,29 @@ FAULTS = [
     ("bad-request", RowsRefused),
     ("too-large", RequestTooLarge),
     ("unprocessable", RowsRefused),
-    ("server-error", TransientFailure),
+    ("server-error", Breakdown),
     ("unavailable", TransientFailure),
-    ("inner-error", TransientFailure),
-    ("hang", TransientFailure),
+    ("inner-error", Breakdown),
+    ("hang", Breakdown),
     ("drip", AnswerLate),
     ("drip-body", AnswerLate),
-    ("reset", TransientFailure),
-    ("close", TransientFailure),
+    ("reset", Breakdown),
+    ("close", Breakdown),
     ("not-json", AnswerViolation),
     ("huge", AnswerViolation),
     ("short", AnswerViolation),
     ("twice", AnswerViolation),
     ("beyond", AnswerViolation),
-    ("ragged", AnswerViolation),
-    ("words", AnswerViolation),
-    ("nan", AnswerViolation),
-    ("infinite", AnswerViolation),
-    ("null", AnswerViolation),
-    ("zero", AnswerViolation),
-    ("far", AnswerViolation),
-    ("near", AnswerViolation),
+    ("ragged", VectorsBroken),
+    ("words", VectorsBroken),
+    ("nan", VectorsBroken),
+    ("infinite", VectorsBroken),
+    ("null", VectorsBroken),
+    ("zero", VectorsBroken),
+    ("far", VectorsBroken),
+    ("near", VectorsBroken),
     ("echo", AnswerViolation),
-    ("true", AnswerViolation),
+    ("true", VectorsBroken),
     ("one-wide", AnswerViolation),
     ("empty", AnswerViolation),
 ]
@@ -379,6 +423,24 @@ def test_what_came_instead_of_vectors_is_shown_with_its_address_and_not_asked_fo
     assert body.decode("utf-8-sig").strip().replace(KEY, "***") in line
     assert "Does [embeddings].base_url need /v1 at its end?" in line
     assert len(server.heads) == 1
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32", "utf-16-le"])
+def test_an_answer_is_read_in_the_encoding_that_it_shows(encoding: str) -> None:
+    truth = whole('{"data": [{"index": 0, "embedding": [0.5, 0.5]}]}'.encode(encoding))
+    with RawEndpoint(same(truth)) as server:
+        asked = HttpEmbedder(TARGET, OpenAiDialect("fake"), Endpoint(server.url), max_batch=9, gate=OpenGate(4))
+
+        assert asked.embed_documents(["first"]).tolist() == [[0.5, 0.5]]
+
+
+def test_an_empty_answer_is_told_to_be_one_and_asked_for_again() -> None:
+    with RawEndpoint(same(whole(b" "))) as server:
+        asked = HttpEmbedder(TARGET, OpenAiDialect("fake"), Endpoint(server.url), max_batch=9, gate=OpenGate(4))
+        with pytest.raises(AnswerViolation, match="it is empty") as caught:
+            asked.embed_documents(["first"])
+
+    assert not isinstance(caught.value, ForeignAnswer)
 
 
 def test_a_page_between_answers_is_a_broken_answer_that_may_be_over_soon() -> None:

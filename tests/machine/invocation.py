@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import apsw
 
 from ai_memory.embed.document import WITNESS_TEXTS
-from ai_memory.embed.retry import RetryingEmbedder
+from ai_memory.embed.retry import Patience
 from ai_memory.errors import AiMemoryError, QuotaExhausted, RateLimited, RowsRefused, TransientFailure
 from ai_memory.reembed.job import Job
 from ai_memory.reembed.progress import SilentProgress
@@ -19,7 +19,7 @@ from ai_memory.reembed.request import Request
 from ai_memory.reembed.stop import Stop
 from ai_memory.reembed.sweep import Tools
 from tests import files
-from tests.fakes import HashEmbedder
+from tests.fakes import HashEmbedder, patient
 from tests.machine.edits import Edit
 from tests.machine.pool import EAGER, OrderedPool
 from tests.machine.world import World
@@ -135,7 +135,8 @@ class Invocation:
         return self.outcome
 
     def _job(self, request: Request) -> Job:
-        embedder = RetryingEmbedder(self._inner, stop=self._stop.event, clock=self._clock.monotonic, sleep=self._sleep)
+        stop, clock = self._stop.event, self._clock.monotonic
+        embedder = patient(self._inner, patience=Patience(), stop=stop, clock=clock, sleep=self._sleep)
         tools = Tools(
             embedder,
             self._clock,
