@@ -1,4 +1,4 @@
-"""Amounts as people say them: spans of time, money, sizes, shares, counts."""
+"""Amounts as people say them: spans of time, money, sizes, shares."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from math import floor, log10
 SECOND, MINUTE, HOUR, DAY = 1_000, 60_000, 3_600_000, 86_400_000
 """Milliseconds."""
 UNITS = (("GB", 10**9), ("MB", 10**6), ("kB", 10**3))
-PLURALS = {"memory": "memories"}
 
 
 def span(ms: float) -> str:
@@ -46,8 +45,3 @@ def size(count: int) -> str:
 def percent(part: int, whole: int) -> int:
     """Return a share in whole per cent, rounded down: 100 is said of all only; of nothing everything is done."""
     return 100 * part // whole if whole else 100
-
-
-def counted(count: int, thing: str) -> str:
-    """Return a count with the name of what is counted, in the plural unless it is one."""
-    return f"{count:,} {thing if count == 1 else PLURALS.get(thing, f'{thing}s')}"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ai_memory.amounts import DAY, HOUR, MINUTE, SECOND, ago, counted, money, percent, size, span
+from ai_memory.amounts import DAY, HOUR, MINUTE, SECOND, ago, money, percent, size, span
 
 
 @pytest.mark.parametrize(
@@ -59,12 +59,4 @@ def test_only_all_is_a_hundred_per_cent() -> None:
         100,
         100,
         0,
-    ]
-
-
-def test_one_is_singular() -> None:
-    assert [counted(1, "row"), counted(0, "row"), counted(1200, "memory")] == [
-        "1 row",
-        "0 rows",
-        "1,200 memories",
     ]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from ai_memory.amounts import ago, counted, money, percent, size, span
+from ai_memory.amounts import ago, money, percent, size, span
 from ai_memory.clock import SystemClock
 from ai_memory.console import Console
+from ai_memory.counted import counted
 from ai_memory.errors import AiMemoryError
 from ai_memory.reembed.census import name_scope
 from ai_memory.reembed.condition import HEALTHY, WAITING, Condition
@@ -190,7 +191,7 @@ def _spent(status: Status) -> str:
 def _outside(status: Status) -> str:
     if status.outside is None:
         return ""
-    return f"; {counted(status.outside, 'row')} of other namespaces {'is' if status.outside == 1 else 'are'} stale"
+    return f"; {counted(status.outside, 'row of another namespace is', 'rows of other namespaces are')} stale"
 
 
 def _next(status: Status) -> str:
