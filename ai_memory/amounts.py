@@ -1,4 +1,4 @@
-"""Amounts as people say them: spans of time, money, sizes, shares."""
+"""Amounts as people say them: spans of time, money, sizes, shares, counts."""
 
 from __future__ import annotations
 
@@ -45,3 +45,16 @@ def size(count: int) -> str:
 def percent(part: int, whole: int) -> int:
     """Return a share in whole per cent, rounded down: 100 is said of all only; of nothing everything is done."""
     return 100 * part // whole if whole else 100
+
+
+def counted(number: int, one: str, many: str | None = None) -> str:
+    """Return a number with what it counts: `one` where it is 1, else `many`, by default the plural of `one`.
+
+    A phrase may follow the noun where both forms are given: `counted(n, "row is stale", "rows are stale")`.
+    """
+    return f"{number:,} {one if number == 1 else many or plural(one)}"
+
+
+def plural(noun: str) -> str:
+    """Return the regular plural of an English noun."""
+    return f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ai_memory.amounts import DAY, HOUR, MINUTE, SECOND, ago, money, percent, size, span
+from ai_memory.amounts import DAY, HOUR, MINUTE, SECOND, ago, counted, money, percent, size, span
 
 
 @pytest.mark.parametrize(
@@ -60,3 +60,17 @@ def test_only_all_is_a_hundred_per_cent() -> None:
         100,
         0,
     ]
+
+
+@pytest.mark.parametrize(
+    ("number", "words", "told"),
+    [
+        (0, ("row",), "0 rows"),
+        (1, ("row",), "1 row"),
+        (1_234, ("memory",), "1,234 memories"),
+        (1, ("memory has", "memories have"), "1 memory has"),
+        (2, ("memory has", "memories have"), "2 memories have"),
+    ],
+)
+def test_a_number_agrees_with_what_it_counts(number: int, words: tuple[str, ...], told: str) -> None:
+    assert counted(number, *words) == told

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ai_memory.amounts import money, span
+from ai_memory.amounts import counted, money, span
 from ai_memory.clock import SystemClock
 from ai_memory.console import Console
-from ai_memory.counted import counted
 from ai_memory.embed import chain
 from ai_memory.embed.factory import token_counter
 from ai_memory.embed.retry import Patience, PatientEmbedder

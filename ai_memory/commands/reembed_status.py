@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from ai_memory.amounts import ago, money, percent, size, span
+from ai_memory.amounts import ago, counted, money, percent, size, span
 from ai_memory.clock import SystemClock
 from ai_memory.console import Console
-from ai_memory.counted import counted
 from ai_memory.errors import AiMemoryError
 from ai_memory.reembed.census import name_scope
 from ai_memory.reembed.condition import HEALTHY, WAITING, Condition

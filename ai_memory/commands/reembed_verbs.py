@@ -5,9 +5,9 @@ from __future__ import annotations
 from contextlib import suppress
 from pathlib import Path
 
+from ai_memory.amounts import counted
 from ai_memory.clock import SystemClock
 from ai_memory.console import Console
-from ai_memory.counted import counted
 from ai_memory.errors import DataRefused, OperatorNeeded, StorageFailed
 from ai_memory.reembed.aside import Aside, rows_aside, shortened
 from ai_memory.settings import Settings

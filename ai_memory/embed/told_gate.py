@@ -7,8 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from threading import Lock
 
-from ai_memory.amounts import size
-from ai_memory.counted import counted
+from ai_memory.amounts import counted, size
 from ai_memory.embed.gate import Gate
 from ai_memory.embed.limits import utf8_size
 from ai_memory.embed.rate_headers import Left

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import islice
 
-from ai_memory.counted import counted
+from ai_memory.amounts import counted
 from ai_memory.reembed.aside import shortened
 from ai_memory.reembed.judge import Unfit
 from ai_memory.reembed.progress import Progress

@@ -112,9 +112,7 @@ def test_with_q_a_start_beside_a_live_runner_says_nothing(command: Command, endp
     answer(running)
 
 
-def test_with_q_an_operators_decision_is_asked_for_once_until_there_is_something_new(
-    command: Command, endpoint: FakeEndpoint
-) -> None:
+def test_with_q_an_operators_decision_is_asked_for_once_until_there_is_something_new(command: Command) -> None:
     told = [command.run(*CRON) for _ in range(2)]
     command.run("reembed", "pause", "--reason", "moving")
     told += [command.run(*CRON) for _ in range(2)]
