@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 
+from ai_memory.amounts import counted
 from ai_memory.clock import SystemClock
 from ai_memory.console import Console
-from ai_memory.counted import counted
 from ai_memory.errors import DataRefused, NotFound, StatementRefused, UsageError
 from ai_memory.settings import Settings
 from ai_memory.store.memories import Memories

@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping
 
+from ai_memory.amounts import counted
 from ai_memory.clock import SystemClock
 from ai_memory.commands.embedding import EMBEDDER_ERRORS
 from ai_memory.console import Console
-from ai_memory.counted import counted
 from ai_memory.doctor import Diagnosis, examine_damage, examine_embedder, examine_file, examine_target
 from ai_memory.embed.chain import assemble
 from ai_memory.embed.retry import ONE_ATTEMPT

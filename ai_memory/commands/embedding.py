@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from ai_memory.amounts import counted
 from ai_memory.clock import SystemClock
 from ai_memory.console import Console
-from ai_memory.counted import counted
 from ai_memory.embed.chain import assemble
 from ai_memory.errors import EmbedderInitFailed, EmbedError, EndpointUnusable, NoEmbedder
 from ai_memory.intake import Filled, Filler, Unfilled

@@ -6,9 +6,9 @@ import argparse
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from ai_memory.amounts import counted
 from ai_memory.cleaning import one_line
 from ai_memory.console import Console, to_json
-from ai_memory.counted import counted
 from ai_memory.exchange import LINK_KEY, to_object
 from ai_memory.records import Memory, Value
 from ai_memory.rules import first_fault

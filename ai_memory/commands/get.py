@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 
+from ai_memory.amounts import counted
 from ai_memory.console import Console
-from ai_memory.counted import counted
 from ai_memory.errors import NotFound
 from ai_memory.exchange import to_object
 from ai_memory.records import Value

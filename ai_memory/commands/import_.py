@@ -9,13 +9,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO
 
+from ai_memory.amounts import counted
 from ai_memory.cleaning import one_line
 from ai_memory.clock import SystemClock
 from ai_memory.commands.altered import warn_of_altered
 from ai_memory.commands.embedding import EMBEDDER_ERRORS, fill, warn_of_rows
 from ai_memory.commands.taking import Taken, Taking
 from ai_memory.console import Console
-from ai_memory.counted import counted
 from ai_memory.errors import DataRefused, NotFound
 from ai_memory.exchange import NOT_STORED, Parsed, parse
 from ai_memory.intake import Filled, Outcome, Put

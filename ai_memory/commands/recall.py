@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from dataclasses import asdict
 
+from ai_memory.amounts import counted
 from ai_memory.commands.embedding import EMBEDDER_ERRORS
 from ai_memory.console import Console
-from ai_memory.counted import counted
 from ai_memory.embed.chain import assemble_prompt
 from ai_memory.embed.embedder import Vectors
 from ai_memory.errors import NoEmbedder, UsageError

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from ai_memory.amounts import counted
 from ai_memory.console import Console
-from ai_memory.counted import counted
 from ai_memory.errors import UsageError
 from ai_memory.settings import Settings
 from ai_memory.store.text import printable

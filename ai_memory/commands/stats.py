@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from dataclasses import asdict
 
+from ai_memory.amounts import counted
 from ai_memory.console import Console
-from ai_memory.counted import counted
 from ai_memory.settings import Settings
 from ai_memory.store.consistent import consistently
 from ai_memory.store.counts import file_sizes, namespaces, spaces, totals
