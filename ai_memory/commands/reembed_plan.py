@@ -28,7 +28,7 @@ def preflight_lines(told: Preflight, *, copied: bool = False) -> list[str]:
     """Return the lines of the disclosure: what is stored, what it will be replaced by."""
     lines = ["Stored vectors:"]
     for space, dim, rows in told.stored:
-        lines.append(f"  {rows:,} rows, {dim or 'unknown'} wide, {printable(space or 'no stamp')}")
+        lines.append(f"  {counted(rows, 'row')}, {dim or 'unknown'} wide, {printable(space or 'no stamp')}")
     if not told.stored:
         lines.append("  none")
     target, census = told.target, told.census
@@ -75,7 +75,7 @@ def _lines(found: Survey) -> list[str]:
     census = found.preflight.census
     paid = "" if found.estimated_cost is None else f" for {money(found.estimated_cost)}"
     tokens = f"about {counted(found.estimated_tokens, 'token')}{paid}"
-    long = f"{counted(found.oversize_rows, 'row')} {'is' if found.oversize_rows == 1 else 'are'} too long"
+    long = counted(found.oversize_rows, "row is too long", "rows are too long")
     lines = [
         f"Would embed {census.to_embed:,} of {counted(census.live, 'row')}, {tokens}; {long}. Nothing was changed.",
         f"It would take about {_time(found.estimate)}." if found.estimate else "",
@@ -101,7 +101,7 @@ def _cut(found: Survey) -> str:
         return "Whether texts are longer than the model reads cannot be told here."
     if not found.truncated_rows:
         return ""
-    rows = f"{counted(found.truncated_rows, 'row')} {'is' if found.truncated_rows == 1 else 'are'}"
+    rows = counted(found.truncated_rows, "row is", "rows are")
     return f"{rows} longer than the model reads and will be cut: {found.lost_percent} % of all tokens are lost."
 
 
@@ -110,7 +110,8 @@ def run_stamp_plan(settings: Settings, console: Console, *, scope: Scope) -> int
     target = chain.target(settings.embedding)
     with reading(settings.db.value, options=OpenOptions(tell=console.note)) as store:
         found = would_stamp(store, recorded_target(store, target), scope)
-    text = f"Would stamp {found.stamped:,} vectors as {found.active_space}; {found.already_current:,} already are."
+    already = counted(found.already_current, "already is", "already are")
+    text = f"Would stamp {counted(found.stamped, 'vector')} as {found.active_space}; {already}."
     console.result({**found.values(), "dry_run": True}, f"{text} Nothing was changed.")
     return 0
 
