@@ -39,7 +39,7 @@ def test_a_probe_tells_the_width_and_a_time_and_writes_nothing(command: Command,
 
     assert planned.code == 0
     assert "its vectors are 16 wide" in planned.out
-    assert "It would take about 0 s if each request takes as long" in planned.out
+    assert "It would take about 1 s if each request takes as long" in planned.out
     assert (as_json["probed"], as_json["target_dim"], as_json["estimated_seconds"] is None) == (True, 16, False)
     assert (endpoint.seen.requests, rows_of_ours(command)) == (2, [(0,)])
 
