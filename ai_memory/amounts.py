@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from math import floor, log10
 
 SECOND, MINUTE, HOUR, DAY = 1_000, 60_000, 3_600_000, 86_400_000
@@ -50,11 +51,10 @@ def percent(part: int, whole: int) -> int:
 def counted(number: int, one: str, many: str | None = None) -> str:
     """Return a number with what it counts: `one` where it is 1, else `many`, by default the plural of `one`.
 
-    A phrase may follow the noun where both forms are given: `counted(n, "row is stale", "rows are stale")`.
+    More than a noun may follow where both forms are given: `counted(n, "row is", "rows are")`.
     """
-    return f"{number:,} {one if number == 1 else many or plural(one)}"
+    return f"{number:,} {one if number == 1 else many or _plural(one)}"
 
 
-def plural(noun: str) -> str:
-    """Return the regular plural of an English noun."""
-    return f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
+def _plural(noun: str) -> str:
+    return f"{noun[:-1]}ies" if re.search("[^aeiou]y$", noun) else f"{noun}s"

@@ -19,7 +19,7 @@ from ai_memory.hints import NO_HINTS, Hints
 from ai_memory.invisible import escaped, json_escaped
 from ai_memory.masking import Mask
 
-HINTED = frozenset({"next", "error"})
+HINTED = frozenset({"next", "error", "findings"})
 """Values of a result that name commands."""
 HEED_S = 0.2
 """How long a signal waits at most while an answer is awaited."""
@@ -62,7 +62,11 @@ class Console:
             self._print(safe(self.hints(line), mask, keep="\t") for line in lines)
 
     def _hinted(self, name: str, value: object) -> object:
-        return self.hints(value) if name in HINTED and isinstance(value, str) else value
+        if name not in HINTED:
+            return value
+        if isinstance(value, list | tuple):
+            return [self.hints(str(each)) for each in value]
+        return self.hints(value) if isinstance(value, str) else value
 
     def memories(self, values: Mapping[str, object], *lines: str) -> None:
         """Print what memories hold as it is: `values` with --json, else `lines`, each of them one line."""

@@ -43,7 +43,7 @@ OWN_CODES: Mapping[str, Sequence[int]] = {
     "backfill": (2, 10, 69, 77, 78),
     "restore": (11, 66),
     "reembed": (2, 4, 10, 11, 12, 66, 69, 77, 78),
-    "reembed status": (75,),
+    "reembed status": (1, 75),
     "reembed verify": (1, 2, 12, 66, 69, 77, 78),
     "reembed approve": (2, 69, 77, 78),
     "reembed cancel": (11, 12),

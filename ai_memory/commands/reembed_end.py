@@ -15,10 +15,13 @@ from ai_memory.reembed.report import RunReport
 from ai_memory.reembed.why import BUDGETS, why
 from ai_memory.settings import Settings
 from ai_memory.store import runs, tellings
+from ai_memory.store.open_options import OpenOptions
 from ai_memory.store.opening import reading, writing
 from ai_memory.store.values import LastEnd, Run
 from ai_memory.times import instant
 
+BRIEFLY = OpenOptions(busy_timeout_ms=500)
+"""What is only told waits for nobody."""
 COMPLETE, ASIDE, OPERATOR, UNFINISHED = 0, 10, 12, 75
 AFTER = {ASIDE: f"{PROGRAM} reembed quarantine", OPERATOR: f"{PROGRAM} reembed status"}
 """What to look at next, by exit code, where the run itself has nothing to go on with."""
@@ -88,7 +91,7 @@ class Farewell:
         return f"{instant(SystemClock().now_ms())} {self.settings.db.value}"
 
     def _recorded(self) -> Run | None:
-        with suppress(AiMemoryError), reading(self.settings.db.value) as store:
+        with suppress(AiMemoryError), reading(self.settings.db.value, options=BRIEFLY) as store:
             return runs.unfinished_run(store) or runs.latest_run(store)
         return None
 
@@ -112,7 +115,11 @@ class Farewell:
     def _is_news(self, exit_code: int, told: str) -> bool:
         now_ms = SystemClock().now_ms()
         # Where that cannot be kept it is told each time.
-        with suppress(AiMemoryError), writing(self.settings.db.value, now_ms=now_ms) as store, store.db.transaction():
+        with (
+            suppress(AiMemoryError),
+            writing(self.settings.db.value, now_ms=now_ms, options=BRIEFLY) as store,
+            store.db.transaction(),
+        ):
             if exit_code == ASIDE:
                 tellings.forget(store, OPERATOR)
             what = tellings.digest_of_quarantine(store) if exit_code == ASIDE else tellings.digest(told)
@@ -121,7 +128,11 @@ class Farewell:
 
     def _forget(self, *exit_codes: int) -> None:
         now_ms = SystemClock().now_ms()
-        with suppress(AiMemoryError), writing(self.settings.db.value, now_ms=now_ms) as store, store.db.transaction():
+        with (
+            suppress(AiMemoryError),
+            writing(self.settings.db.value, now_ms=now_ms, options=BRIEFLY) as store,
+            store.db.transaction(),
+        ):
             tellings.forget(store, *exit_codes)
 
     def _mention_daemon(self) -> None:

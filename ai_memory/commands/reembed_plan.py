@@ -28,7 +28,7 @@ def preflight_lines(told: Preflight, *, copied: bool = False) -> list[str]:
     """Return the lines of the disclosure: what is stored, what it will be replaced by."""
     lines = ["Stored vectors:"]
     for space, dim, rows in told.stored:
-        lines.append(f"  {rows:,} rows, {dim or 'unknown'} wide, {printable(space or 'no stamp')}")
+        lines.append(f"  {counted(rows, 'row')}, {dim or 'unknown'} wide, {printable(space or 'no stamp')}")
     if not told.stored:
         lines.append("  none")
     target, census = told.target, told.census
@@ -110,7 +110,8 @@ def run_stamp_plan(settings: Settings, console: Console, *, scope: Scope) -> int
     target = chain.target(settings.embedding)
     with reading(settings.db.value, options=OpenOptions(tell=console.note)) as store:
         found = would_stamp(store, recorded_target(store, target), scope)
-    text = f"Would stamp {found.stamped:,} vectors as {found.active_space}; {found.already_current:,} already are."
+    already = counted(found.already_current, "already is", "already are")
+    text = f"Would stamp {counted(found.stamped, 'vector')} as {found.active_space}; {already}."
     console.result({**found.values(), "dry_run": True}, f"{text} Nothing was changed.")
     return 0
 

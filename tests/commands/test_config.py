@@ -41,7 +41,7 @@ def test_people_get_the_same_as_a_table(cli: Cli, config: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("", "from the cache of the model hub, 92 MB; nothing is downloaded (env AI_MEMORY_EMBED_OFFLINE)"),
+        ("", "from the cache of the model hub, 92 MB; nothing is downloaded (env HF_HUB_OFFLINE)"),
         ('tier = "smart"', "on the Ollama server, 274 MB; get it there with: ollama pull nomic-embed-text-v1.5"),
         ('tier = "keyword"', None),
         ('[embeddings]\nmodel_path = "/models/mine"', "the files in /models/mine; nothing is downloaded"),

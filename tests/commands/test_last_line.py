@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests import files
-from tests.command import Answer, Command, answer, remote
+from tests.command import Answer, Command, answer, plain, remote
 from tests.fake_endpoint import FOREVER, FakeEndpoint
 from tests.faults import close_breaker
 
@@ -65,10 +65,10 @@ def test_the_line_of_an_error_carries_the_facts(command: Command, endpoint: Fake
     ended = command.run("reembed", "--batch", "2", "--concurrency", "1")
 
     assert ended.code == 77
-    assert last_line(ended) == f"ai-memory: error: {ended.error}"
+    assert plain(last_line(ended)) == f"ai-memory: error: {ended.error}"
     assert re.search(rf"\({TIME} .*m.db, run 1: \d of 10 rows done; the endpoint refused the key", ended.error)
     endpoint.heal()
-    assert typed(command, ended.error).code == 0
+    assert typed(command, last_line(ended)).code == 0
 
 
 def test_what_is_complete_says_so_in_one_line(command: Command) -> None:
@@ -189,7 +189,7 @@ def test_after_an_outage_the_printed_command_goes_on_once_the_breaker_allows(
     endpoint.heal()
     close_breaker(command.db)
 
-    found = re.search(r"Go on then: (ai-memory .*?)\.", early.error)
+    found = re.search(r"Go on then: (ai-memory .*?)\. \(", last_line(early))
 
     assert early.code == 75
     assert found, early.error
