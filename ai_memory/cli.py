@@ -6,6 +6,8 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
 from importlib import import_module
 from keyword import iskeyword
 from pathlib import Path
@@ -17,6 +19,7 @@ from ai_memory.commands.help import TOPICS
 from ai_memory.console import Console
 from ai_memory.errors import WRITE_FAULTS, AiMemoryError, DataRefused, StorageFailed, UsageError
 from ai_memory.hearing import signals_heard
+from ai_memory.hints import Hints, options_of
 from ai_memory.streams import standard_streams
 
 COMMANDS = {
@@ -74,7 +77,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _obeyed(argv: Sequence[str] | None) -> int:
-    args = argparse.Namespace(json=False, quiet=False, verbose=False, console=Console())
+    typed = sys.argv[1:] if argv is None else list(argv)
+    args = argparse.Namespace(json=False, quiet=False, verbose=False, console=Console(), typed=typed)
     try:
         return _run(argv, args)
     except AiMemoryError as error:
@@ -96,7 +100,15 @@ def _refused(error: AiMemoryError, args: argparse.Namespace) -> int:
     if args.verbose:
         args.console.traceback(error)
     args.console.error(error.line())
+    if (args.json or "--json" in args.typed) and not args.console.has_printed:
+        replace(args.console, json=True).result({"error": error.what, "exit_code": error.exit_code, "next": error.tip})
+        _flush()
     return error.exit_code
+
+
+def _flush() -> None:
+    with suppress(AiMemoryError, BrokenPipeError):
+        sys.stdout.flush()
 
 
 def _fault_of_the_system(error: Exception) -> AiMemoryError | None:
@@ -130,13 +142,15 @@ def _run(argv: Sequence[str] | None, args: argparse.Namespace) -> int:
         sys.stdout.flush()
         raise
     _read_as_utf8(args)
+    hints = Hints(options_of(getattr(args, "db", None), getattr(args, "config", None)), tuple(COMMANDS))
+    args.console = Console(json=args.json, quiet=args.quiet, verbose=args.verbose, hints=hints)
     if args.quiet and args.verbose:
         raise UsageError("--quiet and --verbose cannot be used together.", tip="Leave one of them out.")
     from ai_memory.settings import Settings, process_environment
 
     settings = Settings.gather(args, process_environment())
-    args.console = Console(json=args.json, quiet=args.quiet, verbose=args.verbose, keys=settings.secrets)
-    for warning in settings.warnings:
+    args.console = replace(args.console, keys=settings.secrets)
+    for warning in () if args.quiet else settings.warnings:
         args.console.warn(warning)
     code: int = args.run(args, settings, args.console)
     sys.stdout.flush()

@@ -20,7 +20,7 @@ RETRIES = 16
 FLAGS = ("--batch", str(BATCH), "--concurrency", "2", "--retry-for", "2s")
 UNDISTURBED = 2 + ROWS // BATCH + 1
 """A witness text as numbers, all of them as base64, a request a page, and the witness texts once more."""
-HALVING = 2 * ceil(log2(BATCH)) + 1
+HALVING = 2 * ceil(log2(BATCH)) + 2
 
 Act = Callable[[FakeEndpoint], None]
 

@@ -379,10 +379,10 @@ def test_rows_in_quarantine_are_tried_again_when_their_text_changes_or_on_reques
     assert ended.json.items() >= {"exit_code": 0, "reembedded": 1, "quarantined": 0}.items()
 
 
-def test_quiet_drops_progress_but_no_result(command: Command) -> None:
-    ended = command.run("-q", "reembed")
+def test_quiet_drops_everything_of_a_good_end_but_the_object_that_was_asked_for(command: Command) -> None:
+    ended = command.run("-q", "reembed", "--json")
 
-    assert (ended.code, ended.out.startswith("Run 1 is done (complete)")) == (0, True)
+    assert (ended.code, ended.json["reembedded"], ended.err) == (0, ROWS, "")
 
 
 @pytest.mark.parametrize(

@@ -126,18 +126,18 @@ def _scope(args: argparse.Namespace) -> tuple[str, ...] | None:
 
 
 def _run_job(args: argparse.Namespace, settings: Settings, console: Console) -> int:
+    from ai_memory.commands.reembed_end import Farewell
+    from ai_memory.errors import AiMemoryError
     from ai_memory.reembed.stop import Stop, stop_after, stop_on_signals
 
-    stop = Stop()
-    job = _job(args, settings, console, stop)
-    with stop_on_signals(stop), stop_after(stop, args.max_runtime):
-        report = job.run()
-    if report.error:
-        console.error(report.error)
-    console.result(report.values(), *report.lines())
-    if report.exit_code in (0, 10) and report.reembedded:
-        _mention_daemon(settings, console)
-    return report.exit_code
+    stop, farewell = Stop(), Farewell(args, settings, console)
+    try:
+        job = _job(args, settings, console, stop)
+        with stop_on_signals(stop, tell=not console.quiet), stop_after(stop, args.max_runtime):
+            report = job.run()
+    except AiMemoryError as error:
+        return farewell.refusal(error)
+    return farewell.report(report)
 
 
 def _job(args: argparse.Namespace, settings: Settings, console: Console, stop: Stop) -> Job:
@@ -145,13 +145,14 @@ def _job(args: argparse.Namespace, settings: Settings, console: Console, stop: S
     from ai_memory.embed.chain import assemble
     from ai_memory.embed.retry import Patience
     from ai_memory.reembed.job import Job
-    from ai_memory.reembed.progress import choose_progress
+    from ai_memory.reembed.progress import NoProgress, choose_progress
     from ai_memory.reembed.sweep import Tools
     from ai_memory.store.open_options import OpenOptions
 
     patience, configured = Patience(retry_for=args.retry_for), settings.embedding
     clock = SystemClock()
-    progress = choose_progress(console.err, clock, quiet=console.quiet)
+    # The one line at the end is all that -q lets through.
+    progress = NoProgress(console.err) if console.quiet else choose_progress(console.err, clock, quiet=False)
     embedder = assemble(
         configured,
         stop=stop.event,
@@ -211,16 +212,9 @@ def _token_limit(args: argparse.Namespace, configured: EmbeddingSettings) -> Tok
 def _disclose(told: Preflight, console: Console, stop: Stop, *, ask: bool, copied: bool) -> None:
     from ai_memory.commands.reembed_plan import preflight_lines
 
-    for line in preflight_lines(told, copied=copied):
-        console.err.line(line)
     asks = ask and told.begins and console.can_ask()
+    if asks or (told.begins and not console.quiet):
+        for line in preflight_lines(told, copied=copied):
+            console.err.line(line)
     if asks and not console.agreed("Replace these vectors?", heed=stop.heed):
         raise UsageError("Nothing was changed.", tip="Answer y, or use --yes.")
-
-
-def _mention_daemon(settings: Settings, console: Console) -> None:
-    from ai_memory.store.opening import reading
-
-    with reading(settings.db.value) as store:
-        if store.schema.rust:
-            console.note("A running ai-memory daemon serves its old index until it is restarted.")

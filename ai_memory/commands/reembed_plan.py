@@ -75,7 +75,7 @@ def _lines(found: Survey) -> list[str]:
     census = found.preflight.census
     paid = "" if found.estimated_cost is None else f" for {money(found.estimated_cost)}"
     tokens = f"about {counted(found.estimated_tokens, 'token')}{paid}"
-    long = f"{counted(found.oversize_rows, 'row')} {'is' if found.oversize_rows == 1 else 'are'} too long"
+    long = counted(found.oversize_rows, "row is too long", "rows are too long")
     lines = [
         f"Would embed {census.to_embed:,} of {counted(census.live, 'row')}, {tokens}; {long}. Nothing was changed.",
         f"It would take about {_time(found.estimate)}." if found.estimate else "",
@@ -101,7 +101,7 @@ def _cut(found: Survey) -> str:
         return "Whether texts are longer than the model reads cannot be told here."
     if not found.truncated_rows:
         return ""
-    rows = f"{counted(found.truncated_rows, 'row')} {'is' if found.truncated_rows == 1 else 'are'}"
+    rows = counted(found.truncated_rows, "row is", "rows are")
     return f"{rows} longer than the model reads and will be cut: {found.lost_percent} % of all tokens are lost."
 
 

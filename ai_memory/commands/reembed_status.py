@@ -41,7 +41,8 @@ def run_status(settings: Settings, console: Console, *, exact: bool, check: bool
         console.result(status.values(), *_lines(status, str(path)))
         return 0
     verdict = VERDICTS.get(status.verdict, "needs somebody")
-    said = f"{_state(status)}{_unlike(status)}{_aside(status)}"
+    failure = f"; {_failure(status)}" if status.verdict != HEALTHY and _failure(status) else ""
+    said = f"{_state(status)}{_unlike(status)}{_aside(status)}{failure}"
     console.result(status.values(), f"{verdict} (run {status.run.run_id}): {said}")
     return status.verdict
 
@@ -189,7 +190,7 @@ def _spent(status: Status) -> str:
 def _outside(status: Status) -> str:
     if status.outside is None:
         return ""
-    return f"; {counted(status.outside, 'row')} of other namespaces {'is' if status.outside == 1 else 'are'} stale"
+    return f"; {counted(status.outside, 'row of another namespace is', 'rows of other namespaces are')} stale"
 
 
 def _next(status: Status) -> str:

@@ -28,8 +28,10 @@ from ai_memory.errors import (
     EmbedError,
     RequestTooLarge,
     VectorsBroken,
-    WrongTarget,
 )
+
+ABSENT = frozenset({404, 405, 410, 501})
+"""With these an endpoint mostly says that the model is gone, and only seldom that it dislikes a text."""
 
 
 class DividedEmbedder(Wrapped):
@@ -144,7 +146,8 @@ class DividedEmbedder(Wrapped):
 
     def _halves(self, request: Sequence[str], error: EmbedError) -> Iterator[Vectors | EmbedError]:
         parts = self
-        if isinstance(error, Breakdown | AnswerViolation | WrongTarget) and not self._retrying.is_at_once:
+        likely = isinstance(error, Breakdown | AnswerViolation) or error.http_status in ABSENT
+        if likely and not self._retrying.is_at_once:
             if error.harmless_passed is None:
                 error.harmless_passed = self._retrying.harmless_passes()
             if not error.harmless_passed:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-_MOST = 1 << 14
+_MOST = 1 << 12
 """Characters of a body in which a wait or the kind of a limit is looked for."""
 _DEPTH = 4
 _SEVERAL = 3
@@ -57,7 +57,7 @@ class ErrorBody:
 
         In lower case, one blank between them and around all, without punctuation and addresses.
         """
-        said = self.message[:within] if within else self.text[:_MOST]
+        said = self.message[:within] if within else f"{self.message[:_MOST]} {self.text[:_MOST]}"
         return f" {_NO_WORD.sub(' ', _ADDRESS.sub(' ', said.lower())).strip()} "
 
 

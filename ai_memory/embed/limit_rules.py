@@ -40,7 +40,14 @@ LIMIT_RULES: tuple[Rule, ...] = (
         RENEWED,
         "OpenAI: 'requests per day (RPD)'; Gemini: quotaId EmbedContentRequestsPerDayPerProjectPerModel, beside a "
         "retryDelay of seconds; Cohere: 'limited to 1000 API calls / month'",
-        words=("per (?:day|week|month)", "per(?:day|week|month)", " (?:daily|weekly|monthly|month) ", " (?:r|t)pd "),
+        words=(
+            "per (?:day|week|month)",
+            "per(?:day|week|month)",
+            " (?:daily|weekly|monthly) ",
+            " calls month ",
+            "今日|每日",
+            " (?:r|t)pd ",
+        ),
         anywhere=True,
     ),
     Rule(

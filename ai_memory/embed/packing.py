@@ -25,9 +25,9 @@ from ai_memory.errors import (
 MIN_COSINE = 0.999
 LENGTHS_DIFFER = 0.01
 """What a text alone and the same text among others may differ by in length, as part of it."""
-DIFFERENT = (
-    "The endpoint's base64 has other vectors than its numbers for the same text; numbers are asked for from now on."
-)
+FROM_NOW_ON = "Vectors are asked for as numbers from now on"
+DIFFERENT = f"{FROM_NOW_ON}: as base64 the endpoint sends another vector of the same text."
+
 
 _SAID_OTHERWISE = (
     CredentialsRefused,
@@ -39,6 +39,7 @@ _SAID_OTHERWISE = (
     BudgetSpent,
 )
 """What no encoding of an answer is the cause of."""
+_NO_REFUSAL = frozenset({None, 200})
 _BREAKS_DOWN = frozenset({500, 501, 502})
 """With these a server may break down over base64; what else says that it is in trouble is an outage."""
 
@@ -116,7 +117,10 @@ class PackingEmbedder(Wrapped):
             if not _may_be_of_base64(error):
                 self._packing.packed = False
                 raise
-            return self._as_numbers(texts, otherwise=False)
+            found = self._as_numbers(texts, otherwise=False)
+            if error.http_status in _NO_REFUSAL:
+                self._packing.tell(f"{FROM_NOW_ON}: as base64 they cannot be read. {error.what}")
+            return found
         self._packing.decided = True
         if _agree(known, found[0]):
             return found

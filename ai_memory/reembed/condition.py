@@ -45,6 +45,8 @@ BY_STATE = {
     "cancelled": Condition.CANCELLED,
     "superseded": Condition.SUPERSEDED,
 }
+BY_THEMSELVES = frozenset({Condition.WORKING, Condition.AWAITING})
+BY_SOMEBODY = frozenset({Condition.STUCK, Condition.SHUT_OUT, Condition.CANCELLED, Condition.SUPERSEDED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,17 +94,23 @@ def verdict(run: Run, found: Condition, pause: Pause | None, *, configured: bool
 
     `configured` says whether the configuration has an embedder, and that of the run.
     """
-    if pause and pause.until:
+    if found is Condition.WORKING and not run.last_error:
+        return HEALTHY
+    if found is Condition.PAUSED and pause and pause.until:
         return WAITING
-    if found in (Condition.WORKING, Condition.AWAITING):
-        return HEALTHY if found is Condition.WORKING else WAITING
-    if not configured:
+    if found in BY_THEMSELVES:
+        # What was edited in the configuration since matters to the next start only.
+        return _waiting(run, pause, now_ms=now_ms)
+    if found in BY_SOMEBODY or not configured:
         return NEEDS_SOMEBODY
     if found is Condition.DONE:
         return HEALTHY
-    if found in (Condition.STUCK, Condition.SHUT_OUT, Condition.CANCELLED, Condition.SUPERSEDED):
-        return NEEDS_SOMEBODY
     if found is Condition.STOPPED and run.last_end and not _goes_on(run.last_end):
         return NEEDS_SOMEBODY
+    return _waiting(run, pause, now_ms=now_ms)
+
+
+def _waiting(run: Run, pause: Pause | None, *, now_ms: int) -> int:
+    """Return WAITING, or NEEDS_SOMEBODY where nothing was written for too long."""
     moved = max(run.last_written_at or 0, run.started_at, pause.at if pause else 0)
     return NEEDS_SOMEBODY if now_ms - moved > LONGEST_PAUSE_MS else WAITING

@@ -14,7 +14,10 @@ from ai_memory.reembed.census import Census, Scope, name_scope
 from ai_memory.reembed.request import Request
 from ai_memory.store.values import Run
 
-WAYS_OUT = "Continue it: ai-memory reembed --resume; replace it: … --retarget; give it up: ai-memory reembed cancel"
+WAYS_OUT = (
+    "Continue it: ai-memory reembed --resume; replace it: ai-memory reembed --retarget; "
+    "give it up: ai-memory reembed cancel"
+)
 
 PAUSED = "Ask who paused it. To give it up and begin anew: ai-memory reembed cancel, then ai-memory reembed"
 

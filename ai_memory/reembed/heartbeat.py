@@ -15,7 +15,7 @@ from ai_memory.clock import Clock
 from ai_memory.embed.embedder import Embedder
 from ai_memory.errors import DataRefused, NotFinished, OperatorNeeded, Stopped, StorageFailed
 from ai_memory.reembed.stop import Stop
-from ai_memory.store import pauses, runs
+from ai_memory.store import beats, pauses, runs
 from ai_memory.store.opening import Store
 from ai_memory.store.pauses import Pause
 from ai_memory.store.text import printable
@@ -90,7 +90,7 @@ class Heartbeat:
         # A disk that is full, or another writer, keeps nobody from waiting: the commit will tell.
         with suppress(StorageFailed, NotFinished, Stopped):
             with self._store.db.transaction():
-                ours = runs.beat(self._store, self._run, failure=failure, now_ms=self._tools.clock.now_ms())
+                ours = beats.beat(self._store, self._run, failure=failure, now_ms=self._tools.clock.now_ms())
             self._noted = failure
             if not ours:
                 self._tools.stop.request("run lost", exit_code=NotFinished.exit_code)

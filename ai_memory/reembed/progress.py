@@ -67,6 +67,13 @@ class SilentProgress:
         """Show nothing."""
 
 
+class NoProgress(SilentProgress):
+    """Shows nothing at all."""
+
+    def say(self, text: str) -> None:
+        """Show nothing."""
+
+
 class PlainProgress(SilentProgress):
     """One line every 30 seconds: rows done, rows a second, time left."""
 

@@ -35,7 +35,8 @@ class RunReport:
     still. `census_at` is when the census that proves the result began (Unix milliseconds, None: there was none).
     `scope` is the run's namespaces (None: all), `outside` how many rows of others are stale (None: nobody looked).
     `texts_sent_twice` is an upper bound after a kill. `error` is the line of what ended the invocation, empty when
-    nothing did.
+    nothing did. `last_failure` is what the last request came to, empty where it was answered; `next` is the command to
+    type next, empty where there is none.
     """
 
     run_id: int | None
@@ -68,6 +69,8 @@ class RunReport:
     error: str = ""
     scope: Scope = None
     outside: int | None = None
+    last_failure: str = ""
+    next: str = ""
 
     def values(self) -> dict[str, object]:
         """Return the JSON object."""
@@ -140,4 +143,5 @@ def report(
         error=ending.error.line() if ending.error else "",
         scope=planned.scope,
         outside=ending.outside,
+        last_failure=meter.failure,
     )

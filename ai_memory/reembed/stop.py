@@ -55,8 +55,11 @@ class Stop:
 
 
 @contextmanager
-def stop_on_signals(stop: Stop) -> Iterator[None]:
-    """Turn the first SIGINT or SIGTERM inside the block into a request; a second one ends the process at once."""
+def stop_on_signals(stop: Stop, *, tell: bool = True) -> Iterator[None]:
+    """Turn the first SIGINT or SIGTERM inside the block into a request; a second one ends the process at once.
+
+    Where the stop takes a while that is told, if it is to `tell`.
+    """
     listener = hearing.current()
     waiting = threading.Timer(TOLD_AFTER_S, hearing.say, (WAITS,))
     waiting.daemon = True
@@ -66,7 +69,8 @@ def stop_on_signals(stop: Stop) -> Iterator[None]:
         listener.heard()
         if stop.by_signal():
             os._exit(SIGNAL_EXIT + number)
-        waiting.start()
+        if tell:
+            waiting.start()
         stop.request(signal.Signals(number).name, exit_code=SIGNAL_EXIT + number)
 
     before = {number: signal.signal(number, handle) for number in SIGNALS}

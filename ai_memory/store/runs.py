@@ -49,11 +49,6 @@ HOLD = """
         in_flight_limit = coalesce(?, in_flight_limit), limits_json = coalesce(?, limits_json)
     WHERE run_id = ? AND fence = ? AND state = 'running'
 """
-BEAT = """
-    UPDATE reembed_run SET last_progress_at = :now,
-        last_error = CASE WHEN breaker_state = 'open' THEN coalesce(:failure, last_error) ELSE :failure END
-    WHERE run_id = :run_id AND fence = :fence AND state = 'running'
-"""
 COMMITS = "SELECT commits FROM reembed_run WHERE run_id = ? AND fence = ?"
 TRANSITION = """
     UPDATE reembed_run SET
@@ -216,15 +211,6 @@ def hold(
     learned = None if limits is None else json.dumps(limits)
     if not store.db.change(HOLD, (now_ms, in_flight_limit, learned, run.run_id, run.fence)):
         raise fence_lost(run)
-
-
-def beat(store: Store, run: Run, *, failure: str, now_ms: int) -> bool:
-    """Note that the runner lives, and the `failure` that it is retrying (empty: none); False where the run is not ours.
-
-    What the last invocation left of a failure stands until its breaker is closed.
-    """
-    told = one_line(failure, most=MOST_WORDS) if failure else None
-    return bool(store.db.change(BEAT, {"now": now_ms, "failure": told, "run_id": run.run_id, "fence": run.fence}))
 
 
 def commits(store: Store, run: Run) -> object:

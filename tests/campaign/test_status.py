@@ -87,7 +87,7 @@ def test_every_end_is_told_from_the_others(command: Command, endpoint: FakeEndpo
     assert checked[0] == code
     assert why in checked[1]
     assert shown[-1].startswith("next: ")
-    assert "reembed --resume" in shown[-1]
+    assert shown[-1].endswith(f"ai-memory --db {command.db} reembed --resume")
 
 
 def test_the_lines_say_from_what_to_what_and_what_was_spent(command: Command, tmp_path: Path) -> None:

@@ -15,8 +15,13 @@ import pytest
 from ai_memory.config_file import Table
 from ai_memory.embed.chain import assemble
 from ai_memory.embed.divide import DividedEmbedder
-from ai_memory.embed.packing import DIFFERENT
+from ai_memory.embed.embedder import Target
+from ai_memory.embed.gate import OpenGate
+from ai_memory.embed.http import HttpEmbedder
+from ai_memory.embed.openai import OpenAiDialect
+from ai_memory.embed.packing import FROM_NOW_ON, Packing, PackingEmbedder
 from ai_memory.embed.retry import Patience
+from ai_memory.embed.transport import Endpoint
 from ai_memory.embedding_settings import resolve
 from ai_memory.errors import CredentialsRefused, EmbedError, RowsRefused, TransientFailure
 from tests.command import remote, remote_at
@@ -30,6 +35,15 @@ ONCE = Patience(retry_for=0, attempts=1)
 def assembled(url: str, notes: list[str] | None = None, **configured: object) -> DividedEmbedder:
     settings = resolve(Table(values={"embeddings": configured}), remote_at(url))
     return assemble(settings, stop=threading.Event(), patience=ONCE, tell=(notes if notes is not None else []).append)
+
+
+def undivided(url: str) -> PackingEmbedder:
+    """Return an embedder whose calls are requests of all their texts, each tried once."""
+    target, packing = Target(space="fake#none", dim=0, backend="openai-compatible", model="fake"), Packing()
+    asking = HttpEmbedder(
+        target, OpenAiDialect("fake"), Endpoint(url), max_batch=100, gate=OpenGate(4), packing=packing
+    )
+    return PackingEmbedder(asking, packing)
 
 
 def asked(endpoint: FakeEndpoint) -> list[tuple[int, str | None]]:
@@ -58,23 +72,24 @@ def test_a_refused_base64_is_asked_for_once(*, named: bool) -> None:
 
 def test_a_refusal_after_base64_has_passed_once_is_one_of_the_texts() -> None:
     with FakeEndpoint() as endpoint:
-        embedder = assembled(endpoint.url)
+        embedder = undivided(endpoint.url)
         embedder.embed_documents(TEXTS)
         endpoint.change(poison="POISON")
         with pytest.raises(RowsRefused):
             embedder.embed_documents(["POISON", "second"])
 
-    assert len(endpoint.seen.bodies) == 3
+    assert asked(endpoint)[2:] == [(2, "base64"), (1, None)]
 
 
 def test_a_first_batch_that_is_refused_in_both_encodings_leaves_base64_untried() -> None:
     with FakeEndpoint(poison="POISON") as endpoint:
-        embedder = assembled(endpoint.url)
+        embedder = undivided(endpoint.url)
         with pytest.raises(RowsRefused):
             embedder.embed_documents(["first", "POISON"])
         embedder.embed_documents(TEXTS)
 
-    assert asked(endpoint) == [(1, None), (2, "base64"), (2, None), (3, "base64")]
+    halves = [(1, None), (1, None)]
+    assert asked(endpoint) == [(1, None), (2, "base64"), (2, None), *halves, (3, "base64")]
 
 
 def test_a_server_that_no_longer_knows_base64_is_asked_for_numbers() -> None:
@@ -181,7 +196,9 @@ def test_an_endpoint_that_only_its_base64_breaks_is_asked_for_numbers(kind: str)
     for each in found:
         assert np.allclose(each, [vector(text) for text in TEXTS])
     assert requests == 4
-    assert notes == ([DIFFERENT] if kind in ("another text's", "scaled") else [])
+    refused = kind[0] in "45"
+    assert len(notes) == (not refused)
+    assert all(note.startswith(FROM_NOW_ON) for note in notes)
 
 
 @pytest.mark.parametrize(("configured", "expected"), [("float", [None, None]), ("base64", ["base64", "base64"])])

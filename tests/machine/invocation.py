@@ -105,6 +105,7 @@ class Invocation:
         self._calls = self._statements = 0
         self._stop = Stop()
         self._failing = ""
+        self._refused: set[str] = set()
         self._limited = False
         self._dead = False
         self._due: list[Edit] = []
@@ -163,12 +164,12 @@ class Invocation:
             edit.apply(self._world)
         if event := self._script.calls.get(self._calls):
             self._happen(event)
-        self._answer_badly()
+        self._answer_badly(texts)
 
     def _happen(self, event: str) -> None:
         self.outcome.faults.add(event)
         match event:
-            case "outage" | "refuse all" | "no quota":
+            case "outage" | "refuse all" | "no quota" | "refuse once":
                 self._failing = event
             case "rate limit":
                 self._limited = True
@@ -184,7 +185,7 @@ class Invocation:
                 with traced(None):
                     self._interfere(event)
 
-    def _answer_badly(self) -> None:
+    def _answer_badly(self, texts: Sequence[str]) -> None:
         match self._failing:
             case "outage":
                 raise TransientFailure("the endpoint is gone.", http_status=503)
@@ -192,6 +193,11 @@ class Invocation:
                 raise RowsRefused("everything is refused.", http_status=400)
             case "no quota":
                 raise QuotaExhausted("nothing left to spend.", http_status=402)
+            case "refuse once":
+                # Each text until it was refused by itself, as by a server that restarts meanwhile; the canary passes.
+                if left := set(texts) - {*WITNESS_TEXTS} - self._refused:
+                    self._refused |= left if len(texts) == 1 else set()
+                    raise RowsRefused("not now.", http_status=400)
 
     def _trace(self, connection: apsw.Connection) -> None:
         def before_statement(cursor: apsw.Cursor, sql: str, bindings: object) -> bool:

@@ -18,7 +18,7 @@ ROW = "SELECT last_progress_at, last_error FROM reembed_run"
 
 class NeverThere(Future[object]):
     def exception(self, timeout: float | None = None) -> BaseException | None:
-        raise TimeoutError
+        raise TimeoutError(timeout)
 
 
 def test_a_runner_whose_run_was_taken_over_writes_nothing_and_ends(work: Work) -> None:

@@ -256,3 +256,16 @@ def test_the_failure_of_an_earlier_start_is_not_that_of_a_run_at_work(work: Work
     work.run(resume=True)
 
     assert set(seen) == {None}
+
+
+def test_a_runner_whose_requests_fail_is_waited_for_and_not_for_ever(work: Work) -> None:
+    work.run(batch=2, max_rows=4)
+    killed(work)
+    late = NOW_MS + LONGEST_PAUSE_MS + 1
+    files.execute(work.path, "UPDATE reembed_run SET last_error = 'no answer', last_progress_at = ?", late)
+
+    with runner_lock(work.path, OTHER):
+        found, later = status_of(work), status_of(work, now_ms=late)
+
+    assert (found.condition, found.verdict) == (Condition.WORKING, 75)
+    assert (later.condition, later.verdict) == (Condition.WORKING, 1)

@@ -87,7 +87,8 @@ def test_a_text_that_gets_no_vector_harms_only_its_row_and_costs_few_requests(
     found = in_pages(embedder(server), documents(row))
 
     assert (of(found, Reason), of(found, Left)) == ([f"id-{row}"], [])
-    assert len(sizes(server)) <= ROWS // BATCH + 2 * ceil(log2(BATCH)) + 2
+    # With a 404 the endpoint is suspected before the text is.
+    assert len(sizes(server)) <= ROWS // BATCH + 2 * ceil(log2(BATCH)) + 2 + (how.get("poison_fault") == "no-model")
 
 
 @pytest.mark.parametrize("how", REFUSING, ids=lambda how: "-".join(how.values()))
