@@ -133,7 +133,8 @@ class RetryingEmbedder(Wrapped):
                 answer = attempt()
             except (TransientFailure, AnswerViolation) as error:
                 last.append(error)
-                self.meter.failure = error.what
+                if not self._stop.is_set():
+                    self.meter.failure = error.what
                 raise
             self.meter.failure = ""
             return answer
