@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from math import floor, log10
 
 SECOND, MINUTE, HOUR, DAY = 1_000, 60_000, 3_600_000, 86_400_000
 """Milliseconds."""
 UNITS = (("GB", 10**9), ("MB", 10**6), ("kB", 10**3))
-PLURALS = {"memory": "memories"}
 
 
 def span(ms: float) -> str:
@@ -48,6 +48,13 @@ def percent(part: int, whole: int) -> int:
     return 100 * part // whole if whole else 100
 
 
-def counted(count: int, thing: str) -> str:
-    """Return a count with the name of what is counted, in the plural unless it is one."""
-    return f"{count:,} {thing if count == 1 else PLURALS.get(thing, f'{thing}s')}"
+def counted(number: int, one: str, many: str | None = None) -> str:
+    """Return a number with what it counts: `one` where it is 1, else `many`, by default the plural of `one`.
+
+    More than a noun may follow where both forms are given: `counted(n, "row is", "rows are")`.
+    """
+    return f"{number:,} {one if number == 1 else many or _plural(one)}"
+
+
+def _plural(noun: str) -> str:
+    return f"{noun[:-1]}ies" if re.search("[^aeiou]y$", noun) else f"{noun}s"

@@ -11,10 +11,11 @@ from dataclasses import replace
 from importlib import import_module
 from keyword import iskeyword
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from ai_memory import __version__
 from ai_memory.commands.flags import Parser, add_global_flags
+from ai_memory.commands.help import TOPICS
 from ai_memory.console import Console
 from ai_memory.errors import WRITE_FAULTS, AiMemoryError, DataRefused, StorageFailed, UsageError
 from ai_memory.hearing import signals_heard
@@ -37,11 +38,13 @@ COMMANDS = {
     "namespaces": "show the namespaces with their counts",
     "doctor": "examine the database and its embedder",
     "config": "show the resolved settings and where each came from",
+    "help": "show help on a command or a topic",
 }
 """Each command and what it does; its module in `ai_memory.commands` has `add_arguments` and `run`.
 
 `add_arguments(parser)` adds the command's own arguments. `run(args, settings, console)` does the work and
-returns the exit code. A module is imported only when its command is the one to run.
+returns the exit code; `help` has none, for it needs no settings. A module is imported only when its command is the one
+to run.
 """
 
 EXIT_INTERRUPTED = 130
@@ -59,7 +62,7 @@ class CommandParser(Parser):
         module = import_module(f"ai_memory.commands.{name}{'_' if iskeyword(name) else ''}")
         module.add_arguments(self)
         add_global_flags(self)
-        self.set_defaults(run=module.run)
+        self.set_defaults(run=getattr(module, "run", None))
         return super().parse_known_args(args, namespace)
 
     def add_subparsers(self, **options: Any) -> Any:  # noqa: ANN401 (argparse's own type is private)
@@ -132,6 +135,8 @@ def _has_folder() -> bool:
 def _run(argv: Sequence[str] | None, args: argparse.Namespace) -> int:
     try:
         _parser().parse_args(argv, args)
+        if args.run is None:
+            _show_help(args.topic)
     except SystemExit:
         # The help was shown.
         sys.stdout.flush()
@@ -150,6 +155,14 @@ def _run(argv: Sequence[str] | None, args: argparse.Namespace) -> int:
     code: int = args.run(args, settings, args.console)
     sys.stdout.flush()
     return code
+
+
+def _show_help(topic: Sequence[str]) -> NoReturn:
+    parser = _parser()
+    if topic and topic[0] not in TOPICS:
+        parser.parse_args([*topic, "--help"])
+    sys.stdout.write(TOPICS[topic[0]] if topic else parser.format_help())
+    raise SystemExit(0)
 
 
 def _read_as_utf8(args: argparse.Namespace) -> None:
@@ -175,9 +188,8 @@ def _parser() -> Parser:
     parser = Parser(prog="ai-memory", description="Long-term memory of AI agents in one SQLite file.")
     parser.add_argument("--version", action="version", version=f"ai-memory {__version__}")
     add_global_flags(parser)
-    commands: Any = parser.add_subparsers(
-        title="commands", metavar="COMMAND", required=True, parser_class=CommandParser
-    )
+    parser.set_defaults(run=None, topic=[])
+    commands: Any = parser.add_subparsers(title="commands", metavar="COMMAND", parser_class=CommandParser)
     for name, summary in COMMANDS.items():
         commands.add_parser(name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.")
     return parser

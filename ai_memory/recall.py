@@ -122,9 +122,9 @@ def _searched(store: Store, query: Query, depth: int) -> Found:
     compared = _compare(store, query, depth, words.keys())
     cosines = compared.cosines
     likely = with_guesses(cosines, shares(words))
-    if len(words) == depth:
+    if len(words) == depth and (beyond := cosines.keys() - words.keys()):
         # The order by words was cut off: what meaning found may have words as well.
-        words |= search.bm25(store, query.text, cosines.keys() - words.keys())
+        words |= search.bm25(store, query.text, beyond)
     scores = blend(shares(words), likely, query.words_weight)
     best = heapq.nlargest(query.limit, ((score, -number) for number, score in scores.items()))
     hits = tuple(_hit(store, -negative, score, cosines.get(-negative)) for score, negative in best)

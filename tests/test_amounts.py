@@ -62,9 +62,15 @@ def test_only_all_is_a_hundred_per_cent() -> None:
     ]
 
 
-def test_one_is_singular() -> None:
-    assert [counted(1, "row"), counted(0, "row"), counted(1200, "memory")] == [
-        "1 row",
-        "0 rows",
-        "1,200 memories",
-    ]
+@pytest.mark.parametrize(
+    ("number", "words", "told"),
+    [
+        (0, ("row",), "0 rows"),
+        (1, ("row",), "1 row"),
+        (1_234, ("memory",), "1,234 memories"),
+        (1, ("memory has", "memories have"), "1 memory has"),
+        (2, ("memory has", "memories have"), "2 memories have"),
+    ],
+)
+def test_a_number_agrees_with_what_it_counts(number: int, words: tuple[str, ...], told: str) -> None:
+    assert counted(number, *words) == told

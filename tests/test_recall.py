@@ -19,7 +19,7 @@ from ai_memory.records import Draft
 from ai_memory.store.memories import Memories
 from ai_memory.store.opening import Store, writing
 from tests import shapes
-from tests.fakes import HashEmbedder
+from tests.fakes import HashEmbedder, patient
 
 SPACE = "fake/hash#none"
 NOW = 1_700_000_000_000
@@ -37,7 +37,7 @@ def remember(store: Store, title: str, content: str, *, namespace: str = "global
         stored_id = put(Memories.of(store), draft, now_ms=NOW, source="test").id
     assert stored_id is not None
     if by:
-        Filler(store, by, "store", 10, SystemClock()).renew(stored_id)
+        Filler(store, patient(by), "store", 10, SystemClock()).renew(stored_id)
     return stored_id
 
 

@@ -68,7 +68,7 @@ def test_what_is_replaced_is_told_on_stderr_before_the_first_request(tmp_path: P
 
     assert f"6 rows, 384 wide, {shapes.SPACE}" in told
     assert "Target: fake on openai-compatible, 16 wide, fake#none" in told
-    assert "12 of 12 rows will be embedded; their vectors will be REPLACED" in told
+    assert "12 of 12 rows will be embedded; the vectors of 6 of them will be REPLACED" in told
     assert "--backup FILE" in told
     assert told.index("REPLACED") < told.index("no answer")
 
@@ -420,7 +420,7 @@ def test_rows_in_quarantine_are_listed_with_their_reasons(command: Command, endp
 
     (row,) = listed.json["rows"]
     assert (listed.json["quarantined"], row["id"], row["kind"], row["http_status"]) == (1, "id-001", "refused", 400)
-    assert 'id-001 in b, "title id-001": refused' in command.run("reembed", "quarantine").out
+    assert 'id-001 "title id-001" in b: refused' in command.run("reembed", "quarantine").out
 
 
 @pytest.mark.parametrize(("flag", "value"), [("max-tokens", "600"), ("max-cost", "0.006")])
@@ -492,3 +492,16 @@ def test_a_sample_of_verify_finds_a_vector_of_another_text(command: Command) -> 
     found = command.run("reembed", "verify", "--sample", "all", "--json")
 
     assert (found.code, found.json["stale"], found.json["differing"]) == (1, 0, ["id-000"])
+
+
+def test_verbose_tells_of_the_requests_and_of_what_holds_them_back(command: Command, endpoint: FakeEndpoint) -> None:
+    endpoint.fail("rate", times=1, seconds=1)
+
+    plain = command.run("reembed", "--dry-run")
+    ran = command.run("reembed", "-v", "--batch", "4")
+
+    assert "Request" not in plain.err
+    assert "Request of 3 texts" in ran.err
+    assert "The next request waits 1" in ran.err
+    assert " side by side." in ran.err
+    assert ran.code == 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from dataclasses import asdict
 
+from ai_memory.amounts import counted
 from ai_memory.commands.embedding import EMBEDDER_ERRORS
 from ai_memory.console import Console
 from ai_memory.embed.chain import assemble_prompt
@@ -74,9 +75,10 @@ def _embed(query: str, settings: Settings, console: Console) -> tuple[Vectors | 
 def _tell_left_out(found: Found, space: str, console: Console) -> None:
     if total := sum(found.left_out.values()):
         reasons = ", ".join(f"{count:,} with {reason.value}" for reason, count in found.left_out.items())
-        console.note(f"Not compared with the query's vector ({space}): {total:,} memories, {reasons}.")
+        console.note(f"Not compared with the query's vector ({space}): {counted(total, 'memory')}, {reasons}.")
     if found.unproven:
-        console.note(f"{found.unproven:,} vectors do not name their space; their width fits {space}.")
+        unproven = counted(found.unproven, "vector")
+        console.note(f"Compared without knowing the space: {unproven}, as wide as those of {space}.")
 
 
 def _values(hit: Hit) -> dict[str, object]:

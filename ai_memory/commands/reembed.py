@@ -40,6 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--retarget", action="store_true", help="give up the unfinished run and start one to the configured target")
     add("--namespace", action="append", metavar="NS", help="only this namespace, exactly (repeatable)")
     add("--dry-run", action="store_true", help="show what would be done; nothing is written or sent")
+    add("--probe", action="store_true", help="with --dry-run: ask the target for three short texts, as a run would")
     add("--batch", type=whole_number(1, 10_000), metavar="N", help="texts per request and commit")
     add("--sleep-ms", type=whole_number(0, 300_000), default=0, metavar="N", help="pause after each commit")
     add("--max-rows", type=whole_number(1, MOST), metavar="N", help="stop after N rows (exit 75)")
@@ -104,12 +105,16 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
         return (run_stamp_plan if args.dry_run else run_stamp)(settings, console, scope=_scope(args))
     if args.dry_run:
         from ai_memory.commands.reembed_plan import run_plan
+        from ai_memory.embed.retry import Patience
 
-        return run_plan(settings, console, request=_request(args, settings.embedding))
+        patience = Patience(retry_for=args.retry_for) if args.probe else None
+        return run_plan(settings, console, request=_request(args, settings.embedding), patience=patience)
     return _run_job(args, settings, console)
 
 
 def _refuse_contradictions(args: argparse.Namespace) -> None:
+    if args.probe and (not args.dry_run or args.stamp_only):
+        raise UsageError("--probe needs --dry-run.", tip="A run tries the target by itself.")
     if args.or_start and not args.resume:
         raise UsageError("--or-start needs --resume.", tip="Write: ai-memory reembed --resume --or-start")
     if args.stamp_only and (args.resume or args.retarget or args.skip_current_space):
@@ -145,16 +150,19 @@ def _job(args: argparse.Namespace, settings: Settings, console: Console, stop: S
     from ai_memory.store.open_options import OpenOptions
 
     patience, configured = Patience(retry_for=args.retry_for), settings.embedding
+    clock = SystemClock()
+    # The one line at the end is all that -q lets through.
+    progress = NoProgress(console.err) if console.quiet else choose_progress(console.err, clock, quiet=False)
     embedder = assemble(
         configured,
         stop=stop.event,
         patience=patience,
         concurrency=args.concurrency,
         limit=_token_limit(args, configured),
+        tell=progress.note,
+        trace=progress.note if console.verbose else None,
     )
-    clock = SystemClock()
-    # The one line at the end is all that -q lets through.
-    progress = NoProgress(console.err) if console.quiet else choose_progress(console.err, clock, quiet=False)
+    embedder.allow(args.batch or configured.batch.value)
     tools = Tools(embedder, clock, stop, progress, spending=embedder.spending)
     return Job(
         path=settings.db.value,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 from ai_memory.amounts import ago, counted, money, percent, size, span
 from ai_memory.clock import SystemClock
 from ai_memory.console import Console
@@ -12,10 +14,13 @@ from ai_memory.reembed.status import BEGIN, Status, read_status
 from ai_memory.reembed.wanted import Wanted, wanted
 from ai_memory.reembed.why import remedy, why
 from ai_memory.settings import Settings
+from ai_memory.store import pauses
 from ai_memory.store.lock import Holder
 from ai_memory.store.open_options import OpenOptions
 from ai_memory.store.opening import reading
+from ai_memory.store.pauses import Pause
 from ai_memory.store.text import printable
+from ai_memory.times import instant
 
 VERDICTS = {HEALTHY: "healthy", WAITING: "waiting"}
 NO_RUN = "No run has been started here."
@@ -27,17 +32,33 @@ def run_status(settings: Settings, console: Console, *, exact: bool, check: bool
     """Show the recorded run; with `check` in one line, with an exit code: 0 healthy, 1 needs somebody, 75 waiting."""
     path = settings.db.value
     with reading(path, options=OpenOptions(tell=console.note)) as store:
-        status = read_status(store, path, now_ms=SystemClock().now_ms(), wanted=_wanted(settings), exact=exact)
+        now_ms = SystemClock().now_ms()
+        status = read_status(store, path, now_ms=now_ms, wanted=_wanted(settings), exact=exact)
+        pause = pauses.standing(store, now_ms=now_ms)
     if status is None:
-        console.result({"run_id": None, "state": "none", "check": HEALTHY, "next": f"ai-memory {BEGIN}"}, NO_RUN)
-        return 0
+        return _without_run(pause, console, check=check)
     if not check:
         console.result(status.values(), *_lines(status, str(path)))
         return 0
     verdict = VERDICTS.get(status.verdict, "needs somebody")
-    said = f"{_state(status)}{_unlike(status)}{_aside(status)}"
+    failure = f"; {_failure(status)}" if status.verdict != HEALTHY and _failure(status) else ""
+    said = f"{_state(status)}{_unlike(status)}{_aside(status)}{failure}"
     console.result(status.values(), f"{verdict} (run {status.run.run_id}): {said}")
     return status.verdict
+
+
+def _without_run(pause: Pause | None, console: Console, *, check: bool) -> int:
+    verdict, command = (WAITING, "reembed unpause") if pause else (HEALTHY, BEGIN)
+    values = {"run_id": None, "state": "none", "check": verdict, "pause": asdict(pause) if pause else None}
+    told = f"{NO_RUN} The file is {_paused(pause)}." if pause else NO_RUN
+    console.result({**values, "next": f"ai-memory {command}"}, told)
+    return verdict if check else 0
+
+
+def _paused(pause: Pause) -> str:
+    until = "" if pause.until is None else f" until {instant(pause.until)}"
+    reason = f": {printable(pause.reason)}" if pause.reason else ""
+    return f"paused by {printable(pause.by) or 'somebody'} at {instant(pause.at)}{until}{reason}"
 
 
 def _aside(status: Status) -> str:
@@ -49,7 +70,7 @@ def _wanted(settings: Settings) -> Wanted:
     try:
         return wanted(settings.embedding)
     except AiMemoryError as error:
-        return Wanted(fault=error.line())
+        return Wanted(fault=error.what.rstrip("."))
 
 
 def _lines(status: Status, path: str) -> list[str]:
@@ -57,13 +78,21 @@ def _lines(status: Status, path: str) -> list[str]:
     found = [
         f"{printable(path)}   {_change(status)}   run {run.run_id}, begun {ago(run.started_at, status.now_ms)}",
         f"{_state(status)}{_unlike(status)}",
-        f"last failure: {run.last_error}" if run.last_error and run.state == "running" else "",
+        f"the file is {_paused(status.pause)}" if status.pause and status.condition is not Condition.PAUSED else "",
+        _failure(status),
         _rows(status),
         _spent(status),
         f"only in {name_scope(run.scope)}{_outside(status)}" if run.scope else "",
         _next(status),
     ]
     return [line for line in found if line]
+
+
+def _failure(status: Status) -> str:
+    run = status.run
+    if not run.last_error or run.state != "running":
+        return ""
+    return f"{'failing, and tried again' if status.work.going_on else 'last failure'}: {run.last_error}"
 
 
 def _change(status: Status) -> str:
@@ -94,6 +123,8 @@ def _state(status: Status) -> str:
     if status.condition is Condition.KILLED:
         full = "; the disk is full" if status.free_bytes < NO_ROOM else ""
         return f"interrupted: {who} was killed, or its machine went down; {sign}{full}"
+    if status.condition is Condition.PAUSED and status.pause:
+        return _paused(status.pause)
     return _at_rest(status)
 
 
@@ -148,17 +179,18 @@ def _speed(rows_per_hour: int) -> str:
 
 def _spent(status: Status) -> str:
     counters = status.run.counters
-    aside = f"{status.counted.in_quarantine:,} in quarantine; " if status.counted else ""
+    rows = status.counted.in_quarantine if status.counted else 0
+    aside = f"{rows:,} in quarantine{' (ai-memory reembed quarantine)' if rows else ''}"
     tokens = f", {counters.tokens:,} tokens" if counters.tokens else ""
     paid = "" if status.cost is None else f", {money(status.cost)} spent"
     texts = f"{counted(counters.texts_sent, 'text')} in {counted(counters.requests, 'request')}"
-    return f"{aside}{texts}{tokens}{paid}; {size(status.free_bytes)} free"
+    return f"{aside}; {texts}{tokens}{paid}; {size(status.free_bytes)} free"
 
 
 def _outside(status: Status) -> str:
     if status.outside is None:
         return ""
-    return f"; {counted(status.outside, 'row')} of other namespaces {'is' if status.outside == 1 else 'are'} stale"
+    return f"; {counted(status.outside, 'row of another namespace is', 'rows of other namespaces are')} stale"
 
 
 def _next(status: Status) -> str:

@@ -26,7 +26,7 @@ def _quarantine(settings: Settings, console: Console) -> int:
     with reading(settings.db.value, options=OpenOptions(tell=console.note)) as store:
         rows = rows_aside(store)
     lines = [
-        f"{printable(each.entry.id)} in {printable(each.entry.namespace)}{_titled(each)}: {each.entry.kind}, "
+        f"{printable(each.entry.id)}{_titled(each)} in {printable(each.entry.namespace)}: {each.entry.kind}, "
         f"{each.entry.message} ({counted(each.entry.attempts, 'attempt')})"
         for each in rows
     ]
@@ -36,7 +36,7 @@ def _quarantine(settings: Settings, console: Console) -> int:
 
 
 def _titled(row: Aside) -> str:
-    return f", {shortened(row.title)}" if row.title else ""
+    return f" {shortened(row.title)}" if row.title and not row.title.isspace() else ""
 
 
 def _cancel(settings: Settings, console: Console) -> int:

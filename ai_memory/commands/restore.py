@@ -72,7 +72,7 @@ def _agree(loss: Loss, console: Console, stop: Stop, *, yes: bool, kept: bool) -
 
 def _told(loss: Loss, *, kept: bool) -> list[str]:
     vectors = [
-        f"  {rows:,} rows, {dim or 'unknown'} wide, {printable(space or 'no stamp')}"
+        f"  {counted(rows, 'row')}, {dim or 'unknown'} wide, {printable(space or 'no stamp')}"
         for space, dim, rows in loss.vectors
     ]
     advice = "" if kept or loss.present.headless else " To keep the present state first: --backup FILE"

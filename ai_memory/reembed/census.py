@@ -50,7 +50,8 @@ class Census:
     `live` = `fresh` + `stale` + `quarantined`; `attested` of the fresh rows stand on an operator's word.
     `quarantined_ids` name the rows whose quarantine is in force, `first_stale` a few of the stale ones; `overwritten`
     stale rows were given the target's vector of their present text, and have another one, `edited` ones that of an
-    earlier text. `to_embed` rows are those that a run would embed.
+    earlier text. `to_embed` rows are those that a run would embed,
+    `to_replace` those of them that have a vector.
     `dead` (expired, tombstoned …), `substrate` and `unaddressable` (no text as id) rows are none of these.
     """
 
@@ -63,6 +64,7 @@ class Census:
     substrate: int = 0
     unaddressable: int = 0
     to_embed: int = 0
+    to_replace: int = 0
     overwritten: int = 0
     edited: int = 0
     quarantined_ids: set[str] = field(default_factory=set)
@@ -117,7 +119,8 @@ def count_rows(
     count = _Count(census, target, scope, store.schema, means)
     for row in walk.all_rows(store, target=target.id if target else None, only=scope):
         if count.add(row):
-            census.to_embed += embeddable(row)
+            census.to_embed += (will := embeddable(row))
+            census.to_replace += will and row.embedding is not None
             if visit:
                 visit(examine(row))
     return census

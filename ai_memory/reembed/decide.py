@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from ai_memory.amounts import counted
 from ai_memory.errors import OperatorNeeded, TargetChanged, UsageError
 from ai_memory.reembed.census import Census, Scope, name_scope
 from ai_memory.reembed.request import Request
@@ -112,7 +113,7 @@ def _without_run(request: Request, census: Census) -> Action:
         return Action.NOTHING
     if request.resume and not request.or_start and not request.retarget:
         raise OperatorNeeded(
-            f"There is no run to resume, and {census.stale:,} rows are stale.",
+            f"There is no run to resume, and {counted(census.stale, 'row is', 'rows are')} stale.",
             tip="Start one: ai-memory reembed, or ai-memory reembed --resume --or-start",
         )
     return Action.START

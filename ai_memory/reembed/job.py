@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from ai_memory.amounts import counted
 from ai_memory.embed.document import WITNESS_TEXTS
 from ai_memory.embed.embedder import Target, Vectors
 from ai_memory.embed.retry import ONE_ATTEMPT, PatientEmbedder
@@ -105,7 +106,7 @@ class Job:
         taken = take(store, planned, self.request, holder, in_flight=in_flight, stored=stored)
         self._set_aside(store, taken.run, refusing)
         if taken.texts_sent_twice:
-            twice = f"at most {taken.texts_sent_twice:,} texts are sent twice"
+            twice = f"at most {counted(taken.texts_sent_twice, 'text is', 'texts are')} sent twice"
             self.tools.progress.say(f"Taken over from a killed runner: {twice}.")
         self.embedder.restore(taken.run.limits)
         sweep = self._sweep(store, planned, taken)
@@ -132,8 +133,9 @@ class Job:
         ending = replace(ending, census=file, exit_code=max(ending.exit_code, file.exit_code))
         if not file.stale:
             return ending
+        stale = counted(file.stale, "row of the file is", "rows of the file are")
         error = NotFinished(
-            f"The run is done in {name_scope(planned.scope)}; {file.stale:,} rows of the file are stale.",
+            f"The run is done in {name_scope(planned.scope)}; {stale} stale.",
             tip="Run the same command again: it begins with them.",
         )
         return replace(ending, reason="rows outside", error=error)

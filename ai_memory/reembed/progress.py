@@ -59,7 +59,9 @@ class SilentProgress:
 
     def say(self, text: str) -> None:
         """Print the line."""
-        print(" ".join(text.split()), file=self._err, flush=True)
+        # In one piece: requests are told of by other threads.
+        self._err.write(f"{' '.join(text.split())}\n")
+        self._err.flush()
 
     def end(self) -> None:
         """Show nothing."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
-from ai_memory.amounts import money
+from ai_memory.amounts import counted, money
 from ai_memory.embed.embedder import Meter
 from ai_memory.reembed.census import Scope, name_scope
 from ai_memory.reembed.ending import Ending
@@ -12,6 +12,17 @@ from ai_memory.reembed.request import cost
 from ai_memory.reembed.start import Plan, Taken
 from ai_memory.reembed.sweep import Sweep
 from ai_memory.store.values import Counters
+
+RACED = (
+    "row was edited while it was embedded, and was embedded again.",
+    "rows were edited while they were embedded, and were embedded again.",
+)
+ATTESTED = "row was accepted because of its stamp.", "rows were accepted because of their stamp."
+UNADDRESSABLE = "row has no id and was not touched.", "rows have no id and were not touched."
+OUTSIDE = (
+    "row in another namespace is stale: ai-memory reembed",
+    "rows in other namespaces are stale: ai-memory reembed",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,20 +81,19 @@ class RunReport:
         state = "unfinished" if self.state == "running" else self.state
         name = "Nothing to do" if self.run_id is None else f"Run {self.run_id} is {state} ({self.reason})"
         name += "" if self.scope is None else f" in {name_scope(self.scope)}"
-        done = f"{self.reembedded:,} rows re-embedded, {self.already_current:,} were current"
-        left = f"{self.remaining:,} remain, {self.quarantined:,} in quarantine"
-        paid = "" if self.cost is None else f", {self.tokens:,} tokens for {money(self.cost)}"
-        spent = f"{self.texts_sent:,} texts in {self.requests:,} requests{paid}, {self.duration_ms / 1000:.1f} s"
+        done = f"{counted(self.reembedded, 'row')} re-embedded, {counted(self.already_current, 'was', 'were')} current"
+        left = f"{counted(self.remaining, 'remains', 'remain')}, {self.quarantined:,} in quarantine"
+        paid = "" if self.cost is None else f", {counted(self.tokens, 'token')} for {money(self.cost)}"
+        sent = f"{counted(self.texts_sent, 'text')} in {counted(self.requests, 'request')}"
+        spent = f"{sent}{paid}, {self.duration_ms / 1000:.1f} s"
         lines = [f"{name}: {done}, {left}.", f"Target: {self.model}, {self.dim} wide, space {self.space}. {spent}."]
         extra = [
-            f"{self.raced:,} rows were edited while they were embedded, and were embedded again." if self.raced else "",
-            f"{self.attested:,} rows were accepted because of their stamp." if self.attested else "",
-            f"{self.unaddressable:,} rows have no id and were not touched." if self.unaddressable else "",
-            f"{self.outside:,} rows in other namespaces are stale: ai-memory reembed"
-            if self.outside and not self.error
-            else "",
+            (self.raced, RACED),
+            (self.attested, ATTESTED),
+            (self.unaddressable, UNADDRESSABLE),
+            (0 if self.error else self.outside, OUTSIDE),
         ]
-        return [*lines, *(line for line in extra if line)]
+        return [*lines, *(counted(number, *words) for number, words in extra if number)]
 
 
 def report(

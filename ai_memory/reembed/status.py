@@ -11,10 +11,11 @@ from ai_memory.reembed.census import Census, take_census
 from ai_memory.reembed.condition import Condition, Work, condition, verdict
 from ai_memory.reembed.request import cost
 from ai_memory.reembed.wanted import UNKNOWN, Wanted
-from ai_memory.store import runs
+from ai_memory.store import pauses, runs
 from ai_memory.store.file import real_path
 from ai_memory.store.lock import Holder, LockState, lock_state, read_holder
 from ai_memory.store.opening import Store
+from ai_memory.store.pauses import Pause
 from ai_memory.store.provenance import Fingerprint, read_fingerprint
 from ai_memory.store.run_figures import replaced
 from ai_memory.store.values import Counted, Run, Space
@@ -25,7 +26,7 @@ NEXT = {
     Condition.STOPPED: RESUME,
     Condition.KILLED: RESUME,
     Condition.SHUT_OUT: RESUME,
-    Condition.PAUSED: "reembed cancel",
+    Condition.PAUSED: "reembed unpause",
     Condition.CANCELLED: BEGIN,
     Condition.SUPERSEDED: BEGIN,
 }
@@ -38,7 +39,8 @@ class Status:
     `condition` is what it is in, `work` who works on it. `replaced` is what stood in the file when it began.
     `counted` are its rows (None: nothing tells them), `census` is the one taken just now (None: none was), `outside`
     how many rows are stale in namespaces that are not the run's (None: nobody looked). `breaker_until` is what is
-    believed of the run's own. `free_bytes` is the room on the disk, `wanted` what the configuration asks for.
+    believed of the run's own. `free_bytes` is the room on the disk, `wanted` what the configuration asks for,
+    `pause` who paused the file (None: nobody).
     """
 
     run: Run
@@ -51,6 +53,7 @@ class Status:
     breaker_until: int
     free_bytes: int
     wanted: Wanted
+    pause: Pause | None = None
     census: Census | None = None
     outside: int | None = None
 
@@ -76,6 +79,9 @@ class Status:
         if self.condition is Condition.DONE:
             stale = self.census.stale if self.census else 0
             return BEGIN if stale or self.outside or self.retargeted else ""
+        if self.run.state == "paused":
+            # No start goes on with it, and nothing pauses a run so any more.
+            return "reembed cancel"
         return NEXT.get(self.condition, "")
 
     @property
@@ -93,9 +99,8 @@ class Status:
     @property
     def verdict(self) -> int:
         """What `--check` ends with: 0 healthy, 1 somebody is needed, 75 it goes on by itself."""
-        return verdict(
-            self.run, self.condition, configured=not self.retargeted and self.wanted.usable, now_ms=self.now_ms
-        )
+        configured = self.wanted.usable and not self.retargeted
+        return verdict(self.run, self.condition, self.pause, configured=configured, now_ms=self.now_ms)
 
     def values(self) -> dict[str, object]:
         """Return the JSON object."""
@@ -128,6 +133,7 @@ class Status:
             "last_written_at": run.last_written_at,
             "finished_at": run.finished_at,
             "last_end": asdict(end) if end else None,
+            "pause": asdict(self.pause) if self.pause else None,
             "breaker": {"state": run.breaker_state, "until": self.breaker_until},
             "last_error": run.last_error,
             "in_flight_limit": run.in_flight_limit,
@@ -139,19 +145,14 @@ class Status:
         return {
             "edited": census.edited,
             "outside": self.outside,
-            "attested_now": census.attested,
             "unaddressable": census.unaddressable,
             "not_live": census.dead,
             "substrate": census.substrate,
-            "namespaces": self.namespaces(),
+            "namespaces": [
+                {"namespace": name, "rows": rows, "remaining": census.stale_by_namespace[name]}
+                for name, rows in sorted(census.live_by_namespace.items())
+            ],
         }
-
-    def namespaces(self) -> list[dict[str, object]]:
-        """Return rows done and remaining of each namespace; none without a census."""
-        return [
-            {"namespace": name, "rows": rows, "remaining": self.census.stale_by_namespace[name]}
-            for name, rows in sorted(self.census.live_by_namespace.items() if self.census else ())
-        ]
 
 
 def read_status(
@@ -165,13 +166,13 @@ def read_status(
     run = runs.unfinished_run(store) or runs.latest_run(store)
     if run is None:
         return None
-    target, lock = read_fingerprint(store, run.target), lock_state(path)
+    target, lock, pause = read_fingerprint(store, run.target), lock_state(path), pauses.standing(store, now_ms=now_ms)
     work = Work(lock, _holder(path, run, lock))
     census = take_census(store, target, run.scope, now_ms=now_ms) if exact or run.counted is None else None
     return Status(
         run=run,
         target=target,
-        condition=condition(run, work, now_ms=now_ms),
+        condition=condition(run, work, pause, now_ms=now_ms),
         work=work,
         now_ms=now_ms,
         replaced=replaced(store, run),
@@ -179,6 +180,7 @@ def read_status(
         breaker_until=believed_until(run, now_ms=now_ms),
         free_bytes=_free(path),
         wanted=wanted,
+        pause=pause,
         census=census,
         outside=_stale_outside(store, target, run, now_ms=now_ms) if exact else None,
     )

@@ -319,9 +319,9 @@ class Sweep:
             now_ms, proof = self._tools.clock.now_ms(), census.began_at
             runs.transition(self._store, self._run, "done", now_ms=now_ms, fenced=True, census_at=proof)
             runs.count(self._store, self._run, self.unnoted())
-            approvals.completed(self._store, self._run, self.target, now_ms=now_ms)
             note_census(self._store, self._run, census.counted())
             note_end(self._store, self._run, exit_code=census.exit_code, reason=reason, now_ms=now_ms)
+            approvals.completed(self._store, self._run, self.target, now_ms=now_ms)
         self._run = runs.read_run(self._store, self._run.run_id)
         return Ending(self._run, census.exit_code, reason, census)
 

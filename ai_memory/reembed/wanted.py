@@ -39,10 +39,14 @@ UNKNOWN = Wanted()
 
 def wanted(settings: EmbeddingSettings) -> Wanted:
     """Return what resolved settings ask for; the space of a model that is given only as a folder is not known."""
-    price, key = settings.price_per_million_tokens.value, settings.api_key
-    told = {"price": price, "source": settings.model.source, "key_source": key.value.origin if key.value else ""}
     if settings.tier.value == KEYWORD or settings.backend.value == NO_BACKEND:
-        return Wanted(fault="embeddings are turned off", **told)
-    model, local = settings.model.value, settings.backend.value == LOCAL
+        return Wanted(fault=f"embeddings are turned off ({settings.backend.source})")
+    model, key, local = settings.model.value, settings.api_key.value, settings.backend.value == LOCAL
     named = (space.local_space(model) if local else space.space(model)) if model else ""
-    return Wanted(space=named, dim=settings.dim.value or space.known_dim(model), **told)
+    return Wanted(
+        space=named,
+        dim=settings.dim.value or space.known_dim(model),
+        price=settings.price_per_million_tokens.value,
+        source=settings.model.source,
+        key_source=key.origin if key else "",
+    )

@@ -6,6 +6,8 @@ from ai_memory.reembed.wanted import Wanted
 from ai_memory.store.values import LastEnd
 
 BY_REASON = {
+    "paused": "a person paused it",
+    "run lost": "the run was cancelled, superseded or taken over",
     "endpoint away": "the endpoint does not answer",
     "breaker open": "the endpoint did not answer, and it is too early to ask again",
     "rate limited": "the endpoint asks for fewer requests",

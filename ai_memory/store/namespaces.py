@@ -7,6 +7,7 @@ they have in them. One that is empty now is told from one that was never there, 
 from __future__ import annotations
 
 from difflib import get_close_matches
+from shlex import quote
 
 from ai_memory.errors import NotFound
 from ai_memory.rules import MAX_NAMESPACE
@@ -89,7 +90,9 @@ def _is_seen(store: Store, scope: str, bindings: dict[str, bytes]) -> bool:
 
 
 def _unseen(store: Store, what: str, missing: list[str], *, exact: bool = False) -> NotFound:
-    near = list(dict.fromkeys(_shown(each) for name in missing for each in _nearest(store, name, exact=exact)))
+    near = list(
+        dict.fromkeys(quote(printable(each)) for name in missing for each in _nearest(store, name, exact=exact))
+    )
     advice = [
         "Names are exact here." if exact and any(name.endswith(BELOW) for name in missing) else "",
         f"Did you mean {' or '.join(near[:NEAREST])}?" if near else "",
@@ -101,7 +104,7 @@ def _unseen(store: Store, what: str, missing: list[str], *, exact: bool = False)
 def _nearest(store: Store, name: str, *, exact: bool) -> list[str]:
     """Return what is there and most like a name that is not, best first; with `exact` no `NS/*`."""
     there = [store.codec.name(row[0]) for row in store.db.execute(NAMES, (LONGEST, LOOKED_AT))]
-    path = name.removesuffix(BELOW)
+    path = name.rstrip(BELOW)
     below = sorted(each for each in there if each.startswith(f"{path}/"))
     if exact:
         return below or _alike(path, there)

@@ -40,7 +40,8 @@ BEGIN_RUN = """
 """
 TAKE_OVER = """
     UPDATE reembed_run SET fence = fence + 1, holder_json = ?, in_flight_limit = ?,
-        breaker_until = coalesce(?, breaker_until), texts_sent_twice = texts_sent_twice + ?, last_progress_at = ?
+        last_error = iif(breaker_state = 'open', last_error, NULL), breaker_until = coalesce(?, breaker_until),
+        texts_sent_twice = texts_sent_twice + ?, last_progress_at = ?
     WHERE run_id = ? AND fence = ? AND state = 'running'
 """
 HOLD = """

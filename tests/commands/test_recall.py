@@ -142,7 +142,7 @@ def test_the_remedy_that_doctor_names_removes_the_finding(cli: Cli, db: Path, od
     files.execute(db, f"UPDATE memories SET embedding = {odd} WHERE id = 'id-000'")
     found = cli("doctor", "--json").json
     assert (found["missing"], found["not_vectors"]) == (0, 1)
-    assert "1 live memories have a text or number as a vector: ai-memory reembed" in found["findings"]
+    assert "1 live memory has a text or number as a vector: ai-memory reembed" in found["findings"]
 
     assert cli("reembed").code == 0
 

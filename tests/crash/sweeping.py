@@ -14,7 +14,6 @@ import apsw
 
 from ai_memory.clock import SystemClock
 from ai_memory.embed.document import WITNESS_TEXTS
-from ai_memory.embed.retry import ONE_ATTEMPT, RetryingEmbedder
 from ai_memory.errors import AiMemoryError
 from ai_memory.reembed.job import Job
 from ai_memory.reembed.progress import SilentProgress
@@ -28,7 +27,7 @@ from tests import shapes
 from tests.crash.editor import INSERT, NOW, Editor, Rows
 from tests.crash.images import Image, read_image
 from tests.crash.vfs import Recorder, watched
-from tests.fakes import HashEmbedder
+from tests.fakes import HashEmbedder, patient
 from tests.promises import TRIGGERS
 from tests.strategies import HELD
 
@@ -153,10 +152,10 @@ def sweep(
 ) -> RunReport:
     """Run `reembed --resume --retarget` on the database, as a person does, and return its report."""
     stop = Stop()
-    retrying = RetryingEmbedder(embedder, stop=stop.event, patience=ONE_ATTEMPT)
-    tools = Tools(retrying, SystemClock(), stop, progress or SilentProgress(io.StringIO()), lambda _workers: InTurn())
+    asked = patient(embedder, stop=stop.event)
+    tools = Tools(asked, SystemClock(), stop, progress or SilentProgress(io.StringIO()), lambda _workers: InTurn())
     request = Request(resume=True, retarget=True, batch=BATCH)
-    return Job(path, retrying, request, tools, lambda _preflight: None, options).run()
+    return Job(path, asked, request, tools, lambda _preflight: None, options).run()
 
 
 def record(path: Path, build: Build, *, rows: int) -> Record:

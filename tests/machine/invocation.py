@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import apsw
 
 from ai_memory.embed.document import WITNESS_TEXTS
-from ai_memory.embed.retry import RetryingEmbedder
+from ai_memory.embed.retry import Patience
 from ai_memory.errors import AiMemoryError, QuotaExhausted, RateLimited, RowsRefused, TransientFailure
 from ai_memory.reembed.job import Job
 from ai_memory.reembed.progress import SilentProgress
@@ -19,7 +19,7 @@ from ai_memory.reembed.request import Request
 from ai_memory.reembed.stop import Stop
 from ai_memory.reembed.sweep import Tools
 from tests import files
-from tests.fakes import HashEmbedder
+from tests.fakes import HashEmbedder, patient
 from tests.machine.edits import Edit
 from tests.machine.pool import EAGER, OrderedPool
 from tests.machine.world import World
@@ -105,6 +105,7 @@ class Invocation:
         self._calls = self._statements = 0
         self._stop = Stop()
         self._failing = ""
+        self._refused: set[str] = set()
         self._limited = False
         self._dead = False
         self._due: list[Edit] = []
@@ -135,7 +136,8 @@ class Invocation:
         return self.outcome
 
     def _job(self, request: Request) -> Job:
-        embedder = RetryingEmbedder(self._inner, stop=self._stop.event, clock=self._clock.monotonic, sleep=self._sleep)
+        stop, clock = self._stop.event, self._clock.monotonic
+        embedder = patient(self._inner, patience=Patience(), stop=stop, clock=clock, sleep=self._sleep)
         tools = Tools(
             embedder,
             self._clock,
@@ -162,12 +164,12 @@ class Invocation:
             edit.apply(self._world)
         if event := self._script.calls.get(self._calls):
             self._happen(event)
-        self._answer_badly()
+        self._answer_badly(texts)
 
     def _happen(self, event: str) -> None:
         self.outcome.faults.add(event)
         match event:
-            case "outage" | "refuse all" | "no quota":
+            case "outage" | "refuse all" | "no quota" | "refuse once":
                 self._failing = event
             case "rate limit":
                 self._limited = True
@@ -183,7 +185,7 @@ class Invocation:
                 with traced(None):
                     self._interfere(event)
 
-    def _answer_badly(self) -> None:
+    def _answer_badly(self, texts: Sequence[str]) -> None:
         match self._failing:
             case "outage":
                 raise TransientFailure("the endpoint is gone.", http_status=503)
@@ -191,6 +193,11 @@ class Invocation:
                 raise RowsRefused("everything is refused.", http_status=400)
             case "no quota":
                 raise QuotaExhausted("nothing left to spend.", http_status=402)
+            case "refuse once":
+                # Each text until it was refused by itself, as by a server that restarts meanwhile; the canary passes.
+                if left := set(texts) - {*WITNESS_TEXTS} - self._refused:
+                    self._refused |= left if len(texts) == 1 else set()
+                    raise RowsRefused("not now.", http_status=400)
 
     def _trace(self, connection: apsw.Connection) -> None:
         def before_statement(cursor: apsw.Cursor, sql: str, bindings: object) -> bool:

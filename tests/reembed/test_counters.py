@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from ai_memory.embed.embedder import Vectors
 from ai_memory.errors import CredentialsRefused
 from ai_memory.reembed import sweep
 from ai_memory.reembed.census import take_census
@@ -13,7 +12,7 @@ from ai_memory.store.provenance import read_fingerprint
 from ai_memory.store.values import Counted, LastEnd, Run
 from tests import files
 from tests.fakes import HashEmbedder
-from tests.reembed.test_job import Retrained, failing_after
+from tests.reembed.test_job import Swapped, failing_after
 from tests.reembed.work import NOW_MS, Work
 
 DENIED = CredentialsRefused("no")
@@ -81,15 +80,8 @@ def test_a_row_that_waits_in_quarantine_and_is_tried_again_remains_until_it_is_d
 
 def test_rows_that_other_weights_wrote_remain_again(work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sweep, "WITNESS_EVERY", 3)
-    work.embedder = HashEmbedder()
     work.run(batch=1, max_rows=2)
-    known = work.embedder
-
-    class Late(Retrained):
-        def vector(self, text: str) -> Vectors:
-            return (known if self.meter.requests <= 2 else super()).vector(text)
-
-    work.embedder = Late()
+    work.embedder = Swapped(at=2)
     ended = work.run(batch=1, resume=True)
 
     assert ended.exit_code == 78
@@ -131,10 +123,9 @@ def test_how_an_invocation_ended_stands_in_its_run(
 
 
 def test_ends_of_one_kind_in_a_row_are_counted_and_another_kind_begins_anew(work: Work) -> None:
-    files.approve(work.path, work.embedder.target)
-    for _ in range(3):
+    for resume in (False, True, True):
         work.embedder = failing_after(0, DENIED)
-        work.run(resume=True, or_start=True)
+        work.run(resume=resume)
     denied = run_of(work).last_end
     work.embedder = HashEmbedder()
     work.run(resume=True, batch=2, max_rows=2)

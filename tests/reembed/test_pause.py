@@ -71,6 +71,10 @@ def test_a_run_that_is_paused_keeps_what_is_paid_for_and_ends_within_a_batch(wor
     assert (again.exit_code, again.texts_sent_twice, work.all_right()) == (0, 0, True)
 
 
+PROBE = 3
+"""Requests of a probe of three texts in batches of two: one text as numbers before them."""
+
+
 @pytest.fixture
 def endpoint() -> Iterator[FakeEndpoint]:
     with FakeEndpoint(dim=16) as server:
@@ -85,11 +89,12 @@ def command(tmp_path: Path, endpoint: FakeEndpoint) -> Iterator[Command]:
 
 
 def retrying(command: Command, endpoint: FakeEndpoint, *flags: str) -> Any:  # noqa: ANN401 - a process of text
-    """Begin a run whose second request is retried for a minute, and return once that is noted in the file."""
-    endpoint.fail("none", times=2)
+    """Begin a run whose second page is retried for a minute, and return once that is noted in the file."""
+    # The probe, in two requests of the batch that was asked for, and the first page.
+    endpoint.fail("none", times=PROBE + 1)
     endpoint.fail("unavailable", times=FOREVER)
     process = command.start("reembed", "--json", "--batch", "2", "--concurrency", "1", "--retry-for", "60s", *flags)
-    wait_for(lambda: endpoint.seen.requests > 2)
+    wait_for(lambda: endpoint.seen.requests > PROBE + 1)
     wait_for(lambda: "Overloaded" in str(last_error(command)))
     return process
 

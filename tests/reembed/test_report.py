@@ -58,5 +58,5 @@ def test_people_read_what_happened_and_what_is_left(work: Work) -> None:
     assert text[1].startswith("Target: hash, 16 wide, space fake/hash#none. ")
     assert text[2:] == [
         "2 rows were edited while they were embedded, and were embedded again.",
-        "1 rows have no id and were not touched.",
+        "1 row has no id and was not touched.",
     ]

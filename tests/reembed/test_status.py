@@ -13,8 +13,9 @@ from ai_memory.reembed.condition import LONGEST_PAUSE_MS, Condition
 from ai_memory.reembed.holding import STUCK_MS
 from ai_memory.reembed.status import Status, read_status
 from ai_memory.reembed.wanted import Wanted
-from ai_memory.store import runs
+from ai_memory.store import pauses, runs
 from ai_memory.store.lock import Holder, runner_lock
+from ai_memory.store.pauses import Pause
 from ai_memory.store.values import Counted
 from tests import files
 from tests.fakes import HashEmbedder
@@ -203,3 +204,68 @@ def test_rows_that_are_left_alone_are_counted(work: Work) -> None:
     shown = status_of(work, exact=True).values()
 
     assert (shown["total"], shown["not_live"], shown["substrate"]) == (7, 1, 2)
+
+
+PAUSE = Pause(at=NOW_MS, until=None, by="ann on db1", reason="a backup")
+
+
+def pause(work: Work, until: int | None = None) -> None:
+    with work.store() as store, store.db.transaction():
+        pauses.put(store, replace(PAUSE, until=until))
+
+
+def test_a_pause_is_named_and_taken_off_by_the_next_command(work: Work) -> None:
+    work.run(batch=2, max_rows=4)
+    pause(work)
+
+    found = status_of(work)
+
+    assert (found.condition, found.pause, found.next_words) == (Condition.PAUSED, PAUSE, "reembed unpause")
+    assert (found.verdict, status_of(work, now_ms=NOW_MS + LONGEST_PAUSE_MS + 1).verdict) == (75, 1)
+
+
+def test_a_pause_that_has_an_end_waits_for_it_and_then_the_run_goes_on(work: Work) -> None:
+    work.run(batch=2, max_rows=4)
+    until = NOW_MS + 2 * LONGEST_PAUSE_MS
+    pause(work, until)
+
+    assert status_of(work, now_ms=until - 1).verdict == 75
+    over = status_of(work, now_ms=until)
+    assert (over.condition, over.pause, over.next_words) == (Condition.STOPPED, None, "reembed --resume")
+
+
+def test_an_end_by_a_pause_that_is_over_needs_nobody(work: Work) -> None:
+    def paused(_texts: object) -> None:
+        pause(work)
+
+    work.embedder.before = paused
+    ended = work.run(batch=2)
+    work.embedder.before = None
+    files.execute(work.path, "DELETE FROM reembed_pause")
+
+    assert ended.exit_code == 12
+    assert (status_of(work).condition, status_of(work).verdict) == (Condition.STOPPED, 75)
+
+
+def test_the_failure_of_an_earlier_start_is_not_that_of_a_run_at_work(work: Work) -> None:
+    work.embedder = failing_after(0, CredentialsRefused("no"))
+    work.run()
+    seen: list[str | None] = []
+    work.embedder = HashEmbedder(before=lambda _texts: seen.append(status_of(work).run.last_error))
+
+    work.run(resume=True)
+
+    assert set(seen) == {None}
+
+
+def test_a_runner_whose_requests_fail_is_waited_for_and_not_for_ever(work: Work) -> None:
+    work.run(batch=2, max_rows=4)
+    killed(work)
+    late = NOW_MS + LONGEST_PAUSE_MS + 1
+    files.execute(work.path, "UPDATE reembed_run SET last_error = 'no answer', last_progress_at = ?", late)
+
+    with runner_lock(work.path, OTHER):
+        found, later = status_of(work), status_of(work, now_ms=late)
+
+    assert (found.condition, found.verdict) == (Condition.WORKING, 75)
+    assert (later.condition, later.verdict) == (Condition.WORKING, 1)

@@ -103,9 +103,11 @@ def test_all_below_a_namespace_are_found_by_the_index_where_there_is_one(store: 
     [
         ("team/note", "no namespace team/note in {path}. Did you mean team/notes? See"),
         ("TEAM/notes", "no namespace TEAM/notes in {path}. Did you mean team/notes? See"),
-        ("team", "no namespace team in {path}. Did you mean team/*? See"),
+        ("team", "no namespace team in {path}. Did you mean 'team/*'? See"),
         ("team/notes/*", "no namespace below team/notes in {path}. Did you mean team/notes"),
-        ("taem/*", "no namespace below taem in {path}. Did you mean team/*? See"),
+        ("team/", "no namespace team/ in {path}. Did you mean 'team/*'? See"),
+        ("team*", "no namespace team* in {path}. Did you mean 'team/*'? See"),
+        ("taem/*", "no namespace below taem in {path}. Did you mean 'team/*'? See"),
         ("*", "no namespace * in {path}. See ai-memory namespaces."),
         ("", "no namespace (empty name) in {path}. See ai-memory namespaces."),
     ],
