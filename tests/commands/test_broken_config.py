@@ -29,7 +29,7 @@ def command(tmp_path: Path) -> Command:
     return Command(files.create(tmp_path / "m.db"))
 
 
-@pytest.fixture(params=BROKEN.values(), ids=BROKEN)
+@pytest.fixture(params=list(BROKEN.values()), ids=list(BROKEN))
 def broken(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     path = tmp_path / "config.toml"
     path.write_text(request.param, "utf-8", "surrogateescape")
