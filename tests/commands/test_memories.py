@@ -143,7 +143,7 @@ def test_an_unknown_namespace_has_one_answer_everywhere(cli: Cli, db: Path, line
     ran = cli(*line, "team/note")
     told = f"There is no namespace team/note in {db}. Did you mean team/notes? See ai-memory namespaces."
     assert (ran.code, ran.out) == (66, "")
-    assert f"ai-memory: error: {told}\n" in ran.err
+    assert f"ai-memory: error: {told}" in ran.err
 
 
 def test_one_memory_is_told_as_one(cli: Cli, tmp_path: Path) -> None:
