@@ -58,6 +58,7 @@ class RequestLimits:
             "inputs": documented.inputs,
             "tokens": documented.request_tokens,
             "bytes": documented.request_bytes or MOST_BYTES,
+            "in_flight": 0,
         }
         self._in_time = documented.inputs
         self._learned: dict[str, int] = {}
@@ -68,6 +69,11 @@ class RequestLimits:
     def inputs(self) -> int:
         """The most texts a request may carry now."""
         return max(min(self._most["inputs"], self._in_time), 1)
+
+    @property
+    def in_flight(self) -> int:
+        """The most requests that may be in flight for the vectors to be right, 0 where any number may."""
+        return self._most["in_flight"]
 
     def fitting(self, texts: Sequence[str]) -> int:
         """Return how many of the first `texts` one request may carry; a single one always may be tried."""

@@ -78,6 +78,7 @@ def write_page(
         requests=traffic.requests,
         retries=traffic.retries,
         tokens=traffic.tokens,
+        asked_again=answered.asked_again,
     )
     runs.count(store, run, counters)
     return counters

@@ -15,7 +15,7 @@ class Request:
     `scope` None: no namespace was named. `batch` is documents a page. `sleep_seconds` is waited after each
     commit. `max_rows` is how many documents this invocation may take up (None: no limit).
     `price` is what a million tokens cost (None: not configured). `wait_seconds` is how
-    long it may wait for an endpoint that failed.
+    long it may wait for an endpoint that failed. `same_vectors` says that the target may give the stored vectors.
     """
 
     resume: bool = False
@@ -30,6 +30,7 @@ class Request:
     skip_current: bool = False
     retry_quarantined: bool = False
     backup: Path | None = None
+    same_vectors: bool = False
 
 
 def cost(tokens: int, price: float | None) -> float | None:

@@ -21,7 +21,7 @@ from ai_memory.reembed.progress import SilentProgress
 from ai_memory.reembed.report import RunReport
 from ai_memory.reembed.request import Request
 from ai_memory.reembed.stop import Stop
-from ai_memory.reembed.sweep import Tools
+from ai_memory.reembed.tools import Tools
 from ai_memory.store.open_options import OpenOptions
 from ai_memory.store.opening import writing
 from tests import shapes

@@ -17,7 +17,7 @@ from ai_memory.reembed.progress import SilentProgress
 from ai_memory.reembed.report import RunReport
 from ai_memory.reembed.request import Request
 from ai_memory.reembed.stop import Stop
-from ai_memory.reembed.sweep import Tools
+from ai_memory.reembed.tools import Tools
 from tests.fakes import HashEmbedder
 from tests.machine.edits import Edit
 from tests.machine.pool import EAGER, OrderedPool

@@ -19,7 +19,7 @@ from ai_memory.reembed.report import RunReport
 from ai_memory.reembed.request import Request
 from ai_memory.reembed.start import Preflight
 from ai_memory.reembed.stop import Stop
-from ai_memory.reembed.sweep import Tools
+from ai_memory.reembed.tools import Tools
 from ai_memory.store import runs, walk
 from ai_memory.store.lock import Holder
 from ai_memory.store.opening import Store, writing
