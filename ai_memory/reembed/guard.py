@@ -120,12 +120,13 @@ class Guard:
         self.proven = self.proven or (bool(answered.page.documents) and not answered.differing)
         return answered
 
-    def wrote(self, answered: Answered) -> None:
+    def wrote(self, work: Work, answered: Answered) -> None:
         """Record that a page was committed."""
         ids = [*(each.document.id for each in answered.embedded), *(each.id for each in answered.page.twins)]
         self._watch.wrote(ids)
         self._unproven.wrote(ids)
-        self._tail.wrote(answered.embedded)
+        if not work.again.alone:
+            self._tail.wrote(answered.embedded)
 
     def end_of_pass(self) -> Answered | None:
         """Ask again rows of the last pages, with nothing else in flight; return them where some differ.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 
 from ai_memory.embed.embedder import Meter
+from ai_memory.reembed.bound import differ_at_most, told
 from ai_memory.reembed.census import Scope, name_scope
 from ai_memory.reembed.ending import Ending
 from ai_memory.reembed.request import cost
@@ -22,7 +23,9 @@ class RunReport:
     quarantine now, `skipped` are those of them that this invocation met or put there; `remaining` rows are stale
     still. `census_at` is when the census that proves the result began (Unix milliseconds, None: there was none).
     `scope` is the run's namespaces (None: all), `outside` how many rows of others are stale (None: nobody looked).
-    `texts_sent_twice` is an upper bound after a kill. `error` is the line of what ended the invocation, empty when
+    `texts_sent_twice` is an upper bound after a kill. `asked_again` rows were asked again one by one, of which
+    `disagreed` got another vector and were embedded anew; the share `differ_at_most` of the re-embedded rows can differ
+    (95 %, None: none were re-embedded). `error` is the line of what ended the invocation, empty when
     nothing did.
     """
 
@@ -53,6 +56,9 @@ class RunReport:
     dim: int
     space: str
     duration_ms: int
+    asked_again: int = 0
+    disagreed: int = 0
+    differ_at_most: float | None = None
     error: str = ""
     scope: Scope = None
     outside: int | None = None
@@ -71,7 +77,10 @@ class RunReport:
         paid = "" if self.cost is None else f", {self.tokens:,} tokens for {self.cost:.2f}"
         spent = f"{self.texts_sent:,} texts in {self.requests:,} requests{paid}, {self.duration_ms / 1000:.1f} s"
         lines = [f"{name}: {done}, {left}.", f"Target: {self.model}, {self.dim} wide, space {self.space}. {spent}."]
+        agreed = self.asked_again - self.disagreed
         extra = [
+            told(agreed, self.reembedded) if self.reembedded else "",
+            f"{self.disagreed:,} rows got another vector when they were asked again." if self.disagreed else "",
             f"{self.raced:,} rows were edited while they were embedded, and were embedded again." if self.raced else "",
             f"{self.attested:,} rows were accepted because of their stamp." if self.attested else "",
             f"{self.unaddressable:,} rows have no id and were not touched." if self.unaddressable else "",
@@ -126,6 +135,11 @@ def report(
         dim=sweep.target.dim if sweep else planned.target.dim,
         space=planned.target.space,
         duration_ms=duration_ms,
+        asked_again=counters.asked_again,
+        disagreed=counters.disagreed,
+        differ_at_most=differ_at_most(counters.asked_again - counters.disagreed, counters.reembedded)
+        if counters.reembedded
+        else None,
         error=ending.error.line() if ending.error else "",
         scope=planned.scope,
         outside=ending.outside,

@@ -138,6 +138,7 @@ class Sweep:
             else:
                 # Behind a page that failed the cursor must stay; the vectors paid for are kept all the same.
                 self._commit(answered, {} if failure else answered.page.steps)
+                self._guard.wrote(work, answered)
                 walk.settle(answered.page)
                 self._after_commit(answered)
             self._halted = bool(failure or lie)
@@ -191,7 +192,6 @@ class Sweep:
         # Only now: no more may be sent than the committed row says, or a kill would make it a lie.
         self._in_flight.pages, self.unsettled = in_flight, unsettled
         self._noted, self._learned = noted, learned
-        self._guard.wrote(answered)
         self._left |= {
             each.document.id: each.outcome.message for each in answered.embedded if isinstance(each.outcome, Left)
         }

@@ -8,6 +8,7 @@ from concurrent.futures import Executor, Future
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from random import Random
 from typing import TypeVar
 
 import apsw
@@ -142,7 +143,8 @@ def sweep(
     """Run `reembed --resume --or-start` on the database and return its report."""
     stop = Stop()
     retrying = RetryingEmbedder(embedder, stop=stop.event, patience=ONE_ATTEMPT)
-    tools = Tools(retrying, SystemClock(), stop, progress or SilentProgress(io.StringIO()), lambda _workers: InTurn())
+    said = progress or SilentProgress(io.StringIO())
+    tools = Tools(retrying, SystemClock(), stop, said, lambda _workers: InTurn(), chance=Random(0))
     request = Request(resume=True, or_start=True, batch=BATCH)
     return Job(path, retrying, request, tools, lambda _preflight: None, options).run()
 

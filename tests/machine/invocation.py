@@ -6,6 +6,7 @@ import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from random import Random
 
 import apsw
 
@@ -138,6 +139,7 @@ class Invocation:
             self._stop,
             SilentProgress(io.StringIO()),
             pool=lambda _: OrderedPool(self._script.order),
+            chance=Random(0),
         )
         return Job(self._world.path, embedder, request, tools, disclose=lambda _: None)
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from random import Random
 from typing import Any
 
 from ai_memory.embed import vectors
@@ -92,7 +93,7 @@ class Work:
     def job(self, **flags: Any) -> Job:  # noqa: ANN401 - fields of Request
         patience = Patience(attempts=1)
         embedder = RetryingEmbedder(self.embedder, stop=threading.Event(), patience=patience)
-        tools = Tools(embedder, self.clock, self.stop, self.heard)
+        tools = Tools(embedder, self.clock, self.stop, self.heard, chance=Random(self.path.name))
         return Job(self.path, embedder, Request(**flags), tools, disclose=self.told.append)
 
     def all_right(self) -> bool:
