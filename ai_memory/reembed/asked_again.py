@@ -48,6 +48,8 @@ SAME_BEGINNING = 100
 """Letters and digits: texts that begin with the same ones may be cut to the same by a model, and share its vector."""
 FEW, SHARE = 4, 0.1
 """Different texts of a page that may share a vector: more than both are no accident of a vocabulary."""
+SUSPECTS = 2
+"""Of those that do, so many are asked again: where a vector is in the wrong place, it is so for one of any two."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,22 +208,27 @@ def agrees(one: Vectors, other: Vectors) -> bool:
 
 
 def sharing_a_vector(embedded: Sequence[Embedded]) -> tuple[Embedded, ...]:
-    """Return the rows of a page that share one vector though their texts differ, where they are too many; else none.
-
-    A model gives two texts one vector by right where it cuts them to the same, or knows none of their words.
-    """
+    """Return the most rows of a page that share one vector though their texts differ; none where no two do."""
     rows = [each for each in embedded if isinstance(each.outcome, np.ndarray)]
-    if len(rows) <= FEW:
+    if len(rows) < 2:
         return ()
     wide = np.stack([np.asarray(each.outcome) for each in rows]).astype(np.float64)
     with np.errstate(all="ignore"):
         wide /= np.linalg.norm(wide, axis=1)[:, np.newaxis]
     one = wide @ wide.T >= ONE_VECTOR
     found: tuple[Embedded, ...] = ()
-    for row in np.flatnonzero(one.sum(axis=1) > max(FEW, SHARE * len(rows))):
+    for row in np.flatnonzero(one.sum(axis=1) > max(len(found), 1)):
         group = {_beginning(rows[each].document.text): rows[each] for each in np.flatnonzero(one[row])}
         found = max(found, tuple(group.values()), key=len)
-    return found if len(found) > max(FEW, SHARE * len(rows)) else ()
+    return found if len(found) > 1 else ()
+
+
+def too_many(sharing: int, of: int) -> bool:
+    """Say whether so many different texts share a vector that it is no accident.
+
+    By right a model gives two texts one vector where it cuts them to the same, or knows none of their words.
+    """
+    return sharing > max(FEW, SHARE * of)
 
 
 def _beginning(text: str) -> str:

@@ -47,7 +47,8 @@ class Census:
 
     `live` = `fresh` + `stale` + `quarantined`; `attested` of the fresh rows stand on an operator's word.
     `quarantined_ids` name the rows whose quarantine is in force, `first_stale` a few of the stale ones; `overwritten`
-    stale rows were given the target's vector of their present text, and have another one. `to_embed` rows are those
+    stale rows were given the target's vector of their present text, and have another one; of `unattested` ones with a
+    vector nothing records where it comes from. `to_embed` rows are those
     that a run would embed.
     `dead` (expired, tombstoned …), `substrate` and `unaddressable` (no text as id) rows are none of these.
     """
@@ -62,6 +63,7 @@ class Census:
     unaddressable: int = 0
     to_embed: int = 0
     overwritten: int = 0
+    unattested: int = 0
     quarantined_ids: set[str] = field(default_factory=set)
     first_stale: list[str] = field(default_factory=list)
     with_vector: int = 0
@@ -161,6 +163,7 @@ class _Count:
             census.quarantined_ids.add(row.id)
             return self._means.retry_quarantined
         census.stale += 1
+        census.unattested += row.fingerprint_id is None and row.embedding is not None
         census.overwritten += was_written(row, self._target)
         if len(census.first_stale) < FIRST_STALE:
             census.first_stale.append(row.id)

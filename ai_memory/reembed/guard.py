@@ -14,6 +14,7 @@ from ai_memory.reembed.already_there import require_new
 from ai_memory.reembed.asked_again import (
     FIRST,
     LOOKED_AT,
+    SUSPECTS,
     TAIL,
     Again,
     PageAnswer,
@@ -23,6 +24,7 @@ from ai_memory.reembed.asked_again import (
     ask_witness,
     choose,
     sharing_a_vector,
+    too_many,
 )
 from ai_memory.reembed.budget import Budget
 from ai_memory.reembed.isolate import Embedded, embed_documents
@@ -64,7 +66,7 @@ class Guard:
     @property
     def most_again(self) -> int:
         """How many rows of a page may be asked again."""
-        return self._schedule.most(self._batch, size=self._tools.embedder.max_batch)
+        return self._schedule.most(self._batch, size=self._tools.embedder.max_batch) + SUSPECTS
 
     def works(self, pages: Iterator[Page], budget: Budget) -> Iterator[Work]:
         """Yield the pages with what is asked again of them; the witness among them so often, and behind the last."""
@@ -95,11 +97,13 @@ class Guard:
         if isinstance(work, AskWitness):
             return ask_witness(self.target, embedder)
         embedded = tuple(embed_documents(embedder, work.page.documents))
-        if sharing := sharing_a_vector(chance.sample(embedded, min(len(embedded), LOOKED_AT))):
+        looked_at = chance.sample(embedded, min(len(embedded), LOOKED_AT))
+        sharing = sharing_a_vector(looked_at)
+        if too_many(len(sharing), len(looked_at)):
             # As good as asked again: at most one of them has its own.
             return PageAnswer(embedded, len(sharing), sharing)
         again = Again() if work.again.alone else work.again
-        return PageAnswer(embedded, *self._ask_again(choose(embedded, again, chance)))
+        return PageAnswer(embedded, *self._ask_again([*sharing[:SUSPECTS], *choose(embedded, again, chance)]))
 
     def checked(self, work: Work, answered: Answered) -> Answered:
         """Return the answer with what is known of it before it is written: which rows differ, or an error."""
@@ -109,7 +113,7 @@ class Guard:
         try:
             if work.again.alone:
                 asked, differing = self._ask_again(choose(answered.embedded, work.again, self._tools.chance))
-                answered = replace(answered, asked_again=asked, differing=differing)
+                answered = replace(answered, asked_again=answered.asked_again + asked, differing=differing)
                 if asked and not differing:
                     self._agreed_alone()
             if self._to_compare > 0 and not answered.differing:

@@ -133,9 +133,11 @@ def same_vector(shared: int, of: int) -> EndpointUnusable:
 
 def _inputs(most: int) -> Remedy:
     what = "one text a request" if most == 1 else f"{most:,} texts a request at most"
-    return Remedy({"inputs": most}, f"The endpoint mixes up texts that share a request: {what} from now on.")
+    return Remedy(
+        {"inputs": most}, f"The endpoint gives texts other vectors when they share a request: {what} from now on."
+    )
 
 
 def _one_at_a_time() -> Remedy:
-    words = "The endpoint gives wrong vectors when several requests are in flight: one at a time from now on."
+    words = "The endpoint gives other vectors when several requests are in flight: one at a time from now on."
     return Remedy({"in_flight": 1}, words)
