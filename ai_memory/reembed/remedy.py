@@ -14,7 +14,7 @@ import numpy as np
 from ai_memory.embed.embedder import Vectors
 from ai_memory.embed.retry import PatientEmbedder
 from ai_memory.errors import EndpointUnusable
-from ai_memory.reembed.asked_again import agrees, sharing_a_vector
+from ai_memory.reembed.asked_again import agrees, sharing_a_vector, too_many
 from ai_memory.reembed.isolate import Embedded
 from ai_memory.reembed.probe import apart
 from ai_memory.reembed.window import Answered
@@ -119,23 +119,18 @@ def _require_steady(known: Vectors, again: Vectors) -> None:
 
 def _require_different(rows: Sequence[Embedded], known: Vectors) -> None:
     alone = [Embedded(row.document, vector) for row, vector in zip(rows, known, strict=False)]
-    if shared := sharing_a_vector(alone):
-        raise same_vector(len(shared), len(alone))
-
-
-def same_vector(shared: int, of: int) -> EndpointUnusable:
-    """Return the error of an endpoint that gives different texts one vector."""
-    return EndpointUnusable(
-        f"The endpoint gives different texts the same vector: {shared:,} of {of:,} rows share one.",
-        tip="Look at that server and its model; then: ai-memory reembed --resume",
-    )
+    shared = len(sharing_a_vector(alone))
+    if too_many(shared, len(alone)):
+        raise EndpointUnusable(
+            f"The endpoint gives different texts the same vector: {shared:,} of {len(alone):,} rows share one.",
+            tip="Look at that server and its model; then: ai-memory reembed --resume",
+        )
 
 
 def _inputs(most: int) -> Remedy:
     what = "one text a request" if most == 1 else f"{most:,} texts a request at most"
-    return Remedy(
-        {"inputs": most}, f"The endpoint gives texts other vectors when they share a request: {what} from now on."
-    )
+    words = f"The endpoint gives texts other vectors when they share a request: {what} from now on."
+    return Remedy({"inputs": most}, words)
 
 
 def _one_at_a_time() -> Remedy:

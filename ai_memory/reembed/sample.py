@@ -1,7 +1,7 @@
 """`verify --sample`: embeds some rows again and compares the result with the vectors that are stored.
 
-The first of them, chosen at random, one text a request: an endpoint that mixes up texts which share one would agree with
-itself, or belie rows that are right. Of the others, in large requests, those that differ are asked for by themselves.
+The first of them, chosen at random, one text a request: an endpoint that mixes up texts which share one would agree
+with itself, or belie rows that are right. Of the others those that differ are asked for by themselves.
 """
 
 from __future__ import annotations
