@@ -50,7 +50,8 @@ class Behaviour:
     Texts that contain `poison` are refused with their whole request. More than `max_inputs` texts
     are answered 413; more than `per_minute` requests in a minute, 429. `latency` is in seconds. `remaining`
     requests (-1: nothing is said) are told to be left for a minute. A refusal of base64 says so if `names_base64`.
-    `tokens_a_byte` is what texts are charged for (0: three tokens each). `words` are what some faults tell.
+    `tokens_a_byte` is what texts are charged for (0: three tokens each). `words` are what some faults tell; `lies`
+    names what becomes of vectors, see LIES.
     """
 
     dim: int = 16
@@ -67,6 +68,7 @@ class Behaviour:
     zipped: bool = False
     remaining: int = -1
     words: str = ""
+    lies: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,7 +266,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.say(200, self.truth(body, self.vectors(body, texts)), told)
 
     def vectors(self, body: Mapping[str, Any], texts: Sequence[str]) -> list[npt.NDArray[np.float32]]:
-        return [self.owner.vector(text, body.get("dimensions", 0)) for text in texts]
+        true = [self.owner.vector(text, body.get("dimensions", 0)) for text in texts]
+        lie = LIES.get(self.owner.behaviour.lies)
+        return lie(self.owner.seen, texts, true) if lie else true
 
     def truth(self, body: Mapping[str, Any], vectors: Sequence[npt.NDArray[np.float32]]) -> dict[str, Any]:
         """Return the answer that carries `vectors`, in the language of the request."""
@@ -381,6 +385,42 @@ def _echo(handler: _Handler, _fault: Fault, body: dict[str, Any], texts: list[st
     handler.say(200, answer)
 
 
+ONE: npt.NDArray[np.float32] = np.linspace(0.1, 1.0, 16, dtype=np.float32)
+Lie = Callable[[Seen, Sequence[str], list[npt.NDArray[np.float32]]], list[npt.NDArray[np.float32]]]
+
+
+def _spoiled(vectors: Sequence[npt.NDArray[np.float32]]) -> list[npt.NDArray[np.float32]]:
+    """Return vectors with as much of another one in them: always the same, and near enough to look right."""
+    return [(each + ONE / np.linalg.norm(ONE) / 2).astype(np.float32) for each in vectors]
+
+
+def _pairs(vectors: Sequence[npt.NDArray[np.float32]]) -> list[npt.NDArray[np.float32]]:
+    """Return vectors of which each two have changed places."""
+    swapped = [index ^ 1 for index in range(len(vectors))]
+    return [vectors[other if other < len(vectors) else index] for index, other in enumerate(swapped)]
+
+
+LIES: Mapping[str, Lie] = {
+    "shifted": lambda _seen, texts, true: [*true[1:], true[0]] if len(texts) >= 4 else true,
+    "pairs": lambda _seen, _texts, true: _pairs(true),
+    "pairs in the last page": lambda _seen, texts, true: _pairs(true) if 1 < len(texts) < 10 else true,
+    "crowded": lambda _seen, texts, true: _spoiled(true) if len(texts) > 8 else true,
+    "crowded behind": lambda _seen, _texts, true: [*true[:8], *_spoiled(true[8:])],
+    "last in line": lambda _seen, texts, true: [*true[:-1], *_spoiled(true[-1:])] if len(texts) > 4 else true,
+    "beside": lambda seen, _texts, true: _spoiled(true) if seen.in_flight > 1 else true,
+    "beside two": lambda seen, _texts, true: _spoiled(true) if seen.in_flight > 2 else true,
+    "now and then": lambda seen, texts, true: true[::-1] if len(texts) > 1 and seen.requests % 5 == 0 else true,
+    "every seventh": lambda seen, _texts, true: _spoiled(true) if seen.requests % 7 == 0 else true,
+    "later": lambda seen, texts, true: true[::-1] if len(texts) > 1 and seen.requests > 25 else true,
+    "two alike": lambda _seen, _texts, true: [*true[:-1], true[0]],
+    "one language": lambda _seen, texts, true: [
+        ONE if text.startswith("t1") else each for text, each in zip(texts, true, strict=True)
+    ],
+    "restless": lambda seen, _texts, true: [np.roll(each, seen.requests) for each in true],
+}
+"""What endpoints were seen to do to vectors, as a function of what they were asked, the texts, and the true vectors."""
+
+
 def _first(value: Callable[[list[float]], object]) -> Respond:
     """Return a fault that changes the first vector of a true answer."""
     return _changed(lambda table: table["data"][0].update(embedding=value(table["data"][0]["embedding"])))
@@ -428,6 +468,7 @@ FAULTS: Mapping[str, Respond] = {
     "empty": _changed(lambda table: [row.update(embedding=[]) for row in table["data"]]),
     "same": _changed(lambda table: [row.update(embedding=table["data"][0]["embedding"]) for row in table["data"]]),
     "alike": _changed(lambda table: table["data"][-1].update(embedding=table["data"][0]["embedding"])),
+    "constant": lambda handler, _fault, body, texts: handler.say(200, handler.truth(body, [ONE] * len(texts))),
     "echo": _echo,
     "told-400": _told(400),
     "told-401": _told(401),

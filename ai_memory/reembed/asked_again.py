@@ -40,6 +40,8 @@ QUIET = 64
 """Pages for each request in flight between two checks with nothing else in flight: waiting for that costs a round."""
 TAIL = 3
 """Rows, beside one of the last page, that are asked again at the end."""
+SEEN = 5_000
+"""Rows of an invocation whose vectors are kept in mind, to see how many texts share one."""
 LOOKED_AT = 128
 """Rows of a page that are compared with each other; 5 ms at 1,024 dimensions (two cores, 2026-11-25)."""
 ONE_VECTOR = 1 - 1e-8
@@ -229,6 +231,33 @@ def too_many(sharing: int, of: int) -> bool:
     By right a model gives two texts one vector where it cuts them to the same, or knows none of their words.
     """
     return sharing > max(FEW, SHARE * of)
+
+
+class Shared:
+    """The texts met in this invocation by their vector, as far as SEEN goes."""
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self._texts: dict[bytes, dict[str, Document]] = {}
+        self._rows = 0
+
+    def too_many(self, embedded: Sequence[Embedded]) -> tuple[Embedded, ...]:
+        """Hear of a page; return the rows, also of earlier pages, that share a vector where they are too many."""
+        found: tuple[Embedded, ...] = ()
+        for each in embedded if self._rows < SEEN else ():
+            if isinstance(vector := each.outcome, np.ndarray):
+                self._rows += 1
+                texts = self._texts.setdefault(_rounded(vector), {})
+                texts[_beginning(each.document.text)] = each.document
+                if len(texts) > len(found):
+                    found = tuple(Embedded(document, vector) for document in texts.values())
+        return found if too_many(len(found), self._rows) else ()
+
+
+def _rounded(vector: Vectors) -> bytes:
+    """Return what vectors of one direction have in common."""
+    with np.errstate(all="ignore"):
+        return (vector / np.linalg.norm(vector)).round(4).tobytes()
 
 
 def _beginning(text: str) -> str:

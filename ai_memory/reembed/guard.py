@@ -19,6 +19,7 @@ from ai_memory.reembed.asked_again import (
     Again,
     PageAnswer,
     Schedule,
+    Shared,
     Tail,
     ask_again,
     ask_witness,
@@ -60,25 +61,29 @@ class Guard:
         self._schedule = Schedule(rows=rows, batch=request.batch, doubted=lied_before)
         # Since the witness agreed; since rows agreed that were asked again with nothing else in flight.
         self._watch, self._unproven, self._tail = Watch(), Watch(), Tail(tools.chance)
+        self._shared = Shared()
         # Only before its first vector can a run show that they are those of another model.
         self._to_compare = 0 if request.same_vectors or taken.run.counters.reembedded else FIRST
 
     @property
     def most_again(self) -> int:
         """How many rows of a page may be asked again."""
-        return self._schedule.most(self._batch, size=self._tools.embedder.max_batch) + SUSPECTS
+        most = self._schedule.most(self._batch, size=self._tools.embedder.max_batch)
+        return most + (SUSPECTS if self._batch > 1 else 0)
 
     def works(self, pages: Iterator[Page], budget: Budget) -> Iterator[Work]:
         """Yield the pages with what is asked again of them; the witness among them so often, and behind the last."""
         sent_pages = sent_rows = 0
         embedder, self._to_ask_again = self._tools.embedder, 0
-        budget.asked_again = self.most_again + TAIL + 1
+        budget.asked_again = self.most_again
         for page in pages:
             rows = len(page.documents)
             again = self._schedule.next(rows, side_by_side=embedder.concurrency, size=embedder.max_batch)
             self._to_ask_again += again.rows
             yield EmbedPage(page, again)
-            budget.asked_again = self._to_ask_again + self.most_again + TAIL + 1
+            # At the end those of the last pages, where more than one was in flight.
+            at_end = TAIL + 1 if embedder.concurrency > 1 else 1
+            budget.asked_again = self._to_ask_again + self.most_again + at_end
             sent_pages, sent_rows = sent_pages + 1, sent_rows + rows
             if sent_pages >= WITNESS_EVERY or sent_rows >= WITNESS_ROWS:
                 yield AskWitness()
@@ -100,8 +105,8 @@ class Guard:
         looked_at = chance.sample(embedded, min(len(embedded), LOOKED_AT))
         sharing = sharing_a_vector(looked_at)
         if too_many(len(sharing), len(looked_at)):
-            # As good as asked again: at most one of them has its own.
-            return PageAnswer(embedded, len(sharing), sharing)
+            # At most one of them has its own.
+            return PageAnswer(embedded, differing=sharing)
         again = Again() if work.again.alone else work.again
         return PageAnswer(embedded, *self._ask_again([*sharing[:SUSPECTS], *choose(embedded, again, chance)]))
 
@@ -116,6 +121,8 @@ class Guard:
                 answered = replace(answered, asked_again=answered.asked_again + asked, differing=differing)
                 if asked and not differing:
                     self._agreed_alone()
+            if not answered.differing and (shared := self._shared.too_many(answered.embedded)):
+                answered = replace(answered, embedded=shared, differing=shared)
             if self._to_compare > 0 and not answered.differing:
                 model = self._run.target_model
                 self._to_compare -= require_new(self._store, self.target, model, answered.embedded)
@@ -153,8 +160,10 @@ class Guard:
 
     def take_back(self, lie: Answered, *, in_flight_limit: int) -> None:
         """Make stale again what was written since rows last agreed, before a remedy is looked for."""
-        counters = Counters(asked_again=lie.asked_again, disagreed=len(lie.differing))
-        self._take_back(self._unproven, counters, in_flight_limit=in_flight_limit + most_texts(len(lie.embedded)))
+        asked = max(lie.asked_again, len(lie.differing))
+        counters = Counters(asked_again=asked, disagreed=len(lie.differing))
+        ids = [*self._unproven.doubtful(), *(each.document.id for each in lie.differing)]
+        self._take_back(ids, counters, in_flight_limit=in_flight_limit + most_texts(len(lie.embedded)))
         self._tail.agreed()
 
     def mend(self, lie: Answered) -> None:
@@ -179,7 +188,7 @@ class Guard:
             BaseException: `error`, with the rows that are stale again.
         """
         if isinstance(error, TargetChanged):
-            doubted = self._take_back(self._watch, Counters())
+            doubted = self._take_back(self._watch.doubtful(), Counters())
             raise TargetChanged(
                 f"{error.what} {doubted:,} rows that were written since they agreed are stale again.", tip=error.tip
             ) from error
@@ -200,13 +209,13 @@ class Guard:
         self._unproven.agreed()
         self._tail.agreed()
 
-    def _take_back(self, watch: Watch, counters: Counters, *, in_flight_limit: int | None = None) -> int:
-        """Make stale again what `watch` doubts, and return how many rows that are."""
+    def _take_back(self, ids: Sequence[str], counters: Counters, *, in_flight_limit: int | None = None) -> int:
+        """Make the rows `ids` stale again, and return how many were not."""
         taken = take_back(
             self._store,
             self._run,
             self.target,
-            watch.doubtful(),
+            ids,
             counters=counters,
             in_flight_limit=in_flight_limit,
             now_ms=self._tools.clock.now_ms(),
