@@ -400,6 +400,10 @@ def _pairs(vectors: Sequence[npt.NDArray[np.float32]]) -> list[npt.NDArray[np.fl
     return [vectors[other if other < len(vectors) else index] for index, other in enumerate(swapped)]
 
 
+def _several(seen: Seen) -> int:
+    return sum(len(body["input"]) > 1 for body in seen.bodies)
+
+
 LIES: Mapping[str, Lie] = {
     "shifted": lambda _seen, texts, true: [*true[1:], true[0]] if len(texts) >= 4 else true,
     "pairs": lambda _seen, _texts, true: _pairs(true),
@@ -409,9 +413,9 @@ LIES: Mapping[str, Lie] = {
     "last in line": lambda _seen, texts, true: [*true[:-1], *_spoiled(true[-1:])] if len(texts) > 4 else true,
     "beside": lambda seen, _texts, true: _spoiled(true) if seen.in_flight > 1 else true,
     "beside two": lambda seen, _texts, true: _spoiled(true) if seen.in_flight > 2 else true,
-    "now and then": lambda seen, texts, true: true[::-1] if len(texts) > 1 and seen.requests % 5 == 0 else true,
+    "now and then": lambda seen, texts, true: true[::-1] if len(texts) > 1 and _several(seen) % 5 == 0 else true,
     "every seventh": lambda seen, _texts, true: _spoiled(true) if seen.requests % 7 == 0 else true,
-    "later": lambda seen, texts, true: true[::-1] if len(texts) > 1 and seen.requests > 25 else true,
+    "later": lambda seen, texts, true: true[::-1] if len(texts) > 1 and _several(seen) > 13 else true,
     "two alike": lambda _seen, _texts, true: [*true[:-1], true[0]],
     "one language": lambda _seen, texts, true: [
         ONE if text.startswith("t1") else each for text, each in zip(texts, true, strict=True)

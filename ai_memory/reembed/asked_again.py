@@ -32,6 +32,8 @@ from ai_memory.store.provenance import Fingerprint
 
 FIRST = 3
 """Rows of the first page."""
+LAST = 4
+"""Of pages of which one row is asked again it is the last one for every so many: some lie about that one alone."""
 LEAST, SMALL = 10, 200
 """Rows of a run of more than SMALL ones that are asked again at least."""
 DENSE, EVERY = 16, 20
@@ -157,7 +159,7 @@ class Tail:
 
 
 def choose(embedded: Sequence[Embedded], again: Again, chance: Random) -> list[Embedded]:
-    """Return the rows of a page to be asked again: one from each part of it, now and then the very last."""
+    """Return the rows of a page to be asked again: one from each part of it, of several the very last."""
     whole = [each for each in embedded if isinstance(each.outcome, np.ndarray)]
     if not whole or not again.rows:
         return []
@@ -167,7 +169,7 @@ def choose(embedded: Sequence[Embedded], again: Again, chance: Random) -> list[E
     else:
         bounds = [len(whole) * part // again.rows for part in range(again.rows + 1)]
     chosen = [chance.randrange(start, end) for start, end in pairwise(bounds) if start < end]
-    if len(chosen) > 1 and chance.randrange(2):
+    if len(chosen) > 1 or not chance.randrange(LAST):
         chosen[-1] = len(whole) - 1
     return [whole[each] for each in chosen]
 
