@@ -40,13 +40,15 @@ def told(agreed: int, rows: int) -> str:
     share = percent(differ_at_most(agreed, rows))
     if not agreed:
         return f"None of {rows:,} rows was asked again: nothing tells how many of them differ."
+    if agreed >= rows:
+        return f"All {rows:,} rows were asked again one by one and agree."
     asked = f"Of {rows:,} rows {agreed:,} were asked again one by one and agree"
     return f"{asked}: at most {share} of the rows can differ (95 %)."
 
 
 def percent(share: float) -> str:
     """Return a share in words, rounded up: whole per cents, below one a tenth or a hundredth."""
-    digits = 0 if share >= 0.009995 else 1 if share >= 0.001 else 2
+    digits = 0 if share > 0.009 else 1 if share > 0.0009 else 2
     scale = 10 ** (digits + 2)
     # Half a unit in the twelfth place: 0.14 is 14 %, though as a float it is a little more.
     return f"{ceil(share * scale - 1e-9) / 10**digits:.{digits}f} %"
