@@ -40,7 +40,7 @@ DENSE, EVERY = 16, 20
 """Of the first DENSE pages each is asked, later every so many: an endpoint that lies now and then is found early."""
 QUIET = 64
 """Pages for each request in flight between two checks with nothing else in flight: waiting for that costs a round."""
-TAIL = 3
+TAIL = 2
 """Rows, beside one of the last page, that are asked again at the end."""
 SEEN = 5_000
 """Rows of an invocation whose vectors are kept in mind, to see how many texts share one."""
@@ -83,8 +83,9 @@ class Schedule:
     def __init__(self, *, rows: int, batch: int, doubted: bool) -> None:
         """Begin with `rows` to do in pages of `batch`; `doubted`: the run was lied to before."""
         self.doubted = doubted
-        self._share = ceil(LEAST / ceil(rows / batch)) if rows > SMALL else 1
-        self._pages = self._alone_at = 0
+        # Of each page so many that there are LEAST at the end.
+        self._share = LEAST / ceil(rows / batch) if rows > SMALL else 0
+        self._asked = self._pages = self._alone_at = 0
         self._most_side_by_side = 1
 
     def next(self, documents: int, *, side_by_side: int, size: int) -> Again:
@@ -96,11 +97,13 @@ class Schedule:
         if self.doubted and size > 1:
             rows = max(rows, ceil(documents / size))
         alone = self._alone(side_by_side, rows)
-        return Again(min(max(rows, alone), documents), size, alone)
+        rows = min(max(rows, alone), documents)
+        self._asked += rows
+        return Again(rows, size, alone)
 
     def most(self, batch: int, *, size: int) -> int:
         """Return how many rows of a page of `batch` may be asked again."""
-        rows = max(FIRST, self._share, ceil(batch / size) if self.doubted and size > 1 else 0)
+        rows = max(FIRST, ceil(self._share) + 1, ceil(batch / size) if self.doubted and size > 1 else 0)
         return min(rows, batch)
 
     def begin_anew(self) -> None:
@@ -110,9 +113,10 @@ class Schedule:
         self._most_side_by_side = 1
 
     def _rows(self) -> int:
+        lacking = min(ceil(self._share * self._pages), LEAST, self._asked + ceil(self._share) + 1) - self._asked
         if self._pages == 1:
-            return max(FIRST, self._share)
-        return self._share if self._pages <= DENSE or self._pages % EVERY == 0 else 0
+            return max(FIRST, lacking)
+        return max(self._pages <= DENSE or self._pages % EVERY == 0, lacking)
 
     def _alone(self, side_by_side: int, rows: int) -> bool:
         if self._pages == 1 or side_by_side < 2:
