@@ -8,7 +8,8 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 
 _FORM = re.compile(
     r"(?P<scheme>https?)://(?P<host>\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::(?P<port>[1-9][0-9]{0,4}))?"
-    r"""(?P<path>(?:/[!"$->@-\[\]-~]*)?)""",
+    r"""(?P<path>(?:/[!"$->@-\[\]-~]*)?)"""
+    r"(?:\?(?P<query>api-version=(?:[0-9]{4}-[0-9]{2}-[0-9]{2}(?:-[a-z]{1,12})?|preview|latest|v[0-9]{1,3})))?",
     re.ASCII | re.IGNORECASE,
 )
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*", re.ASCII)
@@ -21,12 +22,13 @@ _PORTS = {"http": 80, "https": 443}
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """A scheme, a host (in small letters, IPv6 in brackets), a port (always a number) and a path."""
+    """A scheme, a host (in small letters, IPv6 in brackets), a port (always a number), a path and Azure's version."""
 
     scheme: str
     host: str
     port: int
     path: str
+    query: str = ""
 
     @property
     def is_loopback(self) -> bool:
@@ -64,7 +66,13 @@ def read(url: str) -> Address:
         raise ValueError("has a port that does not exist")
     if not _is_host(host):
         raise ValueError("has a host that is neither a name nor an address in its usual spelling")
-    return Address(scheme, host, port, found["path"])
+    return Address(scheme, host, port, found["path"], found["query"] or "")
+
+
+def below(url: str, path: str) -> str:
+    """Return the URL of `path` below a base URL, whose query stays at the end."""
+    base, mark, query = url.partition("?")
+    return f"{base.rstrip('/')}{path}{mark}{query}"
 
 
 def _is_host(host: str) -> bool:
@@ -83,7 +91,7 @@ def _why(url: str) -> str:
     if "@" in url:
         return "carries a password, or something else before an @"
     if "?" in url or "#" in url:
-        return "has a part after ? or #"
+        return "has a part after ? or #, which only an api-version of Azure may be"
     if not url.isascii() or not url.isprintable() or " " in url or "\\" in url:
         return "has characters that do not belong in an address"
     return "is not of the form https://host[:port]/path"

@@ -6,16 +6,20 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
 from importlib import import_module
 from keyword import iskeyword
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from ai_memory import __version__
 from ai_memory.commands.flags import Parser, add_global_flags
+from ai_memory.commands.help import TOPICS
 from ai_memory.console import Console
 from ai_memory.errors import WRITE_FAULTS, AiMemoryError, DataRefused, StorageFailed, UsageError
 from ai_memory.hearing import signals_heard
+from ai_memory.hints import Hints, options_of
 from ai_memory.streams import standard_streams
 
 COMMANDS = {
@@ -34,11 +38,13 @@ COMMANDS = {
     "namespaces": "show the namespaces with their counts",
     "doctor": "examine the database and its embedder",
     "config": "show the resolved settings and where each came from",
+    "help": "show help on a command or a topic",
 }
 """Each command and what it does; its module in `ai_memory.commands` has `add_arguments` and `run`.
 
 `add_arguments(parser)` adds the command's own arguments. `run(args, settings, console)` does the work and
-returns the exit code. A module is imported only when its command is the one to run.
+returns the exit code; `help` has none, for it needs no settings. A module is imported only when its command is the one
+to run.
 """
 
 EXIT_INTERRUPTED = 130
@@ -56,7 +62,7 @@ class CommandParser(Parser):
         module = import_module(f"ai_memory.commands.{name}{'_' if iskeyword(name) else ''}")
         module.add_arguments(self)
         add_global_flags(self)
-        self.set_defaults(run=module.run)
+        self.set_defaults(run=getattr(module, "run", None))
         return super().parse_known_args(args, namespace)
 
     def add_subparsers(self, **options: Any) -> Any:  # noqa: ANN401 (argparse's own type is private)
@@ -71,7 +77,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _obeyed(argv: Sequence[str] | None) -> int:
-    args = argparse.Namespace(json=False, quiet=False, verbose=False, console=Console())
+    typed = sys.argv[1:] if argv is None else list(argv)
+    args = argparse.Namespace(json=False, quiet=False, verbose=False, console=Console(), typed=typed)
     try:
         return _run(argv, args)
     except AiMemoryError as error:
@@ -93,7 +100,15 @@ def _refused(error: AiMemoryError, args: argparse.Namespace) -> int:
     if args.verbose:
         args.console.traceback(error)
     args.console.error(error.line())
+    if (args.json or "--json" in args.typed) and not args.console.has_printed:
+        replace(args.console, json=True).result({"error": error.what, "exit_code": error.exit_code, "next": error.tip})
+        _flush()
     return error.exit_code
+
+
+def _flush() -> None:
+    with suppress(AiMemoryError, BrokenPipeError):
+        sys.stdout.flush()
 
 
 def _fault_of_the_system(error: Exception) -> AiMemoryError | None:
@@ -120,22 +135,34 @@ def _has_folder() -> bool:
 def _run(argv: Sequence[str] | None, args: argparse.Namespace) -> int:
     try:
         _parser().parse_args(argv, args)
+        if args.run is None:
+            _show_help(args.topic)
     except SystemExit:
         # The help was shown.
         sys.stdout.flush()
         raise
     _read_as_utf8(args)
+    hints = Hints(options_of(getattr(args, "db", None), getattr(args, "config", None)), tuple(COMMANDS))
+    args.console = Console(json=args.json, quiet=args.quiet, verbose=args.verbose, hints=hints)
     if args.quiet and args.verbose:
         raise UsageError("--quiet and --verbose cannot be used together.", tip="Leave one of them out.")
     from ai_memory.settings import Settings, process_environment
 
     settings = Settings.gather(args, process_environment())
-    args.console = Console(json=args.json, quiet=args.quiet, verbose=args.verbose, keys=settings.secrets)
-    for warning in settings.warnings:
+    args.console = replace(args.console, keys=settings.secrets)
+    for warning in () if args.quiet else settings.warnings:
         args.console.warn(warning)
     code: int = args.run(args, settings, args.console)
     sys.stdout.flush()
     return code
+
+
+def _show_help(topic: Sequence[str]) -> NoReturn:
+    parser = _parser()
+    if topic and topic[0] not in TOPICS:
+        parser.parse_args([*topic, "--help"])
+    sys.stdout.write(TOPICS[topic[0]] if topic else parser.format_help())
+    raise SystemExit(0)
 
 
 def _read_as_utf8(args: argparse.Namespace) -> None:
@@ -161,9 +188,8 @@ def _parser() -> Parser:
     parser = Parser(prog="ai-memory", description="Long-term memory of AI agents in one SQLite file.")
     parser.add_argument("--version", action="version", version=f"ai-memory {__version__}")
     add_global_flags(parser)
-    commands: Any = parser.add_subparsers(
-        title="commands", metavar="COMMAND", required=True, parser_class=CommandParser
-    )
+    parser.set_defaults(run=None, topic=[])
+    commands: Any = parser.add_subparsers(title="commands", metavar="COMMAND", parser_class=CommandParser)
     for name, summary in COMMANDS.items():
         commands.add_parser(name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.")
     return parser

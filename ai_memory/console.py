@@ -15,9 +15,12 @@ from dataclasses import dataclass, field
 from typing import TextIO
 
 from ai_memory.cleaning import safe
+from ai_memory.hints import NO_HINTS, Hints
 from ai_memory.invisible import escaped, json_escaped
 from ai_memory.masking import Mask
 
+HINTED = frozenset({"next", "error", "findings"})
+"""Values of a result that name commands."""
 HEED_S = 0.2
 """How long a signal waits at most while an answer is awaited."""
 
@@ -31,28 +34,39 @@ class Console:
     """The two streams of one invocation and how much the user wants to hear.
 
     With `json` the result is ONE object on one line; `quiet` drops notes, never warnings or results;
-    `verbose` adds tracebacks and details. `keys` returns what must never be shown.
+    `verbose` adds tracebacks and details. `hints` makes the commands that are named work as printed. `keys` returns
+    what must never be shown.
     """
 
     json: bool = False
     quiet: bool = False
     verbose: bool = False
+    hints: Hints = NO_HINTS
     keys: Callable[[], tuple[str, ...]] = _no_keys
     out: TextIO = field(default_factory=lambda: sys.stdout)
+    printed: set[str] = field(default_factory=set, repr=False)
     stderr: TextIO = field(default_factory=lambda: sys.stderr)
 
     @property
     def err(self) -> SafeStream:
         """What is written to stderr, cleaned."""
-        return SafeStream(self.stderr, Mask(self.keys()))
+        return SafeStream(self.stderr, Mask(self.keys()), self.hints)
 
     def result(self, values: Mapping[str, object], *lines: str) -> None:
         """Print the result of the command, without keys: `values` with --json, else `lines`, each of them one line."""
         mask = Mask(self.keys())
         if self.json:
-            self.line(to_json(_masked(values, mask)))
+            hinted = {name: self._hinted(name, value) for name, value in values.items()}
+            self.line(to_json(_masked(hinted, mask)))
         else:
-            self._print(safe(line, mask, keep="\t") for line in lines)
+            self._print(safe(self.hints(line), mask, keep="\t") for line in lines)
+
+    def _hinted(self, name: str, value: object) -> object:
+        if name not in HINTED:
+            return value
+        if isinstance(value, list | tuple):
+            return [self.hints(str(each)) for each in value]
+        return self.hints(value) if isinstance(value, str) else value
 
     def memories(self, values: Mapping[str, object], *lines: str) -> None:
         """Print what memories hold as it is: `values` with --json, else `lines`, each of them one line."""
@@ -62,8 +76,14 @@ class Console:
         """Print one line of memories."""
         self._print([text])
 
+    @property
+    def has_printed(self) -> bool:
+        """Whether something of a result went to stdout."""
+        return bool(self.printed)
+
     def _print(self, lines: Iterable[str]) -> None:
         for line in lines:
+            self.printed.add("result")
             print(escaped(line, keep="\t"), file=self.out)
 
     def note(self, text: str) -> None:
@@ -74,6 +94,10 @@ class Console:
     def warn(self, text: str) -> None:
         """Warn on one line."""
         self.err.line(f"ai-memory: warning: {' '.join(text.split())}")
+
+    def last(self, text: str) -> None:
+        """Print the one line with which a run ends."""
+        self.err.line(f"ai-memory: {' '.join(text.split())}")
 
     def error(self, text: str) -> None:
         """Print the one line of an error."""
@@ -102,11 +126,12 @@ class SafeStream:
 
     stream: TextIO
     mask: Mask
+    hints: Hints = NO_HINTS
 
     def write(self, text: str, /) -> int:
         """Write a text; a carriage return at its beginning is a progress bar's."""
         start = "\r" if text.startswith("\r") else ""
-        self.stream.write(start + safe(text[len(start) :], self.mask, keep="\n\t"))
+        self.stream.write(start + safe(self.hints(text[len(start) :]), self.mask, keep="\n\t"))
         return len(text)
 
     def line(self, text: str) -> None:

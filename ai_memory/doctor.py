@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
+from ai_memory.amounts import counted
 from ai_memory.cleaning import one_line
 from ai_memory.clock import Clock
 from ai_memory.embed.embedder import Embedder, Target
@@ -32,7 +34,32 @@ from ai_memory.store.text import printable
 NAMED_ROWS = 20
 REPAIR = "ai-memory doctor --repair-fts"
 RESTORE = "ai-memory restore BACKUP"
-NOT_IN_STEP = "memories and entries of the word index do not match"
+TELLING: Mapping[str, tuple[str, str]] = {
+    "not_indexed": (
+        f"memory or entry of the word index has no counterpart: {REPAIR}",
+        f"memories and entries of the word index do not match: {REPAIR}",
+    ),
+    "without_id": (
+        "memory has no id: no command can address it",
+        "memories have no id: no command can address them",
+    ),
+    "undecodable": ("memory has text that is not valid", "memories have text that is not valid"),
+    "oversize": ("memory is too long to be embedded", "memories are too long to be embedded"),
+    "missing": (
+        "live memory has no vector: ai-memory backfill",
+        "live memories have no vector: ai-memory backfill",
+    ),
+    "not_vectors": (
+        "live memory has a text or number as a vector: ai-memory reembed",
+        "live memories have a text or number as a vector: ai-memory reembed",
+    ),
+    "stale": ("live memory is not proven to be of", "live memories are not proven to be of"),
+    "quarantined": (
+        "memory is in quarantine: ai-memory reembed quarantine",
+        "memories are in quarantine: ai-memory reembed quarantine",
+    ),
+}
+"""The numbers that are findings where they are not 0, told of one and of many."""
 
 
 @dataclass(slots=True)
@@ -42,11 +69,11 @@ class Diagnosis:
     values: dict[str, object] = field(default_factory=dict)
     findings: list[str] = field(default_factory=list)
 
-    def count(self, name: str, number: int, finding: str = "") -> None:
-        """Record a number; where there is a `finding` and the number is not 0, it is one."""
+    def count(self, name: str, number: int, more: str = "") -> None:
+        """Record a number; one of those of TELLING that is not 0 is a finding, with `more` at its end."""
         self.values[name] = number
-        if number and finding:
-            self.findings.append(f"{number:,} {finding}")
+        if number and name in TELLING:
+            self.findings.append(f"{counted(number, *TELLING[name])}{more}")
 
 
 def examine_file(store: Store, diagnosis: Diagnosis) -> None:
@@ -106,7 +133,7 @@ def _examine_word_index(store: Store, diagnosis: Diagnosis) -> None:
         diagnosis.findings.append(f"the word index memories_fts {fault}: {REPAIR}")
         return
     apart = word_index.out_of_step(store)
-    diagnosis.count("not_indexed", apart, f"{NOT_IN_STEP}: {REPAIR}")
+    diagnosis.count("not_indexed", apart)
     if not apart and (lost := word_index.lost(store)) is not None:
         diagnosis.values["word_index"] = f"does not find the memory in row {lost:,} by a word of its title"
         diagnosis.findings.append(f"the word index memories_fts {diagnosis.values['word_index']}: {REPAIR}")
@@ -144,13 +171,13 @@ def _examine_rows(store: Store, diagnosis: Diagnosis) -> None:
     diagnosis.count("memories", totals.memories)
     diagnosis.count("not_live", totals.memories - totals.live)
     diagnosis.count("encrypted", totals.encrypted)
-    diagnosis.count("without_id", totals.without_id, "memories have no id: no command can address them")
-    diagnosis.count("undecodable", unfit["undecodable"], "memories have text that is not valid")
+    diagnosis.count("without_id", totals.without_id)
+    diagnosis.count("undecodable", unfit["undecodable"])
     diagnosis.count("empty", unfit["empty"])
-    diagnosis.count("oversize", unfit["oversize"], "memories are too long to be embedded")
+    diagnosis.count("oversize", unfit["oversize"])
     # Not those that no backfill would ever embed: a finding that its own remedy leaves is none.
-    diagnosis.count("missing", lacking[False], "live memories have no vector: ai-memory backfill")
-    diagnosis.count("not_vectors", lacking[True], "live memories have a text or number as a vector: ai-memory reembed")
+    diagnosis.count("missing", lacking[False])
+    diagnosis.count("not_vectors", lacking[True])
 
 
 def _examine_expiries(store: Store, diagnosis: Diagnosis) -> None:
@@ -162,7 +189,8 @@ def _examine_expiries(store: Store, diagnosis: Diagnosis) -> None:
         for row_id, written in odd[:NAMED_ROWS]
     ]
     if len(odd) > NAMED_ROWS:
-        diagnosis.findings.append(f"{len(odd) - NAMED_ROWS:,} more memories expire at such times; --json names them")
+        more = counted(len(odd) - NAMED_ROWS, "more memory expires", "more memories expire")
+        diagnosis.findings.append(f"{more} at such a time; --json names all")
 
 
 def _examine_vectors(store: Store, diagnosis: Diagnosis) -> None:
@@ -177,7 +205,9 @@ def _examine_vectors(store: Store, diagnosis: Diagnosis) -> None:
     diagnosis.values["malformed_rows"] = [{"id": row_id, "why": why} for row_id, why in malformed]
     diagnosis.findings += [f"the vector of {printable(row_id)} {why}" for row_id, why in malformed[:NAMED_ROWS]]
     if len(malformed) > NAMED_ROWS:
-        diagnosis.findings.append(f"{len(malformed) - NAMED_ROWS:,} more vectors are malformed; --json names them")
+        diagnosis.findings.append(
+            f"{counted(len(malformed) - NAMED_ROWS, 'more vector is', 'more vectors are')} malformed; --json names all"
+        )
 
 
 def vector_fault(each: Candidate) -> str | None:
@@ -205,8 +235,8 @@ def examine_target(store: Store, target: Target, diagnosis: Diagnosis, *, clock:
     census = take_census(store, known_fingerprint(store, resolved), None, now_ms=clock.now_ms())
     diagnosis.values["target"] = {"space": resolved.space, "dim": resolved.dim, "model": resolved.model}
     diagnosis.count("fresh", census.fresh)
-    diagnosis.count("stale", census.stale, f"live memories are not proven to be of {resolved.space}: ai-memory reembed")
-    diagnosis.count("quarantined", census.quarantined, "memories are in quarantine: ai-memory reembed quarantine")
+    diagnosis.count("stale", census.stale, f" {resolved.space}: ai-memory reembed")
+    diagnosis.count("quarantined", census.quarantined)
 
 
 def examine_embedder(store: Store, embedder: Embedder, diagnosis: Diagnosis) -> None:

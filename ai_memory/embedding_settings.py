@@ -29,7 +29,10 @@ MAX_DIM = 65_536
 ADDRESS_KEYS = frozenset({"backend", "base_url", "url", "model", "model_path", "dim"})
 OTHER_KEYS = frozenset({"api_key_env", "api_key_file", "backfill_batch", "backfill_on_boot"})
 SHORTEST_SECRET = 8
-OUR_KEYS = frozenset({"device", "price_per_million_tokens"})
+OUR_KEYS = frozenset({"device", "encoding_format", "price_per_million_tokens", "timeout_seconds"})
+AUTO, BASE64 = "auto", "base64"
+ENCODINGS = (AUTO, "float", BASE64)
+MAX_TIMEOUT_S = 3_600
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +40,8 @@ class EmbeddingSettings:
     """The resolved embedder.
 
     `dim` 0: not configured. `base_url` is empty for a local model. `batch` is texts a page,
-    1..10000. `device` is "auto" or a name of PyTorch's. Money is in the user's own currency.
+    1..10000. `device` is "auto" or a name of PyTorch's. Money is in the user's own currency. `timeout_seconds` None:
+    as long as it is usual. `encoding_format` is one of ENCODINGS.
     """
 
     tier: Sourced[str]
@@ -51,6 +55,8 @@ class EmbeddingSettings:
     offline: Sourced[bool]
     egress: Sourced[str]
     device: Sourced[str]
+    timeout_seconds: Sourced[int | None]
+    encoding_format: Sourced[str]
     price_per_million_tokens: Sourced[float | None]
 
 
@@ -80,6 +86,8 @@ def resolve(top: Table, environ: Mapping[str, str]) -> EmbeddingSettings:
         offline=_offline(environ),
         egress=_egress(environ),
         device=table.text("device") or Sourced("auto", "default"),
+        timeout_seconds=table.integer("timeout_seconds", low=1, high=MAX_TIMEOUT_S) or Sourced(None, "not configured"),
+        encoding_format=_encoding_format(table),
         price_per_million_tokens=table.price("price_per_million_tokens") or Sourced(None, "not configured"),
     )
 
@@ -219,6 +227,16 @@ def _batch(table: Table, environ: Mapping[str, str]) -> Sourced[int]:
     if not (named.value.isascii() and named.value.isdigit()) or not 1 <= int(named.value[:9]) <= MAX_BATCH:
         raise EmbedderInitFailed(f"{named.source} is {told(named.value)}.", tip=f"It must be from 1 to {MAX_BATCH}.")
     return Sourced(int(named.value), named.source)
+
+
+def _encoding_format(table: Table) -> Sourced[str]:
+    named = table.text("encoding_format") or Sourced(AUTO, "default")
+    if named.value.lower() not in ENCODINGS:
+        raise EmbedderInitFailed(
+            f"encoding_format is {told(named.value)} ({named.source}).",
+            tip=f"It must be one of {', '.join(ENCODINGS)}.",
+        )
+    return Sourced(named.value.lower(), named.source)
 
 
 def _offline(environ: Mapping[str, str]) -> Sourced[bool]:

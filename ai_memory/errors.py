@@ -28,8 +28,11 @@
     └── EmbedError                      what one request to an embedder can answer
         ├── TransientFailure       75   worth a retry: time-out, reset, 5xx
         │   ├── RateLimited        75   429 of rate, with its Retry-After
+        │   ├── Breakdown          75   it broke down: for now, for the batch's size, or over a row in it
         │   └── AnswerLate         75   several texts were not embedded in time: fewer may be
         ├── AnswerViolation        69   an answer that cannot be believed
+        │   ├── VectorsBroken      69   some of its vectors are none; the others are sound
+        │   └── ForeignAnswer      69   one of another language, such as a page: the next would be the same
         ├── RowsRefused            69   400, 413, 422: the batch, or a row in it
         │   └── RequestTooLarge    69   the size of the batch, as the endpoint says
         ├── WrongTarget            78   unknown model, another width
@@ -38,16 +41,20 @@
         ├── QuotaExhausted         69   402, 429 of quota or billing
         └── BudgetSpent            75   the request might cross --max-tokens or --max-cost, and was not sent
 
-An error is two sentences: *what* happened, with its values, and a *tip*, what to do next.
-`main()` prints both on one line and returns `exit_code`; `reason` says the kind in a word or two, for the report of a
-run. Any other exception is a bug and keeps
-its traceback.
+An error is two sentences: *what* happened, with its values, and a *tip*, what to do next. `main()` prints both on one
+line and returns `exit_code`; `reason` says the kind in a word or two, for the report of a run. Any other exception is a
+bug and keeps its traceback.
 """
 
 from __future__ import annotations
 
 import errno
-from typing import ClassVar
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 
 class AiMemoryError(Exception):
@@ -55,6 +62,11 @@ class AiMemoryError(Exception):
 
     exit_code: int = 1
     reason: ClassVar[str] = "error"
+
+    def __init_subclass__(cls, **differs: object) -> None:
+        """Keep in what a class differs from the one above it: exit_code, reason, of_texts."""
+        for name, value in differs.items():
+            setattr(cls, name, value)
 
     def __init__(self, what: str, *, tip: str = "") -> None:
         """Keep `what` happened (with its values) and the `tip` on what to do next."""
@@ -68,83 +80,51 @@ class AiMemoryError(Exception):
         return " ".join(text.split())
 
 
-class UsageError(AiMemoryError):
+class UsageError(AiMemoryError, exit_code=64, reason="usage"):
     """The command line cannot be obeyed."""
 
-    exit_code = 64
-    reason = "usage"
 
-
-class NoEmbedder(AiMemoryError):
+class NoEmbedder(AiMemoryError, exit_code=2, reason="no embedder"):
     """The configuration names no embedder."""
 
-    exit_code = 2
-    reason = "no embedder"
 
-
-class ConfigRefused(AiMemoryError):
+class ConfigRefused(AiMemoryError, exit_code=3, reason="configuration"):
     """The config file, or a path in the environment, cannot be obeyed."""
 
-    exit_code = 3
-    reason = "configuration"
 
-
-class EmbedderInitFailed(AiMemoryError):
+class EmbedderInitFailed(AiMemoryError, exit_code=3, reason="embedder"):
     """The configured embedder cannot be built, or its start probe was answered wrongly."""
 
-    exit_code = 3
-    reason = "embedder"
 
-
-class StampRefused(AiMemoryError):
+class StampRefused(AiMemoryError, exit_code=4, reason="stamp refused"):
     """The stored vectors cannot be what the stamp would say."""
 
-    exit_code = 4
-    reason = "stamp refused"
 
-
-class RunHeld(AiMemoryError):
+class RunHeld(AiMemoryError, exit_code=11, reason="held"):
     """Another live process holds the runner's lock."""
 
-    exit_code = 11
-    reason = "held"
 
-
-class RunnerStuck(RunHeld):
+class RunnerStuck(RunHeld, exit_code=1, reason="stuck"):
     """The holder of the lock has made no progress for too long."""
 
-    exit_code = 1
-    reason = "stuck"
 
-
-class OperatorNeeded(AiMemoryError):
+class OperatorNeeded(AiMemoryError, exit_code=12, reason="operator needed"):
     """Nothing may be resumed without an operator's word."""
 
-    exit_code = 12
-    reason = "operator needed"
 
-
-class DataRefused(AiMemoryError):
+class DataRefused(AiMemoryError, exit_code=65, reason="data"):
     """An input file or a database cannot be used as it is."""
-
-    exit_code = 65
-    reason = "data"
 
 
 class Damaged(DataRefused):
     """A file is no sound SQLite database."""
 
 
-class StatementRefused(DataRefused):
-    """SQLite refused one statement for what stands in the database: a constraint, a trigger, a function it lacks.
-
-    `words` are SQLite's own, on one line and printable.
-    """
-
-    reason = "statement refused"
+class StatementRefused(DataRefused, reason="statement refused"):
+    """SQLite refused one statement for what stands in the database: a constraint, a trigger, a function it lacks."""
 
     def __init__(self, what: str, *, tip: str = "", words: str = "") -> None:
-        """Keep SQLite's words beside the two sentences."""
+        """Keep SQLite's own words, on one line and printable, beside the two sentences."""
         super().__init__(what, tip=tip)
         self.words = words
 
@@ -158,60 +138,42 @@ class UpdateRefused(StatementRefused):
         self.memory_id = memory_id
 
 
-class SchemaRefused(DataRefused):
+class SchemaRefused(DataRefused, reason="schema"):
     """The schema of a database lets no statement of a kind run, whatever the row: no line of a file is at fault."""
-
-    reason = "schema"
 
 
 class DraftRefused(DataRefused):
     """One memory or link of a file cannot be stored; the others may be."""
 
 
-class WordIndexUnusable(DataRefused):
-    """The index of words in the file `path` is damaged, absent or something else; the memories can make it anew.
-
-    `words` are SQLite's own, on one line and printable.
-    """
-
-    reason = "word index"
+class WordIndexUnusable(DataRefused, reason="word index"):
+    """The index of words in the file `path` is damaged, absent or something else; the memories can make it anew."""
 
     def __init__(self, path: object, words: str) -> None:
-        """Keep SQLite's words beside the two sentences."""
+        """Keep SQLite's own words, on one line and printable, beside the two sentences."""
         what = f"The word index of {path} cannot be used: {words}."
         super().__init__(what, tip="Rebuild it from the memories: ai-memory doctor --repair-fts")
         self.words = words
 
 
-class NotFound(AiMemoryError):
+class NotFound(AiMemoryError, exit_code=66, reason="not found"):
     """A named memory, namespace or input file does not exist."""
 
-    exit_code = 66
-    reason = "not found"
 
-
-class EndpointUnusable(AiMemoryError):
+class EndpointUnusable(AiMemoryError, exit_code=69, reason="endpoint unusable"):
     """The endpoint cannot be used until someone acts."""
-
-    exit_code = 69
-    reason = "endpoint unusable"
 
 
 WRITE_FAULTS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS})
 """What a disk or its file system can do to a file that is written: StorageFailed, where no better is known."""
 
 
-class StorageFailed(AiMemoryError):
+class StorageFailed(AiMemoryError, exit_code=74, reason="storage"):
     """The disk or the file system refused to read or write."""
 
-    exit_code = 74
-    reason = "storage"
 
-
-class Stopped(AiMemoryError):
+class Stopped(AiMemoryError, reason="stopped"):
     """The work was ended by a signal or by --max-runtime before anything was changed; it carries their exit code."""
-
-    reason = "stopped"
 
     def __init__(self, what: str, *, exit_code: int) -> None:
         """Keep the exit code beside the sentence."""
@@ -219,17 +181,12 @@ class Stopped(AiMemoryError):
         self.exit_code = exit_code
 
 
-class NotFinished(AiMemoryError):
+class NotFinished(AiMemoryError, exit_code=75, reason="not finished"):
     """The job is not finished; running the same command again goes on with it."""
 
-    exit_code = 75
-    reason = "not finished"
 
-
-class BreakerOpen(NotFinished):
+class BreakerOpen(NotFinished, reason="breaker open"):
     """The endpoint failed last time, and no request may be sent for `seconds`."""
-
-    reason = "breaker open"
 
     def __init__(self, what: str, *, tip: str = "", seconds: float = 0.0) -> None:
         """Keep the wait beside the two sentences."""
@@ -237,19 +194,21 @@ class BreakerOpen(NotFinished):
         self.seconds = seconds
 
 
-class TargetChanged(AiMemoryError):
+class TargetChanged(AiMemoryError, exit_code=78, reason="target changed"):
     """The configured target is not the one the run began with."""
-
-    exit_code = 78
-    reason = "target changed"
 
 
 class EmbedError(AiMemoryError):
     """One request to an embedder that brought no vectors.
 
     `http_status` is the status of the answer, None where there was none. `in_doubt` says that the request was
-    sent and its answer lost: it may have been embedded, and charged for.
+    sent and its answer lost, or unreadable: it may have been embedded, and charged for. `of_texts` says that it may
+    be about the texts that were sent, `harmless_passed` whether a harmless text passed right after it (None: nobody
+    asked).
     """
+
+    of_texts: bool = False
+    harmless_passed: bool | None = None
 
     def __init__(self, what: str, *, tip: str = "", http_status: int | None = None, in_doubt: bool = False) -> None:
         """Keep the HTTP status and the doubt beside the two sentences."""
@@ -258,20 +217,15 @@ class EmbedError(AiMemoryError):
         self.in_doubt = in_doubt
 
 
-class TransientFailure(EmbedError):
+class TransientFailure(EmbedError, exit_code=75, reason="endpoint away"):
     """The same request may succeed later."""
 
-    exit_code = 75
-    reason = "endpoint away"
 
-
-class RateLimited(TransientFailure):
+class RateLimited(TransientFailure, reason="rate limited"):
     """The endpoint asked for fewer requests.
 
     `retry_after` is the wait that it named, `pause` the one that we keep, in seconds (0: none).
     """
-
-    reason = "rate limited"
 
     def __init__(self, what: str, *, tip: str = "", http_status: int | None = None, retry_after: float = 0.0) -> None:
         """Keep the wait the endpoint asked for, in seconds (0: it named none)."""
@@ -279,22 +233,34 @@ class RateLimited(TransientFailure):
         self.retry_after = self.pause = retry_after
 
 
+class Breakdown(TransientFailure, of_texts=True):
+    """The endpoint broke down over the request: for now, for its size, or over a text in it; a harmless text tells."""
+
+
 class AnswerLate(TransientFailure):
     """A request of several texts was sent whole and not answered in time: one of fewer texts may be."""
 
 
-class AnswerViolation(EmbedError):
+class AnswerViolation(EmbedError, exit_code=69, reason="answer violation", of_texts=True):
     """An answer that cannot be believed: too short, mis-ordered, not finite, all zero."""
 
-    exit_code = 69
-    reason = "answer violation"
+
+class VectorsBroken(AnswerViolation):
+    """An answer in which the vectors at the positions `broken` are none; the other rows of `vectors` are sound."""
+
+    def __init__(self, what: str, *, tip: str = "", vectors: npt.NDArray[np.float32], broken: Sequence[int]) -> None:
+        """Keep the vectors, float32, shape (n, dim), and the positions beside the two sentences."""
+        super().__init__(what, tip=tip)
+        self.vectors = vectors
+        self.broken = broken
 
 
-class RowsRefused(EmbedError):
+class ForeignAnswer(AnswerViolation, of_texts=False):
+    """No answer to such a request at all, and none that was came before: asking again brings the same."""
+
+
+class RowsRefused(EmbedError, exit_code=69, reason="rows refused", of_texts=True):
     """The batch was refused for what is in it: 400, 413 or 422."""
-
-    exit_code = 69
-    reason = "rows refused"
 
 
 class RequestTooLarge(RowsRefused):
@@ -309,38 +275,24 @@ class RequestTooLarge(RowsRefused):
         self.unit = unit
 
 
-class WrongTarget(EmbedError):
+class WrongTarget(EmbedError, exit_code=78, reason="wrong target"):
     """The endpoint does not serve the target: unknown model, another width."""
 
-    exit_code = 78
-    reason = "wrong target"
 
-
-class Misconfigured(WrongTarget):
+class Misconfigured(WrongTarget, exit_code=3, reason="configuration"):
     """The endpoint cannot be asked as things are set up here: a certificate does not fit, a proxy is none."""
 
-    exit_code = 3
-    reason = "configuration"
 
-
-class CredentialsRefused(EmbedError):
+class CredentialsRefused(EmbedError, exit_code=77, reason="credentials"):
     """The endpoint refused the key."""
 
-    exit_code = 77
-    reason = "credentials"
 
-
-class QuotaExhausted(EmbedError):
+class QuotaExhausted(EmbedError, exit_code=69, reason="quota"):
     """The account behind the key has nothing left to spend."""
 
-    exit_code = 69
-    reason = "quota"
 
-
-class BudgetSpent(EmbedError):
+class BudgetSpent(EmbedError, exit_code=75):
     """A request might cross the limit that the `flag` sets, and was not sent."""
-
-    exit_code = 75
 
     def __init__(self, what: str, *, tip: str = "", flag: str = "max-tokens") -> None:
         """Keep the flag beside the two sentences."""

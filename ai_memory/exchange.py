@@ -68,7 +68,7 @@ def _typed(value: Value) -> object:
         return {BLOB_KEY: base64.b64encode(value).decode()}
     if isinstance(value, float) and not math.isfinite(value):
         return {REAL_KEY: str(value)}
-    return value if not isinstance(value, str) or not first_fault({"title": value}) else _invalid_text(value)
+    return value if not isinstance(value, str) or not first_fault({"": value}) else _invalid_text(value)
 
 
 def _invalid_text(value: str) -> object:

@@ -1,22 +1,22 @@
-"""Finds memories by their words (FTS5, BM25) and by meaning (cosine of vectors), and joins both orders in one.
+"""Finds memories by their words (FTS5, BM25) and by meaning (cosine of vectors), ordered by a blend of both scores.
 
 Vectors are compared only within one space: the query's. A vector's space is what our record of it says while the
-vector is the one we wrote, else the row's own stamp. Orders are joined by reciprocal rank fusion with k = 60
-(Cormack, Clarke and Büttcher, SIGIR 2009).
+vector is the one we wrote, else the row's own stamp. How both scores are joined: see `blend`.
 """
 
 from __future__ import annotations
 
 import heapq
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from itertools import islice
 
 import numpy as np
 import numpy.typing as npt
 
+from ai_memory.blend import WORDS_WEIGHT, blend, shares, with_guesses
 from ai_memory.embed.embedder import Vectors
 from ai_memory.embed.vectors import cosines, decode, head
 from ai_memory.errors import DataRefused, WordIndexUnusable
@@ -27,9 +27,8 @@ from ai_memory.store.opening import Store
 from ai_memory.store.schema import is_substrate
 from ai_memory.store.search import Candidate
 
-FUSION_K = 60
 MIN_DEPTH = 100
-"""The least number of memories that each way of searching puts in order before both are joined."""
+"""The least number of memories that each way of searching contributes before both are joined."""
 
 
 class LeftOut(Enum):
@@ -46,7 +45,7 @@ class LeftOut(Enum):
 class Query:
     """What is looked for: `vector` is the query's (float32, shape (dim,)), of `space`; None: by words alone.
 
-    `namespace` None: everywhere but in ai-memory's own namespaces.
+    `namespace` is one, or `NS/*` for all below NS; None: everywhere but in ai-memory's own namespaces.
     """
 
     text: str
@@ -54,6 +53,7 @@ class Query:
     space: str
     namespace: str | None
     limit: int
+    words_weight: float = WORDS_WEIGHT
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,21 +71,31 @@ class Found:
 
 @dataclass(slots=True)
 class _Compared:
-    """Cosines of the best memories, by row number, and what was left out.
+    """Cosines of the `depth` best memories and of those `wanted`, by row number, and what was left out.
 
     `has_runs`: a migration of ours has begun, so that a vector of unknown origin may be of any space.
     """
 
     depth: int
+    wanted: Collection[int]
     has_runs: bool
     best: list[tuple[float, int]] = field(default_factory=list)
+    asked: dict[int, float] = field(default_factory=dict)
     left_out: Counter[LeftOut] = field(default_factory=Counter)
     unproven: int = 0
 
-    def keep(self, cosines: npt.NDArray[np.floating], numbers: Sequence[int]) -> None:
-        """Keep the best of these and those before; of equals the earlier row."""
-        pairs = [(float(cosine), -number) for cosine, number in zip(cosines, numbers, strict=True)]
+    def keep(self, cosines: npt.NDArray[np.floating], numbers: npt.NDArray[np.int64]) -> None:
+        """Keep the best of these and those before, of equals the earlier row; and what is wanted."""
+        order = np.lexsort((numbers, -cosines))[: self.depth]
+        pairs = zip(cosines[order].tolist(), (-numbers[order]).tolist(), strict=True)
         self.best = heapq.nlargest(self.depth, [*self.best, *pairs])
+        together = zip(numbers.tolist(), cosines.tolist(), strict=True)
+        self.asked.update((number, cosine) for number, cosine in together if number in self.wanted)
+
+    @property
+    def cosines(self) -> dict[int, float]:
+        """The cosine of every memory that was kept."""
+        return {**{-negative: cosine for cosine, negative in self.best}, **self.asked}
 
 
 def recall(store: Store, query: Query) -> Found:
@@ -98,33 +108,27 @@ def recall(store: Store, query: Query) -> Found:
 
 
 def _recall(store: Store, query: Query, depth: int) -> Found:
-    by_words, without_words = _by_words(store, query, depth)
-    compared = _compare(store, query, depth)
-    cosines = {-negative: cosine for cosine, negative in compared.best}
-    fused = fuse([by_words, list(cosines)])
-    best = heapq.nlargest(query.limit, ((score, -number) for number, score in fused.items()))
-    hits = tuple(_hit(store, -negative, score, cosines.get(-negative)) for score, negative in best)
-    return Found(hits, dict(compared.left_out), compared.unproven, without_words)
-
-
-def _by_words(store: Store, query: Query, depth: int) -> tuple[list[int], WordIndexUnusable | None]:
-    worded = (number for number, name in search.matches(store, query.text, query.namespace) if _in(query, name))
     try:
-        return list(islice(worded, depth)), None
+        return _searched(store, query, depth)
     except WordIndexUnusable as error:
         if query.vector is None:
             raise
-        return [], error
+        return replace(_searched(store, replace(query, text=""), depth), without_words=error)
 
 
-def fuse(orders: Sequence[Sequence[int]]) -> dict[int, float]:
-    """Return the fused score of every item of `orders`: 0..1, 1 for what stands first in all that have any item."""
-    scores: dict[int, float] = {}
-    found = [order for order in orders if order]
-    for order in found:
-        for rank, item in enumerate(order, 1):
-            scores[item] = scores.get(item, 0.0) + (FUSION_K + 1) / (FUSION_K + rank) / len(found)
-    return scores
+def _searched(store: Store, query: Query, depth: int) -> Found:
+    matches = search.matches(store, query.text, query.namespace)
+    words = dict(islice(((each.row_number, each.bm25) for each in matches if _in(query, each.namespace)), depth))
+    compared = _compare(store, query, depth, words.keys())
+    cosines = compared.cosines
+    likely = with_guesses(cosines, shares(words))
+    if len(words) == depth and (beyond := cosines.keys() - words.keys()):
+        # The order by words was cut off: what meaning found may have words as well.
+        words |= search.bm25(store, query.text, beyond)
+    scores = blend(shares(words), likely, query.words_weight)
+    best = heapq.nlargest(query.limit, ((score, -number) for number, score in scores.items()))
+    hits = tuple(_hit(store, -negative, score, cosines.get(-negative)) for score, negative in best)
+    return Found(hits, dict(compared.left_out), compared.unproven)
 
 
 def _in(query: Query, namespace: str) -> bool:
@@ -136,8 +140,8 @@ def _hit(store: Store, number: int, score: float, cosine: float | None) -> Hit:
     return Hit(found.id, found.namespace, found.title, found.content, score, cosine)
 
 
-def _compare(store: Store, query: Query, depth: int) -> _Compared:
-    compared = _Compared(depth, search.has_runs(store))
+def _compare(store: Store, query: Query, depth: int, wanted: Collection[int]) -> _Compared:
+    compared = _Compared(depth, wanted, search.has_runs(store))
     if query.vector is None:
         return compared
     for block in search.candidates(store, query.namespace):
@@ -166,7 +170,8 @@ def _score(chosen: Sequence[tuple[Candidate, Vectors]], query: Vectors, compared
     if len(sound) < len(chosen):
         compared.left_out[LeftOut.MALFORMED] += len(chosen) - len(sound)
     compared.unproven += sum(_origin(chosen[index][0]) is None for index in sound.tolist())
-    compared.keep(found[sound], [chosen[index][0].row_number for index in sound.tolist()])
+    numbers = np.array([each.row_number for each, _ in chosen], dtype=np.int64)
+    compared.keep(found[sound], numbers[sound])
 
 
 def judge(each: Candidate, space: str, dim: int, *, has_runs: bool) -> Vectors | LeftOut:

@@ -56,8 +56,8 @@ class Draft:
 class Hit:
     """A memory found by recall.
 
-    `score` is 0..1, 1 where every way of searching puts the memory first. `cosine` is that of the vectors,
-    None where the memory's was not compared.
+    `score` is what the answer is ordered by (see `blend`): it means nothing beside another answer's. `cosine` is that
+    of the vectors, None where the memory's was not compared.
     """
 
     id: str | None

@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Callable, Mapping
 
+from ai_memory.invisible import is_invisible
 from ai_memory.records import Value
 from ai_memory.strict_json import loads
 from ai_memory.times import in_utc
@@ -59,6 +60,11 @@ def _text(value: Value) -> str | None:
     except UnicodeEncodeError:
         return "has half a surrogate pair or a byte that is not UTF-8"
     return None
+
+
+def _title(value: Value) -> str | None:
+    blank = isinstance(value, str) and all(each.isspace() or is_invisible(each) for each in value)
+    return "is blank" if blank and not _text(value) else _text(value)
 
 
 def _no_blob(value: Value) -> str | None:
@@ -115,7 +121,7 @@ def _number(low: float, high: float, *, whole: bool) -> Callable[[Value], str | 
 _RULES: Mapping[str, Callable[[Value], str | None]] = {
     "id": _id,
     "namespace": namespace_fault,
-    "title": _text,
+    "title": _title,
     "content": _text,
     "tier": _tier,
     "tags": _tags,

@@ -11,7 +11,7 @@ from pathlib import Path
 from ai_memory import embedding_settings
 from ai_memory.config_file import Sourced, Table, config_home, expand, locate, read, worded
 from ai_memory.embedding_settings import EmbeddingSettings
-from ai_memory.errors import ConfigRefused
+from ai_memory.errors import ConfigRefused, EmbedderInitFailed
 from ai_memory.trusted_file import trusted_users
 from ai_memory.unknown_settings import warnings
 
@@ -23,7 +23,8 @@ class Settings:
     """What the options, the environment and the config file ask for.
 
     `config_path` is the file that was read, None where none was. `key_dir` holds the keys of
-    encrypted rows, None where there is no home folder. `warnings` are lines for stderr.
+    encrypted rows, None where there is no home folder. `warnings` are lines for stderr. `fault` is why the file was
+    not read, None where it was.
     """
 
     db: Sourced[Path]
@@ -34,6 +35,7 @@ class Settings:
     verbose: bool = False
     warnings: tuple[str, ...] = ()
     config: Table = field(default_factory=Table, repr=False)
+    fault: ConfigRefused | None = None
     environ: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @classmethod
@@ -42,20 +44,29 @@ class Settings:
 
         Raises:
             UsageError: --config names no file.
-            ConfigRefused: the config file cannot be read or trusted, or a path in it or in the environment is none.
+            ConfigRefused: the config file, which may name the database, cannot be read or trusted; or a path in
+                it or in the environment is none.
         """
         named = getattr(args, "config", None)
         path = locate(Path(named) if named else None, environ)
-        config = read(path, trusted_users(environ))
+        db, fault = getattr(args, "db", None), None
+        try:
+            config = read(path, trusted_users(environ))
+        except ConfigRefused as error:
+            # It may name the database. Where something else does, what needs no embedder goes without the file.
+            if not (db or environ.get("AI_MEMORY_DB", "").strip()):
+                raise
+            config, fault = Table(path), error
         return cls(
-            db=_db(getattr(args, "db", None), config, environ),
+            db=_db(db, config, environ),
             config_path=path,
             key_dir=_key_dir(environ),
             json=bool(getattr(args, "json", False)),
             quiet=bool(getattr(args, "quiet", False)),
             verbose=bool(getattr(args, "verbose", False)),
-            warnings=warnings(config),
+            warnings=(fault.line(),) if fault else warnings(config),
             config=config,
+            fault=fault,
             environ=environ,
         )
 
@@ -66,6 +77,8 @@ class Settings:
         Raises:
             EmbedderInitFailed: its configuration makes no sense.
         """
+        if self.fault:
+            raise EmbedderInitFailed(self.fault.what, tip=self.fault.tip) from self.fault
         return embedding_settings.resolve(self.config, self.environ)
 
     def secrets(self) -> tuple[str, ...]:

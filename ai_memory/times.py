@@ -13,6 +13,11 @@ RFC_3339 = re.compile(
 IN_UTC = re.compile(r"[-0-9]{10}T[:.0-9]+(?:Z|\+00:00)", re.ASCII)
 
 
+def instant(at_ms: int) -> str:
+    """Return a time of Unix milliseconds as RFC 3339 writes it in UTC, to the second."""
+    return datetime.fromtimestamp(at_ms / 1000, tz=UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
 def in_utc(text: str) -> str | None:
     """Return the instant of a text of RFC 3339 in UTC, as it is where it is that; None where it is no such text.
 

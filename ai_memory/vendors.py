@@ -91,6 +91,24 @@ _LIMITS: tuple[tuple[str, Limits], ...] = (
 )
 
 
+_AZURE = (
+    # Azure OpenAI and AI Foundry, REST reference, "Authentication"; the clouds of two governments beside the public one
+    "openai.azure.com",
+    "openai.azure.us",
+    "openai.azure.cn",
+    "cognitiveservices.azure.com",
+    "services.ai.azure.com",
+)
+
+
+def key_header(base_url: str, key: str) -> tuple[str, str]:
+    """Return name and value of the header that carries a key: Azure's is told by its host, or by its api-version."""
+    asked = address.read(base_url)
+    if asked.query or any(asked.host.endswith(f".{suffix}") for suffix in _AZURE):
+        return "api-key", key
+    return "Authorization", f"Bearer {key}"
+
+
 def limits(base_url: str) -> Limits:
     """Return the documented limits of the host of `base_url`, careful ones where it is unknown."""
     host = address.read(base_url).host if base_url else ""

@@ -6,7 +6,7 @@ CREATE TABLE reembed_approval (
     dim         INTEGER NOT NULL,
     approved_at INTEGER NOT NULL,
     approved_by TEXT NOT NULL,                -- user and host, for people
-    how         TEXT NOT NULL,                -- 'approve', 'asked', '--yes', 'by hand', 'completed'
+    how         TEXT NOT NULL,                -- 'approve', '--yes', 'by hand', 'completed'
     PRIMARY KEY (space, dim)
 ) STRICT, WITHOUT ROWID;
 

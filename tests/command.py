@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
@@ -21,6 +22,11 @@ from tests.fake_endpoint import FakeEndpoint
 
 ERROR = "ai-memory: error: "
 TIMEOUT_S = 120
+
+
+def plain(text: str) -> str:
+    """Return a text with the commands in it named without the database that the test gave."""
+    return re.sub(r"\bai-memory --db ('[^']*'|\S+) ", "ai-memory ", text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +47,14 @@ class Answer:
 
     @property
     def error(self) -> str:
-        """The one line of the error, without its prefix; fails where there is not exactly one, or a traceback."""
+        """The one line of the error, without its prefix; fails where there is not exactly one, or a traceback.
+
+        Commands in it are named without the database, see `plain`.
+        """
         assert "Traceback" not in self.err, self.err
         lines = [line for line in self.err.splitlines() if line.startswith(ERROR)]
         assert len(lines) == 1, self
-        return lines[0].removeprefix(ERROR)
+        return plain(lines[0].removeprefix(ERROR))
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,8 +50,11 @@ class Behaviour:
     Texts that contain `poison` are refused with their whole request. More than `max_inputs` texts
     are answered 413; more than `per_minute` requests in a minute, 429. `latency` is in seconds. `remaining`
     requests (-1: nothing is said) are told to be left for a minute. A refusal of base64 says so if `names_base64`.
-    `tokens_a_byte` is what texts are charged for (0: three tokens each). `words` are what some faults tell; `lies`
-    names what becomes of vectors, see LIES.
+    `tokens_a_byte` is what texts are charged for (0: three tokens each). `words` are what some faults tell.
+    With `poison_fault` and `inputs_fault`, names in `FAULTS`, those requests are answered otherwise than with 400 and
+    413; with `poison_number` a text that contains `poison` gets a vector of that number, and the others theirs.
+    `mixes_up` makes requests side by side spoil each other's answers.
+    `lies` names what becomes of vectors, see LIES.
     """
 
     dim: int = 16
@@ -69,6 +72,10 @@ class Behaviour:
     remaining: int = -1
     words: str = ""
     lies: str = ""
+    poison_fault: str = ""
+    inputs_fault: str = ""
+    poison_number: str = ""
+    mixes_up: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,10 +234,19 @@ class _Handler(BaseHTTPRequestHandler):
             seen.at.append(time.monotonic())
         if self.owner.behaviour.latency:
             self.owner.closing.wait(self.owner.behaviour.latency)
-        if fault := self.owner.next_fault():
+        if fault := self.owner.next_fault() or self.fault_of(texts):
             FAULTS[fault.kind](self, fault, body, texts)
         else:
             self.respond(body, texts)
+
+    def fault_of(self, texts: Sequence[str]) -> Fault | None:
+        """Return the fault that the behaviour has for a request of these texts, None for a true answer."""
+        like = self.owner.behaviour
+        if like.poison_fault and any(like.poison in text for text in texts):
+            return Fault(like.poison_fault)
+        if like.inputs_fault and len(texts) > like.max_inputs:
+            return Fault(like.inputs_fault)
+        return Fault("beyond") if like.mixes_up and self.owner.seen.in_flight > 1 else None
 
     def respond(self, body: dict[str, Any], texts: list[str]) -> None:
         """Answer as the behaviour says, without a fault."""
@@ -256,7 +272,7 @@ class _Handler(BaseHTTPRequestHandler):
         if not like.takes_base64 and body.get("encoding_format") == "base64":
             words = "encoding_format: only float is supported" if like.names_base64 else "Bad Request"
             return 400, error(words, "invalid_request_error"), {}
-        if like.poison and any(like.poison in text for text in texts):
+        if like.poison and not like.poison_number and any(like.poison in text for text in texts):
             return 400, error("invalid input", "invalid_request_error"), {}
         return None
 
@@ -266,9 +282,13 @@ class _Handler(BaseHTTPRequestHandler):
         self.say(200, self.truth(body, self.vectors(body, texts)), told)
 
     def vectors(self, body: Mapping[str, Any], texts: Sequence[str]) -> list[npt.NDArray[np.float32]]:
-        true = [self.owner.vector(text, body.get("dimensions", 0)) for text in texts]
-        lie = LIES.get(self.owner.behaviour.lies)
-        return lie(self.owner.seen, texts, true) if lie else true
+        found = [self.owner.vector(text, body.get("dimensions", 0)) for text in texts]
+        like = self.owner.behaviour
+        for each, text in zip(found, texts, strict=True):
+            if like.poison_number and like.poison in text:
+                each[:] = float(like.poison_number)
+        lie = LIES.get(like.lies)
+        return lie(self.owner.seen, texts, found) if lie else found
 
     def truth(self, body: Mapping[str, Any], vectors: Sequence[npt.NDArray[np.float32]]) -> dict[str, Any]:
         """Return the answer that carries `vectors`, in the language of the request."""
@@ -438,6 +458,13 @@ FAULTS: Mapping[str, Respond] = {
     "unpaid": _status(402, "Insufficient balance.", "insufficient_balance"),
     "unauthorized": _status(401, "Incorrect API key provided.", "invalid_api_key"),
     "forbidden": _status(403, "Forbidden.", "forbidden"),
+    "not-acceptable": _status(406, "Not acceptable."),
+    "dependency": _status(424, "Backend error: CUDA_ERROR_OUT_OF_MEMORY"),
+    "crashed": _status(400, "Model unloaded or crashed."),
+    "null-beyond": lambda handler, _fault, body, texts: _changed(
+        lambda table: [row.update(embedding=None) for row in table["data"][handler.owner.behaviour.max_inputs :]]
+    )(handler, _fault, body, texts),
+    "first-only": _changed(lambda table: table["data"].__delitem__(slice(1, None))),
     "no-model": _status(404, "The model does not exist.", "model_not_found"),
     "bad-request": _status(400, "Invalid input.", "invalid_request_error"),
     "too-large": _status(413, "Payload too large."),

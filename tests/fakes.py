@@ -2,15 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
+from threading import Event
+from typing import Any
 
 import numpy as np
 
-from ai_memory.embed.embedder import Meter, Target, Vectors
-from ai_memory.embed.retry import Patience
+from ai_memory.embed.divide import DividedEmbedder
+from ai_memory.embed.embedder import Embedder, Meter, Target, Vectors
+from ai_memory.embed.limits import RequestLimits
+from ai_memory.embed.retry import ONE_ATTEMPT, Patience, RetryingEmbedder, Stop
 from ai_memory.errors import RowsRefused
+from ai_memory.vendors import Limits
+
+
+def patient(
+    inner: Embedder,
+    *,
+    patience: Patience = ONE_ATTEMPT,
+    stop: Stop | None = None,
+    limits: Limits = Limits(),  # noqa: B008 - frozen
+    **time: Any,  # noqa: ANN401 - clock and sleep
+) -> DividedEmbedder:
+    """Return an embedder as commands use it, around `inner`; nothing is retried unless `patience` says so."""
+    retrying = RetryingEmbedder(inner, stop=stop or Event(), patience=patience, **time)
+    return DividedEmbedder(retrying, RequestLimits(limits))
 
 
 @dataclass(slots=True)
@@ -39,17 +57,6 @@ class HashEmbedder:
             model=self.model,
             normalized=True,
         )
-
-    def with_patience(self, patience: Patience) -> HashEmbedder:
-        """Return itself: it never waits."""
-        del patience
-        return self
-
-    def learned(self) -> dict[str, int]:
-        return {}
-
-    def restore(self, learned: Mapping[str, int]) -> None:
-        pass
 
     def fitting(self, texts: Sequence[str]) -> int:
         return min(len(texts), self.max_batch)

@@ -20,14 +20,15 @@ POISONED = "id-123"
 RETRIES = 16
 """More attempts than two requests in flight can begin within `--retry-for 2s`."""
 FLAGS = ("--batch", str(BATCH), "--concurrency", "2", "--retry-for", "2s")
-UNDISTURBED = len(WITNESS_TEXTS) + ROWS // BATCH + LEAST + TAIL + 1 + 1
-"""The witness texts one by one, a request a page, rows asked again on the way and at the end, the witness once more."""
-HALVING = 2 * ceil(log2(BATCH)) + 1
+UNDISTURBED = 1 + len(WITNESS_TEXTS) + ROWS // BATCH + LEAST + TAIL + 1 + 1
+"""A witness text as numbers, all of them one by one, a request a page, rows asked again on the way and at the end, the
+witness once more."""
+HALVING = 2 * ceil(log2(BATCH)) + 2
 
 Act = Callable[[FakeEndpoint], None]
 
 
-def _fails(kind: str, *, times: int = FOREVER, seconds: float = 0.0, after: int = 4) -> Act:
+def _fails(kind: str, *, times: int = FOREVER, seconds: float = 0.0, after: int = 5) -> Act:
     """Return what makes an endpoint answer `after` requests truly and the next `times` with a fault."""
 
     def act(endpoint: FakeEndpoint) -> None:

@@ -16,6 +16,8 @@ from typing import Any
 
 import apsw
 
+from ai_memory.embed.embedder import Target
+from ai_memory.store import approvals
 from ai_memory.store.lock import FLOCK
 from ai_memory.store.opening import writing
 
@@ -52,6 +54,12 @@ def change_schema(path: Path, name: str, old: str, new: str) -> None:
     with opened(path) as connection:
         connection.execute("PRAGMA writable_schema = ON")
         connection.execute("UPDATE sqlite_master SET sql = replace(sql, ?, ?) WHERE name = ?", (old, new, name))
+
+
+def approve(path: Path, target: Target, *, now_ms: int = 0) -> None:
+    """Let unattended starts of a file go to a target, as `reembed approve` does."""
+    with writing(path, now_ms=now_ms) as store, store.db.transaction():
+        approvals.approve(store, target.space, target.dim, by="ann on db1", how="approve", now_ms=now_ms)
 
 
 def edit(path: Path, row_id: str, content: str) -> None:

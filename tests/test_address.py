@@ -138,6 +138,28 @@ def test_a_refusal_quotes_nothing(url: str) -> None:
     assert "sk-" not in str(caught.value)
 
 
+@pytest.mark.parametrize("version", ["2024-02-01", "2025-04-01-preview", "preview", "latest", "v1"])
+@pytest.mark.parametrize("slash", ["", "/"])
+def test_an_api_version_of_azure_stays_behind_the_path(version: str, slash: str) -> None:
+    base = f"https://x.openai.azure.com/openai/deployments/emb{slash}?api-version={version}"
+
+    assert address.read(base).query == f"api-version={version}"
+    asked = f"https://x.openai.azure.com/openai/deployments/emb/embeddings?api-version={version}"
+    assert address.below(base, "/embeddings") == asked
+    assert callable(Transport(Endpoint(base), connections=1).prepare("/embeddings", b"{}", limit=1))
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["?", "?key=abc", "?api-version=", "?api-version=sk-12345678", "?api-version=2024-02-01&key=abc", "?a#b", "#a"],
+)
+def test_any_other_query_may_hold_a_key_and_is_refused(query: str) -> None:
+    with pytest.raises(ValueError, match=r"after \? or #") as caught:
+        address.read(f"https://example.org/v1{query}")
+
+    assert "abc" not in str(caught.value)
+
+
 @given(st.lists(PIECES, max_size=8).map("".join), st.sampled_from(["http://", "https://", "HTTP://", ""]))
 @example("example.org:8791\\[::1]", "http://")
 @example("example.org\\[::1]:80", "http://")

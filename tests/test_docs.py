@@ -8,6 +8,7 @@ import runpy
 from ai_memory import errors
 from ai_memory.cli import COMMANDS
 from ai_memory.commands.flags import EXIT_CODES
+from ai_memory.store.memories import OF_VECTOR
 from tests.conftest import ROOT
 
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), ROOT / "CONTRIBUTING.md")
@@ -49,6 +50,14 @@ def test_a_flag_in_the_documents_is_one_of_the_program() -> None:
     lines = re.findall(r"^(?:\$ )?(ai-memory .*)$", text, re.MULTILINE)
     used = {flag for line in lines for flag in re.findall(r"--[a-z][a-z-]*", line)}
     assert used <= known | {"--help", "--version"}
+
+
+def test_the_fields_of_an_import_are_those_that_a_memory_has() -> None:
+    page = (ROOT / "docs" / "how-to.md").read_text("utf-8").split("## … write a file for import")[1].split("\n## ")[0]
+    told = {name for row in re.findall(r"^\| (`.*?) \|", page, re.MULTILINE) for name in re.findall(r"`(\w+)`", row)}
+    schema = (ROOT / "migrations" / "0001_memories.sql").read_text("utf-8").split(");")[0]
+    columns = set(re.findall(r"^    (\w+) +[A-Z]", schema, re.MULTILINE))
+    assert told == columns - {"encrypted_envelope", *OF_VECTOR}
 
 
 def test_a_link_between_the_documents_leads_somewhere() -> None:

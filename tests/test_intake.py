@@ -24,7 +24,7 @@ from ai_memory.store.memories import Memories
 from ai_memory.store.opening import Store, writing
 from tests import shapes
 from tests.fake_endpoint import FakeEndpoint
-from tests.fakes import HashEmbedder
+from tests.fakes import HashEmbedder, patient
 from tests.store.test_rehearsal import REFUSING, WORDS, forbid
 
 NOW = 1_700_000_000_000
@@ -43,7 +43,7 @@ def take(store: Store, *, at: int = NOW, **values: Value) -> Put:
 
 def fill(store: Store, embedder: HashEmbedder, *, batch: int = 4) -> Filled:
     total = Filled()
-    for page in Filler(store, embedder, "backfill", batch, SystemClock()).pages(ids_without_vector(store)):
+    for page in Filler(store, patient(embedder), "backfill", batch, SystemClock()).pages(ids_without_vector(store)):
         total.add(page)
     return total
 

@@ -159,7 +159,7 @@ def test_one_vector_for_different_texts_is_69_and_nothing_is_written(tmp_path: P
             close_breaker(command.db)
             endpoint.heal()
         endpoint.fail("constant", times=FOREVER)
-        answer = command.reembed("--resume", "--or-start", "--yes", "--retry-for", "0.1s")
+        answer = command.reembed("--resume", "--retarget", "--yes", "--retry-for", "0.1s")
 
     assert answer.code == 69
     assert "different texts the same vector" in answer.error

@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 from ai_memory.clock import SystemClock
 from ai_memory.embed import vectors
 from ai_memory.intake import Filler, put
-from ai_memory.recall import Found, LeftOut, Query, fuse, recall
+from ai_memory.recall import Found, LeftOut, Query, recall
 from ai_memory.records import Draft
 from ai_memory.store.memories import Memories
 from ai_memory.store.opening import Store, writing
 from tests import shapes
-from tests.fakes import HashEmbedder
+from tests.fakes import HashEmbedder, patient
 
 SPACE = "fake/hash#none"
 NOW = 1_700_000_000_000
@@ -37,7 +37,7 @@ def remember(store: Store, title: str, content: str, *, namespace: str = "global
         stored_id = put(Memories.of(store), draft, now_ms=NOW, source="test").id
     assert stored_id is not None
     if by:
-        Filler(store, by, "store", 10, SystemClock()).renew(stored_id)
+        Filler(store, patient(by), "store", 10, SystemClock()).renew(stored_id)
     return stored_id
 
 
@@ -78,6 +78,27 @@ def test_a_memory_first_in_both_orders_scores_one(store: Store) -> None:
     remember(store, "Tea", "green leaves", by=embedder)
     remember(store, "Coffee", "black beans", by=embedder)
     assert search(store, "Tea green leaves", by=embedder).hits[0].score == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("depth", [1, 2, 5])
+def test_a_score_is_the_same_however_few_memories_are_looked_at(
+    store: Store, monkeypatch: pytest.MonkeyPatch, depth: int
+) -> None:
+    embedder = HashEmbedder()
+    for number in range(12):
+        remember(store, f"t{number}", "green tea " * (number % 3) + f"cup {number}", by=embedder)
+    whole = {hit.title: hit for hit in search(store, "green cup", by=embedder, limit=100).hits}
+    monkeypatch.setattr("ai_memory.recall.MIN_DEPTH", depth)
+    few = search(store, "green cup", by=embedder, limit=depth).hits
+    assert len(few) == depth
+    assert all(hit.score == pytest.approx(whole[hit.title].score) for hit in few)
+    assert all(hit.cosine == pytest.approx(whole[hit.title].cosine) for hit in few)
+
+
+def test_what_a_file_told_its_word_index_to_rank_by_is_not_obeyed(store: Store) -> None:
+    remember(store, "Tea", "green leaves", by=None)
+    store.db.execute("INSERT INTO memories_fts(memories_fts, rank) VALUES ('rank', 'highlight(0, ''<'', ''>'')')")
+    assert titles(search(store, "leaves", by=None)) == ["Tea"]
 
 
 def test_vectors_of_another_space_or_width_are_left_out_and_counted(store: Store) -> None:
@@ -140,6 +161,15 @@ def test_a_namespace_is_exact(store: Store) -> None:
     assert titles(search(store, "green", by=HashEmbedder(), namespace="a")) == ["in a"]
 
 
+@pytest.mark.parametrize("by", [HashEmbedder(), None])
+def test_a_star_stands_for_all_namespaces_below_and_nothing_else_does(store: Store, by: HashEmbedder | None) -> None:
+    for name in ("a", "a/b", "a/b/c", "ab", "A/b", "a%/b", "a_/b", "a/*"):
+        remember(store, f"in {name}", "green", namespace=name, by=by)
+    assert sorted(titles(search(store, "green", by=by, namespace="a/*"))) == ["in a/*", "in a/b", "in a/b/c"]
+    assert sorted(titles(search(store, "green", by=by, namespace="a%/*"))) == ["in a%/b"]
+    assert titles(search(store, "green", by=by, namespace="*")) == []
+
+
 def test_the_limit_holds(store: Store) -> None:
     for number in range(5):
         remember(store, f"t{number}", "green", by=HashEmbedder())
@@ -175,14 +205,6 @@ def test_no_query_is_taken_for_syntax(memory_file: Path, query: str) -> None:
 @pytest.fixture(scope="module")
 def memory_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return shapes.build(tmp_path_factory.mktemp("recall") / "m.db", 101).path
-
-
-@given(st.lists(st.lists(st.integers(0, 50), unique=True, max_size=20), min_size=1, max_size=3))
-def test_fused_scores_lie_between_nought_and_one_and_keep_an_agreed_order(orders: list[list[int]]) -> None:
-    scores = fuse(orders)
-    assert all(0 < score <= 1 + 1e-9 for score in scores.values())
-    same = fuse([orders[0], orders[0]])
-    assert sorted(same, key=lambda item: -same[item]) == orders[0]
 
 
 def test_the_view_of_memories_is_one_snapshot(store: Store, tmp_path: Path) -> None:

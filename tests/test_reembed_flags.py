@@ -68,7 +68,7 @@ def test_what_is_replaced_is_told_on_stderr_before_the_first_request(tmp_path: P
 
     assert f"6 rows, 384 wide, {shapes.SPACE}" in told
     assert "Target: fake on openai-compatible, 16 wide, fake#none" in told
-    assert "12 of 12 rows will be embedded; their vectors will be REPLACED" in told
+    assert "12 of 12 rows will be embedded; the vectors of 6 of them will be REPLACED" in told
     assert "--backup FILE" in told
     assert told.index("REPLACED") < told.index("no answer")
 
@@ -209,6 +209,7 @@ def test_skip_current_space_believes_no_stamp_after_a_change_of_width_alone(
 
 
 def test_max_rows_stops_unfinished_and_the_next_starts_go_on(command: Command, endpoint: FakeEndpoint) -> None:
+    command.run("reembed", "approve")
     runs = [command.reembed("--resume", "--or-start", "--max-rows", "5", "--batch", "2") for _ in range(3)]
 
     assert [each.code for each in runs] == [75, 75, 0]
@@ -230,6 +231,7 @@ def test_max_rows_from_cron_do_not_starve_behind_bad_rows(command: Command, endp
     for number in range(4):
         files.edit(command.db, f"id-00{number}", "POISON")
 
+    command.run("reembed", "approve")
     runs = [command.reembed("--resume", "--or-start", "--max-rows", "3", "--batch", "3") for _ in range(4)]
 
     assert [each.code for each in runs] == [75, 75, 75, 10]
@@ -380,10 +382,10 @@ def test_rows_in_quarantine_are_tried_again_when_their_text_changes_or_on_reques
     assert ended.json.items() >= {"exit_code": 0, "reembedded": 1, "quarantined": 0}.items()
 
 
-def test_quiet_drops_progress_but_no_result(command: Command) -> None:
-    ended = command.run("-q", "reembed")
+def test_quiet_drops_everything_of_a_good_end_but_the_object_that_was_asked_for(command: Command) -> None:
+    ended = command.run("-q", "reembed", "--json")
 
-    assert (ended.code, ended.out.startswith("Run 1 is done (complete)")) == (0, True)
+    assert (ended.code, ended.json["reembedded"], ended.err) == (0, ROWS, "")
 
 
 @pytest.mark.parametrize(
@@ -421,7 +423,7 @@ def test_rows_in_quarantine_are_listed_with_their_reasons(command: Command, endp
 
     (row,) = listed.json["rows"]
     assert (listed.json["quarantined"], row["id"], row["kind"], row["http_status"]) == (1, "id-001", "refused", 400)
-    assert "id-001 in b: refused" in command.run("reembed", "quarantine").out
+    assert 'id-001 "title id-001" in b: refused' in command.run("reembed", "quarantine").out
 
 
 @pytest.mark.parametrize(("flag", "value"), [("max-tokens", "1000"), ("max-cost", "0.01")])
@@ -493,3 +495,16 @@ def test_a_sample_of_verify_finds_a_vector_of_another_text(command: Command) -> 
     found = command.run("reembed", "verify", "--sample", "all", "--json")
 
     assert (found.code, found.json["stale"], found.json["differing"]) == (1, 0, ["id-000"])
+
+
+def test_verbose_tells_of_the_requests_and_of_what_holds_them_back(command: Command, endpoint: FakeEndpoint) -> None:
+    endpoint.fail("rate", times=1, seconds=1)
+
+    plain = command.run("reembed", "--dry-run")
+    ran = command.run("reembed", "-v", "--batch", "4")
+
+    assert "Request" not in plain.err
+    assert "Request of 3 texts" in ran.err
+    assert "The next request waits 1" in ran.err
+    assert " side by side." in ran.err
+    assert ran.code == 0

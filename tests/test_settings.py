@@ -156,6 +156,10 @@ def test_a_key_file_is_read_only_when_needed_and_only_when_private(tmp_path: Pat
         ("backfill_batch = 10001", "[embeddings].backfill_batch is 10001"),
         ("model = 5", "[embeddings].model is 5"),
         ("price_per_million_tokens = -1", "price_per_million_tokens is -1"),
+        ("timeout_seconds = 0", "timeout_seconds is 0"),
+        ("timeout_seconds = 3601", "timeout_seconds is 3601"),
+        ('timeout_seconds = "60"', "timeout_seconds is '60'"),
+        ('encoding_format = "bits"', "encoding_format is 'bits'"),
     ],
 )
 def test_a_value_that_cannot_be_meant_is_named(tmp_path: Path, toml: str, words: str) -> None:
@@ -181,6 +185,15 @@ def test_a_variable_that_cannot_be_meant_is_named_with_its_value(tmp_path: Path,
 
     assert f"env {name}" in line
     assert value in line
+
+
+def test_how_long_and_in_what_form_to_ask_is_configured_and_no_unknown_key(tmp_path: Path) -> None:
+    found = gather(tmp_path, '[embeddings]\ntimeout_seconds = 600\nencoding_format = "Float"')
+
+    assert found.warnings == ()
+    assert found.embedding.timeout_seconds == Sourced(600, "config.toml [embeddings].timeout_seconds")
+    assert found.embedding.encoding_format == Sourced("float", "config.toml [embeddings].encoding_format")
+    assert embedding(tmp_path).encoding_format == Sourced("auto", "default")
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "127.8.9.1:5", "[::1]:8080"])

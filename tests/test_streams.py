@@ -68,7 +68,7 @@ def test_a_log_that_fills_in_the_middle_ends_no_run(command: Command, endpoint: 
     log = small / "log"
     before = log.write_bytes(b"x" * 3900)  # of the page of 4,096 bytes that the disk gives away at once
     running = redirected(command, f"2>> {log}").start(
-        "reembed", "--yes", "--batch", "1", "--concurrency", "1", "--json"
+        "reembed", "-v", "--yes", "--batch", "1", "--concurrency", "1", "--json"
     )
     wait_for(lambda: log.stat().st_size > before)
     with suppress(OSError), (small / "rest").open("wb", buffering=0) as rest:
@@ -78,7 +78,7 @@ def test_a_log_that_fills_in_the_middle_ends_no_run(command: Command, endpoint: 
     found = answer(running)
 
     assert (found.code, embedded(command)) == (10, ROWS - 10)
-    assert log.read_text().count("is quarantined") < 10
+    assert "went into quarantine" not in log.read_text()
 
 
 def test_a_reader_of_messages_that_reads_nothing_holds_up_no_run(command: Command) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ai_memory.amounts import counted
 from ai_memory.cleaning import one_line
 from ai_memory.console import Console
 
@@ -13,5 +14,5 @@ def warn_of_altered(altered: Sequence[Sequence[str]], what: str, console: Consol
     changed = [columns for columns in altered if columns]
     if changed:
         names = ", ".join(one_line(name) for name in sorted({name for columns in changed for name in columns}))
-        of = f" of {len(changed):,} {what}" if len(altered) > 1 else ""
+        of = f" of {counted(len(changed), what)}" if len(altered) > 1 else ""
         console.warn(f"a trigger of the database changed what was given{of}: {names}.")

@@ -1,14 +1,18 @@
-"""Types of arguments that several commands take: whole numbers in a range, durations, money, sample sizes."""
+"""Types of arguments: whole numbers in a range, durations, times, money, sample sizes."""
 
 from __future__ import annotations
 
 import argparse
 import re
 from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from ai_memory.times import in_utc
 
 UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 LONGEST_DURATION = 3650 * UNITS["d"]
 """Ten years; the clocks of some systems overflow not far beyond."""
+CLOCK_TIME = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)", re.ASCII)
 
 
 def duration(text: str) -> float:
@@ -25,6 +29,22 @@ def duration(text: str) -> float:
     if seconds > LONGEST_DURATION:
         raise argparse.ArgumentTypeError(f"{text!r} is longer than ten years; write 90s, 20m or 2h")
     return seconds
+
+
+def point_in_time(text: str) -> int:
+    """Return the Unix milliseconds of an RFC 3339 time, or of the next HH:MM by the clock on the wall.
+
+    Raises:
+        ArgumentTypeError: the text is neither.
+    """
+    if found := in_utc(text):
+        return round(datetime.fromisoformat(found).timestamp() * 1000)
+    if clock := CLOCK_TIME.fullmatch(text):
+        # Without a zone: what the wall clock shows on that day, also where summer time begins or ends before it.
+        now = datetime.now()  # noqa: DTZ005
+        then = now.replace(hour=int(clock[1]), minute=int(clock[2]), second=0, microsecond=0)
+        return round((then if then > now else then + timedelta(days=1)).timestamp() * 1000)
+    raise argparse.ArgumentTypeError(f"{text!r} is not a time; write 07:30 or 2026-03-01T07:30:00+01:00")
 
 
 def money(text: str) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from ai_memory.amounts import counted
 from ai_memory.clock import SystemClock
 from ai_memory.commands.embedding import fill, warn_of_rows
 from ai_memory.console import Console
@@ -38,5 +39,8 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
         remaining = len(ids_without_vector(store))
     warn_of_rows(total.left, console)
     values = {"total": len(ids), "embedded": total.embedded, "raced": total.raced, "remaining": remaining}
-    console.result(values, f"{total.embedded:,} of {len(ids):,} memories embedded; {remaining:,} have no vector.")
+    console.result(
+        values,
+        f"{total.embedded:,} of {counted(len(ids), 'memory')} embedded; {counted(remaining, 'has', 'have')} no vector.",
+    )
     return EXIT_ROWS_LEFT if remaining else 0

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 
+from ai_memory import vendors
 from ai_memory.api_key import ApiKey
 from ai_memory.commands.flags import add_global_flags
 from ai_memory.config_file import Sourced
@@ -14,6 +15,9 @@ from ai_memory.console import Console
 from ai_memory.embedding_settings import EmbeddingSettings
 from ai_memory.settings import Settings
 from ai_memory.store.text import printable
+
+SIZES = {"all-MiniLM-L6-v2": 92, "sentence-transformers/all-MiniLM-L6-v2": 92, "nomic-embed-text-v1.5": 274}
+"""Millions of bytes of the default models' files: at huggingface.co and in Ollama's library, November 2026."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,9 +38,28 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     values = {
         "config": str(settings.config_path) if settings.config_path else None,
         **{name: {"value": shown[name], "source": each.source} for name, each in found.items()},
+        "model_files": _model_files(settings.embedding),
     }
-    console.result(values, *_table(settings.config_path, shown, found))
+    told = [f"The model: {values['model_files']}."] if values["model_files"] else []
+    console.result(values, *_table(settings.config_path, shown, found), *told)
     return 0
+
+
+def _model_files(embedding: EmbeddingSettings) -> str | None:
+    """Return where the files of the model come from and how large they are; None where no model is asked."""
+    backend, model = embedding.backend.value, embedding.model.value
+    size = f", {SIZES[model]} MB" if model in SIZES else ""
+    if backend == vendors.NO_BACKEND or not (model or embedding.model_path.value):
+        return None
+    if backend == vendors.OLLAMA:
+        return f"on the Ollama server{size}; get it there with: ollama pull {model}"
+    if backend != vendors.LOCAL:
+        return "on the endpoint"
+    if embedding.model_path.value:
+        return f"the files in {embedding.model_path.value}; nothing is downloaded"
+    if embedding.offline.value:
+        return f"from the cache of the model hub{size}; nothing is downloaded ({embedding.offline.source})"
+    return f"from the cache of the model hub, else from huggingface.co at its first use{size}"
 
 
 def _by_name(embedding: EmbeddingSettings) -> dict[str, Sourced[object]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from ai_memory.amounts import counted
 from ai_memory.clock import SystemClock
 from ai_memory.console import Console
 from ai_memory.errors import DataRefused, NotFound, StatementRefused, UsageError
@@ -37,7 +38,9 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
         memories = Memories.of(store)
         _require(memories, args.id)
         if atoms := memories.atoms(args.id):
-            raise UsageError(f"{atoms} memories are atoms of {shown}.", tip="Delete those first.")
+            raise UsageError(
+                f"{counted(atoms, 'memory is an atom', 'memories are atoms')} of {shown}.", tip="Delete those first."
+            )
         _delete(memories, args.id)
     console.result({"id": args.id, "deleted": True}, f"Deleted {shown}.")
     return 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping
 
+from ai_memory.amounts import counted
 from ai_memory.clock import SystemClock
 from ai_memory.commands.embedding import EMBEDDER_ERRORS
 from ai_memory.console import Console
@@ -43,7 +44,7 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     except Damaged as error:
         examine_damage(settings.db.value, error, diagnosis)
     values = {**diagnosis.values, "findings": diagnosis.findings}
-    verdict = f"{len(diagnosis.findings):,} findings:" if diagnosis.findings else "Nothing found."
+    verdict = f"{counted(len(diagnosis.findings), 'finding')}:" if diagnosis.findings else "Nothing found."
     console.result(values, *_facts(values), verdict, *(f"  {line}" for line in diagnosis.findings))
     return EXIT_FOUND if diagnosis.findings else 0
 
@@ -54,7 +55,7 @@ def _repair(settings: Settings, console: Console) -> None:
     held = holding(path, now_ms=now_ms, options=options)
     with held, writing(path, now_ms=now_ms, options=options) as store, store.db.transaction():
         indexed = word_index.rebuild(store)
-    console.note(f"The word index was rebuilt; it holds {indexed:,} memories.")
+    console.note(f"The word index was rebuilt; it holds {counted(indexed, 'memory')}.")
 
 
 def _facts(values: Mapping[str, object]) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from ai_memory.amounts import counted
 from ai_memory.clock import SystemClock
 from ai_memory.console import Console
 from ai_memory.embed.chain import assemble
@@ -42,4 +43,4 @@ def warn_of_rows(left: list[Unfilled], console: Console) -> None:
     for each in left[:NAMED_ROWS]:
         console.warn(f"no vector for {printable(each.id)} in {printable(each.namespace)}: {each.message}.")
     if len(left) > NAMED_ROWS:
-        console.warn(f"no vector for {len(left) - NAMED_ROWS:,} more memories.")
+        console.warn(f"no vector for {counted(len(left) - NAMED_ROWS, 'more memory')}.")

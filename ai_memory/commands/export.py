@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from ai_memory.amounts import counted
 from ai_memory.cleaning import one_line
 from ai_memory.console import Console, to_json
 from ai_memory.exchange import LINK_KEY, to_object
@@ -14,7 +15,7 @@ from ai_memory.rules import first_fault
 from ai_memory.settings import Settings
 from ai_memory.store.links import LeftBehind, Links, left_behind
 from ai_memory.store.memories import Memories
-from ai_memory.store.namespaces import require_seen
+from ai_memory.store.namespaces import require_found
 from ai_memory.store.opening import Store, reading
 from ai_memory.store.text import printable
 
@@ -24,7 +25,7 @@ ONLY_THERE = "an import takes it only where that memory is"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the namespace."""
-    within = "only the memories of this namespace, and the links between them"
+    within = "only the memories of this namespace, and the links between them; NS/*: all below it"
     parser.add_argument("-n", "--namespace", metavar="NS", help=within)
 
 
@@ -35,7 +36,7 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
         NotFound: the namespace was never seen.
     """
     with reading(settings.db.value) as store, store.db.snapshot():
-        require_seen(store, args.namespace)
+        require_found(store, args.namespace)
         out = _Export(store, args.namespace)
         if console.json:
             console.out.write('{"memories": [')
@@ -61,7 +62,7 @@ def _write_list(objects: Iterator[dict[str, object]], console: Console) -> None:
 
 def _tell_left_behind(stays: LeftBehind, console: Console) -> None:
     if stays.archived:
-        console.note(f"Not exported: {stays.archived:,} archived memories.")
+        console.note(f"Not exported: {counted(stays.archived, 'archived memory')}.")
     if stays.tables:
         console.note(f"Not exported: the tables {', '.join(map(printable, stays.tables))}.")
 
@@ -86,22 +87,24 @@ class _Oddities:
 
     def tell(self, ids: set[Value], console: Console) -> None:
         if self.encrypted:
-            console.note(f"{self.encrypted:,} memories are encrypted and are exported in their envelopes.")
+            console.note(f"Exported in the envelope: {counted(self.encrypted, 'encrypted memory')}.")
         if self.without_id:
-            console.warn(f"{self.without_id:,} memories have no id; an import will give them one.")
+            console.warn(f"{counted(self.without_id, 'memory has', 'memories have')} no id; an import will give one.")
         for line in self.odd[:NAMED_ROWS]:
             console.warn(f"{line}; it is exported as it is stored.")
         if len(self.odd) > NAMED_ROWS:
-            console.warn(f"{len(self.odd) - NAMED_ROWS:,} more memories hold values that no new memory may have.")
+            more = counted(len(self.odd) - NAMED_ROWS, "more memory holds", "more memories hold")
+            console.warn(f"{more} a value that no new one may have.")
         if self.links:
-            console.warn(f"Not exported: {self.links:,} links to memories that are not exported either.")
+            console.warn(f"Not exported: {counted(self.links, 'link')} to memories that are not exported either.")
         self._tell_orphans([(name, parent) for name, parent in self.atoms if parent not in ids], console)
 
     def _tell_orphans(self, orphans: list[tuple[str, Value]], console: Console) -> None:
         for name, parent in orphans[:NAMED_ROWS]:
             console.warn(f"{name} is an atom of {one_line(str(parent))}, which is not exported; {ONLY_THERE}.")
         if len(orphans) > NAMED_ROWS:
-            console.warn(f"{len(orphans) - NAMED_ROWS:,} more are atoms of memories that are not exported.")
+            more = counted(len(orphans) - NAMED_ROWS, "more is an atom", "more are atoms")
+            console.warn(f"{more} of memories that are not exported.")
 
 
 @dataclass(slots=True)

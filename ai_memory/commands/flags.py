@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -10,7 +11,7 @@ from ai_memory.errors import UsageError
 
 EXIT_CODES = {
     0: "done; verify and doctor: nothing found",
-    1: "verify and doctor: found something; the lock's holder is stuck; a bug (with its traceback)",
+    1: "verify, doctor: found something; status --check: needs somebody; the lock's holder is stuck; a bug (traceback)",
     2: "no embedder is configured",
     3: "the configuration cannot be obeyed, or the embedder cannot be built",
     4: "the stored vectors cannot be what the stamp would say",
@@ -22,7 +23,7 @@ EXIT_CODES = {
     66: "no such memory, namespace or input file",
     69: "the endpoint cannot be used until someone acts",
     74: "input/output error, disk full",
-    75: "not finished, run the same command again",
+    75: "not finished, run the same command again; status --check: it goes on by itself",
     77: "the endpoint refused the key",
     78: "the target differs from the run's",
     130: "stopped by SIGINT",
@@ -30,16 +31,39 @@ EXIT_CODES = {
     143: "stopped by SIGTERM",
 }
 
-EPILOG = "exit status:\n" + "\n".join(f"  {code:>3}  {meaning}" for code, meaning in EXIT_CODES.items())
+OF_ANY_COMMAND = frozenset({0, 1, 3, 64, 65, 74, 75, 130, 141, 143})
+"""The exit codes that every command may end with."""
+OWN_CODES: Mapping[str, Sequence[int]] = {
+    "import": (66,),
+    "export": (66,),
+    "get": (66,),
+    "list": (66,),
+    "delete": (66,),
+    "recall": (66,),
+    "backfill": (2, 10, 69, 77, 78),
+    "restore": (11, 66),
+    "reembed": (2, 4, 10, 11, 12, 66, 69, 77, 78),
+    "reembed status": (1, 75),
+    "reembed verify": (1, 2, 12, 66, 69, 77, 78),
+    "reembed approve": (2, 69, 77, 78),
+    "reembed cancel": (11, 12),
+    "doctor": (1,),
+}
+"""The other ones that a command may end with, and those that say something else of it."""
+
+
+def exit_table(codes: Iterable[int]) -> str:
+    """Return a line for each exit code with its meaning."""
+    return "\n".join(f"  {code:>3}  {EXIT_CODES[code]}" for code in codes)
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose errors are ours (exit 64, one line), with the exit codes at the end of its help."""
+    """A parser whose errors are ours (exit 64, one line), with the command's own exit codes at the end of its help."""
 
     def __init__(self, *args: object, **options: object) -> None:
         """Build a parser; `options` are argparse's."""
         options = {
-            "epilog": EPILOG,
+            "epilog": _epilog(str(options.get("prog", "")).removeprefix("ai-memory ")),
             "formatter_class": argparse.RawDescriptionHelpFormatter,
             "allow_abbrev": False,
             **options,
@@ -53,6 +77,12 @@ class Parser(argparse.ArgumentParser):
             UsageError: always.
         """
         raise UsageError(f"{message.rstrip('.')}.", tip=f"See {self.prog} --help.")
+
+
+def _epilog(command: str) -> str:
+    own = OWN_CODES.get(command)
+    others = "exit status of every command: ai-memory help exit-codes"
+    return f"exit status of this command:\n{exit_table(own)}\n\n{others}" if own else others
 
 
 def add_global_flags(parser: argparse.ArgumentParser) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from ai_memory.amounts import counted
 from ai_memory.console import Console
 from ai_memory.errors import NotFound
 from ai_memory.exchange import to_object
@@ -42,4 +43,4 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
 
 
 def _shown(value: Value) -> str:
-    return f"{len(value):,} bytes" if isinstance(value, bytes) else readable(str(value))
+    return counted(len(value), "byte") if isinstance(value, bytes) else readable(str(value))

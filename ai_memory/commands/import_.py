@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO
 
+from ai_memory.amounts import counted
 from ai_memory.cleaning import one_line
 from ai_memory.clock import SystemClock
 from ai_memory.commands.altered import warn_of_altered
@@ -64,7 +65,7 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
         filled = _embed(store, lacking, settings, console) if lacking and not args.no_embed else Filled()
         missing = len(_lacking(store, taken.stored))
     _tell_left_out(taken, console)
-    _report(taken, filled, missing, console)
+    _report(taken, filled, missing, store, console)
     return 0
 
 
@@ -127,22 +128,28 @@ def _tell_left_out(taken: Taken, console: Console) -> None:
     if len(taken.refused) > NAMED:
         console.warn(f"left out: {len(taken.refused) - NAMED:,} more; --json names them.")
     if taken.links_unkept:
-        console.warn(f"{taken.links_unkept:,} links were left out: this database has no table memory_links.")
-    warn_of_altered([each.altered for each in taken.stored], "memories", console)
-    warn_of_altered(taken.altered, "links", console)
+        left = counted(taken.links_unkept, "link was", "links were")
+        console.warn(f"{left} left out: this database has no table memory_links.")
+    warn_of_altered([each.altered for each in taken.stored], "memory", console)
+    warn_of_altered(taken.altered, "link", console)
     for each in taken.stored:
         if each.outcome is Outcome.KEPT_ENCRYPTED:
             console.warn(f"{printable(each.id or '')} is encrypted in this database and was kept as it is.")
 
 
-def _report(taken: Taken, filled: Filled, missing: int, console: Console) -> None:
+def _report(taken: Taken, filled: Filled, missing: int, store: Store, console: Console) -> None:
     counts = Counter(each.outcome for each in taken.stored)
     outcomes = {outcome.value: counts[outcome] for outcome in Outcome}
     left_out = {"skipped": len(taken.refused), "left_out": [refusal.what for refusal in taken.refused]}
-    vectors = {"vectors": filled.embedded, "without_vector": missing, "embedded": missing == 0}
+    vectors = {
+        "vectors": filled.embedded,
+        "without_vector": missing,
+        "embedded": missing == 0,
+        "new_database": store.created,
+    }
     values = {"total": len(taken.stored), **outcomes, "links": taken.links, **left_out, **vectors}
     told = ", ".join(f"{number:,} {name.replace('_', ' ')}" for name, number in outcomes.items() if number)
-    text = f"{len(taken.stored):,} memories: {told or 'none'}"
-    text += f"; {taken.links:,} links" if taken.links else ""
+    text = f"{counted(len(taken.stored), 'memory')}: {told or 'none'}"
+    text += f"; {counted(taken.links, 'link')}" if taken.links else ""
     text += f"; {len(taken.refused):,} left out" if taken.refused else ""
     console.result(values, f"{text}; {filled.embedded:,} embedded, {missing:,} without a vector.")

@@ -9,14 +9,14 @@ from ai_memory.console import Console
 from ai_memory.settings import Settings
 from ai_memory.store.consistent import consistently
 from ai_memory.store.memories import Summary, summaries
-from ai_memory.store.namespaces import require_seen
+from ai_memory.store.namespaces import require_found
 from ai_memory.store.opening import reading
 from ai_memory.store.text import printable
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the namespace."""
-    parser.add_argument("-n", "--namespace", metavar="NS", help="only the memories of this namespace")
+    parser.add_argument("-n", "--namespace", metavar="NS", help="only this namespace; NS/*: all below it")
 
 
 def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
@@ -26,7 +26,7 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
         NotFound: the namespace was never seen.
     """
     with reading(settings.db.value) as store:
-        require_seen(store, args.namespace)
+        require_found(store, args.namespace)
         # All of them before the first is shown: whoever pages through them keeps no writer waiting.
         found = consistently(store.db, lambda: list(summaries(store, args.namespace)))
     if console.json:

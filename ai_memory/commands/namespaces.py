@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from dataclasses import asdict
 
+from ai_memory.amounts import counted
 from ai_memory.console import Console
 from ai_memory.settings import Settings
 from ai_memory.store import counts
@@ -28,5 +29,5 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
 
 
 def _line(each: counts.NamespaceCount) -> str:
-    numbers = f"{each.memories:,} memories, {each.live:,} live, {each.with_vector:,} with a vector"
+    numbers = f"{counted(each.memories, 'memory')}, {each.live:,} live, {each.with_vector:,} with a vector"
     return f"{printable(each.namespace)}  {numbers}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from dataclasses import asdict
 
+from ai_memory.amounts import counted
 from ai_memory.commands.embedding import EMBEDDER_ERRORS
 from ai_memory.console import Console
 from ai_memory.embed.chain import assemble_prompt
@@ -13,19 +14,21 @@ from ai_memory.errors import NoEmbedder, UsageError
 from ai_memory.recall import Found, Query, recall
 from ai_memory.records import Hit
 from ai_memory.settings import Settings
-from ai_memory.store.namespaces import require_seen
+from ai_memory.store.namespaces import require_found
 from ai_memory.store.open_options import OpenOptions
 from ai_memory.store.opening import reading
 from ai_memory.store.text import is_text, printable, readable
 
 MAX_LIMIT = 10_000
 SHOWN = 200
+BY_WORDS = "words"
+"""Stands for the cosine of a memory that has none to show, because only its words were found."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the query."""
     parser.add_argument("query", metavar="QUERY")
-    parser.add_argument("-n", "--namespace", metavar="NS", help="only the memories of this namespace")
+    parser.add_argument("-n", "--namespace", metavar="NS", help="only this namespace; NS/*: all below it")
     parser.add_argument("--limit", type=int, default=10, metavar="N", help="memories to show, default: 10")
 
 
@@ -43,7 +46,7 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     if not is_text(args.query):
         raise UsageError("The query is not valid UTF-8.", tip="Type it in UTF-8.")
     with reading(settings.db.value, options=OpenOptions(tell=console.note)) as store:
-        require_seen(store, args.namespace)
+        require_found(store, args.namespace)
         vector, space = _embed(args.query, settings, console)
         found = recall(store, Query(args.query, vector, space, args.namespace, args.limit))
     _tell_left_out(found, space, console)
@@ -72,16 +75,22 @@ def _embed(query: str, settings: Settings, console: Console) -> tuple[Vectors | 
 def _tell_left_out(found: Found, space: str, console: Console) -> None:
     if total := sum(found.left_out.values()):
         reasons = ", ".join(f"{count:,} with {reason.value}" for reason, count in found.left_out.items())
-        console.note(f"Not compared with the query's vector ({space}): {total:,} memories, {reasons}.")
+        console.note(f"Not compared with the query's vector ({space}): {counted(total, 'memory')}, {reasons}.")
     if found.unproven:
-        console.note(f"{found.unproven:,} vectors do not name their space; their width fits {space}.")
+        unproven = counted(found.unproven, "vector")
+        console.note(f"Compared without knowing the space: {unproven}, as wide as those of {space}.")
 
 
 def _values(hit: Hit) -> dict[str, object]:
-    return {**asdict(hit), "score": round(hit.score, 2), "cosine": None if hit.cosine is None else round(hit.cosine, 4)}
+    return {**asdict(hit), "score": round(hit.score, 4), "cosine": None if hit.cosine is None else round(hit.cosine, 4)}
 
 
 def _shown(hit: Hit) -> list[str]:
     content = hit.content if len(hit.content) <= SHOWN else f"{hit.content[:SHOWN]}…"
     place = f"{printable(hit.namespace)}  {printable(hit.title)}  ({printable(hit.id or 'no id')})"
-    return [f"{hit.score:.2f}  {place}", *(f"      {line}" for line in readable(content).strip().split("\n"))]
+    # Not the score: what orders one answer is no likeness, and would be read as one.
+    nearness = BY_WORDS if hit.cosine is None else f"{hit.cosine:.2f}"
+    return [
+        f"{nearness:<{len(BY_WORDS)}} {place}",
+        *(f"      {line}" for line in readable(content).strip().split("\n")),
+    ]

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ai_memory.commands.arguments import duration, money, sample_size, whole_number
+from ai_memory.commands.arguments import duration, money, point_in_time, sample_size, whole_number
 from ai_memory.commands.flags import add_global_flags
 from ai_memory.console import Console
 from ai_memory.errors import UsageError
@@ -21,10 +21,13 @@ if TYPE_CHECKING:
     from ai_memory.reembed.stop import Stop
 
 VERBS = {
-    "status": "show the recorded run: state, target, rows done and remaining, quarantine, what to type next",
+    "status": "show the recorded run from its own counters: what it is in and why, rows, rate, what to type next",
     "verify": "take the census: exit 0 if every live row has the configured target's vector, 1 if not",
-    "quarantine": "list the rows that could not be embedded, each with its reason",
-    "cancel": "give up the unfinished run; vectors already written stay",
+    "quarantine": "list the rows that could not be embedded, each with its title and the reason",
+    "approve": "let unattended starts (--or-start) go to the configured target",
+    "pause": "end the run within a batch, and let none begin until it is unpaused",
+    "unpause": "take the pause off",
+    "cancel": "give up the unfinished run and its approval; vectors already written stay",
 }
 MOST = 10**12
 
@@ -33,10 +36,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags of a run, and the sub-commands."""
     add = parser.add_argument
     add("--resume", action="store_true", help="continue the unfinished run where it stopped")
-    add("--or-start", action="store_true", help="with --resume: start a run if none is unfinished (for cron)")
+    add("--or-start", action="store_true", help="with --resume: start one to an approved target if none is unfinished")
     add("--retarget", action="store_true", help="give up the unfinished run and start one to the configured target")
     add("--namespace", action="append", metavar="NS", help="only this namespace, exactly (repeatable)")
     add("--dry-run", action="store_true", help="show what would be done; nothing is written or sent")
+    add("--probe", action="store_true", help="with --dry-run: ask the target for three short texts, as a run would")
     add("--batch", type=whole_number(1, 10_000), metavar="N", help="texts per request and commit")
     add("--sleep-ms", type=whole_number(0, 300_000), default=0, metavar="N", help="pause after each commit")
     add("--max-rows", type=whole_number(1, MOST), metavar="N", help="stop after N rows (exit 75)")
@@ -56,6 +60,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for verb, summary in VERBS.items():
         below = verbs.add_parser(verb, help=summary, description=f"{summary[0].upper()}{summary[1:]}.")
         add_global_flags(below)
+        if verb == "pause":
+            below.add_argument("--until", type=point_in_time, metavar="TIME", help="like 07:30, or RFC 3339")
+            below.add_argument("--reason", default="", metavar="TEXT", help="what whoever meets the pause is told")
+        if verb == "status":
+            below.add_argument("--exact", action="store_true", help="count the rows anew, which reads the whole file")
+            below.add_argument(
+                "--check", action="store_true", help="say it in one line; exit 0 healthy, 1 needs somebody, 75 waiting"
+            )
         if verb == "verify":
             below.add_argument(
                 "--sample", type=sample_size, metavar="N|all", help="embed N fresh rows again and compare"
@@ -71,6 +83,18 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
         from ai_memory.commands.reembed_verify import run_verify
 
         return run_verify(settings, console, sample=args.sample, of_run=args.of_run)
+    if args.verb == "approve":
+        from ai_memory.commands.reembed_approve import run_approve
+
+        return run_approve(settings, console)
+    if args.verb in ("pause", "unpause"):
+        from ai_memory.commands.reembed_pause import run_pause, run_unpause
+
+        return run_pause(args, settings, console) if args.verb == "pause" else run_unpause(settings, console)
+    if args.verb == "status":
+        from ai_memory.commands.reembed_status import run_status
+
+        return run_status(settings, console, exact=args.exact, check=args.check)
     if args.verb:
         from ai_memory.commands import reembed_verbs
 
@@ -82,12 +106,16 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
         return (run_stamp_plan if args.dry_run else run_stamp)(settings, console, scope=_scope(args))
     if args.dry_run:
         from ai_memory.commands.reembed_plan import run_plan
+        from ai_memory.embed.retry import Patience
 
-        return run_plan(settings, console, request=_request(args, settings.embedding))
+        patience = Patience(retry_for=args.retry_for) if args.probe else None
+        return run_plan(settings, console, request=_request(args, settings.embedding), patience=patience)
     return _run_job(args, settings, console)
 
 
 def _refuse_contradictions(args: argparse.Namespace) -> None:
+    if args.probe and (not args.dry_run or args.stamp_only):
+        raise UsageError("--probe needs --dry-run.", tip="A run tries the target by itself.")
     if args.or_start and not args.resume:
         raise UsageError("--or-start needs --resume.", tip="Write: ai-memory reembed --resume --or-start")
     if args.stamp_only and (args.resume or args.retarget or args.skip_current_space):
@@ -99,18 +127,18 @@ def _scope(args: argparse.Namespace) -> tuple[str, ...] | None:
 
 
 def _run_job(args: argparse.Namespace, settings: Settings, console: Console) -> int:
+    from ai_memory.commands.reembed_end import Farewell
+    from ai_memory.errors import AiMemoryError
     from ai_memory.reembed.stop import Stop, stop_after, stop_on_signals
 
-    stop = Stop()
-    job = _job(args, settings, console, stop)
-    with stop_on_signals(stop), stop_after(stop, args.max_runtime):
-        report = job.run()
-    if report.error:
-        console.error(report.error)
-    console.result(report.values(), *report.lines())
-    if report.exit_code in (0, 10) and report.reembedded:
-        _mention_daemon(settings, console)
-    return report.exit_code
+    stop, farewell = Stop(), Farewell(args, settings, console)
+    try:
+        job = _job(args, settings, console, stop)
+        with stop_on_signals(stop, tell=not console.quiet), stop_after(stop, args.max_runtime):
+            report = job.run()
+    except AiMemoryError as error:
+        return farewell.refusal(error)
+    return farewell.report(report)
 
 
 def _job(args: argparse.Namespace, settings: Settings, console: Console, stop: Stop) -> Job:
@@ -118,20 +146,24 @@ def _job(args: argparse.Namespace, settings: Settings, console: Console, stop: S
     from ai_memory.embed.chain import assemble
     from ai_memory.embed.retry import Patience
     from ai_memory.reembed.job import Job
-    from ai_memory.reembed.progress import choose_progress
+    from ai_memory.reembed.progress import NoProgress, choose_progress
     from ai_memory.reembed.tools import Tools
     from ai_memory.store.open_options import OpenOptions
 
     patience, configured = Patience(retry_for=args.retry_for), settings.embedding
+    clock = SystemClock()
+    # The one line at the end is all that -q lets through.
+    progress = NoProgress(console.err) if console.quiet else choose_progress(console.err, clock, quiet=False)
     embedder = assemble(
         configured,
         stop=stop.event,
         patience=patience,
         concurrency=args.concurrency,
         limit=_token_limit(args, configured),
+        tell=progress.note,
+        trace=progress.note if console.verbose else None,
     )
-    clock = SystemClock()
-    progress = choose_progress(console.err, clock, quiet=console.quiet)
+    embedder.allow(args.batch or configured.batch.value)
     tools = Tools(embedder, clock, stop, progress, spending=embedder.spending)
     return Job(
         path=settings.db.value,
@@ -160,6 +192,8 @@ def _request(args: argparse.Namespace, configured: EmbeddingSettings) -> Request
         retry_quarantined=args.retry_quarantined,
         backup=args.backup,
         same_vectors=args.same_vectors,
+        yes=args.yes,
+        configured=f"backend from {configured.backend.source}, model from {configured.model.source}",
     )
 
 
@@ -180,16 +214,9 @@ def _token_limit(args: argparse.Namespace, configured: EmbeddingSettings) -> Tok
 def _disclose(told: Preflight, console: Console, stop: Stop, *, ask: bool, copied: bool) -> None:
     from ai_memory.commands.reembed_plan import preflight_lines
 
-    for line in preflight_lines(told, copied=copied):
-        console.err.line(line)
     asks = ask and told.begins and console.can_ask()
+    if asks or (told.begins and not console.quiet):
+        for line in preflight_lines(told, copied=copied):
+            console.err.line(line)
     if asks and not console.agreed("Replace these vectors?", heed=stop.heed):
         raise UsageError("Nothing was changed.", tip="Answer y, or use --yes.")
-
-
-def _mention_daemon(settings: Settings, console: Console) -> None:
-    from ai_memory.store.opening import reading
-
-    with reading(settings.db.value) as store:
-        if store.schema.rust:
-            console.note("A running ai-memory daemon serves its old index until it is restarted.")

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from ai_memory.amounts import counted, money, span
 from ai_memory.clock import SystemClock
 from ai_memory.console import Console
 from ai_memory.embed import chain
 from ai_memory.embed.factory import token_counter
-from ai_memory.reembed.census import Scope
+from ai_memory.embed.retry import Patience, PatientEmbedder
+from ai_memory.reembed.census import Census, Scope
+from ai_memory.reembed.estimate import Estimate, Probed
 from ai_memory.reembed.holding import holding
+from ai_memory.reembed.probe import check_witness, probe
 from ai_memory.reembed.request import Request
 from ai_memory.reembed.stamp import stamp, would_stamp
-from ai_memory.reembed.start import Preflight, recorded_target
+from ai_memory.reembed.start import Preflight, known_fingerprint, recorded_target
 from ai_memory.reembed.survey import Survey, survey
 from ai_memory.settings import Settings
 from ai_memory.store.open_options import OpenOptions
-from ai_memory.store.opening import reading, writing
+from ai_memory.store.opening import Store, reading, writing
 from ai_memory.store.text import printable
 
 
@@ -22,36 +28,81 @@ def preflight_lines(told: Preflight, *, copied: bool = False) -> list[str]:
     """Return the lines of the disclosure: what is stored, what it will be replaced by."""
     lines = ["Stored vectors:"]
     for space, dim, rows in told.stored:
-        lines.append(f"  {rows:,} rows, {dim or 'unknown'} wide, {printable(space or 'no stamp')}")
+        lines.append(f"  {counted(rows, 'row')}, {dim or 'unknown'} wide, {printable(space or 'no stamp')}")
     if not told.stored:
         lines.append("  none")
     target, census = told.target, told.census
     lines.append(f"Target: {target.model} on {target.backend}, {target.dim or 'unknown'} wide, {target.space}")
-    lines.append(
-        f"{census.to_embed:,} of {census.live:,} rows will be embedded; their vectors will be REPLACED."
-        f"{'' if copied else ' A copy first: --backup FILE'}"
-    )
-    return lines
+    share = f"{census.to_embed:,} of {counted(census.live, 'row')}"
+    return [*lines, f"{share} will be embedded; {_replaced(census, copied=copied)}"]
 
 
-def run_plan(settings: Settings, console: Console, *, request: Request) -> int:
-    """Show what a run would do, with the database opened read-only and nothing sent."""
+def _replaced(census: Census, *, copied: bool) -> str:
+    if not census.to_replace:
+        return "no vector will be replaced."
+    whose = "their vectors" if census.to_replace == census.to_embed else f"the vectors of {census.to_replace:,} of them"
+    return f"{whose} will be REPLACED.{'' if copied else ' A copy first: --backup FILE'}"
+
+
+def run_plan(settings: Settings, console: Console, *, request: Request, patience: Patience | None) -> int:
+    """Show what a run would do, with the database opened read-only.
+
+    Nothing is sent, unless `patience` says how long to try the target: then it is asked as a run would ask it first.
+    """
     target, count = chain.target(settings.embedding), token_counter(settings.embedding)
     with reading(settings.db.value, options=OpenOptions(tell=console.note)) as store:
-        found = survey(store, target, request, now_ms=SystemClock().now_ms(), count_tokens=count)
+        probed = _probed(store, chain.assemble(settings.embedding, patience=patience)) if patience else None
+        found = survey(store, target, request, now_ms=SystemClock().now_ms(), count_tokens=count, probed=probed)
     for line in preflight_lines(found.preflight):
         console.err.line(line)
-    console.result(found.values(), _text(found))
+    console.result(found.values(), *_lines(found))
     return 0
 
 
-def _text(found: Survey) -> str:
+def _probed(store: Store, embedder: PatientEmbedder) -> Probed:
+    """Ask the target for the witness texts and compare them with those it is known by."""
+    clock, recorded = SystemClock(), recorded_target(store, embedder.target).dim
+    began = clock.monotonic()
+    vectors = probe(embedder)
+    seconds, dim = clock.monotonic() - began, int(vectors.shape[1])
+    # By the width that the file knows, if it knows one: an endpoint that has another by now is found out.
+    if known := known_fingerprint(store, replace(embedder.target, dim=recorded or dim)):
+        check_witness(known, vectors)
+    return Probed(dim, seconds)
+
+
+def _lines(found: Survey) -> list[str]:
     census = found.preflight.census
-    paid = "" if found.estimated_cost is None else f" for {found.estimated_cost:.2f}"
-    return (
-        f"Would embed {census.to_embed:,} of {census.live:,} rows, about {found.estimated_tokens:,} tokens{paid}; "
-        f"{found.oversize_rows:,} rows are too long. Nothing was changed."
-    )
+    paid = "" if found.estimated_cost is None else f" for {money(found.estimated_cost)}"
+    tokens = f"about {counted(found.estimated_tokens, 'token')}{paid}"
+    long = counted(found.oversize_rows, "row is too long", "rows are too long")
+    lines = [
+        f"Would embed {census.to_embed:,} of {counted(census.live, 'row')}, {tokens}; {long}. Nothing was changed.",
+        f"It would take about {_time(found.estimate)}." if found.estimate else "",
+        _cut(found),
+        _tried(found.probed),
+    ]
+    return [line for line in lines if line]
+
+
+def _time(found: Estimate) -> str:
+    return f"{span(found.seconds * 1000)} {found.by}"
+
+
+def _tried(probed: Probed | None) -> str:
+    if probed is None:
+        return "The target was not tried (--probe tries it)."
+    return f"The target answered in {probed.seconds:.1f} s; its vectors are {probed.dim:,} wide."
+
+
+def _cut(found: Survey) -> str:
+    """Return what is to be said of texts that are longer than the model reads."""
+    if found.truncated_rows is None:
+        return "Whether texts are longer than the model reads cannot be told here."
+    if not found.truncated_rows:
+        return ""
+    rows = counted(found.truncated_rows, "row is", "rows are")
+    return f"{rows} longer than the model reads and will be cut: {found.lost_percent} % of all tokens are lost."
 
 
 def run_stamp_plan(settings: Settings, console: Console, *, scope: Scope) -> int:
@@ -59,7 +110,8 @@ def run_stamp_plan(settings: Settings, console: Console, *, scope: Scope) -> int
     target = chain.target(settings.embedding)
     with reading(settings.db.value, options=OpenOptions(tell=console.note)) as store:
         found = would_stamp(store, recorded_target(store, target), scope)
-    text = f"Would stamp {found.stamped:,} vectors as {found.active_space}; {found.already_current:,} already are."
+    already = counted(found.already_current, "already is", "already are")
+    text = f"Would stamp {counted(found.stamped, 'vector')} as {found.active_space}; {already}."
     console.result({**found.values(), "dry_run": True}, f"{text} Nothing was changed.")
     return 0
 

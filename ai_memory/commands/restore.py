@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ai_memory.amounts import counted
 from ai_memory.console import Console
 from ai_memory.errors import UsageError
 from ai_memory.settings import Settings
@@ -35,7 +36,7 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     with stop_on_signals(stop):
         loss = job.run()
     console.result(
-        _values(loss, args.backup), f"Restored {_counted(loss.memories, 'memory')} from {loss.backup} into {loss.path}."
+        _values(loss, args.backup), f"Restored {counted(loss.memories, 'memory')} from {loss.backup} into {loss.path}."
     )
     if loss.present.rust:
         console.note("A running ai-memory daemon serves its old index until it is restarted.")
@@ -71,12 +72,12 @@ def _agree(loss: Loss, console: Console, stop: Stop, *, yes: bool, kept: bool) -
 
 def _told(loss: Loss, *, kept: bool) -> list[str]:
     vectors = [
-        f"  {rows:,} rows, {dim or 'unknown'} wide, {printable(space or 'no stamp')}"
+        f"  {counted(rows, 'row')}, {dim or 'unknown'} wide, {printable(space or 'no stamp')}"
         for space, dim, rows in loss.vectors
     ]
     advice = "" if kept or loss.present.headless else " To keep the present state first: --backup FILE"
     return [
-        f"{loss.backup} is sound: {_counted(loss.memories, 'memory')}; its vectors:",
+        f"{loss.backup} is sound: {counted(loss.memories, 'memory')}; its vectors:",
         *(vectors or ["  none"]),
         *_present_lines(loss.path, loss.present),
         f"Everything in {loss.path} will be REPLACED, the vectors, too.{advice}",
@@ -109,12 +110,7 @@ def _line(count: int, thing: str, what: str, names: tuple[str, ...] = ()) -> str
         return ""
     more = ", …" if count > len(names) else ""
     named = f": {', '.join(map(printable, names))}{more}" if names else ""
-    return f"  {_counted(count, thing)} {what}{named}"
-
-
-def _counted(count: int, thing: str) -> str:
-    many = "memories" if thing == "memory" else f"{thing}s"
-    return f"{count:,} {thing if count == 1 else many}"
+    return f"  {counted(count, thing)} {what}{named}"
 
 
 def _values(loss: Loss, kept: Path | None) -> dict[str, object]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from dataclasses import asdict
 
+from ai_memory.amounts import counted
 from ai_memory.console import Console
 from ai_memory.settings import Settings
 from ai_memory.store.consistent import consistently
@@ -24,21 +25,22 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     del args
     with reading(settings.db.value, options=OpenOptions(tell=console.note)) as store:
         read = consistently(store.db, lambda: (totals(store), spaces(store), len(namespaces(store))))
-        counted, found, namespace_count = read
+        total, found, namespace_count = read
         sizes, version = file_sizes(store), store.schema.version
     values = {
         "db": str(settings.db.value),
-        **asdict(counted),
+        **asdict(total),
         "namespaces": namespace_count,
         "spaces": [asdict(each) for each in found],
         **sizes,
         "schema_version": version,
     }
+    held = f"{counted(total.memories, 'memory')} ({total.live:,} live) in {counted(namespace_count, 'namespace')}"
     lines = [
-        f"{settings.db.value}: {counted.memories:,} memories ({counted.live:,} live) in {namespace_count:,} namespaces",
-        f"vectors: {counted.with_vector:,}; encrypted: {counted.encrypted:,}; without id: {counted.without_id:,}",
+        f"{settings.db.value}: {held}",
+        f"vectors: {total.with_vector:,}; encrypted: {total.encrypted:,}; without id: {total.without_id:,}",
         *(f"  {each.rows:,} of {printable(each.space or 'unknown space')}, {each.dim or '?'} wide" for each in found),
-        f"size: {sizes['db_bytes']:,} bytes, write-ahead log {sizes['wal_bytes']:,} bytes",
+        f"size: {counted(sizes['db_bytes'], 'byte')}, write-ahead log {counted(sizes['wal_bytes'], 'byte')}",
     ]
     console.result(values, *lines)
     return 0

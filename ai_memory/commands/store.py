@@ -55,10 +55,10 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
                 f"The memory {stored.id} is encrypted; this program cannot encrypt the new content.",
                 tip="Choose another title, or delete it first.",
             )
-        warn_of_altered([stored.altered], "memories", console)
+        warn_of_altered([stored.altered], "memory", console)
         embedded = not args.no_embed and _embed(store, stored.id, settings, console)
         without = "" if has_vector(store, stored.id) else " without a vector"
-    values = {"id": stored.id, "outcome": stored.outcome.value, "embedded": embedded}
+    values = {"id": stored.id, "outcome": stored.outcome.value, "embedded": embedded, "new_database": store.created}
     console.result(values, f"{stored.id}  {stored.outcome.value}{without}")
     return 0
 

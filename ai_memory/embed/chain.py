@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from threading import Event
 
 from ai_memory import address
@@ -11,14 +12,16 @@ from ai_memory.embed.factory import build, most_in_flight
 from ai_memory.embed.gate import OpenGate
 from ai_memory.embed.limits import RequestLimits
 from ai_memory.embed.pace import Pace, PacedEmbedder
+from ai_memory.embed.packing import Packing, PackingEmbedder
 from ai_memory.embed.prompt import PromptEmbedder, Wait
 from ai_memory.embed.retry import Patience, PatientEmbedder, RetryingEmbedder, Stop
 from ai_memory.embed.spending import Spending, SpendingEmbedder, TokenLimit
-from ai_memory.embedding_settings import EmbeddingSettings
-from ai_memory.vendors import LOCAL
+from ai_memory.embed.told_gate import ToldGate
+from ai_memory.embedding_settings import AUTO, BASE64, EmbeddingSettings
+from ai_memory.vendors import LOCAL, OLLAMA
 from ai_memory.vendors import limits as documented
 
-QUICK = Patience(retry_for=5.0, attempts=3)
+QUICK = Patience(retry_for=5.0, attempts=3, rate_for=5.0)
 PERSON_WAITS = 10.0
 """Seconds that somebody at a terminal, or an agent in a conversation, waits for a vector."""
 
@@ -54,11 +57,13 @@ def assemble(
     patience: Patience | None = None,
     concurrency: int | None = None,
     limit: TokenLimit | None = None,
+    tell: Callable[[str], None] | None = None,
+    trace: Callable[[str], None] | None = None,
 ) -> DividedEmbedder:
     """Return the configured embedder; nothing is loaded or sent yet.
 
     `stop` ends its waits. `concurrency` is the number of requests in flight, None to find it by trial. `limit` is what
-    may be spent.
+    may be spent. `tell` is told what a person should know of the endpoint, `trace` of each request, from any thread.
 
     Raises:
         NoEmbedder: the configuration has embeddings turned off.
@@ -68,9 +73,18 @@ def assemble(
     sizes = RequestLimits(documented(settings.base_url.value))
     local = settings.backend.value == LOCAL
     most = 1 if local else concurrency or most_in_flight(settings)
-    pace = Pace(most=most, fixed=concurrency is not None, stop=stop, sizes=sizes, longest_wait=patience.retry_for)
-    built = build(settings, gate=pace)
-    paced = PacedEmbedder(built, pace) if local else built
+    pace = Pace(most=most, fixed=concurrency is not None, stop=stop, sizes=sizes, longest_wait=patience.longest_wait)
+    gate, packing = ToldGate(pace, trace) if trace else pace, _packing(settings, tell)
+    built = build(settings, gate=gate, packing=packing)
+    paced = PacedEmbedder(built, gate) if local else built
     spending = Spending(built.meter, limit, prefix=built.target.document_prefix)
-    retrying = RetryingEmbedder(SpendingEmbedder(paced, spending), stop=stop, patience=patience)
+    asking = PackingEmbedder(SpendingEmbedder(paced, spending), packing)
+    retrying = RetryingEmbedder(asking, stop=stop, patience=patience)
     return DividedEmbedder(retrying, sizes, spending)
+
+
+def _packing(settings: EmbeddingSettings, tell: Callable[[str], None] | None) -> Packing:
+    if settings.backend.value in (LOCAL, OLLAMA):
+        return Packing(fixed=False)
+    configured = settings.encoding_format.value
+    return Packing(fixed=configured == BASE64 if configured != AUTO else None, tell=tell)

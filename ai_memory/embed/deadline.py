@@ -15,16 +15,16 @@ HEAD_BYTES = 256 * 1024
 
 
 class TimedResponse(HTTPResponse):
-    """The standard library's answer, read from a socket until `total` seconds after the request was sent.
+    """The standard library's answer, read from a socket until as long after the request as `total` returns then.
 
     A server that sends a byte now and then keeps a read timeout from ever passing; here each read
     waits no longer than what is left of the whole. What stands before the body is bounded.
     """
 
-    def __init__(self, sock: socket.socket, *, method: str | None = None, total: float, clock: Clock) -> None:
+    def __init__(self, sock: socket.socket, *, method: str | None = None, total: Clock, clock: Clock) -> None:
         """Begin to count now."""
         super().__init__(sock, method=method)
-        self._reads = _TimedReads(sock, self.fp.detach(), ends=clock() + total, clock=clock)
+        self._reads = _TimedReads(sock, self.fp.detach(), ends=clock() + total(), clock=clock)
         self.fp = io.BufferedReader(self._reads)
 
     def begin(self) -> None:

@@ -1,8 +1,17 @@
-"""Divides a batch into requests that are not too large, and learns from the answers how large that is."""
+"""Divides a batch into requests that are not too large, and finds the texts of a request that get no vector.
+
+A request that is refused, or over which the endpoint breaks down, is too large, or a text in it is bad: it is halved,
+down to single texts. Where all of them pass it was too large, which is learned; a text that fails alone is told with
+its error, for the caller to judge. One bad text among n costs at most 2*ceil(log2(n)) more requests.
+
+Whether it is the endpoint's own fault only a harmless text can tell: where that is likely it is asked once before a
+batch is halved, for an endpoint that is away gets no more requests than it must.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 
 import numpy as np
 
@@ -11,7 +20,18 @@ from ai_memory.embed.limits import RequestLimits
 from ai_memory.embed.retry import Patience, RetryingEmbedder
 from ai_memory.embed.spending import Spending
 from ai_memory.embed.wrapped import Wrapped
-from ai_memory.errors import AnswerLate, RequestTooLarge, RowsRefused
+from ai_memory.errors import (
+    AnswerLate,
+    AnswerViolation,
+    Breakdown,
+    BudgetSpent,
+    EmbedError,
+    RequestTooLarge,
+    VectorsBroken,
+)
+
+ABSENT = frozenset({404, 405, 410, 501})
+"""With these an endpoint mostly says that the model is gone, and only seldom that it dislikes a text."""
 
 
 class DividedEmbedder(Wrapped):
@@ -41,6 +61,14 @@ class DividedEmbedder(Wrapped):
         """Return the same embedder with another patience."""
         return DividedEmbedder(self._retrying.with_patience(patience), self._limits, self.spending)
 
+    def at_once(self) -> DividedEmbedder:
+        """Return the same embedder that does not retry what may be its texts' fault."""
+        return DividedEmbedder(self._retrying.at_once(), self._limits, self.spending)
+
+    def allow(self, inputs: int) -> None:
+        """Send no request of more texts than `inputs`, whatever the endpoint takes."""
+        self._limits.allow(inputs)
+
     def learned(self) -> dict[str, int]:
         """Return what was learned of the endpoint's limits: plain numbers by name."""
         return self._limits.learned()
@@ -53,21 +81,14 @@ class DividedEmbedder(Wrapped):
         """Return the vectors of `texts`: float32, shape (n, dim), rows in the order of texts.
 
         Raises:
-            EmbedError: of the first request that failed.
+            EmbedError: of the first request that failed, or of the first text that got no vector alone.
         """
-        parts: list[Vectors] = []
-        rest = list(texts)
-        while rest:
-            request = rest[: self.fitting(rest)]
-            try:
-                parts.append(self._ask(request))
-            except (RequestTooLarge, AnswerLate) as error:
-                if len(request) == 1:
-                    raise
-                self._learn(error, request)
-            else:
-                rest = rest[len(request) :]
-        return np.concatenate(parts) if parts else self._inner.embed_documents([])
+        found: list[Vectors] = []
+        for outcome in self.each(texts):
+            if isinstance(outcome, EmbedError):
+                raise outcome
+            found.append(outcome)
+        return np.stack(found) if found else self._inner.embed_documents([])
 
     def embed_query(self, text: str) -> Vectors:
         """Return the vector of a search query: float32, shape (dim,).
@@ -77,19 +98,74 @@ class DividedEmbedder(Wrapped):
         """
         return self._inner.embed_query(text)
 
-    def _ask(self, request: Sequence[str]) -> Vectors:
+    def each(self, texts: Sequence[str]) -> Iterator[Vectors | EmbedError]:
+        """Yield what became of each text, in order: its vector, float32, shape (dim,), or why it got none alone.
+
+        Raises:
+            EmbedError: a request failed in a way that says nothing about its texts.
+        """
+        rest = list(texts)
+        while rest:
+            # Asked anew for each request: it may have become smaller, or larger.
+            request = rest[: self.fitting(rest)]
+            yield from self._outcomes(request)
+            rest = rest[len(request) :]
+
+    def _outcomes(self, request: Sequence[str]) -> Iterator[Vectors | EmbedError]:
+        answer = self._ask(request)
+        if not isinstance(answer, EmbedError):
+            yield from answer
+        elif isinstance(answer, VectorsBroken):
+            yield from self._mended(request, answer)
+        elif len(request) == 1:
+            self._limits.refused(request)
+            yield answer
+        elif self._learned_from(answer, request):
+            yield from self.each(request)
+        else:
+            self._limits.refused(request, answer)
+            yield from self._halves(request, answer)
+
+    def _ask(self, request: Sequence[str]) -> Vectors | EmbedError:
+        """Return the vectors of a request, or the error that may be its size's or a text's fault."""
         try:
             vectors = self._inner.embed_documents(request)
-        except RequestTooLarge:
-            raise
-        except RowsRefused:
-            self._limits.refused(request)
+        except EmbedError as error:
+            if error.of_texts or (isinstance(error, AnswerLate) and len(request) > 1):
+                return error
             raise
         self._limits.passed(request)
         return vectors
 
-    def _learn(self, error: RequestTooLarge | AnswerLate, request: Sequence[str]) -> None:
-        if isinstance(error, RequestTooLarge):
-            self._limits.too_large(error, request)
-        else:
+    def _learned_from(self, error: EmbedError, request: Sequence[str]) -> bool:
+        """Learn a smaller size where nothing else can be meant; say whether it is smaller."""
+        if isinstance(error, AnswerLate):
             self._limits.late(len(request))
+            return True
+        return isinstance(error, RequestTooLarge) and self._limits.told(error, request)
+
+    def _halves(self, request: Sequence[str], error: EmbedError) -> Iterator[Vectors | EmbedError]:
+        parts = self
+        likely = isinstance(error, Breakdown | AnswerViolation) or error.http_status in ABSENT
+        if likely and not self._retrying.is_at_once:
+            if error.harmless_passed is None:
+                error.harmless_passed = self._retrying.harmless_passes()
+            if not error.harmless_passed:
+                raise error
+            parts = self.at_once()
+        middle = (len(request) + 1) // 2
+        yield from parts.each(request[:middle])
+        yield from parts.each(request[middle:])
+
+    def _mended(self, request: Sequence[str], error: VectorsBroken) -> Iterator[Vectors | EmbedError]:
+        """Yield the sound vectors of an answer, and what becomes of the other texts by themselves."""
+        broken = [request[position] for position in error.broken]
+        self._limits.refused(request, error, pending=broken)
+        outcomes: list[Vectors | EmbedError] = []
+        with suppress(BudgetSpent):
+            # What was paid for is kept, also where nothing is left to ask again.
+            outcomes += self.at_once().each(broken)
+        outcomes += [error] * (len(broken) - len(outcomes))
+        again = dict(zip(error.broken, outcomes, strict=True))
+        for position, vector in enumerate(error.vectors):
+            yield again.get(position, vector)

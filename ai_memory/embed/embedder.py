@@ -39,7 +39,8 @@ class Target:
 class Meter:
     """What was spent on an embedder since the process began; any thread adds, anyone reads.
 
-    `unreported_bytes` are those of texts whose answers did not say what they cost.
+    `unreported_bytes` are those of texts whose answers did not say what they cost. `failure` is what the last request
+    came to where that may be retried, empty where it was answered.
     """
 
     requests: int = 0
@@ -47,6 +48,7 @@ class Meter:
     texts_sent: int = 0
     tokens: int = 0
     unreported_bytes: int = 0
+    failure: str = ""
     _lock: Lock = field(default_factory=Lock, repr=False, compare=False)
 
     def add(

@@ -16,13 +16,16 @@ from ai_memory.embed.local import LocalEmbedder, cached_folder, require_library,
 from ai_memory.embed.model_folder import ModelFacts
 from ai_memory.embed.ollama import OllamaDialect, tag
 from ai_memory.embed.openai import OpenAiDialect
-from ai_memory.embed.transport import Endpoint
+from ai_memory.embed.packing import Packing
+from ai_memory.embed.transport import Deadlines, Endpoint
 from ai_memory.embedding_settings import KEYWORD, EmbeddingSettings
 from ai_memory.errors import EmbedderInitFailed, NoEmbedder
 from ai_memory.settings import keep_off_model_hub
 
 DOCUMENT_PREFIX = "search_document: "
 QUERY_PREFIX = "search_query: "
+LOADING = 300.0
+"""Seconds in which a local server has loaded its model; Ollama's own limit for that (OLLAMA_LOAD_TIMEOUT)."""
 HTTP_CONCURRENCY = 32
 OLLAMA_CONCURRENCY = 4
 """Ollama serves few requests of one model side by side and queues the rest (OLLAMA_NUM_PARALLEL)."""
@@ -33,10 +36,10 @@ def most_in_flight(settings: EmbeddingSettings) -> int:
     return OLLAMA_CONCURRENCY if settings.backend.value == vendors.OLLAMA else HTTP_CONCURRENCY
 
 
-def build(settings: EmbeddingSettings, *, gate: Gate) -> Embedder:
+def build(settings: EmbeddingSettings, *, gate: Gate, packing: Packing | None = None) -> Embedder:
     """Return the configured embedder, one attempt a call: what commands use is assembled from it in `chain`.
 
-    Neither a model is loaded nor a request sent. Requests to a remote endpoint pass `gate`.
+    Neither a model is loaded nor a request sent. Requests to a remote endpoint pass `gate` and ask as `packing` says.
 
     Raises:
         NoEmbedder: the tier has embeddings turned off.
@@ -47,7 +50,7 @@ def build(settings: EmbeddingSettings, *, gate: Gate) -> Embedder:
             f"the tier {settings.tier.value} ({settings.tier.source}) has embeddings turned off.",
             tip='Set tier = "semantic" in config.toml.',
         )
-    return _local(settings) if settings.backend.value == vendors.LOCAL else _remote(settings, gate)
+    return _local(settings) if settings.backend.value == vendors.LOCAL else _remote(settings, gate, packing)
 
 
 def token_counter(settings: EmbeddingSettings) -> Callable[[str], int] | None:
@@ -123,7 +126,7 @@ def _local_dim(settings: EmbeddingSettings, facts: ModelFacts | None) -> int:
     return settings.dim.value or (facts.dim if facts else 0)
 
 
-def _remote(settings: EmbeddingSettings, gate: Gate) -> Embedder:
+def _remote(settings: EmbeddingSettings, gate: Gate, packing: Packing | None) -> Embedder:
     base_url, model = settings.base_url.value, settings.model.value
     _refuse_incomplete(settings)
     _refuse_egress(settings)
@@ -141,10 +144,27 @@ def _remote(settings: EmbeddingSettings, gate: Gate) -> Embedder:
     return HttpEmbedder(
         target,
         _dialect(model, settings.dim.value, ollama=ollama),
-        Endpoint(base_url, key.reveal() if key else "", loopback_only=settings.egress.value != "allow"),
+        Endpoint(
+            base_url,
+            key.reveal() if key else "",
+            deadlines(settings),
+            loopback_only=settings.egress.value != "allow",
+        ),
         max_batch=vendors.limits(base_url).inputs,
         gate=gate,
+        packing=packing,
     )
+
+
+def deadlines(settings: EmbeddingSettings) -> Deadlines:
+    """Return how long a remote endpoint is waited for.
+
+    Longer for the first answer of one that may have its model to load before; as configured where that is said.
+    """
+    if seconds := settings.timeout_seconds.value:
+        return Deadlines(read=seconds, total=2 * seconds, first=seconds)
+    loads = settings.backend.value == vendors.OLLAMA or address.read(settings.base_url.value).is_loopback
+    return Deadlines(first=LOADING) if loads else Deadlines()
 
 
 def _dialect(model: str, dim: int, *, ollama: bool) -> Dialect:

@@ -27,6 +27,9 @@ class Gate(Protocol):
     def hear(self, limits: Sequence[Left]) -> None:
         """Hear from inside a slot what its answer says is left of the endpoint's limits."""
 
+    def doubt(self) -> None:
+        """Hear that an answer was broken, maybe by the requests beside it."""
+
 
 @dataclass(frozen=True, slots=True)
 class OpenGate:
@@ -46,3 +49,6 @@ class OpenGate:
 
     def hear(self, limits: Sequence[Left]) -> None:
         """Let what an answer says of limits pass."""
+
+    def doubt(self) -> None:
+        """Let it pass: nothing here limits the requests side by side."""

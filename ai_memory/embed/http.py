@@ -13,17 +13,26 @@ import numpy as np
 from ai_memory.cleaning import one_line
 from ai_memory.embed import answer_size, rate_headers, vectors
 from ai_memory.embed.answer_size import AnswerSize
-from ai_memory.embed.answers import Answer, classify, inner_status, mentions_base64
+from ai_memory.embed.answers import Answer, Asked, classify, may_be_of_texts
 from ai_memory.embed.dialect import Dialect, Reply
 from ai_memory.embed.embedder import Meter, Target, Vectors
+from ai_memory.embed.error_body import status_within
 from ai_memory.embed.gate import Gate
 from ai_memory.embed.limits import most_tokens, utf8_size
+from ai_memory.embed.packing import Packing
 from ai_memory.embed.transport import Endpoint, Transport
-from ai_memory.errors import AnswerLate, AnswerViolation, Misconfigured, RowsRefused, TransientFailure, WrongTarget
+from ai_memory.errors import (
+    AnswerLate,
+    AnswerViolation,
+    Breakdown,
+    ForeignAnswer,
+    RowsRefused,
+    VectorsBroken,
+    WrongTarget,
+)
 
 _SHORT = 1 << 12
-_UNREADABLE = frozenset({400, 415, 422, 501})
-"""With these a server may say that it does not know what base64 is."""
+_LOOK = "Look at that server and its model, then run the same command again."
 
 
 class HttpEmbedder:
@@ -41,8 +50,9 @@ class HttpEmbedder:
         *,
         max_batch: int,
         gate: Gate,
+        packing: Packing | None = None,
     ) -> None:
-        """Keep what to ask and whom; no connection is opened yet."""
+        """Keep what to ask and whom; no connection is opened yet. Without `packing` numbers are asked for."""
         self.max_batch = max_batch
         self.meter = Meter()
         self._gate = gate
@@ -50,8 +60,8 @@ class HttpEmbedder:
         self._dialect = dialect
         self._endpoint = endpoint
         self._transport = Transport(endpoint, connections=gate.most)
-        self._base64 = dialect.offers_base64
-        self._base64_passed = False
+        self._packing = packing or Packing(fixed=False)
+        self._passed = False
         self._parsing = Lock()
 
     @property
@@ -88,40 +98,44 @@ class HttpEmbedder:
     def _embed(self, texts: list[str]) -> Vectors:
         if not texts:
             return np.zeros((0, self._target.dim), dtype=np.float32)
-        try:
-            return self._checked(texts)
-        except AnswerViolation as error:
-            # It may quote what the server sent.
-            why = one_line(error.what, self._endpoint.key)
-            raise AnswerViolation(
-                f"{self._endpoint.host} sent an answer that cannot be believed: {why}",
-                tip="Look at that server and its model, then run the same command again.",
-                http_status=error.http_status,
-            ) from None
-        except Misconfigured:
-            raise
-        except WrongTarget as error:
-            tip = error.tip or "Bring the model back, or switch to another target: ai-memory reembed --retarget"
-            raise WrongTarget(f"{self._host(error)}{error.what}", tip=tip, http_status=error.http_status) from None
-
-    def _host(self, error: WrongTarget) -> str:
-        return "" if self._endpoint.host in error.what else f"{self._endpoint.host}: "
-
-    def _checked(self, texts: list[str]) -> Vectors:
         reply = self._reply(texts)
         # Some report more than there can be, and no limit of tokens would ever let a row be done.
         tokens = min(reply.tokens, most_tokens(texts))
         self.meter.add(tokens=tokens, unreported_bytes=0 if reply.tokens else sum(map(utf8_size, texts)))
-        found = vectors.check(reply.vectors, count=len(texts), dim=self._target.dim)
+        found = self._checked(reply.vectors, count=len(texts))
         if not self._target.dim:
             self._target = replace(self._target, dim=found.shape[1])
+        self._passed = True
         return found
+
+    def _checked(self, found: Vectors, *, count: int) -> Vectors:
+        """Return vectors that can be those asked for.
+
+        Raises:
+            AnswerViolation, WrongTarget: see `vectors.check`.
+        """
+        try:
+            return vectors.check(found, count=count, dim=self._target.dim)
+        except VectorsBroken as error:
+            what = self._unbelievable(error.what)
+            raise VectorsBroken(what, tip=_LOOK, vectors=error.vectors, broken=error.broken) from None
+        except AnswerViolation as error:
+            self._gate.doubt()
+            raise AnswerViolation(self._unbelievable(error.what), tip=_LOOK, http_status=200) from None
+        except WrongTarget as error:
+            tip = "Correct [embeddings].dim or model: ai-memory config show says where they come from."
+            if self._passed:
+                tip = "Bring the model back, or switch to another target: ai-memory reembed --retarget"
+            raise WrongTarget(f"{self._endpoint.host}: {error.what}", tip=tip) from None
+
+    def _unbelievable(self, why: str) -> str:
+        return f"{self._endpoint.host} sent an answer that cannot be believed: {why}"
 
     def _reply(self, texts: list[str]) -> Reply:
         """Return what the answer to one request says.
 
         Raises:
-            AnswerViolation: it is not the answer to that request.
+            AnswerViolation: it is not the answer to that request; ForeignAnswer where none ever was.
             EmbedError: see `_ask`.
         """
         answer = self._ask(texts)
@@ -131,17 +145,43 @@ class HttpEmbedder:
                 AnswerSize(len(texts), self._target.dim).check(answer.body)
                 return self._dialect.read(_parsed(answer), count=len(texts))
         except AnswerViolation as error:
-            why = error.what
+            self._gate.doubt()
+            refusal = self._misread(answer, error)
         # Not from that error: its frames hold the whole answer, and a page's error is kept until its turn comes.
         del answer
-        raise AnswerViolation(why, http_status=200)
+        raise refusal
+
+    def _misread(self, answer: Answer, error: AnswerViolation) -> AnswerViolation:
+        """Return the error of an answer that is none to its request; it shows what came where that tells more."""
+        key = self._endpoint.key
+        # It may quote what the server sent.
+        what = self._unbelievable(one_line(error.what, key))
+        if not isinstance(error, ForeignAnswer):
+            return AnswerViolation(what, tip=_LOOK, http_status=200, in_doubt=True)
+        kind = one_line(answer.headers.get("content-type", ""), key) or "of no type"
+        begins = one_line(_beginning(answer), key)
+        asked = self._asked()
+        what = f"{what} What came from {one_line(asked.url, key)} is {kind} and begins: {begins}"
+        # What an endpoint that did send vectors says in between may be over soon.
+        foreign = AnswerViolation if self._passed else ForeignAnswer
+        return foreign(what, tip=f"{asked.hint} {_LOOK}".strip(), http_status=200, in_doubt=True)
+
+    def _asked(self) -> Asked:
+        path = self._dialect.path
+        return Asked(
+            self._endpoint.host,
+            self._endpoint.url(path),
+            self._endpoint.key,
+            hint=self._dialect.hint(self._endpoint.address.path.rstrip("/")),
+            dimensions=self._dialect.dimensions > 0 and not self._passed,
+        )
 
     def _ask(self, texts: list[str]) -> Answer:
         """Return the answer to one request, which is no refusal.
 
         Raises:
             EmbedError: what the refusal means, see `classify`.
-            TransientFailure: no whole answer came.
+            TransientFailure: no whole answer came; for a single text also where it did not come in time.
             AnswerLate: none came in time, and there are several texts.
             AnswerViolation: the answer is larger than any true one.
             Misconfigured: it cannot be asked at all, as things are set up.
@@ -149,23 +189,16 @@ class HttpEmbedder:
         send = self._prepared(texts)
         with self._gate.slot(texts):
             answer = self._sent(send, len(texts))
-            if self._base64 and self._may_mean_base64(answer):
-                told, self._base64 = mentions_base64(answer), False
-                answer = self._sent(self._prepared(texts), len(texts))
-                # What is refused as well without it was not refused for it.
-                self._base64 = answer.status != 200 and not told
             if status := _refusal(answer):
-                refused = replace(answer, status=status)
-                raise classify(refused, host=self._endpoint.host, now=time.time(), key=self._endpoint.key)
+                error = classify(replace(answer, status=status), asked=self._asked(), now=time.time())
+                # What let other requests pass may have been refused this one for its texts.
+                error.of_texts |= self._passed and may_be_of_texts(error)
+                raise error
         return answer
 
-    def _may_mean_base64(self, answer: Answer) -> bool:
-        """Return whether a refusal may be one of base64: it says so, or no request with it has passed yet."""
-        self._base64_passed |= answer.status == 200
-        return mentions_base64(answer) or (not self._base64_passed and answer.status in _UNREADABLE)
-
     def _prepared(self, texts: list[str]) -> Callable[[], Answer]:
-        body = _encoded(json.dumps(self._dialect.body(texts, base64=self._base64), ensure_ascii=False))
+        base64 = self._packing.asks(len(texts))
+        body = _encoded(json.dumps(self._dialect.body(texts, base64=base64), ensure_ascii=False))
         limit = AnswerSize(len(texts), self._target.dim).most_bytes
         return self._transport.prepare(self._dialect.path, body, limit=limit)
 
@@ -177,18 +210,35 @@ class HttpEmbedder:
         except AnswerLate as error:
             if count > 1:
                 raise
-            raise TransientFailure(error.what, tip=error.tip, in_doubt=True) from None
+            raise Breakdown(error.what, tip=error.tip, in_doubt=True) from None
+        except AnswerViolation as error:
+            what = self._unbelievable(error.what)
+            raise AnswerViolation(what, tip=_LOOK, http_status=200, in_doubt=True) from None
         if told := rate_headers.left(answer.headers, now=time.time()):
             self._gate.hear(told)
         return answer
 
 
 def _parsed(answer: Answer) -> object:
+    """Return what a body is.
+
+    Raises:
+        AnswerViolation: it is no whole JSON.
+        ForeignAnswer: it is none at all.
+    """
     try:
         parsed: object = json.loads(answer.text)
     except (ValueError, RecursionError):
-        raise AnswerViolation("it is not JSON.", http_status=200) from None
+        begins = _beginning(answer).lstrip()
+        if not begins:
+            raise AnswerViolation("it is empty.", http_status=200) from None
+        foreign = ForeignAnswer if begins[0] not in "[{" else AnswerViolation
+        raise foreign("it is not JSON.", http_status=200) from None
     return parsed
+
+
+def _beginning(answer: Answer) -> str:
+    return replace(answer, body=answer.body[:_SHORT]).text
 
 
 def _refusal(answer: Answer) -> int:
@@ -197,7 +247,7 @@ def _refusal(answer: Answer) -> int:
         return answer.status
     # Vectors are long and errors are short: a long answer is parsed after its slot was given back.
     try:
-        return inner_status(json.loads(answer.text)) if len(answer.body) < _SHORT else 0
+        return status_within(json.loads(answer.text)) if len(answer.body) < _SHORT else 0
     except (ValueError, RecursionError):
         return 0
 

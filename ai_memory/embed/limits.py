@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from threading import Lock
 
-from ai_memory.errors import RequestTooLarge
+from ai_memory.errors import EmbedError, RequestTooLarge
 from ai_memory.vendors import Limits
 
 FEWEST_BYTES_A_TOKEN = 3
@@ -43,14 +43,24 @@ def most_tokens(texts: Sequence[str]) -> int:
 
 @dataclass(slots=True)
 class _Suspect:
-    """A refused request of `count` texts; those in `pending` did not yet pass in smaller company."""
+    """A refused request of `count` texts and `size` bytes; those in `pending` did not yet pass in smaller company.
+
+    `told` says that it was refused as too large, `unit` what it is counted in, as far as that was said.
+    """
 
     count: int
+    size: int
     pending: set[str]
+    told: bool = False
+    unit: str = ""
 
 
 class RequestLimits:
-    """The sizes of a request. Refusals only lower them; slowness lowers the count of texts until answers are quick."""
+    """The sizes of a request. Refusals only lower them; slowness lowers the count of texts until answers are quick.
+
+    A refusal is believed to be one of size where it says which, or where all its texts passed in smaller requests and
+    no request as large has passed.
+    """
 
     def __init__(self, documented: Limits) -> None:
         """Begin with what is documented."""
@@ -63,6 +73,7 @@ class RequestLimits:
         self._in_time = documented.inputs
         self._learned: dict[str, int] = {}
         self._suspects: deque[_Suspect] = deque(maxlen=SUSPECTS)
+        self._passed_inputs = self._passed_bytes = 0
         self._lock = Lock()
 
     @property
@@ -75,6 +86,11 @@ class RequestLimits:
         """The most requests that may be in flight for the vectors to be right, 0 where any number may."""
         return self._most["in_flight"]
 
+    def allow(self, inputs: int) -> None:
+        """Allow so many texts a request at most: not learned, but asked for."""
+        self._most["inputs"] = max(min(self._most["inputs"], inputs), 1)
+        self._in_time = min(self._in_time, self._most["inputs"])
+
     def fitting(self, texts: Sequence[str]) -> int:
         """Return how many of the first `texts` one request may carry; a single one always may be tried."""
         size, tokens, most = 0, 0, self._most
@@ -85,18 +101,14 @@ class RequestLimits:
                 return count
         return min(len(texts), self.inputs)
 
-    def too_large(self, error: RequestTooLarge, texts: Sequence[str]) -> None:
-        """Learn from a refusal for size: the size it names, else half of what was sent."""
-        size, tokens = sum(map(utf8_size, texts)), estimated_tokens(texts)
+    def told(self, error: RequestTooLarge, texts: Sequence[str]) -> bool:
+        """Learn the size that a refusal names, and say whether it named one that is smaller than what was sent."""
+        sent = {"inputs": len(texts), "tokens": estimated_tokens(texts), "bytes": _size(texts)}
+        if not 0 < error.most < sent.get(error.unit, 0):
+            return False
         with self._lock:
-            if error.unit == "tokens":
-                self._lower("tokens", error.most if 0 < error.most < tokens else tokens // 2)
-            elif error.unit == "inputs":
-                self._lower("inputs", error.most if 0 < error.most < len(texts) else len(texts) // 2)
-            elif size >= LARGE_BODY:
-                self._lower("bytes", size // 2)
-            else:
-                self._lower("inputs", len(texts) // 2)
+            self._lower(error.unit, error.most)
+        return True
 
     def late(self, count: int) -> None:
         """Learn from a request of `count` texts that had no answer in time."""
@@ -118,17 +130,37 @@ class RequestLimits:
                 suspect.pending.difference_update(texts)
                 if not suspect.pending:
                     self._suspects.remove(suspect)
-                    self._lower("inputs", (suspect.count + 1) // 2)
+                    self._learn(suspect)
+            self._passed_inputs = max(self._passed_inputs, len(texts))
+            self._passed_bytes = max(self._passed_bytes, _size(texts))
 
-    def refused(self, texts: Sequence[str]) -> None:
-        """Remember a refusal that names no size: a text in it may be bad, or the request too large."""
+    def refused(
+        self, texts: Sequence[str], error: EmbedError | None = None, *, pending: Sequence[str] | None = None
+    ) -> None:
+        """Remember a refusal that names no size: a text of `pending` may be bad, or the request too large.
+
+        `pending` are those of the texts that got no vector, None for all.
+        """
         with self._lock:
             if len(texts) > 1:
-                self._suspects.append(_Suspect(len(texts), set(texts)))
+                told = isinstance(error, RequestTooLarge)
+                unit = error.unit if isinstance(error, RequestTooLarge) else ""
+                left = set(texts if pending is None else pending)
+                self._suspects.append(_Suspect(len(texts), _size(texts), left, told, unit))
             else:
                 guilty = [each for each in self._suspects if texts[0] in each.pending]
                 for suspect in guilty:
                     self._suspects.remove(suspect)
+
+    def _learn(self, suspect: _Suspect) -> None:
+        too_many, too_long = suspect.count > self._passed_inputs, suspect.size > self._passed_bytes
+        if not too_many and not too_long:
+            # Of passing trouble, or no longer true: the next one of which nothing as large passed meanwhile counts.
+            self._passed_inputs = self._passed_bytes = 0
+        elif not too_many or (suspect.told and suspect.unit != "inputs" and suspect.size >= LARGE_BODY):
+            self._lower("bytes", suspect.size // 2)
+        else:
+            self._lower("inputs", (suspect.count + 1) // 2)
 
     def learned(self) -> dict[str, int]:
         """Return what was learned, to be kept in the run: plain numbers by name."""
@@ -148,6 +180,10 @@ class RequestLimits:
         known = self._most[name]
         if not known or most < known:
             self._learned[name] = self._most[name] = max(most, 1)
+
+
+def _size(texts: Sequence[str]) -> int:
+    return sum(map(utf8_size, texts))
 
 
 def utf8_size(text: str) -> int:

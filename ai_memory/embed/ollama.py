@@ -9,8 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ai_memory.embed import space
-from ai_memory.embed.dialect import Reply, as_vectors, count_of
-from ai_memory.errors import AnswerViolation
+from ai_memory.embed.dialect import Reply, as_vectors, count_of, require_rows
 
 _TAGS = {space.MINILM: "all-minilm", space.NOMIC: "nomic-embed-text"}
 
@@ -27,7 +26,12 @@ class OllamaDialect:
     model: str
     dimensions: int = 0
     path: str = "/api/embed"
-    offers_base64: bool = False
+
+    def hint(self, base: str) -> str:
+        """Return what may be wrong with the path of a base URL: Ollama's own language is spoken at its root."""
+        if base.endswith(("/v1", "/api", self.path)):
+            return "Leave the path of [embeddings].base_url away, or set backend to openai-compatible for /v1."
+        return ""
 
     def body(self, texts: Sequence[str], *, base64: bool) -> Mapping[str, object]:  # noqa: ARG002 - not offered
         """Return the JSON body that asks for the vectors of `texts`."""
@@ -41,10 +45,8 @@ class OllamaDialect:
 
         Raises:
             AnswerViolation: there are not `count` of them.
+            ForeignAnswer: there is no list of them.
         """
         table = answer if isinstance(answer, dict) else {}
-        rows = table.get("embeddings")
-        if not isinstance(rows, list) or len(rows) != count:
-            got = len(rows) if isinstance(rows, list) else "no"
-            raise AnswerViolation(f"{count} texts were sent and {got} vectors came back.")
+        rows = require_rows(table.get("embeddings"), count)
         return Reply(as_vectors(rows), count_of(table.get("prompt_eval_count")))

@@ -15,6 +15,7 @@ from threading import Condition
 
 from ai_memory.embed.allowance import Allowance
 from ai_memory.embed.embedder import Embedder, Vectors
+from ai_memory.embed.gate import Gate
 from ai_memory.embed.limits import RequestLimits, estimated_tokens
 from ai_memory.embed.rate_headers import Left
 from ai_memory.embed.retry import Stop
@@ -27,6 +28,8 @@ SLOWER = 2.0
 FORGET = 1.02
 """The quickest latency grows by this a round, so that an endpoint that became slower for good is believed."""
 TICK = 0.1
+CAUTION = 32
+"""After a broken answer so many sound ones must come before more requests are sent side by side; doubled each time."""
 
 
 class Pace:
@@ -59,6 +62,7 @@ class Pace:
         self._quickest = 0.0
         self._round: list[float] = []
         self._changed_at = 0.0
+        self._wary, self._caution = 0, CAUTION
 
     @property
     def most(self) -> int:
@@ -108,6 +112,18 @@ class Pace:
             near = [each for each in limits if each.seconds <= self._longest_wait]
             self._allowance.told(near, now=self._clock(), requests=others, tokens=tokens)
 
+    def doubt(self) -> None:
+        """Hear that an answer was broken, maybe by the requests beside it: fewer are in flight, for a longer time each.
+
+        Some servers mix up the answers to requests that come side by side.
+        """
+        with self._condition:
+            if self._limit > 1:
+                self._doubling = False
+                if not self._wary:
+                    self._wary, self._caution = self._caution, 2 * self._caution
+                self._move_to(self._limit / 2)
+
     def _enter(self, tokens: int) -> None:
         with self._condition:
             while not self._stop.is_set() and (wait := self._wait(tokens)):
@@ -147,6 +163,9 @@ class Pace:
         """Count one answer; after a round of them the limit moves."""
         with self._condition:
             self._allowance.accepted(self._clock(), began=began)
+            if self._wary:
+                self._wary -= 1
+                return
             if began < self._changed_at:
                 return
             self._round.append(latency)
@@ -178,7 +197,7 @@ class Pace:
 class PacedEmbedder(Wrapped):
     """An embedder whose calls are the requests of a pace: for one that has no gate of its own."""
 
-    def __init__(self, inner: Embedder, pace: Pace) -> None:
+    def __init__(self, inner: Embedder, pace: Gate) -> None:
         """Wrap `inner`."""
         super().__init__(inner)
         self._pace = pace

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from threading import Event, Thread
@@ -12,7 +12,7 @@ from typing import TypeVar
 from ai_memory.embed.embedder import Vectors
 from ai_memory.embed.retry import Patience, PatientEmbedder
 from ai_memory.embed.wrapped import Wrapped
-from ai_memory.errors import AiMemoryError, TransientFailure
+from ai_memory.errors import AiMemoryError, EmbedError, TransientFailure
 
 T = TypeVar("T")
 
@@ -49,6 +49,10 @@ class PromptEmbedder(Wrapped):
         """Return the same embedder with another patience, within the same wait."""
         return PromptEmbedder(self._patient.with_patience(patience), self._wait)
 
+    def at_once(self) -> PromptEmbedder:
+        """Return the same embedder that does not retry what may be its texts' fault, within the same wait."""
+        return PromptEmbedder(self._patient.at_once(), self._wait)
+
     def learned(self) -> dict[str, int]:
         """Return what was learned of the endpoint's limits: plain numbers by name."""
         return self._patient.learned()
@@ -56,6 +60,15 @@ class PromptEmbedder(Wrapped):
     def restore(self, learned: Mapping[str, int]) -> None:
         """Take over what an earlier process learned."""
         self._patient.restore(learned)
+
+    def each(self, texts: Sequence[str]) -> Iterator[Vectors | EmbedError]:
+        """Yield what became of each text: its vector, or the error that may be its own fault.
+
+        Raises:
+            TransientFailure: the time is over.
+            AiMemoryError: the inner one's.
+        """
+        yield from self._in_time(lambda: list(self._patient.each(texts)))
 
     def embed_documents(self, texts: Sequence[str]) -> Vectors:
         """Return the vectors of `texts`: float32, shape (n, dim), rows in the order of texts.

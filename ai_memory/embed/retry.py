@@ -1,15 +1,27 @@
-"""Retrying one request of an embedder; the only importer of tenacity."""
+"""Retrying one request of an embedder; the only importer of tenacity.
+
+What fails the same way again and again fails by time, or by what was sent: a harmless text that passes tells.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
+from ai_memory.embed.document import WITNESS_TEXTS
 from ai_memory.embed.embedder import Embedder, Vectors
 from ai_memory.embed.wrapped import Wrapped
-from ai_memory.errors import AnswerLate, AnswerViolation, RateLimited, TransientFailure
+from ai_memory.errors import (
+    AnswerLate,
+    AnswerViolation,
+    EmbedError,
+    ForeignAnswer,
+    RateLimited,
+    TransientFailure,
+    VectorsBroken,
+)
 
 if TYPE_CHECKING:
     from tenacity import RetryCallState
@@ -18,6 +30,10 @@ T = TypeVar("T")
 
 WAIT_MAX = 30.0
 """The longest wait of our own choosing between two attempts, in seconds."""
+CANARY = WITNESS_TEXTS[0]
+"""A harmless text."""
+ALIKE = 3
+"""So many failures of one kind in a row are worth the question whether it is the request's fault."""
 
 
 class Stop(Protocol):
@@ -32,10 +48,21 @@ class Stop(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How long one request is retried: `retry_for` seconds from its first failure, `attempts` times (0: any number)."""
+    """How long one request is retried: `retry_for` seconds from its first failure, `attempts` times (0: any number).
+
+    An endpoint that names a wait for its rate has not failed: it is obeyed for `rate_for` seconds at least. `at_once`
+    says that what may be the fault of the texts is not retried at all.
+    """
 
     retry_for: float = 120.0
     attempts: int = 0
+    rate_for: float = 60.0
+    at_once: bool = False
+
+    @property
+    def longest_wait(self) -> float:
+        """The longest wait that is kept where an endpoint names it, in seconds."""
+        return max(self.retry_for, self.rate_for)
 
 
 ONE_ATTEMPT = Patience(attempts=1)
@@ -48,6 +75,16 @@ class PatientEmbedder(Embedder, Protocol):
     def with_patience(self, patience: Patience) -> PatientEmbedder:
         """Return the same embedder with another patience."""
 
+    def at_once(self) -> PatientEmbedder:
+        """Return the same embedder that does not retry what may be its texts' fault."""
+
+    def each(self, texts: Sequence[str]) -> Iterator[Vectors | EmbedError]:
+        """Yield what became of each text: its vector, or the error that may be its own fault.
+
+        Raises:
+            EmbedError: a request failed in a way that says nothing about its texts.
+        """
+
     def learned(self) -> dict[str, int]:
         """Return what was learned of the endpoint's limits: plain numbers by name."""
 
@@ -55,9 +92,48 @@ class PatientEmbedder(Embedder, Protocol):
         """Take over what an earlier process learned."""
 
 
+@dataclass(slots=True)
+class _Failures:
+    """How one request failed so far, and when; `texts` are what it asks for, none for a query."""
+
+    texts: Sequence[str] = ()
+    errors: list[TransientFailure | AnswerViolation] = field(default_factory=list)
+    at: list[float] = field(default_factory=list)
+    harmless_passed: bool | None = None
+
+    def add(self, error: TransientFailure | AnswerViolation, *, at: float) -> None:
+        """Add one failure, at `at` seconds."""
+        self.errors.append(error)
+        self.at.append(at)
+        error.harmless_passed = self.harmless_passed
+
+    def say(self, *, harmless_passed: bool) -> bool:
+        """Say of the last failure whether a harmless text passed beside it, and return it."""
+        self.harmless_passed = self.errors[-1].harmless_passed = harmless_passed
+        return harmless_passed
+
+    @property
+    def lasted(self) -> float:
+        """The seconds since the first failure."""
+        return self.at[-1] - self.at[0]
+
+    @property
+    def alike(self) -> bool:
+        """Whether the last failures are of one kind that may be the texts' fault, and once more enough of them."""
+        last = self.errors[-1]
+        if not last.of_texts or not self.texts or list(self.texts) == [CANARY]:
+            return False
+        if len(self.texts) == 1 and len(self.errors) == 1 and isinstance(last, AnswerViolation):
+            return True
+        kinds = {(type(each), each.http_status) for each in self.errors[-ALIKE:]}
+        return len(self.errors) % ALIKE == 0 and len(kinds) == 1
+
+
 class RetryingEmbedder(Wrapped):
     """An embedder whose calls are retried while a retry can help; everything else is the inner one's.
 
+    A failure that may be the texts' fault is not retried any longer once a harmless text passes beside three of a
+    kind, or beside one where a single text got no vector: its `harmless_passed` tells.
     Waits are of full jitter (a random part of 1, 2, 4, … 30 s), or what the server asks for. `stop`
     ends a wait at once and lets no further attempt begin.
     """
@@ -82,12 +158,22 @@ class RetryingEmbedder(Wrapped):
         """Return the same embedder with another patience."""
         return RetryingEmbedder(self._inner, stop=self._stop, patience=patience, clock=self._clock, sleep=self._sleep)
 
-    def learned(self) -> dict[str, int]:
-        """Return nothing: retrying teaches no limits."""
-        return {}
+    def at_once(self) -> RetryingEmbedder:
+        """Return the same embedder that does not retry what may be its texts' fault."""
+        return self.with_patience(replace(self._patience, at_once=True))
 
-    def restore(self, learned: Mapping[str, int]) -> None:
-        """Leave what an earlier process learned to others."""
+    @property
+    def is_at_once(self) -> bool:
+        """Whether what may be the texts' fault is not retried."""
+        return self._patience.at_once
+
+    def harmless_passes(self) -> bool:
+        """Say whether a harmless text gets its vector now, by one attempt."""
+        try:
+            self._inner.embed_documents([CANARY])
+        except EmbedError:
+            return False
+        return True
 
     def embed_documents(self, texts: Sequence[str]) -> Vectors:
         """Return the vectors of `texts`: float32, shape (n, dim), rows in the order of texts.
@@ -95,7 +181,7 @@ class RetryingEmbedder(Wrapped):
         Raises:
             EmbedError: of the last attempt.
         """
-        return self._retried(lambda: self._inner.embed_documents(texts))
+        return self._retried(lambda: self._inner.embed_documents(texts), _Failures(texts))
 
     def embed_query(self, text: str) -> Vectors:
         """Return the vector of a search query: float32, shape (dim,).
@@ -103,50 +189,60 @@ class RetryingEmbedder(Wrapped):
         Raises:
             EmbedError: of the last attempt.
         """
-        return self._retried(lambda: self._inner.embed_query(text))
+        return self._retried(lambda: self._inner.embed_query(text), _Failures())
 
-    def _retried(self, attempt: Callable[[], T]) -> T:
+    def _retried(self, attempt: Callable[[], T], failures: _Failures) -> T:
         from tenacity import Retrying, wait_random_exponential
 
         jitter = wait_random_exponential(multiplier=1, max=WAIT_MAX)
-        failed_at: list[float] = []
         retrying = Retrying(
-            retry=lambda state: _worth_it(_error(state)) and not self._stop.is_set(),
+            retry=lambda state: self._worth_it(_error(state)) and not self._stop.is_set(),
             # A pause is taken as it is: the pace lets the requests behind it go one by one.
             wait=lambda state: _pause_of(_error(state)) or jitter(state),
-            stop=lambda state: self._over(state, failed_at),
+            stop=lambda state: self._over(state, failures),
             sleep=self._pause,
             reraise=True,
         )
-        return retrying(self._unless_stopped(attempt))
+        return retrying(self._unless_stopped(attempt, failures))
 
-    def _unless_stopped(self, attempt: Callable[[], T]) -> Callable[[], T]:
+    def _unless_stopped(self, attempt: Callable[[], T], failures: _Failures) -> Callable[[], T]:
         """Return `attempt`, which raises its last error again when the stop came during the wait after it."""
-        last: list[TransientFailure | AnswerViolation] = []
 
         def guarded() -> T:
-            if last and self._stop.is_set():
-                raise last[-1]
-            if last:
+            if failures.errors and self._stop.is_set():
+                raise failures.errors[-1]
+            if failures.errors:
                 self.meter.add(retries=1)
             try:
-                return attempt()
+                answer = attempt()
             except (TransientFailure, AnswerViolation) as error:
-                last.append(error)
+                failures.add(error, at=self._clock())
+                self.meter.failure = error.what
                 raise
+            self.meter.failure = ""
+            return answer
 
         return guarded
 
-    def _over(self, state: RetryCallState, failed_at: list[float]) -> bool:
-        """Return whether no further attempt may follow: too many, or the next would begin too late.
+    def _worth_it(self, error: BaseException | None) -> bool:
+        # The same texts would be late again or get the same broken vectors, the same address would bring the same page.
+        in_vain = isinstance(error, AnswerLate | VectorsBroken | ForeignAnswer)
+        if in_vain or not isinstance(error, TransientFailure | AnswerViolation):
+            return False
+        return not (self._patience.at_once and error.of_texts)
+
+    def _over(self, state: RetryCallState, failures: _Failures) -> bool:
+        """Return whether no further attempt may follow: too many, or the next would begin too late, or help nothing.
 
         Time counts from the first failure: the wait for a place among the requests in flight is no failure.
         """
-        failed_at.append(self._clock())
         patience = self._patience
         if patience.attempts and state.attempt_number >= patience.attempts:
             return True
-        return failed_at[-1] - failed_at[0] + state.upcoming_sleep > patience.retry_for
+        named = isinstance(error := _error(state), RateLimited) and error.retry_after > 0
+        if failures.lasted + state.upcoming_sleep > (patience.longest_wait if named else patience.retry_for):
+            return True
+        return failures.alike and failures.say(harmless_passed=self.harmless_passes())
 
     def _pause(self, seconds: float) -> None:
         self._sleep(seconds)
@@ -154,11 +250,6 @@ class RetryingEmbedder(Wrapped):
 
 def _error(state: RetryCallState) -> BaseException | None:
     return state.outcome.exception() if state.outcome else None
-
-
-def _worth_it(error: BaseException | None) -> bool:
-    # The same texts would be late again.
-    return isinstance(error, TransientFailure | AnswerViolation) and not isinstance(error, AnswerLate)
 
 
 def _pause_of(error: BaseException | None) -> float:

@@ -11,7 +11,7 @@ from threading import Condition
 from ai_memory.embed.embedder import Embedder, Meter, Vectors
 from ai_memory.embed.limits import most_tokens, utf8_size
 from ai_memory.embed.wrapped import Wrapped
-from ai_memory.errors import AnswerViolation, BudgetSpent, EmbedError
+from ai_memory.errors import BudgetSpent, EmbedError
 
 UNREPORTED = 0.5
 """Tokens a byte of texts whose endpoint reports none: twice what English has."""
@@ -70,7 +70,7 @@ class Spending:
         try:
             yield
         except EmbedError as error:
-            in_doubt = tokens if error.in_doubt or isinstance(error, AnswerViolation) else 0
+            in_doubt = tokens if error.in_doubt else 0
             raise
         finally:
             with self._settled:

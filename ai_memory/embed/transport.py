@@ -14,13 +14,13 @@ from http.client import HTTPResponse
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-from ai_memory import __version__, address
+from ai_memory import __version__, address, vendors
 from ai_memory.address import Address
 from ai_memory.cleaning import one_line
 from ai_memory.embed.answers import Answer
 from ai_memory.embed.deadline import TimedResponse
 from ai_memory.embed.surroundings import misfit, require_bundle, require_proxy
-from ai_memory.errors import AnswerLate, AnswerViolation, Misconfigured, TransientFailure
+from ai_memory.errors import AnswerLate, AnswerViolation, Breakdown, Misconfigured, TransientFailure
 
 if TYPE_CHECKING:
     from requests import PreparedRequest, Response, Session
@@ -35,11 +35,24 @@ _UNPACKED = frozenset({"", "identity", "gzip", "x-gzip", "deflate"})
 
 @dataclass(frozen=True, slots=True)
 class Deadlines:
-    """How long one request may take, in seconds: to connect, between two reads, and altogether."""
+    """How long one request may take, in seconds: to connect, between two reads, and altogether.
+
+    `first` stands for `read` until an endpoint has answered, and again after it was late: it may be loading its model,
+    and some give that up where nobody waits.
+    """
 
     connect: float = 10.0
     read: float = 60.0
     total: float = 120.0
+    first: float = 60.0
+
+    def between_reads(self, *, cold: bool) -> float:
+        """Return the time between two reads; `cold`: the endpoint has not answered lately."""
+        return max(self.first, self.read) if cold else self.read
+
+    def altogether(self, *, cold: bool) -> float:
+        """Return the time for a whole answer, without that to connect."""
+        return self.total + self.between_reads(cold=cold) - self.read
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +77,10 @@ class Endpoint:
         """The host and port, for people."""
         return self.address.shown
 
+    def url(self, path: str) -> str:
+        """Return where a request for `path` goes."""
+        return address.below(self.base_url, path)
+
     def forbids(self, asked: Address) -> bool:
         """Say whether a request may not go to an address: another host, in plain text, or against the policy."""
         meant = self.address
@@ -81,6 +98,7 @@ class Transport:
         self._session: Session | None = None
         self._around: dict[str, Any] = {}
         self._lock = Lock()
+        self._cold = True
 
     def prepare(self, path: str, body: bytes, *, limit: int) -> Callable[[], Answer]:
         """Return what posts a JSON body; nothing is sent before it is called.
@@ -98,7 +116,7 @@ class Transport:
         import requests
 
         try:
-            request = requests.Request("POST", f"{self.endpoint.base_url}{path}", data=body)
+            request = requests.Request("POST", self.endpoint.url(path), data=body)
             prepared = self._connected().prepare_request(request)
             _require_allowed(self.endpoint, f"{prepared.url}")
             return partial(self._send, prepared, limit=limit)
@@ -110,18 +128,20 @@ class Transport:
         from urllib3.exceptions import HTTPError
 
         session = self._connected()
-        limits = self.endpoint.deadlines.connect, self.endpoint.deadlines.read
+        deadlines = self.endpoint.deadlines
+        limits = deadlines.connect, deadlines.between_reads(cold=self._cold)
         try:
             # Not the session's own `send`: that reads the body of a redirect whole, and keeps cookies.
             adapter = session.get_adapter(f"{request.url}")
             with adapter.send(request, timeout=limits, **self._around) as response:
                 headers = {name.lower(): value for name, value in response.headers.items()}
-                return Answer(response.status_code, _body(response, limit=limit), headers)
+                answer = Answer(response.status_code, _body(response, limit=limit), headers)
         except (requests.ConnectionError, requests.Timeout, HTTPError, OSError) as error:
             if found := misfit(_causes(error), self.endpoint.host):
                 raise found from None
             reason = one_line(_root(error), self.endpoint.key).rstrip(".")
-            kind = AnswerLate if _late(error) else TransientFailure
+            kind = _kind(error)
+            self._cold = self._cold or kind is AnswerLate
             raise kind(
                 f"{self.endpoint.host} gave no answer: {reason}.",
                 tip="Is it running, and is the base URL right?",
@@ -129,14 +149,20 @@ class Transport:
             ) from None  # the library's own words may quote what the server sent
         except (requests.RequestException, ValueError) as error:
             raise _unaskable(self.endpoint, error) from None
+        self._cold = self._cold and answer.status != HTTPStatus.OK
+        return answer
 
     def _connected(self) -> Session:
         with self._lock:
             if self._session is None:
-                session = _session(self.endpoint, self._connections)
+                adapter = _timed_adapter(self._altogether, self._connections)
+                session = _session(self.endpoint, adapter)
                 self._around = _around(session, self.endpoint)
                 self._session = session
             return self._session
+
+    def _altogether(self) -> float:
+        return self.endpoint.deadlines.altogether(cold=self._cold)
 
 
 def _require_allowed(endpoint: Endpoint, url: str) -> None:
@@ -162,12 +188,12 @@ def _require_allowed(endpoint: Endpoint, url: str) -> None:
         )
 
 
-def _session(endpoint: Endpoint, connections: int) -> Session:
+def _session(endpoint: Endpoint, adapter: HTTPAdapter) -> Session:
     from requests import Session
 
     session = Session()
     # An explicit auth keeps the library from sending what ~/.netrc has for the host instead of our key.
-    session.auth = _bearer(endpoint.key)
+    session.auth = _keyed(endpoint)
     session.headers.update(
         {
             "User-Agent": f"ai-memory/{__version__}",
@@ -175,7 +201,6 @@ def _session(endpoint: Endpoint, connections: int) -> Session:
             "Accept-Encoding": "gzip, deflate",
         }
     )
-    adapter = _timed_adapter(endpoint.deadlines.total, connections)
     session.mount("http://", adapter)
     session.mount("https://", adapter)
     return session
@@ -198,8 +223,8 @@ def _around(session: Session, endpoint: Endpoint) -> dict[str, Any]:
     return around
 
 
-def _timed_adapter(total: float, connections: int) -> HTTPAdapter:
-    """Return an adapter whose answers end `total` seconds after their request at the latest."""
+def _timed_adapter(total: Callable[[], float], connections: int) -> HTTPAdapter:
+    """Return an adapter whose answers end at the latest so many seconds after their request as `total` returns then."""
     from requests.adapters import HTTPAdapter
 
     timed = {"response_class": staticmethod(partial(TimedResponse, total=total, clock=time.monotonic))}
@@ -214,10 +239,11 @@ def _timed_adapter(total: float, connections: int) -> HTTPAdapter:
     return TimedAdapter(pool_connections=1, pool_maxsize=max(1, connections), max_retries=0)
 
 
-def _bearer(key: str) -> Callable[[PreparedRequest], PreparedRequest]:
+def _keyed(endpoint: Endpoint) -> Callable[[PreparedRequest], PreparedRequest]:
     def authorize(request: PreparedRequest) -> PreparedRequest:
-        if key:
-            request.headers["Authorization"] = f"Bearer {key}"
+        if endpoint.key:
+            name, value = vendors.key_header(endpoint.base_url, endpoint.key)
+            request.headers[name] = value
         return request
 
     return authorize
@@ -240,9 +266,16 @@ def _body(response: Response, *, limit: int) -> bytes:
     while len(pieces) <= most and (piece := response.raw.read1(_CHUNK, decode_content=unpacked)):
         pieces += piece
     if whole and len(pieces) > most:
-        raise AnswerViolation(f"it has more than {limit:,} bytes.", http_status=response.status_code)
+        raise AnswerViolation(f"it has more than {limit:,} bytes.", http_status=response.status_code, in_doubt=True)
     del pieces[most:]
     return bytes(pieces)
+
+
+def _kind(error: BaseException) -> type[TransientFailure]:
+    """Return what it is that no answer came: a server that broke the connection may have broken down over the texts."""
+    if _unconnected(error):
+        return TransientFailure
+    return AnswerLate if _late(error) else Breakdown
 
 
 def _unconnected(error: BaseException) -> bool:
@@ -253,12 +286,10 @@ def _unconnected(error: BaseException) -> bool:
 
 
 def _late(error: BaseException) -> bool:
-    """Return whether the request was sent and its answer did not come, or did not end, in time."""
+    """Return whether the answer to a request that was sent did not come, or did not end, in time."""
     import requests
     from urllib3.exceptions import ReadTimeoutError
 
-    if _unconnected(error):
-        return False
     return isinstance(error, requests.ReadTimeout | ReadTimeoutError | TimeoutError)
 
 

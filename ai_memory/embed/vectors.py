@@ -6,21 +6,24 @@ that is a multiple of 4 is the older form without the header byte. Any other len
 
 from __future__ import annotations
 
+from math import isfinite
+
 import numpy as np
 import numpy.typing as npt
 
 from ai_memory.embed.embedder import Vectors
 from ai_memory.embedding_settings import MAX_DIM
-from ai_memory.errors import AnswerViolation, DataRefused, WrongTarget
+from ai_memory.errors import AnswerViolation, DataRefused, VectorsBroken, WrongTarget
 
 HEADER = b"\x01"
 HEAD_BYTES = 16
 NARROWEST = 2
 """One number gives every text the same direction, or the opposite one."""
-SHORTEST, LONGEST = 1e-15, 1e15
-"""Squares of lengths beyond these leave what float32 can hold, and every search would fail on them."""
+SHORTEST, LONGEST = 1e-3, 1e4
+"""No model makes shorter or longer vectors (int8 of 4,096 numbers: 8,128 at most): other bytes were read as float32."""
 SOUND_SQUARES = 1e-31, 1e31
-"""The square of a sound vector's length lies between; a little wider than what `check` lets through."""
+"""The square of a stored vector's length lies between: beyond, every search would fail on it. Wider than what `check`
+lets through, as other programs, and releases before, may have stored what can be compared all the same."""
 
 
 def encode(vector: Vectors) -> bytes:
@@ -92,8 +95,9 @@ def check(vectors: Vectors, *, count: int, dim: int) -> Vectors:
 
     Raises:
         WrongTarget: the width differs.
-        AnswerViolation: the count differs, no model's vectors are so narrow or so wide, or a vector holds NaN or
-            infinity, or is all zero.
+        AnswerViolation: the count differs, no model's vectors are so narrow or so wide, or all of them hold NaN or
+            infinity, or have lengths that none has.
+        VectorsBroken: only some of them do.
     """
     if vectors.ndim != 2 or len(vectors) != count:
         raise AnswerViolation(f"{count} texts were sent and {len(vectors)} vectors came back.")
@@ -101,11 +105,21 @@ def check(vectors: Vectors, *, count: int, dim: int) -> Vectors:
         raise AnswerViolation(f"the vectors are {vectors.shape[1]:,} wide.")
     if dim and vectors.shape[1] != dim:
         raise WrongTarget(f"the vectors are {vectors.shape[1]} wide where {dim} was expected.")
-    if not np.isfinite(vectors).all():
-        raise AnswerViolation("a vector holds NaN or infinity.")
     lengths = np.linalg.norm(vectors.astype(np.float64), axis=1)
-    if not (lengths > 0).all():
-        raise AnswerViolation("a vector is all zero.")
-    if not ((lengths > SHORTEST) & (lengths < LONGEST)).all():
-        raise AnswerViolation("a vector is so long or so short that nothing can be compared with it.")
-    return vectors
+    sound = (lengths > SHORTEST) & (lengths < LONGEST)
+    if sound.all():
+        return vectors
+    broken = np.flatnonzero(~sound)
+    why = _flaw(float(lengths[broken[0]]))
+    if sound.any():
+        raise VectorsBroken(why, vectors=vectors, broken=broken.tolist())
+    raise AnswerViolation(why)
+
+
+def _flaw(length: float) -> str:
+    """Return what is wrong with a vector of this length."""
+    if not isfinite(length):
+        return "a vector holds NaN or infinity."
+    if length == 0:
+        return "a vector is all zero."
+    return f"a vector has a length outside of {SHORTEST:g} to {LONGEST:,.0f}."

@@ -16,6 +16,7 @@ from ai_memory.reembed.judge import (
     embeddable,
     examine,
     judge,
+    was_edited,
     was_written,
 )
 from ai_memory.store import walk
@@ -24,6 +25,7 @@ from ai_memory.store.opening import Store
 from ai_memory.store.provenance import Fingerprint
 from ai_memory.store.schema import Schema, is_substrate
 from ai_memory.store.text import printable
+from ai_memory.store.values import Counted
 from ai_memory.store.walk import MemoryRow
 
 Scope = tuple[str, ...] | None
@@ -47,9 +49,9 @@ class Census:
 
     `live` = `fresh` + `stale` + `quarantined`; `attested` of the fresh rows stand on an operator's word.
     `quarantined_ids` name the rows whose quarantine is in force, `first_stale` a few of the stale ones; `overwritten`
-    stale rows were given the target's vector of their present text, and have another one; of `unattested` ones with a
-    vector nothing records where it comes from. `to_embed` rows are those
-    that a run would embed.
+    stale rows were given the target's vector of their present text, and have another one, `edited` ones that of an
+    earlier text; of `unattested` ones with a vector nothing records where it comes from. `to_embed` rows are those that
+    a run would embed, `to_replace` those of them that have a vector.
     `dead` (expired, tombstoned …), `substrate` and `unaddressable` (no text as id) rows are none of these.
     """
 
@@ -62,8 +64,10 @@ class Census:
     substrate: int = 0
     unaddressable: int = 0
     to_embed: int = 0
+    to_replace: int = 0
     overwritten: int = 0
     unattested: int = 0
+    edited: int = 0
     quarantined_ids: set[str] = field(default_factory=set)
     first_stale: list[str] = field(default_factory=list)
     with_vector: int = 0
@@ -74,6 +78,10 @@ class Census:
     def live(self) -> int:
         """Rows that count."""
         return self.fresh + self.stale + self.quarantined
+
+    def counted(self, *, lifted: int = 0) -> Counted:
+        """Return the rows as a run notes them; `lifted` of those in quarantine are to be tried again."""
+        return Counted(self.live, self.stale + lifted, self.quarantined - lifted, self.began_at)
 
     def stale_outside(self, scope: Scope) -> int:
         """Return how many stale rows are in other namespaces than those of `scope`."""
@@ -112,7 +120,8 @@ def count_rows(
     count = _Count(census, target, scope, store.schema, means)
     for row in walk.all_rows(store, target=target.id if target else None, only=scope):
         if count.add(row):
-            census.to_embed += embeddable(row)
+            census.to_embed += (will := embeddable(row))
+            census.to_replace += will and row.embedding is not None
             if visit:
                 visit(examine(row))
     return census
@@ -165,6 +174,7 @@ class _Count:
         census.stale += 1
         census.unattested += row.fingerprint_id is None and row.embedding is not None
         census.overwritten += was_written(row, self._target)
+        census.edited += was_edited(row, self._target)
         if len(census.first_stale) < FIRST_STALE:
             census.first_stale.append(row.id)
         census.stale_by_namespace[namespace] += 1

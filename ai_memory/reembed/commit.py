@@ -28,7 +28,8 @@ REEMBEDDED, RACED, QUARANTINED = "reembedded", "raced", "quarantined"
 class Traffic:
     """What the requests since the last commit cost and taught, and the most texts in flight until the next one.
 
-    `limits` is what was learned of the size of a request, None where that is nothing new.
+    `limits` is what was learned of the size of a request, None where that is nothing new. `rows_per_hour` is the
+    rate of the last minutes (None: as it was).
     """
 
     in_flight_limit: int
@@ -37,6 +38,7 @@ class Traffic:
     requests: int = 0
     retries: int = 0
     tokens: int = 0
+    rows_per_hour: int | None = None
 
 
 def write_page(
@@ -80,7 +82,8 @@ def write_page(
         tokens=traffic.tokens,
         asked_again=answered.asked_again,
     )
-    runs.count(store, run, counters)
+    written_at = now_ms if counters.reembedded else None
+    runs.count(store, run, counters, written_at=written_at, rows_per_hour=traffic.rows_per_hour)
     return counters
 
 

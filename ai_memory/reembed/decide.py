@@ -8,12 +8,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from ai_memory.amounts import counted
 from ai_memory.errors import OperatorNeeded, TargetChanged, UsageError
 from ai_memory.reembed.census import Census, Scope, name_scope
 from ai_memory.reembed.request import Request
 from ai_memory.store.values import Run
 
-WAYS_OUT = "Continue it: ai-memory reembed --resume; replace it: … --retarget; give it up: ai-memory reembed cancel"
+WAYS_OUT = (
+    "Continue it: ai-memory reembed --resume; replace it: ai-memory reembed --retarget; "
+    "give it up: ai-memory reembed cancel"
+)
 
 PAUSED = "Ask who paused it. To give it up and begin anew: ai-memory reembed cancel, then ai-memory reembed"
 
@@ -26,6 +30,7 @@ class Action(Enum):
     TAKE_OVER = "take over"
     START = "start"
     SUPERSEDE = "supersede"
+    ASK = "ask"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +38,13 @@ class Situation:
     """What a start finds.
 
     `run` is the unfinished run (None: none), `differences` the phrases in which its target differs from the
-    configured one, `census` that of the rows against the configured target.
+    configured one, `census` that of the rows against the configured target. `approved`: a person approved that target.
     """
 
     run: Run | None
     differences: tuple[str, ...]
     census: Census
+    approved: bool = True
 
 
 def asks_of_file(request: Request, run_scope: Scope) -> bool:
@@ -73,12 +79,18 @@ def scope_of(request: Request, run: Run | None) -> Scope:
 
 
 def decide(request: Request, found: Situation) -> Action:
-    """Return what to do.
+    """Return what to do; ASK where it is to begin a run that only a person may begin.
 
     Raises:
         OperatorNeeded: an unfinished, paused or ended run must not be touched without an operator's word.
         TargetChanged: the configured target is not the unfinished run's.
     """
+    action = _decided(request, found)
+    begins = action in (Action.START, Action.SUPERSEDE)
+    return Action.ASK if begins and request.or_start and not found.approved else action
+
+
+def _decided(request: Request, found: Situation) -> Action:
     if found.run is None:
         return _without_run(request, found.census)
     if found.run.state == "paused":
@@ -101,7 +113,7 @@ def _without_run(request: Request, census: Census) -> Action:
         return Action.NOTHING
     if request.resume and not request.or_start and not request.retarget:
         raise OperatorNeeded(
-            f"There is no run to resume, and {census.stale:,} rows are stale.",
+            f"There is no run to resume, and {counted(census.stale, 'row is', 'rows are')} stale.",
             tip="Start one: ai-memory reembed, or ai-memory reembed --resume --or-start",
         )
     return Action.START

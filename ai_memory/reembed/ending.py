@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from ai_memory.amounts import counted
 from ai_memory.errors import AiMemoryError, EmbedError, NotFinished, Stopped
 from ai_memory.reembed.census import Census
 from ai_memory.reembed.stop import Stop
@@ -38,7 +39,7 @@ def rows_left(run: Run, left: Mapping[str, str], census: Census) -> Ending:
     """Return the end at which only rows remain over which the endpoint breaks down: `left`, by id, with its words."""
     row_id, message = next(iter(left.items()))
     error = NotFinished(
-        f"The endpoint fails on {len(left):,} rows only; the first is {printable(row_id)}: {message}",
+        f"The endpoint fails on {counted(len(left), 'row')} only; the first is {printable(row_id)}: {message}",
         tip="Look at the text and at the endpoint; the other rows are done. Then: ai-memory reembed --resume",
     )
     return Ending(run, error.exit_code, "rows left", census, error)
@@ -47,7 +48,7 @@ def rows_left(run: Run, left: Mapping[str, str], census: Census) -> Ending:
 def churn(run: Run, passes: int, census: Census, tip: str) -> Ending:
     """Return the end at which rows become stale as fast as they are done; `tip` is what to do before going on."""
     error = NotFinished(
-        f"churn: after {passes:,} passes {census.stale:,} rows are stale again, "
+        f"churn: after {counted(passes, 'pass', 'passes')} {counted(census.stale, 'row is', 'rows are')} stale again, "
         f"{census.overwritten:,} of them with a vector that is not the one they were given.",
         tip=f"{tip}: ai-memory reembed --resume",
     )

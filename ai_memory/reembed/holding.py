@@ -64,7 +64,7 @@ def _held(path: Path, *, now_ms: int, options: OpenOptions) -> RunHeld:
     who = f"Process {holder.pid} on {holder.host}"
     with reading(path, options=options) as store:
         run = runs.unfinished_run(store)
-    idle_ms = now_ms - _last_sign(run, holder, now_ms=now_ms) if run and run.holder else 0
+    idle_ms = now_ms - last_sign(run, holder, now_ms=now_ms) if run and run.holder else 0
     if idle_ms > STUCK_MS:
         minutes = idle_ms // 60_000
         return RunnerStuck(
@@ -96,8 +96,8 @@ def _settled_holder(path: Path) -> Holder | None:
     return holder
 
 
-def _last_sign(run: Run, holder: Holder, *, now_ms: int) -> int:
+def last_sign(run: Run, holder: Holder | None, *, now_ms: int) -> int:
     """Return when the holder of the lock was last known to be at work; waiting for the endpoint is work."""
     # Until it takes the run, the row tells of its predecessor, who may have been killed long ago.
-    sign = holder.started_at if holder != run.holder else run.last_progress_at
+    sign = holder.started_at if holder and holder != run.holder else run.last_progress_at
     return max(sign, believed_until(run, now_ms=now_ms))

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from ai_memory.amounts import counted
 from ai_memory.embed.document import WITNESS_TEXTS
 from ai_memory.embed.embedder import Target, Vectors
 from ai_memory.embed.retry import ONE_ATTEMPT, PatientEmbedder
@@ -22,6 +23,7 @@ from ai_memory.errors import (
     BudgetSpent,
     EmbedderInitFailed,
     NotFinished,
+    OperatorNeeded,
     RateLimited,
     TargetChanged,
     TransientFailure,
@@ -31,12 +33,23 @@ from ai_memory.reembed.breaker import opened, require_due
 from ai_memory.reembed.census import name_scope, take_census
 from ai_memory.reembed.decide import Action, asks_of_file
 from ai_memory.reembed.ending import Ending, stopped_by
+from ai_memory.reembed.heartbeat import Heartbeat, require_no_pause
 from ai_memory.reembed.holding import holding
 from ai_memory.reembed.judge import Unfit
 from ai_memory.reembed.probe import probe, require_witness, witness_bytes
 from ai_memory.reembed.report import RunReport, report
 from ai_memory.reembed.request import Request
-from ai_memory.reembed.start import Disclose, Plan, Taken, enter_target, known_fingerprint, plan, preflight, take
+from ai_memory.reembed.start import (
+    Disclose,
+    Plan,
+    Taken,
+    approve_by_hand,
+    enter_target,
+    known_fingerprint,
+    plan,
+    preflight,
+    take,
+)
 from ai_memory.reembed.sweep import Sweep
 from ai_memory.reembed.tools import Tools
 from ai_memory.reembed.trial import require_updates, try_updates
@@ -45,7 +58,8 @@ from ai_memory.store.lock import Holder
 from ai_memory.store.open_options import OpenOptions
 from ai_memory.store.opening import Store, reading, writing
 from ai_memory.store.provenance import Fingerprint, forget_witness, read_fingerprint, set_witness
-from ai_memory.store.values import Breaker, Counters, Run
+from ai_memory.store.run_figures import note_census, note_end
+from ai_memory.store.values import Breaker, Counters, Run, Space
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,20 +89,26 @@ class Job:
 
     def _run(self, store: Store, holder: Holder) -> RunReport:
         began = self.tools.clock.monotonic()
+        require_no_pause(store, now_ms=self._now())
         planned = plan(store, self.embedder, self.request, now_ms=self._now())
         if planned.action is Action.NOTHING:
+            with store.db.transaction():
+                approve_by_hand(store, planned.target, self.request, now_ms=self._now())
             return self._report(planned, None, None, self._nothing(planned), began)
         refusing: list[Unfit] = []
+        stored: Sequence[Space] = ()
         if planned.action is not Action.FINISH:
             require_updates(store)
             refusing = self._try_updates(store, planned, planned.target)
-            self.disclose(preflight(store, planned))
+            told = preflight(store, planned)
+            stored = told.stored
+            self.disclose(told)
         # The first page is by itself; no more of its rows are asked again than it has.
         in_flight = 2 * self.request.batch
-        taken = take(store, planned, self.request, holder, in_flight=in_flight)
+        taken = take(store, planned, self.request, holder, in_flight=in_flight, stored=stored)
         self._set_aside(store, taken.run, refusing)
         if taken.texts_sent_twice:
-            twice = f"at most {taken.texts_sent_twice:,} texts are sent twice"
+            twice = f"at most {counted(taken.texts_sent_twice, 'text is', 'texts are')} sent twice"
             self.tools.progress.say(f"Taken over from a killed runner: {twice}.")
         self.embedder.restore(taken.run.limits)
         sweep = self._sweep(store, planned, taken)
@@ -98,6 +118,7 @@ class Job:
             ending = self._failed(taken.run, error)
         finally:
             self.tools.progress.end()
+            sweep.tell_quarantine()
         self._leave(store, taken.run, ending, sweep)
         ending = self._answer(store, planned, sweep, _as_it_stands(store, ending))
         return self._report(planned, taken, sweep, ending, began)
@@ -114,8 +135,9 @@ class Job:
         ending = replace(ending, census=file, exit_code=max(ending.exit_code, file.exit_code))
         if not file.stale:
             return ending
+        stale = counted(file.stale, "row of the file is", "rows of the file are")
         error = NotFinished(
-            f"The run is done in {name_scope(planned.scope)}; {file.stale:,} rows of the file are stale.",
+            f"The run is done in {name_scope(planned.scope)}; {stale} stale.",
             tip="Run the same command again: it begins with them.",
         )
         return replace(ending, reason="rows outside", error=error)
@@ -160,7 +182,7 @@ class Job:
                 if self.tools.clock.monotonic() + wait > gives_up_at:
                     raise
                 self.tools.progress.say(f"{error.what} Waiting {wait:.0f} s for the endpoint.")
-                if self.tools.stop.event.wait(wait):
+                if sweep.heartbeat.sleep(wait):
                     raise
 
     def _open_breaker(self, store: Store, run: Run, error: TransientFailure) -> Breaker:
@@ -174,7 +196,7 @@ class Job:
     def _work(self, store: Store, planned: Plan, taken: Taken, sweep: Sweep) -> Ending:
         if planned.action is Action.FINISH and (ending := sweep.conclude()):
             return ending
-        target = self._probe(store, taken)
+        target = self._probe(store, taken, sweep.heartbeat)
         sweep.aim_at(target)
         if not planned.target.dim:
             # Only the endpoint could tell the width: before this no vector could be tried.
@@ -188,7 +210,21 @@ class Job:
         scope, before = planned.scope, planned.census
         return Sweep(store, taken, self.request, self.tools, scope=scope, before=before)
 
-    def _probe(self, store: Store, taken: Taken) -> Fingerprint:
+    def _asked(
+        self,
+        embedder: PatientEmbedder,
+        heartbeat: Heartbeat,
+        texts: Sequence[str] = WITNESS_TEXTS,
+        *,
+        one_by_one: bool = False,
+    ) -> Vectors:
+        """Return the vectors of some witness texts, with signs of life while they are awaited."""
+        with self.tools.pool(1) as executor:
+            answer = executor.submit(probe, embedder, texts, one_by_one=one_by_one)
+            heartbeat.await_answer(answer)
+            return answer.result()
+
+    def _probe(self, store: Store, taken: Taken, heartbeat: Heartbeat) -> Fingerprint:
         """Ask for the witness texts, compare them, keep them if the target had none, close the breaker.
 
         Returns the target as it is now known: with its witness, and its width where only the endpoint could tell it.
@@ -198,17 +234,20 @@ class Job:
         embedder = self.embedder.with_patience(ONE_ATTEMPT) if canary else self.embedder
         known = read_fingerprint(store, run.target)
         # What all later answers are compared with is what each text gets by itself.
-        vectors = probe(embedder, WITNESS_TEXTS[:1] if canary else WITNESS_TEXTS, one_by_one=known.witness is None)
+        texts = WITNESS_TEXTS[:1] if canary else WITNESS_TEXTS
+        vectors = self._asked(embedder, heartbeat, texts, one_by_one=known.witness is None)
         if canary and known.witness is None:
             # One text cannot show that different ones get different vectors, and there is nothing to compare it with.
-            canary, vectors = False, probe(self.embedder, one_by_one=True)
+            canary, vectors = False, self._asked(self.embedder, heartbeat, one_by_one=True)
         if known.dim:
             vectors = self._require_witness(store, known, vectors)
         with store.db.transaction():
             runs.hold(store, taken.run, now_ms=self._now())
             if not known.dim:
-                known = enter_target(store, replace(self.embedder.target, dim=vectors.shape[1]), now_ms=self._now())
+                found = replace(self.embedder.target, dim=vectors.shape[1])
+                known = enter_target(store, found, now_ms=self._now())
                 runs.set_target(store, run, known.id)
+                approve_by_hand(store, found, self.request, now_ms=self._now())
             if not canary:
                 set_witness(store, known.id, witness_bytes(vectors))
             runs.set_breaker(store, run, Breaker(), now_ms=self._now())
@@ -233,19 +272,24 @@ class Job:
 
     def _failed(self, run: Run, error: AiMemoryError) -> Ending:
         if stopped_by(error, self.tools.stop):
-            return Ending(run, self.tools.stop.exit_code, self.tools.stop.reason)
+            stop = self.tools.stop
+            return Ending(run, stop.exit_code, stop.reason, error=stop.error)
         reason = error.flag if isinstance(error, BudgetSpent) else error.reason
         return Ending(run, error.exit_code, reason, error=error)
 
     def _leave(self, store: Store, run: Run, ending: Ending, sweep: Sweep) -> None:
         # Where even this cannot be written the run reads as killed, which costs the next start nothing but a note.
         with suppress(AiMemoryError), store.db.transaction():
-            last_error = ending.error.what if ending.error else None
+            operator = isinstance(ending.error, OperatorNeeded)
+            last_error = ending.error.what if ending.error and not operator else self.embedder.meter.failure or None
             if isinstance(ending.error, BreakerOpen):
                 last_error = runs.read_run(store, run.run_id).last_error
             learned = self.embedder.learned()
             if runs.leave(store, run, last_error=last_error, limits=learned, unsettled=sweep.unsettled):
                 runs.count(store, run, sweep.unnoted())
+                note_end(store, run, exit_code=ending.exit_code, reason=ending.reason, now_ms=self._now())
+                if ending.census:
+                    note_census(store, run, ending.census.counted())
             # A target that was never served is no run to go on with.
             if isinstance(ending.error, EmbedderInitFailed) and not runs.read_counters(store, run).reembedded:
                 runs.transition(store, run, "cancelled", now_ms=self._now(), fenced=True)

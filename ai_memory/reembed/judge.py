@@ -51,13 +51,14 @@ class Unfit:
     namespace: str
     src: bytes
     reason: Reason
+    title: str | None = None
 
 
 def examine(row: MemoryRow) -> Document | Unfit:
     """Return the document of a row, or why there is none."""
     text = _text(row)
     if isinstance(text, Reason):
-        return Unfit(row.id, row.namespace, _source(row), text)
+        return Unfit(row.id, row.namespace, _source(row), text, row.title)
     size = utf8_size(text)
     return Document(row.id, row.namespace, row.title or "", row.content or "", text, source_hash(text), size)
 
@@ -81,6 +82,11 @@ def judge(row: MemoryRow, target: Fingerprint | None, schema: Schema) -> Verdict
 def was_written(row: MemoryRow, target: Fingerprint | None) -> bool:
     """Say whether a row was given the target's vector of its present text, whatever vector it has now."""
     return target is not None and row.fingerprint_id == target.id and _is_of(row, row.recorded_src)
+
+
+def was_edited(row: MemoryRow, target: Fingerprint | None) -> bool:
+    """Say whether a row was given the target's vector, of another text than its present one."""
+    return target is not None and row.fingerprint_id == target.id and not _is_of(row, row.recorded_src)
 
 
 def is_recorded(row: MemoryRow, target: Fingerprint, schema: Schema) -> bool:

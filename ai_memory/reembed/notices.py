@@ -1,43 +1,55 @@
-"""Names the rows that go into quarantine, one line each, without flooding the terminal."""
+"""Tells, once at the end, how many rows an invocation put into quarantine, and names the first of them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 
+from ai_memory.amounts import counted
+from ai_memory.reembed.aside import shortened
+from ai_memory.reembed.judge import Unfit
 from ai_memory.reembed.progress import Progress
 from ai_memory.reembed.window import Answered
 from ai_memory.store.quarantine import Reason
 from ai_memory.store.text import printable
 
-NAMED_ROWS = 20
-"""Rows named one by one; of more it is only said that there are some."""
+NAMED_ROWS = 3
 
 
 class QuarantineNotices:
-    """Counts what it named over one invocation."""
+    """Counts over one invocation."""
 
     def __init__(self, progress: Progress) -> None:
         """Say what is to be said by way of `progress`."""
         self._progress = progress
-        self._named = 0
+        self._count = 0
+        self._first: list[str] = []
 
-    def name(self, answered: Answered) -> None:
-        """Name every row of a committed page that went into quarantine."""
-        for namespace, row_id, reason in _newly_quarantined(answered):
-            self._named += 1
-            where = f"{printable(row_id)} in {printable(namespace)}"
-            if self._named <= NAMED_ROWS:
-                self._warn(f"{where} is quarantined ({reason.kind}): {reason.message}")
-            elif self._named == NAMED_ROWS + 1:
-                self._warn("more rows are quarantined; see ai-memory reembed status")
+    def hear(self, answered: Answered) -> None:
+        """Count the rows of a committed page that went into quarantine."""
+        named = [*(_unfit(each) for each in answered.page.unfit), *_refused(answered)]
+        self._count += len(named)
+        self._first += islice(named, NAMED_ROWS - len(self._first))
 
-    def _warn(self, text: str) -> None:
-        self._progress.say(f"ai-memory: warning: {text}")
+    def tell(self) -> None:
+        """Say how many there were, if any."""
+        if self._count:
+            more = "; …" if self._count > len(self._first) else ""
+            into = f"{counted(self._count, 'row')} went into quarantine"
+            told = f"{into}: {'; '.join(self._first)}{more}. All of them: ai-memory reembed quarantine"
+            self._progress.note(f"ai-memory: warning: {told}")
 
 
-def _newly_quarantined(answered: Answered) -> Iterator[tuple[str, str, Reason]]:
-    for unfit in answered.page.unfit:
-        yield unfit.namespace, unfit.id, unfit.reason
+def _unfit(row: Unfit) -> str:
+    return _named(row.id, row.title, row.reason)
+
+
+def _refused(answered: Answered) -> Iterator[str]:
     for each in answered.embedded:
         if isinstance(each.outcome, Reason):
-            yield each.document.namespace, each.document.id, each.outcome
+            yield _named(each.document.id, each.document.title, each.outcome)
+
+
+def _named(row_id: str, title: str | None, reason: Reason) -> str:
+    titled = f" {shortened(title)}" if title and not title.isspace() else ""
+    return f"{printable(row_id)}{titled} ({reason.kind}: {reason.message.rstrip('.')})"

@@ -51,7 +51,7 @@ def probe(embedder: Embedder, texts: Sequence[str] = WITNESS_TEXTS, *, one_by_on
     except (WrongTarget, RowsRefused) as error:
         raise EmbedderInitFailed(
             f"The embedder does not serve the target: {error.what}",
-            tip="Correct the model, dim or the endpoint; see ai-memory config show",
+            tip=error.tip or "Correct the model, dim or the endpoint; see ai-memory config show",
         ) from error
     _require_apart(vectors)
     return vectors

@@ -59,9 +59,18 @@ class SilentProgress:
 
     def say(self, text: str) -> None:
         """Print the line."""
-        print(" ".join(text.split()), file=self._err, flush=True)
+        # In one piece: requests are told of by other threads.
+        self._err.write(f"{' '.join(text.split())}\n")
+        self._err.flush()
 
     def end(self) -> None:
+        """Show nothing."""
+
+
+class NoProgress(SilentProgress):
+    """Shows nothing at all."""
+
+    def say(self, text: str) -> None:
         """Show nothing."""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
+from ai_memory.amounts import counted, money
 from ai_memory.embed.embedder import Meter
 from ai_memory.reembed.bound import differ_at_most, told
 from ai_memory.reembed.census import Scope, name_scope
@@ -12,6 +13,18 @@ from ai_memory.reembed.request import cost
 from ai_memory.reembed.start import Plan, Taken
 from ai_memory.reembed.sweep import Sweep
 from ai_memory.store.values import Counters
+
+RACED = (
+    "row was edited while it was embedded, and was embedded again.",
+    "rows were edited while they were embedded, and were embedded again.",
+)
+ATTESTED = "row was accepted because of its stamp.", "rows were accepted because of their stamp."
+UNADDRESSABLE = "row has no id and was not touched.", "rows have no id and were not touched."
+OUTSIDE = (
+    "row in another namespace is stale: ai-memory reembed",
+    "rows in other namespaces are stale: ai-memory reembed",
+)
+DISAGREED = "row got another vector when it was asked again.", "rows got another vector when they were asked again."
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +39,8 @@ class RunReport:
     `texts_sent_twice` is an upper bound after a kill. `asked_again` rows were asked again one by one, of which
     `disagreed` got another vector and were embedded anew; the share `differ_at_most` of the re-embedded rows can differ
     (95 %, None: none were re-embedded). `error` is the line of what ended the invocation, empty when
-    nothing did.
+    nothing did. `last_failure` is what the last request came to, empty where it was answered; `next` is the command to
+    type next, empty where there is none.
     """
 
     run_id: int | None
@@ -62,6 +76,8 @@ class RunReport:
     error: str = ""
     scope: Scope = None
     outside: int | None = None
+    last_failure: str = ""
+    next: str = ""
 
     def values(self) -> dict[str, object]:
         """Return the JSON object."""
@@ -72,23 +88,22 @@ class RunReport:
         state = "unfinished" if self.state == "running" else self.state
         name = "Nothing to do" if self.run_id is None else f"Run {self.run_id} is {state} ({self.reason})"
         name += "" if self.scope is None else f" in {name_scope(self.scope)}"
-        done = f"{self.reembedded:,} rows re-embedded, {self.already_current:,} were current"
-        left = f"{self.remaining:,} remain, {self.quarantined:,} in quarantine"
-        paid = "" if self.cost is None else f", {self.tokens:,} tokens for {self.cost:.2f}"
-        spent = f"{self.texts_sent:,} texts in {self.requests:,} requests{paid}, {self.duration_ms / 1000:.1f} s"
+        done = f"{counted(self.reembedded, 'row')} re-embedded, {counted(self.already_current, 'was', 'were')} current"
+        left = f"{counted(self.remaining, 'remains', 'remain')}, {self.quarantined:,} in quarantine"
+        paid = "" if self.cost is None else f", {counted(self.tokens, 'token')} for {money(self.cost)}"
+        sent = f"{counted(self.texts_sent, 'text')} in {counted(self.requests, 'request')}"
+        spent = f"{sent}{paid}, {self.duration_ms / 1000:.1f} s"
         lines = [f"{name}: {done}, {left}.", f"Target: {self.model}, {self.dim} wide, space {self.space}. {spent}."]
-        agreed = self.asked_again - self.disagreed
+        if self.reembedded:
+            lines.append(told(self.asked_again - self.disagreed, self.reembedded))
         extra = [
-            told(agreed, self.reembedded) if self.reembedded else "",
-            f"{self.disagreed:,} rows got another vector when they were asked again." if self.disagreed else "",
-            f"{self.raced:,} rows were edited while they were embedded, and were embedded again." if self.raced else "",
-            f"{self.attested:,} rows were accepted because of their stamp." if self.attested else "",
-            f"{self.unaddressable:,} rows have no id and were not touched." if self.unaddressable else "",
-            f"{self.outside:,} rows in other namespaces are stale: ai-memory reembed"
-            if self.outside and not self.error
-            else "",
+            (self.raced, RACED),
+            (self.attested, ATTESTED),
+            (self.unaddressable, UNADDRESSABLE),
+            (0 if self.error else self.outside, OUTSIDE),
+            (self.disagreed, DISAGREED),
         ]
-        return [*lines, *(line for line in extra if line)]
+        return [*lines, *(counted(number, *words) for number, words in extra if number)]
 
 
 def report(
@@ -143,4 +158,5 @@ def report(
         error=ending.error.line() if ending.error else "",
         scope=planned.scope,
         outside=ending.outside,
+        last_failure=meter.failure,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from functools import partial
 
+from ai_memory.amounts import counted
 from ai_memory.embed.embedder import Target
 from ai_memory.errors import StampRefused
 from ai_memory.reembed.census import Scope, in_scope, namespaces_in_scope
@@ -46,9 +47,10 @@ class Stamped:
     def text(self) -> str:
         """Return the words for people."""
         refused = f" The database refuses {self.refused:,} more." if self.refused else ""
+        left = counted(self.unstamped, "row has", "rows have")
         return (
-            f"Stamped {self.stamped:,} vectors as {self.active_space}, {self.target_dim} wide; "
-            f"{self.already_current:,} were, {self.unstamped:,} rows have no sound vector or no text to stamp.{refused}"
+            f"Stamped {counted(self.stamped, 'vector')} as {self.active_space}, {self.target_dim} wide; "
+            f"{counted(self.already_current, 'was', 'were')}, {left} no sound vector or no text to stamp.{refused}"
         )
 
 
@@ -105,8 +107,9 @@ def _require_width(store: Store, target: Target, scope: Scope) -> None:
             tip="Set [embeddings].dim.",
         )
     if other := consistently(store.db, lambda: _of_other_width(store, target, scope)):
+        vectors = counted(other, "stored vector is", "stored vectors are")
         raise StampRefused(
-            f"{other:,} stored vectors are not {target.dim} wide as {target.model}'s are; nothing was stamped.",
+            f"{vectors} not {target.dim} wide as {target.model}'s are; nothing was stamped.",
             tip="Embed them again: ai-memory reembed",
         )
 

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TypedDict
 
 from ai_memory import __version__
 from ai_memory.embed.embedder import Embedder, Target
 from ai_memory.embed.fingerprint import canonical_spec, differences, digest
+from ai_memory.errors import OperatorNeeded
+from ai_memory.person import who
 from ai_memory.reembed.breaker import believed_until
 from ai_memory.reembed.census import Census, Means, Scope, take_census
 from ai_memory.reembed.decide import Action, Situation, decide, scope_of
 from ai_memory.reembed.probe import probe
 from ai_memory.reembed.request import Request
-from ai_memory.store import provenance, quarantine, runs, walk
+from ai_memory.store import approvals, provenance, quarantine, runs, walk
 from ai_memory.store.lock import Holder
 from ai_memory.store.namespaces import require_seen
 from ai_memory.store.opening import Store
 from ai_memory.store.provenance import Fingerprint, known_widths, read_fingerprint
-from ai_memory.store.values import Run
+from ai_memory.store.run_figures import note_census, note_stored
+from ai_memory.store.text import printable
+from ai_memory.store.values import Run, Space
 from ai_memory.vendors import LOCAL
 
 
@@ -119,31 +123,70 @@ def plan(store: Store, embedder: Embedder, request: Request, *, now_ms: int) -> 
     """Return what this start is to do.
 
     Raises:
-        OperatorNeeded, TargetChanged, UsageError: see `decide`.
+        OperatorNeeded, TargetChanged, UsageError: see `decide`; or nobody approved the target.
         NotFound: a named namespace was never seen.
     """
     run = runs.unfinished_run(store)
     scope = scope_of(request, run)
     require_seen(store, *(request.scope or ()))
     target = find_target(store, embedder)
+    if request.or_start and run is None and not target.dim:
+        # What was approved says the width, too; the probe refuses an endpoint that has another.
+        target = replace(target, dim=approvals.approved_width(store, target.space))
     changed = differences(read_fingerprint(store, run.target).spec_json, target) if run else []
     skip = run.skip_current if run and not changed else request.skip_current
     means = Means(target if skip else None, request.retry_quarantined)
     census = take_census(store, known_fingerprint(store, target), scope, now_ms=now_ms, means=means)
-    action = decide(request, Situation(run, tuple(changed), census))
+    approved = approvals.is_approved(store, target.space, target.dim)
+    action = decide(request, Situation(run, tuple(changed), census, approved))
+    if action is Action.ASK:
+        raise _unapproved(store, target, request)
     return Plan(action, target, scope, census, run)
 
 
-def take(store: Store, planned: Plan, request: Request, holder: Holder, *, in_flight: int) -> Taken:
-    """Enter or take over the run as planned, in one transaction, and return it."""
+def _unapproved(store: Store, target: Target, request: Request) -> OperatorNeeded:
+    stored = [(space, dim) for space, dim, _ in walk.stored_spaces(store) if space]
+    has = (
+        f"has vectors of {printable(stored[0][0])}, {stored[0][1] or 'unknown'} wide"
+        if stored
+        else "has no vectors with a stamp"
+    )
+    wide = f", {target.dim} wide" if target.dim else ""
+    where = f" ({request.configured})" if request.configured else ""
+    return OperatorNeeded(
+        f"Nobody approved the configured target for this file: it is {target.space}{wide}{where}; "
+        f"{store.db.path} {has}.",
+        tip="If it is the right one: ai-memory reembed approve",
+    )
+
+
+def approve_by_hand(store: Store, target: Target, request: Request, *, now_ms: int) -> None:
+    """Approve a target of known width where a person gave the command; inside a transaction."""
+    if request.by_hand and target.dim:
+        how = "--yes" if request.yes else "by hand"
+        approvals.approve(store, target.space, target.dim, by=who(), how=how, now_ms=now_ms)
+
+
+def take(
+    store: Store,
+    planned: Plan,
+    request: Request,
+    holder: Holder,
+    *,
+    in_flight: int,
+    stored: Sequence[Space] = (),
+) -> Taken:
+    """Enter or take over the run as planned, in one transaction, and return it; `stored` is what the file has."""
     now_ms = holder.started_at
     with store.db.transaction():
         fingerprint = enter_target(store, planned.target, now_ms=now_ms)
+        approve_by_hand(store, planned.target, request, now_ms=now_ms)
         run = planned.run
         if run and planned.action is Action.SUPERSEDE:
             runs.transition(store, run, "superseded", now_ms=now_ms, fenced=False)
         if planned.action in (Action.SUPERSEDE, Action.START) or run is None:
             run = _begin(store, planned, fingerprint, request, now_ms=now_ms)
+            note_stored(store, run, stored)
         if request.retry_quarantined:
             if planned.scope is None:
                 # Also entries of which nothing can be read any more.
@@ -158,7 +201,8 @@ def take(store: Store, planned: Plan, request: Request, holder: Holder, *, in_fl
         run = runs.take_over(
             store, run, holder, in_flight_limit=in_flight, lost=lost, breaker_until=until, now_ms=now_ms
         )
-    lifted = planned.census.quarantined if request.retry_quarantined else 0
+        lifted = planned.census.quarantined if request.retry_quarantined else 0
+        note_census(store, run, planned.census.counted(lifted=lifted))
     return Taken(run, fingerprint, resumed, lost, lifted)
 
 

@@ -1,122 +1,188 @@
-"""The recorded run as it stands: what is done and remains, who runs it, what to type next."""
+"""The recorded run as it stands, from its own counters: what is done and remains, who runs it, what to type next."""
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ai_memory.reembed.breaker import believed_until
 from ai_memory.reembed.census import Census, take_census
-from ai_memory.store import quarantine, runs
+from ai_memory.reembed.condition import Condition, Work, condition, verdict
+from ai_memory.reembed.request import cost
+from ai_memory.reembed.wanted import UNKNOWN, Wanted
+from ai_memory.store import pauses, runs
+from ai_memory.store.file import real_path
 from ai_memory.store.lock import Holder, LockState, lock_state, read_holder
 from ai_memory.store.opening import Store
+from ai_memory.store.pauses import Pause
 from ai_memory.store.provenance import Fingerprint, read_fingerprint
-from ai_memory.store.quarantine import Quarantined
-from ai_memory.store.values import Counters, Run
+from ai_memory.store.run_figures import replaced
+from ai_memory.store.values import Counted, Run, Space
 
-RESUME = "ai-memory reembed --resume"
+RESUME = "reembed --resume"
+BEGIN = "reembed"
 NEXT = {
-    "paused": "ai-memory reembed cancel",
-    "cancelled": "ai-memory reembed",
-    "superseded": "ai-memory reembed",
+    Condition.STOPPED: RESUME,
+    Condition.KILLED: RESUME,
+    Condition.SHUT_OUT: RESUME,
+    Condition.PAUSED: "reembed unpause",
+    Condition.CANCELLED: BEGIN,
+    Condition.SUPERSEDED: BEGIN,
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """One run with everything that `status` shows.
+    """One run with everything that `status` shows, as of `now_ms` (Unix milliseconds).
 
-    `held_by` is the live process that runs it, None where none does. `breaker_until` is what is believed of the
-    run's own (Unix milliseconds). `outside` is how many rows are stale in namespaces that are not the run's.
+    `condition` is what it is in, `work` who works on it. `replaced` is what stood in the file when it began.
+    `counted` are its rows (None: nothing tells them), `census` is the one taken just now (None: none was), `outside`
+    how many rows are stale in namespaces that are not the run's (None: nobody looked). `breaker_until` is what is
+    believed of the run's own. `free_bytes` is the room on the disk, `wanted` what the configuration asks for,
+    `pause` who paused the file (None: nobody).
     """
 
     run: Run
     target: Fingerprint
-    counters: Counters
-    census: Census
-    quarantined: tuple[Quarantined, ...]
-    held_by: Holder | None
-    lock: LockState
+    condition: Condition
+    work: Work
+    now_ms: int
+    replaced: tuple[Space, ...]
+    counted: Counted | None
     breaker_until: int
-    outside: int = 0
-
-    @property
-    def locked(self) -> bool:
-        """Whether a runner is at work, as far as this user can tell."""
-        # Whoever may not read the lock has the word of the run row, which stays after a kill.
-        return self.lock is LockState.RUNNER or (self.lock is LockState.HIDDEN and self.held_by is not None)
+    free_bytes: int
+    wanted: Wanted
+    pause: Pause | None = None
+    census: Census | None = None
+    outside: int | None = None
 
     @property
     def interrupted(self) -> bool:
         """Whether the run is unfinished and nobody works on it."""
-        return self.run.state == "running" and not self.locked
+        return self.run.state == "running" and not self.work.going_on
 
     @property
-    def next_command(self) -> str:
-        """What to type next, empty where there is nothing to do."""
-        if self.run.state == "running":
-            return "" if self.locked else RESUME
-        return NEXT.get(self.run.state, "ai-memory reembed" if self.census.stale or self.outside else "")
+    def done(self) -> int:
+        """Rows that need nothing more of the run: those that have its vector."""
+        found = self.counted
+        return max(found.live - found.remaining - found.in_quarantine, 0) if found else 0
+
+    @property
+    def retargeted(self) -> bool:
+        """Whether the configuration asks for another target than the run's."""
+        return self.wanted.differs_from(self.target.space, self.target.dim)
+
+    @property
+    def next_words(self) -> str:
+        """What to type next behind `ai-memory`, empty where there is nothing to do."""
+        if self.condition is Condition.DONE:
+            stale = self.census.stale if self.census else 0
+            return BEGIN if stale or self.outside or self.retargeted else ""
+        if self.run.state == "paused":
+            # No start goes on with it, and nothing pauses a run so any more.
+            return "reembed cancel"
+        return NEXT.get(self.condition, "")
+
+    @property
+    def seconds_left(self) -> float | None:
+        """How long the rest takes at the rate of the last minutes, None where that is not known or nothing is left."""
+        if not self.counted or not self.counted.remaining or not self.run.rows_per_hour or self.run.state != "running":
+            return None
+        return self.counted.remaining / self.run.rows_per_hour * 3600
+
+    @property
+    def cost(self) -> float | None:
+        """What the whole run's tokens cost at the price that is configured now, None where none is."""
+        return cost(self.run.counters.tokens, self.wanted.price)
+
+    @property
+    def verdict(self) -> int:
+        """What `--check` ends with: 0 healthy, 1 somebody is needed, 75 it goes on by itself."""
+        configured = self.wanted.usable and not self.retargeted
+        return verdict(self.run, self.condition, self.pause, configured=configured, now_ms=self.now_ms)
 
     def values(self) -> dict[str, object]:
         """Return the JSON object."""
-        run, census = self.run, self.census
+        run, counted, end = self.run, self.counted, self.run.last_end
         return {
-            **asdict(self.counters),
+            **asdict(run.counters),
             "run_id": run.run_id,
             "state": run.state,
+            "condition": self.condition.value,
             "interrupted": self.interrupted,
-            "held_by": asdict(self.held_by) if self.held_by else None,
+            "check": self.verdict,
+            "held_by": asdict(self.work.held_by) if self.work.held_by else None,
             "model": run.target_model,
             "space": self.target.space,
             "dim": self.target.dim,
+            "replaced": [{"space": space, "dim": dim, "rows": rows} for space, dim, rows in self.replaced],
             "scope": run.scope,
             "pass": run.pass_number,
-            "total": census.live,
-            "done": census.fresh,
-            "remaining": census.stale,
-            "outside": self.outside,
-            "quarantined": census.quarantined,
-            "unaddressable": census.unaddressable,
-            "not_live": census.dead,
-            "substrate": census.substrate,
-            "namespaces": self.namespaces(),
-            "quarantine": [{**asdict(each), "src": each.src.hex()} for each in self.quarantined],
+            "total": counted.live if counted else None,
+            "done": self.done if counted else None,
+            "remaining": counted.remaining if counted else None,
+            "quarantined": counted.in_quarantine if counted else None,
+            "counted_at": counted.at if counted else None,
+            "rows_per_hour": run.rows_per_hour,
+            "seconds_left": None if self.seconds_left is None else round(self.seconds_left),
+            "cost": self.cost,
+            "free_bytes": self.free_bytes,
             "started_at": run.started_at,
             "last_progress_at": run.last_progress_at,
+            "last_written_at": run.last_written_at,
             "finished_at": run.finished_at,
+            "last_end": asdict(end) if end else None,
+            "pause": asdict(self.pause) if self.pause else None,
             "breaker": {"state": run.breaker_state, "until": self.breaker_until},
             "last_error": run.last_error,
             "in_flight_limit": run.in_flight_limit,
-            "next": self.next_command,
+            "next": f"ai-memory {self.next_words}" if self.next_words else "",
+            **(self._exactly(self.census) if self.census else {}),
         }
 
-    def namespaces(self) -> list[dict[str, object]]:
-        """Return rows done and remaining of each namespace."""
-        return [
-            {"namespace": name, "rows": rows, "remaining": self.census.stale_by_namespace[name]}
-            for name, rows in sorted(self.census.live_by_namespace.items())
-        ]
+    def _exactly(self, census: Census) -> dict[str, object]:
+        return {
+            "edited": census.edited,
+            "outside": self.outside,
+            "unaddressable": census.unaddressable,
+            "not_live": census.dead,
+            "substrate": census.substrate,
+            "namespaces": [
+                {"namespace": name, "rows": rows, "remaining": census.stale_by_namespace[name]}
+                for name, rows in sorted(census.live_by_namespace.items())
+            ],
+        }
 
 
-def read_status(store: Store, path: Path, *, now_ms: int) -> Status | None:
-    """Return the status of the run begun last, None where none ever was."""
+def read_status(
+    store: Store, path: Path, *, now_ms: int, wanted: Wanted = UNKNOWN, exact: bool = False
+) -> Status | None:
+    """Return the status of the run begun last, None where none ever was.
+
+    `exact` has the rows counted anew; where the run has no counters, as in a file of an earlier release, they are
+    counted in any case.
+    """
     run = runs.unfinished_run(store) or runs.latest_run(store)
     if run is None:
         return None
-    target = read_fingerprint(store, run.target)
-    lock = lock_state(path)
-    census = take_census(store, target, run.scope, now_ms=now_ms)
+    target, lock, pause = read_fingerprint(store, run.target), lock_state(path), pauses.standing(store, now_ms=now_ms)
+    work = Work(lock, _holder(path, run, lock))
+    census = take_census(store, target, run.scope, now_ms=now_ms) if exact or run.counted is None else None
     return Status(
         run=run,
         target=target,
-        counters=runs.read_counters(store, run),
-        census=census,
-        quarantined=tuple(each for each in quarantine.entries(store, target.id) if each.id in census.quarantined_ids),
-        held_by=_holder(path, run, lock),
-        lock=lock,
+        condition=condition(run, work, pause, now_ms=now_ms),
+        work=work,
+        now_ms=now_ms,
+        replaced=replaced(store, run),
+        counted=census.counted() if census else run.counted,
         breaker_until=believed_until(run, now_ms=now_ms),
-        outside=_stale_outside(store, target, run, now_ms=now_ms),
+        free_bytes=_free(path),
+        wanted=wanted,
+        pause=pause,
+        census=census,
+        outside=_stale_outside(store, target, run, now_ms=now_ms) if exact else None,
     )
 
 
@@ -124,6 +190,11 @@ def _stale_outside(store: Store, target: Fingerprint, run: Run, *, now_ms: int) 
     if run.scope is None:
         return 0
     return take_census(store, target, None, now_ms=now_ms).stale_outside(run.scope)
+
+
+def _free(path: Path) -> int:
+    found = os.statvfs(real_path(path).parent)
+    return found.f_bavail * found.f_frsize
 
 
 def _holder(path: Path, run: Run, lock: LockState) -> Holder | None:

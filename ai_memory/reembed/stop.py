@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 from ai_memory import hearing
-from ai_memory.errors import Stopped
+from ai_memory.errors import AiMemoryError, Stopped
 from ai_memory.hearing import SIGNAL_EXIT, SIGNALS
 
 TOLD_AFTER_S = 0.8
@@ -28,11 +28,12 @@ class Stop:
         self.event = threading.Event()
         self.reason = ""
         self.exit_code = 0
+        self.error: AiMemoryError | None = None
 
-    def request(self, reason: str, *, exit_code: int) -> None:
-        """Ask for the stop; a signal's reason stands above every other."""
+    def request(self, reason: str, *, exit_code: int, error: AiMemoryError | None = None) -> None:
+        """Ask for the stop, for an `error` or none; a signal's reason stands above every other."""
         if not self.by_signal():
-            self.reason, self.exit_code = reason, exit_code
+            self.reason, self.exit_code, self.error = reason, exit_code, error
         self.event.set()
 
     def by_signal(self) -> bool:
@@ -54,8 +55,11 @@ class Stop:
 
 
 @contextmanager
-def stop_on_signals(stop: Stop) -> Iterator[None]:
-    """Turn the first SIGINT or SIGTERM inside the block into a request; a second one ends the process at once."""
+def stop_on_signals(stop: Stop, *, tell: bool = True) -> Iterator[None]:
+    """Turn the first SIGINT or SIGTERM inside the block into a request; a second one ends the process at once.
+
+    Where the stop takes a while that is told, if it is to `tell`.
+    """
     listener = hearing.current()
     waiting = threading.Timer(TOLD_AFTER_S, hearing.say, (WAITS,))
     waiting.daemon = True
@@ -65,7 +69,8 @@ def stop_on_signals(stop: Stop) -> Iterator[None]:
         listener.heard()
         if stop.by_signal():
             os._exit(SIGNAL_EXIT + number)
-        waiting.start()
+        if tell:
+            waiting.start()
         stop.request(signal.Signals(number).name, exit_code=SIGNAL_EXIT + number)
 
     before = {number: signal.signal(number, handle) for number in SIGNALS}

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ai_memory.embed.embedder import Target
 from ai_memory.reembed.census import Means, count_rows
+from ai_memory.reembed.estimate import Estimate, Probed, estimate
 from ai_memory.reembed.judge import OVERSIZE, Document, Unfit
 from ai_memory.reembed.request import Request, cost
 from ai_memory.reembed.start import Preflight, known_fingerprint, recorded_target
@@ -28,6 +29,7 @@ class _Load:
     count_tokens: Callable[[str], int] | None
     tokens: int = 0
     truncated: int = 0
+    lost: int = 0
     oversize: int = 0
 
     def add(self, examined: Document | Unfit) -> None:
@@ -36,7 +38,9 @@ class _Load:
             return
         tokens = self.count_tokens(examined.text) if self.count_tokens else examined.size // USUAL_BYTES_A_TOKEN + 1
         self.tokens += tokens
-        self.truncated += bool(self.max_tokens) and tokens > self.max_tokens
+        if 0 < self.max_tokens < tokens:
+            self.truncated += 1
+            self.lost += tokens - self.max_tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +49,18 @@ class Survey:
 
     `estimated_tokens` are counted by the target's own tokenizer where it is at hand, else by the rule of four
     bytes a token; `estimated_cost` is their price, None where none is configured. `truncated_rows` are longer than
-    the model reads, None where that cannot be known.
+    the model reads, which loses `lost_percent` of all tokens; None where that cannot be known. `estimate` is how long
+    it would take, `probed` what the target answered (None: it was not asked).
     """
 
     preflight: Preflight
     estimated_tokens: int
     estimated_cost: float | None
     truncated_rows: int | None
+    lost_percent: float | None
     oversize_rows: int
+    estimate: Estimate | None = None
+    probed: Probed | None = None
 
     def values(self) -> dict[str, object]:
         """Return the JSON object of the plan."""
@@ -62,6 +70,7 @@ class Survey:
             "rows_with_embeddings": census.with_vector,
             "rows_missing_embeddings": census.live - census.with_vector,
             "rows_to_embed": census.to_embed,
+            "rows_to_replace": census.to_replace,
             "target_model": target.model,
             "target_dim": target.dim or None,
             "target_space": target.space,
@@ -69,7 +78,11 @@ class Survey:
             "stored": [{"space": space, "dim": dim, "rows": rows} for space, dim, rows in self.preflight.stored],
             "estimated_tokens": self.estimated_tokens,
             "estimated_cost": self.estimated_cost,
+            "estimated_seconds": round(self.estimate.seconds, 1) if self.estimate else None,
+            "estimated_by": self.estimate.by if self.estimate else None,
+            "probed": self.probed is not None,
             "truncated_rows": self.truncated_rows,
+            "lost_percent": self.lost_percent,
             "oversize_rows": self.oversize_rows,
         }
 
@@ -81,8 +94,9 @@ def survey(
     *,
     now_ms: int,
     count_tokens: Callable[[str], int] | None = None,
+    probed: Probed | None = None,
 ) -> Survey:
-    """Return the plan of a run as requested; nothing is written, loaded or sent.
+    """Return the plan of a run as requested; nothing is written, loaded or sent. `probed` is what a probe told before.
 
     Raises:
         NotFound: a named namespace was never seen.
@@ -91,7 +105,7 @@ def survey(
     scope = request.scope
     require_seen(store, *(scope or ()))
     require_updates(store)
-    target = recorded_target(store, target)
+    target = recorded_target(store, replace(target, dim=target.dim or (probed.dim if probed else 0)))
     means = Means(target if request.skip_current else None, request.retry_quarantined)
 
     def read() -> tuple[Preflight, _Load]:
@@ -100,10 +114,21 @@ def survey(
         return Preflight(tuple(walk.stored_spaces(store)), census, target), load
 
     found, load = consistently(store.db, read)
+    known, told = known_fingerprint(store, target), count_tokens is not None and target.max_tokens > 0
     return Survey(
         preflight=found,
         estimated_tokens=load.tokens,
         estimated_cost=cost(load.tokens, request.price),
-        truncated_rows=load.truncated if count_tokens else None,
+        truncated_rows=load.truncated if told else None,
+        lost_percent=round(100 * load.lost / max(load.tokens, 1), 1) if told else None,
         oversize_rows=load.oversize,
+        estimate=estimate(
+            store,
+            found.census.to_embed,
+            target=known.id if known else None,
+            backend=target.backend,
+            batch=request.batch,
+            probed=probed,
+        ),
+        probed=probed,
     )

@@ -15,18 +15,21 @@ from ai_memory.reembed.commit import Traffic, rehearse_documents, write_page
 from ai_memory.reembed.commit_once import Refused, commit_once
 from ai_memory.reembed.ending import Ending, churn, rows_left
 from ai_memory.reembed.guard import Guard
+from ai_memory.reembed.heartbeat import Heartbeat
 from ai_memory.reembed.in_flight import InFlight
 from ai_memory.reembed.isolate import Left
 from ai_memory.reembed.notices import QuarantineNotices
 from ai_memory.reembed.pages import Walk, WalkOrder
+from ai_memory.reembed.rate import Rate
 from ai_memory.reembed.refusals import RefusalGuard
 from ai_memory.reembed.request import Request
 from ai_memory.reembed.start import Taken
 from ai_memory.reembed.tools import Tools
 from ai_memory.reembed.window import Answered, AskWitness, Work, in_order
-from ai_memory.store import quarantine, runs
+from ai_memory.store import approvals, quarantine, runs
 from ai_memory.store.opening import Store
 from ai_memory.store.provenance import Fingerprint
+from ai_memory.store.run_figures import note_census, note_end
 from ai_memory.store.values import Checkpoint, Counters, Run
 
 MIN_PASSES = 5
@@ -56,6 +59,8 @@ class Sweep:
         self._refusals = RefusalGuard(refused=refused, total=before.live)
         self._guard = Guard(store, taken, request, tools, rows=before.stale)
         self._halted = False
+        self.heartbeat = Heartbeat(store, taken.run, tools)
+        self._rate = Rate(tools.clock.monotonic())
         self._left: dict[str, str] = {}
         self._in_flight = InFlight(tools.embedder)
         self._budget = Budget(tools.spending or Spending(tools.embedder.meter), max_rows=request.max_rows)
@@ -72,6 +77,7 @@ class Sweep:
         """
         stale_before: list[int] = []
         namespaces = namespaces_in_scope(self._store, self._scope)
+        self._rate = Rate(self._tools.clock.monotonic())
         with self._tools.pool(MOST_IN_FLIGHT) as executor:
             while True:
                 written = self._written
@@ -91,13 +97,17 @@ class Sweep:
                 stale_before.append(census.stale)
                 if len(stale_before) >= MIN_PASSES and census.stale >= stale_before[-2]:
                     return churn(self._run, self.passes, census, "Run it again when the writers are quieter")
-                self._run = self._begin_pass()
+                self._run = self._begin_pass(census)
                 namespaces = list(census.stale_by_namespace)
 
     @property
     def counters(self) -> Counters:
         """What this invocation did, as far as it is committed."""
         return self._counters + self._guard.counters
+
+    def tell_quarantine(self) -> None:
+        """Say what went into quarantine, if anything did."""
+        self._notices.tell()
 
     def aim_at(self, target: Fingerprint) -> None:
         """Take the target as the probe found it."""
@@ -124,7 +134,9 @@ class Sweep:
         works, stopped = self._guard.works(walk.pages(), self._budget), self._tools.stop.requested
         failure: BaseException | None = None
         lie: Answered | None = None
-        for work, unchecked in in_order(works, self._guard.ask, executor, room=self._room, stopped=stopped):
+        ask, patiently = self._guard.ask, self.heartbeat.await_answer
+        asked = in_order(works, ask, executor, room=self._room, stopped=stopped, await_answer=patiently)
+        for work, unchecked in asked:
             answered = self._guard.checked(work, unchecked)
             if answered.differing or lie:
                 lie = lie or answered
@@ -177,6 +189,8 @@ class Sweep:
         if learned != self._learned:
             traffic = replace(traffic, limits=learned)
         page = answered.page
+        rate = self._rate.after(page.stale, self._tools.clock.monotonic())
+        traffic = replace(traffic, rows_per_hour=rate.per_hour or None)
 
         def write(refused: Refused) -> Counters:
             now_ms, told = self._tools.clock.now_ms(), replace(answered, refused=refused)
@@ -191,7 +205,7 @@ class Sweep:
         self._counters += counters
         # Only now: no more may be sent than the committed row says, or a kill would make it a lie.
         self._in_flight.pages, self.unsettled = in_flight, unsettled
-        self._noted, self._learned = noted, learned
+        self._noted, self._learned, self._rate = noted, learned, rate
         self._left |= {
             each.document.id: each.outcome.message for each in answered.embedded if isinstance(each.outcome, Left)
         }
@@ -200,9 +214,10 @@ class Sweep:
         page = answered.page
         self.rows_in_quarantine += page.in_quarantine
         self._tools.progress.advance(page.stale)
-        self._notices.name(answered)
+        self._notices.hear(answered)
+        self.heartbeat.committed()
         if self._request.sleep_seconds and page.documents:
-            self._tools.stop.event.wait(self._request.sleep_seconds)
+            self.heartbeat.sleep(self._request.sleep_seconds)
 
     def _traffic(self, meter: Meter, *, in_flight_limit: int) -> Traffic:
         return Traffic(
@@ -228,20 +243,25 @@ class Sweep:
         """Say whether all vectors of a pass were written over at once: another pass would pay for them once more."""
         return 0 < written <= census.overwritten and census.fresh <= self._fresh
 
-    def _begin_pass(self) -> Run:
+    def _begin_pass(self, census: Census) -> Run:
         with self._store.db.transaction():
+            note_census(self._store, self._run, census.counted())
             return runs.next_pass(self._store, self._run, now_ms=self._tools.clock.now_ms())
 
     def _finish(self, census: Census) -> Ending:
+        reason = "quarantine" if census.exit_code else "complete"
         with self._store.db.transaction():
             now_ms, proof = self._tools.clock.now_ms(), census.began_at
             runs.transition(self._store, self._run, "done", now_ms=now_ms, fenced=True, census_at=proof)
             runs.count(self._store, self._run, self.unnoted())
+            note_census(self._store, self._run, census.counted())
+            note_end(self._store, self._run, exit_code=census.exit_code, reason=reason, now_ms=now_ms)
+            approvals.completed(self._store, self._run, self.target, now_ms=now_ms)
         self._run = runs.read_run(self._store, self._run.run_id)
-        return Ending(self._run, census.exit_code, "quarantine" if census.exit_code else "complete", census)
+        return Ending(self._run, census.exit_code, reason, census)
 
     def _unfinished(self, walk: Walk) -> Ending:
         stop = self._tools.stop
         if walk.stopped:
-            return Ending(self._run, stop.exit_code, stop.reason)
+            return Ending(self._run, stop.exit_code, stop.reason, error=stop.error)
         return Ending(self._run, NotFinished.exit_code, self._budget.spent)

@@ -19,7 +19,8 @@ class Tools:
     """The embedder, the time, the stop, and who hears of it.
 
     `pool` makes the executor of so many workers in which requests run. `spending` is what the embedder's requests
-    are counted by, None where they have no limit. `chance` chooses the rows that are asked again.
+    are counted by, None where they have no limit. `beat_seconds` is the time between two signs of life while an answer
+    is awaited. `chance` chooses the rows that are asked again.
     """
 
     embedder: PatientEmbedder
@@ -28,4 +29,5 @@ class Tools:
     progress: Progress
     pool: Callable[[int], Executor] = ThreadPoolExecutor
     spending: Spending | None = None
+    beat_seconds: float = 2.0
     chance: Random = field(default_factory=Random)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
+from ai_memory.amounts import counted
 from ai_memory.errors import DataRefused
 from ai_memory.reembed.census import Census
 from ai_memory.reembed.commit import rehearse_documents
@@ -50,7 +51,7 @@ def try_updates(
         for each in documents:
             if each.id not in words:
                 return list(refusing.values())
-            refusing[each.id] = Unfit(each.id, each.namespace, each.src, unwritable(words[each.id]))
+            refusing[each.id] = Unfit(each.id, each.namespace, each.src, unwritable(words[each.id]), each.title)
     if refusing and not census.fresh:
         raise _refused_by_all(store, list(refusing.values()))
     return list(refusing.values())
@@ -59,8 +60,8 @@ def try_updates(
 def _refused_by_all(store: Store, refusing: Sequence[Unfit]) -> DataRefused:
     first = refusing[0]
     return DataRefused(
-        f"{store.db.path} takes no vector in any of {len(refusing):,} rows. Of {printable(first.id)}, the first, "
-        f"{first.reason.message}. No text was sent.",
+        f"{store.db.path} takes no vector in any of {counted(len(refusing), 'row')}. "
+        f"Of {printable(first.id)}, the first, {first.reason.message}. No text was sent.",
         tip=look_at_schema(store.db.path),
     )
 

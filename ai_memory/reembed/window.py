@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
+from typing import Any
 
 from ai_memory.reembed.asked_again import Again, PageAnswer
 from ai_memory.reembed.commit_once import Refused
@@ -31,6 +32,8 @@ class AskWitness:
 
 Work = EmbedPage | AskWitness
 Ask = Callable[[Work], PageAnswer]
+Await = Callable[[Future[Any]], None]
+"""Returns when an answer is there; it may raise, and then no more is handed on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,7 @@ def in_order(
     *,
     room: Callable[[Collection[Work]], bool],
     stopped: Callable[[], bool],
+    await_answer: Await = lambda _: None,
 ) -> Iterator[tuple[Work, Answered]]:
     """Yield each of `works` with its answer, in their order.
 
@@ -76,21 +80,19 @@ def in_order(
         if not flying:
             return
         work, future = flying.popleft()
-        answered = _answer(work.page, future)
+        answered = _answer(work.page, future, await_answer)
         if work.again.alone:
-            _wait_for(each for _, each in flying)
+            for _, each in flying:
+                await_answer(each)
+                each.exception()
         failed = failed or answered.error is not None or bool(answered.differing)
         yield work, answered
 
 
-def _answer(page: Page, future: Future[PageAnswer]) -> Answered:
+def _answer(page: Page, future: Future[PageAnswer], await_answer: Await) -> Answered:
     waited = not future.done()
+    await_answer(future)
     if error := future.exception():
         return Answered(page, error=error, waited=waited)
     found = future.result()
     return Answered(page, found.embedded, waited=waited, asked_again=found.asked_again, differing=found.differing)
-
-
-def _wait_for(futures: Iterable[Future[PageAnswer]]) -> None:
-    for each in futures:
-        each.exception()

@@ -41,7 +41,7 @@ class Links:
 
     def all(self) -> Iterator[Row]:
         """Yield all links in the order they were stored; inside a snapshot."""
-        return self.rows.stream({}) if self.kept else iter(())
+        return self.rows.stream() if self.kept else iter(())
 
     def refusals(self) -> dict[str, str]:
         """Return why no link can be stored or changed, nothing where there is no table; see `Rows.refusals`."""

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from ai_memory.records import Memory, Value
+from ai_memory.store.namespaces import within
 from ai_memory.store.opening import Store
 from ai_memory.store.rows import NOTHING, Column, Rows
 
 TABLE = "memories"
 OF_VECTOR = frozenset({"embedding", "embedding_dim", "embedding_space"})
-BY_NAMESPACE = " WHERE namespace = CAST(? AS TEXT)"
 FORGET = (
     "DELETE FROM embedding_provenance WHERE memory_id = CAST(? AS TEXT)",
     "DELETE FROM reembed_quarantine WHERE memory_id = CAST(? AS TEXT)",
@@ -30,7 +30,7 @@ HAS_VECTOR = "SELECT embedding IS NOT NULL FROM main.memories WHERE id = CAST(? 
 SUMMARY = """
     SELECT CAST(id AS BLOB), CAST(namespace AS BLOB), CAST(title AS BLOB), CAST(updated_at AS BLOB), live,
            embedding IS NOT NULL
-    FROM memory_row
+    FROM memory_row WHERE {scope} ORDER BY row_number
 """
 
 
@@ -72,8 +72,8 @@ class Memories:
         return next(map(Memory, self.rows.read({"title": title, "namespace": namespace})), None)
 
     def all(self, namespace: str | None) -> Iterator[Memory]:
-        """Yield all memories, or those of one namespace, in the order they were stored; inside a snapshot."""
-        return map(Memory, self.rows.stream({} if namespace is None else {"namespace": namespace}))
+        """Yield the memories that `within` takes, in the order they were stored; inside a snapshot."""
+        return map(Memory, self.rows.stream(*within(self.store, namespace, "namespace")))
 
     def insert(self, values: Mapping[str, Value], *, beside: Mapping[str, Value] = NOTHING) -> tuple[str, ...]:
         """Store a new memory; see `Rows.insert`."""
@@ -128,11 +128,10 @@ class Memories:
 
 
 def summaries(store: Store, namespace: str | None) -> Iterator[Summary]:
-    """Yield one summary a memory, of all or of one namespace, in the order they were stored."""
-    where, names = (BY_NAMESPACE, [namespace]) if namespace is not None else ("", [])
-    sql = SUMMARY + where + " ORDER BY row_number"
+    """Yield one summary a memory, of those that `within` takes, in the order they were stored."""
+    scope, names = within(store, namespace, "namespace")
     name = store.codec.name
-    for row in store.db.stream(sql, [store.codec.bound(each) for each in names]):
+    for row in store.db.stream(SUMMARY.format(scope=scope), names):
         texts = [name(value or b"") for value in row[1:4]]
         yield Summary(
             None if row[0] is None else name(row[0]), texts[0], texts[1], texts[2], bool(row[4]), bool(row[5])

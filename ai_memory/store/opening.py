@@ -19,11 +19,12 @@ from ai_memory.store.text import Codec
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """An open memory database: its connection, what its file has, and its text encoding."""
+    """An open memory database: its connection, what its file has, its text encoding, whether it was made just now."""
 
     db: Database
     schema: Schema
     codec: Codec
+    created: bool = False
 
 
 @contextmanager
@@ -71,7 +72,10 @@ def writing(path: Path, *, now_ms: int, create: bool = False, options: OpenOptio
                 check_ledger(db)
                 require_known(db.path, read_schema(db))
         migrate(db, now_ms=now_ms)
-        yield _store(db)
+        if create:
+            # A mistyped path begins an empty memory: that must not go unnoticed.
+            db.tell(f"Created {path}.")
+        yield _store(db, created=create)
     finally:
         db.close()
 
@@ -87,7 +91,7 @@ def reopen(store: Store) -> None:
     lay_view(store.db, store.schema)
 
 
-def _store(db: Database) -> Store:
+def _store(db: Database, *, created: bool = False) -> Store:
     schema = read_schema(db)
     lay_view(db, schema)
-    return Store(db=db, schema=schema, codec=Codec(schema.encoding))
+    return Store(db=db, schema=schema, codec=Codec(schema.encoding), created=created)

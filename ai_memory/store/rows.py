@@ -67,10 +67,9 @@ class Rows:
         condition, bindings = self._where(where)
         return [self._row(row) for row in self.store.db.execute(self._select() + condition, bindings)]
 
-    def stream(self, where: Mapping[str, Value]) -> Iterator[Row]:
-        """Yield the rows with these values, all where there are none, in the order they were stored."""
-        condition, bindings = self._where(where)
-        for row in self.store.db.stream(self._select() + condition + IN_ORDER, bindings):
+    def stream(self, condition: str = "1", bindings: Mapping[str, Binding] = NOTHING) -> Iterator[Row]:
+        """Yield the rows for which an SQL condition holds, all where there is none, in the order they were stored."""
+        for row in self.store.db.stream(f"{self._select()} WHERE {condition}{IN_ORDER}", bindings):
             yield self._row(row)
 
     def told(self, row: Mapping[str, Value]) -> Row:

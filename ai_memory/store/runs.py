@@ -40,7 +40,8 @@ BEGIN_RUN = """
 """
 TAKE_OVER = """
     UPDATE reembed_run SET fence = fence + 1, holder_json = ?, in_flight_limit = ?,
-        breaker_until = coalesce(?, breaker_until), texts_sent_twice = texts_sent_twice + ?, last_progress_at = ?
+        last_error = iif(breaker_state = 'open', last_error, NULL), breaker_until = coalesce(?, breaker_until),
+        texts_sent_twice = texts_sent_twice + ?, last_progress_at = ?
     WHERE run_id = ? AND fence = ? AND state = 'running'
 """
 HOLD = """
@@ -64,7 +65,10 @@ COUNT = """
         identical = identical + :identical, tokens = tokens + :tokens,
         attested = attested + :attested, raced = raced + :raced, quarantined = quarantined + :quarantined,
         texts_sent = texts_sent + :texts_sent, requests = requests + :requests, retries = retries + :retries,
-        asked_again = asked_again + :asked_again, disagreed = disagreed + :disagreed
+        asked_again = asked_again + :asked_again, disagreed = disagreed + :disagreed,
+        remaining = max(remaining - :reembedded - :attested - :quarantined, 0),
+        in_quarantine = in_quarantine + :quarantined,
+        last_written_at = coalesce(:written_at, last_written_at), rows_per_hour = coalesce(:rate, rows_per_hour)
     WHERE run_id = :run_id
 """
 SET_TARGET = "UPDATE reembed_run SET target = ? WHERE run_id = ?"
@@ -188,7 +192,7 @@ def take_over(
     newly = lost if run.holder else 0
     bindings = (holder.to_json(), in_flight_limit + lost, breaker_until, newly, now_ms, run.run_id, run.fence)
     if not store.db.change(TAKE_OVER, bindings):
-        raise _fence_lost(run)
+        raise fence_lost(run)
     add_event(store, run.run_id, "taken over" if run.holder else "runner", now_ms=now_ms, detail={"pid": holder.pid})
     return read_run(store, run.run_id)
 
@@ -206,7 +210,7 @@ def hold(
     """
     learned = None if limits is None else json.dumps(limits)
     if not store.db.change(HOLD, (now_ms, in_flight_limit, learned, run.run_id, run.fence)):
-        raise _fence_lost(run)
+        raise fence_lost(run)
 
 
 def commits(store: Store, run: Run) -> object:
@@ -229,7 +233,7 @@ def transition(store: Store, run: Run, new: str, *, now_ms: int, fenced: bool, c
         "fence": run.fence if fenced else None,
     }
     if not store.db.change(TRANSITION, bindings):
-        raise _fence_lost(run)
+        raise fence_lost(run)
     add_event(store, run.run_id, new, now_ms=now_ms)
 
 
@@ -245,15 +249,20 @@ def leave(store: Store, run: Run, *, last_error: str | None, limits: Mapping[str
 def next_pass(store: Store, run: Run, *, now_ms: int) -> Run:
     """Begin the next pass of `run`; cursors of the last one no longer count."""
     if not store.db.change(BEGIN_NEXT, (run.run_id, run.fence)):
-        raise _fence_lost(run)
+        raise fence_lost(run)
     add_event(store, run.run_id, "pass", now_ms=now_ms, detail={"pass": run.pass_number + 1})
     return read_run(store, run.run_id)
 
 
-def count(store: Store, run: Run, counters: Counters) -> None:
-    """Add a page's share to the counters of the run."""
+def count(
+    store: Store, run: Run, counters: Counters, *, written_at: int | None = None, rows_per_hour: int | None = None
+) -> None:
+    """Add a page's share to the counters of the run, and take its rows from those that remain.
+
+    `written_at` is when a vector of it was written, `rows_per_hour` the rate with it (None: as before).
+    """
     bindings = {each.name: getattr(counters, each.name) for each in fields(Counters)}
-    store.db.execute(COUNT, {**bindings, "run_id": run.run_id})
+    store.db.execute(COUNT, {**bindings, "written_at": written_at, "rate": rows_per_hour, "run_id": run.run_id})
 
 
 def read_counters(store: Store, run: Run) -> Counters:
@@ -320,7 +329,8 @@ def _one(store: Store, sql: str, *bindings: int) -> Run | None:
     return run_of(store, rows[0]) if rows else None
 
 
-def _fence_lost(run: Run) -> NotFinished:
+def fence_lost(run: Run) -> NotFinished:
+    """Return the error that a run is no longer ours."""
     return NotFinished(
         f"Run {run.run_id} was taken over, paused, cancelled or superseded meanwhile; nothing more is written.",
         tip="Look at it: ai-memory reembed status",

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
 from ai_memory.errors import DataRefused, WordIndexUnusable
+from ai_memory.store.connection import Binding, Row
 from ai_memory.store.consistent import memory_rows
+from ai_memory.store.namespaces import within
 from ai_memory.store.opening import Store
 
 ENGLISH = """
@@ -21,10 +24,16 @@ PUNCTUATION = ".,;:!?()[]{}'\"`"
 VECTOR_BLOCK = 2_000
 """Rows read together: 2,000 vectors of 3,072 floats are 25 MB."""
 
+# Not `rank`: a file may have told FTS5 to rank by something else, a text even.
 MATCHES = """
-    SELECT f.rowid, CAST(m.namespace AS BLOB)
+    SELECT f.rowid, CAST(m.namespace AS BLOB), -bm25(memories_fts) AS worth
     FROM main.memories_fts AS f JOIN memory_row AS m ON m.row_number = f.rowid
-    WHERE memories_fts MATCH ? AND m.live {scope} ORDER BY f.rank, f.rowid
+    WHERE memories_fts MATCH :words AND m.live AND {scope} ORDER BY worth DESC, f.rowid
+"""
+# The unary plus keeps SQLite from asking the index anew for each row.
+WORTH = """
+    SELECT f.rowid, -bm25(memories_fts) FROM main.memories_fts AS f
+    WHERE memories_fts MATCH :words AND +f.rowid IN (SELECT value FROM json_each(:numbers))
 """
 VECTORS = """
     SELECT m.row_number, CAST(m.namespace AS BLOB), CASE WHEN typeof(m.embedding) = 'blob' THEN m.embedding END,
@@ -33,10 +42,8 @@ VECTORS = """
     FROM memory_row AS m
     LEFT JOIN embedding_provenance AS p ON p.memory_id = m.id
     LEFT JOIN embedding_fingerprint AS f ON f.id = p.fingerprint_id
-    WHERE m.live {scope} {{within}}
+    WHERE m.live AND {scope} {{within}}
 """
-NAMED_SCOPE = "AND {plus}m.namespace = CAST(:namespace AS TEXT)"
-SCOPE = "AND m.namespace = CAST(? AS TEXT)"
 FOUND = """
     SELECT CAST(id AS BLOB), CAST(namespace AS BLOB), CAST(title AS BLOB), CAST(content AS BLOB)
     FROM memory_row WHERE row_number = ?
@@ -63,6 +70,15 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
+class Match:
+    """A live memory that has a word of the query: the higher its `bm25`, the better it fits."""
+
+    row_number: int
+    namespace: str
+    bm25: float
+
+
+@dataclass(frozen=True, slots=True)
 class Text:
     """What a person is shown of a memory."""
 
@@ -72,8 +88,8 @@ class Text:
     content: str
 
 
-def matches(store: Store, query: str, namespace: str | None) -> Iterator[tuple[int, str]]:
-    """Yield (row number, namespace) of the live memories with a word of `query`, best BM25 first.
+def matches(store: Store, query: str, namespace: str | None) -> Iterator[Match]:
+    """Yield the live memories with a word of `query`, best BM25 first; see `within` for `namespace`.
 
     Every character of `query` is taken for text, none for FTS5's syntax. Function words count only
     where there is nothing else.
@@ -81,12 +97,26 @@ def matches(store: Store, query: str, namespace: str | None) -> Iterator[tuple[i
     Raises:
         WordIndexUnusable: the index of words is damaged, absent or something else.
     """
+    scope, names = within(store, namespace, "m.namespace")
+    for number, name, worth in _asked(store, MATCHES.format(scope=scope), query, names):
+        yield Match(number, store.codec.name(name), worth or 0.0)
+
+
+def bm25(store: Store, query: str, numbers: Collection[int]) -> dict[int, float]:
+    """Return the BM25 of those of the memories `numbers` that have a word of `query`, by row number.
+
+    Raises:
+        WordIndexUnusable: the index of words is damaged, absent or something else.
+    """
+    return {number: worth or 0.0 for number, worth in _asked(store, WORTH, query, {"numbers": json.dumps([*numbers])})}
+
+
+def _asked(store: Store, sql: str, query: str, bindings: Mapping[str, Binding]) -> Iterator[Row]:
     words = query.replace("\0", " ").split()
     if telling := [word for word in words if word.strip(PUNCTUATION).lower() not in FUNCTION_WORDS] or words:
         expression = " OR ".join('"{}"'.format(word.replace('"', '""')) for word in telling)
         try:
-            for row_number, name in store.db.stream(*_scoped(store, MATCHES, namespace, expression)):
-                yield row_number, store.codec.name(name)
+            yield from store.db.stream(sql, {**bindings, "words": expression})
         except WordIndexUnusable:
             raise
         except DataRefused as error:
@@ -96,8 +126,8 @@ def matches(store: Store, query: str, namespace: str | None) -> Iterator[tuple[i
 
 def candidates(store: Store, namespace: str | None) -> Iterator[Sequence[Candidate]]:
     """Yield blocks of the live memories with what is known of their vectors; inside of `consistently`."""
-    sql = VECTORS.format(scope="" if namespace is None else NAMED_SCOPE)
-    rows = memory_rows(store.db, sql, {} if namespace is None else {"namespace": store.codec.bound(namespace)})
+    scope, names = within(store, namespace, "{plus}m.namespace")
+    rows = memory_rows(store.db, VECTORS.format(scope=scope), names)
     while block := list(islice(rows, VECTOR_BLOCK)):
         yield [
             Candidate(number, store.codec.name(ns), blob, dim, _name(store, space), _name(store, recorded), known)
@@ -120,9 +150,3 @@ def text(store: Store, row_number: int) -> Text:
 def has_runs(store: Store) -> bool:
     """Say whether a migration of ours has ever begun in the file."""
     return bool(store.db.value(RUNS))
-
-
-def _scoped(store: Store, sql: str, namespace: str | None, *bindings: str) -> tuple[str, list[str | bytes]]:
-    if namespace is None:
-        return sql.format(scope=""), [*bindings]
-    return sql.format(scope=SCOPE), [*bindings, store.codec.bound(namespace)]

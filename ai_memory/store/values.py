@@ -7,6 +7,9 @@ from dataclasses import dataclass, fields
 
 from ai_memory.store.lock import Holder
 
+Space = tuple[str | None, int | None, int]
+"""Vectors of one kind: their stamp and width (None: none that can be read), and how many rows have them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Counters:

@@ -144,6 +144,7 @@ def disturbed(
     """Run the migration on a copy, killed at random rows; `sent` tells how often the endpoint got each text."""
     bench.copied(base, "killed")
     command = bench.on("killed", settings)
+    require(command.reembed("approve"))
     rows = len(files.vectors(base))
     words = ("reembed", "--resume", "--or-start", "--json", "--batch", str(min(100, rows // PAGES + 1)))
     stops: list[tuple[int, Answer, Counter[str]]] = []

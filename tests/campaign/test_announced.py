@@ -43,7 +43,7 @@ class Deadly:
 
 def invocation(path: Path, deadly: Deadly, *, concurrency: int) -> RunReport:
     embedder = HashEmbedder(concurrency=concurrency, before=deadly)
-    return Work(path, embedder).run(resume=True, or_start=True, batch=BATCH)
+    return Work(path, embedder).run(resume=True, retarget=True, batch=BATCH)
 
 
 @pytest.mark.parametrize("wait", [1, 3])

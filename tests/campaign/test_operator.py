@@ -51,6 +51,7 @@ def endpoint() -> Iterator[FakeEndpoint]:
 @pytest.fixture
 def command(tmp_path: Path, endpoint: FakeEndpoint) -> Iterator[Command]:
     command = Command(files.create(tmp_path / "m.db", ROWS), remote(endpoint))
+    assert command.run("reembed", "approve").code == 0
     yield command
     command.end()
 

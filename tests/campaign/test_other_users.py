@@ -58,7 +58,7 @@ def test_a_lock_that_may_not_be_opened_is_named_in_one_line(bound: Command) -> N
     lock.chmod(0)
 
     shown = bound.run("reembed", "status")
-    assert (shown.code, shown.out.splitlines()[0].split(",")[0]) == (0, "Run 1: done")
+    assert (shown.code, shown.out.splitlines()[1].split()[0]) == (0, "done")
     assert bound.reembed().error.startswith(f"{lock} cannot be opened for writing: Permission denied.")
 
 
@@ -71,8 +71,8 @@ def test_who_may_not_read_the_lock_is_told_of_the_runner_by_its_run(bound: Comma
     kill(runner)
     killed = bound.run("reembed", "status").out
 
-    assert at_work.startswith(f"Run 1: running by process {runner.pid}, ")
-    assert killed.startswith("Run 1: interrupted, ")
+    assert f"\nrunning: process {runner.pid} on " in at_work
+    assert f"\ninterrupted: process {runner.pid} on " in killed
 
 
 def test_a_configuration_out_of_reach_is_named_in_one_line(bound: Command, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -12,7 +13,7 @@ import pytest
 
 from ai_memory import __version__
 from ai_memory.cli import COMMANDS, main
-from ai_memory.commands.flags import EXIT_CODES
+from ai_memory.commands.flags import EXIT_CODES, OF_ANY_COMMAND, OWN_CODES
 from tests.commands.conftest import Cli
 from tests.conftest import ROOT
 
@@ -29,7 +30,15 @@ def test_global_flags_are_taken_before_and_after_the_command(
 
 
 @pytest.mark.parametrize(
-    "line", [["nonsense"], ["init", "--frob"], [], ["store", "-T", "x"], ["list", "--db"], ["-q", "-v", "list"]]
+    "line",
+    [
+        ["nonsense"],
+        ["init", "--frob"],
+        ["help", "nonsense"],
+        ["store", "-T", "x"],
+        ["list", "--db"],
+        ["-q", "-v", "list"],
+    ],
 )
 def test_a_command_line_that_cannot_be_obeyed_exits_64_with_one_line(cli: Cli, line: list[str]) -> None:
     ran = cli(*line)
@@ -63,7 +72,41 @@ def test_every_command_says_its_exit_codes_in_its_help(command: str, capsys: pyt
         main([command, "--help"])
     out = capsys.readouterr().out
     assert end.value.code == 0
-    assert all(f"{code:>3}  {meaning}" in out for code, meaning in EXIT_CODES.items())
+    told = {int(code) for code in re.findall(r"^ +(\d+)  ", out, re.MULTILINE)}
+    assert told == set(OWN_CODES.get(command, ()))
+    assert "ai-memory help exit-codes" in out
+
+
+def test_one_place_has_all_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:
+    assert OF_ANY_COMMAND.union(*OWN_CODES.values()) == set(EXIT_CODES)
+    assert shown(capsys, "help", "exit-codes") == "exit status:\n" + "".join(
+        f"  {code:>3}  {meaning}\n" for code, meaning in EXIT_CODES.items()
+    )
+
+
+@pytest.mark.parametrize("line", [[], ["help"], ["--json"], ["help", "-q"]])
+def test_the_program_alone_shows_its_help(capsys: pytest.CaptureFixture[str], line: list[str]) -> None:
+    assert shown(capsys, *line) == shown(capsys, "--help")
+
+
+@pytest.mark.parametrize("command", [["list"], ["help"], ["reembed"], ["reembed", "verify"], ["config", "show"]])
+def test_help_of_a_command_is_what_its_own_flag_shows(capsys: pytest.CaptureFixture[str], command: list[str]) -> None:
+    assert shown(capsys, "help", *command) == shown(capsys, *command, "--help")
+
+
+def test_a_broken_configuration_does_not_keep_the_help_away(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text("[embeddings")
+    assert "recall" in shown(capsys, "--config", str(tmp_path / "config.toml"), "help")
+
+
+def shown(capsys: pytest.CaptureFixture[str], *line: str) -> str:
+    """Return what a command line shows that ends with 0 and says nothing else."""
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as end:
+        main(line)
+    out, err = capsys.readouterr()
+    assert (end.value.code, err) == (0, "")
+    return out
 
 
 def test_help_answers_without_loading_what_is_heavy() -> None:

@@ -38,6 +38,21 @@ def test_people_get_the_same_as_a_table(cli: Cli, config: Path) -> None:
     assert rows["offline"].split()[:2] == ["offline", "yes"]
 
 
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("", "from the cache of the model hub, 92 MB; nothing is downloaded (env HF_HUB_OFFLINE)"),
+        ('tier = "smart"', "on the Ollama server, 274 MB; get it there with: ollama pull nomic-embed-text-v1.5"),
+        ('tier = "keyword"', None),
+        ('[embeddings]\nmodel_path = "/models/mine"', "the files in /models/mine; nothing is downloaded"),
+        ('[embeddings]\nbackend = "openai"\nmodel = "m"', "on the endpoint"),
+    ],
+)
+def test_where_the_models_files_come_from_is_told(cli: Cli, tmp_path: Path, text: str, told: str | None) -> None:
+    (tmp_path / "some.toml").write_text(text, encoding="utf-8")
+    assert cli("config", "show", "--json", "--config", tmp_path / "some.toml").json["model_files"] == told
+
+
 @pytest.mark.parametrize("more", [[], ["--json"]])
 def test_a_key_is_never_shown(cli: Cli, config: Path, more: list[str]) -> None:
     ran = cli("--config", config, "config", "show", *more)

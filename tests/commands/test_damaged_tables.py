@@ -38,6 +38,10 @@ COLUMNS: dict[tuple[str, str], tuple[Value, ...]] = {
     **{("embedding_provenance", name): TEXTS for name in ("src", "head", "origin")},
     ("embedding_provenance", "fingerprint_id"): NUMBERS,
     ("reembed_event", "detail_json"): TEXTS,
+    **{("reembed_pause", name): NUMBERS for name in ("only_row", "paused_at", "until")},
+    **{("reembed_pause", name): TEXTS for name in ("paused_by", "reason")},
+    **{("reembed_approval", name): NUMBERS for name in ("dim", "approved_at")},
+    **{("reembed_approval", name): TEXTS for name in ("space", "approved_by", "how")},
 }
 READING = (
     ("reembed", "status"),
@@ -70,6 +74,7 @@ def template(tmp_path_factory: pytest.TempPathFactory, server: FakeEndpoint) -> 
     path = files.create(tmp_path_factory.mktemp("template") / "m.db", 8)
     files.edit(path, "id-000", "POISON")
     assert Command(path, remote(server)).reembed("--batch", "2", "--max-rows", "5").code == 75
+    files.execute(path, "INSERT INTO reembed_pause VALUES (1, 0, 1, 'ann on db1', 'over long ago')")
     weaken(path)
     return path
 

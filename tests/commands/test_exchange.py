@@ -147,7 +147,7 @@ def test_the_export_of_the_real_program_is_taken(
     export = json.loads((upstream_dir / "v0.10.0.export.json").read_text())
     file = tmp_path / "export.json"
     file.write_text(json.dumps(export, indent=indent))
-    ran = cli("import", file, "--no-embed", "--json")
+    ran = cli("import", file, "--no-embed", "--json", "-q")
     assert (ran.code, ran.json["created"]) == (0, export["count"])
     assert all("memory_kind" in line for line in ran.err.splitlines())
     kept = cli("export", "--json").json["memories"]

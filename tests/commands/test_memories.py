@@ -48,7 +48,7 @@ def test_a_stored_memory_is_embedded_with_its_provenance(cli: Cli, db: Path, end
 def test_storing_again_keeps_the_id_and_counts_the_version_up(cli: Cli, db: Path, endpoint: FakeEndpoint) -> None:
     first = cli("store", "-T", "Tea", "-c", "green", "--json").json
     second = cli("store", "-T", "Tea", "-c", "black", "--json").json
-    assert second == {"id": first["id"], "outcome": "updated", "embedded": True}
+    assert second == {"id": first["id"], "outcome": "updated", "embedded": True, "new_database": False}
     shown = cli("get", first["id"], "--json").json
     assert (shown["content"], shown["version"]) == ("black", 2)
     assert vectors(db)["Tea"][0] == b"\x01" + endpoint.vector("Tea black").tobytes()
@@ -77,11 +77,8 @@ def test_without_an_embedder_the_text_is_stored_without_a_vector(cli: Cli, db: P
     assert (ran.code, ran.json["embedded"], vectors(db)) == (0, False, {"Tea": (None, None, None)})
 
 
-@pytest.mark.parametrize(("title", "content"), [("", " "), ("long", "x" * 65_536)])
-def test_a_text_nobody_embeds_is_stored_with_a_warning(
-    cli: Cli, endpoint: FakeEndpoint, title: str, content: str
-) -> None:
-    ran = cli("store", "-T", title, "-c", content, "--json")
+def test_a_text_nobody_embeds_is_stored_with_a_warning(cli: Cli, endpoint: FakeEndpoint) -> None:
+    ran = cli("store", "-T", "long", "-c", "x" * 65_536, "--json")
     assert (ran.code, ran.json["embedded"], ran.err.count("warning"), endpoint.seen.requests) == (0, False, 1, 0)
 
 
@@ -94,6 +91,9 @@ def test_a_text_nobody_embeds_is_stored_with_a_warning(
         ["-n", "/".join("abcdefghi")],
         ["-n", "x" * 513],
         ["-t", "eternal"],
+        ["-T", ""],
+        ["-T", " \t"],
+        ["-T", "\u200b\u3000\u00ad"],
         ["-p", "11"],
         ["-p", "much"],
     ],
@@ -115,6 +115,43 @@ def test_a_deleted_memory_leaves_no_provenance(cli: Cli, db: Path, endpoint: Fak
     assert cli("delete", stored["id"]).code == 0
     assert (vectors(db), provenance(db)) == ({}, [])
     assert [cli(command, stored["id"]).code for command in ("delete", "get")] == [66, 66]
+
+
+@pytest.mark.parametrize("more", [[], ["--json"]])
+def test_a_database_that_a_mistyped_path_begins_is_told(cli: Cli, db: Path, tmp_path: Path, more: list[str]) -> None:
+    (tmp_path / "one.jsonl").write_text('{"title": "Rice", "content": "white"}', encoding="utf-8")
+    lines = (["store", "-T", "Tea", "-c", "green"], ["import", str(tmp_path / "one.jsonl")])
+    for line in lines:
+        began, went_on = (cli(*line, "--no-embed", *more) for _ in range(2))
+        assert (began.err, went_on.err) == (f"Created {db}.\n", "")
+        if more:
+            assert (began.json["new_database"], went_on.json["new_database"]) == (True, False)
+        db.unlink()
+
+
+def test_list_and_export_show_what_lies_below_a_namespace(cli: Cli) -> None:
+    for name in ("a", "a/b", "a/b/c", "ab"):
+        cli("store", "-T", f"in {name}", "-c", "x", "-n", name, "--no-embed")
+    assert [each["title"] for each in cli("list", "-n", "a/*", "--json").json["memories"]] == ["in a/b", "in a/b/c"]
+    assert [each["title"] for each in cli("export", "-n", "a/*", "--json").json["memories"]] == ["in a/b", "in a/b/c"]
+
+
+@pytest.mark.parametrize("line", [["list", "-n"], ["export", "-n"], ["recall", "x", "-n"], ["reembed", "--namespace"]])
+@pytest.mark.usefixtures("endpoint")
+def test_an_unknown_namespace_has_one_answer_everywhere(cli: Cli, db: Path, line: list[str]) -> None:
+    cli("store", "-T", "Tea", "-c", "green", "-n", "team/notes", "--no-embed")
+    ran = cli(*line, "team/note")
+    told = f"There is no namespace team/note in {db}. Did you mean team/notes? See ai-memory namespaces."
+    assert (ran.code, ran.out) == (66, "")
+    assert f"ai-memory: error: {told}\n" in ran.err
+
+
+def test_one_memory_is_told_as_one(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "one.jsonl").write_text('{"title": "Rice", "content": "white"}', encoding="utf-8")
+    shown = [
+        cli(*line).out for line in (["import", str(tmp_path / "one.jsonl"), "--no-embed"], ["stats"], ["namespaces"])
+    ]
+    assert [text for text in shown if "1 memory" not in text or "1 memories" in text] == []
 
 
 def test_list_shows_the_namespace_named_and_no_other(cli: Cli) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from ai_memory.blend import WORDS_WEIGHT
 from tests import files, shapes
 from tests.commands.conftest import Cli
 from tests.fake_endpoint import FOREVER, FakeEndpoint
@@ -17,13 +18,25 @@ def test_recall_answers_in_one_json_object(cli: Cli, endpoint: FakeEndpoint) -> 
     assert endpoint.seen.requests
     ran = cli("recall", "leaves", "--json").json
     (memory,) = ran["memories"]
-    assert {name: memory[name] for name in ("id", "title", "namespace", "content", "score")} == {
-        "id": stored["id"],
-        "title": "Tea",
-        "namespace": "global",
-        "content": "green leaves",
-        "score": 1.0,
-    }
+    score, cosine = memory.pop("score"), memory.pop("cosine")
+    assert memory == {"id": stored["id"], "title": "Tea", "namespace": "global", "content": "green leaves"}
+    assert score == pytest.approx((cosine + WORDS_WEIGHT) / (1 + WORDS_WEIGHT), abs=1e-3)
+
+
+@pytest.mark.usefixtures("endpoint")
+def test_people_are_shown_the_cosine_or_that_only_words_were_found(cli: Cli) -> None:
+    cli("store", "-T", "Tea", "-c", "green leaves")
+    cli("store", "-T", "Coffee", "-c", "green beans", "--no-embed")
+    found = {each["title"]: each["cosine"] for each in cli("recall", "green", "--json").json["memories"]}
+    shown = [line.split("  (")[0] for line in cli("recall", "green").out.splitlines() if not line.startswith("    ")]
+    assert sorted(shown) == sorted([f"{found['Tea']:<5.2f} global  Tea", "words global  Coffee"])
+    assert found["Coffee"] is None
+
+
+@pytest.mark.usefixtures("quiet_embedder")
+def test_by_words_alone_no_number_is_shown_as_a_likeness(cli: Cli) -> None:
+    cli("store", "-T", "Tea", "-c", "green leaves")
+    assert cli("recall", "leaves").out.splitlines()[0].startswith("words global  Tea  (")
 
 
 def test_recall_says_on_stderr_how_many_rows_it_left_out(
@@ -129,7 +142,7 @@ def test_the_remedy_that_doctor_names_removes_the_finding(cli: Cli, db: Path, od
     files.execute(db, f"UPDATE memories SET embedding = {odd} WHERE id = 'id-000'")
     found = cli("doctor", "--json").json
     assert (found["missing"], found["not_vectors"]) == (0, 1)
-    assert "1 live memories have a text or number as a vector: ai-memory reembed" in found["findings"]
+    assert "1 live memory has a text or number as a vector: ai-memory reembed" in found["findings"]
 
     assert cli("reembed").code == 0
 

@@ -25,7 +25,7 @@ def guarded(db: Path) -> Path:
     return db
 
 
-@pytest.mark.parametrize("flags", [("--yes",), ("--dry-run",), ("--resume", "--or-start")])
+@pytest.mark.parametrize("flags", [("--yes",), ("--dry-run",), ("--resume", "--retarget")])
 def test_a_run_and_its_plan_name_the_trigger_and_send_nothing(
     cli: Cli, guarded: Path, endpoint: FakeEndpoint, flags: tuple[str, ...]
 ) -> None:

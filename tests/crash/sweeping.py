@@ -15,7 +15,6 @@ import apsw
 
 from ai_memory.clock import SystemClock
 from ai_memory.embed.document import WITNESS_TEXTS
-from ai_memory.embed.retry import ONE_ATTEMPT, RetryingEmbedder
 from ai_memory.errors import AiMemoryError
 from ai_memory.reembed.job import Job
 from ai_memory.reembed.progress import SilentProgress
@@ -29,7 +28,7 @@ from tests import shapes
 from tests.crash.editor import INSERT, NOW, Editor, Rows
 from tests.crash.images import Image, read_image
 from tests.crash.vfs import Recorder, watched
-from tests.fakes import HashEmbedder
+from tests.fakes import HashEmbedder, patient
 from tests.promises import TRIGGERS
 from tests.strategies import HELD
 
@@ -125,11 +124,23 @@ class Marking(SilentProgress):
             self._editor.during(texts)
 
 
+class Late(Future[T]):
+    """Keeps whoever is patient waiting once, so that a sign of life is written among the pages."""
+
+    kept_waiting = False
+
+    def exception(self, timeout: float | None = None) -> BaseException | None:
+        if timeout is not None and not self.kept_waiting:
+            self.kept_waiting = True
+            raise TimeoutError
+        return super().exception(timeout)
+
+
 class InTurn(Executor):
     """Runs each request at once, in the caller's thread: pages are still in flight together, in a fixed order."""
 
     def submit(self, function: Callable[..., T], /, *arguments: object, **named: object) -> Future[T]:
-        future: Future[T] = Future()
+        future: Future[T] = Late()
         try:
             future.set_result(function(*arguments, **named))
         except AiMemoryError as error:
@@ -140,13 +151,13 @@ class InTurn(Executor):
 def sweep(
     path: Path, embedder: HashEmbedder, *, progress: SilentProgress | None = None, options: OpenOptions = OpenOptions()
 ) -> RunReport:
-    """Run `reembed --resume --or-start` on the database and return its report."""
+    """Run `reembed --resume --retarget` on the database, as a person does, and return its report."""
     stop = Stop()
-    retrying = RetryingEmbedder(embedder, stop=stop.event, patience=ONE_ATTEMPT)
+    asked = patient(embedder, stop=stop.event)
     said = progress or SilentProgress(io.StringIO())
-    tools = Tools(retrying, SystemClock(), stop, said, lambda _workers: InTurn(), chance=Random(0))
-    request = Request(resume=True, or_start=True, batch=BATCH)
-    return Job(path, retrying, request, tools, lambda _preflight: None, options).run()
+    tools = Tools(asked, SystemClock(), stop, said, lambda _workers: InTurn(), chance=Random(0))
+    request = Request(resume=True, retarget=True, batch=BATCH)
+    return Job(path, asked, request, tools, lambda _preflight: None, options).run()
 
 
 def record(path: Path, build: Build, *, rows: int) -> Record:

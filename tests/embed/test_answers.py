@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ai_memory.cleaning import one_line
-from ai_memory.embed.answers import RULES, Answer, classify
+from ai_memory.embed.answers import RULES, Answer, Asked, classify
 from ai_memory.embed.rate_headers import retry_after
 from ai_memory.errors import (
+    Breakdown,
     CredentialsRefused,
     EmbedError,
     QuotaExhausted,
@@ -41,9 +42,10 @@ VLLM_WIDTH = '{"message": "Model x does not support matryoshka representation, c
 DASHSCOPE_PAY = '{"error": {"code": "Arrearage", "message": "Access denied"}}'
 
 
-def classed(status: int, body: str = "", **headers: str) -> EmbedError:
+def classed(status: int, body: str = "", *, dimensions: bool = False, **headers: str) -> EmbedError:
+    asked = Asked("api.example", "https://api.example/embeddings", hint="Does it need /v1?", dimensions=dimensions)
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return classify(Answer(status, body.encode(), named), host="api.example", now=NOW.timestamp())
+    return classify(Answer(status, body.encode(), named), asked=asked, now=NOW.timestamp())
 
 
 @pytest.mark.parametrize(
@@ -69,7 +71,13 @@ def classed(status: int, body: str = "", **headers: str) -> EmbedError:
         (429, OPENAI_TOO_MUCH, RequestTooLarge),
         (429, OPENAI_QUOTA, QuotaExhausted),
         (429, GEMINI_RATE, QuotaExhausted),
-        (500, "", TransientFailure),
+        (500, "", Breakdown),
+        (400, '{"error": "Model unloaded or crashed."}', Breakdown),
+        (400, '{"error": "The model has crashed without additional information. (Exit code: 6)"}', Breakdown),
+        (413, '{"message": "CUDA out of memory. Tried to allocate 2 GiB"}', Breakdown),
+        (503, '{"error": "CUDA out of memory"}', Breakdown),
+        (424, '{"error": "Backend error: CUDA_ERROR_OUT_OF_MEMORY", "error_type": "Backend"}', Breakdown),
+        *((status, "", Breakdown) for status in (409, 423, 424, 498, 499, 502, 504, 520, 524)),
         (500, OLLAMA_NAN, RowsRefused),
         (500, LLAMA_LARGE, RowsRefused),
         (503, "<html>", TransientFailure),
@@ -103,6 +111,146 @@ def test_a_refusal_for_size_tells_what_it_counts_and_how_many_are_allowed(messag
 
     assert isinstance(found, RequestTooLarge)
     assert (found.unit, found.most) == (unit, most)
+
+
+def error(message: str, **more: object) -> str:
+    return json.dumps({"error": {"message": message, **more}})
+
+
+RETRY_INFO = {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "34.07s"}
+PLAN = "You exceeded your current quota, please check your plan and billing details."
+
+
+@pytest.mark.parametrize(
+    ("body", "wait"),
+    [
+        (error(PLAN, status="RESOURCE_EXHAUSTED", details=[RETRY_INFO]), 34.07),
+        (error(f"{PLAN} Please retry in 34.07s."), 34.07),
+        (error(f"{PLAN} https://ai.google.dev/gemini-api/docs/rate-limits Please retry in 34.07s."), 34.07),
+        (error("Rate limit reached for requests. Please try again in 20s. Visit the billing page"), 20),
+        (error("Rate limit reached on tokens per min (TPM): Limit 40000, Used 39000. Please try again in 1m30s."), 90),
+        (error("Requests to the Embeddings Operation have exceeded the limit. Please retry after 15 seconds."), 15),
+        (error("Quota: 3 RPM. Add a payment method to your billing account."), 0),
+        (error("credit: requests per minute"), 0),
+        ('{"detail": "Too many requests, upgrade your billing plan"}', 0),
+        (error("Rate limit exceeded: free-models-per-min. Add 10 credits"), 0),
+        ('{"detail": "Token rate limit exceeded, limit: 100000 per min, upgrade your plan"}', 0),
+        (error("ThrottlingException: Too many tokens, check your billing, please wait before trying again."), 0),
+        ('{"message": "balance", "retry_after": 2.5}', 2.5),
+        ('{"message": "billing", "parameters": {"retry_after_ms": 350}}', 0.35),
+        ("plan and billing; wait 2 minutes", 120),
+        (error(PLAN, details=[{"violations": [{"quotaId": "EmbedContentRequestsPerMinutePerProject"}]}]), 0),
+    ],
+)
+def test_a_rate_that_speaks_of_billing_is_waited_for(body: str, wait: float) -> None:
+    found = classed(429, body)
+
+    assert isinstance(found, RateLimited)
+    assert found.retry_after == pytest.approx(wait)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        error(PLAN, details=[RETRY_INFO, {"violations": [{"quotaId": "EmbedContentRequestsPerDayPerProject"}]}]),
+        error("Rate limit reached on requests per day (RPD): Limit 200. Please try again in 7m12s."),
+        error("You are using a Trial key, which is limited to 1000 API calls / month."),
+        error("Monthly limit exceeded"),
+        error("Daily quota. Try again in 20s"),
+        error("Rate limit exceeded: free-models-per-day. Add 10 credits to unlock 1000 free model requests per day"),
+        error("you have used up your daily free allocation of 10,000 neurons"),
+        error("该API达到今日限额", code="1304"),
+        error(f"{PLAN} Try again in 23h."),
+        error("您的账户已欠费", code="1113"),
+        "余额不足",
+    ],
+)
+def test_a_limit_of_a_day_or_of_money_is_not_waited_for(body: str) -> None:
+    assert type(classed(429, body)) is QuotaExhausted
+
+
+@pytest.mark.parametrize("status", [200, 400, 422, 500, 503])
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        ("This server does not support embeddings. Start it with `--embeddings`", WrongTarget),
+        ("this model does not support embeddings", WrongTarget),
+        ("The model does not support Embeddings API", WrongTarget),
+        ("rpc error: code = Unimplemented desc =", WrongTarget),
+        ("model 'x' is not an embedding model", WrongTarget),
+        ("No models loaded. Please load a model", WrongTarget),
+        ("This model does not support specifying dimensions.", WrongTarget),
+        ("Model x does not support matryoshka representation", WrongTarget),
+        ("input (596 tokens) is too large to process. increase the physical batch size (512)", RowsRefused),
+        ("input is too large to process. increase the batch size", RowsRefused),
+        ("the input is too big compared to KV size", RowsRefused),
+        ("the input length exceeds the context length", RowsRefused),
+        ("Requested tokens (596) exceed context window of 512", RowsRefused),
+        ("The size of tensor a (600) must match the size of tensor b (512)", RowsRefused),
+        ("failed to encode response: json: unsupported value: NaN", RowsRefused),
+        ("Invalid 'input': array too long. Expected an array with maximum length 2048", RequestTooLarge),
+        ("batch size 50 > maximum allowed batch size 32", RequestTooLarge),
+        ("litellm.AuthenticationError: OpenAIException - Incorrect API key provided", CredentialsRefused),
+        ("Your account balance is insufficient", QuotaExhausted),
+    ],
+)
+def test_words_mean_the_same_whatever_the_status(status: int, message: str, expected: type[EmbedError]) -> None:
+    assert type(classed(status, error(message))) is expected
+    assert type(classed(status, json.dumps({"error": message}))) is expected
+    assert type(classed(status, json.dumps({"detail": message}))) is expected
+
+
+@pytest.mark.parametrize("status", [400, 422, 500, 501, 200])
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"detail": [{"type": "extra_forbidden", "loc": ["body", "dimensions"], "msg": "Extra inputs"}]}',
+        '{"object": "error", "message": {"detail": [{"loc": ["body", "dimensions"], "msg": "Extra inputs"}]}}',
+        '{"detail": "output_dimension must be one of 256, 512"}',
+        error("Unrecognized request argument supplied: dimensions"),
+    ],
+)
+def test_a_refused_width_says_what_to_remove_only_where_one_was_asked_for(status: int, body: str) -> None:
+    found = classed(status, body, dimensions=True)
+
+    assert type(found) is WrongTarget
+    assert "Remove [embeddings].dim" in found.tip
+    assert "[embeddings].dim" not in classed(status, body).tip
+
+
+def test_a_refused_body_is_quoted_without_the_text_that_stands_in_it() -> None:
+    body = '{"detail": [{"loc": ["body", "input"], "msg": "too long", "input": "the text that was sent"}]}'
+
+    assert "HTTP 422: body.input: too long)" in classed(422, body).what
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ('{"success": false, "errors": [{"code": 7003, "message": "No route for that URI"}]}', "No route"),
+        ('{"error_code": 336003, "error_msg": "the max input is 16"}', "the max input is 16"),
+        ('{"base_resp": {"status_code": 1004, "status_msg": "login fail"}}', "login fail"),
+        ('{"error": "Validation", "message": "bad field"}', "Validation: bad field"),
+        ('{"error": {"message": "Provider returned error", "metadata": {"raw": "vendor says no"}}}', "vendor says no"),
+        ('{"errors": ["first", "second"]}', "first; second"),
+        ('{"title": "Forbidden by policy"}', "Forbidden by policy"),
+        ('"a mere string"', "a mere string"),
+    ],
+)
+def test_the_servers_words_are_found_wherever_they_stand(body: str, words: str) -> None:
+    assert words in classed(400, body).what
+
+
+def test_an_address_that_is_none_is_told_with_what_may_be_wrong() -> None:
+    for status, body in ((404, ""), (405, ""), (200, '{"error": "Unexpected endpoint or method. (POST /embeddings)"}')):
+        found = classed(status, body)
+        assert "POST https://api.example/embeddings" in found.what
+        assert found.tip.startswith("Does it need /v1? ")
+
+
+def test_what_a_key_may_do_is_told_apart_from_the_key() -> None:
+    assert "refused the key, or what it may do (HTTP 403" in classed(403).what
+    assert "refused the key (HTTP 401" in classed(401).what
 
 
 def test_a_text_longer_than_the_model_reads_is_a_rows_fault() -> None:

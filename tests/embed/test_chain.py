@@ -31,14 +31,15 @@ def test_requests_in_flight_are_those_asked_for_else_found_by_trial(concurrency:
 def test_each_request_of_a_divided_batch_is_retried_by_itself() -> None:
     with FakeEndpoint(max_inputs=16) as endpoint:
         embedder = assembled(endpoint)
-        embedder.embed_query("tells the width")
+        embedder.embed_documents(TEXTS[:2])
+        endpoint.seen.bodies.clear()
         endpoint.fail("none", times=2)
         endpoint.fail("server-error")
 
         found = embedder.embed_documents(TEXTS)
 
         assert np.array_equal(found, [endpoint.vector(text) for text in TEXTS])
-        assert [len(body["input"]) for body in endpoint.seen.bodies] == [1, 40, 16, 16, 16, 8]
+        assert [len(body["input"]) for body in endpoint.seen.bodies] == [40, 16, 16, 16, 8]
 
 
 def test_a_rate_refusal_is_waited_for_by_everyone() -> None:

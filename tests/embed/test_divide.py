@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
 from math import ceil, log2
 
@@ -10,15 +9,14 @@ import numpy as np
 import pytest
 
 from ai_memory.embed.divide import DividedEmbedder
-from ai_memory.embed.limits import RequestLimits
-from ai_memory.embed.retry import Patience, RetryingEmbedder
-from ai_memory.errors import AnswerLate, RequestTooLarge, RowsRefused, TransientFailure
+from ai_memory.embed.retry import Patience
+from ai_memory.errors import AnswerLate, Breakdown, RequestTooLarge, RowsRefused, TransientFailure
 from ai_memory.reembed.isolate import embed_documents
 from ai_memory.reembed.judge import Document
 from ai_memory.store.quarantine import Reason
 from ai_memory.vendors import Limits
 from tests.embed.passing_time import PassingTime
-from tests.fakes import HashEmbedder
+from tests.fakes import HashEmbedder, patient
 
 TEXTS = [f"text {number}" for number in range(100)]
 
@@ -38,9 +36,7 @@ class Asked:
 def divided(asked: Asked, limits: Limits = Limits()) -> DividedEmbedder:  # noqa: B008 - frozen
     time = PassingTime()
     inner = HashEmbedder(before=asked, max_batch=2_048)
-    patience = Patience(retry_for=10)
-    retrying = RetryingEmbedder(inner, stop=threading.Event(), patience=patience, clock=time.clock, sleep=time.sleep)
-    return DividedEmbedder(retrying, RequestLimits(limits))
+    return patient(inner, patience=Patience(retry_for=10), limits=limits, clock=time.clock, sleep=time.sleep)
 
 
 def right(embedder: DividedEmbedder) -> bool:
@@ -99,7 +95,7 @@ def test_a_text_too_large_by_itself_is_the_callers_to_judge() -> None:
     with pytest.raises(RowsRefused):
         divided(asked).embed_documents(TEXTS)
 
-    assert asked.sizes == [100, 50, 25, 12, 6, 3, 1]
+    assert asked.sizes == [100, 50, 25, 13, 7, 4, 2, 1]
 
 
 def test_no_texts_are_no_request() -> None:
@@ -124,4 +120,43 @@ def test_a_bad_text_among_long_ones_costs_no_text_a_second_request_but_those_bes
     found = embed_documents(embedder, documents)
 
     assert [each.document.id for each in found if isinstance(each.outcome, Reason)] == [bad]
-    assert len(asked.sizes) <= undisturbed + 2 * ceil(log2(embedder.fitting(TEXTS))) + 1
+    assert len(asked.sizes) <= undisturbed + 2 * ceil(log2(embedder.fitting(TEXTS))) + 2
+
+
+def test_a_text_that_fails_alone_is_told_with_its_error_and_the_others_with_their_vectors() -> None:
+    def refuse(texts: Sequence[str]) -> None:
+        if TEXTS[40] in texts:
+            raise RowsRefused("bad.", http_status=400)
+
+    outcomes = list(divided(Asked(refuse)).each(TEXTS))
+
+    assert [number for number, each in enumerate(outcomes) if isinstance(each, RowsRefused)] == [40]
+    for number in {*range(100)} - {40}:
+        assert np.array_equal(np.asarray(outcomes[number]), HashEmbedder().vector(TEXTS[number]))
+
+
+def test_a_breakdown_over_many_texts_is_learned_and_the_next_batch_does_not_pay_again() -> None:
+    def break_down(texts: Sequence[str]) -> None:
+        if len(texts) > 20:
+            raise Breakdown("out of memory.", http_status=424)
+
+    asked = Asked(break_down)
+    embedder = divided(asked)
+
+    assert right(embedder)
+    assert asked.sizes[:3] == [100] * 3
+    asked.sizes.clear()
+    assert right(embedder)
+    assert max(asked.sizes) <= 20
+
+
+def test_where_a_harmless_text_fails_too_a_batch_is_not_divided() -> None:
+    def break_down(_texts: Sequence[str]) -> None:
+        raise Breakdown("down.", http_status=500)
+
+    asked = Asked(break_down)
+    with pytest.raises(Breakdown):
+        divided(asked).embed_documents(TEXTS)
+
+    assert set(asked.sizes) == {100, 1}
+    assert asked.sizes.count(1) <= 1 + asked.sizes.count(100) // 3

@@ -13,25 +13,31 @@ import pytest
 
 from ai_memory.embed.dialect import Reply, count_of
 from ai_memory.embed.embedder import Embedder, Target
-from ai_memory.embed.gate import OpenGate
+from ai_memory.embed.gate import Gate, OpenGate
 from ai_memory.embed.http import HttpEmbedder
 from ai_memory.embed.ollama import OllamaDialect
 from ai_memory.embed.openai import OpenAiDialect
+from ai_memory.embed.packing import Packing
 from ai_memory.embed.rate_headers import Left
+from ai_memory.embed.retry import Patience, RetryingEmbedder
 from ai_memory.embed.transport import Deadlines, Endpoint
 from ai_memory.errors import (
     AnswerLate,
     AnswerViolation,
+    Breakdown,
     CredentialsRefused,
     EmbedError,
+    ForeignAnswer,
     QuotaExhausted,
     RateLimited,
     RequestTooLarge,
     RowsRefused,
     TransientFailure,
+    VectorsBroken,
     WrongTarget,
 )
 from tests.fake_endpoint import FOREVER, FakeEndpoint
+from tests.raw_endpoint import RawEndpoint, same, whole
 
 KEY = "sk-loopback-0123456789"
 TEXTS = ["first", "second", "third"]
@@ -47,6 +53,10 @@ class Listening:
     limit: int = 4
     heard: list[Sequence[Left]] = field(default_factory=list)
     inside: bool = False
+    doubts: int = 0
+
+    def doubt(self) -> None:
+        self.doubts += 1
 
     @contextmanager
     def slot(self, texts: Sequence[str] = ()) -> Iterator[None]:
@@ -66,10 +76,12 @@ def server() -> Iterator[FakeEndpoint]:
         yield endpoint
 
 
-def openai(server: FakeEndpoint, *, dim: int = 0, key: str = KEY, url: str = "") -> HttpEmbedder:
+def openai(
+    server: FakeEndpoint, *, dim: int = 0, key: str = KEY, url: str = "", gate: Gate | None = None
+) -> HttpEmbedder:
     endpoint = Endpoint(url or server.url, key, QUICK)
     target = Target(space="fake#none", dim=dim, backend="openai-compatible", model="fake")
-    return HttpEmbedder(target, OpenAiDialect("fake", dim), endpoint, max_batch=100, gate=OpenGate(4))
+    return HttpEmbedder(target, OpenAiDialect("fake", dim), endpoint, max_batch=100, gate=gate or OpenGate(4))
 
 
 def ollama(server: FakeEndpoint) -> HttpEmbedder:
@@ -94,44 +106,17 @@ def test_a_shuffled_answer_is_put_in_order_by_its_indexes(server: FakeEndpoint) 
 
 
 @pytest.mark.parametrize("zipped", [False, True])
-@pytest.mark.parametrize("takes_base64", [False, True])
+@pytest.mark.parametrize("base64", [False, True])
 def test_every_encoding_of_an_answer_gives_the_same_vectors(
-    server: FakeEndpoint, *, zipped: bool, takes_base64: bool
+    server: FakeEndpoint, *, zipped: bool, base64: bool
 ) -> None:
-    server.change(zipped=zipped, takes_base64=takes_base64)
+    server.change(zipped=zipped)
+    endpoint = Endpoint(server.url, KEY, QUICK)
+    packing = Packing(fixed=base64)
+    embedder = HttpEmbedder(TARGET, OpenAiDialect("fake"), endpoint, max_batch=100, gate=OpenGate(4), packing=packing)
 
-    assert np.array_equal(openai(server).embed_documents(TEXTS), [server.vector(text) for text in TEXTS])
-
-
-@pytest.mark.parametrize("named", [True, False])
-def test_a_refused_base64_is_asked_for_once(server: FakeEndpoint, *, named: bool) -> None:
-    server.change(takes_base64=False, names_base64=named)
-    embedder = openai(server)
-
-    embedder.embed_documents(TEXTS)
-    embedder.embed_documents(TEXTS)
-
-    assert [body.get("encoding_format") for body in server.seen.bodies] == ["base64", None, None]
-
-
-def test_a_refusal_after_base64_has_passed_once_is_one_of_the_texts(server: FakeEndpoint) -> None:
-    embedder = openai(server)
-    embedder.embed_documents(TEXTS)
-    server.change(poison="POISON")
-
-    with pytest.raises(RowsRefused):
-        embedder.embed_documents(["POISON"])
-    assert server.seen.requests == 2
-
-
-def test_a_first_request_that_is_refused_in_both_encodings_leaves_base64_untried(server: FakeEndpoint) -> None:
-    server.change(poison="POISON")
-    embedder = openai(server)
-    with pytest.raises(RowsRefused):
-        embedder.embed_documents(["POISON"])
-    embedder.embed_documents(TEXTS)
-
-    assert [body.get("encoding_format") for body in server.seen.bodies] == ["base64", None, "base64"]
+    assert np.array_equal(embedder.embed_documents(TEXTS), [server.vector(text) for text in TEXTS])
+    assert server.seen.bodies[0].get("encoding_format") == ("base64" if base64 else None)
 
 
 def test_dimensions_are_sent_only_when_configured(server: FakeEndpoint) -> None:
@@ -186,12 +171,48 @@ def test_what_an_answer_says_is_left_is_told(server: FakeEndpoint) -> None:
     assert gate.heard == [(Left("requests", 7, 0, 60),)]
 
 
-def test_a_single_text_that_is_late_is_an_outage(server: FakeEndpoint) -> None:
+def test_a_single_text_that_is_late_may_be_an_outage_or_the_text(server: FakeEndpoint) -> None:
     server.fail("drip-body", seconds=0.01)
     with pytest.raises(TransientFailure) as caught:
         openai(server).embed_documents(TEXTS[:1])
 
-    assert type(caught.value) is TransientFailure
+    assert type(caught.value) is Breakdown
+
+
+@pytest.mark.parametrize("fault", ["forbidden", "no-model"])
+def test_what_is_refused_where_others_passed_may_be_a_matter_of_the_texts(server: FakeEndpoint, fault: str) -> None:
+    embedder = openai(server)
+    server.fail(fault)
+    with pytest.raises(EmbedError) as before:
+        embedder.embed_documents(TEXTS)
+    embedder.embed_documents(TEXTS)
+    server.fail(fault)
+    with pytest.raises(EmbedError) as after:
+        embedder.embed_documents(TEXTS)
+
+    assert (before.value.of_texts, after.value.of_texts) == (False, True)
+
+
+def test_a_key_that_is_refused_is_never_a_matter_of_the_texts(server: FakeEndpoint) -> None:
+    embedder = openai(server)
+    embedder.embed_documents(TEXTS)
+    server.fail("unauthorized")
+    with pytest.raises(CredentialsRefused) as caught:
+        embedder.embed_documents(TEXTS)
+
+    assert not caught.value.of_texts
+
+
+@pytest.mark.parametrize(("fault", "doubts"), [("short", 1), ("not-json", 1), ("nan", 0), ("server-error", 0)])
+def test_only_a_broken_answer_throws_doubt_on_the_requests_beside_it(
+    server: FakeEndpoint, fault: str, doubts: int
+) -> None:
+    gate = Listening()
+    server.fail(fault)
+    with pytest.raises(EmbedError):
+        openai(server, gate=gate).embed_documents(TEXTS)
+
+    assert gate.doubts == doubts
 
 
 def test_no_texts_are_no_request(server: FakeEndpoint) -> None:
@@ -210,29 +231,29 @@ FAULTS = [
     ("bad-request", RowsRefused),
     ("too-large", RequestTooLarge),
     ("unprocessable", RowsRefused),
-    ("server-error", TransientFailure),
+    ("server-error", Breakdown),
     ("unavailable", TransientFailure),
-    ("inner-error", TransientFailure),
-    ("hang", TransientFailure),
+    ("inner-error", Breakdown),
+    ("hang", Breakdown),
     ("drip", AnswerLate),
     ("drip-body", AnswerLate),
-    ("reset", TransientFailure),
-    ("close", TransientFailure),
+    ("reset", Breakdown),
+    ("close", Breakdown),
     ("not-json", AnswerViolation),
     ("huge", AnswerViolation),
     ("short", AnswerViolation),
     ("twice", AnswerViolation),
     ("beyond", AnswerViolation),
-    ("ragged", AnswerViolation),
-    ("words", AnswerViolation),
-    ("nan", AnswerViolation),
-    ("infinite", AnswerViolation),
-    ("null", AnswerViolation),
-    ("zero", AnswerViolation),
-    ("far", AnswerViolation),
-    ("near", AnswerViolation),
+    ("ragged", VectorsBroken),
+    ("words", VectorsBroken),
+    ("nan", VectorsBroken),
+    ("infinite", VectorsBroken),
+    ("null", VectorsBroken),
+    ("zero", VectorsBroken),
+    ("far", VectorsBroken),
+    ("near", VectorsBroken),
     ("echo", AnswerViolation),
-    ("true", AnswerViolation),
+    ("true", VectorsBroken),
     ("one-wide", AnswerViolation),
     ("empty", AnswerViolation),
 ]
@@ -375,6 +396,119 @@ def test_another_width_than_before_names_the_server_and_the_way_out(server: Fake
         embedder.embed_documents(TEXTS)
     assert f"127.0.0.1:{server.port}" in caught.value.what
     assert "--retarget" in caught.value.tip
+
+
+FOREIGN = {
+    "a page": (b"<!doctype html><title>New API</title>", "text/html; charset=utf-8"),
+    "words": (b"\xef\xbb\xbf pong", "text/plain"),
+    "a table without vectors": (b'{"status": "ok"}', "application/json"),
+    "vectors in lists": (b'{"data": [{"index": 0, "embedding": [[0.5, 0.5]]}]}', "application/json"),
+    "another server's list": (b'[{"index": 0, "embedding": [[0.5, 0.5]]}]', "application/json"),
+    "an echo of the key": (f"who is {KEY}?".encode(), "text/plain"),
+}
+
+
+@pytest.mark.parametrize("kind", sorted(FOREIGN))
+def test_what_came_instead_of_vectors_is_shown_with_its_address_and_not_asked_for_again(kind: str) -> None:
+    body, content_type = FOREIGN[kind]
+    with RawEndpoint(same(whole(body, f"Content-Type: {content_type}"))) as server:
+        base = server.url.removesuffix("/v1")
+        asked = HttpEmbedder(TARGET, OpenAiDialect("fake"), Endpoint(base, KEY), max_batch=9, gate=OpenGate(4))
+        retrying = RetryingEmbedder(asked, stop=threading.Event(), patience=Patience(retry_for=60))
+        with pytest.raises(ForeignAnswer) as caught:
+            retrying.embed_documents(["first"])
+
+    line = caught.value.line()
+    assert f"What came from {base}/embeddings is {content_type} and begins: " in line
+    assert body.decode("utf-8-sig").strip().replace(KEY, "***") in line
+    assert "Does [embeddings].base_url need /v1 at its end?" in line
+    assert len(server.heads) == 1
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32", "utf-16-le"])
+def test_an_answer_is_read_in_the_encoding_that_it_shows(encoding: str) -> None:
+    truth = whole('{"data": [{"index": 0, "embedding": [0.5, 0.5]}]}'.encode(encoding))
+    with RawEndpoint(same(truth)) as server:
+        asked = HttpEmbedder(TARGET, OpenAiDialect("fake"), Endpoint(server.url), max_batch=9, gate=OpenGate(4))
+
+        assert asked.embed_documents(["first"]).tolist() == [[0.5, 0.5]]
+
+
+def test_an_empty_answer_is_told_to_be_one_and_asked_for_again() -> None:
+    with RawEndpoint(same(whole(b" "))) as server:
+        asked = HttpEmbedder(TARGET, OpenAiDialect("fake"), Endpoint(server.url), max_batch=9, gate=OpenGate(4))
+        with pytest.raises(AnswerViolation, match="it is empty") as caught:
+            asked.embed_documents(["first"])
+
+    assert not isinstance(caught.value, ForeignAnswer)
+
+
+def test_a_page_between_answers_is_a_broken_answer_that_may_be_over_soon() -> None:
+    truth = whole(b'{"data": [{"index": 0, "embedding": [0.5, 0.5]}]}')
+    answers = iter([truth, whole(b"<html>down for maintenance</html>", "Content-Type: text/html"), truth])
+    with RawEndpoint(lambda _head, _body: [next(answers)]) as server:
+        asked = HttpEmbedder(TARGET, OpenAiDialect("fake"), Endpoint(server.url), max_batch=9, gate=OpenGate(4))
+        asked.embed_documents(["first"])
+        with pytest.raises(AnswerViolation, match="down for maintenance") as caught:
+            asked.embed_documents(["first"])
+
+        assert not isinstance(caught.value, ForeignAnswer)
+        assert asked.embed_documents(["first"]).shape == (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (b'{"error": {"code": 429, "message": "slow down"}}', RateLimited),
+        (b'{"error": {"code": "401", "message": "who?"}}', CredentialsRefused),
+        (b'{"error": "this model does not support embeddings"}', WrongTarget),
+        (b'{"error": "input is too long"}', RowsRefused),
+        (b'{"error": "something broke"}', AnswerViolation),
+        (b'{"base_resp": {"status_code": 1039, "status_msg": "rate limit"}, "vectors": null}', RateLimited),
+        (b'{"error_code": 17, "error_msg": "something else"}', AnswerViolation),
+        (b'{"object": "error", "message": "the model x does not exist", "code": 404}', WrongTarget),
+        (b'\xef\xbb\xbf{"error": "Unexpected endpoint or method. (POST /embeddings)"}', WrongTarget),
+    ],
+)
+def test_an_error_that_comes_with_200_is_read_like_any_other(body: bytes, expected: type[EmbedError]) -> None:
+    with RawEndpoint(same(whole(body))) as server:
+        asked = HttpEmbedder(TARGET, OpenAiDialect("fake"), Endpoint(server.url), max_batch=9, gate=OpenGate(4))
+        with pytest.raises(EmbedError) as caught:
+            asked.embed_documents(["first"])
+
+    assert type(caught.value) is expected
+
+
+def test_an_error_beside_vectors_is_none() -> None:
+    body = b'{"error": {"code": 500, "message": "x"}, "data": [{"index": 0, "embedding": [0.5, 0.5]}]}'
+    with RawEndpoint(same(whole(body))) as server:
+        asked = HttpEmbedder(TARGET, OpenAiDialect("fake"), Endpoint(server.url), max_batch=9, gate=OpenGate(4))
+
+        assert asked.embed_documents(["first"]).shape == (1, 2)
+
+
+def test_a_width_is_refused_only_while_no_answer_had_it(server: FakeEndpoint) -> None:
+    server.change(words="dimensions of the text: too many")
+    embedder = openai(server, dim=4)
+    server.fail("told-400")
+    with pytest.raises(WrongTarget, match="does not take a width"):
+        embedder.embed_documents(TEXTS)
+    embedder.embed_documents(TEXTS)
+    server.fail("told-400")
+    with pytest.raises(RowsRefused):
+        embedder.embed_documents(TEXTS)
+
+
+@pytest.mark.parametrize(("length", "passes"), [(1e-4, False), (1e-2, True), (9_000, True), (2e4, False)])
+def test_a_length_that_no_model_gives_is_refused(length: float, *, passes: bool) -> None:
+    body = f'{{"data": [{{"index": 0, "embedding": [{length}, 0.0]}}]}}'.encode()
+    with RawEndpoint(same(whole(body))) as server:
+        asked = HttpEmbedder(TARGET, OpenAiDialect("fake"), Endpoint(server.url), max_batch=9, gate=OpenGate(4))
+        if passes:
+            assert asked.embed_documents(["first"]).shape == (1, 2)
+            return
+        with pytest.raises(AnswerViolation, match=r"has a length outside of 0\.001 to 10,000"):
+            asked.embed_documents(["first"])
 
 
 def test_an_error_nested_without_end_is_one_clear_error(server: FakeEndpoint) -> None:

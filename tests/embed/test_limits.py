@@ -51,28 +51,66 @@ def test_openais_tokens_a_request_bind_before_its_inputs() -> None:
     ("error", "learned"),
     [
         (RequestTooLarge("no.", unit="inputs", most=32), {"inputs": 32}),
-        (RequestTooLarge("no.", unit="inputs"), {"inputs": 50}),
-        (RequestTooLarge("no."), {"inputs": 50}),
-        (RequestTooLarge("no.", unit="inputs", most=5_000), {"inputs": 50}),
         (RequestTooLarge("no.", unit="tokens", most=200), {"tokens": 200}),
     ],
 )
-def test_a_refusal_for_size_teaches_the_size_it_names_else_half(
-    error: RequestTooLarge, learned: dict[str, int]
-) -> None:
+def test_a_refusal_for_size_teaches_the_size_it_names(error: RequestTooLarge, learned: dict[str, int]) -> None:
     found = RequestLimits(Limits())
-    found.too_large(error, TEXTS)
 
+    assert found.told(error, TEXTS)
     assert found.learned() == learned
     assert found.fitting(TEXTS) < len(TEXTS)
 
 
-def test_a_large_body_without_a_named_size_teaches_bytes() -> None:
+@pytest.mark.parametrize(
+    "error", [RequestTooLarge("no."), RequestTooLarge("no.", unit="inputs", most=5_000), RequestTooLarge("no.", most=2)]
+)
+def test_a_size_that_is_not_named_or_not_crossed_teaches_nothing_by_itself(error: RequestTooLarge) -> None:
     found = RequestLimits(Limits())
-    found.too_large(RequestTooLarge("no.", http_status=413), ["x" * 30_000] * 10)
+
+    assert not found.told(error, TEXTS)
+    assert found.learned() == {}
+
+
+def test_a_large_body_without_a_named_size_whose_texts_pass_in_smaller_ones_teaches_bytes() -> None:
+    found, texts = RequestLimits(Limits()), [f"{number} ".ljust(30_000, "x") for number in range(10)]
+    found.refused(texts, RequestTooLarge("no.", http_status=413))
+    found.passed(texts[:5])
+    found.passed(texts[5:])
 
     assert found.learned() == {"bytes": 150_000}
-    assert found.fitting(["x" * 30_000] * 10) == 5
+    assert found.fitting(texts) == 5
+
+
+def test_a_refusal_of_a_size_that_has_passed_teaches_nothing() -> None:
+    found = RequestLimits(Limits())
+    found.passed(TEXTS)
+    found.refused(TEXTS[:50])
+    found.passed(TEXTS[:25])
+    found.passed(TEXTS[25:50])
+
+    assert found.learned() == {}
+
+
+def test_the_second_refusal_of_a_size_that_passed_only_before_the_first_teaches_half_of_it() -> None:
+    found = RequestLimits(Limits())
+    found.passed(TEXTS)
+    for _ in range(2):
+        found.refused(TEXTS[:50])
+        found.passed(TEXTS[:25])
+        found.passed(TEXTS[25:50])
+
+    assert found.learned() == {"inputs": 25}
+
+
+def test_longer_texts_that_pass_in_smaller_requests_where_as_many_short_ones_passed_teach_bytes() -> None:
+    found, long_texts = RequestLimits(Limits()), [f"{number} ".ljust(1_000, "x") for number in range(50)]
+    found.passed(TEXTS[:50])
+    found.refused(long_texts)
+    found.passed(long_texts[:25])
+    found.passed(long_texts[25:])
+
+    assert found.learned() == {"bytes": 25_000}
 
 
 def test_a_refused_batch_whose_halves_pass_was_too_large() -> None:
@@ -129,7 +167,7 @@ def test_a_deadline_that_passed_takes_few_steps_to_a_single_text() -> None:
 
 def test_what_was_learned_is_restored_and_never_raises_a_limit() -> None:
     teacher, pupil = RequestLimits(Limits()), RequestLimits(Limits(inputs=10))
-    teacher.too_large(RequestTooLarge("no.", unit="inputs", most=32), TEXTS)
+    teacher.told(RequestTooLarge("no.", unit="inputs", most=32), TEXTS)
     teacher.late(20)
     pupil.restore(teacher.learned())
 

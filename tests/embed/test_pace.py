@@ -9,7 +9,7 @@ import pytest
 
 from ai_memory.embed.allowance import Allowance
 from ai_memory.embed.limits import RequestLimits
-from ai_memory.embed.pace import Pace, PacedEmbedder
+from ai_memory.embed.pace import CAUTION, Pace, PacedEmbedder
 from ai_memory.embed.rate_headers import Left
 from ai_memory.errors import RateLimited, TransientFailure
 from ai_memory.vendors import Limits
@@ -241,3 +241,33 @@ def test_tokens_that_do_not_fit_any_more_wait_and_those_that_never_fit_are_tried
     assert allowance.wait(0, tokens=60) == 60
     allowance.told([Left("tokens", 100, 100, 60)], now=0, requests=0, tokens=0)
     assert allowance.wait(0, tokens=500) == 0
+
+
+def test_a_broken_answer_halves_the_level_and_it_stays_there_for_many_answers() -> None:
+    time = PassingTime(now=1)
+    found = pace(time, most=8, fixed=True)
+    found.doubt()
+    assert found.limit == 4
+    for _ in range(CAUTION // 4):
+        assert found.limit == 4
+        a_round(found, time)
+    a_round(found, time)
+
+    assert found.limit == 5
+
+
+def test_broken_answers_of_one_round_leave_one_request_in_flight_and_each_later_one_keeps_it_there_longer() -> None:
+    time = PassingTime(now=1)
+    found = pace(time, most=8, fixed=True)
+
+    def answers_until_more() -> int:
+        for _ in range(8):
+            found.doubt()
+        for answers in range(1, 1000):
+            time.now += 0.001
+            a_round(found, time)
+            if found.limit > 1:
+                return answers
+        return 0
+
+    assert (answers_until_more(), answers_until_more()) == (CAUTION + 1, 2 * CAUTION + 1)

@@ -15,7 +15,7 @@ from ai_memory.embedding_settings import resolve
 from ai_memory.errors import BudgetSpent, EmbedError, TransientFailure
 from tests.command import Command, remote, remote_at
 from tests.fake_endpoint import FOREVER, FakeEndpoint
-from tests.fakes import HashEmbedder
+from tests.fakes import HashEmbedder, patient
 from tests.raw_endpoint import RawEndpoint, same
 
 
@@ -64,7 +64,7 @@ def test_what_the_embedder_says_is_heard() -> None:
     def refuse(_texts: object) -> None:
         raise BudgetSpent("no more.")
 
-    embedder = PromptEmbedder(HashEmbedder(before=refuse), Wait.begin("that host", 30, threading.Event()))
+    embedder = PromptEmbedder(patient(HashEmbedder(before=refuse)), Wait.begin("that host", 30, threading.Event()))
     with pytest.raises(BudgetSpent):
         embedder.embed_documents(["text"])
 

@@ -10,20 +10,24 @@ import numpy as np
 import pytest
 
 from ai_memory.embed.embedder import Vectors
-from ai_memory.embed.retry import ONE_ATTEMPT, Patience, RetryingEmbedder
+from ai_memory.embed.retry import CANARY, ONE_ATTEMPT, Patience, RetryingEmbedder
 from ai_memory.errors import (
     AnswerLate,
     AnswerViolation,
+    Breakdown,
     CredentialsRefused,
     EmbedError,
     QuotaExhausted,
     RateLimited,
     RowsRefused,
     TransientFailure,
+    VectorsBroken,
     WrongTarget,
 )
 from tests.embed.passing_time import PassingTime
 from tests.fakes import HashEmbedder
+
+TEXTS = ["one", "two"]
 
 
 def failing(*errors: EmbedError, forever: bool = False) -> HashEmbedder:
@@ -52,10 +56,84 @@ def embed(embedder: RetryingEmbedder) -> Vectors:
 @pytest.mark.parametrize("error", [TransientFailure("down."), RateLimited("slow."), AnswerViolation("short.")])
 def test_what_may_pass_is_tried_again(error: EmbedError) -> None:
     inner = failing(error, error)
-    found = embed(retrying(inner, PassingTime()))
+    found = retrying(inner, PassingTime()).embed_documents(TEXTS)
 
-    assert np.array_equal(found, [inner.vector("a text")])
+    assert np.array_equal(found, [inner.vector(text) for text in TEXTS])
     assert (inner.meter.requests, inner.meter.retries) == (3, 2)
+
+
+def breaking(error: EmbedError, *bad: str) -> HashEmbedder:
+    """Return an embedder that raises `error` for each request with one of these texts."""
+
+    def before(texts: Sequence[str]) -> None:
+        if set(texts) & set(bad):
+            raise type(error)(error.what, http_status=error.http_status)
+
+    return HashEmbedder(before=before)
+
+
+@pytest.mark.parametrize("error", [Breakdown("broke.", http_status=500), AnswerViolation("short.")])
+def test_three_failures_of_one_kind_are_enough_where_a_harmless_text_passes(error: EmbedError) -> None:
+    inner = breaking(error, "one")
+    with pytest.raises(type(error)) as caught:
+        retrying(inner, PassingTime()).embed_documents(TEXTS)
+
+    assert caught.value.harmless_passed
+    assert (inner.meter.requests, inner.meter.retries) == (4, 2)
+
+
+@pytest.mark.parametrize(("error", "harmless"), [(Breakdown("broke."), ("one", CANARY)), (TransientFailure("no."), ())])
+def test_an_endpoint_that_is_away_has_all_the_time_there_is(error: EmbedError, harmless: tuple[str, ...]) -> None:
+    inner, passing = breaking(error, "one", *harmless), PassingTime()
+    with pytest.raises(type(error)) as caught:
+        retrying(inner, passing, patience=Patience(retry_for=300)).embed_documents(TEXTS)
+
+    assert passing.now > 200
+    assert not caught.value.harmless_passed
+    assert inner.meter.requests <= 1 + inner.meter.retries * 4 / 3 + 1
+
+
+def test_failures_of_several_kinds_are_no_sign() -> None:
+    inner = failing(
+        Breakdown("a.", http_status=500), Breakdown("b.", http_status=424), Breakdown("c.", http_status=500)
+    )
+
+    assert len(retrying(inner, PassingTime()).embed_documents(TEXTS)) == 2
+    assert inner.meter.requests == 4
+
+
+def test_a_single_text_without_a_vector_is_decided_by_the_harmless_one_at_once() -> None:
+    inner = breaking(AnswerViolation("zero."), "a text")
+    with pytest.raises(AnswerViolation) as caught:
+        embed(retrying(inner, PassingTime()))
+
+    assert caught.value.harmless_passed
+    assert inner.meter.requests == 2
+
+
+def test_an_endpoint_without_a_vector_for_a_harmless_text_is_asked_again_as_long_as_there_is_time() -> None:
+    inner, passing = breaking(AnswerViolation("zero."), "a text", CANARY), PassingTime()
+    with pytest.raises(AnswerViolation):
+        embed(retrying(inner, passing))
+
+    assert passing.now > 60
+
+
+def test_vectors_of_which_some_are_broken_are_not_asked_for_again() -> None:
+    inner = failing(VectorsBroken("nan.", vectors=np.zeros((2, 16), np.float32), broken=[1]))
+    with pytest.raises(VectorsBroken):
+        retrying(inner, PassingTime()).embed_documents(TEXTS)
+
+    assert inner.meter.requests == 1
+
+
+def test_at_once_what_may_be_the_texts_fault_is_not_retried_and_all_else_is() -> None:
+    broken, away = failing(Breakdown("broke.")), failing(TransientFailure("away."))
+    with pytest.raises(Breakdown):
+        retrying(broken, PassingTime()).at_once().embed_documents(TEXTS)
+    retrying(away, PassingTime()).at_once().embed_documents(TEXTS)
+
+    assert (broken.meter.requests, away.meter.requests) == (1, 2)
 
 
 @pytest.mark.parametrize("kind", [RowsRefused, WrongTarget, CredentialsRefused, QuotaExhausted])

@@ -108,7 +108,8 @@ def test_a_request_that_fits_with_nothing_in_flight_no_more_is_refused() -> None
         (RateLimited("slow down.", http_status=429), False),
         (RowsRefused("bad.", http_status=400), False),
         (TransientFailure("reset.", in_doubt=True), True),
-        (AnswerViolation("too short.", http_status=200), True),
+        (AnswerViolation("too short.", http_status=200, in_doubt=True), True),
+        (AnswerViolation("all zero, and counted.", http_status=200), False),
     ],
 )
 def test_a_request_that_may_have_been_charged_for_is_spent_and_a_refused_one_is_not(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import chain, repeat
 from pathlib import Path
+from threading import Event
 
 import pytest
 
@@ -12,7 +13,8 @@ from ai_memory.embed.gate import OpenGate
 from ai_memory.embed.http import HttpEmbedder
 from ai_memory.embed.openai import OpenAiDialect
 from ai_memory.embed.transport import Deadlines, Endpoint
-from ai_memory.errors import TransientFailure, WrongTarget
+from ai_memory.errors import AnswerLate, TransientFailure, WrongTarget
+from ai_memory.vendors import key_header
 from tests.command import Command, remote_at
 from tests.raw_endpoint import PEAK, RawEndpoint, peak, same, whole, zeros
 
@@ -108,6 +110,54 @@ def test_a_cookie_is_never_sent_back() -> None:
 
         assert len(server.heads) == 3
         assert not any(b"cookie" in head.lower() for head in server.heads)
+
+
+@pytest.mark.parametrize(
+    ("base", "name"),
+    [
+        ("https://x.openai.azure.com/openai/v1", "api-key"),
+        ("https://x.cognitiveservices.azure.com/openai/deployments/e", "api-key"),
+        ("https://x.services.ai.azure.com/models?api-version=2024-05-01-preview", "api-key"),
+        ("https://gateway.example/openai?api-version=2024-02-01", "api-key"),
+        ("https://openai.azure.com.example/v1", "Authorization"),
+        ("https://api.openai.com/v1", "Authorization"),
+    ],
+)
+def test_the_key_goes_in_the_header_that_its_host_reads(base: str, name: str) -> None:
+    header, value = key_header(base, KEY)
+
+    assert header == name
+    assert value == (KEY if name == "api-key" else f"Bearer {KEY}")
+
+
+def test_an_azure_key_is_sent_in_its_own_header_alone_and_the_query_kept() -> None:
+    with RawEndpoint(same(TRUTH)) as server:
+        base = f"http://127.0.0.1:{server.port}/openai/deployments/emb/?api-version=2024-02-01"
+        endpoint = Endpoint(base, KEY)
+        asked = HttpEmbedder(TARGET, OpenAiDialect("fake"), endpoint, max_batch=9, gate=OpenGate(4))
+        asked.embed_documents(["first", "second"])
+        head = server.heads[0]
+
+    assert head.startswith(b"POST /openai/deployments/emb/embeddings?api-version=2024-02-01 HTTP/1.1")
+    assert f"api-key: {KEY}".encode() in head
+    assert b"authorization" not in head.lower()
+
+
+def test_only_an_endpoint_that_has_not_answered_lately_is_waited_for_longer() -> None:
+    waits = Event()
+
+    def answer(_head: bytes, _body: bytes) -> list[bytes]:
+        waits.wait(0.6)
+        return [TRUTH]
+
+    with RawEndpoint(answer) as server:
+        endpoint = Endpoint(server.url, KEY, Deadlines(read=0.2, total=0.4, first=5))
+        asked = HttpEmbedder(TARGET, OpenAiDialect("fake"), endpoint, max_batch=9, gate=OpenGate(4))
+        asked.embed_documents(["first", "second"])
+        with pytest.raises(AnswerLate):
+            asked.embed_documents(["first", "second"])
+        asked.embed_documents(["first", "second"])
+        waits.set()
 
 
 @pytest.mark.parametrize("status", [b"100 Continue", b"102 Processing", b"103 Early Hints", b"199 Odd"])

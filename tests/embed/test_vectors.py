@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ai_memory.embed.dialect import as_vectors
 from ai_memory.embed.embedder import Vectors
 from ai_memory.embed.vectors import check, cosines, decode, encode, is_sound
-from ai_memory.errors import AnswerViolation, DataRefused
+from ai_memory.errors import AnswerViolation, DataRefused, VectorsBroken
 
 DIM = 8
 UNIT = np.full(DIM, 0.5, dtype=np.float32)
@@ -81,3 +82,32 @@ def test_the_cosine_of_a_broken_vector_is_neither_near_nor_far(kind: str) -> Non
 def test_a_blob_of_no_vectors_length_is_refused(blob: bytes) -> None:
     with pytest.raises(DataRefused, match="malformed"):
         decode(blob)
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf, 0.0, 3e38, 1e-44])
+def test_some_vectors_that_are_none_are_told_by_their_places(number: float) -> None:
+    found = np.ones((4, 3), dtype=np.float32)
+    found[[1, 3]] = number
+
+    with pytest.raises(VectorsBroken) as caught:
+        check(found, count=4, dim=3)
+
+    assert list(caught.value.broken) == [1, 3]
+    assert np.array_equal(caught.value.vectors[0], [1, 1, 1])
+
+
+def test_vectors_of_which_all_are_none_are_an_answer_that_cannot_be_believed() -> None:
+    with pytest.raises(AnswerViolation) as caught:
+        check(np.zeros((2, 3), dtype=np.float32), count=2, dim=3)
+
+    assert type(caught.value) is AnswerViolation
+
+
+@pytest.mark.parametrize(
+    "nothing", [None, [], {}, "words", [1.0, True, 2.0], [1.0, 2.0], [1.0, None, 2.0], [[1, 2, 3]]]
+)
+def test_a_row_that_is_no_vector_is_nan_and_the_others_stay(nothing: object) -> None:
+    found = as_vectors([[1.0, 2.0, 3.0], nothing, ["4", 5, 6.0]])
+
+    assert np.array_equal(found[[0, 2]], [[1, 2, 3], [4, 5, 6]])
+    assert np.isnan(found[1]).any()

@@ -11,7 +11,7 @@ from random import Random
 import apsw
 
 from ai_memory.embed.document import WITNESS_TEXTS
-from ai_memory.embed.retry import RetryingEmbedder
+from ai_memory.embed.retry import Patience
 from ai_memory.errors import AiMemoryError, QuotaExhausted, RateLimited, RowsRefused, TransientFailure
 from ai_memory.reembed.job import Job
 from ai_memory.reembed.progress import SilentProgress
@@ -19,7 +19,8 @@ from ai_memory.reembed.report import RunReport
 from ai_memory.reembed.request import Request
 from ai_memory.reembed.stop import Stop
 from ai_memory.reembed.tools import Tools
-from tests.fakes import HashEmbedder
+from tests import files
+from tests.fakes import HashEmbedder, patient
 from tests.machine.edits import Edit
 from tests.machine.pool import EAGER, OrderedPool
 from tests.machine.world import World
@@ -105,6 +106,7 @@ class Invocation:
         self._calls = self._statements = 0
         self._stop = Stop()
         self._failing = ""
+        self._refused: set[str] = set()
         self._limited = False
         self._dead = False
         self._due: list[Edit] = []
@@ -122,6 +124,9 @@ class Invocation:
         """Run the job to its report, its refusal or its death."""
         self._world.touched.clear()
         self._world.touched_before.clear()
+        if request.or_start:
+            # As an operator does beforehand; what happens without is in tests/reembed/test_approval.py.
+            files.approve(self._world.path, self._inner.target, now_ms=self._clock.now_ms())
         with traced(self._trace):
             try:
                 self.outcome.report = self._job(request).run()
@@ -132,7 +137,8 @@ class Invocation:
         return self.outcome
 
     def _job(self, request: Request) -> Job:
-        embedder = RetryingEmbedder(self._inner, stop=self._stop.event, clock=self._clock.monotonic, sleep=self._sleep)
+        stop, clock = self._stop.event, self._clock.monotonic
+        embedder = patient(self._inner, patience=Patience(), stop=stop, clock=clock, sleep=self._sleep)
         tools = Tools(
             embedder,
             self._clock,
@@ -160,12 +166,12 @@ class Invocation:
             edit.apply(self._world)
         if event := self._script.calls.get(self._calls):
             self._happen(event)
-        self._answer_badly()
+        self._answer_badly(texts)
 
     def _happen(self, event: str) -> None:
         self.outcome.faults.add(event)
         match event:
-            case "outage" | "refuse all" | "no quota":
+            case "outage" | "refuse all" | "no quota" | "refuse once":
                 self._failing = event
             case "rate limit":
                 self._limited = True
@@ -181,7 +187,7 @@ class Invocation:
                 with traced(None):
                     self._interfere(event)
 
-    def _answer_badly(self) -> None:
+    def _answer_badly(self, texts: Sequence[str]) -> None:
         match self._failing:
             case "outage":
                 raise TransientFailure("the endpoint is gone.", http_status=503)
@@ -189,6 +195,11 @@ class Invocation:
                 raise RowsRefused("everything is refused.", http_status=400)
             case "no quota":
                 raise QuotaExhausted("nothing left to spend.", http_status=402)
+            case "refuse once":
+                # Each text until it was refused by itself, as by a server that restarts meanwhile; the canary passes.
+                if left := set(texts) - {*WITNESS_TEXTS} - self._refused:
+                    self._refused |= left if len(texts) == 1 else set()
+                    raise RowsRefused("not now.", http_status=400)
 
     def _trace(self, connection: apsw.Connection) -> None:
         def before_statement(cursor: apsw.Cursor, sql: str, bindings: object) -> bool:

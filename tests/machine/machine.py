@@ -22,7 +22,19 @@ from tests.machine.world import BEGINNINGS, World
 from tests.promises import Model
 from tests.sometimes import Sometimes
 
-FAULTS = ("outage", "outage", "outage", "rate limit", "refuse all", "refuse all", "no quota", "signal", "die", "stall")
+FAULTS = (
+    "outage",
+    "outage",
+    "outage",
+    "rate limit",
+    "refuse all",
+    "refuse all",
+    "refuse once",
+    "no quota",
+    "signal",
+    "die",
+    "stall",
+)
 INTERFERENCE = ("cancel", "pause", "usurp", "supersede", SECOND_START)
 CRON: dict[str, bool] = {"resume": True, "or_start": True}
 MODES: tuple[dict[str, bool], ...] = (

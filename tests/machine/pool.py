@@ -18,13 +18,17 @@ ORDERS = (EAGER, LAZY, BACKWARDS)
 
 
 class _Promised(Future[T]):
-    """A future that is worked out by whoever asks first."""
+    """A future that is worked out by whoever asks first, and is late for whoever is patient: once."""
 
     def __init__(self, ask: Callable[[], None]) -> None:
         super().__init__()
         self._ask = ask
+        self._awaited = False
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
+        if timeout is not None and not self._awaited:
+            self._awaited = True
+            raise TimeoutError
         self._ask()
         return super().exception(timeout)
 

@@ -131,7 +131,13 @@ MUTANTS = (
     _one("no fence", "store.runs:HOLD", "AND fence = ? AND state = 'running'", "AND ? >= 0 AND state = 'running'"),
     _one("a cancelled run goes on", "store.runs:HOLD", "AND state = 'running'", ""),
     _one("no lock", "store.lock:runner_lock", "obtained = _take(descriptor)", "obtained = True"),
-    _one("quarantine without canary", "reembed.isolate:_divide", "_require_canary(embedder, refusal)", "pass"),
+    _one("quarantine without canary", "reembed.isolate:_again", "if not failure.harmless_passed:", "if False:"),
+    _one(
+        "a refused row is not asked again",
+        "reembed.isolate:_again",
+        "[again] = at_once.each([text])",
+        "again = failure",
+    ),
     _one("quarantine outlives an edit", "reembed.judge:judge", " == _source(row)", ""),
     _one("breaker not asked", "reembed.breaker:require_due", "now_ms < (until", "False and now_ms < (until"),
     _one(

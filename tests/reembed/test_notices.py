@@ -1,34 +1,54 @@
-"""Rows that go into quarantine are named, but no thousand of them."""
+"""What went into quarantine is told once: how many rows, the first three with their titles, the command for all."""
 
 from __future__ import annotations
 
-from ai_memory.reembed.judge import Unfit
-from ai_memory.reembed.notices import NAMED_ROWS, QuarantineNotices
+from ai_memory.reembed.isolate import Embedded
+from ai_memory.reembed.judge import Document, Unfit
+from ai_memory.reembed.notices import QuarantineNotices
 from ai_memory.reembed.pages import Page
 from ai_memory.reembed.window import Answered
 from ai_memory.store.quarantine import Reason
 from tests.reembed.work import Heard
 
+EMPTY = Reason("empty", "title and content are blank")
+
 
 def page_of(count: int) -> Answered:
-    reason = Reason("empty", "title and content are blank")
-    return Answered(Page(unfit=tuple(Unfit(f"id-{number}\x1b", "a", b"", reason) for number in range(count))))
+    return Answered(Page(unfit=tuple(Unfit(f"id-{each}\x1b", "a", b"", EMPTY) for each in range(count))))
 
 
-def test_a_row_is_named_with_place_and_reason_and_without_control_characters() -> None:
-    heard = Heard()
-
-    QuarantineNotices(heard).name(page_of(1))
-
-    assert heard.lines == ["ai-memory: warning: id-0\\x1b in a is quarantined (empty): title and content are blank"]
-
-
-def test_beyond_the_limit_it_is_only_said_once_that_there_are_more() -> None:
+def told(*pages: Answered) -> list[str]:
     heard = Heard()
     notices = QuarantineNotices(heard)
+    for page in pages:
+        notices.hear(page)
+    assert heard.lines == []
+    notices.tell()
+    return heard.lines
 
-    for _ in range(5):
-        notices.name(page_of(NAMED_ROWS))
 
-    assert len(heard.lines) == NAMED_ROWS + 1
-    assert heard.lines[-1].startswith("ai-memory: warning: more rows are quarantined; see ai-memory reembed")
+def test_nothing_is_said_of_no_row() -> None:
+    assert told(page_of(0)) == []
+
+
+def test_one_row_is_named_with_its_reason_and_without_control_characters() -> None:
+    (line,) = told(page_of(1))
+
+    row = "id-0\\x1b (empty: title and content are blank)"
+    assert line == f"ai-memory: warning: 1 row went into quarantine: {row}. All of them: ai-memory reembed quarantine"
+
+
+def test_a_refused_row_is_named_with_its_title() -> None:
+    document = Document("id-1", "a", "A title " + 20 * "long ", "content", "text", b"", 4)
+    page = Answered(Page(), (Embedded(document, Reason("refused", "the input was refused.", 400)),))
+
+    assert told(page)[0].startswith('ai-memory: warning: 1 row went into quarantine: id-1 "A title long')
+    assert "(refused: the input was refused)." in told(page)[0]
+
+
+def test_of_many_rows_of_many_pages_three_are_named_in_one_line() -> None:
+    (line,) = told(page_of(2), page_of(5000))
+
+    assert "5,002 rows went into quarantine: id-0" in line
+    assert line.count("(empty: ") == 3
+    assert "; …. All of them" in line

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from ai_memory.errors import DataRefused
+from ai_memory.reembed.aside import rows_aside
 from ai_memory.reembed.request import Request
 from ai_memory.reembed.stamp import stamp
-from ai_memory.reembed.status import read_status
 from ai_memory.reembed.survey import survey
 from ai_memory.store.opening import reading
 from ai_memory.store.quarantine import Quarantined
@@ -26,9 +26,7 @@ def sent(work: Work) -> int:
 
 def quarantined(work: Work) -> list[Quarantined]:
     with work.store() as store:
-        status = read_status(store, work.path, now_ms=NOW_MS)
-    assert status is not None
-    return list(status.quarantined)
+        return [each.entry for each in rows_aside(store)]
 
 
 @pytest.mark.parametrize("name", REFUSING)

@@ -59,5 +59,5 @@ def test_people_read_what_happened_and_what_is_left(work: Work) -> None:
     assert text[2:] == [
         "Of 4 rows 3 were asked again one by one and agree: at most 64 % of the rows can differ (95 %).",
         "2 rows were edited while they were embedded, and were embedded again.",
-        "1 rows have no id and were not touched.",
+        "1 row has no id and was not touched.",
     ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,7 +12,6 @@ from typing import Any
 from ai_memory.embed import vectors
 from ai_memory.embed.embedder import Embedder
 from ai_memory.embed.fingerprint import canonical_spec, digest
-from ai_memory.embed.retry import Patience, RetryingEmbedder
 from ai_memory.reembed.job import Job
 from ai_memory.reembed.judge import Document, examine
 from ai_memory.reembed.report import RunReport
@@ -27,7 +25,7 @@ from ai_memory.store.opening import Store, writing
 from ai_memory.store.provenance import Fingerprint, ensure_fingerprint
 from ai_memory.store.values import Run
 from tests import files
-from tests.fakes import HashEmbedder
+from tests.fakes import HashEmbedder, patient
 
 NOW_MS = 1_800_000_000_000
 HOLDER = Holder(1, "here", NOW_MS)
@@ -91,8 +89,7 @@ class Work:
         return self.job(**flags).run()
 
     def job(self, **flags: Any) -> Job:  # noqa: ANN401 - fields of Request
-        patience = Patience(attempts=1)
-        embedder = RetryingEmbedder(self.embedder, stop=threading.Event(), patience=patience)
+        embedder = patient(self.embedder)
         tools = Tools(embedder, self.clock, self.stop, self.heard, chance=Random(self.path.name))
         return Job(self.path, embedder, Request(**flags), tools, disclose=self.told.append)
 

@@ -104,7 +104,7 @@ def test_a_utf_16_file_is_read_and_written(tmp_path: Path) -> None:
         found = Memories.of(store).titled("naïve 🐍", "é")
         assert found is not None
         assert {name: found.values[name] for name in values} == values
-        assert [number for number, _ in matches(store, "naïve", None)] == [1]
+        assert [each.row_number for each in matches(store, "naïve", None)] == [1]
 
 
 @given(st.text(max_size=30))

@@ -1,0 +1,155 @@
+"""How a run takes its leave: its result on stdout, and ONE line on stderr, or with -q none where all is well."""
+
+from __future__ import annotations
+
+import argparse
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+from ai_memory.clock import SystemClock
+from ai_memory.commands.reembed_next import next_command
+from ai_memory.console import Console
+from ai_memory.errors import AiMemoryError, OperatorNeeded, RunHeld, RunnerStuck, Stopped
+from ai_memory.hints import PROGRAM, without_again
+from ai_memory.reembed.report import RunReport
+from ai_memory.reembed.why import BUDGETS, why
+from ai_memory.settings import Settings
+from ai_memory.store import runs, tellings
+from ai_memory.store.open_options import OpenOptions
+from ai_memory.store.opening import reading, writing
+from ai_memory.store.values import LastEnd, Run
+from ai_memory.times import instant
+
+BRIEFLY = OpenOptions(busy_timeout_ms=500)
+"""What is only told waits for nobody."""
+COMPLETE, ASIDE, OPERATOR, UNFINISHED = 0, 10, 12, 75
+AFTER = {ASIDE: f"{PROGRAM} reembed quarantine", OPERATOR: f"{PROGRAM} reembed status"}
+"""What to look at next, by exit code, where the run itself has nothing to go on with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Farewell:
+    """The end of one invocation with these arguments."""
+
+    args: argparse.Namespace
+    settings: Settings
+    console: Console
+
+    def report(self, report: RunReport) -> int:
+        """Show how the run ended and return its exit code."""
+        again = self._next(report)
+        report = replace(report, next=again, error=without_again(report.error, again or f"{PROGRAM} reembed"))
+        if self.console.json or not self.console.quiet:
+            self.console.result(report.values(), *report.lines())
+        if report.exit_code in (COMPLETE, ASIDE) and report.reembedded:
+            self._mention_daemon()
+        if not (self.console.quiet and self._is_no_news(report)):
+            facts = _join(self._place(report), _failure(report), _next(report.next, report.error))
+            if report.error:
+                self.console.error(f"{report.error} ({facts})")
+            else:
+                self.console.last(facts)
+        return report.exit_code
+
+    def refusal(self, error: AiMemoryError) -> int:
+        """Show why nothing was done and return the exit code."""
+        run = self._recorded()
+        again = next_command(self.args, unfinished=bool(run and run.state == "running"))
+        told, decide = without_again(error.line(), again), isinstance(error, OperatorNeeded)
+        if self.console.verbose:
+            self.console.traceback(error)
+        if self.console.json:
+            tip = without_again(error.tip, again)
+            self.console.result({"error": error.what, "exit_code": error.exit_code, "next": tip or again})
+        if not (self.console.quiet and self._is_old(error)):
+            self.console.error(f"{told} ({_join(self._recorded_place(run), _next('' if decide else again, told))})")
+        return error.exit_code
+
+    def _next(self, report: RunReport) -> str:
+        if report.reason == "paused":
+            return f"{PROGRAM} reembed unpause"
+        if report.state == "running":
+            return next_command(self.args, unfinished=True)
+        if report.exit_code == COMPLETE:
+            return f"{PROGRAM} reembed" if report.outside else ""
+        return AFTER.get(report.exit_code) or next_command(self.args, unfinished=False)
+
+    def _place(self, report: RunReport) -> str:
+        done = max(report.total - report.remaining - report.quarantined, 0)
+        run = "" if report.run_id is None else f", run {report.run_id}"
+        end = LastEnd(0, report.exit_code, report.reason, 1)
+        return f"{self._file()}{run}: {done:,} of {report.total:,} rows done; {why(end)}"
+
+    def _recorded_place(self, run: Run | None) -> str:
+        if run is None:
+            return self._file()
+        rows = run.counted
+        done = f": {rows.live - rows.remaining - rows.in_quarantine:,} of {rows.live:,} rows done" if rows else ""
+        return f"{self._file()}, run {run.run_id}{done}"
+
+    def _file(self) -> str:
+        return f"{instant(SystemClock().now_ms())} {self.settings.db.value}"
+
+    def _recorded(self) -> Run | None:
+        with suppress(AiMemoryError), reading(self.settings.db.value, options=BRIEFLY) as store:
+            return runs.unfinished_run(store) or runs.latest_run(store)
+        return None
+
+    def _is_no_news(self, report: RunReport) -> bool:
+        """Return whether nobody who wanted to hear only of trouble need hear of this end."""
+        if report.exit_code == UNFINISHED and report.reason in BUDGETS:
+            self._forget(OPERATOR)
+            return not report.last_failure
+        if report.exit_code in (ASIDE, OPERATOR):
+            return not self._is_news(report.exit_code, report.error)
+        self._forget(*((ASIDE, OPERATOR) if report.exit_code == COMPLETE else (OPERATOR,)))
+        return report.exit_code == COMPLETE
+
+    def _is_old(self, error: AiMemoryError) -> bool:
+        if isinstance(error, RunHeld):
+            return not isinstance(error, RunnerStuck)
+        if isinstance(error, OperatorNeeded):
+            return not self._is_news(error.exit_code, error.line())
+        return isinstance(error, Stopped) and error.exit_code == UNFINISHED
+
+    def _is_news(self, exit_code: int, told: str) -> bool:
+        now_ms = SystemClock().now_ms()
+        # Where that cannot be kept it is told each time.
+        with (
+            suppress(AiMemoryError),
+            writing(self.settings.db.value, now_ms=now_ms, options=BRIEFLY) as store,
+            store.db.transaction(),
+        ):
+            if exit_code == ASIDE:
+                tellings.forget(store, OPERATOR)
+            what = tellings.digest_of_quarantine(store) if exit_code == ASIDE else tellings.digest(told)
+            return tellings.is_news(store, exit_code, what, now_ms=now_ms)
+        return True
+
+    def _forget(self, *exit_codes: int) -> None:
+        now_ms = SystemClock().now_ms()
+        with (
+            suppress(AiMemoryError),
+            writing(self.settings.db.value, now_ms=now_ms, options=BRIEFLY) as store,
+            store.db.transaction(),
+        ):
+            tellings.forget(store, *exit_codes)
+
+    def _mention_daemon(self) -> None:
+        with reading(self.settings.db.value) as store:
+            if store.schema.rust:
+                self.console.note("A running ai-memory daemon serves its old index until it is restarted.")
+
+
+def _failure(report: RunReport) -> str:
+    told = report.last_failure
+    return f"last failure: {told.rstrip('.')}" if told and told not in report.error else ""
+
+
+def _next(command: str, told: str) -> str:
+    """Return the next command where what is told does not name it."""
+    return f"next: {command}" if command and command not in told else ""
+
+
+def _join(*parts: str) -> str:
+    return "; ".join(part for part in parts if part)

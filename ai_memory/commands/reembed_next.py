@@ -1,0 +1,48 @@
+"""The command that goes on after a run, with the flags of this one that matter then."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+
+KEPT = (
+    ("batch", "--batch", None, ""),
+    ("sleep_ms", "--sleep-ms", 0, ""),
+    ("max_rows", "--max-rows", None, ""),
+    ("max_tokens", "--max-tokens", None, ""),
+    ("max_cost", "--max-cost", None, ""),
+    ("max_runtime", "--max-runtime", None, "s"),
+    ("concurrency", "--concurrency", None, ""),
+    ("retry_for", "--retry-for", 120.0, "s"),
+    ("wait", "--wait", 0.0, "s"),
+)
+"""Flags that hold for every start: attribute, flag, what it is when it was not given, unit."""
+
+
+def next_command(args: argparse.Namespace, *, unfinished: bool) -> str:
+    """Return the command: to go on with an unfinished run, or to start as this one was meant to start.
+
+    A copy that was made is not asked for again: its file is there.
+    """
+    words = ["ai-memory", "reembed"]
+    if unfinished or args.resume:
+        words.append("--resume")
+    if args.or_start:
+        words.append("--or-start")
+    if not unfinished:
+        words += _of_a_start(args)
+    for name, flag, default, unit in KEPT:
+        value = getattr(args, name)
+        if value != default:
+            words += [flag, f"{value:.12g}{unit}" if isinstance(value, float) else f"{value}{unit}"]
+    return shlex.join(words)
+
+
+def _of_a_start(args: argparse.Namespace) -> list[str]:
+    flags = (("retarget", "--retarget"), ("retry_quarantined", "--retry-quarantined"))
+    words = [flag for name, flag in (*flags, ("skip_current_space", "--skip-current-space")) if getattr(args, name)]
+    for namespace in args.namespace or ():
+        words += ["--namespace", namespace]
+    if args.backup is not None and not args.backup.exists():
+        words += ["--backup", str(args.backup)]
+    return words

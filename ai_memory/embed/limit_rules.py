@@ -1,0 +1,88 @@
+"""What an answer says of limits: of a rate, which is waited for, and of money or a day, for which no wait helps."""
+
+from __future__ import annotations
+
+from ai_memory.embed.rule import LATER, PAY, QUOTA_CODES, RENEWED, TOLD, Rule
+from ai_memory.errors import QuotaExhausted, RateLimited, RequestTooLarge
+
+LIMIT_RULES: tuple[Rule, ...] = (
+    Rule(frozenset({402}), QuotaExhausted, "the account is out of money", PAY, "RFC 9110 15.5.3; OpenRouter, DeepSeek"),
+    Rule(
+        TOLD,
+        QuotaExhausted,
+        "the account's quota is used up",
+        PAY,
+        "OpenAI error codes: 429 insufficient_quota; Alibaba Model Studio: 400 Arrearage; Zhipu: 429 with code 1113",
+        codes=QUOTA_CODES,
+    ),
+    Rule(
+        frozenset({429}),
+        RequestTooLarge,
+        "the request is larger than the rate limit",
+        "",
+        "OpenAI: 429 'Request too large for … Limit …, Requested …': no wait helps, a smaller batch does",
+        words=("request too large",),
+    ),
+    Rule(
+        frozenset({429}),
+        RateLimited,
+        "the endpoint asks for fewer requests",
+        LATER,
+        "OpenAI: 'requests per min (RPM)'; Gemini: quotaId EmbedContentRequestsPerMinutePerProjectPerModel beside "
+        "'check your plan and billing details'; Mistral: 'requests per second'",
+        words=("per (?:[0-9]+ )?(?:min|sec)", "perminute", "persecond", " (?:r|t)p[ms] ", " qps ", "concurren"),
+        anywhere=True,
+    ),
+    Rule(
+        frozenset({429}),
+        QuotaExhausted,
+        "the limit of a day or a month is used up",
+        RENEWED,
+        "OpenAI: 'requests per day (RPD)'; Gemini: quotaId EmbedContentRequestsPerDayPerProjectPerModel, beside a "
+        "retryDelay of seconds; Cohere: 'limited to 1000 API calls / month'",
+        words=(
+            "per (?:day|week|month)",
+            "per(?:day|week|month)",
+            " (?:daily|weekly|monthly) ",
+            " calls month ",
+            "今日|每日",
+            " (?:r|t)pd ",
+        ),
+        anywhere=True,
+    ),
+    Rule(
+        frozenset({200, 403, 429, 500}),
+        RateLimited,
+        "the endpoint asks for fewer requests",
+        LATER,
+        "vendors that speak of a rate and of billing in one message; Google APIs: 403 rateLimitExceeded; LiteLLM: 500 "
+        "'RateLimitError'",
+        codes=frozenset({"rate_limit_exceeded", "ratelimitexceeded", "userratelimitexceeded", "rate_limit_error"}),
+        words=("rate ?limit", "too many requests", "throttl"),
+    ),
+    Rule(
+        frozenset({429}),
+        QuotaExhausted,
+        "the account's quota is used up",
+        PAY,
+        "vendors without a code of their own for it; a wait that is named says it is a rate after all, see classify()",
+        words=("quota", "billing", "credit", "balance", "余额", "欠费"),
+    ),
+    Rule(frozenset({429}), RateLimited, "the endpoint asks for fewer requests", LATER, "RFC 6585 4"),
+    Rule(
+        TOLD,
+        QuotaExhausted,
+        "the account is out of money",
+        PAY,
+        "SiliconFlow: 403 'account balance is insufficient'; xAI: 403 'does not have any credits'; Fireworks: 412 "
+        "'Account is suspended'",
+        words=(
+            "insufficient (?:account )?(?:balance|credit|funds)",
+            "balance is (?:insufficient|too low)",
+            "have any credits",
+            "account (?:\\w+ )?is suspended",
+            "余额不足",
+            "欠费",
+        ),
+    ),
+)

@@ -1,0 +1,116 @@
+"""What a recorded run is in: told by its row, its lock and the clock, without a look at the rows of the file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from ai_memory.reembed.breaker import believed_until
+from ai_memory.reembed.heartbeat import PAUSED
+from ai_memory.reembed.holding import STUCK_MS, last_sign
+from ai_memory.store.lock import Holder, LockState
+from ai_memory.store.pauses import Pause
+from ai_memory.store.values import LastEnd, Run
+
+LONGEST_PAUSE_MS = 36 * 60 * 60_000
+"""Where nothing was written for this long a run does not go on by itself: cron's starts are a night apart at most."""
+
+HEALTHY, NEEDS_SOMEBODY, WAITING = 0, 1, 75
+"""What `status --check` ends with."""
+
+GOES_ON = frozenset({75, 130, 143})
+"""Exit codes behind which the next start goes on without a person."""
+LOOK_FIRST = frozenset({"rows left"})
+"""Reasons to end with 75 that a person has to look at all the same."""
+
+
+class Condition(Enum):
+    """What a run is in; the value is the word for it."""
+
+    WORKING = "running"
+    AWAITING = "waiting for the endpoint"
+    STUCK = "stuck"
+    SHUT_OUT = "shut out"
+    STOPPED = "stopped"
+    KILLED = "interrupted"
+    PAUSED = "paused"
+    DONE = "done"
+    CANCELLED = "cancelled"
+    SUPERSEDED = "superseded"
+
+
+BY_STATE = {
+    "paused": Condition.PAUSED,
+    "done": Condition.DONE,
+    "cancelled": Condition.CANCELLED,
+    "superseded": Condition.SUPERSEDED,
+}
+BY_THEMSELVES = frozenset({Condition.WORKING, Condition.AWAITING})
+BY_SOMEBODY = frozenset({Condition.STUCK, Condition.SHUT_OUT, Condition.CANCELLED, Condition.SUPERSEDED})
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """Who works on a run: the state of the lock, and the live process that holds it (None: none, or not known)."""
+
+    lock: LockState
+    held_by: Holder | None
+
+    @property
+    def going_on(self) -> bool:
+        """Whether a runner is at work, as far as this user can tell."""
+        # Whoever may not read the lock has the word of the run row, which stays after a kill.
+        return self.lock is LockState.RUNNER or (self.lock is LockState.HIDDEN and self.held_by is not None)
+
+
+def condition(run: Run, work: Work, pause: Pause | None, *, now_ms: int) -> Condition:
+    """Return what `run` is in at `now_ms` (Unix milliseconds), with the `pause` that stands (None: none)."""
+    if run.state != "running":
+        return BY_STATE[run.state]
+    if work.going_on:
+        return _at_work(run, work.held_by, now_ms=now_ms)
+    if pause:
+        return Condition.PAUSED
+    if work.lock is LockState.READER:
+        return Condition.SHUT_OUT
+    # Who leaves in good order takes his name off the row.
+    return Condition.KILLED if run.holder else Condition.STOPPED
+
+
+def _at_work(run: Run, holder: Holder | None, *, now_ms: int) -> Condition:
+    if run.breaker_state == "open" and believed_until(run, now_ms=now_ms) > now_ms:
+        return Condition.AWAITING
+    idle = now_ms - last_sign(run, holder or run.holder, now_ms=now_ms)
+    return Condition.STUCK if idle > STUCK_MS else Condition.WORKING
+
+
+def _goes_on(end: LastEnd) -> bool:
+    """Say whether the next start goes on behind an end; behind a pause that is over it does."""
+    return end.reason == PAUSED or (end.exit_code in GOES_ON and end.reason not in LOOK_FIRST)
+
+
+def verdict(run: Run, found: Condition, pause: Pause | None, *, configured: bool, now_ms: int) -> int:
+    """Return HEALTHY, NEEDS_SOMEBODY or WAITING for a run in the condition `found`.
+
+    `configured` says whether the configuration has an embedder, and that of the run.
+    """
+    if found is Condition.WORKING and not run.last_error:
+        return HEALTHY
+    if found is Condition.PAUSED and pause and pause.until:
+        return WAITING
+    if found in BY_THEMSELVES:
+        # What was edited in the configuration since matters to the next start only.
+        return _waiting(run, pause, now_ms=now_ms)
+    if found in BY_SOMEBODY or not configured:
+        return NEEDS_SOMEBODY
+    if found is Condition.DONE:
+        return HEALTHY
+    if found is Condition.STOPPED and run.last_end and not _goes_on(run.last_end):
+        return NEEDS_SOMEBODY
+    return _waiting(run, pause, now_ms=now_ms)
+
+
+def _waiting(run: Run, pause: Pause | None, *, now_ms: int) -> int:
+    """Return WAITING, or NEEDS_SOMEBODY where nothing was written for too long."""
+    moved = max(run.last_written_at or 0, run.started_at, pause.at if pause else 0)
+    return NEEDS_SOMEBODY if now_ms - moved > LONGEST_PAUSE_MS else WAITING

@@ -1,0 +1,133 @@
+"""Signs of life while an answer is awaited, and what an operator asks for meanwhile.
+
+A page is committed when its answer has come, and an endpoint that is slow or away may take minutes. Meanwhile the
+thread that commits notes now and then that it lives and what the last request failed with, and sees whether the file
+was paused or the run taken away. No thread of its own: one that hangs gives no sign.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from contextlib import suppress
+from typing import Any, Protocol
+
+from ai_memory.clock import Clock
+from ai_memory.embed.embedder import Embedder
+from ai_memory.errors import DataRefused, NotFinished, OperatorNeeded, Stopped, StorageFailed
+from ai_memory.reembed.stop import Stop
+from ai_memory.store import beats, pauses, runs
+from ai_memory.store.opening import Store
+from ai_memory.store.pauses import Pause
+from ai_memory.store.text import printable
+from ai_memory.store.values import Run
+from ai_memory.times import instant
+
+PAUSED = "paused"
+
+
+class Living(Protocol):
+    """What a sign of life is made of."""
+
+    @property
+    def embedder(self) -> Embedder:
+        """Whose requests are waited for."""
+
+    @property
+    def clock(self) -> Clock:
+        """The time."""
+
+    @property
+    def stop(self) -> Stop:
+        """What ends the work."""
+
+    @property
+    def beat_seconds(self) -> float:
+        """How long nothing is noted."""
+
+
+class Heartbeat:
+    """Waits for answers on behalf of one invocation that holds a run."""
+
+    def __init__(self, store: Store, run: Run, tools: Living) -> None:
+        """Note the life of `run`."""
+        self._store, self._run, self._tools = store, run, tools
+        self._noted = ""
+
+    def await_answer(self, answer: Future[Any]) -> None:
+        """Return when `answer` is there.
+
+        Raises:
+            NotFinished: the run is no longer ours.
+        """
+        while True:
+            try:
+                answer.exception(timeout=self._tools.beat_seconds)
+            except TimeoutError:
+                self.beat()
+            else:
+                return
+
+    def sleep(self, seconds: float) -> bool:
+        """Wait so long and return False, or True as soon as the work is to stop.
+
+        Raises:
+            NotFinished: the run is no longer ours.
+        """
+        while seconds > self._tools.beat_seconds:
+            if self._tools.stop.event.wait(self._tools.beat_seconds):
+                return True
+            self.beat()
+            seconds -= self._tools.beat_seconds
+        return self._tools.stop.event.wait(seconds)
+
+    def beat(self) -> None:
+        """Note a sign of life and the failure that is being retried, and heed what an operator asks for.
+
+        Raises:
+            NotFinished: the run is no longer ours; requests that still wait are ended.
+        """
+        failure = self._tools.embedder.meter.failure
+        # A disk that is full, or another writer, keeps nobody from waiting: the commit will tell.
+        with suppress(StorageFailed, NotFinished, Stopped):
+            with self._store.db.transaction():
+                ours = beats.beat(self._store, self._run, failure=failure, now_ms=self._tools.clock.now_ms())
+            self._noted = failure
+            if not ours:
+                self._tools.stop.request("run lost", exit_code=NotFinished.exit_code)
+        self.heed_pause()
+        if self._tools.stop.reason == "run lost":
+            raise runs.fence_lost(self._run)
+
+    def committed(self) -> None:
+        """Hear that a page was committed: heed a pause, and forget a failure that is over."""
+        if self._noted and not self._tools.embedder.meter.failure:
+            self.beat()
+        else:
+            self.heed_pause()
+
+    def heed_pause(self) -> None:
+        """Ask for the stop where an operator has paused the file."""
+        with suppress(StorageFailed, NotFinished, Stopped, DataRefused):
+            if pause := pauses.standing(self._store, now_ms=self._tools.clock.now_ms()):
+                error = paused(self._store, pause)
+                self._tools.stop.request(PAUSED, exit_code=error.exit_code, error=error)
+
+
+def require_no_pause(store: Store, *, now_ms: int) -> None:
+    """Check that the file is not paused.
+
+    Raises:
+        OperatorNeeded: it is.
+    """
+    if pause := pauses.standing(store, now_ms=now_ms):
+        raise paused(store, pause)
+
+
+def paused(store: Store, pause: Pause) -> OperatorNeeded:
+    """Return the error that says who paused the file, until when and why."""
+    until = "" if pause.until is None else f" until {instant(pause.until)}"
+    why = f": {printable(pause.reason)}" if pause.reason else ""
+    return OperatorNeeded(
+        f"{printable(pause.by) or 'Somebody'} paused {store.db.path} at {instant(pause.at)}{until}{why}.",
+        tip=pauses.TAKE_IT_OFF,
+    )

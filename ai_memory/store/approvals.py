@@ -1,0 +1,55 @@
+"""Keeps the targets to which an unattended start of the file may go, by space and width.
+
+None of these functions opens a transaction.
+"""
+
+from __future__ import annotations
+
+from ai_memory.embedding_settings import MAX_DIM
+from ai_memory.errors import DataRefused
+from ai_memory.store.opening import Store
+from ai_memory.store.provenance import Fingerprint, read_fingerprint
+from ai_memory.store.values import Run
+
+IS_APPROVED = "SELECT count(*) FROM reembed_approval WHERE space = ? AND dim = ?"
+WIDTH = "SELECT dim FROM reembed_approval WHERE space = ? ORDER BY approved_at DESC, dim DESC LIMIT 1"
+APPROVE = "INSERT OR REPLACE INTO reembed_approval (space, dim, approved_at, approved_by, how) VALUES (?, ?, ?, ?, ?)"
+COMPLETED = """
+    INSERT OR IGNORE INTO reembed_approval (space, dim, approved_at, approved_by, how) VALUES (?, ?, ?, '', 'completed')
+"""
+WITHDRAW_OLDER = "DELETE FROM reembed_approval WHERE approved_at < ? AND NOT (space = ? AND dim = ?)"
+WITHDRAW = "DELETE FROM reembed_approval WHERE space = ? AND (dim = ? OR ? = 0)"
+WITHDRAW_ALL = "DELETE FROM reembed_approval"
+TARGET = "SELECT target FROM reembed_run WHERE run_id = ? AND typeof(target) = 'integer'"
+
+
+def is_approved(store: Store, space: str, dim: int) -> bool:
+    """Return whether an unattended start may go to this target."""
+    return bool(store.db.value(IS_APPROVED, (space, dim)))
+
+
+def approved_width(store: Store, space: str) -> int:
+    """Return the width in which a space was approved last, 0 where it was not."""
+    found = store.db.value(WIDTH, (space,))
+    return found if isinstance(found, int) and 0 < found <= MAX_DIM else 0
+
+
+def approve(store: Store, space: str, dim: int, *, by: str, how: str, now_ms: int) -> None:
+    """Let unattended starts go to this target; inside a transaction."""
+    store.db.execute(APPROVE, (space, dim, now_ms, by, how))
+
+
+def completed(store: Store, run: Run, target: Fingerprint, *, now_ms: int) -> None:
+    """Approve the target of a run that is complete, and forget those approved before it began; inside a transaction."""
+    store.db.execute(COMPLETED, (target.space, target.dim, now_ms))
+    store.db.execute(WITHDRAW_OLDER, (run.started_at, target.space, target.dim))
+
+
+def withdraw(store: Store, run_id: int) -> None:
+    """Take the approval of a run's target back, or every one where the file does not say which target that was."""
+    try:
+        target = read_fingerprint(store, store.db.value(TARGET, (run_id,)) or 0)
+    except DataRefused:
+        store.db.execute(WITHDRAW_ALL)
+    else:
+        store.db.execute(WITHDRAW, (target.space, target.dim, target.dim))

@@ -1,0 +1,54 @@
+"""Keeps the pause of a file: while it lasts no run works on the file and none begins.
+
+None of these functions opens a transaction.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ai_memory.store.opening import Store
+from ai_memory.store.own_row import OwnRow, selected
+
+TEXTS = ("paused_by", "reason")
+COLUMNS = ("paused_at", "until", *TEXTS)
+READ = f"SELECT {selected(COLUMNS, TEXTS)} FROM reembed_pause"
+PAUSE = """
+    INSERT OR REPLACE INTO reembed_pause (only_row, paused_at, until, paused_by, reason) VALUES (1, ?, ?, ?, ?)
+"""
+TAKE_OFF = "DELETE FROM reembed_pause"
+TAKE_IT_OFF = "Take the pause off: ai-memory reembed unpause"
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Who paused the file, when, until when (None: until it is taken off) and why; times are Unix milliseconds."""
+
+    at: int
+    until: int | None
+    by: str
+    reason: str
+
+
+def standing(store: Store, *, now_ms: int) -> Pause | None:
+    """Return the pause of the file, None where there is none or its time is over.
+
+    Raises:
+        DataRefused: a column of it is damaged.
+    """
+    rows = store.db.execute(READ)
+    if not rows:
+        return None
+    row = OwnRow(store, "the pause", TAKE_IT_OFF, dict(zip(COLUMNS, rows[0], strict=True)))
+    pause = Pause(row.time("paused_at"), row.time_or_none("until"), row.text("paused_by"), row.text("reason"))
+    return pause if pause.until is None or pause.until > now_ms else None
+
+
+def put(store: Store, pause: Pause) -> None:
+    """Pause the file, in the place of a pause that stands; inside a transaction."""
+    store.db.execute(PAUSE, (pause.at, pause.until, pause.by, pause.reason))
+
+
+def take_off(store: Store) -> bool:
+    """Take the pause off, whatever its row holds; inside a transaction. Returns whether there was one."""
+    return bool(store.db.change(TAKE_OFF))

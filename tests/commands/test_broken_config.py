@@ -1,0 +1,65 @@
+"""What needs no embedder works whatever stands in the configuration; what needs one says what is wrong there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ai_memory.cli import main
+from tests import files
+from tests.command import Command
+
+BROKEN = {
+    "no TOML": "[embeddings\n",
+    "no table": "embeddings = 3\n",
+    "values": '[embeddings]\nbackend = "nosuch"\ndim = "x"\n',
+    "a key": '[embeddings]\napi_key = "sk-abcdefghijklmnop"\n',
+    "no UTF-8": "[embeddings]\nmodel = '\udcff'\n",
+}
+WITHOUT_EMBEDDER = (
+    ("reembed", "status"), ("reembed", "quarantine"), ("reembed", "cancel"), ("reembed", "pause"),
+    ("reembed", "unpause"), ("list",), ("stats",), ("export",), ("namespaces",), ("get", "id-001"),
+    ("delete", "id-000"),
+)  # fmt: skip
+
+
+@pytest.fixture
+def command(tmp_path: Path) -> Command:
+    return Command(files.create(tmp_path / "m.db"))
+
+
+@pytest.fixture(params=BROKEN.values(), ids=BROKEN)
+def broken(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    path = tmp_path / "config.toml"
+    path.write_text(request.param, "utf-8", "surrogateescape")
+    return path
+
+
+def test_what_needs_no_embedder_works_with_a_broken_configuration(command: Command, broken: Path) -> None:
+    ended = {words: command.run("--config", broken, *words) for words in WITHOUT_EMBEDDER}
+
+    codes = {words: each.code for words, each in ended.items() if words != ("reembed", "cancel")}
+    assert set(codes.values()) == {0}, codes
+    assert ended["reembed", "cancel"].code == 12
+    assert all(len(each.err.splitlines()) <= 1 for words, each in ended.items() if words != ("reembed", "cancel"))
+    assert all("sk-abc" not in each.err for each in ended.values())
+
+
+def test_what_needs_an_embedder_says_what_is_wrong_and_where(command: Command, broken: Path) -> None:
+    for words in (
+        ("reembed",),
+        ("reembed", "--resume", "--or-start"),
+        ("reembed", "approve"),
+        ("reembed", "--dry-run"),
+    ):
+        ended = command.run("--config", broken, *words)
+        assert (ended.code, str(broken) in ended.error) == (3, True)
+
+
+def test_a_file_that_may_name_the_database_must_be_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    broken = tmp_path / "config.toml"
+    broken.write_text("db = /var/lib\n", "utf-8")
+
+    assert main(["--config", str(broken), "stats"]) == 3
+    assert "not valid TOML" in capsys.readouterr().err
