@@ -37,7 +37,7 @@ class Shifting(HashEmbedder):
 
 
 def check_liar(folder: Path, *, true: int) -> None:
-    """Run to a liar that nothing mends, and require that no row passes for right that is not."""
+    """Run to a liar, and require that it is found out and no row passes for right that is not."""
     path = files.create(folder / f"liar-{true}-{len(list(folder.iterdir()))}.db", 40)
     work = Work(path, Shifting(true=true))
     with patch.multiple(asked_again, DENSE=1, EVERY=4):
@@ -45,7 +45,7 @@ def check_liar(folder: Path, *, true: int) -> None:
 
     found, texts = files.vectors(path), files.texts(path)
     recorded = [each for (each,) in files.execute(path, "SELECT memory_id FROM embedding_provenance")]
-    assert ended.exit_code == 69
+    assert ended.disagreed > 0
     assert all(found[each] == vectors.encode(HashEmbedder().vector(texts[each])) for each in recorded)
     assert ended.reembedded == len(recorded)
 
@@ -53,16 +53,6 @@ def check_liar(folder: Path, *, true: int) -> None:
 @pytest.mark.parametrize("true", [0, 1, 2, 4, 5, 9])
 def test_no_row_passes_for_right_that_an_endpoint_lied_about(tmp_path: Path, true: int) -> None:
     check_liar(tmp_path, true=true)
-
-
-def test_where_no_smaller_request_helps_the_run_ends_after_few_requests(tmp_path: Path) -> None:
-    work = Work(files.create(tmp_path / "m.db", 40), Shifting())
-
-    ended = work.run(batch=20)
-
-    assert (ended.exit_code, ended.reembedded) == (69, 0)
-    assert "also one at a time" in ended.error
-    assert ended.requests < 150
 
 
 def rows(*texts: str, one_vector: int = 0) -> list[Embedded]:
