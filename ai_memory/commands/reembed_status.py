@@ -174,7 +174,7 @@ def _rows(status: Status) -> str:
 
 
 def _speed(rows_per_hour: int) -> str:
-    return f"{rows_per_hour / 3600:,.1f} rows/s" if rows_per_hour >= 3600 else f"{rows_per_hour:,} rows/h"
+    return f"{rows_per_hour / 3600:,.1f} rows/s" if rows_per_hour >= 3600 else f"{counted(rows_per_hour, 'row')}/h"
 
 
 def _spent(status: Status) -> str:

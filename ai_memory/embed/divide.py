@@ -161,6 +161,7 @@ class DividedEmbedder(Wrapped):
         """Yield the sound vectors of an answer, and what becomes of the other texts by themselves."""
         broken = [request[position] for position in error.broken]
         self._limits.refused(request, error, pending=broken)
+        self._limits.passed([text for text in request if text not in broken])
         outcomes: list[Vectors | EmbedError] = []
         with suppress(BudgetSpent):
             # What was paid for is kept, also where nothing is left to ask again.

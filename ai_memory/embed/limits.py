@@ -45,14 +45,17 @@ def most_tokens(texts: Sequence[str]) -> int:
 class _Suspect:
     """A refused request of `count` texts and `size` bytes; those in `pending` did not yet pass in smaller company.
 
-    `told` says that it was refused as too large, `unit` what it is counted in, as far as that was said.
+    `told` says that it was refused as too large, `unit` what it is counted in, as far as that was said. `larger` are
+    the texts and the bytes that no request had passed with, 0 where one had; `largest` passed of its texts together.
     """
 
     count: int
     size: int
     pending: set[str]
-    told: bool = False
-    unit: str = ""
+    told: bool
+    unit: str
+    larger: tuple[int, int]
+    largest: int
 
 
 class RequestLimits:
@@ -127,6 +130,8 @@ class RequestLimits:
         """Take the texts off every refused request; one of which all passed was refused for its size."""
         with self._lock:
             for suspect in list(self._suspects):
+                if suspect.pending & set(texts):
+                    suspect.largest = max(suspect.largest, len(texts))
                 suspect.pending.difference_update(texts)
                 if not suspect.pending:
                     self._suspects.remove(suspect)
@@ -139,28 +144,31 @@ class RequestLimits:
     ) -> None:
         """Remember a refusal that names no size: a text of `pending` may be bad, or the request too large.
 
-        `pending` are those of the texts that got no vector, None for all.
+        `pending` are those of the texts that got no vector, None for all. A part of what is remembered already adds
+        nothing: what passes of the whole in the end tells the size.
         """
+        left = set(texts if pending is None else pending)
         with self._lock:
-            if len(texts) > 1:
-                told = isinstance(error, RequestTooLarge)
-                unit = error.unit if isinstance(error, RequestTooLarge) else ""
-                left = set(texts if pending is None else pending)
-                self._suspects.append(_Suspect(len(texts), _size(texts), left, told, unit))
-            else:
-                guilty = [each for each in self._suspects if texts[0] in each.pending]
+            guilty = [each for each in self._suspects if left <= each.pending]
+            if len(texts) == 1:
                 for suspect in guilty:
                     self._suspects.remove(suspect)
+            elif not guilty:
+                told = isinstance(error, RequestTooLarge)
+                unit = error.unit if isinstance(error, RequestTooLarge) else ""
+                count, size = len(texts), _size(texts)
+                larger = count * (count > self._passed_inputs), size * (size > self._passed_bytes)
+                self._suspects.append(_Suspect(count, size, left, told, unit, larger, count - len(left)))
 
     def _learn(self, suspect: _Suspect) -> None:
-        too_many, too_long = suspect.count > self._passed_inputs, suspect.size > self._passed_bytes
+        too_many, too_long = suspect.larger
         if not too_many and not too_long:
             # Of passing trouble, or no longer true: the next one of which nothing as large passed meanwhile counts.
             self._passed_inputs = self._passed_bytes = 0
         elif not too_many or (suspect.told and suspect.unit != "inputs" and suspect.size >= LARGE_BODY):
-            self._lower("bytes", suspect.size // 2)
+            self._lower("bytes", suspect.size * suspect.largest // suspect.count)
         else:
-            self._lower("inputs", (suspect.count + 1) // 2)
+            self._lower("inputs", suspect.largest)
 
     def learned(self) -> dict[str, int]:
         """Return what was learned, to be kept in the run: plain numbers by name."""

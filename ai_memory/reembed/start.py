@@ -161,8 +161,8 @@ def _unapproved(store: Store, target: Target, request: Request) -> OperatorNeede
 
 
 def approve_by_hand(store: Store, target: Target, request: Request, *, now_ms: int) -> None:
-    """Approve a target of known width where a person gave the command; inside a transaction."""
-    if request.by_hand and target.dim:
+    """Approve a target where a person gave the command; inside a transaction."""
+    if request.by_hand:
         how = "--yes" if request.yes else "by hand"
         approvals.approve(store, target.space, target.dim, by=who(), how=how, now_ms=now_ms)
 

@@ -175,3 +175,13 @@ def test_what_was_learned_is_restored_and_never_raises_a_limit() -> None:
     assert pupil.inputs == 5
     pupil.restore({"inputs": 1_000, "in_time": 1_000})
     assert pupil.inputs == 5
+
+
+def test_trouble_that_passes_while_a_batch_is_halved_teaches_what_passed_in_the_end() -> None:
+    found = RequestLimits(Limits())
+    for size in (100, 50, 25, 13, 7, 4, 2):
+        found.refused(TEXTS[:size])
+    for start, end in ((0, 1), (1, 2), (2, 4), (4, 7), (7, 13), (13, 25), (25, 50), (50, 100)):
+        found.passed(TEXTS[start:end])
+
+    assert found.learned() == {"inputs": 50}
