@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -180,6 +181,7 @@ def test_verify_asks_one_by_one_what_an_endpoint_mixes_up(tmp_path: Path) -> Non
     with FakeEndpoint(lies="shifted") as endpoint:
         command = notes(tmp_path, endpoint, rows=60)
         assert command.reembed("--yes", "--batch", "10").code == 0
+        status = command.run("reembed", "status")
         plain = command.run("reembed", "verify")
         sampled = command.run("reembed", "verify", "--sample", "20")
         other = encode(endpoint.vector("another text"))
@@ -187,6 +189,7 @@ def test_verify_asks_one_by_one_what_an_endpoint_mixes_up(tmp_path: Path) -> Non
         files.execute(command.db, "UPDATE embedding_provenance SET head = ?", head(other))
         wrong = command.run("reembed", "verify", "--json", "--sample", "20")
 
+    assert re.search("Of 60 rows [0-9]+ were asked again one by one and agree: at most [0-9]+ %", status.out)
     assert (plain.code, sampled.code, wrong.code) == (0, 0, 1)
     assert "All 60 live rows are stamped and recorded as fake" in plain.out
     assert "verify --sample 300" in plain.out

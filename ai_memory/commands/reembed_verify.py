@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ai_memory.amounts import counted
 from ai_memory.clock import SystemClock
 from ai_memory.console import Console
 from ai_memory.embed import chain
@@ -110,8 +111,7 @@ def _sample_text(sample: Sample, census: Census) -> str:
     if sample.differing:
         first = printable(sample.differing[0])
         return f"{len(sample.differing):,} of {sample.compared:,} rows embedded again differ: {first} …"
-    share = percent(sample.differ_at_most(attested=census.attested, rows=census.fresh))
-    return (
-        f"{sample.compared:,} rows embedded again agree; the lowest cosine is {sample.lowest_cosine:.6f}. "
-        f"At most {share} of the rows can differ (95 %)."
-    )
+    share = sample.differ_at_most(attested=census.attested, rows=census.fresh)
+    bound = f" At most {percent(share)} of the rows can differ (95 %)." if share else ""
+    agree = f"{counted(sample.compared, 'row')} embedded again {'agrees' if sample.compared == 1 else 'agree'}"
+    return f"{agree}; the lowest cosine is {sample.lowest_cosine:.6f}.{bound}"
