@@ -54,6 +54,7 @@ class Behaviour:
     With `poison_fault` and `inputs_fault`, names in `FAULTS`, those requests are answered otherwise than with 400 and
     413; with `poison_number` a text that contains `poison` gets a vector of that number, and the others theirs.
     `mixes_up` makes requests side by side spoil each other's answers.
+    `lies` names what becomes of vectors, see LIES.
     """
 
     dim: int = 16
@@ -70,6 +71,7 @@ class Behaviour:
     zipped: bool = False
     remaining: int = -1
     words: str = ""
+    lies: str = ""
     poison_fault: str = ""
     inputs_fault: str = ""
     poison_number: str = ""
@@ -285,7 +287,8 @@ class _Handler(BaseHTTPRequestHandler):
         for each, text in zip(found, texts, strict=True):
             if like.poison_number and like.poison in text:
                 each[:] = float(like.poison_number)
-        return found
+        lie = LIES.get(like.lies)
+        return lie(self.owner.seen, texts, found) if lie else found
 
     def truth(self, body: Mapping[str, Any], vectors: Sequence[npt.NDArray[np.float32]]) -> dict[str, Any]:
         """Return the answer that carries `vectors`, in the language of the request."""
@@ -402,6 +405,46 @@ def _echo(handler: _Handler, _fault: Fault, body: dict[str, Any], texts: list[st
     handler.say(200, answer)
 
 
+ONE: npt.NDArray[np.float32] = np.linspace(0.1, 1.0, 16, dtype=np.float32)
+Lie = Callable[[Seen, Sequence[str], list[npt.NDArray[np.float32]]], list[npt.NDArray[np.float32]]]
+
+
+def _spoiled(vectors: Sequence[npt.NDArray[np.float32]]) -> list[npt.NDArray[np.float32]]:
+    """Return vectors with as much of another one in them: always the same, and near enough to look right."""
+    return [(each + ONE / np.linalg.norm(ONE) / 2).astype(np.float32) for each in vectors]
+
+
+def _pairs(vectors: Sequence[npt.NDArray[np.float32]]) -> list[npt.NDArray[np.float32]]:
+    """Return vectors of which each two have changed places."""
+    swapped = [index ^ 1 for index in range(len(vectors))]
+    return [vectors[other if other < len(vectors) else index] for index, other in enumerate(swapped)]
+
+
+def _several(seen: Seen) -> int:
+    return sum(len(body["input"]) > 1 for body in seen.bodies)
+
+
+LIES: Mapping[str, Lie] = {
+    "shifted": lambda _seen, texts, true: [*true[1:], true[0]] if len(texts) >= 4 else true,
+    "pairs": lambda _seen, _texts, true: _pairs(true),
+    "pairs in the last page": lambda _seen, texts, true: _pairs(true) if 1 < len(texts) < 10 else true,
+    "crowded": lambda _seen, texts, true: _spoiled(true) if len(texts) > 8 else true,
+    "crowded behind": lambda _seen, _texts, true: [*true[:8], *_spoiled(true[8:])],
+    "last in line": lambda _seen, texts, true: [*true[:-1], *_spoiled(true[-1:])] if len(texts) > 4 else true,
+    "beside": lambda seen, _texts, true: _spoiled(true) if seen.in_flight > 1 else true,
+    "beside two": lambda seen, _texts, true: _spoiled(true) if seen.in_flight > 2 else true,
+    "now and then": lambda seen, texts, true: true[::-1] if len(texts) > 1 and _several(seen) % 5 == 0 else true,
+    "every seventh": lambda seen, _texts, true: _spoiled(true) if seen.requests % 7 == 0 else true,
+    "later": lambda seen, texts, true: true[::-1] if len(texts) > 1 and _several(seen) > 13 else true,
+    "two alike": lambda _seen, _texts, true: [*true[:-1], true[0]],
+    "one language": lambda _seen, texts, true: [
+        ONE if text.startswith("t1") else each for text, each in zip(texts, true, strict=True)
+    ],
+    "restless": lambda seen, _texts, true: [np.roll(each, seen.requests) for each in true],
+}
+"""What endpoints were seen to do to vectors, as a function of what they were asked, the texts, and the true vectors."""
+
+
 def _first(value: Callable[[list[float]], object]) -> Respond:
     """Return a fault that changes the first vector of a true answer."""
     return _changed(lambda table: table["data"][0].update(embedding=value(table["data"][0]["embedding"])))
@@ -456,6 +499,7 @@ FAULTS: Mapping[str, Respond] = {
     "empty": _changed(lambda table: [row.update(embedding=[]) for row in table["data"]]),
     "same": _changed(lambda table: [row.update(embedding=table["data"][0]["embedding"]) for row in table["data"]]),
     "alike": _changed(lambda table: table["data"][-1].update(embedding=table["data"][0]["embedding"])),
+    "constant": lambda handler, _fault, body, texts: handler.say(200, handler.truth(body, [ONE] * len(texts))),
     "echo": _echo,
     "told-400": _told(400),
     "told-401": _told(401),

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from math import ceil, log2
 from pathlib import Path
 
+from ai_memory.embed.document import WITNESS_TEXTS
 from ai_memory.embed.vectors import encode
+from ai_memory.reembed.asked_again import LEAST, TAIL
 from tests import files
 from tests.command import Command, remote
 from tests.fake_endpoint import FOREVER, FakeEndpoint
@@ -18,8 +20,9 @@ POISONED = "id-123"
 RETRIES = 16
 """More attempts than two requests in flight can begin within `--retry-for 2s`."""
 FLAGS = ("--batch", str(BATCH), "--concurrency", "2", "--retry-for", "2s")
-UNDISTURBED = 2 + ROWS // BATCH + 1
-"""A witness text as numbers, all of them as base64, a request a page, and the witness texts once more."""
+UNDISTURBED = 1 + len(WITNESS_TEXTS) + ROWS // BATCH + LEAST + TAIL + 1 + 1
+"""A witness text as numbers, all of them one by one, a request a page, rows asked again on the way and at the end, the
+witness once more."""
 HALVING = 2 * ceil(log2(BATCH)) + 2
 
 Act = Callable[[FakeEndpoint], None]

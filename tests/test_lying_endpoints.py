@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
+from ai_memory.embed.vectors import encode, head
 from tests import files
-from tests.command import Command, remote
+from tests.command import Answer, Command, remote
 from tests.fake_endpoint import FOREVER, FakeEndpoint
 from tests.faults import close_breaker
 
 ROWS = 26
 
 
-def notes(path: Path, endpoint: FakeEndpoint) -> Command:
+def notes(path: Path, endpoint: FakeEndpoint, *, rows: int = ROWS) -> Command:
     """Return the command on a file of rows without vectors."""
     command = Command(path / "m.db", remote(endpoint))
-    lines = "".join(f'{{"title": "t{n}", "content": "content number {n}"}}\n' for n in range(ROWS))
+    lines = "".join(f'{{"title": "t{n}", "content": "content number {n}"}}\n' for n in range(rows))
     assert command.run("import", "-", "--no-embed", stdin=lines).code == 0
     return command
 
@@ -26,11 +28,129 @@ def with_vector(command: Command) -> int:
     return sum(blob is not None for blob in files.vectors(command.db).values())
 
 
-@pytest.mark.parametrize("fault", ["same", "alike"])
-@pytest.mark.parametrize("after_canary", [False, True])
-def test_one_vector_for_different_texts_is_69_and_nothing_is_written(
-    tmp_path: Path, fault: str, *, after_canary: bool
+def lied_to(path: Path, lies: str, *flags: str, rows: int = 60, latency: float = 0.0) -> tuple[Answer, int, int]:
+    """Return how a run to an endpoint with these lies ends, how many rows are right then, and how many are fresh."""
+    with FakeEndpoint(lies=lies, latency=latency) as endpoint:
+        command = notes(path, endpoint, rows=rows)
+        answer = command.reembed("--yes", "--batch", "10", "--retry-for", "0.1s", *flags)
+        found, texts = files.vectors(command.db), files.texts(command.db)
+        right = sum(found[each] == encode(endpoint.vector(text)) for each, text in texts.items())
+    return answer, right, len(files.execute(command.db, "SELECT 1 FROM embedding_provenance"))
+
+
+@pytest.mark.parametrize(
+    ("lies", "remedy"),
+    [
+        ("shifted", "2 texts a request at most"),
+        ("pairs", "one text a request"),
+        ("pairs in the last page", "one text a request"),
+        ("crowded", "texts a request"),
+        ("crowded behind", "texts a request"),
+        ("last in line", "texts a request"),
+        ("now and then", "one text a request"),
+        ("later", "one text a request"),
+        ("two alike", "one text a request"),
+    ],
+)
+def test_what_is_mixed_up_in_one_request_is_found_and_asked_for_in_smaller_ones(
+    tmp_path: Path, lies: str, remedy: str
 ) -> None:
+    answer, right, fresh = lied_to(tmp_path, lies, rows=205 if lies == "later" else 65)
+
+    assert (answer.code, right, fresh) == (0, answer.json["total"], answer.json["total"])
+    assert remedy in answer.err
+    assert answer.json["disagreed"] > 0
+
+
+@pytest.mark.parametrize(("lies", "concurrency"), [("beside", "2"), ("beside two", "4")])
+def test_vectors_spoiled_by_requests_side_by_side_are_found_and_asked_for_one_at_a_time(
+    tmp_path: Path, lies: str, concurrency: str
+) -> None:
+    answer, right, fresh = lied_to(tmp_path, lies, "--concurrency", concurrency, latency=0.05)
+
+    assert (answer.code, right, fresh) == (0, 60, 60)
+    assert "one at a time from now on" in answer.err
+
+
+@pytest.mark.parametrize("lies", ["restless", "every seventh"])
+def test_a_text_that_gets_another_vector_each_time_is_69_and_nothing_is_written(tmp_path: Path, lies: str) -> None:
+    answer, right, fresh = lied_to(tmp_path, lies)
+
+    assert (answer.code, right, fresh) == (69, 0, 0)
+    assert "does not give a text the same vector each time" in answer.error
+
+
+def test_one_vector_for_all_texts_of_a_kind_is_69_and_what_was_written_is_stale(tmp_path: Path) -> None:
+    answer, _, fresh = lied_to(tmp_path, "one language")
+
+    assert (answer.code, fresh) == (69, 0)
+    assert "different texts the same vector" in answer.error
+
+
+def test_what_was_learned_of_a_liar_is_kept_in_the_run(tmp_path: Path) -> None:
+    with FakeEndpoint(lies="shifted") as endpoint:
+        command = notes(tmp_path, endpoint, rows=60)
+        first = command.reembed("--yes", "--batch", "10", "--max-rows", "20")
+        again = command.reembed("--resume", "--batch", "10")
+
+    assert (first.code, again.code) == (75, 0)
+    assert "from now on" in first.err
+    assert "from now on" not in again.err
+    assert again.json["disagreed"] == 0
+
+
+def test_the_report_states_what_rows_asked_again_prove(tmp_path: Path) -> None:
+    with FakeEndpoint() as endpoint:
+        command = notes(tmp_path, endpoint, rows=300)
+        answer = command.reembed("--yes", "--batch", "30")
+
+    asked = answer.json["asked_again"]
+    assert (answer.code, answer.json["disagreed"]) == (0, 0)
+    assert asked >= 10
+    assert answer.json["differ_at_most"] == pytest.approx(1 - 0.05 ** (1 / asked), abs=1e-4)
+
+
+def test_a_first_page_is_by_itself_until_its_rows_agree(tmp_path: Path) -> None:
+    with FakeEndpoint() as endpoint:
+        command = notes(tmp_path, endpoint, rows=60)
+        command.reembed("--yes", "--batch", "10", "--concurrency", "4")
+
+    sizes = [len(body["input"]) for body in endpoint.seen.bodies]
+    # A text as numbers, the witness texts, the first page, three of its rows, and only then the second page.
+    assert sizes[:9] == [1, 1, 1, 1, 10, 1, 1, 1, 10]
+
+
+def test_the_old_model_under_the_new_name_is_78_before_anything_is_written(tmp_path: Path) -> None:
+    with FakeEndpoint() as endpoint:
+        command = notes(tmp_path, endpoint)
+        assert command.reembed("--yes").code == 0
+        before = files.vectors(command.db)
+        files.execute(command.db, "UPDATE memories SET embedding_space = 'old#none'")
+        files.execute(command.db, "DELETE FROM embedding_provenance")
+        refused = command.reembed("--yes")
+        after = files.vectors(command.db)
+        meant = command.reembed("--resume", "--same-vectors")
+
+    assert (refused.code, refused.json["reembedded"], after) == (78, 0, before)
+    assert "the vectors that the file has already: 26 of 26 are those of old. Does it serve fake?" in refused.error
+    assert (meant.code, meant.json["reembedded"]) == (0, ROWS)
+
+
+def test_after_the_old_model_under_the_new_name_the_true_one_is_taken(tmp_path: Path) -> None:
+    with FakeEndpoint() as endpoint:
+        command = notes(tmp_path, endpoint)
+        assert command.reembed("--yes").code == 0
+        files.execute(command.db, "UPDATE memories SET embedding_space = 'old#none'")
+        files.execute(command.db, "DELETE FROM embedding_provenance")
+        assert command.reembed("--yes").code == 78
+        endpoint.change(weights="new")
+        mended = command.reembed("--resume")
+
+    assert (mended.code, mended.json["reembedded"]) == (0, ROWS)
+
+
+@pytest.mark.parametrize("after_canary", [False, True])
+def test_one_vector_for_different_texts_is_69_and_nothing_is_written(tmp_path: Path, *, after_canary: bool) -> None:
     with FakeEndpoint() as endpoint:
         command = notes(tmp_path, endpoint)
         if after_canary:
@@ -39,7 +159,7 @@ def test_one_vector_for_different_texts_is_69_and_nothing_is_written(
             assert command.reembed("--yes", "--retry-for", "0s").code == 75
             close_breaker(command.db)
             endpoint.heal()
-        endpoint.fail(fault, times=FOREVER)
+        endpoint.fail("constant", times=FOREVER)
         answer = command.reembed("--resume", "--retarget", "--yes", "--retry-for", "0.1s")
 
     assert answer.code == 69
@@ -55,6 +175,28 @@ def test_doctor_finds_an_endpoint_with_one_vector_for_different_texts(tmp_path: 
 
     assert answer.code == 1
     assert "different texts the same vector" in answer.out
+
+
+def test_verify_asks_one_by_one_what_an_endpoint_mixes_up(tmp_path: Path) -> None:
+    with FakeEndpoint(lies="shifted") as endpoint:
+        command = notes(tmp_path, endpoint, rows=60)
+        assert command.reembed("--yes", "--batch", "10").code == 0
+        status = command.run("reembed", "status")
+        plain = command.run("reembed", "verify")
+        sampled = command.run("reembed", "verify", "--sample", "20")
+        other = encode(endpoint.vector("another text"))
+        files.execute(command.db, "UPDATE memories SET embedding = ?", other)
+        files.execute(command.db, "UPDATE embedding_provenance SET head = ?", head(other))
+        wrong = command.run("reembed", "verify", "--json", "--sample", "20")
+
+    assert re.search("Of 60 rows [0-9]+ were asked again one by one and agree: at most [0-9]+ %", status.out)
+    assert (plain.code, sampled.code, wrong.code) == (0, 0, 1)
+    assert "All 60 live rows are stamped and recorded as fake" in plain.out
+    assert "verify --sample 300" in plain.out
+    assert "20 rows embedded again agree" in sampled.out
+    assert "At most 14 % of the rows can differ (95 %)." in sampled.out
+    assert len(wrong.json["differing"]) == 20
+    assert wrong.json["differ_at_most"] == 1.0
 
 
 @pytest.mark.parametrize("flags", [("--max-tokens", "2000"), ("--max-cost", "2")])

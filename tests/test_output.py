@@ -114,6 +114,12 @@ TAMPERED = {
     "UPDATE reembed_run SET target_model = ?": [STATUS, VERIFY],
     "UPDATE reembed_run SET last_error = ?": [STATUS],
     "UPDATE reembed_run SET last_error = ?, breaker_state = 'open', breaker_until = 1e15": [["reembed", "--resume"]],
+    "UPDATE reembed_run SET ended_reason = ?, ended_code = 1, ended_at = 1": [STATUS, [*STATUS, "--check"]],
+    "UPDATE reembed_event SET detail_json = json_object('stored', json_array(json_array(?, 3, 5)))": [STATUS],
+    "INSERT INTO reembed_pause (only_row, paused_at, paused_by, reason) SELECT 1, 1, f, f FROM (SELECT ? AS f)": [
+        STATUS
+    ],
+    "UPDATE memories SET title = ? || id": [QUARANTINE],
     "UPDATE embedding_fingerprint SET space = ?": [STATUS],
     "UPDATE embedding_fingerprint SET spec_json = json_object(?, 1)": [
         ["reembed", "--resume"],

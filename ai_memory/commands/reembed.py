@@ -52,6 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--wait", type=duration, default=0.0, metavar="DURATION", help="how long to wait for an endpoint that failed")
     add("--retry-quarantined", action="store_true", help="try the rows in quarantine again")
     add("--skip-current-space", action="store_true", help="accept rows stamped with the target's space as they are")
+    add("--same-vectors", action="store_true", help="accept a target that gives the vectors of another model's name")
     add("--stamp-only", action="store_true", help="embed nothing: stamp the stored vectors as the target's")
     add("--backup", type=Path, metavar="FILE", help="copy the database to FILE before the first write")
     add("--yes", action="store_true", help="do not ask before vectors are replaced")
@@ -146,7 +147,7 @@ def _job(args: argparse.Namespace, settings: Settings, console: Console, stop: S
     from ai_memory.embed.retry import Patience
     from ai_memory.reembed.job import Job
     from ai_memory.reembed.progress import NoProgress, choose_progress
-    from ai_memory.reembed.sweep import Tools
+    from ai_memory.reembed.tools import Tools
     from ai_memory.store.open_options import OpenOptions
 
     patience, configured = Patience(retry_for=args.retry_for), settings.embedding
@@ -190,6 +191,7 @@ def _request(args: argparse.Namespace, configured: EmbeddingSettings) -> Request
         skip_current=args.skip_current_space,
         retry_quarantined=args.retry_quarantined,
         backup=args.backup,
+        same_vectors=args.same_vectors,
         yes=args.yes,
         configured=f"backend from {configured.backend.source}, model from {configured.model.source}",
     )

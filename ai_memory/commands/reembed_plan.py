@@ -86,7 +86,7 @@ def _lines(found: Survey) -> list[str]:
 
 
 def _time(found: Estimate) -> str:
-    return f"{span(found.seconds * 1000)} {found.by}"
+    return f"{span(max(found.seconds, 1) * 1000)} {found.by}"
 
 
 def _tried(probed: Probed | None) -> str:

@@ -8,6 +8,7 @@ from ai_memory.amounts import ago, counted, money, percent, size, span
 from ai_memory.clock import SystemClock
 from ai_memory.console import Console
 from ai_memory.errors import AiMemoryError
+from ai_memory.reembed.bound import told
 from ai_memory.reembed.census import name_scope
 from ai_memory.reembed.condition import HEALTHY, WAITING, Condition
 from ai_memory.reembed.status import BEGIN, Status, read_status
@@ -81,7 +82,7 @@ def _lines(status: Status, path: str) -> list[str]:
         f"the file is {_paused(status.pause)}" if status.pause and status.condition is not Condition.PAUSED else "",
         _failure(status),
         _rows(status),
-        _spent(status),
+        f"{_spent(status)}{_asked_again(status)}",
         f"only in {name_scope(run.scope)}{_outside(status)}" if run.scope else "",
         _next(status),
     ]
@@ -174,7 +175,7 @@ def _rows(status: Status) -> str:
 
 
 def _speed(rows_per_hour: int) -> str:
-    return f"{rows_per_hour / 3600:,.1f} rows/s" if rows_per_hour >= 3600 else f"{rows_per_hour:,} rows/h"
+    return f"{rows_per_hour / 3600:,.1f} rows/s" if rows_per_hour >= 3600 else f"{counted(rows_per_hour, 'row')}/h"
 
 
 def _spent(status: Status) -> str:
@@ -185,6 +186,13 @@ def _spent(status: Status) -> str:
     paid = "" if status.cost is None else f", {money(status.cost)} spent"
     texts = f"{counted(counters.texts_sent, 'text')} in {counted(counters.requests, 'request')}"
     return f"{aside}; {texts}{tokens}{paid}; {size(status.free_bytes)} free"
+
+
+def _asked_again(status: Status) -> str:
+    if status.differ_at_most is None:
+        return ""
+    counters = status.run.counters
+    return f". {told(counters.asked_again - counters.disagreed, counters.reembedded)}"
 
 
 def _outside(status: Status) -> str:

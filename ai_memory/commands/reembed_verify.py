@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from ai_memory.amounts import counted
 from ai_memory.clock import SystemClock
 from ai_memory.console import Console
 from ai_memory.embed import chain
 from ai_memory.embed.fingerprint import differences
 from ai_memory.errors import OperatorNeeded, TargetChanged
+from ai_memory.reembed.bound import percent
 from ai_memory.reembed.census import Census, Scope, name_scope, take_census
 from ai_memory.reembed.sample import Sample, choose, compare
 from ai_memory.reembed.start import find_target, known_fingerprint, recorded_target
@@ -18,6 +20,7 @@ from ai_memory.store.provenance import Fingerprint, read_fingerprint
 from ai_memory.store.text import printable
 
 ALL = "all"
+SAMPLE_TIP = "No vector was looked at. To embed some rows again and compare: ai-memory reembed verify --sample 300"
 
 
 def run_verify(settings: Settings, console: Console, *, sample: str | int | None, of_run: bool) -> int:
@@ -37,6 +40,7 @@ def run_verify(settings: Settings, console: Console, *, sample: str | int | None
         "stale": census.stale,
         "quarantined": census.quarantined,
         "attested": census.attested,
+        "unattested": census.unattested,
         "unaddressable": census.unaddressable,
         "not_live": census.dead,
         "substrate": census.substrate,
@@ -45,8 +49,10 @@ def run_verify(settings: Settings, console: Console, *, sample: str | int | None
         "census_at": census.began_at,
         "ok": not found,
         **(compared.values() if compared else {}),
+        "differ_at_most": _differ_at_most(compared, census),
     }
-    console.result(values, _census_text(census, name, scope), *([_sample_text(compared)] if compared else []))
+    sampled = _sample_text(compared, census) if compared else SAMPLE_TIP if not found else ""
+    console.result(values, _census_text(census, name, scope), *([sampled] if sampled else []))
     return 1 if found else 0
 
 
@@ -81,15 +87,31 @@ def _census_text(census: Census, name: str, scope: Scope) -> str:
     where = "" if scope is None else f" in {name_scope(scope)}, the run's namespaces,"
     attested = f", {census.attested:,} of them attested by an operator" if census.attested else ""
     if census.exit_code == 0:
-        return f"All {census.live:,} live rows{where} have a vector of their present text from {name}{attested}."
+        return (
+            f"All {census.live:,} live rows{where} are stamped and recorded as {name}, of their present text{attested}."
+        )
+    unattested = f" ({census.unattested:,} of them unattested: nothing records where their vector comes from)"
     return (
-        f"{census.fresh:,} of {census.live:,} live rows{where} are right for {name}{attested}; "
-        f"{census.stale:,} are stale, {census.quarantined:,} in quarantine, {census.unaddressable:,} without an id."
+        f"{census.fresh:,} of {census.live:,} live rows{where} are stamped and recorded as {name}{attested}; "
+        f"{census.stale:,} are stale{unattested if census.unattested else ''}, {census.quarantined:,} in quarantine, "
+        f"{census.unaddressable:,} without an id."
     )
 
 
-def _sample_text(sample: Sample) -> str:
+def _differ_at_most(sample: Sample | None, census: Census) -> float | None:
+    """Return the share of the rows that can differ (95 %), None where none was embedded again."""
+    if not sample or not sample.compared:
+        return None
+    return sample.differ_at_most(attested=census.attested, rows=census.fresh)
+
+
+def _sample_text(sample: Sample, census: Census) -> str:
+    if not sample.compared:
+        return "No row was embedded again: none is recorded as the target's."
     if sample.differing:
         first = printable(sample.differing[0])
         return f"{len(sample.differing):,} of {sample.compared:,} rows embedded again differ: {first} …"
-    return f"{sample.compared:,} rows embedded again agree; the lowest cosine is {sample.lowest_cosine:.6f}."
+    share = sample.differ_at_most(attested=census.attested, rows=census.fresh)
+    bound = f" At most {percent(share)} of the rows can differ (95 %)." if share else ""
+    agree = f"{counted(sample.compared, 'row')} embedded again {'agrees' if sample.compared == 1 else 'agree'}"
+    return f"{agree}; the lowest cosine is {sample.lowest_cosine:.6f}.{bound}"

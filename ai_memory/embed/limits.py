@@ -71,6 +71,7 @@ class RequestLimits:
             "inputs": documented.inputs,
             "tokens": documented.request_tokens,
             "bytes": documented.request_bytes or MOST_BYTES,
+            "in_flight": 0,
         }
         self._in_time = documented.inputs
         self._learned: dict[str, int] = {}
@@ -82,6 +83,11 @@ class RequestLimits:
     def inputs(self) -> int:
         """The most texts a request may carry now."""
         return max(min(self._most["inputs"], self._in_time), 1)
+
+    @property
+    def in_flight(self) -> int:
+        """The most requests that may be in flight for the vectors to be right, 0 where any number may."""
+        return self._most["in_flight"]
 
     def allow(self, inputs: int) -> None:
         """Allow so many texts a request at most: not learned, but asked for."""

@@ -72,7 +72,8 @@ class Pace:
     @property
     def limit(self) -> int:
         """How many requests may be in flight now."""
-        return max(int(self._limit), 1)
+        most = self._sizes.in_flight if self._sizes else 0
+        return max(min(int(self._limit), most) if most else int(self._limit), 1)
 
     @contextmanager
     def slot(self, texts: Sequence[str] = ()) -> Iterator[None]:

@@ -81,6 +81,7 @@ class PackingEmbedder(Wrapped):
         super().__init__(inner)
         self._packing = packing
         self._known: tuple[str, Vectors] | None = None
+        self._numbers_failed = False
 
     def embed_documents(self, texts: Sequence[str]) -> Vectors:
         """Return the vectors of `texts`: float32, shape (n, dim), rows in the order of texts.
@@ -109,6 +110,11 @@ class PackingEmbedder(Wrapped):
         return self._inner.embed_query(text)
 
     def _first(self, texts: Sequence[str]) -> Vectors:
+        if self._numbers_failed:
+            # The last batch failed either way: base64 waits for one that passes, lest each retry costs two requests.
+            passed = self._inner.embed_documents(texts)
+            self._numbers_failed = False
+            return passed
         known = self._numbers_of(texts[0])
         self._packing.packed = True
         try:
@@ -117,6 +123,7 @@ class PackingEmbedder(Wrapped):
             if not _may_be_of_base64(error):
                 self._packing.packed = False
                 raise
+            self._numbers_failed = True
             found = self._as_numbers(texts, otherwise=False)
             if error.http_status in _NO_REFUSAL:
                 self._packing.tell(f"{FROM_NOW_ON}: as base64 they cannot be read. {error.what}")

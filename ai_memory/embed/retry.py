@@ -217,7 +217,8 @@ class RetryingEmbedder(Wrapped):
                 answer = attempt()
             except (TransientFailure, AnswerViolation) as error:
                 failures.add(error, at=self._clock())
-                self.meter.failure = error.what
+                if not self._stop.is_set():
+                    self.meter.failure = error.what
                 raise
             self.meter.failure = ""
             return answer

@@ -13,7 +13,8 @@ class Budget:
 
     A run so ends between two pages, before `spending` would have to refuse a request in the middle of one.
     `spent` names the limit that would be crossed, empty while there is none. `tight` says that only what is
-    reserved stands in the way: it may cost less, which is known when it is settled.
+    reserved stands in the way: it may cost less, which is known when it is settled. `asked_again` is how many rows may
+    be asked again beside: each may be the largest.
     """
 
     def __init__(self, spending: Spending, *, max_rows: int | None) -> None:
@@ -22,6 +23,7 @@ class Budget:
         self.tight = False
         self._spending, self._max_rows = spending, max_rows
         self._rows = self._reserved = 0
+        self.asked_again = self._largest = 0
         self._taken: dict[str, int] = {}
         # A refused row needs a harmless text after it, the last page the witness: neither must fail what is paid for.
         self._apart = spending.most(WITNESS_TEXTS[:1]) + spending.most(WITNESS_TEXTS)
@@ -33,17 +35,22 @@ class Budget:
             self.spent = "max-rows"
             return False
         tokens = self._spending.most([text])
-        limit = self._spending.limit
-        if limit and not self._spending.allows(self._reserved + tokens + self._apart):
+        limit, apart = self._spending.limit, self._apart + self.asked_again * max(self._largest, tokens)
+        if limit and not self._spending.allows(self._reserved + tokens + apart):
             self.tight = self._reserved > 0
             self.spent = "" if self.tight else limit.flag
             return False
         self._rows += 1
         if limit:
             self._reserved += tokens
+            self._largest = max(self._largest, tokens)
             self._taken[text] = tokens
         return True
 
     def settle(self, texts: Sequence[str]) -> None:
         """Hear that the requests of `texts` were answered: what they cost is spent."""
         self._reserved -= sum(self._taken.pop(text, 0) for text in texts)
+
+    def give_back(self, rows: int) -> None:
+        """Record that so many rows were taken up in vain."""
+        self._rows -= rows

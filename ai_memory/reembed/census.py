@@ -50,8 +50,8 @@ class Census:
     `live` = `fresh` + `stale` + `quarantined`; `attested` of the fresh rows stand on an operator's word.
     `quarantined_ids` name the rows whose quarantine is in force, `first_stale` a few of the stale ones; `overwritten`
     stale rows were given the target's vector of their present text, and have another one, `edited` ones that of an
-    earlier text. `to_embed` rows are those that a run would embed,
-    `to_replace` those of them that have a vector.
+    earlier text; of `unattested` ones with a vector nothing records where it comes from. `to_embed` rows are those that
+    a run would embed, `to_replace` those of them that have a vector.
     `dead` (expired, tombstoned …), `substrate` and `unaddressable` (no text as id) rows are none of these.
     """
 
@@ -66,6 +66,7 @@ class Census:
     to_embed: int = 0
     to_replace: int = 0
     overwritten: int = 0
+    unattested: int = 0
     edited: int = 0
     quarantined_ids: set[str] = field(default_factory=set)
     first_stale: list[str] = field(default_factory=list)
@@ -171,6 +172,7 @@ class _Count:
             census.quarantined_ids.add(row.id)
             return self._means.retry_quarantined
         census.stale += 1
+        census.unattested += row.fingerprint_id is None and row.embedding is not None
         census.overwritten += was_written(row, self._target)
         census.edited += was_edited(row, self._target)
         if len(census.first_stale) < FIRST_STALE:

@@ -80,6 +80,7 @@ def write_page(
         requests=traffic.requests,
         retries=traffic.retries,
         tokens=traffic.tokens,
+        asked_again=answered.asked_again,
     )
     written_at = now_ms if counters.reembedded else None
     runs.count(store, run, counters, written_at=written_at, rows_per_hour=traffic.rows_per_hour)

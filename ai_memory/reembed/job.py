@@ -25,6 +25,7 @@ from ai_memory.errors import (
     NotFinished,
     OperatorNeeded,
     RateLimited,
+    TargetChanged,
     TransientFailure,
 )
 from ai_memory.reembed.back_up import back_up
@@ -34,9 +35,8 @@ from ai_memory.reembed.decide import Action, asks_of_file
 from ai_memory.reembed.ending import Ending, stopped_by
 from ai_memory.reembed.heartbeat import Heartbeat, require_no_pause
 from ai_memory.reembed.holding import holding
-from ai_memory.reembed.in_flight import most
 from ai_memory.reembed.judge import Unfit
-from ai_memory.reembed.probe import check_witness, probe, witness_bytes
+from ai_memory.reembed.probe import probe, require_witness, witness_bytes
 from ai_memory.reembed.report import RunReport, report
 from ai_memory.reembed.request import Request
 from ai_memory.reembed.start import (
@@ -50,13 +50,14 @@ from ai_memory.reembed.start import (
     preflight,
     take,
 )
-from ai_memory.reembed.sweep import Sweep, Tools
+from ai_memory.reembed.sweep import Sweep
+from ai_memory.reembed.tools import Tools
 from ai_memory.reembed.trial import require_updates, try_updates
 from ai_memory.store import quarantine, runs
 from ai_memory.store.lock import Holder
 from ai_memory.store.open_options import OpenOptions
 from ai_memory.store.opening import Store, reading, writing
-from ai_memory.store.provenance import Fingerprint, read_fingerprint, set_witness
+from ai_memory.store.provenance import Fingerprint, forget_witness, read_fingerprint, set_witness
 from ai_memory.store.run_figures import note_census, note_end
 from ai_memory.store.values import Breaker, Counters, Run, Space
 
@@ -102,7 +103,8 @@ class Job:
             told = preflight(store, planned)
             stored = told.stored
             self.disclose(told)
-        in_flight = most(self.embedder) * self.request.batch
+        # The first page is by itself; no more of its rows are asked again than it has.
+        in_flight = 2 * self.request.batch
         taken = take(store, planned, self.request, holder, in_flight=in_flight, stored=stored)
         self._set_aside(store, taken.run, refusing)
         if taken.texts_sent_twice:
@@ -208,10 +210,17 @@ class Job:
         scope, before = planned.scope, planned.census
         return Sweep(store, taken, self.request, self.tools, scope=scope, before=before)
 
-    def _asked(self, embedder: PatientEmbedder, heartbeat: Heartbeat, texts: Sequence[str] = WITNESS_TEXTS) -> Vectors:
+    def _asked(
+        self,
+        embedder: PatientEmbedder,
+        heartbeat: Heartbeat,
+        texts: Sequence[str] = WITNESS_TEXTS,
+        *,
+        one_by_one: bool = False,
+    ) -> Vectors:
         """Return the vectors of some witness texts, with signs of life while they are awaited."""
         with self.tools.pool(1) as executor:
-            answer = executor.submit(probe, embedder, texts)
+            answer = executor.submit(probe, embedder, texts, one_by_one=one_by_one)
             heartbeat.await_answer(answer)
             return answer.result()
 
@@ -223,13 +232,15 @@ class Job:
         run = runs.read_run(store, taken.run.run_id)
         canary = require_due(run, now_ms=self._now())
         embedder = self.embedder.with_patience(ONE_ATTEMPT) if canary else self.embedder
-        vectors = self._asked(embedder, heartbeat, WITNESS_TEXTS[:1] if canary else WITNESS_TEXTS)
         known = read_fingerprint(store, run.target)
+        # What all later answers are compared with is what each text gets by itself.
+        texts = WITNESS_TEXTS[:1] if canary else WITNESS_TEXTS
+        vectors = self._asked(embedder, heartbeat, texts, one_by_one=known.witness is None)
         if canary and known.witness is None:
             # One text cannot show that different ones get different vectors, and there is nothing to compare it with.
-            canary, vectors = False, self._asked(self.embedder, heartbeat)
+            canary, vectors = False, self._asked(self.embedder, heartbeat, one_by_one=True)
         if known.dim:
-            check_witness(known, vectors)
+            vectors = self._require_witness(store, known, vectors)
         with store.db.transaction():
             runs.hold(store, taken.run, now_ms=self._now())
             if not known.dim:
@@ -242,6 +253,22 @@ class Job:
             runs.set_breaker(store, run, Breaker(), now_ms=self._now())
             # Read anew: the sweep compares with the witness that was kept just now.
             return read_fingerprint(store, known.id)
+
+    def _require_witness(self, store: Store, known: Fingerprint, vectors: Vectors) -> Vectors:
+        """Compare the vectors of the witness texts with the recorded ones; return them as they are to be kept.
+
+        A witness of which no vector was written proves nothing: the endpoint may have served another model then.
+        """
+        try:
+            require_witness(known, self.embedder, vectors)
+        except TargetChanged:
+            if vectors.shape[1] != known.dim or len(vectors) < len(WITNESS_TEXTS):
+                raise
+            with store.db.transaction():
+                if not forget_witness(store, known.id):
+                    raise
+            return probe(self.embedder, one_by_one=True)
+        return vectors
 
     def _failed(self, run: Run, error: AiMemoryError) -> Ending:
         if stopped_by(error, self.tools.stop):

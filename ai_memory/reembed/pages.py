@@ -104,6 +104,11 @@ class Walk:
         self._on_their_way.difference_update(document.src for document in page.documents)
         self._budget.settle([document.text for document in page.documents])
 
+    def drop(self, page: Page) -> None:
+        """Record that a page's vectors are not written: another walk finds its rows."""
+        self.settle(page)
+        self._budget.give_back(len(page.documents))
+
     def _namespace(self, namespace: str, cursor: str | None) -> Iterator[Page]:
         while ids := walk.ids_after(self._store, namespace, cursor):
             for start in range(0, len(ids), READ_ROWS):

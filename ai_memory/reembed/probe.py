@@ -27,8 +27,17 @@ SAME_DIRECTION = 0.999999
 WAYS_OUT = "Bring the old model back, or start over under another model name: ai-memory reembed --retarget"
 
 
-def probe(embedder: Embedder, texts: Sequence[str] = WITNESS_TEXTS) -> Vectors:
-    """Return the vectors of `texts`: float32, shape (n, dim).
+def apart(embedder: Embedder, texts: Sequence[str]) -> Vectors:
+    """Return the vectors of `texts`, each asked for by itself: float32, shape (n, dim).
+
+    Raises:
+        EmbedError: the embedder's.
+    """
+    return np.concatenate([embedder.embed_documents([text]) for text in texts])
+
+
+def probe(embedder: Embedder, texts: Sequence[str] = WITNESS_TEXTS, *, one_by_one: bool = False) -> Vectors:
+    """Return the vectors of `texts`: float32, shape (n, dim); asked for in one request, or each by itself.
 
     Raises:
         EmbedderInitFailed: the endpoint serves another model or another width.
@@ -36,7 +45,7 @@ def probe(embedder: Embedder, texts: Sequence[str] = WITNESS_TEXTS) -> Vectors:
         EndpointUnusable: two different texts have the same vector.
     """
     try:
-        vectors = embedder.embed_documents(list(texts))
+        vectors = apart(embedder, texts) if one_by_one else embedder.embed_documents(list(texts))
     except Misconfigured as error:
         raise EmbedderInitFailed(f"The embedder cannot be asked: {error.what}", tip=error.tip) from error
     except (WrongTarget, RowsRefused) as error:
@@ -87,6 +96,23 @@ def check_witness(fingerprint: Fingerprint, vectors: Vectors) -> None:
             f"with their recorded vectors where at least {MIN_COSINE} is needed.",
             tip=WAYS_OUT,
         )
+
+
+def require_witness(fingerprint: Fingerprint, embedder: Embedder, vectors: Vectors) -> bool:
+    """Compare what `embedder` gave the witness texts in one request; where it differs, ask for each by itself.
+
+    Returns whether they agreed at once: where they did only by themselves, texts of one request are mixed up.
+
+    Raises:
+        TargetChanged, DataRefused: see `check_witness`.
+        EmbedError: the endpoint failed.
+    """
+    try:
+        check_witness(fingerprint, vectors)
+    except TargetChanged:
+        check_witness(fingerprint, apart(embedder, WITNESS_TEXTS[: len(vectors)]))
+        return False
+    return True
 
 
 def witness_bytes(vectors: Vectors) -> bytes:

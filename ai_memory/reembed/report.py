@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 
 from ai_memory.amounts import counted, money
 from ai_memory.embed.embedder import Meter
+from ai_memory.reembed.bound import differ_at_most, told
 from ai_memory.reembed.census import Scope, name_scope
 from ai_memory.reembed.ending import Ending
 from ai_memory.reembed.request import cost
@@ -23,6 +24,7 @@ OUTSIDE = (
     "row in another namespace is stale: ai-memory reembed",
     "rows in other namespaces are stale: ai-memory reembed",
 )
+DISAGREED = "row got another vector when it was asked again.", "rows got another vector when they were asked again."
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,9 @@ class RunReport:
     quarantine now, `skipped` are those of them that this invocation met or put there; `remaining` rows are stale
     still. `census_at` is when the census that proves the result began (Unix milliseconds, None: there was none).
     `scope` is the run's namespaces (None: all), `outside` how many rows of others are stale (None: nobody looked).
-    `texts_sent_twice` is an upper bound after a kill. `error` is the line of what ended the invocation, empty when
+    `texts_sent_twice` is an upper bound after a kill. `asked_again` rows were asked again one by one, of which
+    `disagreed` got another vector and were embedded anew; the share `differ_at_most` of the re-embedded rows can differ
+    (95 %, None: none were re-embedded). `error` is the line of what ended the invocation, empty when
     nothing did. `last_failure` is what the last request came to, empty where it was answered; `next` is the command to
     type next, empty where there is none.
     """
@@ -66,6 +70,9 @@ class RunReport:
     dim: int
     space: str
     duration_ms: int
+    asked_again: int = 0
+    disagreed: int = 0
+    differ_at_most: float | None = None
     error: str = ""
     scope: Scope = None
     outside: int | None = None
@@ -87,11 +94,14 @@ class RunReport:
         sent = f"{counted(self.texts_sent, 'text')} in {counted(self.requests, 'request')}"
         spent = f"{sent}{paid}, {self.duration_ms / 1000:.1f} s"
         lines = [f"{name}: {done}, {left}.", f"Target: {self.model}, {self.dim} wide, space {self.space}. {spent}."]
+        if self.reembedded:
+            lines.append(told(self.asked_again - self.disagreed, self.reembedded))
         extra = [
             (self.raced, RACED),
             (self.attested, ATTESTED),
             (self.unaddressable, UNADDRESSABLE),
             (0 if self.error else self.outside, OUTSIDE),
+            (self.disagreed, DISAGREED),
         ]
         return [*lines, *(counted(number, *words) for number, words in extra if number)]
 
@@ -140,6 +150,11 @@ def report(
         dim=sweep.target.dim if sweep else planned.target.dim,
         space=planned.target.space,
         duration_ms=duration_ms,
+        asked_again=counters.asked_again,
+        disagreed=counters.disagreed,
+        differ_at_most=differ_at_most(counters.asked_again - counters.disagreed, counters.reembedded)
+        if counters.reembedded
+        else None,
         error=ending.error.line() if ending.error else "",
         scope=planned.scope,
         outside=ending.outside,

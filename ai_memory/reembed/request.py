@@ -15,8 +15,8 @@ class Request:
     `scope` None: no namespace was named. `batch` is documents a page. `sleep_seconds` is waited after each
     commit. `max_rows` is how many documents this invocation may take up (None: no limit).
     `price` is what a million tokens cost (None: not configured). `wait_seconds` is how
-    long it may wait for an endpoint that failed. `yes`: nobody need be asked. `configured` says where the target
-    was configured.
+    long it may wait for an endpoint that failed. `same_vectors`: the target may give the stored vectors. `yes`: nobody
+    need be asked. `configured` says where the target was configured.
     """
 
     resume: bool = False
@@ -31,6 +31,7 @@ class Request:
     skip_current: bool = False
     retry_quarantined: bool = False
     backup: Path | None = None
+    same_vectors: bool = False
     yes: bool = False
     configured: str = ""
 

@@ -161,8 +161,8 @@ def _unapproved(store: Store, target: Target, request: Request) -> OperatorNeede
 
 
 def approve_by_hand(store: Store, target: Target, request: Request, *, now_ms: int) -> None:
-    """Approve a target of known width where a person gave the command; inside a transaction."""
-    if request.by_hand and target.dim:
+    """Approve a target where a person gave the command; inside a transaction."""
+    if request.by_hand:
         how = "--yes" if request.yes else "by hand"
         approvals.approve(store, target.space, target.dim, by=who(), how=how, now_ms=now_ms)
 
@@ -193,8 +193,9 @@ def take(
                 quarantine.lift_all(store, fingerprint.id)
             # Those of other namespaces stay: this run will not try them.
             quarantine.lift(store, fingerprint.id, sorted(planned.census.quarantined_ids))
-        # What the row says of it is what killed runners left; only a text of a stale row is sent again.
-        lost = min(run.in_flight_limit, planned.census.stale)
+        # What the row says of it is what killed runners left; only a text of a stale row is sent again, asked again
+        # at most once.
+        lost = min(run.in_flight_limit, 2 * planned.census.stale)
         resumed = run.run_id == (planned.run.run_id if planned.run else None)
         until = believed_until(run, now_ms=now_ms)
         run = runs.take_over(

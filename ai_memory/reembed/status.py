@@ -6,6 +6,7 @@ import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from ai_memory.reembed.bound import differ_at_most
 from ai_memory.reembed.breaker import believed_until
 from ai_memory.reembed.census import Census, take_census
 from ai_memory.reembed.condition import Condition, Work, condition, verdict
@@ -102,6 +103,13 @@ class Status:
         configured = self.wanted.usable and not self.retargeted
         return verdict(self.run, self.condition, self.pause, configured=configured, now_ms=self.now_ms)
 
+    @property
+    def differ_at_most(self) -> float | None:
+        """The share of the re-embedded rows that can differ (95 %), None where none was asked again."""
+        counters = self.run.counters
+        agreed = counters.asked_again - counters.disagreed
+        return differ_at_most(agreed, counters.reembedded) if agreed > 0 and counters.reembedded else None
+
     def values(self) -> dict[str, object]:
         """Return the JSON object."""
         run, counted, end = self.run, self.counted, self.run.last_end
@@ -124,6 +132,7 @@ class Status:
             "remaining": counted.remaining if counted else None,
             "quarantined": counted.in_quarantine if counted else None,
             "counted_at": counted.at if counted else None,
+            "differ_at_most": self.differ_at_most,
             "rows_per_hour": run.rows_per_hour,
             "seconds_left": None if self.seconds_left is None else round(self.seconds_left),
             "cost": self.cost,

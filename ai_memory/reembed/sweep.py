@@ -2,80 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import replace
 
-from ai_memory.clock import Clock
-from ai_memory.embed.document import WITNESS_TEXTS
 from ai_memory.embed.embedder import Meter
-from ai_memory.embed.retry import PatientEmbedder
 from ai_memory.embed.spending import Spending
-from ai_memory.errors import (
-    EndpointUnusable,
-    NotFinished,
-    StatementRefused,
-    TargetChanged,
-)
+from ai_memory.errors import NotFinished, TargetChanged
 from ai_memory.reembed.budget import Budget
 from ai_memory.reembed.census import Census, Scope, namespaces_in_scope, take_census
 from ai_memory.reembed.commit import Traffic, rehearse_documents, write_page
 from ai_memory.reembed.commit_once import Refused, commit_once
 from ai_memory.reembed.ending import Ending, churn, rows_left
+from ai_memory.reembed.guard import Guard
 from ai_memory.reembed.heartbeat import Heartbeat
 from ai_memory.reembed.in_flight import InFlight
-from ai_memory.reembed.isolate import Embedded, Left, embed_documents
+from ai_memory.reembed.isolate import Left
 from ai_memory.reembed.notices import QuarantineNotices
-from ai_memory.reembed.pages import Page, Walk, WalkOrder
-from ai_memory.reembed.probe import check_witness
-from ai_memory.reembed.progress import Progress
+from ai_memory.reembed.pages import Walk, WalkOrder
 from ai_memory.reembed.rate import Rate
+from ai_memory.reembed.refusals import RefusalGuard
 from ai_memory.reembed.request import Request
 from ai_memory.reembed.start import Taken
-from ai_memory.reembed.stop import Stop
-from ai_memory.reembed.watch import Watch
-from ai_memory.reembed.window import Answered, in_order
+from ai_memory.reembed.tools import Tools
+from ai_memory.reembed.window import Answered, AskWitness, Work, in_order
 from ai_memory.store import approvals, quarantine, runs
 from ai_memory.store.opening import Store
-from ai_memory.store.provenance import Fingerprint, forget
-from ai_memory.store.quarantine import Reason
+from ai_memory.store.provenance import Fingerprint
 from ai_memory.store.run_figures import note_census, note_end
 from ai_memory.store.values import Checkpoint, Counters, Run
 
 MIN_PASSES = 5
 """Passes before a corpus that is edited as fast as it is swept is called churn."""
 
-WITNESS_EVERY = 200
-WITNESS_ROWS = 50_000
-"""Pages, or rows to embed, between two comparisons of the witness texts."""
-
-WITNESS = Page()
-"""Stands among the pages where the witness texts are asked for: no page behind it is committed before they agree."""
-
 MOST_IN_FLIGHT = 512
 """Threads that wait for answers at most; how many there are is the embedder's `concurrency`."""
-
-REFUSED_ROWS = 50
-REFUSED_SHARE = 0.01
-"""More newly refused rows than both of these are the endpoint's fault, not the rows'."""
-
-
-@dataclass(frozen=True, slots=True)
-class Tools:
-    """What a sweep works with; all of it differs between production and test.
-
-    `pool` makes the executor of so many workers in which requests run. `spending` is what the embedder's requests
-    are counted by, None where they have no limit. `beat_seconds` is the time between two signs of
-    life while an answer is awaited.
-    """
-
-    embedder: PatientEmbedder
-    clock: Clock
-    stop: Stop
-    progress: Progress
-    pool: Callable[[int], Executor] = ThreadPoolExecutor
-    spending: Spending | None = None
-    beat_seconds: float = 2.0
 
 
 class Sweep:
@@ -85,19 +46,20 @@ class Sweep:
         self, store: Store, taken: Taken, request: Request, tools: Tools, *, scope: Scope, before: Census
     ) -> None:
         """Prepare the sweep of `scope`, in which the census `before` was taken, for the run just taken."""
-        self.counters = Counters()
+        self._counters = Counters()
         self.passes = 0
         self.rows_in_quarantine = 0
         self.unsettled = taken.texts_sent_twice
         self._store, self._run, self.target = store, taken.run, taken.fingerprint
-        self._request, self._tools, self._scope, self._total = request, tools, scope, before.live
+        self._request, self._tools, self._scope = request, tools, scope
         self._fresh = before.fresh
         self._noted = Meter()
         self._learned = taken.run.limits
-        # Of the whole run: a few at each start of cron would in the end be all of them.
-        self._refused = quarantine.refused_since(store, taken.fingerprint.id, taken.run.started_at)
+        refused = quarantine.refused_since(store, taken.fingerprint.id, taken.run.started_at)
+        self._refusals = RefusalGuard(refused=refused, total=before.live)
+        self._guard = Guard(store, taken, request, tools, rows=before.stale)
+        self._halted = False
         self.heartbeat = Heartbeat(store, taken.run, tools)
-        self._watch = Watch()
         self._rate = Rate(tools.clock.monotonic())
         self._left: dict[str, str] = {}
         self._in_flight = InFlight(tools.embedder)
@@ -120,6 +82,8 @@ class Sweep:
             while True:
                 written = self._written
                 walk = self._pass(namespaces, executor)
+                if walk is None:
+                    continue
                 if walk.stopped or self._budget.spent:
                     return self._unfinished(walk)
                 census = self._census()
@@ -136,13 +100,18 @@ class Sweep:
                 self._run = self._begin_pass(census)
                 namespaces = list(census.stale_by_namespace)
 
+    @property
+    def counters(self) -> Counters:
+        """What this invocation did, as far as it is committed."""
+        return self._counters + self._guard.counters
+
     def tell_quarantine(self) -> None:
         """Say what went into quarantine, if anything did."""
         self._notices.tell()
 
     def aim_at(self, target: Fingerprint) -> None:
         """Take the target as the probe found it."""
-        self.target = target
+        self.target = self._guard.target = target
 
     def conclude(self) -> Ending | None:
         """End the run if a census finds nothing stale; None, with nothing changed, where it does."""
@@ -156,76 +125,50 @@ class Sweep:
             texts_sent=traffic.texts_sent, requests=traffic.requests, retries=traffic.retries, tokens=traffic.tokens
         )
 
-    def _pass(self, namespaces: Sequence[str], executor: Executor) -> Walk:
+    def _pass(self, namespaces: Sequence[str], executor: Executor) -> Walk | None:
+        """Walk once from the checkpoints; None where the endpoint lied, and is asked in another way from now on."""
         self.passes += 1
         self._left.clear()
+        self._halted = False
         walk = Walk(self._store, self._order(namespaces), self._budget, stopped=self._tools.stop.requested)
-        pages, stopped = self._witnessed(walk.pages()), self._tools.stop.requested
+        works, stopped = self._guard.works(walk.pages(), self._budget), self._tools.stop.requested
         failure: BaseException | None = None
-        patiently = self.heartbeat.await_answer
-        for answered in in_order(pages, self._ask, executor, room=self._room, stopped=stopped, await_answer=patiently):
-            if answered.page is WITNESS:
+        lie: Answered | None = None
+        ask, patiently = self._guard.ask, self.heartbeat.await_answer
+        asked = in_order(works, ask, executor, room=self._room, stopped=stopped, await_answer=patiently)
+        for work, unchecked in asked:
+            answered = self._guard.checked(work, unchecked)
+            if answered.differing or lie:
+                lie = lie or answered
+                walk.drop(work.page)
+            elif isinstance(work, AskWitness):
                 # Behind a page that failed, the witness only tells more if it differs.
                 if not failure or isinstance(answered.error, TargetChanged):
-                    self._require_witness(answered.error)
+                    self._guard.require_witness(answered.error)
             elif answered.error:
                 failure = failure or answered.error
             else:
                 # Behind a page that failed the cursor must stay; the vectors paid for are kept all the same.
                 self._commit(answered, {} if failure else answered.page.steps)
+                self._guard.wrote(work, answered)
                 walk.settle(answered.page)
                 self._after_commit(answered)
+            self._halted = bool(failure or lie)
+        if not failure and not lie and not stopped():
+            lie = self._guard.end_of_pass()
+        if lie:
+            self._guard.take_back(lie, in_flight_limit=self._in_flight.pages * self._texts_a_page + self.unsettled)
         if failure:
             raise failure
-        return walk
+        if lie:
+            self._guard.mend(lie)
+        return None if lie else walk
 
-    def _witnessed(self, pages: Iterator[Page]) -> Iterator[Page]:
-        """Yield the pages, with WITNESS among them so often, and behind the last."""
-        sent_pages = sent_rows = 0
-        for page in pages:
-            yield page
-            sent_pages, sent_rows = sent_pages + 1, sent_rows + len(page.documents)
-            if sent_pages >= WITNESS_EVERY or sent_rows >= WITNESS_ROWS:
-                yield WITNESS
-                sent_pages = sent_rows = 0
-        if sent_rows and not self._tools.stop.requested():
-            yield WITNESS
-
-    def _require_witness(self, error: BaseException | None) -> None:
-        """Go on where the witness agreed; where it did not, take back what was written since.
-
-        Raises:
-            BaseException: `error`, with the rows that are stale again.
-        """
-        if isinstance(error, TargetChanged):
-            try:
-                doubted = self._take_back(unstamp=True)
-            except StatementRefused:
-                # A schema that wants a stamp on every vector: without provenance they are stale all the same.
-                doubted = self._take_back(unstamp=False)
-            self.counters += Counters(reembedded=-doubted)
-            raise TargetChanged(
-                f"{error.what} {doubted:,} rows that were written since they agreed are stale again.", tip=error.tip
-            ) from error
-        if error:
-            raise error
-        self._watch.agreed()
-
-    def _take_back(self, *, unstamp: bool) -> int:
-        with self._store.db.transaction():
-            runs.hold(self._store, self._run, now_ms=self._tools.clock.now_ms())
-            doubted = forget(self._store, self._watch.doubtful(), self.target, unstamp=unstamp)
-            runs.count(self._store, self._run, Counters(reembedded=-doubted))
-        return doubted
-
-    def _room(self, flying: Collection[Page]) -> bool:
-        return not flying or (not self._budget.tight and self._in_flight.room(flying, dim=self.target.dim))
-
-    def _ask(self, page: Page) -> list[Embedded]:
-        """Return what became of a page's documents; in a thread of the executor's."""
-        if page is WITNESS:
-            check_witness(self.target, self._tools.embedder.embed_documents(WITNESS_TEXTS))
-        return embed_documents(self._tools.embedder, page.documents)
+    def _room(self, flying: Collection[Work]) -> bool:
+        if self._halted or (flying and not self._guard.proven):
+            return False
+        pages = [work.page for work in flying]
+        return not flying or (not self._budget.tight and self._in_flight.room(pages, dim=self.target.dim))
 
     def _order(self, namespaces: Sequence[str]) -> WalkOrder:
         return WalkOrder(
@@ -237,12 +180,12 @@ class Sweep:
         )
 
     def _commit(self, answered: Answered, steps: Mapping[str, Checkpoint]) -> None:
-        self._require_few_refusals(answered)
+        self._refusals.require_few(answered)
         in_flight = self._in_flight.next(waited=answered.waited)
         # Those that killed runners had sent come first in the walk.
         unsettled = max(self.unsettled - len(answered.page.documents), 0)
         noted, learned = replace(self._tools.embedder.meter), self._tools.embedder.learned()
-        traffic = self._traffic(noted, in_flight_limit=in_flight * self._request.batch + unsettled)
+        traffic = self._traffic(noted, in_flight_limit=in_flight * self._texts_a_page + unsettled)
         if learned != self._learned:
             traffic = replace(traffic, limits=learned)
         page = answered.page
@@ -259,15 +202,13 @@ class Sweep:
             write,
             lambda: rehearse_documents(self._store, page.to_write, lambda: self.target),
         )
-        self.counters += counters
+        self._counters += counters
         # Only now: no more may be sent than the committed row says, or a kill would make it a lie.
         self._in_flight.pages, self.unsettled = in_flight, unsettled
         self._noted, self._learned, self._rate = noted, learned, rate
-        self._watch.wrote(each.document.id for each in answered.embedded)
         self._left |= {
             each.document.id: each.outcome.message for each in answered.embedded if isinstance(each.outcome, Left)
         }
-        self._watch.wrote(each.id for each in page.twins)
 
     def _after_commit(self, answered: Answered) -> None:
         page = answered.page
@@ -278,16 +219,6 @@ class Sweep:
         if self._request.sleep_seconds and page.documents:
             self.heartbeat.sleep(self._request.sleep_seconds)
 
-    def _require_few_refusals(self, answered: Answered) -> None:
-        newly = sum(isinstance(each.outcome, Reason) for each in answered.embedded)
-        self._refused += newly
-        if newly and self._refused > max(REFUSED_ROWS, REFUSED_SHARE * self._total):
-            raise EndpointUnusable(
-                f"The endpoint refused {self._refused:,} rows of {self._total:,} one by one.",
-                tip="Look at its answers: ai-memory reembed quarantine. If the endpoint is at fault, fix it, then: "
-                "ai-memory reembed --resume --retry-quarantined. If the rows are bad: ai-memory reembed cancel",
-            )
-
     def _traffic(self, meter: Meter, *, in_flight_limit: int) -> Traffic:
         return Traffic(
             in_flight_limit=in_flight_limit,
@@ -296,6 +227,10 @@ class Sweep:
             retries=meter.retries - self._noted.retries,
             tokens=meter.tokens - self._noted.tokens,
         )
+
+    @property
+    def _texts_a_page(self) -> int:
+        return self._request.batch + self._guard.most_again
 
     def _census(self) -> Census:
         return take_census(self._store, self.target, self._scope, now_ms=self._tools.clock.now_ms())

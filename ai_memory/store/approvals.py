@@ -14,6 +14,7 @@ from ai_memory.store.values import Run
 IS_APPROVED = "SELECT count(*) FROM reembed_approval WHERE space = ? AND dim = ?"
 WIDTH = "SELECT dim FROM reembed_approval WHERE space = ? ORDER BY approved_at DESC, dim DESC LIMIT 1"
 APPROVE = "INSERT OR REPLACE INTO reembed_approval (space, dim, approved_at, approved_by, how) VALUES (?, ?, ?, ?, ?)"
+FORGET_UNKNOWN_WIDTH = "DELETE FROM reembed_approval WHERE space = ? AND dim = 0"
 COMPLETED = """
     INSERT OR IGNORE INTO reembed_approval (space, dim, approved_at, approved_by, how) VALUES (?, ?, ?, '', 'completed')
 """
@@ -35,7 +36,11 @@ def approved_width(store: Store, space: str) -> int:
 
 
 def approve(store: Store, space: str, dim: int, *, by: str, how: str, now_ms: int) -> None:
-    """Let unattended starts go to this target; inside a transaction."""
+    """Let unattended starts go to this target; inside a transaction.
+
+    A `dim` of 0 is the width that the endpoint will tell: it holds until one is approved in its place.
+    """
+    store.db.execute(FORGET_UNKNOWN_WIDTH, (space,))
     store.db.execute(APPROVE, (space, dim, now_ms, by, how))
 
 

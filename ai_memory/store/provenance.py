@@ -35,6 +35,12 @@ READ_FINGERPRINT = f"""
     SELECT {selected(FINGERPRINT_COLUMNS, FINGERPRINT_TEXTS)} FROM embedding_fingerprint WHERE id = ?
 """
 SET_WITNESS = "UPDATE embedding_fingerprint SET witness = ? WHERE id = ? AND witness IS NULL"
+FORGET_WITNESS = """
+    UPDATE embedding_fingerprint SET witness = NULL
+    WHERE id = ? AND NOT EXISTS (
+        SELECT 1 FROM embedding_provenance WHERE fingerprint_id = embedding_fingerprint.id AND origin <> 'attested'
+    )
+"""
 # The plus, like the casts, keeps SQLite from planning anew at every binding; see walk.ROW.
 UPDATE_VECTOR = """
     UPDATE memories SET {columns}
@@ -151,6 +157,14 @@ def known_widths(store: Store) -> list[tuple[bytes, int]]:
 def set_witness(store: Store, fingerprint_id: int, witness: bytes) -> None:
     """Keep the target's witness vectors unless it has some; inside a transaction."""
     store.db.execute(SET_WITNESS, (witness, fingerprint_id))
+
+
+def forget_witness(store: Store, fingerprint_id: int) -> bool:
+    """Take the target's witness away if no vector in the file is recorded as its own; inside a transaction.
+
+    Returns whether it was taken away.
+    """
+    return bool(store.db.change(FORGET_WITNESS, (fingerprint_id,)))
 
 
 def write_vectors(store: Store, writes: Sequence[VectorWrite], fingerprint: Fingerprint) -> list[bool]:

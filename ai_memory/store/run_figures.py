@@ -25,7 +25,8 @@ NOTE_END = """
 """
 NOTE_STORED = "UPDATE reembed_event SET detail_json = ? WHERE run_id = ? AND kind = 'started'"
 RATES = """
-    SELECT run_id, target, rows_per_hour FROM reembed_run WHERE rows_per_hour BETWEEN 1 AND 1000000000000
+    SELECT run_id, target, rows_per_hour FROM reembed_run
+    WHERE typeof(target) = 'integer' AND typeof(rows_per_hour) = 'integer' AND rows_per_hour BETWEEN 1 AND 1000000000000
     ORDER BY target IS ? DESC, run_id DESC LIMIT 1
 """
 STARTED = "SELECT detail_json FROM reembed_event WHERE run_id = ? AND kind = 'started' LIMIT 1"

@@ -46,7 +46,7 @@ def test_links_out_of_the_exported_namespace_are_counted(cli: Cli, linked: Path)
     assert linked.exists()
     ran = cli("export", "-n", "x")
     assert ran.out.count('"link"') == 1
-    assert "Not exported: 1 links" in ran.err
+    assert "Not exported: 1 link " in ran.err
 
 
 def test_what_no_export_takes_is_said(cli: Cli, upstream_dir: Path) -> None:

@@ -141,9 +141,9 @@ def test_list_and_export_show_what_lies_below_a_namespace(cli: Cli) -> None:
 def test_an_unknown_namespace_has_one_answer_everywhere(cli: Cli, db: Path, line: list[str]) -> None:
     cli("store", "-T", "Tea", "-c", "green", "-n", "team/notes", "--no-embed")
     ran = cli(*line, "team/note")
-    told = f"There is no namespace team/note in {db}. Did you mean team/notes? See ai-memory namespaces."
+    told = f"There is no namespace team/note in {db}. Did you mean team/notes? See ai-memory"
     assert (ran.code, ran.out) == (66, "")
-    assert f"ai-memory: error: {told}\n" in ran.err
+    assert ran.err.count(told) == 1
 
 
 def test_one_memory_is_told_as_one(cli: Cli, tmp_path: Path) -> None:

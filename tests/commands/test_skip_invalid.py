@@ -89,7 +89,7 @@ def test_many_that_are_left_out_are_counted_behind_the_first_ones(cli: Cli, tmp_
     file = lines(tmp_path, memory("a"), *[memory(f"t{n}", priority=99) for n in range(50)])
     ran = cli("import", file, "--no-embed", "--skip-invalid")
     assert (ran.code, ran.err.count("left out"), "30 more" in ran.err) == (0, 21, True)
-    assert "1 memories: 1 created; 50 left out" in ran.out
+    assert "1 memory: 1 created; 50 left out" in ran.out
 
 
 @pytest.mark.parametrize(

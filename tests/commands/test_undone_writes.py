@@ -166,7 +166,7 @@ def test_a_text_that_a_trigger_rewrites_is_stored_with_one_warning(
     taken = imported(cli, tmp_path, dated, memory("n2", "plain", id="n2"), flags=("--no-embed", "-q"))
     (told,) = taken.err.splitlines()
     assert taken.code == 0
-    assert told.endswith("a trigger of the database changed what was given of 1 memories: content, updated_at.")
+    assert told.endswith("a trigger of the database changed what was given of 1 memory: content, updated_at.")
     stored = cli("-q", "store", "-T", "n1" if event == "UPDATE" else "n3", "-c", "AGAIN", "--no-embed")
     assert (stored.code, stored.err.count("\n")) == (0, 1)
     assert "changed what was given: content." in stored.err

@@ -8,6 +8,7 @@ from concurrent.futures import Executor, Future
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from random import Random
 from typing import TypeVar
 
 import apsw
@@ -20,7 +21,7 @@ from ai_memory.reembed.progress import SilentProgress
 from ai_memory.reembed.report import RunReport
 from ai_memory.reembed.request import Request
 from ai_memory.reembed.stop import Stop
-from ai_memory.reembed.sweep import Tools
+from ai_memory.reembed.tools import Tools
 from ai_memory.store.open_options import OpenOptions
 from ai_memory.store.opening import writing
 from tests import shapes
@@ -153,7 +154,8 @@ def sweep(
     """Run `reembed --resume --retarget` on the database, as a person does, and return its report."""
     stop = Stop()
     asked = patient(embedder, stop=stop.event)
-    tools = Tools(asked, SystemClock(), stop, progress or SilentProgress(io.StringIO()), lambda _workers: InTurn())
+    said = progress or SilentProgress(io.StringIO())
+    tools = Tools(asked, SystemClock(), stop, said, lambda _workers: InTurn(), chance=Random(0))
     request = Request(resume=True, retarget=True, batch=BATCH)
     return Job(path, asked, request, tools, lambda _preflight: None, options).run()
 

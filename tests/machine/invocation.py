@@ -6,6 +6,7 @@ import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from random import Random
 
 import apsw
 
@@ -17,7 +18,7 @@ from ai_memory.reembed.progress import SilentProgress
 from ai_memory.reembed.report import RunReport
 from ai_memory.reembed.request import Request
 from ai_memory.reembed.stop import Stop
-from ai_memory.reembed.sweep import Tools
+from ai_memory.reembed.tools import Tools
 from tests import files
 from tests.fakes import HashEmbedder, patient
 from tests.machine.edits import Edit
@@ -144,6 +145,7 @@ class Invocation:
             self._stop,
             SilentProgress(io.StringIO()),
             pool=lambda _: OrderedPool(self._script.order),
+            chance=Random(0),
         )
         return Job(self._world.path, embedder, request, tools, disclose=lambda _: None)
 

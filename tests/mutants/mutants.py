@@ -18,6 +18,7 @@ import pytest
 
 MACHINE = "state machine"
 INTERRUPTIONS = "checkpoint properties"
+LIAR = "lying endpoint"
 HARNESSES = (MACHINE, INTERRUPTIONS)
 
 
@@ -148,6 +149,29 @@ MUTANTS = (
     _one("quarantine told as success", "reembed.census:Census.exit_code.fget", "return 10 if", "return 0 if"),
     _one("a vector is not read back", "store.provenance:fires_triggers", "return any(", "return False and any("),
     _one("what is only tried is kept", "store.connection:Database.rehearsal", "_roll_back()", "execute('COMMIT')"),
+    _one(
+        "no row is asked again",
+        "reembed.asked_again:choose",
+        "    return [whole[each] for each in chosen]\n",
+        "    return []\n",
+        LIAR,
+    ),
+    _one(
+        "asked again after the commit",
+        "reembed.sweep:Sweep._pass",
+        "            lie = lie or answered\n",
+        "            if not lie and work.page.documents:\n"
+        "                self._commit(answered, answered.page.steps)\n"
+        "            lie = lie or answered\n",
+        LIAR,
+    ),
+    _one(
+        "what was written before a lie stays",
+        "reembed.guard:Guard.take_back",
+        "*self._unproven.doubtful(), ",
+        "",
+        LIAR,
+    ),
     _one(
         "a twin's vector taken unseen",
         "store.provenance:vector_of_text",

@@ -11,7 +11,8 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from tests.machine.machine import Machine
-from tests.mutants.mutants import INTERRUPTIONS, MACHINE, MUTANTS, Mutant
+from tests.mutants.mutants import INTERRUPTIONS, LIAR, MACHINE, MUTANTS, Mutant
+from tests.reembed.test_asked_again import check_liar
 from tests.reembed.test_checkpoint_properties import check_cursors, check_interruptions
 from tests.sometimes import Sometimes
 
@@ -40,6 +41,9 @@ def run(harness: str, folder: Path) -> None:
     elif harness == INTERRUPTIONS:
         check_interruptions(folder, PROGRAMS, random=False)
         check_cursors(folder, PROGRAMS, random=False)
+    elif harness == LIAR:
+        for true in range(6):
+            check_liar(folder, true=true)
 
 
 def run_machine(folder: Path) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ai_memory.errors import OperatorNeeded
+from ai_memory.errors import OperatorNeeded, WrongTarget
 from ai_memory.store import approvals, runs
 from tests import files
 from tests.fakes import HashEmbedder
@@ -110,3 +110,15 @@ def test_a_run_over_what_only_the_endpoint_could_tell_is_approved_once_it_has(wo
     assert work.run(max_rows=3, batch=3).exit_code == 75
 
     assert files.execute(work.path, "SELECT dim, how FROM reembed_approval") == [(16, "by hand")]
+
+
+def test_what_was_begun_by_hand_and_never_answered_is_gone_on_to_once_it_answers(work: Work) -> None:
+    def no_model(_texts: object) -> None:
+        raise WrongTarget("no such model")
+
+    work.embedder = HashEmbedder(dim_known=False, before=no_model)
+    assert work.run().exit_code == 3
+    work.embedder.before = None
+
+    assert work.run(**CRON).exit_code == 0
+    assert work.all_right()

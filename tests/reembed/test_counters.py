@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ai_memory.errors import CredentialsRefused
-from ai_memory.reembed import sweep
+from ai_memory.reembed import guard
 from ai_memory.reembed.census import take_census
 from ai_memory.store import run_figures, runs
 from ai_memory.store.provenance import read_fingerprint
@@ -79,7 +79,7 @@ def test_a_row_that_waits_in_quarantine_and_is_tried_again_remains_until_it_is_d
 
 
 def test_rows_that_other_weights_wrote_remain_again(work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sweep, "WITNESS_EVERY", 3)
+    monkeypatch.setattr(guard, "WITNESS_EVERY", 3)
     work.run(batch=1, max_rows=2)
     work.embedder = Swapped(at=2)
     ended = work.run(batch=1, resume=True)
@@ -103,8 +103,8 @@ def test_the_rate_is_that_of_the_last_minutes(work: Work) -> None:
 
     work.run(batch=2, max_rows=6)
 
-    # The request behind a page may be under way when the page is committed.
-    assert 480 <= run_of(work).rows_per_hour <= 720
+    # Six rows in three requests, and five of them again one by one; the request behind a page may be under way too.
+    assert 240 <= run_of(work).rows_per_hour <= 360
 
 
 @pytest.mark.parametrize(

@@ -26,13 +26,18 @@ from ai_memory.errors import (
     UsageError,
     WrongTarget,
 )
-from ai_memory.reembed import sweep
+from ai_memory.reembed import guard
+from ai_memory.reembed.asked_again import FIRST
 from ai_memory.reembed.status import read_status
 from ai_memory.store import runs
 from tests import files
 from tests.fakes import HashEmbedder
 from tests.reembed.work import NOW_MS, Clock, Work
 
+START = len(WITNESS_TEXTS)
+"""Requests of a first start: the witness texts, one by one."""
+FIRST_PAGE = START + 1 + FIRST
+"""And those of the first page: its rows, and some of them again one by one."""
 COPY = (
     "INSERT INTO memories (id, tier, namespace, title, content, created_at, updated_at) "
     "SELECT '{id}', tier, '{namespace}', 'a title', content, created_at, updated_at FROM memories WHERE id = 'id-000'"
@@ -94,7 +99,10 @@ def test_a_run_to_the_end_leaves_every_row_right(work: Work) -> None:
     ended = work.run(batch=3)
 
     assert (ended.exit_code, ended.state, ended.reason, ended.reembedded) == (0, "done", "complete", 10)
-    assert (ended.texts_sent, ended.requests, ended.passes) == (10 + 2 * len(WITNESS_TEXTS), 6, 1)
+    # Four pages; three rows of the first are asked again and one of each other; the witness once more.
+    again = FIRST + 3
+    assert (ended.asked_again, ended.disagreed) == (again, 0)
+    assert (ended.texts_sent, ended.requests, ended.passes) == (10 + again + 2 * START, 4 + again + START + 1, 1)
     assert (work.all_right(), work.heard.rows, work.heard.total, work.heard.ended) == (True, 10, 10, True)
     assert events(work) == ["started", "runner", "done"]
 
@@ -136,8 +144,12 @@ def test_a_preflight_that_is_answered_no_changes_nothing(work: Work) -> None:
 def test_an_edit_while_its_text_is_away_is_done_in_a_later_pass(work: Work) -> None:
     edits = iter(["first edit", "second edit"])
 
+    seen = set(WITNESS_TEXTS)
+
     def edit(texts: Sequence[str]) -> None:
-        if texts[0] not in WITNESS_TEXTS and (content := next(edits, None)):
+        asked_again = seen.issuperset(texts)
+        seen.update(texts)
+        if not asked_again and (content := next(edits, None)):
             files.edit(work.path, "id-001", content)
 
     work.embedder.before = edit
@@ -188,7 +200,7 @@ def test_a_corpus_edited_faster_than_it_is_swept_is_churn(work: Work) -> None:
 
 
 def test_an_outage_marks_no_row_and_opens_the_breaker(work: Work) -> None:
-    work.embedder = failing_after(2, TransientFailure("the host is gone."))
+    work.embedder = failing_after(FIRST_PAGE, TransientFailure("the host is gone."))
 
     ended = work.run(batch=3)
 
@@ -198,7 +210,7 @@ def test_an_outage_marks_no_row_and_opens_the_breaker(work: Work) -> None:
 
 
 def test_what_a_failed_end_cost_is_in_the_run(work: Work) -> None:
-    work.embedder = failing_after(2, QuotaExhausted("no money."))
+    work.embedder = failing_after(FIRST_PAGE, QuotaExhausted("no money."))
 
     ended = work.run(batch=3)
 
@@ -210,7 +222,7 @@ def test_what_a_failed_end_cost_is_in_the_run(work: Work) -> None:
 
 
 def test_vain_starts_repeat_the_error_of_the_outage_and_nothing_else(work: Work) -> None:
-    work.embedder = failing_after(2, TransientFailure("the host is gone."))
+    work.embedder = failing_after(FIRST_PAGE, TransientFailure("the host is gone."))
     work.run(batch=3)
 
     refused = [work.run(batch=3, resume=True).error for _ in range(3)]
@@ -220,7 +232,7 @@ def test_vain_starts_repeat_the_error_of_the_outage_and_nothing_else(work: Work)
 
 
 def test_who_waits_also_waits_for_a_breaker_that_was_open_before(work: Work) -> None:
-    work.embedder = failing_after(2, TransientFailure("the host is gone."))
+    work.embedder = failing_after(FIRST_PAGE, TransientFailure("the host is gone."))
     work.run(batch=3)
     work.embedder = HashEmbedder()
     work.stop.event = ClockEvent(work.clock)
@@ -231,7 +243,7 @@ def test_who_waits_also_waits_for_a_breaker_that_was_open_before(work: Work) -> 
 
 
 def test_while_the_breaker_is_open_a_start_sends_nothing(work: Work) -> None:
-    work.embedder = failing_after(2, TransientFailure("the host is gone."))
+    work.embedder = failing_after(FIRST_PAGE, TransientFailure("the host is gone."))
     work.run(batch=3)
     requests = work.embedder.meter.requests
 
@@ -242,7 +254,7 @@ def test_while_the_breaker_is_open_a_start_sends_nothing(work: Work) -> None:
 
 
 def test_a_whole_night_of_outage_costs_one_canary_a_start_and_heals_by_itself(work: Work) -> None:
-    work.embedder = failing_after(2, TransientFailure("the host is gone."))
+    work.embedder = failing_after(FIRST_PAGE, TransientFailure("the host is gone."))
     work.run(batch=3)
     requests = work.embedder.meter.requests
     for _ in range(10):
@@ -266,7 +278,7 @@ def test_a_whole_night_of_outage_costs_one_canary_a_start_and_heals_by_itself(wo
         (TransientFailure("gone."), 75),
     ],
 )
-@pytest.mark.parametrize("answered", [1, 2])
+@pytest.mark.parametrize("answered", [START, FIRST_PAGE])
 def test_a_failure_of_the_endpoint_keeps_what_was_done_and_marks_nobody(
     work: Work, error: EmbedError, code: int, answered: int
 ) -> None:
@@ -275,7 +287,7 @@ def test_a_failure_of_the_endpoint_keeps_what_was_done_and_marks_nobody(
     ended = work.run(batch=4)
 
     assert (ended.exit_code, ended.quarantined, ended.state) == (code, 0, "running")
-    assert ended.reembedded == 4 * (answered - 1)
+    assert ended.reembedded == (4 if answered == FIRST_PAGE else 0)
     work.embedder = HashEmbedder()
     work.clock.advance(3600)
     assert (work.run(resume=True).exit_code, work.all_right()) == (0, True)
@@ -288,7 +300,7 @@ def test_a_model_that_is_not_served_at_the_start_leaves_no_run_to_clean_up(work:
 
 
 def test_an_endpoint_that_refuses_everything_blames_no_row(work: Work) -> None:
-    work.embedder = failing_after(1, RowsRefused("no.", http_status=400))
+    work.embedder = failing_after(START, RowsRefused("no.", http_status=400))
 
     ended = work.run()
 
@@ -313,7 +325,7 @@ def test_too_many_refused_rows_are_the_endpoints_fault(tmp_path: Path) -> None:
 def test_of_other_weights_in_the_middle_of_a_run_no_vector_is_left_standing(
     work: Work, monkeypatch: pytest.MonkeyPatch, batch: int, swapped_at: int
 ) -> None:
-    monkeypatch.setattr(sweep, "WITNESS_EVERY", 3)
+    monkeypatch.setattr(guard, "WITNESS_EVERY", 3)
     work.embedder = Swapped(at=swapped_at if batch == 1 else 3)
 
     ended = work.run(batch=batch)
@@ -332,7 +344,7 @@ def test_of_other_weights_in_the_middle_of_a_run_no_vector_is_left_standing(
 def test_where_the_database_wants_a_stamp_on_every_vector_those_of_other_weights_are_stale_all_the_same(
     work: Work, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sweep, "WITNESS_EVERY", 3)
+    monkeypatch.setattr(guard, "WITNESS_EVERY", 3)
     work.embedder = Swapped(at=5)
     wants = "BEFORE UPDATE OF embedding_space ON memories WHEN new.embedding_space IS NULL"
     files.execute(work.path, f"CREATE TRIGGER stamped {wants} BEGIN SELECT RAISE(ROLLBACK, 'a stamp, please'); END")
@@ -350,10 +362,10 @@ def test_where_the_database_wants_a_stamp_on_every_vector_those_of_other_weights
 def test_where_the_witness_cannot_be_had_no_page_behind_it_is_written(
     work: Work, monkeypatch: pytest.MonkeyPatch, error: EmbedError, code: int
 ) -> None:
-    monkeypatch.setattr(sweep, "WITNESS_EVERY", 3)
+    monkeypatch.setattr(guard, "WITNESS_EVERY", 3)
 
     def refuse_witness(texts: Sequence[str]) -> None:
-        if set(texts) <= set(WITNESS_TEXTS) and work.embedder.meter.requests > 1:
+        if set(texts) <= set(WITNESS_TEXTS) and work.embedder.meter.requests > START:
             raise error
 
     work.embedder.before = refuse_witness
@@ -425,7 +437,7 @@ def test_identical_texts_are_sent_once(work: Work) -> None:
 
     ended = work.run()
 
-    assert (ended.reembedded, ended.identical, ended.texts_sent) == (10, 1, 9 + 2 * len(WITNESS_TEXTS))
+    assert (ended.reembedded, ended.identical, ended.texts_sent) == (10, 1, 9 + FIRST + 2 * START)
     assert work.all_right()
 
 

@@ -7,32 +7,35 @@ import time
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
+from ai_memory.reembed.asked_again import Again, PageAnswer
 from ai_memory.reembed.isolate import Embedded
 from ai_memory.reembed.judge import Document
 from ai_memory.reembed.pages import Page
-from ai_memory.reembed.window import Answered, in_order
+from ai_memory.reembed.window import EmbedPage, Work, in_order
 from ai_memory.store.quarantine import Reason
 
-
-def page(number: int) -> Page:
-    return Page(documents=(Document(str(number), "a", "", "", str(number), b"", 1),))
+NOTHING = Again()
 
 
-def number_of(answered: Answered) -> int:
-    return int(answered.page.documents[0].id)
+def page(number: int, again: Again = NOTHING) -> Work:
+    return EmbedPage(Page(documents=(Document(str(number), "a", "", "", str(number), b"", 1),)), again)
 
 
-def answer(asked: Page) -> list[Embedded]:
-    return [Embedded(each, Reason("refused", each.id)) for each in asked.documents]
+def number_of(work: Work) -> int:
+    return int(work.page.documents[0].id)
 
 
-def pages(count: int, read: list[int]) -> Iterator[Page]:
+def answer(asked: Work) -> PageAnswer:
+    return PageAnswer(tuple(Embedded(each, Reason("refused", each.id)) for each in asked.page.documents))
+
+
+def pages(count: int, read: list[int]) -> Iterator[Work]:
     for number in range(count):
         read.append(number)
         yield page(number)
 
 
-def fewer_than(depth: int) -> Callable[[Collection[Page]], bool]:
+def fewer_than(depth: int) -> Callable[[Collection[Work]], bool]:
     return lambda flying: len(flying) < depth
 
 
@@ -41,15 +44,15 @@ def never() -> bool:
 
 
 def test_answers_come_in_the_order_of_the_pages_though_they_are_ready_in_another() -> None:
-    def slow_first(asked: Page) -> list[Embedded]:
-        time.sleep(0.05 if asked.documents[0].id == "0" else 0)
+    def slow_first(asked: Work) -> PageAnswer:
+        time.sleep(0.05 if asked.page.documents[0].id == "0" else 0)
         return answer(asked)
 
     with ThreadPoolExecutor(4) as executor:
         found = list(in_order(pages(8, []), slow_first, executor, room=fewer_than(4), stopped=never))
 
-    assert [number_of(each) for each in found] == list(range(8))
-    assert all(each.error is None for each in found)
+    assert [number_of(work) for work, _ in found] == list(range(8))
+    assert all(each.error is None for _, each in found)
 
 
 def test_no_more_pages_are_read_ahead_than_the_depth() -> None:
@@ -64,29 +67,58 @@ def test_no_more_pages_are_read_ahead_than_the_depth() -> None:
 def test_behind_a_failed_page_no_new_one_is_begun_and_those_in_flight_are_answered() -> None:
     read: list[int] = []
 
-    def fail_at_two(asked: Page) -> list[Embedded]:
-        if asked.documents[0].id == "2":
+    def fail_at_two(asked: Work) -> PageAnswer:
+        if asked.page.documents[0].id == "2":
             raise TimeoutError
         return answer(asked)
 
     with ThreadPoolExecutor(3) as executor:
         found = list(in_order(pages(20, read), fail_at_two, executor, room=fewer_than(3), stopped=never))
 
-    assert [type(each.error).__name__ for each in found[:3]] == ["NoneType", "NoneType", "TimeoutError"]
-    assert [number_of(each) for each in found] == read
+    assert [type(each.error).__name__ for _, each in found[:3]] == ["NoneType", "NoneType", "TimeoutError"]
+    assert [number_of(work) for work, _ in found] == read
     assert len(read) <= 2 + 3
 
 
 def test_a_stop_drops_what_is_not_begun_and_keeps_what_is() -> None:
     stop = threading.Event()
 
-    def embed(asked: Page) -> list[Embedded]:
+    def embed(asked: Work) -> PageAnswer:
         stop.set()
         return answer(asked)
 
     with ThreadPoolExecutor(1) as executor:
         answers = in_order(pages(9, []), embed, executor, room=fewer_than(4), stopped=stop.is_set)
-        found = [number_of(each) for each in answers]
+        found = [number_of(work) for work, _ in answers]
 
     assert found == list(range(len(found)))
     assert 1 <= len(found) < 9
+
+
+def test_a_page_whose_rows_are_asked_again_alone_is_handed_on_when_nothing_else_is_in_flight() -> None:
+    in_flight: list[int] = []
+
+    def slow(asked: Work) -> PageAnswer:
+        in_flight.append(number_of(asked))
+        time.sleep(0.03 * number_of(asked))
+        in_flight.remove(number_of(asked))
+        return answer(asked)
+
+    works = iter([page(0), page(1, Again(1, alone=True)), page(2), page(3)])
+    with ThreadPoolExecutor(4) as executor:
+        for work, _ in in_order(works, slow, executor, room=fewer_than(4), stopped=never):
+            assert not (work.again.alone and in_flight)
+
+
+def test_after_a_row_that_got_another_vector_no_new_page_is_begun() -> None:
+    read: list[int] = []
+
+    def lie_at_two(asked: Work) -> PageAnswer:
+        found = answer(asked)
+        return PageAnswer(found.embedded, 1, found.embedded) if number_of(asked) == 2 else found
+
+    with ThreadPoolExecutor(3) as executor:
+        found = list(in_order(pages(20, read), lie_at_two, executor, room=fewer_than(3), stopped=never))
+
+    assert [bool(each.differing) for _, each in found[:3]] == [False, False, True]
+    assert len(read) <= 2 + 3

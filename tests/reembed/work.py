@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from random import Random
 from typing import Any
 
 from ai_memory.embed import vectors
@@ -17,7 +18,7 @@ from ai_memory.reembed.report import RunReport
 from ai_memory.reembed.request import Request
 from ai_memory.reembed.start import Preflight
 from ai_memory.reembed.stop import Stop
-from ai_memory.reembed.sweep import Tools
+from ai_memory.reembed.tools import Tools
 from ai_memory.store import runs, walk
 from ai_memory.store.lock import Holder
 from ai_memory.store.opening import Store, writing
@@ -89,7 +90,7 @@ class Work:
 
     def job(self, **flags: Any) -> Job:  # noqa: ANN401 - fields of Request
         embedder = patient(self.embedder)
-        tools = Tools(embedder, self.clock, self.stop, self.heard)
+        tools = Tools(embedder, self.clock, self.stop, self.heard, chance=Random(self.path.name))
         return Job(self.path, embedder, Request(**flags), tools, disclose=self.told.append)
 
     def all_right(self) -> bool:

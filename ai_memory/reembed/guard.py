@@ -1,0 +1,224 @@
+"""Stands between the endpoint and the database: believes no vector of an invocation before some were asked again.
+
+What is asked again and when is `asked_again`'s to say. Here it is put among the pages, judged before they are written,
+and what was written is taken back where an answer shows that the endpoint lied.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from ai_memory.errors import AiMemoryError, EmbedError, TargetChanged
+from ai_memory.reembed.already_there import require_new
+from ai_memory.reembed.asked_again import (
+    FIRST,
+    LOOKED_AT,
+    SUSPECTS,
+    TAIL,
+    Again,
+    PageAnswer,
+    Schedule,
+    Shared,
+    Tail,
+    ask_again,
+    ask_witness,
+    choose,
+    sharing_a_vector,
+    too_many,
+)
+from ai_memory.reembed.budget import Budget
+from ai_memory.reembed.isolate import Embedded, embed_documents
+from ai_memory.reembed.pages import Page
+from ai_memory.reembed.remedy import find_remedy, most_texts
+from ai_memory.reembed.request import Request
+from ai_memory.reembed.start import Taken
+from ai_memory.reembed.taking_back import take_back
+from ai_memory.reembed.tools import Tools
+from ai_memory.reembed.watch import Watch
+from ai_memory.reembed.window import Answered, AskWitness, EmbedPage, Work
+from ai_memory.store import runs
+from ai_memory.store.opening import Store
+from ai_memory.store.values import Counters
+
+WITNESS_EVERY = 200
+WITNESS_ROWS = 50_000
+"""Pages, or rows to embed, between two comparisons of the witness texts."""
+
+
+class Guard:
+    """One invocation's distrust of its endpoint."""
+
+    def __init__(self, store: Store, taken: Taken, request: Request, tools: Tools, *, rows: int) -> None:
+        """Begin with `rows` to do in the run just taken."""
+        self.counters = Counters()
+        self.proven = False
+        self.target = taken.fingerprint
+        self._to_ask_again = 0
+        self._store, self._run, self._tools, self._batch = store, taken.run, tools, request.batch
+        lied_before = taken.run.counters.disagreed > 0
+        self._remedies = int(lied_before)
+        self._schedule = Schedule(rows=rows, batch=request.batch, doubted=lied_before)
+        # Since the witness agreed; since rows agreed that were asked again with nothing else in flight.
+        self._watch, self._unproven, self._tail = Watch(), Watch(), Tail(tools.chance)
+        self._shared = Shared()
+        # Only before its first vector can a run show that they are those of another model.
+        self._to_compare = 0 if request.same_vectors or taken.run.counters.reembedded else FIRST
+
+    @property
+    def most_again(self) -> int:
+        """How many rows of a page may be asked again."""
+        most = self._schedule.most(self._batch, size=self._tools.embedder.max_batch)
+        return most + (SUSPECTS if self._batch > 1 else 0)
+
+    def works(self, pages: Iterator[Page], budget: Budget) -> Iterator[Work]:
+        """Yield the pages with what is asked again of them; the witness among them so often, and behind the last."""
+        sent_pages = sent_rows = 0
+        embedder, self._to_ask_again = self._tools.embedder, 0
+        budget.asked_again = self.most_again
+        for page in pages:
+            rows = len(page.documents)
+            again = self._schedule.next(rows, side_by_side=embedder.concurrency, size=embedder.max_batch)
+            self._to_ask_again += again.rows
+            yield EmbedPage(page, again)
+            # At the end those of the last pages, where more than one was in flight.
+            at_end = TAIL + 1 if embedder.concurrency > 1 else 1
+            budget.asked_again = self._to_ask_again + self.most_again + at_end
+            sent_pages, sent_rows = sent_pages + 1, sent_rows + rows
+            if sent_pages >= WITNESS_EVERY or sent_rows >= WITNESS_ROWS:
+                yield AskWitness()
+                sent_pages = sent_rows = 0
+        if sent_rows and not self._tools.stop.requested():
+            yield AskWitness()
+
+    def ask(self, work: Work) -> PageAnswer:
+        """Return what became of a page's documents; in a thread of the executor's.
+
+        Raises:
+            EmbedError, EndpointUnusable: see `embed_documents`.
+            TargetChanged: the endpoint serves other weights.
+        """
+        embedder, chance = self._tools.embedder, self._tools.chance
+        if isinstance(work, AskWitness):
+            return ask_witness(self.target, embedder)
+        embedded = tuple(embed_documents(embedder, work.page.documents))
+        looked_at = chance.sample(embedded, min(len(embedded), LOOKED_AT))
+        sharing = sharing_a_vector(looked_at)
+        if too_many(len(sharing), len(looked_at)):
+            # At most one of them has its own.
+            return PageAnswer(embedded, differing=sharing)
+        again = Again() if work.again.alone else work.again
+        return PageAnswer(embedded, *self._ask_again([*sharing[:SUSPECTS], *choose(embedded, again, chance)]))
+
+    def checked(self, work: Work, answered: Answered) -> Answered:
+        """Return the answer with what is known of it before it is written: which rows differ, or an error."""
+        self._to_ask_again -= work.again.rows
+        if answered.error or answered.differing or isinstance(work, AskWitness):
+            return answered
+        try:
+            if work.again.alone:
+                asked, differing = self._ask_again(choose(answered.embedded, work.again, self._tools.chance))
+                answered = replace(answered, asked_again=answered.asked_again + asked, differing=differing)
+                if asked and not differing:
+                    self._agreed_alone()
+            if not answered.differing and (shared := self._shared.too_many(answered.embedded)):
+                answered = replace(answered, embedded=shared, differing=shared)
+            if self._to_compare > 0 and not answered.differing:
+                model = self._run.target_model
+                self._to_compare -= require_new(self._store, self.target, model, answered.embedded)
+        except AiMemoryError as error:
+            return replace(answered, error=error)
+        self.proven = self.proven or (bool(answered.page.documents) and not answered.differing)
+        return answered
+
+    def wrote(self, work: Work, answered: Answered) -> None:
+        """Record that a page was committed."""
+        ids = [*(each.document.id for each in answered.embedded), *(each.id for each in answered.page.twins)]
+        self._watch.wrote(ids)
+        self._unproven.wrote(ids)
+        if not work.again.alone:
+            self._tail.wrote(answered.embedded)
+
+    def end_of_pass(self) -> Answered | None:
+        """Ask again rows of the last pages, with nothing else in flight; return them where some differ.
+
+        Raises:
+            EmbedError: the endpoint failed.
+        """
+        if not (rows := self._tail.rows):
+            return None
+        asked, differing = self._ask_again(rows)
+        if differing:
+            return Answered(Page(), tuple(rows), asked_again=asked, differing=differing)
+        counted = Counters(asked_again=asked)
+        with self._store.db.transaction():
+            runs.hold(self._store, self._run, now_ms=self._tools.clock.now_ms())
+            runs.count(self._store, self._run, counted)
+        self.counters += counted
+        self._agreed_alone()
+        return None
+
+    def take_back(self, lie: Answered, *, in_flight_limit: int) -> None:
+        """Make stale again what was written since rows last agreed, before a remedy is looked for."""
+        asked = max(lie.asked_again, len(lie.differing))
+        counters = Counters(asked_again=asked, disagreed=len(lie.differing))
+        ids = [*self._unproven.doubtful(), *(each.document.id for each in lie.differing)]
+        self._take_back(ids, counters, in_flight_limit=in_flight_limit + most_texts(len(lie.embedded)))
+        self._tail.agreed()
+
+    def mend(self, lie: Answered) -> None:
+        """Ask the endpoint in another way from now on.
+
+        Raises:
+            EndpointUnusable: in no way does it give a text its own vector.
+            EmbedError: it failed.
+        """
+        embedder = self._tools.embedder
+        remedy = find_remedy(embedder, lie, tried=self._remedies)
+        self._remedies += 1
+        self._tools.progress.say(f"ai-memory: warning: {remedy.words}")
+        embedder.restore({**embedder.learned(), **remedy.limits})
+        self._schedule.begin_anew()
+        self.proven = False
+
+    def require_witness(self, error: BaseException | None) -> None:
+        """Go on where the witness agreed; where it did not, take back what was written since.
+
+        Raises:
+            BaseException: `error`, with the rows that are stale again.
+        """
+        if isinstance(error, TargetChanged):
+            doubted = self._take_back(self._watch.doubtful(), Counters())
+            raise TargetChanged(
+                f"{error.what} {doubted:,} rows that were written since they agreed are stale again.", tip=error.tip
+            ) from error
+        if error:
+            raise error
+        self._watch.agreed()
+
+    def _ask_again(self, rows: Sequence[Embedded]) -> tuple[int, tuple[Embedded, ...]]:
+        try:
+            return ask_again(self._tools.embedder, rows)
+        except EmbedError:
+            # A stop lets no request begin. What is paid for is kept then, but for the first page.
+            if self.proven and self._tools.stop.requested():
+                return 0, ()
+            raise
+
+    def _agreed_alone(self) -> None:
+        self._unproven.agreed()
+        self._tail.agreed()
+
+    def _take_back(self, ids: Sequence[str], counters: Counters, *, in_flight_limit: int | None = None) -> int:
+        """Make the rows `ids` stale again, and return how many were not."""
+        taken = take_back(
+            self._store,
+            self._run,
+            self.target,
+            ids,
+            counters=counters,
+            in_flight_limit=in_flight_limit,
+            now_ms=self._tools.clock.now_ms(),
+        )
+        self.counters += taken
+        return -taken.reembedded

@@ -1,0 +1,44 @@
+"""Makes vectors stale again that were written and are in doubt."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from ai_memory.errors import StatementRefused
+from ai_memory.store import runs
+from ai_memory.store.opening import Store
+from ai_memory.store.provenance import Fingerprint, forget
+from ai_memory.store.values import Counters, Run
+
+
+def take_back(
+    store: Store,
+    run: Run,
+    target: Fingerprint,
+    ids: Sequence[str],
+    *,
+    counters: Counters,
+    in_flight_limit: int | None,
+    now_ms: int,
+) -> Counters:
+    """Make the vectors of `ids` stale again and count that beside `counters`, in one transaction; return the sum.
+
+    `in_flight_limit` is the most texts to be in flight until the next commit (None: as before).
+
+    Raises:
+        NotFinished: the run is no longer ours.
+    """
+
+    def forgotten(*, unstamp: bool) -> Counters:
+        with store.db.transaction():
+            runs.hold(store, run, in_flight_limit=in_flight_limit, now_ms=now_ms)
+            counted = replace(counters, reembedded=-forget(store, ids, target, unstamp=unstamp))
+            runs.count(store, run, counted)
+        return counted
+
+    try:
+        return forgotten(unstamp=True)
+    except StatementRefused:
+        # A schema that wants a stamp on every vector: without provenance they are stale all the same.
+        return forgotten(unstamp=False)

@@ -1,0 +1,33 @@
+"""What a sweep works with; all of it differs between production and test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from random import Random
+
+from ai_memory.clock import Clock
+from ai_memory.embed.retry import PatientEmbedder
+from ai_memory.embed.spending import Spending
+from ai_memory.reembed.progress import Progress
+from ai_memory.reembed.stop import Stop
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """The embedder, the time, the stop, and who hears of it.
+
+    `pool` makes the executor of so many workers in which requests run. `spending` is what the embedder's requests
+    are counted by, None where they have no limit. `beat_seconds` is the time between two signs of life while an answer
+    is awaited. `chance` chooses the rows that are asked again.
+    """
+
+    embedder: PatientEmbedder
+    clock: Clock
+    stop: Stop
+    progress: Progress
+    pool: Callable[[int], Executor] = ThreadPoolExecutor
+    spending: Spending | None = None
+    beat_seconds: float = 2.0
+    chance: Random = field(default_factory=Random)
