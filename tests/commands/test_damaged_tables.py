@@ -38,10 +38,12 @@ COLUMNS: dict[tuple[str, str], tuple[Value, ...]] = {
     **{("embedding_provenance", name): TEXTS for name in ("src", "head", "origin")},
     ("embedding_provenance", "fingerprint_id"): NUMBERS,
     ("reembed_event", "detail_json"): TEXTS,
-    **{("reembed_pause", name): NUMBERS for name in ("only_row", "paused_at", "until")},
+    **{("reembed_pause", name): NUMBERS for name in ("paused_at", "until")},
     **{("reembed_pause", name): TEXTS for name in ("paused_by", "reason")},
     **{("reembed_approval", name): NUMBERS for name in ("dim", "approved_at")},
     **{("reembed_approval", name): TEXTS for name in ("space", "approved_by", "how")},
+    ("reembed_told", "what"): TEXTS,
+    ("reembed_told", "told_at"): NUMBERS,
 }
 READING = (
     ("reembed", "status"),
@@ -75,6 +77,7 @@ def template(tmp_path_factory: pytest.TempPathFactory, server: FakeEndpoint) -> 
     files.edit(path, "id-000", "POISON")
     assert Command(path, remote(server)).reembed("--batch", "2", "--max-rows", "5").code == 75
     files.execute(path, "INSERT INTO reembed_pause VALUES (1, 0, 1, 'ann on db1', 'over long ago')")
+    files.execute(path, "INSERT INTO reembed_told VALUES (12, x'00', 1)")
     weaken(path)
     return path
 

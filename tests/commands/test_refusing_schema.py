@@ -68,7 +68,7 @@ def test_a_held_row_is_told_in_the_databases_words(cli: Cli, db: Path, endpoint:
 
     assert endpoint.seen.requests == requests
     told = cli("reembed", "quarantine").out
-    assert "id-001 in b: unwritable, its vector cannot be written: legal hold (1 attempts)" in told
+    assert 'id-001 "title id-001" in b: unwritable, its vector cannot be written: legal hold (1 attempt)' in told
 
 
 NEEDED = "its trigger r: no such function: appf"
