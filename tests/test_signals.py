@@ -20,6 +20,8 @@ from tests.fake_endpoint import FOREVER, FakeEndpoint
 ROWS = 24
 BATCH = 2
 LATENCY_S = 0.15
+FIRST_PAGE = (5, 6, 7)
+"""Requests: the page, and each of its rows again, after the witness texts one by one and the first text as numbers."""
 SOURCES = {**os.environ, "PYTHONPATH": str(ROOT)}
 
 
@@ -58,8 +60,13 @@ def all_right(command: Command, endpoint: FakeEndpoint) -> bool:
 
 
 def sent_again(command: Command, endpoint: FakeEndpoint) -> int:
-    """Return how many texts of memories the server saw more often than once."""
-    return sum(endpoint.seen.texts[text] - 1 for text in files.texts(command.db).values())
+    """Return how many texts of memories the server saw beyond what an undisturbed run sends.
+
+    That is each once, the first one as numbers before, and the rows asked again. What a killed runner asked again and
+    did not commit is no part of its run's count: it counts as sent again.
+    """
+    [(asked_again,)] = files.execute(command.db, "SELECT asked_again FROM reembed_run")
+    return sum(endpoint.seen.texts[text] - 1 for text in files.texts(command.db).values()) - int(asked_again) - 1
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
@@ -73,6 +80,20 @@ def test_a_signal_saves_what_is_in_hand_and_the_resume_sends_nothing_twice(
     again = resumed(command, endpoint)
     assert (again.code, again.json["resumed"], again.json["texts_sent_twice"]) == (0, True, 0)
     assert again.json["reembedded"] + stopped.json["reembedded"] == ROWS
+    assert sent_again(command, endpoint) == 0
+    assert all_right(command, endpoint)
+
+
+@pytest.mark.parametrize("requests", FIRST_PAGE)
+def test_a_signal_to_a_first_page_that_is_not_believed_yet_keeps_it(
+    command: Command, endpoint: FakeEndpoint, requests: int
+) -> None:
+    process = command.start("reembed", "--batch", str(BATCH), "--concurrency", "1", "--json")
+    wait_for(lambda: endpoint.seen.requests == requests)
+    stopped = kill(process, signal.SIGTERM)
+
+    assert (stopped.code, stopped.json["reembedded"], stopped.json["asked_again"]) == (143, BATCH, BATCH)
+    assert resumed(command, endpoint).code == 0
     assert sent_again(command, endpoint) == 0
     assert all_right(command, endpoint)
 
@@ -133,6 +154,21 @@ def test_after_a_kill_the_resume_says_how_much_may_be_sent_twice(command: Comman
     assert (again.code, again.json["texts_sent_twice"]) == (0, limit)
     assert again.json["reembedded"] == ROWS - survived
     assert 0 <= sent_again(command, endpoint) <= limit
+    assert all_right(command, endpoint)
+
+
+@pytest.mark.parametrize("requests", FIRST_PAGE)
+def test_after_a_kill_before_the_first_commit_no_more_is_sent_twice_than_is_said(
+    command: Command, endpoint: FakeEndpoint, requests: int
+) -> None:
+    process = command.start("reembed", "--batch", str(BATCH), "--concurrency", "1", "--json")
+    wait_for(lambda: endpoint.seen.requests == requests)
+    kill(process)
+
+    again = resumed(command, endpoint)
+
+    assert (again.code, done(command)) == (0, ROWS)
+    assert BATCH <= sent_again(command, endpoint) <= again.json["texts_sent_twice"]
     assert all_right(command, endpoint)
 
 

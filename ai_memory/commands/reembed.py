@@ -157,6 +157,7 @@ def _job(args: argparse.Namespace, settings: Settings, console: Console, stop: S
     embedder = assemble(
         configured,
         stop=stop.event,
+        closed=stop.closed,
         patience=patience,
         concurrency=args.concurrency,
         limit=_token_limit(args, configured),

@@ -50,10 +50,11 @@ def assemble_prompt(settings: EmbeddingSettings) -> PatientEmbedder:
     return PromptEmbedder(embedder, Wait.begin(address.read(settings.base_url.value).shown, PERSON_WAITS, stop))
 
 
-def assemble(
+def assemble(  # noqa: PLR0913 - all that an embedder is made of
     settings: EmbeddingSettings,
     *,
     stop: Stop | None = None,
+    closed: Callable[[], bool] | None = None,
     patience: Patience | None = None,
     concurrency: int | None = None,
     limit: TokenLimit | None = None,
@@ -62,8 +63,9 @@ def assemble(
 ) -> DividedEmbedder:
     """Return the configured embedder; nothing is loaded or sent yet.
 
-    `stop` ends its waits. `concurrency` is the number of requests in flight, None to find it by trial. `limit` is what
-    may be spent. `tell` is told what a person should know of the endpoint, `trace` of each request, from any thread.
+    `stop` ends its waits, and no request begins while it is `closed` (None: once `stop` came). `concurrency` is the
+    number of requests in flight, None to find it by trial. `limit` is what may be spent. `tell` is told what a person
+    should know of the endpoint, `trace` of each request, from any thread.
 
     Raises:
         NoEmbedder: the configuration has embeddings turned off.
@@ -73,7 +75,8 @@ def assemble(
     sizes = RequestLimits(documented(settings.base_url.value))
     local = settings.backend.value == LOCAL
     most = 1 if local else concurrency or most_in_flight(settings)
-    pace = Pace(most=most, fixed=concurrency is not None, stop=stop, sizes=sizes, longest_wait=patience.longest_wait)
+    fixed, longest = concurrency is not None, patience.longest_wait
+    pace = Pace(most=most, fixed=fixed, stop=stop, closed=closed, sizes=sizes, longest_wait=longest)
     gate, packing = ToldGate(pace, trace) if trace else pace, _packing(settings, tell)
     built = build(settings, gate=gate, packing=packing)
     paced = PacedEmbedder(built, gate) if local else built

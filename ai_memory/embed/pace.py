@@ -45,14 +45,19 @@ class Pace:
         most: int,
         fixed: bool,
         stop: Stop,
+        closed: Callable[[], bool] | None = None,
         sizes: RequestLimits | None = None,
         longest_wait: float = 120.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Begin with `most` requests (`fixed`) or with two; `sizes` learn from the time that an answer takes."""
+        """Begin with `most` requests (`fixed`) or with two; `sizes` learn from the time that an answer takes.
+
+        `stop` ends waits; `closed` says whether no further request may begin (None: as soon as `stop` came).
+        """
         self._sizes = sizes
         self._most, self._fixed = most, fixed
         self._stop, self._clock = stop, clock
+        self._closed = closed or stop.is_set
         self._longest_wait = longest_wait
         self._limit = float(most if fixed else min(START, most))
         self._condition = Condition()
@@ -126,9 +131,11 @@ class Pace:
 
     def _enter(self, tokens: int) -> None:
         with self._condition:
-            while not self._stop.is_set() and (wait := self._wait(tokens)):
+            wait = 0.0 if self._closed() else self._wait(tokens)
+            while wait and not self._stop.is_set():
                 self._condition.wait(min(wait, TICK))
-            if self._stop.is_set():
+                wait = self._wait(tokens)
+            if wait or self._closed():
                 raise TransientFailure("The request was not sent, because the run is stopping.")
             self._in_flight += 1
             self._tokens_in_flight += tokens

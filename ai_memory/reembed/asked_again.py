@@ -13,7 +13,7 @@ Where the run was lied to before, a row of every request is asked again.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from math import ceil
@@ -25,6 +25,7 @@ from ai_memory.embed.document import WITNESS_TEXTS
 from ai_memory.embed.embedder import Vectors
 from ai_memory.embed.retry import PatientEmbedder
 from ai_memory.embed.vectors import cosines
+from ai_memory.errors import EmbedError
 from ai_memory.reembed.isolate import Embedded, embed_documents
 from ai_memory.reembed.judge import Document
 from ai_memory.reembed.probe import MIN_COSINE, require_witness
@@ -178,15 +179,24 @@ def choose(embedded: Sequence[Embedded], again: Again, chance: Random) -> list[E
     return [whole[each] for each in chosen]
 
 
-def ask_again(embedder: PatientEmbedder, rows: Iterable[Embedded]) -> tuple[int, tuple[Embedded, ...]]:
+def ask_again(
+    embedder: PatientEmbedder, rows: Iterable[Embedded], *, stopped: Callable[[], bool]
+) -> tuple[int, tuple[Embedded, ...]]:
     """Ask for each row by itself; return how many got a vector, and those whose vector is another.
+
+    What fails once it is `stopped` is not asked, nor any row after it.
 
     Raises:
         EmbedError, EndpointUnusable: see `embed_documents`.
     """
     asked, differing = 0, []
     for each in rows:
-        [alone] = embed_documents(embedder, [each.document])
+        try:
+            [alone] = embed_documents(embedder, [each.document])
+        except EmbedError:
+            if stopped():
+                break
+            raise
         # What is refused by itself is found out by whoever sends it next.
         if isinstance(alone.outcome, np.ndarray) and isinstance(each.outcome, np.ndarray):
             asked += 1

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 
-from ai_memory.errors import AiMemoryError, EmbedError, TargetChanged
+from ai_memory.errors import AiMemoryError, TargetChanged
 from ai_memory.reembed.already_there import require_new
 from ai_memory.reembed.asked_again import (
     FIRST,
@@ -28,6 +29,7 @@ from ai_memory.reembed.asked_again import (
     too_many,
 )
 from ai_memory.reembed.budget import Budget
+from ai_memory.reembed.heartbeat import Heartbeat
 from ai_memory.reembed.isolate import Embedded, embed_documents
 from ai_memory.reembed.pages import Page
 from ai_memory.reembed.remedy import find_remedy, most_texts
@@ -49,12 +51,15 @@ WITNESS_ROWS = 50_000
 class Guard:
     """One invocation's distrust of its endpoint."""
 
-    def __init__(self, store: Store, taken: Taken, request: Request, tools: Tools, *, rows: int) -> None:
-        """Begin with `rows` to do in the run just taken."""
+    def __init__(
+        self, store: Store, taken: Taken, request: Request, tools: Tools, *, rows: int, patiently: Heartbeat
+    ) -> None:
+        """Begin with `rows` to do in the run just taken; `patiently` waits where nothing else is in flight."""
         self.counters = Counters()
         self.proven = False
         self.target = taken.fingerprint
         self._to_ask_again = 0
+        self._patiently = patiently
         self._store, self._run, self._tools, self._batch = store, taken.run, tools, request.batch
         lied_before = taken.run.counters.disagreed > 0
         self._remedies = int(lied_before)
@@ -69,7 +74,7 @@ class Guard:
     def most_again(self) -> int:
         """How many rows of a page may be asked again."""
         most = self._schedule.most(self._batch, size=self._tools.embedder.max_batch)
-        return most + (SUSPECTS if self._batch > 1 else 0)
+        return min(most + SUSPECTS, self._batch)
 
     def works(self, pages: Iterator[Page], budget: Budget) -> Iterator[Work]:
         """Yield the pages with what is asked again of them; the witness among them so often, and behind the last."""
@@ -98,17 +103,18 @@ class Guard:
             EmbedError, EndpointUnusable: see `embed_documents`.
             TargetChanged: the endpoint serves other weights.
         """
-        embedder, chance = self._tools.embedder, self._tools.chance
+        embedder = self._tools.embedder
         if isinstance(work, AskWitness):
             return ask_witness(self.target, embedder)
         embedded = tuple(embed_documents(embedder, work.page.documents))
-        looked_at = chance.sample(embedded, min(len(embedded), LOOKED_AT))
+        looked_at = self._some(embedded)
         sharing = sharing_a_vector(looked_at)
         if too_many(len(sharing), len(looked_at)):
             # At most one of them has its own.
             return PageAnswer(embedded, differing=sharing)
-        again = Again() if work.again.alone else work.again
-        return PageAnswer(embedded, *self._ask_again([*sharing[:SUSPECTS], *choose(embedded, again, chance)]))
+        if work.again.alone:
+            return PageAnswer(embedded)
+        return PageAnswer(embedded, *self._ask_again(self._chosen(embedded, work.again, sharing)))
 
     def checked(self, work: Work, answered: Answered) -> Answered:
         """Return the answer with what is known of it before it is written: which rows differ, or an error."""
@@ -117,7 +123,8 @@ class Guard:
             return answered
         try:
             if work.again.alone:
-                asked, differing = self._ask_again(choose(answered.embedded, work.again, self._tools.chance))
+                rows = self._chosen(answered.embedded, work.again, sharing_a_vector(self._some(answered.embedded)))
+                asked, differing = self._patiently.asked(partial(self._ask_again, rows))
                 answered = replace(answered, asked_again=answered.asked_again + asked, differing=differing)
                 if asked and not differing:
                     self._agreed_alone()
@@ -147,7 +154,7 @@ class Guard:
         """
         if not (rows := self._tail.rows):
             return None
-        asked, differing = self._ask_again(rows)
+        asked, differing = self._patiently.asked(partial(self._ask_again, rows, to_the_end=True))
         if differing:
             return Answered(Page(), tuple(rows), asked_again=asked, differing=differing)
         counted = Counters(asked_again=asked)
@@ -174,7 +181,7 @@ class Guard:
             EmbedError: it failed.
         """
         embedder = self._tools.embedder
-        remedy = find_remedy(embedder, lie, tried=self._remedies)
+        remedy = self._patiently.asked(partial(find_remedy, embedder, lie, tried=self._remedies))
         self._remedies += 1
         self._tools.progress.say(f"ai-memory: warning: {remedy.words}")
         embedder.restore({**embedder.learned(), **remedy.limits})
@@ -196,14 +203,22 @@ class Guard:
             raise error
         self._watch.agreed()
 
-    def _ask_again(self, rows: Sequence[Embedded]) -> tuple[int, tuple[Embedded, ...]]:
-        try:
-            return ask_again(self._tools.embedder, rows)
-        except EmbedError:
-            # A stop lets no request begin. What is paid for is kept then, but for the first page.
-            if self.proven and self._tools.stop.requested():
-                return 0, ()
-            raise
+    def _some(self, embedded: Sequence[Embedded]) -> list[Embedded]:
+        return self._tools.chance.sample(embedded, min(len(embedded), LOOKED_AT))
+
+    def _chosen(self, embedded: Sequence[Embedded], again: Again, sharing: Sequence[Embedded]) -> list[Embedded]:
+        """Return the rows of a page to ask again, each once: some of those `sharing` a vector, some of all."""
+        rows = [*sharing[:SUSPECTS], *choose(embedded, again, self._tools.chance)]
+        return list({each.document.id: each for each in rows}.values())
+
+    def _ask_again(self, rows: Sequence[Embedded], *, to_the_end: bool = False) -> tuple[int, tuple[Embedded, ...]]:
+        embedder, stop = self._tools.embedder, self._tools.stop
+        if self.proven and not to_the_end:
+            # A stop lets no request begin; what is paid for is kept without.
+            return ask_again(embedder, rows, stopped=stop.requested)
+        # The first page is only kept with it, and the run is only done with it.
+        with stop.finishing():
+            return ask_again(embedder, rows, stopped=lambda: False)
 
     def _agreed_alone(self) -> None:
         self._unproven.agreed()

@@ -7,9 +7,10 @@ was paused or the run taken away. No thread of its own: one that hangs gives no 
 
 from __future__ import annotations
 
-from concurrent.futures import Future
+from collections.abc import Callable
+from concurrent.futures import Executor, Future
 from contextlib import suppress
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from ai_memory.clock import Clock
 from ai_memory.embed.embedder import Embedder
@@ -21,6 +22,8 @@ from ai_memory.store.pauses import Pause
 from ai_memory.store.text import printable
 from ai_memory.store.values import Run
 from ai_memory.times import instant
+
+T = TypeVar("T")
 
 PAUSED = "paused"
 
@@ -44,6 +47,10 @@ class Living(Protocol):
     def beat_seconds(self) -> float:
         """How long nothing is noted."""
 
+    @property
+    def pool(self) -> Callable[[int], Executor]:
+        """Makes the executor of so many workers in which requests run."""
+
 
 class Heartbeat:
     """Waits for answers on behalf of one invocation that holds a run."""
@@ -66,6 +73,18 @@ class Heartbeat:
                 self.beat()
             else:
                 return
+
+    def asked(self, ask: Callable[[], T]) -> T:
+        """Return what `ask` returns, in a thread of its own.
+
+        Raises:
+            NotFinished: the run is no longer ours.
+            BaseException: what `ask` raises.
+        """
+        with self._tools.pool(1) as executor:
+            answer = executor.submit(ask)
+            self.await_answer(answer)
+            return answer.result()
 
     def sleep(self, seconds: float) -> bool:
         """Wait so long and return False, or True as soon as the work is to stop.

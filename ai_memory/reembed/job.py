@@ -103,7 +103,7 @@ class Job:
             told = preflight(store, planned)
             stored = told.stored
             self.disclose(told)
-        # The first page is by itself; no more of its rows are asked again than it has.
+        # The first page is by itself; each of its rows is asked again once at most.
         in_flight = 2 * self.request.batch
         taken = take(store, planned, self.request, holder, in_flight=in_flight, stored=stored)
         self._set_aside(store, taken.run, refusing)
@@ -219,10 +219,7 @@ class Job:
         one_by_one: bool = False,
     ) -> Vectors:
         """Return the vectors of some witness texts, with signs of life while they are awaited."""
-        with self.tools.pool(1) as executor:
-            answer = executor.submit(probe, embedder, texts, one_by_one=one_by_one)
-            heartbeat.await_answer(answer)
-            return answer.result()
+        return heartbeat.asked(partial(probe, embedder, texts, one_by_one=one_by_one))
 
     def _probe(self, store: Store, taken: Taken, heartbeat: Heartbeat) -> Fingerprint:
         """Ask for the witness texts, compare them, keep them if the target had none, close the breaker.

@@ -29,6 +29,7 @@ class Stop:
         self.reason = ""
         self.exit_code = 0
         self.error: AiMemoryError | None = None
+        self._finishing = False
 
     def request(self, reason: str, *, exit_code: int, error: AiMemoryError | None = None) -> None:
         """Ask for the stop, for an `error` or none; a signal's reason stands above every other."""
@@ -52,6 +53,22 @@ class Stop:
     def requested(self) -> bool:
         """Say whether someone asked."""
         return self.event.is_set()
+
+    @contextmanager
+    def finishing(self) -> Iterator[None]:
+        """Let requests begin inside the block in spite of a stop; their waits end at once all the same.
+
+        For the few without which what was paid for cannot be kept; nothing else may be in flight.
+        """
+        self._finishing = True
+        try:
+            yield
+        finally:
+            self._finishing = False
+
+    def closed(self) -> bool:
+        """Say whether no further request may begin."""
+        return self.requested() and not self._finishing
 
 
 @contextmanager

@@ -57,9 +57,9 @@ class Sweep:
         self._learned = taken.run.limits
         refused = quarantine.refused_since(store, taken.fingerprint.id, taken.run.started_at)
         self._refusals = RefusalGuard(refused=refused, total=before.live)
-        self._guard = Guard(store, taken, request, tools, rows=before.stale)
-        self._halted = False
         self.heartbeat = Heartbeat(store, taken.run, tools)
+        self._guard = Guard(store, taken, request, tools, rows=before.stale, patiently=self.heartbeat)
+        self._halted = False
         self._rate = Rate(tools.clock.monotonic())
         self._left: dict[str, str] = {}
         self._in_flight = InFlight(tools.embedder)

@@ -105,6 +105,20 @@ def test_after_a_stop_no_request_is_sent_even_where_there_is_a_place() -> None:
         pytest.fail("it was sent")
 
 
+def test_what_is_to_be_finished_is_sent_after_a_stop_but_waits_for_no_place() -> None:
+    stop = threading.Event()
+    found = Pace(most=1, fixed=True, stop=stop, closed=lambda: False, clock=PassingTime().clock)
+    stop.set()
+    sent = []
+
+    with found.slot():
+        sent.append("sent")
+        with pytest.raises(TransientFailure, match="not sent"), found.slot():
+            pass
+
+    assert sent == ["sent"]
+
+
 def test_a_stop_ends_the_wait_for_a_place() -> None:
     stop = threading.Event()
     found = Pace(most=1, fixed=True, stop=stop, clock=PassingTime().clock)

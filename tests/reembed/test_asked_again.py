@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,13 +13,15 @@ import numpy as np
 import pytest
 
 from ai_memory.embed import vectors
+from ai_memory.embed.document import WITNESS_TEXTS
 from ai_memory.embed.embedder import Vectors
+from ai_memory.errors import TransientFailure
 from ai_memory.reembed import asked_again
-from ai_memory.reembed.asked_again import Again, Schedule, Shared, choose, sharing_a_vector, too_many
+from ai_memory.reembed.asked_again import Again, Schedule, Shared, ask_again, choose, sharing_a_vector, too_many
 from ai_memory.reembed.isolate import Embedded
 from ai_memory.reembed.judge import Document
 from tests import files
-from tests.fakes import HashEmbedder
+from tests.fakes import HashEmbedder, patient
 from tests.reembed.work import Work
 
 CHANCE = Random(7)
@@ -34,6 +37,14 @@ class Shifting(HashEmbedder):
         found = HashEmbedder.embed_documents(self, texts)
         self.true -= len(texts) > 3
         return np.roll(found, 1, axis=0) if len(texts) > 3 and self.true < 0 else found
+
+
+class Alike(HashEmbedder):
+    """Knows a text by its first word alone."""
+
+    def vector(self, text: str) -> Vectors:
+        first = HashEmbedder.vector(self, text.split(maxsplit=1)[0])
+        return first if text not in WITNESS_TEXTS else HashEmbedder.vector(self, text)
 
 
 def check_liar(folder: Path, *, true: int) -> None:
@@ -109,6 +120,36 @@ def test_rows_are_spread_over_the_page_and_the_last_is_among_them() -> None:
     first, second, last = (int(each.document.id[3:]) for each in choose(page, Again(3, 100), CHANCE))
 
     assert (first // 10, second // 10, last) == (0, 1, 29)
+
+
+def test_what_a_stop_keeps_from_being_asked_hides_nothing_that_was_found_before() -> None:
+    asks: list[str] = []
+
+    def refuse_the_third(texts: Sequence[str]) -> None:
+        asks.extend(texts)
+        if len(asks) == 3:
+            raise TransientFailure("The request was not sent.")
+
+    embedder = patient(HashEmbedder(before=refuse_the_third))
+    page = rows("x", "y", "z", "u", one_vector=1)
+
+    asked_again, differing = ask_again(embedder, page, stopped=lambda: True)
+    asks.clear()
+
+    assert (asked_again, differing) == (2, (page[0],))
+    with pytest.raises(TransientFailure):
+        ask_again(embedder, page, stopped=lambda: False)
+
+
+def test_no_row_of_a_page_is_asked_again_twice_though_its_vector_is_another_ones_too(tmp_path: Path) -> None:
+    asks: Counter[str] = Counter()
+    alike = Alike(before=asks.update)
+    work = Work(files.create(tmp_path / "m.db", 2), alike)
+
+    ended = work.run(batch=2)
+
+    assert (ended.exit_code, ended.asked_again) == (0, 2)
+    assert [asks[text] for text in files.texts(work.path).values()] == [2, 2]
 
 
 def test_a_few_texts_may_share_a_vector_and_many_may_not() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from ai_memory.embed.document import WITNESS_TEXTS
 from ai_memory.errors import OperatorNeeded
 from ai_memory.store import pauses
 from ai_memory.store.opening import writing
@@ -49,11 +50,12 @@ def test_a_pause_whose_time_is_over_is_none(work: Work) -> None:
 
 
 def test_a_run_that_is_paused_keeps_what_is_paid_for_and_ends_within_a_batch(work: Work) -> None:
-    sent: list[int] = []
+    rows: list[str] = []
 
     def pause_at_the_third(texts: Sequence[str]) -> None:
-        sent.append(len(texts))
-        if len(sent) == 3:
+        new = [text for text in texts if text not in {*WITNESS_TEXTS, *rows}]
+        rows.extend(new)
+        if new and len(rows) == 3:
             pause(work.path)
 
     work.embedder.before = pause_at_the_third
@@ -62,8 +64,8 @@ def test_a_run_that_is_paused_keeps_what_is_paid_for_and_ends_within_a_batch(wor
 
     assert (ended.exit_code, ended.reason, ended.state) == (12, "paused", "running")
     assert "ann on db1 paused" in ended.error
-    assert ended.reembedded == sum(sent[1:])
-    assert len(sent) <= 5
+    # Two are in flight at once.
+    assert 3 <= ended.reembedded == len(rows) <= 5
     work.embedder.before = None
     files.execute(work.path, "DELETE FROM reembed_pause")
     work.stop = type(work.stop)()
@@ -71,8 +73,12 @@ def test_a_run_that_is_paused_keeps_what_is_paid_for_and_ends_within_a_batch(wor
     assert (again.exit_code, again.texts_sent_twice, work.all_right()) == (0, 0, True)
 
 
-PROBE = 3
-"""Requests of a probe of three texts in batches of two: one text as numbers before them."""
+BATCH = 2
+FIRST_PAGE = 1 + 3
+"""Requests before it: the witness texts one by one, the first text as numbers."""
+ITS_CHECK = FIRST_PAGE + 1
+SECOND_PAGE = ITS_CHECK + BATCH
+"""Requests before it: also the first page, and each of its rows again."""
 
 
 @pytest.fixture
@@ -88,13 +94,12 @@ def command(tmp_path: Path, endpoint: FakeEndpoint) -> Iterator[Command]:
     command.end()
 
 
-def retrying(command: Command, endpoint: FakeEndpoint, *flags: str) -> Any:  # noqa: ANN401 - a process of text
-    """Begin a run whose second page is retried for a minute, and return once that is noted in the file."""
-    # The probe, in two requests of the batch that was asked for, and the first page.
-    endpoint.fail("none", times=PROBE + 1)
+def retrying(command: Command, endpoint: FakeEndpoint, *, after: int = SECOND_PAGE) -> Any:  # noqa: ANN401 - of text
+    """Begin a run whose requests are retried for a minute `after` so many, and return once that is in the file."""
+    endpoint.fail("none", times=after)
     endpoint.fail("unavailable", times=FOREVER)
-    process = command.start("reembed", "--json", "--batch", "2", "--concurrency", "1", "--retry-for", "60s", *flags)
-    wait_for(lambda: endpoint.seen.requests > PROBE + 1)
+    process = command.start("reembed", "--json", "--batch", str(BATCH), "--concurrency", "1", "--retry-for", "60s")
+    wait_for(lambda: endpoint.seen.requests > after)
     wait_for(lambda: "Overloaded" in str(last_error(command)))
     return process
 
@@ -118,16 +123,17 @@ def test_a_run_that_waits_for_an_endpoint_notes_why_and_gives_signs_of_life(
 
 
 @pytest.mark.parametrize("verb", ["pause", "cancel"])
+@pytest.mark.parametrize(("after", "kept"), [(FIRST_PAGE, 0), (ITS_CHECK, 0), (SECOND_PAGE, BATCH)])
 def test_a_run_that_waits_for_an_endpoint_obeys_its_operator(
-    command: Command, endpoint: FakeEndpoint, verb: str
+    command: Command, endpoint: FakeEndpoint, verb: str, after: int, kept: int
 ) -> None:
-    process = retrying(command, endpoint)
+    process = retrying(command, endpoint, after=after)
 
     assert command.run("reembed", verb).code == 0
     ended = answer(process, timeout_s=20)
 
     assert ended.code == {"pause": 12, "cancel": 75}[verb]
-    assert files.execute(command.db, "SELECT count(*) FROM memories WHERE embedding IS NOT NULL") == [(2,)]
+    assert files.execute(command.db, "SELECT count(*) FROM memories WHERE embedding IS NOT NULL") == [(kept,)]
 
 
 def test_a_run_that_waits_for_its_breaker_obeys_a_pause(command: Command, endpoint: FakeEndpoint) -> None:

@@ -48,3 +48,13 @@ def test_a_signal_stands_above_the_time() -> None:
     stop.request("max-runtime", exit_code=75)
 
     assert (stop.reason, stop.exit_code) == ("SIGTERM", 143)
+
+
+def test_requests_begin_until_a_stop_and_after_it_only_where_something_is_finished() -> None:
+    stop = Stop()
+    before = stop.closed()
+    stop.request("SIGTERM", exit_code=143)
+    with stop.finishing():
+        inside = (stop.requested(), stop.closed())
+
+    assert (before, inside, stop.closed()) == (False, (True, False), True)
