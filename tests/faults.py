@@ -24,6 +24,10 @@ UNDISTURBED = 1 + len(WITNESS_TEXTS) + ROWS // BATCH + LEAST + TAIL + 1 + 1
 """A witness text as numbers, all of them one by one, a request a page, rows asked again on the way and at the end, the
 witness once more."""
 HALVING = 2 * ceil(log2(BATCH)) + 2
+BOTH_ENCODINGS = 2
+"""A first batch that is refused is asked for as numbers, too, and base64 compared anew with a text of the next one."""
+CANARY = 1
+"""After three equal failures."""
 
 Act = Callable[[FakeEndpoint], None]
 
@@ -65,9 +69,9 @@ CASES = (
     Case("429 of quota", _fails("quota"), 69, 2),
     Case("413 above 20 inputs", lambda endpoint: endpoint.change(max_inputs=20), 0, 3 * ROWS // BATCH),
     Case("413 for everything", _fails("too-large"), 69, 4 * HALVING),
-    Case("400 for one text", lambda endpoint: endpoint.change(poison=POISON), 10, HALVING, quarantined=1),
+    Case("400 for one text", lambda endpoint: endpoint.change(poison=POISON), 10, HALVING + BOTH_ENCODINGS, quarantined=1),
     Case("400 for everything", _fails("bad-request"), 69, 2 * HALVING),
-    Case("500, a burst", _fails("server-error", times=3), 0, 3),
+    Case("500, a burst", _fails("server-error", times=3), 0, 3 + CANARY),
     Case("reset in mid-body", _fails("reset", times=2), 0, 2),
     Case("connection closed after a second", _fails("hang", times=1, seconds=1), 0, 1),
     Case("hang, until the deadline", _fails("hang", times=1, seconds=90), 0, 6, long=True),
