@@ -43,6 +43,11 @@ def _fails(kind: str, *, times: int = FOREVER, seconds: float = 0.0, after: int 
     return act
 
 
+def _poisoned(endpoint: FakeEndpoint) -> None:
+    """Refuse one text, with every request that it is in."""
+    endpoint.change(poison=POISON)
+
+
 @dataclass(frozen=True, slots=True)
 class Case:
     """A fault, the exit code it must end with, and the most requests it may cost beyond an undisturbed run's."""
@@ -69,7 +74,7 @@ CASES = (
     Case("429 of quota", _fails("quota"), 69, 2),
     Case("413 above 20 inputs", lambda endpoint: endpoint.change(max_inputs=20), 0, 3 * ROWS // BATCH),
     Case("413 for everything", _fails("too-large"), 69, 4 * HALVING),
-    Case("400 for one text", lambda endpoint: endpoint.change(poison=POISON), 10, HALVING + BOTH_ENCODINGS, quarantined=1),
+    Case("400 for one text", _poisoned, 10, HALVING + BOTH_ENCODINGS, quarantined=1),
     Case("400 for everything", _fails("bad-request"), 69, 2 * HALVING),
     Case("500, a burst", _fails("server-error", times=3), 0, 3 + CANARY),
     Case("reset in mid-body", _fails("reset", times=2), 0, 2),
