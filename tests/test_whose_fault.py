@@ -7,16 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from ai_memory.embed.document import WITNESS_TEXTS
 from tests import files
 from tests.command import Answer, Command, remote
 from tests.fake_endpoint import FOREVER, FakeEndpoint
-from tests.faults import close_breaker
+from tests.faults import START, close_breaker
 
 ROWS = 100
 BATCH = 20
-START = len(WITNESS_TEXTS) + 1
-"""Requests before the first batch: the witness texts, and a text that base64 is compared with."""
 FLAGS = ("--yes", "--batch", str(BATCH), "--concurrency", "1", "--retry-for", "1s")
 
 
