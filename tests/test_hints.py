@@ -30,7 +30,7 @@ def named_in_the_source() -> Iterator[str]:
 
 def command_of(words: list[str]) -> list[str]:
     for number, word in enumerate(words[1:], start=1):
-        if not (word.startswith("--") or word in WORDS or word.isupper()):
+        if not (word.startswith("--") or word in WORDS or word.isupper() or word.isdigit()):
             return words[:number]
     return words
 

@@ -64,8 +64,8 @@ def caught(command: Command, *words: str) -> subprocess.Popen[str]:
 @pytest.mark.parametrize(
     ("words", "number", "code"),
     [
-        (["reembed", "status"], signal.SIGINT, 130),
-        (["reembed", "status"], signal.SIGTERM, -signal.SIGTERM),
+        (["reembed", "status", "--exact"], signal.SIGINT, 130),
+        (["reembed", "status", "--exact"], signal.SIGTERM, -signal.SIGTERM),
         (["doctor"], signal.SIGINT, 130),
         (["reembed", "verify"], signal.SIGINT, 130),
         (["reembed", "--resume"], signal.SIGINT, 130),
@@ -119,7 +119,8 @@ def test_a_limit_of_time_ends_the_trial_of_a_write_before_the_run_begins(command
 
     stopped = command.run("reembed", "--resume", "--max-runtime", "1s")
 
-    assert (stopped.code, stopped.error) == (75, "Ended by max-runtime; nothing was changed.")
+    assert stopped.code == 75
+    assert stopped.error.startswith("Ended by max-runtime; nothing was changed. (")
 
 
 @pytest.mark.parametrize(

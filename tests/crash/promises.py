@@ -68,8 +68,11 @@ class Past:
         return self.states[self.durable if power_lost else self.edits : self.edits + 2]
 
     def sent_twice(self, after: Sequence[str]) -> int:
-        """Return how many of the texts sent after the crash had been sent before it for the same reason."""
-        return len([text for text in after if text in set(self.sent) - self.excused])
+        """Return how many texts that were sent after the crash had been sent before it for the same reason.
+
+        Each counts once: that some rows are asked again is no crash's doing.
+        """
+        return len(set(after) & set(self.sent) - self.excused)
 
     def _begin_next(self) -> None:
         # The other writer's next commit may be in the file before it returns.

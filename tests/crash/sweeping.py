@@ -119,7 +119,7 @@ class Marking(SilentProgress):
 
     def sending(self, texts: Sequence[str]) -> None:
         """Hear of a request."""
-        if texts[0] != WITNESS_TEXTS[0]:
+        if texts[0] not in WITNESS_TEXTS:
             self._recorder.mark(Sent(tuple(texts)))
             self._editor.during(texts)
 
@@ -137,10 +137,16 @@ class Late(Future[T]):
 
 
 class InTurn(Executor):
-    """Runs each request at once, in the caller's thread: pages are still in flight together, in a fixed order."""
+    """Runs each request at once, in the caller's thread: pages are still in flight together, in a fixed order.
+
+    With `late` whoever waits for an answer is kept waiting once.
+    """
+
+    def __init__(self, *, late: bool) -> None:
+        self._late = late
 
     def submit(self, function: Callable[..., T], /, *arguments: object, **named: object) -> Future[T]:
-        future: Future[T] = Late()
+        future: Future[T] = Late() if self._late else Future()
         try:
             future.set_result(function(*arguments, **named))
         except AiMemoryError as error:
@@ -149,13 +155,21 @@ class InTurn(Executor):
 
 
 def sweep(
-    path: Path, embedder: HashEmbedder, *, progress: SilentProgress | None = None, options: OpenOptions = OpenOptions()
+    path: Path,
+    embedder: HashEmbedder,
+    *,
+    progress: SilentProgress | None = None,
+    options: OpenOptions = OpenOptions(),
+    late: bool = True,
 ) -> RunReport:
-    """Run `reembed --resume --retarget` on the database, as a person does, and return its report."""
+    """Run `reembed --resume --retarget` on the database, as a person does, and return its report.
+
+    With `late` signs of life are written among the pages.
+    """
     stop = Stop()
     asked = patient(embedder, stop=stop.event)
     said = progress or SilentProgress(io.StringIO())
-    tools = Tools(asked, SystemClock(), stop, said, lambda _workers: InTurn(), chance=Random(0))
+    tools = Tools(asked, SystemClock(), stop, said, lambda _workers: InTurn(late=late), chance=Random(0))
     request = Request(resume=True, retarget=True, batch=BATCH)
     return Job(path, asked, request, tools, lambda _preflight: None, options).run()
 

@@ -30,8 +30,8 @@ class InCall:
     calls: int = 0
 
     def __call__(self, texts: Sequence[str]) -> None:
-        self.calls += texts[0] != WITNESS_TEXTS[0]
-        if self.calls == self.call and texts[0] != WITNESS_TEXTS[0]:
+        self.calls += texts[0] not in WITNESS_TEXTS
+        if self.calls == self.call and texts[0] not in WITNESS_TEXTS:
             self.action()
 
 
