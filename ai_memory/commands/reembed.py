@@ -13,6 +13,7 @@ from ai_memory.errors import UsageError
 from ai_memory.settings import Settings
 
 if TYPE_CHECKING:
+    from ai_memory.config_file import Sourced
     from ai_memory.embed.spending import TokenLimit
     from ai_memory.embedding_settings import EmbeddingSettings
     from ai_memory.reembed.job import Job
@@ -194,8 +195,14 @@ def _request(args: argparse.Namespace, configured: EmbeddingSettings) -> Request
         backup=args.backup,
         same_vectors=args.same_vectors,
         yes=args.yes,
-        configured=f"backend from {configured.backend.source}, model from {configured.model.source}",
+        configured=", ".join(f"{name} from {setting.source}" for name, setting in _named(configured).items()),
     )
+
+
+def _named(configured: EmbeddingSettings) -> dict[str, Sourced[Any]]:
+    """Return the settings that name the target."""
+    named: dict[str, Sourced[Any]] = {"backend": configured.backend, "model": configured.model}
+    return {**named, "dim": configured.dim} if configured.dim.value else named
 
 
 def _token_limit(args: argparse.Namespace, configured: EmbeddingSettings) -> TokenLimit | None:
