@@ -11,7 +11,7 @@ from dataclasses import replace
 from importlib import import_module
 from keyword import iskeyword
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from ai_memory import __version__
 from ai_memory.commands.flags import Parser, add_global_flags
@@ -21,6 +21,9 @@ from ai_memory.errors import WRITE_FAULTS, AiMemoryError, DataRefused, StorageFa
 from ai_memory.hearing import signals_heard
 from ai_memory.hints import Hints, options_of
 from ai_memory.streams import standard_streams
+
+if TYPE_CHECKING:
+    from ai_memory.settings import Settings
 
 COMMANDS = {
     "init": "create an empty database",
@@ -152,8 +155,22 @@ def _run(argv: Sequence[str] | None, args: argparse.Namespace) -> int:
     args.console = replace(args.console, keys=settings.secrets)
     for warning in () if args.quiet else settings.warnings:
         args.console.warn(warning)
-    code: int = args.run(args, settings, args.console)
+    code = _done(args, settings)
     sys.stdout.flush()
+    return code
+
+
+def _done(args: argparse.Namespace, settings: Settings) -> int:
+    """Run the command; what is wrong with the config file is told once: by whoever needed it, else as a warning."""
+    fault, console = settings.fault, args.console
+    try:
+        code: int = args.run(args, settings, console)
+    except AiMemoryError as error:
+        if fault and not args.quiet and fault.what not in error.what:
+            console.warn(fault.line())
+        raise
+    if fault and not args.quiet and not console.has_told(fault.what):
+        console.warn(fault.line())
     return code
 
 
