@@ -255,6 +255,10 @@ class VectorsBroken(AnswerViolation):
         self.broken = broken
 
 
+class OneVector(AnswerViolation):
+    """An answer that has one vector for several texts, as of an endpoint that reads no more than the first."""
+
+
 class ForeignAnswer(AnswerViolation, of_texts=False):
     """No answer to such a request at all, and none that was came before: asking again brings the same."""
 

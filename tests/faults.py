@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ai_memory.embed.document import WITNESS_TEXTS
 from ai_memory.embed.vectors import encode
-from ai_memory.reembed.asked_again import LEAST, TAIL
+from ai_memory.reembed.asked_again import FIRST, LEAST, TAIL
 from tests import files
 from tests.command import Command, remote
 from tests.fake_endpoint import FOREVER, FakeEndpoint
@@ -20,15 +20,22 @@ POISONED = "id-123"
 RETRIES = 16
 """More attempts than two requests in flight can begin within `--retry-for 2s`."""
 FLAGS = ("--batch", str(BATCH), "--concurrency", "2", "--retry-for", "2s")
-UNDISTURBED = 1 + len(WITNESS_TEXTS) + ROWS // BATCH + LEAST + TAIL + 1 + 1
-"""A witness text as numbers, all of them one by one, a request a page, rows asked again on the way and at the end, the
-witness once more."""
+START = len(WITNESS_TEXTS) + 1
+"""Requests before the first page: the witness texts one by one, and a text that base64 is compared with."""
+UNDISTURBED = START + ROWS // BATCH + LEAST + TAIL + 1 + 1
+"""The start, a request a page, rows asked again on the way and at the end, the witness once more."""
+MIDDLE = START + 1 + FIRST + 4
+"""Requests after which the first page is believed and others are on their way."""
 HALVING = 2 * ceil(log2(BATCH)) + 2
+BOTH_ENCODINGS = 2
+"""A first batch that is refused is asked for as numbers, too, and base64 compared anew with a text of the next one."""
+CANARY = 1
+"""After three equal failures."""
 
 Act = Callable[[FakeEndpoint], None]
 
 
-def _fails(kind: str, *, times: int = FOREVER, seconds: float = 0.0, after: int = 5) -> Act:
+def _fails(kind: str, *, times: int = FOREVER, seconds: float = 0.0, after: int = MIDDLE) -> Act:
     """Return what makes an endpoint answer `after` requests truly and the next `times` with a fault."""
 
     def act(endpoint: FakeEndpoint) -> None:
@@ -37,6 +44,11 @@ def _fails(kind: str, *, times: int = FOREVER, seconds: float = 0.0, after: int 
         endpoint.fail(kind, times=times, seconds=seconds, location="http://127.0.0.1:1/v1/embeddings")
 
     return act
+
+
+def _poisoned(endpoint: FakeEndpoint) -> None:
+    """Refuse one text, with every request that it is in."""
+    endpoint.change(poison=POISON)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +77,9 @@ CASES = (
     Case("429 of quota", _fails("quota"), 69, 2),
     Case("413 above 20 inputs", lambda endpoint: endpoint.change(max_inputs=20), 0, 3 * ROWS // BATCH),
     Case("413 for everything", _fails("too-large"), 69, 4 * HALVING),
-    Case("400 for one text", lambda endpoint: endpoint.change(poison=POISON), 10, HALVING, quarantined=1),
+    Case("400 for one text", _poisoned, 10, HALVING + BOTH_ENCODINGS, quarantined=1),
     Case("400 for everything", _fails("bad-request"), 69, 2 * HALVING),
-    Case("500, a burst", _fails("server-error", times=3), 0, 3),
+    Case("500, a burst", _fails("server-error", times=3), 0, 3 + CANARY),
     Case("reset in mid-body", _fails("reset", times=2), 0, 2),
     Case("connection closed after a second", _fails("hang", times=1, seconds=1), 0, 1),
     Case("hang, until the deadline", _fails("hang", times=1, seconds=90), 0, 6, long=True),

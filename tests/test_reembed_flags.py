@@ -16,8 +16,8 @@ from tests.fake_endpoint import FakeEndpoint
 from tests.reembed.test_report import KEYS
 
 ROWS = 12
-AS_NUMBERS = 1
-"""Texts of a file's first run to be sent once more, by themselves: base64 is judged by the first of several."""
+COMPARED = 1
+"""The first text of the first batch goes alone before it: base64 is compared with its numbers."""
 PLAN_KEYS = {
     "total_rows", "rows_with_embeddings", "rows_missing_embeddings", "rows_to_embed", "target_model", "target_dim",
     "target_space", "backend", "stored", "estimated_tokens", "truncated_rows", "oversize_rows",
@@ -220,7 +220,7 @@ def test_max_rows_stops_unfinished_and_the_next_starts_go_on(command: Command, e
     assert [each.json["remaining"] for each in runs] == [7, 2, 0]
     asked_again = sum(each.json["asked_again"] for each in runs)
     sent = sum(endpoint.seen.texts[text] for text in files.texts(command.db).values())
-    assert sent == ROWS + AS_NUMBERS + asked_again
+    assert sent == ROWS + asked_again + COMPARED
 
 
 def test_max_rows_that_are_enough_end_complete(command: Command) -> None:
@@ -261,7 +261,8 @@ def test_no_request_carries_more_texts_than_the_batch(command: Command, endpoint
     memories = set(files.texts(command.db).values())
     sizes = [len(body["input"]) for body in endpoint.seen.bodies if memories & set(body["input"])]
     assert ended.code == 0
-    assert (max(sizes), sum(sizes)) == (min(batch, ROWS), ROWS + (batch > 1) * AS_NUMBERS + ended.json["asked_again"])
+    compared = COMPARED if batch > 1 else 0
+    assert (max(sizes), sum(sizes)) == (min(batch, ROWS), ROWS + ended.json["asked_again"] + compared)
 
 
 def test_batches_cross_namespaces(tmp_path: Path, endpoint: FakeEndpoint) -> None:
@@ -272,7 +273,7 @@ def test_batches_cross_namespaces(tmp_path: Path, endpoint: FakeEndpoint) -> Non
     assert (ended.code, ended.json["reembedded"]) == (0, 30)
     memories = set(files.texts(path).values())
     sizes = [len(body["input"]) for body in endpoint.seen.bodies if memories & set(body["input"])]
-    assert (sizes.count(10), len(sizes)) == (3, 3 + AS_NUMBERS + ended.json["asked_again"])
+    assert (sizes.count(10), len(sizes)) == (3, 3 + ended.json["asked_again"] + COMPARED)
 
 
 def test_sleep_ms_pauses_after_each_commit_and_a_signal_ends_the_pause(command: Command) -> None:

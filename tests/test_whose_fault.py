@@ -10,7 +10,7 @@ import pytest
 from tests import files
 from tests.command import Answer, Command, remote
 from tests.fake_endpoint import FOREVER, FakeEndpoint
-from tests.faults import close_breaker
+from tests.faults import START, close_breaker
 
 ROWS = 100
 BATCH = 20
@@ -65,7 +65,7 @@ def test_a_size_that_was_learned_is_kept_for_the_next_start(tmp_path: Path, serv
     assert max(len(body["input"]) for body in server.seen.bodies) <= 7
 
 
-def test_one_vector_for_an_array_is_learned_by_the_probe(tmp_path: Path, server: FakeEndpoint) -> None:
+def test_one_vector_for_an_array_is_learned_from_the_first_batch(tmp_path: Path, server: FakeEndpoint) -> None:
     command = notes(tmp_path, server)
     server.change(max_inputs=1, inputs_fault="first-only")
 
@@ -74,10 +74,23 @@ def test_one_vector_for_an_array_is_learned_by_the_probe(tmp_path: Path, server:
     assert sum(len(body["input"]) > 1 for body in server.seen.bodies) <= 6
 
 
+def test_one_vector_for_two_texts_of_which_one_is_bad_is_no_size(tmp_path: Path, server: FakeEndpoint) -> None:
+    command = notes(tmp_path, server, *range(0, ROWS, 10))
+    server.change(poison="POISON", poison_fault="short")
+
+    assert (command.reembed(*FLAGS, "--batch", "2").code, quarantined(command)) == (10, ROWS // 10)
+    assert sum(len(body["input"]) == 2 for body in server.seen.bodies) >= ROWS // 2
+
+
+@pytest.mark.parametrize(
+    "healthy", [START - 1, START, START + 1], ids=["text compared with", "first batch", "first row asked again"]
+)
 @pytest.mark.parametrize(("fault", "code"), [("forbidden", 77), ("no-model", 78), ("bad-request", 69), ("short", 69)])
-def test_what_every_text_meets_blames_no_row(tmp_path: Path, server: FakeEndpoint, fault: str, code: int) -> None:
+def test_what_every_text_meets_blames_no_row(
+    tmp_path: Path, server: FakeEndpoint, fault: str, code: int, healthy: int
+) -> None:
     command = notes(tmp_path, server)
-    server.fail("none", times=2)
+    server.fail("none", times=healthy)
     server.fail(fault, times=FOREVER)
 
     answer = command.reembed(*FLAGS)
@@ -85,7 +98,7 @@ def test_what_every_text_meets_blames_no_row(tmp_path: Path, server: FakeEndpoin
     assert (answer.code, quarantined(command)) == (code, 0)
 
 
-@pytest.mark.parametrize("healthy", [0, 2])
+@pytest.mark.parametrize("healthy", [0, START])
 def test_a_crash_told_as_400_is_an_outage_and_passes(tmp_path: Path, server: FakeEndpoint, healthy: int) -> None:
     command = notes(tmp_path, server)
     if healthy:

@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 
 from ai_memory.embed.embedder import Vectors
-from ai_memory.errors import AnswerViolation, ForeignAnswer
+from ai_memory.errors import AnswerViolation, ForeignAnswer, OneVector
 
 MOST_TOKENS = 10**9
 """No answer to one request costs more; such a count is no count."""
@@ -55,12 +55,13 @@ def require_rows(rows: object, count: int) -> list[object]:
 
     Raises:
         ForeignAnswer: they are no list.
-        AnswerViolation: their number differs.
+        AnswerViolation: their number differs; OneVector where there is a single one.
     """
     if not isinstance(rows, list):
         raise ForeignAnswer(f"{count} texts were sent and no vectors came back.")
     if len(rows) != count:
-        raise AnswerViolation(f"{count} texts were sent and {len(rows)} vectors came back.")
+        kind = OneVector if len(rows) == 1 else AnswerViolation
+        raise kind(f"{count} texts were sent and {len(rows)} vectors came back.")
     return rows
 
 

@@ -26,6 +26,7 @@ from ai_memory.errors import (
     Breakdown,
     BudgetSpent,
     EmbedError,
+    OneVector,
     RequestTooLarge,
     VectorsBroken,
 )
@@ -153,6 +154,11 @@ class DividedEmbedder(Wrapped):
             if not error.harmless_passed:
                 raise error
             parts = self.at_once()
+            if isinstance(error, OneVector) and len(request) > 2:
+                # Of two texts one may be missing. Halving many would tell the same in twice as many requests.
+                self._limits.restore({"inputs": 1})
+                yield from parts.each(request)
+                return
         middle = (len(request) + 1) // 2
         yield from parts.each(request[:middle])
         yield from parts.each(request[middle:])

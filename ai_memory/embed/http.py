@@ -26,6 +26,7 @@ from ai_memory.errors import (
     AnswerViolation,
     Breakdown,
     ForeignAnswer,
+    OneVector,
     RowsRefused,
     VectorsBroken,
     WrongTarget,
@@ -157,7 +158,8 @@ class HttpEmbedder:
         # It may quote what the server sent.
         what = self._unbelievable(one_line(error.what, key))
         if not isinstance(error, ForeignAnswer):
-            return AnswerViolation(what, tip=_LOOK, http_status=200, in_doubt=True)
+            violation = OneVector if isinstance(error, OneVector) else AnswerViolation
+            return violation(what, tip=_LOOK, http_status=200, in_doubt=True)
         kind = one_line(answer.headers.get("content-type", ""), key) or "of no type"
         begins = one_line(_beginning(answer), key)
         asked = self._asked()

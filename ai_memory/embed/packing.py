@@ -73,7 +73,8 @@ class PackingEmbedder(Wrapped):
     """An embedder that finds out with the first batch whether its endpoint's base64 can be believed.
 
     The first text is embedded as numbers before, by itself. A batch that fails as base64 in a way that may have to do
-    with it is asked for once as numbers; where these come base64 is given up for as long as the process lives.
+    with it is asked for once as numbers; where these come base64 is given up for as long as the process lives. A batch
+    that fails as numbers, too, is tried again and divided as numbers: another one tells of base64.
     """
 
     def __init__(self, inner: Embedder, packing: Packing) -> None:
@@ -81,7 +82,7 @@ class PackingEmbedder(Wrapped):
         super().__init__(inner)
         self._packing = packing
         self._known: tuple[str, Vectors] | None = None
-        self._numbers_failed = False
+        self._numbers_failed: frozenset[str] = frozenset()
 
     def embed_documents(self, texts: Sequence[str]) -> Vectors:
         """Return the vectors of `texts`: float32, shape (n, dim), rows in the order of texts.
@@ -110,12 +111,17 @@ class PackingEmbedder(Wrapped):
         return self._inner.embed_query(text)
 
     def _first(self, texts: Sequence[str]) -> Vectors:
-        if self._numbers_failed:
-            # The last batch failed either way: base64 waits for one that passes, lest each retry costs two requests.
-            passed = self._inner.embed_documents(texts)
-            self._numbers_failed = False
-            return passed
-        known = self._numbers_of(texts[0])
+        if not self._numbers_failed.isdisjoint(texts):
+            # Base64 waits for another batch, lest each retry and each part of this one costs two requests.
+            return self._inner.embed_documents(texts)
+        try:
+            known = self._numbers_of(texts[0])
+        except EmbedError as error:
+            if not error.of_texts:
+                raise
+            # Whether it is the text's fault the batch tells.
+            self._numbers_failed = frozenset(texts)
+            return self._inner.embed_documents(texts)
         self._packing.packed = True
         try:
             found = self._inner.embed_documents(texts)
@@ -123,7 +129,7 @@ class PackingEmbedder(Wrapped):
             if not _may_be_of_base64(error):
                 self._packing.packed = False
                 raise
-            self._numbers_failed = True
+            self._numbers_failed = frozenset(texts)
             found = self._as_numbers(texts, otherwise=False)
             if error.http_status in _NO_REFUSAL:
                 self._packing.tell(f"{FROM_NOW_ON}: as base64 they cannot be read. {error.what}")

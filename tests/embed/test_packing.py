@@ -81,16 +81,33 @@ def test_a_refusal_after_base64_has_passed_once_is_one_of_the_texts() -> None:
     assert asked(endpoint)[2:] == [(2, "base64")]
 
 
-def test_a_first_batch_that_is_refused_in_both_encodings_leaves_base64_untried() -> None:
+def test_a_batch_that_is_refused_in_both_encodings_is_asked_for_as_numbers_and_base64_with_the_next() -> None:
     with FakeEndpoint(poison="POISON") as endpoint:
         embedder = undivided(endpoint.url)
         for _ in range(3):
             with pytest.raises(RowsRefused):
                 embedder.embed_documents(["first", "POISON"])
-        embedder.embed_documents(TEXTS)
-        embedder.embed_documents(TEXTS)
+        endpoint.change(poison="")
+        embedder.embed_documents(["first", "POISON"])
+        embedder.embed_documents(["fourth", "fifth", "sixth"])
 
-    assert asked(endpoint) == [(1, None), (2, "base64"), *[(2, None)] * 3, (3, None), (3, "base64")]
+    assert asked(endpoint) == [(1, None), (2, "base64"), *[(2, None)] * 4, (1, None), (3, "base64")]
+
+
+def test_the_parts_of_a_first_batch_with_a_bad_text_cost_a_request_each() -> None:
+    with FakeEndpoint(poison="POISON") as endpoint:
+        outcomes = list(assembled(endpoint.url).each(["a", "b", "POISON", "d"]))
+
+    assert [isinstance(each, EmbedError) for each in outcomes] == [False, False, True, False]
+    assert [count for count, _ in asked(endpoint)] == [1, 4, 4, 2, 2, 1, 1]
+
+
+def test_a_bad_text_that_base64_would_be_compared_with_does_not_hide_the_batch() -> None:
+    with FakeEndpoint(poison="POISON", poison_number="nan") as endpoint:
+        outcomes = list(assembled(endpoint.url).each(["POISON", "b", "c", "d"]))
+
+    assert [isinstance(each, EmbedError) for each in outcomes] == [True, False, False, False]
+    assert [count for count, _ in asked(endpoint)] == [1, 4, 1]
 
 
 def test_a_server_that_no_longer_knows_base64_is_asked_for_numbers() -> None:
@@ -152,6 +169,15 @@ def _breaks(body: bytes, status: str = "200 OK") -> Answer:
     return lambda _texts, _asked: whole(body, status=status)
 
 
+def _hangs_up(_texts: Sequence[str], _asked: dict[str, Any]) -> bytes:
+    """End the conversation without an answer.
+
+    Raises:
+        ConnectionResetError: always, to the server.
+    """
+    raise ConnectionResetError
+
+
 BROKEN: dict[str, Answer] = {
     "float16": _packed("<e"),
     "float64": _packed("<d"),
@@ -173,7 +199,7 @@ BROKEN: dict[str, Answer] = {
     "500": _breaks(b'{"error": "cannot marshal"}', "500 Broken"),
     "501": _breaks(b"{}", "501 Not Implemented"),
     "502": _breaks(b"", "502 Bad Gateway"),
-    "a broken connection": lambda _texts, _asked: b"",
+    "a broken connection": _hangs_up,
 }
 
 
