@@ -51,7 +51,8 @@ def run_plan(settings: Settings, console: Console, *, request: Request, patience
     """
     target, count = chain.target(settings.embedding), token_counter(settings.embedding)
     with reading(settings.db.value, options=OpenOptions(tell=console.note)) as store:
-        probed = _probed(store, chain.assemble(settings.embedding, patience=patience)) if patience else None
+        embedder = chain.assemble(settings.embedding, patience=patience) if patience else None
+        probed = _probed(store, embedder, retarget=request.retarget) if embedder else None
         found = survey(store, target, request, now_ms=SystemClock().now_ms(), count_tokens=count, probed=probed)
     for line in preflight_lines(found.preflight):
         console.err.line(line)
@@ -59,9 +60,9 @@ def run_plan(settings: Settings, console: Console, *, request: Request, patience
     return 0
 
 
-def _probed(store: Store, embedder: PatientEmbedder) -> Probed:
-    """Ask the target for the witness texts and compare them with those it is known by."""
-    clock, recorded = SystemClock(), recorded_target(store, embedder.target).dim
+def _probed(store: Store, embedder: PatientEmbedder, *, retarget: bool) -> Probed:
+    """Ask the target for the witness texts and compare them with those it is known by; `retarget` takes any width."""
+    clock, recorded = SystemClock(), 0 if retarget else recorded_target(store, embedder.target).dim
     began = clock.monotonic()
     vectors = probe(embedder)
     seconds, dim = clock.monotonic() - began, int(vectors.shape[1])

@@ -6,10 +6,12 @@ from ai_memory.amounts import counted
 from ai_memory.clock import SystemClock
 from ai_memory.console import Console
 from ai_memory.embed import chain
+from ai_memory.embed.document import WITNESS_TEXTS
 from ai_memory.embed.fingerprint import differences
 from ai_memory.errors import OperatorNeeded, TargetChanged
 from ai_memory.reembed.bound import percent
 from ai_memory.reembed.census import Census, Scope, name_scope, take_census
+from ai_memory.reembed.probe import probe, require_width
 from ai_memory.reembed.sample import Sample, choose, compare
 from ai_memory.reembed.start import find_target, known_fingerprint, recorded_target
 from ai_memory.settings import Settings
@@ -86,7 +88,10 @@ def _sample(store: Store, settings: Settings, target: Fingerprint, scope: Scope,
             f"The configured target differs from that of the vectors to verify: {'; '.join(changed)}.",
             tip="Correct the configuration, or leave --sample out.",
         )
-    return compare(store, embedder, choose(store, target, scope, size=size))
+    chosen, configured = choose(store, target, scope, size=size), embedder.target.dim
+    if chosen and not configured:
+        require_width(target, int(probe(embedder, WITNESS_TEXTS[:1]).shape[1]))
+    return compare(store, embedder, chosen)
 
 
 def _census_text(census: Census, name: str, scope: Scope) -> str:

@@ -81,12 +81,7 @@ def check_witness(fingerprint: Fingerprint, vectors: Vectors) -> None:
         TargetChanged: another width, or the cosine of a pair is below 0.999: the same name, other weights.
         DataRefused: what was recorded is not the vectors of the witness texts.
     """
-    if vectors.shape[1] != fingerprint.dim:
-        raise TargetChanged(
-            f"The endpoint serves another model under the same name: its vectors are {vectors.shape[1]:,} wide, "
-            f"those of the target {fingerprint.dim:,}.",
-            tip=WAYS_OUT,
-        )
+    require_width(fingerprint, int(vectors.shape[1]))
     if fingerprint.witness is None:
         return
     known = _witness(fingerprint, count=len(vectors))
@@ -95,6 +90,21 @@ def check_witness(fingerprint: Fingerprint, vectors: Vectors) -> None:
             f"The endpoint serves other weights under the same name: the witness texts have a cosine of {lowest:.4f} "
             f"with their recorded vectors where at least {MIN_COSINE} is needed.",
             tip=WAYS_OUT,
+        )
+
+
+def require_width(fingerprint: Fingerprint, told: int) -> None:
+    """Check that the vectors of a target of which no `dim` is configured are as wide as those it is known by.
+
+    Raises:
+        TargetChanged: they are not; where one is configured, the embedder itself takes no other.
+    """
+    if told != fingerprint.dim:
+        raise TargetChanged(
+            f"The configured target is not the recorded one: dim: {fingerprint.dim} -> {told}. No dim is configured, "
+            f"and the endpoint's vectors are {told} wide.",
+            tip=f"Set [embeddings].dim = {fingerprint.dim} again, bring back the model that gave such vectors, or "
+            f"go to the new width: ai-memory reembed --retarget",
         )
 
 
