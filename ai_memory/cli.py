@@ -81,7 +81,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _obeyed(argv: Sequence[str] | None) -> int:
     typed = sys.argv[1:] if argv is None else list(argv)
-    args = argparse.Namespace(json=False, quiet=False, verbose=False, console=Console(), typed=typed)
+    args = argparse.Namespace(
+        json=False, quiet=False, verbose=False, console=Console(hints=Hints("", tuple(COMMANDS))), typed=typed
+    )
     try:
         return _run(argv, args)
     except AiMemoryError as error:
@@ -104,7 +106,8 @@ def _refused(error: AiMemoryError, args: argparse.Namespace) -> int:
         args.console.traceback(error)
     args.console.error(error.line())
     if (args.json or "--json" in args.typed) and not args.console.has_printed:
-        replace(args.console, json=True).result({"error": error.what, "exit_code": error.exit_code, "next": error.tip})
+        values = {"error": error.line(), "exit_code": error.exit_code, "next": args.console.hints.command(error.tip)}
+        replace(args.console, json=True).result(values)
         _flush()
     return error.exit_code
 
@@ -152,7 +155,7 @@ def _run(argv: Sequence[str] | None, args: argparse.Namespace) -> int:
     from ai_memory.settings import Settings, process_environment
 
     settings = Settings.gather(args, process_environment())
-    args.console = replace(args.console, keys=settings.secrets)
+    args.console = replace(args.console, keys=settings.secrets, hints=_hints(args, settings))
     for warning in () if args.quiet else settings.warnings:
         args.console.warn(warning)
     code = _done(args, settings)
@@ -172,6 +175,12 @@ def _done(args: argparse.Namespace, settings: Settings) -> int:
     if fault and not args.quiet and not console.has_told(fault.what):
         console.warn(fault.line())
     return code
+
+
+def _hints(args: argparse.Namespace, settings: Settings) -> Hints:
+    """Return the hints of an invocation: another shell has not its environment."""
+    db = settings.db.value if settings.db.source.startswith("env ") else getattr(args, "db", None)
+    return Hints(options_of(db, getattr(args, "config", None)), tuple(COMMANDS))
 
 
 def _show_help(topic: Sequence[str]) -> NoReturn:

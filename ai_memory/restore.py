@@ -167,7 +167,7 @@ def _require_live(path: Path) -> None:
     if not path.exists():
         raise DataRefused(
             f"There is no database at {path} to restore into.",
-            tip="Make an empty one with ai-memory init, then run the same command again.",
+            tip="Make an empty one: ai-memory init; then run the same command again.",
         )
 
 
@@ -202,7 +202,7 @@ def _unreadable(path: Path, options: OpenOptions) -> str:
         if not may_be_of_memories(path):
             raise DataRefused(
                 f"{path} is no memory database, nor the rest of one; nothing was changed.",
-                tip="Move it away and make an empty one with ai-memory init, then run the same command again.",
+                tip="Move it away and make an empty one: ai-memory init; then run the same command again.",
             ) from error
         return error.what
 

@@ -41,6 +41,6 @@ def fill(store: Store, ids: list[str], settings: Settings, console: Console, *, 
 def warn_of_rows(left: list[Unfilled], console: Console) -> None:
     """Name the memories that got no vector, the first ones by id, the rest by number."""
     for each in left[:NAMED_ROWS]:
-        console.warn(f"no vector for {printable(each.id)} in {printable(each.namespace)}: {each.message}.")
+        console.warn(f"no vector for {printable(each.id)} in {printable(each.namespace)}: {each.message.rstrip('.')}.")
     if len(left) > NAMED_ROWS:
         console.warn(f"no vector for {counted(len(left) - NAMED_ROWS, 'more memory')}.")

@@ -76,7 +76,7 @@ class Parser(argparse.ArgumentParser):
         Raises:
             UsageError: always.
         """
-        raise UsageError(f"{message.rstrip('.')}.", tip=f"See {self.prog} --help.")
+        raise UsageError(f"{message.rstrip('.')}.", tip=f"See {self.prog} --help")
 
 
 def _epilog(command: str) -> str:

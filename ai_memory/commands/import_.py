@@ -120,7 +120,7 @@ def _embed(store: Store, ids: list[str], settings: Settings, console: Console) -
         for done in fill(store, ids, settings, console, origin="import"):
             total.add(done)
     except EMBEDDER_ERRORS as error:
-        console.warn(f"stored without vectors: {error.line()} Later: ai-memory backfill.")
+        console.warn(f"stored without vectors (later: ai-memory backfill): {error.line()}")
     warn_of_rows(total.left, console)
     return total
 

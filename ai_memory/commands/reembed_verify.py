@@ -22,7 +22,7 @@ from ai_memory.store.provenance import Fingerprint, read_fingerprint
 from ai_memory.store.text import printable
 
 ALL = "all"
-SAMPLE_TIP = "No vector was looked at. To embed some rows again and compare: ai-memory reembed verify --sample 300"
+SAMPLE_TIP = "No vector was looked at. To embed some rows again and compare: ai-memory reembed verify"
 
 
 def run_verify(settings: Settings, console: Console, *, sample: str | int | None, of_run: bool) -> int:
@@ -53,7 +53,13 @@ def run_verify(settings: Settings, console: Console, *, sample: str | int | None
         **(compared.values() if compared else {}),
         "differ_at_most": _differ_at_most(compared, census),
     }
-    sampled = _sample_text(compared, census) if compared else SAMPLE_TIP if not found else ""
+    sampled = (
+        _sample_text(compared, census)
+        if compared
+        else ""
+        if found
+        else f"{SAMPLE_TIP}{' --run' if of_run else ''} --sample 300"
+    )
     console.result(values, _census_text(census, name, scope), *([sampled] if sampled else []))
     return 1 if found else 0
 

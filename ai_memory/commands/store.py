@@ -92,8 +92,8 @@ def _embed(store: Store, memory_id: str, settings: Settings, console: Console) -
         embedder = assemble_prompt(settings.embedding)
         filled = Filler(store, embedder, "store", 1, SystemClock()).renew(memory_id)
     except EMBEDDER_ERRORS as error:
-        console.warn(f"stored without a vector: {error.line()} Later: ai-memory backfill.")
+        console.warn(f"stored without a vector (later: ai-memory backfill): {error.line()}")
         return False
     for each in filled.left:
-        console.warn(f"stored without a vector: {each.message}.")
+        console.warn(f"stored without a vector: {each.message.rstrip('.')}.")
     return not filled.left and not filled.raced

@@ -124,7 +124,7 @@ class HttpEmbedder:
             self._gate.doubt()
             raise AnswerViolation(self._unbelievable(error.what), tip=_LOOK, http_status=200) from None
         except WrongTarget as error:
-            tip = "Correct [embeddings].dim or model: ai-memory config show says where they come from."
+            tip = "Correct [embeddings].dim or model; where they come from: ai-memory config show"
             if self._passed:
                 tip = "Bring the model back, or switch to another target: ai-memory reembed --retarget"
             raise WrongTarget(f"{self._endpoint.host}: {error.what}", tip=tip) from None

@@ -77,6 +77,11 @@ class Status:
     @property
     def next_words(self) -> str:
         """What to type next behind `ai-memory`, empty where there is nothing to do."""
+        # Behind a pause none begins.
+        return NEXT[Condition.PAUSED] if self.pause and self._words == BEGIN else self._words
+
+    @property
+    def _words(self) -> str:
         if self.condition is Condition.DONE:
             stale = self.census.stale if self.census else 0
             return BEGIN if stale or self.outside or self.retargeted else ""

@@ -107,7 +107,7 @@ def _unseen(store: Store, what: str, missing: list[str], *, exact: bool = False)
     advice = [
         "Names are exact here." if exact and any(name.endswith(BELOW) for name in missing) else "",
         f"Did you mean {' or '.join(near[:NEAREST])}?" if near else "",
-        "See ai-memory namespaces.",
+        "See ai-memory namespaces",
     ]
     return NotFound(f"There is {what} in {store.db.path}.", tip=" ".join(filter(None, advice)))
 

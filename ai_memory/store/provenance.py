@@ -85,8 +85,8 @@ SET_PROVENANCE = """
 """
 
 ANOTHER_TARGET = (
-    "Give up the run that leads to it: ai-memory reembed cancel, and begin another: ai-memory reembed. "
-    "Or restore a backup of the file."
+    "Give up the run that leads to it: ai-memory reembed cancel; and begin another: ai-memory reembed; "
+    "or restore a backup of the file."
 )
 
 

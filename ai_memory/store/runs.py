@@ -335,3 +335,10 @@ def fence_lost(run: Run) -> NotFinished:
         f"Run {run.run_id} was taken over, paused, cancelled or superseded meanwhile; nothing more is written.",
         tip="Look at it: ai-memory reembed status",
     )
+
+
+def cancelled(run: Run) -> NotFinished:
+    """Return the error that somebody gave the run up while we worked on it."""
+    return NotFinished(
+        f"Run {run.run_id} was cancelled meanwhile; nothing more is written.", tip="Begin another: ai-memory reembed"
+    )
