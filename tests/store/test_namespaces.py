@@ -108,8 +108,8 @@ def test_all_below_a_namespace_are_found_by_the_index_where_there_is_one(store: 
         ("team/", "no namespace team/ in {path}. Did you mean 'team/*'? See"),
         ("team*", "no namespace team* in {path}. Did you mean 'team/*'? See"),
         ("taem/*", "no namespace below taem in {path}. Did you mean 'team/*'? See"),
-        ("*", "no namespace * in {path}. See ai-memory namespaces."),
-        ("", "no namespace (empty name) in {path}. See ai-memory namespaces."),
+        ("*", "no namespace * in {path}. See ai-memory namespaces"),
+        ("", "no namespace (empty name) in {path}. See ai-memory namespaces"),
     ],
 )
 def test_a_mistyped_name_is_answered_by_those_most_like_it(store: Store, path: Path, asked: str, told: str) -> None:
@@ -132,7 +132,7 @@ def test_of_a_name_that_is_no_text_and_of_an_endless_one_nothing_is_said(store: 
     files.execute(path, "UPDATE memories SET namespace = x'7465616d' WHERE namespace = 'team/notes'")
     with pytest.raises(NotFound) as refusal:
         require_found(store, "team/note")
-    assert refusal.value.tip == "See ai-memory namespaces."
+    assert refusal.value.tip == "See ai-memory namespaces"
 
 
 def test_what_is_below_is_seen_though_it_is_empty_now(store: Store, path: Path) -> None:
