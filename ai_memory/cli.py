@@ -158,8 +158,22 @@ def _run(argv: Sequence[str] | None, args: argparse.Namespace) -> int:
     args.console = replace(args.console, keys=settings.secrets, hints=_hints(args, settings))
     for warning in () if args.quiet else settings.warnings:
         args.console.warn(warning)
-    code: int = args.run(args, settings, args.console)
+    code = _done(args, settings)
     sys.stdout.flush()
+    return code
+
+
+def _done(args: argparse.Namespace, settings: Settings) -> int:
+    """Run the command; what is wrong with the config file is told once: by whoever needed it, else as a warning."""
+    fault, console = settings.fault, args.console
+    try:
+        code: int = args.run(args, settings, console)
+    except AiMemoryError as error:
+        if fault and not args.quiet and fault.what not in error.what:
+            console.warn(fault.line())
+        raise
+    if fault and not args.quiet and not console.has_told(fault.what):
+        console.warn(fault.line())
     return code
 
 

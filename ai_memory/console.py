@@ -45,6 +45,7 @@ class Console:
     keys: Callable[[], tuple[str, ...]] = _no_keys
     out: TextIO = field(default_factory=lambda: sys.stdout)
     printed: set[str] = field(default_factory=set, repr=False)
+    told: set[str] = field(default_factory=set, repr=False)
     stderr: TextIO = field(default_factory=lambda: sys.stderr)
 
     @property
@@ -93,6 +94,7 @@ class Console:
 
     def warn(self, text: str) -> None:
         """Warn on one line."""
+        self.told.add(text)
         self.err.line(f"ai-memory: warning: {' '.join(text.split())}")
 
     def last(self, text: str) -> None:
@@ -101,7 +103,12 @@ class Console:
 
     def error(self, text: str) -> None:
         """Print the one line of an error."""
+        self.told.add(text)
         self.err.line(f"ai-memory: error: {' '.join(text.split())}")
+
+    def has_told(self, what: str) -> bool:
+        """Return whether a warning or an error had this in it."""
+        return any(what in each for each in self.told)
 
     def can_ask(self) -> bool:
         """Return whether there is somebody at a terminal who can be asked."""

@@ -13,6 +13,7 @@ from ai_memory.amounts import counted
 from ai_memory.cleaning import one_line
 from ai_memory.clock import SystemClock
 from ai_memory.commands.altered import warn_of_altered
+from ai_memory.commands.arguments import named_path
 from ai_memory.commands.embedding import EMBEDDER_ERRORS, fill, warn_of_rows
 from ai_memory.commands.taking import Taken, Taking
 from ai_memory.console import Console
@@ -39,7 +40,9 @@ EMBEDDED = "embedded"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the file."""
-    parser.add_argument("file", metavar="FILE", type=Path, help="JSON Lines or ai-memory's export JSON; - reads stdin")
+    parser.add_argument(
+        "file", metavar="FILE", type=named_path, help="JSON Lines or ai-memory's export JSON; - reads stdin"
+    )
     parser.add_argument("--no-embed", action="store_true", help="store the texts only; backfill embeds them later")
     parser.add_argument("--skip-invalid", action="store_true", help="leave out what cannot be stored, and say what")
 

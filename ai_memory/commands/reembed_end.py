@@ -6,6 +6,7 @@ import argparse
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
+from ai_memory.amounts import counted
 from ai_memory.clock import SystemClock
 from ai_memory.commands.reembed_next import next_command
 from ai_memory.console import Console
@@ -84,13 +85,15 @@ class Farewell:
         done = max(report.total - report.remaining - report.quarantined, 0)
         run = "" if report.run_id is None else f", run {report.run_id}"
         end = LastEnd(0, report.exit_code, report.reason, 1)
-        return f"{self._file()}{run}: {done:,} of {report.total:,} rows done; {why(end)}"
+        return f"{self._file()}{run}: {done:,} of {counted(report.total, 'row')} done; {why(end)}"
 
     def _recorded_place(self, run: Run | None) -> str:
         if run is None:
             return self._file()
         rows = run.counted
-        done = f": {rows.live - rows.remaining - rows.in_quarantine:,} of {rows.live:,} rows done" if rows else ""
+        done = (
+            f": {rows.live - rows.remaining - rows.in_quarantine:,} of {counted(rows.live, 'row')} done" if rows else ""
+        )
         return f"{self._file()}, run {run.run_id}{done}"
 
     def _file(self) -> str:

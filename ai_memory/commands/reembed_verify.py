@@ -97,15 +97,20 @@ def _sample(store: Store, settings: Settings, target: Fingerprint, scope: Scope,
 def _census_text(census: Census, name: str, scope: Scope) -> str:
     where = "" if scope is None else f" in {name_scope(scope)}, the run's namespaces,"
     attested = f", {census.attested:,} of them attested by an operator" if census.attested else ""
+    if not census.live:
+        return f"There are no live rows{where.removesuffix(',')}."
+    if census.exit_code == 0 and census.live == 1:
+        return f"The one live row{where} is stamped and recorded as {name}, of its present text{attested}."
     if census.exit_code == 0:
         return (
             f"All {census.live:,} live rows{where} are stamped and recorded as {name}, of their present text{attested}."
         )
     unattested = f" ({census.unattested:,} of them unattested: nothing records where their vector comes from)"
+    rows = counted(census.live, f"live row{where} is", f"live rows{where} are")
     return (
-        f"{census.fresh:,} of {census.live:,} live rows{where} are stamped and recorded as {name}{attested}; "
-        f"{census.stale:,} are stale{unattested if census.unattested else ''}, {census.quarantined:,} in quarantine, "
-        f"{census.unaddressable:,} without an id."
+        f"{census.fresh:,} of {rows} stamped and recorded as {name}{attested}; "
+        f"{counted(census.stale, 'is', 'are')} stale{unattested if census.unattested else ''}, "
+        f"{census.quarantined:,} in quarantine, {census.unaddressable:,} without an id."
     )
 
 

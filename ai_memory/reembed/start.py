@@ -179,19 +179,26 @@ def _plan(store: Store, target: Target, request: Request, run: Run | None, *, no
 
 
 def _unapproved(store: Store, target: Target, request: Request) -> OperatorNeeded:
-    stored = [(space, dim) for space, dim, _ in walk.stored_spaces(store) if space]
-    has = (
-        f"has vectors of {printable(stored[0][0])}, {stored[0][1] or 'unknown'} wide"
-        if stored
-        else "has no vectors with a stamp"
-    )
     wide = f", {target.dim} wide" if target.dim else ""
     where = f" ({request.configured})" if request.configured else ""
     return OperatorNeeded(
         f"Nobody approved the configured target for this file: it is {target.space}{wide}{where}; "
-        f"{store.db.path} {has}.",
+        f"{store.db.path} {_what_differs(store, target)}.",
         tip="If it is the right one: ai-memory reembed approve",
     )
+
+
+def _what_differs(store: Store, target: Target) -> str:
+    """Return what the file has that the target is not, as the one thing in which both differ."""
+    stored = [(space, dim) for space, dim, _ in walk.stored_spaces(store) if space]
+    if not stored:
+        return "has no vectors with a stamp"
+    widths = [dim for space, dim in stored if space == target.space]
+    if not widths:
+        return f"has vectors of {printable(stored[0][0])}, {stored[0][1] or 'unknown'} wide"
+    if target.dim and target.dim not in widths:
+        return f"has vectors of the same space, but {widths[0] or 'unknown'} wide: only the width (dim) differs"
+    return "has such vectors already, but no run to it was completed here, or its approval was taken back"
 
 
 def approve_by_hand(store: Store, target: Target, request: Request, *, now_ms: int) -> None:

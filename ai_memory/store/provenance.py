@@ -29,7 +29,9 @@ WIDTHS = """
     SELECT digest, dim FROM embedding_fingerprint
     WHERE typeof(digest) = 'blob' AND typeof(dim) = 'integer' AND dim > 0
     ORDER BY
-        EXISTS (SELECT 1 FROM reembed_run WHERE target = embedding_fingerprint.id AND state IN ('running', 'paused')) DESC,
+        EXISTS (
+            SELECT 1 FROM reembed_run WHERE target = embedding_fingerprint.id AND state IN ('running', 'paused')
+        ) DESC,
         max(
             created_at,
             coalesce((SELECT max(started_at) FROM reembed_run WHERE target = embedding_fingerprint.id), created_at)

@@ -134,3 +134,26 @@ def test_a_width_that_nothing_tells_is_not_said_to_be_0(
 
     assert resumed.code == 78
     assert "dim: 16 -> not configured" in resumed.err
+
+
+def test_an_unapproved_target_of_another_width_is_told_by_its_width(cli: Cli, config: Path) -> None:
+    assert cli("reembed").code == 0
+    config.write_text("[embeddings]\ndim = 24\n")
+
+    refused = cli("reembed", "--resume", "--or-start")
+
+    assert refused.code == 12
+    for told in ("24 wide", "16 wide", "only the width (dim) differs", "dim from config.toml [embeddings].dim"):
+        assert told in refused.err
+
+
+def test_an_unapproved_target_of_which_the_file_has_vectors_is_not_compared_with_itself(cli: Cli, config: Path) -> None:
+    begun(cli, config)
+    config.write_text(WITH_DIM)
+    assert cli("reembed", "cancel").code == 0
+
+    refused = cli("reembed", "--resume", "--or-start")
+
+    assert refused.code == 12
+    assert refused.err.count("16 wide") == 1
+    assert "no run to it was completed" in refused.err

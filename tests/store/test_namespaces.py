@@ -150,3 +150,21 @@ def test_what_is_below_is_seen_though_it_is_empty_now(store: Store, path: Path) 
         " tool_version) VALUES (1, '', '[\"gone/a\"]', 'done', 0, 0, '')",
     )
     require_found(store, "gone/*")
+
+
+@pytest.mark.parametrize("table", ["archived_memories", "namespace_meta"])
+def test_what_the_rust_program_keeps_of_a_namespace_is_seen(store: Store, path: Path, table: str) -> None:
+    files.execute(path, f"CREATE TABLE {table} (id TEXT, namespace TEXT)")
+    files.execute(path, f"INSERT INTO {table} VALUES ('1', 'left')")
+
+    require_seen(store, "left")
+    require_found(store, "left")
+    with pytest.raises(NotFound):
+        require_seen(store, "lefts")
+
+
+def test_the_namespace_that_is_the_default_is_no_typing_error(store: Store) -> None:
+    require_seen(store, "global")
+    require_found(store, "global")
+    with pytest.raises(NotFound):
+        require_found(store, "Global")
