@@ -65,6 +65,6 @@ def stored_without(what: str, error: AiMemoryError) -> str:
 def warn_of_rows(left: list[Unfilled], console: Console) -> None:
     """Name the memories that got no vector, the first ones by id, the rest by number."""
     for each in left[:NAMED_ROWS]:
-        console.warn(f"no vector for {printable(each.id)} in {printable(each.namespace)}: {each.message}.")
+        console.warn(f"no vector for {printable(each.id)} in {printable(each.namespace)}: {each.message.rstrip('.')}.")
     if len(left) > NAMED_ROWS:
         console.warn(f"no vector for {counted(len(left) - NAMED_ROWS, 'more memory')}.")

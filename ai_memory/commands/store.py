@@ -98,5 +98,5 @@ def _embed(store: Store, memory_id: str, configured: EmbeddingSettings, console:
         console.warn(stored_without("a vector", error))
         return False
     for each in filled.left:
-        console.warn(f"stored without a vector: {each.message}.")
+        console.warn(f"stored without a vector: {each.message.rstrip('.')}.")
     return not filled.left and not filled.raced
