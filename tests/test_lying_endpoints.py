@@ -221,3 +221,53 @@ def test_verify_of_all_rows_works_with_an_endpoint_that_takes_few_inputs(tmp_pat
 
     assert answer.code == 0
     assert f"{ROWS} rows embedded again agree" in answer.out
+
+
+LINES = "".join(f'{{"title": "t{n}", "content": "content number {n}"}}\n' for n in range(60))
+
+
+@pytest.mark.parametrize("lies", ["shifted", "restless", "one language", "pairs"])
+def test_import_keeps_the_texts_without_the_vectors_of_a_liar(tmp_path: Path, lies: str) -> None:
+    with FakeEndpoint(lies=lies) as endpoint:
+        command = Command(tmp_path / "m.db", remote(endpoint, BACKFILL_BATCH="10"))
+        answer = command.run("--json", "import", "-", stdin=LINES)
+        right = {each: encode(endpoint.vector(text)) for each, text in files.texts(command.db).items()}
+
+    assert (answer.code, answer.json["total"], answer.json["embedded"]) == (0, 60, False)
+    assert answer.err.count("warning: stored without vectors: The e") == 1
+    found = files.vectors(command.db)
+    assert all(blob in (None, right[each]) for each, blob in found.items())
+
+
+@pytest.mark.parametrize("lies", ["shifted", "restless", "one language"])
+def test_backfill_writes_no_vector_of_a_liar_and_is_69(tmp_path: Path, lies: str) -> None:
+    with FakeEndpoint(lies=lies) as endpoint:
+        command = notes(tmp_path, endpoint, rows=60)
+        answer = command.run("backfill")
+
+    assert (answer.code, with_vector(command)) == (69, 0)
+
+
+def test_other_weights_fill_no_row_of_a_file_that_knows_its_model(tmp_path: Path) -> None:
+    with FakeEndpoint() as endpoint:
+        command = Command(tmp_path / "m.db", remote(endpoint))
+        assert command.run("import", "-", stdin=LINES).code == 0
+        endpoint.change(weights="others")
+        stored = command.run("--json", "store", "-T", "new", "-c", "text")
+        filled = command.run("backfill")
+
+    assert (stored.code, stored.json["embedded"]) == (0, False)
+    assert "other weights under the same name" in stored.err
+    assert (filled.code, with_vector(command)) == (78, 60)
+
+
+@pytest.mark.parametrize("batch", ["1", "7", "100"])
+def test_import_and_backfill_of_an_honest_endpoint_ask_few_rows_again(tmp_path: Path, batch: str) -> None:
+    with FakeEndpoint() as endpoint:
+        command = Command(tmp_path / "m.db", remote(endpoint, BACKFILL_BATCH=batch))
+        answer = command.run("--json", "import", "-", stdin=LINES)
+        right = {each: encode(endpoint.vector(text)) for each, text in files.texts(command.db).items()}
+
+    assert (answer.code, answer.json["vectors"], answer.json["embedded"]) == (0, 60, True)
+    assert files.vectors(command.db) == right
+    assert sum(endpoint.seen.texts.values()) <= 3 + 60 + 3 + 60 // 20 + 1
