@@ -448,6 +448,10 @@ LIES: Mapping[str, Lie] = {
     "another for a while": lambda seen, _texts, true: _other(true) if 12 < seen.requests < 75 else true,
     "another for a moment": lambda seen, _texts, true: _other(true) if 85 < seen.requests < 90 else true,
     "another at first": lambda seen, _texts, true: _other(true) if 4 < seen.requests < 9 else true,
+    "some alike": lambda _seen, texts, true: [
+        ONE if text.split()[0] in {"t3", "t14", "t25", "t36"} else each for text, each in zip(texts, true, strict=True)
+    ],
+    "one vector by now": lambda seen, _texts, true: [ONE for _ in true] if seen.requests > 40 else true,
     "restless": lambda seen, _texts, true: [np.roll(each, seen.requests) for each in true],
 }
 """What endpoints were seen to do to vectors, as a function of what they were asked, the texts, and the true vectors."""

@@ -10,7 +10,7 @@ import pytest
 from ai_memory.embed.vectors import encode, head
 from tests import files
 from tests.command import Answer, Command, remote
-from tests.fake_endpoint import FOREVER, FakeEndpoint
+from tests.fake_endpoint import FOREVER, ONE, FakeEndpoint
 from tests.faults import close_breaker
 
 ROWS = 26
@@ -103,6 +103,32 @@ def test_one_vector_for_all_texts_of_a_kind_is_69_and_what_was_written_is_stale(
 
     assert (answer.code, fresh) == (69, 0)
     assert "different texts the same vector" in answer.error
+
+
+def test_a_few_different_texts_with_the_very_same_vector_are_quarantined_and_all_others_done(tmp_path: Path) -> None:
+    with FakeEndpoint(lies="some alike") as endpoint:
+        command = notes(tmp_path, endpoint, rows=60)
+        answer = command.reembed("--yes", "--batch", "10", "--retry-for", "0.1s")
+        listed = command.run("reembed", "quarantine")
+        recorded = files.execute(command.db, "SELECT 1 FROM embedding_provenance")
+        again = command.reembed("--resume")
+
+    assert (answer.code, again.code, answer.json["quarantined"], len(recorded)) == (10, 10, 4, 56)
+    assert listed.out.count("the endpoint gives it the same vector as other texts") == 4
+
+
+def test_verify_finds_one_vector_for_all_texts_though_the_file_has_it(tmp_path: Path) -> None:
+    with FakeEndpoint(lies="one vector by now") as endpoint:
+        command = notes(tmp_path, endpoint, rows=60)
+        assert command.reembed("--yes", "--batch", "30").code == 0
+        found = encode(ONE)
+        files.execute(command.db, "UPDATE memories SET embedding = ?", found)
+        files.execute(command.db, "UPDATE embedding_provenance SET head = ?", head(found))
+        endpoint.seen.requests = 100
+        answer = command.run("reembed", "verify", "--json", "--sample", "20")
+
+    assert (answer.code, answer.json["ok"], answer.json["sharing_a_vector"]) == (1, False, 20)
+    assert answer.json["differ_at_most"] == 1.0
 
 
 def test_what_was_learned_of_a_liar_is_kept_in_the_run(tmp_path: Path) -> None:

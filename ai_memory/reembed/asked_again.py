@@ -218,7 +218,7 @@ def sharing_a_vector(embedded: Sequence[Embedded]) -> tuple[Embedded, ...]:
     one = wide @ wide.T >= ONE_VECTOR
     found: tuple[Embedded, ...] = ()
     for row in np.flatnonzero(one.sum(axis=1) > max(len(found), 1)):
-        group = {_beginning(rows[each].document.text): rows[each] for each in np.flatnonzero(one[row])}
+        group = {beginning(rows[each].document.text): rows[each] for each in np.flatnonzero(one[row])}
         found = max(found, tuple(group.values()), key=len)
     return found if len(found) > 1 else ()
 
@@ -246,7 +246,7 @@ class Shared:
             if isinstance(vector := each.outcome, np.ndarray):
                 self._rows += 1
                 texts = self._texts.setdefault(_rounded(vector), {})
-                texts[_beginning(each.document.text)] = each.document
+                texts[beginning(each.document.text)] = each.document
                 if len(texts) > len(found):
                     found = tuple(Embedded(document, vector) for document in texts.values())
         return found if too_many(len(found), self._rows) else ()
@@ -258,6 +258,7 @@ def _rounded(vector: Vectors) -> bytes:
         return (vector / np.linalg.norm(vector)).round(4).tobytes()
 
 
-def _beginning(text: str) -> str:
+def beginning(text: str) -> str:
+    """Return the letters and digits with which a text begins, as far as two texts must differ in them."""
     letters = "".join(filter(str.isalnum, text[: 4 * SAME_BEGINNING]))
     return letters.casefold()[:SAME_BEGINNING]

@@ -14,6 +14,7 @@ import numpy as np
 
 from ai_memory.embed.document import WITNESS_TEXTS
 from ai_memory.errors import AiMemoryError, EndpointUnusable, TargetChanged
+from ai_memory.reembed.alike import SET_ASIDE, Alike
 from ai_memory.reembed.already_there import require_new
 from ai_memory.reembed.asked_again import (
     AT_END,
@@ -71,7 +72,7 @@ class Guard:
         self._schedule = Schedule(rows=rows, batch=request.batch, doubted=lied_before)
         # Since the witness agreed; since rows agreed that were asked again with nothing else in flight.
         self._watch, self._unproven, self._kept = Watch(), Watch(), Kept(tools.chance)
-        self._shared = Shared()
+        self._shared, self._alike = Shared(), Alike()
         # Only before its first vector can a run show that they are those of another model.
         self._to_compare = 0 if request.same_vectors or taken.run.counters.reembedded else FIRST
 
@@ -137,6 +138,8 @@ class Guard:
                     self._unproven.agreed()
             if not answered.differing and (shared := self._shared.too_many(answered.embedded)):
                 answered = replace(answered, embedded=shared, differing=shared)
+            if not answered.differing:
+                answered = self._set_aside(answered)
             if self._to_compare > 0 and not answered.differing:
                 model = self._run.target_model
                 self._to_compare -= require_new(self._store, self.target, model, answered.embedded)
@@ -244,6 +247,21 @@ class Guard:
         # The first page is only kept with it, and the run is only done with it.
         with stop.finishing():
             return ask_again(embedder, rows, stopped=lambda: False)
+
+    def _set_aside(self, answered: Answered) -> Answered:
+        """Return the answer without the vectors that too many different texts share, also of earlier pages."""
+        if not (alike := {each.id: each for each in self._alike.hear(answered.embedded)}):
+            return answered
+        here = [each for each in answered.embedded if each.document.id in alike]
+        asked, differing = self._patiently.asked(partial(self._ask_again, here[:1], to_the_end=True))
+        if differing:
+            # They are only given it in company.
+            return replace(answered, asked_again=answered.asked_again + asked, differing=differing)
+        others = [each for each in answered.embedded if each.document.id not in alike]
+        earlier = alike.keys() - {each.document.id for each in here}
+        self._take_back(sorted(earlier), Counters())
+        aside = (Embedded(each, SET_ASIDE) for each in alike.values())
+        return replace(answered, embedded=(*others, *aside), asked_again=answered.asked_again + asked)
 
     def _beside(self, embedded: Sequence[Embedded], rows: Sequence[Embedded]) -> PageAnswer:
         """Ask again `rows` of a page; where they agree, with them a row of the page that was written last."""
