@@ -108,7 +108,8 @@ def check(vectors: Vectors, *, count: int, dim: int) -> Vectors:
         raise AnswerViolation(f"the vectors are {vectors.shape[1]:,} wide.")
     if dim and vectors.shape[1] != dim:
         raise WrongTarget(f"the vectors are {vectors.shape[1]} wide where {dim} was expected.")
-    lengths = np.linalg.norm(vectors.astype(np.float64), axis=1)
+    with np.errstate(all="ignore"):
+        lengths = np.linalg.norm(vectors.astype(np.float64), axis=1)
     sound = (lengths > SHORTEST) & (lengths < LONGEST)
     if sound.all():
         return vectors
