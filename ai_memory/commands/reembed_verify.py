@@ -35,7 +35,7 @@ def run_verify(settings: Settings, console: Console, *, sample: str | int | None
         census = take_census(store, target, scope, now_ms=SystemClock().now_ms())
         size = None if sample == ALL else int(sample or 0)
         compared = _sample(store, settings, target, scope, size=size) if sample and target else None
-    found = bool(census.exit_code or (compared and compared.differing))
+    found = bool(census.exit_code or (compared and compared.found))
     values = {
         "total": census.live,
         "fresh": census.fresh,
@@ -124,6 +124,8 @@ def _differ_at_most(sample: Sample | None, census: Census) -> float | None:
 def _sample_text(sample: Sample, census: Census) -> str:
     if not sample.compared:
         return "No row was embedded again: none is recorded as the target's."
+    if sample.sharing:
+        return f"The endpoint gives different texts the very same vector: {counted(sample.sharing, 'row')} of {sample.compared:,}."
     if sample.differing:
         first = printable(sample.differing[0])
         return f"{len(sample.differing):,} of {sample.compared:,} rows embedded again differ: {first} …"

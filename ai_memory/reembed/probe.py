@@ -53,11 +53,16 @@ def probe(embedder: Embedder, texts: Sequence[str] = WITNESS_TEXTS, *, one_by_on
             f"The embedder does not serve the target: {error.what}",
             tip=error.tip or "Correct the model, dim or the endpoint; see ai-memory config show",
         ) from error
-    _require_apart(vectors)
+    require_apart(vectors)
     return vectors
 
 
-def _require_apart(vectors: Vectors) -> None:
+def require_apart(vectors: Vectors) -> None:
+    """Check that different witness texts have different vectors.
+
+    Raises:
+        EndpointUnusable: two share one.
+    """
     # Each with the one after it, the last with the first: of three texts all pairs.
     pairs = zip(vectors, np.roll(vectors, -1, axis=0), strict=True) if len(vectors) > 1 else ()
     if any(_same(one, other) for one, other in pairs):

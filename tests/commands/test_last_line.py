@@ -270,10 +270,10 @@ def test_a_limit_into_which_nothing_fits_is_not_named_again(command: Command) ->
 
 
 def test_a_limit_of_tokens_is_kept_by_what_goes_on(command: Command) -> None:
-    ended = command.reembed("--max-tokens", "300", "--batch", "1", "--concurrency", "1")
+    ended = command.reembed("--max-tokens", "400", "--batch", "1", "--concurrency", "1")
 
     assert (ended.code, ended.json["reembedded"] > 0) == (75, True)
-    assert plain(ended.json["next"]) == "ai-memory reembed --resume --batch 1 --max-tokens 300 --concurrency 1"
+    assert plain(ended.json["next"]) == "ai-memory reembed --resume --batch 1 --max-tokens 400 --concurrency 1"
 
 
 def test_a_copy_is_neither_made_for_a_start_that_is_refused_nor_left_out_of_the_next(
