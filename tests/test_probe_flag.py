@@ -57,7 +57,7 @@ def test_a_probe_that_fails_ends_as_a_run_ends(command: Command, endpoint: FakeE
 
     assert (planned.code, ran.code) == (code, code)
     assert planned.out == ""
-    assert ran.error.startswith(planned.error.split(". ")[0])
+    assert ran.error.startswith(planned.error.split(": ")[0])
 
 
 @pytest.mark.parametrize("changed", [{"weights": "other"}, {"dim": 8}])
