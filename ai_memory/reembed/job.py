@@ -33,7 +33,7 @@ from ai_memory.reembed.breaker import opened, require_due
 from ai_memory.reembed.census import name_scope, take_census
 from ai_memory.reembed.decide import Action, asks_of_file
 from ai_memory.reembed.ending import Ending, stopped_by
-from ai_memory.reembed.heartbeat import Heartbeat, require_no_pause
+from ai_memory.reembed.heartbeat import PAUSED, Heartbeat, require_no_pause
 from ai_memory.reembed.holding import holding
 from ai_memory.reembed.judge import Unfit
 from ai_memory.reembed.probe import probe, require_witness, witness_bytes
@@ -119,6 +119,7 @@ class Job:
         finally:
             self.tools.progress.end()
             sweep.tell_quarantine()
+        ending = self._as_paused(ending, sweep.heartbeat)
         self._leave(store, taken.run, ending, sweep)
         ending = self._answer(store, planned, sweep, _as_it_stands(store, ending))
         return self._report(planned, taken, sweep, ending, began)
@@ -237,7 +238,7 @@ class Job:
             # One text cannot show that different ones get different vectors, and there is nothing to compare it with.
             canary, vectors = False, self._asked(self.embedder, heartbeat, one_by_one=True)
         if known.dim:
-            vectors = self._require_witness(store, known, vectors)
+            vectors = self._require_witness(store, known, vectors, heartbeat)
         with store.db.transaction():
             runs.hold(store, taken.run, now_ms=self._now())
             if not known.dim:
@@ -251,28 +252,39 @@ class Job:
             # Read anew: the sweep compares with the witness that was kept just now.
             return read_fingerprint(store, known.id)
 
-    def _require_witness(self, store: Store, known: Fingerprint, vectors: Vectors) -> Vectors:
+    def _require_witness(self, store: Store, known: Fingerprint, vectors: Vectors, heartbeat: Heartbeat) -> Vectors:
         """Compare the vectors of the witness texts with the recorded ones; return them as they are to be kept.
 
         A witness of which no vector was written proves nothing: the endpoint may have served another model then.
         """
         try:
-            require_witness(known, self.embedder, vectors)
+            heartbeat.asked(partial(require_witness, known, self.embedder, vectors))
         except TargetChanged:
             if vectors.shape[1] != known.dim or len(vectors) < len(WITNESS_TEXTS):
                 raise
             with store.db.transaction():
                 if not forget_witness(store, known.id):
                     raise
-            return probe(self.embedder, one_by_one=True)
+            return self._asked(self.embedder, heartbeat, one_by_one=True)
         return vectors
 
     def _failed(self, run: Run, error: AiMemoryError) -> Ending:
         if stopped_by(error, self.tools.stop):
-            stop = self.tools.stop
-            return Ending(run, stop.exit_code, stop.reason, error=stop.error)
+            return self._stopped(run)
         reason = error.flag if isinstance(error, BudgetSpent) else error.reason
         return Ending(run, error.exit_code, reason, error=error)
+
+    def _as_paused(self, ending: Ending, heartbeat: Heartbeat) -> Ending:
+        """Return an unfinished end as that by a pause, where the file was paused meanwhile: no start goes on then."""
+        if ending.exit_code == NotFinished.exit_code:
+            heartbeat.heed_pause()
+            if self.tools.stop.reason == PAUSED:
+                return self._stopped(ending.run)
+        return ending
+
+    def _stopped(self, run: Run | None) -> Ending:
+        stop = self.tools.stop
+        return Ending(run, stop.exit_code, stop.reason, error=stop.error)
 
     def _leave(self, store: Store, run: Run, ending: Ending, sweep: Sweep) -> None:
         # Where even this cannot be written the run reads as killed, which costs the next start nothing but a note.

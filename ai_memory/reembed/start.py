@@ -64,15 +64,18 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """The run this process now holds, its target, and how many texts killed predecessors may have sent in vain.
+    """The run this process now holds, and its target.
 
-    `lifted` rows were let out of quarantine to be tried again.
+    `unsettled` is how many texts that killed predecessors had sent are not committed yet, at most; `texts_sent_twice`
+    is the same where the last one was killed, else 0: they were told of then. `lifted` rows were let out of quarantine
+    to be tried again.
     """
 
     run: Run
     fingerprint: Fingerprint
     resumed: bool
-    texts_sent_twice: int
+    unsettled: int
+    texts_sent_twice: int = 0
     lifted: int = 0
 
 
@@ -197,13 +200,13 @@ def take(
         # at most once.
         lost = min(run.in_flight_limit, 2 * planned.census.stale)
         resumed = run.run_id == (planned.run.run_id if planned.run else None)
-        until = believed_until(run, now_ms=now_ms)
+        killed, until = run.holder is not None, believed_until(run, now_ms=now_ms)
         run = runs.take_over(
             store, run, holder, in_flight_limit=in_flight, lost=lost, breaker_until=until, now_ms=now_ms
         )
         lifted = planned.census.quarantined if request.retry_quarantined else 0
         note_census(store, run, planned.census.counted(lifted=lifted))
-    return Taken(run, fingerprint, resumed, lost, lifted)
+    return Taken(run, fingerprint, resumed, lost, lost if killed else 0, lifted)
 
 
 def preflight(store: Store, planned: Plan) -> Preflight:

@@ -49,7 +49,7 @@ class Sweep:
         self._counters = Counters()
         self.passes = 0
         self.rows_in_quarantine = 0
-        self.unsettled = taken.texts_sent_twice
+        self.unsettled = taken.unsettled
         self._store, self._run, self.target = store, taken.run, taken.fingerprint
         self._request, self._tools, self._scope = request, tools, scope
         self._fresh = before.fresh
@@ -70,7 +70,7 @@ class Sweep:
         """Sweep until every row is fresh or in quarantine, or the stop or a budget ends it.
 
         Raises:
-            NotFinished: the run is no longer ours.
+            OperatorNeeded, NotFinished: the run is no longer ours.
             EmbedError: the endpoint failed beyond retry; what was committed stays.
             EndpointUnusable: the endpoint refuses rows en masse.
             StorageFailed: the disk refused; the file is consistent.
