@@ -134,7 +134,10 @@ def _run_job(args: argparse.Namespace, settings: Settings, console: Console) -> 
     stop, farewell = Stop(), Farewell(args, settings, console)
     try:
         job = _job(args, settings, console, stop)
-        with stop_on_signals(stop, tell=not console.quiet), stop_after(stop, args.max_runtime):
+        with (
+            stop_on_signals(stop, tell=not console.quiet, at_once=farewell.at_once()),
+            stop_after(stop, args.max_runtime),
+        ):
             report = job.run()
     except AiMemoryError as error:
         return farewell.refusal(error)

@@ -11,6 +11,7 @@ from ai_memory.commands.reembed_next import next_command
 from ai_memory.console import Console
 from ai_memory.errors import AiMemoryError, OperatorNeeded, RunHeld, RunnerStuck, Stopped
 from ai_memory.hints import PROGRAM, without_again
+from ai_memory.invisible import escaped
 from ai_memory.reembed.report import RunReport
 from ai_memory.reembed.why import BUDGETS, why
 from ai_memory.settings import Settings
@@ -64,6 +65,11 @@ class Farewell:
         if not (self.console.quiet and self._is_old(error)):
             self.console.error(f"{told} ({_join(self._recorded_place(run), _next('' if decide else again, told))})")
         return error.exit_code
+
+    def at_once(self) -> str:
+        """Return what is said where a second signal leaves no time for more."""
+        again = self.console.hints(next_command(self.args, unfinished=True))
+        return escaped(f"the run is as after a kill; go on: {again}")
 
     def _next(self, report: RunReport) -> str:
         if report.reason == "paused":
