@@ -59,6 +59,7 @@ from ai_memory.store.open_options import OpenOptions
 from ai_memory.store.opening import Store, reading, writing
 from ai_memory.store.provenance import Fingerprint, forget_witness, read_fingerprint, set_witness
 from ai_memory.store.run_figures import note_census, note_end
+from ai_memory.store.settled import note_nothing_stale
 from ai_memory.store.values import Breaker, Counters, Run, Space
 
 
@@ -94,6 +95,7 @@ class Job:
         if planned.action is Action.NOTHING:
             with store.db.transaction():
                 approve_by_hand(store, planned.target, self.request, now_ms=self._now())
+                self._note_nothing_stale(store, planned)
             return self._report(planned, None, None, self._nothing(planned), began)
         refusing: list[Unfit] = []
         stored: Sequence[Space] = ()
@@ -302,6 +304,11 @@ class Job:
             # A target that was never served is no run to go on with.
             if isinstance(ending.error, EmbedderInitFailed) and not runs.read_counters(store, run).reembedded:
                 runs.transition(store, run, "cancelled", now_ms=self._now(), fenced=True)
+
+    def _note_nothing_stale(self, store: Store, planned: Plan) -> None:
+        if planned.scope is None:
+            target, known = planned.target, known_fingerprint(store, planned.target)
+            note_nothing_stale(store, known.id if known else None, target.space, target.dim, now_ms=self._now())
 
     def _nothing(self, planned: Plan) -> Ending:
         return Ending(None, planned.census.exit_code, "nothing stale", planned.census)

@@ -15,7 +15,8 @@ BY_AN_OPERATOR = {"cancelled": "cancelled", "paused": "paused", "superseded": "s
 def run_lost(store: Store, run: Run) -> AiMemoryError:
     """Return the error that a run is no longer ours: by an operator's word, or because another process has it."""
     rows = store.db.execute(STATE, (run.run_id,))
-    done = BY_AN_OPERATOR.get(store.codec.text(rows[0][0] or b"") if rows else "")
+    state = store.codec.text(rows[0][0] or b"") if rows else None
+    done = BY_AN_OPERATOR.get(state or "")
     what = f"Run {run.run_id} was {done or 'taken over by another process'} meanwhile; nothing more is written."
     kind = OperatorNeeded if done else NotFinished
     return kind(what, tip="Look at it: ai-memory reembed status")

@@ -29,6 +29,10 @@ WIDTHS = """
     SELECT digest, dim FROM embedding_fingerprint
     WHERE typeof(digest) = 'blob' AND typeof(dim) = 'integer' AND dim > 0 ORDER BY id DESC
 """
+OF_SPACE = """
+    SELECT id FROM embedding_fingerprint
+    WHERE space = ? AND typeof(dim) = 'integer' AND ? IN (0, dim) ORDER BY id DESC LIMIT 1
+"""
 FINGERPRINT_TEXTS = ("spec_json", "space")
 FINGERPRINT_COLUMNS = ("id", "digest", *FINGERPRINT_TEXTS, "dim", "witness")
 READ_FINGERPRINT = f"""
@@ -152,6 +156,12 @@ def read_fingerprint(store: Store, fingerprint_id: int) -> Fingerprint:
 def known_widths(store: Store) -> list[tuple[bytes, int]]:
     """Return digest and width of every target the file has seen, the newest first; what is damaged is left out."""
     return [(bytes(digest), int(dim)) for digest, dim in store.db.execute(WIDTHS)]
+
+
+def newest_of_space(store: Store, space: str, dim: int) -> int | None:
+    """Return the number of the newest target of a space, in any width if `dim` is 0; None where there is none."""
+    found: int | None = store.db.value(OF_SPACE, (space, dim))
+    return found
 
 
 def set_witness(store: Store, fingerprint_id: int, witness: bytes) -> None:

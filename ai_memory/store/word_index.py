@@ -149,7 +149,7 @@ def _has_our_columns(db: Database) -> bool:
         return True  # it cannot be opened to tell; its definition is tried
 
 
-def run_lost(store: Store) -> int | None:
+def lost(store: Store) -> int | None:
     """Return the row of a memory that is not found by a word of its title, among the newest ones; None: all are.
 
     Raises:
