@@ -99,7 +99,7 @@ def _obeyed(argv: Sequence[str] | None) -> int:
 def _refused(error: AiMemoryError, args: argparse.Namespace) -> int:
     if args.verbose:
         args.console.traceback(error)
-    args.console.error(error.line())
+    args.console.error(error.line(), exit_code=error.exit_code)
     if (args.json or "--json" in args.typed) and not args.console.has_printed:
         replace(args.console, json=True).result({"error": error.what, "exit_code": error.exit_code, "next": error.tip})
         _flush()
@@ -149,7 +149,8 @@ def _run(argv: Sequence[str] | None, args: argparse.Namespace) -> int:
     from ai_memory.settings import Settings, process_environment
 
     settings = Settings.gather(args, process_environment())
-    args.console = replace(args.console, keys=settings.secrets)
+    unheard = settings.warnings if args.quiet else ()
+    args.console = replace(args.console, keys=settings.secrets, unheard=unheard)
     for warning in () if args.quiet else settings.warnings:
         args.console.warn(warning)
     code: int = args.run(args, settings, args.console)

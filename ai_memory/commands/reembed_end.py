@@ -47,7 +47,7 @@ class Farewell:
         if not (self.console.quiet and self._is_no_news(report)):
             facts = _join(self._place(report), _failure(report), _next(report.next, report.error))
             if report.error:
-                self.console.error(f"{report.error} ({facts})")
+                self.console.error(f"{report.error} ({facts})", exit_code=report.exit_code)
             else:
                 self.console.last(facts)
         return report.exit_code
@@ -63,7 +63,8 @@ class Farewell:
             tip = without_again(error.tip, again)
             self.console.result({"error": error.what, "exit_code": error.exit_code, "next": tip or again})
         if not (self.console.quiet and self._is_old(error)):
-            self.console.error(f"{told} ({_join(self._recorded_place(run), _next('' if decide else again, told))})")
+            facts = _join(self._recorded_place(run), _next("" if decide else again, told))
+            self.console.error(f"{told} ({facts})", exit_code=error.exit_code)
         return error.exit_code
 
     def at_once(self) -> str:

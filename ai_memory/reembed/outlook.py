@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 from ai_memory.errors import DataRefused
-from ai_memory.reembed.census import namespaces_in_scope, take_census
+from ai_memory.reembed.census import Scope, take_census
 from ai_memory.reembed.wanted import Wanted
 from ai_memory.store import approvals, settled
 from ai_memory.store.opening import Store
-from ai_memory.store.provenance import newest_of_space, read_fingerprint
+from ai_memory.store.provenance import Fingerprint, of_space, read_fingerprint
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,7 @@ def outlook(store: Store, run_id: int | None, wanted: Wanted, *, now_ms: int) ->
         return NO_OUTLOOK
     approved = approvals.approved_at(store, wanted.space, wanted.dim)
     if run_id is None:
-        return Outlook(approved, _all_current(store, wanted, now_ms=now_ms))
+        return Outlook(approved, all_current(store, wanted, None, now_ms=now_ms))
     return Outlook(approved, bool(wanted.space) and _known_complete(store, run_id, wanted))
 
 
@@ -48,10 +49,10 @@ def _known_complete(store: Store, run_id: int, wanted: Wanted) -> bool:
     return not wanted.differs_from(known.space, known.dim)
 
 
-def _all_current(store: Store, wanted: Wanted, *, now_ms: int) -> bool:
-    if not namespaces_in_scope(store, None):
-        return True
-    known = newest_of_space(store, wanted.space, wanted.dim)
-    if known is None:
-        return False
-    return not take_census(store, read_fingerprint(store, known), None, now_ms=now_ms).stale
+def all_current(store: Store, wanted: Wanted, scope: Scope, *, now_ms: int) -> bool:
+    """Return whether no row in `scope` is stale for some target of the configured space that the file has seen."""
+    seen: list[Fingerprint | None] = []
+    for target in of_space(store, wanted.space, wanted.dim):
+        with suppress(DataRefused):
+            seen.append(read_fingerprint(store, target))
+    return any(not take_census(store, each, scope, now_ms=now_ms).stale for each in seen or [None])

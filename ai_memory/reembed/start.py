@@ -14,8 +14,11 @@ from ai_memory.person import who
 from ai_memory.reembed.breaker import believed_until
 from ai_memory.reembed.census import Census, Means, Scope, take_census
 from ai_memory.reembed.decide import Action, Situation, decide, scope_of
+from ai_memory.reembed.heartbeat import require_no_pause
+from ai_memory.reembed.outlook import all_current
 from ai_memory.reembed.probe import probe
 from ai_memory.reembed.request import Request
+from ai_memory.reembed.wanted import Wanted
 from ai_memory.store import approvals, provenance, quarantine, runs, walk
 from ai_memory.store.lock import Holder
 from ai_memory.store.namespaces import require_seen
@@ -143,22 +146,36 @@ def plan(store: Store, embedder: Embedder, request: Request, *, now_ms: int) -> 
     approved = approvals.is_approved(store, target.space, target.dim)
     action = decide(request, Situation(run, tuple(changed), census, approved))
     if action is Action.ASK:
-        raise _unapproved(store, target, request)
+        raise _unapproved(store, target.space, target.dim, request)
     return Plan(action, target, scope, census, run)
 
 
-def _unapproved(store: Store, target: Target, request: Request) -> OperatorNeeded:
-    stored = [(space, dim) for space, dim, _ in walk.stored_spaces(store) if space]
+def require_approved_name(store: Store, asked: Wanted, request: Request, *, now_ms: int) -> None:
+    """Refuse an unattended start whose target nobody approved, as far as the configured name tells: without a model.
+
+    Raises:
+        OperatorNeeded: nobody did, and rows are stale for every target of that space; or the file is paused.
+    """
+    require_no_pause(store, now_ms=now_ms)
+    if not asked.space or runs.unfinished_id(store) is not None:
+        return
+    require_seen(store, *(request.scope or ()))
+    approved = approvals.approved_at(store, asked.space, asked.dim) is not None
+    if not approved and not all_current(store, asked, request.scope, now_ms=now_ms):
+        raise _unapproved(store, asked.space, asked.dim, request)
+
+
+def _unapproved(store: Store, space: str, dim: int, request: Request) -> OperatorNeeded:
+    stored = [(name, wide) for name, wide, _ in walk.stored_spaces(store) if name]
     has = (
         f"has vectors of {printable(stored[0][0])}, {stored[0][1] or 'unknown'} wide"
         if stored
         else "has no vectors with a stamp"
     )
-    wide = f", {target.dim} wide" if target.dim else ""
+    wide = f", {dim} wide" if dim else ""
     where = f" ({request.configured})" if request.configured else ""
     return OperatorNeeded(
-        f"Nobody approved the configured target for this file: it is {target.space}{wide}{where}; "
-        f"{store.db.path} {has}.",
+        f"Nobody approved the configured target for this file: it is {space}{wide}{where}; {store.db.path} {has}.",
         tip="If it is the right one: ai-memory reembed approve",
     )
 

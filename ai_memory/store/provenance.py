@@ -31,7 +31,7 @@ WIDTHS = """
 """
 OF_SPACE = """
     SELECT id FROM embedding_fingerprint
-    WHERE space = ? AND typeof(dim) = 'integer' AND ? IN (0, dim) ORDER BY id DESC LIMIT 1
+    WHERE space = ? AND typeof(dim) = 'integer' AND ? IN (0, dim) ORDER BY id DESC
 """
 FINGERPRINT_TEXTS = ("spec_json", "space")
 FINGERPRINT_COLUMNS = ("id", "digest", *FINGERPRINT_TEXTS, "dim", "witness")
@@ -158,10 +158,9 @@ def known_widths(store: Store) -> list[tuple[bytes, int]]:
     return [(bytes(digest), int(dim)) for digest, dim in store.db.execute(WIDTHS)]
 
 
-def newest_of_space(store: Store, space: str, dim: int) -> int | None:
-    """Return the number of the newest target of a space, in any width if `dim` is 0; None where there is none."""
-    found: int | None = store.db.value(OF_SPACE, (space, dim))
-    return found
+def of_space(store: Store, space: str, dim: int) -> list[int]:
+    """Return the numbers of the targets of a space that the file has seen, in any width if `dim` is 0."""
+    return [int(row[0]) for row in store.db.execute(OF_SPACE, (space, dim))]
 
 
 def set_witness(store: Store, fingerprint_id: int, witness: bytes) -> None:
