@@ -106,7 +106,7 @@ class Farewell:
         """Return whether nobody who wanted to hear only of trouble need hear of this end."""
         if report.exit_code == UNFINISHED and report.reason in BUDGETS:
             self._forget(OPERATOR)
-            return not report.last_failure
+            return not report.last_failure and _did_something(report)
         if report.exit_code in (ASIDE, OPERATOR):
             return not self._is_news(report.exit_code, report.error)
         self._forget(*((ASIDE, OPERATOR) if report.exit_code == COMPLETE else (OPERATOR,)))
@@ -146,6 +146,11 @@ class Farewell:
         with reading(self.settings.db.value) as store:
             if store.schema.rust:
                 self.console.note("A running ai-memory daemon serves its old index until it is restarted.")
+
+
+def _did_something(report: RunReport) -> bool:
+    """Return whether a row was done, or nothing asked for: a budget that is spent for nothing is no healthy night."""
+    return not report.requests or any((report.reembedded, report.attested, report.quarantined))
 
 
 def _failure(report: RunReport) -> str:

@@ -21,7 +21,7 @@ HEALTHY, NEEDS_SOMEBODY, WAITING = 0, 1, 75
 
 GOES_ON = frozenset({75, 130, 143})
 """Exit codes behind which the next start goes on without a person."""
-LOOK_FIRST = frozenset({"rows left"})
+LOOK_FIRST = frozenset({"rows left", "budget too small"})
 """Reasons to end with 75 that a person has to look at all the same."""
 
 

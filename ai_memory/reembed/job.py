@@ -27,12 +27,14 @@ from ai_memory.errors import (
     RateLimited,
     TargetChanged,
     TransientFailure,
+    UsageError,
 )
 from ai_memory.reembed.back_up import back_up
 from ai_memory.reembed.breaker import opened, require_due
+from ai_memory.reembed.budget import least_tokens
 from ai_memory.reembed.census import name_scope, take_census
 from ai_memory.reembed.decide import Action, asks_of_file
-from ai_memory.reembed.ending import Ending, stopped_by
+from ai_memory.reembed.ending import Ending, stopped_by, too_small
 from ai_memory.reembed.heartbeat import PAUSED, Heartbeat, require_no_pause
 from ai_memory.reembed.holding import holding
 from ai_memory.reembed.judge import Unfit
@@ -100,6 +102,7 @@ class Job:
         refusing: list[Unfit] = []
         stored: Sequence[Space] = ()
         if planned.action is not Action.FINISH:
+            self._require_budget(planned)
             require_updates(store)
             refusing = self._try_updates(store, planned, planned.target)
             told = preflight(store, planned)
@@ -117,7 +120,7 @@ class Job:
         try:
             ending = self._work_patiently(store, planned, taken, sweep)
         except AiMemoryError as error:
-            ending = self._failed(taken.run, error)
+            ending = self._failed(taken.run, error, sweep)
         finally:
             self.tools.progress.end()
             sweep.tell_quarantine()
@@ -125,6 +128,15 @@ class Job:
         self._leave(store, taken.run, ending, sweep)
         ending = self._answer(store, planned, sweep, _as_it_stands(store, ending))
         return self._report(planned, taken, sweep, ending, began)
+
+    def _require_budget(self, planned: Plan) -> None:
+        spending = self.tools.spending
+        if spending and spending.limit and planned.census.to_embed and not spending.allows(least_tokens(spending)):
+            raise UsageError(
+                f"--{spending.limit.flag} allows {spending.limit.most:,} tokens and lets no row through: beside a text "
+                f"what shows that the endpoint can be believed may take {least_tokens(spending):,}.",
+                tip="Give it more.",
+            )
 
     def _answer(self, store: Store, planned: Plan, sweep: Sweep, ending: Ending) -> Ending:
         """Return the end of a run of some namespaces as the answer to what was asked, which may have been more."""
@@ -270,11 +282,14 @@ class Job:
             return self._asked(self.embedder, heartbeat, one_by_one=True)
         return vectors
 
-    def _failed(self, run: Run, error: AiMemoryError) -> Ending:
+    def _failed(self, run: Run, error: AiMemoryError, sweep: Sweep) -> Ending:
         if stopped_by(error, self.tools.stop):
             return self._stopped(run)
-        reason = error.flag if isinstance(error, BudgetSpent) else error.reason
-        return Ending(run, error.exit_code, reason, error=error)
+        if not isinstance(error, BudgetSpent):
+            return Ending(run, error.exit_code, error.reason, error=error)
+        if sweep.idle:
+            return too_small(run, error.flag, self.embedder.meter.tokens)
+        return Ending(run, error.exit_code, error.flag, error=error)
 
     def _as_paused(self, ending: Ending, heartbeat: Heartbeat) -> Ending:
         """Return an unfinished end as that by a pause, where the file was paused meanwhile: no start goes on then."""

@@ -9,11 +9,11 @@ from dataclasses import replace
 from ai_memory.embed.embedder import Meter
 from ai_memory.embed.spending import Spending
 from ai_memory.errors import NotFinished, TargetChanged
-from ai_memory.reembed.budget import Budget
+from ai_memory.reembed.budget import MAX_ROWS, Budget
 from ai_memory.reembed.census import Census, Scope, namespaces_in_scope, take_census
 from ai_memory.reembed.commit import Traffic, rehearse_documents, write_page
 from ai_memory.reembed.commit_once import Refused, commit_once
-from ai_memory.reembed.ending import Ending, churn, rows_left
+from ai_memory.reembed.ending import Ending, churn, rows_left, too_small
 from ai_memory.reembed.guard import Guard
 from ai_memory.reembed.heartbeat import Heartbeat
 from ai_memory.reembed.in_flight import InFlight
@@ -104,6 +104,12 @@ class Sweep:
     def counters(self) -> Counters:
         """What this invocation did, as far as it is committed."""
         return self._counters + self._guard.counters
+
+    @property
+    def idle(self) -> bool:
+        """Whether no row was done yet."""
+        done = self.counters
+        return not (done.reembedded or done.attested or done.quarantined)
 
     def tell_quarantine(self) -> None:
         """Say what went into quarantine, if anything did."""
@@ -264,4 +270,6 @@ class Sweep:
         stop = self._tools.stop
         if walk.stopped:
             return Ending(self._run, stop.exit_code, stop.reason, error=stop.error)
+        if self._budget.spent != MAX_ROWS and self.idle:
+            return too_small(self._run, self._budget.spent, self._tools.embedder.meter.tokens)
         return Ending(self._run, NotFinished.exit_code, self._budget.spent)
