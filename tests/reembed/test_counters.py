@@ -63,6 +63,7 @@ def test_the_time_of_the_counters_is_that_of_the_census_and_not_of_the_last_comm
 
     run = run_of(work)
     assert run.counted == Counted(10, 6, 0, NOW_MS)
+    assert run.last_written_at is not None
     assert NOW_MS < run.last_written_at <= run.last_progress_at
 
 
