@@ -27,6 +27,7 @@ from ai_memory.errors import (
     BudgetSpent,
     EmbedError,
     OneVector,
+    RateLimited,
     RequestTooLarge,
     VectorsBroken,
 )
@@ -146,7 +147,8 @@ class DividedEmbedder(Wrapped):
         return isinstance(error, RequestTooLarge) and self._limits.told(error, request)
 
     def _halves(self, request: Sequence[str], error: EmbedError) -> Iterator[Vectors | EmbedError]:
-        parts = self
+        # A harmless text passed beside a request that was told to come more seldom.
+        parts = self.at_once() if isinstance(error, RateLimited) else self
         likely = isinstance(error, Breakdown | AnswerViolation) or error.http_status in ABSENT
         if likely and not self._retrying.is_at_once:
             if error.harmless_passed is None:

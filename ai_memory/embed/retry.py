@@ -120,11 +120,16 @@ class _Failures:
         return self.at[-1] - self.at[0]
 
     @property
+    def of_doubt(self) -> bool:
+        """Whether texts were sent that may be at fault."""
+        return bool(self.texts) and list(self.texts) != [CANARY]
+
+    @property
     def alike(self) -> bool:
         """Whether the last failures are of one kind that may be the texts' fault, and once more enough of them."""
         last = self.errors[-1]
         may_be = last.of_texts or _names_no_wait(last)
-        if not may_be or not self.texts or list(self.texts) == [CANARY]:
+        if not may_be or not self.of_doubt:
             return False
         if len(self.texts) == 1 and len(self.errors) == 1 and isinstance(last, AnswerViolation):
             return True
@@ -249,8 +254,12 @@ class RetryingEmbedder(Wrapped):
         last = failures.errors[-1]
         if _names_no_wait(last) and last.of_texts:
             return True
-        # A rate may be over just now: the request is sent once more before it is blamed.
-        return failures.alike and failures.say(harmless_passed=self.harmless_passes()) and last.of_texts
+        at_once = patience.at_once and _names_no_wait(last) and failures.of_doubt
+        if not (failures.alike or at_once) or not failures.say(harmless_passed=self.harmless_passes()):
+            return False
+        # A rate may be over just now: a request that was not doubted before is sent once more before it is blamed.
+        last.of_texts |= at_once
+        return last.of_texts
 
     def _pause(self, seconds: float) -> None:
         self._sleep(seconds)

@@ -314,7 +314,7 @@ def _plain_words() -> tuple[tuple[type[BaseException], str], ...]:
         (client.IncompleteRead, "it broke off"),
         (client.RemoteDisconnected, "it closed the connection without an answer"),
         (client.LineTooLong, "its answer has a header that is far too long"),
-        (client.HTTPException, "what came is no answer of HTTP"),
+        (client.BadStatusLine, "what came is no answer of HTTP"),
     )
 
 

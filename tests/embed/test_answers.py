@@ -326,3 +326,28 @@ def test_nothing_that_looks_like_a_key_is_quoted() -> None:
 
 def test_every_rule_names_its_source() -> None:
     assert all(rule.source and rule.what for rule in RULES)
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "expected"),
+    [
+        (429, "Limit of 1000 requests/24h exceeded", QuotaExhausted),
+        (429, "1000 requests per 24 hours", QuotaExhausted),
+        (429, "limit: 500 calls/day", QuotaExhausted),
+        (429, "Tageskontingent erreicht", QuotaExhausted),
+        (429, "max 10 texts/1d", QuotaExhausted),
+        (429, "10 requests per second", RateLimited),
+        (403, "Quota exceeded for quota metric 'Embed requests' and limit 'Embed requests per day'", QuotaExhausted),
+        (403, "Quota exceeded for quota metric 'Embed requests' and limit 'Embed requests per minute'", RateLimited),
+        (403, "Access denied by the firewall of the day", CredentialsRefused),
+    ],
+)
+def test_a_limit_of_a_day_is_told_from_one_of_a_minute(status: int, message: str, expected: type[EmbedError]) -> None:
+    assert type(classed(status, json.dumps({"error": {"message": message}}))) is expected
+
+
+def test_the_body_of_another_success_than_200_is_not_quoted() -> None:
+    refused = classed(201, '{"data": [{"embedding": [0.125, 0.25]}]}')
+
+    assert type(refused) is WrongTarget
+    assert "0.125" not in refused.what

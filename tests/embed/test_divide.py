@@ -10,7 +10,7 @@ import pytest
 
 from ai_memory.embed.divide import DividedEmbedder
 from ai_memory.embed.retry import Patience
-from ai_memory.errors import AnswerLate, Breakdown, RequestTooLarge, RowsRefused, TransientFailure
+from ai_memory.errors import AnswerLate, Breakdown, RateLimited, RequestTooLarge, RowsRefused, TransientFailure
 from ai_memory.reembed.isolate import embed_documents
 from ai_memory.reembed.judge import Document
 from ai_memory.store.quarantine import Reason
@@ -160,3 +160,32 @@ def test_where_a_harmless_text_fails_too_a_batch_is_not_divided() -> None:
 
     assert set(asked.sizes) == {100, 1}
     assert asked.sizes.count(1) <= 1 + asked.sizes.count(100) // 3
+
+
+def test_a_text_that_always_asks_for_fewer_requests_is_found_and_the_others_get_their_vectors() -> None:
+    def refuse(texts: Sequence[str]) -> None:
+        if "bad" in texts:
+            raise RateLimited("fewer", http_status=429)
+
+    embedder = patient(HashEmbedder(before=refuse), patience=Patience(), sleep=lambda _: None)
+    texts = [*(f"text {n}" for n in range(20)), "bad"]
+
+    outcomes = list(embedder.each(texts))
+
+    assert [text for text, each in zip(texts, outcomes, strict=True) if isinstance(each, RateLimited)] == ["bad"]
+    assert all(isinstance(each, np.ndarray) for each in outcomes[:20])
+
+
+def test_a_rate_that_is_over_blames_no_text() -> None:
+    left = iter([True] * 3)
+
+    def refuse(texts: Sequence[str]) -> None:
+        if len(texts) > 1 and next(left, False):
+            raise RateLimited("fewer", http_status=429)
+
+    inner = HashEmbedder(before=refuse)
+    outcomes = list(patient(inner, patience=Patience(), sleep=lambda _: None).each(["one", "two", "three"]))
+
+    assert all(isinstance(each, np.ndarray) for each in outcomes)
+    # Three times refused, the harmless text, and all of it.
+    assert inner.meter.requests == 5
