@@ -104,7 +104,7 @@ def _obeyed(argv: Sequence[str] | None) -> int:
 def _refused(error: AiMemoryError, args: argparse.Namespace) -> int:
     if args.verbose:
         args.console.traceback(error)
-    args.console.error(error.line())
+    args.console.error(error.line(), exit_code=error.exit_code)
     if (args.json or "--json" in args.typed) and not args.console.has_printed:
         values = {"error": error.line(), "exit_code": error.exit_code, "next": args.console.hints.command(error.tip)}
         replace(args.console, json=True).result(values)
@@ -155,7 +155,9 @@ def _run(argv: Sequence[str] | None, args: argparse.Namespace) -> int:
     from ai_memory.settings import Settings, process_environment
 
     settings = Settings.gather(args, process_environment())
-    args.console = replace(args.console, keys=settings.secrets, hints=_hints(args, settings))
+    unheard = settings.warnings if args.quiet else ()
+    hints = _hints(args, settings)
+    args.console = replace(args.console, keys=settings.secrets, hints=hints, unheard=unheard)
     for warning in () if args.quiet else settings.warnings:
         args.console.warn(warning)
     code = _done(args, settings)

@@ -21,6 +21,9 @@ from ai_memory.masking import Mask
 
 HINTED = frozenset({"next", "error", "findings"})
 """Values of a result that name commands."""
+BY_CONFIGURATION = frozenset({2, 3, 12})
+"""Exit codes of errors that a setting in the wrong place may cause."""
+MOST_UNHEARD = 2
 HEED_S = 0.2
 """How long a signal waits at most while an answer is awaited."""
 
@@ -34,6 +37,7 @@ class Console:
     """The two streams of one invocation and how much the user wants to hear.
 
     With `json` the result is ONE object on one line; `quiet` drops notes, never warnings or results;
+    `unheard` are warnings that were not shown for it, and may be why the command cannot go on.
     `verbose` adds tracebacks and details. `hints` makes the commands that are named work as printed. `keys` returns
     what must never be shown.
     """
@@ -43,6 +47,7 @@ class Console:
     verbose: bool = False
     hints: Hints = NO_HINTS
     keys: Callable[[], tuple[str, ...]] = _no_keys
+    unheard: tuple[str, ...] = ()
     out: TextIO = field(default_factory=lambda: sys.stdout)
     printed: set[str] = field(default_factory=set, repr=False)
     told: set[str] = field(default_factory=set, repr=False)
@@ -101,10 +106,12 @@ class Console:
         """Print the one line with which a run ends."""
         self.err.line(f"ai-memory: {' '.join(text.split())}")
 
-    def error(self, text: str) -> None:
-        """Print the one line of an error."""
+    def error(self, text: str, *, exit_code: int = 0) -> None:
+        """Print the one line of an error, with what was not heard of the configuration where that may be the cause."""
+        unheard = self.unheard if exit_code in BY_CONFIGURATION else ()
+        told = [text, *unheard[:MOST_UNHEARD]]
         self.told.add(text)
-        self.err.line(f"ai-memory: error: {' '.join(text.split())}")
+        self.err.line(f"ai-memory: error: {' '.join(' '.join(told).split())}")
 
     def has_told(self, what: str) -> bool:
         """Return whether a warning or an error had this in it."""

@@ -33,7 +33,13 @@ def _at_the_top(top: Table) -> Iterator[str]:
         if name in ours:
             yield f"{name} stands outside of [{SECTION}] and was ignored; move it below that line."
         elif meant := _meant(name, (SECTION, *TOP_KEYS)):
-            yield f"{_shown(name)} is not a known name and was ignored; did you mean {meant}?"
+            yield _unlike(name, meant, top.values[name])
+
+
+def _unlike(name: str, meant: str, value: object) -> str:
+    if isinstance(value, dict) and meant == SECTION:
+        return f"there is a table [{_shown(name)}], which means nothing here; did you mean [{SECTION}]?"
+    return f"{_shown(name)} is not a known name and was ignored; did you mean {meant}?"
 
 
 def _in_the_table(top: Table) -> Iterator[str]:

@@ -151,9 +151,12 @@ def test_any_text_is_read_or_refused(tmp_path_factory: pytest.TempPathFactory, t
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("[embedding]\nmodel = 'x'", "embedding is not a known name and was ignored; did you mean embeddings?"),
-        ("[Embeddings]\nmodel = 'x'", "did you mean embeddings?"),
-        ("[embedder]\nmodel = 'x'", "did you mean embeddings?"),
+        (
+            "[embedding]\nmodel = 'x'",
+            "there is a table [embedding], which means nothing here; did you mean [embeddings]?",
+        ),
+        ("[Embeddings]\nmodel = 'x'", "did you mean [embeddings]?"),
+        ("[embedder]\nmodel = 'x'", "did you mean [embeddings]?"),
         ("teir = 'smart'", "did you mean tier?"),
         ("model = 'x'", "model stands outside of [embeddings] and was ignored"),
         ("api_key_env = 'X'", "api_key_env stands outside of [embeddings]"),

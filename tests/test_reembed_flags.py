@@ -458,13 +458,32 @@ def test_whatever_texts_cost_the_limit_is_used_and_not_crossed(
     assert 2400 <= ended["tokens"] <= 3000
 
 
-def test_not_even_the_probe_is_sent_where_it_might_cross_the_limit(tmp_path: Path, endpoint: FakeEndpoint) -> None:
+@pytest.mark.parametrize("flag", [("--max-tokens", "240"), ("--max-cost", "0.0024")])
+def test_a_limit_of_tokens_that_can_let_no_row_through_is_refused_before_the_first_request(
+    tmp_path: Path, endpoint: FakeEndpoint, flag: tuple[str, str]
+) -> None:
     limited = priced(tmp_path, endpoint, rows=10)
 
-    ended = limited.reembed("--max-tokens", "20")
+    ended = limited.reembed(*flag)
 
-    assert (ended.code, ended.json["reason"], endpoint.seen.requests) == (75, "max-tokens", 0)
-    assert "might cross the 20 that --max-tokens allows" in ended.error
+    assert (ended.code, endpoint.seen.requests) == (64, 0)
+    assert "lets no row through" in ended.error
+    assert limited.reembed().code == 0
+    assert limited.reembed(*flag).code == 0
+
+
+def test_a_limit_of_tokens_that_lets_no_row_of_this_file_through_is_told_in_quiet_and_by_the_check(
+    tmp_path: Path, endpoint: FakeEndpoint
+) -> None:
+    limited = priced(tmp_path, endpoint, rows=3)
+    files.execute(limited.db, "UPDATE memories SET content = printf('%.2000c', 'x')")
+
+    ended = limited.run("-q", "reembed", "--max-tokens", "1000")
+
+    assert (ended.code, endpoint.seen.requests > 0) == (75, True)
+    assert "--max-tokens lets no row through" in ended.error
+    assert limited.run("reembed", "status", "--check").code == 1
+    assert limited.reembed("--resume").code == 0
 
 
 def test_the_plan_says_what_the_run_will_cost(tmp_path: Path, endpoint: FakeEndpoint) -> None:

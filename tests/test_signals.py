@@ -122,6 +122,7 @@ def test_a_second_signal_ends_the_process_at_once(command: Command, endpoint: Fa
     stopped = kill(process, signal.SIGINT)
 
     assert (stopped.code, stopped.out) == (130, "")
+    assert "Stopped at once by SIGINT; the run is as after a kill; go on: ai-memory reembed --resume" in stopped.error
     assert time.monotonic() - began < 5
     endpoint.heal()
     assert resumed(command, endpoint).code == 0

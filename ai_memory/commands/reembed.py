@@ -131,12 +131,38 @@ def _run_job(args: argparse.Namespace, settings: Settings, console: Console) -> 
 
     stop, farewell = Stop(), Farewell(args, settings, console)
     try:
+        if args.or_start:
+            _require_approved(args, settings)
         job = _job(args, settings, console, stop)
-        with stop_on_signals(stop, tell=not console.quiet), stop_after(stop, args.max_runtime):
+        with (
+            stop_on_signals(stop, tell=not console.quiet, at_once=farewell.at_once()),
+            stop_after(stop, args.max_runtime),
+        ):
             report = job.run()
     except AiMemoryError as error:
         return farewell.refusal(error)
     return farewell.report(report)
+
+
+def _require_approved(args: argparse.Namespace, settings: Settings) -> None:
+    """Ask for the approval before anybody looks for a model."""
+    from contextlib import suppress
+
+    from ai_memory.clock import SystemClock
+    from ai_memory.errors import DataRefused, NotFinished, NotFound, StorageFailed
+    from ai_memory.reembed.start import require_approved_name
+    from ai_memory.reembed.wanted import wanted
+    from ai_memory.store.lock import LockState, lock_state
+    from ai_memory.store.opening import reading
+
+    configured, path = settings.embedding, settings.db.value
+    asked = wanted(configured)
+    # What is wrong with the file is told by the start, in its own order; beside a live run nothing is asked.
+    with suppress(DataRefused, StorageFailed, NotFinished, NotFound):
+        if asked.usable and lock_state(path) is LockState.FREE:
+            with reading(path) as store:
+                now_ms = SystemClock().now_ms()
+                require_approved_name(store, asked, _request(args, configured), now_ms=now_ms)
 
 
 def _job(args: argparse.Namespace, settings: Settings, console: Console, stop: Stop) -> Job:

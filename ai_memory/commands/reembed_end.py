@@ -12,6 +12,7 @@ from ai_memory.commands.reembed_next import next_command
 from ai_memory.console import Console
 from ai_memory.errors import AiMemoryError, OperatorNeeded, RunHeld, RunnerStuck, Stopped, UsageError
 from ai_memory.hints import PROGRAM, changes_flag, without_again
+from ai_memory.invisible import escaped
 from ai_memory.reembed.report import RunReport
 from ai_memory.reembed.why import BUDGETS, why
 from ai_memory.settings import Settings
@@ -50,7 +51,7 @@ class Farewell:
         if not (self.console.quiet and self._is_no_news(report)):
             facts = _join(self._place(report), _failure(report), _room(report), _next("" if named else report.next))
             if report.error:
-                self.console.error(f"{report.error} ({facts})")
+                self.console.error(f"{report.error} ({facts})", exit_code=report.exit_code)
             else:
                 self.console.last(facts)
         return report.exit_code
@@ -67,8 +68,14 @@ class Farewell:
         if self.console.json:
             self.console.result({"error": told, "exit_code": error.exit_code, "next": named or again})
         if not (self.console.quiet and self._is_old(error)):
-            self.console.error(f"{told} ({_join(self._recorded_place(run), _next('' if named else again))})")
+            facts = _join(self._recorded_place(run), _next("" if named else again))
+            self.console.error(f"{told} ({facts})", exit_code=error.exit_code)
         return error.exit_code
+
+    def at_once(self) -> str:
+        """Return what is said where a second signal leaves no time for more."""
+        again = self.console.hints(next_command(self.args, unfinished=True))
+        return escaped(f"the run is as after a kill; go on: {again}")
 
     def _next(self, report: RunReport) -> str:
         if report.reason == "paused":
@@ -108,7 +115,7 @@ class Farewell:
         """Return whether nobody who wanted to hear only of trouble need hear of this end."""
         if report.exit_code == UNFINISHED and report.reason in BUDGETS:
             self._forget(OPERATOR)
-            return not report.last_failure
+            return not report.last_failure and _did_something(report)
         if report.exit_code in (ASIDE, OPERATOR):
             return not self._is_news(report.exit_code, report.error)
         self._forget(*((ASIDE, OPERATOR) if report.exit_code == COMPLETE else (OPERATOR,)))
@@ -148,6 +155,11 @@ class Farewell:
         with reading(self.settings.db.value) as store:
             if store.schema.rust:
                 self.console.note("A running ai-memory daemon serves its old index until it is restarted.")
+
+
+def _did_something(report: RunReport) -> bool:
+    """Return whether a row was done, or nothing asked for: a budget that is spent for nothing is no healthy night."""
+    return not report.requests or any((report.reembedded, report.attested, report.quarantined))
 
 
 def _failure(report: RunReport) -> str:

@@ -10,7 +10,8 @@ from ai_memory.console import Console
 from ai_memory.errors import AiMemoryError
 from ai_memory.reembed.bound import told
 from ai_memory.reembed.census import name_scope
-from ai_memory.reembed.condition import HEALTHY, WAITING, Condition
+from ai_memory.reembed.condition import GIVEN_UP, HEALTHY, WAITING, Condition, verdict_without_run
+from ai_memory.reembed.outlook import Outlook, outlook
 from ai_memory.reembed.status import BEGIN, Status, read_status
 from ai_memory.reembed.wanted import Wanted, wanted
 from ai_memory.reembed.why import remedy, why
@@ -18,12 +19,13 @@ from ai_memory.settings import Settings
 from ai_memory.store import pauses
 from ai_memory.store.lock import Holder
 from ai_memory.store.open_options import OpenOptions
-from ai_memory.store.opening import reading
+from ai_memory.store.opening import Store, reading
 from ai_memory.store.pauses import Pause
 from ai_memory.store.text import printable
 from ai_memory.times import instant
 
 VERDICTS = {HEALTHY: "healthy", WAITING: "waiting"}
+NEEDS = "needs somebody"
 NO_RUN = "No run has been started here."
 NO_ROOM = 1 << 16
 """With less bytes left on the disk no start can even say that it is full."""
@@ -35,31 +37,55 @@ def run_status(settings: Settings, console: Console, *, exact: bool, check: bool
     with reading(path, options=OpenOptions(tell=console.note)) as store:
         now_ms = SystemClock().now_ms()
         status = read_status(store, path, now_ms=now_ms, wanted=_wanted(settings), exact=exact)
-        pause = pauses.standing(store, now_ms=now_ms)
-    if status is None:
-        return _without_run(pause, console, check=check)
+        if status is None:
+            return _without_run(store, settings, console, check=check, now_ms=now_ms)
     if not check:
         console.result(status.values(), *_lines(status, str(path)))
         return 0
-    verdict = VERDICTS.get(status.verdict, "needs somebody")
+    verdict = VERDICTS.get(status.verdict, NEEDS)
     failure = f"; {_failure(status)}" if status.verdict != HEALTHY and _failure(status) else ""
-    said = f"{_state(status)}{_unlike(status)}{_aside(status)}{failure}"
+    said = f"{_state(status)}{_paused_beside(status)}{_unlike(status)}{_to_begin(status)}{_aside(status)}{failure}"
     console.result(status.values(), f"{verdict} (run {status.run.run_id}): {said}")
     return status.verdict
 
 
-def _without_run(pause: Pause | None, console: Console, *, check: bool) -> int:
-    verdict, command = (WAITING, "reembed unpause") if pause else (HEALTHY, BEGIN)
+def _without_run(store: Store, settings: Settings, console: Console, *, check: bool, now_ms: int) -> int:
+    asked, pause = _wanted(settings), pauses.standing(store, now_ms=now_ms)
+    found = outlook(store, None, asked, now_ms=now_ms)
+    verdict = verdict_without_run(pause, found, usable=asked.usable, now_ms=now_ms)
+    command = "reembed unpause" if pause else BEGIN
     values = {"run_id": None, "state": "none", "check": verdict, "pause": asdict(pause) if pause else None}
     told = f"{NO_RUN} The file is {_paused(pause)}." if pause else NO_RUN
+    if check and not pause:
+        why = _outlook(found) if asked.usable else f"the configuration gives no embedder: {asked.fault}"
+        told = f"{VERDICTS.get(verdict, NEEDS)}: no run has been started here; {why}"
     console.result({**values, "next": f"ai-memory {command}"}, told)
     return verdict if check else 0
 
 
 def _paused(pause: Pause) -> str:
-    until = "" if pause.until is None else f" until {instant(pause.until)}"
+    until = "somebody takes it off" if pause.until is None else instant(pause.until)
     reason = f": {printable(pause.reason)}" if pause.reason else ""
-    return f"paused by {printable(pause.by) or 'somebody'} at {instant(pause.at)}{until}{reason}"
+    return f"paused by {printable(pause.by) or 'somebody'} at {instant(pause.at)} until {until}{reason}"
+
+
+def _paused_beside(status: Status) -> str:
+    beside = status.pause and status.condition is not Condition.PAUSED
+    return f"; the file is {_paused(status.pause)}" if status.pause and beside else ""
+
+
+def _to_begin(status: Status) -> str:
+    """Return what the next start would meet behind a run that was given up, or was another target's."""
+    ended = status.condition in GIVEN_UP or (status.condition is Condition.DONE and status.retargeted)
+    return f"; {_outlook(status.outlook)}" if ended and status.wanted.usable else ""
+
+
+def _outlook(found: Outlook) -> str:
+    if found.complete:
+        return "every row was found to have the configured target's vector"
+    if found.approved_at is None:
+        return "nobody approved the configured target for this file, so no unattended start begins"
+    return "the next start begins a run to the configured target"
 
 
 def _aside(status: Status) -> str:

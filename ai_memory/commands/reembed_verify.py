@@ -125,7 +125,8 @@ def _sample_text(sample: Sample, census: Census) -> str:
     if not sample.compared:
         return "No row was embedded again: none is recorded as the target's."
     if sample.sharing:
-        return f"The endpoint gives different texts the very same vector: {counted(sample.sharing, 'row')} of {sample.compared:,}."
+        what = f"{sample.sharing:,} of {sample.compared:,} rows embedded again share one"
+        return f"The endpoint gives different texts the same vector: {what}."
     if sample.differing:
         first = printable(sample.differing[0])
         return f"{len(sample.differing):,} of {sample.compared:,} rows embedded again differ: {first} …"

@@ -16,7 +16,7 @@ from ai_memory.reembed.judge import Document
 from ai_memory.store.quarantine import Reason
 
 ALIKE = 3
-"""Different texts that share a vector to the last bit. Two may be one to a model: of other quotes, or in other order."""
+"""Different texts that share a vector to the last bit. Two may be one to a model: but for quotes, or accents."""
 SET_ASIDE = Reason("refused", "the endpoint gives it the same vector as other texts")
 
 

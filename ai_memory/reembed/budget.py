@@ -7,6 +7,16 @@ from collections.abc import Sequence
 from ai_memory.embed.document import WITNESS_TEXTS
 from ai_memory.embed.spending import Spending
 
+MAX_ROWS = "max-rows"
+
+
+def least_tokens(spending: Spending) -> int:
+    """Return how many tokens an invocation must be allowed to send one text of a row, however short; 0 without a limit.
+
+    A refused row needs a harmless text after it, the last page the witness, and the row itself is asked again.
+    """
+    return spending.most(WITNESS_TEXTS[:1]) + spending.most(WITNESS_TEXTS) + 2 * spending.most(["x"])
+
 
 class Budget:
     """Reserves what a document may cost from when it is taken up until its page is committed.
@@ -32,7 +42,7 @@ class Budget:
         """Reserve a document; False where a limit would be crossed, or might be: see `tight`."""
         self.tight = False
         if self._max_rows is not None and self._rows >= self._max_rows:
-            self.spent = "max-rows"
+            self.spent = MAX_ROWS
             return False
         tokens = self._spending.most([text])
         limit, apart = self._spending.limit, self._apart + self.asked_again * max(self._largest, tokens)

@@ -56,7 +56,7 @@ def write_page(
     `steps` are the cursors to move: the page's own, or none where an earlier page is not committed.
 
     Raises:
-        NotFinished: the run is no longer ours; the transaction must not be committed.
+        OperatorNeeded, NotFinished: the run is no longer ours; the transaction must not be committed.
         StatementRefused: the database refuses something of it; likewise.
     """
     runs.hold(store, run, in_flight_limit=traffic.in_flight_limit, limits=traffic.limits, now_ms=now_ms)

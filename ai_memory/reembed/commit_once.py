@@ -24,7 +24,7 @@ def commit_once(store: Store, run: Run, write: Write[Counters], rehearse: Rehear
     """Commit what `write` writes and return what it returned, also where only the answer to the COMMIT failed.
 
     Raises:
-        NotFinished: the run is no longer ours.
+        OperatorNeeded, NotFinished: the run is no longer ours.
         StorageFailed: it failed twice, or the file is gone; what is in the file has to be read anew.
         StatementRefused: the database refuses something that is of no row.
     """

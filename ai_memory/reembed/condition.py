@@ -8,6 +8,7 @@ from enum import Enum
 from ai_memory.reembed.breaker import believed_until
 from ai_memory.reembed.heartbeat import PAUSED
 from ai_memory.reembed.holding import STUCK_MS, last_sign
+from ai_memory.reembed.outlook import Outlook
 from ai_memory.store.lock import Holder, LockState
 from ai_memory.store.pauses import Pause
 from ai_memory.store.values import LastEnd, Run
@@ -20,7 +21,7 @@ HEALTHY, NEEDS_SOMEBODY, WAITING = 0, 1, 75
 
 GOES_ON = frozenset({75, 130, 143})
 """Exit codes behind which the next start goes on without a person."""
-LOOK_FIRST = frozenset({"rows left"})
+LOOK_FIRST = frozenset({"rows left", "budget too small"})
 """Reasons to end with 75 that a person has to look at all the same."""
 
 
@@ -46,7 +47,8 @@ BY_STATE = {
     "superseded": Condition.SUPERSEDED,
 }
 BY_THEMSELVES = frozenset({Condition.WORKING, Condition.AWAITING})
-BY_SOMEBODY = frozenset({Condition.STUCK, Condition.SHUT_OUT, Condition.CANCELLED, Condition.SUPERSEDED})
+BY_SOMEBODY = frozenset({Condition.STUCK, Condition.SHUT_OUT})
+GIVEN_UP = frozenset({Condition.CANCELLED, Condition.SUPERSEDED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,28 +91,55 @@ def _goes_on(end: LastEnd) -> bool:
     return end.reason == PAUSED or (end.exit_code in GOES_ON and end.reason not in LOOK_FIRST)
 
 
-def verdict(run: Run, found: Condition, pause: Pause | None, *, configured: bool, now_ms: int) -> int:
+def verdict(
+    run: Run, found: Condition, pause: Pause | None, outlook: Outlook, *, usable: bool, retargeted: bool, now_ms: int
+) -> int:
     """Return HEALTHY, NEEDS_SOMEBODY or WAITING for a run in the condition `found`.
 
-    `configured` says whether the configuration has an embedder, and that of the run.
+    `usable` says whether the configuration has an embedder, `retargeted` whether it is another than the run's.
     """
     if found is Condition.WORKING and not run.last_error:
         return HEALTHY
-    if found is Condition.PAUSED and pause and pause.until:
-        return WAITING
     if found in BY_THEMSELVES:
         # What was edited in the configuration since matters to the next start only.
-        return _waiting(run, pause, now_ms=now_ms)
-    if found in BY_SOMEBODY or not configured:
+        return _waiting(run, now_ms=now_ms)
+    if pause:
+        return _paused(pause, now_ms=now_ms)
+    if found in BY_SOMEBODY or not usable:
         return NEEDS_SOMEBODY
-    if found is Condition.DONE:
+    if found is Condition.DONE and not retargeted:
         return HEALTHY
-    if found is Condition.STOPPED and run.last_end and not _goes_on(run.last_end):
+    if found is Condition.DONE or found in GIVEN_UP:
+        return _begins(outlook, since=run.finished_at or 0, now_ms=now_ms)
+    if retargeted or (found is Condition.STOPPED and run.last_end and not _goes_on(run.last_end)):
         return NEEDS_SOMEBODY
-    return _waiting(run, pause, now_ms=now_ms)
+    return _waiting(run, now_ms=now_ms)
 
 
-def _waiting(run: Run, pause: Pause | None, *, now_ms: int) -> int:
-    """Return WAITING, or NEEDS_SOMEBODY where nothing was written for too long."""
-    moved = max(run.last_written_at or 0, run.started_at, pause.at if pause else 0)
-    return NEEDS_SOMEBODY if now_ms - moved > LONGEST_PAUSE_MS else WAITING
+def verdict_without_run(pause: Pause | None, outlook: Outlook, *, usable: bool, now_ms: int) -> int:
+    """Return HEALTHY, NEEDS_SOMEBODY or WAITING for a file in which no run was ever begun."""
+    if pause:
+        return _paused(pause, now_ms=now_ms)
+    return _begins(outlook, since=0, now_ms=now_ms) if usable else NEEDS_SOMEBODY
+
+
+def _begins(outlook: Outlook, *, since: int, now_ms: int) -> int:
+    """Return the verdict where the next start begins a run, if it may and there is anything to do."""
+    if outlook.complete:
+        return HEALTHY
+    if outlook.approved_at is None:
+        return NEEDS_SOMEBODY
+    return _unless_long(max(outlook.approved_at, since), now_ms=now_ms)
+
+
+def _paused(pause: Pause, *, now_ms: int) -> int:
+    return WAITING if pause.until else _unless_long(pause.at, now_ms=now_ms)
+
+
+def _waiting(run: Run, *, now_ms: int) -> int:
+    return _unless_long(max(run.last_written_at or 0, run.started_at), now_ms=now_ms)
+
+
+def _unless_long(since: int, *, now_ms: int) -> int:
+    """Return WAITING, or NEEDS_SOMEBODY where nothing has moved for too long."""
+    return NEEDS_SOMEBODY if now_ms - since > LONGEST_PAUSE_MS else WAITING

@@ -55,6 +55,19 @@ def churn(run: Run, passes: int, census: Census, tip: str) -> Ending:
     return Ending(run, error.exit_code, "churn", census, error)
 
 
+TOO_SMALL = "budget too small"
+
+
+def too_small(run: Run, flag: str, tokens: int) -> Ending:
+    """Return the end at which a budget by `flag` has let no row through, though `tokens` were spent."""
+    error = NotFinished(
+        f"--{flag} lets no row through: about {tokens:,} tokens went to texts that show what the endpoint serves, "
+        "and the next row might cross it.",
+        tip=f"Give --{flag} more, then: ai-memory reembed --resume",
+    )
+    return Ending(run, error.exit_code, TOO_SMALL, error=error)
+
+
 def stopped_by(error: AiMemoryError, stop: Stop) -> bool:
     """Return whether a request or a statement only failed because the sweep was asked to stop."""
     return stop.requested() and isinstance(error, EmbedError | Stopped)

@@ -72,6 +72,7 @@ class Guard:
         self._schedule = Schedule(rows=rows, batch=request.batch, doubted=lied_before)
         # Since the witness agreed; since rows agreed that were asked again with nothing else in flight.
         self._watch, self._unproven, self._kept = Watch(), Watch(), Kept(tools.chance)
+        self._asked: set[str] = set()
         self._shared, self._alike = Shared(), Alike()
         # Only before its first vector can a run show that they are those of another model.
         self._to_compare = 0 if request.same_vectors or taken.run.counters.reembedded else FIRST
@@ -134,7 +135,7 @@ class Guard:
                 found = self._patiently.asked(partial(self._beside, answered.embedded, rows))
                 asked = answered.asked_again + found.asked_again
                 answered = replace(answered, embedded=found.embedded, asked_again=asked, differing=found.differing)
-                if found.asked_again and not found.differing:
+                if rows and not found.differing:
                     self._unproven.agreed()
             if not answered.differing and (shared := self._shared.too_many(answered.embedded)):
                 answered = replace(answered, embedded=shared, differing=shared)
@@ -240,13 +241,18 @@ class Guard:
         return list({each.document.id: each for each in rows}.values())
 
     def _ask_again(self, rows: Sequence[Embedded], *, to_the_end: bool = False) -> tuple[int, tuple[Embedded, ...]]:
+        """Return how many of `rows` got a vector and were never asked again before, and those that differ."""
         embedder, stop = self._tools.embedder, self._tools.stop
+        new = {each.document.id for each in rows} - self._asked
         if self.proven and not to_the_end:
             # A stop lets no request begin; what is paid for is kept without.
-            return ask_again(embedder, rows, stopped=stop.requested)
-        # The first page is only kept with it, and the run is only done with it.
-        with stop.finishing():
-            return ask_again(embedder, rows, stopped=lambda: False)
+            asked, differing = ask_again(embedder, rows, stopped=stop.requested)
+        else:
+            # The first page is only kept with it, and the run is only done with it.
+            with stop.finishing():
+                asked, differing = ask_again(embedder, rows, stopped=lambda: False)
+        self._asked |= new
+        return min(asked, len(new)), differing
 
     def _set_aside(self, answered: Answered) -> Answered:
         """Return the answer without the vectors that too many different texts share, also of earlier pages."""
@@ -268,8 +274,8 @@ class Guard:
         link = tuple(self._kept.link) if rows else ()
         asked, differing = self._ask_again(rows)
         if not differing and link:
-            _, differing = self._ask_again(link)
-            embedded = [*embedded, *differing]
+            linked, differing = self._ask_again(link)
+            asked, embedded = asked + linked, [*embedded, *differing]
         return PageAnswer(tuple(embedded), asked, differing)
 
     def _at_end(self, rows: Sequence[Embedded]) -> tuple[int, tuple[Embedded, ...]]:

@@ -16,7 +16,8 @@ from ai_memory.clock import Clock
 from ai_memory.embed.embedder import Embedder
 from ai_memory.errors import DataRefused, NotFinished, OperatorNeeded, Stopped, StorageFailed
 from ai_memory.reembed.stop import Stop
-from ai_memory.store import beats, pauses, runs
+from ai_memory.store import beats, pauses
+from ai_memory.store.lost_run import run_lost
 from ai_memory.store.opening import Store
 from ai_memory.store.pauses import Pause
 from ai_memory.store.text import printable
@@ -64,7 +65,7 @@ class Heartbeat:
         """Return when `answer` is there.
 
         Raises:
-            NotFinished: the run is no longer ours.
+            OperatorNeeded, NotFinished: the run is no longer ours.
         """
         while True:
             try:
@@ -78,7 +79,7 @@ class Heartbeat:
         """Return what `ask` returns, in a thread of its own.
 
         Raises:
-            NotFinished: the run is no longer ours.
+            OperatorNeeded, NotFinished: the run is no longer ours.
             BaseException: what `ask` raises.
         """
         with self._tools.pool(1) as executor:
@@ -90,7 +91,7 @@ class Heartbeat:
         """Wait so long and return False, or True as soon as the work is to stop.
 
         Raises:
-            NotFinished: the run is no longer ours.
+            OperatorNeeded, NotFinished: the run is no longer ours.
         """
         while seconds > self._tools.beat_seconds:
             if self._tools.stop.event.wait(self._tools.beat_seconds):
@@ -103,7 +104,7 @@ class Heartbeat:
         """Note a sign of life and the failure that is being retried, and heed what an operator asks for.
 
         Raises:
-            NotFinished: the run is no longer ours; requests that still wait are ended.
+            OperatorNeeded, NotFinished: the run is no longer ours; requests that still wait are ended.
         """
         failure = self._tools.embedder.meter.failure
         # A disk that is full, or another writer, keeps nobody from waiting: the commit will tell.
@@ -115,7 +116,7 @@ class Heartbeat:
                 self._tools.stop.request("run lost", exit_code=NotFinished.exit_code)
         self.heed_pause()
         if self._tools.stop.reason == "run lost":
-            raise runs.fence_lost(self._run)
+            raise run_lost(self._store, self._run)
 
     def committed(self) -> None:
         """Hear that a page was committed: heed a pause, and forget a failure that is over."""

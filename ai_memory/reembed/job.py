@@ -27,13 +27,15 @@ from ai_memory.errors import (
     RateLimited,
     TargetChanged,
     TransientFailure,
+    UsageError,
 )
 from ai_memory.reembed.back_up import back_up
 from ai_memory.reembed.breaker import opened, require_due
+from ai_memory.reembed.budget import least_tokens
 from ai_memory.reembed.census import name_scope, take_census
 from ai_memory.reembed.decide import Action, asks_of_file
-from ai_memory.reembed.ending import Ending, stopped_by
-from ai_memory.reembed.heartbeat import Heartbeat, require_no_pause
+from ai_memory.reembed.ending import Ending, stopped_by, too_small
+from ai_memory.reembed.heartbeat import PAUSED, Heartbeat, require_no_pause
 from ai_memory.reembed.holding import holding
 from ai_memory.reembed.judge import Unfit
 from ai_memory.reembed.probe import probe, require_witness, witness_bytes
@@ -60,6 +62,7 @@ from ai_memory.store.open_options import OpenOptions
 from ai_memory.store.opening import Store, reading, writing
 from ai_memory.store.provenance import Fingerprint, forget_witness, read_fingerprint, set_witness
 from ai_memory.store.run_figures import note_census, note_end
+from ai_memory.store.settled import note_nothing_stale
 from ai_memory.store.values import Breaker, Counters, Run, Space
 
 
@@ -99,10 +102,12 @@ class Job:
         if planned.action is Action.NOTHING:
             with store.db.transaction():
                 approve_by_hand(store, planned.target, self.request, now_ms=self._now())
+                self._note_nothing_stale(store, planned)
             return self._report(planned, None, None, self._nothing(planned), began)
         refusing: list[Unfit] = []
         stored: Sequence[Space] = ()
         if planned.action is not Action.FINISH:
+            self._require_budget(planned)
             require_updates(store)
             refusing = self._try_updates(store, planned, planned.target)
             told = preflight(store, planned)
@@ -120,13 +125,23 @@ class Job:
         try:
             ending = self._work_patiently(store, planned, taken, sweep)
         except AiMemoryError as error:
-            ending = self._failed(taken.run, error)
+            ending = self._failed(taken.run, error, sweep)
         finally:
             self.tools.progress.end()
             sweep.tell_quarantine()
+        ending = self._as_paused(ending, sweep.heartbeat)
         self._leave(store, taken.run, ending, sweep)
         ending = self._answer(store, planned, sweep, _as_it_stands(store, ending))
         return self._report(planned, taken, sweep, ending, began)
+
+    def _require_budget(self, planned: Plan) -> None:
+        spending = self.tools.spending
+        if spending and spending.limit and planned.census.to_embed and not spending.allows(least_tokens(spending)):
+            raise UsageError(
+                f"--{spending.limit.flag} allows {spending.limit.most:,} tokens and lets no row through: beside a text "
+                f"what shows that the endpoint can be believed may take {least_tokens(spending):,}.",
+                tip="Give it more.",
+            )
 
     def _answer(self, store: Store, planned: Plan, sweep: Sweep, ending: Ending) -> Ending:
         """Return the end of a run of some namespaces as the answer to what was asked, which may have been more."""
@@ -242,7 +257,7 @@ class Job:
             # One text cannot show that different ones get different vectors, and there is nothing to compare it with.
             canary, vectors = False, self._asked(self.embedder, heartbeat, one_by_one=True)
         if known.dim:
-            vectors = self._require_witness(store, known, vectors)
+            vectors = self._require_witness(store, known, vectors, heartbeat)
         with store.db.transaction():
             runs.hold(store, taken.run, now_ms=self._now())
             if not known.dim:
@@ -256,28 +271,42 @@ class Job:
             # Read anew: the sweep compares with the witness that was kept just now.
             return read_fingerprint(store, known.id)
 
-    def _require_witness(self, store: Store, known: Fingerprint, vectors: Vectors) -> Vectors:
+    def _require_witness(self, store: Store, known: Fingerprint, vectors: Vectors, heartbeat: Heartbeat) -> Vectors:
         """Compare the vectors of the witness texts with the recorded ones; return them as they are to be kept.
 
         A witness of which no vector was written proves nothing: the endpoint may have served another model then.
         """
         try:
-            require_witness(known, self.embedder, vectors)
+            heartbeat.asked(partial(require_witness, known, self.embedder, vectors))
         except TargetChanged:
             if vectors.shape[1] != known.dim or len(vectors) < len(WITNESS_TEXTS):
                 raise
             with store.db.transaction():
                 if not forget_witness(store, known.id):
                     raise
-            return probe(self.embedder, one_by_one=True)
+            return self._asked(self.embedder, heartbeat, one_by_one=True)
         return vectors
 
-    def _failed(self, run: Run, error: AiMemoryError) -> Ending:
+    def _failed(self, run: Run, error: AiMemoryError, sweep: Sweep) -> Ending:
         if stopped_by(error, self.tools.stop):
-            stop = self.tools.stop
-            return Ending(run, stop.exit_code, stop.reason, error=stop.error)
-        reason = error.flag if isinstance(error, BudgetSpent) else error.reason
-        return Ending(run, error.exit_code, reason, error=error)
+            return self._stopped(run)
+        if not isinstance(error, BudgetSpent):
+            return Ending(run, error.exit_code, error.reason, error=error)
+        if sweep.idle:
+            return too_small(run, error.flag, self.embedder.meter.tokens)
+        return Ending(run, error.exit_code, error.flag, error=error)
+
+    def _as_paused(self, ending: Ending, heartbeat: Heartbeat) -> Ending:
+        """Return an unfinished end as that by a pause, where the file was paused meanwhile: no start goes on then."""
+        if ending.exit_code == NotFinished.exit_code:
+            heartbeat.heed_pause()
+            if self.tools.stop.reason == PAUSED:
+                return self._stopped(ending.run)
+        return ending
+
+    def _stopped(self, run: Run | None) -> Ending:
+        stop = self.tools.stop
+        return Ending(run, stop.exit_code, stop.reason, error=stop.error)
 
     def _leave(self, store: Store, run: Run, ending: Ending, sweep: Sweep) -> None:
         # Where even this cannot be written the run reads as killed, which costs the next start nothing but a note.
@@ -296,6 +325,11 @@ class Job:
             if isinstance(ending.error, EmbedderInitFailed) and not runs.read_counters(store, run).reembedded:
                 runs.transition(store, run, "cancelled", now_ms=self._now(), fenced=True)
 
+    def _note_nothing_stale(self, store: Store, planned: Plan) -> None:
+        if planned.scope is None:
+            target, known = planned.target, known_fingerprint(store, planned.target)
+            note_nothing_stale(store, known.id if known else None, target.space, target.dim, now_ms=self._now())
+
     def _nothing(self, planned: Plan) -> Ending:
         return Ending(None, planned.census.exit_code, "nothing stale", planned.census)
 
@@ -310,7 +344,5 @@ def _as_it_stands(store: Store, ending: Ending) -> Ending:
     """Return the ending with the run's present state: it may have been given up, by us or by an operator."""
     if ending.run is not None:
         with suppress(AiMemoryError):
-            run = runs.read_run(store, ending.run.run_id)
-            lost = run.state == "cancelled" and ending.exit_code == NotFinished.exit_code
-            return replace(ending, run=run, error=runs.cancelled(run) if lost else ending.error)
+            return replace(ending, run=runs.read_run(store, ending.run.run_id))
     return ending

@@ -36,8 +36,8 @@ ONE_BY_ONE = 300
 class Sample:
     """Rows embedded again: how many, which differ, and the lowest cosine met (1.0 where none was compared).
 
-    `one_by_one` of them were asked for by themselves whatever they are. `sharing` of them got the very vector of too many
-    different texts.
+    `one_by_one` of them were asked for by themselves whatever they are. `sharing` of them got the very vector of too
+    many different texts.
     """
 
     compared: int

@@ -16,8 +16,11 @@ from ai_memory.person import who
 from ai_memory.reembed.breaker import believed_until
 from ai_memory.reembed.census import Census, Means, Scope, take_census
 from ai_memory.reembed.decide import Action, Situation, decide, scope_of
+from ai_memory.reembed.heartbeat import require_no_pause
+from ai_memory.reembed.outlook import all_current
 from ai_memory.reembed.probe import probe
 from ai_memory.reembed.request import Request
+from ai_memory.reembed.wanted import Wanted
 from ai_memory.store import approvals, provenance, quarantine, runs, walk
 from ai_memory.store.lock import Holder
 from ai_memory.store.namespaces import require_seen
@@ -66,15 +69,18 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """The run this process now holds, its target, and how many texts killed predecessors may have sent in vain.
+    """The run this process now holds, and its target.
 
-    `lifted` rows were let out of quarantine to be tried again.
+    `unsettled` is how many texts that killed predecessors had sent are not committed yet, at most; `texts_sent_twice`
+    is the same where the last one was killed, else 0: they were told of then. `lifted` rows were let out of quarantine
+    to be tried again.
     """
 
     run: Run
     fingerprint: Fingerprint
     resumed: bool
-    texts_sent_twice: int
+    unsettled: int
+    texts_sent_twice: int = 0
     lifted: int = 0
 
 
@@ -174,29 +180,44 @@ def _plan(store: Store, target: Target, request: Request, run: Run | None, *, no
     approved = approvals.is_approved(store, target.space, target.dim)
     action = decide(request, Situation(run, tuple(changed), census, approved))
     if action is Action.ASK:
-        raise _unapproved(store, target, request)
+        raise _unapproved(store, target.space, target.dim, request)
     return Plan(action, target, scope, census, run)
 
 
-def _unapproved(store: Store, target: Target, request: Request) -> OperatorNeeded:
-    wide = f", {target.dim} wide" if target.dim else ""
+def require_approved_name(store: Store, asked: Wanted, request: Request, *, now_ms: int) -> None:
+    """Refuse an unattended start whose target nobody approved, as far as the configured name tells: without a model.
+
+    Raises:
+        OperatorNeeded: nobody did, and rows are stale for every target of that space; or the file is paused.
+    """
+    require_no_pause(store, now_ms=now_ms)
+    if not asked.space or runs.unfinished_id(store) is not None:
+        return
+    require_seen(store, *(request.scope or ()))
+    approved = approvals.approved_at(store, asked.space, asked.dim) is not None
+    if not approved and not all_current(store, asked, request.scope, now_ms=now_ms):
+        raise _unapproved(store, asked.space, asked.dim, request)
+
+
+def _unapproved(store: Store, space: str, dim: int, request: Request) -> OperatorNeeded:
+    wide = f", {dim} wide" if dim else ""
     where = f" ({request.configured})" if request.configured else ""
     return OperatorNeeded(
-        f"Nobody approved the configured target for this file: it is {target.space}{wide}{where}; "
-        f"{store.db.path} {_what_differs(store, target)}.",
+        f"Nobody approved the configured target for this file: it is {space}{wide}{where}; "
+        f"{store.db.path} {_what_differs(store, space, dim)}.",
         tip="If it is the right one: ai-memory reembed approve",
     )
 
 
-def _what_differs(store: Store, target: Target) -> str:
-    """Return what the file has that the target is not, as the one thing in which both differ."""
-    stored = [(space, dim) for space, dim, _ in walk.stored_spaces(store) if space]
+def _what_differs(store: Store, space: str, dim: int) -> str:
+    """Return what the file has that this target is not, as the one thing in which both differ."""
+    stored = [(name, wide) for name, wide, _ in walk.stored_spaces(store) if name]
     if not stored:
         return "has no vectors with a stamp"
-    widths = [dim for space, dim in stored if space == target.space]
+    widths = [wide for name, wide in stored if name == space]
     if not widths:
         return f"has vectors of {printable(stored[0][0])}, {stored[0][1] or 'unknown'} wide"
-    if target.dim and target.dim not in widths:
+    if dim and dim not in widths:
         return f"has vectors of the same space, but {widths[0] or 'unknown'} wide: only the width (dim) differs"
     return "has such vectors already, but no run to it was completed here, or its approval was taken back"
 
@@ -238,13 +259,13 @@ def take(
         # at most once.
         lost = min(run.in_flight_limit, 2 * planned.census.stale)
         resumed = run.run_id == (planned.run.run_id if planned.run else None)
-        until = believed_until(run, now_ms=now_ms)
+        killed, until = run.holder is not None, believed_until(run, now_ms=now_ms)
         run = runs.take_over(
             store, run, holder, in_flight_limit=in_flight, lost=lost, breaker_until=until, now_ms=now_ms
         )
         lifted = planned.census.quarantined if request.retry_quarantined else 0
         note_census(store, run, planned.census.counted(lifted=lifted))
-    return Taken(run, fingerprint, resumed, lost, lifted)
+    return Taken(run, fingerprint, resumed, lost, lost if killed else 0, lifted)
 
 
 def preflight(store: Store, planned: Plan) -> Preflight:

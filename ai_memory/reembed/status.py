@@ -9,7 +9,8 @@ from pathlib import Path
 from ai_memory.reembed.bound import differ_at_most
 from ai_memory.reembed.breaker import believed_until
 from ai_memory.reembed.census import Census, take_census
-from ai_memory.reembed.condition import Condition, Work, condition, verdict
+from ai_memory.reembed.condition import GIVEN_UP, Condition, Work, condition, verdict
+from ai_memory.reembed.outlook import NO_OUTLOOK, Outlook, outlook
 from ai_memory.reembed.request import cost
 from ai_memory.reembed.wanted import UNKNOWN, Wanted
 from ai_memory.store import pauses, runs
@@ -41,7 +42,7 @@ class Status:
     `counted` are its rows (None: nothing tells them), `census` is the one taken just now (None: none was), `outside`
     how many rows are stale in namespaces that are not the run's (None: nobody looked). `breaker_until` is what is
     believed of the run's own. `free_bytes` is the room on the disk, `wanted` what the configuration asks for,
-    `pause` who paused the file (None: nobody).
+    `pause` who paused the file (None: nobody), `outlook` what the next start would meet behind a run that ended.
     """
 
     run: Run
@@ -55,6 +56,7 @@ class Status:
     free_bytes: int
     wanted: Wanted
     pause: Pause | None = None
+    outlook: Outlook = NO_OUTLOOK
     census: Census | None = None
     outside: int | None = None
 
@@ -77,11 +79,10 @@ class Status:
     @property
     def next_words(self) -> str:
         """What to type next behind `ai-memory`, empty where there is nothing to do."""
-        # Behind a pause none begins.
-        return NEXT[Condition.PAUSED] if self.pause and self._words == BEGIN else self._words
-
-    @property
-    def _words(self) -> str:
+        if self.pause and not self.work.going_on:
+            return "reembed unpause"
+        if self.condition in GIVEN_UP and self.outlook.complete:
+            return ""
         if self.condition is Condition.DONE:
             stale = self.census.stale if self.census else 0
             return BEGIN if stale or self.outside or self.retargeted else ""
@@ -105,8 +106,15 @@ class Status:
     @property
     def verdict(self) -> int:
         """What `--check` ends with: 0 healthy, 1 somebody is needed, 75 it goes on by itself."""
-        configured = self.wanted.usable and not self.retargeted
-        return verdict(self.run, self.condition, self.pause, configured=configured, now_ms=self.now_ms)
+        return verdict(
+            self.run,
+            self.condition,
+            self.pause,
+            self.outlook,
+            usable=self.wanted.usable,
+            retargeted=self.retargeted,
+            now_ms=self.now_ms,
+        )
 
     @property
     def differ_at_most(self) -> float | None:
@@ -195,6 +203,7 @@ def read_status(
         free_bytes=_free(path),
         wanted=wanted,
         pause=pause,
+        outlook=outlook(store, run.run_id, wanted, now_ms=now_ms) if run.finished_at else NO_OUTLOOK,
         census=census,
         outside=_stale_outside(store, target, run, now_ms=now_ms) if exact else None,
     )

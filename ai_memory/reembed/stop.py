@@ -16,6 +16,8 @@ from ai_memory.hearing import SIGNAL_EXIT, SIGNALS
 TOLD_AFTER_S = 0.8
 WAITS = "Stopping after what is in flight; send the signal once more to stop at once."
 """Told where a stop takes longer than that."""
+AS_AFTER_A_KILL = "all is as after a kill"
+"""Told where a second signal ends the process."""
 
 MAX_RUNTIME = "max-runtime"
 
@@ -72,10 +74,10 @@ class Stop:
 
 
 @contextmanager
-def stop_on_signals(stop: Stop, *, tell: bool = True) -> Iterator[None]:
+def stop_on_signals(stop: Stop, *, tell: bool = True, at_once: str = AS_AFTER_A_KILL) -> Iterator[None]:
     """Turn the first SIGINT or SIGTERM inside the block into a request; a second one ends the process at once.
 
-    Where the stop takes a while that is told, if it is to `tell`.
+    Where the stop takes a while that is told, if it is to `tell`. `at_once` is said of how a second signal leaves it.
     """
     listener = hearing.current()
     waiting = threading.Timer(TOLD_AFTER_S, hearing.say, (WAITS,))
@@ -85,6 +87,7 @@ def stop_on_signals(stop: Stop, *, tell: bool = True) -> Iterator[None]:
         del frame
         listener.heard()
         if stop.by_signal():
+            hearing.say(f"ai-memory: error: Stopped at once by {signal.Signals(number).name}; {at_once}")
             os._exit(SIGNAL_EXIT + number)
         if tell:
             waiting.start()

@@ -9,11 +9,11 @@ from dataclasses import replace
 from ai_memory.embed.embedder import Meter
 from ai_memory.embed.spending import Spending
 from ai_memory.errors import NotFinished, TargetChanged
-from ai_memory.reembed.budget import Budget
+from ai_memory.reembed.budget import MAX_ROWS, Budget
 from ai_memory.reembed.census import Census, Scope, namespaces_in_scope, take_census
 from ai_memory.reembed.commit import Traffic, rehearse_documents, write_page
 from ai_memory.reembed.commit_once import Refused, commit_once
-from ai_memory.reembed.ending import Ending, churn, rows_left
+from ai_memory.reembed.ending import Ending, churn, rows_left, too_small
 from ai_memory.reembed.guard import Guard
 from ai_memory.reembed.heartbeat import Heartbeat
 from ai_memory.reembed.in_flight import InFlight
@@ -49,7 +49,7 @@ class Sweep:
         self._counters = Counters()
         self.passes = 0
         self.rows_in_quarantine = 0
-        self.unsettled = taken.texts_sent_twice
+        self.unsettled = taken.unsettled
         self._store, self._run, self.target = store, taken.run, taken.fingerprint
         self._request, self._tools, self._scope = request, tools, scope
         self._fresh = before.fresh
@@ -70,7 +70,7 @@ class Sweep:
         """Sweep until every row is fresh or in quarantine, or the stop or a budget ends it.
 
         Raises:
-            NotFinished: the run is no longer ours.
+            OperatorNeeded, NotFinished: the run is no longer ours.
             EmbedError: the endpoint failed beyond retry; what was committed stays.
             EndpointUnusable: the endpoint refuses rows en masse.
             StorageFailed: the disk refused; the file is consistent.
@@ -104,6 +104,12 @@ class Sweep:
     def counters(self) -> Counters:
         """What this invocation did, as far as it is committed."""
         return self._counters + self._guard.counters
+
+    @property
+    def idle(self) -> bool:
+        """Whether no row was done yet."""
+        done = self.counters
+        return not (done.reembedded or done.attested or done.quarantined)
 
     def tell_quarantine(self) -> None:
         """Say what went into quarantine, if anything did."""
@@ -264,4 +270,6 @@ class Sweep:
         stop = self._tools.stop
         if walk.stopped:
             return Ending(self._run, stop.exit_code, stop.reason, error=stop.error)
+        if self._budget.spent != MAX_ROWS and self.idle:
+            return too_small(self._run, self._budget.spent, self._tools.embedder.meter.tokens)
         return Ending(self._run, NotFinished.exit_code, self._budget.spent)

@@ -27,7 +27,7 @@ def take_back(
     `in_flight_limit` is the most texts to be in flight until the next commit (None: as before).
 
     Raises:
-        NotFinished: the run is no longer ours.
+        OperatorNeeded, NotFinished: the run is no longer ours.
     """
 
     def forgotten(*, unstamp: bool) -> Counters:

@@ -16,6 +16,7 @@ BY_REASON = {
     "rows refused": "the endpoint refuses the texts",
     "churn": "texts are edited as fast as they are embedded",
     "rows left": "the endpoint breaks down over some rows",
+    "budget too small": "its budget of tokens lets no row through",
     "rows outside": "rows of other namespaces are stale",
 }
 BY_CODE = {

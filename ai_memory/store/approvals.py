@@ -13,6 +13,10 @@ from ai_memory.store.values import Run
 
 IS_APPROVED = "SELECT count(*) FROM reembed_approval WHERE space = ? AND dim = ?"
 WIDTH = "SELECT dim FROM reembed_approval WHERE space = ? ORDER BY approved_at DESC, dim DESC LIMIT 1"
+APPROVED_AT = """
+    SELECT max(approved_at) FROM reembed_approval
+    WHERE typeof(approved_at) = 'integer' AND ? IN ('', space) AND ? IN (0, dim)
+"""
 APPROVE = "INSERT OR REPLACE INTO reembed_approval (space, dim, approved_at, approved_by, how) VALUES (?, ?, ?, ?, ?)"
 FORGET_UNKNOWN_WIDTH = "DELETE FROM reembed_approval WHERE space = ? AND dim = 0"
 COMPLETED = """
@@ -27,6 +31,12 @@ TARGET = "SELECT target FROM reembed_run WHERE run_id = ? AND typeof(target) = '
 def is_approved(store: Store, space: str, dim: int) -> bool:
     """Return whether an unattended start may go to this target."""
     return bool(store.db.value(IS_APPROVED, (space, dim)))
+
+
+def approved_at(store: Store, space: str, dim: int) -> int | None:
+    """Return when such a target was approved last, None where it is not; "" is any space, 0 any width."""
+    found: int | None = store.db.value(APPROVED_AT, (space, dim))
+    return found
 
 
 def approved_width(store: Store, space: str) -> int:

@@ -38,6 +38,10 @@ WIDTHS = """
         ) DESC,
         id DESC
 """
+OF_SPACE = """
+    SELECT id FROM embedding_fingerprint
+    WHERE space = ? AND typeof(dim) = 'integer' AND ? IN (0, dim) ORDER BY id DESC
+"""
 FINGERPRINT_TEXTS = ("spec_json", "space")
 FINGERPRINT_COLUMNS = ("id", "digest", *FINGERPRINT_TEXTS, "dim", "witness")
 READ_FINGERPRINT = f"""
@@ -164,6 +168,11 @@ def known_widths(store: Store) -> list[tuple[bytes, int]]:
     That of an unfinished run is the first, then those to which a run went last, or which were entered last.
     """
     return [(bytes(digest), int(dim)) for digest, dim in store.db.execute(WIDTHS)]
+
+
+def of_space(store: Store, space: str, dim: int) -> list[int]:
+    """Return the numbers of the targets of a space that the file has seen, in any width if `dim` is 0."""
+    return [int(row[0]) for row in store.db.execute(OF_SPACE, (space, dim))]
 
 
 def set_witness(store: Store, fingerprint_id: int, witness: bytes) -> None:

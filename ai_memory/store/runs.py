@@ -15,6 +15,7 @@ from ai_memory.cleaning import MOST_WORDS, one_line
 from ai_memory.errors import DataRefused, NotFinished
 from ai_memory.store.connection import Binding
 from ai_memory.store.lock import Holder
+from ai_memory.store.lost_run import run_lost
 from ai_memory.store.opening import Store
 from ai_memory.store.own_row import OwnRow, selected
 from ai_memory.store.run_row import ENDED, GIVE_UP, RUN_COLUMNS, RUN_TEXTS, run_of
@@ -187,12 +188,12 @@ def take_over(
     time (None: what is stored).
 
     Raises:
-        NotFinished: the run was changed by somebody else meanwhile.
+        OperatorNeeded, NotFinished: the run was changed by somebody else meanwhile.
     """
     newly = lost if run.holder else 0
     bindings = (holder.to_json(), in_flight_limit + lost, breaker_until, newly, now_ms, run.run_id, run.fence)
     if not store.db.change(TAKE_OVER, bindings):
-        raise fence_lost(run)
+        raise run_lost(store, run)
     add_event(store, run.run_id, "taken over" if run.holder else "runner", now_ms=now_ms, detail={"pid": holder.pid})
     return read_run(store, run.run_id)
 
@@ -206,11 +207,12 @@ def hold(
     of a request (None: as before).
 
     Raises:
-        NotFinished: the run was cancelled, paused, superseded or taken over: nothing may be committed.
+        OperatorNeeded: the run was cancelled, paused or superseded: nothing may be committed.
+        NotFinished: it was taken over.
     """
     learned = None if limits is None else json.dumps(limits)
     if not store.db.change(HOLD, (now_ms, in_flight_limit, learned, run.run_id, run.fence)):
-        raise fence_lost(run)
+        raise run_lost(store, run)
 
 
 def commits(store: Store, run: Run) -> object:
@@ -222,7 +224,7 @@ def transition(store: Store, run: Run, new: str, *, now_ms: int, fenced: bool, c
     """Bring `run` from the state it was read in to `new`; `fenced` demands that its fence is still ours.
 
     Raises:
-        NotFinished: somebody else changed the run first.
+        OperatorNeeded, NotFinished: somebody else changed the run first.
     """
     bindings: dict[str, Binding] = {
         "new": new,
@@ -233,7 +235,7 @@ def transition(store: Store, run: Run, new: str, *, now_ms: int, fenced: bool, c
         "fence": run.fence if fenced else None,
     }
     if not store.db.change(TRANSITION, bindings):
-        raise fence_lost(run)
+        raise run_lost(store, run)
     add_event(store, run.run_id, new, now_ms=now_ms)
 
 
@@ -249,7 +251,7 @@ def leave(store: Store, run: Run, *, last_error: str | None, limits: Mapping[str
 def next_pass(store: Store, run: Run, *, now_ms: int) -> Run:
     """Begin the next pass of `run`; cursors of the last one no longer count."""
     if not store.db.change(BEGIN_NEXT, (run.run_id, run.fence)):
-        raise fence_lost(run)
+        raise run_lost(store, run)
     add_event(store, run.run_id, "pass", now_ms=now_ms, detail={"pass": run.pass_number + 1})
     return read_run(store, run.run_id)
 
@@ -327,18 +329,3 @@ def add_event(store: Store, run_id: int, kind: str, *, now_ms: int, detail: Mapp
 def _one(store: Store, sql: str, *bindings: int) -> Run | None:
     rows = store.db.execute(sql, bindings)
     return run_of(store, rows[0]) if rows else None
-
-
-def fence_lost(run: Run) -> NotFinished:
-    """Return the error that a run is no longer ours."""
-    return NotFinished(
-        f"Run {run.run_id} was taken over, paused, cancelled or superseded meanwhile; nothing more is written.",
-        tip="Look at it: ai-memory reembed status",
-    )
-
-
-def cancelled(run: Run) -> NotFinished:
-    """Return the error that somebody gave the run up while we worked on it."""
-    return NotFinished(
-        f"Run {run.run_id} was cancelled meanwhile; nothing more is written.", tip="Begin another: ai-memory reembed"
-    )

@@ -1,4 +1,4 @@
-"""What a resumed run announces as sent twice holds for that very invocation, kill after kill."""
+"""What is announced as sent twice after a kill holds until it is committed, kill after kill."""
 
 from __future__ import annotations
 
@@ -62,13 +62,29 @@ def test_a_resume_counts_what_an_earlier_kill_left_unfinished(tmp_path: Path, wa
     assert 0 < len(again) <= report.texts_sent_twice
 
 
-def test_a_clean_stop_between_does_not_forget_what_a_kill_left_unfinished(tmp_path: Path) -> None:
+def test_what_a_kill_left_unfinished_is_announced_once_and_not_behind_a_clean_stop(tmp_path: Path) -> None:
     path = files.create(tmp_path / "m.db", 40)
     killed = Deadly(FIRST_PAGE)
     with pytest.raises(Killed):
         invocation(path, killed, concurrency=8)
-    Work(path, HashEmbedder()).run(resume=True, batch=BATCH, max_rows=4)
-    last = Deadly(1000)
+    between, last = Deadly(1000), Deadly(1000)
+    first = Work(path, HashEmbedder(before=between)).run(resume=True, batch=BATCH, max_rows=4)
+
+    report = invocation(path, last, concurrency=1)
+
+    again = [text for text in [*between.sent, *last.sent] if text in killed.sent]
+    assert 0 < len(again) <= first.texts_sent_twice
+    assert report.texts_sent_twice == 0
+
+
+def test_a_second_kill_is_announced_with_what_the_first_one_left_unfinished(tmp_path: Path) -> None:
+    path = files.create(tmp_path / "m.db", 40)
+    killed, last = Deadly(FIRST_PAGE), Deadly(1000)
+    with pytest.raises(Killed):
+        invocation(path, killed, concurrency=8)
+    Work(path, HashEmbedder()).run(resume=True, batch=BATCH, max_rows=2)
+    with pytest.raises(Killed):
+        invocation(path, Deadly(0), concurrency=1)
 
     report = invocation(path, last, concurrency=1)
 

@@ -16,6 +16,7 @@ from tests.fake_endpoint import FOREVER, FakeEndpoint
 
 ROWS = 40
 RUN = ["reembed", "--batch", "4", "--retry-for", "0"]
+CRON = ["reembed", "--resume", "--or-start"]
 
 
 @pytest.fixture
@@ -140,9 +141,79 @@ def test_a_pause_is_told_with_who_and_why_with_and_without_a_run(command: Comman
     assert check(command)[0] == 75
 
 
-def test_no_run_is_healthy_and_named(command: Command) -> None:
+def test_where_no_run_was_begun_the_check_says_whether_the_next_start_may(command: Command) -> None:
     assert lines(command) == ["No run has been started here."]
-    assert check(command)[0] == 0
+    needed = check(command)
+    assert command.run(*CRON).code == 12
+    assert command.run("reembed", "approve").code == 0
+
+    assert needed[0] == 1
+    assert "nobody approved the configured target for this file" in needed[1]
+    assert check(command) == (
+        75,
+        "waiting: no run has been started here; the next start begins a run to the configured target\n",
+    )
+    assert Command(command.db).run("reembed", "status", "--check").code == 1
+
+
+def test_a_file_without_rows_or_with_all_of_them_current_needs_no_run(tmp_path: Path, endpoint: FakeEndpoint) -> None:
+    empty = Command(files.create(tmp_path / "empty.db", 0), remote(endpoint))
+    assert check(empty)[0] == 0
+    assert empty.run("store", "-T", "a", "-c", "b").code == 0
+
+    assert empty.run(*CRON).code == 0
+    assert check(empty)[0] == 0
+
+
+def give_up(command: Command, *words: str) -> None:
+    assert command.run(*RUN, *words).code != 0
+    assert command.run("reembed", "cancel").code == 0
+
+
+def test_a_cancelled_run_is_judged_by_whether_the_next_start_may_begin_another(command: Command) -> None:
+    give_up(command, "--max-rows", "8")
+    cancelled = check(command)
+    assert command.run("reembed", "approve").code == 0
+    approved = check(command)
+    assert command.run("reembed", "pause").code == 0
+    paused = check(command)
+
+    assert (cancelled[0], "nobody approved" in cancelled[1]) == (1, True)
+    assert (approved[0], "the next start begins a run" in approved[1]) == (75, True)
+    assert (paused[0], "until somebody takes it off" in paused[1]) == (75, True)
+    assert lines(command)[-1].endswith("reembed unpause")
+
+
+def test_a_run_to_another_model_that_was_given_up_before_it_wrote_leaves_the_file_healthy(
+    command: Command, endpoint: FakeEndpoint
+) -> None:
+    assert command.run(*RUN).code == 0
+    endpoint.change(model="other")
+    other = Command(command.db, {**command.env, "AI_MEMORY_EMBED_MODEL": "other"})
+    endpoint.fail("unauthorized", times=FOREVER)
+    give_up(other)
+
+    assert (check(other)[0], check(command)[0]) == (1, 0)
+    assert not lines(command)[-1].startswith("next:")
+
+
+def test_a_start_that_finds_nothing_stale_makes_the_check_healthy(command: Command) -> None:
+    assert command.run(*RUN).code == 0
+    for row_id in ("id-000", "id-001"):
+        files.edit(command.db, row_id, f"new of {row_id}")
+    give_up(command, "--max-rows", "1", "--batch", "1")
+    assert check(command)[0] == 1
+    assert command.run("reembed", "approve").code == 0
+    stale = check(command)[0]
+    files.execute(command.db, "DELETE FROM memories WHERE id IN ('id-000', 'id-001')")
+    assert command.run(*CRON).code == 0
+
+    assert (stale, check(command)[0]) == (75, 0)
+    events = files.execute(command.db, "SELECT count(*) FROM reembed_event WHERE kind = 'nothing stale'")
+    assert command.run(*CRON).code == 0
+    assert (
+        files.execute(command.db, "SELECT count(*) FROM reembed_event WHERE kind = 'nothing stale'") == events == [(1,)]
+    )
 
 
 def test_only_an_exact_status_counts_what_was_edited_since(command: Command, endpoint: FakeEndpoint) -> None:

@@ -106,3 +106,30 @@ def test_a_backup_put_back_brings_back_only_its_own_approvals(cli: Cli, db: Path
     assert cli("restore", tmp_path / "before.db", "--yes").code == 0
 
     assert cli(*CRON).code == 12
+
+
+def test_an_unattended_start_asks_for_the_approval_before_it_looks_for_a_local_model(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AI_MEMORY_EMBED_BACKEND", "local")
+    monkeypatch.setenv("AI_MEMORY_EMBED_MODEL", "someone/no-such-model")
+    monkeypatch.setenv("AI_MEMORY_EMBED_OFFLINE", "1")
+
+    refused, by_hand = cli(*CRON), cli("reembed")
+
+    assert (refused.code, by_hand.code) == (12, 3)
+    assert "reembed approve" in refused.err
+
+
+@pytest.mark.usefixtures("endpoint")
+@pytest.mark.parametrize(("words", "without", "code"), [(CRON, "DIM", 12), (("reembed", "approve"), "BASE_URL", 3)])
+def test_in_quiet_the_line_of_an_error_names_the_table_that_was_ignored(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], without: str, code: int
+) -> None:
+    monkeypatch.delenv(f"AI_MEMORY_EMBED_{without}", raising=False)
+    (tmp_path / "c.toml").write_text("[embedding]\nmodel = 'x'\n")
+
+    refused = cli("-q", "--config", tmp_path / "c.toml", *words)
+
+    assert (refused.code, len(refused.err.splitlines())) == (code, 1)
+    assert "c.toml: there is a table [embedding], which means nothing here; did you mean [embeddings]?" in refused.err

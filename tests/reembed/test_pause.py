@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ai_memory.embed.document import WITNESS_TEXTS
-from ai_memory.errors import OperatorNeeded
+from ai_memory.errors import OperatorNeeded, TransientFailure
 from ai_memory.store import pauses
 from ai_memory.store.opening import writing
 from ai_memory.store.pauses import Pause
@@ -132,7 +132,8 @@ def test_a_run_that_waits_for_an_endpoint_obeys_its_operator(
     assert command.run("reembed", verb).code == 0
     ended = answer(process, timeout_s=20)
 
-    assert ended.code == {"pause": 12, "cancel": 75}[verb]
+    assert ended.code == 12
+    assert {"pause": "paused", "cancel": "Run 1 was cancelled meanwhile"}[verb] in ended.error
     assert files.execute(command.db, "SELECT count(*) FROM memories WHERE embedding IS NOT NULL") == [(kept,)]
 
 
@@ -185,3 +186,19 @@ def test_a_pause_that_cannot_be_read_is_told_and_taken_off(command: Command) -> 
     assert command.run("reembed").code == 65
     assert command.run("reembed", "unpause").code == 0
     assert command.run("reembed").code == 0
+
+
+@pytest.mark.parametrize("ends", ["endpoint", "budget"])
+def test_a_run_that_ends_by_itself_on_a_file_that_was_paused_says_so(work: Work, ends: str) -> None:
+    def fail_once_paused(texts: Sequence[str]) -> None:
+        if not set(texts) & set(WITNESS_TEXTS):
+            pause(work.path)
+            if ends == "endpoint":
+                raise TransientFailure("503")
+
+    work.embedder.before = fail_once_paused
+
+    ended = work.run(batch=2, max_rows=2)
+
+    assert (ended.exit_code, ended.reason) == (12, "paused")
+    assert "ann on db1 paused" in ended.error

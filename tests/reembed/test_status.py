@@ -13,7 +13,7 @@ from ai_memory.reembed.condition import LONGEST_PAUSE_MS, Condition
 from ai_memory.reembed.holding import STUCK_MS
 from ai_memory.reembed.status import Status, read_status
 from ai_memory.reembed.wanted import Wanted
-from ai_memory.store import pauses, runs
+from ai_memory.store import approvals, pauses, runs
 from ai_memory.store.lock import Holder, runner_lock
 from ai_memory.store.pauses import Pause
 from ai_memory.store.values import Counted
@@ -149,6 +149,7 @@ def test_every_state_that_an_operator_chose_has_its_way_on(work: Work, state: st
         run = runs.unfinished_run(store)
         assert run is not None
         runs.transition(store, run, state, now_ms=NOW_MS, fenced=False)
+        approvals.withdraw(store, run.run_id)
 
     found = status_of(work)
 

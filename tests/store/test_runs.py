@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ai_memory.errors import NotFinished, StatementRefused
+from ai_memory.errors import NotFinished, OperatorNeeded, StatementRefused
 from ai_memory.store import runs
 from ai_memory.store.lock import Holder
 from ai_memory.store.opening import Store
@@ -68,7 +68,7 @@ def test_a_take_over_raises_the_fence_and_shuts_the_old_holder_out(store: Store,
 def test_a_run_that_an_operator_stopped_takes_no_more_commits(store: Store, run: Run, state: str) -> None:
     runs.transition(store, run, state, now_ms=NOW_MS, fenced=False)
 
-    with pytest.raises(NotFinished, match="nothing more is written"):
+    with pytest.raises(OperatorNeeded, match=f"was {state}.*nothing more is written"):
         runs.hold(store, run, in_flight_limit=1, now_ms=NOW_MS)
 
 
