@@ -250,7 +250,7 @@ def test_a_runner_whose_run_is_cancelled_names_a_start(command: Command, endpoin
 
     ended = answer(running)
 
-    assert (ended.code, plain(ended.json["next"]), commands_in(ended)) == (75, "ai-memory reembed", [])
+    assert (ended.code, plain(ended.json["next"]), commands_in(ended)) == (12, "ai-memory reembed", [])
     assert "Run 1 was cancelled meanwhile" in ended.error
 
 
