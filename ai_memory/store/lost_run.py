@@ -19,4 +19,5 @@ def run_lost(store: Store, run: Run) -> AiMemoryError:
     done = BY_AN_OPERATOR.get(state or "")
     what = f"Run {run.run_id} was {done or 'taken over by another process'} meanwhile; nothing more is written."
     kind = OperatorNeeded if done else NotFinished
-    return kind(what, tip="Look at it: ai-memory reembed status")
+    tip = "Begin another: ai-memory reembed" if state == "cancelled" else "Look at it: ai-memory reembed status"
+    return kind(what, tip=tip)
