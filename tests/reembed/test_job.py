@@ -392,7 +392,7 @@ def test_a_run_that_is_cancelled_meanwhile_commits_nothing_more(work: Work) -> N
     work.embedder.before = cancel
     ended = work.run(batch=2)
 
-    assert (ended.exit_code, states(work)) == (75, ["cancelled"])
+    assert (ended.exit_code, states(work)) == (12, ["cancelled"])
     assert ended.reembedded <= 2
     assert sum(blob is not None for blob in files.vectors(work.path).values()) == ended.reembedded
 
