@@ -11,7 +11,7 @@ from dataclasses import replace
 from importlib import import_module
 from keyword import iskeyword
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from ai_memory import __version__
 from ai_memory.commands.flags import Parser, add_global_flags
@@ -21,6 +21,9 @@ from ai_memory.errors import WRITE_FAULTS, AiMemoryError, DataRefused, StorageFa
 from ai_memory.hearing import signals_heard
 from ai_memory.hints import Hints, options_of
 from ai_memory.streams import standard_streams
+
+if TYPE_CHECKING:
+    from ai_memory.settings import Settings
 
 COMMANDS = {
     "init": "create an empty database",
@@ -78,7 +81,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _obeyed(argv: Sequence[str] | None) -> int:
     typed = sys.argv[1:] if argv is None else list(argv)
-    args = argparse.Namespace(json=False, quiet=False, verbose=False, console=Console(), typed=typed)
+    args = argparse.Namespace(
+        json=False, quiet=False, verbose=False, console=Console(hints=Hints("", tuple(COMMANDS))), typed=typed
+    )
     try:
         return _run(argv, args)
     except AiMemoryError as error:
@@ -101,7 +106,8 @@ def _refused(error: AiMemoryError, args: argparse.Namespace) -> int:
         args.console.traceback(error)
     args.console.error(error.line(), exit_code=error.exit_code)
     if (args.json or "--json" in args.typed) and not args.console.has_printed:
-        replace(args.console, json=True).result({"error": error.what, "exit_code": error.exit_code, "next": error.tip})
+        values = {"error": error.line(), "exit_code": error.exit_code, "next": args.console.hints.command(error.tip)}
+        replace(args.console, json=True).result(values)
         _flush()
     return error.exit_code
 
@@ -150,12 +156,33 @@ def _run(argv: Sequence[str] | None, args: argparse.Namespace) -> int:
 
     settings = Settings.gather(args, process_environment())
     unheard = settings.warnings if args.quiet else ()
-    args.console = replace(args.console, keys=settings.secrets, unheard=unheard)
+    hints = _hints(args, settings)
+    args.console = replace(args.console, keys=settings.secrets, hints=hints, unheard=unheard)
     for warning in () if args.quiet else settings.warnings:
         args.console.warn(warning)
-    code: int = args.run(args, settings, args.console)
+    code = _done(args, settings)
     sys.stdout.flush()
     return code
+
+
+def _done(args: argparse.Namespace, settings: Settings) -> int:
+    """Run the command; what is wrong with the config file is told once: by whoever needed it, else as a warning."""
+    fault, console = settings.fault, args.console
+    try:
+        code: int = args.run(args, settings, console)
+    except AiMemoryError as error:
+        if fault and not args.quiet and fault.what not in error.what:
+            console.warn(fault.line())
+        raise
+    if fault and not args.quiet and not console.has_told(fault.what):
+        console.warn(fault.line())
+    return code
+
+
+def _hints(args: argparse.Namespace, settings: Settings) -> Hints:
+    """Return the hints of an invocation: another shell has not its environment."""
+    db = settings.db.value if settings.db.source.startswith("env ") else getattr(args, "db", None)
+    return Hints(options_of(db, getattr(args, "config", None)), tuple(COMMANDS))
 
 
 def _show_help(topic: Sequence[str]) -> NoReturn:

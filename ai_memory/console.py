@@ -50,6 +50,7 @@ class Console:
     unheard: tuple[str, ...] = ()
     out: TextIO = field(default_factory=lambda: sys.stdout)
     printed: set[str] = field(default_factory=set, repr=False)
+    told: set[str] = field(default_factory=set, repr=False)
     stderr: TextIO = field(default_factory=lambda: sys.stderr)
 
     @property
@@ -98,6 +99,7 @@ class Console:
 
     def warn(self, text: str) -> None:
         """Warn on one line."""
+        self.told.add(text)
         self.err.line(f"ai-memory: warning: {' '.join(text.split())}")
 
     def last(self, text: str) -> None:
@@ -108,7 +110,12 @@ class Console:
         """Print the one line of an error, with what was not heard of the configuration where that may be the cause."""
         unheard = self.unheard if exit_code in BY_CONFIGURATION else ()
         told = [text, *unheard[:MOST_UNHEARD]]
+        self.told.add(text)
         self.err.line(f"ai-memory: error: {' '.join(' '.join(told).split())}")
+
+    def has_told(self, what: str) -> bool:
+        """Return whether a warning or an error had this in it."""
+        return any(what in each for each in self.told)
 
     def can_ask(self) -> bool:
         """Return whether there is somebody at a terminal who can be asked."""

@@ -16,6 +16,7 @@ from ai_memory.clock import Clock
 from ai_memory.embed.embedder import Embedder, Target
 from ai_memory.embed.vectors import decode, is_sound
 from ai_memory.errors import Damaged, DataRefused, WordIndexUnusable
+from ai_memory.hints import GO_ON, PROGRAM
 from ai_memory.reembed.census import in_scope, take_census
 from ai_memory.reembed.judge import Unfit, examine
 from ai_memory.reembed.probe import check_witness, probe
@@ -74,6 +75,13 @@ class Diagnosis:
         self.values[name] = number
         if number and name in TELLING:
             self.findings.append(f"{counted(number, *TELLING[name])}{more}")
+
+    def go_on(self) -> None:
+        """Name the command that goes on with an unfinished run where a start is named: it would be refused."""
+        ending = f"{PROGRAM} reembed"
+        self.findings = [
+            f"{each.removesuffix(ending)}{GO_ON}" if each.endswith(ending) else each for each in self.findings
+        ]
 
 
 def examine_file(store: Store, diagnosis: Diagnosis) -> None:
@@ -245,7 +253,9 @@ def examine_embedder(store: Store, embedder: Embedder, diagnosis: Diagnosis) -> 
     Raises:
         AiMemoryError: it does not answer as it should.
     """
+    # Before it is asked: from its answer an embedder learns the width, which is then not the recorded one.
+    known = known_fingerprint(store, recorded_target(store, embedder.target))
     found = probe(embedder)
-    if (known := known_fingerprint(store, recorded_target(store, embedder.target))) is not None:
+    if known is not None:
         check_witness(known, found)
     diagnosis.values["endpoint"] = "ok"

@@ -10,7 +10,7 @@
     ├── StampRefused                4   the stored vectors cannot be of the target (EXIT_STAMP_REFUSED)
     ├── RunHeld                    11   another live process runs the job
     │   └── RunnerStuck             1   it holds the lock and makes no progress
-    ├── OperatorNeeded             12   nothing can be resumed until an operator decides
+    ├── OperatorNeeded             12   nothing can be begun or resumed until an operator decides
     ├── DataRefused                65   an input file or a database is unusable
     │   ├── Damaged                65   the file is no sound SQLite database
     │   ├── StatementRefused       65   SQLite refused one statement for what stands in the database

@@ -18,7 +18,7 @@ from ai_memory.cleaning import one_line
 from ai_memory.errors import DataRefused
 from ai_memory.json_file import Found, values
 from ai_memory.records import DEFAULT_NAMESPACE, Draft, Value
-from ai_memory.rules import first_fault
+from ai_memory.rules import NUMBERS, first_fault
 from ai_memory.strict_json import Flaw, compact, loads
 from ai_memory.times import in_utc
 
@@ -158,6 +158,8 @@ def _stored(name: str, value: Any) -> Value:  # noqa: ANN401 (whatever JSON can 
         raise ValueError(f"{name} {error}") from error
     if name == "expires_at" and isinstance(value, str):
         return in_utc(value) or value
+    if isinstance(value, bool) and name in NUMBERS:
+        raise ValueError(f"{name} must be a number, not {str(value).lower()}")
     return int(value) if isinstance(value, bool) else value
 
 

@@ -9,7 +9,13 @@ from os import PathLike, fspath
 from shlex import quote
 
 PROGRAM = "ai-memory"
-AGAIN = re.compile(r"(?P<after>,? then )?(?P<run>[Rr]un) the same command again\b(?P<then> then)?")
+GO_ON = f"{PROGRAM} reembed --resume"
+AGAIN = re.compile(r"(?P<after>,? then )?(?P<run>[Rr]un) the same command again\b(?P<when> then| later)?\.?")
+PLAINLY_ON = re.compile(rf"\b{GO_ON}(?=\s*$|[;)]| \()")
+WORD = r"(?:'[^']*'|[^\s;()'])+"
+"""One word of a command that is named: it ends before a semicolon, a parenthesis or the end of the text."""
+LOOKS = ("config show",)
+"""Commands that only show what is to be corrected: they are not what goes on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +29,18 @@ class Hints:
         """Return `text` with the options in every command of ours that it names."""
         if not self.options or not self.commands:
             return text
-        named = rf"\b{PROGRAM} (?=(?:{'|'.join(self.commands)})\b)"
-        return re.sub(named, lambda _: f"{PROGRAM} {self.options} ", text)
+        return re.sub(self._named, lambda _: f"{PROGRAM} {self.options} ", text)
+
+    def command(self, tip: str) -> str:
+        """Return the command that a tip names as what goes on, the first of several; empty where it names none."""
+        if not self.commands:
+            return ""
+        named = (found[0] for found in re.finditer(rf"{self._named}{WORD}(?: {WORD})*", tip))
+        return next((each for each in named if not each.removeprefix(f"{PROGRAM} ").startswith(LOOKS)), "")
+
+    @property
+    def _named(self) -> str:
+        return rf"\b{PROGRAM} (?=(?:{'|'.join(self.commands)})\b)"
 
 
 NO_HINTS = Hints()
@@ -33,15 +49,31 @@ NO_HINTS = Hints()
 def options_of(db: str | PathLike[str] | None, config: str | PathLike[str] | None) -> str:
     """Return the global options that name files, as a shell takes them."""
     given = (("--db", db), ("--config", config))
-    return " ".join(f"{name} {quote(fspath(value))}" for name, value in given if value)
+    return " ".join(f"{name} {quote(_no_option(fspath(value)))}" for name, value in given if value)
+
+
+def _no_option(path: str) -> str:
+    return f"./{path}" if path.startswith("-") else path
 
 
 def without_again(tip: str, command: str) -> str:
-    """Return a tip in which running the same command again is running `command`: the same would not do."""
+    """Return a tip in which running the same command again is running `command`: the same would not do.
+
+    Plainly going on is that command, too: it keeps the flags that were given.
+    """
+    if not command:
+        return tip
+    if command.startswith(GO_ON):
+        tip = PLAINLY_ON.sub(lambda _: command, tip)
     return AGAIN.sub(lambda found: f"{_lead(found)}: {command}", tip)
+
+
+def changes_flag(tip: str, command: str) -> bool:
+    """Return whether a tip asks for another value of a flag that `command` has: as it stands it would not do."""
+    return any(flag in command.split() for flag in re.findall(r"--[a-z-]+", tip))
 
 
 def _lead(found: re.Match[str]) -> str:
     if found["after"]:
         return ", then"
-    return f"{'Go on' if found['run'] == 'Run' else 'go on'}{found['then'] or ''}"
+    return f"{'Go on' if found['run'] == 'Run' else 'go on'}{found['when'] or ''}"

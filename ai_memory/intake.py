@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import Enum
@@ -13,9 +14,10 @@ from ai_memory.cleaning import one_line
 from ai_memory.clock import Clock
 from ai_memory.embed import vectors
 from ai_memory.embed.embedder import Vectors
-from ai_memory.embed.retry import PatientEmbedder
-from ai_memory.errors import DraftRefused
+from ai_memory.embed.retry import ONE_ATTEMPT, PatientEmbedder
+from ai_memory.errors import DraftRefused, EmbedError
 from ai_memory.records import DEFAULT_NAMESPACE, Draft, Memory, Value
+from ai_memory.reembed.believed import Belief, embed_beside_witness
 from ai_memory.reembed.commit import rehearse_documents
 from ai_memory.reembed.commit_once import Refused, commit_without_refused
 from ai_memory.reembed.isolate import Embedded, Left, embed_documents
@@ -25,10 +27,11 @@ from ai_memory.rules import MAX_INTEGER
 from ai_memory.store import walk
 from ai_memory.store.memories import Memories, lacking_vectors
 from ai_memory.store.opening import Store
-from ai_memory.store.provenance import Fingerprint, VectorWrite, require_word_index, write_vectors
+from ai_memory.store.provenance import Fingerprint, VectorWrite, require_word_index, set_witness, write_vectors
 from ai_memory.store.quarantine import Reason, unwritable
 from ai_memory.store.rehearsal import refused_updates, write_one_by_one
 from ai_memory.store.schema import is_substrate
+from ai_memory.vendors import LOCAL
 
 DEFAULT_TIER = "mid"
 EMBEDDED_COLUMNS = frozenset({"title", "content", "encrypted_envelope"})
@@ -185,35 +188,61 @@ class Filler:
 
         Raises:
             EmbedError: a request failed in a way that says nothing about a row; earlier pages are stored.
-            EndpointUnusable: the endpoint refuses a harmless text as well.
+            EndpointUnusable: the endpoint refuses a harmless text as well, or its vectors cannot be believed.
+            TargetChanged: the endpoint serves other weights than those by which the target is known.
             WordIndexUnusable: each vector rewrites the word index, which is damaged.
         """
         require_word_index(self.store)
+        belief = Belief(self.store, self.embedder)
         size = max(1, min(self.batch, self.embedder.max_batch))
         for start in range(0, len(ids), size):
             page = ids[start : start + size]
-            rows = walk.rows_by_id(self.store, page, target=None)
-            lacking = [row for row in rows if row.live and row.embedding is None]
-            filled = self._fill([examine(row) for row in lacking if not is_substrate(row.namespace)])
-            filled.passed = len(page)
+            filled = Filled(passed=len(page))
+            if due := self._due(self._lacking(page), filled):
+                belief.require_served()
+                try:
+                    embedded = embed_documents(self.embedder, due)
+                except EmbedError:
+                    # What earlier pages paid for is kept where it can be believed.
+                    with suppress(EmbedError):
+                        self._write(belief.rest(self.embedder.with_patience(ONE_ATTEMPT)), filled, belief.witness)
+                        yield filled
+                    raise
+                self._write(belief.of(embedded), filled, belief.witness)
             yield filled
+        last = Filled()
+        self._write(belief.rest(self.embedder), last, belief.witness)
+        yield last
 
     def renew(self, memory_id: str) -> Filled:
-        """Embed one memory unless its vector is already the target's vector of its present text."""
+        """Embed one memory unless its vector is already the target's vector of its present text.
+
+        Raises:
+            TargetChanged: the endpoint serves other weights than those by which the target is known.
+            EmbedError, EndpointUnusable: see `pages`.
+        """
         rows = walk.rows_by_id(self.store, [memory_id], target=None)
         target = known_fingerprint(self.store, recorded_target(self.store, self.embedder.target))
-        schema = self.store.schema
-        return self._fill([examine(row) for row in rows if judge(row, target, schema) is not Verdict.FRESH])
+        schema, filled = self.store.schema, Filled()
+        due = self._due([examine(row) for row in rows if judge(row, target, schema) is not Verdict.FRESH], filled)
+        if due:
+            local = self.embedder.target.backend == LOCAL
+            self._write(embed_beside_witness(self.embedder, due, None if local else target), filled)
+        return filled
 
-    def _fill(self, examined: Sequence[Document | Unfit]) -> Filled:
+    def _lacking(self, ids: Sequence[str]) -> list[Document | Unfit]:
+        rows = walk.rows_by_id(self.store, ids, target=None)
+        lacking = (row for row in rows if row.live and row.embedding is None)
+        return [examine(row) for row in lacking if not is_substrate(row.namespace)]
+
+    def _due(self, examined: Sequence[Document | Unfit], filled: Filled) -> list[Document]:
+        """Return what is to be embedded; tell `filled` of the others."""
         unfit = [each for each in examined if isinstance(each, Unfit)]
-        filled = Filled(left=[Unfilled(each.id, each.namespace, each.reason.message) for each in unfit])
+        filled.left += [Unfilled(each.id, each.namespace, each.reason.message) for each in unfit]
         documents = [each for each in examined if isinstance(each, Document)]
         refused = self._refused(documents)
         filled.left += [_unwritable(each, refused[each.id]) for each in documents if each.id in refused]
-        if due := [each for each in documents if each.id not in refused]:
-            self._write(embed_documents(self.embedder, due), filled)
-        return filled
+        return [each for each in documents if each.id not in refused]
 
     def _refused(self, documents: Sequence[Document]) -> Mapping[str, str]:
         """Return which memories' vectors the database refuses, before their texts are sent, as far as that is seen."""
@@ -222,7 +251,7 @@ class Filler:
         dim = recorded_target(self.store, self.embedder.target).dim
         return rehearse_documents(self.store, documents, partial(self._target, dim)) if dim else {}
 
-    def _write(self, answers: Sequence[Embedded], filled: Filled) -> None:
+    def _write(self, answers: Sequence[Embedded], filled: Filled, witness: bytes | None = None) -> None:
         vectors_of: list[tuple[Document, Vectors]] = []
         for answer in answers:
             document, outcome = answer.document, answer.outcome
@@ -231,9 +260,11 @@ class Filler:
             else:
                 vectors_of.append((document, outcome))
         if vectors_of:
-            self._write_vectors(vectors_of, filled)
+            self._write_vectors(vectors_of, filled, witness)
 
-    def _write_vectors(self, vectors_of: Sequence[tuple[Document, Vectors]], filled: Filled) -> None:
+    def _write_vectors(
+        self, vectors_of: Sequence[tuple[Document, Vectors]], filled: Filled, witness: bytes | None
+    ) -> None:
         enter = partial(self._target, len(vectors_of[0][1]))
 
         def write(refused: Refused) -> list[bool]:
@@ -242,7 +273,10 @@ class Filler:
                 for each, vector in vectors_of
                 if each.id not in (refused or {})
             ]
-            return (write_vectors if refused is None else write_one_by_one)(self.store, writes, enter())
+            target = enter()
+            if witness:
+                set_witness(self.store, target.id, witness)
+            return (write_vectors if refused is None else write_one_by_one)(self.store, writes, target)
 
         documents = [each for each, _ in vectors_of]
         written, refused = commit_without_refused(

@@ -12,18 +12,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ai_memory.clock import Clock
-from ai_memory.errors import Damaged, DataRefused, NotFound, UsageError
+from ai_memory.errors import AiMemoryError, Damaged, DataRefused, NotFound, UsageError
 from ai_memory.reembed.back_up import Megabytes, back_up
 from ai_memory.reembed.holding import holding_damaged
 from ai_memory.reembed.progress import Progress
 from ai_memory.reembed.stop import Stop
-from ai_memory.store import counts, health, walk
+from ai_memory.store import counts, health, pauses, walk
 from ai_memory.store.backup import replace_by, require_fit
 from ai_memory.store.comparison import Comparison, compare
 from ai_memory.store.consistent import consistently
 from ai_memory.store.file import absolute
 from ai_memory.store.open_options import OpenOptions
-from ai_memory.store.opening import Store, reading
+from ai_memory.store.opening import Store, reading, writing
+from ai_memory.store.pauses import Pause
 from ai_memory.store.remains import may_be_of_memories
 from ai_memory.store.schema import require_known
 from ai_memory.store.side_file import require_one_name
@@ -33,13 +34,14 @@ from ai_memory.store.side_file import require_one_name
 class Present:
     """What is known of the live file: its `damage` (empty: none), and what it has beside the backup (None: unknown).
 
-    `headless`: not even its first page can be read. `rust` says that the Rust program made it.
+    `headless`: not even its first page can be read. `rust` says that the Rust program made it. `pause` stands on it.
     """
 
     damage: str = ""
     headless: bool = False
     beside: Comparison | None = None
     rust: bool = False
+    pause: Pause | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,10 +101,11 @@ class Restore:
             if self.keep is not None:
                 self._keep(self.keep, loss.present, options)
             self._replace(backup, loss.present, options)
+            self._keep_pause(loss.present, _pause(backup, now_ms=self.clock.now_ms()))
         return loss
 
     def _loss(self, backup: Store, options: OpenOptions) -> Loss:
-        present = _examine(self.path, backup, options)
+        present = _examine(self.path, backup, options, now_ms=self.clock.now_ms())
         vectors = tuple(walk.stored_spaces(backup))
         return Loss(self.path, self.backup, present, counts.totals(backup).memories, vectors)
 
@@ -121,6 +124,24 @@ class Restore:
             replace_by(self.path, backup.db, damaged=present.headless, options=options, told=told)
         finally:
             self.progress.end()
+
+    def _keep_pause(self, present: Present, of_backup: Pause | None) -> None:
+        """Pause the file again if it was paused, and only then: a pause is the operator's present word.
+
+        SQLite replaces the content in a transaction of its own, so this is another one. Nothing ends it early, and
+        where the live file could not be read the backup's pause stands.
+        """
+        if present.headless or present.pause == of_backup:
+            return
+        try:
+            now_ms = self.clock.now_ms()
+            with writing(self.path, now_ms=now_ms, options=self.options) as store, store.db.transaction():
+                pauses.put(store, present.pause) if present.pause else pauses.take_off(store)
+        except AiMemoryError as error:
+            self.progress.note(f"{self.path} could not be left paused or not as it was: {error.line()}")
+        else:
+            stays = "stays paused, as it was" if present.pause else "is not paused, as the backup was"
+            self.progress.note(f"{self.path} {stays}.")
 
 
 def _require_two_files(path: Path, backup: Path) -> None:
@@ -146,7 +167,7 @@ def _require_live(path: Path) -> None:
     if not path.exists():
         raise DataRefused(
             f"There is no database at {path} to restore into.",
-            tip="Make an empty one with ai-memory init, then run the same command again.",
+            tip="Make an empty one: ai-memory init; then run the same command again.",
         )
 
 
@@ -181,12 +202,20 @@ def _unreadable(path: Path, options: OpenOptions) -> str:
         if not may_be_of_memories(path):
             raise DataRefused(
                 f"{path} is no memory database, nor the rest of one; nothing was changed.",
-                tip="Move it away and make an empty one with ai-memory init, then run the same command again.",
+                tip="Move it away and make an empty one: ai-memory init; then run the same command again.",
             ) from error
         return error.what
 
 
-def _examine(path: Path, backup: Store, options: OpenOptions) -> Present:
+def _pause(store: Store, *, now_ms: int) -> Pause | None:
+    """Return the pause that stands on a file, None where there is none that can be read."""
+    try:
+        return pauses.standing(store, now_ms=now_ms)
+    except DataRefused:
+        return None
+
+
+def _examine(path: Path, backup: Store, options: OpenOptions, *, now_ms: int) -> Present:
     """Return what the live file is, and what it has beside the backup.
 
     Raises:
@@ -198,7 +227,8 @@ def _examine(path: Path, backup: Store, options: OpenOptions) -> Present:
         with reading(path, options=options) as live:
             require_fit(live.db, backup.db)
             complaints = health.complaints(live.db)
-            return Present("; ".join(complaints[:1]), beside=_beside(live, backup), rust=live.schema.rust)
+            damage, pause = "; ".join(complaints[:1]), _pause(live, now_ms=now_ms)
+            return Present(damage, beside=_beside(live, backup), rust=live.schema.rust, pause=pause)
     except Damaged as error:
         return Present(error.what, headless=True)
 

@@ -40,7 +40,7 @@ def namespace_fault(value: Value) -> str | None:
         return f"has {len(segments)} segments, more than {MAX_SEGMENTS}"
     if any(segment in ("", ".", "..") for segment in segments):
         return "has an empty, '.' or '..' segment"
-    return _text(value)
+    return _not_blank(value)
 
 
 def _any_value(value: Value) -> str | None:
@@ -62,7 +62,7 @@ def _text(value: Value) -> str | None:
     return None
 
 
-def _title(value: Value) -> str | None:
+def _not_blank(value: Value) -> str | None:
     blank = isinstance(value, str) and all(each.isspace() or is_invisible(each) for each in value)
     return "is blank" if blank and not _text(value) else _text(value)
 
@@ -118,10 +118,12 @@ def _number(low: float, high: float, *, whole: bool) -> Callable[[Value], str | 
     return rule
 
 
+NUMBERS = frozenset({"priority", "confidence", "access_count", "version"})
+"""Columns for which `true` and `false` of JSON are no numbers."""
 _RULES: Mapping[str, Callable[[Value], str | None]] = {
     "id": _id,
     "namespace": namespace_fault,
-    "title": _title,
+    "title": _not_blank,
     "content": _text,
     "tier": _tier,
     "tags": _tags,

@@ -64,7 +64,7 @@ class Settings:
             json=bool(getattr(args, "json", False)),
             quiet=bool(getattr(args, "quiet", False)),
             verbose=bool(getattr(args, "verbose", False)),
-            warnings=(fault.line(),) if fault else warnings(config),
+            warnings=() if fault else warnings(config),
             config=config,
             fault=fault,
             environ=environ,

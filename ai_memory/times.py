@@ -18,6 +18,11 @@ def instant(at_ms: int) -> str:
     return datetime.fromtimestamp(at_ms / 1000, tz=UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def on_the_wall(at_ms: int) -> str:
+    """Return what the wall clock shows at a time of Unix milliseconds: HH:MM of this machine's zone."""
+    return datetime.fromtimestamp(at_ms / 1000).strftime("%H:%M")  # noqa: DTZ006
+
+
 def in_utc(text: str) -> str | None:
     """Return the instant of a text of RFC 3339 in UTC, as it is where it is that; None where it is no such text.
 

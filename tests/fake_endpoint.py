@@ -420,6 +420,11 @@ def _pairs(vectors: Sequence[npt.NDArray[np.float32]]) -> list[npt.NDArray[np.fl
     return [vectors[other if other < len(vectors) else index] for index, other in enumerate(swapped)]
 
 
+def _other(vectors: Sequence[npt.NDArray[np.float32]]) -> list[npt.NDArray[np.float32]]:
+    """Return the vectors of another model: the same for a text each time."""
+    return [np.roll(each, 5) for each in vectors]
+
+
 def _several(seen: Seen) -> int:
     return sum(len(body["input"]) > 1 for body in seen.bodies)
 
@@ -440,6 +445,13 @@ LIES: Mapping[str, Lie] = {
     "one language": lambda _seen, texts, true: [
         ONE if text.startswith("t1") else each for text, each in zip(texts, true, strict=True)
     ],
+    "another for a while": lambda seen, _texts, true: _other(true) if 12 < seen.requests < 75 else true,
+    "another for a moment": lambda seen, _texts, true: _other(true) if 85 < seen.requests < 90 else true,
+    "another at first": lambda seen, _texts, true: _other(true) if 4 < seen.requests < 9 else true,
+    "some alike": lambda _seen, texts, true: [
+        ONE if text.split()[0] in {"t3", "t14", "t25", "t36"} else each for text, each in zip(texts, true, strict=True)
+    ],
+    "one vector by now": lambda seen, _texts, true: [ONE for _ in true] if seen.requests > 40 else true,
     "restless": lambda seen, _texts, true: [np.roll(each, seen.requests) for each in true],
 }
 """What endpoints were seen to do to vectors, as a function of what they were asked, the texts, and the true vectors."""

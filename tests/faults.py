@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ai_memory.embed.document import WITNESS_TEXTS
 from ai_memory.embed.vectors import encode
-from ai_memory.reembed.asked_again import FIRST, LEAST, TAIL
+from ai_memory.reembed.asked_again import AT_END, FIRST, LEAST
 from tests import files
 from tests.command import Command, remote
 from tests.fake_endpoint import FOREVER, FakeEndpoint
@@ -22,8 +22,10 @@ RETRIES = 16
 FLAGS = ("--batch", str(BATCH), "--concurrency", "2", "--retry-for", "2s")
 START = len(WITNESS_TEXTS) + 1
 """Requests before the first page: the witness texts one by one, and a text that base64 is compared with."""
-UNDISTURBED = START + ROWS // BATCH + LEAST + TAIL + 1 + 1
-"""The start, a request a page, rows asked again on the way and at the end, the witness once more."""
+PAGES = ROWS // BATCH
+UNDISTURBED = START + PAGES + LEAST + PAGES - 1 + 1 + AT_END + 2
+"""The start, a request a page, rows asked again on the way, one of the page before each but the first, those at the
+end, together and by themselves, the witness behind the first page and once more."""
 MIDDLE = START + 1 + FIRST + 4
 """Requests after which the first page is believed and others are on their way."""
 HALVING = 2 * ceil(log2(BATCH)) + 2

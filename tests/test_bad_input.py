@@ -253,7 +253,13 @@ def test_half_written_json_lines_store_nothing(tmp_path: Path) -> None:
 
 
 def test_resume_with_nothing_to_resume_asks_for_an_operator(db: Path, endpoint: FakeEndpoint) -> None:
-    refused(Command(db, remote(endpoint)).run("reembed", "--resume"), 12, "no run to resume", "10 rows", "--or-start")
+    refused(
+        Command(db, remote(endpoint)).run("reembed", "--resume"),
+        12,
+        "no run to resume",
+        "10 rows",
+        "Start one: ai-memory reembed",
+    )
 
     assert set(files.vectors(db).values()) == {None}
 

@@ -72,6 +72,33 @@ def test_the_file_is_what_it_was_and_what_that_takes_away_is_told(command: Comma
     assert "--backup FILE" in ran.err
 
 
+def test_a_pause_outlives_a_restore(command: Command, backup: Path) -> None:
+    assert command.run("reembed", "pause", "--reason", "upgrade").code == 0
+
+    ran = command.run("restore", backup, "--yes")
+
+    assert ran.code == 0
+    assert "stays paused" in ran.err
+    refused = command.run("reembed")
+    assert (refused.code, "upgrade" in refused.error) == (12, True)
+
+
+@pytest.mark.parametrize("again", [True, False])
+def test_the_pause_of_a_backup_is_not_that_of_the_file(command: Command, tmp_path: Path, again: bool) -> None:
+    command.run("reembed", "pause", "--reason", "old word")
+    with closing(apsw.Connection(str(command.db))) as connection:
+        connection.execute("VACUUM INTO ?", (str(tmp_path / "paused.db"),))
+    command.run("reembed", "unpause")
+    if again:
+        command.run("reembed", "pause", "--reason", "new word")
+
+    assert command.run("restore", tmp_path / "paused.db", "--yes").code == 0
+
+    ran = command.run("reembed", "--yes")
+    assert ran.code == (12 if again else 0)
+    assert ("new word" in ran.err, "old word" in ran.err) == (again, False)
+
+
 def test_a_backup_that_nothing_differs_from_says_so(command: Command, tmp_path: Path) -> None:
     command.reembed("--yes", "--backup", tmp_path / "before.db")
     assert "No memory differs" not in command.run("restore", tmp_path / "before.db", "--yes").err

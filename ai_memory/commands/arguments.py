@@ -6,6 +6,7 @@ import argparse
 import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from ai_memory.times import in_utc
 
@@ -13,6 +14,19 @@ UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 LONGEST_DURATION = 3650 * UNITS["d"]
 """Ten years; the clocks of some systems overflow not far beyond."""
 CLOCK_TIME = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)", re.ASCII)
+
+WITHOUT_SECONDS = re.compile(r"^(\d{4}-\d\d-\d\d[Tt]\d\d:\d\d)([Zz]|[+-]\d\d:\d\d)$", re.ASCII)
+
+
+def named_path(text: str) -> Path:
+    """Return the path that an argument names.
+
+    Raises:
+        ArgumentTypeError: the text is blank, which is no name but what an unset variable leaves.
+    """
+    if not text.strip():
+        raise argparse.ArgumentTypeError("it is empty; name a file")
+    return Path(text)
 
 
 def duration(text: str) -> float:
@@ -37,7 +51,7 @@ def point_in_time(text: str) -> int:
     Raises:
         ArgumentTypeError: the text is neither.
     """
-    if found := in_utc(text):
+    if found := in_utc(WITHOUT_SECONDS.sub(r"\1:00\2", text)):
         return round(datetime.fromisoformat(found).timestamp() * 1000)
     if clock := CLOCK_TIME.fullmatch(text):
         # Without a zone: what the wall clock shows on that day, also where summer time begins or ends before it.

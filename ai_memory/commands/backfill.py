@@ -26,15 +26,16 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
 
     Raises:
         NoEmbedder: the configuration has embeddings turned off.
-        EmbedderInitFailed: the embedder cannot be built.
+        EmbedderInitFailed: the embedder cannot be built, or its configuration makes no sense.
         EmbedError: the embedder failed; what it had done is stored.
+        EndpointUnusable, TargetChanged: its vectors cannot be believed, or are those of other weights.
     """
     del args
-    total = Filled()
+    configured, total = settings.embedding, Filled()
     options = OpenOptions(tell=console.note)
     with writing(settings.db.value, now_ms=SystemClock().now_ms(), options=options) as store:
         ids = ids_without_vector(store)
-        for done in fill(store, ids, settings, console, origin="backfill"):
+        for done in fill(store, ids, configured, console, origin="backfill"):
             total.add(done)
         remaining = len(ids_without_vector(store))
     warn_of_rows(total.left, console)

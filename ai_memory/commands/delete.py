@@ -49,7 +49,7 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
 def _require(memories: Memories, memory_id: str) -> None:
     if memories.get(memory_id) is None:
         what = f"There is no memory {printable(memory_id)} in {memories.store.db.path}."
-        raise NotFound(what, tip="See ai-memory list.")
+        raise NotFound(what, tip="See ai-memory list")
 
 
 def _delete(memories: Memories, memory_id: str) -> None:

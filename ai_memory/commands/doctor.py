@@ -15,7 +15,7 @@ from ai_memory.embed.retry import ONE_ATTEMPT
 from ai_memory.errors import Damaged, NoEmbedder, TargetChanged
 from ai_memory.reembed.holding import holding
 from ai_memory.settings import Settings
-from ai_memory.store import word_index
+from ai_memory.store import runs, word_index
 from ai_memory.store.open_options import OpenOptions
 from ai_memory.store.opening import Store, reading, writing
 
@@ -41,6 +41,8 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
         with reading(settings.db.value, options=OpenOptions(tell=console.note)) as store:
             examine_file(store, diagnosis)
             _examine_embedder(store, settings, diagnosis)
+            if runs.unfinished_id(store) is not None:
+                diagnosis.go_on()
     except Damaged as error:
         examine_damage(settings.db.value, error, diagnosis)
     values = {**diagnosis.values, "findings": diagnosis.findings}

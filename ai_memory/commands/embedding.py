@@ -8,25 +8,37 @@ from ai_memory.amounts import counted
 from ai_memory.clock import SystemClock
 from ai_memory.console import Console
 from ai_memory.embed.chain import assemble
-from ai_memory.errors import EmbedderInitFailed, EmbedError, EndpointUnusable, NoEmbedder
+from ai_memory.embed.rule import LATER
+from ai_memory.embedding_settings import EmbeddingSettings
+from ai_memory.errors import (
+    AiMemoryError,
+    EmbedderInitFailed,
+    EmbedError,
+    EndpointUnusable,
+    NoEmbedder,
+    TargetChanged,
+)
+from ai_memory.hints import PROGRAM, without_again
 from ai_memory.intake import Filled, Filler, Unfilled
 from ai_memory.reembed.progress import choose_progress
-from ai_memory.settings import Settings
 from ai_memory.store.opening import Store
 from ai_memory.store.text import printable
 
-EMBEDDER_ERRORS = (NoEmbedder, EmbedderInitFailed, EmbedError, EndpointUnusable)
+EMBEDDER_ERRORS = (NoEmbedder, EmbedderInitFailed, EmbedError, EndpointUnusable, TargetChanged)
 """What an embedder can end with; the texts are stored all the same."""
 NAMED_ROWS = 20
+BACKFILL = f"{PROGRAM} backfill"
 
 
-def fill(store: Store, ids: list[str], settings: Settings, console: Console, *, origin: str) -> Iterable[Filled]:
+def fill(
+    store: Store, ids: list[str], configured: EmbeddingSettings, console: Console, *, origin: str
+) -> Iterable[Filled]:
     """Give the memories of `ids` that have none their vectors; yield page by page, with progress shown.
 
     Raises:
         AiMemoryError: one of EMBEDDER_ERRORS; earlier pages are stored.
     """
-    clock, configured = SystemClock(), settings.embedding
+    clock = SystemClock()
     filler = Filler(store, assemble(configured), origin, configured.batch.value, clock)
     progress = choose_progress(console.err, clock, quiet=console.quiet)
     progress.begin(total=len(ids), label=origin)
@@ -38,9 +50,21 @@ def fill(store: Store, ids: list[str], settings: Settings, console: Console, *, 
         progress.end()
 
 
+def stored_without(what: str, error: AiMemoryError) -> str:
+    """Return the warning that texts were stored without `what`, with the one step that gives it to them."""
+    step = without_again(error.tip.replace(LATER, f"Later: {BACKFILL}"), BACKFILL)
+    if step != error.tip:
+        step = step.removesuffix(".")
+    elif f"{PROGRAM} reembed" not in step:
+        # reembed gives them theirs, too.
+        lead = "Later" if step.endswith((".", "?")) or not step else "; later"
+        step = f"{step} {lead}: {BACKFILL}".replace(" ;", ";").strip()
+    return f"stored without {what}: {' '.join(error.what.split())} {step}"
+
+
 def warn_of_rows(left: list[Unfilled], console: Console) -> None:
     """Name the memories that got no vector, the first ones by id, the rest by number."""
     for each in left[:NAMED_ROWS]:
-        console.warn(f"no vector for {printable(each.id)} in {printable(each.namespace)}: {each.message}.")
+        console.warn(f"no vector for {printable(each.id)} in {printable(each.namespace)}: {each.message.rstrip('.')}.")
     if len(left) > NAMED_ROWS:
         console.warn(f"no vector for {counted(len(left) - NAMED_ROWS, 'more memory')}.")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import NoReturn
 
+from ai_memory.commands.arguments import named_path
 from ai_memory.errors import UsageError
 
 EXIT_CODES = {
@@ -17,7 +17,7 @@ EXIT_CODES = {
     4: "the stored vectors cannot be what the stamp would say",
     10: "complete except for quarantined rows",
     11: "another live run holds the lock",
-    12: "nothing can be resumed until an operator decides",
+    12: "nothing can be begun or resumed until an operator decides",
     64: "the command line is wrong",
     65: "a database or an input file cannot be used",
     66: "no such memory, namespace or input file",
@@ -76,7 +76,7 @@ class Parser(argparse.ArgumentParser):
         Raises:
             UsageError: always.
         """
-        raise UsageError(f"{message.rstrip('.')}.", tip=f"See {self.prog} --help.")
+        raise UsageError(f"{message.rstrip('.')}.", tip=f"See {self.prog} --help")
 
 
 def _epilog(command: str) -> str:
@@ -89,8 +89,8 @@ def add_global_flags(parser: argparse.ArgumentParser) -> None:
     """Let `parser` take the global flags; one that is not given leaves no attribute, so that none is overruled."""
     group = parser.add_argument_group("global options (before or after the command)")
     for names, options in (
-        (["--db"], {"metavar": "PATH", "type": Path, "help": "the database file"}),
-        (["--config"], {"metavar": "PATH", "type": Path, "help": "the configuration file"}),
+        (["--db"], {"metavar": "PATH", "type": named_path, "help": "the database file"}),
+        (["--config"], {"metavar": "PATH", "type": named_path, "help": "the configuration file"}),
         (["--json"], {"action": "store_true", "help": "print ONE JSON object on one line"}),
         (["-q", "--quiet"], {"action": "store_true", "help": "show no progress and no notes"}),
         (["-v", "--verbose"], {"action": "store_true", "help": "show more details, and the traceback of an error"}),

@@ -31,7 +31,7 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     with reading(settings.db.value) as store:
         memory = Memories.of(store).get(args.id)
         if memory is None:
-            raise NotFound(f"There is no memory {printable(args.id)} in {store.db.path}.", tip="See ai-memory list.")
+            raise NotFound(f"There is no memory {printable(args.id)} in {store.db.path}.", tip="See ai-memory list")
         present = {name: value for name, value in memory.values.items() if value is not None}
         embedded = has_vector(store, args.id)
     fields = [

@@ -13,9 +13,11 @@ from ai_memory.amounts import counted
 from ai_memory.cleaning import one_line
 from ai_memory.clock import SystemClock
 from ai_memory.commands.altered import warn_of_altered
-from ai_memory.commands.embedding import EMBEDDER_ERRORS, fill, warn_of_rows
+from ai_memory.commands.arguments import named_path
+from ai_memory.commands.embedding import EMBEDDER_ERRORS, fill, stored_without, warn_of_rows
 from ai_memory.commands.taking import Taken, Taking
 from ai_memory.console import Console
+from ai_memory.embedding_settings import EmbeddingSettings
 from ai_memory.errors import DataRefused, NotFound
 from ai_memory.exchange import NOT_STORED, Parsed, parse
 from ai_memory.intake import Filled, Outcome, Put
@@ -39,7 +41,9 @@ EMBEDDED = "embedded"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the file."""
-    parser.add_argument("file", metavar="FILE", type=Path, help="JSON Lines or ai-memory's export JSON; - reads stdin")
+    parser.add_argument(
+        "file", metavar="FILE", type=named_path, help="JSON Lines or ai-memory's export JSON; - reads stdin"
+    )
     parser.add_argument("--no-embed", action="store_true", help="store the texts only; backfill embeds them later")
     parser.add_argument("--skip-invalid", action="store_true", help="leave out what cannot be stored, and say what")
 
@@ -48,9 +52,11 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     """Import the file; an embedder that fails costs a warning, never the texts.
 
     Raises:
+        EmbedderInitFailed: the embedder's configuration makes no sense; nothing is stored.
         NotFound: there is no such file.
         DataRefused: something in it cannot be stored, and --skip-invalid is not given; then nothing of it is.
     """
+    configured = None if args.no_embed else settings.embedding
     source = "stdin" if args.file == STDIN else str(args.file)
     parsed = parse(_read(args.file, source), source)
     if parsed.refused and not args.skip_invalid:
@@ -62,7 +68,7 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
         taken = Taking(memories, links, clock.now_ms(), args.skip_invalid).take(parsed)
         _tell_ignored(parsed, memories, links, console)
         lacking = _lacking(store, taken.stored)
-        filled = _embed(store, lacking, settings, console) if lacking and not args.no_embed else Filled()
+        filled = _embed(store, lacking, configured, console) if lacking and configured else Filled()
         missing = len(_lacking(store, taken.stored))
     _tell_left_out(taken, console)
     _report(taken, filled, missing, store, console)
@@ -111,13 +117,13 @@ def _lacking(store: Store, stored: Iterable[Put]) -> list[str]:
     return [each.id for each in stored if each.id is not None and not has_vector(store, each.id)]
 
 
-def _embed(store: Store, ids: list[str], settings: Settings, console: Console) -> Filled:
+def _embed(store: Store, ids: list[str], configured: EmbeddingSettings, console: Console) -> Filled:
     total = Filled()
     try:
-        for done in fill(store, ids, settings, console, origin="import"):
+        for done in fill(store, ids, configured, console, origin="import"):
             total.add(done)
     except EMBEDDER_ERRORS as error:
-        console.warn(f"stored without vectors: {error.line()} Later: ai-memory backfill.")
+        console.warn(stored_without("vectors", error))
     warn_of_rows(total.left, console)
     return total
 

@@ -11,7 +11,7 @@ from ai_memory.console import Console
 from ai_memory.embed.chain import assemble_prompt
 from ai_memory.embed.embedder import Vectors
 from ai_memory.errors import NoEmbedder, UsageError
-from ai_memory.recall import Found, Query, recall
+from ai_memory.recall import Found, LeftOut, Query, recall
 from ai_memory.records import Hit
 from ai_memory.settings import Settings
 from ai_memory.store.namespaces import require_found
@@ -23,6 +23,7 @@ MAX_LIMIT = 10_000
 SHOWN = 200
 BY_WORDS = "words"
 """Stands for the cosine of a memory that has none to show, because only its words were found."""
+OTHER_WIDTH_TIP = " Set [embeddings].dim to the width they have, or go to the new one: ai-memory reembed --retarget"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -75,7 +76,8 @@ def _embed(query: str, settings: Settings, console: Console) -> tuple[Vectors | 
 def _tell_left_out(found: Found, space: str, console: Console) -> None:
     if total := sum(found.left_out.values()):
         reasons = ", ".join(f"{count:,} with {reason.value}" for reason, count in found.left_out.items())
-        console.note(f"Not compared with the query's vector ({space}): {counted(total, 'memory')}, {reasons}.")
+        advice = OTHER_WIDTH_TIP if LeftOut.OTHER_WIDTH in found.left_out else ""
+        console.note(f"Not compared with the query's vector ({space}): {counted(total, 'memory')}, {reasons}.{advice}")
     if found.unproven:
         unproven = counted(found.unproven, "vector")
         console.note(f"Compared without knowing the space: {unproven}, as wide as those of {space}.")

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ai_memory.commands.arguments import duration, money, point_in_time, sample_size, whole_number
+from ai_memory.commands.arguments import duration, money, named_path, point_in_time, sample_size, whole_number
 from ai_memory.commands.flags import add_global_flags
 from ai_memory.console import Console
 from ai_memory.errors import UsageError
 from ai_memory.settings import Settings
 
 if TYPE_CHECKING:
+    from ai_memory.config_file import Sourced
     from ai_memory.embed.spending import TokenLimit
     from ai_memory.embedding_settings import EmbeddingSettings
     from ai_memory.reembed.job import Job
@@ -54,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--skip-current-space", action="store_true", help="accept rows stamped with the target's space as they are")
     add("--same-vectors", action="store_true", help="accept a target that gives the vectors of another model's name")
     add("--stamp-only", action="store_true", help="embed nothing: stamp the stored vectors as the target's")
-    add("--backup", type=Path, metavar="FILE", help="copy the database to FILE before the first write")
+    add("--backup", type=named_path, metavar="FILE", help="copy the database to FILE before the first write")
     add("--yes", action="store_true", help="do not ask before vectors are replaced")
     verbs: Any = parser.add_subparsers(title="commands on the recorded run", metavar="VERB", dest="verb")
     for verb, summary in VERBS.items():
@@ -106,10 +106,8 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
         return (run_stamp_plan if args.dry_run else run_stamp)(settings, console, scope=_scope(args))
     if args.dry_run:
         from ai_memory.commands.reembed_plan import run_plan
-        from ai_memory.embed.retry import Patience
 
-        patience = Patience(retry_for=args.retry_for) if args.probe else None
-        return run_plan(settings, console, request=_request(args, settings.embedding), patience=patience)
+        return run_plan(settings, console, request=_request(args, settings.embedding), ask=args.probe)
     return _run_job(args, settings, console)
 
 
@@ -220,8 +218,14 @@ def _request(args: argparse.Namespace, configured: EmbeddingSettings) -> Request
         backup=args.backup,
         same_vectors=args.same_vectors,
         yes=args.yes,
-        configured=f"backend from {configured.backend.source}, model from {configured.model.source}",
+        configured=", ".join(f"{name} from {setting.source}" for name, setting in _named(configured).items()),
     )
+
+
+def _named(configured: EmbeddingSettings) -> dict[str, Sourced[Any]]:
+    """Return the settings that name the target."""
+    named: dict[str, Sourced[Any]] = {"backend": configured.backend, "model": configured.model}
+    return {**named, "dim": configured.dim} if configured.dim.value else named
 
 
 def _token_limit(args: argparse.Namespace, configured: EmbeddingSettings) -> TokenLimit | None:

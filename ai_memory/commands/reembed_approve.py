@@ -23,7 +23,7 @@ def run_approve(settings: Settings, console: Console) -> int:
         NoEmbedder, EmbedderInitFailed, EmbedError: there is no target to approve.
     """
     path, options = settings.db.value, OpenOptions(tell=console.note)
-    embedder = chain.assemble(settings.embedding)
+    embedder = chain.assemble_prompt(settings.embedding)
     with reading(path, options=options) as store:
         target = find_target(store, embedder)
     if not target.dim:

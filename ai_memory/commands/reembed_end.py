@@ -6,11 +6,12 @@ import argparse
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
+from ai_memory.amounts import counted
 from ai_memory.clock import SystemClock
 from ai_memory.commands.reembed_next import next_command
 from ai_memory.console import Console
-from ai_memory.errors import AiMemoryError, OperatorNeeded, RunHeld, RunnerStuck, Stopped
-from ai_memory.hints import PROGRAM, without_again
+from ai_memory.errors import AiMemoryError, OperatorNeeded, RunHeld, RunnerStuck, Stopped, UsageError
+from ai_memory.hints import PROGRAM, changes_flag, without_again
 from ai_memory.invisible import escaped
 from ai_memory.reembed.report import RunReport
 from ai_memory.reembed.why import BUDGETS, why
@@ -24,6 +25,7 @@ from ai_memory.times import instant
 BRIEFLY = OpenOptions(busy_timeout_ms=500)
 """What is only told waits for nobody."""
 COMPLETE, ASIDE, OPERATOR, UNFINISHED = 0, 10, 12, 75
+TOKENS = frozenset({"max-tokens", "max-cost"})
 AFTER = {ASIDE: f"{PROGRAM} reembed quarantine", OPERATOR: f"{PROGRAM} reembed status"}
 """What to look at next, by exit code, where the run itself has nothing to go on with."""
 
@@ -39,13 +41,15 @@ class Farewell:
     def report(self, report: RunReport) -> int:
         """Show how the run ended and return its exit code."""
         again = self._next(report)
-        report = replace(report, next=again, error=without_again(report.error, again or f"{PROGRAM} reembed"))
+        error = without_again(report.error, again)
+        named = self.console.hints.command(without_again(report.next, again))
+        report = replace(report, next=named or again, error=error)
         if self.console.json or not self.console.quiet:
             self.console.result(report.values(), *report.lines())
         if report.exit_code in (COMPLETE, ASIDE) and report.reembedded:
             self._mention_daemon()
         if not (self.console.quiet and self._is_no_news(report)):
-            facts = _join(self._place(report), _failure(report), _next(report.next, report.error))
+            facts = _join(self._place(report), _failure(report), _room(report), _next("" if named else report.next))
             if report.error:
                 self.console.error(f"{report.error} ({facts})", exit_code=report.exit_code)
             else:
@@ -56,14 +60,15 @@ class Farewell:
         """Show why nothing was done and return the exit code."""
         run = self._recorded()
         again = next_command(self.args, unfinished=bool(run and run.state == "running"))
-        told, decide = without_again(error.line(), again), isinstance(error, OperatorNeeded)
+        told, named = without_again(error.line(), again), self.console.hints.command(without_again(error.tip, again))
+        if isinstance(error, OperatorNeeded | UsageError) or changes_flag(error.tip, again):
+            again = ""
         if self.console.verbose:
             self.console.traceback(error)
         if self.console.json:
-            tip = without_again(error.tip, again)
-            self.console.result({"error": error.what, "exit_code": error.exit_code, "next": tip or again})
+            self.console.result({"error": told, "exit_code": error.exit_code, "next": named or again})
         if not (self.console.quiet and self._is_old(error)):
-            facts = _join(self._recorded_place(run), _next("" if decide else again, told))
+            facts = _join(self._recorded_place(run), _next("" if named else again))
             self.console.error(f"{told} ({facts})", exit_code=error.exit_code)
         return error.exit_code
 
@@ -75,6 +80,8 @@ class Farewell:
     def _next(self, report: RunReport) -> str:
         if report.reason == "paused":
             return f"{PROGRAM} reembed unpause"
+        if _too_small(report):
+            return ""
         if report.state == "running":
             return next_command(self.args, unfinished=True)
         if report.exit_code == COMPLETE:
@@ -85,13 +92,15 @@ class Farewell:
         done = max(report.total - report.remaining - report.quarantined, 0)
         run = "" if report.run_id is None else f", run {report.run_id}"
         end = LastEnd(0, report.exit_code, report.reason, 1)
-        return f"{self._file()}{run}: {done:,} of {report.total:,} rows done; {why(end)}"
+        return f"{self._file()}{run}: {done:,} of {counted(report.total, 'row')} done; {why(end)}"
 
     def _recorded_place(self, run: Run | None) -> str:
         if run is None:
             return self._file()
         rows = run.counted
-        done = f": {rows.live - rows.remaining - rows.in_quarantine:,} of {rows.live:,} rows done" if rows else ""
+        done = (
+            f": {rows.live - rows.remaining - rows.in_quarantine:,} of {counted(rows.live, 'row')} done" if rows else ""
+        )
         return f"{self._file()}, run {run.run_id}{done}"
 
     def _file(self) -> str:
@@ -158,9 +167,17 @@ def _failure(report: RunReport) -> str:
     return f"last failure: {told.rstrip('.')}" if told and told not in report.error else ""
 
 
-def _next(command: str, told: str) -> str:
-    """Return the next command where what is told does not name it."""
-    return f"next: {command}" if command and command not in told else ""
+def _too_small(report: RunReport) -> bool:
+    """Return whether no row was done within a limit of tokens: with the same limit the next start does none, either."""
+    return report.reason in TOKENS and not report.reembedded
+
+
+def _room(report: RunReport) -> str:
+    return f"raise --{report.reason}: no row was done within it" if _too_small(report) else ""
+
+
+def _next(command: str) -> str:
+    return f"next: {command}" if command else ""
 
 
 def _join(*parts: str) -> str:

@@ -22,10 +22,11 @@ KEPT = (
 def next_command(args: argparse.Namespace, *, unfinished: bool) -> str:
     """Return the command: to go on with an unfinished run, or to start as this one was meant to start.
 
-    A copy that was made is not asked for again: its file is there.
+    A copy that was made is not asked for again: its file is there. Where there is nothing to go on with, only a start
+    can follow on --resume.
     """
     words = ["ai-memory", "reembed"]
-    if unfinished or args.resume:
+    if unfinished or args.or_start:
         words.append("--resume")
     if args.or_start:
         words.append("--or-start")
@@ -42,7 +43,7 @@ def _of_a_start(args: argparse.Namespace) -> list[str]:
     flags = (("retarget", "--retarget"), ("retry_quarantined", "--retry-quarantined"))
     words = [flag for name, flag in (*flags, ("skip_current_space", "--skip-current-space")) if getattr(args, name)]
     for namespace in args.namespace or ():
-        words += ["--namespace", namespace]
+        words += [f"--namespace={namespace}"] if namespace.startswith("-") else ["--namespace", namespace]
     if args.backup is not None and not args.backup.exists():
-        words += ["--backup", str(args.backup)]
+        words += ["--backup", f"./{args.backup}" if str(args.backup).startswith("-") else str(args.backup)]
     return words

@@ -6,7 +6,7 @@ import argparse
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from ai_memory.cleaning import MOST_WORDS, one_line
+from ai_memory.cleaning import one_line
 from ai_memory.clock import SystemClock
 from ai_memory.console import Console
 from ai_memory.errors import UsageError
@@ -16,7 +16,7 @@ from ai_memory.store import pauses
 from ai_memory.store.open_options import OpenOptions
 from ai_memory.store.opening import Store, writing
 from ai_memory.store.pauses import Pause
-from ai_memory.times import instant
+from ai_memory.times import instant, on_the_wall
 
 
 def run_pause(args: argparse.Namespace, settings: Settings, console: Console) -> int:
@@ -28,11 +28,11 @@ def run_pause(args: argparse.Namespace, settings: Settings, console: Console) ->
     path, now_ms = settings.db.value, SystemClock().now_ms()
     if args.until is not None and args.until <= now_ms:
         raise UsageError(f"--until {instant(args.until)} is over.", tip="Name a time that is to come.")
-    reason = one_line(args.reason.encode("utf-8", "replace").decode(), most=MOST_WORDS)
+    reason = one_line(args.reason.encode("utf-8", "replace").decode())
     pause = Pause(now_ms, args.until, who(), reason)
     with _written(path, now_ms, console) as store, store.db.transaction():
         pauses.put(store, pause)
-    until = "until " + (instant(args.until) if args.until else "it is unpaused")
+    until = f"until {instant(args.until)} ({on_the_wall(args.until)} here)" if args.until else "until it is unpaused"
     values = {"paused": True, "until": args.until, "reason": reason, "paused_by": pause.by}
     console.result(values, f"{path} is paused {until}. A run that works on it ends within a batch; none begins.")
     return 0

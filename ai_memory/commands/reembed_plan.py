@@ -9,7 +9,7 @@ from ai_memory.clock import SystemClock
 from ai_memory.console import Console
 from ai_memory.embed import chain
 from ai_memory.embed.factory import token_counter
-from ai_memory.embed.retry import Patience, PatientEmbedder
+from ai_memory.embed.retry import PatientEmbedder
 from ai_memory.reembed.census import Census, Scope
 from ai_memory.reembed.estimate import Estimate, Probed
 from ai_memory.reembed.holding import holding
@@ -44,14 +44,16 @@ def _replaced(census: Census, *, copied: bool) -> str:
     return f"{whose} will be REPLACED.{'' if copied else ' A copy first: --backup FILE'}"
 
 
-def run_plan(settings: Settings, console: Console, *, request: Request, patience: Patience | None) -> int:
+def run_plan(settings: Settings, console: Console, *, request: Request, ask: bool) -> int:
     """Show what a run would do, with the database opened read-only.
 
-    Nothing is sent, unless `patience` says how long to try the target: then it is asked as a run would ask it first.
+    Nothing is sent, unless it is to `ask`: then the target is asked as a run would ask it first, for as long as a
+    person waits.
     """
     target, count = chain.target(settings.embedding), token_counter(settings.embedding)
     with reading(settings.db.value, options=OpenOptions(tell=console.note)) as store:
-        probed = _probed(store, chain.assemble(settings.embedding, patience=patience)) if patience else None
+        embedder = chain.assemble_prompt(settings.embedding) if ask else None
+        probed = _probed(store, embedder, retarget=request.retarget) if embedder else None
         found = survey(store, target, request, now_ms=SystemClock().now_ms(), count_tokens=count, probed=probed)
     for line in preflight_lines(found.preflight):
         console.err.line(line)
@@ -59,9 +61,9 @@ def run_plan(settings: Settings, console: Console, *, request: Request, patience
     return 0
 
 
-def _probed(store: Store, embedder: PatientEmbedder) -> Probed:
-    """Ask the target for the witness texts and compare them with those it is known by."""
-    clock, recorded = SystemClock(), recorded_target(store, embedder.target).dim
+def _probed(store: Store, embedder: PatientEmbedder, *, retarget: bool) -> Probed:
+    """Ask the target for the witness texts and compare them with those it is known by; `retarget` takes any width."""
+    clock, recorded = SystemClock(), 0 if retarget else recorded_target(store, embedder.target).dim
     began = clock.monotonic()
     vectors = probe(embedder)
     seconds, dim = clock.monotonic() - began, int(vectors.shape[1])

@@ -6,10 +6,12 @@ from ai_memory.amounts import counted
 from ai_memory.clock import SystemClock
 from ai_memory.console import Console
 from ai_memory.embed import chain
+from ai_memory.embed.document import WITNESS_TEXTS
 from ai_memory.embed.fingerprint import differences
 from ai_memory.errors import OperatorNeeded, TargetChanged
 from ai_memory.reembed.bound import percent
 from ai_memory.reembed.census import Census, Scope, name_scope, take_census
+from ai_memory.reembed.probe import probe, require_width
 from ai_memory.reembed.sample import Sample, choose, compare
 from ai_memory.reembed.start import find_target, known_fingerprint, recorded_target
 from ai_memory.settings import Settings
@@ -20,7 +22,7 @@ from ai_memory.store.provenance import Fingerprint, read_fingerprint
 from ai_memory.store.text import printable
 
 ALL = "all"
-SAMPLE_TIP = "No vector was looked at. To embed some rows again and compare: ai-memory reembed verify --sample 300"
+SAMPLE_TIP = "No vector was looked at. To embed some rows again and compare: ai-memory reembed verify"
 
 
 def run_verify(settings: Settings, console: Console, *, sample: str | int | None, of_run: bool) -> int:
@@ -33,7 +35,7 @@ def run_verify(settings: Settings, console: Console, *, sample: str | int | None
         census = take_census(store, target, scope, now_ms=SystemClock().now_ms())
         size = None if sample == ALL else int(sample or 0)
         compared = _sample(store, settings, target, scope, size=size) if sample and target else None
-    found = bool(census.exit_code or (compared and compared.differing))
+    found = bool(census.exit_code or (compared and compared.found))
     values = {
         "total": census.live,
         "fresh": census.fresh,
@@ -51,7 +53,13 @@ def run_verify(settings: Settings, console: Console, *, sample: str | int | None
         **(compared.values() if compared else {}),
         "differ_at_most": _differ_at_most(compared, census),
     }
-    sampled = _sample_text(compared, census) if compared else SAMPLE_TIP if not found else ""
+    sampled = (
+        _sample_text(compared, census)
+        if compared
+        else ""
+        if found
+        else f"{SAMPLE_TIP}{' --run' if of_run else ''} --sample 300"
+    )
     console.result(values, _census_text(census, name, scope), *([sampled] if sampled else []))
     return 1 if found else 0
 
@@ -80,21 +88,29 @@ def _sample(store: Store, settings: Settings, target: Fingerprint, scope: Scope,
             f"The configured target differs from that of the vectors to verify: {'; '.join(changed)}.",
             tip="Correct the configuration, or leave --sample out.",
         )
-    return compare(store, embedder, choose(store, target, scope, size=size))
+    chosen, configured = choose(store, target, scope, size=size), embedder.target.dim
+    if chosen and not configured:
+        require_width(target, int(probe(embedder, WITNESS_TEXTS[:1]).shape[1]))
+    return compare(store, embedder, chosen)
 
 
 def _census_text(census: Census, name: str, scope: Scope) -> str:
     where = "" if scope is None else f" in {name_scope(scope)}, the run's namespaces,"
     attested = f", {census.attested:,} of them attested by an operator" if census.attested else ""
+    if not census.live:
+        return f"There are no live rows{where.removesuffix(',')}."
+    if census.exit_code == 0 and census.live == 1:
+        return f"The one live row{where} is stamped and recorded as {name}, of its present text{attested}."
     if census.exit_code == 0:
         return (
             f"All {census.live:,} live rows{where} are stamped and recorded as {name}, of their present text{attested}."
         )
     unattested = f" ({census.unattested:,} of them unattested: nothing records where their vector comes from)"
+    rows = counted(census.live, f"live row{where} is", f"live rows{where} are")
     return (
-        f"{census.fresh:,} of {census.live:,} live rows{where} are stamped and recorded as {name}{attested}; "
-        f"{census.stale:,} are stale{unattested if census.unattested else ''}, {census.quarantined:,} in quarantine, "
-        f"{census.unaddressable:,} without an id."
+        f"{census.fresh:,} of {rows} stamped and recorded as {name}{attested}; "
+        f"{counted(census.stale, 'is', 'are')} stale{unattested if census.unattested else ''}, "
+        f"{census.quarantined:,} in quarantine, {census.unaddressable:,} without an id."
     )
 
 
@@ -108,6 +124,9 @@ def _differ_at_most(sample: Sample | None, census: Census) -> float | None:
 def _sample_text(sample: Sample, census: Census) -> str:
     if not sample.compared:
         return "No row was embedded again: none is recorded as the target's."
+    if sample.sharing:
+        what = f"{sample.sharing:,} of {sample.compared:,} rows embedded again share one"
+        return f"The endpoint gives different texts the same vector: {what}."
     if sample.differing:
         first = printable(sample.differing[0])
         return f"{len(sample.differing):,} of {sample.compared:,} rows embedded again differ: {first} …"

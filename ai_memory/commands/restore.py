@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ai_memory.amounts import counted
+from ai_memory.commands.arguments import named_path
 from ai_memory.console import Console
 from ai_memory.errors import UsageError
 from ai_memory.settings import Settings
@@ -22,8 +23,8 @@ SHOWN = 3
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the backup, where to keep the present state, and the consent."""
-    parser.add_argument("file", type=Path, metavar="FILE", help="the backup, as reembed --backup made it")
-    parser.add_argument("--backup", type=Path, metavar="FILE", help="copy the present state to FILE first")
+    parser.add_argument("file", type=named_path, metavar="FILE", help="the backup, as reembed --backup made it")
+    parser.add_argument("--backup", type=named_path, metavar="FILE", help="copy the present state to FILE first")
     parser.add_argument("--yes", action="store_true", help="do not ask before the present state is replaced")
 
 

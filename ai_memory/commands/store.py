@@ -7,9 +7,10 @@ import sys
 
 from ai_memory.clock import SystemClock
 from ai_memory.commands.altered import warn_of_altered
-from ai_memory.commands.embedding import EMBEDDER_ERRORS
+from ai_memory.commands.embedding import EMBEDDER_ERRORS, stored_without
 from ai_memory.console import Console
 from ai_memory.embed.chain import assemble_prompt
+from ai_memory.embedding_settings import EmbeddingSettings
 from ai_memory.errors import UsageError
 from ai_memory.intake import Filler, Outcome, put
 from ai_memory.records import DEFAULT_NAMESPACE, Draft, Value
@@ -39,10 +40,12 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     """Store the memory, then give it its vector; an embedder that fails costs a warning, never the text.
 
     Raises:
+        EmbedderInitFailed: the embedder's configuration makes no sense; nothing is stored.
         UsageError: the memory breaks a rule, or is encrypted and cannot be replaced.
         DataRefused: the database does not take it, or a trigger undid it.
     """
     clock = SystemClock()
+    configured = None if args.no_embed else settings.embedding
     draft = _draft(args)
     options = OpenOptions(tell=console.note)
     with writing(settings.db.value, now_ms=clock.now_ms(), create=True, options=options) as store:
@@ -56,7 +59,7 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
                 tip="Choose another title, or delete it first.",
             )
         warn_of_altered([stored.altered], "memory", console)
-        embedded = not args.no_embed and _embed(store, stored.id, settings, console)
+        embedded = configured is not None and _embed(store, stored.id, configured, console)
         without = "" if has_vector(store, stored.id) else " without a vector"
     values = {"id": stored.id, "outcome": stored.outcome.value, "embedded": embedded, "new_database": store.created}
     console.result(values, f"{stored.id}  {stored.outcome.value}{without}")
@@ -87,13 +90,13 @@ def _stdin() -> str:
         raise UsageError(f"stdin is not UTF-8: byte {error.start + 1}.", tip="Convert it first.") from error
 
 
-def _embed(store: Store, memory_id: str, settings: Settings, console: Console) -> bool:
+def _embed(store: Store, memory_id: str, configured: EmbeddingSettings, console: Console) -> bool:
     try:
-        embedder = assemble_prompt(settings.embedding)
+        embedder = assemble_prompt(configured)
         filled = Filler(store, embedder, "store", 1, SystemClock()).renew(memory_id)
     except EMBEDDER_ERRORS as error:
-        console.warn(f"stored without a vector: {error.line()} Later: ai-memory backfill.")
+        console.warn(stored_without("a vector", error))
         return False
     for each in filled.left:
-        console.warn(f"stored without a vector: {each.message}.")
+        console.warn(f"stored without a vector: {each.message.rstrip('.')}.")
     return not filled.left and not filled.raced

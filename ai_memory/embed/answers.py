@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from ai_memory.cleaning import one_line
 from ai_memory.embed import error_body
 from ai_memory.embed.error_body import ErrorBody
-from ai_memory.embed.limit_rules import LIMIT_RULES
+from ai_memory.embed.limit_rules import LIMIT_RULES, read_as
 from ai_memory.embed.rate_headers import retry_after
 from ai_memory.embed.rule import ADDRESS, DIM, FAILED, KEY, LATER, MAY, MODEL, PAY, QUOTA_CODES, REFUSED, TOLD, Rule
 from ai_memory.errors import (
@@ -270,8 +270,11 @@ def classify(answer: Answer, *, asked: Asked, now: float) -> EmbedError:
     """Return the error that an answer without vectors means; `now` is Unix time, for a Retry-After date."""
     told = error_body.read(answer.text)
     wait = retry_after(answer.headers, now=now) or told.wait
-    rule = next((rule for rule in RULES if _fits(rule, answer.status, told, asked)), _OTHERWISE)
-    where = f"HTTP {answer.status}{_elsewhere(answer, asked)}{_quote(told.message, asked.key)}"
+    status = read_as(answer.status, told, within=_WORDS_WITHIN)
+    rule = next((rule for rule in RULES if _fits(rule, status, told, asked)), _OTHERWISE)
+    # The body of a 201 may be vectors.
+    quoted = "" if 200 < status < 300 else _quote(told.message, asked.key)
+    where = f"HTTP {answer.status}{_elsewhere(answer, asked)}{quoted}"
     what = f"{asked.host}: {rule.what} ({where})."
     if (
         rule.error is RateLimited

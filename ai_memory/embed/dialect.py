@@ -9,6 +9,7 @@ from typing import Protocol
 
 import numpy as np
 
+from ai_memory.amounts import counted
 from ai_memory.embed.embedder import Vectors
 from ai_memory.errors import AnswerViolation, ForeignAnswer, OneVector
 
@@ -58,10 +59,10 @@ def require_rows(rows: object, count: int) -> list[object]:
         AnswerViolation: their number differs; OneVector where there is a single one.
     """
     if not isinstance(rows, list):
-        raise ForeignAnswer(f"{count} texts were sent and no vectors came back.")
+        raise ForeignAnswer(f"{counted(count, 'text was', 'texts were')} sent and no vectors came back.")
     if len(rows) != count:
         kind = OneVector if len(rows) == 1 else AnswerViolation
-        raise kind(f"{count} texts were sent and {len(rows)} vectors came back.")
+        raise kind(f"{counted(count, 'text was', 'texts were')} sent and {counted(len(rows), 'vector')} came back.")
     return rows
 
 

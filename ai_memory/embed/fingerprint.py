@@ -34,7 +34,12 @@ def differences(recorded_spec: str, target: Target) -> list[str]:
     recorded = json.loads(recorded_spec)
     current = json.loads(canonical_spec(target))
     return [
-        f"{name}: {recorded.get(name)!r} -> {current.get(name)!r}"
+        f"{name}: {_shown(name, recorded.get(name))} -> {_shown(name, current.get(name))}"
         for name in sorted(recorded.keys() | current.keys())
         if recorded.get(name) != current.get(name)
     ]
+
+
+def _shown(name: str, value: object) -> str:
+    # No vector is 0 wide: that is how a width stands that nothing tells yet.
+    return "not configured" if name == "dim" and not value else repr(value)

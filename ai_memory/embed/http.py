@@ -10,6 +10,7 @@ from threading import Lock
 
 import numpy as np
 
+from ai_memory.amounts import counted
 from ai_memory.cleaning import one_line
 from ai_memory.embed import answer_size, rate_headers, vectors
 from ai_memory.embed.answer_size import AnswerSize
@@ -20,7 +21,7 @@ from ai_memory.embed.error_body import status_within
 from ai_memory.embed.gate import Gate
 from ai_memory.embed.limits import most_tokens, utf8_size
 from ai_memory.embed.packing import Packing
-from ai_memory.embed.transport import Endpoint, Transport
+from ai_memory.embed.transport import UNPACKED, Endpoint, Transport
 from ai_memory.errors import (
     AnswerLate,
     AnswerViolation,
@@ -33,6 +34,9 @@ from ai_memory.errors import (
 )
 
 _SHORT = 1 << 12
+BEFORE, SHOWN = 12, 40
+"""Characters of an answer that are shown before and behind where it ceases to be JSON."""
+GZIP = b"\x1f\x8b"
 _LOOK = "Look at that server and its model, then run the same command again."
 
 
@@ -124,7 +128,7 @@ class HttpEmbedder:
             self._gate.doubt()
             raise AnswerViolation(self._unbelievable(error.what), tip=_LOOK, http_status=200) from None
         except WrongTarget as error:
-            tip = "Correct [embeddings].dim or model: ai-memory config show says where they come from."
+            tip = "Correct [embeddings].dim or model; where they come from: ai-memory config show"
             if self._passed:
                 tip = "Bring the model back, or switch to another target: ai-memory reembed --retarget"
             raise WrongTarget(f"{self._endpoint.host}: {error.what}", tip=tip) from None
@@ -163,7 +167,8 @@ class HttpEmbedder:
         kind = one_line(answer.headers.get("content-type", ""), key) or "of no type"
         begins = one_line(_beginning(answer), key)
         asked = self._asked()
-        what = f"{what} What came from {one_line(asked.url, key)} is {kind} and begins: {begins}"
+        what = f"{what} What came from {one_line(asked.url, key)} is {kind}"
+        what += "." if _packed(answer) else f" and begins: {begins}"
         # What an endpoint that did send vectors says in between may be over soon.
         foreign = AnswerViolation if self._passed else ForeignAnswer
         return foreign(what, tip=f"{asked.hint} {_LOOK}".strip(), http_status=200, in_doubt=True)
@@ -228,15 +233,37 @@ def _parsed(answer: Answer) -> object:
         AnswerViolation: it is no whole JSON.
         ForeignAnswer: it is none at all.
     """
+    text = answer.text
     try:
-        parsed: object = json.loads(answer.text)
-    except (ValueError, RecursionError):
+        parsed: object = json.loads(text)
+    except (ValueError, RecursionError) as error:
         begins = _beginning(answer).lstrip()
         if not begins:
             raise AnswerViolation("it is empty.", http_status=200) from None
-        foreign = ForeignAnswer if begins[0] not in "[{" else AnswerViolation
-        raise foreign("it is not JSON.", http_status=200) from None
+        if packed := _packed(answer):
+            raise ForeignAnswer(f"it is {packed}.", http_status=200) from None
+        if begins[0] not in "[{":
+            raise ForeignAnswer("it is not JSON.", http_status=200) from None
+        raise AnswerViolation(f"it is not JSON{_broken_at(text, error)}.", http_status=200) from None
     return parsed
+
+
+def _packed(answer: Answer) -> str:
+    """Return how a body is compressed that could not be unpacked, empty where it is not."""
+    encoding = answer.headers.get("content-encoding", "").strip().lower()
+    if encoding not in UNPACKED:
+        return f"compressed in a way that was not asked for ({one_line(encoding)})"
+    return "compressed, which no header says" if answer.body.startswith(GZIP) else ""
+
+
+def _broken_at(text: str, error: Exception) -> str:
+    """Return where a text ceases to be JSON, and what stands there."""
+    at = error.pos if isinstance(error, json.JSONDecodeError) else 0
+    if not at:
+        return f" and begins: {text[:SHOWN]}"
+    if at >= len(text.rstrip()):
+        return f": it breaks off after {counted(at, 'character')}"
+    return f": around character {at:,} stands {text[max(at - BEFORE, 0) : at + SHOWN]!r}"
 
 
 def _beginning(answer: Answer) -> str:

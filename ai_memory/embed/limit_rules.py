@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+
+from ai_memory.embed.error_body import ErrorBody
 from ai_memory.embed.rule import LATER, PAY, QUOTA_CODES, RENEWED, TOLD, Rule
 from ai_memory.errors import QuotaExhausted, RateLimited, RequestTooLarge
 
@@ -39,7 +42,7 @@ LIMIT_RULES: tuple[Rule, ...] = (
         "the limit of a day or a month is used up",
         RENEWED,
         "OpenAI: 'requests per day (RPD)'; Gemini: quotaId EmbedContentRequestsPerDayPerProjectPerModel, beside a "
-        "retryDelay of seconds; Cohere: 'limited to 1000 API calls / month'",
+        "retryDelay of seconds; Cohere: 'limited to 1000 API calls / month'; gateways: '1000 requests/24h', '/day'",
         words=(
             "per (?:day|week|month)",
             "per(?:day|week|month)",
@@ -47,6 +50,9 @@ LIMIT_RULES: tuple[Rule, ...] = (
             " calls month ",
             "今日|每日",
             " (?:r|t)pd ",
+            " tages| pro (?:tag|monat) ",
+            " (?:24 ?h(?:rs?|ours?)?|1 ?d(?:ays?)?) ",
+            " (?:request|call|token|text|quer(?:y|ie))s? (?:an? )?(?:d|day|week|month) ",
         ),
         anywhere=True,
     ),
@@ -86,3 +92,14 @@ LIMIT_RULES: tuple[Rule, ...] = (
         ),
     ),
 )
+
+_QUOTA_CODES = frozenset({"resource_exhausted", "quotaexceeded", "quota_exceeded", "dailylimitexceeded"})
+_QUOTA_WORDS = re.compile(
+    r" quota (?:\w+ )?(?:exceeded|exhausted|metric) | exceeded (?:\w+ ){0,2}quota | daily limit exceeded "
+)
+
+
+def read_as(status: int, told: ErrorBody, *, within: int) -> int:
+    """Return the status under which a refusal is looked up: a 403 of a quota is a 429, as Google's older APIs send."""
+    of_quota = status == 403 and (told.codes & _QUOTA_CODES or _QUOTA_WORDS.search(told.says(within=within)))
+    return 429 if of_quota else status

@@ -13,6 +13,7 @@ from operator import itemgetter
 
 import numpy as np
 
+from ai_memory.amounts import counted
 from ai_memory.embed.dialect import Reply, as_vectors, count_of, require_rows
 from ai_memory.errors import AnswerViolation, ForeignAnswer
 
@@ -67,7 +68,7 @@ def _ordered(rows: Sequence[object]) -> list[object]:
     """
     tables = [row if isinstance(row, dict) else {} for row in rows]
     if not any("embedding" in table for table in tables):
-        raise ForeignAnswer(f"{len(rows)} texts were sent and no vectors came back.")
+        raise ForeignAnswer(f"{counted(len(rows), 'text was', 'texts were')} sent and no vectors came back.")
     indexes = [_index(table.get("index")) for table in tables]
     found = [_numbers(table.get("embedding")) for table in tables]
     if len(set(indexes)) == 1:

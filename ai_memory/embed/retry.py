@@ -106,6 +106,8 @@ class _Failures:
         self.errors.append(error)
         self.at.append(at)
         error.harmless_passed = self.harmless_passed
+        # Refused right after a harmless text passed: the rate is not what it is refused for.
+        error.of_texts |= bool(self.harmless_passed and _names_no_wait(error))
 
     def say(self, *, harmless_passed: bool) -> bool:
         """Say of the last failure whether a harmless text passed beside it, and return it."""
@@ -121,7 +123,8 @@ class _Failures:
     def alike(self) -> bool:
         """Whether the last failures are of one kind that may be the texts' fault, and once more enough of them."""
         last = self.errors[-1]
-        if not last.of_texts or not self.texts or list(self.texts) == [CANARY]:
+        may_be = last.of_texts or _names_no_wait(last)
+        if not may_be or not self.texts or list(self.texts) == [CANARY]:
             return False
         if len(self.texts) == 1 and len(self.errors) == 1 and isinstance(last, AnswerViolation):
             return True
@@ -243,10 +246,18 @@ class RetryingEmbedder(Wrapped):
         named = isinstance(error := _error(state), RateLimited) and error.retry_after > 0
         if failures.lasted + state.upcoming_sleep > (patience.longest_wait if named else patience.retry_for):
             return True
-        return failures.alike and failures.say(harmless_passed=self.harmless_passes())
+        last = failures.errors[-1]
+        if _names_no_wait(last) and last.of_texts:
+            return True
+        # A rate may be over just now: the request is sent once more before it is blamed.
+        return failures.alike and failures.say(harmless_passed=self.harmless_passes()) and last.of_texts
 
     def _pause(self, seconds: float) -> None:
         self._sleep(seconds)
+
+
+def _names_no_wait(error: BaseException) -> bool:
+    return isinstance(error, RateLimited) and not error.retry_after
 
 
 def _error(state: RetryCallState) -> BaseException | None:

@@ -30,10 +30,10 @@ class Rule:
 
 PAY = "Top up the account or raise its limit, then run the same command again."
 RENEWED = "Wait until it is renewed, or raise it, then run the same command again."
-KEY = "Check the key: ai-memory config show says where it comes from."
-MAY = "Check the key and what it may do: ai-memory config show says where it comes from."
-ADDRESS = "Check [embeddings].base_url and model: ai-memory config show says where they come from."
-MODEL = "Check [embeddings].model and base_url: ai-memory config show says where they come from."
+KEY = "Check the key, and where it comes from: ai-memory config show"
+MAY = "Check the key, what it may do and where it comes from: ai-memory config show"
+ADDRESS = "Check [embeddings].base_url and model, and where they come from: ai-memory config show"
+MODEL = "Check [embeddings].model and base_url, and where they come from: ai-memory config show"
 DIM = "Remove [embeddings].dim, or set a width that the model offers."
 LATER = "Run the same command again later."
 QUOTA_CODES = frozenset(

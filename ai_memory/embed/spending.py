@@ -86,7 +86,6 @@ class Spending:
                 raise BudgetSpent(
                     f"About {self._spent():,} tokens are spent; the next request, of at most {tokens:,}, might cross "
                     f"the {limit.most:,} that --{limit.flag} allows.",
-                    tip="Continue with: ai-memory reembed --resume",
                     flag=limit.flag,
                 )
             self._in_flight += tokens

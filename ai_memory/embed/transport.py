@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _CHUNK = 1 << 16
 _ERROR_BYTES = 1 << 16
 """So much of an answer without vectors is read; the rest tells nothing."""
-_UNPACKED = frozenset({"", "identity", "gzip", "x-gzip", "deflate"})
+UNPACKED = frozenset({"", "identity", "gzip", "x-gzip", "deflate"})
 """Encodings that are asked for, one at a time; what comes in another is not unpacked."""
 
 
@@ -261,7 +261,7 @@ def _body(response: Response, *, limit: int) -> bytes:
         return b""
     whole = response.status_code == HTTPStatus.OK
     most = limit if whole else _ERROR_BYTES
-    unpacked = response.headers.get("content-encoding", "").strip().lower() in _UNPACKED
+    unpacked = response.headers.get("content-encoding", "").strip().lower() in UNPACKED
     pieces = bytearray()
     while len(pieces) <= most and (piece := response.raw.read1(_CHUNK, decode_content=unpacked)):
         pieces += piece
@@ -295,17 +295,38 @@ def _late(error: BaseException) -> bool:
 
 def _root(error: BaseException) -> str:
     """Return the words of the first failure behind a library's error, without its object names."""
-    first = list(_causes(error))[-1]
-    return getattr(first, "strerror", None) or str(first) or type(first).__name__
+    causes = list(_causes(error))
+    plain = (words for each in causes for kinds, words in _plain_words() if isinstance(each, kinds))
+    first = causes[-1]
+    return next(plain, "") or getattr(first, "strerror", None) or str(first) or type(first).__name__
+
+
+def _plain_words() -> tuple[tuple[type[BaseException], str], ...]:
+    """Return what the libraries' errors of broken answers mean, whose own words are those of their insides."""
+    from http import client
+
+    from urllib3 import exceptions
+
+    return (
+        (exceptions.DecodeError, "what came is not compressed as its header says"),
+        (exceptions.InvalidChunkLength, "the pieces of its answer do not have the lengths that it says"),
+        (exceptions.IncompleteRead, "it broke off"),
+        (client.IncompleteRead, "it broke off"),
+        (client.RemoteDisconnected, "it closed the connection without an answer"),
+        (client.LineTooLong, "its answer has a header that is far too long"),
+        (client.HTTPException, "what came is no answer of HTTP"),
+    )
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
     """Yield a library's error and those behind it, the first one last."""
+    from http.client import HTTPException
+
     from urllib3.exceptions import HTTPError
     from urllib3.util.ssl_match_hostname import CertificateError
 
     yield error
     # What the caller was handling at the time stands further up the same chain, and is none of this.
-    while isinstance(error.__context__, OSError | HTTPError | CertificateError):
+    while isinstance(error.__context__, OSError | HTTPError | HTTPException | CertificateError):
         error = error.__context__
         yield error

@@ -11,6 +11,7 @@ from math import isfinite
 import numpy as np
 import numpy.typing as npt
 
+from ai_memory.amounts import counted
 from ai_memory.embed.embedder import Vectors
 from ai_memory.embedding_settings import MAX_DIM
 from ai_memory.errors import AnswerViolation, DataRefused, VectorsBroken, WrongTarget
@@ -100,12 +101,15 @@ def check(vectors: Vectors, *, count: int, dim: int) -> Vectors:
         VectorsBroken: only some of them do.
     """
     if vectors.ndim != 2 or len(vectors) != count:
-        raise AnswerViolation(f"{count} texts were sent and {len(vectors)} vectors came back.")
+        raise AnswerViolation(
+            f"{counted(count, 'text was', 'texts were')} sent and {counted(len(vectors), 'vector')} came back."
+        )
     if not NARROWEST <= vectors.shape[1] <= MAX_DIM:
         raise AnswerViolation(f"the vectors are {vectors.shape[1]:,} wide.")
     if dim and vectors.shape[1] != dim:
         raise WrongTarget(f"the vectors are {vectors.shape[1]} wide where {dim} was expected.")
-    lengths = np.linalg.norm(vectors.astype(np.float64), axis=1)
+    with np.errstate(all="ignore"):
+        lengths = np.linalg.norm(vectors.astype(np.float64), axis=1)
     sound = (lengths > SHORTEST) & (lengths < LONGEST)
     if sound.all():
         return vectors

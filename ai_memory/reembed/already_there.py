@@ -36,7 +36,7 @@ def require_new(store: Store, target: Fingerprint, model: str, embedded: Iterabl
         raise TargetChanged(
             f"The endpoint gives the vectors that the file has already: {len(known):,} of {compared:,} are those of "
             f"{printable(known[0])}. Does it serve {printable(model)}?",
-            tip="If not, correct the endpoint, then: ai-memory reembed --resume. If both names mean one model: "
+            tip="If not, correct the endpoint, then: ai-memory reembed --resume; if both names mean one model: "
             "ai-memory reembed --resume --same-vectors",
         )
     return compared

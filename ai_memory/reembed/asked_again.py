@@ -5,8 +5,10 @@ flight, or give one vector to many texts. None of it shows in an answer. So each
 
 - holds its first page until three of its rows, spread over it, agree; nothing else is in flight then;
 - asks a row of each of the first pages, later of every twentieth, beside the other requests in flight;
-- asks one with nothing else in flight whenever twice as many requests are in flight as at the last such time, after
-  so many pages, and of the last page: damage by requests side by side is the same for both, and shows only then.
+- asks, beside each such row, for one of the page that was written last: another model may have come in between;
+- asks one with nothing else in flight whenever twice as many requests are in flight as at the last such time, and
+  after so many pages: damage by requests side by side is the same for both, and shows only then;
+- asks at the end for rows from all over what it wrote, with nothing else in flight.
 
 Where the run was lied to before, a row of every request is asked again.
 """
@@ -41,8 +43,8 @@ DENSE, EVERY = 16, 20
 """Of the first DENSE pages each is asked, later every so many: an endpoint that lies now and then is found early."""
 QUIET = 64
 """Pages for each request in flight between two checks with nothing else in flight: waiting for that costs a round."""
-TAIL = 2
-"""Rows, beside one of the last page, that are asked again at the end."""
+AT_END = 3
+"""Rows that are asked again one by one at the end, the last page's among them."""
 SEEN = 5_000
 """Rows of an invocation whose vectors are kept in mind, to see how many texts share one."""
 LOOKED_AT = 128
@@ -67,6 +69,11 @@ class Again:
     rows: int = 0
     size: int = 0
     alone: bool = False
+
+    @property
+    def texts(self) -> int:
+        """How many texts that sends: one of an earlier page goes with them."""
+        return self.rows + bool(self.rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +114,11 @@ class Schedule:
         rows = max(FIRST, ceil(self._share) + 1, ceil(batch / size) if self.doubted and size > 1 else 0)
         return min(rows, batch)
 
+    @property
+    def at_first(self) -> bool:
+        """Whether the last page is the first one."""
+        return self._pages == 1
+
     def begin_anew(self) -> None:
         """Check as at the beginning: something was changed because the endpoint lied."""
         self.doubted = True
@@ -128,39 +140,6 @@ class Schedule:
             return False
         self._most_side_by_side, self._alone_at = side_by_side, self._pages
         return True
-
-
-class Tail:
-    """Rows written since some were last asked again with nothing else in flight: of the last page, and a few others."""
-
-    def __init__(self, chance: Random) -> None:
-        """Begin with none; `chance` chooses."""
-        self._chance = chance
-        self._last: list[Embedded] = []
-        self._others: list[Embedded] = []
-        self._pages = 0
-
-    @property
-    def rows(self) -> list[Embedded]:
-        """The rows to be asked again before the run may say that it is done."""
-        return [*self._others, *self._last]
-
-    def wrote(self, embedded: Sequence[Embedded]) -> None:
-        """Record that a page was written."""
-        if not (chosen := choose(embedded, Again(1), self._chance)):
-            return
-        self._pages += 1
-        # Every page before the last is kept with the same chance (reservoir sampling, Vitter 1985).
-        kept = self._chance.randrange(self._pages)
-        if len(self._others) < TAIL:
-            self._others += self._last
-        elif kept < TAIL:
-            self._others[kept : kept + 1] = self._last
-        self._last = chosen
-
-    def agreed(self) -> None:
-        """Record that rows were asked again with nothing else in flight, and agreed."""
-        self._last, self._others, self._pages = [], [], 0
 
 
 def choose(embedded: Sequence[Embedded], again: Again, chance: Random) -> list[Embedded]:
@@ -213,8 +192,11 @@ def ask_witness(target: Fingerprint, embedder: PatientEmbedder) -> PageAnswer:
         EmbedError: it failed.
     """
     vectors = embedder.embed_documents(list(WITNESS_TEXTS))
-    if require_witness(target, embedder, vectors):
-        return PageAnswer()
+    return PageAnswer() if require_witness(target, embedder, vectors) else mixed_up(vectors)
+
+
+def mixed_up(vectors: Vectors) -> PageAnswer:
+    """Return the answer that tells the witness texts, which got `vectors`, as rows that differ."""
     documents = [Document(text, "", "", text, text, b"", 0) for text in WITNESS_TEXTS]
     rows = tuple(Embedded(each, vector) for each, vector in zip(documents, vectors, strict=True))
     return PageAnswer(rows, len(rows), rows)
@@ -236,7 +218,7 @@ def sharing_a_vector(embedded: Sequence[Embedded]) -> tuple[Embedded, ...]:
     one = wide @ wide.T >= ONE_VECTOR
     found: tuple[Embedded, ...] = ()
     for row in np.flatnonzero(one.sum(axis=1) > max(len(found), 1)):
-        group = {_beginning(rows[each].document.text): rows[each] for each in np.flatnonzero(one[row])}
+        group = {beginning(rows[each].document.text): rows[each] for each in np.flatnonzero(one[row])}
         found = max(found, tuple(group.values()), key=len)
     return found if len(found) > 1 else ()
 
@@ -264,7 +246,7 @@ class Shared:
             if isinstance(vector := each.outcome, np.ndarray):
                 self._rows += 1
                 texts = self._texts.setdefault(_rounded(vector), {})
-                texts[_beginning(each.document.text)] = each.document
+                texts[beginning(each.document.text)] = each.document
                 if len(texts) > len(found):
                     found = tuple(Embedded(document, vector) for document in texts.values())
         return found if too_many(len(found), self._rows) else ()
@@ -276,6 +258,7 @@ def _rounded(vector: Vectors) -> bytes:
         return (vector / np.linalg.norm(vector)).round(4).tobytes()
 
 
-def _beginning(text: str) -> str:
+def beginning(text: str) -> str:
+    """Return the letters and digits with which a text begins, as far as two texts must differ in them."""
     letters = "".join(filter(str.isalnum, text[: 4 * SAME_BEGINNING]))
     return letters.casefold()[:SAME_BEGINNING]

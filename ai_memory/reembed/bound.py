@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from math import ceil, comb
 
+from ai_memory.amounts import counted
+
 CONFIDENCE = 0.95
 STEPS = 50
 """Of bisection: more than a float has digits."""
+
+ONE_ROW = "The one row was asked again and agrees."
 
 
 def bound(agreed: int, of: int) -> float:
@@ -39,10 +43,11 @@ def told(agreed: int, rows: int) -> str:
     """Return the sentence on what rows asked again prove."""
     share = percent(differ_at_most(agreed, rows))
     if not agreed:
-        return f"None of {rows:,} rows was asked again: nothing tells how many of them differ."
+        return f"None of {counted(rows, 'row')} was asked again: nothing tells how many of them differ."
     if agreed >= rows:
-        return f"All {rows:,} rows were asked again one by one and agree."
-    asked = f"Of {rows:,} rows {agreed:,} were asked again one by one and agree"
+        return f"All {rows:,} rows were asked again one by one and agree." if rows > 1 else ONE_ROW
+    agree = "was asked again one by one and agrees" if agreed == 1 else "were asked again one by one and agree"
+    asked = f"Of {rows:,} rows {agreed:,} {agree}"
     return f"{asked}: at most {share} of the rows can differ (95 %)."
 
 

@@ -15,7 +15,7 @@ FIRST_WAIT_MS = 60_000
 LONGEST_WAIT_MS = 15 * 60_000
 LONGEST_ASKED_MS = 24 * 60 * 60_000
 """No wait that an endpoint asks for is kept longer: some ask for years."""
-BEGIN_ANEW = " If that is too long, give the run up and begin another: ai-memory reembed cancel"
+BEGIN_ANEW = "; if that is too long, give the run up and begin another: ai-memory reembed cancel"
 
 
 def opened(run: Run, *, now_ms: int, asked_seconds: float = 0.0) -> Breaker:
@@ -45,10 +45,10 @@ def require_due(run: Run, *, now_ms: int) -> bool:
         return False
     if now_ms < (until := believed_until(run, now_ms=now_ms)):
         seconds = (until - now_ms) / 1000
-        reason = run.last_error or "no answer"
+        reason = (run.last_error or "no answer").rstrip(".")
         raise BreakerOpen(
             f"The endpoint failed last time ({reason}); the breaker is open for {ceil(seconds)} s more.",
-            tip=f"Run the same command again then.{BEGIN_ANEW if seconds * 1000 > LONGEST_WAIT_MS else ''}",
+            tip=f"Run the same command again then{BEGIN_ANEW if seconds * 1000 > LONGEST_WAIT_MS else '.'}",
             seconds=seconds,
         )
     return True

@@ -18,8 +18,12 @@ WAYS_OUT = (
     "Continue it: ai-memory reembed --resume; replace it: ai-memory reembed --retarget; "
     "give it up: ai-memory reembed cancel"
 )
+WAYS_OUT_CHANGED = (
+    "Replace it: ai-memory reembed --resume --retarget; give it up: ai-memory reembed cancel; "
+    "or put the configuration back and continue it: ai-memory reembed --resume"
+)
 
-PAUSED = "Ask who paused it. To give it up and begin anew: ai-memory reembed cancel, then ai-memory reembed"
+PAUSED = "Ask who paused it. To give it up and begin anew: ai-memory reembed cancel; then: ai-memory reembed"
 
 
 class Action(Enum):
@@ -114,7 +118,7 @@ def _without_run(request: Request, census: Census) -> Action:
     if request.resume and not request.or_start and not request.retarget:
         raise OperatorNeeded(
             f"There is no run to resume, and {counted(census.stale, 'row is', 'rows are')} stale.",
-            tip="Start one: ai-memory reembed, or ai-memory reembed --resume --or-start",
+            tip="Start one: ai-memory reembed",
         )
     return Action.START
 
@@ -127,7 +131,7 @@ def _changed_target(request: Request, run: Run, differences: tuple[str, ...]) ->
     if request.retarget:
         return Action.SUPERSEDE
     if not request.resume:
-        raise OperatorNeeded(f"Run {run.run_id} towards another target is unfinished.", tip=WAYS_OUT)
+        raise OperatorNeeded(f"Run {run.run_id} towards another target is unfinished.", tip=WAYS_OUT_CHANGED)
     raise TargetChanged(
         f"The configured target is not that of run {run.run_id}: {'; '.join(differences)}.",
         tip="Correct the configuration, or switch to the new target: ai-memory reembed --resume --retarget",

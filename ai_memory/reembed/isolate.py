@@ -3,8 +3,8 @@
 A row is only believed to be bad if it is refused alone, a harmless text passes right after it, the canary, and then it
 is refused again: two more requests than to find it. Where the canary is refused too it is the endpoint's fault.
 
-A row over which the server breaks down (500) may be bad or not, even so: it is left as it is, and does not hold up the
-others.
+A row over which the server breaks down (500), or for which alone it always asks for fewer requests (429), may be bad or
+not, even so: it is left as it is, and does not hold up the others.
 """
 
 from __future__ import annotations
@@ -14,7 +14,15 @@ from dataclasses import dataclass
 
 from ai_memory.embed.embedder import Vectors
 from ai_memory.embed.retry import CANARY, PatientEmbedder
-from ai_memory.errors import AnswerViolation, Breakdown, BudgetSpent, EmbedError, EndpointUnusable, RowsRefused
+from ai_memory.errors import (
+    AnswerViolation,
+    Breakdown,
+    BudgetSpent,
+    EmbedError,
+    EndpointUnusable,
+    RowsRefused,
+    TransientFailure,
+)
 from ai_memory.reembed.judge import Document
 from ai_memory.store.quarantine import Reason
 
@@ -58,7 +66,7 @@ def _judged(embedder: PatientEmbedder, text: str, outcome: Vectors | EmbedError)
         return Left(spent.what)
     if not isinstance(again, EmbedError):
         return again
-    if isinstance(outcome, Breakdown) or isinstance(again, Breakdown):
+    if isinstance(outcome, TransientFailure) or isinstance(again, TransientFailure):
         return Left(again.what)
     aside = "" if isinstance(again, RowsRefused | AnswerViolation) else "a harmless text passes, this one does not: "
     return Reason("refused", f"{aside}{again.what}", again.http_status)

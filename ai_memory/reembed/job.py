@@ -1,8 +1,8 @@
 """One `reembed`, from the lock to the report: joins the start, the probe, the sweep and what is left behind.
 
-Order of a start, each step before the next can do harm: database (65), lock (11, 1), backup, run and
-fingerprint (12, 78), vectors that the database refuses (65), breaker (75), probe (75, 77, 3, 78). Nothing is written
-to `memories` before the probe has passed.
+Order of a start, each step before the next can do harm: database (65), lock (11, 1), run and
+fingerprint (12, 78), backup, vectors that the database refuses (65), breaker (75), probe (75, 77, 3, 78). Nothing is
+written to `memories` before the probe has passed.
 """
 
 from __future__ import annotations
@@ -56,6 +56,7 @@ from ai_memory.reembed.sweep import Sweep
 from ai_memory.reembed.tools import Tools
 from ai_memory.reembed.trial import require_updates, try_updates
 from ai_memory.store import quarantine, runs
+from ai_memory.store.backup import require_free
 from ai_memory.store.lock import Holder
 from ai_memory.store.open_options import OpenOptions
 from ai_memory.store.opening import Store, reading, writing
@@ -86,6 +87,10 @@ class Job:
         with holding(self.path, now_ms=self._now(), options=options) as holder:
             if self.request.backup is not None:
                 with reading(self.path, options=options) as store:
+                    # A copy for a start that is refused would be in the way of the next one's.
+                    require_free(self.request.backup)
+                    require_no_pause(store, now_ms=self._now())
+                    plan(store, self.embedder, self.request, now_ms=self._now())
                     back_up(store.db, self.request.backup, self.tools.stop, self.tools.progress)
             with writing(self.path, now_ms=self._now(), options=options) as store:
                 return self._run(store, holder)
@@ -153,7 +158,7 @@ class Job:
         stale = counted(file.stale, "row of the file is", "rows of the file are")
         error = NotFinished(
             f"The run is done in {name_scope(planned.scope)}; {stale} stale.",
-            tip="Run the same command again: it begins with them.",
+            tip="To begin with them, run the same command again.",
         )
         return replace(ending, reason="rows outside", error=error)
 

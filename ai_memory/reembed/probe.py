@@ -53,11 +53,16 @@ def probe(embedder: Embedder, texts: Sequence[str] = WITNESS_TEXTS, *, one_by_on
             f"The embedder does not serve the target: {error.what}",
             tip=error.tip or "Correct the model, dim or the endpoint; see ai-memory config show",
         ) from error
-    _require_apart(vectors)
+    require_apart(vectors)
     return vectors
 
 
-def _require_apart(vectors: Vectors) -> None:
+def require_apart(vectors: Vectors) -> None:
+    """Check that different witness texts have different vectors.
+
+    Raises:
+        EndpointUnusable: two share one.
+    """
     # Each with the one after it, the last with the first: of three texts all pairs.
     pairs = zip(vectors, np.roll(vectors, -1, axis=0), strict=True) if len(vectors) > 1 else ()
     if any(_same(one, other) for one, other in pairs):
@@ -81,12 +86,7 @@ def check_witness(fingerprint: Fingerprint, vectors: Vectors) -> None:
         TargetChanged: another width, or the cosine of a pair is below 0.999: the same name, other weights.
         DataRefused: what was recorded is not the vectors of the witness texts.
     """
-    if vectors.shape[1] != fingerprint.dim:
-        raise TargetChanged(
-            f"The endpoint serves another model under the same name: its vectors are {vectors.shape[1]:,} wide, "
-            f"those of the target {fingerprint.dim:,}.",
-            tip=WAYS_OUT,
-        )
+    require_width(fingerprint, int(vectors.shape[1]))
     if fingerprint.witness is None:
         return
     known = _witness(fingerprint, count=len(vectors))
@@ -95,6 +95,21 @@ def check_witness(fingerprint: Fingerprint, vectors: Vectors) -> None:
             f"The endpoint serves other weights under the same name: the witness texts have a cosine of {lowest:.4f} "
             f"with their recorded vectors where at least {MIN_COSINE} is needed.",
             tip=WAYS_OUT,
+        )
+
+
+def require_width(fingerprint: Fingerprint, told: int) -> None:
+    """Check that the vectors of a target of which no `dim` is configured are as wide as those it is known by.
+
+    Raises:
+        TargetChanged: they are not; where one is configured, the embedder itself takes no other.
+    """
+    if told != fingerprint.dim:
+        raise TargetChanged(
+            f"The configured target is not the recorded one: dim: {fingerprint.dim} -> {told}. No dim is configured, "
+            f"and the endpoint's vectors are {told} wide.",
+            tip=f"Set [embeddings].dim = {fingerprint.dim} again, bring back the model that gave such vectors, or "
+            f"go to the new width: ai-memory reembed --retarget",
         )
 
 

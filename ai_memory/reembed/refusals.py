@@ -29,6 +29,6 @@ class RefusalGuard:
         if newly and self._refused > max(REFUSED_ROWS, REFUSED_SHARE * self._total):
             raise EndpointUnusable(
                 f"The endpoint refused {self._refused:,} rows of {self._total:,} one by one.",
-                tip="Look at its answers: ai-memory reembed quarantine. If the endpoint is at fault, fix it, then: "
-                "ai-memory reembed --resume --retry-quarantined. If the rows are bad: ai-memory reembed cancel",
+                tip="Look at its answers: ai-memory reembed quarantine; if the endpoint is at fault, fix it, then: "
+                "ai-memory reembed --resume --retry-quarantined; if the rows are bad: ai-memory reembed cancel",
             )

@@ -159,4 +159,5 @@ def report(
         scope=planned.scope,
         outside=ending.outside,
         last_failure=meter.failure,
+        next=ending.error.tip if ending.error else "",
     )

@@ -14,8 +14,10 @@ import numpy as np
 
 from ai_memory.embed import vectors
 from ai_memory.embed.embedder import Embedder, Vectors
+from ai_memory.reembed.alike import Alike
 from ai_memory.reembed.bound import bound, differ_at_most
 from ai_memory.reembed.census import Scope, in_scope
+from ai_memory.reembed.isolate import Embedded
 from ai_memory.reembed.judge import ATTESTED, Document, examine, is_recorded
 from ai_memory.store import walk
 from ai_memory.store.consistent import consistently
@@ -34,16 +36,25 @@ ONE_BY_ONE = 300
 class Sample:
     """Rows embedded again: how many, which differ, and the lowest cosine met (1.0 where none was compared).
 
-    `one_by_one` of them were asked for by themselves whatever they are.
+    `one_by_one` of them were asked for by themselves whatever they are. `sharing` of them got the very vector of too
+    many different texts.
     """
 
     compared: int
     differing: tuple[str, ...]
     lowest_cosine: float
     one_by_one: int = 0
+    sharing: int = 0
+
+    @property
+    def found(self) -> bool:
+        """Whether something is wrong with the rows or with the endpoint."""
+        return bool(self.differing or self.sharing)
 
     def differ_at_most(self, *, attested: int, rows: int) -> float:
         """Return the share of `rows` that can differ (95 %), the `attested` of which are sampled before all others."""
+        if self.sharing:
+            return 1.0
         drawn = self.one_by_one - min(attested, self.one_by_one)
         if not self.differing:
             return differ_at_most(self.one_by_one if self.one_by_one >= rows else drawn, rows)
@@ -54,6 +65,7 @@ class Sample:
         return {
             "sampled": self.compared,
             "differing": list(self.differing),
+            "sharing_a_vector": self.sharing,
             "lowest_cosine": round(self.lowest_cosine, 6),
         }
 
@@ -89,21 +101,28 @@ def compare(store: Store, embedder: Embedder, documents: Sequence[Document]) -> 
         EmbedError: the embedder failed.
     """
     first, rest = documents[:ONE_BY_ONE], documents[ONE_BY_ONE:]
-    cosines = _compare(store, embedder, first, size=1)
+    alike = Alike()
+    cosines = _compare(store, embedder, first, alike, size=1)
     one_by_one = len(cosines)
-    cosines |= _compare(store, embedder, rest, size=min(embedder.max_batch, 100))
+    cosines |= _compare(store, embedder, rest, alike, size=min(embedder.max_batch, 100))
     doubted = [each for each in rest if not cosines.get(each.id, 1.0) >= MIN_COSINE]
-    cosines |= _compare(store, embedder, doubted, size=1)
+    cosines |= _compare(store, embedder, doubted, alike, size=1)
     differing = tuple(each for each, cosine in cosines.items() if not cosine >= MIN_COSINE)
-    return Sample(len(cosines), differing, min(cosines.values(), default=1.0), one_by_one)
+    return Sample(len(cosines), differing, min(cosines.values(), default=1.0), one_by_one, len(alike.told))
 
 
-def _compare(store: Store, embedder: Embedder, documents: Sequence[Document], *, size: int) -> dict[str, float]:
-    """Return the cosine of each row's stored vector with the one that comes for it in a request of `size` texts."""
+def _compare(
+    store: Store, embedder: Embedder, documents: Sequence[Document], alike: Alike, *, size: int
+) -> dict[str, float]:
+    """Return the cosine of each row's stored vector with the one that comes for it in a request of `size` texts.
+
+    `alike` hears of what comes.
+    """
     cosines: dict[str, float] = {}
     for start in range(0, len(documents), size):
         batch = documents[start : start + size]
         embedded = embedder.embed_documents([each.text for each in batch])
+        alike.hear(Embedded(document, vector) for document, vector in zip(batch, embedded, strict=True))
         for document, vector in zip(batch, embedded, strict=True):
             blob = stored_blob(store, document.id, document.title, document.content)
             if blob is not None:

@@ -7,9 +7,11 @@ from dataclasses import dataclass, replace
 from typing import TypedDict
 
 from ai_memory import __version__
+from ai_memory.embed.document import WITNESS_TEXTS
 from ai_memory.embed.embedder import Embedder, Target
 from ai_memory.embed.fingerprint import canonical_spec, differences, digest
-from ai_memory.errors import OperatorNeeded
+from ai_memory.embed.retry import ONE_ATTEMPT, PatientEmbedder
+from ai_memory.errors import AiMemoryError, OperatorNeeded
 from ai_memory.person import who
 from ai_memory.reembed.breaker import believed_until
 from ai_memory.reembed.census import Census, Means, Scope, take_census
@@ -125,7 +127,7 @@ def _identity(target: Target) -> _Identity:
     }
 
 
-def plan(store: Store, embedder: Embedder, request: Request, *, now_ms: int) -> Plan:
+def plan(store: Store, embedder: PatientEmbedder, request: Request, *, now_ms: int) -> Plan:
     """Return what this start is to do.
 
     Raises:
@@ -133,9 +135,41 @@ def plan(store: Store, embedder: Embedder, request: Request, *, now_ms: int) -> 
         NotFound: a named namespace was never seen.
     """
     run = runs.unfinished_run(store)
-    scope = scope_of(request, run)
     require_seen(store, *(request.scope or ()))
-    target = find_target(store, embedder)
+    configured, target = embedder.target.dim, find_target(store, embedder)
+    planned = _plan(store, target, request, run, now_ms=now_ms)
+    if configured or not target.dim or not _may_go_elsewhere(store, planned, request):
+        return planned
+    told = _told_width(embedder, run, now_ms=now_ms)
+    if told in (0, target.dim):
+        return planned
+    return _plan(store, replace(target, dim=told), request, run, now_ms=now_ms)
+
+
+def _may_go_elsewhere(store: Store, planned: Plan, request: Request) -> bool:
+    """Say whether a person lets this start go to the width that the endpoint tells, where another one is recorded.
+
+    Not a plain start towards a target that is approved: that the endpoint has another width by now is told first.
+    """
+    if request.retarget:
+        return True
+    target = planned.target
+    return planned.action is Action.START and not approvals.is_approved(store, target.space, target.dim)
+
+
+def _told_width(embedder: PatientEmbedder, run: Run | None, *, now_ms: int) -> int:
+    """Return the width of the vectors that the endpoint gives now, 0 where it gives none."""
+    if run and now_ms < believed_until(run, now_ms=now_ms):
+        return 0
+    try:
+        return int(probe(embedder.with_patience(ONE_ATTEMPT), WITNESS_TEXTS[:1]).shape[1])
+    except AiMemoryError:
+        # The run's own probe meets that again, and knows what to do.
+        return 0
+
+
+def _plan(store: Store, target: Target, request: Request, run: Run | None, *, now_ms: int) -> Plan:
+    scope = scope_of(request, run)
     if request.or_start and run is None and not target.dim:
         # What was approved says the width, too; the probe refuses an endpoint that has another.
         target = replace(target, dim=approvals.approved_width(store, target.space))
@@ -166,18 +200,26 @@ def require_approved_name(store: Store, asked: Wanted, request: Request, *, now_
 
 
 def _unapproved(store: Store, space: str, dim: int, request: Request) -> OperatorNeeded:
-    stored = [(name, wide) for name, wide, _ in walk.stored_spaces(store) if name]
-    has = (
-        f"has vectors of {printable(stored[0][0])}, {stored[0][1] or 'unknown'} wide"
-        if stored
-        else "has no vectors with a stamp"
-    )
     wide = f", {dim} wide" if dim else ""
     where = f" ({request.configured})" if request.configured else ""
     return OperatorNeeded(
-        f"Nobody approved the configured target for this file: it is {space}{wide}{where}; {store.db.path} {has}.",
+        f"Nobody approved the configured target for this file: it is {space}{wide}{where}; "
+        f"{store.db.path} {_what_differs(store, space, dim)}.",
         tip="If it is the right one: ai-memory reembed approve",
     )
+
+
+def _what_differs(store: Store, space: str, dim: int) -> str:
+    """Return what the file has that this target is not, as the one thing in which both differ."""
+    stored = [(name, wide) for name, wide, _ in walk.stored_spaces(store) if name]
+    if not stored:
+        return "has no vectors with a stamp"
+    widths = [wide for name, wide in stored if name == space]
+    if not widths:
+        return f"has vectors of {printable(stored[0][0])}, {stored[0][1] or 'unknown'} wide"
+    if dim and dim not in widths:
+        return f"has vectors of the same space, but {widths[0] or 'unknown'} wide: only the width (dim) differs"
+    return "has such vectors already, but no run to it was completed here, or its approval was taken back"
 
 
 def approve_by_hand(store: Store, target: Target, request: Request, *, now_ms: int) -> None:

@@ -27,7 +27,7 @@ class AskWitness:
     """Ask for the witness texts: no page after it is committed before they agree."""
 
     page: Page = field(default_factory=Page)
-    again: Again = field(default_factory=Again)
+    again: Again = field(default_factory=lambda: Again(alone=True))
 
 
 Work = EmbedPage | AskWitness

@@ -28,6 +28,7 @@ PAGE_SIZE = "PRAGMA page_size"
 ENCODING = "PRAGMA encoding"
 EMPTY_LOG = "PRAGMA wal_checkpoint(TRUNCATE)"
 
+ANOTHER = "Name another file after --backup."
 NO_HARD_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK})
 
 Told = Callable[[int, int], None]
@@ -68,7 +69,7 @@ def require_free(target: Path) -> None:
         raise _taken(target)
     # SQLite would take a log that lies there for the copy's own, and play it into it.
     if other := next((each for each in _with_side_files(target) if os.path.lexists(each)), None):
-        raise UsageError(f"{other} exists already, and would be taken for the backup's.", tip="Name another file.")
+        raise UsageError(f"{other} exists already, and would be taken for the backup's.", tip=ANOTHER)
     if not target.absolute().parent.is_dir():
         raise UsageError(f"There is no folder {target.parent} for the backup.", tip="Create it first.")
 
@@ -216,7 +217,7 @@ def _explained(target: Path) -> Iterator[None]:
 
 
 def _taken(target: Path) -> UsageError:
-    return UsageError(f"{target} exists already; a backup never overwrites a file.", tip="Name another file.")
+    return UsageError(f"{target} exists already; a backup never overwrites a file.", tip=ANOTHER)
 
 
 def _open_to_receive(path: Path, *, options: OpenOptions = OpenOptions()) -> Database:

@@ -149,12 +149,12 @@ def require_file(path: Path) -> None:
     found = look(absolute(path))
     if found is None:
         raise DataRefused(
-            f"There is no database at {path}.", tip="Name it with --db PATH, or create one: ai-memory init."
+            f"There is no database at {path}.", tip="Name it with --db PATH, or create one: ai-memory init"
         )
     _require_regular(path, found)
     # Even a switch to WAL would write a first page into it, and `init` would then find a database without memories.
     if not found.st_size:
-        raise DataRefused(f"{path} is an empty file, not a database.", tip="Create a database there: ai-memory init.")
+        raise DataRefused(f"{path} is an empty file, not a database.", tip="Create a database there: ai-memory init")
     if found.st_size < HEADER_BYTES:
         # SQLite would take some of these for an empty database.
         raise not_a_database(path)
@@ -162,7 +162,7 @@ def require_file(path: Path) -> None:
 
 def not_a_database(path: Path) -> Damaged:
     """Return the error of a file that has no header of SQLite's."""
-    tip = "Name the database file with --db PATH; if this is what is left of it: ai-memory restore BACKUP."
+    tip = "Name the database file with --db PATH; if this is what is left of it: ai-memory restore BACKUP"
     return Damaged(f"{path} is not a SQLite database.", tip=tip)
 
 

@@ -10,6 +10,7 @@ from difflib import get_close_matches
 from shlex import quote
 
 from ai_memory.errors import NotFound
+from ai_memory.records import DEFAULT_NAMESPACE
 from ai_memory.rules import MAX_NAMESPACE
 from ai_memory.store.opening import Store
 from ai_memory.store.text import printable
@@ -38,6 +39,10 @@ WAS_SWEPT = """
             WHERE {scope}
         )
 """
+NAMED_ELSEWHERE = ("archived_memories", "namespace_meta")
+"""Tables of the Rust program with a column `namespace`: what is in them was a namespace once."""
+HAS_NAMESPACE = "SELECT count(*) FROM pragma_table_info(?, 'main') WHERE name = 'namespace'"
+IS_NAMED = "SELECT EXISTS (SELECT 1 FROM main.{table} WHERE {scope})"
 NAMES = """
     SELECT DISTINCT CAST(namespace AS BLOB) FROM main.memories
     WHERE typeof(namespace) = 'text' AND length(CAST(namespace AS BLOB)) <= ? LIMIT ?
@@ -84,9 +89,15 @@ def require_seen(store: Store, *names: str) -> None:
 
 
 def _is_seen(store: Store, scope: str, bindings: dict[str, bytes]) -> bool:
-    # Our own tables are asked only where the memories say no: somebody may have spoilt them.
-    sql = (HAS_MEMORIES, WAS_SWEPT)
-    return any(store.db.value(each.format(scope=scope), bindings) for each in sql)
+    """Say whether the file knows of it: by memories, a run's rows or scope, or what the Rust program keeps of it.
+
+    That into which memories go where nobody names one is no typing error, also in an empty file.
+    """
+    # Other tables are asked only where the memories say no: somebody may have spoilt them.
+    sql = [HAS_MEMORIES, WAS_SWEPT]
+    sql += [IS_NAMED.replace("{table}", name) for name in NAMED_ELSEWHERE if store.db.value(HAS_NAMESPACE, (name,))]
+    known = any(store.db.value(each.format(scope=scope), bindings) for each in sql)
+    return known or bindings.get("namespace") == store.codec.bound(DEFAULT_NAMESPACE)
 
 
 def _unseen(store: Store, what: str, missing: list[str], *, exact: bool = False) -> NotFound:
@@ -96,7 +107,7 @@ def _unseen(store: Store, what: str, missing: list[str], *, exact: bool = False)
     advice = [
         "Names are exact here." if exact and any(name.endswith(BELOW) for name in missing) else "",
         f"Did you mean {' or '.join(near[:NEAREST])}?" if near else "",
-        "See ai-memory namespaces.",
+        "See ai-memory namespaces",
     ]
     return NotFound(f"There is {what} in {store.db.path}.", tip=" ".join(filter(None, advice)))
 

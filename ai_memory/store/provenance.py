@@ -27,7 +27,16 @@ ADD_FINGERPRINT = """
 """
 WIDTHS = """
     SELECT digest, dim FROM embedding_fingerprint
-    WHERE typeof(digest) = 'blob' AND typeof(dim) = 'integer' AND dim > 0 ORDER BY id DESC
+    WHERE typeof(digest) = 'blob' AND typeof(dim) = 'integer' AND dim > 0
+    ORDER BY
+        EXISTS (
+            SELECT 1 FROM reembed_run WHERE target = embedding_fingerprint.id AND state IN ('running', 'paused')
+        ) DESC,
+        max(
+            created_at,
+            coalesce((SELECT max(started_at) FROM reembed_run WHERE target = embedding_fingerprint.id), created_at)
+        ) DESC,
+        id DESC
 """
 OF_SPACE = """
     SELECT id FROM embedding_fingerprint
@@ -80,8 +89,8 @@ SET_PROVENANCE = """
 """
 
 ANOTHER_TARGET = (
-    "Give up the run that leads to it: ai-memory reembed cancel, and begin another: ai-memory reembed. "
-    "Or restore a backup of the file."
+    "Give up the run that leads to it: ai-memory reembed cancel; and begin another: ai-memory reembed; "
+    "or restore a backup of the file."
 )
 
 
@@ -154,7 +163,10 @@ def read_fingerprint(store: Store, fingerprint_id: int) -> Fingerprint:
 
 
 def known_widths(store: Store) -> list[tuple[bytes, int]]:
-    """Return digest and width of every target the file has seen, the newest first; what is damaged is left out."""
+    """Return digest and width of every target the file has seen; what is damaged is left out.
+
+    That of an unfinished run is the first, then those to which a run went last, or which were entered last.
+    """
     return [(bytes(digest), int(dim)) for digest, dim in store.db.execute(WIDTHS)]
 
 

@@ -50,7 +50,7 @@ def of(kind: str, code: int, said: str, path: Path, *, opening: bool) -> AiMemor
         case "CorruptError":
             return Damaged(
                 f"{path} is damaged: {told}.",
-                tip="See what is: ai-memory doctor. Put a backup back: ai-memory restore BACKUP",
+                tip="See what is: ai-memory doctor; put a backup back: ai-memory restore BACKUP",
             )
         case "BusyError" | "LockedError" | "ProtocolError":
             return NotFinished(f"{locked(path)}.", tip="Run the same command again.")

@@ -24,8 +24,8 @@ RUN_COLUMNS = (
 )  # fmt: skip
 ENDED = ("done", "cancelled", "superseded")
 STATES = ("running", "paused", *ENDED)
-GIVE_UP = "Give the run up: ai-memory reembed cancel. Or restore a backup of the file."
-BEGIN_ANOTHER = "Begin another run: ai-memory reembed. Or restore a backup of the file."
+GIVE_UP = "Give the run up: ai-memory reembed cancel; or restore a backup of the file."
+BEGIN_ANOTHER = "Begin another run: ai-memory reembed; or restore a backup of the file."
 ANY = {"least": -(2**63), "most": 2**63 - 1}
 """Of the breaker's time every number is taken: how much of it is believed is not decided here."""
 

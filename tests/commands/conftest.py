@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from ai_memory.cli import main
+from tests.command import plain
 from tests.fake_endpoint import FakeEndpoint
 
 
@@ -41,13 +42,13 @@ def db(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def cli(db: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Cli:
-    """Runs one command line on `db` in this process."""
+    """Runs one command line on `db` in this process; commands that it names are without the database, see `plain`."""
     monkeypatch.setenv("AI_MEMORY_DB", str(db))
 
     def run(*arguments: object) -> Ran:
         capsys.readouterr()
         code = main([str(each) for each in arguments])
-        return Ran(code, *capsys.readouterr())
+        return Ran(code, *map(plain, capsys.readouterr()))
 
     return run
 

@@ -59,3 +59,16 @@ def test_a_file_that_may_name_the_database_must_be_read(tmp_path: Path, capsys: 
 
     assert main(["--config", str(broken), "stats"]) == 3
     assert "not valid TOML" in capsys.readouterr().err
+
+
+def test_nothing_is_stored_with_a_broken_configuration_but_without_vectors(command: Command, broken: Path) -> None:
+    line = '{"title": "t", "content": "c"}'
+    before = files.texts(command.db)
+
+    assert command.run("--config", broken, "import", "-", stdin=line).code == 3
+    assert command.run("--config", broken, "store", "-T", "t", "-c", "c").code == 3
+    assert command.run("--config", broken, "backfill").code == 3
+    assert files.texts(command.db) == before
+    assert command.run("--config", broken, "import", "--no-embed", "-", stdin=line).code == 0
+    assert command.run("--config", broken, "store", "--no-embed", "-T", "u", "-c", "c").code == 0
+    assert len(files.texts(command.db)) == len(before) + 2

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import shlex
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +15,7 @@ import pytest
 
 from tests import files
 from tests.command import Answer, Command, answer, plain, remote
+from tests.conftest import ROOT
 from tests.fake_endpoint import FOREVER, FakeEndpoint
 from tests.faults import close_breaker
 
@@ -161,7 +166,7 @@ def test_an_error_under_json_is_an_object_on_stdout_beside_the_line(command: Com
     for each in (refused, missing, usage):
         assert each.json.keys() == {"error", "exit_code", "next"}
         assert each.json["exit_code"] == each.code
-        assert each.json["error"] in each.error
+        assert plain(each.json["error"]) in each.error
     assert (failed.json["exit_code"], failed.json["state"]) == (77, "running")
     assert failed.json["next"].startswith(f"ai-memory --db {shlex.quote(str(command.db))} reembed --resume")
     assert failed.json["error"]
@@ -189,8 +194,164 @@ def test_after_an_outage_the_printed_command_goes_on_once_the_breaker_allows(
     endpoint.heal()
     close_breaker(command.db)
 
-    found = re.search(r"Go on then: (ai-memory .*?)\. \(", last_line(early))
+    found = re.search(r"Go on then: (ai-memory .*?) \(", last_line(early))
 
     assert early.code == 75
     assert found, early.error
     assert command.run(*shlex.split(found[1])[3:]).code == 0
+
+
+def other(command: Command, endpoint: FakeEndpoint) -> Command:
+    """Return the command with another model than the one it has; the endpoint serves it."""
+    endpoint.change(model="other")
+    return Command(command.db, remote(endpoint))
+
+
+def commands_in(ended: Answer) -> list[str]:
+    return re.findall(r"next: (ai-memory .*?)\)?$", plain(last_line(ended)))
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "next_command"),
+    [
+        (("--resume", "--or-start", "--max-rows", "2"), 78, "ai-memory reembed --resume --retarget"),
+        (("--resume", "--max-tokens", "100"), 78, "ai-memory reembed --resume --retarget"),
+        ((), 12, "ai-memory reembed --resume --retarget"),
+        (("--resume", "--namespace", "nosuch"), 64, ""),
+    ],
+)
+def test_an_unfinished_run_to_another_target_has_one_next_and_it_is_taken(
+    command: Command, endpoint: FakeEndpoint, words: tuple[str, ...], code: int, next_command: str
+) -> None:
+    command.run("reembed", "--max-rows", "2", "--batch", "2")
+    changed = other(command, endpoint)
+
+    ended = changed.reembed(*words)
+
+    assert (ended.code, plain(ended.json["next"]), commands_in(ended)) == (code, next_command, [])
+    if next_command:
+        assert changed.run(*shlex.split(next_command)[1:]).code == 0
+
+
+def test_without_a_run_the_next_of_resume_is_a_start_that_is_taken(command: Command) -> None:
+    ended = command.reembed("--resume")
+
+    assert (ended.code, plain(ended.json["next"]), commands_in(ended)) == (12, "ai-memory reembed", [])
+    assert "--or-start" not in ended.err
+
+
+def test_a_runner_whose_run_is_cancelled_names_a_start(command: Command, endpoint: FakeEndpoint) -> None:
+    command.run("reembed", "approve")
+    endpoint.change(latency=0.3)
+    running = command.start("--json", *CRON[1:])
+    while endpoint.seen.requests < 6:
+        pass
+    assert command.run("reembed", "cancel").code == 0
+
+    ended = answer(running)
+
+    assert (ended.code, plain(ended.json["next"]), commands_in(ended)) == (75, "ai-memory reembed", [])
+    assert "Run 1 was cancelled meanwhile" in ended.error
+
+
+def test_no_database_and_no_namespace_name_their_own_next(command: Command) -> None:
+    missing = Command(command.db.with_name("none.db"), command.env).reembed()
+    unseen = command.reembed("--namespace", "nosuch")
+
+    assert (missing.code, plain(missing.json["next"]), commands_in(missing)) == (65, "ai-memory init", [])
+    assert (unseen.code, plain(unseen.json["next"]), commands_in(unseen)) == (66, "ai-memory namespaces", [])
+
+
+def test_a_limit_into_which_nothing_fits_is_not_named_again(command: Command) -> None:
+    ended = command.reembed("--max-tokens", "1")
+
+    assert (ended.code, ended.json["next"], commands_in(ended)) == (75, "", [])
+    assert "raise --max-tokens" in ended.error
+
+
+def test_a_limit_of_tokens_is_kept_by_what_goes_on(command: Command) -> None:
+    ended = command.reembed("--max-tokens", "400", "--batch", "1", "--concurrency", "1")
+
+    assert (ended.code, ended.json["reembedded"] > 0) == (75, True)
+    assert plain(ended.json["next"]) == "ai-memory reembed --resume --batch 1 --max-tokens 400 --concurrency 1"
+
+
+def test_a_copy_is_neither_made_for_a_start_that_is_refused_nor_left_out_of_the_next(
+    command: Command, endpoint: FakeEndpoint, tmp_path: Path
+) -> None:
+    there, new = tmp_path / "there.db", tmp_path / "new.db"
+    there.touch()
+    taken = command.reembed("--backup", there)
+    command.run("reembed", "--max-rows", "2", "--batch", "2")
+
+    refused = other(command, endpoint).reembed("--backup", new)
+
+    assert (taken.code, taken.json["next"], commands_in(taken)) == (64, "", [])
+    assert (refused.code, new.exists()) == (12, False)
+
+
+def test_a_live_runner_is_watched(command: Command, endpoint: FakeEndpoint) -> None:
+    endpoint.change(latency=0.5)
+    running = command.start("reembed", "--batch", "1", "--concurrency", "1")
+    while not endpoint.seen.requests:
+        pass
+
+    ended = command.reembed("--resume")
+
+    assert (ended.code, plain(ended.json["next"]), commands_in(ended)) == (11, "ai-memory reembed status", [])
+    running.kill()
+    answer(running)
+
+
+def test_an_endpoint_that_is_away_is_told_without_a_doubled_mark(command: Command, endpoint: FakeEndpoint) -> None:
+    endpoint.fail("unavailable", times=FOREVER)
+    command.run("reembed", "--retry-for", "0s")
+
+    early = command.run("reembed", "--resume")
+
+    assert not re.search(r"\.\)|\.\.(?!\.)|\);? ?\.", early.error.split(" (20")[0]), early.error
+
+
+def test_behind_a_pause_the_status_of_an_ended_run_names_its_end(command: Command, endpoint: FakeEndpoint) -> None:
+    command.run("reembed", "--max-rows", "2", "--batch", "2")
+    command.run("reembed", "cancel")
+    command.run("reembed", "pause")
+    cancelled = command.run("reembed", "status", "--json")
+    command.run("reembed", "unpause")
+    command.run("reembed")
+    command.run("reembed", "pause")
+    done = other(command, endpoint).run("reembed", "status", "--json")
+
+    assert [plain(each.json["next"]) for each in (cancelled, done)] == ["ai-memory reembed unpause"] * 2
+
+
+def test_during_a_run_the_doctor_names_what_goes_on(command: Command) -> None:
+    command.run("reembed", "--max-rows", "2", "--batch", "2")
+
+    found = plain(command.run("doctor").out)
+
+    assert "ai-memory reembed --resume" in found
+    assert not re.search(r"ai-memory reembed$", found, re.MULTILINE)
+
+
+def test_a_sample_of_the_run_is_of_the_run(command: Command) -> None:
+    command.run("reembed")
+
+    found = command.run("reembed", "verify", "--run")
+
+    assert plain(found.out).rstrip().endswith("ai-memory reembed verify --run --sample 300")
+
+
+def test_a_database_of_the_environment_is_named_for_another_shell(command: Command, tmp_path: Path) -> None:
+    env = {**os.environ, "PYTHONPATH": str(ROOT), **command.env, "AI_MEMORY_DB": str(command.db)}
+
+    told = subprocess.run(
+        [sys.executable, "-m", "ai_memory", "reembed", "--resume", "--json"],
+        env=env,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert json.loads(told.stdout)["next"] == f"ai-memory --db {shlex.quote(str(command.db))} reembed"

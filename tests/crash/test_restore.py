@@ -38,21 +38,26 @@ CONTENT = (
     "SELECT count(*), sum(length(x)) FROM log",
     "SELECT * FROM reembed_run",
 )
+PAUSE = "INSERT INTO reembed_pause (only_row, paused_at, paused_by, reason) VALUES (1, 1, 'ann', 'upgrade')"
+PAUSED = "SELECT reason FROM reembed_pause"
 
 State = tuple[object, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """A live file as it lies on the disk, and a backup of another content."""
+    """A live file as it lies on the disk, and a backup of another content; `paused`: the live file is."""
 
     live: Image
     backup: Path
     old: State | None
     new: State
+    paused: bool = False
 
 
-def build(folder: Path, mode: str, *, live_pages: int, backup_pages: int, page_bytes: int = 4096) -> Scene:
+def build(
+    folder: Path, mode: str, *, live_pages: int, backup_pages: int, page_bytes: int = 4096, paused: bool = False
+) -> Scene:
     """Make both files; with `wal` the live one has a log that nobody has played into it."""
     backup, live = folder / "backup.db", folder / "live.db"
     for path, rows, pages in ((backup, 12, backup_pages), (live, 9, live_pages)):
@@ -66,10 +71,12 @@ def build(folder: Path, mode: str, *, live_pages: int, backup_pages: int, page_b
     files.execute(live, f"PRAGMA journal_mode = {mode}")
     with looking(live) as connection:
         connection.execute("UPDATE memories SET content = 'changed since'")
+        if paused:
+            connection.execute(PAUSE)
         image = read_image(live)
         old = state(connection)
     with looking(backup) as connection:
-        return Scene(image, backup, old, state(connection))
+        return Scene(image, backup, old, state(connection), paused)
 
 
 def state(connection: apsw.Connection) -> State:
@@ -140,6 +147,8 @@ def require_whole(path: Path, image: Image, scene: Scene, name: str, *, done: bo
     except AssertionError as broken:
         broken.add_note(f"{name}, seed {SEED}")
         raise
+    if scene.paused and (done or kind == "old"):
+        assert files.execute(path, PAUSED) == [("upgrade",)], name
     tally.found[f"{name.split(maxsplit=1)[0]} {kind}"] += 1
 
 
@@ -177,6 +186,14 @@ def test_after_a_crash_at_any_write_the_content_is_the_old_or_the_new_one(
     replay(fast_folder, scene, POWER_CUTS_LONG if long_form else POWER_CUTS, tally)
     assert tally.found["killed old"]
     assert tally.found["killed new"]
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_restore_that_returned_left_the_pause_of_the_file_where_it_was(
+    fast_folder: Path, mode: str, long_form: bool, tally: Tally
+) -> None:
+    scene = build(fast_folder, mode, live_pages=3, backup_pages=3, paused=True)
+    replay(fast_folder, scene, POWER_CUTS_LONG if long_form else POWER_CUTS, tally)
 
 
 @pytest.mark.parametrize("page_bytes", [1024, 16384])

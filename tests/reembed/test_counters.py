@@ -63,8 +63,8 @@ def test_the_time_of_the_counters_is_that_of_the_census_and_not_of_the_last_comm
 
     run = run_of(work)
     assert run.counted == Counted(10, 6, 0, NOW_MS)
-    assert run.last_written_at == run.last_progress_at
-    assert run.last_progress_at > NOW_MS
+    assert run.last_written_at is not None
+    assert NOW_MS < run.last_written_at <= run.last_progress_at
 
 
 def test_a_row_that_waits_in_quarantine_and_is_tried_again_remains_until_it_is_done(work: Work) -> None:
@@ -103,8 +103,8 @@ def test_the_rate_is_that_of_the_last_minutes(work: Work) -> None:
 
     work.run(batch=2, max_rows=6)
 
-    # Six rows in three requests, and five of them again one by one; the request behind a page may be under way too.
-    assert 240 <= run_of(work).rows_per_hour <= 360
+    # Six rows in three requests, seven again one by one, the witness; the request behind a page may be under way too.
+    assert 180 <= run_of(work).rows_per_hour <= 360
 
 
 @pytest.mark.parametrize(

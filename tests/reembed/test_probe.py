@@ -109,7 +109,7 @@ def test_other_weights_are_refused() -> None:
 @pytest.mark.parametrize("witness", [None, witness_bytes(TRUE)])
 @pytest.mark.parametrize("width", [1, 8])
 def test_another_width_is_refused(witness: bytes | None, width: int) -> None:
-    with pytest.raises(TargetChanged, match=f"{width} wide, those of the target 16"):
+    with pytest.raises(TargetChanged, match=f"dim: 16 -> {width}"):
         check_witness(known_by(witness), TRUE[:, :width])
 
 

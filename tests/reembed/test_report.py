@@ -50,7 +50,7 @@ def test_rows_that_were_fresh_are_said_to_be_current(work: Work) -> None:
 
 
 def test_people_read_what_happened_and_what_is_left(work: Work) -> None:
-    ended = replace(work.run(batch=2, max_rows=4), raced=2, unaddressable=1, duration_ms=1500)
+    ended = replace(work.run(batch=4, max_rows=4), raced=2, unaddressable=1, duration_ms=1500)
 
     text = ended.lines()
 

@@ -8,7 +8,7 @@ from ai_memory.reembed.start import find_target, known_fingerprint, plan, record
 from ai_memory.store import quarantine, runs
 from ai_memory.store.opening import Store
 from ai_memory.store.quarantine import Reason
-from tests.fakes import HashEmbedder
+from tests.fakes import HashEmbedder, patient
 from tests.reembed.work import HOLDER, NOW_MS, documents, known
 
 
@@ -42,7 +42,7 @@ def test_the_record_of_another_model_tells_no_width(store: Store) -> None:
 
 
 def test_a_plan_writes_nothing(store: Store) -> None:
-    planned = plan(store, HashEmbedder(), Request(), now_ms=NOW_MS)
+    planned = plan(store, patient(HashEmbedder()), Request(), now_ms=NOW_MS)
 
     assert (planned.action, planned.census.stale, planned.run) == (Action.START, 10, None)
     assert known_fingerprint(store, planned.target) is None
@@ -50,7 +50,7 @@ def test_a_plan_writes_nothing(store: Store) -> None:
 
 
 def test_a_start_enters_a_run_that_this_process_holds(store: Store) -> None:
-    planned = plan(store, HashEmbedder(), Request(scope=("a",), skip_current=True), now_ms=NOW_MS)
+    planned = plan(store, patient(HashEmbedder()), Request(scope=("a",), skip_current=True), now_ms=NOW_MS)
 
     taken = take(store, planned, Request(scope=("a",), skip_current=True), HOLDER, in_flight=40)
 
@@ -60,11 +60,11 @@ def test_a_start_enters_a_run_that_this_process_holds(store: Store) -> None:
 
 
 def test_a_take_over_after_a_kill_knows_what_may_be_sent_twice(store: Store) -> None:
-    planned = plan(store, HashEmbedder(), Request(), now_ms=NOW_MS)
+    planned = plan(store, patient(HashEmbedder()), Request(), now_ms=NOW_MS)
     first = take(store, planned, Request(), HOLDER, in_flight=40)
 
     resume = Request(resume=True)
-    second = take(store, plan(store, HashEmbedder(), resume, now_ms=NOW_MS), resume, HOLDER, in_flight=7)
+    second = take(store, plan(store, patient(HashEmbedder()), resume, now_ms=NOW_MS), resume, HOLDER, in_flight=7)
 
     assert (second.run.run_id, second.run.fence) == (first.run.run_id, first.run.fence + 1)
     # Of 40 in flight only those of the 10 stale rows can be sent again, each asked again at most once; a second kill
@@ -78,6 +78,6 @@ def test_a_retry_of_the_quarantine_empties_it(store: Store) -> None:
         quarantine.put(store, target.id, "id-000", refused.src, Reason("refused", "no"), now_ms=NOW_MS)
     request = Request(retry_quarantined=True)
 
-    take(store, plan(store, HashEmbedder(), request, now_ms=NOW_MS), request, HOLDER, in_flight=1)
+    take(store, plan(store, patient(HashEmbedder()), request, now_ms=NOW_MS), request, HOLDER, in_flight=1)
 
     assert quarantine.entries(store, target.id) == []

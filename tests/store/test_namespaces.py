@@ -108,8 +108,8 @@ def test_all_below_a_namespace_are_found_by_the_index_where_there_is_one(store: 
         ("team/", "no namespace team/ in {path}. Did you mean 'team/*'? See"),
         ("team*", "no namespace team* in {path}. Did you mean 'team/*'? See"),
         ("taem/*", "no namespace below taem in {path}. Did you mean 'team/*'? See"),
-        ("*", "no namespace * in {path}. See ai-memory namespaces."),
-        ("", "no namespace (empty name) in {path}. See ai-memory namespaces."),
+        ("*", "no namespace * in {path}. See ai-memory namespaces"),
+        ("", "no namespace (empty name) in {path}. See ai-memory namespaces"),
     ],
 )
 def test_a_mistyped_name_is_answered_by_those_most_like_it(store: Store, path: Path, asked: str, told: str) -> None:
@@ -132,7 +132,7 @@ def test_of_a_name_that_is_no_text_and_of_an_endless_one_nothing_is_said(store: 
     files.execute(path, "UPDATE memories SET namespace = x'7465616d' WHERE namespace = 'team/notes'")
     with pytest.raises(NotFound) as refusal:
         require_found(store, "team/note")
-    assert refusal.value.tip == "See ai-memory namespaces."
+    assert refusal.value.tip == "See ai-memory namespaces"
 
 
 def test_what_is_below_is_seen_though_it_is_empty_now(store: Store, path: Path) -> None:
@@ -150,3 +150,21 @@ def test_what_is_below_is_seen_though_it_is_empty_now(store: Store, path: Path) 
         " tool_version) VALUES (1, '', '[\"gone/a\"]', 'done', 0, 0, '')",
     )
     require_found(store, "gone/*")
+
+
+@pytest.mark.parametrize("table", ["archived_memories", "namespace_meta"])
+def test_what_the_rust_program_keeps_of_a_namespace_is_seen(store: Store, path: Path, table: str) -> None:
+    files.execute(path, f"CREATE TABLE {table} (id TEXT, namespace TEXT)")
+    files.execute(path, f"INSERT INTO {table} VALUES ('1', 'left')")
+
+    require_seen(store, "left")
+    require_found(store, "left")
+    with pytest.raises(NotFound):
+        require_seen(store, "lefts")
+
+
+def test_the_namespace_that_is_the_default_is_no_typing_error(store: Store) -> None:
+    require_seen(store, "global")
+    require_found(store, "global")
+    with pytest.raises(NotFound):
+        require_found(store, "Global")

@@ -1,0 +1,158 @@
+"""Believes an endpoint's vectors outside of a run only when some were asked for again: what `Guard` is to a run.
+
+There is nothing here to go back to but a row without a vector. So vectors are held until rows asked again agree, and
+where one does not, none of those held is written, and no other way to ask is looked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from random import Random
+
+import numpy as np
+
+from ai_memory.embed.document import WITNESS_TEXTS
+from ai_memory.embed.embedder import Vectors
+from ai_memory.embed.retry import PatientEmbedder
+from ai_memory.errors import EndpointUnusable, RowsRefused, TargetChanged
+from ai_memory.reembed.asked_again import (
+    FIRST,
+    LOOKED_AT,
+    SUSPECTS,
+    Again,
+    Shared,
+    ask_again,
+    choose,
+    sharing_a_vector,
+    too_many,
+)
+from ai_memory.reembed.isolate import Embedded, embed_documents
+from ai_memory.reembed.judge import Document
+from ai_memory.reembed.probe import apart, require_apart, require_witness, witness_bytes
+from ai_memory.reembed.start import known_fingerprint, recorded_target
+from ai_memory.store.opening import Store
+from ai_memory.store.provenance import Fingerprint, forget_witness
+
+HELD = 20
+"""Rows of small pages that wait for one of them to be asked again."""
+TIP = "Look at that server and its model; or have smaller requests tried: ai-memory reembed"
+
+
+class Belief:
+    """What one filling of rows has seen of its endpoint; `witness` are the vectors to keep with its first ones."""
+
+    def __init__(self, store: Store, embedder: PatientEmbedder, *, chance: Random | None = None) -> None:
+        """Begin without any; `chance` chooses the rows that are asked again."""
+        self.witness: bytes | None = None
+        self._store, self._embedder, self._chance = store, embedder, chance or Random()  # noqa: S311 - a sample, no secret
+        self._held: list[Embedded] = []
+        self._rows = FIRST
+        self._shared = Shared()
+
+    def require_served(self) -> None:
+        """Ask for the witness texts, once: different ones have different vectors, those of the target as recorded.
+
+        Raises:
+            TargetChanged: the endpoint serves other weights.
+            EndpointUnusable: two texts have the same vector; or it mixes up texts, or refuses them all.
+            EmbedError: it failed.
+        """
+        if self.witness is not None:
+            return
+        known = known_fingerprint(self._store, recorded_target(self._store, self._embedder.target))
+        try:
+            self.witness = witness_bytes(self._asked(known))
+        except RowsRefused as error:
+            raise EndpointUnusable(
+                f"The endpoint refuses every text, even a harmless one: {error.what}",
+                tip="Correct the endpoint or its settings, then run the same command again.",
+            ) from error
+
+    def of(self, embedded: Sequence[Embedded]) -> list[Embedded]:
+        """Hear what became of more documents; return those that may be written now.
+
+        Raises:
+            EndpointUnusable: a row asked again got another vector, or different texts share one.
+            EmbedError: the endpoint failed.
+        """
+        self._held += embedded
+        return self.rest(self._embedder) if self._rows == FIRST or len(self._held) >= HELD else []
+
+    def rest(self, embedder: PatientEmbedder) -> list[Embedded]:
+        """Return the documents that are held, once rows of theirs agree.
+
+        Raises:
+            EndpointUnusable, EmbedError: see `of`.
+        """
+        held, self._held = self._held, []
+        looked_at = self._chance.sample(held, min(len(held), LOOKED_AT))
+        sharing = sharing_a_vector(looked_at)
+        alike = sharing if too_many(len(sharing), len(looked_at)) else self._shared.too_many(held)
+        if alike:
+            what = f"The endpoint gives different texts the same vector: {len(alike):,} memories share one."
+            raise EndpointUnusable(what, tip="Look at that server and its model, then run the same command again.")
+        chosen = choose(held, Again(self._rows, embedder.max_batch), self._chance)
+        rows = {each.document.id: each for each in [*sharing[:SUSPECTS], *chosen]}
+        asked, differing = ask_again(embedder, rows.values(), stopped=lambda: False)
+        if differing:
+            raise _lies(f"{len(differing):,} of {asked:,} that were asked for again got another.")
+        if asked:
+            self._rows = 1
+        return held
+
+    def _asked(self, known: Fingerprint | None) -> Vectors:
+        if known is None or known.witness is None:
+            vectors = apart(self._embedder, WITNESS_TEXTS)
+            require_apart(vectors)
+            return vectors
+        return as_recorded(self._store, known, self._embedder)
+
+
+def as_recorded(store: Store, known: Fingerprint, embedder: PatientEmbedder) -> Vectors:
+    """Return the vectors of the witness texts, which are those recorded of the target.
+
+    A witness of which no vector was written proves nothing, and is forgotten: the endpoint may have served another
+    model then.
+
+    Raises:
+        TargetChanged: they are not.
+        EndpointUnusable: two have the same vector, or they are right only by themselves.
+        EmbedError: the endpoint failed.
+    """
+    vectors = embedder.embed_documents(list(WITNESS_TEXTS))
+    require_apart(vectors)
+    try:
+        together = require_witness(known, embedder, vectors)
+    except TargetChanged:
+        with store.db.transaction():
+            if vectors.shape[1] != known.dim or not forget_witness(store, known.id):
+                raise
+        vectors = apart(embedder, WITNESS_TEXTS)
+        require_apart(vectors)
+        return vectors
+    if not together:
+        raise _lies("those of the witness texts are right only one text a request.")
+    return vectors
+
+
+def embed_beside_witness(
+    embedder: PatientEmbedder, documents: Sequence[Document], known: Fingerprint | None
+) -> list[Embedded]:
+    """Return what became of few documents, with a witness text in their request where the target has its vector.
+
+    Raises:
+        TargetChanged: the endpoint serves other weights.
+        EmbedError, EndpointUnusable: see `embed_documents`.
+    """
+    if known is None or known.witness is None:
+        return embed_documents(embedder, documents)
+    text = WITNESS_TEXTS[0]
+    *embedded, witness = embed_documents(embedder, [*documents, Document(text, "", "", text, text, b"", 0)])
+    if isinstance(witness.outcome, np.ndarray) and not require_witness(known, embedder, witness.outcome[np.newaxis]):
+        # It mixes up what shares a request.
+        return [found for each in documents for found in embed_documents(embedder, [each])]
+    return embedded
+
+
+def _lies(how: str) -> EndpointUnusable:
+    return EndpointUnusable(f"The endpoint gives texts other vectors than by themselves: {how}", tip=TIP)
