@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ai_memory.embed.vectors import encode
-from ai_memory.errors import NotFinished
+from ai_memory.errors import NotFinished, OperatorNeeded
 from ai_memory.reembed.commit import Traffic, write_page
 from ai_memory.reembed.isolate import Embedded
 from ai_memory.reembed.judge import Document, Unfit
@@ -123,7 +123,7 @@ def test_a_runner_that_lost_its_run_writes_nothing(store: Store, run: Run, targe
     else:
         runs.transition(store, run, by, now_ms=NOW_MS, fenced=False)
 
-    with pytest.raises(NotFinished):
+    with pytest.raises(NotFinished if by == "taken over" else OperatorNeeded, match=f"was {by}"):
         write(store, run, target, Answered(Page(documents=tuple(page)), embedded(page)))
 
     assert set(files.vectors(store.db.path).values()) == {None}
