@@ -263,7 +263,9 @@ def test_no_request_carries_more_texts_than_the_batch(command: Command, endpoint
     sizes = [len(body["input"]) for body in endpoint.seen.bodies if memories & set(body["input"])]
     assert ended.code == 0
     compared = COMPARED if batch > 1 else 0
-    assert (max(sizes), sum(sizes)) == (min(batch, ROWS), ROWS + ended.json["asked_again"] + compared)
+    assert max(sizes) == min(batch, ROWS)
+    # A row of each page goes along once more at the end, and some are asked again twice.
+    assert ROWS + ended.json["asked_again"] + compared <= sum(sizes) <= 5 * ROWS
 
 
 def test_batches_cross_namespaces(tmp_path: Path, endpoint: FakeEndpoint) -> None:
@@ -274,7 +276,9 @@ def test_batches_cross_namespaces(tmp_path: Path, endpoint: FakeEndpoint) -> Non
     assert (ended.code, ended.json["reembedded"]) == (0, 30)
     memories = set(files.texts(path).values())
     sizes = [len(body["input"]) for body in endpoint.seen.bodies if memories & set(body["input"])]
-    assert (sizes.count(10), len(sizes)) == (3, 3 + ended.json["asked_again"] + COMPARED)
+    assert sizes.count(10) == 3
+    # Three of the first page, one of each other and of the one before it; at the end together and by themselves.
+    assert len(sizes) == 3 + FIRST + 2 + 2 + 1 + AT_END + COMPARED
 
 
 def test_sleep_ms_pauses_after_each_commit_and_a_signal_ends_the_pause(command: Command) -> None:
@@ -456,7 +460,8 @@ def test_whatever_texts_cost_the_limit_is_used_and_not_crossed(
     ended = limited.reembed("--max-tokens", "3000", "--batch", "20", "--concurrency", "4").json
 
     assert (ended["exit_code"], ended["reason"]) == (75, "max-tokens")
-    assert 2400 <= ended["tokens"] <= 3000
+    # What is to be asked again at the end is kept back: here a third of the limit at most.
+    assert 2000 <= ended["tokens"] <= 3000
 
 
 def test_not_even_the_probe_is_sent_where_it_might_cross_the_limit(tmp_path: Path, endpoint: FakeEndpoint) -> None:
