@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from ai_memory.reembed.asked_again import AT_END, FIRST
 from tests import files, shapes
 from tests.command import Command, kill, remote, wait_for
 from tests.fake_endpoint import FakeEndpoint
