@@ -168,7 +168,7 @@ MUTANTS = (
     _one(
         "what was written before a lie stays",
         "reembed.guard:Guard.take_back",
-        "*self._unproven.doubtful(), ",
+        "*doubtful, *self._unproven.doubtful(), ",
         "",
         LIAR,
     ),
