@@ -63,7 +63,7 @@ def test_the_time_of_the_counters_is_that_of_the_census_and_not_of_the_last_comm
 
     run = run_of(work)
     assert run.counted == Counted(10, 6, 0, NOW_MS)
-    assert NOW_MS < run.last_written_at <= run.last_progress_at
+    assert NOW_MS < (run.last_written_at or 0) <= (run.last_progress_at or 0)
 
 
 def test_a_row_that_waits_in_quarantine_and_is_tried_again_remains_until_it_is_done(work: Work) -> None:
