@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,6 +23,7 @@ BATCH = 2
 LATENCY_S = 0.15
 FIRST_PAGE = (5, 6, 7)
 """Requests: the page, and each of its rows again, after the witness texts one by one and the first text as numbers."""
+TEXTS = "SELECT title || ' ' || content FROM memories ORDER BY namespace, id"
 SOURCES = {**os.environ, "PYTHONPATH": str(ROOT)}
 
 
@@ -60,13 +62,15 @@ def all_right(command: Command, endpoint: FakeEndpoint) -> bool:
 
 
 def sent_again(command: Command, endpoint: FakeEndpoint) -> int:
-    """Return how many texts of memories the server saw beyond what an undisturbed run sends.
+    """Return how many texts of memories the server saw again in their page.
 
-    That is each once, the first one as numbers before, and the rows asked again. What a killed runner asked again and
-    did not commit is no part of its run's count: it counts as sent again.
+    What is asked again goes by itself, or with rows of other pages.
     """
-    [(asked_again,)] = files.execute(command.db, "SELECT asked_again FROM reembed_run")
-    return sum(endpoint.seen.texts[text] - 1 for text in files.texts(command.db).values()) - int(asked_again) - 1
+    texts = [text for (text,) in files.execute(command.db, TEXTS)]
+    pages = list(zip(texts[::BATCH], texts[1::BATCH], strict=True))
+    seen = Counter(tuple(body["input"]) for body in endpoint.seen.bodies)
+    assert all(seen[page] for page in pages)
+    return sum(BATCH * (seen[page] - 1) for page in pages)
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])

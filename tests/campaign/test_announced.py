@@ -57,7 +57,7 @@ def test_a_resume_counts_what_an_earlier_kill_left_unfinished(tmp_path: Path, wa
 
     report = invocation(path, last, concurrency=1)
 
-    again = [text for text in last.sent if text in {*wide.sent, *narrow.sent}]
+    again = set(last.sent) & {*wide.sent, *narrow.sent}
     assert report.exit_code == 0
     assert 0 < len(again) <= report.texts_sent_twice
 
@@ -72,7 +72,7 @@ def test_what_a_kill_left_unfinished_is_announced_once_and_not_behind_a_clean_st
 
     report = invocation(path, last, concurrency=1)
 
-    again = [text for text in [*between.sent, *last.sent] if text in killed.sent]
+    again = {*between.sent, *last.sent} & set(killed.sent)
     assert 0 < len(again) <= first.texts_sent_twice
     assert report.texts_sent_twice == 0
 
@@ -88,7 +88,7 @@ def test_a_second_kill_is_announced_with_what_the_first_one_left_unfinished(tmp_
 
     report = invocation(path, last, concurrency=1)
 
-    again = [text for text in last.sent if text in killed.sent]
+    again = set(last.sent) & set(killed.sent)
     assert 0 < len(again) <= report.texts_sent_twice
 
 
@@ -113,14 +113,14 @@ def test_pages_in_flight_are_counted_until_they_are_down(tmp_path: Path) -> None
 
     report = invocation(path, last, concurrency=1)
 
-    again = [text for text in last.sent if text in wide.sent]
+    again = set(last.sent) & set(wide.sent)
     assert 3 * BATCH < len(again) <= report.texts_sent_twice
 
 
 def test_no_more_is_announced_than_there_is_to_send(tmp_path: Path) -> None:
     path = files.create(tmp_path / "m.db", 60)
     with pytest.raises(Killed):
-        Work(path, HashEmbedder(concurrency=8, before=Deadly(44))).run(batch=BATCH)
+        Work(path, HashEmbedder(concurrency=8, before=Deadly(60))).run(batch=BATCH)
 
     report = Work(path, HashEmbedder()).run(resume=True, batch=BATCH)
 
