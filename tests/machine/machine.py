@@ -65,13 +65,14 @@ def requests() -> st.SearchStrategy[Request]:
 
 
 def scripts() -> st.SearchStrategy[Script]:
-    numbers = st.integers(1, 5)
+    # The first dozen are of the start and of the first page, which is alone.
+    numbers = st.one_of(st.integers(1, 5), st.integers(6, 24))
     return st.builds(
         Script,
         calls=st.dictionaries(numbers, st.sampled_from(FAULTS + INTERFERENCE), max_size=2),
         edits=st.dictionaries(numbers, st.lists(rushed, min_size=1, max_size=2), max_size=2),
-        statements=st.dictionaries(st.integers(1, 120), edits, max_size=2),
-        kill_at=st.one_of(st.none(), st.none(), st.integers(20, 160)),
+        statements=st.dictionaries(st.integers(1, 200), edits, max_size=2),
+        kill_at=st.one_of(st.none(), st.none(), st.integers(20, 240)),
         order=st.sampled_from(ORDERS),
         max_batch=st.sampled_from([64, 3]),
         concurrency=st.sampled_from([1, 3]),

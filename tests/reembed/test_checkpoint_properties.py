@@ -29,8 +29,8 @@ few = st.sampled_from(["global", "global", "Team/a"])
 rows = st.lists(st.tuples(ids, st.one_of(few, namespaces)), min_size=4, max_size=14, unique_by=lambda each: each[0])
 interruptions = st.builds(
     Script,
-    calls=st.dictionaries(st.integers(2, 6), st.sampled_from(["outage", "signal", "die", "no quota"]), max_size=1),
-    kill_at=st.one_of(st.none(), st.integers(30, 160)),
+    calls=st.dictionaries(st.integers(2, 24), st.sampled_from(["outage", "signal", "die", "no quota"]), max_size=1),
+    kill_at=st.one_of(st.none(), st.integers(30, 240)),
     order=st.sampled_from(ORDERS),
     concurrency=st.sampled_from([1, 3]),
 )
@@ -89,7 +89,7 @@ def check_interruptions(folder: Path, programs: int, *, random: bool) -> None:
 
 def check_cursors(folder: Path, programs: int, *, random: bool) -> None:
     """Run the property over `programs` programs."""
-    edits = st.dictionaries(st.integers(2, 6), st.lists(rushed, min_size=1, max_size=2), max_size=3)
+    edits = st.dictionaries(st.integers(2, 24), st.lists(rushed, min_size=1, max_size=2), max_size=3)
 
     @given(found=rows, planned=starts, raced=edits)
     @drawn(programs, random=random)
