@@ -11,17 +11,21 @@ import subprocess
 import sys
 import termios
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests import files
 from tests.conftest import ROOT
 from tests.fake_endpoint import FakeEndpoint
 
 ERROR = "ai-memory: error: "
 TIMEOUT_S = 120
+
+TEXTS = "SELECT title || ' ' || content FROM memories ORDER BY namespace, id"
 
 
 def plain(text: str) -> str:
@@ -147,3 +151,15 @@ def remote_at(url: str, model: str = "fake") -> dict[str, str]:
         "AI_MEMORY_EMBED_BASE_URL": url,
         "AI_MEMORY_EMBED_MODEL": model,
     }
+
+
+def sent_again(command: Command, endpoint: FakeEndpoint, batch: int) -> int:
+    """Return how many texts of memories the server saw again in their page of `batch` rows.
+
+    What is asked again goes by itself, or with rows of other pages.
+    """
+    texts = [text for (text,) in files.execute(command.db, TEXTS)]
+    pages = [tuple(texts[start : start + batch]) for start in range(0, len(texts), batch)]
+    seen = Counter(tuple(body["input"]) for body in endpoint.seen.bodies)
+    assert all(seen[page] for page in pages)
+    return sum(len(page) * (seen[page] - 1) for page in pages)

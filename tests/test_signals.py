@@ -7,14 +7,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests import files
-from tests.command import Answer, Command, answer, kill, plain, remote, wait_for
+from tests.command import Answer, Command, answer, kill, plain, remote, sent_again, wait_for
 from tests.conftest import ROOT
 from tests.fake_endpoint import FOREVER, FakeEndpoint
 
@@ -23,7 +22,6 @@ BATCH = 2
 LATENCY_S = 0.15
 FIRST_PAGE = (5, 6, 7)
 """Requests: the page, and each of its rows again, after the witness texts one by one and the first text as numbers."""
-TEXTS = "SELECT title || ' ' || content FROM memories ORDER BY namespace, id"
 SOURCES = {**os.environ, "PYTHONPATH": str(ROOT)}
 
 
@@ -61,18 +59,6 @@ def all_right(command: Command, endpoint: FakeEndpoint) -> bool:
     return files.vectors(command.db) == expected
 
 
-def sent_again(command: Command, endpoint: FakeEndpoint) -> int:
-    """Return how many texts of memories the server saw again in their page.
-
-    What is asked again goes by itself, or with rows of other pages.
-    """
-    texts = [text for (text,) in files.execute(command.db, TEXTS)]
-    pages = list(zip(texts[::BATCH], texts[1::BATCH], strict=True))
-    seen = Counter(tuple(body["input"]) for body in endpoint.seen.bodies)
-    assert all(seen[page] for page in pages)
-    return sum(BATCH * (seen[page] - 1) for page in pages)
-
-
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_signal_saves_what_is_in_hand_and_the_resume_sends_nothing_twice(
     command: Command, endpoint: FakeEndpoint, number: signal.Signals, code: int
@@ -84,7 +70,7 @@ def test_a_signal_saves_what_is_in_hand_and_the_resume_sends_nothing_twice(
     again = resumed(command, endpoint)
     assert (again.code, again.json["resumed"], again.json["texts_sent_twice"]) == (0, True, 0)
     assert again.json["reembedded"] + stopped.json["reembedded"] == ROWS
-    assert sent_again(command, endpoint) == 0
+    assert sent_again(command, endpoint, BATCH) == 0
     assert all_right(command, endpoint)
 
 
@@ -98,7 +84,7 @@ def test_a_signal_to_a_first_page_that_is_not_believed_yet_keeps_it(
 
     assert (stopped.code, stopped.json["reembedded"], stopped.json["asked_again"]) == (143, BATCH, BATCH)
     assert resumed(command, endpoint).code == 0
-    assert sent_again(command, endpoint) == 0
+    assert sent_again(command, endpoint, BATCH) == 0
     assert all_right(command, endpoint)
 
 
@@ -158,7 +144,7 @@ def test_after_a_kill_the_resume_says_how_much_may_be_sent_twice(command: Comman
     assert f"at most {limit:,} texts are sent twice" in again.err
     assert (again.code, again.json["texts_sent_twice"]) == (0, limit)
     assert again.json["reembedded"] == ROWS - survived
-    assert 0 <= sent_again(command, endpoint) <= limit
+    assert 0 <= sent_again(command, endpoint, BATCH) <= limit
     assert all_right(command, endpoint)
 
 
@@ -173,7 +159,7 @@ def test_after_a_kill_before_the_first_commit_no_more_is_sent_twice_than_is_said
     again = resumed(command, endpoint)
 
     assert (again.code, done(command)) == (0, ROWS)
-    assert BATCH <= sent_again(command, endpoint) <= again.json["texts_sent_twice"]
+    assert BATCH <= sent_again(command, endpoint, BATCH) <= again.json["texts_sent_twice"]
     assert all_right(command, endpoint)
 
 
@@ -194,7 +180,7 @@ def test_two_starts_at_once_make_one_run(command: Command, endpoint: FakeEndpoin
     codes = sorted(answer(each).code for each in starts)
 
     assert codes == [0, 11, 11]
-    assert sent_again(command, endpoint) == 0
+    assert sent_again(command, endpoint, BATCH) == 0
     assert all_right(command, endpoint)
 
 
