@@ -118,7 +118,8 @@ def test_answers_that_requests_side_by_side_spoil_lower_the_number_in_flight(tmp
         answer = command.reembed("--yes", "--batch", "5", "--concurrency", "8", "--retry-for", "20s")
 
     assert answer.code == 0
-    assert endpoint.seen.texts.total() < 2 * ROWS
+    # Rows asked again among them.
+    assert endpoint.seen.texts.total() < 3 * ROWS
 
 
 def test_the_batch_asked_for_holds_for_the_probe_and_the_witness(tmp_path: Path, server: FakeEndpoint) -> None:

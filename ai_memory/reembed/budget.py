@@ -38,6 +38,11 @@ class Budget:
         # A refused row needs a harmless text after it, the last page the witness: neither must fail what is paid for.
         self._apart = spending.most(WITNESS_TEXTS[:1]) + spending.most(WITNESS_TEXTS)
 
+    @property
+    def limited(self) -> bool:
+        """Whether tokens are limited."""
+        return self._spending.limit is not None
+
     def take(self, text: str) -> bool:
         """Reserve a document; False where a limit would be crossed, or might be: see `tight`."""
         self.tight = False

@@ -52,6 +52,8 @@ from ai_memory.store.values import Counters
 WITNESS_EVERY = 200
 WITNESS_ROWS = 50_000
 """Pages, or rows to embed, between two comparisons of the witness texts."""
+PART_OF_LIMIT = 4
+"""Where tokens are limited one in so many of the rows kept in mind is asked again at the end."""
 
 
 class Guard:
@@ -64,7 +66,7 @@ class Guard:
         self.counters = Counters()
         self.proven = False
         self.target = taken.fingerprint
-        self._to_ask_again = 0
+        self._to_ask_again, self._limited = 0, False
         self._patiently = patiently
         self._store, self._run, self._tools, self._batch = store, taken.run, tools, request.batch
         lied_before = taken.run.counters.disagreed > 0
@@ -87,20 +89,26 @@ class Guard:
         """Yield the pages with what is asked again of them; the witness among them so often, and behind the last."""
         taken = sent_pages = sent_rows = 0
         embedder, self._to_ask_again = self._tools.embedder, 0
-        budget.asked_again = self.most_again
+        budget.asked_again, self._limited = self.most_again, budget.limited
         for page in pages:
             rows = len(page.documents)
             again = self._schedule.next(rows, side_by_side=embedder.concurrency, size=embedder.max_batch)
             self._to_ask_again += again.texts
             yield EmbedPage(page, again)
             taken += bool(rows)
-            budget.asked_again = self._to_ask_again + self.most_again + min(taken, MOST + 1) + AT_END
+            at_end = self._most_at_end(min(taken, MOST + 1), limited=budget.limited)
+            budget.asked_again = self._to_ask_again + self.most_again + at_end + AT_END
             sent_pages, sent_rows = sent_pages + 1, sent_rows + rows
             if sent_pages >= WITNESS_EVERY or sent_rows >= WITNESS_ROWS or self._schedule.at_first:
                 yield AskWitness()
                 sent_pages = sent_rows = 0
         if sent_rows and not self._tools.stop.requested():
             yield AskWitness()
+
+    @staticmethod
+    def _most_at_end(kept: int, *, limited: bool) -> int:
+        """Return how many of the rows kept in mind are asked again at the end: a limit of tokens is for new rows."""
+        return min(max(kept // PART_OF_LIMIT, FIRST), kept) if limited else kept
 
     def ask(self, work: Work) -> PageAnswer:
         """Return what became of a page's documents; in a thread of the executor's.
@@ -162,8 +170,10 @@ class Guard:
         Raises:
             EmbedError: the endpoint failed.
         """
-        if not (rows := self._kept.rows):
+        if not (kept := self._kept.rows):
             return None
+        others = self._most_at_end(len(kept), limited=self._limited) - 1
+        rows = [*self._tools.chance.sample(kept[:-1], others), kept[-1]]
         asked, differing = self._patiently.asked(partial(self._at_end, rows))
         if differing:
             return Answered(Page(), tuple(rows), asked_again=asked, differing=differing)
