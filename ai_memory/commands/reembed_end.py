@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 
 from ai_memory.amounts import counted
@@ -18,7 +19,7 @@ from ai_memory.reembed.why import BUDGETS, why
 from ai_memory.settings import Settings
 from ai_memory.store import runs, tellings
 from ai_memory.store.open_options import OpenOptions
-from ai_memory.store.opening import reading, writing
+from ai_memory.store.opening import Store, reading, writing
 from ai_memory.store.values import LastEnd, Run
 from ai_memory.times import instant
 
@@ -128,27 +129,23 @@ class Farewell:
             return not self._is_news(error.exit_code, error.line())
         return isinstance(error, Stopped) and error.exit_code == UNFINISHED
 
+    @contextmanager
+    def _told(self) -> Iterator[Store]:
+        """Have what was told in quiet changed in the block; where it cannot be kept, all is told each time."""
+        path, now_ms = self.settings.db.value, SystemClock().now_ms()
+        with writing(path, now_ms=now_ms, options=BRIEFLY) as store, store.db.transaction():
+            yield store
+
     def _is_news(self, exit_code: int, told: str) -> bool:
-        now_ms = SystemClock().now_ms()
-        # Where that cannot be kept it is told each time.
-        with (
-            suppress(AiMemoryError),
-            writing(self.settings.db.value, now_ms=now_ms, options=BRIEFLY) as store,
-            store.db.transaction(),
-        ):
+        with suppress(AiMemoryError), self._told() as store:
             if exit_code == ASIDE:
                 tellings.forget(store, OPERATOR)
             what = tellings.digest_of_quarantine(store) if exit_code == ASIDE else tellings.digest(told)
-            return tellings.is_news(store, exit_code, what, now_ms=now_ms)
+            return tellings.is_news(store, exit_code, what, now_ms=SystemClock().now_ms())
         return True
 
     def _forget(self, *exit_codes: int) -> None:
-        now_ms = SystemClock().now_ms()
-        with (
-            suppress(AiMemoryError),
-            writing(self.settings.db.value, now_ms=now_ms, options=BRIEFLY) as store,
-            store.db.transaction(),
-        ):
+        with suppress(AiMemoryError), self._told() as store:
             tellings.forget(store, *exit_codes)
 
     def _mention_daemon(self) -> None:

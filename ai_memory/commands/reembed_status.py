@@ -44,7 +44,8 @@ def run_status(settings: Settings, console: Console, *, exact: bool, check: bool
         return 0
     verdict = VERDICTS.get(status.verdict, NEEDS)
     failure = f"; {_failure(status)}" if status.verdict != HEALTHY and _failure(status) else ""
-    said = f"{_state(status)}{_paused_beside(status)}{_unlike(status)}{_to_begin(status)}{_aside(status)}{failure}"
+    beside = f"; {_paused_beside(status)}" if _paused_beside(status) else ""
+    said = f"{_state(status)}{beside}{_unlike(status)}{_to_begin(status)}{_aside(status)}{failure}"
     console.result(status.values(), f"{verdict} (run {status.run.run_id}): {said}")
     return status.verdict
 
@@ -70,8 +71,9 @@ def _paused(pause: Pause) -> str:
 
 
 def _paused_beside(status: Status) -> str:
-    beside = status.pause and status.condition is not Condition.PAUSED
-    return f"; the file is {_paused(status.pause)}" if status.pause and beside else ""
+    if not status.pause or status.condition is Condition.PAUSED:
+        return ""
+    return f"the file is {_paused(status.pause)}"
 
 
 def _to_begin(status: Status) -> str:
@@ -105,7 +107,7 @@ def _lines(status: Status, path: str) -> list[str]:
     found = [
         f"{printable(path)}   {_change(status)}   run {run.run_id}, begun {ago(run.started_at, status.now_ms)}",
         f"{_state(status)}{_unlike(status)}",
-        f"the file is {_paused(status.pause)}" if status.pause and status.condition is not Condition.PAUSED else "",
+        _paused_beside(status),
         _failure(status),
         _rows(status),
         f"{_spent(status)}{_asked_again(status)}",

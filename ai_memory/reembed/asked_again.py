@@ -158,6 +158,21 @@ def choose(embedded: Sequence[Embedded], again: Again, chance: Random) -> list[E
     return [whole[each] for each in chosen]
 
 
+def look_at(embedded: Sequence[Embedded], chance: Random) -> tuple[tuple[Embedded, ...], bool]:
+    """Return the rows of a page, as far as it is looked at, that share a vector; and whether they are too many."""
+    looked_at = chance.sample(embedded, min(len(embedded), LOOKED_AT))
+    sharing = sharing_a_vector(looked_at)
+    return sharing, too_many(len(sharing), len(looked_at))
+
+
+def chosen_of(
+    embedded: Sequence[Embedded], again: Again, sharing: Sequence[Embedded], chance: Random
+) -> list[Embedded]:
+    """Return the rows of a page to ask again, each once: some of those `sharing` a vector, some of all."""
+    rows = [*sharing[:SUSPECTS], *choose(embedded, again, chance)]
+    return list({each.document.id: each for each in rows}.values())
+
+
 def ask_again(
     embedder: PatientEmbedder, rows: Iterable[Embedded], *, stopped: Callable[[], bool]
 ) -> tuple[int, tuple[Embedded, ...]]:
@@ -195,10 +210,14 @@ def ask_witness(target: Fingerprint, embedder: PatientEmbedder) -> PageAnswer:
     return PageAnswer() if require_witness(target, embedder, vectors) else mixed_up(vectors)
 
 
+def witness_document(text: str) -> Document:
+    """Return a witness text as the document of no row."""
+    return Document(text, "", "", text, text, b"", 0)
+
+
 def mixed_up(vectors: Vectors) -> PageAnswer:
     """Return the answer that tells the witness texts, which got `vectors`, as rows that differ."""
-    documents = [Document(text, "", "", text, text, b"", 0) for text in WITNESS_TEXTS]
-    rows = tuple(Embedded(each, vector) for each, vector in zip(documents, vectors, strict=True))
+    rows = tuple(Embedded(witness_document(text), vector) for text, vector in zip(WITNESS_TEXTS, vectors, strict=True))
     return PageAnswer(rows, len(rows), rows)
 
 

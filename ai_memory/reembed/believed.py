@@ -17,14 +17,12 @@ from ai_memory.embed.retry import PatientEmbedder
 from ai_memory.errors import EndpointUnusable, RowsRefused, TargetChanged
 from ai_memory.reembed.asked_again import (
     FIRST,
-    LOOKED_AT,
-    SUSPECTS,
     Again,
     Shared,
     ask_again,
-    choose,
-    sharing_a_vector,
-    too_many,
+    chosen_of,
+    look_at,
+    witness_document,
 )
 from ai_memory.reembed.isolate import Embedded, embed_documents
 from ai_memory.reembed.judge import Document
@@ -85,15 +83,12 @@ class Belief:
             EndpointUnusable, EmbedError: see `of`.
         """
         held, self._held = self._held, []
-        looked_at = self._chance.sample(held, min(len(held), LOOKED_AT))
-        sharing = sharing_a_vector(looked_at)
-        alike = sharing if too_many(len(sharing), len(looked_at)) else self._shared.too_many(held)
-        if alike:
+        sharing, lied = look_at(held, self._chance)
+        if alike := sharing if lied else self._shared.too_many(held):
             what = f"The endpoint gives different texts the same vector: {len(alike):,} memories share one."
             raise EndpointUnusable(what, tip="Look at that server and its model, then run the same command again.")
-        chosen = choose(held, Again(self._rows, embedder.max_batch), self._chance)
-        rows = {each.document.id: each for each in [*sharing[:SUSPECTS], *chosen]}
-        asked, differing = ask_again(embedder, rows.values(), stopped=lambda: False)
+        rows = chosen_of(held, Again(self._rows, embedder.max_batch), sharing, self._chance)
+        asked, differing = ask_again(embedder, rows, stopped=lambda: False)
         if differing:
             raise _lies(f"{len(differing):,} of {asked:,} that were asked for again got another.")
         if asked:
@@ -146,8 +141,7 @@ def embed_beside_witness(
     """
     if known is None or known.witness is None:
         return embed_documents(embedder, documents)
-    text = WITNESS_TEXTS[0]
-    *embedded, witness = embed_documents(embedder, [*documents, Document(text, "", "", text, text, b"", 0)])
+    *embedded, witness = embed_documents(embedder, [*documents, witness_document(WITNESS_TEXTS[0])])
     if isinstance(witness.outcome, np.ndarray) and not require_witness(known, embedder, witness.outcome[np.newaxis]):
         # It mixes up what shares a request.
         return [found for each in documents for found in embed_documents(embedder, [each])]

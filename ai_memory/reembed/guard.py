@@ -19,19 +19,16 @@ from ai_memory.reembed.already_there import require_new
 from ai_memory.reembed.asked_again import (
     AT_END,
     FIRST,
-    LOOKED_AT,
     SUSPECTS,
-    Again,
     PageAnswer,
     Schedule,
     Shared,
     agrees,
     ask_again,
     ask_witness,
-    choose,
+    chosen_of,
+    look_at,
     mixed_up,
-    sharing_a_vector,
-    too_many,
 )
 from ai_memory.reembed.budget import Budget
 from ai_memory.reembed.heartbeat import Heartbeat
@@ -121,14 +118,13 @@ class Guard:
         if isinstance(work, AskWitness):
             return ask_witness(self.target, embedder)
         embedded = tuple(embed_documents(embedder, work.page.documents))
-        looked_at = self._some(embedded)
-        sharing = sharing_a_vector(looked_at)
-        if too_many(len(sharing), len(looked_at)):
+        sharing, lied = look_at(embedded, self._tools.chance)
+        if lied:
             # At most one of them has its own.
             return PageAnswer(embedded, differing=sharing)
         if work.again.alone:
             return PageAnswer(embedded)
-        return self._beside(embedded, self._chosen(embedded, work.again, sharing))
+        return self._beside(embedded, chosen_of(embedded, work.again, sharing, self._tools.chance))
 
     def checked(self, work: Work, answered: Answered) -> Answered:
         """Return the answer with what is known of it before it is written: which rows differ, or an error."""
@@ -139,7 +135,8 @@ class Guard:
             return answered
         try:
             if work.again.alone:
-                rows = self._chosen(answered.embedded, work.again, sharing_a_vector(self._some(answered.embedded)))
+                sharing, _ = look_at(answered.embedded, self._tools.chance)
+                rows = chosen_of(answered.embedded, work.again, sharing, self._tools.chance)
                 found = self._patiently.asked(partial(self._beside, answered.embedded, rows))
                 asked = answered.asked_again + found.asked_again
                 answered = replace(answered, embedded=found.embedded, asked_again=asked, differing=found.differing)
@@ -241,14 +238,6 @@ class Guard:
         if error:
             raise error
         self._watch.agreed()
-
-    def _some(self, embedded: Sequence[Embedded]) -> list[Embedded]:
-        return self._tools.chance.sample(embedded, min(len(embedded), LOOKED_AT))
-
-    def _chosen(self, embedded: Sequence[Embedded], again: Again, sharing: Sequence[Embedded]) -> list[Embedded]:
-        """Return the rows of a page to ask again, each once: some of those `sharing` a vector, some of all."""
-        rows = [*sharing[:SUSPECTS], *choose(embedded, again, self._tools.chance)]
-        return list({each.document.id: each for each in rows}.values())
 
     def _ask_again(self, rows: Sequence[Embedded], *, to_the_end: bool = False) -> tuple[int, tuple[Embedded, ...]]:
         """Return how many of `rows` got a vector and were never asked again before, and those that differ."""

@@ -27,6 +27,15 @@ def selected(columns: Sequence[str], texts: Collection[str]) -> str:
     return ", ".join(as_bytes[name] if name in texts else others[name] for name in columns)
 
 
+def object_of(text: object) -> Mapping[str, object]:
+    """Return the JSON object that a text of ours is, an empty one where none can be read: for what is only told."""
+    try:
+        found = json.loads(text) if isinstance(text, str | bytes) else None
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
 @dataclass(frozen=True, slots=True)
 class OwnRow:
     """One row: `what` names it in an error, `tip` says what to do about damage, `values` are its columns by name."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from ai_memory.store.connection import Binding
 from ai_memory.store.opening import Store
+from ai_memory.store.own_row import object_of
 from ai_memory.store.values import Counted, Run, Space
 
 NOTE_CENSUS = """
@@ -68,11 +69,7 @@ def note_end(store: Store, run: Run, *, exit_code: int, reason: str, now_ms: int
 
 def replaced(store: Store, run: Run) -> tuple[Space, ...]:
     """Return which vectors stood in the file when the run began; none where nothing that can be read tells them."""
-    try:
-        told = json.loads(store.db.value(STARTED, (run.run_id,)) or "{}")
-    except (TypeError, ValueError, RecursionError):
-        return ()
-    spaces = told.get("stored") if isinstance(told, dict) else None
+    spaces = object_of(store.db.value(STARTED, (run.run_id,))).get("stored")
     return tuple((each[0], each[1], each[2]) for each in spaces if _is_space(each)) if isinstance(spaces, list) else ()
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 
 from ai_memory.store.opening import Store
+from ai_memory.store.own_row import object_of
 
 LATEST_OTHER = """
     SELECT run_id FROM reembed_run
@@ -39,11 +40,8 @@ def note_nothing_stale(store: Store, target: int | None, space: str, dim: int, *
 
 def nothing_stale(store: Store, run_id: int) -> tuple[str, int] | None:
     """Return space and width for which nothing was stale behind a run, None where nothing that can be read says so."""
-    try:
-        told = json.loads(store.db.value(FOUND, (run_id,)) or "{}")
-    except (TypeError, ValueError, RecursionError):
-        return None
-    space, dim = (told.get("space"), told.get("dim")) if isinstance(told, dict) else (None, None)
+    told = object_of(store.db.value(FOUND, (run_id,)))
+    space, dim = told.get("space"), told.get("dim")
     return (space, dim) if isinstance(space, str) and isinstance(dim, int) else None
 
 

@@ -24,12 +24,6 @@ TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"
 
 
 @pytest.fixture
-def endpoint() -> Iterator[FakeEndpoint]:
-    with FakeEndpoint(dim=16) as server:
-        yield server
-
-
-@pytest.fixture
 def command(tmp_path: Path, endpoint: FakeEndpoint) -> Iterator[Command]:
     (tmp_path / "a folder").mkdir()
     command = Command(files.create(tmp_path / "a folder" / "m.db"), remote(endpoint))

@@ -82,12 +82,6 @@ SECOND_PAGE = ITS_CHECK + BATCH
 
 
 @pytest.fixture
-def endpoint() -> Iterator[FakeEndpoint]:
-    with FakeEndpoint(dim=16) as server:
-        yield server
-
-
-@pytest.fixture
 def command(tmp_path: Path, endpoint: FakeEndpoint) -> Iterator[Command]:
     command = Command(files.create(tmp_path / "m.db"), remote(endpoint))
     yield command
