@@ -93,7 +93,10 @@ class RunReport:
         paid = "" if self.cost is None else f", {counted(self.tokens, 'token')} for {money(self.cost)}"
         sent = f"{counted(self.texts_sent, 'text')} in {counted(self.requests, 'request')}"
         spent = f"{sent}{paid}, {self.duration_ms / 1000:.1f} s"
-        lines = [f"{name}: {done}, {left}.", f"Target: {self.model}, {self.dim} wide, space {self.space}. {spent}."]
+        lines = [
+            f"{name}: {done}, {left}.",
+            f"Target: {self.model}, {self.dim or 'unknown'} wide, space {self.space}. {spent}.",
+        ]
         if self.reembedded:
             lines.append(told(self.asked_again - self.disagreed, self.reembedded))
         extra = [

@@ -349,3 +349,13 @@ def test_a_database_of_the_environment_is_named_for_another_shell(command: Comma
     )
 
     assert json.loads(told.stdout)["next"] == f"ai-memory --db {shlex.quote(str(command.db))} reembed"
+
+
+def test_a_width_that_only_the_endpoint_could_tell_is_said_to_be_unknown(
+    command: Command, endpoint: FakeEndpoint
+) -> None:
+    endpoint.fail("unauthorized", times=FOREVER)
+
+    ended = command.run("reembed")
+
+    assert (ended.code, "unknown wide" in ended.out, " 0 wide" in ended.out) == (77, True, False)
