@@ -73,7 +73,8 @@ class Campaign:
     figures: Figures = field(default_factory=lambda: Figures(databases=1))
     _model: int = 0
     _approved: int = -1
-    _sent: list[Counter[str]] = field(default_factory=list)
+    _sent: list[Counter[str]] = field(default_factory=lambda: [Counter()])
+    _seen: Counter[str] = field(default_factory=Counter)
 
     @property
     def command(self) -> Command:
@@ -102,7 +103,6 @@ class Campaign:
             ended = self._note(answer(self.command.start(*self._words())))
             if ended.code != CHURN:
                 break
-        self._sent.append(self.endpoint.seen.texts)
         return ended
 
     def judge(self, before: dict[str, Text], journal: list[Entry]) -> None:
@@ -129,6 +129,10 @@ class Campaign:
         if found := AT_MOST.search(ended.err):
             self.figures.announced += int(found[1].replace(",", ""))
         self.figures.finished += ended.code == 0
+        # In how many starts each text was sent to this model: what one start asks again is no kill's doing.
+        sent = Counter(self.endpoint.seen.texts)
+        self._sent[-1].update((sent - self._seen).keys())
+        self._seen = sent
         return ended
 
     def _approve(self) -> None:
@@ -137,8 +141,8 @@ class Campaign:
             self._approved = self._model
 
     def _go_over_to_the_other_model(self) -> None:
-        self._sent.append(self.endpoint.seen.texts)
-        self.endpoint.seen.texts = Counter()
+        self.endpoint.seen.texts, self._seen = Counter(), Counter()
+        self._sent.append(Counter())
         self._model = 1 - self._model
         self.endpoint.change(model=MODELS[self._model])
 
