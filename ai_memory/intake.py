@@ -6,7 +6,6 @@ import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from enum import Enum
 from functools import partial
 
@@ -31,6 +30,7 @@ from ai_memory.store.provenance import Fingerprint, VectorWrite, require_word_in
 from ai_memory.store.quarantine import Reason, unwritable
 from ai_memory.store.rehearsal import refused_updates, write_one_by_one
 from ai_memory.store.schema import is_substrate
+from ai_memory.times import timestamp
 from ai_memory.vendors import LOCAL
 
 DEFAULT_TIER = "mid"
@@ -164,11 +164,6 @@ def _require_free_title(memories: Memories, found: Memory, changed: Mapping[str,
 
 def _short(value: Value) -> str:
     return repr(one_line(str(value)))
-
-
-def timestamp(now_ms: int) -> str:
-    """Return a wall time (Unix milliseconds) as the RFC 3339 text of the columns …_at."""
-    return datetime.fromtimestamp(now_ms / 1_000, UTC).isoformat(timespec="milliseconds")
 
 
 @dataclass(frozen=True, slots=True)
