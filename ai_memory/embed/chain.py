@@ -82,7 +82,7 @@ def assemble(  # noqa: PLR0913 - all that an embedder is made of
     paced = PacedEmbedder(built, gate) if local else built
     spending = Spending(built.meter, limit, prefix=built.target.document_prefix)
     asking = PackingEmbedder(SpendingEmbedder(paced, spending), packing)
-    retrying = RetryingEmbedder(asking, stop=stop, patience=patience)
+    retrying = RetryingEmbedder(asking, stop=stop, patience=patience, gate=gate)
     return DividedEmbedder(retrying, sizes, spending)
 
 

@@ -158,3 +158,20 @@ def test_an_unapproved_target_of_which_the_file_has_vectors_is_not_compared_with
     assert refused.code == 12
     assert refused.err.count("16 wide") == 1
     assert "no run to it was completed" in refused.err
+
+
+@pytest.mark.parametrize("verb", ["store", "import", "backfill"])
+@pytest.mark.parametrize("whole", [True, False])
+def test_no_vector_of_another_width_is_written_beside_those_of_the_file(
+    cli: Cli, db: Path, config: Path, tmp_path: Path, verb: str, whole: bool
+) -> None:
+    begun(cli, config, whole=whole)
+    (tmp_path / "one.jsonl").write_text('{"title": "new", "content": "text"}')
+    words = {"store": ("-T", "new", "-c", "text"), "import": (tmp_path / "one.jsonl",), "backfill": ()}
+    if verb == "backfill":
+        files.add(db, "new")
+
+    ran = cli(verb, *words[verb])
+
+    assert widths(db) == {16}
+    assert CHANGED in ran.err
