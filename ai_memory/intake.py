@@ -31,7 +31,6 @@ from ai_memory.store.quarantine import Reason, unwritable
 from ai_memory.store.rehearsal import refused_updates, write_one_by_one
 from ai_memory.store.schema import is_substrate
 from ai_memory.times import timestamp
-from ai_memory.vendors import LOCAL
 
 DEFAULT_TIER = "mid"
 EMBEDDED_COLUMNS = frozenset({"title", "content", "encrypted_envelope"})
@@ -221,8 +220,7 @@ class Filler:
         schema, filled = self.store.schema, Filled()
         due = self._due([examine(row) for row in rows if judge(row, target, schema) is not Verdict.FRESH], filled)
         if due:
-            local = self.embedder.target.backend == LOCAL
-            self._write(embed_beside_witness(self.embedder, due, None if local else target), filled)
+            self._write(embed_beside_witness(self.embedder, due, target), filled)
         return filled
 
     def _lacking(self, ids: Sequence[str]) -> list[Document | Unfit]:

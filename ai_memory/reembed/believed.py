@@ -26,10 +26,11 @@ from ai_memory.reembed.asked_again import (
 )
 from ai_memory.reembed.isolate import Embedded, embed_documents
 from ai_memory.reembed.judge import Document
-from ai_memory.reembed.probe import apart, require_apart, require_witness, witness_bytes
+from ai_memory.reembed.probe import apart, require_apart, require_width, require_witness, witness_bytes
 from ai_memory.reembed.start import known_fingerprint, recorded_target
 from ai_memory.store.opening import Store
 from ai_memory.store.provenance import Fingerprint, forget_witness
+from ai_memory.vendors import LOCAL
 
 HELD = 20
 """Rows of small pages that wait for one of them to be asked again."""
@@ -99,6 +100,8 @@ class Belief:
         if known is None or known.witness is None:
             vectors = apart(self._embedder, WITNESS_TEXTS)
             require_apart(vectors)
+            if known:
+                require_width(known, vectors.shape[1])
             return vectors
         return as_recorded(self._store, known, self._embedder)
 
@@ -136,11 +139,15 @@ def embed_beside_witness(
     """Return what became of few documents, with a witness text in their request where the target has its vector.
 
     Raises:
-        TargetChanged: the endpoint serves other weights.
+        TargetChanged: the endpoint serves other weights, or vectors of another width than the target's.
         EmbedError, EndpointUnusable: see `embed_documents`.
     """
-    if known is None or known.witness is None:
-        return embed_documents(embedder, documents)
+    if known is None or known.witness is None or embedder.target.backend == LOCAL:
+        embedded = embed_documents(embedder, documents)
+        for wide in {len(each.outcome) for each in embedded if isinstance(each.outcome, np.ndarray)}:
+            if known:
+                require_width(known, wide)
+        return embedded
     *embedded, witness = embed_documents(embedder, [*documents, witness_document(WITNESS_TEXTS[0])])
     if isinstance(witness.outcome, np.ndarray) and not require_witness(known, embedder, witness.outcome[np.newaxis]):
         # It mixes up what shares a request.

@@ -161,15 +161,18 @@ def test_an_unapproved_target_of_which_the_file_has_vectors_is_not_compared_with
 
 
 @pytest.mark.parametrize("verb", ["store", "import", "backfill"])
-@pytest.mark.parametrize("whole", [True, False])
+@pytest.mark.parametrize("begun_by", ["store", "a part of a run", "a run"])
 def test_no_vector_of_another_width_is_written_beside_those_of_the_file(
-    cli: Cli, db: Path, config: Path, tmp_path: Path, verb: str, whole: bool
+    cli: Cli, db: Path, config: Path, tmp_path: Path, verb: str, begun_by: str
 ) -> None:
-    begun(cli, config, whole=whole)
+    if begun_by == "store":
+        assert cli("store", "-T", "first", "-c", "text").code == 0
+        config.write_text("")
+    else:
+        begun(cli, config, whole=begun_by == "a run")
+    files.add(db, "without")
     (tmp_path / "one.jsonl").write_text('{"title": "new", "content": "text"}')
     words = {"store": ("-T", "new", "-c", "text"), "import": (tmp_path / "one.jsonl",), "backfill": ()}
-    if verb == "backfill":
-        files.add(db, "new")
 
     ran = cli(verb, *words[verb])
 
