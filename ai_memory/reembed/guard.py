@@ -122,14 +122,9 @@ class Guard:
         if lied:
             # At most one of them has its own.
             return PageAnswer(embedded, differing=sharing)
-        alone = work.again.alone
-        rows = [] if alone else chosen_of(embedded, work.again, sharing, self._tools.chance)
-        asked, differing = self._ask_again(rows)
-        if (rows or alone) and not differing:
-            # Also of a page whose rows wait until nothing else is in flight: this one need not.
-            linked, differing = self._ask_again(self._kept.link)
-            asked, embedded = asked + linked, (*embedded, *differing)
-        return PageAnswer(embedded, asked, differing)
+        if work.again.alone:
+            return PageAnswer(embedded)
+        return self._beside(embedded, chosen_of(embedded, work.again, sharing, self._tools.chance))
 
     def checked(self, work: Work, answered: Answered) -> Answered:
         """Return the answer with what is known of it before it is written: which rows differ, or an error."""
@@ -142,9 +137,10 @@ class Guard:
             if work.again.alone:
                 sharing, _ = look_at(answered.embedded, self._tools.chance)
                 rows = chosen_of(answered.embedded, work.again, sharing, self._tools.chance)
-                asked, differing = self._patiently.asked(partial(self._ask_again, rows))
-                answered = replace(answered, asked_again=answered.asked_again + asked, differing=differing)
-                if rows and not differing:
+                found = self._patiently.asked(partial(self._beside, answered.embedded, rows))
+                asked = answered.asked_again + found.asked_again
+                answered = replace(answered, embedded=found.embedded, asked_again=asked, differing=found.differing)
+                if rows and not found.differing:
                     self._unproven.agreed()
             if not answered.differing and (shared := self._shared.too_many(answered.embedded)):
                 answered = replace(answered, embedded=shared, differing=shared)
@@ -271,6 +267,15 @@ class Guard:
         self._take_back(sorted(earlier), Counters())
         aside = (Embedded(each, SET_ASIDE) for each in alike.values())
         return replace(answered, embedded=(*others, *aside), asked_again=answered.asked_again + asked)
+
+    def _beside(self, embedded: Sequence[Embedded], rows: Sequence[Embedded]) -> PageAnswer:
+        """Ask again `rows` of a page; where they agree, with them a row of the page that was written last."""
+        link = tuple(self._kept.link) if rows else ()
+        asked, differing = self._ask_again(rows)
+        if not differing and link:
+            linked, differing = self._ask_again(link)
+            asked, embedded = asked + linked, [*embedded, *differing]
+        return PageAnswer(tuple(embedded), asked, differing)
 
     def _at_end(self, rows: Sequence[Embedded]) -> tuple[int, tuple[Embedded, ...]]:
         """Ask for `rows` in as few requests as can be, then by themselves for those that differ, and for AT_END."""
