@@ -158,3 +158,15 @@ def test_an_unapproved_target_of_which_the_file_has_vectors_is_not_compared_with
     assert refused.code == 12
     assert refused.err.count("16 wide") == 1
     assert "no run to it was completed" in refused.err
+
+
+def test_a_memory_stored_in_another_width_does_not_change_the_width_of_the_file(cli: Cli, config: Path) -> None:
+    config.write_text("")
+    assert cli("reembed").code == 0
+    config.write_text("[embeddings]\ndim = 8\n")
+    assert cli("store", "-T", "narrow", "-c", "a memory of eight numbers").code == 0
+    config.write_text("")
+
+    assert cli("reembed", "--resume", "--or-start").code == 0
+    assert cli("reembed", "verify").code == 0
+    assert cli("reembed", "status", "--check").code == 0
