@@ -10,7 +10,7 @@ from ai_memory.console import Console
 from ai_memory.errors import AiMemoryError
 from ai_memory.reembed.bound import told
 from ai_memory.reembed.census import name_scope
-from ai_memory.reembed.condition import GIVEN_UP, HEALTHY, WAITING, Condition, verdict_without_run
+from ai_memory.reembed.condition import ENDED, GIVEN_UP, HEALTHY, WAITING, Condition, verdict_without_run
 from ai_memory.reembed.outlook import Outlook, outlook
 from ai_memory.reembed.status import BEGIN, Status, read_status
 from ai_memory.reembed.wanted import Wanted, wanted
@@ -78,7 +78,7 @@ def _paused_beside(status: Status) -> str:
 
 def _to_begin(status: Status) -> str:
     """Return what the next start would meet behind a run that was given up, or was another target's."""
-    ended = status.condition in GIVEN_UP or (status.condition is Condition.DONE and status.retargeted)
+    ended = status.condition in GIVEN_UP or (status.condition in ENDED and status.retargeted)
     return f"; {_outlook(status.outlook)}" if ended and status.wanted.usable else ""
 
 
@@ -119,7 +119,7 @@ def _lines(status: Status, path: str) -> list[str]:
 
 def _failure(status: Status) -> str:
     run = status.run
-    if not run.last_error or run.state != "running":
+    if not run.last_error or (run.state != "running" and status.condition is not Condition.UNSERVED):
         return ""
     return f"{'failing, and tried again' if status.work.going_on else 'last failure'}: {run.last_error}"
 
@@ -163,6 +163,8 @@ def _who(holder: Holder | None) -> str:
 
 def _at_rest(status: Status) -> str:
     run, end, now_ms = status.run, status.run.last_end, status.now_ms
+    if status.condition is Condition.UNSERVED and end:
+        return f"{status.condition.value} {ago(end.at, now_ms)}: {why(end)}"
     if status.condition is not Condition.STOPPED:
         since = f" {ago(run.finished_at, now_ms)}" if run.finished_at else ""
         took = f", after {span(run.finished_at - run.started_at)}" if run.finished_at and run.state == "done" else ""
@@ -233,7 +235,8 @@ def _next(status: Status) -> str:
     if not status.next_words:
         return ""
     before = ""
-    if status.condition is Condition.STOPPED and status.run.last_end:
+    alone = status.condition is Condition.UNSERVED and not status.retargeted
+    if (status.condition is Condition.STOPPED or alone) and status.run.last_end:
         before = remedy(status.run.last_end, status.wanted)
     if status.interrupted and not status.wanted.usable:
         before = "correct the configuration"

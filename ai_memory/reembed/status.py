@@ -29,6 +29,7 @@ NEXT = {
     Condition.KILLED: RESUME,
     Condition.SHUT_OUT: RESUME,
     Condition.PAUSED: "reembed unpause",
+    Condition.UNSERVED: BEGIN,
     Condition.CANCELLED: BEGIN,
     Condition.SUPERSEDED: BEGIN,
 }
@@ -81,7 +82,7 @@ class Status:
         """What to type next behind `ai-memory`, empty where there is nothing to do."""
         if self.pause and not self.work.going_on:
             return "reembed unpause"
-        if self.condition in GIVEN_UP and self.outlook.complete:
+        if self.condition in {*GIVEN_UP, Condition.UNSERVED} and self.outlook.complete:
             return ""
         if self.condition is Condition.DONE:
             stale = self.census.stale if self.census else 0

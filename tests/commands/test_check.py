@@ -1,0 +1,49 @@
+"""`status --check` says what the next start of cron would meet, and agrees with how the last one ended."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests import files
+from tests.command import Command, remote
+from tests.fake_endpoint import FOREVER, FakeEndpoint
+
+CRON = ("-q", "reembed", "--resume", "--or-start", "--batch", "2", "--concurrency", "1")
+
+
+@pytest.fixture
+def command(tmp_path: Path, endpoint: FakeEndpoint) -> Iterator[Command]:
+    command = Command(files.create(tmp_path / "m.db"), remote(endpoint))
+    assert command.run("reembed", "approve").code == 0
+    yield command
+    command.end()
+
+
+def test_a_start_that_nothing_serves_needs_somebody_and_is_no_cancelled_run(
+    command: Command, endpoint: FakeEndpoint
+) -> None:
+    endpoint.fail("no-model", times=FOREVER)
+    assert command.run(*CRON).code == 3
+
+    checked = command.run("reembed", "status", "--check")
+    shown = command.run("reembed", "status").out
+
+    assert checked.code == 1
+    for told in (checked.out, shown):
+        assert "the embedder cannot be used as it is configured" in told
+        assert "last failure: " in told
+        assert "cancelled" not in told
+    assert "next: correct the configuration, then: " in shown
+
+
+def test_a_run_that_nothing_served_and_that_its_target_no_longer_needs_is_healthy(
+    command: Command, endpoint: FakeEndpoint
+) -> None:
+    endpoint.fail("no-model")
+    assert command.run(*CRON).code == 3
+    assert command.run(*CRON).code == 0
+
+    assert command.run("reembed", "status", "--check").code == 0
