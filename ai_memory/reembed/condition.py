@@ -117,12 +117,9 @@ def verdict(
         return _paused(pause, now_ms=now_ms)
     if found in BY_SOMEBODY or not usable:
         return NEEDS_SOMEBODY
-    if found is Condition.DONE and not retargeted:
-        return HEALTHY
-    if found is Condition.UNSERVED and not retargeted:
-        return HEALTHY if outlook.complete else NEEDS_SOMEBODY
     if found in ENDED or found in GIVEN_UP:
-        return _begins(outlook, since=run.finished_at or 0, now_ms=now_ms)
+        same = found in ENDED and not retargeted
+        return _behind(found, outlook, same=same, since=run.finished_at or 0, now_ms=now_ms)
     if retargeted or (found is Condition.STOPPED and run.last_end and not _goes_on(run.last_end)):
         return NEEDS_SOMEBODY
     return _waiting(run, now_ms=now_ms)
@@ -133,6 +130,13 @@ def verdict_without_run(pause: Pause | None, outlook: Outlook, *, usable: bool, 
     if pause:
         return _paused(pause, now_ms=now_ms)
     return _begins(outlook, since=0, now_ms=now_ms) if usable else NEEDS_SOMEBODY
+
+
+def _behind(found: Condition, outlook: Outlook, *, same: bool, since: int, now_ms: int) -> int:
+    """Return the verdict behind a run that is over; `same`: it was not given up, and its target is the configured."""
+    if same:
+        return HEALTHY if found is Condition.DONE or outlook.complete else NEEDS_SOMEBODY
+    return _begins(outlook, since=since, now_ms=now_ms)
 
 
 def _begins(outlook: Outlook, *, since: int, now_ms: int) -> int:

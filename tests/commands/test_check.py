@@ -47,3 +47,18 @@ def test_a_run_that_nothing_served_and_that_its_target_no_longer_needs_is_health
     assert command.run(*CRON).code == 0
 
     assert command.run("reembed", "status", "--check").code == 0
+
+
+@pytest.mark.parametrize("wrong", [{"AI_MEMORY_EMBED_MODEL": ""}, {"AI_MEMORY_INFERENCE_EGRESS": "deny"}])
+def test_a_configuration_that_no_embedder_can_be_built_from_needs_somebody(
+    command: Command, wrong: dict[str, str]
+) -> None:
+    broken = Command(command.db, {**command.env, **wrong})
+    begun = broken.run("reembed", "status", "--check")
+    assert command.run("reembed").code == 0
+    done = broken.run("reembed", "status", "--check")
+
+    assert broken.run(*CRON).code == 3
+    for checked in (begun, done):
+        assert checked.code == 1
+        assert "the configuration gives no embedder" in checked.out
