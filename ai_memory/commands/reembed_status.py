@@ -11,10 +11,11 @@ from ai_memory.errors import AiMemoryError
 from ai_memory.reembed.bound import told
 from ai_memory.reembed.census import name_scope
 from ai_memory.reembed.condition import ENDED, GIVEN_UP, HEALTHY, WAITING, Condition, verdict_without_run
+from ai_memory.reembed.ending import OUTSIDE
 from ai_memory.reembed.outlook import Outlook, outlook
 from ai_memory.reembed.status import BEGIN, Status, read_status
 from ai_memory.reembed.wanted import Wanted, wanted
-from ai_memory.reembed.why import remedy, why
+from ai_memory.reembed.why import BY_REASON, remedy, why
 from ai_memory.settings import Settings
 from ai_memory.store import pauses
 from ai_memory.store.lock import Holder
@@ -45,7 +46,7 @@ def run_status(settings: Settings, console: Console, *, exact: bool, check: bool
     verdict = VERDICTS.get(status.verdict, NEEDS)
     failure = f"; {_failure(status)}" if status.verdict != HEALTHY and _failure(status) else ""
     beside = f"; {_paused_beside(status)}" if _paused_beside(status) else ""
-    said = f"{_state(status)}{beside}{_unlike(status)}{_to_begin(status)}{_aside(status)}{failure}"
+    said = f"{_state(status)}{_only(status)}{beside}{_unlike(status)}{_to_begin(status)}{_aside(status)}{failure}"
     console.result(status.values(), f"{verdict} (run {status.run.run_id}): {said}")
     return status.verdict
 
@@ -78,7 +79,7 @@ def _paused_beside(status: Status) -> str:
 
 def _to_begin(status: Status) -> str:
     """Return what the next start would meet behind a run that was given up, or was another target's."""
-    ended = status.condition in GIVEN_UP or (status.condition in ENDED and status.retargeted)
+    ended = status.condition in GIVEN_UP or (status.condition in ENDED and (status.retargeted or status.outlook.stale))
     return f"; {_outlook(status.outlook)}" if ended and status.wanted.usable else ""
 
 
@@ -111,7 +112,7 @@ def _lines(status: Status, path: str) -> list[str]:
         _failure(status),
         _rows(status),
         f"{_spent(status)}{_asked_again(status)}",
-        f"only in {name_scope(run.scope)}{_outside(status)}" if run.scope else "",
+        _only(status).removeprefix("; "),
         _next(status),
     ]
     return [line for line in found if line]
@@ -225,10 +226,17 @@ def _asked_again(status: Status) -> str:
     return f". {told(counters.asked_again - counters.disagreed, counters.reembedded)}"
 
 
-def _outside(status: Status) -> str:
-    if status.outside is None:
-        return ""
-    return f"; {counted(status.outside, 'row of another namespace is', 'rows of other namespaces are')} stale"
+def _only(status: Status) -> str:
+    """Return the namespaces of a run that has not all of them, and what is stale behind a run that is done."""
+    scope, census = status.run.scope, status.census
+    only = f"; only in {name_scope(scope)}" if scope else ""
+    if census and status.outside is not None and scope:
+        only += f"; {counted(status.outside, 'row of another namespace is', 'rows of other namespaces are')} stale"
+    elif status.outlook.stale and not census:
+        only += f"; {BY_REASON[OUTSIDE]}"
+    if status.outlook.stale and census and census.stale:
+        only += f"; {counted(census.stale, 'row is', 'rows are')} stale"
+    return only
 
 
 def _next(status: Status) -> str:

@@ -118,7 +118,7 @@ def verdict(
     if found in BY_SOMEBODY or not usable:
         return NEEDS_SOMEBODY
     if found in ENDED or found in GIVEN_UP:
-        same = found in ENDED and not retargeted
+        same = found in ENDED and not retargeted and not outlook.stale
         return _behind(found, outlook, same=same, since=run.finished_at or 0, now_ms=now_ms)
     if retargeted or (found is Condition.STOPPED and run.last_end and not _goes_on(run.last_end)):
         return NEEDS_SOMEBODY
@@ -133,7 +133,7 @@ def verdict_without_run(pause: Pause | None, outlook: Outlook, *, usable: bool, 
 
 
 def _behind(found: Condition, outlook: Outlook, *, same: bool, since: int, now_ms: int) -> int:
-    """Return the verdict behind a run that is over; `same`: it was not given up, and its target is the configured."""
+    """Return the verdict behind a run that is over; `same`: the next start would find what its last one left."""
     if same:
         return HEALTHY if found is Condition.DONE or outlook.complete else NEEDS_SOMEBODY
     return _begins(outlook, since=since, now_ms=now_ms)

@@ -62,3 +62,34 @@ def test_a_configuration_that_no_embedder_can_be_built_from_needs_somebody(
     for checked in (begun, done):
         assert checked.code == 1
         assert "the configuration gives no embedder" in checked.out
+
+
+def test_a_row_that_a_count_finds_stale_behind_a_done_run_waits_for_the_next_start(command: Command) -> None:
+    assert command.run("reembed").code == 0
+    assert command.run("store", "-T", "later", "-c", "no vector yet", "--no-embed").code == 0
+
+    quick = command.run("reembed", "status", "--check")
+    exact = command.run("reembed", "status", "--check", "--exact")
+
+    assert (quick.code, exact.code) == (0, 75)
+    assert "1 row is stale; the next start begins a run" in exact.out
+
+
+def test_a_start_behind_which_rows_of_other_namespaces_are_stale_is_not_healthy(command: Command) -> None:
+    assert command.run("reembed", "--namespace", "a", "--batch", "2", "--max-rows", "2").code == 75
+    assert command.run(*CRON).code == 75
+
+    waits = command.run("reembed", "status", "--check")
+    assert waits.code == 75
+    assert "only in a; rows of other namespaces are stale" in waits.out
+
+    assert command.run(*CRON).code == 0
+    assert command.run("reembed", "status", "--check").code == 0
+
+
+def test_a_done_run_of_some_namespaces_says_of_which(command: Command) -> None:
+    assert command.run("reembed", "--namespace", "a").code == 0
+
+    checked = command.run("reembed", "status", "--check")
+
+    assert (checked.code, "only in a" in checked.out) == (0, True)
