@@ -251,4 +251,7 @@ def _next(status: Status) -> str:
     elif status.interrupted and status.retargeted:
         before = "put the configuration back, or add --retarget"
     command = f"ai-memory {status.next_words}"
+    if status.condition is Condition.DONE and status.retargeted and not status.pause:
+        # Typed as it is printed it replaces what the run has made; a shell may only lack cron's configuration.
+        return f"next: put the configuration back; if its change is meant: {command}"
     return f"next: {before}, then: {command}" if before else f"next: {command}"

@@ -1,4 +1,4 @@
-"""`status --check` says what the next start of cron would meet, and agrees with how the last one ended."""
+"""`status` and its `--check` say what the next start would meet, and agree with how the last one ended."""
 
 from __future__ import annotations
 
@@ -93,3 +93,24 @@ def test_a_done_run_of_some_namespaces_says_of_which(command: Command) -> None:
     checked = command.run("reembed", "status", "--check")
 
     assert (checked.code, "only in a" in checked.out) == (0, True)
+
+
+def test_a_configuration_that_was_changed_behind_a_done_run_is_not_begun_with_without_a_word(command: Command) -> None:
+    assert command.run("reembed").code == 0
+    elsewhere = Command(command.db, {**command.env, "AI_MEMORY_EMBED_MODEL": "another"})
+
+    shown = elsewhere.run("reembed", "status").out
+
+    assert "next: put the configuration back; if its change is meant: ai-memory --db " in shown
+
+
+def test_behind_other_weights_no_retarget_is_named_that_the_same_name_refuses(
+    command: Command, endpoint: FakeEndpoint
+) -> None:
+    assert command.run("reembed", "--batch", "2", "--max-rows", "2").code == 75
+    endpoint.change(weights="other")
+    assert command.run("reembed", "--resume", "--retarget").code == 78
+
+    shown = command.run("reembed", "status").out
+
+    assert "next: put the model back, or configure another and add --retarget, then: " in shown
