@@ -10,7 +10,15 @@ from ai_memory.console import Console
 from ai_memory.errors import AiMemoryError
 from ai_memory.reembed.bound import told
 from ai_memory.reembed.census import name_scope
-from ai_memory.reembed.condition import ENDED, GIVEN_UP, HEALTHY, WAITING, Condition, verdict_without_run
+from ai_memory.reembed.condition import (
+    ENDED,
+    GIVEN_UP,
+    HEALTHY,
+    LONGEST_PAUSE_MS,
+    WAITING,
+    Condition,
+    verdict_without_run,
+)
 from ai_memory.reembed.ending import OUTSIDE
 from ai_memory.reembed.outlook import Outlook, outlook
 from ai_memory.reembed.status import BEGIN, Status, read_status
@@ -43,25 +51,32 @@ def run_status(settings: Settings, console: Console, *, exact: bool, check: bool
     if not check:
         console.result(status.values(), *_lines(status, str(path)))
         return 0
-    verdict = VERDICTS.get(status.verdict, NEEDS)
+    console.result(status.values(), _checked(status))
+    return status.verdict
+
+
+def _checked(status: Status) -> str:
+    """Return the one line of a probe."""
+    verdict, facts = VERDICTS.get(status.verdict, NEEDS), f"{_state(status)}{_unmoved(status)}{_only(status)}"
     failure = f"; {_failure(status)}" if status.verdict != HEALTHY and _failure(status) else ""
     beside = f"; {_paused_beside(status)}" if _paused_beside(status) else ""
-    said = f"{_state(status)}{_only(status)}{beside}{_unlike(status)}{_to_begin(status)}{_aside(status)}{failure}"
-    console.result(status.values(), f"{verdict} (run {status.run.run_id}): {said}")
-    return status.verdict
+    ahead = f"{_unlike(status)}{_to_begin(status)}{_aside(status)}"
+    return f"{verdict} (run {status.run.run_id}): {facts}{beside}{ahead}{failure}"
 
 
 def _without_run(store: Store, settings: Settings, console: Console, *, check: bool, now_ms: int) -> int:
     asked, pause = _wanted(settings), pauses.standing(store, now_ms=now_ms)
     found = outlook(store, None, asked, now_ms=now_ms)
     verdict = verdict_without_run(pause, found, usable=asked.usable, now_ms=now_ms)
-    command = "reembed unpause" if pause else BEGIN
+    command = "reembed unpause" if pause else "" if found.complete else BEGIN
     values = {"run_id": None, "state": "none", "check": verdict, "pause": asdict(pause) if pause else None}
-    told = f"{NO_RUN} The file is {_paused(pause)}." if pause else NO_RUN
+    told = [f"{NO_RUN} The file is {_paused(pause)}." if pause else NO_RUN]
     if check and not pause:
         why = _outlook(found) if asked.usable else f"the configuration gives no embedder: {asked.fault}"
-        told = f"{VERDICTS.get(verdict, NEEDS)}: no run has been started here; {why}"
-    console.result({**values, "next": f"ai-memory {command}"}, told)
+        told = [f"{VERDICTS.get(verdict, NEEDS)}: no run has been started here; {why}"]
+    elif command and not check:
+        told.append(f"next: {'' if asked.usable or pause else 'correct the configuration, then: '}ai-memory {command}")
+    console.result({**values, "next": f"ai-memory {command}" if command else ""}, *told)
     return verdict if check else 0
 
 
@@ -81,6 +96,13 @@ def _to_begin(status: Status) -> str:
     """Return what the next start would meet behind a run that was given up, or was another target's."""
     ended = status.condition in GIVEN_UP or (status.condition in ENDED and (status.retargeted or status.outlook.stale))
     return f"; {_outlook(status.outlook)}" if ended and status.wanted.usable else ""
+
+
+def _unmoved(status: Status) -> str:
+    """Return for how long no row was written, where that is why a run no longer counts as one that goes on."""
+    idle = status.now_ms - max(status.run.last_written_at or 0, status.run.started_at)
+    waits = status.run.state == "running" and status.condition is not Condition.PAUSED
+    return f"; no row was written for {span(idle)}" if waits and idle > LONGEST_PAUSE_MS else ""
 
 
 def _outlook(found: Outlook) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -114,3 +115,21 @@ def test_behind_other_weights_no_retarget_is_named_that_the_same_name_refuses(
     shown = command.run("reembed", "status").out
 
     assert "next: put the model back, or configure another and add --retarget, then: " in shown
+
+
+def test_a_run_that_no_start_goes_on_with_says_for_how_long(command: Command) -> None:
+    assert command.run("reembed", "--batch", "2", "--max-rows", "2").code == 75
+    files.execute(command.db, "UPDATE reembed_run SET started_at = 0, last_written_at = 0")
+
+    checked = command.run("reembed", "status", "--check")
+
+    assert checked.code == 1
+    assert re.search(r"; no row was written for [\d,]+ days$", checked.out.strip())
+
+
+def test_a_file_without_rows_is_not_to_be_sampled(command: Command) -> None:
+    files.execute(command.db, "DELETE FROM memories")
+
+    verified = command.run("reembed", "verify")
+
+    assert (verified.code, "--sample" in verified.out) == (0, False)
