@@ -58,7 +58,7 @@ def run_verify(settings: Settings, console: Console, *, sample: str | int | None
         _sample_text(compared, census)
         if compared
         else ""
-        if found
+        if found or not census.live
         else f"{SAMPLE_TIP}{' --run' if of_run else ''} --sample 300"
     )
     console.result(values, _census_text(census, name, scope), *([sampled] if sampled else []))

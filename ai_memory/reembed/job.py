@@ -32,9 +32,9 @@ from ai_memory.reembed.back_up import back_up
 from ai_memory.reembed.believed import as_recorded
 from ai_memory.reembed.breaker import opened, require_due
 from ai_memory.reembed.budget import least_tokens
-from ai_memory.reembed.census import name_scope, take_census
+from ai_memory.reembed.census import take_census
 from ai_memory.reembed.decide import Action, asks_of_file
-from ai_memory.reembed.ending import Ending, stopped_by, too_small
+from ai_memory.reembed.ending import Ending, rows_outside, stopped_by, too_small
 from ai_memory.reembed.heartbeat import PAUSED, Heartbeat, require_no_pause
 from ai_memory.reembed.holding import holding
 from ai_memory.reembed.judge import Unfit
@@ -131,7 +131,7 @@ class Job:
             sweep.tell_quarantine()
         ending = self._as_paused(ending, sweep.heartbeat)
         self._leave(store, taken.run, ending, sweep)
-        ending = self._answer(store, planned, sweep, _as_it_stands(store, ending))
+        ending = self._answer(store, planned, taken.run, sweep, _as_it_stands(store, ending))
         return self._report(planned, taken, sweep, ending, began)
 
     def _require_budget(self, planned: Plan) -> None:
@@ -143,7 +143,7 @@ class Job:
                 tip="Give it more.",
             )
 
-    def _answer(self, store: Store, planned: Plan, sweep: Sweep, ending: Ending) -> Ending:
+    def _answer(self, store: Store, planned: Plan, taken: Run, sweep: Sweep, ending: Ending) -> Ending:
         """Return the end of a run of some namespaces as the answer to what was asked, which may have been more."""
         if not ending.complete or planned.scope is None or self.request.scope is not None:
             return ending
@@ -155,12 +155,10 @@ class Job:
         ending = replace(ending, census=file, exit_code=max(ending.exit_code, file.exit_code))
         if not file.stale:
             return ending
-        stale = counted(file.stale, "row of the file is", "rows of the file are")
-        error = NotFinished(
-            f"The run is done in {name_scope(planned.scope)}; {stale} stale.",
-            tip="To begin with them, run the same command again.",
-        )
-        return replace(ending, reason="rows outside", error=error)
+        ending = rows_outside(ending, planned.scope, file)
+        with suppress(AiMemoryError), store.db.transaction():
+            note_end(store, taken, exit_code=ending.exit_code, reason=ending.reason, now_ms=self._now())
+        return ending
 
     def _try_updates(self, store: Store, planned: Plan, target: Target) -> list[Unfit]:
         """Return the stale rows found to refuse a vector before one was found that takes it; none without a width."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from ai_memory.reembed.bound import differ_at_most
 from ai_memory.reembed.breaker import believed_until
 from ai_memory.reembed.census import Census, take_census
 from ai_memory.reembed.condition import GIVEN_UP, Condition, Work, condition, verdict
+from ai_memory.reembed.ending import OUTSIDE
 from ai_memory.reembed.outlook import NO_OUTLOOK, Outlook, outlook
 from ai_memory.reembed.request import cost
 from ai_memory.reembed.wanted import UNKNOWN, Wanted
@@ -31,6 +32,7 @@ NEXT = {
     Condition.KILLED: RESUME,
     Condition.SHUT_OUT: RESUME,
     Condition.PAUSED: "reembed unpause",
+    Condition.UNSERVED: BEGIN,
     Condition.CANCELLED: BEGIN,
     Condition.SUPERSEDED: BEGIN,
 }
@@ -83,11 +85,10 @@ class Status:
         """What to type next behind `ai-memory`, empty where there is nothing to do."""
         if self.pause and not self.work.going_on:
             return "reembed unpause"
-        if self.condition in GIVEN_UP and self.outlook.complete:
+        if self.condition in {*GIVEN_UP, Condition.UNSERVED} and self.outlook.complete:
             return ""
         if self.condition is Condition.DONE:
-            stale = self.census.stale if self.census else 0
-            return BEGIN if stale or self.outside or self.retargeted else ""
+            return BEGIN if self.outlook.stale or self.retargeted else ""
         if self.run.state == "paused":
             # No start goes on with it, and nothing pauses a run so any more.
             return "reembed cancel"
@@ -194,6 +195,8 @@ def read_status(
     target, lock, pause = read_fingerprint(store, run.target), lock_state(path), pauses.standing(store, now_ms=now_ms)
     work = Work(lock, _holder(path, run, lock))
     census = take_census(store, target, run.scope, now_ms=now_ms) if exact or run.counted is None else None
+    outside = _stale_outside(store, target, run, now_ms=now_ms) if exact else None
+    left = _is_left(run, census, outside)
     return Status(
         run=run,
         target=target,
@@ -206,10 +209,24 @@ def read_status(
         free_bytes=_free(path),
         wanted=wanted,
         pause=pause,
-        outlook=outlook(store, run.run_id, wanted, now_ms=now_ms) if run.finished_at else NO_OUTLOOK,
+        outlook=_ahead(store, run, wanted, left=left, now_ms=now_ms) if run.finished_at else NO_OUTLOOK,
         census=census,
-        outside=_stale_outside(store, target, run, now_ms=now_ms) if exact else None,
+        outside=outside,
     )
+
+
+def _ahead(store: Store, run: Run, wanted: Wanted, *, left: bool, now_ms: int) -> Outlook:
+    found = outlook(store, run.run_id, wanted, now_ms=now_ms)
+    return replace(found, complete=False, stale=True) if left else found
+
+
+def _is_left(run: Run, census: Census | None, outside: int | None) -> bool:
+    """Return whether rows are known to be stale behind a done run: by a census, or as its last start found."""
+    if run.state != "done":
+        return False
+    if census:
+        return bool(census.stale or outside)
+    return run.last_end is not None and run.last_end.reason == OUTSIDE
 
 
 def _stale_outside(store: Store, target: Fingerprint, run: Run, *, now_ms: int) -> int:

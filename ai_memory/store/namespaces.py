@@ -128,9 +128,11 @@ def _nearest(store: Store, name: str, *, exact: bool) -> list[str]:
 
 def _alike(name: str, known: list[str]) -> list[str]:
     folded = {each.casefold(): each for each in reversed(known)}
-    asked = name[:MAX_NAMESPACE].casefold()
+    asked = name[:MAX_NAMESPACE].strip().lstrip("/").casefold()
     return [folded[each] for each in get_close_matches(asked, folded, n=NEAREST, cutoff=ALIKE)]
 
 
 def _shown(name: str) -> str:
-    return printable(name) or "(empty name)"
+    # Blanks at an end, or several of them, are lost in a line of text.
+    plain = name == " ".join(name.split())
+    return printable(name) or "(empty name)" if plain else f"'{printable(name)}'"

@@ -178,3 +178,15 @@ def test_no_vector_of_another_width_is_written_beside_those_of_the_file(
 
     assert widths(db) == {16}
     assert CHANGED in ran.err
+
+
+def test_a_memory_stored_in_another_width_does_not_change_the_width_of_the_file(cli: Cli, config: Path) -> None:
+    config.write_text("")
+    assert cli("reembed").code == 0
+    config.write_text("[embeddings]\ndim = 8\n")
+    assert cli("store", "-T", "narrow", "-c", "a memory of eight numbers").code == 0
+    config.write_text("")
+
+    assert cli("reembed", "--resume", "--or-start").code == 0
+    assert cli("reembed", "verify").code == 0
+    assert cli("reembed", "status", "--check").code == 0
