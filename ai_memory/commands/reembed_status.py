@@ -263,7 +263,7 @@ def _next(status: Status) -> str:
     if not status.next_words:
         return ""
     before = ""
-    alone = status.condition is Condition.UNSERVED and not status.retargeted
+    alone = status.condition is Condition.UNSERVED and not status.retargeted and not status.pause
     if (status.condition is Condition.STOPPED or alone) and status.run.last_end:
         before = remedy(status.run.last_end, status.wanted)
     if status.interrupted and not status.wanted.usable:

@@ -38,6 +38,8 @@ def test_a_start_that_nothing_serves_needs_somebody_and_is_no_cancelled_run(
         assert "last failure: " in told
         assert "cancelled" not in told
     assert "next: correct the configuration, then: " in shown
+    assert command.run("reembed", "pause").code == 0
+    assert re.search(r"^next: ai-memory .* unpause$", command.run("reembed", "status").out, re.MULTILINE)
 
 
 def test_a_run_that_nothing_served_and_that_its_target_no_longer_needs_is_healthy(
