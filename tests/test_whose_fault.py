@@ -65,6 +65,16 @@ def test_a_size_that_was_learned_is_kept_for_the_next_start(tmp_path: Path, serv
     assert max(len(body["input"]) for body in server.seen.bodies) <= 7
 
 
+def test_where_a_proxy_tells_an_overload_of_larger_requests_only_smaller_ones_are_sent(
+    tmp_path: Path, server: FakeEndpoint
+) -> None:
+    command = notes(tmp_path, server)
+    server.change(max_inputs=7, inputs_fault="unavailable")
+
+    assert command.reembed(*FLAGS, "--retry-for", "60s").code == 0
+    assert without_vector(command) == set()
+
+
 def test_one_vector_for_an_array_is_learned_from_the_first_batch(tmp_path: Path, server: FakeEndpoint) -> None:
     command = notes(tmp_path, server)
     server.change(max_inputs=1, inputs_fault="first-only")

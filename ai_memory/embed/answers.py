@@ -242,9 +242,15 @@ RULES: tuple[Rule, ...] = (
         Breakdown,
         "the endpoint is in trouble",
         LATER,
-        "RFC 9110 15.6.1, 15.6.3, 15.6.5; Cloudflare: 520, 524; 503 is an overload, which no smaller request ends",
+        "RFC 9110 15.6.1, 15.6.3, 15.6.5; Cloudflare: 520, 524",
     ),
-    Rule(FAILED, TransientFailure, "the endpoint is in trouble", LATER, "RFC 9110 15.6"),
+    Rule(
+        FAILED,
+        TransientFailure,
+        "the endpoint is in trouble",
+        LATER,
+        "RFC 9110 15.6; 503 is an overload mostly, but Envoy's word for a server that crashed, too",
+    ),
     Rule(
         frozenset({200}),
         AnswerViolation,

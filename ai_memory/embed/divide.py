@@ -27,7 +27,6 @@ from ai_memory.errors import (
     BudgetSpent,
     EmbedError,
     OneVector,
-    RateLimited,
     RequestTooLarge,
     VectorsBroken,
 )
@@ -147,8 +146,8 @@ class DividedEmbedder(Wrapped):
         return isinstance(error, RequestTooLarge) and self._limits.told(error, request)
 
     def _halves(self, request: Sequence[str], error: EmbedError) -> Iterator[Vectors | EmbedError]:
-        # A harmless text passed beside a request that was told to come more seldom.
-        parts = self.at_once() if isinstance(error, RateLimited) else self
+        # Beside a request that was told to come later, a harmless text passed.
+        parts = self.at_once() if error.harmless_passed else self
         likely = isinstance(error, Breakdown | AnswerViolation) or error.http_status in ABSENT
         if likely and not self._retrying.is_at_once:
             if error.harmless_passed is None:
