@@ -108,6 +108,14 @@ def test_what_every_text_meets_blames_no_row(
     assert (answer.code, quarantined(command)) == (code, 0)
 
 
+def test_a_redirect_in_passing_ends_no_run(tmp_path: Path, server: FakeEndpoint) -> None:
+    command = notes(tmp_path, server)
+    server.fail("none", times=START + 2)
+    server.fail("redirect")
+
+    assert command.reembed(*FLAGS).code == 0
+
+
 @pytest.mark.parametrize("healthy", [0, START])
 def test_a_crash_told_as_400_is_an_outage_and_passes(tmp_path: Path, server: FakeEndpoint, healthy: int) -> None:
     command = notes(tmp_path, server)

@@ -312,9 +312,9 @@ def may_be_of_texts(error: EmbedError) -> bool:
     """Return whether a refusal may be one of the texts, although its status says another thing.
 
     Firewalls and content filters refuse some texts so under a key and an address with which others pass: mostly with
-    403, as they are set up with 404, 405, 406, 418, 451 or 501.
+    403, as they are set up with 404, 405, 406, 418, 451 or 501, or lead to a page of theirs.
     """
-    of_status = (error.http_status or 0) >= 400 and error.http_status != 401
+    of_status = (error.http_status or 0) > 200 and error.http_status != 401
     return of_status and isinstance(error, CredentialsRefused | WrongTarget)
 
 

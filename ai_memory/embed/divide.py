@@ -31,8 +31,8 @@ from ai_memory.errors import (
     VectorsBroken,
 )
 
-ABSENT = frozenset({404, 405, 410, 501})
-"""With these an endpoint mostly says that the model is gone, and only seldom that it dislikes a text."""
+ABSENT = frozenset({*range(201, 400), 404, 405, 410, 501})
+"""With these an endpoint mostly says that it is not there any more, and only seldom that it dislikes a text."""
 
 
 class DividedEmbedder(Wrapped):
