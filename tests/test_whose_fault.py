@@ -79,7 +79,9 @@ def test_one_vector_for_an_array_is_learned_from_the_first_batch(tmp_path: Path,
     command = notes(tmp_path, server)
     server.change(max_inputs=1, inputs_fault="first-only")
 
-    assert command.reembed(*FLAGS).code == 0
+    answer = command.reembed(*FLAGS)
+
+    assert (answer.code, answer.err.count("one text a request from now on")) == (0, 1)
     assert without_vector(command) == set()
     assert sum(len(body["input"]) > 1 for body in server.seen.bodies) <= 6
 

@@ -244,13 +244,7 @@ RULES: tuple[Rule, ...] = (
         LATER,
         "RFC 9110 15.6.1, 15.6.3, 15.6.5; Cloudflare: 520, 524",
     ),
-    Rule(
-        FAILED,
-        TransientFailure,
-        "the endpoint is in trouble",
-        LATER,
-        "RFC 9110 15.6; 503 is an overload mostly, but Envoy's word for a server that crashed, too",
-    ),
+    Rule(FAILED, TransientFailure, "the endpoint is in trouble", LATER, "RFC 9110 15.6; Envoy: 503 for a crash, too"),
     Rule(
         frozenset({200}),
         AnswerViolation,

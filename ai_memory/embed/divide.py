@@ -10,7 +10,7 @@ batch is halved, for an endpoint that is away gets no more requests than it must
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 
 import numpy as np
@@ -33,6 +33,7 @@ from ai_memory.errors import (
 
 ABSENT = frozenset({*range(201, 400), 404, 405, 410, 501})
 """With these an endpoint mostly says that it is not there any more, and only seldom that it dislikes a text."""
+ONE_VECTOR = "The endpoint sends one vector for several texts: one text a request from now on."
 
 
 class DividedEmbedder(Wrapped):
@@ -42,9 +43,19 @@ class DividedEmbedder(Wrapped):
     smaller by half or more, so that an endpoint which does not answer at all gets few of them.
     """
 
-    def __init__(self, inner: RetryingEmbedder, limits: RequestLimits, spending: Spending | None = None) -> None:
-        """Wrap `inner`; `limits` and `spending` are shared by everyone who asks the same endpoint."""
+    def __init__(
+        self,
+        inner: RetryingEmbedder,
+        limits: RequestLimits,
+        spending: Spending | None = None,
+        tell: Callable[[str], None] | None = None,
+    ) -> None:
+        """Wrap `inner`; `limits` and `spending` are shared by everyone who asks the same endpoint.
+
+        `tell` is told where it is asked for one text a request from now on.
+        """
         super().__init__(inner)
+        self._tell = tell
         self.spending = spending or Spending(inner.meter)
         self._retrying = inner
         self._limits = limits
@@ -60,11 +71,11 @@ class DividedEmbedder(Wrapped):
 
     def with_patience(self, patience: Patience) -> DividedEmbedder:
         """Return the same embedder with another patience."""
-        return DividedEmbedder(self._retrying.with_patience(patience), self._limits, self.spending)
+        return DividedEmbedder(self._retrying.with_patience(patience), self._limits, self.spending, self._tell)
 
     def at_once(self) -> DividedEmbedder:
         """Return the same embedder that does not retry what may be its texts' fault."""
-        return DividedEmbedder(self._retrying.at_once(), self._limits, self.spending)
+        return DividedEmbedder(self._retrying.at_once(), self._limits, self.spending, self._tell)
 
     def allow(self, inputs: int) -> None:
         """Send no request of more texts than `inputs`, whatever the endpoint takes."""
@@ -158,6 +169,8 @@ class DividedEmbedder(Wrapped):
             if isinstance(error, OneVector) and len(request) > 2:
                 # Of two texts one may be missing. Halving many would tell the same in twice as many requests.
                 self._limits.restore({"inputs": 1})
+                if self._tell:
+                    self._tell(ONE_VECTOR)
                 yield from parts.each(request)
                 return
         middle = (len(request) + 1) // 2
