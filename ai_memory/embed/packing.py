@@ -97,14 +97,17 @@ class PackingEmbedder(Wrapped):
             with packing.deciding:
                 if not packing.decided:
                     return self._first(texts)
+        packed = packing.asks(len(texts)) and not packing.fixed
         try:
             return self._inner.embed_documents(texts)
         except EmbedError as error:
-            misread = _has_another_width(error)
-            if packing.fixed or not packing.asks(len(texts)) or not (misread or _names_base64(error)):
+            if not packed or not (_has_another_width(error) or _names_base64(error)):
                 raise
+            if not packing.packed:
+                # Meanwhile another request found it out.
+                return self._inner.embed_documents(texts)
             found = self._as_numbers(texts)
-            if misread:
+            if _has_another_width(error):
                 packing.tell(f"{UNREADABLE} {error.what}")
             return found
 
