@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests import files
-from tests.command import Answer, Command, remote
-from tests.fake_endpoint import FOREVER, FakeEndpoint
+from tests.command import Answer, Command, remote, remote_at
+from tests.fake_endpoint import FOREVER, FakeEndpoint, vector
 from tests.faults import START, close_breaker
+from tests.raw_endpoint import RawEndpoint, whole
 
 ROWS = 100
 BATCH = 20
@@ -23,9 +26,9 @@ def server() -> Iterator[FakeEndpoint]:
         yield endpoint
 
 
-def notes(path: Path, endpoint: FakeEndpoint, *poison: int) -> Command:
+def notes(path: Path, endpoint: FakeEndpoint | dict[str, str], *poison: int) -> Command:
     """Return the command on a file of rows without vectors; the texts of `poison` contain that word."""
-    command = Command(path / "m.db", remote(endpoint))
+    command = Command(path / "m.db", endpoint if isinstance(endpoint, dict) else remote(endpoint))
     titles = [f"{'POISON ' if n in poison else ''}t{n}" for n in range(ROWS)]
     lines = "".join(f'{{"title": "{title}", "content": "content of it"}}\n' for title in titles)
     assert command.run("import", "-", "--no-embed", stdin=lines).code == 0
@@ -73,6 +76,26 @@ def test_where_a_proxy_tells_an_overload_of_larger_requests_only_smaller_ones_ar
 
     assert command.reembed(*FLAGS, "--retry-for", "60s").code == 0
     assert without_vector(command) == set()
+
+
+def test_a_text_that_ends_the_server_is_named_and_all_others_are_done(tmp_path: Path) -> None:
+    up = [0.0]
+
+    def answer(_head: bytes, body: bytes) -> list[bytes]:
+        texts: list[str] = json.loads(body)["input"]
+        if any("POISON" in text for text in texts):
+            up[0] = time.monotonic() + 0.5
+        if time.monotonic() < up[0]:
+            raise ConnectionResetError
+        rows = [{"index": n, "embedding": vector(text).tolist()} for n, text in enumerate(texts)]
+        return [whole(json.dumps({"data": rows}).encode())]
+
+    with RawEndpoint(answer) as endpoint:
+        command = notes(tmp_path, remote_at(endpoint.url), 57)
+        ended = command.reembed(*FLAGS, "--retry-for", "10s")
+
+    assert (ended.code, ended.json["reason"]) == (75, "rows left")
+    assert without_vector(command) == {"POISON t57 content of it"}
 
 
 def test_one_vector_for_an_array_is_learned_from_the_first_batch(tmp_path: Path, server: FakeEndpoint) -> None:

@@ -17,7 +17,7 @@ import numpy as np
 
 from ai_memory.embed.embedder import Vectors
 from ai_memory.embed.limits import RequestLimits
-from ai_memory.embed.retry import Patience, RetryingEmbedder
+from ai_memory.embed.retry import CANARY, Patience, RetryingEmbedder
 from ai_memory.embed.spending import Spending
 from ai_memory.embed.wrapped import Wrapped
 from ai_memory.errors import (
@@ -143,9 +143,14 @@ class DividedEmbedder(Wrapped):
         try:
             vectors = self._inner.embed_documents(request)
         except EmbedError as error:
-            if error.of_texts or (isinstance(error, AnswerLate) and len(request) > 1):
-                return error
-            raise
+            if not error.of_texts and not (isinstance(error, AnswerLate) and len(request) > 1):
+                raise
+            if _hung_up(error) and not error.harmless_passed and list(request) != [CANARY]:
+                # Who asks a server that crashed over a text at once hears nothing of any text.
+                error.harmless_passed = self._retrying.harmless_passes(after_restart=True)
+                if not error.harmless_passed:
+                    raise
+            return error
         self._limits.passed(request)
         return vectors
 
@@ -190,3 +195,7 @@ class DividedEmbedder(Wrapped):
         again = dict(zip(error.broken, outcomes, strict=True))
         for position, vector in enumerate(error.vectors):
             yield again.get(position, vector)
+
+
+def _hung_up(error: EmbedError) -> bool:
+    return isinstance(error, Breakdown) and error.http_status is None

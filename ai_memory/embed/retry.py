@@ -30,6 +30,8 @@ T = TypeVar("T")
 
 WAIT_MAX = 30.0
 """The longest wait of our own choosing between two attempts, in seconds."""
+RESTART = 30.0
+"""Seconds that a server has to start again after a request at which it hung up."""
 CANARY = WITNESS_TEXTS[0]
 """A harmless text."""
 ALIKE = 3
@@ -175,10 +177,12 @@ class RetryingEmbedder(Wrapped):
         """Whether what may be the texts' fault is not retried."""
         return self._patience.at_once
 
-    def harmless_passes(self) -> bool:
-        """Say whether a harmless text gets its vector now, by one attempt."""
+    def harmless_passes(self, *, after_restart: bool = False) -> bool:
+        """Say whether a harmless text gets its vector now, by one attempt, or once a server had time to start again."""
+        patience = Patience(retry_for=min(self._patience.retry_for, RESTART))
+        asked: Embedder = self.with_patience(patience) if after_restart else self._inner
         try:
-            self._inner.embed_documents([CANARY])
+            asked.embed_documents([CANARY])
         except EmbedError:
             return False
         return True
