@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests import files
-from tests.command import Answer, Command, remote
-from tests.fake_endpoint import FOREVER, FakeEndpoint
+from tests.command import Answer, Command, remote, remote_at
+from tests.fake_endpoint import FOREVER, FakeEndpoint, vector
 from tests.faults import START, close_breaker
+from tests.raw_endpoint import RawEndpoint, whole
 
 ROWS = 100
 BATCH = 20
@@ -23,9 +26,9 @@ def server() -> Iterator[FakeEndpoint]:
         yield endpoint
 
 
-def notes(path: Path, endpoint: FakeEndpoint, *poison: int) -> Command:
+def notes(path: Path, endpoint: FakeEndpoint | dict[str, str], *poison: int) -> Command:
     """Return the command on a file of rows without vectors; the texts of `poison` contain that word."""
-    command = Command(path / "m.db", remote(endpoint))
+    command = Command(path / "m.db", endpoint if isinstance(endpoint, dict) else remote(endpoint))
     titles = [f"{'POISON ' if n in poison else ''}t{n}" for n in range(ROWS)]
     lines = "".join(f'{{"title": "{title}", "content": "content of it"}}\n' for title in titles)
     assert command.run("import", "-", "--no-embed", stdin=lines).code == 0
@@ -81,11 +84,43 @@ def test_a_size_that_was_learned_is_kept_for_the_next_start(tmp_path: Path, serv
     assert max(len(body["input"]) for body in server.seen.bodies) <= 7
 
 
+def test_where_a_proxy_tells_an_overload_of_larger_requests_only_smaller_ones_are_sent(
+    tmp_path: Path, server: FakeEndpoint
+) -> None:
+    command = notes(tmp_path, server)
+    server.change(max_inputs=7, inputs_fault="unavailable")
+
+    assert command.reembed(*FLAGS, "--retry-for", "60s").code == 0
+    assert without_vector(command) == set()
+
+
+def test_a_text_that_ends_the_server_is_named_and_all_others_are_done(tmp_path: Path) -> None:
+    up = [0.0]
+
+    def answer(_head: bytes, body: bytes) -> list[bytes]:
+        texts: list[str] = json.loads(body)["input"]
+        if any("POISON" in text for text in texts):
+            up[0] = time.monotonic() + 0.5
+        if time.monotonic() < up[0]:
+            raise ConnectionResetError
+        rows = [{"index": n, "embedding": vector(text).tolist()} for n, text in enumerate(texts)]
+        return [whole(json.dumps({"data": rows}).encode())]
+
+    with RawEndpoint(answer) as endpoint:
+        command = notes(tmp_path, remote_at(endpoint.url), 57)
+        ended = command.reembed(*FLAGS, "--retry-for", "10s")
+
+    assert (ended.code, ended.json["reason"]) == (75, "rows left")
+    assert without_vector(command) == {"POISON t57 content of it"}
+
+
 def test_one_vector_for_an_array_is_learned_from_the_first_batch(tmp_path: Path, server: FakeEndpoint) -> None:
     command = notes(tmp_path, server)
     server.change(max_inputs=1, inputs_fault="first-only")
 
-    assert command.reembed(*FLAGS).code == 0
+    answer = command.reembed(*FLAGS)
+
+    assert (answer.code, answer.err.count("one text a request from now on")) == (0, 1)
     assert without_vector(command) == set()
     assert sum(len(body["input"]) > 1 for body in server.seen.bodies) <= 6
 
@@ -112,6 +147,14 @@ def test_what_every_text_meets_blames_no_row(
     answer = command.reembed(*FLAGS)
 
     assert (answer.code, quarantined(command)) == (code, 0)
+
+
+def test_a_redirect_in_passing_ends_no_run(tmp_path: Path, server: FakeEndpoint) -> None:
+    command = notes(tmp_path, server)
+    server.fail("none", times=START + 2)
+    server.fail("redirect")
+
+    assert command.reembed(*FLAGS).code == 0
 
 
 @pytest.mark.parametrize("healthy", [0, START])

@@ -25,6 +25,8 @@ from ai_memory.times import timestamp
 ALL = "all"
 SAMPLE_TIP = "No vector was looked at. To embed some rows again and compare: ai-memory reembed verify"
 
+OTHER_WEIGHTS = " So many mostly mean that the endpoint has other weights than made these vectors: look at it first."
+
 
 def run_verify(settings: Settings, console: Console, *, sample: str | int | None, of_run: bool) -> int:
     """Take the census and compare a sample (a number of rows, or "all"); 0 if nothing was found, 1 if something was.
@@ -130,7 +132,8 @@ def _sample_text(sample: Sample, census: Census) -> str:
         return f"The endpoint gives different texts the same vector: {what}."
     if sample.differing:
         first = printable(sample.differing[0])
-        return f"{len(sample.differing):,} of {sample.compared:,} rows embedded again differ: {first} …"
+        differ = f"{len(sample.differing):,} of {sample.compared:,} rows embedded again differ: {first} …"
+        return f"{differ}{OTHER_WEIGHTS if 2 * len(sample.differing) > sample.compared else ''}"
     share = sample.differ_at_most(attested=census.attested, rows=census.fresh)
     bound = f" At most {percent(share)} of the rows can differ (95 %)." if share else ""
     agree = f"{counted(sample.compared, 'row')} embedded again {'agrees' if sample.compared == 1 else 'agree'}"

@@ -242,9 +242,9 @@ RULES: tuple[Rule, ...] = (
         Breakdown,
         "the endpoint is in trouble",
         LATER,
-        "RFC 9110 15.6.1, 15.6.3, 15.6.5; Cloudflare: 520, 524; 503 is an overload, which no smaller request ends",
+        "RFC 9110 15.6.1, 15.6.3, 15.6.5; Cloudflare: 520, 524",
     ),
-    Rule(FAILED, TransientFailure, "the endpoint is in trouble", LATER, "RFC 9110 15.6"),
+    Rule(FAILED, TransientFailure, "the endpoint is in trouble", LATER, "RFC 9110 15.6; Envoy: 503 for a crash, too"),
     Rule(
         frozenset({200}),
         AnswerViolation,
@@ -306,9 +306,9 @@ def may_be_of_texts(error: EmbedError) -> bool:
     """Return whether a refusal may be one of the texts, although its status says another thing.
 
     Firewalls and content filters refuse some texts so under a key and an address with which others pass: mostly with
-    403, as they are set up with 404, 405, 406, 418, 451 or 501.
+    403, as they are set up with 404, 405, 406, 418, 451 or 501, or lead to a page of theirs.
     """
-    of_status = (error.http_status or 0) >= 400 and error.http_status != 401
+    of_status = (error.http_status or 0) > 200 and error.http_status != 401
     return of_status and isinstance(error, CredentialsRefused | WrongTarget)
 
 

@@ -83,7 +83,7 @@ def assemble(  # noqa: PLR0913 - all that an embedder is made of
     spending = Spending(built.meter, limit, prefix=built.target.document_prefix)
     asking = PackingEmbedder(SpendingEmbedder(paced, spending), packing)
     retrying = RetryingEmbedder(asking, stop=stop, patience=patience, gate=gate)
-    return DividedEmbedder(retrying, sizes, spending)
+    return DividedEmbedder(retrying, sizes, spending, tell)
 
 
 def _packing(settings: EmbeddingSettings, tell: Callable[[str], None] | None) -> Packing:

@@ -10,14 +10,14 @@ batch is halved, for an endpoint that is away gets no more requests than it must
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 
 import numpy as np
 
 from ai_memory.embed.embedder import Vectors
 from ai_memory.embed.limits import RequestLimits
-from ai_memory.embed.retry import Patience, RetryingEmbedder
+from ai_memory.embed.retry import CANARY, Patience, RetryingEmbedder
 from ai_memory.embed.spending import Spending
 from ai_memory.embed.wrapped import Wrapped
 from ai_memory.errors import (
@@ -27,13 +27,13 @@ from ai_memory.errors import (
     BudgetSpent,
     EmbedError,
     OneVector,
-    RateLimited,
     RequestTooLarge,
     VectorsBroken,
 )
 
-ABSENT = frozenset({404, 405, 410, 501})
-"""With these an endpoint mostly says that the model is gone, and only seldom that it dislikes a text."""
+ABSENT = frozenset({*range(201, 400), 404, 405, 410, 501})
+"""With these an endpoint mostly says that it is not there any more, and only seldom that it dislikes a text."""
+ONE_VECTOR = "The endpoint sends one vector for several texts: one text a request from now on."
 
 
 class DividedEmbedder(Wrapped):
@@ -43,9 +43,19 @@ class DividedEmbedder(Wrapped):
     smaller by half or more, so that an endpoint which does not answer at all gets few of them.
     """
 
-    def __init__(self, inner: RetryingEmbedder, limits: RequestLimits, spending: Spending | None = None) -> None:
-        """Wrap `inner`; `limits` and `spending` are shared by everyone who asks the same endpoint."""
+    def __init__(
+        self,
+        inner: RetryingEmbedder,
+        limits: RequestLimits,
+        spending: Spending | None = None,
+        tell: Callable[[str], None] | None = None,
+    ) -> None:
+        """Wrap `inner`; `limits` and `spending` are shared by everyone who asks the same endpoint.
+
+        `tell` is told where it is asked for one text a request from now on.
+        """
         super().__init__(inner)
+        self._tell = tell
         self.spending = spending or Spending(inner.meter)
         self._retrying = inner
         self._limits = limits
@@ -61,11 +71,11 @@ class DividedEmbedder(Wrapped):
 
     def with_patience(self, patience: Patience) -> DividedEmbedder:
         """Return the same embedder with another patience."""
-        return DividedEmbedder(self._retrying.with_patience(patience), self._limits, self.spending)
+        return DividedEmbedder(self._retrying.with_patience(patience), self._limits, self.spending, self._tell)
 
     def at_once(self) -> DividedEmbedder:
         """Return the same embedder that does not retry what may be its texts' fault."""
-        return DividedEmbedder(self._retrying.at_once(), self._limits, self.spending)
+        return DividedEmbedder(self._retrying.at_once(), self._limits, self.spending, self._tell)
 
     def allow(self, inputs: int) -> None:
         """Send no request of more texts than `inputs`, whatever the endpoint takes."""
@@ -133,9 +143,14 @@ class DividedEmbedder(Wrapped):
         try:
             vectors = self._inner.embed_documents(request)
         except EmbedError as error:
-            if error.of_texts or (isinstance(error, AnswerLate) and len(request) > 1):
-                return error
-            raise
+            if not error.of_texts and not (isinstance(error, AnswerLate) and len(request) > 1):
+                raise
+            if _hung_up(error) and not error.harmless_passed and list(request) != [CANARY]:
+                # Who asks a server that crashed over a text at once hears nothing of any text.
+                error.harmless_passed = self._retrying.harmless_passes(after_restart=True)
+                if not error.harmless_passed:
+                    raise
+            return error
         self._limits.passed(request)
         return vectors
 
@@ -147,8 +162,8 @@ class DividedEmbedder(Wrapped):
         return isinstance(error, RequestTooLarge) and self._limits.told(error, request)
 
     def _halves(self, request: Sequence[str], error: EmbedError) -> Iterator[Vectors | EmbedError]:
-        # A harmless text passed beside a request that was told to come more seldom.
-        parts = self.at_once() if isinstance(error, RateLimited) else self
+        # Beside a request that was told to come later, a harmless text passed.
+        parts = self.at_once() if error.harmless_passed else self
         likely = isinstance(error, Breakdown | AnswerViolation) or error.http_status in ABSENT
         if likely and not self._retrying.is_at_once:
             if error.harmless_passed is None:
@@ -159,6 +174,8 @@ class DividedEmbedder(Wrapped):
             if isinstance(error, OneVector) and len(request) > 2:
                 # Of two texts one may be missing. Halving many would tell the same in twice as many requests.
                 self._limits.restore({"inputs": 1})
+                if self._tell:
+                    self._tell(ONE_VECTOR)
                 yield from parts.each(request)
                 return
         middle = (len(request) + 1) // 2
@@ -178,3 +195,7 @@ class DividedEmbedder(Wrapped):
         again = dict(zip(error.broken, outcomes, strict=True))
         for position, vector in enumerate(error.vectors):
             yield again.get(position, vector)
+
+
+def _hung_up(error: EmbedError) -> bool:
+    return isinstance(error, Breakdown) and error.http_status is None

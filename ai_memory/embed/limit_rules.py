@@ -57,14 +57,32 @@ LIMIT_RULES: tuple[Rule, ...] = (
         anywhere=True,
     ),
     Rule(
-        frozenset({200, 403, 429, 500}),
+        TOLD,
         RateLimited,
         "the endpoint asks for fewer requests",
         LATER,
         "vendors that speak of a rate and of billing in one message; Google APIs: 403 rateLimitExceeded; LiteLLM: 500 "
-        "'RateLimitError'",
-        codes=frozenset({"rate_limit_exceeded", "ratelimitexceeded", "userratelimitexceeded", "rate_limit_error"}),
-        words=("rate ?limit", "too many requests", "throttl"),
+        "'RateLimitError'; AWS: 400 ThrottlingException 'Too many requests, please wait before trying again.', 'Rate "
+        "exceeded'",
+        codes=frozenset(
+            {
+                "rate_limit_exceeded",
+                "ratelimitexceeded",
+                "userratelimitexceeded",
+                "rate_limit_error",
+                "throttlingexception",
+            }
+        ),
+        words=("rate ?limit", "too many requests", "throttl", "^ rate exceeded"),
+    ),
+    Rule(
+        frozenset({429}),
+        RateLimited,
+        "the endpoint asks for fewer requests",
+        LATER,
+        "Google Cloud's words for a rate, which name no time: 'Resource has been exhausted (e.g. check quota).', "
+        "'Quota exceeded for aiplatform.googleapis.com/online_prediction_requests_per_base_model with base model'",
+        words=("^ resource has been exhausted", "^ quota exceeded for aiplatform"),
     ),
     Rule(
         frozenset({429}),

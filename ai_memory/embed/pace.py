@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from math import ceil
 from threading import Condition, get_ident
 
+from ai_memory.amounts import span
 from ai_memory.embed.allowance import Allowance
 from ai_memory.embed.embedder import Embedder, Vectors
 from ai_memory.embed.gate import Gate
@@ -28,6 +29,7 @@ SLOWER = 2.0
 FORGET = 1.02
 """The quickest latency grows by this a round, so that an endpoint that became slower for good is believed."""
 TICK = 0.1
+LIMIT_SPENT = "The endpoint's answers say that its limit is used up."
 CAUTION = 32
 """After a broken answer so many sound ones must come before more requests are sent side by side; doubled each time."""
 
@@ -69,6 +71,7 @@ class Pace:
         self._changed_at = 0.0
         self._wary, self._caution = 0, CAUTION
         self._doubting: set[int] = set()
+        self._said = ""
 
     @property
     def most(self) -> int:
@@ -95,7 +98,7 @@ class Pace:
         try:
             yield
         except RateLimited as error:
-            error.pause = self._refused(began, error.retry_after)
+            error.pause = self._refused(began, error)
             raise
         except TransientFailure:
             with self._condition:
@@ -164,10 +167,8 @@ class Pace:
         wait = waits(self._clock(), tokens=tokens)
         if wait > self._longest_wait:
             asked = self._allowance.asked(self._clock(), tokens=tokens)
-            who = "The endpoint asks" if asked >= wait else "What the endpoint refused asks"
-            raise RateLimited(
-                f"{who} for a pause of {ceil(wait)} s.", tip="Run the same command again.", retry_after=asked
-            )
+            what = f"{self._said or LIMIT_SPENT} No request is sent for {span(wait * 1000)}."
+            raise RateLimited(what, tip="Run the same command again then.", retry_after=asked)
         # After a refusal one request finds out whether there is room again.
         places = 1 if self._allowance.scouting and not doubting else self.limit
         return max(wait, TICK if self._in_flight >= places else 0.0)
@@ -178,15 +179,17 @@ class Pace:
             self._tokens_in_flight -= tokens
             self._condition.notify()
 
-    def _refused(self, began: float, named: float) -> float:
+    def _refused(self, began: float, error: RateLimited) -> float:
         with self._condition:
-            pause = self._allowance.refused(self._clock(), began=began, named=named)
+            self._said = error.what
+            pause = self._allowance.refused(self._clock(), began=began, named=error.retry_after)
             self._halve(began)
         return pause
 
     def _heard(self, began: float, latency: float) -> None:
         """Count one answer; after a round of them the limit moves."""
         with self._condition:
+            self._said = ""
             self._allowance.accepted(self._clock(), began=began)
             if self._wary:
                 self._wary -= 1

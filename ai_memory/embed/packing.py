@@ -20,12 +20,14 @@ from ai_memory.errors import (
     RateLimited,
     RequestTooLarge,
     TransientFailure,
+    WrongTarget,
 )
 
 MIN_COSINE = 0.999
 LENGTHS_DIFFER = 0.01
 """What a text alone and the same text among others may differ by in length, as part of it."""
 FROM_NOW_ON = "Vectors are asked for as numbers from now on"
+UNREADABLE = f"{FROM_NOW_ON}: as base64 they cannot be read."
 DIFFERENT = f"{FROM_NOW_ON}: as base64 the endpoint sends another vector of the same text."
 
 
@@ -95,12 +97,19 @@ class PackingEmbedder(Wrapped):
             with packing.deciding:
                 if not packing.decided:
                     return self._first(texts)
+        packed = packing.asks(len(texts)) and not packing.fixed
         try:
             return self._inner.embed_documents(texts)
         except EmbedError as error:
-            if packing.fixed or not packing.asks(len(texts)) or not _names_base64(error):
+            if not packed or not (_has_another_width(error) or _names_base64(error)):
                 raise
-            return self._as_numbers(texts)
+            if not packing.packed:
+                # Meanwhile another request found it out.
+                return self._inner.embed_documents(texts)
+            found = self._as_numbers(texts)
+            if _has_another_width(error):
+                packing.tell(f"{UNREADABLE} {error.what}")
+            return found
 
     def embed_query(self, text: str) -> Vectors:
         """Return the vector of a search query: float32, shape (dim,).
@@ -132,7 +141,7 @@ class PackingEmbedder(Wrapped):
             self._numbers_failed = frozenset(texts)
             found = self._as_numbers(texts, otherwise=False)
             if error.http_status in _NO_REFUSAL:
-                self._packing.tell(f"{FROM_NOW_ON}: as base64 they cannot be read. {error.what}")
+                self._packing.tell(f"{UNREADABLE} {error.what}")
             return found
         self._packing.decided = True
         if _agree(known, found[0]):
@@ -161,6 +170,11 @@ class PackingEmbedder(Wrapped):
             raise
         self._packing.decided = True
         return found
+
+
+def _has_another_width(error: EmbedError) -> bool:
+    """Return whether vectors came that are narrower or wider, as those of a server that packs other numbers since."""
+    return type(error) is WrongTarget and error.http_status is None
 
 
 def _names_base64(error: EmbedError) -> bool:

@@ -31,6 +31,8 @@ T = TypeVar("T")
 
 WAIT_MAX = 30.0
 """The longest wait of our own choosing between two attempts, in seconds."""
+RESTART = 30.0
+"""Seconds that a server has to start again after a request at which it hung up."""
 CANARY = WITNESS_TEXTS[0]
 """A harmless text."""
 ALIKE = 3
@@ -108,7 +110,7 @@ class _Failures:
         self.at.append(at)
         error.harmless_passed = self.harmless_passed
         # Refused right after a harmless text passed: the rate is not what it is refused for.
-        error.of_texts |= bool(self.harmless_passed and _names_no_wait(error))
+        error.of_texts |= bool(self.harmless_passed and _says_later(error))
 
     def say(self, *, harmless_passed: bool) -> bool:
         """Say of the last failure whether a harmless text passed beside it, and return it."""
@@ -129,7 +131,7 @@ class _Failures:
     def alike(self) -> bool:
         """Whether the last failures are of one kind that may be the texts' fault, and once more enough of them."""
         last = self.errors[-1]
-        may_be = last.of_texts or _names_no_wait(last)
+        may_be = last.of_texts or _says_later(last)
         if not may_be or not self.of_doubt:
             return False
         if len(self.texts) == 1 and len(self.errors) == 1 and isinstance(last, AnswerViolation):
@@ -180,10 +182,12 @@ class RetryingEmbedder(Wrapped):
         """Whether what may be the texts' fault is not retried."""
         return self._patience.at_once
 
-    def harmless_passes(self) -> bool:
-        """Say whether a harmless text gets its vector now, by one attempt."""
+    def harmless_passes(self, *, after_restart: bool = False) -> bool:
+        """Say whether a harmless text gets its vector now, by one attempt, or once a server had time to start again."""
+        patience = Patience(retry_for=min(self._patience.retry_for, RESTART))
+        asked: Embedder = self.with_patience(patience) if after_restart else self._inner
         try:
-            self._inner.embed_documents([CANARY])
+            asked.embed_documents([CANARY])
         except EmbedError:
             return False
         return True
@@ -257,12 +261,13 @@ class RetryingEmbedder(Wrapped):
         if failures.lasted + state.upcoming_sleep > (patience.longest_wait if named else patience.retry_for):
             return True
         last = failures.errors[-1]
-        if _names_no_wait(last) and last.of_texts:
+        if _says_later(last) and last.of_texts:
             return True
-        at_once = patience.at_once and _names_no_wait(last) and failures.of_doubt
+        at_once = patience.at_once and _says_later(last) and failures.of_doubt
         if not (failures.alike or at_once):
             return False
-        passes = self._passes_at_once if _names_no_wait(last) else self.harmless_passes
+        of_rate = isinstance(last, RateLimited) and not last.retry_after
+        passes = self._passes_at_once if of_rate else self.harmless_passes
         if not failures.say(harmless_passed=passes()):
             return False
         # A rate may be over just now: a request that was not doubted before is sent once more before it is blamed.
@@ -282,8 +287,15 @@ class RetryingEmbedder(Wrapped):
         self._sleep(seconds)
 
 
-def _names_no_wait(error: BaseException) -> bool:
-    return isinstance(error, RateLimited) and not error.retry_after
+def _says_later(error: BaseException) -> bool:
+    """Return whether an answer only says that there is room later: by time mostly, by what was sent sometimes.
+
+    Proxies tell with 503 of a server that crashed over a request, and servers with 429 or 503 of more texts than they
+    have places for.
+    """
+    if isinstance(error, RateLimited):
+        return not error.retry_after
+    return type(error) is TransientFailure and error.http_status is not None
 
 
 def _error(state: RetryCallState) -> BaseException | None:

@@ -3,7 +3,7 @@
 A row is only believed to be bad if it is refused alone, a harmless text passes right after it, the canary, and then it
 is refused again: two more requests than to find it. Where the canary is refused too it is the endpoint's fault.
 
-A row over which the server breaks down (500), or for which alone it always asks for fewer requests (429), may be bad or
+A row over which the server breaks down (500), or for which alone it always asks to come later (429, 503), may be bad or
 not, even so: it is left as it is, and does not hold up the others.
 """
 

@@ -24,7 +24,10 @@ MIN_COSINE = 0.999
 SAME_DISTANCE = 0.01414
 """Part of the longer one's length: a cosine of 0.9999 where both are as long. No model has witness texts this near."""
 SAME_DIRECTION = 0.999999
-WAYS_OUT = "Bring the old model back, or start over under another model name: ai-memory reembed --retarget"
+WAYS_OUT = (
+    "Bring the old model back; or give it another name, change [embeddings].model to that and start over: "
+    "ai-memory reembed --retarget"
+)
 
 
 def apart(embedder: Embedder, texts: Sequence[str]) -> Vectors:

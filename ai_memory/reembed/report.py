@@ -134,7 +134,8 @@ def report(
         total=census.live if census else planned.census.live,
         reembedded=counters.reembedded,
         skipped=met,
-        already_current=counters.already_current if sweep else planned.census.fresh,
+        # Not what the sweep met: another pass meets rows that this very invocation wrote.
+        already_current=planned.census.fresh,
         attested=counters.attested,
         raced=counters.raced,
         identical=counters.identical,

@@ -55,9 +55,12 @@ class Sample:
         """Return the share of `rows` that can differ (95 %), the `attested` of which are sampled before all others."""
         if self.sharing:
             return 1.0
-        drawn = self.one_by_one - min(attested, self.one_by_one)
+        of_attested = min(attested, self.one_by_one)
+        drawn, others = self.one_by_one - of_attested, max(rows - attested, 0)
         if not self.differing:
-            return differ_at_most(self.one_by_one if self.one_by_one >= rows else drawn, rows)
+            # Of the others none is drawn before all that are attested were.
+            shares = differ_at_most(of_attested, attested) * attested + differ_at_most(drawn, others) * others
+            return shares / max(attested + others, 1)
         return bound(max(drawn - len(self.differing), 0), drawn)
 
     def values(self) -> dict[str, object]:

@@ -116,7 +116,7 @@ def test_behind_other_weights_no_retarget_is_named_that_the_same_name_refuses(
 
     shown = command.run("reembed", "status").out
 
-    assert "next: put the model back, or configure another and add --retarget, then: " in shown
+    assert "next: put the model back, or configure another one and add --retarget, then: " in shown
 
 
 def test_a_run_that_no_start_goes_on_with_says_for_how_long(command: Command) -> None:

@@ -34,6 +34,14 @@ OPENAI_TOO_MUCH = (
 GEMINI_KEY = (
     '[{"error": {"code": 400, "message": "API key not valid. Please pass one.", "status": "INVALID_ARGUMENT"}}]'
 )
+GOOGLE_RATE = (
+    '{"error": {"status": "RESOURCE_EXHAUSTED", "message": "Resource has been exhausted (e.g. check quota)."}}'
+)
+VERTEX_RATE = (
+    '{"error": {"status": "RESOURCE_EXHAUSTED", "message": "Quota exceeded for '
+    "aiplatform.googleapis.com/online_prediction_requests_per_base_model with base model: textembedding-gecko. "
+    'Please submit a quota increase request."}}'
+)
 GEMINI_RATE = '{"error": {"code": 429, "message": "You exceeded your current quota", "status": "RESOURCE_EXHAUSTED"}}'
 OLLAMA_MODEL = '{"error": "model \\"x\\" not found, try pulling it first"}'
 OLLAMA_NAN = '{"error": "failed to encode response: json: unsupported value: NaN"}'
@@ -71,6 +79,9 @@ def classed(status: int, body: str = "", *, dimensions: bool = False, **headers:
         (429, OPENAI_TOO_MUCH, RequestTooLarge),
         (429, OPENAI_QUOTA, QuotaExhausted),
         (429, GEMINI_RATE, QuotaExhausted),
+        (429, GOOGLE_RATE, RateLimited),
+        (429, VERTEX_RATE, RateLimited),
+        (400, '{"__type": "ThrottlingException", "message": "Rate exceeded"}', RateLimited),
         (500, "", Breakdown),
         (400, '{"error": "Model unloaded or crashed."}', Breakdown),
         (400, '{"error": "The model has crashed without additional information. (Exit code: 6)"}', Breakdown),
@@ -192,6 +203,7 @@ def test_a_limit_of_a_day_or_of_money_is_not_waited_for(body: str) -> None:
         ("batch size 50 > maximum allowed batch size 32", RequestTooLarge),
         ("litellm.AuthenticationError: OpenAIException - Incorrect API key provided", CredentialsRefused),
         ("Your account balance is insufficient", QuotaExhausted),
+        ("Too many requests, please wait before trying again.", RateLimited),
     ],
 )
 def test_words_mean_the_same_whatever_the_status(status: int, message: str, expected: type[EmbedError]) -> None:

@@ -162,26 +162,36 @@ def test_where_a_harmless_text_fails_too_a_batch_is_not_divided() -> None:
     assert asked.sizes.count(1) <= 1 + asked.sizes.count(100) // 3
 
 
-def test_a_text_that_always_asks_for_fewer_requests_is_found_and_the_others_get_their_vectors() -> None:
+LATER: list[TransientFailure] = [
+    RateLimited("later", http_status=429),
+    *(TransientFailure("later", http_status=status) for status in (503, 529, 408)),
+]
+
+
+@pytest.mark.parametrize("later", LATER, ids=lambda each: str(each.http_status))
+def test_a_text_with_which_it_is_always_too_early_is_found_and_the_others_get_their_vectors(
+    later: TransientFailure,
+) -> None:
     def refuse(texts: Sequence[str]) -> None:
         if "bad" in texts:
-            raise RateLimited("fewer", http_status=429)
+            raise type(later)(later.what, http_status=later.http_status)
 
     embedder = patient(HashEmbedder(before=refuse), patience=Patience(), sleep=lambda _: None)
     texts = [*(f"text {n}" for n in range(20)), "bad"]
 
     outcomes = list(embedder.each(texts))
 
-    assert [text for text, each in zip(texts, outcomes, strict=True) if isinstance(each, RateLimited)] == ["bad"]
+    assert [text for text, each in zip(texts, outcomes, strict=True) if isinstance(each, type(later))] == ["bad"]
     assert all(isinstance(each, np.ndarray) for each in outcomes[:20])
 
 
-def test_a_rate_that_is_over_blames_no_text() -> None:
+@pytest.mark.parametrize("later", LATER, ids=lambda each: str(each.http_status))
+def test_a_rate_or_an_overload_that_is_over_blames_no_text(later: TransientFailure) -> None:
     left = iter([True] * 3)
 
     def refuse(texts: Sequence[str]) -> None:
         if len(texts) > 1 and next(left, False):
-            raise RateLimited("fewer", http_status=429)
+            raise type(later)(later.what, http_status=later.http_status)
 
     inner = HashEmbedder(before=refuse)
     outcomes = list(patient(inner, patience=Patience(), sleep=lambda _: None).each(["one", "two", "three"]))

@@ -7,6 +7,7 @@ import struct
 import threading
 from base64 import b64encode
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ from ai_memory.embed.packing import FROM_NOW_ON, Packing, PackingEmbedder
 from ai_memory.embed.retry import Patience
 from ai_memory.embed.transport import Endpoint
 from ai_memory.embedding_settings import resolve
-from ai_memory.errors import CredentialsRefused, EmbedError, RowsRefused, TransientFailure
+from ai_memory.errors import CredentialsRefused, EmbedError, RowsRefused, TransientFailure, WrongTarget
 from tests.command import remote, remote_at
 from tests.fake_endpoint import FOREVER, FakeEndpoint, vector
 from tests.raw_endpoint import RawEndpoint, whole
@@ -58,6 +59,41 @@ def test_a_batch_is_asked_for_as_base64_once_numbers_agreed_and_a_single_text_as
             assert np.array_equal(embedder.embed_documents(texts), [endpoint.vector(text) for text in texts])
 
     assert asked(endpoint) == [(1, None), (3, "base64"), (3, "base64"), (1, None)]
+
+
+def test_a_server_that_packs_other_numbers_later_is_asked_for_plain_ones() -> None:
+    notes: list[str] = []
+    with FakeEndpoint() as endpoint:
+        embedder = assembled(endpoint.url, notes, dim=16)
+        embedder.embed_documents(TEXTS)
+        endpoint.fail("narrow")
+        found = embedder.embed_documents(TEXTS)
+        embedder.embed_documents(TEXTS)
+
+        assert np.array_equal(found, [endpoint.vector(text) for text in TEXTS])
+    assert asked(endpoint) == [(1, None), (3, "base64"), (3, "base64"), (3, None), (3, None)]
+    assert [note.startswith(FROM_NOW_ON) for note in notes] == [True]
+
+
+def test_requests_side_by_side_give_base64_up_together() -> None:
+    notes: list[str] = []
+    with FakeEndpoint(latency=0.3) as endpoint, ThreadPoolExecutor(2) as threads:
+        embedder = assembled(endpoint.url, notes, dim=16)
+        embedder.embed_documents(TEXTS)
+        endpoint.fail("narrow", times=2)
+        found = list(threads.map(embedder.embed_documents, [TEXTS, TEXTS]))
+
+    assert [len(each) for each in found] == [3, 3]
+    assert len(notes) == 1
+
+
+def test_a_model_of_another_width_is_no_matter_of_base64() -> None:
+    with FakeEndpoint() as endpoint:
+        embedder = assembled(endpoint.url, dim=16)
+        embedder.embed_documents(TEXTS)
+        endpoint.fail("narrow", times=FOREVER)
+        with pytest.raises(WrongTarget):
+            embedder.embed_documents(TEXTS)
 
 
 @pytest.mark.parametrize("named", [True, False])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from tests import files
@@ -47,6 +48,22 @@ def test_rows_that_were_fresh_are_said_to_be_current(work: Work) -> None:
 
     assert again.already_current == 10
     assert again.lines()[0].startswith("Nothing to do: 0 rows re-embedded, 10 were current, 0 remain")
+
+
+def test_rows_that_this_run_wrote_are_not_said_to_have_been_current(work: Work) -> None:
+    left = [1]
+
+    def edit_once(texts: Sequence[str]) -> None:
+        last = files.texts(work.path)["id-009"]
+        if last in texts and left:
+            left.pop()
+            files.edit(work.path, "id-000", "edited")
+
+    work.embedder = HashEmbedder(before=edit_once)
+    ended = work.run(batch=2)
+
+    assert not left
+    assert (ended.exit_code, ended.passes, ended.reembedded, ended.already_current) == (0, 2, 11, 0)
 
 
 def test_people_read_what_happened_and_what_is_left(work: Work) -> None:

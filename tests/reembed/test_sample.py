@@ -72,6 +72,14 @@ def test_rows_on_an_operators_word_are_doubted_first(work: Work) -> None:
     assert sorted(each.id for each in chosen) == ["id-007", "id-008", "id-009"]
 
 
+def test_rows_drawn_of_those_on_an_operators_word_tell_of_these() -> None:
+    all_attested = Sample(20, (), 1.0, one_by_one=20).differ_at_most(attested=300, rows=300)
+    half = Sample(20, (), 1.0, one_by_one=20).differ_at_most(attested=150, rows=300)
+    behind_them = Sample(20, (), 1.0, one_by_one=20).differ_at_most(attested=10, rows=20)
+
+    assert (round(all_attested, 3), round(half, 3), behind_them) == (0.139, 0.57, 0.0)
+
+
 def test_stale_rows_are_no_part_of_the_sample(work: Work) -> None:
     work.run()
     files.edit(work.path, "id-003", "edited")
