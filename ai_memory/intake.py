@@ -19,16 +19,17 @@ from ai_memory.errors import DraftRefused, EmbedError
 from ai_memory.records import DEFAULT_NAMESPACE, Draft, Memory, Value
 from ai_memory.reembed.believed import Belief, embed_beside_witness
 from ai_memory.reembed.commit import rehearse_documents
-from ai_memory.reembed.commit_once import Refused, commit_without_refused
-from ai_memory.reembed.isolate import Embedded, Left, embed_documents
+from ai_memory.reembed.commit_once import Unwritable, commit_without_refused
+from ai_memory.reembed.isolate import embed_documents
 from ai_memory.reembed.judge import Document, Unfit, Verdict, examine, judge
+from ai_memory.reembed.outcomes import Embedded, Refused, Unanswered
 from ai_memory.reembed.start import enter_target, known_fingerprint, recorded_target
 from ai_memory.rules import MAX_INTEGER
 from ai_memory.store import walk
 from ai_memory.store.memories import Memories, lacking_vectors
 from ai_memory.store.opening import Store
 from ai_memory.store.provenance import Fingerprint, VectorWrite, require_word_index, set_witness, write_vectors
-from ai_memory.store.quarantine import Reason, unwritable
+from ai_memory.store.quarantine import unwritable
 from ai_memory.store.rehearsal import refused_updates, write_one_by_one
 from ai_memory.store.schema import is_substrate
 from ai_memory.vendors import LOCAL
@@ -251,14 +252,16 @@ class Filler:
         dim = recorded_target(self.store, self.embedder.target).dim
         return rehearse_documents(self.store, documents, partial(self._target, dim)) if dim else {}
 
-    def _write(self, answers: Sequence[Embedded], filled: Filled, witness: bytes | None = None) -> None:
+    def _write(
+        self, outcomes: Sequence[Embedded | Refused | Unanswered], filled: Filled, witness: bytes | None = None
+    ) -> None:
         vectors_of: list[tuple[Document, Vectors]] = []
-        for answer in answers:
-            document, outcome = answer.document, answer.outcome
-            if isinstance(outcome, Left | Reason):
-                filled.left.append(Unfilled(document.id, document.namespace, outcome.message))
+        for each in outcomes:
+            if isinstance(each, Embedded):
+                vectors_of.append((each.document, each.vector))
             else:
-                vectors_of.append((document, outcome))
+                why = each.reason.message if isinstance(each, Refused) else each.message
+                filled.left.append(Unfilled(each.document.id, each.document.namespace, why))
         if vectors_of:
             self._write_vectors(vectors_of, filled, witness)
 
@@ -267,7 +270,7 @@ class Filler:
     ) -> None:
         enter = partial(self._target, len(vectors_of[0][1]))
 
-        def write(refused: Refused) -> list[bool]:
+        def write(refused: Unwritable) -> list[bool]:
             writes = [
                 VectorWrite(each.id, each.title, each.content, vectors.encode(vector), each.src, self.origin)
                 for each, vector in vectors_of

@@ -28,8 +28,9 @@ from ai_memory.embed.embedder import Vectors
 from ai_memory.embed.retry import PatientEmbedder
 from ai_memory.embed.vectors import cosines
 from ai_memory.errors import EmbedError
-from ai_memory.reembed.isolate import Embedded, embed_documents
+from ai_memory.reembed.isolate import embed_documents
 from ai_memory.reembed.judge import Document
+from ai_memory.reembed.outcomes import Embedded, Outcome, embedded_of
 from ai_memory.reembed.probe import MIN_COSINE, require_witness
 from ai_memory.store.provenance import Fingerprint
 
@@ -80,7 +81,7 @@ class Again:
 class PageAnswer:
     """What became of a page's documents; how many rows were asked again, and which of them got another vector."""
 
-    embedded: tuple[Embedded, ...] = ()
+    outcomes: tuple[Outcome, ...] = ()
     asked_again: int = 0
     differing: tuple[Embedded, ...] = ()
 
@@ -142,9 +143,9 @@ class Schedule:
         return True
 
 
-def choose(embedded: Sequence[Embedded], again: Again, chance: Random) -> list[Embedded]:
+def choose(outcomes: Sequence[Outcome], again: Again, chance: Random) -> list[Embedded]:
     """Return the rows of a page to be asked again: one from each part of it, of several the very last."""
-    whole = [each for each in embedded if isinstance(each.outcome, np.ndarray)]
+    whole = embedded_of(outcomes)
     if not whole or not again.rows:
         return []
     requests = ceil(len(whole) / again.size) if again.size else 1
@@ -158,18 +159,16 @@ def choose(embedded: Sequence[Embedded], again: Again, chance: Random) -> list[E
     return [whole[each] for each in chosen]
 
 
-def look_at(embedded: Sequence[Embedded], chance: Random) -> tuple[tuple[Embedded, ...], bool]:
+def look_at(outcomes: Sequence[Outcome], chance: Random) -> tuple[tuple[Embedded, ...], bool]:
     """Return the rows of a page, as far as it is looked at, that share a vector; and whether they are too many."""
-    looked_at = chance.sample(embedded, min(len(embedded), LOOKED_AT))
+    looked_at = chance.sample(outcomes, min(len(outcomes), LOOKED_AT))
     sharing = sharing_a_vector(looked_at)
     return sharing, too_many(len(sharing), len(looked_at))
 
 
-def chosen_of(
-    embedded: Sequence[Embedded], again: Again, sharing: Sequence[Embedded], chance: Random
-) -> list[Embedded]:
+def chosen_of(outcomes: Sequence[Outcome], again: Again, sharing: Sequence[Embedded], chance: Random) -> list[Embedded]:
     """Return the rows of a page to ask again, each once: some of those `sharing` a vector, some of all."""
-    rows = [*sharing[:SUSPECTS], *choose(embedded, again, chance)]
+    rows = [*sharing[:SUSPECTS], *choose(outcomes, again, chance)]
     return list({each.document.id: each for each in rows}.values())
 
 
@@ -192,9 +191,9 @@ def ask_again(
                 break
             raise
         # What is refused by itself is found out by whoever sends it next.
-        if isinstance(alone.outcome, np.ndarray) and isinstance(each.outcome, np.ndarray):
+        if isinstance(alone, Embedded):
             asked += 1
-            if not agrees(each.outcome, alone.outcome):
+            if not agrees(each.vector, alone.vector):
                 differing.append(each)
     return asked, tuple(differing)
 
@@ -226,12 +225,12 @@ def agrees(one: Vectors, other: Vectors) -> bool:
     return bool(cosines(one[np.newaxis], other)[0] >= MIN_COSINE)
 
 
-def sharing_a_vector(embedded: Sequence[Embedded]) -> tuple[Embedded, ...]:
+def sharing_a_vector(outcomes: Sequence[Outcome]) -> tuple[Embedded, ...]:
     """Return the most rows of a page that share one vector though their texts differ; none where no two do."""
-    rows = [each for each in embedded if isinstance(each.outcome, np.ndarray)]
+    rows = embedded_of(outcomes)
     if len(rows) < 2:
         return ()
-    wide = np.stack([np.asarray(each.outcome) for each in rows]).astype(np.float64)
+    wide = np.stack([each.vector for each in rows]).astype(np.float64)
     with np.errstate(all="ignore"):
         wide /= np.linalg.norm(wide, axis=1)[:, np.newaxis]
     one = wide @ wide.T >= ONE_VECTOR
@@ -258,16 +257,15 @@ class Shared:
         self._texts: dict[bytes, dict[str, Document]] = {}
         self._rows = 0
 
-    def too_many(self, embedded: Sequence[Embedded]) -> tuple[Embedded, ...]:
+    def too_many(self, outcomes: Sequence[Outcome]) -> tuple[Embedded, ...]:
         """Hear of a page; return the rows, also of earlier pages, that share a vector where they are too many."""
         found: tuple[Embedded, ...] = ()
-        for each in embedded if self._rows < SEEN else ():
-            if isinstance(vector := each.outcome, np.ndarray):
-                self._rows += 1
-                texts = self._texts.setdefault(_rounded(vector), {})
-                texts[beginning(each.document.text)] = each.document
-                if len(texts) > len(found):
-                    found = tuple(Embedded(document, vector) for document in texts.values())
+        for each in embedded_of(outcomes) if self._rows < SEEN else ():
+            self._rows += 1
+            texts = self._texts.setdefault(_rounded(each.vector), {})
+            texts[beginning(each.document.text)] = each.document
+            if len(texts) > len(found):
+                found = tuple(Embedded(document, each.vector) for document in texts.values())
         return found if too_many(len(found), self._rows) else ()
 
 

@@ -24,8 +24,9 @@ from ai_memory.reembed.asked_again import (
     look_at,
     witness_document,
 )
-from ai_memory.reembed.isolate import Embedded, embed_documents
+from ai_memory.reembed.isolate import embed_documents
 from ai_memory.reembed.judge import Document
+from ai_memory.reembed.outcomes import Embedded, Outcome
 from ai_memory.reembed.probe import apart, require_apart, require_witness, witness_bytes
 from ai_memory.reembed.start import known_fingerprint, recorded_target
 from ai_memory.store.opening import Store
@@ -43,7 +44,7 @@ class Belief:
         """Begin without any; `chance` chooses the rows that are asked again."""
         self.witness: bytes | None = None
         self._store, self._embedder, self._chance = store, embedder, chance or Random()  # noqa: S311 - a sample, no secret
-        self._held: list[Embedded] = []
+        self._held: list[Outcome] = []
         self._rows = FIRST
         self._shared = Shared()
 
@@ -66,17 +67,17 @@ class Belief:
                 tip="Correct the endpoint or its settings, then run the same command again.",
             ) from error
 
-    def of(self, embedded: Sequence[Embedded]) -> list[Embedded]:
+    def of(self, outcomes: Sequence[Outcome]) -> list[Outcome]:
         """Hear what became of more documents; return those that may be written now.
 
         Raises:
             EndpointUnusable: a row asked again got another vector, or different texts share one.
             EmbedError: the endpoint failed.
         """
-        self._held += embedded
+        self._held += outcomes
         return self.rest(self._embedder) if self._rows == FIRST or len(self._held) >= HELD else []
 
-    def rest(self, embedder: PatientEmbedder) -> list[Embedded]:
+    def rest(self, embedder: PatientEmbedder) -> list[Outcome]:
         """Return the documents that are held, once rows of theirs agree.
 
         Raises:
@@ -132,7 +133,7 @@ def as_recorded(store: Store, known: Fingerprint, embedder: PatientEmbedder) -> 
 
 def embed_beside_witness(
     embedder: PatientEmbedder, documents: Sequence[Document], known: Fingerprint | None
-) -> list[Embedded]:
+) -> list[Outcome]:
     """Return what became of few documents, with a witness text in their request where the target has its vector.
 
     Raises:
@@ -141,11 +142,11 @@ def embed_beside_witness(
     """
     if known is None or known.witness is None:
         return embed_documents(embedder, documents)
-    *embedded, witness = embed_documents(embedder, [*documents, witness_document(WITNESS_TEXTS[0])])
-    if isinstance(witness.outcome, np.ndarray) and not require_witness(known, embedder, witness.outcome[np.newaxis]):
+    *outcomes, witness = embed_documents(embedder, [*documents, witness_document(WITNESS_TEXTS[0])])
+    if isinstance(witness, Embedded) and not require_witness(known, embedder, witness.vector[np.newaxis]):
         # It mixes up what shares a request.
         return [found for each in documents for found in embed_documents(embedder, [each])]
-    return embedded
+    return outcomes
 
 
 def _lies(how: str) -> EndpointUnusable:

@@ -9,9 +9,9 @@ from functools import partial
 from ai_memory.embed import vectors
 from ai_memory.embed.vectors import some_vector
 from ai_memory.errors import StatementRefused, UpdateRefused
-from ai_memory.reembed.commit_once import Refused
-from ai_memory.reembed.isolate import Embedded, Left
+from ai_memory.reembed.commit_once import Unwritable
 from ai_memory.reembed.judge import ATTESTED, Document
+from ai_memory.reembed.outcomes import Embedded, Outcome, Refused, Unanswered
 from ai_memory.reembed.window import Answered
 from ai_memory.store import quarantine, runs
 from ai_memory.store.opening import Store
@@ -61,8 +61,8 @@ def write_page(
     """
     runs.hold(store, run, in_flight_limit=traffic.in_flight_limit, limits=traffic.limits, now_ms=now_ms)
     page = answered.page
-    rows = _Rows(store, target, answered.refused, now_ms)
-    written = _write(rows, answered.embedded)
+    rows = _Rows(store, target, answered.unwritable, now_ms)
+    written = _write(rows, answered.outcomes)
     # After the embedded ones: a twin's vector may come from this very page.
     twins = _write_twins(rows, page.twins)
     attested = [_attest(rows, each) for each in page.attested]
@@ -110,14 +110,14 @@ class _Rows:
 
     store: Store
     target: Fingerprint
-    refused: Refused
+    unwritable: Unwritable
     now_ms: int
 
     def write(self, vectors_of: Sequence[tuple[Document, bytes]]) -> list[str]:
         """Write vectors and return what became of each, in any order."""
         writable = [(each, blob) for each, blob in vectors_of if not self.shut_out(each)]
         writes = [_write_of(each, blob) for each, blob in writable]
-        write = write_vectors if self.refused is None else write_one_by_one
+        write = write_vectors if self.unwritable is None else write_one_by_one
         written = write(self.store, writes, self.target)
         done = [each.id for each, was in zip(writes, written, strict=True) if was]
         quarantine.lift(self.store, self.target.id, done)
@@ -126,7 +126,7 @@ class _Rows:
 
     def shut_out(self, document: Document) -> bool:
         """Put a row into quarantine if the database refuses it; say whether it does."""
-        words = (self.refused or {}).get(document.id)
+        words = (self.unwritable or {}).get(document.id)
         if words is not None:
             self.quarantine(document, quarantine.unwritable(words))
         return words is not None
@@ -136,16 +136,19 @@ class _Rows:
         quarantine.put(self.store, self.target.id, document.id, document.src, reason, now_ms=self.now_ms)
 
 
-def _write(rows: _Rows, embedded: Sequence[Embedded]) -> list[str]:
+def _write(rows: _Rows, outcomes: Sequence[Outcome]) -> list[str]:
     """Write the vectors that came, put the refused rows into quarantine; return what became of each, in any order."""
     vectors_of: list[tuple[Document, bytes]] = []
     refused = 0
-    for each in embedded:
-        if isinstance(each.outcome, Reason):
-            rows.quarantine(each.document, each.outcome)
-            refused += 1
-        elif not isinstance(each.outcome, Left):
-            vectors_of.append((each.document, vectors.encode(each.outcome)))
+    for each in outcomes:
+        match each:
+            case Refused():
+                rows.quarantine(each.document, each.reason)
+                refused += 1
+            case Embedded():
+                vectors_of.append((each.document, vectors.encode(each.vector)))
+            case Unanswered():
+                pass
     return [QUARANTINED] * refused + rows.write(vectors_of)
 
 

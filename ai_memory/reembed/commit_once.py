@@ -12,9 +12,9 @@ from ai_memory.store.values import Counters, Run
 
 T = TypeVar("T")
 
-Refused = Mapping[str, str] | None
+Unwritable = Mapping[str, str] | None
 """Memories whose vectors the database refuses, by id, with its words; None as long as it has refused nothing."""
-Write = Callable[[Refused], T]
+Write = Callable[[Unwritable], T]
 """Writes everything but the refused vectors, inside a transaction; vectors one by one unless it is given None."""
 Rehearse = Callable[[], Mapping[str, str]]
 """Finds out, outside of a transaction, which vectors the database refuses."""
@@ -31,7 +31,7 @@ def commit_once(store: Store, run: Run, write: Write[Counters], rehearse: Rehear
     store.db.require_same_file()
     before, written = runs.commits(store, run), None
 
-    def noted(refused: Refused) -> Counters:
+    def noted(refused: Unwritable) -> Counters:
         nonlocal written
         written = write(refused)
         return written

@@ -32,8 +32,9 @@ from ai_memory.reembed.asked_again import (
 )
 from ai_memory.reembed.budget import Budget
 from ai_memory.reembed.heartbeat import Heartbeat
-from ai_memory.reembed.isolate import Embedded, embed_documents
+from ai_memory.reembed.isolate import embed_documents
 from ai_memory.reembed.kept import MOST, Kept
+from ai_memory.reembed.outcomes import Embedded, Outcome, Refused, embedded_of
 from ai_memory.reembed.pages import Page
 from ai_memory.reembed.remedy import find_remedy, most_texts
 from ai_memory.reembed.request import Request
@@ -117,14 +118,14 @@ class Guard:
         embedder = self._tools.embedder
         if isinstance(work, AskWitness):
             return ask_witness(self.target, embedder)
-        embedded = tuple(embed_documents(embedder, work.page.documents))
-        sharing, lied = look_at(embedded, self._tools.chance)
+        outcomes = tuple(embed_documents(embedder, work.page.documents))
+        sharing, lied = look_at(outcomes, self._tools.chance)
         if lied:
             # At most one of them has its own.
-            return PageAnswer(embedded, differing=sharing)
+            return PageAnswer(outcomes, differing=sharing)
         if work.again.alone:
-            return PageAnswer(embedded)
-        return self._beside(embedded, chosen_of(embedded, work.again, sharing, self._tools.chance))
+            return PageAnswer(outcomes)
+        return self._beside(outcomes, chosen_of(outcomes, work.again, sharing, self._tools.chance))
 
     def checked(self, work: Work, answered: Answered) -> Answered:
         """Return the answer with what is known of it before it is written: which rows differ, or an error."""
@@ -135,20 +136,20 @@ class Guard:
             return answered
         try:
             if work.again.alone:
-                sharing, _ = look_at(answered.embedded, self._tools.chance)
-                rows = chosen_of(answered.embedded, work.again, sharing, self._tools.chance)
-                found = self._patiently.asked(partial(self._beside, answered.embedded, rows))
+                sharing, _ = look_at(answered.outcomes, self._tools.chance)
+                rows = chosen_of(answered.outcomes, work.again, sharing, self._tools.chance)
+                found = self._patiently.asked(partial(self._beside, answered.outcomes, rows))
                 asked = answered.asked_again + found.asked_again
-                answered = replace(answered, embedded=found.embedded, asked_again=asked, differing=found.differing)
+                answered = replace(answered, outcomes=found.outcomes, asked_again=asked, differing=found.differing)
                 if rows and not found.differing:
                     self._unproven.agreed()
-            if not answered.differing and (shared := self._shared.too_many(answered.embedded)):
-                answered = replace(answered, embedded=shared, differing=shared)
+            if not answered.differing and (shared := self._shared.too_many(answered.outcomes)):
+                answered = replace(answered, outcomes=shared, differing=shared)
             if not answered.differing:
                 answered = self._set_aside(answered)
             if self._to_compare > 0 and not answered.differing:
                 model = self._run.target_model
-                self._to_compare -= require_new(self._store, self.target, model, answered.embedded)
+                self._to_compare -= require_new(self._store, self.target, model, answered.outcomes)
         except AiMemoryError as error:
             return replace(answered, error=error)
         self.proven = self.proven or (bool(answered.page.documents) and not answered.differing)
@@ -156,10 +157,10 @@ class Guard:
 
     def wrote(self, work: Work, answered: Answered) -> None:
         """Record that a page was committed."""
-        ids = [*(each.document.id for each in answered.embedded), *(each.id for each in answered.page.twins)]
+        ids = [*(each.document.id for each in answered.outcomes), *(each.id for each in answered.page.twins)]
         self._watch.wrote(ids)
         self._unproven.wrote(ids)
-        self._kept.wrote(answered.embedded, ids, alone=work.again.alone)
+        self._kept.wrote(answered.outcomes, ids, alone=work.again.alone)
 
     def end_of_pass(self) -> Answered | None:
         """Ask again rows from all over what was written, with nothing else in flight; return them where some differ.
@@ -200,7 +201,7 @@ class Guard:
         self._kept.drop(ids)
         asked = max(lie.asked_again, len(lie.differing))
         counters = Counters(asked_again=asked, disagreed=len(lie.differing))
-        limit = in_flight_limit + most_texts(len(lie.embedded))
+        limit = in_flight_limit + most_texts(len(lie.outcomes))
         taken = self._take_back(sorted(ids), counters, in_flight_limit=limit)
         if isinstance(changed, TargetChanged):
             raise _with_rows(changed, taken)
@@ -255,27 +256,27 @@ class Guard:
 
     def _set_aside(self, answered: Answered) -> Answered:
         """Return the answer without the vectors that too many different texts share, also of earlier pages."""
-        if not (alike := {each.id: each for each in self._alike.hear(answered.embedded)}):
+        if not (alike := {each.id: each for each in self._alike.hear(answered.outcomes)}):
             return answered
-        here = [each for each in answered.embedded if each.document.id in alike]
+        here = [each for each in embedded_of(answered.outcomes) if each.document.id in alike]
         asked, differing = self._patiently.asked(partial(self._ask_again, here[:1], to_the_end=True))
         if differing:
             # They are only given it in company.
             return replace(answered, asked_again=answered.asked_again + asked, differing=differing)
-        others = [each for each in answered.embedded if each.document.id not in alike]
+        others = [each for each in answered.outcomes if each.document.id not in alike]
         earlier = alike.keys() - {each.document.id for each in here}
         self._take_back(sorted(earlier), Counters())
-        aside = (Embedded(each, SET_ASIDE) for each in alike.values())
-        return replace(answered, embedded=(*others, *aside), asked_again=answered.asked_again + asked)
+        aside = (Refused(each, SET_ASIDE) for each in alike.values())
+        return replace(answered, outcomes=(*others, *aside), asked_again=answered.asked_again + asked)
 
-    def _beside(self, embedded: Sequence[Embedded], rows: Sequence[Embedded]) -> PageAnswer:
+    def _beside(self, outcomes: Sequence[Outcome], rows: Sequence[Embedded]) -> PageAnswer:
         """Ask again `rows` of a page; where they agree, with them a row of the page that was written last."""
         link = tuple(self._kept.link) if rows else ()
         asked, differing = self._ask_again(rows)
         if not differing and link:
             linked, differing = self._ask_again(link)
-            asked, embedded = asked + linked, [*embedded, *differing]
-        return PageAnswer(tuple(embedded), asked, differing)
+            asked, outcomes = asked + linked, [*outcomes, *differing]
+        return PageAnswer(tuple(outcomes), asked, differing)
 
     def _at_end(self, rows: Sequence[Embedded]) -> tuple[int, tuple[Embedded, ...]]:
         """Ask for `rows` in as few requests as can be, then by themselves for those that differ, and for AT_END."""
@@ -291,7 +292,7 @@ class Guard:
         if error := self._witness_error():
             return Answered(Page(), error=error)
         found = mixed_up(np.ones((len(WITNESS_TEXTS), self.target.dim), np.float32))
-        return Answered(Page(), found.embedded, asked_again=found.asked_again, differing=found.differing)
+        return Answered(Page(), found.outcomes, asked_again=found.asked_again, differing=found.differing)
 
     def _witness_error(self) -> AiMemoryError | None:
         """Ask for the witness texts with nothing else in flight, and return what is wrong."""
@@ -316,9 +317,8 @@ class Guard:
         return -taken.reembedded
 
 
-def _agree(one: Embedded, other: Embedded) -> bool:
-    found = other.outcome
-    return not isinstance(one.outcome, np.ndarray) or (isinstance(found, np.ndarray) and agrees(one.outcome, found))
+def _agree(one: Embedded, other: Outcome) -> bool:
+    return isinstance(other, Embedded) and agrees(one.vector, other.vector)
 
 
 def _with_rows(changed: TargetChanged, rows: int) -> TargetChanged:

@@ -8,6 +8,7 @@ from itertools import islice
 from ai_memory.amounts import counted
 from ai_memory.reembed.aside import shortened
 from ai_memory.reembed.judge import Unfit
+from ai_memory.reembed.outcomes import Refused
 from ai_memory.reembed.progress import Progress
 from ai_memory.reembed.window import Answered
 from ai_memory.store.quarantine import Reason
@@ -45,9 +46,9 @@ def _unfit(row: Unfit) -> str:
 
 
 def _refused(answered: Answered) -> Iterator[str]:
-    for each in answered.embedded:
-        if isinstance(each.outcome, Reason):
-            yield _named(each.document.id, each.document.title, each.outcome)
+    for each in answered.outcomes:
+        if isinstance(each, Refused):
+            yield _named(each.document.id, each.document.title, each.reason)
 
 
 def _named(row_id: str, title: str | None, reason: Reason) -> str:

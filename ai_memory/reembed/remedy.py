@@ -15,7 +15,7 @@ from ai_memory.embed.embedder import Vectors
 from ai_memory.embed.retry import PatientEmbedder
 from ai_memory.errors import EndpointUnusable
 from ai_memory.reembed.asked_again import agrees, sharing_a_vector, too_many
-from ai_memory.reembed.isolate import Embedded
+from ai_memory.reembed.outcomes import Embedded, embedded_of
 from ai_memory.reembed.probe import apart
 from ai_memory.reembed.window import Answered
 
@@ -66,7 +66,7 @@ def find_remedy(embedder: PatientEmbedder, answer: Answered, *, tried: int) -> R
 
 def _differing_first(answer: Answered) -> list[Embedded]:
     """Return the rows with a vector: those that differ, then some from all over the page, then the others."""
-    whole = [each for each in answer.embedded if isinstance(each.outcome, np.ndarray)]
+    whole = embedded_of(answer.outcomes)
     differing = {each.document.id for each in answer.differing[:KNOWN]}
     rest = [each for each in whole if each.document.id not in differing]
     step = max(len(rest) // KNOWN, 1)

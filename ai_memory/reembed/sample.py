@@ -17,8 +17,8 @@ from ai_memory.embed.embedder import Embedder, Vectors
 from ai_memory.reembed.alike import Alike
 from ai_memory.reembed.bound import bound, differ_at_most
 from ai_memory.reembed.census import Scope, in_scope
-from ai_memory.reembed.isolate import Embedded
 from ai_memory.reembed.judge import ATTESTED, Document, examine, is_recorded
+from ai_memory.reembed.outcomes import Embedded
 from ai_memory.store import walk
 from ai_memory.store.consistent import consistently
 from ai_memory.store.opening import Store

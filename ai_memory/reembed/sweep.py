@@ -12,13 +12,13 @@ from ai_memory.errors import NotFinished, TargetChanged
 from ai_memory.reembed.budget import MAX_ROWS, Budget
 from ai_memory.reembed.census import Census, Scope, namespaces_in_scope, take_census
 from ai_memory.reembed.commit import Traffic, rehearse_documents, write_page
-from ai_memory.reembed.commit_once import Refused, commit_once
+from ai_memory.reembed.commit_once import Unwritable, commit_once
 from ai_memory.reembed.ending import Ending, churn, rows_left, too_small
 from ai_memory.reembed.guard import Guard
 from ai_memory.reembed.heartbeat import Heartbeat
 from ai_memory.reembed.in_flight import InFlight
-from ai_memory.reembed.isolate import Left
 from ai_memory.reembed.notices import QuarantineNotices
+from ai_memory.reembed.outcomes import Unanswered
 from ai_memory.reembed.pages import Walk, WalkOrder
 from ai_memory.reembed.rate import Rate
 from ai_memory.reembed.refusals import RefusalGuard
@@ -198,8 +198,8 @@ class Sweep:
         rate = self._rate.after(page.stale, self._tools.clock.monotonic())
         traffic = replace(traffic, rows_per_hour=rate.per_hour or None)
 
-        def write(refused: Refused) -> Counters:
-            now_ms, told = self._tools.clock.now_ms(), replace(answered, refused=refused)
+        def write(unwritable: Unwritable) -> Counters:
+            now_ms, told = self._tools.clock.now_ms(), replace(answered, unwritable=unwritable)
             return write_page(self._store, self._run, self.target, told, steps=steps, traffic=traffic, now_ms=now_ms)
 
         counters = commit_once(
@@ -212,9 +212,7 @@ class Sweep:
         # Only now: no more may be sent than the committed row says, or a kill would make it a lie.
         self._in_flight.pages, self.unsettled = in_flight, unsettled
         self._noted, self._learned, self._rate = noted, learned, rate
-        self._left |= {
-            each.document.id: each.outcome.message for each in answered.embedded if isinstance(each.outcome, Left)
-        }
+        self._left |= {each.document.id: each.message for each in answered.outcomes if isinstance(each, Unanswered)}
 
     def _after_commit(self, answered: Answered) -> None:
         page = answered.page

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ai_memory.reembed.asked_again import Again, PageAnswer
-from ai_memory.reembed.commit_once import Refused
-from ai_memory.reembed.isolate import Embedded
+from ai_memory.reembed.commit_once import Unwritable
+from ai_memory.reembed.outcomes import Embedded, Outcome
 from ai_memory.reembed.pages import Page
 
 
@@ -41,16 +41,16 @@ class Answered:
     """A page with what became of its documents, or the error that ended its requests.
 
     `asked_again` of its rows were asked again, the `differing` ones got another vector. `waited` says that the answer
-    had to be waited for, `refused` which of the vectors the database refuses.
+    had to be waited for, `unwritable` which of the vectors the database refuses.
     """
 
     page: Page
-    embedded: tuple[Embedded, ...] = ()
+    outcomes: tuple[Outcome, ...] = ()
     error: BaseException | None = None
     asked_again: int = 0
     differing: tuple[Embedded, ...] = ()
     waited: bool = False
-    refused: Refused = None
+    unwritable: Unwritable = None
 
 
 def in_order(
@@ -95,4 +95,4 @@ def _answer(page: Page, future: Future[PageAnswer], await_answer: Await) -> Answ
     if error := future.exception():
         return Answered(page, error=error, waited=waited)
     found = future.result()
-    return Answered(page, found.embedded, waited=waited, asked_again=found.asked_again, differing=found.differing)
+    return Answered(page, found.outcomes, waited=waited, asked_again=found.asked_again, differing=found.differing)

@@ -18,8 +18,8 @@ from ai_memory.embed.embedder import Vectors
 from ai_memory.errors import TransientFailure
 from ai_memory.reembed import asked_again
 from ai_memory.reembed.asked_again import Again, Schedule, Shared, ask_again, choose, sharing_a_vector, too_many
-from ai_memory.reembed.isolate import Embedded
 from ai_memory.reembed.judge import Document
+from ai_memory.reembed.outcomes import Embedded
 from tests import files
 from tests.fakes import HashEmbedder, patient
 from tests.reembed.work import Work

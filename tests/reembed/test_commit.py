@@ -7,8 +7,8 @@ import pytest
 from ai_memory.embed.vectors import encode
 from ai_memory.errors import NotFinished, OperatorNeeded
 from ai_memory.reembed.commit import Traffic, write_page
-from ai_memory.reembed.isolate import Embedded
 from ai_memory.reembed.judge import Document, Unfit
+from ai_memory.reembed.outcomes import Embedded, Refused
 from ai_memory.reembed.pages import Page
 from ai_memory.reembed.window import Answered
 from ai_memory.store import quarantine, runs
@@ -75,7 +75,7 @@ def test_refused_and_unfit_rows_go_into_quarantine_and_keep_their_vector(
     unfit = Unfit("id-002", "a", b"src", Reason("empty", "title and content are blank"))
     page = Page(documents=(document,), unfit=(unfit,))
 
-    found = write(store, run, target, Answered(page, (Embedded(document, REFUSED),)))
+    found = write(store, run, target, Answered(page, (Refused(document, REFUSED),)))
 
     assert found.quarantined == 2
     assert [(each.id, each.kind) for each in quarantine.entries(store, target.id)] == [
@@ -87,7 +87,7 @@ def test_refused_and_unfit_rows_go_into_quarantine_and_keep_their_vector(
 
 def test_a_vector_lifts_the_quarantine_of_its_row(store: Store, run: Run, target: Fingerprint) -> None:
     page = documents(store, "id-000")
-    write(store, run, target, Answered(Page(documents=tuple(page)), (Embedded(page[0], REFUSED),)))
+    write(store, run, target, Answered(Page(documents=tuple(page)), (Refused(page[0], REFUSED),)))
 
     write(store, run, target, Answered(Page(documents=tuple(page)), embedded(page)))
 
@@ -108,7 +108,7 @@ def test_a_twin_of_a_refused_text_shares_its_quarantine(store: Store, run: Run, 
     store.db.execute("UPDATE memories SET title = 'same', content = 'text' WHERE id IN ('id-000', 'id-001')")
     one, twin = documents(store, "id-000", "id-001")
 
-    found = write(store, run, target, Answered(Page(documents=(one,), twins=(twin,)), (Embedded(one, REFUSED),)))
+    found = write(store, run, target, Answered(Page(documents=(one,), twins=(twin,)), (Refused(one, REFUSED),)))
 
     assert (found.quarantined, found.raced, found.reembedded) == (2, 0, 0)
     assert files.vectors(store.db.path)["id-001"] is None

@@ -6,10 +6,13 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import numpy as np
 
 from ai_memory.reembed.asked_again import Again, PageAnswer
-from ai_memory.reembed.isolate import Embedded
 from ai_memory.reembed.judge import Document
+from ai_memory.reembed.outcomes import Embedded, Refused
 from ai_memory.reembed.pages import Page
 from ai_memory.reembed.window import EmbedPage, Work, in_order
 from ai_memory.store.quarantine import Reason
@@ -26,7 +29,7 @@ def number_of(work: Work) -> int:
 
 
 def answer(asked: Work) -> PageAnswer:
-    return PageAnswer(tuple(Embedded(each, Reason("refused", each.id)) for each in asked.page.documents))
+    return PageAnswer(tuple(Refused(each, Reason("refused", each.id)) for each in asked.page.documents))
 
 
 def pages(count: int, read: list[int]) -> Iterator[Work]:
@@ -114,8 +117,9 @@ def test_after_a_row_that_got_another_vector_no_new_page_is_begun() -> None:
     read: list[int] = []
 
     def lie_at_two(asked: Work) -> PageAnswer:
-        found = answer(asked)
-        return PageAnswer(found.embedded, 1, found.embedded) if number_of(asked) == 2 else found
+        lies = number_of(asked) == 2
+        differing = tuple(Embedded(each, np.ones(1, np.float32)) for each in asked.page.documents if lies)
+        return replace(answer(asked), asked_again=len(differing), differing=differing)
 
     with ThreadPoolExecutor(3) as executor:
         found = list(in_order(pages(20, read), lie_at_two, executor, room=fewer_than(3), stopped=never))
