@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from threading import Lock
+from threading import Lock, get_ident
 from typing import Protocol
 
 import numpy as np
@@ -35,6 +36,38 @@ class Target:
     precision: str = "float32"
 
 
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What requests cost; `unreported_bytes` are those of texts whose answers did not say what they cost."""
+
+    requests: int = 0
+    retries: int = 0
+    texts_sent: int = 0
+    tokens: int = 0
+    unreported_bytes: int = 0
+
+    def __add__(self, other: Usage) -> Usage:
+        """Return the sum, field by field."""
+        return Usage(
+            self.requests + other.requests,
+            self.retries + other.retries,
+            self.texts_sent + other.texts_sent,
+            self.tokens + other.tokens,
+            self.unreported_bytes + other.unreported_bytes,
+        )
+
+    def __sub__(self, other: Usage) -> Usage:
+        """Return the difference, field by field."""
+        return self + Usage(-other.requests, -other.retries, -other.texts_sent, -other.tokens, -other.unreported_bytes)
+
+
+@dataclass(slots=True)
+class Tally:
+    """What one thread spent while it was counted."""
+
+    usage: Usage = field(default_factory=Usage)
+
+
 @dataclass(slots=True)
 class Meter:
     """What was spent on an embedder since the process began; any thread adds, anyone reads.
@@ -50,6 +83,7 @@ class Meter:
     unreported_bytes: int = 0
     failure: str = ""
     _lock: Lock = field(default_factory=Lock, repr=False, compare=False)
+    _tallies: dict[int, Tally] = field(default_factory=dict, repr=False, compare=False)
 
     def add(
         self, *, requests: int = 0, retries: int = 0, texts_sent: int = 0, tokens: int = 0, unreported_bytes: int = 0
@@ -61,6 +95,22 @@ class Meter:
             self.texts_sent += texts_sent
             self.tokens += tokens
             self.unreported_bytes += unreported_bytes
+            if tally := self._tallies.get(get_ident()):
+                tally.usage += Usage(requests, retries, texts_sent, tokens, unreported_bytes)
+
+    @contextmanager
+    def counting(self) -> Iterator[Tally]:
+        """Count what the calling thread spends inside the block; an inner block's share is the inner one's alone."""
+        ident, tally = get_ident(), Tally()
+        before = self._tallies.get(ident)
+        self._tallies[ident] = tally
+        try:
+            yield tally
+        finally:
+            if before:
+                self._tallies[ident] = before
+            else:
+                del self._tallies[ident]
 
 
 class Embedder(Protocol):

@@ -16,7 +16,6 @@ Where the run was lied to before, a row of every request is asked again.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from math import ceil
 from random import Random
@@ -32,6 +31,7 @@ from ai_memory.reembed.isolate import embed_documents
 from ai_memory.reembed.judge import Document
 from ai_memory.reembed.outcomes import Embedded, Outcome, embedded_of
 from ai_memory.reembed.probe import MIN_COSINE, require_witness
+from ai_memory.reembed.work import Again, PageAnswer
 from ai_memory.store.provenance import Fingerprint
 
 FIRST = 3
@@ -58,32 +58,6 @@ FEW, SHARE = 4, 0.1
 """Different texts of a page that may share a vector: more than both are no accident of a vocabulary."""
 SUSPECTS = 2
 """Of those that do, so many are asked again: where a vector is in the wrong place, it is so for one of any two."""
-
-
-@dataclass(frozen=True, slots=True)
-class Again:
-    """Which rows of a page are asked again.
-
-    `rows` of them, spread over requests of `size` texts; with `alone` when nothing else is in flight.
-    """
-
-    rows: int = 0
-    size: int = 0
-    alone: bool = False
-
-    @property
-    def texts(self) -> int:
-        """How many texts that sends: one of an earlier page goes with them."""
-        return self.rows + bool(self.rows)
-
-
-@dataclass(frozen=True, slots=True)
-class PageAnswer:
-    """What became of a page's documents; how many rows were asked again, and which of them got another vector."""
-
-    outcomes: tuple[Outcome, ...] = ()
-    asked_again: int = 0
-    differing: tuple[Embedded, ...] = ()
 
 
 class Schedule:
@@ -174,15 +148,16 @@ def chosen_of(outcomes: Sequence[Outcome], again: Again, sharing: Sequence[Embed
 
 def ask_again(
     embedder: PatientEmbedder, rows: Iterable[Embedded], *, stopped: Callable[[], bool]
-) -> tuple[int, tuple[Embedded, ...]]:
-    """Ask for each row by itself; return how many got a vector, and those whose vector is another.
+) -> tuple[tuple[str, ...], tuple[Embedded, ...]]:
+    """Ask for each row by itself; return the ids of those that got a vector, and those whose vector is another.
 
     What fails once it is `stopped` is not asked, nor any row after it.
 
     Raises:
         EmbedError, EndpointUnusable: see `embed_documents`.
     """
-    asked, differing = 0, []
+    asked: list[str] = []
+    differing: list[Embedded] = []
     for each in rows:
         try:
             [alone] = embed_documents(embedder, [each.document])
@@ -192,10 +167,10 @@ def ask_again(
             raise
         # What is refused by itself is found out by whoever sends it next.
         if isinstance(alone, Embedded):
-            asked += 1
+            asked.append(each.document.id)
             if not agrees(each.vector, alone.vector):
                 differing.append(each)
-    return asked, tuple(differing)
+    return tuple(asked), tuple(differing)
 
 
 def ask_witness(target: Fingerprint, embedder: PatientEmbedder) -> PageAnswer:
@@ -217,7 +192,7 @@ def witness_document(text: str) -> Document:
 def mixed_up(vectors: Vectors) -> PageAnswer:
     """Return the answer that tells the witness texts, which got `vectors`, as rows that differ."""
     rows = tuple(Embedded(witness_document(text), vector) for text, vector in zip(WITNESS_TEXTS, vectors, strict=True))
-    return PageAnswer(rows, len(rows), rows)
+    return PageAnswer(rows, WITNESS_TEXTS, rows)
 
 
 def agrees(one: Vectors, other: Vectors) -> bool:

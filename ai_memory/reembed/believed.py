@@ -17,7 +17,6 @@ from ai_memory.embed.retry import PatientEmbedder
 from ai_memory.errors import EndpointUnusable, RowsRefused, TargetChanged
 from ai_memory.reembed.asked_again import (
     FIRST,
-    Again,
     Shared,
     ask_again,
     chosen_of,
@@ -29,6 +28,7 @@ from ai_memory.reembed.judge import Document
 from ai_memory.reembed.outcomes import Embedded, Outcome
 from ai_memory.reembed.probe import apart, require_apart, require_witness, witness_bytes
 from ai_memory.reembed.start import known_fingerprint, recorded_target
+from ai_memory.reembed.work import Again
 from ai_memory.store.opening import Store
 from ai_memory.store.provenance import Fingerprint, forget_witness
 
@@ -91,7 +91,7 @@ class Belief:
         rows = chosen_of(held, Again(self._rows, embedder.max_batch), sharing, self._chance)
         asked, differing = ask_again(embedder, rows, stopped=lambda: False)
         if differing:
-            raise _lies(f"{len(differing):,} of {asked:,} that were asked for again got another.")
+            raise _lies(f"{len(differing):,} of {len(asked):,} that were asked for again got another.")
         if asked:
             self._rows = 1
         return held

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 from ai_memory.embed import vectors
+from ai_memory.embed.embedder import Usage
 from ai_memory.embed.vectors import some_vector
 from ai_memory.errors import StatementRefused, UpdateRefused
 from ai_memory.reembed.commit_once import Unwritable
@@ -34,10 +35,7 @@ class Traffic:
 
     in_flight_limit: int
     limits: Mapping[str, int] | None = None
-    texts_sent: int = 0
-    requests: int = 0
-    retries: int = 0
-    tokens: int = 0
+    usage: Usage = field(default_factory=Usage)
     rows_per_hour: int | None = None
 
 
@@ -76,15 +74,17 @@ def write_page(
         attested=attested.count(ATTESTED),
         already_current=page.current,
         quarantined=(written + twins + attested).count(QUARANTINED) + len(page.unfit),
-        texts_sent=traffic.texts_sent,
-        requests=traffic.requests,
-        retries=traffic.retries,
-        tokens=traffic.tokens,
-        asked_again=answered.asked_again,
+        asked_again=len(answered.asked),
     )
+    counters += spent(traffic.usage)
     written_at = now_ms if counters.reembedded else None
     runs.count(store, run, counters, written_at=written_at, rows_per_hour=traffic.rows_per_hour)
     return counters
+
+
+def spent(usage: Usage) -> Counters:
+    """Return what requests cost as counters of a run."""
+    return Counters(texts_sent=usage.texts_sent, requests=usage.requests, retries=usage.retries, tokens=usage.tokens)
 
 
 def rehearse_documents(store: Store, documents: Sequence[Document], enter: Callable[[], Fingerprint]) -> dict[str, str]:

@@ -14,9 +14,8 @@ from functools import partial
 from pathlib import Path
 
 from ai_memory.amounts import counted
-from ai_memory.embed.document import WITNESS_TEXTS
-from ai_memory.embed.embedder import Target, Vectors
-from ai_memory.embed.retry import ONE_ATTEMPT, PatientEmbedder
+from ai_memory.embed.embedder import Target
+from ai_memory.embed.retry import PatientEmbedder
 from ai_memory.errors import (
     AiMemoryError,
     BreakerOpen,
@@ -25,12 +24,11 @@ from ai_memory.errors import (
     NotFinished,
     OperatorNeeded,
     RateLimited,
-    TargetChanged,
     TransientFailure,
     UsageError,
 )
 from ai_memory.reembed.back_up import back_up
-from ai_memory.reembed.breaker import opened, require_due
+from ai_memory.reembed.breaker import opened
 from ai_memory.reembed.budget import least_tokens
 from ai_memory.reembed.census import name_scope, take_census
 from ai_memory.reembed.decide import Action, asks_of_file
@@ -38,8 +36,9 @@ from ai_memory.reembed.ending import Ending, stopped_by, too_small
 from ai_memory.reembed.heartbeat import PAUSED, Heartbeat, require_no_pause
 from ai_memory.reembed.holding import holding
 from ai_memory.reembed.judge import Unfit
-from ai_memory.reembed.probe import probe, require_witness, witness_bytes
-from ai_memory.reembed.report import RunReport, report
+from ai_memory.reembed.passes import Passes, prepare
+from ai_memory.reembed.pool import Pool
+from ai_memory.reembed.report import Expense, RunReport, report
 from ai_memory.reembed.request import Request
 from ai_memory.reembed.start import (
     Disclose,
@@ -52,7 +51,7 @@ from ai_memory.reembed.start import (
     preflight,
     take,
 )
-from ai_memory.reembed.sweep import Sweep
+from ai_memory.reembed.start_probe import StartProbe
 from ai_memory.reembed.tools import Tools
 from ai_memory.reembed.trial import require_updates, try_updates
 from ai_memory.store import quarantine, runs
@@ -60,7 +59,6 @@ from ai_memory.store.backup import require_free
 from ai_memory.store.lock import Holder
 from ai_memory.store.open_options import OpenOptions
 from ai_memory.store.opening import Store, reading, writing
-from ai_memory.store.provenance import Fingerprint, forget_witness, read_fingerprint, set_witness
 from ai_memory.store.run_figures import note_census, note_end
 from ai_memory.store.settled import note_nothing_stale
 from ai_memory.store.values import Breaker, Counters, Run, Space
@@ -90,7 +88,7 @@ class Job:
                     # A copy for a start that is refused would be in the way of the next one's.
                     require_free(self.request.backup)
                     require_no_pause(store, now_ms=self._now())
-                    plan(store, self.embedder, self.request, now_ms=self._now())
+                    self._plan(store)
                     back_up(store.db, self.request.backup, self.tools.stop, self.tools.progress)
             with writing(self.path, now_ms=self._now(), options=options) as store:
                 return self._run(store, holder)
@@ -98,7 +96,7 @@ class Job:
     def _run(self, store: Store, holder: Holder) -> RunReport:
         began = self.tools.clock.monotonic()
         require_no_pause(store, now_ms=self._now())
-        planned = plan(store, self.embedder, self.request, now_ms=self._now())
+        planned = self._plan(store)
         if planned.action is Action.NOTHING:
             with store.db.transaction():
                 approve_by_hand(store, planned.target, self.request, now_ms=self._now())
@@ -121,18 +119,25 @@ class Job:
             twice = f"at most {counted(taken.texts_sent_twice, 'text is', 'texts are')} sent twice"
             self.tools.progress.say(f"Taken over from a killed runner: {twice}.")
         self.embedder.restore(taken.run.limits)
-        sweep = self._sweep(store, planned, taken)
-        try:
-            ending = self._work_patiently(store, planned, taken, sweep)
-        except AiMemoryError as error:
-            ending = self._failed(taken.run, error, sweep)
-        finally:
-            self.tools.progress.end()
-            sweep.tell_quarantine()
-        ending = self._as_paused(ending, sweep.heartbeat)
+        self.tools.ledger.require(taken.run.limits)
+        with self.tools.open_workers() as pool:
+            heartbeat = Heartbeat(store, taken.run, self.tools, failure=lambda: pool.failure)
+            sweep = self._prepared(store, planned, taken, pool, heartbeat)
+            try:
+                ending = self._work_patiently(store, planned, taken, sweep, heartbeat)
+            except AiMemoryError as error:
+                ending = self._failed(taken.run, error, sweep)
+            finally:
+                self.tools.progress.end()
+                sweep.tell_quarantine()
+        ending = self._as_paused(ending, heartbeat)
         self._leave(store, taken.run, ending, sweep)
         ending = self._answer(store, planned, sweep, _as_it_stands(store, ending))
         return self._report(planned, taken, sweep, ending, began)
+
+    def _plan(self, store: Store) -> Plan:
+        with self.tools.ledger.counting(self.embedder):
+            return plan(store, self.embedder, self.request, now_ms=self._now())
 
     def _require_budget(self, planned: Plan) -> None:
         spending = self.tools.spending
@@ -143,11 +148,11 @@ class Job:
                 tip="Give it more.",
             )
 
-    def _answer(self, store: Store, planned: Plan, sweep: Sweep, ending: Ending) -> Ending:
+    def _answer(self, store: Store, planned: Plan, sweep: Passes, ending: Ending) -> Ending:
         """Return the end of a run of some namespaces as the answer to what was asked, which may have been more."""
         if not ending.complete or planned.scope is None or self.request.scope is not None:
             return ending
-        file = take_census(store, sweep.target, None, now_ms=self._now())
+        file = take_census(store, sweep.done.target, None, now_ms=self._now())
         outside = file.stale_outside(planned.scope)
         ending = replace(ending, outside=outside)
         if not asks_of_file(self.request, planned.scope):
@@ -181,17 +186,22 @@ class Job:
             runs.count(store, run, Counters(quarantined=len(refusing)))
 
     def _report(
-        self, planned: Plan, taken: Taken | None, sweep: Sweep | None, ending: Ending, began: float
+        self, planned: Plan, taken: Taken | None, sweep: Passes | None, ending: Ending, began: float
     ) -> RunReport:
-        meter, price, duration_ms = self.embedder.meter, self.request.price, self._since(began)
-        return report(planned, taken, sweep, ending, meter, price=price, duration_ms=duration_ms)
+        return report(
+            planned,
+            taken,
+            sweep.done if sweep else None,
+            ending,
+            Expense(self.tools.ledger.spent, self.request.price, self._since(began), self.embedder.meter.failure),
+        )
 
-    def _work_patiently(self, store: Store, planned: Plan, taken: Taken, sweep: Sweep) -> Ending:
+    def _work_patiently(self, store: Store, planned: Plan, taken: Taken, sweep: Passes, heartbeat: Heartbeat) -> Ending:
         """Do the work; where the endpoint fails, wait for its breaker and probe again, for as long as --wait allows."""
         gives_up_at = self.tools.clock.monotonic() + self.request.wait_seconds
         while True:
             try:
-                return self._work(store, planned, taken, sweep)
+                return self._work(store, planned, taken, sweep, heartbeat)
             except (TransientFailure, BreakerOpen) as error:
                 if self.tools.stop.requested():
                     raise
@@ -202,7 +212,7 @@ class Job:
                 if self.tools.clock.monotonic() + wait > gives_up_at:
                     raise
                 self.tools.progress.say(f"{error.what} Waiting {wait:.0f} s for the endpoint.")
-                if sweep.heartbeat.sleep(wait):
+                if heartbeat.sleep(wait):
                     raise
 
     def _open_breaker(self, store: Store, run: Run, error: TransientFailure) -> Breaker:
@@ -213,10 +223,10 @@ class Job:
             runs.set_breaker(store, run, breaker, now_ms=self._now(), reason=error.what)
         return breaker
 
-    def _work(self, store: Store, planned: Plan, taken: Taken, sweep: Sweep) -> Ending:
+    def _work(self, store: Store, planned: Plan, taken: Taken, sweep: Passes, heartbeat: Heartbeat) -> Ending:
         if planned.action is Action.FINISH and (ending := sweep.conclude()):
             return ending
-        target = self._probe(store, taken, sweep.heartbeat)
+        target = StartProbe(store, self.embedder, self.request, self.tools.clock, heartbeat).run(taken)
         sweep.aim_at(target)
         if not planned.target.dim:
             # Only the endpoint could tell the width: before this no vector could be tried.
@@ -226,74 +236,17 @@ class Job:
         self.tools.progress.begin(total=total, label=f"to {planned.target.model}")
         return sweep.run()
 
-    def _sweep(self, store: Store, planned: Plan, taken: Taken) -> Sweep:
+    def _prepared(self, store: Store, planned: Plan, taken: Taken, pool: Pool, heartbeat: Heartbeat) -> Passes:
         scope, before = planned.scope, planned.census
-        return Sweep(store, taken, self.request, self.tools, scope=scope, before=before)
+        return prepare(store, taken, self.request, self.tools, pool, heartbeat, scope=scope, before=before)
 
-    def _asked(
-        self,
-        embedder: PatientEmbedder,
-        heartbeat: Heartbeat,
-        texts: Sequence[str] = WITNESS_TEXTS,
-        *,
-        one_by_one: bool = False,
-    ) -> Vectors:
-        """Return the vectors of some witness texts, with signs of life while they are awaited."""
-        return heartbeat.asked(partial(probe, embedder, texts, one_by_one=one_by_one))
-
-    def _probe(self, store: Store, taken: Taken, heartbeat: Heartbeat) -> Fingerprint:
-        """Ask for the witness texts, compare them, keep them if the target had none, close the breaker.
-
-        Returns the target as it is now known: with its witness, and its width where only the endpoint could tell it.
-        """
-        run = runs.read_run(store, taken.run.run_id)
-        canary = require_due(run, now_ms=self._now())
-        embedder = self.embedder.with_patience(ONE_ATTEMPT) if canary else self.embedder
-        known = read_fingerprint(store, run.target)
-        # What all later answers are compared with is what each text gets by itself.
-        texts = WITNESS_TEXTS[:1] if canary else WITNESS_TEXTS
-        vectors = self._asked(embedder, heartbeat, texts, one_by_one=known.witness is None)
-        if canary and known.witness is None:
-            # One text cannot show that different ones get different vectors, and there is nothing to compare it with.
-            canary, vectors = False, self._asked(self.embedder, heartbeat, one_by_one=True)
-        if known.dim:
-            vectors = self._require_witness(store, known, vectors, heartbeat)
-        with store.db.transaction():
-            runs.hold(store, taken.run, now_ms=self._now())
-            if not known.dim:
-                found = replace(self.embedder.target, dim=vectors.shape[1])
-                known = enter_target(store, found, now_ms=self._now())
-                runs.set_target(store, run, known.id)
-                approve_by_hand(store, found, self.request, now_ms=self._now())
-            if not canary:
-                set_witness(store, known.id, witness_bytes(vectors))
-            runs.set_breaker(store, run, Breaker(), now_ms=self._now())
-            # Read anew: the sweep compares with the witness that was kept just now.
-            return read_fingerprint(store, known.id)
-
-    def _require_witness(self, store: Store, known: Fingerprint, vectors: Vectors, heartbeat: Heartbeat) -> Vectors:
-        """Compare the vectors of the witness texts with the recorded ones; return them as they are to be kept.
-
-        A witness of which no vector was written proves nothing: the endpoint may have served another model then.
-        """
-        try:
-            heartbeat.asked(partial(require_witness, known, self.embedder, vectors))
-        except TargetChanged:
-            if vectors.shape[1] != known.dim or len(vectors) < len(WITNESS_TEXTS):
-                raise
-            with store.db.transaction():
-                if not forget_witness(store, known.id):
-                    raise
-            return self._asked(self.embedder, heartbeat, one_by_one=True)
-        return vectors
-
-    def _failed(self, run: Run, error: AiMemoryError, sweep: Sweep) -> Ending:
+    def _failed(self, run: Run, error: AiMemoryError, sweep: Passes) -> Ending:
         if stopped_by(error, self.tools.stop):
             return self._stopped(run)
         if not isinstance(error, BudgetSpent):
             return Ending(run, error.exit_code, error.reason, error=error)
         if sweep.idle:
-            return too_small(run, error.flag, self.embedder.meter.tokens)
+            return too_small(run, error.flag, self.tools.ledger.spent.tokens)
         return Ending(run, error.exit_code, error.flag, error=error)
 
     def _as_paused(self, ending: Ending, heartbeat: Heartbeat) -> Ending:
@@ -308,16 +261,16 @@ class Job:
         stop = self.tools.stop
         return Ending(run, stop.exit_code, stop.reason, error=stop.error)
 
-    def _leave(self, store: Store, run: Run, ending: Ending, sweep: Sweep) -> None:
+    def _leave(self, store: Store, run: Run, ending: Ending, sweep: Passes) -> None:
         # Where even this cannot be written the run reads as killed, which costs the next start nothing but a note.
         with suppress(AiMemoryError), store.db.transaction():
             operator = isinstance(ending.error, OperatorNeeded)
             last_error = ending.error.what if ending.error and not operator else self.embedder.meter.failure or None
             if isinstance(ending.error, BreakerOpen):
                 last_error = runs.read_run(store, run.run_id).last_error
-            learned = self.embedder.learned()
-            if runs.leave(store, run, last_error=last_error, limits=learned, unsettled=sweep.unsettled):
-                runs.count(store, run, sweep.unnoted())
+            sizes = self.tools.ledger.sizes
+            if runs.leave(store, run, last_error=last_error, limits=sizes, unsettled=sweep.unsettled):
+                runs.count(store, run, sweep.unnoted)
                 note_end(store, run, exit_code=ending.exit_code, reason=ending.reason, now_ms=self._now())
                 if ending.census:
                     note_census(store, run, ending.census.counted())

@@ -10,8 +10,9 @@ import json
 from collections.abc import Collection, Sequence
 from random import Random
 
-from ai_memory.reembed.asked_again import Again, choose
+from ai_memory.reembed.asked_again import choose
 from ai_memory.reembed.outcomes import Embedded, Outcome
+from ai_memory.reembed.work import Again
 
 MOST = 64
 """Pages of which a row is kept in mind, beside the last one."""

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from random import Random
 
 from ai_memory.clock import Clock
 from ai_memory.embed.retry import PatientEmbedder
 from ai_memory.embed.spending import Spending
+from ai_memory.reembed.ledger import Ledger
+from ai_memory.reembed.pool import Pool, threads
 from ai_memory.reembed.progress import Progress
 from ai_memory.reembed.stop import Stop
 
@@ -18,7 +21,8 @@ from ai_memory.reembed.stop import Stop
 class Tools:
     """The embedder, the time, the stop, and who hears of it.
 
-    `pool` makes the executor of so many workers in which requests run. `spending` is what the embedder's requests
+    `pool` makes the executor of so many threads in which requests run, `workers` opens the pool of workers that embed
+    pages (None: such threads), `ledger` is what all requests cost. `spending` is what the embedder's requests
     are counted by, None where they have no limit. `beat_seconds` is the time between two signs of life while an answer
     is awaited. `chance` chooses the rows that are asked again.
     """
@@ -31,3 +35,9 @@ class Tools:
     spending: Spending | None = None
     beat_seconds: float = 2.0
     chance: Random = field(default_factory=Random)
+    workers: Callable[[], AbstractContextManager[Pool]] | None = None
+    ledger: Ledger = field(default_factory=Ledger)
+
+    def open_workers(self) -> AbstractContextManager[Pool]:
+        """Return the workers for a block."""
+        return self.workers() if self.workers else threads(self.embedder, self.stop, self.pool)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from ai_memory.embed.embedder import Usage
 from ai_memory.embed.vectors import encode
 from ai_memory.errors import NotFinished, OperatorNeeded
 from ai_memory.reembed.commit import Traffic, write_page
@@ -40,7 +41,7 @@ def embedded(documents: list[Document]) -> tuple[Embedded, ...]:
 
 
 def write(store: Store, run: Run, target: Fingerprint, answered: Answered) -> Counters:
-    traffic = Traffic(in_flight_limit=50, texts_sent=2, requests=1)
+    traffic = Traffic(in_flight_limit=50, usage=Usage(texts_sent=2, requests=1))
     with store.db.transaction():
         return write_page(store, run, target, answered, steps=STEPS, traffic=traffic, now_ms=NOW_MS)
 
