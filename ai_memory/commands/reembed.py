@@ -229,7 +229,6 @@ def _named(configured: EmbeddingSettings) -> dict[str, Sourced[Any]]:
 
 
 def _token_limit(args: argparse.Namespace, configured: EmbeddingSettings) -> TokenLimit | None:
-    from ai_memory.embed.factory import token_counter
     from ai_memory.embed.spending import TokenLimit
 
     limits: list[tuple[int, str]] = [(args.max_tokens, "max-tokens")] if args.max_tokens else []
@@ -238,8 +237,7 @@ def _token_limit(args: argparse.Namespace, configured: EmbeddingSettings) -> Tok
         if not price:
             raise UsageError("--max-cost needs a price.", tip="Set [embeddings].price_per_million_tokens.")
         limits.append((int(args.max_cost / price * 1_000_000), "max-cost"))
-    # Loading a tokenizer takes time that only a limit of tokens needs.
-    return TokenLimit(*min(limits), token_counter(configured)) if limits else None
+    return TokenLimit(*min(limits)) if limits else None
 
 
 def _disclose(told: Preflight, console: Console, stop: Stop, *, ask: bool, copied: bool) -> None:

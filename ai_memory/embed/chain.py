@@ -8,7 +8,7 @@ from threading import Event
 from ai_memory import address
 from ai_memory.embed.divide import DividedEmbedder
 from ai_memory.embed.embedder import Target
-from ai_memory.embed.factory import build, most_in_flight
+from ai_memory.embed.factory import build, most_in_flight, token_counter
 from ai_memory.embed.gate import OpenGate
 from ai_memory.embed.limits import RequestLimits
 from ai_memory.embed.pace import Pace, PacedEmbedder
@@ -80,7 +80,9 @@ def assemble(  # noqa: PLR0913 - all that an embedder is made of
     gate, packing = ToldGate(pace, trace) if trace else pace, _packing(settings, tell)
     built = build(settings, gate=gate, packing=packing)
     paced = PacedEmbedder(built, gate) if local else built
-    spending = Spending(built.meter, limit, prefix=built.target.document_prefix)
+    # Loading a tokenizer takes time that only a limit of tokens needs.
+    count = token_counter(settings) if limit else None
+    spending = Spending(built.meter, limit, prefix=built.target.document_prefix, count_tokens=count)
     asking = PackingEmbedder(SpendingEmbedder(paced, spending), packing)
     retrying = RetryingEmbedder(asking, stop=stop, patience=patience)
     return DividedEmbedder(retrying, sizes, spending)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from threading import Lock
 from typing import Protocol
 
@@ -35,12 +35,34 @@ class Target:
     precision: str = "float32"
 
 
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What requests used, as a value that travels: of a whole embedder, of one page, or the difference of two readings.
+
+    `unreported_bytes` are those of texts whose answers did not say what they cost.
+    """
+
+    requests: int = 0
+    retries: int = 0
+    texts_sent: int = 0
+    tokens: int = 0
+    unreported_bytes: int = 0
+
+    def __add__(self, other: Usage) -> Usage:
+        """Return the sum, field by field."""
+        return Usage(*(getattr(self, each.name) + getattr(other, each.name) for each in fields(Usage)))
+
+    def __sub__(self, other: Usage) -> Usage:
+        """Return what was used since `other` was read, field by field."""
+        return Usage(*(getattr(self, each.name) - getattr(other, each.name) for each in fields(Usage)))
+
+
 @dataclass(slots=True)
 class Meter:
     """What was spent on an embedder since the process began; any thread adds, anyone reads.
 
-    `unreported_bytes` are those of texts whose answers did not say what they cost. `failure` is what the last request
-    came to where that may be retried, empty where it was answered.
+    It stays in its process: what travels is its `usage`. `failure` is what the last request came to where that may be
+    retried, empty where it was answered.
     """
 
     requests: int = 0
@@ -61,6 +83,11 @@ class Meter:
             self.texts_sent += texts_sent
             self.tokens += tokens
             self.unreported_bytes += unreported_bytes
+
+    def usage(self) -> Usage:
+        """Return what was spent so far, all of it read at one moment."""
+        with self._lock:
+            return Usage(self.requests, self.retries, self.texts_sent, self.tokens, self.unreported_bytes)
 
 
 class Embedder(Protocol):

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
 
-from ai_memory.embed.embedder import Meter
+from ai_memory.embed.embedder import Usage
 from ai_memory.embed.spending import Spending
 from ai_memory.errors import NotFinished, TargetChanged
 from ai_memory.reembed.budget import MAX_ROWS, Budget
@@ -53,7 +53,7 @@ class Sweep:
         self._store, self._run, self.target = store, taken.run, taken.fingerprint
         self._request, self._tools, self._scope = request, tools, scope
         self._fresh = before.fresh
-        self._noted = Meter()
+        self._noted = Usage()
         self._learned = taken.run.limits
         refused = quarantine.refused_since(store, taken.fingerprint.id, taken.run.started_at)
         self._refusals = RefusalGuard(refused=refused, total=before.live)
@@ -126,7 +126,7 @@ class Sweep:
 
     def unnoted(self) -> Counters:
         """Return what the requests cost of which no commit of the run tells yet."""
-        traffic = self._traffic(replace(self._tools.embedder.meter), in_flight_limit=0)
+        traffic = self._traffic(self._tools.embedder.meter.usage(), in_flight_limit=0)
         return Counters(
             texts_sent=traffic.texts_sent, requests=traffic.requests, retries=traffic.retries, tokens=traffic.tokens
         )
@@ -190,7 +190,7 @@ class Sweep:
         in_flight = self._in_flight.next(waited=answered.waited)
         # Those that killed runners had sent come first in the walk.
         unsettled = max(self.unsettled - len(answered.page.documents), 0)
-        noted, learned = replace(self._tools.embedder.meter), self._tools.embedder.learned()
+        noted, learned = self._tools.embedder.meter.usage(), self._tools.embedder.learned()
         traffic = self._traffic(noted, in_flight_limit=in_flight * self._texts_a_page + unsettled)
         if learned != self._learned:
             traffic = replace(traffic, limits=learned)
@@ -225,13 +225,14 @@ class Sweep:
         if self._request.sleep_seconds and page.documents:
             self.heartbeat.sleep(self._request.sleep_seconds)
 
-    def _traffic(self, meter: Meter, *, in_flight_limit: int) -> Traffic:
+    def _traffic(self, usage: Usage, *, in_flight_limit: int) -> Traffic:
+        new = usage - self._noted
         return Traffic(
             in_flight_limit=in_flight_limit,
-            texts_sent=meter.texts_sent - self._noted.texts_sent,
-            requests=meter.requests - self._noted.requests,
-            retries=meter.retries - self._noted.retries,
-            tokens=meter.tokens - self._noted.tokens,
+            texts_sent=new.texts_sent,
+            requests=new.requests,
+            retries=new.retries,
+            tokens=new.tokens,
         )
 
     @property
