@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from ai_memory.embed.divide import DividedEmbedder
-from ai_memory.embed.embedder import Embedder, Meter, Target, Vectors
+from ai_memory.embed.embedder import Meter, Target, Vectors
 from ai_memory.embed.limits import RequestLimits
-from ai_memory.embed.retry import ONE_ATTEMPT, Patience, RetryingEmbedder, Stop
+from ai_memory.embed.port import ONE_ATTEMPT, Embedder, Patience, Stop
+from ai_memory.embed.retry import RetryingEmbedder
 from ai_memory.errors import RowsRefused
 from ai_memory.vendors import Limits
 
@@ -74,6 +75,9 @@ class HashEmbedder:
     def embed_query(self, text: str) -> Vectors:
         found: Vectors = self.embed_documents([text])[0]
         return found
+
+    def close(self) -> None:
+        """There is nothing to let go of."""
 
     def vector(self, text: str) -> Vectors:
         """Return the vector of one text: its words' vectors added, and a little of the whole text's own."""

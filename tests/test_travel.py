@@ -16,7 +16,7 @@ from ai_memory import errors
 from ai_memory.api_key import ApiKey
 from ai_memory.config_file import Table
 from ai_memory.embed.embedder import Target, Usage
-from ai_memory.embed.retry import ONE_ATTEMPT
+from ai_memory.embed.port import ONE_ATTEMPT
 from ai_memory.embed.spending import TokenLimit
 from ai_memory.embedding_settings import resolve
 from ai_memory.errors import AiMemoryError, EmbedError, RateLimited

@@ -11,7 +11,7 @@ from ai_memory.commands.embedding import EMBEDDER_ERRORS
 from ai_memory.console import Console
 from ai_memory.doctor import Diagnosis, examine_damage, examine_embedder, examine_file, examine_target
 from ai_memory.embed.chain import assemble
-from ai_memory.embed.retry import ONE_ATTEMPT
+from ai_memory.embed.port import ONE_ATTEMPT
 from ai_memory.errors import Damaged, NoEmbedder, TargetChanged
 from ai_memory.reembed.holding import holding
 from ai_memory.settings import Settings

@@ -168,7 +168,7 @@ def _require_approved(args: argparse.Namespace, settings: Settings) -> None:
 def _job(args: argparse.Namespace, settings: Settings, console: Console, stop: Stop) -> Job:
     from ai_memory.clock import SystemClock
     from ai_memory.embed.chain import assemble
-    from ai_memory.embed.retry import Patience
+    from ai_memory.embed.port import Patience
     from ai_memory.reembed.job import Job
     from ai_memory.reembed.progress import NoProgress, choose_progress
     from ai_memory.reembed.tools import Tools

@@ -9,7 +9,7 @@ from ai_memory.clock import SystemClock
 from ai_memory.console import Console
 from ai_memory.embed import chain
 from ai_memory.embed.factory import token_counter
-from ai_memory.embed.retry import PatientEmbedder
+from ai_memory.embed.port import PatientEmbedder
 from ai_memory.reembed.census import Census, Scope
 from ai_memory.reembed.estimate import Estimate, Probed
 from ai_memory.reembed.holding import holding

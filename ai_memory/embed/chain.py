@@ -13,8 +13,9 @@ from ai_memory.embed.gate import OpenGate
 from ai_memory.embed.limits import RequestLimits
 from ai_memory.embed.pace import Pace, PacedEmbedder
 from ai_memory.embed.packing import Packing, PackingEmbedder
+from ai_memory.embed.port import Patience, PatientEmbedder, Stop
 from ai_memory.embed.prompt import PromptEmbedder, Wait
-from ai_memory.embed.retry import Patience, PatientEmbedder, RetryingEmbedder, Stop
+from ai_memory.embed.retry import RetryingEmbedder
 from ai_memory.embed.spending import Spending, SpendingEmbedder, TokenLimit
 from ai_memory.embed.told_gate import ToldGate
 from ai_memory.embedding_settings import AUTO, BASE64, EmbeddingSettings

@@ -17,7 +17,8 @@ import numpy as np
 
 from ai_memory.embed.embedder import Vectors
 from ai_memory.embed.limits import RequestLimits
-from ai_memory.embed.retry import Patience, RetryingEmbedder
+from ai_memory.embed.port import Patience
+from ai_memory.embed.retry import RetryingEmbedder
 from ai_memory.embed.spending import Spending
 from ai_memory.embed.wrapped import Wrapped
 from ai_memory.errors import (

@@ -1,11 +1,9 @@
-"""The seam between texts and vectors: what every embedder is, and what it says of itself."""
+"""What every embedder says of itself: the target of its vectors, and what was spent on them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from threading import Lock
-from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -88,46 +86,3 @@ class Meter:
         """Return what was spent so far, all of it read at one moment."""
         with self._lock:
             return Usage(self.requests, self.retries, self.texts_sent, self.tokens, self.unreported_bytes)
-
-
-class Embedder(Protocol):
-    """Turns texts into vectors of one target.
-
-    One call is one attempt: it raises a subclass of `EmbedError` and never retries by itself.
-    `max_batch` is the most texts one call may carry; `concurrency` how many calls may usefully
-    run at once (1: calls must not overlap). What is heavy, a model or a connection, is loaded by
-    the first call, not before.
-    """
-
-    @property
-    def target(self) -> Target:
-        """What is known of the target; its `dim` may be 0 until the first vectors came."""
-
-    @property
-    def max_batch(self) -> int:
-        """The most texts one call may carry."""
-
-    @property
-    def concurrency(self) -> int:
-        """How many calls may usefully run at once."""
-
-    @property
-    def meter(self) -> Meter:
-        """What this embedder has spent so far."""
-
-    def fitting(self, texts: Sequence[str]) -> int:
-        """Return how many of the first `texts` one call may carry, at least one: also by their tokens and bytes."""
-
-    def embed_documents(self, texts: Sequence[str]) -> Vectors:
-        """Return the vectors of `texts`: float32, shape (n, dim), rows in the order of texts.
-
-        Raises:
-            EmbedError: its subclass says whether a retry, a smaller batch or a person can help.
-        """
-
-    def embed_query(self, text: str) -> Vectors:
-        """Return the vector of a search query: float32, shape (dim,).
-
-        Raises:
-            EmbedError: see `embed_documents`.
-        """

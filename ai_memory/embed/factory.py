@@ -9,14 +9,15 @@ from pathlib import Path
 from ai_memory import address, vendors
 from ai_memory.embed import model_folder, space
 from ai_memory.embed.dialect import Dialect
-from ai_memory.embed.embedder import Embedder, Target
+from ai_memory.embed.embedder import Target
+from ai_memory.embed.engine_torch import TorchEngine, require_library
 from ai_memory.embed.gate import Gate
 from ai_memory.embed.http import HttpEmbedder
-from ai_memory.embed.local import LocalEmbedder, cached_folder, require_library, token_count
-from ai_memory.embed.model_folder import ModelFacts
+from ai_memory.embed.local import LocalEmbedder, cached_folder, token_count
 from ai_memory.embed.ollama import OllamaDialect, tag
 from ai_memory.embed.openai import OpenAiDialect
 from ai_memory.embed.packing import Packing
+from ai_memory.embed.port import Embedder, ModelFacts
 from ai_memory.embed.transport import Deadlines, Endpoint
 from ai_memory.embedding_settings import KEYWORD, EmbeddingSettings
 from ai_memory.errors import EmbedderInitFailed, NoEmbedder
@@ -95,7 +96,8 @@ def _local(settings: EmbeddingSettings) -> Embedder:
         normalized=bool(facts and (facts.normalized or 0 < settings.dim.value < facts.dim)),
         max_tokens=facts.max_tokens if facts else 0,
     )
-    return LocalEmbedder(target, str(folder or named), device=settings.device.value, offline=offline or bool(folder))
+    engine = TorchEngine(str(folder or named), device=settings.device.value, offline=offline or bool(folder))
+    return LocalEmbedder(target, engine)
 
 
 def _off_the_hub(settings: EmbeddingSettings) -> bool:

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from math import ceil
 from threading import Condition
 
-from ai_memory.embed.embedder import Embedder, Meter, Vectors
+from ai_memory.embed.embedder import Meter, Vectors
 from ai_memory.embed.limits import most_tokens, utf8_size
+from ai_memory.embed.port import Embedder
 from ai_memory.embed.wrapped import Wrapped
 from ai_memory.errors import BudgetSpent, EmbedError
 

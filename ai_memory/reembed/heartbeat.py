@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import Any, Protocol, TypeVar
 
 from ai_memory.clock import Clock
-from ai_memory.embed.embedder import Embedder
+from ai_memory.embed.port import Embedder
 from ai_memory.errors import DataRefused, NotFinished, OperatorNeeded, Stopped, StorageFailed
 from ai_memory.reembed.stop import Stop
 from ai_memory.store import beats, pauses

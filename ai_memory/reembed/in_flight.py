@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from ai_memory.embed.embedder import Embedder
+from ai_memory.embed.port import Embedder
 from ai_memory.reembed.pages import Page
 
 WINDOW_BYTES = 256 * 1024 * 1024

@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ai_memory.embed.embedder import Vectors
-from ai_memory.embed.retry import CANARY, PatientEmbedder
+from ai_memory.embed.port import PatientEmbedder
+from ai_memory.embed.retry import CANARY
 from ai_memory.errors import (
     AnswerViolation,
     Breakdown,

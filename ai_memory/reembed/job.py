@@ -16,7 +16,7 @@ from pathlib import Path
 from ai_memory.amounts import counted
 from ai_memory.embed.document import WITNESS_TEXTS
 from ai_memory.embed.embedder import Target, Vectors
-from ai_memory.embed.retry import ONE_ATTEMPT, PatientEmbedder
+from ai_memory.embed.port import ONE_ATTEMPT, PatientEmbedder
 from ai_memory.errors import (
     AiMemoryError,
     BreakerOpen,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from random import Random
 
 from ai_memory.clock import Clock
-from ai_memory.embed.retry import PatientEmbedder
+from ai_memory.embed.port import PatientEmbedder
 from ai_memory.embed.spending import Spending
 from ai_memory.reembed.progress import Progress
 from ai_memory.reembed.stop import Stop

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from ai_memory.embed.embedder import Embedder, Target
+from ai_memory.embed.embedder import Target
 from ai_memory.embed.factory import build, token_counter
 from ai_memory.embed.gate import OpenGate
 from ai_memory.embed.local import token_count
+from ai_memory.embed.port import Embedder
 from ai_memory.embedding_settings import EmbeddingSettings
 from ai_memory.errors import EmbedderInitFailed, NoEmbedder
 from ai_memory.settings import Settings

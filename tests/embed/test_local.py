@@ -13,6 +13,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from ai_memory.embed.embedder import Target, Vectors
+from ai_memory.embed.engine_torch import TorchEngine
 from ai_memory.embed.local import LocalEmbedder, token_count
 from ai_memory.errors import EmbedderInitFailed
 from tests.embed.conftest import rewrite
@@ -23,7 +24,7 @@ TEXTS = ["a short one", "tea " * 30, "", "no note on a tent", "a"]
 
 
 def local(folder: Path, target: Target = TARGET) -> LocalEmbedder:
-    return LocalEmbedder(target, str(folder), device="cpu", offline=True)
+    return LocalEmbedder(target, TorchEngine(str(folder), device="cpu", offline=True))
 
 
 def cosines(a: Vectors, b: Vectors) -> Vectors:
@@ -130,16 +131,17 @@ def test_a_broken_tokenizer_is_one_clear_error(tiny_model: Path, tmp_path: Path,
 
 def test_a_device_that_is_not_there_is_one_clear_error(tiny_model: Path) -> None:
     with pytest.raises(EmbedderInitFailed, match="cannot be loaded"):
-        LocalEmbedder(TARGET, str(tiny_model), device="warp", offline=True).embed_query("a")
+        LocalEmbedder(TARGET, TorchEngine(str(tiny_model), device="warp", offline=True)).embed_query("a")
 
 
 @pytest.mark.real_model
 def test_minilm_finds_what_means_the_same_and_says_nothing_on_the_terminal(minilm_folder: Path) -> None:
     program = f"""
 from ai_memory.embed.embedder import Target
+from ai_memory.embed.engine_torch import TorchEngine
 from ai_memory.embed.local import LocalEmbedder
 target = Target("s", 384, "local", "m", normalized=True, max_tokens=256)
-car, auto, cake = LocalEmbedder(target, {str(minilm_folder)!r}, offline=True).embed_documents(
+car, auto, cake = LocalEmbedder(target, TorchEngine({str(minilm_folder)!r}, offline=True)).embed_documents(
     ["The car is parked outside.", "An automobile is parked outside.", "Bake the cake for an hour."]
 )
 assert car @ auto > 0.5 > car @ cake, (car @ auto, car @ cake)

@@ -20,7 +20,7 @@ from ai_memory.embed.gate import OpenGate
 from ai_memory.embed.http import HttpEmbedder
 from ai_memory.embed.openai import OpenAiDialect
 from ai_memory.embed.packing import FROM_NOW_ON, Packing, PackingEmbedder
-from ai_memory.embed.retry import Patience
+from ai_memory.embed.port import Patience
 from ai_memory.embed.transport import Endpoint
 from ai_memory.embedding_settings import resolve
 from ai_memory.errors import CredentialsRefused, EmbedError, RowsRefused, TransientFailure

@@ -7,7 +7,8 @@ import threading
 import pytest
 
 from ai_memory.embed.embedder import Meter
-from ai_memory.embed.retry import Patience, RetryingEmbedder
+from ai_memory.embed.port import Patience
+from ai_memory.embed.retry import RetryingEmbedder
 from ai_memory.embed.spending import Spending, SpendingEmbedder, TokenLimit
 from ai_memory.errors import (
     AnswerViolation,
