@@ -68,10 +68,6 @@ class DividedEmbedder(Wrapped):
         """Return the same embedder that does not retry what may be its texts' fault."""
         return DividedEmbedder(self._retrying.at_once(), self._limits, self.spending)
 
-    def allow(self, inputs: int) -> None:
-        """Send no request of more texts than `inputs`, whatever the endpoint takes."""
-        self._limits.allow(inputs)
-
     def learned(self) -> dict[str, int]:
         """Return what was learned of the endpoint's limits: plain numbers by name."""
         return self._limits.learned()
