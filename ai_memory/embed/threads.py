@@ -1,0 +1,48 @@
+"""A pool of threads that share one embedder: while one waits for an answer, others ask."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Generic, TypeVar
+
+from ai_memory.embed.document import WITNESS_TEXTS
+from ai_memory.embed.embedder import Vectors
+from ai_memory.embed.port import PatientEmbedder
+
+WorkT = TypeVar("WorkT")
+AnswerT = TypeVar("AnswerT")
+
+
+class ThreadPool(Generic[WorkT, AnswerT]):
+    """Workers of this process. Their number is an upper bound: how many may ask at once the embedder says."""
+
+    def __init__(
+        self, embedder: PatientEmbedder, ask: Callable[[PatientEmbedder, WorkT], AnswerT], *, threads: int
+    ) -> None:
+        """Begin with no thread; `ask` turns work into its answer, in any of at most so many `threads`."""
+        self._embedder = embedder
+        self._ask = ask
+        self._executor = ThreadPoolExecutor(threads)
+
+    @property
+    def capacity(self) -> int:
+        """How much work may usefully be under way now."""
+        return self._embedder.concurrency
+
+    def submit(self, work: WorkT) -> Future[AnswerT]:
+        """Return the answer to come.
+
+        Raises:
+            RuntimeError: the pool is closed.
+        """
+        return self._executor.submit(self._ask, self._embedder, work)
+
+    def witness(self) -> Sequence[Future[Vectors]]:
+        """Return one answer to come for all threads, as they have one embedder: float32, shape (3, dim)."""
+        return [self._executor.submit(self._embedder.embed_documents, list(WITNESS_TEXTS))]
+
+    def close(self) -> None:
+        """Take no more work, drop what was not begun, wait for the rest, and close the embedder."""
+        self._executor.shutdown(cancel_futures=True)
+        self._embedder.close()
