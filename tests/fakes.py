@@ -63,7 +63,9 @@ class HashEmbedder:
         return min(len(texts), self.max_batch)
 
     def embed_documents(self, texts: Sequence[str]) -> Vectors:
-        assert 0 < len(texts) <= self.max_batch
+        assert len(texts) <= self.max_batch
+        if not texts:
+            return np.zeros((0, self.target.dim), dtype=np.float32)
         self.meter.add(requests=1, texts_sent=len(texts))
         if self.before:
             self.before(texts)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import inspect
-import pickle
 from collections.abc import Iterator, Mapping
-from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +27,7 @@ from ai_memory.store.provenance import Fingerprint
 from ai_memory.store.quarantine import Reason
 from ai_memory.store.values import Checkpoint, Counters
 from tests.command import remote_at
+from tests.travel import back, same
 
 VECTOR = np.array([0.6, -0.8, 1e-30], dtype=np.float32)
 DOCUMENT = Document("m1", "team", "Zürich", "東京\0", "Zürich 東京\0", b"\x00\xff", 17)
@@ -60,28 +59,6 @@ VALUES = (
     ApiKey("env KEY", "k-1", Path("/keys/k"), frozenset({0, 1000})),
     resolve(Table(), {**remote_at("http://127.0.0.1:9/v1"), "AI_MEMORY_EMBED_API_KEY": "k-1"}),
 )
-
-
-def same(one: object, other: object) -> bool:
-    """Return whether two values are of one type and equal, also where they hold arrays or errors."""
-    if type(one) is not type(other):
-        return False
-    if isinstance(one, np.ndarray) and isinstance(other, np.ndarray):
-        return one.dtype == other.dtype and one.shape == other.shape and one.tobytes() == other.tobytes()
-    if isinstance(one, BaseException) and isinstance(other, BaseException):
-        return same(one.args, other.args) and same(vars(one), vars(other)) and str(one) == str(other)
-    if is_dataclass(one):
-        return all(same(getattr(one, each.name), getattr(other, each.name)) for each in fields(one))
-    if isinstance(one, Mapping) and isinstance(other, Mapping):
-        return list(one) == list(other) and all(same(one[each], other[each]) for each in one)
-    if isinstance(one, list | tuple) and isinstance(other, list | tuple):
-        return len(one) == len(other) and all(map(same, one, other))
-    return one == other
-
-
-def back(value: object) -> object:
-    """Return a value as it comes back from another process."""
-    return pickle.loads(pickle.dumps(value))
 
 
 def every_error() -> Iterator[AiMemoryError]:

@@ -86,7 +86,8 @@ def test_a_worker_gets_byte_for_byte_the_vectors_of_the_parent(make: MakePool, b
 
     assert isinstance(found, Told)
     assert found.vectors.tobytes() == expected.vectors.tobytes()
-    assert (found.vectors.dtype, found.vectors.shape) == (np.float32, (len(TEXTS), 16))
+    assert found.vectors.dtype == np.float32
+    assert found.vectors.shape == (len(TEXTS), 16)
     assert (found.usage, found.learned) == (expected.usage, expected.learned)
     assert found.learned["inputs"] <= 12
 
