@@ -13,6 +13,7 @@ import pytest
 from ai_memory import errors
 from ai_memory.api_key import ApiKey
 from ai_memory.config_file import Table
+from ai_memory.embed.assemble import Terms
 from ai_memory.embed.embedder import Target, Usage
 from ai_memory.embed.port import ONE_ATTEMPT
 from ai_memory.embed.spending import TokenLimit
@@ -56,6 +57,7 @@ VALUES = (
     Counters(reembedded=5),
     TokenLimit(1_000, "max-cost"),
     ONE_ATTEMPT,
+    Terms(ONE_ATTEMPT, concurrency=4, limit=TokenLimit(1_000), batch=100),
     ApiKey("env KEY", "k-1", Path("/keys/k"), frozenset({0, 1000})),
     resolve(Table(), {**remote_at("http://127.0.0.1:9/v1"), "AI_MEMORY_EMBED_API_KEY": "k-1"}),
 )

@@ -8,14 +8,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import pytest
 
 from ai_memory.embed.embedder import Usage, Vectors
-from ai_memory.embed.port import ONE_ATTEMPT, Embedder, PatientEmbedder
-from ai_memory.errors import EmbedError
+from ai_memory.embed.port import ONE_ATTEMPT, Embedder, Engine, PatientEmbedder
+from ai_memory.errors import EmbedError, RowsRefused
 from tests.fake_endpoint import FOREVER, FakeEndpoint
 from tests.travel import back, same
 
@@ -198,7 +198,7 @@ class RemoteConformance(Conformance):
         assert same(back(caught.value), caught.value)
         assert near(subject.embedder.embed_documents(TEXTS), subject.documents(TEXTS))
 
-    def test_a_closed_one_leaves_no_connection_open(self, subject: Subject) -> None:
+    def test_a_closed_one_asks_over_a_new_connection(self, subject: Subject) -> None:
         assert subject.endpoint
         subject.embedder.embed_documents(TEXTS)
         subject.embedder.embed_documents(TEXTS)
@@ -238,3 +238,49 @@ class PatientConformance(RemoteConformance):
         subject.patient.restore({"inputs": 1})
         assert subject.embedder.max_batch == 1
         assert near(subject.embedder.embed_documents(TEXTS), subject.documents(TEXTS))
+
+
+class EngineConformance:
+    """For everything that computes vectors on this machine; a fixture `engine` gives one that was just made."""
+
+    def test_it_tells_what_it_loaded(self, engine: Engine[Any]) -> None:
+        facts = engine.facts()
+
+        assert facts.dim >= 2
+        assert facts.max_tokens >= 0
+        assert engine.device
+        assert same(back(facts), facts)
+        assert engine.facts() == facts
+
+    def test_a_pass_gives_each_text_its_row_in_order(self, engine: Engine[Any]) -> None:
+        together = engine.run(engine.tokenize(TEXTS))
+        alone = np.concatenate([engine.run(engine.tokenize([text])) for text in TEXTS])
+
+        assert together.dtype == alone.dtype == np.float32
+        assert together.shape == (len(TEXTS), engine.facts().dim)
+        assert near(together, alone)
+
+    def test_the_same_pass_gives_the_same_bytes(self, engine: Engine[Any]) -> None:
+        once, again = (engine.run(engine.tokenize(TEXTS)) for _ in range(2))
+
+        assert once.tobytes() == again.tobytes()
+
+    def test_what_stands_behind_the_last_token_that_is_read_changes_nothing(self, engine: Engine[Any]) -> None:
+        longest = "tea " * engine.facts().max_tokens
+        cut, longer = (engine.run(engine.tokenize([text])) for text in (longest, f"{longest} not"))
+
+        assert near(cut, longer)
+
+    def test_a_text_that_cannot_be_read_is_refused_and_harms_no_later_pass(self, engine: Engine[Any]) -> None:
+        with pytest.raises(RowsRefused):
+            engine.run(engine.tokenize(["good", "half a \ud800"]))
+
+        assert engine.run(engine.tokenize(["good"])).shape == (1, engine.facts().dim)
+
+    def test_it_closes_twice_and_loads_again(self, engine: Engine[Any]) -> None:
+        engine.close()
+        first = engine.run(engine.tokenize(TEXTS))
+        engine.close()
+        engine.close()
+
+        assert engine.run(engine.tokenize(TEXTS)).tobytes() == first.tobytes()

@@ -32,7 +32,7 @@ from ai_memory.embed.transport import Endpoint
 from ai_memory.embedding_settings import resolve
 from ai_memory.vendors import Limits
 from tests.command import remote
-from tests.embed.conformance import Conformance, PatientConformance, RemoteConformance, Subject
+from tests.embed.conformance import Conformance, EngineConformance, PatientConformance, RemoteConformance, Subject
 from tests.fake_endpoint import FakeEndpoint
 from tests.fakes import HashEmbedder, patient
 
@@ -126,9 +126,17 @@ class TestPatient(PatientConformance):
 
 
 @cache
-def engine(folder: Path) -> TorchEngine:
+def loaded(folder: Path) -> TorchEngine:
     """Return an engine of the real weights, loaded once for all that it is compared with."""
     return TorchEngine(str(folder), device="cpu", offline=True)
+
+
+class TestTorch(EngineConformance):
+    """PyTorch, with a tiny model: small, but a real one."""
+
+    @pytest.fixture
+    def engine(self, tiny_model: Path) -> TorchEngine:
+        return TorchEngine(str(tiny_model), device="cpu", offline=True)
 
 
 @pytest.mark.real_model
@@ -137,7 +145,7 @@ class TestLocal(Conformance):
 
     @pytest.fixture(params=["bare", "assembled"])
     def subject(self, request: pytest.FixtureRequest, minilm_folder: Path) -> Subject:
-        kept = engine(minilm_folder)
+        kept = loaded(minilm_folder)
 
         def alone(text: str) -> Vectors:
             found: Vectors = kept.run(kept.tokenize([text]))[0]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from safetensors.numpy import load_file, save_file
 from ai_memory.embed.embedder import Target, Vectors
 from ai_memory.embed.engine_torch import TorchEngine
 from ai_memory.embed.local import LocalEmbedder, token_count
+from ai_memory.embed.port import ModelFacts
 from ai_memory.errors import EmbedderInitFailed
 from tests.embed.conftest import rewrite
 
@@ -40,6 +42,40 @@ def test_vectors_come_in_the_order_of_the_texts_whatever_their_lengths(tiny_mode
     assert together.dtype == np.float32
     assert together.shape == (5, 32)
     assert cosines(together, alone).min() > 0.99999
+
+
+class CountingEngine:
+    """An engine that counts letters, and keeps in mind which texts shared a pass."""
+
+    def __init__(self, device: str) -> None:
+        self.device = device
+        self.passes: list[list[str]] = []
+
+    def facts(self) -> ModelFacts:
+        return ModelFacts(dim=26, max_tokens=24, normalized=False)
+
+    def tokenize(self, texts: Sequence[str]) -> list[str]:
+        return list(texts)
+
+    def run(self, batch: list[str]) -> Vectors:
+        self.passes.append(batch)
+        return np.array([[text.count(chr(97 + at)) for at in range(26)] for text in batch], dtype=np.float32)
+
+    def close(self) -> None:
+        self.passes.clear()
+
+
+@pytest.mark.parametrize(("device", "texts_a_pass"), [("cpu", 8), ("cuda", 64)])
+def test_texts_of_about_one_length_share_a_pass_of_any_engine_and_come_back_in_their_order(
+    device: str, texts_a_pass: int
+) -> None:
+    engine = CountingEngine(device)
+    texts = ["ab" * (1 + number * 37 % 100) for number in range(100)]
+    found = LocalEmbedder(UNKNOWN, engine).embed_documents(texts)
+
+    assert found[:, 0].tolist() == found[:, 1].tolist() == [len(text) / 2 for text in texts]
+    assert {len(each) for each in engine.passes[:-1]} == {texts_a_pass}
+    assert [text for each in engine.passes for text in each] == sorted(texts, key=len, reverse=True)
 
 
 def test_no_texts_are_no_vectors_and_load_nothing() -> None:
