@@ -14,7 +14,7 @@ from ai_memory.cleaning import one_line
 from ai_memory.clock import Clock
 from ai_memory.embed import vectors
 from ai_memory.embed.embedder import Vectors
-from ai_memory.embed.retry import ONE_ATTEMPT, PatientEmbedder
+from ai_memory.embed.port import ONE_ATTEMPT, PatientEmbedder
 from ai_memory.errors import DraftRefused, EmbedError
 from ai_memory.records import DEFAULT_NAMESPACE, Draft, Memory, Value
 from ai_memory.reembed.believed import Belief, embed_beside_witness

@@ -89,16 +89,62 @@ def test_a_library_is_imported_in_one_module(library: str) -> None:
     assert len(users) == 1
 
 
+NO_MAKERS = frozenset({"ai_memory.embed.port", "ai_memory.errors"})
+"""Their names that end like an embedder's are a protocol's and an error's."""
+
+
 def test_there_is_one_way_to_an_embedder() -> None:
-    makers = {"HttpEmbedder", "LocalEmbedder", "RetryingEmbedder", "DividedEmbedder", "PromptEmbedder", "build"}
-    assembling = {
-        module
+    makers = re.compile(r"[A-Za-z]+(Embedder|Engine)")
+    taking = {
+        (module, alias.name)
         for module in SOURCES
         for node in ast.walk(tree(module))
-        if isinstance(node, ast.ImportFrom) and makers & {alias.name for alias in node.names}
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+        if makers.fullmatch(alias.name) and node.module not in NO_MAKERS
     }
 
-    assert assembling == {"ai_memory.embed.chain", "ai_memory.embed.factory", "ai_memory.embed.divide"}
+    assert {name for module, name in taking if module == "ai_memory.embed.assemble"} >= {
+        "HttpEmbedder",
+        "LocalEmbedder",
+        "TorchEngine",
+        "DividedEmbedder",
+        "PromptEmbedder",
+    }
+    others = {(module, name) for module, name in taking if module != "ai_memory.embed.assemble"}
+    # What divides a request asks whether a harmless text passes, and that the retry tells.
+    assert others == {("ai_memory.embed.divide", "RetryingEmbedder")}
+
+
+def test_only_commands_assemble_an_embedder() -> None:
+    assembling = {module for module in SOURCES if "ai_memory.embed.assemble" in imports(module)}
+    assert assembling
+    assert {room(module) for module in assembling} == {"commands"}
+
+
+def test_who_asks_for_vectors_knows_ports_and_values_alone() -> None:
+    known = {
+        "port",
+        "assemble",
+        "embedder",
+        "spending",
+        "document",
+        "fingerprint",
+        "vectors",
+        "space",
+        "limits",
+        "rule",
+    }
+    # The harmless text.
+    known |= {"retry"}
+    asked = {
+        other.split(".")[2]
+        for module in SOURCES
+        if room(module) != "embed"
+        for other in imports(module)
+        if other in SOURCES and other.startswith("ai_memory.embed.")
+    }
+    assert asked <= known
 
 
 def test_sql_stands_only_in_the_store() -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from ai_memory.clock import SystemClock
 from ai_memory.console import Console
-from ai_memory.embed import chain
+from ai_memory.embed.assemble import assemble_prompt
 from ai_memory.person import who
 from ai_memory.reembed.probe import probe
 from ai_memory.reembed.start import find_target
@@ -23,7 +23,7 @@ def run_approve(settings: Settings, console: Console) -> int:
         NoEmbedder, EmbedderInitFailed, EmbedError: there is no target to approve.
     """
     path, options = settings.db.value, OpenOptions(tell=console.note)
-    embedder = chain.assemble_prompt(settings.embedding)
+    embedder = assemble_prompt(settings.embedding)
     with reading(path, options=options) as store:
         target = find_target(store, embedder)
     if not target.dim:

@@ -9,7 +9,7 @@ from ai_memory.clock import SystemClock
 from ai_memory.commands.altered import warn_of_altered
 from ai_memory.commands.embedding import EMBEDDER_ERRORS, stored_without
 from ai_memory.console import Console
-from ai_memory.embed.chain import assemble_prompt
+from ai_memory.embed.assemble import assemble_prompt
 from ai_memory.embedding_settings import EmbeddingSettings
 from ai_memory.errors import UsageError
 from ai_memory.intake import Filler, Outcome, put

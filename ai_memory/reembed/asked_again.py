@@ -24,7 +24,7 @@ import numpy as np
 
 from ai_memory.embed.document import WITNESS_TEXTS
 from ai_memory.embed.embedder import Vectors
-from ai_memory.embed.retry import PatientEmbedder
+from ai_memory.embed.port import PatientEmbedder
 from ai_memory.embed.vectors import cosines
 from ai_memory.errors import EmbedError
 from ai_memory.reembed.isolate import embed_documents

@@ -11,9 +11,8 @@ from ai_memory.reembed.kept import MOST
 from ai_memory.reembed.ledger import Ledger
 from ai_memory.reembed.outcomes import Embedded
 from ai_memory.reembed.pages import Page
-from ai_memory.reembed.pool import Pool
 from ai_memory.reembed.trail import Trail
-from ai_memory.reembed.work import AskWitness, EmbedPage, Work
+from ai_memory.reembed.work import AskWitness, EmbedPage, Work, Workers
 from ai_memory.store.provenance import Fingerprint
 
 WITNESS_EVERY = 200
@@ -28,7 +27,7 @@ class Asking:
     """What one invocation asks, and how much of it is asked again."""
 
     def __init__(
-        self, schedule: Schedule, pool: Pool, ledger: Ledger, trail: Trail, *, batch: int, chance: Random
+        self, schedule: Schedule, pool: Workers, ledger: Ledger, trail: Trail, *, batch: int, chance: Random
     ) -> None:
         """Ask pages of `batch` rows as `schedule` says; `chance` makes the seeds by which workers choose rows."""
         self._schedule, self._pool, self._ledger, self._trail = schedule, pool, ledger, trail

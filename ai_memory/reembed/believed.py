@@ -13,7 +13,7 @@ import numpy as np
 
 from ai_memory.embed.document import WITNESS_TEXTS
 from ai_memory.embed.embedder import Vectors
-from ai_memory.embed.retry import PatientEmbedder
+from ai_memory.embed.port import PatientEmbedder
 from ai_memory.errors import EndpointUnusable, RowsRefused, TargetChanged
 from ai_memory.reembed.asked_again import (
     FIRST,

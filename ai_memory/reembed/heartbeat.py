@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import Any, Protocol, TypeVar
 
 from ai_memory.clock import Clock
-from ai_memory.embed.retry import PatientEmbedder
+from ai_memory.embed.port import PatientEmbedder
 from ai_memory.errors import DataRefused, NotFinished, OperatorNeeded, Stopped, StorageFailed
 from ai_memory.reembed.ledger import Ledger
 from ai_memory.reembed.stop import Stop

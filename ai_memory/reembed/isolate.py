@@ -12,7 +12,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ai_memory.embed.embedder import Vectors
-from ai_memory.embed.retry import CANARY, PatientEmbedder
+from ai_memory.embed.port import PatientEmbedder
+from ai_memory.embed.retry import CANARY
 from ai_memory.errors import (
     AnswerViolation,
     Breakdown,

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from ai_memory.amounts import counted
 from ai_memory.embed.embedder import Target
-from ai_memory.embed.retry import PatientEmbedder
+from ai_memory.embed.port import PatientEmbedder
 from ai_memory.errors import (
     AiMemoryError,
     BreakerOpen,
@@ -37,7 +37,6 @@ from ai_memory.reembed.heartbeat import PAUSED, Heartbeat, require_no_pause
 from ai_memory.reembed.holding import holding
 from ai_memory.reembed.judge import Unfit
 from ai_memory.reembed.passes import Passes, prepare
-from ai_memory.reembed.pool import Pool
 from ai_memory.reembed.report import Expense, RunReport, report
 from ai_memory.reembed.request import Request
 from ai_memory.reembed.start import (
@@ -54,6 +53,7 @@ from ai_memory.reembed.start import (
 from ai_memory.reembed.start_probe import StartProbe
 from ai_memory.reembed.tools import Tools
 from ai_memory.reembed.trial import require_updates, try_updates
+from ai_memory.reembed.work import Workers
 from ai_memory.store import quarantine, runs
 from ai_memory.store.backup import require_free
 from ai_memory.store.lock import Holder
@@ -236,7 +236,7 @@ class Job:
         self.tools.progress.begin(total=total, label=f"to {planned.target.model}")
         return sweep.run()
 
-    def _prepared(self, store: Store, planned: Plan, taken: Taken, pool: Pool, heartbeat: Heartbeat) -> Passes:
+    def _prepared(self, store: Store, planned: Plan, taken: Taken, pool: Workers, heartbeat: Heartbeat) -> Passes:
         scope, before = planned.scope, planned.census
         return prepare(store, taken, self.request, self.tools, pool, heartbeat, scope=scope, before=before)
 

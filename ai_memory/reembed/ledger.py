@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import asdict
 
-from ai_memory.embed.embedder import Usage
-from ai_memory.embed.retry import PatientEmbedder
+from ai_memory.embed.embedder import Meter, Usage
+from ai_memory.embed.port import PatientEmbedder
 from ai_memory.reembed.work import Learned, PageAnswer, Sizes
 
 IN_TIME = "in_time"
@@ -14,18 +15,17 @@ IN_TIME = "in_time"
 
 
 class Ledger:
-    """The sum over all answers, and what of it the run's row tells already."""
+    """The sum over all answers, and over what the driver asks for itself."""
 
     def __init__(self) -> None:
         """Begin with nothing spent or known."""
         self.spent = Usage()
-        self._noted = Usage()
         self._learned = Learned()
+        self._meter: Meter | None = None
 
-    @property
-    def unnoted(self) -> Usage:
-        """What was spent of which the run's row does not tell yet."""
-        return self.spent - self._noted
+    def pay_with(self, meter: Meter) -> None:
+        """Move `meter`, by which limits are kept, by what workers tell that have meters of their own."""
+        self._meter = meter
 
     @property
     def sizes(self) -> Sizes:
@@ -45,12 +45,10 @@ class Ledger:
     def settle(self, answer: PageAnswer) -> None:
         """Count what an answer cost, and keep what it taught; once for each answer."""
         self.spent += answer.usage
+        if self._meter:
+            self._meter.add(**asdict(answer.usage))
         if answer.learned:
             self.learn(answer.learned)
-
-    def note(self, spent: Usage) -> None:
-        """Record that the run's row tells of what was `spent` so far."""
-        self._noted = spent
 
     def learn(self, learned: Learned) -> None:
         """Keep what a worker knows: each size at its lowest, but for the one that may grow."""
@@ -68,7 +66,8 @@ class Ledger:
             try:
                 yield
             finally:
-                self.settle(PageAnswer(usage=tally.usage, learned=Learned(embedder.learned(), embedder.max_batch)))
+                self.spent += tally.usage
+                self.learn(Learned(embedder.learned(), embedder.max_batch))
 
 
 def _lowest(known: Mapping[str, int], told: Mapping[str, int]) -> dict[str, int]:

@@ -18,13 +18,13 @@ from ai_memory.reembed.ending import Ending, churn, rows_left, too_small
 from ai_memory.reembed.guard import Guard
 from ai_memory.reembed.heartbeat import Heartbeat
 from ai_memory.reembed.pages import Walk, WalkOrder
-from ai_memory.reembed.pool import Pool
 from ai_memory.reembed.refusals import RefusalGuard
 from ai_memory.reembed.request import Request
 from ai_memory.reembed.start import Taken
 from ai_memory.reembed.sweep import Sweep
 from ai_memory.reembed.tools import Tools
 from ai_memory.reembed.trail import Trail
+from ai_memory.reembed.work import Workers
 from ai_memory.store import quarantine, runs
 from ai_memory.store.opening import Store
 from ai_memory.store.provenance import Fingerprint
@@ -166,7 +166,7 @@ def prepare(  # noqa: PLR0913 - all that a sweep is made of
     taken: Taken,
     request: Request,
     tools: Tools,
-    pool: Pool,
+    pool: Workers,
     heartbeat: Heartbeat,
     *,
     scope: Scope,

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ai_memory.embed.embedder import Vectors
-from ai_memory.embed.retry import PatientEmbedder
+from ai_memory.embed.port import PatientEmbedder
 from ai_memory.errors import EndpointUnusable
 from ai_memory.reembed.asked_again import agrees, sharing_a_vector, too_many
 from ai_memory.reembed.outcomes import Embedded, Outcome, embedded_of

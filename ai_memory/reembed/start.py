@@ -8,9 +8,9 @@ from typing import TypedDict
 
 from ai_memory import __version__
 from ai_memory.embed.document import WITNESS_TEXTS
-from ai_memory.embed.embedder import Embedder, Target
+from ai_memory.embed.embedder import Target
 from ai_memory.embed.fingerprint import canonical_spec, differences, digest
-from ai_memory.embed.retry import ONE_ATTEMPT, PatientEmbedder
+from ai_memory.embed.port import ONE_ATTEMPT, Embedder, PatientEmbedder
 from ai_memory.errors import AiMemoryError, OperatorNeeded
 from ai_memory.person import who
 from ai_memory.reembed.breaker import believed_until

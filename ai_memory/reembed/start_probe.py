@@ -9,7 +9,7 @@ from functools import partial
 from ai_memory.clock import Clock
 from ai_memory.embed.document import WITNESS_TEXTS
 from ai_memory.embed.embedder import Vectors
-from ai_memory.embed.retry import ONE_ATTEMPT, PatientEmbedder
+from ai_memory.embed.port import ONE_ATTEMPT, PatientEmbedder
 from ai_memory.errors import TargetChanged
 from ai_memory.reembed.breaker import require_due
 from ai_memory.reembed.heartbeat import Heartbeat

@@ -14,12 +14,11 @@ from ai_memory.reembed.in_flight import InFlight
 from ai_memory.reembed.notices import QuarantineNotices
 from ai_memory.reembed.outcomes import Unanswered
 from ai_memory.reembed.pages import Walk
-from ai_memory.reembed.pool import Pool
 from ai_memory.reembed.refusals import RefusalGuard
 from ai_memory.reembed.request import Request
 from ai_memory.reembed.tools import Tools
 from ai_memory.reembed.window import Answered, in_order
-from ai_memory.reembed.work import AskWitness, Work
+from ai_memory.reembed.work import AskWitness, Work, Workers
 from ai_memory.store.values import Checkpoint
 
 
@@ -28,7 +27,7 @@ class Sweep:
 
     def __init__(
         self,
-        pool: Pool,
+        pool: Workers,
         guard: Guard,
         committer: Committer,
         refusals: RefusalGuard,

@@ -4,27 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, field
+from functools import partial
 from random import Random
 
 from ai_memory.clock import Clock
-from ai_memory.embed.retry import PatientEmbedder
+from ai_memory.embed.port import PatientEmbedder
 from ai_memory.embed.spending import Spending
+from ai_memory.embed.threads import ThreadPool
 from ai_memory.reembed.ledger import Ledger
-from ai_memory.reembed.pool import Pool, threads
 from ai_memory.reembed.progress import Progress
 from ai_memory.reembed.stop import Stop
+from ai_memory.reembed.work import Workers
+from ai_memory.reembed.worker import answer
 
 
 @dataclass(frozen=True, slots=True)
 class Tools:
     """The embedder, the time, the stop, and who hears of it.
 
-    `pool` makes the executor of so many threads in which requests run, `workers` opens the pool of workers that embed
-    pages (None: such threads), `ledger` is what all requests cost. `spending` is what the embedder's requests
-    are counted by, None where they have no limit. `beat_seconds` is the time between two signs of life while an answer
-    is awaited. `chance` chooses the rows that are asked again.
+    `pool` makes the executor of so many threads in which requests run; `workers` makes the pool of those that embed
+    pages (None: such threads). `ledger` is what all requests cost. `spending` is what the embedder's requests are
+    counted by, None where they have no limit. `beat_seconds` is the time between two signs of life while an answer is
+    awaited. `chance` chooses the rows that are asked again.
     """
 
     embedder: PatientEmbedder
@@ -35,9 +38,12 @@ class Tools:
     spending: Spending | None = None
     beat_seconds: float = 2.0
     chance: Random = field(default_factory=Random)
-    workers: Callable[[], AbstractContextManager[Pool]] | None = None
+    workers: Callable[[], Workers] | None = None
     ledger: Ledger = field(default_factory=Ledger)
 
-    def open_workers(self) -> AbstractContextManager[Pool]:
+    def open_workers(self) -> AbstractContextManager[Workers]:
         """Return the workers for a block."""
-        return self.workers() if self.workers else threads(self.embedder, self.stop, self.pool)
+        if self.workers:
+            self.ledger.pay_with(self.embedder.meter)
+            return closing(self.workers())
+        return closing(ThreadPool(self.embedder, partial(answer, stop=self.stop), executor=self.pool))

@@ -11,8 +11,7 @@ from typing import Any
 from ai_memory.reembed.commit_once import Unwritable
 from ai_memory.reembed.outcomes import Embedded, Outcome
 from ai_memory.reembed.pages import Page
-from ai_memory.reembed.pool import Pool
-from ai_memory.reembed.work import AskWitness, PageAnswer, Question, Work
+from ai_memory.reembed.work import AskWitness, PageAnswer, Question, Work, Workers
 
 Await = Callable[[Future[Any]], None]
 """Returns when an answer is there; it may raise, and then no more is handed on."""
@@ -40,7 +39,7 @@ class Answered:
 
 def in_order(
     works: Iterator[Work],
-    pool: Pool,
+    pool: Workers,
     *,
     room: Callable[[Collection[Work]], bool],
     stopped: Callable[[], bool],
@@ -93,7 +92,7 @@ def settle_all(futures: Sequence[Future[PageAnswer]], settle: Settle) -> None:
         settle(answer_of(each))
 
 
-def begun(question: Question, pool: Pool) -> Sequence[Future[PageAnswer]]:
+def begun(question: Question, pool: Workers) -> Sequence[Future[PageAnswer]]:
     """Ask the workers, and return the answers to come: for the witness one of each worker."""
     return pool.witness(question) if isinstance(question, AskWitness) else [pool.submit(question)]
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ai_memory.embed.embedder import Usage
+from ai_memory.embed.port import Pool
 from ai_memory.reembed.outcomes import Embedded, Outcome
 from ai_memory.reembed.pages import Page
 from ai_memory.store.provenance import Fingerprint
@@ -126,3 +127,7 @@ class PageAnswer:
     remedy: Remedy = field(default_factory=Remedy)
     usage: Usage = field(default_factory=Usage)
     learned: Learned | None = None
+
+
+Workers = Pool[Question, PageAnswer]
+"""Who answers: what an error of the endpoint comes to stands in the answer, a future only fails where a worker did."""

@@ -7,7 +7,7 @@ from dataclasses import replace
 from random import Random
 from typing import assert_never
 
-from ai_memory.embed.retry import PatientEmbedder
+from ai_memory.embed.port import PatientEmbedder
 from ai_memory.errors import AiMemoryError
 from ai_memory.reembed.asked_again import AT_END, agrees, ask_again, ask_witness, chosen_of, look_at
 from ai_memory.reembed.isolate import embed_documents
@@ -15,6 +15,11 @@ from ai_memory.reembed.outcomes import Embedded, Outcome
 from ai_memory.reembed.remedy import find_remedy
 from ai_memory.reembed.stop import Stop
 from ai_memory.reembed.work import AskAgain, AskAtEnd, AskWitness, EmbedPage, FindRemedy, Learned, PageAnswer, Question
+
+
+def answer(embedder: PatientEmbedder, question: Question, stop: Stop | None = None) -> PageAnswer:
+    """Return the answer to a question, whatever happens; `stop` ends the waits of `embedder` (None: nothing does)."""
+    return Worker(embedder, stop or Stop()).do(question)
 
 
 class Worker:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from ai_memory.embed.divide import DividedEmbedder
-from ai_memory.embed.retry import Patience
+from ai_memory.embed.port import Patience
 from ai_memory.errors import AnswerLate, Breakdown, RateLimited, RequestTooLarge, RowsRefused, TransientFailure
 from ai_memory.reembed.isolate import embed_documents
 from ai_memory.reembed.judge import Document

@@ -11,7 +11,7 @@ from random import Random
 import apsw
 
 from ai_memory.embed.document import WITNESS_TEXTS
-from ai_memory.embed.retry import Patience
+from ai_memory.embed.port import Patience
 from ai_memory.errors import AiMemoryError, QuotaExhausted, RateLimited, RowsRefused, TransientFailure
 from ai_memory.reembed.job import Job
 from ai_memory.reembed.progress import SilentProgress

@@ -13,7 +13,7 @@ from ai_memory.embed.embedder import Target
 from ai_memory.embed.gate import OpenGate
 from ai_memory.embed.http import HttpEmbedder
 from ai_memory.embed.openai import OpenAiDialect
-from ai_memory.embed.retry import Patience
+from ai_memory.embed.port import Patience
 from ai_memory.embed.transport import Endpoint
 from ai_memory.errors import AiMemoryError, AnswerViolation
 from ai_memory.reembed.isolate import embed_documents

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
@@ -14,7 +14,7 @@ from ai_memory.reembed.judge import Document
 from ai_memory.reembed.outcomes import Embedded, Refused
 from ai_memory.reembed.pages import Page
 from ai_memory.reembed.window import in_order
-from ai_memory.reembed.work import Again, AskWitness, EmbedPage, PageAnswer, Question, Work
+from ai_memory.reembed.work import Again, EmbedPage, PageAnswer, Question, Work
 from ai_memory.store.quarantine import Reason
 
 NOTHING = Again()
@@ -29,12 +29,15 @@ class Asking:
     capacity: int = 1
     failure: str = ""
 
-    def submit(self, question: Question) -> Future[PageAnswer]:
-        assert isinstance(question, EmbedPage)
-        return self.executor.submit(self.ask, question)
+    def submit(self, work: Question) -> Future[PageAnswer]:
+        assert isinstance(work, EmbedPage)
+        return self.executor.submit(self.ask, work)
 
-    def witness(self, question: AskWitness) -> list[Future[PageAnswer]]:
-        return [self.executor.submit(self.ask, question)]
+    def witness(self, work: Question) -> Sequence[Future[PageAnswer]]:
+        return [self.submit(work)]
+
+    def close(self) -> None:
+        """The executor is the test's to close."""
 
 
 def page(number: int, again: Again = NOTHING) -> Work:

@@ -10,8 +10,8 @@ from random import Random
 from typing import Any
 
 from ai_memory.embed import vectors
-from ai_memory.embed.embedder import Embedder
 from ai_memory.embed.fingerprint import canonical_spec, digest
+from ai_memory.embed.port import Embedder
 from ai_memory.reembed.job import Job
 from ai_memory.reembed.judge import Document, examine
 from ai_memory.reembed.report import RunReport
