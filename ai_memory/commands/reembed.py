@@ -166,12 +166,15 @@ def _require_approved(args: argparse.Namespace, settings: Settings) -> None:
 
 
 def _job(args: argparse.Namespace, settings: Settings, console: Console, stop: Stop) -> Job:
+    from functools import partial
+
     from ai_memory.clock import SystemClock
-    from ai_memory.embed.assemble import Terms, Ties, assemble
+    from ai_memory.embed.assemble import Terms, Ties, assemble, threads
     from ai_memory.embed.port import Patience
     from ai_memory.reembed.job import Job
     from ai_memory.reembed.progress import NoProgress, choose_progress
     from ai_memory.reembed.tools import Tools
+    from ai_memory.reembed.worker import answer
     from ai_memory.store.open_options import OpenOptions
 
     configured, clock = settings.embedding, SystemClock()
@@ -186,7 +189,8 @@ def _job(args: argparse.Namespace, settings: Settings, console: Console, stop: S
     trace = progress.note if console.verbose else None
     ties = Ties(stop=stop.event, closed=stop.closed, tell=progress.note, trace=trace)
     embedder = assemble(configured, terms, ties)
-    tools = Tools(embedder, clock, stop, progress, spending=embedder.spending)
+    workers = partial(threads, embedder, partial(answer, stop=stop))
+    tools = Tools(embedder, clock, stop, progress, workers, spending=embedder.spending)
     return Job(
         path=settings.db.value,
         embedder=embedder,

@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
+from typing import TypeVar
 
 from ai_memory import address, vendors
 from ai_memory.embed import model_folder, space
@@ -28,10 +30,11 @@ from ai_memory.embed.ollama import OllamaDialect, tag
 from ai_memory.embed.openai import OpenAiDialect
 from ai_memory.embed.pace import Pace, PacedEmbedder
 from ai_memory.embed.packing import Packing, PackingEmbedder
-from ai_memory.embed.port import Embedder, ModelFacts, Patience, PatientEmbedder, Stop
+from ai_memory.embed.port import Embedder, ModelFacts, Patience, PatientEmbedder, Pool, Stop
 from ai_memory.embed.prompt import PromptEmbedder, Wait
 from ai_memory.embed.retry import RetryingEmbedder
 from ai_memory.embed.spending import Spending, SpendingEmbedder, TokenLimit
+from ai_memory.embed.threads import ThreadPool
 from ai_memory.embed.told_gate import ToldGate
 from ai_memory.embed.transport import Deadlines, Endpoint
 from ai_memory.embedding_settings import AUTO, BASE64, KEYWORD, EmbeddingSettings
@@ -45,6 +48,8 @@ LOADING = 300.0
 HTTP_CONCURRENCY = 32
 OLLAMA_CONCURRENCY = 4
 """Ollama serves few requests of one model side by side and queues the rest (OLLAMA_NUM_PARALLEL)."""
+WorkT = TypeVar("WorkT")
+AnswerT = TypeVar("AnswerT")
 QUICK = Patience(retry_for=5.0, attempts=3, rate_for=5.0)
 PERSON_WAITS = 10.0
 """Seconds that somebody at a terminal, or an agent in a conversation, waits for a vector."""
@@ -114,6 +119,16 @@ def assemble_prompt(settings: EmbeddingSettings) -> PatientEmbedder:
     if settings.backend.value == vendors.LOCAL:
         return embedder
     return PromptEmbedder(embedder, Wait.begin(address.read(settings.base_url.value).shown, PERSON_WAITS, stop))
+
+
+def threads(
+    embedder: PatientEmbedder,
+    ask: Callable[[PatientEmbedder, WorkT], AnswerT],
+    *,
+    executor: Callable[[int], Executor] = ThreadPoolExecutor,
+) -> Pool[WorkT, AnswerT]:
+    """Return workers that share an embedder; `ask` turns work into its answer in threads that `executor` makes."""
+    return ThreadPool(embedder, ask, executor=executor)
 
 
 def configured_target(settings: EmbeddingSettings) -> Target:

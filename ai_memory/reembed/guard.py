@@ -170,14 +170,12 @@ class Guard:
         chance = self._tools.chance
         sharing, _ = look_at(answered.outcomes, chance)
         rows = tuple(chosen_of(answered.outcomes, work.again, sharing, chance))
-        link = self._trail.link if rows else ()
         # The first page is only kept with it.
-        found = self._alone.ask(AskAgain(rows, link, finishing=not self.proven, sizes=self._sizes))
+        found = self._alone.ask(AskAgain(rows, finishing=not self.proven, sizes=self._sizes))
         if rows and not found.differing:
             self._trail.rows_agreed()
         asked = (*answered.asked, *self._trail.first_asked(found.asked))
-        outcomes = (*answered.outcomes, *found.outcomes)
-        return replace(answered, outcomes=outcomes, asked=asked, differing=found.differing)
+        return replace(answered, asked=asked, differing=found.differing)
 
     def _set_aside(self, answered: Answered) -> Answered:
         """Return the answer without the vectors that too many different texts share, also of earlier pages."""

@@ -8,7 +8,7 @@ written to `memories` before the probe has passed.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -120,7 +120,7 @@ class Job:
             self.tools.progress.say(f"Taken over from a killed runner: {twice}.")
         self.embedder.restore(taken.run.limits)
         self.tools.ledger.require(taken.run.limits)
-        with self.tools.open_workers() as pool:
+        with closing(self.tools.workers()) as pool:
             heartbeat = Heartbeat(store, taken.run, self.tools, failure=lambda: pool.failure)
             sweep = self._prepared(store, planned, taken, pool, heartbeat)
             try:

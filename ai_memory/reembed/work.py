@@ -36,8 +36,7 @@ class Again:
 class EmbedPage:
     """Embed a page's documents and ask some of its rows `again`, chosen by `seed`.
 
-    Where those agree, `link` is asked again with them: a row of the page that was written last. `sizes` were learned
-    by others.
+    `link` is asked again beside them: a row of the page that was written last. `sizes` were learned by others.
     """
 
     page: Page
@@ -59,13 +58,9 @@ class AskWitness:
 
 @dataclass(frozen=True, slots=True)
 class AskAgain:
-    """Ask for `rows` by themselves; where they agree, for those of `link`.
-
-    With `finishing` a stop lets these requests begin all the same.
-    """
+    """Ask for `rows` by themselves; with `finishing` a stop lets these requests begin all the same."""
 
     rows: tuple[Embedded, ...]
-    link: tuple[Embedded, ...] = ()
     finishing: bool = False
     sizes: Sizes = field(default_factory=dict)
 

@@ -47,7 +47,8 @@ class Worker:
             case AskWitness():
                 return ask_witness(question.target, self._embedder)
             case AskAgain():
-                return self._again((), question.rows, question.link, finishing=question.finishing)
+                asked, differing = self._ask(question.rows, finishing=question.finishing)
+                return PageAnswer(asked=asked, differing=differing)
             case AskAtEnd():
                 return self._at_end(question)
             case FindRemedy():
@@ -63,24 +64,13 @@ class Worker:
         if lied:
             # At most one of them has its own.
             return PageAnswer(outcomes, differing=sharing)
-        if work.again.alone:
-            return PageAnswer(outcomes)
-        return self._again(outcomes, chosen_of(outcomes, work.again, sharing, chance), work.link)
-
-    def _again(
-        self,
-        outcomes: Sequence[Outcome],
-        rows: Sequence[Embedded],
-        link: Sequence[Embedded],
-        *,
-        finishing: bool = False,
-    ) -> PageAnswer:
-        """Ask again `rows` of a page; where they agree, with them `link`, which is added where it differs."""
-        asked, differing = self._ask(rows, finishing=finishing)
-        if rows and not differing and link:
-            linked, differing = self._ask(link, finishing=finishing)
+        rows = [] if work.again.alone else chosen_of(outcomes, work.again, sharing, chance)
+        asked, differing = self._ask(rows, finishing=False)
+        if (rows or work.again.alone) and not differing:
+            # Also of a page whose rows wait until nothing else is in flight: this one need not.
+            linked, differing = self._ask(work.link, finishing=False)
             asked, outcomes = (*asked, *linked), (*outcomes, *differing)
-        return PageAnswer(tuple(outcomes), asked, differing)
+        return PageAnswer(outcomes, asked, differing)
 
     def _at_end(self, question: AskAtEnd) -> PageAnswer:
         rows, chance = question.rows, Random(question.seed)  # noqa: S311 - a sample, no secret

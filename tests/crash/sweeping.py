@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import TypeVar
@@ -14,6 +15,7 @@ from typing import TypeVar
 import apsw
 
 from ai_memory.clock import SystemClock
+from ai_memory.embed.assemble import threads
 from ai_memory.embed.document import WITNESS_TEXTS
 from ai_memory.errors import AiMemoryError
 from ai_memory.reembed.job import Job
@@ -22,6 +24,7 @@ from ai_memory.reembed.report import RunReport
 from ai_memory.reembed.request import Request
 from ai_memory.reembed.stop import Stop
 from ai_memory.reembed.tools import Tools
+from ai_memory.reembed.worker import answer
 from ai_memory.store.open_options import OpenOptions
 from ai_memory.store.opening import writing
 from tests import shapes
@@ -142,7 +145,8 @@ class InTurn(Executor):
     With `late` whoever waits for an answer is kept waiting once.
     """
 
-    def __init__(self, *, late: bool) -> None:
+    def __init__(self, threads: int, *, late: bool) -> None:
+        del threads
         self._late = late
 
     def submit(self, function: Callable[..., T], /, *arguments: object, **named: object) -> Future[T]:
@@ -169,7 +173,9 @@ def sweep(
     stop = Stop()
     asked = patient(embedder, stop=stop.event)
     said = progress or SilentProgress(io.StringIO())
-    tools = Tools(asked, SystemClock(), stop, said, lambda _workers: InTurn(late=late), chance=Random(0))
+    in_turn = partial(InTurn, late=late)
+    workers = partial(threads, asked, partial(answer, stop=stop), executor=in_turn)
+    tools = Tools(asked, SystemClock(), stop, said, workers, in_turn, chance=Random(0))
     request = Request(resume=True, retarget=True, batch=BATCH)
     return Job(path, asked, request, tools, lambda _preflight: None, options).run()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import count
 from pathlib import Path
 from random import Random
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 
 from ai_memory.config_file import Table
-from ai_memory.embed.assemble import Terms, Ties, assemble
+from ai_memory.embed.assemble import Terms, Ties, assemble, threads
 from ai_memory.embed.document import WITNESS_TEXTS
 from ai_memory.embed.port import ONE_ATTEMPT
 from ai_memory.embed.spending import TokenLimit
@@ -101,15 +102,11 @@ class Swept:
         settings, stop = settings_for(self.endpoint), Stop()
         terms = replace(TERMS, limit=TokenLimit(limit)) if limit else TERMS
         embedder = assemble(settings, terms, Ties(stop=stop.event, closed=stop.closed))
-        tools = Tools(
-            embedder,
-            Clock(),
-            stop,
-            self.heard,
-            spending=embedder.spending,
-            chance=Random(7),
-            workers=(lambda: workers(settings)) if workers else None,
-        )
+        own = partial(threads, embedder, partial(answer, stop=stop))
+        pool = partial(workers, settings) if workers else own
+        tools = Tools(embedder, Clock(), stop, self.heard, pool, spending=embedder.spending, chance=Random(7))
+        if workers:
+            tools.ledger.pay_with(embedder.meter)
         return Job(self.path, embedder, Request(batch=10, **flags), tools, lambda _: None).run()
 
     def wrong(self) -> list[str]:
@@ -135,13 +132,13 @@ def test_a_sweep_over_processes_writes_the_vectors_of_threads_byte_for_byte_and_
     tmp_path: Path,
 ) -> None:
     with FakeEndpoint() as endpoint, FakeEndpoint() as another:
-        threads = Swept(files.create(tmp_path / "threads.db", ROWS), endpoint)
+        own = Swept(files.create(tmp_path / "threads.db", ROWS), endpoint)
         others = Swept(files.create(tmp_path / "processes.db", ROWS), another)
-        expected, found = threads.run(), others.run(processes(1))
+        expected, found = own.run(), others.run(processes(1))
         sent = another.seen.texts
 
     assert (expected.exit_code, found.exit_code, expected.reembedded) == (0, 0, ROWS)
-    assert files.vectors(others.path) == files.vectors(threads.path)
+    assert files.vectors(others.path) == files.vectors(own.path)
     assert counts(found) == counts(expected)
     assert sum(sent.values()) == found.texts_sent
 
@@ -196,11 +193,11 @@ def test_of_other_weights_in_mid_run_in_one_process_or_in_all_no_vector_is_left_
 
 def test_a_limit_of_tokens_holds_over_processes_and_is_used_as_over_threads(tmp_path: Path) -> None:
     with FakeEndpoint(tokens_a_byte=0.5) as endpoint:
-        threads = Swept(files.create(tmp_path / "threads.db", ROWS), endpoint).run(limit=LIMIT)
+        own = Swept(files.create(tmp_path / "threads.db", ROWS), endpoint).run(limit=LIMIT)
         ended = Swept(files.create(tmp_path / "processes.db", ROWS), endpoint).run(
             processes(1, limit=LIMIT), limit=LIMIT
         )
 
-    assert (ended.exit_code, ended.reason) == (threads.exit_code, threads.reason) == (75, "max-tokens")
-    assert 0 < ended.reembedded == threads.reembedded < ROWS
-    assert ended.tokens == threads.tokens <= LIMIT
+    assert (ended.exit_code, ended.reason) == (own.exit_code, own.reason) == (75, "max-tokens")
+    assert 0 < ended.reembedded == own.reembedded < ROWS
+    assert ended.tokens == own.tokens <= LIMIT

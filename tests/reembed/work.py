@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
 
 from ai_memory.embed import vectors
+from ai_memory.embed.assemble import threads
 from ai_memory.embed.fingerprint import canonical_spec, digest
 from ai_memory.embed.port import Embedder
 from ai_memory.reembed.job import Job
@@ -19,6 +21,7 @@ from ai_memory.reembed.request import Request
 from ai_memory.reembed.start import Preflight
 from ai_memory.reembed.stop import Stop
 from ai_memory.reembed.tools import Tools
+from ai_memory.reembed.worker import answer
 from ai_memory.store import runs, walk
 from ai_memory.store.lock import Holder
 from ai_memory.store.opening import Store, writing
@@ -90,7 +93,8 @@ class Work:
 
     def job(self, **flags: Any) -> Job:  # noqa: ANN401 - fields of Request
         embedder = patient(self.embedder)
-        tools = Tools(embedder, self.clock, self.stop, self.heard, chance=Random(self.path.name))
+        workers = partial(threads, embedder, partial(answer, stop=self.stop))
+        tools = Tools(embedder, self.clock, self.stop, self.heard, workers, chance=Random(self.path.name))
         return Job(self.path, embedder, Request(**flags), tools, disclose=self.told.append)
 
     def all_right(self) -> bool:
