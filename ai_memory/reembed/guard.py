@@ -175,9 +175,9 @@ class Guard:
         if differing:
             return Answered(Page(), tuple(rows), asked_again=asked, differing=differing)
         counted = Counters(asked_again=asked)
-        with self._store.db.transaction():
-            runs.hold(self._store, self._run, now_ms=self._tools.clock.now_ms())
-            runs.count(self._store, self._run, counted)
+        with self._store.transaction() as transaction:
+            runs.hold(transaction, self._run, now_ms=self._tools.clock.now_ms())
+            runs.count(transaction, self._run, counted)
         self.counters += counted
         self._unproven.agreed()
         self._kept.agreed()

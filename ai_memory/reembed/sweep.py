@@ -27,7 +27,7 @@ from ai_memory.reembed.start import Taken
 from ai_memory.reembed.tools import Tools
 from ai_memory.reembed.window import Answered, AskWitness, Work, in_order
 from ai_memory.store import approvals, quarantine, runs
-from ai_memory.store.opening import Store
+from ai_memory.store.opening import Store, Transaction
 from ai_memory.store.provenance import Fingerprint
 from ai_memory.store.run_figures import note_census, note_end
 from ai_memory.store.values import Checkpoint, Counters, Run
@@ -198,15 +198,15 @@ class Sweep:
         rate = self._rate.after(page.stale, self._tools.clock.monotonic())
         traffic = replace(traffic, rows_per_hour=rate.per_hour or None)
 
-        def write(refused: Refused) -> Counters:
+        def write(transaction: Transaction, refused: Refused) -> Counters:
             now_ms, told = self._tools.clock.now_ms(), replace(answered, refused=refused)
-            return write_page(self._store, self._run, self.target, told, steps=steps, traffic=traffic, now_ms=now_ms)
+            return write_page(transaction, self._run, self.target, told, steps=steps, traffic=traffic, now_ms=now_ms)
 
         counters = commit_once(
             self._store,
             self._run,
             write,
-            lambda: rehearse_documents(self._store, page.to_write, lambda: self.target),
+            lambda: rehearse_documents(self._store, page.to_write, lambda _: self.target),
         )
         self._counters += counters
         # Only now: no more may be sent than the committed row says, or a kill would make it a lie.
@@ -250,19 +250,19 @@ class Sweep:
         return 0 < written <= census.overwritten and census.fresh <= self._fresh
 
     def _begin_pass(self, census: Census) -> Run:
-        with self._store.db.transaction():
-            note_census(self._store, self._run, census.counted())
-            return runs.next_pass(self._store, self._run, now_ms=self._tools.clock.now_ms())
+        with self._store.transaction() as transaction:
+            note_census(transaction, self._run, census.counted())
+            return runs.next_pass(transaction, self._run, now_ms=self._tools.clock.now_ms())
 
     def _finish(self, census: Census) -> Ending:
         reason = "quarantine" if census.exit_code else "complete"
-        with self._store.db.transaction():
+        with self._store.transaction() as transaction:
             now_ms, proof = self._tools.clock.now_ms(), census.began_at
-            runs.transition(self._store, self._run, "done", now_ms=now_ms, fenced=True, census_at=proof)
-            runs.count(self._store, self._run, self.unnoted())
-            note_census(self._store, self._run, census.counted())
-            note_end(self._store, self._run, exit_code=census.exit_code, reason=reason, now_ms=now_ms)
-            approvals.completed(self._store, self._run, self.target, now_ms=now_ms)
+            runs.transition(transaction, self._run, "done", now_ms=now_ms, fenced=True, census_at=proof)
+            runs.count(transaction, self._run, self.unnoted())
+            note_census(transaction, self._run, census.counted())
+            note_end(transaction, self._run, exit_code=census.exit_code, reason=reason, now_ms=now_ms)
+            approvals.completed(transaction, self._run, self.target, now_ms=now_ms)
         self._run = runs.read_run(self._store, self._run.run_id)
         return Ending(self._run, census.exit_code, reason, census)
 
