@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -166,6 +166,24 @@ def test_no_docstring_says_what_the_type_of_a_transaction_says() -> None:
     docstrings = [(module, str(each.value)) for module, each in strings if isinstance(each, ast.Constant)]
     assert docstrings
     assert [(module, text) for module, text in docstrings if SAID_BY_TYPE.search(text)] == []
+
+
+def test_a_protocol_of_the_port_has_at_most_ten_names() -> None:
+    ports = [module for module in SOURCES if module.startswith("ai_memory.store.port")]
+    protocols = {
+        node.name: node for m in ports for node in tree(m).body if isinstance(node, ast.ClassDef) and node.bases
+    }
+    assert protocols.keys() >= {"Database", "Reader", "Snapshot", "Store", "Transaction"}
+    assert {name for name in protocols if len(names(name, protocols)) > 10} == set()
+
+
+def names(protocol: str, protocols: Mapping[str, ast.ClassDef]) -> set[str]:
+    """Return the public names of a protocol, those that it inherits included."""
+    node = protocols[protocol]
+    inherited = {
+        each for base in node.bases if ast.unparse(base) in protocols for each in names(ast.unparse(base), protocols)
+    }
+    return inherited | {each.name for each in node.body if isinstance(each, ast.FunctionDef) and each.name[0] != "_"}
 
 
 def test_only_settings_reads_the_environment() -> None:
