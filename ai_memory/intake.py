@@ -27,7 +27,7 @@ from ai_memory.reembed.start import enter_target, known_fingerprint, recorded_ta
 from ai_memory.rules import MAX_INTEGER
 from ai_memory.store import walk
 from ai_memory.store.memories import Memories, lacking_vectors
-from ai_memory.store.opening import Store
+from ai_memory.store.opening import Store, Transaction
 from ai_memory.store.provenance import Fingerprint, VectorWrite, require_word_index, set_witness, write_vectors
 from ai_memory.store.quarantine import unwritable
 from ai_memory.store.rehearsal import refused_updates, write_one_by_one
@@ -90,8 +90,8 @@ class Filled:
         self.left += other.left
 
 
-def put(memories: Memories, draft: Draft, *, now_ms: int, source: str) -> Put:
-    """Insert a draft, or change the memory of its id, else of its title and namespace; inside a transaction.
+def put(transaction: Transaction, memories: Memories, draft: Draft, *, now_ms: int, source: str) -> Put:
+    """Insert a draft, or change the memory of its id, else of its title and namespace.
 
     A text that changes takes its vector away. An encrypted memory is kept where the draft is plain.
 
@@ -103,7 +103,7 @@ def put(memories: Memories, draft: Draft, *, now_ms: int, source: str) -> Put:
     given = _columns(memories, draft)
     found = find(memories, draft)
     if found is None:
-        return _insert(memories, given, now_ms=now_ms, source=source)
+        return _insert(transaction, memories, given, now_ms=now_ms, source=source)
     if found.encrypted and given.get("content") and given.get("encrypted_envelope") is None:
         return Put(found.id, Outcome.KEPT_ENCRYPTED)
     changed = {name: value for name, value in given.items() if name != "id" and found.values[name] != value}
@@ -117,9 +117,9 @@ def put(memories: Memories, draft: Draft, *, now_ms: int, source: str) -> Put:
     bumped = {"version": version + 1} if isinstance(version, int) and version < MAX_INTEGER else {}
     stamped = {"updated_at": timestamp(now_ms)} if "updated_at" in memories.columns else {}
     cleared = memories.no_vector if changed.keys() & EMBEDDED_COLUMNS else {}
-    altered = memories.update(key, changed, beside={**bumped, **stamped, **cleared})
+    altered = memories.update(transaction, key, changed, beside={**bumped, **stamped, **cleared})
     if cleared:
-        memories.forget_provenance(key)
+        memories.forget_provenance(transaction, key)
     return Put(found.id, Outcome.UPDATED, altered)
 
 
@@ -135,7 +135,9 @@ def find(memories: Memories, draft: Draft) -> Memory | None:
     return by_id or memories.titled(given["title"], given.get("namespace", DEFAULT_NAMESPACE))
 
 
-def _insert(memories: Memories, given: Mapping[str, Value], *, now_ms: int, source: str) -> Put:
+def _insert(
+    transaction: Transaction, memories: Memories, given: Mapping[str, Value], *, now_ms: int, source: str
+) -> Put:
     now = timestamp(now_ms)
     defaults: dict[str, Value] = {
         "id": str(uuid.uuid4()),
@@ -147,7 +149,7 @@ def _insert(memories: Memories, given: Mapping[str, Value], *, now_ms: int, sour
     }
     known = {name: value for name, value in defaults.items() if name in memories.columns}
     said = {name: value for name, value in given.items() if (name, value) != ("id", None)}
-    altered = memories.insert(said, beside=known)
+    altered = memories.insert(transaction, said, beside=known)
     row_id = said.get("id", known["id"])
     return Put(row_id if isinstance(row_id, str) else None, Outcome.CREATED, altered)
 
@@ -250,7 +252,7 @@ class Filler:
         if why := refused_updates(self.store):
             return dict.fromkeys((each.id for each in documents), why)
         dim = recorded_target(self.store, self.embedder.target).dim
-        return rehearse_documents(self.store, documents, partial(self._target, dim)) if dim else {}
+        return rehearse_documents(self.store, documents, partial(self._target, dim=dim)) if dim else {}
 
     def _write(
         self, outcomes: Sequence[Embedded | Refused | Unanswered], filled: Filled, witness: bytes | None = None
@@ -268,18 +270,18 @@ class Filler:
     def _write_vectors(
         self, vectors_of: Sequence[tuple[Document, Vectors]], filled: Filled, witness: bytes | None
     ) -> None:
-        enter = partial(self._target, len(vectors_of[0][1]))
+        enter = partial(self._target, dim=len(vectors_of[0][1]))
 
-        def write(refused: Unwritable) -> list[bool]:
+        def write(transaction: Transaction, refused: Unwritable) -> list[bool]:
             writes = [
                 VectorWrite(each.id, each.title, each.content, vectors.encode(vector), each.src, self.origin)
                 for each, vector in vectors_of
                 if each.id not in (refused or {})
             ]
-            target = enter()
+            target = enter(transaction)
             if witness:
-                set_witness(self.store, target.id, witness)
-            return (write_vectors if refused is None else write_one_by_one)(self.store, writes, target)
+                set_witness(transaction, target.id, witness)
+            return (write_vectors if refused is None else write_one_by_one)(transaction, writes, target)
 
         documents = [each for each, _ in vectors_of]
         written, refused = commit_without_refused(
@@ -289,8 +291,8 @@ class Filler:
         filled.raced += len(written) - sum(written)
         filled.left += [_unwritable(each, refused[each.id]) for each in documents if each.id in refused]
 
-    def _target(self, dim: int) -> Fingerprint:
-        return enter_target(self.store, replace(self.embedder.target, dim=dim), now_ms=self.clock.now_ms())
+    def _target(self, transaction: Transaction, *, dim: int) -> Fingerprint:
+        return enter_target(transaction, replace(self.embedder.target, dim=dim), now_ms=self.clock.now_ms())
 
 
 def _unwritable(document: Document, words: str) -> Unfilled:

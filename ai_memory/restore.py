@@ -135,8 +135,8 @@ class Restore:
             return
         try:
             now_ms = self.clock.now_ms()
-            with writing(self.path, now_ms=now_ms, options=self.options) as store, store.db.transaction():
-                pauses.put(store, present.pause) if present.pause else pauses.take_off(store)
+            with writing(self.path, now_ms=now_ms, options=self.options) as store, store.transaction() as transaction:
+                pauses.put(transaction, present.pause) if present.pause else pauses.take_off(transaction)
         except AiMemoryError as error:
             self.progress.note(f"{self.path} could not be left paused or not as it was: {error.line()}")
         else:

@@ -55,8 +55,8 @@ def _repair(settings: Settings, console: Console) -> None:
     path, now_ms = settings.db.value, SystemClock().now_ms()
     options = OpenOptions(tell=console.note)
     held = holding(path, now_ms=now_ms, options=options)
-    with held, writing(path, now_ms=now_ms, options=options) as store, store.db.transaction():
-        indexed = word_index.rebuild(store)
+    with held, writing(path, now_ms=now_ms, options=options) as store, store.transaction() as transaction:
+        indexed = word_index.rebuild(transaction)
     console.note(f"The word index was rebuilt; it holds {counted(indexed, 'memory')}.")
 
 

@@ -29,8 +29,8 @@ def run_approve(settings: Settings, console: Console) -> int:
     if not target.dim:
         target = replace(target, dim=probe(embedder).shape[1])
     now_ms = SystemClock().now_ms()
-    with writing(path, now_ms=now_ms, options=options) as store, store.db.transaction():
-        approvals.approve(store, target.space, target.dim, by=who(), how="approve", now_ms=now_ms)
+    with writing(path, now_ms=now_ms, options=options) as store, store.transaction() as transaction:
+        approvals.approve(transaction, target.space, target.dim, by=who(), how="approve", now_ms=now_ms)
     console.result(
         {"model": target.model, "space": target.space, "dim": target.dim, "approved": True},
         f"Unattended starts on {path} may go to {target.model}, {target.dim} wide, space {target.space}.",

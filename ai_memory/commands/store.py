@@ -49,8 +49,8 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     draft = _draft(args)
     options = OpenOptions(tell=console.note)
     with writing(settings.db.value, now_ms=clock.now_ms(), create=True, options=options) as store:
-        with store.db.transaction():
-            stored = put(Memories.of(store), draft, now_ms=clock.now_ms(), source="cli")
+        with store.transaction() as transaction:
+            stored = put(transaction, Memories.of(store), draft, now_ms=clock.now_ms(), source="cli")
             if stored.id is None:
                 raise UsageError("The title is that of a memory without id.", tip="Choose another title.")
         if stored.outcome is Outcome.KEPT_ENCRYPTED:

@@ -120,8 +120,8 @@ def as_recorded(store: Store, known: Fingerprint, embedder: PatientEmbedder) -> 
     try:
         together = require_witness(known, embedder, vectors)
     except TargetChanged:
-        with store.db.transaction():
-            if vectors.shape[1] != known.dim or not forget_witness(store, known.id):
+        with store.transaction() as transaction:
+            if vectors.shape[1] != known.dim or not forget_witness(transaction, known.id):
                 raise
         vectors = apart(embedder, WITNESS_TEXTS)
         require_apart(vectors)

@@ -16,7 +16,7 @@ from ai_memory.reembed.taking_back import take_back
 from ai_memory.reembed.tools import Tools
 from ai_memory.reembed.window import Answered
 from ai_memory.store import approvals, runs
-from ai_memory.store.opening import Store
+from ai_memory.store.opening import Store, Transaction
 from ai_memory.store.run_figures import note_census, note_end
 from ai_memory.store.values import Checkpoint, Counters
 
@@ -59,15 +59,15 @@ class Committer:
         now = self._now.after(page, spent=ledger.spent, sizes=ledger.sizes, at=clock.monotonic())
         traffic = now.since(self._now, in_flight=in_flight)
 
-        def write(unwritable: Unwritable) -> Counters:
+        def write(transaction: Transaction, unwritable: Unwritable) -> Counters:
             now_ms, told = clock.now_ms(), replace(answered, unwritable=unwritable)
-            return write_page(self._store, self.run, self.target, told, steps=steps, traffic=traffic, now_ms=now_ms)
+            return write_page(transaction, self.run, self.target, told, steps=steps, traffic=traffic, now_ms=now_ms)
 
         counters = commit_once(
             self._store,
             self.run,
             write,
-            lambda: rehearse_documents(self._store, page.to_write, lambda: self.target),
+            lambda: rehearse_documents(self._store, page.to_write, lambda _: self.target),
         )
         self.counters += counters
         # Only now: no more may be sent than the committed row says, or a kill would make it a lie.
@@ -92,26 +92,26 @@ class Committer:
 
     def count(self, counters: Counters) -> None:
         """Add to the counters of the run."""
-        with self._store.db.transaction():
-            runs.hold(self._store, self.run, now_ms=self._tools.clock.now_ms())
-            runs.count(self._store, self.run, counters)
+        with self._store.transaction() as transaction:
+            runs.hold(transaction, self.run, now_ms=self._tools.clock.now_ms())
+            runs.count(transaction, self.run, counters)
         self.counters += counters
 
     def next_pass(self, census: Census) -> None:
         """Begin the next pass; the census was taken after the last one."""
-        with self._store.db.transaction():
-            note_census(self._store, self.run, census.counted())
-            self.run = runs.next_pass(self._store, self.run, now_ms=self._tools.clock.now_ms())
+        with self._store.transaction() as transaction:
+            note_census(transaction, self.run, census.counted())
+            self.run = runs.next_pass(transaction, self.run, now_ms=self._tools.clock.now_ms())
 
     def finish(self, census: Census) -> Ending:
         """End the run, of which a census found nothing stale."""
         reason = "quarantine" if census.exit_code else "complete"
-        with self._store.db.transaction():
+        with self._store.transaction() as transaction:
             now_ms, proof = self._tools.clock.now_ms(), census.began_at
-            runs.transition(self._store, self.run, "done", now_ms=now_ms, fenced=True, census_at=proof)
-            runs.count(self._store, self.run, self.unnoted)
-            note_census(self._store, self.run, census.counted())
-            note_end(self._store, self.run, exit_code=census.exit_code, reason=reason, now_ms=now_ms)
-            approvals.completed(self._store, self.run, self.target, now_ms=now_ms)
+            runs.transition(transaction, self.run, "done", now_ms=now_ms, fenced=True, census_at=proof)
+            runs.count(transaction, self.run, self.unnoted)
+            note_census(transaction, self.run, census.counted())
+            note_end(transaction, self.run, exit_code=census.exit_code, reason=reason, now_ms=now_ms)
+            approvals.completed(transaction, self.run, self.target, now_ms=now_ms)
         self.run = runs.read_run(self._store, self.run.run_id)
         return Ending(self.run, census.exit_code, reason, census)

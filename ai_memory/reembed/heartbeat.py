@@ -120,8 +120,8 @@ class Heartbeat:
         failure = self._failure()
         # A disk that is full, or another writer, keeps nobody from waiting: the commit will tell.
         with suppress(StorageFailed, NotFinished, Stopped):
-            with self._store.db.transaction():
-                ours = beats.beat(self._store, self._run, failure=failure, now_ms=self._tools.clock.now_ms())
+            with self._store.transaction() as transaction:
+                ours = beats.beat(transaction, self._run, failure=failure, now_ms=self._tools.clock.now_ms())
             self._noted = failure
             if not ours:
                 self._tools.stop.request("run lost", exit_code=NotFinished.exit_code)

@@ -58,7 +58,7 @@ from ai_memory.store import quarantine, runs
 from ai_memory.store.backup import require_free
 from ai_memory.store.lock import Holder
 from ai_memory.store.open_options import OpenOptions
-from ai_memory.store.opening import Store, reading, writing
+from ai_memory.store.opening import Store, Transaction, reading, writing
 from ai_memory.store.run_figures import note_census, note_end
 from ai_memory.store.settled import note_nothing_stale
 from ai_memory.store.values import Breaker, Counters, Run, Space
@@ -98,9 +98,9 @@ class Job:
         require_no_pause(store, now_ms=self._now())
         planned = self._plan(store)
         if planned.action is Action.NOTHING:
-            with store.db.transaction():
-                approve_by_hand(store, planned.target, self.request, now_ms=self._now())
-                self._note_nothing_stale(store, planned)
+            with store.transaction() as transaction:
+                approve_by_hand(transaction, planned.target, self.request, now_ms=self._now())
+                self._note_nothing_stale(transaction, planned)
             return self._report(planned, None, None, self._nothing(planned), began)
         refusing: list[Unfit] = []
         stored: Sequence[Space] = ()
@@ -172,18 +172,18 @@ class Job:
         if not target.dim:
             return []
         known, retry = known_fingerprint(store, target), self.request.retry_quarantined
-        enter = partial(enter_target, store, target, now_ms=self._now())
+        enter = partial(enter_target, target=target, now_ms=self._now())
         return try_updates(store, known, planned.census, retry=retry, enter=enter)
 
     def _set_aside(self, store: Store, run: Run, refusing: Sequence[Unfit]) -> None:
         """Put rows into quarantine whose text need not be sent; the walk then passes them."""
         if not refusing:
             return
-        with store.db.transaction():
-            runs.hold(store, run, now_ms=self._now())
+        with store.transaction() as transaction:
+            runs.hold(transaction, run, now_ms=self._now())
             for each in refusing:
-                quarantine.put(store, run.target, each.id, each.src, each.reason, now_ms=self._now())
-            runs.count(store, run, Counters(quarantined=len(refusing)))
+                quarantine.put(transaction, run.target, each.id, each.src, each.reason, now_ms=self._now())
+            runs.count(transaction, run, Counters(quarantined=len(refusing)))
 
     def _report(
         self, planned: Plan, taken: Taken | None, sweep: Passes | None, ending: Ending, began: float
@@ -216,11 +216,11 @@ class Job:
                     raise
 
     def _open_breaker(self, store: Store, run: Run, error: TransientFailure) -> Breaker:
-        with store.db.transaction():
-            runs.hold(store, run, now_ms=self._now())
+        with store.transaction() as transaction:
+            runs.hold(transaction, run, now_ms=self._now())
             asked = error.retry_after if isinstance(error, RateLimited) else 0.0
-            breaker = opened(runs.read_run(store, run.run_id), now_ms=self._now(), asked_seconds=asked)
-            runs.set_breaker(store, run, breaker, now_ms=self._now(), reason=error.what)
+            breaker = opened(runs.read_run(transaction, run.run_id), now_ms=self._now(), asked_seconds=asked)
+            runs.set_breaker(transaction, run, breaker, now_ms=self._now(), reason=error.what)
         return breaker
 
     def _work(self, store: Store, planned: Plan, taken: Taken, sweep: Passes, heartbeat: Heartbeat) -> Ending:
@@ -263,25 +263,25 @@ class Job:
 
     def _leave(self, store: Store, run: Run, ending: Ending, sweep: Passes) -> None:
         # Where even this cannot be written the run reads as killed, which costs the next start nothing but a note.
-        with suppress(AiMemoryError), store.db.transaction():
+        with suppress(AiMemoryError), store.transaction() as transaction:
             operator = isinstance(ending.error, OperatorNeeded)
             last_error = ending.error.what if ending.error and not operator else self.embedder.meter.failure or None
             if isinstance(ending.error, BreakerOpen):
-                last_error = runs.read_run(store, run.run_id).last_error
+                last_error = runs.read_run(transaction, run.run_id).last_error
             sizes = self.tools.ledger.sizes
-            if runs.leave(store, run, last_error=last_error, limits=sizes, unsettled=sweep.unsettled):
-                runs.count(store, run, sweep.unnoted)
-                note_end(store, run, exit_code=ending.exit_code, reason=ending.reason, now_ms=self._now())
+            if runs.leave(transaction, run, last_error=last_error, limits=sizes, unsettled=sweep.unsettled):
+                runs.count(transaction, run, sweep.unnoted)
+                note_end(transaction, run, exit_code=ending.exit_code, reason=ending.reason, now_ms=self._now())
                 if ending.census:
-                    note_census(store, run, ending.census.counted())
+                    note_census(transaction, run, ending.census.counted())
             # A target that was never served is no run to go on with.
-            if isinstance(ending.error, EmbedderInitFailed) and not runs.read_counters(store, run).reembedded:
-                runs.transition(store, run, "cancelled", now_ms=self._now(), fenced=True)
+            if isinstance(ending.error, EmbedderInitFailed) and not runs.read_counters(transaction, run).reembedded:
+                runs.transition(transaction, run, "cancelled", now_ms=self._now(), fenced=True)
 
-    def _note_nothing_stale(self, store: Store, planned: Plan) -> None:
+    def _note_nothing_stale(self, transaction: Transaction, planned: Plan) -> None:
         if planned.scope is None:
-            target, known = planned.target, known_fingerprint(store, planned.target)
-            note_nothing_stale(store, known.id if known else None, target.space, target.dim, now_ms=self._now())
+            target, known = planned.target, known_fingerprint(transaction, planned.target)
+            note_nothing_stale(transaction, known.id if known else None, target.space, target.dim, now_ms=self._now())
 
     def _nothing(self, planned: Plan) -> Ending:
         return Ending(None, planned.census.exit_code, "nothing stale", planned.census)

@@ -55,18 +55,18 @@ class StartProbe:
             canary, vectors = False, self._asked(self.embedder, one_by_one=True)
         if known.dim:
             vectors = self._require_witness(known, vectors)
-        with self.store.db.transaction():
-            runs.hold(self.store, taken.run, now_ms=self.clock.now_ms())
+        with self.store.transaction() as transaction:
+            runs.hold(transaction, taken.run, now_ms=self.clock.now_ms())
             if not known.dim:
                 found = replace(self.embedder.target, dim=vectors.shape[1])
-                known = enter_target(self.store, found, now_ms=self.clock.now_ms())
-                runs.set_target(self.store, run, known.id)
-                approve_by_hand(self.store, found, self.request, now_ms=self.clock.now_ms())
+                known = enter_target(transaction, found, now_ms=self.clock.now_ms())
+                runs.set_target(transaction, run, known.id)
+                approve_by_hand(transaction, found, self.request, now_ms=self.clock.now_ms())
             if not canary:
-                set_witness(self.store, known.id, witness_bytes(vectors))
-            runs.set_breaker(self.store, run, Breaker(), now_ms=self.clock.now_ms())
+                set_witness(transaction, known.id, witness_bytes(vectors))
+            runs.set_breaker(transaction, run, Breaker(), now_ms=self.clock.now_ms())
             # Read anew: the sweep compares with the witness that was kept just now.
-            return read_fingerprint(self.store, known.id)
+            return read_fingerprint(transaction, known.id)
 
     def _asked(
         self, embedder: PatientEmbedder, texts: Sequence[str] = WITNESS_TEXTS, *, one_by_one: bool = False
@@ -84,8 +84,8 @@ class StartProbe:
         except TargetChanged:
             if vectors.shape[1] != known.dim or len(vectors) < len(WITNESS_TEXTS):
                 raise
-            with self.store.db.transaction():
-                if not forget_witness(self.store, known.id):
+            with self.store.transaction() as transaction:
+                if not forget_witness(transaction, known.id):
                     raise
             return self._asked(self.embedder, one_by_one=True)
         return vectors

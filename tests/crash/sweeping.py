@@ -74,23 +74,23 @@ class Record:
 
 def build_own(path: Path, rows: int) -> None:
     """Create a database as this program makes it; every second row has a vector of the old model."""
-    with writing(path, now_ms=0, create=True) as store, store.db.transaction():
+    with writing(path, now_ms=0, create=True) as store, store.transaction() as transaction:
         for number in range(rows):
             namespace = NAMESPACES[number % len(NAMESPACES)]
             row_id = f"{'Aa_'[number % 3]}{number * 7 % rows:03}"
-            store.db.execute(INSERT, (row_id, namespace, f"Note {number}", f"the text of {number}", NOW, NOW))
-        store.db.execute("UPDATE memories SET embedding = x'01000080bf' WHERE rowid % 2")
+            transaction.db.execute(INSERT, (row_id, namespace, f"Note {number}", f"the text of {number}", NOW, NOW))
+        transaction.db.execute("UPDATE memories SET embedding = x'01000080bf' WHERE rowid % 2")
 
 
 def build_held(path: Path, rows: int) -> None:
     """Create a database whose own triggers keep every vector out of some of its rows."""
     build_own(path, rows)
-    with writing(path, now_ms=0) as store, store.db.transaction():
+    with writing(path, now_ms=0) as store, store.transaction() as transaction:
         for number, content in enumerate(HELD):
             # Every second one has a vector of the old model, which it keeps.
-            store.db.execute(SET_CONTENT_OF, (content, f"Note {rows - 1 - 2 * number}"))
+            transaction.db.execute(SET_CONTENT_OF, (content, f"Note {rows - 1 - 2 * number}"))
         for trigger in TRIGGERS:
-            store.db.execute(trigger)
+            transaction.db.execute(trigger)
 
 
 def build_foreign(version: int) -> Build:

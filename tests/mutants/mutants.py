@@ -74,15 +74,17 @@ MUTANTS = (
         "cursor before data",
         "reembed.committer:Committer.commit",
         "    counters = commit_once(\n",
-        "    with self._store.db.transaction():\n"
-        "        runs.advance(self._store, self.run, steps, now_ms=0)\n"
+        "    with self._store.transaction() as transaction:\n"
+        "        runs.advance(transaction, self.run, steps, now_ms=0)\n"
         "    counters = commit_once(\n",
         *HARNESSES,
     ),
     Mutant(
         "cursor outside the transaction",
         (
-            Change("ai_memory.reembed.commit:write_page", "    runs.advance(store, run, steps, now_ms=now_ms)\n", ""),
+            Change(
+                "ai_memory.reembed.commit:write_page", "    runs.advance(transaction, run, steps, now_ms=now_ms)\n", ""
+            ),
             Change(
                 "ai_memory.reembed.committer:Committer.commit",
                 "    counters = commit_once(\n",

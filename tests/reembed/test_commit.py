@@ -19,7 +19,7 @@ from ai_memory.store.quarantine import Reason
 from ai_memory.store.values import Checkpoint, Counters, Run
 from tests import files
 from tests.fakes import HashEmbedder
-from tests.reembed.work import HOLDER, NOW_MS, begun, documents, known
+from tests.reembed.work import HOLDER, NOW_MS, begun, committed, documents, known
 
 EMBEDDER = HashEmbedder()
 STEPS = {"a": Checkpoint("a", "id-002", eof=False, rows_done=2)}
@@ -42,8 +42,8 @@ def embedded(documents: list[Document]) -> tuple[Embedded, ...]:
 
 def write(store: Store, run: Run, target: Fingerprint, answered: Answered) -> Counters:
     traffic = Traffic(in_flight_limit=50, usage=Usage(texts_sent=2, requests=1))
-    with store.db.transaction():
-        return write_page(store, run, target, answered, steps=STEPS, traffic=traffic, now_ms=NOW_MS)
+    with store.transaction() as transaction:
+        return write_page(transaction, run, target, answered, steps=STEPS, traffic=traffic, now_ms=NOW_MS)
 
 
 def test_vectors_cursors_and_counters_are_written_together(store: Store, run: Run, target: Fingerprint) -> None:
@@ -120,9 +120,9 @@ def test_a_twin_of_a_refused_text_shares_its_quarantine(store: Store, run: Run, 
 def test_a_runner_that_lost_its_run_writes_nothing(store: Store, run: Run, target: Fingerprint, by: str) -> None:
     page = documents(store, "id-000")
     if by == "taken over":
-        runs.take_over(store, run, HOLDER, in_flight_limit=1, now_ms=NOW_MS)
+        committed(store, runs.take_over, run, HOLDER, in_flight_limit=1, now_ms=NOW_MS)
     else:
-        runs.transition(store, run, by, now_ms=NOW_MS, fenced=False)
+        committed(store, runs.transition, run, by, now_ms=NOW_MS, fenced=False)
 
     with pytest.raises(NotFinished if by == "taken over" else OperatorNeeded, match=f"was {by}"):
         write(store, run, target, Answered(Page(documents=tuple(page)), embedded(page)))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from ai_memory.embed import vectors
 from ai_memory.embed.assemble import threads
@@ -24,11 +24,14 @@ from ai_memory.reembed.tools import Tools
 from ai_memory.reembed.worker import answer
 from ai_memory.store import runs, walk
 from ai_memory.store.lock import Holder
-from ai_memory.store.opening import Store, writing
+from ai_memory.store.opening import Store, Transaction, writing
 from ai_memory.store.provenance import Fingerprint, ensure_fingerprint
 from ai_memory.store.values import Run
 from tests import files
 from tests.fakes import HashEmbedder, patient
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 NOW_MS = 1_800_000_000_000
 HOLDER = Holder(1, "here", NOW_MS)
@@ -112,9 +115,9 @@ class Work:
 def known(store: Store, embedder: Embedder) -> Fingerprint:
     """Return the file's record of the embedder's target, entered if need be."""
     target = embedder.target
-    with store.db.transaction():
+    with store.transaction() as transaction:
         return ensure_fingerprint(
-            store,
+            transaction,
             digest=digest(target),
             spec_json=canonical_spec(target),
             space=target.space,
@@ -125,9 +128,9 @@ def known(store: Store, embedder: Embedder) -> Fingerprint:
 
 def begun(store: Store, target: Fingerprint, *, skip_current: bool = False) -> Run:
     """Return a new run that this process holds."""
-    with store.db.transaction():
+    with store.transaction() as transaction:
         run = runs.begin_run(
-            store,
+            transaction,
             target=target.id,
             target_model="hash",
             scope=None,
@@ -135,7 +138,13 @@ def begun(store: Store, target: Fingerprint, *, skip_current: bool = False) -> R
             now_ms=NOW_MS,
             tool_version="test",
         )
-        return runs.take_over(store, run, HOLDER, in_flight_limit=100, now_ms=NOW_MS)
+        return runs.take_over(transaction, run, HOLDER, in_flight_limit=100, now_ms=NOW_MS)
+
+
+def committed(store: Store, write: Callable[Concatenate[Transaction, P], T], *args: P.args, **named: P.kwargs) -> T:
+    """Return what `write` returns in a transaction of its own."""
+    with store.transaction() as transaction:
+        return write(transaction, *args, **named)
 
 
 def documents(store: Store, *ids: str) -> list[Document]:
