@@ -11,14 +11,14 @@ from ai_memory.reembed.commit_once import Unwritable, commit_once
 from ai_memory.reembed.ending import Ending
 from ai_memory.reembed.progressed import Progressed
 from ai_memory.reembed.rate import Rate
-from ai_memory.reembed.start import Taken
 from ai_memory.reembed.taking_back import take_back
 from ai_memory.reembed.tools import Tools
 from ai_memory.reembed.window import Answered
 from ai_memory.store import approvals, runs
 from ai_memory.store.opening import Store, Transaction
+from ai_memory.store.provenance import Fingerprint
 from ai_memory.store.run_figures import note_census, note_end
-from ai_memory.store.values import Checkpoint, Counters
+from ai_memory.store.values import Checkpoint, Counters, Run
 
 
 class Committer:
@@ -27,13 +27,13 @@ class Committer:
     Each method raises OperatorNeeded or NotFinished where the run is no longer ours.
     """
 
-    def __init__(self, store: Store, taken: Taken, tools: Tools) -> None:
-        """Write for the run just taken."""
+    def __init__(self, store: Store, run: Run, target: Fingerprint, tools: Tools, *, unsettled: int) -> None:
+        """Write for a run; so many texts that killed runners had sent are `unsettled`."""
         self.counters = Counters()
-        self.run, self.target = taken.run, taken.fingerprint
+        self.run, self.target = run, target
         self._store, self._tools = store, tools
         rate = Rate(tools.clock.monotonic())
-        self._now = Progressed(rate, taken.unsettled, taken.run.limits)
+        self._now = Progressed(rate, unsettled, run.limits)
 
     @property
     def unsettled(self) -> int:

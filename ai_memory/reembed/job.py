@@ -8,35 +8,27 @@ written to `memories` before the probe has passed.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 
 from ai_memory.amounts import counted
-from ai_memory.embed.embedder import Target
 from ai_memory.embed.port import PatientEmbedder
 from ai_memory.errors import (
     AiMemoryError,
-    BreakerOpen,
-    BudgetSpent,
-    EmbedderInitFailed,
-    NotFinished,
-    OperatorNeeded,
-    RateLimited,
-    TransientFailure,
     UsageError,
 )
+from ai_memory.reembed.attempts import Attempts
 from ai_memory.reembed.back_up import back_up
-from ai_memory.reembed.breaker import opened
 from ai_memory.reembed.budget import least_tokens
-from ai_memory.reembed.census import name_scope, take_census
-from ai_memory.reembed.decide import Action, asks_of_file
-from ai_memory.reembed.ending import Ending, stopped_by, too_small
-from ai_memory.reembed.heartbeat import PAUSED, Heartbeat, require_no_pause
+from ai_memory.reembed.decide import Action
+from ai_memory.reembed.ending import Ending
+from ai_memory.reembed.heartbeat import Heartbeat, require_no_pause
 from ai_memory.reembed.holding import holding
 from ai_memory.reembed.judge import Unfit
-from ai_memory.reembed.passes import Passes, prepare
+from ai_memory.reembed.leaving import Leaving, as_asked
+from ai_memory.reembed.passes import prepare
+from ai_memory.reembed.refusing_rows import find_refusing, set_aside
 from ai_memory.reembed.report import Expense, RunReport, report
 from ai_memory.reembed.request import Request
 from ai_memory.reembed.start import (
@@ -44,24 +36,19 @@ from ai_memory.reembed.start import (
     Plan,
     Taken,
     approve_by_hand,
-    enter_target,
     known_fingerprint,
     plan,
     preflight,
     take,
 )
-from ai_memory.reembed.start_probe import StartProbe
 from ai_memory.reembed.tools import Tools
-from ai_memory.reembed.trial import require_updates, try_updates
-from ai_memory.reembed.work import Workers
-from ai_memory.store import quarantine, runs
+from ai_memory.reembed.trial import require_updates
 from ai_memory.store.backup import require_free
 from ai_memory.store.lock import Holder
 from ai_memory.store.open_options import OpenOptions
-from ai_memory.store.opening import Store, Transaction, reading, writing
-from ai_memory.store.run_figures import note_census, note_end
+from ai_memory.store.opening import Store, reading, writing
 from ai_memory.store.settled import note_nothing_stale
-from ai_memory.store.values import Breaker, Counters, Run, Space
+from ai_memory.store.values import Space
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,46 +85,62 @@ class Job:
         require_no_pause(store, now_ms=self._now())
         planned = self._plan(store)
         if planned.action is Action.NOTHING:
-            with store.transaction() as transaction:
-                approve_by_hand(transaction, planned.target, self.request, now_ms=self._now())
-                self._note_nothing_stale(transaction, planned)
-            return self._report(planned, None, None, self._nothing(planned), began)
+            ending = self._nothing(store, planned)
+            return report(planned, None, None, ending, self._expense(began))
+        taken = self._take(store, planned, holder)
+        with closing(self.tools.workers()) as pool:
+            heartbeat = Heartbeat(store, taken.run, self.tools, failure=lambda: pool.failure)
+            scope, before = planned.scope, planned.census
+            passes = prepare(store, taken, self.request, self.tools, pool, heartbeat, scope=scope, before=before)
+            leaving = Leaving(store, taken.run, self.tools, passes)
+            try:
+                ending = Attempts(store, planned, taken, self.request, self.tools, passes, heartbeat).run()
+            except AiMemoryError as error:
+                ending = leaving.failed(error)
+            finally:
+                self.tools.progress.end()
+                passes.tell_quarantine()
+        ending, done = leaving.leave(ending, heartbeat), passes.done
+        ending = as_asked(store, ending, self.request, planned, done.target, now_ms=self._now())
+        return report(planned, taken, done, ending, self._expense(began))
+
+    def _take(self, store: Store, planned: Plan, holder: Holder) -> Taken:
+        """Take the run, once nothing stands in the way of writing vectors, and tell what is going to be replaced."""
         refusing: list[Unfit] = []
         stored: Sequence[Space] = ()
         if planned.action is not Action.FINISH:
             self._require_budget(planned)
             require_updates(store)
-            refusing = self._try_updates(store, planned, planned.target)
+            retry, now_ms = self.request.retry_quarantined, self._now()
+            refusing = find_refusing(store, planned.target, planned.census, retry=retry, now_ms=now_ms)
             told = preflight(store, planned)
             stored = told.stored
             self.disclose(told)
         # The first page is by itself; each of its rows is asked again once at most.
         in_flight = 2 * self.request.batch
         taken = take(store, planned, self.request, holder, in_flight=in_flight, stored=stored)
-        self._set_aside(store, taken.run, refusing)
+        set_aside(store, taken.run, refusing, now_ms=self._now())
         if taken.texts_sent_twice:
             twice = f"at most {counted(taken.texts_sent_twice, 'text is', 'texts are')} sent twice"
             self.tools.progress.say(f"Taken over from a killed runner: {twice}.")
         self.embedder.restore(taken.run.limits)
         self.tools.ledger.require(taken.run.limits)
-        with closing(self.tools.workers()) as pool:
-            heartbeat = Heartbeat(store, taken.run, self.tools, failure=lambda: pool.failure)
-            sweep = self._prepared(store, planned, taken, pool, heartbeat)
-            try:
-                ending = self._work_patiently(store, planned, taken, sweep, heartbeat)
-            except AiMemoryError as error:
-                ending = self._failed(taken.run, error, sweep)
-            finally:
-                self.tools.progress.end()
-                sweep.tell_quarantine()
-        ending = self._as_paused(ending, heartbeat)
-        self._leave(store, taken.run, ending, sweep)
-        ending = self._answer(store, planned, sweep, _as_it_stands(store, ending))
-        return self._report(planned, taken, sweep, ending, began)
+        return taken
 
     def _plan(self, store: Store) -> Plan:
         with self.tools.ledger.counting(self.embedder):
             return plan(store, self.embedder, self.request, now_ms=self._now())
+
+    def _nothing(self, store: Store, planned: Plan) -> Ending:
+        """Note that nothing is stale."""
+        target = planned.target
+        with store.transaction() as transaction:
+            approve_by_hand(transaction, target, self.request, now_ms=self._now())
+            if planned.scope is None:
+                known = known_fingerprint(transaction, target)
+                known_id = known.id if known else None
+                note_nothing_stale(transaction, known_id, target.space, target.dim, now_ms=self._now())
+        return Ending(None, planned.census.exit_code, "nothing stale", planned.census)
 
     def _require_budget(self, planned: Plan) -> None:
         spending = self.tools.spending
@@ -148,154 +151,9 @@ class Job:
                 tip="Give it more.",
             )
 
-    def _answer(self, store: Store, planned: Plan, sweep: Passes, ending: Ending) -> Ending:
-        """Return the end of a run of some namespaces as the answer to what was asked, which may have been more."""
-        if not ending.complete or planned.scope is None or self.request.scope is not None:
-            return ending
-        file = take_census(store, sweep.done.target, None, now_ms=self._now())
-        outside = file.stale_outside(planned.scope)
-        ending = replace(ending, outside=outside)
-        if not asks_of_file(self.request, planned.scope):
-            return ending
-        ending = replace(ending, census=file, exit_code=max(ending.exit_code, file.exit_code))
-        if not file.stale:
-            return ending
-        stale = counted(file.stale, "row of the file is", "rows of the file are")
-        error = NotFinished(
-            f"The run is done in {name_scope(planned.scope)}; {stale} stale.",
-            tip="To begin with them, run the same command again.",
-        )
-        return replace(ending, reason="rows outside", error=error)
-
-    def _try_updates(self, store: Store, planned: Plan, target: Target) -> list[Unfit]:
-        """Return the stale rows found to refuse a vector before one was found that takes it; none without a width."""
-        if not target.dim:
-            return []
-        known, retry = known_fingerprint(store, target), self.request.retry_quarantined
-        enter = partial(enter_target, target=target, now_ms=self._now())
-        return try_updates(store, known, planned.census, retry=retry, enter=enter)
-
-    def _set_aside(self, store: Store, run: Run, refusing: Sequence[Unfit]) -> None:
-        """Put rows into quarantine whose text need not be sent; the walk then passes them."""
-        if not refusing:
-            return
-        with store.transaction() as transaction:
-            runs.hold(transaction, run, now_ms=self._now())
-            for each in refusing:
-                quarantine.put(transaction, run.target, each.id, each.src, each.reason, now_ms=self._now())
-            runs.count(transaction, run, Counters(quarantined=len(refusing)))
-
-    def _report(
-        self, planned: Plan, taken: Taken | None, sweep: Passes | None, ending: Ending, began: float
-    ) -> RunReport:
-        return report(
-            planned,
-            taken,
-            sweep.done if sweep else None,
-            ending,
-            Expense(self.tools.ledger.spent, self.request.price, self._since(began), self.embedder.meter.failure),
-        )
-
-    def _work_patiently(self, store: Store, planned: Plan, taken: Taken, sweep: Passes, heartbeat: Heartbeat) -> Ending:
-        """Do the work; where the endpoint fails, wait for its breaker and probe again, for as long as --wait allows."""
-        gives_up_at = self.tools.clock.monotonic() + self.request.wait_seconds
-        while True:
-            try:
-                return self._work(store, planned, taken, sweep, heartbeat)
-            except (TransientFailure, BreakerOpen) as error:
-                if self.tools.stop.requested():
-                    raise
-                if isinstance(error, BreakerOpen):
-                    wait = error.seconds
-                else:
-                    wait = (self._open_breaker(store, taken.run, error).until_ms - self._now()) / 1000
-                if self.tools.clock.monotonic() + wait > gives_up_at:
-                    raise
-                self.tools.progress.say(f"{error.what} Waiting {wait:.0f} s for the endpoint.")
-                if heartbeat.sleep(wait):
-                    raise
-
-    def _open_breaker(self, store: Store, run: Run, error: TransientFailure) -> Breaker:
-        with store.transaction() as transaction:
-            runs.hold(transaction, run, now_ms=self._now())
-            asked = error.retry_after if isinstance(error, RateLimited) else 0.0
-            breaker = opened(runs.read_run(transaction, run.run_id), now_ms=self._now(), asked_seconds=asked)
-            runs.set_breaker(transaction, run, breaker, now_ms=self._now(), reason=error.what)
-        return breaker
-
-    def _work(self, store: Store, planned: Plan, taken: Taken, sweep: Passes, heartbeat: Heartbeat) -> Ending:
-        if planned.action is Action.FINISH and (ending := sweep.conclude()):
-            return ending
-        target = StartProbe(store, self.embedder, self.request, self.tools.clock, heartbeat).run(taken)
-        sweep.aim_at(target)
-        if not planned.target.dim:
-            # Only the endpoint could tell the width: before this no vector could be tried.
-            found = replace(planned.target, dim=target.dim)
-            self._set_aside(store, runs.read_run(store, taken.run.run_id), self._try_updates(store, planned, found))
-        total = planned.census.stale + taken.lifted
-        self.tools.progress.begin(total=total, label=f"to {planned.target.model}")
-        return sweep.run()
-
-    def _prepared(self, store: Store, planned: Plan, taken: Taken, pool: Workers, heartbeat: Heartbeat) -> Passes:
-        scope, before = planned.scope, planned.census
-        return prepare(store, taken, self.request, self.tools, pool, heartbeat, scope=scope, before=before)
-
-    def _failed(self, run: Run, error: AiMemoryError, sweep: Passes) -> Ending:
-        if stopped_by(error, self.tools.stop):
-            return self._stopped(run)
-        if not isinstance(error, BudgetSpent):
-            return Ending(run, error.exit_code, error.reason, error=error)
-        if sweep.idle:
-            return too_small(run, error.flag, self.tools.ledger.spent.tokens)
-        return Ending(run, error.exit_code, error.flag, error=error)
-
-    def _as_paused(self, ending: Ending, heartbeat: Heartbeat) -> Ending:
-        """Return an unfinished end as that by a pause, where the file was paused meanwhile: no start goes on then."""
-        if ending.exit_code == NotFinished.exit_code:
-            heartbeat.heed_pause()
-            if self.tools.stop.reason == PAUSED:
-                return self._stopped(ending.run)
-        return ending
-
-    def _stopped(self, run: Run | None) -> Ending:
-        stop = self.tools.stop
-        return Ending(run, stop.exit_code, stop.reason, error=stop.error)
-
-    def _leave(self, store: Store, run: Run, ending: Ending, sweep: Passes) -> None:
-        # Where even this cannot be written the run reads as killed, which costs the next start nothing but a note.
-        with suppress(AiMemoryError), store.transaction() as transaction:
-            operator = isinstance(ending.error, OperatorNeeded)
-            last_error = ending.error.what if ending.error and not operator else self.embedder.meter.failure or None
-            if isinstance(ending.error, BreakerOpen):
-                last_error = runs.read_run(transaction, run.run_id).last_error
-            sizes = self.tools.ledger.sizes
-            if runs.leave(transaction, run, last_error=last_error, limits=sizes, unsettled=sweep.unsettled):
-                runs.count(transaction, run, sweep.unnoted)
-                note_end(transaction, run, exit_code=ending.exit_code, reason=ending.reason, now_ms=self._now())
-                if ending.census:
-                    note_census(transaction, run, ending.census.counted())
-            # A target that was never served is no run to go on with.
-            if isinstance(ending.error, EmbedderInitFailed) and not runs.read_counters(transaction, run).reembedded:
-                runs.transition(transaction, run, "cancelled", now_ms=self._now(), fenced=True)
-
-    def _note_nothing_stale(self, transaction: Transaction, planned: Plan) -> None:
-        if planned.scope is None:
-            target, known = planned.target, known_fingerprint(transaction, planned.target)
-            note_nothing_stale(transaction, known.id if known else None, target.space, target.dim, now_ms=self._now())
-
-    def _nothing(self, planned: Plan) -> Ending:
-        return Ending(None, planned.census.exit_code, "nothing stale", planned.census)
+    def _expense(self, began: float) -> Expense:
+        duration_ms = round((self.tools.clock.monotonic() - began) * 1000)
+        return Expense(self.tools.ledger.spent, self.request.price, duration_ms, self.embedder.meter.failure)
 
     def _now(self) -> int:
         return self.tools.clock.now_ms()
-
-    def _since(self, began: float) -> int:
-        return round((self.tools.clock.monotonic() - began) * 1000)
-
-
-def _as_it_stands(store: Store, ending: Ending) -> Ending:
-    """Return the ending with the run's present state: it may have been given up, by us or by an operator."""
-    if ending.run is not None:
-        with suppress(AiMemoryError):
-            return replace(ending, run=runs.read_run(store, ending.run.run_id))
-    return ending

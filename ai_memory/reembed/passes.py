@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from ai_memory.embed.spending import Spending
 from ai_memory.errors import NotFinished
@@ -14,7 +13,7 @@ from ai_memory.reembed.asking import Asking
 from ai_memory.reembed.budget import MAX_ROWS, Budget
 from ai_memory.reembed.census import Census, Scope, namespaces_in_scope, take_census
 from ai_memory.reembed.committer import Committer
-from ai_memory.reembed.ending import Ending, churn, rows_left, too_small
+from ai_memory.reembed.ending import Done, Ending, churn, rows_left, too_small
 from ai_memory.reembed.guard import Guard
 from ai_memory.reembed.heartbeat import Heartbeat
 from ai_memory.reembed.pages import Walk, WalkOrder
@@ -32,16 +31,6 @@ from ai_memory.store.values import Counters
 
 MIN_PASSES = 5
 """Passes before a corpus that is edited as fast as it is swept is called churn."""
-
-
-@dataclass(frozen=True, slots=True)
-class Done:
-    """What one invocation did: in rows and requests, rows of the quarantine that it met, passes, and the target."""
-
-    counters: Counters
-    rows_in_quarantine: int
-    passes: int
-    target: Fingerprint
 
 
 class Passes:
@@ -174,7 +163,8 @@ def prepare(  # noqa: PLR0913 - all that a sweep is made of
 ) -> Passes:
     """Return the work on the run just taken: of `scope`, in which the census `before` was taken."""
     run = taken.run
-    committer, trail = Committer(store, taken, tools), Trail(tools.chance)
+    committer = Committer(store, run, taken.fingerprint, tools, unsettled=taken.unsettled)
+    trail = Trail(tools.chance)
     schedule = Schedule(rows=before.stale, batch=request.batch, doubted=run.counters.disagreed > 0)
     asking = Asking(schedule, pool, tools.ledger, trail, batch=request.batch, chance=tools.chance)
     guard = Guard(

@@ -8,8 +8,7 @@ from ai_memory.amounts import counted, money
 from ai_memory.embed.embedder import Usage
 from ai_memory.reembed.bound import differ_at_most, told
 from ai_memory.reembed.census import Scope, name_scope
-from ai_memory.reembed.ending import Ending
-from ai_memory.reembed.passes import Done
+from ai_memory.reembed.ending import Done, Ending
 from ai_memory.reembed.request import cost
 from ai_memory.reembed.start import Plan, Taken
 from ai_memory.store.values import Counters
