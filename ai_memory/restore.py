@@ -13,8 +13,9 @@ from pathlib import Path
 
 from ai_memory.clock import Clock
 from ai_memory.errors import AiMemoryError, Damaged, DataRefused, NotFound, UsageError
-from ai_memory.reembed.back_up import Megabytes, back_up
+from ai_memory.reembed.back_up import CopiedPages, back_up
 from ai_memory.reembed.holding import holding_damaged
+from ai_memory.reembed.narrator import Narrator
 from ai_memory.reembed.progress import Progress
 from ai_memory.reembed.stop import Stop
 from ai_memory.store import counts, health, pauses, walk
@@ -116,10 +117,10 @@ class Restore:
                 tip=f"Leave --backup {target} out, and copy the file itself with its -wal and -journal.",
             )
         with reading(self.path, options=options) as store:
-            back_up(store.db, target, self.stop, self.progress)
+            back_up(store.db, target, self.stop, Narrator(self.progress))
 
     def _replace(self, backup: Store, present: Present, options: OpenOptions) -> None:
-        told = Megabytes(self.stop, self.progress, f"restoring {self.backup}").tell
+        told = CopiedPages(self.stop, Narrator(self.progress), f"restoring {self.backup}").tell
         try:
             replace_by(self.path, backup.db, damaged=present.headless, options=options, told=told)
         finally:

@@ -63,7 +63,7 @@ VALUES = (
     AskAgain((EMBEDDED,), finishing=True),
     AskAtEnd((EMBEDDED,), seed=7),
     FindRemedy((EMBEDDED, Unanswered(DOCUMENT, "it broke down.")), (EMBEDDED,), tried=1),
-    PageAnswer((EMBEDDED,), ("m1",), (EMBEDDED,), RATE, Remedy({"inputs": 1}, "one"), Usage(1), Learned({}, 10)),
+    PageAnswer((EMBEDDED,), ("m1",), (EMBEDDED,), RATE, Remedy({"inputs": 1}), Usage(1), Learned({}, 10)),
     Answered(PAGE, (EMBEDDED,), RATE, waited=True, unwritable={}),
     FINGERPRINT,
     Target("space", 3, "local", "m", normalized=True, max_tokens=256),

@@ -172,6 +172,7 @@ def _job(args: argparse.Namespace, settings: Settings, console: Console, stop: S
     from ai_memory.embed.assemble import Terms, Ties, assemble, threads
     from ai_memory.embed.port import Patience
     from ai_memory.reembed.job import Job
+    from ai_memory.reembed.narrator import Narrator
     from ai_memory.reembed.progress import NoProgress, choose_progress
     from ai_memory.reembed.tools import Tools
     from ai_memory.reembed.worker import answer
@@ -190,7 +191,7 @@ def _job(args: argparse.Namespace, settings: Settings, console: Console, stop: S
     ties = Ties(stop=stop.event, closed=stop.closed, tell=progress.note, trace=trace)
     embedder = assemble(configured, terms, ties)
     workers = partial(threads, embedder, partial(answer, stop=stop))
-    tools = Tools(embedder, clock, stop, progress, workers, spending=embedder.spending)
+    tools = Tools(embedder, clock, stop, Narrator(progress), workers, spending=embedder.spending)
     return Job(
         path=settings.db.value,
         embedder=embedder,

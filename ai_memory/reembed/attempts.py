@@ -8,6 +8,7 @@ from ai_memory.errors import BreakerOpen, RateLimited, TransientFailure
 from ai_memory.reembed.breaker import opened
 from ai_memory.reembed.decide import Action
 from ai_memory.reembed.ending import Ending
+from ai_memory.reembed.events import BreakerOpened, RunBegan, Waiting
 from ai_memory.reembed.heartbeat import Heartbeat
 from ai_memory.reembed.passes import Passes
 from ai_memory.reembed.refusing_rows import find_refusing, set_aside
@@ -47,7 +48,7 @@ class Attempts:
                 wait = error.seconds if isinstance(error, BreakerOpen) else self._open_breaker(error)
                 if self.tools.clock.monotonic() + wait > gives_up_at:
                     raise
-                self.tools.progress.say(f"{error.what} Waiting {wait:.0f} s for the endpoint.")
+                self.tools.observe(Waiting(error.what, wait))
                 if self.heartbeat.sleep(wait):
                     raise
 
@@ -61,7 +62,7 @@ class Attempts:
         if not self.planned.target.dim:
             self._set_aside(target.dim)
         total = self.planned.census.stale + self.taken.lifted
-        self.tools.progress.begin(total=total, label=f"to {self.planned.target.model}")
+        self.tools.observe(RunBegan(self.planned.target.model, total))
         return self.passes.run()
 
     def _set_aside(self, dim: int) -> None:
@@ -78,6 +79,7 @@ class Attempts:
             asked = error.retry_after if isinstance(error, RateLimited) else 0.0
             breaker = opened(runs.read_run(transaction, run.run_id), now_ms=self._now(), asked_seconds=asked)
             runs.set_breaker(transaction, run, breaker, now_ms=self._now(), reason=error.what)
+        self.tools.observe(BreakerOpened(error.what, breaker.until_ms))
         return (breaker.until_ms - self._now()) / 1000
 
     def _now(self) -> int:

@@ -19,6 +19,7 @@ from ai_memory.reembed.asked_again import Shared, chosen_of, look_at, mixed_up
 from ai_memory.reembed.asking import SEED_BITS, Asking
 from ai_memory.reembed.budget import Budget
 from ai_memory.reembed.committer import Committer
+from ai_memory.reembed.events import RemedyFound, WitnessAgreed
 from ai_memory.reembed.outcomes import Outcome, Refused, embedded_of
 from ai_memory.reembed.pages import Page
 from ai_memory.reembed.remedy import most_texts
@@ -137,8 +138,8 @@ class Guard:
             raise
         self.require_witness(self._witness_error())
         self._remedies += 1
-        self._tools.progress.say(f"ai-memory: warning: {remedy.words}")
         self._tools.ledger.require(remedy.sizes)
+        self._tools.observe(RemedyFound(remedy.sizes))
         self._asking.begin_anew()
         self.proven = False
 
@@ -153,6 +154,7 @@ class Guard:
         if error:
             raise error
         self._trail.witness_agreed()
+        self._tools.observe(WitnessAgreed())
 
     def _judged(self, work: EmbedPage, answered: Answered) -> Answered:
         if work.again.alone:

@@ -12,7 +12,6 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ai_memory.amounts import counted
 from ai_memory.embed.port import PatientEmbedder
 from ai_memory.errors import (
     AiMemoryError,
@@ -23,6 +22,7 @@ from ai_memory.reembed.back_up import back_up
 from ai_memory.reembed.budget import least_tokens
 from ai_memory.reembed.decide import Action
 from ai_memory.reembed.ending import Ending
+from ai_memory.reembed.events import RunEnded, RunTakenOver
 from ai_memory.reembed.heartbeat import Heartbeat, require_no_pause
 from ai_memory.reembed.holding import holding
 from ai_memory.reembed.judge import Unfit
@@ -76,7 +76,7 @@ class Job:
                     require_free(self.request.backup)
                     require_no_pause(store, now_ms=self._now())
                     self._plan(store)
-                    back_up(store.db, self.request.backup, self.tools.stop, self.tools.progress)
+                    back_up(store.db, self.request.backup, self.tools.stop, self.tools.observe)
             with writing(self.path, now_ms=self._now(), options=options) as store:
                 return self._run(store, holder)
 
@@ -98,8 +98,7 @@ class Job:
             except AiMemoryError as error:
                 ending = leaving.failed(error)
             finally:
-                self.tools.progress.end()
-                passes.tell_quarantine()
+                self.tools.observe(RunEnded())
         ending, done = leaving.leave(ending, heartbeat), passes.done
         ending = as_asked(store, ending, self.request, planned, done.target, now_ms=self._now())
         return report(planned, taken, done, ending, self._expense(began))
@@ -121,8 +120,7 @@ class Job:
         taken = take(store, planned, self.request, holder, in_flight=in_flight, stored=stored)
         set_aside(store, taken.run, refusing, now_ms=self._now())
         if taken.texts_sent_twice:
-            twice = f"at most {counted(taken.texts_sent_twice, 'text is', 'texts are')} sent twice"
-            self.tools.progress.say(f"Taken over from a killed runner: {twice}.")
+            self.tools.observe(RunTakenOver(taken.texts_sent_twice))
         self.embedder.restore(taken.run.limits)
         self.tools.ledger.require(taken.run.limits)
         return taken

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ai_memory.embed.embedder import Vectors
-from ai_memory.reembed.judge import Document
+from ai_memory.reembed.judge import Document, Unfit
 from ai_memory.store.quarantine import Reason
 
 
@@ -24,6 +24,12 @@ class Refused:
 
     document: Document
     reason: Reason
+
+    @property
+    def unfit(self) -> Unfit:
+        """The row as one that cannot be embedded."""
+        document = self.document
+        return Unfit(document.id, document.namespace, document.src, self.reason, document.title)
 
 
 @dataclass(frozen=True, slots=True)

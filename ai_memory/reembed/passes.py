@@ -14,6 +14,7 @@ from ai_memory.reembed.budget import MAX_ROWS, Budget
 from ai_memory.reembed.census import Census, Scope, namespaces_in_scope, take_census
 from ai_memory.reembed.committer import Committer
 from ai_memory.reembed.ending import Done, Ending, churn, rows_left, too_small
+from ai_memory.reembed.events import PassBegan
 from ai_memory.reembed.guard import Guard
 from ai_memory.reembed.heartbeat import Heartbeat
 from ai_memory.reembed.pages import Walk, WalkOrder
@@ -66,6 +67,7 @@ class Passes:
             written = self._written
             walk = self._walk(namespaces)
             self._passes += 1
+            self._tools.observe(PassBegan(self._passes))
             if not self._sweep.over(walk, self._budget):
                 continue
             if walk.stopped or self._budget.spent:
@@ -105,10 +107,6 @@ class Passes:
     def unnoted(self) -> Counters:
         """What the requests cost of which no commit of the run tells yet."""
         return self._committer.unnoted
-
-    def tell_quarantine(self) -> None:
-        """Say what went into quarantine, if anything did."""
-        self._sweep.notices.tell()
 
     def aim_at(self, target: Fingerprint) -> None:
         """Take the target as the probe found it."""

@@ -123,11 +123,8 @@ def _require_different(rows: Sequence[Embedded], known: Vectors) -> None:
 
 
 def _inputs(most: int) -> Remedy:
-    what = "one text a request" if most == 1 else f"{most:,} texts a request at most"
-    words = f"The endpoint gives texts other vectors when they share a request: {what} from now on."
-    return Remedy({"inputs": most}, words)
+    return Remedy({"inputs": most})
 
 
 def _one_at_a_time() -> Remedy:
-    words = "The endpoint gives other vectors when several requests are in flight: one at a time from now on."
-    return Remedy({"in_flight": 1}, words)
+    return Remedy({"in_flight": 1})

@@ -8,11 +8,11 @@ from contextlib import closing
 from ai_memory.errors import TargetChanged
 from ai_memory.reembed.budget import Budget
 from ai_memory.reembed.committer import Committer
+from ai_memory.reembed.events import PageCommitted, RowsQuarantined
 from ai_memory.reembed.guard import Guard
 from ai_memory.reembed.heartbeat import Heartbeat
 from ai_memory.reembed.in_flight import InFlight
-from ai_memory.reembed.notices import QuarantineNotices
-from ai_memory.reembed.outcomes import Unanswered
+from ai_memory.reembed.outcomes import Refused, Unanswered
 from ai_memory.reembed.pages import Walk
 from ai_memory.reembed.refusals import RefusalGuard
 from ai_memory.reembed.request import Request
@@ -38,7 +38,6 @@ class Sweep:
         """Join what reads, asks, judges and writes."""
         self.left: dict[str, str] = {}
         self.rows_in_quarantine = 0
-        self.notices = QuarantineNotices(tools.progress)
         self._pool, self._guard, self._committer, self._refusals = pool, guard, committer, refusals
         self._request, self._tools, self._heartbeat = request, tools, heartbeat
         self._window = InFlight(lambda: pool.capacity)
@@ -112,8 +111,9 @@ class Sweep:
     def _after_commit(self, answered: Answered) -> None:
         page = answered.page
         self.rows_in_quarantine += page.in_quarantine
-        self._tools.progress.advance(page.stale)
-        self.notices.hear(answered)
+        self._tools.observe(PageCommitted(page.stale))
+        if aside := (*page.unfit, *(each.unfit for each in answered.outcomes if isinstance(each, Refused))):
+            self._tools.observe(RowsQuarantined(aside))
         self._heartbeat.committed()
         if self._request.sleep_seconds and page.documents:
             self._heartbeat.sleep(self._request.sleep_seconds)

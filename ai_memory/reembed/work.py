@@ -92,10 +92,9 @@ Question = Work | AskAgain | AskAtEnd | FindRemedy
 
 @dataclass(frozen=True, slots=True)
 class Remedy:
-    """What to ask of the endpoint from now on, as an embedder learns it, and the words for it."""
+    """What to ask of the endpoint from now on, as an embedder learns it."""
 
     sizes: Sizes = field(default_factory=dict)
-    words: str = ""
 
 
 @dataclass(frozen=True, slots=True)

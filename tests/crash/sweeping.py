@@ -19,6 +19,7 @@ from ai_memory.embed.assemble import threads
 from ai_memory.embed.document import WITNESS_TEXTS
 from ai_memory.errors import AiMemoryError
 from ai_memory.reembed.job import Job
+from ai_memory.reembed.narrator import Narrator
 from ai_memory.reembed.progress import SilentProgress
 from ai_memory.reembed.report import RunReport
 from ai_memory.reembed.request import Request
@@ -172,10 +173,10 @@ def sweep(
     """
     stop = Stop()
     asked = patient(embedder, stop=stop.event)
-    said = progress or SilentProgress(io.StringIO())
+    observe = Narrator(progress or SilentProgress(io.StringIO()))
     in_turn = partial(InTurn, late=late)
     workers = partial(threads, asked, partial(answer, stop=stop), executor=in_turn)
-    tools = Tools(asked, SystemClock(), stop, said, workers, in_turn, chance=Random(0))
+    tools = Tools(asked, SystemClock(), stop, observe, workers, in_turn, chance=Random(0))
     request = Request(resume=True, retarget=True, batch=BATCH)
     return Job(path, asked, request, tools, lambda _preflight: None, options).run()
 

@@ -16,6 +16,7 @@ from ai_memory.embed.document import WITNESS_TEXTS
 from ai_memory.embed.port import Patience
 from ai_memory.errors import AiMemoryError, QuotaExhausted, RateLimited, RowsRefused, TransientFailure
 from ai_memory.reembed.job import Job
+from ai_memory.reembed.narrator import Narrator
 from ai_memory.reembed.progress import SilentProgress
 from ai_memory.reembed.report import RunReport
 from ai_memory.reembed.request import Request
@@ -146,7 +147,7 @@ class Invocation:
             embedder,
             self._clock,
             self._stop,
-            SilentProgress(io.StringIO()),
+            Narrator(SilentProgress(io.StringIO())),
             partial(threads, embedder, partial(answer, stop=self._stop), executor=self._threads),
             pool=self._threads,
             chance=Random(0),

@@ -22,6 +22,7 @@ from ai_memory.embed.vectors import encode
 from ai_memory.embedding_settings import EmbeddingSettings, resolve
 from ai_memory.reembed import asking
 from ai_memory.reembed.job import Job
+from ai_memory.reembed.narrator import Narrator
 from ai_memory.reembed.report import RunReport
 from ai_memory.reembed.request import Request
 from ai_memory.reembed.stop import Stop
@@ -104,7 +105,7 @@ class Swept:
         embedder = assemble(settings, terms, Ties(stop=stop.event, closed=stop.closed))
         own = partial(threads, embedder, partial(answer, stop=stop))
         pool = partial(workers, settings) if workers else own
-        tools = Tools(embedder, Clock(), stop, self.heard, pool, spending=embedder.spending, chance=Random(7))
+        tools = Tools(embedder, Clock(), stop, Narrator(self.heard), pool, spending=embedder.spending, chance=Random(7))
         if workers:
             tools.ledger.pay_with(embedder.meter)
         return Job(self.path, embedder, Request(batch=10, **flags), tools, lambda _: None).run()

@@ -16,6 +16,7 @@ from ai_memory.embed.fingerprint import canonical_spec, digest
 from ai_memory.embed.port import Embedder
 from ai_memory.reembed.job import Job
 from ai_memory.reembed.judge import Document, examine
+from ai_memory.reembed.narrator import Narrator
 from ai_memory.reembed.report import RunReport
 from ai_memory.reembed.request import Request
 from ai_memory.reembed.start import Preflight
@@ -97,7 +98,7 @@ class Work:
     def job(self, **flags: Any) -> Job:  # noqa: ANN401 - fields of Request
         embedder = patient(self.embedder)
         workers = partial(threads, embedder, partial(answer, stop=self.stop))
-        tools = Tools(embedder, self.clock, self.stop, self.heard, workers, chance=Random(self.path.name))
+        tools = Tools(embedder, self.clock, self.stop, Narrator(self.heard), workers, chance=Random(self.path.name))
         return Job(self.path, embedder, Request(**flags), tools, disclose=self.told.append)
 
     def all_right(self) -> bool:
