@@ -103,10 +103,11 @@ class Guard:
         self._trail.rows_agreed(at_end=True)
         return None
 
-    def take_back(self, lie: Answered, *, in_flight: int) -> None:
-        """Make stale again what is in doubt, before a remedy is looked for: what was written since rows last agreed.
+    def take_back(self, lie: Answered, *, in_flight: int) -> int:
+        """Make stale again what is in doubt, before a remedy is looked for; return how many rows were not.
 
-        Where a row of an earlier page differs, all that this invocation wrote, or since the witness last agreed.
+        That is what was written since rows last agreed; where a row of an earlier page differs, all that this
+        invocation wrote, or since the witness last agreed.
 
         Raises:
             TargetChanged: the endpoint serves other weights now.
@@ -120,9 +121,10 @@ class Guard:
         taken = self._committer.take_back(sorted(ids), counters, in_flight=most)
         if isinstance(changed, TargetChanged):
             raise _with_rows(changed, taken)
+        return taken
 
-    def mend(self, lie: Answered) -> None:
-        """Ask the endpoint in another way from now on.
+    def mend(self, lie: Answered, *, taken_back: int) -> None:
+        """Ask the endpoint in another way from now on, once so many rows were `taken_back`.
 
         Raises:
             EndpointUnusable: in no way does it give a text its own vector.
@@ -136,21 +138,22 @@ class Guard:
             # Nothing tells since when.
             self._committer.take_back(self._trail.since_witness(), Counters())
             raise
-        self.require_witness(self._witness_error())
+        self.require_witness(self._witness_error(), taken_back=taken_back)
         self._remedies += 1
         self._tools.ledger.require(remedy.sizes)
         self._tools.observe(RemedyFound(remedy.sizes))
         self._asking.begin_anew()
         self.proven = False
 
-    def require_witness(self, error: BaseException | None) -> None:
+    def require_witness(self, error: BaseException | None, *, taken_back: int = 0) -> None:
         """Go on where the witness agreed; where it did not, take back what was written since.
 
         Raises:
-            BaseException: `error`, with the rows that are stale again.
+            BaseException: `error`, with the rows that are stale again: those, and what was `taken_back` before.
         """
         if isinstance(error, TargetChanged):
-            raise _with_rows(error, self._committer.take_back(self._trail.since_witness(), Counters())) from error
+            taken = self._committer.take_back(self._trail.since_witness(), Counters())
+            raise _with_rows(error, taken_back + taken) from error
         if error:
             raise error
         self._trail.witness_agreed()

@@ -78,11 +78,11 @@ class Sweep:
         if not failure and not lie and not self._tools.stop.requested():
             lie = guard.end_of_pass()
         if lie:
-            guard.take_back(lie, in_flight=self._window.pages * self._texts_a_page)
+            taken = guard.take_back(lie, in_flight=self._window.pages * self._texts_a_page)
+            if not failure:
+                guard.mend(lie, taken_back=taken)
         if failure:
             raise failure
-        if lie:
-            guard.mend(lie)
         return lie is None
 
     def _answers(self, works: Iterator[Work], budget: Budget) -> Generator[tuple[Work, Answered]]:
