@@ -60,7 +60,7 @@ VALUES = (
     Unanswered(DOCUMENT, "it broke down."),
     EmbedPage(PAGE, Again(3, 100, alone=True), (EMBEDDED,), seed=7, sizes={"inputs": 10}),
     AskWitness(FINGERPRINT, {"inputs": 10}),
-    AskAgain((EMBEDDED,), finishing=True),
+    AskAgain((EMBEDDED,), (EMBEDDED,), finishing=True),
     AskAtEnd((EMBEDDED,), seed=7),
     FindRemedy((EMBEDDED, Unanswered(DOCUMENT, "it broke down.")), (EMBEDDED,), tried=1),
     PageAnswer((EMBEDDED,), ("m1",), (EMBEDDED,), RATE, Remedy({"inputs": 1}), Usage(1), Learned({}, 10)),

@@ -97,5 +97,5 @@ class Asking:
         side_by_side, size = self._pool.capacity, self._ledger.inputs
         again = self._schedule.next(len(page.documents), side_by_side=side_by_side, size=size)
         self._to_ask_again += again.texts
-        link = self._trail.link if again.rows else ()
+        link = self._trail.link if again.rows and not again.alone else ()
         return EmbedPage(page, again, link, self._chance.getrandbits(SEED_BITS), self._ledger.sizes_for_others)

@@ -176,11 +176,12 @@ class Guard:
         sharing, _ = look_at(answered.outcomes, chance)
         rows = tuple(chosen_of(answered.outcomes, work.again, sharing, chance))
         # The first page is only kept with it.
-        found = self._alone.ask(AskAgain(rows, finishing=not self.proven, sizes=self._sizes))
+        found = self._alone.ask(AskAgain(rows, self._trail.link, finishing=not self.proven, sizes=self._sizes))
         if rows and not found.differing:
             self._trail.rows_agreed()
         asked = (*answered.asked, *self._trail.first_asked(found.asked))
-        return replace(answered, asked=asked, differing=found.differing)
+        outcomes = (*answered.outcomes, *found.outcomes)
+        return replace(answered, outcomes=outcomes, asked=asked, differing=found.differing)
 
     def _set_aside(self, answered: Answered) -> Answered:
         """Return the answer without the vectors that too many different texts share, also of earlier pages."""

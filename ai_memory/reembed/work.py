@@ -36,7 +36,8 @@ class Again:
 class EmbedPage:
     """Embed a page's documents and ask some of its rows `again`, chosen by `seed`.
 
-    `link` is asked again beside them: a row of the page that was written last. `sizes` were learned by others.
+    Where those agree, `link` is asked again with them: a row of the page that was written last. `sizes` were learned
+    by others.
     """
 
     page: Page
@@ -58,9 +59,13 @@ class AskWitness:
 
 @dataclass(frozen=True, slots=True)
 class AskAgain:
-    """Ask for `rows` by themselves; with `finishing` a stop lets these requests begin all the same."""
+    """Ask for `rows` by themselves; where they agree, with them for `link`: rows of an earlier page.
+
+    With `finishing` a stop lets these requests begin all the same.
+    """
 
     rows: tuple[Embedded, ...]
+    link: tuple[Embedded, ...] = ()
     finishing: bool = False
     sizes: Sizes = field(default_factory=dict)
 

@@ -47,8 +47,7 @@ class Worker:
             case AskWitness():
                 return ask_witness(question.target, self._embedder)
             case AskAgain():
-                asked, differing = self._ask(question.rows, finishing=question.finishing)
-                return PageAnswer(asked=asked, differing=differing)
+                return self._again(question.rows, question.link, finishing=question.finishing)
             case AskAtEnd():
                 return self._at_end(question)
             case FindRemedy():
@@ -64,13 +63,19 @@ class Worker:
         if lied:
             # At most one of them has its own.
             return PageAnswer(outcomes, differing=sharing)
-        rows = [] if work.again.alone else chosen_of(outcomes, work.again, sharing, chance)
-        asked, differing = self._ask(rows, finishing=False)
-        if (rows or work.again.alone) and not differing:
-            # Also of a page whose rows wait until nothing else is in flight: this one need not.
-            linked, differing = self._ask(work.link, finishing=False)
-            asked, outcomes = (*asked, *linked), (*outcomes, *differing)
-        return PageAnswer(outcomes, asked, differing)
+        if work.again.alone:
+            return PageAnswer(outcomes)
+        rows = chosen_of(outcomes, work.again, sharing, chance)
+        found = self._again(rows, work.link, finishing=False)
+        return replace(found, outcomes=(*outcomes, *found.outcomes))
+
+    def _again(self, rows: Sequence[Embedded], link: Sequence[Embedded], *, finishing: bool) -> PageAnswer:
+        """Ask again rows of a page; where they agree, with them `link`, which becomes an outcome where it differs."""
+        asked, differing = self._ask(rows, finishing=finishing)
+        if differing or not rows:
+            return PageAnswer((), asked, differing)
+        linked, differing = self._ask(link, finishing=finishing)
+        return PageAnswer(differing, (*asked, *linked), differing)
 
     def _at_end(self, question: AskAtEnd) -> PageAnswer:
         rows, chance = question.rows, Random(question.seed)  # noqa: S311 - a sample, no secret
