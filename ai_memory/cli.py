@@ -19,7 +19,7 @@ from ai_memory.commands.help import TOPICS
 from ai_memory.console import Console
 from ai_memory.errors import WRITE_FAULTS, AiMemoryError, DataRefused, StorageFailed, UsageError
 from ai_memory.hearing import signals_heard
-from ai_memory.hints import Hints, options_of
+from ai_memory.hints import Hints, options_of, program_of
 from ai_memory.streams import standard_streams
 
 if TYPE_CHECKING:
@@ -82,7 +82,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _obeyed(argv: Sequence[str] | None) -> int:
     typed = sys.argv[1:] if argv is None else list(argv)
     args = argparse.Namespace(
-        json=False, quiet=False, verbose=False, console=Console(hints=Hints("", tuple(COMMANDS))), typed=typed
+        json=False,
+        quiet=False,
+        verbose=False,
+        console=Console(hints=Hints("", tuple(COMMANDS), program_of(sys.argv[0]))),
+        typed=typed,
     )
     try:
         return _run(argv, args)
@@ -148,7 +152,8 @@ def _run(argv: Sequence[str] | None, args: argparse.Namespace) -> int:
         sys.stdout.flush()
         raise
     _read_as_utf8(args)
-    hints = Hints(options_of(getattr(args, "db", None), getattr(args, "config", None)), tuple(COMMANDS))
+    options = options_of(getattr(args, "db", None), getattr(args, "config", None))
+    hints = Hints(options, tuple(COMMANDS), program_of(sys.argv[0]))
     args.console = Console(json=args.json, quiet=args.quiet, verbose=args.verbose, hints=hints)
     if args.quiet and args.verbose:
         raise UsageError("--quiet and --verbose cannot be used together.", tip="Leave one of them out.")
@@ -182,7 +187,8 @@ def _done(args: argparse.Namespace, settings: Settings) -> int:
 def _hints(args: argparse.Namespace, settings: Settings) -> Hints:
     """Return the hints of an invocation: another shell has not its environment."""
     db = settings.db.value if settings.db.source.startswith("env ") else getattr(args, "db", None)
-    return Hints(options_of(db, getattr(args, "config", None)), tuple(COMMANDS))
+    options = options_of(db, getattr(args, "config", None))
+    return Hints(options, tuple(COMMANDS), program_of(sys.argv[0]))
 
 
 def _show_help(topic: Sequence[str]) -> NoReturn:

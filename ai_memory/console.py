@@ -19,7 +19,7 @@ from ai_memory.hints import NO_HINTS, Hints
 from ai_memory.invisible import escaped, json_escaped
 from ai_memory.masking import Mask
 
-HINTED = frozenset({"next", "error", "findings"})
+HINTED = frozenset({"next", "error", "findings", "endpoint", "refusal"})
 """Values of a result that name commands."""
 BY_CONFIGURATION = frozenset({2, 3, 12})
 """Exit codes of errors that a setting in the wrong place may cause."""

@@ -84,6 +84,10 @@ class Diagnosis:
             f"{each.removesuffix(ending)}{GO_ON}" if each.endswith(ending) else each for each in self.findings
         ]
 
+    def by_words_alone(self) -> None:
+        """Take back that vectors are missing: where embeddings are turned off none are wanted, and none can be had."""
+        self.findings = [each for each in self.findings if not each.endswith(f"{PROGRAM} backfill")]
+
 
 def examine_file(store: Store, diagnosis: Diagnosis) -> None:
     """Add what the file alone tells: soundness, odd rows, vectors that are none.

@@ -6,7 +6,9 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from os import PathLike, fspath
+from pathlib import Path
 from shlex import quote
+from shutil import which
 
 PROGRAM = "ai-memory"
 GO_ON = f"{PROGRAM} reembed --resume"
@@ -20,16 +22,22 @@ LOOKS = ("config show",)
 
 @dataclass(frozen=True, slots=True)
 class Hints:
-    """How commands are named: `options` are the global options as given, `commands` the names that follow them."""
+    """How commands are named.
+
+    `options` are the global options as given, `commands` the names that follow them, `program` what a shell finds
+    the program by.
+    """
 
     options: str = ""
     commands: Collection[str] = ()
+    program: str = PROGRAM
 
     def __call__(self, text: str) -> str:
         """Return `text` with the options in every command of ours that it names."""
-        if not self.options or not self.commands:
+        if not self.commands or (not self.options and self.program == PROGRAM):
             return text
-        return re.sub(self._named, lambda _: f"{PROGRAM} {self.options} ", text)
+        named = f"{self.program} {self.options} " if self.options else f"{self.program} "
+        return re.sub(self._named, lambda _: named, text)
 
     def command(self, tip: str) -> str:
         """Return the command that a tip names as what goes on, the first of several; empty where it names none."""
@@ -40,10 +48,20 @@ class Hints:
 
     @property
     def _named(self) -> str:
-        return rf"\b{PROGRAM} (?=(?:{'|'.join(self.commands)})\b)"
+        # Not what was named by its path already.
+        return rf"(?<![\w/-]){PROGRAM} (?=(?:{'|'.join(self.commands)})\b)"
 
 
 NO_HINTS = Hints()
+
+
+def program_of(started: str) -> str:
+    """Return what a shell finds the program by that was started as `started`: its path where PATH leads to no such."""
+    path = Path(started)
+    if path.name != PROGRAM or "/" not in started:
+        return PROGRAM
+    found = which(PROGRAM)
+    return PROGRAM if found and path.exists() and Path(found).samefile(path) else quote(str(path.absolute()))
 
 
 def options_of(db: str | PathLike[str] | None, config: str | PathLike[str] | None) -> str:

@@ -12,7 +12,7 @@ import pytest
 
 from ai_memory.cli import COMMANDS, _parser
 from ai_memory.commands.reembed import VERBS
-from ai_memory.hints import GO_ON, Hints, changes_flag, options_of, without_again
+from ai_memory.hints import GO_ON, Hints, changes_flag, options_of, program_of, without_again
 from tests.conftest import ROOT
 
 NAMED = re.compile(rf"\bai-memory ((?:{'|'.join(COMMANDS)})\b[^.;,:()'\"…]*)")
@@ -151,3 +151,28 @@ def test_without_options_a_command_is_named_as_it_is() -> None:
 )
 def test_where_the_same_command_would_not_do_another_is_named(tip: str, told: str) -> None:
     assert without_again(tip, "X") == told
+
+
+def test_a_program_that_no_path_leads_to_is_named_as_it_was_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, there = tmp_path / "on path" / "ai-memory", tmp_path / "a venv" / "ai-memory"
+    for each in (here, there):
+        each.parent.mkdir()
+        each.write_text("#!/bin/sh\n")
+        each.chmod(0o755)
+    monkeypatch.setenv("PATH", str(here.parent))
+
+    assert program_of(str(here)) == program_of("ai-memory") == program_of("/x/ai_memory/__main__.py") == "ai-memory"
+    assert program_of(str(there)) == f"'{there}'"
+
+
+def test_a_command_is_named_by_the_path_of_the_program_once() -> None:
+    hints = Hints("--db m.db", tuple(COMMANDS), "/opt/venv/bin/ai-memory")
+    bare = Hints("", tuple(COMMANDS), "/opt/venv/bin/ai-memory")
+
+    for each, named in (
+        (hints, "/opt/venv/bin/ai-memory --db m.db reembed"),
+        (bare, "/opt/venv/bin/ai-memory reembed"),
+    ):
+        assert each(each("Go on: ai-memory reembed")) == f"Go on: {named}"

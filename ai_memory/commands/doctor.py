@@ -72,6 +72,7 @@ def _examine_embedder(store: Store, settings: Settings, diagnosis: Diagnosis) ->
         examine_embedder(store, embedder, diagnosis)
     except NoEmbedder as error:
         diagnosis.values["endpoint"] = f"none: {error.what}"
+        diagnosis.by_words_alone()
     except (*EMBEDDER_ERRORS, TargetChanged) as error:
         diagnosis.values["endpoint"] = error.line()
         diagnosis.findings.append(f"the embedder: {error.line()}")

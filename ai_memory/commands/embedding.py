@@ -50,7 +50,15 @@ def fill(
         progress.end()
 
 
-def stored_without(what: str, error: AiMemoryError) -> str:
+def tell_stored_without(what: str, error: AiMemoryError, console: Console) -> None:
+    """Say that texts were stored without `what`: a warning, or a note where nobody wants any."""
+    if isinstance(error, NoEmbedder):
+        console.note(f"Stored without {what}: {error.what}")
+    else:
+        console.warn(_stored_without(what, error))
+
+
+def _stored_without(what: str, error: AiMemoryError) -> str:
     """Return the warning that texts were stored without `what`, with the one step that gives it to them."""
     step = without_again(error.tip.replace(LATER, f"Later: {BACKFILL}"), BACKFILL)
     if step != error.tip:

@@ -14,7 +14,7 @@ from ai_memory.cleaning import one_line
 from ai_memory.clock import SystemClock
 from ai_memory.commands.altered import warn_of_altered
 from ai_memory.commands.arguments import named_path
-from ai_memory.commands.embedding import EMBEDDER_ERRORS, fill, stored_without, warn_of_rows
+from ai_memory.commands.embedding import EMBEDDER_ERRORS, fill, tell_stored_without, warn_of_rows
 from ai_memory.commands.taking import Taken, Taking
 from ai_memory.console import Console
 from ai_memory.embedding_settings import EmbeddingSettings
@@ -123,7 +123,7 @@ def _embed(store: Store, ids: list[str], configured: EmbeddingSettings, console:
         for done in fill(store, ids, configured, console, origin="import"):
             total.add(done)
     except EMBEDDER_ERRORS as error:
-        console.warn(stored_without("vectors", error))
+        tell_stored_without("vectors", error, console)
     warn_of_rows(total.left, console)
     return total
 

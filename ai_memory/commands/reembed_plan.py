@@ -39,7 +39,8 @@ def preflight_lines(told: Preflight, *, copied: bool = False) -> list[str]:
 def _replaced(census: Census, *, copied: bool) -> str:
     if not census.to_replace:
         return "no vector will be replaced."
-    whose = "their vectors" if census.to_replace == census.to_embed else f"the vectors of {census.to_replace:,} of them"
+    those = "its vector" if census.to_embed == 1 else "their vectors"
+    whose = those if census.to_replace == census.to_embed else f"the vectors of {census.to_replace:,} of them"
     return f"{whose} will be REPLACED.{'' if copied else ' A copy first: --backup FILE'}"
 
 
@@ -79,9 +80,10 @@ def _lines(found: Survey) -> list[str]:
     long = counted(found.oversize_rows, "row is too long", "rows are too long")
     lines = [
         f"Would embed {census.to_embed:,} of {counted(census.live, 'row')}, {tokens}; {long}. Nothing was changed.",
-        f"It would take about {_time(found.estimate)}." if found.estimate else "",
+        f"It would take about {_time(found.estimate)}." if found.estimate and census.to_embed else "",
         _cut(found),
         _tried(found.probed),
+        _refused(found),
     ]
     return [line for line in lines if line]
 
@@ -94,6 +96,13 @@ def _tried(probed: Probed | None) -> str:
     if probed is None:
         return "The target was not tried (--probe tries it)."
     return f"The target answered in {probed.seconds:.1f} s; its vectors are {probed.dim:,} wide."
+
+
+def _refused(found: Survey) -> str:
+    """Return what stands in the way of the start that was planned."""
+    if found.refusal is None:
+        return ""
+    return f"As it stands such a start does nothing and ends with {found.refusal.exit_code}: {found.refusal.line()}"
 
 
 def _cut(found: Survey) -> str:

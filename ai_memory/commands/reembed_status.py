@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-
 from ai_memory.amounts import ago, counted, money, percent, size, span
 from ai_memory.clock import SystemClock
 from ai_memory.console import Console
 from ai_memory.errors import AiMemoryError
 from ai_memory.reembed.bound import told
 from ai_memory.reembed.census import name_scope
-from ai_memory.reembed.condition import GIVEN_UP, HEALTHY, WAITING, Condition, verdict_without_run
+from ai_memory.reembed.condition import (
+    ENDED,
+    GIVEN_UP,
+    HEALTHY,
+    LONGEST_PAUSE_MS,
+    WAITING,
+    Condition,
+    verdict_without_run,
+)
+from ai_memory.reembed.ending import OUTSIDE
 from ai_memory.reembed.outlook import Outlook, outlook
 from ai_memory.reembed.status import BEGIN, Status, read_status
 from ai_memory.reembed.wanted import Wanted, wanted
-from ai_memory.reembed.why import remedy, why
+from ai_memory.reembed.why import BY_REASON, remedy, why
 from ai_memory.settings import Settings
 from ai_memory.store import pauses
 from ai_memory.store.lock import Holder
@@ -42,25 +49,32 @@ def run_status(settings: Settings, console: Console, *, exact: bool, check: bool
     if not check:
         console.result(status.values(), *_lines(status, str(path)))
         return 0
-    verdict = VERDICTS.get(status.verdict, NEEDS)
+    console.result(status.values(), _checked(status))
+    return status.verdict
+
+
+def _checked(status: Status) -> str:
+    """Return the one line of a probe."""
+    verdict, facts = VERDICTS.get(status.verdict, NEEDS), f"{_state(status)}{_unmoved(status)}{_only(status)}"
     failure = f"; {_failure(status)}" if status.verdict != HEALTHY and _failure(status) else ""
     beside = f"; {_paused_beside(status)}" if _paused_beside(status) else ""
-    said = f"{_state(status)}{beside}{_unlike(status)}{_to_begin(status)}{_aside(status)}{failure}"
-    console.result(status.values(), f"{verdict} (run {status.run.run_id}): {said}")
-    return status.verdict
+    ahead = f"{_unlike(status)}{_to_begin(status)}{_aside(status)}"
+    return f"{verdict} (run {status.run.run_id}): {facts}{beside}{ahead}{failure}"
 
 
 def _without_run(store: Store, settings: Settings, console: Console, *, check: bool, now_ms: int) -> int:
     asked, pause = _wanted(settings), pauses.standing(store, now_ms=now_ms)
     found = outlook(store, None, asked, now_ms=now_ms)
     verdict = verdict_without_run(pause, found, usable=asked.usable, now_ms=now_ms)
-    command = "reembed unpause" if pause else BEGIN
-    values = {"run_id": None, "state": "none", "check": verdict, "pause": asdict(pause) if pause else None}
-    told = f"{NO_RUN} The file is {_paused(pause)}." if pause else NO_RUN
+    command = "reembed unpause" if pause else "" if found.complete else BEGIN
+    values = {"run_id": None, "state": "none", "check": verdict, "pause": pause.values() if pause else None}
+    told = [f"{NO_RUN} The file is {_paused(pause)}." if pause else NO_RUN]
     if check and not pause:
         why = _outlook(found) if asked.usable else f"the configuration gives no embedder: {asked.fault}"
-        told = f"{VERDICTS.get(verdict, NEEDS)}: no run has been started here; {why}"
-    console.result({**values, "next": f"ai-memory {command}"}, told)
+        told = [f"{VERDICTS.get(verdict, NEEDS)}: no run has been started here; {why}"]
+    elif command and not check:
+        told.append(f"next: {'' if asked.usable or pause else 'correct the configuration, then: '}ai-memory {command}")
+    console.result({**values, "next": f"ai-memory {command}" if command else ""}, *told)
     return verdict if check else 0
 
 
@@ -78,8 +92,15 @@ def _paused_beside(status: Status) -> str:
 
 def _to_begin(status: Status) -> str:
     """Return what the next start would meet behind a run that was given up, or was another target's."""
-    ended = status.condition in GIVEN_UP or (status.condition is Condition.DONE and status.retargeted)
+    ended = status.condition in GIVEN_UP or (status.condition in ENDED and (status.retargeted or status.outlook.stale))
     return f"; {_outlook(status.outlook)}" if ended and status.wanted.usable else ""
+
+
+def _unmoved(status: Status) -> str:
+    """Return for how long no row was written, where that is why a run no longer counts as one that goes on."""
+    idle = status.now_ms - max(status.run.last_written_at or 0, status.run.started_at)
+    waits = status.run.state == "running" and status.condition is not Condition.PAUSED
+    return f"; no row was written for {span(idle)}" if waits and idle > LONGEST_PAUSE_MS else ""
 
 
 def _outlook(found: Outlook) -> str:
@@ -111,7 +132,7 @@ def _lines(status: Status, path: str) -> list[str]:
         _failure(status),
         _rows(status),
         f"{_spent(status)}{_asked_again(status)}",
-        f"only in {name_scope(run.scope)}{_outside(status)}" if run.scope else "",
+        _only(status).removeprefix("; "),
         _next(status),
     ]
     return [line for line in found if line]
@@ -119,7 +140,7 @@ def _lines(status: Status, path: str) -> list[str]:
 
 def _failure(status: Status) -> str:
     run = status.run
-    if not run.last_error or run.state != "running":
+    if not run.last_error or (run.state != "running" and status.condition is not Condition.UNSERVED):
         return ""
     return f"{'failing, and tried again' if status.work.going_on else 'last failure'}: {run.last_error}"
 
@@ -163,6 +184,8 @@ def _who(holder: Holder | None) -> str:
 
 def _at_rest(status: Status) -> str:
     run, end, now_ms = status.run, status.run.last_end, status.now_ms
+    if status.condition is Condition.UNSERVED and end:
+        return f"{status.condition.value} {ago(end.at, now_ms)}: {why(end)}"
     if status.condition is not Condition.STOPPED:
         since = f" {ago(run.finished_at, now_ms)}" if run.finished_at else ""
         took = f", after {span(run.finished_at - run.started_at)}" if run.finished_at and run.state == "done" else ""
@@ -223,21 +246,32 @@ def _asked_again(status: Status) -> str:
     return f". {told(counters.asked_again - counters.disagreed, counters.reembedded)}"
 
 
-def _outside(status: Status) -> str:
-    if status.outside is None:
-        return ""
-    return f"; {counted(status.outside, 'row of another namespace is', 'rows of other namespaces are')} stale"
+def _only(status: Status) -> str:
+    """Return the namespaces of a run that has not all of them, and what is stale behind a run that is done."""
+    scope, census = status.run.scope, status.census
+    only = f"; only in {name_scope(scope)}" if scope else ""
+    if census and status.outside is not None and scope:
+        only += f"; {counted(status.outside, 'row of another namespace is', 'rows of other namespaces are')} stale"
+    elif status.outlook.stale and not census:
+        only += f"; {BY_REASON[OUTSIDE]}"
+    if status.outlook.stale and census and census.stale:
+        only += f"; {counted(census.stale, 'row is', 'rows are')} stale"
+    return only
 
 
 def _next(status: Status) -> str:
     if not status.next_words:
         return ""
     before = ""
-    if status.condition is Condition.STOPPED and status.run.last_end:
+    alone = status.condition is Condition.UNSERVED and not status.retargeted
+    if (status.condition is Condition.STOPPED or alone) and status.run.last_end:
         before = remedy(status.run.last_end, status.wanted)
     if status.interrupted and not status.wanted.usable:
         before = "correct the configuration"
     elif status.interrupted and status.retargeted:
         before = "put the configuration back, or add --retarget"
     command = f"ai-memory {status.next_words}"
+    if status.condition is Condition.DONE and status.retargeted and not status.pause:
+        # Typed as it is printed it replaces what the run has made; a shell may only lack cron's configuration.
+        return f"next: put the configuration back; if its change is meant: {command}"
     return f"next: {before}, then: {command}" if before else f"next: {command}"

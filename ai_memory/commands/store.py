@@ -7,7 +7,7 @@ import sys
 
 from ai_memory.clock import SystemClock
 from ai_memory.commands.altered import warn_of_altered
-from ai_memory.commands.embedding import EMBEDDER_ERRORS, stored_without
+from ai_memory.commands.embedding import EMBEDDER_ERRORS, tell_stored_without
 from ai_memory.console import Console
 from ai_memory.embed.assemble import assemble_prompt
 from ai_memory.embedding_settings import EmbeddingSettings
@@ -95,7 +95,7 @@ def _embed(store: Store, memory_id: str, configured: EmbeddingSettings, console:
         embedder = assemble_prompt(configured)
         filled = Filler(store, embedder, "store", 1, SystemClock()).renew(memory_id)
     except EMBEDDER_ERRORS as error:
-        console.warn(stored_without("a vector", error))
+        tell_stored_without("a vector", error, console)
         return False
     for each in filled.left:
         console.warn(f"stored without a vector: {each.message.rstrip('.')}.")

@@ -18,6 +18,7 @@ from typing import TypeVar
 
 from ai_memory import address, vendors
 from ai_memory.embed import model_folder, space
+from ai_memory.embed.buildable import require_buildable
 from ai_memory.embed.dialect import Dialect
 from ai_memory.embed.divide import DividedEmbedder
 from ai_memory.embed.embedder import Target
@@ -102,7 +103,7 @@ def assemble(settings: EmbeddingSettings, terms: Terms | None = None, ties: Ties
     count = token_counter(settings) if terms.limit else None
     spending = Spending(bare.meter, terms.limit, prefix=bare.target.document_prefix, count_tokens=count)
     asking = PackingEmbedder(SpendingEmbedder(paced, spending), packing)
-    retrying = RetryingEmbedder(asking, stop=ties.stop, patience=terms.patience)
+    retrying = RetryingEmbedder(asking, stop=ties.stop, patience=terms.patience, gate=gate)
     return DividedEmbedder(retrying, sizes, spending)
 
 
@@ -260,8 +261,7 @@ def _local_dim(settings: EmbeddingSettings, facts: ModelFacts | None) -> int:
 
 def _remote(settings: EmbeddingSettings, gate: Gate, packing: Packing) -> Embedder:
     base_url, model = settings.base_url.value, settings.model.value
-    _refuse_incomplete(settings)
-    _refuse_egress(settings)
+    require_buildable(settings)
     key = settings.api_key.value
     ollama = settings.backend.value == vendors.OLLAMA
     prefixed = _prefixed(model)
@@ -293,31 +293,3 @@ def _dialect(model: str, dim: int, *, ollama: bool) -> Dialect:
         return OpenAiDialect(model, dim)
     # Older Ollamas know no `dimensions`: it is sent only where it would change something.
     return OllamaDialect(tag(model), dim if dim != space.known_dim(model) else 0)
-
-
-def _refuse_incomplete(settings: EmbeddingSettings) -> None:
-    backend, model, known = settings.backend, settings.model.value, space.known_dim(settings.model.value)
-    if not settings.base_url.value:
-        raise EmbedderInitFailed(
-            f"backend {backend.value} ({backend.source}) needs a base URL.",
-            tip="Set [embeddings].base_url or AI_MEMORY_EMBED_BASE_URL.",
-        )
-    if not model:
-        raise EmbedderInitFailed(
-            f"backend {backend.value} ({backend.source}) needs the name of a model.",
-            tip="Set [embeddings].model or AI_MEMORY_EMBED_MODEL.",
-        )
-    if known and settings.dim.value > known:
-        raise EmbedderInitFailed(
-            f"dim is {settings.dim.value} ({settings.dim.source}) and {model} gives {known} at most.",
-            tip="Correct or remove [embeddings].dim.",
-        )
-
-
-def _refuse_egress(settings: EmbeddingSettings) -> None:
-    policy, base_url = settings.egress, settings.base_url
-    if policy.value == "deny" or (policy.value == "loopback-only" and not address.read(base_url.value).is_loopback):
-        raise EmbedderInitFailed(
-            f"{policy.source}={policy.value} forbids requests to {base_url.value} ({base_url.source}).",
-            tip="Use a local model, or change the policy.",
-        )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from ai_memory.errors import EmbedderInitFailed
 from ai_memory.reembed.breaker import believed_until
 from ai_memory.reembed.heartbeat import PAUSED
 from ai_memory.reembed.holding import STUCK_MS, last_sign
@@ -36,6 +37,7 @@ class Condition(Enum):
     KILLED = "interrupted"
     PAUSED = "paused"
     DONE = "done"
+    UNSERVED = "given up"
     CANCELLED = "cancelled"
     SUPERSEDED = "superseded"
 
@@ -49,6 +51,8 @@ BY_STATE = {
 BY_THEMSELVES = frozenset({Condition.WORKING, Condition.AWAITING})
 BY_SOMEBODY = frozenset({Condition.STUCK, Condition.SHUT_OUT})
 GIVEN_UP = frozenset({Condition.CANCELLED, Condition.SUPERSEDED})
+ENDED = frozenset({Condition.DONE, Condition.UNSERVED})
+"""Ended without a person's word: the next start to the same target meets the same again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +72,7 @@ class Work:
 def condition(run: Run, work: Work, pause: Pause | None, *, now_ms: int) -> Condition:
     """Return what `run` is in at `now_ms` (Unix milliseconds), with the `pause` that stands (None: none)."""
     if run.state != "running":
-        return BY_STATE[run.state]
+        return Condition.UNSERVED if _never_served(run) else BY_STATE[run.state]
     if work.going_on:
         return _at_work(run, work.held_by, now_ms=now_ms)
     if pause:
@@ -77,6 +81,12 @@ def condition(run: Run, work: Work, pause: Pause | None, *, now_ms: int) -> Cond
         return Condition.SHUT_OUT
     # Who leaves in good order takes his name off the row.
     return Condition.KILLED if run.holder else Condition.STOPPED
+
+
+def _never_served(run: Run) -> bool:
+    """Say whether a start gave up its own run, because nothing serves its target: no person did."""
+    refused = run.last_end is not None and run.last_end.exit_code == EmbedderInitFailed.exit_code
+    return refused and run.state == "cancelled" and not run.counters.reembedded
 
 
 def _at_work(run: Run, holder: Holder | None, *, now_ms: int) -> Condition:
@@ -107,10 +117,9 @@ def verdict(
         return _paused(pause, now_ms=now_ms)
     if found in BY_SOMEBODY or not usable:
         return NEEDS_SOMEBODY
-    if found is Condition.DONE and not retargeted:
-        return HEALTHY
-    if found is Condition.DONE or found in GIVEN_UP:
-        return _begins(outlook, since=run.finished_at or 0, now_ms=now_ms)
+    if found in ENDED or found in GIVEN_UP:
+        same = found in ENDED and not retargeted and not outlook.stale
+        return _behind(found, outlook, same=same, since=run.finished_at or 0, now_ms=now_ms)
     if retargeted or (found is Condition.STOPPED and run.last_end and not _goes_on(run.last_end)):
         return NEEDS_SOMEBODY
     return _waiting(run, now_ms=now_ms)
@@ -121,6 +130,13 @@ def verdict_without_run(pause: Pause | None, outlook: Outlook, *, usable: bool, 
     if pause:
         return _paused(pause, now_ms=now_ms)
     return _begins(outlook, since=0, now_ms=now_ms) if usable else NEEDS_SOMEBODY
+
+
+def _behind(found: Condition, outlook: Outlook, *, same: bool, since: int, now_ms: int) -> int:
+    """Return the verdict behind a run that is over; `same`: the next start would find what its last one left."""
+    if same:
+        return HEALTHY if found is Condition.DONE or outlook.complete else NEEDS_SOMEBODY
+    return _begins(outlook, since=since, now_ms=now_ms)
 
 
 def _begins(outlook: Outlook, *, since: int, now_ms: int) -> int:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ai_memory.amounts import counted
 from ai_memory.errors import AiMemoryError, EmbedError, NotFinished, Stopped
-from ai_memory.reembed.census import Census
+from ai_memory.reembed.census import Census, name_scope
 from ai_memory.reembed.stop import Stop
 from ai_memory.store.provenance import Fingerprint
 from ai_memory.store.text import printable
@@ -64,6 +64,18 @@ def churn(run: Run, passes: int, census: Census, tip: str) -> Ending:
         tip=f"{tip}: ai-memory reembed --resume",
     )
     return Ending(run, error.exit_code, "churn", census, error)
+
+
+OUTSIDE = "rows outside"
+
+
+def rows_outside(ending: Ending, scope: tuple[str, ...], file: Census) -> Ending:
+    """Return the end of a run of some namespaces while `file` has stale rows: the next start begins with them."""
+    stale = counted(file.stale, "row of the file is", "rows of the file are")
+    error = NotFinished(
+        f"The run is done in {name_scope(scope)}; {stale} stale.", tip="To begin with them, run the same command again."
+    )
+    return replace(ending, exit_code=max(ending.exit_code, file.exit_code), reason=OUTSIDE, error=error)
 
 
 TOO_SMALL = "budget too small"

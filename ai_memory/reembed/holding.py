@@ -51,11 +51,12 @@ def holding_damaged(path: Path, *, now_ms: int, options: OpenOptions) -> Iterato
     holder = Holder(os.getpid(), socket.gethostname(), now_ms)
     with runner_lock(path, holder) as obtained:
         if not obtained:
-            raise _held(path, now_ms=now_ms, options=options)
+            raise held(path, now_ms=now_ms, options=options)
         yield holder
 
 
-def _held(path: Path, *, now_ms: int, options: OpenOptions) -> RunHeld:
+def held(path: Path, *, now_ms: int, options: OpenOptions) -> RunHeld:
+    """Return the error of whoever meets the lock held: by whom, and what to do."""
     holder = _settled_holder(path)
     if lock_state(path) is LockState.FREE:
         return RunHeld(f"The lock of {path} was held a moment ago.", tip="Run the same command again.")

@@ -26,7 +26,7 @@ from ai_memory.reembed.events import RunEnded, RunTakenOver
 from ai_memory.reembed.heartbeat import Heartbeat, require_no_pause
 from ai_memory.reembed.holding import holding
 from ai_memory.reembed.judge import Unfit
-from ai_memory.reembed.leaving import Leaving, as_asked
+from ai_memory.reembed.leaving import Leaving
 from ai_memory.reembed.passes import prepare
 from ai_memory.reembed.refusing_rows import find_refusing, set_aside
 from ai_memory.reembed.report import Expense, RunReport, report
@@ -99,9 +99,8 @@ class Job:
                 ending = leaving.failed(error)
             finally:
                 self.tools.observe(RunEnded())
-        ending, done = leaving.leave(ending, heartbeat), passes.done
-        ending = as_asked(store, ending, self.request, planned, done.target, now_ms=self._now())
-        return report(planned, taken, done, ending, self._expense(began))
+        ending = leaving.as_asked(leaving.leave(ending, heartbeat), self.request, planned)
+        return report(planned, taken, passes.done, ending, self._expense(began))
 
     def _take(self, store: Store, planned: Plan, holder: Holder) -> Taken:
         """Take the run, once nothing stands in the way of writing vectors, and tell what is going to be replaced."""

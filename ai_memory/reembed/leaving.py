@@ -5,7 +5,6 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from ai_memory.amounts import counted
 from ai_memory.errors import (
     AiMemoryError,
     BreakerOpen,
@@ -14,9 +13,9 @@ from ai_memory.errors import (
     NotFinished,
     OperatorNeeded,
 )
-from ai_memory.reembed.census import name_scope, take_census
+from ai_memory.reembed.census import take_census
 from ai_memory.reembed.decide import asks_of_file
-from ai_memory.reembed.ending import Ending, stopped_by, too_small
+from ai_memory.reembed.ending import Ending, rows_outside, stopped_by, too_small
 from ai_memory.reembed.heartbeat import PAUSED, Heartbeat
 from ai_memory.reembed.passes import Passes
 from ai_memory.reembed.request import Request
@@ -24,7 +23,6 @@ from ai_memory.reembed.start import Plan
 from ai_memory.reembed.tools import Tools
 from ai_memory.store import runs
 from ai_memory.store.opening import Store, Transaction
-from ai_memory.store.provenance import Fingerprint
 from ai_memory.store.run_figures import note_census, note_end
 from ai_memory.store.values import Run
 
@@ -62,6 +60,22 @@ class Leaving:
             self._note(transaction, ending)
         return self._as_it_stands(ending)
 
+    def as_asked(self, ending: Ending, request: Request, planned: Plan) -> Ending:
+        """Return the end of a run of some namespaces as the answer to what was asked, which may have been more."""
+        if not ending.complete or planned.scope is None or request.scope is not None:
+            return ending
+        file = take_census(self.store, self.passes.done.target, None, now_ms=self.tools.clock.now_ms())
+        ending = replace(ending, outside=file.stale_outside(planned.scope))
+        if not asks_of_file(request, planned.scope):
+            return ending
+        ending = replace(ending, census=file, exit_code=max(ending.exit_code, file.exit_code))
+        if not file.stale:
+            return ending
+        ending, now_ms = rows_outside(ending, planned.scope, file), self.tools.clock.now_ms()
+        with suppress(AiMemoryError), self.store.transaction() as transaction:
+            note_end(transaction, self.run, exit_code=ending.exit_code, reason=ending.reason, now_ms=now_ms)
+        return ending
+
     def _note(self, transaction: Transaction, ending: Ending) -> None:
         run, now_ms = self.run, self.tools.clock.now_ms()
         operator = isinstance(ending.error, OperatorNeeded)
@@ -89,24 +103,3 @@ class Leaving:
             with suppress(AiMemoryError):
                 return replace(ending, run=runs.read_run(self.store, ending.run.run_id))
         return ending
-
-
-def as_asked(
-    store: Store, ending: Ending, request: Request, planned: Plan, target: Fingerprint, *, now_ms: int
-) -> Ending:
-    """Return the end of a run of some namespaces as the answer to what was asked, which may have been more."""
-    if not ending.complete or planned.scope is None or request.scope is not None:
-        return ending
-    file = take_census(store, target, None, now_ms=now_ms)
-    ending = replace(ending, outside=file.stale_outside(planned.scope))
-    if not asks_of_file(request, planned.scope):
-        return ending
-    ending = replace(ending, census=file, exit_code=max(ending.exit_code, file.exit_code))
-    if not file.stale:
-        return ending
-    stale = counted(file.stale, "row of the file is", "rows of the file are")
-    error = NotFinished(
-        f"The run is done in {name_scope(planned.scope)}; {stale} stale.",
-        tip="To begin with them, run the same command again.",
-    )
-    return replace(ending, reason="rows outside", error=error)

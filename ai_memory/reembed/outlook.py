@@ -17,11 +17,12 @@ from ai_memory.store.provenance import Fingerprint, of_space, read_fingerprint
 class Outlook:
     """When the configured target was approved (None: it is not), and whether the file is known to be complete for it.
 
-    Times are Unix milliseconds.
+    Times are Unix milliseconds. `stale`: behind a run that is done rows are known to be stale.
     """
 
     approved_at: int | None = None
     complete: bool = False
+    stale: bool = False
 
 
 NO_OUTLOOK = Outlook()

@@ -17,13 +17,15 @@ from ai_memory.reembed.breaker import believed_until
 from ai_memory.reembed.census import Census, Means, Scope, take_census
 from ai_memory.reembed.decide import Action, Situation, decide, scope_of
 from ai_memory.reembed.heartbeat import require_no_pause
+from ai_memory.reembed.holding import held
 from ai_memory.reembed.outlook import all_current
 from ai_memory.reembed.probe import probe
 from ai_memory.reembed.request import Request
 from ai_memory.reembed.wanted import Wanted
 from ai_memory.store import approvals, provenance, quarantine, runs, walk
-from ai_memory.store.lock import Holder
+from ai_memory.store.lock import Holder, LockState, lock_state
 from ai_memory.store.namespaces import require_seen
+from ai_memory.store.open_options import OpenOptions
 from ai_memory.store.opening import Store, Transaction
 from ai_memory.store.provenance import Fingerprint, known_widths, read_fingerprint
 from ai_memory.store.run_figures import note_census, note_stored
@@ -170,18 +172,44 @@ def _told_width(embedder: PatientEmbedder, run: Run | None, *, now_ms: int) -> i
 
 def _plan(store: Store, target: Target, request: Request, run: Run | None, *, now_ms: int) -> Plan:
     scope = scope_of(request, run)
-    if request.or_start and run is None and not target.dim:
-        # What was approved says the width, too; the probe refuses an endpoint that has another.
-        target = replace(target, dim=approvals.approved_width(store, target.space))
-    changed = differences(read_fingerprint(store, run.target).spec_json, target) if run else []
+    target = _approved_width(store, target, request, run)
+    changed = _changed(store, run, target)
     skip = run.skip_current if run and not changed else request.skip_current
     means = Means(target if skip else None, request.retry_quarantined)
     census = take_census(store, known_fingerprint(store, target), scope, now_ms=now_ms, means=means)
-    approved = approvals.is_approved(store, target.space, target.dim)
+    return Plan(_action(store, target, request, run, census), target, scope, census, run)
+
+
+def _approved_width(store: Store, target: Target, request: Request, run: Run | None) -> Target:
+    if request.or_start and run is None and not target.dim:
+        # What was approved says the width, too; the probe refuses an endpoint that has another.
+        return replace(target, dim=approvals.approved_width(store, target.space))
+    return target
+
+
+def _changed(store: Store, run: Run | None, target: Target) -> list[str]:
+    return differences(read_fingerprint(store, run.target).spec_json, target) if run else []
+
+
+def _action(store: Store, target: Target, request: Request, run: Run | None, census: Census) -> Action:
+    approved, changed = approvals.is_approved(store, target.space, target.dim), _changed(store, run, target)
     action = decide(request, Situation(run, tuple(changed), census, approved))
     if action is Action.ASK:
         raise _unapproved(store, target.space, target.dim, request)
-    return Plan(action, target, scope, census, run)
+    return action
+
+
+def refusal(store: Store, target: Target, request: Request, census: Census, *, now_ms: int) -> AiMemoryError | None:
+    """Return what a start would end with before it begins, None where it would begin; nothing is written or sent."""
+    if lock_state(store.db.path) in (LockState.RUNNER, LockState.READER):
+        return held(store.db.path, now_ms=now_ms, options=OpenOptions())
+    try:
+        require_no_pause(store, now_ms=now_ms)
+        run = runs.unfinished_run(store)
+        _action(store, _approved_width(store, target, request, run), request, run, census)
+    except AiMemoryError as error:
+        return error
+    return None
 
 
 def require_approved_name(store: Store, asked: Wanted, request: Request, *, now_ms: int) -> None:

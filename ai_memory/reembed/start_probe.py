@@ -10,7 +10,7 @@ from ai_memory.clock import Clock
 from ai_memory.embed.document import WITNESS_TEXTS
 from ai_memory.embed.embedder import Vectors
 from ai_memory.embed.port import ONE_ATTEMPT, PatientEmbedder
-from ai_memory.errors import TargetChanged
+from ai_memory.reembed.believed import as_recorded
 from ai_memory.reembed.breaker import require_due
 from ai_memory.reembed.heartbeat import Heartbeat
 from ai_memory.reembed.probe import probe, require_witness, witness_bytes
@@ -18,7 +18,7 @@ from ai_memory.reembed.request import Request
 from ai_memory.reembed.start import Taken, approve_by_hand, enter_target
 from ai_memory.store import runs
 from ai_memory.store.opening import Store
-from ai_memory.store.provenance import Fingerprint, forget_witness, read_fingerprint, set_witness
+from ai_memory.store.provenance import Fingerprint, read_fingerprint, set_witness
 from ai_memory.store.values import Breaker
 
 
@@ -54,7 +54,9 @@ class StartProbe:
             # One text cannot show that different ones get different vectors, and there is nothing to compare it with.
             canary, vectors = False, self._asked(self.embedder, one_by_one=True)
         if known.dim:
-            vectors = self._require_witness(known, vectors)
+            compare = partial(self.heartbeat.asked, partial(require_witness, known, self.embedder, vectors))
+            anew = partial(self._asked, self.embedder, one_by_one=True)
+            vectors, _ = as_recorded(self.store, known, vectors, compare=compare, anew=anew)
         with self.store.transaction() as transaction:
             runs.hold(transaction, taken.run, now_ms=self.clock.now_ms())
             if not known.dim:
@@ -73,19 +75,3 @@ class StartProbe:
     ) -> Vectors:
         """Return the vectors of some witness texts, with signs of life while they are awaited."""
         return self.heartbeat.asked(partial(probe, embedder, texts, one_by_one=one_by_one))
-
-    def _require_witness(self, known: Fingerprint, vectors: Vectors) -> Vectors:
-        """Compare the vectors of the witness texts with the recorded ones; return them as they are to be kept.
-
-        A witness of which no vector was written proves nothing: the endpoint may have served another model then.
-        """
-        try:
-            self.heartbeat.asked(partial(require_witness, known, self.embedder, vectors))
-        except TargetChanged:
-            if vectors.shape[1] != known.dim or len(vectors) < len(WITNESS_TEXTS):
-                raise
-            with self.store.transaction() as transaction:
-                if not forget_witness(transaction, known.id):
-                    raise
-            return self._asked(self.embedder, one_by_one=True)
-        return vectors

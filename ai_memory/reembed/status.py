@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from ai_memory.reembed.bound import differ_at_most
 from ai_memory.reembed.breaker import believed_until
 from ai_memory.reembed.census import Census, take_census
 from ai_memory.reembed.condition import GIVEN_UP, Condition, Work, condition, verdict
+from ai_memory.reembed.ending import OUTSIDE
 from ai_memory.reembed.outlook import NO_OUTLOOK, Outlook, outlook
 from ai_memory.reembed.request import cost
 from ai_memory.reembed.wanted import UNKNOWN, Wanted
@@ -21,7 +22,9 @@ from ai_memory.store.pauses import Pause
 from ai_memory.store.provenance import Fingerprint, read_fingerprint
 from ai_memory.store.run_figures import replaced
 from ai_memory.store.values import Counted, Run, Space
+from ai_memory.times import with_timestamps
 
+INSTANTS = ("counted_at", "started_at", "last_progress_at", "last_written_at", "finished_at")
 RESUME = "reembed --resume"
 BEGIN = "reembed"
 NEXT = {
@@ -29,6 +32,7 @@ NEXT = {
     Condition.KILLED: RESUME,
     Condition.SHUT_OUT: RESUME,
     Condition.PAUSED: "reembed unpause",
+    Condition.UNSERVED: BEGIN,
     Condition.CANCELLED: BEGIN,
     Condition.SUPERSEDED: BEGIN,
 }
@@ -81,11 +85,10 @@ class Status:
         """What to type next behind `ai-memory`, empty where there is nothing to do."""
         if self.pause and not self.work.going_on:
             return "reembed unpause"
-        if self.condition in GIVEN_UP and self.outlook.complete:
+        if self.condition in {*GIVEN_UP, Condition.UNSERVED} and self.outlook.complete:
             return ""
         if self.condition is Condition.DONE:
-            stale = self.census.stale if self.census else 0
-            return BEGIN if stale or self.outside or self.retargeted else ""
+            return BEGIN if self.outlook.stale or self.retargeted else ""
         if self.run.state == "paused":
             # No start goes on with it, and nothing pauses a run so any more.
             return "reembed cancel"
@@ -126,14 +129,14 @@ class Status:
     def values(self) -> dict[str, object]:
         """Return the JSON object."""
         run, counted, end = self.run, self.counted, self.run.last_end
-        return {
+        found = {
             **asdict(run.counters),
             "run_id": run.run_id,
             "state": run.state,
             "condition": self.condition.value,
             "interrupted": self.interrupted,
             "check": self.verdict,
-            "held_by": asdict(self.work.held_by) if self.work.held_by else None,
+            "held_by": with_timestamps(asdict(self.work.held_by), "started_at") if self.work.held_by else None,
             "model": run.target_model,
             "space": self.target.space,
             "dim": self.target.dim,
@@ -154,14 +157,15 @@ class Status:
             "last_progress_at": run.last_progress_at,
             "last_written_at": run.last_written_at,
             "finished_at": run.finished_at,
-            "last_end": asdict(end) if end else None,
-            "pause": asdict(self.pause) if self.pause else None,
-            "breaker": {"state": run.breaker_state, "until": self.breaker_until},
+            "last_end": with_timestamps(asdict(end), "at") if end else None,
+            "pause": self.pause.values() if self.pause else None,
+            "breaker": with_timestamps({"state": run.breaker_state, "until": self.breaker_until or None}, "until"),
             "last_error": run.last_error,
             "in_flight_limit": run.in_flight_limit,
             "next": f"ai-memory {self.next_words}" if self.next_words else "",
             **(self._exactly(self.census) if self.census else {}),
         }
+        return with_timestamps(found, *INSTANTS)
 
     def _exactly(self, census: Census) -> dict[str, object]:
         return {
@@ -191,6 +195,8 @@ def read_status(
     target, lock, pause = read_fingerprint(store, run.target), lock_state(path), pauses.standing(store, now_ms=now_ms)
     work = Work(lock, _holder(path, run, lock))
     census = take_census(store, target, run.scope, now_ms=now_ms) if exact or run.counted is None else None
+    outside = _stale_outside(store, target, run, now_ms=now_ms) if exact else None
+    left = _is_left(run, census, outside)
     return Status(
         run=run,
         target=target,
@@ -203,10 +209,24 @@ def read_status(
         free_bytes=_free(path),
         wanted=wanted,
         pause=pause,
-        outlook=outlook(store, run.run_id, wanted, now_ms=now_ms) if run.finished_at else NO_OUTLOOK,
+        outlook=_ahead(store, run, wanted, left=left, now_ms=now_ms) if run.finished_at else NO_OUTLOOK,
         census=census,
-        outside=_stale_outside(store, target, run, now_ms=now_ms) if exact else None,
+        outside=outside,
     )
+
+
+def _ahead(store: Store, run: Run, wanted: Wanted, *, left: bool, now_ms: int) -> Outlook:
+    found = outlook(store, run.run_id, wanted, now_ms=now_ms)
+    return replace(found, complete=False, stale=True) if left else found
+
+
+def _is_left(run: Run, census: Census | None, outside: int | None) -> bool:
+    """Return whether rows are known to be stale behind a done run: by a census, or as its last start found."""
+    if run.state != "done":
+        return False
+    if census:
+        return bool(census.stale or outside)
+    return run.last_end is not None and run.last_end.reason == OUTSIDE
 
 
 def _stale_outside(store: Store, target: Fingerprint, run: Run, *, now_ms: int) -> int:

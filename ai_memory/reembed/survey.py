@@ -6,13 +6,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from ai_memory.embed.embedder import Target
+from ai_memory.errors import AiMemoryError
 from ai_memory.reembed.census import Means, count_rows
+from ai_memory.reembed.decide import scope_of
 from ai_memory.reembed.estimate import Estimate, Probed, estimate
 from ai_memory.reembed.judge import OVERSIZE, Document, Unfit
 from ai_memory.reembed.request import Request, cost
-from ai_memory.reembed.start import Preflight, known_fingerprint, recorded_target
+from ai_memory.reembed.start import Preflight, known_fingerprint, recorded_target, refusal
 from ai_memory.reembed.trial import require_updates
-from ai_memory.store import walk
+from ai_memory.store import runs, walk
 from ai_memory.store.consistent import consistently
 from ai_memory.store.namespaces import require_seen
 from ai_memory.store.opening import Store
@@ -50,7 +52,8 @@ class Survey:
     `estimated_tokens` are counted by the target's own tokenizer where it is at hand, else by the rule of four
     bytes a token; `estimated_cost` is their price, None where none is configured. `truncated_rows` are longer than
     the model reads, which loses `lost_percent` of all tokens; None where that cannot be known. `estimate` is how long
-    it would take, `probed` what the target answered (None: it was not asked).
+    it would take, `probed` what the target answered (None: it was not asked), `refusal` what such a start would end
+    with before it begins (None: it would begin).
     """
 
     preflight: Preflight
@@ -61,6 +64,7 @@ class Survey:
     oversize_rows: int
     estimate: Estimate | None = None
     probed: Probed | None = None
+    refusal: AiMemoryError | None = None
 
     def values(self) -> dict[str, object]:
         """Return the JSON object of the plan."""
@@ -84,6 +88,8 @@ class Survey:
             "truncated_rows": self.truncated_rows,
             "lost_percent": self.lost_percent,
             "oversize_rows": self.oversize_rows,
+            "refused_with": self.refusal.exit_code if self.refusal else None,
+            "refusal": self.refusal.line() if self.refusal else None,
         }
 
 
@@ -101,9 +107,10 @@ def survey(
     Raises:
         NotFound: a named namespace was never seen.
         DataRefused: the file takes no vector.
+        UsageError: the unfinished run is of other namespaces than were named.
     """
-    scope = request.scope
-    require_seen(store, *(scope or ()))
+    scope = scope_of(request, runs.unfinished_run(store))
+    require_seen(store, *(request.scope or ()))
     require_updates(store)
     target = recorded_target(store, replace(target, dim=target.dim or (probed.dim if probed else 0)))
     means = Means(target if request.skip_current else None, request.retry_quarantined)
@@ -131,4 +138,5 @@ def survey(
             probed=probed,
         ),
         probed=probed,
+        refusal=refusal(store, target, request, found.census, now_ms=now_ms),
     )

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ai_memory.embed import space
+from ai_memory.embed.buildable import require_buildable
 from ai_memory.embedding_settings import KEYWORD, EmbeddingSettings
+from ai_memory.errors import EmbedderInitFailed
 from ai_memory.vendors import LOCAL, NO_BACKEND
 
 
@@ -42,6 +44,11 @@ def wanted(settings: EmbeddingSettings) -> Wanted:
     if settings.tier.value == KEYWORD or settings.backend.value == NO_BACKEND:
         return Wanted(fault=f"embeddings are turned off ({settings.backend.source})")
     model, key, local = settings.model.value, settings.api_key.value, settings.backend.value == LOCAL
+    try:
+        if not local:
+            require_buildable(settings)
+    except EmbedderInitFailed as error:
+        return Wanted(fault=error.what.rstrip("."))
     named = (space.local_space(model) if local else space.space(model)) if model else ""
     return Wanted(
         space=named,

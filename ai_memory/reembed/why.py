@@ -37,7 +37,7 @@ REMEDIES = {
     69: "look at the endpoint or its account",
     74: "make room on the disk",
     77: "mend the key",
-    78: "put the model back, or add --retarget",
+    78: "put the model back, or configure another and add --retarget",
 }
 ROWS_LEFT = "look at the text that the last failure names"
 

@@ -16,6 +16,10 @@ FORGET = (
     "DELETE FROM embedding_provenance WHERE memory_id = CAST(? AS TEXT)",
     "DELETE FROM reembed_quarantine WHERE memory_id = CAST(? AS TEXT)",
 )
+REMEMBER_NAMESPACE = """
+    INSERT OR IGNORE INTO reembed_namespace (namespace)
+    SELECT namespace FROM main.memories WHERE id = CAST(? AS TEXT) AND typeof(namespace) = 'text'
+"""
 ATOMS = "SELECT count(*) FROM memories WHERE atom_of = CAST(? AS TEXT)"
 ORPHANS = """
     SELECT CAST(m.id AS BLOB) FROM memories AS m
@@ -89,7 +93,9 @@ class Memories:
         *,
         beside: Mapping[str, Value] = NOTHING,
     ) -> tuple[str, ...]:
-        """Change one memory; see `Rows.update`."""
+        """Change one memory; see `Rows.update`. The namespace that it leaves is remembered."""
+        if "namespace" in values:
+            _remember_namespace(transaction, memory_id)
         return self.rows.update(transaction, {"id": memory_id}, values, beside=beside)
 
     @property
@@ -107,12 +113,15 @@ class Memories:
         return self.rows.refusals(["content", *self.no_vector])
 
     def delete(self, transaction: Transaction, memory_id: str) -> bool:
-        """Delete a memory and what we know of its vector. Return whether it is gone by that.
+        """Delete a memory and what we know of its vector, and remember its namespace.
+
+        Returns whether it is gone by that.
 
         Raises:
             StatementRefused: the database does not let it go.
             SchemaRefused: the database lets no memory be deleted.
         """
+        _remember_namespace(transaction, memory_id)
         bound = (transaction.codec.bound(memory_id),)
         for statement in FORGET:
             transaction.db.execute(statement, bound)
@@ -132,6 +141,11 @@ class Memories:
         """Return the ids of the memories whose `atom_of` names no memory."""
         found = self.store.db.execute(ORPHANS) if "atom_of" in self.columns else []
         return [self.store.codec.name(row[0]) for row in found if row[0] is not None]
+
+
+def _remember_namespace(transaction: Transaction, memory_id: Value) -> None:
+    if isinstance(memory_id, str):
+        transaction.db.execute(REMEMBER_NAMESPACE, (transaction.codec.bound(memory_id),))
 
 
 def summaries(store: Store, namespace: str | None) -> Iterator[Summary]:

@@ -32,6 +32,10 @@ WIDTHS = """
         EXISTS (
             SELECT 1 FROM reembed_run WHERE target = embedding_fingerprint.id AND state IN ('running', 'paused')
         ) DESC,
+        EXISTS (
+            SELECT 1 FROM reembed_approval AS a WHERE a.space = embedding_fingerprint.space
+            AND a.dim = embedding_fingerprint.dim
+        ) DESC,
         max(
             created_at,
             coalesce((SELECT max(started_at) FROM reembed_run WHERE target = embedding_fingerprint.id), created_at)
@@ -165,7 +169,8 @@ def read_fingerprint(store: Store, fingerprint_id: int) -> Fingerprint:
 def known_widths(store: Store) -> list[tuple[bytes, int]]:
     """Return digest and width of every target the file has seen; what is damaged is left out.
 
-    That of an unfinished run is the first, then those to which a run went last, or which were entered last.
+    That of an unfinished run is the first, then those that are approved: one stored memory of another width changes
+    nothing. Of several those to which a run went last, or which were entered last.
     """
     return [(bytes(digest), int(dim)) for digest, dim in store.db.execute(WIDTHS)]
 

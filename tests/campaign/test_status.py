@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import time
 from collections.abc import Iterator
@@ -142,7 +143,9 @@ def test_a_pause_is_told_with_who_and_why_with_and_without_a_run(command: Comman
 
 
 def test_where_no_run_was_begun_the_check_says_whether_the_next_start_may(command: Command) -> None:
-    assert lines(command) == ["No run has been started here."]
+    shown = lines(command)
+    assert shown[0] == "No run has been started here."
+    assert re.fullmatch(r"next: ai-memory --db .* reembed", shown[1])
     needed = check(command)
     assert command.run(*CRON).code == 12
     assert command.run("reembed", "approve").code == 0
@@ -258,7 +261,7 @@ def test_a_file_of_any_release_of_the_other_program_has_a_status(
 ) -> None:
     command = Command(shapes.build(tmp_path / "m.db", version).path, remote(endpoint))
 
-    assert lines(command) == ["No run has been started here."]
+    assert lines(command)[0] == "No run has been started here."
 
 
 def test_the_age_of_the_last_row_is_not_that_of_the_last_sign_of_life(command: Command, endpoint: FakeEndpoint) -> None:

@@ -107,6 +107,8 @@ def test_all_below_a_namespace_are_found_by_the_index_where_there_is_one(store: 
         ("team/notes/*", "no namespace below team/notes in {path}. Did you mean team/notes"),
         ("team/", "no namespace team/ in {path}. Did you mean 'team/*'? See"),
         ("team*", "no namespace team* in {path}. Did you mean 'team/*'? See"),
+        (" team/notes", "no namespace ' team/notes' in {path}. Did you mean team/notes? See"),
+        ("/team/notes", "no namespace /team/notes in {path}. Did you mean team/notes? See"),
         ("taem/*", "no namespace below taem in {path}. Did you mean 'team/*'? See"),
         ("*", "no namespace * in {path}. See ai-memory namespaces"),
         ("", "no namespace (empty name) in {path}. See ai-memory namespaces"),

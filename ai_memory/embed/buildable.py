@@ -1,0 +1,46 @@
+"""What a remote embedder cannot be built without, as far as settings tell: no key is read and nothing is asked."""
+
+from __future__ import annotations
+
+from ai_memory import address
+from ai_memory.embed import space
+from ai_memory.embedding_settings import EmbeddingSettings
+from ai_memory.errors import EmbedderInitFailed
+
+
+def require_buildable(settings: EmbeddingSettings) -> None:
+    """Refuse settings of a remote backend that no embedder can be built from.
+
+    Raises:
+        EmbedderInitFailed: address or model is missing, the width is none of the model's, or the policy forbids it.
+    """
+    _refuse_incomplete(settings)
+    _refuse_egress(settings)
+
+
+def _refuse_incomplete(settings: EmbeddingSettings) -> None:
+    backend, model, known = settings.backend, settings.model.value, space.known_dim(settings.model.value)
+    if not settings.base_url.value:
+        raise EmbedderInitFailed(
+            f"backend {backend.value} ({backend.source}) needs a base URL.",
+            tip="Set [embeddings].base_url or AI_MEMORY_EMBED_BASE_URL.",
+        )
+    if not model:
+        raise EmbedderInitFailed(
+            f"backend {backend.value} ({backend.source}) needs the name of a model.",
+            tip="Set [embeddings].model or AI_MEMORY_EMBED_MODEL.",
+        )
+    if known and settings.dim.value > known:
+        raise EmbedderInitFailed(
+            f"dim is {settings.dim.value} ({settings.dim.source}) and {model} gives {known} at most.",
+            tip="Correct or remove [embeddings].dim.",
+        )
+
+
+def _refuse_egress(settings: EmbeddingSettings) -> None:
+    policy, base_url = settings.egress, settings.base_url
+    if policy.value == "deny" or (policy.value == "loopback-only" and not address.read(base_url.value).is_loopback):
+        raise EmbedderInitFailed(
+            f"{policy.source}={policy.value} forbids requests to {base_url.value} ({base_url.source}).",
+            tip="Use a local model, or change the policy.",
+        )
