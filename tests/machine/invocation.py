@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from random import Random
@@ -191,15 +191,23 @@ class Invocation:
         match self._failing:
             case "outage":
                 raise TransientFailure("the endpoint is gone.", http_status=503)
-            case "refuse all":
+            case "refuse all" if self._refuses_again(texts):
                 raise RowsRefused("everything is refused.", http_status=400)
             case "no quota":
                 raise QuotaExhausted("nothing left to spend.", http_status=402)
             case "refuse once":
-                # Each text until it was refused by itself, as by a server that restarts meanwhile; the canary passes.
-                if left := set(texts) - {*WITNESS_TEXTS} - self._refused:
-                    self._refused |= left if len(texts) == 1 else set()
+                # As by a server that restarts meanwhile; the canary passes.
+                if self._refuses_again(set(texts) - {*WITNESS_TEXTS}):
                     raise RowsRefused("not now.", http_status=400)
+
+    def _refuses_again(self, texts: Collection[str]) -> bool:
+        """Say whether one of `texts` was not refused by itself before, and note it where it is one alone.
+
+        A text that is refused by itself on both sides of a passing canary is a bad one, whatever made it so.
+        """
+        left = set(texts) - self._refused
+        self._refused |= left - {*WITNESS_TEXTS} if len(texts) == 1 else set()
+        return bool(left)
 
     def _trace(self, connection: apsw.Connection) -> None:
         def before_statement(cursor: apsw.Cursor, sql: str, bindings: object) -> bool:
