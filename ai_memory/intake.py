@@ -6,7 +6,6 @@ import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from enum import Enum
 from functools import partial
 
@@ -31,7 +30,7 @@ from ai_memory.store.provenance import Fingerprint, VectorWrite, require_word_in
 from ai_memory.store.quarantine import Reason, unwritable
 from ai_memory.store.rehearsal import refused_updates, write_one_by_one
 from ai_memory.store.schema import is_substrate
-from ai_memory.vendors import LOCAL
+from ai_memory.times import timestamp
 
 DEFAULT_TIER = "mid"
 EMBEDDED_COLUMNS = frozenset({"title", "content", "encrypted_envelope"})
@@ -166,11 +165,6 @@ def _short(value: Value) -> str:
     return repr(one_line(str(value)))
 
 
-def timestamp(now_ms: int) -> str:
-    """Return a wall time (Unix milliseconds) as the RFC 3339 text of the columns …_at."""
-    return datetime.fromtimestamp(now_ms / 1_000, UTC).isoformat(timespec="milliseconds")
-
-
 @dataclass(frozen=True, slots=True)
 class Filler:
     """Gives memories vectors of one embedder, `batch` texts a page; `origin` names the writer in their provenance."""
@@ -226,8 +220,7 @@ class Filler:
         schema, filled = self.store.schema, Filled()
         due = self._due([examine(row) for row in rows if judge(row, target, schema) is not Verdict.FRESH], filled)
         if due:
-            local = self.embedder.target.backend == LOCAL
-            self._write(embed_beside_witness(self.embedder, due, None if local else target), filled)
+            self._write(embed_beside_witness(self.embedder, due, target), filled)
         return filled
 
     def _lacking(self, ids: Sequence[str]) -> list[Document | Unfit]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 
 RFC_3339 = re.compile(
     r"(?P<date>\d{4}-\d\d-\d\d)[Tt](?P<clock>(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d)(?P<fraction>\.\d+)?"
@@ -11,6 +12,21 @@ RFC_3339 = re.compile(
     re.ASCII,
 )
 IN_UTC = re.compile(r"[-0-9]{10}T[:.0-9]+(?:Z|\+00:00)", re.ASCII)
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+LAST_MS = 253_402_300_799_999
+"""The end of the year 9999 in Unix milliseconds: what is later is no time."""
+
+
+def timestamp(at_ms: int) -> str:
+    """Return a time of Unix milliseconds (one from LAST_MS on as LAST_MS) as the columns …_at of a memory have it."""
+    return (EPOCH + timedelta(milliseconds=min(at_ms, LAST_MS))).isoformat(timespec="milliseconds")
+
+
+def with_timestamps(values: Mapping[str, object], *names: str) -> dict[str, object]:
+    """Return the values, of which those of these names, where they are Unix milliseconds, became timestamps."""
+    told = {name: timestamp(at_ms) for name in names if isinstance(at_ms := values[name], int)}
+    return {**values, **told}
 
 
 def instant(at_ms: int) -> str:

@@ -1,4 +1,5 @@
--- 4: targets that a person approved, a pause of the file, what -q has told, and what `status` shows without a census.
+-- 4: targets that a person approved, a pause of the file, what -q has told, what `status` shows without a census, and
+--    the namespaces that memories left.
 
 -- Targets to which an unattended start may go. The target of a file's last completed run is one of them.
 CREATE TABLE reembed_approval (
@@ -32,6 +33,11 @@ CREATE TABLE reembed_told (
     what      BLOB NOT NULL,
     told_at   INTEGER NOT NULL
 ) STRICT;
+
+-- Out of these namespaces a memory was deleted or moved: one that is empty by that is no typing error.
+CREATE TABLE reembed_namespace (
+    namespace TEXT PRIMARY KEY NOT NULL
+) STRICT, WITHOUT ROWID;
 
 -- Rows as the last census counted them, moved by every commit since.
 ALTER TABLE reembed_run ADD COLUMN live INTEGER NOT NULL DEFAULT 0;

@@ -19,10 +19,11 @@ from ai_memory.clock import SystemClock
 from ai_memory.embed import vectors
 from ai_memory.embed.document import WITNESS_TEXTS
 from ai_memory.errors import DataRefused, EndpointUnusable, TransientFailure
-from ai_memory.intake import Filled, Filler, Outcome, Put, ids_without_vector, put, timestamp
+from ai_memory.intake import Filled, Filler, Outcome, Put, ids_without_vector, put
 from ai_memory.records import Draft, Value
 from ai_memory.store.memories import Memories
 from ai_memory.store.opening import Store, writing
+from ai_memory.times import timestamp
 from tests import shapes
 from tests.fake_endpoint import FakeEndpoint
 from tests.fakes import HashEmbedder, patient

@@ -55,6 +55,22 @@ def test_a_text_that_gets_no_vector_is_named_and_all_others_are_done(
     assert without_vector(command) == {"POISON t57 content of it"}
 
 
+@pytest.mark.timeout(60)
+def test_a_text_for_which_alone_fewer_requests_are_asked_is_left_and_holds_up_no_other(
+    tmp_path: Path, server: FakeEndpoint
+) -> None:
+    command = notes(tmp_path, server, 57)
+    server.change(poison="POISON", poison_fault="rate")
+
+    answer = command.reembed("--yes", "--batch", str(BATCH))
+
+    assert (answer.code, answer.json["reason"], quarantined(command)) == (75, "rows left", 0)
+    assert "POISON" not in answer.error
+    assert "fails on 1 row only" in answer.error
+    assert without_vector(command) == {"POISON t57 content of it"}
+    assert server.seen.requests < ROWS
+
+
 def test_a_size_that_was_learned_is_kept_for_the_next_start(tmp_path: Path, server: FakeEndpoint) -> None:
     command = notes(tmp_path, server)
     server.change(max_inputs=7, inputs_fault="dependency")

@@ -1,4 +1,4 @@
-"""What commands say where a database changed what it was given."""
+"""What commands say where a database changed what it was given, or they changed what a daemon has read."""
 
 from __future__ import annotations
 
@@ -16,3 +16,8 @@ def warn_of_altered(altered: Sequence[Sequence[str]], what: str, console: Consol
         names = ", ".join(one_line(name) for name in sorted({name for columns in changed for name in columns}))
         of = f" of {counted(len(changed), what)}" if len(altered) > 1 else ""
         console.warn(f"a trigger of the database changed what was given{of}: {names}.")
+
+
+def mention_daemon(console: Console) -> None:
+    """Note what a running daemon of the Rust program does not see by itself."""
+    console.note("A running ai-memory daemon serves its old index until it is restarted.")

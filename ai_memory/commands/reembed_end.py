@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from ai_memory.amounts import counted
 from ai_memory.clock import SystemClock
+from ai_memory.commands.altered import mention_daemon
 from ai_memory.commands.reembed_next import next_command
 from ai_memory.console import Console
 from ai_memory.errors import AiMemoryError, OperatorNeeded, RunHeld, RunnerStuck, Stopped, UsageError
@@ -151,7 +152,7 @@ class Farewell:
     def _mention_daemon(self) -> None:
         with reading(self.settings.db.value) as store:
             if store.schema.rust:
-                self.console.note("A running ai-memory daemon serves its old index until it is restarted.")
+                mention_daemon(self.console)
 
 
 def _did_something(report: RunReport) -> bool:

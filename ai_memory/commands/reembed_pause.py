@@ -16,7 +16,7 @@ from ai_memory.store import pauses
 from ai_memory.store.open_options import OpenOptions
 from ai_memory.store.opening import Store, writing
 from ai_memory.store.pauses import Pause
-from ai_memory.times import instant, on_the_wall
+from ai_memory.times import instant, on_the_wall, timestamp
 
 
 def run_pause(args: argparse.Namespace, settings: Settings, console: Console) -> int:
@@ -33,7 +33,12 @@ def run_pause(args: argparse.Namespace, settings: Settings, console: Console) ->
     with _written(path, now_ms, console) as store, store.db.transaction():
         pauses.put(store, pause)
     until = f"until {instant(args.until)} ({on_the_wall(args.until)} here)" if args.until else "until it is unpaused"
-    values = {"paused": True, "until": args.until, "reason": reason, "paused_by": pause.by}
+    values = {
+        "paused": True,
+        "until": timestamp(args.until) if args.until else None,
+        "reason": reason,
+        "paused_by": pause.by,
+    }
     console.result(values, f"{path} is paused {until}. A run that works on it ends within a batch; none begins.")
     return 0
 

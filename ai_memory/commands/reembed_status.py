@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-
 from ai_memory.amounts import ago, counted, money, percent, size, span
 from ai_memory.clock import SystemClock
 from ai_memory.console import Console
@@ -55,7 +53,7 @@ def _without_run(store: Store, settings: Settings, console: Console, *, check: b
     found = outlook(store, None, asked, now_ms=now_ms)
     verdict = verdict_without_run(pause, found, usable=asked.usable, now_ms=now_ms)
     command = "reembed unpause" if pause else BEGIN
-    values = {"run_id": None, "state": "none", "check": verdict, "pause": asdict(pause) if pause else None}
+    values = {"run_id": None, "state": "none", "check": verdict, "pause": pause.values() if pause else None}
     told = f"{NO_RUN} The file is {_paused(pause)}." if pause else NO_RUN
     if check and not pause:
         why = _outlook(found) if asked.usable else f"the configuration gives no embedder: {asked.fault}"

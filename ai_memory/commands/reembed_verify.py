@@ -20,6 +20,7 @@ from ai_memory.store.open_options import OpenOptions
 from ai_memory.store.opening import Store, reading
 from ai_memory.store.provenance import Fingerprint, read_fingerprint
 from ai_memory.store.text import printable
+from ai_memory.times import timestamp
 
 ALL = "all"
 SAMPLE_TIP = "No vector was looked at. To embed some rows again and compare: ai-memory reembed verify"
@@ -48,7 +49,7 @@ def run_verify(settings: Settings, console: Console, *, sample: str | int | None
         "substrate": census.substrate,
         "model": name,
         "scope": None if scope is None else list(scope),
-        "census_at": census.began_at,
+        "census_at": timestamp(census.began_at),
         "ok": not found,
         **(compared.values() if compared else {}),
         "differ_at_most": _differ_at_most(compared, census),

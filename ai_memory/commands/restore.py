@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ai_memory.amounts import counted
+from ai_memory.commands.altered import mention_daemon
 from ai_memory.commands.arguments import named_path
 from ai_memory.console import Console
 from ai_memory.errors import UsageError
@@ -40,7 +41,7 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
         _values(loss, args.backup), f"Restored {counted(loss.memories, 'memory')} from {loss.backup} into {loss.path}."
     )
     if loss.present.rust:
-        console.note("A running ai-memory daemon serves its old index until it is restarted.")
+        mention_daemon(console)
     return 0
 
 

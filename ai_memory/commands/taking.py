@@ -7,11 +7,12 @@ from dataclasses import dataclass, field, replace
 from ai_memory.cleaning import one_line
 from ai_memory.errors import DataRefused, DraftRefused, StatementRefused
 from ai_memory.exchange import MEND, Parsed
-from ai_memory.intake import Put, find, put, timestamp
+from ai_memory.intake import Put, find, put
 from ai_memory.records import Draft, Value
 from ai_memory.store.links import Links
 from ai_memory.store.memories import TABLE as MEMORIES
 from ai_memory.store.memories import Memories
+from ai_memory.times import timestamp
 
 RELATION = "related_to"
 """What the Rust program takes a link for that names no relation."""

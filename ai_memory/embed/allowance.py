@@ -110,6 +110,14 @@ class Allowance:
         self._asked_until = max(self._asked_until, now + named if named else 0.0)
         return pause
 
+    def forget(self) -> None:
+        """Forget what refusals taught: it was not the rate that they refused. What the endpoint itself said stays."""
+        self.scouting = False
+        self._paused_until = self._asked_until
+        self._rate = self._next = 0.0
+        self._growth = FAST_GROWTH
+        self._began, self._accepted, self._vain = None, 0, 0
+
     def _resume(self, now: float, began: float) -> None:
         """Take what was accepted between two pauses for the rate, unless headers had foretold the refusal."""
         self.scouting = False

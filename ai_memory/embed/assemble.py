@@ -97,7 +97,7 @@ def assemble(settings: EmbeddingSettings, terms: Terms | None = None, ties: Ties
     count = token_counter(settings) if terms.limit else None
     spending = Spending(bare.meter, terms.limit, prefix=bare.target.document_prefix, count_tokens=count)
     asking = PackingEmbedder(SpendingEmbedder(paced, spending), packing)
-    retrying = RetryingEmbedder(asking, stop=ties.stop, patience=terms.patience)
+    retrying = RetryingEmbedder(asking, stop=ties.stop, patience=terms.patience, gate=gate)
     return DividedEmbedder(retrying, sizes, spending)
 
 

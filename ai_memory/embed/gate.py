@@ -30,6 +30,12 @@ class Gate(Protocol):
     def doubt(self) -> None:
         """Hear that an answer was broken, maybe by the requests beside it."""
 
+    def rate_doubted(self) -> AbstractContextManager[None]:
+        """Let this thread's requests in the block wait for nothing that refusals taught; if they pass, it is forgotten.
+
+        An error in the block says that it was the rate.
+        """
+
 
 @dataclass(frozen=True, slots=True)
 class OpenGate:
@@ -52,3 +58,7 @@ class OpenGate:
 
     def doubt(self) -> None:
         """Let it pass: nothing here limits the requests side by side."""
+
+    def rate_doubted(self) -> AbstractContextManager[None]:
+        """Doubt nothing: nothing here waits."""
+        return nullcontext()

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from math import ceil
-from threading import Condition
+from threading import Condition, get_ident
 
 from ai_memory.embed.allowance import Allowance
 from ai_memory.embed.embedder import Vectors
@@ -68,6 +68,7 @@ class Pace:
         self._round: list[float] = []
         self._changed_at = 0.0
         self._wary, self._caution = 0, CAUTION
+        self._doubting: set[int] = set()
 
     @property
     def most(self) -> int:
@@ -129,6 +130,21 @@ class Pace:
                     self._wary, self._caution = self._caution, 2 * self._caution
                 self._move_to(self._limit / 2)
 
+    @contextmanager
+    def rate_doubted(self) -> Iterator[None]:
+        """Let this thread's requests in the block wait for nothing that refusals taught; if they pass, it is forgotten.
+
+        A real limit refuses them, too, and an error in the block leaves all as it was.
+        """
+        self._doubting.add(get_ident())
+        try:
+            yield
+        finally:
+            self._doubting.discard(get_ident())
+        with self._condition:
+            self._allowance.forget()
+            self._condition.notify_all()
+
     def _enter(self, tokens: int) -> None:
         with self._condition:
             wait = 0.0 if self._closed() else self._wait(tokens)
@@ -143,7 +159,9 @@ class Pace:
 
     def _wait(self, tokens: int) -> float:
         """Return the seconds after which to look again, 0 where the request may start."""
-        wait = self._allowance.wait(self._clock(), tokens=tokens)
+        doubting = get_ident() in self._doubting
+        waits = self._allowance.asked if doubting else self._allowance.wait
+        wait = waits(self._clock(), tokens=tokens)
         if wait > self._longest_wait:
             asked = self._allowance.asked(self._clock(), tokens=tokens)
             who = "The endpoint asks" if asked >= wait else "What the endpoint refused asks"
@@ -151,7 +169,7 @@ class Pace:
                 f"{who} for a pause of {ceil(wait)} s.", tip="Run the same command again.", retry_after=asked
             )
         # After a refusal one request finds out whether there is room again.
-        places = 1 if self._allowance.scouting else self.limit
+        places = 1 if self._allowance.scouting and not doubting else self.limit
         return max(wait, TICK if self._in_flight >= places else 0.0)
 
     def _leave(self, tokens: int) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from ai_memory.embed.document import WITNESS_TEXTS
 from ai_memory.embed.embedder import Vectors
+from ai_memory.embed.gate import Gate, OpenGate
 from ai_memory.embed.port import Embedder, Patience, Stop
 from ai_memory.embed.wrapped import Wrapped
 from ai_memory.errors import (
@@ -97,11 +98,13 @@ class RetryingEmbedder(Wrapped):
         *,
         stop: Stop,
         patience: Patience | None = None,
+        gate: Gate | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], object] | None = None,
     ) -> None:
-        """Wrap `inner`; `sleep` replaces waiting for the stop, for tests."""
+        """Wrap `inner`, whose requests pass `gate`; `sleep` replaces waiting for the stop, for tests."""
         super().__init__(inner)
+        self._gate = gate or OpenGate(1)
         self._stop = stop
         self._patience = patience or Patience()
         self._clock = clock
@@ -109,7 +112,9 @@ class RetryingEmbedder(Wrapped):
 
     def with_patience(self, patience: Patience) -> RetryingEmbedder:
         """Return the same embedder with another patience."""
-        return RetryingEmbedder(self._inner, stop=self._stop, patience=patience, clock=self._clock, sleep=self._sleep)
+        return RetryingEmbedder(
+            self._inner, stop=self._stop, patience=patience, gate=self._gate, clock=self._clock, sleep=self._sleep
+        )
 
     def at_once(self) -> RetryingEmbedder:
         """Return the same embedder that does not retry what may be its texts' fault."""
@@ -200,11 +205,23 @@ class RetryingEmbedder(Wrapped):
         if _names_no_wait(last) and last.of_texts:
             return True
         at_once = patience.at_once and _names_no_wait(last) and failures.of_doubt
-        if not (failures.alike or at_once) or not failures.say(harmless_passed=self.harmless_passes()):
+        if not (failures.alike or at_once):
+            return False
+        passes = self._passes_at_once if _names_no_wait(last) else self.harmless_passes
+        if not failures.say(harmless_passed=passes()):
             return False
         # A rate may be over just now: a request that was not doubted before is sent once more before it is blamed.
         last.of_texts |= at_once
         return last.of_texts
+
+    def _passes_at_once(self) -> bool:
+        """Say whether a harmless text passes without the pause that a refusal asks of others: then it was no rate."""
+        try:
+            with self._gate.rate_doubted():
+                self._inner.embed_documents([CANARY])
+        except EmbedError:
+            return False
+        return True
 
     def _pause(self, seconds: float) -> None:
         self._sleep(seconds)

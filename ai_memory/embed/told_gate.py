@@ -71,6 +71,17 @@ class ToldGate:
         if self._gate.limit < before:
             self._tell(f"An answer was broken: up to {self._gate.limit} requests side by side instead of {before}.")
 
+    @contextmanager
+    def rate_doubted(self) -> Iterator[None]:
+        """Let what refusals taught not hold in the block, and tell where it is forgotten.
+
+        Raises:
+            EmbedError: what the block raised.
+        """
+        with self._gate.rate_doubted():
+            yield
+        self._tell("A harmless text passed at once: it was no rate that was refused.")
+
     def _failed(self, texts: Sequence[str], error: EmbedError, seconds: float) -> None:
         pause = (
             f" The next request waits {error.pause:.1f} s." if isinstance(error, RateLimited) and error.pause else ""

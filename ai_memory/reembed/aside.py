@@ -11,6 +11,7 @@ from ai_memory.store import quarantine, runs, walk
 from ai_memory.store.opening import Store
 from ai_memory.store.provenance import read_fingerprint
 from ai_memory.store.quarantine import Quarantined
+from ai_memory.times import with_timestamps
 
 MOST_TITLE = 60
 
@@ -24,7 +25,11 @@ class Aside:
 
     def values(self) -> dict[str, object]:
         """Return the JSON object."""
-        return {**asdict(self.entry), "src": self.entry.src.hex(), "title": self.title}
+        return {
+            **with_timestamps(asdict(self.entry), "first_at", "last_at"),
+            "src": self.entry.src.hex(),
+            "title": self.title,
+        }
 
 
 def shortened(title: str) -> str:

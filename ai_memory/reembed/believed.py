@@ -6,7 +6,8 @@ where one does not, none of those held is written, and no other way to ask is lo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from random import Random
 
 import numpy as np
@@ -26,10 +27,11 @@ from ai_memory.reembed.asked_again import (
 )
 from ai_memory.reembed.isolate import Embedded, embed_documents
 from ai_memory.reembed.judge import Document
-from ai_memory.reembed.probe import apart, require_apart, require_witness, witness_bytes
+from ai_memory.reembed.probe import apart, require_apart, require_width, require_witness, witness_bytes
 from ai_memory.reembed.start import known_fingerprint, recorded_target
 from ai_memory.store.opening import Store
 from ai_memory.store.provenance import Fingerprint, forget_witness
+from ai_memory.vendors import LOCAL
 
 HELD = 20
 """Rows of small pages that wait for one of them to be asked again."""
@@ -97,37 +99,43 @@ class Belief:
 
     def _asked(self, known: Fingerprint | None) -> Vectors:
         if known is None or known.witness is None:
-            vectors = apart(self._embedder, WITNESS_TEXTS)
-            require_apart(vectors)
-            return vectors
-        return as_recorded(self._store, known, self._embedder)
+            return self._anew(known)
+        vectors = self._embedder.embed_documents(list(WITNESS_TEXTS))
+        require_apart(vectors)
+        compare = partial(require_witness, known, self._embedder, vectors)
+        vectors, together = as_recorded(self._store, known, vectors, compare=compare, anew=partial(self._anew, known))
+        if not together:
+            raise _lies("those of the witness texts are right only one text a request.")
+        return vectors
+
+    def _anew(self, known: Fingerprint | None) -> Vectors:
+        vectors = apart(self._embedder, WITNESS_TEXTS)
+        require_apart(vectors)
+        if known:
+            require_width(known, vectors.shape[1])
+        return vectors
 
 
-def as_recorded(store: Store, known: Fingerprint, embedder: PatientEmbedder) -> Vectors:
-    """Return the vectors of the witness texts, which are those recorded of the target.
+def as_recorded(
+    store: Store, known: Fingerprint, vectors: Vectors, *, compare: Callable[[], bool], anew: Callable[[], Vectors]
+) -> tuple[Vectors, bool]:
+    """Return the vectors of the witness texts to be kept, and whether they agreed at once with the recorded ones.
 
-    A witness of which no vector was written proves nothing, and is forgotten: the endpoint may have served another
-    model then.
+    `compare` says that of `vectors` (see `require_witness`); `anew` asks for each text by itself. A witness of which no
+    vector was written proves nothing, and is forgotten: the endpoint may have served another model then.
 
     Raises:
-        TargetChanged: they are not.
-        EndpointUnusable: two have the same vector, or they are right only by themselves.
-        EmbedError: the endpoint failed.
+        TargetChanged: they do not agree.
     """
-    vectors = embedder.embed_documents(list(WITNESS_TEXTS))
-    require_apart(vectors)
     try:
-        together = require_witness(known, embedder, vectors)
+        return vectors, compare()
     except TargetChanged:
+        if vectors.shape[1] != known.dim or len(vectors) < len(WITNESS_TEXTS):
+            raise
         with store.db.transaction():
-            if vectors.shape[1] != known.dim or not forget_witness(store, known.id):
+            if not forget_witness(store, known.id):
                 raise
-        vectors = apart(embedder, WITNESS_TEXTS)
-        require_apart(vectors)
-        return vectors
-    if not together:
-        raise _lies("those of the witness texts are right only one text a request.")
-    return vectors
+    return anew(), True
 
 
 def embed_beside_witness(
@@ -136,11 +144,15 @@ def embed_beside_witness(
     """Return what became of few documents, with a witness text in their request where the target has its vector.
 
     Raises:
-        TargetChanged: the endpoint serves other weights.
+        TargetChanged: the endpoint serves other weights, or vectors of another width than the target's.
         EmbedError, EndpointUnusable: see `embed_documents`.
     """
-    if known is None or known.witness is None:
-        return embed_documents(embedder, documents)
+    if known is None or known.witness is None or embedder.target.backend == LOCAL:
+        embedded = embed_documents(embedder, documents)
+        for wide in {len(each.outcome) for each in embedded if isinstance(each.outcome, np.ndarray)}:
+            if known:
+                require_width(known, wide)
+        return embedded
     *embedded, witness = embed_documents(embedder, [*documents, witness_document(WITNESS_TEXTS[0])])
     if isinstance(witness.outcome, np.ndarray) and not require_witness(known, embedder, witness.outcome[np.newaxis]):
         # It mixes up what shares a request.

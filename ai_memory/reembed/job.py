@@ -25,11 +25,11 @@ from ai_memory.errors import (
     NotFinished,
     OperatorNeeded,
     RateLimited,
-    TargetChanged,
     TransientFailure,
     UsageError,
 )
 from ai_memory.reembed.back_up import back_up
+from ai_memory.reembed.believed import as_recorded
 from ai_memory.reembed.breaker import opened, require_due
 from ai_memory.reembed.budget import least_tokens
 from ai_memory.reembed.census import name_scope, take_census
@@ -60,7 +60,7 @@ from ai_memory.store.backup import require_free
 from ai_memory.store.lock import Holder
 from ai_memory.store.open_options import OpenOptions
 from ai_memory.store.opening import Store, reading, writing
-from ai_memory.store.provenance import Fingerprint, forget_witness, read_fingerprint, set_witness
+from ai_memory.store.provenance import Fingerprint, read_fingerprint, set_witness
 from ai_memory.store.run_figures import note_census, note_end
 from ai_memory.store.settled import note_nothing_stale
 from ai_memory.store.values import Breaker, Counters, Run, Space
@@ -257,7 +257,9 @@ class Job:
             # One text cannot show that different ones get different vectors, and there is nothing to compare it with.
             canary, vectors = False, self._asked(self.embedder, heartbeat, one_by_one=True)
         if known.dim:
-            vectors = self._require_witness(store, known, vectors, heartbeat)
+            compare = partial(heartbeat.asked, partial(require_witness, known, self.embedder, vectors))
+            anew = partial(self._asked, self.embedder, heartbeat, one_by_one=True)
+            vectors, _ = as_recorded(store, known, vectors, compare=compare, anew=anew)
         with store.db.transaction():
             runs.hold(store, taken.run, now_ms=self._now())
             if not known.dim:
@@ -270,22 +272,6 @@ class Job:
             runs.set_breaker(store, run, Breaker(), now_ms=self._now())
             # Read anew: the sweep compares with the witness that was kept just now.
             return read_fingerprint(store, known.id)
-
-    def _require_witness(self, store: Store, known: Fingerprint, vectors: Vectors, heartbeat: Heartbeat) -> Vectors:
-        """Compare the vectors of the witness texts with the recorded ones; return them as they are to be kept.
-
-        A witness of which no vector was written proves nothing: the endpoint may have served another model then.
-        """
-        try:
-            heartbeat.asked(partial(require_witness, known, self.embedder, vectors))
-        except TargetChanged:
-            if vectors.shape[1] != known.dim or len(vectors) < len(WITNESS_TEXTS):
-                raise
-            with store.db.transaction():
-                if not forget_witness(store, known.id):
-                    raise
-            return self._asked(self.embedder, heartbeat, one_by_one=True)
-        return vectors
 
     def _failed(self, run: Run, error: AiMemoryError, sweep: Sweep) -> Ending:
         if stopped_by(error, self.tools.stop):

@@ -13,6 +13,7 @@ from ai_memory.reembed.request import cost
 from ai_memory.reembed.start import Plan, Taken
 from ai_memory.reembed.sweep import Sweep
 from ai_memory.store.values import Counters
+from ai_memory.times import with_timestamps
 
 RACED = (
     "row was edited while it was embedded, and was embedded again.",
@@ -29,7 +30,7 @@ DISAGREED = "row got another vector when it was asked again.", "rows got another
 
 @dataclass(frozen=True, slots=True)
 class RunReport:
-    """The result of one invocation; the fields are the keys of its JSON line.
+    """The result of one invocation; the fields are the keys of its JSON line (there an instant is RFC 3339).
 
     Counts are of this invocation. `identical` of the re-embedded rows got the vector of an identical text; `tokens`
     are those that the endpoint reported, `cost` is their price (None: not configured). `quarantined` rows are in
@@ -81,7 +82,7 @@ class RunReport:
 
     def values(self) -> dict[str, object]:
         """Return the JSON object."""
-        return asdict(self)
+        return with_timestamps(asdict(self), "census_at")
 
     def lines(self) -> list[str]:
         """Return the words for people: two or three lines."""

@@ -21,7 +21,9 @@ from ai_memory.store.pauses import Pause
 from ai_memory.store.provenance import Fingerprint, read_fingerprint
 from ai_memory.store.run_figures import replaced
 from ai_memory.store.values import Counted, Run, Space
+from ai_memory.times import with_timestamps
 
+INSTANTS = ("counted_at", "started_at", "last_progress_at", "last_written_at", "finished_at")
 RESUME = "reembed --resume"
 BEGIN = "reembed"
 NEXT = {
@@ -126,14 +128,14 @@ class Status:
     def values(self) -> dict[str, object]:
         """Return the JSON object."""
         run, counted, end = self.run, self.counted, self.run.last_end
-        return {
+        found = {
             **asdict(run.counters),
             "run_id": run.run_id,
             "state": run.state,
             "condition": self.condition.value,
             "interrupted": self.interrupted,
             "check": self.verdict,
-            "held_by": asdict(self.work.held_by) if self.work.held_by else None,
+            "held_by": with_timestamps(asdict(self.work.held_by), "started_at") if self.work.held_by else None,
             "model": run.target_model,
             "space": self.target.space,
             "dim": self.target.dim,
@@ -154,14 +156,15 @@ class Status:
             "last_progress_at": run.last_progress_at,
             "last_written_at": run.last_written_at,
             "finished_at": run.finished_at,
-            "last_end": asdict(end) if end else None,
-            "pause": asdict(self.pause) if self.pause else None,
-            "breaker": {"state": run.breaker_state, "until": self.breaker_until},
+            "last_end": with_timestamps(asdict(end), "at") if end else None,
+            "pause": self.pause.values() if self.pause else None,
+            "breaker": with_timestamps({"state": run.breaker_state, "until": self.breaker_until or None}, "until"),
             "last_error": run.last_error,
             "in_flight_limit": run.in_flight_limit,
             "next": f"ai-memory {self.next_words}" if self.next_words else "",
             **(self._exactly(self.census) if self.census else {}),
         }
+        return with_timestamps(found, *INSTANTS)
 
     def _exactly(self, census: Census) -> dict[str, object]:
         return {

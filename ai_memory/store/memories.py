@@ -16,6 +16,10 @@ FORGET = (
     "DELETE FROM embedding_provenance WHERE memory_id = CAST(? AS TEXT)",
     "DELETE FROM reembed_quarantine WHERE memory_id = CAST(? AS TEXT)",
 )
+REMEMBER_NAMESPACE = """
+    INSERT OR IGNORE INTO reembed_namespace (namespace)
+    SELECT namespace FROM main.memories WHERE id = CAST(? AS TEXT) AND typeof(namespace) = 'text'
+"""
 ATOMS = "SELECT count(*) FROM memories WHERE atom_of = CAST(? AS TEXT)"
 ORPHANS = """
     SELECT CAST(m.id AS BLOB) FROM memories AS m
@@ -82,7 +86,9 @@ class Memories:
     def update(
         self, memory_id: Value, values: Mapping[str, Value], *, beside: Mapping[str, Value] = NOTHING
     ) -> tuple[str, ...]:
-        """Change one memory; see `Rows.update`."""
+        """Change one memory; see `Rows.update`. The namespace that it leaves is remembered."""
+        if "namespace" in values:
+            self._remember_namespace(memory_id)
         return self.rows.update({"id": memory_id}, values, beside=beside)
 
     @property
@@ -100,16 +106,23 @@ class Memories:
         return self.rows.refusals(["content", *self.no_vector])
 
     def delete(self, memory_id: str) -> bool:
-        """Delete a memory and what we know of its vector; inside a transaction. Return whether it is gone by that.
+        """Delete a memory and what we know of its vector, and remember its namespace; inside a transaction.
+
+        Returns whether it is gone by that.
 
         Raises:
             StatementRefused: the database does not let it go.
             SchemaRefused: the database lets no memory be deleted.
         """
+        self._remember_namespace(memory_id)
         bound = (self.store.codec.bound(memory_id),)
         for statement in FORGET:
             self.store.db.execute(statement, bound)
         return self.rows.delete({"id": memory_id})
+
+    def _remember_namespace(self, memory_id: Value) -> None:
+        if isinstance(memory_id, str):
+            self.store.db.execute(REMEMBER_NAMESPACE, (self.store.codec.bound(memory_id),))
 
     def atoms(self, memory_id: str) -> int:
         """Return how many memories are atoms of that one (their `atom_of` names it)."""

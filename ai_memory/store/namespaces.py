@@ -39,6 +39,7 @@ WAS_SWEPT = """
             WHERE {scope}
         )
 """
+WAS_LEFT = "SELECT EXISTS (SELECT 1 FROM reembed_namespace WHERE {scope})"
 NAMED_ELSEWHERE = ("archived_memories", "namespace_meta")
 """Tables of the Rust program with a column `namespace`: what is in them was a namespace once."""
 HAS_NAMESPACE = "SELECT count(*) FROM pragma_table_info(?, 'main') WHERE name = 'namespace'"
@@ -64,7 +65,7 @@ def within(store: Store, namespace: str | None, column: str) -> tuple[str, dict[
 
 
 def require_found(store: Store, namespace: str | None) -> None:
-    """Check that what `within` takes has memories, or that a run was to sweep it.
+    """Check that what `within` takes has memories, or had some (see `_is_seen`).
 
     Raises:
         NotFound: it was never seen: a typing error must not read as "nothing there".
@@ -77,7 +78,7 @@ def require_found(store: Store, namespace: str | None) -> None:
 
 
 def require_seen(store: Store, *names: str) -> None:
-    """Check that each namespace of exactly that name has memories, or that a run was to sweep it.
+    """Check that each namespace of exactly that name has memories, or had some (see `_is_seen`).
 
     Raises:
         NotFound: one was never seen.
@@ -89,12 +90,12 @@ def require_seen(store: Store, *names: str) -> None:
 
 
 def _is_seen(store: Store, scope: str, bindings: dict[str, bytes]) -> bool:
-    """Say whether the file knows of it: by memories, a run's rows or scope, or what the Rust program keeps of it.
+    """Say whether the file knows of it: by memories, there or deleted, by a run, or by the Rust program's tables.
 
     That into which memories go where nobody names one is no typing error, also in an empty file.
     """
     # Other tables are asked only where the memories say no: somebody may have spoilt them.
-    sql = [HAS_MEMORIES, WAS_SWEPT]
+    sql = [HAS_MEMORIES, WAS_LEFT, WAS_SWEPT]
     sql += [IS_NAMED.replace("{table}", name) for name in NAMED_ELSEWHERE if store.db.value(HAS_NAMESPACE, (name,))]
     known = any(store.db.value(each.format(scope=scope), bindings) for each in sql)
     return known or bindings.get("namespace") == store.codec.bound(DEFAULT_NAMESPACE)

@@ -13,11 +13,10 @@ from dataclasses import dataclass
 
 from ai_memory.errors import DataRefused
 from ai_memory.store.opening import Store
+from ai_memory.times import LAST_MS
 
 MOST = 2**62
 """No count of ours comes near; half of what SQLite holds, so that adding to it cannot leave what an INTEGER is."""
-LAST_MS = 253_402_300_799_999
-"""The end of the year 9999 in Unix milliseconds: what is later is no time."""
 
 
 def selected(columns: Sequence[str], texts: Collection[str]) -> str:

@@ -5,10 +5,11 @@ None of these functions opens a transaction.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from ai_memory.store.opening import Store
 from ai_memory.store.own_row import OwnRow, selected
+from ai_memory.times import with_timestamps
 
 TEXTS = ("paused_by", "reason")
 COLUMNS = ("paused_at", "until", *TEXTS)
@@ -28,6 +29,10 @@ class Pause:
     until: int | None
     by: str
     reason: str
+
+    def values(self) -> dict[str, object]:
+        """Return the JSON object."""
+        return with_timestamps(asdict(self), "at", "until")
 
 
 def standing(store: Store, *, now_ms: int) -> Pause | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import sqlite3
 from pathlib import Path
 
@@ -220,3 +221,33 @@ def test_to_delete_what_is_not_there_changes_nothing_of_the_file(cli: Cli, db: P
     before = db.read_bytes()
     assert cli("delete", "nosuch").code == 66
     assert db.read_bytes() == before
+
+
+@pytest.mark.usefixtures("endpoint")
+@pytest.mark.parametrize("asked", ["notes/a", "notes/*"])
+def test_a_namespace_that_delete_emptied_is_nothing_to_do_and_no_typing_error(cli: Cli, asked: str) -> None:
+    verbs = (("list", "-n"), ("export", "-n"), ("recall", "x", "-n"))
+    stored = cli("store", "-n", "notes/a", "-T", "t", "-c", "text", "--json").json
+    cli("delete", stored["id"])
+
+    assert [cli(*verb, asked).code for verb in verbs] == [0, 0, 0]
+    assert [cli(*verb, "typo").code for verb in verbs] == [66, 66, 66]
+
+
+@pytest.mark.usefixtures("endpoint")
+def test_a_run_over_a_namespace_that_delete_emptied_finds_nothing_to_do(cli: Cli) -> None:
+    stored = cli("store", "-n", "notes", "-T", "t", "-c", "text", "--json").json
+    cli("delete", stored["id"])
+
+    assert cli("reembed", "--namespace", "notes").code == 0
+    assert cli("reembed", "--namespace", "typo").code == 66
+
+
+@pytest.mark.usefixtures("endpoint")
+def test_a_namespace_that_import_moved_the_last_memory_out_of_is_seen(cli: Cli, tmp_path: Path) -> None:
+    stored = cli("store", "-n", "before", "-T", "t", "-c", "text", "--json").json
+    moved = tmp_path / "moved.jsonl"
+    moved.write_text(json.dumps({"id": stored["id"], "namespace": "after", "title": "t", "content": "text"}))
+    assert cli("import", str(moved)).code == 0
+
+    assert [cli("list", "-n", name).code for name in ("before", "after", "typo")] == [0, 0, 66]

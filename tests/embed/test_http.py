@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -58,6 +58,9 @@ class Listening:
 
     def doubt(self) -> None:
         self.doubts += 1
+
+    def rate_doubted(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
     @contextmanager
     def slot(self, texts: Sequence[str] = ()) -> Iterator[None]:

@@ -36,6 +36,55 @@ def refused(pace: Pace, seconds: float = 0.0) -> None:
         raise RateLimited("slow down.", retry_after=seconds)
 
 
+def waits(pace: Pace) -> bool:
+    """Say whether a request would have to wait; of a pace whose stop has come."""
+    try:
+        with pace.slot():
+            return False
+    except TransientFailure:
+        return True
+
+
+def stopped_pace(time: PassingTime) -> Pace:
+    stop = threading.Event()
+    stop.set()
+    return Pace(most=8, fixed=True, stop=stop, closed=lambda: False, clock=time.clock)
+
+
+def test_a_harmless_text_is_sent_in_spite_of_a_refusal_and_where_it_passes_that_is_forgotten() -> None:
+    found = stopped_pace(PassingTime())
+    refused(found)
+    assert waits(found)
+    with found.rate_doubted():
+        assert not waits(found)
+
+    assert [waits(found) for _ in range(5)] == [False] * 5
+
+
+def test_a_rate_that_refuses_the_harmless_text_too_is_obeyed() -> None:
+    time = PassingTime()
+    found = stopped_pace(time)
+    refused(found)
+    time.now += 0.1
+    with pytest.raises(RateLimited), found.rate_doubted(), found.slot():
+        raise RateLimited("slow down.")
+
+    assert waits(found)
+    time.now += 0.5
+    assert waits(found)
+
+
+def test_a_wait_that_the_endpoint_named_holds_also_for_a_harmless_text() -> None:
+    time = PassingTime()
+    found = stopped_pace(time)
+    refused(found, seconds=5)
+    with pytest.raises(TransientFailure), found.rate_doubted(), found.slot():
+        pass
+    assert waits(found)
+    time.now += 5
+    assert not waits(found)
+
+
 def test_the_level_doubles_until_the_first_sign_of_trouble_and_never_passes_the_most() -> None:
     time = PassingTime()
     found = pace(time)

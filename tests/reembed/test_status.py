@@ -17,6 +17,7 @@ from ai_memory.store import approvals, pauses, runs
 from ai_memory.store.lock import Holder, runner_lock
 from ai_memory.store.pauses import Pause
 from ai_memory.store.values import Counted
+from ai_memory.times import timestamp
 from tests import files
 from tests.fakes import HashEmbedder
 from tests.reembed.test_job import failing_after
@@ -127,7 +128,7 @@ def test_a_census_tells_rows_edited_since_from_rows_that_were_never_done(work: W
 
     found = status_of(work, exact=True, now_ms=NOW_MS + 5).values()
 
-    assert (found["done"], found["remaining"], found["edited"], found["counted_at"]) == (3, 7, 1, NOW_MS + 5)
+    assert (found["done"], found["remaining"], found["edited"], found["counted_at"]) == (3, 7, 1, timestamp(NOW_MS + 5))
     assert found["namespaces"] == [
         {"namespace": "a", "rows": 5, "remaining": 2},
         {"namespace": "b", "rows": 5, "remaining": 5},
