@@ -66,9 +66,10 @@ class TorchEngine:
         Raises:
             EmbedderInitFailed: it cannot be loaded, or its files are not those of a whole model.
         """
+        model = self._loaded()
+        # Not before: what the library reads when it is first imported is set by then.
         from sentence_transformers.sentence_transformer.modules import Normalize
 
-        model = self._loaded()
         normalized = any(isinstance(module, Normalize) for module in model)
         return ModelFacts(model.get_embedding_dimension() or 0, model.max_seq_length or 0, normalized)
 
@@ -90,10 +91,10 @@ class TorchEngine:
         Raises:
             RowsRefused: the model cannot take them, or the device has no memory for them.
         """
+        model = self._loaded()
         from sentence_transformers.util import batch_to_device
         from torch import inference_mode
 
-        model = self._loaded()
         with _refusing(_texts(batch)), inference_mode():
             computed = model(batch_to_device(batch, model.device))["sentence_embedding"]
             return np.asarray(computed.cpu().numpy(), dtype=np.float32)

@@ -170,6 +170,24 @@ def test_a_device_that_is_not_there_is_one_clear_error(tiny_model: Path) -> None
         LocalEmbedder(TARGET, TorchEngine(str(tiny_model), device="warp", offline=True)).embed_query("a")
 
 
+def test_what_the_libraries_read_when_they_are_first_imported_is_set_before(tiny_model: Path) -> None:
+    program = f"""
+import os, sys
+os.environ.pop("HF_HUB_OFFLINE", None)
+os.environ.pop("OMP_WAIT_POLICY", None)
+class Watch:
+    def find_spec(self, name, path=None, target=None):
+        if name in ("torch", "huggingface_hub"):
+            print(name, os.environ.get("HF_HUB_OFFLINE"), os.environ.get("OMP_WAIT_POLICY"))
+sys.meta_path.insert(0, Watch())
+from ai_memory.embed.engine_torch import TorchEngine
+TorchEngine({str(tiny_model)!r}, device="cpu", offline=True).facts()
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=120)
+
+    assert set(done.stdout.splitlines()) == {"huggingface_hub 1 PASSIVE", "torch 1 PASSIVE"}, done
+
+
 @pytest.mark.real_model
 def test_minilm_finds_what_means_the_same_and_says_nothing_on_the_terminal(minilm_folder: Path) -> None:
     program = f"""
