@@ -137,8 +137,8 @@ def test_who_asks_for_vectors_knows_ports_and_values_alone() -> None:
         "limits",
         "rule",
     }
-    # The harmless text.
-    known |= {"retry"}
+    # The harmless text; what settings alone refuse.
+    known |= {"retry", "buildable"}
     asked = {
         other.split(".")[2]
         for module in SOURCES
