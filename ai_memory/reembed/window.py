@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Collection, Generator, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from ai_memory.reembed.commit_once import Unwritable
@@ -67,10 +68,7 @@ def in_order(
             work, futures = flying[0]
             answered = _answer(work.page, futures, await_answer)
             if work.again.alone:
-                for _, others in flying:
-                    for each in others:
-                        await_answer(each)
-                        each.exception()
+                _await_all(flying, await_answer)
             flying.popleft()
             settle_all(futures, settle)
             failed = failed or answered.error is not None or bool(answered.differing)
@@ -95,6 +93,12 @@ def settle_all(futures: Sequence[Future[PageAnswer]], settle: Settle) -> None:
 def begun(question: Question, pool: Workers) -> Sequence[Future[PageAnswer]]:
     """Ask the workers, and return the answers to come: for the witness one of each worker."""
     return pool.witness(question) if isinstance(question, AskWitness) else [pool.submit(question)]
+
+
+def _await_all(flying: Iterable[Flight], await_answer: Await) -> None:
+    for each in chain.from_iterable(futures for _, futures in flying):
+        await_answer(each)
+        each.exception()
 
 
 def _not_cancelled(futures: Sequence[Future[PageAnswer]]) -> list[Future[PageAnswer]]:
