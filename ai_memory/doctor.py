@@ -13,7 +13,8 @@ import numpy as np
 from ai_memory.amounts import counted
 from ai_memory.cleaning import one_line
 from ai_memory.clock import Clock
-from ai_memory.embed.embedder import Embedder, Target
+from ai_memory.embed.embedder import Target
+from ai_memory.embed.port import Embedder
 from ai_memory.embed.vectors import decode, is_sound
 from ai_memory.errors import Damaged, DataRefused, WordIndexUnusable
 from ai_memory.hints import GO_ON, PROGRAM

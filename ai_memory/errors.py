@@ -74,10 +74,19 @@ class AiMemoryError(Exception):
         self.what = what
         self.tip = tip
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Return what an equal error is made of in another process: all that it holds, whatever its class takes."""
+        return _again, (type(self), self.args), self.__dict__
+
     def line(self) -> str:
         """Return the one line for the user: what happened, then what to do next."""
         text = f"{self.what} {self.tip}" if self.tip else self.what
         return " ".join(text.split())
+
+
+def _again(kind: type[AiMemoryError], args: tuple[object, ...]) -> AiMemoryError:
+    """Return an error that holds nothing yet; not by its class, which may want more than `args`."""
+    return kind.__new__(kind, *args)
 
 
 class UsageError(AiMemoryError, exit_code=64, reason="usage"):

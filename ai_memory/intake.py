@@ -13,21 +13,22 @@ from ai_memory.cleaning import one_line
 from ai_memory.clock import Clock
 from ai_memory.embed import vectors
 from ai_memory.embed.embedder import Vectors
-from ai_memory.embed.retry import ONE_ATTEMPT, PatientEmbedder
+from ai_memory.embed.port import ONE_ATTEMPT, PatientEmbedder
 from ai_memory.errors import DraftRefused, EmbedError
 from ai_memory.records import DEFAULT_NAMESPACE, Draft, Memory, Value
 from ai_memory.reembed.believed import Belief, embed_beside_witness
 from ai_memory.reembed.commit import rehearse_documents
-from ai_memory.reembed.commit_once import Refused, commit_without_refused
-from ai_memory.reembed.isolate import Embedded, Left, embed_documents
+from ai_memory.reembed.commit_once import Unwritable, commit_without_refused
+from ai_memory.reembed.isolate import embed_documents
 from ai_memory.reembed.judge import Document, Unfit, Verdict, examine, judge
+from ai_memory.reembed.outcomes import Embedded, Refused, Unanswered
 from ai_memory.reembed.start import enter_target, known_fingerprint, recorded_target
 from ai_memory.rules import MAX_INTEGER
 from ai_memory.store import walk
 from ai_memory.store.memories import Memories, lacking_vectors
-from ai_memory.store.opening import Store
+from ai_memory.store.opening import Store, Transaction
 from ai_memory.store.provenance import Fingerprint, VectorWrite, require_word_index, set_witness, write_vectors
-from ai_memory.store.quarantine import Reason, unwritable
+from ai_memory.store.quarantine import unwritable
 from ai_memory.store.rehearsal import refused_updates, write_one_by_one
 from ai_memory.store.schema import is_substrate
 from ai_memory.times import timestamp
@@ -88,8 +89,8 @@ class Filled:
         self.left += other.left
 
 
-def put(memories: Memories, draft: Draft, *, now_ms: int, source: str) -> Put:
-    """Insert a draft, or change the memory of its id, else of its title and namespace; inside a transaction.
+def put(transaction: Transaction, memories: Memories, draft: Draft, *, now_ms: int, source: str) -> Put:
+    """Insert a draft, or change the memory of its id, else of its title and namespace.
 
     A text that changes takes its vector away. An encrypted memory is kept where the draft is plain.
 
@@ -101,7 +102,7 @@ def put(memories: Memories, draft: Draft, *, now_ms: int, source: str) -> Put:
     given = _columns(memories, draft)
     found = find(memories, draft)
     if found is None:
-        return _insert(memories, given, now_ms=now_ms, source=source)
+        return _insert(transaction, memories, given, now_ms=now_ms, source=source)
     if found.encrypted and given.get("content") and given.get("encrypted_envelope") is None:
         return Put(found.id, Outcome.KEPT_ENCRYPTED)
     changed = {name: value for name, value in given.items() if name != "id" and found.values[name] != value}
@@ -115,9 +116,9 @@ def put(memories: Memories, draft: Draft, *, now_ms: int, source: str) -> Put:
     bumped = {"version": version + 1} if isinstance(version, int) and version < MAX_INTEGER else {}
     stamped = {"updated_at": timestamp(now_ms)} if "updated_at" in memories.columns else {}
     cleared = memories.no_vector if changed.keys() & EMBEDDED_COLUMNS else {}
-    altered = memories.update(key, changed, beside={**bumped, **stamped, **cleared})
+    altered = memories.update(transaction, key, changed, beside={**bumped, **stamped, **cleared})
     if cleared:
-        memories.forget_provenance(key)
+        memories.forget_provenance(transaction, key)
     return Put(found.id, Outcome.UPDATED, altered)
 
 
@@ -133,7 +134,9 @@ def find(memories: Memories, draft: Draft) -> Memory | None:
     return by_id or memories.titled(given["title"], given.get("namespace", DEFAULT_NAMESPACE))
 
 
-def _insert(memories: Memories, given: Mapping[str, Value], *, now_ms: int, source: str) -> Put:
+def _insert(
+    transaction: Transaction, memories: Memories, given: Mapping[str, Value], *, now_ms: int, source: str
+) -> Put:
     now = timestamp(now_ms)
     defaults: dict[str, Value] = {
         "id": str(uuid.uuid4()),
@@ -145,7 +148,7 @@ def _insert(memories: Memories, given: Mapping[str, Value], *, now_ms: int, sour
     }
     known = {name: value for name, value in defaults.items() if name in memories.columns}
     said = {name: value for name, value in given.items() if (name, value) != ("id", None)}
-    altered = memories.insert(said, beside=known)
+    altered = memories.insert(transaction, said, beside=known)
     row_id = said.get("id", known["id"])
     return Put(row_id if isinstance(row_id, str) else None, Outcome.CREATED, altered)
 
@@ -242,34 +245,36 @@ class Filler:
         if why := refused_updates(self.store):
             return dict.fromkeys((each.id for each in documents), why)
         dim = recorded_target(self.store, self.embedder.target).dim
-        return rehearse_documents(self.store, documents, partial(self._target, dim)) if dim else {}
+        return rehearse_documents(self.store, documents, partial(self._target, dim=dim)) if dim else {}
 
-    def _write(self, answers: Sequence[Embedded], filled: Filled, witness: bytes | None = None) -> None:
+    def _write(
+        self, outcomes: Sequence[Embedded | Refused | Unanswered], filled: Filled, witness: bytes | None = None
+    ) -> None:
         vectors_of: list[tuple[Document, Vectors]] = []
-        for answer in answers:
-            document, outcome = answer.document, answer.outcome
-            if isinstance(outcome, Left | Reason):
-                filled.left.append(Unfilled(document.id, document.namespace, outcome.message))
+        for each in outcomes:
+            if isinstance(each, Embedded):
+                vectors_of.append((each.document, each.vector))
             else:
-                vectors_of.append((document, outcome))
+                why = each.reason.message if isinstance(each, Refused) else each.message
+                filled.left.append(Unfilled(each.document.id, each.document.namespace, why))
         if vectors_of:
             self._write_vectors(vectors_of, filled, witness)
 
     def _write_vectors(
         self, vectors_of: Sequence[tuple[Document, Vectors]], filled: Filled, witness: bytes | None
     ) -> None:
-        enter = partial(self._target, len(vectors_of[0][1]))
+        enter = partial(self._target, dim=len(vectors_of[0][1]))
 
-        def write(refused: Refused) -> list[bool]:
+        def write(transaction: Transaction, refused: Unwritable) -> list[bool]:
             writes = [
                 VectorWrite(each.id, each.title, each.content, vectors.encode(vector), each.src, self.origin)
                 for each, vector in vectors_of
                 if each.id not in (refused or {})
             ]
-            target = enter()
+            target = enter(transaction)
             if witness:
-                set_witness(self.store, target.id, witness)
-            return (write_vectors if refused is None else write_one_by_one)(self.store, writes, target)
+                set_witness(transaction, target.id, witness)
+            return (write_vectors if refused is None else write_one_by_one)(transaction, writes, target)
 
         documents = [each for each, _ in vectors_of]
         written, refused = commit_without_refused(
@@ -279,8 +284,8 @@ class Filler:
         filled.raced += len(written) - sum(written)
         filled.left += [_unwritable(each, refused[each.id]) for each in documents if each.id in refused]
 
-    def _target(self, dim: int) -> Fingerprint:
-        return enter_target(self.store, replace(self.embedder.target, dim=dim), now_ms=self.clock.now_ms())
+    def _target(self, transaction: Transaction, *, dim: int) -> Fingerprint:
+        return enter_target(transaction, replace(self.embedder.target, dim=dim), now_ms=self.clock.now_ms())
 
 
 def _unwritable(document: Document, words: str) -> Unfilled:

@@ -13,8 +13,9 @@ from pathlib import Path
 
 from ai_memory.clock import Clock
 from ai_memory.errors import AiMemoryError, Damaged, DataRefused, NotFound, UsageError
-from ai_memory.reembed.back_up import Megabytes, back_up
+from ai_memory.reembed.back_up import CopiedPages, back_up
 from ai_memory.reembed.holding import holding_damaged
+from ai_memory.reembed.narrator import Narrator
 from ai_memory.reembed.progress import Progress
 from ai_memory.reembed.stop import Stop
 from ai_memory.store import counts, health, pauses, walk
@@ -116,10 +117,10 @@ class Restore:
                 tip=f"Leave --backup {target} out, and copy the file itself with its -wal and -journal.",
             )
         with reading(self.path, options=options) as store:
-            back_up(store.db, target, self.stop, self.progress)
+            back_up(store.db, target, self.stop, Narrator(self.progress))
 
     def _replace(self, backup: Store, present: Present, options: OpenOptions) -> None:
-        told = Megabytes(self.stop, self.progress, f"restoring {self.backup}").tell
+        told = CopiedPages(self.stop, Narrator(self.progress), f"restoring {self.backup}").tell
         try:
             replace_by(self.path, backup.db, damaged=present.headless, options=options, told=told)
         finally:
@@ -135,8 +136,8 @@ class Restore:
             return
         try:
             now_ms = self.clock.now_ms()
-            with writing(self.path, now_ms=now_ms, options=self.options) as store, store.db.transaction():
-                pauses.put(store, present.pause) if present.pause else pauses.take_off(store)
+            with writing(self.path, now_ms=now_ms, options=self.options) as store, store.transaction() as transaction:
+                pauses.put(transaction, present.pause) if present.pause else pauses.take_off(transaction)
         except AiMemoryError as error:
             self.progress.note(f"{self.path} could not be left paused or not as it was: {error.line()}")
         else:

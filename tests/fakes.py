@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from ai_memory.embed.divide import DividedEmbedder
-from ai_memory.embed.embedder import Embedder, Meter, Target, Vectors
+from ai_memory.embed.embedder import Meter, Target, Vectors
 from ai_memory.embed.limits import RequestLimits
-from ai_memory.embed.retry import ONE_ATTEMPT, Patience, RetryingEmbedder, Stop
+from ai_memory.embed.port import ONE_ATTEMPT, Embedder, Patience, Stop
+from ai_memory.embed.retry import RetryingEmbedder
 from ai_memory.errors import RowsRefused
 from ai_memory.vendors import Limits
 
@@ -62,7 +63,9 @@ class HashEmbedder:
         return min(len(texts), self.max_batch)
 
     def embed_documents(self, texts: Sequence[str]) -> Vectors:
-        assert 0 < len(texts) <= self.max_batch
+        assert len(texts) <= self.max_batch
+        if not texts:
+            return np.zeros((0, self.target.dim), dtype=np.float32)
         self.meter.add(requests=1, texts_sent=len(texts))
         if self.before:
             self.before(texts)
@@ -74,6 +77,9 @@ class HashEmbedder:
     def embed_query(self, text: str) -> Vectors:
         found: Vectors = self.embed_documents([text])[0]
         return found
+
+    def close(self) -> None:
+        """There is nothing to let go of."""
 
     def vector(self, text: str) -> Vectors:
         """Return the vector of one text: its words' vectors added, and a little of the whole text's own."""

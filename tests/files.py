@@ -58,8 +58,8 @@ def change_schema(path: Path, name: str, old: str, new: str) -> None:
 
 def approve(path: Path, target: Target, *, now_ms: int = 0) -> None:
     """Let unattended starts of a file go to a target, as `reembed approve` does."""
-    with writing(path, now_ms=now_ms) as store, store.db.transaction():
-        approvals.approve(store, target.space, target.dim, by="ann on db1", how="approve", now_ms=now_ms)
+    with writing(path, now_ms=now_ms) as store, store.transaction() as transaction:
+        approvals.approve(transaction, target.space, target.dim, by="ann on db1", how="approve", now_ms=now_ms)
 
 
 def edit(path: Path, row_id: str, content: str) -> None:

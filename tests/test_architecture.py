@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -34,6 +34,8 @@ RANK = {room: rank for rank, rooms in enumerate(LAYERS) for room in rooms}
 SQL = re.compile(
     r"\s*(SELECT\b.*\bFROM|INSERT\s+(OR\s+\w+\s+)?INTO|UPDATE\s+\w+\s+SET|DELETE\s+FROM|PRAGMA\s)", re.DOTALL
 )
+WRITING = re.compile(r"\s*(INSERT|REPLACE|UPDATE|DELETE|CREATE|DROP|ALTER)\s")
+SAID_BY_TYPE = re.compile(r"\b(inside|within|outside|opens?)( of)? (an?|the|no|any|its|the caller's) transaction")
 
 
 def room(module: str) -> str:
@@ -89,16 +91,62 @@ def test_a_library_is_imported_in_one_module(library: str) -> None:
     assert len(users) == 1
 
 
+NO_MAKERS = frozenset({"ai_memory.embed.port", "ai_memory.errors"})
+"""Their names that end like an embedder's are a protocol's and an error's."""
+
+
 def test_there_is_one_way_to_an_embedder() -> None:
-    makers = {"HttpEmbedder", "LocalEmbedder", "RetryingEmbedder", "DividedEmbedder", "PromptEmbedder", "build"}
-    assembling = {
-        module
+    makers = re.compile(r"[A-Za-z]+(Embedder|Engine)")
+    taking = {
+        (module, alias.name)
         for module in SOURCES
         for node in ast.walk(tree(module))
-        if isinstance(node, ast.ImportFrom) and makers & {alias.name for alias in node.names}
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+        if makers.fullmatch(alias.name) and node.module not in NO_MAKERS
     }
 
-    assert assembling == {"ai_memory.embed.chain", "ai_memory.embed.factory", "ai_memory.embed.divide"}
+    assert {name for module, name in taking if module == "ai_memory.embed.assemble"} >= {
+        "HttpEmbedder",
+        "LocalEmbedder",
+        "TorchEngine",
+        "DividedEmbedder",
+        "PromptEmbedder",
+    }
+    others = {(module, name) for module, name in taking if module != "ai_memory.embed.assemble"}
+    # What divides a request asks whether a harmless text passes, and that the retry tells.
+    assert others == {("ai_memory.embed.divide", "RetryingEmbedder")}
+
+
+def test_only_commands_assemble_an_embedder() -> None:
+    assembling = {module for module in SOURCES if "ai_memory.embed.assemble" in imports(module)}
+    assert assembling
+    assert {room(module) for module in assembling} == {"commands"}
+
+
+def test_who_asks_for_vectors_knows_ports_and_values_alone() -> None:
+    known = {
+        "port",
+        "assemble",
+        "embedder",
+        "spending",
+        "document",
+        "fingerprint",
+        "vectors",
+        "space",
+        "limits",
+        "rule",
+    }
+    # The harmless text; what settings alone refuse.
+    known |= {"retry", "buildable"}
+    asked = {
+        other.split(".")[2]
+        for module in SOURCES
+        if room(module) != "embed"
+        for other in imports(module)
+        if other in SOURCES and other.startswith("ai_memory.embed.")
+    }
+    assert asked <= known
 
 
 def test_sql_stands_only_in_the_store() -> None:
@@ -106,6 +154,82 @@ def test_sql_stands_only_in_the_store() -> None:
     found = {m for m, value in strings if isinstance(value, str) and SQL.match(value)}
     assert found
     assert {room(module) for module in found} == {"store"}
+
+
+def test_what_writes_takes_a_transaction() -> None:
+    writers = {(module, each.name): each for module in SOURCES for each in writing_functions(module)}
+    assert {("ai_memory.store.runs", "hold"), ("ai_memory.store.rows", "delete")} <= writers.keys()
+    without = {module for (module, _), each in writers.items() if "Transaction" not in parameters(each)}
+    # It makes the tables by which a file becomes a `Store`.
+    assert without == {"ai_memory.store.migrate"}
+
+
+def writing_functions(module: str) -> Iterator[ast.FunctionDef]:
+    parsed = tree(module)
+    constants = writing_constants(parsed)
+    for node in ast.walk(parsed):
+        if isinstance(node, ast.FunctionDef) and writes(node, constants):
+            yield node
+
+
+def parameters(function: ast.FunctionDef) -> list[str]:
+    return [ast.unparse(each.annotation) for each in function.args.args if each.annotation]
+
+
+def writes(function: ast.FunctionDef, constants: set[str]) -> bool:
+    """Whether a function runs a statement that changes rows or tables: one of its module's `constants`, or any."""
+    nodes = list(ast.walk(function))
+    runs = {node.func.attr for node in nodes if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)}
+    named = {node.id for node in nodes if isinstance(node, ast.Name)} & constants
+    return "change" in runs or bool(named and runs & {"execute", "execute_many", "value", "stream"})
+
+
+def writing_constants(parsed: ast.Module) -> set[str]:
+    return {
+        target.id
+        for node in parsed.body
+        if isinstance(node, ast.Assign)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+        and any(isinstance(each, ast.Constant) and WRITING.match(str(each.value)) for each in ast.walk(node.value))
+    }
+
+
+def test_a_transaction_is_begun_in_one_way() -> None:
+    beginning = {
+        module
+        for module in SOURCES
+        for node in ast.walk(tree(module))
+        if isinstance(node, ast.Call) and re.search(r"\bdb\.(transaction|rehearsal)$", ast.unparse(node.func))
+    }
+    assert beginning == {"ai_memory.store.opening", "ai_memory.store.migrate"}
+
+
+def test_no_docstring_says_what_the_type_of_a_transaction_says() -> None:
+    strings = [
+        (module, node.value) for module in SOURCES for node in ast.walk(tree(module)) if isinstance(node, ast.Expr)
+    ]
+    docstrings = [(module, str(each.value)) for module, each in strings if isinstance(each, ast.Constant)]
+    assert docstrings
+    assert [(module, text) for module, text in docstrings if SAID_BY_TYPE.search(text)] == []
+
+
+def test_a_protocol_of_the_port_has_at_most_ten_names() -> None:
+    ports = [module for module in SOURCES if module.startswith("ai_memory.store.port")]
+    protocols = {
+        node.name: node for m in ports for node in tree(m).body if isinstance(node, ast.ClassDef) and node.bases
+    }
+    assert protocols.keys() >= {"Database", "Reader", "Snapshot", "Store", "Transaction"}
+    assert {name for name in protocols if len(names(name, protocols)) > 10} == set()
+
+
+def names(protocol: str, protocols: Mapping[str, ast.ClassDef]) -> set[str]:
+    """Return the public names of a protocol, those that it inherits included."""
+    node = protocols[protocol]
+    inherited = {
+        each for base in node.bases if ast.unparse(base) in protocols for each in names(ast.unparse(base), protocols)
+    }
+    return inherited | {each.name for each in node.body if isinstance(each, ast.FunctionDef) and each.name[0] != "_"}
 
 
 def test_only_settings_reads_the_environment() -> None:

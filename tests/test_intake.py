@@ -39,8 +39,8 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 
 def take(store: Store, *, at: int = NOW, **values: Value) -> Put:
-    with store.db.transaction():
-        return put(Memories.of(store), Draft(values, "here"), now_ms=at, source="test")
+    with store.transaction() as transaction:
+        return put(transaction, Memories.of(store), Draft(values, "here"), now_ms=at, source="test")
 
 
 def fill(store: Store, embedder: HashEmbedder, *, batch: int = 4) -> Filled:

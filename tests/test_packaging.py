@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from ai_memory.embed import local
+from ai_memory.embed import engine_torch
 from tests.conftest import ROOT
 
 SHIPPED = ("ai_memory", "migrations", "setup.cfg", "pyproject.toml", "MANIFEST.in", "README.md", "LICENSE")
@@ -129,7 +129,7 @@ def test_the_error_of_a_missing_library_names_the_floors_of_the_local_extra() ->
     floors = dict(requirements())
 
     for name in ("sentence-transformers", "torch"):
-        assert f'"{name}>={floors[name]}"' in local._INSTALL
+        assert f'"{name}>={floors[name]}"' in engine_torch._INSTALL
 
 
 def test_help_loads_no_heavy_library() -> None:

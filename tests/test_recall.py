@@ -33,8 +33,8 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 def remember(store: Store, title: str, content: str, *, namespace: str = "global", by: HashEmbedder | None) -> str:
     draft = Draft({"title": title, "content": content, "namespace": namespace})
-    with store.db.transaction():
-        stored_id = put(Memories.of(store), draft, now_ms=NOW, source="test").id
+    with store.transaction() as transaction:
+        stored_id = put(transaction, Memories.of(store), draft, now_ms=NOW, source="test").id
     assert stored_id is not None
     if by:
         Filler(store, patient(by), "store", 10, SystemClock()).renew(stored_id)
@@ -68,8 +68,8 @@ def test_meaning_finds_what_no_word_does(store: Store) -> None:
     embedder = HashEmbedder()
     remember(store, "Tea", "green leaves", by=embedder)
     remember(store, "Coffee", "black beans", by=embedder)
-    with store.db.transaction():
-        store.db.execute("INSERT INTO memories_fts(memories_fts) VALUES ('delete-all')")
+    with store.transaction() as transaction:
+        transaction.db.execute("INSERT INTO memories_fts(memories_fts) VALUES ('delete-all')")
     assert titles(search(store, "green leaves", by=embedder)) == ["Tea", "Coffee"]
 
 

@@ -11,7 +11,7 @@ from ai_memory.errors import DataRefused, NotFound, StatementRefused, UsageError
 from ai_memory.settings import Settings
 from ai_memory.store.memories import Memories
 from ai_memory.store.open_options import OpenOptions
-from ai_memory.store.opening import reading, writing
+from ai_memory.store.opening import Transaction, reading, writing
 from ai_memory.store.references import BROKEN_REFERENCE, referring_rows
 from ai_memory.store.text import printable
 
@@ -34,14 +34,14 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     with reading(settings.db.value) as store:
         _require(Memories.of(store), args.id)
     options, now_ms = OpenOptions(tell=console.note), SystemClock().now_ms()
-    with writing(settings.db.value, now_ms=now_ms, options=options) as store, store.db.transaction():
-        memories = Memories.of(store)
+    with writing(settings.db.value, now_ms=now_ms, options=options) as store, store.transaction() as transaction:
+        memories = Memories.of(transaction)
         _require(memories, args.id)
         if atoms := memories.atoms(args.id):
             raise UsageError(
                 f"{counted(atoms, 'memory is an atom', 'memories are atoms')} of {shown}.", tip="Delete those first."
             )
-        _delete(memories, args.id)
+        _delete(transaction, memories, args.id)
     console.result({"id": args.id, "deleted": True}, f"Deleted {shown}.")
     return 0
 
@@ -52,10 +52,10 @@ def _require(memories: Memories, memory_id: str) -> None:
         raise NotFound(what, tip="See ai-memory list")
 
 
-def _delete(memories: Memories, memory_id: str) -> None:
+def _delete(transaction: Transaction, memories: Memories, memory_id: str) -> None:
     shown = printable(memory_id)
     try:
-        deleted = memories.delete(memory_id)
+        deleted = memories.delete(transaction, memory_id)
     except StatementRefused as error:
         referring = referring_rows(memories.store, memory_id) if BROKEN_REFERENCE in error.words else {}
         if referring:

@@ -10,8 +10,8 @@ from ai_memory.clock import SystemClock
 from ai_memory.commands.embedding import EMBEDDER_ERRORS
 from ai_memory.console import Console
 from ai_memory.doctor import Diagnosis, examine_damage, examine_embedder, examine_file, examine_target
-from ai_memory.embed.chain import assemble
-from ai_memory.embed.retry import ONE_ATTEMPT
+from ai_memory.embed.assemble import Terms, assemble
+from ai_memory.embed.port import ONE_ATTEMPT
 from ai_memory.errors import Damaged, NoEmbedder, TargetChanged
 from ai_memory.reembed.holding import holding
 from ai_memory.settings import Settings
@@ -55,8 +55,8 @@ def _repair(settings: Settings, console: Console) -> None:
     path, now_ms = settings.db.value, SystemClock().now_ms()
     options = OpenOptions(tell=console.note)
     held = holding(path, now_ms=now_ms, options=options)
-    with held, writing(path, now_ms=now_ms, options=options) as store, store.db.transaction():
-        indexed = word_index.rebuild(store)
+    with held, writing(path, now_ms=now_ms, options=options) as store, store.transaction() as transaction:
+        indexed = word_index.rebuild(transaction)
     console.note(f"The word index was rebuilt; it holds {counted(indexed, 'memory')}.")
 
 
@@ -67,7 +67,7 @@ def _facts(values: Mapping[str, object]) -> list[str]:
 
 def _examine_embedder(store: Store, settings: Settings, diagnosis: Diagnosis) -> None:
     try:
-        embedder = assemble(settings.embedding, patience=ONE_ATTEMPT)
+        embedder = assemble(settings.embedding, Terms(ONE_ATTEMPT))
         examine_target(store, embedder.target, diagnosis, clock=SystemClock())
         examine_embedder(store, embedder, diagnosis)
     except NoEmbedder as error:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from ai_memory.amounts import counted
 from ai_memory.clock import SystemClock
 from ai_memory.console import Console
-from ai_memory.embed.chain import assemble
+from ai_memory.embed.assemble import assemble
 from ai_memory.embed.rule import LATER
 from ai_memory.embedding_settings import EmbeddingSettings
 from ai_memory.errors import (

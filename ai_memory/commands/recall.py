@@ -8,7 +8,7 @@ from dataclasses import asdict
 from ai_memory.amounts import counted
 from ai_memory.commands.embedding import EMBEDDER_ERRORS
 from ai_memory.console import Console
-from ai_memory.embed.chain import assemble_prompt
+from ai_memory.embed.assemble import assemble_prompt
 from ai_memory.embed.embedder import Vectors
 from ai_memory.errors import NoEmbedder, UsageError
 from ai_memory.recall import Found, LeftOut, Query, recall

@@ -166,30 +166,32 @@ def _require_approved(args: argparse.Namespace, settings: Settings) -> None:
 
 
 def _job(args: argparse.Namespace, settings: Settings, console: Console, stop: Stop) -> Job:
+    from functools import partial
+
     from ai_memory.clock import SystemClock
-    from ai_memory.embed.chain import assemble
-    from ai_memory.embed.retry import Patience
+    from ai_memory.embed.assemble import Terms, Ties, assemble, threads
+    from ai_memory.embed.port import Patience
     from ai_memory.reembed.job import Job
+    from ai_memory.reembed.narrator import Narrator
     from ai_memory.reembed.progress import NoProgress, choose_progress
     from ai_memory.reembed.tools import Tools
+    from ai_memory.reembed.worker import answer
     from ai_memory.store.open_options import OpenOptions
 
-    patience, configured = Patience(retry_for=args.retry_for), settings.embedding
-    clock = SystemClock()
+    configured, clock = settings.embedding, SystemClock()
     # The one line at the end is all that -q lets through.
     progress = NoProgress(console.err) if console.quiet else choose_progress(console.err, clock, quiet=False)
-    embedder = assemble(
-        configured,
-        stop=stop.event,
-        closed=stop.closed,
-        patience=patience,
+    terms = Terms(
+        patience=Patience(retry_for=args.retry_for),
         concurrency=args.concurrency,
         limit=_token_limit(args, configured),
-        tell=progress.note,
-        trace=progress.note if console.verbose else None,
+        batch=args.batch or configured.batch.value,
     )
-    embedder.allow(args.batch or configured.batch.value)
-    tools = Tools(embedder, clock, stop, progress, spending=embedder.spending)
+    trace = progress.note if console.verbose else None
+    ties = Ties(stop=stop.event, closed=stop.closed, tell=progress.note, trace=trace)
+    embedder = assemble(configured, terms, ties)
+    workers = partial(threads, embedder, partial(answer, stop=stop))
+    tools = Tools(embedder, clock, stop, Narrator(progress), workers, spending=embedder.spending)
     return Job(
         path=settings.db.value,
         embedder=embedder,
@@ -229,7 +231,6 @@ def _named(configured: EmbeddingSettings) -> dict[str, Sourced[Any]]:
 
 
 def _token_limit(args: argparse.Namespace, configured: EmbeddingSettings) -> TokenLimit | None:
-    from ai_memory.embed.factory import token_counter
     from ai_memory.embed.spending import TokenLimit
 
     limits: list[tuple[int, str]] = [(args.max_tokens, "max-tokens")] if args.max_tokens else []
@@ -238,8 +239,7 @@ def _token_limit(args: argparse.Namespace, configured: EmbeddingSettings) -> Tok
         if not price:
             raise UsageError("--max-cost needs a price.", tip="Set [embeddings].price_per_million_tokens.")
         limits.append((int(args.max_cost / price * 1_000_000), "max-cost"))
-    # Loading a tokenizer takes time that only a limit of tokens needs.
-    return TokenLimit(*min(limits), token_counter(configured)) if limits else None
+    return TokenLimit(*min(limits)) if limits else None
 
 
 def _disclose(told: Preflight, console: Console, stop: Stop, *, ask: bool, copied: bool) -> None:

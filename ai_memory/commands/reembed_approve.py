@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from ai_memory.clock import SystemClock
 from ai_memory.console import Console
-from ai_memory.embed import chain
+from ai_memory.embed.assemble import assemble_prompt
 from ai_memory.person import who
 from ai_memory.reembed.probe import probe
 from ai_memory.reembed.start import find_target
@@ -23,14 +23,14 @@ def run_approve(settings: Settings, console: Console) -> int:
         NoEmbedder, EmbedderInitFailed, EmbedError: there is no target to approve.
     """
     path, options = settings.db.value, OpenOptions(tell=console.note)
-    embedder = chain.assemble_prompt(settings.embedding)
+    embedder = assemble_prompt(settings.embedding)
     with reading(path, options=options) as store:
         target = find_target(store, embedder)
     if not target.dim:
         target = replace(target, dim=probe(embedder).shape[1])
     now_ms = SystemClock().now_ms()
-    with writing(path, now_ms=now_ms, options=options) as store, store.db.transaction():
-        approvals.approve(store, target.space, target.dim, by=who(), how="approve", now_ms=now_ms)
+    with writing(path, now_ms=now_ms, options=options) as store, store.transaction() as transaction:
+        approvals.approve(transaction, target.space, target.dim, by=who(), how="approve", now_ms=now_ms)
     console.result(
         {"model": target.model, "space": target.space, "dim": target.dim, "approved": True},
         f"Unattended starts on {path} may go to {target.model}, {target.dim} wide, space {target.space}.",

@@ -20,7 +20,7 @@ from ai_memory.reembed.why import BUDGETS, why
 from ai_memory.settings import Settings
 from ai_memory.store import runs, tellings
 from ai_memory.store.open_options import OpenOptions
-from ai_memory.store.opening import Store, reading, writing
+from ai_memory.store.opening import Transaction, reading, writing
 from ai_memory.store.values import LastEnd, Run
 from ai_memory.times import instant
 
@@ -131,23 +131,23 @@ class Farewell:
         return isinstance(error, Stopped) and error.exit_code == UNFINISHED
 
     @contextmanager
-    def _told(self) -> Iterator[Store]:
+    def _told(self) -> Iterator[Transaction]:
         """Have what was told in quiet changed in the block; where it cannot be kept, all is told each time."""
         path, now_ms = self.settings.db.value, SystemClock().now_ms()
-        with writing(path, now_ms=now_ms, options=BRIEFLY) as store, store.db.transaction():
-            yield store
+        with writing(path, now_ms=now_ms, options=BRIEFLY) as store, store.transaction() as transaction:
+            yield transaction
 
     def _is_news(self, exit_code: int, told: str) -> bool:
-        with suppress(AiMemoryError), self._told() as store:
+        with suppress(AiMemoryError), self._told() as transaction:
             if exit_code == ASIDE:
-                tellings.forget(store, OPERATOR)
-            what = tellings.digest_of_quarantine(store) if exit_code == ASIDE else tellings.digest(told)
-            return tellings.is_news(store, exit_code, what, now_ms=SystemClock().now_ms())
+                tellings.forget(transaction, OPERATOR)
+            what = tellings.digest_of_quarantine(transaction) if exit_code == ASIDE else tellings.digest(told)
+            return tellings.is_news(transaction, exit_code, what, now_ms=SystemClock().now_ms())
         return True
 
     def _forget(self, *exit_codes: int) -> None:
-        with suppress(AiMemoryError), self._told() as store:
-            tellings.forget(store, *exit_codes)
+        with suppress(AiMemoryError), self._told() as transaction:
+            tellings.forget(transaction, *exit_codes)
 
     def _mention_daemon(self) -> None:
         with reading(self.settings.db.value) as store:

@@ -30,8 +30,8 @@ def run_pause(args: argparse.Namespace, settings: Settings, console: Console) ->
         raise UsageError(f"--until {instant(args.until)} is over.", tip="Name a time that is to come.")
     reason = one_line(args.reason.encode("utf-8", "replace").decode())
     pause = Pause(now_ms, args.until, who(), reason)
-    with _written(path, now_ms, console) as store, store.db.transaction():
-        pauses.put(store, pause)
+    with _written(path, now_ms, console) as store, store.transaction() as transaction:
+        pauses.put(transaction, pause)
     until = f"until {instant(args.until)} ({on_the_wall(args.until)} here)" if args.until else "until it is unpaused"
     values = {
         "paused": True,
@@ -46,8 +46,8 @@ def run_pause(args: argparse.Namespace, settings: Settings, console: Console) ->
 def run_unpause(settings: Settings, console: Console) -> int:
     """Take the pause off, where there is one."""
     path, now_ms = settings.db.value, SystemClock().now_ms()
-    with _written(path, now_ms, console) as store, store.db.transaction():
-        was = pauses.take_off(store)
+    with _written(path, now_ms, console) as store, store.transaction() as transaction:
+        was = pauses.take_off(transaction)
     told = f"{path} is not paused any more." if was else f"{path} was not paused."
     console.result({"paused": False, "was_paused": was}, told)
     return 0

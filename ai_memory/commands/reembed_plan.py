@@ -7,9 +7,8 @@ from dataclasses import replace
 from ai_memory.amounts import counted, money, span
 from ai_memory.clock import SystemClock
 from ai_memory.console import Console
-from ai_memory.embed import chain
-from ai_memory.embed.factory import token_counter
-from ai_memory.embed.retry import PatientEmbedder
+from ai_memory.embed.assemble import assemble_prompt, configured_target, token_counter
+from ai_memory.embed.port import PatientEmbedder
 from ai_memory.reembed.census import Census, Scope
 from ai_memory.reembed.estimate import Estimate, Probed
 from ai_memory.reembed.holding import holding
@@ -51,9 +50,9 @@ def run_plan(settings: Settings, console: Console, *, request: Request, ask: boo
     Nothing is sent, unless it is to `ask`: then the target is asked as a run would ask it first, for as long as a
     person waits.
     """
-    target, count = chain.target(settings.embedding), token_counter(settings.embedding)
+    target, count = configured_target(settings.embedding), token_counter(settings.embedding)
     with reading(settings.db.value, options=OpenOptions(tell=console.note)) as store:
-        embedder = chain.assemble_prompt(settings.embedding) if ask else None
+        embedder = assemble_prompt(settings.embedding) if ask else None
         probed = _probed(store, embedder, retarget=request.retarget) if embedder else None
         found = survey(store, target, request, now_ms=SystemClock().now_ms(), count_tokens=count, probed=probed)
     for line in preflight_lines(found.preflight):
@@ -118,7 +117,7 @@ def _cut(found: Survey) -> str:
 
 def run_stamp_plan(settings: Settings, console: Console, *, scope: Scope) -> int:
     """Show what would be stamped, or refuse as the stamp would; the database is opened read-only."""
-    target = chain.target(settings.embedding)
+    target = configured_target(settings.embedding)
     with reading(settings.db.value, options=OpenOptions(tell=console.note)) as store:
         found = would_stamp(store, recorded_target(store, target), scope)
     already = counted(found.already_current, "already is", "already are")
@@ -129,7 +128,7 @@ def run_stamp_plan(settings: Settings, console: Console, *, scope: Scope) -> int
 
 def run_stamp(settings: Settings, console: Console, *, scope: Scope) -> int:
     """Stamp the stored vectors as the target's, on the operator's word."""
-    target, now_ms = chain.target(settings.embedding), SystemClock().now_ms()
+    target, now_ms = configured_target(settings.embedding), SystemClock().now_ms()
     path = settings.db.value
     options = OpenOptions(tell=console.note)
     with holding(path, now_ms=now_ms, options=options), writing(path, now_ms=now_ms, options=options) as store:

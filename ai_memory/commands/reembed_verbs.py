@@ -47,16 +47,16 @@ def _cancel(settings: Settings, console: Console) -> int:
             raise _nothing_to_cancel()
     # By its number alone: the row may hold what cannot be read, and this is the way out of it.
     with writing(path, now_ms=now_ms, options=OpenOptions(tell=console.note)) as store:
-        with store.db.transaction():
-            run_id = runs.cancel(store, now_ms=now_ms)
+        with store.transaction() as transaction:
+            run_id = runs.cancel(transaction, now_ms=now_ms)
             if run_id is not None:
                 # The next unattended start would else begin it anew.
-                approvals.withdraw(store, run_id)
+                approvals.withdraw(transaction, run_id)
         if run_id is None:
             raise _nothing_to_cancel()
         # It is given up. That its event cannot be entered takes nothing of that back.
-        with suppress(DataRefused, StorageFailed), store.db.transaction():
-            runs.add_event(store, run_id, "cancelled", now_ms=now_ms)
+        with suppress(DataRefused, StorageFailed), store.transaction() as transaction:
+            runs.add_event(transaction, run_id, "cancelled", now_ms=now_ms)
     console.result(
         {"run_id": run_id, "state": "cancelled"},
         f"Run {run_id} is cancelled; the vectors it wrote stay, and a process that still runs it commits nothing more.",

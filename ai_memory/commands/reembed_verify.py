@@ -5,7 +5,7 @@ from __future__ import annotations
 from ai_memory.amounts import counted
 from ai_memory.clock import SystemClock
 from ai_memory.console import Console
-from ai_memory.embed import chain
+from ai_memory.embed.assemble import assemble, configured_target
 from ai_memory.embed.document import WITNESS_TEXTS
 from ai_memory.embed.fingerprint import differences
 from ai_memory.errors import OperatorNeeded, TargetChanged
@@ -80,12 +80,12 @@ def _verified(store: Store, settings: Settings, *, of_run: bool) -> tuple[Finger
                 "There is no run that was not given up.", tip="Verify the configured target: ai-memory reembed verify"
             )
         return read_fingerprint(store, run.target), run.scope, run.target_model
-    target = recorded_target(store, chain.target(settings.embedding))
+    target = recorded_target(store, configured_target(settings.embedding))
     return known_fingerprint(store, target), None, target.model
 
 
 def _sample(store: Store, settings: Settings, target: Fingerprint, scope: Scope, *, size: int | None) -> Sample:
-    embedder = chain.assemble(settings.embedding)
+    embedder = assemble(settings.embedding)
     if changed := differences(target.spec_json, find_target(store, embedder)):
         raise TargetChanged(
             f"The configured target differs from that of the vectors to verify: {'; '.join(changed)}.",

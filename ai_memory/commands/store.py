@@ -9,7 +9,7 @@ from ai_memory.clock import SystemClock
 from ai_memory.commands.altered import warn_of_altered
 from ai_memory.commands.embedding import EMBEDDER_ERRORS, tell_stored_without
 from ai_memory.console import Console
-from ai_memory.embed.chain import assemble_prompt
+from ai_memory.embed.assemble import assemble_prompt
 from ai_memory.embedding_settings import EmbeddingSettings
 from ai_memory.errors import UsageError
 from ai_memory.intake import Filler, Outcome, put
@@ -49,8 +49,8 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     draft = _draft(args)
     options = OpenOptions(tell=console.note)
     with writing(settings.db.value, now_ms=clock.now_ms(), create=True, options=options) as store:
-        with store.db.transaction():
-            stored = put(Memories.of(store), draft, now_ms=clock.now_ms(), source="cli")
+        with store.transaction() as transaction:
+            stored = put(transaction, Memories.of(store), draft, now_ms=clock.now_ms(), source="cli")
             if stored.id is None:
                 raise UsageError("The title is that of a memory without id.", tip="Choose another title.")
         if stored.outcome is Outcome.KEPT_ENCRYPTED:

@@ -12,6 +12,7 @@ from ai_memory.records import Draft, Value
 from ai_memory.store.links import Links
 from ai_memory.store.memories import TABLE as MEMORIES
 from ai_memory.store.memories import Memories
+from ai_memory.store.opening import Transaction
 from ai_memory.times import timestamp
 
 RELATION = "related_to"
@@ -55,15 +56,15 @@ class Taking:
         """
         for refusal in parsed.refused:
             self._refuse(refusal)
-        with self.memories.store.db.transaction():
-            self.memories.defer_references()
+        with self.memories.store.transaction() as transaction:
+            self.memories.defer_references(transaction)
             before = set(self.memories.orphans())
             for draft in self._renamed(self._attached(parsed.memories)):
-                self._put(draft)
+                self._put(transaction, draft)
             if orphans := sorted(set(self.memories.orphans()) - before):
                 raise _orphaned(f"The memory {one_line(orphans[0])}")
             for link in parsed.links:
-                self._link(link)
+                self._link(transaction, link)
             self._confirm()
         return self.taken
 
@@ -114,10 +115,10 @@ class Taking:
         parents = ((draft, here.get(draft.values.get("atom_of"))) for draft in drafts)
         return [draft if parent is None else _atom_of(draft, parent) for draft, parent in parents]
 
-    def _put(self, draft: Draft) -> None:
+    def _put(self, transaction: Transaction, draft: Draft) -> None:
         try:
-            with self.memories.store.db.savepoint():
-                stored = put(self.memories, draft, now_ms=self.now_ms, source="import")
+            with transaction.db.savepoint():
+                stored = put(transaction, self.memories, draft, now_ms=self.now_ms, source="import")
         except StatementRefused as error:
             self._refuse(_refused_by_database(draft, error))
         except DraftRefused as error:
@@ -126,7 +127,7 @@ class Taking:
             self.put.append((draft.where, stored))
             self.ids[draft.values.get("id")] = stored.id
 
-    def _link(self, draft: Draft) -> None:
+    def _link(self, transaction: Transaction, draft: Draft) -> None:
         if not self.links.kept:
             self.taken.links_unkept += 1
             return
@@ -137,8 +138,8 @@ class Taking:
             return
         values = {"relation": RELATION, "created_at": timestamp(self.now_ms), **draft.values, **ends}
         try:
-            with self.memories.store.db.savepoint():
-                altered = self.links.put(values)
+            with transaction.db.savepoint():
+                altered = self.links.put(transaction, values)
         except StatementRefused as error:
             self._refuse(_refused_by_database(draft, error))
         else:

@@ -17,7 +17,8 @@ import numpy as np
 
 from ai_memory.embed.embedder import Vectors
 from ai_memory.embed.limits import RequestLimits
-from ai_memory.embed.retry import CANARY, Patience, RetryingEmbedder
+from ai_memory.embed.port import Patience
+from ai_memory.embed.retry import CANARY, RetryingEmbedder
 from ai_memory.embed.spending import Spending
 from ai_memory.embed.wrapped import Wrapped
 from ai_memory.errors import (
@@ -76,10 +77,6 @@ class DividedEmbedder(Wrapped):
     def at_once(self) -> DividedEmbedder:
         """Return the same embedder that does not retry what may be its texts' fault."""
         return DividedEmbedder(self._retrying.at_once(), self._limits, self.spending, self._tell)
-
-    def allow(self, inputs: int) -> None:
-        """Send no request of more texts than `inputs`, whatever the endpoint takes."""
-        self._limits.allow(inputs)
 
     def learned(self) -> dict[str, int]:
         """Return what was learned of the endpoint's limits: plain numbers by name."""

@@ -100,6 +100,10 @@ class HttpEmbedder:
         row: Vectors = self._embed([self._target.query_prefix + text])[0]
         return row
 
+    def close(self) -> None:
+        """Let go of connections; a call for vectors opens them again."""
+        self._transport.close()
+
     def _embed(self, texts: list[str]) -> Vectors:
         if not texts:
             return np.zeros((0, self._target.dim), dtype=np.float32)

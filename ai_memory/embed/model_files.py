@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from ai_memory import trusted_file
+from ai_memory.cleaning import one_line
 from ai_memory.errors import EmbedderInitFailed
 from ai_memory.trusted_file import Rule
 
@@ -60,6 +61,11 @@ def table(file: Path) -> Mapping[str, object]:
 def is_file(path: Path) -> bool:
     """Return whether `path` is a regular file; a name that no file can have is none."""
     return os.path.isfile(path)  # noqa: PTH113 - Path.is_file raises where a name is too long
+
+
+def reason_of(error: Exception) -> str:
+    """Return a library's words on one line, without a full stop; its class where it has none."""
+    return one_line(str(error)).rstrip(".") or type(error).__name__
 
 
 def _place(folder: Path, path: object, file: Path) -> Path:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 
 from ai_memory.embed.model_code import refuse_code
 from ai_memory.embed.model_files import Module, is_file, modules, table
+from ai_memory.embed.port import ModelFacts
 from ai_memory.embedding_settings import MAX_DIM
 from ai_memory.errors import EmbedderInitFailed
 
@@ -23,15 +23,6 @@ _POOLING_SWITCHES = (
     "pooling_mode_weightedmean_tokens",
     "pooling_mode_lasttoken",
 )
-
-
-@dataclass(frozen=True, slots=True)
-class ModelFacts:
-    """Width of a model's vectors, tokens after which it cuts a text (0: no cut), and whether it normalises."""
-
-    dim: int
-    max_tokens: int
-    normalized: bool
 
 
 def inspect(folder: Path) -> ModelFacts | None:

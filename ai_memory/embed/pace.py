@@ -14,11 +14,11 @@ from threading import Condition, get_ident
 
 from ai_memory.amounts import span
 from ai_memory.embed.allowance import Allowance
-from ai_memory.embed.embedder import Embedder, Vectors
+from ai_memory.embed.embedder import Vectors
 from ai_memory.embed.gate import Gate
 from ai_memory.embed.limits import RequestLimits, estimated_tokens
+from ai_memory.embed.port import Embedder, Stop
 from ai_memory.embed.rate_headers import Left
-from ai_memory.embed.retry import Stop
 from ai_memory.embed.wrapped import Wrapped
 from ai_memory.errors import RateLimited, TransientFailure
 

@@ -7,7 +7,8 @@ from threading import Lock
 
 import numpy as np
 
-from ai_memory.embed.embedder import Embedder, Vectors
+from ai_memory.embed.embedder import Vectors
+from ai_memory.embed.port import Embedder
 from ai_memory.embed.vectors import cosines
 from ai_memory.embed.wrapped import Wrapped
 from ai_memory.errors import (

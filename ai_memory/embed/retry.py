@@ -6,13 +6,14 @@ What fails the same way again and again fails by time, or by what was sent: a ha
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from ai_memory.embed.document import WITNESS_TEXTS
-from ai_memory.embed.embedder import Embedder, Vectors
+from ai_memory.embed.embedder import Vectors
 from ai_memory.embed.gate import Gate, OpenGate
+from ai_memory.embed.port import Embedder, Patience, Stop
 from ai_memory.embed.wrapped import Wrapped
 from ai_memory.errors import (
     AnswerLate,
@@ -37,62 +38,6 @@ CANARY = WITNESS_TEXTS[0]
 """A harmless text."""
 ALIKE = 3
 """So many failures of one kind in a row are worth the question whether it is the request's fault."""
-
-
-class Stop(Protocol):
-    """What ends waits at once; a `threading.Event` is one."""
-
-    def is_set(self) -> bool:
-        """Return whether to stop."""
-
-    def wait(self, timeout: float, /) -> bool:
-        """Wait for the stop, `timeout` seconds at most; return whether it came."""
-
-
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """How long one request is retried: `retry_for` seconds from its first failure, `attempts` times (0: any number).
-
-    An endpoint that names a wait for its rate has not failed: it is obeyed for `rate_for` seconds at least. `at_once`
-    says that what may be the fault of the texts is not retried at all.
-    """
-
-    retry_for: float = 120.0
-    attempts: int = 0
-    rate_for: float = 60.0
-    at_once: bool = False
-
-    @property
-    def longest_wait(self) -> float:
-        """The longest wait that is kept where an endpoint names it, in seconds."""
-        return max(self.retry_for, self.rate_for)
-
-
-ONE_ATTEMPT = Patience(attempts=1)
-"""For a canary: what it meets now is the answer."""
-
-
-class PatientEmbedder(Embedder, Protocol):
-    """An embedder that retries by itself, and learns how much its endpoint takes."""
-
-    def with_patience(self, patience: Patience) -> PatientEmbedder:
-        """Return the same embedder with another patience."""
-
-    def at_once(self) -> PatientEmbedder:
-        """Return the same embedder that does not retry what may be its texts' fault."""
-
-    def each(self, texts: Sequence[str]) -> Iterator[Vectors | EmbedError]:
-        """Yield what became of each text: its vector, or the error that may be its own fault.
-
-        Raises:
-            EmbedError: a request failed in a way that says nothing about its texts.
-        """
-
-    def learned(self) -> dict[str, int]:
-        """Return what was learned of the endpoint's limits: plain numbers by name."""
-
-    def restore(self, learned: Mapping[str, int]) -> None:
-        """Take over what an earlier process learned."""
 
 
 @dataclass(slots=True)

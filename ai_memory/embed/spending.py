@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from math import ceil
 from threading import Condition
 
-from ai_memory.embed.embedder import Embedder, Meter, Vectors
+from ai_memory.embed.embedder import Meter, Vectors
 from ai_memory.embed.limits import most_tokens, utf8_size
+from ai_memory.embed.port import Embedder
 from ai_memory.embed.wrapped import Wrapped
 from ai_memory.errors import BudgetSpent, EmbedError
 
@@ -19,23 +20,31 @@ UNREPORTED = 0.5
 
 @dataclass(frozen=True, slots=True)
 class TokenLimit:
-    """At most `most` tokens, by the flag `flag`; `count_tokens` is the target's own tokenizer where it is at hand."""
+    """At most `most` tokens, by the flag `flag`."""
 
     most: int
     flag: str = "max-tokens"
-    count_tokens: Callable[[str], int] | None = None
 
 
 class Spending:
     """Counts what requests cost, for any thread; without a limit nothing is estimated.
 
     A request costs what the endpoint reports. What it may cost is known beforehand only by the model's own tokenizer,
-    else as a bound, see `most_tokens`. `prefix` is what the embedder puts before each text.
+    else as a bound, see `most_tokens`. `prefix` is what the embedder puts before each text, `count_tokens` the target's
+    own tokenizer where it is at hand.
     """
 
-    def __init__(self, meter: Meter, limit: TokenLimit | None = None, *, prefix: str = "") -> None:
+    def __init__(
+        self,
+        meter: Meter,
+        limit: TokenLimit | None = None,
+        *,
+        prefix: str = "",
+        count_tokens: Callable[[str], int] | None = None,
+    ) -> None:
         """Begin with nothing spent; the endpoint's reports are read from `meter`."""
         self.limit = limit
+        self._count_tokens = count_tokens
         self._meter = meter
         self._prefix = utf8_size(prefix)
         self._in_flight = self._in_doubt = 0
@@ -45,8 +54,8 @@ class Spending:
         """Return how many tokens `texts` can have at most; 0 without a limit."""
         if self.limit is None:
             return 0
-        if self.limit.count_tokens:
-            return sum(map(self.limit.count_tokens, texts))
+        if self._count_tokens:
+            return sum(map(self._count_tokens, texts))
         return most_tokens(texts) + len(texts) * self._prefix
 
     def allows(self, tokens: int) -> bool:

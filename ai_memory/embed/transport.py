@@ -123,6 +123,13 @@ class Transport:
         except (requests.RequestException, ValueError) as error:
             raise _unaskable(self.endpoint, error) from None
 
+    def close(self) -> None:
+        """Close the connections that no request is using, the others when it ends; a request opens them again."""
+        with self._lock:
+            session, self._session = self._session, None
+        if session:
+            session.close()
+
     def _send(self, request: PreparedRequest, *, limit: int) -> Answer:
         import requests
         from urllib3.exceptions import HTTPError

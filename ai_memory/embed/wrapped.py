@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ai_memory.embed.embedder import Embedder, Meter, Target
+from ai_memory.embed.embedder import Meter, Target
+from ai_memory.embed.port import Embedder
 
 
 class Wrapped:
@@ -32,6 +33,10 @@ class Wrapped:
     def concurrency(self) -> int:
         """How many calls may usefully run at once."""
         return self._inner.concurrency
+
+    def close(self) -> None:
+        """Let go of connections and models."""
+        self._inner.close()
 
     @property
     def meter(self) -> Meter:

@@ -8,11 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from hashlib import blake2b
 
-import numpy as np
-
 from ai_memory.reembed.asked_again import SEEN, beginning
-from ai_memory.reembed.isolate import Embedded
 from ai_memory.reembed.judge import Document
+from ai_memory.reembed.outcomes import Outcome, embedded_of
 from ai_memory.store.quarantine import Reason
 
 ALIKE = 3
@@ -30,12 +28,11 @@ class Alike:
         self._shared: set[bytes] = set()
         self._rows = 0
 
-    def hear(self, embedded: Iterable[Embedded]) -> list[Document]:
+    def hear(self, outcomes: Iterable[Outcome]) -> list[Document]:
         """Hear of rows; return those, also of the ones heard of before, that share a vector with too many others."""
         found: list[Document] = []
-        for each in embedded:
-            if isinstance(vector := each.outcome, np.ndarray):
-                found += self._hear(blake2b(vector.tobytes(), digest_size=16).digest(), each.document)
+        for each in embedded_of(outcomes):
+            found += self._hear(blake2b(each.vector.tobytes(), digest_size=16).digest(), each.document)
         self.told.update(each.id for each in found)
         return found
 

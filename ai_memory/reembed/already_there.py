@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-import numpy as np
-
 from ai_memory.embed.vectors import decode, is_sound
 from ai_memory.errors import TargetChanged
 from ai_memory.reembed.asked_again import agrees
-from ai_memory.reembed.isolate import Embedded
+from ai_memory.reembed.outcomes import Outcome, embedded_of
 from ai_memory.store import walk
 from ai_memory.store.opening import Store
 from ai_memory.store.provenance import Fingerprint, read_fingerprint
@@ -17,20 +15,20 @@ from ai_memory.store.text import printable
 from ai_memory.store.walk import MemoryRow
 
 
-def require_new(store: Store, target: Fingerprint, model: str, embedded: Iterable[Embedded]) -> int:
+def require_new(store: Store, target: Fingerprint, model: str, outcomes: Iterable[Outcome]) -> int:
     """Compare vectors that came with those stored under another model's stamp; return how many could be compared.
 
     Raises:
         TargetChanged: most of them are the stored ones.
     """
-    came = {each.document.id: each for each in embedded if isinstance(each.outcome, np.ndarray)}
+    came = {each.document.id: each for each in embedded_of(outcomes)}
     known: list[str] = []
     compared = 0
     for row in walk.rows_by_id(store, list(came), target=target.id):
         old, each = _other_model(store, row, target), came[row.id]
         if old and row.recorded_src in (None, each.document.src) and is_sound(row.embedding or b"", target.dim):
             compared += 1
-            if agrees(decode(row.embedding or b""), np.asarray(each.outcome)):
+            if agrees(decode(row.embedding or b""), each.vector):
                 known.append(old)
     if 2 * len(known) > compared:
         raise TargetChanged(

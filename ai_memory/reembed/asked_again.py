@@ -16,7 +16,6 @@ Where the run was lied to before, a row of every request is asked again.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from math import ceil
 from random import Random
@@ -25,12 +24,14 @@ import numpy as np
 
 from ai_memory.embed.document import WITNESS_TEXTS
 from ai_memory.embed.embedder import Vectors
-from ai_memory.embed.retry import PatientEmbedder
+from ai_memory.embed.port import PatientEmbedder
 from ai_memory.embed.vectors import cosines
 from ai_memory.errors import EmbedError
-from ai_memory.reembed.isolate import Embedded, embed_documents
+from ai_memory.reembed.isolate import embed_documents
 from ai_memory.reembed.judge import Document
+from ai_memory.reembed.outcomes import Embedded, Outcome, embedded_of
 from ai_memory.reembed.probe import MIN_COSINE, require_witness
+from ai_memory.reembed.work import Again, PageAnswer
 from ai_memory.store.provenance import Fingerprint
 
 FIRST = 3
@@ -57,32 +58,6 @@ FEW, SHARE = 4, 0.1
 """Different texts of a page that may share a vector: more than both are no accident of a vocabulary."""
 SUSPECTS = 2
 """Of those that do, so many are asked again: where a vector is in the wrong place, it is so for one of any two."""
-
-
-@dataclass(frozen=True, slots=True)
-class Again:
-    """Which rows of a page are asked again.
-
-    `rows` of them, spread over requests of `size` texts; with `alone` when nothing else is in flight.
-    """
-
-    rows: int = 0
-    size: int = 0
-    alone: bool = False
-
-    @property
-    def texts(self) -> int:
-        """How many texts that sends: one of an earlier page goes with them."""
-        return self.rows + bool(self.rows)
-
-
-@dataclass(frozen=True, slots=True)
-class PageAnswer:
-    """What became of a page's documents; how many rows were asked again, and which of them got another vector."""
-
-    embedded: tuple[Embedded, ...] = ()
-    asked_again: int = 0
-    differing: tuple[Embedded, ...] = ()
 
 
 class Schedule:
@@ -142,9 +117,9 @@ class Schedule:
         return True
 
 
-def choose(embedded: Sequence[Embedded], again: Again, chance: Random) -> list[Embedded]:
+def choose(outcomes: Sequence[Outcome], again: Again, chance: Random) -> list[Embedded]:
     """Return the rows of a page to be asked again: one from each part of it, of several the very last."""
-    whole = [each for each in embedded if isinstance(each.outcome, np.ndarray)]
+    whole = embedded_of(outcomes)
     if not whole or not again.rows:
         return []
     requests = ceil(len(whole) / again.size) if again.size else 1
@@ -158,32 +133,31 @@ def choose(embedded: Sequence[Embedded], again: Again, chance: Random) -> list[E
     return [whole[each] for each in chosen]
 
 
-def look_at(embedded: Sequence[Embedded], chance: Random) -> tuple[tuple[Embedded, ...], bool]:
+def look_at(outcomes: Sequence[Outcome], chance: Random) -> tuple[tuple[Embedded, ...], bool]:
     """Return the rows of a page, as far as it is looked at, that share a vector; and whether they are too many."""
-    looked_at = chance.sample(embedded, min(len(embedded), LOOKED_AT))
+    looked_at = chance.sample(outcomes, min(len(outcomes), LOOKED_AT))
     sharing = sharing_a_vector(looked_at)
     return sharing, too_many(len(sharing), len(looked_at))
 
 
-def chosen_of(
-    embedded: Sequence[Embedded], again: Again, sharing: Sequence[Embedded], chance: Random
-) -> list[Embedded]:
+def chosen_of(outcomes: Sequence[Outcome], again: Again, sharing: Sequence[Embedded], chance: Random) -> list[Embedded]:
     """Return the rows of a page to ask again, each once: some of those `sharing` a vector, some of all."""
-    rows = [*sharing[:SUSPECTS], *choose(embedded, again, chance)]
+    rows = [*sharing[:SUSPECTS], *choose(outcomes, again, chance)]
     return list({each.document.id: each for each in rows}.values())
 
 
 def ask_again(
     embedder: PatientEmbedder, rows: Iterable[Embedded], *, stopped: Callable[[], bool]
-) -> tuple[int, tuple[Embedded, ...]]:
-    """Ask for each row by itself; return how many got a vector, and those whose vector is another.
+) -> tuple[tuple[str, ...], tuple[Embedded, ...]]:
+    """Ask for each row by itself; return the ids of those that got a vector, and those whose vector is another.
 
     What fails once it is `stopped` is not asked, nor any row after it.
 
     Raises:
         EmbedError, EndpointUnusable: see `embed_documents`.
     """
-    asked, differing = 0, []
+    asked: list[str] = []
+    differing: list[Embedded] = []
     for each in rows:
         try:
             [alone] = embed_documents(embedder, [each.document])
@@ -192,11 +166,11 @@ def ask_again(
                 break
             raise
         # What is refused by itself is found out by whoever sends it next.
-        if isinstance(alone.outcome, np.ndarray) and isinstance(each.outcome, np.ndarray):
-            asked += 1
-            if not agrees(each.outcome, alone.outcome):
+        if isinstance(alone, Embedded):
+            asked.append(each.document.id)
+            if not agrees(each.vector, alone.vector):
                 differing.append(each)
-    return asked, tuple(differing)
+    return tuple(asked), tuple(differing)
 
 
 def ask_witness(target: Fingerprint, embedder: PatientEmbedder) -> PageAnswer:
@@ -218,7 +192,7 @@ def witness_document(text: str) -> Document:
 def mixed_up(vectors: Vectors) -> PageAnswer:
     """Return the answer that tells the witness texts, which got `vectors`, as rows that differ."""
     rows = tuple(Embedded(witness_document(text), vector) for text, vector in zip(WITNESS_TEXTS, vectors, strict=True))
-    return PageAnswer(rows, len(rows), rows)
+    return PageAnswer(rows, WITNESS_TEXTS, rows)
 
 
 def agrees(one: Vectors, other: Vectors) -> bool:
@@ -226,12 +200,12 @@ def agrees(one: Vectors, other: Vectors) -> bool:
     return bool(cosines(one[np.newaxis], other)[0] >= MIN_COSINE)
 
 
-def sharing_a_vector(embedded: Sequence[Embedded]) -> tuple[Embedded, ...]:
+def sharing_a_vector(outcomes: Sequence[Outcome]) -> tuple[Embedded, ...]:
     """Return the most rows of a page that share one vector though their texts differ; none where no two do."""
-    rows = [each for each in embedded if isinstance(each.outcome, np.ndarray)]
+    rows = embedded_of(outcomes)
     if len(rows) < 2:
         return ()
-    wide = np.stack([np.asarray(each.outcome) for each in rows]).astype(np.float64)
+    wide = np.stack([each.vector for each in rows]).astype(np.float64)
     with np.errstate(all="ignore"):
         wide /= np.linalg.norm(wide, axis=1)[:, np.newaxis]
     one = wide @ wide.T >= ONE_VECTOR
@@ -258,16 +232,15 @@ class Shared:
         self._texts: dict[bytes, dict[str, Document]] = {}
         self._rows = 0
 
-    def too_many(self, embedded: Sequence[Embedded]) -> tuple[Embedded, ...]:
+    def too_many(self, outcomes: Sequence[Outcome]) -> tuple[Embedded, ...]:
         """Hear of a page; return the rows, also of earlier pages, that share a vector where they are too many."""
         found: tuple[Embedded, ...] = ()
-        for each in embedded if self._rows < SEEN else ():
-            if isinstance(vector := each.outcome, np.ndarray):
-                self._rows += 1
-                texts = self._texts.setdefault(_rounded(vector), {})
-                texts[beginning(each.document.text)] = each.document
-                if len(texts) > len(found):
-                    found = tuple(Embedded(document, vector) for document in texts.values())
+        for each in embedded_of(outcomes) if self._rows < SEEN else ():
+            self._rows += 1
+            texts = self._texts.setdefault(_rounded(each.vector), {})
+            texts[beginning(each.document.text)] = each.document
+            if len(texts) > len(found):
+                found = tuple(Embedded(document, each.vector) for document in texts.values())
         return found if too_many(len(found), self._rows) else ()
 
 

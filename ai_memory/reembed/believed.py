@@ -14,21 +14,22 @@ import numpy as np
 
 from ai_memory.embed.document import WITNESS_TEXTS
 from ai_memory.embed.embedder import Vectors
-from ai_memory.embed.retry import PatientEmbedder
+from ai_memory.embed.port import PatientEmbedder
 from ai_memory.errors import EndpointUnusable, RowsRefused, TargetChanged
 from ai_memory.reembed.asked_again import (
     FIRST,
-    Again,
     Shared,
     ask_again,
     chosen_of,
     look_at,
     witness_document,
 )
-from ai_memory.reembed.isolate import Embedded, embed_documents
+from ai_memory.reembed.isolate import embed_documents
 from ai_memory.reembed.judge import Document
+from ai_memory.reembed.outcomes import Embedded, Outcome, embedded_of
 from ai_memory.reembed.probe import apart, require_apart, require_width, require_witness, witness_bytes
 from ai_memory.reembed.start import known_fingerprint, recorded_target
+from ai_memory.reembed.work import Again
 from ai_memory.store.opening import Store
 from ai_memory.store.provenance import Fingerprint, forget_witness
 from ai_memory.vendors import LOCAL
@@ -45,7 +46,7 @@ class Belief:
         """Begin without any; `chance` chooses the rows that are asked again."""
         self.witness: bytes | None = None
         self._store, self._embedder, self._chance = store, embedder, chance or Random()  # noqa: S311 - a sample, no secret
-        self._held: list[Embedded] = []
+        self._held: list[Outcome] = []
         self._rows = FIRST
         self._shared = Shared()
 
@@ -68,17 +69,17 @@ class Belief:
                 tip="Correct the endpoint or its settings, then run the same command again.",
             ) from error
 
-    def of(self, embedded: Sequence[Embedded]) -> list[Embedded]:
+    def of(self, outcomes: Sequence[Outcome]) -> list[Outcome]:
         """Hear what became of more documents; return those that may be written now.
 
         Raises:
             EndpointUnusable: a row asked again got another vector, or different texts share one.
             EmbedError: the endpoint failed.
         """
-        self._held += embedded
+        self._held += outcomes
         return self.rest(self._embedder) if self._rows == FIRST or len(self._held) >= HELD else []
 
-    def rest(self, embedder: PatientEmbedder) -> list[Embedded]:
+    def rest(self, embedder: PatientEmbedder) -> list[Outcome]:
         """Return the documents that are held, once rows of theirs agree.
 
         Raises:
@@ -92,7 +93,7 @@ class Belief:
         rows = chosen_of(held, Again(self._rows, embedder.max_batch), sharing, self._chance)
         asked, differing = ask_again(embedder, rows, stopped=lambda: False)
         if differing:
-            raise _lies(f"{len(differing):,} of {asked:,} that were asked for again got another.")
+            raise _lies(f"{len(differing):,} of {len(asked):,} that were asked for again got another.")
         if asked:
             self._rows = 1
         return held
@@ -132,15 +133,15 @@ def as_recorded(
     except TargetChanged:
         if vectors.shape[1] != known.dim or len(vectors) < len(WITNESS_TEXTS):
             raise
-        with store.db.transaction():
-            if not forget_witness(store, known.id):
+        with store.transaction() as transaction:
+            if not forget_witness(transaction, known.id):
                 raise
     return anew(), True
 
 
 def embed_beside_witness(
     embedder: PatientEmbedder, documents: Sequence[Document], known: Fingerprint | None
-) -> list[Embedded]:
+) -> list[Outcome]:
     """Return what became of few documents, with a witness text in their request where the target has its vector.
 
     Raises:
@@ -148,16 +149,16 @@ def embed_beside_witness(
         EmbedError, EndpointUnusable: see `embed_documents`.
     """
     if known is None or known.witness is None or embedder.target.backend == LOCAL:
-        embedded = embed_documents(embedder, documents)
-        for wide in {len(each.outcome) for each in embedded if isinstance(each.outcome, np.ndarray)}:
+        outcomes = embed_documents(embedder, documents)
+        for wide in {len(each.vector) for each in embedded_of(outcomes)}:
             if known:
                 require_width(known, wide)
-        return embedded
-    *embedded, witness = embed_documents(embedder, [*documents, witness_document(WITNESS_TEXTS[0])])
-    if isinstance(witness.outcome, np.ndarray) and not require_witness(known, embedder, witness.outcome[np.newaxis]):
+        return outcomes
+    *outcomes, witness = embed_documents(embedder, [*documents, witness_document(WITNESS_TEXTS[0])])
+    if isinstance(witness, Embedded) and not require_witness(known, embedder, witness.vector[np.newaxis]):
         # It mixes up what shares a request.
         return [found for each in documents for found in embed_documents(embedder, [each])]
-    return embedded
+    return outcomes
 
 
 def _lies(how: str) -> EndpointUnusable:

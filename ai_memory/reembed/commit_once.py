@@ -7,17 +7,17 @@ from typing import TypeVar
 
 from ai_memory.errors import DataRefused, StatementRefused, StorageFailed, UpdateRefused
 from ai_memory.store import runs
-from ai_memory.store.opening import Store, reopen
+from ai_memory.store.opening import Store, Transaction, reopen
 from ai_memory.store.values import Counters, Run
 
 T = TypeVar("T")
 
-Refused = Mapping[str, str] | None
+Unwritable = Mapping[str, str] | None
 """Memories whose vectors the database refuses, by id, with its words; None as long as it has refused nothing."""
-Write = Callable[[Refused], T]
-"""Writes everything but the refused vectors, inside a transaction; vectors one by one unless it is given None."""
+Write = Callable[[Transaction, Unwritable], T]
+"""Writes everything but the refused vectors; vectors one by one unless it is given None."""
 Rehearse = Callable[[], Mapping[str, str]]
-"""Finds out, outside of a transaction, which vectors the database refuses."""
+"""Finds out which vectors the database refuses, when what was written is rolled back."""
 
 
 def commit_once(store: Store, run: Run, write: Write[Counters], rehearse: Rehearse) -> Counters:
@@ -31,9 +31,9 @@ def commit_once(store: Store, run: Run, write: Write[Counters], rehearse: Rehear
     store.db.require_same_file()
     before, written = runs.commits(store, run), None
 
-    def noted(refused: Refused) -> Counters:
+    def noted(transaction: Transaction, refused: Unwritable) -> Counters:
         nonlocal written
-        written = write(refused)
+        written = write(transaction, refused)
         return written
 
     try:
@@ -57,8 +57,8 @@ def commit_without_refused(store: Store, write: Write[T], rehearse: Rehearse) ->
     refused: dict[str, str] | None = None
     while True:
         try:
-            with store.db.transaction():
-                done = write(refused)
+            with store.transaction() as transaction:
+                done = write(transaction, refused)
         except StatementRefused as refusal:
             # Whatever the trigger did, RAISE(ROLLBACK) or half a row, is undone with all the rest.
             if refused is None:

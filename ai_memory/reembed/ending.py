@@ -9,8 +9,9 @@ from ai_memory.amounts import counted
 from ai_memory.errors import AiMemoryError, EmbedError, NotFinished, Stopped
 from ai_memory.reembed.census import Census, name_scope
 from ai_memory.reembed.stop import Stop
+from ai_memory.store.provenance import Fingerprint
 from ai_memory.store.text import printable
-from ai_memory.store.values import Run
+from ai_memory.store.values import Counters, Run
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,16 @@ class Ending:
     def complete(self) -> bool:
         """Whether every row of the run is fresh or in quarantine."""
         return self.census is not None and not self.census.stale
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What one invocation did: in rows and requests, rows of the quarantine that it met, passes, and the target."""
+
+    counters: Counters
+    rows_in_quarantine: int
+    passes: int
+    target: Fingerprint
 
 
 def rows_left(run: Run, left: Mapping[str, str], census: Census) -> Ending:

@@ -13,8 +13,9 @@ from contextlib import suppress
 from typing import Any, Protocol, TypeVar
 
 from ai_memory.clock import Clock
-from ai_memory.embed.embedder import Embedder
+from ai_memory.embed.port import PatientEmbedder
 from ai_memory.errors import DataRefused, NotFinished, OperatorNeeded, Stopped, StorageFailed
+from ai_memory.reembed.ledger import Ledger
 from ai_memory.reembed.stop import Stop
 from ai_memory.store import beats, pauses
 from ai_memory.store.lost_run import run_lost
@@ -33,8 +34,8 @@ class Living(Protocol):
     """What a sign of life is made of."""
 
     @property
-    def embedder(self) -> Embedder:
-        """Whose requests are waited for."""
+    def embedder(self) -> PatientEmbedder:
+        """Who is asked before there are workers."""
 
     @property
     def clock(self) -> Clock:
@@ -49,6 +50,10 @@ class Living(Protocol):
         """How long nothing is noted."""
 
     @property
+    def ledger(self) -> Ledger:
+        """What requests cost."""
+
+    @property
     def pool(self) -> Callable[[int], Executor]:
         """Makes the executor of so many workers in which requests run."""
 
@@ -56,9 +61,10 @@ class Living(Protocol):
 class Heartbeat:
     """Waits for answers on behalf of one invocation that holds a run."""
 
-    def __init__(self, store: Store, run: Run, tools: Living) -> None:
-        """Note the life of `run`."""
+    def __init__(self, store: Store, run: Run, tools: Living, *, failure: Callable[[], str] | None = None) -> None:
+        """Note the life of `run`, and `failure`: what is being retried (None: by the embedder of `tools`)."""
         self._store, self._run, self._tools = store, run, tools
+        self._failure = failure or (lambda: tools.embedder.meter.failure)
         self._noted = ""
 
     def await_answer(self, answer: Future[Any]) -> None:
@@ -82,8 +88,13 @@ class Heartbeat:
             OperatorNeeded, NotFinished: the run is no longer ours.
             BaseException: what `ask` raises.
         """
+
+        def counted() -> T:
+            with self._tools.ledger.counting(self._tools.embedder):
+                return ask()
+
         with self._tools.pool(1) as executor:
-            answer = executor.submit(ask)
+            answer = executor.submit(counted)
             self.await_answer(answer)
             return answer.result()
 
@@ -106,11 +117,11 @@ class Heartbeat:
         Raises:
             OperatorNeeded, NotFinished: the run is no longer ours; requests that still wait are ended.
         """
-        failure = self._tools.embedder.meter.failure
+        failure = self._failure()
         # A disk that is full, or another writer, keeps nobody from waiting: the commit will tell.
         with suppress(StorageFailed, NotFinished, Stopped):
-            with self._store.db.transaction():
-                ours = beats.beat(self._store, self._run, failure=failure, now_ms=self._tools.clock.now_ms())
+            with self._store.transaction() as transaction:
+                ours = beats.beat(transaction, self._run, failure=failure, now_ms=self._tools.clock.now_ms())
             self._noted = failure
             if not ours:
                 self._tools.stop.request("run lost", exit_code=NotFinished.exit_code)
@@ -120,7 +131,7 @@ class Heartbeat:
 
     def committed(self) -> None:
         """Hear that a page was committed: heed a pause, and forget a failure that is over."""
-        if self._noted and not self._tools.embedder.meter.failure:
+        if self._noted and not self._failure():
             self.beat()
         else:
             self.heed_pause()

@@ -6,9 +6,8 @@ lies answered and waits for its commit.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
-from ai_memory.embed.embedder import Embedder
 from ai_memory.reembed.pages import Page
 
 WINDOW_BYTES = 256 * 1024 * 1024
@@ -22,13 +21,13 @@ LEAST = 2
 class InFlight:
     """The number of pages, moved after each commit by whether the writer had to wait for its page.
 
-    It begins with what the embedder can use, and is never more.
+    It begins with what the workers can use, and is never more.
     """
 
-    def __init__(self, embedder: Embedder) -> None:
-        """Begin with what `embedder` can use now."""
-        self._embedder = embedder
-        self.pages = most(embedder)
+    def __init__(self, capacity: Callable[[], int]) -> None:
+        """Begin with what the workers can use now; `capacity` says how many questions they can have in flight."""
+        self._capacity = capacity
+        self.pages = most(capacity())
         self._calm = 0
 
     def room(self, flying: Collection[Page], *, dim: int) -> bool:
@@ -44,10 +43,10 @@ class InFlight:
             self._calm = self.pages
             wanted = max(self.pages - 1, LEAST)
         # The pages that fly now do not come down at once.
-        return max(min(wanted, most(self._embedder)), self.pages - 1)
+        return max(min(wanted, most(self._capacity())), self.pages - 1)
 
 
-def most(embedder: Embedder) -> int:
-    """Return how many pages an embedder can use: some wait for their commit while others are embedded."""
-    at_once = max(embedder.concurrency, 1)
+def most(capacity: int) -> int:
+    """Return how many pages such workers can use: some wait for their commit while others are embedded."""
+    at_once = max(capacity, 1)
     return at_once + (at_once + 1) // 2

@@ -10,10 +10,10 @@ not, even so: it is left as it is, and does not hold up the others.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from ai_memory.embed.embedder import Vectors
-from ai_memory.embed.retry import CANARY, PatientEmbedder
+from ai_memory.embed.port import PatientEmbedder
+from ai_memory.embed.retry import CANARY
 from ai_memory.errors import (
     AnswerViolation,
     Breakdown,
@@ -24,25 +24,11 @@ from ai_memory.errors import (
     TransientFailure,
 )
 from ai_memory.reembed.judge import Document
+from ai_memory.reembed.outcomes import Embedded, Outcome, Refused, Unanswered
 from ai_memory.store.quarantine import Reason
 
 
-@dataclass(frozen=True, slots=True)
-class Left:
-    """Why a document got no vector, though nothing says that it is bad."""
-
-    message: str
-
-
-@dataclass(frozen=True, slots=True)
-class Embedded:
-    """What became of one document: its vector (float32, shape (dim,)), or why there is none."""
-
-    document: Document
-    outcome: Vectors | Reason | Left
-
-
-def embed_documents(embedder: PatientEmbedder, documents: Sequence[Document]) -> list[Embedded]:
+def embed_documents(embedder: PatientEmbedder, documents: Sequence[Document]) -> list[Outcome]:
     """Return what became of each document, in order.
 
     Raises:
@@ -50,26 +36,23 @@ def embed_documents(embedder: PatientEmbedder, documents: Sequence[Document]) ->
         EmbedError: a request failed in a way that says nothing about a row, or at the canary.
     """
     outcomes = embedder.each([each.text for each in documents])
-    return [
-        Embedded(document, _judged(embedder, document.text, outcome))
-        for document, outcome in zip(documents, outcomes, strict=True)
-    ]
+    return [_judged(embedder, document, outcome) for document, outcome in zip(documents, outcomes, strict=True)]
 
 
-def _judged(embedder: PatientEmbedder, text: str, outcome: Vectors | EmbedError) -> Vectors | Reason | Left:
-    """Return what an outcome comes to: of a failure, after the canary and one more attempt."""
-    if not isinstance(outcome, EmbedError):
-        return outcome
+def _judged(embedder: PatientEmbedder, document: Document, found: Vectors | EmbedError) -> Outcome:
+    """Return what becomes of a document: after a failure, what the canary and one more attempt tell."""
+    if not isinstance(found, EmbedError):
+        return Embedded(document, found)
     try:
-        again = _again(embedder, text, outcome)
+        again = _again(embedder, document.text, found)
     except BudgetSpent as spent:
-        return Left(spent.what)
+        return Unanswered(document, spent.what)
     if not isinstance(again, EmbedError):
-        return again
-    if isinstance(outcome, TransientFailure) or isinstance(again, TransientFailure):
-        return Left(again.what)
+        return Embedded(document, again)
+    if isinstance(found, TransientFailure) or isinstance(again, TransientFailure):
+        return Unanswered(document, again.what)
     aside = "" if isinstance(again, RowsRefused | AnswerViolation) else "a harmless text passes, this one does not: "
-    return Reason("refused", f"{aside}{again.what}", again.http_status)
+    return Refused(document, Reason("refused", f"{aside}{again.what}", again.http_status))
 
 
 def _again(embedder: PatientEmbedder, text: str, failure: EmbedError) -> Vectors | EmbedError:

@@ -10,8 +10,9 @@ import json
 from collections.abc import Collection, Sequence
 from random import Random
 
-from ai_memory.reembed.asked_again import Again, choose
-from ai_memory.reembed.isolate import Embedded
+from ai_memory.reembed.asked_again import choose
+from ai_memory.reembed.outcomes import Embedded, Outcome
+from ai_memory.reembed.work import Again
 
 MOST = 64
 """Pages of which a row is kept in mind, beside the last one."""
@@ -43,10 +44,10 @@ class Kept:
         """
         return [] if self._pages == int(self._alone) else [*self._others, *self._last]
 
-    def wrote(self, embedded: Sequence[Embedded], ids: Sequence[str], *, alone: bool) -> None:
+    def wrote(self, outcomes: Sequence[Outcome], ids: Sequence[str], *, alone: bool) -> None:
         """Record that a page was written, with `ids` in all; `alone`: rows of it agreed while nothing was in flight."""
         self._ids.append(json.dumps(ids).encode())
-        if not (chosen := choose(embedded, Again(1), self._chance)):
+        if not (chosen := choose(outcomes, Again(1), self._chance)):
             return
         # Every page before the last is kept with the same chance (reservoir sampling, Vitter 1985).
         before = self._last if self._pages else []

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import islice
+from collections.abc import Sequence
 
 from ai_memory.amounts import counted
 from ai_memory.reembed.aside import shortened
 from ai_memory.reembed.judge import Unfit
 from ai_memory.reembed.progress import Progress
-from ai_memory.reembed.window import Answered
-from ai_memory.store.quarantine import Reason
 from ai_memory.store.text import printable
 
 NAMED_ROWS = 3
@@ -25,11 +22,10 @@ class QuarantineNotices:
         self._count = 0
         self._first: list[str] = []
 
-    def hear(self, answered: Answered) -> None:
-        """Count the rows of a committed page that went into quarantine."""
-        named = [*(_unfit(each) for each in answered.page.unfit), *_refused(answered)]
-        self._count += len(named)
-        self._first += islice(named, NAMED_ROWS - len(self._first))
+    def hear(self, rows: Sequence[Unfit]) -> None:
+        """Count rows of a committed page that went into quarantine."""
+        self._count += len(rows)
+        self._first += map(_named, rows[: NAMED_ROWS - len(self._first)])
 
     def tell(self) -> None:
         """Say how many there were, if any."""
@@ -40,16 +36,6 @@ class QuarantineNotices:
             self._progress.note(f"ai-memory: warning: {told}")
 
 
-def _unfit(row: Unfit) -> str:
-    return _named(row.id, row.title, row.reason)
-
-
-def _refused(answered: Answered) -> Iterator[str]:
-    for each in answered.embedded:
-        if isinstance(each.outcome, Reason):
-            yield _named(each.document.id, each.document.title, each.outcome)
-
-
-def _named(row_id: str, title: str | None, reason: Reason) -> str:
-    titled = f" {shortened(title)}" if title and not title.isspace() else ""
-    return f"{printable(row_id)}{titled} ({reason.kind}: {reason.message.rstrip('.')})"
+def _named(row: Unfit) -> str:
+    titled = f" {shortened(row.title)}" if row.title and not row.title.isspace() else ""
+    return f"{printable(row.id)}{titled} ({row.reason.kind}: {row.reason.message.rstrip('.')})"

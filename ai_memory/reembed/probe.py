@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from ai_memory.embed.document import WITNESS_TEXTS
-from ai_memory.embed.embedder import Embedder, Vectors
+from ai_memory.embed.embedder import Vectors
+from ai_memory.embed.port import Embedder
 from ai_memory.embed.vectors import cosines, decode, is_sound
 from ai_memory.errors import (
     DataRefused,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ai_memory.errors import EndpointUnusable
+from ai_memory.reembed.outcomes import Refused
 from ai_memory.reembed.window import Answered
-from ai_memory.store.quarantine import Reason
 
 REFUSED_ROWS = 50
 REFUSED_SHARE = 0.01
@@ -24,7 +24,7 @@ class RefusalGuard:
         Raises:
             EndpointUnusable: it is too much.
         """
-        newly = sum(isinstance(each.outcome, Reason) for each in answered.embedded)
+        newly = sum(isinstance(each, Refused) for each in answered.outcomes)
         self._refused += newly
         if newly and self._refused > max(REFUSED_ROWS, REFUSED_SHARE * self._total):
             raise EndpointUnusable(

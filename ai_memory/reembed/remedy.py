@@ -6,31 +6,22 @@ it lies now and then, and a text is believed only by itself.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
 
 from ai_memory.embed.embedder import Vectors
-from ai_memory.embed.retry import PatientEmbedder
+from ai_memory.embed.port import PatientEmbedder
 from ai_memory.errors import EndpointUnusable
 from ai_memory.reembed.asked_again import agrees, sharing_a_vector, too_many
-from ai_memory.reembed.isolate import Embedded
+from ai_memory.reembed.outcomes import Embedded, Outcome, embedded_of
 from ai_memory.reembed.probe import apart
-from ai_memory.reembed.window import Answered
+from ai_memory.reembed.work import Remedy
 
 KNOWN = 8
 """Texts that are asked by themselves to know what is right."""
 TRIES = 3
 """Requests that must be right before a remedy is believed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Remedy:
-    """What to ask of the endpoint from now on, as an embedder learns it, and the words for it."""
-
-    limits: Mapping[str, int]
-    words: str
 
 
 def most_texts(documents: int) -> int:
@@ -39,14 +30,18 @@ def most_texts(documents: int) -> int:
     return 2 * KNOWN + 2 * TRIES * documents
 
 
-def find_remedy(embedder: PatientEmbedder, answer: Answered, *, tried: int) -> Remedy:
-    """Return what makes the vectors of a page right, asking with nothing else in flight; `tried` remedies failed.
+def find_remedy(
+    embedder: PatientEmbedder, outcomes: Sequence[Outcome], differing: Sequence[Embedded], *, tried: int
+) -> Remedy:
+    """Return what makes the vectors of a page right, some of which are `differing`; `tried` remedies failed.
+
+    Nothing else may be in flight.
 
     Raises:
         EndpointUnusable: nothing does.
         EmbedError: the endpoint failed.
     """
-    rows = _differing_first(answer)
+    rows = _differing_first(outcomes, differing)
     texts = [each.document.text for each in rows]
     known = apart(embedder, texts[:KNOWN])
     _require_steady(known, apart(embedder, texts[:KNOWN]))
@@ -64,14 +59,14 @@ def find_remedy(embedder: PatientEmbedder, answer: Answered, *, tried: int) -> R
     )
 
 
-def _differing_first(answer: Answered) -> list[Embedded]:
+def _differing_first(outcomes: Sequence[Outcome], differing: Sequence[Embedded]) -> list[Embedded]:
     """Return the rows with a vector: those that differ, then some from all over the page, then the others."""
-    whole = [each for each in answer.embedded if isinstance(each.outcome, np.ndarray)]
-    differing = {each.document.id for each in answer.differing[:KNOWN]}
-    rest = [each for each in whole if each.document.id not in differing]
+    whole = embedded_of(outcomes)
+    first = {each.document.id for each in differing[:KNOWN]}
+    rest = [each for each in whole if each.document.id not in first]
     step = max(len(rest) // KNOWN, 1)
     others = [each for index, each in enumerate(rest) if index % step]
-    return [*(each for each in whole if each.document.id in differing), *rest[::step], *others]
+    return [*(each for each in whole if each.document.id in first), *rest[::step], *others]
 
 
 def _side_by_side(embedder: PatientEmbedder, texts: Sequence[str], known: Vectors) -> Remedy | None:
@@ -128,11 +123,8 @@ def _require_different(rows: Sequence[Embedded], known: Vectors) -> None:
 
 
 def _inputs(most: int) -> Remedy:
-    what = "one text a request" if most == 1 else f"{most:,} texts a request at most"
-    words = f"The endpoint gives texts other vectors when they share a request: {what} from now on."
-    return Remedy({"inputs": most}, words)
+    return Remedy({"inputs": most})
 
 
 def _one_at_a_time() -> Remedy:
-    words = "The endpoint gives other vectors when several requests are in flight: one at a time from now on."
-    return Remedy({"in_flight": 1}, words)
+    return Remedy({"in_flight": 1})

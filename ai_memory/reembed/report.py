@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 
 from ai_memory.amounts import counted, money
-from ai_memory.embed.embedder import Meter
+from ai_memory.embed.embedder import Usage
 from ai_memory.reembed.bound import differ_at_most, told
 from ai_memory.reembed.census import Scope, name_scope
-from ai_memory.reembed.ending import Ending
+from ai_memory.reembed.ending import Done, Ending
 from ai_memory.reembed.request import cost
 from ai_memory.reembed.start import Plan, Taken
-from ai_memory.reembed.sweep import Sweep
 from ai_memory.store.values import Counters
 from ai_memory.times import with_timestamps
 
@@ -26,6 +25,16 @@ OUTSIDE = (
     "rows in other namespaces are stale: ai-memory reembed",
 )
 DISAGREED = "row got another vector when it was asked again.", "rows got another vector when they were asked again."
+
+
+@dataclass(frozen=True, slots=True)
+class Expense:
+    """What an invocation cost, at the `price` of a million tokens; `failure` is what the last request came to."""
+
+    usage: Usage
+    price: float | None
+    duration_ms: int
+    failure: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,17 +122,15 @@ class RunReport:
 def report(
     planned: Plan,
     taken: Taken | None,
-    sweep: Sweep | None,
+    swept: Done | None,
     ending: Ending,
-    meter: Meter,
-    *,
-    price: float | None,
-    duration_ms: int,
+    expense: Expense,
 ) -> RunReport:
     """Return the report of one invocation."""
-    counters = sweep.counters if sweep else Counters()
+    usage = expense.usage
+    counters = swept.counters if swept else Counters()
     census = ending.census
-    met = counters.quarantined + (sweep.rows_in_quarantine if sweep else planned.census.quarantined)
+    met = counters.quarantined + (swept.rows_in_quarantine if swept else planned.census.quarantined)
     lifted = taken.lifted if taken else 0
     done = counters.reembedded + counters.attested + counters.quarantined
     return RunReport(
@@ -143,18 +150,18 @@ def report(
         unaddressable=(census or planned.census).unaddressable,
         remaining=census.stale if census else max(planned.census.stale + lifted - done, 0),
         census_at=census.began_at if census else None,
-        passes=sweep.passes if sweep else 0,
+        passes=swept.passes if swept else 0,
         resumed=bool(taken and taken.resumed),
-        texts_sent=meter.texts_sent,
+        texts_sent=usage.texts_sent,
         texts_sent_twice=taken.texts_sent_twice if taken else 0,
-        requests=meter.requests,
-        retries=meter.retries,
-        tokens=meter.tokens,
-        cost=cost(meter.tokens, price),
+        requests=usage.requests,
+        retries=usage.retries,
+        tokens=usage.tokens,
+        cost=cost(usage.tokens, expense.price),
         model=planned.target.model,
-        dim=sweep.target.dim if sweep else planned.target.dim,
+        dim=swept.target.dim if swept else planned.target.dim,
         space=planned.target.space,
-        duration_ms=duration_ms,
+        duration_ms=expense.duration_ms,
         asked_again=counters.asked_again,
         disagreed=counters.disagreed,
         differ_at_most=differ_at_most(counters.asked_again - counters.disagreed, counters.reembedded)
@@ -163,6 +170,6 @@ def report(
         error=ending.error.line() if ending.error else "",
         scope=planned.scope,
         outside=ending.outside,
-        last_failure=meter.failure,
+        last_failure=expense.failure,
         next=ending.error.tip if ending.error else "",
     )

@@ -16,7 +16,7 @@ from ai_memory.reembed.start import enter_target, known_fingerprint
 from ai_memory.store import walk
 from ai_memory.store.consistent import consistently
 from ai_memory.store.namespaces import require_seen
-from ai_memory.store.opening import Store
+from ai_memory.store.opening import Store, Transaction
 from ai_memory.store.provenance import Fingerprint
 from ai_memory.store.rehearsal import rehearse
 from ai_memory.store.walk import MemoryRow
@@ -62,8 +62,8 @@ def stamp(store: Store, target: Target, scope: Scope, *, now_ms: int) -> Stamped
     """
     require_seen(store, *(scope or ()))
     _require_width(store, target, scope)
-    with store.db.transaction():
-        known = enter_target(store, target, now_ms=now_ms)
+    with store.transaction() as transaction:
+        known = enter_target(transaction, target, now_ms=now_ms)
     counts = {"stamped": 0, "already_current": 0, "unstamped": 0, "refused": 0}
     for namespace in namespaces_in_scope(store, scope):
         after = None
@@ -123,15 +123,17 @@ def _stamp_rows(store: Store, target: Fingerprint, ids: list[str]) -> list[str]:
     rows = [row for row in walk.rows_by_id(store, ids, target=target.id) if row.live]
     outcomes, refused = commit_without_refused(
         store,
-        lambda refused: [_stamp_row(store, target, row) for row in rows if row.id not in (refused or {})],
-        lambda: rehearse(store, {row.id: partial(_stamp_row, store, target, row) for row in rows}),
+        lambda transaction, refused: [
+            _stamp_row(transaction, target, row) for row in rows if row.id not in (refused or {})
+        ],
+        lambda: rehearse(store, {row.id: partial(_stamp_row, target=target, row=row) for row in rows}),
     )
     return outcomes + ["refused"] * len(refused)
 
 
-def _stamp_row(store: Store, target: Fingerprint, row: MemoryRow) -> str:
-    if judge(row, target, store.schema) is Verdict.FRESH:
+def _stamp_row(transaction: Transaction, target: Fingerprint, row: MemoryRow) -> str:
+    if judge(row, target, transaction.schema) is Verdict.FRESH:
         return "already_current"
     examined = examine(row)
-    done = isinstance(examined, Document) and attest_document(store, target, examined)
+    done = isinstance(examined, Document) and attest_document(transaction, target, examined)
     return "stamped" if done else "unstamped"

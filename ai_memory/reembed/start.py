@@ -8,9 +8,9 @@ from typing import TypedDict
 
 from ai_memory import __version__
 from ai_memory.embed.document import WITNESS_TEXTS
-from ai_memory.embed.embedder import Embedder, Target
+from ai_memory.embed.embedder import Target
 from ai_memory.embed.fingerprint import canonical_spec, differences, digest
-from ai_memory.embed.retry import ONE_ATTEMPT, PatientEmbedder
+from ai_memory.embed.port import ONE_ATTEMPT, Embedder, PatientEmbedder
 from ai_memory.errors import AiMemoryError, OperatorNeeded
 from ai_memory.person import who
 from ai_memory.reembed.breaker import believed_until
@@ -26,7 +26,7 @@ from ai_memory.store import approvals, provenance, quarantine, runs, walk
 from ai_memory.store.lock import Holder, LockState, lock_state
 from ai_memory.store.namespaces import require_seen
 from ai_memory.store.open_options import OpenOptions
-from ai_memory.store.opening import Store
+from ai_memory.store.opening import Store, Transaction
 from ai_memory.store.provenance import Fingerprint, known_widths, read_fingerprint
 from ai_memory.store.run_figures import note_census, note_stored
 from ai_memory.store.text import printable
@@ -115,9 +115,9 @@ def known_fingerprint(store: Store, target: Target) -> Fingerprint | None:
     return provenance.known_fingerprint(store, **_identity(target))
 
 
-def enter_target(store: Store, target: Target, *, now_ms: int) -> Fingerprint:
-    """Return the file's record of a target, made where it has none; inside a transaction."""
-    return provenance.ensure_fingerprint(store, **_identity(target), now_ms=now_ms)
+def enter_target(transaction: Transaction, target: Target, *, now_ms: int) -> Fingerprint:
+    """Return the file's record of a target, made where it has none."""
+    return provenance.ensure_fingerprint(transaction, **_identity(target), now_ms=now_ms)
 
 
 def _identity(target: Target) -> _Identity:
@@ -250,11 +250,11 @@ def _what_differs(store: Store, space: str, dim: int) -> str:
     return "has such vectors already, but no run to it was completed here, or its approval was taken back"
 
 
-def approve_by_hand(store: Store, target: Target, request: Request, *, now_ms: int) -> None:
-    """Approve a target where a person gave the command; inside a transaction."""
+def approve_by_hand(transaction: Transaction, target: Target, request: Request, *, now_ms: int) -> None:
+    """Approve a target where a person gave the command."""
     if request.by_hand:
         how = "--yes" if request.yes else "by hand"
-        approvals.approve(store, target.space, target.dim, by=who(), how=how, now_ms=now_ms)
+        approvals.approve(transaction, target.space, target.dim, by=who(), how=how, now_ms=now_ms)
 
 
 def take(
@@ -268,31 +268,31 @@ def take(
 ) -> Taken:
     """Enter or take over the run as planned, in one transaction, and return it; `stored` is what the file has."""
     now_ms = holder.started_at
-    with store.db.transaction():
-        fingerprint = enter_target(store, planned.target, now_ms=now_ms)
-        approve_by_hand(store, planned.target, request, now_ms=now_ms)
+    with store.transaction() as transaction:
+        fingerprint = enter_target(transaction, planned.target, now_ms=now_ms)
+        approve_by_hand(transaction, planned.target, request, now_ms=now_ms)
         run = planned.run
         if run and planned.action is Action.SUPERSEDE:
-            runs.transition(store, run, "superseded", now_ms=now_ms, fenced=False)
+            runs.transition(transaction, run, "superseded", now_ms=now_ms, fenced=False)
         if planned.action in (Action.SUPERSEDE, Action.START) or run is None:
-            run = _begin(store, planned, fingerprint, request, now_ms=now_ms)
-            note_stored(store, run, stored)
+            run = _begin(transaction, planned, fingerprint, request, now_ms=now_ms)
+            note_stored(transaction, run, stored)
         if request.retry_quarantined:
             if planned.scope is None:
                 # Also entries of which nothing can be read any more.
-                quarantine.lift_all(store, fingerprint.id)
+                quarantine.lift_all(transaction, fingerprint.id)
             # Those of other namespaces stay: this run will not try them.
-            quarantine.lift(store, fingerprint.id, sorted(planned.census.quarantined_ids))
+            quarantine.lift(transaction, fingerprint.id, sorted(planned.census.quarantined_ids))
         # What the row says of it is what killed runners left; only a text of a stale row is sent again, asked again
         # at most once.
         lost = min(run.in_flight_limit, 2 * planned.census.stale)
         resumed = run.run_id == (planned.run.run_id if planned.run else None)
         killed, until = run.holder is not None, believed_until(run, now_ms=now_ms)
         run = runs.take_over(
-            store, run, holder, in_flight_limit=in_flight, lost=lost, breaker_until=until, now_ms=now_ms
+            transaction, run, holder, in_flight_limit=in_flight, lost=lost, breaker_until=until, now_ms=now_ms
         )
         lifted = planned.census.quarantined if request.retry_quarantined else 0
-        note_census(store, run, planned.census.counted(lifted=lifted))
+        note_census(transaction, run, planned.census.counted(lifted=lifted))
     return Taken(run, fingerprint, resumed, lost, lost if killed else 0, lifted)
 
 
@@ -302,9 +302,9 @@ def preflight(store: Store, planned: Plan) -> Preflight:
     return Preflight(tuple(walk.stored_spaces(store)), planned.census, planned.target, begins)
 
 
-def _begin(store: Store, planned: Plan, fingerprint: Fingerprint, request: Request, *, now_ms: int) -> Run:
+def _begin(transaction: Transaction, planned: Plan, fingerprint: Fingerprint, request: Request, *, now_ms: int) -> Run:
     return runs.begin_run(
-        store,
+        transaction,
         target=fingerprint.id,
         target_model=planned.target.model,
         scope=planned.scope,

@@ -31,10 +31,10 @@ def take_back(
     """
 
     def forgotten(*, unstamp: bool) -> Counters:
-        with store.db.transaction():
-            runs.hold(store, run, in_flight_limit=in_flight_limit, now_ms=now_ms)
-            counted = replace(counters, reembedded=-forget(store, ids, target, unstamp=unstamp))
-            runs.count(store, run, counted)
+        with store.transaction() as transaction:
+            runs.hold(transaction, run, in_flight_limit=in_flight_limit, now_ms=now_ms)
+            counted = replace(counters, reembedded=-forget(transaction, ids, target, unstamp=unstamp))
+            runs.count(transaction, run, counted)
         return counted
 
     try:

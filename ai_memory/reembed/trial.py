@@ -10,7 +10,7 @@ from ai_memory.reembed.census import Census
 from ai_memory.reembed.commit import rehearse_documents
 from ai_memory.reembed.judge import Document, Unfit, Verdict, examine, judge
 from ai_memory.store import walk
-from ai_memory.store.opening import Store
+from ai_memory.store.opening import Store, Transaction
 from ai_memory.store.provenance import Fingerprint, require_word_index
 from ai_memory.store.quarantine import unwritable
 from ai_memory.store.refusals import look_at_schema
@@ -35,11 +35,11 @@ def require_updates(store: Store) -> None:
 
 
 def try_updates(
-    store: Store, known: Fingerprint | None, census: Census, *, retry: bool, enter: Callable[[], Fingerprint]
+    store: Store, known: Fingerprint | None, census: Census, *, retry: bool, enter: Callable[[Transaction], Fingerprint]
 ) -> list[Unfit]:
     """Try stale rows (with `retry` also those in quarantine) until one takes a vector, and return those that did not.
 
-    Every try is rolled back. `known` is the target as it stands in the file, `enter` returns it inside a transaction.
+    Every try is rolled back. `known` is the target as it stands in the file, `enter` enters it for a try.
 
     Raises:
         DataRefused: all of them refuse, and no row has a vector of the target's yet.

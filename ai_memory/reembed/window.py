@@ -3,96 +3,114 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Collection, Iterator
-from concurrent.futures import Executor, Future
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
-from ai_memory.reembed.asked_again import Again, PageAnswer
-from ai_memory.reembed.commit_once import Refused
-from ai_memory.reembed.isolate import Embedded
+from ai_memory.reembed.commit_once import Unwritable
+from ai_memory.reembed.outcomes import Embedded, Outcome
 from ai_memory.reembed.pages import Page
+from ai_memory.reembed.work import AskWitness, PageAnswer, Question, Work, Workers
 
-
-@dataclass(frozen=True, slots=True)
-class EmbedPage:
-    """Embed a page, and ask some of its rows `again`."""
-
-    page: Page
-    again: Again = field(default_factory=Again)
-
-
-@dataclass(frozen=True, slots=True)
-class AskWitness:
-    """Ask for the witness texts: no page after it is committed before they agree."""
-
-    page: Page = field(default_factory=Page)
-    again: Again = field(default_factory=lambda: Again(alone=True))
-
-
-Work = EmbedPage | AskWitness
-Ask = Callable[[Work], PageAnswer]
 Await = Callable[[Future[Any]], None]
 """Returns when an answer is there; it may raise, and then no more is handed on."""
+Settle = Callable[[PageAnswer], None]
+"""Counts what an answer cost; called once for each, also for those that are not handed on."""
+Flight = tuple[Work, Sequence[Future[PageAnswer]]]
 
 
 @dataclass(frozen=True, slots=True)
 class Answered:
     """A page with what became of its documents, or the error that ended its requests.
 
-    `asked_again` of its rows were asked again, the `differing` ones got another vector. `waited` says that the answer
-    had to be waited for, `refused` which of the vectors the database refuses.
+    `asked` of its rows were asked again, by id, the `differing` ones got another vector. `waited` says that the answer
+    had to be waited for, `unwritable` which of the vectors the database refuses.
     """
 
     page: Page
-    embedded: tuple[Embedded, ...] = ()
+    outcomes: tuple[Outcome, ...] = ()
     error: BaseException | None = None
-    asked_again: int = 0
+    asked: tuple[str, ...] = ()
     differing: tuple[Embedded, ...] = ()
     waited: bool = False
-    refused: Refused = None
+    unwritable: Unwritable = None
 
 
 def in_order(
     works: Iterator[Work],
-    ask: Ask,
-    executor: Executor,
+    pool: Workers,
     *,
     room: Callable[[Collection[Work]], bool],
     stopped: Callable[[], bool],
     await_answer: Await = lambda _: None,
-) -> Iterator[tuple[Work, Answered]]:
+    settle: Settle = lambda _: None,
+) -> Generator[tuple[Work, Answered]]:
     """Yield each of `works` with its answer, in their order.
 
-    One more is begun while there is `room` beside those in flight. `works` is advanced in the caller's thread,
-    `ask` runs in the executor's. After a page that failed, or a row that got another vector, no new one is begun;
-    those already in flight are still yielded. When `stopped`, pages whose requests were not begun are dropped: they are
-    the last ones, so that no cursor passes them. A page of which rows are to be asked again `alone` is yielded when
-    nothing else is in flight.
+    One more is begun while there is `room` beside those in flight. `works` is advanced in the caller's thread. After a
+    page that failed, or a row that got another vector, no new one is begun; those already in flight are still yielded.
+    When `stopped`, pages whose requests were not begun are dropped: they are the last ones, so that no cursor passes
+    them. A page of which rows are to be asked again `alone` is yielded when nothing else is in flight. Where the caller
+    ends early, what is in flight is waited for and settled.
     """
-    flying: deque[tuple[Work, Future[PageAnswer]]] = deque()
+    flying: deque[Flight] = deque()
     failed = False
-    while True:
-        while not failed and room([work for work, _ in flying]) and (work := next(works, None)) is not None:
-            flying.append((work, executor.submit(ask, work)))
-        if stopped():
-            flying = deque((work, future) for work, future in flying if not future.cancel())
-        if not flying:
-            return
-        work, future = flying.popleft()
-        answered = _answer(work.page, future, await_answer)
-        if work.again.alone:
-            for _, each in flying:
-                await_answer(each)
-                each.exception()
-        failed = failed or answered.error is not None or bool(answered.differing)
-        yield work, answered
+    try:
+        while True:
+            while not failed and room([work for work, _ in flying]) and (work := next(works, None)) is not None:
+                flying.append((work, begun(work, pool)))
+            if stopped():
+                flying = deque((work, left) for work, futures in flying if (left := _not_cancelled(futures)))
+            if not flying:
+                return
+            work, futures = flying[0]
+            answered = _answer(work.page, futures, await_answer)
+            if work.again.alone:
+                _await_all(flying, await_answer)
+            flying.popleft()
+            settle_all(futures, settle)
+            failed = failed or answered.error is not None or bool(answered.differing)
+            yield work, answered
+    finally:
+        for _, futures in flying:
+            settle_all(_not_cancelled(futures), settle)
 
 
-def _answer(page: Page, future: Future[PageAnswer], await_answer: Await) -> Answered:
-    waited = not future.done()
-    await_answer(future)
-    if error := future.exception():
-        return Answered(page, error=error, waited=waited)
-    found = future.result()
-    return Answered(page, found.embedded, waited=waited, asked_again=found.asked_again, differing=found.differing)
+def answer_of(future: Future[PageAnswer]) -> PageAnswer:
+    """Return an answer once it is there; where the worker itself failed, one of that error."""
+    error = future.exception()
+    return PageAnswer(error=error) if error else future.result()
+
+
+def settle_all(futures: Sequence[Future[PageAnswer]], settle: Settle) -> None:
+    """Settle answers, each when it is there."""
+    for each in futures:
+        settle(answer_of(each))
+
+
+def begun(question: Question, pool: Workers) -> Sequence[Future[PageAnswer]]:
+    """Ask the workers, and return the answers to come: for the witness one of each worker."""
+    return pool.witness(question) if isinstance(question, AskWitness) else [pool.submit(question)]
+
+
+def _await_all(flying: Iterable[Flight], await_answer: Await) -> None:
+    for each in chain.from_iterable(futures for _, futures in flying):
+        await_answer(each)
+        each.exception()
+
+
+def _not_cancelled(futures: Sequence[Future[PageAnswer]]) -> list[Future[PageAnswer]]:
+    """Cancel what was not begun, and return the others."""
+    return [each for each in futures if not each.cancel()]
+
+
+def _answer(page: Page, futures: Sequence[Future[PageAnswer]], await_answer: Await) -> Answered:
+    """Return the answer to one work: of several workers', the first that is an error or differs."""
+    waited = not all(each.done() for each in futures)
+    for each in futures:
+        await_answer(each)
+    answers = [answer_of(each) for each in futures]
+    found = next((each for each in answers if each.error or each.differing), answers[0])
+    return Answered(page, found.outcomes, found.error, found.asked, found.differing, waited)

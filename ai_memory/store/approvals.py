@@ -1,13 +1,10 @@
-"""Keeps the targets to which an unattended start of the file may go, by space and width.
-
-None of these functions opens a transaction.
-"""
+"""Keeps the targets to which an unattended start of the file may go, by space and width."""
 
 from __future__ import annotations
 
 from ai_memory.embedding_settings import MAX_DIM
 from ai_memory.errors import DataRefused
-from ai_memory.store.opening import Store
+from ai_memory.store.opening import Store, Transaction
 from ai_memory.store.provenance import Fingerprint, read_fingerprint
 from ai_memory.store.values import Run
 
@@ -45,26 +42,26 @@ def approved_width(store: Store, space: str) -> int:
     return found if isinstance(found, int) and 0 < found <= MAX_DIM else 0
 
 
-def approve(store: Store, space: str, dim: int, *, by: str, how: str, now_ms: int) -> None:
-    """Let unattended starts go to this target; inside a transaction.
+def approve(transaction: Transaction, space: str, dim: int, *, by: str, how: str, now_ms: int) -> None:
+    """Let unattended starts go to this target.
 
     A `dim` of 0 is the width that the endpoint will tell: it holds until one is approved in its place.
     """
-    store.db.execute(FORGET_UNKNOWN_WIDTH, (space,))
-    store.db.execute(APPROVE, (space, dim, now_ms, by, how))
+    transaction.db.execute(FORGET_UNKNOWN_WIDTH, (space,))
+    transaction.db.execute(APPROVE, (space, dim, now_ms, by, how))
 
 
-def completed(store: Store, run: Run, target: Fingerprint, *, now_ms: int) -> None:
-    """Approve the target of a run that is complete, and forget those approved before it began; inside a transaction."""
-    store.db.execute(COMPLETED, (target.space, target.dim, now_ms))
-    store.db.execute(WITHDRAW_OLDER, (run.started_at, target.space, target.dim))
+def completed(transaction: Transaction, run: Run, target: Fingerprint, *, now_ms: int) -> None:
+    """Approve the target of a run that is complete, and forget those approved before it began."""
+    transaction.db.execute(COMPLETED, (target.space, target.dim, now_ms))
+    transaction.db.execute(WITHDRAW_OLDER, (run.started_at, target.space, target.dim))
 
 
-def withdraw(store: Store, run_id: int) -> None:
+def withdraw(transaction: Transaction, run_id: int) -> None:
     """Take the approval of a run's target back, or every one where the file does not say which target that was."""
     try:
-        target = read_fingerprint(store, store.db.value(TARGET, (run_id,)) or 0)
+        target = read_fingerprint(transaction, transaction.db.value(TARGET, (run_id,)) or 0)
     except DataRefused:
-        store.db.execute(WITHDRAW_ALL)
+        transaction.db.execute(WITHDRAW_ALL)
     else:
-        store.db.execute(WITHDRAW, (target.space, target.dim, target.dim))
+        transaction.db.execute(WITHDRAW, (target.space, target.dim, target.dim))

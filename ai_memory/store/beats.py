@@ -1,9 +1,9 @@
-"""Keeps the last sign of life of a run; opens no transaction."""
+"""Keeps the last sign of life of a run."""
 
 from __future__ import annotations
 
 from ai_memory.cleaning import MOST_WORDS, one_line
-from ai_memory.store.opening import Store
+from ai_memory.store.opening import Transaction
 from ai_memory.store.values import Run
 
 BEAT = """
@@ -13,10 +13,10 @@ BEAT = """
 """
 
 
-def beat(store: Store, run: Run, *, failure: str, now_ms: int) -> bool:
+def beat(transaction: Transaction, run: Run, *, failure: str, now_ms: int) -> bool:
     """Note that the runner lives, and the `failure` that it is retrying (empty: none); False where the run is not ours.
 
     What the last invocation left of a failure stands until its breaker is closed.
     """
     told = one_line(failure, most=MOST_WORDS) if failure else None
-    return bool(store.db.change(BEAT, {"now": now_ms, "failure": told, "run_id": run.run_id, "fence": run.fence}))
+    return bool(transaction.db.change(BEAT, {"now": now_ms, "failure": told, "run_id": run.run_id, "fence": run.fence}))

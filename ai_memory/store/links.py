@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from ai_memory.records import Value
-from ai_memory.store.opening import Store
+from ai_memory.store.opening import Store, Transaction
 from ai_memory.store.rows import DELETED, Row, Rows
 from ai_memory.store.text import quoted
 
@@ -52,7 +52,7 @@ class Links:
         """Say whether there is a link between the same memories with the same relation."""
         return bool(self.rows.read({name: link[name] for name in KEY}))
 
-    def put(self, link: Mapping[str, Value]) -> tuple[str, ...] | None:
+    def put(self, transaction: Transaction, link: Mapping[str, Value]) -> tuple[str, ...] | None:
         """Insert a link, or change the one between the same memories with the same relation.
 
         Returns which of its columns a trigger changed at once, None where the link stands there already.
@@ -65,9 +65,9 @@ class Links:
         key = {name: known[name] for name in KEY}
         found = self.rows.read(key)
         if not found:
-            return self.rows.insert(known)
+            return self.rows.insert(transaction, known)
         changed = {name: value for name, value in known.items() if found[0][name] != value}
-        return self.rows.update(key, changed) if changed else None
+        return self.rows.update(transaction, key, changed) if changed else None
 
 
 @dataclass(frozen=True, slots=True)

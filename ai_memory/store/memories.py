@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ai_memory.records import Memory, Value
 from ai_memory.store.namespaces import within
-from ai_memory.store.opening import Store
+from ai_memory.store.opening import Store, Transaction
 from ai_memory.store.rows import NOTHING, Column, Rows
 
 TABLE = "memories"
@@ -79,34 +79,41 @@ class Memories:
         """Yield the memories that `within` takes, in the order they were stored; inside a snapshot."""
         return map(Memory, self.rows.stream(*within(self.store, namespace, "namespace")))
 
-    def insert(self, values: Mapping[str, Value], *, beside: Mapping[str, Value] = NOTHING) -> tuple[str, ...]:
+    def insert(
+        self, transaction: Transaction, values: Mapping[str, Value], *, beside: Mapping[str, Value] = NOTHING
+    ) -> tuple[str, ...]:
         """Store a new memory; see `Rows.insert`."""
-        return self.rows.insert(values, beside=beside)
+        return self.rows.insert(transaction, values, beside=beside)
 
     def update(
-        self, memory_id: Value, values: Mapping[str, Value], *, beside: Mapping[str, Value] = NOTHING
+        self,
+        transaction: Transaction,
+        memory_id: Value,
+        values: Mapping[str, Value],
+        *,
+        beside: Mapping[str, Value] = NOTHING,
     ) -> tuple[str, ...]:
         """Change one memory; see `Rows.update`. The namespace that it leaves is remembered."""
         if "namespace" in values:
-            self._remember_namespace(memory_id)
-        return self.rows.update({"id": memory_id}, values, beside=beside)
+            _remember_namespace(transaction, memory_id)
+        return self.rows.update(transaction, {"id": memory_id}, values, beside=beside)
 
     @property
     def no_vector(self) -> Mapping[str, Value]:
         """The columns of a memory that has no vector."""
         return dict.fromkeys(sorted(OF_VECTOR & self.store.schema.columns))
 
-    def forget_provenance(self, memory_id: Value) -> None:
-        """Take away what is known of a memory's vector; inside a transaction."""
+    def forget_provenance(self, transaction: Transaction, memory_id: Value) -> None:
+        """Take away what is known of a memory's vector."""
         if isinstance(memory_id, str):
-            self.store.db.execute(FORGET[0], (self.store.codec.bound(memory_id),))
+            transaction.db.execute(FORGET[0], (transaction.codec.bound(memory_id),))
 
     def refusals(self) -> dict[str, str]:
         """Return why no memory can be stored, given another content or deleted; see `Rows.refusals`."""
         return self.rows.refusals(["content", *self.no_vector])
 
-    def delete(self, memory_id: str) -> bool:
-        """Delete a memory and what we know of its vector, and remember its namespace; inside a transaction.
+    def delete(self, transaction: Transaction, memory_id: str) -> bool:
+        """Delete a memory and what we know of its vector, and remember its namespace.
 
         Returns whether it is gone by that.
 
@@ -114,15 +121,11 @@ class Memories:
             StatementRefused: the database does not let it go.
             SchemaRefused: the database lets no memory be deleted.
         """
-        self._remember_namespace(memory_id)
-        bound = (self.store.codec.bound(memory_id),)
+        _remember_namespace(transaction, memory_id)
+        bound = (transaction.codec.bound(memory_id),)
         for statement in FORGET:
-            self.store.db.execute(statement, bound)
-        return self.rows.delete({"id": memory_id})
-
-    def _remember_namespace(self, memory_id: Value) -> None:
-        if isinstance(memory_id, str):
-            self.store.db.execute(REMEMBER_NAMESPACE, (self.store.codec.bound(memory_id),))
+            transaction.db.execute(statement, bound)
+        return self.rows.delete(transaction, {"id": memory_id})
 
     def atoms(self, memory_id: str) -> int:
         """Return how many memories are atoms of that one (their `atom_of` names it)."""
@@ -130,14 +133,19 @@ class Memories:
             return 0
         return int(self.store.db.value(ATOMS, (self.store.codec.bound(memory_id),)))
 
-    def defer_references(self) -> None:
+    def defer_references(self, transaction: Transaction) -> None:
         """Let this transaction store atoms before the memories they are atoms of."""
-        self.store.db.execute(DEFER_FOREIGN_KEYS)
+        transaction.db.execute(DEFER_FOREIGN_KEYS)
 
     def orphans(self) -> list[str]:
         """Return the ids of the memories whose `atom_of` names no memory."""
         found = self.store.db.execute(ORPHANS) if "atom_of" in self.columns else []
         return [self.store.codec.name(row[0]) for row in found if row[0] is not None]
+
+
+def _remember_namespace(transaction: Transaction, memory_id: Value) -> None:
+    if isinstance(memory_id, str):
+        transaction.db.execute(REMEMBER_NAMESPACE, (transaction.codec.bound(memory_id),))
 
 
 def summaries(store: Store, namespace: str | None) -> Iterator[Summary]:

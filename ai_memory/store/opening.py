@@ -1,4 +1,4 @@
-"""Opens a memory database for reading, for writing, or anew: the one door to a `Store`."""
+"""Opens a memory database for reading, for writing, or anew: the one door to a `Store`, and its `Transaction`."""
 
 from __future__ import annotations
 
@@ -25,6 +25,28 @@ class Store:
     schema: Schema
     codec: Codec
     created: bool = False
+
+    @contextmanager
+    def transaction(self) -> Iterator[Transaction]:
+        """Hold one write transaction: committed at the end of the block, rolled back on any error.
+
+        Raises:
+            NotFinished: another writer held the file for longer than the busy timeout.
+            StorageFailed: the commit failed; what is in the file has to be read anew.
+        """
+        with self.db.transaction():
+            yield Transaction(self.db, self.schema, self.codec, self.created)
+
+    @contextmanager
+    def rehearsal(self) -> Iterator[Transaction]:
+        """Hold one write transaction that is rolled back in any case."""
+        with self.db.rehearsal():
+            yield Transaction(self.db, self.schema, self.codec, self.created)
+
+
+@dataclass(frozen=True, slots=True)
+class Transaction(Store):
+    """A store whose write transaction is open. Whatever writes takes one, and it reads what it wrote."""
 
 
 @contextmanager

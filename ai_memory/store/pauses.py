@@ -1,13 +1,10 @@
-"""Keeps the pause of a file: while it lasts no run works on the file and none begins.
-
-None of these functions opens a transaction.
-"""
+"""Keeps the pause of a file: while it lasts no run works on the file and none begins."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
-from ai_memory.store.opening import Store
+from ai_memory.store.opening import Store, Transaction
 from ai_memory.store.own_row import OwnRow, selected
 from ai_memory.times import with_timestamps
 
@@ -49,11 +46,11 @@ def standing(store: Store, *, now_ms: int) -> Pause | None:
     return pause if pause.until is None or pause.until > now_ms else None
 
 
-def put(store: Store, pause: Pause) -> None:
-    """Pause the file, in the place of a pause that stands; inside a transaction."""
-    store.db.execute(PAUSE, (pause.at, pause.until, pause.by, pause.reason))
+def put(transaction: Transaction, pause: Pause) -> None:
+    """Pause the file, in the place of a pause that stands."""
+    transaction.db.execute(PAUSE, (pause.at, pause.until, pause.by, pause.reason))
 
 
-def take_off(store: Store) -> bool:
-    """Take the pause off, whatever its row holds; inside a transaction. Returns whether there was one."""
-    return bool(store.db.change(TAKE_OFF))
+def take_off(transaction: Transaction) -> bool:
+    """Take the pause off, whatever its row holds. Returns whether there was one."""
+    return bool(transaction.db.change(TAKE_OFF))

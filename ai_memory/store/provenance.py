@@ -11,7 +11,7 @@ from ai_memory.embedding_settings import MAX_DIM
 from ai_memory.errors import DataRefused, StatementRefused, UpdateRefused, WordIndexUnusable
 from ai_memory.store import word_index
 from ai_memory.store.connection import Binding, Row
-from ai_memory.store.opening import Store
+from ai_memory.store.opening import Store, Transaction
 from ai_memory.store.own_row import OwnRow, selected
 from ai_memory.store.text import printable
 
@@ -135,11 +135,11 @@ def known_fingerprint(store: Store, *, digest: bytes, spec_json: str, space: str
 
 
 def ensure_fingerprint(
-    store: Store, *, digest: bytes, spec_json: str, space: str, dim: int, now_ms: int
+    transaction: Transaction, *, digest: bytes, spec_json: str, space: str, dim: int, now_ms: int
 ) -> Fingerprint:
-    """Return the record of a target, entering it where the file has not seen it; inside a transaction."""
-    entered = store.db.value(ADD_FINGERPRINT, (digest, spec_json, space, dim, now_ms))
-    return read_fingerprint(store, int(entered))
+    """Return the record of a target, entering it where the file has not seen it."""
+    entered = transaction.db.value(ADD_FINGERPRINT, (digest, spec_json, space, dim, now_ms))
+    return read_fingerprint(transaction, int(entered))
 
 
 def read_fingerprint(store: Store, fingerprint_id: int) -> Fingerprint:
@@ -180,21 +180,21 @@ def of_space(store: Store, space: str, dim: int) -> list[int]:
     return [int(row[0]) for row in store.db.execute(OF_SPACE, (space, dim))]
 
 
-def set_witness(store: Store, fingerprint_id: int, witness: bytes) -> None:
-    """Keep the target's witness vectors unless it has some; inside a transaction."""
-    store.db.execute(SET_WITNESS, (witness, fingerprint_id))
+def set_witness(transaction: Transaction, fingerprint_id: int, witness: bytes) -> None:
+    """Keep the target's witness vectors unless it has some."""
+    transaction.db.execute(SET_WITNESS, (witness, fingerprint_id))
 
 
-def forget_witness(store: Store, fingerprint_id: int) -> bool:
-    """Take the target's witness away if no vector in the file is recorded as its own; inside a transaction.
+def forget_witness(transaction: Transaction, fingerprint_id: int) -> bool:
+    """Take the target's witness away if no vector in the file is recorded as its own.
 
     Returns whether it was taken away.
     """
-    return bool(store.db.change(FORGET_WITNESS, (fingerprint_id,)))
+    return bool(transaction.db.change(FORGET_WITNESS, (fingerprint_id,)))
 
 
-def write_vectors(store: Store, writes: Sequence[VectorWrite], fingerprint: Fingerprint) -> list[bool]:
-    """Write each vector, its stamp and its provenance if its memory still has that very text; inside a transaction.
+def write_vectors(transaction: Transaction, writes: Sequence[VectorWrite], fingerprint: Fingerprint) -> list[bool]:
+    """Write each vector, its stamp and its provenance if its memory still has that very text.
 
     Returns one answer a vector: False, with nothing written, where the text changed or the memory is gone.
 
@@ -204,38 +204,48 @@ def write_vectors(store: Store, writes: Sequence[VectorWrite], fingerprint: Fing
     """
     stamp: dict[str, Binding] = {"dim": fingerprint.dim, "space": fingerprint.space}
     bindings = [
-        {**stamp, "id": store.codec.bound(each.id), "title": each.title, "content": each.content, "blob": each.blob}
+        {
+            **stamp,
+            "id": transaction.codec.bound(each.id),
+            "title": each.title,
+            "content": each.content,
+            "blob": each.blob,
+        }
         for each in writes
     ]
-    changed = {store.codec.name(row[0]) for row in store.db.execute_many(_update_sql(store), bindings)}
+    changed = {
+        transaction.codec.name(row[0]) for row in transaction.db.execute_many(_update_sql(transaction), bindings)
+    }
     written = [each.id in changed for each in writes]
-    if fires_triggers(store):
-        _require_kept(store, bindings, written, [each.id for each in writes])
-    record_provenance(store, [each for each, done in zip(writes, written, strict=True) if done], fingerprint)
+    if fires_triggers(transaction):
+        _require_kept(transaction, bindings, written, [each.id for each in writes])
+    record_provenance(transaction, [each for each, done in zip(writes, written, strict=True) if done], fingerprint)
     return written
 
 
-def write_vector(store: Store, write: VectorWrite, fingerprint: Fingerprint) -> bool:
+def write_vector(transaction: Transaction, write: VectorWrite, fingerprint: Fingerprint) -> bool:
     """Write one vector; see `write_vectors`."""
-    return write_vectors(store, [write], fingerprint)[0]
+    return write_vectors(transaction, [write], fingerprint)[0]
 
 
-def record_provenance(store: Store, writes: Sequence[VectorWrite], fingerprint: Fingerprint) -> None:
-    """Enter where the vectors of memories come from; inside the transaction that wrote the vectors."""
-    bindings = [(store.codec.bound(each.id), fingerprint.id, each.src, head(each.blob), each.origin) for each in writes]
-    store.db.execute_many(SET_PROVENANCE, bindings)
+def record_provenance(transaction: Transaction, writes: Sequence[VectorWrite], fingerprint: Fingerprint) -> None:
+    """Enter where the vectors of memories come from, in the transaction that wrote the vectors."""
+    bindings = [
+        (transaction.codec.bound(each.id), fingerprint.id, each.src, head(each.blob), each.origin) for each in writes
+    ]
+    transaction.db.execute_many(SET_PROVENANCE, bindings)
 
 
-def forget(store: Store, ids: Sequence[str], fingerprint: Fingerprint, *, unstamp: bool) -> int:
-    """Take back that the vectors of `ids` are the target's; inside a transaction.
+def forget(transaction: Transaction, ids: Sequence[str], fingerprint: Fingerprint, *, unstamp: bool) -> int:
+    """Take back that the vectors of `ids` are the target's.
 
     Returns how many rows that made stale. The vectors stay as they are, without provenance and, with `unstamp`,
     without a stamp of their space.
     """
-    bindings = [(store.codec.bound(each), fingerprint.id) for each in ids]
-    forgotten = store.db.execute_many(FORGET, bindings)
-    if unstamp and store.schema.has_space:
-        store.db.execute_many(UNSTAMP, forgotten)
+    bindings = [(transaction.codec.bound(each), fingerprint.id) for each in ids]
+    forgotten = transaction.db.execute_many(FORGET, bindings)
+    if unstamp and transaction.schema.has_space:
+        transaction.db.execute_many(UNSTAMP, forgotten)
     return len(forgotten)
 
 
@@ -254,24 +264,24 @@ def stored_blob(store: Store, memory_id: str, title: str, content: str) -> bytes
     return None if blob is None else bytes(blob)
 
 
-def attest(store: Store, write: VectorWrite, fingerprint: Fingerprint) -> bool:
-    """Take the vector a memory has for one of the target's, on the operator's word; inside a transaction.
+def attest(transaction: Transaction, write: VectorWrite, fingerprint: Fingerprint) -> bool:
+    """Take the vector a memory has for one of the target's, on the operator's word.
 
     `write.blob` is not used: the stored vector stays. Returns False, with nothing written, where
     the text changed or there is no sound vector of the target's width.
     """
-    blob = stored_blob(store, write.id, write.title, write.content)
+    blob = stored_blob(transaction, write.id, write.title, write.content)
     if blob is None or not is_sound(blob, fingerprint.dim):
         return False
-    stamps = ", ".join(_stamp_columns(store))
+    stamps = ", ".join(_stamp_columns(transaction))
     if stamps:
         values: dict[str, Binding] = {
-            "id": store.codec.bound(write.id),
+            "id": transaction.codec.bound(write.id),
             "dim": fingerprint.dim,
             "space": fingerprint.space,
         }
-        store.db.execute(STAMP.format(columns=stamps), values)
-    record_provenance(store, [replace(write, blob=blob)], fingerprint)
+        transaction.db.execute(STAMP.format(columns=stamps), values)
+    record_provenance(transaction, [replace(write, blob=blob)], fingerprint)
     return True
 
 

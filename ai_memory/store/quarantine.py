@@ -12,7 +12,7 @@ from typing import Literal, cast, get_args
 
 from ai_memory.cleaning import MOST_WORDS, one_line
 from ai_memory.store.connection import Binding
-from ai_memory.store.opening import Store
+from ai_memory.store.opening import Store, Transaction
 from ai_memory.store.own_row import OwnRow, selected
 from ai_memory.store.text import printable
 
@@ -84,18 +84,18 @@ def refused_since(store: Store, target: int, since_ms: int) -> int:
     return int(store.db.value(REFUSED_SINCE, (target, since_ms)))
 
 
-def put(store: Store, target: int, row_id: str, src: bytes, reason: Reason, *, now_ms: int) -> None:
-    """Enter a row, or one more attempt at it; inside a transaction."""
+def put(transaction: Transaction, target: int, row_id: str, src: bytes, reason: Reason, *, now_ms: int) -> None:
+    """Enter a row, or one more attempt at it."""
     bindings: dict[str, Binding] = {
         "target": target,
-        "id": store.codec.bound(row_id),
+        "id": transaction.codec.bound(row_id),
         "src": src,
         "kind": reason.kind,
         "http_status": reason.http_status,
         "message": one_line(reason.message, most=MOST_WORDS),
         "now": now_ms,
     }
-    store.db.execute(PUT, bindings)
+    transaction.db.execute(PUT, bindings)
 
 
 def reason_of(store: Store, target: int, src: bytes) -> Reason | None:
@@ -108,15 +108,15 @@ def reason_of(store: Store, target: int, src: bytes) -> Reason | None:
     return _reason(_entry(store, REASON_COLUMNS, found[0])) if found else None
 
 
-def lift(store: Store, target: int, row_ids: Sequence[str]) -> None:
-    """Remove rows from the quarantine of a target; inside a transaction."""
-    if row_ids and store.db.value(ANY, (target,)):
-        store.db.execute_many(LIFT, [(target, store.codec.bound(row_id)) for row_id in row_ids])
+def lift(transaction: Transaction, target: int, row_ids: Sequence[str]) -> None:
+    """Remove rows from the quarantine of a target."""
+    if row_ids and transaction.db.value(ANY, (target,)):
+        transaction.db.execute_many(LIFT, [(target, transaction.codec.bound(row_id)) for row_id in row_ids])
 
 
-def lift_all(store: Store, target: int) -> None:
-    """Empty the quarantine of a target, so that its rows are tried again; inside a transaction."""
-    store.db.execute(LIFT_ALL, (target,))
+def lift_all(transaction: Transaction, target: int) -> None:
+    """Empty the quarantine of a target, so that its rows are tried again."""
+    transaction.db.execute(LIFT_ALL, (target,))
 
 
 def entries(store: Store, target: int) -> list[Quarantined]:

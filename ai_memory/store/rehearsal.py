@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from ai_memory.errors import StatementRefused, UpdateRefused
 from ai_memory.store import triggers
-from ai_memory.store.opening import Store
+from ai_memory.store.opening import Store, Transaction
 from ai_memory.store.provenance import Fingerprint, VectorWrite, program_of_update, write_vectors
 from ai_memory.store.references import BROKEN_REFERENCE
 from ai_memory.store.text import printable
@@ -24,7 +24,7 @@ def refused_updates(store: Store) -> str | None:
     return None
 
 
-def write_one_by_one(store: Store, writes: Sequence[VectorWrite], fingerprint: Fingerprint) -> list[bool]:
+def write_one_by_one(transaction: Transaction, writes: Sequence[VectorWrite], fingerprint: Fingerprint) -> list[bool]:
     """Write vectors as `write_vectors` does, so that a refusal names its row.
 
     Raises:
@@ -33,36 +33,36 @@ def write_one_by_one(store: Store, writes: Sequence[VectorWrite], fingerprint: F
     written: list[bool] = []
     for each in writes:
         try:
-            written += write_vectors(store, [each], fingerprint)
+            written += write_vectors(transaction, [each], fingerprint)
         except UpdateRefused:
             raise
         except StatementRefused as refusal:
             raise UpdateRefused(refusal.what, tip=refusal.tip, words=refusal.words, memory_id=each.id) from refusal
-        if store.db.unresolved_references():
-            what = f"{store.db.path} refuses the vector of {printable(each.id)}: {BROKEN_REFERENCE}."
+        if transaction.db.unresolved_references():
+            what = f"{transaction.db.path} refuses the vector of {printable(each.id)}: {BROKEN_REFERENCE}."
             raise UpdateRefused(what, words=BROKEN_REFERENCE, memory_id=each.id)
     return written
 
 
-def rehearse(store: Store, attempts: Mapping[str, Callable[[], object]]) -> dict[str, str]:
+def rehearse(store: Store, attempts: Mapping[str, Callable[[Transaction], object]]) -> dict[str, str]:
     """Return which of the attempts, each of one memory by its id, the database refuses, with its words.
 
     Every one is rolled back, so that nothing is left behind.
     """
     try:
-        with store.db.rehearsal():
+        with store.rehearsal() as transaction:
             for attempt in attempts.values():
-                attempt()
+                attempt(transaction)
     except StatementRefused:
         words = {row_id: _refusal(store, attempt) for row_id, attempt in attempts.items()}
         return {row_id: each for row_id, each in words.items() if each is not None}
     return {}
 
 
-def _refusal(store: Store, attempt: Callable[[], object]) -> str | None:
+def _refusal(store: Store, attempt: Callable[[Transaction], object]) -> str | None:
     try:
-        with store.db.rehearsal():
-            attempt()
+        with store.rehearsal() as transaction:
+            attempt(transaction)
     except UpdateRefused as refusal:
         return refusal.words
     return None

@@ -10,7 +10,7 @@ from ai_memory.errors import SchemaRefused, StatementRefused, WordIndexUnusable
 from ai_memory.records import Value
 from ai_memory.store import triggers, word_index
 from ai_memory.store.connection import Binding
-from ai_memory.store.opening import Store
+from ai_memory.store.opening import Store, Transaction
 from ai_memory.store.text import quoted
 
 COLUMNS = """
@@ -76,8 +76,10 @@ class Rows:
         """Return what must be said of a row: all but the NULLs that a new row has where nothing is said."""
         return {name: value for name, value in row.items() if value is not None or self.columns[name].has_default}
 
-    def insert(self, row: Mapping[str, Value], *, beside: Mapping[str, Value] = NOTHING) -> tuple[str, ...]:
-        """Store a new row of the columns given and of those `beside` them; inside a transaction.
+    def insert(
+        self, transaction: Transaction, row: Mapping[str, Value], *, beside: Mapping[str, Value] = NOTHING
+    ) -> tuple[str, ...]:
+        """Store a new row of the columns given and of those `beside` them.
 
         Returns which of the columns given a trigger changed at once.
 
@@ -88,15 +90,20 @@ class Rows:
         whole = {**beside, **row}
         sql, bindings = self._insert(whole)
         reads_back = self._may_be_undone(sql, bindings, STORED)
-        self._change(sql, bindings)
+        self._change(transaction, sql, bindings)
         return self._altered({name: whole[name] for name in self.key}, row) if reads_back else ()
 
     def update(
-        self, where: Mapping[str, Value], row: Mapping[str, Value], *, beside: Mapping[str, Value] = NOTHING
+        self,
+        transaction: Transaction,
+        where: Mapping[str, Value],
+        row: Mapping[str, Value],
+        *,
+        beside: Mapping[str, Value] = NOTHING,
     ) -> tuple[str, ...]:
         """Change the columns given, and those `beside` them, of the row with the values of `where`.
 
-        Inside a transaction. Returns which of the columns given a trigger changed at once.
+        Returns which of the columns given a trigger changed at once.
 
         Raises:
             StatementRefused: the database does not take it, or a trigger put back all that is not `beside` as well.
@@ -104,18 +111,18 @@ class Rows:
         """
         sql, bindings = self._update(where, {**beside, **row})
         if not self._may_be_undone(sql, bindings, CHANGED):
-            self._change(sql, bindings)
+            self._change(transaction, sql, bindings)
             return ()
         before = self.read(where)
-        self._change(sql, bindings)
+        self._change(transaction, sql, bindings)
         altered = self._altered(where, row)
         judged = (row.keys() - beside.keys()) or row.keys()
         if judged <= set(altered) and _of(judged, before) == _of(judged, self.read(where)):
             raise self._refused("puts the row back as it was")
         return altered
 
-    def delete(self, where: Mapping[str, Value]) -> bool:
-        """Delete the rows with these values; inside a transaction. Return whether that took any away.
+    def delete(self, transaction: Transaction, where: Mapping[str, Value]) -> bool:
+        """Delete the rows with these values. Return whether that took any away.
 
         Raises:
             StatementRefused: the database does not let them go.
@@ -123,7 +130,7 @@ class Rows:
         """
         sql, bindings = self._delete(where)
         reads_back = self._may_be_undone(sql, bindings, DELETED)
-        return self.store.db.change(sql, bindings) > 0 and not (reads_back and self.read(where))
+        return transaction.db.change(sql, bindings) > 0 and not (reads_back and self.read(where))
 
     def refusals(self, changing: Sequence[str]) -> dict[str, str]:
         """Return why no row can be stored, changed in the columns of `changing`, or deleted; nothing is written."""
@@ -166,9 +173,9 @@ class Rows:
             raise SchemaRefused(f"{what}: {triggers.told(self.store, refusal)}.", tip=refusal.tip) from refusal
         return self.table in self.triggered[sql]
 
-    def _change(self, sql: str, bindings: Mapping[str, Binding]) -> None:
+    def _change(self, transaction: Transaction, sql: str, bindings: Mapping[str, Binding]) -> None:
         try:
-            changed = self.store.db.change(sql, bindings)
+            changed = transaction.db.change(sql, bindings)
         except WordIndexUnusable as error:
             if self.table not in self.triggered[sql] or word_index.complaints(self.store):
                 raise

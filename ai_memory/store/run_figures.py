@@ -1,7 +1,7 @@
 """Keeps, in the row of a run, what `status` shows without a census: its rows as counted last, and how a start ended.
 
-The rows are moved by every commit (`runs.count`). Each function works inside the caller's transaction, and for the
-runner of the run alone: behind one that was taken over nothing is changed.
+The rows are moved by every commit (`runs.count`). Each function works for the runner of the run
+alone: behind one that was taken over nothing is changed.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ai_memory.store.connection import Binding
-from ai_memory.store.opening import Store
+from ai_memory.store.opening import Store, Transaction
 from ai_memory.store.own_row import object_of
 from ai_memory.store.values import Counted, Run, Space
 
@@ -44,18 +44,18 @@ class Measured:
     rows_per_hour: int
 
 
-def note_stored(store: Store, run: Run, stored: Sequence[Space]) -> None:
+def note_stored(transaction: Transaction, run: Run, stored: Sequence[Space]) -> None:
     """Note which vectors stand in the file as a run begins."""
-    store.db.execute(NOTE_STORED, (json.dumps({"stored": stored[:MOST_SPACES]}), run.run_id))
+    transaction.db.execute(NOTE_STORED, (json.dumps({"stored": stored[:MOST_SPACES]}), run.run_id))
 
 
-def note_census(store: Store, run: Run, counted: Counted) -> None:
+def note_census(transaction: Transaction, run: Run, counted: Counted) -> None:
     """Note what a census of the run's scope found."""
     found = (counted.live, counted.remaining, counted.in_quarantine, counted.at)
-    store.db.execute(NOTE_CENSUS, (*found, run.run_id, run.fence))
+    transaction.db.execute(NOTE_CENSUS, (*found, run.run_id, run.fence))
 
 
-def note_end(store: Store, run: Run, *, exit_code: int, reason: str, now_ms: int) -> None:
+def note_end(transaction: Transaction, run: Run, *, exit_code: int, reason: str, now_ms: int) -> None:
     """Note how an invocation ended, and how many in a row ended so."""
     bindings: dict[str, Binding] = {
         "code": exit_code,
@@ -64,7 +64,7 @@ def note_end(store: Store, run: Run, *, exit_code: int, reason: str, now_ms: int
         "run_id": run.run_id,
         "fence": run.fence,
     }
-    store.db.execute(NOTE_END, bindings)
+    transaction.db.execute(NOTE_END, bindings)
 
 
 def replaced(store: Store, run: Run) -> tuple[Space, ...]:

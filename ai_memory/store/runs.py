@@ -1,7 +1,6 @@
 """Keeps the runs of the migration: their state, fence, counters, checkpoints, breaker and events.
 
-Every change of state is one guarded UPDATE and an event. None of these functions opens a transaction:
-the caller's `with store.db.transaction():` shows what belongs together.
+Every change of state is one guarded UPDATE and an event. What belongs together is written in one `Transaction`.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from ai_memory.errors import DataRefused, NotFinished
 from ai_memory.store.connection import Binding
 from ai_memory.store.lock import Holder
 from ai_memory.store.lost_run import run_lost
-from ai_memory.store.opening import Store
+from ai_memory.store.opening import Store, Transaction
 from ai_memory.store.own_row import OwnRow, selected
 from ai_memory.store.run_row import ENDED, GIVE_UP, RUN_COLUMNS, RUN_TEXTS, run_of
 from ai_memory.store.text import printable
@@ -125,16 +124,16 @@ def standing_run(store: Store) -> Run | None:
     return _one(store, STANDING)
 
 
-def cancel(store: Store, *, now_ms: int) -> int | None:
+def cancel(transaction: Transaction, *, now_ms: int) -> int | None:
     """Give up the unfinished run, whatever its row holds, and return its number; None where there is none.
 
     Raises:
         DataRefused: a trigger of somebody's leaves the run as it is.
     """
-    ids = [int(row[0]) for row in store.db.execute(CANCEL, (now_ms,))]
-    if (kept := unfinished_id(store)) is not None:
+    ids = [int(row[0]) for row in transaction.db.execute(CANCEL, (now_ms,))]
+    if (kept := unfinished_id(transaction)) is not None:
         raise DataRefused(
-            f"Run {kept} cannot be cancelled: something in {store.db.path} leaves its row as it is.",
+            f"Run {kept} cannot be cancelled: something in {transaction.db.path} leaves its row as it is.",
             tip="Drop the triggers on the table reembed_run, then: ai-memory reembed cancel",
         )
     return max(ids, default=None)
@@ -154,7 +153,7 @@ def read_run(store: Store, run_id: int) -> Run:
 
 
 def begin_run(
-    store: Store,
+    transaction: Transaction,
     *,
     target: int,
     target_model: str,
@@ -166,13 +165,13 @@ def begin_run(
     """Enter a new run in state running and return it."""
     scope_json = json.dumps(None if scope is None else list(scope))
     bindings = (target, target_model, scope_json, int(skip_current), now_ms, now_ms, tool_version)
-    run_id = int(store.db.value(BEGIN_RUN, bindings))
-    add_event(store, run_id, "started", now_ms=now_ms)
-    return read_run(store, run_id)
+    run_id = int(transaction.db.value(BEGIN_RUN, bindings))
+    add_event(transaction, run_id, "started", now_ms=now_ms)
+    return read_run(transaction, run_id)
 
 
 def take_over(
-    store: Store,
+    transaction: Transaction,
     run: Run,
     holder: Holder,
     *,
@@ -192,16 +191,22 @@ def take_over(
     """
     newly = lost if run.holder else 0
     bindings = (holder.to_json(), in_flight_limit + lost, breaker_until, newly, now_ms, run.run_id, run.fence)
-    if not store.db.change(TAKE_OVER, bindings):
-        raise run_lost(store, run)
-    add_event(store, run.run_id, "taken over" if run.holder else "runner", now_ms=now_ms, detail={"pid": holder.pid})
-    return read_run(store, run.run_id)
+    if not transaction.db.change(TAKE_OVER, bindings):
+        raise run_lost(transaction, run)
+    kind = "taken over" if run.holder else "runner"
+    add_event(transaction, run.run_id, kind, now_ms=now_ms, detail={"pid": holder.pid})
+    return read_run(transaction, run.run_id)
 
 
 def hold(
-    store: Store, run: Run, *, now_ms: int, in_flight_limit: int | None = None, limits: Mapping[str, int] | None = None
+    transaction: Transaction,
+    run: Run,
+    *,
+    now_ms: int,
+    in_flight_limit: int | None = None,
+    limits: Mapping[str, int] | None = None,
 ) -> None:
-    """Prove inside a transaction that `run` is still ours, and note the progress.
+    """Prove that `run` is still ours, and note the progress.
 
     `in_flight_limit` is the most texts to be in flight until the next commit, `limits` what was learned of the size
     of a request (None: as before).
@@ -211,8 +216,8 @@ def hold(
         NotFinished: it was taken over.
     """
     learned = None if limits is None else json.dumps(limits)
-    if not store.db.change(HOLD, (now_ms, in_flight_limit, learned, run.run_id, run.fence)):
-        raise run_lost(store, run)
+    if not transaction.db.change(HOLD, (now_ms, in_flight_limit, learned, run.run_id, run.fence)):
+        raise run_lost(transaction, run)
 
 
 def commits(store: Store, run: Run) -> object:
@@ -220,7 +225,9 @@ def commits(store: Store, run: Run) -> object:
     return store.db.value(COMMITS, (run.run_id, run.fence))
 
 
-def transition(store: Store, run: Run, new: str, *, now_ms: int, fenced: bool, census_at: int | None = None) -> None:
+def transition(
+    transaction: Transaction, run: Run, new: str, *, now_ms: int, fenced: bool, census_at: int | None = None
+) -> None:
     """Bring `run` from the state it was read in to `new`; `fenced` demands that its fence is still ours.
 
     Raises:
@@ -234,37 +241,44 @@ def transition(store: Store, run: Run, new: str, *, now_ms: int, fenced: bool, c
         "run_id": run.run_id,
         "fence": run.fence if fenced else None,
     }
-    if not store.db.change(TRANSITION, bindings):
-        raise run_lost(store, run)
-    add_event(store, run.run_id, new, now_ms=now_ms)
+    if not transaction.db.change(TRANSITION, bindings):
+        raise run_lost(transaction, run)
+    add_event(transaction, run.run_id, new, now_ms=now_ms)
 
 
-def leave(store: Store, run: Run, *, last_error: str | None, limits: Mapping[str, int], unsettled: int) -> bool:
+def leave(
+    transaction: Transaction, run: Run, *, last_error: str | None, limits: Mapping[str, int], unsettled: int
+) -> bool:
     """Note that the runner stopped in good order, if the run is still its own (else: False); keep the learned `limits`.
 
     `unsettled` is how many texts that killed runners had sent are not committed yet, at most.
     """
     told = last_error and one_line(last_error, most=MOST_WORDS)
-    return bool(store.db.change(LEAVE, (told, json.dumps(limits), unsettled, run.run_id, run.fence)))
+    return bool(transaction.db.change(LEAVE, (told, json.dumps(limits), unsettled, run.run_id, run.fence)))
 
 
-def next_pass(store: Store, run: Run, *, now_ms: int) -> Run:
+def next_pass(transaction: Transaction, run: Run, *, now_ms: int) -> Run:
     """Begin the next pass of `run`; cursors of the last one no longer count."""
-    if not store.db.change(BEGIN_NEXT, (run.run_id, run.fence)):
-        raise run_lost(store, run)
-    add_event(store, run.run_id, "pass", now_ms=now_ms, detail={"pass": run.pass_number + 1})
-    return read_run(store, run.run_id)
+    if not transaction.db.change(BEGIN_NEXT, (run.run_id, run.fence)):
+        raise run_lost(transaction, run)
+    add_event(transaction, run.run_id, "pass", now_ms=now_ms, detail={"pass": run.pass_number + 1})
+    return read_run(transaction, run.run_id)
 
 
 def count(
-    store: Store, run: Run, counters: Counters, *, written_at: int | None = None, rows_per_hour: int | None = None
+    transaction: Transaction,
+    run: Run,
+    counters: Counters,
+    *,
+    written_at: int | None = None,
+    rows_per_hour: int | None = None,
 ) -> None:
     """Add a page's share to the counters of the run, and take its rows from those that remain.
 
     `written_at` is when a vector of it was written, `rows_per_hour` the rate with it (None: as before).
     """
     bindings = {each.name: getattr(counters, each.name) for each in fields(Counters)}
-    store.db.execute(COUNT, {**bindings, "written_at": written_at, "rate": rows_per_hour, "run_id": run.run_id})
+    transaction.db.execute(COUNT, {**bindings, "written_at": written_at, "rate": rows_per_hour, "run_id": run.run_id})
 
 
 def read_counters(store: Store, run: Run) -> Counters:
@@ -292,38 +306,42 @@ def checkpoints(store: Store, run: Run) -> dict[str, Checkpoint]:
     return found
 
 
-def advance(store: Store, run: Run, steps: Mapping[str, Checkpoint], *, now_ms: int) -> None:
+def advance(transaction: Transaction, run: Run, steps: Mapping[str, Checkpoint], *, now_ms: int) -> None:
     """Move the cursors of all namespaces in `steps`; their `rows_done` is added to what was done in this pass."""
     for step in steps.values():
         bindings: dict[str, Binding] = {
             "run_id": run.run_id,
-            "namespace": store.codec.bound(step.namespace),
-            "cursor_id": None if step.cursor_id is None else store.codec.bound(step.cursor_id),
+            "namespace": transaction.codec.bound(step.namespace),
+            "cursor_id": None if step.cursor_id is None else transaction.codec.bound(step.cursor_id),
             "pass": run.pass_number,
             "eof": int(step.eof),
             "rows_done": step.rows_done,
             "now": now_ms,
         }
-        store.db.execute(ADVANCE, bindings)
+        transaction.db.execute(ADVANCE, bindings)
 
 
-def set_target(store: Store, run: Run, fingerprint_id: int) -> None:
-    """Give a run the target whose width was not known when it began; inside a transaction that holds the run."""
-    store.db.execute(SET_TARGET, (fingerprint_id, run.run_id))
+def set_target(transaction: Transaction, run: Run, fingerprint_id: int) -> None:
+    """Give a run the target whose width was not known when it began; for a transaction that holds the run."""
+    transaction.db.execute(SET_TARGET, (fingerprint_id, run.run_id))
 
 
-def set_breaker(store: Store, run: Run, breaker: Breaker, *, now_ms: int, reason: str | None = None) -> None:
+def set_breaker(
+    transaction: Transaction, run: Run, breaker: Breaker, *, now_ms: int, reason: str | None = None
+) -> None:
     """Open (for a `reason`) or close the breaker of the run, with an event when its state changes."""
     state = "open" if breaker.open else "closed"
     told = reason and one_line(reason, most=MOST_WORDS)
-    store.db.execute(SET_BREAKER, (state, breaker.until_ms, breaker.wait_ms, told, run.run_id))
+    transaction.db.execute(SET_BREAKER, (state, breaker.until_ms, breaker.wait_ms, told, run.run_id))
     if breaker.open or run.breaker_state != state:
-        add_event(store, run.run_id, f"breaker {state}", now_ms=now_ms, detail={"until": breaker.until_ms})
+        add_event(transaction, run.run_id, f"breaker {state}", now_ms=now_ms, detail={"until": breaker.until_ms})
 
 
-def add_event(store: Store, run_id: int, kind: str, *, now_ms: int, detail: Mapping[str, Any] | None = None) -> None:
+def add_event(
+    transaction: Transaction, run_id: int, kind: str, *, now_ms: int, detail: Mapping[str, Any] | None = None
+) -> None:
     """Enter one event of a run."""
-    store.db.execute(ADD_EVENT, (run_id, now_ms, kind, json.dumps(detail or {})))
+    transaction.db.execute(ADD_EVENT, (run_id, now_ms, kind, json.dumps(detail or {})))
 
 
 def _one(store: Store, sql: str, *bindings: int) -> Run | None:

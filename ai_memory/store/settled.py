@@ -1,13 +1,10 @@
-"""Tells, where no run is unfinished, for which target the file is known to be complete.
-
-None of these functions opens a transaction.
-"""
+"""Tells, where no run is unfinished, for which target the file is known to be complete."""
 
 from __future__ import annotations
 
 import json
 
-from ai_memory.store.opening import Store
+from ai_memory.store.opening import Store, Transaction
 from ai_memory.store.own_row import object_of
 
 LATEST_OTHER = """
@@ -28,14 +25,14 @@ UNTOUCHED = """
 """
 
 
-def note_nothing_stale(store: Store, target: int | None, space: str, dim: int, *, now_ms: int) -> None:
+def note_nothing_stale(transaction: Transaction, target: int | None, space: str, dim: int, *, now_ms: int) -> None:
     """Note behind the run begun last, where that was another's or given up, that no row is stale for a target.
 
     `target` is the number of its record, None where the file has none.
     """
-    run_id = store.db.value(LATEST_OTHER, (target,))
-    if run_id is not None and nothing_stale(store, run_id) != (space, dim):
-        store.db.execute(ADD, (run_id, now_ms, json.dumps({"space": space, "dim": dim})))
+    run_id = transaction.db.value(LATEST_OTHER, (target,))
+    if run_id is not None and nothing_stale(transaction, run_id) != (space, dim):
+        transaction.db.execute(ADD, (run_id, now_ms, json.dumps({"space": space, "dim": dim})))
 
 
 def nothing_stale(store: Store, run_id: int) -> tuple[str, int] | None:

@@ -1,10 +1,10 @@
-"""Keeps what quiet starts have told, so that each thing is told once; opens no transaction."""
+"""Keeps what quiet starts have told, so that each thing is told once."""
 
 from __future__ import annotations
 
 from hashlib import sha256
 
-from ai_memory.store.opening import Store
+from ai_memory.store.opening import Store, Transaction
 
 READ = "SELECT what FROM reembed_told WHERE exit_code = ?"
 TELL = "INSERT OR REPLACE INTO reembed_told (exit_code, what, told_at) VALUES (?, ?, ?)"
@@ -14,18 +14,18 @@ ASIDE = """
 """
 
 
-def is_news(store: Store, exit_code: int, what: bytes, *, now_ms: int) -> bool:
-    """Return whether the last thing told with this exit code was another one, and keep this; inside a transaction."""
-    if store.db.value(READ, (exit_code,)) == what:
+def is_news(transaction: Transaction, exit_code: int, what: bytes, *, now_ms: int) -> bool:
+    """Return whether the last thing told with this exit code was another one, and keep this."""
+    if transaction.db.value(READ, (exit_code,)) == what:
         return False
-    store.db.execute(TELL, (exit_code, what, now_ms))
+    transaction.db.execute(TELL, (exit_code, what, now_ms))
     return True
 
 
-def forget(store: Store, *exit_codes: int) -> None:
-    """Have what is next told with these exit codes be news; inside a transaction."""
+def forget(transaction: Transaction, *exit_codes: int) -> None:
+    """Have what is next told with these exit codes be news."""
     for each in exit_codes:
-        store.db.execute(FORGET, (each,))
+        transaction.db.execute(FORGET, (each,))
 
 
 def digest_of_quarantine(store: Store) -> bytes:

@@ -11,7 +11,7 @@ import re
 from ai_memory.errors import DataRefused, StatementRefused, WordIndexUnusable
 from ai_memory.store.connection import Database
 from ai_memory.store.migrate import memories_sql
-from ai_memory.store.opening import Store
+from ai_memory.store.opening import Store, Transaction
 
 STANDING = "SELECT type, coalesce(sql, '') FROM main.sqlite_master WHERE name = 'memories_fts' COLLATE NOCASE"
 CHECK = "PRAGMA main.quick_check(memories_fts)"
@@ -96,15 +96,15 @@ def out_of_step(store: Store) -> int:
     return int(store.db.value(NOT_INDEXED)) + int(store.db.value(INDEXED_IN_VAIN))
 
 
-def rebuild(store: Store) -> int:
-    """Make the word index anew from the memories, and the triggers that are missing; inside a transaction.
+def rebuild(transaction: Transaction) -> int:
+    """Make the word index anew from the memories, and the triggers that are missing.
 
     The index keeps its own definition where that can still be used. Returns how many memories it holds.
 
     Raises:
         DataRefused: `memories_fts` is something else, which is not thrown away, or the memories cannot be read.
     """
-    db = store.db
+    db = transaction.db
     standing = db.execute(STANDING)
     if standing and not KIND.match(standing[0][1]):
         raise DataRefused(
@@ -113,30 +113,31 @@ def rebuild(store: Store) -> int:
         )
     with db.inner_tables_writable():
         sound = standing and _has_our_columns(db)
-        if not sound or not _tried(db, REBUILD):
-            _make_anew(db, standing[0][1] if sound else "")
+        if not sound or not _tried(transaction, REBUILD):
+            _make_anew(transaction, standing[0][1] if sound else "")
         for name in _missing_triggers(db):
             db.execute(DROP_TRIGGER.format(name=name))
             db.execute(_ours()[name])
     return int(db.value(INDEXED))
 
 
-def _make_anew(db: Database, definition: str) -> None:
-    if not _tried(db, DROP):
+def _make_anew(transaction: Transaction, definition: str) -> None:
+    db = transaction.db
+    if not _tried(transaction, DROP):
         for statement in (*MEND_CONFIG, DROP):
             db.execute(statement)
     for statement in DROP_INSIDES:
         db.execute(statement)
-    if not (definition and _tried(db, definition) and _tried(db, REBUILD)):
+    if not (definition and _tried(transaction, definition) and _tried(transaction, REBUILD)):
         db.execute(DROP)
         db.execute(_ours()["memories_fts"])
         db.execute(REBUILD)
 
 
-def _tried(db: Database, statement: str) -> bool:
+def _tried(transaction: Transaction, statement: str) -> bool:
     """Run a statement and return whether the file let it pass."""
     try:
-        db.execute(statement)
+        transaction.db.execute(statement)
     except DataRefused:
         return False
     return True

@@ -65,13 +65,13 @@ def test_an_import_runs_no_column_s_name(path: Path, tmp_path: Path, cli: Cli) -
 @pytest.mark.parametrize("name", NAMES)
 def test_a_column_of_any_name_is_read_and_written(path: Path, name: str) -> None:
     with_column(path, name)
-    with writing(path, now_ms=0) as store, store.db.transaction():
+    with writing(path, now_ms=0) as store, store.transaction() as transaction:
         memories = Memories.of(store)
         before = memories.get("id-000")
         assert before is not None
         assert before.values[name] == "here"
-        memories.update("id-000", {name: "changed"})
-        memories.insert({**before.values, "id": "new", "title": "another", name: "fresh"})
+        memories.update(transaction, "id-000", {name: "changed"})
+        memories.insert(transaction, {**before.values, "id": "new", "title": "another", name: "fresh"})
     with reading(path) as store:
         found = {each.id: each.values[name] for each in Memories.of(store).all(None)}
     assert found == {"id-000": "changed", "id-001": "here", "new": "fresh"}

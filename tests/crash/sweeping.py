@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import TypeVar
@@ -14,14 +15,17 @@ from typing import TypeVar
 import apsw
 
 from ai_memory.clock import SystemClock
+from ai_memory.embed.assemble import threads
 from ai_memory.embed.document import WITNESS_TEXTS
 from ai_memory.errors import AiMemoryError
 from ai_memory.reembed.job import Job
+from ai_memory.reembed.narrator import Narrator
 from ai_memory.reembed.progress import SilentProgress
 from ai_memory.reembed.report import RunReport
 from ai_memory.reembed.request import Request
 from ai_memory.reembed.stop import Stop
 from ai_memory.reembed.tools import Tools
+from ai_memory.reembed.worker import answer
 from ai_memory.store.open_options import OpenOptions
 from ai_memory.store.opening import writing
 from tests import shapes
@@ -71,23 +75,23 @@ class Record:
 
 def build_own(path: Path, rows: int) -> None:
     """Create a database as this program makes it; every second row has a vector of the old model."""
-    with writing(path, now_ms=0, create=True) as store, store.db.transaction():
+    with writing(path, now_ms=0, create=True) as store, store.transaction() as transaction:
         for number in range(rows):
             namespace = NAMESPACES[number % len(NAMESPACES)]
             row_id = f"{'Aa_'[number % 3]}{number * 7 % rows:03}"
-            store.db.execute(INSERT, (row_id, namespace, f"Note {number}", f"the text of {number}", NOW, NOW))
-        store.db.execute("UPDATE memories SET embedding = x'01000080bf' WHERE rowid % 2")
+            transaction.db.execute(INSERT, (row_id, namespace, f"Note {number}", f"the text of {number}", NOW, NOW))
+        transaction.db.execute("UPDATE memories SET embedding = x'01000080bf' WHERE rowid % 2")
 
 
 def build_held(path: Path, rows: int) -> None:
     """Create a database whose own triggers keep every vector out of some of its rows."""
     build_own(path, rows)
-    with writing(path, now_ms=0) as store, store.db.transaction():
+    with writing(path, now_ms=0) as store, store.transaction() as transaction:
         for number, content in enumerate(HELD):
             # Every second one has a vector of the old model, which it keeps.
-            store.db.execute(SET_CONTENT_OF, (content, f"Note {rows - 1 - 2 * number}"))
+            transaction.db.execute(SET_CONTENT_OF, (content, f"Note {rows - 1 - 2 * number}"))
         for trigger in TRIGGERS:
-            store.db.execute(trigger)
+            transaction.db.execute(trigger)
 
 
 def build_foreign(version: int) -> Build:
@@ -142,7 +146,8 @@ class InTurn(Executor):
     With `late` whoever waits for an answer is kept waiting once.
     """
 
-    def __init__(self, *, late: bool) -> None:
+    def __init__(self, threads: int, *, late: bool) -> None:
+        del threads
         self._late = late
 
     def submit(self, function: Callable[..., T], /, *arguments: object, **named: object) -> Future[T]:
@@ -168,8 +173,10 @@ def sweep(
     """
     stop = Stop()
     asked = patient(embedder, stop=stop.event)
-    said = progress or SilentProgress(io.StringIO())
-    tools = Tools(asked, SystemClock(), stop, said, lambda _workers: InTurn(late=late), chance=Random(0))
+    observe = Narrator(progress or SilentProgress(io.StringIO()))
+    in_turn = partial(InTurn, late=late)
+    workers = partial(threads, asked, partial(answer, stop=stop), executor=in_turn)
+    tools = Tools(asked, SystemClock(), stop, observe, workers, in_turn, chance=Random(0))
     request = Request(resume=True, retarget=True, batch=BATCH)
     return Job(path, asked, request, tools, lambda _preflight: None, options).run()
 

@@ -23,8 +23,8 @@ DAMAGE = {
 
 
 def repair(path: Path, options: OpenOptions = OpenOptions()) -> None:
-    with writing(path, now_ms=0, options=options) as store, store.db.transaction():
-        word_index.rebuild(store)
+    with writing(path, now_ms=0, options=options) as store, store.transaction() as transaction:
+        word_index.rebuild(transaction)
 
 
 @pytest.mark.parametrize("damage", DAMAGE)

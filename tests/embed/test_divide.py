@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from ai_memory.embed.divide import DividedEmbedder
-from ai_memory.embed.retry import Patience
+from ai_memory.embed.port import Patience
 from ai_memory.errors import AnswerLate, Breakdown, RateLimited, RequestTooLarge, RowsRefused, TransientFailure
 from ai_memory.reembed.isolate import embed_documents
 from ai_memory.reembed.judge import Document
-from ai_memory.store.quarantine import Reason
+from ai_memory.reembed.outcomes import Refused
 from ai_memory.vendors import Limits
 from tests.embed.passing_time import PassingTime
 from tests.fakes import HashEmbedder, patient
@@ -119,7 +119,7 @@ def test_a_bad_text_among_long_ones_costs_no_text_a_second_request_but_those_bes
     asked.then = refuse
     found = embed_documents(embedder, documents)
 
-    assert [each.document.id for each in found if isinstance(each.outcome, Reason)] == [bad]
+    assert [each.document.id for each in found if isinstance(each, Refused)] == [bad]
     assert len(asked.sizes) <= undisturbed + 2 * ceil(log2(embedder.fitting(TEXTS))) + 2
 
 

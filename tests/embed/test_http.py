@@ -12,14 +12,15 @@ import numpy as np
 import pytest
 
 from ai_memory.embed.dialect import Reply, count_of
-from ai_memory.embed.embedder import Embedder, Target
+from ai_memory.embed.embedder import Target
 from ai_memory.embed.gate import Gate, OpenGate
 from ai_memory.embed.http import HttpEmbedder
 from ai_memory.embed.ollama import OllamaDialect
 from ai_memory.embed.openai import OpenAiDialect
 from ai_memory.embed.packing import Packing
+from ai_memory.embed.port import Embedder, Patience
 from ai_memory.embed.rate_headers import Left
-from ai_memory.embed.retry import Patience, RetryingEmbedder
+from ai_memory.embed.retry import RetryingEmbedder
 from ai_memory.embed.transport import Deadlines, Endpoint
 from ai_memory.errors import (
     AnswerLate,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +14,9 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from ai_memory.embed.embedder import Target, Vectors
+from ai_memory.embed.engine_torch import TorchEngine
 from ai_memory.embed.local import LocalEmbedder, token_count
+from ai_memory.embed.port import ModelFacts
 from ai_memory.errors import EmbedderInitFailed
 from tests.embed.conftest import rewrite
 
@@ -23,7 +26,7 @@ TEXTS = ["a short one", "tea " * 30, "", "no note on a tent", "a"]
 
 
 def local(folder: Path, target: Target = TARGET) -> LocalEmbedder:
-    return LocalEmbedder(target, str(folder), device="cpu", offline=True)
+    return LocalEmbedder(target, TorchEngine(str(folder), device="cpu", offline=True))
 
 
 def cosines(a: Vectors, b: Vectors) -> Vectors:
@@ -39,6 +42,40 @@ def test_vectors_come_in_the_order_of_the_texts_whatever_their_lengths(tiny_mode
     assert together.dtype == np.float32
     assert together.shape == (5, 32)
     assert cosines(together, alone).min() > 0.99999
+
+
+class CountingEngine:
+    """An engine that counts letters, and keeps in mind which texts shared a pass."""
+
+    def __init__(self, device: str) -> None:
+        self.device = device
+        self.passes: list[list[str]] = []
+
+    def facts(self) -> ModelFacts:
+        return ModelFacts(dim=26, max_tokens=24, normalized=False)
+
+    def tokenize(self, texts: Sequence[str]) -> list[str]:
+        return list(texts)
+
+    def run(self, batch: list[str]) -> Vectors:
+        self.passes.append(batch)
+        return np.array([[text.count(chr(97 + at)) for at in range(26)] for text in batch], dtype=np.float32)
+
+    def close(self) -> None:
+        self.passes.clear()
+
+
+@pytest.mark.parametrize(("device", "texts_a_pass"), [("cpu", 8), ("cuda", 64)])
+def test_texts_of_about_one_length_share_a_pass_of_any_engine_and_come_back_in_their_order(
+    device: str, texts_a_pass: int
+) -> None:
+    engine = CountingEngine(device)
+    texts = ["ab" * (1 + number * 37 % 100) for number in range(100)]
+    found = LocalEmbedder(UNKNOWN, engine).embed_documents(texts)
+
+    assert found[:, 0].tolist() == found[:, 1].tolist() == [len(text) / 2 for text in texts]
+    assert {len(each) for each in engine.passes[:-1]} == {texts_a_pass}
+    assert [text for each in engine.passes for text in each] == sorted(texts, key=len, reverse=True)
 
 
 def test_no_texts_are_no_vectors_and_load_nothing() -> None:
@@ -130,16 +167,35 @@ def test_a_broken_tokenizer_is_one_clear_error(tiny_model: Path, tmp_path: Path,
 
 def test_a_device_that_is_not_there_is_one_clear_error(tiny_model: Path) -> None:
     with pytest.raises(EmbedderInitFailed, match="cannot be loaded"):
-        LocalEmbedder(TARGET, str(tiny_model), device="warp", offline=True).embed_query("a")
+        LocalEmbedder(TARGET, TorchEngine(str(tiny_model), device="warp", offline=True)).embed_query("a")
+
+
+def test_what_the_libraries_read_when_they_are_first_imported_is_set_before(tiny_model: Path) -> None:
+    program = f"""
+import os, sys
+os.environ.pop("HF_HUB_OFFLINE", None)
+os.environ.pop("OMP_WAIT_POLICY", None)
+class Watch:
+    def find_spec(self, name, path=None, target=None):
+        if name in ("torch", "huggingface_hub"):
+            print(name, os.environ.get("HF_HUB_OFFLINE"), os.environ.get("OMP_WAIT_POLICY"))
+sys.meta_path.insert(0, Watch())
+from ai_memory.embed.engine_torch import TorchEngine
+TorchEngine({str(tiny_model)!r}, device="cpu", offline=True).facts()
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=120)
+
+    assert set(done.stdout.splitlines()) == {"huggingface_hub 1 PASSIVE", "torch 1 PASSIVE"}, done
 
 
 @pytest.mark.real_model
 def test_minilm_finds_what_means_the_same_and_says_nothing_on_the_terminal(minilm_folder: Path) -> None:
     program = f"""
 from ai_memory.embed.embedder import Target
+from ai_memory.embed.engine_torch import TorchEngine
 from ai_memory.embed.local import LocalEmbedder
 target = Target("s", 384, "local", "m", normalized=True, max_tokens=256)
-car, auto, cake = LocalEmbedder(target, {str(minilm_folder)!r}, offline=True).embed_documents(
+car, auto, cake = LocalEmbedder(target, TorchEngine({str(minilm_folder)!r}, offline=True)).embed_documents(
     ["The car is parked outside.", "An automobile is parked outside.", "Bake the cake for an hour."]
 )
 assert car @ auto > 0.5 > car @ cake, (car @ auto, car @ cake)

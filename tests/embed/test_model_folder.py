@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from ai_memory.embed.model_folder import ModelFacts, inspect, weights
+from ai_memory.embed.model_folder import inspect, weights
+from ai_memory.embed.port import ModelFacts
 from ai_memory.errors import EmbedderInitFailed
 from tests.embed.conftest import rewrite
 

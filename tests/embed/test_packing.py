@@ -14,14 +14,14 @@ import numpy as np
 import pytest
 
 from ai_memory.config_file import Table
-from ai_memory.embed.chain import assemble
+from ai_memory.embed.assemble import Terms, Ties, assemble
 from ai_memory.embed.divide import DividedEmbedder
 from ai_memory.embed.embedder import Target
 from ai_memory.embed.gate import OpenGate
 from ai_memory.embed.http import HttpEmbedder
 from ai_memory.embed.openai import OpenAiDialect
 from ai_memory.embed.packing import FROM_NOW_ON, Packing, PackingEmbedder
-from ai_memory.embed.retry import Patience
+from ai_memory.embed.port import Patience
 from ai_memory.embed.transport import Endpoint
 from ai_memory.embedding_settings import resolve
 from ai_memory.errors import CredentialsRefused, EmbedError, RowsRefused, TransientFailure, WrongTarget
@@ -35,7 +35,7 @@ ONCE = Patience(retry_for=0, attempts=1)
 
 def assembled(url: str, notes: list[str] | None = None, **configured: object) -> DividedEmbedder:
     settings = resolve(Table(values={"embeddings": configured}), remote_at(url))
-    return assemble(settings, stop=threading.Event(), patience=ONCE, tell=(notes if notes is not None else []).append)
+    return assemble(settings, Terms(ONCE), Ties(tell=(notes if notes is not None else []).append))
 
 
 def undivided(url: str) -> PackingEmbedder:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ai_memory.config_file import Table
-from ai_memory.embed.chain import assemble
+from ai_memory.embed.assemble import Ties, assemble
 from ai_memory.embed.prompt import PromptEmbedder, Wait
 from ai_memory.embedding_settings import resolve
 from ai_memory.errors import BudgetSpent, EmbedError, TransientFailure
@@ -22,7 +22,7 @@ from tests.raw_endpoint import RawEndpoint, same
 def prompt(url: str, seconds: float = 0.3) -> PromptEmbedder:
     stop = threading.Event()
     settings = resolve(Table(), remote_at(url))
-    return PromptEmbedder(assemble(settings, stop=stop), Wait.begin("that host", seconds, stop))
+    return PromptEmbedder(assemble(settings, ties=Ties(stop)), Wait.begin("that host", seconds, stop))
 
 
 @pytest.mark.parametrize("fault", ["hang", "drip", "drip-body", "rate", "server-error", "not-json"])

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from ai_memory.embed.embedder import Vectors
-from ai_memory.embed.retry import CANARY, ONE_ATTEMPT, Patience, RetryingEmbedder
+from ai_memory.embed.port import ONE_ATTEMPT, Patience
+from ai_memory.embed.retry import CANARY, RetryingEmbedder
 from ai_memory.errors import (
     AnswerLate,
     AnswerViolation,

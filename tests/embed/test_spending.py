@@ -7,7 +7,8 @@ import threading
 import pytest
 
 from ai_memory.embed.embedder import Meter
-from ai_memory.embed.retry import Patience, RetryingEmbedder
+from ai_memory.embed.port import Patience
+from ai_memory.embed.retry import RetryingEmbedder
 from ai_memory.embed.spending import Spending, SpendingEmbedder, TokenLimit
 from ai_memory.errors import (
     AnswerViolation,
@@ -70,7 +71,7 @@ def test_a_text_may_have_a_token_a_byte_and_what_stands_around_it() -> None:
 
     assert Spending(Meter(), limit).most([TEXT, "é"]) == MOST + 6
     assert Spending(Meter(), limit, prefix="search: ").most([TEXT]) == MOST + 8
-    assert Spending(Meter(), TokenLimit(1, count_tokens=len)).most([TEXT, "é"]) == 41
+    assert Spending(Meter(), limit, count_tokens=len).most([TEXT, "é"]) == 41
 
 
 def test_a_request_that_only_another_in_flight_stands_against_waits_for_what_that_one_costs() -> None:

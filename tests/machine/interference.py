@@ -37,10 +37,10 @@ def run_of(world: World) -> tuple[int, str, int] | None:
 
 
 def _transition(world: World, clock: Clock, state: str) -> None:
-    with writing(world.path, now_ms=clock.now_ms()) as store, store.db.transaction():
-        run = runs.unfinished_run(store)
+    with writing(world.path, now_ms=clock.now_ms()) as store, store.transaction() as transaction:
+        run = runs.unfinished_run(transaction)
         if run is not None and run.state != state:
-            runs.transition(store, run, state, now_ms=clock.now_ms(), fenced=False)
+            runs.transition(transaction, run, state, now_ms=clock.now_ms(), fenced=False)
 
 
 def _start_beside(world: World, clock: Clock, model: Model) -> None:

@@ -6,19 +6,23 @@ import io
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from random import Random
 
 import apsw
 
+from ai_memory.embed.assemble import threads
 from ai_memory.embed.document import WITNESS_TEXTS
-from ai_memory.embed.retry import Patience
+from ai_memory.embed.port import Patience
 from ai_memory.errors import AiMemoryError, QuotaExhausted, RateLimited, RowsRefused, TransientFailure
 from ai_memory.reembed.job import Job
+from ai_memory.reembed.narrator import Narrator
 from ai_memory.reembed.progress import SilentProgress
 from ai_memory.reembed.report import RunReport
 from ai_memory.reembed.request import Request
 from ai_memory.reembed.stop import Stop
 from ai_memory.reembed.tools import Tools
+from ai_memory.reembed.worker import answer
 from tests import files
 from tests.fakes import HashEmbedder, patient
 from tests.machine.edits import Edit
@@ -143,11 +147,15 @@ class Invocation:
             embedder,
             self._clock,
             self._stop,
-            SilentProgress(io.StringIO()),
-            pool=lambda _: OrderedPool(self._script.order),
+            Narrator(SilentProgress(io.StringIO())),
+            partial(threads, embedder, partial(answer, stop=self._stop), executor=self._threads),
+            pool=self._threads,
             chance=Random(0),
         )
         return Job(self._world.path, embedder, request, tools, disclose=lambda _: None)
+
+    def _threads(self, _most: int) -> OrderedPool:
+        return OrderedPool(self._script.order)
 
     def _sleep(self, seconds: float) -> None:
         self.outcome.waits.append(seconds)

@@ -72,30 +72,32 @@ def _one(name: str, place: str, old: str, new: str, *caught_by: str) -> Mutant:
 MUTANTS = (
     _one(
         "cursor before data",
-        "reembed.sweep:Sweep._commit",
+        "reembed.committer:Committer.commit",
         "    counters = commit_once(\n",
-        "    with self._store.db.transaction():\n"
-        "        runs.advance(self._store, self._run, steps, now_ms=0)\n"
+        "    with self._store.transaction() as transaction:\n"
+        "        runs.advance(transaction, self.run, steps, now_ms=0)\n"
         "    counters = commit_once(\n",
         *HARNESSES,
     ),
     Mutant(
         "cursor outside the transaction",
         (
-            Change("ai_memory.reembed.commit:write_page", "    runs.advance(store, run, steps, now_ms=now_ms)\n", ""),
             Change(
-                "ai_memory.reembed.sweep:Sweep._commit",
+                "ai_memory.reembed.commit:write_page", "    runs.advance(transaction, run, steps, now_ms=now_ms)\n", ""
+            ),
+            Change(
+                "ai_memory.reembed.committer:Committer.commit",
                 "    counters = commit_once(\n",
                 "    from contextlib import ExitStack\n"
                 "    with ExitStack() as afterwards:\n"
-                "        afterwards.callback(lambda: runs.advance(self._store, self._run, steps, now_ms=0))\n"
+                "        afterwards.callback(lambda: runs.advance(self._store, self.run, steps, now_ms=0))\n"
                 "        counters = commit_once(\n",
             ),
         ),
     ),
     _one(
         "cursor passes a page that failed",
-        "reembed.sweep:Sweep._pass",
+        "reembed.sweep:Sweep.over",
         "{} if failure else answered.page.steps",
         "answered.page.steps",
         *HARNESSES,
@@ -115,11 +117,11 @@ MUTANTS = (
     ),
     _one(
         "no final census",
-        "reembed.sweep:Sweep._census",
-        "take_census(self._store, self.target, self._scope, now_ms=self._tools.clock.now_ms())",
+        "reembed.passes:Passes._census",
+        "take_census(self._store, self._committer.target, self._scope, now_ms=self._tools.clock.now_ms())",
         "Census(began_at=self._tools.clock.now_ms())",
     ),
-    _one("done in spite of stale rows", "reembed.sweep:Sweep.run", "if not census.stale:", "if True:"),
+    _one("done in spite of stale rows", "reembed.passes:Passes.run", "if not census.stale:", "if True:"),
     _one("census without head", "reembed.judge:_recorded", " and row.recorded_head == row.head", ""),
     _one("census without src", "reembed.judge:is_recorded", " and _is_of(row, row.recorded_src)", ""),
     _one(
@@ -142,8 +144,8 @@ MUTANTS = (
     _one("breaker not asked", "reembed.breaker:require_due", "now_ms < (until", "False and now_ms < (until"),
     _one(
         "texts in flight not recorded",
-        "reembed.sweep:Sweep._traffic",
-        "in_flight_limit=in_flight_limit",
+        "reembed.progressed:Progressed.since",
+        "in_flight_limit=in_flight + self.unsettled",
         "in_flight_limit=0",
     ),
     _one("quarantine told as success", "reembed.census:Census.exit_code.fget", "return 10 if", "return 0 if"),
@@ -158,17 +160,17 @@ MUTANTS = (
     ),
     _one(
         "asked again after the commit",
-        "reembed.sweep:Sweep._pass",
-        "            lie = lie or answered\n",
-        "            if not lie and work.page.documents:\n"
-        "                self._commit(answered, answered.page.steps)\n"
-        "            lie = lie or answered\n",
+        "reembed.sweep:Sweep.over",
+        "                lie = lie or answered\n",
+        "                if not lie and work.page.documents:\n"
+        "                    self._commit(answered, answered.page.steps)\n"
+        "                lie = lie or answered\n",
         LIAR,
     ),
     _one(
         "what was written before a lie stays",
-        "reembed.guard:Guard.take_back",
-        "*doubtful, *self._unproven.doubtful(), ",
+        "reembed.trail:Trail.doubtful",
+        "*before, *self._unproven.doubtful(), ",
         "",
         LIAR,
     ),

@@ -46,9 +46,9 @@ def test_an_unattended_start_goes_to_the_target_that_was_approved_and_to_no_othe
 @pytest.mark.parametrize("flags", [{}, {"retarget": True}, {"yes": True}, {"resume": True, "retarget": True}])
 def test_a_run_that_a_person_begins_approves_its_target(work: Work, flags: dict[str, Any]) -> None:
     assert work.run(max_rows=3, batch=3, **flags).exit_code == 75
-    with work.store() as store, store.db.transaction():
-        assert approvals.is_approved(store, work.embedder.target.space, 16)
-        runs.cancel(store, now_ms=NOW_MS)
+    with work.store() as store, store.transaction() as transaction:
+        assert approvals.is_approved(transaction, work.embedder.target.space, 16)
+        runs.cancel(transaction, now_ms=NOW_MS)
 
     assert work.run(**CRON).exit_code == 0
 

@@ -17,9 +17,10 @@ from ai_memory.embed.document import WITNESS_TEXTS
 from ai_memory.embed.embedder import Vectors
 from ai_memory.errors import TransientFailure
 from ai_memory.reembed import asked_again
-from ai_memory.reembed.asked_again import Again, Schedule, Shared, ask_again, choose, sharing_a_vector, too_many
-from ai_memory.reembed.isolate import Embedded
+from ai_memory.reembed.asked_again import Schedule, Shared, ask_again, choose, sharing_a_vector, too_many
 from ai_memory.reembed.judge import Document
+from ai_memory.reembed.outcomes import Embedded
+from ai_memory.reembed.work import Again
 from tests import files
 from tests.fakes import HashEmbedder, patient
 from tests.reembed.work import Work
@@ -136,7 +137,7 @@ def test_what_a_stop_keeps_from_being_asked_hides_nothing_that_was_found_before(
     asked_again, differing = ask_again(embedder, page, stopped=lambda: True)
     asks.clear()
 
-    assert (asked_again, differing) == (2, (page[0],))
+    assert (asked_again, differing) == (("id-000", "id-001"), (page[0],))
     with pytest.raises(TransientFailure):
         ask_again(embedder, page, stopped=lambda: False)
 

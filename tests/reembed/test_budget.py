@@ -79,8 +79,8 @@ def test_what_a_run_asks_beside_its_rows_is_kept_for_it() -> None:
 
 def test_the_targets_own_tokenizer_decides_where_it_is_at_hand() -> None:
     apart = sum(len(text.split()) for text in (*WITNESS_TEXTS, WITNESS_TEXTS[0]))
-    limit = TokenLimit(3 + apart, count_tokens=lambda text: len(text.split()))
-    limited = Budget(Spending(Meter(), limit), max_rows=None)
+    spending = Spending(Meter(), TokenLimit(3 + apart), count_tokens=lambda text: len(text.split()))
+    limited = Budget(spending, max_rows=None)
 
     assert limited.take("two words")
     assert limited.take("one")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from ai_memory.embed.embedder import Usage
 from ai_memory.embed.vectors import encode
 from ai_memory.errors import NotFinished, OperatorNeeded
 from ai_memory.reembed.commit import Traffic, write_page
-from ai_memory.reembed.isolate import Embedded
 from ai_memory.reembed.judge import Document, Unfit
+from ai_memory.reembed.outcomes import Embedded, Refused
 from ai_memory.reembed.pages import Page
 from ai_memory.reembed.window import Answered
 from ai_memory.store import quarantine, runs
@@ -18,7 +19,7 @@ from ai_memory.store.quarantine import Reason
 from ai_memory.store.values import Checkpoint, Counters, Run
 from tests import files
 from tests.fakes import HashEmbedder
-from tests.reembed.work import HOLDER, NOW_MS, begun, documents, known
+from tests.reembed.work import HOLDER, NOW_MS, begun, committed, documents, known
 
 EMBEDDER = HashEmbedder()
 STEPS = {"a": Checkpoint("a", "id-002", eof=False, rows_done=2)}
@@ -40,9 +41,9 @@ def embedded(documents: list[Document]) -> tuple[Embedded, ...]:
 
 
 def write(store: Store, run: Run, target: Fingerprint, answered: Answered) -> Counters:
-    traffic = Traffic(in_flight_limit=50, texts_sent=2, requests=1)
-    with store.db.transaction():
-        return write_page(store, run, target, answered, steps=STEPS, traffic=traffic, now_ms=NOW_MS)
+    traffic = Traffic(in_flight_limit=50, usage=Usage(texts_sent=2, requests=1))
+    with store.transaction() as transaction:
+        return write_page(transaction, run, target, answered, steps=STEPS, traffic=traffic, now_ms=NOW_MS)
 
 
 def test_vectors_cursors_and_counters_are_written_together(store: Store, run: Run, target: Fingerprint) -> None:
@@ -75,7 +76,7 @@ def test_refused_and_unfit_rows_go_into_quarantine_and_keep_their_vector(
     unfit = Unfit("id-002", "a", b"src", Reason("empty", "title and content are blank"))
     page = Page(documents=(document,), unfit=(unfit,))
 
-    found = write(store, run, target, Answered(page, (Embedded(document, REFUSED),)))
+    found = write(store, run, target, Answered(page, (Refused(document, REFUSED),)))
 
     assert found.quarantined == 2
     assert [(each.id, each.kind) for each in quarantine.entries(store, target.id)] == [
@@ -87,7 +88,7 @@ def test_refused_and_unfit_rows_go_into_quarantine_and_keep_their_vector(
 
 def test_a_vector_lifts_the_quarantine_of_its_row(store: Store, run: Run, target: Fingerprint) -> None:
     page = documents(store, "id-000")
-    write(store, run, target, Answered(Page(documents=tuple(page)), (Embedded(page[0], REFUSED),)))
+    write(store, run, target, Answered(Page(documents=tuple(page)), (Refused(page[0], REFUSED),)))
 
     write(store, run, target, Answered(Page(documents=tuple(page)), embedded(page)))
 
@@ -108,7 +109,7 @@ def test_a_twin_of_a_refused_text_shares_its_quarantine(store: Store, run: Run, 
     store.db.execute("UPDATE memories SET title = 'same', content = 'text' WHERE id IN ('id-000', 'id-001')")
     one, twin = documents(store, "id-000", "id-001")
 
-    found = write(store, run, target, Answered(Page(documents=(one,), twins=(twin,)), (Embedded(one, REFUSED),)))
+    found = write(store, run, target, Answered(Page(documents=(one,), twins=(twin,)), (Refused(one, REFUSED),)))
 
     assert (found.quarantined, found.raced, found.reembedded) == (2, 0, 0)
     assert files.vectors(store.db.path)["id-001"] is None
@@ -119,9 +120,9 @@ def test_a_twin_of_a_refused_text_shares_its_quarantine(store: Store, run: Run, 
 def test_a_runner_that_lost_its_run_writes_nothing(store: Store, run: Run, target: Fingerprint, by: str) -> None:
     page = documents(store, "id-000")
     if by == "taken over":
-        runs.take_over(store, run, HOLDER, in_flight_limit=1, now_ms=NOW_MS)
+        committed(store, runs.take_over, run, HOLDER, in_flight_limit=1, now_ms=NOW_MS)
     else:
-        runs.transition(store, run, by, now_ms=NOW_MS, fenced=False)
+        committed(store, runs.transition, run, by, now_ms=NOW_MS, fenced=False)
 
     with pytest.raises(NotFinished if by == "taken over" else OperatorNeeded, match=f"was {by}"):
         write(store, run, target, Answered(Page(documents=tuple(page)), embedded(page)))

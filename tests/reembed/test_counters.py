@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ai_memory.errors import CredentialsRefused
-from ai_memory.reembed import guard
+from ai_memory.reembed import asking
 from ai_memory.reembed.census import take_census
 from ai_memory.store import run_figures, runs
 from ai_memory.store.provenance import read_fingerprint
@@ -79,7 +79,7 @@ def test_a_row_that_waits_in_quarantine_and_is_tried_again_remains_until_it_is_d
 
 
 def test_rows_that_other_weights_wrote_remain_again(work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(guard, "WITNESS_EVERY", 3)
+    monkeypatch.setattr(asking, "WITNESS_EVERY", 3)
     work.run(batch=1, max_rows=2)
     work.embedder = Swapped(at=2)
     ended = work.run(batch=1, resume=True)

@@ -24,8 +24,8 @@ class NeverThere(Future[object]):
 def test_a_runner_whose_run_was_taken_over_writes_nothing_and_ends(work: Work) -> None:
     with work.store() as store:
         run = begun(store, known(store, HashEmbedder()))
-        with store.db.transaction():
-            runs.take_over(store, run, HOLDER, in_flight_limit=1, now_ms=NOW_MS)
+        with store.transaction() as transaction:
+            runs.take_over(transaction, run, HOLDER, in_flight_limit=1, now_ms=NOW_MS)
         work.clock.advance(60)
         work.embedder.meter.failure = "503"
         heartbeat = Heartbeat(store, run, work.job().tools)

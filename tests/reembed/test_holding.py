@@ -58,8 +58,8 @@ def test_who_has_just_taken_over_from_a_runner_killed_yesterday_is_not_stuck(wor
 def test_who_has_just_waited_for_the_endpoint_is_not_stuck(work: Work) -> None:
     with work.store() as store:
         run, waited = begun(store, known(store, work.embedder)), NOW_MS + 900_000
-        with store.db.transaction():
-            runs.set_breaker(store, run, Breaker(open=True, until_ms=waited, wait_ms=900_000), now_ms=NOW_MS)
+        with store.transaction() as transaction:
+            runs.set_breaker(transaction, run, Breaker(open=True, until_ms=waited, wait_ms=900_000), now_ms=NOW_MS)
 
     with runner_lock(work.path, OTHER), pytest.raises(RunHeld) as refusal:
         hold(work.path, now_ms=waited + 1000)

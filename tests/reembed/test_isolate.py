@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from ai_memory.embed.document import source_hash
 from ai_memory.embed.retry import CANARY
 from ai_memory.errors import Breakdown, EndpointUnusable, RowsRefused, TransientFailure
-from ai_memory.reembed.isolate import Embedded, Left, embed_documents
+from ai_memory.reembed.isolate import embed_documents
 from ai_memory.reembed.judge import Document
+from ai_memory.reembed.outcomes import Embedded, Outcome, Refused, Unanswered
 from ai_memory.store.quarantine import Reason
 from tests.fakes import HashEmbedder, patient
 
@@ -25,7 +26,7 @@ def documents(texts: Sequence[str]) -> list[Document]:
     ]
 
 
-def isolated(inner: HashEmbedder, asked: Sequence[Document]) -> list[Embedded]:
+def isolated(inner: HashEmbedder, asked: Sequence[Document]) -> list[Outcome]:
     return embed_documents(patient(inner), asked)
 
 
@@ -37,7 +38,7 @@ def test_one_bad_row_costs_at_most_twice_the_logarithm_and_two(size: int) -> Non
 
         found = isolated(embedder, documents(texts))
 
-        assert [isinstance(each.outcome, Reason) for each in found] == [number == bad for number in range(size)]
+        assert [isinstance(each, Refused) for each in found] == [number == bad for number in range(size)]
         assert embedder.meter.requests <= 1 + 2 * ceil(log2(size)) + 2
 
 
@@ -51,9 +52,10 @@ def test_every_bad_row_is_found_and_no_other(bad: list[bool]) -> None:
     assert [each.document.text for each in found] == texts
     for each, is_bad in zip(found, bad, strict=True):
         if is_bad:
-            assert each.outcome == Reason("refused", "the input was refused.", 400)
+            assert each == Refused(each.document, Reason("refused", "the input was refused.", 400))
         else:
-            assert np.array_equal(np.asarray(each.outcome), embedder.vector(each.document.text))
+            assert isinstance(each, Embedded)
+            assert np.array_equal(each.vector, embedder.vector(each.document.text))
 
 
 def test_a_refused_canary_is_the_endpoints_fault() -> None:
@@ -76,8 +78,8 @@ def test_a_row_is_bad_only_if_it_is_refused_alone_on_both_sides_of_the_canary(re
     found = isolated(HashEmbedder(before=refuse_for_a_while), documents([f"text {number}" for number in range(16)]))
 
     # Of 16, 8, 4, 2 and alone; and once more alone.
-    assert [each.document.id for each in found if isinstance(each.outcome, Reason)] == ["id-5"] * (refusals >= 6)
-    assert not any(isinstance(each.outcome, Left) for each in found)
+    assert [each.document.id for each in found if isinstance(each, Refused)] == ["id-5"] * (refusals >= 6)
+    assert not any(isinstance(each, Unanswered) for each in found)
 
 
 def test_each_bad_row_has_its_own_canary() -> None:
@@ -133,8 +135,8 @@ def test_a_row_over_which_the_server_breaks_down_is_left_out_and_holds_up_no_oth
 
     found = isolated(breaking_over("text 5", status=status), documents(texts))
 
-    assert [each.document.id for each in found if isinstance(each.outcome, Left)] == ["id-5"]
-    assert not any(isinstance(each.outcome, Reason) for each in found)
+    assert [each.document.id for each in found if isinstance(each, Unanswered)] == ["id-5"]
+    assert not any(isinstance(each, Refused) for each in found)
 
 
 def test_a_server_that_breaks_down_over_a_harmless_text_too_is_an_outage() -> None:

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from ai_memory.reembed.isolate import Embedded
 from ai_memory.reembed.judge import Document, Unfit
 from ai_memory.reembed.notices import QuarantineNotices
-from ai_memory.reembed.pages import Page
-from ai_memory.reembed.window import Answered
+from ai_memory.reembed.outcomes import Refused
 from ai_memory.store.quarantine import Reason
 from tests.reembed.work import Heard
 
 EMPTY = Reason("empty", "title and content are blank")
 
 
-def page_of(count: int) -> Answered:
-    return Answered(Page(unfit=tuple(Unfit(f"id-{each}\x1b", "a", b"", EMPTY) for each in range(count))))
+def page_of(count: int) -> tuple[Unfit, ...]:
+    return tuple(Unfit(f"id-{each}\x1b", "a", b"", EMPTY) for each in range(count))
 
 
-def told(*pages: Answered) -> list[str]:
+def told(*pages: tuple[Unfit, ...]) -> list[str]:
     heard = Heard()
     notices = QuarantineNotices(heard)
     for page in pages:
@@ -40,7 +38,7 @@ def test_one_row_is_named_with_its_reason_and_without_control_characters() -> No
 
 def test_a_refused_row_is_named_with_its_title() -> None:
     document = Document("id-1", "a", "A title " + 20 * "long ", "content", "text", b"", 4)
-    page = Answered(Page(), (Embedded(document, Reason("refused", "the input was refused.", 400)),))
+    page = (Refused(document, Reason("refused", "the input was refused.", 400)).unfit,)
 
     assert told(page)[0].startswith('ai-memory: warning: 1 row went into quarantine: id-1 "A title long')
     assert "(refused: the input was refused)." in told(page)[0]

@@ -24,8 +24,8 @@ EVERY_START: list[dict[str, Any]] = [
 
 
 def pause(path: Path, *, until: int | None = None) -> None:
-    with writing(path, now_ms=NOW_MS) as store, store.db.transaction():
-        pauses.put(store, Pause(NOW_MS, until, "ann on db1", "the disk is being moved"))
+    with writing(path, now_ms=NOW_MS) as store, store.transaction() as transaction:
+        pauses.put(transaction, Pause(NOW_MS, until, "ann on db1", "the disk is being moved"))
 
 
 @pytest.mark.parametrize("begun", [False, True])

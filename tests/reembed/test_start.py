@@ -74,8 +74,8 @@ def test_a_take_over_after_a_kill_knows_what_may_be_sent_twice(store: Store) -> 
 
 def test_a_retry_of_the_quarantine_empties_it(store: Store) -> None:
     target, (refused,) = known(store, HashEmbedder()), documents(store, "id-000")
-    with store.db.transaction():
-        quarantine.put(store, target.id, "id-000", refused.src, Reason("refused", "no"), now_ms=NOW_MS)
+    with store.transaction() as transaction:
+        quarantine.put(transaction, target.id, "id-000", refused.src, Reason("refused", "no"), now_ms=NOW_MS)
     request = Request(retry_quarantined=True)
 
     take(store, plan(store, patient(HashEmbedder()), request, now_ms=NOW_MS), request, HOLDER, in_flight=1)

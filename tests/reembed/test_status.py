@@ -146,11 +146,11 @@ def test_a_finished_run_of_some_namespaces_names_the_command_for_the_others(work
 @pytest.mark.parametrize(("state", "verdict"), [("paused", 75), ("cancelled", 1), ("superseded", 1)])
 def test_every_state_that_an_operator_chose_has_its_way_on(work: Work, state: str, verdict: int) -> None:
     work.run(batch=2, max_rows=4)
-    with work.store() as store, store.db.transaction():
-        run = runs.unfinished_run(store)
+    with work.store() as store, store.transaction() as transaction:
+        run = runs.unfinished_run(transaction)
         assert run is not None
-        runs.transition(store, run, state, now_ms=NOW_MS, fenced=False)
-        approvals.withdraw(store, run.run_id)
+        runs.transition(transaction, run, state, now_ms=NOW_MS, fenced=False)
+        approvals.withdraw(transaction, run.run_id)
 
     found = status_of(work)
 
@@ -212,8 +212,8 @@ PAUSE = Pause(at=NOW_MS, until=None, by="ann on db1", reason="a backup")
 
 
 def pause(work: Work, until: int | None = None) -> None:
-    with work.store() as store, store.db.transaction():
-        pauses.put(store, replace(PAUSE, until=until))
+    with work.store() as store, store.transaction() as transaction:
+        pauses.put(transaction, replace(PAUSE, until=until))
 
 
 def test_a_pause_is_named_and_taken_off_by_the_next_command(work: Work) -> None:

@@ -13,12 +13,12 @@ from ai_memory.embed.embedder import Target
 from ai_memory.embed.gate import OpenGate
 from ai_memory.embed.http import HttpEmbedder
 from ai_memory.embed.openai import OpenAiDialect
-from ai_memory.embed.retry import Patience
+from ai_memory.embed.port import Patience
 from ai_memory.embed.transport import Endpoint
 from ai_memory.errors import AiMemoryError, AnswerViolation
-from ai_memory.reembed.isolate import Embedded, Left, embed_documents
+from ai_memory.reembed.isolate import embed_documents
 from ai_memory.reembed.judge import Document
-from ai_memory.store.quarantine import Reason
+from ai_memory.reembed.outcomes import Outcome, Refused, Unanswered
 from ai_memory.vendors import Limits
 from tests.embed.passing_time import PassingTime
 from tests.fake_endpoint import FOREVER, FakeEndpoint
@@ -53,12 +53,12 @@ def documents(*poison: int) -> list[Document]:
     ]
 
 
-def in_pages(asked: DividedEmbedder, rows: list[Document]) -> list[Embedded]:
+def in_pages(asked: DividedEmbedder, rows: list[Document]) -> list[Outcome]:
     return [each for start in range(0, ROWS, BATCH) for each in embed_documents(asked, rows[start : start + BATCH])]
 
 
-def of(found: list[Embedded], kind: type[Reason | Left]) -> list[str]:
-    return [each.document.id for each in found if isinstance(each.outcome, kind)]
+def of(found: list[Outcome], kind: type[Refused | Unanswered]) -> list[str]:
+    return [each.document.id for each in found if isinstance(each, kind)]
 
 
 def sizes(server: FakeEndpoint) -> list[int]:
@@ -86,7 +86,7 @@ def test_a_text_that_gets_no_vector_harms_only_its_row_and_costs_few_requests(
 
     found = in_pages(embedder(server), documents(row))
 
-    assert (of(found, Reason), of(found, Left)) == ([f"id-{row}"], [])
+    assert (of(found, Refused), of(found, Unanswered)) == ([f"id-{row}"], [])
     # With a 404 the endpoint is suspected before the text is.
     assert len(sizes(server)) <= ROWS // BATCH + 2 * ceil(log2(BATCH)) + 2 + (how.get("poison_fault") == "no-model")
 
@@ -98,7 +98,7 @@ def test_two_such_texts_are_both_named_whatever_the_batch(
 ) -> None:
     server.change(poison="POISON", **how)
 
-    assert of(in_pages(embedder(server, batch=batch), documents(41, 42)), Reason) == ["id-41", "id-42"]
+    assert of(in_pages(embedder(server, batch=batch), documents(41, 42)), Refused) == ["id-41", "id-42"]
 
 
 @pytest.mark.parametrize("how", REFUSING, ids=lambda how: "-".join(how.values()))
@@ -107,7 +107,7 @@ def test_a_whole_page_of_such_texts_is_named_too(server: FakeEndpoint, how: dict
 
     found = in_pages(embedder(server), documents(*range(20, 40)))
 
-    assert of(found, Reason) == [f"id-{number}" for number in range(20, 40)]
+    assert of(found, Refused) == [f"id-{number}" for number in range(20, 40)]
 
 
 @pytest.mark.parametrize("fault", ["server-error", "dependency", "crashed", "close", "reset"])
@@ -118,7 +118,7 @@ def test_a_text_over_which_the_server_breaks_down_is_left_and_all_others_are_don
 
     found = in_pages(embedder(server), documents(57))
 
-    assert (of(found, Reason), of(found, Left)) == ([], ["id-57"])
+    assert (of(found, Refused), of(found, Unanswered)) == ([], ["id-57"])
 
 
 @pytest.mark.parametrize("fault", ["dependency", "server-error", "too-large", "bad-request", "first-only", "close"])
@@ -131,7 +131,7 @@ def test_a_size_that_the_endpoint_does_not_take_is_learned_whatever_it_says(
 
     found = in_pages(asked, documents())
 
-    assert of(found, Reason) == of(found, Left) == []
+    assert of(found, Refused) == of(found, Unanswered) == []
     assert asked.learned()["inputs"] <= most
     assert all(size <= most for size in sizes(server)[-ROWS // 2 // most :])
 
@@ -187,5 +187,5 @@ def test_vectors_that_are_broken_from_so_many_inputs_on_are_asked_for_in_smaller
 
     found = in_pages(asked, documents())
 
-    assert of(found, Reason) == of(found, Left) == []
+    assert of(found, Refused) == of(found, Unanswered) == []
     assert asked.learned()["inputs"] <= BATCH // 2

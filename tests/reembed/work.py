@@ -2,30 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from ai_memory.embed import vectors
-from ai_memory.embed.embedder import Embedder
+from ai_memory.embed.assemble import threads
 from ai_memory.embed.fingerprint import canonical_spec, digest
+from ai_memory.embed.port import Embedder
 from ai_memory.reembed.job import Job
 from ai_memory.reembed.judge import Document, examine
+from ai_memory.reembed.narrator import Narrator
 from ai_memory.reembed.report import RunReport
 from ai_memory.reembed.request import Request
 from ai_memory.reembed.start import Preflight
 from ai_memory.reembed.stop import Stop
 from ai_memory.reembed.tools import Tools
+from ai_memory.reembed.worker import answer
 from ai_memory.store import runs, walk
 from ai_memory.store.lock import Holder
-from ai_memory.store.opening import Store, writing
+from ai_memory.store.opening import Store, Transaction, writing
 from ai_memory.store.provenance import Fingerprint, ensure_fingerprint
 from ai_memory.store.values import Run
 from tests import files
 from tests.fakes import HashEmbedder, patient
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 NOW_MS = 1_800_000_000_000
 HOLDER = Holder(1, "here", NOW_MS)
@@ -90,7 +97,8 @@ class Work:
 
     def job(self, **flags: Any) -> Job:  # noqa: ANN401 - fields of Request
         embedder = patient(self.embedder)
-        tools = Tools(embedder, self.clock, self.stop, self.heard, chance=Random(self.path.name))
+        workers = partial(threads, embedder, partial(answer, stop=self.stop))
+        tools = Tools(embedder, self.clock, self.stop, Narrator(self.heard), workers, chance=Random(self.path.name))
         return Job(self.path, embedder, Request(**flags), tools, disclose=self.told.append)
 
     def all_right(self) -> bool:
@@ -108,9 +116,9 @@ class Work:
 def known(store: Store, embedder: Embedder) -> Fingerprint:
     """Return the file's record of the embedder's target, entered if need be."""
     target = embedder.target
-    with store.db.transaction():
+    with store.transaction() as transaction:
         return ensure_fingerprint(
-            store,
+            transaction,
             digest=digest(target),
             spec_json=canonical_spec(target),
             space=target.space,
@@ -121,9 +129,9 @@ def known(store: Store, embedder: Embedder) -> Fingerprint:
 
 def begun(store: Store, target: Fingerprint, *, skip_current: bool = False) -> Run:
     """Return a new run that this process holds."""
-    with store.db.transaction():
+    with store.transaction() as transaction:
         run = runs.begin_run(
-            store,
+            transaction,
             target=target.id,
             target_model="hash",
             scope=None,
@@ -131,7 +139,13 @@ def begun(store: Store, target: Fingerprint, *, skip_current: bool = False) -> R
             now_ms=NOW_MS,
             tool_version="test",
         )
-        return runs.take_over(store, run, HOLDER, in_flight_limit=100, now_ms=NOW_MS)
+        return runs.take_over(transaction, run, HOLDER, in_flight_limit=100, now_ms=NOW_MS)
+
+
+def committed(store: Store, write: Callable[Concatenate[Transaction, P], T], *args: P.args, **named: P.kwargs) -> T:
+    """Return what `write` returns in a transaction of its own."""
+    with store.transaction() as transaction:
+        return write(transaction, *args, **named)
 
 
 def documents(store: Store, *ids: str) -> list[Document]:

@@ -42,8 +42,8 @@ def test_a_read_only_connection_cannot_write(path: Path) -> None:
 
 def test_a_transaction_that_fails_leaves_nothing(store: Store) -> None:
     def fail_in_a_transaction() -> None:
-        with store.db.transaction():
-            store.db.execute(DELETE)
+        with store.transaction() as transaction:
+            transaction.db.execute(DELETE)
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
@@ -55,9 +55,38 @@ def test_a_transaction_that_fails_leaves_nothing(store: Store) -> None:
 def test_a_transaction_is_write_locked_from_its_first_moment(store: Store, path: Path) -> None:
     other = open_database(path, options=HASTY)
 
-    with store.db.transaction(), pytest.raises(NotFinished, match="locked by another program"), other.transaction():
+    with store.transaction(), pytest.raises(NotFinished, match="locked by another program"), other.transaction():
         raise AssertionError
     other.close()
+
+
+def test_a_transaction_reads_what_it_wrote_before_anybody_else_does(store: Store, path: Path) -> None:
+    with store.transaction() as transaction:
+        transaction.db.execute(DELETE)
+
+        assert transaction.db.value(COUNT) == 0
+        assert files.execute(path, COUNT) == [(10,)]
+
+    assert files.execute(path, COUNT) == [(0,)]
+
+
+def test_a_transaction_inside_another_is_refused_and_ends_nothing(store: Store, path: Path) -> None:
+    with store.transaction() as transaction:
+        transaction.db.execute(DELETE)
+
+        with pytest.raises(StatementRefused, match="within a transaction"), transaction.transaction():
+            raise AssertionError
+
+    assert files.execute(path, COUNT) == [(0,)]
+
+
+def test_a_rehearsal_leaves_nothing(store: Store, path: Path) -> None:
+    with store.rehearsal() as transaction:
+        transaction.db.execute(DELETE)
+
+        assert transaction.db.value(COUNT) == 0
+
+    assert files.execute(path, COUNT) == [(10,)]
 
 
 def test_a_snapshot_sees_one_state_and_holds_no_writer_up(store: Store, path: Path) -> None:

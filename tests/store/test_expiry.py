@@ -121,9 +121,10 @@ def test_odd_expiries_are_named(store: Store) -> None:
     for number, expires_at in enumerate(
         ("", "2020-01-01", "2999-01-01T00:00:00+0100", 5, None, "2999-01-01T00:00:00Z")
     ):
-        with store.db.transaction():
-            memories.insert({"id": f"n{number}", "title": f"t{number}", "content": "c", "expires_at": expires_at,
-                             "tier": "mid", "namespace": "a", "created_at": "", "updated_at": ""})  # fmt: skip
+        with store.transaction() as transaction:
+            values = {"id": f"n{number}", "title": f"t{number}", "content": "c", "expires_at": expires_at,
+                      "tier": "mid", "namespace": "a", "created_at": "", "updated_at": ""}  # fmt: skip
+            memories.insert(transaction, values)
     assert odd_expiries(store) == [
         ("n0", ""), ("n1", "2020-01-01"), ("n2", "2999-01-01T00:00:00+0100"), ("n3", "5"),
     ]  # fmt: skip

@@ -63,8 +63,8 @@ def test_what_an_insert_is_given_an_export_gives_back(store: Store) -> None:
         "priority": 3,
         "namespace": "é",
     }
-    with store.db.transaction():
-        memories.insert({**values, "created_at": "x", "updated_at": "x"})
+    with store.transaction() as transaction:
+        memories.insert(transaction, {**values, "created_at": "x", "updated_at": "x"})
     found = memories.get("new")
     assert found is not None
     assert {name: found.values[name] for name in values} == values
@@ -80,8 +80,8 @@ def test_deleting_takes_links_along_and_nothing_else(store: Store, shape: shapes
     first, second, *_ = shape.of_kind(shapes.PLAIN)
     link = "INSERT INTO memory_links (source_id, target_id, created_at) VALUES (?, ?, 'x')"
     store.db.execute(link, (first.id, second.id))
-    with store.db.transaction():
-        assert Memories.of(store).delete(str(first.id))
+    with store.transaction() as transaction:
+        assert Memories.of(store).delete(transaction, str(first.id))
     assert store.db.value("SELECT count(*) FROM memory_links") == 0
     assert store.db.value("SELECT count(*) FROM memories") == len(shape.rows) - 1
 
@@ -98,8 +98,8 @@ def test_a_utf_16_file_is_read_and_written(tmp_path: Path) -> None:
         made.execute("PRAGMA encoding = 'UTF-16le'")
         made.executescript((ROOT / "migrations" / "0001_memories.sql").read_text("utf-8"))
     values: dict[str, Value] = {"id": "a", "title": "naïve 🐍", "content": "日本", "namespace": "é"}
-    with writing(tmp_path / "m.db", now_ms=NOW) as store, store.db.transaction():
-        Memories.of(store).insert({**values, "tier": "mid", "created_at": "x", "updated_at": "x"})
+    with writing(tmp_path / "m.db", now_ms=NOW) as store, store.transaction() as transaction:
+        Memories.of(store).insert(transaction, {**values, "tier": "mid", "created_at": "x", "updated_at": "x"})
     with reading(tmp_path / "m.db") as store:
         found = Memories.of(store).titled("naïve 🐍", "é")
         assert found is not None

@@ -23,7 +23,7 @@ from ai_memory.store.provenance import (
 )
 from tests import files, shapes
 from tests.fakes import HashEmbedder
-from tests.reembed.work import known
+from tests.reembed.work import committed, known
 
 EMBEDDER = HashEmbedder()
 BLOB = encode(EMBEDDER.vector("title id-000 the content of id-000"))
@@ -39,7 +39,7 @@ def target(store: Store) -> Fingerprint:
 
 
 def test_vector_width_space_and_record_go_together(store: Store, target: Fingerprint) -> None:
-    assert write_vector(store, WRITE, target)
+    assert committed(store, write_vector, WRITE, target)
 
     assert store.db.execute(ROW) == [(BLOB, 16, "fake/hash#none")]
     assert store.db.execute(RECORD) == [(target.id, SRC, head(BLOB), "reembed")]
@@ -60,7 +60,7 @@ def test_a_row_that_changed_meanwhile_gets_nothing(store: Store, target: Fingerp
     store.db.execute(change)
     before = store.db.execute(ROW)
 
-    assert not write_vector(store, WRITE, target)
+    assert not committed(store, write_vector, WRITE, target)
 
     assert (store.db.execute(ROW), store.db.execute(RECORD)) == (before, [])
 
@@ -68,14 +68,14 @@ def test_a_row_that_changed_meanwhile_gets_nothing(store: Store, target: Fingerp
 def test_a_row_moved_to_another_namespace_gets_its_vector(store: Store, target: Fingerprint) -> None:
     store.db.execute("UPDATE memories SET namespace = 'elsewhere' WHERE id = 'id-000'")
 
-    assert write_vector(store, WRITE, target)
+    assert committed(store, write_vector, WRITE, target)
 
 
 def test_a_text_with_a_nul_is_compared_whole(store: Store, target: Fingerprint, path: Path) -> None:
     files.add(path, "nul", title="t", content="a\0b")
 
-    assert not write_vector(store, replace(WRITE, id="nul", title="t", content="a\0c"), target)
-    assert write_vector(store, replace(WRITE, id="nul", title="t", content="a\0b"), target)
+    assert not committed(store, write_vector, replace(WRITE, id="nul", title="t", content="a\0c"), target)
+    assert committed(store, write_vector, replace(WRITE, id="nul", title="t", content="a\0b"), target)
 
 
 @pytest.mark.parametrize("version", [57, 84])
@@ -86,21 +86,21 @@ def test_only_columns_that_the_file_has_are_written(tmp_path: Path, version: int
     with writing(shape.path, now_ms=0) as store:
         write = replace(WRITE, id=str(row.id), title=str(row.title), content=str(row.content))
 
-        assert write_vector(store, write, known(store, EMBEDDER))
+        assert committed(store, write_vector, write, known(store, EMBEDDER))
 
     assert files.execute(shape.path, "SELECT embedding, embedding_dim FROM memories") == [(BLOB, 16)]
     assert files.everything_else(shape.path) == before
 
 
 def test_a_word_is_taken_for_a_vector_of_the_right_width_only(store: Store, target: Fingerprint) -> None:
-    assert not attest(store, WRITE, target)
+    assert not committed(store, attest, WRITE, target)
     store.db.execute(
         "UPDATE memories SET embedding = ? WHERE id = 'id-000'", (encode(HashEmbedder(dim=8).vector("x")),)
     )
-    assert not attest(store, WRITE, target)
+    assert not committed(store, attest, WRITE, target)
     store.db.execute("UPDATE memories SET embedding = ? WHERE id = 'id-000'", (BLOB,))
 
-    assert attest(store, replace(WRITE, origin="attested"), target)
+    assert committed(store, attest, replace(WRITE, origin="attested"), target)
 
     assert store.db.execute(ROW) == [(BLOB, 16, "fake/hash#none")]
     assert store.db.execute(RECORD) == [(target.id, SRC, head(BLOB), "attested")]
@@ -113,7 +113,7 @@ def test_nobodys_word_makes_a_vector_of_what_cannot_be_compared(
     blob = BLOB[:17] + encode(np.full(12, value, dtype=np.float32))[1:] if value else b"\x01" + bytes(64)
     store.db.execute("UPDATE memories SET embedding = ? WHERE id = 'id-000'", (blob,))
 
-    assert not attest(store, WRITE, target)
+    assert not committed(store, attest, WRITE, target)
     assert store.db.execute(RECORD) == []
 
 
@@ -121,7 +121,7 @@ def test_nobodys_word_makes_a_vector_of_what_cannot_be_compared(
 def test_only_a_sound_vector_is_given_to_another_row_of_the_same_text(
     store: Store, target: Fingerprint, value: float
 ) -> None:
-    assert write_vector(store, WRITE, target)
+    assert committed(store, write_vector, WRITE, target)
     assert vector_of_text(store, SRC, target) == BLOB
 
     broken = BLOB[:17] + encode(np.full(12, value, dtype=np.float32))[1:]
@@ -152,7 +152,7 @@ def test_a_target_is_entered_once(store: Store, target: Fingerprint) -> None:
 
 
 def test_the_first_witness_stays(store: Store, target: Fingerprint) -> None:
-    set_witness(store, target.id, b"first")
-    set_witness(store, target.id, b"second")
+    committed(store, set_witness, target.id, b"first")
+    committed(store, set_witness, target.id, b"second")
 
     assert read_fingerprint(store, target.id).witness == b"first"

@@ -8,7 +8,7 @@ from ai_memory.store import quarantine
 from ai_memory.store.opening import Store
 from ai_memory.store.quarantine import Quarantined, Reason
 from tests.fakes import HashEmbedder
-from tests.reembed.work import known
+from tests.reembed.work import committed, known
 
 REASON = Reason("refused", "the input was refused.", 400)
 
@@ -19,8 +19,8 @@ def target(store: Store) -> int:
 
 
 def put(store: Store, target: int, row_id: str, src: bytes = b"1", *, at: int = 5) -> None:
-    with store.db.transaction():
-        quarantine.put(store, target, row_id, src, REASON, now_ms=at)
+    with store.transaction() as transaction:
+        quarantine.put(transaction, target, row_id, src, REASON, now_ms=at)
 
 
 def test_an_entry_says_what_when_and_how_often(store: Store, target: int) -> None:
@@ -50,10 +50,10 @@ def test_entries_are_lifted_by_the_ids_of_their_rows(store: Store, target: int) 
     for row_id in ("id-000", "id-001", "id-002"):
         put(store, target, row_id)
 
-    quarantine.lift(store, target, ["id-001"])
+    committed(store, quarantine.lift, target, ["id-001"])
     assert [each.id for each in quarantine.entries(store, target)] == ["id-000", "id-002"]
 
-    quarantine.lift(store, target, ["id-000", "id-002"])
+    committed(store, quarantine.lift, target, ["id-000", "id-002"])
     assert quarantine.entries(store, target) == []
 
 

@@ -76,7 +76,7 @@ def target(store: Store) -> Fingerprint:
 
 
 def tried(store: Store, rows: Sequence[VectorWrite], target: Fingerprint) -> dict[str, str]:
-    return rehearse(store, {each.id: partial(write_one_by_one, store, [each], target) for each in rows})
+    return rehearse(store, {each.id: partial(write_one_by_one, writes=[each], fingerprint=target) for each in rows})
 
 
 @pytest.mark.parametrize("name", REFUSING)
@@ -96,8 +96,8 @@ def test_a_rehearsal_tells_the_refused_row_with_the_databases_words_and_leaves_n
 def test_a_refusal_names_its_row(store: Store, target: Fingerprint, name: str) -> None:
     forbid(store.db.path, name)
 
-    with pytest.raises(UpdateRefused) as refusal, store.db.transaction():
-        write_one_by_one(store, writes(store, "id-000", "id-001"), target)
+    with pytest.raises(UpdateRefused) as refusal, store.transaction() as transaction:
+        write_one_by_one(transaction, writes(store, "id-000", "id-001"), target)
 
     assert (refusal.value.memory_id, refusal.value.words) == ("id-001", WORDS[name])
     assert set(files.vectors(store.db.path).values()) == {None}
@@ -107,8 +107,8 @@ def test_a_refusal_names_its_row(store: Store, target: Fingerprint, name: str) -
 def test_no_vector_of_a_page_is_committed_beside_a_refused_one(store: Store, target: Fingerprint, name: str) -> None:
     forbid(store.db.path, name)
 
-    with pytest.raises(StatementRefused), store.db.transaction():
-        write_vectors(store, writes(store, "id-000", "id-001"), target)
+    with pytest.raises(StatementRefused), store.transaction() as transaction:
+        write_vectors(transaction, writes(store, "id-000", "id-001"), target)
 
     assert set(files.vectors(store.db.path).values()) == {None}
 
@@ -118,8 +118,8 @@ def test_a_row_that_another_writer_changed_is_no_refusal(store: Store, target: F
     rows = writes(store, "id-000", "id-002")
     files.edit(store.db.path, "id-000", "another text")
 
-    with store.db.transaction():
-        assert write_vectors(store, rows, target) == [False, True]
+    with store.transaction() as transaction:
+        assert write_vectors(transaction, rows, target) == [False, True]
 
 
 def test_a_trigger_of_other_columns_costs_no_reading_back(store: Store) -> None:

@@ -11,7 +11,7 @@ from ai_memory.store.opening import Store
 from ai_memory.store.provenance import Fingerprint
 from ai_memory.store.values import Breaker, Checkpoint, Counters, Run
 from tests.fakes import HashEmbedder
-from tests.reembed.work import NOW_MS, begun, known
+from tests.reembed.work import NOW_MS, begun, committed, known
 
 OTHER = Holder(2, "there", NOW_MS)
 
@@ -31,7 +31,7 @@ def event_kinds(store: Store, run: Run) -> list[str]:
 
 
 def taken_over(store: Store, run: Run) -> Run:
-    return runs.take_over(store, run, OTHER, in_flight_limit=7, lost=100, now_ms=NOW_MS)
+    return committed(store, runs.take_over, run, OTHER, in_flight_limit=7, lost=100, now_ms=NOW_MS)
 
 
 def test_at_most_one_run_is_unfinished(store: Store, run: Run, target: Fingerprint) -> None:
@@ -43,7 +43,7 @@ def test_at_most_one_run_is_unfinished(store: Store, run: Run, target: Fingerpri
 
 @pytest.mark.parametrize("state", ["done", "cancelled", "superseded"])
 def test_an_ended_run_makes_room_for_the_next(store: Store, run: Run, target: Fingerprint, state: str) -> None:
-    runs.transition(store, run, state, now_ms=NOW_MS + 5, fenced=True)
+    committed(store, runs.transition, run, state, now_ms=NOW_MS + 5, fenced=True)
 
     ended = runs.read_run(store, run.run_id)
     assert (ended.state, ended.finished_at, ended.holder) == (state, NOW_MS + 5, None)
@@ -56,20 +56,20 @@ def test_a_take_over_raises_the_fence_and_shuts_the_old_holder_out(store: Store,
 
     assert new.fence == run.fence + 1
     with pytest.raises(NotFinished):
-        runs.hold(store, run, in_flight_limit=1, now_ms=NOW_MS)
+        committed(store, runs.hold, run, in_flight_limit=1, now_ms=NOW_MS)
     with pytest.raises(NotFinished):
-        runs.transition(store, run, "done", now_ms=NOW_MS, fenced=True)
+        committed(store, runs.transition, run, "done", now_ms=NOW_MS, fenced=True)
     with pytest.raises(NotFinished):
-        runs.next_pass(store, run, now_ms=NOW_MS)
-    runs.hold(store, new, in_flight_limit=1, now_ms=NOW_MS)
+        committed(store, runs.next_pass, run, now_ms=NOW_MS)
+    committed(store, runs.hold, new, in_flight_limit=1, now_ms=NOW_MS)
 
 
 @pytest.mark.parametrize("state", ["paused", "cancelled", "superseded"])
 def test_a_run_that_an_operator_stopped_takes_no_more_commits(store: Store, run: Run, state: str) -> None:
-    runs.transition(store, run, state, now_ms=NOW_MS, fenced=False)
+    committed(store, runs.transition, run, state, now_ms=NOW_MS, fenced=False)
 
     with pytest.raises(OperatorNeeded, match=f"was {state}.*nothing more is written"):
-        runs.hold(store, run, in_flight_limit=1, now_ms=NOW_MS)
+        committed(store, runs.hold, run, in_flight_limit=1, now_ms=NOW_MS)
 
 
 def test_two_who_take_over_at_once_are_one(store: Store, run: Run) -> None:
@@ -83,43 +83,43 @@ def test_only_the_take_over_of_a_killed_run_counts_texts_sent_twice(store: Store
     after_a_kill = taken_over(store, run)
     assert runs.read_counters(store, after_a_kill).texts_sent_twice == 100
 
-    runs.leave(store, after_a_kill, last_error="the endpoint is gone", limits={"inputs": 32}, unsettled=0)
+    committed(store, runs.leave, after_a_kill, last_error="the endpoint is gone", limits={"inputs": 32}, unsettled=0)
     after_a_stop = taken_over(store, runs.read_run(store, run.run_id))
     assert runs.read_counters(store, after_a_stop).texts_sent_twice == 100
     assert event_kinds(store, run) == ["started", "runner", "taken over", "runner"]
 
 
 def test_cursors_belong_to_a_pass(store: Store, run: Run) -> None:
-    runs.advance(store, run, {"a": Checkpoint("a", "id-004", eof=False, rows_done=3)}, now_ms=NOW_MS)
-    runs.advance(store, run, {"a": Checkpoint("a", "id-008", eof=True, rows_done=2)}, now_ms=NOW_MS)
+    committed(store, runs.advance, run, {"a": Checkpoint("a", "id-004", eof=False, rows_done=3)}, now_ms=NOW_MS)
+    committed(store, runs.advance, run, {"a": Checkpoint("a", "id-008", eof=True, rows_done=2)}, now_ms=NOW_MS)
     assert runs.checkpoints(store, run) == {"a": Checkpoint("a", "id-008", eof=True, rows_done=5)}
 
-    second = runs.next_pass(store, run, now_ms=NOW_MS)
+    second = committed(store, runs.next_pass, run, now_ms=NOW_MS)
 
     assert (second.pass_number, runs.checkpoints(store, second)) == (2, {})
-    runs.advance(store, second, {"a": Checkpoint("a", "id-000", eof=False, rows_done=1)}, now_ms=NOW_MS)
+    committed(store, runs.advance, second, {"a": Checkpoint("a", "id-000", eof=False, rows_done=1)}, now_ms=NOW_MS)
     assert runs.checkpoints(store, second) == {"a": Checkpoint("a", "id-000", eof=False, rows_done=1)}
 
 
 def test_the_end_of_a_namespace_keeps_its_cursor(store: Store, run: Run) -> None:
-    runs.advance(store, run, {"a": Checkpoint("a", "id-008", eof=False, rows_done=5)}, now_ms=NOW_MS)
-    runs.advance(store, run, {"a": Checkpoint("a", None, eof=True, rows_done=0)}, now_ms=NOW_MS)
+    committed(store, runs.advance, run, {"a": Checkpoint("a", "id-008", eof=False, rows_done=5)}, now_ms=NOW_MS)
+    committed(store, runs.advance, run, {"a": Checkpoint("a", None, eof=True, rows_done=0)}, now_ms=NOW_MS)
 
     assert runs.checkpoints(store, run) == {"a": Checkpoint("a", "id-008", eof=True, rows_done=5)}
 
 
 def test_counters_add_up(store: Store, run: Run) -> None:
-    runs.count(store, run, Counters(reembedded=2, raced=1, texts_sent=3, requests=1))
-    runs.count(store, run, Counters(reembedded=5, quarantined=1, retries=2))
+    committed(store, runs.count, run, Counters(reembedded=2, raced=1, texts_sent=3, requests=1))
+    committed(store, runs.count, run, Counters(reembedded=5, quarantined=1, retries=2))
 
     expected = Counters(reembedded=7, raced=1, quarantined=1, texts_sent=3, requests=1, retries=2)
     assert runs.read_counters(store, run) == expected
 
 
 def test_every_edge_of_the_breaker_is_an_event(store: Store, run: Run) -> None:
-    runs.set_breaker(store, run, Breaker(open=True, until_ms=9, wait_ms=4), now_ms=NOW_MS, reason="gone")
+    committed(store, runs.set_breaker, run, Breaker(open=True, until_ms=9, wait_ms=4), now_ms=NOW_MS, reason="gone")
     opened = runs.read_run(store, run.run_id)
-    runs.set_breaker(store, opened, Breaker(), now_ms=NOW_MS)
+    committed(store, runs.set_breaker, opened, Breaker(), now_ms=NOW_MS)
 
     assert (opened.breaker_state, opened.breaker_until, opened.breaker_wait_ms) == ("open", 9, 4)
     assert runs.read_run(store, run.run_id).breaker_state == "closed"
@@ -127,7 +127,7 @@ def test_every_edge_of_the_breaker_is_an_event(store: Store, run: Run) -> None:
 
 
 def test_the_latest_run_is_found_when_none_is_unfinished(store: Store, run: Run) -> None:
-    runs.transition(store, run, "done", now_ms=NOW_MS, fenced=True)
+    committed(store, runs.transition, run, "done", now_ms=NOW_MS, fenced=True)
 
     assert runs.unfinished_run(store) is None
     latest = runs.latest_run(store)

@@ -1,22 +1,29 @@
-"""From settings to an embedder: what is known before anything heavy happens, and what is refused by name."""
+"""From settings to the embedder that commands use: what is known and refused before anything heavy, and how it asks."""
 
 from __future__ import annotations
 
 import argparse
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from ai_memory.embed.embedder import Embedder, Target
-from ai_memory.embed.factory import build, token_counter
-from ai_memory.embed.gate import OpenGate
+from ai_memory.config_file import Table
+from ai_memory.embed.assemble import Terms, assemble, token_counter
+from ai_memory.embed.divide import DividedEmbedder
+from ai_memory.embed.embedder import Target
 from ai_memory.embed.local import token_count
-from ai_memory.embedding_settings import EmbeddingSettings
+from ai_memory.embed.port import Embedder
+from ai_memory.embedding_settings import EmbeddingSettings, resolve
 from ai_memory.errors import EmbedderInitFailed, NoEmbedder
 from ai_memory.settings import Settings
+from tests.command import remote
 from tests.fake_endpoint import FakeEndpoint
+
+TEXTS = [f"text {number}" for number in range(40)]
 
 
 def settings(tmp_path: Path, toml: str, **environ: str) -> EmbeddingSettings:
@@ -26,7 +33,7 @@ def settings(tmp_path: Path, toml: str, **environ: str) -> EmbeddingSettings:
 
 
 def built(tmp_path: Path, toml: str, **environ: str) -> Embedder:
-    return build(settings(tmp_path, toml, **environ), gate=OpenGate(1))
+    return assemble(settings(tmp_path, toml, **environ))
 
 
 def refused(tmp_path: Path, toml: str, **environ: str) -> str:
@@ -178,16 +185,58 @@ def test_what_is_missing_is_named(tmp_path: Path, toml: str, words: str) -> None
 def test_building_an_embedder_for_an_endpoint_loads_nothing_heavy() -> None:
     program = """
 import argparse, sys
-from ai_memory.embed.factory import build, token_counter
-from ai_memory.embed.gate import OpenGate
+from ai_memory.embed.assemble import assemble, token_counter
 from ai_memory.embed.local import token_count
 from ai_memory.embedding_settings import EmbeddingSettings
 from ai_memory.settings import Settings
 environ = {"AI_MEMORY_NO_CONFIG": "1", "AI_MEMORY_EMBED_BACKEND": "openai", "OPENAI_API_KEY": "k",
            "AI_MEMORY_EMBED_MODEL": "text-embedding-3-small"}
-assert build(Settings.gather(argparse.Namespace(), environ).embedding, gate=OpenGate(1)).target.dim == 1536
+assert assemble(Settings.gather(argparse.Namespace(), environ).embedding).target.dim == 1536
 print(*{"torch", "transformers", "sentence_transformers", "requests", "tenacity"} & sys.modules.keys())
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60)
 
     assert (done.returncode, done.stdout, done.stderr) == (0, "\n", "")
+
+
+def assembled(endpoint: FakeEndpoint, *, concurrency: int | None = None) -> DividedEmbedder:
+    return assemble(resolve(Table(), remote(endpoint)), Terms(concurrency=concurrency))
+
+
+@pytest.mark.parametrize(("concurrency", "expected"), [(None, 2), (5, 5)])
+def test_requests_in_flight_are_those_asked_for_else_found_by_trial(concurrency: int | None, expected: int) -> None:
+    with FakeEndpoint() as endpoint:
+        assert assembled(endpoint, concurrency=concurrency).concurrency == expected
+
+
+def test_each_request_of_a_divided_batch_is_retried_by_itself() -> None:
+    with FakeEndpoint(max_inputs=16) as endpoint:
+        embedder = assembled(endpoint)
+        embedder.embed_documents(TEXTS[:2])
+        endpoint.seen.bodies.clear()
+        endpoint.fail("none", times=2)
+        endpoint.fail("server-error")
+
+        found = embedder.embed_documents(TEXTS)
+
+        assert np.array_equal(found, [endpoint.vector(text) for text in TEXTS])
+        assert [len(body["input"]) for body in endpoint.seen.bodies] == [40, 16, 16, 16, 8]
+
+
+def test_a_rate_refusal_is_waited_for_by_everyone() -> None:
+    with FakeEndpoint() as endpoint:
+        embedder = assembled(endpoint, concurrency=4)
+        endpoint.fail("rate", seconds=0.5)
+        threads = [threading.Thread(target=embedder.embed_query, args=(text,)) for text in TEXTS[:4]]
+        threads[0].start()
+        while not endpoint.seen.requests:
+            threads[0].join(0.01)
+        threads[0].join(0.1)
+        for thread in threads[1:]:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+        first, *others = endpoint.seen.at
+        assert len(others) == 4
+        assert min(others) - first >= 0.45

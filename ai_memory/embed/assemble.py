@@ -1,0 +1,295 @@
+"""From the resolved settings to the embedder that commands use: the one way to get one, in whatever process.
+
+A batch passes the stack from the outside in: `PromptEmbedder` (somebody waits: all calls have one deadline) ->
+`DividedEmbedder` (the one place where a batch is cut into requests) -> `RetryingEmbedder` -> `PackingEmbedder` (base64
+or numbers) -> `SpendingEmbedder` (the limit of tokens, asked before each attempt) -> `HttpEmbedder`, or `PacedEmbedder`
+around `LocalEmbedder`; with each request a slot of the pace, which `ToldGate` watches where requests are traced.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Event
+from typing import TypeVar
+
+from ai_memory import address, vendors
+from ai_memory.embed import model_folder, space
+from ai_memory.embed.buildable import require_buildable
+from ai_memory.embed.dialect import Dialect
+from ai_memory.embed.divide import DividedEmbedder
+from ai_memory.embed.embedder import Target
+from ai_memory.embed.engine_torch import TorchEngine, require_library
+from ai_memory.embed.gate import Gate, OpenGate
+from ai_memory.embed.http import HttpEmbedder
+from ai_memory.embed.limits import RequestLimits
+from ai_memory.embed.local import LocalEmbedder, cached_folder, token_count
+from ai_memory.embed.ollama import OllamaDialect, tag
+from ai_memory.embed.openai import OpenAiDialect
+from ai_memory.embed.pace import Pace, PacedEmbedder
+from ai_memory.embed.packing import Packing, PackingEmbedder
+from ai_memory.embed.port import Embedder, ModelFacts, Patience, PatientEmbedder, Pool, Stop
+from ai_memory.embed.prompt import PromptEmbedder, Wait
+from ai_memory.embed.retry import RetryingEmbedder
+from ai_memory.embed.spending import Spending, SpendingEmbedder, TokenLimit
+from ai_memory.embed.threads import ThreadPool
+from ai_memory.embed.told_gate import ToldGate
+from ai_memory.embed.transport import Deadlines, Endpoint
+from ai_memory.embedding_settings import AUTO, BASE64, KEYWORD, EmbeddingSettings
+from ai_memory.errors import EmbedderInitFailed, NoEmbedder
+from ai_memory.settings import keep_off_model_hub
+
+DOCUMENT_PREFIX = "search_document: "
+QUERY_PREFIX = "search_query: "
+LOADING = 300.0
+"""Seconds in which a local server has loaded its model; Ollama's own limit for that (OLLAMA_LOAD_TIMEOUT)."""
+HTTP_CONCURRENCY = 32
+OLLAMA_CONCURRENCY = 4
+"""Ollama serves few requests of one model side by side and queues the rest (OLLAMA_NUM_PARALLEL)."""
+WorkT = TypeVar("WorkT")
+AnswerT = TypeVar("AnswerT")
+QUICK = Patience(retry_for=5.0, attempts=3, rate_for=5.0)
+PERSON_WAITS = 10.0
+"""Seconds that somebody at a terminal, or an agent in a conversation, waits for a vector."""
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """On which terms an endpoint is asked; with the settings it can be sent to another process.
+
+    `concurrency` is the number of requests in flight (None: found by trial). `limit` is what may be spent (None: any
+    amount). `batch` is the most texts of a request (None: as many as the endpoint takes).
+    """
+
+    patience: Patience = field(default_factory=Patience)
+    concurrency: int | None = None
+    limit: TokenLimit | None = None
+    batch: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ties:
+    """What ties an embedder to the process that asks it; none of it can be sent to another.
+
+    `stop` ends waits, and no request begins while it is `closed` (None: once `stop` came). `tell` is told what a person
+    should know of the endpoint, `trace` of each request, from any thread.
+    """
+
+    stop: Stop = field(default_factory=Event)
+    closed: Callable[[], bool] | None = None
+    tell: Callable[[str], None] | None = None
+    trace: Callable[[str], None] | None = None
+
+
+def assemble(settings: EmbeddingSettings, terms: Terms | None = None, ties: Ties | None = None) -> DividedEmbedder:
+    """Return the configured embedder; nothing is loaded or sent yet.
+
+    Raises:
+        NoEmbedder: the tier has embeddings turned off.
+        EmbedderInitFailed: what is configured cannot be built; nothing else is taken instead.
+    """
+    terms, ties = terms or Terms(), ties or Ties()
+    sizes = RequestLimits(vendors.limits(settings.base_url.value))
+    if terms.batch:
+        sizes.allow(terms.batch)
+    pace = _pace(settings, terms, ties, sizes)
+    gate, packing = ToldGate(pace, ties.trace) if ties.trace else pace, _packing(settings, ties.tell)
+    bare = _bare(settings, gate, packing)
+    paced = PacedEmbedder(bare, gate) if settings.backend.value == vendors.LOCAL else bare
+    # Loading a tokenizer takes time that only a limit of tokens needs.
+    count = token_counter(settings) if terms.limit else None
+    spending = Spending(bare.meter, terms.limit, prefix=bare.target.document_prefix, count_tokens=count)
+    asking = PackingEmbedder(SpendingEmbedder(paced, spending), packing)
+    retrying = RetryingEmbedder(asking, stop=ties.stop, patience=terms.patience, gate=gate)
+    return DividedEmbedder(retrying, sizes, spending, ties.tell)
+
+
+def assemble_prompt(settings: EmbeddingSettings) -> PatientEmbedder:
+    """Return the configured embedder for somebody who waits: an endpoint has ten seconds, whatever it does.
+
+    A local model has the time it takes.
+
+    Raises:
+        NoEmbedder, EmbedderInitFailed: see `assemble`.
+    """
+    stop = Event()
+    embedder = assemble(settings, Terms(QUICK), Ties(stop))
+    if settings.backend.value == vendors.LOCAL:
+        return embedder
+    return PromptEmbedder(embedder, Wait.begin(address.read(settings.base_url.value).shown, PERSON_WAITS, stop))
+
+
+def threads(
+    embedder: PatientEmbedder,
+    ask: Callable[[PatientEmbedder, WorkT], AnswerT],
+    *,
+    executor: Callable[[int], Executor] = ThreadPoolExecutor,
+) -> Pool[WorkT, AnswerT]:
+    """Return workers that share an embedder; `ask` turns work into its answer in threads that `executor` makes."""
+    return ThreadPool(embedder, ask, executor=executor)
+
+
+def configured_target(settings: EmbeddingSettings) -> Target:
+    """Return what is known of the configured target; nothing is loaded or sent.
+
+    Raises:
+        NoEmbedder, EmbedderInitFailed: see `assemble`.
+    """
+    return _bare(settings, OpenGate(1), Packing(fixed=False)).target
+
+
+def token_counter(settings: EmbeddingSettings) -> Callable[[str], int] | None:
+    """Return what counts a document's tokens as the target does, None where its tokenizer is not on this machine.
+
+    That of a remote model is looked for in `model_path` only.
+
+    Raises:
+        EmbedderInitFailed: the model's files cannot be used.
+    """
+    if settings.backend.value == vendors.LOCAL:
+        require_library()
+        folder = _folder(settings)
+    else:
+        folder = settings.model_path.value if importlib.util.find_spec("tokenizers") else None
+    count = token_count(folder) if folder else None
+    if count is None or settings.backend.value == vendors.LOCAL or not _prefixed(settings.model.value):
+        return count
+    return lambda text: count(DOCUMENT_PREFIX + text)
+
+
+def deadlines(settings: EmbeddingSettings) -> Deadlines:
+    """Return how long a remote endpoint is waited for.
+
+    Longer for the first answer of one that may have its model to load before; as configured where that is said.
+    """
+    if seconds := settings.timeout_seconds.value:
+        return Deadlines(read=seconds, total=2 * seconds, first=seconds)
+    loads = settings.backend.value == vendors.OLLAMA or address.read(settings.base_url.value).is_loopback
+    return Deadlines(first=LOADING) if loads else Deadlines()
+
+
+def _pace(settings: EmbeddingSettings, terms: Terms, ties: Ties, sizes: RequestLimits) -> Pace:
+    usual = OLLAMA_CONCURRENCY if settings.backend.value == vendors.OLLAMA else HTTP_CONCURRENCY
+    return Pace(
+        most=1 if settings.backend.value == vendors.LOCAL else terms.concurrency or usual,
+        fixed=terms.concurrency is not None,
+        stop=ties.stop,
+        closed=ties.closed,
+        sizes=sizes,
+        longest_wait=terms.patience.longest_wait,
+    )
+
+
+def _packing(settings: EmbeddingSettings, tell: Callable[[str], None] | None) -> Packing:
+    if settings.backend.value in (vendors.LOCAL, vendors.OLLAMA):
+        return Packing(fixed=False)
+    configured = settings.encoding_format.value
+    return Packing(fixed=configured == BASE64 if configured != AUTO else None, tell=tell)
+
+
+def _bare(settings: EmbeddingSettings, gate: Gate, packing: Packing) -> Embedder:
+    """Return the innermost embedder, one attempt a call; requests to an endpoint pass `gate`, asked as `packing` says.
+
+    Raises:
+        NoEmbedder, EmbedderInitFailed: see `assemble`.
+    """
+    if settings.tier.value == KEYWORD or settings.backend.value == vendors.NO_BACKEND:
+        raise NoEmbedder(
+            f"the tier {settings.tier.value} ({settings.tier.source}) has embeddings turned off.",
+            tip='Set tier = "semantic" in config.toml.',
+        )
+    return _local(settings) if settings.backend.value == vendors.LOCAL else _remote(settings, gate, packing)
+
+
+def _prefixed(model: str) -> bool:
+    """Return whether a remote server wants the task's name before each text of a model."""
+    return "nomic-embed" in space.model_id(model)
+
+
+def _local(settings: EmbeddingSettings) -> Embedder:
+    require_library()
+    offline = _off_the_hub(settings)
+    folder, named = _folder(settings), settings.model.value
+    if folder is None and offline:
+        raise EmbedderInitFailed(
+            f"the model {named} ({settings.model.source}) is not on this machine and may not be downloaded.",
+            tip="Set [embeddings].model_path to its folder, or download it once without AI_MEMORY_EMBED_OFFLINE.",
+        )
+    facts = model_folder.inspect(folder) if folder else None
+    target = Target(
+        space=space.local_space(named) if named or not folder else _folder_space(folder),
+        dim=_local_dim(settings, facts),
+        backend=vendors.LOCAL,
+        model=named or (folder.name if folder else ""),
+        normalized=bool(facts and (facts.normalized or 0 < settings.dim.value < facts.dim)),
+        max_tokens=facts.max_tokens if facts else 0,
+    )
+    engine = TorchEngine(str(folder or named), device=settings.device.value, offline=offline or bool(folder))
+    return LocalEmbedder(target, engine)
+
+
+def _off_the_hub(settings: EmbeddingSettings) -> bool:
+    """Return whether the model hub may not be asked: it is a host like any other, under the egress policy."""
+    return settings.offline.value or settings.egress.value != "allow"
+
+
+def _folder(settings: EmbeddingSettings) -> Path | None:
+    """Return where the model's files lie on this machine, None where they do not."""
+    if settings.model_path.value:
+        return settings.model_path.value
+    if _off_the_hub(settings):
+        keep_off_model_hub()
+    return cached_folder(settings.model.value)
+
+
+def _folder_space(folder: Path) -> str:
+    return space.folder_space(folder, model_folder.weights(folder))
+
+
+def _local_dim(settings: EmbeddingSettings, facts: ModelFacts | None) -> int:
+    """Return the width to give out: the configured one, else the model's, 0 where only loading can tell."""
+    if facts and settings.dim.value > facts.dim:
+        raise EmbedderInitFailed(
+            f"dim is {settings.dim.value} ({settings.dim.source}) and the model gives {facts.dim}.",
+            tip="Correct or remove [embeddings].dim.",
+        )
+    return settings.dim.value or (facts.dim if facts else 0)
+
+
+def _remote(settings: EmbeddingSettings, gate: Gate, packing: Packing) -> Embedder:
+    base_url, model = settings.base_url.value, settings.model.value
+    require_buildable(settings)
+    key = settings.api_key.value
+    ollama = settings.backend.value == vendors.OLLAMA
+    prefixed = _prefixed(model)
+    target = Target(
+        space=space.space(model),
+        dim=settings.dim.value or space.known_dim(model),
+        backend=vendors.OLLAMA if ollama else vendors.OPENAI_COMPATIBLE,
+        model=model,
+        document_prefix=DOCUMENT_PREFIX if prefixed else "",
+        query_prefix=QUERY_PREFIX if prefixed else "",
+    )
+    return HttpEmbedder(
+        target,
+        _dialect(model, settings.dim.value, ollama=ollama),
+        Endpoint(
+            base_url,
+            key.reveal() if key else "",
+            deadlines(settings),
+            loopback_only=settings.egress.value != "allow",
+        ),
+        max_batch=vendors.limits(base_url).inputs,
+        gate=gate,
+        packing=packing,
+    )
+
+
+def _dialect(model: str, dim: int, *, ollama: bool) -> Dialect:
+    if not ollama:
+        return OpenAiDialect(model, dim)
+    # Older Ollamas know no `dimensions`: it is sent only where it would change something.
+    return OllamaDialect(tag(model), dim if dim != space.known_dim(model) else 0)

@@ -1,0 +1,114 @@
+"""What happens in an invocation, as frozen values: whoever observes it makes words, bars, or figures of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from ai_memory.reembed.judge import Unfit
+from ai_memory.reembed.work import Sizes
+
+
+@dataclass(frozen=True, slots=True)
+class RunTakenOver:
+    """A run of a killed runner is gone on with: at most so many texts were sent twice."""
+
+    texts_sent_twice: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunBegan:
+    """The endpoint answered as it should: `rows` are brought to a model; also when a wait for it is over."""
+
+    model: str
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class PassBegan:
+    """A walk over what is stale begins, the first one is number 1."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class PageCommitted:
+    """A page was committed: so many rows that were stale are not any more, or were raced."""
+
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class RowsQuarantined:
+    """Rows of a page that was committed went into quarantine."""
+
+    rows: tuple[Unfit, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WitnessAgreed:
+    """The endpoint, or each worker's model, still serves the weights that the target is known by."""
+
+
+@dataclass(frozen=True, slots=True)
+class RemedyFound:
+    """The endpoint lied, and is asked within these sizes from now on."""
+
+    sizes: Sizes
+
+
+@dataclass(frozen=True, slots=True)
+class BreakerOpened:
+    """The endpoint failed beyond retry, for a reason: it is not asked before `until_ms` (Unix milliseconds)."""
+
+    reason: str
+    until_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """The endpoint is waited for, so many seconds, for a reason."""
+
+    reason: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class RunEnded:
+    """Nothing more is done; what came of it is in the report."""
+
+
+@dataclass(frozen=True, slots=True)
+class Copying:
+    """Of `total` bytes so many are copied; fewer than before where the copy began anew. `what` names the copy."""
+
+    what: str
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class CopyEnded:
+    """A copy was made, or given up: then `size` is 0."""
+
+    target: Path
+    size: int = 0
+
+
+Event = (
+    RunTakenOver
+    | RunBegan
+    | PassBegan
+    | PageCommitted
+    | RowsQuarantined
+    | WitnessAgreed
+    | RemedyFound
+    | BreakerOpened
+    | Waiting
+    | RunEnded
+    | Copying
+    | CopyEnded
+)
+Observer = Callable[[Event], None]
+"""Is told each event by the thread that commits, when it has happened."""

@@ -1,0 +1,132 @@
+"""What a sweep asks of a worker, and what comes back: frozen values, so that a worker may be another process."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from ai_memory.embed.embedder import Usage
+from ai_memory.embed.port import Pool
+from ai_memory.reembed.outcomes import Embedded, Outcome
+from ai_memory.reembed.pages import Page
+from ai_memory.store.provenance import Fingerprint
+
+Sizes = Mapping[str, int]
+"""What was learned of the size of a request, by name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """Which rows of a page are asked again.
+
+    `rows` of them, spread over requests of `size` texts; with `alone` when nothing else is in flight.
+    """
+
+    rows: int = 0
+    size: int = 0
+    alone: bool = False
+
+    @property
+    def texts(self) -> int:
+        """How many texts that sends: one of an earlier page goes with them."""
+        return self.rows + bool(self.rows)
+
+
+@dataclass(frozen=True, slots=True)
+class EmbedPage:
+    """Embed a page's documents and ask some of its rows `again`, chosen by `seed`.
+
+    Where those agree, `link` is asked again with them: a row of the page that was written last. `sizes` were learned
+    by others.
+    """
+
+    page: Page
+    again: Again = field(default_factory=Again)
+    link: tuple[Embedded, ...] = ()
+    seed: int = 0
+    sizes: Sizes = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class AskWitness:
+    """Ask for the witness texts of the target: no page after it is committed before they agree."""
+
+    target: Fingerprint
+    sizes: Sizes = field(default_factory=dict)
+    page: Page = field(default_factory=Page)
+    again: Again = field(default_factory=lambda: Again(alone=True))
+
+
+@dataclass(frozen=True, slots=True)
+class AskAgain:
+    """Ask for `rows` by themselves; where they agree, with them for `link`: rows of an earlier page.
+
+    With `finishing` a stop lets these requests begin all the same.
+    """
+
+    rows: tuple[Embedded, ...]
+    link: tuple[Embedded, ...] = ()
+    finishing: bool = False
+    sizes: Sizes = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class AskAtEnd:
+    """Ask for `rows` in as few requests as can be, then by themselves for those that differ, and some by `seed`."""
+
+    rows: tuple[Embedded, ...]
+    seed: int = 0
+    sizes: Sizes = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class FindRemedy:
+    """Find out in what company the vectors of a page are right, some of which `differing` are not; `tried` failed."""
+
+    outcomes: tuple[Outcome, ...]
+    differing: tuple[Embedded, ...]
+    tried: int
+    sizes: Sizes = field(default_factory=dict)
+
+
+Work = EmbedPage | AskWitness
+"""What pages in flight are."""
+Question = Work | AskAgain | AskAtEnd | FindRemedy
+"""All that a worker can be asked; what is no `Work` is asked with nothing else in flight."""
+
+
+@dataclass(frozen=True, slots=True)
+class Remedy:
+    """What to ask of the endpoint from now on, as an embedder learns it."""
+
+    sizes: Sizes = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """What a worker knows of its endpoint: `sizes` to be kept in the run, and the texts that a request carries now."""
+
+    sizes: Sizes = field(default_factory=dict)
+    inputs: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PageAnswer:
+    """What became of a page's documents, or the error that ended its requests.
+
+    `asked` are the rows that got a vector when they were asked again, by id; the `differing` ones got another.
+    `remedy` is what was found to be asked from now on. `usage` is what this work alone cost, `learned` what the worker
+    knew at its end.
+    """
+
+    outcomes: tuple[Outcome, ...] = ()
+    asked: tuple[str, ...] = ()
+    differing: tuple[Embedded, ...] = ()
+    error: BaseException | None = None
+    remedy: Remedy = field(default_factory=Remedy)
+    usage: Usage = field(default_factory=Usage)
+    learned: Learned | None = None
+
+
+Workers = Pool[Question, PageAnswer]
+"""Who answers: what an error of the endpoint comes to stands in the answer, a future only fails where a worker did."""

@@ -1,0 +1,169 @@
+"""Every embedder that there is, and every wrapper of the stack, keeps what the port says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+from threading import Event
+
+import pytest
+
+from ai_memory.config_file import Table
+from ai_memory.embed.assemble import Terms, assemble
+from ai_memory.embed.dialect import Dialect
+from ai_memory.embed.divide import DividedEmbedder
+from ai_memory.embed.embedder import Target, Vectors
+from ai_memory.embed.engine_torch import TorchEngine
+from ai_memory.embed.gate import OpenGate
+from ai_memory.embed.http import HttpEmbedder
+from ai_memory.embed.limits import RequestLimits
+from ai_memory.embed.local import LocalEmbedder
+from ai_memory.embed.ollama import OllamaDialect
+from ai_memory.embed.openai import OpenAiDialect
+from ai_memory.embed.pace import Pace, PacedEmbedder
+from ai_memory.embed.packing import Packing, PackingEmbedder
+from ai_memory.embed.port import ONE_ATTEMPT, Embedder
+from ai_memory.embed.prompt import PromptEmbedder, Wait
+from ai_memory.embed.retry import RetryingEmbedder
+from ai_memory.embed.spending import Spending, SpendingEmbedder, TokenLimit
+from ai_memory.embed.told_gate import ToldGate
+from ai_memory.embed.transport import Endpoint
+from ai_memory.embedding_settings import resolve
+from ai_memory.vendors import Limits
+from tests.command import remote
+from tests.embed.conformance import Conformance, EngineConformance, PatientConformance, RemoteConformance, Subject
+from tests.fake_endpoint import FakeEndpoint
+from tests.fakes import HashEmbedder, patient
+
+NOT_UNICODE = "half a \ud800"
+NOMIC = "nomic-embed-text"
+"""Its name alone gives documents and queries their prefixes."""
+
+Make = Callable[[FakeEndpoint], Embedder]
+
+
+def asking(dialect: Dialect, url: str) -> HttpEmbedder:
+    target = Target("fake#p", 0, "openai-compatible", NOMIC, document_prefix="d: ", query_prefix="q: ")
+    return HttpEmbedder(target, dialect, Endpoint(url), max_batch=2_048, gate=OpenGate(4))
+
+
+def openai(endpoint: FakeEndpoint) -> Embedder:
+    return asking(OpenAiDialect(NOMIC), endpoint.url)
+
+
+def ollama(endpoint: FakeEndpoint) -> Embedder:
+    return asking(OllamaDialect(NOMIC), endpoint.ollama_url)
+
+
+def paced(endpoint: FakeEndpoint) -> Embedder:
+    return PacedEmbedder(openai(endpoint), Pace(most=4, fixed=True, stop=Event(), sizes=RequestLimits(Limits())))
+
+
+def traced(endpoint: FakeEndpoint) -> Embedder:
+    notes: list[str] = []
+    pace = Pace(most=4, fixed=False, stop=Event(), sizes=RequestLimits(Limits()))
+    return PacedEmbedder(openai(endpoint), ToldGate(pace, notes.append))
+
+
+def spending(endpoint: FakeEndpoint) -> Embedder:
+    inner = openai(endpoint)
+    return SpendingEmbedder(inner, Spending(inner.meter, TokenLimit(10**6), prefix="d: "))
+
+
+def packing(endpoint: FakeEndpoint) -> Embedder:
+    return PackingEmbedder(openai(endpoint), Packing())
+
+
+def retrying(endpoint: FakeEndpoint) -> RetryingEmbedder:
+    return RetryingEmbedder(openai(endpoint), stop=Event(), patience=ONE_ATTEMPT)
+
+
+def divided(endpoint: FakeEndpoint) -> DividedEmbedder:
+    return DividedEmbedder(retrying(endpoint), RequestLimits(Limits(inputs=4)))
+
+
+def prompt(endpoint: FakeEndpoint) -> Embedder:
+    return PromptEmbedder(divided(endpoint), Wait.begin("that host", 100, Event()))
+
+
+def assembled(endpoint: FakeEndpoint) -> Embedder:
+    terms = Terms(ONE_ATTEMPT, concurrency=4, limit=TokenLimit(10**6), batch=5)
+    return assemble(resolve(Table(), remote(endpoint)), terms)
+
+
+def assembled_for_ollama(endpoint: FakeEndpoint) -> Embedder:
+    environ = {"AI_MEMORY_EMBED_BACKEND": "ollama", "AI_MEMORY_EMBED_BASE_URL": endpoint.ollama_url}
+    return assemble(resolve(Table(), {**remote(endpoint), **environ}), Terms(ONE_ATTEMPT))
+
+
+ONE_REQUEST = [openai, ollama, paced, traced, spending, packing, retrying]
+PATIENT = [divided, prompt, assembled, assembled_for_ollama]
+
+
+@pytest.fixture
+def server() -> Iterator[FakeEndpoint]:
+    with FakeEndpoint(model=NOMIC, dim=768) as server:
+        yield server
+
+
+class TestOneRequest(RemoteConformance):
+    """The embedders of an endpoint of which a call is one request."""
+
+    @pytest.fixture(params=ONE_REQUEST, ids=lambda make: make.__name__)
+    def subject(self, request: pytest.FixtureRequest, server: FakeEndpoint) -> Subject:
+        make: Make = request.param
+        return Subject(make(server), server.vector, NOT_UNICODE, server)
+
+
+class TestPatient(PatientConformance):
+    """Those that divide and retry, as commands have them."""
+
+    @pytest.fixture(params=PATIENT, ids=lambda make: make.__name__)
+    def subject(self, request: pytest.FixtureRequest, server: FakeEndpoint) -> Subject:
+        make: Make = request.param
+        return Subject(make(server), server.vector, NOT_UNICODE, server)
+
+
+@cache
+def loaded(folder: Path) -> TorchEngine:
+    """Return an engine of the real weights, loaded once for all that it is compared with."""
+    return TorchEngine(str(folder), device="cpu", offline=True)
+
+
+class TestTorch(EngineConformance):
+    """PyTorch, with a tiny model: small, but a real one."""
+
+    @pytest.fixture
+    def engine(self, tiny_model: Path) -> TorchEngine:
+        return TorchEngine(str(tiny_model), device="cpu", offline=True)
+
+
+@pytest.mark.real_model
+class TestLocal(Conformance):
+    """The real MiniLM, by itself and as commands have it."""
+
+    @pytest.fixture(params=["bare", "assembled"])
+    def subject(self, request: pytest.FixtureRequest, minilm_folder: Path) -> Subject:
+        kept = loaded(minilm_folder)
+
+        def alone(text: str) -> Vectors:
+            found: Vectors = kept.run(kept.tokenize([text]))[0]
+            return found
+
+        if request.param == "bare":
+            target = Target("m", 0, "local", "MiniLM", document_prefix="d: ", query_prefix="q: ")
+            own = TorchEngine(str(minilm_folder), device="cpu", offline=True)
+            return Subject(LocalEmbedder(target, own), alone, NOT_UNICODE)
+        table = {"backend": "local", "model_path": str(minilm_folder), "device": "cpu"}
+        settings = resolve(Table(values={"embeddings": table}), {})
+        return Subject(assemble(settings, Terms(ONE_ATTEMPT)), alone, NOT_UNICODE)
+
+
+class TestFake(Conformance):
+    """The fake that stands for an embedder in the tests of others."""
+
+    @pytest.fixture(params=["bare", "patient"])
+    def subject(self, request: pytest.FixtureRequest) -> Subject:
+        fake = HashEmbedder(poison="bad")
+        return Subject(fake if request.param == "bare" else patient(fake), HashEmbedder().vector, "bad")
