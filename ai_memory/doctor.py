@@ -10,14 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
-from ai_memory.amounts import counted
-from ai_memory.cleaning import one_line
 from ai_memory.clock import Clock
 from ai_memory.embed.embedder import Target
 from ai_memory.embed.port import Embedder
 from ai_memory.embed.vectors import decode, is_sound
 from ai_memory.errors import Damaged, DataRefused, WordIndexUnusable
-from ai_memory.hints import GO_ON, PROGRAM
 from ai_memory.reembed.census import in_scope, take_census
 from ai_memory.reembed.judge import Unfit, examine
 from ai_memory.reembed.probe import check_witness, probe
@@ -32,6 +29,9 @@ from ai_memory.store.rehearsal import refused_updates
 from ai_memory.store.remains import may_be_of_memories
 from ai_memory.store.search import Candidate
 from ai_memory.store.text import printable
+from ai_memory.text.amounts import counted
+from ai_memory.text.cleaning import one_line
+from ai_memory.text.hints import GO_ON, PROGRAM
 
 NAMED_ROWS = 20
 REPAIR = "ai-memory doctor --repair-fts"

@@ -14,13 +14,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ai_memory.cleaning import one_line
 from ai_memory.errors import DataRefused
-from ai_memory.json_file import Found, values
 from ai_memory.records import DEFAULT_NAMESPACE, Draft, Value
 from ai_memory.rules import NUMBERS, first_fault
-from ai_memory.strict_json import Flaw, compact, loads
-from ai_memory.times import in_utc
+from ai_memory.text.cleaning import one_line
+from ai_memory.text.json_file import Found, values
+from ai_memory.text.strict_json import Flaw, compact, loads
+from ai_memory.text.times import in_utc
 
 NOT_STORED = frozenset({"embedding", "embedding_dim", "embedding_space"})
 """Keys that never enter a file: vectors are made here, from the text."""

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import partial
 
-from ai_memory.cleaning import one_line
 from ai_memory.clock import Clock
 from ai_memory.embed import vectors
 from ai_memory.embed.embedder import Vectors
@@ -31,7 +30,8 @@ from ai_memory.store.provenance import Fingerprint, VectorWrite, require_word_in
 from ai_memory.store.quarantine import unwritable
 from ai_memory.store.rehearsal import refused_updates, write_one_by_one
 from ai_memory.store.schema import is_substrate
-from ai_memory.times import timestamp
+from ai_memory.text.cleaning import one_line
+from ai_memory.text.times import timestamp
 
 DEFAULT_TIER = "mid"
 EMBEDDED_COLUMNS = frozenset({"title", "content", "encrypted_envelope"})

@@ -16,8 +16,8 @@ from ai_memory.errors import AiMemoryError, Damaged, DataRefused, NotFound, Usag
 from ai_memory.reembed.back_up import CopiedPages, back_up
 from ai_memory.reembed.holding import holding_damaged
 from ai_memory.reembed.narrator import Narrator
-from ai_memory.reembed.progress import Progress
 from ai_memory.reembed.stop import Stop
+from ai_memory.show.progress import Progress
 from ai_memory.store import counts, health, pauses, walk
 from ai_memory.store.backup import replace_by, require_fit
 from ai_memory.store.comparison import Comparison, compare

@@ -6,10 +6,10 @@ import math
 import re
 from collections.abc import Callable, Mapping
 
-from ai_memory.invisible import is_invisible
 from ai_memory.records import Value
-from ai_memory.strict_json import loads
-from ai_memory.times import in_utc
+from ai_memory.text.invisible import is_invisible
+from ai_memory.text.strict_json import loads
+from ai_memory.text.times import in_utc
 
 ID = re.compile(r"[A-Za-z0-9_:.@-]{1,128}")
 TIERS = ("short", "mid", "long")

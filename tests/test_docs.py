@@ -7,7 +7,7 @@ import runpy
 
 from ai_memory import errors
 from ai_memory.cli import COMMANDS
-from ai_memory.commands.flags import EXIT_CODES
+from ai_memory.commands.parser import EXIT_CODES
 from ai_memory.store.memories import OF_VECTOR
 from tests.conftest import ROOT
 

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ai_memory.console import to_json
 from ai_memory.errors import DataRefused
 from ai_memory.exchange import parse, to_object
 from ai_memory.records import Draft, Value
-from ai_memory.strict_json import compact
+from ai_memory.show.console import to_json
+from ai_memory.text.strict_json import compact
 
 CHARACTERS = st.characters(codec="utf-8") | st.characters(min_codepoint=0xDC80, max_codepoint=0xDCFF)
 # By way of the bytes: some that are no text by themselves are one together, and are read as that.

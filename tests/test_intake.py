@@ -23,11 +23,11 @@ from ai_memory.intake import Filled, Filler, Outcome, Put, ids_without_vector, p
 from ai_memory.records import Draft, Value
 from ai_memory.store.memories import Memories
 from ai_memory.store.opening import Store, writing
-from ai_memory.times import timestamp
-from tests import shapes
-from tests.fake_endpoint import FakeEndpoint
-from tests.fakes import HashEmbedder, patient
+from ai_memory.text.times import timestamp
 from tests.store.test_rehearsal import REFUSING, WORDS, forbid
+from tests.support import shapes
+from tests.support.fake_endpoint import FakeEndpoint
+from tests.support.fakes import HashEmbedder, patient
 
 NOW = 1_700_000_000_000
 

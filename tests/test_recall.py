@@ -18,8 +18,8 @@ from ai_memory.recall import Found, LeftOut, Query, recall
 from ai_memory.records import Draft
 from ai_memory.store.memories import Memories
 from ai_memory.store.opening import Store, writing
-from tests import shapes
-from tests.fakes import HashEmbedder, patient
+from tests.support import shapes
+from tests.support.fakes import HashEmbedder, patient
 
 SPACE = "fake/hash#none"
 NOW = 1_700_000_000_000

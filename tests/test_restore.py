@@ -20,14 +20,14 @@ import pytest
 
 from ai_memory.clock import SystemClock
 from ai_memory.errors import NotFinished
-from ai_memory.reembed.progress import SilentProgress
 from ai_memory.reembed.stop import Stop
 from ai_memory.restore import Restore
+from ai_memory.show.progress import SilentProgress
 from ai_memory.store.open_options import OpenOptions
-from tests import files, shapes
-from tests.command import Command, answer, kill, remote, wait_for
-from tests.fake_endpoint import FakeEndpoint
-from tests.small_disk import small_disk
+from tests.support import files, shapes
+from tests.support.command import Command, answer, kill, remote, wait_for
+from tests.support.fake_endpoint import FakeEndpoint
+from tests.support.small_disk import small_disk
 from tests.test_backup import LONG, fill
 
 ROWS = 60

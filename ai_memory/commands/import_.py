@@ -9,26 +9,26 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO
 
-from ai_memory.amounts import counted
-from ai_memory.cleaning import one_line
 from ai_memory.clock import SystemClock
 from ai_memory.commands.altered import warn_of_altered
 from ai_memory.commands.arguments import named_path
 from ai_memory.commands.embedding import EMBEDDER_ERRORS, fill, tell_stored_without, warn_of_rows
 from ai_memory.commands.taking import Taken, Taking
-from ai_memory.console import Console
-from ai_memory.embedding_settings import EmbeddingSettings
+from ai_memory.config.embedding import EmbeddingSettings
+from ai_memory.config.settings import Settings
 from ai_memory.errors import DataRefused, NotFound
 from ai_memory.exchange import NOT_STORED, Parsed, parse
 from ai_memory.intake import Filled, Outcome, Put
-from ai_memory.json_file import may_begin
 from ai_memory.records import Draft
-from ai_memory.settings import Settings
+from ai_memory.show.console import Console
 from ai_memory.store.links import Links
 from ai_memory.store.memories import Memories, has_vector
 from ai_memory.store.open_options import OpenOptions
 from ai_memory.store.opening import Store, writing
 from ai_memory.store.text import printable
+from ai_memory.text.amounts import counted
+from ai_memory.text.cleaning import one_line
+from ai_memory.text.json_file import may_begin
 
 STDIN = Path("-")
 PIECE = 2**20

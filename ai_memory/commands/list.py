@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from dataclasses import asdict
 
-from ai_memory.console import Console
-from ai_memory.settings import Settings
+from ai_memory.config.settings import Settings
+from ai_memory.show.console import Console
 from ai_memory.store.consistent import consistently
 from ai_memory.store.memories import Summary, summaries
 from ai_memory.store.namespaces import require_found

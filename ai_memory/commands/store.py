@@ -8,19 +8,19 @@ import sys
 from ai_memory.clock import SystemClock
 from ai_memory.commands.altered import warn_of_altered
 from ai_memory.commands.embedding import EMBEDDER_ERRORS, tell_stored_without
-from ai_memory.console import Console
+from ai_memory.config.embedding import EmbeddingSettings
+from ai_memory.config.settings import Settings
 from ai_memory.embed.assemble import assemble_prompt
-from ai_memory.embedding_settings import EmbeddingSettings
 from ai_memory.errors import UsageError
 from ai_memory.intake import Filler, Outcome, put
 from ai_memory.records import DEFAULT_NAMESPACE, Draft, Value
 from ai_memory.rules import TIERS, first_fault
-from ai_memory.settings import Settings
+from ai_memory.show.console import Console
 from ai_memory.store.memories import Memories, has_vector
 from ai_memory.store.open_options import OpenOptions
 from ai_memory.store.opening import Store, writing
 from ai_memory.store.text import is_text
-from ai_memory.strict_json import compact
+from ai_memory.text.strict_json import compact
 
 STDIN = "-"
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from ai_memory.cleaning import one_line
 from ai_memory.errors import DataRefused, DraftRefused, StatementRefused
 from ai_memory.exchange import MEND, Parsed
 from ai_memory.intake import Put, find, put
@@ -13,7 +12,8 @@ from ai_memory.store.links import Links
 from ai_memory.store.memories import TABLE as MEMORIES
 from ai_memory.store.memories import Memories
 from ai_memory.store.opening import Transaction
-from ai_memory.times import timestamp
+from ai_memory.text.cleaning import one_line
+from ai_memory.text.times import timestamp
 
 RELATION = "related_to"
 """What the Rust program takes a link for that names no relation."""

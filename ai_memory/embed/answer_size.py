@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ai_memory.embedding_settings import MAX_DIM
+from ai_memory.config.embedding import MAX_DIM
 from ai_memory.errors import AnswerViolation
 
 LARGEST = 4 << 20

@@ -10,7 +10,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from ai_memory.cleaning import one_line
 from ai_memory.embed import error_body
 from ai_memory.embed.error_body import ErrorBody
 from ai_memory.embed.limit_rules import LIMIT_RULES, read_as
@@ -28,6 +27,7 @@ from ai_memory.errors import (
     TransientFailure,
     WrongTarget,
 )
+from ai_memory.text.cleaning import one_line
 
 _CREDENTIALS = re.compile(r"//.*@")
 _BEHIND_PATH = re.compile(r"[?#].*", re.DOTALL)

@@ -16,7 +16,9 @@ from pathlib import Path
 from threading import Event
 from typing import TypeVar
 
-from ai_memory import address, vendors
+from ai_memory.config import vendors
+from ai_memory.config.embedding import AUTO, BASE64, KEYWORD, EmbeddingSettings
+from ai_memory.config.process_env import keep_off_model_hub
 from ai_memory.embed import model_folder, space
 from ai_memory.embed.buildable import require_buildable
 from ai_memory.embed.dialect import Dialect
@@ -38,9 +40,8 @@ from ai_memory.embed.spending import Spending, SpendingEmbedder, TokenLimit
 from ai_memory.embed.threads import ThreadPool
 from ai_memory.embed.told_gate import ToldGate
 from ai_memory.embed.transport import Deadlines, Endpoint
-from ai_memory.embedding_settings import AUTO, BASE64, KEYWORD, EmbeddingSettings
 from ai_memory.errors import EmbedderInitFailed, NoEmbedder
-from ai_memory.settings import keep_off_model_hub
+from ai_memory.text import address
 
 DOCUMENT_PREFIX = "search_document: "
 QUERY_PREFIX = "search_query: "

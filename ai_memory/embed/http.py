@@ -10,8 +10,6 @@ from threading import Lock
 
 import numpy as np
 
-from ai_memory.amounts import counted
-from ai_memory.cleaning import one_line
 from ai_memory.embed import answer_size, rate_headers, vectors
 from ai_memory.embed.answer_size import AnswerSize
 from ai_memory.embed.answers import Answer, Asked, classify, may_be_of_texts
@@ -32,6 +30,8 @@ from ai_memory.errors import (
     VectorsBroken,
     WrongTarget,
 )
+from ai_memory.text.amounts import counted
+from ai_memory.text.cleaning import one_line
 
 _SHORT = 1 << 12
 BEFORE, SHOWN = 12, 40

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from threading import Lock
 
+from ai_memory.config.vendors import Limits
 from ai_memory.errors import EmbedError, RequestTooLarge
-from ai_memory.vendors import Limits
 
 FEWEST_BYTES_A_TOKEN = 3
 """English has 4 bytes a token in cl100k_base, code and CJK about 3: a request is rather too small than refused."""

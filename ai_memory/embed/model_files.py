@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from ai_memory import trusted_file
-from ai_memory.cleaning import one_line
 from ai_memory.errors import EmbedderInitFailed
-from ai_memory.trusted_file import Rule
+from ai_memory.system import trusted_file
+from ai_memory.system.trusted_file import Rule
+from ai_memory.text.cleaning import one_line
 
 AGAIN = "Get the model's files again."
 LONGEST_JSON = 16_000_000

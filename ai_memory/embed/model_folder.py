@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping
 from math import prod
 from pathlib import Path
 
+from ai_memory.config.embedding import MAX_DIM
 from ai_memory.embed.model_code import refuse_code
 from ai_memory.embed.model_files import Module, is_file, modules, table
 from ai_memory.embed.port import ModelFacts
-from ai_memory.embedding_settings import MAX_DIM
 from ai_memory.errors import EmbedderInitFailed
 
 _WEIGHT_PATTERNS = ("model*.safetensors", "pytorch_model*.bin")

@@ -13,9 +13,9 @@ from operator import itemgetter
 
 import numpy as np
 
-from ai_memory.amounts import counted
 from ai_memory.embed.dialect import Reply, as_vectors, count_of, require_rows
 from ai_memory.errors import AnswerViolation, ForeignAnswer
+from ai_memory.text.amounts import counted
 
 _VERSION = re.compile(r"/v[0-9]|/deployments/")
 _LONGEST_INDEX = 9

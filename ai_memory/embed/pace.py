@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from threading import Condition, get_ident
 
-from ai_memory.amounts import span
 from ai_memory.embed.allowance import Allowance
 from ai_memory.embed.embedder import Vectors
 from ai_memory.embed.gate import Gate
@@ -21,6 +20,7 @@ from ai_memory.embed.port import Embedder, Stop
 from ai_memory.embed.rate_headers import Left
 from ai_memory.embed.wrapped import Wrapped
 from ai_memory.errors import RateLimited, TransientFailure
+from ai_memory.text.amounts import span
 
 START = 2
 SLOWER = 2.0

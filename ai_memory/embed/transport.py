@@ -14,13 +14,15 @@ from http.client import HTTPResponse
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-from ai_memory import __version__, address, vendors
-from ai_memory.address import Address
-from ai_memory.cleaning import one_line
+from ai_memory import __version__
+from ai_memory.config import vendors
 from ai_memory.embed.answers import Answer
 from ai_memory.embed.deadline import TimedResponse
 from ai_memory.embed.surroundings import misfit, require_bundle, require_proxy
 from ai_memory.errors import AnswerLate, AnswerViolation, Breakdown, Misconfigured, TransientFailure
+from ai_memory.text import address
+from ai_memory.text.address import Address
+from ai_memory.text.cleaning import one_line
 
 if TYPE_CHECKING:
     from requests import PreparedRequest, Response, Session

@@ -11,10 +11,10 @@ from math import isfinite
 import numpy as np
 import numpy.typing as npt
 
-from ai_memory.amounts import counted
+from ai_memory.config.embedding import MAX_DIM
 from ai_memory.embed.embedder import Vectors
-from ai_memory.embedding_settings import MAX_DIM
 from ai_memory.errors import AnswerViolation, DataRefused, VectorsBroken, WrongTarget
+from ai_memory.text.amounts import counted
 
 HEADER = b"\x01"
 HEAD_BYTES = 16

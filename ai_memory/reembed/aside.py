@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
-from ai_memory.cleaning import one_line
 from ai_memory.reembed.census import in_scope
 from ai_memory.reembed.judge import Verdict, judge
 from ai_memory.store import quarantine, runs, walk
 from ai_memory.store.opening import Store
 from ai_memory.store.provenance import read_fingerprint
 from ai_memory.store.quarantine import Quarantined
-from ai_memory.times import with_timestamps
+from ai_memory.text.cleaning import one_line
+from ai_memory.text.times import with_timestamps
 
 MOST_TITLE = 60
 

@@ -12,6 +12,7 @@ from random import Random
 
 import numpy as np
 
+from ai_memory.config.vendors import LOCAL
 from ai_memory.embed.document import WITNESS_TEXTS
 from ai_memory.embed.embedder import Vectors
 from ai_memory.embed.port import PatientEmbedder
@@ -32,7 +33,6 @@ from ai_memory.reembed.start import known_fingerprint, recorded_target
 from ai_memory.reembed.work import Again
 from ai_memory.store.opening import Store
 from ai_memory.store.provenance import Fingerprint, forget_witness
-from ai_memory.vendors import LOCAL
 
 HELD = 20
 """Rows of small pages that wait for one of them to be asked again."""

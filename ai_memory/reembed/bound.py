@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import ceil, comb
 
-from ai_memory.amounts import counted
+from ai_memory.text.amounts import counted
 
 CONFIDENCE = 0.95
 STEPS = 50

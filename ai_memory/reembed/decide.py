@@ -8,11 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from ai_memory.amounts import counted
 from ai_memory.errors import OperatorNeeded, TargetChanged, UsageError
 from ai_memory.reembed.census import Census, Scope, name_scope
 from ai_memory.reembed.request import Request
 from ai_memory.store.values import Run
+from ai_memory.text.amounts import counted
 
 WAYS_OUT = (
     "Continue it: ai-memory reembed --resume; replace it: ai-memory reembed --retarget; "

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import ceil
 
+from ai_memory.config.vendors import LOCAL
 from ai_memory.embed.document import WITNESS_TEXTS
 from ai_memory.store.opening import Store
 from ai_memory.store.run_figures import Measured, last_rate
-from ai_memory.vendors import LOCAL
 
 
 @dataclass(frozen=True, slots=True)

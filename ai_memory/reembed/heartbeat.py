@@ -23,7 +23,7 @@ from ai_memory.store.opening import Store
 from ai_memory.store.pauses import Pause
 from ai_memory.store.text import printable
 from ai_memory.store.values import Run
-from ai_memory.times import instant
+from ai_memory.text.times import instant
 
 T = TypeVar("T")
 

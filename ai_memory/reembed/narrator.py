@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ai_memory.amounts import counted
 from ai_memory.reembed.events import (
     CopyEnded,
     Copying,
@@ -16,8 +15,9 @@ from ai_memory.reembed.events import (
     Waiting,
 )
 from ai_memory.reembed.notices import QuarantineNotices
-from ai_memory.reembed.progress import Progress
 from ai_memory.reembed.work import Sizes
+from ai_memory.show.progress import Progress
+from ai_memory.text.amounts import counted
 
 MEGABYTE = 1_000_000
 

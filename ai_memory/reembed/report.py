@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
-from ai_memory.amounts import counted, money
 from ai_memory.embed.embedder import Usage
 from ai_memory.reembed.bound import differ_at_most, told
 from ai_memory.reembed.census import Scope, name_scope
@@ -12,7 +11,8 @@ from ai_memory.reembed.ending import Done, Ending
 from ai_memory.reembed.request import cost
 from ai_memory.reembed.start import Plan, Taken
 from ai_memory.store.values import Counters
-from ai_memory.times import with_timestamps
+from ai_memory.text.amounts import counted, money
+from ai_memory.text.times import with_timestamps
 
 RACED = (
     "row was edited while it was embedded, and was embedded again.",

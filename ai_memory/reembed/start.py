@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from typing import TypedDict
 
 from ai_memory import __version__
+from ai_memory.config.vendors import LOCAL
 from ai_memory.embed.document import WITNESS_TEXTS
 from ai_memory.embed.embedder import Target
 from ai_memory.embed.fingerprint import canonical_spec, differences, digest
 from ai_memory.embed.port import ONE_ATTEMPT, Embedder, PatientEmbedder
 from ai_memory.errors import AiMemoryError, OperatorNeeded
-from ai_memory.person import who
 from ai_memory.reembed.breaker import believed_until
 from ai_memory.reembed.census import Census, Means, Scope, take_census
 from ai_memory.reembed.decide import Action, Situation, decide, scope_of
@@ -31,7 +31,7 @@ from ai_memory.store.provenance import Fingerprint, known_widths, read_fingerpri
 from ai_memory.store.run_figures import note_census, note_stored
 from ai_memory.store.text import printable
 from ai_memory.store.values import Run, Space
-from ai_memory.vendors import LOCAL
+from ai_memory.system.person import who
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from ai_memory.store.pauses import Pause
 from ai_memory.store.provenance import Fingerprint, read_fingerprint
 from ai_memory.store.run_figures import replaced
 from ai_memory.store.values import Counted, Run, Space
-from ai_memory.times import with_timestamps
+from ai_memory.text.times import with_timestamps
 
 INSTANTS = ("counted_at", "started_at", "last_progress_at", "last_written_at", "finished_at")
 RESUME = "reembed --resume"

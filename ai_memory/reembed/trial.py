@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from ai_memory.amounts import counted
 from ai_memory.errors import DataRefused
 from ai_memory.reembed.census import Census
 from ai_memory.reembed.commit import rehearse_documents
@@ -16,6 +15,7 @@ from ai_memory.store.quarantine import unwritable
 from ai_memory.store.refusals import look_at_schema
 from ai_memory.store.rehearsal import refused_updates
 from ai_memory.store.text import printable
+from ai_memory.text.amounts import counted
 
 BLOCK = 256
 """Rows read and tried one after the other."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ai_memory.config.embedding import KEYWORD, EmbeddingSettings
+from ai_memory.config.vendors import LOCAL, NO_BACKEND
 from ai_memory.embed import space
 from ai_memory.embed.buildable import require_buildable
-from ai_memory.embedding_settings import KEYWORD, EmbeddingSettings
 from ai_memory.errors import EmbedderInitFailed
-from ai_memory.vendors import LOCAL, NO_BACKEND
 
 
 @dataclass(frozen=True, slots=True)

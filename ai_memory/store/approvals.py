@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ai_memory.embedding_settings import MAX_DIM
+from ai_memory.config.embedding import MAX_DIM
 from ai_memory.errors import DataRefused
 from ai_memory.store.opening import Store, Transaction
 from ai_memory.store.provenance import Fingerprint, read_fingerprint

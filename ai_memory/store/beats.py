@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ai_memory.cleaning import MOST_WORDS, one_line
 from ai_memory.store.opening import Transaction
 from ai_memory.store.values import Run
+from ai_memory.text.cleaning import MOST_WORDS, one_line
 
 BEAT = """
     UPDATE reembed_run SET last_progress_at = :now,

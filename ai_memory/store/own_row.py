@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from ai_memory.errors import DataRefused
 from ai_memory.store.opening import Store
-from ai_memory.times import LAST_MS
+from ai_memory.text.times import LAST_MS
 
 MOST = 2**62
 """No count of ours comes near; half of what SQLite holds, so that adding to it cannot leave what an INTEGER is."""

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 
 from ai_memory.store.opening import Store, Transaction
 from ai_memory.store.own_row import OwnRow, selected
-from ai_memory.times import with_timestamps
+from ai_memory.text.times import with_timestamps
 
 TEXTS = ("paused_by", "reason")
 COLUMNS = ("paused_at", "until", *TEXTS)

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 
+from ai_memory.config.embedding import MAX_DIM
 from ai_memory.embed.vectors import head, is_sound
-from ai_memory.embedding_settings import MAX_DIM
 from ai_memory.errors import DataRefused, StatementRefused, UpdateRefused, WordIndexUnusable
 from ai_memory.store import word_index
 from ai_memory.store.connection import Binding, Row

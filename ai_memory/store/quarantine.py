@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, cast, get_args
 
-from ai_memory.cleaning import MOST_WORDS, one_line
 from ai_memory.store.connection import Binding
 from ai_memory.store.opening import Store, Transaction
 from ai_memory.store.own_row import OwnRow, selected
 from ai_memory.store.text import printable
+from ai_memory.text.cleaning import MOST_WORDS, one_line
 
 PUT = """
     INSERT INTO reembed_quarantine (target, memory_id, src, kind, http_status, message, first_at, last_at)

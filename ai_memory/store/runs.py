@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
-from ai_memory.cleaning import MOST_WORDS, one_line
 from ai_memory.errors import DataRefused, NotFinished
 from ai_memory.store.connection import Binding
 from ai_memory.store.lock import Holder
@@ -20,6 +19,7 @@ from ai_memory.store.own_row import OwnRow, selected
 from ai_memory.store.run_row import ENDED, GIVE_UP, RUN_COLUMNS, RUN_TEXTS, run_of
 from ai_memory.store.text import printable
 from ai_memory.store.values import Breaker, Checkpoint, Counters, Run
+from ai_memory.text.cleaning import MOST_WORDS, one_line
 
 # A state that nobody knows is no end: such a run stands in the way of another until it is cancelled.
 IS_UNFINISHED = f"coalesce(state, '') NOT IN {ENDED}"

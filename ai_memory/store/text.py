@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ai_memory.invisible import escaped
+from ai_memory.text.invisible import escaped
 
 
 @dataclass(frozen=True, slots=True)

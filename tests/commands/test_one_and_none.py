@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from ai_memory.reembed import bound
-from tests import files
 from tests.commands.conftest import Cli
-from tests.fake_endpoint import FOREVER, FakeEndpoint
+from tests.support import files
+from tests.support.fake_endpoint import FOREVER, FakeEndpoint
 
 
 @pytest.mark.usefixtures("endpoint")

@@ -20,21 +20,21 @@ from ai_memory.embed.document import WITNESS_TEXTS
 from ai_memory.errors import AiMemoryError
 from ai_memory.reembed.job import Job
 from ai_memory.reembed.narrator import Narrator
-from ai_memory.reembed.progress import SilentProgress
 from ai_memory.reembed.report import RunReport
 from ai_memory.reembed.request import Request
 from ai_memory.reembed.stop import Stop
 from ai_memory.reembed.tools import Tools
 from ai_memory.reembed.worker import answer
+from ai_memory.show.progress import SilentProgress
 from ai_memory.store.open_options import OpenOptions
 from ai_memory.store.opening import writing
-from tests import shapes
 from tests.crash.editor import INSERT, NOW, Editor, Rows
 from tests.crash.images import Image, read_image
 from tests.crash.vfs import Recorder, watched
-from tests.fakes import HashEmbedder, patient
-from tests.promises import TRIGGERS
-from tests.strategies import HELD
+from tests.support import shapes
+from tests.support.fakes import HashEmbedder, patient
+from tests.support.promises import TRIGGERS
+from tests.support.strategies import HELD
 
 T = TypeVar("T")
 

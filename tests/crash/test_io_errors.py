@@ -20,7 +20,7 @@ from tests.crash.images import Image, read_image, write_image
 from tests.crash.promises import Past, looking, number, require_done, require_promises, vectors
 from tests.crash.sweeping import BATCH, REEMBEDDED, Build, build_foreign, build_own, build_unlogged, sweep
 from tests.crash.vfs import Change, watched
-from tests.fakes import HashEmbedder
+from tests.support.fakes import HashEmbedder
 
 ROWS = 8
 CLEAN = {0, 65, 74, 75}

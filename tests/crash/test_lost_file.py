@@ -16,7 +16,7 @@ from tests.crash.editor import read_rows
 from tests.crash.images import Image, read_image, write_image
 from tests.crash.promises import looking, require_done
 from tests.crash.sweeping import build_own, sweep
-from tests.fakes import HashEmbedder
+from tests.support.fakes import HashEmbedder
 
 ROWS = 12
 

@@ -16,17 +16,17 @@ import pytest
 
 from ai_memory.clock import SystemClock
 from ai_memory.errors import AiMemoryError
-from ai_memory.reembed.progress import SilentProgress
 from ai_memory.reembed.stop import Stop
 from ai_memory.restore import Restore
+from ai_memory.show.progress import SilentProgress
 from ai_memory.store.open_options import OpenOptions
-from tests import files
 from tests.crash.images import Disk, Image, read_image, write_image
 from tests.crash.promises import looking
 from tests.crash.sweeping import build_own, record
 from tests.crash.test_io_errors import CLEAN, FAULTS, Failing
 from tests.crash.vfs import Change, Recorder, watched
 from tests.mutants.mutants import Change as Edit
+from tests.support import files
 
 SEED = 20261125
 POWER_CUTS = 2

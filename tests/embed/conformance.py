@@ -16,8 +16,8 @@ import pytest
 from ai_memory.embed.embedder import Usage, Vectors
 from ai_memory.embed.port import ONE_ATTEMPT, Embedder, Engine, PatientEmbedder
 from ai_memory.errors import EmbedError, RowsRefused
-from tests.fake_endpoint import FOREVER, FakeEndpoint
-from tests.travel import back, same
+from tests.support.fake_endpoint import FOREVER, FakeEndpoint
+from tests.support.travel import back, same
 
 TEXTS = [
     "a short one",

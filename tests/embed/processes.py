@@ -7,10 +7,10 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from multiprocessing import get_context
 from typing import Any, Generic, TypeVar
 
+from ai_memory.config.embedding import EmbeddingSettings
 from ai_memory.embed.assemble import Terms, assemble
 from ai_memory.embed.embedder import Vectors
 from ai_memory.embed.port import PatientEmbedder
-from ai_memory.embedding_settings import EmbeddingSettings
 
 WorkT = TypeVar("WorkT")
 AnswerT = TypeVar("AnswerT")

@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ai_memory.cleaning import one_line
 from ai_memory.embed.answers import RULES, Answer, Asked, classify
 from ai_memory.embed.rate_headers import retry_after
 from ai_memory.errors import (
@@ -24,6 +23,7 @@ from ai_memory.errors import (
     TransientFailure,
     WrongTarget,
 )
+from ai_memory.text.cleaning import one_line
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 OPENAI_QUOTA = '{"error": {"message": "You exceeded your current quota", "code": "insufficient_quota"}}'

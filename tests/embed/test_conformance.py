@@ -9,7 +9,9 @@ from threading import Event
 
 import pytest
 
-from ai_memory.config_file import Table
+from ai_memory.config.embedding import resolve
+from ai_memory.config.file import Table
+from ai_memory.config.vendors import Limits
 from ai_memory.embed.assemble import Terms, assemble
 from ai_memory.embed.dialect import Dialect
 from ai_memory.embed.divide import DividedEmbedder
@@ -29,12 +31,10 @@ from ai_memory.embed.retry import RetryingEmbedder
 from ai_memory.embed.spending import Spending, SpendingEmbedder, TokenLimit
 from ai_memory.embed.told_gate import ToldGate
 from ai_memory.embed.transport import Endpoint
-from ai_memory.embedding_settings import resolve
-from ai_memory.vendors import Limits
-from tests.command import remote
 from tests.embed.conformance import Conformance, EngineConformance, PatientConformance, RemoteConformance, Subject
-from tests.fake_endpoint import FakeEndpoint
-from tests.fakes import HashEmbedder, patient
+from tests.support.command import remote
+from tests.support.fake_endpoint import FakeEndpoint
+from tests.support.fakes import HashEmbedder, patient
 
 NOT_UNICODE = "half a \ud800"
 NOMIC = "nomic-embed-text"

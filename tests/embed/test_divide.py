@@ -8,15 +8,15 @@ from math import ceil, log2
 import numpy as np
 import pytest
 
+from ai_memory.config.vendors import Limits
 from ai_memory.embed.divide import DividedEmbedder
 from ai_memory.embed.port import Patience
 from ai_memory.errors import AnswerLate, Breakdown, RateLimited, RequestTooLarge, RowsRefused, TransientFailure
 from ai_memory.reembed.isolate import embed_documents
 from ai_memory.reembed.judge import Document
 from ai_memory.reembed.outcomes import Refused
-from ai_memory.vendors import Limits
 from tests.embed.passing_time import PassingTime
-from tests.fakes import HashEmbedder, patient
+from tests.support.fakes import HashEmbedder, patient
 
 TEXTS = [f"text {number}" for number in range(100)]
 

@@ -37,8 +37,8 @@ from ai_memory.errors import (
     VectorsBroken,
     WrongTarget,
 )
-from tests.fake_endpoint import FOREVER, FakeEndpoint
-from tests.raw_endpoint import RawEndpoint, same, whole
+from tests.support.fake_endpoint import FOREVER, FakeEndpoint
+from tests.support.raw_endpoint import RawEndpoint, same, whole
 
 KEY = "sk-loopback-0123456789"
 TEXTS = ["first", "second", "third"]

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ai_memory.config.vendors import Limits, limits
 from ai_memory.embed.limits import RequestLimits, estimated_tokens
 from ai_memory.errors import RequestTooLarge
-from ai_memory.vendors import Limits, limits
 
 TEXTS = [f"text {number}" for number in range(100)]
 

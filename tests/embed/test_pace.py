@@ -7,14 +7,14 @@ from collections.abc import Iterator
 
 import pytest
 
+from ai_memory.config.vendors import Limits
 from ai_memory.embed.allowance import Allowance
 from ai_memory.embed.limits import RequestLimits
 from ai_memory.embed.pace import CAUTION, Pace, PacedEmbedder
 from ai_memory.embed.rate_headers import Left
 from ai_memory.errors import RateLimited, TransientFailure
-from ai_memory.vendors import Limits
 from tests.embed.passing_time import PassingTime
-from tests.fakes import HashEmbedder
+from tests.support.fakes import HashEmbedder
 
 
 def pace(time: PassingTime, *, most: int = 32, fixed: bool = False) -> Pace:

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ai_memory.config_file import Table
+from ai_memory.config.embedding import resolve
+from ai_memory.config.file import Table
 from ai_memory.embed.assemble import Terms, Ties, assemble
 from ai_memory.embed.divide import DividedEmbedder
 from ai_memory.embed.embedder import Target
@@ -23,11 +24,10 @@ from ai_memory.embed.openai import OpenAiDialect
 from ai_memory.embed.packing import FROM_NOW_ON, Packing, PackingEmbedder
 from ai_memory.embed.port import Patience
 from ai_memory.embed.transport import Endpoint
-from ai_memory.embedding_settings import resolve
 from ai_memory.errors import CredentialsRefused, EmbedError, RowsRefused, TransientFailure, WrongTarget
-from tests.command import remote, remote_at
-from tests.fake_endpoint import FOREVER, FakeEndpoint, vector
-from tests.raw_endpoint import RawEndpoint, whole
+from tests.support.command import remote, remote_at
+from tests.support.fake_endpoint import FOREVER, FakeEndpoint, vector
+from tests.support.raw_endpoint import RawEndpoint, whole
 
 TEXTS = ["first", "second", "third"]
 ONCE = Patience(retry_for=0, attempts=1)

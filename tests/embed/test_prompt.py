@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from ai_memory.config_file import Table
+from ai_memory.config.embedding import resolve
+from ai_memory.config.file import Table
 from ai_memory.embed.assemble import Ties, assemble
 from ai_memory.embed.prompt import PromptEmbedder, Wait
-from ai_memory.embedding_settings import resolve
 from ai_memory.errors import BudgetSpent, EmbedError, TransientFailure
-from tests.command import Command, remote, remote_at
-from tests.fake_endpoint import FOREVER, FakeEndpoint
-from tests.fakes import HashEmbedder, patient
-from tests.raw_endpoint import RawEndpoint, same
+from tests.support.command import Command, remote, remote_at
+from tests.support.fake_endpoint import FOREVER, FakeEndpoint
+from tests.support.fakes import HashEmbedder, patient
+from tests.support.raw_endpoint import RawEndpoint, same
 
 
 def prompt(url: str, seconds: float = 0.3) -> PromptEmbedder:

@@ -26,7 +26,7 @@ from ai_memory.errors import (
     WrongTarget,
 )
 from tests.embed.passing_time import PassingTime
-from tests.fakes import HashEmbedder
+from tests.support.fakes import HashEmbedder
 
 TEXTS = ["one", "two"]
 

@@ -18,7 +18,7 @@ from ai_memory.errors import (
     RowsRefused,
     TransientFailure,
 )
-from tests.fakes import HashEmbedder
+from tests.support.fakes import HashEmbedder
 
 TEXT = "x" * 40
 MOST = 44

@@ -10,8 +10,8 @@ import pytest
 
 from ai_memory.embed.surroundings import require_bundle, require_proxy
 from ai_memory.errors import Misconfigured
-from tests.command import Answer, Command, remote_at
-from tests.raw_endpoint import TLS, RawEndpoint, certificate, same, whole
+from tests.support.command import Answer, Command, remote_at
+from tests.support.raw_endpoint import TLS, RawEndpoint, certificate, same, whole
 
 TRUSTED = {"REQUESTS_CA_BUNDLE": str(TLS / "ca.pem")}
 KEY = "sk-loopback-0123456789"

@@ -8,15 +8,15 @@ from threading import Event
 
 import pytest
 
+from ai_memory.config.vendors import key_header
 from ai_memory.embed.embedder import Target, Vectors
 from ai_memory.embed.gate import OpenGate
 from ai_memory.embed.http import HttpEmbedder
 from ai_memory.embed.openai import OpenAiDialect
 from ai_memory.embed.transport import Deadlines, Endpoint
 from ai_memory.errors import AnswerLate, TransientFailure, WrongTarget
-from ai_memory.vendors import key_header
-from tests.command import Command, remote_at
-from tests.raw_endpoint import PEAK, RawEndpoint, peak, same, whole, zeros
+from tests.support.command import Command, remote_at
+from tests.support.raw_endpoint import PEAK, RawEndpoint, peak, same, whole, zeros
 
 KEY = "sk-loopback-0123456789"
 TARGET = Target(space="fake#none", dim=0, backend="openai-compatible", model="fake")

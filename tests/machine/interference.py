@@ -9,7 +9,7 @@ from ai_memory.store.opening import writing
 from tests.machine.edits import MODELS
 from tests.machine.invocation import Clock, Invocation, Script
 from tests.machine.world import World
-from tests.promises import Model
+from tests.support.promises import Model
 
 SECOND_START = "second start"
 HELD, STUCK = 11, 1

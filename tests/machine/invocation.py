@@ -17,19 +17,19 @@ from ai_memory.embed.port import Patience
 from ai_memory.errors import AiMemoryError, QuotaExhausted, RateLimited, RowsRefused, TransientFailure
 from ai_memory.reembed.job import Job
 from ai_memory.reembed.narrator import Narrator
-from ai_memory.reembed.progress import SilentProgress
 from ai_memory.reembed.report import RunReport
 from ai_memory.reembed.request import Request
 from ai_memory.reembed.stop import Stop
 from ai_memory.reembed.tools import Tools
 from ai_memory.reembed.worker import answer
-from tests import files
-from tests.fakes import HashEmbedder, patient
+from ai_memory.show.progress import SilentProgress
 from tests.machine.edits import Edit
 from tests.machine.pool import EAGER, OrderedPool
 from tests.machine.world import World
-from tests.promises import Model
-from tests.strategies import POISON
+from tests.support import files
+from tests.support.fakes import HashEmbedder, patient
+from tests.support.promises import Model
+from tests.support.strategies import POISON
 
 ASKED_WAIT = 7.0
 """Seconds a rate-limited answer asks for."""

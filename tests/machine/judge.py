@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from ai_memory.reembed.request import Request
-from tests import promises, sometimes
 from tests.machine.invocation import Outcome
 from tests.machine.world import World
-from tests.promises import Model, Scope
-from tests.sometimes import Sometimes
-from tests.strategies import stored
+from tests.support import promises, sometimes
+from tests.support.promises import Model, Scope
+from tests.support.sometimes import Sometimes
+from tests.support.strategies import stored
 
 UNFINISHED = """
     SELECT run_id, target, state, pass, raced FROM reembed_run WHERE state IN ('running', 'paused')

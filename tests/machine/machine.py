@@ -19,8 +19,8 @@ from tests.machine.invocation import Clock, Invocation, Outcome, Script
 from tests.machine.judge import Judge
 from tests.machine.pool import ORDERS
 from tests.machine.world import BEGINNINGS, World
-from tests.promises import Model
-from tests.sometimes import Sometimes
+from tests.support.promises import Model
+from tests.support.sometimes import Sometimes
 
 FAULTS = (
     "outage",

@@ -12,7 +12,7 @@ from tests.machine.interference import CRON, interfere
 from tests.machine.invocation import Clock, Invocation, Outcome, Script
 from tests.machine.judge import Judge
 from tests.machine.world import World
-from tests.sometimes import Sometimes
+from tests.support.sometimes import Sometimes
 
 
 def test_a_plain_text_beside_a_left_over_envelope_is_embedded(fast_folder: Path) -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from ai_memory.store.opening import Store
-from tests import files
 from tests.reembed.work import Work
+from tests.support import files
 
 
 @pytest.fixture

@@ -8,9 +8,9 @@ import pytest
 
 from ai_memory.errors import OperatorNeeded, WrongTarget
 from ai_memory.store import approvals, runs
-from tests import files
-from tests.fakes import HashEmbedder
 from tests.reembed.work import NOW_MS, Work
+from tests.support import files
+from tests.support.fakes import HashEmbedder
 
 CRON: dict[str, Any] = {"resume": True, "or_start": True}
 OTHER = HashEmbedder(dim=24)

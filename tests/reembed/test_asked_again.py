@@ -21,9 +21,9 @@ from ai_memory.reembed.asked_again import Schedule, Shared, ask_again, choose, s
 from ai_memory.reembed.judge import Document
 from ai_memory.reembed.outcomes import Embedded
 from ai_memory.reembed.work import Again
-from tests import files
-from tests.fakes import HashEmbedder, patient
 from tests.reembed.work import Work
+from tests.support import files
+from tests.support.fakes import HashEmbedder, patient
 
 CHANCE = Random(7)
 

@@ -16,8 +16,8 @@ from tests.machine.invocation import Clock, Invocation, Outcome, Script
 from tests.machine.judge import Judge
 from tests.machine.pool import ORDERS
 from tests.machine.world import World
-from tests.sometimes import Sometimes
-from tests.strategies import ids, namespaces
+from tests.support.sometimes import Sometimes
+from tests.support.strategies import ids, namespaces
 
 MODEL = MODELS[0]
 CRON = Request(resume=True, or_start=True)

@@ -17,9 +17,9 @@ from ai_memory.store.opening import Store
 from ai_memory.store.provenance import Fingerprint
 from ai_memory.store.quarantine import Reason
 from ai_memory.store.values import Checkpoint, Counters, Run
-from tests import files
-from tests.fakes import HashEmbedder
 from tests.reembed.work import HOLDER, NOW_MS, begun, committed, documents, known
+from tests.support import files
+from tests.support.fakes import HashEmbedder
 
 EMBEDDER = HashEmbedder()
 STEPS = {"a": Checkpoint("a", "id-002", eof=False, rows_done=2)}

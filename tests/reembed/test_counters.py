@@ -10,10 +10,10 @@ from ai_memory.reembed.census import take_census
 from ai_memory.store import run_figures, runs
 from ai_memory.store.provenance import read_fingerprint
 from ai_memory.store.values import Counted, LastEnd, Run
-from tests import files
-from tests.fakes import HashEmbedder
 from tests.reembed.test_job import Swapped, failing_after
 from tests.reembed.work import NOW_MS, Work
+from tests.support import files
+from tests.support.fakes import HashEmbedder
 
 DENIED = CredentialsRefused("no")
 

@@ -14,8 +14,8 @@ from ai_memory.store import runs
 from ai_memory.store.lock import Holder, lock_path, runner_lock
 from ai_memory.store.open_options import OpenOptions
 from ai_memory.store.values import Breaker
-from tests import files
 from tests.reembed.work import NOW_MS, Work, begun, known
+from tests.support import files
 
 OTHER = Holder(4242, "elsewhere", NOW_MS)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ai_memory.reembed.in_flight import InFlight, most
 from ai_memory.reembed.judge import Document
 from ai_memory.reembed.pages import Page
-from tests.fakes import HashEmbedder
+from tests.support.fakes import HashEmbedder
 
 DOCUMENT = Document("id", "ns", "title", "content", "title content", b"", 13)
 

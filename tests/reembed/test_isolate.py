@@ -17,7 +17,7 @@ from ai_memory.reembed.isolate import embed_documents
 from ai_memory.reembed.judge import Document
 from ai_memory.reembed.outcomes import Embedded, Outcome, Refused, Unanswered
 from ai_memory.store.quarantine import Reason
-from tests.fakes import HashEmbedder, patient
+from tests.support.fakes import HashEmbedder, patient
 
 
 def documents(texts: Sequence[str]) -> list[Document]:

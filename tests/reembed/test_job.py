@@ -30,9 +30,9 @@ from ai_memory.reembed import asking
 from ai_memory.reembed.asked_again import AT_END, FIRST
 from ai_memory.reembed.status import read_status
 from ai_memory.store import runs
-from tests import files
-from tests.fakes import HashEmbedder
 from tests.reembed.work import NOW_MS, Clock, Work
+from tests.support import files
+from tests.support.fakes import HashEmbedder
 
 START = len(WITNESS_TEXTS)
 """Requests of a first start: the witness texts, one by one."""

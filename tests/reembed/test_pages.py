@@ -14,9 +14,9 @@ from ai_memory.reembed.pages import Page, Walk, WalkOrder
 from ai_memory.store import walk
 from ai_memory.store.opening import Store
 from ai_memory.store.values import Checkpoint
-from tests import files
-from tests.fakes import HashEmbedder
 from tests.reembed.work import Work, known
+from tests.support import files
+from tests.support.fakes import HashEmbedder
 
 NO_CURSORS: Mapping[str, Checkpoint] = {}
 

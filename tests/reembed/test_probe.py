@@ -22,7 +22,7 @@ from ai_memory.errors import (
 )
 from ai_memory.reembed.probe import check_witness, probe, witness_bytes
 from ai_memory.store.provenance import Fingerprint
-from tests.fakes import HashEmbedder
+from tests.support.fakes import HashEmbedder
 
 EMBEDDER = HashEmbedder()
 TRUE = np.stack([EMBEDDER.vector(text) for text in WITNESS_TEXTS])

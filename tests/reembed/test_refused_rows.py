@@ -11,10 +11,10 @@ from ai_memory.reembed.stamp import stamp
 from ai_memory.reembed.survey import survey
 from ai_memory.store.opening import reading
 from ai_memory.store.quarantine import Quarantined
-from tests import files
-from tests.fakes import HashEmbedder
 from tests.reembed.work import NOW_MS, Work
 from tests.store.test_rehearsal import REFUSING, WORDS, forbid
+from tests.support import files
+from tests.support.fakes import HashEmbedder
 
 ALL = "CREATE TRIGGER hold BEFORE UPDATE ON memories BEGIN SELECT RAISE({}); END"
 RUNS = "SELECT count(*) FROM reembed_run"

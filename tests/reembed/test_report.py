@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from tests import files
-from tests.fakes import HashEmbedder
 from tests.reembed.work import Work
+from tests.support import files
+from tests.support.fakes import HashEmbedder
 
 KEYS = {
     "run_id", "state", "exit_code", "reason", "total", "reembedded", "skipped", "already_current", "attested", "raced",

@@ -8,8 +8,8 @@ import pytest
 from ai_memory.embed.vectors import encode, head
 from ai_memory.reembed.sample import Sample, choose, compare
 from ai_memory.store.opening import Store
-from tests import files
 from tests.reembed.work import Work, known
+from tests.support import files
 
 ZERO_HEAD = head(b"\x01" + bytes(64))
 

@@ -10,9 +10,9 @@ import pytest
 from ai_memory.errors import StampRefused
 from ai_memory.reembed.stamp import Stamped, stamp, would_stamp
 from ai_memory.store.opening import reading, writing
-from tests import files, shapes
-from tests.fakes import HashEmbedder
 from tests.reembed.work import NOW_MS, Work
+from tests.support import files, shapes
+from tests.support.fakes import HashEmbedder
 
 MINILM = replace(HashEmbedder(dim=shapes.DIM, model="minilm").target, space=shapes.SPACE)
 

@@ -8,8 +8,8 @@ from ai_memory.reembed.start import find_target, known_fingerprint, plan, record
 from ai_memory.store import quarantine, runs
 from ai_memory.store.opening import Store
 from ai_memory.store.quarantine import Reason
-from tests.fakes import HashEmbedder, patient
 from tests.reembed.work import HOLDER, NOW_MS, documents, known
+from tests.support.fakes import HashEmbedder, patient
 
 
 def unknown_width() -> HashEmbedder:

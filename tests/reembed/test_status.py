@@ -17,11 +17,11 @@ from ai_memory.store import approvals, pauses, runs
 from ai_memory.store.lock import Holder, runner_lock
 from ai_memory.store.pauses import Pause
 from ai_memory.store.values import Counted
-from ai_memory.times import timestamp
-from tests import files
-from tests.fakes import HashEmbedder
+from ai_memory.text.times import timestamp
 from tests.reembed.test_job import failing_after
 from tests.reembed.work import NOW_MS, Work
+from tests.support import files
+from tests.support.fakes import HashEmbedder
 
 OTHER = Holder(4242, "elsewhere", NOW_MS)
 HERE = Wanted(space="fake/hash#none", dim=16)

@@ -13,9 +13,9 @@ from ai_memory.reembed.estimate import Estimate, Probed
 from ai_memory.reembed.request import Request
 from ai_memory.reembed.survey import survey
 from ai_memory.store.opening import reading
-from tests import files, shapes
-from tests.fakes import HashEmbedder
 from tests.reembed.work import NOW_MS, Work
+from tests.support import files, shapes
+from tests.support.fakes import HashEmbedder
 
 
 def plan_of(path: Path, target: Target, scope: tuple[str, ...] | None = None) -> dict[str, object]:

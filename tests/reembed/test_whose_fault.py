@@ -7,6 +7,7 @@ from math import ceil, log2
 
 import pytest
 
+from ai_memory.config.vendors import Limits
 from ai_memory.embed.divide import DividedEmbedder
 from ai_memory.embed.document import WITNESS_TEXTS, source_hash
 from ai_memory.embed.embedder import Target
@@ -19,10 +20,9 @@ from ai_memory.errors import AiMemoryError, AnswerViolation
 from ai_memory.reembed.isolate import embed_documents
 from ai_memory.reembed.judge import Document
 from ai_memory.reembed.outcomes import Outcome, Refused, Unanswered
-from ai_memory.vendors import Limits
 from tests.embed.passing_time import PassingTime
-from tests.fake_endpoint import FOREVER, FakeEndpoint
-from tests.fakes import patient
+from tests.support.fake_endpoint import FOREVER, FakeEndpoint
+from tests.support.fakes import patient
 
 ROWS, BATCH = 100, 20
 TARGET = Target(space="fake#none", dim=16, backend="openai-compatible", model="fake")

@@ -28,8 +28,8 @@ from ai_memory.store.lock import Holder
 from ai_memory.store.opening import Store, Transaction, writing
 from ai_memory.store.provenance import Fingerprint, ensure_fingerprint
 from ai_memory.store.values import Run
-from tests import files
-from tests.fakes import HashEmbedder, patient
+from tests.support import files
+from tests.support.fakes import HashEmbedder, patient
 
 P = ParamSpec("P")
 T = TypeVar("T")

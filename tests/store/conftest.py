@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ai_memory.store.opening import Store, writing
-from tests import files
+from tests.support import files
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from ai_memory.store.backup import copy_to
 from ai_memory.store.connection import Database, open_database
 from ai_memory.store.consistent import ATTEMPTS
 from ai_memory.store.open_options import OpenOptions
-from tests import files
+from tests.support import files
 
 FILL = """
     WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 600)

@@ -11,7 +11,7 @@ from ai_memory.errors import DataRefused, NotFinished, StatementRefused, Storage
 from ai_memory.store.connection import Database, open_database
 from ai_memory.store.open_options import OpenOptions
 from ai_memory.store.opening import Store
-from tests import files
+from tests.support import files
 
 HASTY = OpenOptions(busy_timeout_ms=50)
 COUNT = "SELECT count(*) FROM memories"

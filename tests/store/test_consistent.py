@@ -14,7 +14,7 @@ from ai_memory.store import search, walk
 from ai_memory.store.consistent import ATTEMPTS, CHUNK_ROWS, consistently
 from ai_memory.store.open_options import OpenOptions
 from ai_memory.store.opening import Store, reading
-from tests import files
+from tests.support import files
 
 ROWS = 2 * CHUNK_ROWS + 7
 MOVE_ALL = "UPDATE memories SET namespace = namespace || 'x'"

@@ -13,7 +13,7 @@ from ai_memory.errors import StatementRefused, WordIndexUnusable
 from ai_memory.store import defence
 from ai_memory.store.connection import Database, open_database
 from ai_memory.store.opening import Store, writing
-from tests import files, shapes
+from tests.support import files, shapes
 
 
 @pytest.fixture(params=[True, False], ids=["read-only", "to write"])

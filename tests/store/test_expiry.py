@@ -16,9 +16,9 @@ from ai_memory.store.connection import Binding
 from ai_memory.store.counts import odd_expiries
 from ai_memory.store.memories import Memories, summaries
 from ai_memory.store.opening import Store, writing
-from ai_memory.strict_json import compact
-from ai_memory.times import in_utc
-from tests import files
+from ai_memory.text.strict_json import compact
+from ai_memory.text.times import in_utc
+from tests.support import files
 
 NOW = datetime.now(UTC)
 FORMS: dict[str, Callable[[datetime, timezone], str]] = {

@@ -15,7 +15,7 @@ from ai_memory.errors import DataRefused, NotFinished, StorageFailed
 from ai_memory.store import file
 from ai_memory.store.connection import open_database
 from ai_memory.store.opening import reading, writing
-from tests import files
+from tests.support import files
 
 READER = 65_534
 INSERT = (

@@ -14,9 +14,9 @@ import pytest
 
 from ai_memory.errors import DataRefused
 from ai_memory.store.lock import Holder, LockState, lock_path, lock_state, read_holder, runner_lock
-from tests.command import wait_for
 from tests.conftest import ROOT
-from tests.files import shared
+from tests.support.command import wait_for
+from tests.support.files import shared
 
 ME = Holder(os.getpid(), "here", 7)
 HOLDING = """

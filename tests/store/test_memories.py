@@ -16,8 +16,8 @@ from ai_memory.store.memories import Memories, summaries
 from ai_memory.store.opening import Store, reading, writing
 from ai_memory.store.search import matches
 from ai_memory.store.text import printable, readable
-from tests import shapes
 from tests.conftest import ROOT
+from tests.support import shapes
 
 NOW = 1_700_000_000_000
 

@@ -12,7 +12,7 @@ from ai_memory.store.connection import open_database
 from ai_memory.store.migrate import LEDGER as LEDGER_TABLE
 from ai_memory.store.migrate import _apply, available, check_ledger, migrate
 from ai_memory.store.opening import Store, reading, writing
-from tests import files, shapes
+from tests.support import files, shapes
 
 LEDGER = "SELECT version, name, sha256 FROM reembed_migration ORDER BY version"
 TABLES = "SELECT name FROM sqlite_master WHERE type = 'table' AND name LIKE 'reembed%' OR name LIKE 'embedding%'"

@@ -12,8 +12,8 @@ from ai_memory.errors import NotFound
 from ai_memory.store.memories import summaries
 from ai_memory.store.namespaces import require_found, require_seen, within
 from ai_memory.store.opening import Store, reading
-from tests import files, shapes
 from tests.conftest import ROOT
+from tests.support import files, shapes
 
 
 def test_what_was_never_seen_is_named_and_nothing_else(store: Store) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from ai_memory.errors import DataRefused
 from ai_memory.store.opening import Store, reading, reopen, writing
-from tests import files, shapes
+from tests.support import files, shapes
 
 
 def test_reading_changes_no_byte_of_a_file_without_our_tables(tmp_path: Path) -> None:

@@ -21,9 +21,9 @@ from ai_memory.store.provenance import (
     vector_of_text,
     write_vector,
 )
-from tests import files, shapes
-from tests.fakes import HashEmbedder
 from tests.reembed.work import committed, known
+from tests.support import files, shapes
+from tests.support.fakes import HashEmbedder
 
 EMBEDDER = HashEmbedder()
 BLOB = encode(EMBEDDER.vector("title id-000 the content of id-000"))

@@ -7,8 +7,8 @@ import pytest
 from ai_memory.store import quarantine
 from ai_memory.store.opening import Store
 from ai_memory.store.quarantine import Quarantined, Reason
-from tests.fakes import HashEmbedder
 from tests.reembed.work import committed, known
+from tests.support.fakes import HashEmbedder
 
 REASON = Reason("refused", "the input was refused.", 400)
 

@@ -13,9 +13,9 @@ from ai_memory.errors import StatementRefused, UpdateRefused
 from ai_memory.store.opening import Store, reading
 from ai_memory.store.provenance import Fingerprint, VectorWrite, write_vectors
 from ai_memory.store.rehearsal import refused_updates, rehearse, write_one_by_one
-from tests import files
-from tests.fakes import HashEmbedder
 from tests.reembed.work import documents, known
+from tests.support import files
+from tests.support.fakes import HashEmbedder
 
 ONE = "WHEN old.id = 'id-001'"
 REFUSING = {

@@ -10,8 +10,8 @@ from ai_memory.store.lock import Holder
 from ai_memory.store.opening import Store
 from ai_memory.store.provenance import Fingerprint
 from ai_memory.store.values import Breaker, Checkpoint, Counters, Run
-from tests.fakes import HashEmbedder
 from tests.reembed.work import NOW_MS, begun, committed, known
+from tests.support.fakes import HashEmbedder
 
 OTHER = Holder(2, "there", NOW_MS)
 

@@ -9,7 +9,7 @@ import pytest
 from ai_memory.errors import DataRefused
 from ai_memory.store.opening import Store, reading
 from ai_memory.store.schema import is_substrate
-from tests import files, shapes
+from tests.support import files, shapes
 
 
 @pytest.mark.parametrize("version", shapes.VERSIONS)

@@ -14,9 +14,9 @@ from ai_memory.errors import DataRefused
 from ai_memory.store import side_file
 from ai_memory.store.connection import open_database
 from ai_memory.store.lock import Holder, lock_path, lock_state, read_holder, runner_lock
-from tests import files
-from tests.command import Command, remote
-from tests.fake_endpoint import FakeEndpoint
+from tests.support import files
+from tests.support.command import Command, remote
+from tests.support.fake_endpoint import FakeEndpoint
 
 ME = Holder(os.getpid(), "here", 7)
 Plant = Callable[[Path, Path], object]

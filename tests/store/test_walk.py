@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from ai_memory.store import walk
 from ai_memory.store.opening import Store, reading, writing
-from tests import files, shapes
-from tests.strategies import ODD
+from tests.support import files, shapes
+from tests.support.strategies import ODD
 
 
 def all_ids(store: Store, namespace: str, *, limit: int) -> list[str]:
