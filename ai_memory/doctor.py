@@ -11,9 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from ai_memory.clock import Clock
-from ai_memory.embed.embedder import Target
 from ai_memory.embed.port import Embedder
-from ai_memory.embed.vectors import decode, is_sound
 from ai_memory.errors import Damaged, DataRefused, WordIndexUnusable
 from ai_memory.reembed.census import in_scope, take_census
 from ai_memory.reembed.judge import Unfit, examine
@@ -32,6 +30,9 @@ from ai_memory.store.text import printable
 from ai_memory.text.amounts import counted
 from ai_memory.text.cleaning import one_line
 from ai_memory.text.hints import GO_ON, PROGRAM
+from ai_memory.vectors.blob import decode
+from ai_memory.vectors.checks import is_sound
+from ai_memory.vectors.target import Target
 
 NAMED_ROWS = 20
 REPAIR = "ai-memory doctor --repair-fts"

@@ -10,8 +10,6 @@ from enum import Enum
 from functools import partial
 
 from ai_memory.clock import Clock
-from ai_memory.embed import vectors
-from ai_memory.embed.embedder import Vectors
 from ai_memory.embed.port import ONE_ATTEMPT, PatientEmbedder
 from ai_memory.errors import DraftRefused, EmbedError
 from ai_memory.records import DEFAULT_NAMESPACE, Draft, Memory, Value
@@ -26,12 +24,14 @@ from ai_memory.rules import MAX_INTEGER
 from ai_memory.store import walk
 from ai_memory.store.memories import Memories, lacking_vectors
 from ai_memory.store.opening import Store, Transaction
-from ai_memory.store.provenance import Fingerprint, VectorWrite, require_word_index, set_witness, write_vectors
+from ai_memory.store.provenance import VectorWrite, require_word_index, set_witness, write_vectors
 from ai_memory.store.quarantine import unwritable
 from ai_memory.store.rehearsal import refused_updates, write_one_by_one
 from ai_memory.store.schema import is_substrate
 from ai_memory.text.cleaning import one_line
 from ai_memory.text.times import timestamp
+from ai_memory.vectors import blob
+from ai_memory.vectors.target import Fingerprint, Vectors
 
 DEFAULT_TIER = "mid"
 EMBEDDED_COLUMNS = frozenset({"title", "content", "encrypted_envelope"})
@@ -267,7 +267,7 @@ class Filler:
 
         def write(transaction: Transaction, refused: Unwritable) -> list[bool]:
             writes = [
-                VectorWrite(each.id, each.title, each.content, vectors.encode(vector), each.src, self.origin)
+                VectorWrite(each.id, each.title, each.content, blob.encode(vector), each.src, self.origin)
                 for each, vector in vectors_of
                 if each.id not in (refused or {})
             ]

@@ -17,8 +17,6 @@ import numpy as np
 import numpy.typing as npt
 
 from ai_memory.blend import WORDS_WEIGHT, blend, shares, with_guesses
-from ai_memory.embed.embedder import Vectors
-from ai_memory.embed.vectors import cosines, decode, head
 from ai_memory.errors import DataRefused, WordIndexUnusable
 from ai_memory.records import Hit
 from ai_memory.store import search
@@ -26,6 +24,9 @@ from ai_memory.store.consistent import consistently
 from ai_memory.store.opening import Store
 from ai_memory.store.schema import is_substrate
 from ai_memory.store.search import Candidate
+from ai_memory.vectors.blob import decode, head
+from ai_memory.vectors.checks import cosines
+from ai_memory.vectors.target import Vectors
 
 MIN_DEPTH = 100
 """The least number of memories that each way of searching contributes before both are joined."""

@@ -64,9 +64,9 @@ ONLY_FOR = {
 """The rooms that only these may import: what is configured and shown, the adapters, and the doors to them."""
 
 EXCEPTIONS = {
-    "embed -> config": 6,
-    "embed.http -> embed": 11,
-    "embed.local -> embed": 6,
+    "embed -> config": 3,
+    "embed.http -> embed": 10,
+    "embed.local -> embed": 4,
     "embed.port -> embed": 1,
     "exchange -> records": 1,
     "exchange -> rules": 1,
@@ -76,8 +76,7 @@ EXCEPTIONS = {
     "reembed -> show": 2,
     "restore -> show": 1,
     "rules -> records": 1,
-    "store -> config": 2,
-    "store -> embed": 2,
+    "vectors -> embed": 1,
 }
 """Imports against the rules that are still to be cut, by room: these numbers only fall."""
 FAN_OUT_P90 = 14

@@ -16,14 +16,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ai_memory.clock import SystemClock
-from ai_memory.embed import vectors
-from ai_memory.embed.document import WITNESS_TEXTS
 from ai_memory.errors import DataRefused, EndpointUnusable, TransientFailure
 from ai_memory.intake import Filled, Filler, Outcome, Put, ids_without_vector, put
 from ai_memory.records import Draft, Value
 from ai_memory.store.memories import Memories
 from ai_memory.store.opening import Store, writing
 from ai_memory.text.times import timestamp
+from ai_memory.vectors import blob
+from ai_memory.vectors.witness import WITNESS_TEXTS
 from tests.store.test_rehearsal import REFUSING, WORDS, forbid
 from tests.support import shapes
 from tests.support.fake_endpoint import FakeEndpoint
@@ -122,7 +122,7 @@ def test_a_vector_of_a_text_that_changed_meanwhile_is_not_written(store: Store, 
     filled = fill(store, HashEmbedder(before=edit))
     assert (filled.embedded, filled.raced, stored(store, "t")) == (0, 1, None)
     fill(store, embedder := HashEmbedder())
-    assert stored(store, "t") == vectors.encode(embedder.vector("t edited"))
+    assert stored(store, "t") == blob.encode(embedder.vector("t edited"))
 
 
 def test_an_outage_keeps_the_pages_before_it(store: Store) -> None:
@@ -157,7 +157,7 @@ def test_every_batch_size_ends_in_the_same_vectors(
         for number in range(12):
             take(store, title=f"t{number}", content="poison" if number in poisoned else "fine")
         left = fill(store, embedder, batch=batch).left
-        expected = [None if n in poisoned else vectors.encode(embedder.vector(f"t{n} fine")) for n in range(12)]
+        expected = [None if n in poisoned else blob.encode(embedder.vector(f"t{n} fine")) for n in range(12)]
         assert [stored(store, f"t{number}") for number in range(12)] == expected
         assert len(left) == len(poisoned)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ai_memory.embed.vectors import encode, head
+from ai_memory.vectors.blob import encode, head
 from tests.support import files
 from tests.support.command import Answer, Command, remote
 from tests.support.fake_endpoint import FOREVER, ONE, FakeEndpoint

@@ -12,12 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ai_memory.clock import SystemClock
-from ai_memory.embed import vectors
 from ai_memory.intake import Filler, put
 from ai_memory.recall import Found, LeftOut, Query, recall
 from ai_memory.records import Draft
 from ai_memory.store.memories import Memories
 from ai_memory.store.opening import Store, writing
+from ai_memory.vectors.blob import encode
 from tests.support import shapes
 from tests.support.fakes import HashEmbedder, patient
 
@@ -113,7 +113,7 @@ def test_vectors_of_another_space_or_width_are_left_out_and_counted(store: Store
 
 def test_a_foreign_vector_written_over_ours_is_of_its_stamp_not_of_our_record(store: Store) -> None:
     memory_id = remember(store, "Tea", "x", by=HashEmbedder())
-    blob = vectors.encode(HashEmbedder(model="else").vector("Tea x"))
+    blob = encode(HashEmbedder(model="else").vector("Tea x"))
     stamped = "UPDATE memories SET embedding = ?, embedding_space = 'fake/else#none' WHERE id = ?"
     store.db.execute(stamped, (blob, memory_id))
     assert search(store, "y", by=HashEmbedder()).left_out == {LeftOut.OTHER_SPACE: 1}

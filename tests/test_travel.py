@@ -15,7 +15,7 @@ from ai_memory.config.api_key import ApiKey
 from ai_memory.config.embedding import resolve
 from ai_memory.config.file import Table
 from ai_memory.embed.assemble import Terms
-from ai_memory.embed.embedder import Target, Usage
+from ai_memory.embed.embedder import Usage
 from ai_memory.embed.port import ONE_ATTEMPT
 from ai_memory.embed.spending import TokenLimit
 from ai_memory.errors import AiMemoryError, EmbedError, RateLimited
@@ -34,9 +34,9 @@ from ai_memory.reembed.work import (
     PageAnswer,
     Remedy,
 )
-from ai_memory.store.provenance import Fingerprint
 from ai_memory.store.quarantine import Reason
 from ai_memory.store.values import Checkpoint, Counters
+from ai_memory.vectors.target import Fingerprint, Target
 from tests.support.command import remote_at
 from tests.support.travel import back, same
 

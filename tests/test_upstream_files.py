@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from ai_memory.embed.vectors import decode
+from ai_memory.vectors.blob import decode
 from tests.support import files, shapes
 from tests.support.command import Command, remote
 from tests.support.fake_endpoint import FakeEndpoint

@@ -14,6 +14,7 @@ from ai_memory.errors import EmbedderInitFailed
 from ai_memory.system.trusted_file import trusted_users
 from ai_memory.text import address
 from ai_memory.text.refused_value import told, written_as_path
+from ai_memory.vectors.target import MAX_DIM
 
 KEYWORD = "keyword"
 TIER_BACKENDS = {
@@ -26,7 +27,6 @@ DEFAULT_MODELS = {vendors.LOCAL: "all-MiniLM-L6-v2", vendors.OLLAMA: "nomic-embe
 EGRESS_POLICIES = ("allow", "loopback-only", "deny")
 MAX_BATCH = 10_000
 DEFAULT_BATCH = 100
-MAX_DIM = 65_536
 ADDRESS_KEYS = frozenset({"backend", "base_url", "url", "model", "model_path", "dim"})
 OTHER_KEYS = frozenset({"api_key_env", "api_key_file", "backfill_batch", "backfill_on_boot"})
 SHORTEST_SECRET = 8

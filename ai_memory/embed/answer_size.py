@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ai_memory.config.embedding import MAX_DIM
 from ai_memory.errors import AnswerViolation
+from ai_memory.vectors.target import MAX_DIM
 
 LARGEST = 4 << 20
 """Bytes of an answer: so many texts are sent at once that theirs is no larger."""

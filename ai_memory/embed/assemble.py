@@ -19,11 +19,10 @@ from typing import TypeVar
 from ai_memory.config import vendors
 from ai_memory.config.embedding import AUTO, BASE64, KEYWORD, EmbeddingSettings
 from ai_memory.config.process_env import keep_off_model_hub
-from ai_memory.embed import model_folder, space
+from ai_memory.embed import model_folder
 from ai_memory.embed.buildable import require_buildable
 from ai_memory.embed.dialect import Dialect
 from ai_memory.embed.divide import DividedEmbedder
-from ai_memory.embed.embedder import Target
 from ai_memory.embed.engine_torch import TorchEngine, require_library
 from ai_memory.embed.gate import Gate, OpenGate
 from ai_memory.embed.http import HttpEmbedder
@@ -42,6 +41,8 @@ from ai_memory.embed.told_gate import ToldGate
 from ai_memory.embed.transport import Deadlines, Endpoint
 from ai_memory.errors import EmbedderInitFailed, NoEmbedder
 from ai_memory.text import address
+from ai_memory.vectors import space
+from ai_memory.vectors.target import Target
 
 DOCUMENT_PREFIX = "search_document: "
 QUERY_PREFIX = "search_query: "

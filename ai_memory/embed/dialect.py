@@ -9,9 +9,9 @@ from typing import Protocol
 
 import numpy as np
 
-from ai_memory.embed.embedder import Vectors
 from ai_memory.errors import AnswerViolation, ForeignAnswer, OneVector
 from ai_memory.text.amounts import counted
+from ai_memory.vectors.target import Vectors
 
 MOST_TOKENS = 10**9
 """No answer to one request costs more; such a count is no count."""

@@ -15,7 +15,6 @@ from contextlib import suppress
 
 import numpy as np
 
-from ai_memory.embed.embedder import Vectors
 from ai_memory.embed.limits import RequestLimits
 from ai_memory.embed.port import Patience
 from ai_memory.embed.retry import CANARY, RetryingEmbedder
@@ -31,6 +30,7 @@ from ai_memory.errors import (
     RequestTooLarge,
     VectorsBroken,
 )
+from ai_memory.vectors.target import Vectors
 
 ABSENT = frozenset({*range(201, 400), 404, 405, 410, 501})
 """With these an endpoint mostly says that it is not there any more, and only seldom that it dislikes a text."""

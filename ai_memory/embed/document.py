@@ -8,13 +8,6 @@ TEMPLATE_VERSION = 1
 MAX_BYTES = 65_536
 """ai-memory's EMBED_MAX_BYTES: a longer document is refused, never cut."""
 
-WITNESS_TEXTS = (
-    "The quick brown fox jumps over the lazy dog.",
-    "Database migrations must survive power cuts, retries and impatient operators.",
-    "Zürich, 東京 and São Paulo keep their memories in UTF-8.",
-)
-"""Fixed texts whose vectors tell one set of weights from another of the same name."""
-
 
 def document(title: str, content: str) -> str:
     """Return the text embedded for a memory, as ai-memory composes it (template version 1)."""

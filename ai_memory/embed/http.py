@@ -10,11 +10,11 @@ from threading import Lock
 
 import numpy as np
 
-from ai_memory.embed import answer_size, rate_headers, vectors
+from ai_memory.embed import answer_size, rate_headers
 from ai_memory.embed.answer_size import AnswerSize
 from ai_memory.embed.answers import Answer, Asked, classify, may_be_of_texts
 from ai_memory.embed.dialect import Dialect, Reply
-from ai_memory.embed.embedder import Meter, Target, Vectors
+from ai_memory.embed.embedder import Meter
 from ai_memory.embed.error_body import status_within
 from ai_memory.embed.gate import Gate
 from ai_memory.embed.limits import most_tokens, utf8_size
@@ -32,6 +32,8 @@ from ai_memory.errors import (
 )
 from ai_memory.text.amounts import counted
 from ai_memory.text.cleaning import one_line
+from ai_memory.vectors.checks import check
+from ai_memory.vectors.target import Target, Vectors
 
 _SHORT = 1 << 12
 BEFORE, SHOWN = 12, 40
@@ -124,7 +126,7 @@ class HttpEmbedder:
             AnswerViolation, WrongTarget: see `vectors.check`.
         """
         try:
-            return vectors.check(found, count=count, dim=self._target.dim)
+            return check(found, count=count, dim=self._target.dim)
         except VectorsBroken as error:
             what = self._unbelievable(error.what)
             raise VectorsBroken(what, tip=_LOOK, vectors=error.vectors, broken=error.broken) from None

@@ -13,13 +13,15 @@ from typing import Any
 
 import numpy as np
 
-from ai_memory.embed import space, vectors
-from ai_memory.embed.embedder import Meter, Target, Vectors
+from ai_memory.embed.embedder import Meter
 from ai_memory.embed.limits import utf8_size
 from ai_memory.embed.model_files import AGAIN, is_file, reason_of
 from ai_memory.embed.model_folder import has_weights
 from ai_memory.embed.port import Engine, ModelFacts
 from ai_memory.errors import EmbedderInitFailed
+from ai_memory.vectors import space
+from ai_memory.vectors.checks import check
+from ai_memory.vectors.target import Target, Vectors
 
 CPU_BATCH = 8
 """Texts a forward pass on a processor. Measured with MiniLM and docstrings, sorted by length, 100 a call, one
@@ -135,7 +137,7 @@ class LocalEmbedder:
             self.meter.add(requests=1, texts_sent=len(texts), unreported_bytes=size)
             computed = self._computed(texts)
         found = _shortened(computed, self._target.dim)
-        return vectors.check(found, count=len(texts), dim=self._target.dim)
+        return check(found, count=len(texts), dim=self._target.dim)
 
     def _computed(self, texts: list[str]) -> Vectors:
         """Return what the engine computes of texts, those of about one length together: float32, in their order."""

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping
 from math import prod
 from pathlib import Path
 
-from ai_memory.config.embedding import MAX_DIM
 from ai_memory.embed.model_code import refuse_code
 from ai_memory.embed.model_files import Module, is_file, modules, table
 from ai_memory.embed.port import ModelFacts
 from ai_memory.errors import EmbedderInitFailed
+from ai_memory.vectors.target import MAX_DIM
 
 _WEIGHT_PATTERNS = ("model*.safetensors", "pytorch_model*.bin")
 _MOST_TOKENS = 1 << 31

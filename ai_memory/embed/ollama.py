@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ai_memory.embed import space
 from ai_memory.embed.dialect import Reply, as_vectors, count_of, require_rows
+from ai_memory.vectors import space
 
 _TAGS = {space.MINILM: "all-minilm", space.NOMIC: "nomic-embed-text"}
 

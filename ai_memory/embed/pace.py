@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from threading import Condition, get_ident
 
 from ai_memory.embed.allowance import Allowance
-from ai_memory.embed.embedder import Vectors
 from ai_memory.embed.gate import Gate
 from ai_memory.embed.limits import RequestLimits, estimated_tokens
 from ai_memory.embed.port import Embedder, Stop
@@ -21,6 +20,7 @@ from ai_memory.embed.rate_headers import Left
 from ai_memory.embed.wrapped import Wrapped
 from ai_memory.errors import RateLimited, TransientFailure
 from ai_memory.text.amounts import span
+from ai_memory.vectors.target import Vectors
 
 START = 2
 SLOWER = 2.0

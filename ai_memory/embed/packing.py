@@ -7,9 +7,7 @@ from threading import Lock
 
 import numpy as np
 
-from ai_memory.embed.embedder import Vectors
 from ai_memory.embed.port import Embedder
-from ai_memory.embed.vectors import cosines
 from ai_memory.embed.wrapped import Wrapped
 from ai_memory.errors import (
     AnswerLate,
@@ -23,6 +21,8 @@ from ai_memory.errors import (
     TransientFailure,
     WrongTarget,
 )
+from ai_memory.vectors.checks import cosines
+from ai_memory.vectors.target import Vectors
 
 MIN_COSINE = 0.999
 LENGTHS_DIFFER = 0.01

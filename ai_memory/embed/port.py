@@ -11,8 +11,9 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
-from ai_memory.embed.embedder import Meter, Target, Vectors
+from ai_memory.embed.embedder import Meter
 from ai_memory.errors import EmbedError
+from ai_memory.vectors.target import Target, Vectors
 
 BatchT = TypeVar("BatchT")
 WorkT_contra = TypeVar("WorkT_contra", contravariant=True)

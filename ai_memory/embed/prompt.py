@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from threading import Event, Thread
 from typing import TypeVar
 
-from ai_memory.embed.embedder import Vectors
 from ai_memory.embed.port import Patience, PatientEmbedder
 from ai_memory.embed.wrapped import Wrapped
 from ai_memory.errors import AiMemoryError, EmbedError, TransientFailure
+from ai_memory.vectors.target import Vectors
 
 T = TypeVar("T")
 

@@ -10,8 +10,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeVar
 
-from ai_memory.embed.document import WITNESS_TEXTS
-from ai_memory.embed.embedder import Vectors
 from ai_memory.embed.gate import Gate, OpenGate
 from ai_memory.embed.port import Embedder, Patience, Stop
 from ai_memory.embed.wrapped import Wrapped
@@ -24,6 +22,8 @@ from ai_memory.errors import (
     TransientFailure,
     VectorsBroken,
 )
+from ai_memory.vectors.target import Vectors
+from ai_memory.vectors.witness import WITNESS_TEXTS
 
 if TYPE_CHECKING:
     from tenacity import RetryCallState

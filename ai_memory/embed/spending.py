@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from math import ceil
 from threading import Condition
 
-from ai_memory.embed.embedder import Meter, Vectors
+from ai_memory.embed.embedder import Meter
 from ai_memory.embed.limits import most_tokens, utf8_size
 from ai_memory.embed.port import Embedder
 from ai_memory.embed.wrapped import Wrapped
 from ai_memory.errors import BudgetSpent, EmbedError
+from ai_memory.vectors.target import Vectors
 
 UNREPORTED = 0.5
 """Tokens a byte of texts whose endpoint reports none: twice what English has."""

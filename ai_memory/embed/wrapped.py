@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ai_memory.embed.embedder import Meter, Target
+from ai_memory.embed.embedder import Meter
 from ai_memory.embed.port import Embedder
+from ai_memory.vectors.target import Target
 
 
 class Wrapped:

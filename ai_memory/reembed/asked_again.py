@@ -22,17 +22,16 @@ from random import Random
 
 import numpy as np
 
-from ai_memory.embed.document import WITNESS_TEXTS
-from ai_memory.embed.embedder import Vectors
 from ai_memory.embed.port import PatientEmbedder
-from ai_memory.embed.vectors import cosines
 from ai_memory.errors import EmbedError
 from ai_memory.reembed.isolate import embed_documents
 from ai_memory.reembed.judge import Document
 from ai_memory.reembed.outcomes import Embedded, Outcome, embedded_of
 from ai_memory.reembed.probe import MIN_COSINE, require_witness
 from ai_memory.reembed.work import Again, PageAnswer
-from ai_memory.store.provenance import Fingerprint
+from ai_memory.vectors.checks import cosines
+from ai_memory.vectors.target import Fingerprint, Vectors
+from ai_memory.vectors.witness import WITNESS_TEXTS
 
 FIRST = 3
 """Rows of the first page."""

@@ -13,7 +13,7 @@ from ai_memory.reembed.outcomes import Embedded
 from ai_memory.reembed.pages import Page
 from ai_memory.reembed.trail import Trail
 from ai_memory.reembed.work import AskWitness, EmbedPage, Work, Workers
-from ai_memory.store.provenance import Fingerprint
+from ai_memory.vectors.target import Fingerprint
 
 WITNESS_EVERY = 200
 WITNESS_ROWS = 50_000

@@ -13,8 +13,6 @@ from random import Random
 import numpy as np
 
 from ai_memory.config.vendors import LOCAL
-from ai_memory.embed.document import WITNESS_TEXTS
-from ai_memory.embed.embedder import Vectors
 from ai_memory.embed.port import PatientEmbedder
 from ai_memory.errors import EndpointUnusable, RowsRefused, TargetChanged
 from ai_memory.reembed.asked_again import (
@@ -32,7 +30,9 @@ from ai_memory.reembed.probe import apart, require_apart, require_width, require
 from ai_memory.reembed.start import known_fingerprint, recorded_target
 from ai_memory.reembed.work import Again
 from ai_memory.store.opening import Store
-from ai_memory.store.provenance import Fingerprint, forget_witness
+from ai_memory.store.provenance import forget_witness
+from ai_memory.vectors.target import Fingerprint, Vectors
+from ai_memory.vectors.witness import WITNESS_TEXTS
 
 HELD = 20
 """Rows of small pages that wait for one of them to be asked again."""

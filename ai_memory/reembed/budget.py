@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ai_memory.embed.document import WITNESS_TEXTS
 from ai_memory.embed.spending import Spending
+from ai_memory.vectors.witness import WITNESS_TEXTS
 
 MAX_ROWS = "max-rows"
 

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from ai_memory.embed.embedder import Target
 from ai_memory.reembed.judge import (
     ATTESTED,
     Document,
@@ -22,11 +21,11 @@ from ai_memory.reembed.judge import (
 from ai_memory.store import walk
 from ai_memory.store.consistent import consistently
 from ai_memory.store.opening import Store
-from ai_memory.store.provenance import Fingerprint
 from ai_memory.store.schema import Schema, is_substrate
 from ai_memory.store.text import printable
 from ai_memory.store.values import Counted
 from ai_memory.store.walk import MemoryRow
+from ai_memory.vectors.target import Fingerprint, Target
 
 Scope = tuple[str, ...] | None
 """Exact namespaces, or None: all but ai-memory's own."""

@@ -6,9 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
-from ai_memory.embed import vectors
 from ai_memory.embed.embedder import Usage
-from ai_memory.embed.vectors import some_vector
 from ai_memory.errors import StatementRefused, UpdateRefused
 from ai_memory.reembed.commit_once import Unwritable
 from ai_memory.reembed.judge import ATTESTED, Document
@@ -16,10 +14,12 @@ from ai_memory.reembed.outcomes import Embedded, Outcome, Refused, Unanswered
 from ai_memory.reembed.window import Answered
 from ai_memory.store import quarantine, runs
 from ai_memory.store.opening import Store, Transaction
-from ai_memory.store.provenance import Fingerprint, VectorWrite, attest, vector_of_text, write_vectors
+from ai_memory.store.provenance import VectorWrite, attest, vector_of_text, write_vectors
 from ai_memory.store.quarantine import Reason
 from ai_memory.store.rehearsal import rehearse, write_one_by_one
 from ai_memory.store.values import Checkpoint, Counters, Run
+from ai_memory.vectors.blob import encode, some_vector
+from ai_memory.vectors.target import Fingerprint
 
 REEMBED = "reembed"
 REEMBEDDED, RACED, QUARANTINED = "reembedded", "raced", "quarantined"
@@ -148,7 +148,7 @@ def _write(rows: _Rows, outcomes: Sequence[Outcome]) -> list[str]:
                 rows.quarantine(each.document, each.reason)
                 refused += 1
             case Embedded():
-                vectors_of.append((each.document, vectors.encode(each.vector)))
+                vectors_of.append((each.document, encode(each.vector)))
             case Unanswered():
                 pass
     return [QUARANTINED] * refused + rows.write(vectors_of)

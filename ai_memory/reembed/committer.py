@@ -16,9 +16,9 @@ from ai_memory.reembed.tools import Tools
 from ai_memory.reembed.window import Answered
 from ai_memory.store import approvals, runs
 from ai_memory.store.opening import Store, Transaction
-from ai_memory.store.provenance import Fingerprint
 from ai_memory.store.run_figures import note_census, note_end
 from ai_memory.store.values import Checkpoint, Counters, Run
+from ai_memory.vectors.target import Fingerprint
 
 
 class Committer:

@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from ai_memory.errors import AiMemoryError, EmbedError, NotFinished, Stopped
 from ai_memory.reembed.census import Census, name_scope
 from ai_memory.reembed.stop import Stop
-from ai_memory.store.provenance import Fingerprint
 from ai_memory.store.text import printable
 from ai_memory.store.values import Counters, Run
 from ai_memory.text.amounts import counted
+from ai_memory.vectors.target import Fingerprint
 
 
 @dataclass(frozen=True, slots=True)

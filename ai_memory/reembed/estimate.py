@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from math import ceil
 
 from ai_memory.config.vendors import LOCAL
-from ai_memory.embed.document import WITNESS_TEXTS
 from ai_memory.store.opening import Store
 from ai_memory.store.run_figures import Measured, last_rate
+from ai_memory.vectors.witness import WITNESS_TEXTS
 
 
 @dataclass(frozen=True, slots=True)

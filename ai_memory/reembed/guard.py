@@ -11,7 +11,6 @@ from dataclasses import replace
 
 import numpy as np
 
-from ai_memory.embed.document import WITNESS_TEXTS
 from ai_memory.errors import AiMemoryError, EndpointUnusable, TargetChanged
 from ai_memory.reembed.alike import SET_ASIDE, Alike
 from ai_memory.reembed.alone import Alone
@@ -28,6 +27,7 @@ from ai_memory.reembed.trail import Trail
 from ai_memory.reembed.window import Answered
 from ai_memory.reembed.work import AskAgain, AskAtEnd, AskWitness, EmbedPage, FindRemedy, Sizes, Work
 from ai_memory.store.values import Counters
+from ai_memory.vectors.witness import WITNESS_TEXTS
 
 Compare = Callable[[Sequence[Outcome]], int]
 """Compares vectors that came with those stored of another model, and returns how many it could; it may raise."""

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ai_memory.embed.embedder import Vectors
 from ai_memory.embed.port import PatientEmbedder
 from ai_memory.embed.retry import CANARY
 from ai_memory.errors import (
@@ -26,6 +25,7 @@ from ai_memory.errors import (
 from ai_memory.reembed.judge import Document
 from ai_memory.reembed.outcomes import Embedded, Outcome, Refused, Unanswered
 from ai_memory.store.quarantine import Reason
+from ai_memory.vectors.target import Vectors
 
 
 def embed_documents(embedder: PatientEmbedder, documents: Sequence[Document]) -> list[Outcome]:

@@ -11,12 +11,11 @@ from hashlib import blake2b
 from typing import Final
 
 from ai_memory.embed.document import MAX_BYTES, document, source_hash, stored_hash
-from ai_memory.embed.embedder import Target
 from ai_memory.embed.limits import utf8_size
-from ai_memory.store.provenance import Fingerprint
 from ai_memory.store.quarantine import Reason
 from ai_memory.store.schema import Schema
 from ai_memory.store.walk import MemoryRow
+from ai_memory.vectors.target import Fingerprint, Target
 
 ATTESTED = "attested"
 OVERSIZE: Final = "oversize"

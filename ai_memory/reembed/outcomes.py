@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ai_memory.embed.embedder import Vectors
 from ai_memory.reembed.judge import Document, Unfit
 from ai_memory.store.quarantine import Reason
+from ai_memory.vectors.target import Vectors
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,8 @@ from ai_memory.reembed.census import Scope, take_census
 from ai_memory.reembed.wanted import Wanted
 from ai_memory.store import approvals, settled
 from ai_memory.store.opening import Store
-from ai_memory.store.provenance import Fingerprint, of_space, read_fingerprint
+from ai_memory.store.provenance import of_space, read_fingerprint
+from ai_memory.vectors.target import Fingerprint
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,8 +27,8 @@ from ai_memory.reembed.trail import Trail
 from ai_memory.reembed.work import Workers
 from ai_memory.store import quarantine, runs
 from ai_memory.store.opening import Store
-from ai_memory.store.provenance import Fingerprint
 from ai_memory.store.values import Counters
+from ai_memory.vectors.target import Fingerprint
 
 MIN_PASSES = 5
 """Passes before a corpus that is edited as fast as it is swept is called churn."""

@@ -6,10 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ai_memory.embed.document import WITNESS_TEXTS
-from ai_memory.embed.embedder import Vectors
 from ai_memory.embed.port import Embedder
-from ai_memory.embed.vectors import cosines, decode, is_sound
 from ai_memory.errors import (
     DataRefused,
     EmbedderInitFailed,
@@ -19,7 +16,10 @@ from ai_memory.errors import (
     TargetChanged,
     WrongTarget,
 )
-from ai_memory.store.provenance import Fingerprint
+from ai_memory.vectors.blob import decode
+from ai_memory.vectors.checks import cosines, is_sound
+from ai_memory.vectors.target import Fingerprint, Vectors
+from ai_memory.vectors.witness import WITNESS_TEXTS
 
 MIN_COSINE = 0.999
 SAME_DISTANCE = 0.01414

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
-from ai_memory.embed.embedder import Target
 from ai_memory.reembed.census import Census
 from ai_memory.reembed.judge import Unfit
 from ai_memory.reembed.start import enter_target, known_fingerprint
@@ -13,6 +12,7 @@ from ai_memory.reembed.trial import try_updates
 from ai_memory.store import quarantine, runs
 from ai_memory.store.opening import Store
 from ai_memory.store.values import Counters, Run
+from ai_memory.vectors.target import Target
 
 
 def find_refusing(store: Store, target: Target, census: Census, *, retry: bool, now_ms: int) -> list[Unfit]:

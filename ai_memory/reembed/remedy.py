@@ -10,13 +10,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ai_memory.embed.embedder import Vectors
 from ai_memory.embed.port import PatientEmbedder
 from ai_memory.errors import EndpointUnusable
 from ai_memory.reembed.asked_again import agrees, sharing_a_vector, too_many
 from ai_memory.reembed.outcomes import Embedded, Outcome, embedded_of
 from ai_memory.reembed.probe import apart
 from ai_memory.reembed.work import Remedy
+from ai_memory.vectors.target import Vectors
 
 KNOWN = 8
 """Texts that are asked by themselves to know what is right."""

@@ -12,8 +12,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ai_memory.embed import vectors
-from ai_memory.embed.embedder import Vectors
 from ai_memory.embed.port import Embedder
 from ai_memory.reembed.alike import Alike
 from ai_memory.reembed.bound import bound, differ_at_most
@@ -23,7 +21,11 @@ from ai_memory.reembed.outcomes import Embedded
 from ai_memory.store import walk
 from ai_memory.store.consistent import consistently
 from ai_memory.store.opening import Store
-from ai_memory.store.provenance import Fingerprint, stored_blob
+from ai_memory.store.provenance import stored_blob
+from ai_memory.vectors import checks
+from ai_memory.vectors.blob import decode
+from ai_memory.vectors.checks import is_sound
+from ai_memory.vectors.target import Fingerprint, Vectors
 
 MIN_COSINE = 0.99
 """Below this a stored vector is not the model's: what shares a batch changes far less (about 1e-6)."""
@@ -136,6 +138,6 @@ def _compare(
 
 def _cosine(blob: bytes, vector: Vectors) -> float:
     """Return the cosine of a stored vector with the one that came; -1 where nothing can be compared with the former."""
-    if not vectors.is_sound(blob, len(vector)):
+    if not is_sound(blob, len(vector)):
         return -1.0
-    return float(vectors.cosines(vectors.decode(blob)[np.newaxis], vector)[0])
+    return float(checks.cosines(decode(blob)[np.newaxis], vector)[0])

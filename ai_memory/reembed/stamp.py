@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from functools import partial
 
-from ai_memory.embed.embedder import Target
 from ai_memory.errors import StampRefused
 from ai_memory.reembed.census import Scope, in_scope, namespaces_in_scope
 from ai_memory.reembed.commit import attest_document
@@ -16,10 +15,10 @@ from ai_memory.store import walk
 from ai_memory.store.consistent import consistently
 from ai_memory.store.namespaces import require_seen
 from ai_memory.store.opening import Store, Transaction
-from ai_memory.store.provenance import Fingerprint
 from ai_memory.store.rehearsal import rehearse
 from ai_memory.store.walk import MemoryRow
 from ai_memory.text.amounts import counted
+from ai_memory.vectors.target import Fingerprint, Target
 
 STAMP_ROWS = 1_000
 """Rows stamped in one transaction: a writer waits no longer than that."""

@@ -8,9 +8,6 @@ from typing import TypedDict
 
 from ai_memory import __version__
 from ai_memory.config.vendors import LOCAL
-from ai_memory.embed.document import WITNESS_TEXTS
-from ai_memory.embed.embedder import Target
-from ai_memory.embed.fingerprint import canonical_spec, differences, digest
 from ai_memory.embed.port import ONE_ATTEMPT, Embedder, PatientEmbedder
 from ai_memory.errors import AiMemoryError, OperatorNeeded
 from ai_memory.reembed.breaker import believed_until
@@ -27,11 +24,14 @@ from ai_memory.store.lock import Holder, LockState, lock_state
 from ai_memory.store.namespaces import require_seen
 from ai_memory.store.open_options import OpenOptions
 from ai_memory.store.opening import Store, Transaction
-from ai_memory.store.provenance import Fingerprint, known_widths, read_fingerprint
+from ai_memory.store.provenance import known_widths, read_fingerprint
 from ai_memory.store.run_figures import note_census, note_stored
 from ai_memory.store.text import printable
 from ai_memory.store.values import Run, Space
 from ai_memory.system.person import who
+from ai_memory.vectors.fingerprint import canonical_spec, differences, digest
+from ai_memory.vectors.target import Fingerprint, Target
+from ai_memory.vectors.witness import WITNESS_TEXTS
 
 
 @dataclass(frozen=True, slots=True)

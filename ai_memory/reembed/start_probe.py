@@ -7,8 +7,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from ai_memory.clock import Clock
-from ai_memory.embed.document import WITNESS_TEXTS
-from ai_memory.embed.embedder import Vectors
 from ai_memory.embed.port import ONE_ATTEMPT, PatientEmbedder
 from ai_memory.reembed.believed import as_recorded
 from ai_memory.reembed.breaker import require_due
@@ -18,8 +16,10 @@ from ai_memory.reembed.request import Request
 from ai_memory.reembed.start import Taken, approve_by_hand, enter_target
 from ai_memory.store import runs
 from ai_memory.store.opening import Store
-from ai_memory.store.provenance import Fingerprint, read_fingerprint, set_witness
+from ai_memory.store.provenance import read_fingerprint, set_witness
 from ai_memory.store.values import Breaker
+from ai_memory.vectors.target import Fingerprint, Vectors
+from ai_memory.vectors.witness import WITNESS_TEXTS
 
 
 @dataclass(frozen=True, slots=True)

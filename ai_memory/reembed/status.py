@@ -19,10 +19,11 @@ from ai_memory.store.file import real_path
 from ai_memory.store.lock import Holder, LockState, lock_state, read_holder
 from ai_memory.store.opening import Store
 from ai_memory.store.pauses import Pause
-from ai_memory.store.provenance import Fingerprint, read_fingerprint
+from ai_memory.store.provenance import read_fingerprint
 from ai_memory.store.run_figures import replaced
 from ai_memory.store.values import Counted, Run, Space
 from ai_memory.text.times import with_timestamps
+from ai_memory.vectors.target import Fingerprint
 
 INSTANTS = ("counted_at", "started_at", "last_progress_at", "last_written_at", "finished_at")
 RESUME = "reembed --resume"

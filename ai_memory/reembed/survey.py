@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from ai_memory.embed.embedder import Target
 from ai_memory.errors import AiMemoryError
 from ai_memory.reembed.census import Means, count_rows
 from ai_memory.reembed.decide import scope_of
@@ -18,6 +17,7 @@ from ai_memory.store import runs, walk
 from ai_memory.store.consistent import consistently
 from ai_memory.store.namespaces import require_seen
 from ai_memory.store.opening import Store
+from ai_memory.vectors.target import Target
 
 USUAL_BYTES_A_TOKEN = 4
 """Rule of thumb for English text (OpenAI, "What are tokens and how to count them", 2024)."""

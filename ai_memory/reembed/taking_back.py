@@ -8,8 +8,9 @@ from dataclasses import replace
 from ai_memory.errors import StatementRefused
 from ai_memory.store import runs
 from ai_memory.store.opening import Store
-from ai_memory.store.provenance import Fingerprint, forget
+from ai_memory.store.provenance import forget
 from ai_memory.store.values import Counters, Run
+from ai_memory.vectors.target import Fingerprint
 
 
 def take_back(

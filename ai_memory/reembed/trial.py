@@ -10,12 +10,13 @@ from ai_memory.reembed.commit import rehearse_documents
 from ai_memory.reembed.judge import Document, Unfit, Verdict, examine, judge
 from ai_memory.store import walk
 from ai_memory.store.opening import Store, Transaction
-from ai_memory.store.provenance import Fingerprint, require_word_index
+from ai_memory.store.provenance import require_word_index
 from ai_memory.store.quarantine import unwritable
 from ai_memory.store.refusals import look_at_schema
 from ai_memory.store.rehearsal import refused_updates
 from ai_memory.store.text import printable
 from ai_memory.text.amounts import counted
+from ai_memory.vectors.target import Fingerprint
 
 BLOCK = 256
 """Rows read and tried one after the other."""

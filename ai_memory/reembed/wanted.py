@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from ai_memory.config.embedding import KEYWORD, EmbeddingSettings
 from ai_memory.config.vendors import LOCAL, NO_BACKEND
-from ai_memory.embed import space
 from ai_memory.embed.buildable import require_buildable
 from ai_memory.errors import EmbedderInitFailed
+from ai_memory.vectors import space
 
 
 @dataclass(frozen=True, slots=True)

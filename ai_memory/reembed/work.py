@@ -9,7 +9,7 @@ from ai_memory.embed.embedder import Usage
 from ai_memory.embed.port import Pool
 from ai_memory.reembed.outcomes import Embedded, Outcome
 from ai_memory.reembed.pages import Page
-from ai_memory.store.provenance import Fingerprint
+from ai_memory.vectors.target import Fingerprint
 
 Sizes = Mapping[str, int]
 """What was learned of the size of a request, by name."""

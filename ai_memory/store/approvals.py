@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from ai_memory.config.embedding import MAX_DIM
 from ai_memory.errors import DataRefused
 from ai_memory.store.opening import Store, Transaction
-from ai_memory.store.provenance import Fingerprint, read_fingerprint
+from ai_memory.store.provenance import read_fingerprint
 from ai_memory.store.values import Run
+from ai_memory.vectors.target import MAX_DIM, Fingerprint
 
 IS_APPROVED = "SELECT count(*) FROM reembed_approval WHERE space = ? AND dim = ?"
 WIDTH = "SELECT dim FROM reembed_approval WHERE space = ? ORDER BY approved_at DESC, dim DESC LIMIT 1"

@@ -35,9 +35,9 @@ from ai_memory.store.port_writing import (
     TargetWriter,
     VectorWriter,
 )
-from ai_memory.store.provenance import Fingerprint
 from ai_memory.store.values import Run, Space
 from ai_memory.store.walk import MemoryRow
+from ai_memory.vectors.target import Fingerprint
 
 T = TypeVar("T")
 

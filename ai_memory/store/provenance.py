@@ -6,14 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 
-from ai_memory.config.embedding import MAX_DIM
-from ai_memory.embed.vectors import head, is_sound
 from ai_memory.errors import DataRefused, StatementRefused, UpdateRefused, WordIndexUnusable
 from ai_memory.store import word_index
 from ai_memory.store.connection import Binding, Row
 from ai_memory.store.opening import Store, Transaction
 from ai_memory.store.own_row import OwnRow, selected
 from ai_memory.store.text import printable
+from ai_memory.vectors.blob import head
+from ai_memory.vectors.checks import is_sound
+from ai_memory.vectors.target import MAX_DIM, Fingerprint
 
 NOT_KEPT = "did not keep the vector"
 
@@ -96,18 +97,6 @@ ANOTHER_TARGET = (
     "Give up the run that leads to it: ai-memory reembed cancel; and begin another: ai-memory reembed; "
     "or restore a backup of the file."
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Fingerprint:
-    """A target as the file knows it; `witness` is None until the target's first probe."""
-
-    id: int
-    digest: bytes
-    spec_json: str
-    space: str
-    dim: int
-    witness: bytes | None
 
 
 @dataclass(frozen=True, slots=True)

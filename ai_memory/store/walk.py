@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from ai_memory.embed.vectors import head, is_sound, width
 from ai_memory.store.consistent import memory_rows
 from ai_memory.store.opening import Store
 from ai_memory.store.text import Codec
+from ai_memory.vectors.blob import head, width
+from ai_memory.vectors.checks import is_sound
 
 ID_BLOCK = 50_000
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ai_memory.embed.document import WITNESS_TEXTS
+from ai_memory.vectors.witness import WITNESS_TEXTS
 from tests.commands.conftest import Cli
 from tests.support import shapes
 from tests.support.fake_endpoint import FOREVER, FakeEndpoint

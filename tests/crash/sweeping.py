@@ -16,7 +16,6 @@ import apsw
 
 from ai_memory.clock import SystemClock
 from ai_memory.embed.assemble import threads
-from ai_memory.embed.document import WITNESS_TEXTS
 from ai_memory.errors import AiMemoryError
 from ai_memory.reembed.job import Job
 from ai_memory.reembed.narrator import Narrator
@@ -28,6 +27,7 @@ from ai_memory.reembed.worker import answer
 from ai_memory.show.progress import SilentProgress
 from ai_memory.store.open_options import OpenOptions
 from ai_memory.store.opening import writing
+from ai_memory.vectors.witness import WITNESS_TEXTS
 from tests.crash.editor import INSERT, NOW, Editor, Rows
 from tests.crash.images import Image, read_image
 from tests.crash.vfs import Recorder, watched

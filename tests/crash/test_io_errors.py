@@ -12,9 +12,9 @@ from pathlib import Path
 import apsw
 import pytest
 
-from ai_memory.embed.document import WITNESS_TEXTS
 from ai_memory.errors import AiMemoryError, TransientFailure
 from ai_memory.store.open_options import OpenOptions
+from ai_memory.vectors.witness import WITNESS_TEXTS
 from tests.crash.editor import Rows, read_rows
 from tests.crash.images import Image, read_image, write_image
 from tests.crash.promises import Past, looking, number, require_done, require_promises, vectors

@@ -9,8 +9,8 @@ from typing import Any, Generic, TypeVar
 
 from ai_memory.config.embedding import EmbeddingSettings
 from ai_memory.embed.assemble import Terms, assemble
-from ai_memory.embed.embedder import Vectors
 from ai_memory.embed.port import PatientEmbedder
+from ai_memory.vectors.target import Vectors
 
 WorkT = TypeVar("WorkT")
 AnswerT = TypeVar("AnswerT")

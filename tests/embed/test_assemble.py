@@ -16,10 +16,10 @@ from ai_memory.config.file import Table
 from ai_memory.config.settings import Settings
 from ai_memory.embed.assemble import Terms, assemble, token_counter
 from ai_memory.embed.divide import DividedEmbedder
-from ai_memory.embed.embedder import Target
 from ai_memory.embed.local import token_count
 from ai_memory.embed.port import Embedder
 from ai_memory.errors import EmbedderInitFailed, NoEmbedder
+from ai_memory.vectors.target import Target
 from tests.support.command import remote
 from tests.support.fake_endpoint import FakeEndpoint
 

@@ -15,7 +15,6 @@ from ai_memory.config.vendors import Limits
 from ai_memory.embed.assemble import Terms, assemble
 from ai_memory.embed.dialect import Dialect
 from ai_memory.embed.divide import DividedEmbedder
-from ai_memory.embed.embedder import Target, Vectors
 from ai_memory.embed.engine_torch import TorchEngine
 from ai_memory.embed.gate import OpenGate
 from ai_memory.embed.http import HttpEmbedder
@@ -31,6 +30,7 @@ from ai_memory.embed.retry import RetryingEmbedder
 from ai_memory.embed.spending import Spending, SpendingEmbedder, TokenLimit
 from ai_memory.embed.told_gate import ToldGate
 from ai_memory.embed.transport import Endpoint
+from ai_memory.vectors.target import Target, Vectors
 from tests.embed.conformance import Conformance, EngineConformance, PatientConformance, RemoteConformance, Subject
 from tests.support.command import remote
 from tests.support.fake_endpoint import FakeEndpoint

@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 
 from ai_memory.embed.dialect import Reply, count_of
-from ai_memory.embed.embedder import Target
 from ai_memory.embed.gate import Gate, OpenGate
 from ai_memory.embed.http import HttpEmbedder
 from ai_memory.embed.ollama import OllamaDialect
@@ -37,6 +36,7 @@ from ai_memory.errors import (
     VectorsBroken,
     WrongTarget,
 )
+from ai_memory.vectors.target import Target
 from tests.support.fake_endpoint import FOREVER, FakeEndpoint
 from tests.support.raw_endpoint import RawEndpoint, same, whole
 

@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from ai_memory.embed.embedder import Target, Vectors
 from ai_memory.embed.engine_torch import TorchEngine
 from ai_memory.embed.local import LocalEmbedder, token_count
 from ai_memory.embed.port import ModelFacts
 from ai_memory.errors import EmbedderInitFailed
+from ai_memory.vectors.target import Target, Vectors
 from tests.embed.conftest import rewrite
 
 TARGET = Target(space="tiny#none", dim=32, backend="local", model="tiny", normalized=True, max_tokens=24)
@@ -191,7 +191,7 @@ TorchEngine({str(tiny_model)!r}, device="cpu", offline=True).facts()
 @pytest.mark.real_model
 def test_minilm_finds_what_means_the_same_and_says_nothing_on_the_terminal(minilm_folder: Path) -> None:
     program = f"""
-from ai_memory.embed.embedder import Target
+from ai_memory.vectors.target import Target
 from ai_memory.embed.engine_torch import TorchEngine
 from ai_memory.embed.local import LocalEmbedder
 target = Target("s", 384, "local", "m", normalized=True, max_tokens=256)

@@ -17,7 +17,6 @@ from ai_memory.config.embedding import resolve
 from ai_memory.config.file import Table
 from ai_memory.embed.assemble import Terms, Ties, assemble
 from ai_memory.embed.divide import DividedEmbedder
-from ai_memory.embed.embedder import Target
 from ai_memory.embed.gate import OpenGate
 from ai_memory.embed.http import HttpEmbedder
 from ai_memory.embed.openai import OpenAiDialect
@@ -25,6 +24,7 @@ from ai_memory.embed.packing import FROM_NOW_ON, Packing, PackingEmbedder
 from ai_memory.embed.port import Patience
 from ai_memory.embed.transport import Endpoint
 from ai_memory.errors import CredentialsRefused, EmbedError, RowsRefused, TransientFailure, WrongTarget
+from ai_memory.vectors.target import Target
 from tests.support.command import remote, remote_at
 from tests.support.fake_endpoint import FOREVER, FakeEndpoint, vector
 from tests.support.raw_endpoint import RawEndpoint, whole

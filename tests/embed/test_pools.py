@@ -13,12 +13,13 @@ import pytest
 from ai_memory.config.embedding import EmbeddingSettings, resolve
 from ai_memory.config.file import Table
 from ai_memory.embed.assemble import Terms, assemble
-from ai_memory.embed.document import WITNESS_TEXTS
-from ai_memory.embed.embedder import Usage, Vectors
+from ai_memory.embed.embedder import Usage
 from ai_memory.embed.port import ONE_ATTEMPT, PatientEmbedder, Pool
 from ai_memory.embed.spending import TokenLimit
 from ai_memory.embed.threads import ThreadPool
 from ai_memory.errors import EmbedError, RowsRefused, WrongTarget
+from ai_memory.vectors.target import Vectors
+from ai_memory.vectors.witness import WITNESS_TEXTS
 from tests.embed.processes import ProcessPool, embedded
 from tests.support.command import remote
 from tests.support.fake_endpoint import FakeEndpoint

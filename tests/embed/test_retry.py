@@ -9,7 +9,6 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from ai_memory.embed.embedder import Vectors
 from ai_memory.embed.port import ONE_ATTEMPT, Patience
 from ai_memory.embed.retry import CANARY, RetryingEmbedder
 from ai_memory.errors import (
@@ -25,6 +24,7 @@ from ai_memory.errors import (
     VectorsBroken,
     WrongTarget,
 )
+from ai_memory.vectors.target import Vectors
 from tests.embed.passing_time import PassingTime
 from tests.support.fakes import HashEmbedder
 

@@ -9,12 +9,12 @@ from threading import Event
 import pytest
 
 from ai_memory.config.vendors import key_header
-from ai_memory.embed.embedder import Target, Vectors
 from ai_memory.embed.gate import OpenGate
 from ai_memory.embed.http import HttpEmbedder
 from ai_memory.embed.openai import OpenAiDialect
 from ai_memory.embed.transport import Deadlines, Endpoint
 from ai_memory.errors import AnswerLate, TransientFailure, WrongTarget
+from ai_memory.vectors.target import Target, Vectors
 from tests.support.command import Command, remote_at
 from tests.support.raw_endpoint import PEAK, RawEndpoint, peak, same, whole, zeros
 

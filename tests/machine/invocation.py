@@ -12,7 +12,6 @@ from random import Random
 import apsw
 
 from ai_memory.embed.assemble import threads
-from ai_memory.embed.document import WITNESS_TEXTS
 from ai_memory.embed.port import Patience
 from ai_memory.errors import AiMemoryError, QuotaExhausted, RateLimited, RowsRefused, TransientFailure
 from ai_memory.reembed.job import Job
@@ -23,6 +22,7 @@ from ai_memory.reembed.stop import Stop
 from ai_memory.reembed.tools import Tools
 from ai_memory.reembed.worker import answer
 from ai_memory.show.progress import SilentProgress
+from ai_memory.vectors.witness import WITNESS_TEXTS
 from tests.machine.edits import Edit
 from tests.machine.pool import EAGER, OrderedPool
 from tests.machine.world import World

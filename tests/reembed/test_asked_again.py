@@ -12,15 +12,15 @@ from unittest.mock import patch
 import numpy as np
 import pytest
 
-from ai_memory.embed import vectors
-from ai_memory.embed.document import WITNESS_TEXTS
-from ai_memory.embed.embedder import Vectors
 from ai_memory.errors import TransientFailure
 from ai_memory.reembed import asked_again
 from ai_memory.reembed.asked_again import Schedule, Shared, ask_again, choose, sharing_a_vector, too_many
 from ai_memory.reembed.judge import Document
 from ai_memory.reembed.outcomes import Embedded
 from ai_memory.reembed.work import Again
+from ai_memory.vectors import blob
+from ai_memory.vectors.target import Vectors
+from ai_memory.vectors.witness import WITNESS_TEXTS
 from tests.reembed.work import Work
 from tests.support import files
 from tests.support.fakes import HashEmbedder, patient
@@ -58,7 +58,7 @@ def check_liar(folder: Path, *, true: int) -> None:
     found, texts = files.vectors(path), files.texts(path)
     recorded = [each for (each,) in files.execute(path, "SELECT memory_id FROM embedding_provenance")]
     assert ended.disagreed > 0
-    assert all(found[each] == vectors.encode(HashEmbedder().vector(texts[each])) for each in recorded)
+    assert all(found[each] == blob.encode(HashEmbedder().vector(texts[each])) for each in recorded)
     assert ended.reembedded == len(recorded)
 
 

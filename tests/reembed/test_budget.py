@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ai_memory.embed.document import WITNESS_TEXTS
 from ai_memory.embed.embedder import Meter
 from ai_memory.embed.spending import Spending, TokenLimit
 from ai_memory.reembed.budget import Budget
+from ai_memory.vectors.witness import WITNESS_TEXTS
 
 APART = sum(len(text.encode()) + 4 for text in (*WITNESS_TEXTS, WITNESS_TEXTS[0]))
 """What is kept for the witness texts, and for a canary."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from ai_memory.embed.embedder import Usage
-from ai_memory.embed.vectors import encode
 from ai_memory.errors import NotFinished, OperatorNeeded
 from ai_memory.reembed.commit import Traffic, write_page
 from ai_memory.reembed.judge import Document, Unfit
@@ -14,9 +13,10 @@ from ai_memory.reembed.pages import Page
 from ai_memory.reembed.window import Answered
 from ai_memory.store import quarantine, runs
 from ai_memory.store.opening import Store
-from ai_memory.store.provenance import Fingerprint
 from ai_memory.store.quarantine import Reason
 from ai_memory.store.values import Checkpoint, Counters, Run
+from ai_memory.vectors.blob import encode
+from ai_memory.vectors.target import Fingerprint
 from tests.reembed.work import HOLDER, NOW_MS, begun, committed, documents, known
 from tests.support import files
 from tests.support.fakes import HashEmbedder

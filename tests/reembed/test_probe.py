@@ -8,8 +8,6 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
-from ai_memory.embed.document import WITNESS_TEXTS
-from ai_memory.embed.embedder import Vectors
 from ai_memory.errors import (
     DataRefused,
     EmbedderInitFailed,
@@ -21,7 +19,8 @@ from ai_memory.errors import (
     WrongTarget,
 )
 from ai_memory.reembed.probe import check_witness, probe, witness_bytes
-from ai_memory.store.provenance import Fingerprint
+from ai_memory.vectors.target import Fingerprint, Vectors
+from ai_memory.vectors.witness import WITNESS_TEXTS
 from tests.support.fakes import HashEmbedder
 
 EMBEDDER = HashEmbedder()

@@ -16,10 +16,8 @@ import pytest
 from ai_memory.config.embedding import EmbeddingSettings, resolve
 from ai_memory.config.file import Table
 from ai_memory.embed.assemble import Terms, Ties, assemble, threads
-from ai_memory.embed.document import WITNESS_TEXTS
 from ai_memory.embed.port import ONE_ATTEMPT
 from ai_memory.embed.spending import TokenLimit
-from ai_memory.embed.vectors import encode
 from ai_memory.reembed import asking
 from ai_memory.reembed.job import Job
 from ai_memory.reembed.narrator import Narrator
@@ -29,6 +27,8 @@ from ai_memory.reembed.stop import Stop
 from ai_memory.reembed.tools import Tools
 from ai_memory.reembed.work import PageAnswer, Question, Workers
 from ai_memory.reembed.worker import answer
+from ai_memory.vectors.blob import encode
+from ai_memory.vectors.witness import WITNESS_TEXTS
 from tests.embed.processes import ProcessPool
 from tests.reembed.work import Clock, Heard
 from tests.support import files

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ai_memory.embed.vectors import encode, head
 from ai_memory.reembed.sample import Sample, choose, compare
 from ai_memory.store.opening import Store
+from ai_memory.vectors.blob import encode, head
 from tests.reembed.work import Work, known
 from tests.support import files
 

@@ -9,8 +9,7 @@ import pytest
 
 from ai_memory.config.vendors import Limits
 from ai_memory.embed.divide import DividedEmbedder
-from ai_memory.embed.document import WITNESS_TEXTS, source_hash
-from ai_memory.embed.embedder import Target
+from ai_memory.embed.document import source_hash
 from ai_memory.embed.gate import OpenGate
 from ai_memory.embed.http import HttpEmbedder
 from ai_memory.embed.openai import OpenAiDialect
@@ -20,6 +19,8 @@ from ai_memory.errors import AiMemoryError, AnswerViolation
 from ai_memory.reembed.isolate import embed_documents
 from ai_memory.reembed.judge import Document
 from ai_memory.reembed.outcomes import Outcome, Refused, Unanswered
+from ai_memory.vectors.target import Target
+from ai_memory.vectors.witness import WITNESS_TEXTS
 from tests.embed.passing_time import PassingTime
 from tests.support.fake_endpoint import FOREVER, FakeEndpoint
 from tests.support.fakes import patient

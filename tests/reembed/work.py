@@ -10,9 +10,7 @@ from pathlib import Path
 from random import Random
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from ai_memory.embed import vectors
 from ai_memory.embed.assemble import threads
-from ai_memory.embed.fingerprint import canonical_spec, digest
 from ai_memory.embed.port import Embedder
 from ai_memory.reembed.job import Job
 from ai_memory.reembed.judge import Document, examine
@@ -26,8 +24,11 @@ from ai_memory.reembed.worker import answer
 from ai_memory.store import runs, walk
 from ai_memory.store.lock import Holder
 from ai_memory.store.opening import Store, Transaction, writing
-from ai_memory.store.provenance import Fingerprint, ensure_fingerprint
+from ai_memory.store.provenance import ensure_fingerprint
 from ai_memory.store.values import Run
+from ai_memory.vectors import blob
+from ai_memory.vectors.fingerprint import canonical_spec, digest
+from ai_memory.vectors.target import Fingerprint
 from tests.support import files
 from tests.support.fakes import HashEmbedder, patient
 
@@ -103,7 +104,7 @@ class Work:
 
     def all_right(self) -> bool:
         """Say whether every row has the embedder's vector of its present text."""
-        expected = {each: vectors.encode(self.embedder.vector(text)) for each, text in files.texts(self.path).items()}
+        expected = {each: blob.encode(self.embedder.vector(text)) for each, text in files.texts(self.path).items()}
         return files.vectors(self.path) == expected
 
     @contextmanager

@@ -9,18 +9,11 @@ import numpy as np
 import pytest
 
 from ai_memory.embed.document import source_hash
-from ai_memory.embed.vectors import encode, head
 from ai_memory.errors import DataRefused
 from ai_memory.store.opening import Store, writing
-from ai_memory.store.provenance import (
-    Fingerprint,
-    VectorWrite,
-    attest,
-    read_fingerprint,
-    set_witness,
-    vector_of_text,
-    write_vector,
-)
+from ai_memory.store.provenance import VectorWrite, attest, read_fingerprint, set_witness, vector_of_text, write_vector
+from ai_memory.vectors.blob import encode, head
+from ai_memory.vectors.target import Fingerprint
 from tests.reembed.work import committed, known
 from tests.support import files, shapes
 from tests.support.fakes import HashEmbedder

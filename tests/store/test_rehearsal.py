@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from ai_memory.embed.vectors import some_vector
 from ai_memory.errors import StatementRefused, UpdateRefused
 from ai_memory.store.opening import Store, reading
-from ai_memory.store.provenance import Fingerprint, VectorWrite, write_vectors
+from ai_memory.store.provenance import VectorWrite, write_vectors
 from ai_memory.store.rehearsal import refused_updates, rehearse, write_one_by_one
+from ai_memory.vectors.blob import some_vector
+from ai_memory.vectors.target import Fingerprint
 from tests.reembed.work import documents, known
 from tests.support import files
 from tests.support.fakes import HashEmbedder

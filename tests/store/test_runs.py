@@ -8,8 +8,8 @@ from ai_memory.errors import NotFinished, OperatorNeeded, StatementRefused
 from ai_memory.store import runs
 from ai_memory.store.lock import Holder
 from ai_memory.store.opening import Store
-from ai_memory.store.provenance import Fingerprint
 from ai_memory.store.values import Breaker, Checkpoint, Counters, Run
+from ai_memory.vectors.target import Fingerprint
 from tests.reembed.work import NOW_MS, begun, committed, known
 from tests.support.fakes import HashEmbedder
 

@@ -12,11 +12,12 @@ import numpy as np
 
 from ai_memory.config.vendors import Limits
 from ai_memory.embed.divide import DividedEmbedder
-from ai_memory.embed.embedder import Meter, Target, Vectors
+from ai_memory.embed.embedder import Meter
 from ai_memory.embed.limits import RequestLimits
 from ai_memory.embed.port import ONE_ATTEMPT, Embedder, Patience, Stop
 from ai_memory.embed.retry import RetryingEmbedder
 from ai_memory.errors import RowsRefused
+from ai_memory.vectors.target import Target, Vectors
 
 
 def patient(

@@ -16,10 +16,10 @@ from typing import Any
 
 import apsw
 
-from ai_memory.embed.embedder import Target
 from ai_memory.store import approvals
 from ai_memory.store.lock import FLOCK
 from ai_memory.store.opening import writing
+from ai_memory.vectors.target import Target
 
 VECTOR_COLUMNS = frozenset({"embedding", "embedding_dim", "embedding_space"})
 OURS = ("reembed_", "embedding_", "sqlite_sequence", "sqlite_autoindex_reembed", "sqlite_autoindex_embedding")

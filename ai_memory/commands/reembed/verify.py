@@ -5,8 +5,6 @@ from __future__ import annotations
 from ai_memory.clock import SystemClock
 from ai_memory.config.settings import Settings
 from ai_memory.embed.assemble import assemble, configured_target
-from ai_memory.embed.document import WITNESS_TEXTS
-from ai_memory.embed.fingerprint import differences
 from ai_memory.errors import OperatorNeeded, TargetChanged
 from ai_memory.reembed.bound import percent
 from ai_memory.reembed.census import Census, Scope, name_scope, take_census
@@ -17,10 +15,13 @@ from ai_memory.show.console import Console
 from ai_memory.store import runs
 from ai_memory.store.open_options import OpenOptions
 from ai_memory.store.opening import Store, reading
-from ai_memory.store.provenance import Fingerprint, read_fingerprint
+from ai_memory.store.provenance import read_fingerprint
 from ai_memory.store.text import printable
 from ai_memory.text.amounts import counted
 from ai_memory.text.times import timestamp
+from ai_memory.vectors.fingerprint import differences
+from ai_memory.vectors.target import Fingerprint
+from ai_memory.vectors.witness import WITNESS_TEXTS
 
 ALL = "all"
 SAMPLE_TIP = "No vector was looked at. To embed some rows again and compare: ai-memory reembed verify"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ai_memory.embed.document import WITNESS_TEXTS
+from ai_memory.vectors.witness import WITNESS_TEXTS
 from tests.support import files
 from tests.support.command import Command, remote
 from tests.support.fake_endpoint import FOREVER, FakeEndpoint

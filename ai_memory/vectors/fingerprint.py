@@ -6,7 +6,7 @@ import json
 from hashlib import sha256
 
 from ai_memory.embed.document import TEMPLATE_VERSION
-from ai_memory.embed.embedder import Target
+from ai_memory.vectors.target import Target
 
 
 def canonical_spec(target: Target) -> str:

@@ -1,8 +1,4 @@
-"""The vector BLOB of ai-memory and the checks a vector must pass before it is believed.
-
-Format (ai-memory 0.7 to 1.0): one byte 0x01, then n float32 little-endian: length 1 + 4n. A length
-that is a multiple of 4 is the older form without the header byte. Any other length is malformed.
-"""
+"""The checks a vector must pass before it is believed, and the cosine of two."""
 
 from __future__ import annotations
 
@@ -11,13 +7,11 @@ from math import isfinite
 import numpy as np
 import numpy.typing as npt
 
-from ai_memory.config.embedding import MAX_DIM
-from ai_memory.embed.embedder import Vectors
-from ai_memory.errors import AnswerViolation, DataRefused, VectorsBroken, WrongTarget
+from ai_memory.errors import AnswerViolation, VectorsBroken, WrongTarget
 from ai_memory.text.amounts import counted
+from ai_memory.vectors.blob import HEADER, width
+from ai_memory.vectors.target import MAX_DIM, Vectors
 
-HEADER = b"\x01"
-HEAD_BYTES = 16
 NARROWEST = 2
 """One number gives every text the same direction, or the opposite one."""
 SHORTEST, LONGEST = 1e-3, 1e4
@@ -25,27 +19,6 @@ SHORTEST, LONGEST = 1e-3, 1e4
 SOUND_SQUARES = 1e-31, 1e31
 """The square of a stored vector's length lies between: beyond, every search would fail on it. Wider than what `check`
 lets through, as other programs, and releases before, may have stored what can be compared all the same."""
-
-
-def encode(vector: Vectors) -> bytes:
-    """Return the BLOB of one vector: float32, shape (dim,)."""
-    return HEADER + np.ascontiguousarray(vector, dtype="<f4").tobytes()
-
-
-def some_vector(dim: int) -> bytes:
-    """Return the BLOB of a vector that any space of that width may hold, and that is no text's."""
-    return encode(np.eye(1, dim, dtype=np.float32)[0])
-
-
-def decode(blob: bytes) -> Vectors:
-    """Return the vector of a BLOB: float32, shape (dim,).
-
-    Raises:
-        DataRefused: the BLOB has an impossible length or an unknown header byte.
-    """
-    if width(len(blob)) < 1 or (len(blob) % 4 and blob[:1] != HEADER):
-        raise DataRefused(f"a vector of {len(blob)} bytes beginning with {blob[:1].hex() or 'nothing'} is malformed.")
-    return np.frombuffer(blob, dtype="<f4", offset=len(blob) % 4).astype(np.float32)
 
 
 def is_sound(blob: bytes, dim: int) -> bool:
@@ -73,20 +46,6 @@ def cosines(a: Vectors, b: Vectors) -> npt.NDArray[np.float64]:
         dots = wide @ other if b.ndim == 1 else (wide * other).sum(axis=1)
         found: npt.NDArray[np.float64] = dots / (np.linalg.norm(wide, axis=1) * np.linalg.norm(other, axis=-1))
     return found
-
-
-def width(length: int) -> int:
-    """Return how many floats a BLOB of `length` bytes carries, -1 where no vector has that length."""
-    return (length - length % 4) // 4 if length > 1 and length % 4 in (0, 1) else -1
-
-
-def head(blob: bytes) -> bytes:
-    """Return the head of a BLOB: its length (4 bytes, little-endian) and the first 16 bytes after the header.
-
-    A vector that somebody else wrote over ours differs here.
-    """
-    start = len(blob) % 4 == 1
-    return len(blob).to_bytes(4, "little") + blob[start : start + HEAD_BYTES]
 
 
 def check(vectors: Vectors, *, count: int, dim: int) -> Vectors:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ai_memory.embed.space import folder_space, known_dim, local_space, space
+from ai_memory.vectors.space import folder_space, known_dim, local_space, space
 
 MINILM = "sentence-transformers/all-minilm-l6-v2#none"
 NOMIC = "nomic-ai/nomic-embed-text-v1.5#nomic-task-v1"

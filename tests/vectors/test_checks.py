@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ai_memory.embed.dialect import as_vectors
-from ai_memory.embed.embedder import Vectors
-from ai_memory.embed.vectors import check, cosines, decode, encode, is_sound
 from ai_memory.errors import AnswerViolation, DataRefused, VectorsBroken
+from ai_memory.vectors.blob import decode, encode
+from ai_memory.vectors.checks import check, cosines, is_sound
+from ai_memory.vectors.target import Vectors
 
 DIM = 8
 UNIT = np.full(DIM, 0.5, dtype=np.float32)
