@@ -13,8 +13,9 @@ import numpy as np
 from ai_memory.clock import Clock
 from ai_memory.embed.port import Embedder
 from ai_memory.errors import Damaged, DataRefused, WordIndexUnusable
+from ai_memory.memory.freshness import Unfit, examine
+from ai_memory.memory.text_codec import printable
 from ai_memory.reembed.census import in_scope, take_census
-from ai_memory.reembed.judge import Unfit, examine
 from ai_memory.reembed.probe import check_witness, probe
 from ai_memory.reembed.start import known_fingerprint, recorded_target
 from ai_memory.store import counts, health, search, walk, word_index
@@ -26,7 +27,6 @@ from ai_memory.store.opening import Store
 from ai_memory.store.rehearsal import refused_updates
 from ai_memory.store.remains import may_be_of_memories
 from ai_memory.store.search import Candidate
-from ai_memory.store.text import printable
 from ai_memory.text.amounts import counted
 from ai_memory.text.cleaning import one_line
 from ai_memory.text.hints import GO_ON, PROGRAM

@@ -12,22 +12,22 @@ from functools import partial
 from ai_memory.clock import Clock
 from ai_memory.embed.port import ONE_ATTEMPT, PatientEmbedder
 from ai_memory.errors import DraftRefused, EmbedError
-from ai_memory.records import DEFAULT_NAMESPACE, Draft, Memory, Value
+from ai_memory.memory.freshness import Document, Unfit, Verdict, examine, judge
+from ai_memory.memory.names import is_substrate
+from ai_memory.memory.reason import unwritable
+from ai_memory.memory.records import DEFAULT_NAMESPACE, Draft, Memory, Value
+from ai_memory.memory.rules import MAX_INTEGER
 from ai_memory.reembed.believed import Belief, embed_beside_witness
 from ai_memory.reembed.commit import rehearse_documents
 from ai_memory.reembed.commit_once import Unwritable, commit_without_refused
 from ai_memory.reembed.isolate import embed_documents
-from ai_memory.reembed.judge import Document, Unfit, Verdict, examine, judge
 from ai_memory.reembed.outcomes import Embedded, Refused, Unanswered
 from ai_memory.reembed.start import enter_target, known_fingerprint, recorded_target
-from ai_memory.rules import MAX_INTEGER
 from ai_memory.store import walk
 from ai_memory.store.memories import Memories, lacking_vectors
 from ai_memory.store.opening import Store, Transaction
 from ai_memory.store.provenance import VectorWrite, require_word_index, set_witness, write_vectors
-from ai_memory.store.quarantine import unwritable
 from ai_memory.store.rehearsal import refused_updates, write_one_by_one
-from ai_memory.store.schema import is_substrate
 from ai_memory.text.cleaning import one_line
 from ai_memory.text.times import timestamp
 from ai_memory.vectors import blob

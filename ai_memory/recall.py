@@ -18,11 +18,11 @@ import numpy.typing as npt
 
 from ai_memory.blend import WORDS_WEIGHT, blend, shares, with_guesses
 from ai_memory.errors import DataRefused, WordIndexUnusable
-from ai_memory.records import Hit
+from ai_memory.memory.names import is_substrate
+from ai_memory.memory.records import Hit
 from ai_memory.store import search
 from ai_memory.store.consistent import consistently
 from ai_memory.store.opening import Store
-from ai_memory.store.schema import is_substrate
 from ai_memory.store.search import Candidate
 from ai_memory.vectors.blob import decode, head
 from ai_memory.vectors.checks import cosines

@@ -26,7 +26,7 @@ FLOORS = (
     ("text",),
     ("system",),
     ("vectors",),
-    ("memory", "exchange", "records", "rules"),
+    ("memory",),
     ("config",),
     ("stores.holder", "stores.open_options", "embed.usage", "embed.outcomes"),
     ("stores.values", "embed.port"),
@@ -66,22 +66,20 @@ ONLY_FOR = {
 EXCEPTIONS = {
     "embed -> config": 3,
     "embed.http -> embed": 10,
-    "embed.local -> embed": 4,
+    "embed.local -> embed": 3,
     "embed.port -> embed": 1,
-    "exchange -> records": 1,
-    "exchange -> rules": 1,
+    "memory -> store": 1,
     "recall -> blend": 1,
     "reembed -> config": 5,
     "reembed -> reembed.sweep": 1,
     "reembed -> show": 2,
     "restore -> show": 1,
-    "rules -> records": 1,
-    "vectors -> embed": 1,
+    "vectors -> memory": 1,
 }
 """Imports against the rules that are still to be cut, by room: these numbers only fall."""
 FAN_OUT_P90 = 14
 """How many modules of ours one imports, of nine in ten at most; only falls, to 7."""
-LONGEST_CHAIN = 25
+LONGEST_CHAIN = 24
 """How many modules stand one above the other at most; only falls, to 10."""
 
 LIBRARIES = ("requests", "tenacity", "sentence_transformers", "apsw")

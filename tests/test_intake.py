@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from ai_memory.clock import SystemClock
 from ai_memory.errors import DataRefused, EndpointUnusable, TransientFailure
 from ai_memory.intake import Filled, Filler, Outcome, Put, ids_without_vector, put
-from ai_memory.records import Draft, Value
+from ai_memory.memory.records import Draft, Value
 from ai_memory.store.memories import Memories
 from ai_memory.store.opening import Store, writing
 from ai_memory.text.times import timestamp

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from ai_memory.clock import SystemClock
 from ai_memory.intake import Filler, put
+from ai_memory.memory.records import Draft
 from ai_memory.recall import Found, LeftOut, Query, recall
-from ai_memory.records import Draft
 from ai_memory.store.memories import Memories
 from ai_memory.store.opening import Store, writing
 from ai_memory.vectors.blob import encode

@@ -19,7 +19,8 @@ from ai_memory.embed.embedder import Usage
 from ai_memory.embed.port import ONE_ATTEMPT
 from ai_memory.embed.spending import TokenLimit
 from ai_memory.errors import AiMemoryError, EmbedError, RateLimited
-from ai_memory.reembed.judge import Document, Unfit
+from ai_memory.memory.freshness import Document, Unfit
+from ai_memory.memory.reason import Reason
 from ai_memory.reembed.outcomes import Embedded, Refused, Unanswered
 from ai_memory.reembed.pages import Page
 from ai_memory.reembed.window import Answered
@@ -34,7 +35,6 @@ from ai_memory.reembed.work import (
     PageAnswer,
     Remedy,
 )
-from ai_memory.store.quarantine import Reason
 from ai_memory.store.values import Checkpoint, Counters
 from ai_memory.vectors.target import Fingerprint, Target
 from tests.support.command import remote_at

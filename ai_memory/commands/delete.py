@@ -7,12 +7,12 @@ import argparse
 from ai_memory.clock import SystemClock
 from ai_memory.config.settings import Settings
 from ai_memory.errors import DataRefused, NotFound, StatementRefused, UsageError
+from ai_memory.memory.text_codec import printable
 from ai_memory.show.console import Console
 from ai_memory.store.memories import Memories
 from ai_memory.store.open_options import OpenOptions
 from ai_memory.store.opening import Transaction, reading, writing
 from ai_memory.store.references import BROKEN_REFERENCE, referring_rows
-from ai_memory.store.text import printable
 from ai_memory.text.amounts import counted
 
 

@@ -17,10 +17,10 @@ from ai_memory.errors import (
     TargetChanged,
 )
 from ai_memory.intake import Filled, Filler, Unfilled
+from ai_memory.memory.text_codec import printable
 from ai_memory.show.console import Console
 from ai_memory.show.progress import choose_progress
 from ai_memory.store.opening import Store
-from ai_memory.store.text import printable
 from ai_memory.text.amounts import counted
 from ai_memory.text.hints import PROGRAM, without_again
 

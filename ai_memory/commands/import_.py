@@ -17,15 +17,15 @@ from ai_memory.commands.taking import Taken, Taking
 from ai_memory.config.embedding import EmbeddingSettings
 from ai_memory.config.settings import Settings
 from ai_memory.errors import DataRefused, NotFound
-from ai_memory.exchange import NOT_STORED, Parsed, parse
 from ai_memory.intake import Filled, Outcome, Put
-from ai_memory.records import Draft
+from ai_memory.memory.exchange import NOT_STORED, Parsed, parse
+from ai_memory.memory.records import Draft
+from ai_memory.memory.text_codec import printable
 from ai_memory.show.console import Console
 from ai_memory.store.links import Links
 from ai_memory.store.memories import Memories, has_vector
 from ai_memory.store.open_options import OpenOptions
 from ai_memory.store.opening import Store, writing
-from ai_memory.store.text import printable
 from ai_memory.text.amounts import counted
 from ai_memory.text.cleaning import one_line
 from ai_memory.text.json_file import may_begin

@@ -6,10 +6,10 @@ import argparse
 from dataclasses import asdict
 
 from ai_memory.config.settings import Settings
+from ai_memory.memory.text_codec import printable
 from ai_memory.show.console import Console
 from ai_memory.store import counts
 from ai_memory.store.opening import reading
-from ai_memory.store.text import printable
 from ai_memory.text.amounts import counted
 
 

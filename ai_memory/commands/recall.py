@@ -9,13 +9,13 @@ from ai_memory.commands.embedding import EMBEDDER_ERRORS
 from ai_memory.config.settings import Settings
 from ai_memory.embed.assemble import assemble_prompt
 from ai_memory.errors import NoEmbedder, UsageError
+from ai_memory.memory.records import Hit
+from ai_memory.memory.text_codec import is_text, printable, readable
 from ai_memory.recall import Found, LeftOut, Query, recall
-from ai_memory.records import Hit
 from ai_memory.show.console import Console
 from ai_memory.store.namespaces import require_found
 from ai_memory.store.open_options import OpenOptions
 from ai_memory.store.opening import reading
-from ai_memory.store.text import is_text, printable, readable
 from ai_memory.text.amounts import counted
 from ai_memory.vectors.target import Vectors
 

@@ -10,8 +10,8 @@ from ai_memory.commands.altered import mention_daemon
 from ai_memory.commands.arguments import named_path
 from ai_memory.config.settings import Settings
 from ai_memory.errors import UsageError
+from ai_memory.memory.text_codec import printable
 from ai_memory.show.console import Console
-from ai_memory.store.text import printable
 from ai_memory.text.amounts import counted
 
 if TYPE_CHECKING:

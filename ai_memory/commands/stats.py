@@ -6,12 +6,12 @@ import argparse
 from dataclasses import asdict
 
 from ai_memory.config.settings import Settings
+from ai_memory.memory.text_codec import printable
 from ai_memory.show.console import Console
 from ai_memory.store.consistent import consistently
 from ai_memory.store.counts import file_sizes, namespaces, spaces, totals
 from ai_memory.store.open_options import OpenOptions
 from ai_memory.store.opening import reading
-from ai_memory.store.text import printable
 from ai_memory.text.amounts import counted
 
 

@@ -13,13 +13,13 @@ from ai_memory.config.settings import Settings
 from ai_memory.embed.assemble import assemble_prompt
 from ai_memory.errors import UsageError
 from ai_memory.intake import Filler, Outcome, put
-from ai_memory.records import DEFAULT_NAMESPACE, Draft, Value
-from ai_memory.rules import TIERS, first_fault
+from ai_memory.memory.records import DEFAULT_NAMESPACE, Draft, Value
+from ai_memory.memory.rules import TIERS, first_fault
+from ai_memory.memory.text_codec import is_text
 from ai_memory.show.console import Console
 from ai_memory.store.memories import Memories, has_vector
 from ai_memory.store.open_options import OpenOptions
 from ai_memory.store.opening import Store, writing
-from ai_memory.store.text import is_text
 from ai_memory.text.strict_json import compact
 
 STDIN = "-"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from ai_memory.errors import DataRefused, DraftRefused, StatementRefused
-from ai_memory.exchange import MEND, Parsed
 from ai_memory.intake import Put, find, put
-from ai_memory.records import Draft, Value
+from ai_memory.memory.exchange import MEND, Parsed
+from ai_memory.memory.records import Draft, Value
 from ai_memory.store.links import Links
 from ai_memory.store.memories import TABLE as MEMORIES
 from ai_memory.store.memories import Memories

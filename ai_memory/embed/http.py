@@ -17,7 +17,7 @@ from ai_memory.embed.dialect import Dialect, Reply
 from ai_memory.embed.embedder import Meter
 from ai_memory.embed.error_body import status_within
 from ai_memory.embed.gate import Gate
-from ai_memory.embed.limits import most_tokens, utf8_size
+from ai_memory.embed.limits import most_tokens
 from ai_memory.embed.packing import Packing
 from ai_memory.embed.transport import UNPACKED, Endpoint, Transport
 from ai_memory.errors import (
@@ -32,6 +32,7 @@ from ai_memory.errors import (
 )
 from ai_memory.text.amounts import counted
 from ai_memory.text.cleaning import one_line
+from ai_memory.text.utf8 import utf8_size
 from ai_memory.vectors.checks import check
 from ai_memory.vectors.target import Target, Vectors
 

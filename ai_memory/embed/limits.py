@@ -9,6 +9,7 @@ from threading import Lock
 
 from ai_memory.config.vendors import Limits
 from ai_memory.errors import EmbedError, RequestTooLarge
+from ai_memory.text.utf8 import utf8_size
 
 FEWEST_BYTES_A_TOKEN = 3
 """English has 4 bytes a token in cl100k_base, code and CJK about 3: a request is rather too small than refused."""
@@ -192,8 +193,3 @@ class RequestLimits:
 
 def _size(texts: Sequence[str]) -> int:
     return sum(map(utf8_size, texts))
-
-
-def utf8_size(text: str) -> int:
-    """Return the bytes of a text in UTF-8."""
-    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))

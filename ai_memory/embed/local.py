@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 
 from ai_memory.embed.embedder import Meter
-from ai_memory.embed.limits import utf8_size
 from ai_memory.embed.model_files import AGAIN, is_file, reason_of
 from ai_memory.embed.model_folder import has_weights
 from ai_memory.embed.port import Engine, ModelFacts
 from ai_memory.errors import EmbedderInitFailed
+from ai_memory.text.utf8 import utf8_size
 from ai_memory.vectors import space
 from ai_memory.vectors.checks import check
 from ai_memory.vectors.target import Target, Vectors

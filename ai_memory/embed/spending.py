@@ -9,10 +9,11 @@ from math import ceil
 from threading import Condition
 
 from ai_memory.embed.embedder import Meter
-from ai_memory.embed.limits import most_tokens, utf8_size
+from ai_memory.embed.limits import most_tokens
 from ai_memory.embed.port import Embedder
 from ai_memory.embed.wrapped import Wrapped
 from ai_memory.errors import BudgetSpent, EmbedError
+from ai_memory.text.utf8 import utf8_size
 from ai_memory.vectors.target import Vectors
 
 UNREPORTED = 0.5

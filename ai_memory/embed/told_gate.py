@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from threading import Lock
 
 from ai_memory.embed.gate import Gate
-from ai_memory.embed.limits import utf8_size
 from ai_memory.embed.rate_headers import Left
 from ai_memory.errors import EmbedError, RateLimited
 from ai_memory.text.amounts import counted, size
+from ai_memory.text.utf8 import utf8_size
 
 EVERY_S = 1.0
 """Requests that were answered are told in one line a second at most; every one that failed has its own."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
+from ai_memory.memory.freshness import Verdict, judge
 from ai_memory.reembed.census import in_scope
-from ai_memory.reembed.judge import Verdict, judge
 from ai_memory.store import quarantine, runs, walk
 from ai_memory.store.opening import Store
 from ai_memory.store.provenance import read_fingerprint

@@ -24,8 +24,8 @@ import numpy as np
 
 from ai_memory.embed.port import PatientEmbedder
 from ai_memory.errors import EmbedError
+from ai_memory.memory.freshness import Document
 from ai_memory.reembed.isolate import embed_documents
-from ai_memory.reembed.judge import Document
 from ai_memory.reembed.outcomes import Embedded, Outcome, embedded_of
 from ai_memory.reembed.probe import MIN_COSINE, require_witness
 from ai_memory.reembed.work import Again, PageAnswer

@@ -15,6 +15,7 @@ import numpy as np
 from ai_memory.config.vendors import LOCAL
 from ai_memory.embed.port import PatientEmbedder
 from ai_memory.errors import EndpointUnusable, RowsRefused, TargetChanged
+from ai_memory.memory.freshness import Document
 from ai_memory.reembed.asked_again import (
     FIRST,
     Shared,
@@ -24,7 +25,6 @@ from ai_memory.reembed.asked_again import (
     witness_document,
 )
 from ai_memory.reembed.isolate import embed_documents
-from ai_memory.reembed.judge import Document
 from ai_memory.reembed.outcomes import Embedded, Outcome, embedded_of
 from ai_memory.reembed.probe import apart, require_apart, require_width, require_witness, witness_bytes
 from ai_memory.reembed.start import known_fingerprint, recorded_target

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from ai_memory.reembed.judge import (
+from ai_memory.memory.freshness import (
     ATTESTED,
     Document,
     Unfit,
@@ -18,13 +18,14 @@ from ai_memory.reembed.judge import (
     was_edited,
     was_written,
 )
+from ai_memory.memory.names import is_substrate
+from ai_memory.memory.row import MemoryRow
+from ai_memory.memory.text_codec import printable
 from ai_memory.store import walk
 from ai_memory.store.consistent import consistently
 from ai_memory.store.opening import Store
-from ai_memory.store.schema import Schema, is_substrate
-from ai_memory.store.text import printable
+from ai_memory.store.schema import Schema
 from ai_memory.store.values import Counted
-from ai_memory.store.walk import MemoryRow
 from ai_memory.vectors.target import Fingerprint, Target
 
 Scope = tuple[str, ...] | None

@@ -8,14 +8,15 @@ from functools import partial
 
 from ai_memory.embed.embedder import Usage
 from ai_memory.errors import StatementRefused, UpdateRefused
+from ai_memory.memory import reason
+from ai_memory.memory.freshness import ATTESTED, Document
+from ai_memory.memory.reason import Reason
 from ai_memory.reembed.commit_once import Unwritable
-from ai_memory.reembed.judge import ATTESTED, Document
 from ai_memory.reembed.outcomes import Embedded, Outcome, Refused, Unanswered
 from ai_memory.reembed.window import Answered
 from ai_memory.store import quarantine, runs
 from ai_memory.store.opening import Store, Transaction
 from ai_memory.store.provenance import VectorWrite, attest, vector_of_text, write_vectors
-from ai_memory.store.quarantine import Reason
 from ai_memory.store.rehearsal import rehearse, write_one_by_one
 from ai_memory.store.values import Checkpoint, Counters, Run
 from ai_memory.vectors.blob import encode, some_vector
@@ -130,7 +131,7 @@ class _Rows:
         """Put a row into quarantine if the database refuses it; say whether it does."""
         words = (self.unwritable or {}).get(document.id)
         if words is not None:
-            self.quarantine(document, quarantine.unwritable(words))
+            self.quarantine(document, reason.unwritable(words))
         return words is not None
 
     def quarantine(self, document: Document, reason: Reason) -> None:

@@ -15,13 +15,13 @@ from typing import Any, Protocol, TypeVar
 from ai_memory.clock import Clock
 from ai_memory.embed.port import PatientEmbedder
 from ai_memory.errors import DataRefused, NotFinished, OperatorNeeded, Stopped, StorageFailed
+from ai_memory.memory.text_codec import printable
 from ai_memory.reembed.ledger import Ledger
 from ai_memory.reembed.stop import Stop
 from ai_memory.store import beats, pauses
 from ai_memory.store.lost_run import run_lost
 from ai_memory.store.opening import Store
 from ai_memory.store.pauses import Pause
-from ai_memory.store.text import printable
 from ai_memory.store.values import Run
 from ai_memory.text.times import instant
 

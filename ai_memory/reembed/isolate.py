@@ -22,9 +22,9 @@ from ai_memory.errors import (
     RowsRefused,
     TransientFailure,
 )
-from ai_memory.reembed.judge import Document
+from ai_memory.memory.freshness import Document
+from ai_memory.memory.reason import Reason
 from ai_memory.reembed.outcomes import Embedded, Outcome, Refused, Unanswered
-from ai_memory.store.quarantine import Reason
 from ai_memory.vectors.target import Vectors
 
 

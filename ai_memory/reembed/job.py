@@ -17,6 +17,7 @@ from ai_memory.errors import (
     AiMemoryError,
     UsageError,
 )
+from ai_memory.memory.freshness import Unfit
 from ai_memory.reembed.attempts import Attempts
 from ai_memory.reembed.back_up import back_up
 from ai_memory.reembed.budget import least_tokens
@@ -25,7 +26,6 @@ from ai_memory.reembed.ending import Ending
 from ai_memory.reembed.events import RunEnded, RunTakenOver
 from ai_memory.reembed.heartbeat import Heartbeat, require_no_pause
 from ai_memory.reembed.holding import holding
-from ai_memory.reembed.judge import Unfit
 from ai_memory.reembed.leaving import Leaving
 from ai_memory.reembed.passes import prepare
 from ai_memory.reembed.refusing_rows import find_refusing, set_aside

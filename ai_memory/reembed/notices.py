@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ai_memory.memory.freshness import Unfit
+from ai_memory.memory.text_codec import printable
 from ai_memory.reembed.aside import shortened
-from ai_memory.reembed.judge import Unfit
 from ai_memory.show.progress import Progress
-from ai_memory.store.text import printable
 from ai_memory.text.amounts import counted
 
 NAMED_ROWS = 3

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ai_memory.reembed.judge import Document, Unfit
-from ai_memory.store.quarantine import Reason
+from ai_memory.memory.freshness import Document, Unfit
+from ai_memory.memory.reason import Reason
 from ai_memory.vectors.target import Vectors
 
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from ai_memory.memory.freshness import Document, Unfit, Verdict, carries_stamp, examine, judge
+from ai_memory.memory.row import MemoryRow
 from ai_memory.reembed.budget import Budget
-from ai_memory.reembed.judge import Document, Unfit, Verdict, carries_stamp, examine, judge
 from ai_memory.store import walk
 from ai_memory.store.opening import Store
 from ai_memory.store.provenance import vector_of_text
 from ai_memory.store.values import Checkpoint
-from ai_memory.store.walk import MemoryRow
 from ai_memory.vectors.target import Fingerprint
 
 READ_ROWS = 256

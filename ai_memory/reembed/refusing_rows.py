@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
+from ai_memory.memory.freshness import Unfit
 from ai_memory.reembed.census import Census
-from ai_memory.reembed.judge import Unfit
 from ai_memory.reembed.start import enter_target, known_fingerprint
 from ai_memory.reembed.trial import try_updates
 from ai_memory.store import quarantine, runs

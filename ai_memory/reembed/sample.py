@@ -13,10 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from ai_memory.embed.port import Embedder
+from ai_memory.memory.freshness import ATTESTED, Document, examine, is_recorded
 from ai_memory.reembed.alike import Alike
 from ai_memory.reembed.bound import bound, differ_at_most
 from ai_memory.reembed.census import Scope, in_scope
-from ai_memory.reembed.judge import ATTESTED, Document, examine, is_recorded
 from ai_memory.reembed.outcomes import Embedded
 from ai_memory.store import walk
 from ai_memory.store.consistent import consistently

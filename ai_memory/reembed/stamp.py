@@ -6,17 +6,17 @@ from dataclasses import asdict, dataclass
 from functools import partial
 
 from ai_memory.errors import StampRefused
+from ai_memory.memory.freshness import Document, Verdict, embeddable, examine, judge
+from ai_memory.memory.row import MemoryRow
 from ai_memory.reembed.census import Scope, in_scope, namespaces_in_scope
 from ai_memory.reembed.commit import attest_document
 from ai_memory.reembed.commit_once import commit_without_refused
-from ai_memory.reembed.judge import Document, Verdict, embeddable, examine, judge
 from ai_memory.reembed.start import enter_target, known_fingerprint
 from ai_memory.store import walk
 from ai_memory.store.consistent import consistently
 from ai_memory.store.namespaces import require_seen
 from ai_memory.store.opening import Store, Transaction
 from ai_memory.store.rehearsal import rehearse
-from ai_memory.store.walk import MemoryRow
 from ai_memory.text.amounts import counted
 from ai_memory.vectors.target import Fingerprint, Target
 

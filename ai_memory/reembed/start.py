@@ -10,6 +10,7 @@ from ai_memory import __version__
 from ai_memory.config.vendors import LOCAL
 from ai_memory.embed.port import ONE_ATTEMPT, Embedder, PatientEmbedder
 from ai_memory.errors import AiMemoryError, OperatorNeeded
+from ai_memory.memory.text_codec import printable
 from ai_memory.reembed.breaker import believed_until
 from ai_memory.reembed.census import Census, Means, Scope, take_census
 from ai_memory.reembed.decide import Action, Situation, decide, scope_of
@@ -26,7 +27,6 @@ from ai_memory.store.open_options import OpenOptions
 from ai_memory.store.opening import Store, Transaction
 from ai_memory.store.provenance import known_widths, read_fingerprint
 from ai_memory.store.run_figures import note_census, note_stored
-from ai_memory.store.text import printable
 from ai_memory.store.values import Run, Space
 from ai_memory.system.person import who
 from ai_memory.vectors.fingerprint import canonical_spec, differences, digest

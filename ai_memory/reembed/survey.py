@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from ai_memory.errors import AiMemoryError
+from ai_memory.memory.freshness import OVERSIZE, Document, Unfit
 from ai_memory.reembed.census import Means, count_rows
 from ai_memory.reembed.decide import scope_of
 from ai_memory.reembed.estimate import Estimate, Probed, estimate
-from ai_memory.reembed.judge import OVERSIZE, Document, Unfit
 from ai_memory.reembed.request import Request, cost
 from ai_memory.reembed.start import Preflight, known_fingerprint, recorded_target, refusal
 from ai_memory.reembed.trial import require_updates

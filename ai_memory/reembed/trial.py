@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from ai_memory.errors import DataRefused
+from ai_memory.memory.freshness import Document, Unfit, Verdict, examine, judge
+from ai_memory.memory.reason import unwritable
+from ai_memory.memory.text_codec import printable
 from ai_memory.reembed.census import Census
 from ai_memory.reembed.commit import rehearse_documents
-from ai_memory.reembed.judge import Document, Unfit, Verdict, examine, judge
 from ai_memory.store import walk
 from ai_memory.store.opening import Store, Transaction
 from ai_memory.store.provenance import require_word_index
-from ai_memory.store.quarantine import unwritable
 from ai_memory.store.refusals import look_at_schema
 from ai_memory.store.rehearsal import refused_updates
-from ai_memory.store.text import printable
 from ai_memory.text.amounts import counted
 from ai_memory.vectors.target import Fingerprint
 

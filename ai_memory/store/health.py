@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ai_memory.errors import Damaged, DataRefused
+from ai_memory.memory.text_codec import quoted
 from ai_memory.store.connection import Database
 from ai_memory.store.refusals import OF_WORD_INDEX
-from ai_memory.store.text import quoted
 
 MAX_COMPLAINTS = 20
 QUICK_CHECK = "PRAGMA main.quick_check({what})"

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from ai_memory.records import Value
+from ai_memory.memory.records import Value
+from ai_memory.memory.text_codec import quoted
 from ai_memory.store.opening import Store, Transaction
 from ai_memory.store.rows import DELETED, Row, Rows
-from ai_memory.store.text import quoted
 
 TABLE = "memory_links"
 KEY = ("source_id", "target_id", "relation")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from ai_memory.records import Memory, Value
+from ai_memory.memory.records import Memory, Value
 from ai_memory.store.namespaces import within
 from ai_memory.store.opening import Store, Transaction
 from ai_memory.store.rows import NOTHING, Column, Rows

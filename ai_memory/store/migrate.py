@@ -14,8 +14,8 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 
 from ai_memory.errors import DataRefused
+from ai_memory.memory.text_codec import printable
 from ai_memory.store.connection import Database
-from ai_memory.store.text import printable
 
 LEDGER = """
     CREATE TABLE IF NOT EXISTS reembed_migration (

@@ -10,10 +10,10 @@ from difflib import get_close_matches
 from shlex import quote
 
 from ai_memory.errors import NotFound
-from ai_memory.records import DEFAULT_NAMESPACE
-from ai_memory.rules import MAX_NAMESPACE
+from ai_memory.memory.records import DEFAULT_NAMESPACE
+from ai_memory.memory.rules import MAX_NAMESPACE
+from ai_memory.memory.text_codec import printable
 from ai_memory.store.opening import Store
-from ai_memory.store.text import printable
 
 BELOW = "/*"
 NEAREST, ALIKE = 3, 0.75

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ai_memory.errors import DataRefused
+from ai_memory.memory.text_codec import Codec
 from ai_memory.store.connection import Database, open_database
 from ai_memory.store.file import is_new, require_file
 from ai_memory.store.migrate import check_ledger, migrate
 from ai_memory.store.open_options import OpenOptions
 from ai_memory.store.schema import Schema, lay_view, read_schema, require_known
 from ai_memory.store.side_file import require_one_name
-from ai_memory.store.text import Codec
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+from ai_memory.memory.row import MemoryRow
 from ai_memory.store.lock import Holder, LockState
 from ai_memory.store.port_reading import (
     Identity,
@@ -36,7 +37,6 @@ from ai_memory.store.port_writing import (
     VectorWriter,
 )
 from ai_memory.store.values import Run, Space
-from ai_memory.store.walk import MemoryRow
 from ai_memory.vectors.target import Fingerprint
 
 T = TypeVar("T")

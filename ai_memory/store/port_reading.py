@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ai_memory.errors import AiMemoryError
+from ai_memory.memory.reason import Reason
+from ai_memory.memory.row import MemoryRow
 from ai_memory.store.pauses import Pause
-from ai_memory.store.quarantine import Quarantined, Reason
+from ai_memory.store.quarantine import Quarantined
 from ai_memory.store.run_figures import Measured
 from ai_memory.store.values import Checkpoint, Run, Space
-from ai_memory.store.walk import MemoryRow
 from ai_memory.vectors.target import Fingerprint
 
 

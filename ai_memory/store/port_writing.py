@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from ai_memory.memory.reason import Reason
 from ai_memory.store.lock import Holder
 from ai_memory.store.pauses import Pause
 from ai_memory.store.port_reading import Identity
 from ai_memory.store.provenance import VectorWrite
-from ai_memory.store.quarantine import Reason
 from ai_memory.store.values import Breaker, Checkpoint, Counted, Counters, Run, Space
 from ai_memory.vectors.target import Fingerprint
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 
 from ai_memory.errors import DataRefused, StatementRefused, UpdateRefused, WordIndexUnusable
+from ai_memory.memory.text_codec import printable
 from ai_memory.store import word_index
 from ai_memory.store.connection import Binding, Row
 from ai_memory.store.opening import Store, Transaction
 from ai_memory.store.own_row import OwnRow, selected
-from ai_memory.store.text import printable
 from ai_memory.vectors.blob import head
 from ai_memory.vectors.checks import is_sound
 from ai_memory.vectors.target import MAX_DIM, Fingerprint

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, cast, get_args
+from typing import cast, get_args
 
+from ai_memory.memory.reason import Kind, Reason
+from ai_memory.memory.text_codec import printable
 from ai_memory.store.connection import Binding
 from ai_memory.store.opening import Store, Transaction
 from ai_memory.store.own_row import OwnRow, selected
-from ai_memory.store.text import printable
 from ai_memory.text.cleaning import MOST_WORDS, one_line
 
 PUT = """
@@ -25,8 +26,6 @@ PUT = """
         src = excluded.src, kind = excluded.kind, http_status = excluded.http_status,
         message = excluded.message, last_at = excluded.last_at
 """
-Kind = Literal["empty", "oversize", "undecodable", "undecryptable", "refused", "unwritable"]
-"""What the table's CHECK takes."""
 ENTRY_TEXTS = ("kind", "message")
 REASON_COLUMNS = ("memory_id", *ENTRY_TEXTS, "http_status")
 # What the database refuses of one row says nothing of another row of the same text.
@@ -48,20 +47,6 @@ ENTRIES = f"""
     WHERE q.target = ? ORDER BY m.namespace, m.id
 """
 TRY_AGAIN = "Empty it, so that its rows are tried again: ai-memory reembed --retry-quarantined"
-
-
-@dataclass(frozen=True, slots=True)
-class Reason:
-    """Why a row cannot be brought to a target."""
-
-    kind: Kind
-    message: str
-    http_status: int | None = None
-
-
-def unwritable(words: str) -> Reason:
-    """Return the reason of a row whose vector the database refuses, in the database's own words."""
-    return Reason("unwritable", f"its vector cannot be written: {words}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from itertools import groupby
 
+from ai_memory.memory.text_codec import quoted
 from ai_memory.store.opening import Store
-from ai_memory.store.text import quoted
 
 BROKEN_REFERENCE = "FOREIGN KEY constraint failed"
 """SQLite's words where rows refer to what would not be there; which rows, it does not say."""

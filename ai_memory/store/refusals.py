@@ -15,8 +15,8 @@ from ai_memory.errors import (
     StorageFailed,
     WordIndexUnusable,
 )
+from ai_memory.memory.text_codec import printable
 from ai_memory.store import disk, file
-from ai_memory.store.text import printable
 
 MAX_WORDS = 200
 """Characters of SQLite's own words that an error shows: a name in a schema can be a megabyte long."""

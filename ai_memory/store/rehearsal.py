@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from ai_memory.errors import StatementRefused, UpdateRefused
+from ai_memory.memory.text_codec import printable
 from ai_memory.store import triggers
 from ai_memory.store.opening import Store, Transaction
 from ai_memory.store.provenance import VectorWrite, program_of_update, write_vectors
 from ai_memory.store.references import BROKEN_REFERENCE
-from ai_memory.store.text import printable
 from ai_memory.vectors.target import Fingerprint
 
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from ai_memory.errors import SchemaRefused, StatementRefused, WordIndexUnusable
-from ai_memory.records import Value
+from ai_memory.memory.records import Value
+from ai_memory.memory.text_codec import quoted
 from ai_memory.store import triggers, word_index
 from ai_memory.store.connection import Binding
 from ai_memory.store.opening import Store, Transaction
-from ai_memory.store.text import quoted
 
 COLUMNS = """
     SELECT name, "notnull", coalesce(upper(dflt_value), 'NULL') <> 'NULL' FROM pragma_table_xinfo(?) WHERE hidden = 0

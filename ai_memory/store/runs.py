@@ -11,13 +11,13 @@ from dataclasses import fields
 from typing import Any
 
 from ai_memory.errors import DataRefused, NotFinished
+from ai_memory.memory.text_codec import printable
 from ai_memory.store.connection import Binding
 from ai_memory.store.lock import Holder
 from ai_memory.store.lost_run import run_lost
 from ai_memory.store.opening import Store, Transaction
 from ai_memory.store.own_row import OwnRow, selected
 from ai_memory.store.run_row import ENDED, GIVE_UP, RUN_COLUMNS, RUN_TEXTS, run_of
-from ai_memory.store.text import printable
 from ai_memory.store.values import Breaker, Checkpoint, Counters, Run
 from ai_memory.text.cleaning import MOST_WORDS, one_line
 

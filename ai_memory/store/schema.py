@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ai_memory.errors import DataRefused
+from ai_memory.memory.text_codec import printable
 from ai_memory.store.connection import Database
 from ai_memory.store.expiry import UNEXPIRED
 from ai_memory.store.migrate import has_table
 from ai_memory.store.stand_ins import lay_empty_tables, lay_later_columns
-from ai_memory.store.text import printable
 
 KIND = "SELECT type, wr FROM pragma_table_list('memories') WHERE schema = 'main'"
 KINDS = {"view": "a view", "virtual": "a virtual table", "shadow": "the inside of a virtual table"}
@@ -53,8 +53,6 @@ LIVE = {
     "expires_at": UNEXPIRED,
     "lifecycle_state": "coalesce(lifecycle_state, 'open') NOT IN ('tombstoned', 'quarantined', 'contaminated')",
 }
-SUBSTRATE = ("_curator/reports", "_messages", "_inbox", "_subscriptions")
-SUBSTRATE_EXACT = ("_agents", "_agent_sessions")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +84,6 @@ class Schema:
     def has_envelope(self) -> bool:
         """Whether rows can be encrypted."""
         return "encrypted_envelope" in self.columns
-
-
-def is_substrate(namespace: str) -> bool:
-    """Say whether a namespace belongs to ai-memory itself; such are swept only when named."""
-    below = any(namespace == root or namespace.startswith(f"{root}/") for root in SUBSTRATE)
-    return below or namespace in SUBSTRATE_EXACT
 
 
 def read_schema(db: Database) -> Schema:

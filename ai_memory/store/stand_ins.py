@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 
+from ai_memory.memory.text_codec import quoted
 from ai_memory.store.connection import Database
 from ai_memory.store.migrate import MEMORIES, available
-from ai_memory.store.text import quoted
 
 APPLIED = "SELECT max(version) FROM main.reembed_migration"
 LAID = "SELECT name FROM sqlite_temp_master WHERE type = 'table' AND (name LIKE 'reembed%' OR name LIKE 'embedding%')"

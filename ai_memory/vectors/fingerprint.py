@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from hashlib import sha256
 
-from ai_memory.embed.document import TEMPLATE_VERSION
+from ai_memory.memory.document import TEMPLATE_VERSION
 from ai_memory.vectors.target import Target
 
 

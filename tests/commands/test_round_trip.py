@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ai_memory.records import Value
+from ai_memory.memory.records import Value
 from tests.commands.conftest import Cli
 from tests.support import files, shapes
 

@@ -12,8 +12,8 @@ from ai_memory.config.vendors import Limits
 from ai_memory.embed.divide import DividedEmbedder
 from ai_memory.embed.port import Patience
 from ai_memory.errors import AnswerLate, Breakdown, RateLimited, RequestTooLarge, RowsRefused, TransientFailure
+from ai_memory.memory.freshness import Document
 from ai_memory.reembed.isolate import embed_documents
-from ai_memory.reembed.judge import Document
 from ai_memory.reembed.outcomes import Refused
 from tests.embed.passing_time import PassingTime
 from tests.support.fakes import HashEmbedder, patient

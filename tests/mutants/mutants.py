@@ -122,11 +122,11 @@ MUTANTS = (
         "Census(began_at=self._tools.clock.now_ms())",
     ),
     _one("done in spite of stale rows", "reembed.passes:Passes.run", "if not census.stale:", "if True:"),
-    _one("census without head", "reembed.judge:_recorded", " and row.recorded_head == row.head", ""),
-    _one("census without src", "reembed.judge:is_recorded", " and _is_of(row, row.recorded_src)", ""),
+    _one("census without head", "memory.freshness:_recorded", " and row.recorded_head == row.head", ""),
+    _one("census without src", "memory.freshness:is_recorded", " and _is_of(row, row.recorded_src)", ""),
     _one(
         "stamp taken as proof",
-        "reembed.judge:is_recorded",
+        "memory.freshness:is_recorded",
         "_recorded(row, target) and _agrees(row, target, schema) and _is_of(row, row.recorded_src)",
         "_agrees(row, target, schema)",
     ),
@@ -140,7 +140,7 @@ MUTANTS = (
         "[again] = at_once.each([text])",
         "again = failure",
     ),
-    _one("quarantine outlives an edit", "reembed.judge:judge", " == _source(row)", ""),
+    _one("quarantine outlives an edit", "memory.freshness:judge", " == _source(row)", ""),
     _one("breaker not asked", "reembed.breaker:require_due", "now_ms < (until", "False and now_ms < (until"),
     _one(
         "texts in flight not recorded",

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from ai_memory.memory.freshness import Document, Unfit
 from ai_memory.reembed.census import Census, count_rows, in_scope, namespaces_in_scope, take_census
-from ai_memory.reembed.judge import Document, Unfit
 from ai_memory.store.opening import Store, reading
 from tests.reembed.work import NOW_MS, Work, known
 from tests.support import files, shapes

@@ -6,14 +6,14 @@ import pytest
 
 from ai_memory.embed.embedder import Usage
 from ai_memory.errors import NotFinished, OperatorNeeded
+from ai_memory.memory.freshness import Document, Unfit
+from ai_memory.memory.reason import Reason
 from ai_memory.reembed.commit import Traffic, write_page
-from ai_memory.reembed.judge import Document, Unfit
 from ai_memory.reembed.outcomes import Embedded, Refused
 from ai_memory.reembed.pages import Page
 from ai_memory.reembed.window import Answered
 from ai_memory.store import quarantine, runs
 from ai_memory.store.opening import Store
-from ai_memory.store.quarantine import Reason
 from ai_memory.store.values import Checkpoint, Counters, Run
 from ai_memory.vectors.blob import encode
 from ai_memory.vectors.target import Fingerprint

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from ai_memory.memory.freshness import Document
 from ai_memory.reembed.in_flight import InFlight, most
-from ai_memory.reembed.judge import Document
 from ai_memory.reembed.pages import Page
 from tests.support.fakes import HashEmbedder
 

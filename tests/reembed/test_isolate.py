@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ai_memory.embed.document import source_hash
 from ai_memory.embed.retry import CANARY
 from ai_memory.errors import Breakdown, EndpointUnusable, RowsRefused, TransientFailure
+from ai_memory.memory.document import source_hash
+from ai_memory.memory.freshness import Document
+from ai_memory.memory.reason import Reason
 from ai_memory.reembed.isolate import embed_documents
-from ai_memory.reembed.judge import Document
 from ai_memory.reembed.outcomes import Embedded, Outcome, Refused, Unanswered
-from ai_memory.store.quarantine import Reason
 from tests.support.fakes import HashEmbedder, patient
 
 

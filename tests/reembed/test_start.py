@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from ai_memory.memory.reason import Reason
 from ai_memory.reembed.decide import Action
 from ai_memory.reembed.request import Request
 from ai_memory.reembed.start import find_target, known_fingerprint, plan, recorded_target, take
 from ai_memory.store import quarantine, runs
 from ai_memory.store.opening import Store
-from ai_memory.store.quarantine import Reason
 from tests.reembed.work import HOLDER, NOW_MS, documents, known
 from tests.support.fakes import HashEmbedder, patient
 

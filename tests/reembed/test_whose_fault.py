@@ -9,15 +9,15 @@ import pytest
 
 from ai_memory.config.vendors import Limits
 from ai_memory.embed.divide import DividedEmbedder
-from ai_memory.embed.document import source_hash
 from ai_memory.embed.gate import OpenGate
 from ai_memory.embed.http import HttpEmbedder
 from ai_memory.embed.openai import OpenAiDialect
 from ai_memory.embed.port import Patience
 from ai_memory.embed.transport import Endpoint
 from ai_memory.errors import AiMemoryError, AnswerViolation
+from ai_memory.memory.document import source_hash
+from ai_memory.memory.freshness import Document
 from ai_memory.reembed.isolate import embed_documents
-from ai_memory.reembed.judge import Document
 from ai_memory.reembed.outcomes import Outcome, Refused, Unanswered
 from ai_memory.vectors.target import Target
 from ai_memory.vectors.witness import WITNESS_TEXTS

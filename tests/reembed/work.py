@@ -12,8 +12,8 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from ai_memory.embed.assemble import threads
 from ai_memory.embed.port import Embedder
+from ai_memory.memory.freshness import Document, examine
 from ai_memory.reembed.job import Job
-from ai_memory.reembed.judge import Document, examine
 from ai_memory.reembed.narrator import Narrator
 from ai_memory.reembed.report import RunReport
 from ai_memory.reembed.request import Request

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ai_memory.doctor import Diagnosis, examine_file
-from ai_memory.exchange import parse
+from ai_memory.memory.exchange import parse
 from ai_memory.store.connection import Binding
 from ai_memory.store.counts import odd_expiries
 from ai_memory.store.memories import Memories, summaries

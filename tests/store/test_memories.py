@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ai_memory.records import Value
+from ai_memory.memory.records import Value
+from ai_memory.memory.text_codec import printable, readable
 from ai_memory.store.memories import Memories, summaries
 from ai_memory.store.opening import Store, reading, writing
 from ai_memory.store.search import matches
-from ai_memory.store.text import printable, readable
 from tests.conftest import ROOT
 from tests.support import shapes
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ai_memory.embed.document import source_hash
 from ai_memory.errors import DataRefused
+from ai_memory.memory.document import source_hash
 from ai_memory.store.opening import Store, writing
 from ai_memory.store.provenance import VectorWrite, attest, read_fingerprint, set_witness, vector_of_text, write_vector
 from ai_memory.vectors.blob import encode, head

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from ai_memory.memory.reason import Reason
 from ai_memory.store import quarantine
 from ai_memory.store.opening import Store
-from ai_memory.store.quarantine import Quarantined, Reason
+from ai_memory.store.quarantine import Quarantined
 from tests.reembed.work import committed, known
 from tests.support.fakes import HashEmbedder
 

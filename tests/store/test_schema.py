@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from ai_memory.errors import DataRefused
+from ai_memory.memory.names import is_substrate
 from ai_memory.store.opening import Store, reading
-from ai_memory.store.schema import is_substrate
 from tests.support import files, shapes
 
 

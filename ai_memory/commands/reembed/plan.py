@@ -8,6 +8,7 @@ from ai_memory.clock import SystemClock
 from ai_memory.config.settings import Settings
 from ai_memory.embed.assemble import assemble_prompt, configured_target, token_counter
 from ai_memory.embed.port import PatientEmbedder
+from ai_memory.memory.text_codec import printable
 from ai_memory.reembed.census import Census, Scope
 from ai_memory.reembed.estimate import Estimate, Probed
 from ai_memory.reembed.holding import holding
@@ -19,7 +20,6 @@ from ai_memory.reembed.survey import Survey, survey
 from ai_memory.show.console import Console
 from ai_memory.store.open_options import OpenOptions
 from ai_memory.store.opening import Store, reading, writing
-from ai_memory.store.text import printable
 from ai_memory.text.amounts import counted, money, span
 
 

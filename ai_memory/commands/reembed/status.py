@@ -5,6 +5,7 @@ from __future__ import annotations
 from ai_memory.clock import SystemClock
 from ai_memory.config.settings import Settings
 from ai_memory.errors import AiMemoryError
+from ai_memory.memory.text_codec import printable
 from ai_memory.reembed.bound import told
 from ai_memory.reembed.census import name_scope
 from ai_memory.reembed.condition import (
@@ -27,7 +28,6 @@ from ai_memory.store.lock import Holder
 from ai_memory.store.open_options import OpenOptions
 from ai_memory.store.opening import Store, reading
 from ai_memory.store.pauses import Pause
-from ai_memory.store.text import printable
 from ai_memory.text.amounts import ago, counted, money, percent, size, span
 from ai_memory.text.times import instant
 

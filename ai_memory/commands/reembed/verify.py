@@ -6,6 +6,7 @@ from ai_memory.clock import SystemClock
 from ai_memory.config.settings import Settings
 from ai_memory.embed.assemble import assemble, configured_target
 from ai_memory.errors import OperatorNeeded, TargetChanged
+from ai_memory.memory.text_codec import printable
 from ai_memory.reembed.bound import percent
 from ai_memory.reembed.census import Census, Scope, name_scope, take_census
 from ai_memory.reembed.probe import probe, require_width
@@ -16,7 +17,6 @@ from ai_memory.store import runs
 from ai_memory.store.open_options import OpenOptions
 from ai_memory.store.opening import Store, reading
 from ai_memory.store.provenance import read_fingerprint
-from ai_memory.store.text import printable
 from ai_memory.text.amounts import counted
 from ai_memory.text.times import timestamp
 from ai_memory.vectors.fingerprint import differences

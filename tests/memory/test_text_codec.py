@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ai_memory.store.text import Codec, printable, readable
+from ai_memory.memory.text_codec import Codec, printable, readable
 
 ENCODINGS = ("UTF-8", "UTF-16le", "UTF-16be")
 

@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Callable, Mapping
 
-from ai_memory.records import Value
+from ai_memory.memory.records import Value
 from ai_memory.text.invisible import is_invisible
 from ai_memory.text.strict_json import loads
 from ai_memory.text.times import in_utc

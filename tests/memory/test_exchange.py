@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ai_memory.errors import DataRefused
-from ai_memory.exchange import parse, to_object
-from ai_memory.records import Draft, Value
+from ai_memory.memory.exchange import parse, to_object
+from ai_memory.memory.records import Draft, Value
 from ai_memory.show.console import to_json
 from ai_memory.text.strict_json import compact
 

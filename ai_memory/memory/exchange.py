@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ai_memory.errors import DataRefused
-from ai_memory.records import DEFAULT_NAMESPACE, Draft, Value
-from ai_memory.rules import NUMBERS, first_fault
+from ai_memory.memory.records import DEFAULT_NAMESPACE, Draft, Value
+from ai_memory.memory.rules import NUMBERS, first_fault
 from ai_memory.text.cleaning import one_line
 from ai_memory.text.json_file import Found, values
 from ai_memory.text.strict_json import Flaw, compact, loads

@@ -10,11 +10,11 @@ from enum import Enum
 from hashlib import blake2b
 from typing import Final
 
-from ai_memory.embed.document import MAX_BYTES, document, source_hash, stored_hash
-from ai_memory.embed.limits import utf8_size
-from ai_memory.store.quarantine import Reason
+from ai_memory.memory.document import MAX_BYTES, document, source_hash, stored_hash
+from ai_memory.memory.reason import Reason
+from ai_memory.memory.row import MemoryRow
 from ai_memory.store.schema import Schema
-from ai_memory.store.walk import MemoryRow
+from ai_memory.text.utf8 import utf8_size
 from ai_memory.vectors.target import Fingerprint, Target
 
 ATTESTED = "attested"

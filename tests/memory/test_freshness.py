@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ai_memory.embed.document import MAX_BYTES, document, source_hash, stored_hash
-from ai_memory.reembed.judge import Document, Unfit, Verdict, carries_stamp, embeddable, examine, is_recorded, judge
+from ai_memory.memory.document import MAX_BYTES, document, source_hash, stored_hash
+from ai_memory.memory.freshness import Document, Unfit, Verdict, carries_stamp, embeddable, examine, is_recorded, judge
+from ai_memory.memory.row import MemoryRow
+from ai_memory.memory.text_codec import Codec
 from ai_memory.store.schema import Schema
-from ai_memory.store.text import Codec
-from ai_memory.store.walk import MemoryRow
 from ai_memory.vectors.blob import encode, head
 from ai_memory.vectors.target import Fingerprint
 
