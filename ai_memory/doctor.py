@@ -18,15 +18,15 @@ from ai_memory.memory.text_codec import printable
 from ai_memory.reembed.census import in_scope, take_census
 from ai_memory.reembed.probe import check_witness, probe
 from ai_memory.reembed.start import known_fingerprint, recorded_target
-from ai_memory.store import counts, health, search, walk, word_index
-from ai_memory.store.connection import Database, open_database
-from ai_memory.store.consistent import consistently
-from ai_memory.store.links import Links
-from ai_memory.store.memories import Memories
-from ai_memory.store.opening import Store
-from ai_memory.store.rehearsal import refused_updates
-from ai_memory.store.remains import may_be_of_memories
-from ai_memory.store.search import Candidate
+from ai_memory.stores.sqlite import counts, health, search, walk, word_index
+from ai_memory.stores.sqlite.connection import Database, open_database
+from ai_memory.stores.sqlite.consistent import consistently
+from ai_memory.stores.sqlite.links import Links
+from ai_memory.stores.sqlite.memories import Memories
+from ai_memory.stores.sqlite.rehearsal import refused_updates
+from ai_memory.stores.sqlite.remains import may_be_of_memories
+from ai_memory.stores.sqlite.search import Candidate
+from ai_memory.stores.sqlite.store import Store
 from ai_memory.text.amounts import counted
 from ai_memory.text.cleaning import one_line
 from ai_memory.text.hints import GO_ON, PROGRAM

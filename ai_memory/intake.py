@@ -23,11 +23,12 @@ from ai_memory.reembed.commit_once import Unwritable, commit_without_refused
 from ai_memory.reembed.isolate import embed_documents
 from ai_memory.reembed.outcomes import Embedded, Refused, Unanswered
 from ai_memory.reembed.start import enter_target, known_fingerprint, recorded_target
-from ai_memory.store import walk
-from ai_memory.store.memories import Memories, lacking_vectors
-from ai_memory.store.opening import Store, Transaction
-from ai_memory.store.provenance import VectorWrite, require_word_index, set_witness, write_vectors
-from ai_memory.store.rehearsal import refused_updates, write_one_by_one
+from ai_memory.stores.sqlite import walk
+from ai_memory.stores.sqlite.memories import Memories, lacking_vectors
+from ai_memory.stores.sqlite.provenance import require_word_index, set_witness, write_vectors
+from ai_memory.stores.sqlite.rehearsal import refused_updates, write_one_by_one
+from ai_memory.stores.sqlite.store import Store, Transaction
+from ai_memory.stores.values import VectorWrite
 from ai_memory.text.cleaning import one_line
 from ai_memory.text.times import timestamp
 from ai_memory.vectors import blob

@@ -20,10 +20,10 @@ from ai_memory.blend import WORDS_WEIGHT, blend, shares, with_guesses
 from ai_memory.errors import DataRefused, WordIndexUnusable
 from ai_memory.memory.names import is_substrate
 from ai_memory.memory.records import Hit
-from ai_memory.store import search
-from ai_memory.store.consistent import consistently
-from ai_memory.store.opening import Store
-from ai_memory.store.search import Candidate
+from ai_memory.stores.sqlite import search
+from ai_memory.stores.sqlite.consistent import consistently
+from ai_memory.stores.sqlite.search import Candidate
+from ai_memory.stores.sqlite.store import Store
 from ai_memory.vectors.blob import decode, head
 from ai_memory.vectors.checks import cosines
 from ai_memory.vectors.target import Vectors

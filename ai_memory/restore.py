@@ -18,17 +18,18 @@ from ai_memory.reembed.holding import holding_damaged
 from ai_memory.reembed.narrator import Narrator
 from ai_memory.reembed.stop import Stop
 from ai_memory.show.progress import Progress
-from ai_memory.store import counts, health, pauses, walk
-from ai_memory.store.backup import replace_by, require_fit
-from ai_memory.store.comparison import Comparison, compare
-from ai_memory.store.consistent import consistently
-from ai_memory.store.file import absolute
-from ai_memory.store.open_options import OpenOptions
-from ai_memory.store.opening import Store, reading, writing
-from ai_memory.store.pauses import Pause
-from ai_memory.store.remains import may_be_of_memories
-from ai_memory.store.schema import require_known
-from ai_memory.store.side_file import require_one_name
+from ai_memory.stores.open_options import OpenOptions
+from ai_memory.stores.opening import reading, writing
+from ai_memory.stores.sqlite import counts, health, pauses, walk
+from ai_memory.stores.sqlite.backup import replace_by, require_fit
+from ai_memory.stores.sqlite.comparison import Comparison, compare
+from ai_memory.stores.sqlite.consistent import consistently
+from ai_memory.stores.sqlite.file import absolute
+from ai_memory.stores.sqlite.remains import may_be_of_memories
+from ai_memory.stores.sqlite.schema import require_known
+from ai_memory.stores.sqlite.side_file import require_one_name
+from ai_memory.stores.sqlite.store import Store
+from ai_memory.stores.values import Pause
 
 
 @dataclass(frozen=True, slots=True)

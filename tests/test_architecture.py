@@ -33,7 +33,7 @@ FLOORS = (
     ("stores.port_reading", "embed.flow"),
     ("stores.port_writing",),
     ("stores.port",),
-    ("embed.http", "embed.local", "embed.pools", "stores.sqlite", "embed", "stores", "store"),
+    ("embed.http", "embed.local", "embed.pools", "stores.sqlite", "embed", "stores"),
     ("embed.build", "embed.buildable", "stores.opening"),
     ("embed.assemble",),
     ("reembed",),
@@ -64,16 +64,27 @@ ONLY_FOR = {
 """The rooms that only these may import: what is configured and shown, the adapters, and the doors to them."""
 
 EXCEPTIONS = {
+    "commands -> stores.sqlite": 44,
+    "doctor -> stores.sqlite": 12,
     "embed -> config": 3,
     "embed.http -> embed": 10,
     "embed.local -> embed": 3,
     "embed.port -> embed": 1,
-    "memory -> store": 1,
+    "intake -> stores.sqlite": 5,
+    "memory -> stores.sqlite": 1,
     "recall -> blend": 1,
+    "recall -> stores.sqlite": 3,
     "reembed -> config": 5,
     "reembed -> reembed.sweep": 1,
     "reembed -> show": 2,
+    "reembed -> stores.opening": 1,
+    "reembed -> stores.sqlite": 95,
+    "reembed.job -> stores.opening": 1,
+    "reembed.job -> stores.sqlite": 3,
     "restore -> show": 1,
+    "restore -> stores.opening": 1,
+    "restore -> stores.sqlite": 12,
+    "stores.port_reading -> stores.sqlite": 1,
     "vectors -> memory": 1,
 }
 """Imports against the rules that are still to be cut, by room: these numbers only fall."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ai_memory.store import disk
+from ai_memory.stores.sqlite import disk
 from tests.support import files
 from tests.support.command import Command, remote
 from tests.support.fake_endpoint import FakeEndpoint

@@ -19,12 +19,13 @@ from ai_memory.clock import SystemClock
 from ai_memory.errors import DataRefused, EndpointUnusable, TransientFailure
 from ai_memory.intake import Filled, Filler, Outcome, Put, ids_without_vector, put
 from ai_memory.memory.records import Draft, Value
-from ai_memory.store.memories import Memories
-from ai_memory.store.opening import Store, writing
+from ai_memory.stores.opening import writing
+from ai_memory.stores.sqlite.memories import Memories
+from ai_memory.stores.sqlite.store import Store
 from ai_memory.text.times import timestamp
 from ai_memory.vectors import blob
 from ai_memory.vectors.witness import WITNESS_TEXTS
-from tests.store.test_rehearsal import REFUSING, WORDS, forbid
+from tests.stores.sqlite.test_rehearsal import REFUSING, WORDS, forbid
 from tests.support import shapes
 from tests.support.fake_endpoint import FakeEndpoint
 from tests.support.fakes import HashEmbedder, patient

@@ -15,8 +15,9 @@ from ai_memory.clock import SystemClock
 from ai_memory.intake import Filler, put
 from ai_memory.memory.records import Draft
 from ai_memory.recall import Found, LeftOut, Query, recall
-from ai_memory.store.memories import Memories
-from ai_memory.store.opening import Store, writing
+from ai_memory.stores.opening import writing
+from ai_memory.stores.sqlite.memories import Memories
+from ai_memory.stores.sqlite.store import Store
 from ai_memory.vectors.blob import encode
 from tests.support import shapes
 from tests.support.fakes import HashEmbedder, patient

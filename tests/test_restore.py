@@ -23,7 +23,7 @@ from ai_memory.errors import NotFinished
 from ai_memory.reembed.stop import Stop
 from ai_memory.restore import Restore
 from ai_memory.show.progress import SilentProgress
-from ai_memory.store.open_options import OpenOptions
+from ai_memory.stores.open_options import OpenOptions
 from tests.support import files, shapes
 from tests.support.command import Command, answer, kill, remote, wait_for
 from tests.support.fake_endpoint import FakeEndpoint

@@ -35,7 +35,7 @@ from ai_memory.reembed.work import (
     PageAnswer,
     Remedy,
 )
-from ai_memory.store.values import Checkpoint, Counters
+from ai_memory.stores.values import Checkpoint, Counters
 from ai_memory.vectors.target import Fingerprint, Target
 from tests.support.command import remote_at
 from tests.support.travel import back, same

@@ -9,8 +9,8 @@ from ai_memory.commands.embedding import fill, warn_of_rows
 from ai_memory.config.settings import Settings
 from ai_memory.intake import Filled, ids_without_vector
 from ai_memory.show.console import Console
-from ai_memory.store.open_options import OpenOptions
-from ai_memory.store.opening import writing
+from ai_memory.stores.open_options import OpenOptions
+from ai_memory.stores.opening import writing
 from ai_memory.text.amounts import counted
 
 EXIT_ROWS_LEFT = 10

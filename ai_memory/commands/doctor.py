@@ -14,9 +14,10 @@ from ai_memory.embed.port import ONE_ATTEMPT
 from ai_memory.errors import Damaged, NoEmbedder, TargetChanged
 from ai_memory.reembed.holding import holding
 from ai_memory.show.console import Console
-from ai_memory.store import runs, word_index
-from ai_memory.store.open_options import OpenOptions
-from ai_memory.store.opening import Store, reading, writing
+from ai_memory.stores.open_options import OpenOptions
+from ai_memory.stores.opening import reading, writing
+from ai_memory.stores.sqlite import runs, word_index
+from ai_memory.stores.sqlite.store import Store
 from ai_memory.text.amounts import counted
 
 EXIT_FOUND = 1

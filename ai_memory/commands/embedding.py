@@ -20,7 +20,7 @@ from ai_memory.intake import Filled, Filler, Unfilled
 from ai_memory.memory.text_codec import printable
 from ai_memory.show.console import Console
 from ai_memory.show.progress import choose_progress
-from ai_memory.store.opening import Store
+from ai_memory.stores.sqlite.store import Store
 from ai_memory.text.amounts import counted
 from ai_memory.text.hints import PROGRAM, without_again
 

@@ -10,8 +10,8 @@ from ai_memory.memory.exchange import to_object
 from ai_memory.memory.records import Value
 from ai_memory.memory.text_codec import printable, readable
 from ai_memory.show.console import Console
-from ai_memory.store.memories import Memories, has_vector
-from ai_memory.store.opening import reading
+from ai_memory.stores.opening import reading
+from ai_memory.stores.sqlite.memories import Memories, has_vector
 from ai_memory.text.amounts import counted
 
 LAST = ("content",)

@@ -22,10 +22,11 @@ from ai_memory.memory.exchange import NOT_STORED, Parsed, parse
 from ai_memory.memory.records import Draft
 from ai_memory.memory.text_codec import printable
 from ai_memory.show.console import Console
-from ai_memory.store.links import Links
-from ai_memory.store.memories import Memories, has_vector
-from ai_memory.store.open_options import OpenOptions
-from ai_memory.store.opening import Store, writing
+from ai_memory.stores.open_options import OpenOptions
+from ai_memory.stores.opening import writing
+from ai_memory.stores.sqlite.links import Links
+from ai_memory.stores.sqlite.memories import Memories, has_vector
+from ai_memory.stores.sqlite.store import Store
 from ai_memory.text.amounts import counted
 from ai_memory.text.cleaning import one_line
 from ai_memory.text.json_file import may_begin

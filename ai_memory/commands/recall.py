@@ -13,9 +13,9 @@ from ai_memory.memory.records import Hit
 from ai_memory.memory.text_codec import is_text, printable, readable
 from ai_memory.recall import Found, LeftOut, Query, recall
 from ai_memory.show.console import Console
-from ai_memory.store.namespaces import require_found
-from ai_memory.store.open_options import OpenOptions
-from ai_memory.store.opening import reading
+from ai_memory.stores.open_options import OpenOptions
+from ai_memory.stores.opening import reading
+from ai_memory.stores.sqlite.namespaces import require_found
 from ai_memory.text.amounts import counted
 from ai_memory.vectors.target import Vectors
 

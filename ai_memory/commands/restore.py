@@ -17,7 +17,7 @@ from ai_memory.text.amounts import counted
 if TYPE_CHECKING:
     from ai_memory.reembed.stop import Stop
     from ai_memory.restore import Loss, Present, Restore
-    from ai_memory.store.comparison import Comparison
+    from ai_memory.stores.sqlite.comparison import Comparison
 
 SHOWN = 3
 
@@ -49,7 +49,7 @@ def _job(args: argparse.Namespace, settings: Settings, console: Console, stop: S
     from ai_memory.clock import SystemClock
     from ai_memory.restore import Restore
     from ai_memory.show.progress import choose_progress
-    from ai_memory.store.open_options import OpenOptions
+    from ai_memory.stores.open_options import OpenOptions
 
     clock = SystemClock()
     progress = choose_progress(console.err, clock, quiet=console.quiet)

@@ -8,10 +8,10 @@ from dataclasses import asdict
 from ai_memory.config.settings import Settings
 from ai_memory.memory.text_codec import printable
 from ai_memory.show.console import Console
-from ai_memory.store.consistent import consistently
-from ai_memory.store.counts import file_sizes, namespaces, spaces, totals
-from ai_memory.store.open_options import OpenOptions
-from ai_memory.store.opening import reading
+from ai_memory.stores.open_options import OpenOptions
+from ai_memory.stores.opening import reading
+from ai_memory.stores.sqlite.consistent import consistently
+from ai_memory.stores.sqlite.counts import file_sizes, namespaces, spaces, totals
 from ai_memory.text.amounts import counted
 
 

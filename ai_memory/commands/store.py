@@ -17,9 +17,10 @@ from ai_memory.memory.records import DEFAULT_NAMESPACE, Draft, Value
 from ai_memory.memory.rules import TIERS, first_fault
 from ai_memory.memory.text_codec import is_text
 from ai_memory.show.console import Console
-from ai_memory.store.memories import Memories, has_vector
-from ai_memory.store.open_options import OpenOptions
-from ai_memory.store.opening import Store, writing
+from ai_memory.stores.open_options import OpenOptions
+from ai_memory.stores.opening import writing
+from ai_memory.stores.sqlite.memories import Memories, has_vector
+from ai_memory.stores.sqlite.store import Store
 from ai_memory.text.strict_json import compact
 
 STDIN = "-"

@@ -13,7 +13,7 @@ from typing import Final
 from ai_memory.memory.document import MAX_BYTES, document, source_hash, stored_hash
 from ai_memory.memory.reason import Reason
 from ai_memory.memory.row import MemoryRow
-from ai_memory.store.schema import Schema
+from ai_memory.stores.sqlite.schema import Schema
 from ai_memory.text.utf8 import utf8_size
 from ai_memory.vectors.target import Fingerprint, Target
 

@@ -9,9 +9,9 @@ from ai_memory.memory.row import MemoryRow
 from ai_memory.memory.text_codec import printable
 from ai_memory.reembed.asked_again import agrees
 from ai_memory.reembed.outcomes import Outcome, embedded_of
-from ai_memory.store import walk
-from ai_memory.store.opening import Store
-from ai_memory.store.provenance import read_fingerprint
+from ai_memory.stores.sqlite import walk
+from ai_memory.stores.sqlite.provenance import read_fingerprint
+from ai_memory.stores.sqlite.store import Store
 from ai_memory.vectors.blob import decode
 from ai_memory.vectors.checks import is_sound
 from ai_memory.vectors.target import Fingerprint

@@ -6,10 +6,10 @@ from dataclasses import asdict, dataclass
 
 from ai_memory.memory.freshness import Verdict, judge
 from ai_memory.reembed.census import in_scope
-from ai_memory.store import quarantine, runs, walk
-from ai_memory.store.opening import Store
-from ai_memory.store.provenance import read_fingerprint
-from ai_memory.store.quarantine import Quarantined
+from ai_memory.stores.sqlite import quarantine, runs, walk
+from ai_memory.stores.sqlite.provenance import read_fingerprint
+from ai_memory.stores.sqlite.store import Store
+from ai_memory.stores.values import Quarantined
 from ai_memory.text.cleaning import one_line
 from ai_memory.text.times import with_timestamps
 

@@ -16,8 +16,8 @@ from ai_memory.reembed.request import Request
 from ai_memory.reembed.start import Plan, Taken
 from ai_memory.reembed.start_probe import StartProbe
 from ai_memory.reembed.tools import Tools
-from ai_memory.store import runs
-from ai_memory.store.opening import Store
+from ai_memory.stores.sqlite import runs
+from ai_memory.stores.sqlite.store import Store
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,8 +29,8 @@ from ai_memory.reembed.outcomes import Embedded, Outcome, embedded_of
 from ai_memory.reembed.probe import apart, require_apart, require_width, require_witness, witness_bytes
 from ai_memory.reembed.start import known_fingerprint, recorded_target
 from ai_memory.reembed.work import Again
-from ai_memory.store.opening import Store
-from ai_memory.store.provenance import forget_witness
+from ai_memory.stores.sqlite.provenance import forget_witness
+from ai_memory.stores.sqlite.store import Store
 from ai_memory.vectors.target import Fingerprint, Vectors
 from ai_memory.vectors.witness import WITNESS_TEXTS
 

@@ -21,11 +21,11 @@ from ai_memory.memory.freshness import (
 from ai_memory.memory.names import is_substrate
 from ai_memory.memory.row import MemoryRow
 from ai_memory.memory.text_codec import printable
-from ai_memory.store import walk
-from ai_memory.store.consistent import consistently
-from ai_memory.store.opening import Store
-from ai_memory.store.schema import Schema
-from ai_memory.store.values import Counted
+from ai_memory.stores.sqlite import walk
+from ai_memory.stores.sqlite.consistent import consistently
+from ai_memory.stores.sqlite.schema import Schema
+from ai_memory.stores.sqlite.store import Store
+from ai_memory.stores.values import Counted
 from ai_memory.vectors.target import Fingerprint, Target
 
 Scope = tuple[str, ...] | None

@@ -14,11 +14,11 @@ from ai_memory.memory.reason import Reason
 from ai_memory.reembed.commit_once import Unwritable
 from ai_memory.reembed.outcomes import Embedded, Outcome, Refused, Unanswered
 from ai_memory.reembed.window import Answered
-from ai_memory.store import quarantine, runs
-from ai_memory.store.opening import Store, Transaction
-from ai_memory.store.provenance import VectorWrite, attest, vector_of_text, write_vectors
-from ai_memory.store.rehearsal import rehearse, write_one_by_one
-from ai_memory.store.values import Checkpoint, Counters, Run
+from ai_memory.stores.sqlite import quarantine, runs
+from ai_memory.stores.sqlite.provenance import attest, vector_of_text, write_vectors
+from ai_memory.stores.sqlite.rehearsal import rehearse, write_one_by_one
+from ai_memory.stores.sqlite.store import Store, Transaction
+from ai_memory.stores.values import Checkpoint, Counters, Run, VectorWrite
 from ai_memory.vectors.blob import encode, some_vector
 from ai_memory.vectors.target import Fingerprint
 

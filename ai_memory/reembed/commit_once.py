@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 from ai_memory.errors import DataRefused, StatementRefused, StorageFailed, UpdateRefused
-from ai_memory.store import runs
-from ai_memory.store.opening import Store, Transaction, reopen
-from ai_memory.store.values import Counters, Run
+from ai_memory.stores.sqlite import runs
+from ai_memory.stores.sqlite.store import Store, Transaction, reopen
+from ai_memory.stores.values import Counters, Run
 
 T = TypeVar("T")
 

@@ -14,10 +14,10 @@ from ai_memory.reembed.rate import Rate
 from ai_memory.reembed.taking_back import take_back
 from ai_memory.reembed.tools import Tools
 from ai_memory.reembed.window import Answered
-from ai_memory.store import approvals, runs
-from ai_memory.store.opening import Store, Transaction
-from ai_memory.store.run_figures import note_census, note_end
-from ai_memory.store.values import Checkpoint, Counters, Run
+from ai_memory.stores.sqlite import approvals, runs
+from ai_memory.stores.sqlite.run_figures import note_census, note_end
+from ai_memory.stores.sqlite.store import Store, Transaction
+from ai_memory.stores.values import Checkpoint, Counters, Run
 from ai_memory.vectors.target import Fingerprint
 
 

@@ -10,9 +10,8 @@ from ai_memory.reembed.breaker import believed_until
 from ai_memory.reembed.heartbeat import PAUSED
 from ai_memory.reembed.holding import STUCK_MS, last_sign
 from ai_memory.reembed.outlook import Outlook
-from ai_memory.store.lock import Holder, LockState
-from ai_memory.store.pauses import Pause
-from ai_memory.store.values import LastEnd, Run
+from ai_memory.stores.holder import Holder, LockState
+from ai_memory.stores.values import LastEnd, Pause, Run
 
 LONGEST_PAUSE_MS = 36 * 60 * 60_000
 """Where nothing was written for this long a run does not go on by itself: cron's starts are a night apart at most."""

@@ -11,7 +11,7 @@ from enum import Enum
 from ai_memory.errors import OperatorNeeded, TargetChanged, UsageError
 from ai_memory.reembed.census import Census, Scope, name_scope
 from ai_memory.reembed.request import Request
-from ai_memory.store.values import Run
+from ai_memory.stores.values import Run
 from ai_memory.text.amounts import counted
 
 WAYS_OUT = (

@@ -9,7 +9,7 @@ from ai_memory.errors import AiMemoryError, EmbedError, NotFinished, Stopped
 from ai_memory.memory.text_codec import printable
 from ai_memory.reembed.census import Census, name_scope
 from ai_memory.reembed.stop import Stop
-from ai_memory.store.values import Counters, Run
+from ai_memory.stores.values import Counters, Run
 from ai_memory.text.amounts import counted
 from ai_memory.vectors.target import Fingerprint
 

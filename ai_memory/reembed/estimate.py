@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from math import ceil
 
 from ai_memory.config.vendors import LOCAL
-from ai_memory.store.opening import Store
-from ai_memory.store.run_figures import Measured, last_rate
+from ai_memory.stores.sqlite.run_figures import Measured, last_rate
+from ai_memory.stores.sqlite.store import Store
 from ai_memory.vectors.witness import WITNESS_TEXTS
 
 

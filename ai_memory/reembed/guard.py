@@ -26,7 +26,7 @@ from ai_memory.reembed.tools import Tools
 from ai_memory.reembed.trail import Trail
 from ai_memory.reembed.window import Answered
 from ai_memory.reembed.work import AskAgain, AskAtEnd, AskWitness, EmbedPage, FindRemedy, Sizes, Work
-from ai_memory.store.values import Counters
+from ai_memory.stores.values import Counters
 from ai_memory.vectors.witness import WITNESS_TEXTS
 
 Compare = Callable[[Sequence[Outcome]], int]

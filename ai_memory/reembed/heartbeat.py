@@ -18,11 +18,10 @@ from ai_memory.errors import DataRefused, NotFinished, OperatorNeeded, Stopped, 
 from ai_memory.memory.text_codec import printable
 from ai_memory.reembed.ledger import Ledger
 from ai_memory.reembed.stop import Stop
-from ai_memory.store import beats, pauses
-from ai_memory.store.lost_run import run_lost
-from ai_memory.store.opening import Store
-from ai_memory.store.pauses import Pause
-from ai_memory.store.values import Run
+from ai_memory.stores.sqlite import beats, pauses
+from ai_memory.stores.sqlite.lost_run import run_lost
+from ai_memory.stores.sqlite.store import Store
+from ai_memory.stores.values import Pause, Run
 from ai_memory.text.times import instant
 
 T = TypeVar("T")

@@ -43,12 +43,13 @@ from ai_memory.reembed.start import (
 )
 from ai_memory.reembed.tools import Tools
 from ai_memory.reembed.trial import require_updates
-from ai_memory.store.backup import require_free
-from ai_memory.store.lock import Holder
-from ai_memory.store.open_options import OpenOptions
-from ai_memory.store.opening import Store, reading, writing
-from ai_memory.store.settled import note_nothing_stale
-from ai_memory.store.values import Space
+from ai_memory.stores.holder import Holder
+from ai_memory.stores.open_options import OpenOptions
+from ai_memory.stores.opening import reading, writing
+from ai_memory.stores.sqlite.backup import require_free
+from ai_memory.stores.sqlite.settled import note_nothing_stale
+from ai_memory.stores.sqlite.store import Store
+from ai_memory.stores.values import Space
 
 
 @dataclass(frozen=True, slots=True)

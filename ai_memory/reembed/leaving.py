@@ -21,10 +21,10 @@ from ai_memory.reembed.passes import Passes
 from ai_memory.reembed.request import Request
 from ai_memory.reembed.start import Plan
 from ai_memory.reembed.tools import Tools
-from ai_memory.store import runs
-from ai_memory.store.opening import Store, Transaction
-from ai_memory.store.run_figures import note_census, note_end
-from ai_memory.store.values import Run
+from ai_memory.stores.sqlite import runs
+from ai_memory.stores.sqlite.run_figures import note_census, note_end
+from ai_memory.stores.sqlite.store import Store, Transaction
+from ai_memory.stores.values import Run
 
 
 @dataclass(frozen=True, slots=True)

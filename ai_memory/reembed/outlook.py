@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from ai_memory.errors import DataRefused
 from ai_memory.reembed.census import Scope, take_census
 from ai_memory.reembed.wanted import Wanted
-from ai_memory.store import approvals, settled
-from ai_memory.store.opening import Store
-from ai_memory.store.provenance import of_space, read_fingerprint
+from ai_memory.stores.sqlite import approvals, settled
+from ai_memory.stores.sqlite.provenance import of_space, read_fingerprint
+from ai_memory.stores.sqlite.store import Store
 from ai_memory.vectors.target import Fingerprint
 
 

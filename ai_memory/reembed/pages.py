@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from ai_memory.memory.freshness import Document, Unfit, Verdict, carries_stamp, examine, judge
 from ai_memory.memory.row import MemoryRow
 from ai_memory.reembed.budget import Budget
-from ai_memory.store import walk
-from ai_memory.store.opening import Store
-from ai_memory.store.provenance import vector_of_text
-from ai_memory.store.values import Checkpoint
+from ai_memory.stores.sqlite import walk
+from ai_memory.stores.sqlite.provenance import vector_of_text
+from ai_memory.stores.sqlite.store import Store
+from ai_memory.stores.values import Checkpoint
 from ai_memory.vectors.target import Fingerprint
 
 READ_ROWS = 256

@@ -25,9 +25,9 @@ from ai_memory.reembed.sweep import Sweep
 from ai_memory.reembed.tools import Tools
 from ai_memory.reembed.trail import Trail
 from ai_memory.reembed.work import Workers
-from ai_memory.store import quarantine, runs
-from ai_memory.store.opening import Store
-from ai_memory.store.values import Counters
+from ai_memory.stores.sqlite import quarantine, runs
+from ai_memory.stores.sqlite.store import Store
+from ai_memory.stores.values import Counters
 from ai_memory.vectors.target import Fingerprint
 
 MIN_PASSES = 5

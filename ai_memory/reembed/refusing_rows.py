@@ -9,9 +9,9 @@ from ai_memory.memory.freshness import Unfit
 from ai_memory.reembed.census import Census
 from ai_memory.reembed.start import enter_target, known_fingerprint
 from ai_memory.reembed.trial import try_updates
-from ai_memory.store import quarantine, runs
-from ai_memory.store.opening import Store
-from ai_memory.store.values import Counters, Run
+from ai_memory.stores.sqlite import quarantine, runs
+from ai_memory.stores.sqlite.store import Store
+from ai_memory.stores.values import Counters, Run
 from ai_memory.vectors.target import Target
 
 

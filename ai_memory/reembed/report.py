@@ -10,7 +10,7 @@ from ai_memory.reembed.census import Scope, name_scope
 from ai_memory.reembed.ending import Done, Ending
 from ai_memory.reembed.request import cost
 from ai_memory.reembed.start import Plan, Taken
-from ai_memory.store.values import Counters
+from ai_memory.stores.values import Counters
 from ai_memory.text.amounts import counted, money
 from ai_memory.text.times import with_timestamps
 

@@ -18,10 +18,10 @@ from ai_memory.reembed.alike import Alike
 from ai_memory.reembed.bound import bound, differ_at_most
 from ai_memory.reembed.census import Scope, in_scope
 from ai_memory.reembed.outcomes import Embedded
-from ai_memory.store import walk
-from ai_memory.store.consistent import consistently
-from ai_memory.store.opening import Store
-from ai_memory.store.provenance import stored_blob
+from ai_memory.stores.sqlite import walk
+from ai_memory.stores.sqlite.consistent import consistently
+from ai_memory.stores.sqlite.provenance import stored_blob
+from ai_memory.stores.sqlite.store import Store
 from ai_memory.vectors import checks
 from ai_memory.vectors.blob import decode
 from ai_memory.vectors.checks import is_sound

@@ -12,11 +12,11 @@ from ai_memory.reembed.census import Scope, in_scope, namespaces_in_scope
 from ai_memory.reembed.commit import attest_document
 from ai_memory.reembed.commit_once import commit_without_refused
 from ai_memory.reembed.start import enter_target, known_fingerprint
-from ai_memory.store import walk
-from ai_memory.store.consistent import consistently
-from ai_memory.store.namespaces import require_seen
-from ai_memory.store.opening import Store, Transaction
-from ai_memory.store.rehearsal import rehearse
+from ai_memory.stores.sqlite import walk
+from ai_memory.stores.sqlite.consistent import consistently
+from ai_memory.stores.sqlite.namespaces import require_seen
+from ai_memory.stores.sqlite.rehearsal import rehearse
+from ai_memory.stores.sqlite.store import Store, Transaction
 from ai_memory.text.amounts import counted
 from ai_memory.vectors.target import Fingerprint, Target
 

@@ -20,14 +20,15 @@ from ai_memory.reembed.outlook import all_current
 from ai_memory.reembed.probe import probe
 from ai_memory.reembed.request import Request
 from ai_memory.reembed.wanted import Wanted
-from ai_memory.store import approvals, provenance, quarantine, runs, walk
-from ai_memory.store.lock import Holder, LockState, lock_state
-from ai_memory.store.namespaces import require_seen
-from ai_memory.store.open_options import OpenOptions
-from ai_memory.store.opening import Store, Transaction
-from ai_memory.store.provenance import known_widths, read_fingerprint
-from ai_memory.store.run_figures import note_census, note_stored
-from ai_memory.store.values import Run, Space
+from ai_memory.stores.holder import Holder, LockState
+from ai_memory.stores.open_options import OpenOptions
+from ai_memory.stores.sqlite import approvals, provenance, quarantine, runs, walk
+from ai_memory.stores.sqlite.lock import lock_state
+from ai_memory.stores.sqlite.namespaces import require_seen
+from ai_memory.stores.sqlite.provenance import known_widths, read_fingerprint
+from ai_memory.stores.sqlite.run_figures import note_census, note_stored
+from ai_memory.stores.sqlite.store import Store, Transaction
+from ai_memory.stores.values import Run, Space
 from ai_memory.system.person import who
 from ai_memory.vectors.fingerprint import canonical_spec, differences, digest
 from ai_memory.vectors.target import Fingerprint, Target

@@ -14,10 +14,10 @@ from ai_memory.reembed.heartbeat import Heartbeat
 from ai_memory.reembed.probe import probe, require_witness, witness_bytes
 from ai_memory.reembed.request import Request
 from ai_memory.reembed.start import Taken, approve_by_hand, enter_target
-from ai_memory.store import runs
-from ai_memory.store.opening import Store
-from ai_memory.store.provenance import read_fingerprint, set_witness
-from ai_memory.store.values import Breaker
+from ai_memory.stores.sqlite import runs
+from ai_memory.stores.sqlite.provenance import read_fingerprint, set_witness
+from ai_memory.stores.sqlite.store import Store
+from ai_memory.stores.values import Breaker
 from ai_memory.vectors.target import Fingerprint, Vectors
 from ai_memory.vectors.witness import WITNESS_TEXTS
 

@@ -14,14 +14,14 @@ from ai_memory.reembed.ending import OUTSIDE
 from ai_memory.reembed.outlook import NO_OUTLOOK, Outlook, outlook
 from ai_memory.reembed.request import cost
 from ai_memory.reembed.wanted import UNKNOWN, Wanted
-from ai_memory.store import pauses, runs
-from ai_memory.store.file import real_path
-from ai_memory.store.lock import Holder, LockState, lock_state, read_holder
-from ai_memory.store.opening import Store
-from ai_memory.store.pauses import Pause
-from ai_memory.store.provenance import read_fingerprint
-from ai_memory.store.run_figures import replaced
-from ai_memory.store.values import Counted, Run, Space
+from ai_memory.stores.holder import Holder, LockState
+from ai_memory.stores.sqlite import pauses, runs
+from ai_memory.stores.sqlite.file import real_path
+from ai_memory.stores.sqlite.lock import lock_state, read_holder
+from ai_memory.stores.sqlite.provenance import read_fingerprint
+from ai_memory.stores.sqlite.run_figures import replaced
+from ai_memory.stores.sqlite.store import Store
+from ai_memory.stores.values import Counted, Pause, Run, Space
 from ai_memory.text.times import with_timestamps
 from ai_memory.vectors.target import Fingerprint
 

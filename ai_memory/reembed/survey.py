@@ -13,10 +13,10 @@ from ai_memory.reembed.estimate import Estimate, Probed, estimate
 from ai_memory.reembed.request import Request, cost
 from ai_memory.reembed.start import Preflight, known_fingerprint, recorded_target, refusal
 from ai_memory.reembed.trial import require_updates
-from ai_memory.store import runs, walk
-from ai_memory.store.consistent import consistently
-from ai_memory.store.namespaces import require_seen
-from ai_memory.store.opening import Store
+from ai_memory.stores.sqlite import runs, walk
+from ai_memory.stores.sqlite.consistent import consistently
+from ai_memory.stores.sqlite.namespaces import require_seen
+from ai_memory.stores.sqlite.store import Store
 from ai_memory.vectors.target import Target
 
 USUAL_BYTES_A_TOKEN = 4

@@ -19,7 +19,7 @@ from ai_memory.reembed.request import Request
 from ai_memory.reembed.tools import Tools
 from ai_memory.reembed.window import Answered, in_order
 from ai_memory.reembed.work import AskWitness, Work, Workers
-from ai_memory.store.values import Checkpoint
+from ai_memory.stores.values import Checkpoint
 
 
 class Sweep:

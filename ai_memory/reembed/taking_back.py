@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ai_memory.errors import StatementRefused
-from ai_memory.store import runs
-from ai_memory.store.opening import Store
-from ai_memory.store.provenance import forget
-from ai_memory.store.values import Counters, Run
+from ai_memory.stores.sqlite import runs
+from ai_memory.stores.sqlite.provenance import forget
+from ai_memory.stores.sqlite.store import Store
+from ai_memory.stores.values import Counters, Run
 from ai_memory.vectors.target import Fingerprint
 
 

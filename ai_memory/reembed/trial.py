@@ -10,11 +10,11 @@ from ai_memory.memory.reason import unwritable
 from ai_memory.memory.text_codec import printable
 from ai_memory.reembed.census import Census
 from ai_memory.reembed.commit import rehearse_documents
-from ai_memory.store import walk
-from ai_memory.store.opening import Store, Transaction
-from ai_memory.store.provenance import require_word_index
-from ai_memory.store.refusals import look_at_schema
-from ai_memory.store.rehearsal import refused_updates
+from ai_memory.stores.sqlite import walk
+from ai_memory.stores.sqlite.provenance import require_word_index
+from ai_memory.stores.sqlite.refusals import look_at_schema
+from ai_memory.stores.sqlite.rehearsal import refused_updates
+from ai_memory.stores.sqlite.store import Store, Transaction
 from ai_memory.text.amounts import counted
 from ai_memory.vectors.target import Fingerprint
 

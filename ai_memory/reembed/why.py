@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ai_memory.reembed.wanted import Wanted
-from ai_memory.store.values import LastEnd
+from ai_memory.stores.values import LastEnd
 
 BY_REASON = {
     "paused": "a person paused it",

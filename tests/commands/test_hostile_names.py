@@ -8,9 +8,9 @@ import pytest
 
 from ai_memory.errors import StatementRefused
 from ai_memory.memory.text_codec import quoted
-from ai_memory.store.connection import open_database
-from ai_memory.store.memories import Memories
-from ai_memory.store.opening import reading, writing
+from ai_memory.stores.opening import reading, writing
+from ai_memory.stores.sqlite.connection import open_database
+from ai_memory.stores.sqlite.memories import Memories
 from tests.commands.conftest import Cli
 from tests.support import files
 

@@ -25,8 +25,8 @@ from ai_memory.reembed.stop import Stop
 from ai_memory.reembed.tools import Tools
 from ai_memory.reembed.worker import answer
 from ai_memory.show.progress import SilentProgress
-from ai_memory.store.open_options import OpenOptions
-from ai_memory.store.opening import writing
+from ai_memory.stores.open_options import OpenOptions
+from ai_memory.stores.opening import writing
 from ai_memory.vectors.witness import WITNESS_TEXTS
 from tests.crash.editor import INSERT, NOW, Editor, Rows
 from tests.crash.images import Image, read_image

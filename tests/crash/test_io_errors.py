@@ -13,7 +13,7 @@ import apsw
 import pytest
 
 from ai_memory.errors import AiMemoryError, TransientFailure
-from ai_memory.store.open_options import OpenOptions
+from ai_memory.stores.open_options import OpenOptions
 from ai_memory.vectors.witness import WITNESS_TEXTS
 from tests.crash.editor import Rows, read_rows
 from tests.crash.images import Image, read_image, write_image

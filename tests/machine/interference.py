@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from ai_memory.reembed.request import Request
-from ai_memory.store import runs
-from ai_memory.store.lock import lock_path
-from ai_memory.store.opening import writing
+from ai_memory.stores.opening import writing
+from ai_memory.stores.sqlite import runs
+from ai_memory.stores.sqlite.lock import lock_path
 from tests.machine.edits import MODELS
 from tests.machine.invocation import Clock, Invocation, Script
 from tests.machine.world import World

@@ -13,7 +13,7 @@ from ai_memory.memory.document import MAX_BYTES, document, source_hash, stored_h
 from ai_memory.memory.freshness import Document, Unfit, Verdict, carries_stamp, embeddable, examine, is_recorded, judge
 from ai_memory.memory.row import MemoryRow
 from ai_memory.memory.text_codec import Codec
-from ai_memory.store.schema import Schema
+from ai_memory.stores.sqlite.schema import Schema
 from ai_memory.vectors.blob import encode, head
 from ai_memory.vectors.target import Fingerprint
 

@@ -104,14 +104,14 @@ MUTANTS = (
     ),
     _one(
         "rows in another order than the cursor's",
-        "store.walk:IDS",
+        "stores.sqlite.walk:IDS",
         "ORDER BY {order}",
         "ORDER BY {order} COLLATE NOCASE",
         INTERRUPTIONS,
     ),
     _one(
         "write by id alone",
-        "store.provenance:UPDATE_VECTOR",
+        "stores.sqlite.provenance:UPDATE_VECTOR",
         "AND +title IS :title AND content IS :content",
         "AND (:title IS NOT NULL OR :content IS NOT NULL)",
     ),
@@ -130,9 +130,11 @@ MUTANTS = (
         "_recorded(row, target) and _agrees(row, target, schema) and _is_of(row, row.recorded_src)",
         "_agrees(row, target, schema)",
     ),
-    _one("no fence", "store.runs:HOLD", "AND fence = ? AND state = 'running'", "AND ? >= 0 AND state = 'running'"),
-    _one("a cancelled run goes on", "store.runs:HOLD", "AND state = 'running'", ""),
-    _one("no lock", "store.lock:runner_lock", "obtained = _take(descriptor)", "obtained = True"),
+    _one(
+        "no fence", "stores.sqlite.runs:HOLD", "AND fence = ? AND state = 'running'", "AND ? >= 0 AND state = 'running'"
+    ),
+    _one("a cancelled run goes on", "stores.sqlite.runs:HOLD", "AND state = 'running'", ""),
+    _one("no lock", "stores.sqlite.lock:runner_lock", "obtained = _take(descriptor)", "obtained = True"),
     _one("quarantine without canary", "reembed.isolate:_again", "if not failure.harmless_passed:", "if False:"),
     _one(
         "a refused row is not asked again",
@@ -149,8 +151,12 @@ MUTANTS = (
         "in_flight_limit=0",
     ),
     _one("quarantine told as success", "reembed.census:Census.exit_code.fget", "return 10 if", "return 0 if"),
-    _one("a vector is not read back", "store.provenance:fires_triggers", "return any(", "return False and any("),
-    _one("what is only tried is kept", "store.connection:Database.rehearsal", "_roll_back()", "execute('COMMIT')"),
+    _one(
+        "a vector is not read back", "stores.sqlite.provenance:fires_triggers", "return any(", "return False and any("
+    ),
+    _one(
+        "what is only tried is kept", "stores.sqlite.connection:Database.rehearsal", "_roll_back()", "execute('COMMIT')"
+    ),
     _one(
         "no row is asked again",
         "reembed.asked_again:choose",
@@ -176,7 +182,7 @@ MUTANTS = (
     ),
     _one(
         "a twin's vector taken unseen",
-        "store.provenance:vector_of_text",
+        "stores.sqlite.provenance:vector_of_text",
         "if head(blob) == recorded and is_sound(blob, fingerprint.dim):",
         "if blob:",
     ),

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from ai_memory.errors import OperatorNeeded, WrongTarget
-from ai_memory.store import approvals, runs
+from ai_memory.stores.sqlite import approvals, runs
 from tests.reembed.work import NOW_MS, Work
 from tests.support import files
 from tests.support.fakes import HashEmbedder

@@ -8,7 +8,8 @@ import pytest
 
 from ai_memory.memory.freshness import Document, Unfit
 from ai_memory.reembed.census import Census, count_rows, in_scope, namespaces_in_scope, take_census
-from ai_memory.store.opening import Store, reading
+from ai_memory.stores.opening import reading
+from ai_memory.stores.sqlite.store import Store
 from tests.reembed.work import NOW_MS, Work, known
 from tests.support import files, shapes
 

@@ -12,9 +12,9 @@ from ai_memory.reembed.commit import Traffic, write_page
 from ai_memory.reembed.outcomes import Embedded, Refused
 from ai_memory.reembed.pages import Page
 from ai_memory.reembed.window import Answered
-from ai_memory.store import quarantine, runs
-from ai_memory.store.opening import Store
-from ai_memory.store.values import Checkpoint, Counters, Run
+from ai_memory.stores.sqlite import quarantine, runs
+from ai_memory.stores.sqlite.store import Store
+from ai_memory.stores.values import Checkpoint, Counters, Run
 from ai_memory.vectors.blob import encode
 from ai_memory.vectors.target import Fingerprint
 from tests.reembed.work import HOLDER, NOW_MS, begun, committed, documents, known

@@ -11,7 +11,7 @@ from ai_memory.errors import AiMemoryError, OperatorNeeded, TargetChanged, Usage
 from ai_memory.reembed.census import Census
 from ai_memory.reembed.decide import Action, Situation, decide, scope_of
 from ai_memory.reembed.request import Request
-from ai_memory.store.values import Run
+from ai_memory.stores.values import Run
 
 PLAIN = Request()
 RESUME = Request(resume=True)

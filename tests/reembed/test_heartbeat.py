@@ -8,7 +8,7 @@ import pytest
 
 from ai_memory.errors import NotFinished
 from ai_memory.reembed.heartbeat import Heartbeat
-from ai_memory.store import runs
+from ai_memory.stores.sqlite import runs
 from tests.reembed.work import HOLDER, NOW_MS, Work, begun, known
 from tests.support import files
 from tests.support.fakes import HashEmbedder

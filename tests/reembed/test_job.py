@@ -26,7 +26,7 @@ from ai_memory.errors import (
 from ai_memory.reembed import asking
 from ai_memory.reembed.asked_again import AT_END, FIRST
 from ai_memory.reembed.status import read_status
-from ai_memory.store import runs
+from ai_memory.stores.sqlite import runs
 from ai_memory.vectors.blob import encode
 from ai_memory.vectors.target import Vectors
 from ai_memory.vectors.witness import WITNESS_TEXTS

@@ -11,9 +11,9 @@ from ai_memory.embed.spending import Spending
 from ai_memory.reembed import pages
 from ai_memory.reembed.budget import Budget
 from ai_memory.reembed.pages import Page, Walk, WalkOrder
-from ai_memory.store import walk
-from ai_memory.store.opening import Store
-from ai_memory.store.values import Checkpoint
+from ai_memory.stores.sqlite import walk
+from ai_memory.stores.sqlite.store import Store
+from ai_memory.stores.values import Checkpoint
 from tests.reembed.work import Work, known
 from tests.support import files
 from tests.support.fakes import HashEmbedder

@@ -9,10 +9,10 @@ from ai_memory.reembed.aside import rows_aside
 from ai_memory.reembed.request import Request
 from ai_memory.reembed.stamp import stamp
 from ai_memory.reembed.survey import survey
-from ai_memory.store.opening import reading
-from ai_memory.store.quarantine import Quarantined
+from ai_memory.stores.opening import reading
+from ai_memory.stores.values import Quarantined
 from tests.reembed.work import NOW_MS, Work
-from tests.store.test_rehearsal import REFUSING, WORDS, forbid
+from tests.stores.sqlite.test_rehearsal import REFUSING, WORDS, forbid
 from tests.support import files
 from tests.support.fakes import HashEmbedder
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ai_memory.reembed.sample import Sample, choose, compare
-from ai_memory.store.opening import Store
+from ai_memory.stores.sqlite.store import Store
 from ai_memory.vectors.blob import encode, head
 from tests.reembed.work import Work, known
 from tests.support import files

@@ -9,7 +9,7 @@ import pytest
 
 from ai_memory.errors import StampRefused
 from ai_memory.reembed.stamp import Stamped, stamp, would_stamp
-from ai_memory.store.opening import reading, writing
+from ai_memory.stores.opening import reading, writing
 from tests.reembed.work import NOW_MS, Work
 from tests.support import files, shapes
 from tests.support.fakes import HashEmbedder

@@ -6,8 +6,8 @@ from ai_memory.memory.reason import Reason
 from ai_memory.reembed.decide import Action
 from ai_memory.reembed.request import Request
 from ai_memory.reembed.start import find_target, known_fingerprint, plan, recorded_target, take
-from ai_memory.store import quarantine, runs
-from ai_memory.store.opening import Store
+from ai_memory.stores.sqlite import quarantine, runs
+from ai_memory.stores.sqlite.store import Store
 from tests.reembed.work import HOLDER, NOW_MS, documents, known
 from tests.support.fakes import HashEmbedder, patient
 

@@ -13,10 +13,10 @@ from ai_memory.reembed.condition import LONGEST_PAUSE_MS, Condition
 from ai_memory.reembed.holding import STUCK_MS
 from ai_memory.reembed.status import Status, read_status
 from ai_memory.reembed.wanted import Wanted
-from ai_memory.store import approvals, pauses, runs
-from ai_memory.store.lock import Holder, runner_lock
-from ai_memory.store.pauses import Pause
-from ai_memory.store.values import Counted
+from ai_memory.stores.holder import Holder
+from ai_memory.stores.sqlite import approvals, pauses, runs
+from ai_memory.stores.sqlite.lock import runner_lock
+from ai_memory.stores.values import Counted, Pause
 from ai_memory.text.times import timestamp
 from tests.reembed.test_job import failing_after
 from tests.reembed.work import NOW_MS, Work

@@ -11,7 +11,7 @@ from ai_memory.errors import NotFound
 from ai_memory.reembed.estimate import Estimate, Probed
 from ai_memory.reembed.request import Request
 from ai_memory.reembed.survey import survey
-from ai_memory.store.opening import reading
+from ai_memory.stores.opening import reading
 from ai_memory.vectors.target import Target
 from tests.reembed.work import NOW_MS, Work
 from tests.support import files, shapes

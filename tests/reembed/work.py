@@ -21,11 +21,12 @@ from ai_memory.reembed.start import Preflight
 from ai_memory.reembed.stop import Stop
 from ai_memory.reembed.tools import Tools
 from ai_memory.reembed.worker import answer
-from ai_memory.store import runs, walk
-from ai_memory.store.lock import Holder
-from ai_memory.store.opening import Store, Transaction, writing
-from ai_memory.store.provenance import ensure_fingerprint
-from ai_memory.store.values import Run
+from ai_memory.stores.holder import Holder
+from ai_memory.stores.opening import writing
+from ai_memory.stores.sqlite import runs, walk
+from ai_memory.stores.sqlite.provenance import ensure_fingerprint
+from ai_memory.stores.sqlite.store import Store, Transaction
+from ai_memory.stores.values import Run
 from ai_memory.vectors import blob
 from ai_memory.vectors.fingerprint import canonical_spec, digest
 from ai_memory.vectors.target import Fingerprint

@@ -16,9 +16,9 @@ from typing import Any
 
 import apsw
 
-from ai_memory.store import approvals
-from ai_memory.store.lock import FLOCK
-from ai_memory.store.opening import writing
+from ai_memory.stores.opening import writing
+from ai_memory.stores.sqlite import approvals
+from ai_memory.stores.sqlite.lock import FLOCK
 from ai_memory.vectors.target import Target
 
 VECTOR_COLUMNS = frozenset({"embedding", "embedding_dim", "embedding_space"})

@@ -10,9 +10,9 @@ from ai_memory.embed.assemble import assemble_prompt
 from ai_memory.reembed.probe import probe
 from ai_memory.reembed.start import find_target
 from ai_memory.show.console import Console
-from ai_memory.store import approvals
-from ai_memory.store.open_options import OpenOptions
-from ai_memory.store.opening import reading, writing
+from ai_memory.stores.open_options import OpenOptions
+from ai_memory.stores.opening import reading, writing
+from ai_memory.stores.sqlite import approvals
 from ai_memory.system.person import who
 
 

@@ -15,10 +15,11 @@ from ai_memory.errors import AiMemoryError, OperatorNeeded, RunHeld, RunnerStuck
 from ai_memory.reembed.report import RunReport
 from ai_memory.reembed.why import BUDGETS, why
 from ai_memory.show.console import Console
-from ai_memory.store import runs, tellings
-from ai_memory.store.open_options import OpenOptions
-from ai_memory.store.opening import Transaction, reading, writing
-from ai_memory.store.values import LastEnd, Run
+from ai_memory.stores.open_options import OpenOptions
+from ai_memory.stores.opening import reading, writing
+from ai_memory.stores.sqlite import runs, tellings
+from ai_memory.stores.sqlite.store import Transaction
+from ai_memory.stores.values import LastEnd, Run
 from ai_memory.text.amounts import counted
 from ai_memory.text.hints import PROGRAM, changes_flag, without_again
 from ai_memory.text.invisible import escaped

@@ -10,10 +10,11 @@ from ai_memory.clock import SystemClock
 from ai_memory.config.settings import Settings
 from ai_memory.errors import UsageError
 from ai_memory.show.console import Console
-from ai_memory.store import pauses
-from ai_memory.store.open_options import OpenOptions
-from ai_memory.store.opening import Store, writing
-from ai_memory.store.pauses import Pause
+from ai_memory.stores.open_options import OpenOptions
+from ai_memory.stores.opening import writing
+from ai_memory.stores.sqlite import pauses
+from ai_memory.stores.sqlite.store import Store
+from ai_memory.stores.values import Pause
 from ai_memory.system.person import who
 from ai_memory.text.cleaning import one_line
 from ai_memory.text.times import instant, on_the_wall, timestamp

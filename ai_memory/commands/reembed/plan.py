@@ -18,8 +18,9 @@ from ai_memory.reembed.stamp import stamp, would_stamp
 from ai_memory.reembed.start import Preflight, known_fingerprint, recorded_target
 from ai_memory.reembed.survey import Survey, survey
 from ai_memory.show.console import Console
-from ai_memory.store.open_options import OpenOptions
-from ai_memory.store.opening import Store, reading, writing
+from ai_memory.stores.open_options import OpenOptions
+from ai_memory.stores.opening import reading, writing
+from ai_memory.stores.sqlite.store import Store
 from ai_memory.text.amounts import counted, money, span
 
 

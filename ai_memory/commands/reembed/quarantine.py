@@ -11,9 +11,9 @@ from ai_memory.errors import DataRefused, OperatorNeeded, StorageFailed
 from ai_memory.memory.text_codec import printable
 from ai_memory.reembed.aside import Aside, rows_aside, shortened
 from ai_memory.show.console import Console
-from ai_memory.store import approvals, runs
-from ai_memory.store.open_options import OpenOptions
-from ai_memory.store.opening import reading, writing
+from ai_memory.stores.open_options import OpenOptions
+from ai_memory.stores.opening import reading, writing
+from ai_memory.stores.sqlite import approvals, runs
 from ai_memory.text.amounts import counted
 
 

@@ -152,8 +152,9 @@ def _require_approved(args: argparse.Namespace, settings: Settings) -> None:
     from ai_memory.errors import DataRefused, NotFinished, NotFound, StorageFailed
     from ai_memory.reembed.start import require_approved_name
     from ai_memory.reembed.wanted import wanted
-    from ai_memory.store.lock import LockState, lock_state
-    from ai_memory.store.opening import reading
+    from ai_memory.stores.holder import LockState
+    from ai_memory.stores.opening import reading
+    from ai_memory.stores.sqlite.lock import lock_state
 
     configured, path = settings.embedding, settings.db.value
     asked = wanted(configured)
@@ -176,7 +177,7 @@ def _job(args: argparse.Namespace, settings: Settings, console: Console, stop: S
     from ai_memory.reembed.tools import Tools
     from ai_memory.reembed.worker import answer
     from ai_memory.show.progress import NoProgress, choose_progress
-    from ai_memory.store.open_options import OpenOptions
+    from ai_memory.stores.open_options import OpenOptions
 
     configured, clock = settings.embedding, SystemClock()
     # The one line at the end is all that -q lets through.

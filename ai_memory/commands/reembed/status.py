@@ -23,11 +23,12 @@ from ai_memory.reembed.status import BEGIN, Status, read_status
 from ai_memory.reembed.wanted import Wanted, wanted
 from ai_memory.reembed.why import BY_REASON, remedy, why
 from ai_memory.show.console import Console
-from ai_memory.store import pauses
-from ai_memory.store.lock import Holder
-from ai_memory.store.open_options import OpenOptions
-from ai_memory.store.opening import Store, reading
-from ai_memory.store.pauses import Pause
+from ai_memory.stores.holder import Holder
+from ai_memory.stores.open_options import OpenOptions
+from ai_memory.stores.opening import reading
+from ai_memory.stores.sqlite import pauses
+from ai_memory.stores.sqlite.store import Store
+from ai_memory.stores.values import Pause
 from ai_memory.text.amounts import ago, counted, money, percent, size, span
 from ai_memory.text.times import instant
 

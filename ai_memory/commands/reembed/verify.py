@@ -13,10 +13,11 @@ from ai_memory.reembed.probe import probe, require_width
 from ai_memory.reembed.sample import Sample, choose, compare
 from ai_memory.reembed.start import find_target, known_fingerprint, recorded_target
 from ai_memory.show.console import Console
-from ai_memory.store import runs
-from ai_memory.store.open_options import OpenOptions
-from ai_memory.store.opening import Store, reading
-from ai_memory.store.provenance import read_fingerprint
+from ai_memory.stores.open_options import OpenOptions
+from ai_memory.stores.opening import reading
+from ai_memory.stores.sqlite import runs
+from ai_memory.stores.sqlite.provenance import read_fingerprint
+from ai_memory.stores.sqlite.store import Store
 from ai_memory.text.amounts import counted
 from ai_memory.text.times import timestamp
 from ai_memory.vectors.fingerprint import differences
