@@ -10,6 +10,8 @@ from enum import Enum
 from functools import partial
 
 from ai_memory.clock import Clock
+from ai_memory.embed.documents import embed_documents
+from ai_memory.embed.outcomes import Embedded, Refused, Unanswered
 from ai_memory.embed.port import ONE_ATTEMPT, PatientEmbedder
 from ai_memory.errors import DraftRefused, EmbedError
 from ai_memory.memory.freshness import Document, Unfit, Verdict, examine, judge
@@ -20,8 +22,6 @@ from ai_memory.memory.rules import MAX_INTEGER
 from ai_memory.reembed.believed import Belief, embed_beside_witness
 from ai_memory.reembed.commit import rehearse_documents
 from ai_memory.reembed.commit_once import Unwritable, commit_without_refused
-from ai_memory.reembed.isolate import embed_documents
-from ai_memory.reembed.outcomes import Embedded, Refused, Unanswered
 from ai_memory.reembed.start import enter_target, known_fingerprint, recorded_target
 from ai_memory.stores.sqlite import walk
 from ai_memory.stores.sqlite.memories import Memories, lacking_vectors

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from ai_memory.embed import engine_torch
+from ai_memory.embed.local import engine_torch
 from tests.conftest import ROOT
 
 SHIPPED = ("ai_memory", "migrations", "setup.cfg", "pyproject.toml", "MANIFEST.in", "README.md", "LICENSE")

@@ -15,13 +15,12 @@ from ai_memory.config.api_key import ApiKey
 from ai_memory.config.embedding import resolve
 from ai_memory.config.file import Table
 from ai_memory.embed.assemble import Terms
-from ai_memory.embed.embedder import Usage
-from ai_memory.embed.port import ONE_ATTEMPT
-from ai_memory.embed.spending import TokenLimit
+from ai_memory.embed.outcomes import Embedded, Refused, Unanswered
+from ai_memory.embed.port import ONE_ATTEMPT, TokenLimit
+from ai_memory.embed.usage import Usage
 from ai_memory.errors import AiMemoryError, EmbedError, RateLimited
 from ai_memory.memory.freshness import Document, Unfit
 from ai_memory.memory.reason import Reason
-from ai_memory.reembed.outcomes import Embedded, Refused, Unanswered
 from ai_memory.reembed.pages import Page
 from ai_memory.reembed.window import Answered
 from ai_memory.reembed.work import (

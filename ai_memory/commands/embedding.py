@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from ai_memory.clock import SystemClock
 from ai_memory.config.embedding import EmbeddingSettings
 from ai_memory.embed.assemble import assemble
-from ai_memory.embed.rule import LATER
+from ai_memory.embed.http.rule import LATER
 from ai_memory.errors import (
     AiMemoryError,
     EmbedderInitFailed,

@@ -19,26 +19,27 @@ from typing import TypeVar
 from ai_memory.config import vendors
 from ai_memory.config.embedding import AUTO, BASE64, KEYWORD, EmbeddingSettings
 from ai_memory.config.process_env import keep_off_model_hub
-from ai_memory.embed import model_folder
 from ai_memory.embed.buildable import require_buildable
-from ai_memory.embed.dialect import Dialect
-from ai_memory.embed.divide import DividedEmbedder
-from ai_memory.embed.engine_torch import TorchEngine, require_library
-from ai_memory.embed.gate import Gate, OpenGate
-from ai_memory.embed.http import HttpEmbedder
-from ai_memory.embed.limits import RequestLimits
-from ai_memory.embed.local import LocalEmbedder, cached_folder, token_count
-from ai_memory.embed.ollama import OllamaDialect, tag
-from ai_memory.embed.openai import OpenAiDialect
-from ai_memory.embed.pace import Pace, PacedEmbedder
-from ai_memory.embed.packing import Packing, PackingEmbedder
-from ai_memory.embed.port import Embedder, ModelFacts, Patience, PatientEmbedder, Pool, Stop
-from ai_memory.embed.prompt import PromptEmbedder, Wait
-from ai_memory.embed.retry import RetryingEmbedder
-from ai_memory.embed.spending import Spending, SpendingEmbedder, TokenLimit
-from ai_memory.embed.threads import ThreadPool
-from ai_memory.embed.told_gate import ToldGate
-from ai_memory.embed.transport import Deadlines, Endpoint
+from ai_memory.embed.flow.concurrency import Pace, PacedEmbedder
+from ai_memory.embed.flow.documented import limits
+from ai_memory.embed.flow.limiter import Gate, OpenGate
+from ai_memory.embed.flow.observed_limiter import ToldGate
+from ai_memory.embed.flow.request_size import RequestLimits
+from ai_memory.embed.flow.retry import RetryingEmbedder
+from ai_memory.embed.flow.splitting import DividedEmbedder
+from ai_memory.embed.flow.time_limit import PromptEmbedder, Wait
+from ai_memory.embed.flow.token_budget import Spending, SpendingEmbedder
+from ai_memory.embed.http.embedder import HttpEmbedder
+from ai_memory.embed.http.ollama import OllamaDialect, tag
+from ai_memory.embed.http.openai import OpenAiDialect
+from ai_memory.embed.http.packing import Packing, PackingEmbedder
+from ai_memory.embed.http.transport import Deadlines, Endpoint
+from ai_memory.embed.http.wire import Dialect
+from ai_memory.embed.local import model_folder
+from ai_memory.embed.local.embedder import LocalEmbedder, cached_folder, token_count
+from ai_memory.embed.local.engine_torch import TorchEngine, require_library
+from ai_memory.embed.pools.threads import ThreadPool
+from ai_memory.embed.port import Embedder, ModelFacts, Patience, PatientEmbedder, Pool, Stop, TokenLimit
 from ai_memory.errors import EmbedderInitFailed, NoEmbedder
 from ai_memory.text import address
 from ai_memory.vectors import space
@@ -94,7 +95,7 @@ def assemble(settings: EmbeddingSettings, terms: Terms | None = None, ties: Ties
         EmbedderInitFailed: what is configured cannot be built; nothing else is taken instead.
     """
     terms, ties = terms or Terms(), ties or Ties()
-    sizes = RequestLimits(vendors.limits(settings.base_url.value))
+    sizes = RequestLimits(limits(settings.base_url.value))
     if terms.batch:
         sizes.allow(terms.batch)
     pace = _pace(settings, terms, ties, sizes)
@@ -284,7 +285,7 @@ def _remote(settings: EmbeddingSettings, gate: Gate, packing: Packing) -> Embedd
             deadlines(settings),
             loopback_only=settings.egress.value != "allow",
         ),
-        max_batch=vendors.limits(base_url).inputs,
+        max_batch=limits(base_url).inputs,
         gate=gate,
         packing=packing,
     )

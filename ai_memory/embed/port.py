@@ -11,7 +11,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
-from ai_memory.embed.embedder import Meter
+from ai_memory.embed.usage import Meter
 from ai_memory.errors import EmbedError
 from ai_memory.vectors.target import Target, Vectors
 
@@ -205,3 +205,11 @@ class Pool(Protocol[WorkT_contra, AnswerT]):
 
         A second call does nothing.
         """
+
+
+@dataclass(frozen=True, slots=True)
+class TokenLimit:
+    """At most `most` tokens, by the flag `flag`."""
+
+    most: int
+    flag: str = "max-tokens"

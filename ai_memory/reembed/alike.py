@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from hashlib import blake2b
 
+from ai_memory.embed.outcomes import Outcome, embedded_of
 from ai_memory.memory.freshness import Document
 from ai_memory.memory.reason import Reason
 from ai_memory.reembed.asked_again import SEEN, beginning
-from ai_memory.reembed.outcomes import Outcome, embedded_of
 
 ALIKE = 3
 """Different texts that share a vector to the last bit. Two may be one to a model: but for quotes, or accents."""

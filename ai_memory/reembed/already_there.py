@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from ai_memory.embed.outcomes import Outcome, embedded_of
 from ai_memory.errors import TargetChanged
 from ai_memory.memory.row import MemoryRow
 from ai_memory.memory.text_codec import printable
 from ai_memory.reembed.asked_again import agrees
-from ai_memory.reembed.outcomes import Outcome, embedded_of
 from ai_memory.stores.sqlite import walk
 from ai_memory.stores.sqlite.provenance import read_fingerprint
 from ai_memory.stores.sqlite.store import Store

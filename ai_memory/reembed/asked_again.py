@@ -22,12 +22,12 @@ from random import Random
 
 import numpy as np
 
+from ai_memory.embed.documents import embed_documents
+from ai_memory.embed.outcomes import Embedded, Outcome, embedded_of
 from ai_memory.embed.port import PatientEmbedder
+from ai_memory.embed.probe import MIN_COSINE, require_witness
 from ai_memory.errors import EmbedError
 from ai_memory.memory.freshness import Document
-from ai_memory.reembed.isolate import embed_documents
-from ai_memory.reembed.outcomes import Embedded, Outcome, embedded_of
-from ai_memory.reembed.probe import MIN_COSINE, require_witness
 from ai_memory.reembed.work import Again, PageAnswer
 from ai_memory.vectors.checks import cosines
 from ai_memory.vectors.target import Fingerprint, Vectors

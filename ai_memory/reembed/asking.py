@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from random import Random
 
+from ai_memory.embed.outcomes import Embedded
 from ai_memory.reembed.asked_again import AT_END, FIRST, SUSPECTS, Schedule
 from ai_memory.reembed.budget import Budget
 from ai_memory.reembed.kept import MOST
 from ai_memory.reembed.ledger import Ledger
-from ai_memory.reembed.outcomes import Embedded
 from ai_memory.reembed.pages import Page
 from ai_memory.reembed.trail import Trail
 from ai_memory.reembed.work import AskWitness, EmbedPage, Work, Workers

@@ -13,7 +13,10 @@ from random import Random
 import numpy as np
 
 from ai_memory.config.vendors import LOCAL
+from ai_memory.embed.documents import embed_documents
+from ai_memory.embed.outcomes import Embedded, Outcome, embedded_of
 from ai_memory.embed.port import PatientEmbedder
+from ai_memory.embed.probe import apart, require_apart, require_width, require_witness, witness_bytes
 from ai_memory.errors import EndpointUnusable, RowsRefused, TargetChanged
 from ai_memory.memory.freshness import Document
 from ai_memory.reembed.asked_again import (
@@ -24,9 +27,6 @@ from ai_memory.reembed.asked_again import (
     look_at,
     witness_document,
 )
-from ai_memory.reembed.isolate import embed_documents
-from ai_memory.reembed.outcomes import Embedded, Outcome, embedded_of
-from ai_memory.reembed.probe import apart, require_apart, require_width, require_witness, witness_bytes
 from ai_memory.reembed.start import known_fingerprint, recorded_target
 from ai_memory.reembed.work import Again
 from ai_memory.stores.sqlite.provenance import forget_witness

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ai_memory.embed.spending import Spending
+from ai_memory.embed.flow.token_budget import Spending
 from ai_memory.vectors.witness import WITNESS_TEXTS
 
 MAX_ROWS = "max-rows"

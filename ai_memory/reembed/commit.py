@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
-from ai_memory.embed.embedder import Usage
+from ai_memory.embed.outcomes import Embedded, Outcome, Refused, Unanswered
+from ai_memory.embed.usage import Usage
 from ai_memory.errors import StatementRefused, UpdateRefused
 from ai_memory.memory import reason
 from ai_memory.memory.freshness import ATTESTED, Document
 from ai_memory.memory.reason import Reason
 from ai_memory.reembed.commit_once import Unwritable
-from ai_memory.reembed.outcomes import Embedded, Outcome, Refused, Unanswered
 from ai_memory.reembed.window import Answered
 from ai_memory.stores.sqlite import quarantine, runs
 from ai_memory.stores.sqlite.provenance import attest, vector_of_text, write_vectors

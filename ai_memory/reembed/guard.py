@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from ai_memory.embed.outcomes import Outcome, Refused, embedded_of
 from ai_memory.errors import AiMemoryError, EndpointUnusable, TargetChanged
 from ai_memory.reembed.alike import SET_ASIDE, Alike
 from ai_memory.reembed.alone import Alone
@@ -19,7 +20,6 @@ from ai_memory.reembed.asking import SEED_BITS, Asking
 from ai_memory.reembed.budget import Budget
 from ai_memory.reembed.committer import Committer
 from ai_memory.reembed.events import RemedyFound, WitnessAgreed
-from ai_memory.reembed.outcomes import Outcome, Refused, embedded_of
 from ai_memory.reembed.pages import Page
 from ai_memory.reembed.remedy import most_texts
 from ai_memory.reembed.tools import Tools

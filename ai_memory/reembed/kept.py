@@ -10,8 +10,8 @@ import json
 from collections.abc import Collection, Sequence
 from random import Random
 
+from ai_memory.embed.outcomes import Embedded, Outcome
 from ai_memory.reembed.asked_again import choose
-from ai_memory.reembed.outcomes import Embedded, Outcome
 from ai_memory.reembed.work import Again
 
 MOST = 64

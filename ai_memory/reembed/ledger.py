@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 
-from ai_memory.embed.embedder import Meter, Usage
 from ai_memory.embed.port import PatientEmbedder
+from ai_memory.embed.usage import Meter, Usage
 from ai_memory.reembed.work import Learned, PageAnswer, Sizes
 
 IN_TIME = "in_time"

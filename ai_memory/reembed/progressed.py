@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from ai_memory.embed.embedder import Usage
+from ai_memory.embed.usage import Usage
 from ai_memory.reembed.commit import Traffic
 from ai_memory.reembed.pages import Page
 from ai_memory.reembed.rate import Rate

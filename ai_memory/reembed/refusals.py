@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from ai_memory.embed.outcomes import Refused
 from ai_memory.errors import EndpointUnusable
-from ai_memory.reembed.outcomes import Refused
 from ai_memory.reembed.window import Answered
 
 REFUSED_ROWS = 50

@@ -10,11 +10,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ai_memory.embed.outcomes import Embedded, Outcome, embedded_of
 from ai_memory.embed.port import PatientEmbedder
+from ai_memory.embed.probe import apart
 from ai_memory.errors import EndpointUnusable
 from ai_memory.reembed.asked_again import agrees, sharing_a_vector, too_many
-from ai_memory.reembed.outcomes import Embedded, Outcome, embedded_of
-from ai_memory.reembed.probe import apart
 from ai_memory.reembed.work import Remedy
 from ai_memory.vectors.target import Vectors
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
-from ai_memory.embed.embedder import Usage
+from ai_memory.embed.usage import Usage
 from ai_memory.reembed.bound import differ_at_most, told
 from ai_memory.reembed.census import Scope, name_scope
 from ai_memory.reembed.ending import Done, Ending

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ai_memory.embed.outcomes import Embedded
 from ai_memory.embed.port import Embedder
 from ai_memory.memory.freshness import ATTESTED, Document, examine, is_recorded
 from ai_memory.reembed.alike import Alike
 from ai_memory.reembed.bound import bound, differ_at_most
 from ai_memory.reembed.census import Scope, in_scope
-from ai_memory.reembed.outcomes import Embedded
 from ai_memory.stores.sqlite import walk
 from ai_memory.stores.sqlite.consistent import consistently
 from ai_memory.stores.sqlite.provenance import stored_blob

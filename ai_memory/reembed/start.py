@@ -9,6 +9,7 @@ from typing import TypedDict
 from ai_memory import __version__
 from ai_memory.config.vendors import LOCAL
 from ai_memory.embed.port import ONE_ATTEMPT, Embedder, PatientEmbedder
+from ai_memory.embed.probe import probe
 from ai_memory.errors import AiMemoryError, OperatorNeeded
 from ai_memory.memory.text_codec import printable
 from ai_memory.reembed.breaker import believed_until
@@ -17,7 +18,6 @@ from ai_memory.reembed.decide import Action, Situation, decide, scope_of
 from ai_memory.reembed.heartbeat import require_no_pause
 from ai_memory.reembed.holding import held
 from ai_memory.reembed.outlook import all_current
-from ai_memory.reembed.probe import probe
 from ai_memory.reembed.request import Request
 from ai_memory.reembed.wanted import Wanted
 from ai_memory.stores.holder import Holder, LockState

@@ -8,10 +8,10 @@ from functools import partial
 
 from ai_memory.clock import Clock
 from ai_memory.embed.port import ONE_ATTEMPT, PatientEmbedder
+from ai_memory.embed.probe import probe, require_witness, witness_bytes
 from ai_memory.reembed.believed import as_recorded
 from ai_memory.reembed.breaker import require_due
 from ai_memory.reembed.heartbeat import Heartbeat
-from ai_memory.reembed.probe import probe, require_witness, witness_bytes
 from ai_memory.reembed.request import Request
 from ai_memory.reembed.start import Taken, approve_by_hand, enter_target
 from ai_memory.stores.sqlite import runs

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Generator, Iterator, Mapping
 from contextlib import closing
 
+from ai_memory.embed.outcomes import Refused, Unanswered
 from ai_memory.errors import TargetChanged
 from ai_memory.reembed.budget import Budget
 from ai_memory.reembed.committer import Committer
@@ -12,7 +13,6 @@ from ai_memory.reembed.events import PageCommitted, RowsQuarantined
 from ai_memory.reembed.guard import Guard
 from ai_memory.reembed.heartbeat import Heartbeat
 from ai_memory.reembed.in_flight import InFlight
-from ai_memory.reembed.outcomes import Refused, Unanswered
 from ai_memory.reembed.pages import Walk
 from ai_memory.reembed.refusals import RefusalGuard
 from ai_memory.reembed.request import Request

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from random import Random
 
 from ai_memory.clock import Clock
+from ai_memory.embed.flow.token_budget import Spending
 from ai_memory.embed.port import PatientEmbedder
-from ai_memory.embed.spending import Spending
 from ai_memory.reembed.events import Observer
 from ai_memory.reembed.ledger import Ledger
 from ai_memory.reembed.stop import Stop

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from random import Random
 
+from ai_memory.embed.outcomes import Embedded
 from ai_memory.reembed.kept import Kept
-from ai_memory.reembed.outcomes import Embedded
 from ai_memory.reembed.watch import Watch
 from ai_memory.reembed.window import Answered
 

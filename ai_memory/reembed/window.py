@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
+from ai_memory.embed.outcomes import Embedded, Outcome
 from ai_memory.reembed.commit_once import Unwritable
-from ai_memory.reembed.outcomes import Embedded, Outcome
 from ai_memory.reembed.pages import Page
 from ai_memory.reembed.work import AskWitness, PageAnswer, Question, Work, Workers
 

@@ -7,11 +7,11 @@ from dataclasses import replace
 from random import Random
 from typing import assert_never
 
+from ai_memory.embed.documents import embed_documents
+from ai_memory.embed.outcomes import Embedded, Outcome
 from ai_memory.embed.port import PatientEmbedder
 from ai_memory.errors import AiMemoryError
 from ai_memory.reembed.asked_again import AT_END, agrees, ask_again, ask_witness, chosen_of, look_at
-from ai_memory.reembed.isolate import embed_documents
-from ai_memory.reembed.outcomes import Embedded, Outcome
 from ai_memory.reembed.remedy import find_remedy
 from ai_memory.reembed.stop import Stop
 from ai_memory.reembed.work import AskAgain, AskAtEnd, AskWitness, EmbedPage, FindRemedy, Learned, PageAnswer, Question

@@ -13,8 +13,8 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
-from ai_memory.embed.embedder import Usage
 from ai_memory.embed.port import ONE_ATTEMPT, Embedder, Engine, PatientEmbedder
+from ai_memory.embed.usage import Usage
 from ai_memory.errors import EmbedError, RowsRefused
 from ai_memory.vectors.target import Vectors
 from tests.support.fake_endpoint import FOREVER, FakeEndpoint

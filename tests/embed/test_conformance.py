@@ -11,25 +11,25 @@ import pytest
 
 from ai_memory.config.embedding import resolve
 from ai_memory.config.file import Table
-from ai_memory.config.vendors import Limits
 from ai_memory.embed.assemble import Terms, assemble
-from ai_memory.embed.dialect import Dialect
-from ai_memory.embed.divide import DividedEmbedder
-from ai_memory.embed.engine_torch import TorchEngine
-from ai_memory.embed.gate import OpenGate
-from ai_memory.embed.http import HttpEmbedder
-from ai_memory.embed.limits import RequestLimits
-from ai_memory.embed.local import LocalEmbedder
-from ai_memory.embed.ollama import OllamaDialect
-from ai_memory.embed.openai import OpenAiDialect
-from ai_memory.embed.pace import Pace, PacedEmbedder
-from ai_memory.embed.packing import Packing, PackingEmbedder
-from ai_memory.embed.port import ONE_ATTEMPT, Embedder
-from ai_memory.embed.prompt import PromptEmbedder, Wait
-from ai_memory.embed.retry import RetryingEmbedder
-from ai_memory.embed.spending import Spending, SpendingEmbedder, TokenLimit
-from ai_memory.embed.told_gate import ToldGate
-from ai_memory.embed.transport import Endpoint
+from ai_memory.embed.flow.concurrency import Pace, PacedEmbedder
+from ai_memory.embed.flow.documented import Limits
+from ai_memory.embed.flow.limiter import OpenGate
+from ai_memory.embed.flow.observed_limiter import ToldGate
+from ai_memory.embed.flow.request_size import RequestLimits
+from ai_memory.embed.flow.retry import RetryingEmbedder
+from ai_memory.embed.flow.splitting import DividedEmbedder
+from ai_memory.embed.flow.time_limit import PromptEmbedder, Wait
+from ai_memory.embed.flow.token_budget import Spending, SpendingEmbedder
+from ai_memory.embed.http.embedder import HttpEmbedder
+from ai_memory.embed.http.ollama import OllamaDialect
+from ai_memory.embed.http.openai import OpenAiDialect
+from ai_memory.embed.http.packing import Packing, PackingEmbedder
+from ai_memory.embed.http.transport import Endpoint
+from ai_memory.embed.http.wire import Dialect
+from ai_memory.embed.local.embedder import LocalEmbedder
+from ai_memory.embed.local.engine_torch import TorchEngine
+from ai_memory.embed.port import ONE_ATTEMPT, Embedder, TokenLimit
 from ai_memory.vectors.target import Target, Vectors
 from tests.embed.conformance import Conformance, EngineConformance, PatientConformance, RemoteConformance, Subject
 from tests.support.command import remote

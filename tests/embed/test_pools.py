@@ -13,10 +13,9 @@ import pytest
 from ai_memory.config.embedding import EmbeddingSettings, resolve
 from ai_memory.config.file import Table
 from ai_memory.embed.assemble import Terms, assemble
-from ai_memory.embed.embedder import Usage
-from ai_memory.embed.port import ONE_ATTEMPT, PatientEmbedder, Pool
-from ai_memory.embed.spending import TokenLimit
-from ai_memory.embed.threads import ThreadPool
+from ai_memory.embed.pools.threads import ThreadPool
+from ai_memory.embed.port import ONE_ATTEMPT, PatientEmbedder, Pool, TokenLimit
+from ai_memory.embed.usage import Usage
 from ai_memory.errors import EmbedError, RowsRefused, WrongTarget
 from ai_memory.vectors.target import Vectors
 from ai_memory.vectors.witness import WITNESS_TEXTS

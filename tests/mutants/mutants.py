@@ -135,10 +135,10 @@ MUTANTS = (
     ),
     _one("a cancelled run goes on", "stores.sqlite.runs:HOLD", "AND state = 'running'", ""),
     _one("no lock", "stores.sqlite.lock:runner_lock", "obtained = _take(descriptor)", "obtained = True"),
-    _one("quarantine without canary", "reembed.isolate:_again", "if not failure.harmless_passed:", "if False:"),
+    _one("quarantine without canary", "embed.documents:_again", "if not failure.harmless_passed:", "if False:"),
     _one(
         "a refused row is not asked again",
-        "reembed.isolate:_again",
+        "embed.documents:_again",
         "[again] = at_once.each([text])",
         "again = failure",
     ),

@@ -12,11 +12,11 @@ from unittest.mock import patch
 import numpy as np
 import pytest
 
+from ai_memory.embed.outcomes import Embedded
 from ai_memory.errors import TransientFailure
 from ai_memory.memory.freshness import Document
 from ai_memory.reembed import asked_again
 from ai_memory.reembed.asked_again import Schedule, Shared, ask_again, choose, sharing_a_vector, too_many
-from ai_memory.reembed.outcomes import Embedded
 from ai_memory.reembed.work import Again
 from ai_memory.vectors import blob
 from ai_memory.vectors.target import Vectors

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ai_memory.embed.embedder import Meter
-from ai_memory.embed.spending import Spending, TokenLimit
+from ai_memory.embed.flow.token_budget import Spending
+from ai_memory.embed.port import TokenLimit
+from ai_memory.embed.usage import Meter
 from ai_memory.reembed.budget import Budget
 from ai_memory.vectors.witness import WITNESS_TEXTS
 

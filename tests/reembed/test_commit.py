@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from ai_memory.embed.embedder import Usage
+from ai_memory.embed.outcomes import Embedded, Refused
+from ai_memory.embed.usage import Usage
 from ai_memory.errors import NotFinished, OperatorNeeded
 from ai_memory.memory.freshness import Document, Unfit
 from ai_memory.memory.reason import Reason
 from ai_memory.reembed.commit import Traffic, write_page
-from ai_memory.reembed.outcomes import Embedded, Refused
 from ai_memory.reembed.pages import Page
 from ai_memory.reembed.window import Answered
 from ai_memory.stores.sqlite import quarantine, runs

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from ai_memory.embed.embedder import Meter, Usage
+from ai_memory.embed.usage import Meter, Usage
 from ai_memory.errors import CredentialsRefused, StorageFailed, TransientFailure
 from ai_memory.reembed.ledger import Ledger
 from ai_memory.reembed.work import Learned, PageAnswer

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from ai_memory.embed.outcomes import Refused
 from ai_memory.memory.freshness import Document, Unfit
 from ai_memory.memory.reason import Reason
 from ai_memory.reembed.notices import QuarantineNotices
-from ai_memory.reembed.outcomes import Refused
 from tests.reembed.work import Heard
 
 EMPTY = Reason("empty", "title and content are blank")

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from ai_memory.embed.embedder import Meter
-from ai_memory.embed.spending import Spending
+from ai_memory.embed.flow.token_budget import Spending
+from ai_memory.embed.usage import Meter
 from ai_memory.reembed import pages
 from ai_memory.reembed.budget import Budget
 from ai_memory.reembed.pages import Page, Walk, WalkOrder

@@ -16,8 +16,7 @@ import pytest
 from ai_memory.config.embedding import EmbeddingSettings, resolve
 from ai_memory.config.file import Table
 from ai_memory.embed.assemble import Terms, Ties, assemble, threads
-from ai_memory.embed.port import ONE_ATTEMPT
-from ai_memory.embed.spending import TokenLimit
+from ai_memory.embed.port import ONE_ATTEMPT, TokenLimit
 from ai_memory.reembed import asking
 from ai_memory.reembed.job import Job
 from ai_memory.reembed.narrator import Narrator

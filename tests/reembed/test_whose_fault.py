@@ -7,21 +7,21 @@ from math import ceil, log2
 
 import pytest
 
-from ai_memory.config.vendors import Limits
-from ai_memory.embed.divide import DividedEmbedder
-from ai_memory.embed.gate import OpenGate
-from ai_memory.embed.http import HttpEmbedder
-from ai_memory.embed.openai import OpenAiDialect
+from ai_memory.embed.documents import embed_documents
+from ai_memory.embed.flow.documented import Limits
+from ai_memory.embed.flow.limiter import OpenGate
+from ai_memory.embed.flow.splitting import DividedEmbedder
+from ai_memory.embed.http.embedder import HttpEmbedder
+from ai_memory.embed.http.openai import OpenAiDialect
+from ai_memory.embed.http.transport import Endpoint
+from ai_memory.embed.outcomes import Outcome, Refused, Unanswered
 from ai_memory.embed.port import Patience
-from ai_memory.embed.transport import Endpoint
 from ai_memory.errors import AiMemoryError, AnswerViolation
 from ai_memory.memory.document import source_hash
 from ai_memory.memory.freshness import Document
-from ai_memory.reembed.isolate import embed_documents
-from ai_memory.reembed.outcomes import Outcome, Refused, Unanswered
 from ai_memory.vectors.target import Target
 from ai_memory.vectors.witness import WITNESS_TEXTS
-from tests.embed.passing_time import PassingTime
+from tests.embed.flow.passing_time import PassingTime
 from tests.support.fake_endpoint import FOREVER, FakeEndpoint
 from tests.support.fakes import patient
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ai_memory.embed.outcomes import Embedded, Refused
 from ai_memory.memory.freshness import Document
 from ai_memory.memory.reason import Reason
-from ai_memory.reembed.outcomes import Embedded, Refused
 from ai_memory.reembed.pages import Page
 from ai_memory.reembed.window import in_order
 from ai_memory.reembed.work import Again, EmbedPage, PageAnswer, Question, Work

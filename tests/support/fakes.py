@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from ai_memory.config.vendors import Limits
-from ai_memory.embed.divide import DividedEmbedder
-from ai_memory.embed.embedder import Meter
-from ai_memory.embed.limits import RequestLimits
+from ai_memory.embed.flow.documented import Limits
+from ai_memory.embed.flow.request_size import RequestLimits
+from ai_memory.embed.flow.retry import RetryingEmbedder
+from ai_memory.embed.flow.splitting import DividedEmbedder
 from ai_memory.embed.port import ONE_ATTEMPT, Embedder, Patience, Stop
-from ai_memory.embed.retry import RetryingEmbedder
+from ai_memory.embed.usage import Meter
 from ai_memory.errors import RowsRefused
 from ai_memory.vectors.target import Target, Vectors
 

@@ -13,7 +13,7 @@ from urllib3 import PoolManager
 from urllib3.util import parse_url
 
 from ai_memory.config.vendors import VENDORS
-from ai_memory.embed.transport import Endpoint, Transport
+from ai_memory.embed.http.transport import Endpoint, Transport
 from ai_memory.errors import WrongTarget
 from ai_memory.text import address
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ai_memory.embed.dialect import as_vectors
+from ai_memory.embed.http.wire import as_vectors
 from ai_memory.errors import AnswerViolation, DataRefused, VectorsBroken
 from ai_memory.vectors.blob import decode, encode
 from ai_memory.vectors.checks import check, cosines, is_sound

@@ -8,11 +8,11 @@ from ai_memory.clock import SystemClock
 from ai_memory.config.settings import Settings
 from ai_memory.embed.assemble import assemble_prompt, configured_target, token_counter
 from ai_memory.embed.port import PatientEmbedder
+from ai_memory.embed.probe import check_witness, probe
 from ai_memory.memory.text_codec import printable
 from ai_memory.reembed.census import Census, Scope
 from ai_memory.reembed.estimate import Estimate, Probed
 from ai_memory.reembed.holding import holding
-from ai_memory.reembed.probe import check_witness, probe
 from ai_memory.reembed.request import Request
 from ai_memory.reembed.stamp import stamp, would_stamp
 from ai_memory.reembed.start import Preflight, known_fingerprint, recorded_target

@@ -14,7 +14,7 @@ from ai_memory.show.console import Console
 if TYPE_CHECKING:
     from ai_memory.config.embedding import EmbeddingSettings
     from ai_memory.config.file import Sourced
-    from ai_memory.embed.spending import TokenLimit
+    from ai_memory.embed.port import TokenLimit
     from ai_memory.reembed.job import Job
     from ai_memory.reembed.request import Request
     from ai_memory.reembed.start import Preflight
@@ -232,7 +232,7 @@ def _named(configured: EmbeddingSettings) -> dict[str, Sourced[Any]]:
 
 
 def _token_limit(args: argparse.Namespace, configured: EmbeddingSettings) -> TokenLimit | None:
-    from ai_memory.embed.spending import TokenLimit
+    from ai_memory.embed.port import TokenLimit
 
     limits: list[tuple[int, str]] = [(args.max_tokens, "max-tokens")] if args.max_tokens else []
     if args.max_cost is not None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from ai_memory.clock import SystemClock
 from ai_memory.config.settings import Settings
 from ai_memory.embed.assemble import assemble, configured_target
+from ai_memory.embed.probe import probe, require_width
 from ai_memory.errors import OperatorNeeded, TargetChanged
 from ai_memory.memory.text_codec import printable
 from ai_memory.reembed.bound import percent
 from ai_memory.reembed.census import Census, Scope, name_scope, take_census
-from ai_memory.reembed.probe import probe, require_width
 from ai_memory.reembed.sample import Sample, choose, compare
 from ai_memory.reembed.start import find_target, known_fingerprint, recorded_target
 from ai_memory.show.console import Console
