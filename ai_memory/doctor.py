@@ -16,8 +16,9 @@ from ai_memory.embed.probe import check_witness, probe
 from ai_memory.errors import Damaged, DataRefused, WordIndexUnusable
 from ai_memory.memory.freshness import Unfit, examine
 from ai_memory.memory.text_codec import printable
-from ai_memory.reembed.census import in_scope, take_census
-from ai_memory.reembed.start import known_fingerprint, recorded_target
+from ai_memory.reembed.plan.census import take_census
+from ai_memory.reembed.plan.targets import known_fingerprint, recorded_target
+from ai_memory.reembed.scope import in_scope
 from ai_memory.stores.sqlite import counts, health, search, walk, word_index
 from ai_memory.stores.sqlite.connection import Database, open_database
 from ai_memory.stores.sqlite.consistent import consistently

@@ -19,10 +19,10 @@ from ai_memory.memory.names import is_substrate
 from ai_memory.memory.reason import unwritable
 from ai_memory.memory.records import DEFAULT_NAMESPACE, Draft, Memory, Value
 from ai_memory.memory.rules import MAX_INTEGER
-from ai_memory.reembed.believed import Belief, embed_beside_witness
-from ai_memory.reembed.commit import rehearse_documents
-from ai_memory.reembed.commit_once import Unwritable, commit_without_refused
-from ai_memory.reembed.start import enter_target, known_fingerprint, recorded_target
+from ai_memory.reembed.plan.targets import enter_target, known_fingerprint, recorded_target
+from ai_memory.reembed.sweep.believed import Belief, embed_beside_witness
+from ai_memory.reembed.sweep.commit import rehearse_documents
+from ai_memory.reembed.sweep.commit_once import Unwritable, commit_without_refused
 from ai_memory.stores.sqlite import walk
 from ai_memory.stores.sqlite.memories import Memories, lacking_vectors
 from ai_memory.stores.sqlite.provenance import require_word_index, set_witness, write_vectors

@@ -15,8 +15,8 @@ from ai_memory.clock import Clock
 from ai_memory.errors import AiMemoryError, Damaged, DataRefused, NotFound, UsageError
 from ai_memory.reembed.back_up import CopiedPages, back_up
 from ai_memory.reembed.holding import holding_damaged
-from ai_memory.reembed.narrator import Narrator
 from ai_memory.reembed.stop import Stop
+from ai_memory.show.narrator import Narrator
 from ai_memory.show.progress import Progress
 from ai_memory.stores.open_options import OpenOptions
 from ai_memory.stores.opening import reading, writing

@@ -21,8 +21,8 @@ from ai_memory.embed.usage import Usage
 from ai_memory.errors import AiMemoryError, EmbedError, RateLimited
 from ai_memory.memory.freshness import Document, Unfit
 from ai_memory.memory.reason import Reason
-from ai_memory.reembed.pages import Page
-from ai_memory.reembed.window import Answered
+from ai_memory.reembed.page import Page
+from ai_memory.reembed.sweep.pipeline import Answered
 from ai_memory.reembed.work import (
     Again,
     AskAgain,

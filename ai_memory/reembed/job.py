@@ -18,31 +18,23 @@ from ai_memory.errors import (
     UsageError,
 )
 from ai_memory.memory.freshness import Unfit
-from ai_memory.reembed.attempts import Attempts
 from ai_memory.reembed.back_up import back_up
-from ai_memory.reembed.budget import least_tokens
-from ai_memory.reembed.decide import Action
-from ai_memory.reembed.ending import Ending
 from ai_memory.reembed.events import RunEnded, RunTakenOver
 from ai_memory.reembed.heartbeat import Heartbeat, require_no_pause
 from ai_memory.reembed.holding import holding
-from ai_memory.reembed.leaving import Leaving
-from ai_memory.reembed.passes import prepare
-from ai_memory.reembed.refusing_rows import find_refusing, set_aside
-from ai_memory.reembed.report import Expense, RunReport, report
-from ai_memory.reembed.request import Request
-from ai_memory.reembed.start import (
-    Disclose,
-    Plan,
-    Taken,
-    approve_by_hand,
-    known_fingerprint,
-    plan,
-    preflight,
-    take,
-)
+from ai_memory.reembed.inspect.report import Expense, RunReport, report
+from ai_memory.reembed.options import Request
+from ai_memory.reembed.plan.decide import Action
+from ai_memory.reembed.plan.plan import Disclose, Plan, Taken, approve_by_hand, plan, preflight, take
+from ai_memory.reembed.plan.targets import known_fingerprint
+from ai_memory.reembed.sweep.attempts import Attempts
+from ai_memory.reembed.sweep.budget import least_tokens
+from ai_memory.reembed.sweep.ending import Ending
+from ai_memory.reembed.sweep.leaving import Leaving
+from ai_memory.reembed.sweep.passes import prepare
+from ai_memory.reembed.sweep.refusing_rows import find_refusing, set_aside
+from ai_memory.reembed.sweep.trial import require_updates
 from ai_memory.reembed.tools import Tools
-from ai_memory.reembed.trial import require_updates
 from ai_memory.stores.holder import Holder
 from ai_memory.stores.open_options import OpenOptions
 from ai_memory.stores.opening import reading, writing

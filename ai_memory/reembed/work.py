@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from ai_memory.embed.outcomes import Embedded, Outcome
 from ai_memory.embed.port import Pool
 from ai_memory.embed.usage import Usage
-from ai_memory.reembed.pages import Page
+from ai_memory.reembed.page import Page
 from ai_memory.vectors.target import Fingerprint
 
 Sizes = Mapping[str, int]

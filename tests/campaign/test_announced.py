@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ai_memory.reembed.report import RunReport
+from ai_memory.reembed.inspect.report import RunReport
 from ai_memory.vectors.witness import WITNESS_TEXTS
 from tests.reembed.work import Work
 from tests.support import files

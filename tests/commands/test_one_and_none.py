@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ai_memory.reembed import bound
+from ai_memory.reembed.inspect import bound
 from tests.commands.conftest import Cli
 from tests.support import files
 from tests.support.fake_endpoint import FOREVER, FakeEndpoint

@@ -17,13 +17,13 @@ import apsw
 from ai_memory.clock import SystemClock
 from ai_memory.embed.assemble import threads
 from ai_memory.errors import AiMemoryError
+from ai_memory.reembed.inspect.report import RunReport
 from ai_memory.reembed.job import Job
-from ai_memory.reembed.narrator import Narrator
-from ai_memory.reembed.report import RunReport
-from ai_memory.reembed.request import Request
+from ai_memory.reembed.options import Request
 from ai_memory.reembed.stop import Stop
+from ai_memory.reembed.sweep.worker import answer
 from ai_memory.reembed.tools import Tools
-from ai_memory.reembed.worker import answer
+from ai_memory.show.narrator import Narrator
 from ai_memory.show.progress import SilentProgress
 from ai_memory.stores.open_options import OpenOptions
 from ai_memory.stores.opening import writing

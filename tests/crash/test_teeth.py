@@ -42,7 +42,7 @@ class Tooth:
 
 KNOWN = {each.name: each.changes for each in MUTANTS}
 SYNC = Change("ai_memory.stores.sqlite.connection:_configure", "synchronous = EXTRA", "synchronous = NORMAL")
-COMMITTED = "ai_memory.reembed.commit_once:commit_once"
+COMMITTED = "ai_memory.reembed.sweep.commit_once:commit_once"
 TAKEN = Change(COMMITTED, "now != before", "True")
 REPEATED = Change(COMMITTED, "now != before", "False")
 UNCOUNTED = Change("ai_memory.stores.sqlite.runs:HOLD", "(commits + 1) % 1000000000", "commits")

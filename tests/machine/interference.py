@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ai_memory.reembed.request import Request
+from ai_memory.reembed.options import Request
 from ai_memory.stores.opening import writing
 from ai_memory.stores.sqlite import runs
 from ai_memory.stores.sqlite.lock import lock_path

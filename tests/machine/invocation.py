@@ -14,13 +14,13 @@ import apsw
 from ai_memory.embed.assemble import threads
 from ai_memory.embed.port import Patience
 from ai_memory.errors import AiMemoryError, QuotaExhausted, RateLimited, RowsRefused, TransientFailure
+from ai_memory.reembed.inspect.report import RunReport
 from ai_memory.reembed.job import Job
-from ai_memory.reembed.narrator import Narrator
-from ai_memory.reembed.report import RunReport
-from ai_memory.reembed.request import Request
+from ai_memory.reembed.options import Request
 from ai_memory.reembed.stop import Stop
+from ai_memory.reembed.sweep.worker import answer
 from ai_memory.reembed.tools import Tools
-from ai_memory.reembed.worker import answer
+from ai_memory.show.narrator import Narrator
 from ai_memory.show.progress import SilentProgress
 from ai_memory.vectors.witness import WITNESS_TEXTS
 from tests.machine.edits import Edit
@@ -129,7 +129,7 @@ class Invocation:
         self._world.touched.clear()
         self._world.touched_before.clear()
         if request.or_start:
-            # As an operator does beforehand; what happens without is in tests/reembed/test_approval.py.
+            # As an operator does beforehand; what happens without is in tests/reembed/plan/test_approval.py.
             files.approve(self._world.path, self._inner.target, now_ms=self._clock.now_ms())
         with traced(self._trace):
             try:

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from ai_memory.reembed.request import Request
+from ai_memory.reembed.options import Request
 from tests.machine.invocation import Outcome
 from tests.machine.world import World
 from tests.support import promises, sometimes

@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from ai_memory.reembed.request import Request
+from ai_memory.reembed.options import Request
 from tests.machine.edits import MODELS, Edit, edits, inserts, rushed
 from tests.machine.interference import SECOND_START, interfere
 from tests.machine.invocation import Clock, Invocation, Outcome, Script

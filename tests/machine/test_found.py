@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ai_memory.reembed.request import Request
+from ai_memory.reembed.options import Request
 from tests.machine.edits import MODELS, Delete, Insert, Move, Rewrite
 from tests.machine.interference import CRON, interfere
 from tests.machine.invocation import Clock, Invocation, Outcome, Script

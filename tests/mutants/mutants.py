@@ -72,7 +72,7 @@ def _one(name: str, place: str, old: str, new: str, *caught_by: str) -> Mutant:
 MUTANTS = (
     _one(
         "cursor before data",
-        "reembed.committer:Committer.commit",
+        "reembed.sweep.committer:Committer.commit",
         "    counters = commit_once(\n",
         "    with self._store.transaction() as transaction:\n"
         "        runs.advance(transaction, self.run, steps, now_ms=0)\n"
@@ -83,10 +83,12 @@ MUTANTS = (
         "cursor outside the transaction",
         (
             Change(
-                "ai_memory.reembed.commit:write_page", "    runs.advance(transaction, run, steps, now_ms=now_ms)\n", ""
+                "ai_memory.reembed.sweep.commit:write_page",
+                "    runs.advance(transaction, run, steps, now_ms=now_ms)\n",
+                "",
             ),
             Change(
-                "ai_memory.reembed.committer:Committer.commit",
+                "ai_memory.reembed.sweep.committer:Committer.commit",
                 "    counters = commit_once(\n",
                 "    from contextlib import ExitStack\n"
                 "    with ExitStack() as afterwards:\n"
@@ -97,7 +99,7 @@ MUTANTS = (
     ),
     _one(
         "cursor passes a page that failed",
-        "reembed.sweep:Sweep.over",
+        "reembed.sweep.sweep:Sweep.over",
         "{} if failure else answered.page.steps",
         "answered.page.steps",
         *HARNESSES,
@@ -117,11 +119,11 @@ MUTANTS = (
     ),
     _one(
         "no final census",
-        "reembed.passes:Passes._census",
+        "reembed.sweep.passes:Passes._census",
         "take_census(self._store, self._committer.target, self._scope, now_ms=self._tools.clock.now_ms())",
         "Census(began_at=self._tools.clock.now_ms())",
     ),
-    _one("done in spite of stale rows", "reembed.passes:Passes.run", "if not census.stale:", "if True:"),
+    _one("done in spite of stale rows", "reembed.sweep.passes:Passes.run", "if not census.stale:", "if True:"),
     _one("census without head", "memory.freshness:_recorded", " and row.recorded_head == row.head", ""),
     _one("census without src", "memory.freshness:is_recorded", " and _is_of(row, row.recorded_src)", ""),
     _one(
@@ -146,11 +148,11 @@ MUTANTS = (
     _one("breaker not asked", "reembed.breaker:require_due", "now_ms < (until", "False and now_ms < (until"),
     _one(
         "texts in flight not recorded",
-        "reembed.progressed:Progressed.since",
+        "reembed.sweep.progressed:Progressed.since",
         "in_flight_limit=in_flight + self.unsettled",
         "in_flight_limit=0",
     ),
-    _one("quarantine told as success", "reembed.census:Census.exit_code.fget", "return 10 if", "return 0 if"),
+    _one("quarantine told as success", "reembed.plan.census:Census.exit_code.fget", "return 10 if", "return 0 if"),
     _one(
         "a vector is not read back", "stores.sqlite.provenance:fires_triggers", "return any(", "return False and any("
     ),
@@ -159,14 +161,14 @@ MUTANTS = (
     ),
     _one(
         "no row is asked again",
-        "reembed.asked_again:choose",
+        "reembed.sweep.asked_again:choose",
         "    return [whole[each] for each in chosen]\n",
         "    return []\n",
         LIAR,
     ),
     _one(
         "asked again after the commit",
-        "reembed.sweep:Sweep.over",
+        "reembed.sweep.sweep:Sweep.over",
         "                lie = lie or answered\n",
         "                if not lie and work.page.documents:\n"
         "                    self._commit(answered, answered.page.steps)\n"
@@ -175,7 +177,7 @@ MUTANTS = (
     ),
     _one(
         "what was written before a lie stays",
-        "reembed.trail:Trail.doubtful",
+        "reembed.sweep.trail:Trail.doubtful",
         "*before, *self._unproven.doubtful(), ",
         "",
         LIAR,

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from ai_memory.reembed.request import Request
+from ai_memory.reembed.options import Request
 from tests.machine.edits import MODELS, Edit, Insert, rushed
 from tests.machine.invocation import Clock, Invocation, Outcome, Script
 from tests.machine.judge import Judge

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from ai_memory.errors import CredentialsRefused
-from ai_memory.reembed import asking
-from ai_memory.reembed.census import take_census
+from ai_memory.reembed.plan.census import take_census
+from ai_memory.reembed.sweep import asking
 from ai_memory.stores.sqlite import run_figures, runs
 from ai_memory.stores.sqlite.provenance import read_fingerprint
 from ai_memory.stores.values import Counted, LastEnd, Run

@@ -17,15 +17,15 @@ from ai_memory.config.embedding import EmbeddingSettings, resolve
 from ai_memory.config.file import Table
 from ai_memory.embed.assemble import Terms, Ties, assemble, threads
 from ai_memory.embed.port import ONE_ATTEMPT, TokenLimit
-from ai_memory.reembed import asking
+from ai_memory.reembed.inspect.report import RunReport
 from ai_memory.reembed.job import Job
-from ai_memory.reembed.narrator import Narrator
-from ai_memory.reembed.report import RunReport
-from ai_memory.reembed.request import Request
+from ai_memory.reembed.options import Request
 from ai_memory.reembed.stop import Stop
+from ai_memory.reembed.sweep import asking
+from ai_memory.reembed.sweep.worker import answer
 from ai_memory.reembed.tools import Tools
 from ai_memory.reembed.work import PageAnswer, Question, Workers
-from ai_memory.reembed.worker import answer
+from ai_memory.show.narrator import Narrator
 from ai_memory.vectors.blob import encode
 from ai_memory.vectors.witness import WITNESS_TEXTS
 from tests.embed.processes import ProcessPool

@@ -13,14 +13,14 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 from ai_memory.embed.assemble import threads
 from ai_memory.embed.port import Embedder
 from ai_memory.memory.freshness import Document, examine
+from ai_memory.reembed.inspect.report import RunReport
 from ai_memory.reembed.job import Job
-from ai_memory.reembed.narrator import Narrator
-from ai_memory.reembed.report import RunReport
-from ai_memory.reembed.request import Request
-from ai_memory.reembed.start import Preflight
+from ai_memory.reembed.options import Request
+from ai_memory.reembed.plan.plan import Preflight
 from ai_memory.reembed.stop import Stop
+from ai_memory.reembed.sweep.worker import answer
 from ai_memory.reembed.tools import Tools
-from ai_memory.reembed.worker import answer
+from ai_memory.show.narrator import Narrator
 from ai_memory.stores.holder import Holder
 from ai_memory.stores.opening import writing
 from ai_memory.stores.sqlite import runs, walk

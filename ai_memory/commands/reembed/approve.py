@@ -8,7 +8,7 @@ from ai_memory.clock import SystemClock
 from ai_memory.config.settings import Settings
 from ai_memory.embed.assemble import assemble_prompt
 from ai_memory.embed.probe import probe
-from ai_memory.reembed.start import find_target
+from ai_memory.reembed.plan.targets import find_target
 from ai_memory.show.console import Console
 from ai_memory.stores.open_options import OpenOptions
 from ai_memory.stores.opening import reading, writing

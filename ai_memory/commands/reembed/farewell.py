@@ -12,8 +12,8 @@ from ai_memory.commands.altered import mention_daemon
 from ai_memory.commands.reembed.next_command import next_command
 from ai_memory.config.settings import Settings
 from ai_memory.errors import AiMemoryError, OperatorNeeded, RunHeld, RunnerStuck, Stopped, UsageError
-from ai_memory.reembed.report import RunReport
-from ai_memory.reembed.why import BUDGETS, why
+from ai_memory.reembed.inspect.report import RunReport
+from ai_memory.reembed.inspect.why import BUDGETS, why
 from ai_memory.show.console import Console
 from ai_memory.stores.open_options import OpenOptions
 from ai_memory.stores.opening import reading, writing

@@ -10,13 +10,15 @@ from ai_memory.embed.assemble import assemble_prompt, configured_target, token_c
 from ai_memory.embed.port import PatientEmbedder
 from ai_memory.embed.probe import check_witness, probe
 from ai_memory.memory.text_codec import printable
-from ai_memory.reembed.census import Census, Scope
-from ai_memory.reembed.estimate import Estimate, Probed
 from ai_memory.reembed.holding import holding
-from ai_memory.reembed.request import Request
-from ai_memory.reembed.stamp import stamp, would_stamp
-from ai_memory.reembed.start import Preflight, known_fingerprint, recorded_target
-from ai_memory.reembed.survey import Survey, survey
+from ai_memory.reembed.inspect.dry_run import Survey, survey
+from ai_memory.reembed.options import Request
+from ai_memory.reembed.plan.census import Census
+from ai_memory.reembed.plan.estimate import Estimate, Probed
+from ai_memory.reembed.plan.plan import Preflight
+from ai_memory.reembed.plan.targets import known_fingerprint, recorded_target
+from ai_memory.reembed.scope import Scope
+from ai_memory.reembed.sweep.stamp import stamp, would_stamp
 from ai_memory.show.console import Console
 from ai_memory.stores.open_options import OpenOptions
 from ai_memory.stores.opening import reading, writing

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from ai_memory.config.file import Sourced
     from ai_memory.embed.port import TokenLimit
     from ai_memory.reembed.job import Job
-    from ai_memory.reembed.request import Request
-    from ai_memory.reembed.start import Preflight
+    from ai_memory.reembed.options import Request
+    from ai_memory.reembed.plan.plan import Preflight
     from ai_memory.reembed.stop import Stop
 
 VERBS = {
@@ -150,8 +150,8 @@ def _require_approved(args: argparse.Namespace, settings: Settings) -> None:
 
     from ai_memory.clock import SystemClock
     from ai_memory.errors import DataRefused, NotFinished, NotFound, StorageFailed
-    from ai_memory.reembed.start import require_approved_name
-    from ai_memory.reembed.wanted import wanted
+    from ai_memory.reembed.plan.plan import require_approved_name
+    from ai_memory.reembed.plan.wanted import wanted
     from ai_memory.stores.holder import LockState
     from ai_memory.stores.opening import reading
     from ai_memory.stores.sqlite.lock import lock_state
@@ -173,9 +173,9 @@ def _job(args: argparse.Namespace, settings: Settings, console: Console, stop: S
     from ai_memory.embed.assemble import Terms, Ties, assemble, threads
     from ai_memory.embed.port import Patience
     from ai_memory.reembed.job import Job
-    from ai_memory.reembed.narrator import Narrator
+    from ai_memory.reembed.sweep.worker import answer
     from ai_memory.reembed.tools import Tools
-    from ai_memory.reembed.worker import answer
+    from ai_memory.show.narrator import Narrator
     from ai_memory.show.progress import NoProgress, choose_progress
     from ai_memory.stores.open_options import OpenOptions
 
@@ -204,7 +204,7 @@ def _job(args: argparse.Namespace, settings: Settings, console: Console, stop: S
 
 
 def _request(args: argparse.Namespace, configured: EmbeddingSettings) -> Request:
-    from ai_memory.reembed.request import Request
+    from ai_memory.reembed.options import Request
 
     return Request(
         resume=args.resume,

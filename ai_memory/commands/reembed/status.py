@@ -6,9 +6,8 @@ from ai_memory.clock import SystemClock
 from ai_memory.config.settings import Settings
 from ai_memory.errors import AiMemoryError
 from ai_memory.memory.text_codec import printable
-from ai_memory.reembed.bound import told
-from ai_memory.reembed.census import name_scope
-from ai_memory.reembed.condition import (
+from ai_memory.reembed.inspect.bound import told
+from ai_memory.reembed.inspect.condition import (
     ENDED,
     GIVEN_UP,
     HEALTHY,
@@ -17,11 +16,12 @@ from ai_memory.reembed.condition import (
     Condition,
     verdict_without_run,
 )
-from ai_memory.reembed.ending import OUTSIDE
-from ai_memory.reembed.outlook import Outlook, outlook
-from ai_memory.reembed.status import BEGIN, Status, read_status
-from ai_memory.reembed.wanted import Wanted, wanted
-from ai_memory.reembed.why import BY_REASON, remedy, why
+from ai_memory.reembed.inspect.status import BEGIN, Status, read_status
+from ai_memory.reembed.inspect.why import BY_REASON, remedy, why
+from ai_memory.reembed.plan.outlook import Outlook, outlook
+from ai_memory.reembed.plan.wanted import Wanted, wanted
+from ai_memory.reembed.scope import name_scope
+from ai_memory.reembed.sweep.ending import OUTSIDE
 from ai_memory.show.console import Console
 from ai_memory.stores.holder import Holder
 from ai_memory.stores.open_options import OpenOptions

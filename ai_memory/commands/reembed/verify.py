@@ -8,10 +8,11 @@ from ai_memory.embed.assemble import assemble, configured_target
 from ai_memory.embed.probe import probe, require_width
 from ai_memory.errors import OperatorNeeded, TargetChanged
 from ai_memory.memory.text_codec import printable
-from ai_memory.reembed.bound import percent
-from ai_memory.reembed.census import Census, Scope, name_scope, take_census
-from ai_memory.reembed.sample import Sample, choose, compare
-from ai_memory.reembed.start import find_target, known_fingerprint, recorded_target
+from ai_memory.reembed.inspect.bound import percent
+from ai_memory.reembed.inspect.verify import Sample, choose, compare
+from ai_memory.reembed.plan.census import Census, take_census
+from ai_memory.reembed.plan.targets import find_target, known_fingerprint, recorded_target
+from ai_memory.reembed.scope import Scope, name_scope
 from ai_memory.show.console import Console
 from ai_memory.stores.open_options import OpenOptions
 from ai_memory.stores.opening import reading

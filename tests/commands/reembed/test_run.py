@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from ai_memory.reembed.asked_again import AT_END, FIRST
-from tests.reembed.test_report import KEYS
+from ai_memory.reembed.sweep.asked_again import AT_END, FIRST
+from tests.reembed.inspect.test_report import KEYS
 from tests.support import files, shapes
 from tests.support.command import Command, kill, remote, wait_for
 from tests.support.fake_endpoint import FakeEndpoint

@@ -9,7 +9,7 @@ from pathlib import Path
 import apsw
 import pytest
 
-from ai_memory.reembed.census import count_rows, take_census
+from ai_memory.reembed.plan.census import count_rows, take_census
 from ai_memory.stores.open_options import OpenOptions
 from ai_memory.stores.opening import reading
 from ai_memory.stores.sqlite import search, walk
