@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping
 
+from ai_memory.actions.doctor import Diagnosis, examine_damage, examine_embedder, examine_file, examine_target
 from ai_memory.clock import SystemClock
 from ai_memory.commands.embedding import EMBEDDER_ERRORS
 from ai_memory.config.settings import Settings
-from ai_memory.doctor import Diagnosis, examine_damage, examine_embedder, examine_file, examine_target
 from ai_memory.embed.assemble import Terms, assemble
 from ai_memory.embed.port import ONE_ATTEMPT
 from ai_memory.errors import Damaged, NoEmbedder, TargetChanged

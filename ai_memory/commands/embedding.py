@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from ai_memory.actions.backfill import Filled, Filler, Unfilled
 from ai_memory.clock import SystemClock
 from ai_memory.config.embedding import EmbeddingSettings
 from ai_memory.embed.assemble import assemble
@@ -16,7 +17,6 @@ from ai_memory.errors import (
     NoEmbedder,
     TargetChanged,
 )
-from ai_memory.intake import Filled, Filler, Unfilled
 from ai_memory.memory.text_codec import printable
 from ai_memory.show.console import Console
 from ai_memory.show.progress import choose_progress

@@ -9,15 +9,16 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO
 
+from ai_memory.actions.backfill import Filled
+from ai_memory.actions.import_file import Taken, Taking
+from ai_memory.actions.ingest import Outcome, Put
 from ai_memory.clock import SystemClock
 from ai_memory.commands.altered import warn_of_altered
 from ai_memory.commands.arguments import named_path
 from ai_memory.commands.embedding import EMBEDDER_ERRORS, fill, tell_stored_without, warn_of_rows
-from ai_memory.commands.taking import Taken, Taking
 from ai_memory.config.embedding import EmbeddingSettings
 from ai_memory.config.settings import Settings
 from ai_memory.errors import DataRefused, NotFound
-from ai_memory.intake import Filled, Outcome, Put
 from ai_memory.memory.exchange import NOT_STORED, Parsed, parse
 from ai_memory.memory.records import Draft
 from ai_memory.memory.text_codec import printable

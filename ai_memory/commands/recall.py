@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 from dataclasses import asdict
 
+from ai_memory.actions.recall import Found, LeftOut, Query, recall
 from ai_memory.commands.embedding import EMBEDDER_ERRORS
 from ai_memory.config.settings import Settings
 from ai_memory.embed.assemble import assemble_prompt
 from ai_memory.errors import NoEmbedder, UsageError
 from ai_memory.memory.records import Hit
 from ai_memory.memory.text_codec import is_text, printable, readable
-from ai_memory.recall import Found, LeftOut, Query, recall
 from ai_memory.show.console import Console
 from ai_memory.stores.open_options import OpenOptions
 from ai_memory.stores.opening import reading

@@ -15,8 +15,8 @@ from ai_memory.show.console import Console
 from ai_memory.text.amounts import counted
 
 if TYPE_CHECKING:
+    from ai_memory.actions.restore import Loss, Present, Restore
     from ai_memory.reembed.stop import Stop
-    from ai_memory.restore import Loss, Present, Restore
     from ai_memory.stores.sqlite.comparison import Comparison
 
 SHOWN = 3
@@ -46,8 +46,8 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
 
 
 def _job(args: argparse.Namespace, settings: Settings, console: Console, stop: Stop) -> Restore:
+    from ai_memory.actions.restore import Restore
     from ai_memory.clock import SystemClock
-    from ai_memory.restore import Restore
     from ai_memory.show.progress import choose_progress
     from ai_memory.stores.open_options import OpenOptions
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import sys
 
+from ai_memory.actions.backfill import Filler
+from ai_memory.actions.ingest import Outcome, put
 from ai_memory.clock import SystemClock
 from ai_memory.commands.altered import warn_of_altered
 from ai_memory.commands.embedding import EMBEDDER_ERRORS, tell_stored_without
@@ -12,7 +14,6 @@ from ai_memory.config.embedding import EmbeddingSettings
 from ai_memory.config.settings import Settings
 from ai_memory.embed.assemble import assemble_prompt
 from ai_memory.errors import UsageError
-from ai_memory.intake import Filler, Outcome, put
 from ai_memory.memory.records import DEFAULT_NAMESPACE, Draft, Value
 from ai_memory.memory.rules import TIERS, first_fault
 from ai_memory.memory.text_codec import is_text

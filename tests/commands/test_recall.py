@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ai_memory.blend import WORDS_WEIGHT
+from ai_memory.actions.blend import WORDS_WEIGHT
 from tests.commands.conftest import Cli
 from tests.support import files, shapes
 from tests.support.fake_endpoint import FOREVER, FakeEndpoint

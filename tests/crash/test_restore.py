@@ -14,10 +14,10 @@ from random import Random
 import apsw
 import pytest
 
+from ai_memory.actions.restore import Restore
 from ai_memory.clock import SystemClock
 from ai_memory.errors import AiMemoryError
 from ai_memory.reembed.stop import Stop
-from ai_memory.restore import Restore
 from ai_memory.show.progress import SilentProgress
 from ai_memory.stores.open_options import OpenOptions
 from tests.crash.images import Disk, Image, read_image, write_image

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ai_memory.doctor import Diagnosis, examine_file
+from ai_memory.actions.doctor import Diagnosis, examine_file
 from ai_memory.memory.exchange import parse
 from ai_memory.stores.opening import writing
 from ai_memory.stores.sqlite.connection import Binding

@@ -15,9 +15,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ai_memory.actions.backfill import Filled, Filler, ids_without_vector
+from ai_memory.actions.ingest import Outcome, Put, put
 from ai_memory.clock import SystemClock
 from ai_memory.errors import DataRefused, EndpointUnusable, TransientFailure
-from ai_memory.intake import Filled, Filler, Outcome, Put, ids_without_vector, put
 from ai_memory.memory.records import Draft, Value
 from ai_memory.stores.opening import writing
 from ai_memory.stores.sqlite.memories import Memories

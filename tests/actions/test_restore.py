@@ -18,10 +18,10 @@ from pathlib import Path
 import apsw
 import pytest
 
+from ai_memory.actions.restore import Restore
 from ai_memory.clock import SystemClock
 from ai_memory.errors import NotFinished
 from ai_memory.reembed.stop import Stop
-from ai_memory.restore import Restore
 from ai_memory.show.progress import SilentProgress
 from ai_memory.stores.open_options import OpenOptions
 from tests.support import files, shapes

@@ -16,7 +16,7 @@ from itertools import islice
 import numpy as np
 import numpy.typing as npt
 
-from ai_memory.blend import WORDS_WEIGHT, blend, shares, with_guesses
+from ai_memory.actions.blend import WORDS_WEIGHT, blend, shares, with_guesses
 from ai_memory.errors import DataRefused, WordIndexUnusable
 from ai_memory.memory.names import is_substrate
 from ai_memory.memory.records import Hit

@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ai_memory.actions.backfill import Filler
+from ai_memory.actions.ingest import put
+from ai_memory.actions.recall import Found, LeftOut, Query, recall
 from ai_memory.clock import SystemClock
-from ai_memory.intake import Filler, put
 from ai_memory.memory.records import Draft
-from ai_memory.recall import Found, LeftOut, Query, recall
 from ai_memory.stores.opening import writing
 from ai_memory.stores.sqlite.memories import Memories
 from ai_memory.stores.sqlite.store import Store
@@ -89,7 +90,7 @@ def test_a_score_is_the_same_however_few_memories_are_looked_at(
     for number in range(12):
         remember(store, f"t{number}", "green tea " * (number % 3) + f"cup {number}", by=embedder)
     whole = {hit.title: hit for hit in search(store, "green cup", by=embedder, limit=100).hits}
-    monkeypatch.setattr("ai_memory.recall.MIN_DEPTH", depth)
+    monkeypatch.setattr("ai_memory.actions.recall.MIN_DEPTH", depth)
     few = search(store, "green cup", by=embedder, limit=depth).hits
     assert len(few) == depth
     assert all(hit.score == pytest.approx(whole[hit.title].score) for hit in few)

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ai_memory.blend import WORDS_WEIGHT, shares, with_guesses
-from ai_memory.blend import blend as blended
+from ai_memory.actions.blend import WORDS_WEIGHT, shares, with_guesses
+from ai_memory.actions.blend import blend as blended
 
 Found = dict[int, float]
 items = st.integers(0, 12)

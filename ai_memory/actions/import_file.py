@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+from ai_memory.actions.ingest import Put, find, put
 from ai_memory.errors import DataRefused, DraftRefused, StatementRefused
-from ai_memory.intake import Put, find, put
 from ai_memory.memory.exchange import MEND, Parsed
 from ai_memory.memory.records import Draft, Value
 from ai_memory.stores.sqlite.links import Links
