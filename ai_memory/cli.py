@@ -18,7 +18,7 @@ from ai_memory.commands.parser import Parser, add_global_flags
 from ai_memory.errors import WRITE_FAULTS, AiMemoryError, DataRefused, StorageFailed, UsageError
 from ai_memory.show.console import Console
 from ai_memory.show.streams import standard_streams
-from ai_memory.system.signals import signals_heard
+from ai_memory.system.signals import observed_signals
 from ai_memory.text.hints import Hints, options_of, program_of
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class CommandParser(Parser):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code."""
-    with standard_streams(), signals_heard():
+    with standard_streams(), observed_signals():
         return _obeyed(argv)
 
 

@@ -194,7 +194,7 @@ def test_there_is_one_way_to_an_embedder() -> None:
         # Their names that end like an embedder's are a protocol's and an error's.
         if makers.fullmatch(alias.name) and node.module not in ("ai_memory.embed.port", "ai_memory.errors")
     }
-    assembled = {"HttpEmbedder", "LocalEmbedder", "TorchEngine", "DividedEmbedder", "PromptEmbedder"}
+    assembled = {"HttpEmbedder", "LocalEmbedder", "TorchEngine", "SplittingEmbedder", "TimeLimitedEmbedder"}
     assert {name for module, name in taking if module == "assemble"} >= assembled
     # What divides a request asks whether a harmless text passes, and that the retry tells.
     others = {name for module, name in taking if module != "assemble"}

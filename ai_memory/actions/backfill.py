@@ -10,9 +10,9 @@ from functools import partial
 from ai_memory.clock import Clock
 from ai_memory.embed.documents import embed_documents
 from ai_memory.embed.outcomes import Embedded, Refused, Unanswered
-from ai_memory.embed.port import ONE_ATTEMPT, PatientEmbedder
+from ai_memory.embed.port import ONE_ATTEMPT, ResilientEmbedder
 from ai_memory.errors import EmbedError
-from ai_memory.memory.freshness import Document, Unfit, Verdict, examine, judge
+from ai_memory.memory.freshness import Document, Freshness, Unfit, classify, examine
 from ai_memory.memory.names import is_substrate
 from ai_memory.memory.reason import unwritable
 from ai_memory.reembed.plan.targets import enter_target, known_fingerprint, recorded_target
@@ -65,7 +65,7 @@ class Filler:
     """Gives memories vectors of one embedder, `batch` texts a page; `origin` names the writer in their provenance."""
 
     store: Store
-    embedder: PatientEmbedder
+    embedder: ResilientEmbedder
     origin: str
     batch: int
     clock: Clock
@@ -94,7 +94,7 @@ class Filler:
                 except EmbedError:
                     # What earlier pages paid for is kept where it can be believed.
                     with suppress(EmbedError):
-                        self._write(belief.rest(self.embedder.with_patience(ONE_ATTEMPT)), filled, belief.witness)
+                        self._write(belief.rest(self.embedder.with_retry_policy(ONE_ATTEMPT)), filled, belief.witness)
                         yield filled
                     raise
                 self._write(belief.of(embedded), filled, belief.witness)
@@ -113,7 +113,7 @@ class Filler:
         rows = walk.rows_by_id(self.store, [memory_id], target=None)
         target = known_fingerprint(self.store, recorded_target(self.store, self.embedder.target))
         schema, filled = self.store.schema, Filled()
-        due = self._due([examine(row) for row in rows if judge(row, target, schema) is not Verdict.FRESH], filled)
+        due = self._due([examine(row) for row in rows if classify(row, target, schema) is not Freshness.FRESH], filled)
         if due:
             self._write(embed_beside_witness(self.embedder, due, target), filled)
         return filled

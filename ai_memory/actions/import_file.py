@@ -21,7 +21,7 @@ TAKEN_OUT = "a trigger of the database took it out again"
 
 
 @dataclass(slots=True)
-class Taken:
+class Imported:
     """What became of a file: memories, links that are new or changed, links without a table, what was left out.
 
     `altered` are the columns of each new or changed link that a trigger of the database changed at once.
@@ -35,7 +35,7 @@ class Taken:
 
 
 @dataclass(slots=True)
-class Taking:
+class FileImport:
     """Takes one parsed file in; with `skip` what cannot be stored is left out, without it nothing is stored then."""
 
     memories: Memories
@@ -45,9 +45,9 @@ class Taking:
     ids: dict[Value, Value] = field(default_factory=dict)
     put: list[tuple[str, Put]] = field(default_factory=list)
     linked: list[tuple[str, dict[str, Value], tuple[str, ...]]] = field(default_factory=list)
-    taken: Taken = field(default_factory=Taken)
+    taken: Imported = field(default_factory=Imported)
 
-    def take(self, parsed: Parsed) -> Taken:
+    def take(self, parsed: Parsed) -> Imported:
         """Store the memories and links of a file; return what became of them.
 
         Raises:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ai_memory.actions.backfill import Filled
-from ai_memory.actions.import_file import Taken, Taking
+from ai_memory.actions.import_file import FileImport, Imported
 from ai_memory.actions.ingest import Outcome, Put
 from ai_memory.clock import SystemClock
 from ai_memory.commands.altered import warn_of_altered
@@ -67,7 +67,7 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     options = OpenOptions(tell=console.note)
     with writing(settings.db.value, now_ms=clock.now_ms(), create=True, options=options) as store:
         memories, links = Memories.of(store), Links.of(store)
-        taken = Taking(memories, links, clock.now_ms(), args.skip_invalid).take(parsed)
+        taken = FileImport(memories, links, clock.now_ms(), args.skip_invalid).take(parsed)
         _tell_ignored(parsed, memories, links, console)
         lacking = _lacking(store, taken.stored)
         filled = _embed(store, lacking, configured, console) if lacking and configured else Filled()
@@ -130,7 +130,7 @@ def _embed(store: Store, ids: list[str], configured: EmbeddingSettings, console:
     return total
 
 
-def _tell_left_out(taken: Taken, console: Console) -> None:
+def _tell_left_out(taken: Imported, console: Console) -> None:
     for refusal in taken.refused[:NAMED]:
         console.warn(f"left out: {printable(refusal.what)}")
     if len(taken.refused) > NAMED:
@@ -145,7 +145,7 @@ def _tell_left_out(taken: Taken, console: Console) -> None:
             console.warn(f"{printable(each.id or '')} is encrypted in this database and was kept as it is.")
 
 
-def _report(taken: Taken, filled: Filled, missing: int, store: Store, console: Console) -> None:
+def _report(taken: Imported, filled: Filled, missing: int, store: Store, console: Console) -> None:
     counts = Counter(each.outcome for each in taken.stored)
     outcomes = {outcome.value: counts[outcome] for outcome in Outcome}
     left_out = {"skipped": len(taken.refused), "left_out": [refusal.what for refusal in taken.refused]}

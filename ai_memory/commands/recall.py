@@ -8,7 +8,7 @@ from dataclasses import asdict
 from ai_memory.actions.recall import Found, LeftOut, Query, recall
 from ai_memory.commands.embedding import EMBEDDER_ERRORS
 from ai_memory.config.settings import Settings
-from ai_memory.embed.assemble import assemble_prompt
+from ai_memory.embed.assemble import assemble_interactive
 from ai_memory.errors import NoEmbedder, UsageError
 from ai_memory.memory.records import Hit
 from ai_memory.memory.text_codec import is_text, printable, readable
@@ -64,7 +64,7 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
 
 def _embed(query: str, settings: Settings, console: Console) -> tuple[Vectors | None, str]:
     try:
-        embedder = assemble_prompt(settings.embedding)
+        embedder = assemble_interactive(settings.embedding)
         return embedder.embed_query(query), embedder.target.space
     except NoEmbedder as error:
         console.note(f"Searching by words alone: {error.what}")

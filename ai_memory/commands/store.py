@@ -12,7 +12,7 @@ from ai_memory.commands.altered import warn_of_altered
 from ai_memory.commands.embedding import EMBEDDER_ERRORS, tell_stored_without
 from ai_memory.config.embedding import EmbeddingSettings
 from ai_memory.config.settings import Settings
-from ai_memory.embed.assemble import assemble_prompt
+from ai_memory.embed.assemble import assemble_interactive
 from ai_memory.errors import UsageError
 from ai_memory.memory.records import DEFAULT_NAMESPACE, Draft, Value
 from ai_memory.memory.rules import TIERS, first_fault
@@ -94,7 +94,7 @@ def _stdin() -> str:
 
 def _embed(store: Store, memory_id: str, configured: EmbeddingSettings, console: Console) -> bool:
     try:
-        embedder = assemble_prompt(configured)
+        embedder = assemble_interactive(configured)
         filled = Filler(store, embedder, "store", 1, SystemClock()).renew(memory_id)
     except EMBEDDER_ERRORS as error:
         tell_stored_without("a vector", error, console)

@@ -13,7 +13,7 @@ from ai_memory.config.file import Sourced, Table, expand, truthy, worded
 from ai_memory.errors import EmbedderInitFailed
 from ai_memory.system.trusted_file import trusted_users
 from ai_memory.text import address
-from ai_memory.text.refused_value import told, written_as_path
+from ai_memory.text.refused_value import described, written_as_path
 from ai_memory.vectors.target import MAX_DIM
 
 KEYWORD = "keyword"
@@ -141,7 +141,7 @@ def _tier(top: Table) -> Sourced[str]:
     tier = top.text("tier") or Sourced("semantic", "default")
     if tier.value.lower() not in TIER_BACKENDS:
         raise EmbedderInitFailed(
-            f"tier is {told(tier.value)} ({tier.source}).", tip=f"It must be one of {', '.join(TIER_BACKENDS)}."
+            f"tier is {described(tier.value)} ({tier.source}).", tip=f"It must be one of {', '.join(TIER_BACKENDS)}."
         )
     return Sourced(tier.value.lower(), tier.source)
 
@@ -152,7 +152,8 @@ def _backend(table: Table, environ: Mapping[str, str], tier: Sourced[str]) -> So
     backend = Sourced(named.value.lower().replace("_", "-"), named.source)
     if backend is not default and backend.value not in {*vendors.BACKENDS, default.value}:
         raise EmbedderInitFailed(
-            f"backend is {told(named.value)} ({named.source}).", tip=f"It must be one of {', '.join(vendors.BACKENDS)}."
+            f"backend is {described(named.value)} ({named.source}).",
+            tip=f"It must be one of {', '.join(vendors.BACKENDS)}.",
         )
     return backend
 
@@ -226,7 +227,9 @@ def _batch(table: Table, environ: Mapping[str, str]) -> Sourced[int]:
     if named is None:
         return table.integer("backfill_batch", low=1, high=MAX_BATCH) or Sourced(DEFAULT_BATCH, "default")
     if not (named.value.isascii() and named.value.isdigit()) or not 1 <= int(named.value[:9]) <= MAX_BATCH:
-        raise EmbedderInitFailed(f"{named.source} is {told(named.value)}.", tip=f"It must be from 1 to {MAX_BATCH}.")
+        raise EmbedderInitFailed(
+            f"{named.source} is {described(named.value)}.", tip=f"It must be from 1 to {MAX_BATCH}."
+        )
     return Sourced(int(named.value), named.source)
 
 
@@ -234,7 +237,7 @@ def _encoding_format(table: Table) -> Sourced[str]:
     named = table.text("encoding_format") or Sourced(AUTO, "default")
     if named.value.lower() not in ENCODINGS:
         raise EmbedderInitFailed(
-            f"encoding_format is {told(named.value)} ({named.source}).",
+            f"encoding_format is {described(named.value)} ({named.source}).",
             tip=f"It must be one of {', '.join(ENCODINGS)}.",
         )
     return Sourced(named.value.lower(), named.source)
@@ -251,7 +254,7 @@ def _egress(environ: Mapping[str, str]) -> Sourced[str]:
     policy = _env(environ, "AI_MEMORY_INFERENCE_EGRESS") or Sourced("allow", "default")
     if policy.value.lower() not in EGRESS_POLICIES:
         raise EmbedderInitFailed(
-            f"{policy.source} is {told(policy.value)}; nothing is sent.",
+            f"{policy.source} is {described(policy.value)}; nothing is sent.",
             tip=f"Use one of {', '.join(EGRESS_POLICIES)}.",
         )
     return Sourced(policy.value.lower(), policy.source)

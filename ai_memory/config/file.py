@@ -14,7 +14,7 @@ from typing import Generic, TypeVar
 from ai_memory.errors import AiMemoryError, ConfigRefused, UsageError
 from ai_memory.system import trusted_file
 from ai_memory.system.trusted_file import OTHERS_WRITE, Rule
-from ai_memory.text.refused_value import key_shaped, told, written_as_path
+from ai_memory.text.refused_value import described, key_shaped, written_as_path
 
 T_co = TypeVar("T_co", covariant=True)
 LONGEST_FILE = 1_000_000
@@ -83,7 +83,9 @@ class Table:
     def wrong(self, key: str, wanted: str) -> AiMemoryError:
         """Return the error that says what `key` should be: the file, the key and the value in one line."""
         where = f"[{self.section}].{key}" if self.section else key
-        return self.refusal(f"{self.file}: {where} is {told(self.values[key])}, not {wanted}.", tip="Correct it there.")
+        return self.refusal(
+            f"{self.file}: {where} is {described(self.values[key])}, not {wanted}.", tip="Correct it there."
+        )
 
 
 def worded(text: str, source: str, refusal: type[AiMemoryError]) -> Sourced[str] | None:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from ai_memory.embed.flow.retry import CANARY
 from ai_memory.embed.outcomes import Embedded, Outcome, Refused, Unanswered
-from ai_memory.embed.port import PatientEmbedder
+from ai_memory.embed.port import ResilientEmbedder
 from ai_memory.errors import (
     AnswerViolation,
     Breakdown,
@@ -28,7 +28,7 @@ from ai_memory.memory.reason import Reason
 from ai_memory.vectors.target import Vectors
 
 
-def embed_documents(embedder: PatientEmbedder, documents: Sequence[Document]) -> list[Outcome]:
+def embed_documents(embedder: ResilientEmbedder, documents: Sequence[Document]) -> list[Outcome]:
     """Return what became of each document, in order.
 
     Raises:
@@ -39,7 +39,7 @@ def embed_documents(embedder: PatientEmbedder, documents: Sequence[Document]) ->
     return [_judged(embedder, document, outcome) for document, outcome in zip(documents, outcomes, strict=True)]
 
 
-def _judged(embedder: PatientEmbedder, document: Document, found: Vectors | EmbedError) -> Outcome:
+def _judged(embedder: ResilientEmbedder, document: Document, found: Vectors | EmbedError) -> Outcome:
     """Return what becomes of a document: after a failure, what the canary and one more attempt tell."""
     if not isinstance(found, EmbedError):
         return Embedded(document, found)
@@ -55,7 +55,7 @@ def _judged(embedder: PatientEmbedder, document: Document, found: Vectors | Embe
     return Refused(document, Reason("refused", f"{aside}{again.what}", again.http_status))
 
 
-def _again(embedder: PatientEmbedder, text: str, failure: EmbedError) -> Vectors | EmbedError:
+def _again(embedder: ResilientEmbedder, text: str, failure: EmbedError) -> Vectors | EmbedError:
     at_once = embedder.at_once()
     if not failure.harmless_passed:
         _require_canary(at_once if isinstance(failure, Breakdown) else embedder, failure)
@@ -63,7 +63,7 @@ def _again(embedder: PatientEmbedder, text: str, failure: EmbedError) -> Vectors
     return again
 
 
-def _require_canary(embedder: PatientEmbedder, failure: EmbedError) -> None:
+def _require_canary(embedder: ResilientEmbedder, failure: EmbedError) -> None:
     try:
         embedder.embed_documents([CANARY])
     except RowsRefused as error:

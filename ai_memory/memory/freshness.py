@@ -21,7 +21,7 @@ ATTESTED = "attested"
 OVERSIZE: Final = "oversize"
 
 
-class Verdict(Enum):
+class Freshness(Enum):
     """What a row is, seen from a target."""
 
     FRESH = "fresh"
@@ -67,15 +67,15 @@ def embeddable(row: MemoryRow) -> bool:
     return isinstance(_text(row), str)
 
 
-def judge(row: MemoryRow, target: Fingerprint | None, schema: Schema) -> Verdict:
+def classify(row: MemoryRow, target: Fingerprint | None, schema: Schema) -> Freshness:
     """Return what a live row is; no target means all is stale."""
     if target is None:
-        return Verdict.STALE
+        return Freshness.STALE
     if is_recorded(row, target, schema) and row.has_sound_vector(target.dim):
-        return Verdict.FRESH
+        return Freshness.FRESH
     if row.quarantined_src and row.quarantined_src == _source(row):
-        return Verdict.QUARANTINED
-    return Verdict.STALE
+        return Freshness.QUARANTINED
+    return Freshness.STALE
 
 
 def was_written(row: MemoryRow, target: Fingerprint | None) -> bool:

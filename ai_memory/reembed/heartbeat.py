@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import Any, Protocol, TypeVar
 
 from ai_memory.clock import Clock
-from ai_memory.embed.port import PatientEmbedder
+from ai_memory.embed.port import ResilientEmbedder
 from ai_memory.errors import DataRefused, NotFinished, OperatorNeeded, Stopped, StorageFailed
 from ai_memory.memory.text_codec import printable
 from ai_memory.reembed.ledger import Ledger
@@ -33,7 +33,7 @@ class Living(Protocol):
     """What a sign of life is made of."""
 
     @property
-    def embedder(self) -> PatientEmbedder:
+    def embedder(self) -> ResilientEmbedder:
         """Who is asked before there are workers."""
 
     @property

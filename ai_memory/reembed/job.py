@@ -12,7 +12,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ai_memory.embed.port import PatientEmbedder
+from ai_memory.embed.port import ResilientEmbedder
 from ai_memory.errors import (
     AiMemoryError,
     UsageError,
@@ -23,9 +23,9 @@ from ai_memory.reembed.events import RunEnded, RunTakenOver
 from ai_memory.reembed.heartbeat import Heartbeat, require_no_pause
 from ai_memory.reembed.holding import holding
 from ai_memory.reembed.inspect.report import Expense, RunReport, report
-from ai_memory.reembed.options import Request
+from ai_memory.reembed.options import Options
 from ai_memory.reembed.plan.decide import Action
-from ai_memory.reembed.plan.plan import Disclose, Plan, Taken, approve_by_hand, plan, preflight, take
+from ai_memory.reembed.plan.plan import Disclose, Plan, TakenRun, approve_by_hand, plan, preflight, take
 from ai_memory.reembed.plan.targets import known_fingerprint
 from ai_memory.reembed.sweep.attempts import Attempts
 from ai_memory.reembed.sweep.budget import least_tokens
@@ -49,8 +49,8 @@ class Job:
     """One invocation on one database; `embedder` retries by itself."""
 
     path: Path
-    embedder: PatientEmbedder
-    request: Request
+    embedder: ResilientEmbedder
+    request: Options
     tools: Tools
     disclose: Disclose
     options: OpenOptions = OpenOptions()
@@ -95,7 +95,7 @@ class Job:
         ending = leaving.as_asked(leaving.leave(ending, heartbeat), self.request, planned)
         return report(planned, taken, passes.done, ending, self._expense(began))
 
-    def _take(self, store: Store, planned: Plan, holder: Holder) -> Taken:
+    def _take(self, store: Store, planned: Plan, holder: Holder) -> TakenRun:
         """Take the run, once nothing stands in the way of writing vectors, and tell what is going to be replaced."""
         refusing: list[Unfit] = []
         stored: Sequence[Space] = ()

@@ -9,7 +9,7 @@ from ai_memory.reembed.scope import Scope
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class Options:
     """The flags of one `reembed`.
 
     `scope` None: no namespace was named. `batch` is documents a page. `sleep_seconds` is waited after each

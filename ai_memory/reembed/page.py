@@ -13,13 +13,13 @@ from ai_memory.stores.values import Checkpoint
 class Page:
     """Rows read together, to be committed together.
 
-    `documents` are to be embedded, `bytes` of text in all; `twins` get the vector of an identical text that is
+    `documents` are to be embedded, `bytes` of text in all; `duplicates` get the vector of an identical text that is
     there or on its way, `attested` are taken on their stamp's word, `unfit` quarantined; `current` rows were fresh,
     `in_quarantine` stay there. `steps` are the cursors behind the page.
     """
 
     documents: tuple[Document, ...] = ()
-    twins: tuple[Document, ...] = ()
+    duplicates: tuple[Document, ...] = ()
     attested: tuple[Document, ...] = ()
     unfit: tuple[Unfit, ...] = ()
     bytes: int = 0
@@ -30,7 +30,7 @@ class Page:
     @property
     def to_write(self) -> tuple[Document, ...]:
         """The rows to be given a vector or a stamp."""
-        return self.documents + self.twins + self.attested
+        return self.documents + self.duplicates + self.attested
 
     @property
     def stale(self) -> int:

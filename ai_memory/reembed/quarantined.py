@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
-from ai_memory.memory.freshness import Verdict, judge
+from ai_memory.memory.freshness import Freshness, classify
 from ai_memory.reembed.scope import in_scope
 from ai_memory.stores.sqlite import quarantine, runs, walk
 from ai_memory.stores.sqlite.provenance import read_fingerprint
@@ -17,7 +17,7 @@ MOST_TITLE = 60
 
 
 @dataclass(frozen=True, slots=True)
-class Aside:
+class QuarantinedRow:
     """One row whose quarantine is in force; `title` is None where it is no valid text."""
 
     entry: Quarantined
@@ -37,7 +37,7 @@ def shortened(title: str) -> str:
     return f'"{one_line(title, most=MOST_TITLE)}"'
 
 
-def rows_aside(store: Store) -> list[Aside]:
+def quarantined_rows(store: Store) -> list[QuarantinedRow]:
     """Return the rows in quarantine of the run begun last, by namespace and id; none where no run ever began.
 
     Entries that an edit has lifted, and rows that are no longer live, are left out.
@@ -49,7 +49,7 @@ def rows_aside(store: Store) -> list[Aside]:
     entries = [each for each in quarantine.entries(store, target.id) if in_scope(each.namespace, run.scope)]
     rows = {row.id: row for row in walk.rows_by_id(store, [each.id for each in entries], target=target.id)}
     return [
-        Aside(each, row.title)
+        QuarantinedRow(each, row.title)
         for each in entries
-        if (row := rows.get(each.id)) and row.live and judge(row, target, store.schema) is Verdict.QUARANTINED
+        if (row := rows.get(each.id)) and row.live and classify(row, target, store.schema) is Freshness.QUARANTINED
     ]

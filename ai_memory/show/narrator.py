@@ -42,7 +42,7 @@ class Narrator:
             case PageCommitted():
                 self._progress.advance(event.rows)
             case RowsQuarantined():
-                self._notices.hear(event.rows)
+                self._notices.observe(event.rows)
             case RemedyFound():
                 self._progress.say(f"ai-memory: warning: {remedy_words(event.sizes)}")
             case Waiting():

@@ -22,7 +22,7 @@ class QuarantineNotices:
         self._count = 0
         self._first: list[str] = []
 
-    def hear(self, rows: Sequence[Unfit]) -> None:
+    def observe(self, rows: Sequence[Unfit]) -> None:
         """Count rows of a committed page that went into quarantine."""
         self._count += len(rows)
         self._first += map(_named, rows[: NAMED_ROWS - len(self._first)])

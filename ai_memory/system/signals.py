@@ -26,7 +26,7 @@ LOOK_S = 0.02
 STDERR = 2
 
 
-class Hearing:
+class SignalObserver:
     """Counts the signals that handlers have run for, and ends the process where one is not heard."""
 
     def __init__(self) -> None:
@@ -64,12 +64,12 @@ class Hearing:
         os.close(descriptor)
 
 
-_HEARING: ContextVar[Hearing | None] = ContextVar("hearing", default=None)
+_HEARING: ContextVar[SignalObserver | None] = ContextVar("hearing", default=None)
 
 
-def current() -> Hearing:
+def current() -> SignalObserver:
     """Return what counts the signals of this command, or something that counts in vain where nothing listens."""
-    return _HEARING.get() or Hearing()
+    return _HEARING.get() or SignalObserver()
 
 
 def say(line: str) -> None:
@@ -79,12 +79,12 @@ def say(line: str) -> None:
 
 
 @contextmanager
-def signals_heard() -> Iterator[None]:
+def observed_signals() -> Iterator[None]:
     """Listen inside the block; nothing is done in another than the main thread, to which signals do not come."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    hearing, (read, write) = Hearing(), os.pipe()
+    hearing, (read, write) = SignalObserver(), os.pipe()
     os.set_blocking(write, False)
     threading.Thread(target=hearing.listen, args=(read,), name="hearing", daemon=True).start()
     token, before = _HEARING.set(hearing), signal.set_wakeup_fd(write, warn_on_full_buffer=False)

@@ -18,7 +18,7 @@ _KEY_SHAPED = re.compile(
 )
 
 
-def told(value: object) -> str:
+def described(value: object) -> str:
     """Return a value as an error may say it: a short word or number as it is, else only what it is."""
     if isinstance(value, str):
         plain = len(value) <= _LONGEST and _WORD.fullmatch(value) and not key_shaped(value)

@@ -19,7 +19,7 @@ from ai_memory.embed.assemble import threads
 from ai_memory.errors import AiMemoryError
 from ai_memory.reembed.inspect.report import RunReport
 from ai_memory.reembed.job import Job
-from ai_memory.reembed.options import Request
+from ai_memory.reembed.options import Options
 from ai_memory.reembed.stop import Stop
 from ai_memory.reembed.sweep.worker import answer
 from ai_memory.reembed.tools import Tools
@@ -177,7 +177,7 @@ def sweep(
     in_turn = partial(InTurn, late=late)
     workers = partial(threads, asked, partial(answer, stop=stop), executor=in_turn)
     tools = Tools(asked, SystemClock(), stop, observe, workers, in_turn, chance=Random(0))
-    request = Request(resume=True, retarget=True, batch=BATCH)
+    request = Options(resume=True, retarget=True, batch=BATCH)
     return Job(path, asked, request, tools, lambda _preflight: None, options).run()
 
 

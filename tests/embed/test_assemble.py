@@ -15,7 +15,7 @@ from ai_memory.config.embedding import EmbeddingSettings, resolve
 from ai_memory.config.file import Table
 from ai_memory.config.settings import Settings
 from ai_memory.embed.assemble import Terms, assemble, token_counter
-from ai_memory.embed.flow.splitting import DividedEmbedder
+from ai_memory.embed.flow.splitting import SplittingEmbedder
 from ai_memory.embed.local.embedder import token_count
 from ai_memory.embed.port import Embedder
 from ai_memory.errors import EmbedderInitFailed, NoEmbedder
@@ -199,7 +199,7 @@ print(*{"torch", "transformers", "sentence_transformers", "requests", "tenacity"
     assert (done.returncode, done.stdout, done.stderr) == (0, "\n", "")
 
 
-def assembled(endpoint: FakeEndpoint, *, concurrency: int | None = None) -> DividedEmbedder:
+def assembled(endpoint: FakeEndpoint, *, concurrency: int | None = None) -> SplittingEmbedder:
     return assemble(resolve(Table(), remote(endpoint)), Terms(concurrency=concurrency))
 
 

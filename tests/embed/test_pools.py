@@ -14,7 +14,7 @@ from ai_memory.config.embedding import EmbeddingSettings, resolve
 from ai_memory.config.file import Table
 from ai_memory.embed.assemble import Terms, assemble
 from ai_memory.embed.pools.threads import ThreadPool
-from ai_memory.embed.port import ONE_ATTEMPT, PatientEmbedder, Pool, TokenLimit
+from ai_memory.embed.port import ONE_ATTEMPT, Pool, ResilientEmbedder, TokenLimit
 from ai_memory.embed.usage import Usage
 from ai_memory.errors import EmbedError, RowsRefused, WrongTarget
 from ai_memory.vectors.target import Vectors
@@ -36,16 +36,16 @@ class Told:
     learned: Mapping[str, int]
 
 
-def told(embedder: PatientEmbedder, texts: Sequence[str]) -> Told:
+def told(embedder: ResilientEmbedder, texts: Sequence[str]) -> Told:
     vectors = embedder.embed_documents(texts)
     return Told(vectors, embedder.meter.usage(), embedder.learned())
 
 
-def each(embedder: PatientEmbedder, texts: Sequence[str]) -> list[Vectors | EmbedError]:
+def each(embedder: ResilientEmbedder, texts: Sequence[str]) -> list[Vectors | EmbedError]:
     return list(embedder.each(texts))
 
 
-Ask = Callable[[PatientEmbedder, Sequence[str]], object]
+Ask = Callable[[ResilientEmbedder, Sequence[str]], object]
 MakePool = Callable[[EmbeddingSettings, Ask], Pool[Sequence[str], object]]
 
 

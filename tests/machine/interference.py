@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ai_memory.reembed.options import Request
+from ai_memory.reembed.options import Options
 from ai_memory.stores.opening import writing
 from ai_memory.stores.sqlite import runs
 from ai_memory.stores.sqlite.lock import lock_path
@@ -13,7 +13,7 @@ from tests.support.promises import Model
 
 SECOND_START = "second start"
 HELD, STUCK = 11, 1
-CRON = Request(resume=True, or_start=True)
+CRON = Options(resume=True, or_start=True)
 STATES = {"cancel": "cancelled", "pause": "paused"}
 
 
@@ -55,8 +55,8 @@ def _steal(event: str, world: World, clock: Clock, model: Model) -> None:
     lock_path(world.path).unlink(missing_ok=True)
     other = next(each for each in MODELS if each != model)
     request = {
-        "usurp": Request(resume=True, batch=2, max_rows=3),
-        "supersede": Request(retarget=True, batch=2, max_rows=3),
+        "usurp": Options(resume=True, batch=2, max_rows=3),
+        "supersede": Options(retarget=True, batch=2, max_rows=3),
     }[event]
     target = model if event == "usurp" else other
     Invocation(world, clock, target, Script(), interfere=lambda _: None).run(request)

@@ -12,11 +12,11 @@ from random import Random
 import apsw
 
 from ai_memory.embed.assemble import threads
-from ai_memory.embed.port import Patience
+from ai_memory.embed.port import RetryPolicy
 from ai_memory.errors import AiMemoryError, QuotaExhausted, RateLimited, RowsRefused, TransientFailure
 from ai_memory.reembed.inspect.report import RunReport
 from ai_memory.reembed.job import Job
-from ai_memory.reembed.options import Request
+from ai_memory.reembed.options import Options
 from ai_memory.reembed.stop import Stop
 from ai_memory.reembed.sweep.worker import answer
 from ai_memory.reembed.tools import Tools
@@ -124,7 +124,7 @@ class Invocation:
             before=self._before,
         )
 
-    def run(self, request: Request) -> Outcome:
+    def run(self, request: Options) -> Outcome:
         """Run the job to its report, its refusal or its death."""
         self._world.touched.clear()
         self._world.touched_before.clear()
@@ -140,9 +140,9 @@ class Invocation:
                 pass
         return self.outcome
 
-    def _job(self, request: Request) -> Job:
+    def _job(self, request: Options) -> Job:
         stop, clock = self._stop.event, self._clock.monotonic
-        embedder = patient(self._inner, patience=Patience(), stop=stop, clock=clock, sleep=self._sleep)
+        embedder = patient(self._inner, retry_policy=RetryPolicy(), stop=stop, clock=clock, sleep=self._sleep)
         tools = Tools(
             embedder,
             self._clock,

@@ -10,7 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ai_memory.memory.document import MAX_BYTES, document, source_hash, stored_hash
-from ai_memory.memory.freshness import Document, Unfit, Verdict, carries_stamp, embeddable, examine, is_recorded, judge
+from ai_memory.memory.freshness import (
+    Document,
+    Freshness,
+    Unfit,
+    carries_stamp,
+    classify,
+    embeddable,
+    examine,
+    is_recorded,
+)
 from ai_memory.memory.row import MemoryRow
 from ai_memory.memory.text_codec import Codec
 from ai_memory.stores.sqlite.schema import Schema
@@ -57,7 +66,7 @@ BARE = schema()
 
 
 def test_a_row_whose_record_stamp_and_blob_agree_is_fresh() -> None:
-    assert judge(ROW, TARGET, FULL) is Verdict.FRESH
+    assert classify(ROW, TARGET, FULL) is Freshness.FRESH
 
 
 @pytest.mark.parametrize(
@@ -82,34 +91,34 @@ def test_a_row_whose_record_stamp_and_blob_agree_is_fresh() -> None:
     ],
 )
 def test_a_row_with_one_thing_that_disagrees_is_stale(change: dict[str, Any]) -> None:
-    assert judge(row(**change), TARGET, FULL) is Verdict.STALE
+    assert classify(row(**change), TARGET, FULL) is Freshness.STALE
 
 
 def test_a_vector_that_was_broken_behind_its_head_is_stale_though_recorded() -> None:
     broken = row(embedding=BLOB[:-4] + NAN)
 
     assert is_recorded(broken, TARGET, FULL)
-    assert judge(broken, TARGET, FULL) is Verdict.STALE
+    assert classify(broken, TARGET, FULL) is Freshness.STALE
 
 
 def test_a_row_of_a_target_never_seen_is_stale() -> None:
-    assert judge(ROW, None, FULL) is Verdict.STALE
+    assert classify(ROW, None, FULL) is Freshness.STALE
 
 
 @pytest.mark.parametrize(("have", "fresh"), [(FULL, False), (NO_SPACE, True), (BARE, True)])
 def test_a_column_that_the_file_lacks_is_not_asked(have: Schema, fresh: bool) -> None:
-    assert (judge(row(raw_space=None), TARGET, have) is Verdict.FRESH) is fresh
+    assert (classify(row(raw_space=None), TARGET, have) is Freshness.FRESH) is fresh
 
 
 def test_quarantine_is_in_force_only_for_the_text_it_was_made_for() -> None:
     refused = {**UNRECORDED, "quarantined_src": SRC}
 
-    assert judge(row(**refused), TARGET, FULL) is Verdict.QUARANTINED
-    assert judge(row(**refused, raw_content=b"edited"), TARGET, FULL) is Verdict.STALE
+    assert classify(row(**refused), TARGET, FULL) is Freshness.QUARANTINED
+    assert classify(row(**refused, raw_content=b"edited"), TARGET, FULL) is Freshness.STALE
 
 
 def test_a_fresh_row_is_fresh_though_an_old_quarantine_names_it() -> None:
-    assert judge(row(quarantined_src=SRC), TARGET, FULL) is Verdict.FRESH
+    assert classify(row(quarantined_src=SRC), TARGET, FULL) is Freshness.FRESH
 
 
 @pytest.mark.parametrize(
@@ -177,5 +186,5 @@ def test_a_row_of_another_encoding_is_fresh_by_its_text(encoding: str) -> None:
     stored: dict[str, Any] = {name: text.encode(encoding) for name, text in texts.items()}
     read = row(**stored, codec=Codec(encoding))
 
-    assert judge(read, TARGET, FULL) is Verdict.FRESH
-    assert judge(read._replace(recorded_src=source_hash("edited")), TARGET, FULL) is Verdict.STALE
+    assert classify(read, TARGET, FULL) is Freshness.FRESH
+    assert classify(read._replace(recorded_src=source_hash("edited")), TARGET, FULL) is Freshness.STALE

@@ -144,7 +144,7 @@ MUTANTS = (
         "[again] = at_once.each([text])",
         "again = failure",
     ),
-    _one("quarantine outlives an edit", "memory.freshness:judge", " == _source(row)", ""),
+    _one("quarantine outlives an edit", "memory.freshness:classify", " == _source(row)", ""),
     _one("breaker not asked", "reembed.breaker:require_due", "now_ms < (until", "False and now_ms < (until"),
     _one(
         "texts in flight not recorded",

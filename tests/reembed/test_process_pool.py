@@ -19,7 +19,7 @@ from ai_memory.embed.assemble import Terms, Ties, assemble, threads
 from ai_memory.embed.port import ONE_ATTEMPT, TokenLimit
 from ai_memory.reembed.inspect.report import RunReport
 from ai_memory.reembed.job import Job
-from ai_memory.reembed.options import Request
+from ai_memory.reembed.options import Options
 from ai_memory.reembed.stop import Stop
 from ai_memory.reembed.sweep import asking
 from ai_memory.reembed.sweep.worker import answer
@@ -107,7 +107,7 @@ class Swept:
         tools = Tools(embedder, Clock(), stop, Narrator(self.heard), pool, spending=embedder.spending, chance=Random(7))
         if workers:
             tools.ledger.pay_with(embedder.meter)
-        return Job(self.path, embedder, Request(batch=10, **flags), tools, lambda _: None).run()
+        return Job(self.path, embedder, Options(batch=10, **flags), tools, lambda _: None).run()
 
     def wrong(self) -> list[str]:
         """Return the rows recorded as done whose vector is not the endpoint's."""

@@ -15,7 +15,7 @@ from ai_memory.embed.port import Embedder
 from ai_memory.memory.freshness import Document, examine
 from ai_memory.reembed.inspect.report import RunReport
 from ai_memory.reembed.job import Job
-from ai_memory.reembed.options import Request
+from ai_memory.reembed.options import Options
 from ai_memory.reembed.plan.plan import Preflight
 from ai_memory.reembed.stop import Stop
 from ai_memory.reembed.sweep.worker import answer
@@ -101,7 +101,7 @@ class Work:
         embedder = patient(self.embedder)
         workers = partial(threads, embedder, partial(answer, stop=self.stop))
         tools = Tools(embedder, self.clock, self.stop, Narrator(self.heard), workers, chance=Random(self.path.name))
-        return Job(self.path, embedder, Request(**flags), tools, disclose=self.told.append)
+        return Job(self.path, embedder, Options(**flags), tools, disclose=self.told.append)
 
     def all_right(self) -> bool:
         """Say whether every row has the embedder's vector of its present text."""

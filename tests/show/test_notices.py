@@ -19,7 +19,7 @@ def told(*pages: tuple[Unfit, ...]) -> list[str]:
     heard = Heard()
     notices = QuarantineNotices(heard)
     for page in pages:
-        notices.hear(page)
+        notices.observe(page)
     assert heard.lines == []
     notices.tell()
     return heard.lines

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from ai_memory.embed.flow.documented import Limits
-from ai_memory.embed.flow.request_size import RequestLimits
+from ai_memory.embed.flow.documented import DocumentedLimits
+from ai_memory.embed.flow.request_size import RequestSize
 from ai_memory.embed.flow.retry import RetryingEmbedder
-from ai_memory.embed.flow.splitting import DividedEmbedder
-from ai_memory.embed.port import ONE_ATTEMPT, Embedder, Patience, Stop
+from ai_memory.embed.flow.splitting import SplittingEmbedder
+from ai_memory.embed.port import ONE_ATTEMPT, Embedder, RetryPolicy, Stop
 from ai_memory.embed.usage import Meter
 from ai_memory.errors import RowsRefused
 from ai_memory.vectors.target import Target, Vectors
@@ -23,14 +23,14 @@ from ai_memory.vectors.target import Target, Vectors
 def patient(
     inner: Embedder,
     *,
-    patience: Patience = ONE_ATTEMPT,
+    retry_policy: RetryPolicy = ONE_ATTEMPT,
     stop: Stop | None = None,
-    limits: Limits = Limits(),  # noqa: B008 - frozen
+    limits: DocumentedLimits = DocumentedLimits(),  # noqa: B008 - frozen
     **time: Any,  # noqa: ANN401 - clock and sleep
-) -> DividedEmbedder:
-    """Return an embedder as commands use it, around `inner`; nothing is retried unless `patience` says so."""
-    retrying = RetryingEmbedder(inner, stop=stop or Event(), patience=patience, **time)
-    return DividedEmbedder(retrying, RequestLimits(limits))
+) -> SplittingEmbedder:
+    """Return an embedder as commands use it, around `inner`; nothing is retried unless `retry_policy` says so."""
+    retrying = RetryingEmbedder(inner, stop=stop or Event(), retry_policy=retry_policy, **time)
+    return SplittingEmbedder(retrying, RequestSize(limits))
 
 
 @dataclass(slots=True)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from ai_memory.clock import SystemClock
 from ai_memory.config.settings import Settings
-from ai_memory.embed.assemble import assemble_prompt
+from ai_memory.embed.assemble import assemble_interactive
 from ai_memory.embed.probe import probe
 from ai_memory.reembed.plan.targets import find_target
 from ai_memory.show.console import Console
@@ -23,7 +23,7 @@ def run_approve(settings: Settings, console: Console) -> int:
         NoEmbedder, EmbedderInitFailed, EmbedError: there is no target to approve.
     """
     path, options = settings.db.value, OpenOptions(tell=console.note)
-    embedder = assemble_prompt(settings.embedding)
+    embedder = assemble_interactive(settings.embedding)
     with reading(path, options=options) as store:
         target = find_target(store, embedder)
     if not target.dim:

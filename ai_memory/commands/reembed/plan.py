@@ -6,13 +6,13 @@ from dataclasses import replace
 
 from ai_memory.clock import SystemClock
 from ai_memory.config.settings import Settings
-from ai_memory.embed.assemble import assemble_prompt, configured_target, token_counter
-from ai_memory.embed.port import PatientEmbedder
+from ai_memory.embed.assemble import assemble_interactive, configured_target, token_counter
+from ai_memory.embed.port import ResilientEmbedder
 from ai_memory.embed.probe import check_witness, probe
 from ai_memory.memory.text_codec import printable
 from ai_memory.reembed.holding import holding
-from ai_memory.reembed.inspect.dry_run import Survey, survey
-from ai_memory.reembed.options import Request
+from ai_memory.reembed.inspect.dry_run import DryRun, dry_run
+from ai_memory.reembed.options import Options
 from ai_memory.reembed.plan.census import Census
 from ai_memory.reembed.plan.estimate import Estimate, Probed
 from ai_memory.reembed.plan.plan import Preflight
@@ -47,7 +47,7 @@ def _replaced(census: Census, *, copied: bool) -> str:
     return f"{whose} will be REPLACED.{'' if copied else ' A copy first: --backup FILE'}"
 
 
-def run_plan(settings: Settings, console: Console, *, request: Request, ask: bool) -> int:
+def run_plan(settings: Settings, console: Console, *, request: Options, ask: bool) -> int:
     """Show what a run would do, with the database opened read-only.
 
     Nothing is sent, unless it is to `ask`: then the target is asked as a run would ask it first, for as long as a
@@ -55,16 +55,16 @@ def run_plan(settings: Settings, console: Console, *, request: Request, ask: boo
     """
     target, count = configured_target(settings.embedding), token_counter(settings.embedding)
     with reading(settings.db.value, options=OpenOptions(tell=console.note)) as store:
-        embedder = assemble_prompt(settings.embedding) if ask else None
+        embedder = assemble_interactive(settings.embedding) if ask else None
         probed = _probed(store, embedder, retarget=request.retarget) if embedder else None
-        found = survey(store, target, request, now_ms=SystemClock().now_ms(), count_tokens=count, probed=probed)
+        found = dry_run(store, target, request, now_ms=SystemClock().now_ms(), count_tokens=count, probed=probed)
     for line in preflight_lines(found.preflight):
         console.err.line(line)
     console.result(found.values(), *_lines(found))
     return 0
 
 
-def _probed(store: Store, embedder: PatientEmbedder, *, retarget: bool) -> Probed:
+def _probed(store: Store, embedder: ResilientEmbedder, *, retarget: bool) -> Probed:
     """Ask the target for the witness texts and compare them with those it is known by; `retarget` takes any width."""
     clock, recorded = SystemClock(), 0 if retarget else recorded_target(store, embedder.target).dim
     began = clock.monotonic()
@@ -76,7 +76,7 @@ def _probed(store: Store, embedder: PatientEmbedder, *, retarget: bool) -> Probe
     return Probed(dim, seconds)
 
 
-def _lines(found: Survey) -> list[str]:
+def _lines(found: DryRun) -> list[str]:
     census = found.preflight.census
     paid = "" if found.estimated_cost is None else f" for {money(found.estimated_cost)}"
     tokens = f"about {counted(found.estimated_tokens, 'token')}{paid}"
@@ -101,14 +101,14 @@ def _tried(probed: Probed | None) -> str:
     return f"The target answered in {probed.seconds:.1f} s; its vectors are {probed.dim:,} wide."
 
 
-def _refused(found: Survey) -> str:
+def _refused(found: DryRun) -> str:
     """Return what stands in the way of the start that was planned."""
     if found.refusal is None:
         return ""
     return f"As it stands such a start does nothing and ends with {found.refusal.exit_code}: {found.refusal.line()}"
 
 
-def _cut(found: Survey) -> str:
+def _cut(found: DryRun) -> str:
     """Return what is to be said of texts that are longer than the model reads."""
     if found.truncated_rows is None:
         return "Whether texts are longer than the model reads cannot be told here."

@@ -9,7 +9,7 @@ from ai_memory.clock import SystemClock
 from ai_memory.config.settings import Settings
 from ai_memory.errors import DataRefused, OperatorNeeded, StorageFailed
 from ai_memory.memory.text_codec import printable
-from ai_memory.reembed.quarantined import Aside, rows_aside, shortened
+from ai_memory.reembed.quarantined import QuarantinedRow, quarantined_rows, shortened
 from ai_memory.show.console import Console
 from ai_memory.stores.open_options import OpenOptions
 from ai_memory.stores.opening import reading, writing
@@ -24,7 +24,7 @@ def run(verb: str, settings: Settings, console: Console) -> int:
 
 def _quarantine(settings: Settings, console: Console) -> int:
     with reading(settings.db.value, options=OpenOptions(tell=console.note)) as store:
-        rows = rows_aside(store)
+        rows = quarantined_rows(store)
     lines = [
         f"{printable(each.entry.id)}{_titled(each)} in {printable(each.entry.namespace)}: {each.entry.kind}, "
         f"{each.entry.message} ({counted(each.entry.attempts, 'attempt')})"
@@ -35,7 +35,7 @@ def _quarantine(settings: Settings, console: Console) -> int:
     return 0
 
 
-def _titled(row: Aside) -> str:
+def _titled(row: QuarantinedRow) -> str:
     return f" {shortened(row.title)}" if row.title and not row.title.isspace() else ""
 
 

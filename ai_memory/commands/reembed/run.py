@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ai_memory.config.file import Sourced
     from ai_memory.embed.port import TokenLimit
     from ai_memory.reembed.job import Job
-    from ai_memory.reembed.options import Request
+    from ai_memory.reembed.options import Options
     from ai_memory.reembed.plan.plan import Preflight
     from ai_memory.reembed.stop import Stop
 
@@ -171,7 +171,7 @@ def _job(args: argparse.Namespace, settings: Settings, console: Console, stop: S
 
     from ai_memory.clock import SystemClock
     from ai_memory.embed.assemble import Terms, Ties, assemble, threads
-    from ai_memory.embed.port import Patience
+    from ai_memory.embed.port import RetryPolicy
     from ai_memory.reembed.job import Job
     from ai_memory.reembed.sweep.worker import answer
     from ai_memory.reembed.tools import Tools
@@ -183,7 +183,7 @@ def _job(args: argparse.Namespace, settings: Settings, console: Console, stop: S
     # The one line at the end is all that -q lets through.
     progress = NoProgress(console.err) if console.quiet else choose_progress(console.err, clock, quiet=False)
     terms = Terms(
-        patience=Patience(retry_for=args.retry_for),
+        retry_policy=RetryPolicy(retry_for=args.retry_for),
         concurrency=args.concurrency,
         limit=_token_limit(args, configured),
         batch=args.batch or configured.batch.value,
@@ -203,10 +203,10 @@ def _job(args: argparse.Namespace, settings: Settings, console: Console, stop: S
     )
 
 
-def _request(args: argparse.Namespace, configured: EmbeddingSettings) -> Request:
-    from ai_memory.reembed.options import Request
+def _request(args: argparse.Namespace, configured: EmbeddingSettings) -> Options:
+    from ai_memory.reembed.options import Options
 
-    return Request(
+    return Options(
         resume=args.resume,
         or_start=args.or_start,
         retarget=args.retarget,

@@ -6,7 +6,7 @@ from ai_memory.clock import SystemClock
 from ai_memory.config.settings import Settings
 from ai_memory.errors import AiMemoryError
 from ai_memory.memory.text_codec import printable
-from ai_memory.reembed.inspect.bound import told
+from ai_memory.reembed.inspect.bound import bound_in_words
 from ai_memory.reembed.inspect.condition import (
     ENDED,
     GIVEN_UP,
@@ -244,7 +244,7 @@ def _asked_again(status: Status) -> str:
     if status.differ_at_most is None:
         return ""
     counters = status.run.counters
-    return f". {told(counters.asked_again - counters.disagreed, counters.reembedded)}"
+    return f". {bound_in_words(counters.asked_again - counters.disagreed, counters.reembedded)}"
 
 
 def _only(status: Status) -> str:

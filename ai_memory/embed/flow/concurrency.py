@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from threading import Condition, get_ident
 
-from ai_memory.embed.flow.limiter import Gate, Left
-from ai_memory.embed.flow.rate import Allowance
-from ai_memory.embed.flow.request_size import RequestLimits, estimated_tokens
-from ai_memory.embed.flow.wrapper import Wrapped
+from ai_memory.embed.flow.limiter import Limiter, Remaining
+from ai_memory.embed.flow.rate import RateLimiter
+from ai_memory.embed.flow.request_size import RequestSize, estimated_tokens
+from ai_memory.embed.flow.wrapper import Wrapper
 from ai_memory.embed.port import Embedder, Stop
 from ai_memory.errors import RateLimited, TransientFailure
 from ai_memory.text.amounts import span
@@ -32,7 +32,7 @@ CAUTION = 32
 """After a broken answer so many sound ones must come before more requests are sent side by side; doubled each time."""
 
 
-class Pace:
+class ConcurrencyLimiter:
     """The number of requests that may be in flight now, and the pauses that the endpoint asked for.
 
     `fixed` keeps it at `most` but for refusals of rate; otherwise it begins low and finds its own level. A pause
@@ -46,7 +46,7 @@ class Pace:
         fixed: bool,
         stop: Stop,
         closed: Callable[[], bool] | None = None,
-        sizes: RequestLimits | None = None,
+        sizes: RequestSize | None = None,
         longest_wait: float = 120.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -61,7 +61,7 @@ class Pace:
         self._longest_wait = longest_wait
         self._limit = float(most if fixed else min(START, most))
         self._condition = Condition()
-        self._allowance = Allowance()
+        self._allowance = RateLimiter()
         self._in_flight = self._tokens_in_flight = 0
         self._doubling = not fixed
         self._quickest = 0.0
@@ -110,7 +110,7 @@ class Pace:
         finally:
             self._leave(tokens)
 
-    def hear(self, limits: Sequence[Left]) -> None:
+    def observe(self, limits: Sequence[Remaining]) -> None:
         """Hear from inside a slot what its answer says is left of the endpoint's limits."""
         with self._condition:
             others = max(self._in_flight - 1, 0)
@@ -220,10 +220,10 @@ class Pace:
             self._condition.notify_all()
 
 
-class PacedEmbedder(Wrapped):
+class LimitedEmbedder(Wrapper):
     """An embedder whose calls are the requests of a pace: for one that has no gate of its own."""
 
-    def __init__(self, inner: Embedder, pace: Gate) -> None:
+    def __init__(self, inner: Embedder, pace: Limiter) -> None:
         """Wrap `inner`."""
         super().__init__(inner)
         self._pace = pace

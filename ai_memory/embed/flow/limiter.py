@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 
-class Gate(Protocol):
+class Limiter(Protocol):
     """Lets requests pass, one slot each; any thread may ask."""
 
     @property
@@ -22,7 +22,7 @@ class Gate(Protocol):
     def slot(self, texts: Sequence[str] = ()) -> AbstractContextManager[None]:
         """Hold one of the places in the block, waiting for it as long as it takes; an error there is learned from."""
 
-    def hear(self, limits: Sequence[Left]) -> None:
+    def observe(self, limits: Sequence[Remaining]) -> None:
         """Hear from inside a slot what its answer says is left of the endpoint's limits."""
 
     def doubt(self) -> None:
@@ -36,7 +36,7 @@ class Gate(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class OpenGate:
+class Unlimited:
     """Lets every request pass at once."""
 
     most: int
@@ -51,7 +51,7 @@ class OpenGate:
         del texts
         return nullcontext()
 
-    def hear(self, limits: Sequence[Left]) -> None:
+    def observe(self, limits: Sequence[Remaining]) -> None:
         """Let what an answer says of limits pass."""
 
     def doubt(self) -> None:
@@ -67,7 +67,7 @@ TOKENS = "tokens"
 
 
 @dataclass(frozen=True, slots=True)
-class Left:
+class Remaining:
     """What is left of a limit: so many of `kind` until it is renewed in `seconds`; `limit` is all of it, 0 unknown."""
 
     kind: str

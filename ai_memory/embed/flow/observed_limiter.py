@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from threading import Lock
 
-from ai_memory.embed.flow.limiter import Gate, Left
+from ai_memory.embed.flow.limiter import Limiter, Remaining
 from ai_memory.errors import EmbedError, RateLimited
 from ai_memory.text.amounts import counted, size
 from ai_memory.text.utf8 import utf8_size
@@ -18,10 +18,12 @@ NOTICED_S = 0.05
 """A shorter wait for a place is none."""
 
 
-class ToldGate:
+class ObservedLimiter:
     """A gate around another one."""
 
-    def __init__(self, gate: Gate, tell: Callable[[str], None], *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, gate: Limiter, tell: Callable[[str], None], *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         """Wrap `gate`; `tell` is called from any thread, with one line."""
         self._gate, self._tell, self._clock = gate, tell, clock
         self._lock = Lock()
@@ -56,12 +58,12 @@ class ToldGate:
             raise
         self._answered(texts, entered=entered, waited=entered - asked)
 
-    def hear(self, limits: Sequence[Left]) -> None:
+    def observe(self, limits: Sequence[Remaining]) -> None:
         """Hand on what an answer says of limits, and tell what is used up."""
         for each in limits:
             if each.left < 1:
                 self._tell(f"The endpoint says that no {each.kind} are left for {each.seconds:.0f} s.")
-        self._gate.hear(limits)
+        self._gate.observe(limits)
 
     def doubt(self) -> None:
         """Hand on that an answer was broken, and tell what comes of it."""

@@ -9,7 +9,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ai_memory.embed.flow.limiter import REQUESTS, Left
+from ai_memory.embed.flow.limiter import REQUESTS, Remaining
 
 FIRST_PAUSE = 0.5
 LONGER = 1.5
@@ -46,7 +46,7 @@ class _Window:
         return self.ends - now if self.left < min(need, self.full) else 0.0
 
 
-class Allowance:
+class RateLimiter:
     """When the next request may start. Times are seconds of one monotonic clock.
 
     Where headers say what is left, that is used up and its renewal awaited. Otherwise the first refusals
@@ -66,7 +66,7 @@ class Allowance:
         self._vain = 0
         self._foretold = False
 
-    def told(self, limits: Sequence[Left], *, now: float, requests: int, tokens: int) -> None:
+    def told(self, limits: Sequence[Remaining], *, now: float, requests: int, tokens: int) -> None:
         """Hear what an answer says is left; so many requests and tokens are in flight that it may not have counted."""
         for each in limits:
             window, uncounted = (self._requests, requests) if each.kind == REQUESTS else (self._tokens, tokens)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from threading import Lock
 
-from ai_memory.embed.flow.documented import Limits
+from ai_memory.embed.flow.documented import DocumentedLimits
 from ai_memory.errors import EmbedError, RequestTooLarge
 from ai_memory.text.utf8 import utf8_size
 
@@ -59,14 +59,14 @@ class _Suspect:
     largest: int
 
 
-class RequestLimits:
+class RequestSize:
     """The sizes of a request. Refusals only lower them; slowness lowers the count of texts until answers are quick.
 
     A refusal is believed to be one of size where it says which, or where all its texts passed in smaller requests and
     no request as large has passed.
     """
 
-    def __init__(self, documented: Limits) -> None:
+    def __init__(self, documented: DocumentedLimits) -> None:
         """Begin with what is documented."""
         self._most = {
             "inputs": documented.inputs,

@@ -10,9 +10,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeVar
 
-from ai_memory.embed.flow.limiter import Gate, OpenGate
-from ai_memory.embed.flow.wrapper import Wrapped
-from ai_memory.embed.port import Embedder, Patience, Stop
+from ai_memory.embed.flow.limiter import Limiter, Unlimited
+from ai_memory.embed.flow.wrapper import Wrapper
+from ai_memory.embed.port import Embedder, RetryPolicy, Stop
 from ai_memory.errors import (
     AnswerLate,
     AnswerViolation,
@@ -85,7 +85,7 @@ class _Failures:
         return len(self.errors) % ALIKE == 0 and len(kinds) == 1
 
 
-class RetryingEmbedder(Wrapped):
+class RetryingEmbedder(Wrapper):
     """An embedder whose calls are retried while a retry can help; everything else is the inner one's.
 
     A failure that may be the texts' fault is not retried any longer once a harmless text passes beside three of a
@@ -99,38 +99,43 @@ class RetryingEmbedder(Wrapped):
         inner: Embedder,
         *,
         stop: Stop,
-        patience: Patience | None = None,
-        gate: Gate | None = None,
+        retry_policy: RetryPolicy | None = None,
+        gate: Limiter | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], object] | None = None,
     ) -> None:
         """Wrap `inner`, whose requests pass `gate`; `sleep` replaces waiting for the stop, for tests."""
         super().__init__(inner)
-        self._gate = gate or OpenGate(1)
+        self._gate = gate or Unlimited(1)
         self._stop = stop
-        self._patience = patience or Patience()
+        self._retry_policy = retry_policy or RetryPolicy()
         self._clock = clock
         self._sleep = sleep or stop.wait
 
-    def with_patience(self, patience: Patience) -> RetryingEmbedder:
+    def with_retry_policy(self, retry_policy: RetryPolicy) -> RetryingEmbedder:
         """Return the same embedder with another patience."""
         return RetryingEmbedder(
-            self._inner, stop=self._stop, patience=patience, gate=self._gate, clock=self._clock, sleep=self._sleep
+            self._inner,
+            stop=self._stop,
+            retry_policy=retry_policy,
+            gate=self._gate,
+            clock=self._clock,
+            sleep=self._sleep,
         )
 
     def at_once(self) -> RetryingEmbedder:
         """Return the same embedder that does not retry what may be its texts' fault."""
-        return self.with_patience(replace(self._patience, at_once=True))
+        return self.with_retry_policy(replace(self._retry_policy, at_once=True))
 
     @property
     def is_at_once(self) -> bool:
         """Whether what may be the texts' fault is not retried."""
-        return self._patience.at_once
+        return self._retry_policy.at_once
 
     def harmless_passes(self, *, after_restart: bool = False) -> bool:
         """Say whether a harmless text gets its vector now, by one attempt, or once a server had time to start again."""
-        patience = Patience(retry_for=min(self._patience.retry_for, RESTART))
-        asked: Embedder = self.with_patience(patience) if after_restart else self._inner
+        retry_policy = RetryPolicy(retry_for=min(self._retry_policy.retry_for, RESTART))
+        asked: Embedder = self.with_retry_policy(retry_policy) if after_restart else self._inner
         try:
             asked.embed_documents([CANARY])
         except EmbedError:
@@ -192,23 +197,23 @@ class RetryingEmbedder(Wrapped):
         in_vain = isinstance(error, AnswerLate | VectorsBroken | ForeignAnswer)
         if in_vain or not isinstance(error, TransientFailure | AnswerViolation):
             return False
-        return not (self._patience.at_once and error.of_texts)
+        return not (self._retry_policy.at_once and error.of_texts)
 
     def _over(self, state: RetryCallState, failures: _Failures) -> bool:
         """Return whether no further attempt may follow: too many, or the next would begin too late, or help nothing.
 
         Time counts from the first failure: the wait for a place among the requests in flight is no failure.
         """
-        patience = self._patience
-        if patience.attempts and state.attempt_number >= patience.attempts:
+        retry_policy = self._retry_policy
+        if retry_policy.attempts and state.attempt_number >= retry_policy.attempts:
             return True
         named = isinstance(error := _error(state), RateLimited) and error.retry_after > 0
-        if failures.lasted + state.upcoming_sleep > (patience.longest_wait if named else patience.retry_for):
+        if failures.lasted + state.upcoming_sleep > (retry_policy.longest_wait if named else retry_policy.retry_for):
             return True
         last = failures.errors[-1]
         if _says_later(last) and last.of_texts:
             return True
-        at_once = patience.at_once and _says_later(last) and failures.of_doubt
+        at_once = retry_policy.at_once and _says_later(last) and failures.of_doubt
         if not (failures.alike or at_once):
             return False
         of_rate = isinstance(last, RateLimited) and not last.retry_after

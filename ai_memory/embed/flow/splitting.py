@@ -15,11 +15,11 @@ from contextlib import suppress
 
 import numpy as np
 
-from ai_memory.embed.flow.request_size import RequestLimits
+from ai_memory.embed.flow.request_size import RequestSize
 from ai_memory.embed.flow.retry import CANARY, RetryingEmbedder
-from ai_memory.embed.flow.token_budget import Spending
-from ai_memory.embed.flow.wrapper import Wrapped
-from ai_memory.embed.port import Patience
+from ai_memory.embed.flow.token_budget import TokenBudget
+from ai_memory.embed.flow.wrapper import Wrapper
+from ai_memory.embed.port import RetryPolicy
 from ai_memory.errors import (
     AnswerLate,
     AnswerViolation,
@@ -37,7 +37,7 @@ ABSENT = frozenset({*range(201, 400), 404, 405, 410, 501})
 ONE_VECTOR = "The endpoint sends one vector for several texts: one text a request from now on."
 
 
-class DividedEmbedder(Wrapped):
+class SplittingEmbedder(Wrapper):
     """An embedder whose batches are cut into requests, each retried and paced by itself.
 
     A request that is refused for its size, or that is late, goes again in smaller ones: each step makes it
@@ -47,8 +47,8 @@ class DividedEmbedder(Wrapped):
     def __init__(
         self,
         inner: RetryingEmbedder,
-        limits: RequestLimits,
-        spending: Spending | None = None,
+        limits: RequestSize,
+        spending: TokenBudget | None = None,
         tell: Callable[[str], None] | None = None,
     ) -> None:
         """Wrap `inner`; `limits` and `spending` are shared by everyone who asks the same endpoint.
@@ -57,7 +57,7 @@ class DividedEmbedder(Wrapped):
         """
         super().__init__(inner)
         self._tell = tell
-        self.spending = spending or Spending(inner.meter)
+        self.spending = spending or TokenBudget(inner.meter)
         self._retrying = inner
         self._limits = limits
 
@@ -70,13 +70,15 @@ class DividedEmbedder(Wrapped):
         """Return how many of the first `texts` one request may carry, as far as is known now."""
         return min(self._inner.fitting(texts), self._limits.fitting(texts))
 
-    def with_patience(self, patience: Patience) -> DividedEmbedder:
+    def with_retry_policy(self, retry_policy: RetryPolicy) -> SplittingEmbedder:
         """Return the same embedder with another patience."""
-        return DividedEmbedder(self._retrying.with_patience(patience), self._limits, self.spending, self._tell)
+        return SplittingEmbedder(
+            self._retrying.with_retry_policy(retry_policy), self._limits, self.spending, self._tell
+        )
 
-    def at_once(self) -> DividedEmbedder:
+    def at_once(self) -> SplittingEmbedder:
         """Return the same embedder that does not retry what may be its texts' fault."""
-        return DividedEmbedder(self._retrying.at_once(), self._limits, self.spending, self._tell)
+        return SplittingEmbedder(self._retrying.at_once(), self._limits, self.spending, self._tell)
 
     def learned(self) -> dict[str, int]:
         """Return what was learned of the endpoint's limits: plain numbers by name."""

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from threading import Event, Thread
 from typing import TypeVar
 
-from ai_memory.embed.flow.wrapper import Wrapped
-from ai_memory.embed.port import Patience, PatientEmbedder
+from ai_memory.embed.flow.wrapper import Wrapper
+from ai_memory.embed.port import ResilientEmbedder, RetryPolicy
 from ai_memory.errors import AiMemoryError, EmbedError, TransientFailure
 from ai_memory.vectors.target import Vectors
 
@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Wait:
+class TimeLimit:
     """How long somebody waits for `whom`: `seconds`, until `ends` on the monotonic clock; then `stop` is set."""
 
     whom: str
@@ -27,31 +27,31 @@ class Wait:
     stop: Event
 
     @staticmethod
-    def begin(whom: str, seconds: float, stop: Event) -> Wait:
+    def begin(whom: str, seconds: float, stop: Event) -> TimeLimit:
         """Return the wait that begins now."""
-        return Wait(whom, seconds, time.monotonic() + seconds, stop)
+        return TimeLimit(whom, seconds, time.monotonic() + seconds, stop)
 
 
-class PromptEmbedder(Wrapped):
+class TimeLimitedEmbedder(Wrapper):
     """An embedder whose calls end when the wait does.
 
     What did not end by then is left to itself in a thread that ends with the process: a name that is not resolved, a
     handshake that drips, and a header that never ends all look alike from here.
     """
 
-    def __init__(self, inner: PatientEmbedder, wait: Wait) -> None:
+    def __init__(self, inner: ResilientEmbedder, wait: TimeLimit) -> None:
         """Wrap `inner`, whose waits the wait's `stop` ends."""
         super().__init__(inner)
         self._patient = inner
         self._wait = wait
 
-    def with_patience(self, patience: Patience) -> PromptEmbedder:
+    def with_retry_policy(self, retry_policy: RetryPolicy) -> TimeLimitedEmbedder:
         """Return the same embedder with another patience, within the same wait."""
-        return PromptEmbedder(self._patient.with_patience(patience), self._wait)
+        return TimeLimitedEmbedder(self._patient.with_retry_policy(retry_policy), self._wait)
 
-    def at_once(self) -> PromptEmbedder:
+    def at_once(self) -> TimeLimitedEmbedder:
         """Return the same embedder that does not retry what may be its texts' fault, within the same wait."""
-        return PromptEmbedder(self._patient.at_once(), self._wait)
+        return TimeLimitedEmbedder(self._patient.at_once(), self._wait)
 
     def learned(self) -> dict[str, int]:
         """Return what was learned of the endpoint's limits: plain numbers by name."""

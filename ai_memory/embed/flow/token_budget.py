@@ -8,7 +8,7 @@ from math import ceil
 from threading import Condition
 
 from ai_memory.embed.flow.request_size import most_tokens
-from ai_memory.embed.flow.wrapper import Wrapped
+from ai_memory.embed.flow.wrapper import Wrapper
 from ai_memory.embed.port import Embedder, TokenLimit
 from ai_memory.embed.usage import Meter
 from ai_memory.errors import BudgetSpent, EmbedError
@@ -19,7 +19,7 @@ UNREPORTED = 0.5
 """Tokens a byte of texts whose endpoint reports none: twice what English has."""
 
 
-class Spending:
+class TokenBudget:
     """Counts what requests cost, for any thread; without a limit nothing is estimated.
 
     A request costs what the endpoint reports. What it may cost is known beforehand only by the model's own tokenizer,
@@ -98,10 +98,10 @@ class Spending:
         return self._meter.tokens + unreported + self._in_doubt
 
 
-class SpendingEmbedder(Wrapped):
+class BudgetedEmbedder(Wrapper):
     """An embedder whose calls are requests that `spending` allows or not."""
 
-    def __init__(self, inner: Embedder, spending: Spending) -> None:
+    def __init__(self, inner: Embedder, spending: TokenBudget) -> None:
         """Wrap `inner`."""
         super().__init__(inner)
         self._spending = spending

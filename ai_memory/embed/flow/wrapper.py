@@ -9,7 +9,7 @@ from ai_memory.embed.usage import Meter
 from ai_memory.vectors.target import Target
 
 
-class Wrapped:
+class Wrapper:
     """The part of an embedder that is the inner one's."""
 
     def __init__(self, inner: Embedder) -> None:

@@ -10,7 +10,7 @@ from threading import Lock
 
 import numpy as np
 
-from ai_memory.embed.flow.limiter import Gate
+from ai_memory.embed.flow.limiter import Limiter
 from ai_memory.embed.flow.request_size import most_tokens
 from ai_memory.embed.http import answer_size, rate_headers
 from ai_memory.embed.http.answer import Answer, Asked
@@ -58,7 +58,7 @@ class HttpEmbedder:
         endpoint: Endpoint,
         *,
         max_batch: int,
-        gate: Gate,
+        gate: Limiter,
         packing: Packing | None = None,
     ) -> None:
         """Keep what to ask and whom; no connection is opened yet. Without `packing` numbers are asked for."""
@@ -230,7 +230,7 @@ class HttpEmbedder:
             what = self._unbelievable(error.what)
             raise AnswerViolation(what, tip=_LOOK, http_status=200, in_doubt=True) from None
         if told := rate_headers.left(answer.headers, now=time.time()):
-            self._gate.hear(told)
+            self._gate.observe(told)
         return answer
 
 

@@ -7,7 +7,7 @@ from threading import Lock
 
 import numpy as np
 
-from ai_memory.embed.flow.wrapper import Wrapped
+from ai_memory.embed.flow.wrapper import Wrapper
 from ai_memory.embed.port import Embedder
 from ai_memory.errors import (
     AnswerLate,
@@ -72,7 +72,7 @@ class Packing:
         return self.packed and (self.fixed or count > 1)
 
 
-class PackingEmbedder(Wrapped):
+class PackingEmbedder(Wrapper):
     """An embedder that finds out with the first batch whether its endpoint's base64 can be believed.
 
     The first text is embedded as numbers before, by itself. A batch that fails as base64 in a way that may have to do

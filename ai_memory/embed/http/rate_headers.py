@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 
-from ai_memory.embed.flow.limiter import REQUESTS, TOKENS, Left
+from ai_memory.embed.flow.limiter import REQUESTS, TOKENS, Remaining
 
 _NUMBER = re.compile(r"[0-9]{1,15}(\.[0-9]*)?")
 _UNITS = {"d": 86_400.0, "h": 3_600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
@@ -17,7 +17,7 @@ _EPOCH = 1e9
 _EPOCH_MS = 1e12
 
 
-def left(headers: Mapping[str, str], *, now: float) -> tuple[Left, ...]:
+def left(headers: Mapping[str, str], *, now: float) -> tuple[Remaining, ...]:
     """Return the limits that headers (names in lower case) tell of; `now` is Unix time.
 
     OpenAI, "Rate limits in headers": x-ratelimit-limit|remaining|reset-requests|tokens, which Groq, Cerebras,
@@ -43,13 +43,13 @@ def retry_after(headers: Mapping[str, str], *, now: float) -> float:
     return float(value) if _NUMBER.fullmatch(value) else _until(value, now) or 0.0
 
 
-def _left(headers: Mapping[str, str], kind: str, form: str, now: float) -> Left | None:
+def _left(headers: Mapping[str, str], kind: str, form: str, now: float) -> Remaining | None:
     remaining = headers.get(form.format("remaining"), "").strip()
     seconds = _reset(headers.get(form.format("reset"), "").strip(), now)
     if not _NUMBER.fullmatch(remaining) or seconds is None:
         return None
     limit = headers.get(form.format("limit"), "").strip()
-    return Left(kind, float(remaining), float(limit) if _NUMBER.fullmatch(limit) else 0.0, seconds)
+    return Remaining(kind, float(remaining), float(limit) if _NUMBER.fullmatch(limit) else 0.0, seconds)
 
 
 def _reset(value: str, now: float) -> float | None:

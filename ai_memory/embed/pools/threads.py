@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from typing import Generic, TypeVar
 
-from ai_memory.embed.port import PatientEmbedder
+from ai_memory.embed.port import ResilientEmbedder
 
 MAX_THREADS = 512
 """Threads that wait for answers at most; how many there are is the embedder's `concurrency`."""
@@ -19,8 +19,8 @@ class ThreadPool(Generic[WorkT, AnswerT]):
 
     def __init__(
         self,
-        embedder: PatientEmbedder,
-        ask: Callable[[PatientEmbedder, WorkT], AnswerT],
+        embedder: ResilientEmbedder,
+        ask: Callable[[ResilientEmbedder, WorkT], AnswerT],
         *,
         threads: int = MAX_THREADS,
         executor: Callable[[int], Executor] = ThreadPoolExecutor,

@@ -39,7 +39,7 @@ def differ_at_most(agreed: int, rows: int) -> float:
     return 0.0 if agreed >= rows else ceil(bound(agreed, agreed) * 10_000) / 10_000
 
 
-def told(agreed: int, rows: int) -> str:
+def bound_in_words(agreed: int, rows: int) -> str:
     """Return the sentence on what rows asked again prove."""
     share = percent(differ_at_most(agreed, rows))
     if not agreed:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from ai_memory.errors import AiMemoryError
 from ai_memory.memory.freshness import OVERSIZE, Document, Unfit
-from ai_memory.reembed.options import Request, cost
+from ai_memory.reembed.options import Options, cost
 from ai_memory.reembed.plan.census import Means, count_rows
 from ai_memory.reembed.plan.decide import scope_of
 from ai_memory.reembed.plan.estimate import Estimate, Probed, estimate
@@ -47,7 +47,7 @@ class _Load:
 
 
 @dataclass(frozen=True, slots=True)
-class Survey:
+class DryRun:
     """The plan of a run.
 
     `estimated_tokens` are counted by the target's own tokenizer where it is at hand, else by the rule of four
@@ -94,15 +94,15 @@ class Survey:
         }
 
 
-def survey(
+def dry_run(
     store: Store,
     target: Target,
-    request: Request,
+    request: Options,
     *,
     now_ms: int,
     count_tokens: Callable[[str], int] | None = None,
     probed: Probed | None = None,
-) -> Survey:
+) -> DryRun:
     """Return the plan of a run as requested; nothing is written, loaded or sent. `probed` is what a probe told before.
 
     Raises:
@@ -123,7 +123,7 @@ def survey(
 
     found, load = consistently(store.db, read)
     known, told = known_fingerprint(store, target), count_tokens is not None and target.max_tokens > 0
-    return Survey(
+    return DryRun(
         preflight=found,
         estimated_tokens=load.tokens,
         estimated_cost=cost(load.tokens, request.price),

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 
 from ai_memory.embed.usage import Usage
-from ai_memory.reembed.inspect.bound import differ_at_most, told
+from ai_memory.reembed.inspect.bound import bound_in_words, differ_at_most
 from ai_memory.reembed.options import cost
-from ai_memory.reembed.plan.plan import Plan, Taken
+from ai_memory.reembed.plan.plan import Plan, TakenRun
 from ai_memory.reembed.scope import Scope, name_scope
 from ai_memory.reembed.sweep.ending import Done, Ending
 from ai_memory.stores.values import Counters
@@ -108,7 +108,7 @@ class RunReport:
             f"Target: {self.model}, {self.dim or 'unknown'} wide, space {self.space}. {spent}.",
         ]
         if self.reembedded:
-            lines.append(told(self.asked_again - self.disagreed, self.reembedded))
+            lines.append(bound_in_words(self.asked_again - self.disagreed, self.reembedded))
         extra = [
             (self.raced, RACED),
             (self.attested, ATTESTED),
@@ -121,7 +121,7 @@ class RunReport:
 
 def report(
     planned: Plan,
-    taken: Taken | None,
+    taken: TakenRun | None,
     swept: Done | None,
     ending: Ending,
     expense: Expense,

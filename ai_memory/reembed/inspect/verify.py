@@ -128,7 +128,7 @@ def _compare(
     for start in range(0, len(documents), size):
         batch = documents[start : start + size]
         embedded = embedder.embed_documents([each.text for each in batch])
-        alike.hear(Embedded(document, vector) for document, vector in zip(batch, embedded, strict=True))
+        alike.observe(Embedded(document, vector) for document, vector in zip(batch, embedded, strict=True))
         for document, vector in zip(batch, embedded, strict=True):
             blob = stored_blob(store, document.id, document.title, document.content)
             if blob is not None:

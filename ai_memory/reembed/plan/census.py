@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from ai_memory.memory.freshness import (
     ATTESTED,
     Document,
+    Freshness,
     Unfit,
-    Verdict,
     carries_stamp,
+    classify,
     embeddable,
     examine,
-    judge,
     was_edited,
     was_written,
 )
@@ -143,12 +143,12 @@ class _Count:
             return False
         census.live_by_namespace[namespace] += 1
         census.with_vector += row.embedding is not None
-        verdict = judge(row, self._target, self._schema)
-        if verdict is Verdict.FRESH:
+        verdict = classify(row, self._target, self._schema)
+        if verdict is Freshness.FRESH:
             census.fresh += 1
             census.attested += row.origin == ATTESTED
             return False
-        if verdict is Verdict.QUARANTINED:
+        if verdict is Freshness.QUARANTINED:
             census.quarantined += 1
             census.quarantined_ids.add(row.id)
             return self._means.retry_quarantined

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from ai_memory.errors import OperatorNeeded, TargetChanged, UsageError
-from ai_memory.reembed.options import Request
+from ai_memory.reembed.options import Options
 from ai_memory.reembed.plan.census import Census
 from ai_memory.reembed.scope import Scope, name_scope
 from ai_memory.stores.values import Run
@@ -52,7 +52,7 @@ class Situation:
     approved: bool = True
 
 
-def asks_of_file(request: Request, run_scope: Scope) -> bool:
+def asks_of_file(request: Options, run_scope: Scope) -> bool:
     """Say whether a start asks more than a run over `run_scope` can answer.
 
     With --or-start and no namespace it asks of the whole file; with --resume alone how the run stands.
@@ -60,7 +60,7 @@ def asks_of_file(request: Request, run_scope: Scope) -> bool:
     return request.or_start and request.scope is None and run_scope is not None
 
 
-def scope_of(request: Request, run: Run | None) -> Scope:
+def scope_of(request: Options, run: Run | None) -> Scope:
     """Return the namespaces to sweep: a resumed run goes on with its own, unless --retarget names others.
 
     Raises:
@@ -83,7 +83,7 @@ def scope_of(request: Request, run: Run | None) -> Scope:
     return run.scope
 
 
-def decide(request: Request, found: Situation) -> Action:
+def decide(request: Options, found: Situation) -> Action:
     """Return what to do; ASK where it is to begin a run that only a person may begin.
 
     Raises:
@@ -95,7 +95,7 @@ def decide(request: Request, found: Situation) -> Action:
     return Action.ASK if begins and request.or_start and not found.approved else action
 
 
-def _decided(request: Request, found: Situation) -> Action:
+def _decided(request: Options, found: Situation) -> Action:
     if found.run is None:
         return _without_run(request, found.census)
     if found.run.state == "paused":
@@ -113,7 +113,7 @@ def _scopes_differ(one: Scope, other: Scope) -> bool:
     return one != other if one is None or other is None else set(one) != set(other)
 
 
-def _without_run(request: Request, census: Census) -> Action:
+def _without_run(request: Options, census: Census) -> Action:
     if not _work(request, census):
         return Action.NOTHING
     if request.resume and not request.or_start and not request.retarget:
@@ -124,11 +124,11 @@ def _without_run(request: Request, census: Census) -> Action:
     return Action.START
 
 
-def _work(request: Request, census: Census) -> bool:
+def _work(request: Options, census: Census) -> bool:
     return bool(census.stale or (request.retry_quarantined and census.quarantined))
 
 
-def _changed_target(request: Request, run: Run, differences: tuple[str, ...]) -> Action:
+def _changed_target(request: Options, run: Run, differences: tuple[str, ...]) -> Action:
     if request.retarget:
         return Action.SUPERSEDE
     if not request.resume:

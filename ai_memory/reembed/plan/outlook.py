@@ -36,7 +36,7 @@ def outlook(store: Store, run_id: int | None, wanted: Wanted, *, now_ms: int) ->
         return NO_OUTLOOK
     approved = approvals.approved_at(store, wanted.space, wanted.dim)
     if run_id is None:
-        return Outlook(approved, all_current(store, wanted, None, now_ms=now_ms))
+        return Outlook(approved, all_fresh(store, wanted, None, now_ms=now_ms))
     return Outlook(approved, bool(wanted.space) and _known_complete(store, run_id, wanted))
 
 
@@ -52,7 +52,7 @@ def _known_complete(store: Store, run_id: int, wanted: Wanted) -> bool:
     return not wanted.differs_from(known.space, known.dim)
 
 
-def all_current(store: Store, wanted: Wanted, scope: Scope, *, now_ms: int) -> bool:
+def all_fresh(store: Store, wanted: Wanted, scope: Scope, *, now_ms: int) -> bool:
     """Return whether no row in `scope` is stale for some target of the configured space that the file has seen."""
     seen: list[Fingerprint | None] = []
     for target in of_space(store, wanted.space, wanted.dim):

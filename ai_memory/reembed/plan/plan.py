@@ -6,17 +6,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from ai_memory import __version__
-from ai_memory.embed.port import ONE_ATTEMPT, PatientEmbedder
+from ai_memory.embed.port import ONE_ATTEMPT, ResilientEmbedder
 from ai_memory.embed.probe import probe
 from ai_memory.errors import AiMemoryError, OperatorNeeded
 from ai_memory.memory.text_codec import printable
 from ai_memory.reembed.breaker import believed_until
 from ai_memory.reembed.heartbeat import require_no_pause
 from ai_memory.reembed.holding import held
-from ai_memory.reembed.options import Request
+from ai_memory.reembed.options import Options
 from ai_memory.reembed.plan.census import Census, Means, take_census
 from ai_memory.reembed.plan.decide import Action, Situation, decide, scope_of
-from ai_memory.reembed.plan.outlook import all_current
+from ai_memory.reembed.plan.outlook import all_fresh
 from ai_memory.reembed.plan.targets import enter_target, find_target, known_fingerprint
 from ai_memory.reembed.plan.wanted import Wanted
 from ai_memory.reembed.scope import Scope
@@ -64,7 +64,7 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class TakenRun:
     """The run this process now holds, and its target.
 
     `unsettled` is how many texts that killed predecessors had sent are not committed yet, at most; `texts_sent_twice`
@@ -80,7 +80,7 @@ class Taken:
     lifted: int = 0
 
 
-def plan(store: Store, embedder: PatientEmbedder, request: Request, *, now_ms: int) -> Plan:
+def plan(store: Store, embedder: ResilientEmbedder, request: Options, *, now_ms: int) -> Plan:
     """Return what this start is to do.
 
     Raises:
@@ -99,7 +99,7 @@ def plan(store: Store, embedder: PatientEmbedder, request: Request, *, now_ms: i
     return _plan(store, replace(target, dim=told), request, run, now_ms=now_ms)
 
 
-def _may_go_elsewhere(store: Store, planned: Plan, request: Request) -> bool:
+def _may_go_elsewhere(store: Store, planned: Plan, request: Options) -> bool:
     """Say whether a person lets this start go to the width that the endpoint tells, where another one is recorded.
 
     Not a plain start towards a target that is approved: that the endpoint has another width by now is told first.
@@ -110,18 +110,18 @@ def _may_go_elsewhere(store: Store, planned: Plan, request: Request) -> bool:
     return planned.action is Action.START and not approvals.is_approved(store, target.space, target.dim)
 
 
-def _told_width(embedder: PatientEmbedder, run: Run | None, *, now_ms: int) -> int:
+def _told_width(embedder: ResilientEmbedder, run: Run | None, *, now_ms: int) -> int:
     """Return the width of the vectors that the endpoint gives now, 0 where it gives none."""
     if run and now_ms < believed_until(run, now_ms=now_ms):
         return 0
     try:
-        return int(probe(embedder.with_patience(ONE_ATTEMPT), WITNESS_TEXTS[:1]).shape[1])
+        return int(probe(embedder.with_retry_policy(ONE_ATTEMPT), WITNESS_TEXTS[:1]).shape[1])
     except AiMemoryError:
         # The run's own probe meets that again, and knows what to do.
         return 0
 
 
-def _plan(store: Store, target: Target, request: Request, run: Run | None, *, now_ms: int) -> Plan:
+def _plan(store: Store, target: Target, request: Options, run: Run | None, *, now_ms: int) -> Plan:
     scope = scope_of(request, run)
     target = _approved_width(store, target, request, run)
     changed = _changed(store, run, target)
@@ -131,7 +131,7 @@ def _plan(store: Store, target: Target, request: Request, run: Run | None, *, no
     return Plan(_action(store, target, request, run, census), target, scope, census, run)
 
 
-def _approved_width(store: Store, target: Target, request: Request, run: Run | None) -> Target:
+def _approved_width(store: Store, target: Target, request: Options, run: Run | None) -> Target:
     if request.or_start and run is None and not target.dim:
         # What was approved says the width, too; the probe refuses an endpoint that has another.
         return replace(target, dim=approvals.approved_width(store, target.space))
@@ -142,7 +142,7 @@ def _changed(store: Store, run: Run | None, target: Target) -> list[str]:
     return differences(read_fingerprint(store, run.target).spec_json, target) if run else []
 
 
-def _action(store: Store, target: Target, request: Request, run: Run | None, census: Census) -> Action:
+def _action(store: Store, target: Target, request: Options, run: Run | None, census: Census) -> Action:
     approved, changed = approvals.is_approved(store, target.space, target.dim), _changed(store, run, target)
     action = decide(request, Situation(run, tuple(changed), census, approved))
     if action is Action.ASK:
@@ -150,7 +150,7 @@ def _action(store: Store, target: Target, request: Request, run: Run | None, cen
     return action
 
 
-def refusal(store: Store, target: Target, request: Request, census: Census, *, now_ms: int) -> AiMemoryError | None:
+def refusal(store: Store, target: Target, request: Options, census: Census, *, now_ms: int) -> AiMemoryError | None:
     """Return what a start would end with before it begins, None where it would begin; nothing is written or sent."""
     if lock_state(store.db.path) in (LockState.RUNNER, LockState.READER):
         return held(store.db.path, now_ms=now_ms, options=OpenOptions())
@@ -163,7 +163,7 @@ def refusal(store: Store, target: Target, request: Request, census: Census, *, n
     return None
 
 
-def require_approved_name(store: Store, asked: Wanted, request: Request, *, now_ms: int) -> None:
+def require_approved_name(store: Store, asked: Wanted, request: Options, *, now_ms: int) -> None:
     """Refuse an unattended start whose target nobody approved, as far as the configured name tells: without a model.
 
     Raises:
@@ -174,11 +174,11 @@ def require_approved_name(store: Store, asked: Wanted, request: Request, *, now_
         return
     require_seen(store, *(request.scope or ()))
     approved = approvals.approved_at(store, asked.space, asked.dim) is not None
-    if not approved and not all_current(store, asked, request.scope, now_ms=now_ms):
+    if not approved and not all_fresh(store, asked, request.scope, now_ms=now_ms):
         raise _unapproved(store, asked.space, asked.dim, request)
 
 
-def _unapproved(store: Store, space: str, dim: int, request: Request) -> OperatorNeeded:
+def _unapproved(store: Store, space: str, dim: int, request: Options) -> OperatorNeeded:
     wide = f", {dim} wide" if dim else ""
     where = f" ({request.configured})" if request.configured else ""
     return OperatorNeeded(
@@ -201,7 +201,7 @@ def _what_differs(store: Store, space: str, dim: int) -> str:
     return "has such vectors already, but no run to it was completed here, or its approval was taken back"
 
 
-def approve_by_hand(transaction: Transaction, target: Target, request: Request, *, now_ms: int) -> None:
+def approve_by_hand(transaction: Transaction, target: Target, request: Options, *, now_ms: int) -> None:
     """Approve a target where a person gave the command."""
     if request.by_hand:
         how = "--yes" if request.yes else "by hand"
@@ -211,12 +211,12 @@ def approve_by_hand(transaction: Transaction, target: Target, request: Request, 
 def take(
     store: Store,
     planned: Plan,
-    request: Request,
+    request: Options,
     holder: Holder,
     *,
     in_flight: int,
     stored: Sequence[Space] = (),
-) -> Taken:
+) -> TakenRun:
     """Enter or take over the run as planned, in one transaction, and return it; `stored` is what the file has."""
     now_ms = holder.started_at
     with store.transaction() as transaction:
@@ -244,7 +244,7 @@ def take(
         )
         lifted = planned.census.quarantined if request.retry_quarantined else 0
         note_census(transaction, run, planned.census.counted(lifted=lifted))
-    return Taken(run, fingerprint, resumed, lost, lost if killed else 0, lifted)
+    return TakenRun(run, fingerprint, resumed, lost, lost if killed else 0, lifted)
 
 
 def preflight(store: Store, planned: Plan) -> Preflight:
@@ -253,7 +253,7 @@ def preflight(store: Store, planned: Plan) -> Preflight:
     return Preflight(tuple(walk.stored_spaces(store)), planned.census, planned.target, begins)
 
 
-def _begin(transaction: Transaction, planned: Plan, fingerprint: Fingerprint, request: Request, *, now_ms: int) -> Run:
+def _begin(transaction: Transaction, planned: Plan, fingerprint: Fingerprint, request: Options, *, now_ms: int) -> Run:
     return runs.begin_run(
         transaction,
         target=fingerprint.id,

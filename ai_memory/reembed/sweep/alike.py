@@ -28,7 +28,7 @@ class Alike:
         self._shared: set[bytes] = set()
         self._rows = 0
 
-    def hear(self, outcomes: Iterable[Outcome]) -> list[Document]:
+    def observe(self, outcomes: Iterable[Outcome]) -> list[Document]:
         """Hear of rows; return those, also of the ones heard of before, that share a vector with too many others."""
         found: list[Document] = []
         for each in embedded_of(outcomes):

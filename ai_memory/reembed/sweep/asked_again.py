@@ -24,7 +24,7 @@ import numpy as np
 
 from ai_memory.embed.documents import embed_documents
 from ai_memory.embed.outcomes import Embedded, Outcome, embedded_of
-from ai_memory.embed.port import PatientEmbedder
+from ai_memory.embed.port import ResilientEmbedder
 from ai_memory.embed.probe import MIN_COSINE, require_witness
 from ai_memory.errors import EmbedError
 from ai_memory.memory.freshness import Document
@@ -146,7 +146,7 @@ def chosen_of(outcomes: Sequence[Outcome], again: Again, sharing: Sequence[Embed
 
 
 def ask_again(
-    embedder: PatientEmbedder, rows: Iterable[Embedded], *, stopped: Callable[[], bool]
+    embedder: ResilientEmbedder, rows: Iterable[Embedded], *, stopped: Callable[[], bool]
 ) -> tuple[tuple[str, ...], tuple[Embedded, ...]]:
     """Ask for each row by itself; return the ids of those that got a vector, and those whose vector is another.
 
@@ -172,7 +172,7 @@ def ask_again(
     return tuple(asked), tuple(differing)
 
 
-def ask_witness(target: Fingerprint, embedder: PatientEmbedder) -> PageAnswer:
+def ask_witness(target: Fingerprint, embedder: ResilientEmbedder) -> PageAnswer:
     """Ask for the witness texts; where they only agree by themselves, the answer tells them as rows that differ.
 
     Raises:

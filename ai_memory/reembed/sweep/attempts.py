@@ -8,9 +8,9 @@ from ai_memory.errors import BreakerOpen, RateLimited, TransientFailure
 from ai_memory.reembed.breaker import opened
 from ai_memory.reembed.events import BreakerOpened, RunBegan, Waiting
 from ai_memory.reembed.heartbeat import Heartbeat
-from ai_memory.reembed.options import Request
+from ai_memory.reembed.options import Options
 from ai_memory.reembed.plan.decide import Action
-from ai_memory.reembed.plan.plan import Plan, Taken
+from ai_memory.reembed.plan.plan import Plan, TakenRun
 from ai_memory.reembed.sweep.ending import Ending
 from ai_memory.reembed.sweep.passes import Passes
 from ai_memory.reembed.sweep.refusing_rows import find_refusing, set_aside
@@ -26,8 +26,8 @@ class Attempts:
 
     store: Store
     planned: Plan
-    taken: Taken
-    request: Request
+    taken: TakenRun
+    request: Options
     tools: Tools
     passes: Passes
     heartbeat: Heartbeat

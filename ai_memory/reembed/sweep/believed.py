@@ -1,4 +1,4 @@
-"""Believes an endpoint's vectors outside of a run only when some were asked for again: what `Guard` is to a run.
+"""Believes an endpoint's vectors outside of a run only when some were asked for again: what `WitnessGuard` is to a run.
 
 There is nothing here to go back to but a row without a vector. So vectors are held until rows asked again agree, and
 where one does not, none of those held is written, and no other way to ask is looked for.
@@ -15,7 +15,7 @@ import numpy as np
 from ai_memory.config.vendors import LOCAL
 from ai_memory.embed.documents import embed_documents
 from ai_memory.embed.outcomes import Embedded, Outcome, embedded_of
-from ai_memory.embed.port import PatientEmbedder
+from ai_memory.embed.port import ResilientEmbedder
 from ai_memory.embed.probe import apart, require_apart, require_width, require_witness, witness_bytes
 from ai_memory.errors import EndpointUnusable, RowsRefused, TargetChanged
 from ai_memory.memory.freshness import Document
@@ -35,7 +35,7 @@ TIP = "Look at that server and its model; or have smaller requests tried: ai-mem
 class Belief:
     """What one filling of rows has seen of its endpoint; `witness` are the vectors to keep with its first ones."""
 
-    def __init__(self, store: Store, embedder: PatientEmbedder, *, chance: Random | None = None) -> None:
+    def __init__(self, store: Store, embedder: ResilientEmbedder, *, chance: Random | None = None) -> None:
         """Begin without any; `chance` chooses the rows that are asked again."""
         self.witness: bytes | None = None
         self._store, self._embedder, self._chance = store, embedder, chance or Random()  # noqa: S311 - a sample, no secret
@@ -72,7 +72,7 @@ class Belief:
         self._held += outcomes
         return self.rest(self._embedder) if self._rows == FIRST or len(self._held) >= HELD else []
 
-    def rest(self, embedder: PatientEmbedder) -> list[Outcome]:
+    def rest(self, embedder: ResilientEmbedder) -> list[Outcome]:
         """Return the documents that are held, once rows of theirs agree.
 
         Raises:
@@ -133,7 +133,7 @@ def as_recorded(
 
 
 def embed_beside_witness(
-    embedder: PatientEmbedder, documents: Sequence[Document], known: Fingerprint | None
+    embedder: ResilientEmbedder, documents: Sequence[Document], known: Fingerprint | None
 ) -> list[Outcome]:
     """Return what became of few documents, with a witness text in their request where the target has its vector.
 

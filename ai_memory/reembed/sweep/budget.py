@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ai_memory.embed.flow.token_budget import Spending
+from ai_memory.embed.flow.token_budget import TokenBudget
 from ai_memory.vectors.witness import WITNESS_TEXTS
 
 MAX_ROWS = "max-rows"
 
 
-def least_tokens(spending: Spending) -> int:
+def least_tokens(spending: TokenBudget) -> int:
     """Return how many tokens an invocation must be allowed to send one text of a row, however short; 0 without a limit.
 
     A refused row needs a harmless text after it, the last page the witness, and the row itself is asked again.
@@ -27,7 +27,7 @@ class Budget:
     be asked again beside: each may be the largest.
     """
 
-    def __init__(self, spending: Spending, *, max_rows: int | None) -> None:
+    def __init__(self, spending: TokenBudget, *, max_rows: int | None) -> None:
         """Begin with nothing taken up; None is no limit."""
         self.spent = ""
         self.tight = False

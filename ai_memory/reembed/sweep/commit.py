@@ -63,18 +63,18 @@ def write_page(
     rows = _Rows(transaction, target, answered.unwritable, now_ms)
     written = _write(rows, answered.outcomes)
     # After the embedded ones: a twin's vector may come from this very page.
-    twins = _write_twins(rows, page.twins)
+    duplicates = _write_duplicates(rows, page.duplicates)
     attested = [_attest(rows, each) for each in page.attested]
     for unfit in page.unfit:
         quarantine.put(transaction, target.id, unfit.id, unfit.src, unfit.reason, now_ms=now_ms)
     runs.advance(transaction, run, steps, now_ms=now_ms)
     counters = Counters(
-        reembedded=written.count(REEMBEDDED) + twins.count(REEMBEDDED),
-        raced=written.count(RACED) + twins.count(RACED),
-        identical=twins.count(REEMBEDDED),
+        reembedded=written.count(REEMBEDDED) + duplicates.count(REEMBEDDED),
+        raced=written.count(RACED) + duplicates.count(RACED),
+        identical=duplicates.count(REEMBEDDED),
         attested=attested.count(ATTESTED),
         already_current=page.current,
-        quarantined=(written + twins + attested).count(QUARANTINED) + len(page.unfit),
+        quarantined=(written + duplicates + attested).count(QUARANTINED) + len(page.unfit),
         asked_again=len(answered.asked),
     )
     counters += spent(traffic.usage)
@@ -155,11 +155,11 @@ def _write(rows: _Rows, outcomes: Sequence[Outcome]) -> list[str]:
     return [QUARANTINED] * refused + rows.write(vectors_of)
 
 
-def _write_twins(rows: _Rows, twins: Sequence[Document]) -> list[str]:
+def _write_duplicates(rows: _Rows, duplicates: Sequence[Document]) -> list[str]:
     """Write the vectors of identical texts, or share their quarantine; where one was edited meanwhile wait a pass."""
     outcomes: list[str] = []
     vectors_of: list[tuple[Document, bytes]] = []
-    for document in twins:
+    for document in duplicates:
         if blob := vector_of_text(rows.transaction, document.src, rows.target):
             vectors_of.append((document, blob))
         elif reason := quarantine.reason_of(rows.transaction, rows.target.id, document.src):

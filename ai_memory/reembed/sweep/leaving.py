@@ -14,7 +14,7 @@ from ai_memory.errors import (
     OperatorNeeded,
 )
 from ai_memory.reembed.heartbeat import PAUSED, Heartbeat
-from ai_memory.reembed.options import Request
+from ai_memory.reembed.options import Options
 from ai_memory.reembed.plan.census import take_census
 from ai_memory.reembed.plan.decide import asks_of_file
 from ai_memory.reembed.plan.plan import Plan
@@ -60,7 +60,7 @@ class Leaving:
             self._note(transaction, ending)
         return self._as_it_stands(ending)
 
-    def as_asked(self, ending: Ending, request: Request, planned: Plan) -> Ending:
+    def as_asked(self, ending: Ending, request: Options, planned: Plan) -> Ending:
         """Return the end of a run of some namespaces as the answer to what was asked, which may have been more."""
         if not ending.complete or planned.scope is None or request.scope is not None:
             return ending

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ai_memory.embed.flow.token_budget import Spending
+from ai_memory.embed.flow.token_budget import TokenBudget
 from ai_memory.errors import NotFinished
 from ai_memory.reembed.events import PassBegan
 from ai_memory.reembed.heartbeat import Heartbeat
-from ai_memory.reembed.options import Request
+from ai_memory.reembed.options import Options
 from ai_memory.reembed.plan.census import Census, take_census
-from ai_memory.reembed.plan.plan import Taken
+from ai_memory.reembed.plan.plan import TakenRun
 from ai_memory.reembed.scope import Scope, namespaces_in_scope
 from ai_memory.reembed.sweep.alone import Alone
 from ai_memory.reembed.sweep.already_there import require_new
@@ -20,10 +20,10 @@ from ai_memory.reembed.sweep.budget import MAX_ROWS, Budget
 from ai_memory.reembed.sweep.committer import Committer
 from ai_memory.reembed.sweep.ending import Done, Ending, churn, rows_left, too_small
 from ai_memory.reembed.sweep.refusal_guard import RefusalGuard
-from ai_memory.reembed.sweep.scan import Walk, WalkOrder
+from ai_memory.reembed.sweep.scan import Scan, ScanOrder
 from ai_memory.reembed.sweep.sweep import Sweep
 from ai_memory.reembed.sweep.trail import Trail
-from ai_memory.reembed.sweep.witness_guard import Guard
+from ai_memory.reembed.sweep.witness_guard import WitnessGuard
 from ai_memory.reembed.tools import Tools
 from ai_memory.reembed.work import Workers
 from ai_memory.stores.sqlite import quarantine, runs
@@ -43,7 +43,7 @@ class Passes:
         store: Store,
         sweep: Sweep,
         committer: Committer,
-        request: Request,
+        request: Options,
         tools: Tools,
         *,
         scope: Scope,
@@ -53,7 +53,7 @@ class Passes:
         self._store, self._sweep, self._committer = store, sweep, committer
         self._request, self._tools, self._scope = request, tools, scope
         self._fresh, self._passes = before.fresh, 0
-        self._budget = Budget(tools.spending or Spending(tools.embedder.meter), max_rows=request.max_rows)
+        self._budget = Budget(tools.spending or TokenBudget(tools.embedder.meter), max_rows=request.max_rows)
 
     def run(self) -> Ending:
         """Sweep until every row is fresh or in quarantine, or the stop or a budget ends it.
@@ -118,16 +118,16 @@ class Passes:
         census = self._census()
         return None if census.stale else self._committer.finish(census)
 
-    def _walk(self, namespaces: Sequence[str]) -> Walk:
+    def _walk(self, namespaces: Sequence[str]) -> Scan:
         run = self._committer.run
-        order = WalkOrder(
+        order = ScanOrder(
             target=self._committer.target,
             namespaces=namespaces,
             checkpoints=runs.checkpoints(self._store, run),
             batch=self._request.batch,
             skip_current=run.skip_current,
         )
-        return Walk(self._store, order, self._budget, stopped=self._tools.stop.requested)
+        return Scan(self._store, order, self._budget, stopped=self._tools.stop.requested)
 
     def _census(self) -> Census:
         return take_census(self._store, self._committer.target, self._scope, now_ms=self._tools.clock.now_ms())
@@ -140,7 +140,7 @@ class Passes:
         """Say whether all vectors of a pass were written over at once: another pass would pay for them once more."""
         return 0 < written <= census.overwritten and census.fresh <= self._fresh
 
-    def _unfinished(self, walk: Walk) -> Ending:
+    def _unfinished(self, walk: Scan) -> Ending:
         stop, run = self._tools.stop, self._committer.run
         if walk.stopped:
             return Ending(run, stop.exit_code, stop.reason, error=stop.error)
@@ -151,8 +151,8 @@ class Passes:
 
 def prepare(  # noqa: PLR0913 - all that a sweep is made of
     store: Store,
-    taken: Taken,
-    request: Request,
+    taken: TakenRun,
+    request: Options,
     tools: Tools,
     pool: Workers,
     heartbeat: Heartbeat,
@@ -166,7 +166,7 @@ def prepare(  # noqa: PLR0913 - all that a sweep is made of
     trail = Trail(tools.chance)
     schedule = Schedule(rows=before.stale, batch=request.batch, doubted=run.counters.disagreed > 0)
     asking = Asking(schedule, pool, tools.ledger, trail, batch=request.batch, chance=tools.chance)
-    guard = Guard(
+    guard = WitnessGuard(
         committer,
         tools,
         Alone(pool, heartbeat, tools.ledger),

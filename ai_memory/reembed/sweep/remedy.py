@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ai_memory.embed.outcomes import Embedded, Outcome, embedded_of
-from ai_memory.embed.port import PatientEmbedder
+from ai_memory.embed.port import ResilientEmbedder
 from ai_memory.embed.probe import apart
 from ai_memory.errors import EndpointUnusable
 from ai_memory.reembed.sweep.asked_again import agrees, sharing_a_vector, too_many
@@ -24,14 +24,14 @@ TRIES = 3
 """Requests that must be right before a remedy is believed."""
 
 
-def most_texts(documents: int) -> int:
+def max_texts(documents: int) -> int:
     """Return how many texts finding a remedy for a page of so many may send."""
     # Twice those known; the page TRIES times; parts of it TRIES times at half, quarter, … of its size.
     return 2 * KNOWN + 2 * TRIES * documents
 
 
 def find_remedy(
-    embedder: PatientEmbedder, outcomes: Sequence[Outcome], differing: Sequence[Embedded], *, tried: int
+    embedder: ResilientEmbedder, outcomes: Sequence[Outcome], differing: Sequence[Embedded], *, tried: int
 ) -> Remedy:
     """Return what makes the vectors of a page right, some of which are `differing`; `tried` remedies failed.
 
@@ -69,14 +69,14 @@ def _differing_first(outcomes: Sequence[Outcome], differing: Sequence[Embedded])
     return [*(each for each in whole if each.document.id in first), *rest[::step], *others]
 
 
-def _side_by_side(embedder: PatientEmbedder, texts: Sequence[str], known: Vectors) -> Remedy | None:
+def _side_by_side(embedder: ResilientEmbedder, texts: Sequence[str], known: Vectors) -> Remedy | None:
     """Return the remedy of one request at a time where the page's vectors are right while nothing else is asked."""
     if embedder.concurrency > 1 and _holds(embedder, texts, known, size=len(texts)):
         return _one_at_a_time()
     return None
 
 
-def _smaller(embedder: PatientEmbedder, texts: Sequence[str], known: Vectors) -> Remedy | None:
+def _smaller(embedder: ResilientEmbedder, texts: Sequence[str], known: Vectors) -> Remedy | None:
     """Return the remedy of the largest half, quarter, … of what one request carries at which vectors are right."""
     most = embedder.fitting(texts)
     size = most // 2
@@ -85,7 +85,7 @@ def _smaller(embedder: PatientEmbedder, texts: Sequence[str], known: Vectors) ->
     return _inputs(size) if size else None
 
 
-def _holds(embedder: PatientEmbedder, texts: Sequence[str], known: Vectors, *, size: int) -> bool:
+def _holds(embedder: ResilientEmbedder, texts: Sequence[str], known: Vectors, *, size: int) -> bool:
     """Say whether the vectors of the first texts are `known` in several requests of `size`, at both of their ends."""
     count = min(size, len(known))
     for attempt in range(TRIES):

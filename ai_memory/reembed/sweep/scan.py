@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ai_memory.memory.freshness import Document, Unfit, Verdict, carries_stamp, examine, judge
+from ai_memory.memory.freshness import Document, Freshness, Unfit, carries_stamp, classify, examine
 from ai_memory.memory.row import MemoryRow
 from ai_memory.reembed.page import Page
 from ai_memory.reembed.sweep.budget import Budget
@@ -30,7 +30,7 @@ PAGE_BYTES = 8 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class WalkOrder:
+class ScanOrder:
     """What a walk looks for: the target, the namespaces in order, their checkpoints, and the sizes of a page.
 
     `batch` is documents a page. With `skip_current` rows stamped with the target's space are attested
@@ -44,14 +44,14 @@ class WalkOrder:
     skip_current: bool = False
 
 
-class Walk:
+class Scan:
     """One walk over the namespaces, page by page.
 
     The walk ends early when `budget` is spent and more is stale, or when `stopped` says so. While the budget is
     tight, the pages before must be settled before the next one is asked for.
     """
 
-    def __init__(self, store: Store, order: WalkOrder, budget: Budget, *, stopped: Callable[[], bool]) -> None:
+    def __init__(self, store: Store, order: ScanOrder, budget: Budget, *, stopped: Callable[[], bool]) -> None:
         """Prepare the walk; `stopped` is asked before each read."""
         self._store = store
         self._order = order
@@ -113,17 +113,17 @@ class Walk:
     def _gather(self, row: MemoryRow) -> bool:
         """Put a row where it belongs; False where it would have to be embedded and the budget is spent."""
         order, schema, page = self._order, self._store.schema, self._gathering
-        verdict = judge(row, order.target, schema)
-        if verdict is Verdict.FRESH:
+        verdict = classify(row, order.target, schema)
+        if verdict is Freshness.FRESH:
             page.current += 1
-        elif verdict is Verdict.QUARANTINED:
+        elif verdict is Freshness.QUARANTINED:
             page.in_quarantine += 1
         elif isinstance(examined := examine(row), Unfit):
             page.unfit.append(examined)
         elif order.skip_current and carries_stamp(row, order.target, schema):
             page.attested.append(examined)
         elif self._has_twin(examined):
-            page.twins.append(examined)
+            page.duplicates.append(examined)
         elif not self._budget.take(examined.text):
             return False
         else:
@@ -149,7 +149,7 @@ class _Gathering:
     """The page being filled."""
 
     documents: list[Document] = field(default_factory=list)
-    twins: list[Document] = field(default_factory=list)
+    duplicates: list[Document] = field(default_factory=list)
     attested: list[Document] = field(default_factory=list)
     unfit: list[Unfit] = field(default_factory=list)
     current: int = 0
@@ -174,7 +174,7 @@ class _Gathering:
     def page(self) -> Page:
         return Page(
             documents=tuple(self.documents),
-            twins=tuple(self.twins),
+            duplicates=tuple(self.duplicates),
             attested=tuple(self.attested),
             unfit=tuple(self.unfit),
             bytes=self.bytes,

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from functools import partial
 
 from ai_memory.errors import StampRefused
-from ai_memory.memory.freshness import Document, Verdict, embeddable, examine, judge
+from ai_memory.memory.freshness import Document, Freshness, classify, embeddable, examine
 from ai_memory.memory.row import MemoryRow
 from ai_memory.reembed.plan.targets import enter_target, known_fingerprint
 from ai_memory.reembed.scope import Scope, in_scope, namespaces_in_scope
@@ -94,7 +94,7 @@ def _would_stamp(store: Store, target: Target, scope: Scope) -> Stamped:
 
 
 def _outcome(store: Store, known: Fingerprint | None, row: MemoryRow, *, dim: int) -> str:
-    if judge(row, known, store.schema) is Verdict.FRESH:
+    if classify(row, known, store.schema) is Freshness.FRESH:
         return "already_current"
     return "stamped" if embeddable(row) and row.has_sound_vector(dim) else "unstamped"
 
@@ -131,7 +131,7 @@ def _stamp_rows(store: Store, target: Fingerprint, ids: list[str]) -> list[str]:
 
 
 def _stamp_row(transaction: Transaction, target: Fingerprint, row: MemoryRow) -> str:
-    if judge(row, target, transaction.schema) is Verdict.FRESH:
+    if classify(row, target, transaction.schema) is Freshness.FRESH:
         return "already_current"
     examined = examine(row)
     done = isinstance(examined, Document) and attest_document(transaction, target, examined)

@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from ai_memory.clock import Clock
-from ai_memory.embed.port import ONE_ATTEMPT, PatientEmbedder
+from ai_memory.embed.port import ONE_ATTEMPT, ResilientEmbedder
 from ai_memory.embed.probe import probe, require_witness, witness_bytes
 from ai_memory.reembed.breaker import require_due
 from ai_memory.reembed.heartbeat import Heartbeat
-from ai_memory.reembed.options import Request
-from ai_memory.reembed.plan.plan import Taken, approve_by_hand
+from ai_memory.reembed.options import Options
+from ai_memory.reembed.plan.plan import TakenRun, approve_by_hand
 from ai_memory.reembed.plan.targets import enter_target
 from ai_memory.reembed.sweep.believed import as_recorded
 from ai_memory.stores.sqlite import runs
@@ -28,12 +28,12 @@ class StartProbe:
     """The first requests of one invocation, or of one that goes on after its endpoint was away."""
 
     store: Store
-    embedder: PatientEmbedder
-    request: Request
+    embedder: ResilientEmbedder
+    request: Options
     clock: Clock
     heartbeat: Heartbeat
 
-    def run(self, taken: Taken) -> Fingerprint:
+    def run(self, taken: TakenRun) -> Fingerprint:
         """Ask for the witness texts, compare them, keep them if the target had none, close the breaker.
 
         Returns the target as it is now known: with its witness, and its width where only the endpoint could tell it.
@@ -46,7 +46,7 @@ class StartProbe:
         """
         run = runs.read_run(self.store, taken.run.run_id)
         canary = require_due(run, now_ms=self.clock.now_ms())
-        embedder = self.embedder.with_patience(ONE_ATTEMPT) if canary else self.embedder
+        embedder = self.embedder.with_retry_policy(ONE_ATTEMPT) if canary else self.embedder
         known = read_fingerprint(self.store, run.target)
         # What all later answers are compared with is what each text gets by itself.
         texts = WITNESS_TEXTS[:1] if canary else WITNESS_TEXTS
@@ -72,7 +72,7 @@ class StartProbe:
             return read_fingerprint(transaction, known.id)
 
     def _asked(
-        self, embedder: PatientEmbedder, texts: Sequence[str] = WITNESS_TEXTS, *, one_by_one: bool = False
+        self, embedder: ResilientEmbedder, texts: Sequence[str] = WITNESS_TEXTS, *, one_by_one: bool = False
     ) -> Vectors:
         """Return the vectors of some witness texts, with signs of life while they are awaited."""
         return self.heartbeat.asked(partial(probe, embedder, texts, one_by_one=one_by_one))

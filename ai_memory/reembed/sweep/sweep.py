@@ -9,14 +9,14 @@ from ai_memory.embed.outcomes import Refused, Unanswered
 from ai_memory.errors import TargetChanged
 from ai_memory.reembed.events import PageCommitted, RowsQuarantined
 from ai_memory.reembed.heartbeat import Heartbeat
-from ai_memory.reembed.options import Request
+from ai_memory.reembed.options import Options
 from ai_memory.reembed.sweep.budget import Budget
 from ai_memory.reembed.sweep.committer import Committer
 from ai_memory.reembed.sweep.pipeline import Answered, in_order
 from ai_memory.reembed.sweep.refusal_guard import RefusalGuard
-from ai_memory.reembed.sweep.scan import Walk
-from ai_memory.reembed.sweep.window_size import InFlight
-from ai_memory.reembed.sweep.witness_guard import Guard
+from ai_memory.reembed.sweep.scan import Scan
+from ai_memory.reembed.sweep.window_size import WindowSize
+from ai_memory.reembed.sweep.witness_guard import WitnessGuard
 from ai_memory.reembed.tools import Tools
 from ai_memory.reembed.work import AskWitness, Work, Workers
 from ai_memory.stores.values import Checkpoint
@@ -28,10 +28,10 @@ class Sweep:
     def __init__(
         self,
         pool: Workers,
-        guard: Guard,
+        guard: WitnessGuard,
         committer: Committer,
         refusals: RefusalGuard,
-        request: Request,
+        request: Options,
         tools: Tools,
         heartbeat: Heartbeat,
     ) -> None:
@@ -40,10 +40,10 @@ class Sweep:
         self.rows_in_quarantine = 0
         self._pool, self._guard, self._committer, self._refusals = pool, guard, committer, refusals
         self._request, self._tools, self._heartbeat = request, tools, heartbeat
-        self._window = InFlight(lambda: pool.capacity)
+        self._window = WindowSize(lambda: pool.capacity)
         self._halted = False
 
-    def over(self, walk: Walk, budget: Budget) -> bool:
+    def over(self, walk: Scan, budget: Budget) -> bool:
         """Sweep over one walk; return False where the endpoint lied, and is asked in another way from now on.
 
         Raises:

@@ -38,7 +38,7 @@ class Trail:
 
     def wrote(self, answered: Answered, *, alone: bool) -> None:
         """Record that a page was committed; `alone`: rows of it agreed while nothing else was in flight."""
-        ids = [*(each.document.id for each in answered.outcomes), *(each.id for each in answered.page.twins)]
+        ids = [*(each.document.id for each in answered.outcomes), *(each.id for each in answered.page.duplicates)]
         self._watch.wrote(ids)
         self._unproven.wrote(ids)
         self._kept.wrote(answered.outcomes, ids, alone=alone)

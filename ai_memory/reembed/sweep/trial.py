@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from ai_memory.errors import DataRefused
-from ai_memory.memory.freshness import Document, Unfit, Verdict, examine, judge
+from ai_memory.memory.freshness import Document, Freshness, Unfit, classify, examine
 from ai_memory.memory.reason import unwritable
 from ai_memory.memory.text_codec import printable
 from ai_memory.reembed.plan.census import Census
@@ -45,7 +45,7 @@ def try_updates(
     Raises:
         DataRefused: all of them refuse, and no row has a vector of the target's yet.
     """
-    wanted = {Verdict.STALE, Verdict.QUARANTINED} if retry else {Verdict.STALE}
+    wanted = {Freshness.STALE, Freshness.QUARANTINED} if retry else {Freshness.STALE}
     refusing: dict[str, Unfit] = {}
     for documents in _documents(store, known, census, wanted):
         words = rehearse_documents(store, documents, enter)
@@ -68,14 +68,14 @@ def _refused_by_all(store: Store, refusing: Sequence[Unfit]) -> DataRefused:
 
 
 def _documents(
-    store: Store, known: Fingerprint | None, census: Census, wanted: set[Verdict]
+    store: Store, known: Fingerprint | None, census: Census, wanted: set[Freshness]
 ) -> Iterator[list[Document]]:
     """Yield documents of rows that are to be written, in blocks: the few that the census named, then all."""
     target = known.id if known else None
 
     def of(ids: Sequence[str]) -> list[Document]:
         rows = walk.rows_by_id(store, ids, target=target)
-        due = [row for row in rows if row.live and judge(row, known, store.schema) in wanted]
+        due = [row for row in rows if row.live and classify(row, known, store.schema) in wanted]
         return [found for found in map(examine, due) if isinstance(found, Document)]
 
     for row_id in census.first_stale:

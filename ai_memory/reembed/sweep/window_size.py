@@ -18,7 +18,7 @@ GROWTH = 1.5
 LEAST = 2
 
 
-class InFlight:
+class WindowSize:
     """The number of pages, moved after each commit by whether the writer had to wait for its page.
 
     It begins with what the workers can use, and is never more.

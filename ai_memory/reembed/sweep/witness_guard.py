@@ -22,7 +22,7 @@ from ai_memory.reembed.sweep.asking import SEED_BITS, Asking
 from ai_memory.reembed.sweep.budget import Budget
 from ai_memory.reembed.sweep.committer import Committer
 from ai_memory.reembed.sweep.pipeline import Answered
-from ai_memory.reembed.sweep.remedy import most_texts
+from ai_memory.reembed.sweep.remedy import max_texts
 from ai_memory.reembed.sweep.trail import Trail
 from ai_memory.reembed.tools import Tools
 from ai_memory.reembed.work import AskAgain, AskAtEnd, AskWitness, EmbedPage, FindRemedy, Sizes, Work
@@ -33,7 +33,7 @@ Compare = Callable[[Sequence[Outcome]], int]
 """Compares vectors that came with those stored of another model, and returns how many it could; it may raise."""
 
 
-class Guard:
+class WitnessGuard:
     """One invocation's distrust of its endpoint."""
 
     def __init__(
@@ -117,7 +117,7 @@ class Guard:
         weights = isinstance(changed, TargetChanged)
         ids = self._trail.doubtful(lie.differing, earlier=earlier, other_weights=weights)
         counters = Counters(asked_again=max(len(lie.asked), len(lie.differing)), disagreed=len(lie.differing))
-        most = in_flight + most_texts(len(lie.outcomes))
+        most = in_flight + max_texts(len(lie.outcomes))
         taken = self._committer.take_back(sorted(ids), counters, in_flight=most)
         if isinstance(changed, TargetChanged):
             raise _with_rows(changed, taken)
@@ -185,7 +185,7 @@ class Guard:
 
     def _set_aside(self, answered: Answered) -> Answered:
         """Return the answer without the vectors that too many different texts share, also of earlier pages."""
-        if not (alike := {each.id: each for each in self._alike.hear(answered.outcomes)}):
+        if not (alike := {each.id: each for each in self._alike.observe(answered.outcomes)}):
             return answered
         here = [each for each in embedded_of(answered.outcomes) if each.document.id in alike]
         found = self._alone.ask(AskAgain(tuple(here[:1]), finishing=True, sizes=self._sizes))

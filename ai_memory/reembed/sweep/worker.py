@@ -9,7 +9,7 @@ from typing import assert_never
 
 from ai_memory.embed.documents import embed_documents
 from ai_memory.embed.outcomes import Embedded, Outcome
-from ai_memory.embed.port import PatientEmbedder
+from ai_memory.embed.port import ResilientEmbedder
 from ai_memory.errors import AiMemoryError
 from ai_memory.reembed.stop import Stop
 from ai_memory.reembed.sweep.asked_again import AT_END, agrees, ask_again, ask_witness, chosen_of, look_at
@@ -17,7 +17,7 @@ from ai_memory.reembed.sweep.remedy import find_remedy
 from ai_memory.reembed.work import AskAgain, AskAtEnd, AskWitness, EmbedPage, FindRemedy, Learned, PageAnswer, Question
 
 
-def answer(embedder: PatientEmbedder, question: Question, stop: Stop | None = None) -> PageAnswer:
+def answer(embedder: ResilientEmbedder, question: Question, stop: Stop | None = None) -> PageAnswer:
     """Return the answer to a question, whatever happens; `stop` ends the waits of `embedder` (None: nothing does)."""
     return Worker(embedder, stop or Stop()).do(question)
 
@@ -25,7 +25,7 @@ def answer(embedder: PatientEmbedder, question: Question, stop: Stop | None = No
 class Worker:
     """Answers questions; any thread may ask."""
 
-    def __init__(self, embedder: PatientEmbedder, stop: Stop) -> None:
+    def __init__(self, embedder: ResilientEmbedder, stop: Stop) -> None:
         """Ask by way of `embedder`, whose waits `stop` ends."""
         self._embedder, self._stop = embedder, stop
 

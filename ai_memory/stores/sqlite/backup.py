@@ -31,11 +31,11 @@ EMPTY_LOG = "PRAGMA wal_checkpoint(TRUNCATE)"
 ANOTHER = "Name another file after --backup."
 NO_HARD_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK})
 
-Told = Callable[[int, int], None]
+PagesObserver = Callable[[int, int], None]
 """Hears how many bytes of how many are copied; what it raises ends the copy."""
 
 
-def copy_to(db: Database, target: Path, *, told: Told) -> int:
+def copy_to(db: Database, target: Path, *, told: PagesObserver) -> int:
     """Write a consistent copy of the file to `target`, with its mode, and return how many bytes it has.
 
     All of it is on the disk, or there is no file. With a write-ahead log nobody waits for it.
@@ -74,7 +74,7 @@ def require_free(target: Path) -> None:
         raise UsageError(f"There is no folder {target.parent} for the backup.", tip="Create it first.")
 
 
-def replace_by(path: Path, source: Database, *, damaged: bool, options: OpenOptions, told: Told) -> None:
+def replace_by(path: Path, source: Database, *, damaged: bool, options: OpenOptions, told: PagesObserver) -> None:
     """Give the database at `path` the content of `source`, as one transaction of its own, and keep its journal mode.
 
     Who has it open sees either all of the old content or all of the new one; so does whoever opens it after a kill.
@@ -151,7 +151,7 @@ def _with_side_files(path: Path) -> list[Path]:
     return [path.with_name(path.name + suffix) for suffix in ("", *SIDE_FILES)]
 
 
-def _fill(db: Database, path: Path, told: Told) -> None:
+def _fill(db: Database, path: Path, told: PagesObserver) -> None:
     copy = _open_to_receive(path)
     try:
         # Until it is whole it is nothing: it needs no journal of its own, and is synced once.
@@ -162,7 +162,7 @@ def _fill(db: Database, path: Path, told: Told) -> None:
         copy.close()
 
 
-def _copy_pages(db: Database, copy: Database, told: Told) -> None:
+def _copy_pages(db: Database, copy: Database, told: PagesObserver) -> None:
     """Copy all pages; where no lock is held, stop as soon as another writer has committed."""
     held, version = db.in_transaction, data_version(db)
     size = int(db.value(PAGE_SIZE))

@@ -22,7 +22,7 @@ def refused_updates(store: Store) -> str | None:
     try:
         program_of_update(store)
     except StatementRefused as refusal:
-        return triggers.told(store, refusal)
+        return triggers.refusal_in_words(store, refusal)
     return None
 
 

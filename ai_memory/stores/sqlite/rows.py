@@ -145,7 +145,7 @@ class Rows:
             try:
                 triggers.tables_written(self.store, sql, values)
             except (StatementRefused, WordIndexUnusable) as refusal:
-                found[verb] = triggers.told(self.store, refusal)
+                found[verb] = triggers.refusal_in_words(self.store, refusal)
         return found
 
     def _insert(self, row: Mapping[str, Value]) -> tuple[str, dict[str, Binding]]:
@@ -170,7 +170,9 @@ class Rows:
                 self.triggered[sql] = triggers.tables_written(self.store, sql, bindings)
         except StatementRefused as refusal:
             what = f"{self.store.db.path} lets no row of the table {self.table} be {verb}"
-            raise SchemaRefused(f"{what}: {triggers.told(self.store, refusal)}.", tip=refusal.tip) from refusal
+            raise SchemaRefused(
+                f"{what}: {triggers.refusal_in_words(self.store, refusal)}.", tip=refusal.tip
+            ) from refusal
         return self.table in self.triggered[sql]
 
     def _change(self, transaction: Transaction, sql: str, bindings: Mapping[str, Binding]) -> None:

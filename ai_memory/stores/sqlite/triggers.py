@@ -37,7 +37,7 @@ def tables_written(store: Store, sql: str, bindings: Mapping[str, Binding]) -> f
     return frozenset(str(name) for page, name in named if page in pages)
 
 
-def told(store: Store, refusal: StatementRefused | WordIndexUnusable) -> str:
+def refusal_in_words(store: Store, refusal: StatementRefused | WordIndexUnusable) -> str:
     """Return SQLite's words on a statement that cannot even be made, with the trigger that needs what is missing."""
     trigger = _trigger_that_needs(store, _missing(refusal.words))
     return refusal.words if trigger is None else f"its trigger {printable(trigger)}: {refusal.words}"

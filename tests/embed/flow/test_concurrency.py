@@ -7,21 +7,21 @@ from collections.abc import Iterator
 
 import pytest
 
-from ai_memory.embed.flow.concurrency import CAUTION, Pace, PacedEmbedder
-from ai_memory.embed.flow.documented import Limits
-from ai_memory.embed.flow.limiter import Left
-from ai_memory.embed.flow.rate import Allowance
-from ai_memory.embed.flow.request_size import RequestLimits
+from ai_memory.embed.flow.concurrency import CAUTION, ConcurrencyLimiter, LimitedEmbedder
+from ai_memory.embed.flow.documented import DocumentedLimits
+from ai_memory.embed.flow.limiter import Remaining
+from ai_memory.embed.flow.rate import RateLimiter
+from ai_memory.embed.flow.request_size import RequestSize
 from ai_memory.errors import RateLimited, TransientFailure
 from tests.embed.flow.passing_time import PassingTime
 from tests.support.fakes import HashEmbedder
 
 
-def pace(time: PassingTime, *, most: int = 32, fixed: bool = False) -> Pace:
-    return Pace(most=most, fixed=fixed, stop=threading.Event(), clock=time.clock)
+def pace(time: PassingTime, *, most: int = 32, fixed: bool = False) -> ConcurrencyLimiter:
+    return ConcurrencyLimiter(most=most, fixed=fixed, stop=threading.Event(), clock=time.clock)
 
 
-def a_round(pace: Pace, time: PassingTime, *, latency: float = 0.2) -> None:
+def a_round(pace: ConcurrencyLimiter, time: PassingTime, *, latency: float = 0.2) -> None:
     """Let as many requests as may be in flight be answered after `latency` seconds."""
     slots = [pace.slot() for _ in range(pace.limit)]
     for slot in slots:
@@ -31,12 +31,12 @@ def a_round(pace: Pace, time: PassingTime, *, latency: float = 0.2) -> None:
         slot.__exit__(None, None, None)
 
 
-def refused(pace: Pace, seconds: float = 0.0) -> None:
+def refused(pace: ConcurrencyLimiter, seconds: float = 0.0) -> None:
     with pytest.raises(RateLimited), pace.slot():
         raise RateLimited("slow down.", retry_after=seconds)
 
 
-def waits(pace: Pace) -> bool:
+def waits(pace: ConcurrencyLimiter) -> bool:
     """Say whether a request would have to wait; of a pace whose stop has come."""
     try:
         with pace.slot():
@@ -45,10 +45,10 @@ def waits(pace: Pace) -> bool:
         return True
 
 
-def stopped_pace(time: PassingTime) -> Pace:
+def stopped_pace(time: PassingTime) -> ConcurrencyLimiter:
     stop = threading.Event()
     stop.set()
-    return Pace(most=8, fixed=True, stop=stop, closed=lambda: False, clock=time.clock)
+    return ConcurrencyLimiter(most=8, fixed=True, stop=stop, closed=lambda: False, clock=time.clock)
 
 
 def test_a_harmless_text_is_sent_in_spite_of_a_refusal_and_where_it_passes_that_is_forgotten() -> None:
@@ -147,7 +147,7 @@ def test_a_pause_longer_than_anyone_waits_is_refused_at_once() -> None:
 
 def test_after_a_stop_no_request_is_sent_even_where_there_is_a_place() -> None:
     stop = threading.Event()
-    found = Pace(most=2, fixed=True, stop=stop, clock=PassingTime().clock)
+    found = ConcurrencyLimiter(most=2, fixed=True, stop=stop, clock=PassingTime().clock)
     stop.set()
 
     with pytest.raises(TransientFailure, match="not sent"), found.slot():
@@ -156,7 +156,7 @@ def test_after_a_stop_no_request_is_sent_even_where_there_is_a_place() -> None:
 
 def test_what_is_to_be_finished_is_sent_after_a_stop_but_waits_for_no_place() -> None:
     stop = threading.Event()
-    found = Pace(most=1, fixed=True, stop=stop, closed=lambda: False, clock=PassingTime().clock)
+    found = ConcurrencyLimiter(most=1, fixed=True, stop=stop, closed=lambda: False, clock=PassingTime().clock)
     stop.set()
     sent = []
 
@@ -170,7 +170,7 @@ def test_what_is_to_be_finished_is_sent_after_a_stop_but_waits_for_no_place() ->
 
 def test_a_stop_ends_the_wait_for_a_place() -> None:
     stop = threading.Event()
-    found = Pace(most=1, fixed=True, stop=stop, clock=PassingTime().clock)
+    found = ConcurrencyLimiter(most=1, fixed=True, stop=stop, clock=PassingTime().clock)
     with found.slot():
         stop.set()
         with pytest.raises(TransientFailure, match="not sent"), found.slot():
@@ -187,7 +187,7 @@ def test_a_refusal_names_the_pause_to_whoever_retries() -> None:
 
 @pytest.mark.parametrize(("seconds", "asked"), [(0.0, 0.0), (3_600.0, 3_600.0)])
 def test_a_pause_of_our_own_is_not_what_the_endpoint_asked_for(seconds: float, asked: float) -> None:
-    found = Pace(most=4, fixed=True, stop=threading.Event(), clock=PassingTime().clock, longest_wait=0.1)
+    found = ConcurrencyLimiter(most=4, fixed=True, stop=threading.Event(), clock=PassingTime().clock, longest_wait=0.1)
     refused(found, seconds)
 
     with pytest.raises(RateLimited) as caught, found.slot():
@@ -196,10 +196,10 @@ def test_a_pause_of_our_own_is_not_what_the_endpoint_asked_for(seconds: float, a
 
 
 def test_the_time_of_an_answer_teaches_the_size_of_a_request() -> None:
-    time, limits = PassingTime(), RequestLimits(Limits())
+    time, limits = PassingTime(), RequestSize(DocumentedLimits())
     inner = HashEmbedder(before=lambda _texts: time.sleep(40))
-    found = Pace(most=1, fixed=False, stop=threading.Event(), sizes=limits, clock=time.clock)
-    embedder = PacedEmbedder(inner, found)
+    found = ConcurrencyLimiter(most=1, fixed=False, stop=threading.Event(), sizes=limits, clock=time.clock)
+    embedder = LimitedEmbedder(inner, found)
     embedder.embed_documents([f"text {number}" for number in range(40)])
 
     assert limits.inputs == 10
@@ -207,9 +207,9 @@ def test_the_time_of_an_answer_teaches_the_size_of_a_request() -> None:
 
 def test_a_limit_that_is_used_up_holds_the_next_request_back() -> None:
     time, stop = PassingTime(), threading.Event()
-    found = Pace(most=2, fixed=True, stop=stop, clock=time.clock)
+    found = ConcurrencyLimiter(most=2, fixed=True, stop=stop, clock=time.clock)
     with found.slot():
-        found.hear([Left("requests", 0, 10, 60)])
+        found.observe([Remaining("requests", 0, 10, 60)])
     stop.set()
 
     with pytest.raises(TransientFailure), found.slot():
@@ -221,15 +221,15 @@ def test_a_limit_that_is_used_up_holds_the_next_request_back() -> None:
 
 
 def test_a_renewal_foretold_for_never_holds_nothing_back() -> None:
-    found = Pace(most=2, fixed=True, stop=threading.Event(), clock=PassingTime().clock)
+    found = ConcurrencyLimiter(most=2, fixed=True, stop=threading.Event(), clock=PassingTime().clock)
     with found.slot():
-        found.hear([Left("requests", 0, 10, 86_400 * 999)])
+        found.observe([Remaining("requests", 0, 10, 86_400 * 999)])
 
     with found.slot():
         pass
 
 
-def ask(allowance: Allowance, time: PassingTime, server: Iterator[bool]) -> bool:
+def ask(allowance: RateLimiter, time: PassingTime, server: Iterator[bool]) -> bool:
     """Wait until a request may start, send it and learn from the answer."""
     while wait := allowance.wait(time.now, tokens=0):
         time.now += wait
@@ -254,7 +254,7 @@ def window_of(requests: int, seconds: float, time: PassingTime) -> Iterator[bool
 
 @pytest.mark.parametrize(("requests", "seconds"), [(500, 60), (3_000, 60), (100, 6), (300, 6)])
 def test_a_rate_that_nobody_tells_is_found_and_used_up_without_a_storm(requests: int, seconds: float) -> None:
-    time, allowance = PassingTime(), Allowance()
+    time, allowance = PassingTime(), RateLimiter()
     server = window_of(requests, seconds, time)
     answers: list[bool] = []
     while time.now < 10 * seconds:
@@ -265,9 +265,11 @@ def test_a_rate_that_nobody_tells_is_found_and_used_up_without_a_storm(requests:
 
 
 def test_what_headers_say_is_left_is_used_and_its_renewal_awaited() -> None:
-    allowance = Allowance()
+    allowance = RateLimiter()
     allowance.take(0, tokens=10)
-    allowance.told([Left("requests", 2, 3, 60), Left("tokens", 1_000, 1_010, 60)], now=0, requests=0, tokens=0)
+    allowance.told(
+        [Remaining("requests", 2, 3, 60), Remaining("tokens", 1_000, 1_010, 60)], now=0, requests=0, tokens=0
+    )
 
     waits = []
     for _ in range(3):
@@ -278,11 +280,11 @@ def test_what_headers_say_is_left_is_used_and_its_renewal_awaited() -> None:
 
 
 def test_a_refusal_that_headers_did_not_foretell_teaches_a_rate_all_the_same() -> None:
-    time, allowance = PassingTime(), Allowance()
+    time, allowance = PassingTime(), RateLimiter()
     server = window_of(100, 6, time)
     answers: list[bool] = []
     while time.now < 60:
-        allowance.told([Left("tokens", 1e6, 1e6, 60)], now=time.now, requests=0, tokens=0)
+        allowance.told([Remaining("tokens", 1e6, 1e6, 60)], now=time.now, requests=0, tokens=0)
         answers.append(ask(allowance, time, server))
 
     assert answers.count(True) >= 950
@@ -290,19 +292,19 @@ def test_a_refusal_that_headers_did_not_foretell_teaches_a_rate_all_the_same() -
 
 
 def test_requests_in_flight_count_against_what_is_left() -> None:
-    allowance = Allowance()
-    allowance.told([Left("requests", 5, 100, 60)], now=0, requests=5, tokens=0)
+    allowance = RateLimiter()
+    allowance.told([Remaining("requests", 5, 100, 60)], now=0, requests=5, tokens=0)
 
     assert allowance.wait(0, tokens=0) == 60
 
 
 def test_tokens_that_do_not_fit_any_more_wait_and_those_that_never_fit_are_tried_on_a_full_limit() -> None:
-    allowance = Allowance()
-    allowance.told([Left("tokens", 50, 100, 60)], now=0, requests=0, tokens=0)
+    allowance = RateLimiter()
+    allowance.told([Remaining("tokens", 50, 100, 60)], now=0, requests=0, tokens=0)
 
     assert allowance.wait(0, tokens=40) == 0
     assert allowance.wait(0, tokens=60) == 60
-    allowance.told([Left("tokens", 100, 100, 60)], now=0, requests=0, tokens=0)
+    allowance.told([Remaining("tokens", 100, 100, 60)], now=0, requests=0, tokens=0)
     assert allowance.wait(0, tokens=500) == 0
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from ai_memory.embed.flow.limiter import Left, OpenGate
-from ai_memory.embed.flow.observed_limiter import ToldGate
+from ai_memory.embed.flow.limiter import Remaining, Unlimited
+from ai_memory.embed.flow.observed_limiter import ObservedLimiter
 from ai_memory.errors import RateLimited, TransientFailure
 from tests.embed.flow.passing_time import PassingTime
 
 
-def told(clock: PassingTime, lines: list[str]) -> ToldGate:
-    return ToldGate(OpenGate(4), lines.append, clock=clock.clock)
+def told(clock: PassingTime, lines: list[str]) -> ObservedLimiter:
+    return ObservedLimiter(Unlimited(4), lines.append, clock=clock.clock)
 
 
 def test_the_first_request_is_told_at_once_and_then_a_line_a_second() -> None:
@@ -45,6 +45,6 @@ def test_a_request_that_fails_is_told_with_its_cause_and_the_pause_that_follows(
 def test_what_the_endpoint_says_is_used_up_is_told() -> None:
     lines = list[str]()
 
-    told(PassingTime(), lines).hear([Left("tokens", 0, 100, 12.0), Left("requests", 5, 10, 60.0)])
+    told(PassingTime(), lines).observe([Remaining("tokens", 0, 100, 12.0), Remaining("requests", 5, 10, 60.0)])
 
     assert lines == ["The endpoint says that no tokens are left for 12 s."]

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ai_memory.embed.flow.documented import Limits, limits
-from ai_memory.embed.flow.request_size import RequestLimits, estimated_tokens
+from ai_memory.embed.flow.documented import DocumentedLimits, documented_limits
+from ai_memory.embed.flow.request_size import RequestSize, estimated_tokens
 from ai_memory.errors import RequestTooLarge
 
 TEXTS = [f"text {number}" for number in range(100)]
@@ -15,7 +15,7 @@ TEXTS = [f"text {number}" for number in range(100)]
 
 @given(st.lists(st.text(max_size=200), min_size=1, max_size=50), st.integers(1, 20), st.integers(1, 300))
 def test_a_request_never_crosses_a_limit_unless_one_text_does(texts: list[str], inputs: int, tokens: int) -> None:
-    request = texts[: RequestLimits(Limits(inputs, 0, tokens, 400)).fitting(texts)]
+    request = texts[: RequestSize(DocumentedLimits(inputs, 0, tokens, 400)).fitting(texts)]
 
     assert 1 <= len(request) <= inputs
     size = sum(len(text.encode()) for text in request)
@@ -35,13 +35,13 @@ def test_a_request_never_crosses_a_limit_unless_one_text_does(texts: list[str], 
     ],
 )
 def test_each_vendor_has_its_documented_number_of_inputs(host: str, inputs: int) -> None:
-    assert RequestLimits(limits(f"https://{host}/v1")).inputs == inputs
+    assert RequestSize(documented_limits(f"https://{host}/v1")).inputs == inputs
 
 
 def test_openais_tokens_a_request_bind_before_its_inputs() -> None:
     long_texts = ["word " * 3_000] * 100
 
-    request = long_texts[: RequestLimits(limits("https://api.openai.com/v1")).fitting(long_texts)]
+    request = long_texts[: RequestSize(documented_limits("https://api.openai.com/v1")).fitting(long_texts)]
 
     assert estimated_tokens(request) <= 300_000
     assert len(request) == 59
@@ -55,7 +55,7 @@ def test_openais_tokens_a_request_bind_before_its_inputs() -> None:
     ],
 )
 def test_a_refusal_for_size_teaches_the_size_it_names(error: RequestTooLarge, learned: dict[str, int]) -> None:
-    found = RequestLimits(Limits())
+    found = RequestSize(DocumentedLimits())
 
     assert found.told(error, TEXTS)
     assert found.learned() == learned
@@ -66,14 +66,14 @@ def test_a_refusal_for_size_teaches_the_size_it_names(error: RequestTooLarge, le
     "error", [RequestTooLarge("no."), RequestTooLarge("no.", unit="inputs", most=5_000), RequestTooLarge("no.", most=2)]
 )
 def test_a_size_that_is_not_named_or_not_crossed_teaches_nothing_by_itself(error: RequestTooLarge) -> None:
-    found = RequestLimits(Limits())
+    found = RequestSize(DocumentedLimits())
 
     assert not found.told(error, TEXTS)
     assert found.learned() == {}
 
 
 def test_a_large_body_without_a_named_size_whose_texts_pass_in_smaller_ones_teaches_bytes() -> None:
-    found, texts = RequestLimits(Limits()), [f"{number} ".ljust(30_000, "x") for number in range(10)]
+    found, texts = RequestSize(DocumentedLimits()), [f"{number} ".ljust(30_000, "x") for number in range(10)]
     found.refused(texts, RequestTooLarge("no.", http_status=413))
     found.passed(texts[:5])
     found.passed(texts[5:])
@@ -83,7 +83,7 @@ def test_a_large_body_without_a_named_size_whose_texts_pass_in_smaller_ones_teac
 
 
 def test_a_refusal_of_a_size_that_has_passed_teaches_nothing() -> None:
-    found = RequestLimits(Limits())
+    found = RequestSize(DocumentedLimits())
     found.passed(TEXTS)
     found.refused(TEXTS[:50])
     found.passed(TEXTS[:25])
@@ -93,7 +93,7 @@ def test_a_refusal_of_a_size_that_has_passed_teaches_nothing() -> None:
 
 
 def test_the_second_refusal_of_a_size_that_passed_only_before_the_first_teaches_half_of_it() -> None:
-    found = RequestLimits(Limits())
+    found = RequestSize(DocumentedLimits())
     found.passed(TEXTS)
     for _ in range(2):
         found.refused(TEXTS[:50])
@@ -104,7 +104,7 @@ def test_the_second_refusal_of_a_size_that_passed_only_before_the_first_teaches_
 
 
 def test_longer_texts_that_pass_in_smaller_requests_where_as_many_short_ones_passed_teach_bytes() -> None:
-    found, long_texts = RequestLimits(Limits()), [f"{number} ".ljust(1_000, "x") for number in range(50)]
+    found, long_texts = RequestSize(DocumentedLimits()), [f"{number} ".ljust(1_000, "x") for number in range(50)]
     found.passed(TEXTS[:50])
     found.refused(long_texts)
     found.passed(long_texts[:25])
@@ -114,7 +114,7 @@ def test_longer_texts_that_pass_in_smaller_requests_where_as_many_short_ones_pas
 
 
 def test_a_refused_batch_whose_halves_pass_was_too_large() -> None:
-    found = RequestLimits(Limits())
+    found = RequestSize(DocumentedLimits())
     found.refused(TEXTS)
     found.passed(TEXTS[:50])
     assert found.learned() == {}
@@ -124,7 +124,7 @@ def test_a_refused_batch_whose_halves_pass_was_too_large() -> None:
 
 
 def test_a_refused_batch_with_a_bad_text_teaches_nothing() -> None:
-    found = RequestLimits(Limits())
+    found = RequestSize(DocumentedLimits())
     found.refused(TEXTS)
     found.refused(TEXTS[:1])
     found.passed(TEXTS[1:])
@@ -133,7 +133,7 @@ def test_a_refused_batch_with_a_bad_text_teaches_nothing() -> None:
 
 
 def test_slow_answers_make_requests_smaller_and_quick_ones_larger_again() -> None:
-    found = RequestLimits(Limits(inputs=200))
+    found = RequestSize(DocumentedLimits(inputs=200))
     found.timed(3, 0.1)
     found.timed(100, 40.0)
     assert found.inputs == 25
@@ -147,14 +147,14 @@ def test_slow_answers_make_requests_smaller_and_quick_ones_larger_again() -> Non
 
 
 def test_few_texts_that_a_cold_endpoint_is_slow_with_teach_nothing() -> None:
-    found = RequestLimits(Limits())
+    found = RequestSize(DocumentedLimits())
     found.timed(3, 15.0)
 
     assert found.learned() == {}
 
 
 def test_a_deadline_that_passed_takes_few_steps_to_a_single_text() -> None:
-    found = RequestLimits(Limits())
+    found = RequestSize(DocumentedLimits())
     steps = []
     count = 100
     while count > 1:
@@ -166,7 +166,7 @@ def test_a_deadline_that_passed_takes_few_steps_to_a_single_text() -> None:
 
 
 def test_what_was_learned_is_restored_and_never_raises_a_limit() -> None:
-    teacher, pupil = RequestLimits(Limits()), RequestLimits(Limits(inputs=10))
+    teacher, pupil = RequestSize(DocumentedLimits()), RequestSize(DocumentedLimits(inputs=10))
     teacher.told(RequestTooLarge("no.", unit="inputs", most=32), TEXTS)
     teacher.late(20)
     pupil.restore(teacher.learned())
@@ -178,7 +178,7 @@ def test_what_was_learned_is_restored_and_never_raises_a_limit() -> None:
 
 
 def test_trouble_that_passes_while_a_batch_is_halved_teaches_what_passed_in_the_end() -> None:
-    found = RequestLimits(Limits())
+    found = RequestSize(DocumentedLimits())
     for size in (100, 50, 25, 13, 7, 4, 2):
         found.refused(TEXTS[:size])
     for start, end in ((0, 1), (1, 2), (2, 4), (4, 7), (7, 13), (13, 25), (25, 50), (50, 100)):

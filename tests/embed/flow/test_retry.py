@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from ai_memory.embed.flow.retry import CANARY, RetryingEmbedder
-from ai_memory.embed.port import ONE_ATTEMPT, Patience
+from ai_memory.embed.port import ONE_ATTEMPT, RetryPolicy
 from ai_memory.errors import (
     AnswerLate,
     AnswerViolation,
@@ -43,10 +43,14 @@ def failing(*errors: EmbedError, forever: bool = False) -> HashEmbedder:
 
 
 def retrying(
-    inner: HashEmbedder, passing: PassingTime, *, stop: threading.Event | None = None, patience: Patience | None = None
+    inner: HashEmbedder,
+    passing: PassingTime,
+    *,
+    stop: threading.Event | None = None,
+    retry_policy: RetryPolicy | None = None,
 ) -> RetryingEmbedder:
     return RetryingEmbedder(
-        inner, stop=stop or threading.Event(), patience=patience, clock=passing.clock, sleep=passing.sleep
+        inner, stop=stop or threading.Event(), retry_policy=retry_policy, clock=passing.clock, sleep=passing.sleep
     )
 
 
@@ -87,7 +91,7 @@ def test_three_failures_of_one_kind_are_enough_where_a_harmless_text_passes(erro
 def test_an_endpoint_that_is_away_has_all_the_time_there_is(error: EmbedError, harmless: tuple[str, ...]) -> None:
     inner, passing = breaking(error, "one", *harmless), PassingTime()
     with pytest.raises(type(error)) as caught:
-        retrying(inner, passing, patience=Patience(retry_for=300)).embed_documents(TEXTS)
+        retrying(inner, passing, retry_policy=RetryPolicy(retry_for=300)).embed_documents(TEXTS)
 
     assert passing.now > 200
     assert not caught.value.harmless_passed
@@ -149,7 +153,7 @@ def test_what_cannot_pass_is_asked_once(kind: type[EmbedError]) -> None:
 def test_a_dead_endpoint_is_given_up_within_the_time_it_has() -> None:
     inner, passing = failing(TransientFailure("down."), forever=True), PassingTime()
     with pytest.raises(TransientFailure, match="down"):
-        embed(retrying(inner, passing, patience=Patience(retry_for=300)))
+        embed(retrying(inner, passing, retry_policy=RetryPolicy(retry_for=300)))
 
     assert 200 < passing.now <= 300
     assert all(0 <= wait <= 30 for wait in passing.waits)
@@ -159,7 +163,7 @@ def test_a_dead_endpoint_is_given_up_within_the_time_it_has() -> None:
 def test_waits_are_random_and_grow() -> None:
     inner, passing = failing(TransientFailure("down."), forever=True), PassingTime()
     with pytest.raises(TransientFailure):
-        embed(retrying(inner, passing, patience=Patience(retry_for=10_000)))
+        embed(retrying(inner, passing, retry_policy=RetryPolicy(retry_for=10_000)))
 
     assert max(passing.waits[:3]) <= 4 < max(passing.waits)
     assert len(set(passing.waits)) > len(passing.waits) // 2
@@ -191,7 +195,7 @@ def test_a_late_answer_to_several_texts_is_not_asked_for_again() -> None:
 def test_a_canary_has_one_attempt() -> None:
     inner = failing(TransientFailure("down."))
     with pytest.raises(TransientFailure):
-        embed(retrying(inner, PassingTime()).with_patience(ONE_ATTEMPT))
+        embed(retrying(inner, PassingTime()).with_retry_policy(ONE_ATTEMPT))
 
     assert inner.meter.requests == 1
 

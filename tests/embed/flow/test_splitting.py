@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from ai_memory.embed.documents import embed_documents
-from ai_memory.embed.flow.documented import Limits
-from ai_memory.embed.flow.splitting import DividedEmbedder
+from ai_memory.embed.flow.documented import DocumentedLimits
+from ai_memory.embed.flow.splitting import SplittingEmbedder
 from ai_memory.embed.outcomes import Refused
-from ai_memory.embed.port import Patience
+from ai_memory.embed.port import RetryPolicy
 from ai_memory.errors import AnswerLate, Breakdown, RateLimited, RequestTooLarge, RowsRefused, TransientFailure
 from ai_memory.memory.freshness import Document
 from tests.embed.flow.passing_time import PassingTime
@@ -33,20 +33,20 @@ class Asked:
         self.then(texts)
 
 
-def divided(asked: Asked, limits: Limits = Limits()) -> DividedEmbedder:  # noqa: B008 - frozen
+def divided(asked: Asked, limits: DocumentedLimits = DocumentedLimits()) -> SplittingEmbedder:  # noqa: B008 - frozen
     time = PassingTime()
     inner = HashEmbedder(before=asked, max_batch=2_048)
-    return patient(inner, patience=Patience(retry_for=10), limits=limits, clock=time.clock, sleep=time.sleep)
+    return patient(inner, retry_policy=RetryPolicy(retry_for=10), limits=limits, clock=time.clock, sleep=time.sleep)
 
 
-def right(embedder: DividedEmbedder) -> bool:
+def right(embedder: SplittingEmbedder) -> bool:
     return np.array_equal(embedder.embed_documents(TEXTS), [HashEmbedder().vector(text) for text in TEXTS])
 
 
 def test_vectors_of_several_requests_come_in_the_order_of_the_texts() -> None:
     asked = Asked(lambda _texts: None)
 
-    assert right(divided(asked, Limits(inputs=30)))
+    assert right(divided(asked, DocumentedLimits(inputs=30)))
     assert asked.sizes == [30, 30, 30, 10]
 
 
@@ -107,7 +107,7 @@ def test_no_texts_are_no_request() -> None:
 
 def test_a_bad_text_among_long_ones_costs_no_text_a_second_request_but_those_beside_it() -> None:
     asked = Asked(lambda _texts: None)
-    embedder = divided(asked, Limits(inputs=100, request_tokens=100))
+    embedder = divided(asked, DocumentedLimits(inputs=100, request_tokens=100))
     documents = [Document(text, "a", text, "", text, b"", len(text)) for text in TEXTS]
     bad = TEXTS[40]
 
@@ -176,7 +176,7 @@ def test_a_text_with_which_it_is_always_too_early_is_found_and_the_others_get_th
         if "bad" in texts:
             raise type(later)(later.what, http_status=later.http_status)
 
-    embedder = patient(HashEmbedder(before=refuse), patience=Patience(), sleep=lambda _: None)
+    embedder = patient(HashEmbedder(before=refuse), retry_policy=RetryPolicy(), sleep=lambda _: None)
     texts = [*(f"text {n}" for n in range(20)), "bad"]
 
     outcomes = list(embedder.each(texts))
@@ -194,7 +194,7 @@ def test_a_rate_or_an_overload_that_is_over_blames_no_text(later: TransientFailu
             raise type(later)(later.what, http_status=later.http_status)
 
     inner = HashEmbedder(before=refuse)
-    outcomes = list(patient(inner, patience=Patience(), sleep=lambda _: None).each(["one", "two", "three"]))
+    outcomes = list(patient(inner, retry_policy=RetryPolicy(), sleep=lambda _: None).each(["one", "two", "three"]))
 
     assert all(isinstance(each, np.ndarray) for each in outcomes)
     # Three times refused, the harmless text, and all of it.

@@ -11,7 +11,7 @@ import pytest
 from ai_memory.config.embedding import resolve
 from ai_memory.config.file import Table
 from ai_memory.embed.assemble import Ties, assemble
-from ai_memory.embed.flow.time_limit import PromptEmbedder, Wait
+from ai_memory.embed.flow.time_limit import TimeLimit, TimeLimitedEmbedder
 from ai_memory.errors import BudgetSpent, EmbedError, TransientFailure
 from tests.support.command import Command, remote, remote_at
 from tests.support.fake_endpoint import FOREVER, FakeEndpoint
@@ -19,10 +19,10 @@ from tests.support.fakes import HashEmbedder, patient
 from tests.support.raw_endpoint import RawEndpoint, same
 
 
-def prompt(url: str, seconds: float = 0.3) -> PromptEmbedder:
+def prompt(url: str, seconds: float = 0.3) -> TimeLimitedEmbedder:
     stop = threading.Event()
     settings = resolve(Table(), remote_at(url))
-    return PromptEmbedder(assemble(settings, ties=Ties(stop)), Wait.begin("that host", seconds, stop))
+    return TimeLimitedEmbedder(assemble(settings, ties=Ties(stop)), TimeLimit.begin("that host", seconds, stop))
 
 
 @pytest.mark.parametrize("fault", ["hang", "drip", "drip-body", "rate", "server-error", "not-json"])
@@ -53,7 +53,9 @@ def test_all_calls_together_have_the_time_of_one() -> None:
     with FakeEndpoint() as endpoint:
         embedder = prompt(endpoint.url, seconds=30)
         assert embedder.embed_query("first").shape == (16,)
-        late = PromptEmbedder(assemble(resolve(Table(), remote(endpoint))), Wait("that host", 1, 0, threading.Event()))
+        late = TimeLimitedEmbedder(
+            assemble(resolve(Table(), remote(endpoint))), TimeLimit("that host", 1, 0, threading.Event())
+        )
         endpoint.fail("hang", times=FOREVER)
 
         with pytest.raises(TransientFailure):
@@ -64,7 +66,9 @@ def test_what_the_embedder_says_is_heard() -> None:
     def refuse(_texts: object) -> None:
         raise BudgetSpent("no more.")
 
-    embedder = PromptEmbedder(patient(HashEmbedder(before=refuse)), Wait.begin("that host", 30, threading.Event()))
+    embedder = TimeLimitedEmbedder(
+        patient(HashEmbedder(before=refuse)), TimeLimit.begin("that host", 30, threading.Event())
+    )
     with pytest.raises(BudgetSpent):
         embedder.embed_documents(["text"])
 

@@ -7,8 +7,8 @@ import threading
 import pytest
 
 from ai_memory.embed.flow.retry import RetryingEmbedder
-from ai_memory.embed.flow.token_budget import Spending, SpendingEmbedder
-from ai_memory.embed.port import Patience, TokenLimit
+from ai_memory.embed.flow.token_budget import BudgetedEmbedder, TokenBudget
+from ai_memory.embed.port import RetryPolicy, TokenLimit
 from ai_memory.embed.usage import Meter
 from ai_memory.errors import (
     AnswerViolation,
@@ -28,7 +28,7 @@ MOST = 44
 def requests_until_spent(limit: TokenLimit | None) -> int:
     """Return how many requests of TEXT pass, of which no answer says what it cost."""
     meter = Meter()
-    spending = Spending(meter, limit)
+    spending = TokenBudget(meter, limit)
     for sent in range(100):
         try:
             with spending.request([TEXT]):
@@ -38,7 +38,7 @@ def requests_until_spent(limit: TokenLimit | None) -> int:
     return 100
 
 
-def failed(spending: Spending, error: EmbedError) -> None:
+def failed(spending: TokenBudget, error: EmbedError) -> None:
     with pytest.raises(type(error)), spending.request([TEXT]):
         raise error
 
@@ -52,14 +52,14 @@ def test_where_nothing_is_reported_half_a_token_a_byte_is_spent() -> None:
 
 
 def test_an_answer_that_reports_nothing_counts_also_beside_others_that_do() -> None:
-    spending = Spending(Meter(tokens=10, unreported_bytes=len(TEXT)), TokenLimit(30 + MOST))
+    spending = TokenBudget(Meter(tokens=10, unreported_bytes=len(TEXT)), TokenLimit(30 + MOST))
 
     assert (spending.allows(MOST), spending.allows(MOST + 1)) == (True, False)
 
 
 def test_what_is_reported_is_spent() -> None:
     meter = Meter()
-    spending = Spending(meter, TokenLimit(100))
+    spending = TokenBudget(meter, TokenLimit(100))
     with spending.request([TEXT]):
         meter.add(tokens=10)
 
@@ -69,14 +69,14 @@ def test_what_is_reported_is_spent() -> None:
 def test_a_text_may_have_a_token_a_byte_and_what_stands_around_it() -> None:
     limit = TokenLimit(1)
 
-    assert Spending(Meter(), limit).most([TEXT, "é"]) == MOST + 6
-    assert Spending(Meter(), limit, prefix="search: ").most([TEXT]) == MOST + 8
-    assert Spending(Meter(), limit, count_tokens=len).most([TEXT, "é"]) == 41
+    assert TokenBudget(Meter(), limit).most([TEXT, "é"]) == MOST + 6
+    assert TokenBudget(Meter(), limit, prefix="search: ").most([TEXT]) == MOST + 8
+    assert TokenBudget(Meter(), limit, count_tokens=len).most([TEXT, "é"]) == 41
 
 
 def test_a_request_that_only_another_in_flight_stands_against_waits_for_what_that_one_costs() -> None:
     meter = Meter()
-    spending = Spending(meter, TokenLimit(MOST + 10))
+    spending = TokenBudget(meter, TokenLimit(MOST + 10))
     passed: list[int] = []
 
     def ask() -> None:
@@ -95,7 +95,7 @@ def test_a_request_that_only_another_in_flight_stands_against_waits_for_what_tha
 
 
 def test_a_request_that_fits_with_nothing_in_flight_no_more_is_refused() -> None:
-    spending = Spending(Meter(), TokenLimit(MOST - 1, "max-cost"))
+    spending = TokenBudget(Meter(), TokenLimit(MOST - 1, "max-cost"))
 
     with pytest.raises(BudgetSpent, match="of at most 44, might cross the 43 that --max-cost allows") as caught:
         failed(spending, TransientFailure("never sent."))
@@ -116,7 +116,7 @@ def test_a_request_that_fits_with_nothing_in_flight_no_more_is_refused() -> None
 def test_a_request_that_may_have_been_charged_for_is_spent_and_a_refused_one_is_not(
     error: EmbedError, charged: bool
 ) -> None:
-    spending = Spending(Meter(), TokenLimit(MOST))
+    spending = TokenBudget(Meter(), TokenLimit(MOST))
     failed(spending, error)
 
     assert spending.allows(MOST) is not charged
@@ -127,9 +127,12 @@ def test_a_retry_that_might_cross_the_limit_is_not_sent() -> None:
         raise TransientFailure("reset.", in_doubt=True)
 
     inner = HashEmbedder(before=lose)
-    spending = Spending(inner.meter, TokenLimit(3 * MOST))
+    spending = TokenBudget(inner.meter, TokenLimit(3 * MOST))
     embedder = RetryingEmbedder(
-        SpendingEmbedder(inner, spending), stop=threading.Event(), patience=Patience(), sleep=lambda _seconds: None
+        BudgetedEmbedder(inner, spending),
+        stop=threading.Event(),
+        retry_policy=RetryPolicy(),
+        sleep=lambda _seconds: None,
     )
 
     with pytest.raises(BudgetSpent, match="might cross the 132 that --max-tokens allows"):
@@ -139,7 +142,7 @@ def test_a_retry_that_might_cross_the_limit_is_not_sent() -> None:
 
 def test_a_query_is_counted_like_a_document() -> None:
     inner = HashEmbedder()
-    embedder = SpendingEmbedder(inner, Spending(inner.meter, TokenLimit(MOST + 19)))
+    embedder = BudgetedEmbedder(inner, TokenBudget(inner.meter, TokenLimit(MOST + 19)))
     embedder.embed_query(TEXT)
 
     with pytest.raises(BudgetSpent):
@@ -148,7 +151,7 @@ def test_a_query_is_counted_like_a_document() -> None:
 
 def test_threads_together_never_cross_the_limit() -> None:
     meter = Meter()
-    spending = Spending(meter, TokenLimit(1000))
+    spending = TokenBudget(meter, TokenLimit(1000))
 
     def ask() -> None:
         for _ in range(20):

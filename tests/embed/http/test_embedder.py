@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
-from ai_memory.embed.flow.limiter import Gate, Left, OpenGate
+from ai_memory.embed.flow.limiter import Limiter, Remaining, Unlimited
 from ai_memory.embed.flow.retry import RetryingEmbedder
 from ai_memory.embed.http.embedder import HttpEmbedder
 from ai_memory.embed.http.ollama import OllamaDialect
@@ -19,7 +19,7 @@ from ai_memory.embed.http.openai import OpenAiDialect
 from ai_memory.embed.http.packing import Packing
 from ai_memory.embed.http.transport import Deadlines, Endpoint
 from ai_memory.embed.http.wire import Reply, count_of
-from ai_memory.embed.port import Embedder, Patience
+from ai_memory.embed.port import Embedder, RetryPolicy
 from ai_memory.errors import (
     AnswerLate,
     AnswerViolation,
@@ -51,7 +51,7 @@ class Listening:
 
     most: int = 4
     limit: int = 4
-    heard: list[Sequence[Left]] = field(default_factory=list)
+    heard: list[Sequence[Remaining]] = field(default_factory=list)
     inside: bool = False
     doubts: int = 0
 
@@ -68,7 +68,7 @@ class Listening:
         yield
         self.inside = False
 
-    def hear(self, limits: Sequence[Left]) -> None:
+    def observe(self, limits: Sequence[Remaining]) -> None:
         assert self.inside
         self.heard.append(limits)
 
@@ -80,16 +80,16 @@ def server() -> Iterator[FakeEndpoint]:
 
 
 def openai(
-    server: FakeEndpoint, *, dim: int = 0, key: str = KEY, url: str = "", gate: Gate | None = None
+    server: FakeEndpoint, *, dim: int = 0, key: str = KEY, url: str = "", gate: Limiter | None = None
 ) -> HttpEmbedder:
     endpoint = Endpoint(url or server.url, key, QUICK)
     target = Target(space="fake#none", dim=dim, backend="openai-compatible", model="fake")
-    return HttpEmbedder(target, OpenAiDialect("fake", dim), endpoint, max_batch=100, gate=gate or OpenGate(4))
+    return HttpEmbedder(target, OpenAiDialect("fake", dim), endpoint, max_batch=100, gate=gate or Unlimited(4))
 
 
 def ollama(server: FakeEndpoint) -> HttpEmbedder:
     endpoint = Endpoint(server.ollama_url, KEY, QUICK)
-    return HttpEmbedder(TARGET, OllamaDialect("fake"), endpoint, max_batch=100, gate=OpenGate(4))
+    return HttpEmbedder(TARGET, OllamaDialect("fake"), endpoint, max_batch=100, gate=Unlimited(4))
 
 
 @pytest.mark.parametrize("speak", [openai, ollama])
@@ -116,7 +116,7 @@ def test_every_encoding_of_an_answer_gives_the_same_vectors(
     server.change(zipped=zipped)
     endpoint = Endpoint(server.url, KEY, QUICK)
     packing = Packing(fixed=base64)
-    embedder = HttpEmbedder(TARGET, OpenAiDialect("fake"), endpoint, max_batch=100, gate=OpenGate(4), packing=packing)
+    embedder = HttpEmbedder(TARGET, OpenAiDialect("fake"), endpoint, max_batch=100, gate=Unlimited(4), packing=packing)
 
     assert np.array_equal(embedder.embed_documents(TEXTS), [server.vector(text) for text in TEXTS])
     assert server.seen.bodies[0].get("encoding_format") == ("base64" if base64 else None)
@@ -171,7 +171,7 @@ def test_what_an_answer_says_is_left_is_told(server: FakeEndpoint) -> None:
     server.change(remaining=7)
     embedder.embed_documents(TEXTS)
 
-    assert gate.heard == [(Left("requests", 7, 0, 60),)]
+    assert gate.heard == [(Remaining("requests", 7, 0, 60),)]
 
 
 def test_a_single_text_that_is_late_may_be_an_outage_or_the_text(server: FakeEndpoint) -> None:
@@ -416,8 +416,8 @@ def test_what_came_instead_of_vectors_is_shown_with_its_address_and_not_asked_fo
     body, content_type = FOREIGN[kind]
     with RawEndpoint(same(whole(body, f"Content-Type: {content_type}"))) as server:
         base = server.url.removesuffix("/v1")
-        asked = HttpEmbedder(TARGET, OpenAiDialect("fake"), Endpoint(base, KEY), max_batch=9, gate=OpenGate(4))
-        retrying = RetryingEmbedder(asked, stop=threading.Event(), patience=Patience(retry_for=60))
+        asked = HttpEmbedder(TARGET, OpenAiDialect("fake"), Endpoint(base, KEY), max_batch=9, gate=Unlimited(4))
+        retrying = RetryingEmbedder(asked, stop=threading.Event(), retry_policy=RetryPolicy(retry_for=60))
         with pytest.raises(ForeignAnswer) as caught:
             retrying.embed_documents(["first"])
 
@@ -432,14 +432,14 @@ def test_what_came_instead_of_vectors_is_shown_with_its_address_and_not_asked_fo
 def test_an_answer_is_read_in_the_encoding_that_it_shows(encoding: str) -> None:
     truth = whole('{"data": [{"index": 0, "embedding": [0.5, 0.5]}]}'.encode(encoding))
     with RawEndpoint(same(truth)) as server:
-        asked = HttpEmbedder(TARGET, OpenAiDialect("fake"), Endpoint(server.url), max_batch=9, gate=OpenGate(4))
+        asked = HttpEmbedder(TARGET, OpenAiDialect("fake"), Endpoint(server.url), max_batch=9, gate=Unlimited(4))
 
         assert asked.embed_documents(["first"]).tolist() == [[0.5, 0.5]]
 
 
 def test_an_empty_answer_is_told_to_be_one_and_asked_for_again() -> None:
     with RawEndpoint(same(whole(b" "))) as server:
-        asked = HttpEmbedder(TARGET, OpenAiDialect("fake"), Endpoint(server.url), max_batch=9, gate=OpenGate(4))
+        asked = HttpEmbedder(TARGET, OpenAiDialect("fake"), Endpoint(server.url), max_batch=9, gate=Unlimited(4))
         with pytest.raises(AnswerViolation, match="it is empty") as caught:
             asked.embed_documents(["first"])
 
@@ -450,7 +450,7 @@ def test_a_page_between_answers_is_a_broken_answer_that_may_be_over_soon() -> No
     truth = whole(b'{"data": [{"index": 0, "embedding": [0.5, 0.5]}]}')
     answers = iter([truth, whole(b"<html>down for maintenance</html>", "Content-Type: text/html"), truth])
     with RawEndpoint(lambda _head, _body: [next(answers)]) as server:
-        asked = HttpEmbedder(TARGET, OpenAiDialect("fake"), Endpoint(server.url), max_batch=9, gate=OpenGate(4))
+        asked = HttpEmbedder(TARGET, OpenAiDialect("fake"), Endpoint(server.url), max_batch=9, gate=Unlimited(4))
         asked.embed_documents(["first"])
         with pytest.raises(AnswerViolation, match="down for maintenance") as caught:
             asked.embed_documents(["first"])
@@ -475,7 +475,7 @@ def test_a_page_between_answers_is_a_broken_answer_that_may_be_over_soon() -> No
 )
 def test_an_error_that_comes_with_200_is_read_like_any_other(body: bytes, expected: type[EmbedError]) -> None:
     with RawEndpoint(same(whole(body))) as server:
-        asked = HttpEmbedder(TARGET, OpenAiDialect("fake"), Endpoint(server.url), max_batch=9, gate=OpenGate(4))
+        asked = HttpEmbedder(TARGET, OpenAiDialect("fake"), Endpoint(server.url), max_batch=9, gate=Unlimited(4))
         with pytest.raises(EmbedError) as caught:
             asked.embed_documents(["first"])
 
@@ -485,7 +485,7 @@ def test_an_error_that_comes_with_200_is_read_like_any_other(body: bytes, expect
 def test_an_error_beside_vectors_is_none() -> None:
     body = b'{"error": {"code": 500, "message": "x"}, "data": [{"index": 0, "embedding": [0.5, 0.5]}]}'
     with RawEndpoint(same(whole(body))) as server:
-        asked = HttpEmbedder(TARGET, OpenAiDialect("fake"), Endpoint(server.url), max_batch=9, gate=OpenGate(4))
+        asked = HttpEmbedder(TARGET, OpenAiDialect("fake"), Endpoint(server.url), max_batch=9, gate=Unlimited(4))
 
         assert asked.embed_documents(["first"]).shape == (1, 2)
 
@@ -506,7 +506,7 @@ def test_a_width_is_refused_only_while_no_answer_had_it(server: FakeEndpoint) ->
 def test_a_length_that_no_model_gives_is_refused(length: float, *, passes: bool) -> None:
     body = f'{{"data": [{{"index": 0, "embedding": [{length}, 0.0]}}]}}'.encode()
     with RawEndpoint(same(whole(body))) as server:
-        asked = HttpEmbedder(TARGET, OpenAiDialect("fake"), Endpoint(server.url), max_batch=9, gate=OpenGate(4))
+        asked = HttpEmbedder(TARGET, OpenAiDialect("fake"), Endpoint(server.url), max_batch=9, gate=Unlimited(4))
         if passes:
             assert asked.embed_documents(["first"]).shape == (1, 2)
             return

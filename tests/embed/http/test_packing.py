@@ -16,13 +16,13 @@ import pytest
 from ai_memory.config.embedding import resolve
 from ai_memory.config.file import Table
 from ai_memory.embed.assemble import Terms, Ties, assemble
-from ai_memory.embed.flow.limiter import OpenGate
-from ai_memory.embed.flow.splitting import DividedEmbedder
+from ai_memory.embed.flow.limiter import Unlimited
+from ai_memory.embed.flow.splitting import SplittingEmbedder
 from ai_memory.embed.http.embedder import HttpEmbedder
 from ai_memory.embed.http.openai import OpenAiDialect
 from ai_memory.embed.http.packing import FROM_NOW_ON, Packing, PackingEmbedder
 from ai_memory.embed.http.transport import Endpoint
-from ai_memory.embed.port import Patience
+from ai_memory.embed.port import RetryPolicy
 from ai_memory.errors import CredentialsRefused, EmbedError, RowsRefused, TransientFailure, WrongTarget
 from ai_memory.vectors.target import Target
 from tests.support.command import remote, remote_at
@@ -30,10 +30,10 @@ from tests.support.fake_endpoint import FOREVER, FakeEndpoint, vector
 from tests.support.raw_endpoint import RawEndpoint, whole
 
 TEXTS = ["first", "second", "third"]
-ONCE = Patience(retry_for=0, attempts=1)
+ONCE = RetryPolicy(retry_for=0, attempts=1)
 
 
-def assembled(url: str, notes: list[str] | None = None, **configured: object) -> DividedEmbedder:
+def assembled(url: str, notes: list[str] | None = None, **configured: object) -> SplittingEmbedder:
     settings = resolve(Table(values={"embeddings": configured}), remote_at(url))
     return assemble(settings, Terms(ONCE), Ties(tell=(notes if notes is not None else []).append))
 
@@ -42,7 +42,7 @@ def undivided(url: str) -> PackingEmbedder:
     """Return an embedder whose calls are requests of all their texts, each tried once."""
     target, packing = Target(space="fake#none", dim=0, backend="openai-compatible", model="fake"), Packing()
     asking = HttpEmbedder(
-        target, OpenAiDialect("fake"), Endpoint(url), max_batch=100, gate=OpenGate(4), packing=packing
+        target, OpenAiDialect("fake"), Endpoint(url), max_batch=100, gate=Unlimited(4), packing=packing
     )
     return PackingEmbedder(asking, packing)
 
@@ -174,7 +174,7 @@ def test_what_no_encoding_causes_is_not_asked_again_without_it(fault: str, expec
 
 def test_a_batch_that_has_to_wait_does_not_send_its_first_text_alone_again() -> None:
     with FakeEndpoint() as endpoint:
-        embedder = assembled(endpoint.url).with_patience(Patience(retry_for=60))
+        embedder = assembled(endpoint.url).with_retry_policy(RetryPolicy(retry_for=60))
         endpoint.fail("none")
         endpoint.fail("rate", times=2, seconds=0.01)
         embedder.embed_documents(TEXTS)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ai_memory.embed.flow.limiter import Left
+from ai_memory.embed.flow.limiter import Remaining
 from ai_memory.embed.http.rate_headers import left
 
 NOW = 1_800_000_000.0
@@ -44,14 +44,14 @@ def test_requests_and_tokens_are_told_apart() -> None:
         "x-ratelimit-reset-tokens": "6m0s",
     }
 
-    assert left(headers, now=NOW) == (Left("requests", 2999, 3000, 0.02), Left("tokens", 0, 1_000_000, 360))
+    assert left(headers, now=NOW) == (Remaining("requests", 2999, 3000, 0.02), Remaining("tokens", 0, 1_000_000, 360))
 
 
 @pytest.mark.parametrize("form", ["x-ratelimit-{}", "ratelimit-{}"])
 def test_the_plain_forms_count_requests(form: str) -> None:
     headers = {form.format("remaining"): "3", form.format("reset"): "9"}
 
-    assert left(headers, now=NOW) == (Left("requests", 3, 0, 9),)
+    assert left(headers, now=NOW) == (Remaining("requests", 3, 0, 9),)
 
 
 @given(st.text(max_size=20), st.text(max_size=20))

@@ -12,7 +12,7 @@ from ai_memory.reembed.holding import STUCK_MS
 from ai_memory.reembed.inspect.condition import LONGEST_PAUSE_MS, Condition
 from ai_memory.reembed.inspect.status import Status, read_status
 from ai_memory.reembed.plan.wanted import Wanted
-from ai_memory.reembed.quarantined import rows_aside
+from ai_memory.reembed.quarantined import quarantined_rows
 from ai_memory.stores.holder import Holder
 from ai_memory.stores.sqlite import approvals, pauses, runs
 from ai_memory.stores.sqlite.lock import runner_lock
@@ -192,7 +192,7 @@ def test_rows_in_quarantine_are_listed_with_their_titles_while_it_is_in_force(wo
     files.execute(work.path, "UPDATE memories SET title = 'Poisoned' WHERE id = 'id-003'")
 
     with work.store() as store:
-        found = rows_aside(store)
+        found = quarantined_rows(store)
 
     assert [(each.entry.id, each.entry.kind, each.title) for each in found] == [("id-002", "refused", "title id-002")]
     assert status_of(work, exact=True).values()["quarantined"] == 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ai_memory.memory.reason import Reason
-from ai_memory.reembed.options import Request
+from ai_memory.reembed.options import Options
 from ai_memory.reembed.plan.decide import Action
 from ai_memory.reembed.plan.plan import plan, take
 from ai_memory.reembed.plan.targets import find_target, known_fingerprint, recorded_target
@@ -43,7 +43,7 @@ def test_the_record_of_another_model_tells_no_width(store: Store) -> None:
 
 
 def test_a_plan_writes_nothing(store: Store) -> None:
-    planned = plan(store, patient(HashEmbedder()), Request(), now_ms=NOW_MS)
+    planned = plan(store, patient(HashEmbedder()), Options(), now_ms=NOW_MS)
 
     assert (planned.action, planned.census.stale, planned.run) == (Action.START, 10, None)
     assert known_fingerprint(store, planned.target) is None
@@ -51,9 +51,9 @@ def test_a_plan_writes_nothing(store: Store) -> None:
 
 
 def test_a_start_enters_a_run_that_this_process_holds(store: Store) -> None:
-    planned = plan(store, patient(HashEmbedder()), Request(scope=("a",), skip_current=True), now_ms=NOW_MS)
+    planned = plan(store, patient(HashEmbedder()), Options(scope=("a",), skip_current=True), now_ms=NOW_MS)
 
-    taken = take(store, planned, Request(scope=("a",), skip_current=True), HOLDER, in_flight=40)
+    taken = take(store, planned, Options(scope=("a",), skip_current=True), HOLDER, in_flight=40)
 
     run = taken.run
     assert (run.state, run.scope, run.skip_current, run.holder) == ("running", ("a",), True, HOLDER)
@@ -61,10 +61,10 @@ def test_a_start_enters_a_run_that_this_process_holds(store: Store) -> None:
 
 
 def test_a_take_over_after_a_kill_knows_what_may_be_sent_twice(store: Store) -> None:
-    planned = plan(store, patient(HashEmbedder()), Request(), now_ms=NOW_MS)
-    first = take(store, planned, Request(), HOLDER, in_flight=40)
+    planned = plan(store, patient(HashEmbedder()), Options(), now_ms=NOW_MS)
+    first = take(store, planned, Options(), HOLDER, in_flight=40)
 
-    resume = Request(resume=True)
+    resume = Options(resume=True)
     second = take(store, plan(store, patient(HashEmbedder()), resume, now_ms=NOW_MS), resume, HOLDER, in_flight=7)
 
     assert (second.run.run_id, second.run.fence) == (first.run.run_id, first.run.fence + 1)
@@ -77,7 +77,7 @@ def test_a_retry_of_the_quarantine_empties_it(store: Store) -> None:
     target, (refused,) = known(store, HashEmbedder()), documents(store, "id-000")
     with store.transaction() as transaction:
         quarantine.put(transaction, target.id, "id-000", refused.src, Reason("refused", "no"), now_ms=NOW_MS)
-    request = Request(retry_quarantined=True)
+    request = Options(retry_quarantined=True)
 
     take(store, plan(store, patient(HashEmbedder()), request, now_ms=NOW_MS), request, HOLDER, in_flight=1)
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ai_memory.embed.flow.token_budget import Spending
+from ai_memory.embed.flow.token_budget import TokenBudget
 from ai_memory.embed.port import TokenLimit
 from ai_memory.embed.usage import Meter
 from ai_memory.reembed.sweep.budget import Budget
@@ -18,14 +18,14 @@ APART = sum(len(text.encode()) + 4 for text in (*WITNESS_TEXTS, WITNESS_TEXTS[0]
 
 @pytest.mark.parametrize("rows", [0, 1, 5])
 def test_no_more_rows_are_taken_than_allowed(rows: int) -> None:
-    limited = Budget(Spending(Meter()), max_rows=rows)
+    limited = Budget(TokenBudget(Meter()), max_rows=rows)
 
     assert sum(limited.take("text") for _ in range(10)) == rows
     assert limited.spent == "max-rows"
 
 
 def test_without_limits_everything_is_taken() -> None:
-    unlimited = Budget(Spending(Meter()), max_rows=None)
+    unlimited = Budget(TokenBudget(Meter()), max_rows=None)
 
     assert all(unlimited.take("text " * 1000) for _ in range(100))
     assert unlimited.spent == ""
@@ -36,7 +36,7 @@ def test_reported_tokens_never_cross_the_limit_and_no_request_is_refused(
     sizes: list[int], most: int, density: float
 ) -> None:
     meter = Meter()
-    spending = Spending(meter, TokenLimit(most))
+    spending = TokenBudget(meter, TokenLimit(most))
     limited = Budget(spending, max_rows=None)
     in_flight: list[str] = []
 
@@ -61,7 +61,7 @@ def test_reported_tokens_never_cross_the_limit_and_no_request_is_refused(
 
 
 def test_what_is_taken_up_is_reserved_until_it_is_settled() -> None:
-    limited = Budget(Spending(Meter(), TokenLimit(200 + APART, "max-cost")), max_rows=None)
+    limited = Budget(TokenBudget(Meter(), TokenLimit(200 + APART, "max-cost")), max_rows=None)
 
     assert limited.take("x" * 150)
     assert not limited.take("y" * 150)
@@ -74,13 +74,13 @@ def test_what_is_taken_up_is_reserved_until_it_is_settled() -> None:
 
 
 def test_what_a_run_asks_beside_its_rows_is_kept_for_it() -> None:
-    assert Budget(Spending(Meter(), TokenLimit(10 + 4 + APART)), max_rows=None).take("x" * 10)
-    assert not Budget(Spending(Meter(), TokenLimit(10 + 3 + APART)), max_rows=None).take("x" * 10)
+    assert Budget(TokenBudget(Meter(), TokenLimit(10 + 4 + APART)), max_rows=None).take("x" * 10)
+    assert not Budget(TokenBudget(Meter(), TokenLimit(10 + 3 + APART)), max_rows=None).take("x" * 10)
 
 
 def test_the_targets_own_tokenizer_decides_where_it_is_at_hand() -> None:
     apart = sum(len(text.split()) for text in (*WITNESS_TEXTS, WITNESS_TEXTS[0]))
-    spending = Spending(Meter(), TokenLimit(3 + apart), count_tokens=lambda text: len(text.split()))
+    spending = TokenBudget(Meter(), TokenLimit(3 + apart), count_tokens=lambda text: len(text.split()))
     limited = Budget(spending, max_rows=None)
 
     assert limited.take("two words")

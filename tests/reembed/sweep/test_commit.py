@@ -99,7 +99,7 @@ def test_a_twin_gets_the_vector_of_its_identical_text(store: Store, run: Run, ta
     store.db.execute("UPDATE memories SET title = 'same', content = 'text' WHERE id IN ('id-000', 'id-001')")
     one, twin = documents(store, "id-000", "id-001")
 
-    found = write(store, run, target, Answered(Page(documents=(one,), twins=(twin,)), embedded([one])))
+    found = write(store, run, target, Answered(Page(documents=(one,), duplicates=(twin,)), embedded([one])))
 
     assert (found.reembedded, found.identical) == (2, 1)
     assert files.vectors(store.db.path)["id-001"] == files.vectors(store.db.path)["id-000"]
@@ -109,7 +109,7 @@ def test_a_twin_of_a_refused_text_shares_its_quarantine(store: Store, run: Run, 
     store.db.execute("UPDATE memories SET title = 'same', content = 'text' WHERE id IN ('id-000', 'id-001')")
     one, twin = documents(store, "id-000", "id-001")
 
-    found = write(store, run, target, Answered(Page(documents=(one,), twins=(twin,)), (Refused(one, REFUSED),)))
+    found = write(store, run, target, Answered(Page(documents=(one,), duplicates=(twin,)), (Refused(one, REFUSED),)))
 
     assert (found.quarantined, found.raced, found.reembedded) == (2, 0, 0)
     assert files.vectors(store.db.path)["id-001"] is None

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from ai_memory.errors import DataRefused
-from ai_memory.reembed.inspect.dry_run import survey
-from ai_memory.reembed.options import Request
-from ai_memory.reembed.quarantined import rows_aside
+from ai_memory.reembed.inspect.dry_run import dry_run
+from ai_memory.reembed.options import Options
+from ai_memory.reembed.quarantined import quarantined_rows
 from ai_memory.reembed.sweep.stamp import stamp
 from ai_memory.stores.opening import reading
 from ai_memory.stores.values import Quarantined
@@ -26,7 +26,7 @@ def sent(work: Work) -> int:
 
 def quarantined(work: Work) -> list[Quarantined]:
     with work.store() as store:
-        return [each.entry for each in rows_aside(store)]
+        return [each.entry for each in quarantined_rows(store)]
 
 
 @pytest.mark.parametrize("name", REFUSING)
@@ -109,7 +109,7 @@ def test_a_trigger_that_needs_what_only_the_application_has_is_told_before_a_tex
     with pytest.raises(DataRefused, match=words):
         work.run()
     with reading(work.path) as store, pytest.raises(DataRefused, match=words):
-        survey(store, work.embedder.target, Request(), now_ms=NOW_MS)
+        dry_run(store, work.embedder.target, Options(), now_ms=NOW_MS)
 
     assert (sent(work), files.execute(work.path, RUNS)) == (0, [(0,)])
 

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from ai_memory.embed.flow.token_budget import Spending
+from ai_memory.embed.flow.token_budget import TokenBudget
 from ai_memory.embed.usage import Meter
 from ai_memory.reembed.page import Page
 from ai_memory.reembed.sweep import scan
 from ai_memory.reembed.sweep.budget import Budget
-from ai_memory.reembed.sweep.scan import Walk, WalkOrder
+from ai_memory.reembed.sweep.scan import Scan, ScanOrder
 from ai_memory.stores.sqlite import walk
 from ai_memory.stores.sqlite.store import Store
 from ai_memory.stores.values import Checkpoint
@@ -23,7 +23,7 @@ NO_CURSORS: Mapping[str, Checkpoint] = {}
 
 
 def budget(max_rows: int | None = None) -> Budget:
-    return Budget(Spending(Meter()), max_rows=max_rows)
+    return Budget(TokenBudget(Meter()), max_rows=max_rows)
 
 
 def walked(
@@ -34,8 +34,8 @@ def walked(
     cursors: Mapping[str, Checkpoint] = NO_CURSORS,
     max_rows: int | None = None,
 ) -> list[Page]:
-    order = WalkOrder(known(store, HashEmbedder()), namespaces, cursors, batch)
-    return list(Walk(store, order, budget(max_rows), stopped=lambda: False).pages())
+    order = ScanOrder(known(store, HashEmbedder()), namespaces, cursors, batch)
+    return list(Scan(store, order, budget(max_rows), stopped=lambda: False).pages())
 
 
 def ids(page: Page) -> list[str]:
@@ -98,10 +98,10 @@ def test_the_cursor_of_a_spent_budget_stands_before_the_first_row_not_taken(stor
 
 
 def test_a_budget_that_is_just_enough_is_not_spent(store: Store) -> None:
-    order = WalkOrder(known(store, HashEmbedder()), ["a", "b"], NO_CURSORS, 3)
+    order = ScanOrder(known(store, HashEmbedder()), ["a", "b"], NO_CURSORS, 3)
     spent = budget(10)
 
-    assert sum(len(each.documents) for each in Walk(store, order, spent, stopped=lambda: False).pages()) == 10
+    assert sum(len(each.documents) for each in Scan(store, order, spent, stopped=lambda: False).pages()) == 10
     assert spent.spent == ""
 
 
@@ -119,13 +119,13 @@ def test_identical_texts_are_one_document_and_twins(store: Store) -> None:
 
     (page,) = walked(store, batch=100)
 
-    assert ([each.id for each in page.twins], len(page.documents)) == (["id-001"], 9)
+    assert ([each.id for each in page.duplicates], len(page.documents)) == (["id-001"], 9)
 
 
 def test_a_stop_ends_the_walk_with_what_was_gathered(store: Store) -> None:
-    order = WalkOrder(known(store, HashEmbedder()), ["a", "b"], NO_CURSORS, 100)
+    order = ScanOrder(known(store, HashEmbedder()), ["a", "b"], NO_CURSORS, 100)
     answers = iter([False, True])
-    stopped = Walk(store, order, budget(), stopped=lambda: next(answers))
+    stopped = Scan(store, order, budget(), stopped=lambda: next(answers))
 
     (page,) = stopped.pages()
 

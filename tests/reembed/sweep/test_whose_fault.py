@@ -8,14 +8,14 @@ from math import ceil, log2
 import pytest
 
 from ai_memory.embed.documents import embed_documents
-from ai_memory.embed.flow.documented import Limits
-from ai_memory.embed.flow.limiter import OpenGate
-from ai_memory.embed.flow.splitting import DividedEmbedder
+from ai_memory.embed.flow.documented import DocumentedLimits
+from ai_memory.embed.flow.limiter import Unlimited
+from ai_memory.embed.flow.splitting import SplittingEmbedder
 from ai_memory.embed.http.embedder import HttpEmbedder
 from ai_memory.embed.http.openai import OpenAiDialect
 from ai_memory.embed.http.transport import Endpoint
 from ai_memory.embed.outcomes import Outcome, Refused, Unanswered
-from ai_memory.embed.port import Patience
+from ai_memory.embed.port import RetryPolicy
 from ai_memory.errors import AiMemoryError, AnswerViolation
 from ai_memory.memory.document import source_hash
 from ai_memory.memory.freshness import Document
@@ -35,12 +35,16 @@ def server() -> Iterator[FakeEndpoint]:
         yield endpoint
 
 
-def embedder(server: FakeEndpoint, *, batch: int = BATCH) -> DividedEmbedder:
+def embedder(server: FakeEndpoint, *, batch: int = BATCH) -> SplittingEmbedder:
     """Return an embedder of which a request has passed, as after the probe."""
     time = PassingTime()
-    inner = HttpEmbedder(TARGET, OpenAiDialect("fake", 0), Endpoint(server.url), max_batch=batch, gate=OpenGate(1))
+    inner = HttpEmbedder(TARGET, OpenAiDialect("fake", 0), Endpoint(server.url), max_batch=batch, gate=Unlimited(1))
     found = patient(
-        inner, patience=Patience(retry_for=20), limits=Limits(inputs=batch), clock=time.clock, sleep=time.sleep
+        inner,
+        retry_policy=RetryPolicy(retry_for=20),
+        limits=DocumentedLimits(inputs=batch),
+        clock=time.clock,
+        sleep=time.sleep,
     )
     found.embed_documents(WITNESS_TEXTS[1:2])
     server.seen.bodies.clear()
@@ -54,7 +58,7 @@ def documents(*poison: int) -> list[Document]:
     ]
 
 
-def in_pages(asked: DividedEmbedder, rows: list[Document]) -> list[Outcome]:
+def in_pages(asked: SplittingEmbedder, rows: list[Document]) -> list[Outcome]:
     return [each for start in range(0, ROWS, BATCH) for each in embed_documents(asked, rows[start : start + BATCH])]
 
 
