@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ai_memory.reembed.budget import Budget
+from ai_memory.reembed.budget import Budget, Take
 from ai_memory.reembed.judge import Document, Unfit, Verdict, carries_stamp, examine, judge
 from ai_memory.store import walk
 from ai_memory.store.opening import Store
@@ -54,6 +54,11 @@ class Page:
     def stale(self) -> int:
         """Rows that were stale when the page was read."""
         return len(self.to_write) + len(self.unfit)
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing to commit: neither rows nor cursors."""
+        return not (self.stale or self.steps)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,16 +134,17 @@ class Walk:
         for row_id in ids:
             row = rows.get(row_id)
             if row is not None and row.live and row.namespace == namespace:
-                while not self._gather(row):
-                    if not self._budget.tight:
+                while (taken := self._gather(row)) is not Take.TAKEN:
+                    if taken is Take.SPENT:
                         return
+                    # It may have no rows: whoever takes it settles those before, and asks for the next one then.
                     yield self._take()
             self._gathering.pass_row(namespace, row_id)
             if self._full():
                 yield self._take()
 
-    def _gather(self, row: MemoryRow) -> bool:
-        """Put a row where it belongs; False where it would have to be embedded and the budget is spent."""
+    def _gather(self, row: MemoryRow) -> Take:
+        """Put a row where it belongs; it is left out where it would have to be embedded and the budget has no room."""
         order, schema, page = self._order, self._store.schema, self._gathering
         verdict = judge(row, order.target, schema)
         if verdict is Verdict.FRESH:
@@ -151,12 +157,13 @@ class Walk:
             page.attested.append(examined)
         elif self._has_twin(examined):
             page.twins.append(examined)
-        elif not self._budget.take(examined.text):
-            return False
         else:
-            self._on_their_way.add(examined.src)
-            page.add(examined)
-        return True
+            taken = self._budget.take(examined.text)
+            if taken is Take.TAKEN:
+                self._on_their_way.add(examined.src)
+                page.add(examined)
+            return taken
+        return Take.TAKEN
 
     def _has_twin(self, document: Document) -> bool:
         known = document.src in self._on_their_way

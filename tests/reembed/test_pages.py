@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
+from ai_memory.embed.document import WITNESS_TEXTS
 from ai_memory.embed.embedder import Meter
-from ai_memory.embed.spending import Spending
+from ai_memory.embed.spending import Spending, TokenLimit
 from ai_memory.reembed import pages
 from ai_memory.reembed.budget import Budget
 from ai_memory.reembed.pages import Page, Walk, WalkOrder
@@ -94,6 +95,25 @@ def test_the_cursor_of_a_spent_budget_stands_before_the_first_row_not_taken(stor
 
     assert [ids(each) for each in found] == [["id-000", "id-002"]]
     assert found[0].steps == {"a": Checkpoint("a", "id-002", eof=False, rows_done=2)}
+
+
+def test_where_the_budget_has_to_wait_a_page_without_rows_or_cursors_tells(work: Work) -> None:
+    found: list[Page] = []
+    free = Spending(Meter(), TokenLimit(10**9))
+    row, apart = free.most([files.texts(work.path)["id-000"]]), free.most([*WITNESS_TEXTS, WITNESS_TEXTS[0]])
+    one_by_one = Budget(Spending(Meter(), TokenLimit(apart + row + row // 2)), max_rows=None)
+    with work.store() as store:
+        order = WalkOrder(known(store, HashEmbedder()), ["a", "b"], NO_CURSORS, 1)
+        waiting = Walk(store, order, one_by_one, stopped=lambda: False)
+        for page in waiting.pages():
+            found.append(page)
+            if not page.documents:
+                waiting.settle(found[-2])
+
+    assert [each.empty for each in found[:4]] == [False, True, False, True]
+    assert sum(len(each.documents) for each in found) == 10
+    assert Page().empty
+    assert not Page(steps={"a": Checkpoint("a", "id", eof=True, rows_done=1)}).empty
 
 
 def test_a_budget_that_is_just_enough_is_not_spent(store: Store) -> None:
