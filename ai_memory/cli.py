@@ -9,21 +9,20 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from importlib import import_module
-from keyword import iskeyword
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from ai_memory import __version__
-from ai_memory.commands.flags import Parser, add_global_flags
 from ai_memory.commands.help import TOPICS
-from ai_memory.console import Console
+from ai_memory.commands.parser import Parser, add_global_flags
 from ai_memory.errors import WRITE_FAULTS, AiMemoryError, DataRefused, StorageFailed, UsageError
-from ai_memory.hearing import signals_heard
-from ai_memory.hints import Hints, options_of, program_of
-from ai_memory.streams import standard_streams
+from ai_memory.show.console import Console
+from ai_memory.show.streams import standard_streams
+from ai_memory.system.signals import observed_signals
+from ai_memory.text.hints import Hints, options_of, program_of
 
 if TYPE_CHECKING:
-    from ai_memory.settings import Settings
+    from ai_memory.config.settings import Settings
 
 COMMANDS = {
     "init": "create an empty database",
@@ -50,6 +49,8 @@ returns the exit code; `help` has none, for it needs no settings. A module is im
 to run.
 """
 
+MODULES = {"import": "import_", "reembed": "reembed.run"}
+"""The modules of commands that have not their command's name."""
 EXIT_INTERRUPTED = 130
 EXIT_READER_GONE = 141
 
@@ -62,7 +63,7 @@ class CommandParser(Parser):
     ) -> tuple[argparse.Namespace, list[str]]:
         """Parse with the arguments of the command's module."""
         name = self.prog.split()[-1]
-        module = import_module(f"ai_memory.commands.{name}{'_' if iskeyword(name) else ''}")
+        module = import_module(f"ai_memory.commands.{MODULES.get(name, name)}")
         module.add_arguments(self)
         add_global_flags(self)
         self.set_defaults(run=getattr(module, "run", None))
@@ -75,7 +76,7 @@ class CommandParser(Parser):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code."""
-    with standard_streams(), signals_heard():
+    with standard_streams(), observed_signals():
         return _obeyed(argv)
 
 
@@ -157,7 +158,8 @@ def _run(argv: Sequence[str] | None, args: argparse.Namespace) -> int:
     args.console = Console(json=args.json, quiet=args.quiet, verbose=args.verbose, hints=hints)
     if args.quiet and args.verbose:
         raise UsageError("--quiet and --verbose cannot be used together.", tip="Leave one of them out.")
-    from ai_memory.settings import Settings, process_environment
+    from ai_memory.config.process_env import process_environment
+    from ai_memory.config.settings import Settings
 
     settings = Settings.gather(args, process_environment())
     unheard = settings.warnings if args.quiet else ()

@@ -14,14 +14,14 @@ from tempfile import TemporaryDirectory
 import pytest
 from hypothesis import settings
 
-from tests.fake_endpoint import FakeEndpoint
+from tests.support.fake_endpoint import FakeEndpoint
 
 # A busy machine is no failure; a hung test ends by the time limit of pyproject.toml.
 settings.register_profile("ai-memory", deadline=None)
 settings.load_profile("ai-memory")
 
 ROOT = Path(__file__).resolve().parent.parent
-pytest_plugins = ["tests.sometimes"]
+pytest_plugins = ["tests.support.sometimes"]
 FOREIGN = ("XDG_CONFIG_HOME", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy")
 
 

@@ -12,10 +12,10 @@ from pathlib import Path
 import apsw
 import pytest
 
-from tests import files
-from tests.command import Command, answer, kill, remote, wait_for
-from tests.fake_endpoint import FakeEndpoint
-from tests.small_disk import small_disk
+from tests.support import files
+from tests.support.command import Command, answer, kill, remote, wait_for
+from tests.support.fake_endpoint import FakeEndpoint
+from tests.support.small_disk import small_disk
 
 FILL = """
     WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?)

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from tests import files, shapes
-from tests.command import Answer, Command, answer, plain, remote, remote_at, wait_for
 from tests.conftest import ROOT
-from tests.fake_endpoint import FOREVER, FakeEndpoint
+from tests.support import files, shapes
+from tests.support.command import Answer, Command, answer, plain, remote, remote_at, wait_for
+from tests.support.fake_endpoint import FOREVER, FakeEndpoint
 
 KEY = "sk-loopback-0123456789"
 NOBODY = remote_at("http://127.0.0.1:9/v1")

@@ -7,11 +7,22 @@ from pathlib import Path
 
 import pytest
 
-from tests import files
-from tests.command import Command, kill, remote, wait_for
-from tests.fake_endpoint import FOREVER, FakeEndpoint
-from tests.faults import CASES, FLAGS, ROWS, UNDISTURBED, Case, Outcome, close_breaker, count, meet, rows_in_quarantine
-from tests.sometimes import OPEN_BREAKER, RETRY_AFTER, Sometimes
+from tests.support import files
+from tests.support.command import Command, kill, remote, wait_for
+from tests.support.fake_endpoint import FOREVER, FakeEndpoint
+from tests.support.faults import (
+    CASES,
+    FLAGS,
+    ROWS,
+    UNDISTURBED,
+    Case,
+    Outcome,
+    close_breaker,
+    count,
+    meet,
+    rows_in_quarantine,
+)
+from tests.support.sometimes import OPEN_BREAKER, RETRY_AFTER, Sometimes
 
 
 @pytest.fixture(scope="module")

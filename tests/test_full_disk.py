@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from ai_memory.store import disk
-from tests import files
-from tests.command import Command, remote
-from tests.fake_endpoint import FakeEndpoint
-from tests.small_disk import small_disk
+from ai_memory.stores.sqlite import disk
+from tests.support import files
+from tests.support.command import Command, remote
+from tests.support.fake_endpoint import FakeEndpoint
+from tests.support.small_disk import small_disk
 
 OPTIONS = {"no block": "size=1m", "no file": "size=4m,nr_inodes=4"}
 READING = [["stats"], ["list", "-n", "a"], ["export"], ["recall", "content"], ["reembed", "status"], ["doctor"]]

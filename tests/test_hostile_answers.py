@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ai_memory.embed.document import WITNESS_TEXTS
-from tests.command import Command, remote_at
-from tests.raw_endpoint import PEAK, RawEndpoint, peak, whole, zeros
+from ai_memory.vectors.witness import WITNESS_TEXTS
+from tests.support.command import Command, remote_at
+from tests.support.raw_endpoint import PEAK, RawEndpoint, peak, whole, zeros
 
 WIDTH = 1_536
 ROWS = 3_000

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from ai_memory.embed.vectors import encode, head
-from tests import files
-from tests.command import Answer, Command, remote
-from tests.fake_endpoint import FOREVER, ONE, FakeEndpoint
-from tests.faults import close_breaker
+from ai_memory.vectors.blob import encode, head
+from tests.support import files
+from tests.support.command import Answer, Command, remote
+from tests.support.fake_endpoint import FOREVER, ONE, FakeEndpoint
+from tests.support.faults import close_breaker
 
 ROWS = 26
 

@@ -11,18 +11,18 @@ import numpy as np
 import pytest
 
 from ai_memory import errors
-from ai_memory.api_key import ApiKey
-from ai_memory.config_file import Table
+from ai_memory.config.api_key import ApiKey
+from ai_memory.config.embedding import resolve
+from ai_memory.config.file import Table
 from ai_memory.embed.assemble import Terms
-from ai_memory.embed.embedder import Target, Usage
-from ai_memory.embed.port import ONE_ATTEMPT
-from ai_memory.embed.spending import TokenLimit
-from ai_memory.embedding_settings import resolve
+from ai_memory.embed.outcomes import Embedded, Refused, Unanswered
+from ai_memory.embed.port import ONE_ATTEMPT, TokenLimit
+from ai_memory.embed.usage import Usage
 from ai_memory.errors import AiMemoryError, EmbedError, RateLimited
-from ai_memory.reembed.judge import Document, Unfit
-from ai_memory.reembed.outcomes import Embedded, Refused, Unanswered
-from ai_memory.reembed.pages import Page
-from ai_memory.reembed.window import Answered
+from ai_memory.memory.freshness import Document, Unfit
+from ai_memory.memory.reason import Reason
+from ai_memory.reembed.page import Page
+from ai_memory.reembed.sweep.pipeline import Answered
 from ai_memory.reembed.work import (
     Again,
     AskAgain,
@@ -34,11 +34,10 @@ from ai_memory.reembed.work import (
     PageAnswer,
     Remedy,
 )
-from ai_memory.store.provenance import Fingerprint
-from ai_memory.store.quarantine import Reason
-from ai_memory.store.values import Checkpoint, Counters
-from tests.command import remote_at
-from tests.travel import back, same
+from ai_memory.stores.values import Checkpoint, Counters
+from ai_memory.vectors.target import Fingerprint, Target
+from tests.support.command import remote_at
+from tests.support.travel import back, same
 
 VECTOR = np.array([0.6, -0.8, 1e-30], dtype=np.float32)
 DOCUMENT = Document("m1", "team", "Zürich", "東京\0", "Zürich 東京\0", b"\x00\xff", 17)

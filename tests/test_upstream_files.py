@@ -11,10 +11,10 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from ai_memory.embed.vectors import decode
-from tests import files, shapes
-from tests.command import Command, remote
-from tests.fake_endpoint import FakeEndpoint
+from ai_memory.vectors.blob import decode
+from tests.support import files, shapes
+from tests.support.command import Command, remote
+from tests.support.fake_endpoint import FakeEndpoint
 
 TRUTH = {
     "v0.7.0.db": "v0.7.0.rows.json",

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from tests import files
-from tests.command import Answer, Command, remote, remote_at
-from tests.fake_endpoint import FOREVER, FakeEndpoint, vector
-from tests.faults import START, close_breaker
-from tests.raw_endpoint import RawEndpoint, whole
+from tests.support import files
+from tests.support.command import Answer, Command, remote, remote_at
+from tests.support.fake_endpoint import FOREVER, FakeEndpoint, vector
+from tests.support.faults import START, close_breaker
+from tests.support.raw_endpoint import RawEndpoint, whole
 
 ROWS = 100
 BATCH = 20

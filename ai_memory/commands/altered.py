@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ai_memory.amounts import counted
-from ai_memory.cleaning import one_line
-from ai_memory.console import Console
+from ai_memory.show.console import Console
+from ai_memory.text.amounts import counted
+from ai_memory.text.cleaning import one_line
 
 
 def warn_of_altered(altered: Sequence[Sequence[str]], what: str, console: Console) -> None:

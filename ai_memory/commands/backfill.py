@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import argparse
 
-from ai_memory.amounts import counted
+from ai_memory.actions.backfill import Filled, ids_without_vector
 from ai_memory.clock import SystemClock
 from ai_memory.commands.embedding import fill, warn_of_rows
-from ai_memory.console import Console
-from ai_memory.intake import Filled, ids_without_vector
-from ai_memory.settings import Settings
-from ai_memory.store.open_options import OpenOptions
-from ai_memory.store.opening import writing
+from ai_memory.config.settings import Settings
+from ai_memory.show.console import Console
+from ai_memory.stores.open_options import OpenOptions
+from ai_memory.stores.opening import writing
+from ai_memory.text.amounts import counted
 
 EXIT_ROWS_LEFT = 10
 

@@ -7,14 +7,14 @@ from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 
-from ai_memory import vendors
-from ai_memory.api_key import ApiKey
-from ai_memory.commands.flags import add_global_flags
-from ai_memory.config_file import Sourced
-from ai_memory.console import Console
-from ai_memory.embedding_settings import EmbeddingSettings
-from ai_memory.settings import Settings
-from ai_memory.store.text import printable
+from ai_memory.commands.parser import add_global_flags
+from ai_memory.config import vendors
+from ai_memory.config.api_key import ApiKey
+from ai_memory.config.embedding import EmbeddingSettings
+from ai_memory.config.file import Sourced
+from ai_memory.config.settings import Settings
+from ai_memory.memory.text_codec import printable
+from ai_memory.show.console import Console
 
 SIZES = {"all-MiniLM-L6-v2": 92, "sentence-transformers/all-MiniLM-L6-v2": 92, "nomic-embed-text-v1.5": 274}
 """Millions of bytes of the default models' files: at huggingface.co and in Ollama's library, November 2026."""

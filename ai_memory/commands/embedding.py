@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ai_memory.amounts import counted
+from ai_memory.actions.backfill import Filled, Filler, Unfilled
 from ai_memory.clock import SystemClock
-from ai_memory.console import Console
+from ai_memory.config.embedding import EmbeddingSettings
 from ai_memory.embed.assemble import assemble
-from ai_memory.embed.rule import LATER
-from ai_memory.embedding_settings import EmbeddingSettings
+from ai_memory.embed.http.rule import LATER
 from ai_memory.errors import (
     AiMemoryError,
     EmbedderInitFailed,
@@ -18,11 +17,12 @@ from ai_memory.errors import (
     NoEmbedder,
     TargetChanged,
 )
-from ai_memory.hints import PROGRAM, without_again
-from ai_memory.intake import Filled, Filler, Unfilled
-from ai_memory.reembed.progress import choose_progress
-from ai_memory.store.opening import Store
-from ai_memory.store.text import printable
+from ai_memory.memory.text_codec import printable
+from ai_memory.show.console import Console
+from ai_memory.show.progress import choose_progress
+from ai_memory.stores.sqlite.store import Store
+from ai_memory.text.amounts import counted
+from ai_memory.text.hints import PROGRAM, without_again
 
 EMBEDDER_ERRORS = (NoEmbedder, EmbedderInitFailed, EmbedError, EndpointUnusable, TargetChanged)
 """What an embedder can end with; the texts are stored all the same."""

@@ -6,18 +6,19 @@ import argparse
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from ai_memory.amounts import counted
-from ai_memory.cleaning import one_line
-from ai_memory.console import Console, to_json
-from ai_memory.exchange import LINK_KEY, to_object
-from ai_memory.records import Memory, Value
-from ai_memory.rules import first_fault
-from ai_memory.settings import Settings
-from ai_memory.store.links import LeftBehind, Links, left_behind
-from ai_memory.store.memories import Memories
-from ai_memory.store.namespaces import require_found
-from ai_memory.store.opening import Store, reading
-from ai_memory.store.text import printable
+from ai_memory.config.settings import Settings
+from ai_memory.memory.exchange import LINK_KEY, to_object
+from ai_memory.memory.records import Memory, Value
+from ai_memory.memory.rules import first_fault
+from ai_memory.memory.text_codec import printable
+from ai_memory.show.console import Console, to_json
+from ai_memory.stores.opening import reading
+from ai_memory.stores.sqlite.links import LeftBehind, Links, left_behind
+from ai_memory.stores.sqlite.memories import Memories
+from ai_memory.stores.sqlite.namespaces import require_found
+from ai_memory.stores.sqlite.store import Store
+from ai_memory.text.amounts import counted
+from ai_memory.text.cleaning import one_line
 
 NAMED_ROWS = 20
 ONLY_THERE = "an import takes it only where that memory is"

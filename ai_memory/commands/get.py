@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import argparse
 
-from ai_memory.amounts import counted
-from ai_memory.console import Console
+from ai_memory.config.settings import Settings
 from ai_memory.errors import NotFound
-from ai_memory.exchange import to_object
-from ai_memory.records import Value
-from ai_memory.settings import Settings
-from ai_memory.store.memories import Memories, has_vector
-from ai_memory.store.opening import reading
-from ai_memory.store.text import printable, readable
+from ai_memory.memory.exchange import to_object
+from ai_memory.memory.records import Value
+from ai_memory.memory.text_codec import printable, readable
+from ai_memory.show.console import Console
+from ai_memory.stores.opening import reading
+from ai_memory.stores.sqlite.memories import Memories, has_vector
+from ai_memory.text.amounts import counted
 
 LAST = ("content",)
 

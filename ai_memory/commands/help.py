@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from ai_memory.commands.flags import EXIT_CODES, exit_table
+from ai_memory.commands.parser import EXIT_CODES, exit_table
 
 TOPICS = {"exit-codes": f"exit status:\n{exit_table(EXIT_CODES)}\n"}
 """What is shown of each topic."""

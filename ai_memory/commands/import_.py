@@ -9,26 +9,28 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO
 
-from ai_memory.amounts import counted
-from ai_memory.cleaning import one_line
+from ai_memory.actions.backfill import Filled
+from ai_memory.actions.import_file import FileImport, Imported
+from ai_memory.actions.ingest import Outcome, Put
 from ai_memory.clock import SystemClock
 from ai_memory.commands.altered import warn_of_altered
 from ai_memory.commands.arguments import named_path
 from ai_memory.commands.embedding import EMBEDDER_ERRORS, fill, tell_stored_without, warn_of_rows
-from ai_memory.commands.taking import Taken, Taking
-from ai_memory.console import Console
-from ai_memory.embedding_settings import EmbeddingSettings
+from ai_memory.config.embedding import EmbeddingSettings
+from ai_memory.config.settings import Settings
 from ai_memory.errors import DataRefused, NotFound
-from ai_memory.exchange import NOT_STORED, Parsed, parse
-from ai_memory.intake import Filled, Outcome, Put
-from ai_memory.json_file import may_begin
-from ai_memory.records import Draft
-from ai_memory.settings import Settings
-from ai_memory.store.links import Links
-from ai_memory.store.memories import Memories, has_vector
-from ai_memory.store.open_options import OpenOptions
-from ai_memory.store.opening import Store, writing
-from ai_memory.store.text import printable
+from ai_memory.memory.exchange import NOT_STORED, Parsed, parse
+from ai_memory.memory.records import Draft
+from ai_memory.memory.text_codec import printable
+from ai_memory.show.console import Console
+from ai_memory.stores.open_options import OpenOptions
+from ai_memory.stores.opening import writing
+from ai_memory.stores.sqlite.links import Links
+from ai_memory.stores.sqlite.memories import Memories, has_vector
+from ai_memory.stores.sqlite.store import Store
+from ai_memory.text.amounts import counted
+from ai_memory.text.cleaning import one_line
+from ai_memory.text.json_file import may_begin
 
 STDIN = Path("-")
 PIECE = 2**20
@@ -65,7 +67,7 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     options = OpenOptions(tell=console.note)
     with writing(settings.db.value, now_ms=clock.now_ms(), create=True, options=options) as store:
         memories, links = Memories.of(store), Links.of(store)
-        taken = Taking(memories, links, clock.now_ms(), args.skip_invalid).take(parsed)
+        taken = FileImport(memories, links, clock.now_ms(), args.skip_invalid).take(parsed)
         _tell_ignored(parsed, memories, links, console)
         lacking = _lacking(store, taken.stored)
         filled = _embed(store, lacking, configured, console) if lacking and configured else Filled()
@@ -128,7 +130,7 @@ def _embed(store: Store, ids: list[str], configured: EmbeddingSettings, console:
     return total
 
 
-def _tell_left_out(taken: Taken, console: Console) -> None:
+def _tell_left_out(taken: Imported, console: Console) -> None:
     for refusal in taken.refused[:NAMED]:
         console.warn(f"left out: {printable(refusal.what)}")
     if len(taken.refused) > NAMED:
@@ -143,7 +145,7 @@ def _tell_left_out(taken: Taken, console: Console) -> None:
             console.warn(f"{printable(each.id or '')} is encrypted in this database and was kept as it is.")
 
 
-def _report(taken: Taken, filled: Filled, missing: int, store: Store, console: Console) -> None:
+def _report(taken: Imported, filled: Filled, missing: int, store: Store, console: Console) -> None:
     counts = Counter(each.outcome for each in taken.stored)
     outcomes = {outcome.value: counts[outcome] for outcome in Outcome}
     left_out = {"skipped": len(taken.refused), "left_out": [refusal.what for refusal in taken.refused]}

@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 import time
 
-from ai_memory.console import Console
+from ai_memory.config.settings import Settings
 from ai_memory.errors import UsageError
-from ai_memory.settings import Settings
-from ai_memory.store.file import is_new
-from ai_memory.store.opening import writing
+from ai_memory.show.console import Console
+from ai_memory.stores.opening import writing
+from ai_memory.stores.sqlite.file import is_new
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 from dataclasses import asdict
 
-from ai_memory.console import Console
-from ai_memory.settings import Settings
-from ai_memory.store.consistent import consistently
-from ai_memory.store.memories import Summary, summaries
-from ai_memory.store.namespaces import require_found
-from ai_memory.store.opening import reading
-from ai_memory.store.text import printable
+from ai_memory.config.settings import Settings
+from ai_memory.memory.text_codec import printable
+from ai_memory.show.console import Console
+from ai_memory.stores.opening import reading
+from ai_memory.stores.sqlite.consistent import consistently
+from ai_memory.stores.sqlite.memories import Summary, summaries
+from ai_memory.stores.sqlite.namespaces import require_found
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

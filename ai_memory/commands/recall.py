@@ -5,19 +5,19 @@ from __future__ import annotations
 import argparse
 from dataclasses import asdict
 
-from ai_memory.amounts import counted
+from ai_memory.actions.recall import Found, LeftOut, Query, recall
 from ai_memory.commands.embedding import EMBEDDER_ERRORS
-from ai_memory.console import Console
-from ai_memory.embed.assemble import assemble_prompt
-from ai_memory.embed.embedder import Vectors
+from ai_memory.config.settings import Settings
+from ai_memory.embed.assemble import assemble_interactive
 from ai_memory.errors import NoEmbedder, UsageError
-from ai_memory.recall import Found, LeftOut, Query, recall
-from ai_memory.records import Hit
-from ai_memory.settings import Settings
-from ai_memory.store.namespaces import require_found
-from ai_memory.store.open_options import OpenOptions
-from ai_memory.store.opening import reading
-from ai_memory.store.text import is_text, printable, readable
+from ai_memory.memory.records import Hit
+from ai_memory.memory.text_codec import is_text, printable, readable
+from ai_memory.show.console import Console
+from ai_memory.stores.open_options import OpenOptions
+from ai_memory.stores.opening import reading
+from ai_memory.stores.sqlite.namespaces import require_found
+from ai_memory.text.amounts import counted
+from ai_memory.vectors.target import Vectors
 
 MAX_LIMIT = 10_000
 SHOWN = 200
@@ -64,7 +64,7 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
 
 def _embed(query: str, settings: Settings, console: Console) -> tuple[Vectors | None, str]:
     try:
-        embedder = assemble_prompt(settings.embedding)
+        embedder = assemble_interactive(settings.embedding)
         return embedder.embed_query(query), embedder.target.space
     except NoEmbedder as error:
         console.note(f"Searching by words alone: {error.what}")

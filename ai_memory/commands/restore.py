@@ -6,18 +6,18 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ai_memory.amounts import counted
 from ai_memory.commands.altered import mention_daemon
 from ai_memory.commands.arguments import named_path
-from ai_memory.console import Console
+from ai_memory.config.settings import Settings
 from ai_memory.errors import UsageError
-from ai_memory.settings import Settings
-from ai_memory.store.text import printable
+from ai_memory.memory.text_codec import printable
+from ai_memory.show.console import Console
+from ai_memory.text.amounts import counted
 
 if TYPE_CHECKING:
+    from ai_memory.actions.restore import Loss, Present, Restore
     from ai_memory.reembed.stop import Stop
-    from ai_memory.restore import Loss, Present, Restore
-    from ai_memory.store.comparison import Comparison
+    from ai_memory.stores.sqlite.comparison import Comparison
 
 SHOWN = 3
 
@@ -46,10 +46,10 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
 
 
 def _job(args: argparse.Namespace, settings: Settings, console: Console, stop: Stop) -> Restore:
+    from ai_memory.actions.restore import Restore
     from ai_memory.clock import SystemClock
-    from ai_memory.reembed.progress import choose_progress
-    from ai_memory.restore import Restore
-    from ai_memory.store.open_options import OpenOptions
+    from ai_memory.show.progress import choose_progress
+    from ai_memory.stores.open_options import OpenOptions
 
     clock = SystemClock()
     progress = choose_progress(console.err, clock, quiet=console.quiet)

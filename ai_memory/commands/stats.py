@@ -5,14 +5,14 @@ from __future__ import annotations
 import argparse
 from dataclasses import asdict
 
-from ai_memory.amounts import counted
-from ai_memory.console import Console
-from ai_memory.settings import Settings
-from ai_memory.store.consistent import consistently
-from ai_memory.store.counts import file_sizes, namespaces, spaces, totals
-from ai_memory.store.open_options import OpenOptions
-from ai_memory.store.opening import reading
-from ai_memory.store.text import printable
+from ai_memory.config.settings import Settings
+from ai_memory.memory.text_codec import printable
+from ai_memory.show.console import Console
+from ai_memory.stores.open_options import OpenOptions
+from ai_memory.stores.opening import reading
+from ai_memory.stores.sqlite.consistent import consistently
+from ai_memory.stores.sqlite.counts import file_sizes, namespaces, spaces, totals
+from ai_memory.text.amounts import counted
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

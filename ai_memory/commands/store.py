@@ -5,22 +5,24 @@ from __future__ import annotations
 import argparse
 import sys
 
+from ai_memory.actions.backfill import Filler
+from ai_memory.actions.ingest import Outcome, put
 from ai_memory.clock import SystemClock
 from ai_memory.commands.altered import warn_of_altered
 from ai_memory.commands.embedding import EMBEDDER_ERRORS, tell_stored_without
-from ai_memory.console import Console
-from ai_memory.embed.assemble import assemble_prompt
-from ai_memory.embedding_settings import EmbeddingSettings
+from ai_memory.config.embedding import EmbeddingSettings
+from ai_memory.config.settings import Settings
+from ai_memory.embed.assemble import assemble_interactive
 from ai_memory.errors import UsageError
-from ai_memory.intake import Filler, Outcome, put
-from ai_memory.records import DEFAULT_NAMESPACE, Draft, Value
-from ai_memory.rules import TIERS, first_fault
-from ai_memory.settings import Settings
-from ai_memory.store.memories import Memories, has_vector
-from ai_memory.store.open_options import OpenOptions
-from ai_memory.store.opening import Store, writing
-from ai_memory.store.text import is_text
-from ai_memory.strict_json import compact
+from ai_memory.memory.records import DEFAULT_NAMESPACE, Draft, Value
+from ai_memory.memory.rules import TIERS, first_fault
+from ai_memory.memory.text_codec import is_text
+from ai_memory.show.console import Console
+from ai_memory.stores.open_options import OpenOptions
+from ai_memory.stores.opening import writing
+from ai_memory.stores.sqlite.memories import Memories, has_vector
+from ai_memory.stores.sqlite.store import Store
+from ai_memory.text.strict_json import compact
 
 STDIN = "-"
 
@@ -92,7 +94,7 @@ def _stdin() -> str:
 
 def _embed(store: Store, memory_id: str, configured: EmbeddingSettings, console: Console) -> bool:
     try:
-        embedder = assemble_prompt(configured)
+        embedder = assemble_interactive(configured)
         filled = Filler(store, embedder, "store", 1, SystemClock()).renew(memory_id)
     except EMBEDDER_ERRORS as error:
         tell_stored_without("a vector", error, console)

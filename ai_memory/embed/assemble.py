@@ -1,9 +1,15 @@
 """From the resolved settings to the embedder that commands use: the one way to get one, in whatever process.
 
-A batch passes the stack from the outside in: `PromptEmbedder` (somebody waits: all calls have one deadline) ->
-`DividedEmbedder` (the one place where a batch is cut into requests) -> `RetryingEmbedder` -> `PackingEmbedder` (base64
-or numbers) -> `SpendingEmbedder` (the limit of tokens, asked before each attempt) -> `HttpEmbedder`, or `PacedEmbedder`
-around `LocalEmbedder`; with each request a slot of the pace, which `ToldGate` watches where requests are traced.
+A batch passes the stack from the outside in:
+
+- `TimeLimitedEmbedder`: somebody waits, all calls have one deadline;
+- `SplittingEmbedder`: the one place where a batch is cut into requests;
+- `RetryingEmbedder`: an attempt after another, each in a slot of the concurrency limiter;
+- `PackingEmbedder`: base64 or numbers;
+- `BudgetedEmbedder`: the limit of tokens, asked before each attempt;
+- `HttpEmbedder`, or `LimitedEmbedder` around `LocalEmbedder`.
+
+`ObservedLimiter` watches the slots where requests are traced.
 """
 
 from __future__ import annotations
@@ -16,31 +22,34 @@ from pathlib import Path
 from threading import Event
 from typing import TypeVar
 
-from ai_memory import address, vendors
-from ai_memory.embed import model_folder, space
+from ai_memory.config import vendors
+from ai_memory.config.embedding import AUTO, BASE64, KEYWORD, EmbeddingSettings
+from ai_memory.config.process_env import keep_off_model_hub
 from ai_memory.embed.buildable import require_buildable
-from ai_memory.embed.dialect import Dialect
-from ai_memory.embed.divide import DividedEmbedder
-from ai_memory.embed.embedder import Target
-from ai_memory.embed.engine_torch import TorchEngine, require_library
-from ai_memory.embed.gate import Gate, OpenGate
-from ai_memory.embed.http import HttpEmbedder
-from ai_memory.embed.limits import RequestLimits
-from ai_memory.embed.local import LocalEmbedder, cached_folder, token_count
-from ai_memory.embed.ollama import OllamaDialect, tag
-from ai_memory.embed.openai import OpenAiDialect
-from ai_memory.embed.pace import Pace, PacedEmbedder
-from ai_memory.embed.packing import Packing, PackingEmbedder
-from ai_memory.embed.port import Embedder, ModelFacts, Patience, PatientEmbedder, Pool, Stop
-from ai_memory.embed.prompt import PromptEmbedder, Wait
-from ai_memory.embed.retry import RetryingEmbedder
-from ai_memory.embed.spending import Spending, SpendingEmbedder, TokenLimit
-from ai_memory.embed.threads import ThreadPool
-from ai_memory.embed.told_gate import ToldGate
-from ai_memory.embed.transport import Deadlines, Endpoint
-from ai_memory.embedding_settings import AUTO, BASE64, KEYWORD, EmbeddingSettings
+from ai_memory.embed.flow.concurrency import ConcurrencyLimiter, LimitedEmbedder
+from ai_memory.embed.flow.documented import documented_limits
+from ai_memory.embed.flow.limiter import Limiter, Unlimited
+from ai_memory.embed.flow.observed_limiter import ObservedLimiter
+from ai_memory.embed.flow.request_size import RequestSize
+from ai_memory.embed.flow.retry import RetryingEmbedder
+from ai_memory.embed.flow.splitting import SplittingEmbedder
+from ai_memory.embed.flow.time_limit import TimeLimit, TimeLimitedEmbedder
+from ai_memory.embed.flow.token_budget import BudgetedEmbedder, TokenBudget
+from ai_memory.embed.http.embedder import HttpEmbedder
+from ai_memory.embed.http.ollama import OllamaDialect, tag
+from ai_memory.embed.http.openai import OpenAiDialect
+from ai_memory.embed.http.packing import Packing, PackingEmbedder
+from ai_memory.embed.http.transport import Deadlines, Endpoint
+from ai_memory.embed.http.wire import Dialect
+from ai_memory.embed.local import model_folder
+from ai_memory.embed.local.embedder import LocalEmbedder, cached_folder, token_count
+from ai_memory.embed.local.engine_torch import TorchEngine, require_library
+from ai_memory.embed.pools.threads import ThreadPool
+from ai_memory.embed.port import Embedder, ModelFacts, Pool, ResilientEmbedder, RetryPolicy, Stop, TokenLimit
 from ai_memory.errors import EmbedderInitFailed, NoEmbedder
-from ai_memory.settings import keep_off_model_hub
+from ai_memory.text import address
+from ai_memory.vectors import space
+from ai_memory.vectors.target import Target
 
 DOCUMENT_PREFIX = "search_document: "
 QUERY_PREFIX = "search_query: "
@@ -51,7 +60,7 @@ OLLAMA_CONCURRENCY = 4
 """Ollama serves few requests of one model side by side and queues the rest (OLLAMA_NUM_PARALLEL)."""
 WorkT = TypeVar("WorkT")
 AnswerT = TypeVar("AnswerT")
-QUICK = Patience(retry_for=5.0, attempts=3, rate_for=5.0)
+QUICK = RetryPolicy(retry_for=5.0, attempts=3, rate_for=5.0)
 PERSON_WAITS = 10.0
 """Seconds that somebody at a terminal, or an agent in a conversation, waits for a vector."""
 
@@ -64,7 +73,7 @@ class Terms:
     amount). `batch` is the most texts of a request (None: as many as the endpoint takes).
     """
 
-    patience: Patience = field(default_factory=Patience)
+    retry_policy: RetryPolicy = field(default_factory=RetryPolicy)
     concurrency: int | None = None
     limit: TokenLimit | None = None
     batch: int | None = None
@@ -84,7 +93,7 @@ class Ties:
     trace: Callable[[str], None] | None = None
 
 
-def assemble(settings: EmbeddingSettings, terms: Terms | None = None, ties: Ties | None = None) -> DividedEmbedder:
+def assemble(settings: EmbeddingSettings, terms: Terms | None = None, ties: Ties | None = None) -> SplittingEmbedder:
     """Return the configured embedder; nothing is loaded or sent yet.
 
     Raises:
@@ -92,22 +101,22 @@ def assemble(settings: EmbeddingSettings, terms: Terms | None = None, ties: Ties
         EmbedderInitFailed: what is configured cannot be built; nothing else is taken instead.
     """
     terms, ties = terms or Terms(), ties or Ties()
-    sizes = RequestLimits(vendors.limits(settings.base_url.value))
+    sizes = RequestSize(documented_limits(settings.base_url.value))
     if terms.batch:
         sizes.allow(terms.batch)
     pace = _pace(settings, terms, ties, sizes)
-    gate, packing = ToldGate(pace, ties.trace) if ties.trace else pace, _packing(settings, ties.tell)
+    gate, packing = ObservedLimiter(pace, ties.trace) if ties.trace else pace, _packing(settings, ties.tell)
     bare = _bare(settings, gate, packing)
-    paced = PacedEmbedder(bare, gate) if settings.backend.value == vendors.LOCAL else bare
+    paced = LimitedEmbedder(bare, gate) if settings.backend.value == vendors.LOCAL else bare
     # Loading a tokenizer takes time that only a limit of tokens needs.
     count = token_counter(settings) if terms.limit else None
-    spending = Spending(bare.meter, terms.limit, prefix=bare.target.document_prefix, count_tokens=count)
-    asking = PackingEmbedder(SpendingEmbedder(paced, spending), packing)
-    retrying = RetryingEmbedder(asking, stop=ties.stop, patience=terms.patience, gate=gate)
-    return DividedEmbedder(retrying, sizes, spending, ties.tell)
+    spending = TokenBudget(bare.meter, terms.limit, prefix=bare.target.document_prefix, count_tokens=count)
+    asking = PackingEmbedder(BudgetedEmbedder(paced, spending), packing)
+    retrying = RetryingEmbedder(asking, stop=ties.stop, retry_policy=terms.retry_policy, gate=gate)
+    return SplittingEmbedder(retrying, sizes, spending, ties.tell)
 
 
-def assemble_prompt(settings: EmbeddingSettings) -> PatientEmbedder:
+def assemble_interactive(settings: EmbeddingSettings) -> ResilientEmbedder:
     """Return the configured embedder for somebody who waits: an endpoint has ten seconds, whatever it does.
 
     A local model has the time it takes.
@@ -119,12 +128,14 @@ def assemble_prompt(settings: EmbeddingSettings) -> PatientEmbedder:
     embedder = assemble(settings, Terms(QUICK), Ties(stop))
     if settings.backend.value == vendors.LOCAL:
         return embedder
-    return PromptEmbedder(embedder, Wait.begin(address.read(settings.base_url.value).shown, PERSON_WAITS, stop))
+    return TimeLimitedEmbedder(
+        embedder, TimeLimit.begin(address.read(settings.base_url.value).shown, PERSON_WAITS, stop)
+    )
 
 
 def threads(
-    embedder: PatientEmbedder,
-    ask: Callable[[PatientEmbedder, WorkT], AnswerT],
+    embedder: ResilientEmbedder,
+    ask: Callable[[ResilientEmbedder, WorkT], AnswerT],
     *,
     executor: Callable[[int], Executor] = ThreadPoolExecutor,
 ) -> Pool[WorkT, AnswerT]:
@@ -138,7 +149,7 @@ def configured_target(settings: EmbeddingSettings) -> Target:
     Raises:
         NoEmbedder, EmbedderInitFailed: see `assemble`.
     """
-    return _bare(settings, OpenGate(1), Packing(fixed=False)).target
+    return _bare(settings, Unlimited(1), Packing(fixed=False)).target
 
 
 def token_counter(settings: EmbeddingSettings) -> Callable[[str], int] | None:
@@ -171,15 +182,15 @@ def deadlines(settings: EmbeddingSettings) -> Deadlines:
     return Deadlines(first=LOADING) if loads else Deadlines()
 
 
-def _pace(settings: EmbeddingSettings, terms: Terms, ties: Ties, sizes: RequestLimits) -> Pace:
+def _pace(settings: EmbeddingSettings, terms: Terms, ties: Ties, sizes: RequestSize) -> ConcurrencyLimiter:
     usual = OLLAMA_CONCURRENCY if settings.backend.value == vendors.OLLAMA else HTTP_CONCURRENCY
-    return Pace(
+    return ConcurrencyLimiter(
         most=1 if settings.backend.value == vendors.LOCAL else terms.concurrency or usual,
         fixed=terms.concurrency is not None,
         stop=ties.stop,
         closed=ties.closed,
         sizes=sizes,
-        longest_wait=terms.patience.longest_wait,
+        longest_wait=terms.retry_policy.longest_wait,
     )
 
 
@@ -190,7 +201,7 @@ def _packing(settings: EmbeddingSettings, tell: Callable[[str], None] | None) ->
     return Packing(fixed=configured == BASE64 if configured != AUTO else None, tell=tell)
 
 
-def _bare(settings: EmbeddingSettings, gate: Gate, packing: Packing) -> Embedder:
+def _bare(settings: EmbeddingSettings, gate: Limiter, packing: Packing) -> Embedder:
     """Return the innermost embedder, one attempt a call; requests to an endpoint pass `gate`, asked as `packing` says.
 
     Raises:
@@ -259,7 +270,7 @@ def _local_dim(settings: EmbeddingSettings, facts: ModelFacts | None) -> int:
     return settings.dim.value or (facts.dim if facts else 0)
 
 
-def _remote(settings: EmbeddingSettings, gate: Gate, packing: Packing) -> Embedder:
+def _remote(settings: EmbeddingSettings, gate: Limiter, packing: Packing) -> Embedder:
     base_url, model = settings.base_url.value, settings.model.value
     require_buildable(settings)
     key = settings.api_key.value
@@ -282,7 +293,7 @@ def _remote(settings: EmbeddingSettings, gate: Gate, packing: Packing) -> Embedd
             deadlines(settings),
             loopback_only=settings.egress.value != "allow",
         ),
-        max_batch=vendors.limits(base_url).inputs,
+        max_batch=documented_limits(base_url).inputs,
         gate=gate,
         packing=packing,
     )

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from ai_memory import address
-from ai_memory.embed import space
-from ai_memory.embedding_settings import EmbeddingSettings
+from ai_memory.config.embedding import EmbeddingSettings
 from ai_memory.errors import EmbedderInitFailed
+from ai_memory.text import address
+from ai_memory.vectors import space
 
 
 def require_buildable(settings: EmbeddingSettings) -> None:

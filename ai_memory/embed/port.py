@@ -11,8 +11,9 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
-from ai_memory.embed.embedder import Meter, Target, Vectors
+from ai_memory.embed.usage import Meter
 from ai_memory.errors import EmbedError
+from ai_memory.vectors.target import Target, Vectors
 
 BatchT = TypeVar("BatchT")
 WorkT_contra = TypeVar("WorkT_contra", contravariant=True)
@@ -30,7 +31,7 @@ class Stop(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class RetryPolicy:
     """How long one request is retried: `retry_for` seconds from its first failure, `attempts` times (0: any number).
 
     An endpoint that names a wait for its rate has not failed: it is obeyed for `rate_for` seconds at least. `at_once`
@@ -48,7 +49,7 @@ class Patience:
         return max(self.retry_for, self.rate_for)
 
 
-ONE_ATTEMPT = Patience(attempts=1)
+ONE_ATTEMPT = RetryPolicy(attempts=1)
 """For a canary: what it meets now is the answer."""
 
 
@@ -99,13 +100,13 @@ class Embedder(Protocol):
         """Let go of connections and models. A second call does nothing; a call for vectors opens them again."""
 
 
-class PatientEmbedder(Embedder, Protocol):
+class ResilientEmbedder(Embedder, Protocol):
     """An embedder that retries by itself, divides a batch into requests, and learns how much its endpoint takes."""
 
-    def with_patience(self, patience: Patience) -> PatientEmbedder:
+    def with_retry_policy(self, retry_policy: RetryPolicy) -> ResilientEmbedder:
         """Return the same embedder with another patience."""
 
-    def at_once(self) -> PatientEmbedder:
+    def at_once(self) -> ResilientEmbedder:
         """Return the same embedder that does not retry what may be its texts' fault."""
 
     def each(self, texts: Sequence[str]) -> Iterator[Vectors | EmbedError]:
@@ -204,3 +205,11 @@ class Pool(Protocol[WorkT_contra, AnswerT]):
 
         A second call does nothing.
         """
+
+
+@dataclass(frozen=True, slots=True)
+class TokenLimit:
+    """At most `most` tokens, by the flag `flag`."""
+
+    most: int
+    flag: str = "max-tokens"

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from ai_memory.reembed.events import CopyEnded, Copying, Observer
 from ai_memory.reembed.stop import Stop
-from ai_memory.store.backup import copy_to
-from ai_memory.store.connection import Database
+from ai_memory.stores.sqlite.backup import copy_to
+from ai_memory.stores.sqlite.connection import Database
 
 
 def back_up(db: Database, target: Path, stop: Stop, observe: Observer) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from math import ceil
 
 from ai_memory.errors import BreakerOpen
-from ai_memory.store.values import Breaker, Run
+from ai_memory.stores.values import Breaker, Run
 
 FIRST_WAIT_MS = 60_000
 LONGEST_WAIT_MS = 15 * 60_000

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ai_memory.reembed.judge import Unfit
+from ai_memory.memory.freshness import Unfit
 from ai_memory.reembed.work import Sizes
 
 

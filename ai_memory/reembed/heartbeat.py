@@ -13,17 +13,16 @@ from contextlib import suppress
 from typing import Any, Protocol, TypeVar
 
 from ai_memory.clock import Clock
-from ai_memory.embed.port import PatientEmbedder
+from ai_memory.embed.port import ResilientEmbedder
 from ai_memory.errors import DataRefused, NotFinished, OperatorNeeded, Stopped, StorageFailed
+from ai_memory.memory.text_codec import printable
 from ai_memory.reembed.ledger import Ledger
 from ai_memory.reembed.stop import Stop
-from ai_memory.store import beats, pauses
-from ai_memory.store.lost_run import run_lost
-from ai_memory.store.opening import Store
-from ai_memory.store.pauses import Pause
-from ai_memory.store.text import printable
-from ai_memory.store.values import Run
-from ai_memory.times import instant
+from ai_memory.stores.sqlite import beats, pauses
+from ai_memory.stores.sqlite.lost_run import run_lost
+from ai_memory.stores.sqlite.store import Store
+from ai_memory.stores.values import Pause, Run
+from ai_memory.text.times import instant
 
 T = TypeVar("T")
 
@@ -34,7 +33,7 @@ class Living(Protocol):
     """What a sign of life is made of."""
 
     @property
-    def embedder(self) -> PatientEmbedder:
+    def embedder(self) -> ResilientEmbedder:
         """Who is asked before there are workers."""
 
     @property

@@ -12,12 +12,13 @@ from time import sleep
 
 from ai_memory.errors import RunHeld, RunnerStuck
 from ai_memory.reembed.breaker import believed_until
-from ai_memory.store import runs
-from ai_memory.store.lock import Holder, LockState, lock_mode, lock_path, lock_state, read_holder, runner_lock
-from ai_memory.store.open_options import OpenOptions
-from ai_memory.store.opening import reading
-from ai_memory.store.schema import require_known
-from ai_memory.store.values import Run
+from ai_memory.stores.holder import Holder, LockState
+from ai_memory.stores.open_options import OpenOptions
+from ai_memory.stores.opening import reading
+from ai_memory.stores.sqlite import runs
+from ai_memory.stores.sqlite.lock import lock_mode, lock_path, lock_state, read_holder, runner_lock
+from ai_memory.stores.sqlite.schema import require_known
+from ai_memory.stores.values import Run
 
 STUCK_MS = 10 * 60 * 1000
 """A holder of the lock without progress for this long is stuck; three deadlines of a request are less."""

@@ -12,43 +12,36 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ai_memory.embed.port import PatientEmbedder
+from ai_memory.embed.port import ResilientEmbedder
 from ai_memory.errors import (
     AiMemoryError,
     UsageError,
 )
-from ai_memory.reembed.attempts import Attempts
+from ai_memory.memory.freshness import Unfit
 from ai_memory.reembed.back_up import back_up
-from ai_memory.reembed.budget import least_tokens
-from ai_memory.reembed.decide import Action
-from ai_memory.reembed.ending import Ending
 from ai_memory.reembed.events import RunEnded, RunTakenOver
 from ai_memory.reembed.heartbeat import Heartbeat, require_no_pause
 from ai_memory.reembed.holding import holding
-from ai_memory.reembed.judge import Unfit
-from ai_memory.reembed.leaving import Leaving
-from ai_memory.reembed.passes import prepare
-from ai_memory.reembed.refusing_rows import find_refusing, set_aside
-from ai_memory.reembed.report import Expense, RunReport, report
-from ai_memory.reembed.request import Request
-from ai_memory.reembed.start import (
-    Disclose,
-    Plan,
-    Taken,
-    approve_by_hand,
-    known_fingerprint,
-    plan,
-    preflight,
-    take,
-)
+from ai_memory.reembed.inspect.report import Expense, RunReport, report
+from ai_memory.reembed.options import Options
+from ai_memory.reembed.plan.decide import Action
+from ai_memory.reembed.plan.plan import Disclose, Plan, TakenRun, approve_by_hand, plan, preflight, take
+from ai_memory.reembed.plan.targets import known_fingerprint
+from ai_memory.reembed.sweep.attempts import Attempts
+from ai_memory.reembed.sweep.budget import least_tokens
+from ai_memory.reembed.sweep.ending import Ending
+from ai_memory.reembed.sweep.leaving import Leaving
+from ai_memory.reembed.sweep.passes import prepare
+from ai_memory.reembed.sweep.refusing_rows import find_refusing, set_aside
+from ai_memory.reembed.sweep.trial import require_updates
 from ai_memory.reembed.tools import Tools
-from ai_memory.reembed.trial import require_updates
-from ai_memory.store.backup import require_free
-from ai_memory.store.lock import Holder
-from ai_memory.store.open_options import OpenOptions
-from ai_memory.store.opening import Store, reading, writing
-from ai_memory.store.settled import note_nothing_stale
-from ai_memory.store.values import Space
+from ai_memory.stores.holder import Holder
+from ai_memory.stores.open_options import OpenOptions
+from ai_memory.stores.opening import reading, writing
+from ai_memory.stores.sqlite.backup import require_free
+from ai_memory.stores.sqlite.settled import note_nothing_stale
+from ai_memory.stores.sqlite.store import Store
+from ai_memory.stores.values import Space
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +49,8 @@ class Job:
     """One invocation on one database; `embedder` retries by itself."""
 
     path: Path
-    embedder: PatientEmbedder
-    request: Request
+    embedder: ResilientEmbedder
+    request: Options
     tools: Tools
     disclose: Disclose
     options: OpenOptions = OpenOptions()
@@ -102,7 +95,7 @@ class Job:
         ending = leaving.as_asked(leaving.leave(ending, heartbeat), self.request, planned)
         return report(planned, taken, passes.done, ending, self._expense(began))
 
-    def _take(self, store: Store, planned: Plan, holder: Holder) -> Taken:
+    def _take(self, store: Store, planned: Plan, holder: Holder) -> TakenRun:
         """Take the run, once nothing stands in the way of writing vectors, and tell what is going to be replaced."""
         refusing: list[Unfit] = []
         stored: Sequence[Space] = ()

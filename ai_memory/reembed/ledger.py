@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 
-from ai_memory.embed.embedder import Meter, Usage
-from ai_memory.embed.port import PatientEmbedder
+from ai_memory.embed.port import ResilientEmbedder
+from ai_memory.embed.usage import Meter, Usage
 from ai_memory.reembed.work import Learned, PageAnswer, Sizes
 
 IN_TIME = "in_time"
@@ -60,7 +60,7 @@ class Ledger:
         self.learn(Learned({**self.sizes, **sizes}, self.inputs))
 
     @contextmanager
-    def counting(self, embedder: PatientEmbedder) -> Iterator[None]:
+    def counting(self, embedder: ResilientEmbedder) -> Iterator[None]:
         """Count what the calling thread itself spends on `embedder` inside the block."""
         with embedder.meter.counting() as tally:
             try:

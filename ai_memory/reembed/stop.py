@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from ai_memory import hearing
 from ai_memory.errors import AiMemoryError, Stopped
-from ai_memory.hearing import SIGNAL_EXIT, SIGNALS
+from ai_memory.system import signals
+from ai_memory.system.signals import SIGNAL_EXIT, SIGNALS
 
 TOLD_AFTER_S = 0.8
 WAITS = "Stopping after what is in flight; send the signal once more to stop at once."
@@ -79,15 +79,15 @@ def stop_on_signals(stop: Stop, *, tell: bool = True, at_once: str = AS_AFTER_A_
 
     Where the stop takes a while that is told, if it is to `tell`. `at_once` is said of how a second signal leaves it.
     """
-    listener = hearing.current()
-    waiting = threading.Timer(TOLD_AFTER_S, hearing.say, (WAITS,))
+    listener = signals.current()
+    waiting = threading.Timer(TOLD_AFTER_S, signals.say, (WAITS,))
     waiting.daemon = True
 
     def handle(number: int, frame: FrameType | None) -> None:
         del frame
         listener.heard()
         if stop.by_signal():
-            hearing.say(f"ai-memory: error: Stopped at once by {signal.Signals(number).name}; {at_once}")
+            signals.say(f"ai-memory: error: Stopped at once by {signal.Signals(number).name}; {at_once}")
             os._exit(SIGNAL_EXIT + number)
         if tell:
             waiting.start()

@@ -13,12 +13,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests import files
 from tests.campaign.editor import Entry, Text, read_texts
 from tests.campaign.points import POINTS, Watch, reached
-from tests.command import Answer, Command, answer, kill, remote
 from tests.conftest import ROOT
-from tests.fake_endpoint import FakeEndpoint
+from tests.support import files
+from tests.support.command import Answer, Command, answer, kill, remote
+from tests.support.fake_endpoint import FakeEndpoint
 
 MODELS = ("old", "new")
 AT_MOST = re.compile(r"at most ([\d,]+) texts? (?:is|are) sent twice")

@@ -31,11 +31,11 @@ from pathlib import Path
 
 import numpy as np
 
-from tests import files
 from tests.campaign.campaign import AT_MOST
-from tests.command import Answer, Command, kill, wait_for
 from tests.conftest import ROOT
-from tests.fake_endpoint import FakeEndpoint
+from tests.support import files
+from tests.support.command import Answer, Command, kill, wait_for
+from tests.support.fake_endpoint import FakeEndpoint
 
 KILLS = 5
 PAGES = 100

@@ -22,7 +22,7 @@ from pathlib import Path
 
 import apsw
 
-from tests import files
+from tests.support import files
 
 BUSY_TIMEOUT_MS = 5_000
 STAMP = "2026-03-04T05:06:07+00:00"

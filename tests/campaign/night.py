@@ -18,10 +18,10 @@ from tempfile import TemporaryDirectory
 
 import apsw
 
-from tests import files
-from tests.command import Answer, Command, answer, kill, remote, wait_for
-from tests.fake_endpoint import FOREVER, FakeEndpoint
-from tests.faults import close_breaker
+from tests.support import files
+from tests.support.command import Answer, Command, answer, kill, remote, wait_for
+from tests.support.fake_endpoint import FOREVER, FakeEndpoint
+from tests.support.faults import close_breaker
 
 ROWS = 120
 CRON = ("-q", "reembed", "--resume", "--or-start", "--batch", "2", "--concurrency", "1", "--max-runtime")

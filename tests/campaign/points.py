@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests import files
-from tests.fake_endpoint import FakeEndpoint
+from tests.support import files
+from tests.support.fake_endpoint import FakeEndpoint
 
 UNIT_S = 0.02
 HAS_RUNS = "SELECT count(*) FROM sqlite_master WHERE name = 'reembed_run'"

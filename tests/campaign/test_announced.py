@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from ai_memory.embed.document import WITNESS_TEXTS
-from ai_memory.reembed.report import RunReport
-from tests import files
-from tests.fakes import HashEmbedder
+from ai_memory.reembed.inspect.report import RunReport
+from ai_memory.vectors.witness import WITNESS_TEXTS
 from tests.reembed.work import Work
+from tests.support import files
+from tests.support.fakes import HashEmbedder
 
 BATCH = 2
 FIRST_PAGE = 1 + BATCH

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from tests import files, shapes
 from tests.campaign.campaign import MODELS, Campaign, Figures, editing
 from tests.campaign.editor import read_journal, read_texts
-from tests.fake_endpoint import FakeEndpoint
+from tests.support import files, shapes
+from tests.support.fake_endpoint import FakeEndpoint
 
 DATABASES, DATABASES_LONG = 4, 40
 KILLS = 13

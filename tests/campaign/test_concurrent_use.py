@@ -12,8 +12,8 @@ from pathlib import Path
 from tests.campaign.campaign import editing, require_right
 from tests.campaign.corpus import prepared, require
 from tests.campaign.editor import read_journal, read_texts
-from tests.command import Command
-from tests.fake_endpoint import FakeEndpoint
+from tests.support.command import Command
+from tests.support.fake_endpoint import FakeEndpoint
 
 DIM = 384
 ROWS, ROWS_LONG = 400, 7_000

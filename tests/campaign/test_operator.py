@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from tests import files
-from tests.command import Answer, Command, answer, kill, plain, remote, sent_again, wait_for
 from tests.conftest import ROOT
-from tests.fake_endpoint import FakeEndpoint
-from tests.small_disk import remount, small_disk
+from tests.support import files
+from tests.support.command import Answer, Command, answer, kill, plain, remote, sent_again, wait_for
+from tests.support.fake_endpoint import FakeEndpoint
+from tests.support.small_disk import remount, small_disk
 
 ROWS = 40
 BATCH = 2

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from tests import files
-from tests.command import Command, kill, remote, wait_for
-from tests.fake_endpoint import FakeEndpoint
+from tests.support import files
+from tests.support.command import Command, kill, remote, wait_for
+from tests.support.fake_endpoint import FakeEndpoint
 
 
 @pytest.fixture

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from ai_memory.amounts import money
-from tests import files, shapes
-from tests.command import Command, answer, kill, remote, wait_for
-from tests.fake_endpoint import FOREVER, FakeEndpoint
+from ai_memory.text.amounts import money
+from tests.support import files, shapes
+from tests.support.command import Command, answer, kill, remote, wait_for
+from tests.support.fake_endpoint import FOREVER, FakeEndpoint
 
 ROWS = 40
 RUN = ["reembed", "--batch", "4", "--retry-for", "0"]

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from ai_memory.cli import main
-from tests.command import plain
-from tests.fake_endpoint import FakeEndpoint
+from tests.support.command import plain
+from tests.support.fake_endpoint import FakeEndpoint
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from ai_memory.cli import main
-from tests import files
-from tests.command import Command
+from tests.support import files
+from tests.support.command import Command
 
 BROKEN = {
     "no TOML": "[embeddings\n",

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ai_memory.embed.vectors import is_sound
-from tests import files
+from ai_memory.vectors.checks import is_sound
 from tests.commands.conftest import Cli
-from tests.fake_endpoint import FakeEndpoint
+from tests.support import files
+from tests.support.fake_endpoint import FakeEndpoint
 
 DIM = 16
 BROKEN = "UPDATE memories SET embedding = CAST(substr(embedding, 1, 17) || ? AS BLOB) WHERE id = 'id-000'"

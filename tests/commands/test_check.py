@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests import files
-from tests.command import Command, remote
-from tests.fake_endpoint import FOREVER, FakeEndpoint
+from tests.support import files
+from tests.support.command import Command, remote
+from tests.support.fake_endpoint import FOREVER, FakeEndpoint
 
 CRON = ("-q", "reembed", "--resume", "--or-start", "--batch", "2", "--concurrency", "1")
 

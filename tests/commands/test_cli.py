@@ -13,7 +13,7 @@ import pytest
 
 from ai_memory import __version__
 from ai_memory.cli import COMMANDS, main
-from ai_memory.commands.flags import EXIT_CODES, OF_ANY_COMMAND, OWN_CODES
+from ai_memory.commands.parser import EXIT_CODES, OF_ANY_COMMAND, OWN_CODES
 from tests.commands.conftest import Cli
 from tests.conftest import ROOT
 

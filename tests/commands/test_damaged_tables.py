@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from ai_memory.store import run_row
-from tests import files
-from tests.command import ERROR, Command, remote
+from ai_memory.stores.sqlite import run_row
 from tests.commands.conftest import Cli, Ran
-from tests.fake_endpoint import FakeEndpoint
+from tests.support import files
+from tests.support.command import ERROR, Command, remote
+from tests.support.fake_endpoint import FakeEndpoint
 
 ENDED = run_row.ENDED
 Value = str | bytes | int | float | None

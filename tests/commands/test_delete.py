@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests import files, shapes
 from tests.commands.conftest import Cli
+from tests.support import files, shapes
 
 
 @pytest.fixture(autouse=True)

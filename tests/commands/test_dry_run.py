@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests import files
-from tests.command import Command, plain, remote
-from tests.fake_endpoint import FakeEndpoint
+from tests.support import files
+from tests.support.command import Command, plain, remote
+from tests.support.fake_endpoint import FakeEndpoint
 
 SMALL = ("--batch", "2", "--max-rows", "2")
 IN_THE_WAY = "As it stands such a start does nothing and ends with"

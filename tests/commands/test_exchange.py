@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from ai_memory.embed.document import WITNESS_TEXTS
-from tests import shapes
+from ai_memory.vectors.witness import WITNESS_TEXTS
 from tests.commands.conftest import Cli
-from tests.fake_endpoint import FOREVER, FakeEndpoint
+from tests.support import shapes
+from tests.support.fake_endpoint import FOREVER, FakeEndpoint
 
 NOT_EXPORTED = {"embedding", "embedding_dim", "embedding_space"}
 

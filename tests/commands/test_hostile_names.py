@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from ai_memory.errors import StatementRefused
-from ai_memory.store.connection import open_database
-from ai_memory.store.memories import Memories
-from ai_memory.store.opening import reading, writing
-from ai_memory.store.text import quoted
-from tests import files
+from ai_memory.memory.text_codec import quoted
+from ai_memory.stores.opening import reading, writing
+from ai_memory.stores.sqlite.connection import open_database
+from ai_memory.stores.sqlite.memories import Memories
 from tests.commands.conftest import Cli
+from tests.support import files
 
 EXECUTED_BY_A_READER = """id") WHEN 'text' THEN 1 END FROM main.memories WHERE 0 AND ?=1; VACUUM INTO '{file}'; --"""
 EXECUTED_BY_A_WRITER = """x") VALUES (1); COMMIT; ATTACH '{file}' AS other; CREATE TABLE other.t (x); --"""

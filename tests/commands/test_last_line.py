@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from tests import files
-from tests.command import Answer, Command, answer, plain, remote
 from tests.conftest import ROOT
-from tests.fake_endpoint import FOREVER, FakeEndpoint
-from tests.faults import close_breaker
+from tests.support import files
+from tests.support.command import Answer, Command, answer, plain, remote
+from tests.support.fake_endpoint import FOREVER, FakeEndpoint
+from tests.support.faults import close_breaker
 
 CRON = ("-q", "reembed", "--resume", "--or-start", "--batch", "2", "--concurrency", "1")
 TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests import files, shapes
 from tests.commands.conftest import Cli
+from tests.support import files, shapes
 
 LINK = "INSERT INTO memory_links (source_id, target_id, relation, created_at) VALUES (?, ?, ?, ?)"
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from ai_memory.store.opening import reading
-from tests import shapes
+from ai_memory.stores.opening import reading
 from tests.commands.conftest import Cli
-from tests.fake_endpoint import FOREVER, FakeEndpoint
+from tests.support import shapes
+from tests.support.fake_endpoint import FOREVER, FakeEndpoint
 
 ADDRESS = "127.0.0.1:9"
 

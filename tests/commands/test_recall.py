@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from ai_memory.blend import WORDS_WEIGHT
-from tests import files, shapes
+from ai_memory.actions.blend import WORDS_WEIGHT
 from tests.commands.conftest import Cli
-from tests.fake_endpoint import FOREVER, FakeEndpoint
+from tests.support import files, shapes
+from tests.support.fake_endpoint import FOREVER, FakeEndpoint
 
 
 def test_recall_answers_in_one_json_object(cli: Cli, endpoint: FakeEndpoint) -> None:

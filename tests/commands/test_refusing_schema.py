@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tests import files, shapes
-from tests.command import ERROR
 from tests.commands.conftest import Cli
-from tests.fake_endpoint import FakeEndpoint
+from tests.support import files, shapes
+from tests.support.command import ERROR
+from tests.support.fake_endpoint import FakeEndpoint
 
 WORDS = "its trigger audit: no such function: my_app_audit"
 AUDIT = "CREATE TRIGGER audit AFTER UPDATE OF embedding ON memories BEGIN SELECT my_app_audit(new.id); END"

@@ -13,9 +13,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ai_memory.records import Value
-from tests import files, shapes
+from ai_memory.memory.records import Value
 from tests.commands.conftest import Cli
+from tests.support import files, shapes
 
 VECTOR = frozenset({"embedding", "embedding_dim", "embedding_space"})
 ODD: list[tuple[str, Value]] = [

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests import files, shapes
-from tests.command import Command, kill, wait_for
 from tests.commands.conftest import Cli
+from tests.support import files, shapes
+from tests.support.command import Command, kill, wait_for
 
 
 def lines(tmp_path: Path, *objects: object) -> Path:

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from ai_memory.times import LAST_MS, in_utc, timestamp, with_timestamps
-from tests import files
+from ai_memory.text.times import LAST_MS, in_utc, timestamp, with_timestamps
 from tests.commands.conftest import Cli
-from tests.fake_endpoint import FakeEndpoint
+from tests.support import files
+from tests.support.fake_endpoint import FakeEndpoint
 
 INSTANTS = ("at", "until")
 MOST_COUNTED = 10**11

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests import files, shapes
 from tests.commands.conftest import Cli, Ran
-from tests.fake_endpoint import FakeEndpoint
+from tests.support import files, shapes
+from tests.support.fake_endpoint import FakeEndpoint
 
 GONE = "leaves the row out"
 BACK = "puts the row back as it was"

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tests import files
-from tests.command import plain
 from tests.commands.conftest import Cli
-from tests.fake_endpoint import FakeEndpoint
+from tests.support import files
+from tests.support.command import plain
+from tests.support.fake_endpoint import FakeEndpoint
 
 WITH_DIM = "[embeddings]\ndim = 16\n"
 CHANGED = "dim: 16 -> 32"

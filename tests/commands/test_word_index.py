@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from ai_memory.store.opening import reading
-from ai_memory.store.search import matches
-from tests import files, shapes
+from ai_memory.stores.opening import reading
+from ai_memory.stores.sqlite.search import matches
 from tests.commands.conftest import Cli
-from tests.fake_endpoint import FakeEndpoint
+from tests.support import files, shapes
+from tests.support.fake_endpoint import FakeEndpoint
 
 UNGUARDED = "PRAGMA writable_schema = ON"
 UNKNOWN_TOKENIZER = """

@@ -15,8 +15,8 @@ import apsw
 from tests.crash.editor import Edited, Rows, read_rows
 from tests.crash.sweeping import REEMBEDDED, Committed, Sent
 from tests.crash.vfs import Sync
-from tests.promises import Model, blob, head, source
-from tests.strategies import HELD
+from tests.support.promises import Model, blob, head, source
+from tests.support.strategies import HELD
 
 TARGET = Model("hash", 16)
 

@@ -16,25 +16,25 @@ import apsw
 
 from ai_memory.clock import SystemClock
 from ai_memory.embed.assemble import threads
-from ai_memory.embed.document import WITNESS_TEXTS
 from ai_memory.errors import AiMemoryError
+from ai_memory.reembed.inspect.report import RunReport
 from ai_memory.reembed.job import Job
-from ai_memory.reembed.narrator import Narrator
-from ai_memory.reembed.progress import SilentProgress
-from ai_memory.reembed.report import RunReport
-from ai_memory.reembed.request import Request
+from ai_memory.reembed.options import Options
 from ai_memory.reembed.stop import Stop
+from ai_memory.reembed.sweep.worker import answer
 from ai_memory.reembed.tools import Tools
-from ai_memory.reembed.worker import answer
-from ai_memory.store.open_options import OpenOptions
-from ai_memory.store.opening import writing
-from tests import shapes
+from ai_memory.show.narrator import Narrator
+from ai_memory.show.progress import SilentProgress
+from ai_memory.stores.open_options import OpenOptions
+from ai_memory.stores.opening import writing
+from ai_memory.vectors.witness import WITNESS_TEXTS
 from tests.crash.editor import INSERT, NOW, Editor, Rows
 from tests.crash.images import Image, read_image
 from tests.crash.vfs import Recorder, watched
-from tests.fakes import HashEmbedder, patient
-from tests.promises import TRIGGERS
-from tests.strategies import HELD
+from tests.support import shapes
+from tests.support.fakes import HashEmbedder, patient
+from tests.support.promises import TRIGGERS
+from tests.support.strategies import HELD
 
 T = TypeVar("T")
 
@@ -177,7 +177,7 @@ def sweep(
     in_turn = partial(InTurn, late=late)
     workers = partial(threads, asked, partial(answer, stop=stop), executor=in_turn)
     tools = Tools(asked, SystemClock(), stop, observe, workers, in_turn, chance=Random(0))
-    request = Request(resume=True, retarget=True, batch=BATCH)
+    request = Options(resume=True, retarget=True, batch=BATCH)
     return Job(path, asked, request, tools, lambda _preflight: None, options).run()
 
 

@@ -12,15 +12,15 @@ from pathlib import Path
 import apsw
 import pytest
 
-from ai_memory.embed.document import WITNESS_TEXTS
 from ai_memory.errors import AiMemoryError, TransientFailure
-from ai_memory.store.open_options import OpenOptions
+from ai_memory.stores.open_options import OpenOptions
+from ai_memory.vectors.witness import WITNESS_TEXTS
 from tests.crash.editor import Rows, read_rows
 from tests.crash.images import Image, read_image, write_image
 from tests.crash.promises import Past, looking, number, require_done, require_promises, vectors
 from tests.crash.sweeping import BATCH, REEMBEDDED, Build, build_foreign, build_own, build_unlogged, sweep
 from tests.crash.vfs import Change, watched
-from tests.fakes import HashEmbedder
+from tests.support.fakes import HashEmbedder
 
 ROWS = 8
 CLEAN = {0, 65, 74, 75}

@@ -10,13 +10,13 @@ from pathlib import Path
 import apsw
 import pytest
 
-from ai_memory.embed.document import WITNESS_TEXTS
-from ai_memory.store.open_options import OpenOptions
+from ai_memory.stores.open_options import OpenOptions
+from ai_memory.vectors.witness import WITNESS_TEXTS
 from tests.crash.editor import read_rows
 from tests.crash.images import Image, read_image, write_image
 from tests.crash.promises import looking, require_done
 from tests.crash.sweeping import build_own, sweep
-from tests.fakes import HashEmbedder
+from tests.support.fakes import HashEmbedder
 
 ROWS = 12
 

@@ -14,8 +14,8 @@ from tests.crash.images import Disk, Image, write_image
 from tests.crash.promises import Past, looking, require_done, require_promises
 from tests.crash.sweeping import Record, build_foreign, build_held, build_own, build_unlogged, record, sweep
 from tests.crash.vfs import Change
-from tests.fakes import HashEmbedder
-from tests.sometimes import LOST_RACE, SECOND_PASS, TAKE_OVER, Sometimes
+from tests.support.fakes import HashEmbedder
+from tests.support.sometimes import LOST_RACE, SECOND_PASS, TAKE_OVER, Sometimes
 
 ROWS = 12
 SEED = 20261123

@@ -14,19 +14,19 @@ from random import Random
 import apsw
 import pytest
 
+from ai_memory.actions.restore import Restore
 from ai_memory.clock import SystemClock
 from ai_memory.errors import AiMemoryError
-from ai_memory.reembed.progress import SilentProgress
 from ai_memory.reembed.stop import Stop
-from ai_memory.restore import Restore
-from ai_memory.store.open_options import OpenOptions
-from tests import files
+from ai_memory.show.progress import SilentProgress
+from ai_memory.stores.open_options import OpenOptions
 from tests.crash.images import Disk, Image, read_image, write_image
 from tests.crash.promises import looking
 from tests.crash.sweeping import build_own, record
 from tests.crash.test_io_errors import CLEAN, FAULTS, Failing
 from tests.crash.vfs import Change, Recorder, watched
 from tests.mutants.mutants import Change as Edit
+from tests.support import files
 
 SEED = 20261125
 POWER_CUTS = 2
@@ -278,7 +278,7 @@ class Tooth:
     says: str
 
 
-REPLACE = "ai_memory.store.backup:replace_by"
+REPLACE = "ai_memory.stores.sqlite.backup:replace_by"
 TEETH: Mapping[str, Tooth] = {
     "no journal on the disk": Tooth(
         Edit(
@@ -298,7 +298,9 @@ TEETH: Mapping[str, Tooth] = {
         "is lost|damaged|neither|malformed",
     ),
     "the journal's removal not synced": Tooth(
-        Edit("ai_memory.store.connection:Database.receiving", "'EXTRA'", "'FULL'"), "delete", "is lost|damaged|neither"
+        Edit("ai_memory.stores.sqlite.connection:Database.receiving", "'EXTRA'", "'FULL'"),
+        "delete",
+        "is lost|damaged|neither",
     ),
     "end before the last page": Tooth(
         Edit(REPLACE, "while not pages.copy(STEP_PAGES):", "if not pages.copy(1):"), "wal", "is lost"

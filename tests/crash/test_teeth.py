@@ -41,11 +41,11 @@ class Tooth:
 
 
 KNOWN = {each.name: each.changes for each in MUTANTS}
-SYNC = Change("ai_memory.store.connection:_configure", "synchronous = EXTRA", "synchronous = NORMAL")
-COMMITTED = "ai_memory.reembed.commit_once:commit_once"
+SYNC = Change("ai_memory.stores.sqlite.connection:_configure", "synchronous = EXTRA", "synchronous = NORMAL")
+COMMITTED = "ai_memory.reembed.sweep.commit_once:commit_once"
 TAKEN = Change(COMMITTED, "now != before", "True")
 REPEATED = Change(COMMITTED, "now != before", "False")
-UNCOUNTED = Change("ai_memory.store.runs:HOLD", "(commits + 1) % 1000000000", "commits")
+UNCOUNTED = Change("ai_memory.stores.sqlite.runs:HOLD", "(commits + 1) % 1000000000", "commits")
 TEETH = {
     "cursor before data": Tooth(KNOWN["cursor before data"], replay, "the cursor passed a row"),
     "write by id alone": Tooth(KNOWN["write by id alone"], replay, "of an older text"),

@@ -13,11 +13,12 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
-from ai_memory.embed.embedder import Usage, Vectors
-from ai_memory.embed.port import ONE_ATTEMPT, Embedder, Engine, PatientEmbedder
+from ai_memory.embed.port import ONE_ATTEMPT, Embedder, Engine, ResilientEmbedder
+from ai_memory.embed.usage import Usage
 from ai_memory.errors import EmbedError, RowsRefused
-from tests.fake_endpoint import FOREVER, FakeEndpoint
-from tests.travel import back, same
+from ai_memory.vectors.target import Vectors
+from tests.support.fake_endpoint import FOREVER, FakeEndpoint
+from tests.support.travel import back, same
 
 TEXTS = [
     "a short one",
@@ -46,9 +47,9 @@ class Subject:
     endpoint: FakeEndpoint | None = None
 
     @property
-    def patient(self) -> PatientEmbedder:
+    def patient(self) -> ResilientEmbedder:
         """The same, where it is a patient one."""
-        return cast("PatientEmbedder", self.embedder)
+        return cast("ResilientEmbedder", self.embedder)
 
     def documents(self, texts: list[str]) -> Vectors:
         """Return the vectors that documents must get."""
@@ -221,7 +222,7 @@ class PatientConformance(RemoteConformance):
         assert list(subject.patient.each([])) == []
 
     def test_another_patience_is_the_same_embedder(self, subject: Subject) -> None:
-        for other in (subject.patient.with_patience(ONE_ATTEMPT), subject.patient.at_once()):
+        for other in (subject.patient.with_retry_policy(ONE_ATTEMPT), subject.patient.at_once()):
             before = subject.embedder.meter.usage()
             assert near(other.embed_documents(TEXTS), subject.documents(TEXTS))
             assert subject.embedder.meter.usage() != before

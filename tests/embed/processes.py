@@ -7,14 +7,14 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from multiprocessing import get_context
 from typing import Any, Generic, TypeVar
 
+from ai_memory.config.embedding import EmbeddingSettings
 from ai_memory.embed.assemble import Terms, assemble
-from ai_memory.embed.embedder import Vectors
-from ai_memory.embed.port import PatientEmbedder
-from ai_memory.embedding_settings import EmbeddingSettings
+from ai_memory.embed.port import ResilientEmbedder
+from ai_memory.vectors.target import Vectors
 
 WorkT = TypeVar("WorkT")
 AnswerT = TypeVar("AnswerT")
-_OWN: list[PatientEmbedder] = []
+_OWN: list[ResilientEmbedder] = []
 """In a worker: its embedder."""
 
 
@@ -25,7 +25,7 @@ class ProcessPool(Generic[WorkT, AnswerT]):
         self,
         settings: EmbeddingSettings,
         terms: Terms,
-        ask: Callable[[PatientEmbedder, WorkT], AnswerT],
+        ask: Callable[[ResilientEmbedder, WorkT], AnswerT],
         *,
         workers: int = 2,
     ) -> None:
@@ -60,10 +60,10 @@ def _begin(settings: EmbeddingSettings, terms: Terms) -> None:
     _OWN.append(assemble(settings, terms))
 
 
-def _asked(ask: Callable[[PatientEmbedder, Any], AnswerT], work: Any) -> AnswerT:  # noqa: ANN401 - passed through
+def _asked(ask: Callable[[ResilientEmbedder, Any], AnswerT], work: Any) -> AnswerT:  # noqa: ANN401 - passed through
     return ask(_OWN[0], work)
 
 
-def embedded(embedder: PatientEmbedder, texts: Sequence[str]) -> Vectors:
+def embedded(embedder: ResilientEmbedder, texts: Sequence[str]) -> Vectors:
     """Return the vectors of `texts`: work that any worker can do."""
     return embedder.embed_documents(texts)

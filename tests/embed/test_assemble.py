@@ -11,17 +11,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ai_memory.config_file import Table
+from ai_memory.config.embedding import EmbeddingSettings, resolve
+from ai_memory.config.file import Table
+from ai_memory.config.settings import Settings
 from ai_memory.embed.assemble import Terms, assemble, token_counter
-from ai_memory.embed.divide import DividedEmbedder
-from ai_memory.embed.embedder import Target
-from ai_memory.embed.local import token_count
+from ai_memory.embed.flow.splitting import SplittingEmbedder
+from ai_memory.embed.local.embedder import token_count
 from ai_memory.embed.port import Embedder
-from ai_memory.embedding_settings import EmbeddingSettings, resolve
 from ai_memory.errors import EmbedderInitFailed, NoEmbedder
-from ai_memory.settings import Settings
-from tests.command import remote
-from tests.fake_endpoint import FakeEndpoint
+from ai_memory.vectors.target import Target
+from tests.support.command import remote
+from tests.support.fake_endpoint import FakeEndpoint
 
 TEXTS = [f"text {number}" for number in range(40)]
 
@@ -186,9 +186,9 @@ def test_building_an_embedder_for_an_endpoint_loads_nothing_heavy() -> None:
     program = """
 import argparse, sys
 from ai_memory.embed.assemble import assemble, token_counter
-from ai_memory.embed.local import token_count
-from ai_memory.embedding_settings import EmbeddingSettings
-from ai_memory.settings import Settings
+from ai_memory.embed.local.embedder import token_count
+from ai_memory.config.embedding import EmbeddingSettings
+from ai_memory.config.settings import Settings
 environ = {"AI_MEMORY_NO_CONFIG": "1", "AI_MEMORY_EMBED_BACKEND": "openai", "OPENAI_API_KEY": "k",
            "AI_MEMORY_EMBED_MODEL": "text-embedding-3-small"}
 assert assemble(Settings.gather(argparse.Namespace(), environ).embedding).target.dim == 1536
@@ -199,7 +199,7 @@ print(*{"torch", "transformers", "sentence_transformers", "requests", "tenacity"
     assert (done.returncode, done.stdout, done.stderr) == (0, "\n", "")
 
 
-def assembled(endpoint: FakeEndpoint, *, concurrency: int | None = None) -> DividedEmbedder:
+def assembled(endpoint: FakeEndpoint, *, concurrency: int | None = None) -> SplittingEmbedder:
     return assemble(resolve(Table(), remote(endpoint)), Terms(concurrency=concurrency))
 
 

@@ -9,32 +9,32 @@ from threading import Event
 
 import pytest
 
-from ai_memory.config_file import Table
+from ai_memory.config.embedding import resolve
+from ai_memory.config.file import Table
 from ai_memory.embed.assemble import Terms, assemble
-from ai_memory.embed.dialect import Dialect
-from ai_memory.embed.divide import DividedEmbedder
-from ai_memory.embed.embedder import Target, Vectors
-from ai_memory.embed.engine_torch import TorchEngine
-from ai_memory.embed.gate import OpenGate
-from ai_memory.embed.http import HttpEmbedder
-from ai_memory.embed.limits import RequestLimits
-from ai_memory.embed.local import LocalEmbedder
-from ai_memory.embed.ollama import OllamaDialect
-from ai_memory.embed.openai import OpenAiDialect
-from ai_memory.embed.pace import Pace, PacedEmbedder
-from ai_memory.embed.packing import Packing, PackingEmbedder
-from ai_memory.embed.port import ONE_ATTEMPT, Embedder
-from ai_memory.embed.prompt import PromptEmbedder, Wait
-from ai_memory.embed.retry import RetryingEmbedder
-from ai_memory.embed.spending import Spending, SpendingEmbedder, TokenLimit
-from ai_memory.embed.told_gate import ToldGate
-from ai_memory.embed.transport import Endpoint
-from ai_memory.embedding_settings import resolve
-from ai_memory.vendors import Limits
-from tests.command import remote
+from ai_memory.embed.flow.concurrency import ConcurrencyLimiter, LimitedEmbedder
+from ai_memory.embed.flow.documented import DocumentedLimits
+from ai_memory.embed.flow.limiter import Unlimited
+from ai_memory.embed.flow.observed_limiter import ObservedLimiter
+from ai_memory.embed.flow.request_size import RequestSize
+from ai_memory.embed.flow.retry import RetryingEmbedder
+from ai_memory.embed.flow.splitting import SplittingEmbedder
+from ai_memory.embed.flow.time_limit import TimeLimit, TimeLimitedEmbedder
+from ai_memory.embed.flow.token_budget import BudgetedEmbedder, TokenBudget
+from ai_memory.embed.http.embedder import HttpEmbedder
+from ai_memory.embed.http.ollama import OllamaDialect
+from ai_memory.embed.http.openai import OpenAiDialect
+from ai_memory.embed.http.packing import Packing, PackingEmbedder
+from ai_memory.embed.http.transport import Endpoint
+from ai_memory.embed.http.wire import Dialect
+from ai_memory.embed.local.embedder import LocalEmbedder
+from ai_memory.embed.local.engine_torch import TorchEngine
+from ai_memory.embed.port import ONE_ATTEMPT, Embedder, TokenLimit
+from ai_memory.vectors.target import Target, Vectors
 from tests.embed.conformance import Conformance, EngineConformance, PatientConformance, RemoteConformance, Subject
-from tests.fake_endpoint import FakeEndpoint
-from tests.fakes import HashEmbedder, patient
+from tests.support.command import remote
+from tests.support.fake_endpoint import FakeEndpoint
+from tests.support.fakes import HashEmbedder, patient
 
 NOT_UNICODE = "half a \ud800"
 NOMIC = "nomic-embed-text"
@@ -45,7 +45,7 @@ Make = Callable[[FakeEndpoint], Embedder]
 
 def asking(dialect: Dialect, url: str) -> HttpEmbedder:
     target = Target("fake#p", 0, "openai-compatible", NOMIC, document_prefix="d: ", query_prefix="q: ")
-    return HttpEmbedder(target, dialect, Endpoint(url), max_batch=2_048, gate=OpenGate(4))
+    return HttpEmbedder(target, dialect, Endpoint(url), max_batch=2_048, gate=Unlimited(4))
 
 
 def openai(endpoint: FakeEndpoint) -> Embedder:
@@ -57,18 +57,20 @@ def ollama(endpoint: FakeEndpoint) -> Embedder:
 
 
 def paced(endpoint: FakeEndpoint) -> Embedder:
-    return PacedEmbedder(openai(endpoint), Pace(most=4, fixed=True, stop=Event(), sizes=RequestLimits(Limits())))
+    return LimitedEmbedder(
+        openai(endpoint), ConcurrencyLimiter(most=4, fixed=True, stop=Event(), sizes=RequestSize(DocumentedLimits()))
+    )
 
 
 def traced(endpoint: FakeEndpoint) -> Embedder:
     notes: list[str] = []
-    pace = Pace(most=4, fixed=False, stop=Event(), sizes=RequestLimits(Limits()))
-    return PacedEmbedder(openai(endpoint), ToldGate(pace, notes.append))
+    pace = ConcurrencyLimiter(most=4, fixed=False, stop=Event(), sizes=RequestSize(DocumentedLimits()))
+    return LimitedEmbedder(openai(endpoint), ObservedLimiter(pace, notes.append))
 
 
 def spending(endpoint: FakeEndpoint) -> Embedder:
     inner = openai(endpoint)
-    return SpendingEmbedder(inner, Spending(inner.meter, TokenLimit(10**6), prefix="d: "))
+    return BudgetedEmbedder(inner, TokenBudget(inner.meter, TokenLimit(10**6), prefix="d: "))
 
 
 def packing(endpoint: FakeEndpoint) -> Embedder:
@@ -76,15 +78,15 @@ def packing(endpoint: FakeEndpoint) -> Embedder:
 
 
 def retrying(endpoint: FakeEndpoint) -> RetryingEmbedder:
-    return RetryingEmbedder(openai(endpoint), stop=Event(), patience=ONE_ATTEMPT)
+    return RetryingEmbedder(openai(endpoint), stop=Event(), retry_policy=ONE_ATTEMPT)
 
 
-def divided(endpoint: FakeEndpoint) -> DividedEmbedder:
-    return DividedEmbedder(retrying(endpoint), RequestLimits(Limits(inputs=4)))
+def divided(endpoint: FakeEndpoint) -> SplittingEmbedder:
+    return SplittingEmbedder(retrying(endpoint), RequestSize(DocumentedLimits(inputs=4)))
 
 
 def prompt(endpoint: FakeEndpoint) -> Embedder:
-    return PromptEmbedder(divided(endpoint), Wait.begin("that host", 100, Event()))
+    return TimeLimitedEmbedder(divided(endpoint), TimeLimit.begin("that host", 100, Event()))
 
 
 def assembled(endpoint: FakeEndpoint) -> Embedder:

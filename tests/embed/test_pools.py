@@ -10,18 +10,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ai_memory.config_file import Table
+from ai_memory.config.embedding import EmbeddingSettings, resolve
+from ai_memory.config.file import Table
 from ai_memory.embed.assemble import Terms, assemble
-from ai_memory.embed.document import WITNESS_TEXTS
-from ai_memory.embed.embedder import Usage, Vectors
-from ai_memory.embed.port import ONE_ATTEMPT, PatientEmbedder, Pool
-from ai_memory.embed.spending import TokenLimit
-from ai_memory.embed.threads import ThreadPool
-from ai_memory.embedding_settings import EmbeddingSettings, resolve
+from ai_memory.embed.pools.threads import ThreadPool
+from ai_memory.embed.port import ONE_ATTEMPT, Pool, ResilientEmbedder, TokenLimit
+from ai_memory.embed.usage import Usage
 from ai_memory.errors import EmbedError, RowsRefused, WrongTarget
-from tests.command import remote
+from ai_memory.vectors.target import Vectors
+from ai_memory.vectors.witness import WITNESS_TEXTS
 from tests.embed.processes import ProcessPool, embedded
-from tests.fake_endpoint import FakeEndpoint
+from tests.support.command import remote
+from tests.support.fake_endpoint import FakeEndpoint
 
 TEXTS = (*(f"text {number}" for number in range(40)), "", "Zürich 東京\0")
 TERMS = Terms(ONE_ATTEMPT, concurrency=2, limit=TokenLimit(100_000), batch=16)
@@ -36,16 +36,16 @@ class Told:
     learned: Mapping[str, int]
 
 
-def told(embedder: PatientEmbedder, texts: Sequence[str]) -> Told:
+def told(embedder: ResilientEmbedder, texts: Sequence[str]) -> Told:
     vectors = embedder.embed_documents(texts)
     return Told(vectors, embedder.meter.usage(), embedder.learned())
 
 
-def each(embedder: PatientEmbedder, texts: Sequence[str]) -> list[Vectors | EmbedError]:
+def each(embedder: ResilientEmbedder, texts: Sequence[str]) -> list[Vectors | EmbedError]:
     return list(embedder.each(texts))
 
 
-Ask = Callable[[PatientEmbedder, Sequence[str]], object]
+Ask = Callable[[ResilientEmbedder, Sequence[str]], object]
 MakePool = Callable[[EmbeddingSettings, Ask], Pool[Sequence[str], object]]
 
 

@@ -12,7 +12,7 @@ from random import Random
 
 from tests.fuzz.kinds import KINDS, Bench, make_templates
 from tests.fuzz.sandbox import Broken, Sandbox
-from tests.raw_endpoint import RawEndpoint
+from tests.support.raw_endpoint import RawEndpoint
 
 MOST_MB = 300
 SHOWN = 10

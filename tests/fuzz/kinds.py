@@ -13,9 +13,9 @@ from random import Random
 from shutil import copyfile
 
 from ai_memory.cli import COMMANDS
-from tests import files, shapes
 from tests.fuzz import odd, serving
 from tests.fuzz.sandbox import KEY, Sandbox
+from tests.support import files, shapes
 
 QUICK = ("--retry-for", "0.05s", "--yes")
 READERS = (

@@ -7,11 +7,11 @@ from typing import Protocol
 
 from hypothesis import strategies as st
 
-from tests import promises
 from tests.machine.world import World
-from tests.promises import Model
-from tests.shapes import CREATED, FAR_AHEAD, LONG_AGO
-from tests.strategies import contents, ids, namespaces, stored, titles
+from tests.support import promises
+from tests.support.promises import Model
+from tests.support.shapes import CREATED, FAR_AHEAD, LONG_AGO
+from tests.support.strategies import contents, ids, namespaces, stored, titles
 
 MODELS = (Model("a", 16), Model("a", 24), Model("b", 16))
 """The targets: another width in the same space, the same width in another space."""

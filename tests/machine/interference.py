@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from ai_memory.reembed.request import Request
-from ai_memory.store import runs
-from ai_memory.store.lock import lock_path
-from ai_memory.store.opening import writing
+from ai_memory.reembed.options import Options
+from ai_memory.stores.opening import writing
+from ai_memory.stores.sqlite import runs
+from ai_memory.stores.sqlite.lock import lock_path
 from tests.machine.edits import MODELS
 from tests.machine.invocation import Clock, Invocation, Script
 from tests.machine.world import World
-from tests.promises import Model
+from tests.support.promises import Model
 
 SECOND_START = "second start"
 HELD, STUCK = 11, 1
-CRON = Request(resume=True, or_start=True)
+CRON = Options(resume=True, or_start=True)
 STATES = {"cancel": "cancelled", "pause": "paused"}
 
 
@@ -55,8 +55,8 @@ def _steal(event: str, world: World, clock: Clock, model: Model) -> None:
     lock_path(world.path).unlink(missing_ok=True)
     other = next(each for each in MODELS if each != model)
     request = {
-        "usurp": Request(resume=True, batch=2, max_rows=3),
-        "supersede": Request(retarget=True, batch=2, max_rows=3),
+        "usurp": Options(resume=True, batch=2, max_rows=3),
+        "supersede": Options(retarget=True, batch=2, max_rows=3),
     }[event]
     target = model if event == "usurp" else other
     Invocation(world, clock, target, Script(), interfere=lambda _: None).run(request)

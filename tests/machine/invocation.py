@@ -12,24 +12,24 @@ from random import Random
 import apsw
 
 from ai_memory.embed.assemble import threads
-from ai_memory.embed.document import WITNESS_TEXTS
-from ai_memory.embed.port import Patience
+from ai_memory.embed.port import RetryPolicy
 from ai_memory.errors import AiMemoryError, QuotaExhausted, RateLimited, RowsRefused, TransientFailure
+from ai_memory.reembed.inspect.report import RunReport
 from ai_memory.reembed.job import Job
-from ai_memory.reembed.narrator import Narrator
-from ai_memory.reembed.progress import SilentProgress
-from ai_memory.reembed.report import RunReport
-from ai_memory.reembed.request import Request
+from ai_memory.reembed.options import Options
 from ai_memory.reembed.stop import Stop
+from ai_memory.reembed.sweep.worker import answer
 from ai_memory.reembed.tools import Tools
-from ai_memory.reembed.worker import answer
-from tests import files
-from tests.fakes import HashEmbedder, patient
+from ai_memory.show.narrator import Narrator
+from ai_memory.show.progress import SilentProgress
+from ai_memory.vectors.witness import WITNESS_TEXTS
 from tests.machine.edits import Edit
 from tests.machine.pool import EAGER, OrderedPool
 from tests.machine.world import World
-from tests.promises import Model
-from tests.strategies import POISON
+from tests.support import files
+from tests.support.fakes import HashEmbedder, patient
+from tests.support.promises import Model
+from tests.support.strategies import POISON
 
 ASKED_WAIT = 7.0
 """Seconds a rate-limited answer asks for."""
@@ -124,12 +124,12 @@ class Invocation:
             before=self._before,
         )
 
-    def run(self, request: Request) -> Outcome:
+    def run(self, request: Options) -> Outcome:
         """Run the job to its report, its refusal or its death."""
         self._world.touched.clear()
         self._world.touched_before.clear()
         if request.or_start:
-            # As an operator does beforehand; what happens without is in tests/reembed/test_approval.py.
+            # As an operator does beforehand; what happens without is in tests/reembed/plan/test_approval.py.
             files.approve(self._world.path, self._inner.target, now_ms=self._clock.now_ms())
         with traced(self._trace):
             try:
@@ -140,9 +140,9 @@ class Invocation:
                 pass
         return self.outcome
 
-    def _job(self, request: Request) -> Job:
+    def _job(self, request: Options) -> Job:
         stop, clock = self._stop.event, self._clock.monotonic
-        embedder = patient(self._inner, patience=Patience(), stop=stop, clock=clock, sleep=self._sleep)
+        embedder = patient(self._inner, retry_policy=RetryPolicy(), stop=stop, clock=clock, sleep=self._sleep)
         tools = Tools(
             embedder,
             self._clock,

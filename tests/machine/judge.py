@@ -6,13 +6,13 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from ai_memory.reembed.request import Request
-from tests import promises, sometimes
+from ai_memory.reembed.options import Options
 from tests.machine.invocation import Outcome
 from tests.machine.world import World
-from tests.promises import Model, Scope
-from tests.sometimes import Sometimes
-from tests.strategies import stored
+from tests.support import promises, sometimes
+from tests.support.promises import Model, Scope
+from tests.support.sometimes import Sometimes
+from tests.support.strategies import stored
 
 UNFINISHED = """
     SELECT run_id, target, state, pass, raced FROM reembed_run WHERE state IN ('running', 'paused')
@@ -67,7 +67,7 @@ class Judge:
         self._events = 0
         self._breaker: tuple[int, int] | None = None
 
-    def before(self, request: Request) -> None:
+    def before(self, request: Options) -> None:
         """Take note of what stands before an invocation."""
         self._world.tick += 1
         self._frozen, self._world.frozen = None, False
@@ -90,7 +90,7 @@ class Judge:
         self._judge_ended_runs()
         self._judge_cursors(view)
 
-    def judge_outcome(self, outcome: Outcome, request: Request, model: Model, *, now_ms: int) -> None:
+    def judge_outcome(self, outcome: Outcome, request: Options, model: Model, *, now_ms: int) -> None:
         """Assert that an invocation begun at `now_ms` told the truth, and did nothing it might not."""
         self._count(outcome)
         if self._frozen is not None:
@@ -136,7 +136,7 @@ class Judge:
         run_id, target, *rest = found[0]
         return RunRow(run_id, self._world.view().models[target], target, *rest)
 
-    def _judge_done(self, outcome: Outcome, request: Request, model: Model) -> None:
+    def _judge_done(self, outcome: Outcome, request: Options, model: Model) -> None:
         """Assert that an exit of 0 or 10 is true of all rows that nobody touched since its census."""
         touched = self._world.touched
         if outcome.report and outcome.report.outside is not None and not self._of_file(request):
@@ -161,7 +161,7 @@ class Judge:
         lost = {text for text in outcome.sent if promises.source(text) not in known}
         assert len(lost) <= limit + raced
 
-    def _scope(self, outcome: Outcome, request: Request) -> Scope:
+    def _scope(self, outcome: Outcome, request: Options) -> Scope:
         names = request.scope
         if outcome.report and outcome.report.run_id is not None and not self._of_file(request):
             recorded = self._rows(f"SELECT scope_json FROM reembed_run WHERE run_id = {outcome.report.run_id}")
@@ -169,7 +169,7 @@ class Judge:
         return None if names is None else tuple(stored(name) for name in names)
 
     @staticmethod
-    def _of_file(request: Request) -> bool:
+    def _of_file(request: Options) -> bool:
         """Say whether a start asks of the whole file: it may begin a run, and names no namespace."""
         return request.or_start and request.scope is None
 

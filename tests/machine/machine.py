@@ -12,15 +12,15 @@ from tempfile import TemporaryDirectory
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from ai_memory.reembed.request import Request
+from ai_memory.reembed.options import Options
 from tests.machine.edits import MODELS, Edit, edits, inserts, rushed
 from tests.machine.interference import SECOND_START, interfere
 from tests.machine.invocation import Clock, Invocation, Outcome, Script
 from tests.machine.judge import Judge
 from tests.machine.pool import ORDERS
 from tests.machine.world import BEGINNINGS, World
-from tests.promises import Model
-from tests.sometimes import Sometimes
+from tests.support.promises import Model
+from tests.support.sometimes import Sometimes
 
 FAULTS = (
     "outage",
@@ -52,11 +52,11 @@ QUIET_STARTS = 8
 """Starts after which a database that nobody disturbs any more must be done: breaker, scope, target, pause."""
 
 
-def requests() -> st.SearchStrategy[Request]:
+def requests() -> st.SearchStrategy[Options]:
     sizes = st.tuples(st.integers(1, 5), st.sampled_from([None, None, None, 1, 2, 4]))
     scopes = st.sampled_from([*[None] * 20, ("global",), ("_inbox/x", "global")])
     return st.builds(
-        lambda mode, size, scope, words: Request(**mode, batch=size[0], max_rows=size[1], scope=scope, **words),
+        lambda mode, size, scope, words: Options(**mode, batch=size[0], max_rows=size[1], scope=scope, **words),
         st.sampled_from(MODES),
         sizes,
         scopes,
@@ -110,24 +110,24 @@ class Machine(RuleBasedStateMachine):
         self._clock.sleep(60 * minutes)
 
     @rule(request=requests(), script=scripts(), late=st.lists(edits, max_size=3))
-    def start(self, request: Request, script: Script, late: Sequence[Edit]) -> None:
+    def start(self, request: Options, script: Script, late: Sequence[Edit]) -> None:
         for each in late:
             each.apply(self._world)
         self._invoke(request, script)
 
     @rule(new=st.sampled_from(["", "", "cancel", "pause"]), request=requests(), script=scripts())
-    def start_again(self, new: str, request: Request, script: Script) -> None:
+    def start_again(self, new: str, request: Options, script: Script) -> None:
         if new:
             interfere(new, self._world, self._clock, self._model)
         self._invoke(request, script)
 
     @rule(model=st.sampled_from(MODELS), request=requests(), script=scripts())
-    def start_to_another_model(self, model: Model, request: Request, script: Script) -> None:
+    def start_to_another_model(self, model: Model, request: Options, script: Script) -> None:
         self._model = model
         self._invoke(request, script)
 
     @rule(model=st.sampled_from(MODELS), request=requests(), script=scripts())
-    def retarget(self, model: Model, request: Request, script: Script) -> None:
+    def retarget(self, model: Model, request: Options, script: Script) -> None:
         self._model = model
         self._invoke(replace(request, retarget=True, scope=None), script)
 
@@ -146,7 +146,7 @@ class Machine(RuleBasedStateMachine):
                 self._world.close()
             self._folder.cleanup()
 
-    def _invoke(self, request: Request, script: Script) -> Outcome:
+    def _invoke(self, request: Options, script: Script) -> Outcome:
         began = self._clock.now_ms()
         self._judge.before(request)
         call = Invocation(self._world, self._clock, self._model, script, interfere=self._interfere)
@@ -165,7 +165,7 @@ class Machine(RuleBasedStateMachine):
             self._clock.sleep(3600)
             self._end_pause()
             # Others may have stamped this model's vectors as another's: its operator says that they are meant.
-            request = Request(resume=True, or_start=True, retarget=self._at_odds(), same_vectors=True)
+            request = Options(resume=True, or_start=True, retarget=self._at_odds(), same_vectors=True)
             outcome = self._invoke(request, Script())
             if outcome.exit_code in (0, 10) and outcome.report and outcome.report.run_id is None:
                 assert not outcome.sent

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from ai_memory.reembed.request import Request
+from ai_memory.reembed.options import Options
 from tests.machine.edits import MODELS, Delete, Insert, Move, Rewrite
 from tests.machine.interference import CRON, interfere
 from tests.machine.invocation import Clock, Invocation, Outcome, Script
 from tests.machine.judge import Judge
 from tests.machine.world import World
-from tests.sometimes import Sometimes
+from tests.support.sometimes import Sometimes
 
 
 def test_a_plain_text_beside_a_left_over_envelope_is_embedded(fast_folder: Path) -> None:
@@ -21,7 +21,7 @@ def test_a_plain_text_beside_a_left_over_envelope_is_embedded(fast_folder: Path)
     Insert("a", "global", "note", "", "sealed").apply(world)
     Rewrite(0, "a plain text").apply(world)
 
-    outcome = Invocation(world, Clock(), MODELS[0], Script(), interfere=lambda _: None).run(Request())
+    outcome = Invocation(world, Clock(), MODELS[0], Script(), interfere=lambda _: None).run(Options())
 
     assert outcome.exit_code == 0
     assert world.view().rows[1].is_right(MODELS[0])
@@ -34,11 +34,11 @@ def test_a_paused_run_of_one_namespace_does_not_answer_for_the_rows_outside_of_i
     for name in ("one", "two"):
         Insert(name, "global", name, "in it").apply(world)
     Insert("three", "elsewhere", "three", "outside of it").apply(world)
-    assert _start(world, clock, Request(scope=("global",), batch=1, max_rows=1)).exit_code == 75
+    assert _start(world, clock, Options(scope=("global",), batch=1, max_rows=1)).exit_code == 75
     Delete(1).apply(world)
     interfere("pause", world, clock, MODELS[0])
 
-    assert [_start(world, clock, CRON).exit_code, _start(world, clock, Request(resume=True)).exit_code] == [12, 12]
+    assert [_start(world, clock, CRON).exit_code, _start(world, clock, Options(resume=True)).exit_code] == [12, 12]
     interfere("cancel", world, clock, MODELS[0])
     assert _start(world, clock, CRON).exit_code == 0
     assert all(row.is_right(MODELS[0]) for row in world.view().rows.values())
@@ -53,7 +53,7 @@ def test_a_run_of_one_namespace_that_is_gone_on_with_does_not_answer_for_the_row
     Insert("one", "global", "one", "in it").apply(world)
     Insert("two", "global", "two", "in it").apply(world)
     Insert("three", "elsewhere", "three", "outside of it").apply(world)
-    _start(world, clock, Request(scope=("global",), batch=1, max_rows=1))
+    _start(world, clock, Options(scope=("global",), batch=1, max_rows=1))
 
     assert [_start(world, clock, CRON).exit_code for _ in range(3)] == [75, 0, 0]
     assert all(row.is_right(MODELS[0]) for row in world.view().rows.values())
@@ -70,7 +70,7 @@ def test_a_row_moved_into_a_run_s_namespace_after_its_census_makes_no_lie_of_its
         Insert(name, "global", name, "in it").apply(world)
     Insert("four", "elsewhere", "four", "outside of it").apply(world)
     judge = Judge(world, Sometimes())
-    first, then = Request(scope=("global",), max_rows=1, batch=1), Request(resume=True, retarget=True)
+    first, then = Options(scope=("global",), max_rows=1, batch=1), Options(resume=True, retarget=True)
     for request, script in ((first, Script()), (then, Script(statements={statement: Move(3, "global")}))):
         judge.before(request)
         outcome = Invocation(world, clock, MODELS[0], script, interfere=lambda _: None).run(request)
@@ -78,5 +78,5 @@ def test_a_row_moved_into_a_run_s_namespace_after_its_census_makes_no_lie_of_its
     world.close()
 
 
-def _start(world: World, clock: Clock, request: Request) -> Outcome:
+def _start(world: World, clock: Clock, request: Options) -> Outcome:
     return Invocation(world, clock, MODELS[0], Script(), interfere=lambda _: None).run(request)

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from tests.machine.machine import Machine
-from tests.sometimes import Sometimes
+from tests.support.sometimes import Sometimes
 
 STEPS = 30
 PROGRAMS = 300

@@ -9,12 +9,12 @@ from tempfile import TemporaryDirectory
 
 import apsw
 
-from ai_memory.store.opening import writing
-from tests import promises, shapes
-from tests.promises import Stored, View
+from ai_memory.stores.opening import writing
+from tests.support import promises, shapes
+from tests.support.promises import Stored, View
 
 OWN = 0
-"""Our own schema; every other number is a version of ai-memory's, see tests/shapes.py."""
+"""Our own schema; every other number is a version of ai-memory's, see tests/support/shapes.py."""
 
 EASY = shapes.EMBEDDABLE
 BEGINNINGS = (

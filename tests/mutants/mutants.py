@@ -72,7 +72,7 @@ def _one(name: str, place: str, old: str, new: str, *caught_by: str) -> Mutant:
 MUTANTS = (
     _one(
         "cursor before data",
-        "reembed.committer:Committer.commit",
+        "reembed.sweep.committer:Committer.commit",
         "    counters = commit_once(\n",
         "    with self._store.transaction() as transaction:\n"
         "        runs.advance(transaction, self.run, steps, now_ms=0)\n"
@@ -83,10 +83,12 @@ MUTANTS = (
         "cursor outside the transaction",
         (
             Change(
-                "ai_memory.reembed.commit:write_page", "    runs.advance(transaction, run, steps, now_ms=now_ms)\n", ""
+                "ai_memory.reembed.sweep.commit:write_page",
+                "    runs.advance(transaction, run, steps, now_ms=now_ms)\n",
+                "",
             ),
             Change(
-                "ai_memory.reembed.committer:Committer.commit",
+                "ai_memory.reembed.sweep.committer:Committer.commit",
                 "    counters = commit_once(\n",
                 "    from contextlib import ExitStack\n"
                 "    with ExitStack() as afterwards:\n"
@@ -97,70 +99,76 @@ MUTANTS = (
     ),
     _one(
         "cursor passes a page that failed",
-        "reembed.sweep:Sweep.over",
+        "reembed.sweep.sweep:Sweep.over",
         "{} if failure else answered.page.steps",
         "answered.page.steps",
         *HARNESSES,
     ),
     _one(
         "rows in another order than the cursor's",
-        "store.walk:IDS",
+        "stores.sqlite.walk:IDS",
         "ORDER BY {order}",
         "ORDER BY {order} COLLATE NOCASE",
         INTERRUPTIONS,
     ),
     _one(
         "write by id alone",
-        "store.provenance:UPDATE_VECTOR",
+        "stores.sqlite.provenance:UPDATE_VECTOR",
         "AND +title IS :title AND content IS :content",
         "AND (:title IS NOT NULL OR :content IS NOT NULL)",
     ),
     _one(
         "no final census",
-        "reembed.passes:Passes._census",
+        "reembed.sweep.passes:Passes._census",
         "take_census(self._store, self._committer.target, self._scope, now_ms=self._tools.clock.now_ms())",
         "Census(began_at=self._tools.clock.now_ms())",
     ),
-    _one("done in spite of stale rows", "reembed.passes:Passes.run", "if not census.stale:", "if True:"),
-    _one("census without head", "reembed.judge:_recorded", " and row.recorded_head == row.head", ""),
-    _one("census without src", "reembed.judge:is_recorded", " and _is_of(row, row.recorded_src)", ""),
+    _one("done in spite of stale rows", "reembed.sweep.passes:Passes.run", "if not census.stale:", "if True:"),
+    _one("census without head", "memory.freshness:_recorded", " and row.recorded_head == row.head", ""),
+    _one("census without src", "memory.freshness:is_recorded", " and _is_of(row, row.recorded_src)", ""),
     _one(
         "stamp taken as proof",
-        "reembed.judge:is_recorded",
+        "memory.freshness:is_recorded",
         "_recorded(row, target) and _agrees(row, target, schema) and _is_of(row, row.recorded_src)",
         "_agrees(row, target, schema)",
     ),
-    _one("no fence", "store.runs:HOLD", "AND fence = ? AND state = 'running'", "AND ? >= 0 AND state = 'running'"),
-    _one("a cancelled run goes on", "store.runs:HOLD", "AND state = 'running'", ""),
-    _one("no lock", "store.lock:runner_lock", "obtained = _take(descriptor)", "obtained = True"),
-    _one("quarantine without canary", "reembed.isolate:_again", "if not failure.harmless_passed:", "if False:"),
+    _one(
+        "no fence", "stores.sqlite.runs:HOLD", "AND fence = ? AND state = 'running'", "AND ? >= 0 AND state = 'running'"
+    ),
+    _one("a cancelled run goes on", "stores.sqlite.runs:HOLD", "AND state = 'running'", ""),
+    _one("no lock", "stores.sqlite.lock:runner_lock", "obtained = _take(descriptor)", "obtained = True"),
+    _one("quarantine without canary", "embed.documents:_again", "if not failure.harmless_passed:", "if False:"),
     _one(
         "a refused row is not asked again",
-        "reembed.isolate:_again",
+        "embed.documents:_again",
         "[again] = at_once.each([text])",
         "again = failure",
     ),
-    _one("quarantine outlives an edit", "reembed.judge:judge", " == _source(row)", ""),
+    _one("quarantine outlives an edit", "memory.freshness:classify", " == _source(row)", ""),
     _one("breaker not asked", "reembed.breaker:require_due", "now_ms < (until", "False and now_ms < (until"),
     _one(
         "texts in flight not recorded",
-        "reembed.progressed:Progressed.since",
+        "reembed.sweep.progressed:Progressed.since",
         "in_flight_limit=in_flight + self.unsettled",
         "in_flight_limit=0",
     ),
-    _one("quarantine told as success", "reembed.census:Census.exit_code.fget", "return 10 if", "return 0 if"),
-    _one("a vector is not read back", "store.provenance:fires_triggers", "return any(", "return False and any("),
-    _one("what is only tried is kept", "store.connection:Database.rehearsal", "_roll_back()", "execute('COMMIT')"),
+    _one("quarantine told as success", "reembed.plan.census:Census.exit_code.fget", "return 10 if", "return 0 if"),
+    _one(
+        "a vector is not read back", "stores.sqlite.provenance:fires_triggers", "return any(", "return False and any("
+    ),
+    _one(
+        "what is only tried is kept", "stores.sqlite.connection:Database.rehearsal", "_roll_back()", "execute('COMMIT')"
+    ),
     _one(
         "no row is asked again",
-        "reembed.asked_again:choose",
+        "reembed.sweep.asked_again:choose",
         "    return [whole[each] for each in chosen]\n",
         "    return []\n",
         LIAR,
     ),
     _one(
         "asked again after the commit",
-        "reembed.sweep:Sweep.over",
+        "reembed.sweep.sweep:Sweep.over",
         "                lie = lie or answered\n",
         "                if not lie and work.page.documents:\n"
         "                    self._commit(answered, answered.page.steps)\n"
@@ -169,14 +177,14 @@ MUTANTS = (
     ),
     _one(
         "what was written before a lie stays",
-        "reembed.trail:Trail.doubtful",
+        "reembed.sweep.trail:Trail.doubtful",
         "*before, *self._unproven.doubtful(), ",
         "",
         LIAR,
     ),
     _one(
         "a twin's vector taken unseen",
-        "store.provenance:vector_of_text",
+        "stores.sqlite.provenance:vector_of_text",
         "if head(blob) == recorded and is_sound(blob, fingerprint.dim):",
         "if blob:",
     ),

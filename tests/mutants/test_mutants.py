@@ -12,9 +12,9 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from tests.machine.machine import Machine
 from tests.mutants.mutants import INTERRUPTIONS, LIAR, MACHINE, MUTANTS, Mutant
-from tests.reembed.test_asked_again import check_liar
+from tests.reembed.sweep.test_asked_again import check_liar
 from tests.reembed.test_checkpoint_properties import check_cursors, check_interruptions
-from tests.sometimes import Sometimes
+from tests.support.sometimes import Sometimes
 
 PROGRAMS = 200
 """Programs in which a mutant must be caught; most are in the first twenty."""

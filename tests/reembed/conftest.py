@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from ai_memory.store.opening import Store
-from tests import files
+from ai_memory.stores.sqlite.store import Store
 from tests.reembed.work import Work
+from tests.support import files
 
 
 @pytest.fixture

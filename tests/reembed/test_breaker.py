@@ -8,8 +8,8 @@ import pytest
 
 from ai_memory.errors import BreakerOpen, NotFinished
 from ai_memory.reembed.breaker import opened, require_due
-from ai_memory.store.values import Breaker, Run
-from tests.reembed.test_decide import run_in
+from ai_memory.stores.values import Breaker, Run
+from tests.reembed.plan.test_decide import run_in
 
 NOW_MS = 1_000_000
 DAY_MS = 86_400_000

@@ -10,17 +10,17 @@ from tempfile import TemporaryDirectory
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from ai_memory.reembed.request import Request
+from ai_memory.reembed.options import Options
 from tests.machine.edits import MODELS, Edit, Insert, rushed
 from tests.machine.invocation import Clock, Invocation, Outcome, Script
 from tests.machine.judge import Judge
 from tests.machine.pool import ORDERS
 from tests.machine.world import World
-from tests.sometimes import Sometimes
-from tests.strategies import ids, namespaces
+from tests.support.sometimes import Sometimes
+from tests.support.strategies import ids, namespaces
 
 MODEL = MODELS[0]
-CRON = Request(resume=True, or_start=True)
+CRON = Options(resume=True, or_start=True)
 DONE = (0, 10)
 PROGRAMS = 80
 LONG_PROGRAMS = 2_000
@@ -50,7 +50,7 @@ class Stage:
     judge: Judge
     clock: Clock
 
-    def run(self, request: Request, script: Script) -> Outcome:
+    def run(self, request: Options, script: Script) -> Outcome:
         self.clock.sleep(3600)
         self.judge.before(request)
         outcome = Invocation(self.world, self.clock, MODEL, script, interfere=lambda _: None).run(request)
@@ -76,7 +76,7 @@ def check_interruptions(folder: Path, programs: int, *, random: bool) -> None:
     @given(found=rows, planned=starts)
     @drawn(programs, random=random)
     def interrupted_runs_end_as_undisturbed_ones(
-        found: list[tuple[str, str]], planned: list[tuple[Request, Script]]
+        found: list[tuple[str, str]], planned: list[tuple[Options, Script]]
     ) -> None:
         with TemporaryDirectory(dir=folder) as one, TemporaryDirectory(dir=folder) as other:
             disturbed, undisturbed = stage(one, found), stage(other, found)
@@ -94,7 +94,7 @@ def check_cursors(folder: Path, programs: int, *, random: bool) -> None:
     @given(found=rows, planned=starts, raced=edits)
     @drawn(programs, random=random)
     def no_cursor_passes_a_row_that_waits(
-        found: list[tuple[str, str]], planned: list[tuple[Request, Script]], raced: dict[int, list[Edit]]
+        found: list[tuple[str, str]], planned: list[tuple[Options, Script]], raced: dict[int, list[Edit]]
     ) -> None:
         with TemporaryDirectory(dir=folder) as one:
             disturbed = stage(one, found)

@@ -5,15 +5,15 @@ from __future__ import annotations
 import pytest
 
 from ai_memory.errors import CredentialsRefused
-from ai_memory.reembed import asking
-from ai_memory.reembed.census import take_census
-from ai_memory.store import run_figures, runs
-from ai_memory.store.provenance import read_fingerprint
-from ai_memory.store.values import Counted, LastEnd, Run
-from tests import files
-from tests.fakes import HashEmbedder
+from ai_memory.reembed.plan.census import take_census
+from ai_memory.reembed.sweep import asking
+from ai_memory.stores.sqlite import run_figures, runs
+from ai_memory.stores.sqlite.provenance import read_fingerprint
+from ai_memory.stores.values import Counted, LastEnd, Run
 from tests.reembed.test_job import Swapped, failing_after
 from tests.reembed.work import NOW_MS, Work
+from tests.support import files
+from tests.support.fakes import HashEmbedder
 
 DENIED = CredentialsRefused("no")
 

@@ -17,9 +17,9 @@ from ai_memory.reembed.events import (
     Waiting,
     WitnessAgreed,
 )
-from tests import files
-from tests.fakes import HashEmbedder
 from tests.reembed.work import NOW_MS, Work
+from tests.support import files
+from tests.support.fakes import HashEmbedder
 
 
 def observed(work: Work, **flags: object) -> list[Event]:

@@ -8,10 +8,10 @@ import pytest
 
 from ai_memory.errors import NotFinished
 from ai_memory.reembed.heartbeat import Heartbeat
-from ai_memory.store import runs
-from tests import files
-from tests.fakes import HashEmbedder
+from ai_memory.stores.sqlite import runs
 from tests.reembed.work import HOLDER, NOW_MS, Work, begun, known
+from tests.support import files
+from tests.support.fakes import HashEmbedder
 
 ROW = "SELECT last_progress_at, last_error FROM reembed_run"
 

@@ -10,12 +10,13 @@ import pytest
 from ai_memory.errors import DataRefused, RunHeld, RunnerStuck
 from ai_memory.reembed.breaker import LONGEST_ASKED_MS
 from ai_memory.reembed.holding import STUCK_MS, holding
-from ai_memory.store import runs
-from ai_memory.store.lock import Holder, lock_path, runner_lock
-from ai_memory.store.open_options import OpenOptions
-from ai_memory.store.values import Breaker
-from tests import files
+from ai_memory.stores.holder import Holder
+from ai_memory.stores.open_options import OpenOptions
+from ai_memory.stores.sqlite import runs
+from ai_memory.stores.sqlite.lock import lock_path, runner_lock
+from ai_memory.stores.values import Breaker
 from tests.reembed.work import NOW_MS, Work, begun, known
+from tests.support import files
 
 OTHER = Holder(4242, "elsewhere", NOW_MS)
 

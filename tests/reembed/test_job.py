@@ -9,9 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from ai_memory.embed import vectors
-from ai_memory.embed.document import WITNESS_TEXTS
-from ai_memory.embed.embedder import Vectors
 from ai_memory.errors import (
     Breakdown,
     CredentialsRefused,
@@ -26,13 +23,16 @@ from ai_memory.errors import (
     UsageError,
     WrongTarget,
 )
-from ai_memory.reembed import asking
-from ai_memory.reembed.asked_again import AT_END, FIRST
-from ai_memory.reembed.status import read_status
-from ai_memory.store import runs
-from tests import files
-from tests.fakes import HashEmbedder
+from ai_memory.reembed.inspect.status import read_status
+from ai_memory.reembed.sweep import asking
+from ai_memory.reembed.sweep.asked_again import AT_END, FIRST
+from ai_memory.stores.sqlite import runs
+from ai_memory.vectors.blob import encode
+from ai_memory.vectors.target import Vectors
+from ai_memory.vectors.witness import WITNESS_TEXTS
 from tests.reembed.work import NOW_MS, Clock, Work
+from tests.support import files
+from tests.support.fakes import HashEmbedder
 
 START = len(WITNESS_TEXTS)
 """Requests of a first start: the witness texts, one by one."""
@@ -332,7 +332,7 @@ def test_of_other_weights_in_the_middle_of_a_run_no_vector_is_left_standing(
 
     ended = work.run(batch=batch)
 
-    true = {each: vectors.encode(HashEmbedder().vector(text)) for each, text in files.texts(work.path).items()}
+    true = {each: encode(HashEmbedder().vector(text)) for each, text in files.texts(work.path).items()}
     found, recorded = files.vectors(work.path), "SELECT memory_id FROM embedding_provenance"
     assert (ended.exit_code, ended.reason, ended.state) == (78, TargetChanged.reason, "running")
     assert all(found[each] == true[each] for (each,) in files.execute(work.path, recorded))

@@ -6,13 +6,13 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from ai_memory.embed.embedder import Meter, Usage
+from ai_memory.embed.usage import Meter, Usage
 from ai_memory.errors import CredentialsRefused, StorageFailed, TransientFailure
 from ai_memory.reembed.ledger import Ledger
 from ai_memory.reembed.work import Learned, PageAnswer
-from tests import files
-from tests.fakes import HashEmbedder
 from tests.reembed.work import Work
+from tests.support import files
+from tests.support.fakes import HashEmbedder
 
 COUNTS = "SELECT texts_sent, requests FROM reembed_run"
 

@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 
-from ai_memory.embed.document import WITNESS_TEXTS
 from ai_memory.errors import OperatorNeeded, TransientFailure
-from ai_memory.store import pauses
-from ai_memory.store.opening import writing
-from ai_memory.store.pauses import Pause
-from tests import files
-from tests.command import Command, answer, remote, wait_for
-from tests.fake_endpoint import FOREVER, FakeEndpoint
+from ai_memory.stores.opening import writing
+from ai_memory.stores.sqlite import pauses
+from ai_memory.stores.values import Pause
+from ai_memory.vectors.witness import WITNESS_TEXTS
 from tests.reembed.work import NOW_MS, Work
+from tests.support import files
+from tests.support.command import Command, answer, remote, wait_for
+from tests.support.fake_endpoint import FOREVER, FakeEndpoint
 
 EVERY_START: list[dict[str, Any]] = [
     {}, {"resume": True}, {"resume": True, "or_start": True}, {"retarget": True}, {"resume": True, "retarget": True},

@@ -13,27 +13,26 @@ from typing import Any
 
 import pytest
 
-from ai_memory.config_file import Table
+from ai_memory.config.embedding import EmbeddingSettings, resolve
+from ai_memory.config.file import Table
 from ai_memory.embed.assemble import Terms, Ties, assemble, threads
-from ai_memory.embed.document import WITNESS_TEXTS
-from ai_memory.embed.port import ONE_ATTEMPT
-from ai_memory.embed.spending import TokenLimit
-from ai_memory.embed.vectors import encode
-from ai_memory.embedding_settings import EmbeddingSettings, resolve
-from ai_memory.reembed import asking
+from ai_memory.embed.port import ONE_ATTEMPT, TokenLimit
+from ai_memory.reembed.inspect.report import RunReport
 from ai_memory.reembed.job import Job
-from ai_memory.reembed.narrator import Narrator
-from ai_memory.reembed.report import RunReport
-from ai_memory.reembed.request import Request
+from ai_memory.reembed.options import Options
 from ai_memory.reembed.stop import Stop
+from ai_memory.reembed.sweep import asking
+from ai_memory.reembed.sweep.worker import answer
 from ai_memory.reembed.tools import Tools
 from ai_memory.reembed.work import PageAnswer, Question, Workers
-from ai_memory.reembed.worker import answer
-from tests import files
-from tests.command import remote
+from ai_memory.show.narrator import Narrator
+from ai_memory.vectors.blob import encode
+from ai_memory.vectors.witness import WITNESS_TEXTS
 from tests.embed.processes import ProcessPool
-from tests.fake_endpoint import FakeEndpoint
 from tests.reembed.work import Clock, Heard
+from tests.support import files
+from tests.support.command import remote
+from tests.support.fake_endpoint import FakeEndpoint
 
 ROWS = 45
 TERMS = Terms(ONE_ATTEMPT, concurrency=1, batch=10)
@@ -108,7 +107,7 @@ class Swept:
         tools = Tools(embedder, Clock(), stop, Narrator(self.heard), pool, spending=embedder.spending, chance=Random(7))
         if workers:
             tools.ledger.pay_with(embedder.meter)
-        return Job(self.path, embedder, Request(batch=10, **flags), tools, lambda _: None).run()
+        return Job(self.path, embedder, Options(batch=10, **flags), tools, lambda _: None).run()
 
     def wrong(self) -> list[str]:
         """Return the rows recorded as done whose vector is not the endpoint's."""

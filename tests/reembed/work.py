@@ -10,26 +10,28 @@ from pathlib import Path
 from random import Random
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from ai_memory.embed import vectors
 from ai_memory.embed.assemble import threads
-from ai_memory.embed.fingerprint import canonical_spec, digest
 from ai_memory.embed.port import Embedder
+from ai_memory.memory.freshness import Document, examine
+from ai_memory.reembed.inspect.report import RunReport
 from ai_memory.reembed.job import Job
-from ai_memory.reembed.judge import Document, examine
-from ai_memory.reembed.narrator import Narrator
-from ai_memory.reembed.report import RunReport
-from ai_memory.reembed.request import Request
-from ai_memory.reembed.start import Preflight
+from ai_memory.reembed.options import Options
+from ai_memory.reembed.plan.plan import Preflight
 from ai_memory.reembed.stop import Stop
+from ai_memory.reembed.sweep.worker import answer
 from ai_memory.reembed.tools import Tools
-from ai_memory.reembed.worker import answer
-from ai_memory.store import runs, walk
-from ai_memory.store.lock import Holder
-from ai_memory.store.opening import Store, Transaction, writing
-from ai_memory.store.provenance import Fingerprint, ensure_fingerprint
-from ai_memory.store.values import Run
-from tests import files
-from tests.fakes import HashEmbedder, patient
+from ai_memory.show.narrator import Narrator
+from ai_memory.stores.holder import Holder
+from ai_memory.stores.opening import writing
+from ai_memory.stores.sqlite import runs, walk
+from ai_memory.stores.sqlite.provenance import ensure_fingerprint
+from ai_memory.stores.sqlite.store import Store, Transaction
+from ai_memory.stores.values import Run
+from ai_memory.vectors import blob
+from ai_memory.vectors.fingerprint import canonical_spec, digest
+from ai_memory.vectors.target import Fingerprint
+from tests.support import files
+from tests.support.fakes import HashEmbedder, patient
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -99,11 +101,11 @@ class Work:
         embedder = patient(self.embedder)
         workers = partial(threads, embedder, partial(answer, stop=self.stop))
         tools = Tools(embedder, self.clock, self.stop, Narrator(self.heard), workers, chance=Random(self.path.name))
-        return Job(self.path, embedder, Request(**flags), tools, disclose=self.told.append)
+        return Job(self.path, embedder, Options(**flags), tools, disclose=self.told.append)
 
     def all_right(self) -> bool:
         """Say whether every row has the embedder's vector of its present text."""
-        expected = {each: vectors.encode(self.embedder.vector(text)) for each, text in files.texts(self.path).items()}
+        expected = {each: blob.encode(self.embedder.vector(text)) for each, text in files.texts(self.path).items()}
         return files.vectors(self.path) == expected
 
     @contextmanager

@@ -1,0 +1,1 @@
+"""One module a thing to ask for, without a terminal."""

@@ -1,0 +1,159 @@
+"""Takes what a file holds into a database: all of it, or all that the database can store, in one transaction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from ai_memory.actions.ingest import Put, find, put
+from ai_memory.errors import DataRefused, DraftRefused, StatementRefused
+from ai_memory.memory.exchange import MEND, Parsed
+from ai_memory.memory.records import Draft, Value
+from ai_memory.stores.sqlite.links import Links
+from ai_memory.stores.sqlite.memories import TABLE as MEMORIES
+from ai_memory.stores.sqlite.memories import Memories
+from ai_memory.stores.sqlite.store import Transaction
+from ai_memory.text.cleaning import one_line
+from ai_memory.text.times import timestamp
+
+RELATION = "related_to"
+"""What the Rust program takes a link for that names no relation."""
+TAKEN_OUT = "a trigger of the database took it out again"
+
+
+@dataclass(slots=True)
+class Imported:
+    """What became of a file: memories, links that are new or changed, links without a table, what was left out.
+
+    `altered` are the columns of each new or changed link that a trigger of the database changed at once.
+    """
+
+    stored: list[Put] = field(default_factory=list)
+    links: int = 0
+    altered: list[tuple[str, ...]] = field(default_factory=list)
+    links_unkept: int = 0
+    refused: list[DataRefused] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class FileImport:
+    """Takes one parsed file in; with `skip` what cannot be stored is left out, without it nothing is stored then."""
+
+    memories: Memories
+    links: Links
+    now_ms: int
+    skip: bool
+    ids: dict[Value, Value] = field(default_factory=dict)
+    put: list[tuple[str, Put]] = field(default_factory=list)
+    linked: list[tuple[str, dict[str, Value], tuple[str, ...]]] = field(default_factory=list)
+    taken: Imported = field(default_factory=Imported)
+
+    def take(self, parsed: Parsed) -> Imported:
+        """Store the memories and links of a file; return what became of them.
+
+        Raises:
+            DataRefused: something cannot be stored (and `skip` is false); then nothing of the file is.
+            SchemaRefused: the database takes no memory, or no link, whatever stands in the file.
+        """
+        for refusal in parsed.refused:
+            self._refuse(refusal)
+        with self.memories.store.transaction() as transaction:
+            self.memories.defer_references(transaction)
+            before = set(self.memories.orphans())
+            for draft in self._renamed(self._attached(parsed.memories)):
+                self._put(transaction, draft)
+            if orphans := sorted(set(self.memories.orphans()) - before):
+                raise _orphaned(f"The memory {one_line(orphans[0])}")
+            for link in parsed.links:
+                self._link(transaction, link)
+            self._confirm()
+        return self.taken
+
+    def _confirm(self) -> None:
+        """Count what stands there now, and refuse what the triggers of later memories and links took out again."""
+        rows = (self.memories.rows, self.links.rows)
+        triggered = {table for each in rows for tables in each.triggered.values() for table in tables}
+        for where, stored in self.put:
+            if MEMORIES not in triggered or stored.id is None or self.memories.get(stored.id) is not None:
+                self.taken.stored.append(stored)
+            else:
+                self._refuse(DataRefused(f"{where}: {TAKEN_OUT}.", tip=MEND))
+        for where, values, altered in self.linked:
+            if not triggered or self.links.there(values):
+                self.taken.links += 1
+                self.taken.altered.append(altered)
+            else:
+                self._refuse(DataRefused(f"{where}: {TAKEN_OUT}.", tip=MEND))
+
+    def _refuse(self, refusal: DataRefused) -> None:
+        if not self.skip:
+            raise refusal
+        self.taken.refused.append(refusal)
+
+    def _attached(self, drafts: list[Draft]) -> list[Draft]:
+        """Return the drafts whose `atom_of` is in the file or in the database."""
+        # What is left out may have atoms of its own.
+        while lost := self._orphans(drafts):
+            for place in sorted(lost):
+                self._refuse(_orphaned(drafts[place].where))
+            drafts = [draft for place, draft in enumerate(drafts) if place not in lost]
+        return drafts
+
+    def _orphans(self, drafts: list[Draft]) -> set[int]:
+        ids = {None, *(draft.values.get("id") for draft in drafts)}
+        parents = [draft.values.get("atom_of") for draft in drafts if "atom_of" in self.memories.columns]
+        return {
+            place for place, parent in enumerate(parents) if parent not in ids and self.memories.get(parent) is None
+        }
+
+    def _renamed(self, drafts: list[Draft]) -> list[Draft]:
+        """Return the drafts, atoms of a memory that is here under another id as atoms of that one."""
+        wanted = {draft.values.get("atom_of") for draft in drafts} - {None}
+        here: dict[Value, Value] = {}
+        for draft in drafts:
+            if (given := draft.values.get("id")) in wanted and (found := find(self.memories, draft)) is not None:
+                here[given] = found.values["id"]
+        parents = ((draft, here.get(draft.values.get("atom_of"))) for draft in drafts)
+        return [draft if parent is None else _atom_of(draft, parent) for draft, parent in parents]
+
+    def _put(self, transaction: Transaction, draft: Draft) -> None:
+        try:
+            with transaction.db.savepoint():
+                stored = put(transaction, self.memories, draft, now_ms=self.now_ms, source="import")
+        except StatementRefused as error:
+            self._refuse(_refused_by_database(draft, error))
+        except DraftRefused as error:
+            self._refuse(error)
+        else:
+            self.put.append((draft.where, stored))
+            self.ids[draft.values.get("id")] = stored.id
+
+    def _link(self, transaction: Transaction, draft: Draft) -> None:
+        if not self.links.kept:
+            self.taken.links_unkept += 1
+            return
+        ends = {end: self.ids.get(draft.values[end], draft.values[end]) for end in ("source_id", "target_id")}
+        if unknown := [value for value in ends.values() if self.memories.get(value) is None]:
+            what = f"{draft.where} leads to {one_line(str(unknown[0]))}, which is not in file or database."
+            self._refuse(DataRefused(what, tip=MEND))
+            return
+        values = {"relation": RELATION, "created_at": timestamp(self.now_ms), **draft.values, **ends}
+        try:
+            with transaction.db.savepoint():
+                altered = self.links.put(transaction, values)
+        except StatementRefused as error:
+            self._refuse(_refused_by_database(draft, error))
+        else:
+            if altered is not None:
+                self.linked.append((draft.where, values, altered))
+
+
+def _atom_of(draft: Draft, parent: Value) -> Draft:
+    return replace(draft, values={**draft.values, "atom_of": parent})
+
+
+def _orphaned(what: str) -> DataRefused:
+    return DataRefused(f"{what} is an atom of a memory that is not in file or database.", tip=MEND)
+
+
+def _refused_by_database(draft: Draft, error: StatementRefused) -> DataRefused:
+    return DataRefused(f"{draft.where}: the database refuses it: {error.words}.", tip=MEND)

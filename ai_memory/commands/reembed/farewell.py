@@ -1,0 +1,183 @@
+"""How a run takes its leave: its result on stdout, and ONE line on stderr, or with -q none where all is well."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+
+from ai_memory.clock import SystemClock
+from ai_memory.commands.altered import mention_daemon
+from ai_memory.commands.reembed.next_command import next_command
+from ai_memory.config.settings import Settings
+from ai_memory.errors import AiMemoryError, OperatorNeeded, RunHeld, RunnerStuck, Stopped, UsageError
+from ai_memory.reembed.inspect.report import RunReport
+from ai_memory.reembed.inspect.why import BUDGETS, why
+from ai_memory.show.console import Console
+from ai_memory.stores.open_options import OpenOptions
+from ai_memory.stores.opening import reading, writing
+from ai_memory.stores.sqlite import runs, tellings
+from ai_memory.stores.sqlite.store import Transaction
+from ai_memory.stores.values import LastEnd, Run
+from ai_memory.text.amounts import counted
+from ai_memory.text.hints import PROGRAM, changes_flag, without_again
+from ai_memory.text.invisible import escaped
+from ai_memory.text.times import instant
+
+BRIEFLY = OpenOptions(busy_timeout_ms=500)
+"""What is only told waits for nobody."""
+COMPLETE, ASIDE, OPERATOR, UNFINISHED = 0, 10, 12, 75
+TOKENS = frozenset({"max-tokens", "max-cost"})
+AFTER = {ASIDE: f"{PROGRAM} reembed quarantine", OPERATOR: f"{PROGRAM} reembed status"}
+"""What to look at next, by exit code, where the run itself has nothing to go on with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Farewell:
+    """The end of one invocation with these arguments."""
+
+    args: argparse.Namespace
+    settings: Settings
+    console: Console
+
+    def report(self, report: RunReport) -> int:
+        """Show how the run ended and return its exit code."""
+        again = self._next(report)
+        error = without_again(report.error, again)
+        named = self.console.hints.command(without_again(report.next, again))
+        report = replace(report, next=named or again, error=error)
+        if self.console.json or not self.console.quiet:
+            self.console.result(report.values(), *report.lines())
+        if report.exit_code in (COMPLETE, ASIDE) and report.reembedded:
+            self._mention_daemon()
+        if not (self.console.quiet and self._is_no_news(report)):
+            facts = _join(self._place(report), _failure(report), _room(report), _next("" if named else report.next))
+            if report.error:
+                self.console.error(f"{report.error} ({facts})", exit_code=report.exit_code)
+            else:
+                self.console.last(facts)
+        return report.exit_code
+
+    def refusal(self, error: AiMemoryError) -> int:
+        """Show why nothing was done and return the exit code."""
+        run = self._recorded()
+        again = next_command(self.args, unfinished=bool(run and run.state == "running"))
+        told, named = without_again(error.line(), again), self.console.hints.command(without_again(error.tip, again))
+        if isinstance(error, OperatorNeeded | UsageError) or changes_flag(error.tip, again):
+            again = ""
+        if self.console.verbose:
+            self.console.traceback(error)
+        if self.console.json:
+            self.console.result({"error": told, "exit_code": error.exit_code, "next": named or again})
+        if not (self.console.quiet and self._is_old(error)):
+            facts = _join(self._recorded_place(run), _next("" if named else again))
+            self.console.error(f"{told} ({facts})", exit_code=error.exit_code)
+        return error.exit_code
+
+    def at_once(self) -> str:
+        """Return what is said where a second signal leaves no time for more."""
+        again = self.console.hints(next_command(self.args, unfinished=True))
+        return escaped(f"the run is as after a kill; go on: {again}")
+
+    def _next(self, report: RunReport) -> str:
+        if report.reason == "paused":
+            return f"{PROGRAM} reembed unpause"
+        if _too_small(report):
+            return ""
+        if report.state == "running":
+            return next_command(self.args, unfinished=True)
+        if report.exit_code == COMPLETE:
+            return f"{PROGRAM} reembed" if report.outside else ""
+        return AFTER.get(report.exit_code) or next_command(self.args, unfinished=False)
+
+    def _place(self, report: RunReport) -> str:
+        done = max(report.total - report.remaining - report.quarantined, 0)
+        run = "" if report.run_id is None else f", run {report.run_id}"
+        end = LastEnd(0, report.exit_code, report.reason, 1)
+        return f"{self._file()}{run}: {done:,} of {counted(report.total, 'row')} done; {why(end)}"
+
+    def _recorded_place(self, run: Run | None) -> str:
+        if run is None:
+            return self._file()
+        rows = run.counted
+        done = (
+            f": {rows.live - rows.remaining - rows.in_quarantine:,} of {counted(rows.live, 'row')} done" if rows else ""
+        )
+        return f"{self._file()}, run {run.run_id}{done}"
+
+    def _file(self) -> str:
+        return f"{instant(SystemClock().now_ms())} {self.settings.db.value}"
+
+    def _recorded(self) -> Run | None:
+        with suppress(AiMemoryError), reading(self.settings.db.value, options=BRIEFLY) as store:
+            return runs.unfinished_run(store) or runs.latest_run(store)
+        return None
+
+    def _is_no_news(self, report: RunReport) -> bool:
+        """Return whether nobody who wanted to hear only of trouble need hear of this end."""
+        if report.exit_code == UNFINISHED and report.reason in BUDGETS:
+            self._forget(OPERATOR)
+            return not report.last_failure and _did_something(report)
+        if report.exit_code in (ASIDE, OPERATOR):
+            return not self._is_news(report.exit_code, report.error)
+        self._forget(*((ASIDE, OPERATOR) if report.exit_code == COMPLETE else (OPERATOR,)))
+        return report.exit_code == COMPLETE
+
+    def _is_old(self, error: AiMemoryError) -> bool:
+        if isinstance(error, RunHeld):
+            return not isinstance(error, RunnerStuck)
+        if isinstance(error, OperatorNeeded):
+            return not self._is_news(error.exit_code, error.line())
+        return isinstance(error, Stopped) and error.exit_code == UNFINISHED
+
+    @contextmanager
+    def _told(self) -> Iterator[Transaction]:
+        """Have what was told in quiet changed in the block; where it cannot be kept, all is told each time."""
+        path, now_ms = self.settings.db.value, SystemClock().now_ms()
+        with writing(path, now_ms=now_ms, options=BRIEFLY) as store, store.transaction() as transaction:
+            yield transaction
+
+    def _is_news(self, exit_code: int, told: str) -> bool:
+        with suppress(AiMemoryError), self._told() as transaction:
+            if exit_code == ASIDE:
+                tellings.forget(transaction, OPERATOR)
+            what = tellings.digest_of_quarantine(transaction) if exit_code == ASIDE else tellings.digest(told)
+            return tellings.is_news(transaction, exit_code, what, now_ms=SystemClock().now_ms())
+        return True
+
+    def _forget(self, *exit_codes: int) -> None:
+        with suppress(AiMemoryError), self._told() as transaction:
+            tellings.forget(transaction, *exit_codes)
+
+    def _mention_daemon(self) -> None:
+        with reading(self.settings.db.value) as store:
+            if store.schema.rust:
+                mention_daemon(self.console)
+
+
+def _did_something(report: RunReport) -> bool:
+    """Return whether a row was done, or nothing asked for: a budget that is spent for nothing is no healthy night."""
+    return not report.requests or any((report.reembedded, report.attested, report.quarantined))
+
+
+def _failure(report: RunReport) -> str:
+    told = report.last_failure
+    return f"last failure: {told.rstrip('.')}" if told and told not in report.error else ""
+
+
+def _too_small(report: RunReport) -> bool:
+    """Return whether no row was done within a limit of tokens: with the same limit the next start does none, either."""
+    return report.reason in TOKENS and not report.reembedded
+
+
+def _room(report: RunReport) -> str:
+    return f"raise --{report.reason}: no row was done within it" if _too_small(report) else ""
+
+
+def _next(command: str) -> str:
+    return f"next: {command}" if command else ""
+
+
+def _join(*parts: str) -> str:
+    return "; ".join(part for part in parts if part)

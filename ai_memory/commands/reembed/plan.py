@@ -1,0 +1,140 @@
+"""What `reembed` tells before it replaces vectors, `--dry-run`, and `--stamp-only`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ai_memory.clock import SystemClock
+from ai_memory.config.settings import Settings
+from ai_memory.embed.assemble import assemble_interactive, configured_target, token_counter
+from ai_memory.embed.port import ResilientEmbedder
+from ai_memory.embed.probe import check_witness, probe
+from ai_memory.memory.text_codec import printable
+from ai_memory.reembed.holding import holding
+from ai_memory.reembed.inspect.dry_run import DryRun, dry_run
+from ai_memory.reembed.options import Options
+from ai_memory.reembed.plan.census import Census
+from ai_memory.reembed.plan.estimate import Estimate, Probed
+from ai_memory.reembed.plan.plan import Preflight
+from ai_memory.reembed.plan.targets import known_fingerprint, recorded_target
+from ai_memory.reembed.scope import Scope
+from ai_memory.reembed.sweep.stamp import stamp, would_stamp
+from ai_memory.show.console import Console
+from ai_memory.stores.open_options import OpenOptions
+from ai_memory.stores.opening import reading, writing
+from ai_memory.stores.sqlite.store import Store
+from ai_memory.text.amounts import counted, money, span
+
+
+def preflight_lines(told: Preflight, *, copied: bool = False) -> list[str]:
+    """Return the lines of the disclosure: what is stored, what it will be replaced by."""
+    lines = ["Stored vectors:"]
+    for space, dim, rows in told.stored:
+        lines.append(f"  {counted(rows, 'row')}, {dim or 'unknown'} wide, {printable(space or 'no stamp')}")
+    if not told.stored:
+        lines.append("  none")
+    target, census = told.target, told.census
+    lines.append(f"Target: {target.model} on {target.backend}, {target.dim or 'unknown'} wide, {target.space}")
+    share = f"{census.to_embed:,} of {counted(census.live, 'row')}"
+    return [*lines, f"{share} will be embedded; {_replaced(census, copied=copied)}"]
+
+
+def _replaced(census: Census, *, copied: bool) -> str:
+    if not census.to_replace:
+        return "no vector will be replaced."
+    those = "its vector" if census.to_embed == 1 else "their vectors"
+    whose = those if census.to_replace == census.to_embed else f"the vectors of {census.to_replace:,} of them"
+    return f"{whose} will be REPLACED.{'' if copied else ' A copy first: --backup FILE'}"
+
+
+def run_plan(settings: Settings, console: Console, *, request: Options, ask: bool) -> int:
+    """Show what a run would do, with the database opened read-only.
+
+    Nothing is sent, unless it is to `ask`: then the target is asked as a run would ask it first, for as long as a
+    person waits.
+    """
+    target, count = configured_target(settings.embedding), token_counter(settings.embedding)
+    with reading(settings.db.value, options=OpenOptions(tell=console.note)) as store:
+        embedder = assemble_interactive(settings.embedding) if ask else None
+        probed = _probed(store, embedder, retarget=request.retarget) if embedder else None
+        found = dry_run(store, target, request, now_ms=SystemClock().now_ms(), count_tokens=count, probed=probed)
+    for line in preflight_lines(found.preflight):
+        console.err.line(line)
+    console.result(found.values(), *_lines(found))
+    return 0
+
+
+def _probed(store: Store, embedder: ResilientEmbedder, *, retarget: bool) -> Probed:
+    """Ask the target for the witness texts and compare them with those it is known by; `retarget` takes any width."""
+    clock, recorded = SystemClock(), 0 if retarget else recorded_target(store, embedder.target).dim
+    began = clock.monotonic()
+    vectors = probe(embedder)
+    seconds, dim = clock.monotonic() - began, int(vectors.shape[1])
+    # By the width that the file knows, if it knows one: an endpoint that has another by now is found out.
+    if known := known_fingerprint(store, replace(embedder.target, dim=recorded or dim)):
+        check_witness(known, vectors)
+    return Probed(dim, seconds)
+
+
+def _lines(found: DryRun) -> list[str]:
+    census = found.preflight.census
+    paid = "" if found.estimated_cost is None else f" for {money(found.estimated_cost)}"
+    tokens = f"about {counted(found.estimated_tokens, 'token')}{paid}"
+    long = counted(found.oversize_rows, "row is too long", "rows are too long")
+    lines = [
+        f"Would embed {census.to_embed:,} of {counted(census.live, 'row')}, {tokens}; {long}. Nothing was changed.",
+        f"It would take about {_time(found.estimate)}." if found.estimate and census.to_embed else "",
+        _cut(found),
+        _tried(found.probed),
+        _refused(found),
+    ]
+    return [line for line in lines if line]
+
+
+def _time(found: Estimate) -> str:
+    return f"{span(max(found.seconds, 1) * 1000)} {found.by}"
+
+
+def _tried(probed: Probed | None) -> str:
+    if probed is None:
+        return "The target was not tried (--probe tries it)."
+    return f"The target answered in {probed.seconds:.1f} s; its vectors are {probed.dim:,} wide."
+
+
+def _refused(found: DryRun) -> str:
+    """Return what stands in the way of the start that was planned."""
+    if found.refusal is None:
+        return ""
+    return f"As it stands such a start does nothing and ends with {found.refusal.exit_code}: {found.refusal.line()}"
+
+
+def _cut(found: DryRun) -> str:
+    """Return what is to be said of texts that are longer than the model reads."""
+    if found.truncated_rows is None:
+        return "Whether texts are longer than the model reads cannot be told here."
+    if not found.truncated_rows:
+        return ""
+    rows = counted(found.truncated_rows, "row is", "rows are")
+    return f"{rows} longer than the model reads and will be cut: {found.lost_percent} % of all tokens are lost."
+
+
+def run_stamp_plan(settings: Settings, console: Console, *, scope: Scope) -> int:
+    """Show what would be stamped, or refuse as the stamp would; the database is opened read-only."""
+    target = configured_target(settings.embedding)
+    with reading(settings.db.value, options=OpenOptions(tell=console.note)) as store:
+        found = would_stamp(store, recorded_target(store, target), scope)
+    already = counted(found.already_current, "already is", "already are")
+    text = f"Would stamp {counted(found.stamped, 'vector')} as {found.active_space}; {already}."
+    console.result({**found.values(), "dry_run": True}, f"{text} Nothing was changed.")
+    return 0
+
+
+def run_stamp(settings: Settings, console: Console, *, scope: Scope) -> int:
+    """Stamp the stored vectors as the target's, on the operator's word."""
+    target, now_ms = configured_target(settings.embedding), SystemClock().now_ms()
+    path = settings.db.value
+    options = OpenOptions(tell=console.note)
+    with holding(path, now_ms=now_ms, options=options), writing(path, now_ms=now_ms, options=options) as store:
+        result = stamp(store, recorded_target(store, target), scope, now_ms=now_ms)
+    console.result(result.values(), result.text())
+    return 0

@@ -1,0 +1,68 @@
+"""`reembed quarantine` and `cancel`: the rows that a run left aside, and the end of a run."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+
+from ai_memory.clock import SystemClock
+from ai_memory.config.settings import Settings
+from ai_memory.errors import DataRefused, OperatorNeeded, StorageFailed
+from ai_memory.memory.text_codec import printable
+from ai_memory.reembed.quarantined import QuarantinedRow, quarantined_rows, shortened
+from ai_memory.show.console import Console
+from ai_memory.stores.open_options import OpenOptions
+from ai_memory.stores.opening import reading, writing
+from ai_memory.stores.sqlite import approvals, runs
+from ai_memory.text.amounts import counted
+
+
+def run(verb: str, settings: Settings, console: Console) -> int:
+    """Do what the verb says and return the exit code."""
+    return {"quarantine": _quarantine, "cancel": _cancel}[verb](settings, console)
+
+
+def _quarantine(settings: Settings, console: Console) -> int:
+    with reading(settings.db.value, options=OpenOptions(tell=console.note)) as store:
+        rows = quarantined_rows(store)
+    lines = [
+        f"{printable(each.entry.id)}{_titled(each)} in {printable(each.entry.namespace)}: {each.entry.kind}, "
+        f"{each.entry.message} ({counted(each.entry.attempts, 'attempt')})"
+        for each in rows
+    ]
+    again = "Try them again: ai-memory reembed --retry-quarantined" if rows else "No row is in quarantine."
+    console.result({"quarantined": len(rows), "rows": [each.values() for each in rows]}, *lines, again)
+    return 0
+
+
+def _titled(row: QuarantinedRow) -> str:
+    return f" {shortened(row.title)}" if row.title and not row.title.isspace() else ""
+
+
+def _cancel(settings: Settings, console: Console) -> int:
+    now_ms = SystemClock().now_ms()
+    path: Path = settings.db.value
+    with reading(path) as store:
+        if runs.unfinished_id(store) is None:
+            raise _nothing_to_cancel()
+    # By its number alone: the row may hold what cannot be read, and this is the way out of it.
+    with writing(path, now_ms=now_ms, options=OpenOptions(tell=console.note)) as store:
+        with store.transaction() as transaction:
+            run_id = runs.cancel(transaction, now_ms=now_ms)
+            if run_id is not None:
+                # The next unattended start would else begin it anew.
+                approvals.withdraw(transaction, run_id)
+        if run_id is None:
+            raise _nothing_to_cancel()
+        # It is given up. That its event cannot be entered takes nothing of that back.
+        with suppress(DataRefused, StorageFailed), store.transaction() as transaction:
+            runs.add_event(transaction, run_id, "cancelled", now_ms=now_ms)
+    console.result(
+        {"run_id": run_id, "state": "cancelled"},
+        f"Run {run_id} is cancelled; the vectors it wrote stay, and a process that still runs it commits nothing more.",
+    )
+    return 0
+
+
+def _nothing_to_cancel() -> OperatorNeeded:
+    return OperatorNeeded("There is no unfinished run to cancel.", tip="See ai-memory reembed status")

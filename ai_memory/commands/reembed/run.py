@@ -1,0 +1,254 @@
+"""`reembed`: bring every vector to the configured model, resumably; its sub-commands act on the recorded run."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+from ai_memory.commands.arguments import duration, money, named_path, point_in_time, sample_size, whole_number
+from ai_memory.commands.parser import add_global_flags
+from ai_memory.config.settings import Settings
+from ai_memory.errors import UsageError
+from ai_memory.show.console import Console
+
+if TYPE_CHECKING:
+    from ai_memory.config.embedding import EmbeddingSettings
+    from ai_memory.config.file import Sourced
+    from ai_memory.embed.port import TokenLimit
+    from ai_memory.reembed.job import Job
+    from ai_memory.reembed.options import Options
+    from ai_memory.reembed.plan.plan import Preflight
+    from ai_memory.reembed.stop import Stop
+
+VERBS = {
+    "status": "show the recorded run from its own counters: what it is in and why, rows, rate, what to type next",
+    "verify": "take the census: exit 0 if every live row has the configured target's vector, 1 if not",
+    "quarantine": "list the rows that could not be embedded, each with its title and the reason",
+    "approve": "let unattended starts (--or-start) go to the configured target",
+    "pause": "end the run within a batch, and let none begin until it is unpaused",
+    "unpause": "take the pause off",
+    "cancel": "give up the unfinished run and its approval; vectors already written stay",
+}
+MOST = 10**12
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of a run, and the sub-commands."""
+    add = parser.add_argument
+    add("--resume", action="store_true", help="continue the unfinished run where it stopped")
+    add("--or-start", action="store_true", help="with --resume: start one to an approved target if none is unfinished")
+    add("--retarget", action="store_true", help="give up the unfinished run and start one to the configured target")
+    add("--namespace", action="append", metavar="NS", help="only this namespace, exactly (repeatable)")
+    add("--dry-run", action="store_true", help="show what would be done; nothing is written or sent")
+    add("--probe", action="store_true", help="with --dry-run: ask the target for three short texts, as a run would")
+    add("--batch", type=whole_number(1, 10_000), metavar="N", help="texts per request and commit")
+    add("--sleep-ms", type=whole_number(0, 300_000), default=0, metavar="N", help="pause after each commit")
+    add("--max-rows", type=whole_number(1, MOST), metavar="N", help="stop after N rows (exit 75)")
+    add("--max-tokens", type=whole_number(1, MOST), metavar="N", help="stop before N tokens are exceeded (exit 75)")
+    add("--max-cost", type=money, metavar="X", help="the same in money, at [embeddings].price_per_million_tokens")
+    add("--max-runtime", type=duration, metavar="DURATION", help="stop after this time, like 20m or 2h (exit 75)")
+    add("--concurrency", type=whole_number(1, 256), metavar="N", help="requests in flight (default: found by trial)")
+    add("--retry-for", type=duration, default=120.0, metavar="DURATION", help="how long to retry a request (120s)")
+    add("--wait", type=duration, default=0.0, metavar="DURATION", help="how long to wait for an endpoint that failed")
+    add("--retry-quarantined", action="store_true", help="try the rows in quarantine again")
+    add("--skip-current-space", action="store_true", help="accept rows stamped with the target's space as they are")
+    add("--same-vectors", action="store_true", help="accept a target that gives the vectors of another model's name")
+    add("--stamp-only", action="store_true", help="embed nothing: stamp the stored vectors as the target's")
+    add("--backup", type=named_path, metavar="FILE", help="copy the database to FILE before the first write")
+    add("--yes", action="store_true", help="do not ask before vectors are replaced")
+    verbs: Any = parser.add_subparsers(title="commands on the recorded run", metavar="VERB", dest="verb")
+    for verb, summary in VERBS.items():
+        below = verbs.add_parser(verb, help=summary, description=f"{summary[0].upper()}{summary[1:]}.")
+        add_global_flags(below)
+        if verb == "pause":
+            below.add_argument("--until", type=point_in_time, metavar="TIME", help="like 07:30, or RFC 3339")
+            below.add_argument("--reason", default="", metavar="TEXT", help="what whoever meets the pause is told")
+        if verb == "status":
+            below.add_argument("--exact", action="store_true", help="count the rows anew, which reads the whole file")
+            below.add_argument(
+                "--check", action="store_true", help="say it in one line; exit 0 healthy, 1 needs somebody, 75 waiting"
+            )
+        if verb == "verify":
+            below.add_argument(
+                "--sample", type=sample_size, metavar="N|all", help="embed N fresh rows again and compare"
+            )
+            below.add_argument(
+                "--run", action="store_true", dest="of_run", help="judge the namespaces and target of the recorded run"
+            )
+
+
+def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
+    """Run, plan or stamp, or do what the sub-command says."""
+    if args.verb == "verify":
+        from ai_memory.commands.reembed.verify import run_verify
+
+        return run_verify(settings, console, sample=args.sample, of_run=args.of_run)
+    if args.verb == "approve":
+        from ai_memory.commands.reembed.approve import run_approve
+
+        return run_approve(settings, console)
+    if args.verb in ("pause", "unpause"):
+        from ai_memory.commands.reembed.pause import run_pause, run_unpause
+
+        return run_pause(args, settings, console) if args.verb == "pause" else run_unpause(settings, console)
+    if args.verb == "status":
+        from ai_memory.commands.reembed.status import run_status
+
+        return run_status(settings, console, exact=args.exact, check=args.check)
+    if args.verb:
+        from ai_memory.commands.reembed import quarantine
+
+        return quarantine.run(args.verb, settings, console)
+    _refuse_contradictions(args)
+    if args.stamp_only:
+        from ai_memory.commands.reembed.plan import run_stamp, run_stamp_plan
+
+        return (run_stamp_plan if args.dry_run else run_stamp)(settings, console, scope=_scope(args))
+    if args.dry_run:
+        from ai_memory.commands.reembed.plan import run_plan
+
+        return run_plan(settings, console, request=_request(args, settings.embedding), ask=args.probe)
+    return _run_job(args, settings, console)
+
+
+def _refuse_contradictions(args: argparse.Namespace) -> None:
+    if args.probe and (not args.dry_run or args.stamp_only):
+        raise UsageError("--probe needs --dry-run.", tip="A run tries the target by itself.")
+    if args.or_start and not args.resume:
+        raise UsageError("--or-start needs --resume.", tip="Write: ai-memory reembed --resume --or-start")
+    if args.stamp_only and (args.resume or args.retarget or args.skip_current_space):
+        raise UsageError("--stamp-only embeds nothing and excludes every other way of running.", tip="Use it alone.")
+
+
+def _scope(args: argparse.Namespace) -> tuple[str, ...] | None:
+    return tuple(dict.fromkeys(args.namespace)) if args.namespace else None
+
+
+def _run_job(args: argparse.Namespace, settings: Settings, console: Console) -> int:
+    from ai_memory.commands.reembed.farewell import Farewell
+    from ai_memory.errors import AiMemoryError
+    from ai_memory.reembed.stop import Stop, stop_after, stop_on_signals
+
+    stop, farewell = Stop(), Farewell(args, settings, console)
+    try:
+        if args.or_start:
+            _require_approved(args, settings)
+        job = _job(args, settings, console, stop)
+        with (
+            stop_on_signals(stop, tell=not console.quiet, at_once=farewell.at_once()),
+            stop_after(stop, args.max_runtime),
+        ):
+            report = job.run()
+    except AiMemoryError as error:
+        return farewell.refusal(error)
+    return farewell.report(report)
+
+
+def _require_approved(args: argparse.Namespace, settings: Settings) -> None:
+    """Ask for the approval before anybody looks for a model."""
+    from contextlib import suppress
+
+    from ai_memory.clock import SystemClock
+    from ai_memory.errors import DataRefused, NotFinished, NotFound, StorageFailed
+    from ai_memory.reembed.plan.plan import require_approved_name
+    from ai_memory.reembed.plan.wanted import wanted
+    from ai_memory.stores.holder import LockState
+    from ai_memory.stores.opening import reading
+    from ai_memory.stores.sqlite.lock import lock_state
+
+    configured, path = settings.embedding, settings.db.value
+    asked = wanted(configured)
+    # What is wrong with the file is told by the start, in its own order; beside a live run nothing is asked.
+    with suppress(DataRefused, StorageFailed, NotFinished, NotFound):
+        if asked.usable and lock_state(path) is LockState.FREE:
+            with reading(path) as store:
+                now_ms = SystemClock().now_ms()
+                require_approved_name(store, asked, _request(args, configured), now_ms=now_ms)
+
+
+def _job(args: argparse.Namespace, settings: Settings, console: Console, stop: Stop) -> Job:
+    from functools import partial
+
+    from ai_memory.clock import SystemClock
+    from ai_memory.embed.assemble import Terms, Ties, assemble, threads
+    from ai_memory.embed.port import RetryPolicy
+    from ai_memory.reembed.job import Job
+    from ai_memory.reembed.sweep.worker import answer
+    from ai_memory.reembed.tools import Tools
+    from ai_memory.show.narrator import Narrator
+    from ai_memory.show.progress import NoProgress, choose_progress
+    from ai_memory.stores.open_options import OpenOptions
+
+    configured, clock = settings.embedding, SystemClock()
+    # The one line at the end is all that -q lets through.
+    progress = NoProgress(console.err) if console.quiet else choose_progress(console.err, clock, quiet=False)
+    terms = Terms(
+        retry_policy=RetryPolicy(retry_for=args.retry_for),
+        concurrency=args.concurrency,
+        limit=_token_limit(args, configured),
+        batch=args.batch or configured.batch.value,
+    )
+    trace = progress.note if console.verbose else None
+    ties = Ties(stop=stop.event, closed=stop.closed, tell=progress.note, trace=trace)
+    embedder = assemble(configured, terms, ties)
+    workers = partial(threads, embedder, partial(answer, stop=stop))
+    tools = Tools(embedder, clock, stop, Narrator(progress), workers, spending=embedder.spending)
+    return Job(
+        path=settings.db.value,
+        embedder=embedder,
+        request=_request(args, configured),
+        tools=tools,
+        disclose=lambda told: _disclose(told, console, stop, ask=not args.yes, copied=args.backup is not None),
+        options=OpenOptions(tell=progress.note),
+    )
+
+
+def _request(args: argparse.Namespace, configured: EmbeddingSettings) -> Options:
+    from ai_memory.reembed.options import Options
+
+    return Options(
+        resume=args.resume,
+        or_start=args.or_start,
+        retarget=args.retarget,
+        scope=_scope(args),
+        batch=args.batch or configured.batch.value,
+        sleep_seconds=args.sleep_ms / 1000,
+        max_rows=args.max_rows,
+        price=configured.price_per_million_tokens.value,
+        wait_seconds=args.wait,
+        skip_current=args.skip_current_space,
+        retry_quarantined=args.retry_quarantined,
+        backup=args.backup,
+        same_vectors=args.same_vectors,
+        yes=args.yes,
+        configured=", ".join(f"{name} from {setting.source}" for name, setting in _named(configured).items()),
+    )
+
+
+def _named(configured: EmbeddingSettings) -> dict[str, Sourced[Any]]:
+    """Return the settings that name the target."""
+    named: dict[str, Sourced[Any]] = {"backend": configured.backend, "model": configured.model}
+    return {**named, "dim": configured.dim} if configured.dim.value else named
+
+
+def _token_limit(args: argparse.Namespace, configured: EmbeddingSettings) -> TokenLimit | None:
+    from ai_memory.embed.port import TokenLimit
+
+    limits: list[tuple[int, str]] = [(args.max_tokens, "max-tokens")] if args.max_tokens else []
+    if args.max_cost is not None:
+        price = configured.price_per_million_tokens.value
+        if not price:
+            raise UsageError("--max-cost needs a price.", tip="Set [embeddings].price_per_million_tokens.")
+        limits.append((int(args.max_cost / price * 1_000_000), "max-cost"))
+    return TokenLimit(*min(limits)) if limits else None
+
+
+def _disclose(told: Preflight, console: Console, stop: Stop, *, ask: bool, copied: bool) -> None:
+    from ai_memory.commands.reembed.plan import preflight_lines
+
+    asks = ask and told.begins and console.can_ask()
+    if asks or (told.begins and not console.quiet):
+        for line in preflight_lines(told, copied=copied):
+            console.err.line(line)
+    if asks and not console.agreed("Replace these vectors?", heed=stop.heed):
+        raise UsageError("Nothing was changed.", tip="Answer y, or use --yes.")

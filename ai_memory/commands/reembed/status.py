@@ -1,0 +1,278 @@
+"""`reembed status`: the recorded run in about eight lines, and for probes in one with an exit code."""
+
+from __future__ import annotations
+
+from ai_memory.clock import SystemClock
+from ai_memory.config.settings import Settings
+from ai_memory.errors import AiMemoryError
+from ai_memory.memory.text_codec import printable
+from ai_memory.reembed.inspect.bound import bound_in_words
+from ai_memory.reembed.inspect.condition import (
+    ENDED,
+    GIVEN_UP,
+    HEALTHY,
+    LONGEST_PAUSE_MS,
+    WAITING,
+    Condition,
+    verdict_without_run,
+)
+from ai_memory.reembed.inspect.status import BEGIN, Status, read_status
+from ai_memory.reembed.inspect.why import BY_REASON, remedy, why
+from ai_memory.reembed.plan.outlook import Outlook, outlook
+from ai_memory.reembed.plan.wanted import Wanted, wanted
+from ai_memory.reembed.scope import name_scope
+from ai_memory.reembed.sweep.ending import OUTSIDE
+from ai_memory.show.console import Console
+from ai_memory.stores.holder import Holder
+from ai_memory.stores.open_options import OpenOptions
+from ai_memory.stores.opening import reading
+from ai_memory.stores.sqlite import pauses
+from ai_memory.stores.sqlite.store import Store
+from ai_memory.stores.values import Pause
+from ai_memory.text.amounts import ago, counted, money, percent, size, span
+from ai_memory.text.times import instant
+
+VERDICTS = {HEALTHY: "healthy", WAITING: "waiting"}
+NEEDS = "needs somebody"
+NO_RUN = "No run has been started here."
+NO_ROOM = 1 << 16
+"""With less bytes left on the disk no start can even say that it is full."""
+
+
+def run_status(settings: Settings, console: Console, *, exact: bool, check: bool) -> int:
+    """Show the recorded run; with `check` in one line, with an exit code: 0 healthy, 1 needs somebody, 75 waiting."""
+    path = settings.db.value
+    with reading(path, options=OpenOptions(tell=console.note)) as store:
+        now_ms = SystemClock().now_ms()
+        status = read_status(store, path, now_ms=now_ms, wanted=_wanted(settings), exact=exact)
+        if status is None:
+            return _without_run(store, settings, console, check=check, now_ms=now_ms)
+    if not check:
+        console.result(status.values(), *_lines(status, str(path)))
+        return 0
+    console.result(status.values(), _checked(status))
+    return status.verdict
+
+
+def _checked(status: Status) -> str:
+    """Return the one line of a probe."""
+    verdict, facts = VERDICTS.get(status.verdict, NEEDS), f"{_state(status)}{_unmoved(status)}{_only(status)}"
+    failure = f"; {_failure(status)}" if status.verdict != HEALTHY and _failure(status) else ""
+    beside = f"; {_paused_beside(status)}" if _paused_beside(status) else ""
+    ahead = f"{_unlike(status)}{_to_begin(status)}{_aside(status)}"
+    return f"{verdict} (run {status.run.run_id}): {facts}{beside}{ahead}{failure}"
+
+
+def _without_run(store: Store, settings: Settings, console: Console, *, check: bool, now_ms: int) -> int:
+    asked, pause = _wanted(settings), pauses.standing(store, now_ms=now_ms)
+    found = outlook(store, None, asked, now_ms=now_ms)
+    verdict = verdict_without_run(pause, found, usable=asked.usable, now_ms=now_ms)
+    command = "reembed unpause" if pause else "" if found.complete else BEGIN
+    values = {"run_id": None, "state": "none", "check": verdict, "pause": pause.values() if pause else None}
+    told = [f"{NO_RUN} The file is {_paused(pause)}." if pause else NO_RUN]
+    if check and not pause:
+        why = _outlook(found) if asked.usable else f"the configuration gives no embedder: {asked.fault}"
+        told = [f"{VERDICTS.get(verdict, NEEDS)}: no run has been started here; {why}"]
+    elif command and not check:
+        told.append(f"next: {'' if asked.usable or pause else 'correct the configuration, then: '}ai-memory {command}")
+    console.result({**values, "next": f"ai-memory {command}" if command else ""}, *told)
+    return verdict if check else 0
+
+
+def _paused(pause: Pause) -> str:
+    until = "somebody takes it off" if pause.until is None else instant(pause.until)
+    reason = f": {printable(pause.reason)}" if pause.reason else ""
+    return f"paused by {printable(pause.by) or 'somebody'} at {instant(pause.at)} until {until}{reason}"
+
+
+def _paused_beside(status: Status) -> str:
+    if not status.pause or status.condition is Condition.PAUSED:
+        return ""
+    return f"the file is {_paused(status.pause)}"
+
+
+def _to_begin(status: Status) -> str:
+    """Return what the next start would meet behind a run that was given up, or was another target's."""
+    ended = status.condition in GIVEN_UP or (status.condition in ENDED and (status.retargeted or status.outlook.stale))
+    return f"; {_outlook(status.outlook)}" if ended and status.wanted.usable else ""
+
+
+def _unmoved(status: Status) -> str:
+    """Return for how long no row was written, where that is why a run no longer counts as one that goes on."""
+    idle = status.now_ms - max(status.run.last_written_at or 0, status.run.started_at)
+    waits = status.run.state == "running" and status.condition is not Condition.PAUSED
+    return f"; no row was written for {span(idle)}" if waits and idle > LONGEST_PAUSE_MS else ""
+
+
+def _outlook(found: Outlook) -> str:
+    if found.complete:
+        return "every row was found to have the configured target's vector"
+    if found.approved_at is None:
+        return "nobody approved the configured target for this file, so no unattended start begins"
+    return "the next start begins a run to the configured target"
+
+
+def _aside(status: Status) -> str:
+    rows = status.counted.in_quarantine if status.counted else 0
+    return f"; {counted(rows, 'row')} in quarantine" if rows else ""
+
+
+def _wanted(settings: Settings) -> Wanted:
+    try:
+        return wanted(settings.embedding)
+    except AiMemoryError as error:
+        return Wanted(fault=error.what.rstrip("."))
+
+
+def _lines(status: Status, path: str) -> list[str]:
+    run = status.run
+    found = [
+        f"{printable(path)}   {_change(status)}   run {run.run_id}, begun {ago(run.started_at, status.now_ms)}",
+        f"{_state(status)}{_unlike(status)}",
+        _paused_beside(status),
+        _failure(status),
+        _rows(status),
+        f"{_spent(status)}{_asked_again(status)}",
+        _only(status).removeprefix("; "),
+        _next(status),
+    ]
+    return [line for line in found if line]
+
+
+def _failure(status: Status) -> str:
+    run = status.run
+    if not run.last_error or (run.state != "running" and status.condition is not Condition.UNSERVED):
+        return ""
+    return f"{'failing, and tried again' if status.work.going_on else 'last failure'}: {run.last_error}"
+
+
+def _change(status: Status) -> str:
+    """Return what the run replaces by what."""
+    target = _space(status.target.space, status.target.dim)
+    others = [_space(space, dim) for space, dim, _ in status.replaced if _space(space, dim) != target]
+    more = f" and {len(others) - 1} more" if len(others) > 1 else ""
+    return f"{others[0]}{more} -> {target}" if others else target
+
+
+def _space(space: str | None, dim: int | None) -> str:
+    name = printable(space.removesuffix("#none")) if space else "vectors without a stamp"
+    return f"{name} {dim}" if dim else name
+
+
+def _state(status: Status) -> str:
+    run, now_ms = status.run, status.now_ms
+    sign = f"last sign of life {ago(run.last_progress_at, now_ms)}"
+    who = _who(status.work.held_by or run.holder)
+    if status.condition is Condition.AWAITING:
+        return f"waiting for the endpoint, which is asked again in {span(status.breaker_until - now_ms)}: {who}"
+    if status.condition is Condition.STUCK:
+        return f"stuck: {who}, {sign}"
+    if status.condition is Condition.WORKING:
+        return f"running: {who}, {sign}"
+    if status.condition is Condition.SHUT_OUT:
+        return "shut out: a process that only reads the lock holds it; --resume says how to find it"
+    if status.condition is Condition.KILLED:
+        full = "; the disk is full" if status.free_bytes < NO_ROOM else ""
+        return f"interrupted: {who} was killed, or its machine went down; {sign}{full}"
+    if status.condition is Condition.PAUSED and status.pause:
+        return _paused(status.pause)
+    return _at_rest(status)
+
+
+def _who(holder: Holder | None) -> str:
+    return f"process {holder.pid} on {printable(holder.host)}" if holder else "a process that is not known"
+
+
+def _at_rest(status: Status) -> str:
+    run, end, now_ms = status.run, status.run.last_end, status.now_ms
+    if status.condition is Condition.UNSERVED and end:
+        return f"{status.condition.value} {ago(end.at, now_ms)}: {why(end)}"
+    if status.condition is not Condition.STOPPED:
+        since = f" {ago(run.finished_at, now_ms)}" if run.finished_at else ""
+        took = f", after {span(run.finished_at - run.started_at)}" if run.finished_at and run.state == "done" else ""
+        return f"{status.condition.value}{since}{took}"
+    if end is None:
+        return f"stopped {ago(run.last_progress_at, now_ms)}"
+    alike = f"; {counted(end.alike, 'start')} in a row" if end.alike > 1 else ""
+    early = status.breaker_until - now_ms if run.breaker_state == "open" else 0
+    wait = f"; no request is sent for {span(early)}" if early > 0 else ""
+    return f"stopped {ago(end.at, now_ms)}: {why(end)}{alike}{wait}"
+
+
+def _unlike(status: Status) -> str:
+    """Return what is to be said of a configuration with which the run cannot go on."""
+    asked = status.wanted
+    if not asked.usable:
+        return f"; the configuration gives no embedder: {asked.fault}"
+    if not status.retargeted:
+        return ""
+    return f"; the configuration asks for {_space(asked.space, asked.dim)} ({asked.source})"
+
+
+def _rows(status: Status) -> str:
+    run, rows, census, now_ms = status.run, status.counted, status.census, status.now_ms
+    if rows is None:
+        return ""
+    found = [f"{status.done:,} of {counted(rows.live, 'row')} ({percent(status.done, rows.live)} %)"]
+    if census and census.edited:
+        found[0] += f", {census.edited:,} edited since they were embedded"
+    found.append(f"counted {ago(rows.at, now_ms)}")
+    if run.last_written_at:
+        found.append(f"last row written {ago(run.last_written_at, now_ms)}")
+    if run.state == "running" and run.rows_per_hour:
+        found.append(_speed(run.rows_per_hour))
+    if status.seconds_left is not None:
+        found.append(f"about {span(max(status.seconds_left, 1) * 1000)} left")
+    return "; ".join(found)
+
+
+def _speed(rows_per_hour: int) -> str:
+    return f"{rows_per_hour / 3600:,.1f} rows/s" if rows_per_hour >= 3600 else f"{counted(rows_per_hour, 'row')}/h"
+
+
+def _spent(status: Status) -> str:
+    counters = status.run.counters
+    rows = status.counted.in_quarantine if status.counted else 0
+    aside = f"{rows:,} in quarantine{' (ai-memory reembed quarantine)' if rows else ''}"
+    tokens = f", {counters.tokens:,} tokens" if counters.tokens else ""
+    paid = "" if status.cost is None else f", {money(status.cost)} spent"
+    texts = f"{counted(counters.texts_sent, 'text')} in {counted(counters.requests, 'request')}"
+    return f"{aside}; {texts}{tokens}{paid}; {size(status.free_bytes)} free"
+
+
+def _asked_again(status: Status) -> str:
+    if status.differ_at_most is None:
+        return ""
+    counters = status.run.counters
+    return f". {bound_in_words(counters.asked_again - counters.disagreed, counters.reembedded)}"
+
+
+def _only(status: Status) -> str:
+    """Return the namespaces of a run that has not all of them, and what is stale behind a run that is done."""
+    scope, census = status.run.scope, status.census
+    only = f"; only in {name_scope(scope)}" if scope else ""
+    if census and status.outside is not None and scope:
+        only += f"; {counted(status.outside, 'row of another namespace is', 'rows of other namespaces are')} stale"
+    elif status.outlook.stale and not census:
+        only += f"; {BY_REASON[OUTSIDE]}"
+    if status.outlook.stale and census and census.stale:
+        only += f"; {counted(census.stale, 'row is', 'rows are')} stale"
+    return only
+
+
+def _next(status: Status) -> str:
+    if not status.next_words:
+        return ""
+    before = ""
+    alone = status.condition is Condition.UNSERVED and not status.retargeted and not status.pause
+    if (status.condition is Condition.STOPPED or alone) and status.run.last_end:
+        before = remedy(status.run.last_end, status.wanted)
+    if status.interrupted and not status.wanted.usable:
+        before = "correct the configuration"
+    elif status.interrupted and status.retargeted:
+        before = "put the configuration back, or add --retarget"
+    command = f"ai-memory {status.next_words}"
+    if status.condition is Condition.DONE and status.retargeted and not status.pause:
+        # Typed as it is printed it replaces what the run has made; a shell may only lack cron's configuration.
+        return f"next: put the configuration back; if its change is meant: {command}"
+    return f"next: {before}, then: {command}" if before else f"next: {command}"

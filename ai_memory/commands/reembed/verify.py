@@ -1,0 +1,143 @@
+"""`reembed verify`: the census, and with --sample some rows embedded again."""
+
+from __future__ import annotations
+
+from ai_memory.clock import SystemClock
+from ai_memory.config.settings import Settings
+from ai_memory.embed.assemble import assemble, configured_target
+from ai_memory.embed.probe import probe, require_width
+from ai_memory.errors import OperatorNeeded, TargetChanged
+from ai_memory.memory.text_codec import printable
+from ai_memory.reembed.inspect.bound import percent
+from ai_memory.reembed.inspect.verify import Sample, choose, compare
+from ai_memory.reembed.plan.census import Census, take_census
+from ai_memory.reembed.plan.targets import find_target, known_fingerprint, recorded_target
+from ai_memory.reembed.scope import Scope, name_scope
+from ai_memory.show.console import Console
+from ai_memory.stores.open_options import OpenOptions
+from ai_memory.stores.opening import reading
+from ai_memory.stores.sqlite import runs
+from ai_memory.stores.sqlite.provenance import read_fingerprint
+from ai_memory.stores.sqlite.store import Store
+from ai_memory.text.amounts import counted
+from ai_memory.text.times import timestamp
+from ai_memory.vectors.fingerprint import differences
+from ai_memory.vectors.target import Fingerprint
+from ai_memory.vectors.witness import WITNESS_TEXTS
+
+ALL = "all"
+SAMPLE_TIP = "No vector was looked at. To embed some rows again and compare: ai-memory reembed verify"
+
+OTHER_WEIGHTS = " So many mostly mean that the endpoint has other weights than made these vectors: look at it first."
+
+
+def run_verify(settings: Settings, console: Console, *, sample: str | int | None, of_run: bool) -> int:
+    """Take the census and compare a sample (a number of rows, or "all"); 0 if nothing was found, 1 if something was.
+
+    It judges all live rows by the configured target, or `of_run` those of the recorded run by the run's.
+    """
+    with reading(settings.db.value, options=OpenOptions(tell=console.note)) as store:
+        target, scope, name = _verified(store, settings, of_run=of_run)
+        census = take_census(store, target, scope, now_ms=SystemClock().now_ms())
+        size = None if sample == ALL else int(sample or 0)
+        compared = _sample(store, settings, target, scope, size=size) if sample and target else None
+    found = bool(census.exit_code or (compared and compared.found))
+    values = {
+        "total": census.live,
+        "fresh": census.fresh,
+        "stale": census.stale,
+        "quarantined": census.quarantined,
+        "attested": census.attested,
+        "unattested": census.unattested,
+        "unaddressable": census.unaddressable,
+        "not_live": census.dead,
+        "substrate": census.substrate,
+        "model": name,
+        "scope": None if scope is None else list(scope),
+        "census_at": timestamp(census.began_at),
+        "ok": not found,
+        **(compared.values() if compared else {}),
+        "differ_at_most": _differ_at_most(compared, census),
+    }
+    sampled = (
+        _sample_text(compared, census)
+        if compared
+        else ""
+        if found or not census.live
+        else f"{SAMPLE_TIP}{' --run' if of_run else ''} --sample 300"
+    )
+    console.result(values, _census_text(census, name, scope), *([sampled] if sampled else []))
+    return 1 if found else 0
+
+
+def _verified(store: Store, settings: Settings, *, of_run: bool) -> tuple[Fingerprint | None, Scope, str]:
+    """Return what to verify against, where, and its name.
+
+    Raises:
+        OperatorNeeded: there is no run to verify.
+    """
+    if of_run:
+        run = runs.unfinished_run(store) or runs.standing_run(store)
+        if run is None:
+            raise OperatorNeeded(
+                "There is no run that was not given up.", tip="Verify the configured target: ai-memory reembed verify"
+            )
+        return read_fingerprint(store, run.target), run.scope, run.target_model
+    target = recorded_target(store, configured_target(settings.embedding))
+    return known_fingerprint(store, target), None, target.model
+
+
+def _sample(store: Store, settings: Settings, target: Fingerprint, scope: Scope, *, size: int | None) -> Sample:
+    embedder = assemble(settings.embedding)
+    if changed := differences(target.spec_json, find_target(store, embedder)):
+        raise TargetChanged(
+            f"The configured target differs from that of the vectors to verify: {'; '.join(changed)}.",
+            tip="Correct the configuration, or leave --sample out.",
+        )
+    chosen, configured = choose(store, target, scope, size=size), embedder.target.dim
+    if chosen and not configured:
+        require_width(target, int(probe(embedder, WITNESS_TEXTS[:1]).shape[1]))
+    return compare(store, embedder, chosen)
+
+
+def _census_text(census: Census, name: str, scope: Scope) -> str:
+    where = "" if scope is None else f" in {name_scope(scope)}, the run's namespaces,"
+    attested = f", {census.attested:,} of them attested by an operator" if census.attested else ""
+    if not census.live:
+        return f"There are no live rows{where.removesuffix(',')}."
+    if census.exit_code == 0 and census.live == 1:
+        return f"The one live row{where} is stamped and recorded as {name}, of its present text{attested}."
+    if census.exit_code == 0:
+        return (
+            f"All {census.live:,} live rows{where} are stamped and recorded as {name}, of their present text{attested}."
+        )
+    unattested = f" ({census.unattested:,} of them unattested: nothing records where their vector comes from)"
+    rows = counted(census.live, f"live row{where} is", f"live rows{where} are")
+    return (
+        f"{census.fresh:,} of {rows} stamped and recorded as {name}{attested}; "
+        f"{counted(census.stale, 'is', 'are')} stale{unattested if census.unattested else ''}, "
+        f"{census.quarantined:,} in quarantine, {census.unaddressable:,} without an id."
+    )
+
+
+def _differ_at_most(sample: Sample | None, census: Census) -> float | None:
+    """Return the share of the rows that can differ (95 %), None where none was embedded again."""
+    if not sample or not sample.compared:
+        return None
+    return sample.differ_at_most(attested=census.attested, rows=census.fresh)
+
+
+def _sample_text(sample: Sample, census: Census) -> str:
+    if not sample.compared:
+        return "No row was embedded again: none is recorded as the target's."
+    if sample.sharing:
+        what = f"{sample.sharing:,} of {sample.compared:,} rows embedded again share one"
+        return f"The endpoint gives different texts the same vector: {what}."
+    if sample.differing:
+        first = printable(sample.differing[0])
+        differ = f"{len(sample.differing):,} of {sample.compared:,} rows embedded again differ: {first} …"
+        return f"{differ}{OTHER_WEIGHTS if 2 * len(sample.differing) > sample.compared else ''}"
+    share = sample.differ_at_most(attested=census.attested, rows=census.fresh)
+    bound = f" At most {percent(share)} of the rows can differ (95 %)." if share else ""
+    agree = f"{counted(sample.compared, 'row')} embedded again {'agrees' if sample.compared == 1 else 'agree'}"
+    return f"{agree}; the lowest cosine is {sample.lowest_cosine:.6f}.{bound}"

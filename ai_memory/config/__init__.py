@@ -1,0 +1,1 @@
+"""What the invocation is configured to do; each field says where it comes from."""

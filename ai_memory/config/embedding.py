@@ -1,0 +1,260 @@
+"""The one resolver of the embedder: environment, config file, tier and vendor, each field with its source."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from ai_memory.config import api_key, vendors
+from ai_memory.config.api_key import ApiKey
+from ai_memory.config.file import Sourced, Table, expand, truthy, worded
+from ai_memory.errors import EmbedderInitFailed
+from ai_memory.system.trusted_file import trusted_users
+from ai_memory.text import address
+from ai_memory.text.refused_value import described, written_as_path
+from ai_memory.vectors.target import MAX_DIM
+
+KEYWORD = "keyword"
+TIER_BACKENDS = {
+    KEYWORD: vendors.NO_BACKEND,
+    "semantic": vendors.LOCAL,
+    "smart": vendors.OLLAMA,
+    "autonomous": vendors.OLLAMA,
+}
+DEFAULT_MODELS = {vendors.LOCAL: "all-MiniLM-L6-v2", vendors.OLLAMA: "nomic-embed-text-v1.5"}
+EGRESS_POLICIES = ("allow", "loopback-only", "deny")
+MAX_BATCH = 10_000
+DEFAULT_BATCH = 100
+ADDRESS_KEYS = frozenset({"backend", "base_url", "url", "model", "model_path", "dim"})
+OTHER_KEYS = frozenset({"api_key_env", "api_key_file", "backfill_batch", "backfill_on_boot"})
+SHORTEST_SECRET = 8
+OUR_KEYS = frozenset({"device", "encoding_format", "price_per_million_tokens", "timeout_seconds"})
+AUTO, BASE64 = "auto", "base64"
+ENCODINGS = (AUTO, "float", BASE64)
+MAX_TIMEOUT_S = 3_600
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddingSettings:
+    """The resolved embedder.
+
+    `dim` 0: not configured. `base_url` is empty for a local model. `batch` is texts a page,
+    1..10000. `device` is "auto" or a name of PyTorch's. Money is in the user's own currency. `timeout_seconds` None:
+    as long as it is usual. `encoding_format` is one of ENCODINGS.
+    """
+
+    tier: Sourced[str]
+    backend: Sourced[str]
+    base_url: Sourced[str]
+    model: Sourced[str]
+    model_path: Sourced[Path | None]
+    dim: Sourced[int]
+    api_key: Sourced[ApiKey | None]
+    batch: Sourced[int]
+    offline: Sourced[bool]
+    egress: Sourced[str]
+    device: Sourced[str]
+    timeout_seconds: Sourced[int | None]
+    encoding_format: Sourced[str]
+    price_per_million_tokens: Sourced[float | None]
+
+
+def resolve(top: Table, environ: Mapping[str, str]) -> EmbeddingSettings:
+    """Return the embedder that the environment and the config file ask for.
+
+    Raises:
+        EmbedderInitFailed: a value that makes no sense, named with its file or variable.
+    """
+    table = top.table("embeddings", EmbedderInitFailed)
+    _refuse_key_mistakes(table)
+    tier = _tier(top)
+    backend = _backend(table, environ, tier)
+    vendor = vendors.find(backend.value)
+    named = _env(environ, "AI_MEMORY_EMBED_MODEL") or table.text("model")
+    model_path = _model_path(table, environ, named if backend.value == vendors.LOCAL else None)
+    base_url = _base_url(table, environ, vendor)
+    return EmbeddingSettings(
+        tier=tier,
+        backend=backend,
+        base_url=base_url,
+        model=_model(named, tier, backend, model_path),
+        model_path=model_path,
+        dim=table.integer("dim", low=1, high=MAX_DIM) or Sourced(0, "not configured"),
+        api_key=_api_key(table, environ, vendor, base_url),
+        batch=_batch(table, environ),
+        offline=_offline(environ),
+        egress=_egress(environ),
+        device=table.text("device") or Sourced("auto", "default"),
+        timeout_seconds=table.integer("timeout_seconds", low=1, high=MAX_TIMEOUT_S) or Sourced(None, "not configured"),
+        encoding_format=_encoding_format(table),
+        price_per_million_tokens=table.price("price_per_million_tokens") or Sourced(None, "not configured"),
+    )
+
+
+def secrets(top: Table, environ: Mapping[str, str]) -> tuple[str, ...]:
+    """Return every key that the environment and the config file hold, of whatever vendor and in whatever place.
+
+    What is shorter than eight characters is no secret, but a word that a local server wants to hear.
+    """
+    values = top.values.get("embeddings")
+    table = values if isinstance(values, dict) else {}
+    named = str(table.get("api_key_env", ""))
+    variables = {"AI_MEMORY_EMBED_API_KEY", named, *(vendor.key_env for vendor in vendors.VENDORS)}
+    found = {environ.get(name, "").strip() for name in variables if name}
+    found |= {str(table.get("api_key", "")), "" if api_key.is_variable(named) else named}
+    found.add(_key_of_file(str(table.get("api_key_file", "")), environ))
+    return tuple(sorted(key for key in found if len(key) >= SHORTEST_SECRET))
+
+
+def _key_of_file(path: str, environ: Mapping[str, str]) -> str:
+    """Return the key in a key file, empty where it is none that would be sent."""
+    with suppress(OSError, ValueError, EmbedderInitFailed):
+        file = expand(Sourced(path, ""), environ)
+        return api_key.of_file(path, file, "", trusted_users(environ)).reveal() if path else ""
+    return ""
+
+
+def _env(environ: Mapping[str, str], name: str) -> Sourced[str] | None:
+    return worded(environ.get(name, ""), f"env {name}", EmbedderInitFailed)
+
+
+def _secret(environ: Mapping[str, str], name: str) -> ApiKey | None:
+    key = environ.get(name, "").strip()
+    return ApiKey(f"env {name}", key) if key else None
+
+
+def _refuse_key_mistakes(table: Table) -> None:
+    if "api_key" in table.values:
+        raise EmbedderInitFailed(
+            f"{table.file}: [embeddings].api_key holds a key in the config file, which is refused.",
+            tip="Put it into an environment variable and name that in api_key_env.",
+        )
+    if table.text("api_key_env") and table.text("api_key_file"):
+        raise EmbedderInitFailed(
+            f"{table.file}: [embeddings] has both api_key_env and api_key_file.", tip="Keep one of them."
+        )
+
+
+def _tier(top: Table) -> Sourced[str]:
+    tier = top.text("tier") or Sourced("semantic", "default")
+    if tier.value.lower() not in TIER_BACKENDS:
+        raise EmbedderInitFailed(
+            f"tier is {described(tier.value)} ({tier.source}).", tip=f"It must be one of {', '.join(TIER_BACKENDS)}."
+        )
+    return Sourced(tier.value.lower(), tier.source)
+
+
+def _backend(table: Table, environ: Mapping[str, str], tier: Sourced[str]) -> Sourced[str]:
+    default = Sourced(TIER_BACKENDS[tier.value], f"default of tier {tier.value}")
+    named = _env(environ, "AI_MEMORY_EMBED_BACKEND") or table.text("backend") or default
+    backend = Sourced(named.value.lower().replace("_", "-"), named.source)
+    if backend is not default and backend.value not in {*vendors.BACKENDS, default.value}:
+        raise EmbedderInitFailed(
+            f"backend is {described(named.value)} ({named.source}).",
+            tip=f"It must be one of {', '.join(vendors.BACKENDS)}.",
+        )
+    return backend
+
+
+def _model(
+    named: Sourced[str] | None, tier: Sourced[str], backend: Sourced[str], model_path: Sourced[Path | None]
+) -> Sourced[str]:
+    if model_path.value and backend.value == vendors.LOCAL and (named is None or model_path.source == named.source):
+        return Sourced("", f"given as a folder: {model_path.source}")
+    if named:
+        return named
+    if backend.value not in DEFAULT_MODELS:
+        return Sourced("", "not configured")
+    of_tier = TIER_BACKENDS[tier.value] == backend.value
+    return Sourced(DEFAULT_MODELS[backend.value], f"default of {f'tier {tier.value}' if of_tier else backend.value}")
+
+
+def _model_path(table: Table, environ: Mapping[str, str], model: Sourced[str] | None) -> Sourced[Path | None]:
+    """Return the folder of the model's files: `model_path`, or a local `model` that is written as a path."""
+    named = table.text("model_path")
+    if named is None and model and written_as_path(model.value):
+        named = model
+    return Sourced(expand(named, environ), named.source) if named else Sourced(None, "not configured")
+
+
+def _base_url(table: Table, environ: Mapping[str, str], vendor: vendors.Vendor | None) -> Sourced[str]:
+    if vendor is None:
+        return Sourced("", "not used by this backend")
+    named = _env(environ, "AI_MEMORY_EMBED_BASE_URL") or table.text("base_url") or table.text("url")
+    if named is None:
+        return Sourced(vendor.base_url, f"default of {vendor.name}" if vendor.base_url else "not configured")
+    _refuse_unsafe(named)
+    return Sourced(named.value.rstrip("/"), named.source)
+
+
+def _refuse_unsafe(url: Sourced[str]) -> None:
+    try:
+        found = address.read(url.value)
+    except ValueError as error:
+        # It is not shown: some put the key there.
+        raise EmbedderInitFailed(
+            f"the base URL of {url.source} {error}.", tip="Correct it; a key goes into api_key_env."
+        ) from None
+    if found.is_plain_to_others:
+        raise EmbedderInitFailed(
+            f"the base URL {url.value} ({url.source}) would send texts and key in plain text to another host.",
+            tip="Use https://.",
+        )
+
+
+def _api_key(
+    table: Table, environ: Mapping[str, str], vendor: vendors.Vendor | None, base_url: Sourced[str]
+) -> Sourced[ApiKey | None]:
+    if vendor is None or not vendor.takes_key:
+        return Sourced(None, "this backend takes no key")
+    for name in filter(None, ("AI_MEMORY_EMBED_API_KEY", vendor.key_env)):
+        if key := _secret(environ, name):
+            return Sourced(key, key.origin)
+    if named := table.text("api_key_env"):
+        return Sourced(api_key.of_variable(named.value, environ, named.source), named.source)
+    if file := table.text("api_key_file"):
+        found = api_key.of_file(file.value, expand(file, environ), file.source, trusted_users(environ))
+        return Sourced(found, file.source)
+    if vendor.key_env and base_url.value == vendor.base_url:
+        return Sourced(ApiKey(f"env {vendor.key_env}"), f"default of {vendor.name}")
+    return Sourced(None, "not configured")
+
+
+def _batch(table: Table, environ: Mapping[str, str]) -> Sourced[int]:
+    named = _env(environ, "AI_MEMORY_EMBED_BACKFILL_BATCH")
+    if named is None:
+        return table.integer("backfill_batch", low=1, high=MAX_BATCH) or Sourced(DEFAULT_BATCH, "default")
+    if not (named.value.isascii() and named.value.isdigit()) or not 1 <= int(named.value[:9]) <= MAX_BATCH:
+        raise EmbedderInitFailed(
+            f"{named.source} is {described(named.value)}.", tip=f"It must be from 1 to {MAX_BATCH}."
+        )
+    return Sourced(int(named.value), named.source)
+
+
+def _encoding_format(table: Table) -> Sourced[str]:
+    named = table.text("encoding_format") or Sourced(AUTO, "default")
+    if named.value.lower() not in ENCODINGS:
+        raise EmbedderInitFailed(
+            f"encoding_format is {described(named.value)} ({named.source}).",
+            tip=f"It must be one of {', '.join(ENCODINGS)}.",
+        )
+    return Sourced(named.value.lower(), named.source)
+
+
+def _offline(environ: Mapping[str, str]) -> Sourced[bool]:
+    for name in ("AI_MEMORY_EMBED_OFFLINE", "HF_HUB_OFFLINE"):
+        if truthy(environ.get(name, "")):
+            return Sourced(value=True, source=f"env {name}")
+    return Sourced(value=False, source="default")
+
+
+def _egress(environ: Mapping[str, str]) -> Sourced[str]:
+    policy = _env(environ, "AI_MEMORY_INFERENCE_EGRESS") or Sourced("allow", "default")
+    if policy.value.lower() not in EGRESS_POLICIES:
+        raise EmbedderInitFailed(
+            f"{policy.source} is {described(policy.value)}; nothing is sent.",
+            tip=f"Use one of {', '.join(EGRESS_POLICIES)}.",
+        )
+    return Sourced(policy.value.lower(), policy.source)

@@ -1,0 +1,107 @@
+"""All settings of one invocation; the only reader of the process's environment."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ai_memory.config import embedding as embedding_settings
+from ai_memory.config.embedding import EmbeddingSettings
+from ai_memory.config.file import Sourced, Table, config_home, expand, locate, read, worded
+from ai_memory.config.unknown import warnings
+from ai_memory.errors import ConfigRefused, EmbedderInitFailed
+from ai_memory.system.trusted_file import trusted_users
+
+DEFAULT_DB = Path("ai-memory.db")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the options, the environment and the config file ask for.
+
+    `config_path` is the file that was read, None where none was. `key_dir` holds the keys of
+    encrypted rows, None where there is no home folder. `warnings` are lines for stderr. `fault` is why the file was
+    not read, None where it was.
+    """
+
+    db: Sourced[Path]
+    config_path: Path | None
+    key_dir: Sourced[Path | None]
+    json: bool = False
+    quiet: bool = False
+    verbose: bool = False
+    warnings: tuple[str, ...] = ()
+    config: Table = field(default_factory=Table, repr=False)
+    fault: ConfigRefused | None = None
+    environ: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def gather(cls, args: argparse.Namespace, environ: Mapping[str, str]) -> Settings:
+        """Return the settings of one invocation; mistakes in [embeddings] wait until it is asked for.
+
+        Raises:
+            UsageError: --config names no file.
+            ConfigRefused: the config file, which may name the database, cannot be read or trusted; or a path in
+                it or in the environment is none.
+        """
+        named = getattr(args, "config", None)
+        path = locate(Path(named) if named else None, environ)
+        db, fault = getattr(args, "db", None), None
+        try:
+            config = read(path, trusted_users(environ))
+        except ConfigRefused as error:
+            # It may name the database. Where something else does, what needs no embedder goes without the file.
+            if not (db or environ.get("AI_MEMORY_DB", "").strip()):
+                raise
+            config, fault = Table(path), error
+        return cls(
+            db=_db(db, config, environ),
+            config_path=path,
+            key_dir=_key_dir(environ),
+            json=bool(getattr(args, "json", False)),
+            quiet=bool(getattr(args, "quiet", False)),
+            verbose=bool(getattr(args, "verbose", False)),
+            warnings=() if fault else warnings(config),
+            config=config,
+            fault=fault,
+            environ=environ,
+        )
+
+    @property
+    def embedding(self) -> EmbeddingSettings:
+        """The resolved embedder.
+
+        Raises:
+            EmbedderInitFailed: its configuration makes no sense.
+        """
+        if self.fault:
+            raise EmbedderInitFailed(self.fault.what, tip=self.fault.tip) from self.fault
+        return embedding_settings.resolve(self.config, self.environ)
+
+    def secrets(self) -> tuple[str, ...]:
+        """Return the keys that no message may show: whatever may be one is read, also where it is not in use."""
+        return embedding_settings.secrets(self.config, self.environ)
+
+
+def _db(named: str | Path | None, config: Table, environ: Mapping[str, str]) -> Sourced[Path]:
+    if named:
+        return Sourced(Path(named), "--db")
+    if place := _path(environ, "AI_MEMORY_DB"):
+        return place
+    if configured := config.text("db"):
+        return Sourced(expand(configured, environ), configured.source)
+    return Sourced(DEFAULT_DB, "default")
+
+
+def _key_dir(environ: Mapping[str, str]) -> Sourced[Path | None]:
+    if place := _path(environ, "AI_MEMORY_KEY_DIR"):
+        return Sourced(place.value, place.source)
+    home = config_home(environ)
+    return Sourced(home / "ai-memory" / "keys", "default") if home else Sourced(None, "no home folder is known")
+
+
+def _path(environ: Mapping[str, str], name: str) -> Sourced[Path] | None:
+    named = worded(environ.get(name, ""), f"env {name}", ConfigRefused)
+    return Sourced(expand(named, environ), named.source) if named else None

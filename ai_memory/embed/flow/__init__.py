@@ -1,0 +1,1 @@
+"""How an embedder is asked: in requests of which size, how many at once, how often again."""

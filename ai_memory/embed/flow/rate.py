@@ -1,0 +1,132 @@
+"""How fast an endpoint may be asked: from what it says is left, and from where it began to refuse.
+
+Nothing here waits or locks.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ai_memory.embed.flow.limiter import REQUESTS, Remaining
+
+FIRST_PAUSE = 0.5
+LONGER = 1.5
+LONGEST_PAUSE = 30.0
+"""Where a refusal names no wait: so many seconds, or the time of FEW requests; longer by this with each vain one."""
+FAST_GROWTH = 0.005
+SLOW_GROWTH = 0.0002
+"""How much a learned rate grows with each request that passes: faster until it was refused once."""
+CREDIT = 0.5
+"""Seconds of its rate that may be made up for after a lull."""
+FEW = 4
+"""So few accepted requests say little about a rate."""
+
+
+@dataclass(slots=True)
+class _Window:
+    """What is left of one limit until it is renewed at `ends`; `full` is the most it ever had."""
+
+    full: float = 0.0
+    left: float = math.inf
+    ends: float = 0.0
+
+    def told(self, *, left: float, limit: float, ends: float) -> None:
+        self.full = limit or max(left + 1, self.full)
+        self.left, self.ends = left, ends
+
+    def used_up(self, now: float) -> bool:
+        return self.left < 1 and now < self.ends
+
+    def wait(self, now: float, need: float) -> float:
+        if now >= self.ends:
+            self.left = math.inf
+        # What never fits is tried when nothing is used.
+        return self.ends - now if self.left < min(need, self.full) else 0.0
+
+
+class RateLimiter:
+    """When the next request may start. Times are seconds of one monotonic clock.
+
+    Where headers say what is left, that is used up and its renewal awaited. Otherwise the first refusals
+    teach a rate: what was accepted from the last refusal to the first answer after this one.
+    """
+
+    def __init__(self) -> None:
+        """Begin without any limit."""
+        self.scouting = False
+        self._requests, self._tokens = _Window(), _Window()
+        self._paused_until = self._asked_until = 0.0
+        self._rate = self._next = 0.0
+        self._growth = FAST_GROWTH
+        self._began: float | None = None
+        self._accepted = 0
+        self._refused_at = -math.inf
+        self._vain = 0
+        self._foretold = False
+
+    def told(self, limits: Sequence[Remaining], *, now: float, requests: int, tokens: int) -> None:
+        """Hear what an answer says is left; so many requests and tokens are in flight that it may not have counted."""
+        for each in limits:
+            window, uncounted = (self._requests, requests) if each.kind == REQUESTS else (self._tokens, tokens)
+            window.told(left=each.left - uncounted, limit=each.limit, ends=now + each.seconds)
+
+    def wait(self, now: float, *, tokens: int) -> float:
+        """Return the seconds until a request of so many tokens may start, 0 for now."""
+        return max(self._paused_until - now, self._next - now, self.asked(now, tokens=tokens))
+
+    def asked(self, now: float, *, tokens: int) -> float:
+        """Return what of that wait the endpoint itself asked for, in seconds."""
+        windows = max(self._requests.wait(now, 1), self._tokens.wait(now, tokens))
+        return max(self._asked_until - now, windows, 0.0)
+
+    def take(self, now: float, *, tokens: int) -> None:
+        """Note that a request starts."""
+        self._requests.left -= 1
+        self._tokens.left -= tokens
+        if self._began is None:
+            self._began = now
+        if self._rate:
+            self._next = max(self._next, now - CREDIT) + 1 / self._rate
+
+    def accepted(self, now: float, *, began: float) -> None:
+        """Learn from a request that was answered; it began at `began`."""
+        if self.scouting and began > self._refused_at:
+            self._resume(now, began)
+        self._accepted += 1
+        self._rate *= 1 + self._growth
+
+    def refused(self, now: float, *, began: float, named: float) -> float:
+        """Learn from a refusal that named a wait (0: none); return the pause, in seconds."""
+        if began > self._refused_at:
+            self._vain = self._vain + 1 if self.scouting else 0
+            self._refused_at = now
+            self.scouting = True
+            self._foretold = self._requests.used_up(now) or self._tokens.used_up(now)
+        first = FEW / self._rate if self._rate else FIRST_PAUSE
+        pause = named or min(first * LONGER**self._vain, LONGEST_PAUSE)
+        self._paused_until = max(self._paused_until, now + pause)
+        self._asked_until = max(self._asked_until, now + named if named else 0.0)
+        return pause
+
+    def forget(self) -> None:
+        """Forget what refusals taught: it was not the rate that they refused. What the endpoint itself said stays."""
+        self.scouting = False
+        self._paused_until = self._asked_until
+        self._rate = self._next = 0.0
+        self._growth = FAST_GROWTH
+        self._began, self._accepted, self._vain = None, 0, 0
+
+    def _resume(self, now: float, began: float) -> None:
+        """Take what was accepted between two pauses for the rate, unless headers had foretold the refusal."""
+        self.scouting = False
+        if not self._foretold and self._began is not None and began > self._began:
+            measured = self._accepted / (began - self._began)
+            if not self._rate:
+                self._rate = measured
+            else:
+                self._rate = max(min(measured, self._rate), self._rate / 2) if self._accepted > FEW else self._rate / 2
+                self._growth = SLOW_GROWTH
+            self._next = now
+        self._began, self._accepted = began, 0

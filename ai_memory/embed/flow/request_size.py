@@ -1,0 +1,195 @@
+"""How much one request may carry: documented at first, learned from refusals and from slowness, shared by threads."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from threading import Lock
+
+from ai_memory.embed.flow.documented import DocumentedLimits
+from ai_memory.errors import EmbedError, RequestTooLarge
+from ai_memory.text.utf8 import utf8_size
+
+FEWEST_BYTES_A_TOKEN = 3
+"""English has 4 bytes a token in cl100k_base, code and CJK about 3: a request is rather too small than refused."""
+AROUND_TEXT = 4
+"""Tokens that a model may put around each text."""
+MOST_BYTES = 8 * 1024 * 1024
+"""Text of one request where no limit is known, in bytes."""
+SLOW = 20.0
+"""A request that takes longer, in seconds, should carry fewer texts: as many as take AIM."""
+AIM = 10.0
+QUICK = 5.0
+"""A request that takes less may carry twice as many the next time, up to what is documented and was not refused."""
+LATE_SHARE = 4
+"""After a deadline that passed a request carries this part of the texts: few steps from a hundred to one."""
+SUSPECTS = 64
+LARGE_BODY = 64 * 1024
+"""A smaller body, in bytes, is not what a 413 is about."""
+
+
+def estimated_tokens(texts: Sequence[str]) -> int:
+    """Return a careful estimate of the tokens of `texts`, without their tokenizer."""
+    return sum(utf8_size(text) // FEWEST_BYTES_A_TOKEN + 1 for text in texts)
+
+
+def most_tokens(texts: Sequence[str]) -> int:
+    """Return how many tokens `texts` can have at most.
+
+    Byte-level BPE, WordPiece and Unigram make no more tokens than a text has bytes.
+    """
+    return sum(utf8_size(text) + AROUND_TEXT for text in texts)
+
+
+@dataclass(slots=True)
+class _Suspect:
+    """A refused request of `count` texts and `size` bytes; those in `pending` did not yet pass in smaller company.
+
+    `told` says that it was refused as too large, `unit` what it is counted in, as far as that was said. `larger` are
+    the texts and the bytes that no request had passed with, 0 where one had; `largest` passed of its texts together.
+    """
+
+    count: int
+    size: int
+    pending: set[str]
+    told: bool
+    unit: str
+    larger: tuple[int, int]
+    largest: int
+
+
+class RequestSize:
+    """The sizes of a request. Refusals only lower them; slowness lowers the count of texts until answers are quick.
+
+    A refusal is believed to be one of size where it says which, or where all its texts passed in smaller requests and
+    no request as large has passed.
+    """
+
+    def __init__(self, documented: DocumentedLimits) -> None:
+        """Begin with what is documented."""
+        self._most = {
+            "inputs": documented.inputs,
+            "tokens": documented.request_tokens,
+            "bytes": documented.request_bytes or MOST_BYTES,
+            "in_flight": 0,
+        }
+        self._in_time = documented.inputs
+        self._learned: dict[str, int] = {}
+        self._suspects: deque[_Suspect] = deque(maxlen=SUSPECTS)
+        self._passed_inputs = self._passed_bytes = 0
+        self._lock = Lock()
+
+    @property
+    def inputs(self) -> int:
+        """The most texts a request may carry now."""
+        return max(min(self._most["inputs"], self._in_time), 1)
+
+    @property
+    def in_flight(self) -> int:
+        """The most requests that may be in flight for the vectors to be right, 0 where any number may."""
+        return self._most["in_flight"]
+
+    def allow(self, inputs: int) -> None:
+        """Allow so many texts a request at most: not learned, but asked for."""
+        self._most["inputs"] = max(min(self._most["inputs"], inputs), 1)
+        self._in_time = min(self._in_time, self._most["inputs"])
+
+    def fitting(self, texts: Sequence[str]) -> int:
+        """Return how many of the first `texts` one request may carry; a single one always may be tried."""
+        size, tokens, most = 0, 0, self._most
+        for count, text in enumerate(texts[: self.inputs]):
+            size += utf8_size(text)
+            tokens += utf8_size(text) // FEWEST_BYTES_A_TOKEN + 1
+            if count and (size > most["bytes"] or 0 < most["tokens"] < tokens):
+                return count
+        return min(len(texts), self.inputs)
+
+    def told(self, error: RequestTooLarge, texts: Sequence[str]) -> bool:
+        """Learn the size that a refusal names, and say whether it named one that is smaller than what was sent."""
+        sent = {"inputs": len(texts), "tokens": estimated_tokens(texts), "bytes": _size(texts)}
+        if not 0 < error.most < sent.get(error.unit, 0):
+            return False
+        with self._lock:
+            self._lower(error.unit, error.most)
+        return True
+
+    def late(self, count: int) -> None:
+        """Learn from a request of `count` texts that had no answer in time."""
+        with self._lock:
+            self._in_time = max(min(self._in_time, count // LATE_SHARE), 1)
+
+    def timed(self, count: int, seconds: float) -> None:
+        """Learn from the time of one answered request of `count` texts, without what was waited before it."""
+        with self._lock:
+            if seconds > SLOW:
+                self._in_time = min(self._in_time, max(int(count * AIM / seconds), 1))
+            elif seconds < QUICK and count >= self._in_time:
+                self._in_time = min(2 * self._in_time, self._most["inputs"])
+
+    def passed(self, texts: Sequence[str]) -> None:
+        """Take the texts off every refused request; one of which all passed was refused for its size."""
+        with self._lock:
+            for suspect in list(self._suspects):
+                if suspect.pending & set(texts):
+                    suspect.largest = max(suspect.largest, len(texts))
+                suspect.pending.difference_update(texts)
+                if not suspect.pending:
+                    self._suspects.remove(suspect)
+                    self._learn(suspect)
+            self._passed_inputs = max(self._passed_inputs, len(texts))
+            self._passed_bytes = max(self._passed_bytes, _size(texts))
+
+    def refused(
+        self, texts: Sequence[str], error: EmbedError | None = None, *, pending: Sequence[str] | None = None
+    ) -> None:
+        """Remember a refusal that names no size: a text of `pending` may be bad, or the request too large.
+
+        `pending` are those of the texts that got no vector, None for all. A part of what is remembered already adds
+        nothing: what passes of the whole in the end tells the size.
+        """
+        left = set(texts if pending is None else pending)
+        with self._lock:
+            guilty = [each for each in self._suspects if left <= each.pending]
+            if len(texts) == 1:
+                for suspect in guilty:
+                    self._suspects.remove(suspect)
+            elif not guilty:
+                told = isinstance(error, RequestTooLarge)
+                unit = error.unit if isinstance(error, RequestTooLarge) else ""
+                count, size = len(texts), _size(texts)
+                larger = count * (count > self._passed_inputs), size * (size > self._passed_bytes)
+                self._suspects.append(_Suspect(count, size, left, told, unit, larger, count - len(left)))
+
+    def _learn(self, suspect: _Suspect) -> None:
+        too_many, too_long = suspect.larger
+        if not too_many and not too_long:
+            # Of passing trouble, or no longer true: the next one of which nothing as large passed meanwhile counts.
+            self._passed_inputs = self._passed_bytes = 0
+        elif not too_many or (suspect.told and suspect.unit != "inputs" and suspect.size >= LARGE_BODY):
+            self._lower("bytes", suspect.size * suspect.largest // suspect.count)
+        else:
+            self._lower("inputs", suspect.largest)
+
+    def learned(self) -> dict[str, int]:
+        """Return what was learned, to be kept in the run: plain numbers by name."""
+        with self._lock:
+            in_time = {"in_time": self._in_time} if self._in_time < self._most["inputs"] else {}
+            return {**self._learned, **in_time}
+
+    def restore(self, learned: Mapping[str, int]) -> None:
+        """Take over what an earlier process learned from the same endpoint."""
+        with self._lock:
+            for name in self._most:
+                if name in learned:
+                    self._lower(name, learned[name])
+            self._in_time = max(min(self._in_time, learned.get("in_time", self._in_time)), 1)
+
+    def _lower(self, name: str, most: int) -> None:
+        known = self._most[name]
+        if not known or most < known:
+            self._learned[name] = self._most[name] = max(most, 1)
+
+
+def _size(texts: Sequence[str]) -> int:
+    return sum(map(utf8_size, texts))

@@ -1,0 +1,296 @@
+"""Embedding over HTTP: from texts to the body of a request, from its answer to vectors. Nothing is retried here."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from threading import Lock
+
+import numpy as np
+
+from ai_memory.embed.flow.limiter import Limiter
+from ai_memory.embed.flow.request_size import most_tokens
+from ai_memory.embed.http import answer_size, rate_headers
+from ai_memory.embed.http.answer import Answer, Asked
+from ai_memory.embed.http.answer_size import AnswerSize
+from ai_memory.embed.http.error_body import status_within
+from ai_memory.embed.http.packing import Packing
+from ai_memory.embed.http.refusals import classify, may_be_of_texts
+from ai_memory.embed.http.transport import UNPACKED, Endpoint, Transport
+from ai_memory.embed.http.wire import Dialect, Reply
+from ai_memory.embed.usage import Meter
+from ai_memory.errors import (
+    AnswerLate,
+    AnswerViolation,
+    Breakdown,
+    ForeignAnswer,
+    OneVector,
+    RowsRefused,
+    VectorsBroken,
+    WrongTarget,
+)
+from ai_memory.text.amounts import counted
+from ai_memory.text.cleaning import one_line
+from ai_memory.text.utf8 import utf8_size
+from ai_memory.vectors.checks import check
+from ai_memory.vectors.target import Target, Vectors
+
+_SHORT = 1 << 12
+BEFORE, SHOWN = 12, 40
+"""Characters of an answer that are shown before and behind where it ceases to be JSON."""
+GZIP = b"\x1f\x8b"
+_LOOK = "Look at that server and its model, then run the same command again."
+
+
+class HttpEmbedder:
+    """A model behind an endpoint. Any thread may call; `max_batch` is an upper bound.
+
+    A request holds its slot of the `gate` from its first byte to the last of its answer: what comes before
+    and after is done while other requests are in flight.
+    """
+
+    def __init__(
+        self,
+        target: Target,
+        dialect: Dialect,
+        endpoint: Endpoint,
+        *,
+        max_batch: int,
+        gate: Limiter,
+        packing: Packing | None = None,
+    ) -> None:
+        """Keep what to ask and whom; no connection is opened yet. Without `packing` numbers are asked for."""
+        self.max_batch = max_batch
+        self.meter = Meter()
+        self._gate = gate
+        self._target = target
+        self._dialect = dialect
+        self._endpoint = endpoint
+        self._transport = Transport(endpoint, connections=gate.most)
+        self._packing = packing or Packing(fixed=False)
+        self._passed = False
+        self._parsing = Lock()
+
+    @property
+    def target(self) -> Target:
+        """What is known of the target; its `dim` is known after the first answer at the latest."""
+        return self._target
+
+    @property
+    def concurrency(self) -> int:
+        """How many calls may usefully run at once, now."""
+        return self._gate.limit
+
+    def fitting(self, texts: Sequence[str]) -> int:
+        """Return how many of the first `texts` one call may carry."""
+        return answer_size.fitting(min(len(texts), self.max_batch), self._target.dim)
+
+    def embed_documents(self, texts: Sequence[str]) -> Vectors:
+        """Return the vectors of `texts`: float32, shape (n, dim), rows in the order of texts.
+
+        Raises:
+            EmbedError: its subclass says whether a retry, a smaller batch or a person can help.
+        """
+        return self._embed([self._target.document_prefix + text for text in texts])
+
+    def embed_query(self, text: str) -> Vectors:
+        """Return the vector of a search query: float32, shape (dim,).
+
+        Raises:
+            EmbedError: see `embed_documents`.
+        """
+        row: Vectors = self._embed([self._target.query_prefix + text])[0]
+        return row
+
+    def close(self) -> None:
+        """Let go of connections; a call for vectors opens them again."""
+        self._transport.close()
+
+    def _embed(self, texts: list[str]) -> Vectors:
+        if not texts:
+            return np.zeros((0, self._target.dim), dtype=np.float32)
+        reply = self._reply(texts)
+        # Some report more than there can be, and no limit of tokens would ever let a row be done.
+        tokens = min(reply.tokens, most_tokens(texts))
+        self.meter.add(tokens=tokens, unreported_bytes=0 if reply.tokens else sum(map(utf8_size, texts)))
+        found = self._checked(reply.vectors, count=len(texts))
+        if not self._target.dim:
+            self._target = replace(self._target, dim=found.shape[1])
+        self._passed = True
+        return found
+
+    def _checked(self, found: Vectors, *, count: int) -> Vectors:
+        """Return vectors that can be those asked for.
+
+        Raises:
+            AnswerViolation, WrongTarget: see `vectors.check`.
+        """
+        try:
+            return check(found, count=count, dim=self._target.dim)
+        except VectorsBroken as error:
+            what = self._unbelievable(error.what)
+            raise VectorsBroken(what, tip=_LOOK, vectors=error.vectors, broken=error.broken) from None
+        except AnswerViolation as error:
+            self._gate.doubt()
+            raise AnswerViolation(self._unbelievable(error.what), tip=_LOOK, http_status=200) from None
+        except WrongTarget as error:
+            tip = "Correct [embeddings].dim or model; where they come from: ai-memory config show"
+            if self._passed:
+                tip = "Bring the model back, or switch to another target: ai-memory reembed --retarget"
+            raise WrongTarget(f"{self._endpoint.host}: {error.what}", tip=tip) from None
+
+    def _unbelievable(self, why: str) -> str:
+        return f"{self._endpoint.host} sent an answer that cannot be believed: {why}"
+
+    def _reply(self, texts: list[str]) -> Reply:
+        """Return what the answer to one request says.
+
+        Raises:
+            AnswerViolation: it is not the answer to that request; ForeignAnswer where none ever was.
+            EmbedError: see `_ask`.
+        """
+        answer = self._ask(texts)
+        try:
+            # One at a time: what a body becomes is much larger than the body.
+            with self._parsing:
+                AnswerSize(len(texts), self._target.dim).check(answer.body)
+                return self._dialect.read(_parsed(answer), count=len(texts))
+        except AnswerViolation as error:
+            self._gate.doubt()
+            refusal = self._misread(answer, error)
+        # Not from that error: its frames hold the whole answer, and a page's error is kept until its turn comes.
+        del answer
+        raise refusal
+
+    def _misread(self, answer: Answer, error: AnswerViolation) -> AnswerViolation:
+        """Return the error of an answer that is none to its request; it shows what came where that tells more."""
+        key = self._endpoint.key
+        # It may quote what the server sent.
+        what = self._unbelievable(one_line(error.what, key))
+        if not isinstance(error, ForeignAnswer):
+            violation = OneVector if isinstance(error, OneVector) else AnswerViolation
+            return violation(what, tip=_LOOK, http_status=200, in_doubt=True)
+        kind = one_line(answer.headers.get("content-type", ""), key) or "of no type"
+        begins = one_line(_beginning(answer), key)
+        asked = self._asked()
+        what = f"{what} What came from {one_line(asked.url, key)} is {kind}"
+        what += "." if _packed(answer) else f" and begins: {begins}"
+        # What an endpoint that did send vectors says in between may be over soon.
+        foreign = AnswerViolation if self._passed else ForeignAnswer
+        return foreign(what, tip=f"{asked.hint} {_LOOK}".strip(), http_status=200, in_doubt=True)
+
+    def _asked(self) -> Asked:
+        path = self._dialect.path
+        return Asked(
+            self._endpoint.host,
+            self._endpoint.url(path),
+            self._endpoint.key,
+            hint=self._dialect.hint(self._endpoint.address.path.rstrip("/")),
+            dimensions=self._dialect.dimensions > 0 and not self._passed,
+        )
+
+    def _ask(self, texts: list[str]) -> Answer:
+        """Return the answer to one request, which is no refusal.
+
+        Raises:
+            EmbedError: what the refusal means, see `classify`.
+            TransientFailure: no whole answer came; for a single text also where it did not come in time.
+            AnswerLate: none came in time, and there are several texts.
+            AnswerViolation: the answer is larger than any true one.
+            Misconfigured: it cannot be asked at all, as things are set up.
+        """
+        send = self._prepared(texts)
+        with self._gate.slot(texts):
+            answer = self._sent(send, len(texts))
+            if status := _refusal(answer):
+                error = classify(replace(answer, status=status), asked=self._asked(), now=time.time())
+                # What let other requests pass may have been refused this one for its texts.
+                error.of_texts |= self._passed and may_be_of_texts(error)
+                raise error
+        return answer
+
+    def _prepared(self, texts: list[str]) -> Callable[[], Answer]:
+        base64 = self._packing.asks(len(texts))
+        body = _encoded(json.dumps(self._dialect.body(texts, base64=base64), ensure_ascii=False))
+        limit = AnswerSize(len(texts), self._target.dim).most_bytes
+        return self._transport.prepare(self._dialect.path, body, limit=limit)
+
+    def _sent(self, send: Callable[[], Answer], count: int) -> Answer:
+        """Return the answer to a request of `count` texts, whatever its status."""
+        self.meter.add(requests=1, texts_sent=count)
+        try:
+            answer = send()
+        except AnswerLate as error:
+            if count > 1:
+                raise
+            raise Breakdown(error.what, tip=error.tip, in_doubt=True) from None
+        except AnswerViolation as error:
+            what = self._unbelievable(error.what)
+            raise AnswerViolation(what, tip=_LOOK, http_status=200, in_doubt=True) from None
+        if told := rate_headers.left(answer.headers, now=time.time()):
+            self._gate.observe(told)
+        return answer
+
+
+def _parsed(answer: Answer) -> object:
+    """Return what a body is.
+
+    Raises:
+        AnswerViolation: it is no whole JSON.
+        ForeignAnswer: it is none at all.
+    """
+    text = answer.text
+    try:
+        parsed: object = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        begins = _beginning(answer).lstrip()
+        if not begins:
+            raise AnswerViolation("it is empty.", http_status=200) from None
+        if packed := _packed(answer):
+            raise ForeignAnswer(f"it is {packed}.", http_status=200) from None
+        if begins[0] not in "[{":
+            raise ForeignAnswer("it is not JSON.", http_status=200) from None
+        raise AnswerViolation(f"it is not JSON{_broken_at(text, error)}.", http_status=200) from None
+    return parsed
+
+
+def _packed(answer: Answer) -> str:
+    """Return how a body is compressed that could not be unpacked, empty where it is not."""
+    encoding = answer.headers.get("content-encoding", "").strip().lower()
+    if encoding not in UNPACKED:
+        return f"compressed in a way that was not asked for ({one_line(encoding)})"
+    return "compressed, which no header says" if answer.body.startswith(GZIP) else ""
+
+
+def _broken_at(text: str, error: Exception) -> str:
+    """Return where a text ceases to be JSON, and what stands there."""
+    at = error.pos if isinstance(error, json.JSONDecodeError) else 0
+    if not at:
+        return f" and begins: {text[:SHOWN]}"
+    if at >= len(text.rstrip()):
+        return f": it breaks off after {counted(at, 'character')}"
+    return f": around character {at:,} stands {text[max(at - BEFORE, 0) : at + SHOWN]!r}"
+
+
+def _beginning(answer: Answer) -> str:
+    return replace(answer, body=answer.body[:_SHORT]).text
+
+
+def _refusal(answer: Answer) -> int:
+    """Return the status of an answer that is a refusal, also inside a 200; 0 where it is none."""
+    if answer.status != 200:
+        return answer.status
+    # Vectors are long and errors are short: a long answer is parsed after its slot was given back.
+    try:
+        return status_within(json.loads(answer.text)) if len(answer.body) < _SHORT else 0
+    except (ValueError, RecursionError):
+        return 0
+
+
+def _encoded(body: str) -> bytes:
+    try:
+        return body.encode()
+    except UnicodeEncodeError as error:
+        raise RowsRefused("a text is not valid Unicode.", tip="Correct its bytes in the database.") from error

@@ -1,0 +1,219 @@
+"""The engine of PyTorch, through sentence-transformers; the only importer of that library."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import socket
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies
+
+import numpy as np
+
+from ai_memory.config.process_env import keep_off_model_hub, let_idle_threads_sleep
+from ai_memory.embed.local.model_files import AGAIN, reason_of
+from ai_memory.embed.local.model_folder import tensor_elements, weights
+from ai_memory.embed.port import ModelFacts
+from ai_memory.errors import EmbedderInitFailed, RowsRefused
+from ai_memory.vectors.target import Vectors
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
+HUB_TIMEOUT = 5.0
+WHOLE = 0.9
+"""The part of a model's weights that its files must have. Of MiniLM the pooler, which no vector passes, is 0.7 %."""
+_INSTALL = 'Type: pip install "sentence-transformers>=6.0.0" "torch>=2.6.0"'
+"""Not ai-memory[local]: until it is published, that name on PyPI is nobody's, or somebody else's."""
+
+Features = dict[str, Any]
+"""What sentence-transformers makes of texts: tensors by name, padded to the longest text."""
+
+
+def require_library() -> None:
+    """Refuse, without importing it, where sentence-transformers is not installed.
+
+    Raises:
+        EmbedderInitFailed: it is not.
+    """
+    if importlib.util.find_spec("sentence_transformers") is None:
+        raise EmbedderInitFailed("local models need sentence-transformers, which is not installed.", tip=_INSTALL)
+
+
+class TorchEngine:
+    """A sentence-transformers model, loaded by the first call. `source` is a model id of the hub or a folder."""
+
+    def __init__(self, source: str, *, device: str = "auto", offline: bool = False) -> None:
+        """Keep what to load; nothing is loaded yet. When `offline`, nothing is asked of the hub."""
+        self._source = source
+        self._device = None if device == "auto" else device
+        self._offline = offline
+        self._model: SentenceTransformer | None = None
+
+    @property
+    def device(self) -> str:
+        """What computes: "cpu", or PyTorch's kind of an accelerator; "" before the model is loaded."""
+        return self._model.device.type if self._model else ""
+
+    def facts(self) -> ModelFacts:
+        """Return what the loaded model is; the first call loads it.
+
+        Raises:
+            EmbedderInitFailed: it cannot be loaded, or its files are not those of a whole model.
+        """
+        model = self._loaded()
+        # Not before: what the library reads when it is first imported is set by then.
+        from sentence_transformers.sentence_transformer.modules import Normalize
+
+        normalized = any(isinstance(module, Normalize) for module in model)
+        return ModelFacts(model.get_embedding_dimension() or 0, model.max_seq_length or 0, normalized)
+
+    def tokenize(self, texts: Sequence[str]) -> Features:
+        """Return the texts of one forward pass as the model reads them.
+
+        Raises:
+            RowsRefused: the model cannot read one of them.
+        """
+        model = self._loaded()
+        with _refusing(len(texts)):
+            # An empty prompt keeps a model's default prompt away.
+            features: Features = model.preprocess(list(texts), prompt="")
+        return features
+
+    def run(self, batch: Features) -> Vectors:
+        """Return what the model computes in one forward pass: float32, shape (n, dim of the model), in order.
+
+        Raises:
+            RowsRefused: the model cannot take them, or the device has no memory for them.
+        """
+        model = self._loaded()
+        from sentence_transformers.util import batch_to_device
+        from torch import inference_mode
+
+        with _refusing(_texts(batch)), inference_mode():
+            computed = model(batch_to_device(batch, model.device))["sentence_embedding"]
+            return np.asarray(computed.cpu().numpy(), dtype=np.float32)
+
+    def close(self) -> None:
+        """Let go of the model; another call loads it again."""
+        self._model = None
+
+    def _loaded(self) -> SentenceTransformer:
+        if self._model is None:
+            self._model = self._load()
+        return self._model
+
+    def _load(self) -> SentenceTransformer:
+        """Return the model, loaded and found to be whole."""
+        let_idle_threads_sleep()
+        if self._offline:
+            keep_off_model_hub()
+        if not self._offline:
+            _require_hub(self._source)
+        with _quiet():
+            model = _open(self._source, self._device, offline=self._offline)
+            _require_whole(model, Path(self._source))
+        return model
+
+
+def _require_hub(model: str) -> None:
+    """Check that the hub can be reached, where nothing stands between: the library tries for a minute and more.
+
+    Raises:
+        EmbedderInitFailed: it cannot.
+    """
+    from huggingface_hub import constants
+
+    address = urlsplit(constants.ENDPOINT)
+    if address.scheme in getproxies():
+        return
+    try:
+        socket.create_connection((address.hostname, address.port or 443), HUB_TIMEOUT).close()
+    except OSError as error:
+        raise EmbedderInitFailed(
+            f"the model {model} is not on this machine, and {address.hostname} cannot be reached to get it.",
+            tip="Set [embeddings].model_path to the model's folder, or connect once to download it.",
+        ) from error
+
+
+def _open(source: str, device: str | None, *, offline: bool) -> SentenceTransformer:
+    try:
+        from sentence_transformers import SentenceTransformer
+
+        return SentenceTransformer(
+            source,
+            device=device,
+            local_files_only=offline or Path(source).is_dir(),
+            trust_remote_code=False,
+            model_kwargs={"dtype": "float32", "use_safetensors": True},
+        ).eval()
+    except ImportError as error:
+        raise EmbedderInitFailed(f"the local model {source} needs a library: {error}.", tip=_INSTALL) from error
+    except Exception as error:  # loading runs through four libraries, each with errors of its own
+        raise EmbedderInitFailed(
+            f"the local model {source} cannot be loaded: {reason_of(error)}.",
+            tip="Check [embeddings].model, model_path and device; a download needs the network.",
+        ) from error
+
+
+def _require_whole(model: SentenceTransformer, folder: Path) -> None:
+    """Check that the weights of a folder are all there: the library fills in random ones, and says so in a log only.
+
+    Names tell nothing, as they change between releases; a head that no vector passes may be missing.
+
+    Raises:
+        EmbedderInitFailed: they are those of another model, or of a part of it.
+    """
+    if not folder.is_dir():
+        return
+    expected = sum(parameter.numel() for parameter in model.parameters())
+    found = tensor_elements(weights(folder))
+    if found < WHOLE * expected:
+        raise EmbedderInitFailed(
+            f"the weights in {folder} are not this model's: {found:,} numbers where it has {expected:,}.", tip=AGAIN
+        )
+
+
+@contextmanager
+def _refusing(texts: int) -> Iterator[None]:
+    """Compute in silence; refuse what the library cannot compute of so many texts.
+
+    Raises:
+        RowsRefused: it cannot.
+    """
+    from torch import OutOfMemoryError
+
+    try:
+        with _quiet():
+            yield
+    except OutOfMemoryError as error:
+        # Half the batch may fit, so it is refused like a request that is too large, not repeated as it is.
+        raise RowsRefused(
+            f"the device has no memory left for {texts} texts.", tip='Try [embeddings].device = "cpu".'
+        ) from error
+    except (RuntimeError, ValueError, TypeError, IndexError, UnicodeError) as error:
+        raise RowsRefused(f"the model cannot embed this batch: {reason_of(error)}.") from error
+
+
+def _texts(batch: Features) -> int:
+    """Return how many texts a batch has: the rows of its first tensor that has some."""
+    return next((len(each) for each in batch.values() if getattr(each, "ndim", 0)), 0)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the model libraries' progress bars, notes and warnings off the terminal."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from transformers.utils import logging as chatter
+
+        chatter.set_verbosity_error()
+        chatter.disable_progress_bar()
+        for library in ("sentence_transformers", "huggingface_hub"):
+            logging.getLogger(library).setLevel(logging.ERROR)
+        yield

@@ -1,0 +1,125 @@
+"""What the files of a sentence-transformers model say about its vectors, read without loading it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from math import prod
+from pathlib import Path
+
+from ai_memory.embed.local.model_code import refuse_code
+from ai_memory.embed.local.model_files import Module, is_file, modules, table
+from ai_memory.embed.port import ModelFacts
+from ai_memory.errors import EmbedderInitFailed
+from ai_memory.vectors.target import MAX_DIM
+
+_WEIGHT_PATTERNS = ("model*.safetensors", "pytorch_model*.bin")
+_MOST_TOKENS = 1 << 31
+"""A longer limit is none: libraries write 10^30 for it."""
+_POOLING_SWITCHES = (
+    "pooling_mode_cls_token",
+    "pooling_mode_max_tokens",
+    "pooling_mode_mean_tokens",
+    "pooling_mode_mean_sqrt_len_tokens",
+    "pooling_mode_weightedmean_tokens",
+    "pooling_mode_lasttoken",
+)
+
+
+def inspect(folder: Path) -> ModelFacts | None:
+    """Return what the files of `folder` say, None where only the loaded model can tell.
+
+    Reads modules.json, the pooling and dense configurations, sentence_bert_config.json,
+    tokenizer_config.json and config.json in the forms sentence-transformers 2 to 6 write.
+
+    Raises:
+        EmbedderInitFailed: the folder is no model, could run code, or one of these files is not readable JSON.
+    """
+    if not is_file(folder / "config.json") and not is_file(folder / "modules.json"):
+        raise EmbedderInitFailed(
+            f"{folder} holds no model: neither modules.json nor config.json is there.",
+            tip="Name the folder of a sentence-transformers model.",
+        )
+    refuse_code(folder)
+    steps = modules(folder)
+    kinds = [step.kind for step in steps]
+    if kinds[:2] != ["Transformer", "Pooling"] or set(kinds[2:]) - {"Normalize", "Dense"}:
+        return None
+    dim = _dim(steps)
+    if dim > MAX_DIM:
+        raise EmbedderInitFailed(
+            f"the files of {folder} say that its vectors are wider than {MAX_DIM:,}.", tip="Use another model."
+        )
+    max_tokens = _max_tokens(steps[0].place)
+    if not dim or max_tokens is None:
+        return None
+    return ModelFacts(dim, max_tokens, "Normalize" in kinds)
+
+
+def weights(folder: Path) -> list[Path]:
+    """Return the weight files of a model, its transformer's first, sorted by their path within the folder.
+
+    Raises:
+        EmbedderInitFailed: there are none.
+    """
+    places = [folder] + [step.place for step in modules(folder) if step.place != folder]
+    found = [file for place in places for file in _weights_in(place)]
+    if not found:
+        raise EmbedderInitFailed(f"{folder} holds no weights.", tip="It must hold model.safetensors.")
+    return found
+
+
+def has_weights(folder: Path) -> bool:
+    """Return whether the transformer's weights lie in `folder`."""
+    return bool(_weights_in(folder))
+
+
+def tensor_elements(files: Iterable[Path]) -> int:
+    """Return how many numbers the tensors in some safetensors files have, as their headers say."""
+    from safetensors import safe_open
+
+    total = 0
+    for file in files:
+        with safe_open(file, "np") as opened:
+            total += sum(prod(opened.get_slice(name).get_shape()) for name in opened.keys())  # noqa: SIM118
+    return total
+
+
+def _weights_in(place: Path) -> list[Path]:
+    for pattern in _WEIGHT_PATTERNS:
+        if found := sorted(filter(is_file, place.glob(pattern))):
+            return found
+    return []
+
+
+def _dim(steps: list[Module]) -> int:
+    dim = 0
+    for step in steps:
+        config = table(step.place / "config.json") if step.kind in {"Pooling", "Dense"} else {}
+        if step.kind == "Pooling":
+            width = config.get("embedding_dimension") or config.get("word_embedding_dimension")
+            dim = _positive(width) * _pooling_modes(config)
+        elif step.kind == "Dense":
+            dim = _positive(config.get("out_features"))
+    return dim
+
+
+def _pooling_modes(config: Mapping[str, object]) -> int:
+    """Return how many pooled vectors are joined: one a mode."""
+    mode = config.get("pooling_mode")
+    if isinstance(mode, list):
+        return len(mode)
+    return 1 if mode else max(1, sum(config.get(switch) is True for switch in _POOLING_SWITCHES))
+
+
+def _max_tokens(transformer: Path) -> int | None:
+    """Return the token limit as sentence-transformers derives it, None where the files do not tell."""
+    if configured := _positive(table(transformer / "sentence_bert_config.json").get("max_seq_length")):
+        return configured if configured <= _MOST_TOKENS else None
+    of_tokenizer = _positive(table(transformer / "tokenizer_config.json").get("model_max_length"))
+    positions = _positive(table(transformer / "config.json").get("max_position_embeddings"))
+    shorter = min(of_tokenizer, positions)
+    return shorter if 0 < shorter <= _MOST_TOKENS else None
+
+
+def _positive(value: object) -> int:
+    return value if type(value) is int and value > 0 else 0

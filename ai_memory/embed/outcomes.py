@@ -1,0 +1,48 @@
+"""What became of one document that was to be embedded: one of three frozen values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from ai_memory.memory.freshness import Document, Unfit
+from ai_memory.memory.reason import Reason
+from ai_memory.vectors.target import Vectors
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """It has a vector: float32, shape (dim,)."""
+
+    document: Document
+    vector: Vectors
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """It is bad, and goes into quarantine for a reason."""
+
+    document: Document
+    reason: Reason
+
+    @property
+    def unfit(self) -> Unfit:
+        """The row as one that cannot be embedded."""
+        document = self.document
+        return Unfit(document.id, document.namespace, document.src, self.reason, document.title)
+
+
+@dataclass(frozen=True, slots=True)
+class Unanswered:
+    """It got no vector, though nothing says that it is bad; `message` says why."""
+
+    document: Document
+    message: str
+
+
+Outcome = Embedded | Refused | Unanswered
+
+
+def embedded_of(outcomes: Iterable[Outcome]) -> list[Embedded]:
+    """Return those with a vector, in order."""
+    return [each for each in outcomes if isinstance(each, Embedded)]

@@ -1,0 +1,1 @@
+"""Who embeds beside others: threads, processes."""

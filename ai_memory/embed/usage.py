@@ -1,0 +1,87 @@
+"""What every embedder says of itself: the target of its vectors, and what was spent on them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, fields
+from threading import Lock, get_ident
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What requests used, as a value that travels: of a whole embedder, of one page, or the difference of two readings.
+
+    `unreported_bytes` are those of texts whose answers did not say what they cost.
+    """
+
+    requests: int = 0
+    retries: int = 0
+    texts_sent: int = 0
+    tokens: int = 0
+    unreported_bytes: int = 0
+
+    def __add__(self, other: Usage) -> Usage:
+        """Return the sum, field by field."""
+        return Usage(*(getattr(self, each.name) + getattr(other, each.name) for each in fields(Usage)))
+
+    def __sub__(self, other: Usage) -> Usage:
+        """Return what was used since `other` was read, field by field."""
+        return Usage(*(getattr(self, each.name) - getattr(other, each.name) for each in fields(Usage)))
+
+
+@dataclass(slots=True)
+class Tally:
+    """What one thread spent while it was counted."""
+
+    usage: Usage = field(default_factory=Usage)
+
+
+@dataclass(slots=True)
+class Meter:
+    """What was spent on an embedder since the process began; any thread adds, anyone reads.
+
+    It stays in its process: what travels is its `usage`. `failure` is what the last request came to where that may be
+    retried, empty where it was answered.
+    """
+
+    requests: int = 0
+    retries: int = 0
+    texts_sent: int = 0
+    tokens: int = 0
+    unreported_bytes: int = 0
+    failure: str = ""
+    _lock: Lock = field(default_factory=Lock, repr=False, compare=False)
+    _tallies: dict[int, Tally] = field(default_factory=dict, repr=False, compare=False)
+
+    def add(
+        self, *, requests: int = 0, retries: int = 0, texts_sent: int = 0, tokens: int = 0, unreported_bytes: int = 0
+    ) -> None:
+        """Add to the counts, safely from several threads at once."""
+        with self._lock:
+            self.requests += requests
+            self.retries += retries
+            self.texts_sent += texts_sent
+            self.tokens += tokens
+            self.unreported_bytes += unreported_bytes
+            if tally := self._tallies.get(get_ident()):
+                tally.usage += Usage(requests, retries, texts_sent, tokens, unreported_bytes)
+
+    @contextmanager
+    def counting(self) -> Iterator[Tally]:
+        """Count what the calling thread spends inside the block; an inner block's share is the inner one's alone."""
+        ident, tally = get_ident(), Tally()
+        before = self._tallies.get(ident)
+        self._tallies[ident] = tally
+        try:
+            yield tally
+        finally:
+            if before:
+                self._tallies[ident] = before
+            else:
+                del self._tallies[ident]
+
+    def usage(self) -> Usage:
+        """Return what was spent so far, all of it read at one moment."""
+        with self._lock:
+            return Usage(self.requests, self.retries, self.texts_sent, self.tokens, self.unreported_bytes)

@@ -1,0 +1,143 @@
+"""Says of one row whether its vector is the target's, and what would have to be embedded if not.
+
+Plan, sweep, census and status all ask here, so that they can never disagree on what is to be done.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from hashlib import blake2b
+from typing import Final
+
+from ai_memory.memory.document import MAX_BYTES, document, source_hash, stored_hash
+from ai_memory.memory.reason import Reason
+from ai_memory.memory.row import MemoryRow
+from ai_memory.stores.sqlite.schema import Schema
+from ai_memory.text.utf8 import utf8_size
+from ai_memory.vectors.target import Fingerprint, Target
+
+ATTESTED = "attested"
+OVERSIZE: Final = "oversize"
+
+
+class Freshness(Enum):
+    """What a row is, seen from a target."""
+
+    FRESH = "fresh"
+    QUARANTINED = "quarantined"
+    STALE = "stale"
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A row's text, ready to be embedded: `size` bytes; `src` is its hash."""
+
+    id: str
+    namespace: str
+    title: str
+    content: str
+    text: str
+    src: bytes
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Unfit:
+    """A row that cannot be embedded whatever the endpoint says; `src` identifies its present state."""
+
+    id: str
+    namespace: str
+    src: bytes
+    reason: Reason
+    title: str | None = None
+
+
+def examine(row: MemoryRow) -> Document | Unfit:
+    """Return the document of a row, or why there is none."""
+    text = _text(row)
+    if isinstance(text, Reason):
+        return Unfit(row.id, row.namespace, _source(row), text, row.title)
+    size = utf8_size(text)
+    return Document(row.id, row.namespace, row.title or "", row.content or "", text, source_hash(text), size)
+
+
+def embeddable(row: MemoryRow) -> bool:
+    """Say whether `examine` has a document for a row."""
+    return isinstance(_text(row), str)
+
+
+def classify(row: MemoryRow, target: Fingerprint | None, schema: Schema) -> Freshness:
+    """Return what a live row is; no target means all is stale."""
+    if target is None:
+        return Freshness.STALE
+    if is_recorded(row, target, schema) and row.has_sound_vector(target.dim):
+        return Freshness.FRESH
+    if row.quarantined_src and row.quarantined_src == _source(row):
+        return Freshness.QUARANTINED
+    return Freshness.STALE
+
+
+def was_written(row: MemoryRow, target: Fingerprint | None) -> bool:
+    """Say whether a row was given the target's vector of its present text, whatever vector it has now."""
+    return target is not None and row.fingerprint_id == target.id and _is_of(row, row.recorded_src)
+
+
+def was_edited(row: MemoryRow, target: Fingerprint | None) -> bool:
+    """Say whether a row was given the target's vector, of another text than its present one."""
+    return target is not None and row.fingerprint_id == target.id and not _is_of(row, row.recorded_src)
+
+
+def is_recorded(row: MemoryRow, target: Fingerprint, schema: Schema) -> bool:
+    """Return whether the record says that a row has the target's vector of its present text.
+
+    It knows a vector by its head; what somebody wrote behind that is no better than `has_sound_vector` says.
+    """
+    return _recorded(row, target) and _agrees(row, target, schema) and _is_of(row, row.recorded_src)
+
+
+def carries_stamp(row: MemoryRow, target: Fingerprint | Target, schema: Schema) -> bool:
+    """Say whether a row without provenance is stamped with the target's space and width (--skip-current-space)."""
+    stamped = row.fingerprint_id is None and schema.has_space and _agrees(row, target, schema)
+    return stamped and row.has_sound_vector(target.dim)
+
+
+def _text(row: MemoryRow) -> str | Reason:
+    """Return what would be embedded for a row, or why nothing can be."""
+    if row.encrypted:
+        return Reason("undecryptable", "the content is encrypted")
+    title, content = row.title, row.content
+    if title is None or content is None:
+        return Reason("undecodable", "the title or the content is not valid text")
+    text = document(title, content)
+    if text.isspace():
+        return Reason("empty", "title and content are blank")
+    if (size := utf8_size(text)) > MAX_BYTES:
+        return Reason(OVERSIZE, f"the document has {size:,} bytes, more than {MAX_BYTES:,}")
+    return text
+
+
+def _source(row: MemoryRow) -> bytes:
+    """Return the hash by which a row's present state is known: its document's, of its bytes where it has none."""
+    title, content = row.title, row.content
+    if row.encrypted or title is None or content is None:
+        return blake2b(row.raw, digest_size=16).digest()
+    return source_hash(document(title, content))
+
+
+def _agrees(row: MemoryRow, target: Fingerprint | Target, schema: Schema) -> bool:
+    same_dim = not schema.has_dim or row.dim == target.dim
+    return same_dim and (not schema.has_space or row.raw_space == row.codec.bound(target.space))
+
+
+def _recorded(row: MemoryRow, target: Fingerprint) -> bool:
+    return row.fingerprint_id == target.id and row.recorded_head == row.head
+
+
+def _is_of(row: MemoryRow, src: bytes | None) -> bool:
+    """Say whether `src` is the hash of a row's present state."""
+    title, content = row.raw_title, row.raw_content
+    if not row.is_text or row.envelope is not None or title is None or content is None or not row.codec.is_utf8:
+        return _source(row) == src
+    # Of bytes that are no valid text it is a hash that no document has.
+    return stored_hash(title, content) == src

@@ -1,0 +1,23 @@
+"""Why a row cannot be brought to a target."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal["empty", "oversize", "undecodable", "undecryptable", "refused", "unwritable"]
+"""What the table's CHECK takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why a row cannot be brought to a target."""
+
+    kind: Kind
+    message: str
+    http_status: int | None = None
+
+
+def unwritable(words: str) -> Reason:
+    """Return the reason of a row whose vector the database refuses, in the database's own words."""
+    return Reason("unwritable", f"its vector cannot be written: {words}")

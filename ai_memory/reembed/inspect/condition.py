@@ -1,0 +1,160 @@
+"""What a recorded run is in: told by its row, its lock and the clock, without a look at the rows of the file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from ai_memory.errors import EmbedderInitFailed
+from ai_memory.reembed.breaker import believed_until
+from ai_memory.reembed.heartbeat import PAUSED
+from ai_memory.reembed.holding import STUCK_MS, last_sign
+from ai_memory.reembed.plan.outlook import Outlook
+from ai_memory.stores.holder import Holder, LockState
+from ai_memory.stores.values import LastEnd, Pause, Run
+
+LONGEST_PAUSE_MS = 36 * 60 * 60_000
+"""Where nothing was written for this long a run does not go on by itself: cron's starts are a night apart at most."""
+
+HEALTHY, NEEDS_SOMEBODY, WAITING = 0, 1, 75
+"""What `status --check` ends with."""
+
+GOES_ON = frozenset({75, 130, 143})
+"""Exit codes behind which the next start goes on without a person."""
+LOOK_FIRST = frozenset({"rows left", "budget too small"})
+"""Reasons to end with 75 that a person has to look at all the same."""
+
+
+class Condition(Enum):
+    """What a run is in; the value is the word for it."""
+
+    WORKING = "running"
+    AWAITING = "waiting for the endpoint"
+    STUCK = "stuck"
+    SHUT_OUT = "shut out"
+    STOPPED = "stopped"
+    KILLED = "interrupted"
+    PAUSED = "paused"
+    DONE = "done"
+    UNSERVED = "given up"
+    CANCELLED = "cancelled"
+    SUPERSEDED = "superseded"
+
+
+BY_STATE = {
+    "paused": Condition.PAUSED,
+    "done": Condition.DONE,
+    "cancelled": Condition.CANCELLED,
+    "superseded": Condition.SUPERSEDED,
+}
+BY_THEMSELVES = frozenset({Condition.WORKING, Condition.AWAITING})
+BY_SOMEBODY = frozenset({Condition.STUCK, Condition.SHUT_OUT})
+GIVEN_UP = frozenset({Condition.CANCELLED, Condition.SUPERSEDED})
+ENDED = frozenset({Condition.DONE, Condition.UNSERVED})
+"""Ended without a person's word: the next start to the same target meets the same again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """Who works on a run: the state of the lock, and the live process that holds it (None: none, or not known)."""
+
+    lock: LockState
+    held_by: Holder | None
+
+    @property
+    def going_on(self) -> bool:
+        """Whether a runner is at work, as far as this user can tell."""
+        # Whoever may not read the lock has the word of the run row, which stays after a kill.
+        return self.lock is LockState.RUNNER or (self.lock is LockState.HIDDEN and self.held_by is not None)
+
+
+def condition(run: Run, work: Work, pause: Pause | None, *, now_ms: int) -> Condition:
+    """Return what `run` is in at `now_ms` (Unix milliseconds), with the `pause` that stands (None: none)."""
+    if run.state != "running":
+        return Condition.UNSERVED if _never_served(run) else BY_STATE[run.state]
+    if work.going_on:
+        return _at_work(run, work.held_by, now_ms=now_ms)
+    if pause:
+        return Condition.PAUSED
+    if work.lock is LockState.READER:
+        return Condition.SHUT_OUT
+    # Who leaves in good order takes his name off the row.
+    return Condition.KILLED if run.holder else Condition.STOPPED
+
+
+def _never_served(run: Run) -> bool:
+    """Say whether a start gave up its own run, because nothing serves its target: no person did."""
+    refused = run.last_end is not None and run.last_end.exit_code == EmbedderInitFailed.exit_code
+    return refused and run.state == "cancelled" and not run.counters.reembedded
+
+
+def _at_work(run: Run, holder: Holder | None, *, now_ms: int) -> Condition:
+    if run.breaker_state == "open" and believed_until(run, now_ms=now_ms) > now_ms:
+        return Condition.AWAITING
+    idle = now_ms - last_sign(run, holder or run.holder, now_ms=now_ms)
+    return Condition.STUCK if idle > STUCK_MS else Condition.WORKING
+
+
+def _goes_on(end: LastEnd) -> bool:
+    """Say whether the next start goes on behind an end; behind a pause that is over it does."""
+    return end.reason == PAUSED or (end.exit_code in GOES_ON and end.reason not in LOOK_FIRST)
+
+
+def verdict(
+    run: Run, found: Condition, pause: Pause | None, outlook: Outlook, *, usable: bool, retargeted: bool, now_ms: int
+) -> int:
+    """Return HEALTHY, NEEDS_SOMEBODY or WAITING for a run in the condition `found`.
+
+    `usable` says whether the configuration has an embedder, `retargeted` whether it is another than the run's.
+    """
+    if found is Condition.WORKING and not run.last_error:
+        return HEALTHY
+    if found in BY_THEMSELVES:
+        # What was edited in the configuration since matters to the next start only.
+        return _waiting(run, now_ms=now_ms)
+    if pause:
+        return _paused(pause, now_ms=now_ms)
+    if found in BY_SOMEBODY or not usable:
+        return NEEDS_SOMEBODY
+    if found in ENDED or found in GIVEN_UP:
+        same = found in ENDED and not retargeted and not outlook.stale
+        return _behind(found, outlook, same=same, since=run.finished_at or 0, now_ms=now_ms)
+    if retargeted or (found is Condition.STOPPED and run.last_end and not _goes_on(run.last_end)):
+        return NEEDS_SOMEBODY
+    return _waiting(run, now_ms=now_ms)
+
+
+def verdict_without_run(pause: Pause | None, outlook: Outlook, *, usable: bool, now_ms: int) -> int:
+    """Return HEALTHY, NEEDS_SOMEBODY or WAITING for a file in which no run was ever begun."""
+    if pause:
+        return _paused(pause, now_ms=now_ms)
+    return _begins(outlook, since=0, now_ms=now_ms) if usable else NEEDS_SOMEBODY
+
+
+def _behind(found: Condition, outlook: Outlook, *, same: bool, since: int, now_ms: int) -> int:
+    """Return the verdict behind a run that is over; `same`: the next start would find what its last one left."""
+    if same:
+        return HEALTHY if found is Condition.DONE or outlook.complete else NEEDS_SOMEBODY
+    return _begins(outlook, since=since, now_ms=now_ms)
+
+
+def _begins(outlook: Outlook, *, since: int, now_ms: int) -> int:
+    """Return the verdict where the next start begins a run, if it may and there is anything to do."""
+    if outlook.complete:
+        return HEALTHY
+    if outlook.approved_at is None:
+        return NEEDS_SOMEBODY
+    return _unless_long(max(outlook.approved_at, since), now_ms=now_ms)
+
+
+def _paused(pause: Pause, *, now_ms: int) -> int:
+    return WAITING if pause.until else _unless_long(pause.at, now_ms=now_ms)
+
+
+def _waiting(run: Run, *, now_ms: int) -> int:
+    return _unless_long(max(run.last_written_at or 0, run.started_at), now_ms=now_ms)
+
+
+def _unless_long(since: int, *, now_ms: int) -> int:
+    """Return WAITING, or NEEDS_SOMEBODY where nothing has moved for too long."""
+    return NEEDS_SOMEBODY if now_ms - since > LONGEST_PAUSE_MS else WAITING

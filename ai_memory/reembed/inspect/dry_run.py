@@ -1,0 +1,143 @@
+"""What a run would find and do: the plan of `--dry-run`, from one read-only look at the file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from ai_memory.errors import AiMemoryError
+from ai_memory.memory.freshness import OVERSIZE, Document, Unfit
+from ai_memory.reembed.options import Options, cost
+from ai_memory.reembed.plan.census import Means, count_rows
+from ai_memory.reembed.plan.decide import scope_of
+from ai_memory.reembed.plan.estimate import Estimate, Probed, estimate
+from ai_memory.reembed.plan.plan import Preflight, refusal
+from ai_memory.reembed.plan.targets import known_fingerprint, recorded_target
+from ai_memory.reembed.sweep.trial import require_updates
+from ai_memory.stores.sqlite import runs, walk
+from ai_memory.stores.sqlite.consistent import consistently
+from ai_memory.stores.sqlite.namespaces import require_seen
+from ai_memory.stores.sqlite.store import Store
+from ai_memory.vectors.target import Target
+
+USUAL_BYTES_A_TOKEN = 4
+"""Rule of thumb for English text (OpenAI, "What are tokens and how to count them", 2024)."""
+
+
+@dataclass(slots=True)
+class _Load:
+    """What the rows that a run would try to embed would send."""
+
+    max_tokens: int
+    count_tokens: Callable[[str], int] | None
+    tokens: int = 0
+    truncated: int = 0
+    lost: int = 0
+    oversize: int = 0
+
+    def add(self, examined: Document | Unfit) -> None:
+        if isinstance(examined, Unfit):
+            self.oversize += examined.reason.kind == OVERSIZE
+            return
+        tokens = self.count_tokens(examined.text) if self.count_tokens else examined.size // USUAL_BYTES_A_TOKEN + 1
+        self.tokens += tokens
+        if 0 < self.max_tokens < tokens:
+            self.truncated += 1
+            self.lost += tokens - self.max_tokens
+
+
+@dataclass(frozen=True, slots=True)
+class DryRun:
+    """The plan of a run.
+
+    `estimated_tokens` are counted by the target's own tokenizer where it is at hand, else by the rule of four
+    bytes a token; `estimated_cost` is their price, None where none is configured. `truncated_rows` are longer than
+    the model reads, which loses `lost_percent` of all tokens; None where that cannot be known. `estimate` is how long
+    it would take, `probed` what the target answered (None: it was not asked), `refusal` what such a start would end
+    with before it begins (None: it would begin).
+    """
+
+    preflight: Preflight
+    estimated_tokens: int
+    estimated_cost: float | None
+    truncated_rows: int | None
+    lost_percent: float | None
+    oversize_rows: int
+    estimate: Estimate | None = None
+    probed: Probed | None = None
+    refusal: AiMemoryError | None = None
+
+    def values(self) -> dict[str, object]:
+        """Return the JSON object of the plan."""
+        target, census = self.preflight.target, self.preflight.census
+        return {
+            "total_rows": census.live,
+            "rows_with_embeddings": census.with_vector,
+            "rows_missing_embeddings": census.live - census.with_vector,
+            "rows_to_embed": census.to_embed,
+            "rows_to_replace": census.to_replace,
+            "target_model": target.model,
+            "target_dim": target.dim or None,
+            "target_space": target.space,
+            "backend": target.backend,
+            "stored": [{"space": space, "dim": dim, "rows": rows} for space, dim, rows in self.preflight.stored],
+            "estimated_tokens": self.estimated_tokens,
+            "estimated_cost": self.estimated_cost,
+            "estimated_seconds": round(self.estimate.seconds, 1) if self.estimate else None,
+            "estimated_by": self.estimate.by if self.estimate else None,
+            "probed": self.probed is not None,
+            "truncated_rows": self.truncated_rows,
+            "lost_percent": self.lost_percent,
+            "oversize_rows": self.oversize_rows,
+            "refused_with": self.refusal.exit_code if self.refusal else None,
+            "refusal": self.refusal.line() if self.refusal else None,
+        }
+
+
+def dry_run(
+    store: Store,
+    target: Target,
+    request: Options,
+    *,
+    now_ms: int,
+    count_tokens: Callable[[str], int] | None = None,
+    probed: Probed | None = None,
+) -> DryRun:
+    """Return the plan of a run as requested; nothing is written, loaded or sent. `probed` is what a probe told before.
+
+    Raises:
+        NotFound: a named namespace was never seen.
+        DataRefused: the file takes no vector.
+        UsageError: the unfinished run is of other namespaces than were named.
+    """
+    scope = scope_of(request, runs.unfinished_run(store))
+    require_seen(store, *(request.scope or ()))
+    require_updates(store)
+    target = recorded_target(store, replace(target, dim=target.dim or (probed.dim if probed else 0)))
+    means = Means(target if request.skip_current else None, request.retry_quarantined)
+
+    def read() -> tuple[Preflight, _Load]:
+        load, known = _Load(target.max_tokens, count_tokens), known_fingerprint(store, target)
+        census = count_rows(store, known, scope, now_ms=now_ms, visit=load.add, means=means)
+        return Preflight(tuple(walk.stored_spaces(store)), census, target), load
+
+    found, load = consistently(store.db, read)
+    known, told = known_fingerprint(store, target), count_tokens is not None and target.max_tokens > 0
+    return DryRun(
+        preflight=found,
+        estimated_tokens=load.tokens,
+        estimated_cost=cost(load.tokens, request.price),
+        truncated_rows=load.truncated if told else None,
+        lost_percent=round(100 * load.lost / max(load.tokens, 1), 1) if told else None,
+        oversize_rows=load.oversize,
+        estimate=estimate(
+            store,
+            found.census.to_embed,
+            target=known.id if known else None,
+            backend=target.backend,
+            batch=request.batch,
+            probed=probed,
+        ),
+        probed=probed,
+        refusal=refusal(store, target, request, found.census, now_ms=now_ms),
+    )

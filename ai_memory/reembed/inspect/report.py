@@ -1,0 +1,175 @@
+"""What a run and a plan say at their end: the values of the JSON line and the words for people."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+from ai_memory.embed.usage import Usage
+from ai_memory.reembed.inspect.bound import bound_in_words, differ_at_most
+from ai_memory.reembed.options import cost
+from ai_memory.reembed.plan.plan import Plan, TakenRun
+from ai_memory.reembed.scope import Scope, name_scope
+from ai_memory.reembed.sweep.ending import Done, Ending
+from ai_memory.stores.values import Counters
+from ai_memory.text.amounts import counted, money
+from ai_memory.text.times import with_timestamps
+
+RACED = (
+    "row was edited while it was embedded, and was embedded again.",
+    "rows were edited while they were embedded, and were embedded again.",
+)
+ATTESTED = "row was accepted because of its stamp.", "rows were accepted because of their stamp."
+UNADDRESSABLE = "row has no id and was not touched.", "rows have no id and were not touched."
+OUTSIDE = (
+    "row in another namespace is stale: ai-memory reembed",
+    "rows in other namespaces are stale: ai-memory reembed",
+)
+DISAGREED = "row got another vector when it was asked again.", "rows got another vector when they were asked again."
+
+
+@dataclass(frozen=True, slots=True)
+class Expense:
+    """What an invocation cost, at the `price` of a million tokens; `failure` is what the last request came to."""
+
+    usage: Usage
+    price: float | None
+    duration_ms: int
+    failure: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunReport:
+    """The result of one invocation; the fields are the keys of its JSON line (there an instant is RFC 3339).
+
+    Counts are of this invocation. `identical` of the re-embedded rows got the vector of an identical text; `tokens`
+    are those that the endpoint reported, `cost` is their price (None: not configured). `quarantined` rows are in
+    quarantine now, `skipped` are those of them that this invocation met or put there; `remaining` rows are stale
+    still. `census_at` is when the census that proves the result began (Unix milliseconds, None: there was none).
+    `scope` is the run's namespaces (None: all), `outside` how many rows of others are stale (None: nobody looked).
+    `texts_sent_twice` is an upper bound after a kill. `asked_again` rows were asked again one by one, of which
+    `disagreed` got another vector and were embedded anew; the share `differ_at_most` of the re-embedded rows can differ
+    (95 %, None: none were re-embedded). `error` is the line of what ended the invocation, empty when
+    nothing did. `last_failure` is what the last request came to, empty where it was answered; `next` is the command to
+    type next, empty where there is none.
+    """
+
+    run_id: int | None
+    state: str
+    exit_code: int
+    reason: str
+    total: int
+    reembedded: int
+    skipped: int
+    already_current: int
+    attested: int
+    raced: int
+    identical: int
+    quarantined: int
+    unaddressable: int
+    remaining: int
+    census_at: int | None
+    passes: int
+    resumed: bool
+    texts_sent: int
+    texts_sent_twice: int
+    requests: int
+    retries: int
+    tokens: int
+    cost: float | None
+    model: str
+    dim: int
+    space: str
+    duration_ms: int
+    asked_again: int = 0
+    disagreed: int = 0
+    differ_at_most: float | None = None
+    error: str = ""
+    scope: Scope = None
+    outside: int | None = None
+    last_failure: str = ""
+    next: str = ""
+
+    def values(self) -> dict[str, object]:
+        """Return the JSON object."""
+        return with_timestamps(asdict(self), "census_at")
+
+    def lines(self) -> list[str]:
+        """Return the words for people: two or three lines."""
+        state = "unfinished" if self.state == "running" else self.state
+        name = "Nothing to do" if self.run_id is None else f"Run {self.run_id} is {state} ({self.reason})"
+        name += "" if self.scope is None else f" in {name_scope(self.scope)}"
+        done = f"{counted(self.reembedded, 'row')} re-embedded, {counted(self.already_current, 'was', 'were')} current"
+        left = f"{counted(self.remaining, 'remains', 'remain')}, {self.quarantined:,} in quarantine"
+        paid = "" if self.cost is None else f", {counted(self.tokens, 'token')} for {money(self.cost)}"
+        sent = f"{counted(self.texts_sent, 'text')} in {counted(self.requests, 'request')}"
+        spent = f"{sent}{paid}, {self.duration_ms / 1000:.1f} s"
+        lines = [
+            f"{name}: {done}, {left}.",
+            f"Target: {self.model}, {self.dim or 'unknown'} wide, space {self.space}. {spent}.",
+        ]
+        if self.reembedded:
+            lines.append(bound_in_words(self.asked_again - self.disagreed, self.reembedded))
+        extra = [
+            (self.raced, RACED),
+            (self.attested, ATTESTED),
+            (self.unaddressable, UNADDRESSABLE),
+            (0 if self.error else self.outside, OUTSIDE),
+            (self.disagreed, DISAGREED),
+        ]
+        return [*lines, *(counted(number, *words) for number, words in extra if number)]
+
+
+def report(
+    planned: Plan,
+    taken: TakenRun | None,
+    swept: Done | None,
+    ending: Ending,
+    expense: Expense,
+) -> RunReport:
+    """Return the report of one invocation."""
+    usage = expense.usage
+    counters = swept.counters if swept else Counters()
+    census = ending.census
+    met = counters.quarantined + (swept.rows_in_quarantine if swept else planned.census.quarantined)
+    lifted = taken.lifted if taken else 0
+    done = counters.reembedded + counters.attested + counters.quarantined
+    return RunReport(
+        run_id=ending.run.run_id if ending.run else None,
+        state=ending.run.state if ending.run else "none",
+        exit_code=ending.exit_code,
+        reason=ending.reason,
+        total=census.live if census else planned.census.live,
+        reembedded=counters.reembedded,
+        skipped=met,
+        # Not what the sweep met: another pass meets rows that this very invocation wrote.
+        already_current=planned.census.fresh,
+        attested=counters.attested,
+        raced=counters.raced,
+        identical=counters.identical,
+        quarantined=census.quarantined if census else planned.census.quarantined - lifted + counters.quarantined,
+        unaddressable=(census or planned.census).unaddressable,
+        remaining=census.stale if census else max(planned.census.stale + lifted - done, 0),
+        census_at=census.began_at if census else None,
+        passes=swept.passes if swept else 0,
+        resumed=bool(taken and taken.resumed),
+        texts_sent=usage.texts_sent,
+        texts_sent_twice=taken.texts_sent_twice if taken else 0,
+        requests=usage.requests,
+        retries=usage.retries,
+        tokens=usage.tokens,
+        cost=cost(usage.tokens, expense.price),
+        model=planned.target.model,
+        dim=swept.target.dim if swept else planned.target.dim,
+        space=planned.target.space,
+        duration_ms=expense.duration_ms,
+        asked_again=counters.asked_again,
+        disagreed=counters.disagreed,
+        differ_at_most=differ_at_most(counters.asked_again - counters.disagreed, counters.reembedded)
+        if counters.reembedded
+        else None,
+        error=ending.error.line() if ending.error else "",
+        scope=planned.scope,
+        outside=ending.outside,
+        last_failure=expense.failure,
+        next=ending.error.tip if ending.error else "",
+    )

@@ -1,0 +1,248 @@
+"""The recorded run as it stands, from its own counters: what is done and remains, who runs it, what to type next."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from ai_memory.reembed.breaker import believed_until
+from ai_memory.reembed.inspect.bound import differ_at_most
+from ai_memory.reembed.inspect.condition import GIVEN_UP, Condition, Work, condition, verdict
+from ai_memory.reembed.options import cost
+from ai_memory.reembed.plan.census import Census, take_census
+from ai_memory.reembed.plan.outlook import NO_OUTLOOK, Outlook, outlook
+from ai_memory.reembed.plan.wanted import UNKNOWN, Wanted
+from ai_memory.reembed.sweep.ending import OUTSIDE
+from ai_memory.stores.holder import Holder, LockState
+from ai_memory.stores.sqlite import pauses, runs
+from ai_memory.stores.sqlite.file import real_path
+from ai_memory.stores.sqlite.lock import lock_state, read_holder
+from ai_memory.stores.sqlite.provenance import read_fingerprint
+from ai_memory.stores.sqlite.run_figures import replaced
+from ai_memory.stores.sqlite.store import Store
+from ai_memory.stores.values import Counted, Pause, Run, Space
+from ai_memory.text.times import with_timestamps
+from ai_memory.vectors.target import Fingerprint
+
+INSTANTS = ("counted_at", "started_at", "last_progress_at", "last_written_at", "finished_at")
+RESUME = "reembed --resume"
+BEGIN = "reembed"
+NEXT = {
+    Condition.STOPPED: RESUME,
+    Condition.KILLED: RESUME,
+    Condition.SHUT_OUT: RESUME,
+    Condition.PAUSED: "reembed unpause",
+    Condition.UNSERVED: BEGIN,
+    Condition.CANCELLED: BEGIN,
+    Condition.SUPERSEDED: BEGIN,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """One run with everything that `status` shows, as of `now_ms` (Unix milliseconds).
+
+    `condition` is what it is in, `work` who works on it. `replaced` is what stood in the file when it began.
+    `counted` are its rows (None: nothing tells them), `census` is the one taken just now (None: none was), `outside`
+    how many rows are stale in namespaces that are not the run's (None: nobody looked). `breaker_until` is what is
+    believed of the run's own. `free_bytes` is the room on the disk, `wanted` what the configuration asks for,
+    `pause` who paused the file (None: nobody), `outlook` what the next start would meet behind a run that ended.
+    """
+
+    run: Run
+    target: Fingerprint
+    condition: Condition
+    work: Work
+    now_ms: int
+    replaced: tuple[Space, ...]
+    counted: Counted | None
+    breaker_until: int
+    free_bytes: int
+    wanted: Wanted
+    pause: Pause | None = None
+    outlook: Outlook = NO_OUTLOOK
+    census: Census | None = None
+    outside: int | None = None
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether the run is unfinished and nobody works on it."""
+        return self.run.state == "running" and not self.work.going_on
+
+    @property
+    def done(self) -> int:
+        """Rows that need nothing more of the run: those that have its vector."""
+        found = self.counted
+        return max(found.live - found.remaining - found.in_quarantine, 0) if found else 0
+
+    @property
+    def retargeted(self) -> bool:
+        """Whether the configuration asks for another target than the run's."""
+        return self.wanted.differs_from(self.target.space, self.target.dim)
+
+    @property
+    def next_words(self) -> str:
+        """What to type next behind `ai-memory`, empty where there is nothing to do."""
+        if self.pause and not self.work.going_on:
+            return "reembed unpause"
+        if self.condition in {*GIVEN_UP, Condition.UNSERVED} and self.outlook.complete:
+            return ""
+        if self.condition is Condition.DONE:
+            return BEGIN if self.outlook.stale or self.retargeted else ""
+        if self.run.state == "paused":
+            # No start goes on with it, and nothing pauses a run so any more.
+            return "reembed cancel"
+        return NEXT.get(self.condition, "")
+
+    @property
+    def seconds_left(self) -> float | None:
+        """How long the rest takes at the rate of the last minutes, None where that is not known or nothing is left."""
+        if not self.counted or not self.counted.remaining or not self.run.rows_per_hour or self.run.state != "running":
+            return None
+        return self.counted.remaining / self.run.rows_per_hour * 3600
+
+    @property
+    def cost(self) -> float | None:
+        """What the whole run's tokens cost at the price that is configured now, None where none is."""
+        return cost(self.run.counters.tokens, self.wanted.price)
+
+    @property
+    def verdict(self) -> int:
+        """What `--check` ends with: 0 healthy, 1 somebody is needed, 75 it goes on by itself."""
+        return verdict(
+            self.run,
+            self.condition,
+            self.pause,
+            self.outlook,
+            usable=self.wanted.usable,
+            retargeted=self.retargeted,
+            now_ms=self.now_ms,
+        )
+
+    @property
+    def differ_at_most(self) -> float | None:
+        """The share of the re-embedded rows that can differ (95 %), None where none was asked again."""
+        counters = self.run.counters
+        agreed = counters.asked_again - counters.disagreed
+        return differ_at_most(agreed, counters.reembedded) if agreed > 0 and counters.reembedded else None
+
+    def values(self) -> dict[str, object]:
+        """Return the JSON object."""
+        run, counted, end = self.run, self.counted, self.run.last_end
+        found = {
+            **asdict(run.counters),
+            "run_id": run.run_id,
+            "state": run.state,
+            "condition": self.condition.value,
+            "interrupted": self.interrupted,
+            "check": self.verdict,
+            "held_by": with_timestamps(asdict(self.work.held_by), "started_at") if self.work.held_by else None,
+            "model": run.target_model,
+            "space": self.target.space,
+            "dim": self.target.dim,
+            "replaced": [{"space": space, "dim": dim, "rows": rows} for space, dim, rows in self.replaced],
+            "scope": run.scope,
+            "pass": run.pass_number,
+            "total": counted.live if counted else None,
+            "done": self.done if counted else None,
+            "remaining": counted.remaining if counted else None,
+            "quarantined": counted.in_quarantine if counted else None,
+            "counted_at": counted.at if counted else None,
+            "differ_at_most": self.differ_at_most,
+            "rows_per_hour": run.rows_per_hour,
+            "seconds_left": None if self.seconds_left is None else round(self.seconds_left),
+            "cost": self.cost,
+            "free_bytes": self.free_bytes,
+            "started_at": run.started_at,
+            "last_progress_at": run.last_progress_at,
+            "last_written_at": run.last_written_at,
+            "finished_at": run.finished_at,
+            "last_end": with_timestamps(asdict(end), "at") if end else None,
+            "pause": self.pause.values() if self.pause else None,
+            "breaker": with_timestamps({"state": run.breaker_state, "until": self.breaker_until or None}, "until"),
+            "last_error": run.last_error,
+            "in_flight_limit": run.in_flight_limit,
+            "next": f"ai-memory {self.next_words}" if self.next_words else "",
+            **(self._exactly(self.census) if self.census else {}),
+        }
+        return with_timestamps(found, *INSTANTS)
+
+    def _exactly(self, census: Census) -> dict[str, object]:
+        return {
+            "edited": census.edited,
+            "outside": self.outside,
+            "unaddressable": census.unaddressable,
+            "not_live": census.dead,
+            "substrate": census.substrate,
+            "namespaces": [
+                {"namespace": name, "rows": rows, "remaining": census.stale_by_namespace[name]}
+                for name, rows in sorted(census.live_by_namespace.items())
+            ],
+        }
+
+
+def read_status(
+    store: Store, path: Path, *, now_ms: int, wanted: Wanted = UNKNOWN, exact: bool = False
+) -> Status | None:
+    """Return the status of the run begun last, None where none ever was.
+
+    `exact` has the rows counted anew; where the run has no counters, as in a file of an earlier release, they are
+    counted in any case.
+    """
+    run = runs.unfinished_run(store) or runs.latest_run(store)
+    if run is None:
+        return None
+    target, lock, pause = read_fingerprint(store, run.target), lock_state(path), pauses.standing(store, now_ms=now_ms)
+    work = Work(lock, _holder(path, run, lock))
+    census = take_census(store, target, run.scope, now_ms=now_ms) if exact or run.counted is None else None
+    outside = _stale_outside(store, target, run, now_ms=now_ms) if exact else None
+    left = _is_left(run, census, outside)
+    return Status(
+        run=run,
+        target=target,
+        condition=condition(run, work, pause, now_ms=now_ms),
+        work=work,
+        now_ms=now_ms,
+        replaced=replaced(store, run),
+        counted=census.counted() if census else run.counted,
+        breaker_until=believed_until(run, now_ms=now_ms),
+        free_bytes=_free(path),
+        wanted=wanted,
+        pause=pause,
+        outlook=_ahead(store, run, wanted, left=left, now_ms=now_ms) if run.finished_at else NO_OUTLOOK,
+        census=census,
+        outside=outside,
+    )
+
+
+def _ahead(store: Store, run: Run, wanted: Wanted, *, left: bool, now_ms: int) -> Outlook:
+    found = outlook(store, run.run_id, wanted, now_ms=now_ms)
+    return replace(found, complete=False, stale=True) if left else found
+
+
+def _is_left(run: Run, census: Census | None, outside: int | None) -> bool:
+    """Return whether rows are known to be stale behind a done run: by a census, or as its last start found."""
+    if run.state != "done":
+        return False
+    if census:
+        return bool(census.stale or outside)
+    return run.last_end is not None and run.last_end.reason == OUTSIDE
+
+
+def _stale_outside(store: Store, target: Fingerprint, run: Run, *, now_ms: int) -> int:
+    if run.scope is None:
+        return 0
+    return take_census(store, target, None, now_ms=now_ms).stale_outside(run.scope)
+
+
+def _free(path: Path) -> int:
+    found = os.statvfs(real_path(path).parent)
+    return found.f_bavail * found.f_frsize
+
+
+def _holder(path: Path, run: Run, lock: LockState) -> Holder | None:
+    """Return the process that runs the job, None where there is none or it is not known."""
+    holder = run.holder if lock is LockState.HIDDEN else read_holder(path)
+    known = lock in (LockState.HIDDEN, LockState.RUNNER)
+    return holder if known and holder and holder.may_live() else None

@@ -1,0 +1,46 @@
+"""What one invocation of the job was asked to do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ai_memory.reembed.scope import Scope
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The flags of one `reembed`.
+
+    `scope` None: no namespace was named. `batch` is documents a page. `sleep_seconds` is waited after each
+    commit. `max_rows` is how many documents this invocation may take up (None: no limit).
+    `price` is what a million tokens cost (None: not configured). `wait_seconds` is how
+    long it may wait for an endpoint that failed. `same_vectors`: the target may give the stored vectors. `yes`: nobody
+    need be asked. `configured` says where the target was configured.
+    """
+
+    resume: bool = False
+    or_start: bool = False
+    retarget: bool = False
+    scope: Scope = None
+    batch: int = 100
+    sleep_seconds: float = 0.0
+    max_rows: int | None = None
+    price: float | None = None
+    wait_seconds: float = 0.0
+    skip_current: bool = False
+    retry_quarantined: bool = False
+    backup: Path | None = None
+    same_vectors: bool = False
+    yes: bool = False
+    configured: str = ""
+
+    @property
+    def by_hand(self) -> bool:
+        """Whether a person gave the command that begins a run: the target is then approved."""
+        return not self.or_start and (self.yes or self.retarget or not self.resume)
+
+
+def cost(tokens: int, price: float | None) -> float | None:
+    """Return what `tokens` cost at `price` a million, in the user's own currency; None where no price is known."""
+    return None if price is None else float(f"{tokens * price / 1_000_000:.6g}")

@@ -1,0 +1,43 @@
+"""One page of a sweep."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from ai_memory.memory.freshness import Document, Unfit
+from ai_memory.stores.values import Checkpoint
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Rows read together, to be committed together.
+
+    `documents` are to be embedded, `bytes` of text in all; `duplicates` get the vector of an identical text that is
+    there or on its way, `attested` are taken on their stamp's word, `unfit` quarantined; `current` rows were fresh,
+    `in_quarantine` stay there. `steps` are the cursors behind the page.
+    """
+
+    documents: tuple[Document, ...] = ()
+    duplicates: tuple[Document, ...] = ()
+    attested: tuple[Document, ...] = ()
+    unfit: tuple[Unfit, ...] = ()
+    bytes: int = 0
+    current: int = 0
+    in_quarantine: int = 0
+    steps: Mapping[str, Checkpoint] = field(default_factory=dict)
+
+    @property
+    def to_write(self) -> tuple[Document, ...]:
+        """The rows to be given a vector or a stamp."""
+        return self.documents + self.duplicates + self.attested
+
+    @property
+    def stale(self) -> int:
+        """Rows that were stale when the page was read."""
+        return len(self.to_write) + len(self.unfit)
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing to commit: neither rows nor cursors."""
+        return not (self.stale or self.steps)

@@ -1,0 +1,171 @@
+"""Counts, over one consistent snapshot, which rows are fresh, stale or quarantined: the only proof of "done"."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from ai_memory.memory.freshness import (
+    ATTESTED,
+    Document,
+    Freshness,
+    Unfit,
+    carries_stamp,
+    classify,
+    embeddable,
+    examine,
+    was_edited,
+    was_written,
+)
+from ai_memory.memory.row import MemoryRow
+from ai_memory.reembed.scope import Scope, in_scope
+from ai_memory.stores.sqlite import walk
+from ai_memory.stores.sqlite.consistent import consistently
+from ai_memory.stores.sqlite.schema import Schema
+from ai_memory.stores.sqlite.store import Store
+from ai_memory.stores.values import Counted
+from ai_memory.vectors.target import Fingerprint, Target
+
+FIRST_STALE = 16
+"""How many stale rows a census names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """How a run works on what it finds: rows stamped as `stamp` are attested, rows in quarantine tried again."""
+
+    stamp: Target | None = None
+    retry_quarantined: bool = False
+
+
+@dataclass(slots=True)
+class Census:
+    """Rows by what they are, in one snapshot that began at `began_at` (Unix milliseconds).
+
+    `live` = `fresh` + `stale` + `quarantined`; `attested` of the fresh rows stand on an operator's word.
+    `quarantined_ids` name the rows whose quarantine is in force, `first_stale` a few of the stale ones; `overwritten`
+    stale rows were given the target's vector of their present text, and have another one, `edited` ones that of an
+    earlier text; of `unattested` ones with a vector nothing records where it comes from. `to_embed` rows are those that
+    a run would embed, `to_replace` those of them that have a vector.
+    `dead` (expired, tombstoned …), `substrate` and `unaddressable` (no text as id) rows are none of these.
+    """
+
+    began_at: int
+    fresh: int = 0
+    stale: int = 0
+    quarantined: int = 0
+    attested: int = 0
+    dead: int = 0
+    substrate: int = 0
+    unaddressable: int = 0
+    to_embed: int = 0
+    to_replace: int = 0
+    overwritten: int = 0
+    unattested: int = 0
+    edited: int = 0
+    quarantined_ids: set[str] = field(default_factory=set)
+    first_stale: list[str] = field(default_factory=list)
+    with_vector: int = 0
+    live_by_namespace: Counter[str] = field(default_factory=Counter)
+    stale_by_namespace: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def live(self) -> int:
+        """Rows that count."""
+        return self.fresh + self.stale + self.quarantined
+
+    def counted(self, *, lifted: int = 0) -> Counted:
+        """Return the rows as a run notes them; `lifted` of those in quarantine are to be tried again."""
+        return Counted(self.live, self.stale + lifted, self.quarantined - lifted, self.began_at)
+
+    def stale_outside(self, scope: Scope) -> int:
+        """Return how many stale rows are in other namespaces than those of `scope`."""
+        return sum(stale for name, stale in self.stale_by_namespace.items() if not in_scope(name, scope))
+
+    @property
+    def exit_code(self) -> int:
+        """0: every row is fresh; 10: all but rows nobody can embed; 75: rows are stale."""
+        if self.stale:
+            return 75
+        return 10 if self.quarantined or self.unaddressable else 0
+
+
+def take_census(
+    store: Store, target: Fingerprint | None, scope: Scope, *, now_ms: int, means: Means = Means()
+) -> Census:
+    """Return the census of the rows in `scope` against `target` (None: a target this file has never seen)."""
+    return consistently(store.db, lambda: count_rows(store, target, scope, now_ms=now_ms, means=means))
+
+
+def count_rows(
+    store: Store,
+    target: Fingerprint | None,
+    scope: Scope,
+    *,
+    now_ms: int,
+    visit: Callable[[Document | Unfit], None] | None = None,
+    means: Means = Means(),
+) -> Census:
+    """Return the census of the rows in `scope` against `target`, in what `consistently` reads at once.
+
+    `visit` hears of every row that a run by such `means` would try to embed: the stale ones.
+    """
+    census = Census(began_at=now_ms)
+    census.unaddressable = sum(count for name, count in walk.unaddressable(store) if in_scope(name, scope))
+    count = _Count(census, target, scope, store.schema, means)
+    for row in walk.all_rows(store, target=target.id if target else None, only=scope):
+        if count.add(row):
+            census.to_embed += (will := embeddable(row))
+            census.to_replace += will and row.embedding is not None
+            if visit:
+                visit(examine(row))
+    return census
+
+
+class _Count:
+    """Counts the rows of one census."""
+
+    def __init__(self, census: Census, target: Fingerprint | None, scope: Scope, schema: Schema, means: Means) -> None:
+        self._census, self._target, self._schema = census, target, schema
+        self._scope, self._means = scope, means
+        self._swept: dict[bytes, str | None] = {}
+
+    def add(self, row: MemoryRow) -> bool:
+        """Count a row and say whether a run would have to examine it, to embed it if it can be."""
+        census = self._census
+        namespace = self._namespace(row)
+        if namespace is None:
+            census.substrate += 1
+            return False
+        if not row.live:
+            census.dead += 1
+            return False
+        census.live_by_namespace[namespace] += 1
+        census.with_vector += row.embedding is not None
+        verdict = classify(row, self._target, self._schema)
+        if verdict is Freshness.FRESH:
+            census.fresh += 1
+            census.attested += row.origin == ATTESTED
+            return False
+        if verdict is Freshness.QUARANTINED:
+            census.quarantined += 1
+            census.quarantined_ids.add(row.id)
+            return self._means.retry_quarantined
+        census.stale += 1
+        census.unattested += row.fingerprint_id is None and row.embedding is not None
+        census.overwritten += was_written(row, self._target)
+        census.edited += was_edited(row, self._target)
+        if len(census.first_stale) < FIRST_STALE:
+            census.first_stale.append(row.id)
+        census.stale_by_namespace[namespace] += 1
+        stamp = self._means.stamp
+        return not (stamp and carries_stamp(row, stamp, self._schema) and embeddable(row))
+
+    def _namespace(self, row: MemoryRow) -> str | None:
+        """Return the namespace of a row, None where it is not swept; asked for once a namespace."""
+        raw = row.raw_namespace
+        if raw not in self._swept:
+            name = row.namespace
+            self._swept[raw] = name if in_scope(name, self._scope) else None
+        return self._swept[raw]

@@ -1,0 +1,46 @@
+"""How long a run would take: by the rate of an earlier run, or by the probe's one request."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import ceil
+
+from ai_memory.config.vendors import LOCAL
+from ai_memory.stores.sqlite.run_figures import Measured, last_rate
+from ai_memory.stores.sqlite.store import Store
+from ai_memory.vectors.witness import WITNESS_TEXTS
+
+
+@dataclass(frozen=True, slots=True)
+class Probed:
+    """What the probe found: the width of the target's vectors, and how long its request took."""
+
+    dim: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A time in seconds, and the words for what it goes by."""
+
+    seconds: float
+    by: str
+
+
+def estimate(
+    store: Store, rows: int, *, target: int | None, backend: str, batch: int, probed: Probed | None
+) -> Estimate | None:
+    """Return the time that `rows` take, None where nothing tells: by a run to the target, the probe, or another run."""
+    measured = last_rate(store, target)
+    if measured and (measured.target == target or probed is None):
+        return Estimate(rows / measured.rows_per_hour * 3600, _rate_of(measured, target))
+    if probed is None:
+        return None
+    # A model that runs here takes its time for each text, an endpoint for each request.
+    units = rows / len(WITNESS_TEXTS) if backend == LOCAL else ceil(rows / batch)
+    return Estimate(units * probed.seconds, "if each request takes as long as the probe, one after the other")
+
+
+def _rate_of(measured: Measured, target: int | None) -> str:
+    other = "" if measured.target == target else ", which had another target"
+    return f"at the rate of run {measured.run_id}{other}"

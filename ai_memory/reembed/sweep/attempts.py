@@ -1,0 +1,86 @@
+"""Works on a run that was taken, again and again for as long as --wait allows while its endpoint is away."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from ai_memory.errors import BreakerOpen, RateLimited, TransientFailure
+from ai_memory.reembed.breaker import opened
+from ai_memory.reembed.events import BreakerOpened, RunBegan, Waiting
+from ai_memory.reembed.heartbeat import Heartbeat
+from ai_memory.reembed.options import Options
+from ai_memory.reembed.plan.decide import Action
+from ai_memory.reembed.plan.plan import Plan, TakenRun
+from ai_memory.reembed.sweep.ending import Ending
+from ai_memory.reembed.sweep.passes import Passes
+from ai_memory.reembed.sweep.refusing_rows import find_refusing, set_aside
+from ai_memory.reembed.sweep.start_probe import StartProbe
+from ai_memory.reembed.tools import Tools
+from ai_memory.stores.sqlite import runs
+from ai_memory.stores.sqlite.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Attempts:
+    """One invocation's work on the run that it has taken, as it was planned."""
+
+    store: Store
+    planned: Plan
+    taken: TakenRun
+    request: Options
+    tools: Tools
+    passes: Passes
+    heartbeat: Heartbeat
+
+    def run(self) -> Ending:
+        """Do the work; where the endpoint fails, wait for its breaker and probe again.
+
+        Raises:
+            AiMemoryError: what ended it; what was committed stays.
+        """
+        gives_up_at = self.tools.clock.monotonic() + self.request.wait_seconds
+        while True:
+            try:
+                return self._work()
+            except (TransientFailure, BreakerOpen) as error:
+                if self.tools.stop.requested():
+                    raise
+                wait = error.seconds if isinstance(error, BreakerOpen) else self._open_breaker(error)
+                if self.tools.clock.monotonic() + wait > gives_up_at:
+                    raise
+                self.tools.observe(Waiting(error.what, wait))
+                if self.heartbeat.sleep(wait):
+                    raise
+
+    def _work(self) -> Ending:
+        if self.planned.action is Action.FINISH and (ending := self.passes.conclude()):
+            return ending
+        target = StartProbe(self.store, self.tools.embedder, self.request, self.tools.clock, self.heartbeat).run(
+            self.taken
+        )
+        self.passes.aim_at(target)
+        if not self.planned.target.dim:
+            self._set_aside(target.dim)
+        total = self.planned.census.stale + self.taken.lifted
+        self.tools.observe(RunBegan(self.planned.target.model, total))
+        return self.passes.run()
+
+    def _set_aside(self, dim: int) -> None:
+        """Put aside the rows that refuse vectors; without the width, told just now, none could be tried."""
+        found, retry, now_ms = replace(self.planned.target, dim=dim), self.request.retry_quarantined, self._now()
+        refusing = find_refusing(self.store, found, self.planned.census, retry=retry, now_ms=now_ms)
+        set_aside(self.store, runs.read_run(self.store, self.taken.run.run_id), refusing, now_ms=self._now())
+
+    def _open_breaker(self, error: TransientFailure) -> float:
+        """Open the run's breaker; return for how many seconds."""
+        run = self.taken.run
+        with self.store.transaction() as transaction:
+            runs.hold(transaction, run, now_ms=self._now())
+            asked = error.retry_after if isinstance(error, RateLimited) else 0.0
+            breaker = opened(runs.read_run(transaction, run.run_id), now_ms=self._now(), asked_seconds=asked)
+            runs.set_breaker(transaction, run, breaker, now_ms=self._now(), reason=error.what)
+        self.tools.observe(BreakerOpened(error.what, breaker.until_ms))
+        return (breaker.until_ms - self._now()) / 1000
+
+    def _now(self) -> int:
+        return self.tools.clock.now_ms()

@@ -1,0 +1,192 @@
+"""Writes one page: vectors, provenance, quarantine and cursors, all in ONE transaction of the caller's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+from ai_memory.embed.outcomes import Embedded, Outcome, Refused, Unanswered
+from ai_memory.embed.usage import Usage
+from ai_memory.errors import StatementRefused, UpdateRefused
+from ai_memory.memory import reason
+from ai_memory.memory.freshness import ATTESTED, Document
+from ai_memory.memory.reason import Reason
+from ai_memory.reembed.sweep.commit_once import Unwritable
+from ai_memory.reembed.sweep.pipeline import Answered
+from ai_memory.stores.sqlite import quarantine, runs
+from ai_memory.stores.sqlite.provenance import attest, vector_of_text, write_vectors
+from ai_memory.stores.sqlite.rehearsal import rehearse, write_one_by_one
+from ai_memory.stores.sqlite.store import Store, Transaction
+from ai_memory.stores.values import Checkpoint, Counters, Run, VectorWrite
+from ai_memory.vectors.blob import encode, some_vector
+from ai_memory.vectors.target import Fingerprint
+
+REEMBED = "reembed"
+REEMBEDDED, RACED, QUARANTINED = "reembedded", "raced", "quarantined"
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """What the requests since the last commit cost and taught, and the most texts in flight until the next one.
+
+    `limits` is what was learned of the size of a request, None where that is nothing new. `rows_per_hour` is the
+    rate of the last minutes (None: as it was).
+    """
+
+    in_flight_limit: int
+    limits: Mapping[str, int] | None = None
+    usage: Usage = field(default_factory=Usage)
+    rows_per_hour: int | None = None
+
+
+def write_page(
+    transaction: Transaction,
+    run: Run,
+    target: Fingerprint,
+    answered: Answered,
+    *,
+    steps: Mapping[str, Checkpoint],
+    traffic: Traffic,
+    now_ms: int,
+) -> Counters:
+    """Write a page with its cursors and return what was written.
+
+    `steps` are the cursors to move: the page's own, or none where an earlier page is not committed.
+
+    Raises:
+        OperatorNeeded, NotFinished: the run is no longer ours; the transaction must not be committed.
+        StatementRefused: the database refuses something of it; likewise.
+    """
+    runs.hold(transaction, run, in_flight_limit=traffic.in_flight_limit, limits=traffic.limits, now_ms=now_ms)
+    page = answered.page
+    rows = _Rows(transaction, target, answered.unwritable, now_ms)
+    written = _write(rows, answered.outcomes)
+    # After the embedded ones: a twin's vector may come from this very page.
+    duplicates = _write_duplicates(rows, page.duplicates)
+    attested = [_attest(rows, each) for each in page.attested]
+    for unfit in page.unfit:
+        quarantine.put(transaction, target.id, unfit.id, unfit.src, unfit.reason, now_ms=now_ms)
+    runs.advance(transaction, run, steps, now_ms=now_ms)
+    counters = Counters(
+        reembedded=written.count(REEMBEDDED) + duplicates.count(REEMBEDDED),
+        raced=written.count(RACED) + duplicates.count(RACED),
+        identical=duplicates.count(REEMBEDDED),
+        attested=attested.count(ATTESTED),
+        already_current=page.current,
+        quarantined=(written + duplicates + attested).count(QUARANTINED) + len(page.unfit),
+        asked_again=len(answered.asked),
+    )
+    counters += spent(traffic.usage)
+    written_at = now_ms if counters.reembedded else None
+    runs.count(transaction, run, counters, written_at=written_at, rows_per_hour=traffic.rows_per_hour)
+    return counters
+
+
+def spent(usage: Usage) -> Counters:
+    """Return what requests cost as counters of a run."""
+    return Counters(texts_sent=usage.texts_sent, requests=usage.requests, retries=usage.retries, tokens=usage.tokens)
+
+
+def rehearse_documents(
+    store: Store, documents: Sequence[Document], enter: Callable[[Transaction], Fingerprint]
+) -> dict[str, str]:
+    """Return which rows the database would not give a vector, by id, with its words; nothing is left behind.
+
+    `enter` returns the target, entered where need be: all is rolled back.
+    """
+
+    def attempt(transaction: Transaction, document: Document) -> None:
+        target = enter(transaction)
+        write_one_by_one(transaction, [_write_of(document, some_vector(target.dim))], target)
+
+    return rehearse(store, {each.id: partial(attempt, document=each) for each in documents})
+
+
+def _write_of(document: Document, blob: bytes) -> VectorWrite:
+    return VectorWrite(document.id, document.title, document.content, blob, document.src, REEMBED)
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """The rows of one page in one transaction, and which of them the database refuses."""
+
+    transaction: Transaction
+    target: Fingerprint
+    unwritable: Unwritable
+    now_ms: int
+
+    def write(self, vectors_of: Sequence[tuple[Document, bytes]]) -> list[str]:
+        """Write vectors and return what became of each, in any order."""
+        writable = [(each, blob) for each, blob in vectors_of if not self.shut_out(each)]
+        writes = [_write_of(each, blob) for each, blob in writable]
+        write = write_vectors if self.unwritable is None else write_one_by_one
+        written = write(self.transaction, writes, self.target)
+        done = [each.id for each, was in zip(writes, written, strict=True) if was]
+        quarantine.lift(self.transaction, self.target.id, done)
+        outcomes = [REEMBEDDED if was else RACED for was in written]
+        return outcomes + [QUARANTINED] * (len(vectors_of) - len(writes))
+
+    def shut_out(self, document: Document) -> bool:
+        """Put a row into quarantine if the database refuses it; say whether it does."""
+        words = (self.unwritable or {}).get(document.id)
+        if words is not None:
+            self.quarantine(document, reason.unwritable(words))
+        return words is not None
+
+    def quarantine(self, document: Document, reason: Reason) -> None:
+        """Put a row into quarantine."""
+        quarantine.put(self.transaction, self.target.id, document.id, document.src, reason, now_ms=self.now_ms)
+
+
+def _write(rows: _Rows, outcomes: Sequence[Outcome]) -> list[str]:
+    """Write the vectors that came, put the refused rows into quarantine; return what became of each, in any order."""
+    vectors_of: list[tuple[Document, bytes]] = []
+    refused = 0
+    for each in outcomes:
+        match each:
+            case Refused():
+                rows.quarantine(each.document, each.reason)
+                refused += 1
+            case Embedded():
+                vectors_of.append((each.document, encode(each.vector)))
+            case Unanswered():
+                pass
+    return [QUARANTINED] * refused + rows.write(vectors_of)
+
+
+def _write_duplicates(rows: _Rows, duplicates: Sequence[Document]) -> list[str]:
+    """Write the vectors of identical texts, or share their quarantine; where one was edited meanwhile wait a pass."""
+    outcomes: list[str] = []
+    vectors_of: list[tuple[Document, bytes]] = []
+    for document in duplicates:
+        if blob := vector_of_text(rows.transaction, document.src, rows.target):
+            vectors_of.append((document, blob))
+        elif reason := quarantine.reason_of(rows.transaction, rows.target.id, document.src):
+            rows.quarantine(document, reason)
+            outcomes.append(QUARANTINED)
+        else:
+            outcomes.append(RACED)
+    return outcomes + rows.write(vectors_of)
+
+
+def _attest(rows: _Rows, document: Document) -> str:
+    """Attest a row and return what became of it."""
+    if rows.shut_out(document):
+        return QUARANTINED
+    return ATTESTED if attest_document(rows.transaction, rows.target, document) else RACED
+
+
+def attest_document(transaction: Transaction, target: Fingerprint, document: Document) -> bool:
+    """Take a row's stored vector for the target's on the operator's word.
+
+    Returns False, with nothing written, where the text changed or the vector has another width.
+
+    Raises:
+        UpdateRefused: the database refuses its stamp.
+    """
+    write = VectorWrite(document.id, document.title, document.content, b"", document.src, ATTESTED)
+    try:
+        return attest(transaction, write, target)
+    except StatementRefused as refusal:
+        raise UpdateRefused(refusal.what, tip=refusal.tip, words=refusal.words, memory_id=document.id) from refusal

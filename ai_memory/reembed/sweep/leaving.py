@@ -1,0 +1,105 @@
+"""What an invocation leaves behind: how it ended, in the words of its report and in the row of its run."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+from ai_memory.errors import (
+    AiMemoryError,
+    BreakerOpen,
+    BudgetSpent,
+    EmbedderInitFailed,
+    NotFinished,
+    OperatorNeeded,
+)
+from ai_memory.reembed.heartbeat import PAUSED, Heartbeat
+from ai_memory.reembed.options import Options
+from ai_memory.reembed.plan.census import take_census
+from ai_memory.reembed.plan.decide import asks_of_file
+from ai_memory.reembed.plan.plan import Plan
+from ai_memory.reembed.sweep.ending import Ending, rows_outside, stopped_by, too_small
+from ai_memory.reembed.sweep.passes import Passes
+from ai_memory.reembed.tools import Tools
+from ai_memory.stores.sqlite import runs
+from ai_memory.stores.sqlite.run_figures import note_census, note_end
+from ai_memory.stores.sqlite.store import Store, Transaction
+from ai_memory.stores.values import Run
+
+
+@dataclass(frozen=True, slots=True)
+class Leaving:
+    """The end of one invocation that has taken a run."""
+
+    store: Store
+    run: Run
+    tools: Tools
+    passes: Passes
+
+    def failed(self, error: AiMemoryError) -> Ending:
+        """Return the end by an error."""
+        if stopped_by(error, self.tools.stop):
+            return self._stopped(self.run)
+        if not isinstance(error, BudgetSpent):
+            return Ending(self.run, error.exit_code, error.reason, error=error)
+        if self.passes.idle:
+            return too_small(self.run, error.flag, self.tools.ledger.spent.tokens)
+        return Ending(self.run, error.exit_code, error.flag, error=error)
+
+    def leave(self, ending: Ending, heartbeat: Heartbeat) -> Ending:
+        """Give the run back, and note how it ended; return the end with the run as it stands then.
+
+        An unfinished end is that by a pause where the file was paused meanwhile: no start goes on then.
+        """
+        if ending.exit_code == NotFinished.exit_code:
+            heartbeat.heed_pause()
+            if self.tools.stop.reason == PAUSED:
+                ending = self._stopped(ending.run)
+        # Where even this cannot be written the run reads as killed, which costs the next start nothing but a note.
+        with suppress(AiMemoryError), self.store.transaction() as transaction:
+            self._note(transaction, ending)
+        return self._as_it_stands(ending)
+
+    def as_asked(self, ending: Ending, request: Options, planned: Plan) -> Ending:
+        """Return the end of a run of some namespaces as the answer to what was asked, which may have been more."""
+        if not ending.complete or planned.scope is None or request.scope is not None:
+            return ending
+        file = take_census(self.store, self.passes.done.target, None, now_ms=self.tools.clock.now_ms())
+        ending = replace(ending, outside=file.stale_outside(planned.scope))
+        if not asks_of_file(request, planned.scope):
+            return ending
+        ending = replace(ending, census=file, exit_code=max(ending.exit_code, file.exit_code))
+        if not file.stale:
+            return ending
+        ending, now_ms = rows_outside(ending, planned.scope, file), self.tools.clock.now_ms()
+        with suppress(AiMemoryError), self.store.transaction() as transaction:
+            note_end(transaction, self.run, exit_code=ending.exit_code, reason=ending.reason, now_ms=now_ms)
+        return ending
+
+    def _note(self, transaction: Transaction, ending: Ending) -> None:
+        run, now_ms = self.run, self.tools.clock.now_ms()
+        operator = isinstance(ending.error, OperatorNeeded)
+        failure = self.tools.embedder.meter.failure or None
+        last_error = ending.error.what if ending.error and not operator else failure
+        if isinstance(ending.error, BreakerOpen):
+            last_error = runs.read_run(transaction, run.run_id).last_error
+        sizes = self.tools.ledger.sizes
+        if runs.leave(transaction, run, last_error=last_error, limits=sizes, unsettled=self.passes.unsettled):
+            runs.count(transaction, run, self.passes.unnoted)
+            note_end(transaction, run, exit_code=ending.exit_code, reason=ending.reason, now_ms=now_ms)
+            if ending.census:
+                note_census(transaction, run, ending.census.counted())
+        # A target that was never served is no run to go on with.
+        if isinstance(ending.error, EmbedderInitFailed) and not runs.read_counters(transaction, run).reembedded:
+            runs.transition(transaction, run, "cancelled", now_ms=now_ms, fenced=True)
+
+    def _stopped(self, run: Run | None) -> Ending:
+        stop = self.tools.stop
+        return Ending(run, stop.exit_code, stop.reason, error=stop.error)
+
+    def _as_it_stands(self, ending: Ending) -> Ending:
+        """Return the ending with the run's present state: it may have been given up, by us or by an operator."""
+        if ending.run is not None:
+            with suppress(AiMemoryError):
+                return replace(ending, run=runs.read_run(self.store, ending.run.run_id))
+        return ending

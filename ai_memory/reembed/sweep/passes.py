@@ -1,0 +1,182 @@
+"""Sweeps pass after pass, until a census finds nothing stale."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ai_memory.embed.flow.token_budget import TokenBudget
+from ai_memory.errors import NotFinished
+from ai_memory.reembed.events import PassBegan
+from ai_memory.reembed.heartbeat import Heartbeat
+from ai_memory.reembed.options import Options
+from ai_memory.reembed.plan.census import Census, take_census
+from ai_memory.reembed.plan.plan import TakenRun
+from ai_memory.reembed.scope import Scope, namespaces_in_scope
+from ai_memory.reembed.sweep.alone import Alone
+from ai_memory.reembed.sweep.already_there import require_new
+from ai_memory.reembed.sweep.asked_again import FIRST, Schedule
+from ai_memory.reembed.sweep.asking import Asking
+from ai_memory.reembed.sweep.budget import MAX_ROWS, Budget
+from ai_memory.reembed.sweep.committer import Committer
+from ai_memory.reembed.sweep.ending import Done, Ending, churn, rows_left, too_small
+from ai_memory.reembed.sweep.refusal_guard import RefusalGuard
+from ai_memory.reembed.sweep.scan import Scan, ScanOrder
+from ai_memory.reembed.sweep.sweep import Sweep
+from ai_memory.reembed.sweep.trail import Trail
+from ai_memory.reembed.sweep.witness_guard import WitnessGuard
+from ai_memory.reembed.tools import Tools
+from ai_memory.reembed.work import Workers
+from ai_memory.stores.sqlite import quarantine, runs
+from ai_memory.stores.sqlite.store import Store
+from ai_memory.stores.values import Counters
+from ai_memory.vectors.target import Fingerprint
+
+MIN_PASSES = 5
+"""Passes before a corpus that is edited as fast as it is swept is called churn."""
+
+
+class Passes:
+    """One invocation's work on one run."""
+
+    def __init__(
+        self,
+        store: Store,
+        sweep: Sweep,
+        committer: Committer,
+        request: Options,
+        tools: Tools,
+        *,
+        scope: Scope,
+        before: Census,
+    ) -> None:
+        """Sweep `scope`, in which the census `before` was taken."""
+        self._store, self._sweep, self._committer = store, sweep, committer
+        self._request, self._tools, self._scope = request, tools, scope
+        self._fresh, self._passes = before.fresh, 0
+        self._budget = Budget(tools.spending or TokenBudget(tools.embedder.meter), max_rows=request.max_rows)
+
+    def run(self) -> Ending:
+        """Sweep until every row is fresh or in quarantine, or the stop or a budget ends it.
+
+        Raises:
+            AiMemoryError: see `Sweep.over`; what was committed stays.
+        """
+        stale_before: list[int] = []
+        namespaces: Sequence[str] = namespaces_in_scope(self._store, self._scope)
+        self._committer.begin()
+        while True:
+            written = self._written
+            walk = self._walk(namespaces)
+            self._passes += 1
+            self._tools.observe(PassBegan(self._passes))
+            if not self._sweep.over(walk, self._budget):
+                continue
+            if walk.stopped or self._budget.spent:
+                return self._unfinished(walk)
+            census, run = self._census(), self._committer.run
+            if not census.stale:
+                return self._committer.finish(census)
+            if len(self._sweep.left) >= census.stale:
+                return rows_left(run, self._sweep.left, census)
+            if self._nothing_stuck(census, self._written - written):
+                return churn(run, self._passes, census, "Look for what writes other vectors over them, then")
+            self._fresh = census.fresh
+            stale_before.append(census.stale)
+            if len(stale_before) >= MIN_PASSES and census.stale >= stale_before[-2]:
+                return churn(run, self._passes, census, "Run it again when the writers are quieter")
+            self._committer.next_pass(census)
+            namespaces = list(census.stale_by_namespace)
+
+    @property
+    def done(self) -> Done:
+        """What was done, as far as it is committed."""
+        committer = self._committer
+        return Done(committer.counters, self._sweep.rows_in_quarantine, self._passes, committer.target)
+
+    @property
+    def idle(self) -> bool:
+        """Whether no row was done yet."""
+        done = self._committer.counters
+        return not (done.reembedded or done.attested or done.quarantined)
+
+    @property
+    def unsettled(self) -> int:
+        """How many texts that killed runners had sent are not committed yet, at most."""
+        return self._committer.unsettled
+
+    @property
+    def unnoted(self) -> Counters:
+        """What the requests cost of which no commit of the run tells yet."""
+        return self._committer.unnoted
+
+    def aim_at(self, target: Fingerprint) -> None:
+        """Take the target as the probe found it."""
+        self._committer.target = target
+
+    def conclude(self) -> Ending | None:
+        """End the run if a census finds nothing stale; None, with nothing changed, where it does."""
+        census = self._census()
+        return None if census.stale else self._committer.finish(census)
+
+    def _walk(self, namespaces: Sequence[str]) -> Scan:
+        run = self._committer.run
+        order = ScanOrder(
+            target=self._committer.target,
+            namespaces=namespaces,
+            checkpoints=runs.checkpoints(self._store, run),
+            batch=self._request.batch,
+            skip_current=run.skip_current,
+        )
+        return Scan(self._store, order, self._budget, stopped=self._tools.stop.requested)
+
+    def _census(self) -> Census:
+        return take_census(self._store, self._committer.target, self._scope, now_ms=self._tools.clock.now_ms())
+
+    @property
+    def _written(self) -> int:
+        return self._committer.counters.reembedded + self._committer.counters.attested
+
+    def _nothing_stuck(self, census: Census, written: int) -> bool:
+        """Say whether all vectors of a pass were written over at once: another pass would pay for them once more."""
+        return 0 < written <= census.overwritten and census.fresh <= self._fresh
+
+    def _unfinished(self, walk: Scan) -> Ending:
+        stop, run = self._tools.stop, self._committer.run
+        if walk.stopped:
+            return Ending(run, stop.exit_code, stop.reason, error=stop.error)
+        if self._budget.spent != MAX_ROWS and self.idle:
+            return too_small(run, self._budget.spent, self._tools.ledger.spent.tokens)
+        return Ending(run, NotFinished.exit_code, self._budget.spent)
+
+
+def prepare(  # noqa: PLR0913 - all that a sweep is made of
+    store: Store,
+    taken: TakenRun,
+    request: Options,
+    tools: Tools,
+    pool: Workers,
+    heartbeat: Heartbeat,
+    *,
+    scope: Scope,
+    before: Census,
+) -> Passes:
+    """Return the work on the run just taken: of `scope`, in which the census `before` was taken."""
+    run = taken.run
+    committer = Committer(store, run, taken.fingerprint, tools, unsettled=taken.unsettled)
+    trail = Trail(tools.chance)
+    schedule = Schedule(rows=before.stale, batch=request.batch, doubted=run.counters.disagreed > 0)
+    asking = Asking(schedule, pool, tools.ledger, trail, batch=request.batch, chance=tools.chance)
+    guard = WitnessGuard(
+        committer,
+        tools,
+        Alone(pool, heartbeat, tools.ledger),
+        asking,
+        trail,
+        compare=lambda outcomes: require_new(store, committer.target, run.target_model, outcomes),
+        # Only before its first vector can a run show that they are those of another model.
+        to_compare=0 if request.same_vectors or run.counters.reembedded else FIRST,
+    )
+    refused = quarantine.refused_since(store, taken.fingerprint.id, run.started_at)
+    refusals = RefusalGuard(refused=refused, total=before.live)
+    sweep = Sweep(pool, guard, committer, refusals, request, tools, heartbeat)
+    return Passes(store, sweep, committer, request, tools, scope=scope, before=before)

@@ -1,0 +1,116 @@
+"""Keeps a bounded number of pages in flight and hands them on in the order they were read."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
+
+from ai_memory.embed.outcomes import Embedded, Outcome
+from ai_memory.reembed.page import Page
+from ai_memory.reembed.sweep.commit_once import Unwritable
+from ai_memory.reembed.work import AskWitness, PageAnswer, Question, Work, Workers
+
+Await = Callable[[Future[Any]], None]
+"""Returns when an answer is there; it may raise, and then no more is handed on."""
+Settle = Callable[[PageAnswer], None]
+"""Counts what an answer cost; called once for each, also for those that are not handed on."""
+Flight = tuple[Work, Sequence[Future[PageAnswer]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A page with what became of its documents, or the error that ended its requests.
+
+    `asked` of its rows were asked again, by id, the `differing` ones got another vector. `waited` says that the answer
+    had to be waited for, `unwritable` which of the vectors the database refuses.
+    """
+
+    page: Page
+    outcomes: tuple[Outcome, ...] = ()
+    error: BaseException | None = None
+    asked: tuple[str, ...] = ()
+    differing: tuple[Embedded, ...] = ()
+    waited: bool = False
+    unwritable: Unwritable = None
+
+
+def in_order(
+    works: Iterator[Work],
+    pool: Workers,
+    *,
+    room: Callable[[Collection[Work]], bool],
+    stopped: Callable[[], bool],
+    await_answer: Await = lambda _: None,
+    settle: Settle = lambda _: None,
+) -> Generator[tuple[Work, Answered]]:
+    """Yield each of `works` with its answer, in their order.
+
+    One more is begun while there is `room` beside those in flight. `works` is advanced in the caller's thread. After a
+    page that failed, or a row that got another vector, no new one is begun; those already in flight are still yielded.
+    When `stopped`, pages whose requests were not begun are dropped: they are the last ones, so that no cursor passes
+    them. A page of which rows are to be asked again `alone` is yielded when nothing else is in flight. Where the caller
+    ends early, what is in flight is waited for and settled.
+    """
+    flying: deque[Flight] = deque()
+    failed = False
+    try:
+        while True:
+            while not failed and room([work for work, _ in flying]) and (work := next(works, None)) is not None:
+                flying.append((work, begun(work, pool)))
+            if stopped():
+                flying = deque((work, left) for work, futures in flying if (left := _not_cancelled(futures)))
+            if not flying:
+                return
+            work, futures = flying[0]
+            answered = _answer(work.page, futures, await_answer)
+            if work.again.alone:
+                _await_all(flying, await_answer)
+            flying.popleft()
+            settle_all(futures, settle)
+            failed = failed or answered.error is not None or bool(answered.differing)
+            yield work, answered
+    finally:
+        for _, futures in flying:
+            settle_all(_not_cancelled(futures), settle)
+
+
+def answer_of(future: Future[PageAnswer]) -> PageAnswer:
+    """Return an answer once it is there; where the worker itself failed, one of that error."""
+    error = future.exception()
+    return PageAnswer(error=error) if error else future.result()
+
+
+def settle_all(futures: Sequence[Future[PageAnswer]], settle: Settle) -> None:
+    """Settle answers, each when it is there."""
+    for each in futures:
+        settle(answer_of(each))
+
+
+def begun(question: Question, pool: Workers) -> Sequence[Future[PageAnswer]]:
+    """Ask the workers, and return the answers to come: for the witness one of each worker."""
+    return pool.witness(question) if isinstance(question, AskWitness) else [pool.submit(question)]
+
+
+def _await_all(flying: Iterable[Flight], await_answer: Await) -> None:
+    for each in chain.from_iterable(futures for _, futures in flying):
+        await_answer(each)
+        each.exception()
+
+
+def _not_cancelled(futures: Sequence[Future[PageAnswer]]) -> list[Future[PageAnswer]]:
+    """Cancel what was not begun, and return the others."""
+    return [each for each in futures if not each.cancel()]
+
+
+def _answer(page: Page, futures: Sequence[Future[PageAnswer]], await_answer: Await) -> Answered:
+    """Return the answer to one work: of several workers', the first that is an error or differs."""
+    waited = not all(each.done() for each in futures)
+    for each in futures:
+        await_answer(each)
+    answers = [answer_of(each) for each in futures]
+    found = next((each for each in answers if each.error or each.differing), answers[0])
+    return Answered(page, found.outcomes, found.error, found.asked, found.differing, waited)

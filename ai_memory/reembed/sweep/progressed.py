@@ -1,0 +1,40 @@
+"""How far an invocation has come as the row of its run tells, in one frozen value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from ai_memory.embed.usage import Usage
+from ai_memory.reembed.page import Page
+from ai_memory.reembed.sweep.commit import Traffic
+from ai_memory.reembed.sweep.rate import Rate
+from ai_memory.reembed.work import Sizes
+
+
+@dataclass(frozen=True, slots=True)
+class Progressed:
+    """What the last commit said.
+
+    `unsettled` texts that killed runners had sent may come again; `spent` is what all requests cost by then, `sizes`
+    what they taught.
+    """
+
+    rate: Rate
+    unsettled: int
+    sizes: Sizes
+    spent: Usage = field(default_factory=Usage)
+
+    def after(self, page: Page, *, spent: Usage, sizes: Sizes, at: float) -> Progressed:
+        """Return how far it will have come with one more page, committed `at` seconds."""
+        # Those that killed runners had sent come first in the walk.
+        unsettled = max(self.unsettled - len(page.documents), 0)
+        return Progressed(self.rate.after(page.stale, at), unsettled, sizes, spent)
+
+    def since(self, before: Progressed, *, in_flight: int) -> Traffic:
+        """Return what is to be written of it beside a page; `in_flight` texts may be sent until the next commit."""
+        return Traffic(
+            in_flight_limit=in_flight + self.unsettled,
+            limits=self.sizes if self.sizes != before.sizes else None,
+            usage=self.spent - before.spent,
+            rows_per_hour=self.rate.per_hour or None,
+        )

@@ -1,0 +1,130 @@
+"""Finds out in what company an endpoint's vectors are right: with fewer texts a request, or one request at a time.
+
+A remedy only ever asks less of the endpoint. The first is looked for; where the endpoint lies again in spite of it,
+it lies now and then, and a text is believed only by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ai_memory.embed.outcomes import Embedded, Outcome, embedded_of
+from ai_memory.embed.port import ResilientEmbedder
+from ai_memory.embed.probe import apart
+from ai_memory.errors import EndpointUnusable
+from ai_memory.reembed.sweep.asked_again import agrees, sharing_a_vector, too_many
+from ai_memory.reembed.work import Remedy
+from ai_memory.vectors.target import Vectors
+
+KNOWN = 8
+"""Texts that are asked by themselves to know what is right."""
+TRIES = 3
+"""Requests that must be right before a remedy is believed."""
+
+
+def max_texts(documents: int) -> int:
+    """Return how many texts finding a remedy for a page of so many may send."""
+    # Twice those known; the page TRIES times; parts of it TRIES times at half, quarter, … of its size.
+    return 2 * KNOWN + 2 * TRIES * documents
+
+
+def find_remedy(
+    embedder: ResilientEmbedder, outcomes: Sequence[Outcome], differing: Sequence[Embedded], *, tried: int
+) -> Remedy:
+    """Return what makes the vectors of a page right, some of which are `differing`; `tried` remedies failed.
+
+    Nothing else may be in flight.
+
+    Raises:
+        EndpointUnusable: nothing does.
+        EmbedError: the endpoint failed.
+    """
+    rows = _differing_first(outcomes, differing)
+    texts = [each.document.text for each in rows]
+    known = apart(embedder, texts[:KNOWN])
+    _require_steady(known, apart(embedder, texts[:KNOWN]))
+    _require_different(rows, known)
+    if tried == 0 and (found := _side_by_side(embedder, texts, known) or _smaller(embedder, texts, known)):
+        return found
+    learned = embedder.learned()
+    if tried <= 1 and learned.get("inputs") != 1:
+        return _inputs(1)
+    if tried <= 2 and learned.get("in_flight") != 1 and embedder.concurrency > 1:
+        return _one_at_a_time()
+    raise EndpointUnusable(
+        "The endpoint gives texts other vectors than by themselves, also one at a time.",
+        tip="Look at that server and its model; then: ai-memory reembed --resume",
+    )
+
+
+def _differing_first(outcomes: Sequence[Outcome], differing: Sequence[Embedded]) -> list[Embedded]:
+    """Return the rows with a vector: those that differ, then some from all over the page, then the others."""
+    whole = embedded_of(outcomes)
+    first = {each.document.id for each in differing[:KNOWN]}
+    rest = [each for each in whole if each.document.id not in first]
+    step = max(len(rest) // KNOWN, 1)
+    others = [each for index, each in enumerate(rest) if index % step]
+    return [*(each for each in whole if each.document.id in first), *rest[::step], *others]
+
+
+def _side_by_side(embedder: ResilientEmbedder, texts: Sequence[str], known: Vectors) -> Remedy | None:
+    """Return the remedy of one request at a time where the page's vectors are right while nothing else is asked."""
+    if embedder.concurrency > 1 and _holds(embedder, texts, known, size=len(texts)):
+        return _one_at_a_time()
+    return None
+
+
+def _smaller(embedder: ResilientEmbedder, texts: Sequence[str], known: Vectors) -> Remedy | None:
+    """Return the remedy of the largest half, quarter, … of what one request carries at which vectors are right."""
+    most = embedder.fitting(texts)
+    size = most // 2
+    while size > 1 and not _holds(embedder, texts, known, size=size):
+        size //= 2
+    return _inputs(size) if size else None
+
+
+def _holds(embedder: ResilientEmbedder, texts: Sequence[str], known: Vectors, *, size: int) -> bool:
+    """Say whether the vectors of the first texts are `known` in several requests of `size`, at both of their ends."""
+    count = min(size, len(known))
+    for attempt in range(TRIES):
+        first = attempt * count % max(len(known) - count + 1, 1)
+        middle = (count + 1) // 2
+        head, tail = texts[first : first + middle], texts[first + middle : first + count]
+        fill = texts[len(known) : len(known) + size - count]
+        found = embedder.embed_documents([*head, *fill, *tail])
+        at_ends = np.concatenate([found[:middle], found[middle + len(fill) :]])
+        if not _right(at_ends, known[first : first + count]):
+            return False
+    return True
+
+
+def _right(found: Vectors, known: Vectors) -> bool:
+    return all(agrees(one, other) for one, other in zip(found, known, strict=False))
+
+
+def _require_steady(known: Vectors, again: Vectors) -> None:
+    if not _right(again, known):
+        raise EndpointUnusable(
+            "The endpoint does not give a text the same vector each time it is asked, also by itself.",
+            tip="Look at that server and its model; then: ai-memory reembed --resume",
+        )
+
+
+def _require_different(rows: Sequence[Embedded], known: Vectors) -> None:
+    alone = [Embedded(row.document, vector) for row, vector in zip(rows, known, strict=False)]
+    shared = len(sharing_a_vector(alone))
+    if too_many(shared, len(alone)):
+        raise EndpointUnusable(
+            f"The endpoint gives different texts the same vector: {shared:,} of {len(alone):,} rows share one.",
+            tip="Look at that server and its model; then: ai-memory reembed --resume",
+        )
+
+
+def _inputs(most: int) -> Remedy:
+    return Remedy({"inputs": most})
+
+
+def _one_at_a_time() -> Remedy:
+    return Remedy({"in_flight": 1})

@@ -1,0 +1,186 @@
+"""Walks the namespaces from their checkpoints and gathers what is stale into pages.
+
+A page is what is embedded and committed together: up to a batch of stale documents, from as many
+namespaces as it takes, with the cursors to move when it is committed. Fresh rows only move the cursor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from ai_memory.memory.freshness import Document, Freshness, Unfit, carries_stamp, classify, examine
+from ai_memory.memory.row import MemoryRow
+from ai_memory.reembed.page import Page
+from ai_memory.reembed.sweep.budget import Budget, Take
+from ai_memory.stores.sqlite import walk
+from ai_memory.stores.sqlite.provenance import vector_of_text
+from ai_memory.stores.sqlite.store import Store
+from ai_memory.stores.values import Checkpoint
+from ai_memory.vectors.target import Fingerprint
+
+READ_ROWS = 256
+"""Rows read at once."""
+
+SCANNED_ROWS = 4_096
+"""Rows a page passes at most, also where all are fresh: the cursor then moves this often."""
+
+PAGE_BYTES = 8 * 1024 * 1024
+"""Text a page carries at most, in bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScanOrder:
+    """What a walk looks for: the target, the namespaces in order, their checkpoints, and the sizes of a page.
+
+    `batch` is documents a page. With `skip_current` rows stamped with the target's space are attested
+    instead of embedded.
+    """
+
+    target: Fingerprint
+    namespaces: Sequence[str]
+    checkpoints: Mapping[str, Checkpoint]
+    batch: int
+    skip_current: bool = False
+
+
+class Scan:
+    """One walk over the namespaces, page by page.
+
+    The walk ends early when `budget` is spent and more is stale, or when `stopped` says so. While the budget is
+    tight, the pages before must be settled before the next one is asked for.
+    """
+
+    def __init__(self, store: Store, order: ScanOrder, budget: Budget, *, stopped: Callable[[], bool]) -> None:
+        """Prepare the walk; `stopped` is asked before each read."""
+        self._store = store
+        self._order = order
+        self._budget = budget
+        self._stopped = stopped
+        self._on_their_way: set[bytes] = set()
+        self._gathering = _Gathering()
+        self.stopped = False
+
+    def pages(self) -> Iterator[Page]:
+        """Yield the pages in cursor order; between two pages nothing is held open."""
+        for namespace in self._order.namespaces:
+            checkpoint = self._order.checkpoints.get(namespace)
+            if checkpoint is None or not checkpoint.eof:
+                yield from self._namespace(namespace, checkpoint.cursor_id if checkpoint else None)
+            if self._budget.spent or self.stopped:
+                break
+        if self._gathering.steps:
+            yield self._take()
+
+    def settle(self, page: Page) -> None:
+        """Hear that a page was committed: its vectors are found in the file from now on."""
+        self._on_their_way.difference_update(document.src for document in page.documents)
+        self._budget.settle([document.text for document in page.documents])
+
+    def drop(self, page: Page) -> None:
+        """Record that a page's vectors are not written: another walk finds its rows."""
+        self.settle(page)
+        self._budget.give_back(len(page.documents))
+
+    def _namespace(self, namespace: str, cursor: str | None) -> Iterator[Page]:
+        while ids := walk.ids_after(self._store, namespace, cursor):
+            for start in range(0, len(ids), READ_ROWS):
+                if self._stopped():
+                    self.stopped = True
+                    return
+                yield from self._chunk(namespace, ids[start : start + READ_ROWS])
+                if self._budget.spent:
+                    return
+            cursor = ids[-1]
+            if len(ids) < walk.ID_BLOCK:
+                break
+        self._gathering.pass_end(namespace)
+
+    def _chunk(self, namespace: str, ids: Sequence[str]) -> Iterator[Page]:
+        target = self._order.target.id
+        rows = {row.id: row for row in walk.rows_by_id(self._store, ids, target=target)}
+        for row_id in ids:
+            row = rows.get(row_id)
+            if row is not None and row.live and row.namespace == namespace:
+                while (taken := self._gather(row)) is not Take.TAKEN:
+                    if taken is Take.SPENT:
+                        return
+                    # It may have no rows: whoever takes it settles those before, and asks for the next one then.
+                    yield self._take()
+            self._gathering.pass_row(namespace, row_id)
+            if self._full():
+                yield self._take()
+
+    def _gather(self, row: MemoryRow) -> Take:
+        """Put a row where it belongs; it is left out where it would have to be embedded and the budget has no room."""
+        order, schema, page = self._order, self._store.schema, self._gathering
+        verdict = classify(row, order.target, schema)
+        if verdict is Freshness.FRESH:
+            page.current += 1
+        elif verdict is Freshness.QUARANTINED:
+            page.in_quarantine += 1
+        elif isinstance(examined := examine(row), Unfit):
+            page.unfit.append(examined)
+        elif order.skip_current and carries_stamp(row, order.target, schema):
+            page.attested.append(examined)
+        elif self._has_twin(examined):
+            page.duplicates.append(examined)
+        else:
+            taken = self._budget.take(examined.text)
+            if taken is Take.TAKEN:
+                self._on_their_way.add(examined.src)
+                page.add(examined)
+            return taken
+        return Take.TAKEN
+
+    def _has_twin(self, document: Document) -> bool:
+        known = document.src in self._on_their_way
+        return known or vector_of_text(self._store, document.src, self._order.target) is not None
+
+    def _full(self) -> bool:
+        page = self._gathering
+        return len(page.documents) >= self._order.batch or page.passed >= SCANNED_ROWS or page.bytes >= PAGE_BYTES
+
+    def _take(self) -> Page:
+        page, self._gathering = self._gathering.page(), _Gathering()
+        return page
+
+
+@dataclass(slots=True)
+class _Gathering:
+    """The page being filled."""
+
+    documents: list[Document] = field(default_factory=list)
+    duplicates: list[Document] = field(default_factory=list)
+    attested: list[Document] = field(default_factory=list)
+    unfit: list[Unfit] = field(default_factory=list)
+    current: int = 0
+    in_quarantine: int = 0
+    passed: int = 0
+    bytes: int = 0
+    steps: dict[str, Checkpoint] = field(default_factory=dict)
+
+    def add(self, document: Document) -> None:
+        self.documents.append(document)
+        self.bytes += document.size
+
+    def pass_row(self, namespace: str, row_id: str) -> None:
+        self.passed += 1
+        done = self.steps[namespace].rows_done + 1 if namespace in self.steps else 1
+        self.steps[namespace] = Checkpoint(namespace, row_id, eof=False, rows_done=done)
+
+    def pass_end(self, namespace: str) -> None:
+        last = self.steps.get(namespace, Checkpoint(namespace, None, eof=True, rows_done=0))
+        self.steps[namespace] = Checkpoint(namespace, last.cursor_id, eof=True, rows_done=last.rows_done)
+
+    def page(self) -> Page:
+        return Page(
+            documents=tuple(self.documents),
+            duplicates=tuple(self.duplicates),
+            attested=tuple(self.attested),
+            unfit=tuple(self.unfit),
+            bytes=self.bytes,
+            current=self.current,
+            in_quarantine=self.in_quarantine,
+            steps=dict(self.steps),
+        )

@@ -1,0 +1,128 @@
+"""The sweep: what is stale goes through the workers into the file, page by page, in the order in which it was read."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Generator, Iterator, Mapping
+from contextlib import closing
+
+from ai_memory.embed.outcomes import Refused, Unanswered
+from ai_memory.errors import TargetChanged
+from ai_memory.reembed.events import PageCommitted, RowsQuarantined
+from ai_memory.reembed.heartbeat import Heartbeat
+from ai_memory.reembed.options import Options
+from ai_memory.reembed.sweep.budget import Budget
+from ai_memory.reembed.sweep.committer import Committer
+from ai_memory.reembed.sweep.pipeline import Answered, in_order
+from ai_memory.reembed.sweep.refusal_guard import RefusalGuard
+from ai_memory.reembed.sweep.scan import Scan
+from ai_memory.reembed.sweep.window_size import WindowSize
+from ai_memory.reembed.sweep.witness_guard import WitnessGuard
+from ai_memory.reembed.tools import Tools
+from ai_memory.reembed.work import AskWitness, Work, Workers
+from ai_memory.stores.values import Checkpoint
+
+
+class Sweep:
+    """One invocation's way from the workers into the file; `left` are the rows it met that got no vector, by id."""
+
+    def __init__(
+        self,
+        pool: Workers,
+        guard: WitnessGuard,
+        committer: Committer,
+        refusals: RefusalGuard,
+        request: Options,
+        tools: Tools,
+        heartbeat: Heartbeat,
+    ) -> None:
+        """Join what reads, asks, judges and writes."""
+        self.left: dict[str, str] = {}
+        self.rows_in_quarantine = 0
+        self._pool, self._guard, self._committer, self._refusals = pool, guard, committer, refusals
+        self._request, self._tools, self._heartbeat = request, tools, heartbeat
+        self._window = WindowSize(lambda: pool.capacity)
+        self._halted = False
+
+    def over(self, walk: Scan, budget: Budget) -> bool:
+        """Sweep over one walk; return False where the endpoint lied, and is asked in another way from now on.
+
+        Raises:
+            OperatorNeeded, NotFinished: the run is no longer ours.
+            EmbedError: the endpoint failed beyond retry; what was committed stays.
+            EndpointUnusable: the endpoint refuses rows en masse.
+            StorageFailed: the disk refused; the file is consistent.
+        """
+        failure: BaseException | None = None
+        lie: Answered | None = None
+        guard, self._halted = self._guard, False
+        self.left.clear()
+        with closing(self._answers(guard.works(walk.pages(), budget), budget)) as answers:
+            for work, unchecked in answers:
+                answered = guard.checked(work, unchecked)
+                if answered.differing or lie:
+                    lie = lie or answered
+                    walk.drop(work.page)
+                elif isinstance(work, AskWitness):
+                    # Behind a page that failed, the witness only tells more if it differs.
+                    if not failure or isinstance(answered.error, TargetChanged):
+                        guard.require_witness(answered.error)
+                elif answered.error:
+                    failure = failure or answered.error
+                else:
+                    # Behind a page that failed the cursor must stay; the vectors paid for are kept all the same.
+                    self._write(work, answered, walk, {} if failure else answered.page.steps)
+                self._halted = bool(failure or lie)
+        if not failure and not lie and not self._tools.stop.requested():
+            lie = guard.end_of_pass()
+        if lie:
+            taken = guard.take_back(lie, in_flight=self._window.pages * self._texts_a_page)
+            if not failure:
+                guard.mend(lie, taken_back=taken)
+        if failure:
+            raise failure
+        return lie is None
+
+    def _answers(self, works: Iterator[Work], budget: Budget) -> Generator[tuple[Work, Answered]]:
+        return in_order(
+            works,
+            self._pool,
+            room=lambda flying: self._room(flying, budget),
+            stopped=self._tools.stop.requested,
+            await_answer=self._heartbeat.await_answer,
+            settle=self._tools.ledger.settle,
+        )
+
+    def _room(self, flying: Collection[Work], budget: Budget) -> bool:
+        if self._halted or (flying and not self._guard.proven):
+            return False
+        pages = [work.page for work in flying]
+        return not flying or (not budget.tight and self._window.room(pages, dim=self._committer.target.dim))
+
+    def _write(self, work: Work, answered: Answered, walk: Scan, steps: Mapping[str, Checkpoint]) -> None:
+        # A page without rows only waited for those before it.
+        if not answered.page.empty:
+            self._commit(answered, steps)
+            self._guard.wrote(work, answered)
+            walk.settle(answered.page)
+            self._after_commit(answered)
+
+    def _commit(self, answered: Answered, steps: Mapping[str, Checkpoint]) -> None:
+        self._refusals.require_few(answered)
+        pages = self._window.next(waited=answered.waited)
+        self._committer.commit(answered, steps, in_flight=pages * self._texts_a_page)
+        self._window.pages = pages
+        self.left |= {each.document.id: each.message for each in answered.outcomes if isinstance(each, Unanswered)}
+
+    def _after_commit(self, answered: Answered) -> None:
+        page = answered.page
+        self.rows_in_quarantine += page.in_quarantine
+        self._tools.observe(PageCommitted(page.stale))
+        if aside := (*page.unfit, *(each.unfit for each in answered.outcomes if isinstance(each, Refused))):
+            self._tools.observe(RowsQuarantined(aside))
+        self._heartbeat.committed()
+        if self._request.sleep_seconds and page.documents:
+            self._heartbeat.sleep(self._request.sleep_seconds)
+
+    @property
+    def _texts_a_page(self) -> int:
+        return self._request.batch + self._guard.most_again

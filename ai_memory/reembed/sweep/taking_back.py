@@ -1,0 +1,45 @@
+"""Makes vectors stale again that were written and are in doubt."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from ai_memory.errors import StatementRefused
+from ai_memory.stores.sqlite import runs
+from ai_memory.stores.sqlite.provenance import forget
+from ai_memory.stores.sqlite.store import Store
+from ai_memory.stores.values import Counters, Run
+from ai_memory.vectors.target import Fingerprint
+
+
+def take_back(
+    store: Store,
+    run: Run,
+    target: Fingerprint,
+    ids: Sequence[str],
+    *,
+    counters: Counters,
+    in_flight_limit: int | None,
+    now_ms: int,
+) -> Counters:
+    """Make the vectors of `ids` stale again and count that beside `counters`, in one transaction; return the sum.
+
+    `in_flight_limit` is the most texts to be in flight until the next commit (None: as before).
+
+    Raises:
+        OperatorNeeded, NotFinished: the run is no longer ours.
+    """
+
+    def forgotten(*, unstamp: bool) -> Counters:
+        with store.transaction() as transaction:
+            runs.hold(transaction, run, in_flight_limit=in_flight_limit, now_ms=now_ms)
+            counted = replace(counters, reembedded=-forget(transaction, ids, target, unstamp=unstamp))
+            runs.count(transaction, run, counted)
+        return counted
+
+    try:
+        return forgotten(unstamp=True)
+    except StatementRefused:
+        # A schema that wants a stamp on every vector: without provenance they are stale all the same.
+        return forgotten(unstamp=False)

@@ -1,0 +1,52 @@
+"""How many pages are in flight: so many that the writer hardly waits, and no more.
+
+What is in flight at a kill is sent twice. By Little's law (1961) throughput times latency is enough; more only
+lies answered and waits for its commit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+
+from ai_memory.reembed.page import Page
+
+WINDOW_BYTES = 256 * 1024 * 1024
+"""Pages in flight take up about so much memory at most, however large one is."""
+VECTOR_BYTES = 12
+"""Bytes of memory a component of a vector in flight takes: as JSON or base64, as float32, and as the BLOB."""
+GROWTH = 1.5
+LEAST = 2
+
+
+class WindowSize:
+    """The number of pages, moved after each commit by whether the writer had to wait for its page.
+
+    It begins with what the workers can use, and is never more.
+    """
+
+    def __init__(self, capacity: Callable[[], int]) -> None:
+        """Begin with what the workers can use now; `capacity` says how many questions they can have in flight."""
+        self._capacity = capacity
+        self.pages = most(capacity())
+        self._calm = 0
+
+    def room(self, flying: Collection[Page], *, dim: int) -> bool:
+        """Say whether one more page may be in flight beside these; one alone always may."""
+        used = sum(page.bytes + len(page.documents) * dim * VECTOR_BYTES for page in flying)
+        return len(flying) < self.pages and used < WINDOW_BYTES
+
+    def next(self, *, waited: bool) -> int:
+        """Return the number for the time after a commit: more if the writer `waited`, less if it long did not."""
+        self._calm = 0 if waited else self._calm + 1
+        wanted = int(self.pages * GROWTH) + 1 if waited else self.pages
+        if self._calm > 2 * self.pages:
+            self._calm = self.pages
+            wanted = max(self.pages - 1, LEAST)
+        # The pages that fly now do not come down at once.
+        return max(min(wanted, most(self._capacity())), self.pages - 1)
+
+
+def most(capacity: int) -> int:
+    """Return how many pages such workers can use: some wait for their commit while others are embedded."""
+    at_once = max(capacity, 1)
+    return at_once + (at_once + 1) // 2

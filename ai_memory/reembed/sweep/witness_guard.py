@@ -1,0 +1,223 @@
+"""Stands between the endpoint and the database: believes no vector of an invocation before some were asked again.
+
+What is asked again and when is said by `asked_again` and `asking`. Here it is judged before it is written, and what
+was written is taken back where an answer shows that the endpoint lied.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from ai_memory.embed.outcomes import Outcome, Refused, embedded_of
+from ai_memory.errors import AiMemoryError, EndpointUnusable, TargetChanged
+from ai_memory.reembed.events import RemedyFound, WitnessAgreed
+from ai_memory.reembed.page import Page
+from ai_memory.reembed.sweep.alike import SET_ASIDE, Alike
+from ai_memory.reembed.sweep.alone import Alone
+from ai_memory.reembed.sweep.asked_again import Shared, chosen_of, look_at, mixed_up
+from ai_memory.reembed.sweep.asking import SEED_BITS, Asking
+from ai_memory.reembed.sweep.budget import Budget
+from ai_memory.reembed.sweep.committer import Committer
+from ai_memory.reembed.sweep.pipeline import Answered
+from ai_memory.reembed.sweep.remedy import max_texts
+from ai_memory.reembed.sweep.trail import Trail
+from ai_memory.reembed.tools import Tools
+from ai_memory.reembed.work import AskAgain, AskAtEnd, AskWitness, EmbedPage, FindRemedy, Sizes, Work
+from ai_memory.stores.values import Counters
+from ai_memory.vectors.witness import WITNESS_TEXTS
+
+Compare = Callable[[Sequence[Outcome]], int]
+"""Compares vectors that came with those stored of another model, and returns how many it could; it may raise."""
+
+
+class WitnessGuard:
+    """One invocation's distrust of its endpoint."""
+
+    def __init__(
+        self,
+        committer: Committer,
+        tools: Tools,
+        alone: Alone,
+        asking: Asking,
+        trail: Trail,
+        *,
+        compare: Compare,
+        to_compare: int,
+    ) -> None:
+        """Begin with nothing proven; `alone` asks where nothing else is in flight.
+
+        So many vectors `to_compare` are compared with those that the file has of other models.
+        """
+        self.proven = False
+        self._committer, self._tools = committer, tools
+        self._alone, self._asking, self._trail = alone, asking, trail
+        self._remedies = int(asking.doubted)
+        self._shared, self._alike = Shared(), Alike()
+        self._compare, self._to_compare = compare, to_compare
+
+    @property
+    def most_again(self) -> int:
+        """How many rows of a page may be asked again."""
+        return self._asking.most_again
+
+    def works(self, pages: Iterator[Page], budget: Budget) -> Iterator[Work]:
+        """Yield what is asked of the workers: the pages, and the witness among them."""
+        stopped = self._tools.stop.requested
+        return self._asking.works(pages, budget, target=lambda: self._committer.target, stopped=stopped)
+
+    def checked(self, work: Work, answered: Answered) -> Answered:
+        """Return the answer with what is known of it before it is written: which rows differ, or an error."""
+        self._asking.answered(work)
+        answered = replace(answered, asked=self._trail.first_asked(answered.asked))
+        if isinstance(work, AskWitness):
+            return self._witness_by_itself() if isinstance(answered.error, TargetChanged) else answered
+        if answered.error or answered.differing:
+            return answered
+        try:
+            answered = self._judged(work, answered)
+        except AiMemoryError as error:
+            return replace(answered, error=error)
+        self.proven = self.proven or (bool(answered.page.documents) and not answered.differing)
+        return answered
+
+    def wrote(self, work: Work, answered: Answered) -> None:
+        """Record that a page was committed."""
+        self._trail.wrote(answered, alone=work.again.alone)
+
+    def end_of_pass(self) -> Answered | None:
+        """Ask again rows from all over what was written, with nothing else in flight; return them where some differ.
+
+        Raises:
+            EmbedError: the endpoint failed.
+        """
+        if not (rows := tuple(self._asking.at_end())):
+            return None
+        found = self._alone.ask(AskAtEnd(rows, self._seed(), self._sizes))
+        asked = self._trail.first_asked(found.asked)
+        if found.differing:
+            return Answered(Page(), rows, asked=asked, differing=found.differing)
+        self._committer.count(Counters(asked_again=len(asked)))
+        self._trail.rows_agreed(at_end=True)
+        return None
+
+    def take_back(self, lie: Answered, *, in_flight: int) -> int:
+        """Make stale again what is in doubt, before a remedy is looked for; return how many rows were not.
+
+        That is what was written since rows last agreed; where a row of an earlier page differs, all that this
+        invocation wrote, or since the witness last agreed.
+
+        Raises:
+            TargetChanged: the endpoint serves other weights now.
+        """
+        earlier = self._trail.reaches(lie.differing)
+        changed = self._witness_error() if earlier else None
+        weights = isinstance(changed, TargetChanged)
+        ids = self._trail.doubtful(lie.differing, earlier=earlier, other_weights=weights)
+        counters = Counters(asked_again=max(len(lie.asked), len(lie.differing)), disagreed=len(lie.differing))
+        most = in_flight + max_texts(len(lie.outcomes))
+        taken = self._committer.take_back(sorted(ids), counters, in_flight=most)
+        if isinstance(changed, TargetChanged):
+            raise _with_rows(changed, taken)
+        return taken
+
+    def mend(self, lie: Answered, *, taken_back: int) -> None:
+        """Ask the endpoint in another way from now on, once so many rows were `taken_back`.
+
+        Raises:
+            EndpointUnusable: in no way does it give a text its own vector.
+            TargetChanged: it serves other weights.
+            EmbedError: it failed.
+        """
+        try:
+            question = FindRemedy(lie.outcomes, lie.differing, self._remedies, self._sizes)
+            remedy = self._alone.ask(question).remedy
+        except EndpointUnusable:
+            # Nothing tells since when.
+            self._committer.take_back(self._trail.since_witness(), Counters())
+            raise
+        self.require_witness(self._witness_error(), taken_back=taken_back)
+        self._remedies += 1
+        self._tools.ledger.require(remedy.sizes)
+        self._tools.observe(RemedyFound(remedy.sizes))
+        self._asking.begin_anew()
+        self.proven = False
+
+    def require_witness(self, error: BaseException | None, *, taken_back: int = 0) -> None:
+        """Go on where the witness agreed; where it did not, take back what was written since.
+
+        Raises:
+            BaseException: `error`, with the rows that are stale again: those, and what was `taken_back` before.
+        """
+        if isinstance(error, TargetChanged):
+            taken = self._committer.take_back(self._trail.since_witness(), Counters())
+            raise _with_rows(error, taken_back + taken) from error
+        if error:
+            raise error
+        self._trail.witness_agreed()
+        self._tools.observe(WitnessAgreed())
+
+    def _judged(self, work: EmbedPage, answered: Answered) -> Answered:
+        if work.again.alone:
+            answered = self._asked_alone(work, answered)
+        if not answered.differing and (shared := self._shared.too_many(answered.outcomes)):
+            answered = replace(answered, outcomes=shared, differing=shared)
+        if not answered.differing:
+            answered = self._set_aside(answered)
+        if self._to_compare > 0 and not answered.differing:
+            self._to_compare -= self._compare(answered.outcomes)
+        return answered
+
+    def _asked_alone(self, work: EmbedPage, answered: Answered) -> Answered:
+        """Return the answer once rows of the page were asked again with nothing else in flight."""
+        chance = self._tools.chance
+        sharing, _ = look_at(answered.outcomes, chance)
+        rows = tuple(chosen_of(answered.outcomes, work.again, sharing, chance))
+        # The first page is only kept with it.
+        found = self._alone.ask(AskAgain(rows, self._trail.link, finishing=not self.proven, sizes=self._sizes))
+        if rows and not found.differing:
+            self._trail.rows_agreed()
+        asked = (*answered.asked, *self._trail.first_asked(found.asked))
+        outcomes = (*answered.outcomes, *found.outcomes)
+        return replace(answered, outcomes=outcomes, asked=asked, differing=found.differing)
+
+    def _set_aside(self, answered: Answered) -> Answered:
+        """Return the answer without the vectors that too many different texts share, also of earlier pages."""
+        if not (alike := {each.id: each for each in self._alike.observe(answered.outcomes)}):
+            return answered
+        here = [each for each in embedded_of(answered.outcomes) if each.document.id in alike]
+        found = self._alone.ask(AskAgain(tuple(here[:1]), finishing=True, sizes=self._sizes))
+        answered = replace(answered, asked=(*answered.asked, *self._trail.first_asked(found.asked)))
+        if found.differing:
+            # They are only given it in company.
+            return replace(answered, differing=found.differing)
+        others = [each for each in answered.outcomes if each.document.id not in alike]
+        earlier = alike.keys() - {each.document.id for each in here}
+        self._committer.take_back(sorted(earlier), Counters())
+        aside = (Refused(each, SET_ASIDE) for each in alike.values())
+        return replace(answered, outcomes=(*others, *aside))
+
+    def _seed(self) -> int:
+        return self._tools.chance.getrandbits(SEED_BITS)
+
+    @property
+    def _sizes(self) -> Sizes:
+        return self._tools.ledger.sizes_for_others
+
+    def _witness_by_itself(self) -> Answered:
+        """Return what is known where the witness differs beside other requests: with none it may agree."""
+        if error := self._witness_error():
+            return Answered(Page(), error=error)
+        found = mixed_up(np.ones((len(WITNESS_TEXTS), self._committer.target.dim), np.float32))
+        return Answered(Page(), found.outcomes, asked=found.asked, differing=found.differing)
+
+    def _witness_error(self) -> AiMemoryError | None:
+        """Ask for the witness texts with nothing else in flight, and return what is wrong."""
+        return self._alone.error_of(self._asking.witness(self._committer.target))
+
+
+def _with_rows(changed: TargetChanged, rows: int) -> TargetChanged:
+    stale = f" {rows:,} rows that were written since they agreed are stale again." if rows else ""
+    return TargetChanged(f"{changed.what}{stale}", tip=changed.tip)

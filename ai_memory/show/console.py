@@ -1,0 +1,184 @@
+"""Where results, notes and warnings go: results to stdout, everything else to stderr.
+
+Nothing leaves by here that cannot be seen, and in one line no other one begins: a line is a line, whatever the file or
+the endpoint put into a value. Keys leave in memories alone, which are shown as they are.
+"""
+
+from __future__ import annotations
+
+import json
+import select
+import sys
+import traceback
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TextIO
+
+from ai_memory.text.cleaning import safe
+from ai_memory.text.hints import NO_HINTS, Hints
+from ai_memory.text.invisible import escaped, json_escaped
+from ai_memory.text.masking import Mask
+
+HINTED = frozenset({"next", "error", "findings", "endpoint", "refusal"})
+"""Values of a result that name commands."""
+BY_CONFIGURATION = frozenset({2, 3, 12})
+"""Exit codes of errors that a setting in the wrong place may cause."""
+MOST_UNHEARD = 2
+HEED_S = 0.2
+"""How long a signal waits at most while an answer is awaited."""
+
+
+def _no_keys() -> tuple[str, ...]:
+    return ()
+
+
+@dataclass(frozen=True, slots=True)
+class Console:
+    """The two streams of one invocation and how much the user wants to hear.
+
+    With `json` the result is ONE object on one line; `quiet` drops notes, never warnings or results;
+    `unheard` are warnings that were not shown for it, and may be why the command cannot go on.
+    `verbose` adds tracebacks and details. `hints` makes the commands that are named work as printed. `keys` returns
+    what must never be shown.
+    """
+
+    json: bool = False
+    quiet: bool = False
+    verbose: bool = False
+    hints: Hints = NO_HINTS
+    keys: Callable[[], tuple[str, ...]] = _no_keys
+    unheard: tuple[str, ...] = ()
+    out: TextIO = field(default_factory=lambda: sys.stdout)
+    printed: set[str] = field(default_factory=set, repr=False)
+    told: set[str] = field(default_factory=set, repr=False)
+    stderr: TextIO = field(default_factory=lambda: sys.stderr)
+
+    @property
+    def err(self) -> SafeStream:
+        """What is written to stderr, cleaned."""
+        return SafeStream(self.stderr, Mask(self.keys()), self.hints)
+
+    def result(self, values: Mapping[str, object], *lines: str) -> None:
+        """Print the result of the command, without keys: `values` with --json, else `lines`, each of them one line."""
+        mask = Mask(self.keys())
+        if self.json:
+            hinted = {name: self._hinted(name, value) for name, value in values.items()}
+            self.line(to_json(_masked(hinted, mask)))
+        else:
+            self._print(safe(self.hints(line), mask, keep="\t") for line in lines)
+
+    def _hinted(self, name: str, value: object) -> object:
+        if name not in HINTED:
+            return value
+        if isinstance(value, list | tuple):
+            return [self.hints(str(each)) for each in value]
+        return self.hints(value) if isinstance(value, str) else value
+
+    def memories(self, values: Mapping[str, object], *lines: str) -> None:
+        """Print what memories hold as it is: `values` with --json, else `lines`, each of them one line."""
+        self._print([to_json(values)] if self.json else lines)
+
+    def line(self, text: str) -> None:
+        """Print one line of memories."""
+        self._print([text])
+
+    @property
+    def has_printed(self) -> bool:
+        """Whether something of a result went to stdout."""
+        return bool(self.printed)
+
+    def _print(self, lines: Iterable[str]) -> None:
+        for line in lines:
+            self.printed.add("result")
+            print(escaped(line, keep="\t"), file=self.out)
+
+    def note(self, text: str) -> None:
+        """Tell the user something on one line; dropped by --quiet."""
+        if not self.quiet:
+            self.err.line(text)
+
+    def warn(self, text: str) -> None:
+        """Warn on one line."""
+        self.told.add(text)
+        self.err.line(f"ai-memory: warning: {' '.join(text.split())}")
+
+    def last(self, text: str) -> None:
+        """Print the one line with which a run ends."""
+        self.err.line(f"ai-memory: {' '.join(text.split())}")
+
+    def error(self, text: str, *, exit_code: int = 0) -> None:
+        """Print the one line of an error, with what was not heard of the configuration where that may be the cause."""
+        unheard = self.unheard if exit_code in BY_CONFIGURATION else ()
+        told = [text, *unheard[:MOST_UNHEARD]]
+        self.told.add(text)
+        self.err.line(f"ai-memory: error: {' '.join(' '.join(told).split())}")
+
+    def has_told(self, what: str) -> bool:
+        """Return whether a warning or an error had this in it."""
+        return any(what in each for each in self.told)
+
+    def can_ask(self) -> bool:
+        """Return whether there is somebody at a terminal who can be asked."""
+        return sys.stdin.isatty() and self.err.isatty()
+
+    def agreed(self, question: str, *, heed: Callable[[], None]) -> bool:
+        """Return whether the user says yes to a question on stderr; `heed` is called meanwhile, and may raise."""
+        print(f"{question} [y/N]", end=" ", file=self.err, flush=True)
+        while not select.select([sys.stdin], [], [], HEED_S)[0]:
+            heed()
+        return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+    def traceback(self, error: BaseException) -> None:
+        """Print where an error came from."""
+        for part in traceback.format_exception(error):
+            print(part, end="", file=self.err)
+
+
+@dataclass(frozen=True, slots=True)
+class SafeStream:
+    """A text stream on which nothing is hidden but new lines and tabs, and no key is shown."""
+
+    stream: TextIO
+    mask: Mask
+    hints: Hints = NO_HINTS
+
+    def write(self, text: str, /) -> int:
+        """Write a text; a carriage return at its beginning is a progress bar's."""
+        start = "\r" if text.startswith("\r") else ""
+        self.stream.write(start + safe(self.hints(text[len(start) :]), self.mask, keep="\n\t"))
+        return len(text)
+
+    def line(self, text: str) -> None:
+        """Write a text as one line."""
+        self.write(escaped(text, keep="\t") + "\n")
+        self.flush()
+
+    def flush(self) -> None:
+        """Send what was written on its way."""
+        self.stream.flush()
+
+    def isatty(self) -> bool:
+        """Return whether a person sees it."""
+        return self.stream.isatty()
+
+    def fileno(self) -> int:
+        """Return the descriptor behind it."""
+        return self.stream.fileno()
+
+    @property
+    def encoding(self) -> str:
+        """The encoding of what is written."""
+        return self.stream.encoding
+
+
+def to_json(values: object) -> str:
+    """Return `values` as JSON on one line: text as it is, what cannot be seen as escapes that a reader turns back."""
+    return json_escaped(json.dumps(values, ensure_ascii=False, default=str))
+
+
+def _masked(value: object, mask: Mask) -> object:
+    if isinstance(value, str):
+        return mask(value)
+    if isinstance(value, Mapping):
+        return {name: _masked(each, mask) for name, each in value.items()}
+    return [_masked(each, mask) for each in value] if isinstance(value, list | tuple) else value

@@ -1,0 +1,75 @@
+"""Makes words and bars of what happens in an invocation."""
+
+from __future__ import annotations
+
+from ai_memory.reembed.events import (
+    CopyEnded,
+    Copying,
+    Event,
+    PageCommitted,
+    RemedyFound,
+    RowsQuarantined,
+    RunBegan,
+    RunEnded,
+    RunTakenOver,
+    Waiting,
+)
+from ai_memory.reembed.work import Sizes
+from ai_memory.show.notices import QuarantineNotices
+from ai_memory.show.progress import Progress
+from ai_memory.text.amounts import counted
+
+MEGABYTE = 1_000_000
+
+
+class Narrator:
+    """An observer that tells by way of a progress; what a person need not know it passes over."""
+
+    def __init__(self, progress: Progress) -> None:
+        """Tell `progress`."""
+        self._progress = progress
+        self._notices = QuarantineNotices(progress)
+        self._copied = -1
+
+    def __call__(self, event: Event) -> None:
+        """Tell what happened."""
+        match event:
+            case RunTakenOver():
+                twice = f"at most {counted(event.texts_sent_twice, 'text is', 'texts are')} sent twice"
+                self._progress.say(f"Taken over from a killed runner: {twice}.")
+            case RunBegan():
+                self._progress.begin(total=event.rows, label=f"to {event.model}")
+            case PageCommitted():
+                self._progress.advance(event.rows)
+            case RowsQuarantined():
+                self._notices.observe(event.rows)
+            case RemedyFound():
+                self._progress.say(f"ai-memory: warning: {remedy_words(event.sizes)}")
+            case Waiting():
+                self._progress.say(f"{event.reason} Waiting {event.seconds:.0f} s for the endpoint.")
+            case RunEnded():
+                self._progress.end()
+                self._notices.tell()
+            case Copying() | CopyEnded():
+                self._copy(event)
+
+    def _copy(self, event: Copying | CopyEnded) -> None:
+        if isinstance(event, CopyEnded):
+            self._progress.end()
+            self._copied = -1
+            if event.size:
+                self._progress.note(f"Copied to {event.target} ({event.size / MEGABYTE:,.1f} MB).")
+            return
+        if self._copied < 0:
+            self._progress.begin(total=event.total // MEGABYTE, label=event.what, unit="MB")
+            self._copied = 0
+        self._progress.advance(event.done // MEGABYTE - self._copied)
+        self._copied = event.done // MEGABYTE
+
+
+def remedy_words(sizes: Sizes) -> str:
+    """Return the sentence on how an endpoint that lied is asked from now on."""
+    if most := sizes.get("inputs"):
+        what = "one text a request" if most == 1 else f"{most:,} texts a request at most"
+        return f"The endpoint gives texts other vectors when they share a request: {what} from now on."
+    return "The endpoint gives other vectors when several requests are in flight: one at a time from now on."

@@ -1,0 +1,64 @@
+"""Who holds the runner's lock, and what can be told of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from dataclasses import asdict, dataclass
+from enum import Enum
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Who runs the job: process id, host and start of the process (Unix milliseconds)."""
+
+    pid: int
+    host: str
+    started_at: int
+
+    def to_json(self) -> str:
+        """Return the holder as JSON, as the run row and the lock file keep it."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Holder:
+        """Return the holder of a JSON text; keys that a later release may add are passed over.
+
+        Raises:
+            ValueError: it is not a holder.
+        """
+        try:
+            found = json.loads(text)
+        except RecursionError:
+            found = None
+        if isinstance(found, dict):
+            pid, host, started_at = (found.get(name) for name in ("pid", "host", "started_at"))
+            if type(pid) is int and type(host) is str and type(started_at) is int and pid > 0 and started_at >= 0:
+                return cls(pid, host, started_at)
+        raise ValueError("not a holder")
+
+    def may_live(self) -> bool:
+        """Return False where the process was on this host and is gone; on another host nothing can be known."""
+        if self.host != socket.gethostname():
+            return True
+        try:
+            os.kill(self.pid, 0)
+        except (ProcessLookupError, OverflowError):
+            return False
+        except PermissionError:
+            return True
+        return True
+
+
+class LockState(Enum):
+    """What can be told of a lock without taking it.
+
+    A runner holds it alone. A process that may only read the file can share it, which no runner does. It is `HIDDEN`
+    from a user who may not read it.
+    """
+
+    FREE = "free"
+    RUNNER = "held by a runner"
+    READER = "held by a process that only reads it"
+    HIDDEN = "may not be read"

@@ -1,0 +1,212 @@
+"""What the job asks of a database of memories, whatever keeps it: protocols only.
+
+From outside to inside: a `Database` is what a path leads to. It is opened as a `Reader` or as a `Store`. Only a
+`Transaction` of a store has methods that write, so that a write outside of one does not type-check.
+
+An id is a memory's id as text. `target` is the number by which the file knows a target (`Fingerprint.id`), None for one
+that it has never seen. A vector is a BLOB as `embed.vectors` encodes it. Times and `now_ms` are Unix milliseconds.
+Every method that reads a record of ours raises DataRefused where a column of it is damaged, and every method raises
+StorageFailed where the disk fails, NotFinished where another writer holds the database for too long, and Damaged where
+the database cannot be read; what else is raised is stated at the method.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from ai_memory.memory.row import MemoryRow
+from ai_memory.stores.holder import Holder, LockState
+from ai_memory.stores.port_reading import (
+    Identity,
+    MemoryReader,
+    OperatorReader,
+    QuarantineReader,
+    RunReader,
+    TargetReader,
+)
+from ai_memory.stores.port_writing import (
+    OperatorWriter,
+    ProgressWriter,
+    QuarantineWriter,
+    RunWriter,
+    TargetWriter,
+    VectorWriter,
+)
+from ai_memory.stores.values import Run, Space
+from ai_memory.vectors.target import Fingerprint
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """What can be told of the runner's lock without taking it.
+
+    `name` is what people call it, `holder` who took it last (None: nobody, or the note cannot be read). `find` is a
+    command that finds the process which holds it, `share` one that keeps those who only read from taking it.
+    """
+
+    name: str
+    state: LockState
+    holder: Holder | None
+    find: str
+    share: str
+
+
+class Database(Protocol):
+    """What a path or a URL leads to; nothing is open yet."""
+
+    @property
+    def name(self) -> str:
+        """What people call it; never with a password."""
+
+    def read(self) -> AbstractContextManager[Reader]:
+        """Open it to read; nothing of it changes.
+
+        Raises:
+            DataRefused: it is missing, is no memory database, or is newer than this program.
+            NotFinished: at the end of the block, where it was written while it was read without locks.
+        """
+
+    def write(self, *, now_ms: int) -> AbstractContextManager[Store]:
+        """Open it to write, with our own tables brought up to date.
+
+        Raises:
+            DataRefused: see `read`; or it may not be written, or has a second name.
+        """
+
+    def hold(self, holder: Holder, *, damaged: bool = False) -> AbstractContextManager[bool]:
+        """Hold the runner's lock in the block; yields False, without waiting, where another process has it.
+
+        The lock is free the moment its holder is gone, however that ended. With `damaged` the database need not be
+        sound.
+
+        Raises:
+            DataRefused: see `write`; nothing is made beside it then.
+        """
+
+    def lock(self) -> Lock:
+        """Return what can be told of the lock; takes nothing."""
+
+    def back_up(self, to: Path, *, told: Callable[[int, int], None]) -> int:
+        """Copy one state of it to a new file and return its size in bytes; `told` hears bytes done and bytes in all.
+
+        Raises:
+            UsageError: something stands at `to`.
+            Stopped: `told` raised it. In any error there is no file at `to`.
+        """
+
+
+class Reader(Protocol):
+    """An open database. Each method sees what was committed last; only `consistently` sees one state throughout."""
+
+    @property
+    def name(self) -> str:
+        """See `Database.name`."""
+
+    @property
+    def memories(self) -> MemoryReader:
+        """The memories and their vectors."""
+
+    @property
+    def targets(self) -> TargetReader:
+        """The targets that it has seen."""
+
+    @property
+    def runs(self) -> RunReader:
+        """The runs of the migration."""
+
+    @property
+    def quarantine(self) -> QuarantineReader:
+        """The rows that cannot be brought to a target."""
+
+    @property
+    def operator(self) -> OperatorReader:
+        """What an operator has decided."""
+
+    def consistently(self, read: Callable[[Snapshot], T]) -> T:
+        """Return what `read` finds in one state of the database.
+
+        It may be called up to four times, the first ones in vain: so it must keep nothing of an earlier call.
+        """
+
+
+class Snapshot(Protocol):
+    """One state of a database, however long it is read."""
+
+    def rows(self, *, target: int | None, only: Sequence[str] | None) -> Iterator[MemoryRow]:
+        """Yield every addressable row once, of the namespaces `only` (None: all), in any order."""
+
+    def unaddressable(self) -> list[tuple[str, int]]:
+        """Return how many live rows have no text as id, by namespace: they can be neither named nor updated."""
+
+    def stored_spaces(self) -> list[Space]:
+        """Return what live rows declare of their vectors, with their number, the most frequent first."""
+
+    def known(self, identity: Identity) -> Fingerprint | None:
+        """See `TargetReader.known`."""
+
+
+class Store(Reader, Protocol):
+    """A database open to write."""
+
+    def transaction(self) -> AbstractContextManager[Transaction]:
+        """Hold the one write transaction: committed at the end of the block, rolled back on any error.
+
+        Raises:
+            StorageFailed: the commit failed, and nobody knows whether it is in the database: ask `committed`; or the
+                database was removed or replaced.
+            StatementRefused: at the end of the block, where what was written breaks a rule of the database's own.
+        """
+
+    def committed(self, run: Run, number: int) -> bool:
+        """Connect anew, and return whether the commit of that number (see `RunWriter.hold`) is in the database.
+
+        Raises:
+            StorageFailed: the database was removed or replaced, or cannot be opened any more.
+        """
+
+    def rehearse(self, attempts: Mapping[str, Callable[[Transaction], object]]) -> dict[str, str]:
+        """Try to write, each attempt of one memory by its id, and return the database's words on those it refuses.
+
+        Every attempt is rolled back. An attempt may be called twice.
+        """
+
+
+class Transaction(Protocol):
+    """An open write transaction: its methods are the only ones that write.
+
+    After an error the database may have ended it already, so that nothing more may be written in it.
+    """
+
+    @property
+    def reader(self) -> Reader:
+        """Reads what was committed, and what this transaction wrote."""
+
+    @property
+    def vectors(self) -> VectorWriter:
+        """Writes vectors with the record of where they come from."""
+
+    @property
+    def targets(self) -> TargetWriter:
+        """Writes the records of targets."""
+
+    @property
+    def runs(self) -> RunWriter:
+        """Brings a run from one state to the next."""
+
+    @property
+    def progress(self) -> ProgressWriter:
+        """Keeps how far a run has come."""
+
+    @property
+    def quarantine(self) -> QuarantineWriter:
+        """Puts rows into quarantine and takes them out."""
+
+    @property
+    def operator(self) -> OperatorWriter:
+        """Keeps what an operator has decided."""

@@ -1,0 +1,172 @@
+"""What a `Reader` of the port is made of: what is read of memories, runs, targets, quarantine, approvals.
+
+See `port` for what is common to all methods.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from ai_memory.errors import AiMemoryError
+from ai_memory.memory.reason import Reason
+from ai_memory.memory.row import MemoryRow
+from ai_memory.stores.sqlite.run_figures import Measured
+from ai_memory.stores.values import Checkpoint, Pause, Quarantined, Run, Space
+from ai_memory.vectors.target import Fingerprint
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """By what a target is recorded: the SHA-256 of `spec_json` (32 bytes), its space, its width in numbers."""
+
+    digest: bytes
+    spec_json: str
+    space: str
+    dim: int
+
+
+@dataclass(frozen=True, slots=True)
+class Traits:
+    """What the rows of a database declare of their vector: its space, its width."""
+
+    has_space: bool
+    has_dim: bool
+
+
+class MemoryReader(Protocol):
+    """Reads memories and their vectors."""
+
+    @property
+    def traits(self) -> Traits:
+        """What rows declare of their vector."""
+
+    def require_seen(self, *namespaces: str) -> None:
+        """Check that memories, or an earlier run, had these namespaces.
+
+        Raises:
+            NotFound: they had not; it names what is most like them.
+        """
+
+    def require_updates(self) -> None:
+        """Check, as far as that is seen without writing, that a vector can be written at all.
+
+        Raises:
+            DataRefused: a trigger or a constraint needs what only some application has.
+            WordIndexUnusable: each vector rewrites the word index, which is damaged.
+        """
+
+    def namespaces(self) -> list[str]:
+        """Return every namespace in the order in which a sweep walks them."""
+
+    def ids_after(self, namespace: str, after: str | None, *, limit: int) -> list[str]:
+        """Return the next ids of a namespace, at most `limit`, after that one (None: the first ones).
+
+        The order is the store's own and never changes: it is that of the cursors. Costs O(limit).
+        """
+
+    def rows_by_id(self, ids: Sequence[str], *, target: int | None) -> list[MemoryRow]:
+        """Return the rows of `ids` that still exist, in that order, with their quarantine for `target`."""
+
+    def vectors_of(self, srcs: Collection[bytes], target: Fingerprint) -> dict[bytes, bytes]:
+        """Return the BLOB that the target gave a memory of each text, by the text's hash; attested ones do not count.
+
+        A text is left out where no memory has a sound vector of the target's, as it was recorded.
+        """
+
+    def stored_vector(self, memory_id: str, title: str, content: str) -> bytes | None:
+        """Return a memory's BLOB if it still has that very text; None where it has not, or no vector."""
+
+    def stored_spaces(self) -> list[Space]:
+        """See `Snapshot.stored_spaces`."""
+
+
+class TargetReader(Protocol):
+    """Reads the records of targets."""
+
+    def known(self, identity: Identity) -> Fingerprint | None:
+        """Return the record of a target by its digest, None where the database has never seen it."""
+
+    def read(self, target: int) -> Fingerprint:
+        """Return a record by its number.
+
+        Raises:
+            DataRefused: there is none, or it does not agree with its digest.
+        """
+
+    def widths(self) -> list[tuple[bytes, int]]:
+        """Return digest and width of every target, the unfinished run's first, then the latest; damaged ones left out.
+
+        A width of 0 is never among them.
+        """
+
+    def of_space(self, space: str, dim: int) -> list[int]:
+        """Return the numbers of the targets of a space, the latest first; with a `dim` of 0 of any width."""
+
+
+class RunReader(Protocol):
+    """Reads the runs of the migration; at most one is unfinished."""
+
+    def unfinished(self) -> Run | None:
+        """Return the run in state running or paused."""
+
+    def unfinished_id(self) -> int | None:
+        """Return the number of the unfinished run, whatever else its record holds."""
+
+    def latest(self) -> Run | None:
+        """Return the run begun last."""
+
+    def read(self, run_id: int) -> Run:
+        """Return a run by its number.
+
+        Raises:
+            NotFinished: it is gone.
+        """
+
+    def checkpoints(self, run: Run) -> dict[str, Checkpoint]:
+        """Return the checkpoints of the run's present pass, by namespace."""
+
+    def replaced(self, run: Run) -> tuple[Space, ...]:
+        """Return which vectors stood there when the run began; none where nothing that can be read tells them."""
+
+    def last_rate(self, target: int | None) -> Measured | None:
+        """Return the rate of the last run to a target, else of the last run that had one."""
+
+    def nothing_stale(self, run_id: int) -> tuple[str, int] | None:
+        """Return space and width for which nothing was stale after a run, as `Progress.note_nothing_stale` noted."""
+
+    def untouched_target(self) -> int | None:
+        """Return the target of the last complete run over the whole database if no run has written since."""
+
+    def lost(self, run: Run) -> AiMemoryError:
+        """Return the error of a runner whose run is no longer its own: OperatorNeeded or NotFinished."""
+
+
+class QuarantineReader(Protocol):
+    """Reads the quarantine; an entry is in force only while `src` is the hash of the row's present text."""
+
+    def entries(self, target: int) -> list[Quarantined]:
+        """Return the entries of a target by namespace and id, those out of force included."""
+
+    def reason_of(self, target: int, src: bytes) -> Reason | None:
+        """Return why a text, in whatever row, stands in quarantine; never that one row could not be written."""
+
+    def refused_since(self, target: int, since_ms: int) -> int:
+        """Return how many rows that the endpoint refused were entered since then."""
+
+
+class OperatorReader(Protocol):
+    """Reads what an operator has decided; a space of "" is any, a width of 0 is any."""
+
+    def is_approved(self, space: str, dim: int) -> bool:
+        """Return whether an unattended start may go to exactly this target."""
+
+    def approved_at(self, space: str, dim: int) -> int | None:
+        """Return when such a target was approved last."""
+
+    def approved_width(self, space: str) -> int:
+        """Return the width in which a space was approved last, 0 where it was not."""
+
+    def pause(self, *, now_ms: int) -> Pause | None:
+        """Return the pause that stands, None where there is none or its time is over."""

@@ -1,0 +1,193 @@
+"""What a `Transaction` of the port is made of: what is written of vectors, runs, targets, quarantine, approvals.
+
+See `port` for what is common to all methods. Each method may also raise StatementRefused: a trigger or a rule of the
+database's own forbids what it writes, and the transaction must not be committed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from ai_memory.memory.reason import Reason
+from ai_memory.stores.holder import Holder
+from ai_memory.stores.port_reading import Identity
+from ai_memory.stores.values import Breaker, Checkpoint, Counted, Counters, Pause, Run, Space, VectorWrite
+from ai_memory.vectors.target import Fingerprint
+
+
+class VectorWriter(Protocol):
+    """Writes vectors, each under compare-and-set: only where the memory still has the very text that was embedded."""
+
+    def write(self, writes: Sequence[VectorWrite], target: Fingerprint, *, one_by_one: bool) -> list[bool]:
+        """Write each vector, its stamp and its record; return one answer per vector, in order.
+
+        The answer is False, with nothing written, where the text changed or the memory is gone. With `one_by_one`,
+        which is slower, a refusal names its row.
+
+        Raises:
+            UpdateRefused: a trigger took one of them back at once; with `one_by_one` also any other refusal.
+        """
+
+    def attest(self, write: VectorWrite, target: Fingerprint) -> bool:
+        """Record the vector that a memory has as the target's, attested by the operator; `write.blob` is not used.
+
+        Returns False, with nothing written, where the text changed or there is no sound vector of the target's width.
+        """
+
+    def forget(self, ids: Sequence[str], target: Fingerprint, *, unstamp: bool) -> int:
+        """Delete the record that the vectors of `ids` are the target's, and return how many rows that made stale.
+
+        The vectors stay. With `unstamp` they lose the stamp of their space, which some databases refuse.
+        """
+
+
+class TargetWriter(Protocol):
+    """Writes the records of targets."""
+
+    def enter(self, identity: Identity, *, now_ms: int) -> Fingerprint:
+        """Return the record of a target, entered where there is none, and mended where it was damaged."""
+
+    def set_witness(self, target: int, witness: bytes) -> None:
+        """Keep the vectors of the witness texts, unless the target has some."""
+
+    def forget_witness(self, target: int) -> bool:
+        """Delete the witness of a target to which no vector is recorded; return whether it was deleted."""
+
+
+class RunWriter(Protocol):
+    """Brings a run from one state to the next.
+
+    Each method with a `run` proves by the run's fence that it is still the caller's.
+
+    Raises (but for `begin`, `cancel`, and the methods that return whether it is):
+        OperatorNeeded: the run was cancelled, paused or superseded.
+        NotFinished: it was taken over, or is gone.
+    """
+
+    def begin(
+        self,
+        *,
+        target: Fingerprint,
+        target_model: str,
+        scope: tuple[str, ...] | None,
+        skip_current: bool,
+        now_ms: int,
+        tool_version: str,
+    ) -> Run:
+        """Enter a new run in state running, which nobody holds yet.
+
+        Raises:
+            StatementRefused: another run is unfinished.
+        """
+
+    def take_over(
+        self, run: Run, holder: Holder, *, in_flight_limit: int, lost: int, breaker_until: int | None, now_ms: int
+    ) -> Run:
+        """Make `holder` the runner of `run` under a new fence; return the run as it now stands.
+
+        `in_flight_limit` is the most texts to be in flight until the next commit, `lost` how many more killed runners
+        may have sent, `breaker_until` what is believed of the breaker's time (None: what is stored).
+        """
+
+    def hold(
+        self, run: Run, *, now_ms: int, in_flight_limit: int | None = None, limits: Mapping[str, int] | None = None
+    ) -> int:
+        """Prove that the run is still the caller's, note progress, and return the number of this commit.
+
+        Called first in every transaction that commits work. No two commits of a run in a row have the same number.
+        `limits` is what was learned of the size of a request, by name; None: as before, like `in_flight_limit`.
+        """
+
+    def transition(self, run: Run, new: str, *, now_ms: int, fenced: bool, census_at: int | None = None) -> None:
+        """Bring the run from the state it was read in to `new`; only `fenced` asks for the fence.
+
+        `census_at` is the time of the census that proved it complete.
+        """
+
+    def next_pass(self, run: Run, *, now_ms: int) -> Run:
+        """Begin the next pass; the checkpoints of the last one no longer count."""
+
+    def aim_at(self, run: Run, target: Fingerprint) -> None:
+        """Give the run its target where the width was not known when it began; in a transaction that holds the run."""
+
+    def beat(self, run: Run, *, failure: str, now_ms: int) -> bool:
+        """Note that the runner is alive, and the failure that it is retrying (empty: none); False: it is not its run.
+
+        No commit's number: nothing of the work is written with it.
+        """
+
+    def leave(self, run: Run, *, last_error: str | None, limits: Mapping[str, int], unsettled: int) -> bool:
+        """Note that the runner stopped in good order; False, with nothing noted, where it is not its run.
+
+        `unsettled` is how many texts that killed runners had sent are not committed yet, at most.
+        """
+
+    def cancel(self, *, now_ms: int) -> int | None:
+        """Give up the unfinished run, whatever its record holds, and return its number; None where there is none.
+
+        Raises:
+            DataRefused: a trigger leaves it as it is.
+        """
+
+
+class ProgressWriter(Protocol):
+    """Keeps how far a run has come; what is noted of a run that was taken over changes nothing."""
+
+    def advance(self, run: Run, steps: Mapping[str, Checkpoint], *, now_ms: int) -> None:
+        """Move the cursor of each namespace of `steps`; `rows_done` is added to what was done in this pass."""
+
+    def count(
+        self, run: Run, counters: Counters, *, written_at: int | None = None, rows_per_hour: int | None = None
+    ) -> None:
+        """Add a page's share to the counters, and subtract its rows from those that remain.
+
+        `written_at` is when a vector of it was written, `rows_per_hour` the rate with it; None: as before.
+        """
+
+    def set_breaker(self, run: Run, breaker: Breaker, *, now_ms: int, reason: str | None = None) -> None:
+        """Open (for a `reason`) or close the breaker, with an event when its state changes."""
+
+    def note_stored(self, run: Run, stored: Sequence[Space]) -> None:
+        """Note which vectors stand there as the run begins; of many kinds only the most frequent."""
+
+    def note_census(self, run: Run, counted: Counted) -> None:
+        """Note what a census of the run's scope found."""
+
+    def note_end(self, run: Run, *, exit_code: int, reason: str, now_ms: int) -> None:
+        """Note how an invocation ended, and how many in a row ended so."""
+
+    def note_nothing_stale(self, target: int | None, space: str, dim: int, *, now_ms: int) -> None:
+        """Note after the run begun last, where that was another's or given up, that no row is stale for a target."""
+
+
+class QuarantineWriter(Protocol):
+    """Puts rows into the quarantine of a target and takes them out."""
+
+    def put(self, target: int, row_id: str, src: bytes, reason: Reason, *, now_ms: int) -> None:
+        """Enter a row, or one more attempt at it; another text than before begins its attempts anew."""
+
+    def lift(self, target: int, row_ids: Sequence[str]) -> None:
+        """Take rows out; those that are not in it are passed over."""
+
+    def lift_all(self, target: int) -> None:
+        """Take all rows out, also those whose entries cannot be read."""
+
+
+class OperatorWriter(Protocol):
+    """Keeps what an operator has decided; see `OperatorReader` for spaces and widths."""
+
+    def approve(self, space: str, dim: int, *, by: str, how: str, now_ms: int) -> None:
+        """Let unattended starts go to this target; a `dim` of 0 holds until a width is approved in its place."""
+
+    def completed(self, run: Run, target: Fingerprint, *, now_ms: int) -> None:
+        """Approve the target of a run that is complete, and withdraw what was approved before it began."""
+
+    def withdraw(self, run_id: int) -> None:
+        """Withdraw the approval of a run's target, or all where its record does not tell which that is."""
+
+    def pause(self, pause: Pause) -> None:
+        """Pause the database, in the place of a pause that stands: no run works on it and none begins."""
+
+    def unpause(self) -> bool:
+        """Take the pause off, whatever its record holds; return whether there was one."""

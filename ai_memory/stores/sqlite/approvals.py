@@ -1,0 +1,67 @@
+"""Keeps the targets to which an unattended start of the file may go, by space and width."""
+
+from __future__ import annotations
+
+from ai_memory.errors import DataRefused
+from ai_memory.stores.sqlite.provenance import read_fingerprint
+from ai_memory.stores.sqlite.store import Store, Transaction
+from ai_memory.stores.values import Run
+from ai_memory.vectors.target import MAX_DIM, Fingerprint
+
+IS_APPROVED = "SELECT count(*) FROM reembed_approval WHERE space = ? AND dim = ?"
+WIDTH = "SELECT dim FROM reembed_approval WHERE space = ? ORDER BY approved_at DESC, dim DESC LIMIT 1"
+APPROVED_AT = """
+    SELECT max(approved_at) FROM reembed_approval
+    WHERE typeof(approved_at) = 'integer' AND ? IN ('', space) AND ? IN (0, dim)
+"""
+APPROVE = "INSERT OR REPLACE INTO reembed_approval (space, dim, approved_at, approved_by, how) VALUES (?, ?, ?, ?, ?)"
+FORGET_UNKNOWN_WIDTH = "DELETE FROM reembed_approval WHERE space = ? AND dim = 0"
+COMPLETED = """
+    INSERT OR IGNORE INTO reembed_approval (space, dim, approved_at, approved_by, how) VALUES (?, ?, ?, '', 'completed')
+"""
+WITHDRAW_OLDER = "DELETE FROM reembed_approval WHERE approved_at < ? AND NOT (space = ? AND dim = ?)"
+WITHDRAW = "DELETE FROM reembed_approval WHERE space = ? AND (dim = ? OR ? = 0)"
+WITHDRAW_ALL = "DELETE FROM reembed_approval"
+TARGET = "SELECT target FROM reembed_run WHERE run_id = ? AND typeof(target) = 'integer'"
+
+
+def is_approved(store: Store, space: str, dim: int) -> bool:
+    """Return whether an unattended start may go to this target."""
+    return bool(store.db.value(IS_APPROVED, (space, dim)))
+
+
+def approved_at(store: Store, space: str, dim: int) -> int | None:
+    """Return when such a target was approved last, None where it is not; "" is any space, 0 any width."""
+    found: int | None = store.db.value(APPROVED_AT, (space, dim))
+    return found
+
+
+def approved_width(store: Store, space: str) -> int:
+    """Return the width in which a space was approved last, 0 where it was not."""
+    found = store.db.value(WIDTH, (space,))
+    return found if isinstance(found, int) and 0 < found <= MAX_DIM else 0
+
+
+def approve(transaction: Transaction, space: str, dim: int, *, by: str, how: str, now_ms: int) -> None:
+    """Let unattended starts go to this target.
+
+    A `dim` of 0 is the width that the endpoint will tell: it holds until one is approved in its place.
+    """
+    transaction.db.execute(FORGET_UNKNOWN_WIDTH, (space,))
+    transaction.db.execute(APPROVE, (space, dim, now_ms, by, how))
+
+
+def completed(transaction: Transaction, run: Run, target: Fingerprint, *, now_ms: int) -> None:
+    """Approve the target of a run that is complete, and forget those approved before it began."""
+    transaction.db.execute(COMPLETED, (target.space, target.dim, now_ms))
+    transaction.db.execute(WITHDRAW_OLDER, (run.started_at, target.space, target.dim))
+
+
+def withdraw(transaction: Transaction, run_id: int) -> None:
+    """Take the approval of a run's target back, or every one where the file does not say which target that was."""
+    try:
+        target = read_fingerprint(transaction, transaction.db.value(TARGET, (run_id,)) or 0)
+    except DataRefused:
+        transaction.db.execute(WITHDRAW_ALL)
+    else:
+        transaction.db.execute(WITHDRAW, (target.space, target.dim, target.dim))

@@ -1,0 +1,72 @@
+"""Reads one state of a file, however long that takes, with as little waiting for its writers as the file allows.
+
+With a write-ahead log readers and writers do not disturb each other: a snapshot is held. In any other journal mode
+a reader's lock keeps every commit waiting, so that there the file is read in chunks, without a lock between them,
+and anew where another writer committed in between; only when that happened three times is a lock held.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import TypeVar
+
+from ai_memory.stores.sqlite.connection import Binding, Database, Row
+
+T = TypeVar("T")
+
+ATTEMPTS = 3
+"""Readings without a lock before one with it."""
+CHUNK_ROWS = 500
+FIRST_ROW = -(2**63)
+LAST_ROW = 2**63 - 1
+
+JOURNAL_MODE = "PRAGMA main.journal_mode"
+DATA_VERSION = "PRAGMA main.data_version"
+END_OF_CHUNK = f"""
+    SELECT max(rowid) FROM (SELECT rowid FROM main.memories WHERE rowid >= ? ORDER BY rowid LIMIT {CHUNK_ROWS})
+"""
+WITHIN = "AND m.row_number BETWEEN :first AND :last"
+
+
+def consistently(db: Database, read: Callable[[], T]) -> T:
+    """Return what `read` finds in one state of the file; it may be called up to four times, the first ones in vain."""
+    if not db.in_transaction and db.value(JOURNAL_MODE) != "wal":
+        for _ in range(ATTEMPTS):
+            before = data_version(db)
+            try:
+                found = read()
+            except Exception:
+                # What was read may contradict itself where the file changed meanwhile.
+                if data_version(db) == before:
+                    raise
+                continue
+            if data_version(db) == before:
+                return found
+        db.tell(f"{db.path} changes all the time and keeps no write-ahead log: its writers wait while it is read.")
+    if db.in_transaction:
+        return read()
+    with db.snapshot():
+        return read()
+
+
+def data_version(db: Database) -> int:
+    """Return a number that is another one as soon as another connection has committed."""
+    return int(db.value(DATA_VERSION))
+
+
+def memory_rows(db: Database, sql: str, bindings: Mapping[str, Binding]) -> Iterator[Row]:
+    """Yield the rows of a query of `memory_row AS m`: in a snapshot as SQLite finds them, else in chunks.
+
+    `{within}` in `sql` is where a chunk is told, `{plus}` before a column whose index is of no use then. No lock is
+    held while the rows of a chunk are looked at.
+    """
+    if db.in_transaction:
+        yield from db.stream(sql.format(within="", plus=""), bindings)
+        return
+    chunk = sql.format(within=WITHIN, plus="+")
+    first = FIRST_ROW
+    while (last := db.value(END_OF_CHUNK, (first,))) is not None:
+        yield from db.execute(chunk, {**bindings, "first": first, "last": last})
+        if last == LAST_ROW:
+            return
+        first = last + 1

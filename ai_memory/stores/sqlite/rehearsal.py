@@ -1,0 +1,70 @@
+"""Finds out whether a database takes vectors at all: its own triggers, constraints and references may refuse them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from ai_memory.errors import StatementRefused, UpdateRefused
+from ai_memory.memory.text_codec import printable
+from ai_memory.stores.sqlite import triggers
+from ai_memory.stores.sqlite.provenance import program_of_update, write_vectors
+from ai_memory.stores.sqlite.references import BROKEN_REFERENCE
+from ai_memory.stores.sqlite.store import Store, Transaction
+from ai_memory.stores.values import VectorWrite
+from ai_memory.vectors.target import Fingerprint
+
+
+def refused_updates(store: Store) -> str | None:
+    """Return why the database can take no vector at all, None where nothing forbids it; nothing is written.
+
+    It names the trigger that needs a function, module, table or collation which only some application has.
+    """
+    try:
+        program_of_update(store)
+    except StatementRefused as refusal:
+        return triggers.refusal_in_words(store, refusal)
+    return None
+
+
+def write_one_by_one(transaction: Transaction, writes: Sequence[VectorWrite], fingerprint: Fingerprint) -> list[bool]:
+    """Write vectors as `write_vectors` does, so that a refusal names its row.
+
+    Raises:
+        UpdateRefused: the database refuses one of them; the transaction may be gone, and must not be committed.
+    """
+    written: list[bool] = []
+    for each in writes:
+        try:
+            written += write_vectors(transaction, [each], fingerprint)
+        except UpdateRefused:
+            raise
+        except StatementRefused as refusal:
+            raise UpdateRefused(refusal.what, tip=refusal.tip, words=refusal.words, memory_id=each.id) from refusal
+        if transaction.db.unresolved_references():
+            what = f"{transaction.db.path} refuses the vector of {printable(each.id)}: {BROKEN_REFERENCE}."
+            raise UpdateRefused(what, words=BROKEN_REFERENCE, memory_id=each.id)
+    return written
+
+
+def rehearse(store: Store, attempts: Mapping[str, Callable[[Transaction], object]]) -> dict[str, str]:
+    """Return which of the attempts, each of one memory by its id, the database refuses, with its words.
+
+    Every one is rolled back, so that nothing is left behind.
+    """
+    try:
+        with store.rehearsal() as transaction:
+            for attempt in attempts.values():
+                attempt(transaction)
+    except StatementRefused:
+        words = {row_id: _refusal(store, attempt) for row_id, attempt in attempts.items()}
+        return {row_id: each for row_id, each in words.items() if each is not None}
+    return {}
+
+
+def _refusal(store: Store, attempt: Callable[[Transaction], object]) -> str | None:
+    try:
+        with store.rehearsal() as transaction:
+            attempt(transaction)
+    except UpdateRefused as refusal:
+        return refusal.words
+    return None

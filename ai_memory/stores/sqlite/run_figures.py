@@ -1,0 +1,86 @@
+"""Keeps, in the row of a run, what `status` shows without a census: its rows as counted last, and how a start ended.
+
+The rows are moved by every commit (`runs.count`). Each function works for the runner of the run
+alone: behind one that was taken over nothing is changed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ai_memory.stores.sqlite.connection import Binding
+from ai_memory.stores.sqlite.own_row import object_of
+from ai_memory.stores.sqlite.store import Store, Transaction
+from ai_memory.stores.values import Counted, Run, Space
+
+NOTE_CENSUS = """
+    UPDATE reembed_run SET live = ?, remaining = ?, in_quarantine = ?, counted_at = ? WHERE run_id = ? AND fence = ?
+"""
+NOTE_END = """
+    UPDATE reembed_run SET
+        ended_alike = 1 + iif(ended_code = :code AND ended_reason = :reason, min(ended_alike, 1000000), 0),
+        ended_at = :now, ended_code = :code, ended_reason = :reason
+    WHERE run_id = :run_id AND fence = :fence
+"""
+NOTE_STORED = "UPDATE reembed_event SET detail_json = ? WHERE run_id = ? AND kind = 'started'"
+RATES = """
+    SELECT run_id, target, rows_per_hour FROM reembed_run
+    WHERE typeof(target) = 'integer' AND typeof(rows_per_hour) = 'integer' AND rows_per_hour BETWEEN 1 AND 1000000000000
+    ORDER BY target IS ? DESC, run_id DESC LIMIT 1
+"""
+STARTED = "SELECT detail_json FROM reembed_event WHERE run_id = ? AND kind = 'started' LIMIT 1"
+MOST_SPACES = 5
+"""Kinds of vectors that a run notes as it begins; the most frequent come first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """How fast a run was in its last minutes, and to which target."""
+
+    run_id: int
+    target: int
+    rows_per_hour: int
+
+
+def note_stored(transaction: Transaction, run: Run, stored: Sequence[Space]) -> None:
+    """Note which vectors stand in the file as a run begins."""
+    transaction.db.execute(NOTE_STORED, (json.dumps({"stored": stored[:MOST_SPACES]}), run.run_id))
+
+
+def note_census(transaction: Transaction, run: Run, counted: Counted) -> None:
+    """Note what a census of the run's scope found."""
+    found = (counted.live, counted.remaining, counted.in_quarantine, counted.at)
+    transaction.db.execute(NOTE_CENSUS, (*found, run.run_id, run.fence))
+
+
+def note_end(transaction: Transaction, run: Run, *, exit_code: int, reason: str, now_ms: int) -> None:
+    """Note how an invocation ended, and how many in a row ended so."""
+    bindings: dict[str, Binding] = {
+        "code": exit_code,
+        "reason": reason,
+        "now": now_ms,
+        "run_id": run.run_id,
+        "fence": run.fence,
+    }
+    transaction.db.execute(NOTE_END, bindings)
+
+
+def replaced(store: Store, run: Run) -> tuple[Space, ...]:
+    """Return which vectors stood in the file when the run began; none where nothing that can be read tells them."""
+    spaces = object_of(store.db.value(STARTED, (run.run_id,))).get("stored")
+    return tuple((each[0], each[1], each[2]) for each in spaces if _is_space(each)) if isinstance(spaces, list) else ()
+
+
+def last_rate(store: Store, target: int | None) -> Measured | None:
+    """Return the rate of the last run to a target, else of the last run that had one; None where none had."""
+    rows = store.db.execute(RATES, (target,))
+    return Measured(int(rows[0][0]), int(rows[0][1]), int(rows[0][2])) if rows else None
+
+
+def _is_space(found: object) -> bool:
+    if not isinstance(found, list) or len(found) != 3:
+        return False
+    space, dim, rows = found
+    return isinstance(space, str | None) and isinstance(dim, int | None) and isinstance(rows, int)

@@ -1,0 +1,349 @@
+"""Keeps the runs of the migration: their state, fence, counters, checkpoints, breaker and events.
+
+Every change of state is one guarded UPDATE and an event. What belongs together is written in one `Transaction`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any
+
+from ai_memory.errors import DataRefused, NotFinished
+from ai_memory.memory.text_codec import printable
+from ai_memory.stores.holder import Holder
+from ai_memory.stores.sqlite.connection import Binding
+from ai_memory.stores.sqlite.lost_run import run_lost
+from ai_memory.stores.sqlite.own_row import OwnRow, selected
+from ai_memory.stores.sqlite.run_row import ENDED, GIVE_UP, RUN_COLUMNS, RUN_TEXTS, run_of
+from ai_memory.stores.sqlite.store import Store, Transaction
+from ai_memory.stores.values import Breaker, Checkpoint, Counters, Run
+from ai_memory.text.cleaning import MOST_WORDS, one_line
+
+# A state that nobody knows is no end: such a run stands in the way of another until it is cancelled.
+IS_UNFINISHED = f"coalesce(state, '') NOT IN {ENDED}"
+RUN = f"SELECT {selected(RUN_COLUMNS, RUN_TEXTS)} FROM reembed_run"
+UNFINISHED = f"{RUN} WHERE {IS_UNFINISHED}"
+LATEST = f"{RUN} ORDER BY run_id DESC LIMIT 1"
+STANDING = f"{RUN} WHERE run_id = (SELECT max(run_id) FROM reembed_run) AND state NOT IN ('cancelled', 'superseded')"
+ONE = f"{RUN} WHERE run_id = ?"
+UNFINISHED_ID = f"SELECT max(run_id) FROM reembed_run WHERE {IS_UNFINISHED}"
+CANCEL = f"""
+    UPDATE reembed_run SET state = 'cancelled', finished_at = ?, holder_json = NULL WHERE {IS_UNFINISHED}
+    RETURNING run_id
+"""
+BEGIN_RUN = """
+    INSERT INTO reembed_run
+        (target, target_model, scope_json, state, skip_current, started_at, last_progress_at, tool_version)
+    VALUES (?, ?, ?, 'running', ?, ?, ?, ?) RETURNING run_id
+"""
+TAKE_OVER = """
+    UPDATE reembed_run SET fence = fence + 1, holder_json = ?, in_flight_limit = ?,
+        last_error = iif(breaker_state = 'open', last_error, NULL), breaker_until = coalesce(?, breaker_until),
+        texts_sent_twice = texts_sent_twice + ?, last_progress_at = ?
+    WHERE run_id = ? AND fence = ? AND state = 'running'
+"""
+HOLD = """
+    UPDATE reembed_run SET commits = (commits + 1) % 1000000000, last_progress_at = ?,
+        in_flight_limit = coalesce(?, in_flight_limit), limits_json = coalesce(?, limits_json)
+    WHERE run_id = ? AND fence = ? AND state = 'running'
+"""
+COMMITS = "SELECT commits FROM reembed_run WHERE run_id = ? AND fence = ?"
+TRANSITION = """
+    UPDATE reembed_run SET
+        state = :new, finished_at = :now, holder_json = NULL, census_at = coalesce(:census_at, census_at)
+    WHERE run_id = :run_id AND state = :old AND (:fence IS NULL OR fence = :fence)
+"""
+LEAVE = """
+    UPDATE reembed_run SET holder_json = NULL, last_error = ?, limits_json = ?, in_flight_limit = ?
+    WHERE run_id = ? AND fence = ? AND state = 'running'
+"""
+BEGIN_NEXT = "UPDATE reembed_run SET pass = pass + 1 WHERE run_id = ? AND fence = ? AND state = 'running'"
+COUNT = """
+    UPDATE reembed_run SET reembedded = reembedded + :reembedded, already_current = already_current + :already_current,
+        identical = identical + :identical, tokens = tokens + :tokens,
+        attested = attested + :attested, raced = raced + :raced, quarantined = quarantined + :quarantined,
+        texts_sent = texts_sent + :texts_sent, requests = requests + :requests, retries = retries + :retries,
+        asked_again = asked_again + :asked_again, disagreed = disagreed + :disagreed,
+        remaining = max(remaining - :reembedded - :attested - :quarantined, 0),
+        in_quarantine = in_quarantine + :quarantined,
+        last_written_at = coalesce(:written_at, last_written_at), rows_per_hour = coalesce(:rate, rows_per_hour)
+    WHERE run_id = :run_id
+"""
+SET_TARGET = "UPDATE reembed_run SET target = ? WHERE run_id = ?"
+SET_BREAKER = """
+    UPDATE reembed_run SET breaker_state = ?, breaker_until = ?, breaker_wait_ms = ?, last_error = ? WHERE run_id = ?
+"""
+CHECKPOINT_COLUMNS = ("namespace", "cursor_id", "eof", "rows_done")
+CHECKPOINTS = f"""
+    SELECT {selected(CHECKPOINT_COLUMNS, ("namespace", "cursor_id"))} FROM reembed_checkpoint
+    WHERE run_id = ? AND pass = ?
+"""
+ADVANCE = """
+    INSERT INTO reembed_checkpoint (run_id, namespace, cursor_id, pass, eof, rows_done, updated_at)
+    VALUES (:run_id, CAST(:namespace AS TEXT), CAST(:cursor_id AS TEXT), :pass, :eof, :rows_done, :now)
+    ON CONFLICT (run_id, namespace) DO UPDATE SET
+        cursor_id = coalesce(excluded.cursor_id, CASE WHEN pass = excluded.pass THEN cursor_id END),
+        rows_done = excluded.rows_done + CASE WHEN pass = excluded.pass THEN rows_done ELSE 0 END,
+        pass = excluded.pass, eof = excluded.eof, updated_at = excluded.updated_at
+"""
+ADD_EVENT = "INSERT INTO reembed_event (run_id, at, kind, detail_json) VALUES (?, ?, ?, ?)"
+
+
+def unfinished_run(store: Store) -> Run | None:
+    """Return the run in state running or paused; there is at most one.
+
+    Raises:
+        DataRefused: a column of it is damaged.
+    """
+    return _one(store, UNFINISHED)
+
+
+def unfinished_id(store: Store) -> int | None:
+    """Return the number of the unfinished run, whatever else its row holds."""
+    found: int | None = store.db.value(UNFINISHED_ID)
+    return found
+
+
+def latest_run(store: Store) -> Run | None:
+    """Return the run begun last, None where none ever was.
+
+    Raises:
+        DataRefused: a column of it is damaged.
+    """
+    return _one(store, LATEST)
+
+
+def standing_run(store: Store) -> Run | None:
+    """Return the run begun last, None where none ever was or it was given up.
+
+    Raises:
+        DataRefused: a column of it is damaged.
+    """
+    return _one(store, STANDING)
+
+
+def cancel(transaction: Transaction, *, now_ms: int) -> int | None:
+    """Give up the unfinished run, whatever its row holds, and return its number; None where there is none.
+
+    Raises:
+        DataRefused: a trigger of somebody's leaves the run as it is.
+    """
+    ids = [int(row[0]) for row in transaction.db.execute(CANCEL, (now_ms,))]
+    if (kept := unfinished_id(transaction)) is not None:
+        raise DataRefused(
+            f"Run {kept} cannot be cancelled: something in {transaction.db.path} leaves its row as it is.",
+            tip="Drop the triggers on the table reembed_run, then: ai-memory reembed cancel",
+        )
+    return max(ids, default=None)
+
+
+def read_run(store: Store, run_id: int) -> Run:
+    """Return a run by its number.
+
+    Raises:
+        NotFinished: it is not in the file.
+        DataRefused: a column of it is damaged.
+    """
+    run = _one(store, ONE, run_id)
+    if run is None:
+        raise NotFinished(f"Run {run_id} is gone from the file.", tip="Look at it: ai-memory reembed status")
+    return run
+
+
+def begin_run(
+    transaction: Transaction,
+    *,
+    target: int,
+    target_model: str,
+    scope: tuple[str, ...] | None,
+    skip_current: bool,
+    now_ms: int,
+    tool_version: str,
+) -> Run:
+    """Enter a new run in state running and return it."""
+    scope_json = json.dumps(None if scope is None else list(scope))
+    bindings = (target, target_model, scope_json, int(skip_current), now_ms, now_ms, tool_version)
+    run_id = int(transaction.db.value(BEGIN_RUN, bindings))
+    add_event(transaction, run_id, "started", now_ms=now_ms)
+    return read_run(transaction, run_id)
+
+
+def take_over(
+    transaction: Transaction,
+    run: Run,
+    holder: Holder,
+    *,
+    in_flight_limit: int,
+    now_ms: int,
+    lost: int = 0,
+    breaker_until: int | None = None,
+) -> Run:
+    """Make `holder` the runner of `run` under a new fence and return the run as it now stands.
+
+    `in_flight_limit` is the most texts to be in flight until the next commit; `lost` is how many more killed
+    runners may have sent: they count until they are committed. `breaker_until` is what is believed of the breaker's
+    time (None: what is stored).
+
+    Raises:
+        OperatorNeeded, NotFinished: the run was changed by somebody else meanwhile.
+    """
+    newly = lost if run.holder else 0
+    bindings = (holder.to_json(), in_flight_limit + lost, breaker_until, newly, now_ms, run.run_id, run.fence)
+    if not transaction.db.change(TAKE_OVER, bindings):
+        raise run_lost(transaction, run)
+    kind = "taken over" if run.holder else "runner"
+    add_event(transaction, run.run_id, kind, now_ms=now_ms, detail={"pid": holder.pid})
+    return read_run(transaction, run.run_id)
+
+
+def hold(
+    transaction: Transaction,
+    run: Run,
+    *,
+    now_ms: int,
+    in_flight_limit: int | None = None,
+    limits: Mapping[str, int] | None = None,
+) -> None:
+    """Prove that `run` is still ours, and note the progress.
+
+    `in_flight_limit` is the most texts to be in flight until the next commit, `limits` what was learned of the size
+    of a request (None: as before).
+
+    Raises:
+        OperatorNeeded: the run was cancelled, paused or superseded: nothing may be committed.
+        NotFinished: it was taken over.
+    """
+    learned = None if limits is None else json.dumps(limits)
+    if not transaction.db.change(HOLD, (now_ms, in_flight_limit, learned, run.run_id, run.fence)):
+        raise run_lost(transaction, run)
+
+
+def commits(store: Store, run: Run) -> object:
+    """Return what is another number after every commit that held `run`; None where the run is no longer ours."""
+    return store.db.value(COMMITS, (run.run_id, run.fence))
+
+
+def transition(
+    transaction: Transaction, run: Run, new: str, *, now_ms: int, fenced: bool, census_at: int | None = None
+) -> None:
+    """Bring `run` from the state it was read in to `new`; `fenced` demands that its fence is still ours.
+
+    Raises:
+        OperatorNeeded, NotFinished: somebody else changed the run first.
+    """
+    bindings: dict[str, Binding] = {
+        "new": new,
+        "old": run.state,
+        "now": None if new in ("running", "paused") else now_ms,
+        "census_at": census_at,
+        "run_id": run.run_id,
+        "fence": run.fence if fenced else None,
+    }
+    if not transaction.db.change(TRANSITION, bindings):
+        raise run_lost(transaction, run)
+    add_event(transaction, run.run_id, new, now_ms=now_ms)
+
+
+def leave(
+    transaction: Transaction, run: Run, *, last_error: str | None, limits: Mapping[str, int], unsettled: int
+) -> bool:
+    """Note that the runner stopped in good order, if the run is still its own (else: False); keep the learned `limits`.
+
+    `unsettled` is how many texts that killed runners had sent are not committed yet, at most.
+    """
+    told = last_error and one_line(last_error, most=MOST_WORDS)
+    return bool(transaction.db.change(LEAVE, (told, json.dumps(limits), unsettled, run.run_id, run.fence)))
+
+
+def next_pass(transaction: Transaction, run: Run, *, now_ms: int) -> Run:
+    """Begin the next pass of `run`; cursors of the last one no longer count."""
+    if not transaction.db.change(BEGIN_NEXT, (run.run_id, run.fence)):
+        raise run_lost(transaction, run)
+    add_event(transaction, run.run_id, "pass", now_ms=now_ms, detail={"pass": run.pass_number + 1})
+    return read_run(transaction, run.run_id)
+
+
+def count(
+    transaction: Transaction,
+    run: Run,
+    counters: Counters,
+    *,
+    written_at: int | None = None,
+    rows_per_hour: int | None = None,
+) -> None:
+    """Add a page's share to the counters of the run, and take its rows from those that remain.
+
+    `written_at` is when a vector of it was written, `rows_per_hour` the rate with it (None: as before).
+    """
+    bindings = {each.name: getattr(counters, each.name) for each in fields(Counters)}
+    transaction.db.execute(COUNT, {**bindings, "written_at": written_at, "rate": rows_per_hour, "run_id": run.run_id})
+
+
+def read_counters(store: Store, run: Run) -> Counters:
+    """Return the counters of the whole run as they now stand."""
+    return read_run(store, run.run_id).counters
+
+
+def checkpoints(store: Store, run: Run) -> dict[str, Checkpoint]:
+    """Return the checkpoints of the run's present pass, by namespace.
+
+    Raises:
+        DataRefused: a column of one is damaged.
+    """
+    found: dict[str, Checkpoint] = {}
+    for values in store.db.execute(CHECKPOINTS, (run.run_id, run.pass_number)):
+        namespace, cursor = store.codec.name(values[0]), values[1]
+        what = f"the checkpoint of {printable(namespace)} in run {run.run_id}"
+        row = OwnRow(store, what, GIVE_UP, dict(zip(CHECKPOINT_COLUMNS, values, strict=True)))
+        found[namespace] = Checkpoint(
+            namespace=namespace,
+            cursor_id=None if cursor is None else store.codec.name(cursor),
+            eof=bool(row.whole("eof", most=1)),
+            rows_done=row.whole("rows_done"),
+        )
+    return found
+
+
+def advance(transaction: Transaction, run: Run, steps: Mapping[str, Checkpoint], *, now_ms: int) -> None:
+    """Move the cursors of all namespaces in `steps`; their `rows_done` is added to what was done in this pass."""
+    for step in steps.values():
+        bindings: dict[str, Binding] = {
+            "run_id": run.run_id,
+            "namespace": transaction.codec.bound(step.namespace),
+            "cursor_id": None if step.cursor_id is None else transaction.codec.bound(step.cursor_id),
+            "pass": run.pass_number,
+            "eof": int(step.eof),
+            "rows_done": step.rows_done,
+            "now": now_ms,
+        }
+        transaction.db.execute(ADVANCE, bindings)
+
+
+def set_target(transaction: Transaction, run: Run, fingerprint_id: int) -> None:
+    """Give a run the target whose width was not known when it began; for a transaction that holds the run."""
+    transaction.db.execute(SET_TARGET, (fingerprint_id, run.run_id))
+
+
+def set_breaker(
+    transaction: Transaction, run: Run, breaker: Breaker, *, now_ms: int, reason: str | None = None
+) -> None:
+    """Open (for a `reason`) or close the breaker of the run, with an event when its state changes."""
+    state = "open" if breaker.open else "closed"
+    told = reason and one_line(reason, most=MOST_WORDS)
+    transaction.db.execute(SET_BREAKER, (state, breaker.until_ms, breaker.wait_ms, told, run.run_id))
+    if breaker.open or run.breaker_state != state:
+        add_event(transaction, run.run_id, f"breaker {state}", now_ms=now_ms, detail={"until": breaker.until_ms})
+
+
+def add_event(
+    transaction: Transaction, run_id: int, kind: str, *, now_ms: int, detail: Mapping[str, Any] | None = None
+) -> None:
+    """Enter one event of a run."""
+    transaction.db.execute(ADD_EVENT, (run_id, now_ms, kind, json.dumps(detail or {})))
+
+
+def _one(store: Store, sql: str, *bindings: int) -> Run | None:
+    rows = store.db.execute(sql, bindings)
+    return run_of(store, rows[0]) if rows else None

@@ -1,0 +1,156 @@
+"""Reads what a database file has, and lays one uniform view over all releases of it.
+
+Databases in the field lack columns that later releases added (ai-memory 0.7.0: schema 57, no
+`embedding_space`; the 1.0.0 line: schema 84 adds it). The temporary view `memory_row` has every column we
+read, NULL where the file has none; temporary views live in the connection and never reach the
+file. What a file that is only read lacks of our tables stands beside it likewise.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ai_memory.errors import DataRefused
+from ai_memory.memory.text_codec import printable
+from ai_memory.stores.sqlite.connection import Database
+from ai_memory.stores.sqlite.ddl import has_table
+from ai_memory.stores.sqlite.expiry import UNEXPIRED
+from ai_memory.stores.sqlite.stand_ins import lay_empty_tables, lay_later_columns
+
+KIND = "SELECT type, wr FROM pragma_table_list('memories') WHERE schema = 'main'"
+KINDS = {"view": "a view", "virtual": "a virtual table", "shadow": "the inside of a virtual table"}
+COLUMNS = "SELECT name FROM pragma_table_xinfo('memories')"
+INDEX_COLUMNS = """
+    SELECT l.name, coalesce(group_concat(i.name), '')
+    FROM pragma_index_list('memories') AS l, pragma_index_info(l.name) AS i
+    WHERE l.partial = 0 GROUP BY l.name
+"""
+VERSION = "SELECT max(version) FROM schema_version"
+MAX_SHOWN = 40
+NEWEST_RUST = 101
+"""The newest `schema_version` of the Rust program that was looked at (1.0.0 line, 2026-11)."""
+
+REQUIRED = ("id", "namespace", "title", "content", "embedding")
+OPTIONAL = {
+    "tier": "'mid'",
+    "tags": "'[]'",
+    "priority": "5",
+    "confidence": "1.0",
+    "source": "'api'",
+    "access_count": "0",
+    "created_at": "''",
+    "updated_at": "''",
+    "last_accessed_at": "NULL",
+    "expires_at": "NULL",
+    "metadata": "'{}'",
+    "lifecycle_state": "'open'",
+    "encrypted_envelope": "NULL",
+    "embedding_dim": "NULL",
+    "embedding_space": "NULL",
+}
+LIVE = {
+    "expires_at": UNEXPIRED,
+    "lifecycle_state": "coalesce(lifecycle_state, 'open') NOT IN ('tombstoned', 'quarantined', 'contaminated')",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """What one database file has.
+
+    `rust` says that the Rust program made the file; `version` is its `schema_version`, None in our own.
+    `walk_index` says that an index serves the walk by (namespace, id).
+    """
+
+    columns: frozenset[str]
+    rust: bool
+    version: int | None
+    walk_index: bool
+    has_reembed: bool
+    encoding: str
+
+    @property
+    def has_space(self) -> bool:
+        """Whether rows carry a stamp of their vector space."""
+        return "embedding_space" in self.columns
+
+    @property
+    def has_dim(self) -> bool:
+        """Whether rows carry the declared width of their vector."""
+        return "embedding_dim" in self.columns
+
+    @property
+    def has_envelope(self) -> bool:
+        """Whether rows can be encrypted."""
+        return "encrypted_envelope" in self.columns
+
+
+def read_schema(db: Database) -> Schema:
+    """Return what the file has.
+
+    Raises:
+        DataRefused: the file has no memories that this program can read.
+    """
+    _require_table(db)
+    columns = frozenset(row[0] for row in db.execute(COLUMNS))
+    if missing := [name for name in REQUIRED if name not in columns]:
+        lack = f"its memories table lacks {', '.join(missing)}" if columns else "it has no table memories"
+        raise DataRefused(f"{db.path} is not an ai-memory database: {lack}.", tip="Name another file with --db PATH.")
+    rust = has_table(db, "schema_version")
+    return Schema(
+        columns=columns,
+        rust=rust,
+        version=_version(db) if rust else None,
+        walk_index=any(names.startswith("namespace,id") for _, names in db.execute(INDEX_COLUMNS)),
+        has_reembed=has_table(db, "reembed_run"),
+        encoding=db.value("PRAGMA encoding"),
+    )
+
+
+def _require_table(db: Database) -> None:
+    for kind, without_rowid in db.execute(KIND):
+        if kind != "table" or without_rowid:
+            what = KINDS.get(kind, "a table without row numbers")
+            raise DataRefused(
+                f"{db.path} is not an ai-memory database: its memories are {what}.",
+                tip="Name another file with --db PATH.",
+            )
+
+
+def _version(db: Database) -> int | None:
+    version = db.value(VERSION)
+    if version is None or isinstance(version, int):
+        return version
+    raise DataRefused(
+        f"{db.path} is damaged: its schema_version is {printable(str(version)[:MAX_SHOWN])}, which is no number.",
+        tip="Restore a backup of the file.",
+    )
+
+
+def require_known(path: Path, schema: Schema) -> None:
+    """Check that the Rust program has not brought the file to a schema that nobody here has seen.
+
+    Raises:
+        DataRefused: it has; what a vector's columns mean there is unknown, so nothing is written.
+    """
+    if schema.version is not None and schema.version > NEWEST_RUST:
+        raise DataRefused(
+            f"{path} has ai-memory schema {schema.version}; this ai-memory knows up to {NEWEST_RUST}.",
+            tip="Upgrade it: in a newer checkout, type: pip install .",
+        )
+
+
+def lay_view(db: Database, schema: Schema) -> None:
+    """Create the temporary view `memory_row` on the connection, and our tables where the file lacks them."""
+    absent = [f"{default} AS {name}" for name, default in OPTIONAL.items() if name not in schema.columns]
+    present = [name for name in OPTIONAL if name in schema.columns]
+    columns = ", ".join([*REQUIRED, *present, *absent])
+    live = " AND ".join(["1", *(condition for name, condition in LIVE.items() if name in schema.columns)])
+    db.execute("DROP VIEW IF EXISTS temp.memory_row")
+    source = f"SELECT rowid AS row_number, {columns}, {live} AS live FROM main.memories"
+    db.execute(f"CREATE TEMP VIEW memory_row AS {source}")
+    if schema.has_reembed:
+        lay_later_columns(db)
+    else:
+        lay_empty_tables(db)

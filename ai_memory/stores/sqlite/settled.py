@@ -1,0 +1,48 @@
+"""Tells, where no run is unfinished, for which target the file is known to be complete."""
+
+from __future__ import annotations
+
+import json
+
+from ai_memory.stores.sqlite.own_row import object_of
+from ai_memory.stores.sqlite.store import Store, Transaction
+
+LATEST_OTHER = """
+    SELECT run_id FROM reembed_run
+    WHERE run_id = (SELECT max(run_id) FROM reembed_run) AND NOT (state = 'done' AND target IS ?)
+"""
+NOTHING_STALE = "nothing stale"
+FOUND = (
+    f"SELECT detail_json FROM reembed_event WHERE run_id = ? AND kind = '{NOTHING_STALE}' ORDER BY rowid DESC LIMIT 1"
+)
+ADD = f"INSERT INTO reembed_event (run_id, at, kind, detail_json) VALUES (?, ?, '{NOTHING_STALE}', ?)"
+UNTOUCHED = """
+    SELECT target FROM reembed_run AS complete
+    WHERE state = 'done' AND scope_json = 'null' AND typeof(target) = 'integer' AND NOT EXISTS (
+        SELECT 1 FROM reembed_run WHERE run_id > complete.run_id AND (state = 'done' OR reembedded + attested > 0)
+    )
+    ORDER BY run_id DESC LIMIT 1
+"""
+
+
+def note_nothing_stale(transaction: Transaction, target: int | None, space: str, dim: int, *, now_ms: int) -> None:
+    """Note behind the run begun last, where that was another's or given up, that no row is stale for a target.
+
+    `target` is the number of its record, None where the file has none.
+    """
+    run_id = transaction.db.value(LATEST_OTHER, (target,))
+    if run_id is not None and nothing_stale(transaction, run_id) != (space, dim):
+        transaction.db.execute(ADD, (run_id, now_ms, json.dumps({"space": space, "dim": dim})))
+
+
+def nothing_stale(store: Store, run_id: int) -> tuple[str, int] | None:
+    """Return space and width for which nothing was stale behind a run, None where nothing that can be read says so."""
+    told = object_of(store.db.value(FOUND, (run_id,)))
+    space, dim = told.get("space"), told.get("dim")
+    return (space, dim) if isinstance(space, str) and isinstance(dim, int) else None
+
+
+def untouched_target(store: Store) -> int | None:
+    """Return the target of the last complete run over the whole file if no run has written since, else None."""
+    found: int | None = store.db.value(UNTOUCHED)
+    return found

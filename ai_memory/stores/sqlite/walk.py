@@ -1,0 +1,97 @@
+"""Reads memories for the migration: namespaces, blocks of ids, rows by id, and all rows in one sweep.
+
+ai-memory's databases have no index on (namespace, id). Left to its planner SQLite takes another index
+and sorts the whole namespace for every page, so the ids of a namespace are read once, sorted, in large
+blocks, and the rows then by their primary key: about 2 ms for a page of 500 (docs/adr/0002).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from ai_memory.memory.row import MemoryRow
+from ai_memory.stores.sqlite.consistent import memory_rows
+from ai_memory.stores.sqlite.store import Store
+
+ID_BLOCK = 50_000
+
+NAMESPACES = """
+    SELECT CAST(namespace AS BLOB), count(*) FROM main.memories GROUP BY namespace ORDER BY namespace
+"""
+UNADDRESSABLE = """
+    SELECT CAST(namespace AS BLOB), count(*) FROM memory_row WHERE typeof(id) <> 'text' AND live GROUP BY namespace
+"""
+STORED_SPACES = """
+    SELECT CAST(embedding_space AS BLOB), CASE WHEN typeof(embedding_dim) = 'integer' THEN embedding_dim END, count(*)
+    FROM memory_row WHERE live AND embedding IS NOT NULL GROUP BY 1, 2 ORDER BY count(*) DESC
+"""
+IDS = """
+    SELECT CAST(id AS BLOB) FROM main.memories
+    WHERE namespace = CAST(:namespace AS TEXT) AND typeof(id) = 'text' {after} ORDER BY {order} LIMIT :limit
+"""
+AFTER = "AND {order} > CAST(:after AS TEXT)"
+
+# A bare parameter beside an indexed column has SQLite plan anew at every binding (STAT4); a CAST has not: 42 -> 10 us.
+ROW = """
+    SELECT CAST(m.id AS BLOB), CAST(m.namespace AS BLOB), typeof(m.title) = 'text' AND typeof(m.content) = 'text',
+           CAST(m.title AS BLOB), CAST(m.content AS BLOB), CAST(m.encrypted_envelope AS BLOB), m.live,
+           CASE WHEN typeof(m.embedding) = 'blob' THEN m.embedding END,
+           CASE WHEN typeof(m.embedding_dim) = 'integer' THEN m.embedding_dim END, CAST(m.embedding_space AS BLOB),
+           p.fingerprint_id, p.src, p.head, p.origin, q.src
+    FROM memory_row AS m
+    LEFT JOIN embedding_provenance AS p ON p.memory_id = m.id
+    LEFT JOIN reembed_quarantine AS q ON q.target = CAST(:target AS INTEGER) AND q.memory_id = m.id
+"""
+ROW_BY_ID = ROW + " WHERE m.id = CAST(:id AS TEXT)"
+ROWS_OF_NAMESPACE = ROW + " WHERE {plus}m.namespace = CAST(:namespace AS TEXT) AND typeof(m.id) = 'text' {within}"
+ALL_ROWS = ROW + " WHERE typeof(m.id) = 'text' {within}"
+
+
+def namespaces(store: Store) -> list[tuple[str, int]]:
+    """Return every namespace with its number of rows, in SQLite's order."""
+    return [(store.codec.name(name), count) for name, count in store.db.execute(NAMESPACES)]
+
+
+def unaddressable(store: Store) -> list[tuple[str, int]]:
+    """Return how many live rows have no text as id, by namespace: they can be neither named nor updated safely."""
+    return [(store.codec.name(name), count) for name, count in store.db.execute(UNADDRESSABLE)]
+
+
+def stored_spaces(store: Store) -> list[tuple[str | None, int | None, int]]:
+    """Return the spaces and widths that live rows declare, with their number of rows, the most frequent first."""
+    return [(_name(store, space), dim, count) for space, dim, count in store.db.execute(STORED_SPACES)]
+
+
+def ids_after(store: Store, namespace: str, after: str | None, *, limit: int = ID_BLOCK) -> list[str]:
+    """Return the next ids of a namespace in SQLite's order, at most `limit`, from behind `after` (None: the start)."""
+    # The unary plus keeps SQLite from walking the primary key through the whole file.
+    order = "id" if store.schema.walk_index else "+id"
+    sql = IDS.format(order=order, after="" if after is None else AFTER.format(order=order))
+    bindings = {
+        "namespace": store.codec.bound(namespace),
+        "after": None if after is None else store.codec.bound(after),
+        "limit": limit,
+    }
+    return [store.codec.name(row[0]) for row in store.db.execute(sql, bindings)]
+
+
+def rows_by_id(store: Store, ids: Sequence[str], *, target: int | None) -> list[MemoryRow]:
+    """Return the rows of `ids` that still exist, in that order, with their quarantine for `target`."""
+    bindings = [{"id": store.codec.bound(each), "target": target} for each in ids]
+    return [MemoryRow._make((*values, store.codec)) for values in store.db.execute_many(ROW_BY_ID, bindings)]
+
+
+def all_rows(store: Store, *, target: int | None, only: Sequence[str] | None) -> Iterator[MemoryRow]:
+    """Yield every addressable row once, of the namespaces `only` (None: all); inside of `consistently`."""
+    if only is None:
+        rows = memory_rows(store.db, ALL_ROWS, {"target": target})
+        yield from (MemoryRow._make((*each, store.codec)) for each in rows)
+        return
+    for namespace in only:
+        bindings = {"target": target, "namespace": store.codec.bound(namespace)}
+        rows = memory_rows(store.db, ROWS_OF_NAMESPACE, bindings)
+        yield from (MemoryRow._make((*each, store.codec)) for each in rows)
+
+
+def _name(store: Store, stored: bytes | None) -> str | None:
+    return None if stored is None else store.codec.name(stored)

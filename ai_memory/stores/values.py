@@ -1,0 +1,157 @@
+"""What the store knows of a run, as frozen values: the run, its counters, its checkpoints, its breaker."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+
+from ai_memory.memory.reason import Kind
+from ai_memory.stores.holder import Holder
+from ai_memory.text.times import with_timestamps
+
+Space = tuple[str | None, int | None, int]
+"""Vectors of one kind: their stamp and width (None: none that can be read), and how many rows have them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Counters:
+    """What happened, in rows and requests; a page's share or a whole run's sum.
+
+    `asked_again` rows were embedded once more one by one; `disagreed` of them got another vector.
+    """
+
+    reembedded: int = 0
+    already_current: int = 0
+    attested: int = 0
+    raced: int = 0
+    quarantined: int = 0
+    identical: int = 0
+    texts_sent: int = 0
+    texts_sent_twice: int = 0
+    requests: int = 0
+    retries: int = 0
+    tokens: int = 0
+    asked_again: int = 0
+    disagreed: int = 0
+
+    def __add__(self, other: Counters) -> Counters:
+        """Return the sum, field by field."""
+        return Counters(*(getattr(self, each.name) + getattr(other, each.name) for each in fields(Counters)))
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """The rows of a run's scope as the census begun `at` (Unix milliseconds) counted them, moved by commits since."""
+
+    live: int
+    remaining: int
+    in_quarantine: int
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class LastEnd:
+    """How the last invocation ended: when (Unix milliseconds), why in a word or two, and how many in a row did so."""
+
+    at: int
+    exit_code: int
+    reason: str
+    alike: int
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run as recorded. Times are Unix milliseconds; `scope` None means all but substrate namespaces.
+
+    `limits` is what was learned of the size of a request, by name; `counters` are those of all invocations.
+    `last_written_at` is the last commit with a vector, `last_progress_at` the last sign of life. `counted` and
+    `last_end` are None until a census was noted and an invocation ended in good order.
+    """
+
+    run_id: int
+    target: int
+    target_model: str
+    scope: tuple[str, ...] | None
+    state: str
+    pass_number: int
+    fence: int
+    holder: Holder | None
+    in_flight_limit: int
+    skip_current: bool
+    started_at: int
+    last_progress_at: int
+    finished_at: int | None
+    census_at: int | None
+    breaker_state: str
+    breaker_until: int
+    breaker_wait_ms: int
+    last_error: str | None
+    limits: Mapping[str, int]
+    counters: Counters
+    last_written_at: int | None = None
+    rows_per_hour: int = 0
+    counted: Counted | None = None
+    last_end: LastEnd | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """How far one pass has come in one namespace: the last id passed (None: none yet), and whether it saw the end."""
+
+    namespace: str
+    cursor_id: str | None
+    eof: bool
+    rows_done: int
+
+
+@dataclass(frozen=True, slots=True)
+class Breaker:
+    """Whether requests are held back: until when, and the wait that led there, in milliseconds."""
+
+    open: bool = False
+    until_ms: int = 0
+    wait_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class VectorWrite:
+    """One vector to write: of which memory, of which exact text, in which space.
+
+    `src` is the hash of the document embedded; `origin` names the writer (see embedding_provenance).
+    """
+
+    id: str
+    title: str
+    content: str
+    blob: bytes
+    src: bytes
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
+class Quarantined:
+    """One row in quarantine. Times are Unix milliseconds."""
+
+    id: str
+    namespace: str
+    src: bytes
+    kind: Kind
+    http_status: int | None
+    message: str
+    attempts: int
+    first_at: int
+    last_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Who paused the file, when, until when (None: until it is taken off) and why; times are Unix milliseconds."""
+
+    at: int
+    until: int | None
+    by: str
+    reason: str
+
+    def values(self) -> dict[str, object]:
+        """Return the JSON object."""
+        return with_timestamps(asdict(self), "at", "until")

@@ -1,0 +1,1 @@
+"""What the operating system is asked: who may write a file, who gives a command, which signals came."""

@@ -1,0 +1,1 @@
+"""How texts come in and how they are shown: strict JSON, times, amounts, addresses; cleaned and masked."""

@@ -1,0 +1,1 @@
+"""What a vector is: its space, its target, its BLOB and the checks it must pass."""

@@ -1,0 +1,50 @@
+"""The vector BLOB of ai-memory.
+
+Format (ai-memory 0.7 to 1.0): one byte 0x01, then n float32 little-endian: length 1 + 4n. A length
+that is a multiple of 4 is the older form without the header byte. Any other length is malformed.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ai_memory.errors import DataRefused
+from ai_memory.vectors.target import Vectors
+
+HEADER = b"\x01"
+HEAD_BYTES = 16
+
+
+def encode(vector: Vectors) -> bytes:
+    """Return the BLOB of one vector: float32, shape (dim,)."""
+    return HEADER + np.ascontiguousarray(vector, dtype="<f4").tobytes()
+
+
+def some_vector(dim: int) -> bytes:
+    """Return the BLOB of a vector that any space of that width may hold, and that is no text's."""
+    return encode(np.eye(1, dim, dtype=np.float32)[0])
+
+
+def decode(blob: bytes) -> Vectors:
+    """Return the vector of a BLOB: float32, shape (dim,).
+
+    Raises:
+        DataRefused: the BLOB has an impossible length or an unknown header byte.
+    """
+    if width(len(blob)) < 1 or (len(blob) % 4 and blob[:1] != HEADER):
+        raise DataRefused(f"a vector of {len(blob)} bytes beginning with {blob[:1].hex() or 'nothing'} is malformed.")
+    return np.frombuffer(blob, dtype="<f4", offset=len(blob) % 4).astype(np.float32)
+
+
+def width(length: int) -> int:
+    """Return how many floats a BLOB of `length` bytes carries, -1 where no vector has that length."""
+    return (length - length % 4) // 4 if length > 1 and length % 4 in (0, 1) else -1
+
+
+def head(blob: bytes) -> bytes:
+    """Return the head of a BLOB: its length (4 bytes, little-endian) and the first 16 bytes after the header.
+
+    A vector that somebody else wrote over ours differs here.
+    """
+    start = len(blob) % 4 == 1
+    return len(blob).to_bytes(4, "little") + blob[start : start + HEAD_BYTES]

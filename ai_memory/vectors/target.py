@@ -1,0 +1,47 @@
+"""What a vector is made for: the target, and the target as a file knows it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Vectors = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Everything that changes a vector: the vector space and how texts are brought into it.
+
+    `dim` is the width of the vectors. `document_prefix` and `query_prefix` stand before each
+    text. `normalized` says whether vectors are scaled to length 1. `max_tokens` is the length at
+    which the model cuts a text (0: the endpoint decides). `precision` names the number format in
+    which the model computes. `model` is the configured name, for people; it is no part of the
+    fingerprint, `space` is.
+    """
+
+    space: str
+    dim: int
+    backend: str
+    model: str
+    document_prefix: str = ""
+    query_prefix: str = ""
+    normalized: bool = False
+    max_tokens: int = 0
+    precision: str = "float32"
+
+
+@dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """A target as the file knows it; `witness` is None until the target's first probe."""
+
+    id: int
+    digest: bytes
+    spec_json: str
+    space: str
+    dim: int
+    witness: bytes | None
+
+
+MAX_DIM = 65_536

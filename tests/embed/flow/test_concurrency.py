@@ -1,0 +1,338 @@
+"""How many requests are in flight and when they start, on a clock that the tests own."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from ai_memory.embed.flow.concurrency import CAUTION, ConcurrencyLimiter, LimitedEmbedder
+from ai_memory.embed.flow.documented import DocumentedLimits
+from ai_memory.embed.flow.limiter import Remaining
+from ai_memory.embed.flow.rate import RateLimiter
+from ai_memory.embed.flow.request_size import RequestSize
+from ai_memory.errors import RateLimited, TransientFailure
+from tests.embed.flow.passing_time import PassingTime
+from tests.support.fakes import HashEmbedder
+
+
+def pace(time: PassingTime, *, most: int = 32, fixed: bool = False) -> ConcurrencyLimiter:
+    return ConcurrencyLimiter(most=most, fixed=fixed, stop=threading.Event(), clock=time.clock)
+
+
+def a_round(pace: ConcurrencyLimiter, time: PassingTime, *, latency: float = 0.2) -> None:
+    """Let as many requests as may be in flight be answered after `latency` seconds."""
+    slots = [pace.slot() for _ in range(pace.limit)]
+    for slot in slots:
+        slot.__enter__()
+    time.now += latency
+    for slot in slots:
+        slot.__exit__(None, None, None)
+
+
+def refused(pace: ConcurrencyLimiter, seconds: float = 0.0) -> None:
+    with pytest.raises(RateLimited), pace.slot():
+        raise RateLimited("slow down.", retry_after=seconds)
+
+
+def waits(pace: ConcurrencyLimiter) -> bool:
+    """Say whether a request would have to wait; of a pace whose stop has come."""
+    try:
+        with pace.slot():
+            return False
+    except TransientFailure:
+        return True
+
+
+def stopped_pace(time: PassingTime) -> ConcurrencyLimiter:
+    stop = threading.Event()
+    stop.set()
+    return ConcurrencyLimiter(most=8, fixed=True, stop=stop, closed=lambda: False, clock=time.clock)
+
+
+def test_a_harmless_text_is_sent_in_spite_of_a_refusal_and_where_it_passes_that_is_forgotten() -> None:
+    found = stopped_pace(PassingTime())
+    refused(found)
+    assert waits(found)
+    with found.rate_doubted():
+        assert not waits(found)
+
+    assert [waits(found) for _ in range(5)] == [False] * 5
+
+
+def test_a_rate_that_refuses_the_harmless_text_too_is_obeyed() -> None:
+    time = PassingTime()
+    found = stopped_pace(time)
+    refused(found)
+    time.now += 0.1
+    with pytest.raises(RateLimited), found.rate_doubted(), found.slot():
+        raise RateLimited("slow down.")
+
+    assert waits(found)
+    time.now += 0.5
+    assert waits(found)
+
+
+def test_a_wait_that_the_endpoint_named_holds_also_for_a_harmless_text() -> None:
+    time = PassingTime()
+    found = stopped_pace(time)
+    refused(found, seconds=5)
+    with pytest.raises(TransientFailure), found.rate_doubted(), found.slot():
+        pass
+    assert waits(found)
+    time.now += 5
+    assert not waits(found)
+
+
+def test_the_level_doubles_until_the_first_sign_of_trouble_and_never_passes_the_most() -> None:
+    time = PassingTime()
+    found = pace(time)
+    levels = []
+    for _ in range(6):
+        levels.append(found.limit)
+        a_round(found, time)
+
+    assert levels == [2, 4, 8, 16, 32, 32]
+
+
+def test_a_failure_halves_the_level_and_then_it_grows_by_one_a_round() -> None:
+    time = PassingTime()
+    found = pace(time, most=16, fixed=True)
+    time.now += 1
+    with pytest.raises(TransientFailure), found.slot():
+        raise TransientFailure("down.")
+    levels = []
+    for _ in range(3):
+        levels.append(found.limit)
+        time.now += 0.001
+        a_round(found, time)
+
+    assert levels == [8, 9, 10]
+
+
+def test_requests_that_only_queue_up_halve_the_level() -> None:
+    time = PassingTime()
+    found = pace(time)
+    for _ in range(4):
+        a_round(found, time)
+    assert found.limit == 32
+    time.now += 0.001
+    a_round(found, time, latency=0.5)
+
+    assert found.limit == 16
+
+
+def test_failures_of_one_round_halve_the_level_once() -> None:
+    time = PassingTime(now=1)
+    found = pace(time, most=8, fixed=True)
+    slots = [found.slot() for _ in range(8)]
+    for slot in slots:
+        slot.__enter__()
+    time.now += 0.2
+    for slot in slots:
+        assert not slot.__exit__(TransientFailure, TransientFailure("down."), None)
+
+    assert found.limit == 4
+
+
+def test_a_pause_longer_than_anyone_waits_is_refused_at_once() -> None:
+    time = PassingTime()
+    found = pace(time)
+    refused(found, seconds=3_600)
+
+    with pytest.raises(RateLimited, match=r"^slow down\. No request is sent for 1 h\.$"), found.slot():
+        pass
+
+
+def test_after_a_stop_no_request_is_sent_even_where_there_is_a_place() -> None:
+    stop = threading.Event()
+    found = ConcurrencyLimiter(most=2, fixed=True, stop=stop, clock=PassingTime().clock)
+    stop.set()
+
+    with pytest.raises(TransientFailure, match="not sent"), found.slot():
+        pytest.fail("it was sent")
+
+
+def test_what_is_to_be_finished_is_sent_after_a_stop_but_waits_for_no_place() -> None:
+    stop = threading.Event()
+    found = ConcurrencyLimiter(most=1, fixed=True, stop=stop, closed=lambda: False, clock=PassingTime().clock)
+    stop.set()
+    sent = []
+
+    with found.slot():
+        sent.append("sent")
+        with pytest.raises(TransientFailure, match="not sent"), found.slot():
+            pass
+
+    assert sent == ["sent"]
+
+
+def test_a_stop_ends_the_wait_for_a_place() -> None:
+    stop = threading.Event()
+    found = ConcurrencyLimiter(most=1, fixed=True, stop=stop, clock=PassingTime().clock)
+    with found.slot():
+        stop.set()
+        with pytest.raises(TransientFailure, match="not sent"), found.slot():
+            pass
+
+
+def test_a_refusal_names_the_pause_to_whoever_retries() -> None:
+    found = pace(PassingTime())
+    with pytest.raises(RateLimited) as caught, found.slot():
+        raise RateLimited("slow down.")
+
+    assert (caught.value.pause, caught.value.retry_after) == (0.5, 0)
+
+
+@pytest.mark.parametrize(("seconds", "asked"), [(0.0, 0.0), (3_600.0, 3_600.0)])
+def test_a_pause_of_our_own_is_not_what_the_endpoint_asked_for(seconds: float, asked: float) -> None:
+    found = ConcurrencyLimiter(most=4, fixed=True, stop=threading.Event(), clock=PassingTime().clock, longest_wait=0.1)
+    refused(found, seconds)
+
+    with pytest.raises(RateLimited) as caught, found.slot():
+        pass
+    assert caught.value.retry_after == asked
+
+
+def test_the_time_of_an_answer_teaches_the_size_of_a_request() -> None:
+    time, limits = PassingTime(), RequestSize(DocumentedLimits())
+    inner = HashEmbedder(before=lambda _texts: time.sleep(40))
+    found = ConcurrencyLimiter(most=1, fixed=False, stop=threading.Event(), sizes=limits, clock=time.clock)
+    embedder = LimitedEmbedder(inner, found)
+    embedder.embed_documents([f"text {number}" for number in range(40)])
+
+    assert limits.inputs == 10
+
+
+def test_a_limit_that_is_used_up_holds_the_next_request_back() -> None:
+    time, stop = PassingTime(), threading.Event()
+    found = ConcurrencyLimiter(most=2, fixed=True, stop=stop, clock=time.clock)
+    with found.slot():
+        found.observe([Remaining("requests", 0, 10, 60)])
+    stop.set()
+
+    with pytest.raises(TransientFailure), found.slot():
+        pass
+    stop.clear()
+    time.now += 60
+    with found.slot():
+        pass
+
+
+def test_a_renewal_foretold_for_never_holds_nothing_back() -> None:
+    found = ConcurrencyLimiter(most=2, fixed=True, stop=threading.Event(), clock=PassingTime().clock)
+    with found.slot():
+        found.observe([Remaining("requests", 0, 10, 86_400 * 999)])
+
+    with found.slot():
+        pass
+
+
+def ask(allowance: RateLimiter, time: PassingTime, server: Iterator[bool]) -> bool:
+    """Wait until a request may start, send it and learn from the answer."""
+    while wait := allowance.wait(time.now, tokens=0):
+        time.now += wait
+    began = time.now
+    allowance.take(began, tokens=0)
+    time.now += 0.001
+    if passed := next(server):
+        allowance.accepted(time.now, began=began)
+    else:
+        allowance.refused(time.now, began=began, named=0)
+    return passed
+
+
+def window_of(requests: int, seconds: float, time: PassingTime) -> Iterator[bool]:
+    """A server that lets so many requests pass in each window and says nothing of it."""
+    passed: dict[int, int] = {}
+    while True:
+        window = int(time.now // seconds)
+        passed[window] = passed.get(window, 0) + 1
+        yield passed[window] <= requests
+
+
+@pytest.mark.parametrize(("requests", "seconds"), [(500, 60), (3_000, 60), (100, 6), (300, 6)])
+def test_a_rate_that_nobody_tells_is_found_and_used_up_without_a_storm(requests: int, seconds: float) -> None:
+    time, allowance = PassingTime(), RateLimiter()
+    server = window_of(requests, seconds, time)
+    answers: list[bool] = []
+    while time.now < 10 * seconds:
+        answers.append(ask(allowance, time, server))
+
+    assert answers.count(True) >= 0.95 * 10 * requests
+    assert answers.count(False) <= 0.02 * len(answers)
+
+
+def test_what_headers_say_is_left_is_used_and_its_renewal_awaited() -> None:
+    allowance = RateLimiter()
+    allowance.take(0, tokens=10)
+    allowance.told(
+        [Remaining("requests", 2, 3, 60), Remaining("tokens", 1_000, 1_010, 60)], now=0, requests=0, tokens=0
+    )
+
+    waits = []
+    for _ in range(3):
+        waits.append(allowance.wait(1, tokens=10))
+        allowance.take(1, tokens=10)
+    assert waits == [0, 0, 59]
+    assert allowance.wait(60, tokens=10) == 0
+
+
+def test_a_refusal_that_headers_did_not_foretell_teaches_a_rate_all_the_same() -> None:
+    time, allowance = PassingTime(), RateLimiter()
+    server = window_of(100, 6, time)
+    answers: list[bool] = []
+    while time.now < 60:
+        allowance.told([Remaining("tokens", 1e6, 1e6, 60)], now=time.now, requests=0, tokens=0)
+        answers.append(ask(allowance, time, server))
+
+    assert answers.count(True) >= 950
+    assert answers.count(False) <= 20
+
+
+def test_requests_in_flight_count_against_what_is_left() -> None:
+    allowance = RateLimiter()
+    allowance.told([Remaining("requests", 5, 100, 60)], now=0, requests=5, tokens=0)
+
+    assert allowance.wait(0, tokens=0) == 60
+
+
+def test_tokens_that_do_not_fit_any_more_wait_and_those_that_never_fit_are_tried_on_a_full_limit() -> None:
+    allowance = RateLimiter()
+    allowance.told([Remaining("tokens", 50, 100, 60)], now=0, requests=0, tokens=0)
+
+    assert allowance.wait(0, tokens=40) == 0
+    assert allowance.wait(0, tokens=60) == 60
+    allowance.told([Remaining("tokens", 100, 100, 60)], now=0, requests=0, tokens=0)
+    assert allowance.wait(0, tokens=500) == 0
+
+
+def test_a_broken_answer_halves_the_level_and_it_stays_there_for_many_answers() -> None:
+    time = PassingTime(now=1)
+    found = pace(time, most=8, fixed=True)
+    found.doubt()
+    assert found.limit == 4
+    for _ in range(CAUTION // 4):
+        assert found.limit == 4
+        a_round(found, time)
+    a_round(found, time)
+
+    assert found.limit == 5
+
+
+def test_broken_answers_of_one_round_leave_one_request_in_flight_and_each_later_one_keeps_it_there_longer() -> None:
+    time = PassingTime(now=1)
+    found = pace(time, most=8, fixed=True)
+
+    def answers_until_more() -> int:
+        for _ in range(8):
+            found.doubt()
+        for answers in range(1, 1000):
+            time.now += 0.001
+            a_round(found, time)
+            if found.limit > 1:
+                return answers
+        return 0
+
+    assert (answers_until_more(), answers_until_more()) == (CAUTION + 1, 2 * CAUTION + 1)

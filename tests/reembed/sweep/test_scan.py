@@ -1,0 +1,165 @@
+"""The walk: stale rows into pages that cross namespaces, fresh rows only move the cursor."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import pytest
+
+from ai_memory.embed.flow.token_budget import TokenBudget
+from ai_memory.embed.port import TokenLimit
+from ai_memory.embed.usage import Meter
+from ai_memory.reembed.page import Page
+from ai_memory.reembed.sweep import scan
+from ai_memory.reembed.sweep.budget import Budget
+from ai_memory.reembed.sweep.scan import Scan, ScanOrder
+from ai_memory.stores.sqlite import walk
+from ai_memory.stores.sqlite.store import Store
+from ai_memory.stores.values import Checkpoint
+from ai_memory.vectors.witness import WITNESS_TEXTS
+from tests.reembed.work import Work, known
+from tests.support import files
+from tests.support.fakes import HashEmbedder
+
+NO_CURSORS: Mapping[str, Checkpoint] = {}
+
+
+def budget(max_rows: int | None = None) -> Budget:
+    return Budget(TokenBudget(Meter()), max_rows=max_rows)
+
+
+def walked(
+    store: Store,
+    *,
+    batch: int = 3,
+    namespaces: Sequence[str] = ("a", "b"),
+    cursors: Mapping[str, Checkpoint] = NO_CURSORS,
+    max_rows: int | None = None,
+) -> list[Page]:
+    order = ScanOrder(known(store, HashEmbedder()), namespaces, cursors, batch)
+    return list(Scan(store, order, budget(max_rows), stopped=lambda: False).pages())
+
+
+def ids(page: Page) -> list[str]:
+    return [each.id for each in page.documents]
+
+
+def test_pages_have_a_batch_of_documents_and_cross_namespaces(store: Store) -> None:
+    found = walked(store, batch=4)
+
+    assert [ids(each) for each in found] == [
+        ["id-000", "id-002", "id-004", "id-006"],
+        ["id-008", "id-001", "id-003", "id-005"],
+        ["id-007", "id-009"],
+    ]
+
+
+def test_a_page_carries_the_cursors_of_all_namespaces_it_touched(store: Store) -> None:
+    _, second, last = walked(store, batch=4)
+
+    assert second.steps == {
+        "a": Checkpoint("a", "id-008", eof=True, rows_done=1),
+        "b": Checkpoint("b", "id-005", eof=False, rows_done=3),
+    }
+    assert last.steps == {"b": Checkpoint("b", "id-009", eof=True, rows_done=2)}
+
+
+@pytest.mark.parametrize("batch", [1, 2, 3, 100])
+def test_every_row_is_passed_once_whatever_the_batch(store: Store, batch: int) -> None:
+    found = walked(store, batch=batch)
+
+    assert sorted(each for page in found for each in ids(page)) == [f"id-{number:03}" for number in range(10)]
+    assert sum(step.rows_done for page in found for step in page.steps.values()) == 10
+
+
+def test_the_walk_goes_on_behind_its_cursors(store: Store) -> None:
+    cursors = {
+        "a": Checkpoint("a", "id-008", eof=True, rows_done=5),
+        "b": Checkpoint("b", "id-005", eof=False, rows_done=3),
+    }
+
+    assert [ids(each) for each in walked(store, cursors=cursors)] == [["id-007", "id-009"]]
+
+
+def test_fresh_rows_only_move_the_cursor(work: Work) -> None:
+    work.run()
+    files.edit(work.path, "id-005", "edited")
+
+    with work.store() as store:
+        found = walked(store)
+
+    assert [ids(each) for each in found] == [["id-005"]]
+    assert (found[0].current, sum(step.rows_done for step in found[0].steps.values())) == (9, 10)
+
+
+def test_the_cursor_of_a_spent_budget_stands_before_the_first_row_not_taken(store: Store) -> None:
+    found = walked(store, max_rows=2)
+
+    assert [ids(each) for each in found] == [["id-000", "id-002"]]
+    assert found[0].steps == {"a": Checkpoint("a", "id-002", eof=False, rows_done=2)}
+
+
+def test_where_the_budget_has_to_wait_a_page_without_rows_or_cursors_tells(work: Work) -> None:
+    found: list[Page] = []
+    free = TokenBudget(Meter(), TokenLimit(10**9))
+    row, apart = free.most([files.texts(work.path)["id-000"]]), free.most([*WITNESS_TEXTS, WITNESS_TEXTS[0]])
+    one_by_one = Budget(TokenBudget(Meter(), TokenLimit(apart + row + row // 2)), max_rows=None)
+    with work.store() as store:
+        order = ScanOrder(known(store, HashEmbedder()), ["a", "b"], NO_CURSORS, 1)
+        waiting = Scan(store, order, one_by_one, stopped=lambda: False)
+        for page in waiting.pages():
+            found.append(page)
+            if not page.documents:
+                waiting.settle(found[-2])
+
+    assert [each.empty for each in found[:4]] == [False, True, False, True]
+    assert sum(len(each.documents) for each in found) == 10
+    assert Page().empty
+    assert not Page(steps={"a": Checkpoint("a", "id", eof=True, rows_done=1)}).empty
+
+
+def test_a_budget_that_is_just_enough_is_not_spent(store: Store) -> None:
+    order = ScanOrder(known(store, HashEmbedder()), ["a", "b"], NO_CURSORS, 3)
+    spent = budget(10)
+
+    assert sum(len(each.documents) for each in Scan(store, order, spent, stopped=lambda: False).pages()) == 10
+    assert spent.spent == ""
+
+
+def test_rows_that_die_or_move_behind_the_read_are_passed_without_work(store: Store) -> None:
+    store.db.execute("UPDATE memories SET expires_at = '2001-01-01T00:00:00Z' WHERE id = 'id-000'")
+
+    (first, *_) = walked(store, batch=100)
+
+    assert "id-000" not in ids(first)
+    assert first.steps["a"] == Checkpoint("a", "id-008", eof=True, rows_done=5)
+
+
+def test_identical_texts_are_one_document_and_twins(store: Store) -> None:
+    store.db.execute("UPDATE memories SET title = 'same', content = 'text' WHERE id IN ('id-000', 'id-001')")
+
+    (page,) = walked(store, batch=100)
+
+    assert ([each.id for each in page.duplicates], len(page.documents)) == (["id-001"], 9)
+
+
+def test_a_stop_ends_the_walk_with_what_was_gathered(store: Store) -> None:
+    order = ScanOrder(known(store, HashEmbedder()), ["a", "b"], NO_CURSORS, 100)
+    answers = iter([False, True])
+    stopped = Scan(store, order, budget(), stopped=lambda: next(answers))
+
+    (page,) = stopped.pages()
+
+    assert (stopped.stopped, page.steps) == (True, {"a": Checkpoint("a", "id-008", eof=True, rows_done=5)})
+
+
+@pytest.mark.parametrize(("name", "size"), [("READ_ROWS", 2), ("SCANNED_ROWS", 3), ("PAGE_BYTES", 60)])
+def test_small_blocks_pass_the_same_rows(store: Store, monkeypatch: pytest.MonkeyPatch, name: str, size: int) -> None:
+    monkeypatch.setattr(scan, name, size)
+    monkeypatch.setattr(walk, "ID_BLOCK", 2)
+    monkeypatch.setattr(walk.ids_after, "__kwdefaults__", {"limit": 2})
+
+    found = walked(store, batch=100)
+
+    assert sorted(each for page in found for each in ids(page)) == [f"id-{number:03}" for number in range(10)]
+    assert {name: step.eof for page in found for name, step in page.steps.items()} == {"a": True, "b": True}

@@ -1,0 +1,153 @@
+"""Vectors and their record: written together, on the very text that was embedded, or not at all."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ai_memory.errors import DataRefused
+from ai_memory.memory.document import source_hash
+from ai_memory.stores.opening import writing
+from ai_memory.stores.sqlite.provenance import attest, read_fingerprint, set_witness, vector_of_text, write_vector
+from ai_memory.stores.sqlite.store import Store
+from ai_memory.stores.values import VectorWrite
+from ai_memory.vectors.blob import encode, head
+from ai_memory.vectors.target import Fingerprint
+from tests.reembed.work import committed, known
+from tests.support import files, shapes
+from tests.support.fakes import HashEmbedder
+
+EMBEDDER = HashEmbedder()
+BLOB = encode(EMBEDDER.vector("title id-000 the content of id-000"))
+SRC = source_hash("title id-000 the content of id-000")
+WRITE = VectorWrite("id-000", "title id-000", "the content of id-000", BLOB, SRC, "reembed")
+ROW = "SELECT embedding, embedding_dim, embedding_space FROM memories WHERE id = 'id-000'"
+RECORD = "SELECT fingerprint_id, src, head, origin FROM embedding_provenance WHERE memory_id = 'id-000'"
+
+
+@pytest.fixture
+def target(store: Store) -> Fingerprint:
+    return known(store, EMBEDDER)
+
+
+def test_vector_width_space_and_record_go_together(store: Store, target: Fingerprint) -> None:
+    assert committed(store, write_vector, WRITE, target)
+
+    assert store.db.execute(ROW) == [(BLOB, 16, "fake/hash#none")]
+    assert store.db.execute(RECORD) == [(target.id, SRC, head(BLOB), "reembed")]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE memories SET content = 'edited' WHERE id = 'id-000'",
+        "UPDATE memories SET title = 'Title id-000' WHERE id = 'id-000'",
+        "UPDATE memories SET content = content || ' ' WHERE id = 'id-000'",
+        "UPDATE memories SET content = CAST(content AS BLOB) WHERE id = 'id-000'",
+        "UPDATE memories SET encrypted_envelope = x'02', content = '' WHERE id = 'id-000'",
+        "DELETE FROM memories WHERE id = 'id-000'",
+    ],
+)
+def test_a_row_that_changed_meanwhile_gets_nothing(store: Store, target: Fingerprint, change: str) -> None:
+    store.db.execute(change)
+    before = store.db.execute(ROW)
+
+    assert not committed(store, write_vector, WRITE, target)
+
+    assert (store.db.execute(ROW), store.db.execute(RECORD)) == (before, [])
+
+
+def test_a_row_moved_to_another_namespace_gets_its_vector(store: Store, target: Fingerprint) -> None:
+    store.db.execute("UPDATE memories SET namespace = 'elsewhere' WHERE id = 'id-000'")
+
+    assert committed(store, write_vector, WRITE, target)
+
+
+def test_a_text_with_a_nul_is_compared_whole(store: Store, target: Fingerprint, path: Path) -> None:
+    files.add(path, "nul", title="t", content="a\0b")
+
+    assert not committed(store, write_vector, replace(WRITE, id="nul", title="t", content="a\0c"), target)
+    assert committed(store, write_vector, replace(WRITE, id="nul", title="t", content="a\0b"), target)
+
+
+@pytest.mark.parametrize("version", [57, 84])
+def test_only_columns_that_the_file_has_are_written(tmp_path: Path, version: int) -> None:
+    shape = shapes.build(tmp_path / "old.db", version, rows=1, kinds={shapes.PLAIN})
+    row = shape.rows[0]
+    before = files.everything_else(shape.path)
+    with writing(shape.path, now_ms=0) as store:
+        write = replace(WRITE, id=str(row.id), title=str(row.title), content=str(row.content))
+
+        assert committed(store, write_vector, write, known(store, EMBEDDER))
+
+    assert files.execute(shape.path, "SELECT embedding, embedding_dim FROM memories") == [(BLOB, 16)]
+    assert files.everything_else(shape.path) == before
+
+
+def test_a_word_is_taken_for_a_vector_of_the_right_width_only(store: Store, target: Fingerprint) -> None:
+    assert not committed(store, attest, WRITE, target)
+    store.db.execute(
+        "UPDATE memories SET embedding = ? WHERE id = 'id-000'", (encode(HashEmbedder(dim=8).vector("x")),)
+    )
+    assert not committed(store, attest, WRITE, target)
+    store.db.execute("UPDATE memories SET embedding = ? WHERE id = 'id-000'", (BLOB,))
+
+    assert committed(store, attest, replace(WRITE, origin="attested"), target)
+
+    assert store.db.execute(ROW) == [(BLOB, 16, "fake/hash#none")]
+    assert store.db.execute(RECORD) == [(target.id, SRC, head(BLOB), "attested")]
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 0.0])
+def test_nobodys_word_makes_a_vector_of_what_cannot_be_compared(
+    store: Store, target: Fingerprint, value: float
+) -> None:
+    blob = BLOB[:17] + encode(np.full(12, value, dtype=np.float32))[1:] if value else b"\x01" + bytes(64)
+    store.db.execute("UPDATE memories SET embedding = ? WHERE id = 'id-000'", (blob,))
+
+    assert not committed(store, attest, WRITE, target)
+    assert store.db.execute(RECORD) == []
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_only_a_sound_vector_is_given_to_another_row_of_the_same_text(
+    store: Store, target: Fingerprint, value: float
+) -> None:
+    assert committed(store, write_vector, WRITE, target)
+    assert vector_of_text(store, SRC, target) == BLOB
+
+    broken = BLOB[:17] + encode(np.full(12, value, dtype=np.float32))[1:]
+    store.db.execute("UPDATE memories SET embedding = ? WHERE id = 'id-000'", (broken,))
+
+    assert vector_of_text(store, SRC, target) is None
+
+
+@pytest.mark.parametrize("column", ["spec_json = '{}'", "space = 'other#none'", "dim = 17", "digest = x'00'"])
+def test_a_record_of_a_target_that_does_not_agree_with_its_digest_is_damage(
+    store: Store, target: Fingerprint, column: str
+) -> None:
+    store.db.execute(f"UPDATE embedding_fingerprint SET {column}")
+
+    with pytest.raises(DataRefused, match=f"is damaged: column .* of target {target.id} is not"):
+        read_fingerprint(store, target.id)
+
+
+def test_entering_a_target_again_mends_its_record(store: Store, target: Fingerprint) -> None:
+    store.db.execute("UPDATE embedding_fingerprint SET spec_json = '[', space = '', dim = 0")
+
+    assert known(store, EMBEDDER) == target
+
+
+def test_a_target_is_entered_once(store: Store, target: Fingerprint) -> None:
+    assert known(store, EMBEDDER) == target
+    assert known(store, HashEmbedder(dim=8)).id != target.id
+
+
+def test_the_first_witness_stays(store: Store, target: Fingerprint) -> None:
+    committed(store, set_witness, target.id, b"first")
+    committed(store, set_witness, target.id, b"second")
+
+    assert read_fingerprint(store, target.id).witness == b"first"
