@@ -89,6 +89,10 @@ def _again(kind: type[AiMemoryError], args: tuple[object, ...]) -> AiMemoryError
     return kind.__new__(kind, *args)
 
 
+LATER = "Run the same command again later."
+"""The tip of an error that time alone mends."""
+
+
 class UsageError(AiMemoryError, exit_code=64, reason="usage"):
     """The command line cannot be obeyed."""
 

@@ -14,16 +14,16 @@ from ai_memory.errors import EmbedderInitFailed
 from ai_memory.system.trusted_file import trusted_users
 from ai_memory.text import address
 from ai_memory.text.refused_value import described, written_as_path
-from ai_memory.vectors.target import MAX_DIM
+from ai_memory.vectors.target import LOCAL, MAX_DIM
 
 KEYWORD = "keyword"
 TIER_BACKENDS = {
     KEYWORD: vendors.NO_BACKEND,
-    "semantic": vendors.LOCAL,
+    "semantic": LOCAL,
     "smart": vendors.OLLAMA,
     "autonomous": vendors.OLLAMA,
 }
-DEFAULT_MODELS = {vendors.LOCAL: "all-MiniLM-L6-v2", vendors.OLLAMA: "nomic-embed-text-v1.5"}
+DEFAULT_MODELS = {LOCAL: "all-MiniLM-L6-v2", vendors.OLLAMA: "nomic-embed-text-v1.5"}
 EGRESS_POLICIES = ("allow", "loopback-only", "deny")
 MAX_BATCH = 10_000
 DEFAULT_BATCH = 100
@@ -73,7 +73,7 @@ def resolve(top: Table, environ: Mapping[str, str]) -> EmbeddingSettings:
     backend = _backend(table, environ, tier)
     vendor = vendors.find(backend.value)
     named = _env(environ, "AI_MEMORY_EMBED_MODEL") or table.text("model")
-    model_path = _model_path(table, environ, named if backend.value == vendors.LOCAL else None)
+    model_path = _model_path(table, environ, named if backend.value == LOCAL else None)
     base_url = _base_url(table, environ, vendor)
     return EmbeddingSettings(
         tier=tier,
@@ -161,7 +161,7 @@ def _backend(table: Table, environ: Mapping[str, str], tier: Sourced[str]) -> So
 def _model(
     named: Sourced[str] | None, tier: Sourced[str], backend: Sourced[str], model_path: Sourced[Path | None]
 ) -> Sourced[str]:
-    if model_path.value and backend.value == vendors.LOCAL and (named is None or model_path.source == named.source):
+    if model_path.value and backend.value == LOCAL and (named is None or model_path.source == named.source):
         return Sourced("", f"given as a folder: {model_path.source}")
     if named:
         return named

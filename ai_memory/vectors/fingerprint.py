@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from hashlib import sha256
 
-from ai_memory.memory.document import TEMPLATE_VERSION
 from ai_memory.vectors.target import Target
 
 
@@ -16,7 +15,7 @@ def canonical_spec(target: Target) -> str:
         "dim": target.dim,
         "backend": target.backend,
         "document_prefix": target.document_prefix,
-        "template_version": TEMPLATE_VERSION,
+        "template_version": target.template_version,
         "normalized": target.normalized,
         "max_tokens": target.max_tokens,
         "precision": target.precision,
