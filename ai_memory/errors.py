@@ -12,7 +12,7 @@
     │   └── RunnerStuck             1   it holds the lock and makes no progress
     ├── OperatorNeeded             12   nothing can be begun or resumed until an operator decides
     ├── DataRefused                65   an input file or a database is unusable
-    │   ├── Damaged                65   the file is no sound SQLite database
+    │   ├── Damaged                65   the file is not a sound SQLite database
     │   ├── StatementRefused       65   SQLite refused one statement for what stands in the database
     │   │   └── UpdateRefused      65   it refused, or did not keep, the vector of one memory
     │   ├── SchemaRefused          65   no such statement can run at all: a trigger needs what only some application has
@@ -122,7 +122,7 @@ class RunnerStuck(RunHeld, exit_code=1, reason="stuck"):
 
 
 class OperatorNeeded(AiMemoryError, exit_code=12, reason="operator needed"):
-    """Nothing may be resumed without an operator's word."""
+    """Nothing may be resumed without an operator's decision."""
 
 
 class DataRefused(AiMemoryError, exit_code=65, reason="data"):
@@ -130,7 +130,7 @@ class DataRefused(AiMemoryError, exit_code=65, reason="data"):
 
 
 class Damaged(DataRefused):
-    """A file is no sound SQLite database."""
+    """A file is not a sound SQLite database."""
 
 
 class StatementRefused(DataRefused, reason="statement refused"):

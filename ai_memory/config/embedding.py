@@ -40,7 +40,7 @@ MAX_TIMEOUT_S = 3_600
 class EmbeddingSettings:
     """The resolved embedder.
 
-    `dim` 0: not configured. `base_url` is empty for a local model. `batch` is texts a page,
+    `dim` 0: not configured. `base_url` is empty for a local model. `batch` is texts per page,
     1..10000. `device` is "auto" or a name of PyTorch's. Money is in the user's own currency. `timeout_seconds` None:
     as long as it is usual. `encoding_format` is one of ENCODINGS.
     """
@@ -96,7 +96,7 @@ def resolve(top: Table, environ: Mapping[str, str]) -> EmbeddingSettings:
 def secrets(top: Table, environ: Mapping[str, str]) -> tuple[str, ...]:
     """Return every key that the environment and the config file hold, of whatever vendor and in whatever place.
 
-    What is shorter than eight characters is no secret, but a word that a local server wants to hear.
+    What is shorter than eight characters is not a secret, but a word that a local server wants to hear.
     """
     values = top.values.get("embeddings")
     table = values if isinstance(values, dict) else {}

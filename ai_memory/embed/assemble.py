@@ -203,7 +203,7 @@ def _packing(settings: EmbeddingSettings, tell: Callable[[str], None] | None) ->
 
 
 def _bare(settings: EmbeddingSettings, gate: Limiter, packing: Packing) -> Embedder:
-    """Return the innermost embedder, one attempt a call; requests to an endpoint pass `gate`, asked as `packing` says.
+    """Return the innermost embedder, one attempt per call; its requests pass `gate`, asked as `packing` says.
 
     Raises:
         NoEmbedder, EmbedderInitFailed: see `assemble`.

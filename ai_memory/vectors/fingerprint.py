@@ -29,7 +29,7 @@ def digest(target: Target) -> bytes:
 
 
 def differences(recorded_spec: str, target: Target) -> list[str]:
-    """Return one phrase a field in which `target` differs from a recorded spec, empty when equal."""
+    """Return one phrase per field in which `target` differs from a recorded spec, empty when equal."""
     recorded = json.loads(recorded_spec)
     current = json.loads(canonical_spec(target))
     return [

@@ -111,7 +111,7 @@ class ConcurrencyLimiter:
             self._leave(tokens)
 
     def observe(self, limits: Sequence[Remaining]) -> None:
-        """Hear from inside a slot what its answer says is left of the endpoint's limits."""
+        """Record from inside a slot what its answer says is left of the endpoint's limits."""
         with self._condition:
             others = max(self._in_flight - 1, 0)
             tokens = self._tokens_in_flight * others // max(self._in_flight, 1)
@@ -120,7 +120,7 @@ class ConcurrencyLimiter:
             self._allowance.told(near, now=self._clock(), requests=others, tokens=tokens)
 
     def doubt(self) -> None:
-        """Hear that an answer was broken, maybe by the requests beside it: fewer are in flight, for a longer time each.
+        """Record that an answer was broken, maybe by the requests beside it: fewer are in flight, each time for longer.
 
         Some servers mix up the answers to requests that come side by side.
         """

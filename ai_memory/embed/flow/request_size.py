@@ -12,7 +12,7 @@ from ai_memory.errors import EmbedError, RequestTooLarge
 from ai_memory.text.utf8 import utf8_size
 
 FEWEST_BYTES_A_TOKEN = 3
-"""English has 4 bytes a token in cl100k_base, code and CJK about 3: a request is rather too small than refused."""
+"""English has 4 bytes per token in cl100k_base, code and CJK about 3: a request is rather too small than refused."""
 AROUND_TEXT = 4
 """Tokens that a model may put around each text."""
 MOST_BYTES = 8 * 1024 * 1024
@@ -82,7 +82,7 @@ class RequestSize:
 
     @property
     def inputs(self) -> int:
-        """The most texts a request may carry now."""
+        """The most texts per request may carry now."""
         return max(min(self._most["inputs"], self._in_time), 1)
 
     @property
@@ -91,7 +91,7 @@ class RequestSize:
         return self._most["in_flight"]
 
     def allow(self, inputs: int) -> None:
-        """Allow so many texts a request at most: not learned, but asked for."""
+        """Allow so many texts per request at most: not learned, but asked for."""
         self._most["inputs"] = max(min(self._most["inputs"], inputs), 1)
         self._in_time = min(self._in_time, self._most["inputs"])
 
@@ -106,7 +106,7 @@ class RequestSize:
         return min(len(texts), self.inputs)
 
     def told(self, error: RequestTooLarge, texts: Sequence[str]) -> bool:
-        """Learn the size that a refusal names, and say whether it named one that is smaller than what was sent."""
+        """Learn the size that a refusal names, and return whether it named one that is smaller than what was sent."""
         sent = {"inputs": len(texts), "tokens": estimated_tokens(texts), "bytes": _size(texts)}
         if not 0 < error.most < sent.get(error.unit, 0):
             return False

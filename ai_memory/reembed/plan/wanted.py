@@ -26,7 +26,7 @@ class Wanted:
         return not self.fault
 
     def differs_from(self, other_space: str, dim: int) -> bool:
-        """Say whether another target is certainly meant."""
+        """Return whether another target is certainly meant."""
         return bool(self.space) and (self.space != other_space or bool(self.dim and dim and self.dim != dim))
 
 
