@@ -44,6 +44,27 @@
 An error is two sentences: *what* happened, with its values, and a *tip*, what to do next. `main()` prints both on one
 line and returns `exit_code`; `reason` says the kind in a word or two, for the report of a run. Any other exception is a
 bug and keeps its traceback.
+
+What becomes of an error on its way up. A layer deals with it or lets it pass (·). "If harmless": once a harmless text
+passed, which shows that the endpoint works and the fault is these texts'::
+
+    error               one request    its batch               one row                    the run
+                        (flow/retry)   (flow/splitting)        (embed/documents)          (reembed/sweep)
+    TransientFailure    repeated       halved if harmless      stays stale if harmless    breaker opens; --wait, or 75
+    RateLimited         pause for all  halved if harmless      stays stale if harmless    breaker opens; --wait, or 75
+    Breakdown           repeated       halved if harmless      stays stale if harmless    breaker opens; --wait, or 75
+    AnswerLate          ·              a quarter of the texts  ·                          breaker opens; --wait, or 75
+    AnswerViolation     repeated       halved if harmless      quarantine if harmless     69
+    VectorsBroken       ·              asks for those again    quarantine if harmless     69
+    ForeignAnswer       ·              ·                       ·                          69
+    RowsRefused         ·              halved                  quarantine if harmless     69, also for many such rows
+    RequestTooLarge     ·              to the size it names    quarantine if harmless     69, also for many such rows
+    WrongTarget         ·              ·                       ·                          78; 3 at the start
+    CredentialsRefused  ·              ·                       ·                          77
+    QuotaExhausted      ·              ·                       ·                          69
+    BudgetSpent         is not sent    ·                       stays stale                75; what is paid for is kept
+    StatementRefused                                           quarantine: commit_once    65, where it is of no row
+    StorageFailed                                              its page is written again  74, at the second time
 """
 
 from __future__ import annotations

@@ -2,7 +2,15 @@
 
 Additive increase, multiplicative decrease (Chiu and Jain, 1989): doubled per round until the first sign
 of trouble, then one more per round; halved on a refusal of rate, on a failure, and when requests take
-twice as long as they did with few in flight. When the next may start is the allowance's to say.
+twice as long as they did with few in flight. When the next may start is the rate limiter's to say.
+
+Why not a fixed number: a local server takes two requests at a time, a vendor a hundred, and nobody tells. Why not
+latency alone: the time of an answer depends on how long its texts are, so only a doubling counts, against the
+quickest round. Why it is halved once per round: all requests of a round meet the same trouble, and halving for each
+would leave one. Why one lock: the number, the rate and the pauses decide together, so that no request holds a place
+while it waits for a rate. Why a broken answer counts as trouble: some servers mix up the answers to requests that
+come side by side; such a one is left with fewer, each time for longer. Why a harmless text may pass in spite of a
+pause: only that tells a server that is asked too fast from one that answers 429 to what is too large for it.
 """
 
 from __future__ import annotations
@@ -21,6 +29,8 @@ from ai_memory.errors import RateLimited, TransientFailure
 from ai_memory.text.amounts import span
 from ai_memory.vectors.target import Vectors
 
+# Chosen 2026-11-23, CAUTION 2026-11-25; tests/embed/flow/test_concurrency.py holds them, scripts/bench-endpoint
+# measures what they give.
 START = 2
 SLOWER = 2.0
 """A round that takes this many times the quickest round's latency says that requests only queue up."""

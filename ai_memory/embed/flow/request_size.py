@@ -1,4 +1,14 @@
-"""How much one request may carry: documented at first, learned from refusals and from slowness, shared by threads."""
+"""How much one request may carry: documented at first, learned from refusals and from slowness, shared by threads.
+
+Why not simply halve what was refused: a refusal says "too large", "one text is bad" or "not now" with the same
+status, and a size learned from a bad text would slow down a whole run for one row. So a refusal that names no size
+only makes a suspect; whether all its texts pass in smaller company tells. If they do, it was the size; if one alone
+is refused, it was that text, and nothing is learned. Why two measures, texts and bytes: servers limit either, and
+only what no request has passed with can be the one. Why slowness counts, too: a server on a CPU answers a hundred
+long texts after the deadline, which looks like an outage and costs all of them. Why refusals only lower and slowness
+may rise again: a limit stays, a load passes. What was learned is noted with each commit, so that a resumed run does
+not pay for it twice.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +28,8 @@ AROUND_TEXT = 4
 MOST_BYTES = 8 * 1024 * 1024
 """Text of one request where no limit is known, in bytes."""
 SLOW = 20.0
-"""A request that takes longer, in seconds, should carry fewer texts: as many as take AIM."""
+"""A request that takes longer, in seconds, should carry fewer texts: as many as take AIM. A third of the time for which
+an answer is waited (`Deadlines.read`)."""
 AIM = 10.0
 QUICK = 5.0
 """A request that takes less may carry twice as many the next time, up to what is documented and was not refused."""
