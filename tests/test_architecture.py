@@ -68,7 +68,7 @@ EXCEPTIONS = {
     "actions -> stores.opening": 1,
     "actions -> stores.sqlite": 37,
     "commands -> embed.http": 1,
-    "commands -> stores.sqlite": 37,
+    "commands -> stores.sqlite": 30,
     "embed.local -> config": 1,
     "reembed -> embed.flow": 1,
     "reembed.plan -> config": 4,

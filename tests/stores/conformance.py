@@ -489,6 +489,7 @@ class RunSuite(Suite):
         with store.transaction() as transaction:
             assert transaction.runs.cancel(now_ms=NOW_MS) == run.run_id
             assert transaction.runs.cancel(now_ms=NOW_MS) is None
+            transaction.runs.note_cancelled(run.run_id, now_ms=NOW_MS)
         assert store.runs.read(run.run_id).state == "cancelled"
 
     def test_who_leaves_in_good_order_is_no_killed_runner(self, store: Store, run: Run) -> None:
