@@ -15,10 +15,10 @@ from ai_memory.clock import Clock
 from ai_memory.errors import AiMemoryError, Damaged, DataRefused, NotFound, UsageError
 from ai_memory.reembed.back_up import CopiedPages, back_up
 from ai_memory.reembed.events import BackupOpened, CopyEnded, Observer, PauseKept, PauseNotKept
-from ai_memory.reembed.holding import holding_damaged
+from ai_memory.reembed.holding import holding
 from ai_memory.reembed.stop import Stop
 from ai_memory.stores.open_options import OpenOptions
-from ai_memory.stores.opening import reading, writing
+from ai_memory.stores.opening import database, reading, writing
 from ai_memory.stores.sqlite import counts, health, pauses, walk
 from ai_memory.stores.sqlite.backup import replace_by, require_fit
 from ai_memory.stores.sqlite.comparison import Comparison, compare
@@ -94,7 +94,7 @@ class Restore:
         _unreadable(self.path, options)
         self.observe(BackupOpened(self.backup))
         with (
-            holding_damaged(self.path, now_ms=self.clock.now_ms(), options=options),
+            holding(database(self.path, options), now_ms=self.clock.now_ms(), damaged=True),
             _checked(self.backup, options) as backup,
         ):
             loss = self._loss(backup, options)
@@ -116,8 +116,7 @@ class Restore:
                 f"{self.path} is too damaged to be copied by --backup; nothing was changed.",
                 tip=f"Leave --backup {target} out, and copy the file itself with its -wal and -journal.",
             )
-        with reading(self.path, options=options) as store:
-            back_up(store.db, target, self.stop, self.observe)
+        back_up(database(self.path, options), target, self.stop, self.observe)
 
     def _replace(self, backup: Store, present: Present, options: OpenOptions) -> None:
         told = CopiedPages(self.stop, self.observe, f"restoring {self.backup}").tell

@@ -21,8 +21,7 @@ from ai_memory.memory.freshness import Document
 from ai_memory.reembed.plan.targets import known_fingerprint, recorded_target
 from ai_memory.reembed.sweep.asked_again import FIRST, Shared, ask_again, chosen_of, look_at, witness_document
 from ai_memory.reembed.work import Again
-from ai_memory.stores.sqlite.provenance import forget_witness
-from ai_memory.stores.sqlite.store import Store
+from ai_memory.stores.port import Store
 from ai_memory.vectors.target import Fingerprint, Vectors
 from ai_memory.vectors.witness import WITNESS_TEXTS
 
@@ -126,7 +125,7 @@ def as_recorded(
         if vectors.shape[1] != known.dim or len(vectors) < len(WITNESS_TEXTS):
             raise
         with store.transaction() as transaction:
-            if not forget_witness(transaction, known.id):
+            if not transaction.targets.forget_witness(known.id):
                 raise
     return anew(), True
 

@@ -25,8 +25,7 @@ from ai_memory.reembed.sweep.trail import Trail
 from ai_memory.reembed.sweep.witness_guard import WitnessGuard
 from ai_memory.reembed.tools import Tools
 from ai_memory.reembed.work import Workers
-from ai_memory.stores.sqlite import quarantine, runs
-from ai_memory.stores.sqlite.store import Store
+from ai_memory.stores.port import Store
 from ai_memory.stores.values import Counters
 from ai_memory.vectors.target import Fingerprint
 
@@ -122,7 +121,7 @@ class Passes:
         order = ScanOrder(
             target=self._committer.target,
             namespaces=namespaces,
-            checkpoints=runs.checkpoints(self._store, run),
+            checkpoints=self._store.runs.checkpoints(run),
             batch=self._request.batch,
             skip_current=run.skip_current,
         )
@@ -175,7 +174,7 @@ def prepare(  # noqa: PLR0913 - all that a sweep is made of
         # Only before its first vector can a run show that they are those of another model.
         to_compare=0 if request.same_vectors or run.counters.reembedded else FIRST,
     )
-    refused = quarantine.refused_since(store, taken.fingerprint.id, run.started_at)
+    refused = store.quarantine.refused_since(taken.fingerprint.id, run.started_at)
     refusals = RefusalGuard(refused=refused, total=before.live)
     sweep = Sweep(pool, guard, committer, refusals, request, tools, heartbeat)
     return Passes(store, sweep, committer, request, tools, scope=scope, before=before)
