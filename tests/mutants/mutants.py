@@ -75,7 +75,7 @@ MUTANTS = (
         "reembed.sweep.committer:Committer.commit",
         "    counters = commit_once(\n",
         "    with self._store.transaction() as transaction:\n"
-        "        runs.advance(transaction, self.run, steps, now_ms=0)\n"
+        "        self._journal.advance(transaction, steps, now_ms=0)\n"
         "    counters = commit_once(\n",
         *HARNESSES,
     ),
@@ -84,7 +84,7 @@ MUTANTS = (
         (
             Change(
                 "ai_memory.reembed.sweep.commit:write_page",
-                "    runs.advance(transaction, run, steps, now_ms=now_ms)\n",
+                "    journal.advance(transaction, steps, now_ms=now_ms)\n",
                 "",
             ),
             Change(
@@ -92,7 +92,7 @@ MUTANTS = (
                 "    counters = commit_once(\n",
                 "    from contextlib import ExitStack\n"
                 "    with ExitStack() as afterwards:\n"
-                "        afterwards.callback(lambda: runs.advance(self._store, self.run, steps, now_ms=0))\n"
+                "        afterwards.callback(lambda: self._journal.advance(self._store, steps, now_ms=0))\n"
                 "        counters = commit_once(\n",
             ),
         ),

@@ -13,16 +13,16 @@ from ai_memory.memory import reason
 from ai_memory.memory.freshness import ATTESTED, Document
 from ai_memory.memory.reason import Reason
 from ai_memory.reembed.sweep.commit_once import Unwritable
+from ai_memory.reembed.sweep.journal import REEMBED, Journal
 from ai_memory.reembed.sweep.pipeline import Answered
-from ai_memory.stores.sqlite import quarantine, runs
+from ai_memory.stores.sqlite import quarantine
 from ai_memory.stores.sqlite.provenance import attest, vector_of_text, write_vectors
 from ai_memory.stores.sqlite.rehearsal import rehearse, write_one_by_one
 from ai_memory.stores.sqlite.store import Store, Transaction
-from ai_memory.stores.values import Checkpoint, Counters, Run, VectorWrite
+from ai_memory.stores.values import Checkpoint, Counters, VectorWrite
 from ai_memory.vectors.blob import encode, some_vector
 from ai_memory.vectors.target import Fingerprint
 
-REEMBED = "reembed"
 REEMBEDDED, RACED, QUARANTINED = "reembedded", "raced", "quarantined"
 
 
@@ -42,7 +42,7 @@ class Traffic:
 
 def write_page(
     transaction: Transaction,
-    run: Run,
+    journal: Journal,
     target: Fingerprint,
     answered: Answered,
     *,
@@ -58,16 +58,16 @@ def write_page(
         OperatorNeeded, NotFinished: the run is no longer ours; the transaction must not be committed.
         StatementRefused: the database refuses something of it; likewise.
     """
-    runs.hold(transaction, run, in_flight_limit=traffic.in_flight_limit, limits=traffic.limits, now_ms=now_ms)
+    journal.hold(transaction, in_flight_limit=traffic.in_flight_limit, limits=traffic.limits, now_ms=now_ms)
     page = answered.page
-    rows = _Rows(transaction, target, answered.unwritable, now_ms)
+    rows = _Rows(transaction, journal, target, answered.unwritable, now_ms)
     written = _write(rows, answered.outcomes)
     # After the embedded ones: a twin's vector may come from this very page.
     duplicates = _write_duplicates(rows, page.duplicates)
     attested = [_attest(rows, each) for each in page.attested]
     for unfit in page.unfit:
-        quarantine.put(transaction, target.id, unfit.id, unfit.src, unfit.reason, now_ms=now_ms)
-    runs.advance(transaction, run, steps, now_ms=now_ms)
+        journal.set_aside(transaction, target, unfit, unfit.reason, now_ms=now_ms)
+    journal.advance(transaction, steps, now_ms=now_ms)
     counters = Counters(
         reembedded=written.count(REEMBEDDED) + duplicates.count(REEMBEDDED),
         raced=written.count(RACED) + duplicates.count(RACED),
@@ -79,7 +79,7 @@ def write_page(
     )
     counters += spent(traffic.usage)
     written_at = now_ms if counters.reembedded else None
-    runs.count(transaction, run, counters, written_at=written_at, rows_per_hour=traffic.rows_per_hour)
+    journal.count(transaction, counters, written_at=written_at, rows_per_hour=traffic.rows_per_hour)
     return counters
 
 
@@ -103,8 +103,8 @@ def rehearse_documents(
     return rehearse(store, {each.id: partial(attempt, document=each) for each in documents})
 
 
-def _write_of(document: Document, blob: bytes) -> VectorWrite:
-    return VectorWrite(document.id, document.title, document.content, blob, document.src, REEMBED)
+def _write_of(document: Document, blob: bytes, origin: str = REEMBED) -> VectorWrite:
+    return VectorWrite(document.id, document.title, document.content, blob, document.src, origin)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +112,7 @@ class _Rows:
     """The rows of one page in one transaction, and which of them the database refuses."""
 
     transaction: Transaction
+    journal: Journal
     target: Fingerprint
     unwritable: Unwritable
     now_ms: int
@@ -119,7 +120,7 @@ class _Rows:
     def write(self, vectors_of: Sequence[tuple[Document, bytes]]) -> list[str]:
         """Write vectors and return what became of each, in any order."""
         writable = [(each, blob) for each, blob in vectors_of if not self.shut_out(each)]
-        writes = [_write_of(each, blob) for each, blob in writable]
+        writes = [_write_of(each, blob, self.journal.origin) for each, blob in writable]
         write = write_vectors if self.unwritable is None else write_one_by_one
         written = write(self.transaction, writes, self.target)
         done = [each.id for each, was in zip(writes, written, strict=True) if was]
@@ -136,7 +137,7 @@ class _Rows:
 
     def quarantine(self, document: Document, reason: Reason) -> None:
         """Put a row into quarantine."""
-        quarantine.put(self.transaction, self.target.id, document.id, document.src, reason, now_ms=self.now_ms)
+        self.journal.set_aside(self.transaction, self.target, document, reason, now_ms=self.now_ms)
 
 
 def _write(rows: _Rows, outcomes: Sequence[Outcome]) -> list[str]:

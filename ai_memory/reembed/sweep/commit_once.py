@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 from ai_memory.errors import DataRefused, StatementRefused, StorageFailed, UpdateRefused
-from ai_memory.stores.sqlite import runs
+from ai_memory.reembed.sweep.journal import Journal
 from ai_memory.stores.sqlite.store import Store, Transaction, reopen
-from ai_memory.stores.values import Counters, Run
+from ai_memory.stores.values import Counters
 
 T = TypeVar("T")
 
@@ -20,7 +20,7 @@ Rehearse = Callable[[], Mapping[str, str]]
 """Finds out which vectors the database refuses, when what was written is rolled back."""
 
 
-def commit_once(store: Store, run: Run, write: Write[Counters], rehearse: Rehearse) -> Counters:
+def commit_once(store: Store, journal: Journal, write: Write[Counters], rehearse: Rehearse) -> Counters:
     """Commit what `write` writes and return what it returned, also where only the answer to the COMMIT failed.
 
     Raises:
@@ -29,7 +29,7 @@ def commit_once(store: Store, run: Run, write: Write[Counters], rehearse: Rehear
         StatementRefused: the database refuses something that is of no row.
     """
     store.db.require_same_file()
-    before, written = runs.commits(store, run), None
+    before, written = journal.commits(store), None
 
     def noted(transaction: Transaction, refused: Unwritable) -> Counters:
         nonlocal written
@@ -40,7 +40,7 @@ def commit_once(store: Store, run: Run, write: Write[Counters], rehearse: Rehear
         return commit_without_refused(store, noted, rehearse)[0]
     except StorageFailed as failure:
         _reopen(store, failure)
-        now = runs.commits(store, run)
+        now = journal.commits(store)
         if written and now is not None and now != before:
             return written
     return commit_without_refused(store, write, rehearse)[0]

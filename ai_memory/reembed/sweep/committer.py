@@ -1,39 +1,35 @@
-"""Every transaction of a sweep: one page, what is taken back, and the run's own turns."""
+"""Every transaction of a sweep: one page, or what is taken back."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from ai_memory.reembed.plan.census import Census
 from ai_memory.reembed.sweep.commit import rehearse_documents, spent, write_page
 from ai_memory.reembed.sweep.commit_once import Unwritable, commit_once
-from ai_memory.reembed.sweep.ending import Ending
+from ai_memory.reembed.sweep.journal import Journal
 from ai_memory.reembed.sweep.pipeline import Answered
 from ai_memory.reembed.sweep.progressed import Progressed
 from ai_memory.reembed.sweep.rate import Rate
 from ai_memory.reembed.sweep.taking_back import take_back
 from ai_memory.reembed.tools import Tools
-from ai_memory.stores.sqlite import approvals, runs
-from ai_memory.stores.sqlite.run_figures import note_census, note_end
 from ai_memory.stores.sqlite.store import Store, Transaction
-from ai_memory.stores.values import Checkpoint, Counters, Run
+from ai_memory.stores.values import Checkpoint, Counters
 from ai_memory.vectors.target import Fingerprint
 
 
 class Committer:
-    """Writes on behalf of one invocation that holds a run; `counters` is what it did, as far as it is committed.
+    """Writes on behalf of one invocation; `counters` is what it did, as far as it is committed.
 
-    Each method raises OperatorNeeded or NotFinished where the run is no longer ours.
+    Each method raises OperatorNeeded or NotFinished where a run is no longer ours.
     """
 
-    def __init__(self, store: Store, run: Run, target: Fingerprint, tools: Tools, *, unsettled: int) -> None:
-        """Write for a run; so many texts that killed runners had sent are `unsettled`."""
+    def __init__(self, store: Store, journal: Journal, target: Fingerprint, tools: Tools, now: Progressed) -> None:
+        """Write vectors of `target`; the last commit said `now`."""
         self.counters = Counters()
-        self.run, self.target = run, target
-        self._store, self._tools = store, tools
-        rate = Rate(tools.clock.monotonic())
-        self._now = Progressed(rate, unsettled, run.limits)
+        self.target = target
+        self._store, self._journal, self._tools = store, journal, tools
+        self._now = now
 
     @property
     def unsettled(self) -> int:
@@ -61,11 +57,13 @@ class Committer:
 
         def write(transaction: Transaction, unwritable: Unwritable) -> Counters:
             now_ms, told = clock.now_ms(), replace(answered, unwritable=unwritable)
-            return write_page(transaction, self.run, self.target, told, steps=steps, traffic=traffic, now_ms=now_ms)
+            return write_page(
+                transaction, self._journal, self.target, told, steps=steps, traffic=traffic, now_ms=now_ms
+            )
 
         counters = commit_once(
             self._store,
-            self.run,
+            self._journal,
             write,
             lambda: rehearse_documents(self._store, page.to_write, lambda _: self.target),
         )
@@ -80,7 +78,7 @@ class Committer:
         """
         taken = take_back(
             self._store,
-            self.run,
+            self._journal,
             self.target,
             ids,
             counters=counters,
@@ -93,25 +91,6 @@ class Committer:
     def count(self, counters: Counters) -> None:
         """Add to the counters of the run."""
         with self._store.transaction() as transaction:
-            runs.hold(transaction, self.run, now_ms=self._tools.clock.now_ms())
-            runs.count(transaction, self.run, counters)
+            self._journal.hold(transaction, now_ms=self._tools.clock.now_ms())
+            self._journal.count(transaction, counters)
         self.counters += counters
-
-    def next_pass(self, census: Census) -> None:
-        """Begin the next pass; the census was taken after the last one."""
-        with self._store.transaction() as transaction:
-            note_census(transaction, self.run, census.counted())
-            self.run = runs.next_pass(transaction, self.run, now_ms=self._tools.clock.now_ms())
-
-    def finish(self, census: Census) -> Ending:
-        """End the run, of which a census found nothing stale."""
-        reason = "quarantine" if census.exit_code else "complete"
-        with self._store.transaction() as transaction:
-            now_ms, proof = self._tools.clock.now_ms(), census.began_at
-            runs.transition(transaction, self.run, "done", now_ms=now_ms, fenced=True, census_at=proof)
-            runs.count(transaction, self.run, self.unnoted)
-            note_census(transaction, self.run, census.counted())
-            note_end(transaction, self.run, exit_code=census.exit_code, reason=reason, now_ms=now_ms)
-            approvals.completed(transaction, self.run, self.target, now_ms=now_ms)
-        self.run = runs.read_run(self._store, self.run.run_id)
-        return Ending(self.run, census.exit_code, reason, census)

@@ -19,14 +19,18 @@ from ai_memory.reembed.sweep.asking import Asking
 from ai_memory.reembed.sweep.budget import MAX_ROWS, Budget
 from ai_memory.reembed.sweep.committer import Committer
 from ai_memory.reembed.sweep.ending import Done, Ending, churn, rows_left, too_small
+from ai_memory.reembed.sweep.progressed import Progressed
+from ai_memory.reembed.sweep.rate import Rate
 from ai_memory.reembed.sweep.refusal_guard import RefusalGuard
+from ai_memory.reembed.sweep.run_journal import RunJournal
 from ai_memory.reembed.sweep.scan import Scan, ScanOrder
 from ai_memory.reembed.sweep.sweep import Sweep
 from ai_memory.reembed.sweep.trail import Trail
 from ai_memory.reembed.sweep.witness_guard import WitnessGuard
 from ai_memory.reembed.tools import Tools
 from ai_memory.reembed.work import Workers
-from ai_memory.stores.sqlite import quarantine, runs
+from ai_memory.stores.sqlite import approvals, quarantine, runs
+from ai_memory.stores.sqlite.run_figures import note_census, note_end
 from ai_memory.stores.sqlite.store import Store
 from ai_memory.stores.values import Counters
 from ai_memory.vectors.target import Fingerprint
@@ -38,11 +42,12 @@ MIN_PASSES = 5
 class Passes:
     """One invocation's work on one run."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all that passes are made of
         self,
         store: Store,
         sweep: Sweep,
         committer: Committer,
+        journal: RunJournal,
         request: Options,
         tools: Tools,
         *,
@@ -50,7 +55,7 @@ class Passes:
         before: Census,
     ) -> None:
         """Sweep `scope`, in which the census `before` was taken."""
-        self._store, self._sweep, self._committer = store, sweep, committer
+        self._store, self._sweep, self._committer, self._journal = store, sweep, committer, journal
         self._request, self._tools, self._scope = request, tools, scope
         self._fresh, self._passes = before.fresh, 0
         self._budget = Budget(tools.spending or TokenBudget(tools.embedder.meter), max_rows=request.max_rows)
@@ -73,9 +78,9 @@ class Passes:
                 continue
             if walk.stopped or self._budget.spent:
                 return self._unfinished(walk)
-            census, run = self._census(), self._committer.run
+            census, run = self._census(), self._journal.run
             if not census.stale:
-                return self._committer.finish(census)
+                return self._finish(census)
             if len(self._sweep.left) >= census.stale:
                 return rows_left(run, self._sweep.left, census)
             if self._nothing_stuck(census, self._written - written):
@@ -84,7 +89,7 @@ class Passes:
             stale_before.append(census.stale)
             if len(stale_before) >= MIN_PASSES and census.stale >= stale_before[-2]:
                 return churn(run, self._passes, census, "Run it again when the writers are quieter")
-            self._committer.next_pass(census)
+            self._next_pass(census)
             namespaces = list(census.stale_by_namespace)
 
     @property
@@ -116,10 +121,10 @@ class Passes:
     def conclude(self) -> Ending | None:
         """End the run if a census finds nothing stale; None, with nothing changed, where it does."""
         census = self._census()
-        return None if census.stale else self._committer.finish(census)
+        return None if census.stale else self._finish(census)
 
     def _walk(self, namespaces: Sequence[str]) -> Scan:
-        run = self._committer.run
+        run = self._journal.run
         order = ScanOrder(
             target=self._committer.target,
             namespaces=namespaces,
@@ -132,6 +137,25 @@ class Passes:
     def _census(self) -> Census:
         return take_census(self._store, self._committer.target, self._scope, now_ms=self._tools.clock.now_ms())
 
+    def _next_pass(self, census: Census) -> None:
+        """Begin the next pass; the census was taken after the last one."""
+        with self._store.transaction() as transaction:
+            note_census(transaction, self._journal.run, census.counted())
+            self._journal.run = runs.next_pass(transaction, self._journal.run, now_ms=self._tools.clock.now_ms())
+
+    def _finish(self, census: Census) -> Ending:
+        """End the run, of which a census found nothing stale."""
+        reason = "quarantine" if census.exit_code else "complete"
+        with self._store.transaction() as transaction:
+            now_ms, proof = self._tools.clock.now_ms(), census.began_at
+            runs.transition(transaction, self._journal.run, "done", now_ms=now_ms, fenced=True, census_at=proof)
+            runs.count(transaction, self._journal.run, self.unnoted)
+            note_census(transaction, self._journal.run, census.counted())
+            note_end(transaction, self._journal.run, exit_code=census.exit_code, reason=reason, now_ms=now_ms)
+            approvals.completed(transaction, self._journal.run, self._committer.target, now_ms=now_ms)
+        self._journal.run = runs.read_run(self._store, self._journal.run.run_id)
+        return Ending(self._journal.run, census.exit_code, reason, census)
+
     @property
     def _written(self) -> int:
         return self._committer.counters.reembedded + self._committer.counters.attested
@@ -141,7 +165,7 @@ class Passes:
         return 0 < written <= census.overwritten and census.fresh <= self._fresh
 
     def _unfinished(self, walk: Scan) -> Ending:
-        stop, run = self._tools.stop, self._committer.run
+        stop, run = self._tools.stop, self._journal.run
         if walk.stopped:
             return Ending(run, stop.exit_code, stop.reason, error=stop.error)
         if self._budget.spent != MAX_ROWS and self.idle:
@@ -162,7 +186,9 @@ def prepare(  # noqa: PLR0913 - all that a sweep is made of
 ) -> Passes:
     """Return the work on the run just taken: of `scope`, in which the census `before` was taken."""
     run = taken.run
-    committer = Committer(store, run, taken.fingerprint, tools, unsettled=taken.unsettled)
+    journal = RunJournal(run)
+    now = Progressed(Rate(tools.clock.monotonic()), taken.unsettled, run.limits)
+    committer = Committer(store, journal, taken.fingerprint, tools, now)
     trail = Trail(tools.chance)
     schedule = Schedule(rows=before.stale, batch=request.batch, doubted=run.counters.disagreed > 0)
     asking = Asking(schedule, pool, tools.ledger, trail, batch=request.batch, chance=tools.chance)
@@ -179,4 +205,4 @@ def prepare(  # noqa: PLR0913 - all that a sweep is made of
     refused = quarantine.refused_since(store, taken.fingerprint.id, run.started_at)
     refusals = RefusalGuard(refused=refused, total=before.live)
     sweep = Sweep(pool, guard, committer, refusals, request, tools, heartbeat)
-    return Passes(store, sweep, committer, request, tools, scope=scope, before=before)
+    return Passes(store, sweep, committer, journal, request, tools, scope=scope, before=before)
