@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ai_memory.embed.flow.token_budget import TokenBudget
+from ai_memory.embed.usage import Meter
 from ai_memory.vectors.witness import WITNESS_TEXTS
 
 MAX_ROWS = "max-rows"
@@ -27,8 +28,9 @@ class Budget:
     be asked again beside: each may be the largest.
     """
 
-    def __init__(self, spending: TokenBudget, *, max_rows: int | None) -> None:
+    def __init__(self, spending: TokenBudget | None = None, *, max_rows: int | None = None) -> None:
         """Begin with nothing taken up; None is no limit."""
+        spending = spending or TokenBudget(Meter())
         self.spent = ""
         self.tight = False
         self._spending, self._max_rows = spending, max_rows

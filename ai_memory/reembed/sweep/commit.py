@@ -12,6 +12,7 @@ from ai_memory.errors import StatementRefused, UpdateRefused
 from ai_memory.memory import reason
 from ai_memory.memory.freshness import ATTESTED, Document
 from ai_memory.memory.reason import Reason
+from ai_memory.reembed.page import Page
 from ai_memory.reembed.sweep.commit_once import Unwritable
 from ai_memory.reembed.sweep.journal import REEMBED, Journal
 from ai_memory.reembed.sweep.pipeline import Answered
@@ -101,6 +102,13 @@ def rehearse_documents(
         write_one_by_one(transaction, [_write_of(document, some_vector(target.dim))], target)
 
     return rehearse(store, {each.id: partial(attempt, document=each) for each in documents})
+
+
+def rehearse_page(store: Store, page: Page, target: Fingerprint) -> dict[str, str]:
+    """Return which rows of a page the database would not give a vector or a stamp, as `rehearse_documents` does."""
+    attests = {each.id: partial(attest_document, target=target, document=each) for each in page.attested}
+    refused = rehearse_documents(store, page.documents + page.duplicates, lambda _: target)
+    return {**refused, **rehearse(store, attests)}
 
 
 def _write_of(document: Document, blob: bytes, origin: str = REEMBED) -> VectorWrite:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from ai_memory.reembed.sweep.commit import rehearse_documents, spent, write_page
+from ai_memory.reembed.sweep.commit import rehearse_page, spent, write_page
 from ai_memory.reembed.sweep.commit_once import Unwritable, commit_once
 from ai_memory.reembed.sweep.journal import Journal
 from ai_memory.reembed.sweep.pipeline import Answered
 from ai_memory.reembed.sweep.progressed import Progressed
 from ai_memory.reembed.sweep.rate import Rate
 from ai_memory.reembed.sweep.taking_back import take_back
-from ai_memory.reembed.tools import Tools
+from ai_memory.reembed.tools import SweepTools
 from ai_memory.stores.sqlite.store import Store, Transaction
 from ai_memory.stores.values import Checkpoint, Counters
 from ai_memory.vectors.target import Fingerprint
@@ -24,7 +24,7 @@ class Committer:
     Each method raises OperatorNeeded or NotFinished where a run is no longer ours.
     """
 
-    def __init__(self, store: Store, journal: Journal, target: Fingerprint, tools: Tools, now: Progressed) -> None:
+    def __init__(self, store: Store, journal: Journal, target: Fingerprint, tools: SweepTools, now: Progressed) -> None:
         """Write vectors of `target`; the last commit said `now`."""
         self.counters = Counters()
         self.target = target
@@ -65,7 +65,7 @@ class Committer:
             self._store,
             self._journal,
             write,
-            lambda: rehearse_documents(self._store, page.to_write, lambda _: self.target),
+            lambda: rehearse_page(self._store, page, self.target),
         )
         self.counters += counters
         # Only now: no more may be sent than the committed row says, or a kill would make it a lie.

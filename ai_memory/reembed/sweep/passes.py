@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ai_memory.embed.flow.token_budget import TokenBudget
 from ai_memory.errors import NotFinished
 from ai_memory.reembed.events import PassBegan
 from ai_memory.reembed.heartbeat import Heartbeat
@@ -12,21 +11,20 @@ from ai_memory.reembed.options import Options
 from ai_memory.reembed.plan.census import Census, take_census
 from ai_memory.reembed.plan.plan import TakenRun
 from ai_memory.reembed.scope import Scope, namespaces_in_scope
-from ai_memory.reembed.sweep.alone import Alone
+from ai_memory.reembed.sources import FromText
 from ai_memory.reembed.sweep.already_there import require_new
 from ai_memory.reembed.sweep.asked_again import FIRST, Schedule
-from ai_memory.reembed.sweep.asking import Asking
 from ai_memory.reembed.sweep.budget import MAX_ROWS, Budget
 from ai_memory.reembed.sweep.committer import Committer
 from ai_memory.reembed.sweep.ending import Done, Ending, churn, rows_left, too_small
+from ai_memory.reembed.sweep.joined import joined
 from ai_memory.reembed.sweep.progressed import Progressed
 from ai_memory.reembed.sweep.rate import Rate
 from ai_memory.reembed.sweep.refusal_guard import RefusalGuard
 from ai_memory.reembed.sweep.run_journal import RunJournal
 from ai_memory.reembed.sweep.scan import Scan, ScanOrder
 from ai_memory.reembed.sweep.sweep import Sweep
-from ai_memory.reembed.sweep.trail import Trail
-from ai_memory.reembed.sweep.witness_guard import WitnessGuard
+from ai_memory.reembed.sweep.witness_guard import OtherModels
 from ai_memory.reembed.tools import Tools
 from ai_memory.reembed.work import Workers
 from ai_memory.stores.sqlite import approvals, quarantine, runs
@@ -58,7 +56,7 @@ class Passes:
         self._store, self._sweep, self._committer, self._journal = store, sweep, committer, journal
         self._request, self._tools, self._scope = request, tools, scope
         self._fresh, self._passes = before.fresh, 0
-        self._budget = Budget(tools.spending or TokenBudget(tools.embedder.meter), max_rows=request.max_rows)
+        self._budget = Budget(tools.spending, max_rows=request.max_rows)
 
     def run(self) -> Ending:
         """Sweep until every row is fresh or in quarantine, or the stop or a budget ends it.
@@ -130,7 +128,7 @@ class Passes:
             namespaces=namespaces,
             checkpoints=runs.checkpoints(self._store, run),
             batch=self._request.batch,
-            skip_current=run.skip_current,
+            source=FromText(skip_current=run.skip_current),
         )
         return Scan(self._store, order, self._budget, stopped=self._tools.stop.requested)
 
@@ -189,20 +187,13 @@ def prepare(  # noqa: PLR0913 - all that a sweep is made of
     journal = RunJournal(run)
     now = Progressed(Rate(tools.clock.monotonic()), taken.unsettled, run.limits)
     committer = Committer(store, journal, taken.fingerprint, tools, now)
-    trail = Trail(tools.chance)
     schedule = Schedule(rows=before.stale, batch=request.batch, doubted=run.counters.disagreed > 0)
-    asking = Asking(schedule, pool, tools.ledger, trail, batch=request.batch, chance=tools.chance)
-    guard = WitnessGuard(
-        committer,
-        tools,
-        Alone(pool, heartbeat, tools.ledger),
-        asking,
-        trail,
-        compare=lambda outcomes: require_new(store, committer.target, run.target_model, outcomes),
-        # Only before its first vector can a run show that they are those of another model.
-        to_compare=0 if request.same_vectors or run.counters.reembedded else FIRST,
-    )
     refused = quarantine.refused_since(store, taken.fingerprint.id, run.started_at)
     refusals = RefusalGuard(refused=refused, total=before.live)
-    sweep = Sweep(pool, guard, committer, refusals, request, tools, heartbeat)
+    others = OtherModels(
+        lambda outcomes: require_new(store, committer.target, run.target_model, outcomes),
+        # Only before its first vector can a run show that they are those of another model.
+        rows=0 if request.same_vectors or run.counters.reembedded else FIRST,
+    )
+    sweep = joined(committer, request, tools, pool, heartbeat, schedule, refusals, others=others)
     return Passes(store, sweep, committer, journal, request, tools, scope=scope, before=before)
