@@ -37,3 +37,8 @@ class Page:
     def stale(self) -> int:
         """Rows that were stale when the page was read."""
         return len(self.to_write) + len(self.unfit)
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing to commit: neither rows nor cursors."""
+        return not (self.stale or self.steps)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from random import Random
+from typing import NoReturn
 
 import apsw
 
@@ -111,6 +112,7 @@ class Invocation:
         self._stop = Stop()
         self._failing = ""
         self._refused: set[str] = set()
+        self._excused: set[str] = set()
         self._limited = False
         self._dead = False
         self._due: list[Edit] = []
@@ -199,23 +201,20 @@ class Invocation:
         match self._failing:
             case "outage":
                 raise TransientFailure("the endpoint is gone.", http_status=503)
-            case "refuse all" if self._refuses_again(texts):
-                raise RowsRefused("everything is refused.", http_status=400)
+            case "refuse all" if not self._excused.issuperset(texts):
+                self._refuse(texts, "everything is refused.")
             case "no quota":
                 raise QuotaExhausted("nothing left to spend.", http_status=402)
-            case "refuse once":
+            case "refuse once" if not self._refused.issuperset(set(texts) - {*WITNESS_TEXTS}):
                 # As by a server that restarts meanwhile; the canary passes.
-                if self._refuses_again(set(texts) - {*WITNESS_TEXTS}):
-                    raise RowsRefused("not now.", http_status=400)
+                self._refuse(texts, "not now.")
+        if len(texts) == 1 and set(texts) <= {*WITNESS_TEXTS}:
+            # What is refused by itself on both sides of a passing canary is a bad text, whatever made it so.
+            self._excused |= self._refused
 
-    def _refuses_again(self, texts: Collection[str]) -> bool:
-        """Say whether one of `texts` was not refused by itself before, and note it where it is one alone.
-
-        A text that is refused by itself on both sides of a passing canary is a bad one, whatever made it so.
-        """
-        left = set(texts) - self._refused
-        self._refused |= left - {*WITNESS_TEXTS} if len(texts) == 1 else set()
-        return bool(left)
+    def _refuse(self, texts: Sequence[str], words: str) -> NoReturn:
+        self._refused |= set(texts) - {*WITNESS_TEXTS} if len(texts) == 1 else set()
+        raise RowsRefused(words, http_status=400)
 
     def _trace(self, connection: apsw.Connection) -> None:
         def before_statement(cursor: apsw.Cursor, sql: str, bindings: object) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from enum import Enum
 
 from ai_memory.embed.flow.token_budget import TokenBudget
 from ai_memory.embed.usage import Meter
@@ -19,13 +20,23 @@ def least_tokens(spending: TokenBudget) -> int:
     return spending.most(WITNESS_TEXTS[:1]) + spending.most(WITNESS_TEXTS) + 2 * spending.most(["x"])
 
 
+class Take(Enum):
+    """What becomes of a document that is to be taken up.
+
+    WAIT: only what is reserved stands in the way. It may cost less, which is known when it is settled.
+    """
+
+    TAKEN = "taken"
+    WAIT = "wait"
+    SPENT = "spent"
+
+
 class Budget:
     """Reserves what a document may cost from when it is taken up until its page is committed.
 
     A run so ends between two pages, before `spending` would have to refuse a request in the middle of one.
-    `spent` names the limit that would be crossed, empty while there is none. `tight` says that only what is
-    reserved stands in the way: it may cost less, which is known when it is settled. `asked_again` is how many rows may
-    be asked again beside: each may be the largest.
+    `spent` names the limit that would be crossed, empty while there is none. `tight` says that the last document has
+    to wait. `asked_again` is how many rows may be asked again beside: each may be the largest.
     """
 
     def __init__(self, spending: TokenBudget | None = None, *, max_rows: int | None = None) -> None:
@@ -45,24 +56,24 @@ class Budget:
         """Whether tokens are limited."""
         return self._spending.limit is not None
 
-    def take(self, text: str) -> bool:
-        """Reserve a document; False where a limit would be crossed, or might be: see `tight`."""
+    def take(self, text: str) -> Take:
+        """Reserve a document where no limit would be crossed by it, nor might be."""
         self.tight = False
         if self._max_rows is not None and self._rows >= self._max_rows:
             self.spent = MAX_ROWS
-            return False
+            return Take.SPENT
         tokens = self._spending.most([text])
         limit, apart = self._spending.limit, self._apart + self.asked_again * max(self._largest, tokens)
         if limit and not self._spending.allows(self._reserved + tokens + apart):
             self.tight = self._reserved > 0
             self.spent = "" if self.tight else limit.flag
-            return False
+            return Take.WAIT if self.tight else Take.SPENT
         self._rows += 1
         if limit:
             self._reserved += tokens
             self._largest = max(self._largest, tokens)
             self._taken[text] = tokens
-        return True
+        return Take.TAKEN
 
     def settle(self, texts: Sequence[str]) -> None:
         """Hear that the requests of `texts` were answered: what they cost is spent."""

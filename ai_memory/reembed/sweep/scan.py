@@ -13,7 +13,7 @@ from ai_memory.memory.freshness import Document, Freshness, Unfit, classify, exa
 from ai_memory.memory.row import MemoryRow
 from ai_memory.reembed.page import Page
 from ai_memory.reembed.sources import FromText, Source, Way
-from ai_memory.reembed.sweep.budget import Budget
+from ai_memory.reembed.sweep.budget import Budget, Take
 from ai_memory.stores.sqlite import walk
 from ai_memory.stores.sqlite.provenance import vector_of_text
 from ai_memory.stores.sqlite.store import Store
@@ -103,16 +103,17 @@ class Scan:
         for row_id in ids:
             row = rows.get(row_id)
             if row is not None and row.live and row.namespace == namespace:
-                while not self._gather(row):
-                    if not self._budget.tight:
+                while (taken := self._gather(row)) is not Take.TAKEN:
+                    if taken is Take.SPENT:
                         return
+                    # It may have no rows: whoever takes it settles those before, and asks for the next one then.
                     yield self._take()
             self._gathering.pass_row(namespace, row_id)
             if self._full():
                 yield self._take()
 
-    def _gather(self, row: MemoryRow) -> bool:
-        """Put a row where it belongs; False where it would have to be embedded and the budget is spent."""
+    def _gather(self, row: MemoryRow) -> Take:
+        """Put a row where it belongs; it is left out where it would have to be embedded and the budget has no room."""
         order, schema, page = self._order, self._store.schema, self._gathering
         verdict = classify(row, order.target, schema)
         if verdict is Freshness.FRESH:
@@ -127,12 +128,13 @@ class Scan:
             page.attested.append(examined)
         elif self._has_twin(examined):
             page.duplicates.append(examined)
-        elif not self._budget.take(examined.text):
-            return False
         else:
-            self._on_their_way.add(examined.src)
-            page.add(examined)
-        return True
+            taken = self._budget.take(examined.text)
+            if taken is Take.TAKEN:
+                self._on_their_way.add(examined.src)
+                page.add(examined)
+            return taken
+        return Take.TAKEN
 
     def _has_twin(self, document: Document) -> bool:
         known = document.src in self._on_their_way

@@ -70,10 +70,7 @@ class Sweep:
                     failure = failure or answered.error
                 else:
                     # Behind a page that failed the cursor must stay; the vectors paid for are kept all the same.
-                    self._commit(answered, {} if failure else answered.page.steps)
-                    guard.wrote(work, answered)
-                    walk.settle(answered.page)
-                    self._after_commit(answered)
+                    self._write(work, answered, walk, {} if failure else answered.page.steps)
                 self._halted = bool(failure or lie)
         if not failure and not lie and not self._tools.stop.requested():
             lie = guard.end_of_pass()
@@ -100,6 +97,14 @@ class Sweep:
             return False
         pages = [work.page for work in flying]
         return not flying or (not budget.tight and self._window.room(pages, dim=self._committer.target.dim))
+
+    def _write(self, work: Work, answered: Answered, walk: Scan, steps: Mapping[str, Checkpoint]) -> None:
+        # A page without rows only waited for those before it.
+        if not answered.page.empty:
+            self._commit(answered, steps)
+            self._guard.wrote(work, answered)
+            walk.settle(answered.page)
+            self._after_commit(answered)
 
     def _commit(self, answered: Answered, steps: Mapping[str, Checkpoint]) -> None:
         self._refusals.require_few(answered)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from ai_memory.embed.flow.token_budget import TokenBudget
 from ai_memory.embed.port import TokenLimit
 from ai_memory.embed.usage import Meter
-from ai_memory.reembed.sweep.budget import Budget
+from ai_memory.reembed.sweep.budget import Budget, Take
 from ai_memory.vectors.witness import WITNESS_TEXTS
 
 APART = sum(len(text.encode()) + 4 for text in (*WITNESS_TEXTS, WITNESS_TEXTS[0]))
@@ -20,14 +20,14 @@ APART = sum(len(text.encode()) + 4 for text in (*WITNESS_TEXTS, WITNESS_TEXTS[0]
 def test_no_more_rows_are_taken_than_allowed(rows: int) -> None:
     limited = Budget(TokenBudget(Meter()), max_rows=rows)
 
-    assert sum(limited.take("text") for _ in range(10)) == rows
+    assert [limited.take("text") for _ in range(10)].count(Take.TAKEN) == rows
     assert limited.spent == "max-rows"
 
 
 def test_without_limits_everything_is_taken() -> None:
     unlimited = Budget(TokenBudget(Meter()), max_rows=None)
 
-    assert all(unlimited.take("text " * 1000) for _ in range(100))
+    assert {unlimited.take("text " * 1000) for _ in range(100)} == {Take.TAKEN}
     assert unlimited.spent == ""
 
 
@@ -49,10 +49,10 @@ def test_reported_tokens_never_cross_the_limit_and_no_request_is_refused(
 
     for number, size in enumerate(sizes):
         text = f"{number} ".ljust(size, "x")
-        if not limited.take(text) and limited.tight:
+        if (taken := limited.take(text)) is Take.WAIT:
             settle()
-            limited.take(text)
-        if limited.spent:
+            taken = limited.take(text)
+        if taken is Take.SPENT:
             break
         in_flight.append(text)
     settle()
@@ -63,19 +63,21 @@ def test_reported_tokens_never_cross_the_limit_and_no_request_is_refused(
 def test_what_is_taken_up_is_reserved_until_it_is_settled() -> None:
     limited = Budget(TokenBudget(Meter(), TokenLimit(200 + APART, "max-cost")), max_rows=None)
 
-    assert limited.take("x" * 150)
-    assert not limited.take("y" * 150)
+    assert limited.take("x" * 150) is Take.TAKEN
+    assert limited.take("y" * 150) is Take.WAIT
     assert (limited.tight, limited.spent) == (True, "")
     limited.settle(["x" * 150])
-    assert limited.take("y" * 150)
+    assert limited.take("y" * 150) is Take.TAKEN
     limited.settle(["y" * 150])
-    assert not limited.take("z" * 300)
+    assert limited.take("z" * 300) is Take.SPENT
     assert (limited.tight, limited.spent) == (False, "max-cost")
 
 
 def test_what_a_run_asks_beside_its_rows_is_kept_for_it() -> None:
-    assert Budget(TokenBudget(Meter(), TokenLimit(10 + 4 + APART)), max_rows=None).take("x" * 10)
-    assert not Budget(TokenBudget(Meter(), TokenLimit(10 + 3 + APART)), max_rows=None).take("x" * 10)
+    def taken(most: int) -> Take:
+        return Budget(TokenBudget(Meter(), TokenLimit(most)), max_rows=None).take("x" * 10)
+
+    assert (taken(10 + 4 + APART), taken(10 + 3 + APART)) == (Take.TAKEN, Take.SPENT)
 
 
 def test_the_targets_own_tokenizer_decides_where_it_is_at_hand() -> None:
@@ -83,6 +85,6 @@ def test_the_targets_own_tokenizer_decides_where_it_is_at_hand() -> None:
     spending = TokenBudget(Meter(), TokenLimit(3 + apart), count_tokens=lambda text: len(text.split()))
     limited = Budget(spending, max_rows=None)
 
-    assert limited.take("two words")
-    assert limited.take("one")
-    assert not limited.take("more")
+    assert limited.take("two words") is Take.TAKEN
+    assert limited.take("one") is Take.TAKEN
+    assert limited.take("more") is Take.WAIT

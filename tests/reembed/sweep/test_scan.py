@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import pytest
 
 from ai_memory.embed.flow.token_budget import TokenBudget
+from ai_memory.embed.port import TokenLimit
 from ai_memory.embed.usage import Meter
 from ai_memory.reembed.page import Page
 from ai_memory.reembed.sweep import scan
@@ -15,6 +16,7 @@ from ai_memory.reembed.sweep.scan import Scan, ScanOrder
 from ai_memory.stores.sqlite import walk
 from ai_memory.stores.sqlite.store import Store
 from ai_memory.stores.values import Checkpoint
+from ai_memory.vectors.witness import WITNESS_TEXTS
 from tests.reembed.work import Work, known
 from tests.support import files
 from tests.support.fakes import HashEmbedder
@@ -95,6 +97,25 @@ def test_the_cursor_of_a_spent_budget_stands_before_the_first_row_not_taken(stor
 
     assert [ids(each) for each in found] == [["id-000", "id-002"]]
     assert found[0].steps == {"a": Checkpoint("a", "id-002", eof=False, rows_done=2)}
+
+
+def test_where_the_budget_has_to_wait_a_page_without_rows_or_cursors_tells(work: Work) -> None:
+    found: list[Page] = []
+    free = TokenBudget(Meter(), TokenLimit(10**9))
+    row, apart = free.most([files.texts(work.path)["id-000"]]), free.most([*WITNESS_TEXTS, WITNESS_TEXTS[0]])
+    one_by_one = Budget(TokenBudget(Meter(), TokenLimit(apart + row + row // 2)), max_rows=None)
+    with work.store() as store:
+        order = ScanOrder(known(store, HashEmbedder()), ["a", "b"], NO_CURSORS, 1)
+        waiting = Scan(store, order, one_by_one, stopped=lambda: False)
+        for page in waiting.pages():
+            found.append(page)
+            if not page.documents:
+                waiting.settle(found[-2])
+
+    assert [each.empty for each in found[:4]] == [False, True, False, True]
+    assert sum(len(each.documents) for each in found) == 10
+    assert Page().empty
+    assert not Page(steps={"a": Checkpoint("a", "id", eof=True, rows_done=1)}).empty
 
 
 def test_a_budget_that_is_just_enough_is_not_spent(store: Store) -> None:
