@@ -8,9 +8,8 @@ from enum import Enum
 from typing import Protocol
 
 from ai_memory.memory.freshness import carries_stamp
-from ai_memory.memory.row import MemoryRow
+from ai_memory.memory.row import MemoryRow, Traits
 from ai_memory.reembed.work import PageAnswer, Question
-from ai_memory.stores.sqlite.schema import Schema
 from ai_memory.vectors.target import Fingerprint
 
 
@@ -32,7 +31,7 @@ class Source(Protocol):
     def heeds_quarantine(self) -> bool:
         """Whether rows in quarantine stay there."""
 
-    def way(self, row: MemoryRow, target: Fingerprint, schema: Schema) -> Way:
+    def way(self, row: MemoryRow, target: Fingerprint, traits: Traits) -> Way:
         """Return how a row gets its vector."""
 
 
@@ -43,9 +42,9 @@ class FromText:
     skip_current: bool = False
     heeds_quarantine: bool = True
 
-    def way(self, row: MemoryRow, target: Fingerprint, schema: Schema) -> Way:
+    def way(self, row: MemoryRow, target: Fingerprint, traits: Traits) -> Way:
         """Return how a row gets its vector."""
-        return Way.ATTEST if self.skip_current and carries_stamp(row, target, schema) else Way.EMBED
+        return Way.ATTEST if self.skip_current and carries_stamp(row, target, traits) else Way.EMBED
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +53,9 @@ class FromRow:
 
     heeds_quarantine: bool = False
 
-    def way(self, row: MemoryRow, target: Fingerprint, schema: Schema) -> Way:
+    def way(self, row: MemoryRow, target: Fingerprint, traits: Traits) -> Way:
         """Return how a row gets its vector."""
-        del schema
+        del traits
         return Way.ATTEST if row.has_sound_vector(target.dim) else Way.LEAVE
 
 

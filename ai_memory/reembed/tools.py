@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 from random import Random
 
 from ai_memory.clock import Clock
-from ai_memory.embed.flow.token_budget import TokenBudget
-from ai_memory.embed.port import ResilientEmbedder
+from ai_memory.embed.port import ResilientEmbedder, Spending
 from ai_memory.reembed.events import Observer
 from ai_memory.reembed.ledger import Ledger
 from ai_memory.reembed.stop import Stop
@@ -42,5 +41,5 @@ class Tools(SweepTools):
     embedder: ResilientEmbedder
     workers: Callable[[], Workers]
     pool: Callable[[int], Executor] = ThreadPoolExecutor
-    spending: TokenBudget | None = None
+    spending: Spending | None = None
     beat_seconds: float = 2.0

@@ -91,8 +91,9 @@ MUTANTS = (
                 "ai_memory.reembed.sweep.committer:Committer.commit",
                 "    counters = commit_once(\n",
                 "    from contextlib import ExitStack\n"
+                "    from ai_memory.stores.sqlite import runs\n"
                 "    with ExitStack() as afterwards:\n"
-                "        afterwards.callback(lambda: self._journal.advance(self._store, steps, now_ms=0))\n"
+                "        afterwards.callback(lambda: runs.advance(self._store, self._journal.run, steps, now_ms=0))\n"
                 "        counters = commit_once(\n",
             ),
         ),
@@ -129,8 +130,8 @@ MUTANTS = (
     _one(
         "stamp taken as proof",
         "memory.freshness:is_recorded",
-        "_recorded(row, target) and _agrees(row, target, schema) and _is_of(row, row.recorded_src)",
-        "_agrees(row, target, schema)",
+        "_recorded(row, target) and _agrees(row, target, traits) and _is_of(row, row.recorded_src)",
+        "_agrees(row, target, traits)",
     ),
     _one(
         "no fence", "stores.sqlite.runs:HOLD", "AND fence = ? AND state = 'running'", "AND ? >= 0 AND state = 'running'"

@@ -22,7 +22,8 @@ from ai_memory.reembed.sweep.worker import answer
 from ai_memory.reembed.tools import Tools
 from ai_memory.show.narrator import Narrator
 from ai_memory.stores.holder import Holder
-from ai_memory.stores.opening import writing
+from ai_memory.stores.open_options import OpenOptions
+from ai_memory.stores.opening import database, writing
 from ai_memory.stores.sqlite import runs, walk
 from ai_memory.stores.sqlite.provenance import ensure_fingerprint
 from ai_memory.stores.sqlite.store import Store, Transaction
@@ -103,7 +104,8 @@ class Work:
         tools = Tools(
             self.clock, self.stop, Narrator(self.heard), Random(self.path.name), embedder=embedder, workers=workers
         )
-        return Job(self.path, embedder, Options(**flags), tools, disclose=self.told.append)
+        file = database(self.path, OpenOptions(heed=self.stop.heed))
+        return Job(file, embedder, Options(**flags), tools, disclose=self.told.append)
 
     def all_right(self) -> bool:
         """Say whether every row has the embedder's vector of its present text."""

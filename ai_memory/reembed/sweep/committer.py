@@ -1,4 +1,11 @@
-"""Every transaction of a sweep: one page, or what is taken back."""
+"""Every transaction of a sweep: one page, or what is taken back.
+
+Why one committer, in the thread that leads: SQLite has one writer, and cursors that several threads move have gaps.
+What workers know comes back as values and is written here, in the order in which the pages were read. Why what may be
+sent until the next commit is written before it is sent: a killed runner cannot tell what it sent, and the next one
+says how many texts were paid for twice at most. Why what is known in memory moves on only after the commit: an error
+leaves it as the file has it.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +13,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from ai_memory.reembed.sweep.commit import rehearse_page, spent, write_page
-from ai_memory.reembed.sweep.commit_once import Unwritable, commit_once
+from ai_memory.reembed.sweep.commit_once import Numbered, Unwritable, commit_once
 from ai_memory.reembed.sweep.journal import Journal
 from ai_memory.reembed.sweep.pipeline import Answered
 from ai_memory.reembed.sweep.progressed import Progressed
 from ai_memory.reembed.sweep.rate import Rate
 from ai_memory.reembed.sweep.taking_back import take_back
 from ai_memory.reembed.tools import SweepTools
-from ai_memory.stores.sqlite.store import Store, Transaction
+from ai_memory.stores.port import Store, Transaction
 from ai_memory.stores.values import Checkpoint, Counters
 from ai_memory.vectors.target import Fingerprint
 
@@ -55,7 +62,7 @@ class Committer:
         now = self._now.after(page, spent=ledger.spent, sizes=ledger.sizes, at=clock.monotonic())
         traffic = now.since(self._now, in_flight=in_flight)
 
-        def write(transaction: Transaction, unwritable: Unwritable) -> Counters:
+        def write(transaction: Transaction, unwritable: Unwritable) -> Numbered:
             now_ms, told = clock.now_ms(), replace(answered, unwritable=unwritable)
             return write_page(
                 transaction, self._journal, self.target, told, steps=steps, traffic=traffic, now_ms=now_ms

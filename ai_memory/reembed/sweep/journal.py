@@ -7,7 +7,7 @@ from typing import Protocol
 
 from ai_memory.memory.freshness import Document, Unfit
 from ai_memory.memory.reason import Reason
-from ai_memory.stores.sqlite.store import Store, Transaction
+from ai_memory.stores.port import Store, Transaction
 from ai_memory.stores.values import Checkpoint, Counters
 from ai_memory.vectors.target import Fingerprint
 
@@ -21,8 +21,8 @@ class Journal(Protocol):
     def origin(self) -> str:
         """The writer that a vector's provenance names."""
 
-    def commits(self, store: Store) -> object:
-        """Return what is another value after every commit; None where that cannot be told."""
+    def committed(self, store: Store, number: int | None) -> bool:
+        """Connect anew, and return whether the commit of that number (see `hold`) is known to be in the database."""
 
     def hold(
         self,
@@ -31,8 +31,8 @@ class Journal(Protocol):
         now_ms: int,
         in_flight_limit: int | None = None,
         limits: Mapping[str, int] | None = None,
-    ) -> None:
-        """Prove that the work is still ours, and note the progress.
+    ) -> int:
+        """Prove that the work is still ours, note the progress, and return the number of this commit.
 
         Raises:
             OperatorNeeded, NotFinished: it is not; nothing may be committed.
@@ -68,9 +68,10 @@ class Unrecorded:
         self.origin = origin
         self.aside: dict[str, tuple[Document | Unfit, Reason]] = {}
 
-    def commits(self, store: Store) -> None:
-        """Return None."""
-        del store
+    def committed(self, store: Store, number: int | None) -> bool:
+        """Connect anew, and return False: no commit has a number."""
+        del number
+        return store.committed(None, None)
 
     def hold(
         self,
@@ -79,8 +80,10 @@ class Unrecorded:
         now_ms: int,
         in_flight_limit: int | None = None,
         limits: Mapping[str, int] | None = None,
-    ) -> None:
-        """Do nothing."""
+    ) -> int:
+        """Return 0."""
+        del transaction, now_ms, in_flight_limit, limits
+        return 0
 
     def advance(self, transaction: Transaction, steps: Mapping[str, Checkpoint], *, now_ms: int) -> None:
         """Do nothing."""

@@ -27,9 +27,7 @@ from ai_memory.reembed.sweep.sweep import Sweep
 from ai_memory.reembed.sweep.witness_guard import OtherModels
 from ai_memory.reembed.tools import Tools
 from ai_memory.reembed.work import Workers
-from ai_memory.stores.sqlite import approvals, quarantine, runs
-from ai_memory.stores.sqlite.run_figures import note_census, note_end
-from ai_memory.stores.sqlite.store import Store
+from ai_memory.stores.port import Store
 from ai_memory.stores.values import Counters
 from ai_memory.vectors.target import Fingerprint
 
@@ -126,7 +124,7 @@ class Passes:
         order = ScanOrder(
             target=self._committer.target,
             namespaces=namespaces,
-            checkpoints=runs.checkpoints(self._store, run),
+            checkpoints=self._store.runs.checkpoints(run),
             batch=self._request.batch,
             source=FromText(skip_current=run.skip_current),
         )
@@ -138,20 +136,20 @@ class Passes:
     def _next_pass(self, census: Census) -> None:
         """Begin the next pass; the census was taken after the last one."""
         with self._store.transaction() as transaction:
-            note_census(transaction, self._journal.run, census.counted())
-            self._journal.run = runs.next_pass(transaction, self._journal.run, now_ms=self._tools.clock.now_ms())
+            transaction.progress.note_census(self._journal.run, census.counted())
+            self._journal.run = transaction.runs.next_pass(self._journal.run, now_ms=self._tools.clock.now_ms())
 
     def _finish(self, census: Census) -> Ending:
         """End the run, of which a census found nothing stale."""
         reason = "quarantine" if census.exit_code else "complete"
         with self._store.transaction() as transaction:
             now_ms, proof = self._tools.clock.now_ms(), census.began_at
-            runs.transition(transaction, self._journal.run, "done", now_ms=now_ms, fenced=True, census_at=proof)
-            runs.count(transaction, self._journal.run, self.unnoted)
-            note_census(transaction, self._journal.run, census.counted())
-            note_end(transaction, self._journal.run, exit_code=census.exit_code, reason=reason, now_ms=now_ms)
-            approvals.completed(transaction, self._journal.run, self._committer.target, now_ms=now_ms)
-        self._journal.run = runs.read_run(self._store, self._journal.run.run_id)
+            transaction.runs.transition(self._journal.run, "done", now_ms=now_ms, fenced=True, census_at=proof)
+            transaction.progress.count(self._journal.run, self.unnoted)
+            transaction.progress.note_census(self._journal.run, census.counted())
+            transaction.progress.note_end(self._journal.run, exit_code=census.exit_code, reason=reason, now_ms=now_ms)
+            transaction.operator.completed(self._journal.run, self._committer.target, now_ms=now_ms)
+        self._journal.run = self._store.runs.read(self._journal.run.run_id)
         return Ending(self._journal.run, census.exit_code, reason, census)
 
     @property
@@ -188,7 +186,7 @@ def prepare(  # noqa: PLR0913 - all that a sweep is made of
     now = Progressed(Rate(tools.clock.monotonic()), taken.unsettled, run.limits)
     committer = Committer(store, journal, taken.fingerprint, tools, now)
     schedule = Schedule(rows=before.stale, batch=request.batch, doubted=run.counters.disagreed > 0)
-    refused = quarantine.refused_since(store, taken.fingerprint.id, run.started_at)
+    refused = store.quarantine.refused_since(taken.fingerprint.id, run.started_at)
     refusals = RefusalGuard(refused=refused, total=before.live)
     others = OtherModels(
         lambda outcomes: require_new(store, committer.target, run.target_model, outcomes),

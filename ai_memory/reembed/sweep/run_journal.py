@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from ai_memory.memory.freshness import Document, Unfit
 from ai_memory.memory.reason import Reason
 from ai_memory.reembed.sweep.journal import REEMBED
-from ai_memory.stores.sqlite import quarantine, runs
-from ai_memory.stores.sqlite.store import Store, Transaction
+from ai_memory.stores.port import Store, Transaction
 from ai_memory.stores.values import Checkpoint, Counters, Run
 from ai_memory.vectors.target import Fingerprint
 
@@ -22,9 +21,9 @@ class RunJournal:
         """Write for a run that this process holds."""
         self.run = run
 
-    def commits(self, store: Store) -> object:
-        """Return a number; None where the run is no longer ours."""
-        return runs.commits(store, self.run)
+    def committed(self, store: Store, number: int | None) -> bool:
+        """See `Store.committed`."""
+        return store.committed(self.run, number)
 
     def hold(
         self,
@@ -33,13 +32,13 @@ class RunJournal:
         now_ms: int,
         in_flight_limit: int | None = None,
         limits: Mapping[str, int] | None = None,
-    ) -> None:
-        """See `runs.hold`."""
-        runs.hold(transaction, self.run, now_ms=now_ms, in_flight_limit=in_flight_limit, limits=limits)
+    ) -> int:
+        """See `RunWriter.hold`."""
+        return transaction.runs.hold(self.run, now_ms=now_ms, in_flight_limit=in_flight_limit, limits=limits)
 
     def advance(self, transaction: Transaction, steps: Mapping[str, Checkpoint], *, now_ms: int) -> None:
-        """See `runs.advance`."""
-        runs.advance(transaction, self.run, steps, now_ms=now_ms)
+        """See `ProgressWriter.advance`."""
+        transaction.progress.advance(self.run, steps, now_ms=now_ms)
 
     def count(
         self,
@@ -49,11 +48,11 @@ class RunJournal:
         written_at: int | None = None,
         rows_per_hour: int | None = None,
     ) -> None:
-        """See `runs.count`."""
-        runs.count(transaction, self.run, counters, written_at=written_at, rows_per_hour=rows_per_hour)
+        """See `ProgressWriter.count`."""
+        transaction.progress.count(self.run, counters, written_at=written_at, rows_per_hour=rows_per_hour)
 
     def set_aside(
         self, transaction: Transaction, target: Fingerprint, row: Document | Unfit, reason: Reason, *, now_ms: int
     ) -> None:
         """Put a row into quarantine."""
-        quarantine.put(transaction, target.id, row.id, row.src, reason, now_ms=now_ms)
+        transaction.quarantine.put(target.id, row.id, row.src, reason, now_ms=now_ms)

@@ -106,7 +106,7 @@ def _would_stamp(store: Store, target: Target, scope: Scope) -> Stamped:
 
 
 def _outcome(store: Store, known: Fingerprint | None, row: MemoryRow, *, dim: int) -> str:
-    if classify(row, known, store.schema) is Freshness.FRESH:
+    if classify(row, known, store.schema.traits) is Freshness.FRESH:
         return "already_current"
     return "stamped" if embeddable(row) and row.has_sound_vector(dim) else "unstamped"
 

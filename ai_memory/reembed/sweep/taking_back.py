@@ -7,8 +7,7 @@ from dataclasses import replace
 
 from ai_memory.errors import StatementRefused
 from ai_memory.reembed.sweep.journal import Journal
-from ai_memory.stores.sqlite.provenance import forget
-from ai_memory.stores.sqlite.store import Store
+from ai_memory.stores.port import Store
 from ai_memory.stores.values import Counters
 from ai_memory.vectors.target import Fingerprint
 
@@ -34,7 +33,7 @@ def take_back(
     def forgotten(*, unstamp: bool) -> Counters:
         with store.transaction() as transaction:
             journal.hold(transaction, in_flight_limit=in_flight_limit, now_ms=now_ms)
-            counted = replace(counters, reembedded=-forget(transaction, ids, target, unstamp=unstamp))
+            counted = replace(counters, reembedded=-transaction.vectors.forget(ids, target, unstamp=unstamp))
             journal.count(transaction, counted)
         return counted
 
