@@ -134,7 +134,7 @@ class ConcurrencyLimiter:
             self._rate.told(near, now=self._clock(), requests=others.requests, tokens=others.tokens)
 
     def doubt(self) -> None:
-        """Record a broken answer, which may be due to the requests beside it: fewer are in flight, for a longer time each.
+        """Record a broken answer, maybe due to the requests beside it: fewer are in flight, for a longer time each.
 
         Some servers mix up the answers to requests that come side by side.
         """
