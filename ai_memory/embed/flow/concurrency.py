@@ -126,7 +126,7 @@ class ConcurrencyLimiter:
             self._leave(tokens)
 
     def observe(self, limits: Sequence[Remaining]) -> None:
-        """Hear from inside a slot what its answer says is left of the endpoint's limits."""
+        """Record from inside a slot what its answer says is left of the endpoint's limits."""
         with self._condition:
             others = self._in_flight.beside_one()
             # What is foretold beyond any wait may be wrong, and only a refusal would prove it.

@@ -135,7 +135,7 @@ class RateLimiter:
         self._last = _Refusal()
 
     def told(self, limits: Sequence[Remaining], *, now: float, requests: int, tokens: int) -> None:
-        """Hear what an answer says is left; so many requests and tokens are in flight that it may not have counted."""
+        """Record what an answer says is left; it may not have counted so many requests and tokens in flight."""
         for each in limits:
             window, uncounted = (self._requests, requests) if each.kind == REQUESTS else (self._tokens, tokens)
             window.told(left=each.left - uncounted, limit=each.limit, ends=now + each.seconds)

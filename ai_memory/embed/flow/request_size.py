@@ -24,7 +24,7 @@ from ai_memory.errors import EmbedError, RequestTooLarge
 from ai_memory.text.utf8 import utf8_size
 
 FEWEST_BYTES_A_TOKEN = 3
-"""English has 4 bytes a token in cl100k_base, code and CJK about 3: a request is rather too small than refused.
+"""English has 4 bytes per token in cl100k_base, code and CJK about 3: a request is rather too small than refused.
 
 OpenAI's help says 4 characters of English ("What are tokens and how to count them?"). Of 2026-11-25."""
 AROUND_TEXT = 4
@@ -129,7 +129,7 @@ class RequestSize:
     """
 
     def __init__(self, documented: DocumentedLimits, *, asked: int | None = None) -> None:
-        """Begin with what is documented, and no more than `asked` texts a request (None: as many as that)."""
+        """Begin with what is documented, and no more than `asked` texts per request (None: as many as that)."""
         most = max(min(documented.inputs, asked), 1) if asked else documented.inputs
         self._most = {
             "inputs": most,
@@ -144,7 +144,7 @@ class RequestSize:
 
     @property
     def inputs(self) -> int:
-        """The most texts a request may carry now."""
+        """The most texts per request may carry now."""
         return max(min(self._most["inputs"], self._in_time), 1)
 
     @property
@@ -163,7 +163,7 @@ class RequestSize:
         return min(len(texts), self.inputs)
 
     def told(self, error: RequestTooLarge, texts: Sequence[str]) -> bool:
-        """Learn the size that a refusal names, and say whether it named one that is smaller than what was sent."""
+        """Learn the size that a refusal names, and return whether it named one that is smaller than what was sent."""
         sent = {"inputs": len(texts), "tokens": estimated_tokens(texts), "bytes": _size(texts)}
         if not 0 < error.most < sent.get(error.unit, 0):
             return False
