@@ -162,7 +162,7 @@ class RequestSize:
                 return count
         return min(len(texts), self.inputs)
 
-    def told(self, error: RequestTooLarge, texts: Sequence[str]) -> bool:
+    def learn(self, error: RequestTooLarge, texts: Sequence[str]) -> bool:
         """Learn the size that a refusal names, and return whether it named one that is smaller than what was sent."""
         sent = {"inputs": len(texts), "tokens": estimated_tokens(texts), "bytes": _size(texts)}
         if not 0 < error.most < sent.get(error.unit, 0):
