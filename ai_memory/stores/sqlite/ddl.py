@@ -118,7 +118,7 @@ def _ledger(db: Database) -> list[tuple[int, str, str]]:
     found = db.execute(APPLIED) if has_table(db, "reembed_migration") else []
     if any(not isinstance(version, int) for version, _, _ in found):
         raise DataRefused(
-            f"{db.path} is damaged: its ledger reembed_migration has a version that is no number.",
+            f"{db.path} is damaged: its ledger reembed_migration has a version that is not a number.",
             tip="Restore a backup of the file.",
         )
     return [(version, printable(str(name)[:MAX_SHOWN]), str(digest)) for version, name, digest in found]

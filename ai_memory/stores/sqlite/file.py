@@ -49,7 +49,7 @@ def reachable(path: Path) -> Iterator[None]:
         raise _ours(error, path) from error
     except ValueError as error:
         # A null byte: no file has it in its name.
-        raise DataRefused(f"{path} is no path: {error}.", tip="Name the database file with --db PATH.") from error
+        raise DataRefused(f"{path} is not a path: {error}.", tip="Name the database file with --db PATH.") from error
 
 
 def _ours(error: OSError, path: Path) -> AiMemoryError:

@@ -129,7 +129,7 @@ def _version(db: Database) -> int | None:
     if version is None or isinstance(version, int):
         return version
     raise DataRefused(
-        f"{db.path} is damaged: its schema_version is {printable(str(version)[:MAX_SHOWN])}, which is no number.",
+        f"{db.path} is damaged: its schema_version is {printable(str(version)[:MAX_SHOWN])}, which is not a number.",
         tip="Restore a backup of the file.",
     )
 
