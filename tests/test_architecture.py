@@ -66,7 +66,7 @@ ONLY_FOR = {
 EXCEPTIONS = {
     "actions -> show": 2,
     "actions -> stores.opening": 1,
-    "actions -> stores.sqlite": 37,
+    "actions -> stores.sqlite": 35,
     "commands -> embed.http": 1,
     "commands -> stores.sqlite": 30,
     "embed.local -> config": 1,
