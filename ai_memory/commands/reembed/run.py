@@ -149,9 +149,9 @@ def _require_approved(args: argparse.Namespace, settings: Settings) -> None:
     from contextlib import suppress
 
     from ai_memory.clock import SystemClock
+    from ai_memory.commands.reembed.wanted import wanted
     from ai_memory.errors import DataRefused, NotFinished, NotFound, StorageFailed
     from ai_memory.reembed.plan.plan import require_approved_name
-    from ai_memory.reembed.plan.wanted import wanted
     from ai_memory.stores.holder import LockState
     from ai_memory.stores.opening import database
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ai_memory.clock import SystemClock
+from ai_memory.commands.reembed.wanted import wanted
 from ai_memory.config.settings import Settings
 from ai_memory.errors import AiMemoryError
 from ai_memory.memory.text_codec import printable
@@ -19,7 +20,7 @@ from ai_memory.reembed.inspect.condition import (
 from ai_memory.reembed.inspect.status import BEGIN, Status, read_status
 from ai_memory.reembed.inspect.why import BY_REASON, remedy, why
 from ai_memory.reembed.plan.outlook import Outlook, outlook
-from ai_memory.reembed.plan.wanted import Wanted, wanted
+from ai_memory.reembed.plan.wanted import Wanted
 from ai_memory.reembed.scope import name_scope
 from ai_memory.reembed.sweep.ending import OUTSIDE
 from ai_memory.show.console import Console

@@ -2,7 +2,15 @@
 
 Additive increase, multiplicative decrease (Chiu and Jain, 1989): doubled per round until the first sign
 of trouble, then one more per round; halved on a refusal of rate, on a failure, and when requests take
-twice as long as they did with few in flight. When the next may start is the allowance's to say.
+twice as long as they did with few in flight. When the next may start is the rate limiter's to say.
+
+Why not a fixed number: a local server takes two requests at a time, a vendor a hundred, and nobody tells. Why not
+latency alone: the time of an answer depends on how long its texts are, so only a doubling counts, against the
+quickest round. Why it is halved once per round: all requests of a round meet the same trouble, and halving for each
+would leave one. Why one lock: the number, the rate and the pauses decide together, so that no request holds a place
+while it waits for a rate. Why a broken answer counts as trouble: some servers mix up the answers to requests that
+come side by side; such a one is left with fewer, each time for longer. Why a harmless text may pass in spite of a
+pause: only that tells a server that is asked too fast from one that answers 429 to what is too large for it.
 """
 
 from __future__ import annotations
@@ -21,6 +29,8 @@ from ai_memory.errors import RateLimited, TransientFailure
 from ai_memory.text.amounts import span
 from ai_memory.vectors.target import Vectors
 
+# Chosen 2026-11-23, CAUTION 2026-11-25; tests/embed/flow/test_concurrency.py holds them, scripts/bench-endpoint
+# measures what they give.
 START = 2
 SLOWER = 2.0
 """A round that takes this many times the quickest round's latency says that requests only queue up."""
@@ -111,7 +121,7 @@ class ConcurrencyLimiter:
             self._leave(tokens)
 
     def observe(self, limits: Sequence[Remaining]) -> None:
-        """Hear from inside a slot what its answer says is left of the endpoint's limits."""
+        """Record from inside a slot what its answer says is left of the endpoint's limits."""
         with self._condition:
             others = max(self._in_flight - 1, 0)
             tokens = self._tokens_in_flight * others // max(self._in_flight, 1)
@@ -120,7 +130,7 @@ class ConcurrencyLimiter:
             self._allowance.told(near, now=self._clock(), requests=others, tokens=tokens)
 
     def doubt(self) -> None:
-        """Hear that an answer was broken, maybe by the requests beside it: fewer are in flight, for a longer time each.
+        """Record that an answer was broken, maybe by the requests beside it: fewer are in flight, each time for longer.
 
         Some servers mix up the answers to requests that come side by side.
         """

@@ -1,4 +1,14 @@
-"""How much one request may carry: documented at first, learned from refusals and from slowness, shared by threads."""
+"""How much one request may carry: documented at first, learned from refusals and from slowness, shared by threads.
+
+Why not simply halve what was refused: a refusal says "too large", "one text is bad" or "not now" with the same
+status, and a size learned from a bad text would slow down a whole run for one row. So a refusal that names no size
+only makes a suspect; whether all its texts pass in smaller company tells. If they do, it was the size; if one alone
+is refused, it was that text, and nothing is learned. Why two measures, texts and bytes: servers limit either, and
+only what no request has passed with can be the one. Why slowness counts, too: a server on a CPU answers a hundred
+long texts after the deadline, which looks like an outage and costs all of them. Why refusals only lower and slowness
+may rise again: a limit stays, a load passes. What was learned is noted with each commit, so that a resumed run does
+not pay for it twice.
+"""
 
 from __future__ import annotations
 
@@ -12,13 +22,14 @@ from ai_memory.errors import EmbedError, RequestTooLarge
 from ai_memory.text.utf8 import utf8_size
 
 FEWEST_BYTES_A_TOKEN = 3
-"""English has 4 bytes a token in cl100k_base, code and CJK about 3: a request is rather too small than refused."""
+"""English has 4 bytes per token in cl100k_base, code and CJK about 3: a request is rather too small than refused."""
 AROUND_TEXT = 4
 """Tokens that a model may put around each text."""
 MOST_BYTES = 8 * 1024 * 1024
 """Text of one request where no limit is known, in bytes."""
 SLOW = 20.0
-"""A request that takes longer, in seconds, should carry fewer texts: as many as take AIM."""
+"""A request that takes longer, in seconds, should carry fewer texts: as many as take AIM. A third of the time for which
+an answer is waited (`Deadlines.read`)."""
 AIM = 10.0
 QUICK = 5.0
 """A request that takes less may carry twice as many the next time, up to what is documented and was not refused."""
@@ -82,7 +93,7 @@ class RequestSize:
 
     @property
     def inputs(self) -> int:
-        """The most texts a request may carry now."""
+        """The most texts per request may carry now."""
         return max(min(self._most["inputs"], self._in_time), 1)
 
     @property
@@ -91,7 +102,7 @@ class RequestSize:
         return self._most["in_flight"]
 
     def allow(self, inputs: int) -> None:
-        """Allow so many texts a request at most: not learned, but asked for."""
+        """Allow so many texts per request at most: not learned, but asked for."""
         self._most["inputs"] = max(min(self._most["inputs"], inputs), 1)
         self._in_time = min(self._in_time, self._most["inputs"])
 
@@ -106,7 +117,7 @@ class RequestSize:
         return min(len(texts), self.inputs)
 
     def told(self, error: RequestTooLarge, texts: Sequence[str]) -> bool:
-        """Learn the size that a refusal names, and say whether it named one that is smaller than what was sent."""
+        """Learn the size that a refusal names, and return whether it named one that is smaller than what was sent."""
         sent = {"inputs": len(texts), "tokens": estimated_tokens(texts), "bytes": _size(texts)}
         if not 0 < error.most < sent.get(error.unit, 0):
             return False

@@ -133,7 +133,7 @@ def dry_run(
             store,
             found.census.to_embed,
             target=known.id if known else None,
-            backend=target.backend,
+            is_local=target.is_local,
             batch=request.batch,
             probed=probed,
         ),

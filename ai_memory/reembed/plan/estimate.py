@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import ceil
 
-from ai_memory.config.vendors import LOCAL
 from ai_memory.stores.port import Reader
 from ai_memory.stores.values import Measured
 from ai_memory.vectors.witness import WITNESS_TEXTS
@@ -28,7 +27,7 @@ class Estimate:
 
 
 def estimate(
-    store: Reader, rows: int, *, target: int | None, backend: str, batch: int, probed: Probed | None
+    store: Reader, rows: int, *, target: int | None, is_local: bool, batch: int, probed: Probed | None
 ) -> Estimate | None:
     """Return the time that `rows` take, None where nothing tells: by a run to the target, the probe, or another run."""
     measured = store.runs.last_rate(target)
@@ -37,7 +36,7 @@ def estimate(
     if probed is None:
         return None
     # A model that runs here takes its time for each text, an endpoint for each request.
-    units = rows / len(WITNESS_TEXTS) if backend == LOCAL else ceil(rows / batch)
+    units = rows / len(WITNESS_TEXTS) if is_local else ceil(rows / batch)
     return Estimate(units * probed.seconds, "if each request takes as long as the probe, one after the other")
 
 

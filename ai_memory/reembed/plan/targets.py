@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ai_memory.config.vendors import LOCAL
 from ai_memory.embed.port import Embedder
 from ai_memory.embed.probe import probe
 from ai_memory.stores.port import Reader, Transaction
@@ -31,7 +30,7 @@ def find_target(store: Reader, embedder: Embedder) -> Target:
         EmbedderInitFailed: that model cannot be loaded.
     """
     target = recorded_target(store, embedder.target)
-    if target.backend != LOCAL or (target.dim and target.max_tokens):
+    if not target.is_local or (target.dim and target.max_tokens):
         return target
     dim = probe(embedder).shape[1]
     return replace(embedder.target, dim=dim)

@@ -12,7 +12,6 @@ from random import Random
 
 import numpy as np
 
-from ai_memory.config.vendors import LOCAL
 from ai_memory.embed.documents import embed_documents
 from ai_memory.embed.outcomes import Embedded, Outcome, embedded_of
 from ai_memory.embed.port import ResilientEmbedder
@@ -140,7 +139,7 @@ def embed_beside_witness(
         TargetChanged: the endpoint serves other weights, or vectors of another width than the target's.
         EmbedError, EndpointUnusable: see `embed_documents`.
     """
-    if known is None or known.witness is None or embedder.target.backend == LOCAL:
+    if known is None or known.witness is None or embedder.target.is_local:
         outcomes = embed_documents(embedder, documents)
         for wide in {len(each.vector) for each in embedded_of(outcomes)}:
             if known:

@@ -1,4 +1,14 @@
-"""Writes one page: vectors, provenance, quarantine and cursors, all in ONE transaction of the caller's."""
+"""Writes one page: vectors, provenance, quarantine and cursors, all in ONE transaction of the caller's.
+
+Why one: a cursor that is committed before its vectors loses rows at a kill, one after them sends texts twice without
+anybody noticing. Why each vector is compared and set by the row's own text, and not written by id: a person edits
+while texts are embedded, and the vector of an old text is wrong, not old. Why a lost race writes nothing and is no
+failure: the row is stale, and the next pass finds it by its hash, not by a list of ours. Why the run is held first,
+by its fence: a process that slept for an hour wakes up in the middle of this, and another one has the run by then.
+Why refused rows go into quarantine here and not where the endpoint refused them: only what is committed may count.
+Why counters and costs are in it, too: a killed run would tell of vectors that it did not write, or of fewer requests
+than it sent.
+"""
 
 from __future__ import annotations
 

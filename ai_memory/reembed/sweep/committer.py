@@ -1,4 +1,11 @@
-"""Every transaction of a sweep: one page, what is taken back, and the run's own turns."""
+"""Every transaction of a sweep: one page, what is taken back, and the run's own turns.
+
+Why one committer, in the thread that leads: SQLite has one writer, and cursors that several threads move have gaps.
+What workers know comes back as values and is written here, in the order in which the pages were read. Why what may be
+sent until the next commit is written before it is sent: a killed runner cannot tell what it sent, and the next one
+says how many texts were paid for twice at most. Why what is known in memory moves on only after the commit: an error
+leaves it as the file has it.
+"""
 
 from __future__ import annotations
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ai_memory.embed.flow.token_budget import TokenBudget
 from ai_memory.errors import NotFinished
 from ai_memory.reembed.events import PassBegan
 from ai_memory.reembed.heartbeat import Heartbeat
@@ -52,7 +51,7 @@ class Passes:
         self._store, self._sweep, self._committer = store, sweep, committer
         self._request, self._tools, self._scope = request, tools, scope
         self._fresh, self._passes = before.fresh, 0
-        self._budget = Budget(tools.spending or TokenBudget(tools.embedder.meter), max_rows=request.max_rows)
+        self._budget = Budget(tools.spending, max_rows=request.max_rows)
 
     def run(self) -> Ending:
         """Sweep until every row is fresh or in quarantine, or the stop or a budget ends it.

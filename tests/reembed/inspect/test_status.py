@@ -10,9 +10,9 @@ import pytest
 from ai_memory.errors import CredentialsRefused
 from ai_memory.reembed.holding import STUCK_MS
 from ai_memory.reembed.inspect.condition import LONGEST_PAUSE_MS, Condition
+from ai_memory.reembed.inspect.quarantined import quarantined_rows
 from ai_memory.reembed.inspect.status import Status, read_status
 from ai_memory.reembed.plan.wanted import Wanted
-from ai_memory.reembed.quarantined import quarantined_rows
 from ai_memory.stores.holder import Holder
 from ai_memory.stores.opening import database
 from ai_memory.stores.sqlite import approvals, pauses, runs

@@ -16,7 +16,7 @@ MOST_TITLE = 60
 
 @dataclass(frozen=True, slots=True)
 class QuarantinedRow:
-    """One row whose quarantine is in force; `title` is None where it is no valid text."""
+    """One row whose quarantine is in force; `title` is None where it is not valid text."""
 
     entry: Quarantined
     title: str | None
