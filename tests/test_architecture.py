@@ -74,6 +74,10 @@ FAN_OUT_P90 = 13
 """How many modules of ours one imports, of nine in ten at most; only falls, to 7."""
 LONGEST_CHAIN = 19
 """How many modules stand one above the other at most; only falls, to 10."""
+METHODS, ATTRIBUTES = 10, 12
+"""How many public methods a class has at most, properties among them, and how many attributes it sets on `self`."""
+LARGE_CLASSES = {"stores.sqlite.connection.Database", "stores.sqlite.memories.Memories"}
+"""Classes with more that are still to be cut: this only gets less."""
 
 PORT_AND_VALUES = {"stores.port", "stores.values", "stores.holder"}
 NOT_YET_OVER_THE_PORT = {"reembed.sweep.stamp"}
@@ -340,6 +344,29 @@ def test_no_package_exports_again_what_a_module_of_it_defines() -> None:
 def test_modules_stay_readable_in_one_go() -> None:
     lengths = {module: len(path.read_text("utf-8").splitlines()) for module, path in SOURCES.items()}
     assert {module: length for module, length in lengths.items() if length >= LONGEST_MODULE} == {}
+
+
+def test_no_class_has_more_duties_than_one_can_keep_in_mind() -> None:
+    large = {
+        f"{module}.{node.name}"
+        for module in SOURCES
+        for node in ast.walk(tree(module))
+        if isinstance(node, ast.ClassDef) and (public_methods(node) > METHODS or len(set_on_self(node)) > ATTRIBUTES)
+    }
+    assert large == LARGE_CLASSES
+
+
+def public_methods(node: ast.ClassDef) -> int:
+    functions = [each for each in node.body if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef)]
+    return len({each.name for each in functions if not each.name.startswith("_")})
+
+
+def set_on_self(node: ast.ClassDef) -> set[str]:
+    return {
+        each.attr
+        for each in ast.walk(node)
+        if isinstance(each, ast.Attribute) and isinstance(each.ctx, ast.Store) and ast.unparse(each.value) == "self"
+    }
 
 
 def test_every_folder_is_a_package() -> None:

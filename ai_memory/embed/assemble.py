@@ -102,9 +102,7 @@ def assemble(settings: EmbeddingSettings, terms: Terms | None = None, ties: Ties
         EmbedderInitFailed: what is configured cannot be built; nothing else is taken instead.
     """
     terms, ties = terms or Terms(), ties or Ties()
-    sizes = RequestSize(documented_limits(settings.base_url.value))
-    if terms.batch:
-        sizes.allow(terms.batch)
+    sizes = RequestSize(documented_limits(settings.base_url.value), asked=terms.batch)
     pace = _pace(settings, terms, ties, sizes)
     gate, packing = ObservedLimiter(pace, ties.trace) if ties.trace else pace, _packing(settings, ties.tell)
     bare = _bare(settings, gate, packing)

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from ai_memory.embed.flow.concurrency import CAUTION, ConcurrencyLimiter, LimitedEmbedder
+from ai_memory.embed.flow.concurrency import ConcurrencyLimiter, LimitedEmbedder
 from ai_memory.embed.flow.documented import DocumentedLimits
+from ai_memory.embed.flow.level import CAUTION
 from ai_memory.embed.flow.limiter import Remaining
 from ai_memory.embed.flow.rate import RateLimiter
 from ai_memory.embed.flow.request_size import RequestSize
