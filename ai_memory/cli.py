@@ -158,8 +158,8 @@ def _run(argv: Sequence[str] | None, args: argparse.Namespace) -> int:
     args.console = Console(json=args.json, quiet=args.quiet, verbose=args.verbose, hints=hints)
     if args.quiet and args.verbose:
         raise UsageError("--quiet and --verbose cannot be used together.", tip="Leave one of them out.")
-    from ai_memory.config.process_env import process_environment
     from ai_memory.config.settings import Settings
+    from ai_memory.system.process_env import process_environment
 
     settings = Settings.gather(args, process_environment())
     unheard = settings.warnings if args.quiet else ()

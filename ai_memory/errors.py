@@ -12,7 +12,7 @@
     │   └── RunnerStuck             1   it holds the lock and makes no progress
     ├── OperatorNeeded             12   nothing can be begun or resumed until an operator decides
     ├── DataRefused                65   an input file or a database is unusable
-    │   ├── Damaged                65   the file is no sound SQLite database
+    │   ├── Damaged                65   the file is not a sound SQLite database
     │   ├── StatementRefused       65   SQLite refused one statement for what stands in the database
     │   │   └── UpdateRefused      65   it refused, or did not keep, the vector of one memory
     │   ├── SchemaRefused          65   no such statement can run at all: a trigger needs what only some application has
@@ -44,6 +44,27 @@
 An error is two sentences: *what* happened, with its values, and a *tip*, what to do next. `main()` prints both on one
 line and returns `exit_code`; `reason` says the kind in a word or two, for the report of a run. Any other exception is a
 bug and keeps its traceback.
+
+What becomes of an error on its way up. A layer deals with it or lets it pass (·). "If harmless": once a harmless text
+passed, which shows that the endpoint works and the fault is these texts'::
+
+    error               one request    its batch               one row                    the run
+                        (flow/retry)   (flow/splitting)        (embed/documents)          (reembed/sweep)
+    TransientFailure    repeated       halved if harmless      stays stale if harmless    breaker opens; --wait, or 75
+    RateLimited         pause for all  halved if harmless      stays stale if harmless    breaker opens; --wait, or 75
+    Breakdown           repeated       halved if harmless      stays stale if harmless    breaker opens; --wait, or 75
+    AnswerLate          ·              a quarter of the texts  ·                          breaker opens; --wait, or 75
+    AnswerViolation     repeated       halved if harmless      quarantine if harmless     69
+    VectorsBroken       ·              asks for those again    quarantine if harmless     69
+    ForeignAnswer       ·              ·                       ·                          69
+    RowsRefused         ·              halved                  quarantine if harmless     69, also for many such rows
+    RequestTooLarge     ·              to the size it names    quarantine if harmless     69, also for many such rows
+    WrongTarget         ·              ·                       ·                          78; 3 at the start
+    CredentialsRefused  ·              ·                       ·                          77
+    QuotaExhausted      ·              ·                       ·                          69
+    BudgetSpent         is not sent    ·                       stays stale                75; what is paid for is kept
+    StatementRefused                                           quarantine: commit_once    65, where it is of no row
+    StorageFailed                                              its page is written again  74, at the second time
 """
 
 from __future__ import annotations
@@ -89,6 +110,10 @@ def _again(kind: type[AiMemoryError], args: tuple[object, ...]) -> AiMemoryError
     return kind.__new__(kind, *args)
 
 
+LATER = "Run the same command again later."
+"""The tip of an error that time alone mends."""
+
+
 class UsageError(AiMemoryError, exit_code=64, reason="usage"):
     """The command line cannot be obeyed."""
 
@@ -118,7 +143,7 @@ class RunnerStuck(RunHeld, exit_code=1, reason="stuck"):
 
 
 class OperatorNeeded(AiMemoryError, exit_code=12, reason="operator needed"):
-    """Nothing may be resumed without an operator's word."""
+    """Nothing may be resumed without an operator's decision."""
 
 
 class DataRefused(AiMemoryError, exit_code=65, reason="data"):
@@ -126,7 +151,7 @@ class DataRefused(AiMemoryError, exit_code=65, reason="data"):
 
 
 class Damaged(DataRefused):
-    """A file is no sound SQLite database."""
+    """A file is not a sound SQLite database."""
 
 
 class StatementRefused(DataRefused, reason="statement refused"):

@@ -64,3 +64,19 @@ def test_a_link_between_the_documents_leads_somewhere() -> None:
     link = re.compile(r"\]\((?!https?:)([^)#]+)")
     links = ((page, target) for page in PAGES for target in link.findall(page.read_text("utf-8")))
     assert [(page.name, target) for page, target in links if not (page.parent / target).exists()] == []
+
+
+def test_a_module_that_the_documents_name_is_there() -> None:
+    text = "\n".join(page.read_text("utf-8") for page in PAGES)
+    drawn = (ROOT / "docs" / "architecture.md").read_text("utf-8")
+    rooms = "|".join(path.parent.name for path in (ROOT / "ai_memory").glob("*/__init__.py"))
+    named = set(re.findall(r"\bai_memory/([\w/]+)\.py", text)) | set(re.findall(rf"\b(?:{rooms})(?:/\w+)+", drawn))
+    assert len(named) > 20
+    paths = {name: ROOT / "ai_memory" / name for name in named}
+    assert {name for name, path in paths.items() if not path.is_dir() and not path.with_suffix(".py").exists()} == set()
+
+
+def test_the_layout_shows_every_folder_of_the_package() -> None:
+    layout = (ROOT / "CONTRIBUTING.md").read_text("utf-8").split("```")[3]
+    drawn = set(re.findall(r"^ +(\w+)/ ", layout, re.MULTILINE))
+    assert drawn == {path.parent.name for path in (ROOT / "ai_memory").rglob("*/__init__.py")}

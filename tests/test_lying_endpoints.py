@@ -47,7 +47,8 @@ def lied_to(path: Path, lies: str, *flags: str, rows: int = 60, latency: float =
         ("crowded", "texts a request"),
         ("crowded behind", "texts a request"),
         ("last in line", "texts a request"),
-        ("now and then", "one text a request"),
+        # By chance it may tell the truth from some size on.
+        ("now and then", " a request"),
         ("later", "one text a request"),
         ("two alike", "one text a request"),
     ],

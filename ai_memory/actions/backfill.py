@@ -19,11 +19,12 @@ from ai_memory.reembed.plan.targets import enter_target, known_fingerprint, reco
 from ai_memory.reembed.sweep.believed import Belief, embed_beside_witness
 from ai_memory.reembed.sweep.commit import rehearse_documents
 from ai_memory.reembed.sweep.commit_once import Unwritable, commit_without_refused
+from ai_memory.stores.port import Transaction
 from ai_memory.stores.sqlite import walk
 from ai_memory.stores.sqlite.memories import lacking_vectors
-from ai_memory.stores.sqlite.provenance import require_word_index, set_witness, write_vectors
-from ai_memory.stores.sqlite.rehearsal import refused_updates, write_one_by_one
-from ai_memory.stores.sqlite.store import Store, Transaction
+from ai_memory.stores.sqlite.provenance import require_word_index
+from ai_memory.stores.sqlite.rehearsal import refused_updates
+from ai_memory.stores.sqlite.store import Store
 from ai_memory.stores.values import VectorWrite
 from ai_memory.vectors import blob
 from ai_memory.vectors.target import Fingerprint, Vectors
@@ -112,8 +113,8 @@ class Filler:
         """
         rows = walk.rows_by_id(self.store, [memory_id], target=None)
         target = known_fingerprint(self.store, recorded_target(self.store, self.embedder.target))
-        schema, filled = self.store.schema, Filled()
-        due = self._due([examine(row) for row in rows if classify(row, target, schema) is not Freshness.FRESH], filled)
+        traits, filled = self.store.schema.traits, Filled()
+        due = self._due([examine(row) for row in rows if classify(row, target, traits) is not Freshness.FRESH], filled)
         if due:
             self._write(embed_beside_witness(self.embedder, due, target), filled)
         return filled
@@ -165,8 +166,8 @@ class Filler:
             ]
             target = enter(transaction)
             if witness:
-                set_witness(transaction, target.id, witness)
-            return (write_vectors if refused is None else write_one_by_one)(transaction, writes, target)
+                transaction.targets.set_witness(target.id, witness)
+            return transaction.vectors.write(writes, target, one_by_one=refused is not None)
 
         documents = [each for each, _ in vectors_of]
         written, refused = commit_without_refused(

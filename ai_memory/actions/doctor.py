@@ -109,7 +109,7 @@ def examine_damage(path: Path, damage: Damaged, diagnosis: Diagnosis) -> None:
     """Add what can be told of a file that cannot be read, or only a part of it, and the way back.
 
     Raises:
-        DataRefused: it is no memory database and never was one.
+        DataRefused: it is not a memory database and never was one.
     """
     if not may_be_of_memories(path):
         what = f"{path} is no memory database, nor the rest of one."

@@ -8,10 +8,10 @@ from ai_memory.actions.ingest import Put, find, put
 from ai_memory.errors import DataRefused, DraftRefused, StatementRefused
 from ai_memory.memory.exchange import MEND, Parsed
 from ai_memory.memory.records import Draft, Value
+from ai_memory.stores.sqlite.base import Transaction
 from ai_memory.stores.sqlite.links import Links
 from ai_memory.stores.sqlite.memories import TABLE as MEMORIES
 from ai_memory.stores.sqlite.memories import Memories
-from ai_memory.stores.sqlite.store import Transaction
 from ai_memory.text.cleaning import one_line
 from ai_memory.text.times import timestamp
 

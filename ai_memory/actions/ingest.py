@@ -10,8 +10,8 @@ from enum import Enum
 from ai_memory.errors import DraftRefused
 from ai_memory.memory.records import DEFAULT_NAMESPACE, Draft, Memory, Value
 from ai_memory.memory.rules import MAX_INTEGER
+from ai_memory.stores.sqlite.base import Transaction
 from ai_memory.stores.sqlite.memories import Memories
-from ai_memory.stores.sqlite.store import Transaction
 from ai_memory.text.cleaning import one_line
 from ai_memory.text.times import timestamp
 

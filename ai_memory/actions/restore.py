@@ -14,12 +14,11 @@ from pathlib import Path
 from ai_memory.clock import Clock
 from ai_memory.errors import AiMemoryError, Damaged, DataRefused, NotFound, UsageError
 from ai_memory.reembed.back_up import CopiedPages, back_up
-from ai_memory.reembed.holding import holding_damaged
+from ai_memory.reembed.events import BackupOpened, CopyEnded, Observer, PauseKept, PauseNotKept
+from ai_memory.reembed.holding import holding
 from ai_memory.reembed.stop import Stop
-from ai_memory.show.narrator import Narrator
-from ai_memory.show.progress import Progress
 from ai_memory.stores.open_options import OpenOptions
-from ai_memory.stores.opening import reading, writing
+from ai_memory.stores.opening import database, reading, writing
 from ai_memory.stores.sqlite import counts, health, pauses, walk
 from ai_memory.stores.sqlite.backup import replace_by, require_fit
 from ai_memory.stores.sqlite.comparison import Comparison, compare
@@ -73,7 +72,7 @@ class Restore:
     keep: Path | None
     agree: Agree
     stop: Stop
-    progress: Progress
+    observe: Observer
     clock: Clock
     options: OpenOptions = OpenOptions()
 
@@ -93,9 +92,9 @@ class Restore:
         _require_two_files(self.path, self.backup)
         # Before the lock, too: beside another program's file nothing is made.
         _unreadable(self.path, options)
-        self.progress.note(f"Checking {self.backup} …")
+        self.observe(BackupOpened(self.backup))
         with (
-            holding_damaged(self.path, now_ms=self.clock.now_ms(), options=options),
+            holding(database(self.path, options), now_ms=self.clock.now_ms(), damaged=True),
             _checked(self.backup, options) as backup,
         ):
             loss = self._loss(backup, options)
@@ -117,15 +116,14 @@ class Restore:
                 f"{self.path} is too damaged to be copied by --backup; nothing was changed.",
                 tip=f"Leave --backup {target} out, and copy the file itself with its -wal and -journal.",
             )
-        with reading(self.path, options=options) as store:
-            back_up(store.db, target, self.stop, Narrator(self.progress))
+        back_up(database(self.path, options), target, self.stop, self.observe)
 
     def _replace(self, backup: Store, present: Present, options: OpenOptions) -> None:
-        told = CopiedPages(self.stop, Narrator(self.progress), f"restoring {self.backup}").tell
+        told = CopiedPages(self.stop, self.observe, f"restoring {self.backup}").tell
         try:
             replace_by(self.path, backup.db, damaged=present.headless, options=options, told=told)
         finally:
-            self.progress.end()
+            self.observe(CopyEnded(self.path))
 
     def _keep_pause(self, present: Present, of_backup: Pause | None) -> None:
         """Pause the file again if it was paused, and only then: a pause is the operator's present word.
@@ -140,10 +138,9 @@ class Restore:
             with writing(self.path, now_ms=now_ms, options=self.options) as store, store.transaction() as transaction:
                 pauses.put(transaction, present.pause) if present.pause else pauses.take_off(transaction)
         except AiMemoryError as error:
-            self.progress.note(f"{self.path} could not be left paused or not as it was: {error.line()}")
+            self.observe(PauseNotKept(self.path, error))
         else:
-            stays = "stays paused, as it was" if present.pause else "is not paused, as the backup was"
-            self.progress.note(f"{self.path} {stays}.")
+            self.observe(PauseKept(self.path, paused=present.pause is not None))
 
 
 def _require_two_files(path: Path, backup: Path) -> None:

@@ -22,7 +22,7 @@ def named_path(text: str) -> Path:
     """Return the path that an argument names.
 
     Raises:
-        ArgumentTypeError: the text is blank, which is no name but what an unset variable leaves.
+        ArgumentTypeError: the text is blank, which is not a name but what an unset variable leaves.
     """
     if not text.strip():
         raise argparse.ArgumentTypeError("it is empty; name a file")
@@ -33,7 +33,7 @@ def duration(text: str) -> float:
     """Return the seconds of a duration like `90`, `90s`, `20m`, `2h` or `1h30m`.
 
     Raises:
-        ArgumentTypeError: the text is no duration, or it is longer than ten years.
+        ArgumentTypeError: the text is not a duration, or it is longer than ten years.
     """
     plain = f"{text}s" if re.fullmatch(r"\d+(\.\d+)?", text) else text
     parts = re.findall(r"(\d+(?:\.\d+)?)(ms|[smhd])", plain)
@@ -65,7 +65,7 @@ def money(text: str) -> float:
     """Return an amount of money, more than 0.
 
     Raises:
-        ArgumentTypeError: the text is no such amount.
+        ArgumentTypeError: the text is not such an amount.
     """
     if not re.fullmatch(r"\d{1,12}(\.\d+)?", text) or not float(text):
         raise argparse.ArgumentTypeError(f"{text!r} is not an amount of money; write it like 2.50")

@@ -15,6 +15,7 @@ from ai_memory.config.file import Sourced
 from ai_memory.config.settings import Settings
 from ai_memory.memory.text_codec import printable
 from ai_memory.show.console import Console
+from ai_memory.vectors.target import LOCAL
 
 SIZES = {"all-MiniLM-L6-v2": 92, "sentence-transformers/all-MiniLM-L6-v2": 92, "nomic-embed-text-v1.5": 274}
 """Millions of bytes of the default models' files: at huggingface.co and in Ollama's library, November 2026."""
@@ -53,7 +54,7 @@ def _model_files(embedding: EmbeddingSettings) -> str | None:
         return None
     if backend == vendors.OLLAMA:
         return f"on the Ollama server{size}; get it there with: ollama pull {model}"
-    if backend != vendors.LOCAL:
+    if backend != LOCAL:
         return "on the endpoint"
     if embedding.model_path.value:
         return f"the files in {embedding.model_path.value}; nothing is downloaded"

@@ -15,7 +15,7 @@ from ai_memory.errors import Damaged, NoEmbedder, TargetChanged
 from ai_memory.reembed.holding import holding
 from ai_memory.show.console import Console
 from ai_memory.stores.open_options import OpenOptions
-from ai_memory.stores.opening import reading, writing
+from ai_memory.stores.opening import database, reading, writing
 from ai_memory.stores.sqlite import runs, word_index
 from ai_memory.stores.sqlite.store import Store
 from ai_memory.text.amounts import counted
@@ -55,7 +55,7 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
 def _repair(settings: Settings, console: Console) -> None:
     path, now_ms = settings.db.value, SystemClock().now_ms()
     options = OpenOptions(tell=console.note)
-    held = holding(path, now_ms=now_ms, options=options)
+    held = holding(database(path, options), now_ms=now_ms)
     with held, writing(path, now_ms=now_ms, options=options) as store, store.transaction() as transaction:
         indexed = word_index.rebuild(transaction)
     console.note(f"The word index was rebuilt; it holds {counted(indexed, 'memory')}.")

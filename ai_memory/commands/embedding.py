@@ -8,8 +8,8 @@ from ai_memory.actions.backfill import Filled, Filler, Unfilled
 from ai_memory.clock import SystemClock
 from ai_memory.config.embedding import EmbeddingSettings
 from ai_memory.embed.assemble import assemble
-from ai_memory.embed.http.rule import LATER
 from ai_memory.errors import (
+    LATER,
     AiMemoryError,
     EmbedderInitFailed,
     EmbedError,

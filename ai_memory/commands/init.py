@@ -22,7 +22,7 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
 
     Raises:
         UsageError: the file exists and is not empty.
-        DataRefused: the path leads to something that is no file.
+        DataRefused: the path leads to something that is not a file.
     """
     del args
     path = settings.db.value

@@ -1,4 +1,4 @@
-"""`list`: one line a memory."""
+"""`list`: one line per memory."""
 
 from __future__ import annotations
 

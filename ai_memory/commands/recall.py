@@ -90,7 +90,7 @@ def _values(hit: Hit) -> dict[str, object]:
 def _shown(hit: Hit) -> list[str]:
     content = hit.content if len(hit.content) <= SHOWN else f"{hit.content[:SHOWN]}…"
     place = f"{printable(hit.namespace)}  {printable(hit.title)}  ({printable(hit.id or 'no id')})"
-    # Not the score: what orders one answer is no likeness, and would be read as one.
+    # Not the score: what orders one answer is not a likeness, and would be read as one.
     nearness = BY_WORDS if hit.cosine is None else f"{hit.cosine:.2f}"
     return [
         f"{nearness:<{len(BY_WORDS)}} {place}",

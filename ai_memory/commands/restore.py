@@ -49,6 +49,7 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
 def _job(args: argparse.Namespace, settings: Settings, console: Console, stop: Stop) -> Restore:
     from ai_memory.actions.restore import Restore
     from ai_memory.clock import SystemClock
+    from ai_memory.show.narrator import Narrator
     from ai_memory.show.progress import choose_progress
     from ai_memory.stores.open_options import OpenOptions
 
@@ -59,7 +60,7 @@ def _job(args: argparse.Namespace, settings: Settings, console: Console, stop: S
         _agree(loss, console, stop, yes=args.yes, kept=args.backup is not None)
 
     options = OpenOptions(tell=progress.note)
-    return Restore(settings.db.value, args.file, args.backup, agree, stop, progress, clock, options)
+    return Restore(settings.db.value, args.file, args.backup, agree, stop, Narrator(progress), clock, options)
 
 
 def _agree(loss: Loss, console: Console, stop: Stop, *, yes: bool, kept: bool) -> None:

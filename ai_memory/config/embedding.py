@@ -14,16 +14,16 @@ from ai_memory.errors import EmbedderInitFailed
 from ai_memory.system.trusted_file import trusted_users
 from ai_memory.text import address
 from ai_memory.text.refused_value import described, written_as_path
-from ai_memory.vectors.target import MAX_DIM
+from ai_memory.vectors.target import LOCAL, MAX_DIM
 
 KEYWORD = "keyword"
 TIER_BACKENDS = {
     KEYWORD: vendors.NO_BACKEND,
-    "semantic": vendors.LOCAL,
+    "semantic": LOCAL,
     "smart": vendors.OLLAMA,
     "autonomous": vendors.OLLAMA,
 }
-DEFAULT_MODELS = {vendors.LOCAL: "all-MiniLM-L6-v2", vendors.OLLAMA: "nomic-embed-text-v1.5"}
+DEFAULT_MODELS = {LOCAL: "all-MiniLM-L6-v2", vendors.OLLAMA: "nomic-embed-text-v1.5"}
 EGRESS_POLICIES = ("allow", "loopback-only", "deny")
 MAX_BATCH = 10_000
 DEFAULT_BATCH = 100
@@ -40,7 +40,7 @@ MAX_TIMEOUT_S = 3_600
 class EmbeddingSettings:
     """The resolved embedder.
 
-    `dim` 0: not configured. `base_url` is empty for a local model. `batch` is texts a page,
+    `dim` 0: not configured. `base_url` is empty for a local model. `batch` is texts per page,
     1..10000. `device` is "auto" or a name of PyTorch's. Money is in the user's own currency. `timeout_seconds` None:
     as long as it is usual. `encoding_format` is one of ENCODINGS.
     """
@@ -73,7 +73,7 @@ def resolve(top: Table, environ: Mapping[str, str]) -> EmbeddingSettings:
     backend = _backend(table, environ, tier)
     vendor = vendors.find(backend.value)
     named = _env(environ, "AI_MEMORY_EMBED_MODEL") or table.text("model")
-    model_path = _model_path(table, environ, named if backend.value == vendors.LOCAL else None)
+    model_path = _model_path(table, environ, named if backend.value == LOCAL else None)
     base_url = _base_url(table, environ, vendor)
     return EmbeddingSettings(
         tier=tier,
@@ -96,7 +96,7 @@ def resolve(top: Table, environ: Mapping[str, str]) -> EmbeddingSettings:
 def secrets(top: Table, environ: Mapping[str, str]) -> tuple[str, ...]:
     """Return every key that the environment and the config file hold, of whatever vendor and in whatever place.
 
-    What is shorter than eight characters is no secret, but a word that a local server wants to hear.
+    What is shorter than eight characters is not a secret, but a word that a local server wants to hear.
     """
     values = top.values.get("embeddings")
     table = values if isinstance(values, dict) else {}
@@ -161,7 +161,7 @@ def _backend(table: Table, environ: Mapping[str, str], tier: Sourced[str]) -> So
 def _model(
     named: Sourced[str] | None, tier: Sourced[str], backend: Sourced[str], model_path: Sourced[Path | None]
 ) -> Sourced[str]:
-    if model_path.value and backend.value == vendors.LOCAL and (named is None or model_path.source == named.source):
+    if model_path.value and backend.value == LOCAL and (named is None or model_path.source == named.source):
         return Sourced("", f"given as a folder: {model_path.source}")
     if named:
         return named

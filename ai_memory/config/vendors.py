@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-LOCAL = "local"
+from ai_memory.vectors.target import LOCAL
+
 OLLAMA = "ollama"
 OPENAI_COMPATIBLE = "openai-compatible"
 NO_BACKEND = "none"

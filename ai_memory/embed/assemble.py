@@ -24,7 +24,6 @@ from typing import TypeVar
 
 from ai_memory.config import vendors
 from ai_memory.config.embedding import AUTO, BASE64, KEYWORD, EmbeddingSettings
-from ai_memory.config.process_env import keep_off_model_hub
 from ai_memory.embed.buildable import require_buildable
 from ai_memory.embed.flow.concurrency import ConcurrencyLimiter, LimitedEmbedder
 from ai_memory.embed.flow.documented import documented_limits
@@ -47,9 +46,11 @@ from ai_memory.embed.local.engine_torch import TorchEngine, require_library
 from ai_memory.embed.pools.threads import ThreadPool
 from ai_memory.embed.port import Embedder, ModelFacts, Pool, ResilientEmbedder, RetryPolicy, Stop, TokenLimit
 from ai_memory.errors import EmbedderInitFailed, NoEmbedder
+from ai_memory.memory.document import TEMPLATE_VERSION
+from ai_memory.system.process_env import keep_off_model_hub
 from ai_memory.text import address
 from ai_memory.vectors import space
-from ai_memory.vectors.target import Target
+from ai_memory.vectors.target import LOCAL, Target
 
 DOCUMENT_PREFIX = "search_document: "
 QUERY_PREFIX = "search_query: "
@@ -105,7 +106,7 @@ def assemble(settings: EmbeddingSettings, terms: Terms | None = None, ties: Ties
     pace = _pace(settings, terms, ties, sizes)
     gate, packing = ObservedLimiter(pace, ties.trace) if ties.trace else pace, _packing(settings, ties.tell)
     bare = _bare(settings, gate, packing)
-    paced = LimitedEmbedder(bare, gate) if settings.backend.value == vendors.LOCAL else bare
+    paced = LimitedEmbedder(bare, gate) if settings.backend.value == LOCAL else bare
     # Loading a tokenizer takes time that only a limit of tokens needs.
     count = token_counter(settings) if terms.limit else None
     spending = TokenBudget(bare.meter, terms.limit, prefix=bare.target.document_prefix, count_tokens=count)
@@ -124,7 +125,7 @@ def assemble_interactive(settings: EmbeddingSettings) -> ResilientEmbedder:
     """
     stop = Event()
     embedder = assemble(settings, Terms(QUICK), Ties(stop))
-    if settings.backend.value == vendors.LOCAL:
+    if settings.backend.value == LOCAL:
         return embedder
     return TimeLimitedEmbedder(
         embedder, TimeLimit.begin(address.read(settings.base_url.value).shown, PERSON_WAITS, stop)
@@ -158,13 +159,13 @@ def token_counter(settings: EmbeddingSettings) -> Callable[[str], int] | None:
     Raises:
         EmbedderInitFailed: the model's files cannot be used.
     """
-    if settings.backend.value == vendors.LOCAL:
+    if settings.backend.value == LOCAL:
         require_library()
         folder = _folder(settings)
     else:
         folder = settings.model_path.value if importlib.util.find_spec("tokenizers") else None
     count = token_count(folder) if folder else None
-    if count is None or settings.backend.value == vendors.LOCAL or not _prefixed(settings.model.value):
+    if count is None or settings.backend.value == LOCAL or not _prefixed(settings.model.value):
         return count
     return lambda text: count(DOCUMENT_PREFIX + text)
 
@@ -183,7 +184,7 @@ def deadlines(settings: EmbeddingSettings) -> Deadlines:
 def _pace(settings: EmbeddingSettings, terms: Terms, ties: Ties, sizes: RequestSize) -> ConcurrencyLimiter:
     usual = OLLAMA_CONCURRENCY if settings.backend.value == vendors.OLLAMA else HTTP_CONCURRENCY
     return ConcurrencyLimiter(
-        most=1 if settings.backend.value == vendors.LOCAL else terms.concurrency or usual,
+        most=1 if settings.backend.value == LOCAL else terms.concurrency or usual,
         fixed=terms.concurrency is not None,
         stop=ties.stop,
         closed=ties.closed,
@@ -193,14 +194,14 @@ def _pace(settings: EmbeddingSettings, terms: Terms, ties: Ties, sizes: RequestS
 
 
 def _packing(settings: EmbeddingSettings, tell: Callable[[str], None] | None) -> Packing:
-    if settings.backend.value in (vendors.LOCAL, vendors.OLLAMA):
+    if settings.backend.value in (LOCAL, vendors.OLLAMA):
         return Packing(fixed=False)
     configured = settings.encoding_format.value
     return Packing(fixed=configured == BASE64 if configured != AUTO else None, tell=tell)
 
 
 def _bare(settings: EmbeddingSettings, gate: Limiter, packing: Packing) -> Embedder:
-    """Return the innermost embedder, one attempt a call; requests to an endpoint pass `gate`, asked as `packing` says.
+    """Return the innermost embedder, one attempt per call; its requests pass `gate`, asked as `packing` says.
 
     Raises:
         NoEmbedder, EmbedderInitFailed: see `assemble`.
@@ -210,7 +211,7 @@ def _bare(settings: EmbeddingSettings, gate: Limiter, packing: Packing) -> Embed
             f"the tier {settings.tier.value} ({settings.tier.source}) has embeddings turned off.",
             tip='Set tier = "semantic" in config.toml.',
         )
-    return _local(settings) if settings.backend.value == vendors.LOCAL else _remote(settings, gate, packing)
+    return _local(settings) if settings.backend.value == LOCAL else _remote(settings, gate, packing)
 
 
 def _prefixed(model: str) -> bool:
@@ -231,10 +232,11 @@ def _local(settings: EmbeddingSettings) -> Embedder:
     target = Target(
         space=space.local_space(named) if named or not folder else _folder_space(folder),
         dim=_local_dim(settings, facts),
-        backend=vendors.LOCAL,
+        backend=LOCAL,
         model=named or (folder.name if folder else ""),
         normalized=bool(facts and (facts.normalized or 0 < settings.dim.value < facts.dim)),
         max_tokens=facts.max_tokens if facts else 0,
+        template_version=TEMPLATE_VERSION,
     )
     engine = TorchEngine(str(folder or named), device=settings.device.value, offline=offline or bool(folder))
     return LocalEmbedder(target, engine)
@@ -281,6 +283,7 @@ def _remote(settings: EmbeddingSettings, gate: Limiter, packing: Packing) -> Emb
         model=model,
         document_prefix=DOCUMENT_PREFIX if prefixed else "",
         query_prefix=QUERY_PREFIX if prefixed else "",
+        template_version=TEMPLATE_VERSION,
     )
     return HttpEmbedder(
         target,

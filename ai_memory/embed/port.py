@@ -213,3 +213,31 @@ class TokenLimit:
 
     most: int
     flag: str = "max-tokens"
+
+
+class Spending(Protocol):
+    """What may be spent: what whoever takes up work asks before it does."""
+
+    @property
+    def limit(self) -> TokenLimit | None:
+        """What was allowed, None where any amount is."""
+
+    def most(self, texts: Sequence[str]) -> int:
+        """Return how many tokens `texts` can have at most; 0 without a limit."""
+
+    def allows(self, tokens: int) -> bool:
+        """Return whether so many tokens more, beside what was spent, are within the limit."""
+
+
+class AnyAmount:
+    """The spending of those who have no limit."""
+
+    limit: TokenLimit | None = None
+
+    def most(self, texts: Sequence[str]) -> int:  # noqa: ARG002 - nothing is estimated
+        """Return 0."""
+        return 0
+
+    def allows(self, tokens: int) -> bool:  # noqa: ARG002 - whatever they are
+        """Return True."""
+        return True

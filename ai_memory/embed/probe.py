@@ -77,7 +77,7 @@ def require_apart(vectors: Vectors) -> None:
 
 
 def _same(one: Vectors, other: Vectors) -> bool:
-    """Say whether two vectors are nearly one: by their difference, or whatever their lengths by their direction."""
+    """Return whether two vectors are nearly one: by their difference, or whatever their lengths by their direction."""
     longer = max(np.linalg.norm(one), np.linalg.norm(other))
     cosine = float(cosines(one[np.newaxis], other)[0])
     return not (np.linalg.norm(one - other) > SAME_DISTANCE * longer and cosine <= SAME_DIRECTION)

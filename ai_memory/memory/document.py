@@ -5,6 +5,7 @@ from __future__ import annotations
 from hashlib import blake2b
 
 TEMPLATE_VERSION = 1
+"""Part of every target made here: where documents are composed in another way, no vector is the same."""
 MAX_BYTES = 65_536
 """ai-memory's EMBED_MAX_BYTES: a longer document is refused, never cut."""
 

@@ -12,8 +12,7 @@ from typing import Final
 
 from ai_memory.memory.document import MAX_BYTES, document, source_hash, stored_hash
 from ai_memory.memory.reason import Reason
-from ai_memory.memory.row import MemoryRow
-from ai_memory.stores.sqlite.schema import Schema
+from ai_memory.memory.row import MemoryRow, Traits
 from ai_memory.text.utf8 import utf8_size
 from ai_memory.vectors.target import Fingerprint, Target
 
@@ -67,11 +66,11 @@ def embeddable(row: MemoryRow) -> bool:
     return isinstance(_text(row), str)
 
 
-def classify(row: MemoryRow, target: Fingerprint | None, schema: Schema) -> Freshness:
+def classify(row: MemoryRow, target: Fingerprint | None, traits: Traits) -> Freshness:
     """Return what a live row is; no target means all is stale."""
     if target is None:
         return Freshness.STALE
-    if is_recorded(row, target, schema) and row.has_sound_vector(target.dim):
+    if is_recorded(row, target, traits) and row.has_sound_vector(target.dim):
         return Freshness.FRESH
     if row.quarantined_src and row.quarantined_src == _source(row):
         return Freshness.QUARANTINED
@@ -88,17 +87,17 @@ def was_edited(row: MemoryRow, target: Fingerprint | None) -> bool:
     return target is not None and row.fingerprint_id == target.id and not _is_of(row, row.recorded_src)
 
 
-def is_recorded(row: MemoryRow, target: Fingerprint, schema: Schema) -> bool:
+def is_recorded(row: MemoryRow, target: Fingerprint, traits: Traits) -> bool:
     """Return whether the record says that a row has the target's vector of its present text.
 
     It knows a vector by its head; what somebody wrote behind that is no better than `has_sound_vector` says.
     """
-    return _recorded(row, target) and _agrees(row, target, schema) and _is_of(row, row.recorded_src)
+    return _recorded(row, target) and _agrees(row, target, traits) and _is_of(row, row.recorded_src)
 
 
-def carries_stamp(row: MemoryRow, target: Fingerprint | Target, schema: Schema) -> bool:
+def carries_stamp(row: MemoryRow, target: Fingerprint | Target, traits: Traits) -> bool:
     """Say whether a row without provenance is stamped with the target's space and width (--skip-current-space)."""
-    stamped = row.fingerprint_id is None and schema.has_space and _agrees(row, target, schema)
+    stamped = row.fingerprint_id is None and traits.has_space and _agrees(row, target, traits)
     return stamped and row.has_sound_vector(target.dim)
 
 
@@ -125,9 +124,9 @@ def _source(row: MemoryRow) -> bytes:
     return source_hash(document(title, content))
 
 
-def _agrees(row: MemoryRow, target: Fingerprint | Target, schema: Schema) -> bool:
-    same_dim = not schema.has_dim or row.dim == target.dim
-    return same_dim and (not schema.has_space or row.raw_space == row.codec.bound(target.space))
+def _agrees(row: MemoryRow, target: Fingerprint | Target, traits: Traits) -> bool:
+    same_dim = not traits.has_dim or row.dim == target.dim
+    return same_dim and (not traits.has_space or row.raw_space == row.codec.bound(target.space))
 
 
 def _recorded(row: MemoryRow, target: Fingerprint) -> bool:

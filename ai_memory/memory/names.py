@@ -7,6 +7,6 @@ SUBSTRATE_EXACT = ("_agents", "_agent_sessions")
 
 
 def is_substrate(namespace: str) -> bool:
-    """Say whether a namespace belongs to ai-memory itself; such are swept only when named."""
+    """Return whether a namespace belongs to ai-memory itself; such are swept only when named."""
     below = any(namespace == root or namespace.startswith(f"{root}/") for root in SUBSTRATE)
     return below or namespace in SUBSTRATE_EXACT

@@ -19,7 +19,7 @@ class Memory:
 
     @property
     def id(self) -> str | None:
-        """Its id; None where it is no text, which no command can address."""
+        """Its id; None where it is not text, which no command can address."""
         found = self.values["id"]
         return found if isinstance(found, str) else None
 

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from ai_memory.memory.text_codec import Codec
 from ai_memory.vectors.blob import head, width
 from ai_memory.vectors.checks import is_sound
+
+
+@dataclass(frozen=True, slots=True)
+class Traits:
+    """What the rows of a database declare of their vector: its space, its width."""
+
+    has_space: bool
+    has_dim: bool
 
 
 class MemoryRow(NamedTuple):

@@ -119,7 +119,7 @@ def _number(low: float, high: float, *, whole: bool) -> Callable[[Value], str | 
 
 
 NUMBERS = frozenset({"priority", "confidence", "access_count", "version"})
-"""Columns for which `true` and `false` of JSON are no numbers."""
+"""Columns for which `true` and `false` of JSON are not numbers."""
 _RULES: Mapping[str, Callable[[Value], str | None]] = {
     "id": _id,
     "namespace": namespace_fault,

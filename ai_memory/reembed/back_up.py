@@ -7,20 +7,19 @@ from pathlib import Path
 
 from ai_memory.reembed.events import CopyEnded, Copying, Observer
 from ai_memory.reembed.stop import Stop
-from ai_memory.stores.sqlite.backup import copy_to
-from ai_memory.stores.sqlite.connection import Database
+from ai_memory.stores.port import Database
 
 
-def back_up(db: Database, target: Path, stop: Stop, observe: Observer) -> None:
-    """Copy the database to `target`; the connection heeds `stop`, too.
+def back_up(database: Database, target: Path, stop: Stop, observe: Observer) -> None:
+    """Copy the database to `target`; the database heeds `stop`, too.
 
     Raises:
         Stopped: somebody asked to stop; there is no copy.
-        UsageError, NotFinished, StorageFailed: see `copy_to`.
+        UsageError, NotFinished, StorageFailed: see `Database.back_up`.
     """
     size = 0
     try:
-        size = copy_to(db, target, told=CopiedPages(stop, observe, f"copy to {target}").tell)
+        size = database.back_up(target, told=CopiedPages(stop, observe, f"copy to {target}").tell)
     finally:
         observe(CopyEnded(target, size))
 

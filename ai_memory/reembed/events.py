@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from ai_memory.errors import AiMemoryError
 from ai_memory.memory.freshness import Unfit
 from ai_memory.reembed.work import Sizes
 
@@ -96,6 +97,29 @@ class CopyEnded:
     size: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class BackupOpened:
+    """A backup is checked from its first page to its last before it is restored."""
+
+    backup: Path
+
+
+@dataclass(frozen=True, slots=True)
+class PauseKept:
+    """A file into which a backup was restored is paused, or not, as it was before; the backup was not as it."""
+
+    path: Path
+    paused: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PauseNotKept:
+    """Whether a file is paused is now as in the backup: it could not be kept as it was."""
+
+    path: Path
+    error: AiMemoryError
+
+
 Event = (
     RunTakenOver
     | RunBegan
@@ -109,6 +133,9 @@ Event = (
     | RunEnded
     | Copying
     | CopyEnded
+    | BackupOpened
+    | PauseKept
+    | PauseNotKept
 )
 Observer = Callable[[Event], None]
 """Is told each event by the thread that commits, when it has happened."""

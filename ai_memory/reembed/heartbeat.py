@@ -18,10 +18,8 @@ from ai_memory.errors import DataRefused, NotFinished, OperatorNeeded, Stopped, 
 from ai_memory.memory.text_codec import printable
 from ai_memory.reembed.ledger import Ledger
 from ai_memory.reembed.stop import Stop
-from ai_memory.stores.sqlite import beats, pauses
-from ai_memory.stores.sqlite.lost_run import run_lost
-from ai_memory.stores.sqlite.store import Store
-from ai_memory.stores.values import Pause, Run
+from ai_memory.stores.port import Reader, Store
+from ai_memory.stores.values import TAKE_IT_OFF, Pause, Run
 from ai_memory.text.times import instant
 
 T = TypeVar("T")
@@ -120,13 +118,13 @@ class Heartbeat:
         # A disk that is full, or another writer, keeps nobody from waiting: the commit will tell.
         with suppress(StorageFailed, NotFinished, Stopped):
             with self._store.transaction() as transaction:
-                ours = beats.beat(transaction, self._run, failure=failure, now_ms=self._tools.clock.now_ms())
+                ours = transaction.runs.beat(self._run, failure=failure, now_ms=self._tools.clock.now_ms())
             self._noted = failure
             if not ours:
                 self._tools.stop.request("run lost", exit_code=NotFinished.exit_code)
         self.heed_pause()
         if self._tools.stop.reason == "run lost":
-            raise run_lost(self._store, self._run)
+            raise self._store.runs.lost(self._run)
 
     def committed(self) -> None:
         """Hear that a page was committed: heed a pause, and forget a failure that is over."""
@@ -138,26 +136,26 @@ class Heartbeat:
     def heed_pause(self) -> None:
         """Ask for the stop where an operator has paused the file."""
         with suppress(StorageFailed, NotFinished, Stopped, DataRefused):
-            if pause := pauses.standing(self._store, now_ms=self._tools.clock.now_ms()):
+            if pause := self._store.operator.pause(now_ms=self._tools.clock.now_ms()):
                 error = paused(self._store, pause)
                 self._tools.stop.request(PAUSED, exit_code=error.exit_code, error=error)
 
 
-def require_no_pause(store: Store, *, now_ms: int) -> None:
+def require_no_pause(store: Reader, *, now_ms: int) -> None:
     """Check that the file is not paused.
 
     Raises:
         OperatorNeeded: it is.
     """
-    if pause := pauses.standing(store, now_ms=now_ms):
+    if pause := store.operator.pause(now_ms=now_ms):
         raise paused(store, pause)
 
 
-def paused(store: Store, pause: Pause) -> OperatorNeeded:
+def paused(store: Reader, pause: Pause) -> OperatorNeeded:
     """Return the error that says who paused the file, until when and why."""
     until = "" if pause.until is None else f" until {instant(pause.until)}"
     why = f": {printable(pause.reason)}" if pause.reason else ""
     return OperatorNeeded(
-        f"{printable(pause.by) or 'Somebody'} paused {store.db.path} at {instant(pause.at)}{until}{why}.",
-        tip=pauses.TAKE_IT_OFF,
+        f"{printable(pause.by) or 'Somebody'} paused {store.name} at {instant(pause.at)}{until}{why}.",
+        tip=TAKE_IT_OFF,
     )

@@ -6,18 +6,12 @@ import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from shlex import quote
 from time import sleep
 
 from ai_memory.errors import RunHeld, RunnerStuck
 from ai_memory.reembed.breaker import believed_until
 from ai_memory.stores.holder import Holder, LockState
-from ai_memory.stores.open_options import OpenOptions
-from ai_memory.stores.opening import reading
-from ai_memory.stores.sqlite import runs
-from ai_memory.stores.sqlite.lock import lock_mode, lock_path, lock_state, read_holder, runner_lock
-from ai_memory.stores.sqlite.schema import require_known
+from ai_memory.stores.port import Database, Lock
 from ai_memory.stores.values import Run
 
 STUCK_MS = 10 * 60 * 1000
@@ -28,74 +22,62 @@ NOTE_SECONDS = 0.2
 
 
 @contextmanager
-def holding(path: Path, *, now_ms: int, options: OpenOptions) -> Iterator[Holder]:
+def holding(database: Database, *, now_ms: int, damaged: bool = False) -> Iterator[Holder]:
     """Hold the lock of an existing database inside the block; yields this process as its holder.
+
+    With `damaged` it need be no sound database.
 
     Raises:
         DataRefused: the database is missing, unusable, or newer than this program.
         RunHeld: another live process holds the lock; RunnerStuck where that one makes no progress, or is not a runner.
     """
-    # Before anything is made beside it: who writes the file looks again under the lock.
-    with reading(path, options=options) as store:
-        require_known(path, store.schema)
-    with holding_damaged(path, now_ms=now_ms, options=options) as holder:
-        yield holder
-
-
-@contextmanager
-def holding_damaged(path: Path, *, now_ms: int, options: OpenOptions) -> Iterator[Holder]:
-    """Hold the lock as `holding` does, of a file that need be no sound database.
-
-    Raises:
-        RunHeld: another live process holds the lock; RunnerStuck where that one makes no progress.
-    """
     holder = Holder(os.getpid(), socket.gethostname(), now_ms)
-    with runner_lock(path, holder) as obtained:
+    with database.hold(holder, damaged=damaged) as obtained:
         if not obtained:
-            raise held(path, now_ms=now_ms, options=options)
+            raise held(database, now_ms=now_ms)
         yield holder
 
 
-def held(path: Path, *, now_ms: int, options: OpenOptions) -> RunHeld:
+def held(database: Database, *, now_ms: int) -> RunHeld:
     """Return the error of whoever meets the lock held: by whom, and what to do."""
-    holder = _settled_holder(path)
-    if lock_state(path) is LockState.FREE:
-        return RunHeld(f"The lock of {path} was held a moment ago.", tip="Run the same command again.")
-    if holder is None or not holder.may_live() or lock_state(path) is LockState.READER:
-        return _no_runner(path, holder)
+    lock = _settled(database)
+    holder = lock.holder
+    if lock.state is LockState.FREE:
+        return RunHeld(f"The lock of {database.name} was held a moment ago.", tip="Run the same command again.")
+    if holder is None or not holder.may_live() or lock.state is LockState.READER:
+        return _no_runner(lock)
     who = f"Process {holder.pid} on {holder.host}"
-    with reading(path, options=options) as store:
-        run = runs.unfinished_run(store)
+    with database.read() as store:
+        run = store.runs.unfinished()
     idle_ms = now_ms - last_sign(run, holder, now_ms=now_ms) if run and run.holder else 0
     if idle_ms > STUCK_MS:
         minutes = idle_ms // 60_000
         return RunnerStuck(
-            f"{who} holds the lock of {path} and has made no progress for {minutes} minutes.",
+            f"{who} holds the lock of {database.name} and has made no progress for {minutes} minutes.",
             tip="Look at it and end it, then: ai-memory reembed --resume",
         )
-    return RunHeld(f"{who} is re-embedding or restoring {path}.", tip="Watch it: ai-memory reembed status")
+    return RunHeld(f"{who} is re-embedding or restoring {database.name}.", tip="Watch it: ai-memory reembed status")
 
 
-def _no_runner(path: Path, holder: Holder | None) -> RunnerStuck:
+def _no_runner(lock: Lock) -> RunnerStuck:
     """Return the error of a lock that no runner holds: what is known of who does, and how to find the process."""
-    lock = lock_path(path)
-    find = f"Find it: fuser -v {quote(str(lock))}"
-    if lock_state(path) is LockState.READER:
+    find = f"Find it: {lock.find}"
+    if lock.state is LockState.READER:
         return RunnerStuck(
-            f"{lock} is locked by a process that only reads it, which no runner does.",
-            tip=f"{find}. Keep readers from the lock: chmod {lock_mode(path.stat()):o} {quote(str(lock))}",
+            f"{lock.name} is locked by a process that only reads it, which no runner does.",
+            tip=f"{find}. Keep readers from the lock: {lock.share}",
         )
-    last = f"process {holder.pid}, which took the lock last, is gone" if holder else "nothing says by whom"
-    return RunnerStuck(f"{lock} is locked, and {last}.", tip=f"{find}, and end it")
+    last = f"process {lock.holder.pid}, which took the lock last, is gone" if lock.holder else "nothing says by whom"
+    return RunnerStuck(f"{lock.name} is locked, and {last}.", tip=f"{find}, and end it")
 
 
-def _settled_holder(path: Path) -> Holder | None:
-    """Return who holds the lock, by its note; where that is of nobody who lives, the next one may just be writing."""
-    holder = read_holder(path)
-    if holder is None or not holder.may_live():
+def _settled(database: Database) -> Lock:
+    """Return what is told of the lock; where its note is of nobody who lives, the next one may just be writing."""
+    lock = database.lock()
+    if lock.holder is None or not lock.holder.may_live():
         sleep(NOTE_SECONDS)
-        return read_holder(path)
-    return holder
+        return database.lock()
+    return lock
 
 
 def last_sign(run: Run, holder: Holder | None, *, now_ms: int) -> int:

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
 
 from ai_memory.embed.port import ResilientEmbedder
 from ai_memory.errors import (
@@ -36,24 +35,19 @@ from ai_memory.reembed.sweep.refusing_rows import find_refusing, set_aside
 from ai_memory.reembed.sweep.trial import require_updates
 from ai_memory.reembed.tools import Tools
 from ai_memory.stores.holder import Holder
-from ai_memory.stores.open_options import OpenOptions
-from ai_memory.stores.opening import reading, writing
-from ai_memory.stores.sqlite.backup import require_free
-from ai_memory.stores.sqlite.settled import note_nothing_stale
-from ai_memory.stores.sqlite.store import Store
+from ai_memory.stores.port import Database, Reader, Store
 from ai_memory.stores.values import Space
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One invocation on one database; `embedder` retries by itself."""
+    """One invocation on one database, which heeds the stop; `embedder` retries by itself."""
 
-    path: Path
+    database: Database
     embedder: ResilientEmbedder
     request: Options
     tools: Tools
     disclose: Disclose
-    options: OpenOptions = OpenOptions()
 
     def run(self) -> RunReport:
         """Do the job as far as it goes and report.
@@ -61,16 +55,15 @@ class Job:
         Raises:
             AiMemoryError: the start was refused before the run was taken; any later failure is in the report.
         """
-        options = replace(self.options, heed=self.tools.stop.heed)
-        with holding(self.path, now_ms=self._now(), options=options) as holder:
+        with holding(self.database, now_ms=self._now()) as holder:
             if self.request.backup is not None:
-                with reading(self.path, options=options) as store:
+                with self.database.read() as reader:
                     # A copy for a start that is refused would be in the way of the next one's.
-                    require_free(self.request.backup)
-                    require_no_pause(store, now_ms=self._now())
-                    self._plan(store)
-                    back_up(store.db, self.request.backup, self.tools.stop, self.tools.observe)
-            with writing(self.path, now_ms=self._now(), options=options) as store:
+                    self.database.require_free(self.request.backup)
+                    require_no_pause(reader, now_ms=self._now())
+                    self._plan(reader)
+                back_up(self.database, self.request.backup, self.tools.stop, self.tools.observe)
+            with self.database.write(now_ms=self._now()) as store:
                 return self._run(store, holder)
 
     def _run(self, store: Store, holder: Holder) -> RunReport:
@@ -117,7 +110,7 @@ class Job:
         self.tools.ledger.require(taken.run.limits)
         return taken
 
-    def _plan(self, store: Store) -> Plan:
+    def _plan(self, store: Reader) -> Plan:
         with self.tools.ledger.counting(self.embedder):
             return plan(store, self.embedder, self.request, now_ms=self._now())
 
@@ -127,9 +120,9 @@ class Job:
         with store.transaction() as transaction:
             approve_by_hand(transaction, target, self.request, now_ms=self._now())
             if planned.scope is None:
-                known = known_fingerprint(transaction, target)
+                known = known_fingerprint(transaction.reader, target)
                 known_id = known.id if known else None
-                note_nothing_stale(transaction, known_id, target.space, target.dim, now_ms=self._now())
+                transaction.progress.note_nothing_stale(known_id, target.space, target.dim, now_ms=self._now())
         return Ending(None, planned.census.exit_code, "nothing stale", planned.census)
 
     def _require_budget(self, planned: Plan) -> None:

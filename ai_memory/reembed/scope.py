@@ -6,8 +6,7 @@ from collections.abc import Sequence
 
 from ai_memory.memory.names import is_substrate
 from ai_memory.memory.text_codec import printable
-from ai_memory.stores.sqlite import walk
-from ai_memory.stores.sqlite.store import Store
+from ai_memory.stores.port import Reader
 
 Scope = tuple[str, ...] | None
 """Exact namespaces, or None: all but ai-memory's own."""
@@ -23,6 +22,6 @@ def name_scope(scope: Scope) -> str:
     return "all namespaces" if scope is None else ", ".join(map(printable, scope))
 
 
-def namespaces_in_scope(store: Store, scope: Scope) -> Sequence[str]:
+def namespaces_in_scope(store: Reader, scope: Scope) -> Sequence[str]:
     """Return the namespaces of the file that are swept, in SQLite's order."""
-    return [name for name, _ in walk.namespaces(store) if in_scope(name, scope)]
+    return [name for name in store.memories.namespaces() if in_scope(name, scope)]

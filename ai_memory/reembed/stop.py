@@ -40,7 +40,7 @@ class Stop:
         self.event.set()
 
     def by_signal(self) -> bool:
-        """Say whether a signal asked."""
+        """Return whether a signal asked."""
         return self.exit_code > SIGNAL_EXIT
 
     def heed(self) -> None:
@@ -53,7 +53,7 @@ class Stop:
             raise Stopped(f"Ended by {self.reason}; nothing was changed.", exit_code=self.exit_code)
 
     def requested(self) -> bool:
-        """Say whether someone asked."""
+        """Return whether someone asked."""
         return self.event.is_set()
 
     @contextmanager
@@ -69,7 +69,7 @@ class Stop:
             self._finishing = False
 
     def closed(self) -> bool:
-        """Say whether no further request may begin."""
+        """Return whether no further request may begin."""
         return self.requested() and not self._finishing
 
 

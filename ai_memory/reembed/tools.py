@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 from random import Random
 
 from ai_memory.clock import Clock
-from ai_memory.embed.flow.token_budget import TokenBudget
-from ai_memory.embed.port import ResilientEmbedder
+from ai_memory.embed.port import ResilientEmbedder, Spending
 from ai_memory.reembed.events import Observer
 from ai_memory.reembed.ledger import Ledger
 from ai_memory.reembed.stop import Stop
@@ -32,7 +31,7 @@ class Tools:
     observe: Observer
     workers: Callable[[], Workers]
     pool: Callable[[int], Executor] = ThreadPoolExecutor
-    spending: TokenBudget | None = None
+    spending: Spending | None = None
     beat_seconds: float = 2.0
     chance: Random = field(default_factory=Random)
     ledger: Ledger = field(default_factory=Ledger)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from ai_memory.reembed.events import (
+    BackupOpened,
     CopyEnded,
     Copying,
     Event,
     PageCommitted,
+    PauseKept,
+    PauseNotKept,
     RemedyFound,
     RowsQuarantined,
     RunBegan,
@@ -52,6 +55,8 @@ class Narrator:
                 self._notices.tell()
             case Copying() | CopyEnded():
                 self._copy(event)
+            case BackupOpened() | PauseKept() | PauseNotKept():
+                self._progress.note(restore_words(event))
 
     def _copy(self, event: Copying | CopyEnded) -> None:
         if isinstance(event, CopyEnded):
@@ -65,6 +70,18 @@ class Narrator:
             self._copied = 0
         self._progress.advance(event.done // MEGABYTE - self._copied)
         self._copied = event.done // MEGABYTE
+
+
+def restore_words(event: BackupOpened | PauseKept | PauseNotKept) -> str:
+    """Return the sentence on how a restore gets on."""
+    match event:
+        case BackupOpened():
+            return f"Checking {event.backup} …"
+        case PauseKept():
+            stays = "stays paused, as it was" if event.paused else "is not paused, as the backup was"
+            return f"{event.path} {stays}."
+        case PauseNotKept():
+            return f"{event.path} could not be left paused or not as it was: {event.error.line()}"
 
 
 def remedy_words(sizes: Sizes) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from ai_memory.memory.freshness import Unfit
 from ai_memory.memory.text_codec import printable
-from ai_memory.reembed.quarantined import shortened
+from ai_memory.reembed.inspect.quarantined import shortened
 from ai_memory.show.progress import Progress
 from ai_memory.text.amounts import counted
 

@@ -26,19 +26,19 @@ class Progress(Protocol):
     """What a sweep tells while it runs."""
 
     def begin(self, *, total: int, label: str, unit: str = "rows") -> None:
-        """Hear that `total` rows, or what `unit` says, are to be done."""
+        """Record that `total` rows, or what `unit` says, are to be done."""
 
     def advance(self, rows: int) -> None:
-        """Hear that `rows` more are done."""
+        """Record that `rows` more are done."""
 
     def note(self, text: str) -> None:
         """Show one line that need not be seen."""
 
     def say(self, text: str) -> None:
-        """Show one line that is no progress."""
+        """Show one line that is not progress."""
 
     def end(self) -> None:
-        """Hear that nothing more will come."""
+        """Record that nothing more will come."""
 
 
 class SilentProgress:
@@ -75,7 +75,7 @@ class NoProgress(SilentProgress):
 
 
 class PlainProgress(SilentProgress):
-    """One line every 30 seconds: rows done, rows a second, time left."""
+    """One line every 30 seconds: rows done, rows per second, time left."""
 
     def __init__(self, err: Stream, clock: Clock) -> None:
         """Write to `err`, by the time of `clock`."""
@@ -86,12 +86,12 @@ class PlainProgress(SilentProgress):
         self._began = self._said = 0.0
 
     def begin(self, *, total: int, label: str, unit: str = "rows") -> None:
-        """Hear that `total` rows, or what `unit` says, are to be done."""
+        """Record that `total` rows, or what `unit` says, are to be done."""
         self._total, self._done, self._label, self._unit = total, 0, label, unit
         self._began = self._said = self._clock.monotonic()
 
     def advance(self, rows: int) -> None:
-        """Hear that `rows` more are done; print a line if the last one is 30 seconds old."""
+        """Record that `rows` more are done; print a line if the last one is 30 seconds old."""
         self._done += rows
         now = self._clock.monotonic()
         if now - self._said >= PLAIN_INTERVAL_S:
@@ -107,7 +107,7 @@ class PlainProgress(SilentProgress):
 
 
 class BarProgress(SilentProgress):
-    """A bar with rows a second and the time left, by tqdm."""
+    """A bar with rows per second and the time left, by tqdm."""
 
     def __init__(self, err: Stream) -> None:
         """Draw on `err`."""

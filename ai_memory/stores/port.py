@@ -21,7 +21,6 @@ from typing import Protocol, TypeVar
 from ai_memory.memory.row import MemoryRow
 from ai_memory.stores.holder import Holder, LockState
 from ai_memory.stores.port_reading import (
-    Identity,
     MemoryReader,
     OperatorReader,
     QuarantineReader,
@@ -36,7 +35,7 @@ from ai_memory.stores.port_writing import (
     TargetWriter,
     VectorWriter,
 )
-from ai_memory.stores.values import Run, Space
+from ai_memory.stores.values import Identity, Run, Space
 from ai_memory.vectors.target import Fingerprint
 
 T = TypeVar("T")
@@ -91,6 +90,16 @@ class Database(Protocol):
 
     def lock(self) -> Lock:
         """Return what can be told of the lock; takes nothing."""
+
+    def free_bytes(self) -> int:
+        """Return how much room it has to grow."""
+
+    def require_free(self, to: Path) -> None:
+        """Check that a copy can be made at `to`.
+
+        Raises:
+            UsageError: something stands there, or there is no folder for it.
+        """
 
     def back_up(self, to: Path, *, told: Callable[[int, int], None]) -> int:
         """Copy one state of it to a new file and return its size in bytes; `told` hears bytes done and bytes in all.
@@ -163,11 +172,14 @@ class Store(Reader, Protocol):
             StatementRefused: at the end of the block, where what was written breaks a rule of the database's own.
         """
 
-    def committed(self, run: Run, number: int) -> bool:
+    def committed(self, run: Run, number: int | None) -> bool:
         """Connect anew, and return whether the commit of that number (see `RunWriter.hold`) is in the database.
 
+        With None, where nothing had a number yet, it only connects.
+
         Raises:
-            StorageFailed: the database was removed or replaced, or cannot be opened any more.
+            StorageFailed: the database was removed or replaced.
+            DataRefused: it cannot be opened any more.
         """
 
     def rehearse(self, attempts: Mapping[str, Callable[[Transaction], object]]) -> dict[str, str]:

@@ -6,33 +6,13 @@ See `port` for what is common to all methods.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from ai_memory.errors import AiMemoryError
 from ai_memory.memory.reason import Reason
-from ai_memory.memory.row import MemoryRow
-from ai_memory.stores.sqlite.run_figures import Measured
-from ai_memory.stores.values import Checkpoint, Pause, Quarantined, Run, Space
+from ai_memory.memory.row import MemoryRow, Traits
+from ai_memory.stores.values import Checkpoint, Identity, Measured, Pause, Quarantined, Run, Space
 from ai_memory.vectors.target import Fingerprint
-
-
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """By what a target is recorded: the SHA-256 of `spec_json` (32 bytes), its space, its width in numbers."""
-
-    digest: bytes
-    spec_json: str
-    space: str
-    dim: int
-
-
-@dataclass(frozen=True, slots=True)
-class Traits:
-    """What the rows of a database declare of their vector: its space, its width."""
-
-    has_space: bool
-    has_dim: bool
 
 
 class MemoryReader(Protocol):
@@ -49,11 +29,16 @@ class MemoryReader(Protocol):
             NotFound: they had not; it names what is most like them.
         """
 
-    def require_updates(self) -> None:
-        """Check, as far as that is seen without writing, that a vector can be written at all.
+    @property
+    def look_at_schema(self) -> str:
+        """What a person does about rules of the database's own that refuse a vector."""
+
+    def refused_updates(self) -> str | None:
+        """Return why no vector can be written at all, as far as that is seen without writing; None: nothing forbids it.
+
+        A trigger or a constraint needs what only some application has.
 
         Raises:
-            DataRefused: a trigger or a constraint needs what only some application has.
             WordIndexUnusable: each vector rewrites the word index, which is damaged.
         """
 

@@ -11,8 +11,7 @@ from typing import Protocol
 
 from ai_memory.memory.reason import Reason
 from ai_memory.stores.holder import Holder
-from ai_memory.stores.port_reading import Identity
-from ai_memory.stores.values import Breaker, Checkpoint, Counted, Counters, Pause, Run, Space, VectorWrite
+from ai_memory.stores.values import Breaker, Checkpoint, Counted, Counters, Identity, Pause, Run, Space, VectorWrite
 from ai_memory.vectors.target import Fingerprint
 
 

@@ -1,4 +1,4 @@
-"""What the store knows of a run, as frozen values: the run, its counters, its checkpoints, its breaker."""
+"""What the stores know of runs, targets and quarantine, as frozen values."""
 
 from __future__ import annotations
 
@@ -114,6 +114,25 @@ class Breaker:
 
 
 @dataclass(frozen=True, slots=True)
+class Measured:
+    """How fast a run was in its last minutes, and to which target."""
+
+    run_id: int
+    target: int
+    rows_per_hour: int
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """By what a target is recorded: the SHA-256 of `spec_json` (32 bytes), its space, its width in numbers."""
+
+    digest: bytes
+    spec_json: str
+    space: str
+    dim: int
+
+
+@dataclass(frozen=True, slots=True)
 class VectorWrite:
     """One vector to write: of which memory, of which exact text, in which space.
 
@@ -141,6 +160,9 @@ class Quarantined:
     attempts: int
     first_at: int
     last_at: int
+
+
+TAKE_IT_OFF = "Take the pause off: ai-memory reembed unpause"
 
 
 @dataclass(frozen=True, slots=True)

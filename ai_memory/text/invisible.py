@@ -43,8 +43,8 @@ def read_again(found: re.Match[str]) -> str:
 def escaped(text: str, *, keep: str = "", names: bool = False) -> str:
     """Return `text` with an escape for each character that cannot be seen, but those of `keep`.
 
-    Emoji stay whole. Where it is no name, what belongs to the writing of a language stays too: its blanks, its joiners,
-    the forms of its ideographs.
+    Emoji stay whole. Where it is not a name, what belongs to the writing of a language stays too: its blanks, its
+    joiners, the forms of its ideographs.
     """
     if text.isascii() and text.isprintable():
         return text

@@ -1,6 +1,6 @@
 """Finds the JSON values of a file, however they are laid out, and says where each stands.
 
-One document, several behind one another, or one a line: all are read alike. Only what is broken is judged by its
+One document, several behind one another, or one per line: all are read alike. Only what is broken is judged by its
 layout, so that one bad line of JSON Lines is the fault of that line.
 """
 
@@ -24,7 +24,7 @@ BEGINNING = re.compile(rb"(?:\xef\xbb\xbf|\xff\xfe|\xfe\xff)?(?:\0{0,3}[ \t\n\r]
 
 
 def may_begin(data: bytes | bytearray) -> bool:
-    """Say whether a file that begins so can hold memories: an object or a list, or nothing yet but blanks."""
+    """Return whether a file that begins so can hold memories: an object or a list, or nothing yet but blanks."""
     return BEGINNING.match(data) is not None
 
 
@@ -41,7 +41,7 @@ def values(data: bytes, source: str) -> list[Found]:
     """Return the JSON values of a file in their order.
 
     Raises:
-        DataRefused: it is no text, or one broken document; `source`, line and column are named.
+        DataRefused: it is not text, or one broken document; `source`, line and column are named.
     """
     text = _text(data, source)
     try:

@@ -15,7 +15,7 @@ IN_UTC = re.compile(r"[-0-9]{10}T[:.0-9]+(?:Z|\+00:00)", re.ASCII)
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 LAST_MS = 253_402_300_799_999
-"""The end of the year 9999 in Unix milliseconds: what is later is no time."""
+"""The end of the year 9999 in Unix milliseconds: what is later is not a time."""
 
 
 def timestamp(at_ms: int) -> str:
@@ -40,9 +40,9 @@ def on_the_wall(at_ms: int) -> str:
 
 
 def in_utc(text: str) -> str | None:
-    """Return the instant of a text of RFC 3339 in UTC, as it is where it is that; None where it is no such text.
+    """Return the instant of a text of RFC 3339 in UTC, as it is where it is that; None where it is not such a text.
 
-    The ai-memory programs compare times as text, which is right for times in UTC only. A leap second is no such
+    The ai-memory programs compare times as text, which is right for times in UTC only. A leap second is not such a
     text, nor is what lies outside of the years 1 to 9999 in UTC: neither SQLite nor Python can read them.
     """
     found = RFC_3339.fullmatch(text)

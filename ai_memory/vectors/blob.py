@@ -21,7 +21,7 @@ def encode(vector: Vectors) -> bytes:
 
 
 def some_vector(dim: int) -> bytes:
-    """Return the BLOB of a vector that any space of that width may hold, and that is no text's."""
+    """Return the BLOB of a vector that any space of that width may hold, and that is not any text's."""
     return encode(np.eye(1, dim, dtype=np.float32)[0])
 
 

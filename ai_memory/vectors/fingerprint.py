@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from hashlib import sha256
 
-from ai_memory.memory.document import TEMPLATE_VERSION
 from ai_memory.vectors.target import Target
 
 
@@ -16,7 +15,7 @@ def canonical_spec(target: Target) -> str:
         "dim": target.dim,
         "backend": target.backend,
         "document_prefix": target.document_prefix,
-        "template_version": TEMPLATE_VERSION,
+        "template_version": target.template_version,
         "normalized": target.normalized,
         "max_tokens": target.max_tokens,
         "precision": target.precision,
@@ -30,7 +29,7 @@ def digest(target: Target) -> bytes:
 
 
 def differences(recorded_spec: str, target: Target) -> list[str]:
-    """Return one phrase a field in which `target` differs from a recorded spec, empty when equal."""
+    """Return one phrase per field in which `target` differs from a recorded spec, empty when equal."""
     recorded = json.loads(recorded_spec)
     current = json.loads(canonical_spec(target))
     return [

@@ -8,6 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 Vectors = npt.NDArray[np.float32]
+LOCAL = "local"
+"""The backend of a model that runs on this machine; every other one is asked over HTTP."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,8 +19,8 @@ class Target:
     `dim` is the width of the vectors. `document_prefix` and `query_prefix` stand before each
     text. `normalized` says whether vectors are scaled to length 1. `max_tokens` is the length at
     which the model cuts a text (0: the endpoint decides). `precision` names the number format in
-    which the model computes. `model` is the configured name, for people; it is no part of the
-    fingerprint, `space` is.
+    which the model computes, `template_version` the way in which a document is composed. `model` is
+    the configured name, for people; it is not part of the fingerprint, `space` is.
     """
 
     space: str
@@ -30,6 +32,12 @@ class Target:
     normalized: bool = False
     max_tokens: int = 0
     precision: str = "float32"
+    template_version: int = 1
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the model runs on this machine."""
+        return self.backend == LOCAL
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import pty
 import shutil
@@ -22,7 +21,6 @@ from ai_memory.actions.restore import Restore
 from ai_memory.clock import SystemClock
 from ai_memory.errors import NotFinished
 from ai_memory.reembed.stop import Stop
-from ai_memory.show.progress import SilentProgress
 from ai_memory.stores.open_options import OpenOptions
 from tests.support import files, shapes
 from tests.support.command import Command, answer, kill, remote, wait_for
@@ -243,8 +241,7 @@ def test_whoever_never_lets_go_is_named_and_nothing_changed(
 
 
 def restoring(path: Path, backup: Path, options: OpenOptions) -> None:
-    silent = SilentProgress(io.StringIO())
-    Restore(path, backup, None, lambda _loss: None, Stop(), silent, SystemClock(), options).run()
+    Restore(path, backup, None, lambda _loss: None, Stop(), lambda _event: None, SystemClock(), options).run()
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])

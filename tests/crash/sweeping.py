@@ -6,7 +6,7 @@ import io
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -26,7 +26,7 @@ from ai_memory.reembed.tools import Tools
 from ai_memory.show.narrator import Narrator
 from ai_memory.show.progress import SilentProgress
 from ai_memory.stores.open_options import OpenOptions
-from ai_memory.stores.opening import writing
+from ai_memory.stores.opening import database, writing
 from ai_memory.vectors.witness import WITNESS_TEXTS
 from tests.crash.editor import INSERT, NOW, Editor, Rows
 from tests.crash.images import Image, read_image
@@ -178,7 +178,8 @@ def sweep(
     workers = partial(threads, asked, partial(answer, stop=stop), executor=in_turn)
     tools = Tools(asked, SystemClock(), stop, observe, workers, in_turn, chance=Random(0))
     request = Options(resume=True, retarget=True, batch=BATCH)
-    return Job(path, asked, request, tools, lambda _preflight: None, options).run()
+    file = database(path, replace(options, heed=stop.heed))
+    return Job(file, asked, request, tools, lambda _preflight: None).run()
 
 
 def record(path: Path, build: Build, *, rows: int) -> Record:

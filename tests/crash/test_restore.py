@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -18,7 +17,6 @@ from ai_memory.actions.restore import Restore
 from ai_memory.clock import SystemClock
 from ai_memory.errors import AiMemoryError
 from ai_memory.reembed.stop import Stop
-from ai_memory.show.progress import SilentProgress
 from ai_memory.stores.open_options import OpenOptions
 from tests.crash.images import Disk, Image, read_image, write_image
 from tests.crash.promises import looking
@@ -84,8 +82,7 @@ def state(connection: apsw.Connection) -> State:
 
 
 def restore(live: Path, backup: Path, options: OpenOptions = OpenOptions()) -> None:
-    silent = SilentProgress(io.StringIO())
-    Restore(live, backup, None, lambda _loss: None, Stop(), silent, SystemClock(), options).run()
+    Restore(live, backup, None, lambda _loss: None, Stop(), lambda _event: None, SystemClock(), options).run()
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,9 +42,9 @@ class Tooth:
 
 KNOWN = {each.name: each.changes for each in MUTANTS}
 SYNC = Change("ai_memory.stores.sqlite.connection:_configure", "synchronous = EXTRA", "synchronous = NORMAL")
-COMMITTED = "ai_memory.reembed.sweep.commit_once:commit_once"
-TAKEN = Change(COMMITTED, "now != before", "True")
-REPEATED = Change(COMMITTED, "now != before", "False")
+COMMITTED, ITS_NUMBER = "ai_memory.stores.sqlite.store:Store.committed", "runs.commits(self, run) == number"
+TAKEN = Change(COMMITTED, ITS_NUMBER, "True")
+REPEATED = Change(COMMITTED, ITS_NUMBER, "False")
 UNCOUNTED = Change("ai_memory.stores.sqlite.runs:HOLD", "(commits + 1) % 1000000000", "commits")
 TEETH = {
     "cursor before data": Tooth(KNOWN["cursor before data"], replay, "the cursor passed a row"),
@@ -52,7 +52,7 @@ TEETH = {
     "commits not synced": Tooth((SYNC,), replay, "sent twice than announced"),
     "failed commit taken as done": Tooth((TAKEN,), fail_operations, "reported that were not written"),
     "failed commit always repeated": Tooth((REPEATED,), fail_operations, "counted twice"),
-    "commits have no number": Tooth((UNCOUNTED,), fail_operations, "counted twice"),
+    "commits have no number": Tooth((UNCOUNTED,), fail_operations, "reported that were not written"),
 }
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ai_memory.config.process_env import let_idle_threads_sleep
+from ai_memory.system.process_env import let_idle_threads_sleep
 
 VOCABULARY = [
     "[PAD]",

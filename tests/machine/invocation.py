@@ -23,6 +23,8 @@ from ai_memory.reembed.sweep.worker import answer
 from ai_memory.reembed.tools import Tools
 from ai_memory.show.narrator import Narrator
 from ai_memory.show.progress import SilentProgress
+from ai_memory.stores.open_options import OpenOptions
+from ai_memory.stores.opening import database
 from ai_memory.vectors.witness import WITNESS_TEXTS
 from tests.machine.edits import Edit
 from tests.machine.pool import EAGER, OrderedPool
@@ -154,7 +156,8 @@ class Invocation:
             pool=self._threads,
             chance=Random(0),
         )
-        return Job(self._world.path, embedder, request, tools, disclose=lambda _: None)
+        file = database(self._world.path, OpenOptions(heed=self._stop.heed))
+        return Job(file, embedder, request, tools, disclose=lambda _: None)
 
     def _threads(self, _most: int) -> OrderedPool:
         return OrderedPool(self._script.order)

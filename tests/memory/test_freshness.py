@@ -20,9 +20,8 @@ from ai_memory.memory.freshness import (
     examine,
     is_recorded,
 )
-from ai_memory.memory.row import MemoryRow
+from ai_memory.memory.row import MemoryRow, Traits
 from ai_memory.memory.text_codec import Codec
-from ai_memory.stores.sqlite.schema import Schema
 from ai_memory.vectors.blob import encode, head
 from ai_memory.vectors.target import Fingerprint
 
@@ -56,13 +55,9 @@ def row(**change: Any) -> MemoryRow:  # noqa: ANN401 - columns
     return ROW._replace(**change)
 
 
-def schema(*columns: str) -> Schema:
-    return Schema(frozenset(columns), rust=True, version=101, walk_index=False, has_reembed=True, encoding="UTF-8")
-
-
-FULL = schema("embedding_dim", "embedding_space")
-NO_SPACE = schema("embedding_dim")
-BARE = schema()
+FULL = Traits(has_space=True, has_dim=True)
+NO_SPACE = Traits(has_space=False, has_dim=True)
+BARE = Traits(has_space=False, has_dim=False)
 
 
 def test_a_row_whose_record_stamp_and_blob_agree_is_fresh() -> None:
@@ -106,7 +101,7 @@ def test_a_row_of_a_target_never_seen_is_stale() -> None:
 
 
 @pytest.mark.parametrize(("have", "fresh"), [(FULL, False), (NO_SPACE, True), (BARE, True)])
-def test_a_column_that_the_file_lacks_is_not_asked(have: Schema, fresh: bool) -> None:
+def test_a_column_that_the_file_lacks_is_not_asked(have: Traits, fresh: bool) -> None:
     assert (classify(row(raw_space=None), TARGET, have) is Freshness.FRESH) is fresh
 
 
@@ -134,7 +129,7 @@ def test_a_fresh_row_is_fresh_though_an_old_quarantine_names_it() -> None:
     ],
 )
 def test_only_a_stamp_of_the_targets_space_and_true_width_is_taken(
-    change: dict[str, Any], have: Schema, carried: bool
+    change: dict[str, Any], have: Traits, carried: bool
 ) -> None:
     assert carries_stamp(row(**change), TARGET, have) is carried
 

@@ -75,7 +75,7 @@ MUTANTS = (
         "reembed.sweep.committer:Committer.commit",
         "    counters = commit_once(\n",
         "    with self._store.transaction() as transaction:\n"
-        "        runs.advance(transaction, self.run, steps, now_ms=0)\n"
+        "        transaction.progress.advance(self.run, steps, now_ms=0)\n"
         "    counters = commit_once(\n",
         *HARNESSES,
     ),
@@ -84,13 +84,14 @@ MUTANTS = (
         (
             Change(
                 "ai_memory.reembed.sweep.commit:write_page",
-                "    runs.advance(transaction, run, steps, now_ms=now_ms)\n",
+                "    transaction.progress.advance(run, steps, now_ms=now_ms)\n",
                 "",
             ),
             Change(
                 "ai_memory.reembed.sweep.committer:Committer.commit",
                 "    counters = commit_once(\n",
                 "    from contextlib import ExitStack\n"
+                "    from ai_memory.stores.sqlite import runs\n"
                 "    with ExitStack() as afterwards:\n"
                 "        afterwards.callback(lambda: runs.advance(self._store, self.run, steps, now_ms=0))\n"
                 "        counters = commit_once(\n",
@@ -129,8 +130,8 @@ MUTANTS = (
     _one(
         "stamp taken as proof",
         "memory.freshness:is_recorded",
-        "_recorded(row, target) and _agrees(row, target, schema) and _is_of(row, row.recorded_src)",
-        "_agrees(row, target, schema)",
+        "_recorded(row, target) and _agrees(row, target, traits) and _is_of(row, row.recorded_src)",
+        "_agrees(row, target, traits)",
     ),
     _one(
         "no fence", "stores.sqlite.runs:HOLD", "AND fence = ? AND state = 'running'", "AND ? >= 0 AND state = 'running'"

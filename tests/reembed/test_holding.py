@@ -11,7 +11,7 @@ from ai_memory.errors import DataRefused, RunHeld, RunnerStuck
 from ai_memory.reembed.breaker import LONGEST_ASKED_MS
 from ai_memory.reembed.holding import STUCK_MS, holding
 from ai_memory.stores.holder import Holder
-from ai_memory.stores.open_options import OpenOptions
+from ai_memory.stores.opening import database
 from ai_memory.stores.sqlite import runs
 from ai_memory.stores.sqlite.lock import lock_path, runner_lock
 from ai_memory.stores.values import Breaker
@@ -22,7 +22,7 @@ OTHER = Holder(4242, "elsewhere", NOW_MS)
 
 
 def hold(path: Path, *, now_ms: int = NOW_MS) -> None:
-    with holding(path, now_ms=now_ms, options=OpenOptions()):
+    with holding(database(path), now_ms=now_ms):
         pass
 
 

@@ -26,6 +26,7 @@ from ai_memory.errors import (
 from ai_memory.reembed.inspect.status import read_status
 from ai_memory.reembed.sweep import asking
 from ai_memory.reembed.sweep.asked_again import AT_END, FIRST
+from ai_memory.stores.opening import database
 from ai_memory.stores.sqlite import runs
 from ai_memory.vectors.blob import encode
 from ai_memory.vectors.target import Vectors
@@ -217,7 +218,7 @@ def test_what_a_failed_end_cost_is_in_the_run(work: Work) -> None:
     ended = work.run(batch=3)
 
     with work.store() as store:
-        status = read_status(store, work.path, now_ms=NOW_MS)
+        status = read_status(database(work.path), store, now_ms=NOW_MS)
     assert status
     assert (status.run.counters.texts_sent, status.run.counters.requests) == (ended.texts_sent, ended.requests)
     assert ended.reembedded < ended.texts_sent - len(WITNESS_TEXTS)
@@ -574,7 +575,7 @@ def test_the_counts_of_a_run_are_the_sum_of_its_invocations(work: Work) -> None:
     ended = [work.run(batch=2, max_rows=4), work.run(resume=True, batch=2, max_rows=4), work.run(resume=True)]
 
     with work.store() as store:
-        status = read_status(store, work.path, now_ms=NOW_MS)
+        status = read_status(database(work.path), store, now_ms=NOW_MS)
     assert status is not None
     assert status.run.counters.reembedded == sum(each.reembedded for each in ended) == 10
 

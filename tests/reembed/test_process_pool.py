@@ -26,6 +26,8 @@ from ai_memory.reembed.sweep.worker import answer
 from ai_memory.reembed.tools import Tools
 from ai_memory.reembed.work import PageAnswer, Question, Workers
 from ai_memory.show.narrator import Narrator
+from ai_memory.stores.open_options import OpenOptions
+from ai_memory.stores.opening import database
 from ai_memory.vectors.blob import encode
 from ai_memory.vectors.witness import WITNESS_TEXTS
 from tests.embed.processes import ProcessPool
@@ -107,7 +109,8 @@ class Swept:
         tools = Tools(embedder, Clock(), stop, Narrator(self.heard), pool, spending=embedder.spending, chance=Random(7))
         if workers:
             tools.ledger.pay_with(embedder.meter)
-        return Job(self.path, embedder, Options(batch=10, **flags), tools, lambda _: None).run()
+        file = database(self.path, OpenOptions(heed=stop.heed))
+        return Job(file, embedder, Options(batch=10, **flags), tools, lambda _: None).run()
 
     def wrong(self) -> list[str]:
         """Return the rows recorded as done whose vector is not the endpoint's."""

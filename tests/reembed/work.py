@@ -22,7 +22,8 @@ from ai_memory.reembed.sweep.worker import answer
 from ai_memory.reembed.tools import Tools
 from ai_memory.show.narrator import Narrator
 from ai_memory.stores.holder import Holder
-from ai_memory.stores.opening import writing
+from ai_memory.stores.open_options import OpenOptions
+from ai_memory.stores.opening import database, writing
 from ai_memory.stores.sqlite import runs, walk
 from ai_memory.stores.sqlite.provenance import ensure_fingerprint
 from ai_memory.stores.sqlite.store import Store, Transaction
@@ -101,7 +102,8 @@ class Work:
         embedder = patient(self.embedder)
         workers = partial(threads, embedder, partial(answer, stop=self.stop))
         tools = Tools(embedder, self.clock, self.stop, Narrator(self.heard), workers, chance=Random(self.path.name))
-        return Job(self.path, embedder, Options(**flags), tools, disclose=self.told.append)
+        file = database(self.path, OpenOptions(heed=self.stop.heed))
+        return Job(file, embedder, Options(**flags), tools, disclose=self.told.append)
 
     def all_right(self) -> bool:
         """Say whether every row has the embedder's vector of its present text."""

@@ -13,7 +13,8 @@ import pytest
 
 from ai_memory.errors import DataRefused
 from ai_memory.stores.opening import reading, writing
-from ai_memory.stores.sqlite.store import Store, reopen
+from ai_memory.stores.sqlite.base import reopen
+from ai_memory.stores.sqlite.store import Store
 from tests.support import files, shapes
 
 

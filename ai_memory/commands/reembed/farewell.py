@@ -157,7 +157,7 @@ class Farewell:
 
 
 def _did_something(report: RunReport) -> bool:
-    """Return whether a row was done, or nothing asked for: a budget that is spent for nothing is no healthy night."""
+    """Return whether a row was done, or nothing asked for: a budget spent for nothing is not a healthy night."""
     return not report.requests or any((report.reembedded, report.attested, report.quarantined))
 
 

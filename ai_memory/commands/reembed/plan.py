@@ -21,8 +21,8 @@ from ai_memory.reembed.scope import Scope
 from ai_memory.reembed.sweep.stamp import stamp, would_stamp
 from ai_memory.show.console import Console
 from ai_memory.stores.open_options import OpenOptions
-from ai_memory.stores.opening import reading, writing
-from ai_memory.stores.sqlite.store import Store
+from ai_memory.stores.opening import database, reading, writing
+from ai_memory.stores.port import Reader
 from ai_memory.text.amounts import counted, money, span
 
 
@@ -54,17 +54,18 @@ def run_plan(settings: Settings, console: Console, *, request: Options, ask: boo
     person waits.
     """
     target, count = configured_target(settings.embedding), token_counter(settings.embedding)
-    with reading(settings.db.value, options=OpenOptions(tell=console.note)) as store:
+    file = database(settings.db.value, OpenOptions(tell=console.note))
+    with file.read() as store:
         embedder = assemble_interactive(settings.embedding) if ask else None
         probed = _probed(store, embedder, retarget=request.retarget) if embedder else None
-        found = dry_run(store, target, request, now_ms=SystemClock().now_ms(), count_tokens=count, probed=probed)
+        found = dry_run(file, store, target, request, now_ms=SystemClock().now_ms(), count_tokens=count, probed=probed)
     for line in preflight_lines(found.preflight):
         console.err.line(line)
     console.result(found.values(), *_lines(found))
     return 0
 
 
-def _probed(store: Store, embedder: ResilientEmbedder, *, retarget: bool) -> Probed:
+def _probed(store: Reader, embedder: ResilientEmbedder, *, retarget: bool) -> Probed:
     """Ask the target for the witness texts and compare them with those it is known by; `retarget` takes any width."""
     clock, recorded = SystemClock(), 0 if retarget else recorded_target(store, embedder.target).dim
     began = clock.monotonic()
@@ -134,7 +135,7 @@ def run_stamp(settings: Settings, console: Console, *, scope: Scope) -> int:
     target, now_ms = configured_target(settings.embedding), SystemClock().now_ms()
     path = settings.db.value
     options = OpenOptions(tell=console.note)
-    with holding(path, now_ms=now_ms, options=options), writing(path, now_ms=now_ms, options=options) as store:
+    with holding(database(path, options), now_ms=now_ms), writing(path, now_ms=now_ms, options=options) as store:
         result = stamp(store, recorded_target(store, target), scope, now_ms=now_ms)
     console.result(result.values(), result.text())
     return 0

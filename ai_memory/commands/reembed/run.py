@@ -149,19 +149,18 @@ def _require_approved(args: argparse.Namespace, settings: Settings) -> None:
     from contextlib import suppress
 
     from ai_memory.clock import SystemClock
+    from ai_memory.commands.reembed.wanted import wanted
     from ai_memory.errors import DataRefused, NotFinished, NotFound, StorageFailed
     from ai_memory.reembed.plan.plan import require_approved_name
-    from ai_memory.reembed.plan.wanted import wanted
     from ai_memory.stores.holder import LockState
-    from ai_memory.stores.opening import reading
-    from ai_memory.stores.sqlite.lock import lock_state
+    from ai_memory.stores.opening import database
 
-    configured, path = settings.embedding, settings.db.value
+    configured, file = settings.embedding, database(settings.db.value)
     asked = wanted(configured)
     # What is wrong with the file is told by the start, in its own order; beside a live run nothing is asked.
     with suppress(DataRefused, StorageFailed, NotFinished, NotFound):
-        if asked.usable and lock_state(path) is LockState.FREE:
-            with reading(path) as store:
+        if asked.usable and file.lock().state is LockState.FREE:
+            with file.read() as store:
                 now_ms = SystemClock().now_ms()
                 require_approved_name(store, asked, _request(args, configured), now_ms=now_ms)
 
@@ -178,6 +177,7 @@ def _job(args: argparse.Namespace, settings: Settings, console: Console, stop: S
     from ai_memory.show.narrator import Narrator
     from ai_memory.show.progress import NoProgress, choose_progress
     from ai_memory.stores.open_options import OpenOptions
+    from ai_memory.stores.opening import database
 
     configured, clock = settings.embedding, SystemClock()
     # The one line at the end is all that -q lets through.
@@ -194,12 +194,11 @@ def _job(args: argparse.Namespace, settings: Settings, console: Console, stop: S
     workers = partial(threads, embedder, partial(answer, stop=stop))
     tools = Tools(embedder, clock, stop, Narrator(progress), workers, spending=embedder.spending)
     return Job(
-        path=settings.db.value,
+        database=database(settings.db.value, OpenOptions(heed=stop.heed, tell=progress.note)),
         embedder=embedder,
         request=_request(args, configured),
         tools=tools,
         disclose=lambda told: _disclose(told, console, stop, ask=not args.yes, copied=args.backup is not None),
-        options=OpenOptions(tell=progress.note),
     )
 
 

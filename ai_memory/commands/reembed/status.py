@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ai_memory.clock import SystemClock
+from ai_memory.commands.reembed.wanted import wanted
 from ai_memory.config.settings import Settings
 from ai_memory.errors import AiMemoryError
 from ai_memory.memory.text_codec import printable
@@ -19,15 +20,14 @@ from ai_memory.reembed.inspect.condition import (
 from ai_memory.reembed.inspect.status import BEGIN, Status, read_status
 from ai_memory.reembed.inspect.why import BY_REASON, remedy, why
 from ai_memory.reembed.plan.outlook import Outlook, outlook
-from ai_memory.reembed.plan.wanted import Wanted, wanted
+from ai_memory.reembed.plan.wanted import Wanted
 from ai_memory.reembed.scope import name_scope
 from ai_memory.reembed.sweep.ending import OUTSIDE
 from ai_memory.show.console import Console
 from ai_memory.stores.holder import Holder
 from ai_memory.stores.open_options import OpenOptions
-from ai_memory.stores.opening import reading
-from ai_memory.stores.sqlite import pauses
-from ai_memory.stores.sqlite.store import Store
+from ai_memory.stores.opening import database
+from ai_memory.stores.port import Reader
 from ai_memory.stores.values import Pause
 from ai_memory.text.amounts import ago, counted, money, percent, size, span
 from ai_memory.text.times import instant
@@ -42,9 +42,10 @@ NO_ROOM = 1 << 16
 def run_status(settings: Settings, console: Console, *, exact: bool, check: bool) -> int:
     """Show the recorded run; with `check` in one line, with an exit code: 0 healthy, 1 needs somebody, 75 waiting."""
     path = settings.db.value
-    with reading(path, options=OpenOptions(tell=console.note)) as store:
+    file = database(path, OpenOptions(tell=console.note))
+    with file.read() as store:
         now_ms = SystemClock().now_ms()
-        status = read_status(store, path, now_ms=now_ms, wanted=_wanted(settings), exact=exact)
+        status = read_status(file, store, now_ms=now_ms, wanted=_wanted(settings), exact=exact)
         if status is None:
             return _without_run(store, settings, console, check=check, now_ms=now_ms)
     if not check:
@@ -63,8 +64,8 @@ def _checked(status: Status) -> str:
     return f"{verdict} (run {status.run.run_id}): {facts}{beside}{ahead}{failure}"
 
 
-def _without_run(store: Store, settings: Settings, console: Console, *, check: bool, now_ms: int) -> int:
-    asked, pause = _wanted(settings), pauses.standing(store, now_ms=now_ms)
+def _without_run(store: Reader, settings: Settings, console: Console, *, check: bool, now_ms: int) -> int:
+    asked, pause = _wanted(settings), store.operator.pause(now_ms=now_ms)
     found = outlook(store, None, asked, now_ms=now_ms)
     verdict = verdict_without_run(pause, found, usable=asked.usable, now_ms=now_ms)
     command = "reembed unpause" if pause else "" if found.complete else BEGIN

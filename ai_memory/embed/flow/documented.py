@@ -32,7 +32,7 @@ _LIMITS: tuple[tuple[str, DocumentedLimits], ...] = (
     ("api.mistral.ai", DocumentedLimits(256, 8_192, 16_384)),
     # Alibaba Model Studio, "Text embedding": 10 texts for text-embedding-v3 and v4, 8,192 tokens each
     ("aliyuncs.com", DocumentedLimits(10, 8_192)),
-    # Gemini API, batchEmbedContents: 100 requests a batch; 2,048 tokens an input for gemini-embedding-001
+    # Gemini API, batchEmbedContents: 100 requests per batch; 2,048 tokens per input for gemini-embedding-001
     ("generativelanguage.googleapis.com", DocumentedLimits(100, 2_048)),
 )
 

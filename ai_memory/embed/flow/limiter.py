@@ -23,10 +23,10 @@ class Limiter(Protocol):
         """Hold one of the places in the block, waiting for it as long as it takes; an error there is learned from."""
 
     def observe(self, limits: Sequence[Remaining]) -> None:
-        """Hear from inside a slot what its answer says is left of the endpoint's limits."""
+        """Record from inside a slot what its answer says is left of the endpoint's limits."""
 
     def doubt(self) -> None:
-        """Hear that an answer was broken, maybe by the requests beside it."""
+        """Record that an answer was broken, maybe by the requests beside it."""
 
     def rate_doubted(self) -> AbstractContextManager[None]:
         """Let this thread's requests in the block wait for nothing that refusals taught; if they pass, it is forgotten.

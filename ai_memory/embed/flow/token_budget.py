@@ -16,7 +16,7 @@ from ai_memory.text.utf8 import utf8_size
 from ai_memory.vectors.target import Vectors
 
 UNREPORTED = 0.5
-"""Tokens a byte of texts whose endpoint reports none: twice what English has."""
+"""Tokens per byte of texts whose endpoint reports none: twice what English has."""
 
 
 class TokenBudget:
@@ -52,7 +52,7 @@ class TokenBudget:
         return most_tokens(texts) + len(texts) * self._prefix
 
     def allows(self, tokens: int) -> bool:
-        """Say whether so many tokens more, beside what was spent, are within the limit."""
+        """Return whether so many tokens more, beside what was spent, are within the limit."""
         return self.limit is None or self._spent() + tokens <= self.limit.most
 
     @contextmanager

@@ -192,7 +192,7 @@ class HttpEmbedder:
         )
 
     def _ask(self, texts: list[str]) -> Answer:
-        """Return the answer to one request, which is no refusal.
+        """Return the answer to one request, which is not a refusal.
 
         Raises:
             EmbedError: what the refusal means, see `classify`.
@@ -238,7 +238,7 @@ def _parsed(answer: Answer) -> object:
     """Return what a body is.
 
     Raises:
-        AnswerViolation: it is no whole JSON.
+        AnswerViolation: it is not whole JSON.
         ForeignAnswer: it is none at all.
     """
     text = answer.text

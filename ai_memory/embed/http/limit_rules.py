@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 from ai_memory.embed.http.error_body import ErrorBody
-from ai_memory.embed.http.rule import LATER, PAY, QUOTA_CODES, RENEWED, TOLD, Rule
-from ai_memory.errors import QuotaExhausted, RateLimited, RequestTooLarge
+from ai_memory.embed.http.rule import PAY, QUOTA_CODES, RENEWED, TOLD, Rule
+from ai_memory.errors import LATER, QuotaExhausted, RateLimited, RequestTooLarge
 
 LIMIT_RULES: tuple[Rule, ...] = (
     Rule(frozenset({402}), QuotaExhausted, "the account is out of money", PAY, "RFC 9110 15.5.3; OpenRouter, DeepSeek"),

@@ -17,7 +17,6 @@ from ai_memory.embed.http.rule import (
     DIM,
     FAILED,
     KEY,
-    LATER,
     MAY,
     MODEL,
     PAY,
@@ -27,6 +26,7 @@ from ai_memory.embed.http.rule import (
     Rule,
 )
 from ai_memory.errors import (
+    LATER,
     AnswerViolation,
     Breakdown,
     CredentialsRefused,

@@ -35,7 +35,6 @@ MAY = "Check the key, what it may do and where it comes from: ai-memory config s
 ADDRESS = "Check [embeddings].base_url and model, and where they come from: ai-memory config show"
 MODEL = "Check [embeddings].model and base_url, and where they come from: ai-memory config show"
 DIM = "Remove [embeddings].dim, or set a width that the model offers."
-LATER = "Run the same command again later."
 QUOTA_CODES = frozenset(
     {
         "insufficient_quota",

@@ -60,7 +60,7 @@ def require_proxy(proxy: str) -> None:
 
 
 def misfit(causes: Iterable[BaseException], host: str) -> Misconfigured | None:
-    """Return what is wrong with the setting where one of a failure's causes is no outage, else None."""
+    """Return what is wrong with the setting where one of a failure's causes is not an outage, else None."""
     from urllib3.util.ssl_match_hostname import CertificateError
 
     for each in causes:

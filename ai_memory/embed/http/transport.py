@@ -84,7 +84,7 @@ class Endpoint:
         return address.below(self.base_url, path)
 
     def forbids(self, asked: Address) -> bool:
-        """Say whether a request may not go to an address: another host, in plain text, or against the policy."""
+        """Return whether a request may not go to an address: another host, in plain text, or against the policy."""
         meant = self.address
         elsewhere = (asked.scheme, asked.host, asked.port) != (meant.scheme, meant.host, meant.port)
         return elsewhere or asked.is_plain_to_others or (self.loopback_only and not asked.is_loopback)
@@ -179,7 +179,7 @@ def _require_allowed(endpoint: Endpoint, url: str) -> None:
 
     Raises:
         Misconfigured: not to the host that was allowed.
-        ValueError: it is no address.
+        ValueError: it is not an address.
     """
     from urllib3.util import parse_url
 

@@ -14,7 +14,7 @@ from ai_memory.text.amounts import counted
 from ai_memory.vectors.target import Vectors
 
 MOST_TOKENS = 10**9
-"""No answer to one request costs more; such a count is no count."""
+"""No answer to one request costs more; such a count is not believed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ def require_rows(rows: object, count: int) -> list[object]:
     """Return the rows of an answer to `count` texts.
 
     Raises:
-        ForeignAnswer: they are no list.
+        ForeignAnswer: they are not a list.
         AnswerViolation: their number differs; OneVector where there is a single one.
     """
     if not isinstance(rows, list):

@@ -90,7 +90,7 @@ def _refuse_own_classes(file: Path) -> None:
 
 
 def _names(mapped: object) -> Iterator[str]:
-    """Yield each class that an auto_map names; what is no name is yielded as one without a repository."""
+    """Yield each class that an auto_map names; what is not a name is yielded as one without a repository."""
     if mapped is None:
         return
     if isinstance(mapped, Mapping | list):

@@ -36,7 +36,7 @@ def modules(folder: Path) -> list[Module]:
     """Return the modules of a model in the order in which a text passes them, none where modules.json is not there.
 
     Raises:
-        EmbedderInitFailed: modules.json is no list of modules, or names a place outside of `folder`.
+        EmbedderInitFailed: modules.json is not a list of modules, or names a place outside of `folder`.
     """
     file = folder / "modules.json"
     if not is_file(file):

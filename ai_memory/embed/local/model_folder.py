@@ -32,7 +32,7 @@ def inspect(folder: Path) -> ModelFacts | None:
     tokenizer_config.json and config.json in the forms sentence-transformers 2 to 6 write.
 
     Raises:
-        EmbedderInitFailed: the folder is no model, could run code, or one of these files is not readable JSON.
+        EmbedderInitFailed: the folder is not a model, could run code, or one of these files is not readable JSON.
     """
     if not is_file(folder / "config.json") and not is_file(folder / "modules.json"):
         raise EmbedderInitFailed(

@@ -20,7 +20,7 @@ HEALTHY, NEEDS_SOMEBODY, WAITING = 0, 1, 75
 """What `status --check` ends with."""
 
 GOES_ON = frozenset({75, 130, 143})
-"""Exit codes behind which the next start goes on without a person."""
+"""Exit codes after which the next start goes on without a person."""
 LOOK_FIRST = frozenset({"rows left", "budget too small"})
 """Reasons to end with 75 that a person has to look at all the same."""
 
@@ -83,7 +83,7 @@ def condition(run: Run, work: Work, pause: Pause | None, *, now_ms: int) -> Cond
 
 
 def _never_served(run: Run) -> bool:
-    """Say whether a start gave up its own run, because nothing serves its target: no person did."""
+    """Return whether a start gave up its own run, because nothing serves its target: no person did."""
     refused = run.last_end is not None and run.last_end.exit_code == EmbedderInitFailed.exit_code
     return refused and run.state == "cancelled" and not run.counters.reembedded
 
@@ -96,7 +96,7 @@ def _at_work(run: Run, holder: Holder | None, *, now_ms: int) -> Condition:
 
 
 def _goes_on(end: LastEnd) -> bool:
-    """Say whether the next start goes on behind an end; behind a pause that is over it does."""
+    """Return whether the next start goes on after an end; after a pause that is over it does."""
     return end.reason == PAUSED or (end.exit_code in GOES_ON and end.reason not in LOOK_FIRST)
 
 
@@ -132,7 +132,7 @@ def verdict_without_run(pause: Pause | None, outlook: Outlook, *, usable: bool, 
 
 
 def _behind(found: Condition, outlook: Outlook, *, same: bool, since: int, now_ms: int) -> int:
-    """Return the verdict behind a run that is over; `same`: the next start would find what its last one left."""
+    """Return the verdict after a run that is over; `same`: the next start would find what its last one left."""
     if same:
         return HEALTHY if found is Condition.DONE or outlook.complete else NEEDS_SOMEBODY
     return _begins(outlook, since=since, now_ms=now_ms)

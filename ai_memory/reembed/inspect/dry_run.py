@@ -12,12 +12,9 @@ from ai_memory.reembed.plan.census import Means, count_rows
 from ai_memory.reembed.plan.decide import scope_of
 from ai_memory.reembed.plan.estimate import Estimate, Probed, estimate
 from ai_memory.reembed.plan.plan import Preflight, refusal
-from ai_memory.reembed.plan.targets import known_fingerprint, recorded_target
+from ai_memory.reembed.plan.targets import identity, known_fingerprint, recorded_target
 from ai_memory.reembed.sweep.trial import require_updates
-from ai_memory.stores.sqlite import runs, walk
-from ai_memory.stores.sqlite.consistent import consistently
-from ai_memory.stores.sqlite.namespaces import require_seen
-from ai_memory.stores.sqlite.store import Store
+from ai_memory.stores.port import Database, Reader, Snapshot
 from ai_memory.vectors.target import Target
 
 USUAL_BYTES_A_TOKEN = 4
@@ -95,7 +92,8 @@ class DryRun:
 
 
 def dry_run(
-    store: Store,
+    database: Database,
+    store: Reader,
     target: Target,
     request: Options,
     *,
@@ -110,18 +108,19 @@ def dry_run(
         DataRefused: the file takes no vector.
         UsageError: the unfinished run is of other namespaces than were named.
     """
-    scope = scope_of(request, runs.unfinished_run(store))
-    require_seen(store, *(request.scope or ()))
+    scope = scope_of(request, store.runs.unfinished())
+    store.memories.require_seen(*(request.scope or ()))
     require_updates(store)
     target = recorded_target(store, replace(target, dim=target.dim or (probed.dim if probed else 0)))
+    traits = store.memories.traits
     means = Means(target if request.skip_current else None, request.retry_quarantined)
 
-    def read() -> tuple[Preflight, _Load]:
-        load, known = _Load(target.max_tokens, count_tokens), known_fingerprint(store, target)
-        census = count_rows(store, known, scope, now_ms=now_ms, visit=load.add, means=means)
-        return Preflight(tuple(walk.stored_spaces(store)), census, target), load
+    def read(found: Snapshot) -> tuple[Preflight, _Load]:
+        load, known = _Load(target.max_tokens, count_tokens), found.known(identity(target))
+        census = count_rows(found, traits, known, scope, now_ms=now_ms, visit=load.add, means=means)
+        return Preflight(tuple(found.stored_spaces()), census, target), load
 
-    found, load = consistently(store.db, read)
+    found, load = store.consistently(read)
     known, told = known_fingerprint(store, target), count_tokens is not None and target.max_tokens > 0
     return DryRun(
         preflight=found,
@@ -134,10 +133,10 @@ def dry_run(
             store,
             found.census.to_embed,
             target=known.id if known else None,
-            backend=target.backend,
+            is_local=target.is_local,
             batch=request.batch,
             probed=probed,
         ),
         probed=probed,
-        refusal=refusal(store, target, request, found.census, now_ms=now_ms),
+        refusal=refusal(database, store, target, request, found.census, now_ms=now_ms),
     )

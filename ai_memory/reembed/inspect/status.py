@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 
 from ai_memory.reembed.breaker import believed_until
 from ai_memory.reembed.inspect.bound import differ_at_most
@@ -15,12 +13,7 @@ from ai_memory.reembed.plan.outlook import NO_OUTLOOK, Outlook, outlook
 from ai_memory.reembed.plan.wanted import UNKNOWN, Wanted
 from ai_memory.reembed.sweep.ending import OUTSIDE
 from ai_memory.stores.holder import Holder, LockState
-from ai_memory.stores.sqlite import pauses, runs
-from ai_memory.stores.sqlite.file import real_path
-from ai_memory.stores.sqlite.lock import lock_state, read_holder
-from ai_memory.stores.sqlite.provenance import read_fingerprint
-from ai_memory.stores.sqlite.run_figures import replaced
-from ai_memory.stores.sqlite.store import Store
+from ai_memory.stores.port import Database, Lock, Reader
 from ai_memory.stores.values import Counted, Pause, Run, Space
 from ai_memory.text.times import with_timestamps
 from ai_memory.vectors.target import Fingerprint
@@ -183,18 +176,18 @@ class Status:
 
 
 def read_status(
-    store: Store, path: Path, *, now_ms: int, wanted: Wanted = UNKNOWN, exact: bool = False
+    database: Database, store: Reader, *, now_ms: int, wanted: Wanted = UNKNOWN, exact: bool = False
 ) -> Status | None:
     """Return the status of the run begun last, None where none ever was.
 
     `exact` has the rows counted anew; where the run has no counters, as in a file of an earlier release, they are
     counted in any case.
     """
-    run = runs.unfinished_run(store) or runs.latest_run(store)
+    run = store.runs.unfinished() or store.runs.latest()
     if run is None:
         return None
-    target, lock, pause = read_fingerprint(store, run.target), lock_state(path), pauses.standing(store, now_ms=now_ms)
-    work = Work(lock, _holder(path, run, lock))
+    target, lock, pause = store.targets.read(run.target), database.lock(), store.operator.pause(now_ms=now_ms)
+    work = Work(lock.state, _holder(run, lock))
     census = take_census(store, target, run.scope, now_ms=now_ms) if exact or run.counted is None else None
     outside = _stale_outside(store, target, run, now_ms=now_ms) if exact else None
     left = _is_left(run, census, outside)
@@ -204,10 +197,10 @@ def read_status(
         condition=condition(run, work, pause, now_ms=now_ms),
         work=work,
         now_ms=now_ms,
-        replaced=replaced(store, run),
+        replaced=store.runs.replaced(run),
         counted=census.counted() if census else run.counted,
         breaker_until=believed_until(run, now_ms=now_ms),
-        free_bytes=_free(path),
+        free_bytes=database.free_bytes(),
         wanted=wanted,
         pause=pause,
         outlook=_ahead(store, run, wanted, left=left, now_ms=now_ms) if run.finished_at else NO_OUTLOOK,
@@ -216,7 +209,7 @@ def read_status(
     )
 
 
-def _ahead(store: Store, run: Run, wanted: Wanted, *, left: bool, now_ms: int) -> Outlook:
+def _ahead(store: Reader, run: Run, wanted: Wanted, *, left: bool, now_ms: int) -> Outlook:
     found = outlook(store, run.run_id, wanted, now_ms=now_ms)
     return replace(found, complete=False, stale=True) if left else found
 
@@ -230,19 +223,14 @@ def _is_left(run: Run, census: Census | None, outside: int | None) -> bool:
     return run.last_end is not None and run.last_end.reason == OUTSIDE
 
 
-def _stale_outside(store: Store, target: Fingerprint, run: Run, *, now_ms: int) -> int:
+def _stale_outside(store: Reader, target: Fingerprint, run: Run, *, now_ms: int) -> int:
     if run.scope is None:
         return 0
     return take_census(store, target, None, now_ms=now_ms).stale_outside(run.scope)
 
 
-def _free(path: Path) -> int:
-    found = os.statvfs(real_path(path).parent)
-    return found.f_bavail * found.f_frsize
-
-
-def _holder(path: Path, run: Run, lock: LockState) -> Holder | None:
+def _holder(run: Run, lock: Lock) -> Holder | None:
     """Return the process that runs the job, None where there is none or it is not known."""
-    holder = run.holder if lock is LockState.HIDDEN else read_holder(path)
-    known = lock in (LockState.HIDDEN, LockState.RUNNER)
+    holder = run.holder if lock.state is LockState.HIDDEN else lock.holder
+    known = lock.state in (LockState.HIDDEN, LockState.RUNNER)
     return holder if known and holder and holder.may_live() else None

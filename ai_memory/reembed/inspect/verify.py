@@ -15,13 +15,11 @@ import numpy as np
 from ai_memory.embed.outcomes import Embedded
 from ai_memory.embed.port import Embedder
 from ai_memory.memory.freshness import ATTESTED, Document, examine, is_recorded
+from ai_memory.memory.row import Traits
 from ai_memory.reembed.inspect.bound import bound, differ_at_most
 from ai_memory.reembed.scope import Scope, in_scope
 from ai_memory.reembed.sweep.alike import Alike
-from ai_memory.stores.sqlite import walk
-from ai_memory.stores.sqlite.consistent import consistently
-from ai_memory.stores.sqlite.provenance import stored_blob
-from ai_memory.stores.sqlite.store import Store
+from ai_memory.stores.port import Reader, Snapshot
 from ai_memory.vectors import checks
 from ai_memory.vectors.blob import decode
 from ai_memory.vectors.checks import is_sound
@@ -76,31 +74,34 @@ class Sample:
         }
 
 
-def choose(store: Store, target: Fingerprint, scope: Scope, *, size: int | None) -> list[Document]:
+def choose(store: Reader, target: Fingerprint, scope: Scope, *, size: int | None) -> list[Document]:
     """Return up to `size` rows that are recorded as the target's (None: all).
 
     Those on an operator's word come first, the others at random.
     """
-    attested, others = consistently(store.db, lambda: _recorded(store, target, scope))
+    traits = store.memories.traits
+    attested, others = store.consistently(lambda found: _recorded(found, traits, target, scope))
     random.shuffle(attested)
     random.shuffle(others)
     return [*attested, *others][:size]
 
 
-def _recorded(store: Store, target: Fingerprint, scope: Scope) -> tuple[list[Document], list[Document]]:
+def _recorded(
+    snapshot: Snapshot, traits: Traits, target: Fingerprint, scope: Scope
+) -> tuple[list[Document], list[Document]]:
     """Return the rows recorded as the target's: those on an operator's word, and the others."""
     attested: list[Document] = []
     others: list[Document] = []
-    for row in walk.all_rows(store, target=target.id, only=scope):
+    for row in snapshot.rows(target=target.id, only=scope):
         if not row.live or not in_scope(row.namespace, scope):
             continue
         # Also those whose vector is not sound, which a census calls stale: they differ.
-        if is_recorded(row, target, store.schema) and isinstance(examined := examine(row), Document):
+        if is_recorded(row, target, traits) and isinstance(examined := examine(row), Document):
             (attested if row.origin == ATTESTED else others).append(examined)
     return attested, others
 
 
-def compare(store: Store, embedder: Embedder, documents: Sequence[Document]) -> Sample:
+def compare(store: Reader, embedder: Embedder, documents: Sequence[Document]) -> Sample:
     """Embed `documents` again and return how they compare; rows edited meanwhile are left out.
 
     Raises:
@@ -118,7 +119,7 @@ def compare(store: Store, embedder: Embedder, documents: Sequence[Document]) -> 
 
 
 def _compare(
-    store: Store, embedder: Embedder, documents: Sequence[Document], alike: Alike, *, size: int
+    store: Reader, embedder: Embedder, documents: Sequence[Document], alike: Alike, *, size: int
 ) -> dict[str, float]:
     """Return the cosine of each row's stored vector with the one that comes for it in a request of `size` texts.
 
@@ -130,7 +131,7 @@ def _compare(
         embedded = embedder.embed_documents([each.text for each in batch])
         alike.observe(Embedded(document, vector) for document, vector in zip(batch, embedded, strict=True))
         for document, vector in zip(batch, embedded, strict=True):
-            blob = stored_blob(store, document.id, document.title, document.content)
+            blob = store.memories.stored_vector(document.id, document.title, document.content)
             if blob is not None:
                 cosines[document.id] = _cosine(blob, vector)
     return cosines

@@ -18,12 +18,9 @@ from ai_memory.memory.freshness import (
     was_edited,
     was_written,
 )
-from ai_memory.memory.row import MemoryRow
+from ai_memory.memory.row import MemoryRow, Traits
 from ai_memory.reembed.scope import Scope, in_scope
-from ai_memory.stores.sqlite import walk
-from ai_memory.stores.sqlite.consistent import consistently
-from ai_memory.stores.sqlite.schema import Schema
-from ai_memory.stores.sqlite.store import Store
+from ai_memory.stores.port import Reader, Snapshot
 from ai_memory.stores.values import Counted
 from ai_memory.vectors.target import Fingerprint, Target
 
@@ -92,14 +89,16 @@ class Census:
 
 
 def take_census(
-    store: Store, target: Fingerprint | None, scope: Scope, *, now_ms: int, means: Means = Means()
+    store: Reader, target: Fingerprint | None, scope: Scope, *, now_ms: int, means: Means = Means()
 ) -> Census:
     """Return the census of the rows in `scope` against `target` (None: a target this file has never seen)."""
-    return consistently(store.db, lambda: count_rows(store, target, scope, now_ms=now_ms, means=means))
+    traits = store.memories.traits
+    return store.consistently(lambda found: count_rows(found, traits, target, scope, now_ms=now_ms, means=means))
 
 
 def count_rows(
-    store: Store,
+    snapshot: Snapshot,
+    traits: Traits,
     target: Fingerprint | None,
     scope: Scope,
     *,
@@ -107,14 +106,14 @@ def count_rows(
     visit: Callable[[Document | Unfit], None] | None = None,
     means: Means = Means(),
 ) -> Census:
-    """Return the census of the rows in `scope` against `target`, in what `consistently` reads at once.
+    """Return the census of the rows in `scope` against `target`, in one state of the database.
 
     `visit` hears of every row that a run by such `means` would try to embed: the stale ones.
     """
     census = Census(began_at=now_ms)
-    census.unaddressable = sum(count for name, count in walk.unaddressable(store) if in_scope(name, scope))
-    count = _Count(census, target, scope, store.schema, means)
-    for row in walk.all_rows(store, target=target.id if target else None, only=scope):
+    census.unaddressable = sum(count for name, count in snapshot.unaddressable() if in_scope(name, scope))
+    count = _Count(census, target, scope, traits, means)
+    for row in snapshot.rows(target=target.id if target else None, only=scope):
         if count.add(row):
             census.to_embed += (will := embeddable(row))
             census.to_replace += will and row.embedding is not None
@@ -126,8 +125,8 @@ def count_rows(
 class _Count:
     """Counts the rows of one census."""
 
-    def __init__(self, census: Census, target: Fingerprint | None, scope: Scope, schema: Schema, means: Means) -> None:
-        self._census, self._target, self._schema = census, target, schema
+    def __init__(self, census: Census, target: Fingerprint | None, scope: Scope, traits: Traits, means: Means) -> None:
+        self._census, self._target, self._traits = census, target, traits
         self._scope, self._means = scope, means
         self._swept: dict[bytes, str | None] = {}
 
@@ -143,7 +142,7 @@ class _Count:
             return False
         census.live_by_namespace[namespace] += 1
         census.with_vector += row.embedding is not None
-        verdict = classify(row, self._target, self._schema)
+        verdict = classify(row, self._target, self._traits)
         if verdict is Freshness.FRESH:
             census.fresh += 1
             census.attested += row.origin == ATTESTED
@@ -160,7 +159,7 @@ class _Count:
             census.first_stale.append(row.id)
         census.stale_by_namespace[namespace] += 1
         stamp = self._means.stamp
-        return not (stamp and carries_stamp(row, stamp, self._schema) and embeddable(row))
+        return not (stamp and carries_stamp(row, stamp, self._traits) and embeddable(row))
 
     def _namespace(self, row: MemoryRow) -> str | None:
         """Return the namespace of a row, None where it is not swept; asked for once a namespace."""

@@ -53,7 +53,7 @@ class Situation:
 
 
 def asks_of_file(request: Options, run_scope: Scope) -> bool:
-    """Say whether a start asks more than a run over `run_scope` can answer.
+    """Return whether a start asks more than a run over `run_scope` can answer.
 
     With --or-start and no namespace it asks of the whole file; with --resume alone how the run stands.
     """
@@ -87,7 +87,7 @@ def decide(request: Options, found: Situation) -> Action:
     """Return what to do; ASK where it is to begin a run that only a person may begin.
 
     Raises:
-        OperatorNeeded: an unfinished, paused or ended run must not be touched without an operator's word.
+        OperatorNeeded: an unfinished, paused or ended run must not be touched without an operator's decision.
         TargetChanged: the configured target is not the unfinished run's.
     """
     action = _decided(request, found)

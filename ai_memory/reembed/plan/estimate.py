@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import ceil
 
-from ai_memory.config.vendors import LOCAL
-from ai_memory.stores.sqlite.run_figures import Measured, last_rate
-from ai_memory.stores.sqlite.store import Store
+from ai_memory.stores.port import Reader
+from ai_memory.stores.values import Measured
 from ai_memory.vectors.witness import WITNESS_TEXTS
 
 
@@ -28,16 +27,16 @@ class Estimate:
 
 
 def estimate(
-    store: Store, rows: int, *, target: int | None, backend: str, batch: int, probed: Probed | None
+    store: Reader, rows: int, *, target: int | None, is_local: bool, batch: int, probed: Probed | None
 ) -> Estimate | None:
     """Return the time that `rows` take, None where nothing tells: by a run to the target, the probe, or another run."""
-    measured = last_rate(store, target)
+    measured = store.runs.last_rate(target)
     if measured and (measured.target == target or probed is None):
         return Estimate(rows / measured.rows_per_hour * 3600, _rate_of(measured, target))
     if probed is None:
         return None
     # A model that runs here takes its time for each text, an endpoint for each request.
-    units = rows / len(WITNESS_TEXTS) if backend == LOCAL else ceil(rows / batch)
+    units = rows / len(WITNESS_TEXTS) if is_local else ceil(rows / batch)
     return Estimate(units * probed.seconds, "if each request takes as long as the probe, one after the other")
 
 

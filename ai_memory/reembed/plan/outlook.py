@@ -9,9 +9,7 @@ from ai_memory.errors import DataRefused
 from ai_memory.reembed.plan.census import take_census
 from ai_memory.reembed.plan.wanted import Wanted
 from ai_memory.reembed.scope import Scope
-from ai_memory.stores.sqlite import approvals, settled
-from ai_memory.stores.sqlite.provenance import of_space, read_fingerprint
-from ai_memory.stores.sqlite.store import Store
+from ai_memory.stores.port import Reader
 from ai_memory.vectors.target import Fingerprint
 
 
@@ -30,32 +28,32 @@ class Outlook:
 NO_OUTLOOK = Outlook()
 
 
-def outlook(store: Store, run_id: int | None, wanted: Wanted, *, now_ms: int) -> Outlook:
+def outlook(store: Reader, run_id: int | None, wanted: Wanted, *, now_ms: int) -> Outlook:
     """Return the outlook behind the run begun last (None: none was); without one the rows may have to be counted."""
     if not wanted.usable:
         return NO_OUTLOOK
-    approved = approvals.approved_at(store, wanted.space, wanted.dim)
+    approved = store.operator.approved_at(wanted.space, wanted.dim)
     if run_id is None:
         return Outlook(approved, all_fresh(store, wanted, None, now_ms=now_ms))
     return Outlook(approved, bool(wanted.space) and _known_complete(store, run_id, wanted))
 
 
-def _known_complete(store: Store, run_id: int, wanted: Wanted) -> bool:
-    if (found := settled.nothing_stale(store, run_id)) and not wanted.differs_from(*found):
+def _known_complete(store: Reader, run_id: int, wanted: Wanted) -> bool:
+    if (found := store.runs.nothing_stale(run_id)) and not wanted.differs_from(*found):
         return True
-    if (target := settled.untouched_target(store)) is None:
+    if (target := store.runs.untouched_target()) is None:
         return False
     try:
-        known = read_fingerprint(store, target)
+        known = store.targets.read(target)
     except DataRefused:
         return False
     return not wanted.differs_from(known.space, known.dim)
 
 
-def all_fresh(store: Store, wanted: Wanted, scope: Scope, *, now_ms: int) -> bool:
+def all_fresh(store: Reader, wanted: Wanted, scope: Scope, *, now_ms: int) -> bool:
     """Return whether no row in `scope` is stale for some target of the configured space that the file has seen."""
     seen: list[Fingerprint | None] = []
-    for target in of_space(store, wanted.space, wanted.dim):
+    for target in store.targets.of_space(wanted.space, wanted.dim):
         with suppress(DataRefused):
-            seen.append(read_fingerprint(store, target))
+            seen.append(store.targets.read(target))
     return any(not take_census(store, each, scope, now_ms=now_ms).stale for each in seen or [None])

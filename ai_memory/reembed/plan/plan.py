@@ -21,13 +21,7 @@ from ai_memory.reembed.plan.targets import enter_target, find_target, known_fing
 from ai_memory.reembed.plan.wanted import Wanted
 from ai_memory.reembed.scope import Scope
 from ai_memory.stores.holder import Holder, LockState
-from ai_memory.stores.open_options import OpenOptions
-from ai_memory.stores.sqlite import approvals, quarantine, runs, walk
-from ai_memory.stores.sqlite.lock import lock_state
-from ai_memory.stores.sqlite.namespaces import require_seen
-from ai_memory.stores.sqlite.provenance import read_fingerprint
-from ai_memory.stores.sqlite.run_figures import note_census, note_stored
-from ai_memory.stores.sqlite.store import Store, Transaction
+from ai_memory.stores.port import Database, Reader, Store, Transaction
 from ai_memory.stores.values import Run, Space
 from ai_memory.system.person import who
 from ai_memory.vectors.fingerprint import differences
@@ -80,15 +74,15 @@ class TakenRun:
     lifted: int = 0
 
 
-def plan(store: Store, embedder: ResilientEmbedder, request: Options, *, now_ms: int) -> Plan:
+def plan(store: Reader, embedder: ResilientEmbedder, request: Options, *, now_ms: int) -> Plan:
     """Return what this start is to do.
 
     Raises:
         OperatorNeeded, TargetChanged, UsageError: see `decide`; or nobody approved the target.
         NotFound: a named namespace was never seen.
     """
-    run = runs.unfinished_run(store)
-    require_seen(store, *(request.scope or ()))
+    run = store.runs.unfinished()
+    store.memories.require_seen(*(request.scope or ()))
     configured, target = embedder.target.dim, find_target(store, embedder)
     planned = _plan(store, target, request, run, now_ms=now_ms)
     if configured or not target.dim or not _may_go_elsewhere(store, planned, request):
@@ -99,7 +93,7 @@ def plan(store: Store, embedder: ResilientEmbedder, request: Options, *, now_ms:
     return _plan(store, replace(target, dim=told), request, run, now_ms=now_ms)
 
 
-def _may_go_elsewhere(store: Store, planned: Plan, request: Options) -> bool:
+def _may_go_elsewhere(store: Reader, planned: Plan, request: Options) -> bool:
     """Say whether a person lets this start go to the width that the endpoint tells, where another one is recorded.
 
     Not a plain start towards a target that is approved: that the endpoint has another width by now is told first.
@@ -107,7 +101,7 @@ def _may_go_elsewhere(store: Store, planned: Plan, request: Options) -> bool:
     if request.retarget:
         return True
     target = planned.target
-    return planned.action is Action.START and not approvals.is_approved(store, target.space, target.dim)
+    return planned.action is Action.START and not store.operator.is_approved(target.space, target.dim)
 
 
 def _told_width(embedder: ResilientEmbedder, run: Run | None, *, now_ms: int) -> int:
@@ -121,7 +115,7 @@ def _told_width(embedder: ResilientEmbedder, run: Run | None, *, now_ms: int) ->
         return 0
 
 
-def _plan(store: Store, target: Target, request: Options, run: Run | None, *, now_ms: int) -> Plan:
+def _plan(store: Reader, target: Target, request: Options, run: Run | None, *, now_ms: int) -> Plan:
     scope = scope_of(request, run)
     target = _approved_width(store, target, request, run)
     changed = _changed(store, run, target)
@@ -131,66 +125,68 @@ def _plan(store: Store, target: Target, request: Options, run: Run | None, *, no
     return Plan(_action(store, target, request, run, census), target, scope, census, run)
 
 
-def _approved_width(store: Store, target: Target, request: Options, run: Run | None) -> Target:
+def _approved_width(store: Reader, target: Target, request: Options, run: Run | None) -> Target:
     if request.or_start and run is None and not target.dim:
         # What was approved says the width, too; the probe refuses an endpoint that has another.
-        return replace(target, dim=approvals.approved_width(store, target.space))
+        return replace(target, dim=store.operator.approved_width(target.space))
     return target
 
 
-def _changed(store: Store, run: Run | None, target: Target) -> list[str]:
-    return differences(read_fingerprint(store, run.target).spec_json, target) if run else []
+def _changed(store: Reader, run: Run | None, target: Target) -> list[str]:
+    return differences(store.targets.read(run.target).spec_json, target) if run else []
 
 
-def _action(store: Store, target: Target, request: Options, run: Run | None, census: Census) -> Action:
-    approved, changed = approvals.is_approved(store, target.space, target.dim), _changed(store, run, target)
+def _action(store: Reader, target: Target, request: Options, run: Run | None, census: Census) -> Action:
+    approved, changed = store.operator.is_approved(target.space, target.dim), _changed(store, run, target)
     action = decide(request, Situation(run, tuple(changed), census, approved))
     if action is Action.ASK:
         raise _unapproved(store, target.space, target.dim, request)
     return action
 
 
-def refusal(store: Store, target: Target, request: Options, census: Census, *, now_ms: int) -> AiMemoryError | None:
+def refusal(
+    database: Database, store: Reader, target: Target, request: Options, census: Census, *, now_ms: int
+) -> AiMemoryError | None:
     """Return what a start would end with before it begins, None where it would begin; nothing is written or sent."""
-    if lock_state(store.db.path) in (LockState.RUNNER, LockState.READER):
-        return held(store.db.path, now_ms=now_ms, options=OpenOptions())
+    if database.lock().state in (LockState.RUNNER, LockState.READER):
+        return held(database, now_ms=now_ms)
     try:
         require_no_pause(store, now_ms=now_ms)
-        run = runs.unfinished_run(store)
+        run = store.runs.unfinished()
         _action(store, _approved_width(store, target, request, run), request, run, census)
     except AiMemoryError as error:
         return error
     return None
 
 
-def require_approved_name(store: Store, asked: Wanted, request: Options, *, now_ms: int) -> None:
+def require_approved_name(store: Reader, asked: Wanted, request: Options, *, now_ms: int) -> None:
     """Refuse an unattended start whose target nobody approved, as far as the configured name tells: without a model.
 
     Raises:
         OperatorNeeded: nobody did, and rows are stale for every target of that space; or the file is paused.
     """
     require_no_pause(store, now_ms=now_ms)
-    if not asked.space or runs.unfinished_id(store) is not None:
+    if not asked.space or store.runs.unfinished_id() is not None:
         return
-    require_seen(store, *(request.scope or ()))
-    approved = approvals.approved_at(store, asked.space, asked.dim) is not None
+    store.memories.require_seen(*(request.scope or ()))
+    approved = store.operator.approved_at(asked.space, asked.dim) is not None
     if not approved and not all_fresh(store, asked, request.scope, now_ms=now_ms):
         raise _unapproved(store, asked.space, asked.dim, request)
 
 
-def _unapproved(store: Store, space: str, dim: int, request: Options) -> OperatorNeeded:
+def _unapproved(store: Reader, space: str, dim: int, request: Options) -> OperatorNeeded:
     wide = f", {dim} wide" if dim else ""
     where = f" ({request.configured})" if request.configured else ""
     return OperatorNeeded(
         f"Nobody approved the configured target for this file: it is {space}{wide}{where}; "
-        f"{store.db.path} {_what_differs(store, space, dim)}.",
+        f"{store.name} {_what_differs(store, space, dim)}.",
         tip="If it is the right one: ai-memory reembed approve",
     )
 
 
-def _what_differs(store: Store, space: str, dim: int) -> str:
+def _what_differs(store: Reader, space: str, dim: int) -> str:
     """Return what the file has that this target is not, as the one thing in which both differ."""
-    stored = [(name, wide) for name, wide, _ in walk.stored_spaces(store) if name]
+    stored = [(name, wide) for name, wide, _ in store.memories.stored_spaces() if name]
     if not stored:
         return "has no vectors with a stamp"
     widths = [wide for name, wide in stored if name == space]
@@ -205,7 +201,7 @@ def approve_by_hand(transaction: Transaction, target: Target, request: Options, 
     """Approve a target where a person gave the command."""
     if request.by_hand:
         how = "--yes" if request.yes else "by hand"
-        approvals.approve(transaction, target.space, target.dim, by=who(), how=how, now_ms=now_ms)
+        transaction.operator.approve(target.space, target.dim, by=who(), how=how, now_ms=now_ms)
 
 
 def take(
@@ -224,39 +220,38 @@ def take(
         approve_by_hand(transaction, planned.target, request, now_ms=now_ms)
         run = planned.run
         if run and planned.action is Action.SUPERSEDE:
-            runs.transition(transaction, run, "superseded", now_ms=now_ms, fenced=False)
+            transaction.runs.transition(run, "superseded", now_ms=now_ms, fenced=False)
         if planned.action in (Action.SUPERSEDE, Action.START) or run is None:
             run = _begin(transaction, planned, fingerprint, request, now_ms=now_ms)
-            note_stored(transaction, run, stored)
+            transaction.progress.note_stored(run, stored)
         if request.retry_quarantined:
             if planned.scope is None:
                 # Also entries of which nothing can be read any more.
-                quarantine.lift_all(transaction, fingerprint.id)
+                transaction.quarantine.lift_all(fingerprint.id)
             # Those of other namespaces stay: this run will not try them.
-            quarantine.lift(transaction, fingerprint.id, sorted(planned.census.quarantined_ids))
+            transaction.quarantine.lift(fingerprint.id, sorted(planned.census.quarantined_ids))
         # What the row says of it is what killed runners left; only a text of a stale row is sent again, asked again
         # at most once.
         lost = min(run.in_flight_limit, 2 * planned.census.stale)
         resumed = run.run_id == (planned.run.run_id if planned.run else None)
         killed, until = run.holder is not None, believed_until(run, now_ms=now_ms)
-        run = runs.take_over(
-            transaction, run, holder, in_flight_limit=in_flight, lost=lost, breaker_until=until, now_ms=now_ms
+        run = transaction.runs.take_over(
+            run, holder, in_flight_limit=in_flight, lost=lost, breaker_until=until, now_ms=now_ms
         )
         lifted = planned.census.quarantined if request.retry_quarantined else 0
-        note_census(transaction, run, planned.census.counted(lifted=lifted))
+        transaction.progress.note_census(run, planned.census.counted(lifted=lifted))
     return TakenRun(run, fingerprint, resumed, lost, lost if killed else 0, lifted)
 
 
-def preflight(store: Store, planned: Plan) -> Preflight:
+def preflight(store: Reader, planned: Plan) -> Preflight:
     """Return what is to be told before vectors are replaced."""
     begins = planned.action in (Action.START, Action.SUPERSEDE)
-    return Preflight(tuple(walk.stored_spaces(store)), planned.census, planned.target, begins)
+    return Preflight(tuple(store.memories.stored_spaces()), planned.census, planned.target, begins)
 
 
 def _begin(transaction: Transaction, planned: Plan, fingerprint: Fingerprint, request: Options, *, now_ms: int) -> Run:
-    return runs.begin_run(
-        transaction,
-        target=fingerprint.id,
+    return transaction.runs.begin(
+        target=fingerprint,
         target_model=planned.target.model,
         scope=planned.scope,
         skip_current=request.skip_current,

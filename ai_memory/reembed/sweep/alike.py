@@ -29,7 +29,7 @@ class Alike:
         self._rows = 0
 
     def observe(self, outcomes: Iterable[Outcome]) -> list[Document]:
-        """Hear of rows; return those, also of the ones heard of before, that share a vector with too many others."""
+        """Record rows; return those, also of the ones recorded before, that share a vector with too many others."""
         found: list[Document] = []
         for each in embedded_of(outcomes):
             found += self._hear(blake2b(each.vector.tobytes(), digest_size=16).digest(), each.document)

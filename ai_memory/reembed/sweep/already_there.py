@@ -9,15 +9,13 @@ from ai_memory.errors import TargetChanged
 from ai_memory.memory.row import MemoryRow
 from ai_memory.memory.text_codec import printable
 from ai_memory.reembed.sweep.asked_again import agrees
-from ai_memory.stores.sqlite import walk
-from ai_memory.stores.sqlite.provenance import read_fingerprint
-from ai_memory.stores.sqlite.store import Store
+from ai_memory.stores.port import Reader
 from ai_memory.vectors.blob import decode
 from ai_memory.vectors.checks import is_sound
 from ai_memory.vectors.target import Fingerprint
 
 
-def require_new(store: Store, target: Fingerprint, model: str, outcomes: Iterable[Outcome]) -> int:
+def require_new(store: Reader, target: Fingerprint, model: str, outcomes: Iterable[Outcome]) -> int:
     """Compare vectors that came with those stored under another model's stamp; return how many could be compared.
 
     Raises:
@@ -26,7 +24,7 @@ def require_new(store: Store, target: Fingerprint, model: str, outcomes: Iterabl
     came = {each.document.id: each for each in embedded_of(outcomes)}
     known: list[str] = []
     compared = 0
-    for row in walk.rows_by_id(store, list(came), target=target.id):
+    for row in store.memories.rows_by_id(list(came), target=target.id):
         old, each = _other_model(store, row, target), came[row.id]
         if old and row.recorded_src in (None, each.document.src) and is_sound(row.embedding or b"", target.dim):
             compared += 1
@@ -42,12 +40,12 @@ def require_new(store: Store, target: Fingerprint, model: str, outcomes: Iterabl
     return compared
 
 
-def _other_model(store: Store, row: MemoryRow, target: Fingerprint) -> str:
+def _other_model(store: Reader, row: MemoryRow, target: Fingerprint) -> str:
     """Return the id of the model by which a row is stamped, empty where it has no stamp or it is the target's."""
     if row.raw_space is not None:
         space = row.codec.name(row.raw_space)
     elif row.fingerprint_id is not None:
-        space = read_fingerprint(store, row.fingerprint_id).space
+        space = store.targets.read(row.fingerprint_id).space
     else:
         return ""
     old, new = (each.rpartition("#")[0] or each for each in (space, target.space))

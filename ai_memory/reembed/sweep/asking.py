@@ -48,7 +48,7 @@ class Asking:
         target: Callable[[], Fingerprint],
         stopped: Callable[[], bool],
     ) -> Iterator[Work]:
-        """Yield the pages with what is asked again of them; the witness among them so often, and behind the last."""
+        """Yield the pages with what is asked again of them, and the witness (see WITNESS_EVERY), last of all, too."""
         taken = sent_pages = sent_rows = 0
         self._to_ask_again = 0
         budget.asked_again, self._limited = self.most_again, budget.limited

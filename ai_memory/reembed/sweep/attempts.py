@@ -16,8 +16,7 @@ from ai_memory.reembed.sweep.passes import Passes
 from ai_memory.reembed.sweep.refusing_rows import find_refusing, set_aside
 from ai_memory.reembed.sweep.start_probe import StartProbe
 from ai_memory.reembed.tools import Tools
-from ai_memory.stores.sqlite import runs
-from ai_memory.stores.sqlite.store import Store
+from ai_memory.stores.port import Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,16 +68,16 @@ class Attempts:
         """Put aside the rows that refuse vectors; without the width, told just now, none could be tried."""
         found, retry, now_ms = replace(self.planned.target, dim=dim), self.request.retry_quarantined, self._now()
         refusing = find_refusing(self.store, found, self.planned.census, retry=retry, now_ms=now_ms)
-        set_aside(self.store, runs.read_run(self.store, self.taken.run.run_id), refusing, now_ms=self._now())
+        set_aside(self.store, self.store.runs.read(self.taken.run.run_id), refusing, now_ms=self._now())
 
     def _open_breaker(self, error: TransientFailure) -> float:
         """Open the run's breaker; return for how many seconds."""
         run = self.taken.run
         with self.store.transaction() as transaction:
-            runs.hold(transaction, run, now_ms=self._now())
+            transaction.runs.hold(run, now_ms=self._now())
             asked = error.retry_after if isinstance(error, RateLimited) else 0.0
-            breaker = opened(runs.read_run(transaction, run.run_id), now_ms=self._now(), asked_seconds=asked)
-            runs.set_breaker(transaction, run, breaker, now_ms=self._now(), reason=error.what)
+            breaker = opened(transaction.reader.runs.read(run.run_id), now_ms=self._now(), asked_seconds=asked)
+            transaction.progress.set_breaker(run, breaker, now_ms=self._now(), reason=error.what)
         self.tools.observe(BreakerOpened(error.what, breaker.until_ms))
         return (breaker.until_ms - self._now()) / 1000
 

@@ -12,7 +12,6 @@ from random import Random
 
 import numpy as np
 
-from ai_memory.config.vendors import LOCAL
 from ai_memory.embed.documents import embed_documents
 from ai_memory.embed.outcomes import Embedded, Outcome, embedded_of
 from ai_memory.embed.port import ResilientEmbedder
@@ -22,8 +21,7 @@ from ai_memory.memory.freshness import Document
 from ai_memory.reembed.plan.targets import known_fingerprint, recorded_target
 from ai_memory.reembed.sweep.asked_again import FIRST, Shared, ask_again, chosen_of, look_at, witness_document
 from ai_memory.reembed.work import Again
-from ai_memory.stores.sqlite.provenance import forget_witness
-from ai_memory.stores.sqlite.store import Store
+from ai_memory.stores.port import Store
 from ai_memory.vectors.target import Fingerprint, Vectors
 from ai_memory.vectors.witness import WITNESS_TEXTS
 
@@ -127,7 +125,7 @@ def as_recorded(
         if vectors.shape[1] != known.dim or len(vectors) < len(WITNESS_TEXTS):
             raise
         with store.transaction() as transaction:
-            if not forget_witness(transaction, known.id):
+            if not transaction.targets.forget_witness(known.id):
                 raise
     return anew(), True
 
@@ -141,7 +139,7 @@ def embed_beside_witness(
         TargetChanged: the endpoint serves other weights, or vectors of another width than the target's.
         EmbedError, EndpointUnusable: see `embed_documents`.
     """
-    if known is None or known.witness is None or embedder.target.backend == LOCAL:
+    if known is None or known.witness is None or embedder.target.is_local:
         outcomes = embed_documents(embedder, documents)
         for wide in {len(each.vector) for each in embedded_of(outcomes)}:
             if known:

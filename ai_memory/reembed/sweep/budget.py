@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from enum import Enum
 
-from ai_memory.embed.flow.token_budget import TokenBudget
+from ai_memory.embed.port import AnyAmount, Spending
 from ai_memory.vectors.witness import WITNESS_TEXTS
 
 MAX_ROWS = "max-rows"
 
 
-def least_tokens(spending: TokenBudget) -> int:
+def least_tokens(spending: Spending) -> int:
     """Return how many tokens an invocation must be allowed to send one text of a row, however short; 0 without a limit.
 
     A refused row needs a harmless text after it, the last page the witness, and the row itself is asked again.
@@ -38,8 +38,9 @@ class Budget:
     to wait. `asked_again` is how many rows may be asked again beside: each may be the largest.
     """
 
-    def __init__(self, spending: TokenBudget, *, max_rows: int | None) -> None:
+    def __init__(self, spending: Spending | None = None, *, max_rows: int | None = None) -> None:
         """Begin with nothing taken up; None is no limit."""
+        spending = spending or AnyAmount()
         self.spent = ""
         self.tight = False
         self._spending, self._max_rows = spending, max_rows

@@ -1,4 +1,14 @@
-"""Writes one page: vectors, provenance, quarantine and cursors, all in ONE transaction of the caller's."""
+"""Writes one page: vectors, provenance, quarantine and cursors, all in ONE transaction of the caller's.
+
+Why one: a cursor that is committed before its vectors loses rows at a kill, one after them sends texts twice without
+anybody noticing. Why each vector is compared and set by the row's own text, and not written by id: a person edits
+while texts are embedded, and the vector of an old text is wrong, not old. Why a lost race writes nothing and is no
+failure: the row is stale, and the next pass finds it by its hash, not by a list of ours. Why the run is held first,
+by its fence: a process that slept for an hour wakes up in the middle of this, and another one has the run by then.
+Why refused rows go into quarantine here and not where the endpoint refused them: only what is committed may count.
+Why counters and costs are in it, too: a killed run would tell of vectors that it did not write, or of fewer requests
+than it sent.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +22,9 @@ from ai_memory.errors import StatementRefused, UpdateRefused
 from ai_memory.memory import reason
 from ai_memory.memory.freshness import ATTESTED, Document
 from ai_memory.memory.reason import Reason
-from ai_memory.reembed.sweep.commit_once import Unwritable
+from ai_memory.reembed.sweep.commit_once import Numbered, Unwritable
 from ai_memory.reembed.sweep.pipeline import Answered
-from ai_memory.stores.sqlite import quarantine, runs
-from ai_memory.stores.sqlite.provenance import attest, vector_of_text, write_vectors
-from ai_memory.stores.sqlite.rehearsal import rehearse, write_one_by_one
-from ai_memory.stores.sqlite.store import Store, Transaction
+from ai_memory.stores.port import Store, Transaction
 from ai_memory.stores.values import Checkpoint, Counters, Run, VectorWrite
 from ai_memory.vectors.blob import encode, some_vector
 from ai_memory.vectors.target import Fingerprint
@@ -49,8 +56,8 @@ def write_page(
     steps: Mapping[str, Checkpoint],
     traffic: Traffic,
     now_ms: int,
-) -> Counters:
-    """Write a page with its cursors and return what was written.
+) -> Numbered:
+    """Write a page with its cursors and return what was written, with the number of the commit.
 
     `steps` are the cursors to move: the page's own, or none where an earlier page is not committed.
 
@@ -58,7 +65,8 @@ def write_page(
         OperatorNeeded, NotFinished: the run is no longer ours; the transaction must not be committed.
         StatementRefused: the database refuses something of it; likewise.
     """
-    runs.hold(transaction, run, in_flight_limit=traffic.in_flight_limit, limits=traffic.limits, now_ms=now_ms)
+    limits, in_flight = traffic.limits, traffic.in_flight_limit
+    number = transaction.runs.hold(run, in_flight_limit=in_flight, limits=limits, now_ms=now_ms)
     page = answered.page
     rows = _Rows(transaction, target, answered.unwritable, now_ms)
     written = _write(rows, answered.outcomes)
@@ -66,8 +74,8 @@ def write_page(
     duplicates = _write_duplicates(rows, page.duplicates)
     attested = [_attest(rows, each) for each in page.attested]
     for unfit in page.unfit:
-        quarantine.put(transaction, target.id, unfit.id, unfit.src, unfit.reason, now_ms=now_ms)
-    runs.advance(transaction, run, steps, now_ms=now_ms)
+        transaction.quarantine.put(target.id, unfit.id, unfit.src, unfit.reason, now_ms=now_ms)
+    transaction.progress.advance(run, steps, now_ms=now_ms)
     counters = Counters(
         reembedded=written.count(REEMBEDDED) + duplicates.count(REEMBEDDED),
         raced=written.count(RACED) + duplicates.count(RACED),
@@ -79,8 +87,8 @@ def write_page(
     )
     counters += spent(traffic.usage)
     written_at = now_ms if counters.reembedded else None
-    runs.count(transaction, run, counters, written_at=written_at, rows_per_hour=traffic.rows_per_hour)
-    return counters
+    transaction.progress.count(run, counters, written_at=written_at, rows_per_hour=traffic.rows_per_hour)
+    return Numbered(number, counters)
 
 
 def spent(usage: Usage) -> Counters:
@@ -98,9 +106,9 @@ def rehearse_documents(
 
     def attempt(transaction: Transaction, document: Document) -> None:
         target = enter(transaction)
-        write_one_by_one(transaction, [_write_of(document, some_vector(target.dim))], target)
+        transaction.vectors.write([_write_of(document, some_vector(target.dim))], target, one_by_one=True)
 
-    return rehearse(store, {each.id: partial(attempt, document=each) for each in documents})
+    return store.rehearse({each.id: partial(attempt, document=each) for each in documents})
 
 
 def _write_of(document: Document, blob: bytes) -> VectorWrite:
@@ -120,10 +128,9 @@ class _Rows:
         """Write vectors and return what became of each, in any order."""
         writable = [(each, blob) for each, blob in vectors_of if not self.shut_out(each)]
         writes = [_write_of(each, blob) for each, blob in writable]
-        write = write_vectors if self.unwritable is None else write_one_by_one
-        written = write(self.transaction, writes, self.target)
+        written = self.transaction.vectors.write(writes, self.target, one_by_one=self.unwritable is not None)
         done = [each.id for each, was in zip(writes, written, strict=True) if was]
-        quarantine.lift(self.transaction, self.target.id, done)
+        self.transaction.quarantine.lift(self.target.id, done)
         outcomes = [REEMBEDDED if was else RACED for was in written]
         return outcomes + [QUARANTINED] * (len(vectors_of) - len(writes))
 
@@ -136,7 +143,7 @@ class _Rows:
 
     def quarantine(self, document: Document, reason: Reason) -> None:
         """Put a row into quarantine."""
-        quarantine.put(self.transaction, self.target.id, document.id, document.src, reason, now_ms=self.now_ms)
+        self.transaction.quarantine.put(self.target.id, document.id, document.src, reason, now_ms=self.now_ms)
 
 
 def _write(rows: _Rows, outcomes: Sequence[Outcome]) -> list[str]:
@@ -159,10 +166,12 @@ def _write_duplicates(rows: _Rows, duplicates: Sequence[Document]) -> list[str]:
     """Write the vectors of identical texts, or share their quarantine; where one was edited meanwhile wait a pass."""
     outcomes: list[str] = []
     vectors_of: list[tuple[Document, bytes]] = []
+    reader = rows.transaction.reader
+    found = reader.memories.vectors_of({each.src for each in duplicates}, rows.target)
     for document in duplicates:
-        if blob := vector_of_text(rows.transaction, document.src, rows.target):
+        if blob := found.get(document.src):
             vectors_of.append((document, blob))
-        elif reason := quarantine.reason_of(rows.transaction, rows.target.id, document.src):
+        elif reason := reader.quarantine.reason_of(rows.target.id, document.src):
             rows.quarantine(document, reason)
             outcomes.append(QUARANTINED)
         else:
@@ -187,6 +196,6 @@ def attest_document(transaction: Transaction, target: Fingerprint, document: Doc
     """
     write = VectorWrite(document.id, document.title, document.content, b"", document.src, ATTESTED)
     try:
-        return attest(transaction, write, target)
+        return transaction.vectors.attest(write, target)
     except StatementRefused as refusal:
         raise UpdateRefused(refusal.what, tip=refusal.tip, words=refusal.words, memory_id=document.id) from refusal

@@ -1,13 +1,21 @@
-"""Commits one page exactly once: where the answer to its COMMIT is lost, and where the database refuses some of it."""
+"""Commits one page exactly once: where the answer to its COMMIT is lost, and where the database refuses some of it.
+
+Why not simply again after a failed COMMIT: it may have been written, and a page that counts twice makes every figure
+of the run wrong. Why not believe that it failed: then texts that are paid for are sent again. So each commit that
+holds the run gives it another number, in the same transaction, and after a failure that number alone is read over a
+new connection: has it changed, the page is there. Why a page that the database refuses is written without the refused
+rows, and not row by row from the start: that a trigger refuses some is rare, and it may undo the whole transaction.
+Which rows they are a rehearsal finds out, which is rolled back.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import TypeVar
 
 from ai_memory.errors import DataRefused, StatementRefused, StorageFailed, UpdateRefused
-from ai_memory.stores.sqlite import runs
-from ai_memory.stores.sqlite.store import Store, Transaction, reopen
+from ai_memory.stores.port import Store, Transaction
 from ai_memory.stores.values import Counters, Run
 
 T = TypeVar("T")
@@ -20,30 +28,35 @@ Rehearse = Callable[[], Mapping[str, str]]
 """Finds out which vectors the database refuses, when what was written is rolled back."""
 
 
-def commit_once(store: Store, run: Run, write: Write[Counters], rehearse: Rehearse) -> Counters:
-    """Commit what `write` writes and return what it returned, also where only the answer to the COMMIT failed.
+@dataclass(frozen=True, slots=True)
+class Numbered:
+    """What one commit of a run wrote, and its number (see `RunWriter.hold`)."""
+
+    number: int
+    counters: Counters
+
+
+def commit_once(store: Store, run: Run, write: Write[Numbered], rehearse: Rehearse) -> Counters:
+    """Commit what `write` writes and return its counters, also where only the answer to the COMMIT failed.
 
     Raises:
         OperatorNeeded, NotFinished: the run is no longer ours.
         StorageFailed: it failed twice, or the file is gone; what is in the file has to be read anew.
         StatementRefused: the database refuses something that is of no row.
     """
-    store.db.require_same_file()
-    before, written = runs.commits(store, run), None
+    written: Numbered | None = None
 
-    def noted(transaction: Transaction, refused: Unwritable) -> Counters:
+    def noted(transaction: Transaction, refused: Unwritable) -> Numbered:
         nonlocal written
         written = write(transaction, refused)
         return written
 
     try:
-        return commit_without_refused(store, noted, rehearse)[0]
+        return commit_without_refused(store, noted, rehearse)[0].counters
     except StorageFailed as failure:
-        _reopen(store, failure)
-        now = runs.commits(store, run)
-        if written and now is not None and now != before:
-            return written
-    return commit_without_refused(store, write, rehearse)[0]
+        if _is_in(store, run, written, failure) and written:
+            return written.counters
+    return commit_without_refused(store, write, rehearse)[0].counters
 
 
 def commit_without_refused(store: Store, write: Write[T], rehearse: Rehearse) -> tuple[T, Mapping[str, str]]:
@@ -71,8 +84,9 @@ def commit_without_refused(store: Store, write: Write[T], rehearse: Rehearse) ->
             return done, refused or {}
 
 
-def _reopen(store: Store, failure: StorageFailed) -> None:
+def _is_in(store: Store, run: Run, written: Numbered | None, failure: StorageFailed) -> bool:
+    """Connect anew after a failed commit and return whether what was written is in the database."""
     try:
-        reopen(store)
+        return store.committed(run, written.number if written else None)
     except DataRefused as error:
         raise failure from error

@@ -1,4 +1,11 @@
-"""Every transaction of a sweep: one page, what is taken back, and the run's own turns."""
+"""Every transaction of a sweep: one page, what is taken back, and the run's own turns.
+
+Why one committer, in the thread that leads: SQLite has one writer, and cursors that several threads move have gaps.
+What workers know comes back as values and is written here, in the order in which the pages were read. Why what may be
+sent until the next commit is written before it is sent: a killed runner cannot tell what it sent, and the next one
+says how many texts were paid for twice at most. Why what is known in memory moves on only after the commit: an error
+leaves it as the file has it.
+"""
 
 from __future__ import annotations
 
@@ -7,16 +14,14 @@ from dataclasses import replace
 
 from ai_memory.reembed.plan.census import Census
 from ai_memory.reembed.sweep.commit import rehearse_documents, spent, write_page
-from ai_memory.reembed.sweep.commit_once import Unwritable, commit_once
+from ai_memory.reembed.sweep.commit_once import Numbered, Unwritable, commit_once
 from ai_memory.reembed.sweep.ending import Ending
 from ai_memory.reembed.sweep.pipeline import Answered
 from ai_memory.reembed.sweep.progressed import Progressed
 from ai_memory.reembed.sweep.rate import Rate
 from ai_memory.reembed.sweep.taking_back import take_back
 from ai_memory.reembed.tools import Tools
-from ai_memory.stores.sqlite import approvals, runs
-from ai_memory.stores.sqlite.run_figures import note_census, note_end
-from ai_memory.stores.sqlite.store import Store, Transaction
+from ai_memory.stores.port import Store, Transaction
 from ai_memory.stores.values import Checkpoint, Counters, Run
 from ai_memory.vectors.target import Fingerprint
 
@@ -59,7 +64,7 @@ class Committer:
         now = self._now.after(page, spent=ledger.spent, sizes=ledger.sizes, at=clock.monotonic())
         traffic = now.since(self._now, in_flight=in_flight)
 
-        def write(transaction: Transaction, unwritable: Unwritable) -> Counters:
+        def write(transaction: Transaction, unwritable: Unwritable) -> Numbered:
             now_ms, told = clock.now_ms(), replace(answered, unwritable=unwritable)
             return write_page(transaction, self.run, self.target, told, steps=steps, traffic=traffic, now_ms=now_ms)
 
@@ -93,25 +98,25 @@ class Committer:
     def count(self, counters: Counters) -> None:
         """Add to the counters of the run."""
         with self._store.transaction() as transaction:
-            runs.hold(transaction, self.run, now_ms=self._tools.clock.now_ms())
-            runs.count(transaction, self.run, counters)
+            transaction.runs.hold(self.run, now_ms=self._tools.clock.now_ms())
+            transaction.progress.count(self.run, counters)
         self.counters += counters
 
     def next_pass(self, census: Census) -> None:
         """Begin the next pass; the census was taken after the last one."""
         with self._store.transaction() as transaction:
-            note_census(transaction, self.run, census.counted())
-            self.run = runs.next_pass(transaction, self.run, now_ms=self._tools.clock.now_ms())
+            transaction.progress.note_census(self.run, census.counted())
+            self.run = transaction.runs.next_pass(self.run, now_ms=self._tools.clock.now_ms())
 
     def finish(self, census: Census) -> Ending:
         """End the run, of which a census found nothing stale."""
         reason = "quarantine" if census.exit_code else "complete"
         with self._store.transaction() as transaction:
             now_ms, proof = self._tools.clock.now_ms(), census.began_at
-            runs.transition(transaction, self.run, "done", now_ms=now_ms, fenced=True, census_at=proof)
-            runs.count(transaction, self.run, self.unnoted)
-            note_census(transaction, self.run, census.counted())
-            note_end(transaction, self.run, exit_code=census.exit_code, reason=reason, now_ms=now_ms)
-            approvals.completed(transaction, self.run, self.target, now_ms=now_ms)
-        self.run = runs.read_run(self._store, self.run.run_id)
+            transaction.runs.transition(self.run, "done", now_ms=now_ms, fenced=True, census_at=proof)
+            transaction.progress.count(self.run, self.unnoted)
+            transaction.progress.note_census(self.run, census.counted())
+            transaction.progress.note_end(self.run, exit_code=census.exit_code, reason=reason, now_ms=now_ms)
+            transaction.operator.completed(self.run, self.target, now_ms=now_ms)
+        self.run = self._store.runs.read(self.run.run_id)
         return Ending(self.run, census.exit_code, reason, census)

@@ -19,7 +19,7 @@ MOST = 64
 
 
 class Kept:
-    """Rows written in this invocation, one a page."""
+    """Rows written in this invocation, one per page."""
 
     def __init__(self, chance: Random) -> None:
         """Begin with none; `chance` chooses."""
@@ -28,7 +28,7 @@ class Kept:
         self._others: list[Embedded] = []
         self._pages = 0
         self._alone = False
-        # About 40 bytes a row: as strings they would take twice as much.
+        # About 40 bytes per row: as strings they would take twice as much.
         self._ids: list[bytes] = []
 
     @property
@@ -64,7 +64,7 @@ class Kept:
         self._others, self._pages, self._alone = [], 0, False
 
     def has(self, each: Embedded) -> bool:
-        """Say whether a row is one of those kept in mind."""
+        """Return whether a row is one of those kept in mind."""
         return each.document.id in {row.document.id for row in (*self._others, *self._last)}
 
     def drop(self, ids: Collection[str]) -> None:

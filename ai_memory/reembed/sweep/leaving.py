@@ -21,9 +21,7 @@ from ai_memory.reembed.plan.plan import Plan
 from ai_memory.reembed.sweep.ending import Ending, rows_outside, stopped_by, too_small
 from ai_memory.reembed.sweep.passes import Passes
 from ai_memory.reembed.tools import Tools
-from ai_memory.stores.sqlite import runs
-from ai_memory.stores.sqlite.run_figures import note_census, note_end
-from ai_memory.stores.sqlite.store import Store, Transaction
+from ai_memory.stores.port import Store, Transaction
 from ai_memory.stores.values import Run
 
 
@@ -73,7 +71,7 @@ class Leaving:
             return ending
         ending, now_ms = rows_outside(ending, planned.scope, file), self.tools.clock.now_ms()
         with suppress(AiMemoryError), self.store.transaction() as transaction:
-            note_end(transaction, self.run, exit_code=ending.exit_code, reason=ending.reason, now_ms=now_ms)
+            transaction.progress.note_end(self.run, exit_code=ending.exit_code, reason=ending.reason, now_ms=now_ms)
         return ending
 
     def _note(self, transaction: Transaction, ending: Ending) -> None:
@@ -82,16 +80,17 @@ class Leaving:
         failure = self.tools.embedder.meter.failure or None
         last_error = ending.error.what if ending.error and not operator else failure
         if isinstance(ending.error, BreakerOpen):
-            last_error = runs.read_run(transaction, run.run_id).last_error
+            last_error = transaction.reader.runs.read(run.run_id).last_error
         sizes = self.tools.ledger.sizes
-        if runs.leave(transaction, run, last_error=last_error, limits=sizes, unsettled=self.passes.unsettled):
-            runs.count(transaction, run, self.passes.unnoted)
-            note_end(transaction, run, exit_code=ending.exit_code, reason=ending.reason, now_ms=now_ms)
+        if transaction.runs.leave(run, last_error=last_error, limits=sizes, unsettled=self.passes.unsettled):
+            transaction.progress.count(run, self.passes.unnoted)
+            transaction.progress.note_end(run, exit_code=ending.exit_code, reason=ending.reason, now_ms=now_ms)
             if ending.census:
-                note_census(transaction, run, ending.census.counted())
+                transaction.progress.note_census(run, ending.census.counted())
         # A target that was never served is no run to go on with.
-        if isinstance(ending.error, EmbedderInitFailed) and not runs.read_counters(transaction, run).reembedded:
-            runs.transition(transaction, run, "cancelled", now_ms=now_ms, fenced=True)
+        unserved = isinstance(ending.error, EmbedderInitFailed)
+        if unserved and not transaction.reader.runs.read(run.run_id).counters.reembedded:
+            transaction.runs.transition(run, "cancelled", now_ms=now_ms, fenced=True)
 
     def _stopped(self, run: Run | None) -> Ending:
         stop = self.tools.stop
@@ -101,5 +100,5 @@ class Leaving:
         """Return the ending with the run's present state: it may have been given up, by us or by an operator."""
         if ending.run is not None:
             with suppress(AiMemoryError):
-                return replace(ending, run=runs.read_run(self.store, ending.run.run_id))
+                return replace(ending, run=self.store.runs.read(ending.run.run_id))
         return ending

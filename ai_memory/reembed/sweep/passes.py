@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ai_memory.embed.flow.token_budget import TokenBudget
 from ai_memory.errors import NotFinished
 from ai_memory.reembed.events import PassBegan
 from ai_memory.reembed.heartbeat import Heartbeat
@@ -26,8 +25,7 @@ from ai_memory.reembed.sweep.trail import Trail
 from ai_memory.reembed.sweep.witness_guard import WitnessGuard
 from ai_memory.reembed.tools import Tools
 from ai_memory.reembed.work import Workers
-from ai_memory.stores.sqlite import quarantine, runs
-from ai_memory.stores.sqlite.store import Store
+from ai_memory.stores.port import Store
 from ai_memory.stores.values import Counters
 from ai_memory.vectors.target import Fingerprint
 
@@ -53,7 +51,7 @@ class Passes:
         self._store, self._sweep, self._committer = store, sweep, committer
         self._request, self._tools, self._scope = request, tools, scope
         self._fresh, self._passes = before.fresh, 0
-        self._budget = Budget(tools.spending or TokenBudget(tools.embedder.meter), max_rows=request.max_rows)
+        self._budget = Budget(tools.spending, max_rows=request.max_rows)
 
     def run(self) -> Ending:
         """Sweep until every row is fresh or in quarantine, or the stop or a budget ends it.
@@ -123,7 +121,7 @@ class Passes:
         order = ScanOrder(
             target=self._committer.target,
             namespaces=namespaces,
-            checkpoints=runs.checkpoints(self._store, run),
+            checkpoints=self._store.runs.checkpoints(run),
             batch=self._request.batch,
             skip_current=run.skip_current,
         )
@@ -176,7 +174,7 @@ def prepare(  # noqa: PLR0913 - all that a sweep is made of
         # Only before its first vector can a run show that they are those of another model.
         to_compare=0 if request.same_vectors or run.counters.reembedded else FIRST,
     )
-    refused = quarantine.refused_since(store, taken.fingerprint.id, run.started_at)
+    refused = store.quarantine.refused_since(taken.fingerprint.id, run.started_at)
     refusals = RefusalGuard(refused=refused, total=before.live)
     sweep = Sweep(pool, guard, committer, refusals, request, tools, heartbeat)
     return Passes(store, sweep, committer, request, tools, scope=scope, before=before)

@@ -9,8 +9,7 @@ from ai_memory.memory.freshness import Unfit
 from ai_memory.reembed.plan.census import Census
 from ai_memory.reembed.plan.targets import enter_target, known_fingerprint
 from ai_memory.reembed.sweep.trial import try_updates
-from ai_memory.stores.sqlite import quarantine, runs
-from ai_memory.stores.sqlite.store import Store
+from ai_memory.stores.port import Store
 from ai_memory.stores.values import Counters, Run
 from ai_memory.vectors.target import Target
 
@@ -38,7 +37,7 @@ def set_aside(store: Store, run: Run, refusing: Sequence[Unfit], *, now_ms: int)
     if not refusing:
         return
     with store.transaction() as transaction:
-        runs.hold(transaction, run, now_ms=now_ms)
+        transaction.runs.hold(run, now_ms=now_ms)
         for each in refusing:
-            quarantine.put(transaction, run.target, each.id, each.src, each.reason, now_ms=now_ms)
-        runs.count(transaction, run, Counters(quarantined=len(refusing)))
+            transaction.quarantine.put(run.target, each.id, each.src, each.reason, now_ms=now_ms)
+        transaction.progress.count(run, Counters(quarantined=len(refusing)))

@@ -1,4 +1,4 @@
-"""Finds out in what company an endpoint's vectors are right: with fewer texts a request, or one request at a time.
+"""Finds out in what company an endpoint's vectors are right: with fewer texts per request, or one request at a time.
 
 A remedy only ever asks less of the endpoint. The first is looked for; where the endpoint lies again in spite of it,
 it lies now and then, and a text is believed only by itself.
@@ -86,7 +86,7 @@ def _smaller(embedder: ResilientEmbedder, texts: Sequence[str], known: Vectors) 
 
 
 def _holds(embedder: ResilientEmbedder, texts: Sequence[str], known: Vectors, *, size: int) -> bool:
-    """Say whether the vectors of the first texts are `known` in several requests of `size`, at both of their ends."""
+    """Return whether the vectors of the first texts are `known` in several requests of `size`, at both ends of them."""
     count = min(size, len(known))
     for attempt in range(TRIES):
         first = attempt * count % max(len(known) - count + 1, 1)

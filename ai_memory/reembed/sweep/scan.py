@@ -13,11 +13,12 @@ from ai_memory.memory.freshness import Document, Freshness, Unfit, carries_stamp
 from ai_memory.memory.row import MemoryRow
 from ai_memory.reembed.page import Page
 from ai_memory.reembed.sweep.budget import Budget, Take
-from ai_memory.stores.sqlite import walk
-from ai_memory.stores.sqlite.provenance import vector_of_text
-from ai_memory.stores.sqlite.store import Store
+from ai_memory.stores.port import Reader
 from ai_memory.stores.values import Checkpoint
 from ai_memory.vectors.target import Fingerprint
+
+ID_BLOCK = 50_000
+"""Ids read at once."""
 
 READ_ROWS = 256
 """Rows read at once."""
@@ -51,9 +52,9 @@ class Scan:
     tight, the pages before must be settled before the next one is asked for.
     """
 
-    def __init__(self, store: Store, order: ScanOrder, budget: Budget, *, stopped: Callable[[], bool]) -> None:
+    def __init__(self, store: Reader, order: ScanOrder, budget: Budget, *, stopped: Callable[[], bool]) -> None:
         """Prepare the walk; `stopped` is asked before each read."""
-        self._store = store
+        self._store, self._traits = store, store.memories.traits
         self._order = order
         self._budget = budget
         self._stopped = stopped
@@ -83,7 +84,7 @@ class Scan:
         self._budget.give_back(len(page.documents))
 
     def _namespace(self, namespace: str, cursor: str | None) -> Iterator[Page]:
-        while ids := walk.ids_after(self._store, namespace, cursor):
+        while ids := self._store.memories.ids_after(namespace, cursor, limit=ID_BLOCK):
             for start in range(0, len(ids), READ_ROWS):
                 if self._stopped():
                     self.stopped = True
@@ -92,13 +93,13 @@ class Scan:
                 if self._budget.spent:
                     return
             cursor = ids[-1]
-            if len(ids) < walk.ID_BLOCK:
+            if len(ids) < ID_BLOCK:
                 break
         self._gathering.pass_end(namespace)
 
     def _chunk(self, namespace: str, ids: Sequence[str]) -> Iterator[Page]:
         target = self._order.target.id
-        rows = {row.id: row for row in walk.rows_by_id(self._store, ids, target=target)}
+        rows = {row.id: row for row in self._store.memories.rows_by_id(ids, target=target)}
         for row_id in ids:
             row = rows.get(row_id)
             if row is not None and row.live and row.namespace == namespace:
@@ -113,15 +114,15 @@ class Scan:
 
     def _gather(self, row: MemoryRow) -> Take:
         """Put a row where it belongs; it is left out where it would have to be embedded and the budget has no room."""
-        order, schema, page = self._order, self._store.schema, self._gathering
-        verdict = classify(row, order.target, schema)
+        order, traits, page = self._order, self._traits, self._gathering
+        verdict = classify(row, order.target, traits)
         if verdict is Freshness.FRESH:
             page.current += 1
         elif verdict is Freshness.QUARANTINED:
             page.in_quarantine += 1
         elif isinstance(examined := examine(row), Unfit):
             page.unfit.append(examined)
-        elif order.skip_current and carries_stamp(row, order.target, schema):
+        elif order.skip_current and carries_stamp(row, order.target, traits):
             page.attested.append(examined)
         elif self._has_twin(examined):
             page.duplicates.append(examined)
@@ -135,7 +136,7 @@ class Scan:
 
     def _has_twin(self, document: Document) -> bool:
         known = document.src in self._on_their_way
-        return known or vector_of_text(self._store, document.src, self._order.target) is not None
+        return known or bool(self._store.memories.vectors_of({document.src}, self._order.target))
 
     def _full(self) -> bool:
         page = self._gathering

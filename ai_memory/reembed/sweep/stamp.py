@@ -12,11 +12,11 @@ from ai_memory.reembed.plan.targets import enter_target, known_fingerprint
 from ai_memory.reembed.scope import Scope, in_scope, namespaces_in_scope
 from ai_memory.reembed.sweep.commit import attest_document
 from ai_memory.reembed.sweep.commit_once import commit_without_refused
+from ai_memory.stores.port import Transaction
 from ai_memory.stores.sqlite import walk
 from ai_memory.stores.sqlite.consistent import consistently
 from ai_memory.stores.sqlite.namespaces import require_seen
-from ai_memory.stores.sqlite.rehearsal import rehearse
-from ai_memory.stores.sqlite.store import Store, Transaction
+from ai_memory.stores.sqlite.store import Store
 from ai_memory.text.amounts import counted
 from ai_memory.vectors.target import Fingerprint, Target
 
@@ -94,7 +94,7 @@ def _would_stamp(store: Store, target: Target, scope: Scope) -> Stamped:
 
 
 def _outcome(store: Store, known: Fingerprint | None, row: MemoryRow, *, dim: int) -> str:
-    if classify(row, known, store.schema) is Freshness.FRESH:
+    if classify(row, known, store.schema.traits) is Freshness.FRESH:
         return "already_current"
     return "stamped" if embeddable(row) and row.has_sound_vector(dim) else "unstamped"
 
@@ -125,13 +125,13 @@ def _stamp_rows(store: Store, target: Fingerprint, ids: list[str]) -> list[str]:
         lambda transaction, refused: [
             _stamp_row(transaction, target, row) for row in rows if row.id not in (refused or {})
         ],
-        lambda: rehearse(store, {row.id: partial(_stamp_row, target=target, row=row) for row in rows}),
+        lambda: store.rehearse({row.id: partial(_stamp_row, target=target, row=row) for row in rows}),
     )
     return outcomes + ["refused"] * len(refused)
 
 
 def _stamp_row(transaction: Transaction, target: Fingerprint, row: MemoryRow) -> str:
-    if classify(row, target, transaction.schema) is Freshness.FRESH:
+    if classify(row, target, transaction.reader.memories.traits) is Freshness.FRESH:
         return "already_current"
     examined = examine(row)
     done = isinstance(examined, Document) and attest_document(transaction, target, examined)

@@ -15,9 +15,7 @@ from ai_memory.reembed.options import Options
 from ai_memory.reembed.plan.plan import TakenRun, approve_by_hand
 from ai_memory.reembed.plan.targets import enter_target
 from ai_memory.reembed.sweep.believed import as_recorded
-from ai_memory.stores.sqlite import runs
-from ai_memory.stores.sqlite.provenance import read_fingerprint, set_witness
-from ai_memory.stores.sqlite.store import Store
+from ai_memory.stores.port import Store
 from ai_memory.stores.values import Breaker
 from ai_memory.vectors.target import Fingerprint, Vectors
 from ai_memory.vectors.witness import WITNESS_TEXTS
@@ -44,10 +42,10 @@ class StartProbe:
             TargetChanged: the endpoint serves other weights.
             OperatorNeeded, NotFinished: the run is no longer ours.
         """
-        run = runs.read_run(self.store, taken.run.run_id)
+        run = self.store.runs.read(taken.run.run_id)
         canary = require_due(run, now_ms=self.clock.now_ms())
         embedder = self.embedder.with_retry_policy(ONE_ATTEMPT) if canary else self.embedder
-        known = read_fingerprint(self.store, run.target)
+        known = self.store.targets.read(run.target)
         # What all later answers are compared with is what each text gets by itself.
         texts = WITNESS_TEXTS[:1] if canary else WITNESS_TEXTS
         vectors = self._asked(embedder, texts, one_by_one=known.witness is None)
@@ -59,17 +57,17 @@ class StartProbe:
             anew = partial(self._asked, self.embedder, one_by_one=True)
             vectors, _ = as_recorded(self.store, known, vectors, compare=compare, anew=anew)
         with self.store.transaction() as transaction:
-            runs.hold(transaction, taken.run, now_ms=self.clock.now_ms())
+            transaction.runs.hold(taken.run, now_ms=self.clock.now_ms())
             if not known.dim:
                 found = replace(self.embedder.target, dim=vectors.shape[1])
                 known = enter_target(transaction, found, now_ms=self.clock.now_ms())
-                runs.set_target(transaction, run, known.id)
+                transaction.runs.aim_at(run, known)
                 approve_by_hand(transaction, found, self.request, now_ms=self.clock.now_ms())
             if not canary:
-                set_witness(transaction, known.id, witness_bytes(vectors))
-            runs.set_breaker(transaction, run, Breaker(), now_ms=self.clock.now_ms())
+                transaction.targets.set_witness(known.id, witness_bytes(vectors))
+            transaction.progress.set_breaker(run, Breaker(), now_ms=self.clock.now_ms())
             # Read anew: the sweep compares with the witness that was kept just now.
-            return read_fingerprint(transaction, known.id)
+            return transaction.reader.targets.read(known.id)
 
     def _asked(
         self, embedder: ResilientEmbedder, texts: Sequence[str] = WITNESS_TEXTS, *, one_by_one: bool = False

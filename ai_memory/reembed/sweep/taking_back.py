@@ -6,9 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ai_memory.errors import StatementRefused
-from ai_memory.stores.sqlite import runs
-from ai_memory.stores.sqlite.provenance import forget
-from ai_memory.stores.sqlite.store import Store
+from ai_memory.stores.port import Store
 from ai_memory.stores.values import Counters, Run
 from ai_memory.vectors.target import Fingerprint
 
@@ -33,9 +31,9 @@ def take_back(
 
     def forgotten(*, unstamp: bool) -> Counters:
         with store.transaction() as transaction:
-            runs.hold(transaction, run, in_flight_limit=in_flight_limit, now_ms=now_ms)
-            counted = replace(counters, reembedded=-forget(transaction, ids, target, unstamp=unstamp))
-            runs.count(transaction, run, counted)
+            transaction.runs.hold(run, in_flight_limit=in_flight_limit, now_ms=now_ms)
+            counted = replace(counters, reembedded=-transaction.vectors.forget(ids, target, unstamp=unstamp))
+            transaction.progress.count(run, counted)
         return counted
 
     try:

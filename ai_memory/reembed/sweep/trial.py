@@ -10,11 +10,7 @@ from ai_memory.memory.reason import unwritable
 from ai_memory.memory.text_codec import printable
 from ai_memory.reembed.plan.census import Census
 from ai_memory.reembed.sweep.commit import rehearse_documents
-from ai_memory.stores.sqlite import walk
-from ai_memory.stores.sqlite.provenance import require_word_index
-from ai_memory.stores.sqlite.refusals import look_at_schema
-from ai_memory.stores.sqlite.rehearsal import refused_updates
-from ai_memory.stores.sqlite.store import Store, Transaction
+from ai_memory.stores.port import Reader, Store, Transaction
 from ai_memory.text.amounts import counted
 from ai_memory.vectors.target import Fingerprint
 
@@ -22,17 +18,16 @@ BLOCK = 256
 """Rows read and tried one after the other."""
 
 
-def require_updates(store: Store) -> None:
+def require_updates(store: Reader) -> None:
     """Check that nothing in the schema keeps every vector out, as far as that is seen without writing.
 
     Raises:
         DataRefused: a trigger or a constraint needs what only some application has.
         WordIndexUnusable: each vector rewrites the word index, which is damaged.
     """
-    if why := refused_updates(store):
-        what = f"{store.db.path} takes no vector: {why}. No text was sent."
-        raise DataRefused(what, tip=look_at_schema(store.db.path))
-    require_word_index(store)
+    if why := store.memories.refused_updates():
+        what = f"{store.name} takes no vector: {why}. No text was sent."
+        raise DataRefused(what, tip=store.memories.look_at_schema)
 
 
 def try_updates(
@@ -58,30 +53,30 @@ def try_updates(
     return list(refusing.values())
 
 
-def _refused_by_all(store: Store, refusing: Sequence[Unfit]) -> DataRefused:
+def _refused_by_all(store: Reader, refusing: Sequence[Unfit]) -> DataRefused:
     first = refusing[0]
     return DataRefused(
-        f"{store.db.path} takes no vector in any of {counted(len(refusing), 'row')}. "
+        f"{store.name} takes no vector in any of {counted(len(refusing), 'row')}. "
         f"Of {printable(first.id)}, the first, {first.reason.message}. No text was sent.",
-        tip=look_at_schema(store.db.path),
+        tip=store.memories.look_at_schema,
     )
 
 
 def _documents(
-    store: Store, known: Fingerprint | None, census: Census, wanted: set[Freshness]
+    store: Reader, known: Fingerprint | None, census: Census, wanted: set[Freshness]
 ) -> Iterator[list[Document]]:
     """Yield documents of rows that are to be written, in blocks: the few that the census named, then all."""
-    target = known.id if known else None
+    target, traits = known.id if known else None, store.memories.traits
 
     def of(ids: Sequence[str]) -> list[Document]:
-        rows = walk.rows_by_id(store, ids, target=target)
-        due = [row for row in rows if row.live and classify(row, known, store.schema) in wanted]
+        rows = store.memories.rows_by_id(ids, target=target)
+        due = [row for row in rows if row.live and classify(row, known, traits) in wanted]
         return [found for found in map(examine, due) if isinstance(found, Document)]
 
     for row_id in census.first_stale:
         yield of([row_id])
     for namespace in census.live_by_namespace:
         after = None
-        while ids := walk.ids_after(store, namespace, after, limit=BLOCK):
+        while ids := store.memories.ids_after(namespace, after, limit=BLOCK):
             yield of(ids)
             after = ids[-1]

@@ -17,11 +17,11 @@ class Watch:
         self._since: list[str] = []
 
     def wrote(self, ids: Iterable[str]) -> None:
-        """Hear that rows were written."""
+        """Record that rows were written."""
         self._since += ids
 
     def agreed(self) -> None:
-        """Hear that the witness was asked for again, and agreed."""
+        """Record that the witness was asked for again, and agreed."""
         self._before, self._since = self._since, []
 
     def doubtful(self) -> list[str]:

@@ -31,7 +31,7 @@ class WindowSize:
         self._calm = 0
 
     def room(self, flying: Collection[Page], *, dim: int) -> bool:
-        """Say whether one more page may be in flight beside these; one alone always may."""
+        """Return whether one more page may be in flight beside these; one alone always may."""
         used = sum(page.bytes + len(page.documents) * dim * VECTOR_BYTES for page in flying)
         return len(flying) < self.pages and used < WINDOW_BYTES
 

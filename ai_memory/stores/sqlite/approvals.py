@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ai_memory.errors import DataRefused
+from ai_memory.stores.sqlite.base import Store, Transaction
 from ai_memory.stores.sqlite.provenance import read_fingerprint
-from ai_memory.stores.sqlite.store import Store, Transaction
 from ai_memory.stores.values import Run
 from ai_memory.vectors.target import MAX_DIM, Fingerprint
 

@@ -32,7 +32,7 @@ ANOTHER = "Name another file after --backup."
 NO_HARD_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK})
 
 PagesObserver = Callable[[int, int], None]
-"""Hears how many bytes of how many are copied; what it raises ends the copy."""
+"""Is told how many bytes of how many are copied; what it raises ends the copy."""
 
 
 def copy_to(db: Database, target: Path, *, told: PagesObserver) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ai_memory.stores.sqlite.store import Transaction
+from ai_memory.stores.sqlite.base import Transaction
 from ai_memory.stores.values import Run
 from ai_memory.text.cleaning import MOST_WORDS, one_line
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from ai_memory.stores.sqlite.base import Store
 from ai_memory.stores.sqlite.consistent import memory_rows
-from ai_memory.stores.sqlite.store import Store
 
 SHOWN_TITLES = 3
 

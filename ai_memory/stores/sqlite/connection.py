@@ -117,7 +117,7 @@ class Database:
             return list(self._connection.execute(f"EXPLAIN {sql}", bindings, can_cache=False))
 
     def unresolved_references(self) -> bool:
-        """Say whether the open transaction has broken a foreign key that COMMIT will ask for."""
+        """Return whether the open transaction has broken a foreign key that COMMIT will ask for."""
         with translated(self.path):
             return self._connection.status(apsw.SQLITE_DBSTATUS_DEFERRED_FKS)[0] != 0
 
@@ -208,7 +208,7 @@ class Database:
         return self._connection.in_transaction
 
     def tell(self, text: str) -> None:
-        """Tell the user something that is no error."""
+        """Tell the user something that is not an error."""
         self._options.tell(text)
 
     @contextmanager
@@ -289,7 +289,7 @@ def open_database(
     """Return an open connection with our pragmas set; with `create` to a file that is made where there is none.
 
     Raises:
-        DataRefused: the file is missing (and `create` is false), is no database, or cannot be opened.
+        DataRefused: the file is missing (and `create` is false), is not a database, or cannot be opened.
     """
     (file.make_private if create else file.require_file)(path)
     return Database(path, read_only=read_only, create=create, options=options)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ai_memory.stores.sqlite.base import Store
 from ai_memory.stores.sqlite.expiry import IN_UTC
 from ai_memory.stores.sqlite.file import log_bytes, look
-from ai_memory.stores.sqlite.store import Store
 
 TOTALS = """
     SELECT count(*), coalesce(sum(live), 0), count(embedding), coalesce(sum(typeof(id) <> 'text'), 0),

@@ -69,7 +69,7 @@ def _folder() -> Traversable:
 
 
 def has_table(db: Database, name: str) -> bool:
-    """Say whether the file has a table of that name."""
+    """Return whether the file has a table of that name."""
     return bool(db.value(HAS_TABLE, (name,)))
 
 

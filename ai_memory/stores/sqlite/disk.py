@@ -20,7 +20,7 @@ BYTES_WANTED = {
 
 
 def is_full(path: Path, code: int) -> bool:
-    """Say whether what SQLite could not do (`code`) to a database, or beside it, failed for want of room."""
+    """Return whether what SQLite could not do (`code`) to a database, or beside it, failed for want of room."""
     if code not in BYTES_WANTED and code != CANNOT_OPEN:
         return False
     try:

@@ -129,10 +129,10 @@ def moved(path: Path) -> StorageFailed:
 
 
 def is_new(path: Path) -> bool:
-    """Say whether there is no database yet: no file, or one that was made and never written.
+    """Return whether there is no database yet: no file, or one that was made and never written.
 
     Raises:
-        DataRefused: the path leads to something that is no file, or nowhere.
+        DataRefused: the path leads to something that is not a file, or nowhere.
     """
     found = look(path)
     if found:
@@ -226,7 +226,7 @@ def _require_own_journal(path: Path, journal: Path) -> None:
 
 
 def may_write(path: Path) -> bool:
-    """Say whether this process may write an existing file."""
+    """Return whether this process may write an existing file."""
     return _may(path, os.W_OK)
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from ai_memory.memory.records import Value
 from ai_memory.memory.text_codec import quoted
+from ai_memory.stores.sqlite.base import Store, Transaction
 from ai_memory.stores.sqlite.rows import DELETED, Row, Rows
-from ai_memory.stores.sqlite.store import Store, Transaction
 
 TABLE = "memory_links"
 KEY = ("source_id", "target_id", "relation")

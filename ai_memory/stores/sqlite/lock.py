@@ -105,6 +105,14 @@ def lock_mode(database: os.stat_result) -> int:
     return 0o600 | writers | writers << 1
 
 
+def mode_beside(database: Path) -> int:
+    """Return the mode of the lock file of a database, where there is one."""
+    try:
+        return lock_mode(database.stat())
+    except OSError:
+        return 0o600
+
+
 def _open(path: Path, database: os.stat_result) -> int:
     with suppress(FileExistsError):
         return side_file.create(path, database, mode=lock_mode(database))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ai_memory.errors import AiMemoryError, NotFinished, OperatorNeeded
+from ai_memory.stores.sqlite.base import Store
 from ai_memory.stores.sqlite.own_row import selected
-from ai_memory.stores.sqlite.store import Store
 from ai_memory.stores.values import Run
 
 STATE = f"SELECT {selected(('state',), ('state',))} FROM reembed_run WHERE run_id = ?"

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from ai_memory.memory.records import Memory, Value
+from ai_memory.stores.sqlite.base import Store, Transaction
 from ai_memory.stores.sqlite.namespaces import within
 from ai_memory.stores.sqlite.rows import NOTHING, Column, Rows
-from ai_memory.stores.sqlite.store import Store, Transaction
 
 TABLE = "memories"
 OF_VECTOR = frozenset({"embedding", "embedding_dim", "embedding_space"})

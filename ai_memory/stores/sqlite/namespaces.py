@@ -13,7 +13,7 @@ from ai_memory.errors import NotFound
 from ai_memory.memory.records import DEFAULT_NAMESPACE
 from ai_memory.memory.rules import MAX_NAMESPACE
 from ai_memory.memory.text_codec import printable
-from ai_memory.stores.sqlite.store import Store
+from ai_memory.stores.sqlite.base import Store
 
 BELOW = "/*"
 NEAREST, ALIKE = 3, 0.75

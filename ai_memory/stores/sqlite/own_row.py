@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from ai_memory.errors import DataRefused
-from ai_memory.stores.sqlite.store import Store
+from ai_memory.stores.sqlite.base import Store
 from ai_memory.text.times import LAST_MS
 
 MOST = 2**62

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from ai_memory.stores.sqlite.base import Store, Transaction
 from ai_memory.stores.sqlite.own_row import OwnRow, selected
-from ai_memory.stores.sqlite.store import Store, Transaction
-from ai_memory.stores.values import Pause
+from ai_memory.stores.values import TAKE_IT_OFF, Pause
 
 TEXTS = ("paused_by", "reason")
 COLUMNS = ("paused_at", "until", *TEXTS)
@@ -13,7 +13,6 @@ PAUSE = """
     INSERT OR REPLACE INTO reembed_pause (only_row, paused_at, until, paused_by, reason) VALUES (1, ?, ?, ?, ?)
 """
 TAKE_OFF = "DELETE FROM reembed_pause"
-TAKE_IT_OFF = "Take the pause off: ai-memory reembed unpause"
 
 
 def standing(store: Store, *, now_ms: int) -> Pause | None:

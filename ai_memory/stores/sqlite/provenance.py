@@ -9,9 +9,9 @@ from hashlib import sha256
 from ai_memory.errors import DataRefused, StatementRefused, UpdateRefused, WordIndexUnusable
 from ai_memory.memory.text_codec import printable
 from ai_memory.stores.sqlite import word_index
+from ai_memory.stores.sqlite.base import Store, Transaction
 from ai_memory.stores.sqlite.connection import Binding, Row
 from ai_memory.stores.sqlite.own_row import OwnRow, selected
-from ai_memory.stores.sqlite.store import Store, Transaction
 from ai_memory.stores.values import VectorWrite
 from ai_memory.vectors.blob import head
 from ai_memory.vectors.checks import is_sound

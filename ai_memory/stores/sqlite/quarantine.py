@@ -11,9 +11,9 @@ from typing import cast, get_args
 
 from ai_memory.memory.reason import Kind, Reason
 from ai_memory.memory.text_codec import printable
+from ai_memory.stores.sqlite.base import Store, Transaction
 from ai_memory.stores.sqlite.connection import Binding
 from ai_memory.stores.sqlite.own_row import OwnRow, selected
-from ai_memory.stores.sqlite.store import Store, Transaction
 from ai_memory.stores.values import Quarantined
 from ai_memory.text.cleaning import MOST_WORDS, one_line
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import groupby
 
 from ai_memory.memory.text_codec import quoted
-from ai_memory.stores.sqlite.store import Store
+from ai_memory.stores.sqlite.base import Store
 
 BROKEN_REFERENCE = "FOREIGN KEY constraint failed"
 """SQLite's words where rows refer to what would not be there; which rows, it does not say."""

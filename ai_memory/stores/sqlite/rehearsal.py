@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from ai_memory.errors import StatementRefused, UpdateRefused
 from ai_memory.memory.text_codec import printable
 from ai_memory.stores.sqlite import triggers
+from ai_memory.stores.sqlite.base import Store, Transaction
 from ai_memory.stores.sqlite.provenance import program_of_update, write_vectors
 from ai_memory.stores.sqlite.references import BROKEN_REFERENCE
-from ai_memory.stores.sqlite.store import Store, Transaction
 from ai_memory.stores.values import VectorWrite
 from ai_memory.vectors.target import Fingerprint
 

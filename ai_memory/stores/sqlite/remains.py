@@ -1,4 +1,4 @@
-"""Says whether a file that SQLite cannot read may be what is left of a memory database."""
+"""Tells whether a file that SQLite cannot read may be what is left of a memory database."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PAGE_SIZE, PAGES = slice(16, 18), slice(28, 32)
 
 
 def may_be_of_memories(path: Path) -> bool:
-    """Say whether an unreadable file has traces of memories, or nothing that tells it from a database cut off early.
+    """Return whether an unreadable file has traces of memories, or nothing that tells it from a database cut off early.
 
     A file of nothing but zeros is one, too: so a file system leaves what was never written.
     """
@@ -47,7 +47,7 @@ def _has(seen: bytes, words: list[bytes]) -> bool:
 
 
 def _cut_off(header: bytes, size: int) -> bool:
-    """Say whether a file begins as a database does, and ends before the last page that it says it has."""
+    """Return whether a file begins as a database does, and ends before the last page that it says it has."""
     if header[: len(MAGIC)] != MAGIC[: len(header)]:
         return False
     page_size = int.from_bytes(header[PAGE_SIZE], "big")

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from ai_memory.stores.sqlite.base import Store, Transaction
 from ai_memory.stores.sqlite.connection import Binding
 from ai_memory.stores.sqlite.own_row import object_of
-from ai_memory.stores.sqlite.store import Store, Transaction
-from ai_memory.stores.values import Counted, Run, Space
+from ai_memory.stores.values import Counted, Measured, Run, Space
 
 NOTE_CENSUS = """
     UPDATE reembed_run SET live = ?, remaining = ?, in_quarantine = ?, counted_at = ? WHERE run_id = ? AND fence = ?
@@ -33,15 +32,6 @@ RATES = """
 STARTED = "SELECT detail_json FROM reembed_event WHERE run_id = ? AND kind = 'started' LIMIT 1"
 MOST_SPACES = 5
 """Kinds of vectors that a run notes as it begins; the most frequent come first."""
-
-
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """How fast a run was in its last minutes, and to which target."""
-
-    run_id: int
-    target: int
-    rows_per_hour: int
 
 
 def note_stored(transaction: Transaction, run: Run, stored: Sequence[Space]) -> None:

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import cast
 
 from ai_memory.stores.holder import Holder
+from ai_memory.stores.sqlite.base import Store
 from ai_memory.stores.sqlite.own_row import MOST, OwnRow
-from ai_memory.stores.sqlite.store import Store
 from ai_memory.stores.values import Counted, Counters, LastEnd, Run
 
 COUNTERS = (

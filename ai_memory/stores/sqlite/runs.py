@@ -13,11 +13,11 @@ from typing import Any
 from ai_memory.errors import DataRefused, NotFinished
 from ai_memory.memory.text_codec import printable
 from ai_memory.stores.holder import Holder
+from ai_memory.stores.sqlite.base import Store, Transaction
 from ai_memory.stores.sqlite.connection import Binding
 from ai_memory.stores.sqlite.lost_run import run_lost
 from ai_memory.stores.sqlite.own_row import OwnRow, selected
 from ai_memory.stores.sqlite.run_row import ENDED, GIVE_UP, RUN_COLUMNS, RUN_TEXTS, run_of
-from ai_memory.stores.sqlite.store import Store, Transaction
 from ai_memory.stores.values import Breaker, Checkpoint, Counters, Run
 from ai_memory.text.cleaning import MOST_WORDS, one_line
 
@@ -47,7 +47,7 @@ TAKE_OVER = """
 HOLD = """
     UPDATE reembed_run SET commits = (commits + 1) % 1000000000, last_progress_at = ?,
         in_flight_limit = coalesce(?, in_flight_limit), limits_json = coalesce(?, limits_json)
-    WHERE run_id = ? AND fence = ? AND state = 'running'
+    WHERE run_id = ? AND fence = ? AND state = 'running' RETURNING commits
 """
 COMMITS = "SELECT commits FROM reembed_run WHERE run_id = ? AND fence = ?"
 TRANSITION = """
@@ -205,8 +205,8 @@ def hold(
     now_ms: int,
     in_flight_limit: int | None = None,
     limits: Mapping[str, int] | None = None,
-) -> None:
-    """Prove that `run` is still ours, and note the progress.
+) -> int:
+    """Prove that `run` is still ours, note the progress, and return the number of this commit.
 
     `in_flight_limit` is the most texts to be in flight until the next commit, `limits` what was learned of the size
     of a request (None: as before).
@@ -216,8 +216,10 @@ def hold(
         NotFinished: it was taken over.
     """
     learned = None if limits is None else json.dumps(limits)
-    if not transaction.db.change(HOLD, (now_ms, in_flight_limit, learned, run.run_id, run.fence)):
+    number: int | None = transaction.db.value(HOLD, (now_ms, in_flight_limit, learned, run.run_id, run.fence))
+    if number is None:
         raise run_lost(transaction, run)
+    return number
 
 
 def commits(store: Store, run: Run) -> object:
@@ -279,11 +281,6 @@ def count(
     """
     bindings = {each.name: getattr(counters, each.name) for each in fields(Counters)}
     transaction.db.execute(COUNT, {**bindings, "written_at": written_at, "rate": rows_per_hour, "run_id": run.run_id})
-
-
-def read_counters(store: Store, run: Run) -> Counters:
-    """Return the counters of the whole run as they now stand."""
-    return read_run(store, run.run_id).counters
 
 
 def checkpoints(store: Store, run: Run) -> dict[str, Checkpoint]:

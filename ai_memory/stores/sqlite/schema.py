@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ai_memory.errors import DataRefused
+from ai_memory.memory.row import Traits
 from ai_memory.memory.text_codec import printable
 from ai_memory.stores.sqlite.connection import Database
 from ai_memory.stores.sqlite.ddl import has_table
@@ -79,6 +80,11 @@ class Schema:
     def has_dim(self) -> bool:
         """Whether rows carry the declared width of their vector."""
         return "embedding_dim" in self.columns
+
+    @property
+    def traits(self) -> Traits:
+        """What rows declare of their vector."""
+        return Traits(self.has_space, self.has_dim)
 
     @property
     def has_envelope(self) -> bool:

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from itertools import islice
 
 from ai_memory.errors import DataRefused, WordIndexUnusable
+from ai_memory.stores.sqlite.base import Store
 from ai_memory.stores.sqlite.connection import Binding, Row
 from ai_memory.stores.sqlite.consistent import memory_rows
 from ai_memory.stores.sqlite.namespaces import within
-from ai_memory.stores.sqlite.store import Store
 
 ENGLISH = """
     a about after all am an and any are as at be been before being but by can could did do does for from had has have

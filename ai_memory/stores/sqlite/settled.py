@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 
+from ai_memory.stores.sqlite.base import Store, Transaction
 from ai_memory.stores.sqlite.own_row import object_of
-from ai_memory.stores.sqlite.store import Store, Transaction
 
 LATEST_OTHER = """
     SELECT run_id FROM reembed_run

@@ -1,54 +1,129 @@
-"""An open memory database."""
+"""An open memory database with the methods of `stores.port`, which ask the functions of this folder."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TypeVar
 
-from ai_memory.memory.text_codec import Codec
-from ai_memory.stores.sqlite.connection import Database
-from ai_memory.stores.sqlite.schema import Schema, lay_view
+from ai_memory.stores import port
+from ai_memory.stores.sqlite import base, consistent, rehearsal, runs
+from ai_memory.stores.sqlite.readers import (
+    MemoryReader,
+    OperatorReader,
+    QuarantineReader,
+    RunReader,
+    Snapshot,
+    TargetReader,
+)
+from ai_memory.stores.sqlite.writers import (
+    OperatorWriter,
+    ProgressWriter,
+    QuarantineWriter,
+    RunWriter,
+    TargetWriter,
+    VectorWriter,
+)
+from ai_memory.stores.values import Run
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Store:
-    """An open memory database: its connection, what its file has, its text encoding, whether it was made just now."""
+class Store(base.Store):
+    """An open file as the port's `Store`; one that was opened to be read writes nothing."""
 
-    db: Database
-    schema: Schema
-    codec: Codec
-    created: bool = False
+    @property
+    def name(self) -> str:
+        """See the port."""
+        return str(self.db.path)
+
+    @property
+    def memories(self) -> MemoryReader:
+        """See the port."""
+        return MemoryReader(self)
+
+    @property
+    def targets(self) -> TargetReader:
+        """See the port."""
+        return TargetReader(self)
+
+    @property
+    def runs(self) -> RunReader:
+        """See the port."""
+        return RunReader(self)
+
+    @property
+    def quarantine(self) -> QuarantineReader:
+        """See the port."""
+        return QuarantineReader(self)
+
+    @property
+    def operator(self) -> OperatorReader:
+        """See the port."""
+        return OperatorReader(self)
+
+    def consistently(self, read: Callable[[port.Snapshot], T]) -> T:
+        """See the port."""
+        return consistent.consistently(self.db, lambda: read(Snapshot(self)))
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
-        """Hold one write transaction: committed at the end of the block, rolled back on any error.
+        """See the port."""
+        self.db.require_same_file()
+        with base.Store.transaction(self) as opened:
+            yield Transaction(opened.db, opened.schema, opened.codec, opened.created)
 
-        Raises:
-            NotFinished: another writer held the file for longer than the busy timeout.
-            StorageFailed: the commit failed; what is in the file has to be read anew.
-        """
-        with self.db.transaction():
-            yield Transaction(self.db, self.schema, self.codec, self.created)
+    def committed(self, run: Run, number: int | None) -> bool:
+        """See the port."""
+        base.reopen(self)
+        return number is not None and runs.commits(self, run) == number
 
-    @contextmanager
-    def rehearsal(self) -> Iterator[Transaction]:
-        """Hold one write transaction that is rolled back in any case."""
-        with self.db.rehearsal():
-            yield Transaction(self.db, self.schema, self.codec, self.created)
+    def rehearse(self, attempts: Mapping[str, Callable[[Transaction], object]]) -> dict[str, str]:
+        """See the port."""
+
+        def tried(attempt: Callable[[Transaction], object]) -> Callable[[base.Transaction], object]:
+            return lambda inner: attempt(Transaction(inner.db, inner.schema, inner.codec, inner.created))
+
+        return rehearsal.rehearse(self, {row_id: tried(attempt) for row_id, attempt in attempts.items()})
 
 
 @dataclass(frozen=True, slots=True)
-class Transaction(Store):
-    """A store whose write transaction is open. Whatever writes takes one, and it reads what it wrote."""
+class Transaction(base.Transaction):
+    """An open file whose write transaction is open, as the port's `Transaction`."""
 
+    @property
+    def reader(self) -> Store:
+        """See the port."""
+        return Store(self.db, self.schema, self.codec, self.created)
 
-def reopen(store: Store) -> None:
-    """Go on with a new connection to the same file, after an error that leaves the outcome of a commit unknown.
+    @property
+    def vectors(self) -> VectorWriter:
+        """See the port."""
+        return VectorWriter(self)
 
-    Raises:
-        StorageFailed: the file was removed or replaced.
-        DataRefused: it cannot be opened any more.
-    """
-    store.db.reopen()
-    lay_view(store.db, store.schema)
+    @property
+    def targets(self) -> TargetWriter:
+        """See the port."""
+        return TargetWriter(self)
+
+    @property
+    def runs(self) -> RunWriter:
+        """See the port."""
+        return RunWriter(self)
+
+    @property
+    def progress(self) -> ProgressWriter:
+        """See the port."""
+        return ProgressWriter(self)
+
+    @property
+    def quarantine(self) -> QuarantineWriter:
+        """See the port."""
+        return QuarantineWriter(self)
+
+    @property
+    def operator(self) -> OperatorWriter:
+        """See the port."""
+        return OperatorWriter(self)

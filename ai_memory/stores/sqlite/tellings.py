@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hashlib import sha256
 
-from ai_memory.stores.sqlite.store import Store, Transaction
+from ai_memory.stores.sqlite.base import Store, Transaction
 
 READ = "SELECT what FROM reembed_told WHERE exit_code = ?"
 TELL = "INSERT OR REPLACE INTO reembed_told (exit_code, what, told_at) VALUES (?, ?, ?)"

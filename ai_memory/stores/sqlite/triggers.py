@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping
 
 from ai_memory.errors import StatementRefused, WordIndexUnusable
 from ai_memory.memory.text_codec import printable
+from ai_memory.stores.sqlite.base import Store
 from ai_memory.stores.sqlite.connection import Binding
-from ai_memory.stores.sqlite.store import Store
 
 TRIGGERS = "SELECT name, sql FROM sqlite_master WHERE type = 'trigger' ORDER BY tbl_name <> 'memories', rowid"
 VIRTUAL_TABLES = "SELECT name, sql FROM sqlite_master WHERE type = 'table' AND rootpage = 0"

@@ -34,11 +34,11 @@ class Waiting:
         self._told = False
 
     def begin(self) -> None:
-        """Hear that a statement begins."""
+        """Record that a statement begins."""
         self._began = time.monotonic()
 
     def at_work(self) -> bool:
-        """Hear from SQLite that a statement is still running; True would abort it."""
+        """Learn from SQLite that a statement is still running; True would abort it."""
         self._heed_if_long()
         return False
 

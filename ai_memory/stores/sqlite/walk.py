@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from ai_memory.memory.row import MemoryRow
+from ai_memory.stores.sqlite.base import Store
 from ai_memory.stores.sqlite.consistent import memory_rows
-from ai_memory.stores.sqlite.store import Store
 
 ID_BLOCK = 50_000
 

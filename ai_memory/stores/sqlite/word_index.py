@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 
 from ai_memory.errors import DataRefused, StatementRefused, WordIndexUnusable
+from ai_memory.stores.sqlite.base import Store, Transaction
 from ai_memory.stores.sqlite.connection import Database
 from ai_memory.stores.sqlite.ddl import memories_sql
-from ai_memory.stores.sqlite.store import Store, Transaction
 
 STANDING = "SELECT type, coalesce(sql, '') FROM main.sqlite_master WHERE name = 'memories_fts' COLLATE NOCASE"
 CHECK = "PRAGMA main.quick_check(memories_fts)"

@@ -11,7 +11,7 @@ from ai_memory.errors import NotFound
 from ai_memory.reembed.inspect.dry_run import dry_run
 from ai_memory.reembed.options import Options
 from ai_memory.reembed.plan.estimate import Estimate, Probed
-from ai_memory.stores.opening import reading
+from ai_memory.stores.opening import database, reading
 from ai_memory.vectors.target import Target
 from tests.reembed.work import NOW_MS, Work
 from tests.support import files, shapes
@@ -20,7 +20,7 @@ from tests.support.fakes import HashEmbedder
 
 def plan_of(path: Path, target: Target, scope: tuple[str, ...] | None = None) -> dict[str, object]:
     with reading(path) as store:
-        return dry_run(store, target, Options(scope=scope), now_ms=NOW_MS).values()
+        return dry_run(database(path), store, target, Options(scope=scope), now_ms=NOW_MS).values()
 
 
 @pytest.mark.parametrize("version", shapes.VERSIONS)
@@ -53,8 +53,9 @@ def test_tokens_are_counted_by_the_targets_own_tokenizer_where_it_is_at_hand(wor
     files.edit(work.path, "id-001", "one two three four five six")
 
     with reading(work.path) as store:
-        found = dry_run(store, target, Options(), now_ms=NOW_MS, count_tokens=lambda text: len(text.split()))
-        rough = dry_run(store, target, Options(), now_ms=NOW_MS)
+        file, count = database(work.path), lambda text: len(text.split())
+        found = dry_run(file, store, target, Options(), now_ms=NOW_MS, count_tokens=count)
+        rough = dry_run(database(work.path), store, target, Options(), now_ms=NOW_MS)
 
     assert found.truncated_rows == 10
     assert found.estimated_tokens == sum(len(text.split()) for text in files.texts(work.path).values())
@@ -81,7 +82,8 @@ def test_what_is_cut_is_told_in_rows_and_in_the_share_of_tokens(work: Work) -> N
     files.edit(work.path, "id-001", "b c d e f g h i j")
 
     with reading(work.path) as store:
-        found = dry_run(store, target, Options(), now_ms=NOW_MS, count_tokens=lambda text: len(text.split()))
+        file, count = database(work.path), lambda text: len(text.split())
+        found = dry_run(file, store, target, Options(), now_ms=NOW_MS, count_tokens=count)
 
     assert (found.truncated_rows, found.estimated_tokens, found.lost_percent) == (1, 46, 10.9)
 
@@ -90,7 +92,8 @@ def test_a_target_that_does_not_say_what_it_reads_is_not_said_to_cut_nothing(wor
     target = Target(space="x#none", dim=16, backend="ollama", model="x")
 
     with reading(work.path) as store:
-        found = dry_run(store, target, Options(), now_ms=NOW_MS, count_tokens=lambda text: len(text.split()))
+        file, count = database(work.path), lambda text: len(text.split())
+        found = dry_run(file, store, target, Options(), now_ms=NOW_MS, count_tokens=count)
 
     assert (found.truncated_rows, found.lost_percent) == (None, None)
 
@@ -127,6 +130,6 @@ def test_the_time_is_by_a_run_to_the_target_then_by_the_probe_then_by_another_ru
     target = replace(HashEmbedder(model=model).target, backend=backend)
 
     with reading(work.path) as store:
-        found = dry_run(store, target, Options(batch=4), now_ms=NOW_MS, probed=probed)
+        found = dry_run(database(work.path), store, target, Options(batch=4), now_ms=NOW_MS, probed=probed)
 
     assert found.estimate == Estimate(*expected)

@@ -10,10 +10,11 @@ import pytest
 from ai_memory.errors import CredentialsRefused
 from ai_memory.reembed.holding import STUCK_MS
 from ai_memory.reembed.inspect.condition import LONGEST_PAUSE_MS, Condition
+from ai_memory.reembed.inspect.quarantined import quarantined_rows
 from ai_memory.reembed.inspect.status import Status, read_status
 from ai_memory.reembed.plan.wanted import Wanted
-from ai_memory.reembed.quarantined import quarantined_rows
 from ai_memory.stores.holder import Holder
+from ai_memory.stores.opening import database
 from ai_memory.stores.sqlite import approvals, pauses, runs
 from ai_memory.stores.sqlite.lock import runner_lock
 from ai_memory.stores.values import Counted, Pause
@@ -29,7 +30,7 @@ HERE = Wanted(space="fake/hash#none", dim=16)
 
 def status_of(work: Work, **asked: Any) -> Status:  # noqa: ANN401 - arguments of read_status
     with work.store() as store:
-        found = read_status(store, work.path, **{"now_ms": NOW_MS, **asked})
+        found = read_status(database(work.path), store, **{"now_ms": NOW_MS, **asked})
     assert found is not None
     return found
 
@@ -42,7 +43,7 @@ def killed(work: Work) -> Holder:
 
 def test_a_file_without_runs_has_no_status(work: Work) -> None:
     with work.store() as store:
-        assert read_status(store, work.path, now_ms=NOW_MS) is None
+        assert read_status(database(work.path), store, now_ms=NOW_MS) is None
 
 
 def test_a_run_whose_budget_is_spent_is_stopped_and_goes_on_by_itself(work: Work) -> None:

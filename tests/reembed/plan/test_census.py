@@ -89,7 +89,8 @@ def test_the_visitor_hears_of_every_stale_row_and_no_other(work: Work) -> None:
     heard: list[Document | Unfit] = []
 
     with work.store() as store:
-        count_rows(store, known(store, work.embedder), None, now_ms=NOW_MS, visit=heard.append)
+        target, traits = known(store, work.embedder), store.memories.traits
+        store.consistently(lambda found: count_rows(found, traits, target, None, now_ms=NOW_MS, visit=heard.append))
 
     assert {each.id: type(each) for each in heard} == {"id-001": Document, "id-002": Unfit}
 

@@ -43,7 +43,7 @@ def embedded(documents: list[Document]) -> tuple[Embedded, ...]:
 def write(store: Store, run: Run, target: Fingerprint, answered: Answered) -> Counters:
     traffic = Traffic(in_flight_limit=50, usage=Usage(texts_sent=2, requests=1))
     with store.transaction() as transaction:
-        return write_page(transaction, run, target, answered, steps=STEPS, traffic=traffic, now_ms=NOW_MS)
+        return write_page(transaction, run, target, answered, steps=STEPS, traffic=traffic, now_ms=NOW_MS).counters
 
 
 def test_vectors_cursors_and_counters_are_written_together(store: Store, run: Run, target: Fingerprint) -> None:
@@ -52,7 +52,7 @@ def test_vectors_cursors_and_counters_are_written_together(store: Store, run: Ru
     found = write(store, run, target, Answered(Page(documents=tuple(page)), embedded(page)))
 
     assert found == Counters(reembedded=2, texts_sent=2, requests=1)
-    assert runs.read_counters(store, run) == found
+    assert runs.read_run(store, run.run_id).counters == found
     assert runs.checkpoints(store, run) == STEPS
     assert files.vectors(store.db.path)["id-002"] == encode(EMBEDDER.vector(page[1].text))
 

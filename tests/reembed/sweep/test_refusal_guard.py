@@ -6,10 +6,10 @@ import pytest
 
 from ai_memory.errors import DataRefused
 from ai_memory.reembed.inspect.dry_run import dry_run
+from ai_memory.reembed.inspect.quarantined import quarantined_rows
 from ai_memory.reembed.options import Options
-from ai_memory.reembed.quarantined import quarantined_rows
 from ai_memory.reembed.sweep.stamp import stamp
-from ai_memory.stores.opening import reading
+from ai_memory.stores.opening import database, reading
 from ai_memory.stores.values import Quarantined
 from tests.reembed.work import NOW_MS, Work
 from tests.stores.sqlite.test_rehearsal import REFUSING, WORDS, forbid
@@ -109,7 +109,7 @@ def test_a_trigger_that_needs_what_only_the_application_has_is_told_before_a_tex
     with pytest.raises(DataRefused, match=words):
         work.run()
     with reading(work.path) as store, pytest.raises(DataRefused, match=words):
-        dry_run(store, work.embedder.target, Options(), now_ms=NOW_MS)
+        dry_run(database(work.path), store, work.embedder.target, Options(), now_ms=NOW_MS)
 
     assert (sent(work), files.execute(work.path, RUNS)) == (0, [(0,)])
 

@@ -13,7 +13,6 @@ from ai_memory.reembed.page import Page
 from ai_memory.reembed.sweep import scan
 from ai_memory.reembed.sweep.budget import Budget
 from ai_memory.reembed.sweep.scan import Scan, ScanOrder
-from ai_memory.stores.sqlite import walk
 from ai_memory.stores.sqlite.store import Store
 from ai_memory.stores.values import Checkpoint
 from ai_memory.vectors.witness import WITNESS_TEXTS
@@ -156,8 +155,7 @@ def test_a_stop_ends_the_walk_with_what_was_gathered(store: Store) -> None:
 @pytest.mark.parametrize(("name", "size"), [("READ_ROWS", 2), ("SCANNED_ROWS", 3), ("PAGE_BYTES", 60)])
 def test_small_blocks_pass_the_same_rows(store: Store, monkeypatch: pytest.MonkeyPatch, name: str, size: int) -> None:
     monkeypatch.setattr(scan, name, size)
-    monkeypatch.setattr(walk, "ID_BLOCK", 2)
-    monkeypatch.setattr(walk.ids_after, "__kwdefaults__", {"limit": 2})
+    monkeypatch.setattr(scan, "ID_BLOCK", 2)
 
     found = walked(store, batch=100)
 

@@ -166,7 +166,9 @@ def test_a_census_without_a_log_keeps_no_writer_waiting(store: Store, told: list
         if len(heard) % CHUNK_ROWS == 1:
             writer.commit()
 
-    census = consistently(store.db, lambda: count_rows(store, None, None, now_ms=0, visit=visit))
+    census = store.consistently(
+        lambda found: count_rows(found, store.memories.traits, None, None, now_ms=0, visit=visit)
+    )
 
     assert (writer.refused, told) == (0, [])
     assert census.stale_by_namespace == {"axx": ROWS}

@@ -81,11 +81,11 @@ def test_two_who_take_over_at_once_are_one(store: Store, run: Run) -> None:
 
 def test_only_the_take_over_of_a_killed_run_counts_texts_sent_twice(store: Store, run: Run) -> None:
     after_a_kill = taken_over(store, run)
-    assert runs.read_counters(store, after_a_kill).texts_sent_twice == 100
+    assert runs.read_run(store, after_a_kill.run_id).counters.texts_sent_twice == 100
 
     committed(store, runs.leave, after_a_kill, last_error="the endpoint is gone", limits={"inputs": 32}, unsettled=0)
     after_a_stop = taken_over(store, runs.read_run(store, run.run_id))
-    assert runs.read_counters(store, after_a_stop).texts_sent_twice == 100
+    assert runs.read_run(store, after_a_stop.run_id).counters.texts_sent_twice == 100
     assert event_kinds(store, run) == ["started", "runner", "taken over", "runner"]
 
 
@@ -113,7 +113,7 @@ def test_counters_add_up(store: Store, run: Run) -> None:
     committed(store, runs.count, run, Counters(reembedded=5, quarantined=1, retries=2))
 
     expected = Counters(reembedded=7, raced=1, quarantined=1, texts_sent=3, requests=1, retries=2)
-    assert runs.read_counters(store, run) == expected
+    assert runs.read_run(store, run.run_id).counters == expected
 
 
 def test_every_edge_of_the_breaker_is_an_event(store: Store, run: Run) -> None:

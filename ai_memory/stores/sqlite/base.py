@@ -1,0 +1,54 @@
+"""An open memory database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from ai_memory.memory.text_codec import Codec
+from ai_memory.stores.sqlite.connection import Database
+from ai_memory.stores.sqlite.schema import Schema, lay_view
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """An open memory database: its connection, what its file has, its text encoding, whether it was made just now."""
+
+    db: Database
+    schema: Schema
+    codec: Codec
+    created: bool = False
+
+    @contextmanager
+    def transaction(self) -> Iterator[Transaction]:
+        """Hold one write transaction: committed at the end of the block, rolled back on any error.
+
+        Raises:
+            NotFinished: another writer held the file for longer than the busy timeout.
+            StorageFailed: the commit failed; what is in the file has to be read anew.
+        """
+        with self.db.transaction():
+            yield Transaction(self.db, self.schema, self.codec, self.created)
+
+    @contextmanager
+    def rehearsal(self) -> Iterator[Transaction]:
+        """Hold one write transaction that is rolled back in any case."""
+        with self.db.rehearsal():
+            yield Transaction(self.db, self.schema, self.codec, self.created)
+
+
+@dataclass(frozen=True, slots=True)
+class Transaction(Store):
+    """A store whose write transaction is open. Whatever writes takes one, and it reads what it wrote."""
+
+
+def reopen(store: Store) -> None:
+    """Go on with a new connection to the same file, after an error that leaves the outcome of a commit unknown.
+
+    Raises:
+        StorageFailed: the file was removed or replaced.
+        DataRefused: it cannot be opened any more.
+    """
+    store.db.reopen()
+    lay_view(store.db, store.schema)
