@@ -146,7 +146,7 @@ class SplittingEmbedder(Wrapper):
                 raise
             if _hung_up(error) and not error.harmless_passed and list(request) != [CANARY]:
                 # Who asks a server that crashed over a text at once hears nothing of any text.
-                error.harmless_passed = self._retrying.harmless_passes(after_restart=True)
+                error.harmless_passed = self._retrying.harmless_passes_after_restart()
                 if not error.harmless_passed:
                     raise
             return error
