@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 Kind = Literal["empty", "oversize", "undecodable", "undecryptable", "refused", "unwritable"]
 """What the table's CHECK takes."""
+
+UNWRITABLE: Final = "unwritable"
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,4 +22,4 @@ class Reason:
 
 def unwritable(words: str) -> Reason:
     """Return the reason of a row whose vector the database refuses, in the database's own words."""
-    return Reason("unwritable", f"its vector cannot be written: {words}")
+    return Reason(UNWRITABLE, f"its vector cannot be written: {words}")

@@ -55,6 +55,38 @@ class Living(Protocol):
         """Makes the executor of so many workers in which requests run."""
 
 
+class Signs(Protocol):
+    """How a sweep waits."""
+
+    def await_answer(self, answer: Future[Any]) -> None:
+        """Return when `answer` is there."""
+
+    def committed(self) -> None:
+        """Record that a page was committed."""
+
+    def sleep(self, seconds: float) -> bool:
+        """Wait so long and return False, or True as soon as the work is to stop."""
+
+
+class NoSigns:
+    """Waits without a sign, on behalf of work that nobody watches from outside."""
+
+    def __init__(self, stop: Stop) -> None:
+        """Wait until `stop` at most."""
+        self._stop = stop
+
+    def await_answer(self, answer: Future[Any]) -> None:
+        """Return when `answer` is there."""
+        answer.exception()
+
+    def committed(self) -> None:
+        """Do nothing."""
+
+    def sleep(self, seconds: float) -> bool:
+        """Wait so long and return False, or True as soon as the work is to stop."""
+        return self._stop.event.wait(seconds)
+
+
 class Heartbeat:
     """Waits for answers on behalf of one invocation that holds a run."""
 

@@ -15,7 +15,7 @@ class Page:
 
     `documents` are to be embedded, `bytes` of text in all; `duplicates` get the vector of an identical text that is
     there or on its way, `attested` are taken on their stamp's word, `unfit` quarantined; `current` rows were fresh,
-    `in_quarantine` stay there. `steps` are the cursors behind the page.
+    `in_quarantine` stay there, for `left` ones there is no vector. `steps` are the cursors behind the page.
     """
 
     documents: tuple[Document, ...] = ()
@@ -26,6 +26,7 @@ class Page:
     current: int = 0
     in_quarantine: int = 0
     steps: Mapping[str, Checkpoint] = field(default_factory=dict)
+    left: int = 0
 
     @property
     def to_write(self) -> tuple[Document, ...]:

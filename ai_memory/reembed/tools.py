@@ -16,22 +16,30 @@ from ai_memory.reembed.work import Workers
 
 
 @dataclass(frozen=True, slots=True)
-class Tools:
-    """The embedder, the time, the stop, and who observes it.
+class SweepTools:
+    """The time, the stop, and who observes it.
 
-    `workers` makes the pool of those that embed pages. `pool` makes the executor in whose thread is asked before there
-    are any. `spending` is what the embedder's requests are counted by, None where they have no limit. `beat_seconds` is
-    the time between two signs of life while an answer is awaited. `chance` chooses the rows that are asked again.
-    `ledger` is what all requests cost.
+    `chance` chooses the rows that are asked again. `ledger` is what all requests cost.
     """
 
-    embedder: ResilientEmbedder
     clock: Clock
     stop: Stop
     observe: Observer
+    chance: Random = field(default_factory=Random)
+    ledger: Ledger = field(default_factory=Ledger)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tools(SweepTools):
+    """What an invocation of a run has beside that.
+
+    `embedder` is asked before there are workers, in a thread of the executor that `pool` makes. `workers` makes the
+    pool of those that embed pages. `spending` is what the embedder's requests are counted by, None where they have no
+    limit. `beat_seconds` is the time between two signs of life while an answer is awaited.
+    """
+
+    embedder: ResilientEmbedder
     workers: Callable[[], Workers]
     pool: Callable[[int], Executor] = ThreadPoolExecutor
     spending: Spending | None = None
     beat_seconds: float = 2.0
-    chance: Random = field(default_factory=Random)
-    ledger: Ledger = field(default_factory=Ledger)

@@ -172,10 +172,10 @@ class Store(Reader, Protocol):
             StatementRefused: at the end of the block, where what was written breaks a rule of the database's own.
         """
 
-    def committed(self, run: Run, number: int | None) -> bool:
+    def committed(self, run: Run | None, number: int | None) -> bool:
         """Connect anew, and return whether the commit of that number (see `RunWriter.hold`) is in the database.
 
-        With None, where nothing had a number yet, it only connects.
+        With None, where nothing had a number yet or there is no run, it only connects.
 
         Raises:
             StorageFailed: the database was removed or replaced.

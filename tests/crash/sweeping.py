@@ -176,7 +176,7 @@ def sweep(
     observe = Narrator(progress or SilentProgress(io.StringIO()))
     in_turn = partial(InTurn, late=late)
     workers = partial(threads, asked, partial(answer, stop=stop), executor=in_turn)
-    tools = Tools(asked, SystemClock(), stop, observe, workers, in_turn, chance=Random(0))
+    tools = Tools(SystemClock(), stop, observe, Random(0), embedder=asked, workers=workers, pool=in_turn)
     request = Options(resume=True, retarget=True, batch=BATCH)
     file = database(path, replace(options, heed=stop.heed))
     return Job(file, asked, request, tools, lambda _preflight: None).run()

@@ -148,13 +148,13 @@ class Invocation:
         stop, clock = self._stop.event, self._clock.monotonic
         embedder = patient(self._inner, retry_policy=RetryPolicy(), stop=stop, clock=clock, sleep=self._sleep)
         tools = Tools(
-            embedder,
             self._clock,
             self._stop,
             Narrator(SilentProgress(io.StringIO())),
-            partial(threads, embedder, partial(answer, stop=self._stop), executor=self._threads),
+            Random(0),
+            embedder=embedder,
+            workers=partial(threads, embedder, partial(answer, stop=self._stop), executor=self._threads),
             pool=self._threads,
-            chance=Random(0),
         )
         file = database(self._world.path, OpenOptions(heed=self._stop.heed))
         return Job(file, embedder, request, tools, disclose=lambda _: None)

@@ -75,7 +75,7 @@ MUTANTS = (
         "reembed.sweep.committer:Committer.commit",
         "    counters = commit_once(\n",
         "    with self._store.transaction() as transaction:\n"
-        "        transaction.progress.advance(self.run, steps, now_ms=0)\n"
+        "        self._journal.advance(transaction, steps, now_ms=0)\n"
         "    counters = commit_once(\n",
         *HARNESSES,
     ),
@@ -84,7 +84,7 @@ MUTANTS = (
         (
             Change(
                 "ai_memory.reembed.sweep.commit:write_page",
-                "    transaction.progress.advance(run, steps, now_ms=now_ms)\n",
+                "    journal.advance(transaction, steps, now_ms=now_ms)\n",
                 "",
             ),
             Change(
@@ -93,7 +93,7 @@ MUTANTS = (
                 "    from contextlib import ExitStack\n"
                 "    from ai_memory.stores.sqlite import runs\n"
                 "    with ExitStack() as afterwards:\n"
-                "        afterwards.callback(lambda: runs.advance(self._store, self.run, steps, now_ms=0))\n"
+                "        afterwards.callback(lambda: runs.advance(self._store, self._journal.run, steps, now_ms=0))\n"
                 "        counters = commit_once(\n",
             ),
         ),

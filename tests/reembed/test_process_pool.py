@@ -106,7 +106,9 @@ class Swept:
         embedder = assemble(settings, terms, Ties(stop=stop.event, closed=stop.closed))
         own = partial(threads, embedder, partial(answer, stop=stop))
         pool = partial(workers, settings) if workers else own
-        tools = Tools(embedder, Clock(), stop, Narrator(self.heard), pool, spending=embedder.spending, chance=Random(7))
+        tools = Tools(
+            Clock(), stop, Narrator(self.heard), Random(7), embedder=embedder, workers=pool, spending=embedder.spending
+        )
         if workers:
             tools.ledger.pay_with(embedder.meter)
         file = database(self.path, OpenOptions(heed=stop.heed))

@@ -101,7 +101,9 @@ class Work:
     def job(self, **flags: Any) -> Job:  # noqa: ANN401 - fields of Request
         embedder = patient(self.embedder)
         workers = partial(threads, embedder, partial(answer, stop=self.stop))
-        tools = Tools(embedder, self.clock, self.stop, Narrator(self.heard), workers, chance=Random(self.path.name))
+        tools = Tools(
+            self.clock, self.stop, Narrator(self.heard), Random(self.path.name), embedder=embedder, workers=workers
+        )
         file = database(self.path, OpenOptions(heed=self.stop.heed))
         return Job(file, embedder, Options(**flags), tools, disclose=self.told.append)
 

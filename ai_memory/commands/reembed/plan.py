@@ -18,7 +18,9 @@ from ai_memory.reembed.plan.estimate import Estimate, Probed
 from ai_memory.reembed.plan.plan import Preflight
 from ai_memory.reembed.plan.targets import known_fingerprint, recorded_target
 from ai_memory.reembed.scope import Scope
+from ai_memory.reembed.stop import Stop
 from ai_memory.reembed.sweep.stamp import stamp, would_stamp
+from ai_memory.reembed.tools import SweepTools
 from ai_memory.show.console import Console
 from ai_memory.stores.open_options import OpenOptions
 from ai_memory.stores.opening import database, reading, writing
@@ -132,10 +134,11 @@ def run_stamp_plan(settings: Settings, console: Console, *, scope: Scope) -> int
 
 def run_stamp(settings: Settings, console: Console, *, scope: Scope) -> int:
     """Stamp the stored vectors as the target's, on the operator's word."""
-    target, now_ms = configured_target(settings.embedding), SystemClock().now_ms()
-    path = settings.db.value
+    target, path = configured_target(settings.embedding), settings.db.value
+    tools = SweepTools(SystemClock(), Stop(), lambda _: None)
+    now_ms = tools.clock.now_ms()
     options = OpenOptions(tell=console.note)
     with holding(database(path, options), now_ms=now_ms), writing(path, now_ms=now_ms, options=options) as store:
-        result = stamp(store, recorded_target(store, target), scope, now_ms=now_ms)
+        result = stamp(store, recorded_target(store, target), scope, tools)
     console.result(result.values(), result.text())
     return 0

@@ -192,7 +192,7 @@ def _job(args: argparse.Namespace, settings: Settings, console: Console, stop: S
     ties = Ties(stop=stop.event, closed=stop.closed, tell=progress.note, trace=trace)
     embedder = assemble(configured, terms, ties)
     workers = partial(threads, embedder, partial(answer, stop=stop))
-    tools = Tools(embedder, clock, stop, Narrator(progress), workers, spending=embedder.spending)
+    tools = Tools(clock, stop, Narrator(progress), embedder=embedder, workers=workers, spending=embedder.spending)
     return Job(
         database=database(settings.db.value, OpenOptions(heed=stop.heed, tell=progress.note)),
         embedder=embedder,

@@ -1,15 +1,16 @@
 """How many requests are in flight and when the next may start: learned from the answers, shared by all threads.
 
-How many are in flight is the level's to say (`level`), when the next may start the rate limiter's (`rate`), how many
-texts it carries the sizes' (`request_size`): three quantities, because an endpoint that refuses eight requests at once
-may take one after the other, or the same eight a minute later.
-
-Why one lock: the level, the rate and the pauses decide together, so that no request holds a place while it waits for
-a rate. The sizes have their own, which is never taken inside this one. Why whoever waits looks again after a TICK:
-neither a stop nor the end of a pause wakes anybody. Why one request alone goes after a refusal: all of them at once
-would be refused together. Why a harmless text may pass in spite of a pause: only that tells a server that is asked
-too fast from one that answers 429 to what is too large for it. Why a pause that is longer than anyone waits is an
-error: it is told at once in the endpoint's words, where a run that waited would seem to hang.
+Why not the obvious:
+- A semaphore of a fixed size is right for one endpoint at one hour. How many are in flight is the level's to say
+  (`level`), when the next may start the rate limiter's (`rate`), how many texts it carries the sizes' (`request_size`):
+  three quantities, for an endpoint that refuses 8 at once may take one after the other, or the same 8 a minute later.
+- Level and rate are asked and taught under ONE lock: between two of them another thread could start the request that
+  the rate allows once. The sizes have their own, which is never taken inside this one.
+- Whoever waits looks again after a TICK, because neither a stop nor the end of a pause wakes anybody.
+- After a refusal one request finds out whether there is room again: all of them at once would be refused together.
+- A harmless text may pass in spite of a pause: only that tells a server that is asked too fast from one that answers
+  429 to what is too large for it.
+- A pause longer than anyone waits is an error at once, in the endpoint's own words, and not a run that seems to hang.
 """
 
 from __future__ import annotations
@@ -135,7 +136,7 @@ class ConcurrencyLimiter:
             self._rate.told(near, now=self._clock(), requests=others.requests, tokens=others.tokens)
 
     def doubt(self) -> None:
-        """Record that an answer was broken, maybe by the requests beside it: fewer are in flight, each time for longer.
+        """Record a broken answer, maybe due to the requests beside it: fewer are in flight, for a longer time each.
 
         Some servers mix up the answers to requests that come side by side.
         """

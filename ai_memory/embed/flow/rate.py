@@ -1,14 +1,16 @@
 """How fast an endpoint may be asked: from what it says is left, and from where it began to refuse.
 
-Nothing here waits or locks: `ConcurrencyLimiter` does, with its one lock.
-
-Why not only back off after each refusal: every thread would find the limit by itself, again and again, and vendors
-count refused requests, too. One rate for all threads is found once and used up. Why it is not configured: limits
-differ by account and by day; most endpoints tell theirs in headers, which are obeyed first. Why a rate is measured
-from one refusal to the first answer after the next: how long a window is nobody tells, and between the two whole ones
-have passed. Why it grows with each request and not with time: an idle hour proves nothing. Why slowly once it was
-refused: the limit is known by then, and each step beyond it costs a refusal. Why all of it can be forgotten: some
-servers answer 429 to a text that they cannot take.
+Why not the obvious:
+- A token bucket needs a rate that somebody configures. Few accounts know theirs, and a vendor changes it.
+- To back off and send again gets through, but in a storm of refusals: each request finds the limit for itself. Here one
+  request scouts after a refusal, and a rate that was once measured is kept to.
+- The rate is measured from the end of one pause to the end of the next, pause included: where a window is renewed, all
+  of it may pass in its first second, and a rate measured until the refusal would be far too high.
+- A refusal that headers foretold teaches no rate, for the headers say more than it does.
+- It grows with each request and not with time, for an idle hour proves nothing; and slowly once it was refused, for
+  each step beyond the limit costs a refusal.
+- Forgetting is as important as learning: a 429 can be about one text, and a harmless one that passes proves it.
+Nothing here waits, locks or reads a clock, so that a test can play hours of it. `concurrency` holds requests back.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from dataclasses import dataclass, replace
 from ai_memory.embed.flow.limiter import REQUESTS, Remaining
 
 # Chosen 2026-11-23: a rate that nobody tells is used to 0.994, and 1.27 % of the answers are 429, by
-# scripts/bench-endpoint; tests/embed/flow/test_concurrency.py finds four such rates.
+# `scripts/bench-endpoint --only "rate unsaid"`; tests/embed/flow/test_concurrency.py finds four such rates.
 FIRST_PAUSE = 0.5
 LONGER = 1.5
 LONGEST_PAUSE = 30.0

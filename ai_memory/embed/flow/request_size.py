@@ -1,13 +1,15 @@
 """How much one request may carry: documented at first, learned from refusals and from slowness, shared by threads.
 
-Why not simply halve what was refused: a refusal says "too large", "one text is bad" or "not now" with the same
-status, and a size learned from a bad text would slow down a whole run for one row. So a refusal that names no size
-only makes a suspect; whether all its texts pass in smaller company tells. If they do, it was the size; if one alone
-is refused, it was that text, and nothing is learned. Why two measures, texts and bytes: servers limit either, and
-only what no request has passed with can be the one. Why slowness counts, too: a server on a CPU answers a hundred
-long texts after the deadline, which looks like an outage and costs all of them. Why refusals only lower and slowness
-may rise again: a limit stays, a load passes. What was learned is noted with each commit, so that a resumed run does
-not pay for it twice.
+Why not the obvious:
+- A fixed batch is too large for one endpoint and too small for the next; what vendors document is their own limit, not
+  that of the proxy or the machine in between. So a documented number is where it begins, and refusals lower it.
+- A refusal seldom says that it is one of size: servers send 400, 413, 500 or hang up, for a request too large as for a
+  bad text in it. Only what passes afterwards tells them apart, so a refused request stays suspected until its texts
+  passed in smaller ones; a text that fails alone clears the size.
+- What passed as large before clears it too, once: after a restart the same endpoint may take less.
+- What refused is never tried again in a run, for that costs a request each time. Slowness passes, so the count that it
+  lowered grows again; both are told apart in what a run keeps, so that a resumed one does not pay for it twice.
+- Tokens are estimated from bytes, not counted: few endpoints say which tokenizer they have, and a count costs time.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ai_memory.errors import AiMemoryError
-from ai_memory.reembed.heartbeat import Heartbeat
+from ai_memory.reembed.heartbeat import Signs
 from ai_memory.reembed.ledger import Ledger
 from ai_memory.reembed.sweep.pipeline import answer_of, begun, settle_all
 from ai_memory.reembed.work import PageAnswer, Question, Workers
@@ -12,7 +12,7 @@ from ai_memory.reembed.work import PageAnswer, Question, Workers
 class Alone:
     """The way to one answer after the other."""
 
-    def __init__(self, pool: Workers, heartbeat: Heartbeat, ledger: Ledger) -> None:
+    def __init__(self, pool: Workers, heartbeat: Signs, ledger: Ledger) -> None:
         """Ask `pool`, wait by `heartbeat`, and settle with `ledger`."""
         self._pool, self._heartbeat, self._ledger = pool, heartbeat, ledger
 

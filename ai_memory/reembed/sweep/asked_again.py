@@ -62,7 +62,7 @@ SUSPECTS = 2
 class Schedule:
     """Says of each page, as it is read, how many of its rows are asked again."""
 
-    def __init__(self, *, rows: int, batch: int, doubted: bool) -> None:
+    def __init__(self, *, rows: int = 0, batch: int = 1, doubted: bool = False) -> None:
         """Begin with `rows` to do in pages of `batch`; `doubted`: the run was lied to before."""
         self.doubted = doubted
         # Of each page so many that there are LEAST at the end.

@@ -22,14 +22,15 @@ from ai_memory.errors import StatementRefused, UpdateRefused
 from ai_memory.memory import reason
 from ai_memory.memory.freshness import ATTESTED, Document
 from ai_memory.memory.reason import Reason
+from ai_memory.reembed.page import Page
 from ai_memory.reembed.sweep.commit_once import Numbered, Unwritable
+from ai_memory.reembed.sweep.journal import REEMBED, Journal
 from ai_memory.reembed.sweep.pipeline import Answered
 from ai_memory.stores.port import Store, Transaction
-from ai_memory.stores.values import Checkpoint, Counters, Run, VectorWrite
+from ai_memory.stores.values import Checkpoint, Counters, VectorWrite
 from ai_memory.vectors.blob import encode, some_vector
 from ai_memory.vectors.target import Fingerprint
 
-REEMBED = "reembed"
 REEMBEDDED, RACED, QUARANTINED = "reembedded", "raced", "quarantined"
 
 
@@ -49,7 +50,7 @@ class Traffic:
 
 def write_page(
     transaction: Transaction,
-    run: Run,
+    journal: Journal,
     target: Fingerprint,
     answered: Answered,
     *,
@@ -66,16 +67,16 @@ def write_page(
         StatementRefused: the database refuses something of it; likewise.
     """
     limits, in_flight = traffic.limits, traffic.in_flight_limit
-    number = transaction.runs.hold(run, in_flight_limit=in_flight, limits=limits, now_ms=now_ms)
+    number = journal.hold(transaction, in_flight_limit=in_flight, limits=limits, now_ms=now_ms)
     page = answered.page
-    rows = _Rows(transaction, target, answered.unwritable, now_ms)
+    rows = _Rows(transaction, journal, target, answered.unwritable, now_ms)
     written = _write(rows, answered.outcomes)
     # After the embedded ones: a twin's vector may come from this very page.
     duplicates = _write_duplicates(rows, page.duplicates)
     attested = [_attest(rows, each) for each in page.attested]
     for unfit in page.unfit:
-        transaction.quarantine.put(target.id, unfit.id, unfit.src, unfit.reason, now_ms=now_ms)
-    transaction.progress.advance(run, steps, now_ms=now_ms)
+        journal.set_aside(transaction, target, unfit, unfit.reason, now_ms=now_ms)
+    journal.advance(transaction, steps, now_ms=now_ms)
     counters = Counters(
         reembedded=written.count(REEMBEDDED) + duplicates.count(REEMBEDDED),
         raced=written.count(RACED) + duplicates.count(RACED),
@@ -87,7 +88,7 @@ def write_page(
     )
     counters += spent(traffic.usage)
     written_at = now_ms if counters.reembedded else None
-    transaction.progress.count(run, counters, written_at=written_at, rows_per_hour=traffic.rows_per_hour)
+    journal.count(transaction, counters, written_at=written_at, rows_per_hour=traffic.rows_per_hour)
     return Numbered(number, counters)
 
 
@@ -111,8 +112,15 @@ def rehearse_documents(
     return store.rehearse({each.id: partial(attempt, document=each) for each in documents})
 
 
-def _write_of(document: Document, blob: bytes) -> VectorWrite:
-    return VectorWrite(document.id, document.title, document.content, blob, document.src, REEMBED)
+def rehearse_page(store: Store, page: Page, target: Fingerprint) -> dict[str, str]:
+    """Return which rows of a page the database would not give a vector or a stamp, as `rehearse_documents` does."""
+    attests = {each.id: partial(attest_document, target=target, document=each) for each in page.attested}
+    refused = rehearse_documents(store, page.documents + page.duplicates, lambda _: target)
+    return {**refused, **store.rehearse(attests)}
+
+
+def _write_of(document: Document, blob: bytes, origin: str = REEMBED) -> VectorWrite:
+    return VectorWrite(document.id, document.title, document.content, blob, document.src, origin)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +128,7 @@ class _Rows:
     """The rows of one page in one transaction, and which of them the database refuses."""
 
     transaction: Transaction
+    journal: Journal
     target: Fingerprint
     unwritable: Unwritable
     now_ms: int
@@ -127,7 +136,7 @@ class _Rows:
     def write(self, vectors_of: Sequence[tuple[Document, bytes]]) -> list[str]:
         """Write vectors and return what became of each, in any order."""
         writable = [(each, blob) for each, blob in vectors_of if not self.shut_out(each)]
-        writes = [_write_of(each, blob) for each, blob in writable]
+        writes = [_write_of(each, blob, self.journal.origin) for each, blob in writable]
         written = self.transaction.vectors.write(writes, self.target, one_by_one=self.unwritable is not None)
         done = [each.id for each, was in zip(writes, written, strict=True) if was]
         self.transaction.quarantine.lift(self.target.id, done)
@@ -143,7 +152,7 @@ class _Rows:
 
     def quarantine(self, document: Document, reason: Reason) -> None:
         """Put a row into quarantine."""
-        self.transaction.quarantine.put(self.target.id, document.id, document.src, reason, now_ms=self.now_ms)
+        self.journal.set_aside(self.transaction, self.target, document, reason, now_ms=self.now_ms)
 
 
 def _write(rows: _Rows, outcomes: Sequence[Outcome]) -> list[str]:

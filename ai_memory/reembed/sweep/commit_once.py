@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from ai_memory.errors import DataRefused, StatementRefused, StorageFailed, UpdateRefused
+from ai_memory.reembed.sweep.journal import Journal
 from ai_memory.stores.port import Store, Transaction
-from ai_memory.stores.values import Counters, Run
+from ai_memory.stores.values import Counters
 
 T = TypeVar("T")
 
@@ -30,13 +31,13 @@ Rehearse = Callable[[], Mapping[str, str]]
 
 @dataclass(frozen=True, slots=True)
 class Numbered:
-    """What one commit of a run wrote, and its number (see `RunWriter.hold`)."""
+    """What one commit of a run wrote, and its number (see `Journal.hold`)."""
 
     number: int
     counters: Counters
 
 
-def commit_once(store: Store, run: Run, write: Write[Numbered], rehearse: Rehearse) -> Counters:
+def commit_once(store: Store, journal: Journal, write: Write[Numbered], rehearse: Rehearse) -> Counters:
     """Commit what `write` writes and return its counters, also where only the answer to the COMMIT failed.
 
     Raises:
@@ -54,7 +55,7 @@ def commit_once(store: Store, run: Run, write: Write[Numbered], rehearse: Rehear
     try:
         return commit_without_refused(store, noted, rehearse)[0].counters
     except StorageFailed as failure:
-        if _is_in(store, run, written, failure) and written:
+        if _is_in(store, journal, written, failure) and written:
             return written.counters
     return commit_without_refused(store, write, rehearse)[0].counters
 
@@ -84,9 +85,9 @@ def commit_without_refused(store: Store, write: Write[T], rehearse: Rehearse) ->
             return done, refused or {}
 
 
-def _is_in(store: Store, run: Run, written: Numbered | None, failure: StorageFailed) -> bool:
+def _is_in(store: Store, journal: Journal, written: Numbered | None, failure: StorageFailed) -> bool:
     """Connect anew after a failed commit and return whether what was written is in the database."""
     try:
-        return store.committed(run, written.number if written else None)
+        return journal.committed(store, written.number if written else None)
     except DataRefused as error:
         raise failure from error

@@ -1,4 +1,4 @@
-"""Every transaction of a sweep: one page, what is taken back, and the run's own turns.
+"""Every transaction of a sweep: one page, or what is taken back.
 
 Why one committer, in the thread that leads: SQLite has one writer, and cursors that several threads move have gaps.
 What workers know comes back as values and is written here, in the order in which the pages were read. Why what may be
@@ -12,33 +12,31 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from ai_memory.reembed.plan.census import Census
-from ai_memory.reembed.sweep.commit import rehearse_documents, spent, write_page
+from ai_memory.reembed.sweep.commit import rehearse_page, spent, write_page
 from ai_memory.reembed.sweep.commit_once import Numbered, Unwritable, commit_once
-from ai_memory.reembed.sweep.ending import Ending
+from ai_memory.reembed.sweep.journal import Journal
 from ai_memory.reembed.sweep.pipeline import Answered
 from ai_memory.reembed.sweep.progressed import Progressed
 from ai_memory.reembed.sweep.rate import Rate
 from ai_memory.reembed.sweep.taking_back import take_back
-from ai_memory.reembed.tools import Tools
+from ai_memory.reembed.tools import SweepTools
 from ai_memory.stores.port import Store, Transaction
-from ai_memory.stores.values import Checkpoint, Counters, Run
+from ai_memory.stores.values import Checkpoint, Counters
 from ai_memory.vectors.target import Fingerprint
 
 
 class Committer:
-    """Writes on behalf of one invocation that holds a run; `counters` is what it did, as far as it is committed.
+    """Writes on behalf of one invocation; `counters` is what it did, as far as it is committed.
 
-    Each method raises OperatorNeeded or NotFinished where the run is no longer ours.
+    Each method raises OperatorNeeded or NotFinished where a run is no longer ours.
     """
 
-    def __init__(self, store: Store, run: Run, target: Fingerprint, tools: Tools, *, unsettled: int) -> None:
-        """Write for a run; so many texts that killed runners had sent are `unsettled`."""
+    def __init__(self, store: Store, journal: Journal, target: Fingerprint, tools: SweepTools, now: Progressed) -> None:
+        """Write vectors of `target`; the last commit said `now`."""
         self.counters = Counters()
-        self.run, self.target = run, target
-        self._store, self._tools = store, tools
-        rate = Rate(tools.clock.monotonic())
-        self._now = Progressed(rate, unsettled, run.limits)
+        self.target = target
+        self._store, self._journal, self._tools = store, journal, tools
+        self._now = now
 
     @property
     def unsettled(self) -> int:
@@ -66,13 +64,15 @@ class Committer:
 
         def write(transaction: Transaction, unwritable: Unwritable) -> Numbered:
             now_ms, told = clock.now_ms(), replace(answered, unwritable=unwritable)
-            return write_page(transaction, self.run, self.target, told, steps=steps, traffic=traffic, now_ms=now_ms)
+            return write_page(
+                transaction, self._journal, self.target, told, steps=steps, traffic=traffic, now_ms=now_ms
+            )
 
         counters = commit_once(
             self._store,
-            self.run,
+            self._journal,
             write,
-            lambda: rehearse_documents(self._store, page.to_write, lambda _: self.target),
+            lambda: rehearse_page(self._store, page, self.target),
         )
         self.counters += counters
         # Only now: no more may be sent than the committed row says, or a kill would make it a lie.
@@ -85,7 +85,7 @@ class Committer:
         """
         taken = take_back(
             self._store,
-            self.run,
+            self._journal,
             self.target,
             ids,
             counters=counters,
@@ -98,25 +98,6 @@ class Committer:
     def count(self, counters: Counters) -> None:
         """Add to the counters of the run."""
         with self._store.transaction() as transaction:
-            transaction.runs.hold(self.run, now_ms=self._tools.clock.now_ms())
-            transaction.progress.count(self.run, counters)
+            self._journal.hold(transaction, now_ms=self._tools.clock.now_ms())
+            self._journal.count(transaction, counters)
         self.counters += counters
-
-    def next_pass(self, census: Census) -> None:
-        """Begin the next pass; the census was taken after the last one."""
-        with self._store.transaction() as transaction:
-            transaction.progress.note_census(self.run, census.counted())
-            self.run = transaction.runs.next_pass(self.run, now_ms=self._tools.clock.now_ms())
-
-    def finish(self, census: Census) -> Ending:
-        """End the run, of which a census found nothing stale."""
-        reason = "quarantine" if census.exit_code else "complete"
-        with self._store.transaction() as transaction:
-            now_ms, proof = self._tools.clock.now_ms(), census.began_at
-            transaction.runs.transition(self.run, "done", now_ms=now_ms, fenced=True, census_at=proof)
-            transaction.progress.count(self.run, self.unnoted)
-            transaction.progress.note_census(self.run, census.counted())
-            transaction.progress.note_end(self.run, exit_code=census.exit_code, reason=reason, now_ms=now_ms)
-            transaction.operator.completed(self.run, self.target, now_ms=now_ms)
-        self.run = self._store.runs.read(self.run.run_id)
-        return Ending(self.run, census.exit_code, reason, census)

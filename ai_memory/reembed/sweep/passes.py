@@ -11,18 +11,20 @@ from ai_memory.reembed.options import Options
 from ai_memory.reembed.plan.census import Census, take_census
 from ai_memory.reembed.plan.plan import TakenRun
 from ai_memory.reembed.scope import Scope, namespaces_in_scope
-from ai_memory.reembed.sweep.alone import Alone
+from ai_memory.reembed.sources import FromText
 from ai_memory.reembed.sweep.already_there import require_new
 from ai_memory.reembed.sweep.asked_again import FIRST, Schedule
-from ai_memory.reembed.sweep.asking import Asking
 from ai_memory.reembed.sweep.budget import MAX_ROWS, Budget
 from ai_memory.reembed.sweep.committer import Committer
 from ai_memory.reembed.sweep.ending import Done, Ending, churn, rows_left, too_small
+from ai_memory.reembed.sweep.joined import joined
+from ai_memory.reembed.sweep.progressed import Progressed
+from ai_memory.reembed.sweep.rate import Rate
 from ai_memory.reembed.sweep.refusal_guard import RefusalGuard
+from ai_memory.reembed.sweep.run_journal import RunJournal
 from ai_memory.reembed.sweep.scan import Scan, ScanOrder
 from ai_memory.reembed.sweep.sweep import Sweep
-from ai_memory.reembed.sweep.trail import Trail
-from ai_memory.reembed.sweep.witness_guard import WitnessGuard
+from ai_memory.reembed.sweep.witness_guard import OtherModels
 from ai_memory.reembed.tools import Tools
 from ai_memory.reembed.work import Workers
 from ai_memory.stores.port import Store
@@ -36,11 +38,12 @@ MIN_PASSES = 5
 class Passes:
     """One invocation's work on one run."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all that passes are made of
         self,
         store: Store,
         sweep: Sweep,
         committer: Committer,
+        journal: RunJournal,
         request: Options,
         tools: Tools,
         *,
@@ -48,7 +51,7 @@ class Passes:
         before: Census,
     ) -> None:
         """Sweep `scope`, in which the census `before` was taken."""
-        self._store, self._sweep, self._committer = store, sweep, committer
+        self._store, self._sweep, self._committer, self._journal = store, sweep, committer, journal
         self._request, self._tools, self._scope = request, tools, scope
         self._fresh, self._passes = before.fresh, 0
         self._budget = Budget(tools.spending, max_rows=request.max_rows)
@@ -71,9 +74,9 @@ class Passes:
                 continue
             if walk.stopped or self._budget.spent:
                 return self._unfinished(walk)
-            census, run = self._census(), self._committer.run
+            census, run = self._census(), self._journal.run
             if not census.stale:
-                return self._committer.finish(census)
+                return self._finish(census)
             if len(self._sweep.left) >= census.stale:
                 return rows_left(run, self._sweep.left, census)
             if self._nothing_stuck(census, self._written - written):
@@ -82,7 +85,7 @@ class Passes:
             stale_before.append(census.stale)
             if len(stale_before) >= MIN_PASSES and census.stale >= stale_before[-2]:
                 return churn(run, self._passes, census, "Run it again when the writers are quieter")
-            self._committer.next_pass(census)
+            self._next_pass(census)
             namespaces = list(census.stale_by_namespace)
 
     @property
@@ -114,21 +117,40 @@ class Passes:
     def conclude(self) -> Ending | None:
         """End the run if a census finds nothing stale; None, with nothing changed, where it does."""
         census = self._census()
-        return None if census.stale else self._committer.finish(census)
+        return None if census.stale else self._finish(census)
 
     def _walk(self, namespaces: Sequence[str]) -> Scan:
-        run = self._committer.run
+        run = self._journal.run
         order = ScanOrder(
             target=self._committer.target,
             namespaces=namespaces,
             checkpoints=self._store.runs.checkpoints(run),
             batch=self._request.batch,
-            skip_current=run.skip_current,
+            source=FromText(skip_current=run.skip_current),
         )
         return Scan(self._store, order, self._budget, stopped=self._tools.stop.requested)
 
     def _census(self) -> Census:
         return take_census(self._store, self._committer.target, self._scope, now_ms=self._tools.clock.now_ms())
+
+    def _next_pass(self, census: Census) -> None:
+        """Begin the next pass; the census was taken after the last one."""
+        with self._store.transaction() as transaction:
+            transaction.progress.note_census(self._journal.run, census.counted())
+            self._journal.run = transaction.runs.next_pass(self._journal.run, now_ms=self._tools.clock.now_ms())
+
+    def _finish(self, census: Census) -> Ending:
+        """End the run, of which a census found nothing stale."""
+        reason = "quarantine" if census.exit_code else "complete"
+        with self._store.transaction() as transaction:
+            now_ms, proof = self._tools.clock.now_ms(), census.began_at
+            transaction.runs.transition(self._journal.run, "done", now_ms=now_ms, fenced=True, census_at=proof)
+            transaction.progress.count(self._journal.run, self.unnoted)
+            transaction.progress.note_census(self._journal.run, census.counted())
+            transaction.progress.note_end(self._journal.run, exit_code=census.exit_code, reason=reason, now_ms=now_ms)
+            transaction.operator.completed(self._journal.run, self._committer.target, now_ms=now_ms)
+        self._journal.run = self._store.runs.read(self._journal.run.run_id)
+        return Ending(self._journal.run, census.exit_code, reason, census)
 
     @property
     def _written(self) -> int:
@@ -139,7 +161,7 @@ class Passes:
         return 0 < written <= census.overwritten and census.fresh <= self._fresh
 
     def _unfinished(self, walk: Scan) -> Ending:
-        stop, run = self._tools.stop, self._committer.run
+        stop, run = self._tools.stop, self._journal.run
         if walk.stopped:
             return Ending(run, stop.exit_code, stop.reason, error=stop.error)
         if self._budget.spent != MAX_ROWS and self.idle:
@@ -160,21 +182,16 @@ def prepare(  # noqa: PLR0913 - all that a sweep is made of
 ) -> Passes:
     """Return the work on the run just taken: of `scope`, in which the census `before` was taken."""
     run = taken.run
-    committer = Committer(store, run, taken.fingerprint, tools, unsettled=taken.unsettled)
-    trail = Trail(tools.chance)
+    journal = RunJournal(run)
+    now = Progressed(Rate(tools.clock.monotonic()), taken.unsettled, run.limits)
+    committer = Committer(store, journal, taken.fingerprint, tools, now)
     schedule = Schedule(rows=before.stale, batch=request.batch, doubted=run.counters.disagreed > 0)
-    asking = Asking(schedule, pool, tools.ledger, trail, batch=request.batch, chance=tools.chance)
-    guard = WitnessGuard(
-        committer,
-        tools,
-        Alone(pool, heartbeat, tools.ledger),
-        asking,
-        trail,
-        compare=lambda outcomes: require_new(store, committer.target, run.target_model, outcomes),
-        # Only before its first vector can a run show that they are those of another model.
-        to_compare=0 if request.same_vectors or run.counters.reembedded else FIRST,
-    )
     refused = store.quarantine.refused_since(taken.fingerprint.id, run.started_at)
     refusals = RefusalGuard(refused=refused, total=before.live)
-    sweep = Sweep(pool, guard, committer, refusals, request, tools, heartbeat)
-    return Passes(store, sweep, committer, request, tools, scope=scope, before=before)
+    others = OtherModels(
+        lambda outcomes: require_new(store, committer.target, run.target_model, outcomes),
+        # Only before its first vector can a run show that they are those of another model.
+        rows=0 if request.same_vectors or run.counters.reembedded else FIRST,
+    )
+    sweep = joined(committer, request, tools, pool, heartbeat, schedule, refusals, others=others)
+    return Passes(store, sweep, committer, journal, request, tools, scope=scope, before=before)

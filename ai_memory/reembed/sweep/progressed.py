@@ -20,8 +20,8 @@ class Progressed:
     """
 
     rate: Rate
-    unsettled: int
-    sizes: Sizes
+    unsettled: int = 0
+    sizes: Sizes = field(default_factory=dict)
     spent: Usage = field(default_factory=Usage)
 
     def after(self, page: Page, *, spent: Usage, sizes: Sizes, at: float) -> Progressed:

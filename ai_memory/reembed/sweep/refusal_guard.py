@@ -14,7 +14,7 @@ REFUSED_SHARE = 0.01
 class RefusalGuard:
     """Counts the refused rows of a whole run: a few at each start of cron would in the end be all of them."""
 
-    def __init__(self, *, refused: int, total: int) -> None:
+    def __init__(self, *, refused: int = 0, total: int = 0) -> None:
         """Begin with the rows `refused` by earlier invocations, of `total`."""
         self._refused, self._total = refused, total
 

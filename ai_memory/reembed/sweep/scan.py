@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ai_memory.memory.freshness import Document, Freshness, Unfit, carries_stamp, classify, examine
+from ai_memory.memory.freshness import Document, Freshness, Unfit, classify, examine
 from ai_memory.memory.row import MemoryRow
 from ai_memory.reembed.page import Page
+from ai_memory.reembed.sources import FromText, Source, Way
 from ai_memory.reembed.sweep.budget import Budget, Take
 from ai_memory.stores.port import Reader
 from ai_memory.stores.values import Checkpoint
@@ -34,15 +35,15 @@ PAGE_BYTES = 8 * 1024 * 1024
 class ScanOrder:
     """What a walk looks for: the target, the namespaces in order, their checkpoints, and the sizes of a page.
 
-    `batch` is documents a page. With `skip_current` rows stamped with the target's space are attested
-    instead of embedded.
+    `batch` is documents per page, `rows` those that it passes at most. `source` says where vectors come from.
     """
 
     target: Fingerprint
     namespaces: Sequence[str]
     checkpoints: Mapping[str, Checkpoint]
     batch: int
-    skip_current: bool = False
+    source: Source = field(default_factory=FromText)
+    rows: int = SCANNED_ROWS
 
 
 class Scan:
@@ -118,11 +119,13 @@ class Scan:
         verdict = classify(row, order.target, traits)
         if verdict is Freshness.FRESH:
             page.current += 1
-        elif verdict is Freshness.QUARANTINED:
+        elif verdict is Freshness.QUARANTINED and order.source.heeds_quarantine:
             page.in_quarantine += 1
+        elif (way := order.source.way(row, order.target, traits)) is Way.LEAVE:
+            page.left += 1
         elif isinstance(examined := examine(row), Unfit):
             page.unfit.append(examined)
-        elif order.skip_current and carries_stamp(row, order.target, traits):
+        elif way is Way.ATTEST:
             page.attested.append(examined)
         elif self._has_twin(examined):
             page.duplicates.append(examined)
@@ -140,7 +143,7 @@ class Scan:
 
     def _full(self) -> bool:
         page = self._gathering
-        return len(page.documents) >= self._order.batch or page.passed >= SCANNED_ROWS or page.bytes >= PAGE_BYTES
+        return len(page.documents) >= self._order.batch or page.passed >= self._order.rows or page.bytes >= PAGE_BYTES
 
     def _take(self) -> Page:
         page, self._gathering = self._gathering.page(), _Gathering()
@@ -157,6 +160,7 @@ class _Gathering:
     unfit: list[Unfit] = field(default_factory=list)
     current: int = 0
     in_quarantine: int = 0
+    left: int = 0
     passed: int = 0
     bytes: int = 0
     steps: dict[str, Checkpoint] = field(default_factory=dict)
@@ -183,5 +187,6 @@ class _Gathering:
             bytes=self.bytes,
             current=self.current,
             in_quarantine=self.in_quarantine,
+            left=self.left,
             steps=dict(self.steps),
         )

@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from functools import partial
 
 from ai_memory.errors import StampRefused
-from ai_memory.memory.freshness import Document, Freshness, classify, embeddable, examine
+from ai_memory.memory.freshness import ATTESTED, Freshness, classify, embeddable
+from ai_memory.memory.reason import UNWRITABLE
 from ai_memory.memory.row import MemoryRow
+from ai_memory.reembed.heartbeat import NoSigns
+from ai_memory.reembed.options import Options
 from ai_memory.reembed.plan.targets import enter_target, known_fingerprint
 from ai_memory.reembed.scope import Scope, in_scope, namespaces_in_scope
-from ai_memory.reembed.sweep.commit import attest_document
-from ai_memory.reembed.sweep.commit_once import commit_without_refused
-from ai_memory.stores.port import Transaction
+from ai_memory.reembed.sources import FromRow, NoWorkers
+from ai_memory.reembed.sweep.asked_again import Schedule
+from ai_memory.reembed.sweep.budget import Budget
+from ai_memory.reembed.sweep.committer import Committer
+from ai_memory.reembed.sweep.joined import joined
+from ai_memory.reembed.sweep.journal import Unrecorded
+from ai_memory.reembed.sweep.progressed import Progressed
+from ai_memory.reembed.sweep.rate import Rate
+from ai_memory.reembed.sweep.refusal_guard import RefusalGuard
+from ai_memory.reembed.sweep.scan import Scan, ScanOrder
+from ai_memory.reembed.tools import SweepTools
 from ai_memory.stores.sqlite import walk
 from ai_memory.stores.sqlite.consistent import consistently
 from ai_memory.stores.sqlite.namespaces import require_seen
@@ -53,7 +63,7 @@ class Stamped:
         )
 
 
-def stamp(store: Store, target: Target, scope: Scope, *, now_ms: int) -> Stamped:
+def stamp(store: Store, target: Target, scope: Scope, tools: SweepTools) -> Stamped:
     """Stamp every stored vector of `scope`; `verify` counts such rows as attested.
 
     Raises:
@@ -62,15 +72,17 @@ def stamp(store: Store, target: Target, scope: Scope, *, now_ms: int) -> Stamped
     require_seen(store, *(scope or ()))
     _require_width(store, target, scope)
     with store.transaction() as transaction:
-        known = enter_target(transaction, target, now_ms=now_ms)
-    counts = {"stamped": 0, "already_current": 0, "unstamped": 0, "refused": 0}
-    for namespace in namespaces_in_scope(store, scope):
-        after = None
-        while ids := walk.ids_after(store, namespace, after, limit=STAMP_ROWS):
-            for outcome in _stamp_rows(store, known, ids):
-                counts[outcome] += 1
-            after = ids[-1]
-    return Stamped(active_space=target.space, target_dim=target.dim, **counts)
+        known = enter_target(transaction, target, now_ms=tools.clock.now_ms())
+    journal = Unrecorded(ATTESTED)
+    committer = Committer(store, journal, known, tools, Progressed(Rate(tools.clock.monotonic())))
+    sweep = joined(committer, Options(), tools, NoWorkers(), NoSigns(tools.stop), Schedule(), RefusalGuard())
+    order = ScanOrder(known, namespaces_in_scope(store, scope), {}, batch=STAMP_ROWS, source=FromRow(), rows=STAMP_ROWS)
+    budget = Budget()
+    sweep.over(Scan(store, order, budget, stopped=tools.stop.requested), budget)
+    done = committer.counters
+    refused = sum(reason.kind == UNWRITABLE for _, reason in journal.aside.values())
+    unstamped = sweep.rows_left + done.raced + len(journal.aside) - refused
+    return Stamped(done.attested, target.space, target.dim, done.already_current, unstamped, refused)
 
 
 def would_stamp(store: Store, target: Target, scope: Scope) -> Stamped:
@@ -116,23 +128,3 @@ def _require_width(store: Store, target: Target, scope: Scope) -> None:
 def _of_other_width(store: Store, target: Target, scope: Scope) -> int:
     rows = (row for row in walk.all_rows(store, target=None, only=scope) if row.live and in_scope(row.namespace, scope))
     return sum(1 for row in rows if row.head and row.width != target.dim)
-
-
-def _stamp_rows(store: Store, target: Fingerprint, ids: list[str]) -> list[str]:
-    rows = [row for row in walk.rows_by_id(store, ids, target=target.id) if row.live]
-    outcomes, refused = commit_without_refused(
-        store,
-        lambda transaction, refused: [
-            _stamp_row(transaction, target, row) for row in rows if row.id not in (refused or {})
-        ],
-        lambda: store.rehearse({row.id: partial(_stamp_row, target=target, row=row) for row in rows}),
-    )
-    return outcomes + ["refused"] * len(refused)
-
-
-def _stamp_row(transaction: Transaction, target: Fingerprint, row: MemoryRow) -> str:
-    if classify(row, target, transaction.reader.memories.traits) is Freshness.FRESH:
-        return "already_current"
-    examined = examine(row)
-    done = isinstance(examined, Document) and attest_document(transaction, target, examined)
-    return "stamped" if done else "unstamped"

@@ -8,7 +8,7 @@ from contextlib import closing
 from ai_memory.embed.outcomes import Refused, Unanswered
 from ai_memory.errors import TargetChanged
 from ai_memory.reembed.events import PageCommitted, RowsQuarantined
-from ai_memory.reembed.heartbeat import Heartbeat
+from ai_memory.reembed.heartbeat import Signs
 from ai_memory.reembed.options import Options
 from ai_memory.reembed.sweep.budget import Budget
 from ai_memory.reembed.sweep.committer import Committer
@@ -17,7 +17,7 @@ from ai_memory.reembed.sweep.refusal_guard import RefusalGuard
 from ai_memory.reembed.sweep.scan import Scan
 from ai_memory.reembed.sweep.window_size import WindowSize
 from ai_memory.reembed.sweep.witness_guard import WitnessGuard
-from ai_memory.reembed.tools import Tools
+from ai_memory.reembed.tools import SweepTools
 from ai_memory.reembed.work import AskWitness, Work, Workers
 from ai_memory.stores.values import Checkpoint
 
@@ -32,12 +32,12 @@ class Sweep:
         committer: Committer,
         refusals: RefusalGuard,
         request: Options,
-        tools: Tools,
-        heartbeat: Heartbeat,
+        tools: SweepTools,
+        heartbeat: Signs,
     ) -> None:
         """Join what reads, asks, judges and writes."""
         self.left: dict[str, str] = {}
-        self.rows_in_quarantine = 0
+        self.rows_in_quarantine = self.rows_left = 0
         self._pool, self._guard, self._committer, self._refusals = pool, guard, committer, refusals
         self._request, self._tools, self._heartbeat = request, tools, heartbeat
         self._window = WindowSize(lambda: pool.capacity)
@@ -116,6 +116,7 @@ class Sweep:
     def _after_commit(self, answered: Answered) -> None:
         page = answered.page
         self.rows_in_quarantine += page.in_quarantine
+        self.rows_left += page.left
         self._tools.observe(PageCommitted(page.stale))
         if aside := (*page.unfit, *(each.unfit for each in answered.outcomes if isinstance(each, Refused))):
             self._tools.observe(RowsQuarantined(aside))

@@ -6,14 +6,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ai_memory.errors import StatementRefused
+from ai_memory.reembed.sweep.journal import Journal
 from ai_memory.stores.port import Store
-from ai_memory.stores.values import Counters, Run
+from ai_memory.stores.values import Counters
 from ai_memory.vectors.target import Fingerprint
 
 
 def take_back(
     store: Store,
-    run: Run,
+    journal: Journal,
     target: Fingerprint,
     ids: Sequence[str],
     *,
@@ -31,9 +32,9 @@ def take_back(
 
     def forgotten(*, unstamp: bool) -> Counters:
         with store.transaction() as transaction:
-            transaction.runs.hold(run, in_flight_limit=in_flight_limit, now_ms=now_ms)
+            journal.hold(transaction, in_flight_limit=in_flight_limit, now_ms=now_ms)
             counted = replace(counters, reembedded=-transaction.vectors.forget(ids, target, unstamp=unstamp))
-            transaction.progress.count(run, counted)
+            journal.count(transaction, counted)
         return counted
 
     try:

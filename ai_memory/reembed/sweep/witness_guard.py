@@ -7,7 +7,7 @@ was written is taken back where an answer shows that the endpoint lied.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -24,7 +24,7 @@ from ai_memory.reembed.sweep.committer import Committer
 from ai_memory.reembed.sweep.pipeline import Answered
 from ai_memory.reembed.sweep.remedy import max_texts
 from ai_memory.reembed.sweep.trail import Trail
-from ai_memory.reembed.tools import Tools
+from ai_memory.reembed.tools import SweepTools
 from ai_memory.reembed.work import AskAgain, AskAtEnd, AskWitness, EmbedPage, FindRemedy, Sizes, Work
 from ai_memory.stores.values import Counters
 from ai_memory.vectors.witness import WITNESS_TEXTS
@@ -33,30 +33,33 @@ Compare = Callable[[Sequence[Outcome]], int]
 """Compares vectors that came with those stored of another model, and returns how many it could; it may raise."""
 
 
+@dataclass(frozen=True, slots=True)
+class OtherModels:
+    """How the first `rows` vectors are compared with those that the file has of other models."""
+
+    compare: Compare = lambda _: 0
+    rows: int = 0
+
+
 class WitnessGuard:
     """One invocation's distrust of its endpoint."""
 
     def __init__(
         self,
         committer: Committer,
-        tools: Tools,
+        tools: SweepTools,
         alone: Alone,
         asking: Asking,
         trail: Trail,
-        *,
-        compare: Compare,
-        to_compare: int,
+        others: OtherModels,
     ) -> None:
-        """Begin with nothing proven; `alone` asks where nothing else is in flight.
-
-        So many vectors `to_compare` are compared with those that the file has of other models.
-        """
+        """Begin with nothing proven; `alone` asks where nothing else is in flight."""
         self.proven = False
         self._committer, self._tools = committer, tools
         self._alone, self._asking, self._trail = alone, asking, trail
         self._remedies = int(asking.doubted)
         self._shared, self._alike = Shared(), Alike()
-        self._compare, self._to_compare = compare, to_compare
+        self._compare, self._to_compare = others.compare, others.rows
 
     @property
     def most_again(self) -> int:

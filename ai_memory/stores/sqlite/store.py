@@ -75,10 +75,10 @@ class Store(base.Store):
         with base.Store.transaction(self) as opened:
             yield Transaction(opened.db, opened.schema, opened.codec, opened.created)
 
-    def committed(self, run: Run, number: int | None) -> bool:
+    def committed(self, run: Run | None, number: int | None) -> bool:
         """See the port."""
         base.reopen(self)
-        return number is not None and runs.commits(self, run) == number
+        return run is not None and number is not None and runs.commits(self, run) == number
 
     def rehearse(self, attempts: Mapping[str, Callable[[Transaction], object]]) -> dict[str, str]:
         """See the port."""

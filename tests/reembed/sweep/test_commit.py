@@ -12,6 +12,7 @@ from ai_memory.memory.reason import Reason
 from ai_memory.reembed.page import Page
 from ai_memory.reembed.sweep.commit import Traffic, write_page
 from ai_memory.reembed.sweep.pipeline import Answered
+from ai_memory.reembed.sweep.run_journal import RunJournal
 from ai_memory.stores.sqlite import quarantine, runs
 from ai_memory.stores.sqlite.store import Store
 from ai_memory.stores.values import Checkpoint, Counters, Run
@@ -43,7 +44,9 @@ def embedded(documents: list[Document]) -> tuple[Embedded, ...]:
 def write(store: Store, run: Run, target: Fingerprint, answered: Answered) -> Counters:
     traffic = Traffic(in_flight_limit=50, usage=Usage(texts_sent=2, requests=1))
     with store.transaction() as transaction:
-        return write_page(transaction, run, target, answered, steps=STEPS, traffic=traffic, now_ms=NOW_MS).counters
+        return write_page(
+            transaction, RunJournal(run), target, answered, steps=STEPS, traffic=traffic, now_ms=NOW_MS
+        ).counters
 
 
 def test_vectors_cursors_and_counters_are_written_together(store: Store, run: Run, target: Fingerprint) -> None:

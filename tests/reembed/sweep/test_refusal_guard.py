@@ -9,6 +9,7 @@ from ai_memory.reembed.inspect.dry_run import dry_run
 from ai_memory.reembed.inspect.quarantined import quarantined_rows
 from ai_memory.reembed.options import Options
 from ai_memory.reembed.sweep.stamp import stamp
+from ai_memory.reembed.tools import SweepTools
 from ai_memory.stores.opening import database, reading
 from ai_memory.stores.values import Quarantined
 from tests.reembed.work import NOW_MS, Work
@@ -141,7 +142,7 @@ def test_a_stamp_that_the_database_refuses_is_left_and_the_others_are_taken(work
     forbid(work.path, "abort")
 
     with work.store() as store:
-        found = stamp(store, work.embedder.target, None, now_ms=NOW_MS)
+        found = stamp(store, work.embedder.target, None, SweepTools(work.clock, work.stop, lambda _: None))
 
     assert (found.stamped, found.refused) == (9, 1)
     assert "The database refuses 1 more." in found.text()

@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from ai_memory.errors import StampRefused
+from ai_memory.reembed.stop import Stop
 from ai_memory.reembed.sweep.stamp import Stamped, stamp, would_stamp
+from ai_memory.reembed.tools import SweepTools
 from ai_memory.stores.opening import reading, writing
-from tests.reembed.work import NOW_MS, Work
+from tests.reembed.work import NOW_MS, Clock, Work
 from tests.support import files, shapes
 from tests.support.fakes import HashEmbedder
 
@@ -19,7 +21,7 @@ MINILM = replace(HashEmbedder(dim=shapes.DIM, model="minilm").target, space=shap
 
 def stamped(path: Path, target: object = MINILM, scope: tuple[str, ...] | None = None) -> Stamped:
     with writing(path, now_ms=NOW_MS) as store:
-        return stamp(store, target, scope, now_ms=NOW_MS)  # type: ignore[arg-type]
+        return stamp(store, target, scope, SweepTools(Clock(), Stop(), lambda _: None))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("version", [57, 101])

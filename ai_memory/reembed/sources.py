@@ -1,0 +1,81 @@
+"""Where a row's vector comes from: an embedder, or the row itself. All of them are brought in by the one sweep."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from dataclasses import dataclass
+from enum import Enum
+from typing import Protocol
+
+from ai_memory.memory.freshness import carries_stamp
+from ai_memory.memory.row import MemoryRow, Traits
+from ai_memory.reembed.work import PageAnswer, Question
+from ai_memory.vectors.target import Fingerprint
+
+
+class Way(Enum):
+    """How a row gets its vector."""
+
+    EMBED = "embed"
+    """Its text is embedded."""
+    ATTEST = "attest"
+    """It has the vector, and is given the stamp."""
+    LEAVE = "leave"
+    """There is none for it."""
+
+
+class Source(Protocol):
+    """Says of each row that is not fresh where its vector comes from."""
+
+    @property
+    def heeds_quarantine(self) -> bool:
+        """Whether rows in quarantine stay there."""
+
+    def way(self, row: MemoryRow, target: Fingerprint, traits: Traits) -> Way:
+        """Return how a row gets its vector."""
+
+
+@dataclass(frozen=True, slots=True)
+class FromText:
+    """A run's: every text is embedded; with `skip_current` a stamp of the target is believed."""
+
+    skip_current: bool = False
+    heeds_quarantine: bool = True
+
+    def way(self, row: MemoryRow, target: Fingerprint, traits: Traits) -> Way:
+        """Return how a row gets its vector."""
+        return Way.ATTEST if self.skip_current and carries_stamp(row, target, traits) else Way.EMBED
+
+
+@dataclass(frozen=True, slots=True)
+class FromRow:
+    """That of `--stamp-only`: a sound vector as wide as the target's is taken for the target's."""
+
+    heeds_quarantine: bool = False
+
+    def way(self, row: MemoryRow, target: Fingerprint, traits: Traits) -> Way:
+        """Return how a row gets its vector."""
+        del traits
+        return Way.ATTEST if row.has_sound_vector(target.dim) else Way.LEAVE
+
+
+class NoWorkers:
+    """The workers of a sweep whose source is the row: they are asked for no text."""
+
+    capacity = 1
+    failure = ""
+
+    def submit(self, work: Question) -> Future[PageAnswer]:
+        """Return the answer that a page without texts has."""
+        del work
+        answer: Future[PageAnswer] = Future()
+        answer.set_result(PageAnswer())
+        return answer
+
+    def witness(self, work: Question) -> list[Future[PageAnswer]]:
+        """Return no answer: nobody has a witness."""
+        del work
+        return []
+
+    def close(self) -> None:
+        """Do nothing."""

@@ -1,0 +1,34 @@
+"""Joins what a sweep is made of."""
+
+from __future__ import annotations
+
+from ai_memory.reembed.heartbeat import Signs
+from ai_memory.reembed.options import Options
+from ai_memory.reembed.sweep.alone import Alone
+from ai_memory.reembed.sweep.asked_again import Schedule
+from ai_memory.reembed.sweep.asking import Asking
+from ai_memory.reembed.sweep.committer import Committer
+from ai_memory.reembed.sweep.refusal_guard import RefusalGuard
+from ai_memory.reembed.sweep.sweep import Sweep
+from ai_memory.reembed.sweep.trail import Trail
+from ai_memory.reembed.sweep.witness_guard import OtherModels, WitnessGuard
+from ai_memory.reembed.tools import SweepTools
+from ai_memory.reembed.work import Workers
+
+
+def joined(  # noqa: PLR0913 - all that a sweep is made of
+    committer: Committer,
+    options: Options,
+    tools: SweepTools,
+    pool: Workers,
+    signs: Signs,
+    schedule: Schedule,
+    refusals: RefusalGuard,
+    *,
+    others: OtherModels | None = None,
+) -> Sweep:
+    """Return a sweep that asks `pool`, as much of it again as `schedule` says, and writes by `committer`."""
+    trail = Trail(tools.chance)
+    asking = Asking(schedule, pool, tools.ledger, trail, batch=options.batch, chance=tools.chance)
+    guard = WitnessGuard(committer, tools, Alone(pool, signs, tools.ledger), asking, trail, others or OtherModels())
+    return Sweep(pool, guard, committer, refusals, options, tools, signs)

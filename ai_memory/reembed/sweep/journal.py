@@ -1,0 +1,106 @@
+"""What a commit writes beside the vectors: of a run its fence, cursors, counters and quarantine; else nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from ai_memory.memory.freshness import Document, Unfit
+from ai_memory.memory.reason import Reason
+from ai_memory.stores.port import Store, Transaction
+from ai_memory.stores.values import Checkpoint, Counters
+from ai_memory.vectors.target import Fingerprint
+
+REEMBED = "reembed"
+
+
+class Journal(Protocol):
+    """What is kept of the work in the file."""
+
+    @property
+    def origin(self) -> str:
+        """The writer that a vector's provenance names."""
+
+    def committed(self, store: Store, number: int | None) -> bool:
+        """Connect anew, and return whether the commit of that number (see `hold`) is known to be in the database."""
+
+    def hold(
+        self,
+        transaction: Transaction,
+        *,
+        now_ms: int,
+        in_flight_limit: int | None = None,
+        limits: Mapping[str, int] | None = None,
+    ) -> int:
+        """Prove that the work is still ours, note the progress, and return the number of this commit.
+
+        Raises:
+            OperatorNeeded, NotFinished: it is not; nothing may be committed.
+        """
+
+    def advance(self, transaction: Transaction, steps: Mapping[str, Checkpoint], *, now_ms: int) -> None:
+        """Move the cursors of all namespaces in `steps`."""
+
+    def count(
+        self,
+        transaction: Transaction,
+        counters: Counters,
+        *,
+        written_at: int | None = None,
+        rows_per_hour: int | None = None,
+    ) -> None:
+        """Add to the counters."""
+
+    def set_aside(
+        self, transaction: Transaction, target: Fingerprint, row: Document | Unfit, reason: Reason, *, now_ms: int
+    ) -> None:
+        """Record that a row gets no vector, and why."""
+
+
+class Unrecorded:
+    """Work without a run: in the file there is nothing of it but what it wrote; `aside` are rows without a vector.
+
+    A commit whose answer was lost is made again, which changes nothing.
+    """
+
+    def __init__(self, origin: str) -> None:
+        """Write vectors as `origin`."""
+        self.origin = origin
+        self.aside: dict[str, tuple[Document | Unfit, Reason]] = {}
+
+    def committed(self, store: Store, number: int | None) -> bool:
+        """Connect anew, and return False: no commit has a number."""
+        del number
+        return store.committed(None, None)
+
+    def hold(
+        self,
+        transaction: Transaction,
+        *,
+        now_ms: int,
+        in_flight_limit: int | None = None,
+        limits: Mapping[str, int] | None = None,
+    ) -> int:
+        """Return 0."""
+        del transaction, now_ms, in_flight_limit, limits
+        return 0
+
+    def advance(self, transaction: Transaction, steps: Mapping[str, Checkpoint], *, now_ms: int) -> None:
+        """Do nothing."""
+
+    def count(
+        self,
+        transaction: Transaction,
+        counters: Counters,
+        *,
+        written_at: int | None = None,
+        rows_per_hour: int | None = None,
+    ) -> None:
+        """Do nothing."""
+
+    def set_aside(
+        self, transaction: Transaction, target: Fingerprint, row: Document | Unfit, reason: Reason, *, now_ms: int
+    ) -> None:
+        """Keep it in mind."""
+        del transaction, target, now_ms
+        self.aside[row.id] = row, reason
