@@ -133,7 +133,7 @@ class ConcurrencyLimiter:
             others = self._in_flight.beside_one()
             # What is foretold beyond any wait may be wrong, and only a refusal would prove it.
             near = [each for each in limits if each.seconds <= self._longest_wait]
-            self._rate.told(near, now=self._clock(), requests=others.requests, tokens=others.tokens)
+            self._rate.learn(near, now=self._clock(), requests=others.requests, tokens=others.tokens)
 
     def doubt(self) -> None:
         """Record a broken answer, maybe due to the requests beside it: fewer are in flight, for a longer time each.
@@ -206,17 +206,17 @@ class ConcurrencyLimiter:
 
 
 class LimitedEmbedder(Wrapper):
-    """An embedder whose calls are the requests of a pace: for one that has no gate of its own."""
+    """An embedder whose calls are the requests of a limiter: for one that asks none itself."""
 
-    def __init__(self, inner: Embedder, pace: Limiter) -> None:
+    def __init__(self, inner: Embedder, limiter: Limiter) -> None:
         """Wrap `inner`."""
         super().__init__(inner)
-        self._pace = pace
+        self._limiter = limiter
 
     @property
     def concurrency(self) -> int:
         """How many calls may usefully run at once, now."""
-        return self._pace.limit
+        return self._limiter.limit
 
     def embed_documents(self, texts: Sequence[str]) -> Vectors:
         """Return the vectors of `texts`: float32, shape (n, dim), rows in the order of texts.
@@ -224,7 +224,7 @@ class LimitedEmbedder(Wrapper):
         Raises:
             EmbedError: the inner one's; `TransientFailure` also when the stop came first.
         """
-        with self._pace.slot(texts):
+        with self._limiter.slot(texts):
             return self._inner.embed_documents(texts)
 
     def embed_query(self, text: str) -> Vectors:
@@ -233,5 +233,5 @@ class LimitedEmbedder(Wrapper):
         Raises:
             EmbedError: see `embed_documents`.
         """
-        with self._pace.slot():
+        with self._limiter.slot():
             return self._inner.embed_query(text)

@@ -44,7 +44,7 @@ class _Window:
     left: float = math.inf
     ends: float = 0.0
 
-    def told(self, *, left: float, limit: float, ends: float) -> None:
+    def learn(self, *, left: float, limit: float, ends: float) -> None:
         self.full = limit or max(left + 1, self.full)
         self.left, self.ends = left, ends
 
@@ -136,11 +136,11 @@ class RateLimiter:
         self._pause = _Pause()
         self._last = _Refusal()
 
-    def told(self, limits: Sequence[Remaining], *, now: float, requests: int, tokens: int) -> None:
+    def learn(self, limits: Sequence[Remaining], *, now: float, requests: int, tokens: int) -> None:
         """Record what an answer says is left; it may not have counted so many requests and tokens in flight."""
         for each in limits:
             window, uncounted = (self._requests, requests) if each.kind == REQUESTS else (self._tokens, tokens)
-            window.told(left=each.left - uncounted, limit=each.limit, ends=now + each.seconds)
+            window.learn(left=each.left - uncounted, limit=each.limit, ends=now + each.seconds)
 
     def wait(self, now: float, *, tokens: int) -> float:
         """Return the seconds until a request of so many tokens may start, 0 for now."""

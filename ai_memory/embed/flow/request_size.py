@@ -130,7 +130,7 @@ class RequestSize:
     """
 
     def __init__(self, documented: DocumentedLimits, *, asked: int | None = None) -> None:
-        """Begin with what is documented, and no more than `asked` texts a request (None: as many as that)."""
+        """Begin with what is documented, and no more than `asked` texts per request (None: as many as that)."""
         most = max(min(documented.inputs, asked), 1) if asked else documented.inputs
         self._most = {
             "inputs": most,
@@ -163,7 +163,7 @@ class RequestSize:
                 return count
         return min(len(texts), self.inputs)
 
-    def told(self, error: RequestTooLarge, texts: Sequence[str]) -> bool:
+    def learn(self, error: RequestTooLarge, texts: Sequence[str]) -> bool:
         """Learn the size that a refusal names, and return whether it named one that is smaller than what was sent."""
         sent = {"inputs": len(texts), "tokens": estimated_tokens(texts), "bytes": _size(texts)}
         if not 0 < error.most < sent.get(error.unit, 0):
