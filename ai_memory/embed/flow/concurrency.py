@@ -2,12 +2,14 @@
 
 Why not the obvious:
 - A semaphore of a fixed size is right for one endpoint at one hour. How many are in flight is the level's to say
-  (`level`), when the next may start the rate's (`rate`), how many texts it carries the size's (`request_size`): three
-  quantities, for an endpoint that refuses 8 at once may take 1 of the same texts, or the same 8 a minute later.
+  (`level`), when the next may start the rate limiter's (`rate`), how many texts it carries the sizes' (`request_size`):
+  three quantities, for an endpoint that refuses 8 at once may take one after the other, or the same 8 a minute later.
 - Level and rate are asked and taught under ONE lock: between two of them another thread could start the request that
   the rate allows once. The sizes have their own, which is never taken inside this one.
 - Whoever waits looks again after a TICK, because neither a stop nor the end of a pause wakes anybody.
 - After a refusal one request finds out whether there is room again: all of them at once would be refused together.
+- A harmless text may pass in spite of a pause: only that tells a server that is asked too fast from one that answers
+  429 to what is too large for it.
 - A pause longer than anyone waits is an error at once, in the endpoint's own words, and not a run that seems to hang.
 """
 

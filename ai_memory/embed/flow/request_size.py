@@ -8,7 +8,7 @@ Why not the obvious:
   passed in smaller ones; a text that fails alone clears the size.
 - What passed as large before clears it too, once: after a restart the same endpoint may take less.
 - What refused is never tried again in a run, for that costs a request each time. Slowness passes, so the count that it
-  lowered grows again; both are told apart in what is kept (`in_time`).
+  lowered grows again; both are told apart in what a run keeps, so that a resumed one does not pay for it twice.
 - Tokens are estimated from bytes, not counted: few endpoints say which tokenizer they have, and a count costs time.
 """
 
@@ -32,7 +32,8 @@ AROUND_TEXT = 4
 MOST_BYTES = 8 * 1024 * 1024
 """Text of one request where a vendor is known and documents no bytes. A choice of 2026-11-23, not measured."""
 SLOW = 20.0
-"""A request that takes longer, in seconds, should carry fewer texts: as many as take AIM."""
+"""A request that takes longer, in seconds, should carry fewer texts: as many as take AIM. A third of the time for which
+an answer is waited (`Deadlines.read`)."""
 AIM = 10.0
 QUICK = 5.0
 """A request that takes less may carry twice as many the next time, up to what is documented and was not refused.

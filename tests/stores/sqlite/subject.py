@@ -14,11 +14,15 @@ import apsw
 from ai_memory.stores.open_options import OpenOptions
 from ai_memory.stores.opening import database
 from ai_memory.stores.port import Database
+from ai_memory.stores.sqlite.consistent import CHUNK_ROWS
 from tests.conftest import ROOT
 from tests.crash.vfs import Change, watched
 from tests.stores.conformance import IDS
 from tests.support import files
 
+MANY = 2 * CHUNK_ROWS
+HEAD = 17
+"""Bytes of a vector that its record knows: a mark and four floats."""
 HOLDING = """
 import sys, time
 from pathlib import Path
@@ -60,7 +64,13 @@ class SqliteSubject:
         return database(self.path.with_name("none.db"))
 
     def grow(self) -> None:
-        files.edit(self.path, "id-005", "a word, and " * 1_000_000)
+        with files.opened(self.path) as connection, connection:
+            connection.execute("CREATE TEMP TABLE number AS SELECT value FROM json_each(?)", (str([*range(MANY)]),))
+            connection.execute(
+                "INSERT INTO memories (id, tier, namespace, title, content, created_at, updated_at)"
+                " SELECT 'more-' || value, 'mid', 'c', 'title ' || value, ?, ?, ? FROM number",
+                ("two thousand characters " * 84, files.STAMP, files.STAMP),
+            )
 
     def edit(self, row_id: str, content: str) -> None:
         files.edit(self.path, row_id, content)
@@ -78,7 +88,10 @@ class SqliteSubject:
         files.execute(self.path, "DELETE FROM memories WHERE id = ?", row_id)
 
     def break_vector(self, row_id: str) -> None:
-        files.execute(self.path, "UPDATE memories SET embedding = x'01' || zeroblob(64) WHERE id = ?", row_id)
+        blob = files.vectors(self.path)[row_id] or b""
+        # It begins as the one that is recorded.
+        broken = blob[:HEAD] + b"\0\0\xc0\x7f" * ((len(blob) - HEAD) // 4)
+        files.execute(self.path, "UPDATE memories SET embedding = ? WHERE id = ?", broken, row_id)
 
     def refuse(self, row_id: str, words: str) -> None:
         refusing = f"WHEN old.id = '{row_id}' BEGIN SELECT RAISE(ABORT, '{words}'); END"
