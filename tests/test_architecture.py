@@ -34,7 +34,7 @@ FLOORS = (
     ("stores.port_writing",),
     ("stores.port",),
     ("embed.http", "embed.local", "embed.pools", "stores.sqlite", "embed", "stores"),
-    ("embed.build", "embed.buildable", "stores.opening"),
+    ("embed.buildable", "stores.opening"),
     ("embed.assemble",),
     ("reembed",),
     ("reembed.plan",),
@@ -49,16 +49,15 @@ FLOORS = (
 """The rooms from the ground up; a module lies in that of its longest prefix. Imports lead down or stay in a room."""
 
 ONLY_FOR = {
-    "config": ("cli", "commands", "embed.assemble", "embed.build", "embed.buildable"),
+    "config": ("cli", "commands", "embed.assemble", "embed.buildable"),
     "show": ("cli", "commands"),
     "stores.sqlite": ("stores.opening",),
-    "embed.flow": ("embed", "embed.http", "embed.local", "embed.build", "embed.assemble"),
-    "embed.http": ("embed.assemble", "embed.build"),
+    "embed.flow": ("embed", "embed.http", "embed.local", "embed.assemble"),
+    "embed.http": ("embed.assemble",),
     "embed.pools": ("embed.assemble",),
-    "embed.local": ("embed.assemble", "embed.build"),
+    "embed.local": ("embed.assemble",),
     "stores.opening": ("commands",),
     "embed.assemble": ("commands",),
-    "embed.build": ("embed.assemble",),
     "reembed.job": ("commands",),
 }
 """The rooms that only these may import: what is configured and shown, the adapters, and the doors to them."""

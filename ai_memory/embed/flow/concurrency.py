@@ -2,12 +2,14 @@
 
 Why not the obvious:
 - A semaphore of a fixed size is right for one endpoint at one hour. How many are in flight is the level's to say
-  (`level`), when the next may start the rate's (`rate`), how many texts it carries the size's (`request_size`): three
-  quantities, for an endpoint that refuses 8 at once may take 1 of the same texts, or the same 8 a minute later.
+  (`level`), when the next may start the rate limiter's (`rate`), how many texts it carries the sizes' (`request_size`):
+  three quantities, for an endpoint that refuses 8 at once may take one after the other, or the same 8 a minute later.
 - Level and rate are asked and taught under ONE lock: between two of them another thread could start the request that
   the rate allows once. The sizes have their own, which is never taken inside this one.
 - Whoever waits looks again after a TICK, because neither a stop nor the end of a pause wakes anybody.
 - After a refusal one request finds out whether there is room again: all of them at once would be refused together.
+- A harmless text may pass in spite of a pause: only that tells a server that is asked too fast from one that answers
+  429 to what is too large for it.
 - A pause longer than anyone waits is an error at once, in the endpoint's own words, and not a run that seems to hang.
 """
 
@@ -126,12 +128,12 @@ class ConcurrencyLimiter:
             self._leave(tokens)
 
     def observe(self, limits: Sequence[Remaining]) -> None:
-        """Hear from inside a slot what its answer says is left of the endpoint's limits."""
+        """Record from inside a slot what its answer says is left of the endpoint's limits."""
         with self._condition:
             others = self._in_flight.beside_one()
             # What is foretold beyond any wait may be wrong, and only a refusal would prove it.
             near = [each for each in limits if each.seconds <= self._longest_wait]
-            self._rate.told(near, now=self._clock(), requests=others.requests, tokens=others.tokens)
+            self._rate.learn(near, now=self._clock(), requests=others.requests, tokens=others.tokens)
 
     def doubt(self) -> None:
         """Record a broken answer, maybe due to the requests beside it: fewer are in flight, for a longer time each.
@@ -204,17 +206,17 @@ class ConcurrencyLimiter:
 
 
 class LimitedEmbedder(Wrapper):
-    """An embedder whose calls are the requests of a pace: for one that has no gate of its own."""
+    """An embedder whose calls are the requests of a limiter: for one that asks none itself."""
 
-    def __init__(self, inner: Embedder, pace: Limiter) -> None:
+    def __init__(self, inner: Embedder, limiter: Limiter) -> None:
         """Wrap `inner`."""
         super().__init__(inner)
-        self._pace = pace
+        self._limiter = limiter
 
     @property
     def concurrency(self) -> int:
         """How many calls may usefully run at once, now."""
-        return self._pace.limit
+        return self._limiter.limit
 
     def embed_documents(self, texts: Sequence[str]) -> Vectors:
         """Return the vectors of `texts`: float32, shape (n, dim), rows in the order of texts.
@@ -222,7 +224,7 @@ class LimitedEmbedder(Wrapper):
         Raises:
             EmbedError: the inner one's; `TransientFailure` also when the stop came first.
         """
-        with self._pace.slot(texts):
+        with self._limiter.slot(texts):
             return self._inner.embed_documents(texts)
 
     def embed_query(self, text: str) -> Vectors:
@@ -231,5 +233,5 @@ class LimitedEmbedder(Wrapper):
         Raises:
             EmbedError: see `embed_documents`.
         """
-        with self._pace.slot():
+        with self._limiter.slot():
             return self._inner.embed_query(text)

@@ -3,6 +3,12 @@
 Additive increase, multiplicative decrease (Chiu and Jain, 1989): doubled per round until the first sign
 of trouble, then one more per round; halved on a refusal of rate, on a failure, and when requests take
 twice as long as they did with few in flight. Nothing here waits, locks or reads a clock.
+
+Why not a fixed number: a local server takes two requests at a time, a vendor a hundred, and nobody tells. Why not
+latency alone: the time of an answer depends on how long its texts are, so only a doubling counts, against the
+quickest round. Why it is halved once per round: all requests of a round meet the same trouble, and halving for each
+would leave one. Why a broken answer counts as trouble: some servers mix up the answers to requests that come side by
+side; such a one is left with fewer, each time for longer.
 """
 
 from __future__ import annotations

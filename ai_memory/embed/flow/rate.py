@@ -7,6 +7,8 @@ Why not the obvious:
 - The rate is measured from the end of one pause to the end of the next, pause included: where a window is renewed, all
   of it may pass in its first second, and a rate measured until the refusal would be far too high.
 - A refusal that headers foretold teaches no rate, for the headers say more than it does.
+- It grows with each request and not with time, for an idle hour proves nothing; and slowly once it was refused, for
+  each step beyond the limit costs a refusal.
 - Forgetting is as important as learning: a 429 can be about one text, and a harmless one that passes proves it.
 Nothing here waits, locks or reads a clock, so that a test can play hours of it. `concurrency` holds requests back.
 """
@@ -19,6 +21,8 @@ from dataclasses import dataclass, replace
 
 from ai_memory.embed.flow.limiter import REQUESTS, Remaining
 
+# Chosen 2026-11-23: a rate that nobody tells is used to 0.994, and 1.27 % of the answers are 429, by
+# `scripts/bench-endpoint --only "rate unsaid"`; tests/embed/flow/test_concurrency.py finds four such rates.
 FIRST_PAUSE = 0.5
 LONGER = 1.5
 LONGEST_PAUSE = 30.0
@@ -30,8 +34,6 @@ CREDIT = 0.5
 """Seconds of its rate that may be made up for after a lull."""
 FEW = 4
 """So few accepted requests say little about a rate."""
-# All of 2026-11-23. What they come to is measured by `scripts/bench-endpoint --only "rate unsaid"` (docs/endpoints.md,
-# "Rate") and held by test_a_rate_that_nobody_tells_is_found_and_used_up_without_a_storm.
 
 
 @dataclass(slots=True)
@@ -42,7 +44,7 @@ class _Window:
     left: float = math.inf
     ends: float = 0.0
 
-    def told(self, *, left: float, limit: float, ends: float) -> None:
+    def learn(self, *, left: float, limit: float, ends: float) -> None:
         self.full = limit or max(left + 1, self.full)
         self.left, self.ends = left, ends
 
@@ -134,11 +136,11 @@ class RateLimiter:
         self._pause = _Pause()
         self._last = _Refusal()
 
-    def told(self, limits: Sequence[Remaining], *, now: float, requests: int, tokens: int) -> None:
-        """Hear what an answer says is left; so many requests and tokens are in flight that it may not have counted."""
+    def learn(self, limits: Sequence[Remaining], *, now: float, requests: int, tokens: int) -> None:
+        """Record what an answer says is left; it may not have counted so many requests and tokens in flight."""
         for each in limits:
             window, uncounted = (self._requests, requests) if each.kind == REQUESTS else (self._tokens, tokens)
-            window.told(left=each.left - uncounted, limit=each.limit, ends=now + each.seconds)
+            window.learn(left=each.left - uncounted, limit=each.limit, ends=now + each.seconds)
 
     def wait(self, now: float, *, tokens: int) -> float:
         """Return the seconds until a request of so many tokens may start, 0 for now."""

@@ -8,7 +8,7 @@ Why not the obvious:
   passed in smaller ones; a text that fails alone clears the size.
 - What passed as large before clears it too, once: after a restart the same endpoint may take less.
 - What refused is never tried again in a run, for that costs a request each time. Slowness passes, so the count that it
-  lowered grows again; both are told apart in what is kept (`in_time`).
+  lowered grows again; both are told apart in what a run keeps, so that a resumed one does not pay for it twice.
 - Tokens are estimated from bytes, not counted: few endpoints say which tokenizer they have, and a count costs time.
 """
 
@@ -24,7 +24,7 @@ from ai_memory.errors import EmbedError, RequestTooLarge
 from ai_memory.text.utf8 import utf8_size
 
 FEWEST_BYTES_A_TOKEN = 3
-"""English has 4 bytes a token in cl100k_base, code and CJK about 3: a request is rather too small than refused.
+"""English has 4 bytes per token in cl100k_base, code and CJK about 3: a request is rather too small than refused.
 
 OpenAI's help says 4 characters of English ("What are tokens and how to count them?"). Of 2026-11-25."""
 AROUND_TEXT = 4
@@ -32,7 +32,8 @@ AROUND_TEXT = 4
 MOST_BYTES = 8 * 1024 * 1024
 """Text of one request where a vendor is known and documents no bytes. A choice of 2026-11-23, not measured."""
 SLOW = 20.0
-"""A request that takes longer, in seconds, should carry fewer texts: as many as take AIM."""
+"""A request that takes longer, in seconds, should carry fewer texts: as many as take AIM. A third of the time for which
+an answer is waited (`Deadlines.read`)."""
 AIM = 10.0
 QUICK = 5.0
 """A request that takes less may carry twice as many the next time, up to what is documented and was not refused.
@@ -129,7 +130,7 @@ class RequestSize:
     """
 
     def __init__(self, documented: DocumentedLimits, *, asked: int | None = None) -> None:
-        """Begin with what is documented, and no more than `asked` texts a request (None: as many as that)."""
+        """Begin with what is documented, and no more than `asked` texts per request (None: as many as that)."""
         most = max(min(documented.inputs, asked), 1) if asked else documented.inputs
         self._most = {
             "inputs": most,
@@ -144,7 +145,7 @@ class RequestSize:
 
     @property
     def inputs(self) -> int:
-        """The most texts a request may carry now."""
+        """The most texts per request may carry now."""
         return max(min(self._most["inputs"], self._in_time), 1)
 
     @property
@@ -162,8 +163,8 @@ class RequestSize:
                 return count
         return min(len(texts), self.inputs)
 
-    def told(self, error: RequestTooLarge, texts: Sequence[str]) -> bool:
-        """Learn the size that a refusal names, and say whether it named one that is smaller than what was sent."""
+    def learn(self, error: RequestTooLarge, texts: Sequence[str]) -> bool:
+        """Learn the size that a refusal names, and return whether it named one that is smaller than what was sent."""
         sent = {"inputs": len(texts), "tokens": estimated_tokens(texts), "bytes": _size(texts)}
         if not 0 < error.most < sent.get(error.unit, 0):
             return False

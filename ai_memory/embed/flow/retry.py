@@ -104,25 +104,25 @@ class RetryingEmbedder(Wrapper):
         *,
         stop: Stop,
         retry_policy: RetryPolicy | None = None,
-        gate: Limiter | None = None,
+        limiter: Limiter | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], object] | None = None,
     ) -> None:
-        """Wrap `inner`, whose requests pass `gate`; `sleep` replaces waiting for the stop, for tests."""
+        """Wrap `inner`, whose requests pass `limiter`; `sleep` replaces waiting for the stop, for tests."""
         super().__init__(inner)
-        self._gate = gate or Unlimited(1)
+        self._limiter = limiter or Unlimited(1)
         self._stop = stop
         self._retry_policy = retry_policy or RetryPolicy()
         self._clock = clock
         self._sleep = sleep or stop.wait
 
     def with_retry_policy(self, retry_policy: RetryPolicy) -> RetryingEmbedder:
-        """Return the same embedder with another patience."""
+        """Return the same embedder with another retry policy."""
         return RetryingEmbedder(
             self._inner,
             stop=self._stop,
             retry_policy=retry_policy,
-            gate=self._gate,
+            limiter=self._limiter,
             clock=self._clock,
             sleep=self._sleep,
         )
@@ -168,7 +168,7 @@ class RetryingEmbedder(Wrapper):
         jitter = wait_random_exponential(multiplier=1, max=WAIT_MAX)
         retrying = Retrying(
             retry=lambda state: self._worth_it(_error(state)) and not self._stop.is_set(),
-            # A pause is taken as it is: the pace lets the requests behind it go one by one.
+            # A pause is taken as it is: the limiter lets the requests behind it go one by one.
             wait=lambda state: _pause_of(_error(state)) or jitter(state),
             stop=lambda state: self._over(state, failures),
             sleep=lambda seconds: self._pause(seconds, failures),
@@ -231,7 +231,7 @@ class RetryingEmbedder(Wrapper):
 
     def _refusal_at_once(self) -> EmbedError | None:
         """Return what a harmless text is refused with, sent without the pause of others; if None, it is not a rate."""
-        with self._gate.rate_doubted():
+        with self._limiter.rate_doubted():
             return _refusal(self._inner)
 
     def _pause(self, seconds: float, failures: _Failures) -> None:
