@@ -7,10 +7,10 @@ from dataclasses import asdict, dataclass
 from ai_memory.errors import StampRefused
 from ai_memory.memory.freshness import ATTESTED, Freshness, classify, embeddable
 from ai_memory.memory.reason import UNWRITABLE
-from ai_memory.memory.row import MemoryRow
+from ai_memory.memory.row import MemoryRow, Traits
 from ai_memory.reembed.heartbeat import NoSigns
 from ai_memory.reembed.options import Options
-from ai_memory.reembed.plan.targets import enter_target, known_fingerprint
+from ai_memory.reembed.plan.targets import enter_target, identity
 from ai_memory.reembed.scope import Scope, in_scope, namespaces_in_scope
 from ai_memory.reembed.sources import FromRow, NoWorkers
 from ai_memory.reembed.sweep.asked_again import Schedule
@@ -23,10 +23,7 @@ from ai_memory.reembed.sweep.rate import Rate
 from ai_memory.reembed.sweep.refusal_guard import RefusalGuard
 from ai_memory.reembed.sweep.scan import Scan, ScanOrder
 from ai_memory.reembed.tools import SweepTools
-from ai_memory.stores.sqlite import walk
-from ai_memory.stores.sqlite.consistent import consistently
-from ai_memory.stores.sqlite.namespaces import require_seen
-from ai_memory.stores.sqlite.store import Store
+from ai_memory.stores.port import Reader, Snapshot, Store
 from ai_memory.text.amounts import counted
 from ai_memory.vectors.target import Fingerprint, Target
 
@@ -69,8 +66,9 @@ def stamp(store: Store, target: Target, scope: Scope, tools: SweepTools) -> Stam
     Raises:
         StampRefused: a vector has another width than the target, or the target's width is not known.
     """
-    require_seen(store, *(scope or ()))
-    _require_width(store, target, scope)
+    store.memories.require_seen(*(scope or ()))
+    _require_known_width(target)
+    _require_no_other(store.consistently(lambda found: _of_other_width(found, target, scope)), target)
     with store.transaction() as transaction:
         known = enter_target(transaction, target, now_ms=tools.clock.now_ms())
     journal = Unrecorded(ATTESTED)
@@ -85,39 +83,44 @@ def stamp(store: Store, target: Target, scope: Scope, tools: SweepTools) -> Stam
     return Stamped(done.attested, target.space, target.dim, done.already_current, unstamped, refused)
 
 
-def would_stamp(store: Store, target: Target, scope: Scope) -> Stamped:
+def would_stamp(store: Reader, target: Target, scope: Scope) -> Stamped:
     """Return what `stamp` would do now; writes nothing.
 
     Raises:
         StampRefused: as `stamp` would.
     """
-    return consistently(store.db, lambda: _would_stamp(store, target, scope))
+    store.memories.require_seen(*(scope or ()))
+    _require_known_width(target)
+    traits = store.memories.traits
+    return store.consistently(lambda found: _would_stamp(found, traits, target, scope))
 
 
-def _would_stamp(store: Store, target: Target, scope: Scope) -> Stamped:
-    require_seen(store, *(scope or ()))
-    _require_width(store, target, scope)
-    known = known_fingerprint(store, target)
+def _would_stamp(snapshot: Snapshot, traits: Traits, target: Target, scope: Scope) -> Stamped:
+    _require_no_other(_of_other_width(snapshot, target, scope), target)
+    known = snapshot.known(identity(target))
     counts = {"stamped": 0, "already_current": 0, "unstamped": 0}
-    for row in walk.all_rows(store, target=known.id if known else None, only=scope):
+    for row in snapshot.rows(target=known.id if known else None, only=scope):
         if row.live and in_scope(row.namespace, scope):
-            counts[_outcome(store, known, row, dim=target.dim)] += 1
+            counts[_outcome(traits, known, row, dim=target.dim)] += 1
     return Stamped(active_space=target.space, target_dim=target.dim, **counts)
 
 
-def _outcome(store: Store, known: Fingerprint | None, row: MemoryRow, *, dim: int) -> str:
-    if classify(row, known, store.schema.traits) is Freshness.FRESH:
+def _outcome(traits: Traits, known: Fingerprint | None, row: MemoryRow, *, dim: int) -> str:
+    if classify(row, known, traits) is Freshness.FRESH:
         return "already_current"
     return "stamped" if embeddable(row) and row.has_sound_vector(dim) else "unstamped"
 
 
-def _require_width(store: Store, target: Target, scope: Scope) -> None:
+def _require_known_width(target: Target) -> None:
     if not target.dim:
         raise StampRefused(
             f"The width of {target.model} is not known, so no stored vector can be recognised as its own.",
             tip="Set [embeddings].dim.",
         )
-    if other := consistently(store.db, lambda: _of_other_width(store, target, scope)):
+
+
+def _require_no_other(other: int, target: Target) -> None:
+    if other:
         vectors = counted(other, "stored vector is", "stored vectors are")
         raise StampRefused(
             f"{vectors} not {target.dim} wide as {target.model}'s are; nothing was stamped.",
@@ -125,6 +128,6 @@ def _require_width(store: Store, target: Target, scope: Scope) -> None:
         )
 
 
-def _of_other_width(store: Store, target: Target, scope: Scope) -> int:
-    rows = (row for row in walk.all_rows(store, target=None, only=scope) if row.live and in_scope(row.namespace, scope))
+def _of_other_width(snapshot: Snapshot, target: Target, scope: Scope) -> int:
+    rows = (row for row in snapshot.rows(target=None, only=scope) if row.live and in_scope(row.namespace, scope))
     return sum(1 for row in rows if row.head and row.width != target.dim)
