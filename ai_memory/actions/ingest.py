@@ -31,7 +31,7 @@ class Outcome(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Put:
-    """A draft's memory and what became of it; its id is None where it is no text, which no command can address.
+    """A draft's memory and what became of it; its id is None where it is not text, which no command can address.
 
     `altered` are the columns of the draft that a trigger of the database changed at once.
     """

@@ -19,7 +19,7 @@ from ai_memory.reembed.holding import holding
 from ai_memory.reembed.stop import Stop
 from ai_memory.stores.open_options import OpenOptions
 from ai_memory.stores.opening import database, reading, writing
-from ai_memory.stores.sqlite import counts, health, pauses, walk
+from ai_memory.stores.sqlite import counts, health
 from ai_memory.stores.sqlite.backup import replace_by, require_fit
 from ai_memory.stores.sqlite.comparison import Comparison, compare
 from ai_memory.stores.sqlite.consistent import consistently
@@ -107,7 +107,7 @@ class Restore:
 
     def _loss(self, backup: Store, options: OpenOptions) -> Loss:
         present = _examine(self.path, backup, options, now_ms=self.clock.now_ms())
-        vectors = tuple(walk.stored_spaces(backup))
+        vectors = tuple(backup.memories.stored_spaces())
         return Loss(self.path, self.backup, present, counts.totals(backup).memories, vectors)
 
     def _keep(self, target: Path, present: Present, options: OpenOptions) -> None:
@@ -136,7 +136,8 @@ class Restore:
         try:
             now_ms = self.clock.now_ms()
             with writing(self.path, now_ms=now_ms, options=self.options) as store, store.transaction() as transaction:
-                pauses.put(transaction, present.pause) if present.pause else pauses.take_off(transaction)
+                operator = transaction.operator
+                operator.pause(present.pause) if present.pause else operator.unpause()
         except AiMemoryError as error:
             self.observe(PauseNotKept(self.path, error))
         else:
@@ -209,7 +210,7 @@ def _unreadable(path: Path, options: OpenOptions) -> str:
 def _pause(store: Store, *, now_ms: int) -> Pause | None:
     """Return the pause that stands on a file, None where there is none that can be read."""
     try:
-        return pauses.standing(store, now_ms=now_ms)
+        return store.operator.pause(now_ms=now_ms)
     except DataRefused:
         return None
 

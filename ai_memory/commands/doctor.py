@@ -33,7 +33,7 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
 
     Raises:
         RunHeld: the repair has to wait for a migration that runs.
-        DataRefused: the file is no memory database, or what stands in the place of the word index is something else.
+        DataRefused: the file is not a memory database, or what stands in the place of the word index is something else.
     """
     diagnosis = Diagnosis()
     try:

@@ -12,6 +12,7 @@ from ai_memory.config.settings import Settings
 from ai_memory.errors import UsageError
 from ai_memory.memory.text_codec import printable
 from ai_memory.show.console import Console
+from ai_memory.show.question import agreed, can_ask
 from ai_memory.text.amounts import counted
 
 if TYPE_CHECKING:
@@ -67,9 +68,9 @@ def _agree(loss: Loss, console: Console, stop: Stop, *, yes: bool, kept: bool) -
         (console.note if yes else console.err.line)(line)
     if yes:
         return
-    if not console.can_ask():
+    if not can_ask(console.err):
         raise UsageError("Nothing was changed: a restore cannot be undone.", tip="Give --yes where that is meant.")
-    if not console.agreed("Restore the backup?", heed=stop.heed):
+    if not agreed("Restore the backup?", console.err, heed=stop.heed):
         raise UsageError("Nothing was changed.", tip="Answer y, or use --yes.")
 
 

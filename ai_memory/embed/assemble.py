@@ -103,18 +103,17 @@ def assemble(settings: EmbeddingSettings, terms: Terms | None = None, ties: Ties
         EmbedderInitFailed: what is configured cannot be built; nothing else is taken instead.
     """
     terms, ties = terms or Terms(), ties or Ties()
-    sizes = RequestSize(documented_limits(settings.base_url.value))
-    if terms.batch:
-        sizes.allow(terms.batch)
-    pace = _pace(settings, terms, ties, sizes)
-    gate, packing = ObservedLimiter(pace, ties.trace) if ties.trace else pace, _packing(settings, ties.tell)
-    bare = _bare(settings, gate, packing)
-    paced = LimitedEmbedder(bare, gate) if settings.backend.value == LOCAL else bare
+    sizes = RequestSize(documented_limits(settings.base_url.value), asked=terms.batch)
+    concurrency = _concurrency(settings, terms, ties, sizes)
+    limiter = ObservedLimiter(concurrency, ties.trace) if ties.trace else concurrency
+    packing = _packing(settings, ties.tell)
+    bare = _bare(settings, limiter, packing)
+    limited = LimitedEmbedder(bare, limiter) if settings.backend.value == LOCAL else bare
     # Loading a tokenizer takes time that only a limit of tokens needs.
     count = token_counter(settings) if terms.limit else None
     spending = TokenBudget(bare.meter, terms.limit, prefix=bare.target.document_prefix, count_tokens=count)
-    asking = PackingEmbedder(BudgetedEmbedder(paced, spending), packing)
-    retrying = RetryingEmbedder(asking, stop=ties.stop, retry_policy=terms.retry_policy, gate=gate)
+    asking = PackingEmbedder(BudgetedEmbedder(limited, spending), packing)
+    retrying = RetryingEmbedder(asking, stop=ties.stop, retry_policy=terms.retry_policy, limiter=limiter)
     return SplittingEmbedder(retrying, sizes, spending, ties.tell)
 
 
@@ -189,7 +188,7 @@ def deadlines(settings: EmbeddingSettings) -> Deadlines:
     return Deadlines(first=LOADING) if loads else Deadlines()
 
 
-def _pace(settings: EmbeddingSettings, terms: Terms, ties: Ties, sizes: RequestSize) -> ConcurrencyLimiter:
+def _concurrency(settings: EmbeddingSettings, terms: Terms, ties: Ties, sizes: RequestSize) -> ConcurrencyLimiter:
     usual = OLLAMA_CONCURRENCY if settings.backend.value == vendors.OLLAMA else HTTP_CONCURRENCY
     return ConcurrencyLimiter(
         most=1 if settings.backend.value == LOCAL else terms.concurrency or usual,
@@ -208,8 +207,8 @@ def _packing(settings: EmbeddingSettings, tell: Callable[[str], None] | None) ->
     return Packing(fixed=configured == BASE64 if configured != AUTO else None, tell=tell)
 
 
-def _bare(settings: EmbeddingSettings, gate: Limiter, packing: Packing) -> Embedder:
-    """Return the innermost embedder, one attempt per call; its requests pass `gate`, asked as `packing` says.
+def _bare(settings: EmbeddingSettings, limiter: Limiter, packing: Packing) -> Embedder:
+    """Return the innermost embedder, one attempt per call; its requests pass `limiter`, asked as `packing` says.
 
     Raises:
         NoEmbedder, EmbedderInitFailed: see `assemble`.
@@ -219,7 +218,7 @@ def _bare(settings: EmbeddingSettings, gate: Limiter, packing: Packing) -> Embed
             f"the tier {settings.tier.value} ({settings.tier.source}) has embeddings turned off.",
             tip='Set tier = "semantic" in config.toml.',
         )
-    return _local(settings) if settings.backend.value == LOCAL else _remote(settings, gate, packing)
+    return _local(settings) if settings.backend.value == LOCAL else _remote(settings, limiter, packing)
 
 
 def _prefixed(model: str) -> bool:
@@ -278,7 +277,7 @@ def _local_dim(settings: EmbeddingSettings, facts: ModelFacts | None) -> int:
     return settings.dim.value or (facts.dim if facts else 0)
 
 
-def _remote(settings: EmbeddingSettings, gate: Limiter, packing: Packing) -> Embedder:
+def _remote(settings: EmbeddingSettings, limiter: Limiter, packing: Packing) -> Embedder:
     base_url, model = settings.base_url.value, settings.model.value
     require_buildable(settings)
     key = settings.api_key.value
@@ -303,7 +302,7 @@ def _remote(settings: EmbeddingSettings, gate: Limiter, packing: Packing) -> Emb
             loopback_only=settings.egress.value != "allow",
         ),
         max_batch=documented_limits(base_url).inputs,
-        gate=gate,
+        limiter=limiter,
         packing=packing,
     )
 

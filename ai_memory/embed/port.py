@@ -104,7 +104,7 @@ class ResilientEmbedder(Embedder, Protocol):
     """An embedder that retries by itself, divides a batch into requests, and learns how much its endpoint takes."""
 
     def with_retry_policy(self, retry_policy: RetryPolicy) -> ResilientEmbedder:
-        """Return the same embedder with another patience."""
+        """Return the same embedder with another retry policy."""
 
     def at_once(self) -> ResilientEmbedder:
         """Return the same embedder that does not retry what may be its texts' fault."""

@@ -62,7 +62,7 @@ def examine(row: MemoryRow) -> Document | Unfit:
 
 
 def embeddable(row: MemoryRow) -> bool:
-    """Say whether `examine` has a document for a row."""
+    """Return whether `examine` has a document for a row."""
     return isinstance(_text(row), str)
 
 
@@ -78,12 +78,12 @@ def classify(row: MemoryRow, target: Fingerprint | None, traits: Traits) -> Fres
 
 
 def was_written(row: MemoryRow, target: Fingerprint | None) -> bool:
-    """Say whether a row was given the target's vector of its present text, whatever vector it has now."""
+    """Return whether a row was given the target's vector of its present text, whatever vector it has now."""
     return target is not None and row.fingerprint_id == target.id and _is_of(row, row.recorded_src)
 
 
 def was_edited(row: MemoryRow, target: Fingerprint | None) -> bool:
-    """Say whether a row was given the target's vector, of another text than its present one."""
+    """Return whether a row was given the target's vector, of another text than its present one."""
     return target is not None and row.fingerprint_id == target.id and not _is_of(row, row.recorded_src)
 
 
@@ -96,7 +96,7 @@ def is_recorded(row: MemoryRow, target: Fingerprint, traits: Traits) -> bool:
 
 
 def carries_stamp(row: MemoryRow, target: Fingerprint | Target, traits: Traits) -> bool:
-    """Say whether a row without provenance is stamped with the target's space and width (--skip-current-space)."""
+    """Return whether a row without provenance is stamped with the target's space and width (--skip-current-space)."""
     stamped = row.fingerprint_id is None and traits.has_space and _agrees(row, target, traits)
     return stamped and row.has_sound_vector(target.dim)
 
@@ -134,9 +134,9 @@ def _recorded(row: MemoryRow, target: Fingerprint) -> bool:
 
 
 def _is_of(row: MemoryRow, src: bytes | None) -> bool:
-    """Say whether `src` is the hash of a row's present state."""
+    """Return whether `src` is the hash of a row's present state."""
     title, content = row.raw_title, row.raw_content
     if not row.is_text or row.envelope is not None or title is None or content is None or not row.codec.is_utf8:
         return _source(row) == src
-    # Of bytes that are no valid text it is a hash that no document has.
+    # Of bytes that are not valid text it is a hash that no document has.
     return stored_hash(title, content) == src

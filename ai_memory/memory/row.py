@@ -76,7 +76,7 @@ class MemoryRow(NamedTuple):
 
     @property
     def head(self) -> bytes | None:
-        """The head of the vector's BLOB (see `embed.vectors.head`), None where there is no vector."""
+        """The head of the vector's BLOB (see `vectors.blob.head`), None where there is no vector."""
         return None if self.embedding is None else head(self.embedding)
 
     @property

@@ -33,7 +33,7 @@ class CopiedPages:
     what: str
 
     def tell(self, done: int, total: int) -> None:
-        """Hear that so many bytes of so many are copied; it may be less than before, where a copy began anew.
+        """Record that so many bytes of so many are copied; it may be less than before, where a copy began anew.
 
         Raises:
             Stopped: somebody asked to stop.

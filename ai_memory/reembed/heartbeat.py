@@ -159,7 +159,7 @@ class Heartbeat:
             raise self._store.runs.lost(self._run)
 
     def committed(self) -> None:
-        """Hear that a page was committed: heed a pause, and forget a failure that is over."""
+        """Record that a page was committed: heed a pause, and forget a failure that is over."""
         if self._noted and not self._failure():
             self.beat()
         else:

@@ -25,7 +25,7 @@ NOTE_SECONDS = 0.2
 def holding(database: Database, *, now_ms: int, damaged: bool = False) -> Iterator[Holder]:
     """Hold the lock of an existing database inside the block; yields this process as its holder.
 
-    With `damaged` it need be no sound database.
+    With `damaged` it need not be a sound database.
 
     Raises:
         DataRefused: the database is missing, unusable, or newer than this program.

@@ -15,7 +15,7 @@ class Page:
 
     `documents` are to be embedded, `bytes` of text in all; `duplicates` get the vector of an identical text that is
     there or on its way, `attested` are taken on their stamp's word, `unfit` quarantined; `current` rows were fresh,
-    `in_quarantine` stay there, for `left` ones there is no vector. `steps` are the cursors behind the page.
+    `in_quarantine` stay there, for `left` ones there is no vector. `steps` are the cursors after the page.
     """
 
     documents: tuple[Document, ...] = ()

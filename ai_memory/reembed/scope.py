@@ -13,7 +13,7 @@ Scope = tuple[str, ...] | None
 
 
 def in_scope(namespace: str, scope: Scope) -> bool:
-    """Say whether a namespace is swept: named, or (without names) not ai-memory's own."""
+    """Return whether a namespace is swept: named, or (without names) not ai-memory's own."""
     return not is_substrate(namespace) if scope is None else namespace in scope
 
 

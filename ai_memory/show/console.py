@@ -7,7 +7,6 @@ the endpoint put into a value. Keys leave in memories alone, which are shown as 
 from __future__ import annotations
 
 import json
-import select
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Mapping
@@ -24,12 +23,22 @@ HINTED = frozenset({"next", "error", "findings", "endpoint", "refusal"})
 BY_CONFIGURATION = frozenset({2, 3, 12})
 """Exit codes of errors that a setting in the wrong place may cause."""
 MOST_UNHEARD = 2
-HEED_S = 0.2
-"""How long a signal waits at most while an answer is awaited."""
 
 
 def _no_keys() -> tuple[str, ...]:
     return ()
+
+
+@dataclass(slots=True)
+class Shown:
+    """What an invocation has shown so far: whether something of a result, and its warnings and errors."""
+
+    result: bool = False
+    troubles: set[str] = field(default_factory=set)
+
+    def names(self, what: str) -> bool:
+        """Return whether a warning or an error had this in it."""
+        return any(what in each for each in self.troubles)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +48,7 @@ class Console:
     With `json` the result is ONE object on one line; `quiet` drops notes, never warnings or results;
     `unheard` are warnings that were not shown for it, and may be why the command cannot go on.
     `verbose` adds tracebacks and details. `hints` makes the commands that are named work as printed. `keys` returns
-    what must never be shown.
+    what must never be shown. `shown` is one for all copies of a console.
     """
 
     json: bool = False
@@ -49,8 +58,7 @@ class Console:
     keys: Callable[[], tuple[str, ...]] = _no_keys
     unheard: tuple[str, ...] = ()
     out: TextIO = field(default_factory=lambda: sys.stdout)
-    printed: set[str] = field(default_factory=set, repr=False)
-    told: set[str] = field(default_factory=set, repr=False)
+    shown: Shown = field(default_factory=Shown, repr=False)
     stderr: TextIO = field(default_factory=lambda: sys.stderr)
 
     @property
@@ -82,14 +90,9 @@ class Console:
         """Print one line of memories."""
         self._print([text])
 
-    @property
-    def has_printed(self) -> bool:
-        """Whether something of a result went to stdout."""
-        return bool(self.printed)
-
     def _print(self, lines: Iterable[str]) -> None:
         for line in lines:
-            self.printed.add("result")
+            self.shown.result = True
             print(escaped(line, keep="\t"), file=self.out)
 
     def note(self, text: str) -> None:
@@ -99,7 +102,7 @@ class Console:
 
     def warn(self, text: str) -> None:
         """Warn on one line."""
-        self.told.add(text)
+        self.shown.troubles.add(text)
         self.err.line(f"ai-memory: warning: {' '.join(text.split())}")
 
     def last(self, text: str) -> None:
@@ -110,23 +113,8 @@ class Console:
         """Print the one line of an error, with what was not heard of the configuration where that may be the cause."""
         unheard = self.unheard if exit_code in BY_CONFIGURATION else ()
         told = [text, *unheard[:MOST_UNHEARD]]
-        self.told.add(text)
+        self.shown.troubles.add(text)
         self.err.line(f"ai-memory: error: {' '.join(' '.join(told).split())}")
-
-    def has_told(self, what: str) -> bool:
-        """Return whether a warning or an error had this in it."""
-        return any(what in each for each in self.told)
-
-    def can_ask(self) -> bool:
-        """Return whether there is somebody at a terminal who can be asked."""
-        return sys.stdin.isatty() and self.err.isatty()
-
-    def agreed(self, question: str, *, heed: Callable[[], None]) -> bool:
-        """Return whether the user says yes to a question on stderr; `heed` is called meanwhile, and may raise."""
-        print(f"{question} [y/N]", end=" ", file=self.err, flush=True)
-        while not select.select([sys.stdin], [], [], HEED_S)[0]:
-            heed()
-        return sys.stdin.readline().strip().lower() in ("y", "yes")
 
     def traceback(self, error: BaseException) -> None:
         """Print where an error came from."""

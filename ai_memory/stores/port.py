@@ -4,7 +4,7 @@ From outside to inside: a `Database` is what a path leads to. It is opened as a 
 `Transaction` of a store has methods that write, so that a write outside of one does not type-check.
 
 An id is a memory's id as text. `target` is the number by which the file knows a target (`Fingerprint.id`), None for one
-that it has never seen. A vector is a BLOB as `embed.vectors` encodes it. Times and `now_ms` are Unix milliseconds.
+that it has never seen. A vector is a BLOB as `vectors.blob` encodes it. Times and `now_ms` are Unix milliseconds.
 Every method that reads a record of ours raises DataRefused where a column of it is damaged, and every method raises
 StorageFailed where the disk fails, NotFinished where another writer holds the database for too long, and Damaged where
 the database cannot be read; what else is raised is stated at the method.

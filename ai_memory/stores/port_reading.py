@@ -119,7 +119,7 @@ class RunReader(Protocol):
         """Return the rate of the last run to a target, else of the last run that had one."""
 
     def nothing_stale(self, run_id: int) -> tuple[str, int] | None:
-        """Return space and width for which nothing was stale after a run, as `Progress.note_nothing_stale` noted."""
+        """Return space and width for which nothing was stale after a run; see `ProgressWriter.note_nothing_stale`."""
 
     def untouched_target(self) -> int | None:
         """Return the target of the last complete run over the whole database if no run has written since."""

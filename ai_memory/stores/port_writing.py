@@ -136,6 +136,9 @@ class RunWriter(Protocol):
             DataRefused: a trigger leaves it as it is.
         """
 
+    def note_cancelled(self, run_id: int, *, now_ms: int) -> None:
+        """Enter the event of a run that was given up, in a transaction of its own: that it fails takes nothing back."""
+
 
 class ProgressWriter(Protocol):
     """Keeps how far a run has come; what is noted of a run that was taken over changes nothing."""

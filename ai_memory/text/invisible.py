@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from unicodedata import category
+from unicodedata import category, name
 
 IGNORABLE = re.compile(
     "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u2800\u3164"
@@ -16,6 +16,8 @@ ZWNJ, ZWJ = "\u200c", "\u200d"
 EMOJI_FORMS = "\ufe0e\ufe0f"
 EMOJI_PUNCTUATION = "\u203c\u2049\u2139\u3030\u303d"
 KEYCAP = "\u20e3"
+IDEOGRAPHS = ("CJK UNIFIED IDEOGRAPH", "CJK COMPATIBILITY IDEOGRAPH")
+"""What the supplementary variation selectors stand after (unicode.org, Ideographic Variation Database)."""
 LAST_LATIN = "\u058f"
 """Joiners mean something in the scripts behind Latin, Greek, Cyrillic and Armenian only."""
 
@@ -93,7 +95,7 @@ def _writes(before: str, character: str, after: str) -> bool:
         return True
     if character in (ZWNJ, ZWJ):
         return before > LAST_LATIN and after > LAST_LATIN and category(before)[0] in "LM" and category(after)[0] in "LM"
-    return "\U000e0100" <= character <= "\U000e01ef" and bool(before) and category(before) == "Lo"
+    return "\U000e0100" <= character <= "\U000e01ef" and name(before or " ", "").startswith(IDEOGRAPHS)
 
 
 def _as_utf8(text: str) -> str:

@@ -45,7 +45,7 @@ Make = Callable[[FakeEndpoint], Embedder]
 
 def asking(dialect: Dialect, url: str) -> HttpEmbedder:
     target = Target("fake#p", 0, "openai-compatible", NOMIC, document_prefix="d: ", query_prefix="q: ")
-    return HttpEmbedder(target, dialect, Endpoint(url), max_batch=2_048, gate=Unlimited(4))
+    return HttpEmbedder(target, dialect, Endpoint(url), max_batch=2_048, limiter=Unlimited(4))
 
 
 def openai(endpoint: FakeEndpoint) -> Embedder:
@@ -56,7 +56,7 @@ def ollama(endpoint: FakeEndpoint) -> Embedder:
     return asking(OllamaDialect(NOMIC), endpoint.ollama_url)
 
 
-def paced(endpoint: FakeEndpoint) -> Embedder:
+def limited(endpoint: FakeEndpoint) -> Embedder:
     return LimitedEmbedder(
         openai(endpoint), ConcurrencyLimiter(most=4, fixed=True, stop=Event(), sizes=RequestSize(DocumentedLimits()))
     )
@@ -64,8 +64,8 @@ def paced(endpoint: FakeEndpoint) -> Embedder:
 
 def traced(endpoint: FakeEndpoint) -> Embedder:
     notes: list[str] = []
-    pace = ConcurrencyLimiter(most=4, fixed=False, stop=Event(), sizes=RequestSize(DocumentedLimits()))
-    return LimitedEmbedder(openai(endpoint), ObservedLimiter(pace, notes.append))
+    limiter = ConcurrencyLimiter(most=4, fixed=False, stop=Event(), sizes=RequestSize(DocumentedLimits()))
+    return LimitedEmbedder(openai(endpoint), ObservedLimiter(limiter, notes.append))
 
 
 def spending(endpoint: FakeEndpoint) -> Embedder:
@@ -99,7 +99,7 @@ def assembled_for_ollama(endpoint: FakeEndpoint) -> Embedder:
     return assemble(resolve(Table(), {**remote(endpoint), **environ}), Terms(ONE_ATTEMPT))
 
 
-ONE_REQUEST = [openai, ollama, paced, traced, spending, packing, retrying]
+ONE_REQUEST = [openai, ollama, limited, traced, spending, packing, retrying]
 PATIENT = [divided, prompt, assembled, assembled_for_ollama]
 
 

@@ -11,8 +11,7 @@ from ai_memory.embed.probe import probe
 from ai_memory.reembed.plan.targets import find_target
 from ai_memory.show.console import Console
 from ai_memory.stores.open_options import OpenOptions
-from ai_memory.stores.opening import reading, writing
-from ai_memory.stores.sqlite import approvals
+from ai_memory.stores.opening import database
 from ai_memory.system.person import who
 
 
@@ -22,17 +21,17 @@ def run_approve(settings: Settings, console: Console) -> int:
     Raises:
         NoEmbedder, EmbedderInitFailed, EmbedError: there is no target to approve.
     """
-    path, options = settings.db.value, OpenOptions(tell=console.note)
+    file = database(settings.db.value, OpenOptions(tell=console.note))
     embedder = assemble_interactive(settings.embedding)
-    with reading(path, options=options) as store:
+    with file.read() as store:
         target = find_target(store, embedder)
     if not target.dim:
         target = replace(target, dim=probe(embedder).shape[1])
     now_ms = SystemClock().now_ms()
-    with writing(path, now_ms=now_ms, options=options) as store, store.transaction() as transaction:
-        approvals.approve(transaction, target.space, target.dim, by=who(), how="approve", now_ms=now_ms)
+    with file.write(now_ms=now_ms) as store, store.transaction() as transaction:
+        transaction.operator.approve(target.space, target.dim, by=who(), how="approve", now_ms=now_ms)
     console.result(
         {"model": target.model, "space": target.space, "dim": target.dim, "approved": True},
-        f"Unattended starts on {path} may go to {target.model}, {target.dim} wide, space {target.space}.",
+        f"Unattended starts on {file.name} may go to {target.model}, {target.dim} wide, space {target.space}.",
     )
     return 0

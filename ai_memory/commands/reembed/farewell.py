@@ -16,8 +16,8 @@ from ai_memory.reembed.inspect.report import RunReport
 from ai_memory.reembed.inspect.why import BUDGETS, why
 from ai_memory.show.console import Console
 from ai_memory.stores.open_options import OpenOptions
-from ai_memory.stores.opening import reading, writing
-from ai_memory.stores.sqlite import runs, tellings
+from ai_memory.stores.opening import database, reading, writing
+from ai_memory.stores.sqlite import tellings
 from ai_memory.stores.sqlite.store import Transaction
 from ai_memory.stores.values import LastEnd, Run
 from ai_memory.text.amounts import counted
@@ -110,8 +110,8 @@ class Farewell:
         return f"{instant(SystemClock().now_ms())} {self.settings.db.value}"
 
     def _recorded(self) -> Run | None:
-        with suppress(AiMemoryError), reading(self.settings.db.value, options=BRIEFLY) as store:
-            return runs.unfinished_run(store) or runs.latest_run(store)
+        with suppress(AiMemoryError), database(self.settings.db.value, BRIEFLY).read() as store:
+            return store.runs.unfinished() or store.runs.latest()
         return None
 
     def _is_no_news(self, report: RunReport) -> bool:

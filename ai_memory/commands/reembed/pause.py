@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from contextlib import AbstractContextManager
-from pathlib import Path
 
 from ai_memory.clock import SystemClock
 from ai_memory.config.settings import Settings
 from ai_memory.errors import UsageError
 from ai_memory.show.console import Console
 from ai_memory.stores.open_options import OpenOptions
-from ai_memory.stores.opening import writing
-from ai_memory.stores.sqlite import pauses
-from ai_memory.stores.sqlite.store import Store
+from ai_memory.stores.opening import database
 from ai_memory.stores.values import Pause
 from ai_memory.system.person import who
 from ai_memory.text.cleaning import one_line
@@ -26,13 +22,14 @@ def run_pause(args: argparse.Namespace, settings: Settings, console: Console) ->
     Raises:
         UsageError: the time to which it is to last is over.
     """
-    path, now_ms = settings.db.value, SystemClock().now_ms()
+    file, now_ms = database(settings.db.value, OpenOptions(tell=console.note)), SystemClock().now_ms()
     if args.until is not None and args.until <= now_ms:
         raise UsageError(f"--until {instant(args.until)} is over.", tip="Name a time that is to come.")
     reason = one_line(args.reason.encode("utf-8", "replace").decode())
     pause = Pause(now_ms, args.until, who(), reason)
-    with _written(path, now_ms, console) as store, store.transaction() as transaction:
-        pauses.put(transaction, pause)
+    # Without the runner's lock: a runner that holds it is whom this is for.
+    with file.write(now_ms=now_ms) as store, store.transaction() as transaction:
+        transaction.operator.pause(pause)
     until = f"until {instant(args.until)} ({on_the_wall(args.until)} here)" if args.until else "until it is unpaused"
     values = {
         "paused": True,
@@ -40,20 +37,15 @@ def run_pause(args: argparse.Namespace, settings: Settings, console: Console) ->
         "reason": reason,
         "paused_by": pause.by,
     }
-    console.result(values, f"{path} is paused {until}. A run that works on it ends within a batch; none begins.")
+    console.result(values, f"{file.name} is paused {until}. A run that works on it ends within a batch; none begins.")
     return 0
 
 
 def run_unpause(settings: Settings, console: Console) -> int:
     """Take the pause off, where there is one."""
-    path, now_ms = settings.db.value, SystemClock().now_ms()
-    with _written(path, now_ms, console) as store, store.transaction() as transaction:
-        was = pauses.take_off(transaction)
-    told = f"{path} is not paused any more." if was else f"{path} was not paused."
+    file, now_ms = database(settings.db.value, OpenOptions(tell=console.note)), SystemClock().now_ms()
+    with file.write(now_ms=now_ms) as store, store.transaction() as transaction:
+        was = transaction.operator.unpause()
+    told = f"{file.name} is not paused any more." if was else f"{file.name} was not paused."
     console.result({"paused": False, "was_paused": was}, told)
     return 0
-
-
-def _written(path: Path, now_ms: int, console: Console) -> AbstractContextManager[Store]:
-    # Without the runner's lock: a runner that holds it is whom this is for.
-    return writing(path, now_ms=now_ms, options=OpenOptions(tell=console.note))

@@ -133,7 +133,7 @@ def run_stamp_plan(settings: Settings, console: Console, *, scope: Scope) -> int
 
 
 def run_stamp(settings: Settings, console: Console, *, scope: Scope) -> int:
-    """Stamp the stored vectors as the target's, on the operator's word."""
+    """Stamp the stored vectors as the target's, attested by the operator."""
     target, path = configured_target(settings.embedding), settings.db.value
     tools = SweepTools(SystemClock(), Stop(), lambda _: None)
     now_ms = tools.clock.now_ms()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from pathlib import Path
 
 from ai_memory.clock import SystemClock
 from ai_memory.config.settings import Settings
@@ -12,8 +11,7 @@ from ai_memory.memory.text_codec import printable
 from ai_memory.reembed.inspect.quarantined import QuarantinedRow, quarantined_rows, shortened
 from ai_memory.show.console import Console
 from ai_memory.stores.open_options import OpenOptions
-from ai_memory.stores.opening import reading, writing
-from ai_memory.stores.sqlite import approvals, runs
+from ai_memory.stores.opening import database
 from ai_memory.text.amounts import counted
 
 
@@ -23,7 +21,7 @@ def run(verb: str, settings: Settings, console: Console) -> int:
 
 
 def _quarantine(settings: Settings, console: Console) -> int:
-    with reading(settings.db.value, options=OpenOptions(tell=console.note)) as store:
+    with database(settings.db.value, OpenOptions(tell=console.note)).read() as store:
         rows = quarantined_rows(store)
     lines = [
         f"{printable(each.entry.id)}{_titled(each)} in {printable(each.entry.namespace)}: {each.entry.kind}, "
@@ -40,23 +38,22 @@ def _titled(row: QuarantinedRow) -> str:
 
 
 def _cancel(settings: Settings, console: Console) -> int:
-    now_ms = SystemClock().now_ms()
-    path: Path = settings.db.value
-    with reading(path) as store:
-        if runs.unfinished_id(store) is None:
+    file, now_ms = settings.db.value, SystemClock().now_ms()
+    with database(file).read() as reader:
+        if reader.runs.unfinished_id() is None:
             raise _nothing_to_cancel()
     # By its number alone: the row may hold what cannot be read, and this is the way out of it.
-    with writing(path, now_ms=now_ms, options=OpenOptions(tell=console.note)) as store:
+    with database(file, OpenOptions(tell=console.note)).write(now_ms=now_ms) as store:
         with store.transaction() as transaction:
-            run_id = runs.cancel(transaction, now_ms=now_ms)
+            run_id = transaction.runs.cancel(now_ms=now_ms)
             if run_id is not None:
                 # The next unattended start would else begin it anew.
-                approvals.withdraw(transaction, run_id)
+                transaction.operator.withdraw(run_id)
         if run_id is None:
             raise _nothing_to_cancel()
         # It is given up. That its event cannot be entered takes nothing of that back.
         with suppress(DataRefused, StorageFailed), store.transaction() as transaction:
-            runs.add_event(transaction, run_id, "cancelled", now_ms=now_ms)
+            transaction.runs.note_cancelled(run_id, now_ms=now_ms)
     console.result(
         {"run_id": run_id, "state": "cancelled"},
         f"Run {run_id} is cancelled; the vectors it wrote stay, and a process that still runs it commits nothing more.",

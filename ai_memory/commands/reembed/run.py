@@ -244,10 +244,11 @@ def _token_limit(args: argparse.Namespace, configured: EmbeddingSettings) -> Tok
 
 def _disclose(told: Preflight, console: Console, stop: Stop, *, ask: bool, copied: bool) -> None:
     from ai_memory.commands.reembed.plan import preflight_lines
+    from ai_memory.show.question import agreed, can_ask
 
-    asks = ask and told.begins and console.can_ask()
+    asks = ask and told.begins and can_ask(console.err)
     if asks or (told.begins and not console.quiet):
         for line in preflight_lines(told, copied=copied):
             console.err.line(line)
-    if asks and not console.agreed("Replace these vectors?", heed=stop.heed):
+    if asks and not agreed("Replace these vectors?", console.err, heed=stop.heed):
         raise UsageError("Nothing was changed.", tip="Answer y, or use --yes.")

@@ -93,7 +93,7 @@ def _paused_beside(status: Status) -> str:
 
 
 def _to_begin(status: Status) -> str:
-    """Return what the next start would meet behind a run that was given up, or was another target's."""
+    """Return what the next start would meet after a run that was given up, or was another target's."""
     ended = status.condition in GIVEN_UP or (status.condition in ENDED and (status.retargeted or status.outlook.stale))
     return f"; {_outlook(status.outlook)}" if ended and status.wanted.usable else ""
 
@@ -249,7 +249,7 @@ def _asked_again(status: Status) -> str:
 
 
 def _only(status: Status) -> str:
-    """Return the namespaces of a run that has not all of them, and what is stale behind a run that is done."""
+    """Return the namespaces of a run that has not all of them, and what is stale after a run that is done."""
     scope, census = status.run.scope, status.census
     only = f"; only in {name_scope(scope)}" if scope else ""
     if census and status.outside is not None and scope:

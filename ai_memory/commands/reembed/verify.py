@@ -17,7 +17,6 @@ from ai_memory.show.console import Console
 from ai_memory.stores.open_options import OpenOptions
 from ai_memory.stores.opening import reading
 from ai_memory.stores.sqlite import runs
-from ai_memory.stores.sqlite.provenance import read_fingerprint
 from ai_memory.stores.sqlite.store import Store
 from ai_memory.text.amounts import counted
 from ai_memory.text.times import timestamp
@@ -82,7 +81,7 @@ def _verified(store: Store, settings: Settings, *, of_run: bool) -> tuple[Finger
             raise OperatorNeeded(
                 "There is no run that was not given up.", tip="Verify the configured target: ai-memory reembed verify"
             )
-        return read_fingerprint(store, run.target), run.scope, run.target_model
+        return store.targets.read(run.target), run.scope, run.target_model
     target = recorded_target(store, configured_target(settings.embedding))
     return known_fingerprint(store, target), None, target.model
 

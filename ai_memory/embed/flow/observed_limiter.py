@@ -1,4 +1,4 @@
-"""Tells of the requests that pass a gate: how many, how large, how long they took, and what held them back."""
+"""Tells of the requests that pass a limiter: how many, how large, how long they took, and what held them back."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ NOTICED_S = 0.05
 
 
 class ObservedLimiter:
-    """A gate around another one."""
+    """A limiter around another one."""
 
     def __init__(
-        self, gate: Limiter, tell: Callable[[str], None], *, clock: Callable[[], float] = time.monotonic
+        self, limiter: Limiter, tell: Callable[[str], None], *, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        """Wrap `gate`; `tell` is called from any thread, with one line."""
-        self._gate, self._tell, self._clock = gate, tell, clock
+        """Wrap `limiter`; `tell` is called from any thread, with one line."""
+        self._limiter, self._tell, self._clock = limiter, tell, clock
         self._lock = Lock()
         self._told_at = self._since = float("-inf")
         self._requests = self._texts = self._bytes = 0
@@ -34,23 +34,23 @@ class ObservedLimiter:
     @property
     def most(self) -> int:
         """How many requests may ever be in flight."""
-        return self._gate.most
+        return self._limiter.most
 
     @property
     def limit(self) -> int:
         """How many requests may be in flight now."""
-        return self._gate.limit
+        return self._limiter.limit
 
     @contextmanager
     def slot(self, texts: Sequence[str] = ()) -> Iterator[None]:
-        """Hold a place of the inner gate, and tell how the request in the block ended.
+        """Hold a place of the inner one, and tell how the request in the block ended.
 
         Raises:
-            EmbedError: what the block raised, or the inner gate's own.
+            EmbedError: what the block raised, or the inner limiter's own.
         """
         asked = entered = self._clock()
         try:
-            with self._gate.slot(texts):
+            with self._limiter.slot(texts):
                 entered = self._clock()
                 yield
         except EmbedError as error:
@@ -63,14 +63,14 @@ class ObservedLimiter:
         for each in limits:
             if each.left < 1:
                 self._tell(f"The endpoint says that no {each.kind} are left for {each.seconds:.0f} s.")
-        self._gate.observe(limits)
+        self._limiter.observe(limits)
 
     def doubt(self) -> None:
         """Hand on that an answer was broken, and tell what comes of it."""
-        before = self._gate.limit
-        self._gate.doubt()
-        if self._gate.limit < before:
-            self._tell(f"An answer was broken: up to {self._gate.limit} requests side by side instead of {before}.")
+        before = self._limiter.limit
+        self._limiter.doubt()
+        if self._limiter.limit < before:
+            self._tell(f"An answer was broken: up to {self._limiter.limit} requests side by side instead of {before}.")
 
     @contextmanager
     def rate_doubted(self) -> Iterator[None]:
@@ -79,7 +79,7 @@ class ObservedLimiter:
         Raises:
             EmbedError: what the block raised.
         """
-        with self._gate.rate_doubted():
+        with self._limiter.rate_doubted():
             yield
         self._tell("A harmless text passed at once: it was no rate that was refused.")
 

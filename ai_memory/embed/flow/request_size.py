@@ -1,13 +1,15 @@
 """How much one request may carry: documented at first, learned from refusals and from slowness, shared by threads.
 
-Why not simply halve what was refused: a refusal says "too large", "one text is bad" or "not now" with the same
-status, and a size learned from a bad text would slow down a whole run for one row. So a refusal that names no size
-only makes a suspect; whether all its texts pass in smaller company tells. If they do, it was the size; if one alone
-is refused, it was that text, and nothing is learned. Why two measures, texts and bytes: servers limit either, and
-only what no request has passed with can be the one. Why slowness counts, too: a server on a CPU answers a hundred
-long texts after the deadline, which looks like an outage and costs all of them. Why refusals only lower and slowness
-may rise again: a limit stays, a load passes. What was learned is noted with each commit, so that a resumed run does
-not pay for it twice.
+Why not the obvious:
+- A fixed batch is too large for one endpoint and too small for the next; what vendors document is their own limit, not
+  that of the proxy or the machine in between. So a documented number is where it begins, and refusals lower it.
+- A refusal seldom says that it is one of size: servers send 400, 413, 500 or hang up, for a request too large as for a
+  bad text in it. Only what passes afterwards tells them apart, so a refused request stays suspected until its texts
+  passed in smaller ones; a text that fails alone clears the size.
+- What passed as large before clears it too, once: after a restart the same endpoint may take less.
+- What refused is never tried again in a run, for that costs a request each time. Slowness passes, so the count that it
+  lowered grows again; both are told apart in what a run keeps, so that a resumed one does not pay for it twice.
+- Tokens are estimated from bytes, not counted: few endpoints say which tokenizer they have, and a count costs time.
 """
 
 from __future__ import annotations
@@ -22,22 +24,27 @@ from ai_memory.errors import EmbedError, RequestTooLarge
 from ai_memory.text.utf8 import utf8_size
 
 FEWEST_BYTES_A_TOKEN = 3
-"""English has 4 bytes per token in cl100k_base, code and CJK about 3: a request is rather too small than refused."""
+"""English has 4 bytes per token in cl100k_base, code and CJK about 3: a request is rather too small than refused.
+
+OpenAI's help says 4 characters of English ("What are tokens and how to count them?"). Of 2026-11-25."""
 AROUND_TEXT = 4
-"""Tokens that a model may put around each text."""
+"""Tokens that a model may put around each text: BERT's [CLS] and [SEP], and as many to spare. Of 2026-11-24."""
 MOST_BYTES = 8 * 1024 * 1024
-"""Text of one request where no limit is known, in bytes."""
+"""Text of one request where a vendor is known and documents no bytes. A choice of 2026-11-23, not measured."""
 SLOW = 20.0
 """A request that takes longer, in seconds, should carry fewer texts: as many as take AIM. A third of the time for which
 an answer is waited (`Deadlines.read`)."""
 AIM = 10.0
 QUICK = 5.0
-"""A request that takes less may carry twice as many the next time, up to what is documented and was not refused."""
+"""A request that takes less may carry twice as many the next time, up to what is documented and was not refused.
+
+All three of 2026-11-23, chosen to stay far from the deadline of an answer; held by the tests of slow answers."""
 LATE_SHARE = 4
-"""After a deadline that passed a request carries this part of the texts: few steps from a hundred to one."""
+"""After a deadline that passed a request carries this part of the texts: a hundred, 25, 6, 1. Of 2026-11-23."""
 SUSPECTS = 64
+"""Refused requests that are remembered at once: a batch that is halved has one. Of 2026-11-23, not measured."""
 LARGE_BODY = 64 * 1024
-"""A smaller body, in bytes, is not what a 413 is about."""
+"""A smaller body, in bytes, is not what a 413 is about. A choice of 2026-11-23, not measured."""
 
 
 def estimated_tokens(texts: Sequence[str]) -> int:
@@ -70,6 +77,51 @@ class _Suspect:
     largest: int
 
 
+class _Suspects:
+    """The refused requests of which it is open whether a text was bad or the size; needs the lock of its owner."""
+
+    def __init__(self) -> None:
+        self._open: deque[_Suspect] = deque(maxlen=SUSPECTS)
+        self._passed_inputs = self._passed_bytes = 0
+
+    def refused(self, texts: Sequence[str], left: set[str], error: EmbedError | None) -> None:
+        """Remember a refusal over the texts of `left`; a single one was bad, and clears the requests that it was in."""
+        guilty = [each for each in self._open if left <= each.pending]
+        if len(texts) == 1:
+            for suspect in guilty:
+                self._open.remove(suspect)
+        elif not guilty:
+            told = isinstance(error, RequestTooLarge)
+            unit = error.unit if isinstance(error, RequestTooLarge) else ""
+            count, size = len(texts), _size(texts)
+            larger = count * (count > self._passed_inputs), size * (size > self._passed_bytes)
+            self._open.append(_Suspect(count, size, left, told, unit, larger, count - len(left)))
+
+    def passed(self, texts: Sequence[str]) -> list[tuple[str, int]]:
+        """Take the texts off every refused request; return what those were too large for, of which all passed."""
+        found = []
+        for suspect in list(self._open):
+            if suspect.pending & set(texts):
+                suspect.largest = max(suspect.largest, len(texts))
+            suspect.pending.difference_update(texts)
+            if not suspect.pending:
+                self._open.remove(suspect)
+                found += self._judged(suspect)
+        self._passed_inputs = max(self._passed_inputs, len(texts))
+        self._passed_bytes = max(self._passed_bytes, _size(texts))
+        return found
+
+    def _judged(self, suspect: _Suspect) -> list[tuple[str, int]]:
+        too_many, too_long = suspect.larger
+        if not too_many and not too_long:
+            # Of passing trouble, or no longer true: the next one of which nothing as large passed meanwhile counts.
+            self._passed_inputs = self._passed_bytes = 0
+            return []
+        if not too_many or (suspect.told and suspect.unit != "inputs" and suspect.size >= LARGE_BODY):
+            return [("bytes", suspect.size * suspect.largest // suspect.count)]
+        return [("inputs", suspect.largest)]
+
+
 class RequestSize:
     """The sizes of a request. Refusals only lower them; slowness lowers the count of texts until answers are quick.
 
@@ -77,18 +129,18 @@ class RequestSize:
     no request as large has passed.
     """
 
-    def __init__(self, documented: DocumentedLimits) -> None:
-        """Begin with what is documented."""
+    def __init__(self, documented: DocumentedLimits, *, asked: int | None = None) -> None:
+        """Begin with what is documented, and no more than `asked` texts per request (None: as many as that)."""
+        most = max(min(documented.inputs, asked), 1) if asked else documented.inputs
         self._most = {
-            "inputs": documented.inputs,
+            "inputs": most,
             "tokens": documented.request_tokens,
             "bytes": documented.request_bytes or MOST_BYTES,
             "in_flight": 0,
         }
-        self._in_time = documented.inputs
+        self._in_time = most
         self._learned: dict[str, int] = {}
-        self._suspects: deque[_Suspect] = deque(maxlen=SUSPECTS)
-        self._passed_inputs = self._passed_bytes = 0
+        self._suspects = _Suspects()
         self._lock = Lock()
 
     @property
@@ -101,11 +153,6 @@ class RequestSize:
         """The most requests that may be in flight for the vectors to be right, 0 where any number may."""
         return self._most["in_flight"]
 
-    def allow(self, inputs: int) -> None:
-        """Allow so many texts per request at most: not learned, but asked for."""
-        self._most["inputs"] = max(min(self._most["inputs"], inputs), 1)
-        self._in_time = min(self._in_time, self._most["inputs"])
-
     def fitting(self, texts: Sequence[str]) -> int:
         """Return how many of the first `texts` one request may carry; a single one always may be tried."""
         size, tokens, most = 0, 0, self._most
@@ -116,7 +163,7 @@ class RequestSize:
                 return count
         return min(len(texts), self.inputs)
 
-    def told(self, error: RequestTooLarge, texts: Sequence[str]) -> bool:
+    def learn(self, error: RequestTooLarge, texts: Sequence[str]) -> bool:
         """Learn the size that a refusal names, and return whether it named one that is smaller than what was sent."""
         sent = {"inputs": len(texts), "tokens": estimated_tokens(texts), "bytes": _size(texts)}
         if not 0 < error.most < sent.get(error.unit, 0):
@@ -141,15 +188,8 @@ class RequestSize:
     def passed(self, texts: Sequence[str]) -> None:
         """Take the texts off every refused request; one of which all passed was refused for its size."""
         with self._lock:
-            for suspect in list(self._suspects):
-                if suspect.pending & set(texts):
-                    suspect.largest = max(suspect.largest, len(texts))
-                suspect.pending.difference_update(texts)
-                if not suspect.pending:
-                    self._suspects.remove(suspect)
-                    self._learn(suspect)
-            self._passed_inputs = max(self._passed_inputs, len(texts))
-            self._passed_bytes = max(self._passed_bytes, _size(texts))
+            for unit, most in self._suspects.passed(texts):
+                self._lower(unit, most)
 
     def refused(
         self, texts: Sequence[str], error: EmbedError | None = None, *, pending: Sequence[str] | None = None
@@ -161,26 +201,7 @@ class RequestSize:
         """
         left = set(texts if pending is None else pending)
         with self._lock:
-            guilty = [each for each in self._suspects if left <= each.pending]
-            if len(texts) == 1:
-                for suspect in guilty:
-                    self._suspects.remove(suspect)
-            elif not guilty:
-                told = isinstance(error, RequestTooLarge)
-                unit = error.unit if isinstance(error, RequestTooLarge) else ""
-                count, size = len(texts), _size(texts)
-                larger = count * (count > self._passed_inputs), size * (size > self._passed_bytes)
-                self._suspects.append(_Suspect(count, size, left, told, unit, larger, count - len(left)))
-
-    def _learn(self, suspect: _Suspect) -> None:
-        too_many, too_long = suspect.larger
-        if not too_many and not too_long:
-            # Of passing trouble, or no longer true: the next one of which nothing as large passed meanwhile counts.
-            self._passed_inputs = self._passed_bytes = 0
-        elif not too_many or (suspect.told and suspect.unit != "inputs" and suspect.size >= LARGE_BODY):
-            self._lower("bytes", suspect.size * suspect.largest // suspect.count)
-        else:
-            self._lower("inputs", suspect.largest)
+            self._suspects.refused(texts, left, error)
 
     def learned(self) -> dict[str, int]:
         """Return what was learned, to be kept in the run: plain numbers by name."""

@@ -42,12 +42,16 @@ ALIKE = 3
 
 @dataclass(slots=True)
 class _Failures:
-    """How one request failed so far, and when; `texts` are what it asks for, none for a query."""
+    """How one request failed so far, and when.
+
+    `texts` are what it asks for, none for a query; `pause` is the wait that the refusal of a harmless text asked for.
+    """
 
     texts: Sequence[str] = ()
     errors: list[TransientFailure | AnswerViolation] = field(default_factory=list)
     at: list[float] = field(default_factory=list)
     harmless_passed: bool | None = None
+    pause: float = 0.0
 
     def add(self, error: TransientFailure | AnswerViolation, *, at: float) -> None:
         """Add one failure, at `at` seconds."""
@@ -100,25 +104,25 @@ class RetryingEmbedder(Wrapper):
         *,
         stop: Stop,
         retry_policy: RetryPolicy | None = None,
-        gate: Limiter | None = None,
+        limiter: Limiter | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], object] | None = None,
     ) -> None:
-        """Wrap `inner`, whose requests pass `gate`; `sleep` replaces waiting for the stop, for tests."""
+        """Wrap `inner`, whose requests pass `limiter`; `sleep` replaces waiting for the stop, for tests."""
         super().__init__(inner)
-        self._gate = gate or Unlimited(1)
+        self._limiter = limiter or Unlimited(1)
         self._stop = stop
         self._retry_policy = retry_policy or RetryPolicy()
         self._clock = clock
         self._sleep = sleep or stop.wait
 
     def with_retry_policy(self, retry_policy: RetryPolicy) -> RetryingEmbedder:
-        """Return the same embedder with another patience."""
+        """Return the same embedder with another retry policy."""
         return RetryingEmbedder(
             self._inner,
             stop=self._stop,
             retry_policy=retry_policy,
-            gate=self._gate,
+            limiter=self._limiter,
             clock=self._clock,
             sleep=self._sleep,
         )
@@ -132,15 +136,15 @@ class RetryingEmbedder(Wrapper):
         """Whether what may be the texts' fault is not retried."""
         return self._retry_policy.at_once
 
-    def harmless_passes(self, *, after_restart: bool = False) -> bool:
-        """Return whether a harmless text gets its vector now, by one attempt, or once a server could start again."""
-        retry_policy = RetryPolicy(retry_for=min(self._retry_policy.retry_for, RESTART))
-        asked: Embedder = self.with_retry_policy(retry_policy) if after_restart else self._inner
-        try:
-            asked.embed_documents([CANARY])
-        except EmbedError:
-            return False
-        return True
+    def harmless_passes(self) -> bool:
+        """Return whether a harmless text gets its vector now, by one attempt."""
+        return _refusal(self._inner) is None
+
+    def harmless_passes_after_restart(self) -> bool:
+        """Return whether a harmless text gets its vector once a server had time to start again."""
+        seconds = min(self._retry_policy.retry_for, RESTART)
+        patient = self.with_retry_policy(replace(self._retry_policy, retry_for=seconds, at_once=False))
+        return _refusal(patient) is None
 
     def embed_documents(self, texts: Sequence[str]) -> Vectors:
         """Return the vectors of `texts`: float32, shape (n, dim), rows in the order of texts.
@@ -164,10 +168,10 @@ class RetryingEmbedder(Wrapper):
         jitter = wait_random_exponential(multiplier=1, max=WAIT_MAX)
         retrying = Retrying(
             retry=lambda state: self._worth_it(_error(state)) and not self._stop.is_set(),
-            # A pause is taken as it is: the pace lets the requests behind it go one by one.
+            # A pause is taken as it is: the limiter lets the requests behind it go one by one.
             wait=lambda state: _pause_of(_error(state)) or jitter(state),
             stop=lambda state: self._over(state, failures),
-            sleep=self._pause,
+            sleep=lambda seconds: self._pause(seconds, failures),
             reraise=True,
         )
         return retrying(self._unless_stopped(attempt, failures))
@@ -217,24 +221,32 @@ class RetryingEmbedder(Wrapper):
         if not (failures.alike or at_once):
             return False
         of_rate = isinstance(last, RateLimited) and not last.retry_after
-        passes = self._passes_at_once if of_rate else self.harmless_passes
-        if not failures.say(harmless_passed=passes()):
-            return False
+        refusal = self._refusal_at_once() if of_rate else _refusal(self._inner)
+        failures.pause = _pause_of(refusal)
+        if not failures.say(harmless_passed=refusal is None):
+            return failures.lasted + failures.pause > retry_policy.longest_wait
         # A rate may be over just now: a request that was not doubted before is sent once more before it is blamed.
         last.of_texts |= at_once
         return last.of_texts
 
-    def _passes_at_once(self) -> bool:
-        """Return whether a harmless text passes without the pause of others: then no rate was refused."""
-        try:
-            with self._gate.rate_doubted():
-                self._inner.embed_documents([CANARY])
-        except EmbedError:
-            return False
-        return True
+    def _refusal_at_once(self) -> EmbedError | None:
+        """Return what a harmless text is refused with, sent without the pause of others; if None, it is not a rate."""
+        with self._limiter.rate_doubted():
+            return _refusal(self._inner)
 
-    def _pause(self, seconds: float) -> None:
+    def _pause(self, seconds: float, failures: _Failures) -> None:
+        """Wait as long as the failure asks for, and as the refusal of the harmless text does."""
+        seconds, failures.pause = max(seconds, failures.pause), 0.0
         self._sleep(seconds)
+
+
+def _refusal(embedder: Embedder) -> EmbedError | None:
+    """Return what a harmless text is refused with, None where it gets its vector."""
+    try:
+        embedder.embed_documents([CANARY])
+    except EmbedError as error:
+        return error
+    return None
 
 
 def _says_later(error: BaseException) -> bool:

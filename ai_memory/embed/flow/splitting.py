@@ -71,7 +71,7 @@ class SplittingEmbedder(Wrapper):
         return min(self._inner.fitting(texts), self._limits.fitting(texts))
 
     def with_retry_policy(self, retry_policy: RetryPolicy) -> SplittingEmbedder:
-        """Return the same embedder with another patience."""
+        """Return the same embedder with another retry policy."""
         return SplittingEmbedder(
             self._retrying.with_retry_policy(retry_policy), self._limits, self.spending, self._tell
         )
@@ -146,7 +146,7 @@ class SplittingEmbedder(Wrapper):
                 raise
             if _hung_up(error) and not error.harmless_passed and list(request) != [CANARY]:
                 # Who asks a server that crashed over a text at once hears nothing of any text.
-                error.harmless_passed = self._retrying.harmless_passes(after_restart=True)
+                error.harmless_passed = self._retrying.harmless_passes_after_restart()
                 if not error.harmless_passed:
                     raise
             return error
@@ -158,7 +158,7 @@ class SplittingEmbedder(Wrapper):
         if isinstance(error, AnswerLate):
             self._limits.late(len(request))
             return True
-        return isinstance(error, RequestTooLarge) and self._limits.told(error, request)
+        return isinstance(error, RequestTooLarge) and self._limits.learn(error, request)
 
     def _halves(self, request: Sequence[str], error: EmbedError) -> Iterator[Vectors | EmbedError]:
         # Beside a request that was told to come later, a harmless text passed.

@@ -46,7 +46,7 @@ class TimeLimitedEmbedder(Wrapper):
         self._wait = wait
 
     def with_retry_policy(self, retry_policy: RetryPolicy) -> TimeLimitedEmbedder:
-        """Return the same embedder with another patience, within the same wait."""
+        """Return the same embedder with another retry policy, within the same wait."""
         return TimeLimitedEmbedder(self._patient.with_retry_policy(retry_policy), self._wait)
 
     def at_once(self) -> TimeLimitedEmbedder:

@@ -47,7 +47,7 @@ _LOOK = "Look at that server and its model, then run the same command again."
 class HttpEmbedder:
     """A model behind an endpoint. Any thread may call; `max_batch` is an upper bound.
 
-    A request holds its slot of the `gate` from its first byte to the last of its answer: what comes before
+    A request holds its slot of the `limiter` from its first byte to the last of its answer: what comes before
     and after is done while other requests are in flight.
     """
 
@@ -58,17 +58,17 @@ class HttpEmbedder:
         endpoint: Endpoint,
         *,
         max_batch: int,
-        gate: Limiter,
+        limiter: Limiter,
         packing: Packing | None = None,
     ) -> None:
         """Keep what to ask and whom; no connection is opened yet. Without `packing` numbers are asked for."""
         self.max_batch = max_batch
         self.meter = Meter()
-        self._gate = gate
+        self._limiter = limiter
         self._target = target
         self._dialect = dialect
         self._endpoint = endpoint
-        self._transport = Transport(endpoint, connections=gate.most)
+        self._transport = Transport(endpoint, connections=limiter.most)
         self._packing = packing or Packing(fixed=False)
         self._passed = False
         self._parsing = Lock()
@@ -81,7 +81,7 @@ class HttpEmbedder:
     @property
     def concurrency(self) -> int:
         """How many calls may usefully run at once, now."""
-        return self._gate.limit
+        return self._limiter.limit
 
     def fitting(self, texts: Sequence[str]) -> int:
         """Return how many of the first `texts` one call may carry."""
@@ -133,7 +133,7 @@ class HttpEmbedder:
             what = self._unbelievable(error.what)
             raise VectorsBroken(what, tip=_LOOK, vectors=error.vectors, broken=error.broken) from None
         except AnswerViolation as error:
-            self._gate.doubt()
+            self._limiter.doubt()
             raise AnswerViolation(self._unbelievable(error.what), tip=_LOOK, http_status=200) from None
         except WrongTarget as error:
             tip = "Correct [embeddings].dim or model; where they come from: ai-memory config show"
@@ -158,7 +158,7 @@ class HttpEmbedder:
                 AnswerSize(len(texts), self._target.dim).check(answer.body)
                 return self._dialect.read(_parsed(answer), count=len(texts))
         except AnswerViolation as error:
-            self._gate.doubt()
+            self._limiter.doubt()
             refusal = self._misread(answer, error)
         # Not from that error: its frames hold the whole answer, and a page's error is kept until its turn comes.
         del answer
@@ -202,7 +202,7 @@ class HttpEmbedder:
             Misconfigured: it cannot be asked at all, as things are set up.
         """
         send = self._prepared(texts)
-        with self._gate.slot(texts):
+        with self._limiter.slot(texts):
             answer = self._sent(send, len(texts))
             if status := _refusal(answer):
                 error = classify(replace(answer, status=status), asked=self._asked(), now=time.time())
@@ -230,7 +230,7 @@ class HttpEmbedder:
             what = self._unbelievable(error.what)
             raise AnswerViolation(what, tip=_LOOK, http_status=200, in_doubt=True) from None
         if told := rate_headers.left(answer.headers, now=time.time()):
-            self._gate.observe(told)
+            self._limiter.observe(told)
         return answer
 
 

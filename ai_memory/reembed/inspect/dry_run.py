@@ -48,7 +48,7 @@ class DryRun:
     """The plan of a run.
 
     `estimated_tokens` are counted by the target's own tokenizer where it is at hand, else by the rule of four
-    bytes a token; `estimated_cost` is their price, None where none is configured. `truncated_rows` are longer than
+    bytes per token; `estimated_cost` is their price, None where none is configured. `truncated_rows` are longer than
     the model reads, which loses `lost_percent` of all tokens; None where that cannot be known. `estimate` is how long
     it would take, `probed` what the target answered (None: it was not asked), `refusal` what such a start would end
     with before it begins (None: it would begin).

@@ -40,7 +40,7 @@ class Status:
     `counted` are its rows (None: nothing tells them), `census` is the one taken just now (None: none was), `outside`
     how many rows are stale in namespaces that are not the run's (None: nobody looked). `breaker_until` is what is
     believed of the run's own. `free_bytes` is the room on the disk, `wanted` what the configuration asks for,
-    `pause` who paused the file (None: nobody), `outlook` what the next start would meet behind a run that ended.
+    `pause` who paused the file (None: nobody), `outlook` what the next start would meet after a run that ended.
     """
 
     run: Run
@@ -76,7 +76,7 @@ class Status:
 
     @property
     def next_words(self) -> str:
-        """What to type next behind `ai-memory`, empty where there is nothing to do."""
+        """What to type next after `ai-memory`, empty where there is nothing to do."""
         if self.pause and not self.work.going_on:
             return "reembed unpause"
         if self.condition in {*GIVEN_UP, Condition.UNSERVED} and self.outlook.complete:
@@ -215,7 +215,7 @@ def _ahead(store: Reader, run: Run, wanted: Wanted, *, left: bool, now_ms: int) 
 
 
 def _is_left(run: Run, census: Census | None, outside: int | None) -> bool:
-    """Return whether rows are known to be stale behind a done run: by a census, or as its last start found."""
+    """Return whether rows are known to be stale after a done run: by a census, or as its last start found."""
     if run.state != "done":
         return False
     if census:

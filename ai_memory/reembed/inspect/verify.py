@@ -1,6 +1,6 @@
 """`verify --sample`: embeds some rows again and compares the result with the vectors that are stored.
 
-The first of them, chosen at random, one text a request: an endpoint that mixes up texts which share one would agree
+The first of them, chosen at random, one text per request: an endpoint that mixes up texts which share one would agree
 with itself, or belie rows that are right. Of the others those that differ are asked for by themselves.
 """
 
@@ -77,7 +77,7 @@ class Sample:
 def choose(store: Reader, target: Fingerprint, scope: Scope, *, size: int | None) -> list[Document]:
     """Return up to `size` rows that are recorded as the target's (None: all).
 
-    Those on an operator's word come first, the others at random.
+    Those attested by an operator come first, the others at random.
     """
     traits = store.memories.traits
     attested, others = store.consistently(lambda found: _recorded(found, traits, target, scope))
@@ -89,7 +89,7 @@ def choose(store: Reader, target: Fingerprint, scope: Scope, *, size: int | None
 def _recorded(
     snapshot: Snapshot, traits: Traits, target: Fingerprint, scope: Scope
 ) -> tuple[list[Document], list[Document]]:
-    """Return the rows recorded as the target's: those on an operator's word, and the others."""
+    """Return the rows recorded as the target's: those attested by an operator, and the others."""
     attested: list[Document] = []
     others: list[Document] = []
     for row in snapshot.rows(target=target.id, only=scope):

@@ -40,7 +40,7 @@ class Means:
 class Census:
     """Rows by what they are, in one snapshot that began at `began_at` (Unix milliseconds).
 
-    `live` = `fresh` + `stale` + `quarantined`; `attested` of the fresh rows stand on an operator's word.
+    `live` = `fresh` + `stale` + `quarantined`; of the fresh rows an operator attested `attested`.
     `quarantined_ids` name the rows whose quarantine is in force, `first_stale` a few of the stale ones; `overwritten`
     stale rows were given the target's vector of their present text, and have another one, `edited` ones that of an
     earlier text; of `unattested` ones with a vector nothing records where it comes from. `to_embed` rows are those that
@@ -131,7 +131,7 @@ class _Count:
         self._swept: dict[bytes, str | None] = {}
 
     def add(self, row: MemoryRow) -> bool:
-        """Count a row and say whether a run would have to examine it, to embed it if it can be."""
+        """Count a row and return whether a run would have to examine it, to embed it if it can be."""
         census = self._census
         namespace = self._namespace(row)
         if namespace is None:

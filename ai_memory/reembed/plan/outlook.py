@@ -17,7 +17,7 @@ from ai_memory.vectors.target import Fingerprint
 class Outlook:
     """When the configured target was approved (None: it is not), and whether the file is known to be complete for it.
 
-    Times are Unix milliseconds. `stale`: behind a run that is done rows are known to be stale.
+    Times are Unix milliseconds. `stale`: after a run that is done rows are known to be stale.
     """
 
     approved_at: int | None = None
@@ -29,7 +29,7 @@ NO_OUTLOOK = Outlook()
 
 
 def outlook(store: Reader, run_id: int | None, wanted: Wanted, *, now_ms: int) -> Outlook:
-    """Return the outlook behind the run begun last (None: none was); without one the rows may have to be counted."""
+    """Return the outlook after the run begun last (None: none was); without one the rows may have to be counted."""
     if not wanted.usable:
         return NO_OUTLOOK
     approved = store.operator.approved_at(wanted.space, wanted.dim)

@@ -43,7 +43,7 @@ class Preflight:
 
 
 Disclose = Callable[[Preflight], None]
-"""Hears the pre-flight; refuses by raising."""
+"""Is told the pre-flight; refuses by raising."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,7 @@ def plan(store: Reader, embedder: ResilientEmbedder, request: Options, *, now_ms
 
 
 def _may_go_elsewhere(store: Reader, planned: Plan, request: Options) -> bool:
-    """Say whether a person lets this start go to the width that the endpoint tells, where another one is recorded.
+    """Return whether a person lets this start go to the width that the endpoint tells, where another one is recorded.
 
     Not a plain start towards a target that is approved: that the endpoint has another width by now is told first.
     """

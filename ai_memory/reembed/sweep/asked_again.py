@@ -1,4 +1,4 @@
-"""Asks some rows again, one text a request: what a text gets in company must be what it gets by itself.
+"""Asks some rows again, one text per request: what a text gets in company must be what it gets by itself.
 
 Endpoints were seen that mix up the vectors of one request, spoil them in large requests or while several are in
 flight, or give one vector to many texts. None of it shows in an answer. So each invocation
@@ -54,7 +54,7 @@ ONE_VECTOR = 1 - 1e-8
 SAME_BEGINNING = 100
 """Letters and digits: texts that begin with the same ones may be cut to the same by a model, and share its vector."""
 FEW, SHARE = 4, 0.1
-"""Different texts of a page that may share a vector: more than both are no accident of a vocabulary."""
+"""Different texts of a page that may share a vector: more than both are not an accident of a vocabulary."""
 SUSPECTS = 2
 """Of those that do, so many are asked again: where a vector is in the wrong place, it is so for one of any two."""
 
@@ -195,7 +195,7 @@ def mixed_up(vectors: Vectors) -> PageAnswer:
 
 
 def agrees(one: Vectors, other: Vectors) -> bool:
-    """Say whether two vectors of a text are the same but for rounding."""
+    """Return whether two vectors of a text are the same but for rounding."""
     return bool(cosines(one[np.newaxis], other)[0] >= MIN_COSINE)
 
 
@@ -216,7 +216,7 @@ def sharing_a_vector(outcomes: Sequence[Outcome]) -> tuple[Embedded, ...]:
 
 
 def too_many(sharing: int, of: int) -> bool:
-    """Say whether so many different texts share a vector that it is no accident.
+    """Return whether so many different texts share a vector that it is not an accident.
 
     By right a model gives two texts one vector where it cuts them to the same, or knows none of their words.
     """
@@ -232,7 +232,7 @@ class Shared:
         self._rows = 0
 
     def too_many(self, outcomes: Sequence[Outcome]) -> tuple[Embedded, ...]:
-        """Hear of a page; return the rows, also of earlier pages, that share a vector where they are too many."""
+        """Record a page; return the rows, also of earlier pages, that share a vector where they are too many."""
         found: tuple[Embedded, ...] = ()
         for each in embedded_of(outcomes) if self._rows < SEEN else ():
             self._rows += 1

@@ -39,7 +39,7 @@ class Budget:
     """
 
     def __init__(self, spending: Spending | None = None, *, max_rows: int | None = None) -> None:
-        """Begin with nothing taken up; None is no limit."""
+        """Begin with nothing taken up; None means no limit."""
         spending = spending or AnyAmount()
         self.spent = ""
         self.tight = False
@@ -75,7 +75,7 @@ class Budget:
         return Take.TAKEN
 
     def settle(self, texts: Sequence[str]) -> None:
-        """Hear that the requests of `texts` were answered: what they cost is spent."""
+        """Record that the requests of `texts` were answered: what they cost is spent."""
         self._reserved -= sum(self._taken.pop(text, 0) for text in texts)
 
     def give_back(self, rows: int) -> None:

@@ -144,7 +144,7 @@ class _Rows:
         return outcomes + [QUARANTINED] * (len(vectors_of) - len(writes))
 
     def shut_out(self, document: Document) -> bool:
-        """Put a row into quarantine if the database refuses it; say whether it does."""
+        """Put a row into quarantine if the database refuses it; return whether it does."""
         words = (self.unwritable or {}).get(document.id)
         if words is not None:
             self.quarantine(document, reason.unwritable(words))
@@ -196,7 +196,7 @@ def _attest(rows: _Rows, document: Document) -> str:
 
 
 def attest_document(transaction: Transaction, target: Fingerprint, document: Document) -> bool:
-    """Take a row's stored vector for the target's on the operator's word.
+    """Take a row's stored vector for the target's, attested by the operator.
 
     Returns False, with nothing written, where the text changed or the vector has another width.
 

@@ -3,7 +3,7 @@
 Why not simply again after a failed COMMIT: it may have been written, and a page that counts twice makes every figure
 of the run wrong. Why not believe that it failed: then texts that are paid for are sent again. So each commit that
 holds the run gives it another number, in the same transaction, and after a failure that number alone is read over a
-new connection: has it changed, the page is there. Why a page that the database refuses is written without the refused
+new connection: is it the page's, the page is there. Why a page that the database refuses is written without the refused
 rows, and not row by row from the start: that a trigger refuses some is rare, and it may undo the whole transaction.
 Which rows they are a rehearsal finds out, which is rolled back.
 """

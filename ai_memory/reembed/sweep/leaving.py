@@ -87,7 +87,7 @@ class Leaving:
             transaction.progress.note_end(run, exit_code=ending.exit_code, reason=ending.reason, now_ms=now_ms)
             if ending.census:
                 transaction.progress.note_census(run, ending.census.counted())
-        # A target that was never served is no run to go on with.
+        # A target that was never served is not a run to go on with.
         unserved = isinstance(ending.error, EmbedderInitFailed)
         if unserved and not transaction.reader.runs.read(run.run_id).counters.reembedded:
             transaction.runs.transition(run, "cancelled", now_ms=now_ms, fenced=True)

@@ -157,7 +157,7 @@ class Passes:
         return self._committer.counters.reembedded + self._committer.counters.attested
 
     def _nothing_stuck(self, census: Census, written: int) -> bool:
-        """Say whether all vectors of a pass were written over at once: another pass would pay for them once more."""
+        """Return whether all vectors of a pass were written over at once: another pass would pay for them once more."""
         return 0 < written <= census.overwritten and census.fresh <= self._fresh
 
     def _unfinished(self, walk: Scan) -> Ending:

@@ -1,4 +1,4 @@
-"""`--stamp-only`: takes the stored vectors for the target's on the operator's word, and embeds nothing."""
+"""`--stamp-only`: takes the stored vectors for the target's, attested by the operator, and embeds nothing."""
 
 from __future__ import annotations
 

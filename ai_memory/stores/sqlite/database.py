@@ -90,7 +90,7 @@ def reading(path: Path, *, options: OpenOptions = OpenOptions()) -> Iterator[Sto
     Whoever may not make files beside it reads it without locks: then a writer in between makes the reading void.
 
     Raises:
-        DataRefused: the file is missing, is no memory database, or is newer than this program.
+        DataRefused: the file is missing, is not a memory database, or is newer than this program.
         NotFinished: the file was written while it was read without locks.
     """
     db = connection.open_database(path, read_only=True, options=options)

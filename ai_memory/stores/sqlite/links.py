@@ -49,7 +49,7 @@ class Links:
         return {verb: why for verb, why in found.items() if verb != DELETED}
 
     def there(self, link: Mapping[str, Value]) -> bool:
-        """Say whether there is a link between the same memories with the same relation."""
+        """Return whether there is a link between the same memories with the same relation."""
         return bool(self.rows.read({name: link[name] for name in KEY}))
 
     def put(self, transaction: Transaction, link: Mapping[str, Value]) -> tuple[str, ...] | None:

@@ -13,7 +13,7 @@ BY_AN_OPERATOR = {"cancelled": "cancelled", "paused": "paused", "superseded": "s
 
 
 def run_lost(store: Store, run: Run) -> AiMemoryError:
-    """Return the error that a run is no longer ours: by an operator's word, or because another process has it."""
+    """Return the error that a run is no longer ours: by an operator's decision, or because another process has it."""
     rows = store.db.execute(STATE, (run.run_id,))
     state = store.codec.text(rows[0][0] or b"") if rows else None
     done = BY_AN_OPERATOR.get(state or "")

@@ -160,11 +160,11 @@ def summaries(store: Store, namespace: str | None) -> Iterator[Summary]:
 
 
 def lacking_vectors(store: Store, *, after: int, limit: int) -> list[tuple[int, str, str]]:
-    """Return (row number, id, namespace) of the next live memories without a vector, behind row number `after`."""
+    """Return (row number, id, namespace) of the next live memories without a vector, after row number `after`."""
     found = store.db.execute(LACKING, (after, limit))
     return [(number, store.codec.name(row_id), store.codec.name(namespace)) for number, row_id, namespace in found]
 
 
 def has_vector(store: Store, memory_id: str) -> bool:
-    """Say whether a memory is there and has a vector, whatever it is worth."""
+    """Return whether a memory is there and has a vector, whatever it is worth."""
     return bool(store.db.value(HAS_VECTOR, (store.codec.bound(memory_id),)))

@@ -90,9 +90,9 @@ def require_seen(store: Store, *names: str) -> None:
 
 
 def _is_seen(store: Store, scope: str, bindings: dict[str, bytes]) -> bool:
-    """Say whether the file knows of it: by memories, there or deleted, by a run, or by the Rust program's tables.
+    """Return whether the file knows of it: by memories, there or deleted, by a run, or by the Rust program's tables.
 
-    That into which memories go where nobody names one is no typing error, also in an empty file.
+    That into which memories go where nobody names one is not a typing error, also in an empty file.
     """
     # Other tables are asked only where the memories say no: somebody may have spoilt them.
     sql = [HAS_MEMORIES, WAS_LEFT, WAS_SWEPT]

@@ -2,7 +2,7 @@
 
 The file may come from anywhere, and SQLite keeps what it is given. Text is asked for as bytes (see `store.text`), a
 number is believed within bounds in which it can still be counted on, and JSON only where it is what we mean; a key that
-a later release added is no damage.
+a later release added is not damage.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Keeps, in the row of a run, what `status` shows without a census: its rows as counted last, and how a start ended.
 
 The rows are moved by every commit (`runs.count`). Each function works for the runner of the run
-alone: behind one that was taken over nothing is changed.
+alone: after one that was taken over nothing is changed.
 """
 
 from __future__ import annotations

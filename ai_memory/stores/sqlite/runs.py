@@ -21,7 +21,7 @@ from ai_memory.stores.sqlite.run_row import ENDED, GIVE_UP, RUN_COLUMNS, RUN_TEX
 from ai_memory.stores.values import Breaker, Checkpoint, Counters, Run
 from ai_memory.text.cleaning import MOST_WORDS, one_line
 
-# A state that nobody knows is no end: such a run stands in the way of another until it is cancelled.
+# A state that nobody knows is not an end: such a run stands in the way of another until it is cancelled.
 IS_UNFINISHED = f"coalesce(state, '') NOT IN {ENDED}"
 RUN = f"SELECT {selected(RUN_COLUMNS, RUN_TEXTS)} FROM reembed_run"
 UNFINISHED = f"{RUN} WHERE {IS_UNFINISHED}"

@@ -148,5 +148,5 @@ def text(store: Store, row_number: int) -> Text:
 
 
 def has_runs(store: Store) -> bool:
-    """Say whether a migration of ours has ever begun in the file."""
+    """Return whether a migration of ours has ever begun in the file."""
     return bool(store.db.value(RUNS))

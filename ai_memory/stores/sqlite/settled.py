@@ -26,7 +26,7 @@ UNTOUCHED = """
 
 
 def note_nothing_stale(transaction: Transaction, target: int | None, space: str, dim: int, *, now_ms: int) -> None:
-    """Note behind the run begun last, where that was another's or given up, that no row is stale for a target.
+    """Note after the run begun last, where that was another's or given up, that no row is stale for a target.
 
     `target` is the number of its record, None where the file has none.
     """
@@ -36,7 +36,7 @@ def note_nothing_stale(transaction: Transaction, target: int | None, space: str,
 
 
 def nothing_stale(store: Store, run_id: int) -> tuple[str, int] | None:
-    """Return space and width for which nothing was stale behind a run, None where nothing that can be read says so."""
+    """Return space and width for which nothing was stale after a run, None where nothing that can be read says so."""
     told = object_of(store.db.value(FOUND, (run_id,)))
     space, dim = told.get("space"), told.get("dim")
     return (space, dim) if isinstance(space, str) and isinstance(dim, int) else None

@@ -13,8 +13,6 @@ from ai_memory.memory.row import MemoryRow
 from ai_memory.stores.sqlite.base import Store
 from ai_memory.stores.sqlite.consistent import memory_rows
 
-ID_BLOCK = 50_000
-
 NAMESPACES = """
     SELECT CAST(namespace AS BLOB), count(*) FROM main.memories GROUP BY namespace ORDER BY namespace
 """
@@ -62,8 +60,8 @@ def stored_spaces(store: Store) -> list[tuple[str | None, int | None, int]]:
     return [(_name(store, space), dim, count) for space, dim, count in store.db.execute(STORED_SPACES)]
 
 
-def ids_after(store: Store, namespace: str, after: str | None, *, limit: int = ID_BLOCK) -> list[str]:
-    """Return the next ids of a namespace in SQLite's order, at most `limit`, from behind `after` (None: the start)."""
+def ids_after(store: Store, namespace: str, after: str | None, *, limit: int) -> list[str]:
+    """Return the next ids of a namespace in SQLite's order, at most `limit`, after `after` (None: from the start)."""
     # The unary plus keeps SQLite from walking the primary key through the whole file.
     order = "id" if store.schema.walk_index else "+id"
     sql = IDS.format(order=order, after="" if after is None else AFTER.format(order=order))

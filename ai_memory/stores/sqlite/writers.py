@@ -137,6 +137,10 @@ class RunWriter:
         """See the port."""
         return runs.cancel(self.inner, now_ms=now_ms)
 
+    def note_cancelled(self, run_id: int, *, now_ms: int) -> None:
+        """See the port."""
+        runs.add_event(self.inner, run_id, "cancelled", now_ms=now_ms)
+
 
 @dataclass(frozen=True, slots=True)
 class ProgressWriter:

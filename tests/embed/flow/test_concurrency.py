@@ -7,8 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from ai_memory.embed.flow.concurrency import CAUTION, ConcurrencyLimiter, LimitedEmbedder
+from ai_memory.embed.flow.concurrency import ConcurrencyLimiter, LimitedEmbedder
 from ai_memory.embed.flow.documented import DocumentedLimits
+from ai_memory.embed.flow.level import CAUTION
 from ai_memory.embed.flow.limiter import Remaining
 from ai_memory.embed.flow.rate import RateLimiter
 from ai_memory.embed.flow.request_size import RequestSize
@@ -17,13 +18,13 @@ from tests.embed.flow.passing_time import PassingTime
 from tests.support.fakes import HashEmbedder
 
 
-def pace(time: PassingTime, *, most: int = 32, fixed: bool = False) -> ConcurrencyLimiter:
+def limiter(time: PassingTime, *, most: int = 32, fixed: bool = False) -> ConcurrencyLimiter:
     return ConcurrencyLimiter(most=most, fixed=fixed, stop=threading.Event(), clock=time.clock)
 
 
-def a_round(pace: ConcurrencyLimiter, time: PassingTime, *, latency: float = 0.2) -> None:
+def a_round(limiter: ConcurrencyLimiter, time: PassingTime, *, latency: float = 0.2) -> None:
     """Let as many requests as may be in flight be answered after `latency` seconds."""
-    slots = [pace.slot() for _ in range(pace.limit)]
+    slots = [limiter.slot() for _ in range(limiter.limit)]
     for slot in slots:
         slot.__enter__()
     time.now += latency
@@ -31,15 +32,15 @@ def a_round(pace: ConcurrencyLimiter, time: PassingTime, *, latency: float = 0.2
         slot.__exit__(None, None, None)
 
 
-def refused(pace: ConcurrencyLimiter, seconds: float = 0.0) -> None:
-    with pytest.raises(RateLimited), pace.slot():
+def refused(limiter: ConcurrencyLimiter, seconds: float = 0.0) -> None:
+    with pytest.raises(RateLimited), limiter.slot():
         raise RateLimited("slow down.", retry_after=seconds)
 
 
-def waits(pace: ConcurrencyLimiter) -> bool:
-    """Say whether a request would have to wait; of a pace whose stop has come."""
+def waits(limiter: ConcurrencyLimiter) -> bool:
+    """Return whether a request would have to wait, by a limiter whose stop has come."""
     try:
-        with pace.slot():
+        with limiter.slot():
             return False
     except TransientFailure:
         return True
@@ -87,7 +88,7 @@ def test_a_wait_that_the_endpoint_named_holds_also_for_a_harmless_text() -> None
 
 def test_the_level_doubles_until_the_first_sign_of_trouble_and_never_passes_the_most() -> None:
     time = PassingTime()
-    found = pace(time)
+    found = limiter(time)
     levels = []
     for _ in range(6):
         levels.append(found.limit)
@@ -98,7 +99,7 @@ def test_the_level_doubles_until_the_first_sign_of_trouble_and_never_passes_the_
 
 def test_a_failure_halves_the_level_and_then_it_grows_by_one_a_round() -> None:
     time = PassingTime()
-    found = pace(time, most=16, fixed=True)
+    found = limiter(time, most=16, fixed=True)
     time.now += 1
     with pytest.raises(TransientFailure), found.slot():
         raise TransientFailure("down.")
@@ -113,7 +114,7 @@ def test_a_failure_halves_the_level_and_then_it_grows_by_one_a_round() -> None:
 
 def test_requests_that_only_queue_up_halve_the_level() -> None:
     time = PassingTime()
-    found = pace(time)
+    found = limiter(time)
     for _ in range(4):
         a_round(found, time)
     assert found.limit == 32
@@ -125,7 +126,7 @@ def test_requests_that_only_queue_up_halve_the_level() -> None:
 
 def test_failures_of_one_round_halve_the_level_once() -> None:
     time = PassingTime(now=1)
-    found = pace(time, most=8, fixed=True)
+    found = limiter(time, most=8, fixed=True)
     slots = [found.slot() for _ in range(8)]
     for slot in slots:
         slot.__enter__()
@@ -138,7 +139,7 @@ def test_failures_of_one_round_halve_the_level_once() -> None:
 
 def test_a_pause_longer_than_anyone_waits_is_refused_at_once() -> None:
     time = PassingTime()
-    found = pace(time)
+    found = limiter(time)
     refused(found, seconds=3_600)
 
     with pytest.raises(RateLimited, match=r"^slow down\. No request is sent for 1 h\.$"), found.slot():
@@ -178,7 +179,7 @@ def test_a_stop_ends_the_wait_for_a_place() -> None:
 
 
 def test_a_refusal_names_the_pause_to_whoever_retries() -> None:
-    found = pace(PassingTime())
+    found = limiter(PassingTime())
     with pytest.raises(RateLimited) as caught, found.slot():
         raise RateLimited("slow down.")
 
@@ -229,17 +230,17 @@ def test_a_renewal_foretold_for_never_holds_nothing_back() -> None:
         pass
 
 
-def ask(allowance: RateLimiter, time: PassingTime, server: Iterator[bool]) -> bool:
+def ask(rate: RateLimiter, time: PassingTime, server: Iterator[bool]) -> bool:
     """Wait until a request may start, send it and learn from the answer."""
-    while wait := allowance.wait(time.now, tokens=0):
+    while wait := rate.wait(time.now, tokens=0):
         time.now += wait
     began = time.now
-    allowance.take(began, tokens=0)
+    rate.take(began, tokens=0)
     time.now += 0.001
     if passed := next(server):
-        allowance.accepted(time.now, began=began)
+        rate.accepted(time.now, began=began)
     else:
-        allowance.refused(time.now, began=began, named=0)
+        rate.refused(time.now, began=began, named=0)
     return passed
 
 
@@ -254,63 +255,61 @@ def window_of(requests: int, seconds: float, time: PassingTime) -> Iterator[bool
 
 @pytest.mark.parametrize(("requests", "seconds"), [(500, 60), (3_000, 60), (100, 6), (300, 6)])
 def test_a_rate_that_nobody_tells_is_found_and_used_up_without_a_storm(requests: int, seconds: float) -> None:
-    time, allowance = PassingTime(), RateLimiter()
+    time, rate = PassingTime(), RateLimiter()
     server = window_of(requests, seconds, time)
     answers: list[bool] = []
     while time.now < 10 * seconds:
-        answers.append(ask(allowance, time, server))
+        answers.append(ask(rate, time, server))
 
     assert answers.count(True) >= 0.95 * 10 * requests
     assert answers.count(False) <= 0.02 * len(answers)
 
 
 def test_what_headers_say_is_left_is_used_and_its_renewal_awaited() -> None:
-    allowance = RateLimiter()
-    allowance.take(0, tokens=10)
-    allowance.told(
-        [Remaining("requests", 2, 3, 60), Remaining("tokens", 1_000, 1_010, 60)], now=0, requests=0, tokens=0
-    )
+    rate = RateLimiter()
+    rate.take(0, tokens=10)
+    rate.learn([Remaining("requests", 2, 3, 60), Remaining("tokens", 1_000, 1_010, 60)], now=0, requests=0, tokens=0)
 
     waits = []
     for _ in range(3):
-        waits.append(allowance.wait(1, tokens=10))
-        allowance.take(1, tokens=10)
+        waits.append(rate.wait(1, tokens=10))
+        rate.take(1, tokens=10)
     assert waits == [0, 0, 59]
-    assert allowance.wait(60, tokens=10) == 0
+    assert rate.wait(60, tokens=10) == 0
 
 
 def test_a_refusal_that_headers_did_not_foretell_teaches_a_rate_all_the_same() -> None:
-    time, allowance = PassingTime(), RateLimiter()
+    time, rate = PassingTime(), RateLimiter()
     server = window_of(100, 6, time)
     answers: list[bool] = []
     while time.now < 60:
-        allowance.told([Remaining("tokens", 1e6, 1e6, 60)], now=time.now, requests=0, tokens=0)
-        answers.append(ask(allowance, time, server))
+        rate.learn([Remaining("tokens", 1e6, 1e6, 60)], now=time.now, requests=0, tokens=0)
+        answers.append(ask(rate, time, server))
 
     assert answers.count(True) >= 950
     assert answers.count(False) <= 20
 
 
 def test_requests_in_flight_count_against_what_is_left() -> None:
-    allowance = RateLimiter()
-    allowance.told([Remaining("requests", 5, 100, 60)], now=0, requests=5, tokens=0)
+    rate = RateLimiter()
+    rate.learn([Remaining("requests", 5, 100, 60)], now=0, requests=5, tokens=0)
 
-    assert allowance.wait(0, tokens=0) == 60
+    assert rate.wait(0, tokens=0) == 60
 
 
 def test_tokens_that_do_not_fit_any_more_wait_and_those_that_never_fit_are_tried_on_a_full_limit() -> None:
-    allowance = RateLimiter()
-    allowance.told([Remaining("tokens", 50, 100, 60)], now=0, requests=0, tokens=0)
+    rate = RateLimiter()
+    rate.learn([Remaining("tokens", 50, 100, 60)], now=0, requests=0, tokens=0)
 
-    assert allowance.wait(0, tokens=40) == 0
-    assert allowance.wait(0, tokens=60) == 60
-    allowance.told([Remaining("tokens", 100, 100, 60)], now=0, requests=0, tokens=0)
-    assert allowance.wait(0, tokens=500) == 0
+    assert rate.wait(0, tokens=40) == 0
+    assert rate.wait(0, tokens=60) == 60
+    rate.learn([Remaining("tokens", 100, 100, 60)], now=0, requests=0, tokens=0)
+    assert rate.wait(0, tokens=500) == 0
 
 
 def test_a_broken_answer_halves_the_level_and_it_stays_there_for_many_answers() -> None:
     time = PassingTime(now=1)
-    found = pace(time, most=8, fixed=True)
+    found = limiter(time, most=8, fixed=True)
     found.doubt()
     assert found.limit == 4
     for _ in range(CAUTION // 4):
@@ -323,7 +322,7 @@ def test_a_broken_answer_halves_the_level_and_it_stays_there_for_many_answers() 
 
 def test_broken_answers_of_one_round_leave_one_request_in_flight_and_each_later_one_keeps_it_there_longer() -> None:
     time = PassingTime(now=1)
-    found = pace(time, most=8, fixed=True)
+    found = limiter(time, most=8, fixed=True)
 
     def answers_until_more() -> int:
         for _ in range(8):

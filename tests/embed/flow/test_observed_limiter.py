@@ -16,10 +16,10 @@ def told(clock: PassingTime, lines: list[str]) -> ObservedLimiter:
 
 def test_the_first_request_is_told_at_once_and_then_a_line_a_second() -> None:
     clock, lines = PassingTime(), list[str]()
-    gate = told(clock, lines)
+    limiter = told(clock, lines)
 
     for _ in range(30):
-        with gate.slot(["text", "texts"]):
+        with limiter.slot(["text", "texts"]):
             clock.sleep(0.125)
 
     assert lines[0] == "1 request of 2 texts (9 bytes) in 0.12 s: 0.12 s each; 16.0 texts/s; up to 4 side by side."
@@ -29,10 +29,10 @@ def test_the_first_request_is_told_at_once_and_then_a_line_a_second() -> None:
 
 def test_a_request_that_fails_is_told_with_its_cause_and_the_pause_that_follows() -> None:
     clock, lines = PassingTime(), list[str]()
-    gate = told(clock, lines)
+    limiter = told(clock, lines)
 
     for error in (TransientFailure("no answer."), RateLimited("too many.", retry_after=7.0)):
-        with suppress(TransientFailure), gate.slot(["text"]):
+        with suppress(TransientFailure), limiter.slot(["text"]):
             clock.sleep(0.2)
             raise error
 

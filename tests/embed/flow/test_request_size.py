@@ -57,7 +57,7 @@ def test_openais_tokens_a_request_bind_before_its_inputs() -> None:
 def test_a_refusal_for_size_teaches_the_size_it_names(error: RequestTooLarge, learned: dict[str, int]) -> None:
     found = RequestSize(DocumentedLimits())
 
-    assert found.told(error, TEXTS)
+    assert found.learn(error, TEXTS)
     assert found.learned() == learned
     assert found.fitting(TEXTS) < len(TEXTS)
 
@@ -68,7 +68,7 @@ def test_a_refusal_for_size_teaches_the_size_it_names(error: RequestTooLarge, le
 def test_a_size_that_is_not_named_or_not_crossed_teaches_nothing_by_itself(error: RequestTooLarge) -> None:
     found = RequestSize(DocumentedLimits())
 
-    assert not found.told(error, TEXTS)
+    assert not found.learn(error, TEXTS)
     assert found.learned() == {}
 
 
@@ -167,7 +167,7 @@ def test_a_deadline_that_passed_takes_few_steps_to_a_single_text() -> None:
 
 def test_what_was_learned_is_restored_and_never_raises_a_limit() -> None:
     teacher, pupil = RequestSize(DocumentedLimits()), RequestSize(DocumentedLimits(inputs=10))
-    teacher.told(RequestTooLarge("no.", unit="inputs", most=32), TEXTS)
+    teacher.learn(RequestTooLarge("no.", unit="inputs", most=32), TEXTS)
     teacher.late(20)
     pupil.restore(teacher.learned())
 

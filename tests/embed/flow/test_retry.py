@@ -107,6 +107,16 @@ def test_failures_of_several_kinds_are_no_sign() -> None:
     assert inner.meter.requests == 4
 
 
+def test_the_wait_for_which_the_harmless_text_is_refused_is_kept() -> None:
+    away, passing = TransientFailure("no.", http_status=503), PassingTime()
+    inner = failing(away, away, away, RateLimited("too many.", http_status=429, retry_after=7.0))
+
+    embed(retrying(inner, passing))
+
+    assert len(passing.waits) == 3
+    assert passing.waits[-1] >= 7.0
+
+
 def test_a_single_text_without_a_vector_is_decided_by_the_harmless_one_at_once() -> None:
     inner = breaking(AnswerViolation("zero."), "a text")
     with pytest.raises(AnswerViolation) as caught:

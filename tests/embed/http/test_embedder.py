@@ -47,7 +47,7 @@ QUICK = Deadlines(connect=0.5, read=0.3, total=0.6)
 
 @dataclass(slots=True)
 class Listening:
-    """An open gate that remembers what it was told, and how many requests were inside at once."""
+    """A limiter without limits that remembers what it was told, and how many requests were inside at once."""
 
     most: int = 4
     limit: int = 4
@@ -80,16 +80,16 @@ def server() -> Iterator[FakeEndpoint]:
 
 
 def openai(
-    server: FakeEndpoint, *, dim: int = 0, key: str = KEY, url: str = "", gate: Limiter | None = None
+    server: FakeEndpoint, *, dim: int = 0, key: str = KEY, url: str = "", limiter: Limiter | None = None
 ) -> HttpEmbedder:
     endpoint = Endpoint(url or server.url, key, QUICK)
     target = Target(space="fake#none", dim=dim, backend="openai-compatible", model="fake")
-    return HttpEmbedder(target, OpenAiDialect("fake", dim), endpoint, max_batch=100, gate=gate or Unlimited(4))
+    return HttpEmbedder(target, OpenAiDialect("fake", dim), endpoint, max_batch=100, limiter=limiter or Unlimited(4))
 
 
 def ollama(server: FakeEndpoint) -> HttpEmbedder:
     endpoint = Endpoint(server.ollama_url, KEY, QUICK)
-    return HttpEmbedder(TARGET, OllamaDialect("fake"), endpoint, max_batch=100, gate=Unlimited(4))
+    return HttpEmbedder(TARGET, OllamaDialect("fake"), endpoint, max_batch=100, limiter=Unlimited(4))
 
 
 @pytest.mark.parametrize("speak", [openai, ollama])
@@ -116,7 +116,9 @@ def test_every_encoding_of_an_answer_gives_the_same_vectors(
     server.change(zipped=zipped)
     endpoint = Endpoint(server.url, KEY, QUICK)
     packing = Packing(fixed=base64)
-    embedder = HttpEmbedder(TARGET, OpenAiDialect("fake"), endpoint, max_batch=100, gate=Unlimited(4), packing=packing)
+    embedder = HttpEmbedder(
+        TARGET, OpenAiDialect("fake"), endpoint, max_batch=100, limiter=Unlimited(4), packing=packing
+    )
 
     assert np.array_equal(embedder.embed_documents(TEXTS), [server.vector(text) for text in TEXTS])
     assert server.seen.bodies[0].get("encoding_format") == ("base64" if base64 else None)
@@ -148,30 +150,30 @@ def test_the_meter_counts_requests_texts_and_the_servers_tokens(server: FakeEndp
 
 
 def test_an_answer_is_read_after_its_place_was_given_to_the_next_request(server: FakeEndpoint) -> None:
-    gate = Listening()
+    limiter = Listening()
 
     class Watched(OpenAiDialect):
         def read(self, answer: object, *, count: int) -> Reply:
-            assert not gate.inside
+            assert not limiter.inside
             return super().read(answer, count=count)
 
         def body(self, texts: Sequence[str], *, base64: bool) -> Mapping[str, object]:
-            assert not gate.inside
+            assert not limiter.inside
             return super().body(texts, base64=base64)
 
     endpoint = Endpoint(server.url, KEY, QUICK)
-    HttpEmbedder(TARGET, Watched("fake"), endpoint, max_batch=100, gate=gate).embed_documents(TEXTS)
+    HttpEmbedder(TARGET, Watched("fake"), endpoint, max_batch=100, limiter=limiter).embed_documents(TEXTS)
 
 
 def test_what_an_answer_says_is_left_is_told(server: FakeEndpoint) -> None:
-    gate = Listening()
+    limiter = Listening()
     endpoint = Endpoint(server.url, KEY, QUICK)
-    embedder = HttpEmbedder(TARGET, OpenAiDialect("fake"), endpoint, max_batch=100, gate=gate)
+    embedder = HttpEmbedder(TARGET, OpenAiDialect("fake"), endpoint, max_batch=100, limiter=limiter)
     embedder.embed_documents(TEXTS)
     server.change(remaining=7)
     embedder.embed_documents(TEXTS)
 
-    assert gate.heard == [(Remaining("requests", 7, 0, 60),)]
+    assert limiter.heard == [(Remaining("requests", 7, 0, 60),)]
 
 
 def test_a_single_text_that_is_late_may_be_an_outage_or_the_text(server: FakeEndpoint) -> None:
@@ -210,12 +212,12 @@ def test_a_key_that_is_refused_is_never_a_matter_of_the_texts(server: FakeEndpoi
 def test_only_a_broken_answer_throws_doubt_on_the_requests_beside_it(
     server: FakeEndpoint, fault: str, doubts: int
 ) -> None:
-    gate = Listening()
+    limiter = Listening()
     server.fail(fault)
     with pytest.raises(EmbedError):
-        openai(server, gate=gate).embed_documents(TEXTS)
+        openai(server, limiter=limiter).embed_documents(TEXTS)
 
-    assert gate.doubts == doubts
+    assert limiter.doubts == doubts
 
 
 def test_no_texts_are_no_request(server: FakeEndpoint) -> None:
@@ -416,7 +418,7 @@ def test_what_came_instead_of_vectors_is_shown_with_its_address_and_not_asked_fo
     body, content_type = FOREIGN[kind]
     with RawEndpoint(same(whole(body, f"Content-Type: {content_type}"))) as server:
         base = server.url.removesuffix("/v1")
-        asked = HttpEmbedder(TARGET, OpenAiDialect("fake"), Endpoint(base, KEY), max_batch=9, gate=Unlimited(4))
+        asked = HttpEmbedder(TARGET, OpenAiDialect("fake"), Endpoint(base, KEY), max_batch=9, limiter=Unlimited(4))
         retrying = RetryingEmbedder(asked, stop=threading.Event(), retry_policy=RetryPolicy(retry_for=60))
         with pytest.raises(ForeignAnswer) as caught:
             retrying.embed_documents(["first"])
@@ -432,14 +434,14 @@ def test_what_came_instead_of_vectors_is_shown_with_its_address_and_not_asked_fo
 def test_an_answer_is_read_in_the_encoding_that_it_shows(encoding: str) -> None:
     truth = whole('{"data": [{"index": 0, "embedding": [0.5, 0.5]}]}'.encode(encoding))
     with RawEndpoint(same(truth)) as server:
-        asked = HttpEmbedder(TARGET, OpenAiDialect("fake"), Endpoint(server.url), max_batch=9, gate=Unlimited(4))
+        asked = HttpEmbedder(TARGET, OpenAiDialect("fake"), Endpoint(server.url), max_batch=9, limiter=Unlimited(4))
 
         assert asked.embed_documents(["first"]).tolist() == [[0.5, 0.5]]
 
 
 def test_an_empty_answer_is_told_to_be_one_and_asked_for_again() -> None:
     with RawEndpoint(same(whole(b" "))) as server:
-        asked = HttpEmbedder(TARGET, OpenAiDialect("fake"), Endpoint(server.url), max_batch=9, gate=Unlimited(4))
+        asked = HttpEmbedder(TARGET, OpenAiDialect("fake"), Endpoint(server.url), max_batch=9, limiter=Unlimited(4))
         with pytest.raises(AnswerViolation, match="it is empty") as caught:
             asked.embed_documents(["first"])
 
@@ -450,7 +452,7 @@ def test_a_page_between_answers_is_a_broken_answer_that_may_be_over_soon() -> No
     truth = whole(b'{"data": [{"index": 0, "embedding": [0.5, 0.5]}]}')
     answers = iter([truth, whole(b"<html>down for maintenance</html>", "Content-Type: text/html"), truth])
     with RawEndpoint(lambda _head, _body: [next(answers)]) as server:
-        asked = HttpEmbedder(TARGET, OpenAiDialect("fake"), Endpoint(server.url), max_batch=9, gate=Unlimited(4))
+        asked = HttpEmbedder(TARGET, OpenAiDialect("fake"), Endpoint(server.url), max_batch=9, limiter=Unlimited(4))
         asked.embed_documents(["first"])
         with pytest.raises(AnswerViolation, match="down for maintenance") as caught:
             asked.embed_documents(["first"])
@@ -475,7 +477,7 @@ def test_a_page_between_answers_is_a_broken_answer_that_may_be_over_soon() -> No
 )
 def test_an_error_that_comes_with_200_is_read_like_any_other(body: bytes, expected: type[EmbedError]) -> None:
     with RawEndpoint(same(whole(body))) as server:
-        asked = HttpEmbedder(TARGET, OpenAiDialect("fake"), Endpoint(server.url), max_batch=9, gate=Unlimited(4))
+        asked = HttpEmbedder(TARGET, OpenAiDialect("fake"), Endpoint(server.url), max_batch=9, limiter=Unlimited(4))
         with pytest.raises(EmbedError) as caught:
             asked.embed_documents(["first"])
 
@@ -485,7 +487,7 @@ def test_an_error_that_comes_with_200_is_read_like_any_other(body: bytes, expect
 def test_an_error_beside_vectors_is_none() -> None:
     body = b'{"error": {"code": 500, "message": "x"}, "data": [{"index": 0, "embedding": [0.5, 0.5]}]}'
     with RawEndpoint(same(whole(body))) as server:
-        asked = HttpEmbedder(TARGET, OpenAiDialect("fake"), Endpoint(server.url), max_batch=9, gate=Unlimited(4))
+        asked = HttpEmbedder(TARGET, OpenAiDialect("fake"), Endpoint(server.url), max_batch=9, limiter=Unlimited(4))
 
         assert asked.embed_documents(["first"]).shape == (1, 2)
 
@@ -506,7 +508,7 @@ def test_a_width_is_refused_only_while_no_answer_had_it(server: FakeEndpoint) ->
 def test_a_length_that_no_model_gives_is_refused(length: float, *, passes: bool) -> None:
     body = f'{{"data": [{{"index": 0, "embedding": [{length}, 0.0]}}]}}'.encode()
     with RawEndpoint(same(whole(body))) as server:
-        asked = HttpEmbedder(TARGET, OpenAiDialect("fake"), Endpoint(server.url), max_batch=9, gate=Unlimited(4))
+        asked = HttpEmbedder(TARGET, OpenAiDialect("fake"), Endpoint(server.url), max_batch=9, limiter=Unlimited(4))
         if passes:
             assert asked.embed_documents(["first"]).shape == (1, 2)
             return

@@ -42,7 +42,7 @@ def undivided(url: str) -> PackingEmbedder:
     """Return an embedder whose calls are requests of all their texts, each tried once."""
     target, packing = Target(space="fake#none", dim=0, backend="openai-compatible", model="fake"), Packing()
     asking = HttpEmbedder(
-        target, OpenAiDialect("fake"), Endpoint(url), max_batch=100, gate=Unlimited(4), packing=packing
+        target, OpenAiDialect("fake"), Endpoint(url), max_batch=100, limiter=Unlimited(4), packing=packing
     )
     return PackingEmbedder(asking, packing)
 

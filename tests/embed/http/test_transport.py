@@ -29,7 +29,7 @@ TRUTH = whole(
 
 def embedder(server: RawEndpoint) -> HttpEmbedder:
     endpoint = Endpoint(server.url, KEY, Deadlines(connect=2, read=2, total=5))
-    return HttpEmbedder(TARGET, OpenAiDialect("fake"), endpoint, max_batch=100, gate=Unlimited(4))
+    return HttpEmbedder(TARGET, OpenAiDialect("fake"), endpoint, max_batch=100, limiter=Unlimited(4))
 
 
 def embed(server: RawEndpoint) -> Vectors:
@@ -134,7 +134,7 @@ def test_an_azure_key_is_sent_in_its_own_header_alone_and_the_query_kept() -> No
     with RawEndpoint(same(TRUTH)) as server:
         base = f"http://127.0.0.1:{server.port}/openai/deployments/emb/?api-version=2024-02-01"
         endpoint = Endpoint(base, KEY)
-        asked = HttpEmbedder(TARGET, OpenAiDialect("fake"), endpoint, max_batch=9, gate=Unlimited(4))
+        asked = HttpEmbedder(TARGET, OpenAiDialect("fake"), endpoint, max_batch=9, limiter=Unlimited(4))
         asked.embed_documents(["first", "second"])
         head = server.heads[0]
 
@@ -152,7 +152,7 @@ def test_only_an_endpoint_that_has_not_answered_lately_is_waited_for_longer() ->
 
     with RawEndpoint(answer) as server:
         endpoint = Endpoint(server.url, KEY, Deadlines(read=0.2, total=0.4, first=5))
-        asked = HttpEmbedder(TARGET, OpenAiDialect("fake"), endpoint, max_batch=9, gate=Unlimited(4))
+        asked = HttpEmbedder(TARGET, OpenAiDialect("fake"), endpoint, max_batch=9, limiter=Unlimited(4))
         asked.embed_documents(["first", "second"])
         with pytest.raises(AnswerLate):
             asked.embed_documents(["first", "second"])

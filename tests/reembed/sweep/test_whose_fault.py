@@ -38,7 +38,7 @@ def server() -> Iterator[FakeEndpoint]:
 def embedder(server: FakeEndpoint, *, batch: int = BATCH) -> SplittingEmbedder:
     """Return an embedder of which a request has passed, as after the probe."""
     time = PassingTime()
-    inner = HttpEmbedder(TARGET, OpenAiDialect("fake", 0), Endpoint(server.url), max_batch=batch, gate=Unlimited(1))
+    inner = HttpEmbedder(TARGET, OpenAiDialect("fake", 0), Endpoint(server.url), max_batch=batch, limiter=Unlimited(1))
     found = patient(
         inner,
         retry_policy=RetryPolicy(retry_for=20),

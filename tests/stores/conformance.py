@@ -1,0 +1,891 @@
+"""What every store keeps, whatever it is made of: the promises of `stores/port.py`, tried on a real database.
+
+An adapter gives a `Subject`; `test_conformance.py` runs all of it over each. Nothing here knows what is below the port.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import replace
+from itertools import count, pairwise
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+
+from ai_memory.errors import (
+    DataRefused,
+    NotFinished,
+    NotFound,
+    OperatorNeeded,
+    StatementRefused,
+    Stopped,
+    StorageFailed,
+    UpdateRefused,
+    UsageError,
+)
+from ai_memory.memory.freshness import ATTESTED, Document, Freshness, classify, examine
+from ai_memory.memory.reason import Reason, unwritable
+from ai_memory.reembed.plan.targets import identity
+from ai_memory.stores.holder import Holder, LockState
+from ai_memory.stores.port import Database, Reader, Snapshot, Store, Transaction
+from ai_memory.stores.values import Breaker, Checkpoint, Counted, Counters, LastEnd, Pause, Run, VectorWrite
+from ai_memory.vectors.blob import encode
+from ai_memory.vectors.target import Fingerprint
+from tests.support.fakes import HashEmbedder
+
+NOW_MS = 1_800_000_000_000
+EMBEDDER = HashEmbedder()
+HOLDER, OTHER = Holder(1, "here", NOW_MS), Holder(2, "there", NOW_MS)
+REASON = Reason("refused", "the input was refused.", 400)
+IDS = ["id-000", "id-001", "id-002", "id-003", "id-004", "id-005"]
+
+
+class Subject(Protocol):
+    """A database with the memories `IDS`, in turn of the namespaces a and b, and what others do to it."""
+
+    @property
+    def database(self) -> Database:
+        """What the suite opens."""
+
+    def absent(self) -> Database:
+        """Return a database that is not there."""
+
+    def grow(self) -> None:
+        """Add so many memories to the namespace c that to read or to copy all takes several steps."""
+
+    def edit(self, row_id: str, content: str) -> None:
+        """Change a memory's content."""
+
+    def edit_all(self, content: str) -> bool:
+        """Give all memories one content in one commit, at once or not at all (False)."""
+
+    def remove(self, row_id: str) -> None:
+        """Delete a memory."""
+
+    def break_vector(self, row_id: str) -> None:
+        """Write a vector over the stored one with which nothing can be compared."""
+
+    def refuse(self, row_id: str, words: str) -> None:
+        """Have the database refuse each vector of a memory, in these words."""
+
+    def held_elsewhere(self) -> AbstractContextManager[Callable[[], None]]:
+        """Have another process hold the runner's lock; yields what kills it."""
+
+    def doubtful(self, *, stored: bool) -> AbstractContextManager[tuple[Database, Callable[[], None]]]:
+        """Yield the database and what makes the next commit fail; `stored`: only its answer, it is in the database."""
+
+    def opened_copy(self, copy: Path) -> Database:
+        """Return a copy made by `back_up` as a database."""
+
+
+def entered(store: Store, embedder: HashEmbedder = EMBEDDER) -> Fingerprint:
+    """Return the record of an embedder's target."""
+    with store.transaction() as transaction:
+        return transaction.targets.enter(identity(embedder.target), now_ms=NOW_MS)
+
+
+def begin(transaction: Transaction, target: Fingerprint, *, scope: tuple[str, ...] | None = None) -> Run:
+    return transaction.runs.begin(
+        target=target, target_model="hash", scope=scope, skip_current=False, now_ms=NOW_MS, tool_version="test"
+    )
+
+
+def take(transaction: Transaction, run: Run, holder: Holder = HOLDER, *, lost: int = 0) -> Run:
+    return transaction.runs.take_over(run, holder, in_flight_limit=9, lost=lost, breaker_until=None, now_ms=NOW_MS)
+
+
+def begun(store: Store, target: Fingerprint) -> Run:
+    """Return a run that is held."""
+    with store.transaction() as transaction:
+        return take(transaction, begin(transaction, target))
+
+
+def document(reader: Reader, row_id: str) -> Document:
+    [row] = reader.memories.rows_by_id([row_id], target=None)
+    found = examine(row)
+    assert isinstance(found, Document)
+    return found
+
+
+def write_of(reader: Reader, row_id: str, *, origin: str = "reembed") -> VectorWrite:
+    """Return the vector of a memory's present text, ready to be written."""
+    found = document(reader, row_id)
+    blob = encode(EMBEDDER.vector(found.text))
+    return VectorWrite(found.id, found.title, found.content, blob, found.src, origin)
+
+
+def written(store: Store, target: Fingerprint, *writes: VectorWrite, one_by_one: bool = False) -> list[bool]:
+    with store.transaction() as transaction:
+        return transaction.vectors.write(writes, target, one_by_one=one_by_one)
+
+
+def freshness(reader: Reader, target: Fingerprint, row_id: str) -> Freshness:
+    [row] = reader.memories.rows_by_id([row_id], target=target.id)
+    return classify(row, target, reader.memories.traits)
+
+
+@contextmanager
+def undone(store: Store) -> Iterator[Transaction]:
+    """Hold a transaction that ends by an error."""
+    with suppress(LookupError), store.transaction() as transaction:
+        yield transaction
+        raise LookupError
+
+
+class Suite:
+    """A store open to write."""
+
+    @pytest.fixture
+    def store(self, subject: Subject) -> Iterator[Store]:
+        with subject.database.write(now_ms=NOW_MS) as store:
+            yield store
+
+    @pytest.fixture
+    def target(self, store: Store) -> Fingerprint:
+        return entered(store)
+
+    @pytest.fixture
+    def run(self, store: Store, target: Fingerprint) -> Run:
+        return begun(store, target)
+
+
+class ReadingSuite(Suite):
+    """Memories as a sweep and a census read them."""
+
+    def test_a_walk_by_blocks_meets_each_id_of_a_namespace_once_in_one_order(self, store: Store) -> None:
+        whole = store.memories.ids_after("a", None, limit=100)
+        met: list[str] = []
+        while block := store.memories.ids_after("a", met[-1] if met else None, limit=2):
+            met += block
+
+        assert met == whole
+        assert sorted(met) == ["id-000", "id-002", "id-004"]
+        assert store.memories.ids_after("nobody's", None, limit=2) == []
+
+    def test_rows_come_in_the_order_they_are_asked_for_without_those_that_are_gone(
+        self, subject: Subject, store: Store
+    ) -> None:
+        subject.remove("id-003")
+        asked = ["id-004", "id-003", "id-001", "nobody"]
+
+        assert [row.id for row in store.memories.rows_by_id(asked, target=None)] == ["id-004", "id-001"]
+
+    def test_namespaces_are_named_once_and_one_never_seen_is_refused(self, store: Store) -> None:
+        assert store.memories.namespaces() == ["a", "b"]
+        store.memories.require_seen("a", "b")
+        with pytest.raises(NotFound, match="zebra"):
+            store.memories.require_seen("a", "zebra")
+
+    @pytest.mark.parametrize(("only", "ids"), [(None, IDS), (("b",), IDS[1::2]), (("zebra",), [])])
+    def test_a_snapshot_has_every_row_of_the_scope_once(
+        self, store: Store, only: Sequence[str] | None, ids: list[str]
+    ) -> None:
+        assert ids_of(store, only) == ids
+
+    def test_a_snapshot_is_of_one_state_while_another_writes(self, subject: Subject) -> None:
+        subject.grow()
+        assert subject.edit_all("as it was")
+        edits = count()
+        with subject.database.read() as reader:
+
+            def read(snapshot: Snapshot) -> set[str | None]:
+                found: set[str | None] = set()
+                for row in snapshot.rows(target=None, only=None):
+                    if not found:
+                        subject.edit_all(f"edit {next(edits)}")
+                    found.add(row.content)
+                return found
+
+            assert len(reader.consistently(read)) == 1
+        assert next(edits) > 0
+
+    def test_an_error_of_the_reading_itself_is_raised_as_it_is(self, store: Store) -> None:
+        with pytest.raises(ZeroDivisionError):
+            store.consistently(lambda _: 1 // 0)
+
+    def test_nothing_is_unaddressable_where_every_memory_has_an_id(self, store: Store) -> None:
+        assert store.consistently(lambda snapshot: snapshot.unaddressable()) == []
+
+    def test_stored_vectors_are_counted_by_what_rows_declare(self, store: Store, target: Fingerprint) -> None:
+        assert store.memories.stored_spaces() == []
+        written(store, target, write_of(store, "id-000"), write_of(store, "id-001"))
+
+        assert store.memories.stored_spaces() == [(target.space, target.dim, 2)]
+        assert store.consistently(lambda snapshot: snapshot.stored_spaces()) == store.memories.stored_spaces()
+
+    def test_a_stored_vector_is_given_for_the_very_text_only(
+        self, subject: Subject, store: Store, target: Fingerprint
+    ) -> None:
+        write = write_of(store, "id-000")
+        assert store.memories.stored_vector(write.id, write.title, write.content) is None
+        written(store, target, write)
+        assert store.memories.stored_vector(write.id, write.title, write.content) == write.blob
+
+        subject.edit("id-000", "edited")
+        assert store.memories.stored_vector(write.id, write.title, write.content) is None
+
+    def test_a_database_that_is_not_there_is_refused_and_nothing_is_made(
+        self, subject: Subject, tmp_path: Path
+    ) -> None:
+        absent, before = subject.absent(), sorted(tmp_path.rglob("*"))
+
+        with pytest.raises(DataRefused), absent.read():
+            pass
+        with pytest.raises(DataRefused), absent.write(now_ms=NOW_MS):
+            pass
+        with pytest.raises(DataRefused), absent.hold(HOLDER):
+            pass
+        assert absent.lock().state is LockState.FREE
+        assert sorted(tmp_path.rglob("*")) == before
+
+
+def ids_of(reader: Reader, only: Sequence[str] | None = None) -> list[str]:
+    return sorted(row.id for row in reader.consistently(lambda found: [*found.rows(target=None, only=only)]))
+
+
+class TargetSuite(Suite):
+    """The records of targets."""
+
+    def test_a_target_is_entered_once_and_known_by_its_identity(self, store: Store, target: Fingerprint) -> None:
+        assert entered(store) == store.targets.read(target.id) == store.targets.known(identity(EMBEDDER.target))
+        assert store.consistently(lambda found: found.known(identity(EMBEDDER.target))) == target
+        assert store.targets.known(identity(HashEmbedder(dim=8).target)) is None
+
+    def test_a_number_that_no_target_has_is_refused(self, store: Store, target: Fingerprint) -> None:
+        with pytest.raises(DataRefused):
+            store.targets.read(target.id + 1)
+
+    def test_targets_are_found_by_space_and_width(self, store: Store, target: Fingerprint) -> None:
+        narrow = entered(store, HashEmbedder(dim=8))
+
+        assert store.targets.of_space(target.space, 16) == [target.id]
+        assert store.targets.of_space(target.space, 0) == [narrow.id, target.id]
+        assert store.targets.of_space("other#none", 0) == []
+        assert sorted(store.targets.widths()) == sorted([(target.digest, 16), (narrow.digest, 8)])
+
+    def test_the_width_of_an_unfinished_run_comes_first(self, store: Store, target: Fingerprint) -> None:
+        begun(store, target)
+        entered(store, HashEmbedder(dim=8))
+
+        assert store.targets.widths()[0] == (target.digest, target.dim)
+
+    def test_the_first_witness_stays(self, store: Store, target: Fingerprint) -> None:
+        with store.transaction() as transaction:
+            transaction.targets.set_witness(target.id, b"first")
+            transaction.targets.set_witness(target.id, b"second")
+
+        assert store.targets.read(target.id).witness == b"first"
+
+    def test_a_witness_is_forgotten_only_while_no_vector_is_recorded(self, store: Store, target: Fingerprint) -> None:
+        with store.transaction() as transaction:
+            transaction.targets.set_witness(target.id, b"first")
+            assert transaction.targets.forget_witness(target.id)
+            transaction.targets.set_witness(target.id, b"second")
+        written(store, target, write_of(store, "id-000"))
+        with store.transaction() as transaction:
+            assert not transaction.targets.forget_witness(target.id)
+
+        assert store.targets.read(target.id).witness == b"second"
+
+
+class WritingSuite(Suite):
+    """Vectors and their record: together, on the very text that was embedded, or not at all."""
+
+    @pytest.mark.parametrize("one_by_one", [False, True])
+    def test_a_vector_is_written_with_its_record(self, store: Store, target: Fingerprint, one_by_one: bool) -> None:
+        writes = [write_of(store, "id-000"), write_of(store, "id-001")]
+
+        assert written(store, target, *writes, one_by_one=one_by_one) == [True, True]
+
+        for write in writes:
+            [row] = store.memories.rows_by_id([write.id], target=target.id)
+            assert (row.embedding, row.fingerprint_id, row.recorded_src) == (write.blob, target.id, write.src)
+            assert freshness(store, target, write.id) is Freshness.FRESH
+        assert freshness(store, target, "id-002") is Freshness.STALE
+
+    @pytest.mark.parametrize("one_by_one", [False, True])
+    def test_a_memory_that_changed_or_went_meanwhile_gets_nothing(
+        self, subject: Subject, store: Store, target: Fingerprint, one_by_one: bool
+    ) -> None:
+        writes = [write_of(store, row_id) for row_id in IDS[:3]]
+        subject.edit("id-000", "edited")
+        subject.remove("id-001")
+
+        assert written(store, target, *writes, one_by_one=one_by_one) == [False, False, True]
+
+        [row] = store.memories.rows_by_id(["id-000"], target=target.id)
+        assert (row.embedding, row.fingerprint_id) == (None, None)
+        assert freshness(store, target, "id-002") is Freshness.FRESH
+
+    def test_an_edit_makes_a_vector_stale(self, subject: Subject, store: Store, target: Fingerprint) -> None:
+        written(store, target, write_of(store, "id-000"))
+        subject.edit("id-000", "edited")
+
+        assert freshness(store, target, "id-000") is Freshness.STALE
+
+    def test_nothing_of_a_transaction_that_fails_is_kept(self, subject: Subject, store: Store) -> None:
+        with undone(store) as transaction:
+            target = transaction.targets.enter(identity(EMBEDDER.target), now_ms=NOW_MS)
+            transaction.vectors.write([write_of(store, "id-000")], target, one_by_one=False)
+            begin(transaction, target)
+
+        with subject.database.read() as reader:
+            assert (reader.memories.stored_spaces(), reader.targets.widths(), reader.runs.latest()) == ([], [], None)
+
+    def test_only_the_transaction_sees_what_it_wrote_before_it_is_committed(
+        self, subject: Subject, store: Store, target: Fingerprint
+    ) -> None:
+        with subject.database.read() as reader:
+            with store.transaction() as transaction:
+                transaction.vectors.write([write_of(store, "id-000")], target, one_by_one=False)
+                assert freshness(transaction.reader, target, "id-000") is Freshness.FRESH
+                assert freshness(reader, target, "id-000") is Freshness.STALE
+            assert freshness(reader, target, "id-000") is Freshness.FRESH
+
+    def test_a_vector_that_stands_there_is_attested_as_it_is(
+        self, subject: Subject, store: Store, target: Fingerprint
+    ) -> None:
+        other = entered(store, replace(EMBEDDER, model="another"))
+        written(store, other, write_of(store, "id-000"))
+        attested = replace(write_of(store, "id-000", origin=ATTESTED), blob=b"")
+        with store.transaction() as transaction:
+            assert transaction.vectors.attest(attested, target)
+            assert not transaction.vectors.attest(write_of(store, "id-001", origin=ATTESTED), target)
+        assert freshness(store, target, "id-000") is Freshness.FRESH
+
+        subject.edit("id-000", "edited")
+        with store.transaction() as transaction:
+            assert not transaction.vectors.attest(attested, target)
+
+    @pytest.mark.parametrize("unstamp", [False, True])
+    def test_a_vector_that_is_forgotten_is_stale_and_stays(
+        self, store: Store, target: Fingerprint, unstamp: bool
+    ) -> None:
+        written(store, target, write_of(store, "id-000"), write_of(store, "id-001"))
+        with store.transaction() as transaction:
+            assert transaction.vectors.forget(["id-000", "id-002"], target, unstamp=unstamp) == 1
+
+        [row] = store.memories.rows_by_id(["id-000"], target=target.id)
+        assert (row.fingerprint_id, row.embedding is None, row.raw_space is None) == (None, False, unstamp)
+        assert [freshness(store, target, each) for each in IDS[:2]] == [Freshness.STALE, Freshness.FRESH]
+
+    def test_vectors_are_found_by_their_texts_unless_nothing_can_be_compared_with_them(
+        self, subject: Subject, store: Store, target: Fingerprint
+    ) -> None:
+        writes = [write_of(store, row_id) for row_id in IDS[:3]]
+        srcs = {each.src for each in writes} | {b"nobody's"}
+        written(store, target, *writes[:2])
+        with store.transaction() as transaction:
+            assert transaction.reader.memories.vectors_of(srcs, target) == {w.src: w.blob for w in writes[:2]}
+
+        subject.break_vector("id-001")
+
+        assert store.memories.vectors_of(srcs, target) == {writes[0].src: writes[0].blob}
+        assert store.memories.vectors_of(srcs, entered(store, HashEmbedder(dim=8))) == {}
+
+    def test_a_vector_that_somebody_attested_is_given_to_no_other_memory(
+        self, store: Store, target: Fingerprint
+    ) -> None:
+        write = write_of(store, "id-000")
+        written(store, target, write)
+        with store.transaction() as transaction:
+            assert transaction.vectors.attest(replace(write, origin=ATTESTED), target)
+
+        assert store.memories.vectors_of([write.src], target) == {}
+
+    def test_a_refusal_of_the_database_names_its_row_and_nothing_is_kept(
+        self, subject: Subject, store: Store, target: Fingerprint
+    ) -> None:
+        subject.refuse("id-001", "legal hold")
+        writes = [write_of(store, each) for each in IDS[:3]]
+
+        with pytest.raises(StatementRefused):
+            written(store, target, *writes)
+        with pytest.raises(UpdateRefused) as refusal:
+            written(store, target, *writes, one_by_one=True)
+
+        assert (refusal.value.memory_id, refusal.value.words) == ("id-001", "legal hold")
+        assert store.memories.stored_spaces() == []
+
+    def test_a_rehearsal_tells_what_is_refused_and_leaves_nothing(
+        self, subject: Subject, store: Store, target: Fingerprint
+    ) -> None:
+        writes = [write_of(store, each) for each in IDS[:3]]
+        assert store.rehearse({each.id: rehearsed(each, target) for each in writes}) == {}
+        subject.refuse("id-001", "legal hold")
+
+        assert store.rehearse({each.id: rehearsed(each, target) for each in writes}) == {"id-001": "legal hold"}
+
+        assert store.memories.stored_spaces() == []
+        assert {freshness(store, target, each) for each in IDS} == {Freshness.STALE}
+
+    def test_that_one_row_is_refused_keeps_no_other_vector_out(self, subject: Subject, store: Store) -> None:
+        subject.refuse("id-001", "legal hold")
+
+        assert store.memories.refused_updates() is None
+        assert store.memories.look_at_schema
+
+
+def rehearsed(write: VectorWrite, target: Fingerprint) -> Callable[[Transaction], object]:
+    return lambda transaction: transaction.vectors.write([write], target, one_by_one=True)
+
+
+class RunSuite(Suite):
+    """Runs: one at a time, every change guarded by state and fence."""
+
+    def test_a_run_is_read_as_it_was_begun_and_taken(self, store: Store, target: Fingerprint, run: Run) -> None:
+        assert (run.target, run.target_model, run.scope, run.state) == (target.id, "hash", None, "running")
+        assert (run.holder, run.in_flight_limit, run.pass_number) == (HOLDER, 9, 1)
+        assert store.runs.unfinished() == store.runs.latest() == store.runs.read(run.run_id) == run
+        assert store.runs.unfinished_id() == run.run_id
+
+    def test_at_most_one_run_is_unfinished(self, store: Store, target: Fingerprint, run: Run) -> None:
+        with pytest.raises(StatementRefused):
+            begun(store, target)
+        assert store.runs.unfinished() == run
+
+    def test_a_run_that_is_not_there_cannot_be_read(self, store: Store, run: Run) -> None:
+        with pytest.raises(NotFinished):
+            store.runs.read(run.run_id + 1)
+
+    def test_whoever_takes_a_run_over_shuts_its_old_holder_out(self, store: Store, run: Run) -> None:
+        with store.transaction() as transaction:
+            new = take(transaction, run, OTHER, lost=5)
+
+        assert (new.fence, new.holder, new.in_flight_limit) == (run.fence + 1, OTHER, 14)
+        assert new.counters.texts_sent_twice == 5
+        for change in FENCED.values():
+            with pytest.raises(NotFinished), store.transaction() as transaction:
+                change(transaction, run)
+        with store.transaction() as transaction:
+            assert not transaction.runs.beat(run, failure="", now_ms=NOW_MS)
+            assert not transaction.runs.leave(run, last_error=None, limits={}, unsettled=0)
+            transaction.runs.hold(new, now_ms=NOW_MS)
+        assert isinstance(store.runs.lost(run), NotFinished)
+
+    @pytest.mark.parametrize("state", ["paused", "cancelled", "superseded"])
+    def test_a_run_that_an_operator_stopped_takes_no_more_commits(self, store: Store, run: Run, state: str) -> None:
+        with store.transaction() as transaction:
+            transaction.runs.transition(run, state, now_ms=NOW_MS, fenced=False)
+
+        with pytest.raises(OperatorNeeded, match=state), store.transaction() as transaction:
+            transaction.runs.hold(run, now_ms=NOW_MS)
+        assert isinstance(store.runs.lost(run), OperatorNeeded)
+
+    @pytest.mark.parametrize("state", ["done", "cancelled", "superseded"])
+    def test_a_run_that_ended_makes_room_for_the_next(
+        self, store: Store, target: Fingerprint, run: Run, state: str
+    ) -> None:
+        with store.transaction() as transaction:
+            transaction.runs.transition(run, state, now_ms=NOW_MS + 5, fenced=True, census_at=NOW_MS + 3)
+
+        ended = store.runs.read(run.run_id)
+        assert (ended.state, ended.finished_at, ended.census_at, ended.holder) == (state, NOW_MS + 5, NOW_MS + 3, None)
+        assert (store.runs.unfinished(), store.runs.unfinished_id(), store.runs.latest()) == (None, None, ended)
+        assert begun(store, target).run_id > run.run_id
+
+    def test_the_unfinished_run_is_given_up_by_whom_it_is_not(self, store: Store, run: Run) -> None:
+        with store.transaction() as transaction:
+            assert transaction.runs.cancel(now_ms=NOW_MS) == run.run_id
+            assert transaction.runs.cancel(now_ms=NOW_MS) is None
+            transaction.runs.note_cancelled(run.run_id, now_ms=NOW_MS)
+        assert store.runs.read(run.run_id).state == "cancelled"
+
+    def test_who_leaves_in_good_order_is_no_killed_runner(self, store: Store, run: Run) -> None:
+        with store.transaction() as transaction:
+            assert transaction.runs.leave(run, last_error="it is away.", limits={"inputs": 32}, unsettled=3)
+
+        left = store.runs.read(run.run_id)
+        assert (left.state, left.holder, left.last_error) == ("running", None, "it is away.")
+        assert (dict(left.limits), left.in_flight_limit) == ({"inputs": 32}, 3)
+        with store.transaction() as transaction:
+            assert take(transaction, left, OTHER, lost=3).counters.texts_sent_twice == 0
+
+    def test_a_sign_of_life_tells_what_is_being_retried(self, store: Store, run: Run) -> None:
+        with store.transaction() as transaction:
+            assert transaction.runs.beat(run, failure="it is away.", now_ms=NOW_MS + 7)
+
+        beaten = store.runs.read(run.run_id)
+        assert (beaten.last_progress_at, beaten.last_error) == (NOW_MS + 7, "it is away.")
+
+    def test_a_run_is_aimed_at_the_target_whose_width_was_told(self, store: Store, run: Run) -> None:
+        narrow = entered(store, HashEmbedder(dim=8))
+        with store.transaction() as transaction:
+            transaction.runs.hold(run, now_ms=NOW_MS)
+            transaction.runs.aim_at(run, narrow)
+
+        assert store.runs.read(run.run_id).target == narrow.id
+
+    def test_a_commit_notes_the_time_and_what_was_learned(self, store: Store, run: Run) -> None:
+        with store.transaction() as transaction:
+            transaction.runs.hold(run, now_ms=NOW_MS + 1, in_flight_limit=4, limits={"inputs": 8})
+        with store.transaction() as transaction:
+            transaction.runs.hold(run, now_ms=NOW_MS + 2)
+
+        held = store.runs.read(run.run_id)
+        assert (held.last_progress_at, held.in_flight_limit, dict(held.limits)) == (NOW_MS + 2, 4, {"inputs": 8})
+
+
+FENCED: dict[str, Callable[[Transaction, Run], object]] = {
+    "hold": lambda transaction, run: transaction.runs.hold(run, now_ms=NOW_MS),
+    "transition": lambda transaction, run: transaction.runs.transition(run, "done", now_ms=NOW_MS, fenced=True),
+    "next pass": lambda transaction, run: transaction.runs.next_pass(run, now_ms=NOW_MS),
+    "take over": take,
+}
+
+
+class CommitSuite(Suite):
+    """Numbers of commits: the outcome of one whose answer was lost is found by its number."""
+
+    def test_two_commits_in_a_row_have_different_numbers(self, store: Store, run: Run) -> None:
+        numbers = []
+        for _ in range(3):
+            with store.transaction() as transaction:
+                numbers.append(transaction.runs.hold(run, now_ms=NOW_MS))
+
+        assert all(one != other for one, other in pairwise(numbers))
+
+    def test_a_commit_is_known_by_its_number_until_the_next_one(self, store: Store, run: Run) -> None:
+        with store.transaction() as transaction:
+            first = transaction.runs.hold(run, now_ms=NOW_MS)
+        assert store.committed(run, first)
+        with store.transaction() as transaction:
+            second = transaction.runs.hold(run, now_ms=NOW_MS)
+
+        assert (store.committed(run, first), store.committed(run, second)) == (False, True)
+        assert not store.committed(run, None)
+
+    def test_what_was_rolled_back_is_not_committed(self, store: Store, run: Run) -> None:
+        with undone(store) as transaction:
+            number = transaction.runs.hold(run, now_ms=NOW_MS)
+
+        assert not store.committed(run, number)
+
+    def test_a_commit_of_a_run_that_was_taken_over_is_nobodys(self, store: Store, run: Run) -> None:
+        with store.transaction() as transaction:
+            number = transaction.runs.hold(run, now_ms=NOW_MS)
+        with store.transaction() as transaction:
+            take(transaction, run, OTHER)
+
+        assert not store.committed(run, number)
+
+    @pytest.mark.parametrize("stored", [True, False])
+    def test_a_commit_that_failed_is_found_where_only_its_answer_was_lost(self, subject: Subject, stored: bool) -> None:
+        with subject.doubtful(stored=stored) as (database, fail), database.write(now_ms=NOW_MS) as store:
+            target = entered(store)
+            run = begun(store, target)
+            fail()
+            numbers: list[int] = []
+            with pytest.raises(StorageFailed):
+                self.commit(store, run, target, numbers)
+
+            assert store.committed(run, numbers[0]) is stored
+            assert (freshness(store, target, "id-000") is Freshness.FRESH) is stored
+            # The connection that was made anew works.
+            assert written(store, target, write_of(store, "id-001")) == [True]
+
+    @staticmethod
+    def commit(store: Store, run: Run, target: Fingerprint, numbers: list[int]) -> None:
+        """Commit a vector under a number, which is put to `numbers`."""
+        with store.transaction() as transaction:
+            numbers.append(transaction.runs.hold(run, now_ms=NOW_MS))
+            transaction.vectors.write([write_of(transaction.reader, "id-000")], target, one_by_one=False)
+
+
+class ProgressSuite(Suite):
+    """How far a run has come."""
+
+    def test_cursors_move_within_a_pass_and_begin_anew_with_the_next(self, store: Store, run: Run) -> None:
+        for cursor, eof, done in (("id-000", False, 3), ("id-004", False, 2), (None, True, 0)):
+            with store.transaction() as transaction:
+                step = Checkpoint("a", cursor, eof=eof, rows_done=done)
+                transaction.progress.advance(run, {"a": step}, now_ms=NOW_MS)
+        assert store.runs.checkpoints(run) == {"a": Checkpoint("a", "id-004", eof=True, rows_done=5)}
+
+        with store.transaction() as transaction:
+            second = transaction.runs.next_pass(run, now_ms=NOW_MS)
+        assert (second.pass_number, store.runs.checkpoints(second)) == (2, {})
+
+    def test_counters_add_up_and_take_rows_from_those_that_remain(self, store: Store, run: Run) -> None:
+        with store.transaction() as transaction:
+            transaction.progress.note_census(run, Counted(6, 6, 0, NOW_MS))
+            transaction.progress.count(run, Counters(reembedded=2, requests=1), written_at=NOW_MS, rows_per_hour=60)
+            transaction.progress.count(run, Counters(attested=1, quarantined=1, requests=2))
+
+        found = store.runs.read(run.run_id)
+        assert found.counters == Counters(reembedded=2, attested=1, quarantined=1, requests=3)
+        assert found.counted == Counted(6, 2, 1, NOW_MS)
+        assert (found.last_written_at, found.rows_per_hour) == (NOW_MS, 60)
+
+    def test_the_breaker_is_opened_for_a_reason_and_closed(self, store: Store, run: Run) -> None:
+        with store.transaction() as transaction:
+            transaction.progress.set_breaker(run, Breaker(open=True, until_ms=9, wait_ms=4), now_ms=NOW_MS, reason="no")
+        opened = store.runs.read(run.run_id)
+        with store.transaction() as transaction:
+            transaction.progress.set_breaker(opened, Breaker(), now_ms=NOW_MS)
+
+        assert (opened.breaker_state, opened.breaker_until, opened.breaker_wait_ms) == ("open", 9, 4)
+        assert opened.last_error == "no"
+        assert store.runs.read(run.run_id).breaker_state == "closed"
+
+    def test_ends_that_are_alike_are_counted(self, store: Store, run: Run) -> None:
+        for reason, alike in (("quota", 1), ("quota", 2), ("complete", 1)):
+            with store.transaction() as transaction:
+                transaction.progress.note_end(run, exit_code=75, reason=reason, now_ms=NOW_MS)
+            assert store.runs.read(run.run_id).last_end == LastEnd(NOW_MS, 75, reason, alike)
+
+    def test_nothing_is_noted_of_a_run_that_was_taken_over(self, store: Store, run: Run) -> None:
+        with store.transaction() as transaction:
+            new = take(transaction, run, OTHER)
+            transaction.progress.note_end(run, exit_code=75, reason="quota", now_ms=NOW_MS)
+            transaction.progress.note_census(run, Counted(1, 1, 0, NOW_MS))
+
+        assert (store.runs.read(new.run_id).last_end, store.runs.read(new.run_id).counted) == (None, None)
+
+    def test_what_a_run_found_stored_is_kept_with_it(self, store: Store, run: Run) -> None:
+        assert store.runs.replaced(run) == ()
+        with store.transaction() as transaction:
+            transaction.progress.note_stored(run, [("old#none", 8, 4), (None, None, 1)])
+
+        assert store.runs.replaced(run) == (("old#none", 8, 4), (None, None, 1))
+
+    def test_a_rate_is_that_of_a_run_to_the_same_target_if_there_is_one(
+        self, store: Store, target: Fingerprint, run: Run
+    ) -> None:
+        assert store.runs.last_rate(target.id) is None
+        self.end(store, run, rows_per_hour=60)
+        self.end(store, begun(store, entered(store, HashEmbedder(dim=8))), rows_per_hour=90)
+
+        for asked, rate in ((target.id, 60), (None, 90)):
+            found = store.runs.last_rate(asked)
+            assert found is not None
+            assert found.rows_per_hour == rate
+
+    def test_behind_a_run_that_was_given_up_it_is_noted_that_nothing_is_stale(
+        self, store: Store, target: Fingerprint, run: Run
+    ) -> None:
+        self.end(store, run, state="cancelled")
+        assert store.runs.nothing_stale(run.run_id) is None
+        with store.transaction() as transaction:
+            transaction.progress.note_nothing_stale(target.id, target.space, target.dim, now_ms=NOW_MS)
+
+        assert store.runs.nothing_stale(run.run_id) == (target.space, target.dim)
+
+    def test_a_complete_run_leaves_its_target_untouched_until_another_writes(
+        self, store: Store, target: Fingerprint, run: Run
+    ) -> None:
+        assert store.runs.untouched_target() is None
+        self.end(store, run)
+        assert store.runs.untouched_target() == target.id
+
+        later = begun(store, entered(store, HashEmbedder(dim=8)))
+        with store.transaction() as transaction:
+            transaction.progress.count(later, Counters(reembedded=1))
+        assert store.runs.untouched_target() is None
+
+    @staticmethod
+    def end(store: Store, run: Run, *, state: str = "done", rows_per_hour: int | None = None) -> None:
+        with store.transaction() as transaction:
+            transaction.progress.count(run, Counters(), rows_per_hour=rows_per_hour)
+            transaction.runs.transition(run, state, now_ms=NOW_MS, fenced=True)
+
+
+class QuarantineSuite(Suite):
+    """Rows that cannot be brought to a target."""
+
+    def put(self, store: Store, target: int, row_id: str, *, reason: Reason = REASON, at: int = 5) -> bytes:
+        src = document(store, row_id).src
+        with store.transaction() as transaction:
+            transaction.quarantine.put(target, row_id, src, reason, now_ms=at)
+        return src
+
+    def test_an_entry_is_in_force_until_its_row_is_edited(
+        self, subject: Subject, store: Store, target: Fingerprint
+    ) -> None:
+        src = self.put(store, target.id, "id-000")
+        assert store.quarantine.reason_of(target.id, src) == REASON
+        assert freshness(store, target, "id-000") is Freshness.QUARANTINED
+
+        subject.edit("id-000", "edited")
+        assert freshness(store, target, "id-000") is Freshness.STALE
+        self.put(store, target.id, "id-000", at=9)
+        [entry] = store.quarantine.entries(target.id)
+        assert (entry.attempts, entry.first_at, entry.last_at) == (1, 9, 9)
+
+    def test_an_entry_counts_its_attempts_and_belongs_to_its_target(self, store: Store, target: Fingerprint) -> None:
+        src = self.put(store, target.id, "id-000", at=5)
+        self.put(store, target.id, "id-000", at=9)
+
+        [entry] = store.quarantine.entries(target.id)
+        assert (entry.id, entry.namespace, entry.src, entry.kind) == ("id-000", "a", src, "refused")
+        assert (entry.http_status, entry.message, entry.attempts) == (400, "the input was refused.", 2)
+        assert (entry.first_at, entry.last_at) == (5, 9)
+        assert store.quarantine.entries(entered(store, HashEmbedder(dim=8)).id) == []
+
+    def test_what_the_database_refuses_of_one_row_says_nothing_of_its_text(
+        self, store: Store, target: Fingerprint
+    ) -> None:
+        src = self.put(store, target.id, "id-000", reason=unwritable("legal hold"))
+
+        assert store.quarantine.reason_of(target.id, src) is None
+
+    def test_only_rows_that_the_endpoint_refused_since_then_are_counted(
+        self, store: Store, target: Fingerprint
+    ) -> None:
+        self.put(store, target.id, "id-000", at=5)
+        self.put(store, target.id, "id-001", at=9)
+        self.put(store, target.id, "id-002", at=9, reason=unwritable("legal hold"))
+
+        assert store.quarantine.refused_since(target.id, 6) == 1
+
+    def test_rows_are_lifted_by_their_ids_and_all_at_once(self, store: Store, target: Fingerprint) -> None:
+        for row_id in IDS[:3]:
+            self.put(store, target.id, row_id)
+        with store.transaction() as transaction:
+            transaction.quarantine.lift(target.id, ["id-001", "nobody"])
+        assert [each.id for each in store.quarantine.entries(target.id)] == ["id-000", "id-002"]
+
+        with store.transaction() as transaction:
+            transaction.quarantine.lift_all(target.id)
+        assert store.quarantine.entries(target.id) == []
+
+
+class OperatorSuite(Suite):
+    """Approvals and the pause."""
+
+    def test_an_approval_is_of_one_space_in_one_width(self, store: Store) -> None:
+        with store.transaction() as transaction:
+            transaction.operator.approve("s#none", 16, by="ann", how="approve", now_ms=5)
+
+        asked = [("s#none", 16), ("s#none", 8), ("t#none", 16)]
+        assert [store.operator.is_approved(*each) for each in asked] == [True, False, False]
+        assert store.operator.approved_at("s#none", 0) == store.operator.approved_at("", 0) == 5
+        assert store.operator.approved_at("t#none", 0) is None
+        assert (store.operator.approved_width("s#none"), store.operator.approved_width("t#none")) == (16, 0)
+
+    def test_an_unknown_width_is_approved_until_one_is_known(self, store: Store) -> None:
+        with store.transaction() as transaction:
+            transaction.operator.approve("s#none", 0, by="ann", how="approve", now_ms=5)
+        assert store.operator.is_approved("s#none", 0)
+        with store.transaction() as transaction:
+            transaction.operator.approve("s#none", 16, by="ann", how="approve", now_ms=6)
+
+        assert not store.operator.is_approved("s#none", 0)
+        assert store.operator.is_approved("s#none", 16)
+
+    def test_a_complete_run_approves_its_target_and_withdraws_what_was_approved_before_it(
+        self, store: Store, target: Fingerprint, run: Run
+    ) -> None:
+        with store.transaction() as transaction:
+            transaction.operator.approve("old#none", 8, by="ann", how="approve", now_ms=run.started_at - 1)
+            transaction.operator.approve("new#none", 8, by="ann", how="approve", now_ms=run.started_at + 1)
+            transaction.operator.completed(run, target, now_ms=NOW_MS + 9)
+
+        asked = [(target.space, target.dim), ("old#none", 8), ("new#none", 8)]
+        assert [store.operator.is_approved(*each) for each in asked] == [True, False, True]
+
+    def test_withdrawing_is_of_the_target_of_a_run(self, store: Store, target: Fingerprint, run: Run) -> None:
+        with store.transaction() as transaction:
+            for space in (target.space, "other#none"):
+                transaction.operator.approve(space, target.dim, by="ann", how="approve", now_ms=5)
+            transaction.operator.withdraw(run.run_id)
+
+        asked = [(target.space, target.dim), ("other#none", target.dim)]
+        assert [store.operator.is_approved(*each) for each in asked] == [False, True]
+
+    def test_a_pause_stands_until_its_time_or_until_it_is_taken_off(self, store: Store) -> None:
+        assert store.operator.pause(now_ms=NOW_MS) is None
+        timed = Pause(NOW_MS, NOW_MS + 5, "ann", "backup")
+        with store.transaction() as transaction:
+            transaction.operator.pause(replace(timed, until=None))
+            transaction.operator.pause(timed)
+        assert store.operator.pause(now_ms=NOW_MS + 4) == timed
+        assert store.operator.pause(now_ms=NOW_MS + 5) is None
+
+        with store.transaction() as transaction:
+            assert transaction.operator.unpause()
+            assert not transaction.operator.unpause()
+        assert store.operator.pause(now_ms=NOW_MS) is None
+
+
+class LockSuite:
+    """The runner's lock: one holder, freed with its process, asked about without being taken."""
+
+    def test_the_lock_has_one_holder_at_a_time_who_is_named(self, subject: Subject) -> None:
+        assert subject.database.lock().state is LockState.FREE
+        with subject.database.hold(HOLDER) as first, subject.database.hold(OTHER) as second:
+            lock = subject.database.lock()
+            assert (first, second, lock.state, lock.holder) == (True, False, LockState.RUNNER, HOLDER)
+            assert all((lock.name, lock.find, lock.share))
+
+        assert subject.database.lock().state is LockState.FREE
+        with subject.database.hold(OTHER) as again:
+            assert again
+
+    def test_asking_takes_nothing(self, subject: Subject) -> None:
+        subject.database.lock()
+        with subject.database.hold(HOLDER, damaged=True) as obtained:
+            assert obtained
+
+    def test_a_lock_that_another_process_holds_is_free_the_moment_that_one_is_killed(self, subject: Subject) -> None:
+        with subject.held_elsewhere() as kill:
+            with subject.database.hold(HOLDER) as obtained:
+                assert (obtained, subject.database.lock().state) == (False, LockState.RUNNER)
+            kill()
+            with subject.database.hold(HOLDER) as obtained:
+                assert obtained
+
+    def test_whoever_holds_the_lock_keeps_no_writer_out(self, subject: Subject) -> None:
+        with subject.database.hold(HOLDER):
+            assert subject.edit_all("edited")
+            with subject.database.write(now_ms=NOW_MS) as store:
+                entered(store)
+
+
+class CopySuite:
+    """Copies of one state."""
+
+    def test_a_copy_has_what_was_committed_and_its_size_is_told(self, subject: Subject, tmp_path: Path) -> None:
+        copy, told = tmp_path / "copy", list[tuple[int, int]]()
+        subject.grow()
+        with subject.database.write(now_ms=NOW_MS) as store:
+            target = entered(store)
+            written(store, target, write_of(store, "id-000"))
+            size = subject.database.back_up(copy, told=lambda done, of: told.append((done, of)))
+            subject.edit_all("edited later")
+
+        assert size == copy.stat().st_size > 0
+        assert told
+        assert all(0 < done <= of for done, of in told)
+        with subject.opened_copy(copy).read() as reader:
+            assert freshness(reader, target, "id-000") is Freshness.FRESH
+            assert set(ids_of(reader)) > set(IDS)
+
+    def test_nothing_is_copied_over_what_stands_there(self, subject: Subject, tmp_path: Path) -> None:
+        there = tmp_path / "there"
+        there.write_bytes(b"mine")
+        subject.database.require_free(tmp_path / "copy")
+
+        for refused in (there, tmp_path / "no folder" / "copy"):
+            with pytest.raises(UsageError):
+                subject.database.require_free(refused)
+            with pytest.raises(UsageError):
+                subject.database.back_up(refused, told=lambda _done, _of: None)
+        assert there.read_bytes() == b"mine"
+
+    def test_a_copy_that_is_stopped_leaves_no_file(self, subject: Subject, tmp_path: Path) -> None:
+        subject.grow()
+
+        def stop(_done: int, _of: int) -> None:
+            raise Stopped("Somebody asked for it.", exit_code=130)
+
+        with pytest.raises(Stopped):
+            subject.database.back_up(tmp_path / "copy", told=stop)
+        assert list(tmp_path.glob("copy*")) == []
+
+    def test_it_is_told_how_much_room_there_is_and_what_it_is_called(self, subject: Subject) -> None:
+        assert subject.database.free_bytes() > 0
+        with subject.database.read() as reader:
+            assert reader.name == subject.database.name

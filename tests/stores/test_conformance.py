@@ -1,0 +1,96 @@
+"""Every store passes one suite: a new adapter is a folder, and a line in `ADAPTERS`."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from ai_memory.stores import port, port_reading, port_writing
+from tests.stores import conformance
+from tests.stores.conformance import (
+    CommitSuite,
+    CopySuite,
+    LockSuite,
+    OperatorSuite,
+    ProgressSuite,
+    QuarantineSuite,
+    ReadingSuite,
+    RunSuite,
+    Subject,
+    TargetSuite,
+    WritingSuite,
+)
+from tests.stores.sqlite import subject as sqlite
+
+ADAPTERS: dict[str, Callable[[Path], Subject]] = {
+    "SQLite": sqlite.with_log,
+    "SQLite without a log": sqlite.without_log,
+}
+
+
+@pytest.fixture(params=ADAPTERS)
+def subject(request: pytest.FixtureRequest, tmp_path: Path) -> Subject:
+    """A database of its own for each test, of every adapter in turn."""
+    return ADAPTERS[request.param](tmp_path)
+
+
+def test_the_suite_asks_for_every_name_of_the_port() -> None:
+    asked = {
+        node.attr for node in ast.walk(ast.parse(inspect.getsource(conformance))) if isinstance(node, ast.Attribute)
+    }
+    names = {name for module in (port, port_reading, port_writing) for name in names_of(module.__file__)}
+
+    assert names >= {"ids_after", "hold", "committed", "unpause"}
+    assert names - asked == set()
+
+
+def names_of(source: str | None) -> Iterator[str]:
+    """Yield the names of the protocols in a module."""
+    assert source
+    for node in ast.walk(ast.parse(Path(source).read_text("utf-8"))):
+        if isinstance(node, ast.ClassDef) and node.bases:
+            yield from (each.name for each in node.body if isinstance(each, ast.FunctionDef))
+
+
+class TestReading(ReadingSuite):
+    """See the suite."""
+
+
+class TestTargets(TargetSuite):
+    """See the suite."""
+
+
+class TestWriting(WritingSuite):
+    """See the suite."""
+
+
+class TestRuns(RunSuite):
+    """See the suite."""
+
+
+class TestCommits(CommitSuite):
+    """See the suite."""
+
+
+class TestProgress(ProgressSuite):
+    """See the suite."""
+
+
+class TestQuarantine(QuarantineSuite):
+    """See the suite."""
+
+
+class TestOperator(OperatorSuite):
+    """See the suite."""
+
+
+class TestLock(LockSuite):
+    """See the suite."""
+
+
+class TestCopies(CopySuite):
+    """See the suite."""
