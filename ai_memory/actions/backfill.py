@@ -2,34 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from ai_memory.clock import Clock
-from ai_memory.embed.documents import embed_documents
-from ai_memory.embed.outcomes import Embedded, Refused, Unanswered
-from ai_memory.embed.port import ONE_ATTEMPT, ResilientEmbedder
-from ai_memory.errors import EmbedError
+from ai_memory.embed.outcomes import Embedded, Outcome, Refused, Unanswered, embedded_of
+from ai_memory.embed.port import ResilientEmbedder
+from ai_memory.embed.probe import witness_bytes
+from ai_memory.errors import OperatorNeeded
 from ai_memory.memory.freshness import Document, Freshness, Unfit, classify, examine
 from ai_memory.memory.names import is_substrate
 from ai_memory.memory.reason import unwritable
+from ai_memory.memory.text_codec import printable
+from ai_memory.reembed.events import PageCommitted
+from ai_memory.reembed.heartbeat import NoSigns
+from ai_memory.reembed.options import Options
+from ai_memory.reembed.page import Page
 from ai_memory.reembed.plan.targets import enter_target, known_fingerprint, recorded_target
-from ai_memory.reembed.sweep.believed import Belief, embed_beside_witness
+from ai_memory.reembed.sources import FromTextWhereNone
+from ai_memory.reembed.sweep.asked_again import Schedule
+from ai_memory.reembed.sweep.believed import embed_beside_witness, witnessed
+from ai_memory.reembed.sweep.budget import Budget
 from ai_memory.reembed.sweep.commit import rehearse_documents
-from ai_memory.reembed.sweep.commit_once import Unwritable, commit_without_refused
+from ai_memory.reembed.sweep.committer import Committer
+from ai_memory.reembed.sweep.joined import joined
+from ai_memory.reembed.sweep.journal import Unrecorded
+from ai_memory.reembed.sweep.pipeline import Answered
+from ai_memory.reembed.sweep.progressed import Progressed
+from ai_memory.reembed.sweep.rate import Rate
+from ai_memory.reembed.sweep.refusal_guard import RefusalGuard
+from ai_memory.reembed.sweep.scan import READ_ROWS, Scan, ScanOrder
+from ai_memory.reembed.tools import SweepTools
+from ai_memory.reembed.work import Workers
 from ai_memory.stores.port import Transaction
 from ai_memory.stores.sqlite import walk
 from ai_memory.stores.sqlite.memories import lacking_vectors
 from ai_memory.stores.sqlite.provenance import require_word_index
 from ai_memory.stores.sqlite.rehearsal import refused_updates
 from ai_memory.stores.sqlite.store import Store
-from ai_memory.stores.values import VectorWrite
-from ai_memory.vectors import blob
-from ai_memory.vectors.target import Fingerprint, Vectors
+from ai_memory.vectors.target import Fingerprint, Target
 
 ID_PAGE = 1_000
+LEAST_PAGE = 20
+"""Rows of a page at least: of each of the first pages one is asked again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,36 +58,35 @@ class Unfilled:
 
 @dataclass(slots=True)
 class Filled:
-    """What became of some memories: `passed` were looked at.
+    """What became of some memories.
 
     `embedded` got their vector; the text of `raced` changed meanwhile; `left` got none.
     """
 
-    passed: int = 0
     embedded: int = 0
     raced: int = 0
     left: list[Unfilled] = field(default_factory=list)
 
-    def add(self, other: Filled) -> None:
-        """Add what became of other memories."""
-        self.passed += other.passed
-        self.embedded += other.embedded
-        self.raced += other.raced
-        self.left += other.left
+    def add(self, committer: Committer, journal: Unrecorded, unanswered: Iterable[Unanswered]) -> None:
+        """Add what was written, and the rows that were not."""
+        self.embedded += committer.counters.reembedded
+        self.raced += committer.counters.raced
+        self.left += [Unfilled(row.id, row.namespace, reason.message) for row, reason in journal.aside.values()]
+        self.left += [Unfilled(each.document.id, each.document.namespace, each.message) for each in unanswered]
 
 
 @dataclass(frozen=True, slots=True)
 class Filler:
-    """Gives memories vectors of one embedder, `batch` texts a page; `origin` names the writer in their provenance."""
+    """Gives memories vectors of one embedder, `batch` texts per page; `origin` names the writer in their provenance."""
 
     store: Store
     embedder: ResilientEmbedder
     origin: str
     batch: int
-    clock: Clock
+    tools: SweepTools
 
-    def pages(self, ids: Sequence[str]) -> Iterator[Filled]:
-        """Embed the live memories of `ids` that have no vector, page by page; yield what each page brought.
+    def fill(self, ids: Sequence[str], workers: Workers, filled: Filled) -> None:
+        """Sweep over the live memories of `ids` that have no vector; `filled` is told what became of them.
 
         Those in ai-memory's own namespaces are left out.
 
@@ -83,41 +97,68 @@ class Filler:
             WordIndexUnusable: each vector rewrites the word index, which is damaged.
         """
         require_word_index(self.store)
-        belief = Belief(self.store, self.embedder)
-        size = max(1, min(self.batch, self.embedder.max_batch))
-        for start in range(0, len(ids), size):
-            page = ids[start : start + size]
-            filled = Filled(passed=len(page))
-            if due := self._due(self._lacking(page), filled):
-                belief.require_served()
-                try:
-                    embedded = embed_documents(self.embedder, due)
-                except EmbedError:
-                    # What earlier pages paid for is kept where it can be believed.
-                    with suppress(EmbedError):
-                        self._write(belief.rest(self.embedder.with_retry_policy(ONE_ATTEMPT)), filled, belief.witness)
-                        yield filled
-                    raise
-                self._write(belief.of(embedded), filled, belief.witness)
-            yield filled
-        last = Filled()
-        self._write(belief.rest(self.embedder), last, belief.witness)
-        yield last
+        due: list[str] = []
+        for start in range(0, len(ids), READ_ROWS):
+            chunk = ids[start : start + READ_ROWS]
+            found = [each.id for each in self._due(self._lacking(chunk), filled)]
+            self.tools.observe(PageCommitted(len(chunk) - len(found)))
+            due += found
+        if due:
+            self._sweep(due, workers, filled)
 
     def renew(self, memory_id: str) -> Filled:
         """Embed one memory unless its vector is already the target's vector of its present text.
 
         Raises:
             TargetChanged: the endpoint serves other weights than those by which the target is known.
-            EmbedError, EndpointUnusable: see `pages`.
+            EmbedError, EndpointUnusable: see `fill`.
         """
         rows = walk.rows_by_id(self.store, [memory_id], target=None)
-        target = known_fingerprint(self.store, recorded_target(self.store, self.embedder.target))
+        known = known_fingerprint(self.store, recorded_target(self.store, self.embedder.target))
         traits, filled = self.store.schema.traits, Filled()
-        due = self._due([examine(row) for row in rows if classify(row, target, traits) is not Freshness.FRESH], filled)
+        due = self._due([examine(row) for row in rows if classify(row, known, traits) is not Freshness.FRESH], filled)
         if due:
-            self._write(embed_beside_witness(self.embedder, due, target), filled)
+            self._write(due, embed_beside_witness(self.embedder, due, known), filled)
         return filled
+
+    def _sweep(self, ids: Sequence[str], workers: Workers, filled: Filled) -> None:
+        store, tools, batch = self.store, self.tools, max(self.batch, LEAST_PAGE)
+        target = self._served()
+        journal, committer = self._committer(target)
+        signs, schedule = NoSigns(tools.stop), Schedule(rows=len(ids), batch=batch)
+        sweep = joined(committer, Options(batch=batch), tools, workers, signs, schedule, RefusalGuard())
+        order, budget = ScanOrder(target, (), {}, batch, FromTextWhereNone(), ids=ids), Budget()
+        try:
+            while not sweep.over(Scan(store, order, budget, stopped=tools.stop.requested), budget):
+                journal.aside.clear()
+        finally:
+            filled.add(committer, journal, sweep.left.values())
+
+    def _served(self) -> Fingerprint:
+        """Return the target, once the endpoint has shown that it serves it."""
+        vectors = witnessed(self.store, self.embedder)
+        with self.store.transaction() as transaction:
+            target = self._target(transaction, dim=vectors.shape[1])
+            transaction.targets.set_witness(target.id, witness_bytes(vectors))
+            return transaction.reader.targets.read(target.id)
+
+    def _write(self, due: Sequence[Document], outcomes: Sequence[Outcome], filled: Filled) -> None:
+        wide = [len(each.vector) for each in embedded_of(outcomes)]
+        if wide:
+            with self.store.transaction() as transaction:
+                target = self._target(transaction, dim=wide[0])
+            journal, committer = self._committer(target)
+            committer.commit(Answered(Page(tuple(due)), tuple(outcomes)), {}, in_flight=0)
+            filled.add(committer, journal, [each for each in outcomes if isinstance(each, Unanswered)])
+            return
+        for each in outcomes:
+            if not isinstance(each, Embedded):
+                why = each.reason.message if isinstance(each, Refused) else each.message
+                filled.left.append(Unfilled(each.document.id, each.document.namespace, why))
+
+    def _committer(self, target: Fingerprint) -> tuple[Unrecorded, Committer]:
+        journal, now = Unrecorded(self.origin), Progressed(Rate(self.tools.clock.monotonic()))
+        return journal, Committer(self.store, journal, target, self.tools, now)
 
     def _lacking(self, ids: Sequence[str]) -> list[Document | Unfit]:
         rows = walk.rows_by_id(self.store, ids, target=None)
@@ -126,11 +167,12 @@ class Filler:
 
     def _due(self, examined: Sequence[Document | Unfit], filled: Filled) -> list[Document]:
         """Return what is to be embedded; tell `filled` of the others."""
-        unfit = [each for each in examined if isinstance(each, Unfit)]
-        filled.left += [Unfilled(each.id, each.namespace, each.reason.message) for each in unfit]
         documents = [each for each in examined if isinstance(each, Document)]
         refused = self._refused(documents)
-        filled.left += [_unwritable(each, refused[each.id]) for each in documents if each.id in refused]
+        for each in examined:
+            if isinstance(each, Unfit) or each.id in refused:
+                reason = each.reason if isinstance(each, Unfit) else unwritable(refused[each.id])
+                filled.left.append(Unfilled(each.id, each.namespace, reason.message))
         return [each for each in documents if each.id not in refused]
 
     def _refused(self, documents: Sequence[Document]) -> Mapping[str, str]:
@@ -140,49 +182,27 @@ class Filler:
         dim = recorded_target(self.store, self.embedder.target).dim
         return rehearse_documents(self.store, documents, partial(self._target, dim=dim)) if dim else {}
 
-    def _write(
-        self, outcomes: Sequence[Embedded | Refused | Unanswered], filled: Filled, witness: bytes | None = None
-    ) -> None:
-        vectors_of: list[tuple[Document, Vectors]] = []
-        for each in outcomes:
-            if isinstance(each, Embedded):
-                vectors_of.append((each.document, each.vector))
-            else:
-                why = each.reason.message if isinstance(each, Refused) else each.message
-                filled.left.append(Unfilled(each.document.id, each.document.namespace, why))
-        if vectors_of:
-            self._write_vectors(vectors_of, filled, witness)
-
-    def _write_vectors(
-        self, vectors_of: Sequence[tuple[Document, Vectors]], filled: Filled, witness: bytes | None
-    ) -> None:
-        enter = partial(self._target, dim=len(vectors_of[0][1]))
-
-        def write(transaction: Transaction, refused: Unwritable) -> list[bool]:
-            writes = [
-                VectorWrite(each.id, each.title, each.content, blob.encode(vector), each.src, self.origin)
-                for each, vector in vectors_of
-                if each.id not in (refused or {})
-            ]
-            target = enter(transaction)
-            if witness:
-                transaction.targets.set_witness(target.id, witness)
-            return transaction.vectors.write(writes, target, one_by_one=refused is not None)
-
-        documents = [each for each, _ in vectors_of]
-        written, refused = commit_without_refused(
-            self.store, write, lambda: rehearse_documents(self.store, documents, enter)
-        )
-        filled.embedded += sum(written)
-        filled.raced += len(written) - sum(written)
-        filled.left += [_unwritable(each, refused[each.id]) for each in documents if each.id in refused]
-
     def _target(self, transaction: Transaction, *, dim: int) -> Fingerprint:
-        return enter_target(transaction, replace(self.embedder.target, dim=dim), now_ms=self.clock.now_ms())
+        return enter_target(transaction, replace(self.embedder.target, dim=dim), now_ms=self.tools.clock.now_ms())
 
 
-def _unwritable(document: Document, words: str) -> Unfilled:
-    return Unfilled(document.id, document.namespace, unwritable(words).message)
+def require_served(store: Store, target: Target) -> None:
+    """Check that most vectors of the file are of the target's space: it is served in that.
+
+    Raises:
+        OperatorNeeded: they are not.
+    """
+    spaces = [(space, dim) for space, dim, _ in walk.stored_spaces(store) if space]
+    if not spaces:
+        return
+    space, dim = spaces[0]
+    if space != target.space or (dim and target.dim and dim != target.dim):
+        wide = f", {target.dim} wide" if target.dim else ""
+        raise OperatorNeeded(
+            f"{store.db.path} is served in {printable(space)}, {dim or 'unknown'} wide, and the configured target is "
+            f"{target.space}{wide}; no vector was added.",
+            tip="Bring the whole file to the target: ai-memory reembed",
+        )
 
 
 def ids_without_vector(store: Store) -> list[str]:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import argparse
 
-from ai_memory.actions.backfill import Filled, ids_without_vector
+from ai_memory.actions.backfill import Filled, ids_without_vector, require_served
 from ai_memory.clock import SystemClock
 from ai_memory.commands.embedding import fill, warn_of_rows
 from ai_memory.config.settings import Settings
+from ai_memory.embed.assemble import configured_target
+from ai_memory.reembed.holding import holding
+from ai_memory.reembed.plan.targets import recorded_target
 from ai_memory.show.console import Console
 from ai_memory.stores.open_options import OpenOptions
-from ai_memory.stores.opening import writing
+from ai_memory.stores.opening import database, writing
 from ai_memory.text.amounts import counted
 
 EXIT_ROWS_LEFT = 10
@@ -27,16 +30,18 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     Raises:
         NoEmbedder: the configuration has embeddings turned off.
         EmbedderInitFailed: the embedder cannot be built, or its configuration makes no sense.
+        OperatorNeeded: most vectors of the file are of another space.
+        RunHeld: a run is at work, or another of these commands.
         EmbedError: the embedder failed; what it had done is stored.
         EndpointUnusable, TargetChanged: its vectors cannot be believed, or are those of other weights.
     """
     del args
-    configured, total = settings.embedding, Filled()
-    options = OpenOptions(tell=console.note)
-    with writing(settings.db.value, now_ms=SystemClock().now_ms(), options=options) as store:
-        ids = ids_without_vector(store)
-        for done in fill(store, ids, configured, console, origin="backfill"):
-            total.add(done)
+    configured, total, path = settings.embedding, Filled(), settings.db.value
+    options, now_ms = OpenOptions(tell=console.note), SystemClock().now_ms()
+    with holding(database(path, options), now_ms=now_ms), writing(path, now_ms=now_ms, options=options) as store:
+        if ids := ids_without_vector(store):
+            require_served(store, recorded_target(store, configured_target(configured)))
+        fill(store, ids, configured, console, origin="backfill", filled=total)
         remaining = len(ids_without_vector(store))
     warn_of_rows(total.left, console)
     values = {"total": len(ids), "embedded": total.embedded, "raced": total.raced, "remaining": remaining}

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from ai_memory.actions.backfill import Filled, Filler, Unfilled
 from ai_memory.clock import SystemClock
 from ai_memory.config.embedding import EmbeddingSettings
-from ai_memory.embed.assemble import assemble
+from ai_memory.embed.assemble import Terms, assemble, in_turn
 from ai_memory.errors import (
     LATER,
     AiMemoryError,
@@ -18,7 +16,12 @@ from ai_memory.errors import (
     TargetChanged,
 )
 from ai_memory.memory.text_codec import printable
+from ai_memory.reembed.events import Event, PageCommitted, RemedyFound
+from ai_memory.reembed.stop import Stop
+from ai_memory.reembed.sweep.worker import answer
+from ai_memory.reembed.tools import SweepTools
 from ai_memory.show.console import Console
+from ai_memory.show.narrator import Narrator
 from ai_memory.show.progress import choose_progress
 from ai_memory.stores.sqlite.store import Store
 from ai_memory.text.amounts import counted
@@ -31,21 +34,27 @@ BACKFILL = f"{PROGRAM} backfill"
 
 
 def fill(
-    store: Store, ids: list[str], configured: EmbeddingSettings, console: Console, *, origin: str
-) -> Iterable[Filled]:
-    """Give the memories of `ids` that have none their vectors; yield page by page, with progress shown.
+    store: Store, ids: list[str], configured: EmbeddingSettings, console: Console, *, origin: str, filled: Filled
+) -> None:
+    """Give the memories of `ids` that have none their vectors, with progress shown; `filled` is told of each.
 
     Raises:
-        AiMemoryError: one of EMBEDDER_ERRORS; earlier pages are stored.
+        AiMemoryError: one of EMBEDDER_ERRORS; what is counted in `filled` is stored.
     """
-    clock = SystemClock()
-    filler = Filler(store, assemble(configured), origin, configured.batch.value, clock)
+    clock, batch = SystemClock(), configured.batch.value
+    embedder = assemble(configured, Terms(batch=batch))
     progress = choose_progress(console.err, clock, quiet=console.quiet)
+    narrator = Narrator(progress)
+
+    def observe(event: Event) -> None:
+        # A row that gets no vector is named at the end; it goes into no quarantine.
+        if isinstance(event, PageCommitted | RemedyFound):
+            narrator(event)
+
+    filler = Filler(store, embedder, origin, batch, SweepTools(clock, Stop(), observe))
     progress.begin(total=len(ids), label=origin)
     try:
-        for done in filler.pages(ids):
-            progress.advance(done.passed)
-            yield done
+        filler.fill(ids, in_turn(embedder, answer), filled)
     finally:
         progress.end()
 

@@ -122,8 +122,7 @@ def _lacking(store: Store, stored: Iterable[Put]) -> list[str]:
 def _embed(store: Store, ids: list[str], configured: EmbeddingSettings, console: Console) -> Filled:
     total = Filled()
     try:
-        for done in fill(store, ids, configured, console, origin="import"):
-            total.add(done)
+        fill(store, ids, configured, console, origin="import", filled=total)
     except EMBEDDER_ERRORS as error:
         tell_stored_without("vectors", error, console)
     warn_of_rows(total.left, console)

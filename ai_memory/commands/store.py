@@ -17,6 +17,8 @@ from ai_memory.errors import UsageError
 from ai_memory.memory.records import DEFAULT_NAMESPACE, Draft, Value
 from ai_memory.memory.rules import TIERS, first_fault
 from ai_memory.memory.text_codec import is_text
+from ai_memory.reembed.stop import Stop
+from ai_memory.reembed.tools import SweepTools
 from ai_memory.show.console import Console
 from ai_memory.stores.open_options import OpenOptions
 from ai_memory.stores.opening import writing
@@ -94,8 +96,8 @@ def _stdin() -> str:
 
 def _embed(store: Store, memory_id: str, configured: EmbeddingSettings, console: Console) -> bool:
     try:
-        embedder = assemble_interactive(configured)
-        filled = Filler(store, embedder, "store", 1, SystemClock()).renew(memory_id)
+        embedder, tools = assemble_interactive(configured), SweepTools(SystemClock(), Stop(), lambda _: None)
+        filled = Filler(store, embedder, "store", 1, tools).renew(memory_id)
     except EMBEDDER_ERRORS as error:
         tell_stored_without("a vector", error, console)
         return False

@@ -43,6 +43,7 @@ from ai_memory.embed.http.wire import Dialect
 from ai_memory.embed.local import model_folder
 from ai_memory.embed.local.embedder import LocalEmbedder, cached_folder, token_count
 from ai_memory.embed.local.engine_torch import TorchEngine, require_library
+from ai_memory.embed.pools.in_turn import InTurn
 from ai_memory.embed.pools.threads import ThreadPool
 from ai_memory.embed.port import Embedder, ModelFacts, Pool, ResilientEmbedder, RetryPolicy, Stop, TokenLimit
 from ai_memory.errors import EmbedderInitFailed, NoEmbedder
@@ -141,6 +142,11 @@ def threads(
 ) -> Pool[WorkT, AnswerT]:
     """Return workers that share an embedder; `ask` turns work into its answer in threads that `executor` makes."""
     return ThreadPool(embedder, ask, executor=executor)
+
+
+def in_turn(embedder: ResilientEmbedder, ask: Callable[[ResilientEmbedder, WorkT], AnswerT]) -> Pool[WorkT, AnswerT]:
+    """Return the calling thread as the one worker; `ask` turns work into its answer."""
+    return InTurn(embedder, ask)
 
 
 def configured_target(settings: EmbeddingSettings) -> Target:

@@ -8,6 +8,7 @@ from enum import Enum
 from typing import Protocol
 
 from ai_memory.memory.freshness import carries_stamp
+from ai_memory.memory.names import is_substrate
 from ai_memory.memory.row import MemoryRow, Traits
 from ai_memory.reembed.work import PageAnswer, Question
 from ai_memory.vectors.target import Fingerprint
@@ -31,6 +32,10 @@ class Source(Protocol):
     def heeds_quarantine(self) -> bool:
         """Whether rows in quarantine stay there."""
 
+    @property
+    def shares(self) -> bool:
+        """Whether rows of one text are given one vector, which is asked for once."""
+
     def way(self, row: MemoryRow, target: Fingerprint, traits: Traits) -> Way:
         """Return how a row gets its vector."""
 
@@ -41,6 +46,7 @@ class FromText:
 
     skip_current: bool = False
     heeds_quarantine: bool = True
+    shares: bool = True
 
     def way(self, row: MemoryRow, target: Fingerprint, traits: Traits) -> Way:
         """Return how a row gets its vector."""
@@ -52,11 +58,25 @@ class FromRow:
     """That of `--stamp-only`: a sound vector as wide as the target's is taken for the target's."""
 
     heeds_quarantine: bool = False
+    shares: bool = False
 
     def way(self, row: MemoryRow, target: Fingerprint, traits: Traits) -> Way:
         """Return how a row gets its vector."""
         del traits
         return Way.ATTEST if row.has_sound_vector(target.dim) else Way.LEAVE
+
+
+@dataclass(frozen=True, slots=True)
+class FromTextWhereNone:
+    """That of `backfill` and `import`: a text is embedded where there is no vector; each row is told of."""
+
+    heeds_quarantine: bool = False
+    shares: bool = False
+
+    def way(self, row: MemoryRow, target: Fingerprint, traits: Traits) -> Way:
+        """Return how a row gets its vector."""
+        del target, traits
+        return Way.LEAVE if row.embedding is not None or is_substrate(row.namespace) else Way.EMBED
 
 
 class NoWorkers:

@@ -40,6 +40,13 @@ class VectorWriter(Protocol):
         The vectors stay. With `unstamp` they lose the stamp of their space, which some databases refuse.
         """
 
+    def take_away(self, ids: Sequence[str], target: Fingerprint, *, origin: str, vectors: bool) -> int:
+        """Delete the vectors and their records that `origin` gave to those of `ids`; return from how many.
+
+        A vector that somebody else wrote since stays. Without `vectors` only the record is deleted, which no database
+        refuses.
+        """
+
 
 class TargetWriter(Protocol):
     """Writes the records of targets."""

@@ -18,13 +18,18 @@ from hypothesis import strategies as st
 from ai_memory.actions.backfill import Filled, Filler, ids_without_vector
 from ai_memory.actions.ingest import Outcome, Put, put
 from ai_memory.clock import SystemClock
+from ai_memory.embed.assemble import in_turn
 from ai_memory.errors import DataRefused, EndpointUnusable, TransientFailure
 from ai_memory.memory.records import Draft, Value
+from ai_memory.reembed.stop import Stop
+from ai_memory.reembed.sweep.worker import answer
+from ai_memory.reembed.tools import SweepTools
 from ai_memory.stores.opening import writing
 from ai_memory.stores.sqlite.memories import Memories
 from ai_memory.stores.sqlite.store import Store
 from ai_memory.text.times import timestamp
 from ai_memory.vectors import blob
+from ai_memory.vectors.target import Vectors
 from ai_memory.vectors.witness import WITNESS_TEXTS
 from tests.stores.sqlite.test_rehearsal import REFUSING, WORDS, forbid
 from tests.support import shapes
@@ -47,8 +52,9 @@ def take(store: Store, *, at: int = NOW, **values: Value) -> Put:
 
 def fill(store: Store, embedder: HashEmbedder, *, batch: int = 4) -> Filled:
     total = Filled()
-    for page in Filler(store, patient(embedder), "backfill", batch, SystemClock()).pages(ids_without_vector(store)):
-        total.add(page)
+    asked = patient(embedder)
+    tools = SweepTools(SystemClock(), Stop(), lambda _: None)
+    Filler(store, asked, "backfill", batch, tools).fill(ids_without_vector(store), in_turn(asked, answer), total)
     return total
 
 
@@ -117,9 +123,9 @@ def test_a_vector_of_a_text_that_changed_meanwhile_is_not_written(store: Store, 
     take(store, title="t", content="c")
 
     def edit(texts: Sequence[str]) -> None:
-        del texts
-        with sqlite3.connect(tmp_path / "m.db") as other:
-            other.execute("UPDATE memories SET content = 'edited'")
+        if "t c" in texts:
+            with sqlite3.connect(tmp_path / "m.db") as other:
+                other.execute("UPDATE memories SET content = 'edited'")
 
     filled = fill(store, HashEmbedder(before=edit))
     assert (filled.embedded, filled.raced, stored(store, "t")) == (0, 1, None)
@@ -128,19 +134,48 @@ def test_a_vector_of_a_text_that_changed_meanwhile_is_not_written(store: Store, 
 
 
 def test_an_outage_keeps_the_pages_before_it(store: Store) -> None:
-    for number in range(10):
+    for number in range(50):
         take(store, title=f"t{number}", content="c")
-    requests = iter(range(100))
 
-    def fail_the_third(texts: Sequence[str]) -> None:
-        del texts
-        # Three for the witness texts; the first page and three rows of it again; the second page.
-        if next(requests) == 8:
+    def fail_on_the_last_page(texts: Sequence[str]) -> None:
+        if "t49 c" in texts:
             raise TransientFailure("gone")
 
     with pytest.raises(TransientFailure):
-        fill(store, HashEmbedder(before=fail_the_third))
-    assert len(ids_without_vector(store)) == 2
+        fill(store, HashEmbedder(before=fail_on_the_last_page))
+    assert len(ids_without_vector(store)) == 10
+
+
+THEIRS = bytes.fromhex("010000803f")
+
+
+class Turning(HashEmbedder):
+    """Gives all texts but the witness texts vectors of another model once `turned`."""
+
+    turned = False
+
+    def vector(self, text: str) -> Vectors:
+        other = self.turned and text not in WITNESS_TEXTS
+        return super().vector(f"{text} of another model" if other else text)
+
+
+def test_vectors_in_doubt_are_taken_out_and_filled_in_anew_but_for_those_that_another_program_wrote(
+    store: Store,
+) -> None:
+    for number in range(60):
+        take(store, id=f"id-{number:02}", title=f"t{number}", content="c")
+
+    def turn(texts: Sequence[str]) -> None:
+        if "t30 c" in texts:
+            embedder.turned = True
+            store.db.execute("UPDATE memories SET embedding = ? WHERE id = 'id-07'", (THEIRS,))
+
+    embedder = Turning(before=turn)
+    filled = fill(store, embedder)
+
+    expected = {f"id-{number:02}": blob.encode(embedder.vector(f"t{number} c")) for number in range(60)}
+    assert dict(store.db.execute("SELECT id, embedding FROM memories")) == expected | {"id-07": THEIRS}
+    assert filled.embedded == 60
 
 
 def test_an_endpoint_that_refuses_everything_blames_no_row(store: Store) -> None:

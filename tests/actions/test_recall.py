@@ -16,6 +16,8 @@ from ai_memory.actions.ingest import put
 from ai_memory.actions.recall import Found, LeftOut, Query, recall
 from ai_memory.clock import SystemClock
 from ai_memory.memory.records import Draft
+from ai_memory.reembed.stop import Stop
+from ai_memory.reembed.tools import SweepTools
 from ai_memory.stores.opening import writing
 from ai_memory.stores.sqlite.memories import Memories
 from ai_memory.stores.sqlite.store import Store
@@ -39,7 +41,7 @@ def remember(store: Store, title: str, content: str, *, namespace: str = "global
         stored_id = put(transaction, Memories.of(store), draft, now_ms=NOW, source="test").id
     assert stored_id is not None
     if by:
-        Filler(store, patient(by), "store", 10, SystemClock()).renew(stored_id)
+        Filler(store, patient(by), "store", 10, SweepTools(SystemClock(), Stop(), lambda _: None)).renew(stored_id)
     return stored_id
 
 

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
 import sqlite3
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ai_memory.stores.holder import Holder
+from ai_memory.stores.sqlite.lock import runner_lock
 from ai_memory.vectors.witness import WITNESS_TEXTS
 from tests.commands.conftest import Cli
-from tests.support import shapes
+from tests.support import files, shapes
 from tests.support.fake_endpoint import FOREVER, FakeEndpoint
 
 NOT_EXPORTED = {"embedding", "embedding_dim", "embedding_space"}
@@ -37,7 +42,7 @@ def test_a_file_is_imported_and_embedded(cli: Cli, endpoint: FakeEndpoint, tmp_p
     ran = cli("import", file, "--json")
     assert (ran.json["created"], ran.json["vectors"], ran.json["embedded"]) == (2, 2, True)
     # Both are asked for again, one of them also as numbers, to be compared with its base64.
-    assert endpoint.seen.texts == {"a 1": 3, "b 2": 2, **dict.fromkeys(WITNESS_TEXTS, 1)}
+    assert endpoint.seen.texts == {"a 1": 3, "b 2": 2, **dict.fromkeys(WITNESS_TEXTS, 2)}
 
 
 def test_the_same_file_twice_changes_nothing(cli: Cli, db: Path, endpoint: FakeEndpoint, tmp_path: Path) -> None:
@@ -104,13 +109,31 @@ def test_backfill_names_the_row_that_the_endpoint_refuses(cli: Cli, endpoint: Fa
 
 
 def test_backfill_leaves_every_vector_and_every_odd_row_alone(cli: Cli, db: Path, endpoint: FakeEndpoint) -> None:
-    shape = shapes.build(db, 101)
+    shape = shapes.build(db, 57)
     lacking = [row for row in shape.of_kind(shapes.PLAIN) if row.blob is None]
     ran = cli("backfill", "--json")
     assert (ran.json["embedded"], len(endpoint.seen.texts.keys() - WITNESS_TEXTS)) == (len(lacking), len(lacking))
     with sqlite3.connect(db) as connection:
         stored = dict(connection.execute("SELECT id, embedding FROM memories WHERE id IS NOT NULL"))
     assert all(stored[row.id] == row.blob for row in shape.rows if row.blob is not None)
+
+
+def test_backfill_adds_no_vector_of_another_space_than_the_files(cli: Cli, db: Path, endpoint: FakeEndpoint) -> None:
+    shapes.build(db, 101)
+    before = files.vectors(db)
+    ran = cli("backfill")
+    assert (ran.code, endpoint.seen.requests, files.vectors(db)) == (12, 0, before)
+    assert f"is served in {shapes.SPACE}, {shapes.DIM} wide" in ran.err
+    assert "ai-memory reembed" in ran.err
+
+
+def test_backfill_holds_the_lock_of_a_run(cli: Cli, db: Path, endpoint: FakeEndpoint) -> None:
+    cli("init")
+    with runner_lock(db, Holder(os.getpid(), socket.gethostname(), time.time_ns() // 10**6)) as obtained:
+        assert obtained
+        assert cli("backfill").code == 11
+    assert cli("backfill").code == 0
+    assert endpoint.seen.requests == 0
 
 
 @pytest.mark.usefixtures("quiet_embedder")

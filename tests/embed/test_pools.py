@@ -12,7 +12,7 @@ import pytest
 
 from ai_memory.config.embedding import EmbeddingSettings, resolve
 from ai_memory.config.file import Table
-from ai_memory.embed.assemble import Terms, assemble
+from ai_memory.embed.assemble import Terms, assemble, in_turn
 from ai_memory.embed.pools.threads import ThreadPool
 from ai_memory.embed.port import ONE_ATTEMPT, Pool, ResilientEmbedder, TokenLimit
 from ai_memory.embed.usage import Usage
@@ -57,7 +57,11 @@ def processes(settings: EmbeddingSettings, ask: Ask) -> Pool[Sequence[str], obje
     return ProcessPool(settings, TERMS, ask)
 
 
-@pytest.fixture(params=[threads, processes], ids=["threads", "processes"])
+def calling_thread(settings: EmbeddingSettings, ask: Ask) -> Pool[Sequence[str], object]:
+    return in_turn(assemble(settings, TERMS), ask)
+
+
+@pytest.fixture(params=[threads, processes, calling_thread], ids=["threads", "processes", "calling thread"])
 def make(request: pytest.FixtureRequest) -> Iterator[MakePool]:
     pools: list[Pool[Sequence[str], object]] = []
 
@@ -107,7 +111,7 @@ def test_the_witness_is_asked_of_every_worker(make: MakePool, endpoint: FakeEndp
     pool = make(at(endpoint), embedded)
     answers = [each.result(timeout=120) for each in pool.witness(WITNESS_TEXTS)]
 
-    workers = 1 if isinstance(pool, ThreadPool) else pool.capacity
+    workers = pool.capacity if isinstance(pool, ProcessPool) else 1
     assert len(answers) == workers
     assert endpoint.seen.texts == dict.fromkeys(WITNESS_TEXTS, workers) | {WITNESS_TEXTS[0]: 2 * workers}
     for answer in answers:

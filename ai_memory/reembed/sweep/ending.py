@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from ai_memory.embed.outcomes import Unanswered
 from ai_memory.errors import AiMemoryError, EmbedError, NotFinished, Stopped
 from ai_memory.memory.text_codec import printable
 from ai_memory.reembed.plan.census import Census
@@ -47,11 +48,11 @@ class Done:
     target: Fingerprint
 
 
-def rows_left(run: Run, left: Mapping[str, str], census: Census) -> Ending:
-    """Return the end at which only rows remain over which the endpoint breaks down: `left`, by id, with its words."""
-    row_id, message = next(iter(left.items()))
+def rows_left(run: Run, left: Mapping[str, Unanswered], census: Census) -> Ending:
+    """Return the end at which only rows remain over which the endpoint breaks down: `left`, by id."""
+    row_id, first = next(iter(left.items()))
     error = NotFinished(
-        f"The endpoint fails on {counted(len(left), 'row')} only; the first is {printable(row_id)}: {message}",
+        f"The endpoint fails on {counted(len(left), 'row')} only; the first is {printable(row_id)}: {first.message}",
         tip="Look at the text and at the endpoint; the other rows are done. Then: ai-memory reembed --resume",
     )
     return Ending(run, error.exit_code, "rows left", census, error)

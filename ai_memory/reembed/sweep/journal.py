@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from ai_memory.memory.freshness import Document, Unfit
@@ -56,6 +56,9 @@ class Journal(Protocol):
     ) -> None:
         """Record that a row gets no vector, and why."""
 
+    def forget(self, transaction: Transaction, target: Fingerprint, ids: Sequence[str], *, plainly: bool) -> int:
+        """Take back vectors that were written; return of how many rows. `plainly`: only their provenance."""
+
 
 class Unrecorded:
     """Work without a run: in the file there is nothing of it but what it wrote; `aside` are rows without a vector.
@@ -104,3 +107,7 @@ class Unrecorded:
         """Keep it in mind."""
         del transaction, target, now_ms
         self.aside[row.id] = row, reason
+
+    def forget(self, transaction: Transaction, target: Fingerprint, ids: Sequence[str], *, plainly: bool) -> int:
+        """Make them rows without a vector again: nobody else would find them."""
+        return transaction.vectors.take_away(ids, target, origin=self.origin, vectors=not plainly)

@@ -14,8 +14,8 @@ REFUSED_SHARE = 0.01
 class RefusalGuard:
     """Counts the refused rows of a whole run: a few at each start of cron would in the end be all of them."""
 
-    def __init__(self, *, refused: int = 0, total: int = 0) -> None:
-        """Begin with the rows `refused` by earlier invocations, of `total`."""
+    def __init__(self, *, refused: int = 0, total: int | None = None) -> None:
+        """Begin with the rows `refused` by earlier invocations, of `total` (None: each is told of, however many)."""
         self._refused, self._total = refused, total
 
     def require_few(self, answered: Answered) -> None:
@@ -24,6 +24,8 @@ class RefusalGuard:
         Raises:
             EndpointUnusable: it is too much.
         """
+        if self._total is None:
+            return
         newly = sum(isinstance(each, Refused) for each in answered.outcomes)
         self._refused += newly
         if newly and self._refused > max(REFUSED_ROWS, REFUSED_SHARE * self._total):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from ai_memory.memory.freshness import Document, Unfit
 from ai_memory.memory.reason import Reason
@@ -56,3 +56,7 @@ class RunJournal:
     ) -> None:
         """Put a row into quarantine."""
         transaction.quarantine.put(target.id, row.id, row.src, reason, now_ms=now_ms)
+
+    def forget(self, transaction: Transaction, target: Fingerprint, ids: Sequence[str], *, plainly: bool) -> int:
+        """Make rows stale again, which keep what they have until the run goes on."""
+        return transaction.vectors.forget(ids, target, unstamp=not plainly)

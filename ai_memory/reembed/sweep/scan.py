@@ -36,6 +36,7 @@ class ScanOrder:
     """What a walk looks for: the target, the namespaces in order, their checkpoints, and the sizes of a page.
 
     `batch` is documents per page, `rows` those that it passes at most. `source` says where vectors come from.
+    Where there are `ids`, those rows are looked at, whatever their namespace.
     """
 
     target: Fingerprint
@@ -44,6 +45,7 @@ class ScanOrder:
     batch: int
     source: Source = field(default_factory=FromText)
     rows: int = SCANNED_ROWS
+    ids: Sequence[str] = ()
 
 
 class Scan:
@@ -71,6 +73,7 @@ class Scan:
                 yield from self._namespace(namespace, checkpoint.cursor_id if checkpoint else None)
             if self._budget.spent or self.stopped:
                 break
+        yield from self._chunks(None, self._order.ids)
         if self._gathering.steps:
             yield self._take()
 
@@ -86,30 +89,34 @@ class Scan:
 
     def _namespace(self, namespace: str, cursor: str | None) -> Iterator[Page]:
         while ids := self._store.memories.ids_after(namespace, cursor, limit=ID_BLOCK):
-            for start in range(0, len(ids), READ_ROWS):
-                if self._stopped():
-                    self.stopped = True
-                    return
-                yield from self._chunk(namespace, ids[start : start + READ_ROWS])
-                if self._budget.spent:
-                    return
+            yield from self._chunks(namespace, ids)
+            if self._budget.spent or self.stopped:
+                return
             cursor = ids[-1]
             if len(ids) < ID_BLOCK:
                 break
         self._gathering.pass_end(namespace)
 
-    def _chunk(self, namespace: str, ids: Sequence[str]) -> Iterator[Page]:
+    def _chunks(self, namespace: str | None, ids: Sequence[str]) -> Iterator[Page]:
+        for start in range(0, len(ids), READ_ROWS):
+            if self._stopped():
+                self.stopped = True
+            if self._budget.spent or self.stopped:
+                return
+            yield from self._chunk(namespace, ids[start : start + READ_ROWS])
+
+    def _chunk(self, namespace: str | None, ids: Sequence[str]) -> Iterator[Page]:
         target = self._order.target.id
         rows = {row.id: row for row in self._store.memories.rows_by_id(ids, target=target)}
         for row_id in ids:
             row = rows.get(row_id)
-            if row is not None and row.live and row.namespace == namespace:
+            if row is not None and row.live and namespace in (None, row.namespace):
                 while (taken := self._gather(row)) is not Take.TAKEN:
                     if taken is Take.SPENT:
                         return
                     # It may have no rows: whoever takes it settles those before, and asks for the next one then.
                     yield self._take()
-            self._gathering.pass_row(namespace, row_id)
+            self._gathering.pass_row(namespace or "", row_id)
             if self._full():
                 yield self._take()
 
@@ -127,7 +134,7 @@ class Scan:
             page.unfit.append(examined)
         elif way is Way.ATTEST:
             page.attested.append(examined)
-        elif self._has_twin(examined):
+        elif order.source.shares and self._has_twin(examined):
             page.duplicates.append(examined)
         else:
             taken = self._budget.take(examined.text)

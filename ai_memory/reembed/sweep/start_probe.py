@@ -55,7 +55,7 @@ class StartProbe:
         if known.dim:
             compare = partial(self.heartbeat.asked, partial(require_witness, known, self.embedder, vectors))
             anew = partial(self._asked, self.embedder, one_by_one=True)
-            vectors, _ = as_recorded(self.store, known, vectors, compare=compare, anew=anew)
+            vectors = as_recorded(self.store, known, vectors, compare=compare, anew=anew)
         with self.store.transaction() as transaction:
             transaction.runs.hold(taken.run, now_ms=self.clock.now_ms())
             if not known.dim:

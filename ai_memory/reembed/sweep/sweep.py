@@ -36,7 +36,7 @@ class Sweep:
         heartbeat: Signs,
     ) -> None:
         """Join what reads, asks, judges and writes."""
-        self.left: dict[str, str] = {}
+        self.left: dict[str, Unanswered] = {}
         self.rows_in_quarantine = self.rows_left = 0
         self._pool, self._guard, self._committer, self._refusals = pool, guard, committer, refusals
         self._request, self._tools, self._heartbeat = request, tools, heartbeat
@@ -111,7 +111,7 @@ class Sweep:
         pages = self._window.next(waited=answered.waited)
         self._committer.commit(answered, steps, in_flight=pages * self._texts_a_page)
         self._window.pages = pages
-        self.left |= {each.document.id: each.message for each in answered.outcomes if isinstance(each, Unanswered)}
+        self.left |= {each.document.id: each for each in answered.outcomes if isinstance(each, Unanswered)}
 
     def _after_commit(self, answered: Answered) -> None:
         page = answered.page

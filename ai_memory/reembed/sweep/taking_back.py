@@ -22,7 +22,7 @@ def take_back(
     in_flight_limit: int | None,
     now_ms: int,
 ) -> Counters:
-    """Make the vectors of `ids` stale again and count that beside `counters`, in one transaction; return the sum.
+    """Take back the vectors of `ids` and count that beside `counters`, in one transaction; return the sum.
 
     `in_flight_limit` is the most texts to be in flight until the next commit (None: as before).
 
@@ -30,15 +30,15 @@ def take_back(
         OperatorNeeded, NotFinished: the run is no longer ours.
     """
 
-    def forgotten(*, unstamp: bool) -> Counters:
+    def forgotten(*, plainly: bool) -> Counters:
         with store.transaction() as transaction:
             journal.hold(transaction, in_flight_limit=in_flight_limit, now_ms=now_ms)
-            counted = replace(counters, reembedded=-transaction.vectors.forget(ids, target, unstamp=unstamp))
+            counted = replace(counters, reembedded=-journal.forget(transaction, target, ids, plainly=plainly))
             journal.count(transaction, counted)
         return counted
 
     try:
-        return forgotten(unstamp=True)
+        return forgotten(plainly=False)
     except StatementRefused:
         # A schema that wants a stamp on every vector: without provenance they are stale all the same.
-        return forgotten(unstamp=False)
+        return forgotten(plainly=True)

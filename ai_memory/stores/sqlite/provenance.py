@@ -85,6 +85,13 @@ FORGET = """
     WHERE memory_id = CAST(? AS TEXT) AND fingerprint_id = CAST(? AS INTEGER) AND origin = 'reembed'
     RETURNING CAST(memory_id AS BLOB)
 """
+WRITTEN = """
+    SELECT m.embedding, p.head FROM embedding_provenance AS p JOIN main.memories AS m ON m.id = p.memory_id
+    WHERE p.memory_id = CAST(? AS TEXT) AND p.fingerprint_id = CAST(? AS INTEGER) AND p.origin = ?
+        AND typeof(m.embedding) = 'blob'
+"""
+FORGET_ROW = "DELETE FROM embedding_provenance WHERE memory_id = CAST(? AS TEXT)"
+TAKE_AWAY = "UPDATE memories SET {columns} WHERE id = CAST(? AS TEXT)"
 UNSTAMP = "UPDATE memories SET embedding_space = NULL WHERE id = CAST(? AS TEXT)"
 STAMP = "UPDATE memories SET {columns} WHERE id = CAST(:id AS TEXT)"
 SET_PROVENANCE = """
@@ -222,6 +229,25 @@ def forget(transaction: Transaction, ids: Sequence[str], fingerprint: Fingerprin
     if unstamp and transaction.schema.has_space:
         transaction.db.execute_many(UNSTAMP, forgotten)
     return len(forgotten)
+
+
+def take_away(
+    transaction: Transaction, ids: Sequence[str], fingerprint: Fingerprint, *, origin: str, vectors: bool
+) -> int:
+    """Take the target's vectors away from those of `ids` that `origin` gave them; return from how many.
+
+    A vector that somebody else wrote since stays. Without `vectors` they lose their provenance only.
+    """
+    taken = 0
+    names = {"embedding", "embedding_dim", "embedding_space"} & transaction.schema.columns
+    columns = ", ".join(f"{name} = NULL" for name in sorted(names))
+    for each in map(transaction.codec.bound, ids):
+        if any(head(blob) == was for blob, was in transaction.db.execute(WRITTEN, (each, fingerprint.id, origin))):
+            transaction.db.execute(FORGET_ROW, (each,))
+            if vectors:
+                transaction.db.execute(TAKE_AWAY.format(columns=columns), (each,))
+            taken += 1
+    return taken
 
 
 def vector_of_text(store: Store, src: bytes, fingerprint: Fingerprint) -> bytes | None:

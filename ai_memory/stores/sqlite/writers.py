@@ -42,6 +42,10 @@ class VectorWriter:
         """See the port."""
         return provenance.forget(self.inner, ids, target, unstamp=unstamp)
 
+    def take_away(self, ids: Sequence[str], target: Fingerprint, *, origin: str, vectors: bool) -> int:
+        """See the port."""
+        return provenance.take_away(self.inner, ids, target, origin=origin, vectors=vectors)
+
 
 @dataclass(frozen=True, slots=True)
 class TargetWriter:
