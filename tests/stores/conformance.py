@@ -371,6 +371,23 @@ class WritingSuite(Suite):
         assert (row.fingerprint_id, row.embedding is None, row.raw_space is None) == (None, False, unstamp)
         assert [freshness(store, target, each) for each in IDS[:2]] == [Freshness.STALE, Freshness.FRESH]
 
+    @pytest.mark.parametrize("vectors", [False, True])
+    def test_what_one_writer_gave_is_taken_away_and_nothing_else(
+        self, store: Store, target: Fingerprint, vectors: bool
+    ) -> None:
+        writes = [write_of(store, row_id) for row_id in IDS[:3]]
+        written(store, target, *writes)
+        with store.transaction() as transaction:
+            taken = [
+                transaction.vectors.take_away(ids, target, origin=origin, vectors=vectors)
+                for ids, origin in ((IDS[:2], "somebody else"), (IDS[:1], writes[0].origin))
+            ]
+
+        [row] = store.memories.rows_by_id(["id-000"], target=target.id)
+        assert taken == [0, 1]
+        assert (row.fingerprint_id, row.embedding is None) == (None, vectors)
+        assert freshness(store, target, "id-002") is Freshness.FRESH
+
     def test_vectors_are_found_by_their_texts_unless_nothing_can_be_compared_with_them(
         self, subject: Subject, store: Store, target: Fingerprint
     ) -> None:
