@@ -27,6 +27,8 @@ FIRST_PAUSE = 0.5
 LONGER = 1.5
 LONGEST_PAUSE = 30.0
 """Where a refusal names no wait: so many seconds, or the time of FEW requests; longer by this with each vain one."""
+BELIEVED = 3
+"""Waits in a row that an endpoint may name in vain; then ours are kept where they are longer. Not measured."""
 FAST_GROWTH = 0.005
 SLOW_GROWTH = 0.0002
 """How much a learned rate grows with each request that passes: faster until it was refused once."""
@@ -171,7 +173,8 @@ class RateLimiter:
             foretold = self._requests.used_up(now) or self._tokens.used_up(now)
             self._last = _Refusal(now, self._last.vain + 1 if self.scouting else 0, foretold)
             self.scouting = True
-        pause = named or min(self._learned.first_pause() * LONGER**self._last.vain, LONGEST_PAUSE)
+        own = min(self._learned.first_pause() * LONGER**self._last.vain, LONGEST_PAUSE)
+        pause = max(named, own) if self._last.vain >= BELIEVED else named or own
         self._pause = self._pause.after_refusal(now, pause=pause, named=named)
         return pause
 

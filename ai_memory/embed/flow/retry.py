@@ -211,7 +211,7 @@ class RetryingEmbedder(Wrapper):
         retry_policy = self._retry_policy
         if retry_policy.attempts and state.attempt_number >= retry_policy.attempts:
             return True
-        named = isinstance(error := _error(state), RateLimited) and error.retry_after > 0
+        named = isinstance(error := _error(state), RateLimited) and error.retry_after >= state.upcoming_sleep > 0
         if failures.lasted + state.upcoming_sleep > (retry_policy.longest_wait if named else retry_policy.retry_for):
             return True
         last = failures.errors[-1]

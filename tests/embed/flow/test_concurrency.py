@@ -86,6 +86,25 @@ def test_a_wait_that_the_endpoint_named_holds_also_for_a_harmless_text() -> None
     assert not waits(found)
 
 
+def test_waits_that_are_named_in_vain_again_and_again_give_way_to_longer_ones_of_our_own() -> None:
+    time, rate, pauses = PassingTime(), RateLimiter(), []
+    for _ in range(8):
+        pauses.append(rate.refused(time.now, began=time.now, named=0.01))
+        time.now += pauses[-1]
+
+    assert pauses[:3] == [0.01] * 3
+    assert sum(pauses) > 10
+    assert pauses[3:] == sorted(pauses[3:])
+
+
+def test_a_long_wait_that_is_named_is_kept_also_where_others_were_in_vain() -> None:
+    time, rate = PassingTime(), RateLimiter()
+    for _ in range(8):
+        time.now += rate.refused(time.now, began=time.now, named=0.01)
+
+    assert rate.refused(time.now, began=time.now, named=45.0) == 45.0
+
+
 def test_the_level_doubles_until_the_first_sign_of_trouble_and_never_passes_the_most() -> None:
     time = PassingTime()
     found = limiter(time)

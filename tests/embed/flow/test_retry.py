@@ -186,6 +186,16 @@ def test_no_wait_is_shorter_than_the_server_asks() -> None:
     assert passing.waits == [45.0]
 
 
+def test_a_wait_of_our_own_after_one_that_was_named_is_only_begun_in_the_time_left() -> None:
+    error = RateLimited("slow.", retry_after=0.01)
+    error.pause = 5.0
+    inner, passing = failing(error, forever=True), PassingTime()
+    with pytest.raises(RateLimited):
+        embed(retrying(inner, passing, retry_policy=RetryPolicy(retry_for=3.0)))
+
+    assert passing.waits == []
+
+
 def test_a_wait_longer_than_the_time_left_is_not_begun() -> None:
     inner, passing = failing(RateLimited("slow.", retry_after=121.0)), PassingTime()
     with pytest.raises(RateLimited):
