@@ -56,7 +56,9 @@ def held(database: Database, *, now_ms: int) -> RunHeld:
             f"{who} holds the lock of {database.name} and has made no progress for {minutes} minutes.",
             tip="Look at it and end it, then: ai-memory reembed --resume",
         )
-    return RunHeld(f"{who} is re-embedding or restoring {database.name}.", tip="Watch it: ai-memory reembed status")
+    return RunHeld(
+        f"{who} is at work on the vectors of {database.name}, or restores it.", tip="Watch it: ai-memory reembed status"
+    )
 
 
 def _no_runner(lock: Lock) -> RunnerStuck:
