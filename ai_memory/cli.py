@@ -86,7 +86,7 @@ def _obeyed(argv: Sequence[str] | None) -> int:
         json=False,
         quiet=False,
         verbose=False,
-        console=Console(hints=Hints("", tuple(COMMANDS), program_of(sys.argv[0]))),
+        console=Console(hints=Hints(commands=tuple(COMMANDS), program=program_of(sys.argv[0]))),
         typed=typed,
     )
     try:
@@ -153,8 +153,7 @@ def _run(argv: Sequence[str] | None, args: argparse.Namespace) -> int:
         sys.stdout.flush()
         raise
     _read_as_utf8(args)
-    options = options_of(getattr(args, "db", None), getattr(args, "config", None))
-    hints = Hints(options, tuple(COMMANDS), program_of(sys.argv[0]))
+    hints = _hints(args, getattr(args, "db", None))
     args.console = Console(json=args.json, quiet=args.quiet, verbose=args.verbose, hints=hints)
     if args.quiet and args.verbose:
         raise UsageError("--quiet and --verbose cannot be used together.", tip="Leave one of them out.")
@@ -163,7 +162,9 @@ def _run(argv: Sequence[str] | None, args: argparse.Namespace) -> int:
 
     settings = Settings.gather(args, process_environment())
     unheard = settings.warnings if args.quiet else ()
-    hints = _hints(args, settings)
+    if settings.db.source.startswith("env "):
+        # Another shell has not this environment.
+        hints = _hints(args, settings.db.value)
     args.console = replace(args.console, keys=settings.secrets, hints=hints, unheard=unheard)
     for warning in () if args.quiet else settings.warnings:
         args.console.warn(warning)
@@ -186,11 +187,9 @@ def _done(args: argparse.Namespace, settings: Settings) -> int:
     return code
 
 
-def _hints(args: argparse.Namespace, settings: Settings) -> Hints:
-    """Return the hints of an invocation: another shell has not its environment."""
-    db = settings.db.value if settings.db.source.startswith("env ") else getattr(args, "db", None)
-    options = options_of(db, getattr(args, "config", None))
-    return Hints(options, tuple(COMMANDS), program_of(sys.argv[0]))
+def _hints(args: argparse.Namespace, db: Path | None) -> Hints:
+    """Return the hints of an invocation on the database `db` (None: nothing names it)."""
+    return replace(args.console.hints, options=options_of(db, getattr(args, "config", None)))
 
 
 def _show_help(topic: Sequence[str]) -> NoReturn:

@@ -6,13 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from ai_memory.embed.outcomes import Embedded, Outcome, Refused, Unanswered, embedded_of
+from ai_memory.embed.outcomes import Outcome, Refused, Unanswered, embedded_of
 from ai_memory.embed.port import ResilientEmbedder
 from ai_memory.embed.probe import witness_bytes
 from ai_memory.errors import OperatorNeeded
 from ai_memory.memory.freshness import Document, Freshness, Unfit, classify, examine
 from ai_memory.memory.names import is_substrate
-from ai_memory.memory.reason import unwritable
+from ai_memory.memory.reason import Reason, unwritable
 from ai_memory.memory.text_codec import printable
 from ai_memory.reembed.events import PageCommitted
 from ai_memory.reembed.heartbeat import NoSigns
@@ -40,11 +40,16 @@ from ai_memory.stores.sqlite.memories import lacking_vectors
 from ai_memory.stores.sqlite.provenance import require_word_index
 from ai_memory.stores.sqlite.rehearsal import refused_updates
 from ai_memory.stores.sqlite.store import Store
+from ai_memory.stores.values import Counters
 from ai_memory.vectors.target import Fingerprint, Target
 
 ID_PAGE = 1_000
 LEAST_PAGE = 20
 """Rows of a page at least: of each of the first pages one is asked again."""
+
+
+Aside = tuple[Document | Unfit, Reason]
+"""A row that gets no vector, and why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +72,11 @@ class Filled:
     raced: int = 0
     left: list[Unfilled] = field(default_factory=list)
 
-    def add(self, committer: Committer, journal: Unrecorded, unanswered: Iterable[Unanswered]) -> None:
-        """Add what was written, and the rows that were not."""
-        self.embedded += committer.counters.reembedded
-        self.raced += committer.counters.raced
-        self.left += [Unfilled(row.id, row.namespace, reason.message) for row, reason in journal.aside.values()]
+    def add(self, counters: Counters, aside: Iterable[Aside], unanswered: Iterable[Unanswered]) -> None:
+        """Add what was written, the rows that get no vector, and those that nobody embedded."""
+        self.embedded += counters.reembedded
+        self.raced += counters.raced
+        self.left += [Unfilled(row.id, row.namespace, reason.message) for row, reason in aside]
         self.left += [Unfilled(each.document.id, each.document.namespace, each.message) for each in unanswered]
 
 
@@ -132,7 +137,7 @@ class Filler:
             while not sweep.over(Scan(store, order, budget, stopped=tools.stop.requested), budget):
                 journal.aside.clear()
         finally:
-            filled.add(committer, journal, sweep.left.values())
+            filled.add(committer.counters, journal.aside.values(), sweep.left.values())
 
     def _served(self) -> Fingerprint:
         """Return the target, once the endpoint has shown that it serves it."""
@@ -143,18 +148,16 @@ class Filler:
             return transaction.reader.targets.read(target.id)
 
     def _write(self, due: Sequence[Document], outcomes: Sequence[Outcome], filled: Filled) -> None:
-        wide = [len(each.vector) for each in embedded_of(outcomes)]
-        if wide:
+        counters = Counters()
+        aside: Iterable[Aside] = [(each.document, each.reason) for each in outcomes if isinstance(each, Refused)]
+        if found := embedded_of(outcomes):
             with self.store.transaction() as transaction:
-                target = self._target(transaction, dim=wide[0])
+                target = self._target(transaction, dim=len(found[0].vector))
             journal, committer = self._committer(target)
             committer.commit(Answered(Page(tuple(due)), tuple(outcomes)), {}, in_flight=0)
-            filled.add(committer, journal, [each for each in outcomes if isinstance(each, Unanswered)])
-            return
-        for each in outcomes:
-            if not isinstance(each, Embedded):
-                why = each.reason.message if isinstance(each, Refused) else each.message
-                filled.left.append(Unfilled(each.document.id, each.document.namespace, why))
+            # Those that the database refused are among them.
+            counters, aside = committer.counters, journal.aside.values()
+        filled.add(counters, aside, [each for each in outcomes if isinstance(each, Unanswered)])
 
     def _committer(self, target: Fingerprint) -> tuple[Unrecorded, Committer]:
         journal, now = Unrecorded(self.origin), Progressed(Rate(self.tools.clock.monotonic()))
@@ -169,10 +172,12 @@ class Filler:
         """Return what is to be embedded; tell `filled` of the others."""
         documents = [each for each in examined if isinstance(each, Document)]
         refused = self._refused(documents)
-        for each in examined:
-            if isinstance(each, Unfit) or each.id in refused:
-                reason = each.reason if isinstance(each, Unfit) else unwritable(refused[each.id])
-                filled.left.append(Unfilled(each.id, each.namespace, reason.message))
+        aside = [
+            (each, each.reason if isinstance(each, Unfit) else unwritable(refused[each.id]))
+            for each in examined
+            if isinstance(each, Unfit) or each.id in refused
+        ]
+        filled.add(Counters(), aside, ())
         return [each for each in documents if each.id not in refused]
 
     def _refused(self, documents: Sequence[Document]) -> Mapping[str, str]:

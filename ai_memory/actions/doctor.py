@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -30,65 +30,76 @@ from ai_memory.stores.sqlite.search import Candidate
 from ai_memory.stores.sqlite.store import Store
 from ai_memory.text.amounts import counted
 from ai_memory.text.cleaning import one_line
-from ai_memory.text.hints import GO_ON, PROGRAM
+from ai_memory.text.hints import BACKFILL, GO_ON, PROGRAM, REEMBED
 from ai_memory.vectors.blob import decode
 from ai_memory.vectors.checks import is_sound
 from ai_memory.vectors.target import Target
 
 NAMED_ROWS = 20
-REPAIR = "ai-memory doctor --repair-fts"
-RESTORE = "ai-memory restore BACKUP"
-TELLING: Mapping[str, tuple[str, str]] = {
+REPAIR = f"{PROGRAM} doctor --repair-fts"
+RESTORE = f"{PROGRAM} restore BACKUP"
+TELLING: Mapping[str, tuple[str, str, str]] = {
     "not_indexed": (
-        f"memory or entry of the word index has no counterpart: {REPAIR}",
-        f"memories and entries of the word index do not match: {REPAIR}",
+        "memory or entry of the word index has no counterpart",
+        "memories and entries of the word index do not match",
+        REPAIR,
     ),
     "without_id": (
         "memory has no id: no command can address it",
         "memories have no id: no command can address them",
+        "",
     ),
-    "undecodable": ("memory has text that is not valid", "memories have text that is not valid"),
-    "oversize": ("memory is too long to be embedded", "memories are too long to be embedded"),
-    "missing": (
-        "live memory has no vector: ai-memory backfill",
-        "live memories have no vector: ai-memory backfill",
-    ),
+    "undecodable": ("memory has text that is not valid", "memories have text that is not valid", ""),
+    "oversize": ("memory is too long to be embedded", "memories are too long to be embedded", ""),
+    "missing": ("live memory has no vector", "live memories have no vector", BACKFILL),
     "not_vectors": (
-        "live memory has a text or number as a vector: ai-memory reembed",
-        "live memories have a text or number as a vector: ai-memory reembed",
+        "live memory has a text or number as a vector",
+        "live memories have a text or number as a vector",
+        REEMBED,
     ),
-    "stale": ("live memory is not proven to be of", "live memories are not proven to be of"),
-    "quarantined": (
-        "memory is in quarantine: ai-memory reembed quarantine",
-        "memories are in quarantine: ai-memory reembed quarantine",
-    ),
+    "stale": ("live memory is not proven to be of", "live memories are not proven to be of", REEMBED),
+    "quarantined": ("memory is in quarantine", "memories are in quarantine", f"{REEMBED} quarantine"),
 }
-"""The numbers that are findings where they are not 0, told of one and of many."""
+"""The numbers that are findings where they are not 0, told of one and of many, and what mends them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What is odd or broken, and the `command` that mends it, empty where none does."""
+
+    what: str
+    command: str = ""
+
+    def line(self) -> str:
+        """Return the one line for the user."""
+        return f"{self.what}: {self.command}" if self.command else self.what
 
 
 @dataclass(slots=True)
 class Diagnosis:
-    """What was found: `values` for the JSON object, `findings` each one line; none means all is well."""
+    """What was found: `values` for the JSON object and `findings`; none means all is well."""
 
     values: dict[str, object] = field(default_factory=dict)
-    findings: list[str] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+
+    def find(self, what: str, command: str = "") -> None:
+        """Add a finding."""
+        self.findings.append(Finding(what, command))
 
     def count(self, name: str, number: int, more: str = "") -> None:
         """Record a number; one of those of TELLING that is not 0 is a finding, with `more` at its end."""
         self.values[name] = number
         if number and name in TELLING:
-            self.findings.append(f"{counted(number, *TELLING[name])}{more}")
+            one, many, command = TELLING[name]
+            self.find(f"{counted(number, one, many)}{more}", command)
 
     def go_on(self) -> None:
         """Name the command that goes on with an unfinished run where a start is named: it would be refused."""
-        ending = f"{PROGRAM} reembed"
-        self.findings = [
-            f"{each.removesuffix(ending)}{GO_ON}" if each.endswith(ending) else each for each in self.findings
-        ]
+        self.findings = [replace(each, command=GO_ON) if each.command == REEMBED else each for each in self.findings]
 
     def by_words_alone(self) -> None:
         """Take back that vectors are missing: where embeddings are turned off none are wanted, and none can be had."""
-        self.findings = [each for each in self.findings if not each.endswith(f"{PROGRAM} backfill")]
+        self.findings = [each for each in self.findings if each.command != BACKFILL]
 
 
 def examine_file(store: Store, diagnosis: Diagnosis) -> None:
@@ -124,13 +135,14 @@ def examine_damage(path: Path, damage: Damaged, diagnosis: Diagnosis) -> None:
             what = f"cannot be read as a database at all: it {what}"
     if diagnosis.values.get("integrity", "ok") == "ok":
         diagnosis.values["integrity"] = [what]
-    diagnosis.findings.append(f"{path} {what}: {RESTORE}")
+    diagnosis.find(f"{path} {what}", RESTORE)
 
 
 def _examine_soundness(db: Database, diagnosis: Diagnosis) -> None:
     complaints = health.complaints(db)
     diagnosis.values["integrity"] = complaints or "ok"
-    diagnosis.findings += [f"SQLite's quick check: {line}" for line in complaints]
+    for line in complaints:
+        diagnosis.find(f"SQLite's quick check: {line}")
 
 
 def _examine_memories(store: Store) -> Diagnosis:
@@ -145,13 +157,13 @@ def _examine_word_index(store: Store, diagnosis: Diagnosis) -> None:
     fault = word_index.fault(store)
     diagnosis.values["word_index"] = fault or "ok"
     if fault:
-        diagnosis.findings.append(f"the word index memories_fts {fault}: {REPAIR}")
+        diagnosis.find(f"the word index memories_fts {fault}", REPAIR)
         return
     apart = word_index.out_of_step(store)
     diagnosis.count("not_indexed", apart)
     if not apart and (lost := word_index.lost(store)) is not None:
         diagnosis.values["word_index"] = f"does not find the memory in row {lost:,} by a word of its title"
-        diagnosis.findings.append(f"the word index memories_fts {diagnosis.values['word_index']}: {REPAIR}")
+        diagnosis.find(f"the word index memories_fts {diagnosis.values['word_index']}", REPAIR)
         return
     # With a word index that cannot be used nothing can be written anyway.
     _examine_updates(store, diagnosis)
@@ -164,11 +176,12 @@ def _examine_updates(store: Store, diagnosis: Diagnosis) -> None:
         refused = error.line()
     diagnosis.values["vectors_refused"] = refused
     if refused:
-        diagnosis.findings.append(f"no vector can be written: {refused}")
+        diagnosis.find(f"no vector can be written: {refused}")
     told = {"memory": Memories.of(store).refusals(), "link": Links.of(store).refusals()}
     diagnosis.values["writes_refused"] = told
     for what, refusals in told.items():
-        diagnosis.findings += [f"no {what} can be {verb}: {why}" for verb, why in refusals.items()]
+        for verb, why in refusals.items():
+            diagnosis.find(f"no {what} can be {verb}: {why}")
 
 
 def _examine_rows(store: Store, diagnosis: Diagnosis) -> None:
@@ -199,13 +212,12 @@ def _examine_expiries(store: Store, diagnosis: Diagnosis) -> None:
     odd = [(row_id or "(no id)", written) for row_id, written in counts.odd_expiries(store)]
     diagnosis.count("odd_expiries", len(odd))
     diagnosis.values["odd_expiry_rows"] = [{"id": row_id, "expires_at": written} for row_id, written in odd]
-    diagnosis.findings += [
-        f"{printable(row_id)} expires at {one_line(repr(written))}, which is not RFC 3339 in UTC: programs differ on it"
-        for row_id, written in odd[:NAMED_ROWS]
-    ]
+    for row_id, written in odd[:NAMED_ROWS]:
+        what = f"expires at {one_line(repr(written))}, which is not RFC 3339 in UTC: programs differ on it"
+        diagnosis.find(f"{printable(row_id)} {what}")
     if len(odd) > NAMED_ROWS:
         more = counted(len(odd) - NAMED_ROWS, "more memory expires", "more memories expire")
-        diagnosis.findings.append(f"{more} at such a time; --json names all")
+        diagnosis.find(f"{more} at such a time; --json names all")
 
 
 def _examine_vectors(store: Store, diagnosis: Diagnosis) -> None:
@@ -218,11 +230,11 @@ def _examine_vectors(store: Store, diagnosis: Diagnosis) -> None:
     ]
     diagnosis.count("malformed", len(malformed))
     diagnosis.values["malformed_rows"] = [{"id": row_id, "why": why} for row_id, why in malformed]
-    diagnosis.findings += [f"the vector of {printable(row_id)} {why}" for row_id, why in malformed[:NAMED_ROWS]]
+    for row_id, why in malformed[:NAMED_ROWS]:
+        diagnosis.find(f"the vector of {printable(row_id)} {why}")
     if len(malformed) > NAMED_ROWS:
-        diagnosis.findings.append(
-            f"{counted(len(malformed) - NAMED_ROWS, 'more vector is', 'more vectors are')} malformed; --json names all"
-        )
+        more = counted(len(malformed) - NAMED_ROWS, "more vector is", "more vectors are")
+        diagnosis.find(f"{more} malformed; --json names all")
 
 
 def vector_fault(each: Candidate) -> str | None:
@@ -250,7 +262,7 @@ def examine_target(store: Store, target: Target, diagnosis: Diagnosis, *, clock:
     census = take_census(store, known_fingerprint(store, resolved), None, now_ms=clock.now_ms())
     diagnosis.values["target"] = {"space": resolved.space, "dim": resolved.dim, "model": resolved.model}
     diagnosis.count("fresh", census.fresh)
-    diagnosis.count("stale", census.stale, f" {resolved.space}: ai-memory reembed")
+    diagnosis.count("stale", census.stale, f" {resolved.space}")
     diagnosis.count("quarantined", census.quarantined)
 
 

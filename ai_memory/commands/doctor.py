@@ -11,7 +11,7 @@ from ai_memory.commands.embedding import EMBEDDER_ERRORS
 from ai_memory.config.settings import Settings
 from ai_memory.embed.assemble import Terms, assemble
 from ai_memory.embed.port import ONE_ATTEMPT
-from ai_memory.errors import Damaged, NoEmbedder, TargetChanged
+from ai_memory.errors import Damaged, NoEmbedder
 from ai_memory.reembed.holding import holding
 from ai_memory.show.console import Console
 from ai_memory.stores.open_options import OpenOptions
@@ -46,10 +46,11 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
                 diagnosis.go_on()
     except Damaged as error:
         examine_damage(settings.db.value, error, diagnosis)
-    values = {**diagnosis.values, "findings": diagnosis.findings}
-    verdict = f"{counted(len(diagnosis.findings), 'finding')}:" if diagnosis.findings else "Nothing found."
-    console.result(values, *_facts(values), verdict, *(f"  {line}" for line in diagnosis.findings))
-    return EXIT_FOUND if diagnosis.findings else 0
+    findings = [each.line() for each in diagnosis.findings]
+    values = {**diagnosis.values, "findings": findings}
+    verdict = f"{counted(len(findings), 'finding')}:" if findings else "Nothing found."
+    console.result(values, *_facts(values), verdict, *(f"  {line}" for line in findings))
+    return EXIT_FOUND if findings else 0
 
 
 def _repair(settings: Settings, console: Console) -> None:
@@ -74,6 +75,6 @@ def _examine_embedder(store: Store, settings: Settings, diagnosis: Diagnosis) ->
     except NoEmbedder as error:
         diagnosis.values["endpoint"] = f"none: {error.what}"
         diagnosis.by_words_alone()
-    except (*EMBEDDER_ERRORS, TargetChanged) as error:
+    except EMBEDDER_ERRORS as error:
         diagnosis.values["endpoint"] = error.line()
-        diagnosis.findings.append(f"the embedder: {error.line()}")
+        diagnosis.find(f"the embedder: {error.line()}")

@@ -25,12 +25,11 @@ from ai_memory.show.narrator import Narrator
 from ai_memory.show.progress import choose_progress
 from ai_memory.stores.sqlite.store import Store
 from ai_memory.text.amounts import counted
-from ai_memory.text.hints import PROGRAM, without_again
+from ai_memory.text.hints import BACKFILL, REEMBED, without_again
 
 EMBEDDER_ERRORS = (NoEmbedder, EmbedderInitFailed, EmbedError, EndpointUnusable, TargetChanged)
 """What an embedder can end with; the texts are stored all the same."""
 NAMED_ROWS = 20
-BACKFILL = f"{PROGRAM} backfill"
 
 
 def fill(
@@ -72,7 +71,7 @@ def _stored_without(what: str, error: AiMemoryError) -> str:
     step = without_again(error.tip.replace(LATER, f"Later: {BACKFILL}"), BACKFILL)
     if step != error.tip:
         step = step.removesuffix(".")
-    elif f"{PROGRAM} reembed" not in step:
+    elif REEMBED not in step:
         # reembed gives them theirs, too.
         lead = "Later" if step.endswith((".", "?")) or not step else "; later"
         step = f"{step} {lead}: {BACKFILL}".replace(" ;", ";").strip()

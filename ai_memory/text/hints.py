@@ -11,7 +11,9 @@ from shlex import quote
 from shutil import which
 
 PROGRAM = "ai-memory"
-GO_ON = f"{PROGRAM} reembed --resume"
+BACKFILL = f"{PROGRAM} backfill"
+REEMBED = f"{PROGRAM} reembed"
+GO_ON = f"{REEMBED} --resume"
 AGAIN = re.compile(r"(?P<after>,? then )?(?P<run>[Rr]un) the same command again\b(?P<when> then| later)?\.?")
 PLAINLY_ON = re.compile(rf"\b{GO_ON}(?=\s*$|[;)]| \()")
 WORD = r"(?:'[^']*'|[^\s;()'])+"

@@ -136,4 +136,4 @@ def test_doctor_names_them(store: Store) -> None:
     found = Diagnosis()
     examine_file(store, found)
     assert found.values["odd_expiry_rows"] == [{"id": "id-000", "expires_at": "20200101T000000Z"}]
-    assert [line for line in found.findings if "id-000 expires at '20200101T000000Z'" in line]
+    assert [each for each in found.findings if "id-000 expires at '20200101T000000Z'" in each.line()]
