@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 from ai_memory.embed.flow.limiter import Limiter, Unlimited
 from ai_memory.embed.flow.wrapper import Wrapper
 from ai_memory.embed.port import Embedder, RetryPolicy, Stop
+from ai_memory.embed.usage import Usage
 from ai_memory.errors import (
     AnswerLate,
     AnswerViolation,
@@ -183,7 +184,7 @@ class RetryingEmbedder(Wrapper):
             if failures.errors and self._stop.is_set():
                 raise failures.errors[-1]
             if failures.errors:
-                self.meter.add(retries=1)
+                self.meter.add(Usage(retries=1))
             try:
                 answer = attempt()
             except (TransientFailure, AnswerViolation) as error:

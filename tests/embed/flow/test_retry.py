@@ -64,7 +64,7 @@ def test_what_may_pass_is_tried_again(error: EmbedError) -> None:
     found = retrying(inner, PassingTime()).embed_documents(TEXTS)
 
     assert np.array_equal(found, [inner.vector(text) for text in TEXTS])
-    assert (inner.meter.requests, inner.meter.retries) == (3, 2)
+    assert (inner.meter.spent.requests, inner.meter.spent.retries) == (3, 2)
 
 
 def breaking(error: EmbedError, *bad: str) -> HashEmbedder:
@@ -84,7 +84,7 @@ def test_three_failures_of_one_kind_are_enough_where_a_harmless_text_passes(erro
         retrying(inner, PassingTime()).embed_documents(TEXTS)
 
     assert caught.value.harmless_passed
-    assert (inner.meter.requests, inner.meter.retries) == (4, 2)
+    assert (inner.meter.spent.requests, inner.meter.spent.retries) == (4, 2)
 
 
 @pytest.mark.parametrize(("error", "harmless"), [(Breakdown("broke."), ("one", CANARY)), (TransientFailure("no."), ())])
@@ -95,7 +95,7 @@ def test_an_endpoint_that_is_away_has_all_the_time_there_is(error: EmbedError, h
 
     assert passing.now > 200
     assert not caught.value.harmless_passed
-    assert inner.meter.requests <= 1 + inner.meter.retries * 4 / 3 + 1
+    assert inner.meter.spent.requests <= 1 + inner.meter.spent.retries * 4 / 3 + 1
 
 
 def test_failures_of_several_kinds_are_no_sign() -> None:
@@ -104,7 +104,7 @@ def test_failures_of_several_kinds_are_no_sign() -> None:
     )
 
     assert len(retrying(inner, PassingTime()).embed_documents(TEXTS)) == 2
-    assert inner.meter.requests == 4
+    assert inner.meter.spent.requests == 4
 
 
 def test_the_wait_for_which_the_harmless_text_is_refused_is_kept() -> None:
@@ -123,7 +123,7 @@ def test_a_single_text_without_a_vector_is_decided_by_the_harmless_one_at_once()
         embed(retrying(inner, PassingTime()))
 
     assert caught.value.harmless_passed
-    assert inner.meter.requests == 2
+    assert inner.meter.spent.requests == 2
 
 
 def test_an_endpoint_without_a_vector_for_a_harmless_text_is_asked_again_as_long_as_there_is_time() -> None:
@@ -139,7 +139,7 @@ def test_vectors_of_which_some_are_broken_are_not_asked_for_again() -> None:
     with pytest.raises(VectorsBroken):
         retrying(inner, PassingTime()).embed_documents(TEXTS)
 
-    assert inner.meter.requests == 1
+    assert inner.meter.spent.requests == 1
 
 
 def test_at_once_what_may_be_the_texts_fault_is_not_retried_and_all_else_is() -> None:
@@ -148,7 +148,7 @@ def test_at_once_what_may_be_the_texts_fault_is_not_retried_and_all_else_is() ->
         retrying(broken, PassingTime()).at_once().embed_documents(TEXTS)
     retrying(away, PassingTime()).at_once().embed_documents(TEXTS)
 
-    assert (broken.meter.requests, away.meter.requests) == (1, 2)
+    assert (broken.meter.spent.requests, away.meter.spent.requests) == (1, 2)
 
 
 @pytest.mark.parametrize("kind", [RowsRefused, WrongTarget, CredentialsRefused, QuotaExhausted])
@@ -157,7 +157,7 @@ def test_what_cannot_pass_is_asked_once(kind: type[EmbedError]) -> None:
     with pytest.raises(kind):
         embed(retrying(inner, passing))
 
-    assert (inner.meter.requests, passing.waits) == (1, [])
+    assert (inner.meter.spent.requests, passing.waits) == (1, [])
 
 
 def test_a_dead_endpoint_is_given_up_within_the_time_it_has() -> None:
@@ -167,7 +167,7 @@ def test_a_dead_endpoint_is_given_up_within_the_time_it_has() -> None:
 
     assert 200 < passing.now <= 300
     assert all(0 <= wait <= 30 for wait in passing.waits)
-    assert inner.meter.requests == len(passing.waits) + 1 < 120
+    assert inner.meter.spent.requests == len(passing.waits) + 1 < 120
 
 
 def test_waits_are_random_and_grow() -> None:
@@ -191,7 +191,7 @@ def test_a_wait_longer_than_the_time_left_is_not_begun() -> None:
     with pytest.raises(RateLimited):
         embed(retrying(inner, passing))
 
-    assert (inner.meter.requests, passing.waits) == (1, [])
+    assert (inner.meter.spent.requests, passing.waits) == (1, [])
 
 
 def test_a_late_answer_to_several_texts_is_not_asked_for_again() -> None:
@@ -199,7 +199,7 @@ def test_a_late_answer_to_several_texts_is_not_asked_for_again() -> None:
     with pytest.raises(AnswerLate):
         embed(retrying(inner, PassingTime()))
 
-    assert inner.meter.requests == 1
+    assert inner.meter.spent.requests == 1
 
 
 def test_a_canary_has_one_attempt() -> None:
@@ -207,7 +207,7 @@ def test_a_canary_has_one_attempt() -> None:
     with pytest.raises(TransientFailure):
         embed(retrying(inner, PassingTime()).with_retry_policy(ONE_ATTEMPT))
 
-    assert inner.meter.requests == 1
+    assert inner.meter.spent.requests == 1
 
 
 def test_a_stop_ends_the_wait_and_no_attempt_follows() -> None:
@@ -220,7 +220,7 @@ def test_a_stop_ends_the_wait_and_no_attempt_follows() -> None:
     timer.join()
 
     assert time.monotonic() - began < 5
-    assert inner.meter.requests == 1
+    assert inner.meter.spent.requests == 1
 
 
 def test_a_stop_that_came_before_lets_one_attempt_happen() -> None:
@@ -230,7 +230,7 @@ def test_a_stop_that_came_before_lets_one_attempt_happen() -> None:
     with pytest.raises(TransientFailure):
         embed(retrying(inner, PassingTime(), stop=stop))
 
-    assert inner.meter.requests == 1
+    assert inner.meter.spent.requests == 1
 
 
 def test_queries_are_retried_too_and_everything_else_is_the_inner_ones() -> None:
