@@ -9,7 +9,9 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from ai_memory.embed.flow.retry import CANARY, RetryingEmbedder
+from ai_memory.embed.flow.concurrency import ConcurrencyLimiter, LimitedEmbedder
+from ai_memory.embed.flow.observed_limiter import ObservedLimiter
+from ai_memory.embed.flow.retry import ALIKE, CANARY, RetryingEmbedder
 from ai_memory.embed.port import ONE_ATTEMPT, RetryPolicy
 from ai_memory.errors import (
     AnswerLate,
@@ -208,6 +210,29 @@ def test_a_canary_has_one_attempt() -> None:
         embed(retrying(inner, PassingTime()).with_retry_policy(ONE_ATTEMPT))
 
     assert inner.meter.spent.requests == 1
+
+
+def test_a_rate_that_refuses_the_harmless_text_too_is_not_forgotten() -> None:
+    passing, stop, told = PassingTime(), threading.Event(), list[str]()
+    limiter = ObservedLimiter(
+        ConcurrencyLimiter(most=1, fixed=True, stop=stop, clock=passing.clock), told.append, clock=passing.clock
+    )
+    limited = LimitedEmbedder(failing(RateLimited("slow."), forever=True), limiter)
+    with pytest.raises(RateLimited):
+        embed(
+            RetryingEmbedder(
+                limited,
+                stop=stop,
+                retry_policy=RetryPolicy(retry_for=20),
+                limiter=limiter,
+                clock=passing.clock,
+                sleep=passing.sleep,
+            )
+        )
+
+    assert len(passing.waits) > ALIKE
+    assert passing.waits == sorted(passing.waits)
+    assert not [line for line in told if "passed at once" in line]
 
 
 def test_a_stop_ends_the_wait_and_no_attempt_follows() -> None:
