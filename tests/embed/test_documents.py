@@ -11,12 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ai_memory.embed.documents import embed_documents
-from ai_memory.embed.flow.retry import CANARY
 from ai_memory.embed.outcomes import Embedded, Outcome, Refused, Unanswered
 from ai_memory.errors import Breakdown, EndpointUnusable, RowsRefused, TransientFailure
 from ai_memory.memory.document import source_hash
 from ai_memory.memory.freshness import Document
 from ai_memory.memory.reason import Reason
+from ai_memory.vectors.witness import CANARY
 from tests.support.fakes import HashEmbedder, patient
 
 

@@ -25,7 +25,7 @@ from ai_memory.errors import (
     VectorsBroken,
 )
 from ai_memory.vectors.target import Vectors
-from ai_memory.vectors.witness import WITNESS_TEXTS
+from ai_memory.vectors.witness import CANARY
 
 if TYPE_CHECKING:
     from tenacity import RetryCallState
@@ -36,8 +36,6 @@ WAIT_MAX = 30.0
 """The longest wait of our own choosing between two attempts, in seconds."""
 RESTART = 30.0
 """Seconds that a server has to start again after a request at which it hung up."""
-CANARY = WITNESS_TEXTS[0]
-"""A harmless text."""
 ALIKE = 3
 """So many failures of one kind in a row are worth the question whether it is the request's fault."""
 

@@ -11,7 +11,7 @@ import pytest
 
 from ai_memory.embed.flow.concurrency import ConcurrencyLimiter, LimitedEmbedder
 from ai_memory.embed.flow.observed_limiter import ObservedLimiter
-from ai_memory.embed.flow.retry import ALIKE, CANARY, RetryingEmbedder
+from ai_memory.embed.flow.retry import ALIKE, RetryingEmbedder
 from ai_memory.embed.port import ONE_ATTEMPT, RetryPolicy
 from ai_memory.errors import (
     AnswerLate,
@@ -27,6 +27,7 @@ from ai_memory.errors import (
     WrongTarget,
 )
 from ai_memory.vectors.target import Vectors
+from ai_memory.vectors.witness import CANARY
 from tests.embed.flow.passing_time import PassingTime
 from tests.support.fakes import HashEmbedder
 
