@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ai_memory.embed.flow.retry import CANARY
 from ai_memory.embed.outcomes import Embedded, Outcome, Refused, Unanswered
 from ai_memory.embed.port import ResilientEmbedder
 from ai_memory.errors import (
@@ -26,6 +25,7 @@ from ai_memory.errors import (
 from ai_memory.memory.freshness import Document
 from ai_memory.memory.reason import Reason
 from ai_memory.vectors.target import Vectors
+from ai_memory.vectors.witness import CANARY
 
 
 def embed_documents(embedder: ResilientEmbedder, documents: Sequence[Document]) -> list[Outcome]:

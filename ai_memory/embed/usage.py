@@ -41,31 +41,21 @@ class Tally:
 class Meter:
     """What was spent on an embedder since the process began; any thread adds, anyone reads.
 
-    It stays in its process: what travels is its `usage`. `failure` is what the last request came to where that may be
-    retried, empty where it was answered.
+    It stays in its process: what travels is what was `spent`, which is one value, so that it is read at one moment.
+    `failure` is what the last request came to where that may be retried, empty where it was answered.
     """
 
-    requests: int = 0
-    retries: int = 0
-    texts_sent: int = 0
-    tokens: int = 0
-    unreported_bytes: int = 0
+    spent: Usage = field(default_factory=Usage)
     failure: str = ""
     _lock: Lock = field(default_factory=Lock, repr=False, compare=False)
     _tallies: dict[int, Tally] = field(default_factory=dict, repr=False, compare=False)
 
-    def add(
-        self, *, requests: int = 0, retries: int = 0, texts_sent: int = 0, tokens: int = 0, unreported_bytes: int = 0
-    ) -> None:
-        """Add to the counts, safely from several threads at once."""
+    def add(self, used: Usage) -> None:
+        """Add what was used, safely from several threads at once."""
         with self._lock:
-            self.requests += requests
-            self.retries += retries
-            self.texts_sent += texts_sent
-            self.tokens += tokens
-            self.unreported_bytes += unreported_bytes
+            self.spent += used
             if tally := self._tallies.get(get_ident()):
-                tally.usage += Usage(requests, retries, texts_sent, tokens, unreported_bytes)
+                tally.usage += used
 
     @contextmanager
     def counting(self) -> Iterator[Tally]:
@@ -80,8 +70,3 @@ class Meter:
                 self._tallies[ident] = before
             else:
                 del self._tallies[ident]
-
-    def usage(self) -> Usage:
-        """Return what was spent so far, all of it read at one moment."""
-        with self._lock:
-            return Usage(self.requests, self.retries, self.texts_sent, self.tokens, self.unreported_bytes)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
 
 from ai_memory.embed.port import ResilientEmbedder
 from ai_memory.embed.usage import Meter, Usage
@@ -46,7 +45,7 @@ class Ledger:
         """Count what an answer cost, and keep what it taught; once for each answer."""
         self.spent += answer.usage
         if self._meter:
-            self._meter.add(**asdict(answer.usage))
+            self._meter.add(answer.usage)
         if answer.learned:
             self.learn(answer.learned)
 

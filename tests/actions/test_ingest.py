@@ -274,4 +274,4 @@ def test_a_database_that_takes_no_vector_keeps_the_texts_and_sends_none(store: S
     assert [each.message for each in filled.left] == [
         "its vector cannot be written: its trigger audit: no such function: theirs"
     ]
-    assert embedder.meter.texts_sent == 0
+    assert embedder.meter.spent.texts_sent == 0

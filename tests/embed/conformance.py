@@ -98,12 +98,12 @@ class Conformance:
     def test_no_texts_are_no_rows_and_ask_nobody(self, subject: Subject) -> None:
         embedder = subject.embedder
         for _ in range(2):
-            before = embedder.meter.usage()
+            before = embedder.meter.spent
             found = embedder.embed_documents([])
 
             assert found.dtype == np.float32
             assert found.shape == (0, embedder.target.dim)
-            assert embedder.meter.usage() == before
+            assert embedder.meter.spent == before
             embedder.embed_documents(TEXTS)
 
     def test_what_is_known_of_the_target_before_is_true_after(self, subject: Subject) -> None:
@@ -117,12 +117,12 @@ class Conformance:
 
     def test_what_is_used_is_counted(self, subject: Subject) -> None:
         embedder = subject.embedder
-        assert embedder.meter.usage() == Usage()
+        assert embedder.meter.spent == Usage()
         embedder.embed_documents(TEXTS)
-        before = embedder.meter.usage()
+        before = embedder.meter.spent
         embedder.embed_documents(TEXTS)
         embedder.embed_query("a question")
-        used = embedder.meter.usage() - before
+        used = embedder.meter.spent - before
 
         assert (used.texts_sent, used.retries) == (len(TEXTS) + 1, 0)
         assert used.requests >= 2
@@ -176,7 +176,7 @@ class Conformance:
     def test_its_values_travel(self, subject: Subject) -> None:
         vectors = subject.embedder.embed_documents(TEXTS)
 
-        for value in (vectors, vectors[0], subject.embedder.target, subject.embedder.meter.usage()):
+        for value in (vectors, vectors[0], subject.embedder.target, subject.embedder.meter.spent):
             assert same(back(value), value)
 
 
@@ -223,9 +223,9 @@ class PatientConformance(RemoteConformance):
 
     def test_another_patience_is_the_same_embedder(self, subject: Subject) -> None:
         for other in (subject.patient.with_retry_policy(ONE_ATTEMPT), subject.patient.at_once()):
-            before = subject.embedder.meter.usage()
+            before = subject.embedder.meter.spent
             assert near(other.embed_documents(TEXTS), subject.documents(TEXTS))
-            assert subject.embedder.meter.usage() != before
+            assert subject.embedder.meter.spent != before
             assert other.target == subject.embedder.target
 
     def test_what_one_has_learned_another_can_take_over(self, subject: Subject) -> None:

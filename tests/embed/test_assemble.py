@@ -139,7 +139,7 @@ def test_what_is_no_model_is_refused_by_name(tmp_path: Path, model: str) -> None
 )
 def test_the_egress_policy_refuses_before_any_request(tmp_path: Path, policy: str, url: str, *, allowed: bool) -> None:
     if allowed:
-        assert built(tmp_path, compatible(url), AI_MEMORY_INFERENCE_EGRESS=policy).meter.requests == 0
+        assert built(tmp_path, compatible(url), AI_MEMORY_INFERENCE_EGRESS=policy).meter.spent.requests == 0
     else:
         assert url in refused(tmp_path, compatible(url), AI_MEMORY_INFERENCE_EGRESS=policy)
 

@@ -11,12 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ai_memory.embed.documents import embed_documents
-from ai_memory.embed.flow.retry import CANARY
 from ai_memory.embed.outcomes import Embedded, Outcome, Refused, Unanswered
 from ai_memory.errors import Breakdown, EndpointUnusable, RowsRefused, TransientFailure
 from ai_memory.memory.document import source_hash
 from ai_memory.memory.freshness import Document
 from ai_memory.memory.reason import Reason
+from ai_memory.vectors.witness import CANARY
 from tests.support.fakes import HashEmbedder, patient
 
 
@@ -39,7 +39,7 @@ def test_one_bad_row_costs_at_most_twice_the_logarithm_and_two(size: int) -> Non
         found = isolated(embedder, documents(texts))
 
         assert [isinstance(each, Refused) for each in found] == [number == bad for number in range(size)]
-        assert embedder.meter.requests <= 1 + 2 * ceil(log2(size)) + 2
+        assert embedder.meter.spent.requests <= 1 + 2 * ceil(log2(size)) + 2
 
 
 @given(st.lists(st.booleans(), min_size=1, max_size=40))
@@ -116,7 +116,7 @@ def test_no_documents_are_no_request() -> None:
     embedder = HashEmbedder()
 
     assert isolated(embedder, []) == []
-    assert embedder.meter.requests == 0
+    assert embedder.meter.spent.requests == 0
 
 
 def breaking_over(*bad: str, status: int = 500, kind: type[TransientFailure] = Breakdown) -> HashEmbedder:
@@ -144,7 +144,7 @@ def test_a_server_that_breaks_down_over_a_harmless_text_too_is_an_outage() -> No
 
     with pytest.raises(TransientFailure, match="Internal error"):
         isolated(embedder, documents(["text 0", "text 1"]))
-    assert embedder.meter.requests == 2
+    assert embedder.meter.spent.requests == 2
 
 
 def test_an_overload_is_no_breakdown() -> None:
@@ -152,4 +152,4 @@ def test_an_overload_is_no_breakdown() -> None:
 
     with pytest.raises(TransientFailure):
         isolated(embedder, documents(["text 0", "text 1"]))
-    assert embedder.meter.requests == 1
+    assert embedder.meter.spent.requests == 1

@@ -38,7 +38,7 @@ class Told:
 
 def told(embedder: ResilientEmbedder, texts: Sequence[str]) -> Told:
     vectors = embedder.embed_documents(texts)
-    return Told(vectors, embedder.meter.usage(), embedder.learned())
+    return Told(vectors, embedder.meter.spent, embedder.learned())
 
 
 def each(embedder: ResilientEmbedder, texts: Sequence[str]) -> list[Vectors | EmbedError]:

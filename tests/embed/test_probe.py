@@ -52,7 +52,7 @@ def test_the_probe_is_one_request_of_the_witness_texts() -> None:
     embedder = HashEmbedder()
 
     assert np.array_equal(probe(embedder), TRUE)
-    assert (embedder.meter.requests, embedder.meter.texts_sent) == (1, len(WITNESS_TEXTS))
+    assert (embedder.meter.spent.requests, embedder.meter.spent.texts_sent) == (1, len(WITNESS_TEXTS))
 
 
 @pytest.mark.parametrize("error", [WrongTarget("unknown model."), RowsRefused("refused.", http_status=400)])

@@ -52,7 +52,7 @@ def test_rows_of_the_quarantine_are_told_with_their_reasons_once_their_page_is_c
 
 def test_a_breaker_that_opens_is_told_with_its_reason_and_its_time(work: Work) -> None:
     def fail(_texts: object) -> None:
-        if work.embedder.meter.requests == 9:
+        if work.embedder.meter.spent.requests == 9:
             raise TransientFailure("503: overloaded.")
 
     work.embedder = HashEmbedder(before=fail)

@@ -50,7 +50,7 @@ def failing_after(requests: int, error: EmbedError) -> HashEmbedder:
     embedder = HashEmbedder()
 
     def before(_texts: Sequence[str]) -> None:
-        if embedder.meter.requests > requests:
+        if embedder.meter.spent.requests > requests:
             raise error
 
     embedder.before = before
@@ -85,7 +85,7 @@ class Swapped(HashEmbedder):
     at: int = 0
 
     def vector(self, text: str) -> Vectors:
-        return HashEmbedder(model="retrained" if self.meter.requests > self.at else "hash").vector(text)
+        return HashEmbedder(model="retrained" if self.meter.spent.requests > self.at else "hash").vector(text)
 
 
 def states(work: Work) -> list[str]:
@@ -112,12 +112,12 @@ def test_a_run_to_the_end_leaves_every_row_right(work: Work) -> None:
 
 def test_a_second_run_has_nothing_to_do_and_sends_nothing(work: Work) -> None:
     work.run()
-    sent = work.embedder.meter.texts_sent
+    sent = work.embedder.meter.spent.texts_sent
 
     again = work.run()
 
     assert (again.exit_code, again.reason, again.run_id) == (0, "nothing stale", None)
-    assert (work.embedder.meter.texts_sent, states(work)) == (sent, ["done"])
+    assert (work.embedder.meter.spent.texts_sent, states(work)) == (sent, ["done"])
 
 
 def test_the_preflight_is_told_at_every_start_that_goes_to_work(work: Work) -> None:
@@ -141,7 +141,7 @@ def test_a_preflight_that_is_answered_no_changes_nothing(work: Work) -> None:
     with pytest.raises(UsageError):
         job.run()
 
-    assert (states(work), work.embedder.meter.requests) == ([], 0)
+    assert (states(work), work.embedder.meter.spent.requests) == ([], 0)
 
 
 def test_an_edit_while_its_text_is_away_is_done_in_a_later_pass(work: Work) -> None:
@@ -248,22 +248,22 @@ def test_who_waits_also_waits_for_a_breaker_that_was_open_before(work: Work) -> 
 def test_while_the_breaker_is_open_a_start_sends_nothing(work: Work) -> None:
     work.embedder = failing_after(FIRST_PAGE, TransientFailure("the host is gone."))
     work.run(batch=3)
-    requests = work.embedder.meter.requests
+    requests = work.embedder.meter.spent.requests
 
     ended = work.run(resume=True)
 
-    assert (ended.exit_code, work.embedder.meter.requests) == (75, requests)
+    assert (ended.exit_code, work.embedder.meter.spent.requests) == (75, requests)
     assert "breaker is open for 60 s more" in ended.error
 
 
 def test_a_whole_night_of_outage_costs_one_canary_a_start_and_heals_by_itself(work: Work) -> None:
     work.embedder = failing_after(FIRST_PAGE, TransientFailure("the host is gone."))
     work.run(batch=3)
-    requests = work.embedder.meter.requests
+    requests = work.embedder.meter.spent.requests
     for _ in range(10):
         work.clock.advance(20 * 60)
         assert work.run(resume=True, or_start=True).exit_code == 75
-    assert work.embedder.meter.requests == requests + 10
+    assert work.embedder.meter.spent.requests == requests + 10
 
     work.embedder = HashEmbedder()
     work.clock.advance(20 * 60)
@@ -368,7 +368,7 @@ def test_where_the_witness_cannot_be_had_no_page_behind_it_is_written(
     monkeypatch.setattr(asking, "WITNESS_EVERY", 3)
 
     def refuse_witness(texts: Sequence[str]) -> None:
-        if set(texts) <= set(WITNESS_TEXTS) and work.embedder.meter.requests > START + 4:
+        if set(texts) <= set(WITNESS_TEXTS) and work.embedder.meter.spent.requests > START + 4:
             raise error
 
     work.embedder.before = refuse_witness

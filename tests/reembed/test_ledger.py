@@ -47,23 +47,23 @@ def test_only_workers_with_meters_of_their_own_move_the_drivers() -> None:
     meter, usage = Meter(), Usage(requests=1, texts_sent=3, tokens=9)
     ledger = Ledger()
     ledger.settle(PageAnswer(usage=usage))
-    before = meter.usage()
+    before = meter.spent
     ledger.pay_with(meter)
     ledger.settle(PageAnswer(usage=usage))
 
-    assert (before, meter.usage(), ledger.spent) == (Usage(), usage, usage + usage)
+    assert (before, meter.spent, ledger.spent) == (Usage(), usage, usage + usage)
 
 
 def test_a_thread_counts_what_it_spends_itself_and_an_inner_count_is_not_the_outer_ones() -> None:
     meter = Meter()
     with meter.counting() as outer:
-        meter.add(requests=1)
+        meter.add(Usage(requests=1))
         with meter.counting() as inner:
-            meter.add(requests=2)
-        meter.add(requests=4)
-    meter.add(requests=8)
+            meter.add(Usage(requests=2))
+        meter.add(Usage(requests=4))
+    meter.add(Usage(requests=8))
 
-    assert (outer.usage.requests, inner.usage.requests, meter.requests) == (5, 2, 15)
+    assert (outer.usage.requests, inner.usage.requests, meter.spent.requests) == (5, 2, 15)
 
 
 def failing(at: int, fail: Callable[[], None]) -> HashEmbedder:
@@ -71,7 +71,7 @@ def failing(at: int, fail: Callable[[], None]) -> HashEmbedder:
     embedder = HashEmbedder(concurrency=4)
 
     def before(_texts: Sequence[str]) -> None:
-        if embedder.meter.requests == at:
+        if embedder.meter.spent.requests == at:
             fail()
 
     embedder.before = before
@@ -88,7 +88,7 @@ def test_what_was_sent_for_pages_that_are_never_committed_is_counted_to_the_text
 
     work.embedder = failing(at, fail)
     ended = work.run(batch=1)
-    sent = work.embedder.meter.usage()
+    sent = work.embedder.meter.spent
 
     assert ended.exit_code
     assert (ended.texts_sent, ended.requests) == (sent.texts_sent, sent.requests)

@@ -34,13 +34,13 @@ def test_no_start_works_on_a_file_that_is_paused(work: Work, flags: dict[str, An
     if begun:
         work.run(max_rows=2, batch=2)
     pause(work.path, until=NOW_MS + 1)
-    before, requests = files.vectors(work.path), work.embedder.meter.requests
+    before, requests = files.vectors(work.path), work.embedder.meter.spent.requests
 
     with pytest.raises(OperatorNeeded, match=r"ann on db1 paused .* until 2027-.*: the disk is being moved") as refusal:
         work.run(**flags)
 
     assert (refusal.value.exit_code, "ai-memory reembed unpause" in refusal.value.tip) == (12, True)
-    assert (files.vectors(work.path), work.embedder.meter.requests) == (before, requests)
+    assert (files.vectors(work.path), work.embedder.meter.spent.requests) == (before, requests)
 
 
 def test_a_pause_whose_time_is_over_is_none(work: Work) -> None:

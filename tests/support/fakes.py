@@ -15,7 +15,7 @@ from ai_memory.embed.flow.request_size import RequestSize
 from ai_memory.embed.flow.retry import RetryingEmbedder
 from ai_memory.embed.flow.splitting import SplittingEmbedder
 from ai_memory.embed.port import ONE_ATTEMPT, Embedder, RetryPolicy, Stop
-from ai_memory.embed.usage import Meter
+from ai_memory.embed.usage import Meter, Usage
 from ai_memory.errors import RowsRefused
 from ai_memory.vectors.target import Target, Vectors
 
@@ -67,12 +67,12 @@ class HashEmbedder:
         assert len(texts) <= self.max_batch
         if not texts:
             return np.zeros((0, self.target.dim), dtype=np.float32)
-        self.meter.add(requests=1, texts_sent=len(texts))
+        self.meter.add(Usage(requests=1, texts_sent=len(texts)))
         if self.before:
             self.before(texts)
         if self.poison and any(self.poison in text for text in texts):
             raise RowsRefused("the input was refused.", http_status=400)
-        self.meter.add(unreported_bytes=sum(len(text.encode("utf-8", "surrogatepass")) for text in texts))
+        self.meter.add(Usage(unreported_bytes=sum(len(text.encode("utf-8", "surrogatepass")) for text in texts)))
         return np.stack([self.vector(text) for text in texts])
 
     def embed_query(self, text: str) -> Vectors:

@@ -9,10 +9,9 @@ from ai_memory.text import address
 
 @dataclass(frozen=True, slots=True)
 class DocumentedLimits:
-    """What one request may carry: inputs, tokens an input, tokens in all, bytes of texts (0: not known)."""
+    """What one request may carry: inputs, tokens in all, bytes of texts (0: not known)."""
 
     inputs: int = 2_048
-    input_tokens: int = 0
     request_tokens: int = 0
     request_bytes: int = 0
 
@@ -21,19 +20,19 @@ _UNKNOWN = DocumentedLimits(request_bytes=1_000_000)
 """OpenAI's count; nginx takes bodies of 1 MiB (client_max_body_size), text-embeddings-inference of 2,000,000 bytes."""
 
 _LIMITS: tuple[tuple[str, DocumentedLimits], ...] = (
-    # OpenAI, API reference, "Create embeddings": 2,048 inputs, 8,192 tokens an input, 300,000 a request
-    ("api.openai.com", DocumentedLimits(2_048, 8_192, 300_000)),
+    # OpenAI, API reference, "Create embeddings": 2,048 inputs, 300,000 tokens a request
+    ("api.openai.com", DocumentedLimits(2_048, 300_000)),
     # Voyage AI, API reference, "Text embeddings": 1,000 inputs; 120,000 tokens for the models that take fewest
-    ("api.voyageai.com", DocumentedLimits(1_000, 0, 120_000)),
+    ("api.voyageai.com", DocumentedLimits(1_000, 120_000)),
     # Cohere, API reference, "Embed": 96 texts
     ("api.cohere.com", DocumentedLimits(96)),
     ("api.cohere.ai", DocumentedLimits(96)),
     # Mistral, its own refusals: "Too many inputs in request" above 256, "Too many tokens in batch. Max is 16384"
-    ("api.mistral.ai", DocumentedLimits(256, 8_192, 16_384)),
-    # Alibaba Model Studio, "Text embedding": 10 texts for text-embedding-v3 and v4, 8,192 tokens each
-    ("aliyuncs.com", DocumentedLimits(10, 8_192)),
-    # Gemini API, batchEmbedContents: 100 requests per batch; 2,048 tokens per input for gemini-embedding-001
-    ("generativelanguage.googleapis.com", DocumentedLimits(100, 2_048)),
+    ("api.mistral.ai", DocumentedLimits(256, 16_384)),
+    # Alibaba Model Studio, "Text embedding": 10 texts for text-embedding-v3 and v4
+    ("aliyuncs.com", DocumentedLimits(10)),
+    # Gemini API, batchEmbedContents: 100 requests per batch
+    ("generativelanguage.googleapis.com", DocumentedLimits(100)),
 )
 
 

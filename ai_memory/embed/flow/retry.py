@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from ai_memory.embed.flow.limiter import Limiter, Unlimited
 from ai_memory.embed.flow.wrapper import Wrapper
 from ai_memory.embed.port import Embedder, RetryPolicy, Stop
+from ai_memory.embed.usage import Usage
 from ai_memory.errors import (
     AnswerLate,
     AnswerViolation,
@@ -23,7 +25,7 @@ from ai_memory.errors import (
     VectorsBroken,
 )
 from ai_memory.vectors.target import Vectors
-from ai_memory.vectors.witness import WITNESS_TEXTS
+from ai_memory.vectors.witness import CANARY
 
 if TYPE_CHECKING:
     from tenacity import RetryCallState
@@ -34,8 +36,6 @@ WAIT_MAX = 30.0
 """The longest wait of our own choosing between two attempts, in seconds."""
 RESTART = 30.0
 """Seconds that a server has to start again after a request at which it hung up."""
-CANARY = WITNESS_TEXTS[0]
-"""A harmless text."""
 ALIKE = 3
 """So many failures of one kind in a row are worth the question whether it is the request's fault."""
 
@@ -183,7 +183,7 @@ class RetryingEmbedder(Wrapper):
             if failures.errors and self._stop.is_set():
                 raise failures.errors[-1]
             if failures.errors:
-                self.meter.add(retries=1)
+                self.meter.add(Usage(retries=1))
             try:
                 answer = attempt()
             except (TransientFailure, AnswerViolation) as error:
@@ -221,7 +221,8 @@ class RetryingEmbedder(Wrapper):
         if not (failures.alike or at_once):
             return False
         of_rate = isinstance(last, RateLimited) and not last.retry_after
-        refusal = self._refusal_at_once() if of_rate else _refusal(self._inner)
+        # Without the pause of others: what passes so was not refused for its rate.
+        refusal = _refusal(self._inner, within=self._limiter.rate_doubted() if of_rate else None)
         failures.pause = _pause_of(refusal)
         if not failures.say(harmless_passed=refusal is None):
             return failures.lasted + failures.pause > retry_policy.longest_wait
@@ -229,21 +230,17 @@ class RetryingEmbedder(Wrapper):
         last.of_texts |= at_once
         return last.of_texts
 
-    def _refusal_at_once(self) -> EmbedError | None:
-        """Return what a harmless text is refused with, sent without the pause of others; if None, it is not a rate."""
-        with self._limiter.rate_doubted():
-            return _refusal(self._inner)
-
     def _pause(self, seconds: float, failures: _Failures) -> None:
         """Wait as long as the failure asks for, and as the refusal of the harmless text does."""
         seconds, failures.pause = max(seconds, failures.pause), 0.0
         self._sleep(seconds)
 
 
-def _refusal(embedder: Embedder) -> EmbedError | None:
-    """Return what a harmless text is refused with, None where it gets its vector."""
+def _refusal(embedder: Embedder, *, within: AbstractContextManager[None] | None = None) -> EmbedError | None:
+    """Return what a harmless text is refused with, None where it gets its vector; the error ends the block `within`."""
     try:
-        embedder.embed_documents([CANARY])
+        with within or nullcontext():
+            embedder.embed_documents([CANARY])
     except EmbedError as error:
         return error
     return None

@@ -16,7 +16,7 @@ from contextlib import suppress
 import numpy as np
 
 from ai_memory.embed.flow.request_size import RequestSize
-from ai_memory.embed.flow.retry import CANARY, RetryingEmbedder
+from ai_memory.embed.flow.retry import RetryingEmbedder
 from ai_memory.embed.flow.token_budget import TokenBudget
 from ai_memory.embed.flow.wrapper import Wrapper
 from ai_memory.embed.port import RetryPolicy
@@ -31,6 +31,7 @@ from ai_memory.errors import (
     VectorsBroken,
 )
 from ai_memory.vectors.target import Vectors
+from ai_memory.vectors.witness import CANARY
 
 ABSENT = frozenset({*range(201, 400), 404, 405, 410, 501})
 """With these an endpoint mostly says that it is not there any more, and only seldom that it dislikes a text."""

@@ -94,8 +94,8 @@ class TokenBudget:
         return tokens
 
     def _spent(self) -> int:
-        unreported = ceil(UNREPORTED * self._meter.unreported_bytes)
-        return self._meter.tokens + unreported + self._in_doubt
+        spent = self._meter.spent
+        return spent.tokens + ceil(UNREPORTED * spent.unreported_bytes) + self._in_doubt
 
 
 class BudgetedEmbedder(Wrapper):

@@ -20,7 +20,7 @@ from ai_memory.embed.http.packing import Packing
 from ai_memory.embed.http.refusals import classify, may_be_of_texts
 from ai_memory.embed.http.transport import UNPACKED, Endpoint, Transport
 from ai_memory.embed.http.wire import Dialect, Reply
-from ai_memory.embed.usage import Meter
+from ai_memory.embed.usage import Meter, Usage
 from ai_memory.errors import (
     AnswerLate,
     AnswerViolation,
@@ -114,7 +114,8 @@ class HttpEmbedder:
         reply = self._reply(texts)
         # Some report more than there can be, and no limit of tokens would ever let a row be done.
         tokens = min(reply.tokens, most_tokens(texts))
-        self.meter.add(tokens=tokens, unreported_bytes=0 if reply.tokens else sum(map(utf8_size, texts)))
+        unreported = 0 if reply.tokens else sum(map(utf8_size, texts))
+        self.meter.add(Usage(tokens=tokens, unreported_bytes=unreported))
         found = self._checked(reply.vectors, count=len(texts))
         if not self._target.dim:
             self._target = replace(self._target, dim=found.shape[1])
@@ -219,7 +220,7 @@ class HttpEmbedder:
 
     def _sent(self, send: Callable[[], Answer], count: int) -> Answer:
         """Return the answer to a request of `count` texts, whatever its status."""
-        self.meter.add(requests=1, texts_sent=count)
+        self.meter.add(Usage(requests=1, texts_sent=count))
         try:
             answer = send()
         except AnswerLate as error:

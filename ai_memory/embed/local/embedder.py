@@ -16,7 +16,7 @@ import numpy as np
 from ai_memory.embed.local.model_files import AGAIN, is_file, reason_of
 from ai_memory.embed.local.model_folder import has_weights
 from ai_memory.embed.port import Engine, ModelFacts
-from ai_memory.embed.usage import Meter
+from ai_memory.embed.usage import Meter, Usage
 from ai_memory.errors import EmbedderInitFailed
 from ai_memory.text.utf8 import utf8_size
 from ai_memory.vectors import space
@@ -134,7 +134,7 @@ class LocalEmbedder:
                 self._target = _agreed(self._target, self._engine.facts())
                 self._agreed = True
             size = sum(map(utf8_size, texts))
-            self.meter.add(requests=1, texts_sent=len(texts), unreported_bytes=size)
+            self.meter.add(Usage(requests=1, texts_sent=len(texts), unreported_bytes=size))
             computed = self._computed(texts)
         found = _shortened(computed, self._target.dim)
         return check(found, count=len(texts), dim=self._target.dim)

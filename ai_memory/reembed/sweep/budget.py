@@ -6,17 +6,19 @@ from collections.abc import Sequence
 from enum import Enum
 
 from ai_memory.embed.port import AnyAmount, Spending
-from ai_memory.vectors.witness import WITNESS_TEXTS
+from ai_memory.vectors.witness import CANARY, WITNESS_TEXTS
 
 MAX_ROWS = "max-rows"
+BESIDE_ROWS = (CANARY, *WITNESS_TEXTS)
+"""A refused row needs a harmless text after it, the last page the witness: neither must fail what is paid for."""
 
 
 def least_tokens(spending: Spending) -> int:
     """Return how many tokens an invocation must be allowed to send one text of a row, however short; 0 without a limit.
 
-    A refused row needs a harmless text after it, the last page the witness, and the row itself is asked again.
+    The row itself is asked again beside BESIDE_ROWS.
     """
-    return spending.most(WITNESS_TEXTS[:1]) + spending.most(WITNESS_TEXTS) + 2 * spending.most(["x"])
+    return spending.most(BESIDE_ROWS) + 2 * spending.most(["x"])
 
 
 class Take(Enum):
@@ -47,8 +49,7 @@ class Budget:
         self._rows = self._reserved = 0
         self.asked_again = self._largest = 0
         self._taken: dict[str, int] = {}
-        # A refused row needs a harmless text after it, the last page the witness: neither must fail what is paid for.
-        self._apart = spending.most(WITNESS_TEXTS[:1]) + spending.most(WITNESS_TEXTS)
+        self._apart = spending.most(BESIDE_ROWS)
 
     @property
     def limited(self) -> bool:

@@ -15,7 +15,7 @@ TEXTS = [f"text {number}" for number in range(100)]
 
 @given(st.lists(st.text(max_size=200), min_size=1, max_size=50), st.integers(1, 20), st.integers(1, 300))
 def test_a_request_never_crosses_a_limit_unless_one_text_does(texts: list[str], inputs: int, tokens: int) -> None:
-    request = texts[: RequestSize(DocumentedLimits(inputs, 0, tokens, 400)).fitting(texts)]
+    request = texts[: RequestSize(DocumentedLimits(inputs, tokens, 400)).fitting(texts)]
 
     assert 1 <= len(request) <= inputs
     size = sum(len(text.encode()) for text in request)

@@ -9,7 +9,9 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from ai_memory.embed.flow.retry import CANARY, RetryingEmbedder
+from ai_memory.embed.flow.concurrency import ConcurrencyLimiter, LimitedEmbedder
+from ai_memory.embed.flow.observed_limiter import ObservedLimiter
+from ai_memory.embed.flow.retry import ALIKE, RetryingEmbedder
 from ai_memory.embed.port import ONE_ATTEMPT, RetryPolicy
 from ai_memory.errors import (
     AnswerLate,
@@ -25,6 +27,7 @@ from ai_memory.errors import (
     WrongTarget,
 )
 from ai_memory.vectors.target import Vectors
+from ai_memory.vectors.witness import CANARY
 from tests.embed.flow.passing_time import PassingTime
 from tests.support.fakes import HashEmbedder
 
@@ -64,7 +67,7 @@ def test_what_may_pass_is_tried_again(error: EmbedError) -> None:
     found = retrying(inner, PassingTime()).embed_documents(TEXTS)
 
     assert np.array_equal(found, [inner.vector(text) for text in TEXTS])
-    assert (inner.meter.requests, inner.meter.retries) == (3, 2)
+    assert (inner.meter.spent.requests, inner.meter.spent.retries) == (3, 2)
 
 
 def breaking(error: EmbedError, *bad: str) -> HashEmbedder:
@@ -84,7 +87,7 @@ def test_three_failures_of_one_kind_are_enough_where_a_harmless_text_passes(erro
         retrying(inner, PassingTime()).embed_documents(TEXTS)
 
     assert caught.value.harmless_passed
-    assert (inner.meter.requests, inner.meter.retries) == (4, 2)
+    assert (inner.meter.spent.requests, inner.meter.spent.retries) == (4, 2)
 
 
 @pytest.mark.parametrize(("error", "harmless"), [(Breakdown("broke."), ("one", CANARY)), (TransientFailure("no."), ())])
@@ -95,7 +98,7 @@ def test_an_endpoint_that_is_away_has_all_the_time_there_is(error: EmbedError, h
 
     assert passing.now > 200
     assert not caught.value.harmless_passed
-    assert inner.meter.requests <= 1 + inner.meter.retries * 4 / 3 + 1
+    assert inner.meter.spent.requests <= 1 + inner.meter.spent.retries * 4 / 3 + 1
 
 
 def test_failures_of_several_kinds_are_no_sign() -> None:
@@ -104,7 +107,7 @@ def test_failures_of_several_kinds_are_no_sign() -> None:
     )
 
     assert len(retrying(inner, PassingTime()).embed_documents(TEXTS)) == 2
-    assert inner.meter.requests == 4
+    assert inner.meter.spent.requests == 4
 
 
 def test_the_wait_for_which_the_harmless_text_is_refused_is_kept() -> None:
@@ -123,7 +126,7 @@ def test_a_single_text_without_a_vector_is_decided_by_the_harmless_one_at_once()
         embed(retrying(inner, PassingTime()))
 
     assert caught.value.harmless_passed
-    assert inner.meter.requests == 2
+    assert inner.meter.spent.requests == 2
 
 
 def test_an_endpoint_without_a_vector_for_a_harmless_text_is_asked_again_as_long_as_there_is_time() -> None:
@@ -139,7 +142,7 @@ def test_vectors_of_which_some_are_broken_are_not_asked_for_again() -> None:
     with pytest.raises(VectorsBroken):
         retrying(inner, PassingTime()).embed_documents(TEXTS)
 
-    assert inner.meter.requests == 1
+    assert inner.meter.spent.requests == 1
 
 
 def test_at_once_what_may_be_the_texts_fault_is_not_retried_and_all_else_is() -> None:
@@ -148,7 +151,7 @@ def test_at_once_what_may_be_the_texts_fault_is_not_retried_and_all_else_is() ->
         retrying(broken, PassingTime()).at_once().embed_documents(TEXTS)
     retrying(away, PassingTime()).at_once().embed_documents(TEXTS)
 
-    assert (broken.meter.requests, away.meter.requests) == (1, 2)
+    assert (broken.meter.spent.requests, away.meter.spent.requests) == (1, 2)
 
 
 @pytest.mark.parametrize("kind", [RowsRefused, WrongTarget, CredentialsRefused, QuotaExhausted])
@@ -157,7 +160,7 @@ def test_what_cannot_pass_is_asked_once(kind: type[EmbedError]) -> None:
     with pytest.raises(kind):
         embed(retrying(inner, passing))
 
-    assert (inner.meter.requests, passing.waits) == (1, [])
+    assert (inner.meter.spent.requests, passing.waits) == (1, [])
 
 
 def test_a_dead_endpoint_is_given_up_within_the_time_it_has() -> None:
@@ -167,7 +170,7 @@ def test_a_dead_endpoint_is_given_up_within_the_time_it_has() -> None:
 
     assert 200 < passing.now <= 300
     assert all(0 <= wait <= 30 for wait in passing.waits)
-    assert inner.meter.requests == len(passing.waits) + 1 < 120
+    assert inner.meter.spent.requests == len(passing.waits) + 1 < 120
 
 
 def test_waits_are_random_and_grow() -> None:
@@ -201,7 +204,7 @@ def test_a_wait_longer_than_the_time_left_is_not_begun() -> None:
     with pytest.raises(RateLimited):
         embed(retrying(inner, passing))
 
-    assert (inner.meter.requests, passing.waits) == (1, [])
+    assert (inner.meter.spent.requests, passing.waits) == (1, [])
 
 
 def test_a_late_answer_to_several_texts_is_not_asked_for_again() -> None:
@@ -209,7 +212,7 @@ def test_a_late_answer_to_several_texts_is_not_asked_for_again() -> None:
     with pytest.raises(AnswerLate):
         embed(retrying(inner, PassingTime()))
 
-    assert inner.meter.requests == 1
+    assert inner.meter.spent.requests == 1
 
 
 def test_a_canary_has_one_attempt() -> None:
@@ -217,7 +220,30 @@ def test_a_canary_has_one_attempt() -> None:
     with pytest.raises(TransientFailure):
         embed(retrying(inner, PassingTime()).with_retry_policy(ONE_ATTEMPT))
 
-    assert inner.meter.requests == 1
+    assert inner.meter.spent.requests == 1
+
+
+def test_a_rate_that_refuses_the_harmless_text_too_is_not_forgotten() -> None:
+    passing, stop, told = PassingTime(), threading.Event(), list[str]()
+    limiter = ObservedLimiter(
+        ConcurrencyLimiter(most=1, fixed=True, stop=stop, clock=passing.clock), told.append, clock=passing.clock
+    )
+    limited = LimitedEmbedder(failing(RateLimited("slow."), forever=True), limiter)
+    with pytest.raises(RateLimited):
+        embed(
+            RetryingEmbedder(
+                limited,
+                stop=stop,
+                retry_policy=RetryPolicy(retry_for=20),
+                limiter=limiter,
+                clock=passing.clock,
+                sleep=passing.sleep,
+            )
+        )
+
+    assert len(passing.waits) > ALIKE
+    assert passing.waits == sorted(passing.waits)
+    assert not [line for line in told if "passed at once" in line]
 
 
 def test_a_stop_ends_the_wait_and_no_attempt_follows() -> None:
@@ -230,7 +256,7 @@ def test_a_stop_ends_the_wait_and_no_attempt_follows() -> None:
     timer.join()
 
     assert time.monotonic() - began < 5
-    assert inner.meter.requests == 1
+    assert inner.meter.spent.requests == 1
 
 
 def test_a_stop_that_came_before_lets_one_attempt_happen() -> None:
@@ -240,7 +266,7 @@ def test_a_stop_that_came_before_lets_one_attempt_happen() -> None:
     with pytest.raises(TransientFailure):
         embed(retrying(inner, PassingTime(), stop=stop))
 
-    assert inner.meter.requests == 1
+    assert inner.meter.spent.requests == 1
 
 
 def test_queries_are_retried_too_and_everything_else_is_the_inner_ones() -> None:

@@ -198,4 +198,4 @@ def test_a_rate_or_an_overload_that_is_over_blames_no_text(later: TransientFailu
 
     assert all(isinstance(each, np.ndarray) for each in outcomes)
     # Three times refused, the harmless text, and all of it.
-    assert inner.meter.requests == 5
+    assert inner.meter.spent.requests == 5

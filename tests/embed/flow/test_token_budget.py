@@ -9,7 +9,7 @@ import pytest
 from ai_memory.embed.flow.retry import RetryingEmbedder
 from ai_memory.embed.flow.token_budget import BudgetedEmbedder, TokenBudget
 from ai_memory.embed.port import RetryPolicy, TokenLimit
-from ai_memory.embed.usage import Meter
+from ai_memory.embed.usage import Meter, Usage
 from ai_memory.errors import (
     AnswerViolation,
     BudgetSpent,
@@ -32,7 +32,7 @@ def requests_until_spent(limit: TokenLimit | None) -> int:
     for sent in range(100):
         try:
             with spending.request([TEXT]):
-                meter.add(unreported_bytes=len(TEXT))
+                meter.add(Usage(unreported_bytes=len(TEXT)))
         except BudgetSpent:
             return sent
     return 100
@@ -52,7 +52,7 @@ def test_where_nothing_is_reported_half_a_token_a_byte_is_spent() -> None:
 
 
 def test_an_answer_that_reports_nothing_counts_also_beside_others_that_do() -> None:
-    spending = TokenBudget(Meter(tokens=10, unreported_bytes=len(TEXT)), TokenLimit(30 + MOST))
+    spending = TokenBudget(Meter(Usage(tokens=10, unreported_bytes=len(TEXT))), TokenLimit(30 + MOST))
 
     assert (spending.allows(MOST), spending.allows(MOST + 1)) == (True, False)
 
@@ -61,7 +61,7 @@ def test_what_is_reported_is_spent() -> None:
     meter = Meter()
     spending = TokenBudget(meter, TokenLimit(100))
     with spending.request([TEXT]):
-        meter.add(tokens=10)
+        meter.add(Usage(tokens=10))
 
     assert (spending.allows(90), spending.allows(91)) == (True, False)
 
@@ -81,14 +81,14 @@ def test_a_request_that_only_another_in_flight_stands_against_waits_for_what_tha
 
     def ask() -> None:
         with spending.request([TEXT]):
-            passed.append(meter.tokens)
+            passed.append(meter.spent.tokens)
 
     waiting = threading.Thread(target=ask)
     with spending.request([TEXT]):
         waiting.start()
         waiting.join(0.05)
         assert passed == []
-        meter.add(tokens=10)
+        meter.add(Usage(tokens=10))
     waiting.join()
 
     assert passed == [10]
@@ -137,7 +137,7 @@ def test_a_retry_that_might_cross_the_limit_is_not_sent() -> None:
 
     with pytest.raises(BudgetSpent, match="might cross the 132 that --max-tokens allows"):
         embedder.embed_documents([TEXT])
-    assert inner.meter.requests == 3
+    assert inner.meter.spent.requests == 3
 
 
 def test_a_query_is_counted_like_a_document() -> None:
@@ -157,7 +157,7 @@ def test_threads_together_never_cross_the_limit() -> None:
         for _ in range(20):
             try:
                 with spending.request([TEXT]):
-                    meter.add(tokens=20)
+                    meter.add(Usage(tokens=20))
             except BudgetSpent:
                 return
 
@@ -167,4 +167,4 @@ def test_threads_together_never_cross_the_limit() -> None:
     for thread in threads:
         thread.join()
 
-    assert 940 <= meter.tokens <= 1000
+    assert 940 <= meter.spent.tokens <= 1000

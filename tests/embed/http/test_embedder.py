@@ -146,7 +146,7 @@ def test_the_meter_counts_requests_texts_and_the_servers_tokens(server: FakeEndp
     embedder.embed_documents(TEXTS)
     embedder.embed_query("one more")
 
-    assert (embedder.meter.requests, embedder.meter.texts_sent, embedder.meter.tokens) == (2, 4, 12)
+    assert (embedder.meter.spent.requests, embedder.meter.spent.texts_sent, embedder.meter.spent.tokens) == (2, 4, 12)
 
 
 def test_an_answer_is_read_after_its_place_was_given_to_the_next_request(server: FakeEndpoint) -> None:
@@ -360,7 +360,7 @@ def test_several_threads_share_one_embedder(server: FakeEndpoint) -> None:
         thread.join()
 
     assert server.seen.most_in_flight > 1
-    assert embedder.meter.texts_sent == 4
+    assert embedder.meter.spent.texts_sent == 4
 
 
 def test_a_text_that_is_not_unicode_is_refused_before_it_is_sent(server: FakeEndpoint) -> None:
@@ -375,7 +375,7 @@ def test_an_outage_costs_one_request_a_call(server: FakeEndpoint) -> None:
     with pytest.raises(TransientFailure):
         embedder.embed_documents(TEXTS)
 
-    assert server.seen.requests == embedder.meter.requests == 1
+    assert server.seen.requests == embedder.meter.spent.requests == 1
 
 
 @pytest.mark.parametrize("told", [10**9 + 1, 2**62, 10**20, -1, True, "7", None])

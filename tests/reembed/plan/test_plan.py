@@ -20,20 +20,20 @@ def unknown_width() -> HashEmbedder:
 def test_a_configured_width_asks_nobody(store: Store) -> None:
     embedder = HashEmbedder()
 
-    assert (find_target(store, embedder).dim, embedder.meter.requests) == (16, 0)
+    assert (find_target(store, embedder).dim, embedder.meter.spent.requests) == (16, 0)
 
 
 def test_a_width_that_the_file_knows_asks_nobody(store: Store) -> None:
     known(store, HashEmbedder())
     embedder = unknown_width()
 
-    assert (find_target(store, embedder), embedder.meter.requests) == (HashEmbedder().target, 0)
+    assert (find_target(store, embedder), embedder.meter.spent.requests) == (HashEmbedder().target, 0)
 
 
 def test_a_width_that_nobody_knows_waits_for_the_probe_of_the_run(store: Store) -> None:
     embedder = unknown_width()
 
-    assert (find_target(store, embedder).dim, embedder.meter.requests) == (0, 0)
+    assert (find_target(store, embedder).dim, embedder.meter.spent.requests) == (0, 0)
 
 
 def test_the_record_of_another_model_tells_no_width(store: Store) -> None:

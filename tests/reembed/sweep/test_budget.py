@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from ai_memory.embed.flow.token_budget import TokenBudget
 from ai_memory.embed.port import TokenLimit
-from ai_memory.embed.usage import Meter
+from ai_memory.embed.usage import Meter, Usage
 from ai_memory.reembed.sweep.budget import Budget, Take
 from ai_memory.vectors.witness import WITNESS_TEXTS
 
@@ -43,7 +43,7 @@ def test_reported_tokens_never_cross_the_limit_and_no_request_is_refused(
     def settle() -> None:
         for text in in_flight:
             with spending.request([text]):
-                meter.add(tokens=int(len(text) * density))
+                meter.add(Usage(tokens=int(len(text) * density)))
         limited.settle(in_flight)
         in_flight.clear()
 
@@ -57,7 +57,7 @@ def test_reported_tokens_never_cross_the_limit_and_no_request_is_refused(
         in_flight.append(text)
     settle()
 
-    assert meter.tokens <= most
+    assert meter.spent.tokens <= most
 
 
 def test_what_is_taken_up_is_reserved_until_it_is_settled() -> None:

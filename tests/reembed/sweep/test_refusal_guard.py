@@ -22,7 +22,7 @@ RUNS = "SELECT count(*) FROM reembed_run"
 
 
 def sent(work: Work) -> int:
-    return work.embedder.meter.texts_sent
+    return work.embedder.meter.spent.texts_sent
 
 
 def quarantined(work: Work) -> list[Quarantined]:
