@@ -67,7 +67,7 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     options = OpenOptions(tell=console.note)
     with writing(settings.db.value, now_ms=clock.now_ms(), create=True, options=options) as store:
         memories, links = Memories.of(store), Links.of(store)
-        taken = FileImport(memories, links, clock.now_ms(), args.skip_invalid).take(parsed)
+        taken = FileImport(store, memories, links, clock.now_ms(), args.skip_invalid).take(parsed)
         _tell_ignored(parsed, memories, links, console)
         lacking = _lacking(store, taken.stored)
         filled = _embed(store, lacking, configured, console) if lacking and configured else Filled()
