@@ -205,11 +205,6 @@ def write_vectors(transaction: Transaction, writes: Sequence[VectorWrite], finge
     return written
 
 
-def write_vector(transaction: Transaction, write: VectorWrite, fingerprint: Fingerprint) -> bool:
-    """Write one vector; see `write_vectors`."""
-    return write_vectors(transaction, [write], fingerprint)[0]
-
-
 def record_provenance(transaction: Transaction, writes: Sequence[VectorWrite], fingerprint: Fingerprint) -> None:
     """Enter where the vectors of memories come from, in the transaction that wrote the vectors."""
     bindings = [
