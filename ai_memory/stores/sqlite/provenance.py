@@ -228,6 +228,11 @@ def forget(transaction: Transaction, ids: Sequence[str], fingerprint: Fingerprin
     return len(forgotten)
 
 
+def forget_row(transaction: Transaction, memory_id: str) -> None:
+    """Delete the record of a memory's vector, whichever target it is of."""
+    transaction.db.execute(FORGET_ROW, (transaction.codec.bound(memory_id),))
+
+
 def take_away(
     transaction: Transaction, ids: Sequence[str], fingerprint: Fingerprint, *, origin: str, vectors: bool
 ) -> int:
@@ -236,8 +241,7 @@ def take_away(
     A vector that somebody else wrote since stays. Without `vectors` they lose their provenance only.
     """
     taken = 0
-    names = {"embedding", "embedding_dim", "embedding_space"} & transaction.schema.columns
-    columns = ", ".join(f"{name} = NULL" for name in sorted(names))
+    columns = ", ".join(f"{name} = NULL" for name in transaction.schema.of_vector)
     for each in map(transaction.codec.bound, ids):
         if any(head(blob) == was for blob, was in transaction.db.execute(WRITTEN, (each, fingerprint.id, origin))):
             transaction.db.execute(FORGET_ROW, (each,))
