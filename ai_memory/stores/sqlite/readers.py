@@ -79,7 +79,7 @@ class MemoryReader:
 
     def namespaces(self) -> list[str]:
         """See the port."""
-        return [name for name, _ in walk.namespaces(self.store)]
+        return walk.namespaces(self.store)
 
     def ids_after(self, namespace: str, after: str | None, *, limit: int) -> list[str]:
         """See the port."""
