@@ -247,7 +247,7 @@ def test_a_transaction_is_begun_in_one_way() -> None:
         for node in ast.walk(tree(module))
         if isinstance(node, ast.Call) and re.search(r"\bdb\.(transaction|rehearsal)$", ast.unparse(node.func))
     }
-    assert beginning == {"base", "ddl"}
+    assert beginning == {"store", "ddl"}
 
 
 def test_no_docstring_says_what_the_type_of_a_transaction_says() -> None:

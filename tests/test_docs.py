@@ -8,7 +8,7 @@ import runpy
 from ai_memory import errors
 from ai_memory.cli import COMMANDS
 from ai_memory.commands.parser import EXIT_CODES
-from ai_memory.stores.sqlite.memories import OF_VECTOR
+from ai_memory.memory.records import OF_VECTOR
 from tests.conftest import ROOT
 
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), ROOT / "CONTRIBUTING.md")

@@ -8,10 +8,10 @@ from ai_memory.actions.ingest import Put, find, put
 from ai_memory.errors import DataRefused, DraftRefused, StatementRefused
 from ai_memory.memory.exchange import MEND, Parsed
 from ai_memory.memory.records import Draft, Value
-from ai_memory.stores.sqlite.base import Transaction
 from ai_memory.stores.sqlite.links import Links
 from ai_memory.stores.sqlite.memories import TABLE as MEMORIES
 from ai_memory.stores.sqlite.memories import Memories
+from ai_memory.stores.sqlite.store import Store, Transaction
 from ai_memory.text.cleaning import one_line
 from ai_memory.text.times import timestamp
 
@@ -38,6 +38,7 @@ class Imported:
 class FileImport:
     """Takes one parsed file in; with `skip` what cannot be stored is left out, without it nothing is stored then."""
 
+    store: Store
     memories: Memories
     links: Links
     now_ms: int
@@ -56,7 +57,7 @@ class FileImport:
         """
         for refusal in parsed.refused:
             self._refuse(refusal)
-        with self.memories.store.transaction() as transaction:
+        with self.store.transaction() as transaction:
             self.memories.defer_references(transaction)
             before = set(self.memories.orphans())
             for draft in self._renamed(self._attached(parsed.memories)):

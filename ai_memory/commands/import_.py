@@ -19,8 +19,8 @@ from ai_memory.commands.embedding import EMBEDDER_ERRORS, fill, tell_stored_with
 from ai_memory.config.embedding import EmbeddingSettings
 from ai_memory.config.settings import Settings
 from ai_memory.errors import DataRefused, NotFound
-from ai_memory.memory.exchange import NOT_STORED, Parsed, parse
-from ai_memory.memory.records import Draft
+from ai_memory.memory.exchange import Parsed, parse
+from ai_memory.memory.records import OF_VECTOR, Draft
 from ai_memory.memory.text_codec import printable
 from ai_memory.show.console import Console
 from ai_memory.stores.open_options import OpenOptions
@@ -67,7 +67,7 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     options = OpenOptions(tell=console.note)
     with writing(settings.db.value, now_ms=clock.now_ms(), create=True, options=options) as store:
         memories, links = Memories.of(store), Links.of(store)
-        taken = FileImport(memories, links, clock.now_ms(), args.skip_invalid).take(parsed)
+        taken = FileImport(store, memories, links, clock.now_ms(), args.skip_invalid).take(parsed)
         _tell_ignored(parsed, memories, links, console)
         lacking = _lacking(store, taken.stored)
         filled = _embed(store, lacking, configured, console) if lacking and configured else Filled()
@@ -102,7 +102,7 @@ def _whole(file: BinaryIO, source: str) -> bytes:
 
 
 def _tell_ignored(parsed: Parsed, memories: Memories, links: Links, console: Console) -> None:
-    _ignored(parsed.memories, {*memories.columns, *NOT_STORED, EMBEDDED}, "columns", console)
+    _ignored(parsed.memories, {*memories.columns, *OF_VECTOR, EMBEDDED}, "columns", console)
     if links.kept:
         _ignored(parsed.links, links.rows.columns.keys(), "columns of links", console)
 

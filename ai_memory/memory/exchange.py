@@ -15,15 +15,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ai_memory.errors import DataRefused
-from ai_memory.memory.records import DEFAULT_NAMESPACE, Draft, Value
+from ai_memory.memory.records import DEFAULT_NAMESPACE, OF_VECTOR, Draft, Value
 from ai_memory.memory.rules import NUMBERS, first_fault
 from ai_memory.text.cleaning import one_line
 from ai_memory.text.json_file import Found, values
 from ai_memory.text.strict_json import Flaw, compact, loads
 from ai_memory.text.times import in_utc
 
-NOT_STORED = frozenset({"embedding", "embedding_dim", "embedding_space"})
-"""Keys that never enter a file: vectors are made here, from the text."""
 JSON_COLUMNS = frozenset({"tags", "metadata", "citations", "source_span", "confidence_signals"})
 BYTE_LISTS = frozenset({"signature"})
 """Columns of bytes that the Rust program's export writes as a list of numbers."""
@@ -131,7 +129,8 @@ def _draft(value: object, where: str, *required: str) -> Draft:
         raise DataRefused(f"{where} {value.why}.", tip=MEND)
     if not isinstance(value, dict):
         raise DataRefused(f"{where} is not an object with {' and '.join(required)}.", tip=MEND)
-    given = {name: each for name, each in value.items() if name not in NOT_STORED}
+    # Vectors are made here, from the text.
+    given = {name: each for name, each in value.items() if name not in OF_VECTOR}
     try:
         columns = {name: _stored(name, each) for name, each in given.items()}
     except ValueError as error:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 DEFAULT_NAMESPACE = "global"
+OF_VECTOR = frozenset({"embedding", "embedding_dim", "embedding_space"})
+"""The columns of a memory's vector: what a person writes, exports and imports is all the others."""
 
 Value = str | int | float | bytes | None
 """What one column of one row holds. In a text, a byte that is not UTF-8 is a lone surrogate (PEP 383)."""

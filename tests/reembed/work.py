@@ -17,6 +17,7 @@ from ai_memory.reembed.inspect.report import RunReport
 from ai_memory.reembed.job import Job
 from ai_memory.reembed.options import Options
 from ai_memory.reembed.plan.plan import Preflight
+from ai_memory.reembed.plan.targets import identity
 from ai_memory.reembed.stop import Stop
 from ai_memory.reembed.sweep.worker import answer
 from ai_memory.reembed.tools import Tools
@@ -29,7 +30,6 @@ from ai_memory.stores.sqlite.provenance import ensure_fingerprint
 from ai_memory.stores.sqlite.store import Store, Transaction
 from ai_memory.stores.values import Run
 from ai_memory.vectors import blob
-from ai_memory.vectors.fingerprint import canonical_spec, digest
 from ai_memory.vectors.target import Fingerprint
 from tests.support import files
 from tests.support.fakes import HashEmbedder, patient
@@ -121,16 +121,8 @@ class Work:
 
 def known(store: Store, embedder: Embedder) -> Fingerprint:
     """Return the file's record of the embedder's target, entered if need be."""
-    target = embedder.target
     with store.transaction() as transaction:
-        return ensure_fingerprint(
-            transaction,
-            digest=digest(target),
-            spec_json=canonical_spec(target),
-            space=target.space,
-            dim=target.dim,
-            now_ms=NOW_MS,
-        )
+        return ensure_fingerprint(transaction, identity(embedder.target), now_ms=NOW_MS)
 
 
 def begun(store: Store, target: Fingerprint, *, skip_current: bool = False) -> Run:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 from ai_memory.memory.text_codec import Codec
@@ -19,23 +17,6 @@ class Store:
     schema: Schema
     codec: Codec
     created: bool = False
-
-    @contextmanager
-    def transaction(self) -> Iterator[Transaction]:
-        """Hold one write transaction: committed at the end of the block, rolled back on any error.
-
-        Raises:
-            NotFinished: another writer held the file for longer than the busy timeout.
-            StorageFailed: the commit failed; what is in the file has to be read anew.
-        """
-        with self.db.transaction():
-            yield Transaction(self.db, self.schema, self.codec, self.created)
-
-    @contextmanager
-    def rehearsal(self) -> Iterator[Transaction]:
-        """Hold one write transaction that is rolled back in any case."""
-        with self.db.rehearsal():
-            yield Transaction(self.db, self.schema, self.codec, self.created)
 
 
 @dataclass(frozen=True, slots=True)

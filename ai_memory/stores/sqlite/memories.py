@@ -5,17 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from ai_memory.memory.records import Memory, Value
+from ai_memory.memory.records import OF_VECTOR, Memory, Value
 from ai_memory.stores.sqlite.base import Store, Transaction
 from ai_memory.stores.sqlite.namespaces import within
+from ai_memory.stores.sqlite.provenance import forget_row
 from ai_memory.stores.sqlite.rows import NOTHING, Column, Rows
 
 TABLE = "memories"
-OF_VECTOR = frozenset({"embedding", "embedding_dim", "embedding_space"})
-FORGET = (
-    "DELETE FROM embedding_provenance WHERE memory_id = CAST(? AS TEXT)",
-    "DELETE FROM reembed_quarantine WHERE memory_id = CAST(? AS TEXT)",
-)
+LEAVE_QUARANTINE = "DELETE FROM reembed_quarantine WHERE memory_id = CAST(? AS TEXT)"
 REMEMBER_NAMESPACE = """
     INSERT OR IGNORE INTO reembed_namespace (namespace)
     SELECT namespace FROM main.memories WHERE id = CAST(? AS TEXT) AND typeof(namespace) = 'text'
@@ -101,12 +98,12 @@ class Memories:
     @property
     def no_vector(self) -> Mapping[str, Value]:
         """The columns of a memory that has no vector."""
-        return dict.fromkeys(sorted(OF_VECTOR & self.store.schema.columns))
+        return dict.fromkeys(self.store.schema.of_vector)
 
     def forget_provenance(self, transaction: Transaction, memory_id: Value) -> None:
         """Take away what is known of a memory's vector."""
         if isinstance(memory_id, str):
-            transaction.db.execute(FORGET[0], (transaction.codec.bound(memory_id),))
+            forget_row(transaction, memory_id)
 
     def refusals(self) -> dict[str, str]:
         """Return why no memory can be stored, given another content or deleted; see `Rows.refusals`."""
@@ -122,9 +119,8 @@ class Memories:
             SchemaRefused: the database lets no memory be deleted.
         """
         _remember_namespace(transaction, memory_id)
-        bound = (transaction.codec.bound(memory_id),)
-        for statement in FORGET:
-            transaction.db.execute(statement, bound)
+        forget_row(transaction, memory_id)
+        transaction.db.execute(LEAVE_QUARANTINE, (transaction.codec.bound(memory_id),))
         return self.rows.delete(transaction, {"id": memory_id})
 
     def atoms(self, memory_id: str) -> int:

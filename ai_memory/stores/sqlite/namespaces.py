@@ -6,6 +6,7 @@ they have in them. One that is empty now is told from one that was never there, 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from difflib import get_close_matches
 from shlex import quote
 
@@ -95,10 +96,17 @@ def _is_seen(store: Store, scope: str, bindings: dict[str, bytes]) -> bool:
     That into which memories go where nobody names one is not a typing error, also in an empty file.
     """
     # Other tables are asked only where the memories say no: somebody may have spoilt them.
-    sql = [HAS_MEMORIES, WAS_LEFT, WAS_SWEPT]
-    sql += [IS_NAMED.replace("{table}", name) for name in NAMED_ELSEWHERE if store.db.value(HAS_NAMESPACE, (name,))]
-    known = any(store.db.value(each.format(scope=scope), bindings) for each in sql)
+    known = any(store.db.value(sql, bindings) for sql in _asking(store, scope))
     return known or bindings.get("namespace") == store.codec.bound(DEFAULT_NAMESPACE)
+
+
+def _asking(store: Store, scope: str) -> Iterator[str]:
+    """Yield the statements that ask for a scope, one table after the other, as long as they are wanted."""
+    for sql in (HAS_MEMORIES, WAS_LEFT, WAS_SWEPT):
+        yield sql.format(scope=scope)
+    for table in NAMED_ELSEWHERE:
+        if store.db.value(HAS_NAMESPACE, (table,)):
+            yield IS_NAMED.format(table=table, scope=scope)
 
 
 def _unseen(store: Store, what: str, missing: list[str], *, exact: bool = False) -> NotFound:

@@ -12,7 +12,7 @@ from ai_memory.stores.sqlite import word_index
 from ai_memory.stores.sqlite.base import Store, Transaction
 from ai_memory.stores.sqlite.connection import Binding, Row
 from ai_memory.stores.sqlite.own_row import OwnRow, selected
-from ai_memory.stores.values import VectorWrite
+from ai_memory.stores.values import Identity, VectorWrite
 from ai_memory.vectors.blob import head
 from ai_memory.vectors.checks import is_sound
 from ai_memory.vectors.target import MAX_DIM, Fingerprint
@@ -107,20 +107,22 @@ ANOTHER_TARGET = (
 )
 
 
-def known_fingerprint(store: Store, *, digest: bytes, spec_json: str, space: str, dim: int) -> Fingerprint | None:
+def known_fingerprint(store: Store, identity: Identity) -> Fingerprint | None:
     """Return the record of a target, None where the file has never seen it.
 
     The digest stands for the other values; what the file says of them is not asked.
     """
-    rows = store.db.execute(FIND_FINGERPRINT, (digest,))
-    return Fingerprint(rows[0][0], digest, spec_json, space, dim, rows[0][1]) if rows else None
+    rows = store.db.execute(FIND_FINGERPRINT, (identity.digest,))
+    if not rows:
+        return None
+    number, witness = rows[0]
+    return Fingerprint(number, identity.digest, identity.spec_json, identity.space, identity.dim, witness)
 
 
-def ensure_fingerprint(
-    transaction: Transaction, *, digest: bytes, spec_json: str, space: str, dim: int, now_ms: int
-) -> Fingerprint:
+def ensure_fingerprint(transaction: Transaction, identity: Identity, *, now_ms: int) -> Fingerprint:
     """Return the record of a target, entering it where the file has not seen it."""
-    entered = transaction.db.value(ADD_FINGERPRINT, (digest, spec_json, space, dim, now_ms))
+    bindings = (identity.digest, identity.spec_json, identity.space, identity.dim, now_ms)
+    entered = transaction.db.value(ADD_FINGERPRINT, bindings)
     return read_fingerprint(transaction, int(entered))
 
 
@@ -205,11 +207,6 @@ def write_vectors(transaction: Transaction, writes: Sequence[VectorWrite], finge
     return written
 
 
-def write_vector(transaction: Transaction, write: VectorWrite, fingerprint: Fingerprint) -> bool:
-    """Write one vector; see `write_vectors`."""
-    return write_vectors(transaction, [write], fingerprint)[0]
-
-
 def record_provenance(transaction: Transaction, writes: Sequence[VectorWrite], fingerprint: Fingerprint) -> None:
     """Enter where the vectors of memories come from, in the transaction that wrote the vectors."""
     bindings = [
@@ -231,6 +228,11 @@ def forget(transaction: Transaction, ids: Sequence[str], fingerprint: Fingerprin
     return len(forgotten)
 
 
+def forget_row(transaction: Transaction, memory_id: str) -> None:
+    """Delete the record of a memory's vector, whichever target it is of."""
+    transaction.db.execute(FORGET_ROW, (transaction.codec.bound(memory_id),))
+
+
 def take_away(
     transaction: Transaction, ids: Sequence[str], fingerprint: Fingerprint, *, origin: str, vectors: bool
 ) -> int:
@@ -239,8 +241,7 @@ def take_away(
     A vector that somebody else wrote since stays. Without `vectors` they lose their provenance only.
     """
     taken = 0
-    names = {"embedding", "embedding_dim", "embedding_space"} & transaction.schema.columns
-    columns = ", ".join(f"{name} = NULL" for name in sorted(names))
+    columns = ", ".join(f"{name} = NULL" for name in transaction.schema.of_vector)
     for each in map(transaction.codec.bound, ids):
         if any(head(blob) == was for blob, was in transaction.db.execute(WRITTEN, (each, fingerprint.id, origin))):
             transaction.db.execute(FORGET_ROW, (each,))

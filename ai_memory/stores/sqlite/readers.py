@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from ai_memory.errors import AiMemoryError
 from ai_memory.memory.reason import Reason
@@ -47,7 +47,7 @@ class Snapshot:
 
     def known(self, identity: Identity) -> Fingerprint | None:
         """See the port."""
-        return provenance.known_fingerprint(self.store, **asdict(identity))
+        return provenance.known_fingerprint(self.store, identity)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ class MemoryReader:
 
     def namespaces(self) -> list[str]:
         """See the port."""
-        return [name for name, _ in walk.namespaces(self.store)]
+        return walk.namespaces(self.store)
 
     def ids_after(self, namespace: str, after: str | None, *, limit: int) -> list[str]:
         """See the port."""
@@ -111,7 +111,7 @@ class TargetReader:
 
     def known(self, identity: Identity) -> Fingerprint | None:
         """See the port."""
-        return provenance.known_fingerprint(self.store, **asdict(identity))
+        return provenance.known_fingerprint(self.store, identity)
 
     def read(self, target: int) -> Fingerprint:
         """See the port."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import TypeVar
 
 from ai_memory.errors import StatementRefused, UpdateRefused
 from ai_memory.memory.text_codec import printable
@@ -12,6 +14,9 @@ from ai_memory.stores.sqlite.provenance import program_of_update, write_vectors
 from ai_memory.stores.sqlite.references import BROKEN_REFERENCE
 from ai_memory.stores.values import VectorWrite
 from ai_memory.vectors.target import Fingerprint
+
+T = TypeVar("T")
+Rehearsal = Callable[[], AbstractContextManager[T]]
 
 
 def refused_updates(store: Store) -> str | None:
@@ -46,24 +51,24 @@ def write_one_by_one(transaction: Transaction, writes: Sequence[VectorWrite], fi
     return written
 
 
-def rehearse(store: Store, attempts: Mapping[str, Callable[[Transaction], object]]) -> dict[str, str]:
+def rehearse(begin: Rehearsal[T], attempts: Mapping[str, Callable[[T], object]]) -> dict[str, str]:
     """Return which of the attempts, each of one memory by its id, the database refuses, with its words.
 
-    Every one is rolled back, so that nothing is left behind.
+    `begin` begins a transaction that is rolled back in any case, so that nothing is left behind.
     """
     try:
-        with store.rehearsal() as transaction:
+        with begin() as transaction:
             for attempt in attempts.values():
                 attempt(transaction)
     except StatementRefused:
-        words = {row_id: _refusal(store, attempt) for row_id, attempt in attempts.items()}
+        words = {row_id: _refusal(begin, attempt) for row_id, attempt in attempts.items()}
         return {row_id: each for row_id, each in words.items() if each is not None}
     return {}
 
 
-def _refusal(store: Store, attempt: Callable[[Transaction], object]) -> str | None:
+def _refusal(begin: Rehearsal[T], attempt: Callable[[T], object]) -> str | None:
     try:
-        with store.rehearsal() as transaction:
+        with begin() as transaction:
             attempt(transaction)
     except UpdateRefused as refusal:
         return refusal.words

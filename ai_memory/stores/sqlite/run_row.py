@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from typing import cast
 
 from ai_memory.stores.holder import Holder
@@ -10,10 +11,7 @@ from ai_memory.stores.sqlite.base import Store
 from ai_memory.stores.sqlite.own_row import MOST, OwnRow
 from ai_memory.stores.values import Counted, Counters, LastEnd, Run
 
-COUNTERS = (
-    "reembedded", "already_current", "attested", "raced", "quarantined", "identical",
-    "texts_sent", "texts_sent_twice", "requests", "retries", "tokens", "asked_again", "disagreed",
-)  # fmt: skip
+COUNTERS = tuple(each.name for each in fields(Counters))
 RUN_TEXTS = (
     "target_model", "scope_json", "state", "holder_json", "breaker_state", "last_error", "limits_json", "ended_reason",
 )  # fmt: skip

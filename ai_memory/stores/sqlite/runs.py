@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import asdict
 from typing import Any
 
 from ai_memory.errors import DataRefused, NotFinished
@@ -279,8 +279,8 @@ def count(
 
     `written_at` is when a vector of it was written, `rows_per_hour` the rate with it (None: as before).
     """
-    bindings = {each.name: getattr(counters, each.name) for each in fields(Counters)}
-    transaction.db.execute(COUNT, {**bindings, "written_at": written_at, "rate": rows_per_hour, "run_id": run.run_id})
+    beside = {"written_at": written_at, "rate": rows_per_hour, "run_id": run.run_id}
+    transaction.db.execute(COUNT, {**asdict(counters), **beside})
 
 
 def checkpoints(store: Store, run: Run) -> dict[str, Checkpoint]:

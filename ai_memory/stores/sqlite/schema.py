@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ai_memory.errors import DataRefused
+from ai_memory.memory.records import OF_VECTOR
 from ai_memory.memory.row import Traits
 from ai_memory.memory.text_codec import printable
 from ai_memory.stores.sqlite.connection import Database
@@ -85,6 +86,11 @@ class Schema:
     def traits(self) -> Traits:
         """What rows declare of their vector."""
         return Traits(self.has_space, self.has_dim)
+
+    @property
+    def of_vector(self) -> list[str]:
+        """The columns that rows have for their vector."""
+        return sorted(OF_VECTOR & self.columns)
 
     @property
     def has_envelope(self) -> bool:

@@ -72,8 +72,8 @@ class Store(base.Store):
     def transaction(self) -> Iterator[Transaction]:
         """See the port."""
         self.db.require_same_file()
-        with base.Store.transaction(self) as opened:
-            yield Transaction(opened.db, opened.schema, opened.codec, opened.created)
+        with self.db.transaction():
+            yield self._in_transaction()
 
     def committed(self, run: Run | None, number: int | None) -> bool:
         """See the port."""
@@ -82,11 +82,15 @@ class Store(base.Store):
 
     def rehearse(self, attempts: Mapping[str, Callable[[Transaction], object]]) -> dict[str, str]:
         """See the port."""
+        return rehearsal.rehearse(self._rehearsal, attempts)
 
-        def tried(attempt: Callable[[Transaction], object]) -> Callable[[base.Transaction], object]:
-            return lambda inner: attempt(Transaction(inner.db, inner.schema, inner.codec, inner.created))
+    @contextmanager
+    def _rehearsal(self) -> Iterator[Transaction]:
+        with self.db.rehearsal():
+            yield self._in_transaction()
 
-        return rehearsal.rehearse(self, {row_id: tried(attempt) for row_id, attempt in attempts.items()})
+    def _in_transaction(self) -> Transaction:
+        return Transaction(self.db, self.schema, self.codec, self.created)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,9 +13,7 @@ from ai_memory.memory.row import MemoryRow
 from ai_memory.stores.sqlite.base import Store
 from ai_memory.stores.sqlite.consistent import memory_rows
 
-NAMESPACES = """
-    SELECT CAST(namespace AS BLOB), count(*) FROM main.memories GROUP BY namespace ORDER BY namespace
-"""
+NAMESPACES = "SELECT CAST(namespace AS BLOB) FROM main.memories GROUP BY namespace ORDER BY namespace"
 UNADDRESSABLE = """
     SELECT CAST(namespace AS BLOB), count(*) FROM memory_row WHERE typeof(id) <> 'text' AND live GROUP BY namespace
 """
@@ -45,9 +43,9 @@ ROWS_OF_NAMESPACE = ROW + " WHERE {plus}m.namespace = CAST(:namespace AS TEXT) A
 ALL_ROWS = ROW + " WHERE typeof(m.id) = 'text' {within}"
 
 
-def namespaces(store: Store) -> list[tuple[str, int]]:
-    """Return every namespace with its number of rows, in SQLite's order."""
-    return [(store.codec.name(name), count) for name, count in store.db.execute(NAMESPACES)]
+def namespaces(store: Store) -> list[str]:
+    """Return every namespace, in SQLite's order."""
+    return [store.codec.name(name) for (name,) in store.db.execute(NAMESPACES)]
 
 
 def unaddressable(store: Store) -> list[tuple[str, int]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from ai_memory.memory.reason import Reason
 from ai_memory.stores.holder import Holder
@@ -55,7 +55,7 @@ class TargetWriter:
 
     def enter(self, identity: Identity, *, now_ms: int) -> Fingerprint:
         """See the port."""
-        return provenance.ensure_fingerprint(self.inner, **asdict(identity), now_ms=now_ms)
+        return provenance.ensure_fingerprint(self.inner, identity, now_ms=now_ms)
 
     def set_witness(self, target: int, witness: bytes) -> None:
         """See the port."""

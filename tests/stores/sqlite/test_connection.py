@@ -74,17 +74,17 @@ def test_a_transaction_inside_another_is_refused_and_ends_nothing(store: Store, 
     with store.transaction() as transaction:
         transaction.db.execute(DELETE)
 
-        with pytest.raises(StatementRefused, match="within a transaction"), transaction.transaction():
+        with pytest.raises(StatementRefused, match="within a transaction"), store.transaction():
             raise AssertionError
 
     assert files.execute(path, COUNT) == [(0,)]
 
 
 def test_a_rehearsal_leaves_nothing(store: Store, path: Path) -> None:
-    with store.rehearsal() as transaction:
-        transaction.db.execute(DELETE)
+    with store.db.rehearsal():
+        store.db.execute(DELETE)
 
-        assert transaction.db.value(COUNT) == 0
+        assert store.db.value(COUNT) == 0
 
     assert files.execute(path, COUNT) == [(10,)]
 

@@ -11,7 +11,7 @@ import pytest
 from ai_memory.errors import DataRefused
 from ai_memory.memory.document import source_hash
 from ai_memory.stores.opening import writing
-from ai_memory.stores.sqlite.provenance import attest, read_fingerprint, set_witness, vector_of_text, write_vector
+from ai_memory.stores.sqlite.provenance import attest, read_fingerprint, set_witness, vector_of_text, write_vectors
 from ai_memory.stores.sqlite.store import Store
 from ai_memory.stores.values import VectorWrite
 from ai_memory.vectors.blob import encode, head
@@ -34,7 +34,7 @@ def target(store: Store) -> Fingerprint:
 
 
 def test_vector_width_space_and_record_go_together(store: Store, target: Fingerprint) -> None:
-    assert committed(store, write_vector, WRITE, target)
+    assert committed(store, write_vectors, [WRITE], target) == [True]
 
     assert store.db.execute(ROW) == [(BLOB, 16, "fake/hash#none")]
     assert store.db.execute(RECORD) == [(target.id, SRC, head(BLOB), "reembed")]
@@ -55,7 +55,7 @@ def test_a_row_that_changed_meanwhile_gets_nothing(store: Store, target: Fingerp
     store.db.execute(change)
     before = store.db.execute(ROW)
 
-    assert not committed(store, write_vector, WRITE, target)
+    assert committed(store, write_vectors, [WRITE], target) == [False]
 
     assert (store.db.execute(ROW), store.db.execute(RECORD)) == (before, [])
 
@@ -63,14 +63,14 @@ def test_a_row_that_changed_meanwhile_gets_nothing(store: Store, target: Fingerp
 def test_a_row_moved_to_another_namespace_gets_its_vector(store: Store, target: Fingerprint) -> None:
     store.db.execute("UPDATE memories SET namespace = 'elsewhere' WHERE id = 'id-000'")
 
-    assert committed(store, write_vector, WRITE, target)
+    assert committed(store, write_vectors, [WRITE], target) == [True]
 
 
 def test_a_text_with_a_nul_is_compared_whole(store: Store, target: Fingerprint, path: Path) -> None:
     files.add(path, "nul", title="t", content="a\0b")
 
-    assert not committed(store, write_vector, replace(WRITE, id="nul", title="t", content="a\0c"), target)
-    assert committed(store, write_vector, replace(WRITE, id="nul", title="t", content="a\0b"), target)
+    assert committed(store, write_vectors, [replace(WRITE, id="nul", title="t", content="a\0c")], target) == [False]
+    assert committed(store, write_vectors, [replace(WRITE, id="nul", title="t", content="a\0b")], target) == [True]
 
 
 @pytest.mark.parametrize("version", [57, 84])
@@ -81,7 +81,7 @@ def test_only_columns_that_the_file_has_are_written(tmp_path: Path, version: int
     with writing(shape.path, now_ms=0) as store:
         write = replace(WRITE, id=str(row.id), title=str(row.title), content=str(row.content))
 
-        assert committed(store, write_vector, write, known(store, EMBEDDER))
+        assert committed(store, write_vectors, [write], known(store, EMBEDDER)) == [True]
 
     assert files.execute(shape.path, "SELECT embedding, embedding_dim FROM memories") == [(BLOB, 16)]
     assert files.everything_else(shape.path) == before
@@ -116,7 +116,7 @@ def test_nobodys_word_makes_a_vector_of_what_cannot_be_compared(
 def test_only_a_sound_vector_is_given_to_another_row_of_the_same_text(
     store: Store, target: Fingerprint, value: float
 ) -> None:
-    assert committed(store, write_vector, WRITE, target)
+    assert committed(store, write_vectors, [WRITE], target) == [True]
     assert vector_of_text(store, SRC, target) == BLOB
 
     broken = BLOB[:17] + encode(np.full(12, value, dtype=np.float32))[1:]

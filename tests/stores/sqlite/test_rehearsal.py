@@ -11,7 +11,7 @@ import pytest
 from ai_memory.errors import StatementRefused, UpdateRefused
 from ai_memory.stores.opening import reading
 from ai_memory.stores.sqlite.provenance import write_vectors
-from ai_memory.stores.sqlite.rehearsal import refused_updates, rehearse, write_one_by_one
+from ai_memory.stores.sqlite.rehearsal import refused_updates, write_one_by_one
 from ai_memory.stores.sqlite.store import Store
 from ai_memory.stores.values import VectorWrite
 from ai_memory.vectors.blob import some_vector
@@ -79,7 +79,7 @@ def target(store: Store) -> Fingerprint:
 
 
 def tried(store: Store, rows: Sequence[VectorWrite], target: Fingerprint) -> dict[str, str]:
-    return rehearse(store, {each.id: partial(write_one_by_one, writes=[each], fingerprint=target) for each in rows})
+    return store.rehearse({each.id: partial(write_one_by_one, writes=[each], fingerprint=target) for each in rows})
 
 
 @pytest.mark.parametrize("name", REFUSING)
