@@ -14,9 +14,17 @@ MAX_ROWS = "max-rows"
 def least_tokens(spending: Spending) -> int:
     """Return how many tokens an invocation must be allowed to send one text of a row, however short; 0 without a limit.
 
-    A refused row needs a harmless text after it, the last page the witness, and the row itself is asked again.
+    The row itself is asked again.
     """
-    return spending.most(WITNESS_TEXTS[:1]) + spending.most(WITNESS_TEXTS) + 2 * spending.most(["x"])
+    return tokens_apart(spending) + 2 * spending.most(["x"])
+
+
+def tokens_apart(spending: Spending) -> int:
+    """Return how many tokens are kept for what must not fail once a row is paid for; 0 without a limit.
+
+    A refused row needs a harmless text after it, the last page the witness.
+    """
+    return spending.most(WITNESS_TEXTS[:1]) + spending.most(WITNESS_TEXTS)
 
 
 class Take(Enum):
@@ -47,8 +55,7 @@ class Budget:
         self._rows = self._reserved = 0
         self.asked_again = self._largest = 0
         self._taken: dict[str, int] = {}
-        # A refused row needs a harmless text after it, the last page the witness: neither must fail what is paid for.
-        self._apart = spending.most(WITNESS_TEXTS[:1]) + spending.most(WITNESS_TEXTS)
+        self._apart = tokens_apart(spending)
 
     @property
     def limited(self) -> bool:
