@@ -143,8 +143,8 @@ class WitnessGuard:
             raise
         self.require_witness(self._witness_error(), taken_back=taken_back)
         self._remedies += 1
-        self._tools.ledger.require(remedy.sizes)
-        self._tools.observe(RemedyFound(remedy.sizes))
+        self._tools.ledger.require(remedy)
+        self._tools.observe(RemedyFound(remedy))
         self._asking.begin_anew()
         self.proven = False
 
