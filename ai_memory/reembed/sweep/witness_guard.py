@@ -169,7 +169,7 @@ class WitnessGuard:
             answered = replace(answered, outcomes=shared, differing=shared)
         if not answered.differing:
             answered = self._set_aside(answered)
-        if self._to_compare > 0 and not answered.differing:
+        if self._to_compare > 0 and answered.page.comparable and not answered.differing:
             self._to_compare -= self._compare(answered.outcomes)
         return answered
 
