@@ -32,7 +32,6 @@ from ai_memory.reembed.work import (
     FindRemedy,
     Learned,
     PageAnswer,
-    Remedy,
 )
 from ai_memory.stores.values import Checkpoint, Counters
 from ai_memory.vectors.target import Fingerprint, Target
@@ -62,7 +61,7 @@ VALUES = (
     AskAgain((EMBEDDED,), (EMBEDDED,), finishing=True),
     AskAtEnd((EMBEDDED,), seed=7),
     FindRemedy((EMBEDDED, Unanswered(DOCUMENT, "it broke down.")), (EMBEDDED,), tried=1),
-    PageAnswer((EMBEDDED,), ("m1",), (EMBEDDED,), RATE, Remedy({"inputs": 1}), Usage(1), Learned({}, 10)),
+    PageAnswer((EMBEDDED,), ("m1",), (EMBEDDED,), RATE, {"inputs": 1}, Usage(1), Learned({}, 10)),
     Answered(PAGE, (EMBEDDED,), RATE, waited=True, unwritable={}),
     FINGERPRINT,
     Target("space", 3, "local", "m", normalized=True, max_tokens=256),

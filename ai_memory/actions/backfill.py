@@ -28,8 +28,6 @@ from ai_memory.reembed.sweep.committer import Committer
 from ai_memory.reembed.sweep.joined import joined
 from ai_memory.reembed.sweep.journal import Unrecorded
 from ai_memory.reembed.sweep.pipeline import Answered
-from ai_memory.reembed.sweep.progressed import Progressed
-from ai_memory.reembed.sweep.rate import Rate
 from ai_memory.reembed.sweep.refusal_guard import RefusalGuard
 from ai_memory.reembed.sweep.scan import READ_ROWS, Scan, ScanOrder
 from ai_memory.reembed.tools import SweepTools
@@ -160,8 +158,8 @@ class Filler:
         filled.add(counters, aside, [each for each in outcomes if isinstance(each, Unanswered)])
 
     def _committer(self, target: Fingerprint) -> tuple[Unrecorded, Committer]:
-        journal, now = Unrecorded(self.origin), Progressed(Rate(self.tools.clock.monotonic()))
-        return journal, Committer(self.store, journal, target, self.tools, now)
+        journal = Unrecorded(self.origin)
+        return journal, Committer(self.store, journal, target, self.tools)
 
     def _lacking(self, ids: Sequence[str]) -> list[Document | Unfit]:
         rows = walk.rows_by_id(self.store, ids, target=None)

@@ -8,16 +8,14 @@ was paused or the run taken away. No thread of its own: one that hangs gives no 
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import Executor, Future
+from concurrent.futures import Future
 from contextlib import suppress
 from typing import Any, Protocol, TypeVar
 
-from ai_memory.clock import Clock
-from ai_memory.embed.port import ResilientEmbedder
 from ai_memory.errors import DataRefused, NotFinished, OperatorNeeded, Stopped, StorageFailed
 from ai_memory.memory.text_codec import printable
-from ai_memory.reembed.ledger import Ledger
 from ai_memory.reembed.stop import Stop
+from ai_memory.reembed.tools import Tools
 from ai_memory.stores.port import Reader, Store
 from ai_memory.stores.values import TAKE_IT_OFF, Pause, Run
 from ai_memory.text.times import instant
@@ -25,34 +23,6 @@ from ai_memory.text.times import instant
 T = TypeVar("T")
 
 PAUSED = "paused"
-
-
-class Living(Protocol):
-    """What a sign of life is made of."""
-
-    @property
-    def embedder(self) -> ResilientEmbedder:
-        """Who is asked before there are workers."""
-
-    @property
-    def clock(self) -> Clock:
-        """The time."""
-
-    @property
-    def stop(self) -> Stop:
-        """What ends the work."""
-
-    @property
-    def beat_seconds(self) -> float:
-        """How long nothing is noted."""
-
-    @property
-    def ledger(self) -> Ledger:
-        """What requests cost."""
-
-    @property
-    def pool(self) -> Callable[[int], Executor]:
-        """Makes the executor of so many workers in which requests run."""
 
 
 class Signs(Protocol):
@@ -90,7 +60,7 @@ class NoSigns:
 class Heartbeat:
     """Waits for answers on behalf of one invocation that holds a run."""
 
-    def __init__(self, store: Store, run: Run, tools: Living, *, failure: Callable[[], str] | None = None) -> None:
+    def __init__(self, store: Store, run: Run, tools: Tools, *, failure: Callable[[], str] | None = None) -> None:
         """Note the life of `run`, and `failure`: what is being retried (None: by the embedder of `tools`)."""
         self._store, self._run, self._tools = store, run, tools
         self._failure = failure or (lambda: tools.embedder.meter.failure)

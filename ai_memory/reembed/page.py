@@ -15,7 +15,8 @@ class Page:
 
     `documents` are to be embedded, `bytes` of text in all; `duplicates` get the vector of an identical text that is
     there or on its way, `attested` are taken on their stamp's word, `unfit` quarantined; `current` rows were fresh,
-    `in_quarantine` stay there, for `left` ones there is no vector. `steps` are the cursors after the page.
+    `in_quarantine` stay there, for `left` ones there is no vector. `steps` are the cursors after the page. `comparable`
+    says that one of `documents` has a vector which may be that of another model, to be compared with what comes.
     """
 
     documents: tuple[Document, ...] = ()
@@ -27,6 +28,7 @@ class Page:
     in_quarantine: int = 0
     steps: Mapping[str, Checkpoint] = field(default_factory=dict)
     left: int = 0
+    comparable: bool = False
 
     @property
     def to_write(self) -> tuple[Document, ...]:

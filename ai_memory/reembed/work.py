@@ -96,13 +96,6 @@ Question = Work | AskAgain | AskAtEnd | FindRemedy
 
 
 @dataclass(frozen=True, slots=True)
-class Remedy:
-    """What to ask of the endpoint from now on, as an embedder learns it."""
-
-    sizes: Sizes = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
 class Learned:
     """What a worker knows of its endpoint: `sizes` to be kept in the run, and the texts that a request carries now."""
 
@@ -115,7 +108,7 @@ class PageAnswer:
     """What became of a page's documents, or the error that ended its requests.
 
     `asked` are the rows that got a vector when they were asked again, by id; the `differing` ones got another.
-    `remedy` is what was found to be asked from now on. `usage` is what this work alone cost, `learned` what the worker
+    `remedy` is within what sizes to ask from now on. `usage` is what this work alone cost, `learned` what the worker
     knew at its end.
     """
 
@@ -123,7 +116,7 @@ class PageAnswer:
     asked: tuple[str, ...] = ()
     differing: tuple[Embedded, ...] = ()
     error: BaseException | None = None
-    remedy: Remedy = field(default_factory=Remedy)
+    remedy: Sizes = field(default_factory=dict)
     usage: Usage = field(default_factory=Usage)
     learned: Learned | None = None
 

@@ -31,12 +31,12 @@ from ai_memory.vectors.witness import WITNESS_TEXTS
 
 @dataclass(frozen=True, slots=True)
 class Preflight:
-    """What is told before vectors are replaced: stored (space, dim, rows), the rows found, and the target.
+    """What is told before vectors are replaced: `stored` vectors, the rows found, and the target.
 
     `begins` says that a run is begun, not gone on with.
     """
 
-    stored: tuple[tuple[str | None, int | None, int], ...]
+    stored: tuple[Space, ...]
     census: Census
     target: Target
     begins: bool = True

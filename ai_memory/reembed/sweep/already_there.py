@@ -15,6 +15,11 @@ from ai_memory.vectors.checks import is_sound
 from ai_memory.vectors.target import Fingerprint
 
 
+def is_comparable(row: MemoryRow, target: Fingerprint) -> bool:
+    """Return whether `require_new` might compare the vector of a row: stamped, and as wide as the target's."""
+    return row.width == target.dim and (row.raw_space is not None or row.fingerprint_id is not None)
+
+
 def require_new(store: Reader, target: Fingerprint, model: str, outcomes: Iterable[Outcome]) -> int:
     """Compare vectors that came with those stored under another model's stamp; return how many could be compared.
 

@@ -203,8 +203,7 @@ def attest_document(transaction: Transaction, target: Fingerprint, document: Doc
     Raises:
         UpdateRefused: the database refuses its stamp.
     """
-    write = VectorWrite(document.id, document.title, document.content, b"", document.src, ATTESTED)
     try:
-        return transaction.vectors.attest(write, target)
+        return transaction.vectors.attest(_write_of(document, b"", ATTESTED), target)
     except StatementRefused as refusal:
         raise UpdateRefused(refusal.what, tip=refusal.tip, words=refusal.words, memory_id=document.id) from refusal

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 
 from ai_memory.reembed.sweep.commit import rehearse_page, spent, write_page
 from ai_memory.reembed.sweep.commit_once import Numbered, Unwritable, commit_once
@@ -20,6 +21,7 @@ from ai_memory.reembed.sweep.progressed import Progressed
 from ai_memory.reembed.sweep.rate import Rate
 from ai_memory.reembed.sweep.taking_back import take_back
 from ai_memory.reembed.tools import SweepTools
+from ai_memory.reembed.work import Sizes
 from ai_memory.stores.port import Store, Transaction
 from ai_memory.stores.values import Checkpoint, Counters
 from ai_memory.vectors.target import Fingerprint
@@ -31,12 +33,21 @@ class Committer:
     Each method raises OperatorNeeded or NotFinished where a run is no longer ours.
     """
 
-    def __init__(self, store: Store, journal: Journal, target: Fingerprint, tools: SweepTools, now: Progressed) -> None:
-        """Write vectors of `target`; the last commit said `now`."""
+    def __init__(
+        self,
+        store: Store,
+        journal: Journal,
+        target: Fingerprint,
+        tools: SweepTools,
+        *,
+        unsettled: int = 0,
+        sizes: Sizes = MappingProxyType({}),
+    ) -> None:
+        """Write vectors of `target`; the last commit told of so many `unsettled` texts, and of these `sizes`."""
         self.counters = Counters()
         self.target = target
         self._store, self._journal, self._tools = store, journal, tools
-        self._now = now
+        self._now = Progressed(Rate(tools.clock.monotonic()), unsettled, sizes)
 
     @property
     def unsettled(self) -> int:

@@ -93,6 +93,11 @@ def too_small(run: Run, flag: str, tokens: int) -> Ending:
     return Ending(run, error.exit_code, TOO_SMALL, error=error)
 
 
+def stopped(run: Run | None, stop: Stop) -> Ending:
+    """Return the end by a stop that somebody asked for."""
+    return Ending(run, stop.exit_code, stop.reason, error=stop.error)
+
+
 def stopped_by(error: AiMemoryError, stop: Stop) -> bool:
     """Return whether a request or a statement only failed because the sweep was asked to stop."""
     return stop.requested() and isinstance(error, EmbedError | Stopped)

@@ -18,7 +18,7 @@ from ai_memory.reembed.options import Options
 from ai_memory.reembed.plan.census import take_census
 from ai_memory.reembed.plan.decide import asks_of_file
 from ai_memory.reembed.plan.plan import Plan
-from ai_memory.reembed.sweep.ending import Ending, rows_outside, stopped_by, too_small
+from ai_memory.reembed.sweep.ending import Ending, rows_outside, stopped, stopped_by, too_small
 from ai_memory.reembed.sweep.passes import Passes
 from ai_memory.reembed.tools import Tools
 from ai_memory.stores.port import Store, Transaction
@@ -37,7 +37,7 @@ class Leaving:
     def failed(self, error: AiMemoryError) -> Ending:
         """Return the end by an error."""
         if stopped_by(error, self.tools.stop):
-            return self._stopped(self.run)
+            return stopped(self.run, self.tools.stop)
         if not isinstance(error, BudgetSpent):
             return Ending(self.run, error.exit_code, error.reason, error=error)
         if self.passes.idle:
@@ -52,7 +52,7 @@ class Leaving:
         if ending.exit_code == NotFinished.exit_code:
             heartbeat.heed_pause()
             if self.tools.stop.reason == PAUSED:
-                ending = self._stopped(ending.run)
+                ending = stopped(ending.run, self.tools.stop)
         # Where even this cannot be written the run reads as killed, which costs the next start nothing but a note.
         with suppress(AiMemoryError), self.store.transaction() as transaction:
             self._note(transaction, ending)
@@ -91,10 +91,6 @@ class Leaving:
         unserved = isinstance(ending.error, EmbedderInitFailed)
         if unserved and not transaction.reader.runs.read(run.run_id).counters.reembedded:
             transaction.runs.transition(run, "cancelled", now_ms=now_ms, fenced=True)
-
-    def _stopped(self, run: Run | None) -> Ending:
-        stop = self.tools.stop
-        return Ending(run, stop.exit_code, stop.reason, error=stop.error)
 
     def _as_it_stands(self, ending: Ending) -> Ending:
         """Return the ending with the run's present state: it may have been given up, by us or by an operator."""

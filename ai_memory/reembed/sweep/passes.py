@@ -16,10 +16,8 @@ from ai_memory.reembed.sweep.already_there import require_new
 from ai_memory.reembed.sweep.asked_again import FIRST, Schedule
 from ai_memory.reembed.sweep.budget import MAX_ROWS, Budget
 from ai_memory.reembed.sweep.committer import Committer
-from ai_memory.reembed.sweep.ending import Done, Ending, churn, rows_left, too_small
+from ai_memory.reembed.sweep.ending import Done, Ending, churn, rows_left, stopped, too_small
 from ai_memory.reembed.sweep.joined import joined
-from ai_memory.reembed.sweep.progressed import Progressed
-from ai_memory.reembed.sweep.rate import Rate
 from ai_memory.reembed.sweep.refusal_guard import RefusalGuard
 from ai_memory.reembed.sweep.run_journal import RunJournal
 from ai_memory.reembed.sweep.scan import Scan, ScanOrder
@@ -161,9 +159,9 @@ class Passes:
         return 0 < written <= census.overwritten and census.fresh <= self._fresh
 
     def _unfinished(self, walk: Scan) -> Ending:
-        stop, run = self._tools.stop, self._journal.run
+        run = self._journal.run
         if walk.stopped:
-            return Ending(run, stop.exit_code, stop.reason, error=stop.error)
+            return stopped(run, self._tools.stop)
         if self._budget.spent != MAX_ROWS and self.idle:
             return too_small(run, self._budget.spent, self._tools.ledger.spent.tokens)
         return Ending(run, NotFinished.exit_code, self._budget.spent)
@@ -183,8 +181,7 @@ def prepare(  # noqa: PLR0913 - all that a sweep is made of
     """Return the work on the run just taken: of `scope`, in which the census `before` was taken."""
     run = taken.run
     journal = RunJournal(run)
-    now = Progressed(Rate(tools.clock.monotonic()), taken.unsettled, run.limits)
-    committer = Committer(store, journal, taken.fingerprint, tools, now)
+    committer = Committer(store, journal, taken.fingerprint, tools, unsettled=taken.unsettled, sizes=run.limits)
     schedule = Schedule(rows=before.stale, batch=request.batch, doubted=run.counters.disagreed > 0)
     refused = store.quarantine.refused_since(taken.fingerprint.id, run.started_at)
     refusals = RefusalGuard(refused=refused, total=before.live)

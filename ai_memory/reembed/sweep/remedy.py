@@ -15,7 +15,7 @@ from ai_memory.embed.port import ResilientEmbedder
 from ai_memory.embed.probe import apart
 from ai_memory.errors import EndpointUnusable
 from ai_memory.reembed.sweep.asked_again import agrees, sharing_a_vector, too_many
-from ai_memory.reembed.work import Remedy
+from ai_memory.reembed.work import Sizes
 from ai_memory.vectors.target import Vectors
 
 KNOWN = 8
@@ -32,8 +32,8 @@ def max_texts(documents: int) -> int:
 
 def find_remedy(
     embedder: ResilientEmbedder, outcomes: Sequence[Outcome], differing: Sequence[Embedded], *, tried: int
-) -> Remedy:
-    """Return what makes the vectors of a page right, some of which are `differing`; `tried` remedies failed.
+) -> Sizes:
+    """Return within what sizes a page's vectors are right, some of which are `differing`; `tried` remedies failed.
 
     Nothing else may be in flight.
 
@@ -69,14 +69,14 @@ def _differing_first(outcomes: Sequence[Outcome], differing: Sequence[Embedded])
     return [*(each for each in whole if each.document.id in first), *rest[::step], *others]
 
 
-def _side_by_side(embedder: ResilientEmbedder, texts: Sequence[str], known: Vectors) -> Remedy | None:
+def _side_by_side(embedder: ResilientEmbedder, texts: Sequence[str], known: Vectors) -> Sizes | None:
     """Return the remedy of one request at a time where the page's vectors are right while nothing else is asked."""
     if embedder.concurrency > 1 and _holds(embedder, texts, known, size=len(texts)):
         return _one_at_a_time()
     return None
 
 
-def _smaller(embedder: ResilientEmbedder, texts: Sequence[str], known: Vectors) -> Remedy | None:
+def _smaller(embedder: ResilientEmbedder, texts: Sequence[str], known: Vectors) -> Sizes | None:
     """Return the remedy of the largest half, quarter, … of what one request carries at which vectors are right."""
     most = embedder.fitting(texts)
     size = most // 2
@@ -122,9 +122,9 @@ def _require_different(rows: Sequence[Embedded], known: Vectors) -> None:
         )
 
 
-def _inputs(most: int) -> Remedy:
-    return Remedy({"inputs": most})
+def _inputs(most: int) -> Sizes:
+    return {"inputs": most}
 
 
-def _one_at_a_time() -> Remedy:
-    return Remedy({"in_flight": 1})
+def _one_at_a_time() -> Sizes:
+    return {"in_flight": 1}

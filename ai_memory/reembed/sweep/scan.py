@@ -13,6 +13,7 @@ from ai_memory.memory.freshness import Document, Freshness, Unfit, classify, exa
 from ai_memory.memory.row import MemoryRow
 from ai_memory.reembed.page import Page
 from ai_memory.reembed.sources import FromText, Source, Way
+from ai_memory.reembed.sweep.already_there import is_comparable
 from ai_memory.reembed.sweep.budget import Budget, Take
 from ai_memory.stores.port import Reader
 from ai_memory.stores.values import Checkpoint
@@ -140,7 +141,7 @@ class Scan:
             taken = self._budget.take(examined.text)
             if taken is Take.TAKEN:
                 self._on_their_way.add(examined.src)
-                page.add(examined)
+                page.add(examined, comparable=is_comparable(row, order.target))
             return taken
         return Take.TAKEN
 
@@ -168,13 +169,15 @@ class _Gathering:
     current: int = 0
     in_quarantine: int = 0
     left: int = 0
+    comparable: bool = False
     passed: int = 0
     bytes: int = 0
     steps: dict[str, Checkpoint] = field(default_factory=dict)
 
-    def add(self, document: Document) -> None:
+    def add(self, document: Document, *, comparable: bool) -> None:
         self.documents.append(document)
         self.bytes += document.size
+        self.comparable |= comparable
 
     def pass_row(self, namespace: str, row_id: str) -> None:
         self.passed += 1
@@ -195,5 +198,6 @@ class _Gathering:
             current=self.current,
             in_quarantine=self.in_quarantine,
             left=self.left,
+            comparable=self.comparable,
             steps=dict(self.steps),
         )

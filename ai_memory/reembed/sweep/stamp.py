@@ -18,8 +18,6 @@ from ai_memory.reembed.sweep.budget import Budget
 from ai_memory.reembed.sweep.committer import Committer
 from ai_memory.reembed.sweep.joined import joined
 from ai_memory.reembed.sweep.journal import Unrecorded
-from ai_memory.reembed.sweep.progressed import Progressed
-from ai_memory.reembed.sweep.rate import Rate
 from ai_memory.reembed.sweep.refusal_guard import RefusalGuard
 from ai_memory.reembed.sweep.scan import Scan, ScanOrder
 from ai_memory.reembed.tools import SweepTools
@@ -72,7 +70,7 @@ def stamp(store: Store, target: Target, scope: Scope, tools: SweepTools) -> Stam
     with store.transaction() as transaction:
         known = enter_target(transaction, target, now_ms=tools.clock.now_ms())
     journal = Unrecorded(ATTESTED)
-    committer = Committer(store, journal, known, tools, Progressed(Rate(tools.clock.monotonic())))
+    committer = Committer(store, journal, known, tools)
     sweep = joined(committer, Options(), tools, NoWorkers(), NoSigns(tools.stop), Schedule(), RefusalGuard())
     order = ScanOrder(known, namespaces_in_scope(store, scope), {}, batch=STAMP_ROWS, source=FromRow(), rows=STAMP_ROWS)
     budget = Budget()

@@ -143,8 +143,8 @@ class WitnessGuard:
             raise
         self.require_witness(self._witness_error(), taken_back=taken_back)
         self._remedies += 1
-        self._tools.ledger.require(remedy.sizes)
-        self._tools.observe(RemedyFound(remedy.sizes))
+        self._tools.ledger.require(remedy)
+        self._tools.observe(RemedyFound(remedy))
         self._asking.begin_anew()
         self.proven = False
 
@@ -169,7 +169,7 @@ class WitnessGuard:
             answered = replace(answered, outcomes=shared, differing=shared)
         if not answered.differing:
             answered = self._set_aside(answered)
-        if self._to_compare > 0 and not answered.differing:
+        if self._to_compare > 0 and answered.page.comparable and not answered.differing:
             self._to_compare -= self._compare(answered.outcomes)
         return answered
 

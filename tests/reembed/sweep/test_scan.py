@@ -91,6 +91,41 @@ def test_fresh_rows_only_move_the_cursor(work: Work) -> None:
     assert (found[0].current, sum(step.rows_done for step in found[0].steps.values())) == (9, 10)
 
 
+OTHER, SAME = b"\0" * 4 * 3, b"\0" * 4 * HashEmbedder().target.dim
+STORED = "UPDATE memories SET embedding = ?, embedding_space = ? WHERE id = 'id-005'"
+OF_OTHERS = "UPDATE embedding_provenance SET fingerprint_id = (SELECT max(id) FROM embedding_fingerprint)"
+
+
+@pytest.mark.parametrize(
+    ("vector", "space", "comparable"),
+    [(None, None, False), (OTHER, "old#none", False), (SAME, None, False), (SAME, "old#none", True)],
+    ids=["none", "another width", "no stamp", "stamped"],
+)
+def test_a_page_tells_whether_a_vector_of_another_model_may_be_compared(
+    work: Work, vector: bytes | None, space: str | None, comparable: bool
+) -> None:
+    files.execute(
+        work.path, "UPDATE memories SET embedding = ?, embedding_space = ? WHERE id = 'id-005'", vector, space
+    )
+
+    with work.store() as store:
+        found = walked(store, batch=4)
+
+    assert [each.comparable for each in found] == [False, comparable, False]
+
+
+def test_the_record_of_another_model_is_a_stamp_too(work: Work) -> None:
+    work.run()
+    with work.store() as store:
+        known(store, HashEmbedder(dim=3))
+        files.execute(work.path, OF_OTHERS)
+        files.execute(work.path, "UPDATE memories SET embedding_space = NULL")
+
+        found = walked(store, batch=100)
+
+    assert [each.comparable for each in found] == [True]
+
+
 def test_the_cursor_of_a_spent_budget_stands_before_the_first_row_not_taken(store: Store) -> None:
     found = walked(store, max_rows=2)
 
