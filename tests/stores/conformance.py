@@ -74,7 +74,10 @@ class Subject(Protocol):
         """Have another process hold the runner's lock; yields what kills it."""
 
     def doubtful(self, *, stored: bool) -> AbstractContextManager[tuple[Database, Callable[[], None]]]:
-        """Yield the database and what makes the next commit fail; `stored`: only its answer, it is in the database."""
+        """Yield the database and what makes every commit fail until somebody connects anew.
+
+        `stored`: only the answers fail, what was committed is in the database.
+        """
 
     def opened_copy(self, copy: Path) -> Database:
         """Return a copy made by `back_up` as a database."""
@@ -505,10 +508,12 @@ class RunSuite(Suite):
 
     def test_the_unfinished_run_is_given_up_by_whom_it_is_not(self, store: Store, run: Run) -> None:
         with store.transaction() as transaction:
-            assert transaction.runs.cancel(now_ms=NOW_MS) == run.run_id
-            assert transaction.runs.cancel(now_ms=NOW_MS) is None
+            assert transaction.runs.cancel(now_ms=NOW_MS + 5) == run.run_id
+            assert transaction.runs.cancel(now_ms=NOW_MS + 9) is None
             transaction.runs.note_cancelled(run.run_id, now_ms=NOW_MS)
-        assert store.runs.read(run.run_id).state == "cancelled"
+
+        ended = store.runs.read(run.run_id)
+        assert (ended.state, ended.finished_at, ended.holder) == ("cancelled", NOW_MS + 5, None)
 
     def test_who_leaves_in_good_order_is_no_killed_runner(self, store: Store, run: Run) -> None:
         with store.transaction() as transaction:
@@ -645,7 +650,8 @@ class ProgressSuite(Suite):
 
         assert (opened.breaker_state, opened.breaker_until, opened.breaker_wait_ms) == ("open", 9, 4)
         assert opened.last_error == "no"
-        assert store.runs.read(run.run_id).breaker_state == "closed"
+        closed = store.runs.read(run.run_id)
+        assert (closed.breaker_state, closed.last_error) == ("closed", None)
 
     def test_ends_that_are_alike_are_counted(self, store: Store, run: Run) -> None:
         for reason, alike in (("quota", 1), ("quota", 2), ("complete", 1)):
@@ -739,7 +745,10 @@ class QuarantineSuite(Suite):
         assert (entry.id, entry.namespace, entry.src, entry.kind) == ("id-000", "a", src, "refused")
         assert (entry.http_status, entry.message, entry.attempts) == (400, "the input was refused.", 2)
         assert (entry.first_at, entry.last_at) == (5, 9)
-        assert store.quarantine.entries(entered(store, HashEmbedder(dim=8)).id) == []
+        other = entered(store, HashEmbedder(dim=8))
+        assert store.quarantine.entries(other.id) == []
+        assert freshness(store, target, "id-000") is Freshness.QUARANTINED
+        assert freshness(store, other, "id-000") is Freshness.STALE
 
     def test_what_the_database_refuses_of_one_row_says_nothing_of_its_text(
         self, store: Store, target: Fingerprint
