@@ -70,6 +70,9 @@ class Subject(Protocol):
     def refuse(self, row_id: str, words: str) -> None:
         """Have the database refuse each vector of a memory, in these words."""
 
+    def damage(self) -> None:
+        """Make the database one that cannot be read."""
+
     def held_elsewhere(self) -> AbstractContextManager[Callable[[], None]]:
         """Have another process hold the runner's lock; yields what kills it."""
 
@@ -852,8 +855,16 @@ class LockSuite:
 
     def test_asking_takes_nothing(self, subject: Subject) -> None:
         subject.database.lock()
-        with subject.database.hold(HOLDER, damaged=True) as obtained:
+        with subject.database.hold(HOLDER) as obtained:
             assert obtained
+
+    def test_the_lock_of_a_damaged_database_is_only_held_where_that_is_known(self, subject: Subject) -> None:
+        subject.damage()
+
+        with pytest.raises(DataRefused), subject.database.hold(HOLDER):
+            pass
+        with subject.database.hold(HOLDER, damaged=True) as obtained:
+            assert (obtained, subject.database.lock().state) == (True, LockState.RUNNER)
 
     def test_a_lock_that_another_process_holds_is_free_the_moment_that_one_is_killed(self, subject: Subject) -> None:
         with subject.held_elsewhere() as kill:

@@ -98,6 +98,9 @@ class SqliteSubject:
         refusing = f"WHEN old.id = '{row_id}' BEGIN SELECT RAISE(ABORT, '{words}'); END"
         files.execute(self.path, f"CREATE TRIGGER refusing BEFORE UPDATE OF embedding ON memories {refusing}")
 
+    def damage(self) -> None:
+        self.path.write_bytes(b"no database")
+
     @contextmanager
     def held_elsewhere(self) -> Iterator[Callable[[], None]]:
         command = [sys.executable, "-c", HOLDING, str(self.path)]
