@@ -122,10 +122,10 @@ def test_an_error_comes_back_with_all_that_it_says(error: AiMemoryError) -> None
 def test_what_was_learned_of_an_error_after_it_was_raised_comes_back() -> None:
     error = RateLimited("slow down.", http_status=429)
     error.pause, error.of_texts, error.harmless_passed = 1.5, True, False
-    error.add_note("seen by the pace")
+    error.add_note("seen by the limiter")
     found = back(error)
 
     assert isinstance(found, RateLimited)
     assert (found.pause, found.of_texts, found.harmless_passed) == (1.5, True, False)
-    assert found.__notes__ == ["seen by the pace"]
+    assert found.__notes__ == ["seen by the limiter"]
     assert EmbedError.of_texts is False

@@ -99,7 +99,7 @@ class Swept:
         workers: Callable[[EmbeddingSettings], Workers] | None = None,
         *,
         limit: int | None = None,
-        **flags: Any,  # noqa: ANN401 - fields of Request
+        **flags: Any,  # noqa: ANN401 - fields of Options
     ) -> RunReport:
         settings, stop = settings_for(self.endpoint), Stop()
         terms = replace(TERMS, limit=TokenLimit(limit)) if limit else TERMS

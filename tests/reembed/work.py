@@ -94,11 +94,11 @@ class Work:
     heard: Heard = field(default_factory=Heard)
     told: list[Preflight] = field(default_factory=list)
 
-    def run(self, **flags: Any) -> RunReport:  # noqa: ANN401 - fields of Request
+    def run(self, **flags: Any) -> RunReport:  # noqa: ANN401 - fields of Options
         """Run one invocation with these flags; no request is retried."""
         return self.job(**flags).run()
 
-    def job(self, **flags: Any) -> Job:  # noqa: ANN401 - fields of Request
+    def job(self, **flags: Any) -> Job:  # noqa: ANN401 - fields of Options
         embedder = patient(self.embedder)
         workers = partial(threads, embedder, partial(answer, stop=self.stop))
         tools = Tools(

@@ -70,11 +70,17 @@ class Subject(Protocol):
     def refuse(self, row_id: str, words: str) -> None:
         """Have the database refuse each vector of a memory, in these words."""
 
+    def damage(self) -> None:
+        """Make the database one that cannot be read."""
+
     def held_elsewhere(self) -> AbstractContextManager[Callable[[], None]]:
         """Have another process hold the runner's lock; yields what kills it."""
 
     def doubtful(self, *, stored: bool) -> AbstractContextManager[tuple[Database, Callable[[], None]]]:
-        """Yield the database and what makes the next commit fail; `stored`: only its answer, it is in the database."""
+        """Yield the database and what makes every commit fail until somebody connects anew.
+
+        `stored`: only the answers fail, what was committed is in the database.
+        """
 
     def opened_copy(self, copy: Path) -> Database:
         """Return a copy made by `back_up` as a database."""
@@ -505,10 +511,12 @@ class RunSuite(Suite):
 
     def test_the_unfinished_run_is_given_up_by_whom_it_is_not(self, store: Store, run: Run) -> None:
         with store.transaction() as transaction:
-            assert transaction.runs.cancel(now_ms=NOW_MS) == run.run_id
-            assert transaction.runs.cancel(now_ms=NOW_MS) is None
+            assert transaction.runs.cancel(now_ms=NOW_MS + 5) == run.run_id
+            assert transaction.runs.cancel(now_ms=NOW_MS + 9) is None
             transaction.runs.note_cancelled(run.run_id, now_ms=NOW_MS)
-        assert store.runs.read(run.run_id).state == "cancelled"
+
+        ended = store.runs.read(run.run_id)
+        assert (ended.state, ended.finished_at, ended.holder) == ("cancelled", NOW_MS + 5, None)
 
     def test_who_leaves_in_good_order_is_no_killed_runner(self, store: Store, run: Run) -> None:
         with store.transaction() as transaction:
@@ -645,7 +653,8 @@ class ProgressSuite(Suite):
 
         assert (opened.breaker_state, opened.breaker_until, opened.breaker_wait_ms) == ("open", 9, 4)
         assert opened.last_error == "no"
-        assert store.runs.read(run.run_id).breaker_state == "closed"
+        closed = store.runs.read(run.run_id)
+        assert (closed.breaker_state, closed.last_error) == ("closed", None)
 
     def test_ends_that_are_alike_are_counted(self, store: Store, run: Run) -> None:
         for reason, alike in (("quota", 1), ("quota", 2), ("complete", 1)):
@@ -739,7 +748,10 @@ class QuarantineSuite(Suite):
         assert (entry.id, entry.namespace, entry.src, entry.kind) == ("id-000", "a", src, "refused")
         assert (entry.http_status, entry.message, entry.attempts) == (400, "the input was refused.", 2)
         assert (entry.first_at, entry.last_at) == (5, 9)
-        assert store.quarantine.entries(entered(store, HashEmbedder(dim=8)).id) == []
+        other = entered(store, HashEmbedder(dim=8))
+        assert store.quarantine.entries(other.id) == []
+        assert freshness(store, target, "id-000") is Freshness.QUARANTINED
+        assert freshness(store, other, "id-000") is Freshness.STALE
 
     def test_what_the_database_refuses_of_one_row_says_nothing_of_its_text(
         self, store: Store, target: Fingerprint
@@ -843,8 +855,16 @@ class LockSuite:
 
     def test_asking_takes_nothing(self, subject: Subject) -> None:
         subject.database.lock()
-        with subject.database.hold(HOLDER, damaged=True) as obtained:
+        with subject.database.hold(HOLDER) as obtained:
             assert obtained
+
+    def test_the_lock_of_a_damaged_database_is_only_held_where_that_is_known(self, subject: Subject) -> None:
+        subject.damage()
+
+        with pytest.raises(DataRefused), subject.database.hold(HOLDER):
+            pass
+        with subject.database.hold(HOLDER, damaged=True) as obtained:
+            assert (obtained, subject.database.lock().state) == (True, LockState.RUNNER)
 
     def test_a_lock_that_another_process_holds_is_free_the_moment_that_one_is_killed(self, subject: Subject) -> None:
         with subject.held_elsewhere() as kill:

@@ -438,7 +438,9 @@ LIES: Mapping[str, Lie] = {
     "last in line": lambda _seen, texts, true: [*true[:-1], *_spoiled(true[-1:])] if len(texts) > 4 else true,
     "beside": lambda seen, _texts, true: _spoiled(true) if seen.in_flight > 1 else true,
     "beside two": lambda seen, _texts, true: _spoiled(true) if seen.in_flight > 2 else true,
-    "now and then": lambda seen, texts, true: true[::-1] if len(texts) > 1 and _several(seen) % 5 == 0 else true,
+    "now and then": lambda seen, texts, true: (
+        [*true[1:], true[0]] if len(texts) > 1 and _several(seen) % 5 == 0 else true
+    ),
     "every seventh": lambda seen, _texts, true: _spoiled(true) if seen.requests % 7 == 0 else true,
     "later": lambda seen, texts, true: true[::-1] if len(texts) > 1 and _several(seen) > 13 else true,
     "two alike": lambda _seen, _texts, true: [*true[:-1], true[0]],

@@ -16,7 +16,7 @@ CRON: dict[str, Any] = {"resume": True, "or_start": True}
 OTHER = HashEmbedder(dim=24)
 
 
-def refused(work: Work, **flags: Any) -> str:  # noqa: ANN401 - fields of Request
+def refused(work: Work, **flags: Any) -> str:  # noqa: ANN401 - fields of Options
     with pytest.raises(OperatorNeeded) as refusal:
         work.run(**{**CRON, **flags})
     return refusal.value.line()

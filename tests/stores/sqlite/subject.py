@@ -36,14 +36,15 @@ with database(Path(sys.argv[1])).hold(Holder(1, "there", 8)) as obtained:
 
 @dataclass(slots=True)
 class FailingWrite:
-    """Makes one write into one of the files fail once it is armed."""
+    """Makes every write into one of the files fail once it is armed, until that file is opened anew."""
 
     file: str
     armed: bool = False
 
     def before(self, call: str, file: str) -> None:
-        if self.armed and (call, file) == ("xWrite", self.file):
+        if (call, file) == ("xOpen", self.file):
             self.armed = False
+        if self.armed and (call, file) == ("xWrite", self.file):
             raise apsw.exception_for(apsw.SQLITE_IOERR_WRITE)
 
     def changed(self, change: Change) -> None:
@@ -96,6 +97,9 @@ class SqliteSubject:
     def refuse(self, row_id: str, words: str) -> None:
         refusing = f"WHEN old.id = '{row_id}' BEGIN SELECT RAISE(ABORT, '{words}'); END"
         files.execute(self.path, f"CREATE TRIGGER refusing BEFORE UPDATE OF embedding ON memories {refusing}")
+
+    def damage(self) -> None:
+        self.path.write_bytes(b"no database")
 
     @contextmanager
     def held_elsewhere(self) -> Iterator[Callable[[], None]]:
