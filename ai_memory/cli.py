@@ -189,7 +189,8 @@ def _done(args: argparse.Namespace, settings: Settings) -> int:
 
 def _hints(args: argparse.Namespace, db: Path | None) -> Hints:
     """Return the hints of an invocation on the database `db` (None: nothing names it)."""
-    return replace(args.console.hints, options=options_of(db, getattr(args, "config", None)))
+    console: Console = args.console
+    return replace(console.hints, options=options_of(db, getattr(args, "config", None)))
 
 
 def _show_help(topic: Sequence[str]) -> NoReturn:
