@@ -21,12 +21,13 @@ from ai_memory.embed.http.key_header import key_header
 from ai_memory.embed.http.surroundings import misfit, require_bundle, require_proxy
 from ai_memory.errors import AnswerLate, AnswerViolation, Breakdown, Misconfigured, TransientFailure
 from ai_memory.text import address
-from ai_memory.text.address import Address
 from ai_memory.text.cleaning import one_line
 
 if TYPE_CHECKING:
     from requests import PreparedRequest, Response, Session
     from requests.adapters import HTTPAdapter
+
+    from ai_memory.text.address import Address
 
 _CHUNK = 1 << 16
 _ERROR_BYTES = 1 << 16

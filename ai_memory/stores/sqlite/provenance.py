@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from hashlib import sha256
+from typing import TYPE_CHECKING
 
 from ai_memory.errors import DataRefused, StatementRefused, UpdateRefused, WordIndexUnusable
 from ai_memory.memory.text_codec import printable
 from ai_memory.stores.sqlite import word_index
-from ai_memory.stores.sqlite.base import Store, Transaction
-from ai_memory.stores.sqlite.connection import Binding, Row
 from ai_memory.stores.sqlite.own_row import OwnRow, selected
-from ai_memory.stores.values import Identity, VectorWrite
 from ai_memory.vectors.blob import head
 from ai_memory.vectors.checks import is_sound
 from ai_memory.vectors.target import MAX_DIM, Fingerprint
+
+if TYPE_CHECKING:
+    from ai_memory.stores.sqlite.base import Store, Transaction
+    from ai_memory.stores.sqlite.connection import Binding, Row
+    from ai_memory.stores.values import Identity, VectorWrite
 
 NOT_KEPT = "did not keep the vector"
 

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from ai_memory.errors import AiMemoryError
-from ai_memory.memory.reason import Reason
-from ai_memory.memory.row import MemoryRow, Traits
 from ai_memory.stores.sqlite import (
     approvals,
     pauses,
@@ -21,10 +19,15 @@ from ai_memory.stores.sqlite import (
     walk,
 )
 from ai_memory.stores.sqlite import namespaces as seen
-from ai_memory.stores.sqlite.base import Store
 from ai_memory.stores.sqlite.lost_run import run_lost
-from ai_memory.stores.values import Checkpoint, Identity, Measured, Pause, Quarantined, Run, Space
-from ai_memory.vectors.target import Fingerprint
+
+if TYPE_CHECKING:
+    from ai_memory.errors import AiMemoryError
+    from ai_memory.memory.reason import Reason
+    from ai_memory.memory.row import MemoryRow, Traits
+    from ai_memory.stores.sqlite.base import Store
+    from ai_memory.stores.values import Checkpoint, Identity, Measured, Pause, Quarantined, Run, Space
+    from ai_memory.vectors.target import Fingerprint
 
 
 @dataclass(frozen=True, slots=True)

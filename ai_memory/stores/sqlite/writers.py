@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from ai_memory.memory.reason import Reason
-from ai_memory.stores.holder import Holder
 from ai_memory.stores.sqlite import (
     approvals,
     beats,
@@ -18,9 +17,13 @@ from ai_memory.stores.sqlite import (
     runs,
     settled,
 )
-from ai_memory.stores.sqlite.base import Transaction
-from ai_memory.stores.values import Breaker, Checkpoint, Counted, Counters, Identity, Pause, Run, Space, VectorWrite
-from ai_memory.vectors.target import Fingerprint
+
+if TYPE_CHECKING:
+    from ai_memory.memory.reason import Reason
+    from ai_memory.stores.holder import Holder
+    from ai_memory.stores.sqlite.base import Transaction
+    from ai_memory.stores.values import Breaker, Checkpoint, Counted, Counters, Identity, Pause, Run, Space, VectorWrite
+    from ai_memory.vectors.target import Fingerprint
 
 
 @dataclass(frozen=True, slots=True)
