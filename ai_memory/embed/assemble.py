@@ -34,11 +34,12 @@ from ai_memory.embed.flow.retry import RetryingEmbedder
 from ai_memory.embed.flow.splitting import SplittingEmbedder
 from ai_memory.embed.flow.time_limit import TimeLimit, TimeLimitedEmbedder
 from ai_memory.embed.flow.token_budget import BudgetedEmbedder, TokenBudget
+from ai_memory.embed.http.deadline import Deadlines
 from ai_memory.embed.http.embedder import HttpEmbedder
 from ai_memory.embed.http.ollama import OllamaDialect, tag
 from ai_memory.embed.http.openai import OpenAiDialect
 from ai_memory.embed.http.packing import Packing, PackingEmbedder
-from ai_memory.embed.http.transport import Deadlines, Endpoint
+from ai_memory.embed.http.transport import Endpoint
 from ai_memory.embed.local import model_folder
 from ai_memory.embed.local.embedder import LocalEmbedder, cached_folder, token_count
 from ai_memory.embed.local.engine_torch import TorchEngine, require_library
