@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ai_memory.errors import DataRefused
-from ai_memory.stores.sqlite.provenance import read_fingerprint
+from ai_memory.stores.sqlite.fingerprints import read_fingerprint
 from ai_memory.vectors.target import MAX_DIM, Fingerprint
 
 if TYPE_CHECKING:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ai_memory.stores.sqlite import (
     approvals,
+    fingerprints,
     pauses,
     provenance,
     quarantine,
@@ -50,7 +51,7 @@ class Snapshot:
 
     def known(self, identity: Identity) -> Fingerprint | None:
         """See the port."""
-        return provenance.known_fingerprint(self.store, identity)
+        return fingerprints.known_fingerprint(self.store, identity)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,19 +115,19 @@ class TargetReader:
 
     def known(self, identity: Identity) -> Fingerprint | None:
         """See the port."""
-        return provenance.known_fingerprint(self.store, identity)
+        return fingerprints.known_fingerprint(self.store, identity)
 
     def read(self, target: int) -> Fingerprint:
         """See the port."""
-        return provenance.read_fingerprint(self.store, target)
+        return fingerprints.read_fingerprint(self.store, target)
 
     def widths(self) -> list[tuple[bytes, int]]:
         """See the port."""
-        return provenance.known_widths(self.store)
+        return fingerprints.known_widths(self.store)
 
     def of_space(self, space: str, dim: int) -> list[int]:
         """See the port."""
-        return provenance.of_space(self.store, space, dim)
+        return fingerprints.of_space(self.store, space, dim)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ai_memory.stores.sqlite import (
     approvals,
     beats,
+    fingerprints,
     pauses,
     provenance,
     quarantine,
@@ -58,15 +59,15 @@ class TargetWriter:
 
     def enter(self, identity: Identity, *, now_ms: int) -> Fingerprint:
         """See the port."""
-        return provenance.ensure_fingerprint(self.inner, identity, now_ms=now_ms)
+        return fingerprints.ensure_fingerprint(self.inner, identity, now_ms=now_ms)
 
     def set_witness(self, target: int, witness: bytes) -> None:
         """See the port."""
-        provenance.set_witness(self.inner, target, witness)
+        fingerprints.set_witness(self.inner, target, witness)
 
     def forget_witness(self, target: int) -> bool:
         """See the port."""
-        return provenance.forget_witness(self.inner, target)
+        return fingerprints.forget_witness(self.inner, target)
 
 
 @dataclass(frozen=True, slots=True)
