@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 from ai_memory.embed.outcomes import Outcome, Refused, Unanswered, embedded_of
-from ai_memory.embed.port import ResilientEmbedder
 from ai_memory.embed.probe import witness_bytes
 from ai_memory.errors import OperatorNeeded
 from ai_memory.memory.freshness import Document, Freshness, Unfit, classify, examine
@@ -30,16 +30,19 @@ from ai_memory.reembed.sweep.journal import Unrecorded
 from ai_memory.reembed.sweep.pipeline import Answered
 from ai_memory.reembed.sweep.refusal_guard import RefusalGuard
 from ai_memory.reembed.sweep.scan import READ_ROWS, Scan, ScanOrder
-from ai_memory.reembed.tools import SweepTools
-from ai_memory.reembed.work import Workers
-from ai_memory.stores.port import Transaction
 from ai_memory.stores.sqlite import walk
 from ai_memory.stores.sqlite.memories import lacking_vectors
 from ai_memory.stores.sqlite.provenance import require_word_index
 from ai_memory.stores.sqlite.rehearsal import refused_updates
-from ai_memory.stores.sqlite.store import Store
 from ai_memory.stores.values import Counters
-from ai_memory.vectors.target import Fingerprint, Target
+
+if TYPE_CHECKING:
+    from ai_memory.embed.port import ResilientEmbedder
+    from ai_memory.reembed.tools import SweepTools
+    from ai_memory.reembed.work import Workers
+    from ai_memory.stores.port import Transaction
+    from ai_memory.stores.sqlite.store import Store
+    from ai_memory.vectors.target import Fingerprint, Target
 
 ID_PAGE = 1_000
 LEAST_PAGE = 20

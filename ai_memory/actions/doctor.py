@@ -7,11 +7,10 @@ from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ai_memory.clock import Clock
-from ai_memory.embed.port import Embedder
 from ai_memory.embed.probe import check_witness, probe
 from ai_memory.errors import Damaged, DataRefused, WordIndexUnusable
 from ai_memory.memory.freshness import Unfit, examine
@@ -26,14 +25,18 @@ from ai_memory.stores.sqlite.links import Links
 from ai_memory.stores.sqlite.memories import Memories
 from ai_memory.stores.sqlite.rehearsal import refused_updates
 from ai_memory.stores.sqlite.remains import may_be_of_memories
-from ai_memory.stores.sqlite.search import Candidate
-from ai_memory.stores.sqlite.store import Store
 from ai_memory.text.amounts import counted
 from ai_memory.text.cleaning import one_line
 from ai_memory.text.hints import BACKFILL, GO_ON, PROGRAM, REEMBED
 from ai_memory.vectors.blob import decode
 from ai_memory.vectors.checks import is_sound
-from ai_memory.vectors.target import Target
+
+if TYPE_CHECKING:
+    from ai_memory.clock import Clock
+    from ai_memory.embed.port import Embedder
+    from ai_memory.stores.sqlite.search import Candidate
+    from ai_memory.stores.sqlite.store import Store
+    from ai_memory.vectors.target import Target
 
 NAMED_ROWS = 20
 REPAIR = f"{PROGRAM} doctor --repair-fts"

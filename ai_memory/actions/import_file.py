@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from ai_memory.actions.ingest import Put, find, put
 from ai_memory.errors import DataRefused, DraftRefused, StatementRefused
 from ai_memory.memory.exchange import MEND, Parsed
-from ai_memory.memory.records import Draft, Value
-from ai_memory.stores.sqlite.links import Links
 from ai_memory.stores.sqlite.memories import TABLE as MEMORIES
 from ai_memory.stores.sqlite.memories import Memories
-from ai_memory.stores.sqlite.store import Store, Transaction
 from ai_memory.text.cleaning import one_line
 from ai_memory.text.times import timestamp
+
+if TYPE_CHECKING:
+    from ai_memory.memory.records import Draft, Value
+    from ai_memory.stores.sqlite.links import Links
+    from ai_memory.stores.sqlite.store import Store, Transaction
 
 RELATION = "related_to"
 """What the Rust program takes a link for that names no relation."""

@@ -6,14 +6,17 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
+from typing import TYPE_CHECKING
 
 from ai_memory.errors import DraftRefused
 from ai_memory.memory.records import DEFAULT_NAMESPACE, Draft, Memory, Value
 from ai_memory.memory.rules import MAX_INTEGER
-from ai_memory.stores.sqlite.base import Transaction
-from ai_memory.stores.sqlite.memories import Memories
 from ai_memory.text.cleaning import one_line
 from ai_memory.text.times import timestamp
+
+if TYPE_CHECKING:
+    from ai_memory.stores.sqlite.base import Transaction
+    from ai_memory.stores.sqlite.memories import Memories
 
 DEFAULT_TIER = "mid"
 EMBEDDED_COLUMNS = frozenset({"title", "content", "encrypted_envelope"})

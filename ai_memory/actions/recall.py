@@ -12,6 +12,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from itertools import islice
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -22,11 +23,13 @@ from ai_memory.memory.names import is_substrate
 from ai_memory.memory.records import Hit
 from ai_memory.stores.sqlite import search
 from ai_memory.stores.sqlite.consistent import consistently
-from ai_memory.stores.sqlite.search import Candidate
-from ai_memory.stores.sqlite.store import Store
 from ai_memory.vectors.blob import decode, head
 from ai_memory.vectors.checks import cosines
-from ai_memory.vectors.target import Vectors
+
+if TYPE_CHECKING:
+    from ai_memory.stores.sqlite.search import Candidate
+    from ai_memory.stores.sqlite.store import Store
+    from ai_memory.vectors.target import Vectors
 
 MIN_DEPTH = 100
 """The least number of memories that each way of searching contributes before both are joined."""

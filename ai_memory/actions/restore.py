@@ -10,13 +10,12 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from ai_memory.clock import Clock
 from ai_memory.errors import AiMemoryError, Damaged, DataRefused, NotFound, UsageError
 from ai_memory.reembed.back_up import CopiedPages, back_up
 from ai_memory.reembed.events import BackupOpened, CopyEnded, Observer, PauseKept, PauseNotKept
 from ai_memory.reembed.holding import holding
-from ai_memory.reembed.stop import Stop
 from ai_memory.stores.open_options import OpenOptions
 from ai_memory.stores.opening import database, reading, writing
 from ai_memory.stores.sqlite import counts, health
@@ -27,8 +26,12 @@ from ai_memory.stores.sqlite.file import absolute
 from ai_memory.stores.sqlite.remains import may_be_of_memories
 from ai_memory.stores.sqlite.schema import require_known
 from ai_memory.stores.sqlite.side_file import require_one_name
-from ai_memory.stores.sqlite.store import Store
-from ai_memory.stores.values import Pause
+
+if TYPE_CHECKING:
+    from ai_memory.clock import Clock
+    from ai_memory.reembed.stop import Stop
+    from ai_memory.stores.sqlite.store import Store
+    from ai_memory.stores.values import Pause
 
 
 @dataclass(frozen=True, slots=True)

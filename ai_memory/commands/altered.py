@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from ai_memory.show.console import Console
 from ai_memory.text.amounts import counted
 from ai_memory.text.cleaning import one_line
+
+if TYPE_CHECKING:
+    from ai_memory.show.console import Console
 
 
 def warn_of_altered(altered: Sequence[Sequence[str]], what: str, console: Console) -> None:

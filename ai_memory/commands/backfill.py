@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING
 
 from ai_memory.actions.backfill import Filled, ids_without_vector, require_served
 from ai_memory.clock import SystemClock
 from ai_memory.commands.embedding import fill, warn_of_rows
-from ai_memory.config.settings import Settings
 from ai_memory.embed.assemble import configured_target
 from ai_memory.reembed.holding import holding
 from ai_memory.reembed.plan.targets import recorded_target
-from ai_memory.show.console import Console
 from ai_memory.stores.open_options import OpenOptions
 from ai_memory.stores.opening import database, writing
 from ai_memory.text.amounts import counted
+
+if TYPE_CHECKING:
+    from ai_memory.config.settings import Settings
+    from ai_memory.show.console import Console
 
 EXIT_ROWS_LEFT = 10
 

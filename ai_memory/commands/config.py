@@ -6,16 +6,19 @@ import argparse
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ai_memory.commands.parser import add_global_flags
 from ai_memory.config import vendors
 from ai_memory.config.api_key import ApiKey
-from ai_memory.config.embedding import EmbeddingSettings
-from ai_memory.config.file import Sourced
-from ai_memory.config.settings import Settings
 from ai_memory.memory.text_codec import printable
-from ai_memory.show.console import Console
 from ai_memory.vectors.target import LOCAL
+
+if TYPE_CHECKING:
+    from ai_memory.config.embedding import EmbeddingSettings
+    from ai_memory.config.file import Sourced
+    from ai_memory.config.settings import Settings
+    from ai_memory.show.console import Console
 
 SIZES = {"all-MiniLM-L6-v2": 92, "sentence-transformers/all-MiniLM-L6-v2": 92, "nomic-embed-text-v1.5": 274}
 """Millions of bytes of the default models' files: at huggingface.co and in Ollama's library, November 2026."""

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING
 
 from ai_memory.clock import SystemClock
-from ai_memory.config.settings import Settings
 from ai_memory.errors import DataRefused, NotFound, StatementRefused, UsageError
 from ai_memory.memory.text_codec import printable
-from ai_memory.show.console import Console
 from ai_memory.stores.open_options import OpenOptions
 from ai_memory.stores.opening import reading, writing
 from ai_memory.stores.sqlite.memories import Memories
 from ai_memory.stores.sqlite.references import BROKEN_REFERENCE, referring_rows
-from ai_memory.stores.sqlite.store import Transaction
 from ai_memory.text.amounts import counted
+
+if TYPE_CHECKING:
+    from ai_memory.config.settings import Settings
+    from ai_memory.show.console import Console
+    from ai_memory.stores.sqlite.store import Transaction
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

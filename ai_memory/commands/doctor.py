@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from ai_memory.actions.doctor import Diagnosis, examine_damage, examine_embedder, examine_file, examine_target
 from ai_memory.clock import SystemClock
 from ai_memory.commands.embedding import EMBEDDER_ERRORS
-from ai_memory.config.settings import Settings
 from ai_memory.embed.assemble import Terms, assemble
 from ai_memory.embed.port import ONE_ATTEMPT
 from ai_memory.errors import Damaged, NoEmbedder
 from ai_memory.reembed.holding import holding
-from ai_memory.show.console import Console
 from ai_memory.stores.open_options import OpenOptions
 from ai_memory.stores.opening import database, reading, writing
 from ai_memory.stores.sqlite import runs, word_index
-from ai_memory.stores.sqlite.store import Store
 from ai_memory.text.amounts import counted
+
+if TYPE_CHECKING:
+    from ai_memory.config.settings import Settings
+    from ai_memory.show.console import Console
+    from ai_memory.stores.sqlite.store import Store
 
 EXIT_FOUND = 1
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ai_memory.actions.backfill import Filled, Filler, Unfilled
 from ai_memory.clock import SystemClock
-from ai_memory.config.embedding import EmbeddingSettings
 from ai_memory.embed.assemble import Terms, assemble, in_turn
 from ai_memory.errors import (
     LATER,
@@ -20,12 +21,15 @@ from ai_memory.reembed.events import Event, PageCommitted, RemedyFound
 from ai_memory.reembed.stop import Stop
 from ai_memory.reembed.sweep.worker import answer
 from ai_memory.reembed.tools import SweepTools
-from ai_memory.show.console import Console
 from ai_memory.show.narrator import Narrator
 from ai_memory.show.progress import choose_progress
-from ai_memory.stores.sqlite.store import Store
 from ai_memory.text.amounts import counted
 from ai_memory.text.hints import BACKFILL, REEMBED, without_again
+
+if TYPE_CHECKING:
+    from ai_memory.config.embedding import EmbeddingSettings
+    from ai_memory.show.console import Console
+    from ai_memory.stores.sqlite.store import Store
 
 EMBEDDER_ERRORS = (NoEmbedder, EmbedderInitFailed, EmbedError, EndpointUnusable, TargetChanged)
 """What an embedder can end with; the texts are stored all the same."""

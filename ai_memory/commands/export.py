@@ -5,10 +5,9 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from ai_memory.config.settings import Settings
 from ai_memory.memory.exchange import LINK_KEY, to_object
-from ai_memory.memory.records import Memory, Value
 from ai_memory.memory.rules import first_fault
 from ai_memory.memory.text_codec import printable
 from ai_memory.show.console import Console, to_json
@@ -16,9 +15,13 @@ from ai_memory.stores.opening import reading
 from ai_memory.stores.sqlite.links import LeftBehind, Links, left_behind
 from ai_memory.stores.sqlite.memories import Memories
 from ai_memory.stores.sqlite.namespaces import require_found
-from ai_memory.stores.sqlite.store import Store
 from ai_memory.text.amounts import counted
 from ai_memory.text.cleaning import one_line
+
+if TYPE_CHECKING:
+    from ai_memory.config.settings import Settings
+    from ai_memory.memory.records import Memory, Value
+    from ai_memory.stores.sqlite.store import Store
 
 NAMED_ROWS = 20
 ONLY_THERE = "an import takes it only where that memory is"

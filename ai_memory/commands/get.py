@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING
 
-from ai_memory.config.settings import Settings
 from ai_memory.errors import NotFound
 from ai_memory.memory.exchange import to_object
-from ai_memory.memory.records import Value
 from ai_memory.memory.text_codec import printable, readable
-from ai_memory.show.console import Console
 from ai_memory.stores.opening import reading
 from ai_memory.stores.sqlite.memories import Memories, has_vector
 from ai_memory.text.amounts import counted
+
+if TYPE_CHECKING:
+    from ai_memory.config.settings import Settings
+    from ai_memory.memory.records import Value
+    from ai_memory.show.console import Console
 
 LAST = ("content",)
 

@@ -7,7 +7,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from ai_memory.actions.backfill import Filled
 from ai_memory.actions.import_file import FileImport, Imported
@@ -16,21 +16,23 @@ from ai_memory.clock import SystemClock
 from ai_memory.commands.altered import warn_of_altered
 from ai_memory.commands.arguments import named_path
 from ai_memory.commands.embedding import EMBEDDER_ERRORS, fill, tell_stored_without, warn_of_rows
-from ai_memory.config.embedding import EmbeddingSettings
-from ai_memory.config.settings import Settings
 from ai_memory.errors import DataRefused, NotFound
 from ai_memory.memory.exchange import Parsed, parse
 from ai_memory.memory.records import OF_VECTOR, Draft
 from ai_memory.memory.text_codec import printable
-from ai_memory.show.console import Console
 from ai_memory.stores.open_options import OpenOptions
 from ai_memory.stores.opening import writing
 from ai_memory.stores.sqlite.links import Links
 from ai_memory.stores.sqlite.memories import Memories, has_vector
-from ai_memory.stores.sqlite.store import Store
 from ai_memory.text.amounts import counted
 from ai_memory.text.cleaning import one_line
 from ai_memory.text.json_file import may_begin
+
+if TYPE_CHECKING:
+    from ai_memory.config.embedding import EmbeddingSettings
+    from ai_memory.config.settings import Settings
+    from ai_memory.show.console import Console
+    from ai_memory.stores.sqlite.store import Store
 
 STDIN = Path("-")
 PIECE = 2**20

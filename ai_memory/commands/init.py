@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import argparse
 import time
+from typing import TYPE_CHECKING
 
-from ai_memory.config.settings import Settings
 from ai_memory.errors import UsageError
-from ai_memory.show.console import Console
 from ai_memory.stores.opening import writing
 from ai_memory.stores.sqlite.file import is_new
+
+if TYPE_CHECKING:
+    from ai_memory.config.settings import Settings
+    from ai_memory.show.console import Console
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

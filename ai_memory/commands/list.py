@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
-from ai_memory.config.settings import Settings
 from ai_memory.memory.text_codec import printable
-from ai_memory.show.console import Console
 from ai_memory.stores.opening import reading
 from ai_memory.stores.sqlite.consistent import consistently
 from ai_memory.stores.sqlite.memories import Summary, summaries
 from ai_memory.stores.sqlite.namespaces import require_found
+
+if TYPE_CHECKING:
+    from ai_memory.config.settings import Settings
+    from ai_memory.show.console import Console
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
-from ai_memory.config.settings import Settings
 from ai_memory.memory.text_codec import printable
-from ai_memory.show.console import Console
 from ai_memory.stores.opening import reading
 from ai_memory.stores.sqlite import counts
 from ai_memory.text.amounts import counted
+
+if TYPE_CHECKING:
+    from ai_memory.config.settings import Settings
+    from ai_memory.show.console import Console
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 from ai_memory.actions.recall import Found, LeftOut, Query, recall
 from ai_memory.commands.embedding import EMBEDDER_ERRORS
-from ai_memory.config.settings import Settings
 from ai_memory.embed.assemble import assemble_interactive
 from ai_memory.errors import NoEmbedder, UsageError
-from ai_memory.memory.records import Hit
 from ai_memory.memory.text_codec import is_text, printable, readable
-from ai_memory.show.console import Console
 from ai_memory.stores.open_options import OpenOptions
 from ai_memory.stores.opening import reading
 from ai_memory.stores.sqlite.namespaces import require_found
 from ai_memory.text.amounts import counted
-from ai_memory.vectors.target import Vectors
+
+if TYPE_CHECKING:
+    from ai_memory.config.settings import Settings
+    from ai_memory.memory.records import Hit
+    from ai_memory.show.console import Console
+    from ai_memory.vectors.target import Vectors
 
 MAX_LIMIT = 10_000
 SHOWN = 200

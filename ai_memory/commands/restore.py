@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 
 from ai_memory.commands.altered import mention_daemon
 from ai_memory.commands.arguments import named_path
-from ai_memory.config.settings import Settings
 from ai_memory.errors import UsageError
 from ai_memory.memory.text_codec import printable
-from ai_memory.show.console import Console
 from ai_memory.show.question import agreed, can_ask
 from ai_memory.text.amounts import counted
 
 if TYPE_CHECKING:
     from ai_memory.actions.restore import Loss, Present, Restore
+    from ai_memory.config.settings import Settings
     from ai_memory.reembed.stop import Stop
+    from ai_memory.show.console import Console
     from ai_memory.stores.sqlite.comparison import Comparison
 
 SHOWN = 3

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import argparse
 import sys
+from typing import TYPE_CHECKING
 
 from ai_memory.actions.backfill import Filler
 from ai_memory.actions.ingest import Outcome, put
 from ai_memory.clock import SystemClock
 from ai_memory.commands.altered import warn_of_altered
 from ai_memory.commands.embedding import EMBEDDER_ERRORS, tell_stored_without
-from ai_memory.config.embedding import EmbeddingSettings
-from ai_memory.config.settings import Settings
 from ai_memory.embed.assemble import assemble_interactive
 from ai_memory.errors import UsageError
 from ai_memory.memory.records import DEFAULT_NAMESPACE, Draft, Value
@@ -19,12 +18,16 @@ from ai_memory.memory.rules import TIERS, first_fault
 from ai_memory.memory.text_codec import is_text
 from ai_memory.reembed.stop import Stop
 from ai_memory.reembed.tools import SweepTools
-from ai_memory.show.console import Console
 from ai_memory.stores.open_options import OpenOptions
 from ai_memory.stores.opening import writing
 from ai_memory.stores.sqlite.memories import Memories, has_vector
-from ai_memory.stores.sqlite.store import Store
 from ai_memory.text.strict_json import compact
+
+if TYPE_CHECKING:
+    from ai_memory.config.embedding import EmbeddingSettings
+    from ai_memory.config.settings import Settings
+    from ai_memory.show.console import Console
+    from ai_memory.stores.sqlite.store import Store
 
 STDIN = "-"
 

@@ -6,13 +6,16 @@ import argparse
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ai_memory.config import embedding as embedding_settings
-from ai_memory.config.embedding import EmbeddingSettings
 from ai_memory.config.file import Sourced, Table, config_home, expand, locate, read, worded
 from ai_memory.config.unknown import warnings
 from ai_memory.errors import ConfigRefused, EmbedderInitFailed
 from ai_memory.system.trusted_file import trusted_users
+
+if TYPE_CHECKING:
+    from ai_memory.config.embedding import EmbeddingSettings
 
 DEFAULT_DB = Path("ai-memory.db")
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
+from typing import TYPE_CHECKING
 
 from ai_memory.config.embedding import ADDRESS_KEYS, OTHER_KEYS, OUR_KEYS
-from ai_memory.config.file import Table
 from ai_memory.text.refused_value import key_shaped
+
+if TYPE_CHECKING:
+    from ai_memory.config.file import Table
 
 SECTION = "embeddings"
 TOP_KEYS = ("db", "tier")

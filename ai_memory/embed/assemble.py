@@ -20,7 +20,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from ai_memory.config import vendors
 from ai_memory.config.embedding import AUTO, BASE64, KEYWORD, EmbeddingSettings
@@ -34,12 +34,12 @@ from ai_memory.embed.flow.retry import RetryingEmbedder
 from ai_memory.embed.flow.splitting import SplittingEmbedder
 from ai_memory.embed.flow.time_limit import TimeLimit, TimeLimitedEmbedder
 from ai_memory.embed.flow.token_budget import BudgetedEmbedder, TokenBudget
+from ai_memory.embed.http.deadline import Deadlines
 from ai_memory.embed.http.embedder import HttpEmbedder
 from ai_memory.embed.http.ollama import OllamaDialect, tag
 from ai_memory.embed.http.openai import OpenAiDialect
 from ai_memory.embed.http.packing import Packing, PackingEmbedder
-from ai_memory.embed.http.transport import Deadlines, Endpoint
-from ai_memory.embed.http.wire import Dialect
+from ai_memory.embed.http.transport import Endpoint
 from ai_memory.embed.local import model_folder
 from ai_memory.embed.local.embedder import LocalEmbedder, cached_folder, token_count
 from ai_memory.embed.local.engine_torch import TorchEngine, require_library
@@ -52,6 +52,9 @@ from ai_memory.system.process_env import keep_off_model_hub
 from ai_memory.text import address
 from ai_memory.vectors import space
 from ai_memory.vectors.target import LOCAL, Target
+
+if TYPE_CHECKING:
+    from ai_memory.embed.http.wire import Dialect
 
 DOCUMENT_PREFIX = "search_document: "
 QUERY_PREFIX = "search_query: "

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from ai_memory.config.embedding import EmbeddingSettings
+from typing import TYPE_CHECKING
+
 from ai_memory.errors import EmbedderInitFailed
 from ai_memory.text import address
 from ai_memory.vectors import space
+
+if TYPE_CHECKING:
+    from ai_memory.config.embedding import EmbeddingSettings
 
 
 def require_buildable(settings: EmbeddingSettings) -> None:

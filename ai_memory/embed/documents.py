@@ -10,9 +10,9 @@ not, even so: it is left as it is, and does not hold up the others.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from ai_memory.embed.outcomes import Embedded, Outcome, Refused, Unanswered
-from ai_memory.embed.port import ResilientEmbedder
 from ai_memory.errors import (
     AnswerViolation,
     Breakdown,
@@ -22,10 +22,13 @@ from ai_memory.errors import (
     RowsRefused,
     TransientFailure,
 )
-from ai_memory.memory.freshness import Document
 from ai_memory.memory.reason import Reason
-from ai_memory.vectors.target import Vectors
 from ai_memory.vectors.witness import CANARY
+
+if TYPE_CHECKING:
+    from ai_memory.embed.port import ResilientEmbedder
+    from ai_memory.memory.freshness import Document
+    from ai_memory.vectors.target import Vectors
 
 
 def embed_documents(embedder: ResilientEmbedder, documents: Sequence[Document]) -> list[Outcome]:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from ai_memory.memory.freshness import Document, Unfit
-from ai_memory.memory.reason import Reason
-from ai_memory.vectors.target import Vectors
+
+if TYPE_CHECKING:
+    from ai_memory.memory.reason import Reason
+    from ai_memory.vectors.target import Vectors
 
 
 @dataclass(frozen=True, slots=True)

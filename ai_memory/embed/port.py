@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from ai_memory.embed.usage import Meter
-from ai_memory.errors import EmbedError
-from ai_memory.vectors.target import Target, Vectors
+if TYPE_CHECKING:
+    from ai_memory.embed.usage import Meter
+    from ai_memory.errors import EmbedError
+    from ai_memory.vectors.target import Target, Vectors
 
 BatchT = TypeVar("BatchT")
 WorkT_contra = TypeVar("WorkT_contra", contravariant=True)

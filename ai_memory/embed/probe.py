@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ai_memory.embed.port import Embedder
 from ai_memory.errors import (
     DataRefused,
     EmbedderInitFailed,
@@ -18,8 +18,11 @@ from ai_memory.errors import (
 )
 from ai_memory.vectors.blob import decode
 from ai_memory.vectors.checks import cosines, is_sound
-from ai_memory.vectors.target import Fingerprint, Vectors
 from ai_memory.vectors.witness import WITNESS_TEXTS
+
+if TYPE_CHECKING:
+    from ai_memory.embed.port import Embedder
+    from ai_memory.vectors.target import Fingerprint, Vectors
 
 MIN_COSINE = 0.999
 SAME_DISTANCE = 0.01414

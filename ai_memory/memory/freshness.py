@@ -8,13 +8,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 from hashlib import blake2b
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from ai_memory.memory.document import MAX_BYTES, document, source_hash, stored_hash
 from ai_memory.memory.reason import Reason
-from ai_memory.memory.row import MemoryRow, Traits
 from ai_memory.text.utf8 import utf8_size
-from ai_memory.vectors.target import Fingerprint, Target
+
+if TYPE_CHECKING:
+    from ai_memory.memory.row import MemoryRow, Traits
+    from ai_memory.vectors.target import Fingerprint, Target
 
 ATTESTED = "attested"
 OVERSIZE: Final = "oversize"

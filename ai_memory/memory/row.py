@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from ai_memory.memory.text_codec import Codec
 from ai_memory.vectors.blob import head, width
 from ai_memory.vectors.checks import is_sound
+
+if TYPE_CHECKING:
+    from ai_memory.memory.text_codec import Codec
 
 
 @dataclass(frozen=True, slots=True)

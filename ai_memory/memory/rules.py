@@ -5,11 +5,14 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
-from ai_memory.memory.records import Value
 from ai_memory.text.invisible import is_invisible
 from ai_memory.text.strict_json import loads
 from ai_memory.text.times import in_utc
+
+if TYPE_CHECKING:
+    from ai_memory.memory.records import Value
 
 ID = re.compile(r"[A-Za-z0-9_:.@-]{1,128}")
 TIERS = ("short", "mid", "long")

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ai_memory.reembed.events import CopyEnded, Copying, Observer
-from ai_memory.reembed.stop import Stop
-from ai_memory.stores.port import Database
+
+if TYPE_CHECKING:
+    from ai_memory.reembed.stop import Stop
+    from ai_memory.stores.port import Database
 
 
 def back_up(database: Database, target: Path, stop: Stop, observe: Observer) -> None:

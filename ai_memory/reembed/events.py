@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from ai_memory.errors import AiMemoryError
-from ai_memory.memory.freshness import Unfit
-from ai_memory.reembed.work import Sizes
+if TYPE_CHECKING:
+    from ai_memory.errors import AiMemoryError
+    from ai_memory.memory.freshness import Unfit
+    from ai_memory.reembed.work import Sizes
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,15 +10,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from ai_memory.errors import DataRefused, NotFinished, OperatorNeeded, Stopped, StorageFailed
 from ai_memory.memory.text_codec import printable
-from ai_memory.reembed.stop import Stop
-from ai_memory.reembed.tools import Tools
-from ai_memory.stores.port import Reader, Store
 from ai_memory.stores.values import TAKE_IT_OFF, Pause, Run
 from ai_memory.text.times import instant
+
+if TYPE_CHECKING:
+    from ai_memory.reembed.stop import Stop
+    from ai_memory.reembed.tools import Tools
+    from ai_memory.stores.port import Reader, Store
 
 T = TypeVar("T")
 

@@ -7,12 +7,15 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from time import sleep
+from typing import TYPE_CHECKING
 
 from ai_memory.errors import RunHeld, RunnerStuck
 from ai_memory.reembed.breaker import believed_until
 from ai_memory.stores.holder import Holder, LockState
-from ai_memory.stores.port import Database, Lock
-from ai_memory.stores.values import Run
+
+if TYPE_CHECKING:
+    from ai_memory.stores.port import Database, Lock
+    from ai_memory.stores.values import Run
 
 STUCK_MS = 10 * 60 * 1000
 """A holder of the lock without progress for this long is stuck; three deadlines of a request are less."""

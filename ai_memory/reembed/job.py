@@ -10,19 +10,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from ai_memory.embed.port import ResilientEmbedder
 from ai_memory.errors import (
     AiMemoryError,
     UsageError,
 )
-from ai_memory.memory.freshness import Unfit
 from ai_memory.reembed.back_up import back_up
 from ai_memory.reembed.events import RunEnded, RunTakenOver
 from ai_memory.reembed.heartbeat import Heartbeat, require_no_pause
 from ai_memory.reembed.holding import holding
 from ai_memory.reembed.inspect.report import Expense, RunReport, report
-from ai_memory.reembed.options import Options
 from ai_memory.reembed.plan.decide import Action
 from ai_memory.reembed.plan.plan import Disclose, Plan, TakenRun, approve_by_hand, plan, preflight, take
 from ai_memory.reembed.plan.targets import known_fingerprint
@@ -33,10 +31,15 @@ from ai_memory.reembed.sweep.leaving import Leaving
 from ai_memory.reembed.sweep.passes import prepare
 from ai_memory.reembed.sweep.refusing_rows import find_refusing, set_aside
 from ai_memory.reembed.sweep.trial import require_updates
-from ai_memory.reembed.tools import Tools
-from ai_memory.stores.holder import Holder
-from ai_memory.stores.port import Database, Reader, Store
-from ai_memory.stores.values import Space
+
+if TYPE_CHECKING:
+    from ai_memory.embed.port import ResilientEmbedder
+    from ai_memory.memory.freshness import Unfit
+    from ai_memory.reembed.options import Options
+    from ai_memory.reembed.tools import Tools
+    from ai_memory.stores.holder import Holder
+    from ai_memory.stores.port import Database, Reader, Store
+    from ai_memory.stores.values import Space
 
 
 @dataclass(frozen=True, slots=True)

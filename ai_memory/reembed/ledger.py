@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
-from ai_memory.embed.port import ResilientEmbedder
 from ai_memory.embed.usage import Meter, Usage
 from ai_memory.reembed.work import Learned, PageAnswer, Sizes
+
+if TYPE_CHECKING:
+    from ai_memory.embed.port import ResilientEmbedder
 
 IN_TIME = "in_time"
 """The one size that may grow again: each worker finds its own."""

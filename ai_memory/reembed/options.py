@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from ai_memory.reembed.scope import Scope
+if TYPE_CHECKING:
+    from ai_memory.reembed.scope import Scope
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from ai_memory.memory.freshness import Document, Unfit
-from ai_memory.stores.values import Checkpoint
+if TYPE_CHECKING:
+    from ai_memory.memory.freshness import Document, Unfit
+    from ai_memory.stores.values import Checkpoint
 
 
 @dataclass(frozen=True, slots=True)

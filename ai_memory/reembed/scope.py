@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from ai_memory.memory.names import is_substrate
 from ai_memory.memory.text_codec import printable
-from ai_memory.stores.port import Reader
+
+if TYPE_CHECKING:
+    from ai_memory.stores.port import Reader
 
 Scope = tuple[str, ...] | None
 """Exact namespaces, or None: all but ai-memory's own."""

@@ -5,13 +5,15 @@ from __future__ import annotations
 from concurrent.futures import Future
 from dataclasses import dataclass
 from enum import Enum
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from ai_memory.memory.freshness import carries_stamp
 from ai_memory.memory.names import is_substrate
-from ai_memory.memory.row import MemoryRow, Traits
 from ai_memory.reembed.work import PageAnswer, Question
-from ai_memory.vectors.target import Fingerprint
+
+if TYPE_CHECKING:
+    from ai_memory.memory.row import MemoryRow, Traits
+    from ai_memory.vectors.target import Fingerprint
 
 
 class Way(Enum):

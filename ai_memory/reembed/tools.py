@@ -6,13 +6,16 @@ from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from random import Random
+from typing import TYPE_CHECKING
 
-from ai_memory.clock import Clock
-from ai_memory.embed.port import ResilientEmbedder, Spending
-from ai_memory.reembed.events import Observer
 from ai_memory.reembed.ledger import Ledger
-from ai_memory.reembed.stop import Stop
-from ai_memory.reembed.work import Workers
+
+if TYPE_CHECKING:
+    from ai_memory.clock import Clock
+    from ai_memory.embed.port import ResilientEmbedder, Spending
+    from ai_memory.reembed.events import Observer
+    from ai_memory.reembed.stop import Stop
+    from ai_memory.reembed.work import Workers
 
 
 @dataclass(frozen=True, slots=True)

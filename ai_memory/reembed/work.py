@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from ai_memory.embed.outcomes import Embedded, Outcome
 from ai_memory.embed.port import Pool
 from ai_memory.embed.usage import Usage
 from ai_memory.reembed.page import Page
-from ai_memory.vectors.target import Fingerprint
+
+if TYPE_CHECKING:
+    from ai_memory.embed.outcomes import Embedded, Outcome
+    from ai_memory.vectors.target import Fingerprint
 
 Sizes = Mapping[str, int]
 """What was learned of the size of a request, by name."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ai_memory.reembed.events import (
     BackupOpened,
     CopyEnded,
@@ -17,10 +19,12 @@ from ai_memory.reembed.events import (
     RunTakenOver,
     Waiting,
 )
-from ai_memory.reembed.work import Sizes
 from ai_memory.show.notices import QuarantineNotices
-from ai_memory.show.progress import Progress
 from ai_memory.text.amounts import counted
+
+if TYPE_CHECKING:
+    from ai_memory.reembed.work import Sizes
+    from ai_memory.show.progress import Progress
 
 MEGABYTE = 1_000_000
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from ai_memory.memory.freshness import Unfit
 from ai_memory.memory.text_codec import printable
 from ai_memory.reembed.inspect.quarantined import shortened
-from ai_memory.show.progress import Progress
 from ai_memory.text.amounts import counted
+
+if TYPE_CHECKING:
+    from ai_memory.memory.freshness import Unfit
+    from ai_memory.show.progress import Progress
 
 NAMED_ROWS = 3
 

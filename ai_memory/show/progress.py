@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from ai_memory.clock import Clock
+if TYPE_CHECKING:
+    from ai_memory.clock import Clock
 
 PLAIN_INTERVAL_S = 30.0
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import select
 import sys
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from ai_memory.show.console import SafeStream
+if TYPE_CHECKING:
+    from ai_memory.show.console import SafeStream
 
 HEED_S = 0.2
 """How long a signal waits at most while an answer is awaited."""

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from ai_memory.stores import port
 from ai_memory.stores.open_options import OpenOptions
 from ai_memory.stores.sqlite import database as files
-from ai_memory.stores.sqlite.store import Store
+
+if TYPE_CHECKING:
+    from ai_memory.stores import port
+    from ai_memory.stores.sqlite.store import Store
 
 
 def database(path: Path, options: OpenOptions = OpenOptions()) -> port.Database:

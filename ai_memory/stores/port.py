@@ -16,27 +16,28 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from ai_memory.memory.row import MemoryRow
-from ai_memory.stores.holder import Holder, LockState
-from ai_memory.stores.port_reading import (
-    MemoryReader,
-    OperatorReader,
-    QuarantineReader,
-    RunReader,
-    TargetReader,
-)
-from ai_memory.stores.port_writing import (
-    OperatorWriter,
-    ProgressWriter,
-    QuarantineWriter,
-    RunWriter,
-    TargetWriter,
-    VectorWriter,
-)
-from ai_memory.stores.values import Identity, Run, Space
-from ai_memory.vectors.target import Fingerprint
+if TYPE_CHECKING:
+    from ai_memory.memory.row import MemoryRow
+    from ai_memory.stores.holder import Holder, LockState
+    from ai_memory.stores.port_reading import (
+        MemoryReader,
+        OperatorReader,
+        QuarantineReader,
+        RunReader,
+        TargetReader,
+    )
+    from ai_memory.stores.port_writing import (
+        OperatorWriter,
+        ProgressWriter,
+        QuarantineWriter,
+        RunWriter,
+        TargetWriter,
+        VectorWriter,
+    )
+    from ai_memory.stores.values import Identity, Run, Space
+    from ai_memory.vectors.target import Fingerprint
 
 T = TypeVar("T")
 

@@ -6,13 +6,14 @@ See `port` for what is common to all methods.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from ai_memory.errors import AiMemoryError
-from ai_memory.memory.reason import Reason
-from ai_memory.memory.row import MemoryRow, Traits
-from ai_memory.stores.values import Checkpoint, Identity, Measured, Pause, Quarantined, Run, Space
-from ai_memory.vectors.target import Fingerprint
+if TYPE_CHECKING:
+    from ai_memory.errors import AiMemoryError
+    from ai_memory.memory.reason import Reason
+    from ai_memory.memory.row import MemoryRow, Traits
+    from ai_memory.stores.values import Checkpoint, Identity, Measured, Pause, Quarantined, Run, Space
+    from ai_memory.vectors.target import Fingerprint
 
 
 class MemoryReader(Protocol):

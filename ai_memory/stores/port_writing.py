@@ -7,12 +7,13 @@ database's own forbids what it writes, and the transaction must not be committed
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from ai_memory.memory.reason import Reason
-from ai_memory.stores.holder import Holder
-from ai_memory.stores.values import Breaker, Checkpoint, Counted, Counters, Identity, Pause, Run, Space, VectorWrite
-from ai_memory.vectors.target import Fingerprint
+if TYPE_CHECKING:
+    from ai_memory.memory.reason import Reason
+    from ai_memory.stores.holder import Holder
+    from ai_memory.stores.values import Breaker, Checkpoint, Counted, Counters, Identity, Pause, Run, Space, VectorWrite
+    from ai_memory.vectors.target import Fingerprint
 
 
 class VectorWriter(Protocol):

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
+from typing import TYPE_CHECKING
 
-from ai_memory.memory.reason import Kind
-from ai_memory.stores.holder import Holder
 from ai_memory.text.times import with_timestamps
+
+if TYPE_CHECKING:
+    from ai_memory.memory.reason import Kind
+    from ai_memory.stores.holder import Holder
 
 Space = tuple[str | None, int | None, int]
 """Vectors of one kind: their stamp and width (None: none that can be read), and how many rows have them."""

@@ -10,8 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
+from typing import TYPE_CHECKING
 
-from ai_memory.errors import AiMemoryError
+if TYPE_CHECKING:
+    from ai_memory.errors import AiMemoryError
 
 OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 ALL_OF_OTHERS = stat.S_IRWXG | stat.S_IRWXO

@@ -6,10 +6,14 @@ that is a multiple of 4 is the older form without the header byte. Any other len
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from ai_memory.errors import DataRefused
-from ai_memory.vectors.target import Vectors
+
+if TYPE_CHECKING:
+    from ai_memory.vectors.target import Vectors
 
 HEADER = b"\x01"
 HEAD_BYTES = 16

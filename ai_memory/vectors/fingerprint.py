@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from hashlib import sha256
+from typing import TYPE_CHECKING
 
-from ai_memory.vectors.target import Target
+if TYPE_CHECKING:
+    from ai_memory.vectors.target import Target
 
 
 def canonical_spec(target: Target) -> str:

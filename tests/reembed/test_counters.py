@@ -8,7 +8,7 @@ from ai_memory.errors import CredentialsRefused
 from ai_memory.reembed.plan.census import take_census
 from ai_memory.reembed.sweep import asking
 from ai_memory.stores.sqlite import run_figures, runs
-from ai_memory.stores.sqlite.provenance import read_fingerprint
+from ai_memory.stores.sqlite.fingerprints import read_fingerprint
 from ai_memory.stores.values import Counted, LastEnd, Run
 from tests.reembed.test_job import Swapped, failing_after
 from tests.reembed.work import NOW_MS, Work

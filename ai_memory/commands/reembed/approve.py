@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from ai_memory.clock import SystemClock
-from ai_memory.config.settings import Settings
 from ai_memory.embed.assemble import assemble_interactive
 from ai_memory.embed.probe import probe
 from ai_memory.reembed.plan.targets import find_target
-from ai_memory.show.console import Console
 from ai_memory.stores.open_options import OpenOptions
 from ai_memory.stores.opening import database
 from ai_memory.system.person import who
+
+if TYPE_CHECKING:
+    from ai_memory.config.settings import Settings
+    from ai_memory.show.console import Console
 
 
 def run_approve(settings: Settings, console: Console) -> int:

@@ -6,24 +6,27 @@ import argparse
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from ai_memory.clock import SystemClock
 from ai_memory.commands.altered import mention_daemon
 from ai_memory.commands.reembed.next_command import next_command
-from ai_memory.config.settings import Settings
 from ai_memory.errors import AiMemoryError, OperatorNeeded, RunHeld, RunnerStuck, Stopped, UsageError
-from ai_memory.reembed.inspect.report import RunReport
 from ai_memory.reembed.inspect.why import BUDGETS, why
-from ai_memory.show.console import Console
 from ai_memory.stores.open_options import OpenOptions
 from ai_memory.stores.opening import database, reading, writing
 from ai_memory.stores.sqlite import tellings
-from ai_memory.stores.sqlite.store import Transaction
 from ai_memory.stores.values import LastEnd, Run
 from ai_memory.text.amounts import counted
 from ai_memory.text.hints import PROGRAM, changes_flag, without_again
 from ai_memory.text.invisible import escaped
 from ai_memory.text.times import instant
+
+if TYPE_CHECKING:
+    from ai_memory.config.settings import Settings
+    from ai_memory.reembed.inspect.report import RunReport
+    from ai_memory.show.console import Console
+    from ai_memory.stores.sqlite.store import Transaction
 
 BRIEFLY = OpenOptions(busy_timeout_ms=500)
 """What is only told waits for nobody."""

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING
 
 from ai_memory.clock import SystemClock
-from ai_memory.config.settings import Settings
 from ai_memory.errors import UsageError
-from ai_memory.show.console import Console
 from ai_memory.stores.open_options import OpenOptions
 from ai_memory.stores.opening import database
 from ai_memory.stores.values import Pause
 from ai_memory.system.person import who
 from ai_memory.text.cleaning import one_line
 from ai_memory.text.times import instant, on_the_wall, timestamp
+
+if TYPE_CHECKING:
+    from ai_memory.config.settings import Settings
+    from ai_memory.show.console import Console
 
 
 def run_pause(args: argparse.Namespace, settings: Settings, console: Console) -> int:

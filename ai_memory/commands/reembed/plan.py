@@ -3,29 +3,32 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from ai_memory.clock import SystemClock
-from ai_memory.config.settings import Settings
 from ai_memory.embed.assemble import assemble_interactive, configured_target, token_counter
-from ai_memory.embed.port import ResilientEmbedder
 from ai_memory.embed.probe import check_witness, probe
 from ai_memory.memory.text_codec import printable
 from ai_memory.reembed.holding import holding
 from ai_memory.reembed.inspect.dry_run import DryRun, dry_run
-from ai_memory.reembed.options import Options
-from ai_memory.reembed.plan.census import Census
 from ai_memory.reembed.plan.estimate import Estimate, Probed
-from ai_memory.reembed.plan.plan import Preflight
 from ai_memory.reembed.plan.targets import known_fingerprint, recorded_target
-from ai_memory.reembed.scope import Scope
 from ai_memory.reembed.stop import Stop
 from ai_memory.reembed.sweep.stamp import stamp, would_stamp
 from ai_memory.reembed.tools import SweepTools
-from ai_memory.show.console import Console
 from ai_memory.stores.open_options import OpenOptions
 from ai_memory.stores.opening import database, reading, writing
-from ai_memory.stores.port import Reader
 from ai_memory.text.amounts import counted, money, span
+
+if TYPE_CHECKING:
+    from ai_memory.config.settings import Settings
+    from ai_memory.embed.port import ResilientEmbedder
+    from ai_memory.reembed.options import Options
+    from ai_memory.reembed.plan.census import Census
+    from ai_memory.reembed.plan.plan import Preflight
+    from ai_memory.reembed.scope import Scope
+    from ai_memory.show.console import Console
+    from ai_memory.stores.port import Reader
 
 
 def preflight_lines(told: Preflight, *, copied: bool = False) -> list[str]:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from ai_memory.clock import SystemClock
-from ai_memory.config.settings import Settings
 from ai_memory.errors import DataRefused, OperatorNeeded, StorageFailed
 from ai_memory.memory.text_codec import printable
 from ai_memory.reembed.inspect.quarantined import QuarantinedRow, quarantined_rows, shortened
-from ai_memory.show.console import Console
 from ai_memory.stores.open_options import OpenOptions
 from ai_memory.stores.opening import database
 from ai_memory.text.amounts import counted
+
+if TYPE_CHECKING:
+    from ai_memory.config.settings import Settings
+    from ai_memory.show.console import Console
 
 
 def run(verb: str, settings: Settings, console: Console) -> int:

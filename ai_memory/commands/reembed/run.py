@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 from ai_memory.commands.arguments import duration, money, named_path, point_in_time, sample_size, whole_number
 from ai_memory.commands.parser import add_global_flags
-from ai_memory.config.settings import Settings
 from ai_memory.errors import UsageError
-from ai_memory.show.console import Console
 
 if TYPE_CHECKING:
     from ai_memory.config.embedding import EmbeddingSettings
     from ai_memory.config.file import Sourced
+    from ai_memory.config.settings import Settings
     from ai_memory.embed.port import TokenLimit
     from ai_memory.reembed.job import Job
     from ai_memory.reembed.options import Options
     from ai_memory.reembed.plan.plan import Preflight
     from ai_memory.reembed.stop import Stop
+    from ai_memory.show.console import Console
 
 VERBS = {
     "status": "show the recorded run from its own counters: what it is in and why, rows, rate, what to type next",

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ai_memory.clock import SystemClock
 from ai_memory.commands.reembed.wanted import wanted
-from ai_memory.config.settings import Settings
 from ai_memory.errors import AiMemoryError
 from ai_memory.memory.text_codec import printable
 from ai_memory.reembed.inspect.bound import bound_in_words
@@ -23,14 +24,17 @@ from ai_memory.reembed.plan.outlook import Outlook, outlook
 from ai_memory.reembed.plan.wanted import Wanted
 from ai_memory.reembed.scope import name_scope
 from ai_memory.reembed.sweep.ending import OUTSIDE
-from ai_memory.show.console import Console
-from ai_memory.stores.holder import Holder
 from ai_memory.stores.open_options import OpenOptions
 from ai_memory.stores.opening import database
-from ai_memory.stores.port import Reader
-from ai_memory.stores.values import Pause
 from ai_memory.text.amounts import ago, counted, money, percent, size, span
 from ai_memory.text.times import instant
+
+if TYPE_CHECKING:
+    from ai_memory.config.settings import Settings
+    from ai_memory.show.console import Console
+    from ai_memory.stores.holder import Holder
+    from ai_memory.stores.port import Reader
+    from ai_memory.stores.values import Pause
 
 VERDICTS = {HEALTHY: "healthy", WAITING: "waiting"}
 NEEDS = "needs somebody"

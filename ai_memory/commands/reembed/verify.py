@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ai_memory.clock import SystemClock
-from ai_memory.config.settings import Settings
 from ai_memory.embed.assemble import assemble, configured_target
 from ai_memory.embed.probe import probe, require_width
 from ai_memory.errors import OperatorNeeded, TargetChanged
@@ -13,16 +14,19 @@ from ai_memory.reembed.inspect.verify import Sample, choose, compare
 from ai_memory.reembed.plan.census import Census, take_census
 from ai_memory.reembed.plan.targets import find_target, known_fingerprint, recorded_target
 from ai_memory.reembed.scope import Scope, name_scope
-from ai_memory.show.console import Console
 from ai_memory.stores.open_options import OpenOptions
 from ai_memory.stores.opening import reading
 from ai_memory.stores.sqlite import runs
-from ai_memory.stores.sqlite.store import Store
 from ai_memory.text.amounts import counted
 from ai_memory.text.times import timestamp
 from ai_memory.vectors.fingerprint import differences
-from ai_memory.vectors.target import Fingerprint
 from ai_memory.vectors.witness import WITNESS_TEXTS
+
+if TYPE_CHECKING:
+    from ai_memory.config.settings import Settings
+    from ai_memory.show.console import Console
+    from ai_memory.stores.sqlite.store import Store
+    from ai_memory.vectors.target import Fingerprint
 
 ALL = "all"
 SAMPLE_TIP = "No vector was looked at. To embed some rows again and compare: ai-memory reembed verify"

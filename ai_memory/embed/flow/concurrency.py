@@ -20,16 +20,19 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Condition, get_ident
+from typing import TYPE_CHECKING
 
 from ai_memory.embed.flow.level import Level
-from ai_memory.embed.flow.limiter import Limiter, Remaining
 from ai_memory.embed.flow.rate import RateLimiter
 from ai_memory.embed.flow.request_size import RequestSize, estimated_tokens
 from ai_memory.embed.flow.wrapper import Wrapper
-from ai_memory.embed.port import Embedder, Stop
 from ai_memory.errors import RateLimited, TransientFailure
 from ai_memory.text.amounts import span
-from ai_memory.vectors.target import Vectors
+
+if TYPE_CHECKING:
+    from ai_memory.embed.flow.limiter import Limiter, Remaining
+    from ai_memory.embed.port import Embedder, Stop
+    from ai_memory.vectors.target import Vectors
 
 TICK = 0.1
 """Seconds after which whoever waits looks again: a stop is obeyed within it. A choice of 2026-11-23, not measured."""

@@ -6,11 +6,14 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from threading import Lock
+from typing import TYPE_CHECKING
 
-from ai_memory.embed.flow.limiter import Limiter, Remaining
 from ai_memory.errors import EmbedError, RateLimited
 from ai_memory.text.amounts import counted, size
 from ai_memory.text.utf8 import utf8_size
+
+if TYPE_CHECKING:
+    from ai_memory.embed.flow.limiter import Limiter, Remaining
 
 EVERY_S = 1.0
 """Requests that were answered are told in one line per second at most; every one that failed has its own."""

@@ -18,10 +18,13 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from threading import Lock
+from typing import TYPE_CHECKING
 
-from ai_memory.embed.flow.documented import DocumentedLimits
 from ai_memory.errors import EmbedError, RequestTooLarge
 from ai_memory.text.utf8 import utf8_size
+
+if TYPE_CHECKING:
+    from ai_memory.embed.flow.documented import DocumentedLimits
 
 FEWEST_BYTES_A_TOKEN = 3
 """English has 4 bytes per token in cl100k_base, code and CJK about 3: a request is rather too small than refused.

@@ -24,11 +24,12 @@ from ai_memory.errors import (
     TransientFailure,
     VectorsBroken,
 )
-from ai_memory.vectors.target import Vectors
 from ai_memory.vectors.witness import CANARY
 
 if TYPE_CHECKING:
     from tenacity import RetryCallState
+
+    from ai_memory.vectors.target import Vectors
 
 T = TypeVar("T")
 

@@ -12,14 +12,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ai_memory.embed.flow.request_size import RequestSize
-from ai_memory.embed.flow.retry import RetryingEmbedder
 from ai_memory.embed.flow.token_budget import TokenBudget
 from ai_memory.embed.flow.wrapper import Wrapper
-from ai_memory.embed.port import RetryPolicy
 from ai_memory.errors import (
     AnswerLate,
     AnswerViolation,
@@ -30,8 +28,13 @@ from ai_memory.errors import (
     RequestTooLarge,
     VectorsBroken,
 )
-from ai_memory.vectors.target import Vectors
 from ai_memory.vectors.witness import CANARY
+
+if TYPE_CHECKING:
+    from ai_memory.embed.flow.request_size import RequestSize
+    from ai_memory.embed.flow.retry import RetryingEmbedder
+    from ai_memory.embed.port import RetryPolicy
+    from ai_memory.vectors.target import Vectors
 
 ABSENT = frozenset({*range(201, 400), 404, 405, 410, 501})
 """With these an endpoint mostly says that it is not there any more, and only seldom that it dislikes a text."""

@@ -7,12 +7,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from threading import Event, Thread
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from ai_memory.embed.flow.wrapper import Wrapper
-from ai_memory.embed.port import ResilientEmbedder, RetryPolicy
 from ai_memory.errors import AiMemoryError, EmbedError, TransientFailure
-from ai_memory.vectors.target import Vectors
+
+if TYPE_CHECKING:
+    from ai_memory.embed.port import ResilientEmbedder, RetryPolicy
+    from ai_memory.vectors.target import Vectors
 
 T = TypeVar("T")
 

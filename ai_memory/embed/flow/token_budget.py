@@ -6,14 +6,17 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from math import ceil
 from threading import Condition
+from typing import TYPE_CHECKING
 
 from ai_memory.embed.flow.request_size import most_tokens
 from ai_memory.embed.flow.wrapper import Wrapper
-from ai_memory.embed.port import Embedder, TokenLimit
-from ai_memory.embed.usage import Meter
 from ai_memory.errors import BudgetSpent, EmbedError
 from ai_memory.text.utf8 import utf8_size
-from ai_memory.vectors.target import Vectors
+
+if TYPE_CHECKING:
+    from ai_memory.embed.port import Embedder, TokenLimit
+    from ai_memory.embed.usage import Meter
+    from ai_memory.vectors.target import Vectors
 
 UNREPORTED = 0.5
 """Tokens per byte of texts whose endpoint reports none: twice what English has."""

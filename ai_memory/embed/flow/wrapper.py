@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from ai_memory.embed.port import Embedder
-from ai_memory.embed.usage import Meter
-from ai_memory.vectors.target import Target
+if TYPE_CHECKING:
+    from ai_memory.embed.port import Embedder
+    from ai_memory.embed.usage import Meter
+    from ai_memory.vectors.target import Target
 
 
 class Wrapper:

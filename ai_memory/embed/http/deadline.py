@@ -1,10 +1,11 @@
-"""An HTTP answer that ends in time: a deadline over its headers and body together, not between two reads only."""
+"""How long an answer may take, and one that ends in time: a deadline over all of it, not only between two reads."""
 
 from __future__ import annotations
 
 import io
 import socket
 from collections.abc import Callable
+from dataclasses import dataclass
 from http import HTTPStatus
 from http.client import HTTPException, HTTPResponse
 
@@ -12,6 +13,49 @@ Clock = Callable[[], float]
 
 HEAD_BYTES = 256 * 1024
 """What may come before the body: status, headers, and all answers that only announce the final one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deadlines:
+    """How long one request may take, in seconds: to connect, between two reads, and altogether.
+
+    `first` stands for `read` until an endpoint has answered, and again after it was late: it may be loading its model,
+    and some give that up where nobody waits.
+    """
+
+    connect: float = 10.0
+    read: float = 60.0
+    total: float = 120.0
+    first: float = 60.0
+
+    def between_reads(self, *, cold: bool) -> float:
+        """Return the time between two reads; `cold`: the endpoint has not answered lately."""
+        return max(self.first, self.read) if cold else self.read
+
+    def altogether(self, *, cold: bool) -> float:
+        """Return the time for a whole answer, without that to connect."""
+        return self.total + self.between_reads(cold=cold) - self.read
+
+
+class Warmth:
+    """Whether the server has still to load its model, and how long to wait for it then.
+
+    Apart from the transport: open connections hold it, and the library holds them for as long as anything that they
+    hold leads back to their pool.
+    """
+
+    def __init__(self, deadlines: Deadlines) -> None:
+        """Begin with a server that has not answered yet."""
+        self.cold = True
+        self._deadlines = deadlines
+
+    def limits(self) -> tuple[float, float]:
+        """Return how many seconds to wait for a connection, and between two reads."""
+        return self._deadlines.connect, self._deadlines.between_reads(cold=self.cold)
+
+    def altogether(self) -> float:
+        """Return how many seconds a whole answer may take."""
+        return self._deadlines.altogether(cold=self.cold)
 
 
 class TimedResponse(HTTPResponse):

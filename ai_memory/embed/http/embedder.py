@@ -7,10 +7,10 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from threading import Lock
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ai_memory.embed.flow.limiter import Limiter
 from ai_memory.embed.flow.request_size import most_tokens
 from ai_memory.embed.http import answer_size, rate_headers
 from ai_memory.embed.http.answer import Answer, Asked
@@ -19,7 +19,6 @@ from ai_memory.embed.http.error_body import status_within
 from ai_memory.embed.http.packing import Packing
 from ai_memory.embed.http.refusals import classify, may_be_of_texts
 from ai_memory.embed.http.transport import UNPACKED, Endpoint, Transport
-from ai_memory.embed.http.wire import Dialect, Reply
 from ai_memory.embed.usage import Meter, Usage
 from ai_memory.errors import (
     AnswerLate,
@@ -35,7 +34,11 @@ from ai_memory.text.amounts import counted
 from ai_memory.text.cleaning import one_line
 from ai_memory.text.utf8 import utf8_size
 from ai_memory.vectors.checks import check
-from ai_memory.vectors.target import Target, Vectors
+
+if TYPE_CHECKING:
+    from ai_memory.embed.flow.limiter import Limiter
+    from ai_memory.embed.http.wire import Dialect, Reply
+    from ai_memory.vectors.target import Target, Vectors
 
 _SHORT = 1 << 12
 BEFORE, SHOWN = 12, 40

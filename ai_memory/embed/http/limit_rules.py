@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
-from ai_memory.embed.http.error_body import ErrorBody
 from ai_memory.embed.http.rule import PAY, QUOTA_CODES, RENEWED, TOLD, Rule
 from ai_memory.errors import LATER, QuotaExhausted, RateLimited, RequestTooLarge
+
+if TYPE_CHECKING:
+    from ai_memory.embed.http.error_body import ErrorBody
 
 LIMIT_RULES: tuple[Rule, ...] = (
     Rule(frozenset({402}), QuotaExhausted, "the account is out of money", PAY, "RFC 9110 15.5.3; OpenRouter, DeepSeek"),

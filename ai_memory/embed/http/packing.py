@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from threading import Lock
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ai_memory.embed.flow.wrapper import Wrapper
-from ai_memory.embed.port import Embedder
 from ai_memory.errors import (
     AnswerLate,
     BudgetSpent,
@@ -22,7 +22,10 @@ from ai_memory.errors import (
     WrongTarget,
 )
 from ai_memory.vectors.checks import cosines
-from ai_memory.vectors.target import Vectors
+
+if TYPE_CHECKING:
+    from ai_memory.embed.port import Embedder
+    from ai_memory.vectors.target import Vectors
 
 MIN_COSINE = 0.999
 LENGTHS_DIFFER = 0.01

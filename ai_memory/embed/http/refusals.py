@@ -6,10 +6,9 @@ A refusal is read alike whatever its status: servers tell the same with 400, wit
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 from ai_memory.embed.http import error_body
-from ai_memory.embed.http.answer import Answer, Asked
-from ai_memory.embed.http.error_body import ErrorBody
 from ai_memory.embed.http.limit_rules import LIMIT_RULES, read_as
 from ai_memory.embed.http.rate_headers import retry_after
 from ai_memory.embed.http.rule import (
@@ -39,6 +38,10 @@ from ai_memory.errors import (
     WrongTarget,
 )
 from ai_memory.text.cleaning import one_line
+
+if TYPE_CHECKING:
+    from ai_memory.embed.http.answer import Answer, Asked
+    from ai_memory.embed.http.error_body import ErrorBody
 
 _CREDENTIALS = re.compile(r"//.*@")
 _BEHIND_PATH = re.compile(r"[?#].*", re.DOTALL)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from ai_memory.errors import EmbedError
+if TYPE_CHECKING:
+    from ai_memory.errors import EmbedError
 
 
 @dataclass(frozen=True, slots=True)

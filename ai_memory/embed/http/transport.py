@@ -16,45 +16,24 @@ from typing import TYPE_CHECKING, Any
 
 from ai_memory import __version__
 from ai_memory.embed.http.answer import Answer
-from ai_memory.embed.http.deadline import TimedResponse
+from ai_memory.embed.http.deadline import Deadlines, TimedResponse, Warmth
 from ai_memory.embed.http.key_header import key_header
 from ai_memory.embed.http.surroundings import misfit, require_bundle, require_proxy
 from ai_memory.errors import AnswerLate, AnswerViolation, Breakdown, Misconfigured, TransientFailure
 from ai_memory.text import address
-from ai_memory.text.address import Address
 from ai_memory.text.cleaning import one_line
 
 if TYPE_CHECKING:
     from requests import PreparedRequest, Response, Session
     from requests.adapters import HTTPAdapter
 
+    from ai_memory.text.address import Address
+
 _CHUNK = 1 << 16
 _ERROR_BYTES = 1 << 16
 """So much of an answer without vectors is read; the rest tells nothing."""
 UNPACKED = frozenset({"", "identity", "gzip", "x-gzip", "deflate"})
 """Encodings that are asked for, one at a time; what comes in another is not unpacked."""
-
-
-@dataclass(frozen=True, slots=True)
-class Deadlines:
-    """How long one request may take, in seconds: to connect, between two reads, and altogether.
-
-    `first` stands for `read` until an endpoint has answered, and again after it was late: it may be loading its model,
-    and some give that up where nobody waits.
-    """
-
-    connect: float = 10.0
-    read: float = 60.0
-    total: float = 120.0
-    first: float = 60.0
-
-    def between_reads(self, *, cold: bool) -> float:
-        """Return the time between two reads; `cold`: the endpoint has not answered lately."""
-        return max(self.first, self.read) if cold else self.read
-
-    def altogether(self, *, cold: bool) -> float:
-        """Return the time for a whole answer, without that to connect."""
-        return self.total + self.between_reads(cold=cold) - self.read
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +79,7 @@ class Transport:
         self._session: Session | None = None
         self._around: dict[str, Any] = {}
         self._lock = Lock()
-        self._cold = True
+        self._warmth = Warmth(endpoint.deadlines)
 
     def prepare(self, path: str, body: bytes, *, limit: int) -> Callable[[], Answer]:
         """Return what posts a JSON body; nothing is sent before it is called.
@@ -137,8 +116,7 @@ class Transport:
         from urllib3.exceptions import HTTPError
 
         session = self._connected()
-        deadlines = self.endpoint.deadlines
-        limits = deadlines.connect, deadlines.between_reads(cold=self._cold)
+        limits = self._warmth.limits()
         try:
             # Not the session's own `send`: that reads the body of a redirect whole, and keeps cookies.
             adapter = session.get_adapter(f"{request.url}")
@@ -150,7 +128,7 @@ class Transport:
                 raise found from None
             reason = one_line(_root(error), self.endpoint.key).rstrip(".")
             kind = _kind(error)
-            self._cold = self._cold or kind is AnswerLate
+            self._warmth.cold |= kind is AnswerLate
             raise kind(
                 f"{self.endpoint.host} gave no answer: {reason}.",
                 tip="Is it running, and is the base URL right?",
@@ -158,20 +136,17 @@ class Transport:
             ) from None  # the library's own words may quote what the server sent
         except (requests.RequestException, ValueError) as error:
             raise _unaskable(self.endpoint, error) from None
-        self._cold = self._cold and answer.status != HTTPStatus.OK
+        self._warmth.cold &= answer.status != HTTPStatus.OK
         return answer
 
     def _connected(self) -> Session:
         with self._lock:
             if self._session is None:
-                adapter = _timed_adapter(self._altogether, self._connections)
+                adapter = _timed_adapter(self._warmth.altogether, self._connections)
                 session = _session(self.endpoint, adapter)
                 self._around = _around(session, self.endpoint)
                 self._session = session
             return self._session
-
-    def _altogether(self) -> float:
-        return self.endpoint.deadlines.altogether(cold=self._cold)
 
 
 def _require_allowed(endpoint: Endpoint, url: str) -> None:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from ai_memory.errors import AnswerViolation, ForeignAnswer, OneVector
 from ai_memory.text.amounts import counted
-from ai_memory.vectors.target import Vectors
+
+if TYPE_CHECKING:
+    from ai_memory.vectors.target import Vectors
 
 MOST_TOKENS = 10**9
 """No answer to one request costs more; such a count is not believed."""

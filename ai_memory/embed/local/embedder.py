@@ -9,19 +9,21 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ai_memory.embed.local.model_files import AGAIN, is_file, reason_of
 from ai_memory.embed.local.model_folder import has_weights
-from ai_memory.embed.port import Engine, ModelFacts
 from ai_memory.embed.usage import Meter, Usage
 from ai_memory.errors import EmbedderInitFailed
 from ai_memory.text.utf8 import utf8_size
 from ai_memory.vectors import space
 from ai_memory.vectors.checks import check
-from ai_memory.vectors.target import Target, Vectors
+
+if TYPE_CHECKING:
+    from ai_memory.embed.port import Engine, ModelFacts
+    from ai_memory.vectors.target import Target, Vectors
 
 CPU_BATCH = 8
 """Texts a forward pass on a processor. Measured with MiniLM and docstrings, sorted by length, 100 a call, one

@@ -20,10 +20,11 @@ from ai_memory.embed.local.model_folder import tensor_elements, weights
 from ai_memory.embed.port import ModelFacts
 from ai_memory.errors import EmbedderInitFailed, RowsRefused
 from ai_memory.system.process_env import keep_off_model_hub, let_idle_threads_sleep
-from ai_memory.vectors.target import Vectors
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
+
+    from ai_memory.vectors.target import Vectors
 
 HUB_TIMEOUT = 5.0
 WHOLE = 0.9

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
-from ai_memory.embed.port import ResilientEmbedder
 from ai_memory.errors import AiMemoryError
+
+if TYPE_CHECKING:
+    from ai_memory.embed.port import ResilientEmbedder
 
 WorkT = TypeVar("WorkT")
 AnswerT = TypeVar("AnswerT")

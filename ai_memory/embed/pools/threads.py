@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
-from ai_memory.embed.port import ResilientEmbedder
+if TYPE_CHECKING:
+    from ai_memory.embed.port import ResilientEmbedder
 
 MAX_THREADS = 512
 """Threads that wait for answers at most; how many there are is the embedder's `concurrency`."""

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import TYPE_CHECKING
 
 from ai_memory.errors import EmbedderInitFailed
 from ai_memory.reembed.breaker import believed_until
 from ai_memory.reembed.heartbeat import PAUSED
 from ai_memory.reembed.holding import STUCK_MS, last_sign
-from ai_memory.reembed.plan.outlook import Outlook
 from ai_memory.stores.holder import Holder, LockState
-from ai_memory.stores.values import LastEnd, Pause, Run
+
+if TYPE_CHECKING:
+    from ai_memory.reembed.plan.outlook import Outlook
+    from ai_memory.stores.values import LastEnd, Pause, Run
 
 LONGEST_PAUSE_MS = 36 * 60 * 60_000
 """Where nothing was written for this long a run does not go on by itself: cron's starts are a night apart at most."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-from ai_memory.errors import AiMemoryError
 from ai_memory.memory.freshness import OVERSIZE, Document, Unfit
 from ai_memory.reembed.options import Options, cost
 from ai_memory.reembed.plan.census import Means, count_rows
@@ -14,8 +14,11 @@ from ai_memory.reembed.plan.estimate import Estimate, Probed, estimate
 from ai_memory.reembed.plan.plan import Preflight, refusal
 from ai_memory.reembed.plan.targets import identity, known_fingerprint, recorded_target
 from ai_memory.reembed.sweep.trial import require_updates
-from ai_memory.stores.port import Database, Reader, Snapshot
-from ai_memory.vectors.target import Target
+
+if TYPE_CHECKING:
+    from ai_memory.errors import AiMemoryError
+    from ai_memory.stores.port import Database, Reader, Snapshot
+    from ai_memory.vectors.target import Target
 
 USUAL_BYTES_A_TOKEN = 4
 """Rule of thumb for English text (OpenAI, "What are tokens and how to count them", 2024)."""

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
 
 from ai_memory.memory.freshness import Freshness, classify
 from ai_memory.reembed.scope import in_scope
-from ai_memory.stores.port import Reader
-from ai_memory.stores.values import Quarantined
 from ai_memory.text.cleaning import one_line
 from ai_memory.text.times import with_timestamps
+
+if TYPE_CHECKING:
+    from ai_memory.stores.port import Reader
+    from ai_memory.stores.values import Quarantined
 
 MOST_TITLE = 60
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
 
-from ai_memory.embed.usage import Usage
 from ai_memory.reembed.inspect.bound import bound_in_words, differ_at_most
 from ai_memory.reembed.options import cost
-from ai_memory.reembed.plan.plan import Plan, TakenRun
 from ai_memory.reembed.scope import Scope, name_scope
-from ai_memory.reembed.sweep.ending import Done, Ending
 from ai_memory.stores.values import Counters
 from ai_memory.text.amounts import counted, money
 from ai_memory.text.times import with_timestamps
+
+if TYPE_CHECKING:
+    from ai_memory.embed.usage import Usage
+    from ai_memory.reembed.plan.plan import Plan, TakenRun
+    from ai_memory.reembed.sweep.ending import Done, Ending
 
 RACED = (
     "row was edited while it was embedded, and was embedded again.",

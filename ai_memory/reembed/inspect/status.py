@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING
 
 from ai_memory.reembed.breaker import believed_until
 from ai_memory.reembed.inspect.bound import differ_at_most
@@ -13,10 +14,12 @@ from ai_memory.reembed.plan.outlook import NO_OUTLOOK, Outlook, outlook
 from ai_memory.reembed.plan.wanted import UNKNOWN, Wanted
 from ai_memory.reembed.sweep.ending import OUTSIDE
 from ai_memory.stores.holder import Holder, LockState
-from ai_memory.stores.port import Database, Lock, Reader
-from ai_memory.stores.values import Counted, Pause, Run, Space
 from ai_memory.text.times import with_timestamps
-from ai_memory.vectors.target import Fingerprint
+
+if TYPE_CHECKING:
+    from ai_memory.stores.port import Database, Lock, Reader
+    from ai_memory.stores.values import Counted, Pause, Run, Space
+    from ai_memory.vectors.target import Fingerprint
 
 INSTANTS = ("counted_at", "started_at", "last_progress_at", "last_written_at", "finished_at")
 RESUME = "reembed --resume"

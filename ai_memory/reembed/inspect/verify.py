@@ -9,21 +9,24 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ai_memory.embed.outcomes import Embedded
-from ai_memory.embed.port import Embedder
 from ai_memory.memory.freshness import ATTESTED, Document, examine, is_recorded
-from ai_memory.memory.row import Traits
 from ai_memory.reembed.inspect.bound import bound, differ_at_most
 from ai_memory.reembed.scope import Scope, in_scope
 from ai_memory.reembed.sweep.alike import Alike
-from ai_memory.stores.port import Reader, Snapshot
 from ai_memory.vectors import checks
 from ai_memory.vectors.blob import decode
 from ai_memory.vectors.checks import is_sound
-from ai_memory.vectors.target import Fingerprint, Vectors
+
+if TYPE_CHECKING:
+    from ai_memory.embed.port import Embedder
+    from ai_memory.memory.row import Traits
+    from ai_memory.stores.port import Reader, Snapshot
+    from ai_memory.vectors.target import Fingerprint, Vectors
 
 MIN_COSINE = 0.99
 """Below this a stored vector is not the model's: what shares a batch changes far less (about 1e-6)."""

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from ai_memory.reembed.plan.wanted import Wanted
-from ai_memory.stores.values import LastEnd
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ai_memory.reembed.plan.wanted import Wanted
+    from ai_memory.stores.values import LastEnd
 
 BY_REASON = {
     "paused": "a person paused it",

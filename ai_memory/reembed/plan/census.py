@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from ai_memory.memory.freshness import (
     ATTESTED,
@@ -18,11 +19,13 @@ from ai_memory.memory.freshness import (
     was_edited,
     was_written,
 )
-from ai_memory.memory.row import MemoryRow, Traits
 from ai_memory.reembed.scope import Scope, in_scope
-from ai_memory.stores.port import Reader, Snapshot
 from ai_memory.stores.values import Counted
-from ai_memory.vectors.target import Fingerprint, Target
+
+if TYPE_CHECKING:
+    from ai_memory.memory.row import MemoryRow, Traits
+    from ai_memory.stores.port import Reader, Snapshot
+    from ai_memory.vectors.target import Fingerprint, Target
 
 FIRST_STALE = 16
 """How many stale rows a census names."""

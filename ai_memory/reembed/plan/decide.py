@@ -7,13 +7,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import TYPE_CHECKING
 
 from ai_memory.errors import OperatorNeeded, TargetChanged, UsageError
-from ai_memory.reembed.options import Options
-from ai_memory.reembed.plan.census import Census
 from ai_memory.reembed.scope import Scope, name_scope
-from ai_memory.stores.values import Run
 from ai_memory.text.amounts import counted
+
+if TYPE_CHECKING:
+    from ai_memory.reembed.options import Options
+    from ai_memory.reembed.plan.census import Census
+    from ai_memory.stores.values import Run
 
 WAYS_OUT = (
     "Continue it: ai-memory reembed --resume; replace it: ai-memory reembed --retarget; "

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import ceil
+from typing import TYPE_CHECKING
 
-from ai_memory.stores.port import Reader
-from ai_memory.stores.values import Measured
 from ai_memory.vectors.witness import WITNESS_TEXTS
+
+if TYPE_CHECKING:
+    from ai_memory.stores.port import Reader
+    from ai_memory.stores.values import Measured
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from ai_memory.errors import DataRefused
 from ai_memory.reembed.plan.census import take_census
-from ai_memory.reembed.plan.wanted import Wanted
-from ai_memory.reembed.scope import Scope
-from ai_memory.stores.port import Reader
-from ai_memory.vectors.target import Fingerprint
+
+if TYPE_CHECKING:
+    from ai_memory.reembed.plan.wanted import Wanted
+    from ai_memory.reembed.scope import Scope
+    from ai_memory.stores.port import Reader
+    from ai_memory.vectors.target import Fingerprint
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from ai_memory import __version__
 from ai_memory.embed.port import ONE_ATTEMPT, ResilientEmbedder
@@ -13,20 +14,22 @@ from ai_memory.memory.text_codec import printable
 from ai_memory.reembed.breaker import believed_until
 from ai_memory.reembed.heartbeat import require_no_pause
 from ai_memory.reembed.holding import held
-from ai_memory.reembed.options import Options
 from ai_memory.reembed.plan.census import Census, Means, take_census
 from ai_memory.reembed.plan.decide import Action, Situation, decide, scope_of
 from ai_memory.reembed.plan.outlook import all_fresh
 from ai_memory.reembed.plan.targets import enter_target, find_target, known_fingerprint
-from ai_memory.reembed.plan.wanted import Wanted
-from ai_memory.reembed.scope import Scope
 from ai_memory.stores.holder import Holder, LockState
-from ai_memory.stores.port import Database, Reader, Store, Transaction
-from ai_memory.stores.values import Run, Space
 from ai_memory.system.person import who
 from ai_memory.vectors.fingerprint import differences
-from ai_memory.vectors.target import Fingerprint, Target
 from ai_memory.vectors.witness import WITNESS_TEXTS
+
+if TYPE_CHECKING:
+    from ai_memory.reembed.options import Options
+    from ai_memory.reembed.plan.wanted import Wanted
+    from ai_memory.reembed.scope import Scope
+    from ai_memory.stores.port import Database, Reader, Store, Transaction
+    from ai_memory.stores.values import Run, Space
+    from ai_memory.vectors.target import Fingerprint, Target
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from ai_memory.embed.port import Embedder
 from ai_memory.embed.probe import probe
-from ai_memory.stores.port import Reader, Transaction
 from ai_memory.stores.values import Identity
 from ai_memory.vectors.fingerprint import canonical_spec, digest
-from ai_memory.vectors.target import Fingerprint, Target
+
+if TYPE_CHECKING:
+    from ai_memory.embed.port import Embedder
+    from ai_memory.stores.port import Reader, Transaction
+    from ai_memory.vectors.target import Fingerprint, Target
 
 
 def recorded_target(store: Reader, target: Target) -> Target:

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from hashlib import blake2b
+from typing import TYPE_CHECKING
 
 from ai_memory.embed.outcomes import Outcome, embedded_of
-from ai_memory.memory.freshness import Document
 from ai_memory.memory.reason import Reason
 from ai_memory.reembed.sweep.asked_again import SEEN, beginning
+
+if TYPE_CHECKING:
+    from ai_memory.memory.freshness import Document
 
 ALIKE = 3
 """Different texts that share a vector to the last bit. Two may be one to a model: but for quotes, or accents."""

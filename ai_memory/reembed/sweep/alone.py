@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ai_memory.errors import AiMemoryError
-from ai_memory.reembed.heartbeat import Signs
-from ai_memory.reembed.ledger import Ledger
 from ai_memory.reembed.sweep.pipeline import answer_of, begun, settle_all
-from ai_memory.reembed.work import PageAnswer, Question, Workers
+
+if TYPE_CHECKING:
+    from ai_memory.reembed.heartbeat import Signs
+    from ai_memory.reembed.ledger import Ledger
+    from ai_memory.reembed.work import PageAnswer, Question, Workers
 
 
 class Alone:

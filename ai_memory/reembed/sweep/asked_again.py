@@ -19,19 +19,22 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 from math import ceil
 from random import Random
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ai_memory.embed.documents import embed_documents
 from ai_memory.embed.outcomes import Embedded, Outcome, embedded_of
-from ai_memory.embed.port import ResilientEmbedder
 from ai_memory.embed.probe import MIN_COSINE, require_witness
 from ai_memory.errors import EmbedError
 from ai_memory.memory.freshness import Document
 from ai_memory.reembed.work import Again, PageAnswer
 from ai_memory.vectors.checks import cosines
-from ai_memory.vectors.target import Fingerprint, Vectors
 from ai_memory.vectors.witness import WITNESS_TEXTS
+
+if TYPE_CHECKING:
+    from ai_memory.embed.port import ResilientEmbedder
+    from ai_memory.vectors.target import Fingerprint, Vectors
 
 FIRST = 3
 """Rows of the first page."""

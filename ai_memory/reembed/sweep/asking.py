@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from random import Random
+from typing import TYPE_CHECKING
 
-from ai_memory.embed.outcomes import Embedded
-from ai_memory.reembed.ledger import Ledger
-from ai_memory.reembed.page import Page
 from ai_memory.reembed.sweep.asked_again import AT_END, FIRST, SUSPECTS, Schedule
-from ai_memory.reembed.sweep.budget import Budget
 from ai_memory.reembed.sweep.kept import MOST
-from ai_memory.reembed.sweep.trail import Trail
 from ai_memory.reembed.work import AskWitness, EmbedPage, Work, Workers
-from ai_memory.vectors.target import Fingerprint
+
+if TYPE_CHECKING:
+    from ai_memory.embed.outcomes import Embedded
+    from ai_memory.reembed.ledger import Ledger
+    from ai_memory.reembed.page import Page
+    from ai_memory.reembed.sweep.budget import Budget
+    from ai_memory.reembed.sweep.trail import Trail
+    from ai_memory.vectors.target import Fingerprint
 
 WITNESS_EVERY = 200
 WITNESS_ROWS = 50_000

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ai_memory.embed.documents import embed_documents
 from ai_memory.embed.outcomes import Embedded, Outcome, embedded_of
-from ai_memory.embed.port import ResilientEmbedder
 from ai_memory.embed.probe import apart, require_apart, require_width, require_witness
 from ai_memory.errors import EndpointUnusable, RowsRefused, TargetChanged
-from ai_memory.memory.freshness import Document
 from ai_memory.reembed.plan.targets import known_fingerprint, recorded_target
 from ai_memory.reembed.sweep.asked_again import witness_document
-from ai_memory.stores.port import Store
-from ai_memory.vectors.target import Fingerprint, Vectors
 from ai_memory.vectors.witness import WITNESS_TEXTS
+
+if TYPE_CHECKING:
+    from ai_memory.embed.port import ResilientEmbedder
+    from ai_memory.memory.freshness import Document
+    from ai_memory.stores.port import Store
+    from ai_memory.vectors.target import Fingerprint, Vectors
 
 
 def witnessed(store: Store, embedder: ResilientEmbedder) -> Vectors:

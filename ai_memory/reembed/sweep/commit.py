@@ -15,21 +15,24 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from typing import TYPE_CHECKING
 
 from ai_memory.embed.outcomes import Embedded, Outcome, Refused, Unanswered
 from ai_memory.embed.usage import Usage
 from ai_memory.errors import StatementRefused, UpdateRefused
 from ai_memory.memory import reason
 from ai_memory.memory.freshness import ATTESTED, Document
-from ai_memory.memory.reason import Reason
-from ai_memory.reembed.page import Page
 from ai_memory.reembed.sweep.commit_once import Numbered, Unwritable
 from ai_memory.reembed.sweep.journal import REEMBED, Journal
-from ai_memory.reembed.sweep.pipeline import Answered
-from ai_memory.stores.port import Store, Transaction
 from ai_memory.stores.values import Checkpoint, Counters, VectorWrite
 from ai_memory.vectors.blob import encode, some_vector
-from ai_memory.vectors.target import Fingerprint
+
+if TYPE_CHECKING:
+    from ai_memory.memory.reason import Reason
+    from ai_memory.reembed.page import Page
+    from ai_memory.reembed.sweep.pipeline import Answered
+    from ai_memory.stores.port import Store, Transaction
+    from ai_memory.vectors.target import Fingerprint
 
 REEMBEDDED, RACED, QUARANTINED = "reembedded", "raced", "quarantined"
 

@@ -12,12 +12,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from ai_memory.errors import DataRefused, StatementRefused, StorageFailed, UpdateRefused
-from ai_memory.reembed.sweep.journal import Journal
 from ai_memory.stores.port import Store, Transaction
-from ai_memory.stores.values import Counters
+
+if TYPE_CHECKING:
+    from ai_memory.reembed.sweep.journal import Journal
+    from ai_memory.stores.values import Counters
 
 T = TypeVar("T")
 

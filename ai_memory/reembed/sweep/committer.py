@@ -12,19 +12,22 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from ai_memory.reembed.sweep.commit import rehearse_page, spent, write_page
 from ai_memory.reembed.sweep.commit_once import Numbered, Unwritable, commit_once
-from ai_memory.reembed.sweep.journal import Journal
-from ai_memory.reembed.sweep.pipeline import Answered
 from ai_memory.reembed.sweep.progressed import Progressed
 from ai_memory.reembed.sweep.rate import Rate
 from ai_memory.reembed.sweep.taking_back import take_back
-from ai_memory.reembed.tools import SweepTools
-from ai_memory.reembed.work import Sizes
-from ai_memory.stores.port import Store, Transaction
 from ai_memory.stores.values import Checkpoint, Counters
-from ai_memory.vectors.target import Fingerprint
+
+if TYPE_CHECKING:
+    from ai_memory.reembed.sweep.journal import Journal
+    from ai_memory.reembed.sweep.pipeline import Answered
+    from ai_memory.reembed.tools import SweepTools
+    from ai_memory.reembed.work import Sizes
+    from ai_memory.stores.port import Store, Transaction
+    from ai_memory.vectors.target import Fingerprint
 
 
 class Committer:

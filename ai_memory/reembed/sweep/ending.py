@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-from ai_memory.embed.outcomes import Unanswered
 from ai_memory.errors import AiMemoryError, EmbedError, NotFinished, Stopped
 from ai_memory.memory.text_codec import printable
-from ai_memory.reembed.plan.census import Census
 from ai_memory.reembed.scope import name_scope
-from ai_memory.reembed.stop import Stop
-from ai_memory.stores.values import Counters, Run
 from ai_memory.text.amounts import counted
-from ai_memory.vectors.target import Fingerprint
+
+if TYPE_CHECKING:
+    from ai_memory.embed.outcomes import Unanswered
+    from ai_memory.reembed.plan.census import Census
+    from ai_memory.reembed.stop import Stop
+    from ai_memory.stores.values import Counters, Run
+    from ai_memory.vectors.target import Fingerprint
 
 
 @dataclass(frozen=True, slots=True)

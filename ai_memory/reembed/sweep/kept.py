@@ -9,10 +9,13 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Sequence
 from random import Random
+from typing import TYPE_CHECKING
 
-from ai_memory.embed.outcomes import Embedded, Outcome
 from ai_memory.reembed.sweep.asked_again import choose
 from ai_memory.reembed.work import Again
+
+if TYPE_CHECKING:
+    from ai_memory.embed.outcomes import Embedded, Outcome
 
 MOST = 64
 """Pages of which a row is kept in mind, beside the last one."""

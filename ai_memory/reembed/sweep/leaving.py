@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from ai_memory.errors import (
     AiMemoryError,
@@ -14,15 +15,17 @@ from ai_memory.errors import (
     OperatorNeeded,
 )
 from ai_memory.reembed.heartbeat import PAUSED, Heartbeat
-from ai_memory.reembed.options import Options
 from ai_memory.reembed.plan.census import take_census
 from ai_memory.reembed.plan.decide import asks_of_file
-from ai_memory.reembed.plan.plan import Plan
 from ai_memory.reembed.sweep.ending import Ending, rows_outside, stopped, stopped_by, too_small
-from ai_memory.reembed.sweep.passes import Passes
-from ai_memory.reembed.tools import Tools
-from ai_memory.stores.port import Store, Transaction
-from ai_memory.stores.values import Run
+
+if TYPE_CHECKING:
+    from ai_memory.reembed.options import Options
+    from ai_memory.reembed.plan.plan import Plan
+    from ai_memory.reembed.sweep.passes import Passes
+    from ai_memory.reembed.tools import Tools
+    from ai_memory.stores.port import Store, Transaction
+    from ai_memory.stores.values import Run
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from ai_memory.errors import NotFinished
 from ai_memory.reembed.events import PassBegan
-from ai_memory.reembed.heartbeat import Heartbeat
-from ai_memory.reembed.options import Options
 from ai_memory.reembed.plan.census import Census, take_census
-from ai_memory.reembed.plan.plan import TakenRun
 from ai_memory.reembed.scope import Scope, namespaces_in_scope
 from ai_memory.reembed.sources import FromText
 from ai_memory.reembed.sweep.already_there import require_new
@@ -21,13 +19,18 @@ from ai_memory.reembed.sweep.joined import joined
 from ai_memory.reembed.sweep.refusal_guard import RefusalGuard
 from ai_memory.reembed.sweep.run_journal import RunJournal
 from ai_memory.reembed.sweep.scan import Scan, ScanOrder
-from ai_memory.reembed.sweep.sweep import Sweep
 from ai_memory.reembed.sweep.witness_guard import OtherModels
-from ai_memory.reembed.tools import Tools
-from ai_memory.reembed.work import Workers
-from ai_memory.stores.port import Store
-from ai_memory.stores.values import Counters
-from ai_memory.vectors.target import Fingerprint
+
+if TYPE_CHECKING:
+    from ai_memory.reembed.heartbeat import Heartbeat
+    from ai_memory.reembed.options import Options
+    from ai_memory.reembed.plan.plan import TakenRun
+    from ai_memory.reembed.sweep.sweep import Sweep
+    from ai_memory.reembed.tools import Tools
+    from ai_memory.reembed.work import Workers
+    from ai_memory.stores.port import Store
+    from ai_memory.stores.values import Counters
+    from ai_memory.vectors.target import Fingerprint
 
 MIN_PASSES = 5
 """Passes before a corpus that is edited as fast as it is swept is called churn."""

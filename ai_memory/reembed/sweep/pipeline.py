@@ -7,12 +7,14 @@ from collections.abc import Callable, Collection, Generator, Iterable, Iterator,
 from concurrent.futures import Future
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ai_memory.embed.outcomes import Embedded, Outcome
-from ai_memory.reembed.page import Page
-from ai_memory.reembed.sweep.commit_once import Unwritable
 from ai_memory.reembed.work import AskWitness, PageAnswer, Question, Work, Workers
+
+if TYPE_CHECKING:
+    from ai_memory.embed.outcomes import Embedded, Outcome
+    from ai_memory.reembed.page import Page
+    from ai_memory.reembed.sweep.commit_once import Unwritable
 
 Await = Callable[[Future[Any]], None]
 """Returns when an answer is there; it may raise, and then no more is handed on."""

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from ai_memory.embed.usage import Usage
-from ai_memory.reembed.page import Page
 from ai_memory.reembed.sweep.commit import Traffic
-from ai_memory.reembed.sweep.rate import Rate
-from ai_memory.reembed.work import Sizes
+
+if TYPE_CHECKING:
+    from ai_memory.reembed.page import Page
+    from ai_memory.reembed.sweep.rate import Rate
+    from ai_memory.reembed.work import Sizes
 
 
 @dataclass(frozen=True, slots=True)

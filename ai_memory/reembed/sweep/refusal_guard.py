@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ai_memory.embed.outcomes import Refused
 from ai_memory.errors import EndpointUnusable
-from ai_memory.reembed.sweep.pipeline import Answered
+
+if TYPE_CHECKING:
+    from ai_memory.reembed.sweep.pipeline import Answered
 
 REFUSED_ROWS = 50
 REFUSED_SHARE = 0.01

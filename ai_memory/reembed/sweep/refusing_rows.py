@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from typing import TYPE_CHECKING
 
-from ai_memory.memory.freshness import Unfit
-from ai_memory.reembed.plan.census import Census
 from ai_memory.reembed.plan.targets import enter_target, known_fingerprint
 from ai_memory.reembed.sweep.trial import try_updates
-from ai_memory.stores.port import Store
 from ai_memory.stores.values import Counters, Run
-from ai_memory.vectors.target import Target
+
+if TYPE_CHECKING:
+    from ai_memory.memory.freshness import Unfit
+    from ai_memory.reembed.plan.census import Census
+    from ai_memory.stores.port import Store
+    from ai_memory.vectors.target import Target
 
 
 def find_refusing(store: Store, target: Target, census: Census, *, retry: bool, now_ms: int) -> list[Unfit]:

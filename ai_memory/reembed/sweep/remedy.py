@@ -7,16 +7,19 @@ it lies now and then, and a text is believed only by itself.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ai_memory.embed.outcomes import Embedded, Outcome, embedded_of
-from ai_memory.embed.port import ResilientEmbedder
 from ai_memory.embed.probe import apart
 from ai_memory.errors import EndpointUnusable
 from ai_memory.reembed.sweep.asked_again import agrees, sharing_a_vector, too_many
-from ai_memory.reembed.work import Sizes
-from ai_memory.vectors.target import Vectors
+
+if TYPE_CHECKING:
+    from ai_memory.embed.port import ResilientEmbedder
+    from ai_memory.reembed.work import Sizes
+    from ai_memory.vectors.target import Vectors
 
 KNOWN = 8
 """Texts that are asked by themselves to know what is right."""

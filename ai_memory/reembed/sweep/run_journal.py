@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
-from ai_memory.memory.freshness import Document, Unfit
-from ai_memory.memory.reason import Reason
 from ai_memory.reembed.sweep.journal import REEMBED
-from ai_memory.stores.port import Store, Transaction
-from ai_memory.stores.values import Checkpoint, Counters, Run
-from ai_memory.vectors.target import Fingerprint
+
+if TYPE_CHECKING:
+    from ai_memory.memory.freshness import Document, Unfit
+    from ai_memory.memory.reason import Reason
+    from ai_memory.stores.port import Store, Transaction
+    from ai_memory.stores.values import Checkpoint, Counters, Run
+    from ai_memory.vectors.target import Fingerprint
 
 
 class RunJournal:

@@ -8,16 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from ai_memory.memory.freshness import Document, Freshness, Unfit, classify, examine
-from ai_memory.memory.row import MemoryRow
 from ai_memory.reembed.page import Page
 from ai_memory.reembed.sources import FromText, Source, Way
 from ai_memory.reembed.sweep.already_there import is_comparable
 from ai_memory.reembed.sweep.budget import Budget, Take
-from ai_memory.stores.port import Reader
 from ai_memory.stores.values import Checkpoint
-from ai_memory.vectors.target import Fingerprint
+
+if TYPE_CHECKING:
+    from ai_memory.memory.row import MemoryRow
+    from ai_memory.stores.port import Reader
+    from ai_memory.vectors.target import Fingerprint
 
 ID_BLOCK = 50_000
 """Ids read at once."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
 
 from ai_memory.errors import StampRefused
 from ai_memory.memory.freshness import ATTESTED, Freshness, classify, embeddable
 from ai_memory.memory.reason import UNWRITABLE
-from ai_memory.memory.row import MemoryRow, Traits
 from ai_memory.reembed.heartbeat import NoSigns
 from ai_memory.reembed.options import Options
 from ai_memory.reembed.plan.targets import enter_target, identity
@@ -20,10 +20,13 @@ from ai_memory.reembed.sweep.joined import joined
 from ai_memory.reembed.sweep.journal import Unrecorded
 from ai_memory.reembed.sweep.refusal_guard import RefusalGuard
 from ai_memory.reembed.sweep.scan import Scan, ScanOrder
-from ai_memory.reembed.tools import SweepTools
-from ai_memory.stores.port import Reader, Snapshot, Store
 from ai_memory.text.amounts import counted
-from ai_memory.vectors.target import Fingerprint, Target
+
+if TYPE_CHECKING:
+    from ai_memory.memory.row import MemoryRow, Traits
+    from ai_memory.reembed.tools import SweepTools
+    from ai_memory.stores.port import Reader, Snapshot, Store
+    from ai_memory.vectors.target import Fingerprint, Target
 
 STAMP_ROWS = 1_000
 """Rows stamped in one transaction: a writer waits no longer than that."""

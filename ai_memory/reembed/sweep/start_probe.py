@@ -5,20 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import TYPE_CHECKING
 
-from ai_memory.clock import Clock
 from ai_memory.embed.port import ONE_ATTEMPT, ResilientEmbedder
 from ai_memory.embed.probe import probe, require_witness, witness_bytes
 from ai_memory.reembed.breaker import require_due
-from ai_memory.reembed.heartbeat import Heartbeat
-from ai_memory.reembed.options import Options
 from ai_memory.reembed.plan.plan import TakenRun, approve_by_hand
 from ai_memory.reembed.plan.targets import enter_target
 from ai_memory.reembed.sweep.believed import as_recorded
-from ai_memory.stores.port import Store
 from ai_memory.stores.values import Breaker
-from ai_memory.vectors.target import Fingerprint, Vectors
 from ai_memory.vectors.witness import WITNESS_TEXTS
+
+if TYPE_CHECKING:
+    from ai_memory.clock import Clock
+    from ai_memory.reembed.heartbeat import Heartbeat
+    from ai_memory.reembed.options import Options
+    from ai_memory.stores.port import Store
+    from ai_memory.vectors.target import Fingerprint, Vectors
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Collection, Generator, Iterator, Mapping
 from contextlib import closing
+from typing import TYPE_CHECKING
 
 from ai_memory.embed.outcomes import Refused, Unanswered
 from ai_memory.errors import TargetChanged
 from ai_memory.reembed.events import PageCommitted, RowsQuarantined
-from ai_memory.reembed.heartbeat import Signs
-from ai_memory.reembed.options import Options
-from ai_memory.reembed.sweep.budget import Budget
-from ai_memory.reembed.sweep.committer import Committer
 from ai_memory.reembed.sweep.pipeline import Answered, in_order
-from ai_memory.reembed.sweep.refusal_guard import RefusalGuard
-from ai_memory.reembed.sweep.scan import Scan
 from ai_memory.reembed.sweep.window_size import WindowSize
-from ai_memory.reembed.sweep.witness_guard import WitnessGuard
-from ai_memory.reembed.tools import SweepTools
 from ai_memory.reembed.work import AskWitness, Work, Workers
-from ai_memory.stores.values import Checkpoint
+
+if TYPE_CHECKING:
+    from ai_memory.reembed.heartbeat import Signs
+    from ai_memory.reembed.options import Options
+    from ai_memory.reembed.sweep.budget import Budget
+    from ai_memory.reembed.sweep.committer import Committer
+    from ai_memory.reembed.sweep.refusal_guard import RefusalGuard
+    from ai_memory.reembed.sweep.scan import Scan
+    from ai_memory.reembed.sweep.witness_guard import WitnessGuard
+    from ai_memory.reembed.tools import SweepTools
+    from ai_memory.stores.values import Checkpoint
 
 
 class Sweep:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from ai_memory.errors import StatementRefused
-from ai_memory.reembed.sweep.journal import Journal
-from ai_memory.stores.port import Store
-from ai_memory.stores.values import Counters
-from ai_memory.vectors.target import Fingerprint
+
+if TYPE_CHECKING:
+    from ai_memory.reembed.sweep.journal import Journal
+    from ai_memory.stores.port import Store
+    from ai_memory.stores.values import Counters
+    from ai_memory.vectors.target import Fingerprint
 
 
 def take_back(

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from random import Random
+from typing import TYPE_CHECKING
 
-from ai_memory.embed.outcomes import Embedded
 from ai_memory.reembed.sweep.kept import Kept
-from ai_memory.reembed.sweep.pipeline import Answered
 from ai_memory.reembed.sweep.watch import Watch
+
+if TYPE_CHECKING:
+    from ai_memory.embed.outcomes import Embedded
+    from ai_memory.reembed.sweep.pipeline import Answered
 
 
 class Trail:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from ai_memory.errors import DataRefused
 from ai_memory.memory.freshness import Document, Freshness, Unfit, classify, examine
 from ai_memory.memory.reason import unwritable
 from ai_memory.memory.text_codec import printable
-from ai_memory.reembed.plan.census import Census
 from ai_memory.reembed.sweep.commit import rehearse_documents
-from ai_memory.stores.port import Reader, Store, Transaction
 from ai_memory.text.amounts import counted
-from ai_memory.vectors.target import Fingerprint
+
+if TYPE_CHECKING:
+    from ai_memory.reembed.plan.census import Census
+    from ai_memory.stores.port import Reader, Store, Transaction
+    from ai_memory.vectors.target import Fingerprint
 
 BLOCK = 256
 """Rows read and tried one after the other."""

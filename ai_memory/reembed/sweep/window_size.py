@@ -7,8 +7,10 @@ lies answered and waits for its commit.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from typing import TYPE_CHECKING
 
-from ai_memory.reembed.page import Page
+if TYPE_CHECKING:
+    from ai_memory.reembed.page import Page
 
 WINDOW_BYTES = 256 * 1024 * 1024
 """Pages in flight take up about so much memory at most, however large one is."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,18 +17,20 @@ from ai_memory.errors import AiMemoryError, EndpointUnusable, TargetChanged
 from ai_memory.reembed.events import RemedyFound, WitnessAgreed
 from ai_memory.reembed.page import Page
 from ai_memory.reembed.sweep.alike import SET_ASIDE, Alike
-from ai_memory.reembed.sweep.alone import Alone
 from ai_memory.reembed.sweep.asked_again import Shared, chosen_of, look_at, mixed_up
 from ai_memory.reembed.sweep.asking import SEED_BITS, Asking
-from ai_memory.reembed.sweep.budget import Budget
-from ai_memory.reembed.sweep.committer import Committer
 from ai_memory.reembed.sweep.pipeline import Answered
 from ai_memory.reembed.sweep.remedy import max_texts
-from ai_memory.reembed.sweep.trail import Trail
-from ai_memory.reembed.tools import SweepTools
 from ai_memory.reembed.work import AskAgain, AskAtEnd, AskWitness, EmbedPage, FindRemedy, Sizes, Work
 from ai_memory.stores.values import Counters
 from ai_memory.vectors.witness import WITNESS_TEXTS
+
+if TYPE_CHECKING:
+    from ai_memory.reembed.sweep.alone import Alone
+    from ai_memory.reembed.sweep.budget import Budget
+    from ai_memory.reembed.sweep.committer import Committer
+    from ai_memory.reembed.sweep.trail import Trail
+    from ai_memory.reembed.tools import SweepTools
 
 Compare = Callable[[Sequence[Outcome]], int]
 """Compares vectors that came with those stored of another model, and returns how many it could; it may raise."""

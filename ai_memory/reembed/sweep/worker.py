@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from random import Random
-from typing import assert_never
+from typing import TYPE_CHECKING, assert_never
 
 from ai_memory.embed.documents import embed_documents
 from ai_memory.embed.outcomes import Embedded, Outcome
-from ai_memory.embed.port import ResilientEmbedder
 from ai_memory.errors import AiMemoryError
 from ai_memory.reembed.stop import Stop
 from ai_memory.reembed.sweep.asked_again import AT_END, agrees, ask_again, ask_witness, chosen_of, look_at
 from ai_memory.reembed.sweep.remedy import find_remedy
 from ai_memory.reembed.work import AskAgain, AskAtEnd, AskWitness, EmbedPage, FindRemedy, Learned, PageAnswer, Question
+
+if TYPE_CHECKING:
+    from ai_memory.embed.port import ResilientEmbedder
 
 
 def answer(embedder: ResilientEmbedder, question: Question, stop: Stop | None = None) -> PageAnswer:

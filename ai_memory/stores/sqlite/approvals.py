@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ai_memory.errors import DataRefused
-from ai_memory.stores.sqlite.base import Store, Transaction
-from ai_memory.stores.sqlite.provenance import read_fingerprint
-from ai_memory.stores.values import Run
+from ai_memory.stores.sqlite.fingerprints import read_fingerprint
 from ai_memory.vectors.target import MAX_DIM, Fingerprint
+
+if TYPE_CHECKING:
+    from ai_memory.stores.sqlite.base import Store, Transaction
+    from ai_memory.stores.values import Run
 
 IS_APPROVED = "SELECT count(*) FROM reembed_approval WHERE space = ? AND dim = ?"
 WIDTH = "SELECT dim FROM reembed_approval WHERE space = ? ORDER BY approved_at DESC, dim DESC LIMIT 1"

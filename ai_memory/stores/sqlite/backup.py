@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ai_memory.errors import WRITE_FAULTS, AiMemoryError, DataRefused, StorageFailed, UsageError
 from ai_memory.stores.open_options import OpenOptions
@@ -16,7 +17,9 @@ from ai_memory.stores.sqlite import side_file
 from ai_memory.stores.sqlite.connection import Database
 from ai_memory.stores.sqlite.consistent import JOURNAL_MODE, consistently, data_version
 from ai_memory.stores.sqlite.file import SIDE_FILES
-from ai_memory.stores.sqlite.page_copy import PageCopy
+
+if TYPE_CHECKING:
+    from ai_memory.stores.sqlite.page_copy import PageCopy
 
 STEP_PAGES = 500
 """Pages copied between two looks at who wants to end the work; without a write-ahead log a writer waits so long."""

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from ai_memory.memory.text_codec import Codec
-from ai_memory.stores.sqlite.connection import Database
 from ai_memory.stores.sqlite.schema import Schema, lay_view
+
+if TYPE_CHECKING:
+    from ai_memory.memory.text_codec import Codec
+    from ai_memory.stores.sqlite.connection import Database
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from ai_memory.stores.sqlite.base import Transaction
-from ai_memory.stores.values import Run
+from typing import TYPE_CHECKING
+
 from ai_memory.text.cleaning import MOST_WORDS, one_line
+
+if TYPE_CHECKING:
+    from ai_memory.stores.sqlite.base import Transaction
+    from ai_memory.stores.values import Run
 
 BEAT = """
     UPDATE reembed_run SET last_progress_at = :now,

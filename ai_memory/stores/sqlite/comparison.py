@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ai_memory.stores.sqlite.base import Store
 from ai_memory.stores.sqlite.consistent import memory_rows
+
+if TYPE_CHECKING:
+    from ai_memory.stores.sqlite.base import Store
 
 SHOWN_TITLES = 3
 

@@ -8,9 +8,10 @@ and anew where another writer committed in between; only when that happened thre
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from ai_memory.stores.sqlite.connection import Binding, Database, Row
+if TYPE_CHECKING:
+    from ai_memory.stores.sqlite.connection import Binding, Database, Row
 
 T = TypeVar("T")
 

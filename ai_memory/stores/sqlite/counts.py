@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from ai_memory.stores.sqlite.base import Store
 from ai_memory.stores.sqlite.expiry import IN_UTC
 from ai_memory.stores.sqlite.file import log_bytes, look
+
+if TYPE_CHECKING:
+    from ai_memory.stores.sqlite.base import Store
 
 TOTALS = """
     SELECT count(*), coalesce(sum(live), 0), count(embedding), coalesce(sum(typeof(id) <> 'text'), 0),

@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
+from typing import TYPE_CHECKING
 
 from ai_memory.errors import DataRefused
 from ai_memory.memory.text_codec import Codec
-from ai_memory.stores.holder import Holder
 from ai_memory.stores.open_options import OpenOptions
 from ai_memory.stores.port import Lock
 from ai_memory.stores.sqlite import backup, connection, lock
@@ -20,6 +20,9 @@ from ai_memory.stores.sqlite.file import is_new, real_path, require_file
 from ai_memory.stores.sqlite.schema import lay_view, read_schema, require_known
 from ai_memory.stores.sqlite.side_file import require_one_name
 from ai_memory.stores.sqlite.store import Store
+
+if TYPE_CHECKING:
+    from ai_memory.stores.holder import Holder
 
 
 @dataclass(frozen=True, slots=True)

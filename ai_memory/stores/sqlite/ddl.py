@@ -12,10 +12,13 @@ from hashlib import sha256
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ai_memory.errors import DataRefused
 from ai_memory.memory.text_codec import printable
-from ai_memory.stores.sqlite.connection import Database
+
+if TYPE_CHECKING:
+    from ai_memory.stores.sqlite.connection import Database
 
 LEDGER = """
     CREATE TABLE IF NOT EXISTS reembed_migration (

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from ai_memory.errors import Damaged, DataRefused
 from ai_memory.memory.text_codec import quoted
-from ai_memory.stores.sqlite.connection import Database
 from ai_memory.stores.sqlite.refusals import OF_WORD_INDEX
+
+if TYPE_CHECKING:
+    from ai_memory.stores.sqlite.connection import Database
 
 MAX_COMPLAINTS = 20
 QUICK_CHECK = "PRAGMA main.quick_check({what})"

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from ai_memory.memory.records import Value
 from ai_memory.memory.text_codec import quoted
-from ai_memory.stores.sqlite.base import Store, Transaction
 from ai_memory.stores.sqlite.rows import DELETED, Row, Rows
+
+if TYPE_CHECKING:
+    from ai_memory.memory.records import Value
+    from ai_memory.stores.sqlite.base import Store, Transaction
 
 TABLE = "memory_links"
 KEY = ("source_id", "target_id", "relation")

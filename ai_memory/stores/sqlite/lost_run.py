@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ai_memory.errors import AiMemoryError, NotFinished, OperatorNeeded
-from ai_memory.stores.sqlite.base import Store
 from ai_memory.stores.sqlite.own_row import selected
-from ai_memory.stores.values import Run
+
+if TYPE_CHECKING:
+    from ai_memory.stores.sqlite.base import Store
+    from ai_memory.stores.values import Run
 
 STATE = f"SELECT {selected(('state',), ('state',))} FROM reembed_run WHERE run_id = ?"
 BY_AN_OPERATOR = {"cancelled": "cancelled", "paused": "paused", "superseded": "superseded by another run"}

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from ai_memory.memory.records import OF_VECTOR, Memory, Value
-from ai_memory.stores.sqlite.base import Store, Transaction
 from ai_memory.stores.sqlite.namespaces import within
 from ai_memory.stores.sqlite.provenance import forget_row
 from ai_memory.stores.sqlite.rows import NOTHING, Column, Rows
+
+if TYPE_CHECKING:
+    from ai_memory.stores.sqlite.base import Store, Transaction
 
 TABLE = "memories"
 LEAVE_QUARANTINE = "DELETE FROM reembed_quarantine WHERE memory_id = CAST(? AS TEXT)"

@@ -9,12 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from difflib import get_close_matches
 from shlex import quote
+from typing import TYPE_CHECKING
 
 from ai_memory.errors import NotFound
 from ai_memory.memory.records import DEFAULT_NAMESPACE
 from ai_memory.memory.rules import MAX_NAMESPACE
 from ai_memory.memory.text_codec import printable
-from ai_memory.stores.sqlite.base import Store
+
+if TYPE_CHECKING:
+    from ai_memory.stores.sqlite.base import Store
 
 BELOW = "/*"
 NEAREST, ALIKE = 3, 0.75

@@ -10,10 +10,13 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from ai_memory.errors import DataRefused
-from ai_memory.stores.sqlite.base import Store
 from ai_memory.text.times import LAST_MS
+
+if TYPE_CHECKING:
+    from ai_memory.stores.sqlite.base import Store
 
 MOST = 2**62
 """No count of ours comes near; half of what SQLite holds, so that adding to it cannot leave what an INTEGER is."""

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from ai_memory.stores.sqlite.base import Store, Transaction
+from typing import TYPE_CHECKING
+
 from ai_memory.stores.sqlite.own_row import OwnRow, selected
 from ai_memory.stores.values import TAKE_IT_OFF, Pause
+
+if TYPE_CHECKING:
+    from ai_memory.stores.sqlite.base import Store, Transaction
 
 TEXTS = ("paused_by", "reason")
 COLUMNS = ("paused_at", "until", *TEXTS)

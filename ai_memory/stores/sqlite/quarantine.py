@@ -7,15 +7,17 @@ row's present text, so an edit lifts it by itself.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast, get_args
+from typing import TYPE_CHECKING, cast, get_args
 
 from ai_memory.memory.reason import Kind, Reason
 from ai_memory.memory.text_codec import printable
-from ai_memory.stores.sqlite.base import Store, Transaction
-from ai_memory.stores.sqlite.connection import Binding
 from ai_memory.stores.sqlite.own_row import OwnRow, selected
 from ai_memory.stores.values import Quarantined
 from ai_memory.text.cleaning import MOST_WORDS, one_line
+
+if TYPE_CHECKING:
+    from ai_memory.stores.sqlite.base import Store, Transaction
+    from ai_memory.stores.sqlite.connection import Binding
 
 PUT = """
     INSERT INTO reembed_quarantine (target, memory_id, src, kind, http_status, message, first_at, last_at)

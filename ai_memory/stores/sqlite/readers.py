@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from ai_memory.errors import AiMemoryError
-from ai_memory.memory.reason import Reason
-from ai_memory.memory.row import MemoryRow, Traits
 from ai_memory.stores.sqlite import (
     approvals,
+    fingerprints,
     pauses,
     provenance,
     quarantine,
@@ -21,10 +20,15 @@ from ai_memory.stores.sqlite import (
     walk,
 )
 from ai_memory.stores.sqlite import namespaces as seen
-from ai_memory.stores.sqlite.base import Store
 from ai_memory.stores.sqlite.lost_run import run_lost
-from ai_memory.stores.values import Checkpoint, Identity, Measured, Pause, Quarantined, Run, Space
-from ai_memory.vectors.target import Fingerprint
+
+if TYPE_CHECKING:
+    from ai_memory.errors import AiMemoryError
+    from ai_memory.memory.reason import Reason
+    from ai_memory.memory.row import MemoryRow, Traits
+    from ai_memory.stores.sqlite.base import Store
+    from ai_memory.stores.values import Checkpoint, Identity, Measured, Pause, Quarantined, Run, Space
+    from ai_memory.vectors.target import Fingerprint
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +51,7 @@ class Snapshot:
 
     def known(self, identity: Identity) -> Fingerprint | None:
         """See the port."""
-        return provenance.known_fingerprint(self.store, identity)
+        return fingerprints.known_fingerprint(self.store, identity)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,19 +115,19 @@ class TargetReader:
 
     def known(self, identity: Identity) -> Fingerprint | None:
         """See the port."""
-        return provenance.known_fingerprint(self.store, identity)
+        return fingerprints.known_fingerprint(self.store, identity)
 
     def read(self, target: int) -> Fingerprint:
         """See the port."""
-        return provenance.read_fingerprint(self.store, target)
+        return fingerprints.read_fingerprint(self.store, target)
 
     def widths(self) -> list[tuple[bytes, int]]:
         """See the port."""
-        return provenance.known_widths(self.store)
+        return fingerprints.known_widths(self.store)
 
     def of_space(self, space: str, dim: int) -> list[int]:
         """See the port."""
-        return provenance.of_space(self.store, space, dim)
+        return fingerprints.of_space(self.store, space, dim)
 
 
 @dataclass(frozen=True, slots=True)

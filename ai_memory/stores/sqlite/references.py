@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from itertools import groupby
+from typing import TYPE_CHECKING
 
 from ai_memory.memory.text_codec import quoted
-from ai_memory.stores.sqlite.base import Store
+
+if TYPE_CHECKING:
+    from ai_memory.stores.sqlite.base import Store
 
 BROKEN_REFERENCE = "FOREIGN KEY constraint failed"
 """SQLite's words where rows refer to what would not be there; which rows, it does not say."""

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from ai_memory.errors import StatementRefused, UpdateRefused
 from ai_memory.memory.text_codec import printable
 from ai_memory.stores.sqlite import triggers
-from ai_memory.stores.sqlite.base import Store, Transaction
 from ai_memory.stores.sqlite.provenance import program_of_update, write_vectors
 from ai_memory.stores.sqlite.references import BROKEN_REFERENCE
-from ai_memory.stores.values import VectorWrite
-from ai_memory.vectors.target import Fingerprint
+
+if TYPE_CHECKING:
+    from ai_memory.stores.sqlite.base import Store, Transaction
+    from ai_memory.stores.values import VectorWrite
+    from ai_memory.vectors.target import Fingerprint
 
 T = TypeVar("T")
 Rehearsal = Callable[[], AbstractContextManager[T]]

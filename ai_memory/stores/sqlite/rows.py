@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from ai_memory.errors import SchemaRefused, StatementRefused, WordIndexUnusable
 from ai_memory.memory.records import Value
 from ai_memory.memory.text_codec import quoted
 from ai_memory.stores.sqlite import triggers, word_index
-from ai_memory.stores.sqlite.base import Store, Transaction
 from ai_memory.stores.sqlite.connection import Binding
+
+if TYPE_CHECKING:
+    from ai_memory.stores.sqlite.base import Store, Transaction
 
 COLUMNS = """
     SELECT name, "notnull", coalesce(upper(dflt_value), 'NULL') <> 'NULL' FROM pragma_table_xinfo(?) WHERE hidden = 0

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from ai_memory.stores.sqlite.base import Store, Transaction
-from ai_memory.stores.sqlite.connection import Binding
 from ai_memory.stores.sqlite.own_row import object_of
 from ai_memory.stores.values import Counted, Measured, Run, Space
+
+if TYPE_CHECKING:
+    from ai_memory.stores.sqlite.base import Store, Transaction
+    from ai_memory.stores.sqlite.connection import Binding
 
 NOTE_CENSUS = """
     UPDATE reembed_run SET live = ?, remaining = ?, in_quarantine = ?, counted_at = ? WHERE run_id = ? AND fence = ?

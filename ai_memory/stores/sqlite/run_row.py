@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from ai_memory.stores.holder import Holder
-from ai_memory.stores.sqlite.base import Store
 from ai_memory.stores.sqlite.own_row import MOST, OwnRow
 from ai_memory.stores.values import Counted, Counters, LastEnd, Run
+
+if TYPE_CHECKING:
+    from ai_memory.stores.sqlite.base import Store
 
 COUNTERS = tuple(each.name for each in fields(Counters))
 RUN_TEXTS = (

@@ -8,18 +8,20 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ai_memory.errors import DataRefused, NotFinished
 from ai_memory.memory.text_codec import printable
-from ai_memory.stores.holder import Holder
-from ai_memory.stores.sqlite.base import Store, Transaction
-from ai_memory.stores.sqlite.connection import Binding
 from ai_memory.stores.sqlite.lost_run import run_lost
 from ai_memory.stores.sqlite.own_row import OwnRow, selected
 from ai_memory.stores.sqlite.run_row import ENDED, GIVE_UP, RUN_COLUMNS, RUN_TEXTS, run_of
 from ai_memory.stores.values import Breaker, Checkpoint, Counters, Run
 from ai_memory.text.cleaning import MOST_WORDS, one_line
+
+if TYPE_CHECKING:
+    from ai_memory.stores.holder import Holder
+    from ai_memory.stores.sqlite.base import Store, Transaction
+    from ai_memory.stores.sqlite.connection import Binding
 
 # A state that nobody knows is not an end: such a run stands in the way of another until it is cancelled.
 IS_UNFINISHED = f"coalesce(state, '') NOT IN {ENDED}"

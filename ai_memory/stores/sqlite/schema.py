@@ -10,15 +10,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ai_memory.errors import DataRefused
 from ai_memory.memory.records import OF_VECTOR
 from ai_memory.memory.row import Traits
 from ai_memory.memory.text_codec import printable
-from ai_memory.stores.sqlite.connection import Database
 from ai_memory.stores.sqlite.ddl import has_table
 from ai_memory.stores.sqlite.expiry import UNEXPIRED
 from ai_memory.stores.sqlite.stand_ins import lay_empty_tables, lay_later_columns
+
+if TYPE_CHECKING:
+    from ai_memory.stores.sqlite.connection import Database
 
 KIND = "SELECT type, wr FROM pragma_table_list('memories') WHERE schema = 'main'"
 KINDS = {"view": "a view", "virtual": "a virtual table", "shadow": "the inside of a virtual table"}

@@ -6,12 +6,15 @@ import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from typing import TYPE_CHECKING
 
 from ai_memory.errors import DataRefused, WordIndexUnusable
-from ai_memory.stores.sqlite.base import Store
-from ai_memory.stores.sqlite.connection import Binding, Row
 from ai_memory.stores.sqlite.consistent import memory_rows
 from ai_memory.stores.sqlite.namespaces import within
+
+if TYPE_CHECKING:
+    from ai_memory.stores.sqlite.base import Store
+    from ai_memory.stores.sqlite.connection import Binding, Row
 
 ENGLISH = """
     a about after all am an and any are as at be been before being but by can could did do does for from had has have

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
-from ai_memory.stores.sqlite.base import Store, Transaction
 from ai_memory.stores.sqlite.own_row import object_of
+
+if TYPE_CHECKING:
+    from ai_memory.stores.sqlite.base import Store, Transaction
 
 LATEST_OTHER = """
     SELECT run_id FROM reembed_run

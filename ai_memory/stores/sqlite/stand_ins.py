@@ -7,10 +7,13 @@ later ones added, at their defaults. Temporary names go before those of the file
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 from ai_memory.memory.text_codec import quoted
-from ai_memory.stores.sqlite.connection import Database
 from ai_memory.stores.sqlite.ddl import MEMORIES, available
+
+if TYPE_CHECKING:
+    from ai_memory.stores.sqlite.connection import Database
 
 APPLIED = "SELECT max(version) FROM main.reembed_migration"
 LAID = "SELECT name FROM sqlite_temp_master WHERE type = 'table' AND (name LIKE 'reembed%' OR name LIKE 'embedding%')"

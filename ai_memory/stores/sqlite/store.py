@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from ai_memory.stores import port
 from ai_memory.stores.sqlite import base, consistent, rehearsal, runs
 from ai_memory.stores.sqlite.readers import (
     MemoryReader,
@@ -25,7 +24,10 @@ from ai_memory.stores.sqlite.writers import (
     TargetWriter,
     VectorWriter,
 )
-from ai_memory.stores.values import Run
+
+if TYPE_CHECKING:
+    from ai_memory.stores import port
+    from ai_memory.stores.values import Run
 
 T = TypeVar("T")
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from hashlib import sha256
+from typing import TYPE_CHECKING
 
-from ai_memory.stores.sqlite.base import Store, Transaction
+if TYPE_CHECKING:
+    from ai_memory.stores.sqlite.base import Store, Transaction
 
 READ = "SELECT what FROM reembed_told WHERE exit_code = ?"
 TELL = "INSERT OR REPLACE INTO reembed_told (exit_code, what, told_at) VALUES (?, ?, ?)"

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
-from ai_memory.errors import StatementRefused, WordIndexUnusable
 from ai_memory.memory.text_codec import printable
-from ai_memory.stores.sqlite.base import Store
-from ai_memory.stores.sqlite.connection import Binding
+
+if TYPE_CHECKING:
+    from ai_memory.errors import StatementRefused, WordIndexUnusable
+    from ai_memory.stores.sqlite.base import Store
+    from ai_memory.stores.sqlite.connection import Binding
 
 TRIGGERS = "SELECT name, sql FROM sqlite_master WHERE type = 'trigger' ORDER BY tbl_name <> 'memories', rowid"
 VIRTUAL_TABLES = "SELECT name, sql FROM sqlite_master WHERE type = 'table' AND rootpage = 0"

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from ai_memory.stores.open_options import OpenOptions
 from ai_memory.stores.sqlite import refusals
+
+if TYPE_CHECKING:
+    from ai_memory.stores.open_options import OpenOptions
 
 STEPS = 1_000
 """Steps of SQLite's virtual machine between two questions: some 0.1 ms, or 1,000 calls of a slow function."""

@@ -8,10 +8,13 @@ blocks, and the rows then by their primary key: about 2 ms for a page of 500 (do
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from ai_memory.memory.row import MemoryRow
-from ai_memory.stores.sqlite.base import Store
 from ai_memory.stores.sqlite.consistent import memory_rows
+
+if TYPE_CHECKING:
+    from ai_memory.stores.sqlite.base import Store
 
 NAMESPACES = "SELECT CAST(namespace AS BLOB) FROM main.memories GROUP BY namespace ORDER BY namespace"
 UNADDRESSABLE = """

@@ -7,11 +7,14 @@ meaning goes on.
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 from ai_memory.errors import DataRefused, StatementRefused, WordIndexUnusable
-from ai_memory.stores.sqlite.base import Store, Transaction
-from ai_memory.stores.sqlite.connection import Database
 from ai_memory.stores.sqlite.ddl import memories_sql
+
+if TYPE_CHECKING:
+    from ai_memory.stores.sqlite.base import Store, Transaction
+    from ai_memory.stores.sqlite.connection import Database
 
 STANDING = "SELECT type, coalesce(sql, '') FROM main.sqlite_master WHERE name = 'memories_fts' COLLATE NOCASE"
 CHECK = "PRAGMA main.quick_check(memories_fts)"

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from ai_memory.memory.reason import Reason
-from ai_memory.stores.holder import Holder
 from ai_memory.stores.sqlite import (
     approvals,
     beats,
+    fingerprints,
     pauses,
     provenance,
     quarantine,
@@ -18,9 +18,13 @@ from ai_memory.stores.sqlite import (
     runs,
     settled,
 )
-from ai_memory.stores.sqlite.base import Transaction
-from ai_memory.stores.values import Breaker, Checkpoint, Counted, Counters, Identity, Pause, Run, Space, VectorWrite
-from ai_memory.vectors.target import Fingerprint
+
+if TYPE_CHECKING:
+    from ai_memory.memory.reason import Reason
+    from ai_memory.stores.holder import Holder
+    from ai_memory.stores.sqlite.base import Transaction
+    from ai_memory.stores.values import Breaker, Checkpoint, Counted, Counters, Identity, Pause, Run, Space, VectorWrite
+    from ai_memory.vectors.target import Fingerprint
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,15 +59,15 @@ class TargetWriter:
 
     def enter(self, identity: Identity, *, now_ms: int) -> Fingerprint:
         """See the port."""
-        return provenance.ensure_fingerprint(self.inner, identity, now_ms=now_ms)
+        return fingerprints.ensure_fingerprint(self.inner, identity, now_ms=now_ms)
 
     def set_witness(self, target: int, witness: bytes) -> None:
         """See the port."""
-        provenance.set_witness(self.inner, target, witness)
+        fingerprints.set_witness(self.inner, target, witness)
 
     def forget_witness(self, target: int) -> bool:
         """See the port."""
-        return provenance.forget_witness(self.inner, target)
+        return fingerprints.forget_witness(self.inner, target)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,11 +13,12 @@ import pytest
 
 from ai_memory.embed.flow.limiter import Limiter, Remaining, Unlimited
 from ai_memory.embed.flow.retry import RetryingEmbedder
+from ai_memory.embed.http.deadline import Deadlines
 from ai_memory.embed.http.embedder import HttpEmbedder
 from ai_memory.embed.http.ollama import OllamaDialect
 from ai_memory.embed.http.openai import OpenAiDialect
 from ai_memory.embed.http.packing import Packing
-from ai_memory.embed.http.transport import Deadlines, Endpoint
+from ai_memory.embed.http.transport import Endpoint
 from ai_memory.embed.http.wire import Reply, count_of
 from ai_memory.embed.port import Embedder, RetryPolicy
 from ai_memory.errors import (

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from itertools import chain, repeat
 from pathlib import Path
 from threading import Event
@@ -9,10 +11,11 @@ from threading import Event
 import pytest
 
 from ai_memory.embed.flow.limiter import Unlimited
+from ai_memory.embed.http.deadline import Deadlines
 from ai_memory.embed.http.embedder import HttpEmbedder
 from ai_memory.embed.http.key_header import key_header
 from ai_memory.embed.http.openai import OpenAiDialect
-from ai_memory.embed.http.transport import Deadlines, Endpoint
+from ai_memory.embed.http.transport import Endpoint
 from ai_memory.errors import AnswerLate, TransientFailure, WrongTarget
 from ai_memory.vectors.target import Target, Vectors
 from tests.support.command import Command, remote_at
@@ -34,6 +37,17 @@ def embedder(server: RawEndpoint) -> HttpEmbedder:
 
 def embed(server: RawEndpoint) -> Vectors:
     return embedder(server).embed_documents(["first", "second"])
+
+
+def test_connections_are_closed_once_nobody_holds_the_embedder() -> None:
+    with RawEndpoint(same(TRUTH)) as server:
+        asked = embedder(server)
+        asked.embed_documents(["first", "second"])
+        transport = weakref.ref(asked._transport)
+        del asked
+        gc.collect()
+
+        assert transport() is None
 
 
 @pytest.mark.parametrize("status", [300, 302, 304, 307, 399])

@@ -1,0 +1,131 @@
+"""The record of each target that the file has seen: what its vectors are, and the witness of their weights."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+from ai_memory.errors import DataRefused
+from ai_memory.stores.sqlite.own_row import OwnRow, selected
+from ai_memory.vectors.target import MAX_DIM, Fingerprint
+
+if TYPE_CHECKING:
+    from ai_memory.stores.sqlite.base import Store, Transaction
+    from ai_memory.stores.values import Identity
+
+FIND_FINGERPRINT = (
+    "SELECT id, CASE WHEN typeof(witness) = 'blob' THEN witness END FROM embedding_fingerprint WHERE digest = ?"
+)
+ADD_FINGERPRINT = """
+    INSERT INTO embedding_fingerprint (digest, spec_json, space, dim, created_at) VALUES (?, ?, ?, ?, ?)
+    ON CONFLICT (digest) DO UPDATE SET spec_json = excluded.spec_json, space = excluded.space, dim = excluded.dim
+    RETURNING id
+"""
+WIDTHS = """
+    SELECT digest, dim FROM embedding_fingerprint
+    WHERE typeof(digest) = 'blob' AND typeof(dim) = 'integer' AND dim > 0
+    ORDER BY
+        EXISTS (
+            SELECT 1 FROM reembed_run WHERE target = embedding_fingerprint.id AND state IN ('running', 'paused')
+        ) DESC,
+        EXISTS (
+            SELECT 1 FROM reembed_approval AS a WHERE a.space = embedding_fingerprint.space
+            AND a.dim = embedding_fingerprint.dim
+        ) DESC,
+        max(
+            created_at,
+            coalesce((SELECT max(started_at) FROM reembed_run WHERE target = embedding_fingerprint.id), created_at)
+        ) DESC,
+        id DESC
+"""
+OF_SPACE = """
+    SELECT id FROM embedding_fingerprint
+    WHERE space = ? AND typeof(dim) = 'integer' AND ? IN (0, dim) ORDER BY id DESC
+"""
+FINGERPRINT_TEXTS = ("spec_json", "space")
+FINGERPRINT_COLUMNS = ("id", "digest", *FINGERPRINT_TEXTS, "dim", "witness")
+READ_FINGERPRINT = f"""
+    SELECT {selected(FINGERPRINT_COLUMNS, FINGERPRINT_TEXTS)} FROM embedding_fingerprint WHERE id = ?
+"""
+SET_WITNESS = "UPDATE embedding_fingerprint SET witness = ? WHERE id = ? AND witness IS NULL"
+FORGET_WITNESS = """
+    UPDATE embedding_fingerprint SET witness = NULL
+    WHERE id = ? AND NOT EXISTS (
+        SELECT 1 FROM embedding_provenance WHERE fingerprint_id = embedding_fingerprint.id AND origin <> 'attested'
+    )
+"""
+
+ANOTHER_TARGET = (
+    "Give up the run that leads to it: ai-memory reembed cancel; and begin another: ai-memory reembed; "
+    "or restore a backup of the file."
+)
+
+
+def known_fingerprint(store: Store, identity: Identity) -> Fingerprint | None:
+    """Return the record of a target, None where the file has never seen it.
+
+    The digest stands for the other values; what the file says of them is not asked.
+    """
+    rows = store.db.execute(FIND_FINGERPRINT, (identity.digest,))
+    if not rows:
+        return None
+    number, witness = rows[0]
+    return Fingerprint(number, identity.digest, identity.spec_json, identity.space, identity.dim, witness)
+
+
+def ensure_fingerprint(transaction: Transaction, identity: Identity, *, now_ms: int) -> Fingerprint:
+    """Return the record of a target, entering it where the file has not seen it."""
+    bindings = (identity.digest, identity.spec_json, identity.space, identity.dim, now_ms)
+    entered = transaction.db.value(ADD_FINGERPRINT, bindings)
+    return read_fingerprint(transaction, int(entered))
+
+
+def read_fingerprint(store: Store, fingerprint_id: int) -> Fingerprint:
+    """Return the record of a target by its id.
+
+    Raises:
+        DataRefused: it is not in the file, or a column of it is damaged.
+    """
+    what = f"target {fingerprint_id}"
+    rows = store.db.execute(READ_FINGERPRINT, (fingerprint_id,))
+    if not rows:
+        raise DataRefused(
+            f"{store.db.path} is damaged: {what}, to which a run leads, is not in it.", tip=ANOTHER_TARGET
+        )
+    row = OwnRow(store, what, ANOTHER_TARGET, dict(zip(FINGERPRINT_COLUMNS, rows[0], strict=True)))
+    spec, text = row.json("spec_json"), row.text("spec_json")
+    digest = row.blob("digest")
+    if not isinstance(spec, dict) or sha256(text.encode("utf-8", "surrogatepass")).digest() != digest:
+        raise row.damaged("spec_json", "is not what its digest says")
+    for name, value in (("space", row.text("space")), ("dim", row.whole("dim", most=MAX_DIM))):
+        if spec.get(name) != value:
+            raise row.damaged(name, "is not that of spec_json")
+    witness = None if row.values["witness"] is None else row.blob("witness")
+    return Fingerprint(fingerprint_id, digest, text, str(spec["space"]), int(spec["dim"]), witness)
+
+
+def known_widths(store: Store) -> list[tuple[bytes, int]]:
+    """Return digest and width of every target the file has seen; what is damaged is left out.
+
+    That of an unfinished run is the first, then those that are approved: one stored memory of another width changes
+    nothing. Of several those to which a run went last, or which were entered last.
+    """
+    return [(bytes(digest), int(dim)) for digest, dim in store.db.execute(WIDTHS)]
+
+
+def of_space(store: Store, space: str, dim: int) -> list[int]:
+    """Return the numbers of the targets of a space that the file has seen, in any width if `dim` is 0."""
+    return [int(row[0]) for row in store.db.execute(OF_SPACE, (space, dim))]
+
+
+def set_witness(transaction: Transaction, fingerprint_id: int, witness: bytes) -> None:
+    """Keep the target's witness vectors unless it has some."""
+    transaction.db.execute(SET_WITNESS, (witness, fingerprint_id))
+
+
+def forget_witness(transaction: Transaction, fingerprint_id: int) -> bool:
+    """Take the target's witness away if no vector in the file is recorded as its own.
+
+    Returns whether it was taken away.
+    """
+    return bool(transaction.db.change(FORGET_WITNESS, (fingerprint_id,)))
