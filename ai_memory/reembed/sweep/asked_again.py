@@ -25,11 +25,11 @@ import numpy as np
 
 from ai_memory.embed.documents import embed_documents
 from ai_memory.embed.outcomes import Embedded, Outcome, embedded_of
-from ai_memory.embed.probe import MIN_COSINE, require_witness
+from ai_memory.embed.probe import require_witness
 from ai_memory.errors import EmbedError
 from ai_memory.memory.freshness import Document
 from ai_memory.reembed.work import Again, PageAnswer
-from ai_memory.vectors.checks import cosines
+from ai_memory.vectors.checks import agrees
 from ai_memory.vectors.witness import WITNESS_TEXTS
 
 if TYPE_CHECKING:
@@ -195,11 +195,6 @@ def mixed_up(vectors: Vectors) -> PageAnswer:
     """Return the answer that tells the witness texts, which got `vectors`, as rows that differ."""
     rows = tuple(Embedded(witness_document(text), vector) for text, vector in zip(WITNESS_TEXTS, vectors, strict=True))
     return PageAnswer(rows, WITNESS_TEXTS, rows)
-
-
-def agrees(one: Vectors, other: Vectors) -> bool:
-    """Return whether two vectors of a text are the same but for rounding."""
-    return bool(cosines(one[np.newaxis], other)[0] >= MIN_COSINE)
 
 
 def sharing_a_vector(outcomes: Sequence[Outcome]) -> tuple[Embedded, ...]:

@@ -11,9 +11,10 @@ from ai_memory.embed.documents import embed_documents
 from ai_memory.embed.outcomes import Embedded, Outcome
 from ai_memory.errors import AiMemoryError
 from ai_memory.reembed.stop import Stop
-from ai_memory.reembed.sweep.asked_again import AT_END, agrees, ask_again, ask_witness, chosen_of, look_at
+from ai_memory.reembed.sweep.asked_again import AT_END, ask_again, ask_witness, chosen_of, look_at
 from ai_memory.reembed.sweep.remedy import find_remedy
 from ai_memory.reembed.work import AskAgain, AskAtEnd, AskWitness, EmbedPage, FindRemedy, Learned, PageAnswer, Question
+from ai_memory.vectors.checks import agrees
 
 if TYPE_CHECKING:
     from ai_memory.embed.port import ResilientEmbedder
