@@ -13,9 +13,9 @@ from ai_memory.reembed.sweep.witness_guard import OtherModels, WitnessGuard
 if TYPE_CHECKING:
     from ai_memory.reembed.heartbeat import Signs
     from ai_memory.reembed.options import Options
-    from ai_memory.reembed.sweep.asked_again import Schedule
     from ai_memory.reembed.sweep.committer import Committer
     from ai_memory.reembed.sweep.refusal_guard import RefusalGuard
+    from ai_memory.reembed.sweep.schedule import Schedule
     from ai_memory.reembed.tools import SweepTools
     from ai_memory.reembed.work import Workers
 

@@ -11,7 +11,7 @@ from collections.abc import Collection, Sequence
 from random import Random
 from typing import TYPE_CHECKING
 
-from ai_memory.reembed.sweep.asked_again import choose
+from ai_memory.reembed.sweep.schedule import choose
 from ai_memory.reembed.work import Again
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ import numpy as np
 from ai_memory.embed.outcomes import Embedded, Outcome, embedded_of
 from ai_memory.embed.probe import apart
 from ai_memory.errors import EndpointUnusable
-from ai_memory.reembed.sweep.asked_again import sharing_a_vector, too_many
+from ai_memory.reembed.sweep.alike import sharing_a_vector, too_many
 from ai_memory.vectors.checks import agrees
 
 if TYPE_CHECKING:

@@ -13,13 +13,13 @@ from ai_memory.reembed.options import Options
 from ai_memory.reembed.plan.targets import enter_target, identity
 from ai_memory.reembed.scope import Scope, in_scope, namespaces_in_scope
 from ai_memory.reembed.sources import FromRow, NoWorkers
-from ai_memory.reembed.sweep.asked_again import Schedule
 from ai_memory.reembed.sweep.budget import Budget
 from ai_memory.reembed.sweep.committer import Committer
 from ai_memory.reembed.sweep.joined import joined
 from ai_memory.reembed.sweep.journal import Unrecorded
 from ai_memory.reembed.sweep.refusal_guard import RefusalGuard
 from ai_memory.reembed.sweep.scan import Scan, ScanOrder
+from ai_memory.reembed.sweep.schedule import Schedule
 from ai_memory.text.amounts import counted
 
 if TYPE_CHECKING:

@@ -1,6 +1,6 @@
 """Stands between the endpoint and the database: believes no vector of an invocation before some were asked again.
 
-What is asked again and when is said by `asked_again` and `asking`. Here it is judged before it is written, and what
+What is asked again and when is said by `schedule` and `asking`. Here it is judged before it is written, and what
 was written is taken back where an answer shows that the endpoint lied.
 """
 
@@ -16,11 +16,12 @@ from ai_memory.embed.outcomes import Outcome, Refused, embedded_of
 from ai_memory.errors import AiMemoryError, EndpointUnusable, TargetChanged
 from ai_memory.reembed.events import RemedyFound, WitnessAgreed
 from ai_memory.reembed.page import Page
-from ai_memory.reembed.sweep.alike import SET_ASIDE, Alike
-from ai_memory.reembed.sweep.asked_again import Shared, chosen_of, look_at, mixed_up
+from ai_memory.reembed.sweep.alike import SET_ASIDE, Alike, Shared
 from ai_memory.reembed.sweep.asking import SEED_BITS, Asking
 from ai_memory.reembed.sweep.pipeline import Answered
 from ai_memory.reembed.sweep.remedy import max_texts
+from ai_memory.reembed.sweep.schedule import chosen_of, look_at
+from ai_memory.reembed.sweep.witness_rows import mixed_up
 from ai_memory.reembed.work import AskAgain, AskAtEnd, AskWitness, EmbedPage, FindRemedy, Sizes, Work
 from ai_memory.stores.values import Counters
 from ai_memory.vectors.witness import WITNESS_TEXTS

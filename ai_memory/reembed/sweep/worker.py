@@ -11,8 +11,9 @@ from ai_memory.embed.documents import embed_documents
 from ai_memory.embed.outcomes import Embedded, Outcome
 from ai_memory.errors import AiMemoryError
 from ai_memory.reembed.stop import Stop
-from ai_memory.reembed.sweep.asked_again import AT_END, ask_again, ask_witness, chosen_of, look_at
+from ai_memory.reembed.sweep.asked_again import ask_again, ask_witness
 from ai_memory.reembed.sweep.remedy import find_remedy
+from ai_memory.reembed.sweep.schedule import AT_END, chosen_of, look_at
 from ai_memory.reembed.work import AskAgain, AskAtEnd, AskWitness, EmbedPage, FindRemedy, Learned, PageAnswer, Question
 from ai_memory.vectors.checks import agrees
 
