@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from random import Random
 from typing import TYPE_CHECKING
 
-from ai_memory.reembed.sweep.kept import MOST
 from ai_memory.reembed.sweep.schedule import AT_END, FIRST, SUSPECTS, Schedule
+from ai_memory.reembed.sweep.trail import MOST
 from ai_memory.reembed.work import AskWitness, EmbedPage, Work, Workers
 
 if TYPE_CHECKING:

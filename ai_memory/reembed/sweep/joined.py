@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ai_memory.reembed.sweep.alone import Alone
 from ai_memory.reembed.sweep.asking import Asking
+from ai_memory.reembed.sweep.pipeline import Alone
 from ai_memory.reembed.sweep.sweep import Sweep
 from ai_memory.reembed.sweep.trail import Trail
 from ai_memory.reembed.sweep.witness_guard import OtherModels, WitnessGuard

@@ -15,8 +15,8 @@ from ai_memory.reembed.sweep.budget import MAX_ROWS, Budget
 from ai_memory.reembed.sweep.committer import Committer
 from ai_memory.reembed.sweep.ending import Done, Ending, churn, rows_left, stopped, too_small
 from ai_memory.reembed.sweep.joined import joined
+from ai_memory.reembed.sweep.journal import RunJournal
 from ai_memory.reembed.sweep.refusal_guard import RefusalGuard
-from ai_memory.reembed.sweep.run_journal import RunJournal
 from ai_memory.reembed.sweep.scan import Scan, ScanOrder
 from ai_memory.reembed.sweep.schedule import FIRST, Schedule
 from ai_memory.reembed.sweep.witness_guard import OtherModels

@@ -27,9 +27,9 @@ from ai_memory.stores.values import Counters
 from ai_memory.vectors.witness import WITNESS_TEXTS
 
 if TYPE_CHECKING:
-    from ai_memory.reembed.sweep.alone import Alone
     from ai_memory.reembed.sweep.budget import Budget
     from ai_memory.reembed.sweep.committer import Committer
+    from ai_memory.reembed.sweep.pipeline import Alone
     from ai_memory.reembed.sweep.trail import Trail
     from ai_memory.reembed.tools import SweepTools
 
