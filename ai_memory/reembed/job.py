@@ -23,14 +23,14 @@ from ai_memory.reembed.holding import holding
 from ai_memory.reembed.inspect.report import Expense, RunReport, report
 from ai_memory.reembed.plan.decide import Action
 from ai_memory.reembed.plan.plan import Disclose, Plan, TakenRun, approve_by_hand, plan, preflight, take
+from ai_memory.reembed.plan.refusing_rows import find_refusing, set_aside
 from ai_memory.reembed.plan.targets import known_fingerprint
+from ai_memory.reembed.plan.trial import require_updates
 from ai_memory.reembed.sweep.attempts import Attempts
 from ai_memory.reembed.sweep.budget import least_tokens
 from ai_memory.reembed.sweep.ending import Ending
 from ai_memory.reembed.sweep.leaving import Leaving
 from ai_memory.reembed.sweep.passes import prepare
-from ai_memory.reembed.sweep.refusing_rows import find_refusing, set_aside
-from ai_memory.reembed.sweep.trial import require_updates
 
 if TYPE_CHECKING:
     from ai_memory.embed.port import ResilientEmbedder

@@ -10,7 +10,7 @@ from ai_memory.embed.assemble import assemble_interactive, configured_target, to
 from ai_memory.embed.probe import check_witness, probe
 from ai_memory.memory.text_codec import printable
 from ai_memory.reembed.holding import holding
-from ai_memory.reembed.inspect.dry_run import DryRun, dry_run
+from ai_memory.reembed.plan.dry_run import DryRun, dry_run
 from ai_memory.reembed.plan.estimate import Estimate, Probed
 from ai_memory.reembed.plan.targets import known_fingerprint, recorded_target
 from ai_memory.reembed.stop import Stop

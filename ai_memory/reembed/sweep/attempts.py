@@ -9,7 +9,7 @@ from ai_memory.errors import BreakerOpen, RateLimited, TransientFailure
 from ai_memory.reembed.breaker import opened
 from ai_memory.reembed.events import BreakerOpened, RunBegan, Waiting
 from ai_memory.reembed.plan.decide import Action
-from ai_memory.reembed.sweep.refusing_rows import find_refusing, set_aside
+from ai_memory.reembed.plan.refusing_rows import find_refusing, set_aside
 from ai_memory.reembed.sweep.start_probe import StartProbe
 
 if TYPE_CHECKING:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
+from ai_memory.reembed.writes import REEMBED
+
 if TYPE_CHECKING:
     from ai_memory.memory.freshness import Document, Unfit
     from ai_memory.memory.reason import Reason
     from ai_memory.stores.port import Store, Transaction
     from ai_memory.stores.values import Checkpoint, Counters, Run
     from ai_memory.vectors.target import Fingerprint
-
-REEMBED = "reembed"
 
 
 class Journal(Protocol):

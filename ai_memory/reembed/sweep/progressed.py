@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import exp
 from typing import TYPE_CHECKING
 
 from ai_memory.embed.usage import Usage
-from ai_memory.reembed.sweep.commit import Traffic
 
 if TYPE_CHECKING:
     from ai_memory.reembed.page import Page
@@ -36,6 +36,20 @@ class Rate:
     def per_hour(self) -> int:
         """Rows an hour; 0 where no time has passed yet."""
         return round(3600 * self.rows / self.seconds) if self.seconds else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """What the requests since the last commit cost and taught, and the most texts in flight until the next one.
+
+    `limits` is what was learned of the size of a request, None where that is nothing new. `rows_per_hour` is the
+    rate of the last minutes (None: as it was).
+    """
+
+    in_flight_limit: int
+    limits: Mapping[str, int] | None = None
+    usage: Usage = field(default_factory=Usage)
+    rows_per_hour: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

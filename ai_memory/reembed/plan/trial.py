@@ -9,7 +9,7 @@ from ai_memory.errors import DataRefused
 from ai_memory.memory.freshness import Document, Freshness, classify, examine
 from ai_memory.memory.reason import unwritable
 from ai_memory.memory.text_codec import printable
-from ai_memory.reembed.sweep.commit import rehearse_documents
+from ai_memory.reembed.writes import rehearse_documents
 from ai_memory.text.amounts import counted
 
 if TYPE_CHECKING:

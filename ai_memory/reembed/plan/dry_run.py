@@ -13,7 +13,7 @@ from ai_memory.reembed.plan.decide import scope_of
 from ai_memory.reembed.plan.estimate import Estimate, Probed, estimate
 from ai_memory.reembed.plan.plan import Preflight, refusal
 from ai_memory.reembed.plan.targets import identity, known_fingerprint, recorded_target
-from ai_memory.reembed.sweep.trial import require_updates
+from ai_memory.reembed.plan.trial import require_updates
 
 if TYPE_CHECKING:
     from ai_memory.errors import AiMemoryError
