@@ -21,9 +21,11 @@ from ai_memory.reembed.events import RunEnded, RunTakenOver
 from ai_memory.reembed.heartbeat import Heartbeat, require_no_pause
 from ai_memory.reembed.holding import holding
 from ai_memory.reembed.inspect.report import Expense, RunReport, report
+from ai_memory.reembed.plan.approval import approve_by_hand
 from ai_memory.reembed.plan.decide import Action
-from ai_memory.reembed.plan.plan import Disclose, Plan, TakenRun, approve_by_hand, plan, preflight, take
+from ai_memory.reembed.plan.plan import Plan, plan
 from ai_memory.reembed.plan.refusing_rows import find_refusing, set_aside
+from ai_memory.reembed.plan.taking import Disclose, TakenRun, preflight, take
 from ai_memory.reembed.plan.targets import known_fingerprint
 from ai_memory.reembed.plan.trial import require_updates
 from ai_memory.reembed.sweep.attempts import Attempts

@@ -16,7 +16,7 @@ from ai_memory.memory.freshness import Document, examine
 from ai_memory.reembed.inspect.report import RunReport
 from ai_memory.reembed.job import Job
 from ai_memory.reembed.options import Options
-from ai_memory.reembed.plan.plan import Preflight
+from ai_memory.reembed.plan.taking import Preflight
 from ai_memory.reembed.plan.targets import identity
 from ai_memory.reembed.stop import Stop
 from ai_memory.reembed.sweep.worker import answer

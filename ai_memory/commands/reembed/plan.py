@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ai_memory.embed.port import ResilientEmbedder
     from ai_memory.reembed.options import Options
     from ai_memory.reembed.plan.census import Census
-    from ai_memory.reembed.plan.plan import Preflight
+    from ai_memory.reembed.plan.taking import Preflight
     from ai_memory.reembed.scope import Scope
     from ai_memory.show.console import Console
     from ai_memory.stores.port import Reader

@@ -11,7 +11,8 @@ from ai_memory.reembed.options import Options, cost
 from ai_memory.reembed.plan.census import Means, count_rows
 from ai_memory.reembed.plan.decide import scope_of
 from ai_memory.reembed.plan.estimate import Estimate, Probed, estimate
-from ai_memory.reembed.plan.plan import Preflight, refusal
+from ai_memory.reembed.plan.refusal import refusal
+from ai_memory.reembed.plan.taking import Preflight
 from ai_memory.reembed.plan.targets import identity, known_fingerprint, recorded_target
 from ai_memory.reembed.plan.trial import require_updates
 

@@ -15,7 +15,8 @@ from ai_memory.reembed.sweep.start_probe import StartProbe
 if TYPE_CHECKING:
     from ai_memory.reembed.heartbeat import Heartbeat
     from ai_memory.reembed.options import Options
-    from ai_memory.reembed.plan.plan import Plan, TakenRun
+    from ai_memory.reembed.plan.plan import Plan
+    from ai_memory.reembed.plan.taking import TakenRun
     from ai_memory.reembed.sweep.ending import Ending
     from ai_memory.reembed.sweep.passes import Passes
     from ai_memory.reembed.tools import Tools

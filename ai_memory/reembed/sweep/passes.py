@@ -24,7 +24,7 @@ from ai_memory.reembed.sweep.witness_guard import OtherModels
 if TYPE_CHECKING:
     from ai_memory.reembed.heartbeat import Heartbeat
     from ai_memory.reembed.options import Options
-    from ai_memory.reembed.plan.plan import TakenRun
+    from ai_memory.reembed.plan.taking import TakenRun
     from ai_memory.reembed.sweep.sweep import Sweep
     from ai_memory.reembed.tools import Tools
     from ai_memory.reembed.work import Workers

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ai_memory.embed.port import ONE_ATTEMPT, ResilientEmbedder
 from ai_memory.embed.probe import probe, require_witness, witness_bytes
 from ai_memory.reembed.breaker import require_due
-from ai_memory.reembed.plan.plan import TakenRun, approve_by_hand
+from ai_memory.reembed.plan.approval import approve_by_hand
 from ai_memory.reembed.plan.targets import enter_target
 from ai_memory.reembed.sweep.believed import as_recorded
 from ai_memory.stores.values import Breaker
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ai_memory.clock import Clock
     from ai_memory.reembed.heartbeat import Heartbeat
     from ai_memory.reembed.options import Options
+    from ai_memory.reembed.plan.taking import TakenRun
     from ai_memory.stores.port import Store
     from ai_memory.vectors.target import Fingerprint, Vectors
 
