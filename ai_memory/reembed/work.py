@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 Sizes = Mapping[str, int]
 """What was learned of the size of a request, by name."""
+Unwritable = Mapping[str, str] | None
+"""Memories whose vectors the database refuses, by id, with its words; None as long as it has refused nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +124,23 @@ class PageAnswer:
     remedy: Sizes = field(default_factory=dict)
     usage: Usage = field(default_factory=Usage)
     learned: Learned | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A page with what became of its documents, or the error that ended its requests.
+
+    `asked` of its rows were asked again, by id, the `differing` ones got another vector. `waited` says that the answer
+    had to be waited for, `unwritable` which of the vectors the database refuses.
+    """
+
+    page: Page
+    outcomes: tuple[Outcome, ...] = ()
+    error: BaseException | None = None
+    asked: tuple[str, ...] = ()
+    differing: tuple[Embedded, ...] = ()
+    waited: bool = False
+    unwritable: Unwritable = None
 
 
 Workers = Pool[Question, PageAnswer]

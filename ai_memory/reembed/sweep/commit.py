@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from ai_memory.embed.outcomes import Embedded, Outcome, Refused, Unanswered
 from ai_memory.memory import reason
 from ai_memory.memory.freshness import ATTESTED, Document
-from ai_memory.reembed.sweep.commit_once import Numbered, Unwritable
+from ai_memory.reembed.sweep.commit_once import Numbered
 from ai_memory.reembed.writes import attest_document, rehearse_documents, write_of
 from ai_memory.stores.values import Checkpoint, Counters
 from ai_memory.vectors.blob import encode
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from ai_memory.memory.reason import Reason
     from ai_memory.reembed.page import Page
     from ai_memory.reembed.sweep.journal import Journal
-    from ai_memory.reembed.sweep.pipeline import Answered
     from ai_memory.reembed.sweep.progressed import Traffic
+    from ai_memory.reembed.work import Answered, Unwritable
     from ai_memory.stores.port import Store, Transaction
     from ai_memory.vectors.target import Fingerprint
 

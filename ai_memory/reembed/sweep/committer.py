@@ -16,15 +16,14 @@ from typing import TYPE_CHECKING
 
 from ai_memory.errors import StatementRefused
 from ai_memory.reembed.sweep.commit import rehearse_page, spent, write_page
-from ai_memory.reembed.sweep.commit_once import Numbered, Unwritable, commit_once
+from ai_memory.reembed.sweep.commit_once import Numbered, commit_once
 from ai_memory.reembed.sweep.progressed import Progressed, Rate
 from ai_memory.stores.values import Checkpoint, Counters
 
 if TYPE_CHECKING:
     from ai_memory.reembed.sweep.journal import Journal
-    from ai_memory.reembed.sweep.pipeline import Answered
     from ai_memory.reembed.tools import SweepTools
-    from ai_memory.reembed.work import Sizes
+    from ai_memory.reembed.work import Answered, Sizes, Unwritable
     from ai_memory.stores.port import Store, Transaction
     from ai_memory.vectors.target import Fingerprint
 

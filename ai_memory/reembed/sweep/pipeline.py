@@ -5,42 +5,22 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from ai_memory.errors import AiMemoryError
-from ai_memory.reembed.work import AskWitness, PageAnswer, Question, Work, Workers
+from ai_memory.reembed.work import Answered, AskWitness, PageAnswer, Question, Work, Workers
 
 if TYPE_CHECKING:
-    from ai_memory.embed.outcomes import Embedded, Outcome
     from ai_memory.reembed.heartbeat import Signs
     from ai_memory.reembed.ledger import Ledger
     from ai_memory.reembed.page import Page
-    from ai_memory.reembed.sweep.commit_once import Unwritable
 
 Await = Callable[[Future[Any]], None]
 """Returns when an answer is there; it may raise, and then no more is handed on."""
 Settle = Callable[[PageAnswer], None]
 """Counts what an answer cost; called once for each, also for those that are not handed on."""
 Flight = tuple[Work, Sequence[Future[PageAnswer]]]
-
-
-@dataclass(frozen=True, slots=True)
-class Answered:
-    """A page with what became of its documents, or the error that ended its requests.
-
-    `asked` of its rows were asked again, by id, the `differing` ones got another vector. `waited` says that the answer
-    had to be waited for, `unwritable` which of the vectors the database refuses.
-    """
-
-    page: Page
-    outcomes: tuple[Outcome, ...] = ()
-    error: BaseException | None = None
-    asked: tuple[str, ...] = ()
-    differing: tuple[Embedded, ...] = ()
-    waited: bool = False
-    unwritable: Unwritable = None
 
 
 def in_order(

@@ -16,7 +16,7 @@ from ai_memory.reembed.work import Again
 
 if TYPE_CHECKING:
     from ai_memory.embed.outcomes import Embedded, Outcome
-    from ai_memory.reembed.sweep.pipeline import Answered
+    from ai_memory.reembed.work import Answered
 
 
 MOST = 64

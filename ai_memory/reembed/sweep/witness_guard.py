@@ -18,11 +18,10 @@ from ai_memory.reembed.events import RemedyFound, WitnessAgreed
 from ai_memory.reembed.page import Page
 from ai_memory.reembed.sweep.alike import SET_ASIDE, Alike, Shared
 from ai_memory.reembed.sweep.asking import SEED_BITS, Asking
-from ai_memory.reembed.sweep.pipeline import Answered
 from ai_memory.reembed.sweep.remedy import max_texts
 from ai_memory.reembed.sweep.schedule import chosen_of, look_at
 from ai_memory.reembed.sweep.witness_rows import mixed_up
-from ai_memory.reembed.work import AskAgain, AskAtEnd, AskWitness, EmbedPage, FindRemedy, Sizes, Work
+from ai_memory.reembed.work import Answered, AskAgain, AskAtEnd, AskWitness, EmbedPage, FindRemedy, Sizes, Work
 from ai_memory.stores.values import Counters
 from ai_memory.vectors.witness import WITNESS_TEXTS
 
