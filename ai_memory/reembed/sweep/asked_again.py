@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from ai_memory.embed.documents import embed_documents
-from ai_memory.embed.outcomes import Embedded
+from ai_memory.embed.outcomes import Embedded, Outcome
 from ai_memory.embed.probe import require_witness
 from ai_memory.errors import EmbedError
 from ai_memory.reembed.sweep.witness_rows import mixed_up
@@ -44,6 +44,12 @@ def ask_again(
             if not agrees(each.vector, alone.vector):
                 differing.append(each)
     return tuple(asked), tuple(differing)
+
+
+def not_as_before(rows: Sequence[Embedded], now: Sequence[Outcome]) -> list[Embedded]:
+    """Return those of `rows` whose vector is another than what becomes of them now, or for which none came."""
+    pairs = zip(rows, now, strict=True)
+    return [row for row, each in pairs if not (isinstance(each, Embedded) and agrees(row.vector, each.vector))]
 
 
 def ask_witness(target: Fingerprint, embedder: ResilientEmbedder) -> PageAnswer:

@@ -90,8 +90,8 @@ class Committer:
         # Only now: no more may be sent than the committed row says, or a kill would make it a lie.
         self._now = now
 
-    def take_back(self, ids: Sequence[str], counters: Counters, *, in_flight: int | None = None) -> int:
-        """Make rows stale again, and return how many were not.
+    def take_back(self, ids: Sequence[str], *, asked: int = 0, disagreed: int = 0, in_flight: int | None = None) -> int:
+        """Make rows stale again, and return how many were not; so many were `asked` again, of which some `disagreed`.
 
         `in_flight` is how many texts may be sent until the next commit (None: as before).
         """
@@ -100,15 +100,16 @@ class Committer:
             self._journal,
             self.target,
             ids,
-            counters=counters,
+            counters=Counters(asked_again=asked, disagreed=disagreed),
             in_flight_limit=None if in_flight is None else in_flight + self.unsettled,
             now_ms=self._tools.clock.now_ms(),
         )
         self.counters += taken
         return -taken.reembedded
 
-    def count(self, counters: Counters) -> None:
-        """Add to the counters of the run."""
+    def count_asked(self, rows: int) -> None:
+        """Record that so many rows were asked again, and agreed."""
+        counters = Counters(asked_again=rows)
         with self._store.transaction() as transaction:
             self._journal.hold(transaction, now_ms=self._tools.clock.now_ms())
             self._journal.count(transaction, counters)

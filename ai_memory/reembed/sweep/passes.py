@@ -10,7 +10,7 @@ from ai_memory.reembed.events import PassBegan
 from ai_memory.reembed.plan.census import Census, take_census
 from ai_memory.reembed.scope import Scope, namespaces_in_scope
 from ai_memory.reembed.sources import FromText
-from ai_memory.reembed.sweep.already_there import require_new
+from ai_memory.reembed.sweep.already_there import OtherModels, require_new
 from ai_memory.reembed.sweep.budget import MAX_ROWS, Budget
 from ai_memory.reembed.sweep.committer import Committer
 from ai_memory.reembed.sweep.ending import Done, Ending, churn, rows_left, stopped, too_small
@@ -19,7 +19,6 @@ from ai_memory.reembed.sweep.journal import RunJournal
 from ai_memory.reembed.sweep.refusal_guard import RefusalGuard
 from ai_memory.reembed.sweep.scan import Scan, ScanOrder
 from ai_memory.reembed.sweep.schedule import FIRST, Schedule
-from ai_memory.reembed.sweep.witness_guard import OtherModels
 
 if TYPE_CHECKING:
     from ai_memory.reembed.heartbeat import Heartbeat

@@ -127,6 +127,10 @@ class Trail:
         """Rows from all over what was written since rows last agreed at an end, see `Kept`."""
         return self._kept.rows
 
+    def most_rows(self, pages: int) -> int:
+        """Return how many rows are kept in mind of so many pages at most."""
+        return min(pages, MOST + 1)
+
     def first_asked(self, ids: Iterable[str]) -> tuple[str, ...]:
         """Record that rows were asked again, and return those that never were before."""
         new = tuple(each for each in ids if each not in self._asked)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from ai_memory.embed.outcomes import Embedded
 from ai_memory.memory.freshness import Document
 from ai_memory.reembed.work import PageAnswer
@@ -16,6 +18,11 @@ if TYPE_CHECKING:
 def witness_document(text: str) -> Document:
     """Return a witness text as the document of no row."""
     return Document(text, "", "", text, text, b"", 0)
+
+
+def unseen(dim: int) -> Vectors:
+    """Return vectors for the witness texts where those that came are not known."""
+    return np.ones((len(WITNESS_TEXTS), dim), np.float32)
 
 
 def mixed_up(vectors: Vectors) -> PageAnswer:
