@@ -32,7 +32,7 @@ from ai_memory.reembed.sweep.attempts import Attempts
 from ai_memory.reembed.sweep.budget import least_tokens
 from ai_memory.reembed.sweep.ending import Ending
 from ai_memory.reembed.sweep.leaving import Leaving
-from ai_memory.reembed.sweep.passes import prepare
+from ai_memory.reembed.sweep.prepare import prepare
 
 if TYPE_CHECKING:
     from ai_memory.embed.port import ResilientEmbedder
