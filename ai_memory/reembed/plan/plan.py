@@ -77,7 +77,7 @@ class TakenRun:
     lifted: int = 0
 
 
-def plan(store: Reader, embedder: ResilientEmbedder, request: Options, *, now_ms: int) -> Plan:
+def plan(store: Reader, embedder: ResilientEmbedder, options: Options, *, now_ms: int) -> Plan:
     """Return what this start is to do.
 
     Raises:
@@ -85,23 +85,23 @@ def plan(store: Reader, embedder: ResilientEmbedder, request: Options, *, now_ms
         NotFound: a named namespace was never seen.
     """
     run = store.runs.unfinished()
-    store.memories.require_seen(*(request.scope or ()))
+    store.memories.require_seen(*(options.scope or ()))
     configured, target = embedder.target.dim, find_target(store, embedder)
-    planned = _plan(store, target, request, run, now_ms=now_ms)
-    if configured or not target.dim or not _may_go_elsewhere(store, planned, request):
+    planned = _plan(store, target, options, run, now_ms=now_ms)
+    if configured or not target.dim or not _may_go_elsewhere(store, planned, options):
         return planned
     told = _told_width(embedder, run, now_ms=now_ms)
     if told in (0, target.dim):
         return planned
-    return _plan(store, replace(target, dim=told), request, run, now_ms=now_ms)
+    return _plan(store, replace(target, dim=told), options, run, now_ms=now_ms)
 
 
-def _may_go_elsewhere(store: Reader, planned: Plan, request: Options) -> bool:
+def _may_go_elsewhere(store: Reader, planned: Plan, options: Options) -> bool:
     """Return whether a person lets this start go to the width that the endpoint tells, where another one is recorded.
 
     Not a plain start towards a target that is approved: that the endpoint has another width by now is told first.
     """
-    if request.retarget:
+    if options.retarget:
         return True
     target = planned.target
     return planned.action is Action.START and not store.operator.is_approved(target.space, target.dim)
@@ -118,18 +118,18 @@ def _told_width(embedder: ResilientEmbedder, run: Run | None, *, now_ms: int) ->
         return 0
 
 
-def _plan(store: Reader, target: Target, request: Options, run: Run | None, *, now_ms: int) -> Plan:
-    scope = scope_of(request, run)
-    target = _approved_width(store, target, request, run)
+def _plan(store: Reader, target: Target, options: Options, run: Run | None, *, now_ms: int) -> Plan:
+    scope = scope_of(options, run)
+    target = _approved_width(store, target, options, run)
     changed = _changed(store, run, target)
-    skip = run.skip_current if run and not changed else request.skip_current
-    means = Means(target if skip else None, request.retry_quarantined)
+    skip = run.skip_current if run and not changed else options.skip_current
+    means = Means(target if skip else None, options.retry_quarantined)
     census = take_census(store, known_fingerprint(store, target), scope, now_ms=now_ms, means=means)
-    return Plan(_action(store, target, request, run, census), target, scope, census, run)
+    return Plan(_action(store, target, options, run, census), target, scope, census, run)
 
 
-def _approved_width(store: Reader, target: Target, request: Options, run: Run | None) -> Target:
-    if request.or_start and run is None and not target.dim:
+def _approved_width(store: Reader, target: Target, options: Options, run: Run | None) -> Target:
+    if options.or_start and run is None and not target.dim:
         # What was approved says the width, too; the probe refuses an endpoint that has another.
         return replace(target, dim=store.operator.approved_width(target.space))
     return target
@@ -139,16 +139,16 @@ def _changed(store: Reader, run: Run | None, target: Target) -> list[str]:
     return differences(store.targets.read(run.target).spec_json, target) if run else []
 
 
-def _action(store: Reader, target: Target, request: Options, run: Run | None, census: Census) -> Action:
+def _action(store: Reader, target: Target, options: Options, run: Run | None, census: Census) -> Action:
     approved, changed = store.operator.is_approved(target.space, target.dim), _changed(store, run, target)
-    action = decide(request, Situation(run, tuple(changed), census, approved))
+    action = decide(options, Situation(run, tuple(changed), census, approved))
     if action is Action.ASK:
-        raise _unapproved(store, target.space, target.dim, request)
+        raise _unapproved(store, target.space, target.dim, options)
     return action
 
 
 def refusal(
-    database: Database, store: Reader, target: Target, request: Options, census: Census, *, now_ms: int
+    database: Database, store: Reader, target: Target, options: Options, census: Census, *, now_ms: int
 ) -> AiMemoryError | None:
     """Return what a start would end with before it begins, None where it would begin; nothing is written or sent."""
     if database.lock().state in (LockState.RUNNER, LockState.READER):
@@ -156,13 +156,13 @@ def refusal(
     try:
         require_no_pause(store, now_ms=now_ms)
         run = store.runs.unfinished()
-        _action(store, _approved_width(store, target, request, run), request, run, census)
+        _action(store, _approved_width(store, target, options, run), options, run, census)
     except AiMemoryError as error:
         return error
     return None
 
 
-def require_approved_name(store: Reader, asked: Wanted, request: Options, *, now_ms: int) -> None:
+def require_approved_name(store: Reader, asked: Wanted, options: Options, *, now_ms: int) -> None:
     """Refuse an unattended start whose target nobody approved, as far as the configured name tells: without a model.
 
     Raises:
@@ -171,15 +171,15 @@ def require_approved_name(store: Reader, asked: Wanted, request: Options, *, now
     require_no_pause(store, now_ms=now_ms)
     if not asked.space or store.runs.unfinished_id() is not None:
         return
-    store.memories.require_seen(*(request.scope or ()))
+    store.memories.require_seen(*(options.scope or ()))
     approved = store.operator.approved_at(asked.space, asked.dim) is not None
-    if not approved and not all_fresh(store, asked, request.scope, now_ms=now_ms):
-        raise _unapproved(store, asked.space, asked.dim, request)
+    if not approved and not all_fresh(store, asked, options.scope, now_ms=now_ms):
+        raise _unapproved(store, asked.space, asked.dim, options)
 
 
-def _unapproved(store: Reader, space: str, dim: int, request: Options) -> OperatorNeeded:
+def _unapproved(store: Reader, space: str, dim: int, options: Options) -> OperatorNeeded:
     wide = f", {dim} wide" if dim else ""
-    where = f" ({request.configured})" if request.configured else ""
+    where = f" ({options.configured})" if options.configured else ""
     return OperatorNeeded(
         f"Nobody approved the configured target for this file: it is {space}{wide}{where}; "
         f"{store.name} {_what_differs(store, space, dim)}.",
@@ -200,17 +200,17 @@ def _what_differs(store: Reader, space: str, dim: int) -> str:
     return "has such vectors already, but no run to it was completed here, or its approval was taken back"
 
 
-def approve_by_hand(transaction: Transaction, target: Target, request: Options, *, now_ms: int) -> None:
+def approve_by_hand(transaction: Transaction, target: Target, options: Options, *, now_ms: int) -> None:
     """Approve a target where a person gave the command."""
-    if request.by_hand:
-        how = "--yes" if request.yes else "by hand"
+    if options.by_hand:
+        how = "--yes" if options.yes else "by hand"
         transaction.operator.approve(target.space, target.dim, by=who(), how=how, now_ms=now_ms)
 
 
 def take(
     store: Store,
     planned: Plan,
-    request: Options,
+    options: Options,
     holder: Holder,
     *,
     in_flight: int,
@@ -220,14 +220,14 @@ def take(
     now_ms = holder.started_at
     with store.transaction() as transaction:
         fingerprint = enter_target(transaction, planned.target, now_ms=now_ms)
-        approve_by_hand(transaction, planned.target, request, now_ms=now_ms)
+        approve_by_hand(transaction, planned.target, options, now_ms=now_ms)
         run = planned.run
         if run and planned.action is Action.SUPERSEDE:
             transaction.runs.transition(run, "superseded", now_ms=now_ms, fenced=False)
         if planned.action in (Action.SUPERSEDE, Action.START) or run is None:
-            run = _begin(transaction, planned, fingerprint, request, now_ms=now_ms)
+            run = _begin(transaction, planned, fingerprint, options, now_ms=now_ms)
             transaction.progress.note_stored(run, stored)
-        if request.retry_quarantined:
+        if options.retry_quarantined:
             if planned.scope is None:
                 # Also entries of which nothing can be read any more.
                 transaction.quarantine.lift_all(fingerprint.id)
@@ -241,7 +241,7 @@ def take(
         run = transaction.runs.take_over(
             run, holder, in_flight_limit=in_flight, lost=lost, breaker_until=until, now_ms=now_ms
         )
-        lifted = planned.census.quarantined if request.retry_quarantined else 0
+        lifted = planned.census.quarantined if options.retry_quarantined else 0
         transaction.progress.note_census(run, planned.census.counted(lifted=lifted))
     return TakenRun(run, fingerprint, resumed, lost, lost if killed else 0, lifted)
 
@@ -252,12 +252,12 @@ def preflight(store: Reader, planned: Plan) -> Preflight:
     return Preflight(tuple(store.memories.stored_spaces()), planned.census, planned.target, begins)
 
 
-def _begin(transaction: Transaction, planned: Plan, fingerprint: Fingerprint, request: Options, *, now_ms: int) -> Run:
+def _begin(transaction: Transaction, planned: Plan, fingerprint: Fingerprint, options: Options, *, now_ms: int) -> Run:
     return transaction.runs.begin(
         target=fingerprint,
         target_model=planned.target.model,
         scope=planned.scope,
-        skip_current=request.skip_current,
+        skip_current=options.skip_current,
         now_ms=now_ms,
         tool_version=__version__,
     )

@@ -45,7 +45,7 @@ class Passes:
         sweep: Sweep,
         committer: Committer,
         journal: RunJournal,
-        request: Options,
+        options: Options,
         tools: Tools,
         *,
         scope: Scope,
@@ -53,9 +53,9 @@ class Passes:
     ) -> None:
         """Sweep `scope`, in which the census `before` was taken."""
         self._store, self._sweep, self._committer, self._journal = store, sweep, committer, journal
-        self._request, self._tools, self._scope = request, tools, scope
+        self._options, self._tools, self._scope = options, tools, scope
         self._fresh, self._passes = before.fresh, 0
-        self._budget = Budget(tools.spending, max_rows=request.max_rows)
+        self._budget = Budget(tools.spending, max_rows=options.max_rows)
 
     def run(self) -> Ending:
         """Sweep until every row is fresh or in quarantine, or the stop or a budget ends it.
@@ -126,7 +126,7 @@ class Passes:
             target=self._committer.target,
             namespaces=namespaces,
             checkpoints=self._store.runs.checkpoints(run),
-            batch=self._request.batch,
+            batch=self._options.batch,
             source=FromText(skip_current=run.skip_current),
         )
         return Scan(self._store, order, self._budget, stopped=self._tools.stop.requested)
@@ -173,7 +173,7 @@ class Passes:
 def prepare(  # noqa: PLR0913 - all that a sweep is made of
     store: Store,
     taken: TakenRun,
-    request: Options,
+    options: Options,
     tools: Tools,
     pool: Workers,
     heartbeat: Heartbeat,
@@ -185,13 +185,13 @@ def prepare(  # noqa: PLR0913 - all that a sweep is made of
     run = taken.run
     journal = RunJournal(run)
     committer = Committer(store, journal, taken.fingerprint, tools, unsettled=taken.unsettled, sizes=run.limits)
-    schedule = Schedule(rows=before.stale, batch=request.batch, doubted=run.counters.disagreed > 0)
+    schedule = Schedule(rows=before.stale, batch=options.batch, doubted=run.counters.disagreed > 0)
     refused = store.quarantine.refused_since(taken.fingerprint.id, run.started_at)
     refusals = RefusalGuard(refused=refused, total=before.live)
     others = OtherModels(
         lambda outcomes: require_new(store, committer.target, run.target_model, outcomes),
         # Only before its first vector can a run show that they are those of another model.
-        rows=0 if request.same_vectors or run.counters.reembedded else FIRST,
+        rows=0 if options.same_vectors or run.counters.reembedded else FIRST,
     )
-    sweep = joined(committer, request, tools, pool, heartbeat, schedule, refusals, others=others)
-    return Passes(store, sweep, committer, journal, request, tools, scope=scope, before=before)
+    sweep = joined(committer, options, tools, pool, heartbeat, schedule, refusals, others=others)
+    return Passes(store, sweep, committer, journal, options, tools, scope=scope, before=before)
