@@ -50,7 +50,7 @@ class Job:
 
     database: Database
     embedder: ResilientEmbedder
-    request: Options
+    options: Options
     tools: Tools
     disclose: Disclose
 
@@ -61,13 +61,13 @@ class Job:
             AiMemoryError: the start was refused before the run was taken; any later failure is in the report.
         """
         with holding(self.database, now_ms=self._now()) as holder:
-            if self.request.backup is not None:
+            if self.options.backup is not None:
                 with self.database.read() as reader:
                     # A copy for a start that is refused would be in the way of the next one's.
-                    self.database.require_free(self.request.backup)
+                    self.database.require_free(self.options.backup)
                     require_no_pause(reader, now_ms=self._now())
                     self._plan(reader)
-                back_up(self.database, self.request.backup, self.tools.stop, self.tools.observe)
+                back_up(self.database, self.options.backup, self.tools.stop, self.tools.observe)
             with self.database.write(now_ms=self._now()) as store:
                 return self._run(store, holder)
 
@@ -82,15 +82,15 @@ class Job:
         with closing(self.tools.workers()) as pool:
             heartbeat = Heartbeat(store, taken.run, self.tools, failure=lambda: pool.failure)
             scope, before = planned.scope, planned.census
-            passes = prepare(store, taken, self.request, self.tools, pool, heartbeat, scope=scope, before=before)
+            passes = prepare(store, taken, self.options, self.tools, pool, heartbeat, scope=scope, before=before)
             leaving = Leaving(store, taken.run, self.tools, passes)
             try:
-                ending = Attempts(store, planned, taken, self.request, self.tools, passes, heartbeat).run()
+                ending = Attempts(store, planned, taken, self.options, self.tools, passes, heartbeat).run()
             except AiMemoryError as error:
                 ending = leaving.failed(error)
             finally:
                 self.tools.observe(RunEnded())
-        ending = leaving.as_asked(leaving.leave(ending, heartbeat), self.request, planned)
+        ending = leaving.as_asked(leaving.leave(ending, heartbeat), self.options, planned)
         return report(planned, taken, passes.done, ending, self._expense(began))
 
     def _take(self, store: Store, planned: Plan, holder: Holder) -> TakenRun:
@@ -100,14 +100,14 @@ class Job:
         if planned.action is not Action.FINISH:
             self._require_budget(planned)
             require_updates(store)
-            retry, now_ms = self.request.retry_quarantined, self._now()
+            retry, now_ms = self.options.retry_quarantined, self._now()
             refusing = find_refusing(store, planned.target, planned.census, retry=retry, now_ms=now_ms)
             told = preflight(store, planned)
             stored = told.stored
             self.disclose(told)
         # The first page is by itself; each of its rows is asked again once at most.
-        in_flight = 2 * self.request.batch
-        taken = take(store, planned, self.request, holder, in_flight=in_flight, stored=stored)
+        in_flight = 2 * self.options.batch
+        taken = take(store, planned, self.options, holder, in_flight=in_flight, stored=stored)
         set_aside(store, taken.run, refusing, now_ms=self._now())
         if taken.texts_sent_twice:
             self.tools.observe(RunTakenOver(taken.texts_sent_twice))
@@ -117,13 +117,13 @@ class Job:
 
     def _plan(self, store: Reader) -> Plan:
         with self.tools.ledger.counting(self.embedder):
-            return plan(store, self.embedder, self.request, now_ms=self._now())
+            return plan(store, self.embedder, self.options, now_ms=self._now())
 
     def _nothing(self, store: Store, planned: Plan) -> Ending:
         """Note that nothing is stale."""
         target = planned.target
         with store.transaction() as transaction:
-            approve_by_hand(transaction, target, self.request, now_ms=self._now())
+            approve_by_hand(transaction, target, self.options, now_ms=self._now())
             if planned.scope is None:
                 known = known_fingerprint(transaction.reader, target)
                 known_id = known.id if known else None
@@ -141,7 +141,7 @@ class Job:
 
     def _expense(self, began: float) -> Expense:
         duration_ms = round((self.tools.clock.monotonic() - began) * 1000)
-        return Expense(self.tools.ledger.spent, self.request.price, duration_ms, self.embedder.meter.failure)
+        return Expense(self.tools.ledger.spent, self.options.price, duration_ms, self.embedder.meter.failure)
 
     def _now(self) -> int:
         return self.tools.clock.now_ms()

@@ -53,7 +53,7 @@ def _replaced(census: Census, *, copied: bool) -> str:
     return f"{whose} will be REPLACED.{'' if copied else ' A copy first: --backup FILE'}"
 
 
-def run_plan(settings: Settings, console: Console, *, request: Options, ask: bool) -> int:
+def run_plan(settings: Settings, console: Console, *, options: Options, ask: bool) -> int:
     """Show what a run would do, with the database opened read-only.
 
     Nothing is sent, unless it is to `ask`: then the target is asked as a run would ask it first, for as long as a
@@ -63,8 +63,8 @@ def run_plan(settings: Settings, console: Console, *, request: Options, ask: boo
     file = database(settings.db.value, OpenOptions(tell=console.note))
     with file.read() as store:
         embedder = assemble_interactive(settings.embedding) if ask else None
-        probed = _probed(store, embedder, retarget=request.retarget) if embedder else None
-        found = dry_run(file, store, target, request, now_ms=SystemClock().now_ms(), count_tokens=count, probed=probed)
+        probed = _probed(store, embedder, retarget=options.retarget) if embedder else None
+        found = dry_run(file, store, target, options, now_ms=SystemClock().now_ms(), count_tokens=count, probed=probed)
     for line in preflight_lines(found.preflight):
         console.err.line(line)
     console.result(found.values(), *_lines(found))

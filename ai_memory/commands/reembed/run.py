@@ -107,7 +107,7 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     if args.dry_run:
         from ai_memory.commands.reembed.plan import run_plan
 
-        return run_plan(settings, console, request=_request(args, settings.embedding), ask=args.probe)
+        return run_plan(settings, console, options=_options(args, settings.embedding), ask=args.probe)
     return _run_job(args, settings, console)
 
 
@@ -162,7 +162,7 @@ def _require_approved(args: argparse.Namespace, settings: Settings) -> None:
         if asked.usable and file.lock().state is LockState.FREE:
             with file.read() as store:
                 now_ms = SystemClock().now_ms()
-                require_approved_name(store, asked, _request(args, configured), now_ms=now_ms)
+                require_approved_name(store, asked, _options(args, configured), now_ms=now_ms)
 
 
 def _job(args: argparse.Namespace, settings: Settings, console: Console, stop: Stop) -> Job:
@@ -196,13 +196,13 @@ def _job(args: argparse.Namespace, settings: Settings, console: Console, stop: S
     return Job(
         database=database(settings.db.value, OpenOptions(heed=stop.heed, tell=progress.note)),
         embedder=embedder,
-        request=_request(args, configured),
+        options=_options(args, configured),
         tools=tools,
         disclose=lambda told: _disclose(told, console, stop, ask=not args.yes, copied=args.backup is not None),
     )
 
 
-def _request(args: argparse.Namespace, configured: EmbeddingSettings) -> Options:
+def _options(args: argparse.Namespace, configured: EmbeddingSettings) -> Options:
     from ai_memory.reembed.options import Options
 
     return Options(

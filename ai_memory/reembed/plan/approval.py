@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ai_memory.vectors.target import Target
 
 
-def require_approved_name(store: Reader, asked: Wanted, request: Options, *, now_ms: int) -> None:
+def require_approved_name(store: Reader, asked: Wanted, options: Options, *, now_ms: int) -> None:
     """Refuse an unattended start whose target nobody approved, as far as the configured name tells: without a model.
 
     Raises:
@@ -26,16 +26,16 @@ def require_approved_name(store: Reader, asked: Wanted, request: Options, *, now
     require_no_pause(store, now_ms=now_ms)
     if not asked.space or store.runs.unfinished_id() is not None:
         return
-    store.memories.require_seen(*(request.scope or ()))
+    store.memories.require_seen(*(options.scope or ()))
     approved = store.operator.approved_at(asked.space, asked.dim) is not None
-    if not approved and not all_fresh(store, asked, request.scope, now_ms=now_ms):
-        raise unapproved(store, asked.space, asked.dim, request)
+    if not approved and not all_fresh(store, asked, options.scope, now_ms=now_ms):
+        raise unapproved(store, asked.space, asked.dim, options)
 
 
-def unapproved(store: Reader, space: str, dim: int, request: Options) -> OperatorNeeded:
+def unapproved(store: Reader, space: str, dim: int, options: Options) -> OperatorNeeded:
     """Return the error of a start towards a target that nobody approved."""
     wide = f", {dim} wide" if dim else ""
-    where = f" ({request.configured})" if request.configured else ""
+    where = f" ({options.configured})" if options.configured else ""
     return OperatorNeeded(
         f"Nobody approved the configured target for this file: it is {space}{wide}{where}; "
         f"{store.name} {_what_differs(store, space, dim)}.",
@@ -56,8 +56,8 @@ def _what_differs(store: Reader, space: str, dim: int) -> str:
     return "has such vectors already, but no run to it was completed here, or its approval was taken back"
 
 
-def approve_by_hand(transaction: Transaction, target: Target, request: Options, *, now_ms: int) -> None:
+def approve_by_hand(transaction: Transaction, target: Target, options: Options, *, now_ms: int) -> None:
     """Approve a target where a person gave the command."""
-    if request.by_hand:
-        how = "--yes" if request.yes else "by hand"
+    if options.by_hand:
+        how = "--yes" if options.yes else "by hand"
         transaction.operator.approve(target.space, target.dim, by=who(), how=how, now_ms=now_ms)

@@ -73,7 +73,7 @@ def dry_run(
     database: Database,
     store: Reader,
     target: Target,
-    request: Options,
+    options: Options,
     *,
     now_ms: int,
     count_tokens: Callable[[str], int] | None = None,
@@ -86,12 +86,12 @@ def dry_run(
         DataRefused: the file takes no vector.
         UsageError: the unfinished run is of other namespaces than were named.
     """
-    scope = scope_of(request, store.runs.unfinished())
-    store.memories.require_seen(*(request.scope or ()))
+    scope = scope_of(options, store.runs.unfinished())
+    store.memories.require_seen(*(options.scope or ()))
     require_updates(store)
     target = recorded_target(store, replace(target, dim=target.dim or (probed.dim if probed else 0)))
     traits = store.memories.traits
-    means = Means(target if request.skip_current else None, request.retry_quarantined)
+    means = Means(target if options.skip_current else None, options.retry_quarantined)
 
     def read(found: Snapshot) -> tuple[Preflight, Load]:
         load, known = Load(target.max_tokens, count_tokens), found.known(identity(target))
@@ -103,7 +103,7 @@ def dry_run(
     return DryRun(
         preflight=found,
         estimated_tokens=load.tokens,
-        estimated_cost=request.cost_of(load.tokens),
+        estimated_cost=options.cost_of(load.tokens),
         truncated_rows=load.truncated if told else None,
         lost_percent=round(100 * load.lost / max(load.tokens, 1), 1) if told else None,
         oversize_rows=load.oversize,
@@ -112,9 +112,9 @@ def dry_run(
             found.census.to_embed,
             target=known.id if known else None,
             is_local=target.is_local,
-            batch=request.batch,
+            batch=options.batch,
             probed=probed,
         ),
         probed=probed,
-        refusal=refusal(database, store, target, request, found.census, now_ms=now_ms),
+        refusal=refusal(database, store, target, options, found.census, now_ms=now_ms),
     )

@@ -31,7 +31,7 @@ class Plan:
     run: Run | None
 
 
-def plan(store: Reader, embedder: ResilientEmbedder, request: Options, *, now_ms: int) -> Plan:
+def plan(store: Reader, embedder: ResilientEmbedder, options: Options, *, now_ms: int) -> Plan:
     """Return what this start is to do.
 
     Raises:
@@ -39,41 +39,41 @@ def plan(store: Reader, embedder: ResilientEmbedder, request: Options, *, now_ms
         NotFound: a named namespace was never seen.
     """
     run = store.runs.unfinished()
-    store.memories.require_seen(*(request.scope or ()))
+    store.memories.require_seen(*(options.scope or ()))
     configured, target = embedder.target.dim, find_target(store, embedder)
-    planned = _plan(store, target, request, run, now_ms=now_ms)
-    if configured or not target.dim or not _may_go_elsewhere(store, planned, request):
+    planned = _plan(store, target, options, run, now_ms=now_ms)
+    if configured or not target.dim or not _may_go_elsewhere(store, planned, options):
         return planned
     told = told_width(embedder, run, now_ms=now_ms)
     if told in (0, target.dim):
         return planned
-    return _plan(store, replace(target, dim=told), request, run, now_ms=now_ms)
+    return _plan(store, replace(target, dim=told), options, run, now_ms=now_ms)
 
 
-def _may_go_elsewhere(store: Reader, planned: Plan, request: Options) -> bool:
+def _may_go_elsewhere(store: Reader, planned: Plan, options: Options) -> bool:
     """Return whether a person lets this start go to the width that the endpoint tells, where another one is recorded.
 
     Not a plain start towards a target that is approved: that the endpoint has another width by now is told first.
     """
-    if request.retarget:
+    if options.retarget:
         return True
     target = planned.target
     return planned.action is Action.START and not store.operator.is_approved(target.space, target.dim)
 
 
-def _plan(store: Reader, target: Target, request: Options, run: Run | None, *, now_ms: int) -> Plan:
-    scope = scope_of(request, run)
-    target = approved_width(store, target, request, run)
+def _plan(store: Reader, target: Target, options: Options, run: Run | None, *, now_ms: int) -> Plan:
+    scope = scope_of(options, run)
+    target = approved_width(store, target, options, run)
     changed = _changed(store, run, target)
-    skip = run.skip_current if run and not changed else request.skip_current
-    means = Means(target if skip else None, request.retry_quarantined)
+    skip = run.skip_current if run and not changed else options.skip_current
+    means = Means(target if skip else None, options.retry_quarantined)
     census = take_census(store, known_fingerprint(store, target), scope, now_ms=now_ms, means=means)
-    return Plan(action_of(store, target, request, run, census), target, scope, census, run)
+    return Plan(action_of(store, target, options, run, census), target, scope, census, run)
 
 
-def approved_width(store: Reader, target: Target, request: Options, run: Run | None) -> Target:
+def approved_width(store: Reader, target: Target, options: Options, run: Run | None) -> Target:
     """Return a target with the width that was approved, where an unattended start knows none."""
-    if request.or_start and run is None and not target.dim:
+    if options.or_start and run is None and not target.dim:
         # What was approved says the width, too; the probe refuses an endpoint that has another.
         return replace(target, dim=store.operator.approved_width(target.space))
     return target
@@ -83,14 +83,14 @@ def _changed(store: Reader, run: Run | None, target: Target) -> list[str]:
     return differences(store.targets.read(run.target).spec_json, target) if run else []
 
 
-def action_of(store: Reader, target: Target, request: Options, run: Run | None, census: Census) -> Action:
+def action_of(store: Reader, target: Target, options: Options, run: Run | None, census: Census) -> Action:
     """Return what a start does about the unfinished `run`; see `decide`.
 
     Raises:
         OperatorNeeded, TargetChanged, UsageError: see `decide`; or nobody approved the target.
     """
     approved, changed = store.operator.is_approved(target.space, target.dim), _changed(store, run, target)
-    action = decide(request, Situation(run, tuple(changed), census, approved))
+    action = decide(options, Situation(run, tuple(changed), census, approved))
     if action is Action.ASK:
-        raise unapproved(store, target.space, target.dim, request)
+        raise unapproved(store, target.space, target.dim, options)
     return action

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def refusal(
-    database: Database, store: Reader, target: Target, request: Options, census: Census, *, now_ms: int
+    database: Database, store: Reader, target: Target, options: Options, census: Census, *, now_ms: int
 ) -> AiMemoryError | None:
     """Return what a start would end with before it begins, None where it would begin; nothing is written or sent."""
     if database.lock().state in (LockState.RUNNER, LockState.READER):
@@ -26,7 +26,7 @@ def refusal(
     try:
         require_no_pause(store, now_ms=now_ms)
         run = store.runs.unfinished()
-        action_of(store, approved_width(store, target, request, run), request, run, census)
+        action_of(store, approved_width(store, target, options, run), options, run, census)
     except AiMemoryError as error:
         return error
     return None

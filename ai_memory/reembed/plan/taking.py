@@ -59,7 +59,7 @@ class TakenRun:
 def take(
     store: Store,
     planned: Plan,
-    request: Options,
+    options: Options,
     holder: Holder,
     *,
     in_flight: int,
@@ -69,14 +69,14 @@ def take(
     now_ms = holder.started_at
     with store.transaction() as transaction:
         fingerprint = enter_target(transaction, planned.target, now_ms=now_ms)
-        approve_by_hand(transaction, planned.target, request, now_ms=now_ms)
+        approve_by_hand(transaction, planned.target, options, now_ms=now_ms)
         run = planned.run
         if run and planned.action is Action.SUPERSEDE:
             transaction.runs.transition(run, "superseded", now_ms=now_ms, fenced=False)
         if planned.action in (Action.SUPERSEDE, Action.START) or run is None:
-            run = _begin(transaction, planned, fingerprint, request, now_ms=now_ms)
+            run = _begin(transaction, planned, fingerprint, options, now_ms=now_ms)
             transaction.progress.note_stored(run, stored)
-        if request.retry_quarantined:
+        if options.retry_quarantined:
             if planned.scope is None:
                 # Also entries of which nothing can be read any more.
                 transaction.quarantine.lift_all(fingerprint.id)
@@ -90,7 +90,7 @@ def take(
         run = transaction.runs.take_over(
             run, holder, in_flight_limit=in_flight, lost=lost, breaker_until=until, now_ms=now_ms
         )
-        lifted = planned.census.quarantined if request.retry_quarantined else 0
+        lifted = planned.census.quarantined if options.retry_quarantined else 0
         transaction.progress.note_census(run, planned.census.counted(lifted=lifted))
     return TakenRun(run, fingerprint, resumed, lost, lost if killed else 0, lifted)
 
@@ -101,12 +101,12 @@ def preflight(store: Reader, planned: Plan) -> Preflight:
     return Preflight(tuple(store.memories.stored_spaces()), planned.census, planned.target, begins)
 
 
-def _begin(transaction: Transaction, planned: Plan, fingerprint: Fingerprint, request: Options, *, now_ms: int) -> Run:
+def _begin(transaction: Transaction, planned: Plan, fingerprint: Fingerprint, options: Options, *, now_ms: int) -> Run:
     return transaction.runs.begin(
         target=fingerprint,
         target_model=planned.target.model,
         scope=planned.scope,
-        skip_current=request.skip_current,
+        skip_current=options.skip_current,
         now_ms=now_ms,
         tool_version=__version__,
     )

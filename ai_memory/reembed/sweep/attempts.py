@@ -30,7 +30,7 @@ class Attempts:
     store: Store
     planned: Plan
     taken: TakenRun
-    request: Options
+    options: Options
     tools: Tools
     passes: Passes
     heartbeat: Heartbeat
@@ -41,7 +41,7 @@ class Attempts:
         Raises:
             AiMemoryError: what ended it; what was committed stays.
         """
-        gives_up_at = self.tools.clock.monotonic() + self.request.wait_seconds
+        gives_up_at = self.tools.clock.monotonic() + self.options.wait_seconds
         while True:
             try:
                 return self._work()
@@ -58,7 +58,7 @@ class Attempts:
     def _work(self) -> Ending:
         if self.planned.action is Action.FINISH and (ending := self.passes.conclude()):
             return ending
-        target = StartProbe(self.store, self.tools.embedder, self.request, self.tools.clock, self.heartbeat).run(
+        target = StartProbe(self.store, self.tools.embedder, self.options, self.tools.clock, self.heartbeat).run(
             self.taken
         )
         self.passes.aim_at(target)
@@ -70,7 +70,7 @@ class Attempts:
 
     def _set_aside(self, dim: int) -> None:
         """Put aside the rows that refuse vectors; without the width, told just now, none could be tried."""
-        found, retry, now_ms = replace(self.planned.target, dim=dim), self.request.retry_quarantined, self._now()
+        found, retry, now_ms = replace(self.planned.target, dim=dim), self.options.retry_quarantined, self._now()
         refusing = find_refusing(self.store, found, self.planned.census, retry=retry, now_ms=now_ms)
         set_aside(self.store, self.store.runs.read(self.taken.run.run_id), refusing, now_ms=self._now())
 

@@ -61,13 +61,13 @@ class Leaving:
             self._note(transaction, ending)
         return self._as_it_stands(ending)
 
-    def as_asked(self, ending: Ending, request: Options, planned: Plan) -> Ending:
+    def as_asked(self, ending: Ending, options: Options, planned: Plan) -> Ending:
         """Return the end of a run of some namespaces as the answer to what was asked, which may have been more."""
-        if not ending.complete or planned.scope is None or request.scope is not None:
+        if not ending.complete or planned.scope is None or options.scope is not None:
             return ending
         file = take_census(self.store, self.passes.done.target, None, now_ms=self.tools.clock.now_ms())
         ending = replace(ending, outside=file.stale_outside(planned.scope))
-        if not asks_of_file(request, planned.scope):
+        if not asks_of_file(options, planned.scope):
             return ending
         ending = replace(ending, census=file, exit_code=max(ending.exit_code, file.exit_code))
         if not file.stale:

@@ -36,7 +36,7 @@ class Passes:
         sweep: Sweep,
         committer: Committer,
         journal: RunJournal,
-        request: Options,
+        options: Options,
         tools: Tools,
         *,
         scope: Scope,
@@ -44,9 +44,9 @@ class Passes:
     ) -> None:
         """Sweep `scope`, in which the census `before` was taken."""
         self._store, self._sweep, self._committer, self._journal = store, sweep, committer, journal
-        self._request, self._tools, self._scope = request, tools, scope
+        self._options, self._tools, self._scope = options, tools, scope
         self._fresh, self._passes = before.fresh, 0
-        self._budget = Budget(tools.spending, max_rows=request.max_rows)
+        self._budget = Budget(tools.spending, max_rows=options.max_rows)
 
     def run(self) -> Ending:
         """Sweep until every row is fresh or in quarantine, or the stop or a budget ends it.
@@ -117,7 +117,7 @@ class Passes:
             target=self._committer.target,
             namespaces=namespaces,
             checkpoints=self._store.runs.checkpoints(run),
-            batch=self._request.batch,
+            batch=self._options.batch,
             source=FromText(skip_current=run.skip_current),
         )
         return Scan(self._store, order, self._budget, stopped=self._tools.stop.requested)

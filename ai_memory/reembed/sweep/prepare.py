@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 def prepare(  # noqa: PLR0913 - all that a sweep is made of
     store: Store,
     taken: TakenRun,
-    request: Options,
+    options: Options,
     tools: Tools,
     pool: Workers,
     heartbeat: Heartbeat,
@@ -38,13 +38,13 @@ def prepare(  # noqa: PLR0913 - all that a sweep is made of
     run = taken.run
     journal = RunJournal(run)
     committer = Committer(store, journal, taken.fingerprint, tools, unsettled=taken.unsettled, sizes=run.limits)
-    schedule = Schedule(rows=before.stale, batch=request.batch, doubted=run.counters.disagreed > 0)
+    schedule = Schedule(rows=before.stale, batch=options.batch, doubted=run.counters.disagreed > 0)
     refused = store.quarantine.refused_since(taken.fingerprint.id, run.started_at)
     refusals = RefusalGuard(refused=refused, total=before.live)
     others = OtherModels(
         lambda outcomes: require_new(store, committer.target, run.target_model, outcomes),
         # Only before its first vector can a run show that they are those of another model.
-        rows=0 if request.same_vectors or run.counters.reembedded else FIRST,
+        rows=0 if options.same_vectors or run.counters.reembedded else FIRST,
     )
-    sweep = joined(committer, request, tools, pool, heartbeat, schedule, refusals, others=others)
-    return Passes(store, sweep, committer, journal, request, tools, scope=scope, before=before)
+    sweep = joined(committer, options, tools, pool, heartbeat, schedule, refusals, others=others)
+    return Passes(store, sweep, committer, journal, options, tools, scope=scope, before=before)

@@ -31,7 +31,7 @@ class StartProbe:
 
     store: Store
     embedder: ResilientEmbedder
-    request: Options
+    options: Options
     clock: Clock
     heartbeat: Heartbeat
 
@@ -66,7 +66,7 @@ class StartProbe:
                 found = replace(self.embedder.target, dim=vectors.shape[1])
                 known = enter_target(transaction, found, now_ms=self.clock.now_ms())
                 transaction.runs.aim_at(run, known)
-                approve_by_hand(transaction, found, self.request, now_ms=self.clock.now_ms())
+                approve_by_hand(transaction, found, self.options, now_ms=self.clock.now_ms())
             if not canary:
                 transaction.targets.set_witness(known.id, witness_bytes(vectors))
             transaction.progress.set_breaker(run, Breaker(), now_ms=self.clock.now_ms())

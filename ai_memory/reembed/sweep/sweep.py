@@ -34,7 +34,7 @@ class Sweep:
         guard: WitnessGuard,
         committer: Committer,
         refusals: RefusalGuard,
-        request: Options,
+        options: Options,
         tools: SweepTools,
         heartbeat: Signs,
     ) -> None:
@@ -42,7 +42,7 @@ class Sweep:
         self.left: dict[str, Unanswered] = {}
         self.rows_in_quarantine = self.rows_left = 0
         self._pool, self._guard, self._committer, self._refusals = pool, guard, committer, refusals
-        self._request, self._tools, self._heartbeat = request, tools, heartbeat
+        self._options, self._tools, self._heartbeat = options, tools, heartbeat
         self._window = WindowSize(lambda: pool.capacity)
         self._halted = False
 
@@ -124,9 +124,9 @@ class Sweep:
         if aside := (*page.unfit, *(each.unfit for each in answered.outcomes if isinstance(each, Refused))):
             self._tools.observe(RowsQuarantined(aside))
         self._heartbeat.committed()
-        if self._request.sleep_seconds and page.documents:
-            self._heartbeat.sleep(self._request.sleep_seconds)
+        if self._options.sleep_seconds and page.documents:
+            self._heartbeat.sleep(self._options.sleep_seconds)
 
     @property
     def _texts_a_page(self) -> int:
-        return self._request.batch + self._guard.most_again
+        return self._options.batch + self._guard.most_again

@@ -78,8 +78,8 @@ def test_a_retry_of_the_quarantine_empties_it(store: Store) -> None:
     target, (refused,) = known(store, HashEmbedder()), documents(store, "id-000")
     with store.transaction() as transaction:
         quarantine.put(transaction, target.id, "id-000", refused.src, Reason("refused", "no"), now_ms=NOW_MS)
-    request = Options(retry_quarantined=True)
+    options = Options(retry_quarantined=True)
 
-    take(store, plan(store, patient(HashEmbedder()), request, now_ms=NOW_MS), request, HOLDER, in_flight=1)
+    take(store, plan(store, patient(HashEmbedder()), options, now_ms=NOW_MS), options, HOLDER, in_flight=1)
 
     assert quarantine.entries(store, target.id) == []
