@@ -12,9 +12,10 @@ from ai_memory.memory.text_codec import printable
 from ai_memory.reembed.holding import holding
 from ai_memory.reembed.plan.dry_run import DryRun, dry_run
 from ai_memory.reembed.plan.estimate import Estimate, Probed
+from ai_memory.reembed.plan.stamping import would_stamp
 from ai_memory.reembed.plan.targets import known_fingerprint, recorded_target
 from ai_memory.reembed.stop import Stop
-from ai_memory.reembed.sweep.stamp import stamp, would_stamp
+from ai_memory.reembed.sweep.stamp import stamp
 from ai_memory.reembed.tools import SweepTools
 from ai_memory.stores.holder import Task
 from ai_memory.stores.open_options import OpenOptions

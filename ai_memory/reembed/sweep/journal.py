@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
+from ai_memory.memory.reason import UNWRITABLE
 from ai_memory.reembed.writes import REEMBED
 
 if TYPE_CHECKING:
@@ -71,6 +72,11 @@ class Unrecorded:
         """Write vectors as `origin`."""
         self.origin = origin
         self.aside: dict[str, tuple[Document | Unfit, Reason]] = {}
+
+    @property
+    def unwritable(self) -> int:
+        """How many rows the database itself lets nobody change."""
+        return sum(reason.kind == UNWRITABLE for _, reason in self.aside.values())
 
     def committed(self, store: Store, number: int | None) -> bool:
         """Connect anew, and return False: no commit has a number."""
