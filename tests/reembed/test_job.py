@@ -23,7 +23,7 @@ from ai_memory.errors import (
     UsageError,
     WrongTarget,
 )
-from ai_memory.reembed.inspect.status import read_status
+from ai_memory.reembed.inspect.read_status import read_status
 from ai_memory.reembed.sweep import asking
 from ai_memory.reembed.sweep.schedule import AT_END, FIRST
 from ai_memory.stores.opening import database

@@ -18,7 +18,8 @@ from ai_memory.reembed.inspect.condition import (
     Condition,
     verdict_without_run,
 )
-from ai_memory.reembed.inspect.status import BEGIN, Status, read_status
+from ai_memory.reembed.inspect.read_status import read_status
+from ai_memory.reembed.inspect.status import BEGIN, Status
 from ai_memory.reembed.inspect.why import BY_REASON, remedy, why
 from ai_memory.reembed.plan.outlook import Outlook, outlook
 from ai_memory.reembed.plan.wanted import Wanted

@@ -30,7 +30,7 @@ def stamp(store: Store, target: Target, scope: Scope, tools: SweepTools) -> Stam
     require_stampable(store, target, scope)
     with store.transaction() as transaction:
         known = enter_target(transaction, target, now_ms=tools.clock.now_ms())
-    work = WithoutRun(store, known, tools, NoWorkers(), origin=ATTESTED, batch=STAMP_ROWS, rows=0)
+    work = WithoutRun(store, known, tools, NoWorkers(), origin=ATTESTED, batch=STAMP_ROWS)
     namespaces = namespaces_in_scope(store, scope)
     work.over(ScanOrder(known, namespaces, {}, batch=STAMP_ROWS, source=FromRow(), rows=STAMP_ROWS))
     done, refused = work.committer.counters, work.journal.unwritable

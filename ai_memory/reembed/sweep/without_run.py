@@ -33,9 +33,9 @@ class WithoutRun:
         *,
         origin: str,
         batch: int,
-        rows: int,
+        rows: int = 0,
     ) -> None:
-        """Write vectors of `target` as `origin`, of about `rows` that are embedded in pages of `batch`."""
+        """Write vectors of `target` as `origin`, of `rows` that are embedded in pages of `batch`."""
         self.journal = Unrecorded(origin)
         self.committer = Committer(store, self.journal, target, tools)
         signs, schedule, options = NoSigns(tools.stop), Schedule(rows=rows, batch=batch), Options(batch=batch)
