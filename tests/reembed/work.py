@@ -105,7 +105,7 @@ class Work:
             self.clock, self.stop, Narrator(self.heard), Random(self.path.name), embedder=embedder, workers=workers
         )
         file = database(self.path, OpenOptions(heed=self.stop.heed))
-        return Job(file, embedder, Options(**flags), tools, disclose=self.told.append)
+        return Job(file, Options(**flags), tools, disclose=self.told.append)
 
     def all_right(self) -> bool:
         """Say whether every row has the embedder's vector of its present text."""

@@ -195,7 +195,6 @@ def _job(args: argparse.Namespace, settings: Settings, console: Console, stop: S
     tools = Tools(clock, stop, Narrator(progress), embedder=embedder, workers=workers, spending=embedder.spending)
     return Job(
         database=database(settings.db.value, OpenOptions(heed=stop.heed, tell=progress.note)),
-        embedder=embedder,
         options=_options(args, configured),
         tools=tools,
         disclose=lambda told: _disclose(told, console, stop, ask=not args.yes, copied=args.backup is not None),

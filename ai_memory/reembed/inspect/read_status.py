@@ -6,16 +6,15 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ai_memory.reembed.breaker import believed_until
-from ai_memory.reembed.inspect.condition import Work, condition
+from ai_memory.reembed.inspect.condition import condition, work_on
 from ai_memory.reembed.inspect.status import Status
 from ai_memory.reembed.plan.census import Census, take_census
 from ai_memory.reembed.plan.outlook import NO_OUTLOOK, Outlook, outlook
 from ai_memory.reembed.plan.wanted import UNKNOWN, Wanted
 from ai_memory.reembed.sweep.ending import OUTSIDE
-from ai_memory.stores.holder import Holder, LockState
 
 if TYPE_CHECKING:
-    from ai_memory.stores.port import Database, Lock, Reader
+    from ai_memory.stores.port import Database, Reader
     from ai_memory.stores.values import Run
     from ai_memory.vectors.target import Fingerprint
 
@@ -32,7 +31,7 @@ def read_status(
     if run is None:
         return None
     target, lock, pause = store.targets.read(run.target), database.lock(), store.operator.pause(now_ms=now_ms)
-    work = Work(lock.state, _holder(run, lock))
+    work = work_on(run, lock)
     census = take_census(store, target, run.scope, now_ms=now_ms) if exact or run.counted is None else None
     outside = _stale_outside(store, target, run, now_ms=now_ms) if exact else None
     left = _is_left(run, census, outside)
@@ -72,10 +71,3 @@ def _stale_outside(store: Reader, target: Fingerprint, run: Run, *, now_ms: int)
     if run.scope is None:
         return 0
     return take_census(store, target, None, now_ms=now_ms).stale_outside(run.scope)
-
-
-def _holder(run: Run, lock: Lock) -> Holder | None:
-    """Return the process that runs the job, None where there is none or it is not known."""
-    holder = run.holder if lock.state is LockState.HIDDEN else lock.holder
-    known = lock.state in (LockState.HIDDEN, LockState.RUNNER)
-    return holder if known and holder and holder.may_live() else None
