@@ -28,8 +28,7 @@ from ai_memory.stores.sqlite.remains import may_be_of_memories
 from ai_memory.text.amounts import counted
 from ai_memory.text.cleaning import one_line
 from ai_memory.text.hints import BACKFILL, GO_ON, PROGRAM, REEMBED
-from ai_memory.vectors.blob import decode
-from ai_memory.vectors.checks import is_sound
+from ai_memory.vectors.blob import decode, is_sound
 
 if TYPE_CHECKING:
     from ai_memory.clock import Clock

@@ -6,11 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ai_memory.errors import StatementRefused, UpdateRefused, WordIndexUnusable
+from ai_memory.errors import UpdateRefused
 from ai_memory.memory.text_codec import printable
-from ai_memory.stores.sqlite import word_index
-from ai_memory.vectors.blob import head
-from ai_memory.vectors.checks import is_sound
+from ai_memory.vectors.blob import head, is_sound
 
 if TYPE_CHECKING:
     from ai_memory.stores.sqlite.base import Store, Transaction
@@ -185,22 +183,6 @@ def program_of_update(store: Store) -> list[Row]:
 def fires_triggers(store: Store) -> bool:
     """Say whether writing a vector runs somebody's trigger, which may do anything to the row."""
     return any(opcode == "Program" for _, opcode, *_ in program_of_update(store))
-
-
-def require_word_index(store: Store) -> None:
-    """Check that the word index is sound where writing a vector rewrites it, as before schema 53 of the Rust program.
-
-    Not by trying: what is written to a damaged index is only found out when it is committed.
-
-    Raises:
-        WordIndexUnusable: it is not, so that no vector can be committed.
-    """
-    try:
-        program = program_of_update(store)
-    except StatementRefused:
-        return  # nothing is written at all
-    if any(opcode == "VUpdate" for _, opcode, *_ in program) and (wrong := word_index.complaints(store)):
-        raise WordIndexUnusable(store.db.path, wrong[0])
 
 
 def _require_kept(

@@ -16,6 +16,7 @@ from ai_memory.stores.sqlite.readers import (
     Snapshot,
     TargetReader,
 )
+from ai_memory.stores.sqlite.schema import lay_view
 from ai_memory.stores.sqlite.writers import (
     OperatorWriter,
     ProgressWriter,
@@ -79,7 +80,8 @@ class Store(base.Store):
 
     def committed(self, run: Run | None, number: int | None) -> bool:
         """See the port."""
-        base.reopen(self)
+        self.db.reopen()
+        lay_view(self.db, self.schema)
         return run is not None and number is not None and runs.commits(self, run) == number
 
     def rehearse(self, attempts: Mapping[str, Callable[[Transaction], object]]) -> dict[str, str]:
