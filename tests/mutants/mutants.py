@@ -158,7 +158,7 @@ MUTANTS = (
         "a vector is not read back", "stores.sqlite.provenance:fires_triggers", "return any(", "return False and any("
     ),
     _one(
-        "what is only tried is kept", "stores.sqlite.connection:Database.rehearsal", "_roll_back()", "execute('COMMIT')"
+        "what is only tried is kept", "stores.sqlite.transactions:rehearsal", "_roll_back(db)", "db.execute('COMMIT')"
     ),
     _one(
         "no row is asked again",

@@ -17,6 +17,7 @@ from ai_memory.stores.sqlite import side_file
 from ai_memory.stores.sqlite.connection import Database
 from ai_memory.stores.sqlite.consistent import JOURNAL_MODE, consistently, data_version
 from ai_memory.stores.sqlite.file import SIDE_FILES
+from ai_memory.stores.sqlite.transactions import snapshot
 
 if TYPE_CHECKING:
     from ai_memory.stores.sqlite.page_copy import PageCopy
@@ -178,7 +179,7 @@ def _copy_pages(db: Database, copy: Database, told: PagesObserver) -> None:
 
 def _copy_between_writers(db: Database, pages: PageCopy) -> bool:
     # The lock is taken by a statement of the source, so that it is the source's name that stands in the error.
-    with db.snapshot():
+    with snapshot(db):
         data_version(db)
         return pages.copy(STEP_PAGES)
 

@@ -13,7 +13,6 @@ from typing import Any
 
 import apsw
 
-from ai_memory.errors import StatementRefused, StorageFailed
 from ai_memory.stores.open_options import OpenOptions
 from ai_memory.stores.sqlite import defence, file, refusals, unlogged
 from ai_memory.stores.sqlite.page_copy import PageCopy
@@ -132,65 +131,6 @@ class Database:
         """Return the first column of the first row, None where there is no row."""
         rows = self.execute(sql, bindings)
         return rows[0][0] if rows else None
-
-    @contextmanager
-    def transaction(self) -> Iterator[None]:
-        """Hold one write transaction (BEGIN IMMEDIATE): committed at the end, rolled back on any error.
-
-        Raises:
-            NotFinished: another writer held the file for longer than the busy timeout.
-            StorageFailed: the commit failed; what is in the file has to be read anew.
-        """
-        yield from self._bracket("BEGIN IMMEDIATE", "COMMIT")
-
-    @contextmanager
-    def rehearsal(self) -> Iterator[None]:
-        """Hold one write transaction that is rolled back in any case."""
-        self.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-        finally:
-            self._roll_back()
-
-    @contextmanager
-    def snapshot(self) -> Iterator[None]:
-        """Hold one read transaction: every statement inside sees the same state of the file."""
-        # Not COMMIT: a word index that is damaged fails there, though nothing was written.
-        yield from self._bracket("BEGIN", "ROLLBACK")
-
-    @contextmanager
-    def savepoint(self) -> Iterator[None]:
-        """Hold one step of a transaction, undone by itself on any error.
-
-        Raises:
-            StorageFailed: the error ended the whole transaction, as a trigger's RAISE(ROLLBACK) does.
-        """
-        self.execute("SAVEPOINT step")
-        try:
-            yield
-            self.execute("RELEASE step")
-        except BaseException as error:
-            if not self._connection.in_transaction:
-                if not isinstance(error, StatementRefused):
-                    raise
-                raise StorageFailed(f"{self.path} ended the transaction: {error}", tip="Nothing was stored.") from error
-            self.execute("ROLLBACK TO step")
-            self.execute("RELEASE step")
-            raise
-
-    def _bracket(self, begin: str, end: str) -> Iterator[None]:
-        self.execute(begin)
-        try:
-            yield
-            self.execute(end)
-        except BaseException:
-            self._roll_back()
-            raise
-
-    def _roll_back(self) -> None:
-        if self._connection.in_transaction:
-            with translated(self.path):
-                self._connection.execute("ROLLBACK")
 
     @contextmanager
     def inner_tables_writable(self) -> Iterator[None]:

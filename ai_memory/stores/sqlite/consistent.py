@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, TypeVar
 
+from ai_memory.stores.sqlite.transactions import snapshot
+
 if TYPE_CHECKING:
     from ai_memory.stores.sqlite.connection import Binding, Database, Row
 
@@ -46,7 +48,7 @@ def consistently(db: Database, read: Callable[[], T]) -> T:
         db.tell(f"{db.path} changes all the time and keeps no write-ahead log: its writers wait while it is read.")
     if db.in_transaction:
         return read()
-    with db.snapshot():
+    with snapshot(db):
         return read()
 
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from ai_memory.errors import DataRefused
 from ai_memory.memory.text_codec import printable
+from ai_memory.stores.sqlite.transactions import transaction
 
 if TYPE_CHECKING:
     from ai_memory.stores.sqlite.connection import Database
@@ -83,10 +84,10 @@ def migrate(db: Database, *, now_ms: int) -> None:
         DataRefused: the file's ledger is newer than this program, or a file was changed after it was applied.
     """
     if _missing(db):
-        with db.transaction():
+        with transaction(db):
             db.execute(LEDGER)
         while pending := _missing(db):
-            with db.transaction():
+            with transaction(db):
                 _apply(db, pending[0], now_ms=now_ms)
 
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from ai_memory.stores.sqlite import base, consistent, rehearsal, runs
+from ai_memory.stores.sqlite import base, consistent, rehearsal, runs, transactions
 from ai_memory.stores.sqlite.readers import (
     MemoryReader,
     OperatorReader,
@@ -75,7 +75,7 @@ class Store(base.Store):
     def transaction(self) -> Iterator[Transaction]:
         """See the port."""
         self.db.require_same_file()
-        with self.db.transaction():
+        with transactions.transaction(self.db):
             yield self._in_transaction()
 
     def committed(self, run: Run | None, number: int | None) -> bool:
@@ -90,7 +90,7 @@ class Store(base.Store):
 
     @contextmanager
     def _rehearsal(self) -> Iterator[Transaction]:
-        with self.db.rehearsal():
+        with transactions.rehearsal(self.db):
             yield self._in_transaction()
 
     def _in_transaction(self) -> Transaction:
