@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ai_memory.memory.text_codec import Codec
-    from ai_memory.stores.sqlite.connection import Database
+    from ai_memory.stores.sqlite.connection import Connection
     from ai_memory.stores.sqlite.schema import Schema
 
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 class Store:
     """An open memory database: its connection, what its file has, its text encoding, whether it was made just now."""
 
-    db: Database
+    db: Connection
     schema: Schema
     codec: Codec
     created: bool = False

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 from ai_memory.stores.sqlite.transactions import snapshot
 
 if TYPE_CHECKING:
-    from ai_memory.stores.sqlite.connection import Binding, Database, Row
+    from ai_memory.stores.sqlite.connection import Binding, Connection, Row
 
 T = TypeVar("T")
 
@@ -31,7 +31,7 @@ END_OF_CHUNK = f"""
 WITHIN = "AND m.row_number BETWEEN :first AND :last"
 
 
-def consistently(db: Database, read: Callable[[], T]) -> T:
+def consistently(db: Connection, read: Callable[[], T]) -> T:
     """Return what `read` finds in one state of the file; it may be called up to four times, the first ones in vain."""
     if not db.in_transaction and db.value(JOURNAL_MODE) != "wal":
         for _ in range(ATTEMPTS):
@@ -52,12 +52,12 @@ def consistently(db: Database, read: Callable[[], T]) -> T:
         return read()
 
 
-def data_version(db: Database) -> int:
+def data_version(db: Connection) -> int:
     """Return a number that is another one as soon as another connection has committed."""
     return int(db.value(DATA_VERSION))
 
 
-def memory_rows(db: Database, sql: str, bindings: Mapping[str, Binding]) -> Iterator[Row]:
+def memory_rows(db: Connection, sql: str, bindings: Mapping[str, Binding]) -> Iterator[Row]:
     """Yield the rows of a query of `memory_row AS m`: in a snapshot as SQLite finds them, else in chunks.
 
     `{within}` in `sql` is where a chunk is told, `{plus}` before a column whose index is of no use then. No lock is

@@ -19,7 +19,7 @@ from ai_memory.memory.text_codec import printable
 from ai_memory.stores.sqlite.transactions import transaction
 
 if TYPE_CHECKING:
-    from ai_memory.stores.sqlite.connection import Database
+    from ai_memory.stores.sqlite.connection import Connection
 
 LEDGER = """
     CREATE TABLE IF NOT EXISTS reembed_migration (
@@ -72,12 +72,12 @@ def _folder() -> Traversable:
     return packaged if packaged.is_dir() else Path(__file__).resolve().parents[3] / "migrations"
 
 
-def has_table(db: Database, name: str) -> bool:
+def has_table(db: Connection, name: str) -> bool:
     """Return whether the file has a table of that name."""
     return bool(db.value(HAS_TABLE, (name,)))
 
 
-def migrate(db: Database, *, now_ms: int) -> None:
+def migrate(db: Connection, *, now_ms: int) -> None:
     """Apply what is missing; do nothing where nothing is.
 
     Raises:
@@ -91,7 +91,7 @@ def migrate(db: Database, *, now_ms: int) -> None:
                 _apply(db, pending[0], now_ms=now_ms)
 
 
-def check_ledger(db: Database) -> None:
+def check_ledger(db: Connection) -> None:
     """Check that this program knows every migration the file has seen.
 
     Raises:
@@ -100,7 +100,7 @@ def check_ledger(db: Database) -> None:
     _missing(db)
 
 
-def _missing(db: Database) -> list[Migration]:
+def _missing(db: Connection) -> list[Migration]:
     known = {each.version: each for each in available()}
     applied = {version: (name, digest) for version, name, digest in _ledger(db)}
     for version, (name, digest) in applied.items():
@@ -117,7 +117,7 @@ def _missing(db: Database) -> list[Migration]:
     return [known[version] for version in sorted(known.keys() - applied.keys())]
 
 
-def _ledger(db: Database) -> list[tuple[int, str, str]]:
+def _ledger(db: Connection) -> list[tuple[int, str, str]]:
     """Return version, name and hash of what the file has seen; the name is for people."""
     found = db.execute(APPLIED) if has_table(db, "reembed_migration") else []
     if any(not isinstance(version, int) for version, _, _ in found):
@@ -128,7 +128,7 @@ def _ledger(db: Database) -> list[tuple[int, str, str]]:
     return [(version, printable(str(name)[:MAX_SHOWN]), str(digest)) for version, name, digest in found]
 
 
-def _apply(db: Database, migration: Migration, *, now_ms: int) -> None:
+def _apply(db: Connection, migration: Migration, *, now_ms: int) -> None:
     if any(version == migration.version for version, _, _ in _ledger(db)):
         return  # another process was faster
     if migration.version != MEMORIES or not has_table(db, "memories"):

@@ -74,13 +74,13 @@ class Store(base.Store):
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
         """See the port."""
-        self.db.require_same_file()
+        self.db.handle.require_same_file()
         with transactions.transaction(self.db):
             yield self._in_transaction()
 
     def committed(self, run: Run | None, number: int | None) -> bool:
         """See the port."""
-        self.db.reopen()
+        self.db.handle.reopen()
         lay_view(self.db, self.schema)
         return run is not None and number is not None and runs.commits(self, run) == number
 

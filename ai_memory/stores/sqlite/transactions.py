@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 from ai_memory.errors import StatementRefused, StorageFailed
 
 if TYPE_CHECKING:
-    from ai_memory.stores.sqlite.connection import Database
+    from ai_memory.stores.sqlite.connection import Connection
 
 
 @contextmanager
-def transaction(db: Database) -> Iterator[None]:
+def transaction(db: Connection) -> Iterator[None]:
     """Hold one write transaction (BEGIN IMMEDIATE): committed at the end, rolled back on any error.
 
     Raises:
@@ -24,7 +24,7 @@ def transaction(db: Database) -> Iterator[None]:
 
 
 @contextmanager
-def rehearsal(db: Database) -> Iterator[None]:
+def rehearsal(db: Connection) -> Iterator[None]:
     """Hold one write transaction that is rolled back in any case."""
     db.execute("BEGIN IMMEDIATE")
     try:
@@ -34,14 +34,14 @@ def rehearsal(db: Database) -> Iterator[None]:
 
 
 @contextmanager
-def snapshot(db: Database) -> Iterator[None]:
+def snapshot(db: Connection) -> Iterator[None]:
     """Hold one read transaction: every statement inside sees the same state of the file."""
     # Not COMMIT: a word index that is damaged fails there, though nothing was written.
     yield from _bracket(db, "BEGIN", "ROLLBACK")
 
 
 @contextmanager
-def savepoint(db: Database) -> Iterator[None]:
+def savepoint(db: Connection) -> Iterator[None]:
     """Hold one step of a transaction, undone by itself on any error.
 
     Raises:
@@ -61,7 +61,7 @@ def savepoint(db: Database) -> Iterator[None]:
         raise
 
 
-def _bracket(db: Database, begin: str, end: str) -> Iterator[None]:
+def _bracket(db: Connection, begin: str, end: str) -> Iterator[None]:
     db.execute(begin)
     try:
         yield
@@ -71,6 +71,6 @@ def _bracket(db: Database, begin: str, end: str) -> Iterator[None]:
         raise
 
 
-def _roll_back(db: Database) -> None:
+def _roll_back(db: Connection) -> None:
     if db.in_transaction:
         db.execute("ROLLBACK")
