@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import apsw
 
-from ai_memory.stores.sqlite import defence, file, refusals, unlogged
+from ai_memory.stores.sqlite import defence, disk, file, refusals, side_file, unlogged
 from ai_memory.stores.sqlite.waiting import STEPS, Waiting
 
 if TYPE_CHECKING:
@@ -167,7 +167,7 @@ class Handle:
         Raises:
             DataRefused: the file cannot be opened, or only be read where it is to be written.
         """
-        file.require_own_side_files(self.path)
+        side_file.require_own(self.path)
         with _translated(self.path, opening=True):
             try:
                 return self._open(read_only=self._read_only, create=create)
@@ -177,7 +177,8 @@ class Handle:
                     raise
                 self._open(read_only=False, create=False).close()
             except (apsw.IOError, apsw.CantOpenError) as error:
-                self._unlogged = unlogged.for_want_of_room(self.path, _code(error)) if self._read_only else None
+                full = self._read_only and disk.is_full(self.path, _code(error))
+                self._unlogged = unlogged.whole_without_log(self.path) if full else None
                 if not self._unlogged:
                     raise
             return self._open(read_only=True, create=False)
@@ -251,7 +252,7 @@ def _ours(error: apsw.Error | UnicodeDecodeError, path: Path, *, opening: bool) 
     code = _code(error)
     # A copy's step has no message of its own.
     said = _name(code) if str(error) == "not an error" else str(error)
-    return refusals.of(type(error).__name__, code, said, path, opening=opening)
+    return refusals.of(type(error).__name__, code, said, path, opening=opening, full=disk.is_full(path, code))
 
 
 def _name(code: int) -> str:
