@@ -64,7 +64,7 @@ ONLY_FOR = {
 
 EXCEPTIONS = {
     "actions -> stores.opening": 1,
-    "actions -> stores.sqlite": 37,
+    "actions -> stores.sqlite": 36,
     "commands -> stores.sqlite": 31,
 }
 """Imports against the rules that are still to be cut, by room: these numbers only fall."""

@@ -30,9 +30,9 @@ from ai_memory.reembed.sweep.journal import Unrecorded
 from ai_memory.reembed.sweep.pipeline import Answered
 from ai_memory.reembed.sweep.refusal_guard import RefusalGuard
 from ai_memory.reembed.sweep.scan import READ_ROWS, Scan, ScanOrder
-from ai_memory.stores.sqlite import walk, word_index
+from ai_memory.stores.sqlite import walk
 from ai_memory.stores.sqlite.memories import lacking_vectors
-from ai_memory.stores.sqlite.rehearsal import refused_updates
+from ai_memory.stores.sqlite.rehearsal import refused_updates, require_word_index
 from ai_memory.stores.values import Counters
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ class Filler:
             TargetChanged: the endpoint serves other weights than those by which the target is known.
             WordIndexUnusable: each vector rewrites the word index, which is damaged.
         """
-        word_index.require_sound(self.store)
+        require_word_index(self.store)
         due: list[str] = []
         for start in range(0, len(ids), READ_ROWS):
             chunk = ids[start : start + READ_ROWS]

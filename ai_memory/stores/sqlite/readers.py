@@ -18,7 +18,6 @@ from ai_memory.stores.sqlite import (
     runs,
     settled,
     walk,
-    word_index,
 )
 from ai_memory.stores.sqlite import namespaces as seen
 from ai_memory.stores.sqlite.lost_run import run_lost
@@ -79,7 +78,7 @@ class MemoryReader:
         """See the port."""
         if why := rehearsal.refused_updates(self.store):
             return why
-        word_index.require_sound(self.store)
+        rehearsal.require_word_index(self.store)
         return None
 
     def namespaces(self) -> list[str]:

@@ -10,8 +10,7 @@ import re
 from typing import TYPE_CHECKING
 
 from ai_memory.errors import DataRefused, StatementRefused, WordIndexUnusable
-from ai_memory.stores.sqlite.ddl import memories_sql
-from ai_memory.stores.sqlite.provenance import program_of_update
+from ai_memory.stores.sqlite.migrations import memories_sql
 
 if TYPE_CHECKING:
     from ai_memory.stores.sqlite.base import Store, Transaction
@@ -98,22 +97,6 @@ def out_of_step(store: Store) -> int:
         WordIndexUnusable: there is no index to compare with.
     """
     return int(store.db.value(NOT_INDEXED)) + int(store.db.value(INDEXED_IN_VAIN))
-
-
-def require_sound(store: Store) -> None:
-    """Check that the word index is sound where writing a vector rewrites it, as before schema 53 of the Rust program.
-
-    Not by trying: what is written to a damaged index is only found out when it is committed.
-
-    Raises:
-        WordIndexUnusable: it is not, so that no vector can be committed.
-    """
-    try:
-        program = program_of_update(store)
-    except StatementRefused:
-        return  # nothing is written at all
-    if any(opcode == "VUpdate" for _, opcode, *_ in program) and (wrong := complaints(store)):
-        raise WordIndexUnusable(store.db.path, wrong[0])
 
 
 def rebuild(transaction: Transaction) -> int:

@@ -11,7 +11,8 @@ from ai_memory.stores.opening import reading, writing
 from ai_memory.stores.sqlite import runs, walk
 from ai_memory.stores.sqlite.connection import open_database
 from ai_memory.stores.sqlite.ddl import LEDGER as LEDGER_TABLE
-from ai_memory.stores.sqlite.ddl import _apply, available, check_ledger, migrate
+from ai_memory.stores.sqlite.ddl import _apply, check_ledger, migrate
+from ai_memory.stores.sqlite.migrations import available
 from ai_memory.stores.sqlite.store import Store
 from ai_memory.stores.sqlite.transactions import transaction
 from tests.support import files, shapes
