@@ -16,6 +16,7 @@ from ai_memory.errors import AiMemoryError, Damaged, DataRefused, NotFound, Usag
 from ai_memory.reembed.back_up import CopiedPages, back_up
 from ai_memory.reembed.events import BackupOpened, CopyEnded, Observer, PauseKept, PauseNotKept
 from ai_memory.reembed.holding import holding
+from ai_memory.stores.holder import Task
 from ai_memory.stores.open_options import OpenOptions
 from ai_memory.stores.opening import database, reading, writing
 from ai_memory.stores.sqlite import counts, health
@@ -98,7 +99,7 @@ class Restore:
         _unreadable(self.path, options)
         self.observe(BackupOpened(self.backup))
         with (
-            holding(database(self.path, options), now_ms=self.clock.now_ms(), damaged=True),
+            holding(database(self.path, options), now_ms=self.clock.now_ms(), task=Task.RESTORE, damaged=True),
             _checked(self.backup, options) as backup,
         ):
             loss = self._loss(backup, options)

@@ -16,6 +16,7 @@ from ai_memory.reembed.plan.targets import known_fingerprint, recorded_target
 from ai_memory.reembed.stop import Stop
 from ai_memory.reembed.sweep.stamp import stamp, would_stamp
 from ai_memory.reembed.tools import SweepTools
+from ai_memory.stores.holder import Task
 from ai_memory.stores.open_options import OpenOptions
 from ai_memory.stores.opening import database, reading, writing
 from ai_memory.text.amounts import counted, money, span
@@ -141,7 +142,8 @@ def run_stamp(settings: Settings, console: Console, *, scope: Scope) -> int:
     tools = SweepTools(SystemClock(), Stop(), lambda _: None)
     now_ms = tools.clock.now_ms()
     options = OpenOptions(tell=console.note)
-    with holding(database(path, options), now_ms=now_ms), writing(path, now_ms=now_ms, options=options) as store:
+    held = holding(database(path, options), now_ms=now_ms, task=Task.STAMP)
+    with held, writing(path, now_ms=now_ms, options=options) as store:
         result = stamp(store, recorded_target(store, target), scope, tools)
     console.result(result.values(), result.text())
     return 0

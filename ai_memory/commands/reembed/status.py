@@ -170,6 +170,8 @@ def _state(status: Status) -> str:
     who = _who(status.work.held_by or run.holder)
     if status.condition is Condition.AWAITING:
         return f"waiting for the endpoint, which is asked again in {span(status.breaker_until - now_ms)}: {who}"
+    if status.condition is Condition.HELD_UP and status.work.held_by:
+        return f"held up by ai-memory {status.work.held_by.task}: {who}"
     if status.condition is Condition.STUCK:
         return f"stuck: {who}, {sign}"
     if status.condition is Condition.WORKING:

@@ -10,7 +10,7 @@ from ai_memory.errors import EmbedderInitFailed
 from ai_memory.reembed.breaker import believed_until
 from ai_memory.reembed.heartbeat import PAUSED
 from ai_memory.reembed.holding import STUCK_MS, last_sign
-from ai_memory.stores.holder import Holder, LockState
+from ai_memory.stores.holder import Holder, LockState, Task
 
 if TYPE_CHECKING:
     from ai_memory.reembed.plan.outlook import Outlook
@@ -33,6 +33,7 @@ class Condition(Enum):
 
     WORKING = "running"
     AWAITING = "waiting for the endpoint"
+    HELD_UP = "held up"
     STUCK = "stuck"
     SHUT_OUT = "shut out"
     STOPPED = "stopped"
@@ -50,7 +51,7 @@ BY_STATE = {
     "cancelled": Condition.CANCELLED,
     "superseded": Condition.SUPERSEDED,
 }
-BY_THEMSELVES = frozenset({Condition.WORKING, Condition.AWAITING})
+BY_THEMSELVES = frozenset({Condition.WORKING, Condition.AWAITING, Condition.HELD_UP})
 BY_SOMEBODY = frozenset({Condition.STUCK, Condition.SHUT_OUT})
 GIVEN_UP = frozenset({Condition.CANCELLED, Condition.SUPERSEDED})
 ENDED = frozenset({Condition.DONE, Condition.UNSERVED})
@@ -92,6 +93,8 @@ def _never_served(run: Run) -> bool:
 
 
 def _at_work(run: Run, holder: Holder | None, *, now_ms: int) -> Condition:
+    if holder and holder.task is not Task.REEMBED:
+        return Condition.HELD_UP
     if run.breaker_state == "open" and believed_until(run, now_ms=now_ms) > now_ms:
         return Condition.AWAITING
     idle = now_ms - last_sign(run, holder or run.holder, now_ms=now_ms)
