@@ -185,8 +185,8 @@ MUTANTS = (
     ),
     _one(
         "a twin's vector taken unseen",
-        "stores.sqlite.provenance:vector_of_text",
-        "if head(blob) == recorded and is_sound(blob, fingerprint.dim):",
+        "stores.sqlite.provenance:vectors_of",
+        "if src not in found and head(blob) == recorded and is_sound(blob, fingerprint.dim):",
         "if blob:",
     ),
 )

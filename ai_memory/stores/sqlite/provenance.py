@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -28,8 +28,8 @@ KEPT = """
     SELECT {kept} FROM main.memories
     WHERE id = CAST(:id AS TEXT) AND title IS :title AND content IS :content {and_plain}
 """
-VECTOR_OF_TEXT = """
-    SELECT m.embedding, p.head FROM embedding_provenance AS p JOIN main.memories AS m ON m.id = p.memory_id
+VECTORS_OF_TEXT = """
+    SELECT p.src, m.embedding, p.head FROM embedding_provenance AS p JOIN main.memories AS m ON m.id = p.memory_id
     WHERE p.src = CAST(? AS BLOB) AND p.fingerprint_id = CAST(? AS INTEGER) AND p.origin <> 'attested'
         AND typeof(m.embedding) = 'blob'
     LIMIT 3
@@ -134,12 +134,14 @@ def take_away(
     return taken
 
 
-def vector_of_text(store: Store, src: bytes, fingerprint: Fingerprint) -> bytes | None:
-    """Return the BLOB that the target gave another memory of the same text, None where there is none to trust."""
-    for blob, recorded in store.db.execute(VECTOR_OF_TEXT, (src, fingerprint.id)):
-        if head(blob) == recorded and is_sound(blob, fingerprint.dim):
-            return bytes(blob)
-    return None
+def vectors_of(store: Store, srcs: Collection[bytes], fingerprint: Fingerprint) -> dict[bytes, bytes]:
+    """Return the BLOBs that the target gave memories of the texts with these hashes, those to trust, by their hash."""
+    found: dict[bytes, bytes] = {}
+    bindings = [(src, fingerprint.id) for src in srcs]
+    for src, blob, recorded in store.db.execute_many(VECTORS_OF_TEXT, bindings):
+        if src not in found and head(blob) == recorded and is_sound(blob, fingerprint.dim):
+            found[src] = bytes(blob)
+    return found
 
 
 def stored_blob(store: Store, memory_id: str, title: str, content: str) -> bytes | None:
