@@ -27,6 +27,7 @@ from ai_memory.stores.sqlite.file import absolute
 from ai_memory.stores.sqlite.remains import may_be_of_memories
 from ai_memory.stores.sqlite.schema import require_known
 from ai_memory.stores.sqlite.side_file import require_one_name
+from ai_memory.stores.sqlite.transactions import snapshot
 
 if TYPE_CHECKING:
     from ai_memory.clock import Clock
@@ -181,7 +182,7 @@ def _checked(path: Path, options: OpenOptions) -> Iterator[Store]:
     with ExitStack() as stack:
         try:
             store = stack.enter_context(reading(path, options=options))
-            stack.enter_context(store.db.snapshot())
+            stack.enter_context(snapshot(store.db))
             require_known(path, store.schema)
             found = health.complaints(store.db, thorough=True)
         except DataRefused as error:
