@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     from ai_memory.vectors.target import Target, Vectors
 
 CPU_BATCH = 8
-"""Texts a forward pass on a processor. Measured with MiniLM and docstrings, sorted by length, 100 a call, one
-thread: 14.3 ms a text at 8, 15.2 at 4, 16.5 at 16, 25 at 32, 38 at 64: what is padded costs as much as text."""
+"""Texts per forward pass on a processor. Measured with MiniLM and docstrings, sorted by length, 100 per call, one
+thread: 14.3 ms per text at 8, 15.2 at 4, 16.5 at 16, 25 at 32, 38 at 64: what is padded costs as much as text."""
 DEVICE_BATCH = 64
-"""Texts a forward pass on an accelerator, where a pass of a few texts leaves most of it idle (not measured)."""
+"""Texts per forward pass on an accelerator, where a pass of a few texts leaves most of it idle (not measured)."""
 MAX_BATCH = 4_096
 
 
