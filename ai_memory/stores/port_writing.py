@@ -167,6 +167,12 @@ class ProgressWriter(Protocol):
     def note_end(self, run: Run, *, exit_code: int, reason: str, now_ms: int) -> None:
         """Note how an invocation ended, and how many in a row ended so."""
 
+    def note_agreed(self, run: Run) -> None:
+        """Note that rows from all over the run's stretch agreed: the next one begins.
+
+        In a transaction that holds the run.
+        """
+
     def note_nothing_stale(self, target: int | None, space: str, dim: int, *, now_ms: int) -> None:
         """Note after the run begun last, where that was another's or given up, that no row is stale for a target."""
 

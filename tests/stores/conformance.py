@@ -271,6 +271,25 @@ class TargetSuite(Suite):
         assert store.targets.of_space("other#none", 0) == []
         assert sorted(store.targets.widths()) == sorted([(target.digest, 16), (narrow.digest, 8)])
 
+    def test_what_a_run_wrote_since_rows_agreed_is_told_by_the_number_of_its_stretch(
+        self, store: Store, target: Fingerprint
+    ) -> None:
+        run = begun(store, target)
+        mine = replace(write_of(store, "id-000"), stretch=run.stretch)
+        by_hand = replace(write_of(store, "id-001", origin="store"), stretch=run.stretch)
+        assert written(store, target, mine, by_hand, write_of(store, "id-002")) == [True] * 3
+        assert store.targets.written_in(target.id, run.stretch) == ["id-000"]
+
+        with store.transaction() as transaction:
+            transaction.runs.hold(run, now_ms=NOW_MS)
+            transaction.progress.note_agreed(run)
+
+        found = store.runs.read(run.run_id)
+        assert found.stretch == run.stretch + 1
+        assert store.targets.written_in(target.id, found.stretch) == []
+        assert written(store, target, replace(mine, stretch=found.stretch)) == [True]
+        assert store.targets.written_in(target.id, found.stretch) == ["id-000"]
+
     def test_the_width_of_an_unfinished_run_comes_first(self, store: Store, target: Fingerprint) -> None:
         begun(store, target)
         entered(store, HashEmbedder(dim=8))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from ai_memory.reembed.sweep.already_there import OtherModels
 from ai_memory.reembed.sweep.asking import Asking
+from ai_memory.reembed.sweep.inherited import Inherited
 from ai_memory.reembed.sweep.pipeline import Alone
 from ai_memory.reembed.sweep.sweep import Sweep
 from ai_memory.reembed.sweep.trail import Trail
@@ -31,9 +32,13 @@ def joined(  # noqa: PLR0913 - all that a sweep is made of
     refusals: RefusalGuard,
     *,
     others: OtherModels | None = None,
+    before: Inherited | None = None,
 ) -> Sweep:
-    """Return a sweep that asks `pool`, as much of it again as `schedule` says, and writes by `committer`."""
-    trail = Trail(tools.chance)
+    """Return a sweep that asks `pool`, as much of it again as `schedule` says, and writes by `committer`.
+
+    `before` is what earlier invocations wrote that was not seen to be right.
+    """
+    trail = Trail(tools.chance, before or Inherited())
     asking = Asking(schedule, pool, tools.ledger, trail, batch=options.batch, chance=tools.chance)
     guard = WitnessGuard(committer, tools, Alone(pool, signs, tools.ledger), asking, trail, others or OtherModels())
     return Sweep(pool, guard, committer, refusals, options, tools, signs)

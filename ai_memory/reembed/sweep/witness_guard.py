@@ -90,7 +90,7 @@ class WitnessGuard:
         asked = self._trail.first_asked(found.asked)
         if found.differing:
             return Answered(outcomes=rows, asked=asked, differing=found.differing)
-        self._committer.count_asked(len(asked))
+        self._committer.agreed(len(asked))
         self._trail.rows_agreed(at_end=True)
         return None
 

@@ -17,6 +17,7 @@ from ai_memory.stores.sqlite import (
     run_figures,
     runs,
     settled,
+    stretches,
     walk,
 )
 from ai_memory.stores.sqlite import namespaces as seen
@@ -119,6 +120,10 @@ class TargetReader:
     def read(self, target: int) -> Fingerprint:
         """See the port."""
         return fingerprints.read_fingerprint(self.store, target)
+
+    def written_in(self, target: int, stretch: int) -> list[str]:
+        """See the port."""
+        return stretches.written_in(self.store, target, stretch)
 
     def widths(self) -> list[tuple[bytes, int]]:
         """See the port."""

@@ -37,8 +37,8 @@ CANCEL = f"""
 """
 BEGIN_RUN = """
     INSERT INTO reembed_run
-        (target, target_model, scope_json, state, skip_current, started_at, last_progress_at, tool_version)
-    VALUES (?, ?, ?, 'running', ?, ?, ?, ?) RETURNING run_id
+        (target, target_model, scope_json, state, skip_current, started_at, last_progress_at, tool_version, stretch)
+    VALUES (?, ?, ?, 'running', ?, ?, ?, ?, (SELECT coalesce(max(stretch), 0) + 1 FROM reembed_run)) RETURNING run_id
 """
 TAKE_OVER = """
     UPDATE reembed_run SET fence = fence + 1, holder_json = ?, in_flight_limit = ?,

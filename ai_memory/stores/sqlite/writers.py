@@ -17,6 +17,7 @@ from ai_memory.stores.sqlite import (
     run_figures,
     runs,
     settled,
+    stretches,
 )
 
 if TYPE_CHECKING:
@@ -177,6 +178,10 @@ class ProgressWriter:
     def note_end(self, run: Run, *, exit_code: int, reason: str, now_ms: int) -> None:
         """See the port."""
         run_figures.note_end(self.inner, run, exit_code=exit_code, reason=reason, now_ms=now_ms)
+
+    def note_agreed(self, run: Run) -> None:
+        """See the port."""
+        stretches.begin_next(self.inner, run)
 
     def note_nothing_stale(self, target: int | None, space: str, dim: int, *, now_ms: int) -> None:
         """See the port."""
