@@ -125,7 +125,7 @@ def examine_damage(path: Path, damage: Damaged, diagnosis: Diagnosis) -> None:
         DataRefused: it is not a memory database and never was one.
     """
     if not may_be_of_memories(path):
-        what = f"{path} is not a memory database, nor the rest of one."
+        what = f"{path} is neither a memory database nor what is left of one."
         raise DataRefused(what, tip="Name the database file with --db PATH.") from damage
     what = damage.what.removeprefix(f"{path} ").removesuffix(".")
     if "integrity" not in diagnosis.values:

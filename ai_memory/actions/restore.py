@@ -157,7 +157,7 @@ def _require_two_files(path: Path, backup: Path) -> None:
         if not backup.exists():
             raise NotFound(f"There is no file {backup}.", tip="Name the file that --backup made.")
         if not backup.is_file():
-            raise DataRefused(f"{backup} is no file.", tip="Name the file that --backup made.")
+            raise DataRefused(f"{backup} is not a file.", tip="Name the file that --backup made.")
         if path.samefile(backup):
             raise UsageError(f"{backup} is {path} itself.", tip="Name the file that --backup made.")
         require_one_name(path)
@@ -168,7 +168,9 @@ def _require_two_files(path: Path, backup: Path) -> None:
 
 def _require_live(path: Path) -> None:
     if path.exists() and not path.is_file():
-        raise DataRefused(f"{path} is no file, and so no database.", tip="Name the database file with --db PATH.")
+        raise DataRefused(
+            f"{path} is not a file, so it is not a database.", tip="Name the database file with --db PATH."
+        )
     if not path.exists():
         raise DataRefused(
             f"There is no database at {path} to restore into.",
@@ -196,7 +198,7 @@ def _unreadable(path: Path, options: OpenOptions) -> str:
     """Return why the live file cannot be read as a memory database, empty where it can.
 
     Raises:
-        DataRefused: it is no memory database and never was one.
+        DataRefused: it is not a memory database and never was one.
     """
     if not path.stat().st_size:
         return "it is empty"
@@ -206,7 +208,7 @@ def _unreadable(path: Path, options: OpenOptions) -> str:
     except Damaged as error:
         if not may_be_of_memories(path):
             raise DataRefused(
-                f"{path} is no memory database, nor the rest of one; nothing was changed.",
+                f"{path} is neither a memory database nor what is left of one; nothing was changed.",
                 tip="Move it away and make an empty one: ai-memory init; then run the same command again.",
             ) from error
         return error.what
@@ -224,7 +226,7 @@ def _examine(path: Path, backup: Store, options: OpenOptions, *, now_ms: int) ->
     """Return what the live file is, and what it has beside the backup.
 
     Raises:
-        DataRefused: it is no memory database and never was one, or the backup does not fit into it.
+        DataRefused: it is not a memory database and never was one, or the backup does not fit into it.
     """
     if damage := _unreadable(path, options):
         return Present(damage, headless=True)

@@ -15,6 +15,8 @@ NARROWEST = 2
 """One number gives every text the same direction, or the opposite one."""
 SHORTEST, LONGEST = 1e-3, 1e4
 """No model makes shorter or longer vectors (int8 of 4,096 numbers: 8,128 at most): other bytes were read as float32."""
+SAME_COSINE = 0.999
+"""The least cosine of two vectors that one model gives one text."""
 
 
 def cosines(a: Vectors, b: Vectors) -> npt.NDArray[np.float64]:
@@ -28,6 +30,11 @@ def cosines(a: Vectors, b: Vectors) -> npt.NDArray[np.float64]:
         dots = wide @ other if b.ndim == 1 else (wide * other).sum(axis=1)
         found: npt.NDArray[np.float64] = dots / (np.linalg.norm(wide, axis=1) * np.linalg.norm(other, axis=-1))
     return found
+
+
+def agrees(one: Vectors, other: Vectors) -> bool:
+    """Return whether two vectors of a text, shape (dim,), are the same but for rounding."""
+    return bool(cosines(one[np.newaxis], other)[0] >= SAME_COSINE)
 
 
 def check(vectors: Vectors, *, count: int, dim: int) -> Vectors:

@@ -162,7 +162,7 @@ MUTANTS = (
     ),
     _one(
         "no row is asked again",
-        "reembed.sweep.asked_again:choose",
+        "reembed.sweep.schedule:choose",
         "    return [whole[each] for each in chosen]\n",
         "    return []\n",
         LIAR,

@@ -14,6 +14,7 @@ from ai_memory.stores.holder import Holder, LockState, Task
 
 if TYPE_CHECKING:
     from ai_memory.reembed.plan.outlook import Outlook
+    from ai_memory.stores.port import Lock
     from ai_memory.stores.values import LastEnd, Pause, Run
 
 LONGEST_PAUSE_MS = 36 * 60 * 60_000
@@ -70,6 +71,18 @@ class Work:
         """Whether a runner is at work, as far as this user can tell."""
         # Whoever may not read the lock has the word of the run row, which stays after a kill.
         return self.lock is LockState.RUNNER or (self.lock is LockState.HIDDEN and self.held_by is not None)
+
+
+def work_on(run: Run, lock: Lock) -> Work:
+    """Return who works on a run."""
+    return Work(lock.state, _holder(run, lock))
+
+
+def _holder(run: Run, lock: Lock) -> Holder | None:
+    """Return the process that runs the job, None where there is none or it is not known."""
+    holder = run.holder if lock.state is LockState.HIDDEN else lock.holder
+    known = lock.state in (LockState.HIDDEN, LockState.RUNNER)
+    return holder if known and holder and holder.may_live() else None
 
 
 def condition(run: Run, work: Work, pause: Pause | None, *, now_ms: int) -> Condition:

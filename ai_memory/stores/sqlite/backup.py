@@ -115,15 +115,15 @@ def require_fit(db: Connection, source: Connection) -> None:
     tip = f"Stop whatever uses {db.path}, move it away with its -wal and -shm, and copy the backup to its place."
     if ours != theirs and db.value(JOURNAL_MODE) == "wal":
         raise DataRefused(
-            f"{source.path} has pages of {theirs} bytes and {db.path}, in WAL mode, of {ours}: SQLite can restore none "
-            "into the other. Nothing was changed.",
+            f"{source.path} has pages of {theirs} bytes and {db.path}, in WAL mode, of {ours}: SQLite cannot restore "
+            "one into the other. Nothing was changed.",
             tip=tip,
         )
     ours, theirs = (each.value(ENCODING) for each in (db, source))
     if ours != theirs:
         raise DataRefused(
-            f"{source.path} has its text in {theirs} and {db.path} in {ours}: whoever has it open could read it no "
-            "more. Nothing was changed.",
+            f"{source.path} has its text in {theirs} and {db.path} in {ours}: whoever has it open could no "
+            "longer read it. Nothing was changed.",
             tip=tip,
         )
 

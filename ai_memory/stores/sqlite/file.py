@@ -164,7 +164,7 @@ def not_a_database(path: Path) -> Damaged:
 
 
 def _require_regular(path: Path, found: os.stat_result) -> None:
-    kind = "a folder" if stat.S_ISDIR(found.st_mode) else "no regular file"
+    kind = "a folder" if stat.S_ISDIR(found.st_mode) else "a device, pipe or socket"
     if not stat.S_ISREG(found.st_mode):
         raise DataRefused(f"{path} is {kind}, not a database.", tip="Name the database file with --db PATH.")
 

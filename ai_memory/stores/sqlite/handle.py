@@ -213,7 +213,7 @@ def _defend(connection: apsw.Connection) -> None:
         connection.config(getattr(apsw, name), value)
     for name, most in defence.LIMITS.items():
         connection.limit(getattr(apsw, name), most)
-    # To the end: a pragma that answers with a row keeps those behind it waiting.
+    # To the end: a pragma that answers with a row keeps those after it waiting.
     list(connection.execute(defence.PRAGMAS))
 
 

@@ -152,7 +152,7 @@ def stored_blob(store: Store, memory_id: str, title: str, content: str) -> bytes
 
 
 def attest(transaction: Transaction, write: VectorWrite, fingerprint: Fingerprint) -> bool:
-    """Take the vector a memory has for one of the target's, on the operator's word.
+    """Take the vector a memory has for one of the target's, attested by the operator.
 
     `write.blob` is not used: the stored vector stays. Returns False, with nothing written, where
     the text changed or there is no sound vector of the target's width.
@@ -183,7 +183,7 @@ def program_of_update(store: Store) -> list[Row]:
 
 
 def fires_triggers(store: Store) -> bool:
-    """Say whether writing a vector runs somebody's trigger, which may do anything to the row."""
+    """Return whether writing a vector runs somebody's trigger, which may do anything to the row."""
     return any(opcode == "Program" for _, opcode, *_ in program_of_update(store))
 
 

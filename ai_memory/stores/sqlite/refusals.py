@@ -102,5 +102,5 @@ def _denied(path: Path, told: str, code: int, *, opening: bool) -> AiMemoryError
     if opening:
         return DataRefused(f"{path} cannot be opened: {why}.", tip="Check the permissions of file and folder.")
     return StorageFailed(
-        f"{path} cannot be written any more: {why}.", tip="Make it writable, then run the same command again."
+        f"{path} can no longer be written: {why}.", tip="Make it writable, then run the same command again."
     )

@@ -11,7 +11,8 @@ from ai_memory.errors import CredentialsRefused
 from ai_memory.reembed.holding import STUCK_MS
 from ai_memory.reembed.inspect.condition import LONGEST_PAUSE_MS, Condition
 from ai_memory.reembed.inspect.quarantined import quarantined_rows
-from ai_memory.reembed.inspect.status import Status, read_status
+from ai_memory.reembed.inspect.read_status import read_status
+from ai_memory.reembed.inspect.status import Status
 from ai_memory.reembed.plan.wanted import Wanted
 from ai_memory.stores.holder import Holder, Task
 from ai_memory.stores.opening import database

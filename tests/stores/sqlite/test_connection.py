@@ -36,7 +36,7 @@ def test_a_missing_file_is_not_created(tmp_path: Path) -> None:
 def test_a_read_only_connection_cannot_write(path: Path) -> None:
     db = open_database(path, read_only=True)
 
-    with pytest.raises(StorageFailed, match="cannot be written"):
+    with pytest.raises(StorageFailed, match="can no longer be written"):
         db.execute(DELETE)
     db.close()
 
