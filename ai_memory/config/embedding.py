@@ -11,7 +11,6 @@ from ai_memory.config import api_key, vendors
 from ai_memory.config.api_key import ApiKey
 from ai_memory.config.file import Sourced, Table, expand, truthy, worded
 from ai_memory.errors import EmbedderInitFailed
-from ai_memory.system.trusted_file import trusted_users
 from ai_memory.text import address
 from ai_memory.text.refused_value import described, written_as_path
 from ai_memory.vectors.target import LOCAL, MAX_DIM
@@ -112,7 +111,7 @@ def _key_of_file(path: str, environ: Mapping[str, str]) -> str:
     """Return the key in a key file, empty where it is none that would be sent."""
     with suppress(OSError, ValueError, EmbedderInitFailed):
         file = expand(Sourced(path, ""), environ)
-        return api_key.of_file(path, file, "", trusted_users(environ)).reveal() if path else ""
+        return api_key.of_file(path, file, environ, "").reveal() if path else ""
     return ""
 
 
@@ -215,7 +214,7 @@ def _api_key(
     if named := table.text("api_key_env"):
         return Sourced(api_key.of_variable(named.value, environ, named.source), named.source)
     if file := table.text("api_key_file"):
-        found = api_key.of_file(file.value, expand(file, environ), file.source, trusted_users(environ))
+        found = api_key.of_file(file.value, expand(file, environ), environ, file.source)
         return Sourced(found, file.source)
     if vendor.key_env and base_url.value == vendor.base_url:
         return Sourced(ApiKey(f"env {vendor.key_env}"), f"default of {vendor.name}")
