@@ -32,8 +32,7 @@ from ai_memory.reembed.work import Answered
 from ai_memory.reembed.writes import rehearse_documents
 from ai_memory.stores.sqlite import walk
 from ai_memory.stores.sqlite.memories import lacking_vectors
-from ai_memory.stores.sqlite.provenance import require_word_index
-from ai_memory.stores.sqlite.rehearsal import refused_updates
+from ai_memory.stores.sqlite.rehearsal import refused_updates, require_word_index
 from ai_memory.stores.values import Counters
 
 if TYPE_CHECKING:

@@ -27,6 +27,7 @@ from ai_memory.stores.sqlite.file import absolute
 from ai_memory.stores.sqlite.remains import may_be_of_memories
 from ai_memory.stores.sqlite.schema import require_known
 from ai_memory.stores.sqlite.side_file import require_one_name
+from ai_memory.stores.sqlite.transactions import snapshot
 
 if TYPE_CHECKING:
     from ai_memory.clock import Clock
@@ -156,7 +157,7 @@ def _require_two_files(path: Path, backup: Path) -> None:
         if not backup.exists():
             raise NotFound(f"There is no file {backup}.", tip="Name the file that --backup made.")
         if not backup.is_file():
-            raise DataRefused(f"{backup} is no file.", tip="Name the file that --backup made.")
+            raise DataRefused(f"{backup} is not a file.", tip="Name the file that --backup made.")
         if path.samefile(backup):
             raise UsageError(f"{backup} is {path} itself.", tip="Name the file that --backup made.")
         require_one_name(path)
@@ -167,7 +168,9 @@ def _require_two_files(path: Path, backup: Path) -> None:
 
 def _require_live(path: Path) -> None:
     if path.exists() and not path.is_file():
-        raise DataRefused(f"{path} is no file, and so no database.", tip="Name the database file with --db PATH.")
+        raise DataRefused(
+            f"{path} is not a file, so it is not a database.", tip="Name the database file with --db PATH."
+        )
     if not path.exists():
         raise DataRefused(
             f"There is no database at {path} to restore into.",
@@ -181,7 +184,7 @@ def _checked(path: Path, options: OpenOptions) -> Iterator[Store]:
     with ExitStack() as stack:
         try:
             store = stack.enter_context(reading(path, options=options))
-            stack.enter_context(store.db.snapshot())
+            stack.enter_context(snapshot(store.db))
             require_known(path, store.schema)
             found = health.complaints(store.db, thorough=True)
         except DataRefused as error:
@@ -195,7 +198,7 @@ def _unreadable(path: Path, options: OpenOptions) -> str:
     """Return why the live file cannot be read as a memory database, empty where it can.
 
     Raises:
-        DataRefused: it is no memory database and never was one.
+        DataRefused: it is not a memory database and never was one.
     """
     if not path.stat().st_size:
         return "it is empty"
@@ -205,7 +208,7 @@ def _unreadable(path: Path, options: OpenOptions) -> str:
     except Damaged as error:
         if not may_be_of_memories(path):
             raise DataRefused(
-                f"{path} is no memory database, nor the rest of one; nothing was changed.",
+                f"{path} is neither a memory database nor what is left of one; nothing was changed.",
                 tip="Move it away and make an empty one: ai-memory init; then run the same command again.",
             ) from error
         return error.what
@@ -223,7 +226,7 @@ def _examine(path: Path, backup: Store, options: OpenOptions, *, now_ms: int) ->
     """Return what the live file is, and what it has beside the backup.
 
     Raises:
-        DataRefused: it is no memory database and never was one, or the backup does not fit into it.
+        DataRefused: it is not a memory database and never was one, or the backup does not fit into it.
     """
     if damage := _unreadable(path, options):
         return Present(damage, headless=True)

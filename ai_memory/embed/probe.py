@@ -16,8 +16,8 @@ from ai_memory.errors import (
     TargetChanged,
     WrongTarget,
 )
-from ai_memory.vectors.blob import decode
-from ai_memory.vectors.checks import SAME_COSINE, cosines, is_sound
+from ai_memory.vectors.blob import decode, is_sound
+from ai_memory.vectors.checks import SAME_COSINE, cosines
 from ai_memory.vectors.witness import WITNESS_TEXTS
 
 if TYPE_CHECKING:

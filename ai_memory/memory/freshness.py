@@ -96,7 +96,7 @@ def was_edited(row: MemoryRow, target: Fingerprint | None) -> bool:
 def is_recorded(row: MemoryRow, target: Fingerprint, traits: Traits) -> bool:
     """Return whether the record says that a row has the target's vector of its present text.
 
-    It knows a vector by its head; what somebody wrote behind that is no better than `has_sound_vector` says.
+    It knows a vector by its head; what somebody wrote after it is no better than `has_sound_vector` says.
     """
     return _recorded(row, target) and _agrees(row, target, traits) and _is_of(row, row.recorded_src)
 

@@ -107,7 +107,7 @@ class FindRemedy:
 Work = EmbedPage | AskWitness
 """What pages in flight are."""
 Question = Work | AskAgain | AskAtEnd | FindRemedy
-"""All that a worker can be asked; what is no `Work` is asked with nothing else in flight."""
+"""All that a worker can be asked; what is not a `Work` is asked with nothing else in flight."""
 
 
 @dataclass(frozen=True, slots=True)

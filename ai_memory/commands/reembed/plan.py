@@ -44,7 +44,7 @@ def _replaced(census: Census, *, copied: bool) -> str:
         return "no vector will be replaced."
     those = "its vector" if census.to_embed == 1 else "their vectors"
     whose = those if census.to_replace == census.to_embed else f"the vectors of {census.to_replace:,} of them"
-    return f"{whose} will be REPLACED.{'' if copied else ' A copy first: --backup FILE'}"
+    return f"{whose} will be REPLACED.{'' if copied else ' To keep a copy: --backup FILE'}"
 
 
 def run_plan(settings: Settings, console: Console, *, options: Options, ask: bool) -> int:
@@ -106,7 +106,7 @@ def _refused(found: DryRun) -> str:
     """Return what stands in the way of the start that was planned."""
     if found.refusal is None:
         return ""
-    return f"As it stands such a start does nothing and ends with {found.refusal.exit_code}: {found.refusal.line()}"
+    return f"Now such a start would do nothing and end with {found.refusal.exit_code}: {found.refusal.line()}"
 
 
 def _cut(found: DryRun) -> str:

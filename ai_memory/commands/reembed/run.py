@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from ai_memory.show.console import Console
 
 VERBS = {
-    "status": "show the recorded run from its own counters: what it is in and why, rows, rate, what to type next",
+    "status": "show the recorded run from its own counters: its state and why, rows, rate, what to type next",
     "verify": "take the census: exit 0 if every live row has the configured target's vector, 1 if not",
     "quarantine": "list the rows that could not be embedded, each with its title and the reason",
     "approve": "let unattended starts (--or-start) go to the configured target",
     "pause": "end the run within a batch, and let none begin until it is unpaused",
-    "unpause": "take the pause off",
+    "unpause": "lift the pause",
     "cancel": "give up the unfinished run and its approval; vectors already written stay",
 }
 MOST = 10**12
@@ -44,7 +44,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--batch", type=whole_number(1, 10_000), metavar="N", help="texts per request and commit")
     add("--sleep-ms", type=whole_number(0, 300_000), default=0, metavar="N", help="pause after each commit")
     add("--max-rows", type=whole_number(1, MOST), metavar="N", help="stop after N rows (exit 75)")
-    add("--max-tokens", type=whole_number(1, MOST), metavar="N", help="stop before N tokens are exceeded (exit 75)")
+    add(
+        "--max-tokens",
+        type=whole_number(1, MOST),
+        metavar="N",
+        help="stop before more than N tokens are spent (exit 75)",
+    )
     add("--max-cost", type=money, metavar="X", help="the same in money, at [embeddings].price_per_million_tokens")
     add("--max-runtime", type=duration, metavar="DURATION", help="stop after this time, like 20m or 2h (exit 75)")
     add("--concurrency", type=whole_number(1, 256), metavar="N", help="requests in flight (default: found by trial)")
@@ -52,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--wait", type=duration, default=0.0, metavar="DURATION", help="how long to wait for an endpoint that failed")
     add("--retry-quarantined", action="store_true", help="try the rows in quarantine again")
     add("--skip-current-space", action="store_true", help="accept rows stamped with the target's space as they are")
-    add("--same-vectors", action="store_true", help="accept a target that gives the vectors of another model's name")
+    add("--same-vectors", action="store_true", help="accept vectors that the file has under another model's name")
     add("--stamp-only", action="store_true", help="stamp the stored vectors as the target's, if some agree with it")
     add(
         "--sample",
@@ -69,11 +74,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         add_global_flags(below)
         if verb == "pause":
             below.add_argument("--until", type=point_in_time, metavar="TIME", help="like 07:30, or RFC 3339")
-            below.add_argument("--reason", default="", metavar="TEXT", help="what whoever meets the pause is told")
+            below.add_argument("--reason", default="", metavar="TEXT", help="why: shown to whoever meets the pause")
         if verb == "status":
             below.add_argument("--exact", action="store_true", help="count the rows anew, which reads the whole file")
             below.add_argument(
-                "--check", action="store_true", help="say it in one line; exit 0 healthy, 1 needs somebody, 75 waiting"
+                "--check",
+                action="store_true",
+                help="show its state in one line; exit 0 healthy, 1 needs somebody, 75 waiting",
             )
         if verb == "verify":
             below.add_argument(
@@ -125,7 +132,7 @@ def _refuse_contradictions(args: argparse.Namespace) -> None:
         raise UsageError("--or-start needs --resume.", tip="Write: ai-memory reembed --resume --or-start")
     if args.stamp_only and (args.resume or args.retarget or args.skip_current_space):
         raise UsageError(
-            "--stamp-only writes no new vector and excludes every other way of running.", tip="Use it alone."
+            "--stamp-only writes no new vector; it cannot be combined with another way of running.", tip="Use it alone."
         )
     if args.compared is not None and not args.stamp_only:
         raise UsageError(

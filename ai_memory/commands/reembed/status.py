@@ -86,7 +86,7 @@ def _without_run(store: Reader, settings: Settings, console: Console, *, check: 
 
 
 def _paused(pause: Pause) -> str:
-    until = "somebody takes it off" if pause.until is None else instant(pause.until)
+    until = "somebody lifts it" if pause.until is None else instant(pause.until)
     reason = f": {printable(pause.reason)}" if pause.reason else ""
     return f"paused by {printable(pause.by) or 'somebody'} at {instant(pause.at)} until {until}{reason}"
 
@@ -188,7 +188,7 @@ def _state(status: Status) -> str:
 
 
 def _who(holder: Holder | None) -> str:
-    return f"process {holder.pid} on {printable(holder.host)}" if holder else "a process that is not known"
+    return f"process {holder.pid} on {printable(holder.host)}" if holder else "an unknown process"
 
 
 def _at_rest(status: Status) -> str:

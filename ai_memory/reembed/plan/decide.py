@@ -135,7 +135,7 @@ def _changed_target(options: Options, run: Run, differences: tuple[str, ...]) ->
     if options.retarget:
         return Action.SUPERSEDE
     if not options.resume:
-        raise OperatorNeeded(f"Run {run.run_id} towards another target is unfinished.", tip=WAYS_OUT_CHANGED)
+        raise OperatorNeeded(f"Run {run.run_id} to another target is unfinished.", tip=WAYS_OUT_CHANGED)
     raise TargetChanged(
         f"The configured target is not that of run {run.run_id}: {'; '.join(differences)}.",
         tip="Correct the configuration, or switch to the new target: ai-memory reembed --resume --retarget",

@@ -61,7 +61,7 @@ def _refused_by_all(store: Reader, refusing: Sequence[Unfit]) -> DataRefused:
     first = refusing[0]
     return DataRefused(
         f"{store.name} takes no vector in any of {counted(len(refusing), 'row')}. "
-        f"Of {printable(first.id)}, the first, {first.reason.message}. No text was sent.",
+        f"The first is {printable(first.id)}: {first.reason.message}. No text was sent.",
         tip=store.memories.look_at_schema,
     )
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from ai_memory.embed.outcomes import Outcome, embedded_of
 from ai_memory.errors import TargetChanged
 from ai_memory.memory.text_codec import printable
-from ai_memory.vectors.blob import decode
-from ai_memory.vectors.checks import agrees, is_sound
+from ai_memory.vectors.blob import decode, is_sound
+from ai_memory.vectors.checks import agrees
 
 if TYPE_CHECKING:
     from ai_memory.memory.row import MemoryRow

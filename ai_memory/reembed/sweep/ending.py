@@ -96,7 +96,7 @@ def too_small(run: Run, flag: str, tokens: int) -> Ending:
     error = NotFinished(
         f"--{flag} lets no row through: about {tokens:,} tokens went to texts that show what the endpoint serves, "
         "and the next row might cross it.",
-        tip=f"Give --{flag} more, then: ai-memory reembed --resume",
+        tip=f"Raise --{flag}, then: ai-memory reembed --resume",
     )
     return Ending(run, error.exit_code, TOO_SMALL, error=error)
 

@@ -48,7 +48,7 @@ def find_remedy(
     if tried <= 2 and learned.get("in_flight") != 1 and embedder.concurrency > 1:
         return _one_at_a_time()
     raise EndpointUnusable(
-        "The endpoint gives texts other vectors than by themselves, also one at a time.",
+        "The endpoint gives a text another vector than when it is asked alone, even one at a time.",
         tip="Look at that server and its model; then: ai-memory reembed --resume",
     )
 
@@ -101,7 +101,7 @@ def _right(found: Vectors, known: Vectors) -> bool:
 def _require_steady(known: Vectors, again: Vectors) -> None:
     if not _right(again, known):
         raise EndpointUnusable(
-            "The endpoint does not give a text the same vector each time it is asked, also by itself.",
+            "The endpoint gives the same text different vectors, even when it is asked for nothing else.",
             tip="Look at that server and its model; then: ai-memory reembed --resume",
         )
 

@@ -59,7 +59,7 @@ def take_run(
 def _require_budget(planned: Plan, spending: Spending | None) -> None:
     if spending and spending.limit and planned.census.to_embed and not spending.allows(least_tokens(spending)):
         raise UsageError(
-            f"--{spending.limit.flag} allows {spending.limit.most:,} tokens and lets no row through: beside a text "
-            f"what shows that the endpoint can be believed may take {least_tokens(spending):,}.",
-            tip="Give it more.",
+            f"--{spending.limit.flag} allows {spending.limit.most:,} tokens, too few for one row: besides "
+            f"its text, what shows that the endpoint can be believed may take {least_tokens(spending):,}.",
+            tip=f"Raise --{spending.limit.flag}.",
         )

@@ -66,13 +66,13 @@ class Sweep:
                     lie = lie or answered
                     walk.drop(work.page)
                 elif isinstance(work, AskWitness):
-                    # Behind a page that failed, the witness only tells more if it differs.
+                    # After a page that failed, the witness only tells more if it differs.
                     if not failure or isinstance(answered.error, TargetChanged):
                         guard.require_witness(answered.error)
                 elif answered.error:
                     failure = failure or answered.error
                 else:
-                    # Behind a page that failed the cursor must stay; the vectors paid for are kept all the same.
+                    # After a page that failed the cursor must stay; the vectors paid for are kept all the same.
                     self._write(work, answered, walk, {} if failure else answered.page.steps)
                 self._halted = bool(failure or lie)
         if not failure and not lie and not self._tools.stop.requested():
