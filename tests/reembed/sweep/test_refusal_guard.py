@@ -76,7 +76,7 @@ def test_the_first_row_that_is_refused_is_not_paid_for_at_all(work: Work) -> Non
 def test_where_every_row_is_refused_no_text_is_sent_and_no_run_begun(work: Work, how: str) -> None:
     files.execute(work.path, ALL.format(how))
 
-    with pytest.raises(DataRefused, match=r"takes no vector in any of 10 rows\. Of id-000, the first, its") as refusal:
+    with pytest.raises(DataRefused, match=r"takes no vector in any of 10 rows\. The first is id-000: its") as refusal:
         work.run()
 
     assert (refusal.value.exit_code, sent(work), files.execute(work.path, RUNS)) == (65, 0, [(0,)])
