@@ -131,7 +131,7 @@ class EmbedderInitFailed(AiMemoryError, exit_code=3, reason="embedder"):
 
 
 class StampRefused(AiMemoryError, exit_code=4, reason="stamp refused"):
-    """The stored vectors cannot be what the stamp would say."""
+    """The stored vectors are not what the stamp would say."""
 
 
 class RunHeld(AiMemoryError, exit_code=11, reason="held"):

@@ -72,11 +72,13 @@ class Scan:
     tight, the pages before must be settled before the next one is asked for.
     """
 
-    def __init__(self, store: Reader, order: ScanOrder, budget: Budget, *, stopped: Callable[[], bool]) -> None:
-        """Prepare the walk; `stopped` is asked before each read."""
+    def __init__(
+        self, store: Reader, order: ScanOrder, budget: Budget | None = None, *, stopped: Callable[[], bool]
+    ) -> None:
+        """Prepare the walk, without a limit where there is no `budget`; `stopped` is asked before each read."""
         self._store, self._traits = store, store.memories.traits
         self._order = order
-        self._budget = budget
+        self.budget = budget or Budget()
         self._stopped = stopped
         self._on_their_way: set[bytes] = set()
         self._shared: set[bytes] = set()
@@ -89,7 +91,7 @@ class Scan:
             checkpoint = self._order.checkpoints.get(namespace)
             if checkpoint is None or not checkpoint.eof:
                 yield from self._namespace(namespace, checkpoint.cursor_id if checkpoint else None)
-            if self._budget.spent or self.stopped:
+            if self.budget.spent or self.stopped:
                 break
         yield from self._chunks(None, self._order.ids)
         if self._gathering.steps:
@@ -98,18 +100,18 @@ class Scan:
     def settle(self, page: Page) -> None:
         """Note that a page was committed: its vectors are found in the file from now on."""
         self._on_their_way.difference_update(document.src for document in page.documents)
-        self._budget.settle([document.text for document in page.documents])
+        self.budget.settle([document.text for document in page.documents])
 
     def drop(self, page: Page) -> None:
         """Record that a page's vectors are not written: another walk finds its rows."""
         self.settle(page)
         self._shared.difference_update(document.src for document in page.documents)
-        self._budget.give_back(len(page.documents))
+        self.budget.give_back(len(page.documents))
 
     def _namespace(self, namespace: str, cursor: str | None) -> Iterator[Page]:
         while ids := self._store.memories.ids_after(namespace, cursor, limit=ID_BLOCK):
             yield from self._chunks(namespace, ids)
-            if self._budget.spent or self.stopped:
+            if self.budget.spent or self.stopped:
                 return
             cursor = ids[-1]
             if len(ids) < ID_BLOCK:
@@ -120,7 +122,7 @@ class Scan:
         for start in range(0, len(ids), READ_ROWS):
             if self._stopped():
                 self.stopped = True
-            if self._budget.spent or self.stopped:
+            if self.budget.spent or self.stopped:
                 return
             yield from self._chunk(namespace, ids[start : start + READ_ROWS])
 
@@ -180,7 +182,7 @@ class Scan:
         return Take.TAKEN
 
     def _send(self, stale: _Stale) -> Take:
-        taken = self._budget.take(stale.document.text)
+        taken = self.budget.take(stale.document.text)
         if taken is Take.TAKEN:
             for known in (self._on_their_way, self._shared):
                 known.add(stale.document.src)
