@@ -36,8 +36,11 @@ if TYPE_CHECKING:
 WorkT = TypeVar("WorkT")
 AnswerT = TypeVar("AnswerT")
 QUICK = RetryPolicy(retry_for=5.0, attempts=3, rate_for=5.0)
+"""For somebody who waits: half of PERSON_WAITS, so that a last attempt can still be answered. Of 2026-11-23."""
 PERSON_WAITS = 10.0
-"""Seconds that somebody at a terminal, or an agent in a conversation, waits for a vector."""
+"""Seconds that somebody at a terminal, or an agent in a conversation, waits for a vector.
+
+Of 2026-11-25, not measured."""
 
 
 def assemble(settings: EmbeddingSettings, terms: Terms | None = None, ties: Ties | None = None) -> SplittingEmbedder:

@@ -35,6 +35,7 @@ QUERY_PREFIX = "search_query: "
 LOADING = 300.0
 """Seconds in which a local server has loaded its model; Ollama's own limit for that (OLLAMA_LOAD_TIMEOUT)."""
 HTTP_CONCURRENCY = 32
+"""Requests in flight at most where nobody says: the level finds how many help. A choice of 2026-11-23, not measured."""
 OLLAMA_CONCURRENCY = 4
 """Ollama serves few requests of one model side by side and queues the rest (OLLAMA_NUM_PARALLEL)."""
 
