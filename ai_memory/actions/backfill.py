@@ -20,20 +20,19 @@ from ai_memory.reembed.options import Options
 from ai_memory.reembed.page import Page
 from ai_memory.reembed.plan.targets import enter_target, known_fingerprint, recorded_target
 from ai_memory.reembed.sources import FromTextWhereNone
-from ai_memory.reembed.sweep.asked_again import Schedule
 from ai_memory.reembed.sweep.believed import embed_beside_witness, witnessed
 from ai_memory.reembed.sweep.budget import Budget
-from ai_memory.reembed.sweep.commit import rehearse_documents
 from ai_memory.reembed.sweep.committer import Committer
 from ai_memory.reembed.sweep.joined import joined
 from ai_memory.reembed.sweep.journal import Unrecorded
-from ai_memory.reembed.sweep.pipeline import Answered
 from ai_memory.reembed.sweep.refusal_guard import RefusalGuard
 from ai_memory.reembed.sweep.scan import READ_ROWS, Scan, ScanOrder
+from ai_memory.reembed.sweep.schedule import Schedule
+from ai_memory.reembed.work import Answered
+from ai_memory.reembed.writes import rehearse_documents
 from ai_memory.stores.sqlite import walk
 from ai_memory.stores.sqlite.memories import lacking_vectors
-from ai_memory.stores.sqlite.provenance import require_word_index
-from ai_memory.stores.sqlite.rehearsal import refused_updates
+from ai_memory.stores.sqlite.rehearsal import refused_updates, require_word_index
 from ai_memory.stores.values import Counters
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from ai_memory.reembed.plan.census import take_census
 from ai_memory.reembed.plan.targets import known_fingerprint, recorded_target
 from ai_memory.reembed.scope import in_scope
 from ai_memory.stores.sqlite import counts, health, search, walk, word_index
-from ai_memory.stores.sqlite.connection import Database, open_database
+from ai_memory.stores.sqlite.connection import Connection, open_database
 from ai_memory.stores.sqlite.consistent import consistently
 from ai_memory.stores.sqlite.links import Links
 from ai_memory.stores.sqlite.memories import Memories
@@ -28,8 +28,7 @@ from ai_memory.stores.sqlite.remains import may_be_of_memories
 from ai_memory.text.amounts import counted
 from ai_memory.text.cleaning import one_line
 from ai_memory.text.hints import BACKFILL, GO_ON, PROGRAM, REEMBED
-from ai_memory.vectors.blob import decode
-from ai_memory.vectors.checks import is_sound
+from ai_memory.vectors.blob import decode, is_sound
 
 if TYPE_CHECKING:
     from ai_memory.clock import Clock
@@ -141,7 +140,7 @@ def examine_damage(path: Path, damage: Damaged, diagnosis: Diagnosis) -> None:
     diagnosis.find(f"{path} {what}", RESTORE)
 
 
-def _examine_soundness(db: Database, diagnosis: Diagnosis) -> None:
+def _examine_soundness(db: Connection, diagnosis: Diagnosis) -> None:
     complaints = health.complaints(db)
     diagnosis.values["integrity"] = complaints or "ok"
     for line in complaints:

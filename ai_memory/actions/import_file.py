@@ -10,6 +10,7 @@ from ai_memory.errors import DataRefused, DraftRefused, StatementRefused
 from ai_memory.memory.exchange import MEND, Parsed
 from ai_memory.stores.sqlite.memories import TABLE as MEMORIES
 from ai_memory.stores.sqlite.memories import Memories
+from ai_memory.stores.sqlite.transactions import savepoint
 from ai_memory.text.cleaning import one_line
 from ai_memory.text.times import timestamp
 
@@ -121,7 +122,7 @@ class FileImport:
 
     def _put(self, transaction: Transaction, draft: Draft) -> None:
         try:
-            with transaction.db.savepoint():
+            with savepoint(transaction.db):
                 stored = put(transaction, self.memories, draft, now_ms=self.now_ms, source="import")
         except StatementRefused as error:
             self._refuse(_refused_by_database(draft, error))
@@ -142,7 +143,7 @@ class FileImport:
             return
         values = {"relation": RELATION, "created_at": timestamp(self.now_ms), **draft.values, **ends}
         try:
-            with transaction.db.savepoint():
+            with savepoint(transaction.db):
                 altered = self.links.put(transaction, values)
         except StatementRefused as error:
             self._refuse(_refused_by_database(draft, error))

@@ -16,6 +16,7 @@ from ai_memory.errors import AiMemoryError, Damaged, DataRefused, NotFound, Usag
 from ai_memory.reembed.back_up import CopiedPages, back_up
 from ai_memory.reembed.events import BackupOpened, CopyEnded, Observer, PauseKept, PauseNotKept
 from ai_memory.reembed.holding import holding
+from ai_memory.stores.holder import Task
 from ai_memory.stores.open_options import OpenOptions
 from ai_memory.stores.opening import database, reading, writing
 from ai_memory.stores.sqlite import counts, health
@@ -26,6 +27,7 @@ from ai_memory.stores.sqlite.file import absolute
 from ai_memory.stores.sqlite.remains import may_be_of_memories
 from ai_memory.stores.sqlite.schema import require_known
 from ai_memory.stores.sqlite.side_file import require_one_name
+from ai_memory.stores.sqlite.transactions import snapshot
 
 if TYPE_CHECKING:
     from ai_memory.clock import Clock
@@ -97,7 +99,7 @@ class Restore:
         _unreadable(self.path, options)
         self.observe(BackupOpened(self.backup))
         with (
-            holding(database(self.path, options), now_ms=self.clock.now_ms(), damaged=True),
+            holding(database(self.path, options), now_ms=self.clock.now_ms(), task=Task.RESTORE, damaged=True),
             _checked(self.backup, options) as backup,
         ):
             loss = self._loss(backup, options)
@@ -182,7 +184,7 @@ def _checked(path: Path, options: OpenOptions) -> Iterator[Store]:
     with ExitStack() as stack:
         try:
             store = stack.enter_context(reading(path, options=options))
-            stack.enter_context(store.db.snapshot())
+            stack.enter_context(snapshot(store.db))
             require_known(path, store.schema)
             found = health.complaints(store.db, thorough=True)
         except DataRefused as error:

@@ -14,6 +14,7 @@ from ai_memory.embed.port import ONE_ATTEMPT
 from ai_memory.embed.terms import Terms
 from ai_memory.errors import Damaged, NoEmbedder
 from ai_memory.reembed.holding import holding
+from ai_memory.stores.holder import Task
 from ai_memory.stores.open_options import OpenOptions
 from ai_memory.stores.opening import database, reading, writing
 from ai_memory.stores.sqlite import runs, word_index
@@ -60,7 +61,7 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
 def _repair(settings: Settings, console: Console) -> None:
     path, now_ms = settings.db.value, SystemClock().now_ms()
     options = OpenOptions(tell=console.note)
-    held = holding(database(path, options), now_ms=now_ms)
+    held = holding(database(path, options), now_ms=now_ms, task=Task.REPAIR)
     with held, writing(path, now_ms=now_ms, options=options) as store, store.transaction() as transaction:
         indexed = word_index.rebuild(transaction)
     console.note(f"The word index was rebuilt; it holds {counted(indexed, 'memory')}.")

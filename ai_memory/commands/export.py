@@ -15,6 +15,7 @@ from ai_memory.stores.opening import reading
 from ai_memory.stores.sqlite.links import LeftBehind, Links, left_behind
 from ai_memory.stores.sqlite.memories import Memories
 from ai_memory.stores.sqlite.namespaces import require_found
+from ai_memory.stores.sqlite.transactions import snapshot
 from ai_memory.text.amounts import counted
 from ai_memory.text.cleaning import one_line
 
@@ -39,7 +40,7 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     Raises:
         NotFound: the namespace was never seen.
     """
-    with reading(settings.db.value) as store, store.db.snapshot():
+    with reading(settings.db.value) as store, snapshot(store.db):
         require_found(store, args.namespace)
         out = _Export(store, args.namespace)
         if console.json:

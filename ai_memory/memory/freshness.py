@@ -42,6 +42,10 @@ class Document:
     src: bytes
     size: int
 
+    def unfit(self, reason: Reason) -> Unfit:
+        """Return the row as one that cannot be embedded, for a reason."""
+        return Unfit(self.id, self.namespace, self.src, reason, self.title)
+
 
 @dataclass(frozen=True, slots=True)
 class Unfit:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from ai_memory.vectors.blob import head, width
-from ai_memory.vectors.checks import is_sound
+from ai_memory.vectors.blob import head, is_sound, width
 
 if TYPE_CHECKING:
     from ai_memory.memory.text_codec import Codec

@@ -42,6 +42,10 @@ class Options:
         """Whether a person gave the command that begins a run: the target is then approved."""
         return not self.or_start and (self.yes or self.retarget or not self.resume)
 
+    def cost_of(self, tokens: int) -> float | None:
+        """Return what so many tokens cost, None where no price is known."""
+        return cost(tokens, self.price)
+
 
 def cost(tokens: int, price: float | None) -> float | None:
     """Return what `tokens` cost at `price` a million, in the user's own currency; None where no price is known."""

@@ -45,6 +45,7 @@ class Narrator:
                 twice = f"at most {counted(event.texts_sent_twice, 'text is', 'texts are')} sent twice"
                 self._progress.say(f"Taken over from a killed runner: {twice}.")
             case RunBegan():
+                self._copied = -1
                 self._progress.begin(total=event.rows, label=f"to {event.model}")
             case PageCommitted():
                 self._progress.advance(event.rows)

@@ -179,7 +179,7 @@ def sweep(
     tools = Tools(SystemClock(), stop, observe, Random(0), embedder=asked, workers=workers, pool=in_turn)
     flags = Options(resume=True, retarget=True, batch=BATCH)
     file = database(path, replace(options, heed=stop.heed))
-    return Job(file, asked, flags, tools, lambda _preflight: None).run()
+    return Job(file, flags, tools, lambda _preflight: None).run()
 
 
 def record(path: Path, build: Build, *, rows: int) -> Record:

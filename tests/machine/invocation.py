@@ -157,7 +157,7 @@ class Invocation:
             pool=self._threads,
         )
         file = database(self._world.path, OpenOptions(heed=self._stop.heed))
-        return Job(file, embedder, options, tools, disclose=lambda _: None)
+        return Job(file, options, tools, disclose=lambda _: None)
 
     def _threads(self, _most: int) -> OrderedPool:
         return OrderedPool(self._script.order)

@@ -23,9 +23,9 @@ from ai_memory.errors import (
     UsageError,
     WrongTarget,
 )
-from ai_memory.reembed.inspect.status import read_status
+from ai_memory.reembed.inspect.read_status import read_status
 from ai_memory.reembed.sweep import asking
-from ai_memory.reembed.sweep.asked_again import AT_END, FIRST
+from ai_memory.reembed.sweep.schedule import AT_END, FIRST
 from ai_memory.stores.opening import database
 from ai_memory.stores.sqlite import runs
 from ai_memory.vectors.blob import encode

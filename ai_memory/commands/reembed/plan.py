@@ -10,12 +10,14 @@ from ai_memory.embed.assemble import assemble_interactive, configured_target, to
 from ai_memory.embed.probe import check_witness, probe
 from ai_memory.memory.text_codec import printable
 from ai_memory.reembed.holding import holding
-from ai_memory.reembed.inspect.dry_run import DryRun, dry_run
+from ai_memory.reembed.plan.dry_run import DryRun, dry_run
 from ai_memory.reembed.plan.estimate import Estimate, Probed
+from ai_memory.reembed.plan.stamping import would_stamp
 from ai_memory.reembed.plan.targets import known_fingerprint, recorded_target
 from ai_memory.reembed.stop import Stop
-from ai_memory.reembed.sweep.stamp import stamp, would_stamp
+from ai_memory.reembed.sweep.stamp import stamp
 from ai_memory.reembed.tools import SweepTools
+from ai_memory.stores.holder import Task
 from ai_memory.stores.open_options import OpenOptions
 from ai_memory.stores.opening import database, reading, writing
 from ai_memory.text.amounts import counted, money, span
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from ai_memory.embed.port import ResilientEmbedder
     from ai_memory.reembed.options import Options
     from ai_memory.reembed.plan.census import Census
-    from ai_memory.reembed.plan.plan import Preflight
+    from ai_memory.reembed.plan.taking import Preflight
     from ai_memory.reembed.scope import Scope
     from ai_memory.show.console import Console
     from ai_memory.stores.port import Reader
@@ -141,7 +143,8 @@ def run_stamp(settings: Settings, console: Console, *, scope: Scope) -> int:
     tools = SweepTools(SystemClock(), Stop(), lambda _: None)
     now_ms = tools.clock.now_ms()
     options = OpenOptions(tell=console.note)
-    with holding(database(path, options), now_ms=now_ms), writing(path, now_ms=now_ms, options=options) as store:
+    held = holding(database(path, options), now_ms=now_ms, task=Task.STAMP)
+    with held, writing(path, now_ms=now_ms, options=options) as store:
         result = stamp(store, recorded_target(store, target), scope, tools)
     console.result(result.values(), result.text())
     return 0

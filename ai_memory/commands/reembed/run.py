@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ai_memory.embed.port import TokenLimit
     from ai_memory.reembed.job import Job
     from ai_memory.reembed.options import Options
-    from ai_memory.reembed.plan.plan import Preflight
+    from ai_memory.reembed.plan.taking import Preflight
     from ai_memory.reembed.stop import Stop
     from ai_memory.show.console import Console
 
@@ -160,7 +160,7 @@ def _require_approved(args: argparse.Namespace, settings: Settings) -> None:
     from ai_memory.clock import SystemClock
     from ai_memory.commands.reembed.wanted import wanted
     from ai_memory.errors import DataRefused, NotFinished, NotFound, StorageFailed
-    from ai_memory.reembed.plan.plan import require_approved_name
+    from ai_memory.reembed.plan.approval import require_approved_name
     from ai_memory.stores.holder import LockState
     from ai_memory.stores.opening import database
 
@@ -205,7 +205,6 @@ def _job(args: argparse.Namespace, settings: Settings, console: Console, stop: S
     tools = Tools(clock, stop, Narrator(progress), embedder=embedder, workers=workers, spending=embedder.spending)
     return Job(
         database=database(settings.db.value, OpenOptions(heed=stop.heed, tell=progress.note)),
-        embedder=embedder,
         options=_options(args, configured),
         tools=tools,
         disclose=lambda told: _disclose(told, console, stop, ask=not args.yes, copied=args.backup is not None),

@@ -18,7 +18,8 @@ from ai_memory.reembed.inspect.condition import (
     Condition,
     verdict_without_run,
 )
-from ai_memory.reembed.inspect.status import BEGIN, Status, read_status
+from ai_memory.reembed.inspect.read_status import read_status
+from ai_memory.reembed.inspect.status import BEGIN, Status
 from ai_memory.reembed.inspect.why import BY_REASON, remedy, why
 from ai_memory.reembed.plan.outlook import Outlook, outlook
 from ai_memory.reembed.plan.wanted import Wanted
@@ -170,6 +171,8 @@ def _state(status: Status) -> str:
     who = _who(status.work.held_by or run.holder)
     if status.condition is Condition.AWAITING:
         return f"waiting for the endpoint, which is asked again in {span(status.breaker_until - now_ms)}: {who}"
+    if status.condition is Condition.HELD_UP and status.work.held_by:
+        return f"held up by ai-memory {status.work.held_by.task}: {who}"
     if status.condition is Condition.STUCK:
         return f"stuck: {who}, {sign}"
     if status.condition is Condition.WORKING:

@@ -14,7 +14,8 @@ from ai_memory.text.times import with_timestamps
 
 if TYPE_CHECKING:
     from ai_memory.embed.usage import Usage
-    from ai_memory.reembed.plan.plan import Plan, TakenRun
+    from ai_memory.reembed.plan.plan import Plan
+    from ai_memory.reembed.plan.taking import TakenRun
     from ai_memory.reembed.sweep.ending import Done, Ending
 
 RACED = (

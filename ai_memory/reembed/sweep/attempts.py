@@ -9,13 +9,14 @@ from ai_memory.errors import BreakerOpen, RateLimited, TransientFailure
 from ai_memory.reembed.breaker import opened
 from ai_memory.reembed.events import BreakerOpened, RunBegan, Waiting
 from ai_memory.reembed.plan.decide import Action
-from ai_memory.reembed.sweep.refusing_rows import find_refusing, set_aside
+from ai_memory.reembed.plan.refusing_rows import find_refusing, set_aside
 from ai_memory.reembed.sweep.start_probe import StartProbe
 
 if TYPE_CHECKING:
     from ai_memory.reembed.heartbeat import Heartbeat
     from ai_memory.reembed.options import Options
-    from ai_memory.reembed.plan.plan import Plan, TakenRun
+    from ai_memory.reembed.plan.plan import Plan
+    from ai_memory.reembed.plan.taking import TakenRun
     from ai_memory.reembed.sweep.ending import Ending
     from ai_memory.reembed.sweep.passes import Passes
     from ai_memory.reembed.tools import Tools

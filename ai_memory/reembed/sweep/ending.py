@@ -83,6 +83,11 @@ def rows_outside(ending: Ending, scope: tuple[str, ...], file: Census) -> Ending
     return replace(ending, exit_code=max(ending.exit_code, file.exit_code), reason=OUTSIDE, error=error)
 
 
+def budget_spent(run: Run, flag: str) -> Ending:
+    """Return the end at which a budget by `flag` is used up."""
+    return Ending(run, NotFinished.exit_code, flag)
+
+
 TOO_SMALL = "budget too small"
 
 

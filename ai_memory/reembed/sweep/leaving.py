@@ -15,8 +15,10 @@ from ai_memory.errors import (
     OperatorNeeded,
 )
 from ai_memory.reembed.heartbeat import PAUSED, Heartbeat
+from ai_memory.reembed.plan.approval import approve_by_hand
 from ai_memory.reembed.plan.census import take_census
 from ai_memory.reembed.plan.decide import asks_of_file
+from ai_memory.reembed.plan.targets import known_fingerprint
 from ai_memory.reembed.sweep.ending import Ending, rows_outside, stopped, stopped_by, too_small
 
 if TYPE_CHECKING:
@@ -26,6 +28,18 @@ if TYPE_CHECKING:
     from ai_memory.reembed.tools import Tools
     from ai_memory.stores.port import Store, Transaction
     from ai_memory.stores.values import Run
+
+
+def nothing_stale(store: Store, planned: Plan, options: Options, *, now_ms: int) -> Ending:
+    """Note that there is nothing to do, and return that end."""
+    target = planned.target
+    with store.transaction() as transaction:
+        approve_by_hand(transaction, target, options, now_ms=now_ms)
+        if planned.scope is None:
+            known = known_fingerprint(transaction.reader, target)
+            known_id = known.id if known else None
+            transaction.progress.note_nothing_stale(known_id, target.space, target.dim, now_ms=now_ms)
+    return Ending(None, planned.census.exit_code, "nothing stale", planned.census)
 
 
 @dataclass(frozen=True, slots=True)

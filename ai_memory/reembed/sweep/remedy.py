@@ -14,23 +14,14 @@ import numpy as np
 from ai_memory.embed.outcomes import Embedded, Outcome, embedded_of
 from ai_memory.embed.probe import apart
 from ai_memory.errors import EndpointUnusable
-from ai_memory.reembed.sweep.asked_again import agrees, sharing_a_vector, too_many
+from ai_memory.reembed.sweep.alike import sharing_a_vector, too_many
+from ai_memory.reembed.work import KNOWN, TRIES
+from ai_memory.vectors.checks import agrees
 
 if TYPE_CHECKING:
     from ai_memory.embed.port import ResilientEmbedder
     from ai_memory.reembed.work import Sizes
     from ai_memory.vectors.target import Vectors
-
-KNOWN = 8
-"""Texts that are asked by themselves to know what is right. A choice of 2026-11-25, not measured."""
-TRIES = 3
-"""Requests that must be right before a remedy is believed. A choice of 2026-11-25, not measured."""
-
-
-def max_texts(documents: int) -> int:
-    """Return how many texts finding a remedy for a page of so many may send."""
-    # Twice those known; the page TRIES times; parts of it TRIES times at half, quarter, … of its size.
-    return 2 * KNOWN + 2 * TRIES * documents
 
 
 def find_remedy(

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from ai_memory.embed.outcomes import Refused, Unanswered
 from ai_memory.errors import TargetChanged
 from ai_memory.reembed.events import PageCommitted, RowsQuarantined
-from ai_memory.reembed.sweep.pipeline import Answered, in_order
+from ai_memory.reembed.sweep.pipeline import in_order
 from ai_memory.reembed.sweep.window_size import WindowSize
-from ai_memory.reembed.work import AskWitness, Work, Workers
+from ai_memory.reembed.work import Answered, AskWitness, Work, Workers
 
 if TYPE_CHECKING:
     from ai_memory.reembed.heartbeat import Signs

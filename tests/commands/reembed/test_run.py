@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ai_memory.reembed.sweep.asked_again import AT_END, FIRST
+from ai_memory.reembed.sweep.schedule import AT_END, FIRST
 from tests.reembed.inspect.test_report import KEYS
 from tests.support import files, shapes
 from tests.support.command import Command, kill, remote, wait_for

@@ -5,7 +5,8 @@ from __future__ import annotations
 from ai_memory.memory.reason import Reason
 from ai_memory.reembed.options import Options
 from ai_memory.reembed.plan.decide import Action
-from ai_memory.reembed.plan.plan import plan, take
+from ai_memory.reembed.plan.plan import plan
+from ai_memory.reembed.plan.taking import take
 from ai_memory.reembed.plan.targets import find_target, known_fingerprint, recorded_target
 from ai_memory.stores.sqlite import quarantine, runs
 from ai_memory.stores.sqlite.store import Store
