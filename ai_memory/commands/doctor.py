@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 from ai_memory.actions.doctor import Diagnosis, examine_damage, examine_embedder, examine_file, examine_target
 from ai_memory.clock import SystemClock
 from ai_memory.commands.embedding import EMBEDDER_ERRORS
-from ai_memory.embed.assemble import Terms, assemble
+from ai_memory.embed.assemble import assemble
 from ai_memory.embed.port import ONE_ATTEMPT
+from ai_memory.embed.terms import Terms
 from ai_memory.errors import Damaged, NoEmbedder
 from ai_memory.reembed.holding import holding
 from ai_memory.stores.holder import Task

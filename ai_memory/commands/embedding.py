@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from ai_memory.actions.backfill import Filled, Filler, Unfilled
 from ai_memory.clock import SystemClock
-from ai_memory.embed.assemble import Terms, assemble, in_turn
+from ai_memory.embed.assemble import assemble, in_turn
+from ai_memory.embed.terms import Terms
 from ai_memory.errors import (
     LATER,
     AiMemoryError,

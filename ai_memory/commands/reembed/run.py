@@ -189,8 +189,9 @@ def _job(args: argparse.Namespace, settings: Settings, console: Console, stop: S
     from functools import partial
 
     from ai_memory.clock import SystemClock
-    from ai_memory.embed.assemble import Terms, Ties, assemble, threads
+    from ai_memory.embed.assemble import assemble, threads
     from ai_memory.embed.port import RetryPolicy
+    from ai_memory.embed.terms import Terms, Ties
     from ai_memory.reembed.job import Job
     from ai_memory.reembed.sweep.worker import answer
     from ai_memory.reembed.tools import Tools

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ai_memory.vectors.target import Fingerprint
 
 ID_BLOCK = 50_000
-"""Ids read at once."""
+"""Ids read at once: a few MB. A choice of 2026-11-23, not measured."""
 
 READ_ROWS = 256
 """Rows read at once."""
