@@ -6,11 +6,12 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from ai_memory.actions.backfill import Filler
+from ai_memory.actions.filling import Filling
 from ai_memory.actions.ingest import Outcome, put
+from ai_memory.actions.renew import renew
 from ai_memory.clock import SystemClock
 from ai_memory.commands.altered import warn_of_altered
-from ai_memory.commands.embedding import EMBEDDER_ERRORS, tell_stored_without
+from ai_memory.commands.without_vectors import EMBEDDER_ERRORS, tell_stored_without
 from ai_memory.embed.assemble import assemble_interactive
 from ai_memory.errors import UsageError
 from ai_memory.memory.records import DEFAULT_NAMESPACE, Draft, Value
@@ -20,14 +21,13 @@ from ai_memory.reembed.stop import Stop
 from ai_memory.reembed.tools import SweepTools
 from ai_memory.stores.open_options import OpenOptions
 from ai_memory.stores.opening import writing
-from ai_memory.stores.sqlite.memories import Memories, has_vector
 from ai_memory.text.strict_json import compact
 
 if TYPE_CHECKING:
     from ai_memory.config.embedding import EmbeddingSettings
     from ai_memory.config.settings import Settings
     from ai_memory.show.console import Console
-    from ai_memory.stores.sqlite.store import Store
+    from ai_memory.stores.port import Store
 
 STDIN = "-"
 
@@ -55,9 +55,9 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     configured = None if args.no_embed else settings.embedding
     draft = _draft(args)
     options = OpenOptions(tell=console.note)
-    with writing(settings.db.value, now_ms=clock.now_ms(), create=True, options=options) as store:
-        with store.transaction() as transaction:
-            stored = put(transaction, Memories.of(store), draft, now_ms=clock.now_ms(), source="cli")
+    with writing(settings.db.value, now_ms=clock.now_ms(), create=True, options=options) as library:
+        with library.transaction() as transaction:
+            stored = put(transaction, draft, now_ms=clock.now_ms(), source="cli")
             if stored.id is None:
                 raise UsageError("The title is that of a memory without id.", tip="Choose another title.")
         if stored.outcome is Outcome.KEPT_ENCRYPTED:
@@ -66,9 +66,14 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
                 tip="Choose another title, or delete it first.",
             )
         warn_of_altered([stored.altered], "memory", console)
-        embedded = configured is not None and _embed(store, stored.id, configured, console)
-        without = "" if has_vector(store, stored.id) else " without a vector"
-    values = {"id": stored.id, "outcome": stored.outcome.value, "embedded": embedded, "new_database": store.created}
+        embedded = configured is not None and _embed(library.store, stored.id, configured, console)
+        without = "" if library.memories.has_vector(stored.id) else " without a vector"
+    values = {
+        "id": stored.id,
+        "outcome": stored.outcome.value,
+        "embedded": embedded,
+        "new_database": library.about.created,
+    }
     console.result(values, f"{stored.id}  {stored.outcome.value}{without}")
     return 0
 
@@ -100,7 +105,7 @@ def _stdin() -> str:
 def _embed(store: Store, memory_id: str, configured: EmbeddingSettings, console: Console) -> bool:
     try:
         embedder, tools = assemble_interactive(configured), SweepTools(SystemClock(), Stop(), lambda _: None)
-        filled = Filler(store, embedder, "store", 1, tools).renew(memory_id)
+        filled = renew(Filling(store, embedder, "store", tools), memory_id)
     except EMBEDDER_ERRORS as error:
         tell_stored_without("a vector", error, console)
         return False

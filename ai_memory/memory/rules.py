@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
+from ai_memory.memory.records import MAX_NAMESPACE
 from ai_memory.text.invisible import is_invisible
 from ai_memory.text.strict_json import loads
 from ai_memory.text.times import in_utc
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 
 ID = re.compile(r"[A-Za-z0-9_:.@-]{1,128}")
 TIERS = ("short", "mid", "long")
-MAX_NAMESPACE = 512
 MAX_SEGMENTS = 8
 MAX_INTEGER = 2**63 - 1
 MIN_INTEGER = -(2**63)

@@ -1,21 +1,23 @@
-"""From the path of a database to the store that keeps it: the one door to the stores.
+"""From the path of a database to what keeps it: the one door to the stores.
 
-`database` is for the migration, which knows the port alone; `reading` and `writing` open a file for those who ask more
-of it than the port has.
+`database` is for the migration, `reading` and `writing` are for who asks for memories, and `place` for who asks
+whether there is a database at all.
 """
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ai_memory.stores.open_options import OpenOptions
 from ai_memory.stores.sqlite import database as files
+from ai_memory.stores.sqlite.library import Library
+from ai_memory.stores.sqlite.place import Place
 
 if TYPE_CHECKING:
-    from ai_memory.stores import port
-    from ai_memory.stores.sqlite.store import Store
+    from ai_memory.stores import memory_port, place_port, port
 
 
 def database(path: Path, options: OpenOptions = OpenOptions()) -> port.Database:
@@ -23,13 +25,22 @@ def database(path: Path, options: OpenOptions = OpenOptions()) -> port.Database:
     return files.Database(path, options)
 
 
-def reading(path: Path, *, options: OpenOptions = OpenOptions()) -> AbstractContextManager[Store]:
-    """Open an existing database read-only; see `stores.sqlite.database.reading`."""
-    return files.reading(path, options=options)
+def place(path: Path, options: OpenOptions = OpenOptions()) -> place_port.Place:
+    """Return the place of a database, whatever stands there; nothing is opened yet."""
+    return Place(files.Database(path, options))
 
 
+@contextmanager
+def reading(path: Path, *, options: OpenOptions = OpenOptions()) -> Iterator[memory_port.Library]:
+    """Open an existing database read-only; see `port.Database.read`."""
+    with files.reading(path, options=options) as store:
+        yield Library(store)
+
+
+@contextmanager
 def writing(
     path: Path, *, now_ms: int, create: bool = False, options: OpenOptions = OpenOptions()
-) -> AbstractContextManager[Store]:
-    """Open a database to write, with `create` also a missing one; see `stores.sqlite.database.writing`."""
-    return files.writing(path, now_ms=now_ms, create=create, options=options)
+) -> Iterator[memory_port.WritableLibrary]:
+    """Open a database to write, with `create` also a missing one; see `port.Database.write`."""
+    with files.writing(path, now_ms=now_ms, create=create, options=options) as store:
+        yield Library(store)

@@ -17,7 +17,7 @@ from ai_memory.reembed.stop import Stop
 from ai_memory.reembed.sweep.stamp import stamp, would_stamp
 from ai_memory.reembed.tools import SweepTools
 from ai_memory.stores.open_options import OpenOptions
-from ai_memory.stores.opening import database, reading, writing
+from ai_memory.stores.opening import database
 from ai_memory.text.amounts import counted, money, span
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ def _cut(found: DryRun) -> str:
 def run_stamp_plan(settings: Settings, console: Console, *, scope: Scope) -> int:
     """Show what would be stamped, or refuse as the stamp would; the database is opened read-only."""
     target = configured_target(settings.embedding)
-    with reading(settings.db.value, options=OpenOptions(tell=console.note)) as store:
+    with database(settings.db.value, OpenOptions(tell=console.note)).read() as store:
         found = would_stamp(store, recorded_target(store, target), scope)
     already = counted(found.already_current, "already is", "already are")
     text = f"Would stamp {counted(found.stamped, 'vector')} as {found.active_space}; {already}."
@@ -141,7 +141,8 @@ def run_stamp(settings: Settings, console: Console, *, scope: Scope) -> int:
     tools = SweepTools(SystemClock(), Stop(), lambda _: None)
     now_ms = tools.clock.now_ms()
     options = OpenOptions(tell=console.note)
-    with holding(database(path, options), now_ms=now_ms), writing(path, now_ms=now_ms, options=options) as store:
+    file = database(path, options)
+    with holding(file, now_ms=now_ms), file.write(now_ms=now_ms) as store:
         result = stamp(store, recorded_target(store, target), scope, tools)
     console.result(result.values(), result.text())
     return 0

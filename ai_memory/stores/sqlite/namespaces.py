@@ -12,8 +12,7 @@ from shlex import quote
 from typing import TYPE_CHECKING
 
 from ai_memory.errors import NotFound
-from ai_memory.memory.records import DEFAULT_NAMESPACE
-from ai_memory.memory.rules import MAX_NAMESPACE
+from ai_memory.memory.records import DEFAULT_NAMESPACE, MAX_NAMESPACE
 from ai_memory.memory.text_codec import printable
 
 if TYPE_CHECKING:

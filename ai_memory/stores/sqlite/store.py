@@ -16,6 +16,7 @@ from ai_memory.stores.sqlite.readers import (
     Snapshot,
     TargetReader,
 )
+from ai_memory.stores.sqlite.tellings import TellingWriter
 from ai_memory.stores.sqlite.writers import (
     OperatorWriter,
     ProgressWriter,
@@ -133,3 +134,8 @@ class Transaction(base.Transaction):
     def operator(self) -> OperatorWriter:
         """See the port."""
         return OperatorWriter(self)
+
+    @property
+    def tellings(self) -> TellingWriter:
+        """See the port."""
+        return TellingWriter(self)
