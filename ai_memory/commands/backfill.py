@@ -14,7 +14,6 @@ from ai_memory.commands.without_vectors import warn_of_rows
 from ai_memory.embed.assemble import configured_target
 from ai_memory.reembed.holding import holding
 from ai_memory.reembed.plan.targets import recorded_target
-from ai_memory.stores.open_options import OpenOptions
 from ai_memory.stores.opening import database, writing
 from ai_memory.text.amounts import counted
 
@@ -43,8 +42,8 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     """
     del args
     configured, total, path = settings.embedding, Filled(), settings.db.value
-    options, now_ms = OpenOptions(tell=console.note), SystemClock().now_ms()
-    with holding(database(path, options), now_ms=now_ms), writing(path, now_ms=now_ms, options=options) as library:
+    now_ms, file = SystemClock().now_ms(), database(path, tell=console.note)
+    with holding(file, now_ms=now_ms), writing(path, now_ms=now_ms, tell=console.note) as library:
         store = library.store
         if ids := ids_without_vector(library.listing):
             require_served(store, recorded_target(store, configured_target(configured)))

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from ai_memory.clock import SystemClock
 from ai_memory.errors import DataRefused, NotFound, StatementRefused, UsageError
 from ai_memory.memory.text_codec import printable
-from ai_memory.stores.open_options import OpenOptions
 from ai_memory.stores.opening import reading, writing
 from ai_memory.text.amounts import counted
 
@@ -35,8 +34,8 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     # First read-only: a database in which there is nothing to delete stays as it is.
     with reading(settings.db.value) as library:
         _require(library, args.id)
-    options, now_ms = OpenOptions(tell=console.note), SystemClock().now_ms()
-    with writing(settings.db.value, now_ms=now_ms, options=options) as library, library.transaction() as transaction:
+    now_ms = SystemClock().now_ms()
+    with writing(settings.db.value, now_ms=now_ms, tell=console.note) as library, library.transaction() as transaction:
         _require(transaction.library, args.id)
         if atoms := transaction.library.memories.atoms(args.id):
             raise UsageError(

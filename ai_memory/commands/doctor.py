@@ -15,7 +15,6 @@ from ai_memory.embed.assemble import Terms, assemble
 from ai_memory.embed.port import ONE_ATTEMPT
 from ai_memory.errors import Damaged, NoEmbedder
 from ai_memory.reembed.holding import holding
-from ai_memory.stores.open_options import OpenOptions
 from ai_memory.stores.opening import database, place, reading, writing
 from ai_memory.text.amounts import counted
 
@@ -43,7 +42,7 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     try:
         if args.repair_fts:
             _repair(settings, console)
-        with reading(settings.db.value, options=OpenOptions(tell=console.note)) as library:
+        with reading(settings.db.value, tell=console.note) as library:
             examine_file(library, diagnosis)
             _examine_embedder(library.store, settings, diagnosis)
             if library.store.runs.unfinished_id() is not None:
@@ -59,9 +58,8 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
 
 def _repair(settings: Settings, console: Console) -> None:
     path, now_ms = settings.db.value, SystemClock().now_ms()
-    options = OpenOptions(tell=console.note)
-    held = holding(database(path, options), now_ms=now_ms)
-    with held, writing(path, now_ms=now_ms, options=options) as library, library.transaction() as transaction:
+    held = holding(database(path, tell=console.note), now_ms=now_ms)
+    with held, writing(path, now_ms=now_ms, tell=console.note) as library, library.transaction() as transaction:
         indexed = transaction.word_index.rebuild()
     console.note(f"The word index was rebuilt; it holds {counted(indexed, 'memory')}.")
 

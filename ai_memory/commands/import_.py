@@ -18,7 +18,6 @@ from ai_memory.commands.import_report import report, tell_ignored, tell_left_out
 from ai_memory.commands.without_vectors import EMBEDDER_ERRORS, tell_stored_without, warn_of_rows
 from ai_memory.errors import DataRefused, NotFound
 from ai_memory.memory.exchange import parse
-from ai_memory.stores.open_options import OpenOptions
 from ai_memory.stores.opening import writing
 from ai_memory.text.json_file import may_begin
 
@@ -59,8 +58,7 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     if parsed.refused and not args.skip_invalid:
         raise parsed.refused[0]
     clock = SystemClock()
-    options = OpenOptions(tell=console.note)
-    with writing(settings.db.value, now_ms=clock.now_ms(), create=True, options=options) as library:
+    with writing(settings.db.value, now_ms=clock.now_ms(), create=True, tell=console.note) as library:
         taken = FileImport(library, clock.now_ms(), args.skip_invalid).take(parsed)
         tell_ignored(parsed, library, console)
         lacking = _lacking(library, taken.stored)

@@ -11,7 +11,6 @@ from ai_memory.commands.without_vectors import EMBEDDER_ERRORS
 from ai_memory.embed.assemble import assemble_interactive
 from ai_memory.errors import NoEmbedder, UsageError
 from ai_memory.memory.text_codec import is_text, printable, readable
-from ai_memory.stores.open_options import OpenOptions
 from ai_memory.stores.opening import reading
 from ai_memory.text.amounts import counted
 
@@ -48,7 +47,7 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
         raise UsageError("The query is blank.", tip="Say what to look for.")
     if not is_text(args.query):
         raise UsageError("The query is not valid UTF-8.", tip="Type it in UTF-8.")
-    with reading(settings.db.value, options=OpenOptions(tell=console.note)) as library:
+    with reading(settings.db.value, tell=console.note) as library:
         library.listing.require_found(args.namespace)
         vector, space = _embed(args.query, settings, console)
         found = recall(library, Query(args.query, vector, space, args.namespace, args.limit))

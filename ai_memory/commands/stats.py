@@ -7,7 +7,6 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from ai_memory.memory.text_codec import printable
-from ai_memory.stores.open_options import OpenOptions
 from ai_memory.stores.opening import reading
 from ai_memory.text.amounts import counted
 
@@ -24,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     """Show what the file holds."""
     del args
-    with reading(settings.db.value, options=OpenOptions(tell=console.note)) as library:
+    with reading(settings.db.value, tell=console.note) as library:
         counts = library.counts
         read = library.store.consistently(lambda _: (counts.totals(), counts.spaces(), len(counts.namespaces())))
         total, found, namespace_count = read

@@ -1,15 +1,16 @@
 """From the path of a database to what keeps it: the one door to the stores.
 
 `database` is for the migration, `reading` and `writing` are for who asks for memories, and `place` for who asks
-whether there is a database at all.
+whether there is a database at all. `tell` hears what the user should know; with None, `options.tell` does.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from ai_memory.stores.open_options import OpenOptions
 from ai_memory.stores.sqlite import database as files
@@ -19,10 +20,12 @@ from ai_memory.stores.sqlite.place import Place
 if TYPE_CHECKING:
     from ai_memory.stores import memory_port, place_port, port
 
+Tell: TypeAlias = "Callable[[str], None] | None"
 
-def database(path: Path, options: OpenOptions = OpenOptions()) -> port.Database:
+
+def database(path: Path, options: OpenOptions = OpenOptions(), *, tell: Tell = None) -> port.Database:
     """Return what a path leads to; nothing is opened yet."""
-    return files.Database(path, options)
+    return files.Database(path, _telling(options, tell))
 
 
 def place(path: Path, options: OpenOptions = OpenOptions()) -> place_port.Place:
@@ -31,16 +34,20 @@ def place(path: Path, options: OpenOptions = OpenOptions()) -> place_port.Place:
 
 
 @contextmanager
-def reading(path: Path, *, options: OpenOptions = OpenOptions()) -> Iterator[memory_port.Library]:
+def reading(path: Path, *, tell: Tell = None, options: OpenOptions = OpenOptions()) -> Iterator[memory_port.Library]:
     """Open an existing database read-only; see `port.Database.read`."""
-    with files.reading(path, options=options) as store:
+    with files.reading(path, options=_telling(options, tell)) as store:
         yield Library(store)
 
 
 @contextmanager
 def writing(
-    path: Path, *, now_ms: int, create: bool = False, options: OpenOptions = OpenOptions()
+    path: Path, *, now_ms: int, create: bool = False, tell: Tell = None, options: OpenOptions = OpenOptions()
 ) -> Iterator[memory_port.WritableLibrary]:
     """Open a database to write, with `create` also a missing one; see `port.Database.write`."""
-    with files.writing(path, now_ms=now_ms, create=create, options=options) as store:
+    with files.writing(path, now_ms=now_ms, create=create, options=_telling(options, tell)) as store:
         yield Library(store)
+
+
+def _telling(options: OpenOptions, tell: Tell) -> OpenOptions:
+    return replace(options, tell=tell) if tell else options

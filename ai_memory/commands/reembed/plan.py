@@ -16,7 +16,6 @@ from ai_memory.reembed.plan.targets import known_fingerprint, recorded_target
 from ai_memory.reembed.stop import Stop
 from ai_memory.reembed.sweep.stamp import stamp, would_stamp
 from ai_memory.reembed.tools import SweepTools
-from ai_memory.stores.open_options import OpenOptions
 from ai_memory.stores.opening import database
 from ai_memory.text.amounts import counted, money, span
 
@@ -59,7 +58,7 @@ def run_plan(settings: Settings, console: Console, *, request: Options, ask: boo
     person waits.
     """
     target, count = configured_target(settings.embedding), token_counter(settings.embedding)
-    file = database(settings.db.value, OpenOptions(tell=console.note))
+    file = database(settings.db.value, tell=console.note)
     with file.read() as store:
         embedder = assemble_interactive(settings.embedding) if ask else None
         probed = _probed(store, embedder, retarget=request.retarget) if embedder else None
@@ -127,7 +126,7 @@ def _cut(found: DryRun) -> str:
 def run_stamp_plan(settings: Settings, console: Console, *, scope: Scope) -> int:
     """Show what would be stamped, or refuse as the stamp would; the database is opened read-only."""
     target = configured_target(settings.embedding)
-    with database(settings.db.value, OpenOptions(tell=console.note)).read() as store:
+    with database(settings.db.value, tell=console.note).read() as store:
         found = would_stamp(store, recorded_target(store, target), scope)
     already = counted(found.already_current, "already is", "already are")
     text = f"Would stamp {counted(found.stamped, 'vector')} as {found.active_space}; {already}."
@@ -140,8 +139,7 @@ def run_stamp(settings: Settings, console: Console, *, scope: Scope) -> int:
     target, path = configured_target(settings.embedding), settings.db.value
     tools = SweepTools(SystemClock(), Stop(), lambda _: None)
     now_ms = tools.clock.now_ms()
-    options = OpenOptions(tell=console.note)
-    file = database(path, options)
+    file = database(path, tell=console.note)
     with holding(file, now_ms=now_ms), file.write(now_ms=now_ms) as store:
         result = stamp(store, recorded_target(store, target), scope, tools)
     console.result(result.values(), result.text())

@@ -14,7 +14,6 @@ from ai_memory.reembed.inspect.verify import Sample, choose, compare
 from ai_memory.reembed.plan.census import Census, take_census
 from ai_memory.reembed.plan.targets import find_target, known_fingerprint, recorded_target
 from ai_memory.reembed.scope import Scope, name_scope
-from ai_memory.stores.open_options import OpenOptions
 from ai_memory.stores.opening import database
 from ai_memory.text.amounts import counted
 from ai_memory.text.times import timestamp
@@ -40,7 +39,7 @@ def run_verify(settings: Settings, console: Console, *, sample: str | int | None
 
     It judges all live rows by the configured target, or `of_run` those of the recorded run by the run's.
     """
-    with database(settings.db.value, OpenOptions(tell=console.note)).read() as store:
+    with database(settings.db.value, tell=console.note).read() as store:
         target, scope, name = _verified(store, settings, of_run=of_run)
         census = take_census(store, target, scope, now_ms=SystemClock().now_ms())
         size = None if sample == ALL else int(sample or 0)
