@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from typing import TYPE_CHECKING
 
 from ai_memory.actions.filling import Filling
@@ -11,17 +10,13 @@ from ai_memory.actions.ingest import Outcome, put
 from ai_memory.actions.renew import renew
 from ai_memory.clock import SystemClock
 from ai_memory.commands.altered import warn_of_altered
+from ai_memory.commands.draft import add_columns, draft_of
 from ai_memory.commands.without_vectors import EMBEDDER_ERRORS, tell_stored_without
 from ai_memory.embed.assemble import assemble_interactive
 from ai_memory.errors import UsageError
-from ai_memory.memory.records import DEFAULT_NAMESPACE, Draft, Value
-from ai_memory.memory.rules import TIERS, first_fault
-from ai_memory.memory.text_codec import is_text
 from ai_memory.reembed.stop import Stop
 from ai_memory.reembed.tools import SweepTools
-from ai_memory.stores.open_options import OpenOptions
 from ai_memory.stores.opening import writing
-from ai_memory.text.strict_json import compact
 
 if TYPE_CHECKING:
     from ai_memory.config.embedding import EmbeddingSettings
@@ -29,17 +24,10 @@ if TYPE_CHECKING:
     from ai_memory.show.console import Console
     from ai_memory.stores.port import Store
 
-STDIN = "-"
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the columns of the memory."""
-    parser.add_argument("-T", "--title", required=True, help="the title, unique in its namespace")
-    parser.add_argument("-c", "--content", required=True, help="the content; - reads it from stdin")
-    parser.add_argument("-n", "--namespace", metavar="NS", default=DEFAULT_NAMESPACE, help="default: global")
-    parser.add_argument("-t", "--tier", choices=TIERS, help="default: mid")
-    parser.add_argument("--tags", metavar="A,B", help="tags, separated by commas")
-    parser.add_argument("-p", "--priority", type=int, metavar="1..10", help="default: 5")
+    """Add the columns of the memory, and whether it gets its vector now."""
+    add_columns(parser)
     parser.add_argument("--no-embed", action="store_true", help="store the text only; backfill embeds it later")
 
 
@@ -53,9 +41,8 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     """
     clock = SystemClock()
     configured = None if args.no_embed else settings.embedding
-    draft = _draft(args)
-    options = OpenOptions(tell=console.note)
-    with writing(settings.db.value, now_ms=clock.now_ms(), create=True, options=options) as library:
+    draft = draft_of(args)
+    with writing(settings.db.value, now_ms=clock.now_ms(), create=True, tell=console.note) as library:
         with library.transaction() as transaction:
             stored = put(transaction, draft, now_ms=clock.now_ms(), source="cli")
             if stored.id is None:
@@ -76,30 +63,6 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     }
     console.result(values, f"{stored.id}  {stored.outcome.value}{without}")
     return 0
-
-
-def _draft(args: argparse.Namespace) -> Draft:
-    values: dict[str, Value] = {
-        "title": args.title,
-        "content": _stdin() if args.content == STDIN else args.content,
-        "namespace": args.namespace,
-        "tier": args.tier,
-        "tags": None if args.tags is None else compact([tag.strip() for tag in args.tags.split(",") if tag.strip()]),
-        "priority": args.priority,
-    }
-    given = {name: value for name, value in values.items() if value is not None}
-    if broken := [name for name, value in given.items() if isinstance(value, str) and not is_text(value)]:
-        raise UsageError(f"The memory's {broken[0]} is not UTF-8.", tip="Nothing was stored.")
-    if fault := first_fault(given):
-        raise UsageError(f"The memory's {fault}.", tip="Nothing was stored.")
-    return Draft(given, "the memory")
-
-
-def _stdin() -> str:
-    try:
-        return sys.stdin.buffer.read().decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise UsageError(f"stdin is not UTF-8: byte {error.start + 1}.", tip="Convert it first.") from error
 
 
 def _embed(store: Store, memory_id: str, configured: EmbeddingSettings, console: Console) -> bool:
