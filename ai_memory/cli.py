@@ -127,7 +127,7 @@ def _fault_of_the_system(error: Exception) -> AiMemoryError | None:
     if not isinstance(error, OSError):
         return None
     if isinstance(error, FileNotFoundError) and not error.filename and not _has_folder():
-        return DataRefused("The current folder does not exist any more.", tip="Change to another folder.")
+        return DataRefused("The current folder no longer exists.", tip="Change to another folder.")
     if error.errno in WRITE_FAULTS:
         what = f"{error.filename or 'A file'} cannot be written: {error.strerror}."
         return StorageFailed(what, tip="Free some space, then run the same command again.")
@@ -204,7 +204,7 @@ def _show_help(topic: Sequence[str]) -> NoReturn:
 def _read_as_utf8(args: argparse.Namespace) -> None:
     """Read the arguments as UTF-8 whatever the locale; paths stay as the system has them.
 
-    A byte that is no UTF-8 stays a lone surrogate: an id or a namespace of a file may have it.
+    A byte that is not UTF-8 stays a lone surrogate: an id or a namespace of a file may have it.
     """
     for name, value in vars(args).items():
         if isinstance(value, str):

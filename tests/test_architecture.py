@@ -66,13 +66,13 @@ ONLY_FOR = {
 
 EXCEPTIONS: dict[str, int] = {}
 """Imports against the rules that are still to be cut, by room: these numbers only fall."""
-FAN_OUT_P90 = 8
-"""How many modules of ours one imports, of nine in ten at most; only falls, to 7."""
-LONGEST_CHAIN = 12
-"""How many modules stand one above the other at most; only falls, to 10."""
+FAN_OUT_P90 = 7
+"""How many modules of ours one imports, of nine in ten at most; only falls."""
+LONGEST_CHAIN = 10
+"""How many modules stand one above the other at most; only falls."""
 METHODS, ATTRIBUTES = 10, 12
 """How many public methods a class has at most, properties among them, and how many attributes it sets on `self`."""
-LARGE_CLASSES = {"stores.sqlite.connection.Database"}
+LARGE_CLASSES: set[str] = set()
 """Classes with more that are still to be cut: this only gets less."""
 
 PORT_AND_VALUES = {"stores.port", "stores.values", "stores.holder"}
@@ -84,6 +84,7 @@ SQL = re.compile(
 )
 WRITING = re.compile(r"\s*(INSERT|REPLACE|UPDATE|DELETE|CREATE|DROP|ALTER)\s")
 SAID_BY_TYPE = re.compile(r"\b(inside|within|outside|opens?)( of)? (an?|the|no|any|its|the caller's) transaction")
+BEGINNING = r"(transactions\.)?(transaction|rehearsal)"
 RANK = {room: rank for rank, rooms in enumerate(FLOORS) for room in rooms}
 
 
@@ -251,7 +252,7 @@ def test_a_transaction_is_begun_in_one_way() -> None:
         module.rpartition(".")[2]
         for module in SOURCES
         for node in ast.walk(tree(module))
-        if isinstance(node, ast.Call) and re.search(r"\bdb\.(transaction|rehearsal)$", ast.unparse(node.func))
+        if isinstance(node, ast.Call) and re.fullmatch(BEGINNING, ast.unparse(node.func))
     }
     assert beginning == {"store", "ddl"}
 

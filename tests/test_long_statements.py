@@ -20,7 +20,7 @@ ROWS = 6
 ENDLESS = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT {of} FROM n"
 COUNT = ENDLESS.format(of="count(*)")
 SLOW = ENDLESS.format(of="sum(length(hex(zeroblob(2000000))))")
-"""Some milliseconds a row: as many as would be counted by the million."""
+"""Some milliseconds per row: as many as would be counted by the million."""
 VIEW = (
     "CREATE VIEW embedding_provenance AS SELECT id AS memory_id, 1 AS fingerprint_id, x'' AS src, x'' AS head,"
     " '' AS origin FROM memories WHERE ({})"

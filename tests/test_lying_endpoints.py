@@ -41,15 +41,15 @@ def lied_to(path: Path, lies: str, *flags: str, rows: int = 60, latency: float =
 @pytest.mark.parametrize(
     ("lies", "remedy"),
     [
-        ("shifted", "2 texts a request at most"),
-        ("pairs", "one text a request"),
-        ("pairs in the last page", "one text a request"),
-        ("crowded", "texts a request"),
-        ("crowded behind", "texts a request"),
-        ("last in line", "texts a request"),
-        ("now and then", "one text a request"),
-        ("later", "one text a request"),
-        ("two alike", "one text a request"),
+        ("shifted", "2 texts per request at most"),
+        ("pairs", "one text per request"),
+        ("pairs in the last page", "one text per request"),
+        ("crowded", "texts per request"),
+        ("crowded behind", "texts per request"),
+        ("last in line", "texts per request"),
+        ("now and then", "one text per request"),
+        ("later", "one text per request"),
+        ("two alike", "one text per request"),
     ],
 )
 def test_what_is_mixed_up_in_one_request_is_found_and_asked_for_in_smaller_ones(

@@ -22,9 +22,9 @@ from ai_memory.errors import AiMemoryError, EmbedError, RateLimited
 from ai_memory.memory.freshness import Document, Unfit
 from ai_memory.memory.reason import Reason
 from ai_memory.reembed.page import Page
-from ai_memory.reembed.sweep.pipeline import Answered
 from ai_memory.reembed.work import (
     Again,
+    Answered,
     AskAgain,
     AskAtEnd,
     AskWitness,

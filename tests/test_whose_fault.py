@@ -120,7 +120,7 @@ def test_one_vector_for_an_array_is_learned_from_the_first_batch(tmp_path: Path,
 
     answer = command.reembed(*FLAGS)
 
-    assert (answer.code, answer.err.count("one text a request from now on")) == (0, 1)
+    assert (answer.code, answer.err.count("one text per request from now on")) == (0, 1)
     assert without_vector(command) == set()
     assert sum(len(body["input"]) > 1 for body in server.seen.bodies) <= 6
 

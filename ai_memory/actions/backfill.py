@@ -12,12 +12,12 @@ from ai_memory.reembed.events import PageCommitted
 from ai_memory.reembed.heartbeat import NoSigns
 from ai_memory.reembed.options import Options
 from ai_memory.reembed.sources import FromTextWhereNone
-from ai_memory.reembed.sweep.asked_again import Schedule
 from ai_memory.reembed.sweep.believed import witnessed
 from ai_memory.reembed.sweep.budget import Budget
 from ai_memory.reembed.sweep.joined import joined
 from ai_memory.reembed.sweep.refusal_guard import RefusalGuard
 from ai_memory.reembed.sweep.scan import READ_ROWS, Scan, ScanOrder
+from ai_memory.reembed.sweep.schedule import Schedule
 
 if TYPE_CHECKING:
     from ai_memory.actions.filled import Filled

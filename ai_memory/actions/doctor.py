@@ -41,7 +41,7 @@ def examine_damage(place: Place, damage: Damaged, diagnosis: Diagnosis) -> None:
     """
     path = place.database.name
     if not place.may_be_of_memories():
-        what = f"{path} is not a memory database, nor the rest of one."
+        what = f"{path} is neither a memory database nor what is left of one."
         raise DataRefused(what, tip="Name the database file with --db PATH.") from damage
     what = damage.what.removeprefix(f"{path} ").removesuffix(".")
     if "integrity" not in diagnosis.values:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from ai_memory.memory.freshness import Document, Unfit
 from ai_memory.memory.reason import unwritable
 from ai_memory.reembed.plan.targets import enter_target, recorded_target
-from ai_memory.reembed.sweep.commit import rehearse_documents
 from ai_memory.reembed.sweep.committer import Committer
 from ai_memory.reembed.sweep.journal import Unrecorded
+from ai_memory.reembed.writes import rehearse_documents
 
 if TYPE_CHECKING:
     from ai_memory.actions.filled import Filled

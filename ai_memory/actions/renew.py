@@ -11,7 +11,7 @@ from ai_memory.memory.freshness import Freshness, classify, examine
 from ai_memory.reembed.page import Page
 from ai_memory.reembed.plan.targets import known_fingerprint, recorded_target
 from ai_memory.reembed.sweep.believed import embed_beside_witness
-from ai_memory.reembed.sweep.pipeline import Answered
+from ai_memory.reembed.work import Answered
 
 if TYPE_CHECKING:
     from ai_memory.actions.filling import Filling

@@ -16,6 +16,7 @@ from ai_memory.errors import AiMemoryError, Damaged, DataRefused, NotFound, Usag
 from ai_memory.reembed.back_up import CopiedPages, back_up
 from ai_memory.reembed.events import BackupOpened, CopyEnded, Observer, PauseKept, PauseNotKept
 from ai_memory.reembed.holding import holding
+from ai_memory.stores.holder import Task
 from ai_memory.stores.open_options import OpenOptions
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ class Restore:
         self.observe(BackupOpened(self.backup))
         now_ms = self.clock.now_ms
         with (
-            holding(place.database, now_ms=now_ms(), damaged=True),
+            holding(place.database, now_ms=now_ms(), task=Task.RESTORE, damaged=True),
             _checked(place, self.backup) as backup,
         ):
             loss = self._loss(place, backup)
@@ -161,7 +162,9 @@ class Restore:
 
 def _require_live(path: Path) -> None:
     if path.exists() and not path.is_file():
-        raise DataRefused(f"{path} is no file, and so no database.", tip="Name the database file with --db PATH.")
+        raise DataRefused(
+            f"{path} is not a file, so it is not a database.", tip="Name the database file with --db PATH."
+        )
     if not path.exists():
         raise DataRefused(
             f"There is no database at {path} to restore into.",
@@ -173,7 +176,7 @@ def _require_backup(path: Path) -> None:
     if not path.exists():
         raise NotFound(f"There is no file {path}.", tip="Name the file that --backup made.")
     if not path.is_file():
-        raise DataRefused(f"{path} is no file.", tip="Name the file that --backup made.")
+        raise DataRefused(f"{path} is not a file.", tip="Name the file that --backup made.")
 
 
 @contextmanager
@@ -195,7 +198,7 @@ def _unreadable(path: Path, place: Place) -> str:
     """Return why the live file cannot be read as a memory database, empty where it can.
 
     Raises:
-        DataRefused: it is no memory database and never was one.
+        DataRefused: it is not a memory database and never was one.
     """
     if not path.stat().st_size:
         return "it is empty"
@@ -205,7 +208,7 @@ def _unreadable(path: Path, place: Place) -> str:
     except Damaged as error:
         if not place.may_be_of_memories():
             raise DataRefused(
-                f"{path} is no memory database, nor the rest of one; nothing was changed.",
+                f"{path} is neither a memory database nor what is left of one; nothing was changed.",
                 tip="Move it away and make an empty one: ai-memory init; then run the same command again.",
             ) from error
         return error.what
@@ -223,7 +226,7 @@ def _examine(path: Path, place: Place, backup: Backup, *, now_ms: int) -> Presen
     """Return what the live file is, and what it has beside the backup.
 
     Raises:
-        DataRefused: it is no memory database and never was one, or the backup does not fit into it.
+        DataRefused: it is not a memory database and never was one, or the backup does not fit into it.
     """
     if damage := _unreadable(path, place):
         return Present(damage, headless=True)

@@ -10,8 +10,7 @@ from ai_memory.actions.diagnosis import NAMED_ROWS
 from ai_memory.errors import DataRefused
 from ai_memory.memory.text_codec import printable
 from ai_memory.text.amounts import counted
-from ai_memory.vectors.blob import decode
-from ai_memory.vectors.checks import is_sound
+from ai_memory.vectors.blob import decode, is_sound
 
 if TYPE_CHECKING:
     from ai_memory.actions.diagnosis import Diagnosis

@@ -14,6 +14,7 @@ from ai_memory.commands.without_vectors import warn_of_rows
 from ai_memory.embed.assemble import configured_target
 from ai_memory.reembed.holding import holding
 from ai_memory.reembed.plan.targets import recorded_target
+from ai_memory.stores.holder import Task
 from ai_memory.stores.opening import database, writing
 from ai_memory.text.amounts import counted
 
@@ -42,8 +43,9 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     """
     del args
     configured, total, path = settings.embedding, Filled(), settings.db.value
-    now_ms, file = SystemClock().now_ms(), database(path, tell=console.note)
-    with holding(file, now_ms=now_ms), writing(path, now_ms=now_ms, tell=console.note) as library:
+    now_ms = SystemClock().now_ms()
+    held = holding(database(path, tell=console.note), now_ms=now_ms, task=Task.BACKFILL)
+    with held, writing(path, now_ms=now_ms, tell=console.note) as library:
         store = library.store
         if ids := ids_without_vector(library.listing):
             require_served(store, recorded_target(store, configured_target(configured)))

@@ -15,6 +15,7 @@ from ai_memory.embed.assemble import Terms, assemble
 from ai_memory.embed.port import ONE_ATTEMPT
 from ai_memory.errors import Damaged, NoEmbedder
 from ai_memory.reembed.holding import holding
+from ai_memory.stores.holder import Task
 from ai_memory.stores.opening import database, place, reading, writing
 from ai_memory.text.amounts import counted
 
@@ -58,7 +59,7 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
 
 def _repair(settings: Settings, console: Console) -> None:
     path, now_ms = settings.db.value, SystemClock().now_ms()
-    held = holding(database(path, tell=console.note), now_ms=now_ms)
+    held = holding(database(path, tell=console.note), now_ms=now_ms, task=Task.REPAIR)
     with held, writing(path, now_ms=now_ms, tell=console.note) as library, library.transaction() as transaction:
         indexed = transaction.word_index.rebuild()
     console.note(f"The word index was rebuilt; it holds {counted(indexed, 'memory')}.")

@@ -85,7 +85,7 @@ def _read(name: Path, source: str) -> bytes:
 def _whole(file: BinaryIO, source: str) -> bytes:
     read = bytearray(file.read(PIECE))
     begun = may_begin(read)
-    # Nothing follows that could mend a beginning that is no JSON: a device of zeros is not read to its end.
+    # Nothing follows that could mend a beginning that is not JSON: a device of zeros is not read to its end.
     while begun and (piece := file.read(PIECE)):
         read += piece
         if len(read) > MAX_BYTES:

@@ -70,7 +70,7 @@ def _agree(loss: Loss, console: Console, stop: Stop, *, yes: bool, kept: bool) -
     if yes:
         return
     if not can_ask(console.err):
-        raise UsageError("Nothing was changed: a restore cannot be undone.", tip="Give --yes where that is meant.")
+        raise UsageError("Nothing was changed: a restore cannot be undone.", tip="If that is meant, add --yes.")
     if not agreed("Restore the backup?", console.err, heed=stop.heed):
         raise UsageError("Nothing was changed.", tip="Answer y, or use --yes.")
 
@@ -92,7 +92,7 @@ def _told(loss: Loss, *, kept: bool) -> list[str]:
 def _present_lines(path: Path, present: Present) -> list[str]:
     lines = [f"{path} is damaged: {present.damage.removeprefix(f'{path} is damaged: ')}"] if present.damage else []
     if present.beside is None:
-        return [*lines, f"What {path} has beside the backup cannot be told."]
+        return [*lines, f"What {path} has that the backup does not cannot be told."]
     return [*lines, *_beside_lines(present.beside)]
 
 

@@ -46,7 +46,7 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
         with library.transaction() as transaction:
             stored = put(transaction, draft, now_ms=clock.now_ms(), source="cli")
             if stored.id is None:
-                raise UsageError("The title is that of a memory without id.", tip="Choose another title.")
+                raise UsageError("A memory without an id has this title.", tip="Choose another title.")
         if stored.outcome is Outcome.KEPT_ENCRYPTED:
             raise UsageError(
                 f"The memory {stored.id} is encrypted; this program cannot encrypt the new content.",

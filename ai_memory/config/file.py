@@ -142,7 +142,7 @@ def read(path: Path | None, users: frozenset[int]) -> Table:
     """Return the top table of a config file that one of `users` owns, an empty one for None.
 
     Raises:
-        ConfigRefused: the file cannot be read, can be changed by others, or is no TOML.
+        ConfigRefused: the file cannot be read, can be changed by others, or is not TOML.
     """
     if path is None:
         return Table()

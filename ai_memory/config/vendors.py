@@ -56,5 +56,5 @@ BACKENDS: tuple[str, ...] = (LOCAL, *(vendor.name for vendor in VENDORS))
 
 
 def find(name: str) -> Vendor | None:
-    """Return the vendor of a backend name, None where the name is no HTTP backend."""
+    """Return the vendor of a backend name, None where the name is not an HTTP backend's."""
     return next((vendor for vendor in VENDORS if vendor.name == name), None)

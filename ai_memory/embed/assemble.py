@@ -41,8 +41,11 @@ from ai_memory.embed.http.openai import OpenAiDialect
 from ai_memory.embed.http.packing import Packing, PackingEmbedder
 from ai_memory.embed.http.transport import Endpoint
 from ai_memory.embed.local import model_folder
-from ai_memory.embed.local.embedder import LocalEmbedder, cached_folder, token_count
+from ai_memory.embed.local.cache import cached_folder
+from ai_memory.embed.local.embedder import LocalEmbedder
 from ai_memory.embed.local.engine_torch import TorchEngine, require_library
+from ai_memory.embed.local.tokens import token_count
+from ai_memory.embed.local.weights import weights
 from ai_memory.embed.pools.in_turn import InTurn
 from ai_memory.embed.pools.threads import ThreadPool
 from ai_memory.embed.port import Embedder, ModelFacts, Pool, ResilientEmbedder, RetryPolicy, Stop, TokenLimit
@@ -267,7 +270,7 @@ def _folder(settings: EmbeddingSettings) -> Path | None:
 
 
 def _folder_space(folder: Path) -> str:
-    return space.folder_space(folder, model_folder.weights(folder))
+    return space.folder_space(folder, weights(folder))
 
 
 def _local_dim(settings: EmbeddingSettings, facts: ModelFacts | None) -> int:

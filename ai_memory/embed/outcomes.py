@@ -6,9 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ai_memory.memory.freshness import Document, Unfit
-
 if TYPE_CHECKING:
+    from ai_memory.memory.freshness import Document, Unfit
     from ai_memory.memory.reason import Reason
     from ai_memory.vectors.target import Vectors
 
@@ -31,8 +30,7 @@ class Refused:
     @property
     def unfit(self) -> Unfit:
         """The row as one that cannot be embedded."""
-        document = self.document
-        return Unfit(document.id, document.namespace, document.src, self.reason, document.title)
+        return self.document.unfit(self.reason)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,15 +16,14 @@ from ai_memory.errors import (
     TargetChanged,
     WrongTarget,
 )
-from ai_memory.vectors.blob import decode
-from ai_memory.vectors.checks import cosines, is_sound
+from ai_memory.vectors.blob import decode, is_sound
+from ai_memory.vectors.checks import SAME_COSINE, cosines
 from ai_memory.vectors.witness import WITNESS_TEXTS
 
 if TYPE_CHECKING:
     from ai_memory.embed.port import Embedder
     from ai_memory.vectors.target import Fingerprint, Vectors
 
-MIN_COSINE = 0.999
 SAME_DISTANCE = 0.01414
 """Part of the longer one's length: a cosine of 0.9999 where both are as long. No model has witness texts this near."""
 SAME_DIRECTION = 0.999999
@@ -97,10 +96,10 @@ def check_witness(fingerprint: Fingerprint, vectors: Vectors) -> None:
     if fingerprint.witness is None:
         return
     known = _witness(fingerprint, count=len(vectors))
-    if not (lowest := float(cosines(known, vectors).min())) >= MIN_COSINE:
+    if not (lowest := float(cosines(known, vectors).min())) >= SAME_COSINE:
         raise TargetChanged(
             f"The endpoint serves other weights under the same name: the witness texts have a cosine of {lowest:.4f} "
-            f"with their recorded vectors where at least {MIN_COSINE} is needed.",
+            f"with their recorded vectors where at least {SAME_COSINE} is needed.",
             tip=WAYS_OUT,
         )
 

@@ -81,7 +81,7 @@ def parse(data: bytes, source: str) -> Parsed:
     """Return the memories and links of a whole file, checked.
 
     Raises:
-        DataRefused: the file is no JSON, or no list of memories; `source`, line and column are named.
+        DataRefused: the file is not JSON, or not a list of memories; `source`, line and column are named.
     """
     parsed = Parsed()
     seen: dict[tuple[Value, ...], str] = {}
@@ -173,7 +173,7 @@ def _untyped(value: Any) -> Value:  # noqa: ANN401 (whatever JSON can hold)
         return float(value[REAL_KEY])
     fits = value is None or (isinstance(value, (str, int, float)) and not first_fault({"": value}))
     if not fits:
-        raise ValueError(f"holds what this ai-memory does not know behind {STORED_KEY}")
+        raise ValueError(f"holds what this ai-memory does not know under {STORED_KEY}")
     return int(value) if isinstance(value, bool) else value
 
 

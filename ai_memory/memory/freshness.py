@@ -42,6 +42,10 @@ class Document:
     src: bytes
     size: int
 
+    def unfit(self, reason: Reason) -> Unfit:
+        """Return the row as one that cannot be embedded, for a reason."""
+        return Unfit(self.id, self.namespace, self.src, reason, self.title)
+
 
 @dataclass(frozen=True, slots=True)
 class Unfit:
@@ -92,7 +96,7 @@ def was_edited(row: MemoryRow, target: Fingerprint | None) -> bool:
 def is_recorded(row: MemoryRow, target: Fingerprint, traits: Traits) -> bool:
     """Return whether the record says that a row has the target's vector of its present text.
 
-    It knows a vector by its head; what somebody wrote behind that is no better than `has_sound_vector` says.
+    It knows a vector by its head; what somebody wrote after it is no better than `has_sound_vector` says.
     """
     return _recorded(row, target) and _agrees(row, target, traits) and _is_of(row, row.recorded_src)
 

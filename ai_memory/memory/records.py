@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 DEFAULT_NAMESPACE = "global"
 MAX_NAMESPACE = 512
-"""Characters of the longest name of one."""
+"""Characters of a namespace."""
 OF_VECTOR = frozenset({"embedding", "embedding_dim", "embedding_space"})
 """The columns of a memory's vector: what a person writes, exports and imports is all the others."""
 

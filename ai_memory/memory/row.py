@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from ai_memory.vectors.blob import head, width
-from ai_memory.vectors.checks import is_sound
+from ai_memory.vectors.blob import head, is_sound, width
 
 if TYPE_CHECKING:
     from ai_memory.memory.text_codec import Codec
@@ -23,7 +22,7 @@ class Traits:
 class MemoryRow(NamedTuple):
     """One memory as the migration sees it: the columns of ROW, decoded where they are asked for.
 
-    A tuple, and lazy, because a census makes one a row. `raw_…` is text as its bytes in the file's encoding;
+    A tuple, and lazy, because a census makes one per row. `raw_…` is text as its bytes in the file's encoding;
     `is_text` says whether title and content are stored as text. `dim` is the declared width. `fingerprint_id` to
     `origin` are the vector's provenance, None where there is none; `quarantined_src` is the hash for which the
     row stands in quarantine, None where it does not.

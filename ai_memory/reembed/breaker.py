@@ -15,6 +15,7 @@ FIRST_WAIT_MS = 60_000
 LONGEST_WAIT_MS = 15 * 60_000
 LONGEST_ASKED_MS = 24 * 60 * 60_000
 """No wait that an endpoint asks for is kept longer: some ask for years."""
+CLOSED = Breaker()
 BEGIN_ANEW = "; if that is too long, give the run up and begin another: ai-memory reembed cancel"
 
 

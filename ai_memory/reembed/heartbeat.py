@@ -125,7 +125,7 @@ class Heartbeat:
                 ours = transaction.runs.beat(self._run, failure=failure, now_ms=self._tools.clock.now_ms())
             self._noted = failure
             if not ours:
-                self._tools.stop.request("run lost", exit_code=NotFinished.exit_code)
+                self._tools.stop.ask("run lost", exit_code=NotFinished.exit_code)
         self.heed_pause()
         if self._tools.stop.reason == "run lost":
             raise self._store.runs.lost(self._run)
@@ -142,7 +142,7 @@ class Heartbeat:
         with suppress(StorageFailed, NotFinished, Stopped, DataRefused):
             if pause := self._store.operator.pause(now_ms=self._tools.clock.now_ms()):
                 error = paused(self._store, pause)
-                self._tools.stop.request(PAUSED, exit_code=error.exit_code, error=error)
+                self._tools.stop.ask(PAUSED, exit_code=error.exit_code, error=error)
 
 
 def require_no_pause(store: Reader, *, now_ms: int) -> None:

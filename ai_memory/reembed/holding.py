@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from ai_memory.errors import RunHeld, RunnerStuck
 from ai_memory.reembed.breaker import believed_until
-from ai_memory.stores.holder import Holder, LockState
+from ai_memory.stores.holder import Holder, LockState, Task
 
 if TYPE_CHECKING:
     from ai_memory.stores.port import Database, Lock
@@ -25,8 +25,8 @@ NOTE_SECONDS = 0.2
 
 
 @contextmanager
-def holding(database: Database, *, now_ms: int, damaged: bool = False) -> Iterator[Holder]:
-    """Hold the lock of an existing database inside the block; yields this process as its holder.
+def holding(database: Database, *, now_ms: int, task: Task = Task.REEMBED, damaged: bool = False) -> Iterator[Holder]:
+    """Hold the lock of an existing database inside the block, for `task`; yields this process as its holder.
 
     With `damaged` it need not be a sound database.
 
@@ -34,7 +34,7 @@ def holding(database: Database, *, now_ms: int, damaged: bool = False) -> Iterat
         DataRefused: the database is missing, unusable, or newer than this program.
         RunHeld: another live process holds the lock; RunnerStuck where that one makes no progress, or is not a runner.
     """
-    holder = Holder(os.getpid(), socket.gethostname(), now_ms)
+    holder = Holder(os.getpid(), socket.gethostname(), now_ms, task)
     with database.hold(holder, damaged=damaged) as obtained:
         if not obtained:
             raise held(database, now_ms=now_ms)
@@ -50,6 +50,11 @@ def held(database: Database, *, now_ms: int) -> RunHeld:
     if holder is None or not holder.may_live() or lock.state is LockState.READER:
         return _no_runner(lock)
     who = f"Process {holder.pid} on {holder.host}"
+    if holder.task is not Task.REEMBED:
+        return RunHeld(
+            f"{who} is at work on {database.name}: ai-memory {holder.task}.",
+            tip="When it has ended, run the same command again.",
+        )
     with database.read() as store:
         run = store.runs.unfinished()
     idle_ms = now_ms - last_sign(run, holder, now_ms=now_ms) if run and run.holder else 0
@@ -59,9 +64,7 @@ def held(database: Database, *, now_ms: int) -> RunHeld:
             f"{who} holds the lock of {database.name} and has made no progress for {minutes} minutes.",
             tip="Look at it and end it, then: ai-memory reembed --resume",
         )
-    return RunHeld(
-        f"{who} is at work on the vectors of {database.name}, or restores it.", tip="Watch it: ai-memory reembed status"
-    )
+    return RunHeld(f"{who} is at work on the vectors of {database.name}.", tip="Watch it: ai-memory reembed status")
 
 
 def _no_runner(lock: Lock) -> RunnerStuck:

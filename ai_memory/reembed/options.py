@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 class Options:
     """The flags of one `reembed`.
 
-    `scope` None: no namespace was named. `batch` is documents a page. `sleep_seconds` is waited after each
+    `scope` None: no namespace was named. `batch` is documents per page. `sleep_seconds` is waited after each
     commit. `max_rows` is how many documents this invocation may take up (None: no limit).
     `price` is what a million tokens cost (None: not configured). `wait_seconds` is how
     long it may wait for an endpoint that failed. `same_vectors`: the target may give the stored vectors. `yes`: nobody
@@ -41,6 +41,10 @@ class Options:
     def by_hand(self) -> bool:
         """Whether a person gave the command that begins a run: the target is then approved."""
         return not self.or_start and (self.yes or self.retarget or not self.resume)
+
+    def cost_of(self, tokens: int) -> float | None:
+        """Return what so many tokens cost, None where no price is known."""
+        return cost(tokens, self.price)
 
 
 def cost(tokens: int, price: float | None) -> float | None:

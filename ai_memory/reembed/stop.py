@@ -23,17 +23,17 @@ MAX_RUNTIME = "max-runtime"
 
 
 class Stop:
-    """A request to stop, made at most once; `event` lets waits end at once."""
+    """Asked to stop at most once; `event` lets waits end at once."""
 
     def __init__(self) -> None:
-        """Begin without a request."""
+        """Begin unasked."""
         self.event = threading.Event()
         self.reason = ""
         self.exit_code = 0
         self.error: AiMemoryError | None = None
         self._finishing = False
 
-    def request(self, reason: str, *, exit_code: int, error: AiMemoryError | None = None) -> None:
+    def ask(self, reason: str, *, exit_code: int, error: AiMemoryError | None = None) -> None:
         """Ask for the stop, for an `error` or none; a signal's reason stands above every other."""
         if not self.by_signal():
             self.reason, self.exit_code, self.error = reason, exit_code, error
@@ -75,7 +75,7 @@ class Stop:
 
 @contextmanager
 def stop_on_signals(stop: Stop, *, tell: bool = True, at_once: str = AS_AFTER_A_KILL) -> Iterator[None]:
-    """Turn the first SIGINT or SIGTERM inside the block into a request; a second one ends the process at once.
+    """Have the first SIGINT or SIGTERM inside the block ask for the stop; a second one ends the process at once.
 
     Where the stop takes a while that is told, if it is to `tell`. `at_once` is said of how a second signal leaves it.
     """
@@ -91,7 +91,7 @@ def stop_on_signals(stop: Stop, *, tell: bool = True, at_once: str = AS_AFTER_A_
             os._exit(SIGNAL_EXIT + number)
         if tell:
             waiting.start()
-        stop.request(signal.Signals(number).name, exit_code=SIGNAL_EXIT + number)
+        stop.ask(signal.Signals(number).name, exit_code=SIGNAL_EXIT + number)
 
     before = {number: signal.signal(number, handle) for number in SIGNALS}
     try:
@@ -108,7 +108,7 @@ def stop_after(stop: Stop, seconds: float | None) -> Iterator[None]:
     if seconds is None:
         yield
         return
-    timer = threading.Timer(seconds, stop.request, (MAX_RUNTIME,), {"exit_code": 75})
+    timer = threading.Timer(seconds, stop.ask, (MAX_RUNTIME,), {"exit_code": 75})
     timer.daemon = True
     timer.start()
     try:

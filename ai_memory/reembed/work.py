@@ -16,6 +16,12 @@ if TYPE_CHECKING:
 
 Sizes = Mapping[str, int]
 """What was learned of the size of a request, by name."""
+Unwritable = Mapping[str, str] | None
+"""Memories whose vectors the database refuses, by id, with its words; None as long as it has refused nothing."""
+KNOWN = 8
+"""Texts that are asked by themselves to know what is right, where a remedy is looked for."""
+TRIES = 3
+"""Requests that must be right before a remedy is believed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,11 +97,17 @@ class FindRemedy:
     tried: int
     sizes: Sizes = field(default_factory=dict)
 
+    @property
+    def texts(self) -> int:
+        """How many texts that sends at most."""
+        # Twice those known; the page TRIES times; parts of it TRIES times at half, quarter, … of its size.
+        return 2 * KNOWN + 2 * TRIES * len(self.outcomes)
+
 
 Work = EmbedPage | AskWitness
 """What pages in flight are."""
 Question = Work | AskAgain | AskAtEnd | FindRemedy
-"""All that a worker can be asked; what is no `Work` is asked with nothing else in flight."""
+"""All that a worker can be asked; what is not a `Work` is asked with nothing else in flight."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +134,23 @@ class PageAnswer:
     remedy: Sizes = field(default_factory=dict)
     usage: Usage = field(default_factory=Usage)
     learned: Learned | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A page (one without rows where rows of many were asked) with what became of its documents, or the error instead.
+
+    `asked` of its rows were asked again, by id, the `differing` ones got another vector. `waited` says that the answer
+    had to be waited for, `unwritable` which of the vectors the database refuses.
+    """
+
+    page: Page = field(default_factory=Page)
+    outcomes: tuple[Outcome, ...] = ()
+    error: BaseException | None = None
+    asked: tuple[str, ...] = ()
+    differing: tuple[Embedded, ...] = ()
+    waited: bool = False
+    unwritable: Unwritable = None
 
 
 Workers = Pool[Question, PageAnswer]

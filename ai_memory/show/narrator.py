@@ -45,6 +45,7 @@ class Narrator:
                 twice = f"at most {counted(event.texts_sent_twice, 'text is', 'texts are')} sent twice"
                 self._progress.say(f"Taken over from a killed runner: {twice}.")
             case RunBegan():
+                self._copied = -1
                 self._progress.begin(total=event.rows, label=f"to {event.model}")
             case PageCommitted():
                 self._progress.advance(event.rows)
@@ -85,12 +86,12 @@ def restore_words(event: BackupOpened | PauseKept | PauseNotKept) -> str:
             stays = "stays paused, as it was" if event.paused else "is not paused, as the backup was"
             return f"{event.path} {stays}."
         case PauseNotKept():
-            return f"{event.path} could not be left paused or not as it was: {event.error.line()}"
+            return f"{event.path} could not be put back to paused or not paused, as it was: {event.error.line()}"
 
 
 def remedy_words(sizes: Sizes) -> str:
     """Return the sentence on how an endpoint that lied is asked from now on."""
     if most := sizes.get("inputs"):
-        what = "one text a request" if most == 1 else f"{most:,} texts a request at most"
+        what = "one text per request" if most == 1 else f"{most:,} texts per request at most"
         return f"The endpoint gives texts other vectors when they share a request: {what} from now on."
     return "The endpoint gives other vectors when several requests are in flight: one at a time from now on."

@@ -124,7 +124,8 @@ class BarProgress(SilentProgress):
 
     def advance(self, rows: int) -> None:
         """Draw the bar `rows` longer."""
-        self._bar.update(rows)
+        if self._bar is not None:
+            self._bar.update(rows)
 
     def note(self, text: str) -> None:
         """Print the line above the bar."""

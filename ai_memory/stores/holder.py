@@ -6,16 +6,27 @@ import json
 import os
 import socket
 from dataclasses import asdict, dataclass
-from enum import Enum
+from enum import Enum, StrEnum
+
+
+class Task(StrEnum):
+    """What the lock is held for, as a user would type it."""
+
+    REEMBED = "reembed"
+    STAMP = "reembed --stamp-only"
+    BACKFILL = "backfill"
+    RESTORE = "restore"
+    REPAIR = "doctor --repair-fts"
 
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """Who runs the job: process id, host and start of the process (Unix milliseconds)."""
+    """Who holds the lock: process id, host and start of the process (Unix milliseconds), and for what."""
 
     pid: int
     host: str
     started_at: int
+    task: Task = Task.REEMBED
 
     def to_json(self) -> str:
         """Return the holder as JSON, as the run row and the lock file keep it."""
@@ -34,8 +45,9 @@ class Holder:
             found = None
         if isinstance(found, dict):
             pid, host, started_at = (found.get(name) for name in ("pid", "host", "started_at"))
+            task = found["task"] if found.get("task") in list(Task) else Task.REEMBED
             if type(pid) is int and type(host) is str and type(started_at) is int and pid > 0 and started_at >= 0:
-                return cls(pid, host, started_at)
+                return cls(pid, host, started_at, Task(task))
         raise ValueError("not a holder")
 
     def may_live(self) -> bool:

@@ -13,7 +13,7 @@ BUSY_TIMEOUT_MS = 30_000
 class OpenOptions:
     """How to open: the SQLite VFS (None: the system's) and the wait for other writers, in milliseconds.
 
-    `heed` is called many times a second while SQLite works long or waits; what it raises ends the statement. `tell`
+    `heed` is called many times per second while SQLite works long or waits; what it raises ends the statement. `tell`
     hears what the user should know. `receiving`: nothing is read or set, for a file that a copy will fill.
     """
 

@@ -69,7 +69,7 @@ class Database(Protocol):
         """Open it to read; nothing of it changes.
 
         Raises:
-            DataRefused: it is missing, is no memory database, or is newer than this program.
+            DataRefused: it is missing, is not a memory database, or is newer than this program.
             NotFinished: at the end of the block, where it was written while it was read without locks.
         """
 

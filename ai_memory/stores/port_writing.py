@@ -214,4 +214,4 @@ class OperatorWriter(Protocol):
         """Pause the database, in the place of a pause that stands: no run works on it and none begins."""
 
     def unpause(self) -> bool:
-        """Take the pause off, whatever its record holds; return whether there was one."""
+        """Lift the pause, whatever its record holds; return whether there was one."""

@@ -165,7 +165,7 @@ class Quarantined:
     last_at: int
 
 
-TAKE_IT_OFF = "Take the pause off: ai-memory reembed unpause"
+TAKE_IT_OFF = "Lift the pause: ai-memory reembed unpause"
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,7 +91,7 @@ def _why(url: str) -> str:
     if "@" in url:
         return "carries a password, or something else before an @"
     if "?" in url or "#" in url:
-        return "has a part after ? or #, which only an api-version of Azure may be"
+        return "has a part after ? or #; only Azure's api-version may stand there"
     if not url.isascii() or not url.isprintable() or " " in url or "\\" in url:
         return "has characters that do not belong in an address"
     return "is not of the form https://host[:port]/path"

@@ -29,7 +29,7 @@ def ago(at_ms: int, now_ms: int) -> str:
 
 
 def money(amount: float) -> str:
-    """Return an amount of money with two digits behind the point, of less than 1 its first two that are not 0."""
+    """Return an amount of money with two digits after the point, of less than 1 its first two that are not 0."""
     if amount >= 1 or amount <= 0:
         return f"{amount:,.2f}" if amount > 0 else "0"
     return f"{amount:.{1 - floor(log10(amount))}f}"

@@ -1,6 +1,6 @@
 """Finds the JSON values of a file, however they are laid out, and says where each stands.
 
-One document, several behind one another, or one per line: all are read alike. Only what is broken is judged by its
+One document, several after one another, or one per line: all are read alike. Only what is broken is judged by its
 layout, so that one bad line of JSON Lines is the fault of that line.
 """
 

@@ -1,6 +1,6 @@
 """Reads JSON as its standard has it: no NaN, no number that would be lost, no key twice in one object.
 
-Python's reader takes all of these; what it makes of them (`Infinity`, 0.0, the last of two values) is no JSON any
+Python's reader takes all of these; what it makes of them (`Infinity`, 0.0, the last of two values) is not JSON that any
 more, or not what the text says.
 """
 
@@ -63,7 +63,7 @@ def loads(text: str) -> object:
     """Return the value of a JSON text.
 
     Raises:
-        ValueError: it is no JSON, or holds what cannot be kept.
+        ValueError: it is not JSON, or holds what cannot be kept.
     """
     try:
         return _REFUSING.decode(text)

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 HEADER = b"\x01"
 HEAD_BYTES = 16
+SOUND_SQUARES = 1e-31, 1e31
+"""The square of a stored vector's length lies between: beyond, every search would fail on it. Wider than what an answer
+is checked for, as other programs, and releases before, may have stored what can be compared all the same."""
 
 
 def encode(vector: Vectors) -> bytes:
@@ -52,3 +55,17 @@ def head(blob: bytes) -> bytes:
     """
     start = len(blob) % 4 == 1
     return len(blob).to_bytes(4, "little") + blob[start : start + HEAD_BYTES]
+
+
+def is_sound(blob: bytes, dim: int) -> bool:
+    """Return whether a BLOB is a vector of width `dim` with which something can be compared.
+
+    False for NaN, infinity or zeros anywhere in it: its `head` does not show them. The one check of a stored
+    vector; a census asks it of every row, about 2 us.
+    """
+    if width(len(blob)) != dim or (len(blob) % 4 and blob[:1] != HEADER):
+        return False
+    shortest, longest = SOUND_SQUARES
+    with np.errstate(all="ignore"):
+        vector = np.frombuffer(blob, dtype="<f4", offset=len(blob) % 4)
+        return bool(shortest < vector.dot(vector) < longest)

@@ -9,30 +9,14 @@ import numpy.typing as npt
 
 from ai_memory.errors import AnswerViolation, VectorsBroken, WrongTarget
 from ai_memory.text.amounts import counted
-from ai_memory.vectors.blob import HEADER, width
 from ai_memory.vectors.target import MAX_DIM, Vectors
 
 NARROWEST = 2
 """One number gives every text the same direction, or the opposite one."""
 SHORTEST, LONGEST = 1e-3, 1e4
 """No model makes shorter or longer vectors (int8 of 4,096 numbers: 8,128 at most): other bytes were read as float32."""
-SOUND_SQUARES = 1e-31, 1e31
-"""The square of a stored vector's length lies between: beyond, every search would fail on it. Wider than what `check`
-lets through, as other programs, and releases before, may have stored what can be compared all the same."""
-
-
-def is_sound(blob: bytes, dim: int) -> bool:
-    """Return whether a BLOB is a vector of width `dim` with which something can be compared.
-
-    False for NaN, infinity or zeros anywhere in it: its head (see below) does not show them. The one check of a stored
-    vector; a census asks it of every row, about 2 us.
-    """
-    if width(len(blob)) != dim or (len(blob) % 4 and blob[:1] != HEADER):
-        return False
-    shortest, longest = SOUND_SQUARES
-    with np.errstate(all="ignore"):
-        vector = np.frombuffer(blob, dtype="<f4", offset=len(blob) % 4)
-        return bool(shortest < vector.dot(vector) < longest)
+SAME_COSINE = 0.999
+"""The least cosine of two vectors that one model gives one text."""
 
 
 def cosines(a: Vectors, b: Vectors) -> npt.NDArray[np.float64]:
@@ -46,6 +30,11 @@ def cosines(a: Vectors, b: Vectors) -> npt.NDArray[np.float64]:
         dots = wide @ other if b.ndim == 1 else (wide * other).sum(axis=1)
         found: npt.NDArray[np.float64] = dots / (np.linalg.norm(wide, axis=1) * np.linalg.norm(other, axis=-1))
     return found
+
+
+def agrees(one: Vectors, other: Vectors) -> bool:
+    """Return whether two vectors of a text, shape (dim,), are the same but for rounding."""
+    return bool(cosines(one[np.newaxis], other)[0] >= SAME_COSINE)
 
 
 def check(vectors: Vectors, *, count: int, dim: int) -> Vectors:

@@ -22,6 +22,7 @@ from ai_memory.reembed.tools import SweepTools
 from ai_memory.stores.sqlite.database import writing
 from ai_memory.stores.sqlite.library import Library
 from ai_memory.stores.sqlite.store import Store
+from ai_memory.stores.sqlite.transactions import snapshot
 from ai_memory.vectors.blob import encode
 from tests.support import shapes
 from tests.support.fakes import HashEmbedder, patient
@@ -214,7 +215,7 @@ def memory_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_view_of_memories_is_one_snapshot(store: Store, tmp_path: Path) -> None:
     remember(store, "Tea", "green", by=HashEmbedder())
-    with sqlite3.connect(tmp_path / "m.db") as other, store.db.snapshot():
+    with sqlite3.connect(tmp_path / "m.db") as other, snapshot(store.db):
         store.db.value("SELECT count(*) FROM memories")
         other.execute("DELETE FROM memories")
         other.commit()

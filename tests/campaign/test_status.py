@@ -70,7 +70,7 @@ def go_away(command: Command, endpoint: FakeEndpoint) -> None:
 ENDS = {
     spend: ("stopped", "--max-rows was used up", 75),
     refuse: ("stopped", "the endpoint refused the key; 3 starts in a row", 1),
-    interrupt: ("stopped", "it was told to by SIGTERM", 75),
+    interrupt: ("stopped", "it was stopped by SIGTERM", 75),
     kill_it: ("interrupted", "was killed, or its machine went down; last sign of life ", 75),
     go_away: ("stopped", "the endpoint does not answer; no request is sent for ", 75),
 }
@@ -183,7 +183,7 @@ def test_a_cancelled_run_is_judged_by_whether_the_next_start_may_begin_another(c
 
     assert (cancelled[0], "nobody approved" in cancelled[1]) == (1, True)
     assert (approved[0], "the next start begins a run" in approved[1]) == (75, True)
-    assert (paused[0], "until somebody takes it off" in paused[1]) == (75, True)
+    assert (paused[0], "until somebody lifts it" in paused[1]) == (75, True)
     assert lines(command)[-1].endswith("reembed unpause")
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ai_memory.vectors.checks import is_sound
+from ai_memory.vectors.blob import is_sound
 from tests.commands.conftest import Cli
 from tests.support import files
 from tests.support.fake_endpoint import FakeEndpoint

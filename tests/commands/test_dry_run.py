@@ -12,7 +12,7 @@ from tests.support.command import Command, plain, remote
 from tests.support.fake_endpoint import FakeEndpoint
 
 SMALL = ("--batch", "2", "--max-rows", "2")
-IN_THE_WAY = "As it stands such a start does nothing and ends with"
+IN_THE_WAY = "Now such a start would do nothing and end with"
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def test_a_plan_on_a_paused_file_names_the_pause(command: Command) -> None:
     shown, code = planned(command)
 
     assert f"{IN_THE_WAY} 12: " in shown
-    assert "the disk is moved. Take the pause off: ai-memory reembed unpause" in shown
+    assert "the disk is moved. Lift the pause: ai-memory reembed unpause" in shown
     assert command.run("reembed").code == code == 12
 
 

@@ -178,9 +178,9 @@ def sweep(
     in_turn = partial(InTurn, late=late)
     workers = partial(threads, asked, partial(answer, stop=stop), executor=in_turn)
     tools = Tools(SystemClock(), stop, observe, Random(0), embedder=asked, workers=workers, pool=in_turn)
-    request = Options(resume=True, retarget=True, batch=BATCH)
+    flags = Options(resume=True, retarget=True, batch=BATCH)
     file = database(path, replace(options, heed=stop.heed))
-    return Job(file, asked, request, tools, lambda _preflight: None).run()
+    return Job(file, flags, tools, lambda _preflight: None).run()
 
 
 def record(path: Path, build: Build, *, rows: int) -> Record:

@@ -279,9 +279,7 @@ class Tooth:
 REPLACE = "ai_memory.stores.sqlite.backup:replace_by"
 TEETH: Mapping[str, Tooth] = {
     "no journal on the disk": Tooth(
-        Edit(
-            REPLACE, "        with db.receiving", "        db.execute(ROLL_BACK_IN_MEMORY)\n        with db.receiving"
-        ),
+        Edit(REPLACE, "        with db.handle", "        db.execute(ROLL_BACK_IN_MEMORY)\n        with db.handle"),
         "delete",
         "a crash damaged the file|neither the old|malformed",
     ),
@@ -296,7 +294,7 @@ TEETH: Mapping[str, Tooth] = {
         "is lost|damaged|neither|malformed",
     ),
     "the journal's removal not synced": Tooth(
-        Edit("ai_memory.stores.sqlite.connection:Database.receiving", "'EXTRA'", "'FULL'"),
+        Edit("ai_memory.stores.sqlite.handle:Handle.receiving", "'EXTRA'", "'FULL'"),
         "delete",
         "is lost|damaged|neither",
     ),

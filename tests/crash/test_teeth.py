@@ -41,7 +41,7 @@ class Tooth:
 
 
 KNOWN = {each.name: each.changes for each in MUTANTS}
-SYNC = Change("ai_memory.stores.sqlite.connection:_configure", "synchronous = EXTRA", "synchronous = NORMAL")
+SYNC = Change("ai_memory.stores.sqlite.handle:_configure", "synchronous = EXTRA", "synchronous = NORMAL")
 COMMITTED, ITS_NUMBER = "ai_memory.stores.sqlite.store:Store.committed", "runs.commits(self, run) == number"
 TAKEN = Change(COMMITTED, ITS_NUMBER, "True")
 REPEATED = Change(COMMITTED, ITS_NUMBER, "False")

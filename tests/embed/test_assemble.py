@@ -16,7 +16,7 @@ from ai_memory.config.file import Table
 from ai_memory.config.settings import Settings
 from ai_memory.embed.assemble import Terms, assemble, token_counter
 from ai_memory.embed.flow.splitting import SplittingEmbedder
-from ai_memory.embed.local.embedder import token_count
+from ai_memory.embed.local.tokens import token_count
 from ai_memory.embed.port import Embedder
 from ai_memory.errors import EmbedderInitFailed, NoEmbedder
 from ai_memory.vectors.target import Target
@@ -186,7 +186,7 @@ def test_building_an_embedder_for_an_endpoint_loads_nothing_heavy() -> None:
     program = """
 import argparse, sys
 from ai_memory.embed.assemble import assemble, token_counter
-from ai_memory.embed.local.embedder import token_count
+from ai_memory.embed.local.tokens import token_count
 from ai_memory.config.embedding import EmbeddingSettings
 from ai_memory.config.settings import Settings
 environ = {"AI_MEMORY_NO_CONFIG": "1", "AI_MEMORY_EMBED_BACKEND": "openai", "OPENAI_API_KEY": "k",

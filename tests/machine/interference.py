@@ -54,9 +54,9 @@ def _steal(event: str, world: World, clock: Clock, model: Model) -> None:
     """Start a second runner where the lock cannot stop it: somebody has removed the lock's file."""
     lock_path(world.path).unlink(missing_ok=True)
     other = next(each for each in MODELS if each != model)
-    request = {
+    options = {
         "usurp": Options(resume=True, batch=2, max_rows=3),
         "supersede": Options(retarget=True, batch=2, max_rows=3),
     }[event]
     target = model if event == "usurp" else other
-    Invocation(world, clock, target, Script(), interfere=lambda _: None).run(request)
+    Invocation(world, clock, target, Script(), interfere=lambda _: None).run(options)

@@ -128,23 +128,23 @@ class Invocation:
             before=self._before,
         )
 
-    def run(self, request: Options) -> Outcome:
+    def run(self, options: Options) -> Outcome:
         """Run the job to its report, its refusal or its death."""
         self._world.touched.clear()
         self._world.touched_before.clear()
-        if request.or_start:
+        if options.or_start:
             # As an operator does beforehand; what happens without is in tests/reembed/plan/test_approval.py.
             files.approve(self._world.path, self._inner.target, now_ms=self._clock.now_ms())
         with traced(self._trace):
             try:
-                self.outcome.report = self._job(request).run()
+                self.outcome.report = self._job(options).run()
             except AiMemoryError as error:
                 self.outcome.refusal = error
             except Killed:
                 pass
         return self.outcome
 
-    def _job(self, request: Options) -> Job:
+    def _job(self, options: Options) -> Job:
         stop, clock = self._stop.event, self._clock.monotonic
         embedder = patient(self._inner, retry_policy=RetryPolicy(), stop=stop, clock=clock, sleep=self._sleep)
         tools = Tools(
@@ -157,7 +157,7 @@ class Invocation:
             pool=self._threads,
         )
         file = database(self._world.path, OpenOptions(heed=self._stop.heed))
-        return Job(file, embedder, request, tools, disclose=lambda _: None)
+        return Job(file, options, tools, disclose=lambda _: None)
 
     def _threads(self, _most: int) -> OrderedPool:
         return OrderedPool(self._script.order)
@@ -190,7 +190,7 @@ class Invocation:
                 self._limited = True
                 raise RateLimited("too many requests.", http_status=429, retry_after=ASKED_WAIT)
             case "signal":
-                self._stop.request("SIGTERM", exit_code=SIGTERM_EXIT)
+                self._stop.ask("SIGTERM", exit_code=SIGTERM_EXIT)
             case "die":
                 self._dead = True
                 raise Killed

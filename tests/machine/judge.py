@@ -67,13 +67,13 @@ class Judge:
         self._events = 0
         self._breaker: tuple[int, int] | None = None
 
-    def before(self, request: Options) -> None:
+    def before(self, options: Options) -> None:
         """Take note of what stands before an invocation."""
         self._world.tick += 1
         self._frozen, self._world.frozen = None, False
         self._ours = self._tables(OURS)
         self._breaker = next(iter(self._rows(BREAKER)), None)
-        if request.retry_quarantined:
+        if options.retry_quarantined:
             for row in self._world.view().rows:
                 self._world.disturbed[row] = self._world.tick
 
@@ -90,7 +90,7 @@ class Judge:
         self._judge_ended_runs()
         self._judge_cursors(view)
 
-    def judge_outcome(self, outcome: Outcome, request: Options, model: Model, *, now_ms: int) -> None:
+    def judge_outcome(self, outcome: Outcome, options: Options, model: Model, *, now_ms: int) -> None:
         """Assert that an invocation begun at `now_ms` told the truth, and did nothing it might not."""
         self._count(outcome)
         if self._frozen is not None:
@@ -101,7 +101,7 @@ class Judge:
         if outcome.refusal:
             assert self._tables(OURS) == self._ours
         if outcome.exit_code in (0, 10):
-            self._judge_done(outcome, request, model)
+            self._judge_done(outcome, options, model)
         elif outcome.report:
             # A run is reported as it is left: somebody who took it over may have finished it.
             rows_outside = outcome.report.reason == "rows outside"
@@ -136,13 +136,13 @@ class Judge:
         run_id, target, *rest = found[0]
         return RunRow(run_id, self._world.view().models[target], target, *rest)
 
-    def _judge_done(self, outcome: Outcome, request: Options, model: Model) -> None:
+    def _judge_done(self, outcome: Outcome, options: Options, model: Model) -> None:
         """Assert that an exit of 0 or 10 is true of all rows that nobody touched since its census."""
         touched = self._world.touched
-        if outcome.report and outcome.report.outside is not None and not self._of_file(request):
+        if outcome.report and outcome.report.outside is not None and not self._of_file(options):
             # It looked once more, at other namespaces: what it says of its own is of the census before.
             touched = touched | self._world.touched_before
-        found = promises.census(self._world.view(), model, self._scope(outcome, request))
+        found = promises.census(self._world.view(), model, self._scope(outcome, options))
         assert found.stale <= touched
         if outcome.exit_code == 0:
             assert found.quarantined | found.without_id <= touched
@@ -161,17 +161,17 @@ class Judge:
         lost = {text for text in outcome.sent if promises.source(text) not in known}
         assert len(lost) <= limit + raced
 
-    def _scope(self, outcome: Outcome, request: Options) -> Scope:
-        names = request.scope
-        if outcome.report and outcome.report.run_id is not None and not self._of_file(request):
+    def _scope(self, outcome: Outcome, options: Options) -> Scope:
+        names = options.scope
+        if outcome.report and outcome.report.run_id is not None and not self._of_file(options):
             recorded = self._rows(f"SELECT scope_json FROM reembed_run WHERE run_id = {outcome.report.run_id}")
             names = json.loads(recorded[0][0])
         return None if names is None else tuple(stored(name) for name in names)
 
     @staticmethod
-    def _of_file(request: Options) -> bool:
+    def _of_file(options: Options) -> bool:
         """Say whether a start asks of the whole file: it may begin a run, and names no namespace."""
-        return request.or_start and request.scope is None
+        return options.or_start and options.scope is None
 
     def _judge_ended_runs(self) -> None:
         for row in self._rows(ENDED):

@@ -52,7 +52,7 @@ QUIET_STARTS = 8
 """Starts after which a database that nobody disturbs any more must be done: breaker, scope, target, pause."""
 
 
-def requests() -> st.SearchStrategy[Options]:
+def flags() -> st.SearchStrategy[Options]:
     sizes = st.tuples(st.integers(1, 5), st.sampled_from([None, None, None, 1, 2, 4]))
     scopes = st.sampled_from([*[None] * 20, ("global",), ("_inbox/x", "global")])
     return st.builds(
@@ -109,27 +109,27 @@ class Machine(RuleBasedStateMachine):
             each.apply(self._world)
         self._clock.sleep(60 * minutes)
 
-    @rule(request=requests(), script=scripts(), late=st.lists(edits, max_size=3))
-    def start(self, request: Options, script: Script, late: Sequence[Edit]) -> None:
+    @rule(options=flags(), script=scripts(), late=st.lists(edits, max_size=3))
+    def start(self, options: Options, script: Script, late: Sequence[Edit]) -> None:
         for each in late:
             each.apply(self._world)
-        self._invoke(request, script)
+        self._invoke(options, script)
 
-    @rule(new=st.sampled_from(["", "", "cancel", "pause"]), request=requests(), script=scripts())
-    def start_again(self, new: str, request: Options, script: Script) -> None:
+    @rule(new=st.sampled_from(["", "", "cancel", "pause"]), options=flags(), script=scripts())
+    def start_again(self, new: str, options: Options, script: Script) -> None:
         if new:
             interfere(new, self._world, self._clock, self._model)
-        self._invoke(request, script)
+        self._invoke(options, script)
 
-    @rule(model=st.sampled_from(MODELS), request=requests(), script=scripts())
-    def start_to_another_model(self, model: Model, request: Options, script: Script) -> None:
+    @rule(model=st.sampled_from(MODELS), options=flags(), script=scripts())
+    def start_to_another_model(self, model: Model, options: Options, script: Script) -> None:
         self._model = model
-        self._invoke(request, script)
+        self._invoke(options, script)
 
-    @rule(model=st.sampled_from(MODELS), request=requests(), script=scripts())
-    def retarget(self, model: Model, request: Options, script: Script) -> None:
+    @rule(model=st.sampled_from(MODELS), options=flags(), script=scripts())
+    def retarget(self, model: Model, options: Options, script: Script) -> None:
         self._model = model
-        self._invoke(replace(request, retarget=True, scope=None), script)
+        self._invoke(replace(options, retarget=True, scope=None), script)
 
     @invariant()
     def promises_hold(self) -> None:
@@ -146,13 +146,13 @@ class Machine(RuleBasedStateMachine):
                 self._world.close()
             self._folder.cleanup()
 
-    def _invoke(self, request: Options, script: Script) -> Outcome:
+    def _invoke(self, options: Options, script: Script) -> Outcome:
         began = self._clock.now_ms()
-        self._judge.before(request)
+        self._judge.before(options)
         call = Invocation(self._world, self._clock, self._model, script, interfere=self._interfere)
-        outcome = call.run(request)
+        outcome = call.run(options)
         self._tally.update(["starts", "kills"] if outcome.killed else ["starts"])
-        self._judge.judge_outcome(outcome, request, self._model, now_ms=began)
+        self._judge.judge_outcome(outcome, options, self._model, now_ms=began)
         return outcome
 
     def _interfere(self, event: str) -> None:
@@ -165,8 +165,8 @@ class Machine(RuleBasedStateMachine):
             self._clock.sleep(3600)
             self._end_pause()
             # Others may have stamped this model's vectors as another's: its operator says that they are meant.
-            request = Options(resume=True, or_start=True, retarget=self._at_odds(), same_vectors=True)
-            outcome = self._invoke(request, Script())
+            options = Options(resume=True, or_start=True, retarget=self._at_odds(), same_vectors=True)
+            outcome = self._invoke(options, Script())
             if outcome.exit_code in (0, 10) and outcome.report and outcome.report.run_id is None:
                 assert not outcome.sent
                 self._judge.judge_rest(outcome, self._model)

@@ -71,12 +71,12 @@ def test_a_row_moved_into_a_run_s_namespace_after_its_census_makes_no_lie_of_its
     Insert("four", "elsewhere", "four", "outside of it").apply(world)
     judge = Judge(world, Sometimes())
     first, then = Options(scope=("global",), max_rows=1, batch=1), Options(resume=True, retarget=True)
-    for request, script in ((first, Script()), (then, Script(statements={statement: Move(3, "global")}))):
-        judge.before(request)
-        outcome = Invocation(world, clock, MODELS[0], script, interfere=lambda _: None).run(request)
-        judge.judge_outcome(outcome, request, MODELS[0], now_ms=clock.now_ms())
+    for options, script in ((first, Script()), (then, Script(statements={statement: Move(3, "global")}))):
+        judge.before(options)
+        outcome = Invocation(world, clock, MODELS[0], script, interfere=lambda _: None).run(options)
+        judge.judge_outcome(outcome, options, MODELS[0], now_ms=clock.now_ms())
     world.close()
 
 
-def _start(world: World, clock: Clock, request: Options) -> Outcome:
-    return Invocation(world, clock, MODELS[0], Script(), interfere=lambda _: None).run(request)
+def _start(world: World, clock: Clock, options: Options) -> Outcome:
+    return Invocation(world, clock, MODELS[0], Script(), interfere=lambda _: None).run(options)

@@ -158,11 +158,11 @@ MUTANTS = (
         "a vector is not read back", "stores.sqlite.provenance:fires_triggers", "return any(", "return False and any("
     ),
     _one(
-        "what is only tried is kept", "stores.sqlite.connection:Database.rehearsal", "_roll_back()", "execute('COMMIT')"
+        "what is only tried is kept", "stores.sqlite.transactions:rehearsal", "_roll_back(db)", "db.execute('COMMIT')"
     ),
     _one(
         "no row is asked again",
-        "reembed.sweep.asked_again:choose",
+        "reembed.sweep.schedule:choose",
         "    return [whole[each] for each in chosen]\n",
         "    return []\n",
         LIAR,
@@ -185,8 +185,8 @@ MUTANTS = (
     ),
     _one(
         "a twin's vector taken unseen",
-        "stores.sqlite.provenance:vector_of_text",
-        "if head(blob) == recorded and is_sound(blob, fingerprint.dim):",
+        "stores.sqlite.provenance:vectors_of",
+        "if src not in found and head(blob) == recorded and is_sound(blob, fingerprint.dim):",
         "if blob:",
     ),
 )

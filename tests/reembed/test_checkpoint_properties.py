@@ -50,10 +50,10 @@ class Stage:
     judge: Judge
     clock: Clock
 
-    def run(self, request: Options, script: Script) -> Outcome:
+    def run(self, options: Options, script: Script) -> Outcome:
         self.clock.sleep(3600)
-        self.judge.before(request)
-        outcome = Invocation(self.world, self.clock, MODEL, script, interfere=lambda _: None).run(request)
+        self.judge.before(options)
+        outcome = Invocation(self.world, self.clock, MODEL, script, interfere=lambda _: None).run(options)
         self.judge.judge_file()
         return outcome
 
@@ -80,8 +80,8 @@ def check_interruptions(folder: Path, programs: int, *, random: bool) -> None:
     ) -> None:
         with TemporaryDirectory(dir=folder) as one, TemporaryDirectory(dir=folder) as other:
             disturbed, undisturbed = stage(one, found), stage(other, found)
-            for request, script in planned:
-                disturbed.run(request, script)
+            for options, script in planned:
+                disturbed.run(options, script)
             assert disturbed.finish() == undisturbed.finish()
 
     interrupted_runs_end_as_undisturbed_ones()
@@ -98,8 +98,8 @@ def check_cursors(folder: Path, programs: int, *, random: bool) -> None:
     ) -> None:
         with TemporaryDirectory(dir=folder) as one:
             disturbed = stage(one, found)
-            for request, script in planned:
-                disturbed.run(request, replace(script, edits=raced))
+            for options, script in planned:
+                disturbed.run(options, replace(script, edits=raced))
 
     no_cursor_passes_a_row_that_waits()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from ai_memory.errors import DataRefused, RunHeld, RunnerStuck
 from ai_memory.reembed.breaker import LONGEST_ASKED_MS
 from ai_memory.reembed.holding import STUCK_MS, holding
-from ai_memory.stores.holder import Holder
+from ai_memory.stores.holder import Holder, Task
 from ai_memory.stores.opening import database
 from ai_memory.stores.sqlite import runs
 from ai_memory.stores.sqlite.lock import lock_path, runner_lock
@@ -43,6 +44,20 @@ def test_a_holder_without_progress_is_stuck(work: Work, after_ms: int, error: ty
 
     assert type(refusal.value) is error
     assert refusal.value.exit_code == (1 if error is RunnerStuck else 11)
+
+
+@pytest.mark.parametrize("task", [Task.BACKFILL, Task.STAMP, Task.RESTORE, Task.REPAIR])
+def test_who_holds_the_lock_for_another_task_is_named_with_it_and_not_judged_by_the_run(work: Work, task: Task) -> None:
+    with work.store() as store:
+        begun(store, known(store, work.embedder))
+
+    with (
+        runner_lock(work.path, replace(OTHER, task=task)),
+        pytest.raises(RunHeld, match=f"ai-memory {task}") as refusal,
+    ):
+        hold(work.path, now_ms=NOW_MS + 10 * STUCK_MS)
+
+    assert type(refusal.value) is RunHeld
 
 
 def test_who_has_just_taken_over_from_a_runner_killed_yesterday_is_not_stuck(work: Work) -> None:

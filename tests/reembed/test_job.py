@@ -23,9 +23,9 @@ from ai_memory.errors import (
     UsageError,
     WrongTarget,
 )
-from ai_memory.reembed.inspect.status import read_status
+from ai_memory.reembed.inspect.read_status import read_status
 from ai_memory.reembed.sweep import asking
-from ai_memory.reembed.sweep.asked_again import AT_END, FIRST
+from ai_memory.reembed.sweep.schedule import AT_END, FIRST
 from ai_memory.stores.opening import database
 from ai_memory.stores.sqlite import runs
 from ai_memory.vectors.blob import encode
@@ -403,7 +403,7 @@ def test_a_run_that_is_cancelled_meanwhile_commits_nothing_more(work: Work) -> N
 def test_a_stop_keeps_the_batches_before_it(work: Work) -> None:
     def stop(texts: Sequence[str]) -> None:
         if "title id-004 the content of id-004" in texts:
-            work.stop.request("SIGTERM", exit_code=143)
+            work.stop.ask("SIGTERM", exit_code=143)
 
     work.embedder.before = stop
     ended = work.run(batch=2)
@@ -416,7 +416,7 @@ def test_a_stop_keeps_the_batches_before_it(work: Work) -> None:
 def test_an_outage_that_comes_with_the_stop_is_the_stop(work: Work) -> None:
     def stop(texts: Sequence[str]) -> None:
         if texts[0] not in WITNESS_TEXTS:
-            work.stop.request("SIGINT", exit_code=130)
+            work.stop.ask("SIGINT", exit_code=130)
             raise TransientFailure("the wait was ended.")
 
     work.embedder.before = stop

@@ -112,7 +112,7 @@ class Swept:
         if workers:
             tools.ledger.pay_with(embedder.meter)
         file = database(self.path, OpenOptions(heed=stop.heed))
-        return Job(file, embedder, Options(batch=10, **flags), tools, lambda _: None).run()
+        return Job(file, Options(batch=10, **flags), tools, lambda _: None).run()
 
     def wrong(self) -> list[str]:
         """Return the rows recorded as done whose vector is not the endpoint's."""

@@ -11,7 +11,7 @@ from ai_memory.reembed.stop import Stop, stop_after, stop_on_signals
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_inside_the_block_is_a_request(number: signal.Signals) -> None:
+def test_a_signal_inside_the_block_asks_for_the_stop(number: signal.Signals) -> None:
     stop, before = Stop(), signal.getsignal(number)
 
     with stop_on_signals(stop):
@@ -43,9 +43,9 @@ def test_a_block_that_ends_in_time_is_not_stopped(seconds: float | None) -> None
 
 def test_a_signal_stands_above_the_time() -> None:
     stop = Stop()
-    stop.request("max-runtime", exit_code=75)
-    stop.request("SIGTERM", exit_code=143)
-    stop.request("max-runtime", exit_code=75)
+    stop.ask("max-runtime", exit_code=75)
+    stop.ask("SIGTERM", exit_code=143)
+    stop.ask("max-runtime", exit_code=75)
 
     assert (stop.reason, stop.exit_code) == ("SIGTERM", 143)
 
@@ -53,7 +53,7 @@ def test_a_signal_stands_above_the_time() -> None:
 def test_requests_begin_until_a_stop_and_after_it_only_where_something_is_finished() -> None:
     stop = Stop()
     before = stop.closed()
-    stop.request("SIGTERM", exit_code=143)
+    stop.ask("SIGTERM", exit_code=143)
     with stop.finishing():
         inside = (stop.requested(), stop.closed())
 

@@ -16,7 +16,7 @@ from ai_memory.memory.freshness import Document, examine
 from ai_memory.reembed.inspect.report import RunReport
 from ai_memory.reembed.job import Job
 from ai_memory.reembed.options import Options
-from ai_memory.reembed.plan.plan import Preflight
+from ai_memory.reembed.plan.taking import Preflight
 from ai_memory.reembed.plan.targets import identity
 from ai_memory.reembed.stop import Stop
 from ai_memory.reembed.sweep.worker import answer
@@ -106,7 +106,7 @@ class Work:
             self.clock, self.stop, Narrator(self.heard), Random(self.path.name), embedder=embedder, workers=workers
         )
         file = database(self.path, OpenOptions(heed=self.stop.heed))
-        return Job(file, embedder, Options(**flags), tools, disclose=self.told.append)
+        return Job(file, Options(**flags), tools, disclose=self.told.append)
 
     def all_right(self) -> bool:
         """Say whether every row has the embedder's vector of its present text."""

@@ -12,7 +12,6 @@ import apsw
 import pytest
 
 from ai_memory.errors import DataRefused
-from ai_memory.stores.sqlite.base import reopen
 from ai_memory.stores.sqlite.database import reading, writing
 from ai_memory.stores.sqlite.store import Store
 from tests.support import files, shapes
@@ -71,7 +70,7 @@ def test_a_schema_of_the_rust_program_that_nobody_knows_is_read_but_not_written(
 
 
 def test_a_reopened_store_has_its_view_again(store: Store) -> None:
-    reopen(store)
+    store.committed(None, None)
 
     assert store.db.value("SELECT count(*) FROM memory_row") == 10
 

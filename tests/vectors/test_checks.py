@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from ai_memory.embed.http.wire import as_vectors
 from ai_memory.errors import AnswerViolation, DataRefused, VectorsBroken
-from ai_memory.vectors.blob import decode, encode
-from ai_memory.vectors.checks import check, cosines, is_sound
+from ai_memory.vectors.blob import decode, encode, is_sound
+from ai_memory.vectors.checks import check, cosines
 from ai_memory.vectors.target import Vectors
 
 DIM = 8

@@ -26,7 +26,7 @@ def run_pause(args: argparse.Namespace, settings: Settings, console: Console) ->
     """
     file, now_ms = database(settings.db.value, tell=console.note), SystemClock().now_ms()
     if args.until is not None and args.until <= now_ms:
-        raise UsageError(f"--until {instant(args.until)} is over.", tip="Name a time that is to come.")
+        raise UsageError(f"--until {instant(args.until)} is over.", tip="Name a time in the future.")
     reason = one_line(args.reason.encode("utf-8", "replace").decode())
     pause = Pause(now_ms, args.until, who(), reason)
     # Without the runner's lock: a runner that holds it is whom this is for.
@@ -44,10 +44,10 @@ def run_pause(args: argparse.Namespace, settings: Settings, console: Console) ->
 
 
 def run_unpause(settings: Settings, console: Console) -> int:
-    """Take the pause off, where there is one."""
+    """Lift the pause, where there is one."""
     file, now_ms = database(settings.db.value, tell=console.note), SystemClock().now_ms()
     with file.write(now_ms=now_ms) as store, store.transaction() as transaction:
         was = transaction.operator.unpause()
-    told = f"{file.name} is not paused any more." if was else f"{file.name} was not paused."
+    told = f"{file.name} is no longer paused." if was else f"{file.name} was not paused."
     console.result({"paused": False, "was_paused": was}, told)
     return 0

@@ -10,12 +10,14 @@ from ai_memory.embed.assemble import assemble_interactive, configured_target, to
 from ai_memory.embed.probe import check_witness, probe
 from ai_memory.memory.text_codec import printable
 from ai_memory.reembed.holding import holding
-from ai_memory.reembed.inspect.dry_run import DryRun, dry_run
+from ai_memory.reembed.plan.dry_run import DryRun, dry_run
 from ai_memory.reembed.plan.estimate import Estimate, Probed
+from ai_memory.reembed.plan.stamping import would_stamp
 from ai_memory.reembed.plan.targets import known_fingerprint, recorded_target
 from ai_memory.reembed.stop import Stop
-from ai_memory.reembed.sweep.stamp import stamp, would_stamp
+from ai_memory.reembed.sweep.stamp import stamp
 from ai_memory.reembed.tools import SweepTools
+from ai_memory.stores.holder import Task
 from ai_memory.stores.opening import database
 from ai_memory.text.amounts import counted, money, span
 
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from ai_memory.embed.port import ResilientEmbedder
     from ai_memory.reembed.options import Options
     from ai_memory.reembed.plan.census import Census
-    from ai_memory.reembed.plan.plan import Preflight
+    from ai_memory.reembed.plan.taking import Preflight
     from ai_memory.reembed.scope import Scope
     from ai_memory.show.console import Console
     from ai_memory.stores.port import Reader
@@ -48,10 +50,10 @@ def _replaced(census: Census, *, copied: bool) -> str:
         return "no vector will be replaced."
     those = "its vector" if census.to_embed == 1 else "their vectors"
     whose = those if census.to_replace == census.to_embed else f"the vectors of {census.to_replace:,} of them"
-    return f"{whose} will be REPLACED.{'' if copied else ' A copy first: --backup FILE'}"
+    return f"{whose} will be REPLACED.{'' if copied else ' To keep a copy: --backup FILE'}"
 
 
-def run_plan(settings: Settings, console: Console, *, request: Options, ask: bool) -> int:
+def run_plan(settings: Settings, console: Console, *, options: Options, ask: bool) -> int:
     """Show what a run would do, with the database opened read-only.
 
     Nothing is sent, unless it is to `ask`: then the target is asked as a run would ask it first, for as long as a
@@ -61,8 +63,8 @@ def run_plan(settings: Settings, console: Console, *, request: Options, ask: boo
     file = database(settings.db.value, tell=console.note)
     with file.read() as store:
         embedder = assemble_interactive(settings.embedding) if ask else None
-        probed = _probed(store, embedder, retarget=request.retarget) if embedder else None
-        found = dry_run(file, store, target, request, now_ms=SystemClock().now_ms(), count_tokens=count, probed=probed)
+        probed = _probed(store, embedder, retarget=options.retarget) if embedder else None
+        found = dry_run(file, store, target, options, now_ms=SystemClock().now_ms(), count_tokens=count, probed=probed)
     for line in preflight_lines(found.preflight):
         console.err.line(line)
     console.result(found.values(), *_lines(found))
@@ -110,7 +112,7 @@ def _refused(found: DryRun) -> str:
     """Return what stands in the way of the start that was planned."""
     if found.refusal is None:
         return ""
-    return f"As it stands such a start does nothing and ends with {found.refusal.exit_code}: {found.refusal.line()}"
+    return f"Now such a start would do nothing and end with {found.refusal.exit_code}: {found.refusal.line()}"
 
 
 def _cut(found: DryRun) -> str:
@@ -140,7 +142,7 @@ def run_stamp(settings: Settings, console: Console, *, scope: Scope) -> int:
     tools = SweepTools(SystemClock(), Stop(), lambda _: None)
     now_ms = tools.clock.now_ms()
     file = database(path, tell=console.note)
-    with holding(file, now_ms=now_ms), file.write(now_ms=now_ms) as store:
+    with holding(file, now_ms=now_ms, task=Task.STAMP), file.write(now_ms=now_ms) as store:
         result = stamp(store, recorded_target(store, target), scope, tools)
     console.result(result.values(), result.text())
     return 0

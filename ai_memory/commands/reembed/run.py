@@ -16,17 +16,17 @@ if TYPE_CHECKING:
     from ai_memory.embed.port import TokenLimit
     from ai_memory.reembed.job import Job
     from ai_memory.reembed.options import Options
-    from ai_memory.reembed.plan.plan import Preflight
+    from ai_memory.reembed.plan.taking import Preflight
     from ai_memory.reembed.stop import Stop
     from ai_memory.show.console import Console
 
 VERBS = {
-    "status": "show the recorded run from its own counters: what it is in and why, rows, rate, what to type next",
+    "status": "show the recorded run from its own counters: its state and why, rows, rate, what to type next",
     "verify": "take the census: exit 0 if every live row has the configured target's vector, 1 if not",
     "quarantine": "list the rows that could not be embedded, each with its title and the reason",
     "approve": "let unattended starts (--or-start) go to the configured target",
     "pause": "end the run within a batch, and let none begin until it is unpaused",
-    "unpause": "take the pause off",
+    "unpause": "lift the pause",
     "cancel": "give up the unfinished run and its approval; vectors already written stay",
 }
 MOST = 10**12
@@ -44,7 +44,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--batch", type=whole_number(1, 10_000), metavar="N", help="texts per request and commit")
     add("--sleep-ms", type=whole_number(0, 300_000), default=0, metavar="N", help="pause after each commit")
     add("--max-rows", type=whole_number(1, MOST), metavar="N", help="stop after N rows (exit 75)")
-    add("--max-tokens", type=whole_number(1, MOST), metavar="N", help="stop before N tokens are exceeded (exit 75)")
+    add(
+        "--max-tokens",
+        type=whole_number(1, MOST),
+        metavar="N",
+        help="stop before more than N tokens are spent (exit 75)",
+    )
     add("--max-cost", type=money, metavar="X", help="the same in money, at [embeddings].price_per_million_tokens")
     add("--max-runtime", type=duration, metavar="DURATION", help="stop after this time, like 20m or 2h (exit 75)")
     add("--concurrency", type=whole_number(1, 256), metavar="N", help="requests in flight (default: found by trial)")
@@ -52,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--wait", type=duration, default=0.0, metavar="DURATION", help="how long to wait for an endpoint that failed")
     add("--retry-quarantined", action="store_true", help="try the rows in quarantine again")
     add("--skip-current-space", action="store_true", help="accept rows stamped with the target's space as they are")
-    add("--same-vectors", action="store_true", help="accept a target that gives the vectors of another model's name")
+    add("--same-vectors", action="store_true", help="accept vectors that the file has under another model's name")
     add("--stamp-only", action="store_true", help="embed nothing: stamp the stored vectors as the target's")
     add("--backup", type=named_path, metavar="FILE", help="copy the database to FILE before the first write")
     add("--yes", action="store_true", help="do not ask before vectors are replaced")
@@ -62,11 +67,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         add_global_flags(below)
         if verb == "pause":
             below.add_argument("--until", type=point_in_time, metavar="TIME", help="like 07:30, or RFC 3339")
-            below.add_argument("--reason", default="", metavar="TEXT", help="what whoever meets the pause is told")
+            below.add_argument("--reason", default="", metavar="TEXT", help="why: shown to whoever meets the pause")
         if verb == "status":
             below.add_argument("--exact", action="store_true", help="count the rows anew, which reads the whole file")
             below.add_argument(
-                "--check", action="store_true", help="say it in one line; exit 0 healthy, 1 needs somebody, 75 waiting"
+                "--check",
+                action="store_true",
+                help="show its state in one line; exit 0 healthy, 1 needs somebody, 75 waiting",
             )
         if verb == "verify":
             below.add_argument(
@@ -107,7 +114,7 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     if args.dry_run:
         from ai_memory.commands.reembed.plan import run_plan
 
-        return run_plan(settings, console, request=_request(args, settings.embedding), ask=args.probe)
+        return run_plan(settings, console, options=_options(args, settings.embedding), ask=args.probe)
     return _run_job(args, settings, console)
 
 
@@ -117,7 +124,9 @@ def _refuse_contradictions(args: argparse.Namespace) -> None:
     if args.or_start and not args.resume:
         raise UsageError("--or-start needs --resume.", tip="Write: ai-memory reembed --resume --or-start")
     if args.stamp_only and (args.resume or args.retarget or args.skip_current_space):
-        raise UsageError("--stamp-only embeds nothing and excludes every other way of running.", tip="Use it alone.")
+        raise UsageError(
+            "--stamp-only embeds nothing; it cannot be combined with another way of running.", tip="Use it alone."
+        )
 
 
 def _scope(args: argparse.Namespace) -> tuple[str, ...] | None:
@@ -151,7 +160,7 @@ def _require_approved(args: argparse.Namespace, settings: Settings) -> None:
     from ai_memory.clock import SystemClock
     from ai_memory.commands.reembed.wanted import wanted
     from ai_memory.errors import DataRefused, NotFinished, NotFound, StorageFailed
-    from ai_memory.reembed.plan.plan import require_approved_name
+    from ai_memory.reembed.plan.approval import require_approved_name
     from ai_memory.stores.holder import LockState
     from ai_memory.stores.opening import database
 
@@ -162,7 +171,7 @@ def _require_approved(args: argparse.Namespace, settings: Settings) -> None:
         if asked.usable and file.lock().state is LockState.FREE:
             with file.read() as store:
                 now_ms = SystemClock().now_ms()
-                require_approved_name(store, asked, _request(args, configured), now_ms=now_ms)
+                require_approved_name(store, asked, _options(args, configured), now_ms=now_ms)
 
 
 def _job(args: argparse.Namespace, settings: Settings, console: Console, stop: Stop) -> Job:
@@ -195,14 +204,13 @@ def _job(args: argparse.Namespace, settings: Settings, console: Console, stop: S
     tools = Tools(clock, stop, Narrator(progress), embedder=embedder, workers=workers, spending=embedder.spending)
     return Job(
         database=database(settings.db.value, OpenOptions(heed=stop.heed, tell=progress.note)),
-        embedder=embedder,
-        request=_request(args, configured),
+        options=_options(args, configured),
         tools=tools,
         disclose=lambda told: _disclose(told, console, stop, ask=not args.yes, copied=args.backup is not None),
     )
 
 
-def _request(args: argparse.Namespace, configured: EmbeddingSettings) -> Options:
+def _options(args: argparse.Namespace, configured: EmbeddingSettings) -> Options:
     from ai_memory.reembed.options import Options
 
     return Options(

@@ -18,7 +18,8 @@ from ai_memory.reembed.inspect.condition import (
     Condition,
     verdict_without_run,
 )
-from ai_memory.reembed.inspect.status import BEGIN, Status, read_status
+from ai_memory.reembed.inspect.read_status import read_status
+from ai_memory.reembed.inspect.status import BEGIN, Status
 from ai_memory.reembed.inspect.why import BY_REASON, remedy, why
 from ai_memory.reembed.plan.outlook import Outlook, outlook
 from ai_memory.reembed.plan.wanted import Wanted
@@ -84,7 +85,7 @@ def _without_run(store: Reader, settings: Settings, console: Console, *, check: 
 
 
 def _paused(pause: Pause) -> str:
-    until = "somebody takes it off" if pause.until is None else instant(pause.until)
+    until = "somebody lifts it" if pause.until is None else instant(pause.until)
     reason = f": {printable(pause.reason)}" if pause.reason else ""
     return f"paused by {printable(pause.by) or 'somebody'} at {instant(pause.at)} until {until}{reason}"
 
@@ -169,6 +170,8 @@ def _state(status: Status) -> str:
     who = _who(status.work.held_by or run.holder)
     if status.condition is Condition.AWAITING:
         return f"waiting for the endpoint, which is asked again in {span(status.breaker_until - now_ms)}: {who}"
+    if status.condition is Condition.HELD_UP and status.work.held_by:
+        return f"held up by ai-memory {status.work.held_by.task}: {who}"
     if status.condition is Condition.STUCK:
         return f"stuck: {who}, {sign}"
     if status.condition is Condition.WORKING:
@@ -184,7 +187,7 @@ def _state(status: Status) -> str:
 
 
 def _who(holder: Holder | None) -> str:
-    return f"process {holder.pid} on {printable(holder.host)}" if holder else "a process that is not known"
+    return f"process {holder.pid} on {printable(holder.host)}" if holder else "an unknown process"
 
 
 def _at_rest(status: Status) -> str:

@@ -31,7 +31,9 @@ ALL = "all"
 GIVEN_UP = ("cancelled", "superseded")
 SAMPLE_TIP = "No vector was looked at. To embed some rows again and compare: ai-memory reembed verify"
 
-OTHER_WEIGHTS = " So many mostly mean that the endpoint has other weights than made these vectors: look at it first."
+OTHER_WEIGHTS = (
+    " So many usually mean that the endpoint has other weights than those that made these vectors: look at it first."
+)
 
 
 def run_verify(settings: Settings, console: Console, *, sample: str | int | None, of_run: bool) -> int:
@@ -83,7 +85,8 @@ def _verified(store: Reader, settings: Settings, *, of_run: bool) -> tuple[Finge
         run = store.runs.unfinished() or _not_given_up(store.runs.latest())
         if run is None:
             raise OperatorNeeded(
-                "There is no run that was not given up.", tip="Verify the configured target: ai-memory reembed verify"
+                "There is no run to verify: the last one was given up, or none was begun.",
+                tip="Verify the configured target: ai-memory reembed verify",
             )
         return store.targets.read(run.target), run.scope, run.target_model
     target = recorded_target(store, configured_target(settings.embedding))

@@ -20,7 +20,7 @@ _UNKNOWN = DocumentedLimits(request_bytes=1_000_000)
 """OpenAI's count; nginx takes bodies of 1 MiB (client_max_body_size), text-embeddings-inference of 2,000,000 bytes."""
 
 _LIMITS: tuple[tuple[str, DocumentedLimits], ...] = (
-    # OpenAI, API reference, "Create embeddings": 2,048 inputs, 300,000 tokens a request
+    # OpenAI, API reference, "Create embeddings": 2,048 inputs, 300,000 tokens per request
     ("api.openai.com", DocumentedLimits(2_048, 300_000)),
     # Voyage AI, API reference, "Text embeddings": 1,000 inputs; 120,000 tokens for the models that take fewest
     ("api.voyageai.com", DocumentedLimits(1_000, 120_000)),

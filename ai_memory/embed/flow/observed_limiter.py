@@ -84,7 +84,7 @@ class ObservedLimiter:
         """
         with self._limiter.rate_doubted():
             yield
-        self._tell("A harmless text passed at once: it was no rate that was refused.")
+        self._tell("A harmless text passed at once: the refusal was not about the rate.")
 
     def _failed(self, texts: Sequence[str], error: EmbedError, seconds: float) -> None:
         pause = (
@@ -111,7 +111,7 @@ class ObservedLimiter:
 
     def _line(self, took: float) -> str:
         each, waited = self._seconds / self._requests, self._waited / self._requests
-        held = f", {waited:.2f} s of waiting for a place before" if waited >= NOTICED_S else ""
+        held = f" after waiting {waited:.2f} s for a place" if waited >= NOTICED_S else ""
         sent = f"{counted(self._requests, 'request')} of {counted(self._texts, 'text')} ({size(self._bytes)})"
         rate = f"; {self._texts / took:,.1f} texts/s" if took > 0 else ""
         return f"{sent} in {took:.2f} s: {each:.2f} s each{held}{rate}; up to {self.limit} side by side."

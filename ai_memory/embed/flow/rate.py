@@ -61,7 +61,7 @@ class _Window:
 
 
 class _LearnedRate:
-    """The rate that refusals taught, 0 for none yet: how many requests a second pass, and when the next may start."""
+    """The rate that refusals taught, 0 for none yet: how many requests pass per second, and when the next may start."""
 
     def __init__(self) -> None:
         self._rate = self._next = 0.0

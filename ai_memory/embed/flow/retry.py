@@ -169,7 +169,7 @@ class RetryingEmbedder(Wrapper):
         jitter = wait_random_exponential(multiplier=1, max=WAIT_MAX)
         retrying = Retrying(
             retry=lambda state: self._worth_it(_error(state)) and not self._stop.is_set(),
-            # A pause is taken as it is: the limiter lets the requests behind it go one by one.
+            # A pause is taken as it is: the limiter lets the requests after it go one by one.
             wait=lambda state: _pause_of(_error(state)) or jitter(state),
             stop=lambda state: self._over(state, failures),
             sleep=lambda seconds: self._pause(seconds, failures),

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 ABSENT = frozenset({*range(201, 400), 404, 405, 410, 501})
 """With these an endpoint mostly says that it is not there any more, and only seldom that it dislikes a text."""
-ONE_VECTOR = "The endpoint sends one vector for several texts: one text a request from now on."
+ONE_VECTOR = "The endpoint sends one vector for several texts: one text per request from now on."
 
 
 class SplittingEmbedder(Wrapper):

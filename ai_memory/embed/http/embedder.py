@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 _SHORT = 1 << 12
 BEFORE, SHOWN = 12, 40
-"""Characters of an answer that are shown before and behind where it ceases to be JSON."""
+"""Characters of an answer that are shown before and after the place where it ceases to be JSON."""
 GZIP = b"\x1f\x8b"
 _LOOK = "Look at that server and its model, then run the same command again."
 

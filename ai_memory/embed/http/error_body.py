@@ -62,7 +62,7 @@ class ErrorBody:
 
 
 def read(text: str) -> ErrorBody:
-    """Return what a body says; one that is no JSON is all message."""
+    """Return what a body says; one that is not JSON is all message."""
     try:
         parsed: object = json.loads(text)
     except (ValueError, RecursionError):

@@ -30,7 +30,7 @@ class OllamaDialect:
     def hint(self, base: str) -> str:
         """Return what may be wrong with the path of a base URL: Ollama's own language is spoken at its root."""
         if base.endswith(("/v1", "/api", self.path)):
-            return "Leave the path of [embeddings].base_url away, or set backend to openai-compatible for /v1."
+            return "Remove the path from [embeddings].base_url, or set backend to openai-compatible for /v1."
         return ""
 
     def body(self, texts: Sequence[str], *, base64: bool) -> Mapping[str, object]:  # noqa: ARG002 - not offered

@@ -32,7 +32,7 @@ class OpenAiDialect:
     def hint(self, base: str) -> str:
         """Return what may be wrong with the path of a base URL: most servers speak this language below /v1."""
         if base.endswith(self.path):
-            return f"Leave {self.path} at the end of [embeddings].base_url away: it is put there."
+            return f"Remove {self.path} from the end of [embeddings].base_url: it is added by itself."
         return "" if _VERSION.search(base) else "Does [embeddings].base_url need /v1 at its end?"
 
     def body(self, texts: Sequence[str], *, base64: bool) -> Mapping[str, object]:

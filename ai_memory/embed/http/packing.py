@@ -32,7 +32,7 @@ LENGTHS_DIFFER = 0.01
 """What a text alone and the same text among others may differ by in length, as part of it."""
 FROM_NOW_ON = "Vectors are asked for as numbers from now on"
 UNREADABLE = f"{FROM_NOW_ON}: as base64 they cannot be read."
-DIFFERENT = f"{FROM_NOW_ON}: as base64 the endpoint sends another vector of the same text."
+DIFFERENT = f"{FROM_NOW_ON}: as base64 the endpoint sends another vector for the same text."
 
 
 _SAID_OTHERWISE = (
@@ -155,7 +155,7 @@ class PackingEmbedder(Wrapper):
         return self._inner.embed_documents(texts)
 
     def _numbers_of(self, text: str) -> Vectors:
-        """Return the vector of one text, which is not asked for again when the batch behind it has to wait."""
+        """Return the vector of one text, which is not asked for again when the batch after it has to wait."""
         if self._known is None or self._known[0] != text:
             vector: Vectors = self._inner.embed_documents([text])[0]
             self._known = text, vector

@@ -278,7 +278,7 @@ def _late(error: BaseException) -> bool:
 
 
 def _root(error: BaseException) -> str:
-    """Return the words of the first failure behind a library's error, without its object names."""
+    """Return the words of the first failure below a library's error, without its object names."""
     causes = list(_causes(error))
     plain = (words for each in causes for kinds, words in _plain_words() if isinstance(each, kinds))
     first = causes[-1]
@@ -298,12 +298,12 @@ def _plain_words() -> tuple[tuple[type[BaseException], str], ...]:
         (client.IncompleteRead, "it broke off"),
         (client.RemoteDisconnected, "it closed the connection without an answer"),
         (client.LineTooLong, "its answer has a header that is far too long"),
-        (client.BadStatusLine, "what came is no answer of HTTP"),
+        (client.BadStatusLine, "what came is not an HTTP answer"),
     )
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """Yield a library's error and those behind it, the first one last."""
+    """Yield a library's error and those below it, the first one last."""
     from http.client import HTTPException
 
     from urllib3.exceptions import HTTPError

@@ -5,20 +5,17 @@ The texts' prefixes, which texts share a forward pass, the width that is given o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ai_memory.embed.local.model_files import AGAIN, is_file, reason_of
-from ai_memory.embed.local.model_folder import has_weights
+from ai_memory.embed.local.model_files import AGAIN
 from ai_memory.embed.usage import Meter, Usage
 from ai_memory.errors import EmbedderInitFailed
 from ai_memory.text.utf8 import utf8_size
-from ai_memory.vectors import space
 from ai_memory.vectors.checks import check
 
 if TYPE_CHECKING:
@@ -26,54 +23,11 @@ if TYPE_CHECKING:
     from ai_memory.vectors.target import Target, Vectors
 
 CPU_BATCH = 8
-"""Texts a forward pass on a processor. Measured with MiniLM and docstrings, sorted by length, 100 a call, one
-thread: 14.3 ms a text at 8, 15.2 at 4, 16.5 at 16, 25 at 32, 38 at 64: what is padded costs as much as text."""
+"""Texts per forward pass on a processor. Measured with MiniLM and docstrings, sorted by length, 100 per call, one
+thread: 14.3 ms per text at 8, 15.2 at 4, 16.5 at 16, 25 at 32, 38 at 64: what is padded costs as much as text."""
 DEVICE_BATCH = 64
-"""Texts a forward pass on an accelerator, where a pass of a few texts leaves most of it idle (not measured)."""
+"""Texts per forward pass on an accelerator, where a pass of a few texts leaves most of it idle (not measured)."""
 MAX_BATCH = 4_096
-
-
-def cached_folder(model: str) -> Path | None:
-    """Return the folder where the hub's cache holds a whole model, None where it does not.
-
-    Raises:
-        EmbedderInitFailed: `model` cannot be the name of a model.
-    """
-    from huggingface_hub import try_to_load_from_cache
-
-    try:
-        found = try_to_load_from_cache(_hub_id(model), "modules.json")
-    except ValueError as error:
-        raise EmbedderInitFailed(
-            f"{model!r} is not the name of a model: {reason_of(error)}.", tip="Correct [embeddings].model."
-        ) from error
-    folder = Path(found).parent if isinstance(found, str) else None
-    return folder if folder and has_weights(folder) else None
-
-
-def _hub_id(model: str) -> str:
-    """Return the hub's id of a model: names without an owner are sentence-transformers' own."""
-    known = {space.MINILM: "sentence-transformers/all-MiniLM-L6-v2", space.NOMIC: "nomic-ai/nomic-embed-text-v1.5"}
-    return known.get(space.model_id(model)) or (model if "/" in model else f"sentence-transformers/{model}")
-
-
-def token_count(folder: Path) -> Callable[[str], int] | None:
-    """Return what counts a text's tokens, special ones included, as the model in `folder` does.
-
-    None where the folder has no tokenizer.json, the only form that is read without loading a model.
-    """
-    file = folder / "tokenizer.json"
-    if not is_file(file):
-        return None
-    from tokenizers import Tokenizer
-
-    try:
-        tokenizer = Tokenizer.from_file(str(file))
-    except Exception as error:  # the library raises plain Exception
-        raise EmbedderInitFailed(f"{file} cannot be read: {reason_of(error)}.", tip=AGAIN) from error
-    tokenizer.no_truncation()
-    tokenizer.no_padding()
-    return lambda text: len(tokenizer.encode(text).ids)
 
 
 class LocalEmbedder:

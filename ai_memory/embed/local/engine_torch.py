@@ -16,7 +16,7 @@ from urllib.request import getproxies
 import numpy as np
 
 from ai_memory.embed.local.model_files import AGAIN, reason_of
-from ai_memory.embed.local.model_folder import tensor_elements, weights
+from ai_memory.embed.local.weights import tensor_elements, weights
 from ai_memory.embed.port import ModelFacts
 from ai_memory.errors import EmbedderInitFailed, RowsRefused
 from ai_memory.system.process_env import keep_off_model_hub, let_idle_threads_sleep

@@ -52,7 +52,7 @@ def table(file: Path) -> Mapping[str, object]:
     """Return the object in a JSON file, an empty one where there is none.
 
     Raises:
-        EmbedderInitFailed: the file cannot be read, or is no JSON.
+        EmbedderInitFailed: the file cannot be read, or is not JSON.
     """
     values = _json(file) if is_file(file) else {}
     return values if isinstance(values, dict) else {}

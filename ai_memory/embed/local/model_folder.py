@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from math import prod
+from collections.abc import Mapping
 from pathlib import Path
 
 from ai_memory.embed.local.model_code import refuse_code
@@ -12,7 +11,6 @@ from ai_memory.embed.port import ModelFacts
 from ai_memory.errors import EmbedderInitFailed
 from ai_memory.vectors.target import MAX_DIM
 
-_WEIGHT_PATTERNS = ("model*.safetensors", "pytorch_model*.bin")
 _MOST_TOKENS = 1 << 31
 """A longer limit is none: libraries write 10^30 for it."""
 _POOLING_SWITCHES = (
@@ -53,42 +51,6 @@ def inspect(folder: Path) -> ModelFacts | None:
     if not dim or max_tokens is None:
         return None
     return ModelFacts(dim, max_tokens, "Normalize" in kinds)
-
-
-def weights(folder: Path) -> list[Path]:
-    """Return the weight files of a model, its transformer's first, sorted by their path within the folder.
-
-    Raises:
-        EmbedderInitFailed: there are none.
-    """
-    places = [folder] + [step.place for step in modules(folder) if step.place != folder]
-    found = [file for place in places for file in _weights_in(place)]
-    if not found:
-        raise EmbedderInitFailed(f"{folder} holds no weights.", tip="It must hold model.safetensors.")
-    return found
-
-
-def has_weights(folder: Path) -> bool:
-    """Return whether the transformer's weights lie in `folder`."""
-    return bool(_weights_in(folder))
-
-
-def tensor_elements(files: Iterable[Path]) -> int:
-    """Return how many numbers the tensors in some safetensors files have, as their headers say."""
-    from safetensors import safe_open
-
-    total = 0
-    for file in files:
-        with safe_open(file, "np") as opened:
-            total += sum(prod(opened.get_slice(name).get_shape()) for name in opened.keys())  # noqa: SIM118
-    return total
-
-
-def _weights_in(place: Path) -> list[Path]:
-    for pattern in _WEIGHT_PATTERNS:
-        if found := sorted(filter(is_file, place.glob(pattern))):
-            return found
-    return []
 
 
 def _dim(steps: list[Module]) -> int:

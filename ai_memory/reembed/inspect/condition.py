@@ -10,10 +10,11 @@ from ai_memory.errors import EmbedderInitFailed
 from ai_memory.reembed.breaker import believed_until
 from ai_memory.reembed.heartbeat import PAUSED
 from ai_memory.reembed.holding import STUCK_MS, last_sign
-from ai_memory.stores.holder import Holder, LockState
+from ai_memory.stores.holder import Holder, LockState, Task
 
 if TYPE_CHECKING:
     from ai_memory.reembed.plan.outlook import Outlook
+    from ai_memory.stores.port import Lock
     from ai_memory.stores.values import LastEnd, Pause, Run
 
 LONGEST_PAUSE_MS = 36 * 60 * 60_000
@@ -33,6 +34,7 @@ class Condition(Enum):
 
     WORKING = "running"
     AWAITING = "waiting for the endpoint"
+    HELD_UP = "held up"
     STUCK = "stuck"
     SHUT_OUT = "shut out"
     STOPPED = "stopped"
@@ -50,7 +52,7 @@ BY_STATE = {
     "cancelled": Condition.CANCELLED,
     "superseded": Condition.SUPERSEDED,
 }
-BY_THEMSELVES = frozenset({Condition.WORKING, Condition.AWAITING})
+BY_THEMSELVES = frozenset({Condition.WORKING, Condition.AWAITING, Condition.HELD_UP})
 BY_SOMEBODY = frozenset({Condition.STUCK, Condition.SHUT_OUT})
 GIVEN_UP = frozenset({Condition.CANCELLED, Condition.SUPERSEDED})
 ENDED = frozenset({Condition.DONE, Condition.UNSERVED})
@@ -69,6 +71,18 @@ class Work:
         """Whether a runner is at work, as far as this user can tell."""
         # Whoever may not read the lock has the word of the run row, which stays after a kill.
         return self.lock is LockState.RUNNER or (self.lock is LockState.HIDDEN and self.held_by is not None)
+
+
+def work_on(run: Run, lock: Lock) -> Work:
+    """Return who works on a run."""
+    return Work(lock.state, _holder(run, lock))
+
+
+def _holder(run: Run, lock: Lock) -> Holder | None:
+    """Return the process that runs the job, None where there is none or it is not known."""
+    holder = run.holder if lock.state is LockState.HIDDEN else lock.holder
+    known = lock.state in (LockState.HIDDEN, LockState.RUNNER)
+    return holder if known and holder and holder.may_live() else None
 
 
 def condition(run: Run, work: Work, pause: Pause | None, *, now_ms: int) -> Condition:
@@ -92,6 +106,8 @@ def _never_served(run: Run) -> bool:
 
 
 def _at_work(run: Run, holder: Holder | None, *, now_ms: int) -> Condition:
+    if holder and holder.task is not Task.REEMBED:
+        return Condition.HELD_UP
     if run.breaker_state == "open" and believed_until(run, now_ms=now_ms) > now_ms:
         return Condition.AWAITING
     idle = now_ms - last_sign(run, holder or run.holder, now_ms=now_ms)

@@ -14,7 +14,8 @@ from ai_memory.text.times import with_timestamps
 
 if TYPE_CHECKING:
     from ai_memory.embed.usage import Usage
-    from ai_memory.reembed.plan.plan import Plan, TakenRun
+    from ai_memory.reembed.plan.plan import Plan
+    from ai_memory.reembed.plan.taking import TakenRun
     from ai_memory.reembed.sweep.ending import Done, Ending
 
 RACED = (
@@ -101,7 +102,7 @@ class RunReport:
         state = "unfinished" if self.state == "running" else self.state
         name = "Nothing to do" if self.run_id is None else f"Run {self.run_id} is {state} ({self.reason})"
         name += "" if self.scope is None else f" in {name_scope(self.scope)}"
-        done = f"{counted(self.reembedded, 'row')} re-embedded, {counted(self.already_current, 'was', 'were')} current"
+        done = f"{counted(self.reembedded, 'row')} re-embedded, {counted(self.already_current, 'was', 'were')} fresh"
         left = f"{counted(self.remaining, 'remains', 'remain')}, {self.quarantined:,} in quarantine"
         paid = "" if self.cost is None else f", {counted(self.tokens, 'token')} for {money(self.cost)}"
         sent = f"{counted(self.texts_sent, 'text')} in {counted(self.requests, 'request')}"

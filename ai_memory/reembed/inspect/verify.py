@@ -19,8 +19,7 @@ from ai_memory.reembed.inspect.bound import bound, differ_at_most
 from ai_memory.reembed.scope import Scope, in_scope
 from ai_memory.reembed.sweep.alike import Alike
 from ai_memory.vectors import checks
-from ai_memory.vectors.blob import decode
-from ai_memory.vectors.checks import is_sound
+from ai_memory.vectors.blob import decode, is_sound
 
 if TYPE_CHECKING:
     from ai_memory.embed.port import Embedder

@@ -19,7 +19,7 @@ BY_REASON = {
     "rows refused": "the endpoint refuses the texts",
     "churn": "texts are edited as fast as they are embedded",
     "rows left": "the endpoint breaks down over some rows",
-    "budget too small": "its budget of tokens lets no row through",
+    "budget too small": "its budget of tokens is too small for one row",
     "rows outside": "rows of other namespaces are stale",
 }
 BY_CODE = {
@@ -50,7 +50,7 @@ def why(end: LastEnd) -> str:
     if end.reason in BUDGETS:
         return f"--{end.reason} was used up"
     if end.exit_code > 128:
-        return f"it was told to by {end.reason}"
+        return f"it was stopped by {end.reason}"
     return BY_REASON.get(end.reason) or BY_CODE.get(end.exit_code) or end.reason
 
 

@@ -55,30 +55,30 @@ class Situation:
     approved: bool = True
 
 
-def asks_of_file(request: Options, run_scope: Scope) -> bool:
+def asks_of_file(options: Options, run_scope: Scope) -> bool:
     """Return whether a start asks more than a run over `run_scope` can answer.
 
     With --or-start and no namespace it asks of the whole file; with --resume alone how the run stands.
     """
-    return request.or_start and request.scope is None and run_scope is not None
+    return options.or_start and options.scope is None and run_scope is not None
 
 
-def scope_of(request: Options, run: Run | None) -> Scope:
+def scope_of(options: Options, run: Run | None) -> Scope:
     """Return the namespaces to sweep: a resumed run goes on with its own, unless --retarget names others.
 
     Raises:
         UsageError: --resume was given another scope than the run's, or a --skip-current-space that it has not.
     """
-    if run is None or not request.resume:
-        return request.scope
-    if request.skip_current and not run.skip_current and not request.retarget:
+    if run is None or not options.resume:
+        return options.scope
+    if options.skip_current and not run.skip_current and not options.retarget:
         raise UsageError(
             f"Run {run.run_id} was begun without --skip-current-space; --resume cannot add it.",
             tip="Leave it out, or start over with --retarget.",
         )
-    if request.retarget and request.scope is not None:
-        return request.scope
-    if request.scope is not None and _scopes_differ(request.scope, run.scope):
+    if options.retarget and options.scope is not None:
+        return options.scope
+    if options.scope is not None and _scopes_differ(options.scope, run.scope):
         raise UsageError(
             f"Run {run.run_id} sweeps {name_scope(run.scope)}; --resume cannot give it another --namespace.",
             tip="Leave --namespace out, or start over with --retarget.",
@@ -86,29 +86,29 @@ def scope_of(request: Options, run: Run | None) -> Scope:
     return run.scope
 
 
-def decide(request: Options, found: Situation) -> Action:
+def decide(options: Options, found: Situation) -> Action:
     """Return what to do; ASK where it is to begin a run that only a person may begin.
 
     Raises:
         OperatorNeeded: an unfinished, paused or ended run must not be touched without an operator's decision.
         TargetChanged: the configured target is not the unfinished run's.
     """
-    action = _decided(request, found)
+    action = _decided(options, found)
     begins = action in (Action.START, Action.SUPERSEDE)
-    return Action.ASK if begins and request.or_start and not found.approved else action
+    return Action.ASK if begins and options.or_start and not found.approved else action
 
 
-def _decided(request: Options, found: Situation) -> Action:
+def _decided(options: Options, found: Situation) -> Action:
     if found.run is None:
-        return _without_run(request, found.census)
+        return _without_run(options, found.census)
     if found.run.state == "paused":
         raise OperatorNeeded(f"Run {found.run.run_id} was paused by an operator.", tip=PAUSED)
     if found.differences:
-        return _changed_target(request, found.run, found.differences)
-    if request.retarget and _scopes_differ(scope_of(request, found.run), found.run.scope):
+        return _changed_target(options, found.run, found.differences)
+    if options.retarget and _scopes_differ(scope_of(options, found.run), found.run.scope):
         return Action.SUPERSEDE
-    if request.resume or request.retarget:
-        return Action.TAKE_OVER if _work(request, found.census) else Action.FINISH
+    if options.resume or options.retarget:
+        return Action.TAKE_OVER if _work(options, found.census) else Action.FINISH
     raise OperatorNeeded(f"Run {found.run.run_id} is unfinished.", tip=WAYS_OUT)
 
 
@@ -116,10 +116,10 @@ def _scopes_differ(one: Scope, other: Scope) -> bool:
     return one != other if one is None or other is None else set(one) != set(other)
 
 
-def _without_run(request: Options, census: Census) -> Action:
-    if not _work(request, census):
+def _without_run(options: Options, census: Census) -> Action:
+    if not _work(options, census):
         return Action.NOTHING
-    if request.resume and not request.or_start and not request.retarget:
+    if options.resume and not options.or_start and not options.retarget:
         raise OperatorNeeded(
             f"There is no run to resume, and {counted(census.stale, 'row is', 'rows are')} stale.",
             tip="Start one: ai-memory reembed",
@@ -127,15 +127,15 @@ def _without_run(request: Options, census: Census) -> Action:
     return Action.START
 
 
-def _work(request: Options, census: Census) -> bool:
-    return bool(census.stale or (request.retry_quarantined and census.quarantined))
+def _work(options: Options, census: Census) -> bool:
+    return bool(census.stale or (options.retry_quarantined and census.quarantined))
 
 
-def _changed_target(request: Options, run: Run, differences: tuple[str, ...]) -> Action:
-    if request.retarget:
+def _changed_target(options: Options, run: Run, differences: tuple[str, ...]) -> Action:
+    if options.retarget:
         return Action.SUPERSEDE
-    if not request.resume:
-        raise OperatorNeeded(f"Run {run.run_id} towards another target is unfinished.", tip=WAYS_OUT_CHANGED)
+    if not options.resume:
+        raise OperatorNeeded(f"Run {run.run_id} to another target is unfinished.", tip=WAYS_OUT_CHANGED)
     raise TargetChanged(
         f"The configured target is not that of run {run.run_id}: {'; '.join(differences)}.",
         tip="Correct the configuration, or switch to the new target: ai-memory reembed --resume --retarget",

@@ -1,16 +1,48 @@
-"""How long a run would take: by the rate of an earlier run, or by the probe's one request."""
+"""What a run would send, and how long it would take: by the rate of an earlier run, or by the probe's one request."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import ceil
 from typing import TYPE_CHECKING
 
+from ai_memory.memory.freshness import OVERSIZE, Document, Unfit
 from ai_memory.vectors.witness import WITNESS_TEXTS
 
 if TYPE_CHECKING:
     from ai_memory.stores.port import Reader
     from ai_memory.stores.values import Measured
+
+
+USUAL_BYTES_A_TOKEN = 4
+"""Rule of thumb for English text (OpenAI, "What are tokens and how to count them", 2024)."""
+
+
+@dataclass(slots=True)
+class Load:
+    """What the rows that a run would try to embed would send to a model that reads `max_tokens` of a text.
+
+    `lost` tokens of `truncated` rows are cut off, `oversize` rows are too long to be sent at all.
+    """
+
+    max_tokens: int
+    count_tokens: Callable[[str], int] | None
+    tokens: int = 0
+    truncated: int = 0
+    lost: int = 0
+    oversize: int = 0
+
+    def add(self, examined: Document | Unfit) -> None:
+        """Count one of those rows."""
+        if isinstance(examined, Unfit):
+            self.oversize += examined.reason.kind == OVERSIZE
+            return
+        tokens = self.count_tokens(examined.text) if self.count_tokens else examined.size // USUAL_BYTES_A_TOKEN + 1
+        self.tokens += tokens
+        if 0 < self.max_tokens < tokens:
+            self.truncated += 1
+            self.lost += tokens - self.max_tokens
 
 
 @dataclass(frozen=True, slots=True)

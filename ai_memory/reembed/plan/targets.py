@@ -1,16 +1,20 @@
-"""The configured target, and the file's record of it."""
+"""The configured target, as far as it is known, recorded or told by its endpoint, and the file's record of it."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ai_memory.embed.port import ONE_ATTEMPT
 from ai_memory.embed.probe import probe
-from ai_memory.stores.values import Identity
+from ai_memory.errors import AiMemoryError
+from ai_memory.reembed.breaker import believed_until
+from ai_memory.stores.values import Identity, Run
 from ai_memory.vectors.fingerprint import canonical_spec, digest
+from ai_memory.vectors.witness import WITNESS_TEXTS
 
 if TYPE_CHECKING:
-    from ai_memory.embed.port import Embedder
+    from ai_memory.embed.port import Embedder, ResilientEmbedder
     from ai_memory.stores.port import Reader, Transaction
     from ai_memory.vectors.target import Fingerprint, Target
 
@@ -37,6 +41,17 @@ def find_target(store: Reader, embedder: Embedder) -> Target:
         return target
     dim = probe(embedder).shape[1]
     return replace(embedder.target, dim=dim)
+
+
+def told_width(embedder: ResilientEmbedder, run: Run | None, *, now_ms: int) -> int:
+    """Return the width of the vectors that the endpoint gives now, 0 where it gives none."""
+    if run and now_ms < believed_until(run, now_ms=now_ms):
+        return 0
+    try:
+        return int(probe(embedder.with_retry_policy(ONE_ATTEMPT), WITNESS_TEXTS[:1]).shape[1])
+    except AiMemoryError:
+        # The run's own probe meets that again, and knows what to do.
+        return 0
 
 
 def known_fingerprint(store: Reader, target: Target) -> Fingerprint | None:

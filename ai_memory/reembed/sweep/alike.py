@@ -5,17 +5,27 @@ An endpoint that gives some vector where it could not make one is right about al
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
-from ai_memory.embed.outcomes import Outcome, embedded_of
+import numpy as np
+
+from ai_memory.embed.outcomes import Embedded, Outcome, embedded_of
 from ai_memory.memory.reason import Reason
-from ai_memory.reembed.sweep.asked_again import SEEN, beginning
 
 if TYPE_CHECKING:
     from ai_memory.memory.freshness import Document
+    from ai_memory.vectors.target import Vectors
 
+SEEN = 5_000
+"""Rows of an invocation whose vectors are kept in mind, to see how many texts share one."""
+ONE_VECTOR = 1 - 1e-8
+"""Cosine of vectors that are one; of long texts that differ by a word it is lower."""
+SAME_BEGINNING = 100
+"""Letters and digits: texts that begin with the same ones may be cut to the same by a model, and share its vector."""
+FEW, SHARE = 4, 0.1
+"""Different texts of a page that may share a vector: more than both are not an accident of a vocabulary."""
 ALIKE = 3
 """Different texts that share a vector to the last bit. Two may be one to a model: but for quotes, or accents."""
 SET_ASIDE = Reason("refused", "the endpoint gives it the same vector as other texts")
@@ -52,3 +62,59 @@ class Alike:
         self._shared.add(key)
         rows = {each.id: each for group in self._texts.pop(key).values() for each in group}
         return list(rows.values())
+
+
+def sharing_a_vector(outcomes: Sequence[Outcome]) -> tuple[Embedded, ...]:
+    """Return the most rows of a page that share one vector though their texts differ; none where no two do."""
+    rows = embedded_of(outcomes)
+    if len(rows) < 2:
+        return ()
+    wide = np.stack([each.vector for each in rows]).astype(np.float64)
+    with np.errstate(all="ignore"):
+        wide /= np.linalg.norm(wide, axis=1)[:, np.newaxis]
+    one = wide @ wide.T >= ONE_VECTOR
+    found: tuple[Embedded, ...] = ()
+    for row in np.flatnonzero(one.sum(axis=1) > max(len(found), 1)):
+        group = {beginning(rows[each].document.text): rows[each] for each in np.flatnonzero(one[row])}
+        found = max(found, tuple(group.values()), key=len)
+    return found if len(found) > 1 else ()
+
+
+def too_many(sharing: int, of: int) -> bool:
+    """Return whether so many different texts share a vector that it is not an accident.
+
+    By right a model gives two texts one vector where it cuts them to the same, or knows none of their words.
+    """
+    return sharing > max(FEW, SHARE * of)
+
+
+class Shared:
+    """The texts met in this invocation by their vector, as far as SEEN goes."""
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self._texts: dict[bytes, dict[str, Document]] = {}
+        self._rows = 0
+
+    def too_many(self, outcomes: Sequence[Outcome]) -> tuple[Embedded, ...]:
+        """Record a page; return the rows, also of earlier pages, that share a vector where they are too many."""
+        found: tuple[Embedded, ...] = ()
+        for each in embedded_of(outcomes) if self._rows < SEEN else ():
+            self._rows += 1
+            texts = self._texts.setdefault(_rounded(each.vector), {})
+            texts[beginning(each.document.text)] = each.document
+            if len(texts) > len(found):
+                found = tuple(Embedded(document, each.vector) for document in texts.values())
+        return found if too_many(len(found), self._rows) else ()
+
+
+def _rounded(vector: Vectors) -> bytes:
+    """Return what vectors of one direction have in common."""
+    with np.errstate(all="ignore"):
+        return (vector / np.linalg.norm(vector)).round(4).tobytes()
+
+
+def beginning(text: str) -> str:
+    """Return the letters and digits with which a text begins, as far as two texts must differ in them."""
+    letters = "".join(filter(str.isalnum, text[: 4 * SAME_BEGINNING]))
+    return letters.casefold()[:SAME_BEGINNING]

@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ai_memory.embed.outcomes import Outcome, embedded_of
 from ai_memory.errors import TargetChanged
 from ai_memory.memory.text_codec import printable
-from ai_memory.reembed.sweep.asked_again import agrees
-from ai_memory.vectors.blob import decode
-from ai_memory.vectors.checks import is_sound
+from ai_memory.vectors.blob import decode, is_sound
+from ai_memory.vectors.checks import agrees
 
 if TYPE_CHECKING:
     from ai_memory.memory.row import MemoryRow
     from ai_memory.stores.port import Reader
     from ai_memory.vectors.target import Fingerprint
+
+Compare = Callable[[Sequence[Outcome]], int]
+"""Compares vectors that came with those stored of another model, and returns how many it could; it may raise."""
+
+
+@dataclass(frozen=True, slots=True)
+class OtherModels:
+    """How the first `rows` vectors are compared with those that the file has of other models."""
+
+    compare: Compare = lambda _: 0
+    rows: int = 0
 
 
 def is_comparable(row: MemoryRow, target: Fingerprint) -> bool:

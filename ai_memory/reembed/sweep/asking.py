@@ -6,8 +6,7 @@ from collections.abc import Callable, Iterator
 from random import Random
 from typing import TYPE_CHECKING
 
-from ai_memory.reembed.sweep.asked_again import AT_END, FIRST, SUSPECTS, Schedule
-from ai_memory.reembed.sweep.kept import MOST
+from ai_memory.reembed.sweep.schedule import AT_END, FIRST, SUSPECTS, Schedule
 from ai_memory.reembed.work import AskWitness, EmbedPage, Work, Workers
 
 if TYPE_CHECKING:
@@ -59,7 +58,7 @@ class Asking:
             rows = len(page.documents)
             yield self._of(page)
             taken += bool(rows)
-            at_end = self.most_at_end(min(taken, MOST + 1))
+            at_end = self.most_at_end(self._trail.most_rows(taken))
             budget.asked_again = self._to_ask_again + self.most_again + at_end + AT_END
             sent_pages, sent_rows = sent_pages + 1, sent_rows + rows
             if sent_pages >= WITNESS_EVERY or sent_rows >= WITNESS_ROWS or self._schedule.at_first:
@@ -92,6 +91,10 @@ class Asking:
         """Return how many of the rows kept in mind are asked again at the end: a limit of tokens is for new rows."""
         return min(max(kept // PART_OF_LIMIT, FIRST), kept) if self._limited else kept
 
+    def seed(self) -> int:
+        """Return the seed by which a worker chooses rows."""
+        return self._chance.getrandbits(SEED_BITS)
+
     def begin_anew(self) -> None:
         """Check as at the beginning: something was changed because the endpoint lied."""
         self._schedule.begin_anew()
@@ -101,4 +104,4 @@ class Asking:
         again = self._schedule.next(len(page.documents), side_by_side=side_by_side, size=size)
         self._to_ask_again += again.texts
         link = self._trail.link if again.rows and not again.alone else ()
-        return EmbedPage(page, again, link, self._chance.getrandbits(SEED_BITS), self._ledger.sizes_for_others)
+        return EmbedPage(page, again, link, self.seed(), self._ledger.sizes_for_others)

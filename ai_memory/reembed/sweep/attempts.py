@@ -9,13 +9,14 @@ from ai_memory.errors import BreakerOpen, RateLimited, TransientFailure
 from ai_memory.reembed.breaker import opened
 from ai_memory.reembed.events import BreakerOpened, RunBegan, Waiting
 from ai_memory.reembed.plan.decide import Action
-from ai_memory.reembed.sweep.refusing_rows import find_refusing, set_aside
+from ai_memory.reembed.plan.refusing_rows import find_refusing, set_aside
 from ai_memory.reembed.sweep.start_probe import StartProbe
 
 if TYPE_CHECKING:
     from ai_memory.reembed.heartbeat import Heartbeat
     from ai_memory.reembed.options import Options
-    from ai_memory.reembed.plan.plan import Plan, TakenRun
+    from ai_memory.reembed.plan.plan import Plan
+    from ai_memory.reembed.plan.taking import TakenRun
     from ai_memory.reembed.sweep.ending import Ending
     from ai_memory.reembed.sweep.passes import Passes
     from ai_memory.reembed.tools import Tools
@@ -29,7 +30,7 @@ class Attempts:
     store: Store
     planned: Plan
     taken: TakenRun
-    request: Options
+    options: Options
     tools: Tools
     passes: Passes
     heartbeat: Heartbeat
@@ -40,7 +41,7 @@ class Attempts:
         Raises:
             AiMemoryError: what ended it; what was committed stays.
         """
-        gives_up_at = self.tools.clock.monotonic() + self.request.wait_seconds
+        gives_up_at = self.tools.clock.monotonic() + self.options.wait_seconds
         while True:
             try:
                 return self._work()
@@ -57,7 +58,7 @@ class Attempts:
     def _work(self) -> Ending:
         if self.planned.action is Action.FINISH and (ending := self.passes.conclude()):
             return ending
-        target = StartProbe(self.store, self.tools.embedder, self.request, self.tools.clock, self.heartbeat).run(
+        target = StartProbe(self.store, self.tools.embedder, self.options, self.tools.clock, self.heartbeat).run(
             self.taken
         )
         self.passes.aim_at(target)
@@ -69,7 +70,7 @@ class Attempts:
 
     def _set_aside(self, dim: int) -> None:
         """Put aside the rows that refuse vectors; without the width, told just now, none could be tried."""
-        found, retry, now_ms = replace(self.planned.target, dim=dim), self.request.retry_quarantined, self._now()
+        found, retry, now_ms = replace(self.planned.target, dim=dim), self.options.retry_quarantined, self._now()
         refusing = find_refusing(self.store, found, self.planned.census, retry=retry, now_ms=now_ms)
         set_aside(self.store, self.store.runs.read(self.taken.run.run_id), refusing, now_ms=self._now())
 

@@ -13,7 +13,7 @@ from ai_memory.embed.outcomes import Embedded, Outcome, embedded_of
 from ai_memory.embed.probe import apart, require_apart, require_width, require_witness
 from ai_memory.errors import EndpointUnusable, RowsRefused, TargetChanged
 from ai_memory.reembed.plan.targets import known_fingerprint, recorded_target
-from ai_memory.reembed.sweep.asked_again import witness_document
+from ai_memory.reembed.sweep.witness_rows import witness_document
 from ai_memory.vectors.witness import WITNESS_TEXTS
 
 if TYPE_CHECKING:

@@ -12,43 +12,30 @@ than it sent.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
 from ai_memory.embed.outcomes import Embedded, Outcome, Refused, Unanswered
-from ai_memory.embed.usage import Usage
-from ai_memory.errors import StatementRefused, UpdateRefused
 from ai_memory.memory import reason
 from ai_memory.memory.freshness import ATTESTED, Document
-from ai_memory.reembed.sweep.commit_once import Numbered, Unwritable
-from ai_memory.reembed.sweep.journal import REEMBED, Journal
-from ai_memory.stores.values import Checkpoint, Counters, VectorWrite
-from ai_memory.vectors.blob import encode, some_vector
+from ai_memory.reembed.sweep.commit_once import Numbered
+from ai_memory.reembed.writes import attest_document, rehearse_documents, write_of
+from ai_memory.stores.values import Checkpoint, Counters
+from ai_memory.vectors.blob import encode
 
 if TYPE_CHECKING:
+    from ai_memory.embed.usage import Usage
     from ai_memory.memory.reason import Reason
     from ai_memory.reembed.page import Page
-    from ai_memory.reembed.sweep.pipeline import Answered
+    from ai_memory.reembed.sweep.journal import Journal
+    from ai_memory.reembed.sweep.progressed import Traffic
+    from ai_memory.reembed.work import Answered, Unwritable
     from ai_memory.stores.port import Store, Transaction
     from ai_memory.vectors.target import Fingerprint
 
 REEMBEDDED, RACED, QUARANTINED = "reembedded", "raced", "quarantined"
-
-
-@dataclass(frozen=True, slots=True)
-class Traffic:
-    """What the requests since the last commit cost and taught, and the most texts in flight until the next one.
-
-    `limits` is what was learned of the size of a request, None where that is nothing new. `rows_per_hour` is the
-    rate of the last minutes (None: as it was).
-    """
-
-    in_flight_limit: int
-    limits: Mapping[str, int] | None = None
-    usage: Usage = field(default_factory=Usage)
-    rows_per_hour: int | None = None
 
 
 def write_page(
@@ -100,30 +87,11 @@ def spent(usage: Usage) -> Counters:
     return Counters(texts_sent=usage.texts_sent, requests=usage.requests, retries=usage.retries, tokens=usage.tokens)
 
 
-def rehearse_documents(
-    store: Store, documents: Sequence[Document], enter: Callable[[Transaction], Fingerprint]
-) -> dict[str, str]:
-    """Return which rows the database would not give a vector, by id, with its words; nothing is left behind.
-
-    `enter` returns the target, entered where need be: all is rolled back.
-    """
-
-    def attempt(transaction: Transaction, document: Document) -> None:
-        target = enter(transaction)
-        transaction.vectors.write([_write_of(document, some_vector(target.dim))], target, one_by_one=True)
-
-    return store.rehearse({each.id: partial(attempt, document=each) for each in documents})
-
-
 def rehearse_page(store: Store, page: Page, target: Fingerprint) -> dict[str, str]:
     """Return which rows of a page the database would not give a vector or a stamp, as `rehearse_documents` does."""
     attests = {each.id: partial(attest_document, target=target, document=each) for each in page.attested}
     refused = rehearse_documents(store, page.documents + page.duplicates, lambda _: target)
     return {**refused, **store.rehearse(attests)}
-
-
-def _write_of(document: Document, blob: bytes, origin: str = REEMBED) -> VectorWrite:
-    return VectorWrite(document.id, document.title, document.content, blob, document.src, origin)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +107,7 @@ class _Rows:
     def write(self, vectors_of: Sequence[tuple[Document, bytes]]) -> list[str]:
         """Write vectors and return what became of each, in any order."""
         writable = [(each, blob) for each, blob in vectors_of if not self.shut_out(each)]
-        writes = [_write_of(each, blob, self.journal.origin) for each, blob in writable]
+        writes = [write_of(each, blob, self.journal.origin) for each, blob in writable]
         written = self.transaction.vectors.write(writes, self.target, one_by_one=self.unwritable is not None)
         done = [each.id for each, was in zip(writes, written, strict=True) if was]
         self.transaction.quarantine.lift(self.target.id, done)
@@ -196,17 +164,3 @@ def _attest(rows: _Rows, document: Document) -> str:
     if rows.shut_out(document):
         return QUARANTINED
     return ATTESTED if attest_document(rows.transaction, rows.target, document) else RACED
-
-
-def attest_document(transaction: Transaction, target: Fingerprint, document: Document) -> bool:
-    """Take a row's stored vector for the target's, attested by the operator.
-
-    Returns False, with nothing written, where the text changed or the vector has another width.
-
-    Raises:
-        UpdateRefused: the database refuses its stamp.
-    """
-    try:
-        return transaction.vectors.attest(_write_of(document, b"", ATTESTED), target)
-    except StatementRefused as refusal:
-        raise UpdateRefused(refusal.what, tip=refusal.tip, words=refusal.words, memory_id=document.id) from refusal

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from ai_memory.errors import DataRefused, StatementRefused, StorageFailed, UpdateRefused
+from ai_memory.reembed.work import Unwritable
 from ai_memory.stores.port import Store, Transaction
 
 if TYPE_CHECKING:
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-Unwritable = Mapping[str, str] | None
-"""Memories whose vectors the database refuses, by id, with its words; None as long as it has refused nothing."""
 Write = Callable[[Transaction, Unwritable], T]
 """Writes everything but the refused vectors; vectors one by one unless it is given None."""
 Rehearse = Callable[[], Mapping[str, str]]

@@ -14,18 +14,16 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from ai_memory.errors import StatementRefused
 from ai_memory.reembed.sweep.commit import rehearse_page, spent, write_page
-from ai_memory.reembed.sweep.commit_once import Numbered, Unwritable, commit_once
-from ai_memory.reembed.sweep.progressed import Progressed
-from ai_memory.reembed.sweep.rate import Rate
-from ai_memory.reembed.sweep.taking_back import take_back
+from ai_memory.reembed.sweep.commit_once import Numbered, commit_once
+from ai_memory.reembed.sweep.progressed import Progressed, Rate
 from ai_memory.stores.values import Checkpoint, Counters
 
 if TYPE_CHECKING:
     from ai_memory.reembed.sweep.journal import Journal
-    from ai_memory.reembed.sweep.pipeline import Answered
     from ai_memory.reembed.tools import SweepTools
-    from ai_memory.reembed.work import Sizes
+    from ai_memory.reembed.work import Answered, Sizes, Unwritable
     from ai_memory.stores.port import Store, Transaction
     from ai_memory.vectors.target import Fingerprint
 
@@ -92,26 +90,59 @@ class Committer:
         # Only now: no more may be sent than the committed row says, or a kill would make it a lie.
         self._now = now
 
-    def take_back(self, ids: Sequence[str], counters: Counters, *, in_flight: int | None = None) -> int:
-        """Make rows stale again, and return how many were not.
+    def take_back(self, ids: Sequence[str], *, asked: int = 0, disagreed: int = 0, in_flight: int | None = None) -> int:
+        """Make rows stale again, and return how many were not; so many were `asked` again, of which some `disagreed`.
 
         `in_flight` is how many texts may be sent until the next commit (None: as before).
         """
-        taken = take_back(
+        taken = _take_back(
             self._store,
             self._journal,
             self.target,
             ids,
-            counters=counters,
+            counters=Counters(asked_again=asked, disagreed=disagreed),
             in_flight_limit=None if in_flight is None else in_flight + self.unsettled,
             now_ms=self._tools.clock.now_ms(),
         )
         self.counters += taken
         return -taken.reembedded
 
-    def count(self, counters: Counters) -> None:
-        """Add to the counters of the run."""
+    def count_asked(self, rows: int) -> None:
+        """Record that so many rows were asked again, and agreed."""
+        counters = Counters(asked_again=rows)
         with self._store.transaction() as transaction:
             self._journal.hold(transaction, now_ms=self._tools.clock.now_ms())
             self._journal.count(transaction, counters)
         self.counters += counters
+
+
+def _take_back(
+    store: Store,
+    journal: Journal,
+    target: Fingerprint,
+    ids: Sequence[str],
+    *,
+    counters: Counters,
+    in_flight_limit: int | None,
+    now_ms: int,
+) -> Counters:
+    """Take back the vectors of `ids` and count that beside `counters`, in one transaction; return the sum.
+
+    `in_flight_limit` is the most texts to be in flight until the next commit (None: as before).
+
+    Raises:
+        OperatorNeeded, NotFinished: the run is no longer ours.
+    """
+
+    def forgotten(*, plainly: bool) -> Counters:
+        with store.transaction() as transaction:
+            journal.hold(transaction, in_flight_limit=in_flight_limit, now_ms=now_ms)
+            counted = replace(counters, reembedded=-journal.forget(transaction, target, ids, plainly=plainly))
+            journal.count(transaction, counted)
+        return counted
+
+    try:
+        return forgotten(plainly=False)
+    except StatementRefused:
+        # A schema that wants a stamp on every vector: without provenance they are stale all the same.
+        return forgotten(plainly=True)

@@ -83,6 +83,11 @@ def rows_outside(ending: Ending, scope: tuple[str, ...], file: Census) -> Ending
     return replace(ending, exit_code=max(ending.exit_code, file.exit_code), reason=OUTSIDE, error=error)
 
 
+def budget_spent(run: Run, flag: str) -> Ending:
+    """Return the end at which a budget by `flag` is used up."""
+    return Ending(run, NotFinished.exit_code, flag)
+
+
 TOO_SMALL = "budget too small"
 
 
@@ -91,7 +96,7 @@ def too_small(run: Run, flag: str, tokens: int) -> Ending:
     error = NotFinished(
         f"--{flag} lets no row through: about {tokens:,} tokens went to texts that show what the endpoint serves, "
         "and the next row might cross it.",
-        tip=f"Give --{flag} more, then: ai-memory reembed --resume",
+        tip=f"Raise --{flag}, then: ai-memory reembed --resume",
     )
     return Ending(run, error.exit_code, TOO_SMALL, error=error)
 

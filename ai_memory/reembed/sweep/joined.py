@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ai_memory.reembed.sweep.alone import Alone
+from ai_memory.reembed.sweep.already_there import OtherModels
 from ai_memory.reembed.sweep.asking import Asking
+from ai_memory.reembed.sweep.pipeline import Alone
 from ai_memory.reembed.sweep.sweep import Sweep
 from ai_memory.reembed.sweep.trail import Trail
-from ai_memory.reembed.sweep.witness_guard import OtherModels, WitnessGuard
+from ai_memory.reembed.sweep.witness_guard import WitnessGuard
 
 if TYPE_CHECKING:
     from ai_memory.reembed.heartbeat import Signs
     from ai_memory.reembed.options import Options
-    from ai_memory.reembed.sweep.asked_again import Schedule
     from ai_memory.reembed.sweep.committer import Committer
     from ai_memory.reembed.sweep.refusal_guard import RefusalGuard
+    from ai_memory.reembed.sweep.schedule import Schedule
     from ai_memory.reembed.tools import SweepTools
     from ai_memory.reembed.work import Workers
 

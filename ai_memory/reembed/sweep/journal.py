@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
+from ai_memory.memory.reason import UNWRITABLE
+from ai_memory.reembed.writes import REEMBED
+
 if TYPE_CHECKING:
     from ai_memory.memory.freshness import Document, Unfit
     from ai_memory.memory.reason import Reason
     from ai_memory.stores.port import Store, Transaction
-    from ai_memory.stores.values import Checkpoint, Counters
+    from ai_memory.stores.values import Checkpoint, Counters, Run
     from ai_memory.vectors.target import Fingerprint
-
-REEMBED = "reembed"
 
 
 class Journal(Protocol):
@@ -72,6 +73,11 @@ class Unrecorded:
         self.origin = origin
         self.aside: dict[str, tuple[Document | Unfit, Reason]] = {}
 
+    @property
+    def unwritable(self) -> int:
+        """How many rows the database itself lets nobody change."""
+        return sum(reason.kind == UNWRITABLE for _, reason in self.aside.values())
+
     def committed(self, store: Store, number: int | None) -> bool:
         """Connect anew, and return False: no commit has a number."""
         del number
@@ -112,3 +118,53 @@ class Unrecorded:
     def forget(self, transaction: Transaction, target: Fingerprint, ids: Sequence[str], *, plainly: bool) -> int:
         """Make them rows without a vector again: nobody else would find them."""
         return transaction.vectors.take_away(ids, target, origin=self.origin, vectors=not plainly)
+
+
+class RunJournal:
+    """The row of a run, and the quarantine of its target; `run` as it was last read."""
+
+    origin = REEMBED
+
+    def __init__(self, run: Run) -> None:
+        """Write for a run that this process holds."""
+        self.run = run
+
+    def committed(self, store: Store, number: int | None) -> bool:
+        """See `Store.committed`."""
+        return store.committed(self.run, number)
+
+    def hold(
+        self,
+        transaction: Transaction,
+        *,
+        now_ms: int,
+        in_flight_limit: int | None = None,
+        limits: Mapping[str, int] | None = None,
+    ) -> int:
+        """See `RunWriter.hold`."""
+        return transaction.runs.hold(self.run, now_ms=now_ms, in_flight_limit=in_flight_limit, limits=limits)
+
+    def advance(self, transaction: Transaction, steps: Mapping[str, Checkpoint], *, now_ms: int) -> None:
+        """See `ProgressWriter.advance`."""
+        transaction.progress.advance(self.run, steps, now_ms=now_ms)
+
+    def count(
+        self,
+        transaction: Transaction,
+        counters: Counters,
+        *,
+        written_at: int | None = None,
+        rows_per_hour: int | None = None,
+    ) -> None:
+        """See `ProgressWriter.count`."""
+        transaction.progress.count(self.run, counters, written_at=written_at, rows_per_hour=rows_per_hour)
+
+    def set_aside(
+        self, transaction: Transaction, target: Fingerprint, row: Document | Unfit, reason: Reason, *, now_ms: int
+    ) -> None:
+        """Put a row into quarantine."""
+        transaction.quarantine.put(target.id, row.id, row.src, reason, now_ms=now_ms)
+
+    def forget(self, transaction: Transaction, target: Fingerprint, ids: Sequence[str], *, plainly: bool) -> int:
+        """Make rows stale again, which keep what they have until the run goes on."""
+        return transaction.vectors.forget(ids, target, unstamp=not plainly)

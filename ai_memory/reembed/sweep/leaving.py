@@ -15,8 +15,10 @@ from ai_memory.errors import (
     OperatorNeeded,
 )
 from ai_memory.reembed.heartbeat import PAUSED, Heartbeat
+from ai_memory.reembed.plan.approval import approve_by_hand
 from ai_memory.reembed.plan.census import take_census
 from ai_memory.reembed.plan.decide import asks_of_file
+from ai_memory.reembed.plan.targets import known_fingerprint
 from ai_memory.reembed.sweep.ending import Ending, rows_outside, stopped, stopped_by, too_small
 
 if TYPE_CHECKING:
@@ -26,6 +28,18 @@ if TYPE_CHECKING:
     from ai_memory.reembed.tools import Tools
     from ai_memory.stores.port import Store, Transaction
     from ai_memory.stores.values import Run
+
+
+def nothing_stale(store: Store, planned: Plan, options: Options, *, now_ms: int) -> Ending:
+    """Note that there is nothing to do, and return that end."""
+    target = planned.target
+    with store.transaction() as transaction:
+        approve_by_hand(transaction, target, options, now_ms=now_ms)
+        if planned.scope is None:
+            known = known_fingerprint(transaction.reader, target)
+            known_id = known.id if known else None
+            transaction.progress.note_nothing_stale(known_id, target.space, target.dim, now_ms=now_ms)
+    return Ending(None, planned.census.exit_code, "nothing stale", planned.census)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +75,13 @@ class Leaving:
             self._note(transaction, ending)
         return self._as_it_stands(ending)
 
-    def as_asked(self, ending: Ending, request: Options, planned: Plan) -> Ending:
+    def as_asked(self, ending: Ending, options: Options, planned: Plan) -> Ending:
         """Return the end of a run of some namespaces as the answer to what was asked, which may have been more."""
-        if not ending.complete or planned.scope is None or request.scope is not None:
+        if not ending.complete or planned.scope is None or options.scope is not None:
             return ending
         file = take_census(self.store, self.passes.done.target, None, now_ms=self.tools.clock.now_ms())
         ending = replace(ending, outside=file.stale_outside(planned.scope))
-        if not asks_of_file(request, planned.scope):
+        if not asks_of_file(options, planned.scope):
             return ending
         ending = replace(ending, census=file, exit_code=max(ending.exit_code, file.exit_code))
         if not file.stale:

@@ -5,29 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ai_memory.errors import NotFinished
 from ai_memory.reembed.events import PassBegan
 from ai_memory.reembed.plan.census import Census, take_census
 from ai_memory.reembed.scope import Scope, namespaces_in_scope
 from ai_memory.reembed.sources import FromText
-from ai_memory.reembed.sweep.already_there import require_new
-from ai_memory.reembed.sweep.asked_again import FIRST, Schedule
 from ai_memory.reembed.sweep.budget import MAX_ROWS, Budget
-from ai_memory.reembed.sweep.committer import Committer
-from ai_memory.reembed.sweep.ending import Done, Ending, churn, rows_left, stopped, too_small
-from ai_memory.reembed.sweep.joined import joined
-from ai_memory.reembed.sweep.refusal_guard import RefusalGuard
-from ai_memory.reembed.sweep.run_journal import RunJournal
+from ai_memory.reembed.sweep.ending import Done, Ending, budget_spent, churn, rows_left, stopped, too_small
 from ai_memory.reembed.sweep.scan import Scan, ScanOrder
-from ai_memory.reembed.sweep.witness_guard import OtherModels
 
 if TYPE_CHECKING:
-    from ai_memory.reembed.heartbeat import Heartbeat
     from ai_memory.reembed.options import Options
-    from ai_memory.reembed.plan.plan import TakenRun
+    from ai_memory.reembed.sweep.committer import Committer
+    from ai_memory.reembed.sweep.journal import RunJournal
     from ai_memory.reembed.sweep.sweep import Sweep
     from ai_memory.reembed.tools import Tools
-    from ai_memory.reembed.work import Workers
     from ai_memory.stores.port import Store
     from ai_memory.stores.values import Counters
     from ai_memory.vectors.target import Fingerprint
@@ -45,7 +36,7 @@ class Passes:
         sweep: Sweep,
         committer: Committer,
         journal: RunJournal,
-        request: Options,
+        options: Options,
         tools: Tools,
         *,
         scope: Scope,
@@ -53,9 +44,9 @@ class Passes:
     ) -> None:
         """Sweep `scope`, in which the census `before` was taken."""
         self._store, self._sweep, self._committer, self._journal = store, sweep, committer, journal
-        self._request, self._tools, self._scope = request, tools, scope
+        self._options, self._tools, self._scope = options, tools, scope
         self._fresh, self._passes = before.fresh, 0
-        self._budget = Budget(tools.spending, max_rows=request.max_rows)
+        self._budget = Budget(tools.spending, max_rows=options.max_rows)
 
     def run(self) -> Ending:
         """Sweep until every row is fresh or in quarantine, or the stop or a budget ends it.
@@ -126,7 +117,7 @@ class Passes:
             target=self._committer.target,
             namespaces=namespaces,
             checkpoints=self._store.runs.checkpoints(run),
-            batch=self._request.batch,
+            batch=self._options.batch,
             source=FromText(skip_current=run.skip_current),
         )
         return Scan(self._store, order, self._budget, stopped=self._tools.stop.requested)
@@ -167,31 +158,4 @@ class Passes:
             return stopped(run, self._tools.stop)
         if self._budget.spent != MAX_ROWS and self.idle:
             return too_small(run, self._budget.spent, self._tools.ledger.spent.tokens)
-        return Ending(run, NotFinished.exit_code, self._budget.spent)
-
-
-def prepare(  # noqa: PLR0913 - all that a sweep is made of
-    store: Store,
-    taken: TakenRun,
-    request: Options,
-    tools: Tools,
-    pool: Workers,
-    heartbeat: Heartbeat,
-    *,
-    scope: Scope,
-    before: Census,
-) -> Passes:
-    """Return the work on the run just taken: of `scope`, in which the census `before` was taken."""
-    run = taken.run
-    journal = RunJournal(run)
-    committer = Committer(store, journal, taken.fingerprint, tools, unsettled=taken.unsettled, sizes=run.limits)
-    schedule = Schedule(rows=before.stale, batch=request.batch, doubted=run.counters.disagreed > 0)
-    refused = store.quarantine.refused_since(taken.fingerprint.id, run.started_at)
-    refusals = RefusalGuard(refused=refused, total=before.live)
-    others = OtherModels(
-        lambda outcomes: require_new(store, committer.target, run.target_model, outcomes),
-        # Only before its first vector can a run show that they are those of another model.
-        rows=0 if request.same_vectors or run.counters.reembedded else FIRST,
-    )
-    sweep = joined(committer, request, tools, pool, heartbeat, schedule, refusals, others=others)
-    return Passes(store, sweep, committer, journal, request, tools, scope=scope, before=before)
+        return budget_spent(run, self._budget.spent)

@@ -1,43 +1,26 @@
-"""Keeps a bounded number of pages in flight and hands them on in the order they were read."""
+"""Asks the workers: a bounded number of pages side by side, handed on in the order they were read; or one question."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from ai_memory.reembed.work import AskWitness, PageAnswer, Question, Work, Workers
+from ai_memory.errors import AiMemoryError
+from ai_memory.reembed.work import Answered, AskWitness, PageAnswer, Question, Work, Workers
 
 if TYPE_CHECKING:
-    from ai_memory.embed.outcomes import Embedded, Outcome
+    from ai_memory.reembed.heartbeat import Signs
+    from ai_memory.reembed.ledger import Ledger
     from ai_memory.reembed.page import Page
-    from ai_memory.reembed.sweep.commit_once import Unwritable
 
 Await = Callable[[Future[Any]], None]
 """Returns when an answer is there; it may raise, and then no more is handed on."""
 Settle = Callable[[PageAnswer], None]
 """Counts what an answer cost; called once for each, also for those that are not handed on."""
 Flight = tuple[Work, Sequence[Future[PageAnswer]]]
-
-
-@dataclass(frozen=True, slots=True)
-class Answered:
-    """A page with what became of its documents, or the error that ended its requests.
-
-    `asked` of its rows were asked again, by id, the `differing` ones got another vector. `waited` says that the answer
-    had to be waited for, `unwritable` which of the vectors the database refuses.
-    """
-
-    page: Page
-    outcomes: tuple[Outcome, ...] = ()
-    error: BaseException | None = None
-    asked: tuple[str, ...] = ()
-    differing: tuple[Embedded, ...] = ()
-    waited: bool = False
-    unwritable: Unwritable = None
 
 
 def in_order(
@@ -116,3 +99,37 @@ def _answer(page: Page, futures: Sequence[Future[PageAnswer]], await_answer: Awa
     answers = [answer_of(each) for each in futures]
     found = next((each for each in answers if each.error or each.differing), answers[0])
     return Answered(page, found.outcomes, found.error, found.asked, found.differing, waited)
+
+
+class Alone:
+    """The way to one answer after the other."""
+
+    def __init__(self, pool: Workers, heartbeat: Signs, ledger: Ledger) -> None:
+        """Ask `pool`, wait by `heartbeat`, and settle with `ledger`."""
+        self._pool, self._heartbeat, self._ledger = pool, heartbeat, ledger
+
+    def ask(self, question: Question) -> PageAnswer:
+        """Return the answer to one question; the witness is asked of every worker, and the first that differs told.
+
+        Raises:
+            AiMemoryError: what the endpoint answers with; or the run is no longer ours.
+        """
+        futures = begun(question, self._pool)
+        try:
+            for future in futures:
+                self._heartbeat.await_answer(future)
+        finally:
+            settle_all(futures, self._ledger.settle)
+        answers = [answer_of(each) for each in futures]
+        for each in answers:
+            if each.error:
+                raise each.error
+        return next((each for each in answers if each.differing), answers[0])
+
+    def error_of(self, question: Question) -> AiMemoryError | None:
+        """Return the error that the answer is, None where it is none."""
+        try:
+            self.ask(question)
+        except AiMemoryError as error:
+            return error
+        return None

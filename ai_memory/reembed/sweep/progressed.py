@@ -1,17 +1,55 @@
-"""How far an invocation has come as the row of its run tells, in one frozen value."""
+"""How far an invocation has come as the row of its run tells, and how fast, in frozen values."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import exp
 from typing import TYPE_CHECKING
 
 from ai_memory.embed.usage import Usage
-from ai_memory.reembed.sweep.commit import Traffic
 
 if TYPE_CHECKING:
     from ai_memory.reembed.page import Page
-    from ai_memory.reembed.sweep.rate import Rate
     from ai_memory.reembed.work import Sizes
+
+
+REMEMBERED_S = 180.0
+"""What lies this far back counts a third of what was done just now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """Rows and the seconds they took, the older the fewer of both; `at` is when they were last added to (seconds)."""
+
+    at: float
+    rows: float = 0.0
+    seconds: float = 0.0
+
+    def after(self, rows: int, now: float) -> Rate:
+        """Return the rate once `rows` more are done at `now`."""
+        elapsed = max(now - self.at, 0.0)
+        kept = exp(-elapsed / REMEMBERED_S)
+        return Rate(now, self.rows * kept + rows, self.seconds * kept + elapsed)
+
+    @property
+    def per_hour(self) -> int:
+        """Rows an hour; 0 where no time has passed yet."""
+        return round(3600 * self.rows / self.seconds) if self.seconds else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """What the requests since the last commit cost and taught, and the most texts in flight until the next one.
+
+    `limits` is what was learned of the size of a request, None where that is nothing new. `rows_per_hour` is the
+    rate of the last minutes (None: as it was).
+    """
+
+    in_flight_limit: int
+    limits: Mapping[str, int] | None = None
+    usage: Usage = field(default_factory=Usage)
+    rows_per_hour: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

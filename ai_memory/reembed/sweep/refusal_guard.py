@@ -8,7 +8,7 @@ from ai_memory.embed.outcomes import Refused
 from ai_memory.errors import EndpointUnusable
 
 if TYPE_CHECKING:
-    from ai_memory.reembed.sweep.pipeline import Answered
+    from ai_memory.reembed.work import Answered
 
 REFUSED_ROWS = 50
 REFUSED_SHARE = 0.01

@@ -14,23 +14,14 @@ import numpy as np
 from ai_memory.embed.outcomes import Embedded, Outcome, embedded_of
 from ai_memory.embed.probe import apart
 from ai_memory.errors import EndpointUnusable
-from ai_memory.reembed.sweep.asked_again import agrees, sharing_a_vector, too_many
+from ai_memory.reembed.sweep.alike import sharing_a_vector, too_many
+from ai_memory.reembed.work import KNOWN, TRIES
+from ai_memory.vectors.checks import agrees
 
 if TYPE_CHECKING:
     from ai_memory.embed.port import ResilientEmbedder
     from ai_memory.reembed.work import Sizes
     from ai_memory.vectors.target import Vectors
-
-KNOWN = 8
-"""Texts that are asked by themselves to know what is right."""
-TRIES = 3
-"""Requests that must be right before a remedy is believed."""
-
-
-def max_texts(documents: int) -> int:
-    """Return how many texts finding a remedy for a page of so many may send."""
-    # Twice those known; the page TRIES times; parts of it TRIES times at half, quarter, … of its size.
-    return 2 * KNOWN + 2 * TRIES * documents
 
 
 def find_remedy(
@@ -57,7 +48,7 @@ def find_remedy(
     if tried <= 2 and learned.get("in_flight") != 1 and embedder.concurrency > 1:
         return _one_at_a_time()
     raise EndpointUnusable(
-        "The endpoint gives texts other vectors than by themselves, also one at a time.",
+        "The endpoint gives a text another vector than when it is asked alone, even one at a time.",
         tip="Look at that server and its model; then: ai-memory reembed --resume",
     )
 
@@ -110,7 +101,7 @@ def _right(found: Vectors, known: Vectors) -> bool:
 def _require_steady(known: Vectors, again: Vectors) -> None:
     if not _right(again, known):
         raise EndpointUnusable(
-            "The endpoint does not give a text the same vector each time it is asked, also by itself.",
+            "The endpoint gives the same text different vectors, even when it is asked for nothing else.",
             tip="Look at that server and its model; then: ai-memory reembed --resume",
         )
 

@@ -82,7 +82,7 @@ class Scan:
             yield self._take()
 
     def settle(self, page: Page) -> None:
-        """Hear that a page was committed: its vectors are found in the file from now on."""
+        """Note that a page was committed: its vectors are found in the file from now on."""
         self._on_their_way.difference_update(document.src for document in page.documents)
         self._budget.settle([document.text for document in page.documents])
 

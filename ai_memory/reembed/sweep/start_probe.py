@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING
 
 from ai_memory.embed.port import ONE_ATTEMPT, ResilientEmbedder
 from ai_memory.embed.probe import probe, require_witness, witness_bytes
-from ai_memory.reembed.breaker import require_due
-from ai_memory.reembed.plan.plan import TakenRun, approve_by_hand
+from ai_memory.reembed.breaker import CLOSED, require_due
+from ai_memory.reembed.plan.approval import approve_by_hand
 from ai_memory.reembed.plan.targets import enter_target
 from ai_memory.reembed.sweep.believed import as_recorded
-from ai_memory.stores.values import Breaker
 from ai_memory.vectors.witness import WITNESS_TEXTS
 
 if TYPE_CHECKING:
     from ai_memory.clock import Clock
     from ai_memory.reembed.heartbeat import Heartbeat
     from ai_memory.reembed.options import Options
+    from ai_memory.reembed.plan.taking import TakenRun
     from ai_memory.stores.port import Store
     from ai_memory.vectors.target import Fingerprint, Vectors
 
@@ -30,7 +30,7 @@ class StartProbe:
 
     store: Store
     embedder: ResilientEmbedder
-    request: Options
+    options: Options
     clock: Clock
     heartbeat: Heartbeat
 
@@ -65,10 +65,10 @@ class StartProbe:
                 found = replace(self.embedder.target, dim=vectors.shape[1])
                 known = enter_target(transaction, found, now_ms=self.clock.now_ms())
                 transaction.runs.aim_at(run, known)
-                approve_by_hand(transaction, found, self.request, now_ms=self.clock.now_ms())
+                approve_by_hand(transaction, found, self.options, now_ms=self.clock.now_ms())
             if not canary:
                 transaction.targets.set_witness(known.id, witness_bytes(vectors))
-            transaction.progress.set_breaker(run, Breaker(), now_ms=self.clock.now_ms())
+            transaction.progress.set_breaker(run, CLOSED, now_ms=self.clock.now_ms())
             # Read anew: the sweep compares with the witness that was kept just now.
             return transaction.reader.targets.read(known.id)
 

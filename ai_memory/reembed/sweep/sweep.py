@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from ai_memory.embed.outcomes import Refused, Unanswered
 from ai_memory.errors import TargetChanged
 from ai_memory.reembed.events import PageCommitted, RowsQuarantined
-from ai_memory.reembed.sweep.pipeline import Answered, in_order
+from ai_memory.reembed.sweep.pipeline import in_order
 from ai_memory.reembed.sweep.window_size import WindowSize
-from ai_memory.reembed.work import AskWitness, Work, Workers
+from ai_memory.reembed.work import Answered, AskWitness, Work, Workers
 
 if TYPE_CHECKING:
     from ai_memory.reembed.heartbeat import Signs
@@ -34,7 +34,7 @@ class Sweep:
         guard: WitnessGuard,
         committer: Committer,
         refusals: RefusalGuard,
-        request: Options,
+        options: Options,
         tools: SweepTools,
         heartbeat: Signs,
     ) -> None:
@@ -42,7 +42,7 @@ class Sweep:
         self.left: dict[str, Unanswered] = {}
         self.rows_in_quarantine = self.rows_left = 0
         self._pool, self._guard, self._committer, self._refusals = pool, guard, committer, refusals
-        self._request, self._tools, self._heartbeat = request, tools, heartbeat
+        self._options, self._tools, self._heartbeat = options, tools, heartbeat
         self._window = WindowSize(lambda: pool.capacity)
         self._halted = False
 
@@ -66,13 +66,13 @@ class Sweep:
                     lie = lie or answered
                     walk.drop(work.page)
                 elif isinstance(work, AskWitness):
-                    # Behind a page that failed, the witness only tells more if it differs.
+                    # After a page that failed, the witness only tells more if it differs.
                     if not failure or isinstance(answered.error, TargetChanged):
                         guard.require_witness(answered.error)
                 elif answered.error:
                     failure = failure or answered.error
                 else:
-                    # Behind a page that failed the cursor must stay; the vectors paid for are kept all the same.
+                    # After a page that failed the cursor must stay; the vectors paid for are kept all the same.
                     self._write(work, answered, walk, {} if failure else answered.page.steps)
                 self._halted = bool(failure or lie)
         if not failure and not lie and not self._tools.stop.requested():
@@ -124,9 +124,9 @@ class Sweep:
         if aside := (*page.unfit, *(each.unfit for each in answered.outcomes if isinstance(each, Refused))):
             self._tools.observe(RowsQuarantined(aside))
         self._heartbeat.committed()
-        if self._request.sleep_seconds and page.documents:
-            self._heartbeat.sleep(self._request.sleep_seconds)
+        if self._options.sleep_seconds and page.documents:
+            self._heartbeat.sleep(self._options.sleep_seconds)
 
     @property
     def _texts_a_page(self) -> int:
-        return self._request.batch + self._guard.most_again
+        return self._options.batch + self._guard.most_again

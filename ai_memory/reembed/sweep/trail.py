@@ -1,17 +1,111 @@
-"""What an invocation wrote, as far as an answer may yet show that it has to be taken back."""
+"""What an invocation wrote, as far as an answer may yet show that it has to be taken back.
+
+A server that restarts may give a model's vectors for a while, another's for a time, and then the first one's again.
+What is asked beside a page agrees with it all through; only rows of earlier pages show it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+from collections.abc import Collection, Iterable, Sequence
 from random import Random
 from typing import TYPE_CHECKING
 
-from ai_memory.reembed.sweep.kept import Kept
-from ai_memory.reembed.sweep.watch import Watch
+from ai_memory.reembed.sweep.schedule import choose
+from ai_memory.reembed.work import Again
 
 if TYPE_CHECKING:
-    from ai_memory.embed.outcomes import Embedded
-    from ai_memory.reembed.sweep.pipeline import Answered
+    from ai_memory.embed.outcomes import Embedded, Outcome
+    from ai_memory.reembed.work import Answered
+
+
+MOST = 64
+"""Pages of which a row is kept in mind, beside the last one."""
+
+
+class Watch:
+    """The ids written since the last witness but one that agreed.
+
+    Not since the last: pages that were in flight beside it may have been answered after it.
+    """
+
+    def __init__(self) -> None:
+        """Begin with nothing written."""
+        self._before: list[str] = []
+        self._since: list[str] = []
+
+    def wrote(self, ids: Iterable[str]) -> None:
+        """Record that rows were written."""
+        self._since += ids
+
+    def agreed(self) -> None:
+        """Record that the witness was asked for again, and agreed."""
+        self._before, self._since = self._since, []
+
+    def doubtful(self) -> list[str]:
+        """Return the rows whose vectors may be of other weights."""
+        return [*self._before, *self._since]
+
+
+class Kept:
+    """Rows written in this invocation, one per page."""
+
+    def __init__(self, chance: Random) -> None:
+        """Begin with none; `chance` chooses."""
+        self._chance = chance
+        self._last: list[Embedded] = []
+        self._others: list[Embedded] = []
+        self._pages = 0
+        self._alone = False
+        # About 40 bytes per row: as strings they would take twice as much.
+        self._ids: list[bytes] = []
+
+    @property
+    def link(self) -> list[Embedded]:
+        """A row of the last page that was written, none before the first."""
+        return self._last
+
+    @property
+    def rows(self) -> list[Embedded]:
+        """Rows from all over what was written since rows last agreed at an end, the last page's at last.
+
+        None where that is one page of which rows were asked again with nothing else in flight.
+        """
+        return [] if self._pages == int(self._alone) else [*self._others, *self._last]
+
+    def wrote(self, outcomes: Sequence[Outcome], ids: Sequence[str], *, alone: bool) -> None:
+        """Record that a page was written, with `ids` in all; `alone`: rows of it agreed while nothing was in flight."""
+        self._ids.append(json.dumps(ids).encode())
+        if not (chosen := choose(outcomes, Again(1), self._chance)):
+            return
+        # Every page before the last is kept with the same chance (reservoir sampling, Vitter 1985).
+        before = self._last if self._pages else []
+        kept = self._chance.randrange(max(self._pages, 1))
+        if len(self._others) < MOST:
+            self._others += before
+        elif kept < MOST:
+            self._others[kept : kept + 1] = before
+        self._pages += 1
+        self._last, self._alone = chosen, alone and self._pages == 1
+
+    def agreed(self) -> None:
+        """Record that the rows agreed at an end."""
+        self._others, self._pages, self._alone = [], 0, False
+
+    def has(self, each: Embedded) -> bool:
+        """Return whether a row is one of those kept in mind."""
+        return each.document.id in {row.document.id for row in (*self._others, *self._last)}
+
+    def drop(self, ids: Collection[str]) -> None:
+        """Forget those rows of `ids` that are kept in mind: they are stale again."""
+        left = [each for each in (*self._others, *self._last) if each.document.id not in ids]
+        self._others, self._last = left[:-1], left[-1:]
+
+    def forget(self) -> list[str]:
+        """Return the ids of all that was written, and begin with none."""
+        ids = [each for page in self._ids for each in json.loads(page)]
+        self._ids, self._others, self._last = [], [], []
+        return ids
 
 
 class Trail:
@@ -32,6 +126,10 @@ class Trail:
     def rows(self) -> list[Embedded]:
         """Rows from all over what was written since rows last agreed at an end, see `Kept`."""
         return self._kept.rows
+
+    def most_rows(self, pages: int) -> int:
+        """Return how many rows are kept in mind of so many pages at most."""
+        return min(pages, MOST + 1)
 
     def first_asked(self, ids: Iterable[str]) -> tuple[str, ...]:
         """Record that rows were asked again, and return those that never were before."""

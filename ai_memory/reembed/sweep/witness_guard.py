@@ -1,47 +1,32 @@
 """Stands between the endpoint and the database: believes no vector of an invocation before some were asked again.
 
-What is asked again and when is said by `asked_again` and `asking`. Here it is judged before it is written, and what
+What is asked again and when is said by `schedule` and `asking`. Here it is judged before it is written, and what
 was written is taken back where an answer shows that the endpoint lied.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from ai_memory.embed.outcomes import Outcome, Refused, embedded_of
+from ai_memory.embed.outcomes import Refused, embedded_of
 from ai_memory.errors import AiMemoryError, EndpointUnusable, TargetChanged
 from ai_memory.reembed.events import RemedyFound, WitnessAgreed
-from ai_memory.reembed.page import Page
-from ai_memory.reembed.sweep.alike import SET_ASIDE, Alike
-from ai_memory.reembed.sweep.asked_again import Shared, chosen_of, look_at, mixed_up
-from ai_memory.reembed.sweep.asking import SEED_BITS, Asking
-from ai_memory.reembed.sweep.pipeline import Answered
-from ai_memory.reembed.sweep.remedy import max_texts
-from ai_memory.reembed.work import AskAgain, AskAtEnd, AskWitness, EmbedPage, FindRemedy, Sizes, Work
-from ai_memory.stores.values import Counters
-from ai_memory.vectors.witness import WITNESS_TEXTS
+from ai_memory.reembed.sweep.alike import SET_ASIDE, Alike, Shared
+from ai_memory.reembed.sweep.schedule import chosen_of, look_at
+from ai_memory.reembed.sweep.witness_rows import mixed_up, unseen
+from ai_memory.reembed.work import Answered, AskAgain, AskAtEnd, AskWitness, EmbedPage, FindRemedy, Sizes, Work
 
 if TYPE_CHECKING:
-    from ai_memory.reembed.sweep.alone import Alone
+    from ai_memory.reembed.page import Page
+    from ai_memory.reembed.sweep.already_there import OtherModels
+    from ai_memory.reembed.sweep.asking import Asking
     from ai_memory.reembed.sweep.budget import Budget
     from ai_memory.reembed.sweep.committer import Committer
+    from ai_memory.reembed.sweep.pipeline import Alone
     from ai_memory.reembed.sweep.trail import Trail
     from ai_memory.reembed.tools import SweepTools
-
-Compare = Callable[[Sequence[Outcome]], int]
-"""Compares vectors that came with those stored of another model, and returns how many it could; it may raise."""
-
-
-@dataclass(frozen=True, slots=True)
-class OtherModels:
-    """How the first `rows` vectors are compared with those that the file has of other models."""
-
-    compare: Compare = lambda _: 0
-    rows: int = 0
 
 
 class WitnessGuard:
@@ -101,11 +86,11 @@ class WitnessGuard:
         """
         if not (rows := tuple(self._asking.at_end())):
             return None
-        found = self._alone.ask(AskAtEnd(rows, self._seed(), self._sizes))
+        found = self._alone.ask(AskAtEnd(rows, self._asking.seed(), self._sizes))
         asked = self._trail.first_asked(found.asked)
         if found.differing:
-            return Answered(Page(), rows, asked=asked, differing=found.differing)
-        self._committer.count(Counters(asked_again=len(asked)))
+            return Answered(outcomes=rows, asked=asked, differing=found.differing)
+        self._committer.count_asked(len(asked))
         self._trail.rows_agreed(at_end=True)
         return None
 
@@ -122,9 +107,9 @@ class WitnessGuard:
         changed = self._witness_error() if earlier else None
         weights = isinstance(changed, TargetChanged)
         ids = self._trail.doubtful(lie.differing, earlier=earlier, other_weights=weights)
-        counters = Counters(asked_again=max(len(lie.asked), len(lie.differing)), disagreed=len(lie.differing))
-        most = in_flight + max_texts(len(lie.outcomes))
-        taken = self._committer.take_back(sorted(ids), counters, in_flight=most)
+        asked, disagreed = max(len(lie.asked), len(lie.differing)), len(lie.differing)
+        most = in_flight + self._remedy(lie).texts
+        taken = self._committer.take_back(sorted(ids), asked=asked, disagreed=disagreed, in_flight=most)
         if isinstance(changed, TargetChanged):
             raise _with_rows(changed, taken)
         return taken
@@ -138,11 +123,10 @@ class WitnessGuard:
             EmbedError: it failed.
         """
         try:
-            question = FindRemedy(lie.outcomes, lie.differing, self._remedies, self._sizes)
-            remedy = self._alone.ask(question).remedy
+            remedy = self._alone.ask(self._remedy(lie)).remedy
         except EndpointUnusable:
             # Nothing tells since when.
-            self._committer.take_back(self._trail.since_witness(), Counters())
+            self._committer.take_back(self._trail.since_witness())
             raise
         self.require_witness(self._witness_error(), taken_back=taken_back)
         self._remedies += 1
@@ -158,7 +142,7 @@ class WitnessGuard:
             BaseException: `error`, with the rows that are stale again: those, and what was `taken_back` before.
         """
         if isinstance(error, TargetChanged):
-            taken = self._committer.take_back(self._trail.since_witness(), Counters())
+            taken = self._committer.take_back(self._trail.since_witness())
             raise _with_rows(error, taken_back + taken) from error
         if error:
             raise error
@@ -201,12 +185,12 @@ class WitnessGuard:
             return replace(answered, differing=found.differing)
         others = [each for each in answered.outcomes if each.document.id not in alike]
         earlier = alike.keys() - {each.document.id for each in here}
-        self._committer.take_back(sorted(earlier), Counters())
+        self._committer.take_back(sorted(earlier))
         aside = (Refused(each, SET_ASIDE) for each in alike.values())
         return replace(answered, outcomes=(*others, *aside))
 
-    def _seed(self) -> int:
-        return self._tools.chance.getrandbits(SEED_BITS)
+    def _remedy(self, lie: Answered) -> FindRemedy:
+        return FindRemedy(lie.outcomes, lie.differing, self._remedies, self._sizes)
 
     @property
     def _sizes(self) -> Sizes:
@@ -215,9 +199,9 @@ class WitnessGuard:
     def _witness_by_itself(self) -> Answered:
         """Return what is known where the witness differs beside other requests: with none it may agree."""
         if error := self._witness_error():
-            return Answered(Page(), error=error)
-        found = mixed_up(np.ones((len(WITNESS_TEXTS), self._committer.target.dim), np.float32))
-        return Answered(Page(), found.outcomes, asked=found.asked, differing=found.differing)
+            return Answered(error=error)
+        found = mixed_up(unseen(self._committer.target.dim))
+        return Answered(outcomes=found.outcomes, asked=found.asked, differing=found.differing)
 
     def _witness_error(self) -> AiMemoryError | None:
         """Ask for the witness texts with nothing else in flight, and return what is wrong."""

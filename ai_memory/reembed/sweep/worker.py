@@ -8,14 +8,15 @@ from random import Random
 from typing import TYPE_CHECKING, assert_never
 
 from ai_memory.embed.documents import embed_documents
-from ai_memory.embed.outcomes import Embedded, Outcome
 from ai_memory.errors import AiMemoryError
 from ai_memory.reembed.stop import Stop
-from ai_memory.reembed.sweep.asked_again import AT_END, agrees, ask_again, ask_witness, chosen_of, look_at
+from ai_memory.reembed.sweep.asked_again import ask_again, ask_witness, not_as_before
 from ai_memory.reembed.sweep.remedy import find_remedy
+from ai_memory.reembed.sweep.schedule import AT_END, chosen_of, look_at
 from ai_memory.reembed.work import AskAgain, AskAtEnd, AskWitness, EmbedPage, FindRemedy, Learned, PageAnswer, Question
 
 if TYPE_CHECKING:
+    from ai_memory.embed.outcomes import Embedded
     from ai_memory.embed.port import ResilientEmbedder
 
 
@@ -83,7 +84,7 @@ class Worker:
         rows, chance = question.rows, Random(question.seed)  # noqa: S311 - a sample, no secret
         with self._stop.finishing():
             now = embed_documents(self._embedder, [each.document for each in rows])
-        doubted = [row for row, each in zip(rows, now, strict=True) if not _agree(row, each)]
+        doubted = not_as_before(rows, now)
         some = chance.sample(rows[:-1], min(AT_END - 1, len(rows) - 1))
         alone = {each.document.id: each for each in (*doubted, *some, rows[-1])}
         asked, differing = self._ask(list(alone.values()), finishing=True)
@@ -96,7 +97,3 @@ class Worker:
         # The first page is only kept with it, and the run is only done with it.
         with self._stop.finishing():
             return ask_again(self._embedder, rows, stopped=lambda: False)
-
-
-def _agree(one: Embedded, other: Outcome) -> bool:
-    return isinstance(other, Embedded) and agrees(one.vector, other.vector)

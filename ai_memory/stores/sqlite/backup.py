@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING
 from ai_memory.errors import WRITE_FAULTS, AiMemoryError, DataRefused, StorageFailed, UsageError
 from ai_memory.stores.open_options import OpenOptions
 from ai_memory.stores.sqlite import side_file
-from ai_memory.stores.sqlite.connection import Database
+from ai_memory.stores.sqlite.connection import Connection
 from ai_memory.stores.sqlite.consistent import JOURNAL_MODE, consistently, data_version
 from ai_memory.stores.sqlite.file import SIDE_FILES
+from ai_memory.stores.sqlite.transactions import snapshot
 
 if TYPE_CHECKING:
-    from ai_memory.stores.sqlite.page_copy import PageCopy
+    from ai_memory.stores.sqlite.handle import PageCopy
 
 STEP_PAGES = 500
 """Pages copied between two looks at who wants to end the work; without a write-ahead log a writer waits so long."""
@@ -38,7 +39,7 @@ PagesObserver = Callable[[int, int], None]
 """Is told how many bytes of how many are copied; what it raises ends the copy."""
 
 
-def copy_to(db: Database, target: Path, *, told: PagesObserver) -> int:
+def copy_to(db: Connection, target: Path, *, told: PagesObserver) -> int:
     """Write a consistent copy of the file to `target`, with its mode, and return how many bytes it has.
 
     All of it is on the disk, or there is no file. With a write-ahead log nobody waits for it.
@@ -77,7 +78,7 @@ def require_free(target: Path) -> None:
         raise UsageError(f"There is no folder {target.parent} for the backup.", tip="Create it first.")
 
 
-def replace_by(path: Path, source: Database, *, damaged: bool, options: OpenOptions, told: PagesObserver) -> None:
+def replace_by(path: Path, source: Connection, *, damaged: bool, options: OpenOptions, told: PagesObserver) -> None:
     """Give the database at `path` the content of `source`, as one transaction of its own, and keep its journal mode.
 
     Who has it open sees either all of the old content or all of the new one; so does whoever opens it after a kill.
@@ -90,7 +91,7 @@ def replace_by(path: Path, source: Database, *, damaged: bool, options: OpenOpti
     db = _open_to_receive(path, options=options)
     try:
         mode = None if damaged else str(db.value(JOURNAL_MODE))
-        with db.receiving(source, damaged=damaged) as pages:
+        with db.handle.receiving(source.handle, damaged=damaged) as pages:
             size = int(source.value(PAGE_SIZE))
             while not pages.copy(STEP_PAGES):
                 told(*(number * size for number in pages.count()))
@@ -101,10 +102,10 @@ def replace_by(path: Path, source: Database, *, damaged: bool, options: OpenOpti
             db.execute(EMPTY_LOG)
     finally:
         db.close()
-    db.require_same_file()
+    db.handle.require_same_file()
 
 
-def require_fit(db: Database, source: Database) -> None:
+def require_fit(db: Connection, source: Connection) -> None:
     """Check that SQLite can put the pages of `source` into a sound database.
 
     Raises:
@@ -114,15 +115,15 @@ def require_fit(db: Database, source: Database) -> None:
     tip = f"Stop whatever uses {db.path}, move it away with its -wal and -shm, and copy the backup to its place."
     if ours != theirs and db.value(JOURNAL_MODE) == "wal":
         raise DataRefused(
-            f"{source.path} has pages of {theirs} bytes and {db.path}, in WAL mode, of {ours}: SQLite can restore none "
-            "into the other. Nothing was changed.",
+            f"{source.path} has pages of {theirs} bytes and {db.path}, in WAL mode, of {ours}: SQLite cannot restore "
+            "one into the other. Nothing was changed.",
             tip=tip,
         )
     ours, theirs = (each.value(ENCODING) for each in (db, source))
     if ours != theirs:
         raise DataRefused(
-            f"{source.path} has its text in {theirs} and {db.path} in {ours}: whoever has it open could read it no "
-            "more. Nothing was changed.",
+            f"{source.path} has its text in {theirs} and {db.path} in {ours}: whoever has it open could no "
+            "longer read it. Nothing was changed.",
             tip=tip,
         )
 
@@ -154,7 +155,7 @@ def _with_side_files(path: Path) -> list[Path]:
     return [path.with_name(path.name + suffix) for suffix in ("", *SIDE_FILES)]
 
 
-def _fill(db: Database, path: Path, told: PagesObserver) -> None:
+def _fill(db: Connection, path: Path, told: PagesObserver) -> None:
     copy = _open_to_receive(path)
     try:
         # Until it is whole it is nothing: it needs no journal of its own, and is synced once.
@@ -165,20 +166,20 @@ def _fill(db: Database, path: Path, told: PagesObserver) -> None:
         copy.close()
 
 
-def _copy_pages(db: Database, copy: Database, told: PagesObserver) -> None:
+def _copy_pages(db: Connection, copy: Connection, told: PagesObserver) -> None:
     """Copy all pages; where no lock is held, stop as soon as another writer has committed."""
     held, version = db.in_transaction, data_version(db)
     size = int(db.value(PAGE_SIZE))
-    with copy.receiving(db, synced=False) as pages:
+    with copy.handle.receiving(db.handle, synced=False) as pages:
         while not (pages.copy(STEP_PAGES) if held else _copy_between_writers(db, pages)):
             told(*(number * size for number in pages.count()))
             if not held and data_version(db) != version:
                 return
 
 
-def _copy_between_writers(db: Database, pages: PageCopy) -> bool:
+def _copy_between_writers(db: Connection, pages: PageCopy) -> bool:
     # The lock is taken by a statement of the source, so that it is the source's name that stands in the error.
-    with db.snapshot():
+    with snapshot(db):
         data_version(db)
         return pages.copy(STEP_PAGES)
 
@@ -223,6 +224,6 @@ def _taken(target: Path) -> UsageError:
     return UsageError(f"{target} exists already; a backup never overwrites a file.", tip=ANOTHER)
 
 
-def _open_to_receive(path: Path, *, options: OpenOptions = OpenOptions()) -> Database:
+def _open_to_receive(path: Path, *, options: OpenOptions = OpenOptions()) -> Connection:
     """Return a connection to a file, empty, damaged or sound, whose content a copy is going to replace."""
-    return Database(path, read_only=False, create=False, options=replace(options, receiving=True))
+    return Connection(path, read_only=False, create=False, options=replace(options, receiving=True))

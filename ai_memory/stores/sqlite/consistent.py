@@ -10,8 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, TypeVar
 
+from ai_memory.stores.sqlite.transactions import snapshot
+
 if TYPE_CHECKING:
-    from ai_memory.stores.sqlite.connection import Binding, Database, Row
+    from ai_memory.stores.sqlite.connection import Binding, Connection, Row
 
 T = TypeVar("T")
 
@@ -29,7 +31,7 @@ END_OF_CHUNK = f"""
 WITHIN = "AND m.row_number BETWEEN :first AND :last"
 
 
-def consistently(db: Database, read: Callable[[], T]) -> T:
+def consistently(db: Connection, read: Callable[[], T]) -> T:
     """Return what `read` finds in one state of the file; it may be called up to four times, the first ones in vain."""
     if not db.in_transaction and db.value(JOURNAL_MODE) != "wal":
         for _ in range(ATTEMPTS):
@@ -46,16 +48,16 @@ def consistently(db: Database, read: Callable[[], T]) -> T:
         db.tell(f"{db.path} changes all the time and keeps no write-ahead log: its writers wait while it is read.")
     if db.in_transaction:
         return read()
-    with db.snapshot():
+    with snapshot(db):
         return read()
 
 
-def data_version(db: Database) -> int:
+def data_version(db: Connection) -> int:
     """Return a number that is another one as soon as another connection has committed."""
     return int(db.value(DATA_VERSION))
 
 
-def memory_rows(db: Database, sql: str, bindings: Mapping[str, Binding]) -> Iterator[Row]:
+def memory_rows(db: Connection, sql: str, bindings: Mapping[str, Binding]) -> Iterator[Row]:
     """Yield the rows of a query of `memory_row AS m`: in a snapshot as SQLite finds them, else in chunks.
 
     `{within}` in `sql` is where a chunk is told, `{plus}` before a column whose index is of no use then. No lock is

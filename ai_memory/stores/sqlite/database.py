@@ -100,10 +100,10 @@ def reading(path: Path, *, options: OpenOptions = OpenOptions()) -> Iterator[Sto
     try:
         check_ledger(db)
         yield _store(db)
-        db.require_unchanged()
+        db.handle.require_unchanged()
     except DataRefused:
         # What looks like damage may be a file that was half written just then.
-        db.require_unchanged()
+        db.handle.require_unchanged()
         raise
     finally:
         db.close()
@@ -127,7 +127,7 @@ def writing(path: Path, *, now_ms: int, create: bool = False, options: OpenOptio
     db = connection.open_database(path, create=create, options=options)
     try:
         if not create:
-            with db.left_as_it_was():
+            with db.handle.left_as_it_was():
                 check_ledger(db)
                 require_known(db.path, read_schema(db))
         migrate(db, now_ms=now_ms)
@@ -139,7 +139,7 @@ def writing(path: Path, *, now_ms: int, create: bool = False, options: OpenOptio
         db.close()
 
 
-def _store(db: connection.Database, *, created: bool = False) -> Store:
+def _store(db: connection.Connection, *, created: bool = False) -> Store:
     schema = read_schema(db)
     lay_view(db, schema)
     return Store(db=db, schema=schema, codec=Codec(schema.encoding), created=created)

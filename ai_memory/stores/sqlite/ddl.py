@@ -7,18 +7,15 @@ that creates the memories is entered without being run: none of its tables is al
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from hashlib import sha256
-from importlib.resources import files
-from importlib.resources.abc import Traversable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ai_memory.errors import DataRefused
 from ai_memory.memory.text_codec import printable
+from ai_memory.stores.sqlite.migrations import MEMORIES, Migration, available
+from ai_memory.stores.sqlite.transactions import transaction
 
 if TYPE_CHECKING:
-    from ai_memory.stores.sqlite.connection import Database
+    from ai_memory.stores.sqlite.connection import Connection
 
 LEDGER = """
     CREATE TABLE IF NOT EXISTS reembed_migration (
@@ -34,63 +31,27 @@ ENTER = "INSERT INTO reembed_migration (version, name, sha256, applied_at) VALUE
 
 MAX_SHOWN = 80
 
-MEMORIES = 1
-"""The version that creates the memories themselves."""
 
-
-@dataclass(frozen=True, slots=True)
-class Migration:
-    """One numbered SQL file."""
-
-    version: int
-    name: str
-    sql: str
-
-    @property
-    def sha256(self) -> str:
-        """The hash by which the ledger knows the file's text: 64 hex digits."""
-        return sha256(self.sql.encode()).hexdigest()
-
-
-def available() -> list[Migration]:
-    """Return all migrations that ship with the program, in order."""
-    found = [entry for entry in _folder().iterdir() if entry.name.endswith(".sql")]
-    return [
-        Migration(int(entry.name.split("_")[0]), entry.name, entry.read_text(encoding="utf-8"))
-        for entry in sorted(found, key=lambda each: each.name)
-    ]
-
-
-def memories_sql() -> str:
-    """Return the text of the migration that creates the memories."""
-    return next(each.sql for each in available() if each.version == MEMORIES)
-
-
-def _folder() -> Traversable:
-    packaged = files("ai_memory") / "migrations"
-    return packaged if packaged.is_dir() else Path(__file__).resolve().parents[3] / "migrations"
-
-
-def has_table(db: Database, name: str) -> bool:
+def has_table(db: Connection, name: str) -> bool:
     """Return whether the file has a table of that name."""
     return bool(db.value(HAS_TABLE, (name,)))
 
 
-def migrate(db: Database, *, now_ms: int) -> None:
+def migrate(db: Connection, *, now_ms: int) -> None:
     """Apply what is missing; do nothing where nothing is.
 
     Raises:
         DataRefused: the file's ledger is newer than this program, or a file was changed after it was applied.
     """
     if _missing(db):
-        with db.transaction():
+        with transaction(db):
             db.execute(LEDGER)
         while pending := _missing(db):
-            with db.transaction():
+            with transaction(db):
                 _apply(db, pending[0], now_ms=now_ms)
 
 
-def check_ledger(db: Database) -> None:
+def check_ledger(db: Connection) -> None:
     """Check that this program knows every migration the file has seen.
 
     Raises:
@@ -99,7 +60,7 @@ def check_ledger(db: Database) -> None:
     _missing(db)
 
 
-def _missing(db: Database) -> list[Migration]:
+def _missing(db: Connection) -> list[Migration]:
     known = {each.version: each for each in available()}
     applied = {version: (name, digest) for version, name, digest in _ledger(db)}
     for version, (name, digest) in applied.items():
@@ -116,7 +77,7 @@ def _missing(db: Database) -> list[Migration]:
     return [known[version] for version in sorted(known.keys() - applied.keys())]
 
 
-def _ledger(db: Database) -> list[tuple[int, str, str]]:
+def _ledger(db: Connection) -> list[tuple[int, str, str]]:
     """Return version, name and hash of what the file has seen; the name is for people."""
     found = db.execute(APPLIED) if has_table(db, "reembed_migration") else []
     if any(not isinstance(version, int) for version, _, _ in found):
@@ -127,7 +88,7 @@ def _ledger(db: Database) -> list[tuple[int, str, str]]:
     return [(version, printable(str(name)[:MAX_SHOWN]), str(digest)) for version, name, digest in found]
 
 
-def _apply(db: Database, migration: Migration, *, now_ms: int) -> None:
+def _apply(db: Connection, migration: Migration, *, now_ms: int) -> None:
     if any(version == migration.version for version, _, _ in _ledger(db)):
         return  # another process was faster
     if migration.version != MEMORIES or not has_table(db, "memories"):

@@ -16,7 +16,6 @@ from pathlib import Path
 from urllib.parse import quote
 
 from ai_memory.errors import WRITE_FAULTS, AiMemoryError, Damaged, DataRefused, StorageFailed
-from ai_memory.stores.sqlite import side_file
 
 LONGEST_PATH = 504
 """Bytes of a path, links resolved, that SQLite on Unix opens: 512 less the `-journal` it appends (os_unix.c)."""
@@ -28,8 +27,6 @@ PRIVATE = 0o600
 """A new database is its owner's alone; SQLite gives its log and journal the mode of the database."""
 
 SIDE_FILES = LOG, INDEX_OF_LOG, JOURNAL = "-wal", "-shm", "-journal"
-NAMES_ANOTHER = bytes.fromhex("d9d505f920a163d7")
-"""The last bytes of a journal that names another file."""
 
 DISK_FAULTS = WRITE_FAULTS - {errno.EFBIG, errno.EROFS}
 """On the way to a database a file system that is read-only is a matter of permission."""
@@ -167,7 +164,7 @@ def not_a_database(path: Path) -> Damaged:
 
 
 def _require_regular(path: Path, found: os.stat_result) -> None:
-    kind = "a folder" if stat.S_ISDIR(found.st_mode) else "no regular file"
+    kind = "a folder" if stat.S_ISDIR(found.st_mode) else "a device, pipe or socket"
     if not stat.S_ISREG(found.st_mode):
         raise DataRefused(f"{path} is {kind}, not a database.", tip="Name the database file with --db PATH.")
 
@@ -192,37 +189,6 @@ def make_private(path: Path) -> None:
             raise _ours(error, path) from error
         tip = "Make its folder first, or one that you may write."
         raise DataRefused(f"{path} cannot be made: {why}.", tip=tip) from error
-
-
-def require_own_side_files(path: Path) -> None:
-    """Check the files that SQLite opens with a database: plain ones, and a journal that names no other file.
-
-    Raises:
-        DataRefused: one of them is something else; who may have put it there is not known.
-    """
-    for suffix in SIDE_FILES:
-        side_file.require_plain(beside(path, suffix))
-    _require_own_journal(path, beside(path, JOURNAL))
-
-
-def _require_own_journal(path: Path, journal: Path) -> None:
-    # A write to several files at once ends their journals with the name of a common one, which SQLite may remove when
-    # it plays them back (sqlite.org/fileformat.html, 3).
-    try:
-        descriptor = os.open(journal, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError:
-        return  # none, or one that SQLite cannot open either
-    try:
-        size = os.fstat(descriptor).st_size
-        ends_in_a_name = size > len(NAMES_ANOTHER) and os.pread(descriptor, 8, size - 8) == NAMES_ANOTHER
-    finally:
-        os.close(descriptor)
-    if ends_in_a_name:
-        raise DataRefused(
-            f"{path} has a journal beside it ({journal.name}) of a write to several files; to undo that write would "
-            "remove a file that the journal names.",
-            tip="If the file is yours, open it once with the program that wrote it.",
-        )
 
 
 def may_write(path: Path) -> bool:

@@ -10,7 +10,7 @@ from ai_memory.memory.text_codec import quoted
 from ai_memory.stores.sqlite.refusals import OF_WORD_INDEX
 
 if TYPE_CHECKING:
-    from ai_memory.stores.sqlite.connection import Database
+    from ai_memory.stores.sqlite.connection import Connection
 
 MAX_COMPLAINTS = 20
 QUICK_CHECK = "PRAGMA main.quick_check({what})"
@@ -21,7 +21,7 @@ HEADING = "***"
 """How a complaint begins that is only the name of the database."""
 
 
-def complaints(db: Database, *, thorough: bool = False) -> list[str]:
+def complaints(db: Connection, *, thorough: bool = False) -> list[str]:
     """Return what SQLite's check, the quick or the thorough one, finds wrong but for the word index; empty: sound.
 
     Raises:
@@ -31,7 +31,7 @@ def complaints(db: Database, *, thorough: bool = False) -> list[str]:
     return [line for line in _complaints(db, check) if not OF_WORD_INDEX.search(line)]
 
 
-def _complaints(db: Database, check: str) -> list[str]:
+def _complaints(db: Connection, check: str) -> list[str]:
     try:
         return list(_lines(db, check.format(what=MAX_COMPLAINTS)))
     except DataRefused:
@@ -39,7 +39,7 @@ def _complaints(db: Database, check: str) -> list[str]:
         return _complaints_by_table(db, check)
 
 
-def _complaints_by_table(db: Database, check: str) -> list[str]:
+def _complaints_by_table(db: Connection, check: str) -> list[str]:
     found: list[str] = []
     ended: Damaged | None = None
     for (name,) in db.execute(TABLES):
@@ -54,6 +54,6 @@ def _complaints_by_table(db: Database, check: str) -> list[str]:
     return found[:MAX_COMPLAINTS]
 
 
-def _lines(db: Database, check: str) -> Iterator[str]:
+def _lines(db: Connection, check: str) -> Iterator[str]:
     for (told,) in db.stream(check):
         yield from (line for line in str(told).splitlines() if line != "ok" and not line.startswith(HEADING))

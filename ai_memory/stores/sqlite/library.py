@@ -18,6 +18,7 @@ from ai_memory.stores.sqlite.memories import Memories
 from ai_memory.stores.sqlite.memory_writer import MemoryWriter
 from ai_memory.stores.sqlite.schema import require_known
 from ai_memory.stores.sqlite.search import Search
+from ai_memory.stores.sqlite.transactions import savepoint, snapshot
 
 if TYPE_CHECKING:
     from ai_memory.stores.sqlite import base
@@ -67,7 +68,7 @@ class Library:
 
     def unchanging(self) -> AbstractContextManager[None]:
         """See the port."""
-        return self.store.db.snapshot()
+        return snapshot(self.store.db)
 
     @contextmanager
     def transaction(self) -> Iterator[LibraryTransaction]:
@@ -105,7 +106,7 @@ class LibraryTransaction:
 
     def step(self) -> AbstractContextManager[None]:
         """See the port."""
-        return self.inner.db.savepoint()
+        return savepoint(self.inner.db)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """Reads a row of a table of ours by the names of its columns: what somebody else wrote there is told as damage.
 
-The file may come from anywhere, and SQLite keeps what it is given. Text is asked for as bytes (see `store.text`), a
+The file may come from anywhere, and SQLite keeps what it is given. Text is asked for as bytes (see `Codec.text`), a
 number is believed within bounds in which it can still be counted on, and JSON only where it is what we mean; a key that
 a later release added is not damage.
 """

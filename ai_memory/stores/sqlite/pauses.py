@@ -39,5 +39,5 @@ def put(transaction: Transaction, pause: Pause) -> None:
 
 
 def take_off(transaction: Transaction) -> bool:
-    """Take the pause off, whatever its row holds. Returns whether there was one."""
+    """Lift the pause, whatever its row holds. Returns whether there was one."""
     return bool(transaction.db.change(TAKE_OFF))

@@ -16,6 +16,7 @@ from ai_memory.stores.sqlite.consistent import consistently
 from ai_memory.stores.sqlite.library import Library
 from ai_memory.stores.sqlite.remains import may_be_of_memories
 from ai_memory.stores.sqlite.side_file import require_one_name
+from ai_memory.stores.sqlite.transactions import snapshot
 
 if TYPE_CHECKING:
     from ai_memory.stores.memory_values import Comparison
@@ -63,7 +64,7 @@ class Place:
     @contextmanager
     def backup(self, path: Path) -> Iterator[Backup]:
         """See the port."""
-        with replace(self.database, path=path).read() as store, store.db.snapshot():
+        with replace(self.database, path=path).read() as store, snapshot(store.db):
             yield Backup(Library(store), self)
 
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ai_memory.errors import StatementRefused, UpdateRefused, WordIndexUnusable
+from ai_memory.errors import UpdateRefused
 from ai_memory.memory.text_codec import printable
-from ai_memory.stores.sqlite import word_index
-from ai_memory.vectors.blob import head
-from ai_memory.vectors.checks import is_sound
+from ai_memory.vectors.blob import head, is_sound
 
 if TYPE_CHECKING:
     from ai_memory.stores.sqlite.base import Store, Transaction
@@ -30,8 +28,8 @@ KEPT = """
     SELECT {kept} FROM main.memories
     WHERE id = CAST(:id AS TEXT) AND title IS :title AND content IS :content {and_plain}
 """
-VECTOR_OF_TEXT = """
-    SELECT m.embedding, p.head FROM embedding_provenance AS p JOIN main.memories AS m ON m.id = p.memory_id
+VECTORS_OF_TEXT = """
+    SELECT p.src, m.embedding, p.head FROM embedding_provenance AS p JOIN main.memories AS m ON m.id = p.memory_id
     WHERE p.src = CAST(? AS BLOB) AND p.fingerprint_id = CAST(? AS INTEGER) AND p.origin <> 'attested'
         AND typeof(m.embedding) = 'blob'
     LIMIT 3
@@ -136,12 +134,14 @@ def take_away(
     return taken
 
 
-def vector_of_text(store: Store, src: bytes, fingerprint: Fingerprint) -> bytes | None:
-    """Return the BLOB that the target gave another memory of the same text, None where there is none to trust."""
-    for blob, recorded in store.db.execute(VECTOR_OF_TEXT, (src, fingerprint.id)):
-        if head(blob) == recorded and is_sound(blob, fingerprint.dim):
-            return bytes(blob)
-    return None
+def vectors_of(store: Store, srcs: Collection[bytes], fingerprint: Fingerprint) -> dict[bytes, bytes]:
+    """Return the BLOBs that the target gave memories of the texts with these hashes, those to trust, by their hash."""
+    found: dict[bytes, bytes] = {}
+    bindings = [(src, fingerprint.id) for src in srcs]
+    for src, blob, recorded in store.db.execute_many(VECTORS_OF_TEXT, bindings):
+        if src not in found and head(blob) == recorded and is_sound(blob, fingerprint.dim):
+            found[src] = bytes(blob)
+    return found
 
 
 def stored_blob(store: Store, memory_id: str, title: str, content: str) -> bytes | None:
@@ -152,7 +152,7 @@ def stored_blob(store: Store, memory_id: str, title: str, content: str) -> bytes
 
 
 def attest(transaction: Transaction, write: VectorWrite, fingerprint: Fingerprint) -> bool:
-    """Take the vector a memory has for one of the target's, on the operator's word.
+    """Take the vector a memory has for one of the target's, attested by the operator.
 
     `write.blob` is not used: the stored vector stays. Returns False, with nothing written, where
     the text changed or there is no sound vector of the target's width.
@@ -183,24 +183,8 @@ def program_of_update(store: Store) -> list[Row]:
 
 
 def fires_triggers(store: Store) -> bool:
-    """Say whether writing a vector runs somebody's trigger, which may do anything to the row."""
+    """Return whether writing a vector runs somebody's trigger, which may do anything to the row."""
     return any(opcode == "Program" for _, opcode, *_ in program_of_update(store))
-
-
-def require_word_index(store: Store) -> None:
-    """Check that the word index is sound where writing a vector rewrites it, as before schema 53 of the Rust program.
-
-    Not by trying: what is written to a damaged index is only found out when it is committed.
-
-    Raises:
-        WordIndexUnusable: it is not, so that no vector can be committed.
-    """
-    try:
-        program = program_of_update(store)
-    except StatementRefused:
-        return  # nothing is written at all
-    if any(opcode == "VUpdate" for _, opcode, *_ in program) and (wrong := word_index.complaints(store)):
-        raise WordIndexUnusable(store.db.path, wrong[0])
 
 
 def _require_kept(

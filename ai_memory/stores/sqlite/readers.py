@@ -78,7 +78,7 @@ class MemoryReader:
         """See the port."""
         if why := rehearsal.refused_updates(self.store):
             return why
-        provenance.require_word_index(self.store)
+        rehearsal.require_word_index(self.store)
         return None
 
     def namespaces(self) -> list[str]:
@@ -95,8 +95,7 @@ class MemoryReader:
 
     def vectors_of(self, srcs: Collection[bytes], target: Fingerprint) -> dict[bytes, bytes]:
         """See the port."""
-        found = {src: provenance.vector_of_text(self.store, src, target) for src in srcs}
-        return {src: blob for src, blob in found.items() if blob is not None}
+        return provenance.vectors_of(self.store, srcs, target)
 
     def stored_vector(self, memory_id: str, title: str, content: str) -> bytes | None:
         """See the port."""

@@ -16,7 +16,7 @@ from ai_memory.errors import (
     WordIndexUnusable,
 )
 from ai_memory.memory.text_codec import printable
-from ai_memory.stores.sqlite import disk, file
+from ai_memory.stores.sqlite import file
 
 MAX_WORDS = 200
 """Characters of SQLite's own words that an error shows: a name in a schema can be a megabyte long."""
@@ -37,12 +37,15 @@ def words(said: str | bytes) -> str:
     return shown if len(shown) <= MAX_WORDS else f"{shown[:MAX_WORDS]} …"
 
 
-def of(kind: str, code: int, said: str, path: Path, *, opening: bool) -> AiMemoryError:
-    """Return our error for one of SQLite's: `kind` is the name of its class, `code` its extended result code."""
+def of(kind: str, code: int, said: str, path: Path, *, opening: bool, full: bool) -> AiMemoryError:
+    """Return our error for one of SQLite's: `kind` is the name of its class, `code` its extended result code.
+
+    `full` says that what SQLite could not do failed for want of room.
+    """
     told = words(said) or kind
     if OF_WORD_INDEX.search(told) or code == CORRUPT_VTAB:
         return WordIndexUnusable(path, told)
-    if kind == "FullError" or disk.is_full(path, code):
+    if kind == "FullError" or full:
         return StorageFailed(f"{path}: the disk is full.", tip="Free some space, then run the same command again.")
     match kind:
         case "NotADBError":
@@ -99,5 +102,5 @@ def _denied(path: Path, told: str, code: int, *, opening: bool) -> AiMemoryError
     if opening:
         return DataRefused(f"{path} cannot be opened: {why}.", tip="Check the permissions of file and folder.")
     return StorageFailed(
-        f"{path} cannot be written any more: {why}.", tip="Make it writable, then run the same command again."
+        f"{path} can no longer be written: {why}.", tip="Make it writable, then run the same command again."
     )

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, TypeVar
 
-from ai_memory.errors import StatementRefused, UpdateRefused
+from ai_memory.errors import StatementRefused, UpdateRefused, WordIndexUnusable
 from ai_memory.memory.text_codec import printable
-from ai_memory.stores.sqlite import triggers
+from ai_memory.stores.sqlite import triggers, word_index
 from ai_memory.stores.sqlite.provenance import program_of_update, write_vectors
 from ai_memory.stores.sqlite.references import BROKEN_REFERENCE
 
@@ -31,6 +31,22 @@ def refused_updates(store: Store) -> str | None:
     except StatementRefused as refusal:
         return triggers.refusal_in_words(store, refusal)
     return None
+
+
+def require_word_index(store: Store) -> None:
+    """Check that the word index is sound where writing a vector rewrites it, as before schema 53 of the Rust program.
+
+    Not by trying: what is written to a damaged index is only found out when it is committed.
+
+    Raises:
+        WordIndexUnusable: it is not, so that no vector can be committed.
+    """
+    try:
+        program = program_of_update(store)
+    except StatementRefused:
+        return  # nothing is written at all
+    if any(opcode == "VUpdate" for _, opcode, *_ in program) and (wrong := word_index.complaints(store)):
+        raise WordIndexUnusable(store.db.path, wrong[0])
 
 
 def write_one_by_one(transaction: Transaction, writes: Sequence[VectorWrite], fingerprint: Fingerprint) -> list[bool]:

@@ -21,7 +21,7 @@ from ai_memory.stores.sqlite.expiry import UNEXPIRED
 from ai_memory.stores.sqlite.stand_ins import lay_empty_tables, lay_later_columns
 
 if TYPE_CHECKING:
-    from ai_memory.stores.sqlite.connection import Database
+    from ai_memory.stores.sqlite.connection import Connection
 
 KIND = "SELECT type, wr FROM pragma_table_list('memories') WHERE schema = 'main'"
 KINDS = {"view": "a view", "virtual": "a virtual table", "shadow": "the inside of a virtual table"}
@@ -101,7 +101,7 @@ class Schema:
         return "encrypted_envelope" in self.columns
 
 
-def read_schema(db: Database) -> Schema:
+def read_schema(db: Connection) -> Schema:
     """Return what the file has.
 
     Raises:
@@ -123,7 +123,7 @@ def read_schema(db: Database) -> Schema:
     )
 
 
-def _require_table(db: Database) -> None:
+def _require_table(db: Connection) -> None:
     for kind, without_rowid in db.execute(KIND):
         if kind != "table" or without_rowid:
             what = KINDS.get(kind, "a table without row numbers")
@@ -133,7 +133,7 @@ def _require_table(db: Database) -> None:
             )
 
 
-def _version(db: Database) -> int | None:
+def _version(db: Connection) -> int | None:
     version = db.value(VERSION)
     if version is None or isinstance(version, int):
         return version
@@ -156,7 +156,7 @@ def require_known(path: Path, schema: Schema) -> None:
         )
 
 
-def lay_view(db: Database, schema: Schema) -> None:
+def lay_view(db: Connection, schema: Schema) -> None:
     """Create the temporary view `memory_row` on the connection, and our tables where the file lacks them."""
     absent = [f"{default} AS {name}" for name, default in OPTIONAL.items() if name not in schema.columns]
     present = [name for name in OPTIONAL if name in schema.columns]

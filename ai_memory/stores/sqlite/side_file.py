@@ -14,6 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from ai_memory.errors import DataRefused
+from ai_memory.stores.sqlite.file import JOURNAL, SIDE_FILES, beside
 
 FLAGS = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 KINDS = {
@@ -24,6 +25,8 @@ KINDS = {
     stat.S_IFCHR: "a device",
     stat.S_IFBLK: "a device",
 }
+NAMES_ANOTHER = bytes.fromhex("d9d505f920a163d7")
+"""The last bytes of a journal that names another file."""
 
 
 def create(path: Path, database: os.stat_result, *, mode: int) -> int:
@@ -68,7 +71,18 @@ def open_existing(path: Path, database: os.stat_result, *, write: bool) -> int:
     return descriptor
 
 
-def require_plain(path: Path) -> None:
+def require_own(database: Path) -> None:
+    """Check the files that SQLite opens with a database: plain ones, and a journal that names no other file.
+
+    Raises:
+        DataRefused: one of them is something else; who may have put it there is not known.
+    """
+    for suffix in SIDE_FILES:
+        _require_plain(beside(database, suffix))
+    _require_own_journal(database, beside(database, JOURNAL))
+
+
+def _require_plain(path: Path) -> None:
     """Check what SQLite is going to open or to remove under a name beside a database; nothing need be there.
 
     SQLite follows no link, but writes through a second name of somebody's file, and waits at a pipe for ever.
@@ -92,6 +106,26 @@ def require_one_name(database: Path) -> None:
             "not see each other.",
             tip=f"List them: find / -xdev -samefile {shlex.quote(str(database.absolute()))}. Then remove the others, "
             "or work on a copy of the file.",
+        )
+
+
+def _require_own_journal(database: Path, journal: Path) -> None:
+    # A write to several files at once ends their journals with the name of a common one, which SQLite may remove when
+    # it plays them back (sqlite.org/fileformat.html, 3).
+    try:
+        descriptor = os.open(journal, os.O_RDONLY | FLAGS)
+    except OSError:
+        return  # none, or one that SQLite cannot open either
+    try:
+        size = os.fstat(descriptor).st_size
+        ends_in_a_name = size > len(NAMES_ANOTHER) and os.pread(descriptor, 8, size - 8) == NAMES_ANOTHER
+    finally:
+        os.close(descriptor)
+    if ends_in_a_name:
+        raise DataRefused(
+            f"{database} has a journal beside it ({journal.name}) of a write to several files; to undo that write "
+            "would remove a file that the journal names.",
+            tip="If the file is yours, open it once with the program that wrote it.",
         )
 
 

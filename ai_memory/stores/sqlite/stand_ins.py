@@ -10,17 +10,17 @@ import re
 from typing import TYPE_CHECKING
 
 from ai_memory.memory.text_codec import quoted
-from ai_memory.stores.sqlite.ddl import MEMORIES, available
+from ai_memory.stores.sqlite.migrations import MEMORIES, available
 
 if TYPE_CHECKING:
-    from ai_memory.stores.sqlite.connection import Database
+    from ai_memory.stores.sqlite.connection import Connection
 
 APPLIED = "SELECT max(version) FROM main.reembed_migration"
 LAID = "SELECT name FROM sqlite_temp_master WHERE type = 'table' AND (name LIKE 'reembed%' OR name LIKE 'embedding%')"
 COLUMNS = "SELECT name, dflt_value FROM pragma_table_info(?, ?)"
 
 
-def lay_empty_tables(db: Database) -> None:
+def lay_empty_tables(db: Connection) -> None:
     """Lay all our tables, empty."""
     for migration in available():
         if migration.version != MEMORIES:
@@ -29,7 +29,7 @@ def lay_empty_tables(db: Database) -> None:
             db.execute(temporary)
 
 
-def lay_later_columns(db: Database) -> None:
+def lay_later_columns(db: Connection) -> None:
     """Lay what migrations added that the file, which has our tables, does not have yet; nothing where it has all."""
     if (db.value(APPLIED) or 0) >= available()[-1].version:
         return

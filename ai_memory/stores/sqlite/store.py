@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from ai_memory.stores.sqlite import base, consistent, rehearsal, runs
+from ai_memory.stores.sqlite import base, consistent, rehearsal, runs, transactions
 from ai_memory.stores.sqlite.readers import (
     MemoryReader,
     OperatorReader,
@@ -16,6 +16,7 @@ from ai_memory.stores.sqlite.readers import (
     Snapshot,
     TargetReader,
 )
+from ai_memory.stores.sqlite.schema import lay_view
 from ai_memory.stores.sqlite.tellings import TellingWriter
 from ai_memory.stores.sqlite.writers import (
     OperatorWriter,
@@ -74,13 +75,14 @@ class Store(base.Store):
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
         """See the port."""
-        self.db.require_same_file()
-        with self.db.transaction():
+        self.db.handle.require_same_file()
+        with transactions.transaction(self.db):
             yield self._in_transaction()
 
     def committed(self, run: Run | None, number: int | None) -> bool:
         """See the port."""
-        base.reopen(self)
+        self.db.handle.reopen()
+        lay_view(self.db, self.schema)
         return run is not None and number is not None and runs.commits(self, run) == number
 
     def rehearse(self, attempts: Mapping[str, Callable[[Transaction], object]]) -> dict[str, str]:
@@ -89,7 +91,7 @@ class Store(base.Store):
 
     @contextmanager
     def _rehearsal(self) -> Iterator[Transaction]:
-        with self.db.rehearsal():
+        with transactions.rehearsal(self.db):
             yield self._in_transaction()
 
     def _in_transaction(self) -> Transaction:

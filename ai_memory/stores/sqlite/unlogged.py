@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ai_memory.errors import DataRefused, NotFinished
-from ai_memory.stores.sqlite import disk
 from ai_memory.stores.sqlite.file import (
     HEADER_BYTES,
     INDEX_OF_LOG,
@@ -91,12 +90,9 @@ def to_be_read_without_log(path: Path) -> Mark | None:
     return found
 
 
-def for_want_of_room(path: Path, code: int) -> Mark | None:
-    """Return the mark of a database for which the disk has no room beside it, and which is whole without a log.
-
-    `code` is SQLite's, of what failed; None: the disk is not full, or there is a log.
-    """
-    return mark(path) if disk.is_full(path, code) and not log_bytes(path) else None
+def whole_without_log(path: Path) -> Mark | None:
+    """Return the mark of a database that is whole without a log, None where there is one."""
+    return None if log_bytes(path) else mark(path)
 
 
 def _may_make_files_beside(path: Path) -> bool:

@@ -7,10 +7,7 @@ whatever statement a file's schema makes endless.
 from __future__ import annotations
 
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
-
-from ai_memory.stores.sqlite import refusals
 
 if TYPE_CHECKING:
     from ai_memory.stores.open_options import OpenOptions
@@ -30,9 +27,9 @@ LONGEST_SLEEP_S = 0.05
 class Waiting:
     """The patience of one connection."""
 
-    def __init__(self, path: Path, options: OpenOptions) -> None:
-        """Wait for whoever holds the file at `path`, and let the work be ended, as the options say."""
-        self._path, self._options = path, options
+    def __init__(self, options: OpenOptions, *, locked: str) -> None:
+        """Wait for whoever holds the file, and let the work be ended, as the options say; `locked` tells of a wait."""
+        self._options, self._of_lock = options, locked
         self._began = self._locked_since = time.monotonic()
         self._told = False
 
@@ -56,7 +53,7 @@ class Waiting:
             return False
         if waited > SILENCE_S and not self._told:
             self._told = True
-            self._options.tell(f"{refusals.locked(self._path)}; waiting for it …")
+            self._options.tell(f"{self._of_lock}; waiting for it …")
         time.sleep(min(left, LONGEST_SLEEP_S, 0.001 * 2 ** min(tries, 10)))
         return True
 

@@ -10,11 +10,11 @@ import re
 from typing import TYPE_CHECKING
 
 from ai_memory.errors import DataRefused, StatementRefused, WordIndexUnusable
-from ai_memory.stores.sqlite.ddl import memories_sql
+from ai_memory.stores.sqlite.migrations import memories_sql
 
 if TYPE_CHECKING:
     from ai_memory.stores.sqlite.base import Store, Transaction
-    from ai_memory.stores.sqlite.connection import Database
+    from ai_memory.stores.sqlite.connection import Connection
 
 STANDING = "SELECT type, coalesce(sql, '') FROM main.sqlite_master WHERE name = 'memories_fts' COLLATE NOCASE"
 CHECK = "PRAGMA main.quick_check(memories_fts)"
@@ -114,7 +114,7 @@ def rebuild(transaction: Transaction) -> int:
             f"{db.path}: memories_fts is a {standing[0][0]} of another kind, not a word index, and is not thrown away.",
             tip="Rename it, then: ai-memory doctor --repair-fts",
         )
-    with db.inner_tables_writable():
+    with db.handle.inner_tables_writable():
         sound = standing and _has_our_columns(db)
         if not sound or not _tried(transaction, REBUILD):
             _make_anew(transaction, standing[0][1] if sound else "")
@@ -146,7 +146,7 @@ def _tried(transaction: Transaction, statement: str) -> bool:
     return True
 
 
-def _has_our_columns(db: Database) -> bool:
+def _has_our_columns(db: Connection) -> bool:
     try:
         return {str(row[0]) for row in db.execute(COLUMNS)} >= INDEXED_COLUMNS
     except DataRefused:
@@ -166,7 +166,7 @@ def lost(store: Store) -> int | None:
     return None
 
 
-def _missing_triggers(db: Database) -> list[str]:
+def _missing_triggers(db: Connection) -> list[str]:
     texts = [str(row[0]).upper() for row in db.execute(TRIGGERS) if FILLS_IT.search(row[0])]
     return [name for name, event in EVENTS.items() if not any(f"AFTER {event}" in " ".join(t.split()) for t in texts)]
 

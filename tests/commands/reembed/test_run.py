@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ai_memory.reembed.sweep.asked_again import AT_END, FIRST
+from ai_memory.reembed.sweep.schedule import AT_END, FIRST
 from tests.reembed.inspect.test_report import KEYS
 from tests.support import files, shapes
 from tests.support.command import Command, kill, remote, wait_for
@@ -478,7 +478,7 @@ def test_a_limit_of_tokens_that_can_let_no_row_through_is_refused_before_the_fir
     ended = limited.reembed(*flag)
 
     assert (ended.code, endpoint.seen.requests) == (64, 0)
-    assert "lets no row through" in ended.error
+    assert "too few for one row" in ended.error
     assert limited.reembed().code == 0
     assert limited.reembed(*flag).code == 0
 

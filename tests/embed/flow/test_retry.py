@@ -35,7 +35,7 @@ TEXTS = ["one", "two"]
 
 
 def failing(*errors: EmbedError, forever: bool = False) -> HashEmbedder:
-    """Return an embedder that raises these errors, one a request, before it answers."""
+    """Return an embedder that raises these errors, one per request, before it answers."""
     left = list(errors)
 
     def before(_texts: Sequence[str]) -> None:

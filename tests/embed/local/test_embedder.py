@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from ai_memory.embed.local.embedder import LocalEmbedder, token_count
+from ai_memory.embed.local.embedder import LocalEmbedder
 from ai_memory.embed.local.engine_torch import TorchEngine
+from ai_memory.embed.local.tokens import token_count
 from ai_memory.embed.port import ModelFacts
 from ai_memory.errors import EmbedderInitFailed
 from ai_memory.vectors.target import Target, Vectors

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from ai_memory.embed.local.model_folder import inspect, weights
+from ai_memory.embed.local.model_folder import inspect
+from ai_memory.embed.local.weights import weights
 from ai_memory.embed.port import ModelFacts
 from ai_memory.errors import EmbedderInitFailed
 from tests.embed.conftest import rewrite

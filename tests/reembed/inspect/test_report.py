@@ -47,7 +47,7 @@ def test_rows_that_were_fresh_are_said_to_be_current(work: Work) -> None:
     again = work.run()
 
     assert again.already_current == 10
-    assert again.lines()[0].startswith("Nothing to do: 0 rows re-embedded, 10 were current, 0 remain")
+    assert again.lines()[0].startswith("Nothing to do: 0 rows re-embedded, 10 were fresh, 0 remain")
 
 
 def test_rows_that_this_run_wrote_are_not_said_to_have_been_current(work: Work) -> None:
@@ -71,7 +71,7 @@ def test_people_read_what_happened_and_what_is_left(work: Work) -> None:
 
     text = ended.lines()
 
-    assert text[0] == ("Run 1 is unfinished (max-rows): 4 rows re-embedded, 0 were current, 6 remain, 0 in quarantine.")
+    assert text[0] == ("Run 1 is unfinished (max-rows): 4 rows re-embedded, 0 were fresh, 6 remain, 0 in quarantine.")
     assert text[1].startswith("Target: hash, 16 wide, space fake/hash#none. ")
     assert text[2:] == [
         "Of 4 rows 3 were asked again one by one and agree: at most 64 % of the rows can differ (95 %).",

@@ -11,9 +11,10 @@ from ai_memory.errors import CredentialsRefused
 from ai_memory.reembed.holding import STUCK_MS
 from ai_memory.reembed.inspect.condition import LONGEST_PAUSE_MS, Condition
 from ai_memory.reembed.inspect.quarantined import quarantined_rows
-from ai_memory.reembed.inspect.status import Status, read_status
+from ai_memory.reembed.inspect.read_status import read_status
+from ai_memory.reembed.inspect.status import Status
 from ai_memory.reembed.plan.wanted import Wanted
-from ai_memory.stores.holder import Holder
+from ai_memory.stores.holder import Holder, Task
 from ai_memory.stores.opening import database
 from ai_memory.stores.sqlite import approvals, pauses, runs
 from ai_memory.stores.sqlite.lock import runner_lock
@@ -94,6 +95,16 @@ def test_a_run_that_is_worked_on_names_its_holder_and_needs_nothing(work: Work) 
     assert (found.condition, found.interrupted, found.work.held_by) == (Condition.WORKING, False, OTHER)
     assert (found.next_words, found.verdict) == ("", 0)
     assert (late.condition, late.verdict) == (Condition.STUCK, 1)
+
+
+def test_a_run_that_was_killed_waits_while_a_backfill_holds_the_lock_however_long(work: Work) -> None:
+    work.run(batch=2, max_rows=4)
+    killed(work)
+
+    with runner_lock(work.path, replace(OTHER, task=Task.BACKFILL)):
+        found = status_of(work, now_ms=NOW_MS + 10 * STUCK_MS)
+
+    assert (found.condition, found.verdict) == (Condition.HELD_UP, 75)
 
 
 def test_a_runner_that_waits_for_the_endpoint_is_not_stuck(work: Work) -> None:

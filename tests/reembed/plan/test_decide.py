@@ -100,7 +100,7 @@ def test_retarget_supersedes_an_unfinished_run_to_another_target(request_: Optio
 
 
 def test_a_plain_start_beside_a_run_to_another_target_is_refused() -> None:
-    with pytest.raises(OperatorNeeded, match="towards another target is unfinished"):
+    with pytest.raises(OperatorNeeded, match="to another target is unfinished"):
         decide(PLAIN, found("running", differences=CHANGED))
 
 

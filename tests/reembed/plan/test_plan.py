@@ -5,7 +5,8 @@ from __future__ import annotations
 from ai_memory.memory.reason import Reason
 from ai_memory.reembed.options import Options
 from ai_memory.reembed.plan.decide import Action
-from ai_memory.reembed.plan.plan import plan, take
+from ai_memory.reembed.plan.plan import plan
+from ai_memory.reembed.plan.taking import take
 from ai_memory.reembed.plan.targets import find_target, known_fingerprint, recorded_target
 from ai_memory.stores.sqlite import quarantine, runs
 from ai_memory.stores.sqlite.store import Store
@@ -77,8 +78,8 @@ def test_a_retry_of_the_quarantine_empties_it(store: Store) -> None:
     target, (refused,) = known(store, HashEmbedder()), documents(store, "id-000")
     with store.transaction() as transaction:
         quarantine.put(transaction, target.id, "id-000", refused.src, Reason("refused", "no"), now_ms=NOW_MS)
-    request = Options(retry_quarantined=True)
+    options = Options(retry_quarantined=True)
 
-    take(store, plan(store, patient(HashEmbedder()), request, now_ms=NOW_MS), request, HOLDER, in_flight=1)
+    take(store, plan(store, patient(HashEmbedder()), options, now_ms=NOW_MS), options, HOLDER, in_flight=1)
 
     assert quarantine.entries(store, target.id) == []

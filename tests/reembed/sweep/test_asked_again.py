@@ -15,8 +15,10 @@ import pytest
 from ai_memory.embed.outcomes import Embedded
 from ai_memory.errors import TransientFailure
 from ai_memory.memory.freshness import Document
-from ai_memory.reembed.sweep import asked_again
-from ai_memory.reembed.sweep.asked_again import Schedule, Shared, ask_again, choose, sharing_a_vector, too_many
+from ai_memory.reembed.sweep import schedule
+from ai_memory.reembed.sweep.alike import Shared, sharing_a_vector, too_many
+from ai_memory.reembed.sweep.asked_again import ask_again
+from ai_memory.reembed.sweep.schedule import Schedule, choose
 from ai_memory.reembed.work import Again
 from ai_memory.vectors import blob
 from ai_memory.vectors.target import Vectors
@@ -52,7 +54,7 @@ def check_liar(folder: Path, *, true: int) -> None:
     """Run to a liar, and require that it is found out and no row passes for right that is not."""
     path = files.create(folder / f"liar-{true}-{len(list(folder.iterdir()))}.db", 40)
     work = Work(path, Shifting(true=true))
-    with patch.multiple(asked_again, DENSE=1, EVERY=4):
+    with patch.multiple(schedule, DENSE=1, EVERY=4):
         ended = work.run(batch=4)
 
     found, texts = files.vectors(path), files.texts(path)

@@ -10,9 +10,10 @@ from ai_memory.errors import NotFinished, OperatorNeeded
 from ai_memory.memory.freshness import Document, Unfit
 from ai_memory.memory.reason import Reason
 from ai_memory.reembed.page import Page
-from ai_memory.reembed.sweep.commit import Traffic, write_page
-from ai_memory.reembed.sweep.pipeline import Answered
-from ai_memory.reembed.sweep.run_journal import RunJournal
+from ai_memory.reembed.sweep.commit import write_page
+from ai_memory.reembed.sweep.journal import RunJournal
+from ai_memory.reembed.sweep.progressed import Traffic
+from ai_memory.reembed.work import Answered
 from ai_memory.stores.sqlite import quarantine, runs
 from ai_memory.stores.sqlite.store import Store
 from ai_memory.stores.values import Checkpoint, Counters, Run

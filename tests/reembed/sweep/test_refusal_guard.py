@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from ai_memory.errors import DataRefused
-from ai_memory.reembed.inspect.dry_run import dry_run
 from ai_memory.reembed.inspect.quarantined import quarantined_rows
 from ai_memory.reembed.options import Options
+from ai_memory.reembed.plan.dry_run import dry_run
 from ai_memory.reembed.sweep.stamp import stamp
 from ai_memory.reembed.tools import SweepTools
 from ai_memory.stores.opening import database

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from ai_memory.errors import StampRefused
+from ai_memory.reembed.plan.stamping import Stamped, would_stamp
 from ai_memory.reembed.stop import Stop
-from ai_memory.reembed.sweep.stamp import Stamped, stamp, would_stamp
+from ai_memory.reembed.sweep.stamp import stamp
 from ai_memory.reembed.tools import SweepTools
 from ai_memory.stores.sqlite.database import reading, writing
 from tests.reembed.work import NOW_MS, Clock, Work

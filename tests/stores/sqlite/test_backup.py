@@ -16,7 +16,7 @@ from ai_memory.errors import NotFinished, StorageFailed, UsageError
 from ai_memory.stores.open_options import OpenOptions
 from ai_memory.stores.sqlite import backup
 from ai_memory.stores.sqlite.backup import copy_to
-from ai_memory.stores.sqlite.connection import Database, open_database
+from ai_memory.stores.sqlite.connection import Connection, open_database
 from ai_memory.stores.sqlite.consistent import ATTEMPTS
 from tests.support import files
 
@@ -78,13 +78,13 @@ def told() -> list[str]:
 
 
 @pytest.fixture
-def db(path: Path, told: list[str]) -> Iterator[Database]:
+def db(path: Path, told: list[str]) -> Iterator[Connection]:
     db = open_database(path, read_only=True, options=OpenOptions(busy_timeout_ms=500, tell=told.append))
     yield db
     db.close()
 
 
-def test_a_copy_beside_a_writer_ends_and_is_of_one_state(db: Database, tmp_path: Path, told: list[str]) -> None:
+def test_a_copy_beside_a_writer_ends_and_is_of_one_state(db: Connection, tmp_path: Path, told: list[str]) -> None:
     writer, copy = Writer(db.path), tmp_path / "copy.db"
 
     size = copy_to(db, copy, told=writer.step)
@@ -101,7 +101,7 @@ def test_a_copy_beside_a_writer_ends_and_is_of_one_state(db: Database, tmp_path:
         assert ["writers wait" in each for each in told] == [True]
 
 
-def test_a_writer_that_commits_once_waits_for_no_copy(db: Database, tmp_path: Path, told: list[str]) -> None:
+def test_a_writer_that_commits_once_waits_for_no_copy(db: Connection, tmp_path: Path, told: list[str]) -> None:
     writer = Writer(db.path)
 
     def once(done: int, total: int) -> None:
@@ -115,7 +115,7 @@ def test_a_writer_that_commits_once_waits_for_no_copy(db: Database, tmp_path: Pa
 
 
 @pytest.mark.parametrize("path", ["delete"], indirect=True)
-def test_a_lock_in_the_way_of_a_copy_is_the_databases(db: Database, tmp_path: Path) -> None:
+def test_a_lock_in_the_way_of_a_copy_is_the_databases(db: Connection, tmp_path: Path) -> None:
     writer = apsw.Connection(str(db.path))
     writer.execute("BEGIN EXCLUSIVE")
 
@@ -127,7 +127,7 @@ def test_a_lock_in_the_way_of_a_copy_is_the_databases(db: Database, tmp_path: Pa
 
 
 @pytest.mark.parametrize("mode", [0o600, 0o640, 0o664])
-def test_nobody_reads_a_copy_who_may_not_read_the_database(db: Database, tmp_path: Path, mode: int) -> None:
+def test_nobody_reads_a_copy_who_may_not_read_the_database(db: Connection, tmp_path: Path, mode: int) -> None:
     db.path.chmod(mode)
     seen: set[int] = set()
 
@@ -170,7 +170,7 @@ OCCUPIED = [
 
 
 @pytest.mark.parametrize("occupy", OCCUPIED)
-def test_a_copy_touches_nothing_that_was_there(db: Database, tmp_path: Path, occupy: Callable[[Path], None]) -> None:
+def test_a_copy_touches_nothing_that_was_there(db: Connection, tmp_path: Path, occupy: Callable[[Path], None]) -> None:
     folder = tmp_path / "copies"
     folder.mkdir()
     occupy(folder / "copy.db")
@@ -185,7 +185,7 @@ def test_a_copy_touches_nothing_that_was_there(db: Database, tmp_path: Path, occ
 
 @pytest.mark.parametrize("occupy", [occupied_by_a_file, occupied_by_a_link])
 def test_a_name_taken_during_the_copy_stays_as_it_is(
-    db: Database, tmp_path: Path, occupy: Callable[[Path], None]
+    db: Connection, tmp_path: Path, occupy: Callable[[Path], None]
 ) -> None:
     folder = tmp_path / "copies"
     folder.mkdir()
@@ -202,7 +202,7 @@ def test_a_name_taken_during_the_copy_stays_as_it_is(
     assert (folder / "copy.db").is_symlink() or (folder / "copy.db").read_text() == "something dear"
 
 
-def test_a_copy_that_is_ended_leaves_nothing(db: Database, tmp_path: Path) -> None:
+def test_a_copy_that_is_ended_leaves_nothing(db: Connection, tmp_path: Path) -> None:
     class Ended(Exception):
         pass
 
@@ -216,7 +216,7 @@ def test_a_copy_that_is_ended_leaves_nothing(db: Database, tmp_path: Path) -> No
     assert not list(tmp_path.glob("copy*"))
 
 
-def test_a_file_put_in_place_of_the_unfinished_copy_is_noticed(db: Database, tmp_path: Path) -> None:
+def test_a_file_put_in_place_of_the_unfinished_copy_is_noticed(db: Connection, tmp_path: Path) -> None:
     unfinished = tmp_path / "copy.db.unfinished"
 
     def swap(_done: int, _total: int) -> None:
@@ -231,6 +231,6 @@ def test_a_file_put_in_place_of_the_unfinished_copy_is_noticed(db: Database, tmp
     assert not (tmp_path / "copy.db").exists()
 
 
-def test_a_copy_into_no_folder_is_refused(db: Database, tmp_path: Path) -> None:
+def test_a_copy_into_no_folder_is_refused(db: Connection, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="There is no folder"):
         copy_to(db, tmp_path / "none" / "copy.db", told=silent)

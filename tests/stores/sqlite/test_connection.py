@@ -9,8 +9,9 @@ import pytest
 
 from ai_memory.errors import DataRefused, NotFinished, StatementRefused, StorageFailed
 from ai_memory.stores.open_options import OpenOptions
-from ai_memory.stores.sqlite.connection import Database, open_database
+from ai_memory.stores.sqlite.connection import Connection, open_database
 from ai_memory.stores.sqlite.store import Store
+from ai_memory.stores.sqlite.transactions import rehearsal, snapshot, transaction
 from tests.support import files
 
 HASTY = OpenOptions(busy_timeout_ms=50)
@@ -35,7 +36,7 @@ def test_a_missing_file_is_not_created(tmp_path: Path) -> None:
 def test_a_read_only_connection_cannot_write(path: Path) -> None:
     db = open_database(path, read_only=True)
 
-    with pytest.raises(StorageFailed, match="cannot be written"):
+    with pytest.raises(StorageFailed, match="can no longer be written"):
         db.execute(DELETE)
     db.close()
 
@@ -55,7 +56,7 @@ def test_a_transaction_that_fails_leaves_nothing(store: Store) -> None:
 def test_a_transaction_is_write_locked_from_its_first_moment(store: Store, path: Path) -> None:
     other = open_database(path, options=HASTY)
 
-    with store.transaction(), pytest.raises(NotFinished, match="locked by another program"), other.transaction():
+    with store.transaction(), pytest.raises(NotFinished, match="locked by another program"), transaction(other):
         raise AssertionError
     other.close()
 
@@ -81,7 +82,7 @@ def test_a_transaction_inside_another_is_refused_and_ends_nothing(store: Store, 
 
 
 def test_a_rehearsal_leaves_nothing(store: Store, path: Path) -> None:
-    with store.db.rehearsal():
+    with rehearsal(store.db):
         store.db.execute(DELETE)
 
         assert store.db.value(COUNT) == 0
@@ -92,7 +93,7 @@ def test_a_rehearsal_leaves_nothing(store: Store, path: Path) -> None:
 def test_a_snapshot_sees_one_state_and_holds_no_writer_up(store: Store, path: Path) -> None:
     other = open_database(path, options=HASTY)
 
-    with store.db.snapshot():
+    with snapshot(store.db):
         before = store.db.value(COUNT)
         other.execute(DELETE)
         assert store.db.value(COUNT) == before == 10
@@ -143,16 +144,16 @@ def test_a_file_that_was_replaced_is_noticed(store: Store, path: Path, tmp_path:
     files.create(tmp_path / "other.db").rename(path)
 
     with pytest.raises(StorageFailed, match="removed or replaced"):
-        store.db.require_same_file()
+        store.db.handle.require_same_file()
     with pytest.raises(StorageFailed, match="removed or replaced"):
-        store.db.reopen()
+        store.db.handle.reopen()
 
 
 def test_a_connection_can_be_left_in_a_transaction_and_reopened(store: Store) -> None:
     store.db.execute("BEGIN IMMEDIATE")
     store.db.execute(DELETE)
 
-    store.db.reopen()
+    store.db.handle.reopen()
 
     assert store.db.value(COUNT) == 10
 
@@ -160,7 +161,7 @@ def test_a_connection_can_be_left_in_a_transaction_and_reopened(store: Store) ->
 def test_statements_are_closed_when_they_return(store: Store, path: Path) -> None:
     store.db.execute("SELECT id FROM memories")
     store.db.value("SELECT id FROM memories")
-    other: Database = open_database(path, options=HASTY)
+    other: Connection = open_database(path, options=HASTY)
     other.execute(DELETE)
 
     assert other.execute("PRAGMA wal_checkpoint(TRUNCATE)") == [(0, 0, 0)]

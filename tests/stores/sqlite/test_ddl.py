@@ -11,8 +11,10 @@ from ai_memory.stores.sqlite import runs, walk
 from ai_memory.stores.sqlite.connection import open_database
 from ai_memory.stores.sqlite.database import reading, writing
 from ai_memory.stores.sqlite.ddl import LEDGER as LEDGER_TABLE
-from ai_memory.stores.sqlite.ddl import _apply, available, check_ledger, migrate
+from ai_memory.stores.sqlite.ddl import _apply, check_ledger, migrate
+from ai_memory.stores.sqlite.migrations import available
 from ai_memory.stores.sqlite.store import Store
+from ai_memory.stores.sqlite.transactions import transaction
 from tests.support import files, shapes
 
 LEDGER = "SELECT version, name, sha256 FROM reembed_migration ORDER BY version"
@@ -89,7 +91,7 @@ def before(version: int, path: Path) -> Path:
     db = open_database(shapes.build(path, 80, rows=3).path)
     db.execute(LEDGER_TABLE)
     for each in available()[: version - 1]:
-        with db.transaction():
+        with transaction(db):
             _apply(db, each, now_ms=0)
     db.execute("INSERT INTO embedding_fingerprint VALUES (1, x'01', '{}', 'space', 16, NULL, 0)")
     db.execute("INSERT INTO reembed_quarantine VALUES (1, 'id', x'02', 'refused', 400, 'no', 3, 4, 5)")

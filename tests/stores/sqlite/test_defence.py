@@ -11,14 +11,14 @@ import pytest
 
 from ai_memory.errors import StatementRefused, WordIndexUnusable
 from ai_memory.stores.sqlite import defence
-from ai_memory.stores.sqlite.connection import Database, open_database
+from ai_memory.stores.sqlite.connection import Connection, open_database
 from ai_memory.stores.sqlite.database import writing
 from ai_memory.stores.sqlite.store import Store
 from tests.support import files, shapes
 
 
 @pytest.fixture(params=[True, False], ids=["read-only", "to write"])
-def db(path: Path, request: pytest.FixtureRequest) -> Iterator[Database]:
+def db(path: Path, request: pytest.FixtureRequest) -> Iterator[Connection]:
     opened = open_database(path, read_only=request.param)
     yield opened
     opened.close()
@@ -27,7 +27,7 @@ def db(path: Path, request: pytest.FixtureRequest) -> Iterator[Database]:
 @pytest.mark.parametrize(
     ("pragma", "value"), [("trusted_schema", 0), ("cell_size_check", 1), ("mmap_size", 0), ("recursive_triggers", 0)]
 )
-def test_every_connection_has_the_pragmas_of_the_defence(db: Database, pragma: str, value: int) -> None:
+def test_every_connection_has_the_pragmas_of_the_defence(db: Connection, pragma: str, value: int) -> None:
     assert db.value(f"PRAGMA {pragma}") in (value, None if pragma == "mmap_size" else value)
 
 

@@ -8,12 +8,13 @@ import socket
 import stat
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from ai_memory.errors import DataRefused
-from ai_memory.stores.holder import Holder, LockState
+from ai_memory.stores.holder import Holder, LockState, Task
 from ai_memory.stores.sqlite.lock import lock_path, lock_state, read_holder, runner_lock
 from tests.conftest import ROOT
 from tests.support.command import wait_for
@@ -112,6 +113,12 @@ def test_a_note_that_no_runner_wrote_is_no_holder(path: Path, note: str) -> None
 
 def test_a_note_with_a_field_of_a_later_release_is_a_holder() -> None:
     assert Holder.from_json('{"pid": 1, "host": "here", "started_at": 8, "started_by": "cron"}') == Holder(1, "here", 8)
+    assert Holder.from_json('{"pid": 1, "host": "here", "started_at": 8, "task": ["mine"]}') == Holder(1, "here", 8)
+
+
+@pytest.mark.parametrize("task", Task)
+def test_a_holder_comes_back_from_its_note_as_it_was(task: Task) -> None:
+    assert Holder.from_json(replace(ME, task=task).to_json()) == replace(ME, task=task)
 
 
 def test_a_process_that_only_reads_the_lock_is_no_runner(path: Path) -> None:

@@ -12,7 +12,7 @@ from ai_memory.errors import DataRefused
 from ai_memory.memory.document import source_hash
 from ai_memory.stores.sqlite.database import writing
 from ai_memory.stores.sqlite.fingerprints import read_fingerprint, set_witness
-from ai_memory.stores.sqlite.provenance import attest, vector_of_text, write_vectors
+from ai_memory.stores.sqlite.provenance import attest, vectors_of, write_vectors
 from ai_memory.stores.sqlite.store import Store
 from ai_memory.stores.values import VectorWrite
 from ai_memory.vectors.blob import encode, head
@@ -118,12 +118,12 @@ def test_only_a_sound_vector_is_given_to_another_row_of_the_same_text(
     store: Store, target: Fingerprint, value: float
 ) -> None:
     assert committed(store, write_vectors, [WRITE], target) == [True]
-    assert vector_of_text(store, SRC, target) == BLOB
+    assert vectors_of(store, [SRC], target) == {SRC: BLOB}
 
     broken = BLOB[:17] + encode(np.full(12, value, dtype=np.float32))[1:]
     store.db.execute("UPDATE memories SET embedding = ? WHERE id = 'id-000'", (broken,))
 
-    assert vector_of_text(store, SRC, target) is None
+    assert vectors_of(store, [SRC], target) == {}
 
 
 @pytest.mark.parametrize("column", ["spec_json = '{}'", "space = 'other#none'", "dim = 17", "digest = x'00'"])

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from ai_memory.errors import NotFound
-from ai_memory.reembed.inspect.dry_run import dry_run
 from ai_memory.reembed.options import Options
+from ai_memory.reembed.plan.dry_run import dry_run
 from ai_memory.reembed.plan.estimate import Estimate, Probed
 from ai_memory.stores.opening import database
 from ai_memory.stores.sqlite.database import reading

@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from ai_memory.errors import DataRefused
-from ai_memory.memory.freshness import Document, Freshness, Unfit, classify, examine
+from ai_memory.memory.freshness import Document, Freshness, classify, examine
 from ai_memory.memory.reason import unwritable
 from ai_memory.memory.text_codec import printable
-from ai_memory.reembed.sweep.commit import rehearse_documents
+from ai_memory.reembed.writes import rehearse_documents
 from ai_memory.text.amounts import counted
 
 if TYPE_CHECKING:
+    from ai_memory.memory.freshness import Unfit
     from ai_memory.reembed.plan.census import Census
     from ai_memory.stores.port import Reader, Store, Transaction
     from ai_memory.vectors.target import Fingerprint
@@ -50,7 +51,7 @@ def try_updates(
         for each in documents:
             if each.id not in words:
                 return list(refusing.values())
-            refusing[each.id] = Unfit(each.id, each.namespace, each.src, unwritable(words[each.id]), each.title)
+            refusing[each.id] = each.unfit(unwritable(words[each.id]))
     if refusing and not census.fresh:
         raise _refused_by_all(store, list(refusing.values()))
     return list(refusing.values())
@@ -60,7 +61,7 @@ def _refused_by_all(store: Reader, refusing: Sequence[Unfit]) -> DataRefused:
     first = refusing[0]
     return DataRefused(
         f"{store.name} takes no vector in any of {counted(len(refusing), 'row')}. "
-        f"Of {printable(first.id)}, the first, {first.reason.message}. No text was sent.",
+        f"The first is {printable(first.id)}: {first.reason.message}. No text was sent.",
         tip=store.memories.look_at_schema,
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ai_memory.reembed.sweep.rate import Rate
+from ai_memory.reembed.sweep.progressed import Rate
 
 
 def test_nothing_measured_is_no_rate() -> None:

@@ -6,44 +6,19 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from ai_memory.memory.freshness import OVERSIZE, Document, Unfit
-from ai_memory.reembed.options import Options, cost
 from ai_memory.reembed.plan.census import Means, count_rows
 from ai_memory.reembed.plan.decide import scope_of
-from ai_memory.reembed.plan.estimate import Estimate, Probed, estimate
-from ai_memory.reembed.plan.plan import Preflight, refusal
+from ai_memory.reembed.plan.estimate import Estimate, Load, Probed, estimate
+from ai_memory.reembed.plan.refusal import refusal
+from ai_memory.reembed.plan.taking import Preflight
 from ai_memory.reembed.plan.targets import identity, known_fingerprint, recorded_target
-from ai_memory.reembed.sweep.trial import require_updates
+from ai_memory.reembed.plan.trial import require_updates
 
 if TYPE_CHECKING:
     from ai_memory.errors import AiMemoryError
+    from ai_memory.reembed.options import Options
     from ai_memory.stores.port import Database, Reader, Snapshot
     from ai_memory.vectors.target import Target
-
-USUAL_BYTES_A_TOKEN = 4
-"""Rule of thumb for English text (OpenAI, "What are tokens and how to count them", 2024)."""
-
-
-@dataclass(slots=True)
-class _Load:
-    """What the rows that a run would try to embed would send."""
-
-    max_tokens: int
-    count_tokens: Callable[[str], int] | None
-    tokens: int = 0
-    truncated: int = 0
-    lost: int = 0
-    oversize: int = 0
-
-    def add(self, examined: Document | Unfit) -> None:
-        if isinstance(examined, Unfit):
-            self.oversize += examined.reason.kind == OVERSIZE
-            return
-        tokens = self.count_tokens(examined.text) if self.count_tokens else examined.size // USUAL_BYTES_A_TOKEN + 1
-        self.tokens += tokens
-        if 0 < self.max_tokens < tokens:
-            self.truncated += 1
-            self.lost += tokens - self.max_tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +73,7 @@ def dry_run(
     database: Database,
     store: Reader,
     target: Target,
-    request: Options,
+    options: Options,
     *,
     now_ms: int,
     count_tokens: Callable[[str], int] | None = None,
@@ -111,15 +86,15 @@ def dry_run(
         DataRefused: the file takes no vector.
         UsageError: the unfinished run is of other namespaces than were named.
     """
-    scope = scope_of(request, store.runs.unfinished())
-    store.memories.require_seen(*(request.scope or ()))
+    scope = scope_of(options, store.runs.unfinished())
+    store.memories.require_seen(*(options.scope or ()))
     require_updates(store)
     target = recorded_target(store, replace(target, dim=target.dim or (probed.dim if probed else 0)))
     traits = store.memories.traits
-    means = Means(target if request.skip_current else None, request.retry_quarantined)
+    means = Means(target if options.skip_current else None, options.retry_quarantined)
 
-    def read(found: Snapshot) -> tuple[Preflight, _Load]:
-        load, known = _Load(target.max_tokens, count_tokens), found.known(identity(target))
+    def read(found: Snapshot) -> tuple[Preflight, Load]:
+        load, known = Load(target.max_tokens, count_tokens), found.known(identity(target))
         census = count_rows(found, traits, known, scope, now_ms=now_ms, visit=load.add, means=means)
         return Preflight(tuple(found.stored_spaces()), census, target), load
 
@@ -128,7 +103,7 @@ def dry_run(
     return DryRun(
         preflight=found,
         estimated_tokens=load.tokens,
-        estimated_cost=cost(load.tokens, request.price),
+        estimated_cost=options.cost_of(load.tokens),
         truncated_rows=load.truncated if told else None,
         lost_percent=round(100 * load.lost / max(load.tokens, 1), 1) if told else None,
         oversize_rows=load.oversize,
@@ -137,9 +112,9 @@ def dry_run(
             found.census.to_embed,
             target=known.id if known else None,
             is_local=target.is_local,
-            batch=request.batch,
+            batch=options.batch,
             probed=probed,
         ),
         probed=probed,
-        refusal=refusal(database, store, target, request, found.census, now_ms=now_ms),
+        refusal=refusal(database, store, target, options, found.census, now_ms=now_ms),
     )

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from ai_memory.reembed.plan.targets import enter_target, known_fingerprint
-from ai_memory.reembed.sweep.trial import try_updates
+from ai_memory.reembed.plan.trial import try_updates
 from ai_memory.stores.values import Counters, Run
 
 if TYPE_CHECKING:

@@ -1,0 +1,73 @@
+"""Reads how the recorded run stands: from its own row, its lock and the configuration; the rows only where asked."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from ai_memory.reembed.breaker import believed_until
+from ai_memory.reembed.inspect.condition import condition, work_on
+from ai_memory.reembed.inspect.status import Status
+from ai_memory.reembed.plan.census import Census, take_census
+from ai_memory.reembed.plan.outlook import NO_OUTLOOK, Outlook, outlook
+from ai_memory.reembed.plan.wanted import UNKNOWN, Wanted
+from ai_memory.reembed.sweep.ending import OUTSIDE
+
+if TYPE_CHECKING:
+    from ai_memory.stores.port import Database, Reader
+    from ai_memory.stores.values import Run
+    from ai_memory.vectors.target import Fingerprint
+
+
+def read_status(
+    database: Database, store: Reader, *, now_ms: int, wanted: Wanted = UNKNOWN, exact: bool = False
+) -> Status | None:
+    """Return the status of the run begun last, None where none ever was.
+
+    `exact` has the rows counted anew; where the run has no counters, as in a file of an earlier release, they are
+    counted in any case.
+    """
+    run = store.runs.unfinished() or store.runs.latest()
+    if run is None:
+        return None
+    target, lock, pause = store.targets.read(run.target), database.lock(), store.operator.pause(now_ms=now_ms)
+    work = work_on(run, lock)
+    census = take_census(store, target, run.scope, now_ms=now_ms) if exact or run.counted is None else None
+    outside = _stale_outside(store, target, run, now_ms=now_ms) if exact else None
+    left = _is_left(run, census, outside)
+    return Status(
+        run=run,
+        target=target,
+        condition=condition(run, work, pause, now_ms=now_ms),
+        work=work,
+        now_ms=now_ms,
+        replaced=store.runs.replaced(run),
+        counted=census.counted() if census else run.counted,
+        breaker_until=believed_until(run, now_ms=now_ms),
+        free_bytes=database.free_bytes(),
+        wanted=wanted,
+        pause=pause,
+        outlook=_ahead(store, run, wanted, left=left, now_ms=now_ms) if run.finished_at else NO_OUTLOOK,
+        census=census,
+        outside=outside,
+    )
+
+
+def _ahead(store: Reader, run: Run, wanted: Wanted, *, left: bool, now_ms: int) -> Outlook:
+    found = outlook(store, run.run_id, wanted, now_ms=now_ms)
+    return replace(found, complete=False, stale=True) if left else found
+
+
+def _is_left(run: Run, census: Census | None, outside: int | None) -> bool:
+    """Return whether rows are known to be stale after a done run: by a census, or as its last start found."""
+    if run.state != "done":
+        return False
+    if census:
+        return bool(census.stale or outside)
+    return run.last_end is not None and run.last_end.reason == OUTSIDE
+
+
+def _stale_outside(store: Reader, target: Fingerprint, run: Run, *, now_ms: int) -> int:
+    if run.scope is None:
+        return 0
+    return take_census(store, target, None, now_ms=now_ms).stale_outside(run.scope)

@@ -1,0 +1,32 @@
+"""What stands in the way of a start, before it begins."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ai_memory.errors import AiMemoryError
+from ai_memory.reembed.heartbeat import require_no_pause
+from ai_memory.reembed.holding import held
+from ai_memory.reembed.plan.plan import action_of, approved_width
+from ai_memory.stores.holder import LockState
+
+if TYPE_CHECKING:
+    from ai_memory.reembed.options import Options
+    from ai_memory.reembed.plan.census import Census
+    from ai_memory.stores.port import Database, Reader
+    from ai_memory.vectors.target import Target
+
+
+def refusal(
+    database: Database, store: Reader, target: Target, options: Options, census: Census, *, now_ms: int
+) -> AiMemoryError | None:
+    """Return what a start would end with before it begins, None where it would begin; nothing is written or sent."""
+    if database.lock().state in (LockState.RUNNER, LockState.READER):
+        return held(database, now_ms=now_ms)
+    try:
+        require_no_pause(store, now_ms=now_ms)
+        run = store.runs.unfinished()
+        action_of(store, approved_width(store, target, options, run), options, run, census)
+    except AiMemoryError as error:
+        return error
+    return None

@@ -1,0 +1,112 @@
+"""Tells what is going to be replaced, and takes the run: the last steps before the first request."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ai_memory import __version__
+from ai_memory.reembed.breaker import believed_until
+from ai_memory.reembed.plan.approval import approve_by_hand
+from ai_memory.reembed.plan.decide import Action
+from ai_memory.reembed.plan.targets import enter_target
+
+if TYPE_CHECKING:
+    from ai_memory.reembed.options import Options
+    from ai_memory.reembed.plan.census import Census
+    from ai_memory.reembed.plan.plan import Plan
+    from ai_memory.stores.holder import Holder
+    from ai_memory.stores.port import Reader, Store, Transaction
+    from ai_memory.stores.values import Run, Space
+    from ai_memory.vectors.target import Fingerprint, Target
+
+
+@dataclass(frozen=True, slots=True)
+class Preflight:
+    """What is told before vectors are replaced: `stored` vectors, the rows found, and the target.
+
+    `begins` says that a run is begun, not gone on with.
+    """
+
+    stored: tuple[Space, ...]
+    census: Census
+    target: Target
+    begins: bool = True
+
+
+Disclose = Callable[[Preflight], None]
+"""Is told the pre-flight; refuses by raising."""
+
+
+@dataclass(frozen=True, slots=True)
+class TakenRun:
+    """The run this process now holds, and its target.
+
+    `unsettled` is how many texts that killed predecessors had sent are not committed yet, at most; `texts_sent_twice`
+    is the same where the last one was killed, else 0: they were told of then. `lifted` rows were let out of quarantine
+    to be tried again.
+    """
+
+    run: Run
+    fingerprint: Fingerprint
+    resumed: bool
+    unsettled: int
+    texts_sent_twice: int = 0
+    lifted: int = 0
+
+
+def take(
+    store: Store,
+    planned: Plan,
+    options: Options,
+    holder: Holder,
+    *,
+    in_flight: int,
+    stored: Sequence[Space] = (),
+) -> TakenRun:
+    """Enter or take over the run as planned, in one transaction, and return it; `stored` is what the file has."""
+    now_ms = holder.started_at
+    with store.transaction() as transaction:
+        fingerprint = enter_target(transaction, planned.target, now_ms=now_ms)
+        approve_by_hand(transaction, planned.target, options, now_ms=now_ms)
+        run = planned.run
+        if run and planned.action is Action.SUPERSEDE:
+            transaction.runs.transition(run, "superseded", now_ms=now_ms, fenced=False)
+        if planned.action in (Action.SUPERSEDE, Action.START) or run is None:
+            run = _begin(transaction, planned, fingerprint, options, now_ms=now_ms)
+            transaction.progress.note_stored(run, stored)
+        if options.retry_quarantined:
+            if planned.scope is None:
+                # Also entries of which nothing can be read any more.
+                transaction.quarantine.lift_all(fingerprint.id)
+            # Those of other namespaces stay: this run will not try them.
+            transaction.quarantine.lift(fingerprint.id, sorted(planned.census.quarantined_ids))
+        # What the row says of it is what killed runners left; only a text of a stale row is sent again, asked again
+        # at most once.
+        lost = min(run.in_flight_limit, 2 * planned.census.stale)
+        resumed = run.run_id == (planned.run.run_id if planned.run else None)
+        killed, until = run.holder is not None, believed_until(run, now_ms=now_ms)
+        run = transaction.runs.take_over(
+            run, holder, in_flight_limit=in_flight, lost=lost, breaker_until=until, now_ms=now_ms
+        )
+        lifted = planned.census.quarantined if options.retry_quarantined else 0
+        transaction.progress.note_census(run, planned.census.counted(lifted=lifted))
+    return TakenRun(run, fingerprint, resumed, lost, lost if killed else 0, lifted)
+
+
+def preflight(store: Reader, planned: Plan) -> Preflight:
+    """Return what is to be told before vectors are replaced."""
+    begins = planned.action in (Action.START, Action.SUPERSEDE)
+    return Preflight(tuple(store.memories.stored_spaces()), planned.census, planned.target, begins)
+
+
+def _begin(transaction: Transaction, planned: Plan, fingerprint: Fingerprint, options: Options, *, now_ms: int) -> Run:
+    return transaction.runs.begin(
+        target=fingerprint,
+        target_model=planned.target.model,
+        scope=planned.scope,
+        skip_current=options.skip_current,
+        now_ms=now_ms,
+        tool_version=__version__,
+    )

@@ -1,0 +1,65 @@
+"""Takes the run of one invocation, once nothing stands in the way of writing vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from ai_memory.errors import UsageError
+from ai_memory.reembed.events import RunTakenOver
+from ai_memory.reembed.plan.decide import Action
+from ai_memory.reembed.plan.refusing_rows import find_refusing, set_aside
+from ai_memory.reembed.plan.taking import preflight, take
+from ai_memory.reembed.plan.trial import require_updates
+from ai_memory.reembed.sweep.budget import least_tokens
+
+if TYPE_CHECKING:
+    from ai_memory.embed.port import Spending
+    from ai_memory.memory.freshness import Unfit
+    from ai_memory.reembed.options import Options
+    from ai_memory.reembed.plan.plan import Plan
+    from ai_memory.reembed.plan.taking import Disclose, TakenRun
+    from ai_memory.reembed.tools import Tools
+    from ai_memory.stores.holder import Holder
+    from ai_memory.stores.port import Store
+    from ai_memory.stores.values import Space
+
+
+def take_run(
+    store: Store, planned: Plan, options: Options, tools: Tools, disclose: Disclose, holder: Holder
+) -> TakenRun:
+    """Take the run, and return it; what is going to be replaced is told first.
+
+    Raises:
+        UsageError: a limit of tokens lets no row through.
+        DataRefused: the file takes no vector.
+        AiMemoryError: what `disclose` refuses with.
+    """
+    refusing: list[Unfit] = []
+    stored: Sequence[Space] = ()
+    if planned.action is not Action.FINISH:
+        _require_budget(planned, tools.spending)
+        require_updates(store)
+        retry, now_ms = options.retry_quarantined, tools.clock.now_ms()
+        refusing = find_refusing(store, planned.target, planned.census, retry=retry, now_ms=now_ms)
+        told = preflight(store, planned)
+        stored = told.stored
+        disclose(told)
+    # The first page is by itself; each of its rows is asked again once at most.
+    in_flight = 2 * options.batch
+    taken = take(store, planned, options, holder, in_flight=in_flight, stored=stored)
+    set_aside(store, taken.run, refusing, now_ms=tools.clock.now_ms())
+    if taken.texts_sent_twice:
+        tools.observe(RunTakenOver(taken.texts_sent_twice))
+    tools.embedder.restore(taken.run.limits)
+    tools.ledger.require(taken.run.limits)
+    return taken
+
+
+def _require_budget(planned: Plan, spending: Spending | None) -> None:
+    if spending and spending.limit and planned.census.to_embed and not spending.allows(least_tokens(spending)):
+        raise UsageError(
+            f"--{spending.limit.flag} allows {spending.limit.most:,} tokens, too few for one row: besides "
+            f"its text, what shows that the endpoint can be believed may take {least_tokens(spending):,}.",
+            tip=f"Raise --{spending.limit.flag}.",
+        )

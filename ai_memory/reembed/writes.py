@@ -1,0 +1,52 @@
+"""What is written of one row, and whether the database would let it be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+from ai_memory.errors import StatementRefused, UpdateRefused
+from ai_memory.memory.freshness import ATTESTED, Document
+from ai_memory.stores.values import VectorWrite
+from ai_memory.vectors.blob import some_vector
+
+if TYPE_CHECKING:
+    from ai_memory.stores.port import Store, Transaction
+    from ai_memory.vectors.target import Fingerprint
+
+REEMBED = "reembed"
+
+
+def rehearse_documents(
+    store: Store, documents: Sequence[Document], enter: Callable[[Transaction], Fingerprint]
+) -> dict[str, str]:
+    """Return which rows the database would not give a vector, by id, with its words; nothing is left behind.
+
+    `enter` returns the target, entered where need be: all is rolled back.
+    """
+
+    def attempt(transaction: Transaction, document: Document) -> None:
+        target = enter(transaction)
+        transaction.vectors.write([write_of(document, some_vector(target.dim))], target, one_by_one=True)
+
+    return store.rehearse({each.id: partial(attempt, document=each) for each in documents})
+
+
+def write_of(document: Document, blob: bytes, origin: str = REEMBED) -> VectorWrite:
+    """Return the write of a vector, compared and set by the text that was read; `origin` is named in its provenance."""
+    return VectorWrite(document.id, document.title, document.content, blob, document.src, origin)
+
+
+def attest_document(transaction: Transaction, target: Fingerprint, document: Document) -> bool:
+    """Take a row's stored vector for the target's, attested by the operator.
+
+    Returns False, with nothing written, where the text changed or the vector has another width.
+
+    Raises:
+        UpdateRefused: the database refuses its stamp.
+    """
+    try:
+        return transaction.vectors.attest(write_of(document, b"", ATTESTED), target)
+    except StatementRefused as refusal:
+        raise UpdateRefused(refusal.what, tip=refusal.tip, words=refusal.words, memory_id=document.id) from refusal

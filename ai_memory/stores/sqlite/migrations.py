@@ -1,0 +1,45 @@
+"""The numbered SQL files of `migrations/`, which ship with the program: the definitions of its own tables."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hashlib import sha256
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
+
+MEMORIES = 1
+"""The version that creates the memories themselves."""
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """One numbered SQL file."""
+
+    version: int
+    name: str
+    sql: str
+
+    @property
+    def sha256(self) -> str:
+        """The hash by which the ledger knows the file's text: 64 hex digits."""
+        return sha256(self.sql.encode()).hexdigest()
+
+
+def available() -> list[Migration]:
+    """Return all migrations that ship with the program, in order."""
+    found = [entry for entry in _folder().iterdir() if entry.name.endswith(".sql")]
+    return [
+        Migration(int(entry.name.split("_")[0]), entry.name, entry.read_text(encoding="utf-8"))
+        for entry in sorted(found, key=lambda each: each.name)
+    ]
+
+
+def memories_sql() -> str:
+    """Return the text of the migration that creates the memories."""
+    return next(each.sql for each in available() if each.version == MEMORIES)
+
+
+def _folder() -> Traversable:
+    packaged = files("ai_memory") / "migrations"
+    return packaged if packaged.is_dir() else Path(__file__).resolve().parents[3] / "migrations"
