@@ -109,6 +109,9 @@ class MemorySubject(Protocol):
     def copied(self) -> Path:
         """Return a backup of the database as it is."""
 
+    def edit_backup(self, backup: Path, content: str) -> None:
+        """Try to give all memories of a backup one content; whether that could be done does not matter."""
+
     def unfit(self) -> Path:
         """Return a backup that cannot be put in the database's place, and have the database be sound."""
 
@@ -352,7 +355,7 @@ class MemoryWritingSuite(LibrarySuite):
         assert deleted == [True, True, False]
         assert ids(library) == IDS[2:]
         assert library.store.memories.vectors_of([write.src], target) == {}
-        assert library.store.quarantine.entries(target.id) == []
+        assert library.counts.in_quarantine() == set()
         with library.unchanging():
             assert list(library.links.all()) == []
 
@@ -648,6 +651,19 @@ class PlaceSuite:
         assert all(0 < done <= of for done, of in told)
         with subject.read() as library:
             assert contents(library) == {f"the content of {each}" for each in IDS}
+
+    def test_a_backup_that_is_open_does_not_change(self, subject: MemorySubject) -> None:
+        backup = subject.copied()
+        with subject.place.backup(backup) as opened:
+            told = []
+            for content in ("edited", "again"):
+                told.append({each.content for each in opened.library.listing.all(None)})
+                subject.edit_backup(backup, content)
+            opened.put_in_place(damaged=False, told=lambda _done, _of: None)
+
+        assert told == [{f"the content of {each}" for each in IDS}] * 2
+        with subject.read() as library:
+            assert contents(library) == told[0]
 
     def test_a_restore_that_is_stopped_changes_nothing(self, subject: MemorySubject) -> None:
         self.grow(subject, [f"more-{number}" for number in range(1200)])

@@ -53,7 +53,13 @@ class SqliteMemorySubject:
         return place(self.path.with_name("none.db"))
 
     def edit_all(self, content: str) -> bool:
-        with files.opened(self.path) as connection:
+        return self._edit_all(self.path, content)
+
+    def edit_backup(self, backup: Path, content: str) -> None:
+        self._edit_all(backup, content)
+
+    def _edit_all(self, path: Path, content: str) -> bool:
+        with files.opened(path) as connection:
             connection.set_busy_timeout(0)
             try:
                 connection.execute("UPDATE memories SET content = ?", (content,))
