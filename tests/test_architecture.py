@@ -29,10 +29,12 @@ FLOORS = (
     ("memory",),
     ("config",),
     ("stores.holder", "stores.open_options", "embed.usage", "embed.outcomes"),
-    ("stores.values", "embed.port"),
-    ("stores.port_reading", "embed.flow"),
-    ("stores.port_writing",),
+    ("stores.values", "stores.memory_values", "embed.port"),
+    ("stores.port_reading", "stores.memory_port_reading", "embed.flow"),
+    ("stores.port_writing", "stores.memory_port_writing"),
     ("stores.port",),
+    ("stores.memory_port",),
+    ("stores.place_port",),
     ("embed.http", "embed.local", "embed.pools", "stores.sqlite", "embed", "stores"),
     ("embed.buildable", "stores.opening"),
     ("embed.stack",),
@@ -64,19 +66,15 @@ ONLY_FOR = {
 }
 """The rooms that only these may import: what is configured and shown, the adapters, and the doors to them."""
 
-EXCEPTIONS = {
-    "actions -> stores.opening": 1,
-    "actions -> stores.sqlite": 36,
-    "commands -> stores.sqlite": 31,
-}
+EXCEPTIONS: dict[str, int] = {}
 """Imports against the rules that are still to be cut, by room: these numbers only fall."""
 FAN_OUT_P90 = 7
-"""How many modules of ours one imports, of nine in ten at most; only falls, to 7."""
+"""How many modules of ours one imports, of nine in ten at most; only falls."""
 LONGEST_CHAIN = 10
-"""How many modules stand one above the other at most; only falls, to 10."""
+"""How many modules stand one above the other at most; only falls."""
 METHODS, ATTRIBUTES = 10, 12
 """How many public methods a class has at most, properties among them, and how many attributes it sets on `self`."""
-LARGE_CLASSES = {"stores.sqlite.memories.Memories"}
+LARGE_CLASSES: set[str] = set()
 """Classes with more that are still to be cut: this only gets less."""
 
 PORT_AND_VALUES = {"stores.port", "stores.values", "stores.holder"}
@@ -272,11 +270,11 @@ def test_no_docstring_says_what_the_type_of_a_transaction_says() -> None:
 
 
 def test_a_protocol_of_the_port_has_at_most_ten_names() -> None:
-    ports = [module for module in SOURCES if module.startswith("stores.port")]
+    ports = [module for module in SOURCES if re.fullmatch(r"stores\.(\w+_)?port(_\w+)?", module)]
     protocols = {
         node.name: node for m in ports for node in tree(m).body if isinstance(node, ast.ClassDef) and node.bases
     }
-    assert protocols.keys() >= {"Database", "Reader", "Snapshot", "Store", "Transaction"}
+    assert protocols.keys() >= {"Database", "Reader", "Snapshot", "Store", "Transaction", "Library", "Place"}
     assert {name for name in protocols if len(names(name, protocols)) > 10} == set()
 
 

@@ -190,6 +190,20 @@ class QuarantineWriter(Protocol):
         """Take all rows out, also those whose entries cannot be read."""
 
 
+class TellingWriter(Protocol):
+    """Keeps what quiet starts have told, so that each thing is told once."""
+
+    def is_news(self, exit_code: int, told: str | None, *, now_ms: int) -> bool:
+        """Return whether the last thing told with this exit code was another one, and keep this.
+
+        With None it is told which rows are in quarantine: that is news whenever there are others, or other texts of
+        them.
+        """
+
+    def forget(self, *exit_codes: int) -> None:
+        """Have what is next told with these exit codes be news."""
+
+
 class OperatorWriter(Protocol):
     """Keeps what an operator has decided; see `OperatorReader` for spaces and widths."""
 

@@ -858,6 +858,49 @@ class OperatorSuite(Suite):
         assert store.operator.pause(now_ms=NOW_MS) is None
 
 
+class TellingSuite(Suite):
+    """What quiet starts have told."""
+
+    @staticmethod
+    def is_news(store: Store, exit_code: int, told: str | None) -> bool:
+        with store.transaction() as transaction:
+            return transaction.tellings.is_news(exit_code, told, now_ms=NOW_MS)
+
+    def test_a_thing_is_news_until_it_was_told_and_again_after_another_one(self, store: Store) -> None:
+        told = [self.is_news(store, 12, each) for each in ("one \udcff", "one \udcff", "two", "one \udcff")]
+
+        assert told == [True, False, True, True]
+        assert self.is_news(store, 10, "one \udcff")
+
+    def test_what_is_forgotten_is_news(self, store: Store) -> None:
+        for exit_code in (10, 12, 13):
+            self.is_news(store, exit_code, "one")
+        with store.transaction() as transaction:
+            transaction.tellings.forget(10, 12)
+
+        assert [self.is_news(store, exit_code, "one") for exit_code in (10, 12, 13)] == [True, True, False]
+
+    def test_the_quarantine_is_news_when_other_rows_or_texts_are_in_it(
+        self, subject: Subject, store: Store, target: Fingerprint
+    ) -> None:
+        told = [self.is_news(store, 10, None) for _ in range(2)]
+        for _ in range(2):
+            self.put(store, target.id, "id-000")
+            told.append(self.is_news(store, 10, None))
+        subject.edit("id-000", "another text")
+        told.append(self.is_news(store, 10, None))
+        self.put(store, target.id, "id-000")
+        told.append(self.is_news(store, 10, None))
+
+        assert told == [True, False, True, False, False, True]
+
+    @staticmethod
+    def put(store: Store, target: int, row_id: str) -> None:
+        src = document(store, row_id).src
+        with store.transaction() as transaction:
+            transaction.quarantine.put(target, row_id, src, REASON, now_ms=5)
+
+
 class LockSuite:
     """The runner's lock: one holder, freed with its process, asked about without being taken."""
 

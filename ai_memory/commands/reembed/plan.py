@@ -12,7 +12,6 @@ from ai_memory.memory.text_codec import printable
 from ai_memory.reembed.plan.dry_run import DryRun, dry_run
 from ai_memory.reembed.plan.estimate import Estimate, Probed
 from ai_memory.reembed.plan.targets import known_fingerprint, recorded_target
-from ai_memory.stores.open_options import OpenOptions
 from ai_memory.stores.opening import database
 from ai_memory.text.amounts import counted, money, span
 
@@ -54,7 +53,7 @@ def run_plan(settings: Settings, console: Console, *, options: Options, ask: boo
     person waits.
     """
     target, count = configured_target(settings.embedding), token_counter(settings.embedding)
-    file = database(settings.db.value, OpenOptions(tell=console.note))
+    file = database(settings.db.value, tell=console.note)
     with file.read() as store:
         embedder = assemble_interactive(settings.embedding) if ask else None
         probed = _probed(store, embedder, retarget=options.retarget) if embedder else None

@@ -19,8 +19,7 @@ from ai_memory.reembed.sweep.stamp_compared import SAMPLED, stamp_compared
 from ai_memory.reembed.sweep.worker import answer
 from ai_memory.reembed.tools import SweepTools
 from ai_memory.stores.holder import Task
-from ai_memory.stores.open_options import OpenOptions
-from ai_memory.stores.opening import database, reading, writing
+from ai_memory.stores.opening import database
 from ai_memory.text.amounts import counted
 
 if TYPE_CHECKING:
@@ -50,7 +49,7 @@ def run(settings: Settings, console: Console, *, scope: Scope, sample: SampleSiz
 def _plan(settings: Settings, console: Console, scope: Scope) -> int:
     """Show what would be stamped, or refuse as the stamp would; the database is opened read-only."""
     target = configured_target(settings.embedding)
-    with reading(settings.db.value, options=OpenOptions(tell=console.note)) as store:
+    with database(settings.db.value, tell=console.note).read() as store:
         found = would_stamp(store, recorded_target(store, target), scope)
     already = counted(found.already_current, "already is", "already are")
     text = f"Would stamp {counted(found.stamped, 'vector')} as {found.active_space}; {already}."
@@ -62,9 +61,8 @@ def _stamp(settings: Settings, console: Console, scope: Scope, sample: SampleSiz
     target, path = configured_target(settings.embedding), settings.db.value
     tools = SweepTools(SystemClock(), Stop(), lambda _: None)
     now_ms = tools.clock.now_ms()
-    options = OpenOptions(tell=console.note)
-    held = holding(database(path, options), now_ms=now_ms, task=Task.STAMP)
-    with held, writing(path, now_ms=now_ms, options=options) as store:
+    file = database(path, tell=console.note)
+    with holding(file, now_ms=now_ms, task=Task.STAMP), file.write(now_ms=now_ms) as store:
         known = recorded_target(store, target)
         due = would_stamp(store, known, scope).stamped
         embedder = _reached(store, settings, console, must=sample is not None) if due else None

@@ -19,6 +19,7 @@ from ai_memory.stores.sqlite.port_runs import (
 )
 from ai_memory.stores.sqlite.port_vectors import MemoryReader, Snapshot, TargetReader, TargetWriter, VectorWriter
 from ai_memory.stores.sqlite.schema import lay_view
+from ai_memory.stores.sqlite.tellings import TellingWriter
 
 if TYPE_CHECKING:
     from ai_memory.stores import port
@@ -129,3 +130,8 @@ class Transaction(base.Transaction):
     def operator(self) -> OperatorWriter:
         """See the port."""
         return OperatorWriter(self)
+
+    @property
+    def tellings(self) -> TellingWriter:
+        """See the port."""
+        return TellingWriter(self)

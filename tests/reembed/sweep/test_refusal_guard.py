@@ -10,7 +10,8 @@ from ai_memory.reembed.options import Options
 from ai_memory.reembed.plan.dry_run import dry_run
 from ai_memory.reembed.sweep.stamp import stamp
 from ai_memory.reembed.tools import SweepTools
-from ai_memory.stores.opening import database, reading
+from ai_memory.stores.opening import database
+from ai_memory.stores.sqlite.database import reading
 from ai_memory.stores.values import Quarantined
 from tests.reembed.work import NOW_MS, Work
 from tests.stores.sqlite.test_rehearsal import REFUSING, WORDS, forbid
