@@ -32,7 +32,8 @@
         │   └── AnswerLate         75   several texts were not embedded in time: fewer may be
         ├── AnswerViolation        69   an answer that cannot be believed
         │   ├── VectorsBroken      69   some of its vectors are none; the others are sound
-        │   └── ForeignAnswer      69   one of another language, such as a page: the next would be the same
+        │   ├── OneVector          69   one vector for several texts
+        │   └── ForeignAnswer      69   an answer in another language, such as a web page: the next would be the same
         ├── RowsRefused            69   400, 413, 422: the batch, or a row in it
         │   └── RequestTooLarge    69   the size of the batch, as the endpoint says
         ├── WrongTarget            78   unknown model, another width
@@ -56,6 +57,7 @@ passed, which shows that the endpoint works and the fault is these texts'::
     AnswerLate          ·              a quarter of the texts  ·                          breaker opens; --wait, or 75
     AnswerViolation     repeated       halved if harmless      quarantine if harmless     69
     VectorsBroken       ·              asks for those again    quarantine if harmless     69
+    OneVector           repeated       one by one if harmless                             69
     ForeignAnswer       ·              ·                       ·                          69
     RowsRefused         ·              halved                  quarantine if harmless     69, also for many such rows
     RequestTooLarge     ·              to the size it names    quarantine if harmless     69, also for many such rows
@@ -131,7 +133,7 @@ class EmbedderInitFailed(AiMemoryError, exit_code=3, reason="embedder"):
 
 
 class StampRefused(AiMemoryError, exit_code=4, reason="stamp refused"):
-    """The stored vectors cannot be what the stamp would say."""
+    """The stored vectors are not what the stamp would say."""
 
 
 class RunHeld(AiMemoryError, exit_code=11, reason="held"):

@@ -54,3 +54,8 @@ ALTER TABLE reembed_run ADD COLUMN ended_alike INTEGER NOT NULL DEFAULT 0;    --
 -- Rows embedded once more, one by one, and how many of them did not agree with the vector of their batch.
 ALTER TABLE reembed_run ADD COLUMN asked_again INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE reembed_run ADD COLUMN disagreed INTEGER NOT NULL DEFAULT 0;
+
+-- A stretch ends when rows from all over it are asked again and agree. What was written in one that a kill or an outage
+-- cut off is doubted by the next invocation. No two runs share a number.
+ALTER TABLE reembed_run ADD COLUMN stretch INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE embedding_provenance ADD COLUMN stretch INTEGER NOT NULL DEFAULT 0;

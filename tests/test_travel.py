@@ -14,9 +14,9 @@ from ai_memory import errors
 from ai_memory.config.api_key import ApiKey
 from ai_memory.config.embedding import resolve
 from ai_memory.config.file import Table
-from ai_memory.embed.assemble import Terms
 from ai_memory.embed.outcomes import Embedded, Refused, Unanswered
 from ai_memory.embed.port import ONE_ATTEMPT, TokenLimit
+from ai_memory.embed.terms import Terms
 from ai_memory.embed.usage import Usage
 from ai_memory.errors import AiMemoryError, EmbedError, RateLimited
 from ai_memory.memory.freshness import Document, Unfit

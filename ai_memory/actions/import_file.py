@@ -8,16 +8,13 @@ from typing import TYPE_CHECKING
 from ai_memory.actions.ingest import Put, find, put
 from ai_memory.errors import DataRefused, DraftRefused, StatementRefused
 from ai_memory.memory.exchange import MEND, Parsed
-from ai_memory.stores.sqlite.memories import TABLE as MEMORIES
-from ai_memory.stores.sqlite.memories import Memories
-from ai_memory.stores.sqlite.transactions import savepoint
 from ai_memory.text.cleaning import one_line
 from ai_memory.text.times import timestamp
 
 if TYPE_CHECKING:
     from ai_memory.memory.records import Draft, Value
-    from ai_memory.stores.sqlite.links import Links
-    from ai_memory.stores.sqlite.store import Store, Transaction
+    from ai_memory.stores.memory_port import LibraryTransaction, WritableLibrary
+    from ai_memory.stores.memory_port_reading import MemoryReader
 
 RELATION = "related_to"
 """What the Rust program takes a link for that names no relation."""
@@ -42,9 +39,7 @@ class Imported:
 class FileImport:
     """Takes one parsed file in; with `skip` what cannot be stored is left out, without it nothing is stored then."""
 
-    store: Store
-    memories: Memories
-    links: Links
+    library: WritableLibrary
     now_ms: int
     skip: bool
     ids: dict[Value, Value] = field(default_factory=dict)
@@ -61,69 +56,51 @@ class FileImport:
         """
         for refusal in parsed.refused:
             self._refuse(refusal)
-        with self.store.transaction() as transaction:
-            self.memories.defer_references(transaction)
-            before = set(self.memories.orphans())
-            for draft in self._renamed(self._attached(parsed.memories)):
+        with self.library.transaction() as transaction:
+            memories = transaction.library.memories
+            transaction.memories.defer_references()
+            before = set(memories.orphans())
+            for draft in _renamed(self._attached(parsed.memories, memories), memories):
                 self._put(transaction, draft)
-            if orphans := sorted(set(self.memories.orphans()) - before):
+            if orphans := sorted(set(memories.orphans()) - before):
                 raise _orphaned(f"The memory {one_line(orphans[0])}")
             for link in parsed.links:
                 self._link(transaction, link)
-            self._confirm()
+            self._confirm(transaction)
         return self.taken
 
-    def _confirm(self) -> None:
+    def _confirm(self, transaction: LibraryTransaction) -> None:
         """Count what stands there now, and refuse what the triggers of later memories and links took out again."""
-        rows = (self.memories.rows, self.links.rows)
-        triggered = {table for each in rows for tables in each.triggered.values() for table in tables}
         for where, stored in self.put:
-            if MEMORIES not in triggered or stored.id is None or self.memories.get(stored.id) is not None:
-                self.taken.stored.append(stored)
-            else:
+            if stored.id is not None and transaction.memories.is_gone(stored.id):
                 self._refuse(DataRefused(f"{where}: {TAKEN_OUT}.", tip=MEND))
+            else:
+                self.taken.stored.append(stored)
         for where, values, altered in self.linked:
-            if not triggered or self.links.there(values):
+            if transaction.links.is_gone(values):
+                self._refuse(DataRefused(f"{where}: {TAKEN_OUT}.", tip=MEND))
+            else:
                 self.taken.links += 1
                 self.taken.altered.append(altered)
-            else:
-                self._refuse(DataRefused(f"{where}: {TAKEN_OUT}.", tip=MEND))
 
     def _refuse(self, refusal: DataRefused) -> None:
         if not self.skip:
             raise refusal
         self.taken.refused.append(refusal)
 
-    def _attached(self, drafts: list[Draft]) -> list[Draft]:
+    def _attached(self, drafts: list[Draft], memories: MemoryReader) -> list[Draft]:
         """Return the drafts whose `atom_of` is in the file or in the database."""
         # What is left out may have atoms of its own.
-        while lost := self._orphans(drafts):
+        while lost := _orphans(drafts, memories):
             for place in sorted(lost):
                 self._refuse(_orphaned(drafts[place].where))
             drafts = [draft for place, draft in enumerate(drafts) if place not in lost]
         return drafts
 
-    def _orphans(self, drafts: list[Draft]) -> set[int]:
-        ids = {None, *(draft.values.get("id") for draft in drafts)}
-        parents = [draft.values.get("atom_of") for draft in drafts if "atom_of" in self.memories.columns]
-        return {
-            place for place, parent in enumerate(parents) if parent not in ids and self.memories.get(parent) is None
-        }
-
-    def _renamed(self, drafts: list[Draft]) -> list[Draft]:
-        """Return the drafts, atoms of a memory that is here under another id as atoms of that one."""
-        wanted = {draft.values.get("atom_of") for draft in drafts} - {None}
-        here: dict[Value, Value] = {}
-        for draft in drafts:
-            if (given := draft.values.get("id")) in wanted and (found := find(self.memories, draft)) is not None:
-                here[given] = found.values["id"]
-        parents = ((draft, here.get(draft.values.get("atom_of"))) for draft in drafts)
-        return [draft if parent is None else _atom_of(draft, parent) for draft, parent in parents]
-
-    def _put(self, transaction: Transaction, draft: Draft) -> None:
+    def _put(self, transaction: LibraryTransaction, draft: Draft) -> None:
         try:
-            with savepoint(transaction.db):
-                stored = put(transaction, self.memories, draft, now_ms=self.now_ms, source="import")
+            with transaction.step():
+                stored = put(transaction, draft, now_ms=self.now_ms, source="import")
         except StatementRefused as error:
             self._refuse(_refused_by_database(draft, error))
         except DraftRefused as error:
@@ -132,24 +109,43 @@ class FileImport:
             self.put.append((draft.where, stored))
             self.ids[draft.values.get("id")] = stored.id
 
-    def _link(self, transaction: Transaction, draft: Draft) -> None:
-        if not self.links.kept:
+    def _link(self, transaction: LibraryTransaction, draft: Draft) -> None:
+        here = transaction.library
+        if not here.links.kept:
             self.taken.links_unkept += 1
             return
         ends = {end: self.ids.get(draft.values[end], draft.values[end]) for end in ("source_id", "target_id")}
-        if unknown := [value for value in ends.values() if self.memories.get(value) is None]:
+        if unknown := [value for value in ends.values() if here.memories.get(value) is None]:
             what = f"{draft.where} leads to {one_line(str(unknown[0]))}, which is not in file or database."
             self._refuse(DataRefused(what, tip=MEND))
             return
         values = {"relation": RELATION, "created_at": timestamp(self.now_ms), **draft.values, **ends}
         try:
-            with savepoint(transaction.db):
-                altered = self.links.put(transaction, values)
+            with transaction.step():
+                altered = transaction.links.put(values)
         except StatementRefused as error:
             self._refuse(_refused_by_database(draft, error))
         else:
             if altered is not None:
                 self.linked.append((draft.where, values, altered))
+
+
+def _orphans(drafts: list[Draft], memories: MemoryReader) -> set[int]:
+    """Return the places of the drafts whose `atom_of` is neither among them nor in the database."""
+    ids = {None, *(draft.values.get("id") for draft in drafts)}
+    parents = [draft.values.get("atom_of") for draft in drafts if "atom_of" in memories.columns]
+    return {place for place, parent in enumerate(parents) if parent not in ids and memories.get(parent) is None}
+
+
+def _renamed(drafts: list[Draft], memories: MemoryReader) -> list[Draft]:
+    """Return the drafts, atoms of a memory that is here under another id as atoms of that one."""
+    wanted = {draft.values.get("atom_of") for draft in drafts} - {None}
+    here: dict[Value, Value] = {}
+    for draft in drafts:
+        if (given := draft.values.get("id")) in wanted and (found := find(memories, draft)) is not None:
+            here[given] = found.values["id"]
+    parents = ((draft, here.get(draft.values.get("atom_of"))) for draft in drafts)
+    return [draft if parent is None else _atom_of(draft, parent) for draft, parent in parents]
 
 
 def _atom_of(draft: Draft, parent: Value) -> Draft:

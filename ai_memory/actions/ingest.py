@@ -15,8 +15,8 @@ from ai_memory.text.cleaning import one_line
 from ai_memory.text.times import timestamp
 
 if TYPE_CHECKING:
-    from ai_memory.stores.sqlite.base import Transaction
-    from ai_memory.stores.sqlite.memories import Memories
+    from ai_memory.stores.memory_port import LibraryTransaction
+    from ai_memory.stores.memory_port_reading import MemoryReader
 
 DEFAULT_TIER = "mid"
 EMBEDDED_COLUMNS = frozenset({"title", "content", "encrypted_envelope"})
@@ -44,7 +44,7 @@ class Put:
     altered: tuple[str, ...] = ()
 
 
-def put(transaction: Transaction, memories: Memories, draft: Draft, *, now_ms: int, source: str) -> Put:
+def put(transaction: LibraryTransaction, draft: Draft, *, now_ms: int, source: str) -> Put:
     """Insert a draft, or change the memory of its id, else of its title and namespace.
 
     A text that changes takes its vector away. An encrypted memory is kept where the draft is plain.
@@ -54,10 +54,11 @@ def put(transaction: Transaction, memories: Memories, draft: Draft, *, now_ms: i
         StatementRefused: the database does not take it, or a trigger undid it.
         SchemaRefused: the database takes no memory at all.
     """
+    memories = transaction.library.memories
     given = _columns(memories, draft)
     found = find(memories, draft)
     if found is None:
-        return _insert(transaction, memories, given, now_ms=now_ms, source=source)
+        return _insert(transaction, given, now_ms=now_ms, source=source)
     if found.encrypted and given.get("content") and given.get("encrypted_envelope") is None:
         return Put(found.id, Outcome.KEPT_ENCRYPTED)
     changed = {name: value for name, value in given.items() if name != "id" and found.values[name] != value}
@@ -70,28 +71,24 @@ def put(transaction: Transaction, memories: Memories, draft: Draft, *, now_ms: i
     version = found.values.get("version")
     bumped = {"version": version + 1} if isinstance(version, int) and version < MAX_INTEGER else {}
     stamped = {"updated_at": timestamp(now_ms)} if "updated_at" in memories.columns else {}
-    cleared = memories.no_vector if changed.keys() & EMBEDDED_COLUMNS else {}
-    altered = memories.update(transaction, key, changed, beside={**bumped, **stamped, **cleared})
-    if cleared:
-        memories.forget_provenance(transaction, key)
+    keeps_vector = not changed.keys() & EMBEDDED_COLUMNS
+    altered = transaction.memories.update(key, changed, beside={**bumped, **stamped}, keeps_vector=keeps_vector)
     return Put(found.id, Outcome.UPDATED, altered)
 
 
-def _columns(memories: Memories, draft: Draft) -> dict[str, Value]:
+def _columns(memories: MemoryReader, draft: Draft) -> dict[str, Value]:
     known = {name: value for name, value in draft.values.items() if name in memories.columns}
     return {name: value for name, value in known.items() if value is not None or not memories.columns[name].required}
 
 
-def find(memories: Memories, draft: Draft) -> Memory | None:
+def find(memories: MemoryReader, draft: Draft) -> Memory | None:
     """Return the memory that a draft changes: that of its id, else of its title and namespace; None: it is new."""
     given = _columns(memories, draft)
     by_id = memories.get(given["id"]) if given.get("id") is not None else None
     return by_id or memories.titled(given["title"], given.get("namespace", DEFAULT_NAMESPACE))
 
 
-def _insert(
-    transaction: Transaction, memories: Memories, given: Mapping[str, Value], *, now_ms: int, source: str
-) -> Put:
+def _insert(transaction: LibraryTransaction, given: Mapping[str, Value], *, now_ms: int, source: str) -> Put:
     now = timestamp(now_ms)
     defaults: dict[str, Value] = {
         "id": str(uuid.uuid4()),
@@ -101,14 +98,14 @@ def _insert(
         "created_at": now,
         "updated_at": now,
     }
-    known = {name: value for name, value in defaults.items() if name in memories.columns}
+    known = {name: value for name, value in defaults.items() if name in transaction.library.memories.columns}
     said = {name: value for name, value in given.items() if (name, value) != ("id", None)}
-    altered = memories.insert(transaction, said, beside=known)
+    altered = transaction.memories.insert(said, beside=known)
     row_id = said.get("id", known["id"])
     return Put(row_id if isinstance(row_id, str) else None, Outcome.CREATED, altered)
 
 
-def _require_free_title(memories: Memories, found: Memory, changed: Mapping[str, Value], where: str) -> None:
+def _require_free_title(memories: MemoryReader, found: Memory, changed: Mapping[str, Value], where: str) -> None:
     if not changed.keys() & {"title", "namespace"}:
         return
     title, namespace = (changed.get(name, found.values[name]) for name in ("title", "namespace"))

@@ -21,14 +21,13 @@ from ai_memory.actions.blend import WORDS_WEIGHT, blend, shares, with_guesses
 from ai_memory.errors import DataRefused, WordIndexUnusable
 from ai_memory.memory.names import is_substrate
 from ai_memory.memory.records import Hit
-from ai_memory.stores.sqlite import search
-from ai_memory.stores.sqlite.consistent import consistently
 from ai_memory.vectors.blob import decode, head
 from ai_memory.vectors.checks import cosines
 
 if TYPE_CHECKING:
-    from ai_memory.stores.sqlite.search import Candidate
-    from ai_memory.stores.sqlite.store import Store
+    from ai_memory.stores.memory_port import Library
+    from ai_memory.stores.memory_port_reading import SearchReader
+    from ai_memory.stores.memory_values import Candidate
     from ai_memory.vectors.target import Vectors
 
 MIN_DEPTH = 100
@@ -102,36 +101,37 @@ class _Compared:
         return {**{-negative: cosine for cosine, negative in self.best}, **self.asked}
 
 
-def recall(store: Store, query: Query) -> Found:
+def recall(library: Library, query: Query) -> Found:
     """Return the memories that fit the query best, from one snapshot of the file.
 
     Raises:
         WordIndexUnusable: there is no vector to search by, and the words cannot be searched.
     """
-    return consistently(store.db, lambda: _recall(store, query, max(MIN_DEPTH, query.limit)))
+    depth = max(MIN_DEPTH, query.limit)
+    return library.store.consistently(lambda _: _recall(library.search, query, depth))
 
 
-def _recall(store: Store, query: Query, depth: int) -> Found:
+def _recall(search: SearchReader, query: Query, depth: int) -> Found:
     try:
-        return _searched(store, query, depth)
+        return _searched(search, query, depth)
     except WordIndexUnusable as error:
         if query.vector is None:
             raise
-        return replace(_searched(store, replace(query, text=""), depth), without_words=error)
+        return replace(_searched(search, replace(query, text=""), depth), without_words=error)
 
 
-def _searched(store: Store, query: Query, depth: int) -> Found:
-    matches = search.matches(store, query.text, query.namespace)
+def _searched(search: SearchReader, query: Query, depth: int) -> Found:
+    matches = search.matches(query.text, query.namespace)
     words = dict(islice(((each.row_number, each.bm25) for each in matches if _in(query, each.namespace)), depth))
-    compared = _compare(store, query, depth, words.keys())
+    compared = _compare(search, query, depth, words.keys())
     cosines = compared.cosines
     likely = with_guesses(cosines, shares(words))
     if len(words) == depth and (beyond := cosines.keys() - words.keys()):
         # The order by words was cut off: what meaning found may have words as well.
-        words |= search.bm25(store, query.text, beyond)
+        words |= search.bm25(query.text, beyond)
     scores = blend(shares(words), likely, query.words_weight)
     best = heapq.nlargest(query.limit, ((score, -number) for number, score in scores.items()))
-    hits = tuple(_hit(store, -negative, score, cosines.get(-negative)) for score, negative in best)
+    hits = tuple(_hit(search, -negative, score, cosines.get(-negative)) for score, negative in best)
     return Found(hits, dict(compared.left_out), compared.unproven)
 
 
@@ -139,16 +139,16 @@ def _in(query: Query, namespace: str) -> bool:
     return query.namespace is not None or not is_substrate(namespace)
 
 
-def _hit(store: Store, number: int, score: float, cosine: float | None) -> Hit:
-    found = search.text(store, number)
+def _hit(search: SearchReader, number: int, score: float, cosine: float | None) -> Hit:
+    found = search.text(number)
     return Hit(found.id, found.namespace, found.title, found.content, score, cosine)
 
 
-def _compare(store: Store, query: Query, depth: int, wanted: Collection[int]) -> _Compared:
-    compared = _Compared(depth, wanted, search.has_runs(store))
+def _compare(search: SearchReader, query: Query, depth: int, wanted: Collection[int]) -> _Compared:
+    compared = _Compared(depth, wanted, search.has_runs())
     if query.vector is None:
         return compared
-    for block in search.candidates(store, query.namespace):
+    for block in search.candidates(query.namespace):
         chosen = _choose(
             [each for each in block if _in(query, each.namespace)], query.space, len(query.vector), compared
         )

@@ -18,21 +18,13 @@ from ai_memory.reembed.events import BackupOpened, CopyEnded, Observer, PauseKep
 from ai_memory.reembed.holding import holding
 from ai_memory.stores.holder import Task
 from ai_memory.stores.open_options import OpenOptions
-from ai_memory.stores.opening import database, reading, writing
-from ai_memory.stores.sqlite import counts, health
-from ai_memory.stores.sqlite.backup import replace_by, require_fit
-from ai_memory.stores.sqlite.comparison import Comparison, compare
-from ai_memory.stores.sqlite.consistent import consistently
-from ai_memory.stores.sqlite.file import absolute
-from ai_memory.stores.sqlite.remains import may_be_of_memories
-from ai_memory.stores.sqlite.schema import require_known
-from ai_memory.stores.sqlite.side_file import require_one_name
-from ai_memory.stores.sqlite.transactions import snapshot
 
 if TYPE_CHECKING:
     from ai_memory.clock import Clock
     from ai_memory.reembed.stop import Stop
-    from ai_memory.stores.sqlite.store import Store
+    from ai_memory.stores.memory_values import Comparison
+    from ai_memory.stores.place_port import Backup, Live, Place
+    from ai_memory.stores.port import Reader
     from ai_memory.stores.values import Pause
 
 
@@ -70,8 +62,12 @@ Agree = Callable[[Loss], None]
 
 @dataclass(frozen=True, slots=True)
 class Restore:
-    """One restore of `backup` into the database at `path`; the present state goes to `keep` first (None: nowhere)."""
+    """One restore of `backup` into the database at `path`; the present state goes to `keep` first (None: nowhere).
 
+    `find` returns the place of a database.
+    """
+
+    find: Callable[[Path, OpenOptions], Place]
     path: Path
     backup: Path
     keep: Path | None
@@ -94,39 +90,54 @@ class Restore:
             Stopped: somebody asked for that; nothing was changed.
         """
         options = replace(self.options, heed=self.stop.heed)
-        _require_two_files(self.path, self.backup)
+        place = self.find(self.path, options)
+        self._require_two_files(place)
         # Before the lock, too: beside another program's file nothing is made.
-        _unreadable(self.path, options)
+        _unreadable(self.path, place)
         self.observe(BackupOpened(self.backup))
+        now_ms = self.clock.now_ms
         with (
-            holding(database(self.path, options), now_ms=self.clock.now_ms(), task=Task.RESTORE, damaged=True),
-            _checked(self.backup, options) as backup,
+            holding(place.database, now_ms=now_ms(), task=Task.RESTORE, damaged=True),
+            _checked(place, self.backup) as backup,
         ):
-            loss = self._loss(backup, options)
+            loss = self._loss(place, backup)
             self.agree(loss)
             if self.keep is not None:
-                self._keep(self.keep, loss.present, options)
-            self._replace(backup, loss.present, options)
-            self._keep_pause(loss.present, _pause(backup, now_ms=self.clock.now_ms()))
+                self._keep(place, self.keep, loss.present)
+            self._replace(backup, loss.present)
+            self._keep_pause(loss.present, _pause(backup.library.store, now_ms=now_ms()))
         return loss
 
-    def _loss(self, backup: Store, options: OpenOptions) -> Loss:
-        present = _examine(self.path, backup, options, now_ms=self.clock.now_ms())
-        vectors = tuple(backup.memories.stored_spaces())
-        return Loss(self.path, self.backup, present, counts.totals(backup).memories, vectors)
+    def _require_two_files(self, place: Place) -> None:
+        for each in (place, self.find(self.backup, self.options)):
+            each.require_findable()
+        try:
+            _require_live(self.path)
+            _require_backup(self.backup)
+            if self.path.samefile(self.backup):
+                raise UsageError(f"{self.backup} is {self.path} itself.", tip="Name the file that --backup made.")
+            place.require_one_name()
+        except OSError as error:
+            what = f"{error.filename or self.path} cannot be read: {error.strerror}."
+            raise DataRefused(what, tip="Check the permissions of file and folder.") from error
 
-    def _keep(self, target: Path, present: Present, options: OpenOptions) -> None:
+    def _loss(self, place: Place, backup: Backup) -> Loss:
+        present, of_backup = _examine(self.path, place, backup, now_ms=self.clock.now_ms()), backup.library
+        vectors = tuple(of_backup.store.memories.stored_spaces())
+        return Loss(self.path, self.backup, present, of_backup.counts.totals().memories, vectors)
+
+    def _keep(self, place: Place, target: Path, present: Present) -> None:
         if present.headless:
             raise DataRefused(
                 f"{self.path} is too damaged to be copied by --backup; nothing was changed.",
                 tip=f"Leave --backup {target} out, and copy the file itself with its -wal and -journal.",
             )
-        back_up(database(self.path, options), target, self.stop, self.observe)
+        back_up(place.database, target, self.stop, self.observe)
 
-    def _replace(self, backup: Store, present: Present, options: OpenOptions) -> None:
+    def _replace(self, backup: Backup, present: Present) -> None:
         told = CopiedPages(self.stop, self.observe, f"restoring {self.backup}").tell
         try:
-            replace_by(self.path, backup.db, damaged=present.headless, options=options, told=told)
+            backup.put_in_place(damaged=present.headless, told=told)
         finally:
             self.observe(CopyEnded(self.path))
 
@@ -139,31 +150,14 @@ class Restore:
         if present.headless or present.pause == of_backup:
             return
         try:
-            now_ms = self.clock.now_ms()
-            with writing(self.path, now_ms=now_ms, options=self.options) as store, store.transaction() as transaction:
+            now_ms, place = self.clock.now_ms(), self.find(self.path, self.options)
+            with place.database.write(now_ms=now_ms) as store, store.transaction() as transaction:
                 operator = transaction.operator
                 operator.pause(present.pause) if present.pause else operator.unpause()
         except AiMemoryError as error:
             self.observe(PauseNotKept(self.path, error))
         else:
             self.observe(PauseKept(self.path, paused=present.pause is not None))
-
-
-def _require_two_files(path: Path, backup: Path) -> None:
-    for each in (path, backup):
-        absolute(each)
-    try:
-        _require_live(path)
-        if not backup.exists():
-            raise NotFound(f"There is no file {backup}.", tip="Name the file that --backup made.")
-        if not backup.is_file():
-            raise DataRefused(f"{backup} is not a file.", tip="Name the file that --backup made.")
-        if path.samefile(backup):
-            raise UsageError(f"{backup} is {path} itself.", tip="Name the file that --backup made.")
-        require_one_name(path)
-    except OSError as error:
-        what = f"{error.filename or path} cannot be read: {error.strerror}."
-        raise DataRefused(what, tip="Check the permissions of file and folder.") from error
 
 
 def _require_live(path: Path) -> None:
@@ -178,23 +172,29 @@ def _require_live(path: Path) -> None:
         )
 
 
+def _require_backup(path: Path) -> None:
+    if not path.exists():
+        raise NotFound(f"There is no file {path}.", tip="Name the file that --backup made.")
+    if not path.is_file():
+        raise DataRefused(f"{path} is not a file.", tip="Name the file that --backup made.")
+
+
 @contextmanager
-def _checked(path: Path, options: OpenOptions) -> Iterator[Store]:
+def _checked(place: Place, path: Path) -> Iterator[Backup]:
     """Open the backup, sound from its first page to its last, and hold one state of it."""
     with ExitStack() as stack:
         try:
-            store = stack.enter_context(reading(path, options=options))
-            stack.enter_context(snapshot(store.db))
-            require_known(path, store.schema)
-            found = health.complaints(store.db, thorough=True)
+            backup = stack.enter_context(place.backup(path))
+            backup.library.about.require_known()
+            found = backup.library.about.complaints(thorough=True)
         except DataRefused as error:
             raise DataRefused(f"{error.what} Nothing was changed.", tip="Name another backup.") from error
         if found:
             raise DataRefused(f"{path} is damaged: {found[0]}. Nothing was changed.", tip="Name another backup.")
-        yield store
+        yield backup
 
 
-def _unreadable(path: Path, options: OpenOptions) -> str:
+def _unreadable(path: Path, place: Place) -> str:
     """Return why the live file cannot be read as a memory database, empty where it can.
 
     Raises:
@@ -203,10 +203,10 @@ def _unreadable(path: Path, options: OpenOptions) -> str:
     if not path.stat().st_size:
         return "it is empty"
     try:
-        with reading(path, options=options):
+        with place.read():
             return ""
     except Damaged as error:
-        if not may_be_of_memories(path):
+        if not place.may_be_of_memories():
             raise DataRefused(
                 f"{path} is neither a memory database nor what is left of one; nothing was changed.",
                 tip="Move it away and make an empty one: ai-memory init; then run the same command again.",
@@ -214,7 +214,7 @@ def _unreadable(path: Path, options: OpenOptions) -> str:
         return error.what
 
 
-def _pause(store: Store, *, now_ms: int) -> Pause | None:
+def _pause(store: Reader, *, now_ms: int) -> Pause | None:
     """Return the pause that stands on a file, None where there is none that can be read."""
     try:
         return store.operator.pause(now_ms=now_ms)
@@ -222,26 +222,26 @@ def _pause(store: Store, *, now_ms: int) -> Pause | None:
         return None
 
 
-def _examine(path: Path, backup: Store, options: OpenOptions, *, now_ms: int) -> Present:
+def _examine(path: Path, place: Place, backup: Backup, *, now_ms: int) -> Present:
     """Return what the live file is, and what it has beside the backup.
 
     Raises:
         DataRefused: it is not a memory database and never was one, or the backup does not fit into it.
     """
-    if damage := _unreadable(path, options):
+    if damage := _unreadable(path, place):
         return Present(damage, headless=True)
     try:
-        with reading(path, options=options) as live:
-            require_fit(live.db, backup.db)
-            complaints = health.complaints(live.db)
-            damage, pause = "; ".join(complaints[:1]), _pause(live, now_ms=now_ms)
-            return Present(damage, beside=_beside(live, backup), rust=live.schema.rust, pause=pause)
+        with backup.live() as live:
+            live.require_fit()
+            complaints = live.library.about.complaints()
+            damage, pause = "; ".join(complaints[:1]), _pause(live.library.store, now_ms=now_ms)
+            return Present(damage, beside=_beside(live), rust=live.library.about.rust, pause=pause)
     except Damaged as error:
         return Present(error.what, headless=True)
 
 
-def _beside(live: Store, backup: Store) -> Comparison | None:
+def _beside(live: Live) -> Comparison | None:
     try:
-        return consistently(live.db, lambda: compare(live, backup))
+        return live.compare()
     except Damaged:
         return None

@@ -5,14 +5,16 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from ai_memory.actions.backfill import Filled, ids_without_vector, require_served
+from ai_memory.actions.backfill import fill, ids_without_vector
+from ai_memory.actions.filled import Filled
+from ai_memory.actions.served import require_served
 from ai_memory.clock import SystemClock
-from ai_memory.commands.embedding import fill, warn_of_rows
+from ai_memory.commands.filling import filling
+from ai_memory.commands.without_vectors import warn_of_rows
 from ai_memory.embed.assemble import configured_target
 from ai_memory.reembed.holding import holding
 from ai_memory.reembed.plan.targets import recorded_target
 from ai_memory.stores.holder import Task
-from ai_memory.stores.open_options import OpenOptions
 from ai_memory.stores.opening import database, writing
 from ai_memory.text.amounts import counted
 
@@ -41,13 +43,15 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     """
     del args
     configured, total, path = settings.embedding, Filled(), settings.db.value
-    options, now_ms = OpenOptions(tell=console.note), SystemClock().now_ms()
-    held = holding(database(path, options), now_ms=now_ms, task=Task.BACKFILL)
-    with held, writing(path, now_ms=now_ms, options=options) as store:
-        if ids := ids_without_vector(store):
+    now_ms = SystemClock().now_ms()
+    held = holding(database(path, tell=console.note), now_ms=now_ms, task=Task.BACKFILL)
+    with held, writing(path, now_ms=now_ms, tell=console.note) as library:
+        store = library.store
+        if ids := ids_without_vector(library.listing):
             require_served(store, recorded_target(store, configured_target(configured)))
-        fill(store, ids, configured, console, origin="backfill", filled=total)
-        remaining = len(ids_without_vector(store))
+        with filling(store, configured, console, origin="backfill", total=len(ids)) as (made, workers):
+            fill(made, ids, workers, total, batch=configured.batch.value)
+        remaining = len(ids_without_vector(library.listing))
     warn_of_rows(total.left, console)
     values = {"total": len(ids), "embedded": total.embedded, "raced": total.raced, "remaining": remaining}
     console.result(

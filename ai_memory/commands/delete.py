@@ -8,16 +8,13 @@ from typing import TYPE_CHECKING
 from ai_memory.clock import SystemClock
 from ai_memory.errors import DataRefused, NotFound, StatementRefused, UsageError
 from ai_memory.memory.text_codec import printable
-from ai_memory.stores.open_options import OpenOptions
 from ai_memory.stores.opening import reading, writing
-from ai_memory.stores.sqlite.memories import Memories
-from ai_memory.stores.sqlite.references import BROKEN_REFERENCE, referring_rows
 from ai_memory.text.amounts import counted
 
 if TYPE_CHECKING:
     from ai_memory.config.settings import Settings
     from ai_memory.show.console import Console
-    from ai_memory.stores.sqlite.store import Transaction
+    from ai_memory.stores.memory_port import Library, LibraryTransaction
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,34 +32,32 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     """
     shown = printable(args.id)
     # First read-only: a database in which there is nothing to delete stays as it is.
-    with reading(settings.db.value) as store:
-        _require(Memories.of(store), args.id)
-    options, now_ms = OpenOptions(tell=console.note), SystemClock().now_ms()
-    with writing(settings.db.value, now_ms=now_ms, options=options) as store, store.transaction() as transaction:
-        memories = Memories.of(transaction)
-        _require(memories, args.id)
-        if atoms := memories.atoms(args.id):
+    with reading(settings.db.value) as library:
+        _require(library, args.id)
+    now_ms = SystemClock().now_ms()
+    with writing(settings.db.value, now_ms=now_ms, tell=console.note) as library, library.transaction() as transaction:
+        _require(transaction.library, args.id)
+        if atoms := transaction.library.memories.atoms(args.id):
             raise UsageError(
                 f"{counted(atoms, 'memory is an atom', 'memories are atoms')} of {shown}.", tip="Delete those first."
             )
-        _delete(transaction, memories, args.id)
+        _delete(transaction, args.id)
     console.result({"id": args.id, "deleted": True}, f"Deleted {shown}.")
     return 0
 
 
-def _require(memories: Memories, memory_id: str) -> None:
-    if memories.get(memory_id) is None:
-        what = f"There is no memory {printable(memory_id)} in {memories.store.db.path}."
+def _require(library: Library, memory_id: str) -> None:
+    if library.memories.get(memory_id) is None:
+        what = f"There is no memory {printable(memory_id)} in {library.store.name}."
         raise NotFound(what, tip="See ai-memory list")
 
 
-def _delete(transaction: Transaction, memories: Memories, memory_id: str) -> None:
+def _delete(transaction: LibraryTransaction, memory_id: str) -> None:
     shown = printable(memory_id)
     try:
-        deleted = memories.delete(transaction, memory_id)
+        deleted = transaction.memories.delete(memory_id)
     except StatementRefused as error:
-        referring = referring_rows(memories.store, memory_id) if BROKEN_REFERENCE in error.words else {}
-        if referring:
+        if referring := transaction.library.memories.referring(memory_id, error):
             told = " and ".join(f"{rows:,} of the table {printable(table)}" for table, rows in referring.items())
             raise UsageError(f"Rows refer to {shown}: {told}.", tip="Delete those first.") from error
         raise DataRefused(f"{shown} cannot be deleted; the database says: {error.words}.") from error

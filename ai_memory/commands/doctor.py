@@ -6,23 +6,24 @@ import argparse
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from ai_memory.actions.doctor import Diagnosis, examine_damage, examine_embedder, examine_file, examine_target
+from ai_memory.actions.diagnosis import Diagnosis
+from ai_memory.actions.doctor import examine_damage, examine_file
+from ai_memory.actions.target_check import examine_embedder, examine_target
 from ai_memory.clock import SystemClock
-from ai_memory.commands.embedding import EMBEDDER_ERRORS
-from ai_memory.embed.assemble import Terms, assemble
+from ai_memory.commands.without_vectors import EMBEDDER_ERRORS
+from ai_memory.embed.assemble import assemble
 from ai_memory.embed.port import ONE_ATTEMPT
+from ai_memory.embed.terms import Terms
 from ai_memory.errors import Damaged, NoEmbedder
 from ai_memory.reembed.holding import holding
 from ai_memory.stores.holder import Task
-from ai_memory.stores.open_options import OpenOptions
-from ai_memory.stores.opening import database, reading, writing
-from ai_memory.stores.sqlite import runs, word_index
+from ai_memory.stores.opening import database, place, reading, writing
 from ai_memory.text.amounts import counted
 
 if TYPE_CHECKING:
     from ai_memory.config.settings import Settings
     from ai_memory.show.console import Console
-    from ai_memory.stores.sqlite.store import Store
+    from ai_memory.stores.port import Reader
 
 EXIT_FOUND = 1
 
@@ -43,13 +44,13 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     try:
         if args.repair_fts:
             _repair(settings, console)
-        with reading(settings.db.value, options=OpenOptions(tell=console.note)) as store:
-            examine_file(store, diagnosis)
-            _examine_embedder(store, settings, diagnosis)
-            if runs.unfinished_id(store) is not None:
+        with reading(settings.db.value, tell=console.note) as library:
+            examine_file(library, diagnosis)
+            _examine_embedder(library.store, settings, diagnosis)
+            if library.store.runs.unfinished_id() is not None:
                 diagnosis.go_on()
     except Damaged as error:
-        examine_damage(settings.db.value, error, diagnosis)
+        examine_damage(place(settings.db.value), error, diagnosis)
     findings = [each.line() for each in diagnosis.findings]
     values = {**diagnosis.values, "findings": findings}
     verdict = f"{counted(len(findings), 'finding')}:" if findings else "Nothing found."
@@ -59,10 +60,9 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
 
 def _repair(settings: Settings, console: Console) -> None:
     path, now_ms = settings.db.value, SystemClock().now_ms()
-    options = OpenOptions(tell=console.note)
-    held = holding(database(path, options), now_ms=now_ms, task=Task.REPAIR)
-    with held, writing(path, now_ms=now_ms, options=options) as store, store.transaction() as transaction:
-        indexed = word_index.rebuild(transaction)
+    held = holding(database(path, tell=console.note), now_ms=now_ms, task=Task.REPAIR)
+    with held, writing(path, now_ms=now_ms, tell=console.note) as library, library.transaction() as transaction:
+        indexed = transaction.word_index.rebuild()
     console.note(f"The word index was rebuilt; it holds {counted(indexed, 'memory')}.")
 
 
@@ -71,7 +71,7 @@ def _facts(values: Mapping[str, object]) -> list[str]:
     return [*lines, f"embedder: {values['endpoint']}"] if "endpoint" in values else lines
 
 
-def _examine_embedder(store: Store, settings: Settings, diagnosis: Diagnosis) -> None:
+def _examine_embedder(store: Reader, settings: Settings, diagnosis: Diagnosis) -> None:
     try:
         embedder = assemble(settings.embedding, Terms(ONE_ATTEMPT))
         examine_target(store, embedder.target, diagnosis, clock=SystemClock())

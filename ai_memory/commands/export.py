@@ -12,17 +12,14 @@ from ai_memory.memory.rules import first_fault
 from ai_memory.memory.text_codec import printable
 from ai_memory.show.console import Console, to_json
 from ai_memory.stores.opening import reading
-from ai_memory.stores.sqlite.links import LeftBehind, Links, left_behind
-from ai_memory.stores.sqlite.memories import Memories
-from ai_memory.stores.sqlite.namespaces import require_found
-from ai_memory.stores.sqlite.transactions import snapshot
 from ai_memory.text.amounts import counted
 from ai_memory.text.cleaning import one_line
 
 if TYPE_CHECKING:
     from ai_memory.config.settings import Settings
     from ai_memory.memory.records import Memory, Value
-    from ai_memory.stores.sqlite.store import Store
+    from ai_memory.stores.memory_port import Library
+    from ai_memory.stores.memory_values import LeftBehind
 
 NAMED_ROWS = 20
 ONLY_THERE = "an import takes it only where that memory is"
@@ -40,9 +37,9 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     Raises:
         NotFound: the namespace was never seen.
     """
-    with reading(settings.db.value) as store, snapshot(store.db):
-        require_found(store, args.namespace)
-        out = _Export(store, args.namespace)
+    with reading(settings.db.value) as library, library.unchanging():
+        library.listing.require_found(args.namespace)
+        out = _Export(library, args.namespace)
         if console.json:
             console.out.write('{"memories": [')
             _write_list(out.memories(), console)
@@ -54,7 +51,7 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
                 console.out.write(f"{to_json(each)}\n")
             for each in out.links():
                 console.out.write(f"{to_json({LINK_KEY: each})}\n")
-        stays = left_behind(store)
+        stays = library.counts.left_behind()
     out.oddities.tell(out.ids, console)
     _tell_left_behind(stays, console)
     return 0
@@ -116,22 +113,22 @@ class _Oddities:
 class _Export:
     """The objects of one export, and what its reader should know of them."""
 
-    store: Store
+    library: Library
     namespace: str | None
     ids: set[Value] = field(default_factory=set)
     oddities: _Oddities = field(default_factory=_Oddities)
 
     def memories(self) -> Iterator[dict[str, object]]:
-        memories = Memories.of(self.store)
-        for memory in memories.all(self.namespace):
+        listing = self.library.listing
+        for memory in listing.all(self.namespace):
             self.oddities.look_at(memory)
             self.ids.add(memory.values["id"])
-            yield to_object(memories.rows.told(memory.values))
+            yield to_object(listing.told(memory))
 
     def links(self) -> Iterator[dict[str, object]]:
-        links = Links.of(self.store)
+        links = self.library.links
         for link in links.all():
             if link["source_id"] in self.ids and link["target_id"] in self.ids:
-                yield to_object(links.rows.told(link))
+                yield to_object(links.told(link))
             else:
                 self.oddities.links += 1

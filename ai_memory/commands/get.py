@@ -9,7 +9,6 @@ from ai_memory.errors import NotFound
 from ai_memory.memory.exchange import to_object
 from ai_memory.memory.text_codec import printable, readable
 from ai_memory.stores.opening import reading
-from ai_memory.stores.sqlite.memories import Memories, has_vector
 from ai_memory.text.amounts import counted
 
 if TYPE_CHECKING:
@@ -31,12 +30,14 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     Raises:
         NotFound: there is none.
     """
-    with reading(settings.db.value) as store:
-        memory = Memories.of(store).get(args.id)
+    with reading(settings.db.value) as library:
+        memory = library.memories.get(args.id)
         if memory is None:
-            raise NotFound(f"There is no memory {printable(args.id)} in {store.db.path}.", tip="See ai-memory list")
+            raise NotFound(
+                f"There is no memory {printable(args.id)} in {library.store.name}.", tip="See ai-memory list"
+            )
         present = {name: value for name, value in memory.values.items() if value is not None}
-        embedded = has_vector(store, args.id)
+        embedded = library.memories.has_vector(args.id)
     fields = [
         f"{name}: {_shown(value)}" for name, value in {**present, "embedded": embedded}.items() if name not in LAST
     ]

@@ -7,8 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from ai_memory.errors import UsageError
-from ai_memory.stores.opening import writing
-from ai_memory.stores.sqlite.file import is_new
+from ai_memory.stores.opening import place, writing
 
 if TYPE_CHECKING:
     from ai_memory.config.settings import Settings
@@ -29,7 +28,7 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     """
     del args
     path = settings.db.value
-    if not is_new(path):
+    if not place(path).is_new():
         raise UsageError(f"{path} exists already.", tip="Name another file with --db PATH.")
     with writing(path, now_ms=time.time_ns() // 1_000_000, create=True):
         console.result({"db": str(path), "created": True}, f"Created {path}.")

@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING
 
 from ai_memory.memory.text_codec import printable
 from ai_memory.stores.opening import reading
-from ai_memory.stores.sqlite.consistent import consistently
-from ai_memory.stores.sqlite.memories import Summary, summaries
-from ai_memory.stores.sqlite.namespaces import require_found
 
 if TYPE_CHECKING:
     from ai_memory.config.settings import Settings
     from ai_memory.show.console import Console
+    from ai_memory.stores.memory_values import Summary
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,10 +26,11 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     Raises:
         NotFound: the namespace was never seen.
     """
-    with reading(settings.db.value) as store:
-        require_found(store, args.namespace)
+    with reading(settings.db.value) as library:
+        listing = library.listing
+        listing.require_found(args.namespace)
         # All of them before the first is shown: whoever pages through them keeps no writer waiting.
-        found = consistently(store.db, lambda: list(summaries(store, args.namespace)))
+        found = library.store.consistently(lambda _: list(listing.summaries(args.namespace)))
     if console.json:
         memories = [asdict(each) for each in found]
         console.memories({"memories": memories, "count": len(memories)})

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 from ai_memory.memory.text_codec import printable
 from ai_memory.stores.opening import reading
-from ai_memory.stores.sqlite import counts
 from ai_memory.text.amounts import counted
 
 if TYPE_CHECKING:
     from ai_memory.config.settings import Settings
     from ai_memory.show.console import Console
+    from ai_memory.stores.memory_values import NamespaceCount
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,13 +24,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     """Show the namespaces in SQLite's order."""
     del args
-    with reading(settings.db.value) as store:
-        found = counts.namespaces(store)
+    with reading(settings.db.value) as library:
+        found = library.counts.namespaces()
     lines = map(_line, found) if found else ["No memories."]
     console.memories({"namespaces": [asdict(each) for each in found]}, *lines)
     return 0
 
 
-def _line(each: counts.NamespaceCount) -> str:
+def _line(each: NamespaceCount) -> str:
     numbers = f"{counted(each.memories, 'memory')}, {each.live:,} live, {each.with_vector:,} with a vector"
     return f"{printable(each.namespace)}  {numbers}"

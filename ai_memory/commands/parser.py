@@ -14,7 +14,7 @@ EXIT_CODES = {
     1: "verify, doctor: found something; status --check: needs somebody; the lock's holder is stuck; a bug (traceback)",
     2: "no embedder is configured",
     3: "the configuration cannot be obeyed, or the embedder cannot be built",
-    4: "the stored vectors cannot be what the stamp would say",
+    4: "the stored vectors are not what the stamp would say",
     10: "complete except for quarantined rows",
     11: "another live run holds the lock",
     12: "nothing can be begun or resumed until an operator decides",

@@ -7,13 +7,11 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from ai_memory.actions.recall import Found, LeftOut, Query, recall
-from ai_memory.commands.embedding import EMBEDDER_ERRORS
+from ai_memory.commands.without_vectors import EMBEDDER_ERRORS
 from ai_memory.embed.assemble import assemble_interactive
 from ai_memory.errors import NoEmbedder, UsageError
 from ai_memory.memory.text_codec import is_text, printable, readable
-from ai_memory.stores.open_options import OpenOptions
 from ai_memory.stores.opening import reading
-from ai_memory.stores.sqlite.namespaces import require_found
 from ai_memory.text.amounts import counted
 
 if TYPE_CHECKING:
@@ -49,10 +47,10 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
         raise UsageError("The query is blank.", tip="Say what to look for.")
     if not is_text(args.query):
         raise UsageError("The query is not valid UTF-8.", tip="Type it in UTF-8.")
-    with reading(settings.db.value, options=OpenOptions(tell=console.note)) as store:
-        require_found(store, args.namespace)
+    with reading(settings.db.value, tell=console.note) as library:
+        library.listing.require_found(args.namespace)
         vector, space = _embed(args.query, settings, console)
-        found = recall(store, Query(args.query, vector, space, args.namespace, args.limit))
+        found = recall(library, Query(args.query, vector, space, args.namespace, args.limit))
     _tell_left_out(found, space, console)
     if found.without_words:
         console.warn(f"searching by meaning alone: {found.without_words.line()}")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ai_memory.config.settings import Settings
     from ai_memory.reembed.stop import Stop
     from ai_memory.show.console import Console
-    from ai_memory.stores.sqlite.comparison import Comparison
+    from ai_memory.stores.memory_values import Comparison
 
 SHOWN = 3
 
@@ -52,6 +52,7 @@ def _job(args: argparse.Namespace, settings: Settings, console: Console, stop: S
     from ai_memory.show.narrator import Narrator
     from ai_memory.show.progress import choose_progress
     from ai_memory.stores.open_options import OpenOptions
+    from ai_memory.stores.opening import place
 
     clock = SystemClock()
     progress = choose_progress(console.err, clock, quiet=console.quiet)
@@ -60,7 +61,7 @@ def _job(args: argparse.Namespace, settings: Settings, console: Console, stop: S
         _agree(loss, console, stop, yes=args.yes, kept=args.backup is not None)
 
     options = OpenOptions(tell=progress.note)
-    return Restore(settings.db.value, args.file, args.backup, agree, stop, Narrator(progress), clock, options)
+    return Restore(place, settings.db.value, args.file, args.backup, agree, stop, Narrator(progress), clock, options)
 
 
 def _agree(loss: Loss, console: Console, stop: Stop, *, yes: bool, kept: bool) -> None:

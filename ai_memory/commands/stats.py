@@ -7,10 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from ai_memory.memory.text_codec import printable
-from ai_memory.stores.open_options import OpenOptions
 from ai_memory.stores.opening import reading
-from ai_memory.stores.sqlite.consistent import consistently
-from ai_memory.stores.sqlite.counts import file_sizes, namespaces, spaces, totals
 from ai_memory.text.amounts import counted
 
 if TYPE_CHECKING:
@@ -26,16 +23,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     """Show what the file holds."""
     del args
-    with reading(settings.db.value, options=OpenOptions(tell=console.note)) as store:
-        read = consistently(store.db, lambda: (totals(store), spaces(store), len(namespaces(store))))
+    with reading(settings.db.value, tell=console.note) as library:
+        counts = library.counts
+        read = library.store.consistently(lambda _: (counts.totals(), counts.spaces(), len(counts.namespaces())))
         total, found, namespace_count = read
-        sizes, version = file_sizes(store), store.schema.version
+        sizes, version = library.about.sizes(), library.about.version
     values = {
         "db": str(settings.db.value),
         **asdict(total),
         "namespaces": namespace_count,
         "spaces": [asdict(each) for each in found],
-        **sizes,
+        **asdict(sizes),
         "schema_version": version,
     }
     held = f"{counted(total.memories, 'memory')} ({total.live:,} live) in {counted(namespace_count, 'namespace')}"
@@ -43,7 +41,7 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
         f"{settings.db.value}: {held}",
         f"vectors: {total.with_vector:,}; encrypted: {total.encrypted:,}; without id: {total.without_id:,}",
         *(f"  {each.rows:,} of {printable(each.space or 'unknown space')}, {each.dim or '?'} wide" for each in found),
-        f"size: {counted(sizes['db_bytes'], 'byte')}, write-ahead log {counted(sizes['wal_bytes'], 'byte')}",
+        f"size: {counted(sizes.db_bytes, 'byte')}, write-ahead log {counted(sizes.wal_bytes, 'byte')}",
     ]
     console.result(values, *lines)
     return 0

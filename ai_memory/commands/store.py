@@ -3,43 +3,31 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from typing import TYPE_CHECKING
 
-from ai_memory.actions.backfill import Filler
+from ai_memory.actions.filling import Filling
 from ai_memory.actions.ingest import Outcome, put
+from ai_memory.actions.renew import renew
 from ai_memory.clock import SystemClock
 from ai_memory.commands.altered import warn_of_altered
-from ai_memory.commands.embedding import EMBEDDER_ERRORS, tell_stored_without
+from ai_memory.commands.draft import add_columns, draft_of
+from ai_memory.commands.without_vectors import EMBEDDER_ERRORS, tell_stored_without
 from ai_memory.embed.assemble import assemble_interactive
 from ai_memory.errors import UsageError
-from ai_memory.memory.records import DEFAULT_NAMESPACE, Draft, Value
-from ai_memory.memory.rules import TIERS, first_fault
-from ai_memory.memory.text_codec import is_text
 from ai_memory.reembed.stop import Stop
 from ai_memory.reembed.tools import SweepTools
-from ai_memory.stores.open_options import OpenOptions
 from ai_memory.stores.opening import writing
-from ai_memory.stores.sqlite.memories import Memories, has_vector
-from ai_memory.text.strict_json import compact
 
 if TYPE_CHECKING:
     from ai_memory.config.embedding import EmbeddingSettings
     from ai_memory.config.settings import Settings
     from ai_memory.show.console import Console
-    from ai_memory.stores.sqlite.store import Store
-
-STDIN = "-"
+    from ai_memory.stores.port import Store
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the columns of the memory."""
-    parser.add_argument("-T", "--title", required=True, help="the title, unique in its namespace")
-    parser.add_argument("-c", "--content", required=True, help="the content; - reads it from stdin")
-    parser.add_argument("-n", "--namespace", metavar="NS", default=DEFAULT_NAMESPACE, help="default: global")
-    parser.add_argument("-t", "--tier", choices=TIERS, help="default: mid")
-    parser.add_argument("--tags", metavar="A,B", help="tags, separated by commas")
-    parser.add_argument("-p", "--priority", type=int, metavar="1..10", help="default: 5")
+    """Add the columns of the memory, and whether it gets its vector now."""
+    add_columns(parser)
     parser.add_argument("--no-embed", action="store_true", help="store the text only; backfill embeds it later")
 
 
@@ -53,11 +41,10 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     """
     clock = SystemClock()
     configured = None if args.no_embed else settings.embedding
-    draft = _draft(args)
-    options = OpenOptions(tell=console.note)
-    with writing(settings.db.value, now_ms=clock.now_ms(), create=True, options=options) as store:
-        with store.transaction() as transaction:
-            stored = put(transaction, Memories.of(store), draft, now_ms=clock.now_ms(), source="cli")
+    draft = draft_of(args)
+    with writing(settings.db.value, now_ms=clock.now_ms(), create=True, tell=console.note) as library:
+        with library.transaction() as transaction:
+            stored = put(transaction, draft, now_ms=clock.now_ms(), source="cli")
             if stored.id is None:
                 raise UsageError("A memory without an id has this title.", tip="Choose another title.")
         if stored.outcome is Outcome.KEPT_ENCRYPTED:
@@ -66,41 +53,22 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
                 tip="Choose another title, or delete it first.",
             )
         warn_of_altered([stored.altered], "memory", console)
-        embedded = configured is not None and _embed(store, stored.id, configured, console)
-        without = "" if has_vector(store, stored.id) else " without a vector"
-    values = {"id": stored.id, "outcome": stored.outcome.value, "embedded": embedded, "new_database": store.created}
+        embedded = configured is not None and _embed(library.store, stored.id, configured, console)
+        without = "" if library.memories.has_vector(stored.id) else " without a vector"
+    values = {
+        "id": stored.id,
+        "outcome": stored.outcome.value,
+        "embedded": embedded,
+        "new_database": library.about.created,
+    }
     console.result(values, f"{stored.id}  {stored.outcome.value}{without}")
     return 0
-
-
-def _draft(args: argparse.Namespace) -> Draft:
-    values: dict[str, Value] = {
-        "title": args.title,
-        "content": _stdin() if args.content == STDIN else args.content,
-        "namespace": args.namespace,
-        "tier": args.tier,
-        "tags": None if args.tags is None else compact([tag.strip() for tag in args.tags.split(",") if tag.strip()]),
-        "priority": args.priority,
-    }
-    given = {name: value for name, value in values.items() if value is not None}
-    if broken := [name for name, value in given.items() if isinstance(value, str) and not is_text(value)]:
-        raise UsageError(f"The memory's {broken[0]} is not UTF-8.", tip="Nothing was stored.")
-    if fault := first_fault(given):
-        raise UsageError(f"The memory's {fault}.", tip="Nothing was stored.")
-    return Draft(given, "the memory")
-
-
-def _stdin() -> str:
-    try:
-        return sys.stdin.buffer.read().decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise UsageError(f"stdin is not UTF-8: byte {error.start + 1}.", tip="Convert it first.") from error
 
 
 def _embed(store: Store, memory_id: str, configured: EmbeddingSettings, console: Console) -> bool:
     try:
         embedder, tools = assemble_interactive(configured), SweepTools(SystemClock(), Stop(), lambda _: None)
-        filled = Filler(store, embedder, "store", 1, tools).renew(memory_id)
+        filled = renew(Filling(store, embedder, "store", tools), memory_id)
     except EMBEDDER_ERRORS as error:
         tell_stored_without("a vector", error, console)
         return False

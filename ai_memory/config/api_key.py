@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ai_memory.errors import EmbedderInitFailed
 from ai_memory.system import trusted_file
-from ai_memory.system.trusted_file import ALL_OF_OTHERS, Rule
+from ai_memory.system.trusted_file import ALL_OF_OTHERS, Rule, trusted_users
 from ai_memory.text.refused_value import written_as_path
 
 LONGEST_FILE = 65_536
@@ -75,8 +75,8 @@ def of_variable(name: str, environ: Mapping[str, str], source: str) -> ApiKey:
     return ApiKey(f"env {name}" if shown else f"variable that {source} names", key)
 
 
-def of_file(name: str, path: Path, source: str, users: frozenset[int]) -> ApiKey:
+def of_file(name: str, path: Path, environ: Mapping[str, str], source: str) -> ApiKey:
     """Return the key in the file that the setting `source` names as `name`; nothing is read yet."""
     # Not Path.is_file, which raises where a name is too long for a file, as some keys are.
     shown = written_as_path(name) or os.path.isfile(path)  # noqa: PTH113
-    return ApiKey(f"file {name}" if shown else f"file that {source} names", file=path, users=users)
+    return ApiKey(f"file {name}" if shown else f"file that {source} names", file=path, users=trusted_users(environ))

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from ai_memory.config import api_key, vendors
-from ai_memory.config.api_key import ApiKey
+from ai_memory.config import vendors
 from ai_memory.config.file import Sourced, Table, expand, truthy, worded
+from ai_memory.config.key_settings import configured_key, refuse_key_mistakes
 from ai_memory.errors import EmbedderInitFailed
-from ai_memory.system.trusted_file import trusted_users
 from ai_memory.text import address
 from ai_memory.text.refused_value import described, written_as_path
 from ai_memory.vectors.target import LOCAL, MAX_DIM
+
+if TYPE_CHECKING:
+    from ai_memory.config.api_key import ApiKey
 
 KEYWORD = "keyword"
 TIER_BACKENDS = {
@@ -29,7 +31,6 @@ MAX_BATCH = 10_000
 DEFAULT_BATCH = 100
 ADDRESS_KEYS = frozenset({"backend", "base_url", "url", "model", "model_path", "dim"})
 OTHER_KEYS = frozenset({"api_key_env", "api_key_file", "backfill_batch", "backfill_on_boot"})
-SHORTEST_SECRET = 8
 OUR_KEYS = frozenset({"device", "encoding_format", "price_per_million_tokens", "timeout_seconds"})
 AUTO, BASE64 = "auto", "base64"
 ENCODINGS = (AUTO, "float", BASE64)
@@ -68,7 +69,7 @@ def resolve(top: Table, environ: Mapping[str, str]) -> EmbeddingSettings:
         EmbedderInitFailed: a value that makes no sense, named with its file or variable.
     """
     table = top.table("embeddings", EmbedderInitFailed)
-    _refuse_key_mistakes(table)
+    refuse_key_mistakes(table)
     tier = _tier(top)
     backend = _backend(table, environ, tier)
     vendor = vendors.find(backend.value)
@@ -82,7 +83,7 @@ def resolve(top: Table, environ: Mapping[str, str]) -> EmbeddingSettings:
         model=_model(named, tier, backend, model_path),
         model_path=model_path,
         dim=table.integer("dim", low=1, high=MAX_DIM) or Sourced(0, "not configured"),
-        api_key=_api_key(table, environ, vendor, base_url),
+        api_key=configured_key(table, environ, vendor, base_url),
         batch=_batch(table, environ),
         offline=_offline(environ),
         egress=_egress(environ),
@@ -93,48 +94,8 @@ def resolve(top: Table, environ: Mapping[str, str]) -> EmbeddingSettings:
     )
 
 
-def secrets(top: Table, environ: Mapping[str, str]) -> tuple[str, ...]:
-    """Return every key that the environment and the config file hold, of whatever vendor and in whatever place.
-
-    What is shorter than eight characters is not a secret, but a word that a local server wants to hear.
-    """
-    values = top.values.get("embeddings")
-    table = values if isinstance(values, dict) else {}
-    named = str(table.get("api_key_env", ""))
-    variables = {"AI_MEMORY_EMBED_API_KEY", named, *(vendor.key_env for vendor in vendors.VENDORS)}
-    found = {environ.get(name, "").strip() for name in variables if name}
-    found |= {str(table.get("api_key", "")), "" if api_key.is_variable(named) else named}
-    found.add(_key_of_file(str(table.get("api_key_file", "")), environ))
-    return tuple(sorted(key for key in found if len(key) >= SHORTEST_SECRET))
-
-
-def _key_of_file(path: str, environ: Mapping[str, str]) -> str:
-    """Return the key in a key file, empty where it is none that would be sent."""
-    with suppress(OSError, ValueError, EmbedderInitFailed):
-        file = expand(Sourced(path, ""), environ)
-        return api_key.of_file(path, file, "", trusted_users(environ)).reveal() if path else ""
-    return ""
-
-
 def _env(environ: Mapping[str, str], name: str) -> Sourced[str] | None:
     return worded(environ.get(name, ""), f"env {name}", EmbedderInitFailed)
-
-
-def _secret(environ: Mapping[str, str], name: str) -> ApiKey | None:
-    key = environ.get(name, "").strip()
-    return ApiKey(f"env {name}", key) if key else None
-
-
-def _refuse_key_mistakes(table: Table) -> None:
-    if "api_key" in table.values:
-        raise EmbedderInitFailed(
-            f"{table.file}: [embeddings].api_key holds a key in the config file, which is refused.",
-            tip="Put it into an environment variable and name that in api_key_env.",
-        )
-    if table.text("api_key_env") and table.text("api_key_file"):
-        raise EmbedderInitFailed(
-            f"{table.file}: [embeddings] has both api_key_env and api_key_file.", tip="Keep one of them."
-        )
 
 
 def _tier(top: Table) -> Sourced[str]:
@@ -202,24 +163,6 @@ def _refuse_unsafe(url: Sourced[str]) -> None:
             f"the base URL {url.value} ({url.source}) would send texts and key in plain text to another host.",
             tip="Use https://.",
         )
-
-
-def _api_key(
-    table: Table, environ: Mapping[str, str], vendor: vendors.Vendor | None, base_url: Sourced[str]
-) -> Sourced[ApiKey | None]:
-    if vendor is None or not vendor.takes_key:
-        return Sourced(None, "this backend takes no key")
-    for name in filter(None, ("AI_MEMORY_EMBED_API_KEY", vendor.key_env)):
-        if key := _secret(environ, name):
-            return Sourced(key, key.origin)
-    if named := table.text("api_key_env"):
-        return Sourced(api_key.of_variable(named.value, environ, named.source), named.source)
-    if file := table.text("api_key_file"):
-        found = api_key.of_file(file.value, expand(file, environ), file.source, trusted_users(environ))
-        return Sourced(found, file.source)
-    if vendor.key_env and base_url.value == vendor.base_url:
-        return Sourced(ApiKey(f"env {vendor.key_env}"), f"default of {vendor.name}")
-    return Sourced(None, "not configured")
 
 
 def _batch(table: Table, environ: Mapping[str, str]) -> Sourced[int]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from ai_memory.config import embedding as embedding_settings
 from ai_memory.config.file import Sourced, Table, config_home, expand, locate, read, worded
+from ai_memory.config.key_settings import secrets
 from ai_memory.config.unknown import warnings
 from ai_memory.errors import ConfigRefused, EmbedderInitFailed
 from ai_memory.system.trusted_file import trusted_users
@@ -85,7 +86,7 @@ class Settings:
 
     def secrets(self) -> tuple[str, ...]:
         """Return the keys that no message may show: whatever may be one is read, also where it is not in use."""
-        return embedding_settings.secrets(self.config, self.environ)
+        return secrets(self.config, self.environ)
 
 
 def _db(named: str | Path | None, config: Table, environ: Mapping[str, str]) -> Sourced[Path]:

@@ -13,6 +13,9 @@ from ai_memory.stores.values import Breaker, Run
 
 FIRST_WAIT_MS = 60_000
 LONGEST_WAIT_MS = 15 * 60_000
+"""The wait after the first failed start, doubled with each further one up to the longest, a quarter of an hour.
+
+Choices of 2026-11-23, not measured."""
 LONGEST_ASKED_MS = 24 * 60 * 60_000
 """No wait that an endpoint asks for is kept longer: some ask for years."""
 CLOSED = Breaker()

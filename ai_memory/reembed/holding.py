@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ai_memory.stores.values import Run
 
 STUCK_MS = 10 * 60 * 1000
-"""A holder of the lock without progress for this long is stuck; three deadlines of a request are less."""
+"""A holder of the lock without progress for this long is stuck; three deadlines of a request are less (2026-11-23)."""
 
 NOTE_SECONDS = 0.2
 """How long a process that has just taken the lock may need to write who it is; it needs microseconds."""

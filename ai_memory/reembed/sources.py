@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Protocol
 
-from ai_memory.memory.freshness import carries_stamp
+from ai_memory.memory.freshness import carries_stamp, examine
 from ai_memory.memory.names import is_substrate
 from ai_memory.reembed.work import PageAnswer, Question
 
@@ -57,15 +58,25 @@ class FromText:
 
 @dataclass(frozen=True, slots=True)
 class FromRow:
-    """That of `--stamp-only`: a sound vector as wide as the target's is taken for the target's."""
+    """That of `--stamp-only`: a sound vector as wide as the target's is taken for the target's.
 
+    `only` those of rows that still have a text, by id with its hash (None: of all).
+    """
+
+    only: Mapping[str, bytes] | None = None
     heeds_quarantine: bool = False
     shares: bool = False
 
     def way(self, row: MemoryRow, target: Fingerprint, traits: Traits) -> Way:
         """Return how a row gets its vector."""
         del traits
-        return Way.ATTEST if row.has_sound_vector(target.dim) else Way.LEAVE
+        return Way.ATTEST if row.has_sound_vector(target.dim) and self._may(row) else Way.LEAVE
+
+    def _may(self, row: MemoryRow) -> bool:
+        if self.only is None:
+            return True
+        found = examine(row) if row.id in self.only else None
+        return found is not None and found.src == self.only[row.id]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,35 +1,53 @@
-"""From the path of a database to the store that keeps it: the one door to the stores.
+"""From the path of a database to what keeps it: the one door to the stores.
 
-`database` is for the migration, which knows the port alone; `reading` and `writing` open a file for those who ask more
-of it than the port has.
+`database` is for the migration, `reading` and `writing` are for who asks for memories, and `place` for who asks
+whether there is a database at all. `tell` hears what the user should know; with None, `options.tell` does.
 """
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from ai_memory.stores.open_options import OpenOptions
 from ai_memory.stores.sqlite import database as files
+from ai_memory.stores.sqlite.library import Library
+from ai_memory.stores.sqlite.place import Place
 
 if TYPE_CHECKING:
-    from ai_memory.stores import port
-    from ai_memory.stores.sqlite.store import Store
+    from ai_memory.stores import memory_port, place_port, port
+
+Tell: TypeAlias = "Callable[[str], None] | None"
 
 
-def database(path: Path, options: OpenOptions = OpenOptions()) -> port.Database:
+def database(path: Path, options: OpenOptions = OpenOptions(), *, tell: Tell = None) -> port.Database:
     """Return what a path leads to; nothing is opened yet."""
-    return files.Database(path, options)
+    return files.Database(path, _telling(options, tell))
 
 
-def reading(path: Path, *, options: OpenOptions = OpenOptions()) -> AbstractContextManager[Store]:
-    """Open an existing database read-only; see `stores.sqlite.database.reading`."""
-    return files.reading(path, options=options)
+def place(path: Path, options: OpenOptions = OpenOptions()) -> place_port.Place:
+    """Return the place of a database, whatever stands there; nothing is opened yet."""
+    return Place(files.Database(path, options))
 
 
+@contextmanager
+def reading(path: Path, *, tell: Tell = None, options: OpenOptions = OpenOptions()) -> Iterator[memory_port.Library]:
+    """Open an existing database read-only; see `port.Database.read`."""
+    with files.reading(path, options=_telling(options, tell)) as store:
+        yield Library(store)
+
+
+@contextmanager
 def writing(
-    path: Path, *, now_ms: int, create: bool = False, options: OpenOptions = OpenOptions()
-) -> AbstractContextManager[Store]:
-    """Open a database to write, with `create` also a missing one; see `stores.sqlite.database.writing`."""
-    return files.writing(path, now_ms=now_ms, create=create, options=options)
+    path: Path, *, now_ms: int, create: bool = False, tell: Tell = None, options: OpenOptions = OpenOptions()
+) -> Iterator[memory_port.WritableLibrary]:
+    """Open a database to write, with `create` also a missing one; see `port.Database.write`."""
+    with files.writing(path, now_ms=now_ms, create=create, options=_telling(options, tell)) as store:
+        yield Library(store)
+
+
+def _telling(options: OpenOptions, tell: Tell) -> OpenOptions:
+    return replace(options, tell=tell) if tell else options

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         QuarantineWriter,
         RunWriter,
         TargetWriter,
+        TellingWriter,
         VectorWriter,
     )
     from ai_memory.stores.values import Identity, Run, Space
@@ -223,3 +224,7 @@ class Transaction(Protocol):
     @property
     def operator(self) -> OperatorWriter:
         """Keeps what an operator has decided."""
+
+    @property
+    def tellings(self) -> TellingWriter:
+        """Keeps what was told."""

@@ -167,6 +167,12 @@ class ProgressWriter(Protocol):
     def note_end(self, run: Run, *, exit_code: int, reason: str, now_ms: int) -> None:
         """Note how an invocation ended, and how many in a row ended so."""
 
+    def note_agreed(self, run: Run) -> None:
+        """Note that rows from all over the run's stretch agreed: the next one begins.
+
+        In a transaction that holds the run.
+        """
+
     def note_nothing_stale(self, target: int | None, space: str, dim: int, *, now_ms: int) -> None:
         """Note after the run begun last, where that was another's or given up, that no row is stale for a target."""
 
@@ -182,6 +188,20 @@ class QuarantineWriter(Protocol):
 
     def lift_all(self, target: int) -> None:
         """Take all rows out, also those whose entries cannot be read."""
+
+
+class TellingWriter(Protocol):
+    """Keeps what quiet starts have told, so that each thing is told once."""
+
+    def is_news(self, exit_code: int, told: str | None, *, now_ms: int) -> bool:
+        """Return whether the last thing told with this exit code was another one, and keep this.
+
+        With None it is told which rows are in quarantine: that is news whenever there are others, or other texts of
+        them.
+        """
+
+    def forget(self, *exit_codes: int) -> None:
+        """Have what is next told with these exit codes be news."""
 
 
 class OperatorWriter(Protocol):

@@ -15,7 +15,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ai_memory.actions.backfill import Filled, Filler, ids_without_vector
+from ai_memory.actions.backfill import fill as backfill
+from ai_memory.actions.backfill import ids_without_vector
+from ai_memory.actions.filled import Filled
+from ai_memory.actions.filling import Filling
 from ai_memory.actions.ingest import Outcome, Put, put
 from ai_memory.clock import SystemClock
 from ai_memory.embed.assemble import in_turn
@@ -24,8 +27,8 @@ from ai_memory.memory.records import Draft, Value
 from ai_memory.reembed.stop import Stop
 from ai_memory.reembed.sweep.worker import answer
 from ai_memory.reembed.tools import SweepTools
-from ai_memory.stores.opening import writing
-from ai_memory.stores.sqlite.memories import Memories
+from ai_memory.stores.sqlite.database import writing
+from ai_memory.stores.sqlite.library import Library
 from ai_memory.stores.sqlite.store import Store
 from ai_memory.text.times import timestamp
 from ai_memory.vectors import blob
@@ -46,16 +49,21 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 
 def take(store: Store, *, at: int = NOW, **values: Value) -> Put:
-    with store.transaction() as transaction:
-        return put(transaction, Memories.of(store), Draft(values, "here"), now_ms=at, source="test")
+    with Library(store).transaction() as transaction:
+        return put(transaction, Draft(values, "here"), now_ms=at, source="test")
 
 
 def fill(store: Store, embedder: HashEmbedder, *, batch: int = 4) -> Filled:
     total = Filled()
     asked = patient(embedder)
     tools = SweepTools(SystemClock(), Stop(), lambda _: None)
-    Filler(store, asked, "backfill", batch, tools).fill(ids_without_vector(store), in_turn(asked, answer), total)
+    filling = Filling(store, asked, "backfill", tools)
+    backfill(filling, lacking_in(store), in_turn(asked, answer), total, batch=batch)
     return total
+
+
+def lacking_in(store: Store) -> list[str]:
+    return ids_without_vector(Library(store).listing)
 
 
 def stored(store: Store, title: str) -> bytes | None:
@@ -64,7 +72,7 @@ def stored(store: Store, title: str) -> bytes | None:
 
 
 def test_a_new_memory_has_defaults_and_times(store: Store) -> None:
-    memory = Memories.of(store).get(take(store, title="t", content="c").id)
+    memory = Library(store).memories.get(take(store, title="t", content="c").id)
     assert memory is not None
     kept = {
         name: memory.values[name] for name in ("tier", "namespace", "source", "created_at", "updated_at", "version")
@@ -83,7 +91,7 @@ def test_a_new_memory_has_defaults_and_times(store: Store) -> None:
 def test_a_change_bumps_version_and_time_and_keeps_the_rest(store: Store) -> None:
     first = take(store, title="t", content="c", priority=7)
     second = take(store, title="t", content="d", at=NOW + 1000)
-    memory = Memories.of(store).get(first.id)
+    memory = Library(store).memories.get(first.id)
     assert memory is not None
     assert (second.id, second.outcome) == (first.id, Outcome.UPDATED)
     assert [memory.values[name] for name in ("version", "priority", "created_at", "updated_at")] == [
@@ -97,8 +105,8 @@ def test_a_change_bumps_version_and_time_and_keeps_the_rest(store: Store) -> Non
 def test_a_title_moves_with_its_id(store: Store) -> None:
     take(store, id="one", title="old", content="c")
     assert take(store, id="one", title="new", content="c", namespace="x") == Put("one", Outcome.UPDATED)
-    assert Memories.of(store).titled("new", "x") is not None
-    assert Memories.of(store).titled("old", "global") is None
+    assert Library(store).memories.titled("new", "x") is not None
+    assert Library(store).memories.titled("old", "global") is None
 
 
 def test_a_title_is_never_taken_from_another_memory(store: Store) -> None:
@@ -143,7 +151,7 @@ def test_an_outage_keeps_the_pages_before_it(store: Store) -> None:
 
     with pytest.raises(TransientFailure):
         fill(store, HashEmbedder(before=fail_on_the_last_page))
-    assert len(ids_without_vector(store)) == 10
+    assert len(lacking_in(store)) == 10
 
 
 THEIRS = bytes.fromhex("010000803f")
@@ -211,7 +219,7 @@ def test_only_live_addressable_memories_without_a_vector_are_filled(tmp_path: Pa
     shape = shapes.build(tmp_path / "m.db", version)
     lacking = {row.id for row in shape.rows if row.blob is None and row.id and row.kind not in shapes.NOT_LIVE}
     with writing(shape.path, now_ms=NOW) as store:
-        assert set(ids_without_vector(store)) == lacking
+        assert set(lacking_in(store)) == lacking
         filled = fill(store, HashEmbedder())
         assert {each.id for each in filled.left} == lacking - {row.id for row in shape.of_kind(shapes.PLAIN)}
 

@@ -11,15 +11,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ai_memory.actions.backfill import Filler
+from ai_memory.actions.filling import Filling
 from ai_memory.actions.ingest import put
 from ai_memory.actions.recall import Found, LeftOut, Query, recall
+from ai_memory.actions.renew import renew
 from ai_memory.clock import SystemClock
 from ai_memory.memory.records import Draft
 from ai_memory.reembed.stop import Stop
 from ai_memory.reembed.tools import SweepTools
-from ai_memory.stores.opening import writing
-from ai_memory.stores.sqlite.memories import Memories
+from ai_memory.stores.sqlite.database import writing
+from ai_memory.stores.sqlite.library import Library
 from ai_memory.stores.sqlite.store import Store
 from ai_memory.stores.sqlite.transactions import snapshot
 from ai_memory.vectors.blob import encode
@@ -38,17 +39,17 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 def remember(store: Store, title: str, content: str, *, namespace: str = "global", by: HashEmbedder | None) -> str:
     draft = Draft({"title": title, "content": content, "namespace": namespace})
-    with store.transaction() as transaction:
-        stored_id = put(transaction, Memories.of(store), draft, now_ms=NOW, source="test").id
+    with Library(store).transaction() as transaction:
+        stored_id = put(transaction, draft, now_ms=NOW, source="test").id
     assert stored_id is not None
     if by:
-        Filler(store, patient(by), "store", 10, SweepTools(SystemClock(), Stop(), lambda _: None)).renew(stored_id)
+        renew(Filling(store, patient(by), "store", SweepTools(SystemClock(), Stop(), lambda _: None)), stored_id)
     return stored_id
 
 
 def search(store: Store, text: str, *, by: HashEmbedder | None, namespace: str | None = None, limit: int = 10) -> Found:
     vector = by.embed_query(text) if by else None
-    return recall(store, Query(text, vector, by.target.space if by else "", namespace, limit))
+    return recall(Library(store), Query(text, vector, by.target.space if by else "", namespace, limit))
 
 
 def titles(found: Found) -> list[str]:
@@ -192,7 +193,7 @@ def test_on_a_file_of_the_rust_program_what_may_be_compared_is_compared(tmp_path
     embedder = HashEmbedder(dim=shapes.DIM)
     with writing(shape.path, now_ms=NOW) as store:
         space = shapes.SPACE if shape.has_space_column else SPACE
-        found = recall(store, Query("note", embedder.embed_query("note"), space, None, 100))
+        found = recall(Library(store), Query("note", embedder.embed_query("note"), space, None, 100))
     comparable = [row for row in shape.of_kind(*shapes.EMBEDDABLE - {shapes.MALFORMED}, shapes.ENCRYPTED) if row.blob]
     assert sum(hit.cosine is not None for hit in found.hits) == len(comparable)
     assert found.left_out[LeftOut.MALFORMED] == len(shape.of_kind(shapes.MALFORMED))

@@ -22,6 +22,7 @@ from ai_memory.clock import SystemClock
 from ai_memory.errors import NotFinished
 from ai_memory.reembed.stop import Stop
 from ai_memory.stores.open_options import OpenOptions
+from ai_memory.stores.opening import place
 from tests.support import files, shapes
 from tests.support.command import Command, answer, kill, remote, wait_for
 from tests.support.fake_endpoint import FakeEndpoint
@@ -241,7 +242,7 @@ def test_whoever_never_lets_go_is_named_and_nothing_changed(
 
 
 def restoring(path: Path, backup: Path, options: OpenOptions) -> None:
-    Restore(path, backup, None, lambda _loss: None, Stop(), lambda _event: None, SystemClock(), options).run()
+    Restore(place, path, backup, None, lambda _loss: None, Stop(), lambda _event: None, SystemClock(), options).run()
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])

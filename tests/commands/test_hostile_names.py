@@ -10,7 +10,6 @@ from ai_memory.errors import StatementRefused
 from ai_memory.memory.text_codec import quoted
 from ai_memory.stores.opening import reading, writing
 from ai_memory.stores.sqlite.connection import open_database
-from ai_memory.stores.sqlite.memories import Memories
 from tests.commands.conftest import Cli
 from tests.support import files
 
@@ -65,15 +64,14 @@ def test_an_import_runs_no_column_s_name(path: Path, tmp_path: Path, cli: Cli) -
 @pytest.mark.parametrize("name", NAMES)
 def test_a_column_of_any_name_is_read_and_written(path: Path, name: str) -> None:
     with_column(path, name)
-    with writing(path, now_ms=0) as store, store.transaction() as transaction:
-        memories = Memories.of(store)
-        before = memories.get("id-000")
+    with writing(path, now_ms=0) as library, library.transaction() as transaction:
+        before = library.memories.get("id-000")
         assert before is not None
         assert before.values[name] == "here"
-        memories.update(transaction, "id-000", {name: "changed"})
-        memories.insert(transaction, {**before.values, "id": "new", "title": "another", name: "fresh"})
-    with reading(path) as store:
-        found = {each.id: each.values[name] for each in Memories.of(store).all(None)}
+        transaction.memories.update("id-000", {name: "changed"})
+        transaction.memories.insert({**before.values, "id": "new", "title": "another", name: "fresh"})
+    with reading(path) as read:
+        found = {each.id: each.values[name] for each in read.listing.all(None)}
     assert found == {"id-000": "changed", "id-001": "here", "new": "fresh"}
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ai_memory.stores.opening import reading
+from ai_memory.stores.sqlite.database import reading
 from tests.commands.conftest import Cli
 from tests.support import shapes
 from tests.support.fake_endpoint import FOREVER, FakeEndpoint

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from ai_memory.stores.opening import reading
-from ai_memory.stores.sqlite.search import matches
 from tests.commands.conftest import Cli
 from tests.support import files, shapes
 from tests.support.fake_endpoint import FakeEndpoint
@@ -102,8 +101,8 @@ def test_the_repair_removes_what_doctor_found_and_no_memory(cli: Cli, filled: Pa
     assert (repaired.code, repaired.json["findings"], repaired.json["word_index"]) == (0, [], "ok")
     assert cli("export").out == before
     assert cli("store", "-T", "afterwards", "-c", "quokka").code == 0
-    with reading(filled) as store:
-        assert len(list(matches(store, "quokka", None))) == 1
+    with reading(filled) as library:
+        assert len(list(library.search.matches("quokka", None))) == 1
 
 
 @pytest.mark.parametrize("version", shapes.VERSIONS)

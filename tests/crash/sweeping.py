@@ -26,7 +26,8 @@ from ai_memory.reembed.tools import Tools
 from ai_memory.show.narrator import Narrator
 from ai_memory.show.progress import SilentProgress
 from ai_memory.stores.open_options import OpenOptions
-from ai_memory.stores.opening import database, writing
+from ai_memory.stores.opening import database
+from ai_memory.stores.sqlite.database import writing
 from ai_memory.vectors.witness import WITNESS_TEXTS
 from tests.crash.editor import INSERT, NOW, Editor, Rows
 from tests.crash.images import Image, read_image

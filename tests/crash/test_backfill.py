@@ -7,7 +7,9 @@ from random import Random
 
 import apsw
 
-from ai_memory.actions.backfill import Filled, Filler, ids_without_vector
+from ai_memory.actions.backfill import fill, ids_without_vector
+from ai_memory.actions.filled import Filled
+from ai_memory.actions.filling import Filling
 from ai_memory.clock import SystemClock
 from ai_memory.embed.assemble import in_turn
 from ai_memory.reembed.stop import Stop
@@ -40,8 +42,9 @@ def build(path: Path) -> None:
 def backfill(path: Path, options: OpenOptions = OpenOptions()) -> Filled:
     asked, filled = patient(HashEmbedder()), Filled()
     tools = SweepTools(SystemClock(), Stop(), lambda _: None, Random(0))
-    with writing(path, now_ms=0, options=options) as store:
-        Filler(store, asked, "backfill", 3, tools).fill(ids_without_vector(store), in_turn(asked, answer), filled)
+    with writing(path, now_ms=0, options=options) as library:
+        filling, ids = Filling(library.store, asked, "backfill", tools), ids_without_vector(library.listing)
+        fill(filling, ids, in_turn(asked, answer), filled, batch=3)
     return filled
 
 

@@ -8,8 +8,8 @@ from random import Random
 import pytest
 
 from ai_memory.stores.open_options import OpenOptions
-from ai_memory.stores.opening import reading, writing
 from ai_memory.stores.sqlite import word_index
+from ai_memory.stores.sqlite.database import reading, writing
 from tests.crash.images import Disk, Image, read_image, write_image
 from tests.crash.sweeping import build_own
 from tests.crash.vfs import Change, Recorder, watched

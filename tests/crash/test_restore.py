@@ -18,6 +18,7 @@ from ai_memory.clock import SystemClock
 from ai_memory.errors import AiMemoryError
 from ai_memory.reembed.stop import Stop
 from ai_memory.stores.open_options import OpenOptions
+from ai_memory.stores.opening import place
 from tests.crash.images import Disk, Image, read_image, write_image
 from tests.crash.promises import looking
 from tests.crash.sweeping import build_own, record
@@ -82,7 +83,7 @@ def state(connection: apsw.Connection) -> State:
 
 
 def restore(live: Path, backup: Path, options: OpenOptions = OpenOptions()) -> None:
-    Restore(live, backup, None, lambda _loss: None, Stop(), lambda _event: None, SystemClock(), options).run()
+    Restore(place, live, backup, None, lambda _loss: None, Stop(), lambda _event: None, SystemClock(), options).run()
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,9 @@ from multiprocessing import get_context
 from typing import Any, Generic, TypeVar
 
 from ai_memory.config.embedding import EmbeddingSettings
-from ai_memory.embed.assemble import Terms, assemble
+from ai_memory.embed.assemble import assemble
 from ai_memory.embed.port import ResilientEmbedder
+from ai_memory.embed.terms import Terms
 from ai_memory.vectors.target import Vectors
 
 WorkT = TypeVar("WorkT")

@@ -14,10 +14,11 @@ import pytest
 from ai_memory.config.embedding import EmbeddingSettings, resolve
 from ai_memory.config.file import Table
 from ai_memory.config.settings import Settings
-from ai_memory.embed.assemble import Terms, assemble, token_counter
+from ai_memory.embed.assemble import assemble, token_counter
 from ai_memory.embed.flow.splitting import SplittingEmbedder
 from ai_memory.embed.local.tokens import token_count
 from ai_memory.embed.port import Embedder
+from ai_memory.embed.terms import Terms
 from ai_memory.errors import EmbedderInitFailed, NoEmbedder
 from ai_memory.vectors.target import Target
 from tests.support.command import remote

@@ -11,7 +11,7 @@ import pytest
 
 from ai_memory.config.embedding import resolve
 from ai_memory.config.file import Table
-from ai_memory.embed.assemble import Terms, assemble
+from ai_memory.embed.assemble import assemble
 from ai_memory.embed.flow.concurrency import ConcurrencyLimiter, LimitedEmbedder
 from ai_memory.embed.flow.documented import DocumentedLimits
 from ai_memory.embed.flow.limiter import Unlimited
@@ -30,6 +30,7 @@ from ai_memory.embed.http.wire import Dialect
 from ai_memory.embed.local.embedder import LocalEmbedder
 from ai_memory.embed.local.engine_torch import TorchEngine
 from ai_memory.embed.port import ONE_ATTEMPT, Embedder, TokenLimit
+from ai_memory.embed.terms import Terms
 from ai_memory.vectors.target import Target, Vectors
 from tests.embed.conformance import Conformance, EngineConformance, PatientConformance, RemoteConformance, Subject
 from tests.support.command import remote

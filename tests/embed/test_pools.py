@@ -12,9 +12,10 @@ import pytest
 
 from ai_memory.config.embedding import EmbeddingSettings, resolve
 from ai_memory.config.file import Table
-from ai_memory.embed.assemble import Terms, assemble, in_turn
+from ai_memory.embed.assemble import assemble, in_turn
 from ai_memory.embed.pools.threads import ThreadPool
 from ai_memory.embed.port import ONE_ATTEMPT, Pool, ResilientEmbedder, TokenLimit
+from ai_memory.embed.terms import Terms
 from ai_memory.embed.usage import Usage
 from ai_memory.errors import EmbedError, RowsRefused, WrongTarget
 from ai_memory.vectors.target import Vectors

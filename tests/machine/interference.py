@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ai_memory.reembed.options import Options
-from ai_memory.stores.opening import writing
 from ai_memory.stores.sqlite import runs
+from ai_memory.stores.sqlite.database import writing
 from ai_memory.stores.sqlite.lock import lock_path
 from tests.machine.edits import MODELS
 from tests.machine.invocation import Clock, Invocation, Script

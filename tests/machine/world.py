@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 
 import apsw
 
-from ai_memory.stores.opening import writing
+from ai_memory.stores.sqlite.database import writing
 from tests.support import promises, shapes
 from tests.support.promises import Stored, View
 

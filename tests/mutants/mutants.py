@@ -184,6 +184,21 @@ MUTANTS = (
         LIAR,
     ),
     _one(
+        "what was written before a kill is believed",
+        "reembed.sweep.inherited:inherited",
+        "if not run.counters.reembedded:",
+        "if True:",
+        LIAR,
+    ),
+    _one(
+        "a stretch ends though no rows agreed",
+        "stores.sqlite.runs:take_over",
+        "    newly = lost if run.holder else 0\n",
+        "    newly = lost if run.holder else 0\n"
+        "    transaction.db.execute('UPDATE reembed_run SET stretch = stretch + 1 WHERE run_id = ?', (run.run_id,))\n",
+        LIAR,
+    ),
+    _one(
         "a twin's vector taken unseen",
         "stores.sqlite.provenance:vectors_of",
         "if src not in found and head(blob) == recorded and is_sound(blob, fingerprint.dim):",

@@ -10,9 +10,11 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
+from ai_memory.errors import TransientFailure
 from tests.machine.machine import Machine
 from tests.mutants.mutants import INTERRUPTIONS, LIAR, MACHINE, MUTANTS, Mutant
 from tests.reembed.sweep.test_asked_again import check_liar
+from tests.reembed.sweep.test_inherited import Killed, check_cut_off
 from tests.reembed.test_checkpoint_properties import check_cursors, check_interruptions
 from tests.support.sometimes import Sometimes
 
@@ -44,6 +46,8 @@ def run(harness: str, folder: Path) -> None:
     elif harness == LIAR:
         for true in range(6):
             check_liar(folder, true=true)
+        for failure in (TransientFailure, Killed):
+            check_cut_off(folder, failure)
 
 
 def run_machine(folder: Path) -> None:

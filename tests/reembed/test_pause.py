@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from ai_memory.errors import OperatorNeeded, TransientFailure
-from ai_memory.stores.opening import writing
 from ai_memory.stores.sqlite import pauses
+from ai_memory.stores.sqlite.database import writing
 from ai_memory.stores.values import Pause
 from ai_memory.vectors.witness import WITNESS_TEXTS
 from tests.reembed.work import NOW_MS, Work

@@ -15,8 +15,9 @@ import pytest
 
 from ai_memory.config.embedding import EmbeddingSettings, resolve
 from ai_memory.config.file import Table
-from ai_memory.embed.assemble import Terms, Ties, assemble, threads
+from ai_memory.embed.assemble import assemble, threads
 from ai_memory.embed.port import ONE_ATTEMPT, TokenLimit
+from ai_memory.embed.terms import Terms, Ties
 from ai_memory.reembed.inspect.report import RunReport
 from ai_memory.reembed.job import Job
 from ai_memory.reembed.options import Options

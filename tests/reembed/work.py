@@ -24,8 +24,9 @@ from ai_memory.reembed.tools import Tools
 from ai_memory.show.narrator import Narrator
 from ai_memory.stores.holder import Holder
 from ai_memory.stores.open_options import OpenOptions
-from ai_memory.stores.opening import database, writing
+from ai_memory.stores.opening import database
 from ai_memory.stores.sqlite import runs, walk
+from ai_memory.stores.sqlite.database import writing
 from ai_memory.stores.sqlite.fingerprints import ensure_fingerprint
 from ai_memory.stores.sqlite.store import Store, Transaction
 from ai_memory.stores.values import Run

@@ -271,6 +271,25 @@ class TargetSuite(Suite):
         assert store.targets.of_space("other#none", 0) == []
         assert sorted(store.targets.widths()) == sorted([(target.digest, 16), (narrow.digest, 8)])
 
+    def test_what_a_run_wrote_since_rows_agreed_is_told_by_the_number_of_its_stretch(
+        self, store: Store, target: Fingerprint
+    ) -> None:
+        run = begun(store, target)
+        mine = replace(write_of(store, "id-000"), stretch=run.stretch)
+        by_hand = replace(write_of(store, "id-001", origin="store"), stretch=run.stretch)
+        assert written(store, target, mine, by_hand, write_of(store, "id-002")) == [True] * 3
+        assert store.targets.written_in(target.id, run.stretch) == ["id-000"]
+
+        with store.transaction() as transaction:
+            transaction.runs.hold(run, now_ms=NOW_MS)
+            transaction.progress.note_agreed(run)
+
+        found = store.runs.read(run.run_id)
+        assert found.stretch == run.stretch + 1
+        assert store.targets.written_in(target.id, found.stretch) == []
+        assert written(store, target, replace(mine, stretch=found.stretch)) == [True]
+        assert store.targets.written_in(target.id, found.stretch) == ["id-000"]
+
     def test_the_width_of_an_unfinished_run_comes_first(self, store: Store, target: Fingerprint) -> None:
         begun(store, target)
         entered(store, HashEmbedder(dim=8))
@@ -837,6 +856,49 @@ class OperatorSuite(Suite):
             assert transaction.operator.unpause()
             assert not transaction.operator.unpause()
         assert store.operator.pause(now_ms=NOW_MS) is None
+
+
+class TellingSuite(Suite):
+    """What quiet starts have told."""
+
+    @staticmethod
+    def is_news(store: Store, exit_code: int, told: str | None) -> bool:
+        with store.transaction() as transaction:
+            return transaction.tellings.is_news(exit_code, told, now_ms=NOW_MS)
+
+    def test_a_thing_is_news_until_it_was_told_and_again_after_another_one(self, store: Store) -> None:
+        told = [self.is_news(store, 12, each) for each in ("one \udcff", "one \udcff", "two", "one \udcff")]
+
+        assert told == [True, False, True, True]
+        assert self.is_news(store, 10, "one \udcff")
+
+    def test_what_is_forgotten_is_news(self, store: Store) -> None:
+        for exit_code in (10, 12, 13):
+            self.is_news(store, exit_code, "one")
+        with store.transaction() as transaction:
+            transaction.tellings.forget(10, 12)
+
+        assert [self.is_news(store, exit_code, "one") for exit_code in (10, 12, 13)] == [True, True, False]
+
+    def test_the_quarantine_is_news_when_other_rows_or_texts_are_in_it(
+        self, subject: Subject, store: Store, target: Fingerprint
+    ) -> None:
+        told = [self.is_news(store, 10, None) for _ in range(2)]
+        for _ in range(2):
+            self.put(store, target.id, "id-000")
+            told.append(self.is_news(store, 10, None))
+        subject.edit("id-000", "another text")
+        told.append(self.is_news(store, 10, None))
+        self.put(store, target.id, "id-000")
+        told.append(self.is_news(store, 10, None))
+
+        assert told == [True, False, True, False, False, True]
+
+    @staticmethod
+    def put(store: Store, target: int, row_id: str) -> None:
+        src = document(store, row_id).src
+        with store.transaction() as transaction:
+            transaction.quarantine.put(target, row_id, src, REASON, now_ms=5)
 
 
 class LockSuite:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ai_memory.stores.opening import writing
+from ai_memory.stores.sqlite.database import writing
 from ai_memory.stores.sqlite.store import Store
 from tests.support import files
 

@@ -22,6 +22,7 @@ from tests.stores.conformance import (
     RunSuite,
     Subject,
     TargetSuite,
+    TellingSuite,
     WritingSuite,
 )
 from tests.stores.sqlite import subject as sqlite
@@ -85,6 +86,10 @@ class TestQuarantine(QuarantineSuite):
 
 
 class TestOperator(OperatorSuite):
+    """See the suite."""
+
+
+class TestTellings(TellingSuite):
     """See the suite."""
 
 

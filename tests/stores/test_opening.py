@@ -12,7 +12,7 @@ import apsw
 import pytest
 
 from ai_memory.errors import DataRefused
-from ai_memory.stores.opening import reading, writing
+from ai_memory.stores.sqlite.database import reading, writing
 from ai_memory.stores.sqlite.store import Store
 from tests.support import files, shapes
 

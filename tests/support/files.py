@@ -16,8 +16,8 @@ from typing import Any
 
 import apsw
 
-from ai_memory.stores.opening import writing
 from ai_memory.stores.sqlite import approvals
+from ai_memory.stores.sqlite.database import writing
 from ai_memory.stores.sqlite.lock import FLOCK
 from ai_memory.vectors.target import Target
 

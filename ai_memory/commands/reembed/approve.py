@@ -9,7 +9,6 @@ from ai_memory.clock import SystemClock
 from ai_memory.embed.assemble import assemble_interactive
 from ai_memory.embed.probe import probe
 from ai_memory.reembed.plan.targets import find_target
-from ai_memory.stores.open_options import OpenOptions
 from ai_memory.stores.opening import database
 from ai_memory.system.person import who
 
@@ -24,7 +23,7 @@ def run_approve(settings: Settings, console: Console) -> int:
     Raises:
         NoEmbedder, EmbedderInitFailed, EmbedError: there is no target to approve.
     """
-    file = database(settings.db.value, OpenOptions(tell=console.note))
+    file = database(settings.db.value, tell=console.note)
     embedder = assemble_interactive(settings.embedding)
     with file.read() as store:
         target = find_target(store, embedder)

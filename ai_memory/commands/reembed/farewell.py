@@ -14,8 +14,7 @@ from ai_memory.commands.reembed.next_command import next_command
 from ai_memory.errors import AiMemoryError, OperatorNeeded, RunHeld, RunnerStuck, Stopped, UsageError
 from ai_memory.reembed.inspect.why import BUDGETS, why
 from ai_memory.stores.open_options import OpenOptions
-from ai_memory.stores.opening import database, reading, writing
-from ai_memory.stores.sqlite import tellings
+from ai_memory.stores.opening import database, reading
 from ai_memory.stores.values import LastEnd, Run
 from ai_memory.text.amounts import counted
 from ai_memory.text.hints import PROGRAM, changes_flag, without_again
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
     from ai_memory.config.settings import Settings
     from ai_memory.reembed.inspect.report import RunReport
     from ai_memory.show.console import Console
-    from ai_memory.stores.sqlite.store import Transaction
+    from ai_memory.stores.port_writing import TellingWriter
 
 BRIEFLY = OpenOptions(busy_timeout_ms=500)
 """What is only told waits for nobody."""
@@ -135,27 +134,26 @@ class Farewell:
         return isinstance(error, Stopped) and error.exit_code == UNFINISHED
 
     @contextmanager
-    def _told(self) -> Iterator[Transaction]:
+    def _told(self) -> Iterator[TellingWriter]:
         """Have what was told in quiet changed in the block; where it cannot be kept, all is told each time."""
-        path, now_ms = self.settings.db.value, SystemClock().now_ms()
-        with writing(path, now_ms=now_ms, options=BRIEFLY) as store, store.transaction() as transaction:
-            yield transaction
+        file, now_ms = database(self.settings.db.value, BRIEFLY), SystemClock().now_ms()
+        with file.write(now_ms=now_ms) as store, store.transaction() as transaction:
+            yield transaction.tellings
 
     def _is_news(self, exit_code: int, told: str) -> bool:
-        with suppress(AiMemoryError), self._told() as transaction:
+        with suppress(AiMemoryError), self._told() as tellings:
             if exit_code == ASIDE:
-                tellings.forget(transaction, OPERATOR)
-            what = tellings.digest_of_quarantine(transaction) if exit_code == ASIDE else tellings.digest(told)
-            return tellings.is_news(transaction, exit_code, what, now_ms=SystemClock().now_ms())
+                tellings.forget(OPERATOR)
+            return tellings.is_news(exit_code, None if exit_code == ASIDE else told, now_ms=SystemClock().now_ms())
         return True
 
     def _forget(self, *exit_codes: int) -> None:
-        with suppress(AiMemoryError), self._told() as transaction:
-            tellings.forget(transaction, *exit_codes)
+        with suppress(AiMemoryError), self._told() as tellings:
+            tellings.forget(*exit_codes)
 
     def _mention_daemon(self) -> None:
-        with reading(self.settings.db.value) as store:
-            if store.schema.rust:
+        with reading(self.settings.db.value) as library:
+            if library.about.rust:
                 mention_daemon(self.console)
 
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from ai_memory.clock import SystemClock
 from ai_memory.errors import UsageError
-from ai_memory.stores.open_options import OpenOptions
 from ai_memory.stores.opening import database
 from ai_memory.stores.values import Pause
 from ai_memory.system.person import who
@@ -25,7 +24,7 @@ def run_pause(args: argparse.Namespace, settings: Settings, console: Console) ->
     Raises:
         UsageError: the time to which it is to last is over.
     """
-    file, now_ms = database(settings.db.value, OpenOptions(tell=console.note)), SystemClock().now_ms()
+    file, now_ms = database(settings.db.value, tell=console.note), SystemClock().now_ms()
     if args.until is not None and args.until <= now_ms:
         raise UsageError(f"--until {instant(args.until)} is over.", tip="Name a time in the future.")
     reason = one_line(args.reason.encode("utf-8", "replace").decode())
@@ -46,7 +45,7 @@ def run_pause(args: argparse.Namespace, settings: Settings, console: Console) ->
 
 def run_unpause(settings: Settings, console: Console) -> int:
     """Lift the pause, where there is one."""
-    file, now_ms = database(settings.db.value, OpenOptions(tell=console.note)), SystemClock().now_ms()
+    file, now_ms = database(settings.db.value, tell=console.note), SystemClock().now_ms()
     with file.write(now_ms=now_ms) as store, store.transaction() as transaction:
         was = transaction.operator.unpause()
     told = f"{file.name} is no longer paused." if was else f"{file.name} was not paused."

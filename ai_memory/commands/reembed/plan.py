@@ -9,17 +9,10 @@ from ai_memory.clock import SystemClock
 from ai_memory.embed.assemble import assemble_interactive, configured_target, token_counter
 from ai_memory.embed.probe import check_witness, probe
 from ai_memory.memory.text_codec import printable
-from ai_memory.reembed.holding import holding
 from ai_memory.reembed.plan.dry_run import DryRun, dry_run
 from ai_memory.reembed.plan.estimate import Estimate, Probed
-from ai_memory.reembed.plan.stamping import would_stamp
 from ai_memory.reembed.plan.targets import known_fingerprint, recorded_target
-from ai_memory.reembed.stop import Stop
-from ai_memory.reembed.sweep.stamp import stamp
-from ai_memory.reembed.tools import SweepTools
-from ai_memory.stores.holder import Task
-from ai_memory.stores.open_options import OpenOptions
-from ai_memory.stores.opening import database, reading, writing
+from ai_memory.stores.opening import database
 from ai_memory.text.amounts import counted, money, span
 
 if TYPE_CHECKING:
@@ -28,7 +21,6 @@ if TYPE_CHECKING:
     from ai_memory.reembed.options import Options
     from ai_memory.reembed.plan.census import Census
     from ai_memory.reembed.plan.taking import Preflight
-    from ai_memory.reembed.scope import Scope
     from ai_memory.show.console import Console
     from ai_memory.stores.port import Reader
 
@@ -61,7 +53,7 @@ def run_plan(settings: Settings, console: Console, *, options: Options, ask: boo
     person waits.
     """
     target, count = configured_target(settings.embedding), token_counter(settings.embedding)
-    file = database(settings.db.value, OpenOptions(tell=console.note))
+    file = database(settings.db.value, tell=console.note)
     with file.read() as store:
         embedder = assemble_interactive(settings.embedding) if ask else None
         probed = _probed(store, embedder, retarget=options.retarget) if embedder else None
@@ -124,27 +116,3 @@ def _cut(found: DryRun) -> str:
         return ""
     rows = counted(found.truncated_rows, "row is", "rows are")
     return f"{rows} longer than the model reads and will be cut: {found.lost_percent} % of all tokens are lost."
-
-
-def run_stamp_plan(settings: Settings, console: Console, *, scope: Scope) -> int:
-    """Show what would be stamped, or refuse as the stamp would; the database is opened read-only."""
-    target = configured_target(settings.embedding)
-    with reading(settings.db.value, options=OpenOptions(tell=console.note)) as store:
-        found = would_stamp(store, recorded_target(store, target), scope)
-    already = counted(found.already_current, "already is", "already are")
-    text = f"Would stamp {counted(found.stamped, 'vector')} as {found.active_space}; {already}."
-    console.result({**found.values(), "dry_run": True}, f"{text} Nothing was changed.")
-    return 0
-
-
-def run_stamp(settings: Settings, console: Console, *, scope: Scope) -> int:
-    """Stamp the stored vectors as the target's, attested by the operator."""
-    target, path = configured_target(settings.embedding), settings.db.value
-    tools = SweepTools(SystemClock(), Stop(), lambda _: None)
-    now_ms = tools.clock.now_ms()
-    options = OpenOptions(tell=console.note)
-    held = holding(database(path, options), now_ms=now_ms, task=Task.STAMP)
-    with held, writing(path, now_ms=now_ms, options=options) as store:
-        result = stamp(store, recorded_target(store, target), scope, tools)
-    console.result(result.values(), result.text())
-    return 0

@@ -9,7 +9,6 @@ from ai_memory.clock import SystemClock
 from ai_memory.errors import DataRefused, OperatorNeeded, StorageFailed
 from ai_memory.memory.text_codec import printable
 from ai_memory.reembed.inspect.quarantined import QuarantinedRow, quarantined_rows, shortened
-from ai_memory.stores.open_options import OpenOptions
 from ai_memory.stores.opening import database
 from ai_memory.text.amounts import counted
 
@@ -24,7 +23,7 @@ def run(verb: str, settings: Settings, console: Console) -> int:
 
 
 def _quarantine(settings: Settings, console: Console) -> int:
-    with database(settings.db.value, OpenOptions(tell=console.note)).read() as store:
+    with database(settings.db.value, tell=console.note).read() as store:
         rows = quarantined_rows(store)
     lines = [
         f"{printable(each.entry.id)}{_titled(each)} in {printable(each.entry.namespace)}: {each.entry.kind}, "
@@ -46,7 +45,7 @@ def _cancel(settings: Settings, console: Console) -> int:
         if reader.runs.unfinished_id() is None:
             raise _nothing_to_cancel()
     # By its number alone: the row may hold what cannot be read, and this is the way out of it.
-    with database(file, OpenOptions(tell=console.note)).write(now_ms=now_ms) as store:
+    with database(file, tell=console.note).write(now_ms=now_ms) as store:
         with store.transaction() as transaction:
             run_id = transaction.runs.cancel(now_ms=now_ms)
             if run_id is not None:

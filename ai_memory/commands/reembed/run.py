@@ -58,7 +58,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--retry-quarantined", action="store_true", help="try the rows in quarantine again")
     add("--skip-current-space", action="store_true", help="accept rows stamped with the target's space as they are")
     add("--same-vectors", action="store_true", help="accept vectors that the file has under another model's name")
-    add("--stamp-only", action="store_true", help="embed nothing: stamp the stored vectors as the target's")
+    add("--stamp-only", action="store_true", help="stamp the stored vectors as the target's, if some agree with it")
+    add(
+        "--sample",
+        type=sample_size,
+        dest="compared",
+        metavar="N|all",
+        help="with --stamp-only: compare N vectors first (300), or stamp only those of all that agree",
+    )
     add("--backup", type=named_path, metavar="FILE", help="copy the database to FILE before the first write")
     add("--yes", action="store_true", help="do not ask before vectors are replaced")
     verbs: Any = parser.add_subparsers(title="commands on the recorded run", metavar="VERB", dest="verb")
@@ -108,9 +115,9 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
         return quarantine.run(args.verb, settings, console)
     _refuse_contradictions(args)
     if args.stamp_only:
-        from ai_memory.commands.reembed.plan import run_stamp, run_stamp_plan
+        from ai_memory.commands.reembed import stamp
 
-        return (run_stamp_plan if args.dry_run else run_stamp)(settings, console, scope=_scope(args))
+        return stamp.run(settings, console, scope=_scope(args), sample=args.compared, dry_run=args.dry_run)
     if args.dry_run:
         from ai_memory.commands.reembed.plan import run_plan
 
@@ -125,7 +132,11 @@ def _refuse_contradictions(args: argparse.Namespace) -> None:
         raise UsageError("--or-start needs --resume.", tip="Write: ai-memory reembed --resume --or-start")
     if args.stamp_only and (args.resume or args.retarget or args.skip_current_space):
         raise UsageError(
-            "--stamp-only embeds nothing; it cannot be combined with another way of running.", tip="Use it alone."
+            "--stamp-only writes no new vector; it cannot be combined with another way of running.", tip="Use it alone."
+        )
+    if args.compared is not None and not args.stamp_only:
+        raise UsageError(
+            "--sample needs --stamp-only.", tip="To compare what a run wrote: ai-memory reembed verify --sample N"
         )
 
 
@@ -178,8 +189,9 @@ def _job(args: argparse.Namespace, settings: Settings, console: Console, stop: S
     from functools import partial
 
     from ai_memory.clock import SystemClock
-    from ai_memory.embed.assemble import Terms, Ties, assemble, threads
+    from ai_memory.embed.assemble import assemble, threads
     from ai_memory.embed.port import RetryPolicy
+    from ai_memory.embed.terms import Terms, Ties
     from ai_memory.reembed.job import Job
     from ai_memory.reembed.sweep.worker import answer
     from ai_memory.reembed.tools import Tools

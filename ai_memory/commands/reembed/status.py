@@ -25,7 +25,6 @@ from ai_memory.reembed.plan.outlook import Outlook, outlook
 from ai_memory.reembed.plan.wanted import Wanted
 from ai_memory.reembed.scope import name_scope
 from ai_memory.reembed.sweep.ending import OUTSIDE
-from ai_memory.stores.open_options import OpenOptions
 from ai_memory.stores.opening import database
 from ai_memory.text.amounts import ago, counted, money, percent, size, span
 from ai_memory.text.times import instant
@@ -47,7 +46,7 @@ NO_ROOM = 1 << 16
 def run_status(settings: Settings, console: Console, *, exact: bool, check: bool) -> int:
     """Show the recorded run; with `check` in one line, with an exit code: 0 healthy, 1 needs somebody, 75 waiting."""
     path = settings.db.value
-    file = database(path, OpenOptions(tell=console.note))
+    file = database(path, tell=console.note)
     with file.read() as store:
         now_ms = SystemClock().now_ms()
         status = read_status(file, store, now_ms=now_ms, wanted=_wanted(settings), exact=exact)

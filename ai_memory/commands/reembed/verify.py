@@ -14,9 +14,7 @@ from ai_memory.reembed.inspect.verify import Sample, choose, compare
 from ai_memory.reembed.plan.census import Census, take_census
 from ai_memory.reembed.plan.targets import find_target, known_fingerprint, recorded_target
 from ai_memory.reembed.scope import Scope, name_scope
-from ai_memory.stores.open_options import OpenOptions
-from ai_memory.stores.opening import reading
-from ai_memory.stores.sqlite import runs
+from ai_memory.stores.opening import database
 from ai_memory.text.amounts import counted
 from ai_memory.text.times import timestamp
 from ai_memory.vectors.fingerprint import differences
@@ -25,10 +23,12 @@ from ai_memory.vectors.witness import WITNESS_TEXTS
 if TYPE_CHECKING:
     from ai_memory.config.settings import Settings
     from ai_memory.show.console import Console
-    from ai_memory.stores.sqlite.store import Store
+    from ai_memory.stores.port import Reader
+    from ai_memory.stores.values import Run
     from ai_memory.vectors.target import Fingerprint
 
 ALL = "all"
+GIVEN_UP = ("cancelled", "superseded")
 SAMPLE_TIP = "No vector was looked at. To embed some rows again and compare: ai-memory reembed verify"
 
 OTHER_WEIGHTS = (
@@ -41,7 +41,7 @@ def run_verify(settings: Settings, console: Console, *, sample: str | int | None
 
     It judges all live rows by the configured target, or `of_run` those of the recorded run by the run's.
     """
-    with reading(settings.db.value, options=OpenOptions(tell=console.note)) as store:
+    with database(settings.db.value, tell=console.note).read() as store:
         target, scope, name = _verified(store, settings, of_run=of_run)
         census = take_census(store, target, scope, now_ms=SystemClock().now_ms())
         size = None if sample == ALL else int(sample or 0)
@@ -75,14 +75,14 @@ def run_verify(settings: Settings, console: Console, *, sample: str | int | None
     return 1 if found else 0
 
 
-def _verified(store: Store, settings: Settings, *, of_run: bool) -> tuple[Fingerprint | None, Scope, str]:
+def _verified(store: Reader, settings: Settings, *, of_run: bool) -> tuple[Fingerprint | None, Scope, str]:
     """Return what to verify against, where, and its name.
 
     Raises:
         OperatorNeeded: there is no run to verify.
     """
     if of_run:
-        run = runs.unfinished_run(store) or runs.standing_run(store)
+        run = store.runs.unfinished() or _not_given_up(store.runs.latest())
         if run is None:
             raise OperatorNeeded(
                 "There is no run to verify: the last one was given up, or none was begun.",
@@ -93,7 +93,11 @@ def _verified(store: Store, settings: Settings, *, of_run: bool) -> tuple[Finger
     return known_fingerprint(store, target), None, target.model
 
 
-def _sample(store: Store, settings: Settings, target: Fingerprint, scope: Scope, *, size: int | None) -> Sample:
+def _not_given_up(run: Run | None) -> Run | None:
+    return None if run is None or run.state in GIVEN_UP else run
+
+
+def _sample(store: Reader, settings: Settings, target: Fingerprint, scope: Scope, *, size: int | None) -> Sample:
     embedder = assemble(settings.embedding)
     if changed := differences(target.spec_json, find_target(store, embedder)):
         raise TargetChanged(

@@ -6,6 +6,9 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+UNPACKED = frozenset({"", "identity", "gzip", "x-gzip", "deflate"})
+"""Encodings that are asked for, one at a time; what comes in another is not unpacked."""
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:

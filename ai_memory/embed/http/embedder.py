@@ -13,38 +13,29 @@ import numpy as np
 
 from ai_memory.embed.flow.request_size import most_tokens
 from ai_memory.embed.http import answer_size, rate_headers
-from ai_memory.embed.http.answer import Answer, Asked
+from ai_memory.embed.http.answer import Asked
 from ai_memory.embed.http.answer_size import AnswerSize
-from ai_memory.embed.http.error_body import status_within
+from ai_memory.embed.http.body import LOOK, misread, parsed, refusal_status, unbelievable
 from ai_memory.embed.http.packing import Packing
 from ai_memory.embed.http.refusals import classify, may_be_of_texts
-from ai_memory.embed.http.transport import UNPACKED, Endpoint, Transport
+from ai_memory.embed.http.transport import Endpoint, Transport
 from ai_memory.embed.usage import Meter, Usage
 from ai_memory.errors import (
     AnswerLate,
     AnswerViolation,
     Breakdown,
-    ForeignAnswer,
-    OneVector,
     RowsRefused,
     VectorsBroken,
     WrongTarget,
 )
-from ai_memory.text.amounts import counted
-from ai_memory.text.cleaning import one_line
 from ai_memory.text.utf8 import utf8_size
 from ai_memory.vectors.checks import check
 
 if TYPE_CHECKING:
     from ai_memory.embed.flow.limiter import Limiter
+    from ai_memory.embed.http.answer import Answer
     from ai_memory.embed.http.wire import Dialect, Reply
     from ai_memory.vectors.target import Target, Vectors
-
-_SHORT = 1 << 12
-BEFORE, SHOWN = 12, 40
-"""Characters of an answer that are shown before and after the place where it ceases to be JSON."""
-GZIP = b"\x1f\x8b"
-_LOOK = "Look at that server and its model, then run the same command again."
 
 
 class HttpEmbedder:
@@ -134,19 +125,16 @@ class HttpEmbedder:
         try:
             return check(found, count=count, dim=self._target.dim)
         except VectorsBroken as error:
-            what = self._unbelievable(error.what)
-            raise VectorsBroken(what, tip=_LOOK, vectors=error.vectors, broken=error.broken) from None
+            what = unbelievable(self._endpoint.host, error.what)
+            raise VectorsBroken(what, tip=LOOK, vectors=error.vectors, broken=error.broken) from None
         except AnswerViolation as error:
             self._limiter.doubt()
-            raise AnswerViolation(self._unbelievable(error.what), tip=_LOOK, http_status=200) from None
+            raise AnswerViolation(unbelievable(self._endpoint.host, error.what), tip=LOOK, http_status=200) from None
         except WrongTarget as error:
             tip = "Correct [embeddings].dim or model; where they come from: ai-memory config show"
             if self._passed:
                 tip = "Bring the model back, or switch to another target: ai-memory reembed --retarget"
             raise WrongTarget(f"{self._endpoint.host}: {error.what}", tip=tip) from None
-
-    def _unbelievable(self, why: str) -> str:
-        return f"{self._endpoint.host} sent an answer that cannot be believed: {why}"
 
     def _reply(self, texts: list[str]) -> Reply:
         """Return what the answer to one request says.
@@ -160,30 +148,13 @@ class HttpEmbedder:
             # One at a time: what a body becomes is much larger than the body.
             with self._parsing:
                 AnswerSize(len(texts), self._target.dim).check(answer.body)
-                return self._dialect.read(_parsed(answer), count=len(texts))
+                return self._dialect.read(parsed(answer), count=len(texts))
         except AnswerViolation as error:
             self._limiter.doubt()
-            refusal = self._misread(answer, error)
+            refusal = misread(answer, error, asked=self._asked(), passed=self._passed)
         # Not from that error: its frames hold the whole answer, and a page's error is kept until its turn comes.
         del answer
         raise refusal
-
-    def _misread(self, answer: Answer, error: AnswerViolation) -> AnswerViolation:
-        """Return the error of an answer that is none to its request; it shows what came where that tells more."""
-        key = self._endpoint.key
-        # It may quote what the server sent.
-        what = self._unbelievable(one_line(error.what, key))
-        if not isinstance(error, ForeignAnswer):
-            violation = OneVector if isinstance(error, OneVector) else AnswerViolation
-            return violation(what, tip=_LOOK, http_status=200, in_doubt=True)
-        kind = one_line(answer.headers.get("content-type", ""), key) or "of no type"
-        begins = one_line(_beginning(answer), key)
-        asked = self._asked()
-        what = f"{what} What came from {one_line(asked.url, key)} is {kind}"
-        what += "." if _packed(answer) else f" and begins: {begins}"
-        # What an endpoint that did send vectors says in between may be over soon.
-        foreign = AnswerViolation if self._passed else ForeignAnswer
-        return foreign(what, tip=f"{asked.hint} {_LOOK}".strip(), http_status=200, in_doubt=True)
 
     def _asked(self) -> Asked:
         path = self._dialect.path
@@ -208,7 +179,7 @@ class HttpEmbedder:
         send = self._prepared(texts)
         with self._limiter.slot(texts):
             answer = self._sent(send, len(texts))
-            if status := _refusal(answer):
+            if status := refusal_status(answer):
                 error = classify(replace(answer, status=status), asked=self._asked(), now=time.time())
                 # What let other requests pass may have been refused this one for its texts.
                 error.of_texts |= self._passed and may_be_of_texts(error)
@@ -231,66 +202,11 @@ class HttpEmbedder:
                 raise
             raise Breakdown(error.what, tip=error.tip, in_doubt=True) from None
         except AnswerViolation as error:
-            what = self._unbelievable(error.what)
-            raise AnswerViolation(what, tip=_LOOK, http_status=200, in_doubt=True) from None
+            what = unbelievable(self._endpoint.host, error.what)
+            raise AnswerViolation(what, tip=LOOK, http_status=200, in_doubt=True) from None
         if told := rate_headers.left(answer.headers, now=time.time()):
             self._limiter.observe(told)
         return answer
-
-
-def _parsed(answer: Answer) -> object:
-    """Return what a body is.
-
-    Raises:
-        AnswerViolation: it is not whole JSON.
-        ForeignAnswer: it is none at all.
-    """
-    text = answer.text
-    try:
-        parsed: object = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        begins = _beginning(answer).lstrip()
-        if not begins:
-            raise AnswerViolation("it is empty.", http_status=200) from None
-        if packed := _packed(answer):
-            raise ForeignAnswer(f"it is {packed}.", http_status=200) from None
-        if begins[0] not in "[{":
-            raise ForeignAnswer("it is not JSON.", http_status=200) from None
-        raise AnswerViolation(f"it is not JSON{_broken_at(text, error)}.", http_status=200) from None
-    return parsed
-
-
-def _packed(answer: Answer) -> str:
-    """Return how a body is compressed that could not be unpacked, empty where it is not."""
-    encoding = answer.headers.get("content-encoding", "").strip().lower()
-    if encoding not in UNPACKED:
-        return f"compressed in a way that was not asked for ({one_line(encoding)})"
-    return "compressed, which no header says" if answer.body.startswith(GZIP) else ""
-
-
-def _broken_at(text: str, error: Exception) -> str:
-    """Return where a text ceases to be JSON, and what stands there."""
-    at = error.pos if isinstance(error, json.JSONDecodeError) else 0
-    if not at:
-        return f" and begins: {text[:SHOWN]}"
-    if at >= len(text.rstrip()):
-        return f": it breaks off after {counted(at, 'character')}"
-    return f": around character {at:,} stands {text[max(at - BEFORE, 0) : at + SHOWN]!r}"
-
-
-def _beginning(answer: Answer) -> str:
-    return replace(answer, body=answer.body[:_SHORT]).text
-
-
-def _refusal(answer: Answer) -> int:
-    """Return the status of an answer that is a refusal, also inside a 200; 0 where it is none."""
-    if answer.status != 200:
-        return answer.status
-    # Vectors are long and errors are short: a long answer is parsed after its slot was given back.
-    try:
-        return status_within(json.loads(answer.text)) if len(answer.body) < _SHORT else 0
-    except (ValueError, RecursionError):
-        return 0
 
 
 def _encoded(body: str) -> bytes:

@@ -15,7 +15,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from ai_memory import __version__
-from ai_memory.embed.http.answer import Answer
+from ai_memory.embed.http.answer import UNPACKED, Answer
 from ai_memory.embed.http.deadline import Deadlines, TimedResponse, Warmth
 from ai_memory.embed.http.key_header import key_header
 from ai_memory.embed.http.surroundings import misfit, require_bundle, require_proxy
@@ -32,8 +32,6 @@ if TYPE_CHECKING:
 _CHUNK = 1 << 16
 _ERROR_BYTES = 1 << 16
 """So much of an answer without vectors is read; the rest tells nothing."""
-UNPACKED = frozenset({"", "identity", "gzip", "x-gzip", "deflate"})
-"""Encodings that are asked for, one at a time; what comes in another is not unpacked."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,15 +7,20 @@ from pathlib import Path
 from ai_memory.embed.local.model_files import reason_of
 from ai_memory.embed.local.weights import has_weights
 from ai_memory.errors import EmbedderInitFailed
+from ai_memory.system.process_env import keep_off_model_hub
 from ai_memory.vectors import space
 
 
-def cached_folder(model: str) -> Path | None:
+def cached_folder(model: str, *, offline: bool = False) -> Path | None:
     """Return the folder where the hub's cache holds a whole model, None where it does not.
+
+    When `offline`, nothing in this process asks the hub from now on.
 
     Raises:
         EmbedderInitFailed: `model` cannot be the name of a model.
     """
+    if offline:
+        keep_off_model_hub()
     from huggingface_hub import try_to_load_from_cache
 
     try:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from ai_memory.vectors.target import Vectors
 
 HUB_TIMEOUT = 5.0
+"""Seconds in which the model hub must be reached at all. A choice of 2026-11-23, not measured."""
 WHOLE = 0.9
 """The part of a model's weights that its files must have. Of MiniLM the pooler, which no vector passes, is 0.7 %."""
 _INSTALL = 'Type: pip install "sentence-transformers>=6.0.0" "torch>=2.6.0"'

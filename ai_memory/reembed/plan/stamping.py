@@ -16,13 +16,16 @@ if TYPE_CHECKING:
     from ai_memory.stores.port import Reader, Snapshot
     from ai_memory.vectors.target import Fingerprint, Target
 
+STAMPED = "stamped"
+
 
 @dataclass(frozen=True, slots=True)
 class Stamped:
     """What was stamped; the fields are the keys of the JSON line.
 
     `unstamped` rows have no vector, one that nothing can be compared with (NaN, infinity, zeros), or no text that can
-    be read; `refused` are those that the database itself lets nobody change.
+    be read; `refused` are those that the database itself lets nobody change. `sampled` vectors were compared with what
+    the embedder gives, of which `differing` are left as they are.
     """
 
     stamped: int
@@ -31,6 +34,8 @@ class Stamped:
     already_current: int
     unstamped: int
     refused: int = 0
+    sampled: int = 0
+    differing: int = 0
 
     def values(self) -> dict[str, object]:
         """Return the JSON object."""
@@ -43,7 +48,29 @@ class Stamped:
         return (
             f"Stamped {counted(self.stamped, 'vector')} as {self.active_space}, {self.target_dim} wide; "
             f"{counted(self.already_current, 'was', 'were')}, {left} no sound vector or no text to stamp.{refused}"
+            f"{self._compared()}"
         )
+
+    def _compared(self) -> str:
+        if not self.sampled:
+            return ""
+        embedded = f" {counted(self.sampled, 'row')} embedded again"
+        if not self.differing:
+            return f"{embedded} {'agrees' if self.sampled == 1 else 'agree'}."
+        return f"{embedded}; {self.differing:,} of them differ and stay stale: ai-memory reembed"
+
+
+def stampable(store: Reader, target: Target, scope: Scope) -> list[str]:
+    """Return the ids of the rows of `scope` that would be stamped."""
+    traits = store.memories.traits
+
+    def read(found: Snapshot) -> list[str]:
+        known = found.known(identity(target))
+        rows = found.rows(target=known.id if known else None, only=scope)
+        live = (row for row in rows if row.live and in_scope(row.namespace, scope))
+        return [row.id for row in live if _outcome(traits, known, row, dim=target.dim) == STAMPED]
+
+    return store.consistently(read)
 
 
 def would_stamp(store: Reader, target: Target, scope: Scope) -> Stamped:
@@ -61,7 +88,7 @@ def would_stamp(store: Reader, target: Target, scope: Scope) -> Stamped:
 def _would_stamp(snapshot: Snapshot, traits: Traits, target: Target, scope: Scope) -> Stamped:
     _require_no_other(_of_other_width(snapshot, target, scope), target)
     known = snapshot.known(identity(target))
-    counts = {"stamped": 0, "already_current": 0, "unstamped": 0}
+    counts = {STAMPED: 0, "already_current": 0, "unstamped": 0}
     for row in snapshot.rows(target=known.id if known else None, only=scope):
         if row.live and in_scope(row.namespace, scope):
             counts[_outcome(traits, known, row, dim=target.dim)] += 1
@@ -71,7 +98,7 @@ def _would_stamp(snapshot: Snapshot, traits: Traits, target: Target, scope: Scop
 def _outcome(traits: Traits, known: Fingerprint | None, row: MemoryRow, *, dim: int) -> str:
     if classify(row, known, traits) is Freshness.FRESH:
         return "already_current"
-    return "stamped" if embeddable(row) and row.has_sound_vector(dim) else "unstamped"
+    return STAMPED if embeddable(row) and row.has_sound_vector(dim) else "unstamped"
 
 
 def require_stampable(store: Reader, target: Target, scope: Scope) -> None:

@@ -9,13 +9,13 @@ from ai_memory.embed.documents import embed_documents
 from ai_memory.embed.outcomes import Embedded, Outcome
 from ai_memory.embed.probe import require_witness
 from ai_memory.errors import EmbedError
-from ai_memory.reembed.sweep.witness_rows import mixed_up
-from ai_memory.reembed.work import PageAnswer
+from ai_memory.reembed.sweep.witness_rows import witness_answer
 from ai_memory.vectors.checks import agrees
 from ai_memory.vectors.witness import WITNESS_TEXTS
 
 if TYPE_CHECKING:
     from ai_memory.embed.port import ResilientEmbedder
+    from ai_memory.reembed.work import PageAnswer
     from ai_memory.vectors.target import Fingerprint
 
 
@@ -60,4 +60,4 @@ def ask_witness(target: Fingerprint, embedder: ResilientEmbedder) -> PageAnswer:
         EmbedError: it failed.
     """
     vectors = embedder.embed_documents(list(WITNESS_TEXTS))
-    return PageAnswer() if require_witness(target, embedder, vectors) else mixed_up(vectors)
+    return witness_answer(vectors, agreed=require_witness(target, embedder, vectors))

@@ -107,12 +107,13 @@ class Committer:
         self.counters += taken
         return -taken.reembedded
 
-    def count_asked(self, rows: int) -> None:
-        """Record that so many rows were asked again, and agreed."""
+    def agreed(self, rows: int) -> None:
+        """Record that rows from all over what was written were asked again, so many for the first time, and agreed."""
         counters = Counters(asked_again=rows)
         with self._store.transaction() as transaction:
             self._journal.hold(transaction, now_ms=self._tools.clock.now_ms())
             self._journal.count(transaction, counters)
+            self._journal.agreed(transaction)
         self.counters += counters
 
 

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 from ai_memory.reembed.sweep.already_there import OtherModels
 from ai_memory.reembed.sweep.asking import Asking
+from ai_memory.reembed.sweep.inherited import Inherited
 from ai_memory.reembed.sweep.pipeline import Alone
+from ai_memory.reembed.sweep.refusal_guard import RefusalGuard
 from ai_memory.reembed.sweep.sweep import Sweep
 from ai_memory.reembed.sweep.trail import Trail
 from ai_memory.reembed.sweep.witness_guard import WitnessGuard
@@ -15,7 +17,6 @@ if TYPE_CHECKING:
     from ai_memory.reembed.heartbeat import Signs
     from ai_memory.reembed.options import Options
     from ai_memory.reembed.sweep.committer import Committer
-    from ai_memory.reembed.sweep.refusal_guard import RefusalGuard
     from ai_memory.reembed.sweep.schedule import Schedule
     from ai_memory.reembed.tools import SweepTools
     from ai_memory.reembed.work import Workers
@@ -28,12 +29,16 @@ def joined(  # noqa: PLR0913 - all that a sweep is made of
     pool: Workers,
     signs: Signs,
     schedule: Schedule,
-    refusals: RefusalGuard,
+    refusals: RefusalGuard | None = None,
     *,
     others: OtherModels | None = None,
+    before: Inherited | None = None,
 ) -> Sweep:
-    """Return a sweep that asks `pool`, as much of it again as `schedule` says, and writes by `committer`."""
-    trail = Trail(tools.chance)
+    """Return a sweep that asks `pool`, as much of it again as `schedule` says, and writes by `committer`.
+
+    `before` is what earlier invocations wrote that was not seen to be right.
+    """
+    trail = Trail(tools.chance, before or Inherited())
     asking = Asking(schedule, pool, tools.ledger, trail, batch=options.batch, chance=tools.chance)
     guard = WitnessGuard(committer, tools, Alone(pool, signs, tools.ledger), asking, trail, others or OtherModels())
-    return Sweep(pool, guard, committer, refusals, options, tools, signs)
+    return Sweep(pool, guard, committer, refusals or RefusalGuard(), options, tools, signs)

@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from ai_memory.vectors.target import Fingerprint
 
 MIN_PASSES = 5
-"""Passes before a corpus that is edited as fast as it is swept is called churn."""
+"""Passes before a corpus that is edited as fast as it is swept is called churn.
+
+A choice of 2026-11-23, not measured."""
 
 
 class Passes:

@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING
 
 from ai_memory.reembed.sweep.already_there import OtherModels, require_new
 from ai_memory.reembed.sweep.committer import Committer
+from ai_memory.reembed.sweep.inherited import inherited
 from ai_memory.reembed.sweep.joined import joined
 from ai_memory.reembed.sweep.journal import RunJournal
 from ai_memory.reembed.sweep.passes import Passes
 from ai_memory.reembed.sweep.refusal_guard import RefusalGuard
 from ai_memory.reembed.sweep.schedule import FIRST, Schedule
+from ai_memory.reembed.sweep.trail import MOST
 
 if TYPE_CHECKING:
     from ai_memory.reembed.heartbeat import Heartbeat
@@ -46,5 +48,8 @@ def prepare(  # noqa: PLR0913 - all that a sweep is made of
         # Only before its first vector can a run show that they are those of another model.
         rows=0 if options.same_vectors or run.counters.reembedded else FIRST,
     )
-    sweep = joined(committer, options, tools, pool, heartbeat, schedule, refusals, others=others)
+    # A limit of tokens is for new rows.
+    most = 1 if tools.spending and tools.spending.limit else MOST
+    unproven = inherited(store, run, taken.fingerprint, batch=options.batch, most=most, chance=tools.chance)
+    sweep = joined(committer, options, tools, pool, heartbeat, schedule, refusals, others=others, before=unproven)
     return Passes(store, sweep, committer, journal, options, tools, scope=scope, before=before)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from ai_memory.memory.freshness import ATTESTED
@@ -21,8 +22,10 @@ STAMP_ROWS = 1_000
 """Rows stamped in one transaction: a writer waits no longer than that."""
 
 
-def stamp(store: Store, target: Target, scope: Scope, tools: SweepTools) -> Stamped:
-    """Stamp every stored vector of `scope`; `verify` counts such rows as attested.
+def stamp(
+    store: Store, target: Target, scope: Scope, tools: SweepTools, *, only: Mapping[str, bytes] | None = None
+) -> Stamped:
+    """Stamp every stored vector of `scope`, or `only` those (see `FromRow`); `verify` counts such rows as attested.
 
     Raises:
         StampRefused: a vector has another width than the target, or the target's width is not known.
@@ -32,7 +35,7 @@ def stamp(store: Store, target: Target, scope: Scope, tools: SweepTools) -> Stam
         known = enter_target(transaction, target, now_ms=tools.clock.now_ms())
     work = WithoutRun(store, known, tools, NoWorkers(), origin=ATTESTED, batch=STAMP_ROWS)
     namespaces = namespaces_in_scope(store, scope)
-    work.over(ScanOrder(known, namespaces, {}, batch=STAMP_ROWS, source=FromRow(), rows=STAMP_ROWS))
+    work.over(ScanOrder(known, namespaces, {}, batch=STAMP_ROWS, source=FromRow(only), rows=STAMP_ROWS))
     done, refused = work.committer.counters, work.journal.unwritable
     unstamped = work.sweep.rows_left + done.raced + len(work.journal.aside) - refused
     return Stamped(done.attested, target.space, target.dim, done.already_current, unstamped, refused)

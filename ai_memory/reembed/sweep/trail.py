@@ -16,11 +16,12 @@ from ai_memory.reembed.work import Again
 
 if TYPE_CHECKING:
     from ai_memory.embed.outcomes import Embedded, Outcome
+    from ai_memory.reembed.sweep.inherited import Inherited
     from ai_memory.reembed.work import Answered
 
 
 MOST = 64
-"""Pages of which a row is kept in mind, beside the last one."""
+"""Pages of which a row is kept in mind, beside the last one. A choice of 2026-11-25, not measured."""
 
 
 class Watch:
@@ -48,17 +49,17 @@ class Watch:
 
 
 class Kept:
-    """Rows written in this invocation, one per page."""
+    """Rows written in this invocation, and inherited ones, one per page."""
 
-    def __init__(self, chance: Random) -> None:
-        """Begin with none; `chance` chooses."""
+    def __init__(self, chance: Random, inherited: Inherited) -> None:
+        """Begin with what is `inherited`; `chance` chooses."""
         self._chance = chance
-        self._last: list[Embedded] = []
-        self._others: list[Embedded] = []
-        self._pages = 0
+        self._others, self._last = list(inherited.rows[:-1]), list(inherited.rows[-1:])
+        # Of one page, too, others were in flight beside it.
+        self._pages = max(inherited.pages, 2) if inherited.rows else 0
         self._alone = False
         # About 40 bytes per row: as strings they would take twice as much.
-        self._ids: list[bytes] = []
+        self._ids: list[bytes] = [json.dumps(inherited.ids).encode()]
 
     @property
     def link(self) -> list[Embedded]:
@@ -111,11 +112,12 @@ class Kept:
 class Trail:
     """The rows written since the endpoint was last seen to be right, in each of the ways in which that is seen."""
 
-    def __init__(self, chance: Random) -> None:
-        """Begin with nothing written; `chance` chooses the rows that are kept in mind."""
+    def __init__(self, chance: Random, inherited: Inherited) -> None:
+        """Begin with what is `inherited`; `chance` chooses the rows that are kept in mind."""
         # Since the witness agreed; since rows agreed that were asked again with nothing else in flight.
-        self._watch, self._unproven, self._kept = Watch(), Watch(), Kept(chance)
+        self._watch, self._unproven, self._kept = Watch(), Watch(), Kept(chance, inherited)
         self._asked: set[str] = set()
+        self._inherited = len(inherited.rows)
 
     @property
     def link(self) -> tuple[Embedded, ...]:
@@ -129,7 +131,7 @@ class Trail:
 
     def most_rows(self, pages: int) -> int:
         """Return how many rows are kept in mind of so many pages at most."""
-        return min(pages, MOST + 1)
+        return min(pages + self._inherited, MOST + 1)
 
     def first_asked(self, ids: Iterable[str]) -> tuple[str, ...]:
         """Record that rows were asked again, and return those that never were before."""

@@ -6,11 +6,9 @@ from typing import TYPE_CHECKING
 
 from ai_memory.reembed.heartbeat import NoSigns
 from ai_memory.reembed.options import Options
-from ai_memory.reembed.sweep.budget import Budget
 from ai_memory.reembed.sweep.committer import Committer
 from ai_memory.reembed.sweep.joined import joined
 from ai_memory.reembed.sweep.journal import Unrecorded
-from ai_memory.reembed.sweep.refusal_guard import RefusalGuard
 from ai_memory.reembed.sweep.scan import Scan, ScanOrder
 from ai_memory.reembed.sweep.schedule import Schedule
 
@@ -39,13 +37,13 @@ class WithoutRun:
         self.journal = Unrecorded(origin)
         self.committer = Committer(store, self.journal, target, tools)
         signs, schedule, options = NoSigns(tools.stop), Schedule(rows=rows, batch=batch), Options(batch=batch)
-        self.sweep = joined(self.committer, options, tools, workers, signs, schedule, RefusalGuard())
+        self.sweep = joined(self.committer, options, tools, workers, signs, schedule)
         self._store, self._stopped = store, tools.stop.requested
 
     def over(self, order: ScanOrder) -> bool:
         """Sweep over one walk, see `Sweep.over`; where that returns False the rows set aside are forgotten."""
-        budget = Budget()
-        if self.sweep.over(Scan(self._store, order, budget, stopped=self._stopped), budget):
+        walk = Scan(self._store, order, stopped=self._stopped)
+        if self.sweep.over(walk, walk.budget):
             return True
         self.journal.aside.clear()
         return False

@@ -15,7 +15,7 @@ from ai_memory.errors import AiMemoryError, EndpointUnusable, TargetChanged
 from ai_memory.reembed.events import RemedyFound, WitnessAgreed
 from ai_memory.reembed.sweep.alike import SET_ASIDE, Alike, Shared
 from ai_memory.reembed.sweep.schedule import chosen_of, look_at
-from ai_memory.reembed.sweep.witness_rows import mixed_up, unseen
+from ai_memory.reembed.sweep.witness_rows import unseen, witness_answer
 from ai_memory.reembed.work import Answered, AskAgain, AskAtEnd, AskWitness, EmbedPage, FindRemedy, Sizes, Work
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ class WitnessGuard:
         asked = self._trail.first_asked(found.asked)
         if found.differing:
             return Answered(outcomes=rows, asked=asked, differing=found.differing)
-        self._committer.count_asked(len(asked))
+        self._committer.agreed(len(asked))
         self._trail.rows_agreed(at_end=True)
         return None
 
@@ -200,7 +200,7 @@ class WitnessGuard:
         """Return what is known where the witness differs beside other requests: with none it may agree."""
         if error := self._witness_error():
             return Answered(error=error)
-        found = mixed_up(unseen(self._committer.target.dim))
+        found = witness_answer(unseen(self._committer.target.dim), agreed=False)
         return Answered(outcomes=found.outcomes, asked=found.asked, differing=found.differing)
 
     def _witness_error(self) -> AiMemoryError | None:

@@ -25,7 +25,9 @@ def unseen(dim: int) -> Vectors:
     return np.ones((len(WITNESS_TEXTS), dim), np.float32)
 
 
-def mixed_up(vectors: Vectors) -> PageAnswer:
-    """Return the answer that tells the witness texts, which got `vectors`, as rows that differ."""
+def witness_answer(vectors: Vectors, *, agreed: bool) -> PageAnswer:
+    """Return the answer for the witness texts, which got `vectors`; where these did not agree, as rows that differ."""
+    if agreed:
+        return PageAnswer()
     rows = tuple(Embedded(witness_document(text), vector) for text, vector in zip(WITNESS_TEXTS, vectors, strict=True))
     return PageAnswer(rows, WITNESS_TEXTS, rows)

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ai_memory.stores.memory_values import Comparison, Differing
 from ai_memory.stores.sqlite.consistent import memory_rows
 
 if TYPE_CHECKING:
     from ai_memory.stores.sqlite.base import Store
-
-SHOWN_TITLES = 3
 
 ROWS = """
     SELECT CAST(m.id AS BLOB), CAST(m.title AS BLOB), CAST(m.namespace AS BLOB), CAST(m.content AS BLOB),
@@ -27,35 +25,6 @@ TABLES = """
     WHERE type = 'table' AND name NOT LIKE 'sqlite^_%' ESCAPE '^' AND name NOT LIKE 'reembed^_%' ESCAPE '^'
       AND name NOT LIKE 'embedding^_%' ESCAPE '^' ORDER BY name
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Differing:
-    """Memories of one kind: how many, and the titles of the first ones."""
-
-    count: int = 0
-    titles: tuple[str, ...] = ()
-
-    def __add__(self, title: str) -> Differing:
-        """Return this and one memory more."""
-        titles = (*self.titles, title) if self.count < SHOWN_TITLES else self.titles
-        return Differing(self.count + 1, titles)
-
-
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """What a file has beside its backup: memories `absent` there, and `edited` since; vectors are not compared.
-
-    `returning` memories are in the backup only. `runs` are migrations begun since, `tables` those of other programs
-    that the backup lacks. `shared` memories are in both.
-    """
-
-    absent: Differing
-    edited: Differing
-    returning: int
-    shared: int
-    runs: int
-    tables: tuple[str, ...]
 
 
 def compare(live: Store, backup: Store) -> Comparison:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ai_memory.memory.text_codec import quoted
+from ai_memory.stores.memory_values import LeftBehind, NamespaceCount, SpaceCount, Totals
 from ai_memory.stores.sqlite.expiry import IN_UTC
-from ai_memory.stores.sqlite.file import log_bytes, look
 
 if TYPE_CHECKING:
     from ai_memory.stores.sqlite.base import Store
@@ -39,72 +40,56 @@ NOT_A_VECTOR = """
 """
 
 IN_QUARANTINE = "SELECT CAST(memory_id AS BLOB) FROM reembed_quarantine"
+ARCHIVE = "archived_memories"
+TABLES = """
+    SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table'
+    AND name NOT IN ('memories', 'memory_links', 'schema_version') AND name NOT GLOB 'sqlite_*'
+    AND name NOT GLOB 'reembed_*' AND name NOT GLOB 'embedding_*' ORDER BY name
+"""
+COUNT = "SELECT count(*) FROM main.{table}"
+HAS_ROWS = "SELECT EXISTS (SELECT 1 FROM main.{table})"
 
 
 @dataclass(frozen=True, slots=True)
-class Totals:
-    """Memories in the file; `live` are neither expired nor out of life, `without_id` nobody can address."""
+class Counts:
+    """See `stores.memory_port_reading.Counts`."""
 
-    memories: int
-    live: int
-    with_vector: int
-    without_id: int
-    encrypted: int
+    store: Store
 
+    def totals(self) -> Totals:
+        """See the port."""
+        return Totals(*self.store.db.execute(TOTALS)[0])
 
-@dataclass(frozen=True, slots=True)
-class NamespaceCount:
-    """Memories of one namespace."""
+    def namespaces(self) -> list[NamespaceCount]:
+        """See the port."""
+        return [NamespaceCount(self.store.codec.name(row[0]), *row[1:]) for row in self.store.db.execute(BY_NAMESPACE)]
 
-    namespace: str
-    memories: int
-    live: int
-    with_vector: int
+    def spaces(self) -> list[SpaceCount]:
+        """See the port."""
+        found = self.store.db.execute(BY_SPACE)
+        return [
+            SpaceCount(None if space is None else self.store.codec.name(space), dim, rows) for space, dim, rows in found
+        ]
 
+    def not_vectors(self) -> set[bytes]:
+        """See the port."""
+        return {row[0] for row in self.store.db.execute(NOT_A_VECTOR)}
 
-@dataclass(frozen=True, slots=True)
-class SpaceCount:
-    """Vectors that say they are of one space and width, by stamp or else by provenance; None: nothing says so."""
+    def odd_expiries(self) -> list[tuple[str | None, str]]:
+        """See the port."""
+        name = self.store.codec.name
+        found = self.store.db.execute(ODD_EXPIRIES)
+        return [(None if row_id is None else name(row_id), name(expires_at)) for row_id, expires_at in found]
 
-    space: str | None
-    dim: int | None
-    rows: int
+    def in_quarantine(self) -> set[bytes]:
+        """See the port."""
+        return {row[0] for row in self.store.db.execute(IN_QUARANTINE)}
 
-
-def totals(store: Store) -> Totals:
-    """Return the counts of the whole file."""
-    return Totals(*store.db.execute(TOTALS)[0])
-
-
-def namespaces(store: Store) -> list[NamespaceCount]:
-    """Return the counts of each namespace, in SQLite's order."""
-    return [NamespaceCount(store.codec.name(row[0]), *row[1:]) for row in store.db.execute(BY_NAMESPACE)]
-
-
-def spaces(store: Store) -> list[SpaceCount]:
-    """Return the spaces the stored vectors say they are of, the largest first."""
-    found = store.db.execute(BY_SPACE)
-    return [SpaceCount(None if space is None else store.codec.name(space), dim, rows) for space, dim, rows in found]
-
-
-def not_vectors(store: Store) -> set[bytes]:
-    """Return the ids, as bytes, of the live memories in whose `embedding` stands a text or a number."""
-    return {row[0] for row in store.db.execute(NOT_A_VECTOR)}
-
-
-def odd_expiries(store: Store) -> list[tuple[str | None, str]]:
-    """Return (id, expires_at) of the memories whose `expires_at` is not RFC 3339 in UTC: readers disagree on them."""
-    name = store.codec.name
-    found = store.db.execute(ODD_EXPIRIES)
-    return [(None if row_id is None else name(row_id), name(expires_at)) for row_id, expires_at in found]
-
-
-def in_quarantine(store: Store) -> set[bytes]:
-    """Return the ids, as bytes, of the memories in quarantine for any target, in force or not."""
-    return {row[0] for row in store.db.execute(IN_QUARANTINE)}
-
-
-def file_sizes(store: Store) -> dict[str, int]:
-    """Return the bytes of the database file and of its write-ahead log."""
-    found = look(store.db.path)
-    return {"db_bytes": found.st_size if found else 0, "wal_bytes": log_bytes(store.db.path)}
+    def left_behind(self) -> LeftBehind:
+        """See the port."""
+        tables = [row[0] for row in self.store.db.execute(TABLES)]
+        archived = int(self.store.db.value(COUNT.format(table=quoted(ARCHIVE)))) if ARCHIVE in tables else 0
+        others = [
+            name for name in tables if name != ARCHIVE and self.store.db.value(HAS_ROWS.format(table=quoted(name)))
+        ]
+        return LeftBehind(archived, others)

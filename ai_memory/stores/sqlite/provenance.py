@@ -53,10 +53,11 @@ TAKE_AWAY = "UPDATE memories SET {columns} WHERE id = CAST(? AS TEXT)"
 UNSTAMP = "UPDATE memories SET embedding_space = NULL WHERE id = CAST(? AS TEXT)"
 STAMP = "UPDATE memories SET {columns} WHERE id = CAST(:id AS TEXT)"
 SET_PROVENANCE = """
-    INSERT INTO embedding_provenance (memory_id, fingerprint_id, src, head, origin)
-    VALUES (CAST(? AS TEXT), ?, ?, ?, ?)
+    INSERT INTO embedding_provenance (memory_id, fingerprint_id, src, head, origin, stretch)
+    VALUES (CAST(? AS TEXT), ?, ?, ?, ?, ?)
     ON CONFLICT (memory_id) DO UPDATE SET
-        fingerprint_id = excluded.fingerprint_id, src = excluded.src, head = excluded.head, origin = excluded.origin
+        fingerprint_id = excluded.fingerprint_id, src = excluded.src, head = excluded.head, origin = excluded.origin,
+        stretch = excluded.stretch
 """
 
 
@@ -93,7 +94,8 @@ def write_vectors(transaction: Transaction, writes: Sequence[VectorWrite], finge
 def record_provenance(transaction: Transaction, writes: Sequence[VectorWrite], fingerprint: Fingerprint) -> None:
     """Enter where the vectors of memories come from, in the transaction that wrote the vectors."""
     bindings = [
-        (transaction.codec.bound(each.id), fingerprint.id, each.src, head(each.blob), each.origin) for each in writes
+        (transaction.codec.bound(each.id), fingerprint.id, each.src, head(each.blob), each.origin, each.stretch)
+        for each in writes
     ]
     transaction.db.execute_many(SET_PROVENANCE, bindings)
 

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from ai_memory.errors import SchemaRefused, StatementRefused, WordIndexUnusable
-from ai_memory.memory.records import Value
 from ai_memory.memory.text_codec import quoted
+from ai_memory.stores.memory_port_writing import NOTHING
+from ai_memory.stores.memory_values import Column
 from ai_memory.stores.sqlite import triggers, word_index
-from ai_memory.stores.sqlite.connection import Binding
 
 if TYPE_CHECKING:
+    from ai_memory.memory.records import Value
     from ai_memory.stores.sqlite.base import Store, Transaction
+    from ai_memory.stores.sqlite.connection import Binding
 
 COLUMNS = """
     SELECT name, "notnull", coalesce(upper(dflt_value), 'NULL') <> 'NULL' FROM pragma_table_xinfo(?) WHERE hidden = 0
@@ -27,21 +28,12 @@ IN_ORDER = " ORDER BY rowid"
 INSERT = "INSERT INTO main.{table} ({names}) VALUES ({values})"
 UPDATE = "UPDATE main.{table} SET {assignments}"
 DELETE = "DELETE FROM main.{table}"
-NOTHING: Mapping[str, Value] = MappingProxyType({})
 LEAVES_OUT = "leaves the row out"
 STORED, CHANGED, DELETED = "stored", "changed", "deleted"
 
-Row = dict[str, Value]
-_Marked = tuple[list[str], list[str], dict[str, Binding]]
+Row: TypeAlias = "dict[str, Value]"
+_Marked: TypeAlias = "tuple[list[str], list[str], dict[str, Binding]]"
 """The quoted names of some columns, a mark for the value of each, and what to bind to the marks."""
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """What a table declares of a column: whether it must not be NULL, and whether what is left out is not NULL."""
-
-    required: bool
-    has_default: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +41,7 @@ class Rows:
     """The rows of one table of an open store, each named by its `key`; no `columns` where there is no such table.
 
     What was written is read back where triggers write that table, too: they may have undone it. `triggered` holds the
-    tables that the triggers of each statement write.
+    tables that the triggers of each statement write; the tables that one transaction writes may share it.
     """
 
     store: Store
@@ -59,11 +51,19 @@ class Rows:
     triggered: dict[str, frozenset[str]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, store: Store, table: str, *, key: tuple[str, ...], without: frozenset[str] = frozenset()) -> Rows:
+    def of(
+        cls,
+        store: Store,
+        table: str,
+        *,
+        key: tuple[str, ...],
+        without: frozenset[str] = frozenset(),
+        triggered: dict[str, frozenset[str]] | None = None,
+    ) -> Rows:
         """Return the rows of `table`, generated columns and those of `without` left out."""
         found = store.db.execute(COLUMNS, (table,))
         columns = {name: Column(*map(bool, rest)) for name, *rest in found if name not in without}
-        return cls(store, table, key, columns)
+        return cls(store, table, key, columns, {} if triggered is None else triggered)
 
     def read(self, where: Mapping[str, Value]) -> list[Row]:
         """Return the rows with these values."""
@@ -74,6 +74,11 @@ class Rows:
         """Yield the rows for which an SQL condition holds, all where there is none, in the order they were stored."""
         for row in self.store.db.stream(f"{self._select()} WHERE {condition}{IN_ORDER}", bindings):
             yield self._row(row)
+
+    @property
+    def written_by_triggers(self) -> frozenset[str]:
+        """The tables that triggers of the statements run so far write."""
+        return frozenset().union(*self.triggered.values())
 
     def told(self, row: Mapping[str, Value]) -> Row:
         """Return what must be said of a row: all but the NULLs that a new row has where nothing is said."""

@@ -1,4 +1,4 @@
-"""Keeps, in the row of a run, what `status` shows without a census: its rows as counted last, and how a start ended.
+"""Keeps, in the row of a run, what `status` shows without a census: rows as counted last, its beat, how a start ended.
 
 The rows are moved by every commit (`runs.count`). Each function works for the runner of the run
 alone: after one that was taken over nothing is changed.
@@ -12,11 +12,17 @@ from typing import TYPE_CHECKING
 
 from ai_memory.stores.sqlite.own_row import object_of
 from ai_memory.stores.values import Counted, Measured, Run, Space
+from ai_memory.text.cleaning import MOST_WORDS, one_line
 
 if TYPE_CHECKING:
     from ai_memory.stores.sqlite.base import Store, Transaction
     from ai_memory.stores.sqlite.connection import Binding
 
+BEAT = """
+    UPDATE reembed_run SET last_progress_at = :now,
+        last_error = CASE WHEN breaker_state = 'open' THEN coalesce(:failure, last_error) ELSE :failure END
+    WHERE run_id = :run_id AND fence = :fence AND state = 'running'
+"""
 NOTE_CENSUS = """
     UPDATE reembed_run SET live = ?, remaining = ?, in_quarantine = ?, counted_at = ? WHERE run_id = ? AND fence = ?
 """
@@ -35,6 +41,15 @@ RATES = """
 STARTED = "SELECT detail_json FROM reembed_event WHERE run_id = ? AND kind = 'started' LIMIT 1"
 MOST_SPACES = 5
 """Kinds of vectors that a run notes as it begins; the most frequent come first."""
+
+
+def beat(transaction: Transaction, run: Run, *, failure: str, now_ms: int) -> bool:
+    """Note that the runner lives, and the `failure` that it is retrying (empty: none); False where the run is not ours.
+
+    What the last invocation left of a failure stands until its breaker is closed.
+    """
+    told = one_line(failure, most=MOST_WORDS) if failure else None
+    return bool(transaction.db.change(BEAT, {"now": now_ms, "failure": told, "run_id": run.run_id, "fence": run.fence}))
 
 
 def note_stored(transaction: Transaction, run: Run, stored: Sequence[Space]) -> None:

@@ -28,7 +28,6 @@ IS_UNFINISHED = f"coalesce(state, '') NOT IN {ENDED}"
 RUN = f"SELECT {selected(RUN_COLUMNS, RUN_TEXTS)} FROM reembed_run"
 UNFINISHED = f"{RUN} WHERE {IS_UNFINISHED}"
 LATEST = f"{RUN} ORDER BY run_id DESC LIMIT 1"
-STANDING = f"{RUN} WHERE run_id = (SELECT max(run_id) FROM reembed_run) AND state NOT IN ('cancelled', 'superseded')"
 ONE = f"{RUN} WHERE run_id = ?"
 UNFINISHED_ID = f"SELECT max(run_id) FROM reembed_run WHERE {IS_UNFINISHED}"
 CANCEL = f"""
@@ -37,8 +36,8 @@ CANCEL = f"""
 """
 BEGIN_RUN = """
     INSERT INTO reembed_run
-        (target, target_model, scope_json, state, skip_current, started_at, last_progress_at, tool_version)
-    VALUES (?, ?, ?, 'running', ?, ?, ?, ?) RETURNING run_id
+        (target, target_model, scope_json, state, skip_current, started_at, last_progress_at, tool_version, stretch)
+    VALUES (?, ?, ?, 'running', ?, ?, ?, ?, (SELECT coalesce(max(stretch), 0) + 1 FROM reembed_run)) RETURNING run_id
 """
 TAKE_OVER = """
     UPDATE reembed_run SET fence = fence + 1, holder_json = ?, in_flight_limit = ?,
@@ -115,15 +114,6 @@ def latest_run(store: Store) -> Run | None:
         DataRefused: a column of it is damaged.
     """
     return _one(store, LATEST)
-
-
-def standing_run(store: Store) -> Run | None:
-    """Return the run begun last, None where none ever was or it was given up.
-
-    Raises:
-        DataRefused: a column of it is damaged.
-    """
-    return _one(store, STANDING)
 
 
 def cancel(transaction: Transaction, *, now_ms: int) -> int | None:

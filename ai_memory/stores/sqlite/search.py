@@ -9,6 +9,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from ai_memory.errors import DataRefused, WordIndexUnusable
+from ai_memory.stores.memory_values import Candidate, Match, Text
 from ai_memory.stores.sqlite.consistent import memory_rows
 from ai_memory.stores.sqlite.namespaces import within
 
@@ -55,101 +56,56 @@ RUNS = "SELECT count(*) FROM reembed_run"
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
-    """A live memory and what is known of its vector.
+class Search:
+    """See `stores.memory_port_reading.SearchReader`."""
 
-    `blob` is None where it has none. `dim` and `space` are what the row declares, `recorded_space` and
-    `recorded_head` what our own record says of the vector we wrote; all None where unknown. A `dim` that is not a
-    number is -1.
-    """
+    store: Store
 
-    row_number: int
-    namespace: str
-    blob: bytes | None
-    dim: int | None
-    space: str | None
-    recorded_space: str | None
-    recorded_head: bytes | None
+    def matches(self, query: str, namespace: str | None) -> Iterator[Match]:
+        """See the port."""
+        scope, names = within(self.store, namespace, "m.namespace")
+        for number, name, worth in self._asked(MATCHES.format(scope=scope), query, names):
+            yield Match(number, self.store.codec.name(name), worth or 0.0)
 
+    def bm25(self, query: str, numbers: Collection[int]) -> dict[int, float]:
+        """See the port."""
+        return {
+            number: worth or 0.0 for number, worth in self._asked(WORTH, query, {"numbers": json.dumps([*numbers])})
+        }
 
-@dataclass(frozen=True, slots=True)
-class Match:
-    """A live memory that has a word of the query: the higher its `bm25`, the better it fits."""
+    def _asked(self, sql: str, query: str, bindings: Mapping[str, Binding]) -> Iterator[Row]:
+        words = query.replace("\0", " ").split()
+        if telling := [word for word in words if word.strip(PUNCTUATION).lower() not in FUNCTION_WORDS] or words:
+            expression = " OR ".join('"{}"'.format(word.replace('"', '""')) for word in telling)
+            try:
+                yield from self.store.db.stream(sql, {**bindings, "words": expression})
+            except WordIndexUnusable:
+                raise
+            except DataRefused as error:
+                # Of damage inside its tables SQLite does not always say whose it is.
+                raise WordIndexUnusable(self.store.db.path, "it is damaged") from error
 
-    row_number: int
-    namespace: str
-    bm25: float
+    def candidates(self, namespace: str | None) -> Iterator[Sequence[Candidate]]:
+        """See the port."""
+        scope, names = within(self.store, namespace, "{plus}m.namespace")
+        rows = memory_rows(self.store.db, VECTORS.format(scope=scope), names)
+        while block := list(islice(rows, VECTOR_BLOCK)):
+            yield [
+                Candidate(number, self.store.codec.name(ns), blob, dim, self._name(space), self._name(recorded), known)
+                for number, ns, blob, dim, space, recorded, known in block
+            ]
 
+    def text(self, row_number: int) -> Text:
+        """See the port."""
+        row_id, *texts = self.store.db.execute(FOUND, (row_number,))[0]
+        return Text(
+            None if row_id is None else self.store.codec.name(row_id),
+            *(self.store.codec.name(each or b"") for each in texts),
+        )
 
-@dataclass(frozen=True, slots=True)
-class Text:
-    """What a person is shown of a memory."""
+    def has_runs(self) -> bool:
+        """See the port."""
+        return bool(self.store.db.value(RUNS))
 
-    id: str | None
-    namespace: str
-    title: str
-    content: str
-
-
-def matches(store: Store, query: str, namespace: str | None) -> Iterator[Match]:
-    """Yield the live memories with a word of `query`, best BM25 first; see `within` for `namespace`.
-
-    Every character of `query` is taken for text, none for FTS5's syntax. Function words count only
-    where there is nothing else.
-
-    Raises:
-        WordIndexUnusable: the index of words is damaged, absent or something else.
-    """
-    scope, names = within(store, namespace, "m.namespace")
-    for number, name, worth in _asked(store, MATCHES.format(scope=scope), query, names):
-        yield Match(number, store.codec.name(name), worth or 0.0)
-
-
-def bm25(store: Store, query: str, numbers: Collection[int]) -> dict[int, float]:
-    """Return the BM25 of those of the memories `numbers` that have a word of `query`, by row number.
-
-    Raises:
-        WordIndexUnusable: the index of words is damaged, absent or something else.
-    """
-    return {number: worth or 0.0 for number, worth in _asked(store, WORTH, query, {"numbers": json.dumps([*numbers])})}
-
-
-def _asked(store: Store, sql: str, query: str, bindings: Mapping[str, Binding]) -> Iterator[Row]:
-    words = query.replace("\0", " ").split()
-    if telling := [word for word in words if word.strip(PUNCTUATION).lower() not in FUNCTION_WORDS] or words:
-        expression = " OR ".join('"{}"'.format(word.replace('"', '""')) for word in telling)
-        try:
-            yield from store.db.stream(sql, {**bindings, "words": expression})
-        except WordIndexUnusable:
-            raise
-        except DataRefused as error:
-            # Of damage inside its tables SQLite does not always say whose it is.
-            raise WordIndexUnusable(store.db.path, "it is damaged") from error
-
-
-def candidates(store: Store, namespace: str | None) -> Iterator[Sequence[Candidate]]:
-    """Yield blocks of the live memories with what is known of their vectors; inside of `consistently`."""
-    scope, names = within(store, namespace, "{plus}m.namespace")
-    rows = memory_rows(store.db, VECTORS.format(scope=scope), names)
-    while block := list(islice(rows, VECTOR_BLOCK)):
-        yield [
-            Candidate(number, store.codec.name(ns), blob, dim, _name(store, space), _name(store, recorded), known)
-            for number, ns, blob, dim, space, recorded, known in block
-        ]
-
-
-def _name(store: Store, stored: bytes | None) -> str | None:
-    return None if stored is None else store.codec.name(stored)
-
-
-def text(store: Store, row_number: int) -> Text:
-    """Return what a person is shown of a memory that a search of the same snapshot found."""
-    row_id, *texts = store.db.execute(FOUND, (row_number,))[0]
-    return Text(
-        None if row_id is None else store.codec.name(row_id), *(store.codec.name(each or b"") for each in texts)
-    )
-
-
-def has_runs(store: Store) -> bool:
-    """Return whether a migration of ours has ever begun in the file."""
-    return bool(store.db.value(RUNS))
+    def _name(self, stored: bytes | None) -> str | None:
+        return None if stored is None else self.store.codec.name(stored)

@@ -8,23 +8,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from ai_memory.stores.sqlite import base, consistent, rehearsal, runs, transactions
-from ai_memory.stores.sqlite.readers import (
-    MemoryReader,
+from ai_memory.stores.sqlite.port_runs import (
     OperatorReader,
-    QuarantineReader,
-    RunReader,
-    Snapshot,
-    TargetReader,
-)
-from ai_memory.stores.sqlite.schema import lay_view
-from ai_memory.stores.sqlite.writers import (
     OperatorWriter,
     ProgressWriter,
+    QuarantineReader,
     QuarantineWriter,
+    RunReader,
     RunWriter,
-    TargetWriter,
-    VectorWriter,
 )
+from ai_memory.stores.sqlite.port_vectors import MemoryReader, Snapshot, TargetReader, TargetWriter, VectorWriter
+from ai_memory.stores.sqlite.schema import lay_view
+from ai_memory.stores.sqlite.tellings import TellingWriter
 
 if TYPE_CHECKING:
     from ai_memory.stores import port
@@ -135,3 +130,8 @@ class Transaction(base.Transaction):
     def operator(self) -> OperatorWriter:
         """See the port."""
         return OperatorWriter(self)
+
+    @property
+    def tellings(self) -> TellingWriter:
+        """See the port."""
+        return TellingWriter(self)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ai_memory.stores.sqlite.base import Store, Transaction
+    from ai_memory.stores.sqlite.base import Transaction
 
 READ = "SELECT what FROM reembed_told WHERE exit_code = ?"
 TELL = "INSERT OR REPLACE INTO reembed_told (exit_code, what, told_at) VALUES (?, ?, ?)"
@@ -16,25 +17,33 @@ ASIDE = """
 """
 
 
-def is_news(transaction: Transaction, exit_code: int, what: bytes, *, now_ms: int) -> bool:
-    """Return whether the last thing told with this exit code was another one, and keep this."""
+@dataclass(frozen=True, slots=True)
+class TellingWriter:
+    """See `stores.port_writing.TellingWriter`."""
+
+    inner: Transaction
+
+    def is_news(self, exit_code: int, told: str | None, *, now_ms: int) -> bool:
+        """See the port."""
+        return _is_news(self.inner, exit_code, told, now_ms=now_ms)
+
+    def forget(self, *exit_codes: int) -> None:
+        """See the port."""
+        _forget(self.inner, *exit_codes)
+
+
+def _is_news(transaction: Transaction, exit_code: int, told: str | None, *, now_ms: int) -> bool:
+    what = _digest(repr(transaction.db.execute(ASIDE)) if told is None else told)
     if transaction.db.value(READ, (exit_code,)) == what:
         return False
     transaction.db.execute(TELL, (exit_code, what, now_ms))
     return True
 
 
-def forget(transaction: Transaction, *exit_codes: int) -> None:
-    """Have what is next told with these exit codes be news."""
+def _forget(transaction: Transaction, *exit_codes: int) -> None:
     for each in exit_codes:
         transaction.db.execute(FORGET, (each,))
 
 
-def digest_of_quarantine(store: Store) -> bytes:
-    """Return what is another value whenever other rows, or other texts of them, are in quarantine: 32 bytes."""
-    return digest(repr(store.db.execute(ASIDE)))
-
-
-def digest(text: str) -> bytes:
-    """Return what stands for a text: 32 bytes."""
+def _digest(text: str) -> bytes:
     return sha256(text.encode("utf-8", "surrogatepass")).digest()

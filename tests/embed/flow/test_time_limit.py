@@ -10,8 +10,9 @@ import pytest
 
 from ai_memory.config.embedding import resolve
 from ai_memory.config.file import Table
-from ai_memory.embed.assemble import Ties, assemble
+from ai_memory.embed.assemble import assemble
 from ai_memory.embed.flow.time_limit import TimeLimit, TimeLimitedEmbedder
+from ai_memory.embed.terms import Ties
 from ai_memory.errors import BudgetSpent, EmbedError, TransientFailure
 from tests.support.command import Command, remote, remote_at
 from tests.support.fake_endpoint import FOREVER, FakeEndpoint

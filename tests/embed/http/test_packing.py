@@ -15,7 +15,7 @@ import pytest
 
 from ai_memory.config.embedding import resolve
 from ai_memory.config.file import Table
-from ai_memory.embed.assemble import Terms, Ties, assemble
+from ai_memory.embed.assemble import assemble
 from ai_memory.embed.flow.limiter import Unlimited
 from ai_memory.embed.flow.splitting import SplittingEmbedder
 from ai_memory.embed.http.embedder import HttpEmbedder
@@ -23,6 +23,7 @@ from ai_memory.embed.http.openai import OpenAiDialect
 from ai_memory.embed.http.packing import FROM_NOW_ON, Packing, PackingEmbedder
 from ai_memory.embed.http.transport import Endpoint
 from ai_memory.embed.port import RetryPolicy
+from ai_memory.embed.terms import Terms, Ties
 from ai_memory.errors import CredentialsRefused, EmbedError, RowsRefused, TransientFailure, WrongTarget
 from ai_memory.vectors.target import Target
 from tests.support.command import remote, remote_at

@@ -9,7 +9,7 @@ import pytest
 from ai_memory.memory.freshness import Document, Unfit
 from ai_memory.reembed.plan.census import Census, count_rows, take_census
 from ai_memory.reembed.scope import in_scope, namespaces_in_scope
-from ai_memory.stores.opening import reading
+from ai_memory.stores.sqlite.database import reading
 from ai_memory.stores.sqlite.store import Store
 from tests.reembed.work import NOW_MS, Work, known
 from tests.support import files, shapes

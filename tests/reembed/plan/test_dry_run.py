@@ -11,7 +11,8 @@ from ai_memory.errors import NotFound
 from ai_memory.reembed.options import Options
 from ai_memory.reembed.plan.dry_run import dry_run
 from ai_memory.reembed.plan.estimate import Estimate, Probed
-from ai_memory.stores.opening import database, reading
+from ai_memory.stores.opening import database
+from ai_memory.stores.sqlite.database import reading
 from ai_memory.vectors.target import Target
 from tests.reembed.work import NOW_MS, Work
 from tests.support import files, shapes

@@ -10,7 +10,8 @@ from ai_memory.reembed.options import Options
 from ai_memory.reembed.plan.dry_run import dry_run
 from ai_memory.reembed.sweep.stamp import stamp
 from ai_memory.reembed.tools import SweepTools
-from ai_memory.stores.opening import database, reading
+from ai_memory.stores.opening import database
+from ai_memory.stores.sqlite.database import reading
 from ai_memory.stores.values import Quarantined
 from tests.reembed.work import NOW_MS, Work
 from tests.stores.sqlite.test_rehearsal import REFUSING, WORDS, forbid
@@ -76,7 +77,7 @@ def test_the_first_row_that_is_refused_is_not_paid_for_at_all(work: Work) -> Non
 def test_where_every_row_is_refused_no_text_is_sent_and_no_run_begun(work: Work, how: str) -> None:
     files.execute(work.path, ALL.format(how))
 
-    with pytest.raises(DataRefused, match=r"takes no vector in any of 10 rows\. Of id-000, the first, its") as refusal:
+    with pytest.raises(DataRefused, match=r"takes no vector in any of 10 rows\. The first is id-000: its") as refusal:
         work.run()
 
     assert (refusal.value.exit_code, sent(work), files.execute(work.path, RUNS)) == (65, 0, [(0,)])

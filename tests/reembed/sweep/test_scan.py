@@ -177,6 +177,23 @@ def test_identical_texts_are_one_document_and_twins(store: Store) -> None:
     assert ([each.id for each in page.duplicates], len(page.documents)) == (["id-001"], 9)
 
 
+@pytest.mark.parametrize("written", [True, False])
+def test_a_text_is_sent_once_though_its_page_ends_before_its_twin_is_passed(store: Store, *, written: bool) -> None:
+    """What is stored is asked for before the first row is looked at; what is dropped has to be sent again."""
+    store.db.execute("UPDATE memories SET title = 'same', content = 'text' WHERE id IN ('id-000', 'id-001')")
+    order = ScanOrder(known(store, HashEmbedder()), (), NO_CURSORS, 1, ids=("id-000", "id-001"))
+    walk = Scan(store, order, budget(), stopped=lambda: False)
+
+    sent: list[str] = []
+    shared: list[str] = []
+    for page in walk.pages():
+        (walk.settle if written else walk.drop)(page)
+        sent += ids(page)
+        shared += [each.id for each in page.duplicates]
+
+    assert (sent, shared) == ((["id-000"], ["id-001"]) if written else (["id-000", "id-001"], []))
+
+
 def test_a_stop_ends_the_walk_with_what_was_gathered(store: Store) -> None:
     order = ScanOrder(known(store, HashEmbedder()), ["a", "b"], NO_CURSORS, 100)
     answers = iter([False, True])

@@ -12,7 +12,7 @@ from ai_memory.reembed.plan.stamping import Stamped, would_stamp
 from ai_memory.reembed.stop import Stop
 from ai_memory.reembed.sweep.stamp import stamp
 from ai_memory.reembed.tools import SweepTools
-from ai_memory.stores.opening import reading, writing
+from ai_memory.stores.sqlite.database import reading, writing
 from tests.reembed.work import NOW_MS, Clock, Work
 from tests.support import files, shapes
 from tests.support.fakes import HashEmbedder

@@ -11,9 +11,10 @@ import pytest
 
 from ai_memory.reembed.plan.census import count_rows, take_census
 from ai_memory.stores.open_options import OpenOptions
-from ai_memory.stores.opening import reading
-from ai_memory.stores.sqlite import search, walk
+from ai_memory.stores.sqlite import walk
 from ai_memory.stores.sqlite.consistent import ATTEMPTS, CHUNK_ROWS, consistently
+from ai_memory.stores.sqlite.database import reading
+from ai_memory.stores.sqlite.search import Search
 from ai_memory.stores.sqlite.store import Store
 from tests.support import files
 
@@ -177,5 +178,5 @@ def test_a_census_without_a_log_keeps_no_writer_waiting(store: Store, told: list
 
 @pytest.mark.parametrize("namespace", ["a", None])
 def test_vectors_are_read_in_chunks_too(store: Store, namespace: str | None) -> None:
-    read = [each.row_number for block in search.candidates(store, namespace) for each in block]
+    read = [each.row_number for block in Search(store).candidates(namespace) for each in block]
     assert sorted(read) == [number * 3 for number in range(-3, ROWS - 3)]

@@ -10,9 +10,9 @@ import apsw
 import pytest
 
 from ai_memory.errors import StatementRefused, WordIndexUnusable
-from ai_memory.stores.opening import writing
 from ai_memory.stores.sqlite import defence
 from ai_memory.stores.sqlite.connection import Connection, open_database
+from ai_memory.stores.sqlite.database import writing
 from ai_memory.stores.sqlite.store import Store
 from tests.support import files, shapes
 

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ai_memory.actions.doctor import Diagnosis, examine_file
+from ai_memory.actions.diagnosis import Diagnosis
+from ai_memory.actions.doctor import examine_file
 from ai_memory.memory.exchange import parse
-from ai_memory.stores.opening import writing
 from ai_memory.stores.sqlite.connection import Binding
-from ai_memory.stores.sqlite.counts import odd_expiries
-from ai_memory.stores.sqlite.memories import Memories, summaries
+from ai_memory.stores.sqlite.database import writing
+from ai_memory.stores.sqlite.library import Library
 from ai_memory.stores.sqlite.store import Store
 from ai_memory.text.strict_json import compact
 from ai_memory.text.times import in_utc
@@ -48,7 +48,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 def lives(store: Store, expires_at: Binding) -> bool:
     store.db.execute("UPDATE memories SET expires_at = ?", (expires_at,))
-    return next(summaries(store, None)).live
+    return next(Library(store).listing.summaries(None)).live
 
 
 @settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -72,7 +72,7 @@ def test_an_import_writes_the_instant_in_utc_or_refuses_it(
     assert isinstance(stored, str)
     # As the Rust program compares: text with text.
     assert (stored > NOW.isoformat()) == lives(store, stored) == (minutes > 0)
-    assert odd_expiries(store) == []
+    assert Library(store).counts.odd_expiries() == []
 
 
 @pytest.mark.parametrize(
@@ -118,15 +118,15 @@ def test_only_rfc_3339_has_an_instant_in_utc(text: str, utc: str | None) -> None
 
 
 def test_odd_expiries_are_named(store: Store) -> None:
-    memories = Memories.of(store)
+    library = Library(store)
     for number, expires_at in enumerate(
         ("", "2020-01-01", "2999-01-01T00:00:00+0100", 5, None, "2999-01-01T00:00:00Z")
     ):
-        with store.transaction() as transaction:
+        with library.transaction() as transaction:
             values = {"id": f"n{number}", "title": f"t{number}", "content": "c", "expires_at": expires_at,
                       "tier": "mid", "namespace": "a", "created_at": "", "updated_at": ""}  # fmt: skip
-            memories.insert(transaction, values)
-    assert odd_expiries(store) == [
+            transaction.memories.insert(values)
+    assert library.counts.odd_expiries() == [
         ("n0", ""), ("n1", "2020-01-01"), ("n2", "2999-01-01T00:00:00+0100"), ("n3", "5"),
     ]  # fmt: skip
 
@@ -134,6 +134,6 @@ def test_odd_expiries_are_named(store: Store) -> None:
 def test_doctor_names_them(store: Store) -> None:
     store.db.execute("UPDATE memories SET expires_at = '20200101T000000Z'")
     found = Diagnosis()
-    examine_file(store, found)
+    examine_file(Library(store), found)
     assert found.values["odd_expiry_rows"] == [{"id": "id-000", "expires_at": "20200101T000000Z"}]
     assert [each for each in found.findings if "id-000 expires at '20200101T000000Z'" in each.line()]

@@ -12,9 +12,9 @@ import apsw
 import pytest
 
 from ai_memory.errors import DataRefused, NotFinished, StorageFailed
-from ai_memory.stores.opening import reading, writing
 from ai_memory.stores.sqlite import file
 from ai_memory.stores.sqlite.connection import open_database
+from ai_memory.stores.sqlite.database import reading, writing
 from tests.support import files
 
 READER = 65_534

@@ -13,9 +13,8 @@ from hypothesis import strategies as st
 
 from ai_memory.memory.records import Value
 from ai_memory.memory.text_codec import printable, readable
-from ai_memory.stores.opening import reading, writing
-from ai_memory.stores.sqlite.memories import Memories, summaries
-from ai_memory.stores.sqlite.search import matches
+from ai_memory.stores.sqlite.database import reading, writing
+from ai_memory.stores.sqlite.library import Library
 from ai_memory.stores.sqlite.store import Store
 from tests.conftest import ROOT
 from tests.support import shapes
@@ -35,27 +34,26 @@ def store(shape: shapes.Shape) -> Iterator[Store]:
 
 
 def test_every_row_is_read_whatever_its_bytes(store: Store, shape: shapes.Shape) -> None:
-    found = list(Memories.of(store).all(None))
+    found = list(Library(store).listing.all(None))
     assert [(each.id, store.codec.bound(each.title), store.codec.bound(each.content)) for each in found] == [
         (row.id, as_bytes(row.title), as_bytes(row.content)) for row in shape.rows
     ]
 
 
 def test_no_generated_column_and_no_vector_is_read(store: Store) -> None:
-    names = set(Memories.of(store).columns)
+    names = set(Library(store).memories.columns)
     assert not {name for name in names if name.endswith("_idx") or name.startswith("embedding")}
 
 
 def test_a_row_with_invalid_text_can_be_found_by_its_title(store: Store, shape: shapes.Shape) -> None:
     row = next(each for each in shape.of_kind(shapes.UNDECODABLE) if isinstance(each.title, bytes))
     title = store.codec.name(as_bytes(row.title))
-    found = Memories.of(store).titled(title, row.namespace)
+    found = Library(store).memories.titled(title, row.namespace)
     assert found is not None
     assert found.id == row.id
 
 
 def test_what_an_insert_is_given_an_export_gives_back(store: Store) -> None:
-    memories = Memories.of(store)
     values: dict[str, Value] = {
         "id": "new",
         "title": "nul \0 and \udcff",
@@ -64,15 +62,15 @@ def test_what_an_insert_is_given_an_export_gives_back(store: Store) -> None:
         "priority": 3,
         "namespace": "é",
     }
-    with store.transaction() as transaction:
-        memories.insert(transaction, {**values, "created_at": "x", "updated_at": "x"})
-    found = memories.get("new")
+    with Library(store).transaction() as transaction:
+        transaction.memories.insert({**values, "created_at": "x", "updated_at": "x"})
+    found = Library(store).memories.get("new")
     assert found is not None
     assert {name: found.values[name] for name in values} == values
 
 
 def test_summaries_say_what_is_live_and_what_has_a_vector(store: Store, shape: shapes.Shape) -> None:
-    found = {each.id: (each.live, each.has_vector) for each in summaries(store, None)}
+    found = {each.id: (each.live, each.has_vector) for each in Library(store).listing.summaries(None)}
     dead = {shapes.EXPIRED, shapes.TOMBSTONED}
     assert found == {row.id: (row.kind not in dead, row.blob is not None) for row in shape.rows}
 
@@ -81,8 +79,8 @@ def test_deleting_takes_links_along_and_nothing_else(store: Store, shape: shapes
     first, second, *_ = shape.of_kind(shapes.PLAIN)
     link = "INSERT INTO memory_links (source_id, target_id, created_at) VALUES (?, ?, 'x')"
     store.db.execute(link, (first.id, second.id))
-    with store.transaction() as transaction:
-        assert Memories.of(store).delete(transaction, str(first.id))
+    with Library(store).transaction() as transaction:
+        assert transaction.memories.delete(str(first.id))
     assert store.db.value("SELECT count(*) FROM memory_links") == 0
     assert store.db.value("SELECT count(*) FROM memories") == len(shape.rows) - 1
 
@@ -90,7 +88,7 @@ def test_deleting_takes_links_along_and_nothing_else(store: Store, shape: shapes
 def test_a_memory_with_atoms_is_known_by_them(store: Store, shape: shapes.Shape) -> None:
     parent, atom, *_ = shape.of_kind(shapes.PLAIN)
     store.db.execute("UPDATE memories SET atom_of = ? WHERE id = ?", (parent.id, atom.id))
-    memories = Memories.of(store)
+    memories = Library(store).memories
     assert (memories.atoms(str(parent.id)), memories.atoms(str(atom.id)), memories.orphans()) == (1, 0, [])
 
 
@@ -99,13 +97,13 @@ def test_a_utf_16_file_is_read_and_written(tmp_path: Path) -> None:
         made.execute("PRAGMA encoding = 'UTF-16le'")
         made.executescript((ROOT / "migrations" / "0001_memories.sql").read_text("utf-8"))
     values: dict[str, Value] = {"id": "a", "title": "naïve 🐍", "content": "日本", "namespace": "é"}
-    with writing(tmp_path / "m.db", now_ms=NOW) as store, store.transaction() as transaction:
-        Memories.of(store).insert(transaction, {**values, "tier": "mid", "created_at": "x", "updated_at": "x"})
+    with writing(tmp_path / "m.db", now_ms=NOW) as store, Library(store).transaction() as transaction:
+        transaction.memories.insert({**values, "tier": "mid", "created_at": "x", "updated_at": "x"})
     with reading(tmp_path / "m.db") as store:
-        found = Memories.of(store).titled("naïve 🐍", "é")
+        found = Library(store).memories.titled("naïve 🐍", "é")
         assert found is not None
         assert {name: found.values[name] for name in values} == values
-        assert [each.row_number for each in matches(store, "naïve", None)] == [1]
+        assert [each.row_number for each in Library(store).search.matches("naïve", None)] == [1]
 
 
 @given(st.text(max_size=30))

@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ai_memory.errors import NotFound
-from ai_memory.stores.opening import reading
-from ai_memory.stores.sqlite.memories import summaries
+from ai_memory.stores.sqlite.database import reading
+from ai_memory.stores.sqlite.library import Library
 from ai_memory.stores.sqlite.namespaces import require_found, require_seen, within
 from ai_memory.stores.sqlite.store import Store
 from tests.conftest import ROOT
@@ -89,7 +89,7 @@ def test_below_a_namespace_is_what_begins_with_its_path(
             made.execute("CREATE INDEX by_namespace ON memories (namespace)")
     namespaced(path, *names)
     with reading(path) as store:
-        found = {each.namespace for each in summaries(store, f"{start}/*")}
+        found = {each.namespace for each in Library(store).listing.summaries(f"{start}/*")}
     assert found == {name for name in names if name.startswith(f"{start}/")}
 
 

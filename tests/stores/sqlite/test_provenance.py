@@ -10,7 +10,7 @@ import pytest
 
 from ai_memory.errors import DataRefused
 from ai_memory.memory.document import source_hash
-from ai_memory.stores.opening import writing
+from ai_memory.stores.sqlite.database import writing
 from ai_memory.stores.sqlite.fingerprints import read_fingerprint, set_witness
 from ai_memory.stores.sqlite.provenance import attest, vectors_of, write_vectors
 from ai_memory.stores.sqlite.store import Store

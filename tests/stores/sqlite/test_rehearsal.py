@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ai_memory.errors import StatementRefused, UpdateRefused
-from ai_memory.stores.opening import reading
+from ai_memory.stores.sqlite.database import reading
 from ai_memory.stores.sqlite.provenance import write_vectors
 from ai_memory.stores.sqlite.rehearsal import refused_updates, write_one_by_one
 from ai_memory.stores.sqlite.store import Store

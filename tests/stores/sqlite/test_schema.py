@@ -8,7 +8,7 @@ import pytest
 
 from ai_memory.errors import DataRefused
 from ai_memory.memory.names import is_substrate
-from ai_memory.stores.opening import reading
+from ai_memory.stores.sqlite.database import reading
 from ai_memory.stores.sqlite.store import Store
 from tests.support import files, shapes
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ai_memory.stores.opening import reading, writing
 from ai_memory.stores.sqlite import walk
+from ai_memory.stores.sqlite.database import reading, writing
 from ai_memory.stores.sqlite.store import Store
 from tests.support import files, shapes
 from tests.support.strategies import ODD

@@ -1,4 +1,4 @@
-"""What a reader of a file is made of: this folder's functions behind the protocols of `stores.port_reading`."""
+"""The parts of the port about memories, their vectors and the targets of these, by the functions of this folder."""
 
 from __future__ import annotations
 
@@ -6,28 +6,13 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ai_memory.stores.sqlite import (
-    approvals,
-    fingerprints,
-    pauses,
-    provenance,
-    quarantine,
-    refusals,
-    rehearsal,
-    run_figures,
-    runs,
-    settled,
-    walk,
-)
-from ai_memory.stores.sqlite import namespaces as seen
-from ai_memory.stores.sqlite.lost_run import run_lost
+from ai_memory.stores.sqlite import fingerprints, provenance, refusals, rehearsal, stretches, walk
+from ai_memory.stores.sqlite.namespaces import require_seen
 
 if TYPE_CHECKING:
-    from ai_memory.errors import AiMemoryError
-    from ai_memory.memory.reason import Reason
     from ai_memory.memory.row import MemoryRow, Traits
-    from ai_memory.stores.sqlite.base import Store
-    from ai_memory.stores.values import Checkpoint, Identity, Measured, Pause, Quarantined, Run, Space
+    from ai_memory.stores.sqlite.base import Store, Transaction
+    from ai_memory.stores.values import Identity, Space, VectorWrite
     from ai_memory.vectors.target import Fingerprint
 
 
@@ -72,7 +57,7 @@ class MemoryReader:
 
     def require_seen(self, *namespaces: str) -> None:
         """See the port."""
-        seen.require_seen(self.store, *namespaces)
+        require_seen(self.store, *namespaces)
 
     def refused_updates(self) -> str | None:
         """See the port."""
@@ -120,6 +105,10 @@ class TargetReader:
         """See the port."""
         return fingerprints.read_fingerprint(self.store, target)
 
+    def written_in(self, target: int, stretch: int) -> list[str]:
+        """See the port."""
+        return stretches.written_in(self.store, target, stretch)
+
     def widths(self) -> list[tuple[bytes, int]]:
         """See the port."""
         return fingerprints.known_widths(self.store)
@@ -130,89 +119,43 @@ class TargetReader:
 
 
 @dataclass(frozen=True, slots=True)
-class RunReader:
-    """See `stores.port_reading.RunReader`."""
+class VectorWriter:
+    """See `stores.port_writing.VectorWriter`."""
 
-    store: Store
+    inner: Transaction
 
-    def unfinished(self) -> Run | None:
+    def write(self, writes: Sequence[VectorWrite], target: Fingerprint, *, one_by_one: bool) -> list[bool]:
         """See the port."""
-        return runs.unfinished_run(self.store)
+        write = rehearsal.write_one_by_one if one_by_one else provenance.write_vectors
+        return write(self.inner, writes, target)
 
-    def unfinished_id(self) -> int | None:
+    def attest(self, write: VectorWrite, target: Fingerprint) -> bool:
         """See the port."""
-        return runs.unfinished_id(self.store)
+        return provenance.attest(self.inner, write, target)
 
-    def latest(self) -> Run | None:
+    def forget(self, ids: Sequence[str], target: Fingerprint, *, unstamp: bool) -> int:
         """See the port."""
-        return runs.latest_run(self.store)
+        return provenance.forget(self.inner, ids, target, unstamp=unstamp)
 
-    def read(self, run_id: int) -> Run:
+    def take_away(self, ids: Sequence[str], target: Fingerprint, *, origin: str, vectors: bool) -> int:
         """See the port."""
-        return runs.read_run(self.store, run_id)
-
-    def checkpoints(self, run: Run) -> dict[str, Checkpoint]:
-        """See the port."""
-        return runs.checkpoints(self.store, run)
-
-    def replaced(self, run: Run) -> tuple[Space, ...]:
-        """See the port."""
-        return run_figures.replaced(self.store, run)
-
-    def last_rate(self, target: int | None) -> Measured | None:
-        """See the port."""
-        return run_figures.last_rate(self.store, target)
-
-    def nothing_stale(self, run_id: int) -> tuple[str, int] | None:
-        """See the port."""
-        return settled.nothing_stale(self.store, run_id)
-
-    def untouched_target(self) -> int | None:
-        """See the port."""
-        return settled.untouched_target(self.store)
-
-    def lost(self, run: Run) -> AiMemoryError:
-        """See the port."""
-        return run_lost(self.store, run)
+        return provenance.take_away(self.inner, ids, target, origin=origin, vectors=vectors)
 
 
 @dataclass(frozen=True, slots=True)
-class QuarantineReader:
-    """See `stores.port_reading.QuarantineReader`."""
+class TargetWriter:
+    """See `stores.port_writing.TargetWriter`."""
 
-    store: Store
+    inner: Transaction
 
-    def entries(self, target: int) -> list[Quarantined]:
+    def enter(self, identity: Identity, *, now_ms: int) -> Fingerprint:
         """See the port."""
-        return quarantine.entries(self.store, target)
+        return fingerprints.ensure_fingerprint(self.inner, identity, now_ms=now_ms)
 
-    def reason_of(self, target: int, src: bytes) -> Reason | None:
+    def set_witness(self, target: int, witness: bytes) -> None:
         """See the port."""
-        return quarantine.reason_of(self.store, target, src)
+        fingerprints.set_witness(self.inner, target, witness)
 
-    def refused_since(self, target: int, since_ms: int) -> int:
+    def forget_witness(self, target: int) -> bool:
         """See the port."""
-        return quarantine.refused_since(self.store, target, since_ms)
-
-
-@dataclass(frozen=True, slots=True)
-class OperatorReader:
-    """See `stores.port_reading.OperatorReader`."""
-
-    store: Store
-
-    def is_approved(self, space: str, dim: int) -> bool:
-        """See the port."""
-        return approvals.is_approved(self.store, space, dim)
-
-    def approved_at(self, space: str, dim: int) -> int | None:
-        """See the port."""
-        return approvals.approved_at(self.store, space, dim)
-
-    def approved_width(self, space: str) -> int:
-        """See the port."""
-        return approvals.approved_width(self.store, space)
-
-    def pause(self, *, now_ms: int) -> Pause | None:
-        """See the port."""
-        return pauses.standing(self.store, now_ms=now_ms)
+        return fingerprints.forget_witness(self.inner, target)

@@ -1,4 +1,4 @@
-"""What a transaction on a file is made of: this folder's functions behind the protocols of `stores.port_writing`."""
+"""The parts of the port about runs, the quarantine and what operators decide, by the functions of this folder."""
 
 from __future__ import annotations
 
@@ -6,68 +6,73 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ai_memory.stores.sqlite import (
-    approvals,
-    beats,
-    fingerprints,
-    pauses,
-    provenance,
-    quarantine,
-    rehearsal,
-    run_figures,
-    runs,
-    settled,
-)
+from ai_memory.stores.sqlite import approvals, pauses, quarantine, run_figures, runs, settled, stretches
+from ai_memory.stores.sqlite.lost_run import run_lost
 
 if TYPE_CHECKING:
+    from ai_memory.errors import AiMemoryError
     from ai_memory.memory.reason import Reason
     from ai_memory.stores.holder import Holder
-    from ai_memory.stores.sqlite.base import Transaction
-    from ai_memory.stores.values import Breaker, Checkpoint, Counted, Counters, Identity, Pause, Run, Space, VectorWrite
+    from ai_memory.stores.sqlite.base import Store, Transaction
+    from ai_memory.stores.values import (
+        Breaker,
+        Checkpoint,
+        Counted,
+        Counters,
+        Measured,
+        Pause,
+        Quarantined,
+        Run,
+        Space,
+    )
     from ai_memory.vectors.target import Fingerprint
 
 
 @dataclass(frozen=True, slots=True)
-class VectorWriter:
-    """See `stores.port_writing.VectorWriter`."""
+class RunReader:
+    """See `stores.port_reading.RunReader`."""
 
-    inner: Transaction
+    store: Store
 
-    def write(self, writes: Sequence[VectorWrite], target: Fingerprint, *, one_by_one: bool) -> list[bool]:
+    def unfinished(self) -> Run | None:
         """See the port."""
-        write = rehearsal.write_one_by_one if one_by_one else provenance.write_vectors
-        return write(self.inner, writes, target)
+        return runs.unfinished_run(self.store)
 
-    def attest(self, write: VectorWrite, target: Fingerprint) -> bool:
+    def unfinished_id(self) -> int | None:
         """See the port."""
-        return provenance.attest(self.inner, write, target)
+        return runs.unfinished_id(self.store)
 
-    def forget(self, ids: Sequence[str], target: Fingerprint, *, unstamp: bool) -> int:
+    def latest(self) -> Run | None:
         """See the port."""
-        return provenance.forget(self.inner, ids, target, unstamp=unstamp)
+        return runs.latest_run(self.store)
 
-    def take_away(self, ids: Sequence[str], target: Fingerprint, *, origin: str, vectors: bool) -> int:
+    def read(self, run_id: int) -> Run:
         """See the port."""
-        return provenance.take_away(self.inner, ids, target, origin=origin, vectors=vectors)
+        return runs.read_run(self.store, run_id)
 
-
-@dataclass(frozen=True, slots=True)
-class TargetWriter:
-    """See `stores.port_writing.TargetWriter`."""
-
-    inner: Transaction
-
-    def enter(self, identity: Identity, *, now_ms: int) -> Fingerprint:
+    def checkpoints(self, run: Run) -> dict[str, Checkpoint]:
         """See the port."""
-        return fingerprints.ensure_fingerprint(self.inner, identity, now_ms=now_ms)
+        return runs.checkpoints(self.store, run)
 
-    def set_witness(self, target: int, witness: bytes) -> None:
+    def replaced(self, run: Run) -> tuple[Space, ...]:
         """See the port."""
-        fingerprints.set_witness(self.inner, target, witness)
+        return run_figures.replaced(self.store, run)
 
-    def forget_witness(self, target: int) -> bool:
+    def last_rate(self, target: int | None) -> Measured | None:
         """See the port."""
-        return fingerprints.forget_witness(self.inner, target)
+        return run_figures.last_rate(self.store, target)
+
+    def nothing_stale(self, run_id: int) -> tuple[str, int] | None:
+        """See the port."""
+        return settled.nothing_stale(self.store, run_id)
+
+    def untouched_target(self) -> int | None:
+        """See the port."""
+        return settled.untouched_target(self.store)
+
+    def lost(self, run: Run) -> AiMemoryError:
+        """See the port."""
+        return run_lost(self.store, run)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +136,7 @@ class RunWriter:
 
     def beat(self, run: Run, *, failure: str, now_ms: int) -> bool:
         """See the port."""
-        return beats.beat(self.inner, run, failure=failure, now_ms=now_ms)
+        return run_figures.beat(self.inner, run, failure=failure, now_ms=now_ms)
 
     def leave(self, run: Run, *, last_error: str | None, limits: Mapping[str, int], unsettled: int) -> bool:
         """See the port."""
@@ -178,9 +183,32 @@ class ProgressWriter:
         """See the port."""
         run_figures.note_end(self.inner, run, exit_code=exit_code, reason=reason, now_ms=now_ms)
 
+    def note_agreed(self, run: Run) -> None:
+        """See the port."""
+        stretches.begin_next(self.inner, run)
+
     def note_nothing_stale(self, target: int | None, space: str, dim: int, *, now_ms: int) -> None:
         """See the port."""
         settled.note_nothing_stale(self.inner, target, space, dim, now_ms=now_ms)
+
+
+@dataclass(frozen=True, slots=True)
+class QuarantineReader:
+    """See `stores.port_reading.QuarantineReader`."""
+
+    store: Store
+
+    def entries(self, target: int) -> list[Quarantined]:
+        """See the port."""
+        return quarantine.entries(self.store, target)
+
+    def reason_of(self, target: int, src: bytes) -> Reason | None:
+        """See the port."""
+        return quarantine.reason_of(self.store, target, src)
+
+    def refused_since(self, target: int, since_ms: int) -> int:
+        """See the port."""
+        return quarantine.refused_since(self.store, target, since_ms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +228,29 @@ class QuarantineWriter:
     def lift_all(self, target: int) -> None:
         """See the port."""
         quarantine.lift_all(self.inner, target)
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorReader:
+    """See `stores.port_reading.OperatorReader`."""
+
+    store: Store
+
+    def is_approved(self, space: str, dim: int) -> bool:
+        """See the port."""
+        return approvals.is_approved(self.store, space, dim)
+
+    def approved_at(self, space: str, dim: int) -> int | None:
+        """See the port."""
+        return approvals.approved_at(self.store, space, dim)
+
+    def approved_width(self, space: str) -> int:
+        """See the port."""
+        return approvals.approved_width(self.store, space)
+
+    def pause(self, *, now_ms: int) -> Pause | None:
+        """See the port."""
+        return pauses.standing(self.store, now_ms=now_ms)
 
 
 @dataclass(frozen=True, slots=True)

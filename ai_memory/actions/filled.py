@@ -1,0 +1,47 @@
+"""What became of memories that were to get vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ai_memory.embed.outcomes import Unanswered
+    from ai_memory.memory.freshness import Document, Unfit
+    from ai_memory.memory.reason import Reason
+    from ai_memory.stores.values import Counters
+
+
+@dataclass(frozen=True, slots=True)
+class Unfilled:
+    """A memory that got no vector, and why."""
+
+    id: str
+    namespace: str
+    message: str
+
+
+@dataclass(slots=True)
+class Filled:
+    """What became of some memories.
+
+    `embedded` got their vector; the text of `raced` changed meanwhile; `left` got none.
+    """
+
+    embedded: int = 0
+    raced: int = 0
+    left: list[Unfilled] = field(default_factory=list)
+
+    def count(self, counters: Counters) -> None:
+        """Add what was written."""
+        self.embedded += counters.reembedded
+        self.raced += counters.raced
+
+    def set_aside(self, aside: Iterable[tuple[Document | Unfit, Reason]]) -> None:
+        """Add rows that get no vector, each with its reason."""
+        self.left += [Unfilled(row.id, row.namespace, reason.message) for row, reason in aside]
+
+    def give_up(self, unanswered: Iterable[Unanswered]) -> None:
+        """Add rows that nobody embedded."""
+        self.left += [Unfilled(each.document.id, each.document.namespace, each.message) for each in unanswered]

@@ -1,0 +1,64 @@
+"""What it takes to give memories of a database vectors of one embedder, be it one memory or all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from ai_memory.memory.freshness import Document, Unfit
+from ai_memory.memory.reason import unwritable
+from ai_memory.reembed.plan.targets import enter_target, recorded_target
+from ai_memory.reembed.sweep.committer import Committer
+from ai_memory.reembed.sweep.journal import Unrecorded
+from ai_memory.reembed.writes import rehearse_documents
+
+if TYPE_CHECKING:
+    from ai_memory.actions.filled import Filled
+    from ai_memory.embed.port import ResilientEmbedder
+    from ai_memory.reembed.tools import SweepTools
+    from ai_memory.stores.port import Store, Transaction
+    from ai_memory.vectors.target import Fingerprint
+
+
+@dataclass(frozen=True, slots=True)
+class Filling:
+    """Vectors of one embedder for memories of one store; `origin` names the writer in their provenance."""
+
+    store: Store
+    embedder: ResilientEmbedder
+    origin: str
+    tools: SweepTools
+
+    def due(self, examined: Sequence[Document | Unfit], filled: Filled, *, refused: str | None) -> list[Document]:
+        """Return what is to be embedded; tell `filled` of the others.
+
+        `refused` is why the database takes no vector at all, None where that is not known.
+        """
+        documents = [each for each in examined if isinstance(each, Document)]
+        refusals = dict.fromkeys((each.id for each in documents), refused) if refused else self._refusals(documents)
+        filled.set_aside(
+            (each, each.reason if isinstance(each, Unfit) else unwritable(refusals[each.id]))
+            for each in examined
+            if isinstance(each, Unfit) or each.id in refusals
+        )
+        return [each for each in documents if each.id not in refusals]
+
+    def _refusals(self, documents: Sequence[Document]) -> Mapping[str, str]:
+        """Return which memories' vectors the database refuses, before their texts are sent, as far as that is seen."""
+        dim = recorded_target(self.store, self.embedder.target).dim
+        return rehearse_documents(self.store, documents, partial(self.entered, dim=dim)) if dim else {}
+
+    def entered(self, transaction: Transaction, *, dim: int) -> Fingerprint:
+        """Return the record of the embedder's target in the width `dim`.
+
+        Raises:
+            TargetChanged: the endpoint serves other weights than those by which the target is known.
+        """
+        return enter_target(transaction, replace(self.embedder.target, dim=dim), now_ms=self.tools.clock.now_ms())
+
+    def committer(self, target: Fingerprint) -> tuple[Unrecorded, Committer]:
+        """Return what writes vectors of the target, and the journal in which it keeps the rows that get none."""
+        journal = Unrecorded(self.origin)
+        return journal, Committer(self.store, journal, target, self.tools)

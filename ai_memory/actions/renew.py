@@ -1,0 +1,50 @@
+"""A vector for one memory, of its present text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from ai_memory.actions.filled import Filled
+from ai_memory.embed.outcomes import Outcome, Refused, Unanswered, embedded_of
+from ai_memory.memory.freshness import Freshness, classify, examine
+from ai_memory.reembed.page import Page
+from ai_memory.reembed.plan.targets import known_fingerprint, recorded_target
+from ai_memory.reembed.sweep.believed import embed_beside_witness
+from ai_memory.reembed.work import Answered
+
+if TYPE_CHECKING:
+    from ai_memory.actions.filling import Filling
+    from ai_memory.memory.freshness import Document
+
+
+def renew(filling: Filling, memory_id: str) -> Filled:
+    """Embed one memory unless its vector is already the target's vector of its present text.
+
+    Raises:
+        EmbedError: the request failed in a way that says nothing about the memory.
+        EndpointUnusable: the endpoint refuses a harmless text as well, or its vectors cannot be believed.
+        TargetChanged: the endpoint serves other weights than those by which the target is known.
+        WordIndexUnusable: each vector rewrites the word index, which is damaged.
+    """
+    memories, filled = filling.store.memories, Filled()
+    rows = memories.rows_by_id([memory_id], target=None)
+    known = known_fingerprint(filling.store, recorded_target(filling.store, filling.embedder.target))
+    stale = [examine(row) for row in rows if classify(row, known, memories.traits) is not Freshness.FRESH]
+    if stale and (due := filling.due(stale, filled, refused=memories.refused_updates())):
+        _write(filling, due, embed_beside_witness(filling.embedder, due, known), filled)
+    return filled
+
+
+def _write(filling: Filling, due: Sequence[Document], outcomes: Sequence[Outcome], filled: Filled) -> None:
+    if found := embedded_of(outcomes):
+        with filling.store.transaction() as transaction:
+            target = filling.entered(transaction, dim=len(found[0].vector))
+        journal, committer = filling.committer(target)
+        committer.commit(Answered(Page(tuple(due)), tuple(outcomes)), {}, in_flight=0)
+        filled.count(committer.counters)
+        # Those that the database refused are among them.
+        filled.set_aside(journal.aside.values())
+    else:
+        filled.set_aside((each.document, each.reason) for each in outcomes if isinstance(each, Refused))
+    filled.give_up(each for each in outcomes if isinstance(each, Unanswered))

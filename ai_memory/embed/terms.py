@@ -1,0 +1,37 @@
+"""How an embedder is asked for: on which terms, and tied to what in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from threading import Event
+
+from ai_memory.embed.port import RetryPolicy, Stop, TokenLimit
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """On which terms an endpoint is asked; with the settings it can be sent to another process.
+
+    `concurrency` is the number of requests in flight (None: found by trial). `limit` is what may be spent (None: any
+    amount). `batch` is the most texts of a request (None: as many as the endpoint takes).
+    """
+
+    retry_policy: RetryPolicy = field(default_factory=RetryPolicy)
+    concurrency: int | None = None
+    limit: TokenLimit | None = None
+    batch: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ties:
+    """What ties an embedder to the process that asks it; none of it can be sent to another.
+
+    `stop` ends waits, and no request begins while it is `closed` (None: once `stop` came). `tell` is told what a person
+    should know of the endpoint, `trace` of each request, from any thread.
+    """
+
+    stop: Stop = field(default_factory=Event)
+    closed: Callable[[], bool] | None = None
+    tell: Callable[[str], None] | None = None
+    trace: Callable[[str], None] | None = None

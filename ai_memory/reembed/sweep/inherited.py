@@ -1,0 +1,56 @@
+"""What earlier invocations of a run wrote and no end of theirs has shown to be right.
+
+Whoever is killed, or leaves while the endpoint is away, asks no rows again at the end. An endpoint that lied to it may
+be honest by now; only the rows that it wrote can tell.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import ceil
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ai_memory.embed.outcomes import Embedded
+from ai_memory.memory.freshness import Document, examine, is_recorded
+from ai_memory.vectors.blob import decode, is_sound
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from random import Random
+
+    from ai_memory.stores.port import Store
+    from ai_memory.stores.values import Run
+    from ai_memory.vectors.target import Fingerprint
+
+
+@dataclass(frozen=True, slots=True)
+class Inherited:
+    """The ids of all such rows, some of them with their vectors, and how many pages they filled."""
+
+    ids: Sequence[str] = ()
+    rows: tuple[Embedded, ...] = ()
+    pages: int = 0
+
+
+def inherited(store: Store, run: Run, target: Fingerprint, *, batch: int, most: int, chance: Random) -> Inherited:
+    """Return what is inherited, with `most` rows of it that nobody edited since; `chance` chooses them."""
+    if not run.counters.reembedded:
+        return Inherited()
+    ids = store.targets.written_in(target.id, run.stretch)
+    pages = ceil(len(ids) / batch)
+    chosen = chance.sample(ids, min(most, pages))
+    return Inherited(ids, tuple(_embedded(store, target, chosen)), pages)
+
+
+def _embedded(store: Store, target: Fingerprint, ids: Sequence[str]) -> list[Embedded]:
+    found = []
+    for row in store.memories.rows_by_id(ids, target=target.id):
+        document = examine(row)
+        if not isinstance(document, Document) or not is_recorded(row, target, store.memories.traits):
+            continue
+        blob = store.memories.stored_vector(document.id, document.title, document.content)
+        if blob is not None and is_sound(blob, target.dim):
+            found.append(Embedded(document, decode(blob).astype(np.float32)))
+    return found

@@ -1,0 +1,139 @@
+"""What the stores tell of memories, their words, vectors and links, as frozen values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+SHOWN_TITLES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """What a table declares of a column: whether it must not be NULL, and whether what is left out is not NULL."""
+
+    required: bool
+    has_default: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """One line of a list of memories; `id` is None where the database has none."""
+
+    id: str | None
+    namespace: str
+    title: str
+    updated_at: str
+    live: bool
+    has_vector: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A live memory that has a word of the query: the higher its `bm25`, the better it fits."""
+
+    row_number: int
+    namespace: str
+    bm25: float
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A live memory and what is known of its vector.
+
+    `blob` is None where it has none. `dim` and `space` are what the row declares, `recorded_space` and
+    `recorded_head` what our own record says of the vector we wrote; all None where unknown. A `dim` that is not a
+    number is -1.
+    """
+
+    row_number: int
+    namespace: str
+    blob: bytes | None
+    dim: int | None
+    space: str | None
+    recorded_space: str | None
+    recorded_head: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """What a person is shown of a memory."""
+
+    id: str | None
+    namespace: str
+    title: str
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Memories in the database; `live` are neither expired nor out of life, `without_id` nobody can address."""
+
+    memories: int
+    live: int
+    with_vector: int
+    without_id: int
+    encrypted: int
+
+
+@dataclass(frozen=True, slots=True)
+class NamespaceCount:
+    """Memories of one namespace."""
+
+    namespace: str
+    memories: int
+    live: int
+    with_vector: int
+
+
+@dataclass(frozen=True, slots=True)
+class SpaceCount:
+    """Vectors that say they are of one space and width, by stamp or else by provenance; None: nothing says so."""
+
+    space: str | None
+    dim: int | None
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """The bytes of a database and of its write-ahead log."""
+
+    db_bytes: int
+    wal_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class LeftBehind:
+    """What stands in a database beside memories and links: memories in the archive, other tables that have rows."""
+
+    archived: int
+    tables: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Differing:
+    """Memories of one kind: how many, and the titles of the first ones."""
+
+    count: int = 0
+    titles: tuple[str, ...] = ()
+
+    def __add__(self, title: str) -> Differing:
+        """Return this and one memory more."""
+        titles = (*self.titles, title) if self.count < SHOWN_TITLES else self.titles
+        return Differing(self.count + 1, titles)
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What a database has beside its backup: memories `absent` there, and `edited` since; vectors are not compared.
+
+    `returning` memories are in the backup only. `runs` are migrations begun since, `tables` those of other programs
+    that the backup lacks. `shared` memories are in both.
+    """
+
+    absent: Differing
+    edited: Differing
+    returning: int
+    shared: int
+    runs: int
+    tables: tuple[str, ...]

@@ -1,0 +1,110 @@
+"""What an invocation wrote before it was cut off is doubted by the next one, until rows from all over it agree."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from unittest.mock import patch
+
+import numpy as np
+import pytest
+
+from ai_memory.errors import TransientFailure
+from ai_memory.reembed.sweep import schedule
+from ai_memory.vectors import blob
+from ai_memory.vectors.target import Vectors
+from tests.reembed.work import Work
+from tests.support import files
+from tests.support.fakes import HashEmbedder
+
+STRETCHES = "SELECT count(*), min(stretch), max(stretch) FROM embedding_provenance"
+
+
+class Killed(BaseException):
+    """Ends an invocation as SIGKILL does: nothing more is written."""
+
+
+@dataclass(slots=True)
+class Passing(HashEmbedder):
+    """Mixes up the vectors of four texts or more from request `lies` on, and ends with request `ends`."""
+
+    lies: int = 0
+    ends: int = 0
+    failure: type[BaseException] = TransientFailure
+
+    def embed_documents(self, texts: Sequence[str]) -> Vectors:
+        found = HashEmbedder.embed_documents(self, texts)
+        self.lies, self.ends = self.lies - 1, self.ends - 1
+        if self.ends < 0:
+            raise self.failure("503: overloaded.")
+        return np.roll(found, 1, axis=0) if len(texts) > 3 and self.lies < 0 else found
+
+
+def cut_off(folder: Path, failure: type[BaseException]) -> Work:
+    """Return the work on a file of 100 rows of which an invocation wrote some wrong before it was cut off."""
+    work = Work(files.create(folder / f"{failure.__name__}.db", 100), Passing(lies=8, ends=14, failure=failure))
+    with patch.multiple(schedule, DENSE=1, EVERY=100, LEAST=0), suppress(Killed):
+        work.run(batch=4)
+    work.embedder = HashEmbedder()
+    work.clock.ms += 3_600_000
+    return work
+
+
+def wrong(work: Work) -> int:
+    texts = files.texts(work.path)
+    recorded = [each for (each,) in files.execute(work.path, "SELECT memory_id FROM embedding_provenance")]
+    found = files.vectors(work.path)
+    return sum(found[each] != blob.encode(work.embedder.vector(texts[each])) for each in recorded)
+
+
+def check_cut_off(folder: Path, failure: type[BaseException]) -> None:
+    """Cut an invocation off that was lied to, and require that the next one leaves no row that is not right."""
+    work = cut_off(folder, failure)
+    before = wrong(work)
+    ended = work.run(resume=True, batch=4)
+
+    assert before > 0
+    assert (ended.exit_code, wrong(work), work.all_right()) == (0, 0, True)
+    assert ended.disagreed > 0
+
+
+@pytest.mark.parametrize("failure", [TransientFailure, Killed])
+def test_what_was_written_wrong_before_an_invocation_was_cut_off_is_mended_by_the_next(
+    tmp_path: Path, failure: type[BaseException]
+) -> None:
+    check_cut_off(tmp_path, failure)
+
+
+def test_what_agreed_at_an_end_is_not_doubted_again(tmp_path: Path) -> None:
+    work = Work(files.create(tmp_path / "m.db", 40), HashEmbedder())
+    assert work.run(batch=4, max_rows=20).exit_code == 75
+    before = files.execute(work.path, STRETCHES)
+    assert work.run(resume=True, batch=4).exit_code == 0
+
+    assert before == [(20, 1, 1)]
+    assert files.execute(work.path, STRETCHES) == [(40, 1, 2)]
+    assert files.execute(work.path, "SELECT stretch FROM reembed_run") == [(3,)]
+
+
+def test_a_row_that_was_edited_since_it_was_written_is_not_held_against_the_endpoint(tmp_path: Path) -> None:
+    work = Work(files.create(tmp_path / "m.db", 40), Passing(lies=99, ends=6))
+    assert work.run(batch=4).exit_code == 75
+    for (memory_id,) in files.execute(work.path, "SELECT memory_id FROM embedding_provenance"):
+        files.edit(work.path, memory_id, f"another text of {memory_id}")
+    work.embedder = HashEmbedder()
+    work.clock.ms += 3_600_000
+    ended = work.run(resume=True, batch=4)
+
+    assert (ended.exit_code, ended.disagreed, work.all_right()) == (0, 0, True)
+
+
+def test_the_next_run_to_the_same_target_doubts_nothing_of_the_last_one(tmp_path: Path) -> None:
+    work = Work(files.create(tmp_path / "m.db", 12), HashEmbedder())
+    assert work.run(batch=4).exit_code == 0
+    files.edit(work.path, "id-003", "another text")
+    assert work.run(batch=4).exit_code == 0
+
+    assert files.execute(work.path, "SELECT count(DISTINCT stretch) FROM reembed_run") == [(2,)]
+    assert files.execute(work.path, "SELECT count(*) FROM embedding_provenance WHERE stretch = 1") == [(11,)]

@@ -1,0 +1,694 @@
+"""What every store keeps for who asks for memories: the promises of `memory_port` and `place_port`, on real databases.
+
+An adapter gives a `MemorySubject`; `test_memory_conformance.py` runs all of it over each. Nothing here knows what is
+below the ports.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, suppress
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+
+from ai_memory.errors import (
+    Damaged,
+    DataRefused,
+    NotFound,
+    SchemaRefused,
+    StatementRefused,
+    Stopped,
+    StorageFailed,
+    WordIndexUnusable,
+)
+from ai_memory.memory.freshness import Freshness
+from ai_memory.memory.reason import Reason
+from ai_memory.memory.records import Value
+from ai_memory.stores.memory_port import Library, LibraryTransaction, WritableLibrary
+from ai_memory.stores.memory_values import Comparison, Differing, LeftBehind, NamespaceCount, Sizes, SpaceCount, Totals
+from ai_memory.stores.place_port import Place
+from ai_memory.vectors.blob import head
+from tests.stores.conformance import IDS, begun, document, entered, freshness, write_of, written
+
+STAMP = "2026-01-02T03:04:05+00:00"
+
+
+class MemorySubject(Protocol):
+    """A database with the memories `IDS`, in turn of the namespaces a and b, and what others do to it.
+
+    Of each the title is `title ID`, the content `the content of ID`. It has a place for links, and memories have a
+    column `atom_of`, which refers to another one.
+    """
+
+    @property
+    def place(self) -> Place:
+        """Where it stands."""
+
+    def read(self) -> AbstractContextManager[Library]:
+        """Open it to read."""
+
+    def write(self) -> AbstractContextManager[WritableLibrary]:
+        """Open it to write."""
+
+    def created(self) -> AbstractContextManager[WritableLibrary]:
+        """Open another one that is made by that."""
+
+    def absent(self) -> Place:
+        """Return a place where nothing stands."""
+
+    def edit_all(self, content: str) -> bool:
+        """Give all memories one content in one commit, at once or not at all (False)."""
+
+    def edit(self, row_id: str, content: str) -> None:
+        """Change a memory's content."""
+
+    def set_column(self, row_id: str, column: str, value: Value) -> None:
+        """Change any column of a memory, the vector's too."""
+
+    def prioritise_new(self, priority: int) -> None:
+        """Have the database give every new memory this priority."""
+
+    def take_out(self, row_id: str, *, when: str) -> None:
+        """Have the database delete a memory as soon as one of the title `when` is stored."""
+
+    def refuse_title(self, title: str, words: str) -> None:
+        """Have the database refuse to store a memory of that title, in these words."""
+
+    def end_at_title(self, title: str) -> None:
+        """Have the database end the whole transaction in which a memory of that title is stored."""
+
+    def refuse_writing(self) -> None:
+        """Have the database refuse to store any memory or link, whatever is in it."""
+
+    def refer_to(self, row_id: str) -> dict[str, int]:
+        """Have rows of other tables refer to a memory; return how many of which."""
+
+    def drop_links(self) -> None:
+        """Take away the place for links."""
+
+    def leave_behind(self) -> LeftBehind:
+        """Put into the database what no export takes, and return that."""
+
+    def empty_words(self) -> None:
+        """Take everything out of the index of words."""
+
+    def damage_words(self) -> None:
+        """Make the index of words one that cannot be used."""
+
+    def damage(self) -> None:
+        """Make the database one that cannot be read, and has nothing of memories."""
+
+    def cut_off(self) -> None:
+        """Leave only the beginning of the database."""
+
+    def give_second_name(self) -> None:
+        """Give the database a second name under which others may know it."""
+
+    def copied(self) -> Path:
+        """Return a backup of the database as it is."""
+
+    def edit_backup(self, backup: Path, content: str) -> None:
+        """Try to give all memories of a backup one content; whether that could be done does not matter."""
+
+    def unfit(self) -> Path:
+        """Return a backup that cannot be put in the database's place, and have the database be sound."""
+
+
+def memory(row_id: str, **more: Value) -> dict[str, Value]:
+    """Return the columns of a memory that is not there yet."""
+    values = {"id": row_id, "namespace": "c", "title": f"title {row_id}", "content": "new", "tier": "mid"}
+    return {**values, "created_at": STAMP, "updated_at": STAMP, **more}
+
+
+def link(source: str, target: str, **more: Value) -> dict[str, Value]:
+    return {"source_id": source, "target_id": target, "relation": "cites", "created_at": STAMP, **more}
+
+
+def insert(library: WritableLibrary, *memories: dict[str, Value]) -> None:
+    with library.transaction() as transaction:
+        for each in memories:
+            transaction.memories.insert(each)
+
+
+def ids(library: Library, namespace: str | None = None) -> list[str | None]:
+    return [each.id for each in library.listing.summaries(namespace)]
+
+
+def contents(library: Library) -> set[str]:
+    with library.unchanging():
+        return {each.content for each in library.listing.all(None)}
+
+
+class LibrarySuite:
+    """A library open to write."""
+
+    @pytest.fixture
+    def library(self, subject: MemorySubject) -> Iterator[WritableLibrary]:
+        with subject.write() as library:
+            yield library
+
+
+class MemorySuite(LibrarySuite):
+    """Single memories, read."""
+
+    def test_a_memory_is_found_by_its_id_and_by_its_title_in_its_namespace(self, library: WritableLibrary) -> None:
+        found = library.memories.get("id-001")
+
+        assert found is not None
+        assert (found.title, found.content, found.namespace) == ("title id-001", "the content of id-001", "b")
+        assert library.memories.titled("title id-001", "b") == found
+        assert [library.memories.get(each) for each in ("none", 1, None)] == [None, None, None]
+        assert library.memories.titled("title id-001", "a") is None
+
+    def test_a_memory_has_every_column_but_those_of_its_vector(self, library: WritableLibrary) -> None:
+        found, columns = library.memories.get("id-000"), library.memories.columns
+
+        assert found is not None
+        assert found.values.keys() == columns.keys() >= {"id", "title", "tags", "expires_at", "atom_of"}
+        assert not any(name.startswith("embedding") for name in columns)
+        assert [(columns[name].required, columns[name].has_default) for name in ("title", "tags", "expires_at")] == [
+            (True, False), (True, True), (False, False),
+        ]  # fmt: skip
+
+    def test_it_is_told_which_memory_has_a_vector(self, library: WritableLibrary) -> None:
+        written(library.store, entered(library.store), write_of(library.store, "id-000"))
+
+        assert [library.memories.has_vector(each) for each in ("id-000", "id-001", "none")] == [True, False, False]
+
+    def test_atoms_are_counted_and_those_without_a_memory_are_named(self, library: WritableLibrary) -> None:
+        with suppress(StatementRefused), library.transaction() as transaction:
+            transaction.memories.defer_references()
+            transaction.memories.insert(memory("lost", atom_of="none"))
+            assert transaction.library.memories.orphans() == ["lost"]
+        with library.transaction() as transaction:
+            transaction.memories.defer_references()
+            transaction.memories.insert(memory("atom", atom_of="whole"))
+            transaction.memories.insert(memory("whole"))
+
+        assert library.memories.orphans() == []
+        assert [library.memories.atoms(each) for each in ("whole", "atom")] == [1, 0]
+
+    def test_a_memory_that_others_refer_to_stays_and_they_are_named(self, subject: MemorySubject) -> None:
+        referring = subject.refer_to("id-000")
+        with subject.write() as library, pytest.raises(StatementRefused) as refused, library.transaction() as opened:
+            opened.memories.delete("id-000")
+
+        with subject.read() as read:
+            assert read.memories.get("id-000") is not None
+            assert read.memories.referring("id-000", refused.value) == referring
+            assert read.memories.referring("id-001", refused.value) == {}
+            assert read.memories.referring("id-000", StatementRefused("", words="for something else")) == {}
+
+    def test_what_refuses_every_write_is_seen_without_writing(self, subject: MemorySubject) -> None:
+        with subject.read() as library:
+            assert (library.memories.refusals(), library.links.refusals()) == ({}, {})
+        subject.refuse_writing()
+        with subject.read() as library:
+            told = {**library.memories.refusals(), **library.links.refusals()}
+        assert told.keys() == {"stored"}
+        with subject.write() as library:
+            with pytest.raises(SchemaRefused):
+                insert(library, memory("new"))
+            with pytest.raises(SchemaRefused), library.transaction() as transaction:
+                transaction.links.put(link("id-000", "id-001"))
+
+
+class ListingSuite(LibrarySuite):
+    """Many memories."""
+
+    def test_a_namespace_that_was_never_seen_is_no_empty_one(self, library: WritableLibrary) -> None:
+        insert(library, memory("low", namespace="c/d"))
+
+        for seen in ("a", "c/*", "c/d", None):
+            library.listing.require_found(seen)
+        for unseen in ("c", "a/*", "d"):
+            with pytest.raises(NotFound):
+                library.listing.require_found(unseen)
+
+    def test_memories_come_in_the_order_they_were_stored(self, library: WritableLibrary) -> None:
+        insert(library, memory("zzz", namespace="c/d"), memory("aaa", namespace="c"))
+
+        assert ids(library) == [*IDS, "zzz", "aaa"]
+        assert [ids(library, each) for each in ("b", "c", "c/*")] == [IDS[1::2], ["aaa"], ["zzz"]]
+        with library.unchanging():
+            assert [each.id for each in library.listing.all(None)] == ids(library)
+            assert [each.id for each in library.listing.all("c/*")] == ["zzz"]
+
+    def test_a_summary_says_what_is_live_and_what_has_a_vector(
+        self, subject: MemorySubject, library: WritableLibrary
+    ) -> None:
+        written(library.store, entered(library.store), write_of(library.store, "id-000"))
+        subject.set_column("id-001", "expires_at", "2020-01-01T00:00:00Z")
+
+        told = [(each.live, each.has_vector) for each in library.listing.summaries(None)]
+        assert told[:3] == [(True, True), (False, False), (True, False)]
+        first = next(library.listing.summaries("a"))
+        assert (first.id, first.namespace, first.title) == ("id-000", "a", "title id-000")
+
+    def test_what_is_told_of_a_memory_makes_it_anew(self, library: WritableLibrary) -> None:
+        with library.unchanging():
+            found = list(library.listing.all("a"))
+        told = library.listing.told(found[0])
+        with library.transaction() as transaction:
+            transaction.memories.delete("id-000")
+            transaction.memories.insert(told)
+
+        assert "expires_at" not in told
+        assert library.memories.get("id-000") == found[0]
+
+    def test_memories_without_a_vector_are_met_once_in_pages(
+        self, subject: MemorySubject, library: WritableLibrary
+    ) -> None:
+        written(library.store, entered(library.store), write_of(library.store, "id-001"))
+        subject.set_column("id-003", "expires_at", "2020-01-01T00:00:00Z")
+
+        met: list[tuple[str, str]] = []
+        after = None
+        while page := library.listing.lacking_vectors(after=after, limit=2):
+            assert len(page) <= 2
+            met += [(row_id, namespace) for _, row_id, namespace in page]
+            after = page[-1][0]
+        assert met == [("id-000", "a"), ("id-002", "a"), ("id-004", "a"), ("id-005", "b")]
+
+
+class LinkSuite(LibrarySuite):
+    """Links between memories."""
+
+    @staticmethod
+    def put(library: WritableLibrary, each: dict[str, Value]) -> tuple[str, ...] | None:
+        with library.transaction() as transaction:
+            return transaction.links.put(each)
+
+    def test_a_link_is_put_once_and_changed_in_its_place(self, library: WritableLibrary) -> None:
+        first, again = link("id-000", "id-001", mood="good"), link("id-000", "id-001", created_at="later")
+        told = [self.put(library, each) for each in (first, first, again, link("id-001", "id-000"))]
+
+        assert told == [(), None, (), ()]
+        with library.unchanging():
+            found = [library.links.told(each) for each in library.links.all()]
+        assert found == [again, link("id-001", "id-000")]
+        assert library.links.kept
+        assert library.links.columns.keys() >= {"source_id", "target_id", "relation", "created_at"}
+
+    def test_a_link_to_nothing_is_refused(self, library: WritableLibrary) -> None:
+        with pytest.raises(StatementRefused):
+            self.put(library, link("id-000", "none"))
+        with library.unchanging():
+            assert list(library.links.all()) == []
+
+    def test_a_database_may_have_no_place_for_links(self, subject: MemorySubject) -> None:
+        subject.drop_links()
+        with subject.read() as library, library.unchanging():
+            assert not library.links.kept
+            assert (list(library.links.all()), library.links.refusals()) == ([], {})
+
+
+class MemoryWritingSuite(LibrarySuite):
+    """Memories, written."""
+
+    def test_a_memory_is_stored_as_it_is_given(self, library: WritableLibrary) -> None:
+        given = memory("new", title="nul \0 and \udcff", content="naïve 🐍", tags='["x"]')
+        with library.transaction() as transaction:
+            assert transaction.memories.insert(given, beside={"source": "test", "title": "beside"}) == ()
+
+        found = library.memories.get("new")
+        assert found is not None
+        assert {name: found.values[name] for name in (*given, "source")} == {**given, "source": "test"}
+
+    def test_what_the_database_changed_at_once_is_told(self, subject: MemorySubject) -> None:
+        subject.prioritise_new(9)
+        with subject.write() as library, library.transaction() as transaction:
+            told = [transaction.memories.insert(memory(f"new {each}", priority=each)) for each in (3, 9)]
+        assert told == [("priority",), ()]
+
+    def test_a_change_takes_the_vector_away_or_leaves_it(self, library: WritableLibrary) -> None:
+        target = entered(library.store)
+        written(library.store, target, *(write_of(library.store, each) for each in ("id-000", "id-001")))
+        with library.transaction() as transaction:
+            changed: dict[str, Value] = {"tags": '["x"]'}
+            assert transaction.memories.update("id-000", changed, beside={"priority": 7}) == ()
+            assert transaction.memories.update("id-001", {"content": "new"}, keeps_vector=False) == ()
+
+        found = [library.memories.get(each) for each in ("id-000", "id-001")]
+        assert [each and (each.values["tags"], each.values["priority"], each.content) for each in found] == [
+            ('["x"]', 7, "the content of id-000"), ("[]", 5, "new"),
+        ]  # fmt: skip
+        assert [library.memories.has_vector(each) for each in ("id-000", "id-001")] == [True, False]
+        assert freshness(library.store, target, "id-000") is Freshness.FRESH
+        [candidate] = [each for block in library.search.candidates("b") for each in block if each.row_number == 2]
+        assert (candidate.blob, candidate.recorded_head) == (None, None)
+
+    def test_a_deleted_memory_takes_what_is_known_of_its_vector_along(self, library: WritableLibrary) -> None:
+        target = entered(library.store)
+        write = write_of(library.store, "id-000")
+        written(library.store, target, write)
+        src = document(library.store, "id-001").src
+        with library.transaction() as transaction:
+            transaction.links.put(link("id-000", "id-002"))
+        with library.store.transaction() as store:
+            store.quarantine.put(target.id, "id-001", src, Reason("refused", "no"), now_ms=5)
+        with library.transaction() as transaction:
+            deleted = [transaction.memories.delete(each) for each in ("id-000", "id-001", "none")]
+
+        assert deleted == [True, True, False]
+        assert ids(library) == IDS[2:]
+        assert library.store.memories.vectors_of([write.src], target) == {}
+        assert library.counts.in_quarantine() == set()
+        with library.unchanging():
+            assert list(library.links.all()) == []
+
+    def test_a_namespace_is_remembered_when_its_last_memory_leaves_it(self, library: WritableLibrary) -> None:
+        insert(library, memory("one", namespace="left"), memory("two", namespace="emptied"))
+        with library.transaction() as transaction:
+            transaction.memories.update("one", {"namespace": "a"})
+            transaction.memories.delete("two")
+
+        for each in ("left", "emptied"):
+            library.listing.require_found(each)
+            assert ids(library, each) == []
+
+    def test_nothing_of_a_transaction_that_fails_is_kept(
+        self, subject: MemorySubject, library: WritableLibrary
+    ) -> None:
+        with subject.read() as beside, suppress(LookupError), library.transaction() as transaction:
+            transaction.memories.insert(memory("new"))
+            transaction.links.put(link("id-000", "new"))
+            assert transaction.library.memories.get("new") is not None
+            assert beside.memories.get("new") is None
+            raise LookupError
+        assert library.memories.get("new") is None
+
+    def test_a_step_that_is_refused_is_undone_by_itself(self, subject: MemorySubject) -> None:
+        subject.refuse_title("bad", "not that one")
+        with subject.write() as library:
+            with library.transaction() as transaction:
+                transaction.memories.insert(memory("before"))
+                with pytest.raises(StatementRefused) as refused:
+                    self.store_in_one_step(transaction, memory("half"), memory("bad", title="bad"))
+                transaction.memories.insert(memory("after"))
+            assert "not that one" in refused.value.words
+            assert ids(library, "c") == ["before", "after"]
+
+    def test_a_step_that_ended_the_transaction_says_so(self, subject: MemorySubject) -> None:
+        subject.end_at_title("bad")
+        with subject.write() as library:
+            with pytest.raises(StorageFailed), library.transaction() as transaction:
+                self.store_in_one_step(transaction, memory("before"), memory("bad", title="bad"))
+            assert ids(library) == IDS
+
+    @staticmethod
+    def store_in_one_step(transaction: LibraryTransaction, *memories: dict[str, Value]) -> None:
+        with transaction.step():
+            for each in memories:
+                transaction.memories.insert(each)
+
+    def test_a_title_is_one_memorys_in_its_namespace(self, library: WritableLibrary) -> None:
+        with pytest.raises(StatementRefused):
+            insert(library, memory("new", title="title id-000", namespace="a"))
+        assert ids(library) == IDS
+
+    def test_what_a_later_write_took_out_again_is_gone(self, subject: MemorySubject) -> None:
+        with subject.write() as library, library.transaction() as transaction:
+            self.store_two(transaction)
+            gone = [transaction.memories.is_gone("first"), transaction.links.is_gone(link("first", "id-000"))]
+        subject.take_out("third", when="title fourth")
+        with subject.write() as library, library.transaction() as transaction:
+            self.store_two(transaction, "third", "fourth")
+            gone += [transaction.memories.is_gone(each) for each in ("third", "fourth")]
+            gone += [transaction.links.is_gone(link(each, "id-000")) for each in ("third", "fourth")]
+        assert gone == [False, False, True, False, True, False]
+
+    @staticmethod
+    def store_two(transaction: LibraryTransaction, *two: str) -> None:
+        first, second = two or ("first", "second")
+        transaction.memories.insert(memory(first))
+        transaction.links.put(link(first, "id-000"))
+        transaction.memories.insert(memory(second))
+        transaction.links.put(link(second, "id-000"))
+
+
+class SearchSuite(LibrarySuite):
+    """Words and vectors."""
+
+    def test_memories_are_found_by_any_of_the_words_best_first(self, library: WritableLibrary) -> None:
+        insert(library, memory("one", content="tea"), memory("two", content="tea tea green", namespace="d"))
+
+        found = list(library.search.matches("green TEA", None))
+        assert [library.search.text(each.row_number).id for each in found] == ["two", "one"]
+        assert found[0].bm25 > found[1].bm25 > 0
+        assert [each.namespace for each in found] == ["d", "c"]
+        assert list(library.search.matches("green tea", "c")) == [found[1]]
+        numbers = [each.row_number for each in found]
+        assert library.search.bm25("green", numbers) == {
+            numbers[0]: pytest.approx(next(library.search.matches("green", None)).bm25)
+        }
+
+    @pytest.mark.parametrize("query", ['"', "tea AND", "title:tea", "NEAR(", "*", "\0", "a* OR -b"])
+    def test_nothing_in_a_query_is_a_syntax(self, library: WritableLibrary, query: str) -> None:
+        insert(library, memory("one", content=query))
+        assert all(each.namespace == "c" for each in library.search.matches(query, "c"))
+
+    def test_expired_memories_are_not_found(self, subject: MemorySubject, library: WritableLibrary) -> None:
+        subject.set_column("id-000", "expires_at", "2020-01-01T00:00:00Z")
+
+        assert [library.search.text(each.row_number).id for each in library.search.matches("id", None)] == IDS[1:]
+        assert [each.namespace for block in library.search.candidates("a") for each in block] == ["a", "a"]
+
+    def test_what_is_known_of_a_vector_comes_with_it(self, subject: MemorySubject, library: WritableLibrary) -> None:
+        target = entered(library.store)
+        write = write_of(library.store, "id-000")
+        written(library.store, target, write)
+        subject.set_column("id-002", "embedding_dim", "wide")
+
+        with library.unchanging():
+            first, second, third = (each for block in library.search.candidates("a") for each in block)
+        assert (first.blob, first.dim, first.space) == (write.blob, target.dim, target.space)
+        assert (first.recorded_space, first.recorded_head) == (target.space, head(write.blob))
+        assert (second.blob, second.dim, second.recorded_space) == (None, -1, None)
+        assert (third.dim, third.space, third.recorded_head) == (None, None, None)
+        found = library.search.text(first.row_number)
+        assert (found.id, found.namespace, found.title) == ("id-000", "a", "title id-000")
+        assert found.content == "the content of id-000"
+
+    def test_it_is_told_whether_a_migration_has_begun(self, library: WritableLibrary) -> None:
+        before = library.search.has_runs()
+        begun(library.store, entered(library.store))
+        assert (before, library.search.has_runs()) == (False, True)
+
+
+class CountSuite(LibrarySuite):
+    """What there is of what."""
+
+    def test_memories_are_counted_by_namespace_and_in_all(
+        self, subject: MemorySubject, library: WritableLibrary
+    ) -> None:
+        target = entered(library.store)
+        written(library.store, target, write_of(library.store, "id-000"), write_of(library.store, "id-001"))
+        subject.set_column("id-002", "expires_at", "2020-01-01T00:00:00Z")
+        insert(library, memory("secret", content="", encrypted_envelope=b"x"))
+
+        assert library.counts.totals() == Totals(7, 6, 2, 0, 1)
+        assert library.counts.namespaces() == [
+            NamespaceCount("a", 3, 2, 1), NamespaceCount("b", 3, 3, 1), NamespaceCount("c", 1, 1, 0),
+        ]  # fmt: skip
+        assert library.counts.spaces() == [SpaceCount(target.space, target.dim, 2)]
+
+    def test_what_is_odd_is_named(self, subject: MemorySubject, library: WritableLibrary) -> None:
+        target, src = entered(library.store), document(library.store, "id-001").src
+        subject.set_column("id-000", "embedding", "a text")
+        for row_id, at in (("id-003", "2999-01-01"), ("id-004", "2999-01-01T00:00:00Z"), ("id-005", "2020")):
+            subject.set_column(row_id, "expires_at", at)
+        with library.store.transaction() as transaction:
+            transaction.quarantine.put(target.id, "id-001", src, Reason("refused", "no"), now_ms=5)
+
+        assert library.counts.not_vectors() == {b"id-000"}
+        assert library.counts.in_quarantine() == {b"id-001"}
+        assert library.counts.odd_expiries() == [("id-003", "2999-01-01"), ("id-005", "2020")]
+
+    def test_what_no_export_takes_is_named(self, subject: MemorySubject) -> None:
+        with subject.read() as library:
+            assert library.counts.left_behind() == LeftBehind(0, [])
+        left = subject.leave_behind()
+        with subject.read() as library:
+            assert library.counts.left_behind() == left
+
+
+class WordIndexSuite(LibrarySuite):
+    """The index of words: examined, and made anew."""
+
+    @staticmethod
+    def told(library: Library) -> tuple[bool, int, bool]:
+        index = library.word_index
+        return index.fault() is not None, index.out_of_step(), index.lost() is not None
+
+    @staticmethod
+    def rebuilt(library: WritableLibrary) -> int:
+        with library.transaction() as transaction:
+            return transaction.word_index.rebuild()
+
+    def test_nothing_is_wrong_with_a_sound_index(self, library: WritableLibrary) -> None:
+        assert self.told(library) == (False, 0, False)
+        assert self.rebuilt(library) == len(IDS)
+
+    def test_what_it_lacks_is_counted_and_comes_back(self, subject: MemorySubject, library: WritableLibrary) -> None:
+        subject.empty_words()
+
+        assert self.told(library)[1:] == (len(IDS), True)
+        assert list(library.search.matches("title", None)) == []
+        assert self.rebuilt(library) == len(IDS)
+        assert self.told(library) == (False, 0, False)
+        assert len(list(library.search.matches("title", None))) == len(IDS)
+
+    def test_one_that_cannot_be_used_is_told_from_a_damaged_database(self, subject: MemorySubject) -> None:
+        subject.damage_words()
+        with subject.write() as library:
+            assert library.word_index.fault()
+            with pytest.raises(WordIndexUnusable):
+                list(library.search.matches("title", None))
+            with pytest.raises(WordIndexUnusable):
+                library.search.bm25("title", [1])
+            assert library.about.complaints() == []
+            assert self.rebuilt(library) == len(IDS)
+            assert self.told(library) == (False, 0, False)
+
+
+class AboutSuite:
+    """The database as a whole, and one state of it."""
+
+    def test_it_is_told_what_a_database_is(self, subject: MemorySubject) -> None:
+        with subject.read() as library:
+            about = library.about
+            about.require_known()
+            assert (about.rust, about.version, about.created) == (False, None, False)
+            assert [about.complaints(thorough=thorough) for thorough in (False, True)] == [[], []]
+            assert about.sizes().db_bytes > 0
+            assert library.store.name == subject.place.database.name
+
+    def test_one_that_was_made_by_opening_it_says_so(self, subject: MemorySubject) -> None:
+        with subject.created() as library:
+            assert library.about.created
+            assert library.counts.totals() == Totals(0, 0, 0, 0, 0)
+            assert library.about.sizes() != Sizes(0, 0)
+
+    def test_in_a_held_state_nothing_changes(self, subject: MemorySubject) -> None:
+        with subject.read() as library:
+            with library.unchanging():
+                first = [each.content for each in library.listing.all("a")]
+                done = subject.edit_all("edited")
+                assert [each.content for each in library.listing.all("a")] == first
+            # Without a log its writer had to wait, and gave up.
+            assert contents(library) == ({"edited"} if done else {f"the content of {each}" for each in IDS})
+
+    def test_what_is_read_consistently_is_of_one_state(self, subject: MemorySubject) -> None:
+        with subject.read() as library:
+            edits = iter(("edited once", "edited twice"))
+
+            def read() -> tuple[int, int]:
+                before = len(list(library.search.matches("edited", None)))
+                if edit := next(edits, None):
+                    subject.edit_all(edit)
+                return before, len(list(library.search.matches("edited", None)))
+
+            before, after = library.store.consistently(lambda _: read())
+            assert before == after
+
+
+class PlaceSuite:
+    """Where a database stands, whatever is left of it; and its backup."""
+
+    def test_a_place_is_new_where_nothing_stands(self, subject: MemorySubject) -> None:
+        for each in (subject.place, subject.absent()):
+            each.require_findable()
+        assert (subject.place.is_new(), subject.absent().is_new()) == (False, True)
+        with pytest.raises(DataRefused), subject.absent().read():
+            pass
+
+    def test_a_second_name_is_refused(self, subject: MemorySubject) -> None:
+        subject.place.require_one_name()
+        subject.give_second_name()
+        with pytest.raises(DataRefused):
+            subject.place.require_one_name()
+
+    def test_a_sound_database_has_no_complaints(self, subject: MemorySubject) -> None:
+        assert subject.place.complaints() == []
+        with subject.place.read() as library:
+            assert ids(library) == IDS
+
+    def test_the_rest_of_a_database_is_told_from_anything_else(self, subject: MemorySubject) -> None:
+        subject.cut_off()
+        assert subject.place.may_be_of_memories()
+        subject.damage()
+        assert not subject.place.may_be_of_memories()
+        with pytest.raises(Damaged):
+            subject.place.complaints()
+
+    def test_it_is_told_what_a_database_has_beside_its_backup(self, subject: MemorySubject) -> None:
+        with subject.write() as library:
+            insert(library, memory("gone"))
+            backup = subject.copied()
+            insert(library, memory("later"))
+            with library.transaction() as transaction:
+                transaction.memories.delete("gone")
+            begun(library.store, entered(library.store))
+        subject.edit("id-000", "edited")
+
+        with subject.place.backup(backup) as opened, opened.live() as live:
+            live.require_fit()
+            assert ids(live.library) == [*IDS, "later"]
+            found = live.compare()
+            assert ids(opened.library) == [*IDS, "gone"]
+        assert found == Comparison(Differing(1, ("title later",)), Differing(1, ("title id-000",)), 1, 6, 1, ())
+
+    @pytest.mark.parametrize("damaged", [False, True])
+    def test_a_backup_is_put_in_the_place_of_whatever_stands_there(self, subject: MemorySubject, damaged: bool) -> None:
+        backup, told = subject.copied(), list[tuple[int, int]]()
+        subject.damage() if damaged else subject.edit_all("edited")
+        with subject.place.backup(backup) as opened:
+            opened.put_in_place(damaged=damaged, told=lambda done, of: told.append((done, of)))
+
+        assert all(0 < done <= of for done, of in told)
+        with subject.read() as library:
+            assert contents(library) == {f"the content of {each}" for each in IDS}
+
+    def test_a_backup_that_is_open_does_not_change(self, subject: MemorySubject) -> None:
+        backup = subject.copied()
+        with subject.place.backup(backup) as opened:
+            told = []
+            for content in ("edited", "again"):
+                told.append({each.content for each in opened.library.listing.all(None)})
+                subject.edit_backup(backup, content)
+            opened.put_in_place(damaged=False, told=lambda _done, _of: None)
+
+        assert told == [{f"the content of {each}" for each in IDS}] * 2
+        with subject.read() as library:
+            assert contents(library) == told[0]
+
+    def test_a_restore_that_is_stopped_changes_nothing(self, subject: MemorySubject) -> None:
+        self.grow(subject, [f"more-{number}" for number in range(1200)])
+        backup = subject.copied()
+        subject.edit_all("edited")
+
+        def stop(_done: int, _of: int) -> None:
+            raise Stopped("Somebody asked for it.", exit_code=130)
+
+        with subject.place.backup(backup) as opened, pytest.raises(Stopped):
+            opened.put_in_place(damaged=False, told=stop)
+        with subject.read() as library:
+            assert contents(library) == {"edited"}
+
+    @staticmethod
+    def grow(subject: MemorySubject, row_ids: Sequence[str]) -> None:
+        """Add so much that it is put in place in several steps."""
+        with subject.write() as library:
+            insert(library, *(memory(each, content="two thousand characters " * 84) for each in row_ids))
+
+    def test_a_backup_that_does_not_fit_is_refused(self, subject: MemorySubject) -> None:
+        unfit = subject.unfit()
+        with (
+            subject.place.backup(unfit) as opened,
+            opened.live() as live,
+            pytest.raises(DataRefused, match="Nothing was changed"),
+        ):
+            live.require_fit()

@@ -1,0 +1,84 @@
+"""Every store passes one suite for memories, too: a new adapter is a folder, and a line in `ADAPTERS`."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ai_memory.stores import memory_port, memory_port_reading, memory_port_writing, place_port
+from tests.stores import memory_conformance
+from tests.stores.memory_conformance import (
+    AboutSuite,
+    CountSuite,
+    LinkSuite,
+    ListingSuite,
+    MemorySubject,
+    MemorySuite,
+    MemoryWritingSuite,
+    PlaceSuite,
+    SearchSuite,
+    WordIndexSuite,
+)
+from tests.stores.sqlite import memory_subject as sqlite
+from tests.stores.test_conformance import names_of
+
+ADAPTERS: dict[str, Callable[[Path], MemorySubject]] = {
+    "SQLite": sqlite.with_log,
+    "SQLite without a log": sqlite.without_log,
+}
+
+
+@pytest.fixture(params=ADAPTERS)
+def subject(request: pytest.FixtureRequest, tmp_path: Path) -> MemorySubject:
+    """A database of its own for each test, of every adapter in turn."""
+    return ADAPTERS[request.param](tmp_path)
+
+
+def test_the_suite_asks_for_every_name_of_the_ports() -> None:
+    source = inspect.getsource(memory_conformance)
+    asked = {node.attr for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Attribute)}
+    ports = (memory_port, memory_port_reading, memory_port_writing, place_port)
+    names = {name for module in ports for name in names_of(module.__file__)}
+
+    assert names >= {"titled", "step", "lacking_vectors", "put_in_place"}
+    assert names - asked == set()
+
+
+class TestMemories(MemorySuite):
+    """See the suite."""
+
+
+class TestListing(ListingSuite):
+    """See the suite."""
+
+
+class TestLinks(LinkSuite):
+    """See the suite."""
+
+
+class TestMemoryWriting(MemoryWritingSuite):
+    """See the suite."""
+
+
+class TestSearch(SearchSuite):
+    """See the suite."""
+
+
+class TestCounts(CountSuite):
+    """See the suite."""
+
+
+class TestWordIndex(WordIndexSuite):
+    """See the suite."""
+
+
+class TestAbout(AboutSuite):
+    """See the suite."""
+
+
+class TestPlace(PlaceSuite):
+    """See the suite."""
