@@ -72,7 +72,7 @@ EXCEPTIONS = {
 """Imports against the rules that are still to be cut, by room: these numbers only fall."""
 FAN_OUT_P90 = 8
 """How many modules of ours one imports, of nine in ten at most; only falls, to 7."""
-LONGEST_CHAIN = 12
+LONGEST_CHAIN = 10
 """How many modules stand one above the other at most; only falls, to 10."""
 METHODS, ATTRIBUTES = 10, 12
 """How many public methods a class has at most, properties among them, and how many attributes it sets on `self`."""
