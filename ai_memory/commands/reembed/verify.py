@@ -104,13 +104,13 @@ def _look(
     chosen = _chosen(store, embedder, target, scope, size=None if sample == ALL else int(sample))
     compared = compare(store, embedder, chosen)
     made = make_stale(writable, embedder, target, compared, chosen) if writable else None
-    return replace(looked, sample=compared, made_stale=made, next=_next(store, scope))
+    return replace(looked, sample=compared, made_stale=made, next=_next(store, target, scope))
 
 
-def _next(store: Reader, scope: Scope) -> str:
-    """Return the command that embeds the stale rows of `scope`."""
-    if store.runs.unfinished():
-        return GO_ON
+def _next(store: Reader, target: Fingerprint, scope: Scope) -> str:
+    """Return the command that gives the stale rows of `scope` vectors of the target."""
+    if run := store.runs.unfinished():
+        return GO_ON if run.target == target.id else f"{REEMBED} --retarget"
     return f"{REEMBED}{''.join(f' --namespace={quote(each)}' for each in scope or ())}"
 
 

@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -132,6 +133,21 @@ def test_an_unfinished_run_does_them_when_it_is_resumed(tmp_path: Path, endpoint
     assert plain(made.out).rstrip().endswith("1 row was made stale. To embed them anew: ai-memory reembed --resume")
     assert command.reembed("--resume").code == 0
 
+    assert wrong(command, endpoint) == []
+
+
+def test_beside_an_unfinished_run_to_another_target_it_names_the_way_back(
+    command: Command, endpoint: FakeEndpoint
+) -> None:
+    endpoint.change(model="another")
+    another = replace(command, env={**command.env, "AI_MEMORY_EMBED_MODEL": "another"})
+    assert another.reembed("--yes", "--max-rows", "2", "--batch", "2").code == 75
+    endpoint.change(model="fake")
+
+    made = command.run(*MAKE_STALE)
+
+    assert plain(made.out).rstrip().endswith("To embed them anew: ai-memory reembed --retarget")
+    assert typed(command, made.out.rstrip().rpartition(": ")[2]) == 0
     assert wrong(command, endpoint) == []
 
 
