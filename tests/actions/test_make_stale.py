@@ -10,6 +10,7 @@ import pytest
 from ai_memory.actions.make_stale import make_stale
 from ai_memory.errors import EndpointUnusable
 from ai_memory.reembed.inspect.verify import choose, compare
+from ai_memory.vectors.witness import WITNESS_TEXTS
 from tests.reembed.work import Work, known
 from tests.support import files
 from tests.support.promises import Model, blob
@@ -84,12 +85,13 @@ def test_a_row_that_another_writer_changed_since_is_left_alone(work: Work, meanw
     assert "id-004" not in recorded(work)
 
 
-def test_a_row_that_was_mended_by_somebody_since_keeps_its_record(work: Work) -> None:
+@pytest.mark.parametrize("asked", [WITNESS_TEXTS[0], TEXT], ids=["before it is asked for again", "meanwhile"])
+def test_a_row_that_was_mended_by_somebody_since_keeps_its_record(work: Work, asked: str) -> None:
     def mend(path: Path) -> None:
         true = blob(Model("hash", 16), TEXT)
         files.execute(path, "UPDATE memories SET embedding = ? WHERE id = 'id-001'", true)
 
-    assert mended(work, asked=[TEXT], meanwhile=mend) == 1
+    assert mended(work, asked=[asked], meanwhile=mend) == 1
 
     assert "id-001" in recorded(work)
 
