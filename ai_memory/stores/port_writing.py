@@ -42,6 +42,14 @@ class VectorWriter(Protocol):
         databases refuse.
         """
 
+    def disown(self, writes: Sequence[VectorWrite], target: Fingerprint, *, unstamp: bool) -> int:
+        """Delete the record of every row that has one of these vectors as the target's of that very text.
+
+        Whoever gave it: a run, `store`, an operator's word. Returns how many rows that made stale; those that have
+        another text or another vector by now are left alone. `write.id` is not used: rows of one text are given each
+        other's vectors. The vectors stay, see `forget`.
+        """
+
     def take_away(self, ids: Sequence[str], target: Fingerprint, *, origin: str, vectors: bool) -> int:
         """Delete the vectors and their records that `origin` or a sweep gave to those of `ids`; return from how many.
 

@@ -89,6 +89,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             below.add_argument(
                 "--run", action="store_true", dest="of_run", help="judge the namespaces and target of the recorded run"
             )
+            below.add_argument(
+                "--make-stale",
+                action="store_true",
+                help="with --sample: have the next run embed the rows that differ anew",
+            )
 
 
 def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
@@ -96,7 +101,7 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     if args.verb == "verify":
         from ai_memory.commands.reembed.verify import run_verify
 
-        return run_verify(settings, console, sample=args.sample, of_run=args.of_run)
+        return run_verify(settings, console, sample=args.sample, of_run=args.of_run, stale=args.make_stale)
     if args.verb == "approve":
         from ai_memory.commands.reembed.approve import run_approve
 
