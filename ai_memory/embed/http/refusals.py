@@ -9,14 +9,13 @@ import re
 from typing import TYPE_CHECKING
 
 from ai_memory.embed.http import error_body
+from ai_memory.embed.http.key_rules import KEY_RULES
 from ai_memory.embed.http.limit_rules import LIMIT_RULES, read_as
 from ai_memory.embed.http.rate_headers import retry_after
 from ai_memory.embed.http.rule import (
     ADDRESS,
     DIM,
     FAILED,
-    KEY,
-    MAY,
     MODEL,
     PAY,
     QUOTA_CODES,
@@ -57,14 +56,7 @@ _OTHERWISE = Rule(REFUSED, WrongTarget, "the endpoint does not take such request
 
 RULES: tuple[Rule, ...] = (
     *LIMIT_RULES,
-    Rule(frozenset({401}), CredentialsRefused, "the endpoint refused the key", KEY, "RFC 9110 15.5.2"),
-    Rule(
-        frozenset({403}),
-        CredentialsRefused,
-        "the endpoint refused the key, or what it may do",
-        MAY,
-        "RFC 9110 15.5.4; OpenAI: 403 'You are not allowed to generate embeddings from this model'",
-    ),
+    *KEY_RULES,
     Rule(
         TOLD - {401, 402, 403, 429},
         Breakdown,
@@ -79,19 +71,6 @@ RULES: tuple[Rule, ...] = (
             "model (?:is|was) unloaded",
             "runner process (?:has terminated|no longer running)",
             "out of memory",
-        ),
-    ),
-    Rule(
-        TOLD,
-        CredentialsRefused,
-        "the endpoint refused the key",
-        KEY,
-        "Gemini API troubleshooting: 400 INVALID_ARGUMENT, reason API_KEY_INVALID; LiteLLM: 500 'AuthenticationError'",
-        codes=frozenset({"api_key_invalid", "invalid_api_key", "authentication_error"}),
-        words=(
-            "api key not valid",
-            "(?:incorrect|invalid|missing|no) api key",
-            "authenticationerror",
         ),
     ),
     Rule(
