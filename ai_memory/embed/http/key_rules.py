@@ -19,12 +19,18 @@ KEY_RULES: tuple[Rule, ...] = (
         CredentialsRefused,
         "the endpoint refused the key",
         KEY,
-        "Gemini API troubleshooting: 400 INVALID_ARGUMENT, reason API_KEY_INVALID; LiteLLM: 500 'AuthenticationError'",
-        codes=frozenset({"api_key_invalid", "invalid_api_key", "authentication_error"}),
+        "Gemini API troubleshooting: 400 INVALID_ARGUMENT, reason API_KEY_INVALID; LiteLLM: 500 'AuthenticationError'; "
+        "proxies that know no status but 500 or 200: 'Unauthorized', 'UNAUTHENTICATED' (gRPC)",
+        codes=frozenset(
+            {"api_key_invalid", "invalid_api_key", "authentication_error", "unauthorized", "unauthenticated"}
+        ),
         words=(
             "api key not valid",
             "(?:incorrect|invalid|missing|no) api key",
             "authenticationerror",
+            "^ (?:\\w+ ){0,3}(?:unauthori[sz]ed|unauthenticated) ",
+            "^ (?:\\w+ ){0,3}(?:authentication (?:failed|required)|not authenticated) ",
+            "^ (?:invalid|expired|missing) (?:\\w+ )?(?:token|credentials) ",
         ),
     ),
 )

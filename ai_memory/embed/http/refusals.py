@@ -5,7 +5,9 @@ A refusal is read alike whatever its status: servers tell the same with 400, wit
 
 from __future__ import annotations
 
+import json
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ai_memory.embed.http import error_body
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
 _CREDENTIALS = re.compile(r"//.*@")
 _BEHIND_PATH = re.compile(r"[?#].*", re.DOTALL)
 _WORDS_WITHIN = 160
+_SHORT = 1 << 12
 
 _MOST = re.compile(r"(?:max\w*|at most|larger than|up to|limit)\b[^\d.;]{0,40}?([0-9][0-9,]{0,9})")
 _OF_REQUEST = ("batch", "request", "total", "overall", "submitted")
@@ -229,6 +232,25 @@ RULES: tuple[Rule, ...] = (
 
 _LONGEST_RATE = 3_600.0
 """A quota that names a wait is a rate; one that names a longer wait, in seconds, is of a day or a month."""
+
+
+def refusal(answer: Answer, *, asked: Asked, now: float) -> EmbedError | None:
+    """Return the error that an answer tells, also inside a 200; None where it may have vectors.
+
+    `now` is Unix time, for a Retry-After date.
+    """
+    if answer.status != 200:
+        return classify(answer, asked=asked, now=now)
+    # Vectors are long and errors are short: a long answer is parsed after its slot was given back.
+    try:
+        told: object = json.loads(answer.text) if len(answer.body) < _SHORT else None
+    except (ValueError, RecursionError):
+        return None
+    if status := error_body.status_within(told):
+        return classify(replace(answer, status=status), asked=asked, now=now)
+    # Words in any other place are an error where the table knows them.
+    found = classify(answer, asked=asked, now=now) if error_body.has_words(told) else None
+    return None if type(found) is AnswerViolation else found
 
 
 def classify(answer: Answer, *, asked: Asked, now: float) -> EmbedError:

@@ -65,6 +65,8 @@ def classed(status: int, body: str = "", *, dimensions: bool = False, **headers:
         (400, VLLM_WIDTH, WrongTarget),
         (400, DASHSCOPE_PAY, QuotaExhausted),
         (400, '{"error": {"code": "model_not_found"}}', WrongTarget),
+        (500, '{"error": "Unauthorized"}', CredentialsRefused),
+        (400, '{"error": {"status": "UNAUTHENTICATED", "message": "who?"}}', CredentialsRefused),
         (401, "", CredentialsRefused),
         (402, "", QuotaExhausted),
         (403, "", CredentialsRefused),
