@@ -73,7 +73,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import numpy as np
@@ -84,7 +84,7 @@ class AiMemoryError(Exception):
     """Base of all errors that a user, a file, the network or the disk can cause."""
 
     exit_code: int = 1
-    reason: ClassVar[str] = "error"
+    reason: str = "error"
 
     def __init_subclass__(cls, **differs: object) -> None:
         """Keep in what a class differs from the one above it: exit_code, reason, of_texts."""
@@ -114,6 +114,12 @@ def _again(kind: type[AiMemoryError], args: tuple[object, ...]) -> AiMemoryError
 
 LATER = "Run the same command again later."
 """The tip of an error that time alone mends."""
+
+
+IN_TROUBLE = "endpoint in trouble"
+"""The reason of a failure that the endpoint itself tells of, as with a 503."""
+UNUSABLE = "answer unusable"
+"""The reason of a failure where something came that is no answer."""
 
 
 class UsageError(AiMemoryError, exit_code=64, reason="usage"):
