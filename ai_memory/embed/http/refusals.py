@@ -26,6 +26,7 @@ from ai_memory.embed.http.rule import (
     Rule,
 )
 from ai_memory.errors import (
+    IN_TROUBLE,
     LATER,
     AnswerViolation,
     Breakdown,
@@ -263,19 +264,24 @@ def classify(answer: Answer, *, asked: Asked, now: float) -> EmbedError:
     quoted = "" if 200 < status < 300 else _quote(told.message, asked.key)
     where = f"HTTP {answer.status}{_elsewhere(answer, asked)}{quoted}"
     what = f"{asked.host}: {rule.what} ({where})."
-    if (
-        rule.error is RateLimited
-        or (wait and issubclass(rule.error, TransientFailure))
-        or _only_a_rate(rule, told, wait)
-    ):
-        return RateLimited(what, tip=LATER, http_status=answer.status, retry_after=wait)
+    trouble = issubclass(rule.error, TransientFailure) and rule.error is not RateLimited
+    if rule.error is RateLimited or (wait and trouble) or _only_a_rate(rule, told, wait):
+        limited = RateLimited(what, tip=LATER, http_status=answer.status, retry_after=wait)
+        return _in_trouble(limited) if trouble else limited
     if rule.error is RequestTooLarge:
         unit, most = _named_size(told.message, answer.status)
         return RequestTooLarge(what, http_status=answer.status, unit=unit, most=most)
     tip = f"{asked.hint} {rule.tip}".strip() if rule.tip == ADDRESS else rule.tip
     if rule.error is WrongTarget:
         what = f"{asked.host}: {rule.what} ({where}){_address(asked)}."
-    return rule.error(what, tip=tip, http_status=answer.status)
+    error = rule.error(what, tip=tip, http_status=answer.status)
+    return _in_trouble(error) if trouble else error
+
+
+def _in_trouble(error: EmbedError) -> EmbedError:
+    """Return the error of an endpoint that is there and says itself that it cannot, for now."""
+    error.reason = IN_TROUBLE
+    return error
 
 
 def _named_size(message: str, status: int) -> tuple[str, int]:

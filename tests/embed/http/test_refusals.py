@@ -366,3 +366,20 @@ def test_the_body_of_another_success_than_200_is_not_quoted() -> None:
 
     assert type(refused) is WrongTarget
     assert "0.125" not in refused.what
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "reason"),
+    [
+        (429, {}, "rate limited"),
+        (429, {"retry_after": "9999999"}, "rate limited"),
+        (503, {"retry_after": "Fri, 31 Dec 9999 23:59:59 GMT"}, "endpoint in trouble"),
+        (503, {}, "endpoint in trouble"),
+        (500, {}, "endpoint in trouble"),
+    ],
+)
+def test_a_reason_says_what_happened_and_a_day_is_believed(status: int, headers: dict[str, str], reason: str) -> None:
+    found = classed(status, **headers)
+
+    assert found.reason == reason
+    assert getattr(found, "retry_after", 0.0) in (0.0, 86_400.0)
