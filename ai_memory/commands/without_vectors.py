@@ -44,7 +44,7 @@ def _stored_without(what: str, error: AiMemoryError) -> str:
         # reembed gives them theirs, too.
         lead = "Later" if step.endswith((".", "?")) or not step else "; later"
         step = f"{step} {lead}: {BACKFILL}".replace(" ;", ";").strip()
-    return f"stored without {what}: {' '.join(error.what.split())} {step}"
+    return f"stored without {what}: {' '.join(f'{error.what} {error.when}'.split())} {step}"
 
 
 def warn_of_rows(left: Sequence[Unfilled], console: Console) -> None:

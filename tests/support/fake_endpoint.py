@@ -344,6 +344,10 @@ def _rate_until(handler: _Handler, fault: Fault, _body: object, _texts: object) 
     handler.say(429, error("Slow down.", "rate_limit_exceeded"), {"Retry-After": moment})
 
 
+def _full_until(handler: _Handler, fault: Fault, _body: object, _texts: object) -> None:
+    handler.say(503, {}, {"Retry-After": f"{fault.seconds:.0f}"})
+
+
 def _hang(handler: _Handler, fault: Fault, _body: object, _texts: object) -> None:
     handler.owner.closing.wait(fault.seconds or 3600)
     handler.close_connection = True
@@ -487,6 +491,7 @@ FAULTS: Mapping[str, Respond] = {
     "none": lambda handler, _fault, body, texts: handler.respond(body, texts),
     "rate": _rate,
     "rate-until": _rate_until,
+    "full-until": _full_until,
     "quota": _status(429, "You exceeded your current quota.", "insufficient_quota"),
     "unpaid": _status(402, "Insufficient balance.", "insufficient_balance"),
     "unauthorized": _status(401, "Incorrect API key provided.", "invalid_api_key"),
@@ -534,6 +539,7 @@ FAULTS: Mapping[str, Respond] = {
     "alike": _changed(lambda table: table["data"][-1].update(embedding=table["data"][0]["embedding"])),
     "constant": lambda handler, _fault, body, texts: handler.say(200, handler.truth(body, [ONE] * len(texts))),
     "echo": _echo,
+    "told-200": _told(200),
     "told-400": _told(400),
     "told-401": _told(401),
     "told-500": _told(500),

@@ -202,7 +202,7 @@ def _at_rest(status: Status) -> str:
         return f"stopped {ago(run.last_progress_at, now_ms)}"
     alike = f"; {counted(end.alike, 'start')} in a row" if end.alike > 1 else ""
     early = status.breaker_until - now_ms if run.breaker_state == "open" else 0
-    wait = f"; no request is sent for {span(early)}" if early > 0 else ""
+    wait = f"; it is asked again in {span(early)}" if early > 0 else ""
     return f"stopped {ago(end.at, now_ms)}: {why(end)}{alike}{wait}"
 
 

@@ -10,6 +10,7 @@ from http import HTTPStatus
 from http.client import HTTPException, HTTPResponse
 
 Clock = Callable[[], float]
+Heard = Callable[[memoryview], None]
 
 HEAD_BYTES = 256 * 1024
 """What may come before the body: status, headers, and all answers that only announce the final one."""
@@ -65,10 +66,12 @@ class TimedResponse(HTTPResponse):
     waits no longer than what is left of the whole. What stands before the body is bounded.
     """
 
-    def __init__(self, sock: socket.socket, *, method: str | None = None, total: Clock, clock: Clock) -> None:
-        """Begin to count now."""
+    def __init__(
+        self, sock: socket.socket, *, method: str | None = None, total: Clock, clock: Clock, heard: Heard
+    ) -> None:
+        """Begin to count now; `heard` is given each piece that is read."""
         super().__init__(sock, method=method)
-        self._reads = _TimedReads(sock, self.fp.detach(), ends=clock() + total(), clock=clock)
+        self._reads = _TimedReads(sock, self.fp.detach(), ends=clock() + total(), clock=clock, heard=heard)
         self.fp = io.BufferedReader(self._reads)
 
     def begin(self) -> None:
@@ -87,11 +90,12 @@ class TimedResponse(HTTPResponse):
 class _TimedReads(io.RawIOBase):
     """The reading side of a socket; each read waits at most its timeout and at most until `ends`."""
 
-    def __init__(self, sock: socket.socket, reads: io.RawIOBase, *, ends: float, clock: Clock) -> None:
+    def __init__(self, sock: socket.socket, reads: io.RawIOBase, *, ends: float, clock: Clock, heard: Heard) -> None:
         self._sock = sock
         self._reads = reads
         self._ends = ends
         self._clock = clock
+        self._heard = heard
         self._between_reads = sock.gettimeout()
         self.left: int | None = HEAD_BYTES
 
@@ -113,6 +117,8 @@ class _TimedReads(io.RawIOBase):
             raise TimeoutError("the answer did not end in time")
         self._sock.settimeout(left if self._between_reads is None else min(left, self._between_reads))
         read = self._reads.readinto(buffer)
+        if read:
+            self._heard(memoryview(buffer)[:read])
         if self.left is not None and read:
             self.left -= read
         return read

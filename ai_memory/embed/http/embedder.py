@@ -15,9 +15,9 @@ from ai_memory.embed.flow.request_size import most_tokens
 from ai_memory.embed.http import answer_size, rate_headers
 from ai_memory.embed.http.answer import Asked
 from ai_memory.embed.http.answer_size import AnswerSize
-from ai_memory.embed.http.body import LOOK, misread, parsed, refusal_status, unbelievable
+from ai_memory.embed.http.body import LOOK, misread, parsed, unbelievable
 from ai_memory.embed.http.packing import Packing
-from ai_memory.embed.http.refusals import classify, may_be_of_texts
+from ai_memory.embed.http.refusals import may_be_of_texts, refusal
 from ai_memory.embed.http.transport import Endpoint, Transport
 from ai_memory.embed.usage import Meter, Usage
 from ai_memory.errors import (
@@ -151,10 +151,10 @@ class HttpEmbedder:
                 return self._dialect.read(parsed(answer), count=len(texts))
         except AnswerViolation as error:
             self._limiter.doubt()
-            refusal = misread(answer, error, asked=self._asked(), passed=self._passed)
+            violation = misread(answer, error, asked=self._asked(), passed=self._passed)
         # Not from that error: its frames hold the whole answer, and a page's error is kept until its turn comes.
         del answer
-        raise refusal
+        raise violation
 
     def _asked(self) -> Asked:
         path = self._dialect.path
@@ -179,8 +179,7 @@ class HttpEmbedder:
         send = self._prepared(texts)
         with self._limiter.slot(texts):
             answer = self._sent(send, len(texts))
-            if status := refusal_status(answer):
-                error = classify(replace(answer, status=status), asked=self._asked(), now=time.time())
+            if error := refusal(answer, asked=self._asked(), now=time.time()):
                 # What let other requests pass may have been refused this one for its texts.
                 error.of_texts |= self._passed and may_be_of_texts(error)
                 raise error

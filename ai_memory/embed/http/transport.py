@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 from ai_memory import __version__
 from ai_memory.embed.http.answer import UNPACKED, Answer
-from ai_memory.embed.http.deadline import Deadlines, TimedResponse, Warmth
+from ai_memory.embed.http.came import Came
+from ai_memory.embed.http.deadline import Deadlines, Heard, TimedResponse, Warmth
 from ai_memory.embed.http.key_header import key_header
 from ai_memory.embed.http.surroundings import misfit, require_bundle, require_proxy
-from ai_memory.errors import AnswerLate, AnswerViolation, Breakdown, Misconfigured, TransientFailure
+from ai_memory.errors import UNUSABLE, AnswerLate, AnswerViolation, Breakdown, Misconfigured, TransientFailure
 from ai_memory.text import address
 from ai_memory.text.cleaning import one_line
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from ai_memory.text.address import Address
 
+LOOK_THERE = "Look at that server and at [embeddings].base_url, then run the same command again."
 _CHUNK = 1 << 16
 _ERROR_BYTES = 1 << 16
 """So much of an answer without vectors is read; the rest tells nothing."""
@@ -78,6 +80,7 @@ class Transport:
         self._around: dict[str, Any] = {}
         self._lock = Lock()
         self._warmth = Warmth(endpoint.deadlines)
+        self._came = Came()
 
     def prepare(self, path: str, body: bytes, *, limit: int) -> Callable[[], Answer]:
         """Return what posts a JSON body; nothing is sent before it is called.
@@ -115,6 +118,7 @@ class Transport:
 
         session = self._connected()
         limits = self._warmth.limits()
+        self._came.forget()
         try:
             # Not the session's own `send`: that reads the body of a redirect whole, and keeps cookies.
             adapter = session.get_adapter(f"{request.url}")
@@ -124,23 +128,30 @@ class Transport:
         except (requests.ConnectionError, requests.Timeout, HTTPError, OSError) as error:
             if found := misfit(_causes(error), self.endpoint.host):
                 raise found from None
-            reason = one_line(_root(error), self.endpoint.key).rstrip(".")
-            kind = _kind(error)
-            self._warmth.cold |= kind is AnswerLate
-            raise kind(
-                f"{self.endpoint.host} gave no answer: {reason}.",
-                tip="Is it running, and is the base URL right?",
-                in_doubt=not _unconnected(error),
-            ) from None  # the library's own words may quote what the server sent
+            # Not from the library's error: its words may quote what the server sent.
+            raise self._unanswered(error) from None
         except (requests.RequestException, ValueError) as error:
             raise _unaskable(self.endpoint, error) from None
         self._warmth.cold &= answer.status != HTTPStatus.OK
         return answer
 
+    def _unanswered(self, error: Exception) -> TransientFailure:
+        """Return the error of a request that brought no whole answer; what came of one is shown."""
+        kind, host = _kind(error), self.endpoint.host
+        self._warmth.cold |= kind is AnswerLate
+        why = one_line(_root(error), self.endpoint.key).rstrip(".")
+        if not self._came:
+            tip = "Is it running, and is the base URL right?"
+            return kind(f"{host} gave no answer: {why}.", tip=tip, in_doubt=not _unconnected(error))
+        what = f"{host} gave no answer that can be used: {why}. {self._came.shown(self.endpoint.key)}"
+        found = kind(what, tip=LOOK_THERE, in_doubt=True)
+        found.reason = UNUSABLE
+        return found
+
     def _connected(self) -> Session:
         with self._lock:
             if self._session is None:
-                adapter = _timed_adapter(self._warmth.altogether, self._connections)
+                adapter = _timed_adapter(self._warmth.altogether, self._came.add, self._connections)
                 session = _session(self.endpoint, adapter)
                 self._around = _around(session, self.endpoint)
                 self._session = session
@@ -205,11 +216,14 @@ def _around(session: Session, endpoint: Endpoint) -> dict[str, Any]:
     return around
 
 
-def _timed_adapter(total: Callable[[], float], connections: int) -> HTTPAdapter:
-    """Return an adapter whose answers end at the latest so many seconds after their request as `total` returns then."""
+def _timed_adapter(total: Callable[[], float], heard: Heard, connections: int) -> HTTPAdapter:
+    """Return an adapter whose answers end at the latest so many seconds after their request as `total` returns then.
+
+    `heard` is given what is read of them.
+    """
     from requests.adapters import HTTPAdapter
 
-    timed = {"response_class": staticmethod(partial(TimedResponse, total=total, clock=time.monotonic))}
+    timed = {"response_class": staticmethod(partial(TimedResponse, total=total, clock=time.monotonic, heard=heard))}
 
     class TimedAdapter(HTTPAdapter):
         def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - passed through
@@ -290,13 +304,13 @@ def _plain_words() -> tuple[tuple[type[BaseException], str], ...]:
     from urllib3 import exceptions
 
     return (
-        (exceptions.DecodeError, "what came is not compressed as its header says"),
-        (exceptions.InvalidChunkLength, "the pieces of its answer do not have the lengths that it says"),
+        (exceptions.DecodeError, "it is not compressed as its header says"),
+        (exceptions.InvalidChunkLength, "its pieces do not have the lengths that it says"),
         (exceptions.IncompleteRead, "it broke off"),
         (client.IncompleteRead, "it broke off"),
         (client.RemoteDisconnected, "it closed the connection without an answer"),
-        (client.LineTooLong, "its answer has a header that is far too long"),
-        (client.BadStatusLine, "what came is not an HTTP answer"),
+        (client.LineTooLong, "it has a header that is far too long"),
+        (client.BadStatusLine, "it is no HTTP answer"),
     )
 
 
