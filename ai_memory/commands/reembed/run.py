@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from ai_memory.config.embedding import EmbeddingSettings
     from ai_memory.config.file import Sourced
     from ai_memory.config.settings import Settings
+    from ai_memory.embed.awaited import Awaited
     from ai_memory.embed.port import TokenLimit
     from ai_memory.reembed.job import Job
     from ai_memory.reembed.options import Options
@@ -146,17 +147,19 @@ def _scope(args: argparse.Namespace) -> tuple[str, ...] | None:
 
 def _run_job(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     from ai_memory.commands.reembed.farewell import Farewell
+    from ai_memory.embed.awaited import Awaited
     from ai_memory.errors import AiMemoryError
     from ai_memory.reembed.stop import Stop, stop_after, stop_on_signals
 
-    stop, farewell = Stop(), Farewell(args, settings, console)
+    stop, awaited, farewell = Stop(), Awaited(), Farewell(args, settings, console)
     try:
         if args.or_start:
             _require_approved(args, settings)
-        job = _job(args, settings, console, stop)
+        job = _job(args, settings, console, stop, awaited)
         with (
             stop_on_signals(stop, tell=not console.quiet, at_once=farewell.at_once()),
             stop_after(stop, args.max_runtime),
+            stop.patient(awaited.break_off),
         ):
             report = job.run()
     except AiMemoryError as error:
@@ -185,7 +188,7 @@ def _require_approved(args: argparse.Namespace, settings: Settings) -> None:
                 require_approved_name(store, asked, _options(args, configured), now_ms=now_ms)
 
 
-def _job(args: argparse.Namespace, settings: Settings, console: Console, stop: Stop) -> Job:
+def _job(args: argparse.Namespace, settings: Settings, console: Console, stop: Stop, awaited: Awaited) -> Job:
     from functools import partial
 
     from ai_memory.clock import SystemClock
@@ -210,7 +213,7 @@ def _job(args: argparse.Namespace, settings: Settings, console: Console, stop: S
         batch=args.batch or configured.batch.value,
     )
     trace = progress.note if console.verbose else None
-    ties = Ties(stop=stop.event, closed=stop.closed, tell=progress.note, trace=trace)
+    ties = Ties(stop=stop.event, closed=stop.closed, awaited=awaited, tell=progress.note, trace=trace)
     embedder = assemble(configured, terms, ties)
     workers = partial(threads, embedder, partial(answer, stop=stop))
     tools = Tools(clock, stop, Narrator(progress), embedder=embedder, workers=workers, spending=embedder.spending)
