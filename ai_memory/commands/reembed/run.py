@@ -26,7 +26,7 @@ VERBS = {
     "verify": "take the census: exit 0 if every live row has the configured target's vector, 1 if not",
     "quarantine": "list the rows that could not be embedded, each with its title and the reason",
     "approve": "let unattended starts (--or-start) go to the configured target",
-    "pause": "end the run within a batch, and let none begin until it is unpaused",
+    "pause": "end the run within a batch, or 10 s without an answer, and let none begin until it is unpaused",
     "unpause": "lift the pause",
     "cancel": "give up the unfinished run and its approval; vectors already written stay",
 }
@@ -52,7 +52,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="stop before more than N tokens are spent (exit 75)",
     )
     add("--max-cost", type=money, metavar="X", help="the same in money, at [embeddings].price_per_million_tokens")
-    add("--max-runtime", type=duration, metavar="DURATION", help="stop after this time, like 20m or 2h (exit 75)")
+    add(
+        "--max-runtime",
+        type=duration,
+        metavar="DURATION",
+        help="stop after this time, like 20m or 2h, and at most 10 s for requests in flight (exit 75)",
+    )
     add("--concurrency", type=whole_number(1, 256), metavar="N", help="requests in flight (default: found by trial)")
     add("--retry-for", type=duration, default=120.0, metavar="DURATION", help="how long to retry a request (120s)")
     add("--wait", type=duration, default=0.0, metavar="DURATION", help="how long to wait for an endpoint that failed")
