@@ -136,10 +136,11 @@ class RunWriter(Protocol):
         No commit's number: nothing of the work is written with it.
         """
 
-    def leave(self, run: Run, *, last_error: str | None, limits: Mapping[str, int], unsettled: int) -> bool:
+    def leave(self, run: Run, *, last_error: str | None, limits: Mapping[str, int], unsettled: int | None) -> bool:
         """Note that the runner stopped in good order; False, with nothing noted, where it is not its run.
 
-        `unsettled` is how many texts that killed runners had sent are not committed yet, at most.
+        `unsettled` is how many texts that killed runners had sent are not committed yet, at most; None: the runner gave
+        up what it had in flight, and whoever takes the run over is told as after a kill.
         """
 
     def cancel(self, *, now_ms: int) -> int | None:

@@ -569,6 +569,19 @@ class RunSuite(Suite):
         with store.transaction() as transaction:
             assert take(transaction, left, OTHER, lost=3).counters.texts_sent_twice == 0
 
+    def test_who_gave_up_what_was_in_flight_is_taken_over_as_after_a_kill(self, store: Store, run: Run) -> None:
+        with store.transaction() as transaction:
+            assert transaction.runs.leave(run, last_error=None, limits={"inputs": 32}, unsettled=None)
+
+        left = store.runs.read(run.run_id)
+        assert (left.holder, left.in_flight_limit, dict(left.limits)) == (
+            run.holder,
+            run.in_flight_limit,
+            {"inputs": 32},
+        )
+        with store.transaction() as transaction:
+            assert take(transaction, left, OTHER, lost=3).counters.texts_sent_twice == 3
+
     def test_a_sign_of_life_tells_what_is_being_retried(self, store: Store, run: Run) -> None:
         with store.transaction() as transaction:
             assert transaction.runs.beat(run, failure="it is away.", now_ms=NOW_MS + 7)
