@@ -30,7 +30,8 @@ def steps_on(run: Run | None, pause: Pause | None, begin: str) -> tuple[str, ...
         # No start goes on with it, and nothing pauses a run so any more.
         steps = (CANCEL, begin)
     else:
-        steps = (GO_ON,)
+        # It goes on with its own namespaces.
+        steps = (GO_ON,) if run.scope is None else (GO_ON, begin)
     # A backfill takes no run, and heeds no pause.
     return (UNPAUSE, *steps) if pause and steps != (BACKFILL,) else steps
 

@@ -13,7 +13,15 @@ from tests.support import files
 from tests.support.fake_endpoint import FOREVER, FakeEndpoint
 
 ROWS = 12
-STATES = ("no run", "unfinished", "paused", "paused without a run", "another model", "another model and paused")
+STATES = (
+    "no run",
+    "paused without a run",
+    "unfinished",
+    "unfinished and paused",
+    "unfinished in a namespace",
+    "another model",
+    "another model and paused",
+)
 COMMAND = re.compile(r"\bai-memory ((?:reembed|backfill)[^;)\n]*)")
 WITHOUT = "SELECT count(*) FROM memories WHERE embedding IS NULL"
 
@@ -31,8 +39,9 @@ def standing(
     assert cli("reembed").code == 0
     monkeypatch.setenv("AI_MEMORY_EMBED_MODEL", "fake")
     endpoint.change(model="fake")
-    if state in ("unfinished", "paused"):
-        assert cli("reembed", "--max-rows", "2", "--batch", "2").code == 75
+    if state.startswith("unfinished"):
+        some = ("--namespace", "b") if "namespace" in state else ()
+        assert cli("reembed", "--max-rows", "2", "--batch", "2", *some).code == 75
     if "paused" in state:
         assert cli("reembed", "pause", "--reason", "a test").code == 0
     return state
@@ -115,9 +124,26 @@ def test_beside_no_run_nothing_names_one_to_resume(
     assert without(db) == 0
 
 
-@pytest.mark.parametrize("standing", ["unfinished", "paused"], indirect=True)
+@pytest.mark.parametrize("standing", STATES[2:5], indirect=True)
 def test_what_a_stamp_names_for_vectors_of_another_model_goes_on_with_the_run(cli: Cli, standing: str) -> None:
     refused = cli("reembed", "--stamp-only", "--sample", "5")
 
     assert refused.code == 4, standing
     follow(cli, line_with(refused.err, "nothing was stamped").split("; or ")[0])
+
+
+@pytest.mark.parametrize("state", ["no run", "unfinished", "paused"])
+def test_what_quarantine_names_tries_its_rows_again(cli: Cli, db: Path, endpoint: FakeEndpoint, state: str) -> None:
+    files.create(db, ROWS)
+    files.add(db, "bad", content="poison")
+    endpoint.change(poison="poison")
+    some = () if state == "no run" else ("--max-rows", "4", "--batch", "4")
+    assert cli("reembed", *some).code == (75 if some else 10)
+    if state == "paused":
+        assert cli("reembed", "pause").code == 0
+    endpoint.change(poison="")
+
+    told = line_with(cli("reembed", "quarantine").out, "Try them again")
+
+    follow(cli, told)
+    assert without(db) == 0
