@@ -29,7 +29,7 @@ TELLING: Mapping[str, tuple[str, str, str]] = {
         "live memories have a text or number as a vector",
         REEMBED,
     ),
-    "stale": ("live memory is not proven to be of", "live memories are not proven to be of", REEMBED),
+    "stale": ("live memory is not recorded as of", "live memories are not recorded as of", REEMBED),
     "quarantined": ("memory is in quarantine", "memories are in quarantine", f"{REEMBED} quarantine"),
 }
 """The numbers that are findings where they are not 0, told of one and of many, and what mends them."""

@@ -111,7 +111,7 @@ def _unmoved(status: Status) -> str:
 
 def _outlook(found: Outlook) -> str:
     if found.complete:
-        return "every row was found to have the configured target's vector"
+        return "for the configured target no row was found stale, by what is stamped and recorded"
     if found.approved_at is None:
         return "nobody approved the configured target for this file, so no unattended start begins"
     return "the next start begins a run to the configured target"
