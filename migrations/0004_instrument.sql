@@ -55,7 +55,7 @@ ALTER TABLE reembed_run ADD COLUMN ended_alike INTEGER NOT NULL DEFAULT 0;    --
 ALTER TABLE reembed_run ADD COLUMN asked_again INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE reembed_run ADD COLUMN disagreed INTEGER NOT NULL DEFAULT 0;
 
--- A stretch ends when rows from all over it are asked again and agree. What was written in one that a kill or an outage
--- cut off is doubted by the next invocation. No two runs share a number.
-ALTER TABLE reembed_run ADD COLUMN stretch INTEGER NOT NULL DEFAULT 0;
+-- The vectors of a target are written in stretches: one ends when rows from all over it are asked again and agree. What was
+-- written in one that a kill or an outage cut off is doubted by whoever writes vectors of the target next.
+ALTER TABLE embedding_fingerprint ADD COLUMN stretch INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE embedding_provenance ADD COLUMN stretch INTEGER NOT NULL DEFAULT 0;

@@ -14,10 +14,12 @@ from ai_memory.reembed.options import Options
 from ai_memory.reembed.sources import FromTextWhereNone
 from ai_memory.reembed.sweep.believed import witnessed
 from ai_memory.reembed.sweep.budget import Budget
+from ai_memory.reembed.sweep.inherited import inherited
 from ai_memory.reembed.sweep.joined import joined
 from ai_memory.reembed.sweep.refusal_guard import RefusalGuard
 from ai_memory.reembed.sweep.scan import READ_ROWS, Scan, ScanOrder
 from ai_memory.reembed.sweep.schedule import Schedule
+from ai_memory.reembed.sweep.trail import MOST
 
 if TYPE_CHECKING:
     from ai_memory.actions.filled import Filled
@@ -60,7 +62,7 @@ def fill(filling: Filling, ids: Sequence[str], workers: Workers, filled: Filled,
         found = filling.due(_lacking(filling.store, chunk), filled, refused=refused)
         filling.tools.observe(PageCommitted(len(chunk) - len(found)))
         due += [each.id for each in found]
-    if due:
+    if due or filling.unproven():
         _sweep(filling, due, workers, filled, batch=max(batch, LEAST_PAGE))
 
 
@@ -74,8 +76,10 @@ def _sweep(filling: Filling, ids: Sequence[str], workers: Workers, filled: Fille
     tools, target = filling.tools, _served(filling)
     journal, committer = filling.committer(target)
     signs, schedule = NoSigns(tools.stop), Schedule(rows=len(ids), batch=batch)
-    sweep = joined(committer, Options(batch=batch), tools, workers, signs, schedule, RefusalGuard())
-    order, budget = ScanOrder(target, (), {}, batch, FromTextWhereNone(), ids=ids), Budget()
+    before = inherited(filling.store, target, batch=batch, most=MOST, chance=tools.chance)
+    sweep = joined(committer, Options(batch=batch), tools, workers, signs, schedule, RefusalGuard(), before=before)
+    # What is inherited has a vector, and is left alone unless that is taken away.
+    order, budget = ScanOrder(target, (), {}, batch, FromTextWhereNone(), ids=[*ids, *before.ids]), Budget()
     try:
         while not sweep.over(Scan(filling.store, order, budget, stopped=tools.stop.requested), budget):
             journal.aside.clear()

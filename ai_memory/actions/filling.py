@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ai_memory.memory.freshness import Document, Unfit
 from ai_memory.memory.reason import unwritable
-from ai_memory.reembed.plan.targets import enter_target, recorded_target
+from ai_memory.reembed.plan.targets import enter_target, known_fingerprint, recorded_target
 from ai_memory.reembed.sweep.committer import Committer
 from ai_memory.reembed.sweep.journal import Unrecorded
 from ai_memory.reembed.writes import rehearse_documents
@@ -57,6 +57,11 @@ class Filling:
             TargetChanged: the endpoint serves other weights than those by which the target is known.
         """
         return enter_target(transaction, replace(self.embedder.target, dim=dim), now_ms=self.tools.clock.now_ms())
+
+    def unproven(self) -> bool:
+        """Return whether vectors of the embedder's target were written that no end has shown to be right."""
+        known = known_fingerprint(self.store, recorded_target(self.store, self.embedder.target))
+        return known is not None and bool(self.store.targets.unproven(known))
 
     def committer(self, target: Fingerprint) -> tuple[Unrecorded, Committer]:
         """Return what writes vectors of the target, and the journal in which it keeps the rows that get none."""

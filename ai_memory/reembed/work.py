@@ -19,9 +19,9 @@ Sizes = Mapping[str, int]
 Unwritable = Mapping[str, str] | None
 """Memories whose vectors the database refuses, by id, with its words; None as long as it has refused nothing."""
 KNOWN = 8
-"""Texts that are asked by themselves to know what is right, where a remedy is looked for."""
+"""Texts that are asked by themselves to know what is right, where a remedy is sought. Of 2026-11-25, not measured."""
 TRIES = 3
-"""Requests that must be right before a remedy is believed."""
+"""Requests that must be right before a remedy is believed. Of 2026-11-25, not measured."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,12 +33,9 @@ def rehearse_documents(
     return store.rehearse({each.id: partial(attempt, document=each) for each in documents})
 
 
-def write_of(document: Document, blob: bytes, origin: str = REEMBED, stretch: int = 0) -> VectorWrite:
-    """Return the write of a vector, compared and set by the text that was read.
-
-    `origin` and `stretch` are named in its provenance.
-    """
-    return VectorWrite(document.id, document.title, document.content, blob, document.src, origin, stretch)
+def write_of(document: Document, blob: bytes, origin: str = REEMBED) -> VectorWrite:
+    """Return the write of a vector, compared and set by the text that was read; `origin` is named in its provenance."""
+    return VectorWrite(document.id, document.title, document.content, blob, document.src, origin)
 
 
 def attest_document(transaction: Transaction, target: Fingerprint, document: Document) -> bool:

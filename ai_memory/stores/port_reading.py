@@ -81,8 +81,8 @@ class TargetReader(Protocol):
             DataRefused: there is none, or it does not agree with its digest.
         """
 
-    def written_in(self, target: int, stretch: int) -> list[str]:
-        """Return the ids of the rows whose vectors are recorded as the target's and were written in a run's stretch."""
+    def unproven(self, target: Fingerprint) -> list[str]:
+        """Return the ids of the rows whose vectors sweeps wrote in the target's present stretch."""
 
     def widths(self) -> list[tuple[bytes, int]]:
         """Return digest and width of every target, the unfinished run's first, then the latest; damaged ones left out.

@@ -38,11 +38,12 @@ class VectorWriter(Protocol):
     def forget(self, ids: Sequence[str], target: Fingerprint, *, unstamp: bool) -> int:
         """Delete the record that the vectors of `ids` are the target's, and return how many rows that made stale.
 
-        The vectors stay. With `unstamp` they lose the stamp of their space, which some databases refuse.
+        Only what sweeps wrote. The vectors stay. With `unstamp` they lose the stamp of their space, which some
+        databases refuse.
         """
 
     def take_away(self, ids: Sequence[str], target: Fingerprint, *, origin: str, vectors: bool) -> int:
-        """Delete the vectors and their records that `origin` gave to those of `ids`; return from how many.
+        """Delete the vectors and their records that `origin` or a sweep gave to those of `ids`; return from how many.
 
         A vector that somebody else wrote since stays. Without `vectors` only the record is deleted, which no database
         refuses.
@@ -57,6 +58,9 @@ class TargetWriter(Protocol):
 
     def set_witness(self, target: int, witness: bytes) -> None:
         """Keep the vectors of the witness texts, unless the target has some."""
+
+    def begin_stretch(self, target: int) -> None:
+        """Begin the target's next stretch: rows from all over what was written until now agreed."""
 
     def forget_witness(self, target: int) -> bool:
         """Delete the witness of a target to which no vector is recorded; return whether it was deleted."""
@@ -166,12 +170,6 @@ class ProgressWriter(Protocol):
 
     def note_end(self, run: Run, *, exit_code: int, reason: str, now_ms: int) -> None:
         """Note how an invocation ended, and how many in a row ended so."""
-
-    def note_agreed(self, run: Run) -> None:
-        """Note that rows from all over the run's stretch agreed: the next one begins.
-
-        In a transaction that holds the run.
-        """
 
     def note_nothing_stale(self, target: int | None, space: str, dim: int, *, now_ms: int) -> None:
         """Note after the run begun last, where that was another's or given up, that no row is stale for a target."""

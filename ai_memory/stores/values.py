@@ -68,8 +68,7 @@ class Run:
 
     `limits` is what was learned of the size of a request, by name; `counters` are those of all invocations.
     `last_written_at` is the last commit with a vector, `last_progress_at` the last sign of life. `counted` and
-    `last_end` are None until a census was noted and an invocation ended in good order. `stretch` is the number of what
-    is written until rows from all over it agree.
+    `last_end` are None until a census was noted and an invocation ended in good order.
     """
 
     run_id: int
@@ -96,7 +95,6 @@ class Run:
     rows_per_hour: int = 0
     counted: Counted | None = None
     last_end: LastEnd | None = None
-    stretch: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,8 +139,7 @@ class Identity:
 class VectorWrite:
     """One vector to write: of which memory, of which exact text, in which space.
 
-    `src` is the hash of the document embedded; `origin` names the writer (see embedding_provenance), `stretch` that of
-    its run.
+    `src` is the hash of the document embedded; `origin` names the writer (see embedding_provenance).
     """
 
     id: str
@@ -151,7 +148,6 @@ class VectorWrite:
     blob: bytes
     src: bytes
     origin: str
-    stretch: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,7 +42,10 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Fingerprint:
-    """A target as the file knows it; `witness` is None until the target's first probe."""
+    """A target as the file knows it; `witness` is None until the target's first probe.
+
+    `stretch` is the number that its vectors are written under until rows from all over them agree.
+    """
 
     id: int
     digest: bytes
@@ -50,6 +53,7 @@ class Fingerprint:
     space: str
     dim: int
     witness: bytes | None
+    stretch: int = 0
 
 
 MAX_DIM = 65_536

@@ -35,8 +35,8 @@ def test_where_there_is_no_row_none_is_said_to_be_stamped(cli: Cli, db: Path) ->
 
 
 def test_one_row_that_was_asked_again_is_one() -> None:
-    assert bound.bound_in_words(1, 1) == "The one row was asked again and agrees."
-    assert "1 was asked again one by one and agrees" in bound.bound_in_words(1, 5)
+    assert bound.bound_in_words(1, 1, over=True) == "The one row was asked again and agrees."
+    assert "1 was asked again one by one and agrees" in bound.bound_in_words(1, 5, over=True)
 
 
 @pytest.mark.usefixtures("quiet_embedder")

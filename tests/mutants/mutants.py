@@ -186,8 +186,8 @@ MUTANTS = (
     _one(
         "what was written before a kill is believed",
         "reembed.sweep.inherited:inherited",
-        "if not run.counters.reembedded:",
-        "if True:",
+        "    ids = store.targets.unproven(target)\n",
+        "    ids = store.targets.unproven(target)[:0]\n",
         LIAR,
     ),
     _one(
@@ -195,7 +195,7 @@ MUTANTS = (
         "stores.sqlite.runs:take_over",
         "    newly = lost if run.holder else 0\n",
         "    newly = lost if run.holder else 0\n"
-        "    transaction.db.execute('UPDATE reembed_run SET stretch = stretch + 1 WHERE run_id = ?', (run.run_id,))\n",
+        "    transaction.db.execute('UPDATE embedding_fingerprint SET stretch = stretch + 1')\n",
         LIAR,
     ),
     _one(

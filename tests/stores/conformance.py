@@ -271,24 +271,18 @@ class TargetSuite(Suite):
         assert store.targets.of_space("other#none", 0) == []
         assert sorted(store.targets.widths()) == sorted([(target.digest, 16), (narrow.digest, 8)])
 
-    def test_what_a_run_wrote_since_rows_agreed_is_told_by_the_number_of_its_stretch(
-        self, store: Store, target: Fingerprint
-    ) -> None:
-        run = begun(store, target)
-        mine = replace(write_of(store, "id-000"), stretch=run.stretch)
-        by_hand = replace(write_of(store, "id-001", origin="store"), stretch=run.stretch)
-        assert written(store, target, mine, by_hand, write_of(store, "id-002")) == [True] * 3
-        assert store.targets.written_in(target.id, run.stretch) == ["id-000"]
+    def test_what_sweeps_wrote_in_the_present_stretch_is_unproven(self, store: Store, target: Fingerprint) -> None:
+        swept = [write_of(store, f"id-00{n}", origin=each) for n, each in enumerate(("reembed", "backfill", "import"))]
+        assert written(store, target, *swept, write_of(store, "id-003", origin="store")) == [True] * 4
+        assert store.targets.unproven(target) == ["id-000", "id-001", "id-002"]
 
         with store.transaction() as transaction:
-            transaction.runs.hold(run, now_ms=NOW_MS)
-            transaction.progress.note_agreed(run)
+            transaction.targets.begin_stretch(target.id)
 
-        found = store.runs.read(run.run_id)
-        assert found.stretch == run.stretch + 1
-        assert store.targets.written_in(target.id, found.stretch) == []
-        assert written(store, target, replace(mine, stretch=found.stretch)) == [True]
-        assert store.targets.written_in(target.id, found.stretch) == ["id-000"]
+        later = store.targets.read(target.id)
+        assert (later.stretch, store.targets.unproven(later)) == (target.stretch + 1, [])
+        assert written(store, later, swept[1]) == [True]
+        assert store.targets.unproven(later) == ["id-001"]
 
     def test_the_width_of_an_unfinished_run_comes_first(self, store: Store, target: Fingerprint) -> None:
         begun(store, target)
@@ -400,12 +394,12 @@ class WritingSuite(Suite):
     def test_what_one_writer_gave_is_taken_away_and_nothing_else(
         self, store: Store, target: Fingerprint, vectors: bool
     ) -> None:
-        writes = [write_of(store, row_id) for row_id in IDS[:3]]
+        writes = [write_of(store, row_id, origin="store") for row_id in IDS[:3]]
         written(store, target, *writes)
         with store.transaction() as transaction:
             taken = [
                 transaction.vectors.take_away(ids, target, origin=origin, vectors=vectors)
-                for ids, origin in ((IDS[:2], "somebody else"), (IDS[:1], writes[0].origin))
+                for ids, origin in ((IDS[:2], "backfill"), (IDS[:1], "store"))
             ]
 
         [row] = store.memories.rows_by_id(["id-000"], target=target.id)

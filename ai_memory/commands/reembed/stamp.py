@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from ai_memory.stores.port import Store
     from ai_memory.vectors.target import Target
 
+COMPARE = "Later: ai-memory reembed verify --sample 300"
 SampleSize = str | int | None
 """What `--sample` gave: "all", a number, or None where it was not given."""
 
@@ -99,6 +100,6 @@ def _reached(store: Store, settings: Settings, console: Console, *, must: bool) 
     except (EmbedderInitFailed, TransientFailure) as error:
         if must:
             raise
-        console.warn(f"no vector was compared: {error.what} Later: ai-memory reembed verify --sample {SAMPLED}")
+        console.warn(f"no vector was compared: {error.what} {COMPARE}")
         return None
     return embedder

@@ -248,10 +248,10 @@ def _spent(status: Status) -> str:
 
 
 def _asked_again(status: Status) -> str:
-    if status.differ_at_most is None:
-        return ""
     counters = status.run.counters
-    return f". {bound_in_words(counters.asked_again - counters.disagreed, counters.reembedded)}"
+    if counters.asked_again <= counters.disagreed or not counters.reembedded:
+        return ""
+    return f". {bound_in_words(counters.asked_again - counters.disagreed, counters.reembedded, over=status.over)}"
 
 
 def _only(status: Status) -> str:

@@ -39,8 +39,8 @@ def differ_at_most(agreed: int, rows: int) -> float:
     return 0.0 if agreed >= rows else ceil(bound(agreed, agreed) * 10_000) / 10_000
 
 
-def bound_in_words(agreed: int, rows: int) -> str:
-    """Return the sentence on what rows asked again prove."""
+def bound_in_words(agreed: int, rows: int, *, over: bool) -> str:
+    """Return the sentence on what rows asked again prove; before a run is `over` they are not from all over it."""
     share = percent(differ_at_most(agreed, rows))
     if not agreed:
         return f"None of {counted(rows, 'row')} was asked again: nothing tells how many of them differ."
@@ -48,7 +48,7 @@ def bound_in_words(agreed: int, rows: int) -> str:
         return f"All {rows:,} rows were asked again one by one and agree." if rows > 1 else ONE_ROW
     agree = "was asked again one by one and agrees" if agreed == 1 else "were asked again one by one and agree"
     asked = f"Of {rows:,} rows {agreed:,} {agree}"
-    return f"{asked}: at most {share} of the rows can differ (95 %)."
+    return f"{asked}: at most {share} of the rows can differ (95 %)." if over else f"{asked}, so far."
 
 
 def percent(share: float) -> str:

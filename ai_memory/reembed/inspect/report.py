@@ -52,10 +52,10 @@ class RunReport:
     `scope` is the run's namespaces (None: all), `outside` how many rows of others are stale (None: nobody looked).
     `texts_sent_twice` is an upper bound after a kill. `asked_again` rows were asked again one by one, of which
     `disagreed` got another vector and were embedded anew; the share `differ_at_most` of the re-embedded rows can differ
-    (95 %, None: none were re-embedded). `error` is the line of what ended the invocation, empty when
-    nothing did. `last_failure` is what the last request came to, empty where it was answered; `next` is the command to
-    type next, empty where there is none. `tokens_needed` is what the next row needs where a limit of
-    tokens or money let none through, else 0.
+    (95 %, None: none were re-embedded, or the run is not over). `error` is the line of what ended the invocation,
+    empty when nothing did. `last_failure` is what the last request came to, empty where it was answered; `next` is the
+    command to type next, empty where there is none. `tokens_needed` is what the next row needs where a limit of tokens
+    or money let none through, else 0.
     """
 
     run_id: int | None
@@ -114,7 +114,7 @@ class RunReport:
             f"Target: {self.model}, {self.dim or 'unknown'} wide, space {self.space}. {spent}.",
         ]
         if self.reembedded:
-            lines.append(bound_in_words(self.asked_again - self.disagreed, self.reembedded))
+            lines.append(bound_in_words(self.asked_again - self.disagreed, self.reembedded, over=self.state == "done"))
         extra = [
             (self.raced, RACED),
             (self.attested, ATTESTED),
@@ -145,7 +145,8 @@ def report(
         exit_code=ending.exit_code,
         reason=ending.reason,
         total=census.live if census else planned.census.live,
-        reembedded=counters.reembedded,
+        # More were taken back than written where what earlier invocations wrote was found to be wrong.
+        reembedded=max(counters.reembedded, 0),
         skipped=met,
         # Not what the sweep met: another pass meets rows that this very invocation wrote.
         already_current=planned.census.fresh,
@@ -171,7 +172,7 @@ def report(
         asked_again=counters.asked_again,
         disagreed=counters.disagreed,
         differ_at_most=differ_at_most(counters.asked_again - counters.disagreed, counters.reembedded)
-        if counters.reembedded
+        if counters.reembedded > 0 and ending.run and ending.run.state == "done"
         else None,
         error=ending.error.line() if ending.error else "",
         scope=planned.scope,

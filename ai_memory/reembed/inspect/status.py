@@ -108,10 +108,15 @@ class Status:
 
     @property
     def differ_at_most(self) -> float | None:
-        """The share of the re-embedded rows that can differ (95 %), None where none was asked again."""
+        """The share of the re-embedded rows that can differ (95 %), None before the run is over, or with none asked."""
         counters = self.run.counters
         agreed = counters.asked_again - counters.disagreed
-        return differ_at_most(agreed, counters.reembedded) if agreed > 0 and counters.reembedded else None
+        return differ_at_most(agreed, counters.reembedded) if self.over and agreed > 0 and counters.reembedded else None
+
+    @property
+    def over(self) -> bool:
+        """Whether rows from all over the run were asked again at its end."""
+        return self.run.state == "done"
 
     def values(self) -> dict[str, object]:
         """Return the JSON object."""

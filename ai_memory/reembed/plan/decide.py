@@ -47,12 +47,14 @@ class Situation:
 
     `run` is the unfinished run (None: none), `differences` the phrases in which its target differs from the
     configured one, `census` that of the rows against the configured target. `approved`: a person approved that target.
+    `unproven`: the run has written vectors that no end has shown to be right.
     """
 
     run: Run | None
     differences: tuple[str, ...]
     census: Census
     approved: bool = True
+    unproven: bool = False
 
 
 def asks_of_file(options: Options, run_scope: Scope) -> bool:
@@ -108,7 +110,7 @@ def _decided(options: Options, found: Situation) -> Action:
     if options.retarget and _scopes_differ(scope_of(options, found.run), found.run.scope):
         return Action.SUPERSEDE
     if options.resume or options.retarget:
-        return Action.TAKE_OVER if _work(options, found.census) else Action.FINISH
+        return Action.TAKE_OVER if _work(options, found.census) or found.unproven else Action.FINISH
     raise OperatorNeeded(f"Run {found.run.run_id} is unfinished.", tip=WAYS_OUT)
 
 

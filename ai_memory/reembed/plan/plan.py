@@ -83,6 +83,11 @@ def _changed(store: Reader, run: Run | None, target: Target) -> list[str]:
     return differences(store.targets.read(run.target).spec_json, target) if run else []
 
 
+def _unproven(store: Reader, target: Target) -> bool:
+    known = known_fingerprint(store, target)
+    return known is not None and bool(store.targets.unproven(known))
+
+
 def action_of(store: Reader, target: Target, options: Options, run: Run | None, census: Census) -> Action:
     """Return what a start does about the unfinished `run`; see `decide`.
 
@@ -90,7 +95,8 @@ def action_of(store: Reader, target: Target, options: Options, run: Run | None, 
         OperatorNeeded, TargetChanged, UsageError: see `decide`; or nobody approved the target.
     """
     approved, changed = store.operator.is_approved(target.space, target.dim), _changed(store, run, target)
-    action = decide(options, Situation(run, tuple(changed), census, approved))
+    unproven = run is not None and not census.stale and _unproven(store, target)
+    action = decide(options, Situation(run, tuple(changed), census, approved, unproven))
     if action is Action.ASK:
         raise unapproved(store, target.space, target.dim, options)
     return action

@@ -107,7 +107,7 @@ class _Rows:
     def write(self, vectors_of: Sequence[tuple[Document, bytes]]) -> list[str]:
         """Write vectors and return what became of each, in any order."""
         writable = [(each, blob) for each, blob in vectors_of if not self.shut_out(each)]
-        writes = [write_of(each, blob, self.journal.origin, self.journal.stretch) for each, blob in writable]
+        writes = [write_of(each, blob, self.journal.origin) for each, blob in writable]
         written = self.transaction.vectors.write(writes, self.target, one_by_one=self.unwritable is not None)
         done = [each.id for each, was in zip(writes, written, strict=True) if was]
         self.transaction.quarantine.lift(self.target.id, done)

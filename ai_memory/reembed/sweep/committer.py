@@ -113,8 +113,9 @@ class Committer:
         with self._store.transaction() as transaction:
             self._journal.hold(transaction, now_ms=self._tools.clock.now_ms())
             self._journal.count(transaction, counters)
-            self._journal.agreed(transaction)
+            transaction.targets.begin_stretch(self.target.id)
         self.counters += counters
+        self.target = replace(self.target, stretch=self.target.stretch + 1)
 
 
 def _take_back(

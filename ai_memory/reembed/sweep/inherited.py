@@ -1,4 +1,4 @@
-"""What earlier invocations of a run wrote and no end of theirs has shown to be right.
+"""What earlier invocations wrote of a target's vectors and no end of theirs has shown to be right.
 
 Whoever is killed, or leaves while the endpoint is away, asks no rows again at the end. An endpoint that lied to it may
 be honest by now; only the rows that it wrote can tell.
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from random import Random
 
     from ai_memory.stores.port import Store
-    from ai_memory.stores.values import Run
     from ai_memory.vectors.target import Fingerprint
 
 
@@ -34,11 +33,9 @@ class Inherited:
     pages: int = 0
 
 
-def inherited(store: Store, run: Run, target: Fingerprint, *, batch: int, most: int, chance: Random) -> Inherited:
+def inherited(store: Store, target: Fingerprint, *, batch: int, most: int, chance: Random) -> Inherited:
     """Return what is inherited, with `most` rows of it that nobody edited since; `chance` chooses them."""
-    if not run.counters.reembedded:
-        return Inherited()
-    ids = store.targets.written_in(target.id, run.stretch)
+    ids = store.targets.unproven(target)
     pages = ceil(len(ids) / batch)
     chosen = chance.sample(ids, min(most, pages))
     return Inherited(ids, tuple(_embedded(store, target, chosen)), pages)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from ai_memory.memory.reason import UNWRITABLE
@@ -23,10 +22,6 @@ class Journal(Protocol):
     @property
     def origin(self) -> str:
         """The writer that a vector's provenance names."""
-
-    @property
-    def stretch(self) -> int:
-        """The stretch of the run that it names; 0 without a run."""
 
     def committed(self, store: Store, number: int | None) -> bool:
         """Connect anew, and return whether the commit of that number (see `hold`) is known to be in the database."""
@@ -58,9 +53,6 @@ class Journal(Protocol):
     ) -> None:
         """Add to the counters."""
 
-    def agreed(self, transaction: Transaction) -> None:
-        """Record that rows from all over what was written agreed; the next stretch begins."""
-
     def set_aside(
         self, transaction: Transaction, target: Fingerprint, row: Document | Unfit, reason: Reason, *, now_ms: int
     ) -> None:
@@ -75,8 +67,6 @@ class Unrecorded:
 
     A commit whose answer was lost is made again, which changes nothing.
     """
-
-    stretch = 0
 
     def __init__(self, origin: str) -> None:
         """Write vectors as `origin`."""
@@ -118,9 +108,6 @@ class Unrecorded:
     ) -> None:
         """Do nothing."""
 
-    def agreed(self, transaction: Transaction) -> None:
-        """Do nothing."""
-
     def set_aside(
         self, transaction: Transaction, target: Fingerprint, row: Document | Unfit, reason: Reason, *, now_ms: int
     ) -> None:
@@ -141,11 +128,6 @@ class RunJournal:
     def __init__(self, run: Run) -> None:
         """Write for a run that this process holds."""
         self.run = run
-
-    @property
-    def stretch(self) -> int:
-        """That of the run."""
-        return self.run.stretch
 
     def committed(self, store: Store, number: int | None) -> bool:
         """See `Store.committed`."""
@@ -176,11 +158,6 @@ class RunJournal:
     ) -> None:
         """See `ProgressWriter.count`."""
         transaction.progress.count(self.run, counters, written_at=written_at, rows_per_hour=rows_per_hour)
-
-    def agreed(self, transaction: Transaction) -> None:
-        """See `ProgressWriter.note_agreed`."""
-        transaction.progress.note_agreed(self.run)
-        self.run = replace(self.run, stretch=self.run.stretch + 1)
 
     def set_aside(
         self, transaction: Transaction, target: Fingerprint, row: Document | Unfit, reason: Reason, *, now_ms: int

@@ -85,14 +85,19 @@ class WitnessGuard:
             EmbedError: the endpoint failed.
         """
         if not (rows := tuple(self._asking.at_end())):
+            if self._trail.link:
+                self._agreed(0)
             return None
         found = self._alone.ask(AskAtEnd(rows, self._asking.seed(), self._sizes))
         asked = self._trail.first_asked(found.asked)
         if found.differing:
             return Answered(outcomes=rows, asked=asked, differing=found.differing)
-        self._committer.agreed(len(asked))
-        self._trail.rows_agreed(at_end=True)
+        self._agreed(len(asked))
         return None
+
+    def _agreed(self, asked: int) -> None:
+        self._committer.agreed(asked)
+        self._trail.rows_agreed(at_end=True)
 
     def take_back(self, lie: Answered, *, in_flight: int) -> int:
         """Make stale again what is in doubt, before a remedy is looked for; return how many rows were not.

@@ -13,9 +13,10 @@ if TYPE_CHECKING:
     from ai_memory.stores.sqlite.base import Store, Transaction
     from ai_memory.stores.values import Identity
 
-FIND_FINGERPRINT = (
-    "SELECT id, CASE WHEN typeof(witness) = 'blob' THEN witness END FROM embedding_fingerprint WHERE digest = ?"
-)
+FIND_FINGERPRINT = """
+    SELECT id, CASE WHEN typeof(witness) = 'blob' THEN witness END, iif(typeof(stretch) = 'integer', stretch, 0)
+    FROM embedding_fingerprint WHERE digest = ?
+"""
 ADD_FINGERPRINT = """
     INSERT INTO embedding_fingerprint (digest, spec_json, space, dim, created_at) VALUES (?, ?, ?, ?, ?)
     ON CONFLICT (digest) DO UPDATE SET spec_json = excluded.spec_json, space = excluded.space, dim = excluded.dim
@@ -43,7 +44,7 @@ OF_SPACE = """
     WHERE space = ? AND typeof(dim) = 'integer' AND ? IN (0, dim) ORDER BY id DESC
 """
 FINGERPRINT_TEXTS = ("spec_json", "space")
-FINGERPRINT_COLUMNS = ("id", "digest", *FINGERPRINT_TEXTS, "dim", "witness")
+FINGERPRINT_COLUMNS = ("id", "digest", *FINGERPRINT_TEXTS, "dim", "witness", "stretch")
 READ_FINGERPRINT = f"""
     SELECT {selected(FINGERPRINT_COLUMNS, FINGERPRINT_TEXTS)} FROM embedding_fingerprint WHERE id = ?
 """
@@ -53,6 +54,11 @@ FORGET_WITNESS = """
     WHERE id = ? AND NOT EXISTS (
         SELECT 1 FROM embedding_provenance WHERE fingerprint_id = embedding_fingerprint.id AND origin <> 'attested'
     )
+"""
+BEGIN_STRETCH = "UPDATE embedding_fingerprint SET stretch = stretch + 1 WHERE id = ?"
+UNPROVEN = """
+    SELECT CAST(memory_id AS BLOB) FROM embedding_provenance
+    WHERE fingerprint_id = ? AND stretch = ? AND origin IN ('reembed', 'backfill', 'import') ORDER BY memory_id
 """
 
 ANOTHER_TARGET = (
@@ -69,8 +75,8 @@ def known_fingerprint(store: Store, identity: Identity) -> Fingerprint | None:
     rows = store.db.execute(FIND_FINGERPRINT, (identity.digest,))
     if not rows:
         return None
-    number, witness = rows[0]
-    return Fingerprint(number, identity.digest, identity.spec_json, identity.space, identity.dim, witness)
+    number, witness, stretch = rows[0]
+    return Fingerprint(number, identity.digest, identity.spec_json, identity.space, identity.dim, witness, stretch)
 
 
 def ensure_fingerprint(transaction: Transaction, identity: Identity, *, now_ms: int) -> Fingerprint:
@@ -101,7 +107,8 @@ def read_fingerprint(store: Store, fingerprint_id: int) -> Fingerprint:
         if spec.get(name) != value:
             raise row.damaged(name, "is not that of spec_json")
     witness = None if row.values["witness"] is None else row.blob("witness")
-    return Fingerprint(fingerprint_id, digest, text, str(spec["space"]), int(spec["dim"]), witness)
+    stretch = row.whole("stretch")
+    return Fingerprint(fingerprint_id, digest, text, str(spec["space"]), int(spec["dim"]), witness, stretch)
 
 
 def known_widths(store: Store) -> list[tuple[bytes, int]]:
@@ -116,6 +123,17 @@ def known_widths(store: Store) -> list[tuple[bytes, int]]:
 def of_space(store: Store, space: str, dim: int) -> list[int]:
     """Return the numbers of the targets of a space that the file has seen, in any width if `dim` is 0."""
     return [int(row[0]) for row in store.db.execute(OF_SPACE, (space, dim))]
+
+
+def begin_stretch(transaction: Transaction, fingerprint_id: int) -> None:
+    """Begin the target's next stretch: the vectors written until now are believed."""
+    transaction.db.execute(BEGIN_STRETCH, (fingerprint_id,))
+
+
+def unproven(store: Store, fingerprint: Fingerprint) -> list[str]:
+    """Return the ids of the rows whose vectors sweeps wrote in the target's present stretch."""
+    found = (store.codec.text(row[0]) for row in store.db.execute(UNPROVEN, (fingerprint.id, fingerprint.stretch)))
+    return [each for each in found if each is not None]
 
 
 def set_witness(transaction: Transaction, fingerprint_id: int, witness: bytes) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ai_memory.stores.sqlite import approvals, pauses, quarantine, run_figures, runs, settled, stretches
+from ai_memory.stores.sqlite import approvals, pauses, quarantine, run_figures, runs, settled
 from ai_memory.stores.sqlite.lost_run import run_lost
 
 if TYPE_CHECKING:
@@ -182,10 +182,6 @@ class ProgressWriter:
     def note_end(self, run: Run, *, exit_code: int, reason: str, now_ms: int) -> None:
         """See the port."""
         run_figures.note_end(self.inner, run, exit_code=exit_code, reason=reason, now_ms=now_ms)
-
-    def note_agreed(self, run: Run) -> None:
-        """See the port."""
-        stretches.begin_next(self.inner, run)
 
     def note_nothing_stale(self, target: int | None, space: str, dim: int, *, now_ms: int) -> None:
         """See the port."""

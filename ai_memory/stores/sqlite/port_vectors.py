@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ai_memory.stores.sqlite import fingerprints, provenance, refusals, rehearsal, stretches, walk
+from ai_memory.stores.sqlite import fingerprints, provenance, refusals, rehearsal, walk
 from ai_memory.stores.sqlite.namespaces import require_seen
 
 if TYPE_CHECKING:
@@ -105,9 +105,9 @@ class TargetReader:
         """See the port."""
         return fingerprints.read_fingerprint(self.store, target)
 
-    def written_in(self, target: int, stretch: int) -> list[str]:
+    def unproven(self, target: Fingerprint) -> list[str]:
         """See the port."""
-        return stretches.written_in(self.store, target, stretch)
+        return fingerprints.unproven(self.store, target)
 
     def widths(self) -> list[tuple[bytes, int]]:
         """See the port."""
@@ -155,6 +155,10 @@ class TargetWriter:
     def set_witness(self, target: int, witness: bytes) -> None:
         """See the port."""
         fingerprints.set_witness(self.inner, target, witness)
+
+    def begin_stretch(self, target: int) -> None:
+        """See the port."""
+        fingerprints.begin_stretch(self.inner, target)
 
     def forget_witness(self, target: int) -> bool:
         """See the port."""

@@ -40,12 +40,14 @@ STORED_VECTOR = """
 """
 FORGET = """
     DELETE FROM embedding_provenance
-    WHERE memory_id = CAST(? AS TEXT) AND fingerprint_id = CAST(? AS INTEGER) AND origin = 'reembed'
+    WHERE memory_id = CAST(? AS TEXT) AND fingerprint_id = CAST(? AS INTEGER)
+        AND origin IN ('reembed', 'backfill', 'import')
     RETURNING CAST(memory_id AS BLOB)
 """
 WRITTEN = """
     SELECT m.embedding, p.head FROM embedding_provenance AS p JOIN main.memories AS m ON m.id = p.memory_id
-    WHERE p.memory_id = CAST(? AS TEXT) AND p.fingerprint_id = CAST(? AS INTEGER) AND p.origin = ?
+    WHERE p.memory_id = CAST(? AS TEXT) AND p.fingerprint_id = CAST(? AS INTEGER)
+        AND p.origin IN (?, 'reembed', 'backfill', 'import')
         AND typeof(m.embedding) = 'blob'
 """
 FORGET_ROW = "DELETE FROM embedding_provenance WHERE memory_id = CAST(? AS TEXT)"
@@ -94,7 +96,7 @@ def write_vectors(transaction: Transaction, writes: Sequence[VectorWrite], finge
 def record_provenance(transaction: Transaction, writes: Sequence[VectorWrite], fingerprint: Fingerprint) -> None:
     """Enter where the vectors of memories come from, in the transaction that wrote the vectors."""
     bindings = [
-        (transaction.codec.bound(each.id), fingerprint.id, each.src, head(each.blob), each.origin, each.stretch)
+        (transaction.codec.bound(each.id), fingerprint.id, each.src, head(each.blob), each.origin, fingerprint.stretch)
         for each in writes
     ]
     transaction.db.execute_many(SET_PROVENANCE, bindings)
@@ -121,7 +123,7 @@ def forget_row(transaction: Transaction, memory_id: str) -> None:
 def take_away(
     transaction: Transaction, ids: Sequence[str], fingerprint: Fingerprint, *, origin: str, vectors: bool
 ) -> int:
-    """Take the target's vectors away from those of `ids` that `origin` gave them; return from how many.
+    """Take the target's vectors away from those of `ids` that `origin` or a sweep gave them; return from how many.
 
     A vector that somebody else wrote since stays. Without `vectors` they lose their provenance only.
     """

@@ -20,7 +20,7 @@ RUN_TEXTS = (
 RUN_COLUMNS = (
     "run_id", "target", "pass", "fence", "in_flight_limit", "skip_current", "started_at", "last_progress_at",
     "finished_at", "census_at", "breaker_until", "breaker_wait_ms", "live", "remaining", "in_quarantine", "counted_at",
-    "last_written_at", "rows_per_hour", "ended_at", "ended_code", "ended_alike", "stretch", *COUNTERS, *RUN_TEXTS,
+    "last_written_at", "rows_per_hour", "ended_at", "ended_code", "ended_alike", *COUNTERS, *RUN_TEXTS,
 )  # fmt: skip
 ENDED = ("done", "cancelled", "superseded")
 STATES = ("running", "paused", *ENDED)
@@ -64,7 +64,6 @@ def run_of(store: Store, values: Sequence[object]) -> Run:
         rows_per_hour=row.whole("rows_per_hour"),
         counted=_counted(row),
         last_end=_last_end(row),
-        stretch=row.whole("stretch"),
     )
 
 

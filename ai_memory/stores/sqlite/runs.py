@@ -36,8 +36,8 @@ CANCEL = f"""
 """
 BEGIN_RUN = """
     INSERT INTO reembed_run
-        (target, target_model, scope_json, state, skip_current, started_at, last_progress_at, tool_version, stretch)
-    VALUES (?, ?, ?, 'running', ?, ?, ?, ?, (SELECT coalesce(max(stretch), 0) + 1 FROM reembed_run)) RETURNING run_id
+        (target, target_model, scope_json, state, skip_current, started_at, last_progress_at, tool_version)
+    VALUES (?, ?, ?, 'running', ?, ?, ?, ?) RETURNING run_id
 """
 TAKE_OVER = """
     UPDATE reembed_run SET fence = fence + 1, holder_json = ?, in_flight_limit = ?,
@@ -62,7 +62,8 @@ LEAVE = """
 """
 BEGIN_NEXT = "UPDATE reembed_run SET pass = pass + 1 WHERE run_id = ? AND fence = ? AND state = 'running'"
 COUNT = """
-    UPDATE reembed_run SET reembedded = reembedded + :reembedded, already_current = already_current + :already_current,
+    UPDATE reembed_run SET
+        reembedded = max(reembedded + :reembedded, 0), already_current = already_current + :already_current,
         identical = identical + :identical, tokens = tokens + :tokens,
         attested = attested + :attested, raced = raced + :raced, quarantined = quarantined + :quarantined,
         texts_sent = texts_sent + :texts_sent, requests = requests + :requests, retries = retries + :retries,

@@ -46,6 +46,10 @@ def test_a_share_is_never_told_smaller_than_it_is(share: float, words: str) -> N
 def test_people_read_what_was_asked_and_what_it_proves() -> None:
     proven = "Of 2,500 rows 20 were asked again one by one and agree: at most 14 % of the rows can differ (95 %)."
 
-    assert bound_in_words(20, 2500) == proven
-    assert bound_in_words(7, 7) == "All 7 rows were asked again one by one and agree."
-    assert bound_in_words(0, 7) == "None of 7 rows was asked again: nothing tells how many of them differ."
+    assert bound_in_words(20, 2500, over=True) == proven
+    assert bound_in_words(7, 7, over=True) == "All 7 rows were asked again one by one and agree."
+    assert bound_in_words(0, 7, over=True) == "None of 7 rows was asked again: nothing tells how many of them differ."
+
+
+def test_before_the_end_nothing_is_said_of_all_rows() -> None:
+    assert bound_in_words(20, 2_500, over=False) == "Of 2,500 rows 20 were asked again one by one and agree, so far."

@@ -83,9 +83,9 @@ def test_what_agreed_at_an_end_is_not_doubted_again(tmp_path: Path) -> None:
     before = files.execute(work.path, STRETCHES)
     assert work.run(resume=True, batch=4).exit_code == 0
 
-    assert before == [(20, 1, 1)]
-    assert files.execute(work.path, STRETCHES) == [(40, 1, 2)]
-    assert files.execute(work.path, "SELECT stretch FROM reembed_run") == [(3,)]
+    assert before == [(20, 0, 0)]
+    assert files.execute(work.path, STRETCHES) == [(40, 0, 1)]
+    assert files.execute(work.path, "SELECT stretch FROM embedding_fingerprint") == [(2,)]
 
 
 def test_a_row_that_was_edited_since_it_was_written_is_not_held_against_the_endpoint(tmp_path: Path) -> None:
@@ -100,11 +100,34 @@ def test_a_row_that_was_edited_since_it_was_written_is_not_held_against_the_endp
     assert (ended.exit_code, ended.disagreed, work.all_right()) == (0, 0, True)
 
 
-def test_the_next_run_to_the_same_target_doubts_nothing_of_the_last_one(tmp_path: Path) -> None:
-    work = Work(files.create(tmp_path / "m.db", 12), HashEmbedder())
-    assert work.run(batch=4).exit_code == 0
-    files.edit(work.path, "id-003", "another text")
+def test_a_run_of_one_page_leaves_nothing_to_doubt(tmp_path: Path) -> None:
+    work = Work(files.create(tmp_path / "m.db", 4), HashEmbedder())
     assert work.run(batch=4).exit_code == 0
 
-    assert files.execute(work.path, "SELECT count(DISTINCT stretch) FROM reembed_run") == [(2,)]
-    assert files.execute(work.path, "SELECT count(*) FROM embedding_provenance WHERE stretch = 1") == [(11,)]
+    assert files.execute(work.path, STRETCHES) == [(4, 0, 0)]
+    assert files.execute(work.path, "SELECT stretch FROM embedding_fingerprint") == [(1,)]
+
+
+@pytest.mark.parametrize("failure", [TransientFailure, Killed])
+def test_another_run_to_the_target_doubts_what_one_that_was_given_up_wrote(
+    tmp_path: Path, failure: type[BaseException]
+) -> None:
+    work = cut_off(tmp_path, failure)
+    with work.store() as store, store.transaction() as transaction:
+        transaction.runs.cancel(now_ms=work.clock.ms)
+    ended = work.run(batch=4)
+
+    assert (ended.exit_code, wrong(work), work.all_right()) == (0, 0, True)
+
+
+def test_a_run_that_was_killed_after_its_last_row_asks_for_some_before_it_says_done(tmp_path: Path) -> None:
+    work = Work(files.create(tmp_path / "m.db", 40), Passing(lies=6, ends=17, failure=Killed))
+    with patch.multiple(schedule, DENSE=1, EVERY=100, LEAST=0), suppress(Killed):
+        work.run(batch=4)
+    stale = "SELECT count(*) FROM memories WHERE id NOT IN (SELECT memory_id FROM embedding_provenance)"
+    left = files.execute(work.path, stale)
+    work.embedder = HashEmbedder()
+    ended = work.run(resume=True, batch=4)
+
+    assert left == [(0,)]
+    assert (ended.exit_code, wrong(work), work.all_right()) == (0, 0, True)
