@@ -13,6 +13,7 @@ from ai_memory.commands.altered import mention_daemon
 from ai_memory.commands.reembed.next_command import next_command
 from ai_memory.errors import AiMemoryError, OperatorNeeded, RunHeld, RunnerStuck, Stopped, StorageFailed, UsageError
 from ai_memory.reembed.inspect.why import BUDGETS, why
+from ai_memory.reembed.options import cost_allowing
 from ai_memory.stores.open_options import OpenOptions
 from ai_memory.stores.opening import database, reading
 from ai_memory.stores.values import LastEnd, Run
@@ -108,13 +109,23 @@ class Farewell:
     def _next(self, report: RunReport) -> str:
         if report.reason == "paused":
             return f"{PROGRAM} reembed unpause"
-        if _too_small(report):
-            return ""
+        if report.tokens_needed:
+            return next_command(self._raised(report.tokens_needed), unfinished=True)
         if report.state == "running":
             return next_command(self.args, unfinished=True)
         if report.exit_code == COMPLETE:
             return f"{PROGRAM} reembed" if report.outside else ""
         return AFTER.get(report.exit_code) or next_command(self.args, unfinished=False)
+
+    def _raised(self, tokens: int) -> argparse.Namespace:
+        """Return the arguments with limits that allow so many tokens."""
+        args = argparse.Namespace(**vars(self.args))
+        if args.max_tokens is not None:
+            args.max_tokens = max(args.max_tokens, tokens)
+        price = self.settings.embedding.price_per_million_tokens.value
+        if args.max_cost is not None and price:
+            args.max_cost = max(args.max_cost, cost_allowing(tokens, price))
+        return args
 
     def _place(self, report: RunReport) -> str:
         done = max(report.total - report.remaining - report.quarantined, 0)

@@ -147,7 +147,7 @@ def _refuse_contradictions(args: argparse.Namespace) -> None:
         )
     if args.compared is not None and not args.stamp_only:
         raise UsageError(
-            "--sample needs --stamp-only.", tip="To compare what a run wrote: ai-memory reembed verify --sample N"
+            "--sample needs --stamp-only.", tip="To compare what a run wrote: ai-memory reembed verify --sample 300"
         )
 
 

@@ -235,6 +235,7 @@ def _sample_text(sample: Sample, census: Census) -> str:
         differ = f"{len(sample.differing):,} of {sample.compared:,} rows embedded again differ: {first} …"
         return f"{differ}{OTHER_WEIGHTS if sample.mostly else ''}"
     share = sample.differ_at_most(attested=census.attested, rows=census.fresh)
-    bound = f" At most {percent(share)} of the rows can differ (95 %)." if share else ""
+    which = "rows" if census.fresh == census.live else f"{counted(census.fresh, 'row')} that are recorded"
+    bound = f" At most {percent(share)} of the {which} can differ (95 %)." if share else ""
     agree = f"{counted(sample.compared, 'row')} embedded again {'agrees' if sample.compared == 1 else 'agree'}"
     return f"{agree}; the lowest cosine is {sample.lowest_cosine:.6f}.{bound}"

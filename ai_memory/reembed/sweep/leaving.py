@@ -58,7 +58,7 @@ class Leaving:
         if not isinstance(error, BudgetSpent):
             return Ending(self.run, error.exit_code, error.reason, error=error)
         if self.passes.idle:
-            return too_small(self.run, error.flag, self.tools.ledger.spent.tokens)
+            return too_small(self.run, error.flag, self.tools.ledger.spent.tokens, self.passes.tokens_needed)
         return Ending(self.run, error.exit_code, error.flag, error=error)
 
     def leave(self, ending: Ending, heartbeat: Heartbeat) -> Ending:
