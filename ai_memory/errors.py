@@ -42,9 +42,9 @@
         ├── QuotaExhausted         69   402, 429 of quota or billing
         └── BudgetSpent            75   the request might cross --max-tokens or --max-cost, and was not sent
 
-An error is two sentences: *what* happened, with its values, and a *tip*, what to do next. `main()` prints both on one
-line and returns `exit_code`; `reason` says the kind in a word or two, for the report of a run. Any other exception is a
-bug and keeps its traceback.
+An error is two sentences: *what* happened, with its values, and a *tip*, what to do next; between them *when* the
+endpoint is asked again, where that is known. `main()` prints them on one line and returns `exit_code`; `reason` says
+the kind in a word or two, for the report of a run. Any other exception is a bug and keeps its traceback.
 
 What becomes of an error on its way up. A layer deals with it or lets it pass (·). "If harmless": once a harmless text
 passed, which shows that the endpoint works and the fault is these texts'::
@@ -73,7 +73,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import numpy as np
@@ -84,7 +84,8 @@ class AiMemoryError(Exception):
     """Base of all errors that a user, a file, the network or the disk can cause."""
 
     exit_code: int = 1
-    reason: ClassVar[str] = "error"
+    reason: str = "error"
+    when: str = ""
 
     def __init_subclass__(cls, **differs: object) -> None:
         """Keep in what a class differs from the one above it: exit_code, reason, of_texts."""
@@ -103,8 +104,7 @@ class AiMemoryError(Exception):
 
     def line(self) -> str:
         """Return the one line for the user: what happened, then what to do next."""
-        text = f"{self.what} {self.tip}" if self.tip else self.what
-        return " ".join(text.split())
+        return " ".join(f"{self.what} {self.when} {self.tip}".split())
 
 
 def _again(kind: type[AiMemoryError], args: tuple[object, ...]) -> AiMemoryError:
@@ -114,6 +114,14 @@ def _again(kind: type[AiMemoryError], args: tuple[object, ...]) -> AiMemoryError
 
 LATER = "Run the same command again later."
 """The tip of an error that time alone mends."""
+
+
+LONGEST_ASKED = 24 * 60 * 60.0
+"""No wait that an endpoint asks for is believed to be longer, in seconds: some ask for years."""
+IN_TROUBLE = "endpoint in trouble"
+"""The reason of a failure that the endpoint itself tells of, as with a 503."""
+UNUSABLE = "answer unusable"
+"""The reason of a failure where something came that is no answer."""
 
 
 class UsageError(AiMemoryError, exit_code=64, reason="usage"):
@@ -260,13 +268,13 @@ class TransientFailure(EmbedError, exit_code=75, reason="endpoint away"):
 class RateLimited(TransientFailure, reason="rate limited"):
     """The endpoint asked for fewer requests.
 
-    `retry_after` is the wait that it named, `pause` the one that we keep, in seconds (0: none).
+    `retry_after` is what is believed of the wait that it named, `pause` the one that we keep, in seconds (0: none).
     """
 
     def __init__(self, what: str, *, tip: str = "", http_status: int | None = None, retry_after: float = 0.0) -> None:
-        """Keep the wait the endpoint asked for, in seconds (0: it named none)."""
+        """Keep the wait the endpoint asked for, in seconds (0: it named none), a day at most."""
         super().__init__(what, tip=tip, http_status=http_status)
-        self.retry_after = self.pause = retry_after
+        self.retry_after = self.pause = min(retry_after, LONGEST_ASKED)
 
 
 class Breakdown(TransientFailure, of_texts=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -210,3 +211,38 @@ def test_where_no_token_is_left_for_the_harmless_text_what_was_paid_for_is_kept(
 
     assert answers[-1].code == 10
     assert all(each.json["tokens"] <= 1500 for each in answers)
+
+
+def test_an_error_in_a_200_ends_a_run_like_any_other_and_divides_nothing(tmp_path: Path, server: FakeEndpoint) -> None:
+    command = notes(tmp_path, server)
+    server.change(words="Unauthorized")
+    server.fail("none", times=START + 4)
+    server.fail("told-200", times=FOREVER)
+
+    answer = command.reembed(*FLAGS)
+
+    assert (answer.code, quarantined(command)) == (77, 0)
+    assert server.seen.requests <= START + 6
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"), [("rate-until", "asks for fewer requests"), ("full-until", "is in trouble")]
+)
+def test_of_a_wait_of_years_every_sentence_says_that_it_is_a_day(
+    tmp_path: Path, server: FakeEndpoint, fault: str, words: str
+) -> None:
+    command = notes(tmp_path, server)
+    server.fail("none", times=START + 4)
+    server.fail(fault, times=FOREVER, seconds=1e9)
+
+    ended = command.reembed(*FLAGS)
+    shown = command.run("reembed", "status").out
+    refused = command.reembed(*FLAGS, "--resume")
+
+    assert (ended.code, refused.code) == (75, 75)
+    for said in (ended.err, shown, refused.err):
+        assert re.search("asked again in (24 h|23 h 59 min)", said)
+        assert words in said
+        assert " days" not in said
+    assert f"the endpoint {words}; it is asked again" in shown
+    assert "not answer" not in refused.err

@@ -6,18 +6,16 @@ It stands in the run row, so that every start of a night sees it: 60 s after the
 
 from __future__ import annotations
 
-from math import ceil
-
-from ai_memory.errors import BreakerOpen
+from ai_memory.errors import LONGEST_ASKED, BreakerOpen
 from ai_memory.stores.values import Breaker, Run
+from ai_memory.text.amounts import SECOND, span
 
 FIRST_WAIT_MS = 60_000
 LONGEST_WAIT_MS = 15 * 60_000
 """The wait after the first failed start, doubled with each further one up to the longest, a quarter of an hour.
 
 Choices of 2026-11-23, not measured."""
-LONGEST_ASKED_MS = 24 * 60 * 60_000
-"""No wait that an endpoint asks for is kept longer: some ask for years."""
+LONGEST_ASKED_MS = round(LONGEST_ASKED * 1000)
 CLOSED = Breaker()
 BEGIN_ANEW = "; if that is too long, give the run up and begin another: ai-memory reembed cancel"
 
@@ -39,6 +37,11 @@ def believed_until(run: Run, *, now_ms: int) -> int:
     return max(min(run.breaker_until, longest), 0)
 
 
+def asked_again(ms: float) -> str:
+    """Return the sentence on when the endpoint is asked again, in so many milliseconds."""
+    return f"The endpoint is asked again in {span(max(ms, SECOND))}."
+
+
 def require_due(run: Run, *, now_ms: int) -> bool:
     """Return whether the breaker is open and its time over: the probe is then its canary; False where it is closed.
 
@@ -50,9 +53,11 @@ def require_due(run: Run, *, now_ms: int) -> bool:
     if now_ms < (until := believed_until(run, now_ms=now_ms)):
         seconds = (until - now_ms) / 1000
         reason = (run.last_error or "no answer").rstrip(".")
-        raise BreakerOpen(
-            f"The endpoint failed last time ({reason}); the breaker is open for {ceil(seconds)} s more.",
+        refused = BreakerOpen(
+            f"The endpoint failed last time ({reason}).",
             tip=f"Run the same command again then{BEGIN_ANEW if seconds * 1000 > LONGEST_WAIT_MS else '.'}",
             seconds=seconds,
         )
+        refused.when = asked_again(until - now_ms)
+        raise refused
     return True

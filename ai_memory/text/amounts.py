@@ -19,7 +19,7 @@ def span(ms: float) -> str:
         return f"{int(ms // MINUTE)} min"
     if ms < 2 * DAY:
         hours, rest = divmod(int(ms), HOUR)
-        return f"{hours} h {rest // MINUTE} min" if rest >= MINUTE and hours < 10 else f"{hours} h"
+        return f"{hours} h {rest // MINUTE} min" if rest >= MINUTE else f"{hours} h"
     return f"{int(ms // DAY):,} days"
 
 

@@ -72,7 +72,7 @@ ENDS = {
     refuse: ("stopped", "the endpoint refused the key; 3 starts in a row", 1),
     interrupt: ("stopped", "it was stopped by SIGTERM", 75),
     kill_it: ("interrupted", "was killed, or its machine went down; last sign of life ", 75),
-    go_away: ("stopped", "the endpoint does not answer; no request is sent for ", 75),
+    go_away: ("stopped", "the endpoint is in trouble; it is asked again in ", 75),
 }
 
 

@@ -14,6 +14,7 @@ from ai_memory.text.amounts import DAY, HOUR, MINUTE, SECOND, ago, counted, mone
     [
         (-5, "0 s"), (999, "0 s"), (38 * SECOND, "38 s"), (MINUTE - 1, "59 s"), (MINUTE, "1 min"), (HOUR - 1, "59 min"),
         (HOUR, "1 h"), (HOUR + 20 * MINUTE, "1 h 20 min"), (9 * HOUR + 59 * MINUTE, "9 h 59 min"), (26 * HOUR, "26 h"),
+        (DAY - 1, "23 h 59 min"),
         (2 * DAY, "2 days"), (4000 * DAY, "4,000 days"),
     ],
 )  # fmt: skip

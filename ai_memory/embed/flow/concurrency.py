@@ -89,7 +89,7 @@ class ConcurrencyLimiter:
         self._rate = RateLimiter()
         self._in_flight = _InFlight()
         self._doubting: set[int] = set()
-        self._said = ""
+        self._said: tuple[str, str] | None = None
 
     @property
     def most(self) -> int:
@@ -179,8 +179,10 @@ class ConcurrencyLimiter:
         wait = waits(self._clock(), tokens=tokens)
         if wait > self._longest_wait:
             asked = self._rate.asked(self._clock(), tokens=tokens)
-            what = f"{self._said or LIMIT_SPENT} No request is sent for {span(wait * 1000)}."
-            raise RateLimited(what, tip="Run the same command again then.", retry_after=asked)
+            what, reason = self._said or (LIMIT_SPENT, RateLimited.reason)
+            refused = RateLimited(what, tip="Run the same command again then.", retry_after=asked)
+            refused.reason, refused.when = reason, f"The endpoint is asked again in {span(wait * 1000)}."
+            raise refused
         # After a refusal one request finds out whether there is room again.
         places = 1 if self._rate.scouting and not doubting else self.limit
         return max(wait, TICK if self._in_flight.requests >= places else 0.0)
@@ -192,14 +194,16 @@ class ConcurrencyLimiter:
 
     def _refused(self, began: float, error: RateLimited) -> float:
         with self._condition:
-            self._said = error.what
+            self._said = error.what, error.reason
             pause = self._rate.refused(self._clock(), began=began, named=error.retry_after)
             self._wake(moved=self._level.failed(began, self._clock()))
         return pause
 
     def _heard(self, began: float, latency: float) -> None:
         with self._condition:
-            self._said = ""
+            if not self._rate.asked(self._clock(), tokens=0):
+                # Else it was on its way when a refusal came, whose words still hold.
+                self._said = None
             self._rate.accepted(self._clock(), began=began)
             self._wake(moved=self._level.answered(began, latency, a_round=self.limit, now=self._clock()))
 

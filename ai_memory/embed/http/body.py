@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ai_memory.embed.http.answer import UNPACKED
-from ai_memory.embed.http.error_body import status_within
 from ai_memory.errors import AnswerViolation, ForeignAnswer, OneVector
 from ai_memory.text.amounts import counted
 from ai_memory.text.cleaning import one_line
@@ -42,17 +41,6 @@ def parsed(answer: Answer) -> object:
             raise ForeignAnswer("it is not JSON.", http_status=200) from None
         raise AnswerViolation(f"it is not JSON{_broken_at(text, error)}.", http_status=200) from None
     return parsed
-
-
-def refusal_status(answer: Answer) -> int:
-    """Return the status of an answer that is a refusal, also inside a 200; 0 where it is none."""
-    if answer.status != 200:
-        return answer.status
-    # Vectors are long and errors are short: a long answer is parsed after its slot was given back.
-    try:
-        return status_within(json.loads(answer.text)) if len(answer.body) < _SHORT else 0
-    except (ValueError, RecursionError):
-        return 0
 
 
 def misread(answer: Answer, error: AnswerViolation, *, asked: Asked, passed: bool) -> AnswerViolation:

@@ -15,9 +15,9 @@ from ai_memory.embed.flow.request_size import most_tokens
 from ai_memory.embed.http import answer_size, rate_headers
 from ai_memory.embed.http.answer import Asked
 from ai_memory.embed.http.answer_size import AnswerSize
-from ai_memory.embed.http.body import LOOK, misread, parsed, refusal_status, unbelievable
+from ai_memory.embed.http.body import LOOK, misread, parsed, unbelievable
 from ai_memory.embed.http.packing import Packing
-from ai_memory.embed.http.refusals import classify, may_be_of_texts
+from ai_memory.embed.http.refusals import may_be_of_texts, refusal
 from ai_memory.embed.http.transport import Endpoint, Transport
 from ai_memory.embed.usage import Meter, Usage
 from ai_memory.errors import (
@@ -32,6 +32,7 @@ from ai_memory.text.utf8 import utf8_size
 from ai_memory.vectors.checks import check
 
 if TYPE_CHECKING:
+    from ai_memory.embed.awaited import Awaited
     from ai_memory.embed.flow.limiter import Limiter
     from ai_memory.embed.http.answer import Answer
     from ai_memory.embed.http.wire import Dialect, Reply
@@ -54,15 +55,19 @@ class HttpEmbedder:
         max_batch: int,
         limiter: Limiter,
         packing: Packing | None = None,
+        awaited: Awaited | None = None,
     ) -> None:
-        """Keep what to ask and whom; no connection is opened yet. Without `packing` numbers are asked for."""
+        """Keep what to ask and whom; no connection is opened yet. Without `packing` numbers are asked for.
+
+        By `awaited` the requests in flight can be broken off (None: nobody does).
+        """
         self.max_batch = max_batch
         self.meter = Meter()
         self._limiter = limiter
         self._target = target
         self._dialect = dialect
         self._endpoint = endpoint
-        self._transport = Transport(endpoint, connections=limiter.most)
+        self._transport = Transport(endpoint, connections=limiter.most, awaited=awaited)
         self._packing = packing or Packing(fixed=False)
         self._passed = False
         self._parsing = Lock()
@@ -151,10 +156,10 @@ class HttpEmbedder:
                 return self._dialect.read(parsed(answer), count=len(texts))
         except AnswerViolation as error:
             self._limiter.doubt()
-            refusal = misread(answer, error, asked=self._asked(), passed=self._passed)
+            violation = misread(answer, error, asked=self._asked(), passed=self._passed)
         # Not from that error: its frames hold the whole answer, and a page's error is kept until its turn comes.
         del answer
-        raise refusal
+        raise violation
 
     def _asked(self) -> Asked:
         path = self._dialect.path
@@ -179,8 +184,7 @@ class HttpEmbedder:
         send = self._prepared(texts)
         with self._limiter.slot(texts):
             answer = self._sent(send, len(texts))
-            if status := refusal_status(answer):
-                error = classify(replace(answer, status=status), asked=self._asked(), now=time.time())
+            if error := refusal(answer, asked=self._asked(), now=time.time()):
                 # What let other requests pass may have been refused this one for its texts.
                 error.of_texts |= self._passed and may_be_of_texts(error)
                 raise error

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 
 _MOST = 1 << 12
 """Characters of a body in which a wait or the kind of a limit is looked for."""
@@ -27,6 +28,7 @@ _WORDS = (
 """Where servers put their words, in the order in which they are looked for: OpenAI and most: error.message; vLLM and
 text-embeddings-inference: message; FastAPI: detail; Cloudflare: errors; Baidu: error_msg; MiniMax: base_resp."""
 _CODES = ("code", "type", "status", "reason", "error_type", "error_code", "status_code")
+_STATUSES = ("code", "status", "status_code", "statusCode", "type", "error_type", "error_code")
 _TABLES = ("error", "errors", "details", "base_resp")
 
 _NUMBER = r"[0-9]{1,9}(?:\.[0-9]{1,12})?"
@@ -41,6 +43,15 @@ _KEYED_WAIT = re.compile(
 _SECONDS = {"ms": 0.001, "mil": 0.001, "s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0}
 _ADDRESS = re.compile(r"https?://\S+")
 _NO_WORD = re.compile(r"[\W_]+")
+_NUMBERED = re.compile(r"(?:(?:http|error|status|code) )*([45][0-9]{2}) (?:(?:client|server) error )?")
+_LONGEST_NAME = 60
+_STATUS_NAMES = {
+    **{_NO_WORD.sub(" ", each.phrase.lower()): each.value for each in HTTPStatus if each >= HTTPStatus.BAD_REQUEST},
+    "payload too large": 413,
+    "permission denied": 403,
+    "access denied": 403,
+}
+"""Statuses by their names (RFC 9110 15; gRPC's for 403), as plain words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +69,7 @@ class ErrorBody:
         In lower case, one blank between them and around all, without punctuation and addresses.
         """
         said = self.message[:within] if within else f"{self.message[:_MOST]} {self.text[:_MOST]}"
-        return f" {_NO_WORD.sub(' ', _ADDRESS.sub(' ', said.lower())).strip()} "
+        return f" {_plain(_ADDRESS.sub(' ', said.lower()))} "
 
 
 def read(text: str) -> ErrorBody:
@@ -76,17 +87,25 @@ def read(text: str) -> ErrorBody:
 def status_within(answer: object) -> int:
     """Return the status that a parsed 200 tells of, 200 where it tells an error without one, 0 where it tells none.
 
-    OpenRouter wraps its vendors' errors so, LM Studio every error of an address that it does not know.
+    OpenRouter wraps its vendors' errors so, LM Studio every error of an address that it does not know. A status is told
+    as a number or by its name ("Unauthorized", `too_many_requests`).
     """
     table = answer if isinstance(answer, dict) else {}
+    if table.get("data") or table.get("embeddings"):
+        return 0
     error = table.get("error") or table.get("errors") or table.get("error_msg") or _failure(table.get("base_resp"))
     if not error and (table.get("object") == "error" or table.get("success") is False):
         error = table
-    if not error or table.get("data") or table.get("embeddings"):
-        return 0
     levels = [each for each in (error, table) if isinstance(each, dict)]
-    told = (level.get(name) for level in levels for name in ("code", "status", "status_code"))
-    return next((status for status in map(_as_status, told) if status), 200)
+    told = [level[name] for level in levels for name in _STATUSES if name in level]
+    names = [_words(answer), *(each for each in told if isinstance(each, str))]
+    known = (*map(_as_status, told), *map(_named_status, names))
+    return next((status for status in known if status), 200 if error else 0)
+
+
+def has_words(answer: object) -> bool:
+    """Return whether a parsed answer says something to people, and has no vectors beside it."""
+    return isinstance(answer, dict) and not (answer.get("data") or answer.get("embeddings")) and bool(_words(answer))
 
 
 def _failure(base_resp: object) -> object:
@@ -96,6 +115,19 @@ def _failure(base_resp: object) -> object:
 def _as_status(code: object) -> int:
     number = int(code) if isinstance(code, str) and code.isascii() and code.isdigit() and len(code) == 3 else code
     return number if type(number) is int and 400 <= number < 600 else 0
+
+
+def _named_status(words: str) -> int:
+    """Return the status that is named by words and nothing else, with or without its number; 0 where none is."""
+    said = _plain(words[:_LONGEST_NAME])
+    numbered = _NUMBERED.match(said)
+    status = _STATUS_NAMES.get(said[numbered.end() :] if numbered else said, 0)
+    return status if not numbered or numbered[1] == f"{status}" else 0
+
+
+def _plain(words: str) -> str:
+    """Return words in lower case, with one blank between them and nothing else."""
+    return _NO_WORD.sub(" ", words.lower()).strip()
 
 
 def _words(value: object, depth: int = _DEPTH) -> str:

@@ -46,6 +46,7 @@ _SAID_OTHERWISE = (
 )
 """What no encoding of an answer is the cause of."""
 _NO_REFUSAL = frozenset({None, 200})
+"""The statuses of what came in base64 and could not be read; a refusal says itself why base64 was given up."""
 _BREAKS_DOWN = frozenset({500, 501, 502})
 """With these a server may break down over base64; what else says that it is in trouble is an outage."""
 
@@ -111,7 +112,7 @@ class PackingEmbedder(Wrapper):
                 # Meanwhile another request found it out.
                 return self._inner.embed_documents(texts)
             found = self._as_numbers(texts)
-            if _has_another_width(error):
+            if error.http_status in _NO_REFUSAL:
                 packing.tell(f"{UNREADABLE} {error.what}")
             return found
 

@@ -5,18 +5,19 @@ A refusal is read alike whatever its status: servers tell the same with 400, wit
 
 from __future__ import annotations
 
+import json
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ai_memory.embed.http import error_body
+from ai_memory.embed.http.key_rules import KEY_RULES
 from ai_memory.embed.http.limit_rules import LIMIT_RULES, read_as
 from ai_memory.embed.http.rate_headers import retry_after
 from ai_memory.embed.http.rule import (
     ADDRESS,
     DIM,
     FAILED,
-    KEY,
-    MAY,
     MODEL,
     PAY,
     QUOTA_CODES,
@@ -25,6 +26,7 @@ from ai_memory.embed.http.rule import (
     Rule,
 )
 from ai_memory.errors import (
+    IN_TROUBLE,
     LATER,
     AnswerViolation,
     Breakdown,
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
 _CREDENTIALS = re.compile(r"//.*@")
 _BEHIND_PATH = re.compile(r"[?#].*", re.DOTALL)
 _WORDS_WITHIN = 160
+_SHORT = 1 << 12
 
 _MOST = re.compile(r"(?:max\w*|at most|larger than|up to|limit)\b[^\d.;]{0,40}?([0-9][0-9,]{0,9})")
 _OF_REQUEST = ("batch", "request", "total", "overall", "submitted")
@@ -57,14 +60,7 @@ _OTHERWISE = Rule(REFUSED, WrongTarget, "the endpoint does not take such request
 
 RULES: tuple[Rule, ...] = (
     *LIMIT_RULES,
-    Rule(frozenset({401}), CredentialsRefused, "the endpoint refused the key", KEY, "RFC 9110 15.5.2"),
-    Rule(
-        frozenset({403}),
-        CredentialsRefused,
-        "the endpoint refused the key, or what it may do",
-        MAY,
-        "RFC 9110 15.5.4; OpenAI: 403 'You are not allowed to generate embeddings from this model'",
-    ),
+    *KEY_RULES,
     Rule(
         TOLD - {401, 402, 403, 429},
         Breakdown,
@@ -79,19 +75,6 @@ RULES: tuple[Rule, ...] = (
             "model (?:is|was) unloaded",
             "runner process (?:has terminated|no longer running)",
             "out of memory",
-        ),
-    ),
-    Rule(
-        TOLD,
-        CredentialsRefused,
-        "the endpoint refused the key",
-        KEY,
-        "Gemini API troubleshooting: 400 INVALID_ARGUMENT, reason API_KEY_INVALID; LiteLLM: 500 'AuthenticationError'",
-        codes=frozenset({"api_key_invalid", "invalid_api_key", "authentication_error"}),
-        words=(
-            "api key not valid",
-            "(?:incorrect|invalid|missing|no) api key",
-            "authenticationerror",
         ),
     ),
     Rule(
@@ -252,6 +235,25 @@ _LONGEST_RATE = 3_600.0
 """A quota that names a wait is a rate; one that names a longer wait, in seconds, is of a day or a month."""
 
 
+def refusal(answer: Answer, *, asked: Asked, now: float) -> EmbedError | None:
+    """Return the error that an answer tells, also inside a 200; None where it may have vectors.
+
+    `now` is Unix time, for a Retry-After date.
+    """
+    if answer.status != 200:
+        return classify(answer, asked=asked, now=now)
+    # Vectors are long and errors are short: a long answer is parsed after its slot was given back.
+    try:
+        told: object = json.loads(answer.text) if len(answer.body) < _SHORT else None
+    except (ValueError, RecursionError):
+        return None
+    if status := error_body.status_within(told):
+        return classify(replace(answer, status=status), asked=asked, now=now)
+    # Words in any other place are an error where the table knows them.
+    found = classify(answer, asked=asked, now=now) if error_body.has_words(told) else None
+    return None if type(found) is AnswerViolation else found
+
+
 def classify(answer: Answer, *, asked: Asked, now: float) -> EmbedError:
     """Return the error that an answer without vectors means; `now` is Unix time, for a Retry-After date."""
     told = error_body.read(answer.text)
@@ -262,19 +264,24 @@ def classify(answer: Answer, *, asked: Asked, now: float) -> EmbedError:
     quoted = "" if 200 < status < 300 else _quote(told.message, asked.key)
     where = f"HTTP {answer.status}{_elsewhere(answer, asked)}{quoted}"
     what = f"{asked.host}: {rule.what} ({where})."
-    if (
-        rule.error is RateLimited
-        or (wait and issubclass(rule.error, TransientFailure))
-        or _only_a_rate(rule, told, wait)
-    ):
-        return RateLimited(what, tip=LATER, http_status=answer.status, retry_after=wait)
+    trouble = issubclass(rule.error, TransientFailure) and rule.error is not RateLimited
+    if rule.error is RateLimited or (wait and trouble) or _only_a_rate(rule, told, wait):
+        limited = RateLimited(what, tip=LATER, http_status=answer.status, retry_after=wait)
+        return _in_trouble(limited) if trouble else limited
     if rule.error is RequestTooLarge:
         unit, most = _named_size(told.message, answer.status)
         return RequestTooLarge(what, http_status=answer.status, unit=unit, most=most)
     tip = f"{asked.hint} {rule.tip}".strip() if rule.tip == ADDRESS else rule.tip
     if rule.error is WrongTarget:
         what = f"{asked.host}: {rule.what} ({where}){_address(asked)}."
-    return rule.error(what, tip=tip, http_status=answer.status)
+    error = rule.error(what, tip=tip, http_status=answer.status)
+    return _in_trouble(error) if trouble else error
+
+
+def _in_trouble(error: EmbedError) -> EmbedError:
+    """Return the error of an endpoint that is there and says itself that it cannot, for now."""
+    error.reason = IN_TROUBLE
+    return error
 
 
 def _named_size(message: str, status: int) -> tuple[str, int]:

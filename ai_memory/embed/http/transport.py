@@ -15,11 +15,13 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from ai_memory import __version__
+from ai_memory.embed.awaited import Awaited
 from ai_memory.embed.http.answer import UNPACKED, Answer
-from ai_memory.embed.http.deadline import Deadlines, TimedResponse, Warmth
+from ai_memory.embed.http.came import Came
+from ai_memory.embed.http.deadline import Deadlines, Heard, TimedResponse, Warmth
 from ai_memory.embed.http.key_header import key_header
 from ai_memory.embed.http.surroundings import misfit, require_bundle, require_proxy
-from ai_memory.errors import AnswerLate, AnswerViolation, Breakdown, Misconfigured, TransientFailure
+from ai_memory.errors import UNUSABLE, AnswerLate, AnswerViolation, Breakdown, Misconfigured, TransientFailure
 from ai_memory.text import address
 from ai_memory.text.cleaning import one_line
 
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 
     from ai_memory.text.address import Address
 
+LOOK_THERE = "Look at that server and at [embeddings].base_url, then run the same command again."
 _CHUNK = 1 << 16
 _ERROR_BYTES = 1 << 16
 """So much of an answer without vectors is read; the rest tells nothing."""
@@ -70,14 +73,16 @@ class Endpoint:
 class Transport:
     """Connections to one endpoint, at most `connections` of them kept open; any thread may use it."""
 
-    def __init__(self, endpoint: Endpoint, *, connections: int) -> None:
-        """Keep whom to ask; no connection is opened yet."""
+    def __init__(self, endpoint: Endpoint, *, connections: int, awaited: Awaited | None = None) -> None:
+        """Keep whom to ask; no connection is opened yet. By `awaited` answers are broken off (None: nobody does)."""
         self.endpoint = endpoint
         self._connections = connections
+        self._awaited = awaited or Awaited()
         self._session: Session | None = None
         self._around: dict[str, Any] = {}
         self._lock = Lock()
         self._warmth = Warmth(endpoint.deadlines)
+        self._came = Came()
 
     def prepare(self, path: str, body: bytes, *, limit: int) -> Callable[[], Answer]:
         """Return what posts a JSON body; nothing is sent before it is called.
@@ -85,7 +90,7 @@ class Transport:
         It returns the answer whatever its status, with its whole body where it is a 200, the beginning of it
         where it is another, none of it where it is a redirect; and raises
 
-            TransientFailure: no whole answer came; `AnswerLate` where it did not come in time.
+            TransientFailure: no whole answer came, or it was broken off; `AnswerLate` where it did not come in time.
             AnswerViolation: a 200 has more than `limit` bytes.
             Misconfigured: the certificate does not fit, or a proxy refuses.
 
@@ -110,11 +115,18 @@ class Transport:
             session.close()
 
     def _send(self, request: PreparedRequest, *, limit: int) -> Answer:
+        try:
+            return self._received(request, limit=limit)
+        finally:
+            self._awaited.require()
+
+    def _received(self, request: PreparedRequest, *, limit: int) -> Answer:
         import requests
         from urllib3.exceptions import HTTPError
 
         session = self._connected()
         limits = self._warmth.limits()
+        self._came.forget()
         try:
             # Not the session's own `send`: that reads the body of a redirect whole, and keeps cookies.
             adapter = session.get_adapter(f"{request.url}")
@@ -124,23 +136,31 @@ class Transport:
         except (requests.ConnectionError, requests.Timeout, HTTPError, OSError) as error:
             if found := misfit(_causes(error), self.endpoint.host):
                 raise found from None
-            reason = one_line(_root(error), self.endpoint.key).rstrip(".")
-            kind = _kind(error)
-            self._warmth.cold |= kind is AnswerLate
-            raise kind(
-                f"{self.endpoint.host} gave no answer: {reason}.",
-                tip="Is it running, and is the base URL right?",
-                in_doubt=not _unconnected(error),
-            ) from None  # the library's own words may quote what the server sent
+            # Not from the library's error: its words may quote what the server sent.
+            raise self._unanswered(error) from None
         except (requests.RequestException, ValueError) as error:
             raise _unaskable(self.endpoint, error) from None
         self._warmth.cold &= answer.status != HTTPStatus.OK
         return answer
 
+    def _unanswered(self, error: Exception) -> TransientFailure:
+        """Return the error of a request that brought no whole answer; what came of one is shown."""
+        kind, host = _kind(error), self.endpoint.host
+        self._warmth.cold |= kind is AnswerLate
+        why = one_line(_root(error), self.endpoint.key).rstrip(".")
+        if not self._came:
+            tip = "Is it running, and is the base URL right?"
+            return kind(f"{host} gave no answer: {why}.", tip=tip, in_doubt=not _unconnected(error))
+        what = f"{host} gave no answer that can be used: {why}. {self._came.shown(self.endpoint.key)}"
+        found = kind(what, tip=LOOK_THERE, in_doubt=True)
+        found.reason = UNUSABLE
+        return found
+
     def _connected(self) -> Session:
         with self._lock:
             if self._session is None:
-                adapter = _timed_adapter(self._warmth.altogether, self._connections)
+                total, heard = self._warmth.altogether, self._came.add
+                adapter = _timed_adapter(total, heard, self._connections, self._awaited)
                 session = _session(self.endpoint, adapter)
                 self._around = _around(session, self.endpoint)
                 self._session = session
@@ -205,11 +225,15 @@ def _around(session: Session, endpoint: Endpoint) -> dict[str, Any]:
     return around
 
 
-def _timed_adapter(total: Callable[[], float], connections: int) -> HTTPAdapter:
-    """Return an adapter whose answers end at the latest so many seconds after their request as `total` returns then."""
+def _timed_adapter(total: Callable[[], float], heard: Heard, connections: int, awaited: Awaited) -> HTTPAdapter:
+    """Return an adapter whose answers end at the latest so many seconds after their request as `total` returns then.
+
+    `heard` is given what is read of them, `awaited` may end them.
+    """
     from requests.adapters import HTTPAdapter
 
-    timed = {"response_class": staticmethod(partial(TimedResponse, total=total, clock=time.monotonic))}
+    make = partial(TimedResponse, total=total, clock=time.monotonic, heard=heard, awaited=awaited)
+    timed = {"response_class": staticmethod(make)}
 
     class TimedAdapter(HTTPAdapter):
         def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - passed through
@@ -290,13 +314,13 @@ def _plain_words() -> tuple[tuple[type[BaseException], str], ...]:
     from urllib3 import exceptions
 
     return (
-        (exceptions.DecodeError, "what came is not compressed as its header says"),
-        (exceptions.InvalidChunkLength, "the pieces of its answer do not have the lengths that it says"),
+        (exceptions.DecodeError, "it is not compressed as its header says"),
+        (exceptions.InvalidChunkLength, "its pieces do not have the lengths that it says"),
         (exceptions.IncompleteRead, "it broke off"),
         (client.IncompleteRead, "it broke off"),
         (client.RemoteDisconnected, "it closed the connection without an answer"),
-        (client.LineTooLong, "its answer has a header that is far too long"),
-        (client.BadStatusLine, "what came is not an HTTP answer"),
+        (client.LineTooLong, "it has a header that is far too long"),
+        (client.BadStatusLine, "it is no HTTP answer"),
     )
 
 

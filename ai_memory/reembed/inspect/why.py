@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ai_memory.errors import IN_TROUBLE, UNUSABLE
+
 if TYPE_CHECKING:
     from ai_memory.reembed.plan.wanted import Wanted
     from ai_memory.stores.values import LastEnd
@@ -12,7 +14,9 @@ BY_REASON = {
     "paused": "a person paused it",
     "run lost": "the run was cancelled, superseded or taken over",
     "endpoint away": "the endpoint does not answer",
-    "breaker open": "the endpoint did not answer, and it is too early to ask again",
+    IN_TROUBLE: "the endpoint is in trouble",
+    UNUSABLE: "the endpoint sends no answer that can be used",
+    "breaker open": "it is too early to ask the endpoint again",
     "rate limited": "the endpoint asks for fewer requests",
     "quota": "the account at the endpoint has nothing left to spend",
     "answer violation": "the endpoint's answers cannot be believed",

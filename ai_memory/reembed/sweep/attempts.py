@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ai_memory.errors import BreakerOpen, RateLimited, TransientFailure
-from ai_memory.reembed.breaker import opened
+from ai_memory.reembed.breaker import asked_again, opened
 from ai_memory.reembed.events import BreakerOpened, RunBegan, Waiting
 from ai_memory.reembed.plan.decide import Action
 from ai_memory.reembed.plan.refusing_rows import find_refusing, set_aside
@@ -75,7 +75,7 @@ class Attempts:
         set_aside(self.store, self.store.runs.read(self.taken.run.run_id), refusing, now_ms=self._now())
 
     def _open_breaker(self, error: TransientFailure) -> float:
-        """Open the run's breaker; return for how many seconds."""
+        """Open the run's breaker; return for how many seconds, which the error says from now on."""
         run = self.taken.run
         with self.store.transaction() as transaction:
             transaction.runs.hold(run, now_ms=self._now())
@@ -83,7 +83,9 @@ class Attempts:
             breaker = opened(transaction.reader.runs.read(run.run_id), now_ms=self._now(), asked_seconds=asked)
             transaction.progress.set_breaker(run, breaker, now_ms=self._now(), reason=error.what)
         self.tools.observe(BreakerOpened(error.what, breaker.until_ms))
-        return (breaker.until_ms - self._now()) / 1000
+        wait_ms = breaker.until_ms - self._now()
+        error.when = asked_again(wait_ms)
+        return wait_ms / 1000
 
     def _now(self) -> int:
         return self.tools.clock.now_ms()

@@ -161,8 +161,22 @@ def test_a_pause_longer_than_anyone_waits_is_refused_at_once() -> None:
     found = limiter(time)
     refused(found, seconds=3_600)
 
-    with pytest.raises(RateLimited, match=r"^slow down\. No request is sent for 1 h\.$"), found.slot():
+    with pytest.raises(RateLimited, match=r"^slow down\.$") as caught, found.slot():
         pass
+    assert caught.value.when == "The endpoint is asked again in 1 h."
+
+
+def test_what_a_refusal_said_holds_while_its_pause_stands() -> None:
+    time = PassingTime()
+    found = limiter(time)
+    early = found.slot()
+    early.__enter__()
+    refused(found, seconds=1e9)
+    early.__exit__(None, None, None)
+
+    with pytest.raises(RateLimited, match=r"^slow down\.$") as caught, found.slot():
+        pass
+    assert caught.value.line() == "slow down. The endpoint is asked again in 24 h. Run the same command again then."
 
 
 def test_after_a_stop_no_request_is_sent_even_where_there_is_a_place() -> None:

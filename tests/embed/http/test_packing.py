@@ -20,7 +20,7 @@ from ai_memory.embed.flow.limiter import Unlimited
 from ai_memory.embed.flow.splitting import SplittingEmbedder
 from ai_memory.embed.http.embedder import HttpEmbedder
 from ai_memory.embed.http.openai import OpenAiDialect
-from ai_memory.embed.http.packing import FROM_NOW_ON, Packing, PackingEmbedder
+from ai_memory.embed.http.packing import FROM_NOW_ON, UNREADABLE, Packing, PackingEmbedder
 from ai_memory.embed.http.transport import Endpoint
 from ai_memory.embed.port import RetryPolicy
 from ai_memory.embed.terms import Terms, Ties
@@ -86,6 +86,27 @@ def test_requests_side_by_side_give_base64_up_together() -> None:
 
     assert [len(each) for each in found] == [3, 3]
     assert len(notes) == 1
+
+
+def test_a_base64_that_is_cut_short_from_the_middle_on_is_told_once() -> None:
+    notes: list[str] = []
+    cut = False
+
+    def answer(_head: bytes, body: bytes) -> list[bytes]:
+        request = json.loads(body)
+        rows = [vector(text) for text in request["input"]]
+        if "encoding_format" not in request:
+            return [_ok([row.tolist() for row in rows])]
+        return [_ok([b64encode(row.tobytes()).decode()[: -5 if cut else None] for row in rows])]
+
+    with RawEndpoint(answer) as server:
+        embedder = assembled(server.url, notes)
+        embedder.embed_documents(TEXTS)
+        cut = True
+        found = [embedder.embed_documents(TEXTS) for _ in range(2)]
+
+    assert np.allclose(found, [[vector(text) for text in TEXTS]] * 2)
+    assert [note.startswith(UNREADABLE) for note in notes] == [True]
 
 
 def test_a_model_of_another_width_is_no_matter_of_base64() -> None:

@@ -65,6 +65,8 @@ def classed(status: int, body: str = "", *, dimensions: bool = False, **headers:
         (400, VLLM_WIDTH, WrongTarget),
         (400, DASHSCOPE_PAY, QuotaExhausted),
         (400, '{"error": {"code": "model_not_found"}}', WrongTarget),
+        (500, '{"error": "Unauthorized"}', CredentialsRefused),
+        (400, '{"error": {"status": "UNAUTHENTICATED", "message": "who?"}}', CredentialsRefused),
         (401, "", CredentialsRefused),
         (402, "", QuotaExhausted),
         (403, "", CredentialsRefused),
@@ -364,3 +366,20 @@ def test_the_body_of_another_success_than_200_is_not_quoted() -> None:
 
     assert type(refused) is WrongTarget
     assert "0.125" not in refused.what
+
+
+@pytest.mark.parametrize(
+    ("status", "asked", "reason", "believed"),
+    [
+        (429, "", "rate limited", 0),
+        (429, "9999999", "rate limited", 86_400),
+        (503, "Fri, 31 Dec 9999 23:59:59 GMT", "endpoint in trouble", 86_400),
+        (503, "", "endpoint in trouble", 0),
+        (500, "", "endpoint in trouble", 0),
+    ],
+)
+def test_a_reason_says_what_happened_and_a_day_is_believed(status: int, asked: str, reason: str, believed: int) -> None:
+    found = classed(status, retry_after=asked)
+
+    assert found.reason == reason
+    assert getattr(found, "retry_after", 0) == believed

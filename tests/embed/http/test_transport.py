@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import weakref
+from collections.abc import Iterator
 from itertools import chain, repeat
 from pathlib import Path
 from threading import Event
@@ -16,7 +17,7 @@ from ai_memory.embed.http.embedder import HttpEmbedder
 from ai_memory.embed.http.key_header import key_header
 from ai_memory.embed.http.openai import OpenAiDialect
 from ai_memory.embed.http.transport import Endpoint
-from ai_memory.errors import AnswerLate, TransientFailure, WrongTarget
+from ai_memory.errors import UNUSABLE, AnswerLate, TransientFailure, WrongTarget
 from ai_memory.vectors.target import Target, Vectors
 from tests.support.command import Command, remote_at
 from tests.support.raw_endpoint import PEAK, RawEndpoint, peak, same, whole, zeros
@@ -193,3 +194,54 @@ def test_announcements_without_end_end(status: bytes) -> None:
             embed(server)
 
         assert server.sent < 16 << 20
+
+
+MANY = [f"X-{n}: {'a' * 50}" for n in range(300)]
+USELESS = {
+    "a banner": (b"SSH-2.0-OpenSSH_9.2\r\n", "begins: SSH-2.0-OpenSSH_9.2 "),
+    "a status line": (b"HTTP/1.1 2OO fine\r\n\r\n", "begins: HTTP/1.1 2OO fine "),
+    "headers": (whole(b"{}", "Server: odd", *MANY), "begins: HTTP/1.1 200 OK Server: odd X-0: aaa"),
+    "not packed": (
+        whole(b"\x1f\x8brubbish \x00\x01 of " + KEY.encode(), "Content-Type: text/odd", "Content-Encoding: gzip"),
+        "What came is text/odd and begins: rubbish of *** ",
+    ),
+    "pieces": (
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n",
+        "What came is of no type and begins: zz {} ",
+    ),
+    "half": (
+        b"HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\n{down",
+        "it broke off. What came is of no type and begins: {d",
+    ),
+}
+
+
+def once(sent: bytes) -> Iterator[bytes]:
+    """Yield what is sent before the connection is closed."""
+    yield sent
+    raise ConnectionResetError
+
+
+@pytest.mark.parametrize("kind", sorted(USELESS))
+def test_what_came_and_is_no_answer_is_shown(kind: str) -> None:
+    sent, shown = USELESS[kind]
+    with RawEndpoint(lambda _head, _body: once(sent)) as server, pytest.raises(TransientFailure) as caught:
+        embed(server)
+
+    line = caught.value.line()
+    assert " gave no answer that can be used: " in line
+    assert shown in line
+    assert KEY not in line
+    assert "Look at that server and at [embeddings].base_url" in line
+    assert "running" not in line
+    assert caught.value.reason == UNUSABLE
+
+
+def test_what_came_before_is_not_shown_where_nothing_comes() -> None:
+    answers = iter([b"SSH-2.0\r\n", b""])
+    with RawEndpoint(lambda _head, _body: once(next(answers))) as server:
+        asked = embedder(server)
+        with pytest.raises(TransientFailure, match="can be used"):
+            asked.embed_documents(["first"])
+        with pytest.raises(TransientFailure, match="gave no answer: it closed the connection"):
+            asked.embed_documents(["first"])
