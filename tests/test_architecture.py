@@ -28,7 +28,7 @@ FLOORS = (
     ("vectors",),
     ("memory",),
     ("config",),
-    ("stores.holder", "stores.open_options", "embed.usage", "embed.outcomes"),
+    ("stores.holder", "stores.open_options", "embed.awaited", "embed.usage", "embed.outcomes"),
     ("stores.values", "stores.memory_values", "embed.port"),
     ("stores.port_reading", "stores.memory_port_reading", "embed.flow"),
     ("stores.port_writing", "stores.memory_port_writing"),

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from ai_memory.text.amounts import counted
-from ai_memory.text.hints import BACKFILL, GO_ON, PROGRAM, REEMBED
+from ai_memory.text.hints import BACKFILL, PROGRAM, REEMBED
 
 NAMED_ROWS = 20
 REPAIR = f"{PROGRAM} doctor --repair-fts"
@@ -29,7 +29,7 @@ TELLING: Mapping[str, tuple[str, str, str]] = {
         "live memories have a text or number as a vector",
         REEMBED,
     ),
-    "stale": ("live memory is not proven to be of", "live memories are not proven to be of", REEMBED),
+    "stale": ("live memory is not recorded as of", "live memories are not recorded as of", REEMBED),
     "quarantined": ("memory is in quarantine", "memories are in quarantine", f"{REEMBED} quarantine"),
 }
 """The numbers that are findings where they are not 0, told of one and of many, and what mends them."""
@@ -65,9 +65,9 @@ class Diagnosis:
             one, many, command = TELLING[name]
             self.find(f"{counted(number, one, many)}{more}", command)
 
-    def go_on(self) -> None:
-        """Name the command that goes on with an unfinished run where a start is named: it would be refused."""
-        self.findings = [replace(each, command=GO_ON) if each.command == REEMBED else each for each in self.findings]
+    def name(self, commands: Mapping[str, str]) -> None:
+        """Name in the findings for each command what does the same as the file stands."""
+        self.findings = [replace(each, command=commands.get(each.command, each.command)) for each in self.findings]
 
     def by_words_alone(self) -> None:
         """Take back that vectors are missing: where embeddings are turned off none are wanted, and none can be had."""

@@ -14,9 +14,11 @@ from ai_memory.commands.without_vectors import warn_of_rows
 from ai_memory.embed.assemble import configured_target
 from ai_memory.reembed.holding import holding
 from ai_memory.reembed.plan.targets import recorded_target
+from ai_memory.reembed.way_on import naming_the_way_on
 from ai_memory.stores.holder import Task
 from ai_memory.stores.opening import database, writing
 from ai_memory.text.amounts import counted
+from ai_memory.text.hints import BACKFILL
 
 if TYPE_CHECKING:
     from ai_memory.config.settings import Settings
@@ -47,10 +49,11 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     held = holding(database(path, tell=console.note), now_ms=now_ms, task=Task.BACKFILL)
     with held, writing(path, now_ms=now_ms, tell=console.note) as library:
         store = library.store
-        if ids := ids_without_vector(library.listing):
-            require_served(store, recorded_target(store, configured_target(configured)))
-        with filling(store, configured, console, origin="backfill", total=len(ids)) as (made, workers):
-            fill(made, ids, workers, total, batch=configured.batch.value)
+        with naming_the_way_on(store, BACKFILL, now_ms=now_ms):
+            if ids := ids_without_vector(library.listing):
+                require_served(store, recorded_target(store, configured_target(configured)))
+            with filling(store, configured, console, origin="backfill", total=len(ids)) as (made, workers):
+                fill(made, ids, workers, total, batch=configured.batch.value)
         remaining = len(ids_without_vector(library.listing))
     warn_of_rows(total.left, console)
     values = {"total": len(ids), "embedded": total.embedded, "raced": total.raced, "remaining": remaining}

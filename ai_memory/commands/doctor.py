@@ -10,15 +10,17 @@ from ai_memory.actions.diagnosis import Diagnosis
 from ai_memory.actions.doctor import examine_damage, examine_file
 from ai_memory.actions.target_check import examine_embedder, examine_target
 from ai_memory.clock import SystemClock
-from ai_memory.commands.without_vectors import EMBEDDER_ERRORS
+from ai_memory.commands.without_vectors import EMBEDDER_ERRORS, begin_with
 from ai_memory.embed.assemble import assemble
 from ai_memory.embed.port import ONE_ATTEMPT
 from ai_memory.embed.terms import Terms
 from ai_memory.errors import Damaged, NoEmbedder
 from ai_memory.reembed.holding import holding
+from ai_memory.reembed.way_on import way_on
 from ai_memory.stores.holder import Task
 from ai_memory.stores.opening import database, place, reading, writing
 from ai_memory.text.amounts import counted
+from ai_memory.text.hints import BACKFILL, REEMBED
 
 if TYPE_CHECKING:
     from ai_memory.config.settings import Settings
@@ -47,8 +49,7 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
         with reading(settings.db.value, tell=console.note) as library:
             examine_file(library, diagnosis)
             _examine_embedder(library.store, settings, diagnosis)
-            if library.store.runs.unfinished_id() is not None:
-                diagnosis.go_on()
+            diagnosis.name(_as_it_stands(library.store, settings))
     except Damaged as error:
         examine_damage(place(settings.db.value), error, diagnosis)
     findings = [each.line() for each in diagnosis.findings]
@@ -56,6 +57,12 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     verdict = f"{counted(len(findings), 'finding')}:" if findings else "Nothing found."
     console.result(values, *_facts(values), verdict, *(f"  {line}" for line in findings))
     return EXIT_FOUND if findings else 0
+
+
+def _as_it_stands(store: Reader, settings: Settings) -> Mapping[str, str]:
+    """Return what gives rows their vectors as the file stands, by the command that would beside no run."""
+    now_ms, begin = SystemClock().now_ms(), begin_with(store, settings.embedding)
+    return {BACKFILL: way_on(store, begin, now_ms=now_ms), REEMBED: way_on(store, REEMBED, now_ms=now_ms)}
 
 
 def _repair(settings: Settings, console: Console) -> None:

@@ -103,6 +103,6 @@ def _embed(store: Store, ids: list[str], configured: EmbeddingSettings, console:
         with filling(store, configured, console, origin="import", total=len(ids)) as (made, workers):
             fill(made, ids, workers, total, batch=configured.batch.value)
     except EMBEDDER_ERRORS as error:
-        tell_stored_without("vectors", error, console)
+        tell_stored_without("vectors", error, store, configured, console)
     warn_of_rows(total.left, console)
     return total

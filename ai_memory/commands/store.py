@@ -70,7 +70,7 @@ def _embed(store: Store, memory_id: str, configured: EmbeddingSettings, console:
         embedder, tools = assemble_interactive(configured), SweepTools(SystemClock(), Stop(), lambda _: None)
         filled = renew(Filling(store, embedder, "store", tools), memory_id)
     except EMBEDDER_ERRORS as error:
-        tell_stored_without("a vector", error, console)
+        tell_stored_without("a vector", error, store, configured, console)
         return False
     for each in filled.left:
         console.warn(f"stored without a vector: {each.message.rstrip('.')}.")

@@ -223,6 +223,10 @@ class Spending(Protocol):
     def limit(self) -> TokenLimit | None:
         """What was allowed, None where any amount is."""
 
+    @property
+    def spent(self) -> int:
+        """Tokens spent so far: those reported, and an estimate of those that are not known."""
+
     def most(self, texts: Sequence[str]) -> int:
         """Return how many tokens `texts` can have at most; 0 without a limit."""
 
@@ -234,6 +238,7 @@ class AnyAmount:
     """The spending of those who have no limit."""
 
     limit: TokenLimit | None = None
+    spent = 0
 
     def most(self, texts: Sequence[str]) -> int:  # noqa: ARG002 - nothing is estimated
         """Return 0."""

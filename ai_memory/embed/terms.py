@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from threading import Event
 
+from ai_memory.embed.awaited import Awaited
 from ai_memory.embed.port import RetryPolicy, Stop, TokenLimit
 
 
@@ -27,11 +28,13 @@ class Terms:
 class Ties:
     """What ties an embedder to the process that asks it; none of it can be sent to another.
 
-    `stop` ends waits, and no request begins while it is `closed` (None: once `stop` came). `tell` is told what a person
-    should know of the endpoint, `trace` of each request, from any thread.
+    `stop` ends waits, and no request begins while it is `closed` (None: once `stop` came). By `awaited` those in flight
+    can be broken off. `tell` is told what a person should know of the endpoint, `trace` of each request, from any
+    thread.
     """
 
     stop: Stop = field(default_factory=Event)
     closed: Callable[[], bool] | None = None
+    awaited: Awaited = field(default_factory=Awaited)
     tell: Callable[[str], None] | None = None
     trace: Callable[[str], None] | None = None

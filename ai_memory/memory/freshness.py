@@ -69,7 +69,13 @@ def examine(row: MemoryRow) -> Document | Unfit:
 
 def embeddable(row: MemoryRow) -> bool:
     """Return whether `examine` has a document for a row."""
-    return isinstance(_text(row), str)
+    return text_to_embed(row) is not None
+
+
+def text_to_embed(row: MemoryRow) -> str | None:
+    """Return the text of the document that `examine` has for a row, None where it has none."""
+    text = _text(row)
+    return None if isinstance(text, Reason) else text
 
 
 def classify(row: MemoryRow, target: Fingerprint | None, traits: Traits) -> Freshness:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class RunTakenOver:
-    """A run of a killed runner is gone on with: at most so many texts were sent twice."""
+    """A run of a runner that was killed, or gave up what it had in flight: at most so many texts are sent twice."""
 
     texts_sent_twice: int
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ai_memory.reembed.scope import Scope
 
+MAX_COST = "max-cost"
+
 
 @dataclass(frozen=True, slots=True)
 class Options:
@@ -45,6 +47,15 @@ class Options:
     def cost_of(self, tokens: int) -> float | None:
         """Return what so many tokens cost, None where no price is known."""
         return cost(tokens, self.price)
+
+    def limit_allowing(self, tokens: int, flag: str) -> str:
+        """Return the limit of so many tokens as the flag `flag` takes it: in tokens, or in money."""
+        return f"{tokens}" if flag != MAX_COST or not self.price else f"{cost_allowing(tokens, self.price):.12g}"
+
+
+def cost_allowing(tokens: int, price: float) -> float:
+    """Return a cost that allows `tokens` at `price` a million, however a fraction of one is rounded."""
+    return float(f"{(tokens + 1) * price / 1_000_000:.12g}")
 
 
 def cost(tokens: int, price: float | None) -> float | None:

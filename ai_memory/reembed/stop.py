@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 from ai_memory.errors import AiMemoryError, Stopped
@@ -14,7 +14,12 @@ from ai_memory.system import signals
 from ai_memory.system.signals import SIGNAL_EXIT, SIGNALS
 
 TOLD_AFTER_S = 0.8
-WAITS = "Stopping after what is in flight; send the signal once more to stop at once."
+PATIENCE_S = 10.0
+"""Seconds after a stop in which requests in flight may still be answered, for they are paid for.
+
+Longer than most answers take, and so short that whoever waits for the end of a service (systemd: 90 s) sees it end by
+itself. A choice of 2026-11-26, not measured."""
+WAITS = f"Stopping after what is in flight, within {PATIENCE_S:.0f} s; send the signal once more to stop at once."
 """Told where a stop takes longer than that."""
 AS_AFTER_A_KILL = "all is as after a kill"
 """Told where a second signal ends the process."""
@@ -23,7 +28,10 @@ MAX_RUNTIME = "max-runtime"
 
 
 class Stop:
-    """Asked to stop at most once; `event` lets waits end at once."""
+    """Asked to stop at most once; `event` lets waits end at once.
+
+    `gave_up` says that the patience with what was in flight was over.
+    """
 
     def __init__(self) -> None:
         """Begin unasked."""
@@ -31,12 +39,18 @@ class Stop:
         self.reason = ""
         self.exit_code = 0
         self.error: AiMemoryError | None = None
+        self.gave_up = False
         self._finishing = False
+        self._patience: threading.Timer | None = None
 
     def ask(self, reason: str, *, exit_code: int, error: AiMemoryError | None = None) -> None:
         """Ask for the stop, for an `error` or none; a signal's reason stands above every other."""
         if not self.by_signal():
             self.reason, self.exit_code, self.error = reason, exit_code, error
+        if self._patience and not self.requested():
+            # A signal may come while the time is over: only one of them starts it.
+            with suppress(RuntimeError):
+                self._patience.start()
         self.event.set()
 
     def by_signal(self) -> bool:
@@ -70,7 +84,21 @@ class Stop:
 
     def closed(self) -> bool:
         """Return whether no further request may begin."""
-        return self.requested() and not self._finishing
+        return self.requested() and (self.gave_up or not self._finishing)
+
+    @contextmanager
+    def patient(self, break_off: Callable[[], None], *, seconds: float = PATIENCE_S) -> Iterator[None]:
+        """Call `break_off` so many seconds after the stop was asked for inside the block, unless it ended before."""
+        self._patience = threading.Timer(seconds, self._give_up, (break_off,))
+        self._patience.daemon = True
+        try:
+            yield
+        finally:
+            self._patience.cancel()
+
+    def _give_up(self, break_off: Callable[[], None]) -> None:
+        self.gave_up = True
+        break_off()
 
 
 @contextmanager

@@ -43,7 +43,7 @@ class Narrator:
         match event:
             case RunTakenOver():
                 twice = f"at most {counted(event.texts_sent_twice, 'text is', 'texts are')} sent twice"
-                self._progress.say(f"Taken over from a killed runner: {twice}.")
+                self._progress.say(f"The last runner was killed, or gave up what it had sent: {twice}.")
             case RunBegan():
                 self._copied = -1
                 self._progress.begin(total=event.rows, label=f"to {event.model}")

@@ -15,6 +15,7 @@ class Task(StrEnum):
     REEMBED = "reembed"
     STAMP = "reembed --stamp-only"
     BACKFILL = "backfill"
+    MAKE_STALE = "reembed verify --make-stale"
     RESTORE = "restore"
     REPAIR = "doctor --repair-fts"
 

@@ -42,6 +42,14 @@ class VectorWriter(Protocol):
         databases refuse.
         """
 
+    def disown(self, writes: Sequence[VectorWrite], target: Fingerprint, *, unstamp: bool) -> int:
+        """Delete the record of every row that has one of these vectors as the target's of that very text.
+
+        Whoever gave it: a run, `store`, an operator's word. Returns how many rows that made stale; those that have
+        another text or another vector by now are left alone. `write.id` is not used: rows of one text are given each
+        other's vectors. The vectors stay, see `forget`.
+        """
+
     def take_away(self, ids: Sequence[str], target: Fingerprint, *, origin: str, vectors: bool) -> int:
         """Delete the vectors and their records that `origin` or a sweep gave to those of `ids`; return from how many.
 
@@ -128,10 +136,11 @@ class RunWriter(Protocol):
         No commit's number: nothing of the work is written with it.
         """
 
-    def leave(self, run: Run, *, last_error: str | None, limits: Mapping[str, int], unsettled: int) -> bool:
+    def leave(self, run: Run, *, last_error: str | None, limits: Mapping[str, int], unsettled: int | None) -> bool:
         """Note that the runner stopped in good order; False, with nothing noted, where it is not its run.
 
-        `unsettled` is how many texts that killed runners had sent are not committed yet, at most.
+        `unsettled` is how many texts that killed runners had sent are not committed yet, at most; None: the runner gave
+        up what it had in flight, and whoever takes the run over is told as after a kill.
         """
 
     def cancel(self, *, now_ms: int) -> int | None:

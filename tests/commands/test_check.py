@@ -14,6 +14,12 @@ from tests.support.fake_endpoint import FOREVER, FakeEndpoint
 
 CRON = ("-q", "reembed", "--resume", "--or-start", "--batch", "2", "--concurrency", "1")
 
+TAIL_OF_ANOTHER = """
+    UPDATE memories SET embedding = CAST(substr(embedding, 1, 17) || (
+        SELECT substr(other.embedding, 18) FROM memories AS other WHERE other.id <> memories.id LIMIT 1
+    ) AS BLOB)
+"""
+
 
 @pytest.fixture
 def command(tmp_path: Path, endpoint: FakeEndpoint) -> Iterator[Command]:
@@ -50,6 +56,28 @@ def test_a_run_that_nothing_served_and_that_its_target_no_longer_needs_is_health
     assert command.run(*CRON).code == 0
 
     assert command.run("reembed", "status", "--check").code == 0
+
+
+def test_what_nobody_looked_at_is_not_said_to_be_found(command: Command) -> None:
+    # A vector of another text behind a head that is recorded: nothing but an embedder tells.
+    assert command.run("backfill").code == 0
+    files.execute(command.db, TAIL_OF_ANOTHER)
+
+    told = (command.run("reembed", "verify"), command.run("reembed", "status", "--check"), command.run("doctor"))
+
+    assert [each.code for each in told] == [0, 0, 0], told
+    assert "stamped and recorded" in told[0].out
+    assert "no row was found stale, by what is stamped and recorded" in told[1].out
+    assert command.run("reembed", "verify", "--sample", "all").code == 1
+
+
+def test_what_is_sampled_is_said_of_the_rows_that_are_recorded_alone(command: Command) -> None:
+    assert command.run("backfill").code == 0
+    files.add(command.db, "without")
+
+    sampled = command.run("reembed", "verify", "--sample", "3")
+
+    assert re.search(r"At most \d+ % of the 10 rows that are recorded can differ", sampled.out)
 
 
 @pytest.mark.parametrize("wrong", [{"AI_MEMORY_EMBED_MODEL": ""}, {"AI_MEMORY_INFERENCE_EGRESS": "deny"}])

@@ -191,11 +191,10 @@ MUTANTS = (
         LIAR,
     ),
     _one(
-        "a stretch ends though no rows agreed",
-        "stores.sqlite.runs:take_over",
-        "    newly = lost if run.holder else 0\n",
-        "    newly = lost if run.holder else 0\n"
-        "    transaction.db.execute('UPDATE embedding_fingerprint SET stretch = stretch + 1')\n",
+        "vectors without their stretch",
+        "stores.sqlite.provenance:record_provenance",
+        "fingerprint.stretch)",
+        "-1)",
         LIAR,
     ),
     _one(

@@ -46,7 +46,7 @@ def test_a_holder_without_progress_is_stuck(work: Work, after_ms: int, error: ty
     assert refusal.value.exit_code == (1 if error is RunnerStuck else 11)
 
 
-@pytest.mark.parametrize("task", [Task.BACKFILL, Task.STAMP, Task.RESTORE, Task.REPAIR])
+@pytest.mark.parametrize("task", [Task.BACKFILL, Task.STAMP, Task.MAKE_STALE, Task.RESTORE, Task.REPAIR])
 def test_who_holds_the_lock_for_another_task_is_named_with_it_and_not_judged_by_the_run(work: Work, task: Task) -> None:
     with work.store() as store:
         begun(store, known(store, work.embedder))

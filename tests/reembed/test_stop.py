@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 
 import pytest
 
@@ -58,3 +59,25 @@ def test_requests_begin_until_a_stop_and_after_it_only_where_something_is_finish
         inside = (stop.requested(), stop.closed())
 
     assert (before, inside, stop.closed()) == (False, (True, False), True)
+
+
+def test_the_patience_with_what_is_in_flight_is_over_some_time_after_the_stop() -> None:
+    stop, broken_off = Stop(), threading.Event()
+
+    with stop.patient(broken_off.set, seconds=0.01):
+        assert not broken_off.wait(0.05)
+        stop.ask("max-runtime", exit_code=75)
+        stop.ask("SIGTERM", exit_code=143)
+        assert broken_off.wait(5)
+        with stop.finishing():
+            assert (stop.gave_up, stop.closed()) == (True, True)
+
+
+def test_nothing_is_broken_off_where_the_block_ends_before() -> None:
+    stop, broken_off = Stop(), threading.Event()
+
+    with stop.patient(broken_off.set, seconds=0.2):
+        stop.ask("SIGTERM", exit_code=143)
+
+    assert not broken_off.wait(0.4)
+    assert not stop.gave_up

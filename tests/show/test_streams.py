@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ import pytest
 
 from tests.conftest import ROOT
 from tests.support import files
-from tests.support.command import Answer, Command, answer, remote, remote_at, wait_for
+from tests.support.command import Answer, Command, answer, plain, remote, remote_at, wait_for
 from tests.support.fake_endpoint import FakeEndpoint
 from tests.support.small_disk import small_disk
 
@@ -204,3 +205,49 @@ def test_a_folder_that_was_deleted_is_told_in_one_line(tmp_path: Path) -> None:
     found = Command(Path("m.db"), NOBODY, prefix=gone).run("store", "-T", "a", "-c", "b", "--no-embed")
 
     assert (found.code, "the working directory was deleted" in found.error) == (65, True)
+
+
+@pytest.mark.parametrize("flags", [[], ["--json"], ["-q"], ["-q", "--json"]])
+def test_a_result_that_is_lost_is_told_in_one_line_whose_command_goes_on(command: Command, flags: list[str]) -> None:
+    found = redirected(command, "> /dev/full").run(*flags, "reembed", "--yes", "--max-rows", "4", "--batch", "2")
+    if flags == ["-q"]:
+        # Nothing is shown then.
+        assert (found.code, found.err) == (75, "")
+        return
+    last = found.err.splitlines()[-1]
+    next_command = last.partition("next: ai-memory ")[2].rstrip(")")
+
+    assert (found.code, found.err.count("ai-memory: "), "Run 1 is" in found.out) == (74, 1, False)
+    assert "The output cannot be written: No space left on device." in last
+    assert "same command" not in last
+    assert "--resume" in next_command
+    assert command.run(*shlex.split(plain_words(next_command))).code == 75
+
+
+@pytest.mark.parametrize("flags", [[], ["--json"]])
+def test_a_result_of_a_done_run_that_is_lost_is_shown_by_the_command_that_is_named(
+    command: Command, flags: list[str]
+) -> None:
+    found = redirected(command, "> /dev/full").run(*flags, "reembed", "--yes")
+
+    assert (found.code, found.error.partition("next: ")[2]) == (74, "ai-memory reembed status)")
+    assert "done" in command.run("reembed", "status").out
+
+
+def test_a_refusal_that_is_lost_is_told_in_one_line(command: Command) -> None:
+    found = redirected(command, "> /dev/full").run("--json", "reembed", "--resume")
+
+    assert found.code == 74
+    assert "The output cannot be written" in found.error
+    assert "There is no run to resume" in found.error
+
+
+def test_the_line_of_a_run_is_told_though_the_reader_of_its_result_went_away(command: Command) -> None:
+    found = _into_a_closed_pipe(command, "reembed", "--yes", "--max-rows", "4")
+
+    assert found.code == 141
+    assert plain(found.err.splitlines()[-1]).endswith("next: ai-memory reembed --resume --max-rows 4")
+
+
+def plain_words(line: str) -> str:
+    return plain(f"ai-memory {line}").removeprefix("ai-memory ")

@@ -390,6 +390,34 @@ class WritingSuite(Suite):
         assert (row.fingerprint_id, row.embedding is None, row.raw_space is None) == (None, False, unstamp)
         assert [freshness(store, target, each) for each in IDS[:2]] == [Freshness.STALE, Freshness.FRESH]
 
+    @pytest.mark.parametrize("unstamp", [False, True])
+    @pytest.mark.parametrize("origin", ["reembed", "store", ATTESTED])
+    def test_a_vector_that_is_disowned_is_stale_and_stays_whoever_gave_it(
+        self, store: Store, target: Fingerprint, origin: str, unstamp: bool
+    ) -> None:
+        write = write_of(store, "id-000", origin=origin)
+        written(store, target, write, write_of(store, "id-001", origin=origin))
+        with store.transaction() as transaction:
+            assert transaction.vectors.disown([write], target, unstamp=unstamp) == 1
+
+        [row] = store.memories.rows_by_id(["id-000"], target=target.id)
+        assert (row.fingerprint_id, row.embedding is None, row.raw_space is None) == (None, False, unstamp)
+        assert [freshness(store, target, each) for each in IDS[:2]] == [Freshness.STALE, Freshness.FRESH]
+
+    def test_only_the_very_vector_of_the_very_text_is_disowned(
+        self, subject: Subject, store: Store, target: Fingerprint
+    ) -> None:
+        writes = [write_of(store, row_id) for row_id in IDS[:3]]
+        written(store, target, *writes)
+        subject.edit("id-000", "edited")
+        another = entered(store, replace(EMBEDDER, model="another"))
+        with store.transaction() as transaction:
+            vectors = transaction.vectors
+            assert vectors.disown([writes[0], replace(writes[1], blob=writes[2].blob)], target, unstamp=True) == 0
+            assert vectors.disown(writes, another, unstamp=True) == 0
+
+        assert [freshness(store, target, each) for each in IDS[1:3]] == [Freshness.FRESH, Freshness.FRESH]
+
     @pytest.mark.parametrize("vectors", [False, True])
     def test_what_one_writer_gave_is_taken_away_and_nothing_else(
         self, store: Store, target: Fingerprint, vectors: bool
@@ -540,6 +568,19 @@ class RunSuite(Suite):
         assert (dict(left.limits), left.in_flight_limit) == ({"inputs": 32}, 3)
         with store.transaction() as transaction:
             assert take(transaction, left, OTHER, lost=3).counters.texts_sent_twice == 0
+
+    def test_who_gave_up_what_was_in_flight_is_taken_over_as_after_a_kill(self, store: Store, run: Run) -> None:
+        with store.transaction() as transaction:
+            assert transaction.runs.leave(run, last_error=None, limits={"inputs": 32}, unsettled=None)
+
+        left = store.runs.read(run.run_id)
+        assert (left.holder, left.in_flight_limit, dict(left.limits)) == (
+            run.holder,
+            run.in_flight_limit,
+            {"inputs": 32},
+        )
+        with store.transaction() as transaction:
+            assert take(transaction, left, OTHER, lost=3).counters.texts_sent_twice == 3
 
     def test_a_sign_of_life_tells_what_is_being_retried(self, store: Store, run: Run) -> None:
         with store.transaction() as transaction:

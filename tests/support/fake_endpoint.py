@@ -429,6 +429,17 @@ def _other(vectors: Sequence[npt.NDArray[np.float32]]) -> list[npt.NDArray[np.fl
     return [np.roll(each, 5) for each in vectors]
 
 
+def _where(
+    names: set[str],
+    texts: Sequence[str],
+    true: Sequence[npt.NDArray[np.float32]],
+    lie: Sequence[npt.NDArray[np.float32]],
+) -> list[npt.NDArray[np.float32]]:
+    """Return the vectors of `lie` for texts with one of these words, the true ones for all others."""
+    pairs = zip(texts, true, lie, strict=True)
+    return [other if names.intersection(text.split()) else each for text, each, other in pairs]
+
+
 def _several(seen: Seen) -> int:
     return sum(len(body["input"]) > 1 for body in seen.bodies)
 
@@ -458,6 +469,14 @@ LIES: Mapping[str, Lie] = {
         ONE if text.split()[0] in {"t3", "t14", "t25", "t36"} else each for text, each in zip(texts, true, strict=True)
     ],
     "one vector by now": lambda seen, _texts, true: [ONE for _ in true] if seen.requests > 40 else true,
+    "three alike": lambda _seen, texts, true: _where({"id-001", "id-004", "id-007"}, texts, true, [ONE] * len(true)),
+    "restless for one": lambda seen, texts, true: _where(
+        {"id-001"}, texts, true, [np.roll(each, seen.requests) for each in true]
+    ),
+    "another witness": lambda _seen, texts, true: true if "id-" in texts[0] else _other(true),
+    "another witness by now": lambda seen, texts, true: (
+        true if "id-" in texts[0] or seen.requests < 16 else _other(true)
+    ),
     "restless": lambda seen, _texts, true: [np.roll(each, seen.requests) for each in true],
 }
 """What endpoints were seen to do to vectors, as a function of what they were asked, the texts, and the true vectors."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 from ai_memory.clock import SystemClock
 from ai_memory.commands.altered import mention_daemon
 from ai_memory.commands.reembed.next_command import next_command
-from ai_memory.errors import AiMemoryError, OperatorNeeded, RunHeld, RunnerStuck, Stopped, UsageError
+from ai_memory.errors import AiMemoryError, OperatorNeeded, RunHeld, RunnerStuck, Stopped, StorageFailed, UsageError
 from ai_memory.reembed.inspect.why import BUDGETS, why
+from ai_memory.reembed.options import cost_allowing
 from ai_memory.stores.open_options import OpenOptions
 from ai_memory.stores.opening import database, reading
 from ai_memory.stores.values import LastEnd, Run
@@ -29,9 +30,10 @@ if TYPE_CHECKING:
 
 BRIEFLY = OpenOptions(busy_timeout_ms=500)
 """What is only told waits for nobody."""
+STATUS = f"{PROGRAM} reembed status"
 COMPLETE, ASIDE, OPERATOR, UNFINISHED = 0, 10, 12, 75
 TOKENS = frozenset({"max-tokens", "max-cost"})
-AFTER = {ASIDE: f"{PROGRAM} reembed quarantine", OPERATOR: f"{PROGRAM} reembed status"}
+AFTER = {ASIDE: f"{PROGRAM} reembed quarantine", OPERATOR: STATUS}
 """What to look at next, by exit code, where the run itself has nothing to go on with."""
 
 
@@ -44,22 +46,23 @@ class Farewell:
     console: Console
 
     def report(self, report: RunReport) -> int:
-        """Show how the run ended and return its exit code."""
+        """Show how the run ended and return its exit code, or that of a result that cannot be written."""
         again = self._next(report)
         error = without_again(report.error, again)
         named = self.console.hints.command(without_again(report.next, again))
         report = replace(report, next=named or again, error=error)
-        if self.console.json or not self.console.quiet:
-            self.console.result(report.values(), *report.lines())
-        if report.exit_code in (COMPLETE, ASIDE) and report.reembedded:
-            self._mention_daemon()
-        if not (self.console.quiet and self._is_no_news(report)):
-            facts = _join(self._place(report), _failure(report), _room(report), _next("" if named else report.next))
-            if report.error:
-                self.console.error(f"{report.error} ({facts})", exit_code=report.exit_code)
-            else:
-                self.console.last(facts)
-        return report.exit_code
+        shown = self.console.json or not self.console.quiet
+        with self._shown(report.values() if shown else {}, *report.lines()) as lost:
+            if report.exit_code in (COMPLETE, ASIDE) and report.reembedded:
+                self._mention_daemon()
+            if lost or not (self.console.quiet and self._is_no_news(report)):
+                after = "" if named else report.next or (STATUS if lost else "")
+                facts = _join(self._place(report), _failure(report), _room(report), _next(after))
+                if told := _sentences(lost.what if lost else "", report.error):
+                    self.console.error(f"{told} ({facts})", exit_code=report.exit_code)
+                else:
+                    self.console.last(facts)
+        return lost.exit_code if lost else report.exit_code
 
     def refusal(self, error: AiMemoryError) -> int:
         """Show why nothing was done and return the exit code."""
@@ -70,28 +73,59 @@ class Farewell:
             again = ""
         if self.console.verbose:
             self.console.traceback(error)
-        if self.console.json:
-            self.console.result({"error": told, "exit_code": error.exit_code, "next": named or again})
-        if not (self.console.quiet and self._is_old(error)):
-            facts = _join(self._recorded_place(run), _next("" if named else again))
-            self.console.error(f"{told} ({facts})", exit_code=error.exit_code)
-        return error.exit_code
+        values = {"error": told, "exit_code": error.exit_code, "next": named or again}
+        with self._shown(values if self.console.json else {}) as lost:
+            if lost or not (self.console.quiet and self._is_old(error)):
+                facts = _join(self._recorded_place(run), _next("" if named else again))
+                told = _sentences(lost.what if lost else "", told)
+                self.console.error(f"{told} ({facts})", exit_code=error.exit_code)
+        return lost.exit_code if lost else error.exit_code
 
     def at_once(self) -> str:
         """Return what is said where a second signal leaves no time for more."""
         again = self.console.hints(next_command(self.args, unfinished=True))
         return escaped(f"the run is as after a kill; go on: {again}")
 
+    @contextmanager
+    def _shown(self, values: Mapping[str, object], *lines: str) -> Iterator[StorageFailed | None]:
+        """Show a result, if there are `values`; yield what kept it from being written.
+
+        Raises:
+            BrokenPipeError: its reader went away; after the block, for the line on stderr is read by somebody else.
+        """
+        lost, gone = None, None
+        try:
+            if values:
+                self.console.result(values, *lines)
+                self.console.out.flush()
+        except StorageFailed as error:
+            lost = error
+        except BrokenPipeError as error:
+            gone = error
+        yield lost
+        if gone:
+            raise gone
+
     def _next(self, report: RunReport) -> str:
         if report.reason == "paused":
             return f"{PROGRAM} reembed unpause"
-        if _too_small(report):
-            return ""
+        if report.tokens_needed:
+            return next_command(self._raised(report.tokens_needed), unfinished=True)
         if report.state == "running":
             return next_command(self.args, unfinished=True)
         if report.exit_code == COMPLETE:
             return f"{PROGRAM} reembed" if report.outside else ""
         return AFTER.get(report.exit_code) or next_command(self.args, unfinished=False)
+
+    def _raised(self, tokens: int) -> argparse.Namespace:
+        """Return the arguments with limits that allow so many tokens."""
+        args = argparse.Namespace(**vars(self.args))
+        if args.max_tokens is not None:
+            args.max_tokens = max(args.max_tokens, tokens)
+        price = self.settings.embedding.price_per_million_tokens.value
+        if args.max_cost is not None and price:
+            args.max_cost = max(args.max_cost, cost_allowing(tokens, price))
+        return args
 
     def _place(self, report: RunReport) -> str:
         done = max(report.total - report.remaining - report.quarantined, 0)
@@ -160,6 +194,10 @@ class Farewell:
 def _did_something(report: RunReport) -> bool:
     """Return whether a row was done, or nothing asked for: a budget spent for nothing is not a healthy night."""
     return not report.requests or any((report.reembedded, report.attested, report.quarantined))
+
+
+def _sentences(*told: str) -> str:
+    return " ".join(each for each in told if each)
 
 
 def _failure(report: RunReport) -> str:

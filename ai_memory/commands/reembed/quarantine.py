@@ -9,8 +9,10 @@ from ai_memory.clock import SystemClock
 from ai_memory.errors import DataRefused, OperatorNeeded, StorageFailed
 from ai_memory.memory.text_codec import printable
 from ai_memory.reembed.inspect.quarantined import QuarantinedRow, quarantined_rows, shortened
+from ai_memory.reembed.way_on import way_on
 from ai_memory.stores.opening import database
 from ai_memory.text.amounts import counted
+from ai_memory.text.hints import REEMBED
 
 if TYPE_CHECKING:
     from ai_memory.config.settings import Settings
@@ -24,13 +26,13 @@ def run(verb: str, settings: Settings, console: Console) -> int:
 
 def _quarantine(settings: Settings, console: Console) -> int:
     with database(settings.db.value, tell=console.note).read() as store:
-        rows = quarantined_rows(store)
+        rows, way = quarantined_rows(store), way_on(store, REEMBED, now_ms=SystemClock().now_ms())
     lines = [
         f"{printable(each.entry.id)}{_titled(each)} in {printable(each.entry.namespace)}: {each.entry.kind}, "
         f"{each.entry.message} ({counted(each.entry.attempts, 'attempt')})"
         for each in rows
     ]
-    again = "Try them again: ai-memory reembed --retry-quarantined" if rows else "No row is in quarantine."
+    again = f"Try them again: {way} --retry-quarantined" if rows else "No row is in quarantine."
     console.result({"quarantined": len(rows), "rows": [each.values() for each in rows]}, *lines, again)
     return 0
 

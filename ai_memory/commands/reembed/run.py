@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from ai_memory.config.embedding import EmbeddingSettings
     from ai_memory.config.file import Sourced
     from ai_memory.config.settings import Settings
+    from ai_memory.embed.awaited import Awaited
     from ai_memory.embed.port import TokenLimit
     from ai_memory.reembed.job import Job
     from ai_memory.reembed.options import Options
@@ -25,7 +26,7 @@ VERBS = {
     "verify": "take the census: exit 0 if every live row has the configured target's vector, 1 if not",
     "quarantine": "list the rows that could not be embedded, each with its title and the reason",
     "approve": "let unattended starts (--or-start) go to the configured target",
-    "pause": "end the run within a batch, and let none begin until it is unpaused",
+    "pause": "end the run within a batch, or 10 s without an answer, and let none begin until it is unpaused",
     "unpause": "lift the pause",
     "cancel": "give up the unfinished run and its approval; vectors already written stay",
 }
@@ -51,7 +52,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="stop before more than N tokens are spent (exit 75)",
     )
     add("--max-cost", type=money, metavar="X", help="the same in money, at [embeddings].price_per_million_tokens")
-    add("--max-runtime", type=duration, metavar="DURATION", help="stop after this time, like 20m or 2h (exit 75)")
+    add(
+        "--max-runtime",
+        type=duration,
+        metavar="DURATION",
+        help="stop after this time, like 20m or 2h, and at most 10 s for requests in flight (exit 75)",
+    )
     add("--concurrency", type=whole_number(1, 256), metavar="N", help="requests in flight (default: found by trial)")
     add("--retry-for", type=duration, default=120.0, metavar="DURATION", help="how long to retry a request (120s)")
     add("--wait", type=duration, default=0.0, metavar="DURATION", help="how long to wait for an endpoint that failed")
@@ -89,6 +95,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             below.add_argument(
                 "--run", action="store_true", dest="of_run", help="judge the namespaces and target of the recorded run"
             )
+            below.add_argument(
+                "--make-stale",
+                action="store_true",
+                help="with --sample: have the next run embed the rows that differ anew",
+            )
 
 
 def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
@@ -96,7 +107,7 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     if args.verb == "verify":
         from ai_memory.commands.reembed.verify import run_verify
 
-        return run_verify(settings, console, sample=args.sample, of_run=args.of_run)
+        return run_verify(settings, console, sample=args.sample, of_run=args.of_run, stale=args.make_stale)
     if args.verb == "approve":
         from ai_memory.commands.reembed.approve import run_approve
 
@@ -136,7 +147,7 @@ def _refuse_contradictions(args: argparse.Namespace) -> None:
         )
     if args.compared is not None and not args.stamp_only:
         raise UsageError(
-            "--sample needs --stamp-only.", tip="To compare what a run wrote: ai-memory reembed verify --sample N"
+            "--sample needs --stamp-only.", tip="To compare what a run wrote: ai-memory reembed verify --sample 300"
         )
 
 
@@ -146,17 +157,19 @@ def _scope(args: argparse.Namespace) -> tuple[str, ...] | None:
 
 def _run_job(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     from ai_memory.commands.reembed.farewell import Farewell
+    from ai_memory.embed.awaited import Awaited
     from ai_memory.errors import AiMemoryError
     from ai_memory.reembed.stop import Stop, stop_after, stop_on_signals
 
-    stop, farewell = Stop(), Farewell(args, settings, console)
+    stop, awaited, farewell = Stop(), Awaited(), Farewell(args, settings, console)
     try:
         if args.or_start:
             _require_approved(args, settings)
-        job = _job(args, settings, console, stop)
+        job = _job(args, settings, console, stop, awaited)
         with (
             stop_on_signals(stop, tell=not console.quiet, at_once=farewell.at_once()),
             stop_after(stop, args.max_runtime),
+            stop.patient(awaited.break_off),
         ):
             report = job.run()
     except AiMemoryError as error:
@@ -185,7 +198,7 @@ def _require_approved(args: argparse.Namespace, settings: Settings) -> None:
                 require_approved_name(store, asked, _options(args, configured), now_ms=now_ms)
 
 
-def _job(args: argparse.Namespace, settings: Settings, console: Console, stop: Stop) -> Job:
+def _job(args: argparse.Namespace, settings: Settings, console: Console, stop: Stop, awaited: Awaited) -> Job:
     from functools import partial
 
     from ai_memory.clock import SystemClock
@@ -210,7 +223,7 @@ def _job(args: argparse.Namespace, settings: Settings, console: Console, stop: S
         batch=args.batch or configured.batch.value,
     )
     trace = progress.note if console.verbose else None
-    ties = Ties(stop=stop.event, closed=stop.closed, tell=progress.note, trace=trace)
+    ties = Ties(stop=stop.event, closed=stop.closed, awaited=awaited, tell=progress.note, trace=trace)
     embedder = assemble(configured, terms, ties)
     workers = partial(threads, embedder, partial(answer, stop=stop))
     tools = Tools(clock, stop, Narrator(progress), embedder=embedder, workers=workers, spending=embedder.spending)

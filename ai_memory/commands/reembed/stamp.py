@@ -18,9 +18,11 @@ from ai_memory.reembed.sweep.stamp import stamp
 from ai_memory.reembed.sweep.stamp_compared import SAMPLED, stamp_compared
 from ai_memory.reembed.sweep.worker import answer
 from ai_memory.reembed.tools import SweepTools
+from ai_memory.reembed.way_on import as_it_stands, naming_the_way_on
 from ai_memory.stores.holder import Task
 from ai_memory.stores.opening import database
 from ai_memory.text.amounts import counted
+from ai_memory.text.hints import REEMBED
 
 if TYPE_CHECKING:
     from ai_memory.config.settings import Settings
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from ai_memory.stores.port import Store
     from ai_memory.vectors.target import Target
 
+COMPARE = "Later: ai-memory reembed verify --sample 300"
 SampleSize = str | int | None
 """What `--sample` gave: "all", a number, or None where it was not given."""
 
@@ -49,7 +52,8 @@ def run(settings: Settings, console: Console, *, scope: Scope, sample: SampleSiz
 def _plan(settings: Settings, console: Console, scope: Scope) -> int:
     """Show what would be stamped, or refuse as the stamp would; the database is opened read-only."""
     target = configured_target(settings.embedding)
-    with database(settings.db.value, tell=console.note).read() as store:
+    reading, now_ms = database(settings.db.value, tell=console.note).read(), SystemClock().now_ms()
+    with reading as store, naming_the_way_on(store, REEMBED, now_ms=now_ms):
         found = would_stamp(store, recorded_target(store, target), scope)
     already = counted(found.already_current, "already is", "already are")
     text = f"Would stamp {counted(found.stamped, 'vector')} as {found.active_space}; {already}."
@@ -62,14 +66,16 @@ def _stamp(settings: Settings, console: Console, scope: Scope, sample: SampleSiz
     tools = SweepTools(SystemClock(), Stop(), lambda _: None)
     now_ms = tools.clock.now_ms()
     file = database(path, tell=console.note)
-    with holding(file, now_ms=now_ms, task=Task.STAMP), file.write(now_ms=now_ms) as store:
+    held = holding(file, now_ms=now_ms, task=Task.STAMP)
+    with held, file.write(now_ms=now_ms) as store, naming_the_way_on(store, REEMBED, now_ms=now_ms):
         known = recorded_target(store, target)
         due = would_stamp(store, known, scope).stamped
         embedder = _reached(store, settings, console, must=sample is not None) if due else None
         result = (
             _compared(store, known, scope, tools, embedder, sample) if embedder else stamp(store, known, scope, tools)
         )
-    console.result(result.values(), result.text())
+        told = as_it_stands(result.text(), store, REEMBED, now_ms=now_ms)
+    console.result(result.values(), told)
     return 0
 
 
@@ -94,6 +100,6 @@ def _reached(store: Store, settings: Settings, console: Console, *, must: bool) 
     except (EmbedderInitFailed, TransientFailure) as error:
         if must:
             raise
-        console.warn(f"no vector was compared: {error.what} Later: ai-memory reembed verify --sample {SAMPLED}")
+        console.warn(f"no vector was compared: {error.what} {COMPARE}")
         return None
     return embedder

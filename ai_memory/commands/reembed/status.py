@@ -19,7 +19,7 @@ from ai_memory.reembed.inspect.condition import (
     verdict_without_run,
 )
 from ai_memory.reembed.inspect.read_status import read_status
-from ai_memory.reembed.inspect.status import BEGIN, Status
+from ai_memory.reembed.inspect.status import Status, next_words
 from ai_memory.reembed.inspect.why import BY_REASON, remedy, why
 from ai_memory.reembed.plan.outlook import Outlook, outlook
 from ai_memory.reembed.plan.wanted import Wanted
@@ -72,7 +72,7 @@ def _without_run(store: Reader, settings: Settings, console: Console, *, check: 
     asked, pause = _wanted(settings), store.operator.pause(now_ms=now_ms)
     found = outlook(store, None, asked, now_ms=now_ms)
     verdict = verdict_without_run(pause, found, usable=asked.usable, now_ms=now_ms)
-    command = "reembed unpause" if pause else "" if found.complete else BEGIN
+    command = "" if found.complete and not pause else next_words(pause=pause)
     values = {"run_id": None, "state": "none", "check": verdict, "pause": pause.values() if pause else None}
     told = [f"{NO_RUN} The file is {_paused(pause)}." if pause else NO_RUN]
     if check and not pause:
@@ -111,7 +111,7 @@ def _unmoved(status: Status) -> str:
 
 def _outlook(found: Outlook) -> str:
     if found.complete:
-        return "every row was found to have the configured target's vector"
+        return "for the configured target no row was found stale, by what is stamped and recorded"
     if found.approved_at is None:
         return "nobody approved the configured target for this file, so no unattended start begins"
     return "the next start begins a run to the configured target"

@@ -2,28 +2,36 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+from shlex import quote
 from typing import TYPE_CHECKING
 
+from ai_memory.actions.make_stale import make_stale
 from ai_memory.clock import SystemClock
 from ai_memory.embed.assemble import assemble, configured_target
-from ai_memory.embed.probe import probe, require_width
-from ai_memory.errors import OperatorNeeded, TargetChanged
+from ai_memory.embed.probe import WAYS_OUT, probe, require_width
+from ai_memory.errors import OperatorNeeded, TargetChanged, UsageError
 from ai_memory.memory.text_codec import printable
+from ai_memory.reembed.holding import holding
 from ai_memory.reembed.inspect.bound import percent
 from ai_memory.reembed.inspect.verify import Sample, choose, compare
 from ai_memory.reembed.plan.census import Census, take_census
 from ai_memory.reembed.plan.targets import find_target, known_fingerprint, recorded_target
 from ai_memory.reembed.scope import Scope, name_scope
+from ai_memory.stores.holder import Task
 from ai_memory.stores.opening import database
 from ai_memory.text.amounts import counted
+from ai_memory.text.hints import GO_ON, REEMBED
 from ai_memory.text.times import timestamp
 from ai_memory.vectors.fingerprint import differences
 from ai_memory.vectors.witness import WITNESS_TEXTS
 
 if TYPE_CHECKING:
     from ai_memory.config.settings import Settings
+    from ai_memory.embed.port import Embedder
+    from ai_memory.memory.freshness import Document
     from ai_memory.show.console import Console
-    from ai_memory.stores.port import Reader
+    from ai_memory.stores.port import Reader, Store
     from ai_memory.stores.values import Run
     from ai_memory.vectors.target import Fingerprint
 
@@ -31,22 +39,83 @@ ALL = "all"
 GIVEN_UP = ("cancelled", "superseded")
 SAMPLE_TIP = "No vector was looked at. To embed some rows again and compare: ai-memory reembed verify"
 
+MEND = "To have the rows that differ embedded anew: ai-memory reembed verify"
 OTHER_WEIGHTS = (
     " So many usually mean that the endpoint has other weights than those that made these vectors: look at it first."
 )
 
 
-def run_verify(settings: Settings, console: Console, *, sample: str | int | None, of_run: bool) -> int:
+@dataclass(frozen=True, slots=True)
+class _Looked:
+    """What was found of the rows in `scope` by the census and by a `sample` (None: no row was embedded again).
+
+    `next` is the command that mends what differs, once it is stale.
+    """
+
+    name: str
+    scope: Scope
+    census: Census
+    sample: Sample | None
+    next: str = ""
+    made_stale: int | None = None
+
+    @property
+    def found(self) -> bool:
+        """Whether anything is wrong."""
+        return bool(self.census.exit_code or (self.sample and self.sample.found))
+
+
+def run_verify(
+    settings: Settings, console: Console, *, sample: str | int | None, of_run: bool, stale: bool = False
+) -> int:
     """Take the census and compare a sample (a number of rows, or "all"); 0 if nothing was found, 1 if something was.
 
-    It judges all live rows by the configured target, or `of_run` those of the recorded run by the run's.
+    It judges all live rows by the configured target, or `of_run` those of the recorded run by the run's. Rows that
+    differ are made `stale`; without that nothing is written.
+
+    Raises:
+        UsageError: rows are to be made stale of which none is compared.
+        EndpointUnusable, TargetChanged: what the endpoint gives is no reason to make rows stale.
+        RunHeld: they are to be made stale, and a run is at work.
     """
-    with database(settings.db.value, tell=console.note).read() as store:
-        target, scope, name = _verified(store, settings, of_run=of_run)
-        census = take_census(store, target, scope, now_ms=SystemClock().now_ms())
-        size = None if sample == ALL else int(sample or 0)
-        compared = _sample(store, settings, target, scope, size=size) if sample and target else None
-    found = bool(census.exit_code or (compared and compared.found))
+    if stale and not sample:
+        raise UsageError("--make-stale needs --sample.", tip=f"{MEND} --sample all --make-stale")
+    file, now_ms = database(settings.db.value, tell=console.note), SystemClock().now_ms()
+    if stale:
+        with holding(file, now_ms=now_ms, task=Task.MAKE_STALE), file.write(now_ms=now_ms) as store:
+            looked = _look(store, settings, sample, of_run=of_run, writable=store)
+    else:
+        with file.read() as reader:
+            looked = _look(reader, settings, sample, of_run=of_run)
+    _show(looked, console, of_run=of_run)
+    return 1 if looked.found else 0
+
+
+def _look(
+    store: Reader, settings: Settings, sample: str | int | None, *, of_run: bool, writable: Store | None = None
+) -> _Looked:
+    """Look at the rows; make those that differ stale where the store is `writable`."""
+    target, scope, name = _verified(store, settings, of_run=of_run)
+    census = take_census(store, target, scope, now_ms=SystemClock().now_ms())
+    looked = _Looked(name, scope, census, None)
+    if not sample or not target:
+        return looked
+    embedder = assemble(settings.embedding)
+    chosen = _chosen(store, embedder, target, scope, size=None if sample == ALL else int(sample))
+    compared = compare(store, embedder, chosen)
+    made = make_stale(writable, embedder, target, compared, chosen) if writable else None
+    return replace(looked, sample=compared, made_stale=made, next=_next(store, target, scope))
+
+
+def _next(store: Reader, target: Fingerprint, scope: Scope) -> str:
+    """Return the command that gives the stale rows of `scope` vectors of the target."""
+    if run := store.runs.unfinished():
+        return GO_ON if run.target == target.id else f"{REEMBED} --retarget"
+    return f"{REEMBED}{''.join(f' --namespace={quote(each)}' for each in scope or ())}"
+
+
+def _show(looked: _Looked, console: Console, *, of_run: bool) -> None:
+    census, sample, scope = looked.census, looked.sample, looked.scope
     values = {
         "total": census.live,
         "fresh": census.fresh,
@@ -57,22 +126,34 @@ def run_verify(settings: Settings, console: Console, *, sample: str | int | None
         "unaddressable": census.unaddressable,
         "not_live": census.dead,
         "substrate": census.substrate,
-        "model": name,
+        "model": looked.name,
         "scope": None if scope is None else list(scope),
         "census_at": timestamp(census.began_at),
-        "ok": not found,
-        **(compared.values() if compared else {}),
-        "differ_at_most": _differ_at_most(compared, census),
+        "ok": not looked.found,
+        **(sample.values() if sample else {}),
+        "differ_at_most": _differ_at_most(sample, census),
+        **({} if looked.made_stale is None else {"made_stale": looked.made_stale}),
     }
-    sampled = (
-        _sample_text(compared, census)
-        if compared
-        else ""
-        if found or not census.live
-        else f"{SAMPLE_TIP}{' --run' if of_run else ''} --sample 300"
-    )
-    console.result(values, _census_text(census, name, scope), *([sampled] if sampled else []))
-    return 1 if found else 0
+    console.result(values, _census_text(census, looked.name, scope), *_sample_lines(looked, of_run=of_run))
+
+
+def _sample_lines(looked: _Looked, *, of_run: bool) -> list[str]:
+    """Return what is said of the sample, and what to type next."""
+    census, sample, run = looked.census, looked.sample, " --run" if of_run else ""
+    if not sample:
+        return [] if looked.found or not census.live else [f"{SAMPLE_TIP}{run} --sample 300"]
+    text = _sample_text(sample, census)
+    if not sample.differing or sample.sharing:
+        return [text]
+    if looked.made_stale is not None:
+        return [text, _made_stale_text(looked.made_stale, looked.next)]
+    return [text, f"{WAYS_OUT}." if sample.mostly else f"{MEND}{run} --sample all --make-stale"]
+
+
+def _made_stale_text(rows: int, command: str) -> str:
+    if not rows:
+        return "None of them was made stale: they were edited, or given another vector, since."
+    return f"{counted(rows, 'row was', 'rows were')} made stale. To embed them anew: {command}"
 
 
 def _verified(store: Reader, settings: Settings, *, of_run: bool) -> tuple[Fingerprint | None, Scope, str]:
@@ -97,8 +178,14 @@ def _not_given_up(run: Run | None) -> Run | None:
     return None if run is None or run.state in GIVEN_UP else run
 
 
-def _sample(store: Reader, settings: Settings, target: Fingerprint, scope: Scope, *, size: int | None) -> Sample:
-    embedder = assemble(settings.embedding)
+def _chosen(
+    store: Reader, embedder: Embedder, target: Fingerprint, scope: Scope, *, size: int | None
+) -> list[Document]:
+    """Return the rows to embed again.
+
+    Raises:
+        TargetChanged: the embedder's target is another.
+    """
     if changed := differences(target.spec_json, find_target(store, embedder)):
         raise TargetChanged(
             f"The configured target differs from that of the vectors to verify: {'; '.join(changed)}.",
@@ -107,7 +194,7 @@ def _sample(store: Reader, settings: Settings, target: Fingerprint, scope: Scope
     chosen, configured = choose(store, target, scope, size=size), embedder.target.dim
     if chosen and not configured:
         require_width(target, int(probe(embedder, WITNESS_TEXTS[:1]).shape[1]))
-    return compare(store, embedder, chosen)
+    return chosen
 
 
 def _census_text(census: Census, name: str, scope: Scope) -> str:
@@ -146,8 +233,9 @@ def _sample_text(sample: Sample, census: Census) -> str:
     if sample.differing:
         first = printable(sample.differing[0])
         differ = f"{len(sample.differing):,} of {sample.compared:,} rows embedded again differ: {first} …"
-        return f"{differ}{OTHER_WEIGHTS if 2 * len(sample.differing) > sample.compared else ''}"
+        return f"{differ}{OTHER_WEIGHTS if sample.mostly else ''}"
     share = sample.differ_at_most(attested=census.attested, rows=census.fresh)
-    bound = f" At most {percent(share)} of the rows can differ (95 %)." if share else ""
+    which = "rows" if census.fresh == census.live else f"{counted(census.fresh, 'row')} that are recorded"
+    bound = f" At most {percent(share)} of the {which} can differ (95 %)." if share else ""
     agree = f"{counted(sample.compared, 'row')} embedded again {'agrees' if sample.compared == 1 else 'agree'}"
     return f"{agree}; the lowest cosine is {sample.lowest_cosine:.6f}.{bound}"

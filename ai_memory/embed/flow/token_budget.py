@@ -48,6 +48,12 @@ class TokenBudget:
         self._in_flight = self._in_doubt = 0
         self._settled = Condition()
 
+    @property
+    def spent(self) -> int:
+        """Tokens spent so far: those reported, an estimate of those that were not, all of what is in doubt."""
+        spent = self._meter.spent
+        return spent.tokens + ceil(UNREPORTED * spent.unreported_bytes) + self._in_doubt
+
     def most(self, texts: Sequence[str]) -> int:
         """Return how many tokens `texts` can have at most; 0 without a limit."""
         if self.limit is None:
@@ -58,7 +64,7 @@ class TokenBudget:
 
     def allows(self, tokens: int) -> bool:
         """Return whether so many tokens more, beside what was spent, are within the limit."""
-        return self.limit is None or self._spent() + tokens <= self.limit.most
+        return self.limit is None or self.spent + tokens <= self.limit.most
 
     @contextmanager
     def request(self, texts: Sequence[str]) -> Iterator[None]:
@@ -91,16 +97,12 @@ class TokenBudget:
             self._settled.wait_for(lambda: not self._in_flight or self.allows(self._in_flight + tokens))
             if not self.allows(self._in_flight + tokens):
                 raise BudgetSpent(
-                    f"About {self._spent():,} tokens are spent; the next request, of at most {tokens:,}, might cross "
+                    f"About {self.spent:,} tokens are spent; the next request, of at most {tokens:,}, might cross "
                     f"the {limit.most:,} that --{limit.flag} allows.",
                     flag=limit.flag,
                 )
             self._in_flight += tokens
         return tokens
-
-    def _spent(self) -> int:
-        spent = self._meter.spent
-        return spent.tokens + ceil(UNREPORTED * spent.unreported_bytes) + self._in_doubt
 
 
 class BudgetedEmbedder(Wrapper):

@@ -8,6 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
 from http.client import HTTPException, HTTPResponse
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ai_memory.embed.awaited import Awaited
 
 Clock = Callable[[], float]
 Heard = Callable[[memoryview], None]
@@ -63,15 +67,24 @@ class TimedResponse(HTTPResponse):
     """The standard library's answer, read from a socket until as long after the request as `total` returns then.
 
     A server that sends a byte now and then keeps a read timeout from ever passing; here each read
-    waits no longer than what is left of the whole. What stands before the body is bounded.
+    waits no longer than what is left of the whole. What stands before the body is bounded. While it is read it is
+    among what is `awaited`.
     """
 
     def __init__(
-        self, sock: socket.socket, *, method: str | None = None, total: Clock, clock: Clock, heard: Heard
+        self,
+        sock: socket.socket,
+        *,
+        method: str | None = None,
+        total: Clock,
+        clock: Clock,
+        heard: Heard,
+        awaited: Awaited,
     ) -> None:
-        """Begin to count now; `heard` is given each piece that is read."""
+        """Begin to count now; `heard` is given each piece that is read, `awaited` may close the socket."""
         super().__init__(sock, method=method)
-        self._reads = _TimedReads(sock, self.fp.detach(), ends=clock() + total(), clock=clock, heard=heard)
+        ends, raw = clock() + total(), self.fp.detach()
+        self._reads = _TimedReads(sock, raw, ends=ends, clock=clock, heard=heard, awaited=awaited)
         self.fp = io.BufferedReader(self._reads)
 
     def begin(self) -> None:
@@ -90,14 +103,18 @@ class TimedResponse(HTTPResponse):
 class _TimedReads(io.RawIOBase):
     """The reading side of a socket; each read waits at most its timeout and at most until `ends`."""
 
-    def __init__(self, sock: socket.socket, reads: io.RawIOBase, *, ends: float, clock: Clock, heard: Heard) -> None:
+    def __init__(
+        self, sock: socket.socket, reads: io.RawIOBase, *, ends: float, clock: Clock, heard: Heard, awaited: Awaited
+    ) -> None:
         self._sock = sock
+        self._awaited = awaited
         self._reads = reads
         self._ends = ends
         self._clock = clock
         self._heard = heard
         self._between_reads = sock.gettimeout()
         self.left: int | None = HEAD_BYTES
+        awaited.add(sock)
 
     def readable(self) -> bool:
         """Return that it can be read."""
@@ -125,5 +142,6 @@ class _TimedReads(io.RawIOBase):
 
     def close(self) -> None:
         """Close the reading side, so that the socket itself can be closed or used again."""
+        self._awaited.discard(self._sock)
         self._reads.close()
         super().close()

@@ -32,6 +32,7 @@ from ai_memory.text.utf8 import utf8_size
 from ai_memory.vectors.checks import check
 
 if TYPE_CHECKING:
+    from ai_memory.embed.awaited import Awaited
     from ai_memory.embed.flow.limiter import Limiter
     from ai_memory.embed.http.answer import Answer
     from ai_memory.embed.http.wire import Dialect, Reply
@@ -54,15 +55,19 @@ class HttpEmbedder:
         max_batch: int,
         limiter: Limiter,
         packing: Packing | None = None,
+        awaited: Awaited | None = None,
     ) -> None:
-        """Keep what to ask and whom; no connection is opened yet. Without `packing` numbers are asked for."""
+        """Keep what to ask and whom; no connection is opened yet. Without `packing` numbers are asked for.
+
+        By `awaited` the requests in flight can be broken off (None: nobody does).
+        """
         self.max_batch = max_batch
         self.meter = Meter()
         self._limiter = limiter
         self._target = target
         self._dialect = dialect
         self._endpoint = endpoint
-        self._transport = Transport(endpoint, connections=limiter.most)
+        self._transport = Transport(endpoint, connections=limiter.most, awaited=awaited)
         self._packing = packing or Packing(fixed=False)
         self._passed = False
         self._parsing = Lock()

@@ -15,6 +15,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from ai_memory import __version__
+from ai_memory.embed.awaited import Awaited
 from ai_memory.embed.http.answer import UNPACKED, Answer
 from ai_memory.embed.http.came import Came
 from ai_memory.embed.http.deadline import Deadlines, Heard, TimedResponse, Warmth
@@ -72,10 +73,11 @@ class Endpoint:
 class Transport:
     """Connections to one endpoint, at most `connections` of them kept open; any thread may use it."""
 
-    def __init__(self, endpoint: Endpoint, *, connections: int) -> None:
-        """Keep whom to ask; no connection is opened yet."""
+    def __init__(self, endpoint: Endpoint, *, connections: int, awaited: Awaited | None = None) -> None:
+        """Keep whom to ask; no connection is opened yet. By `awaited` answers are broken off (None: nobody does)."""
         self.endpoint = endpoint
         self._connections = connections
+        self._awaited = awaited or Awaited()
         self._session: Session | None = None
         self._around: dict[str, Any] = {}
         self._lock = Lock()
@@ -88,7 +90,7 @@ class Transport:
         It returns the answer whatever its status, with its whole body where it is a 200, the beginning of it
         where it is another, none of it where it is a redirect; and raises
 
-            TransientFailure: no whole answer came; `AnswerLate` where it did not come in time.
+            TransientFailure: no whole answer came, or it was broken off; `AnswerLate` where it did not come in time.
             AnswerViolation: a 200 has more than `limit` bytes.
             Misconfigured: the certificate does not fit, or a proxy refuses.
 
@@ -113,6 +115,12 @@ class Transport:
             session.close()
 
     def _send(self, request: PreparedRequest, *, limit: int) -> Answer:
+        try:
+            return self._received(request, limit=limit)
+        finally:
+            self._awaited.require()
+
+    def _received(self, request: PreparedRequest, *, limit: int) -> Answer:
         import requests
         from urllib3.exceptions import HTTPError
 
@@ -151,7 +159,8 @@ class Transport:
     def _connected(self) -> Session:
         with self._lock:
             if self._session is None:
-                adapter = _timed_adapter(self._warmth.altogether, self._came.add, self._connections)
+                total, heard = self._warmth.altogether, self._came.add
+                adapter = _timed_adapter(total, heard, self._connections, self._awaited)
                 session = _session(self.endpoint, adapter)
                 self._around = _around(session, self.endpoint)
                 self._session = session
@@ -216,14 +225,15 @@ def _around(session: Session, endpoint: Endpoint) -> dict[str, Any]:
     return around
 
 
-def _timed_adapter(total: Callable[[], float], heard: Heard, connections: int) -> HTTPAdapter:
+def _timed_adapter(total: Callable[[], float], heard: Heard, connections: int, awaited: Awaited) -> HTTPAdapter:
     """Return an adapter whose answers end at the latest so many seconds after their request as `total` returns then.
 
-    `heard` is given what is read of them.
+    `heard` is given what is read of them, `awaited` may end them.
     """
     from requests.adapters import HTTPAdapter
 
-    timed = {"response_class": staticmethod(partial(TimedResponse, total=total, clock=time.monotonic, heard=heard))}
+    make = partial(TimedResponse, total=total, clock=time.monotonic, heard=heard, awaited=awaited)
+    timed = {"response_class": staticmethod(make)}
 
     class TimedAdapter(HTTPAdapter):
         def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - passed through

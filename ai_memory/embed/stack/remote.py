@@ -26,6 +26,7 @@ from ai_memory.vectors.target import Target
 
 if TYPE_CHECKING:
     from ai_memory.config.embedding import EmbeddingSettings
+    from ai_memory.embed.awaited import Awaited
     from ai_memory.embed.flow.limiter import Limiter
     from ai_memory.embed.http.wire import Dialect
     from ai_memory.embed.terms import Terms, Ties
@@ -50,7 +51,7 @@ def core(settings: EmbeddingSettings, terms: Terms, ties: Ties) -> Core:
     packing = _packing(settings, ties.tell)
     usual = OLLAMA_CONCURRENCY if settings.backend.value == vendors.OLLAMA else HTTP_CONCURRENCY
     return Core(
-        make=lambda limiter: _embedder(settings, limiter, packing),
+        make=lambda limiter: _embedder(settings, limiter, packing, ties.awaited),
         concurrency=terms.concurrency or usual,
         limits=documented_limits(settings.base_url.value),
         packing=packing,
@@ -82,7 +83,7 @@ def deadlines(settings: EmbeddingSettings) -> Deadlines:
     return Deadlines(first=LOADING) if loads else Deadlines()
 
 
-def _embedder(settings: EmbeddingSettings, limiter: Limiter, packing: Packing) -> HttpEmbedder:
+def _embedder(settings: EmbeddingSettings, limiter: Limiter, packing: Packing, awaited: Awaited) -> HttpEmbedder:
     key = settings.api_key.value
     base_url = settings.base_url.value
     endpoint = Endpoint(
@@ -98,6 +99,7 @@ def _embedder(settings: EmbeddingSettings, limiter: Limiter, packing: Packing) -
         max_batch=documented_limits(base_url).inputs,
         limiter=limiter,
         packing=packing,
+        awaited=awaited,
     )
 
 

@@ -95,8 +95,15 @@ def condition(run: Run, work: Work, pause: Pause | None, *, now_ms: int) -> Cond
         return Condition.PAUSED
     if work.lock is LockState.READER:
         return Condition.SHUT_OUT
-    # Who leaves in good order takes his name off the row.
-    return Condition.KILLED if run.holder else Condition.STOPPED
+    return Condition.KILLED if run.holder and not _left(run) else Condition.STOPPED
+
+
+def _left(run: Run) -> bool:
+    """Return whether the last runner left in good order.
+
+    It takes its name off the row then, but where it gave up what it had in flight. It notes its end last of all.
+    """
+    return run.last_end is not None and run.last_end.at > run.last_progress_at
 
 
 def _never_served(run: Run) -> bool:

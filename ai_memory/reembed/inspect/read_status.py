@@ -24,15 +24,15 @@ def read_status(
 ) -> Status | None:
     """Return the status of the run begun last, None where none ever was.
 
-    `exact` has the rows counted anew; where the run has no counters, as in a file of an earlier release, they are
-    counted in any case.
+    `exact` has the rows counted anew; where the run has no counters, as in a file of an earlier release, or rows were
+    made stale after it was done, they are counted in any case.
     """
     run = store.runs.unfinished() or store.runs.latest()
     if run is None:
         return None
     target, lock, pause = store.targets.read(run.target), database.lock(), store.operator.pause(now_ms=now_ms)
     work = work_on(run, lock)
-    census = take_census(store, target, run.scope, now_ms=now_ms) if exact or run.counted is None else None
+    census = take_census(store, target, run.scope, now_ms=now_ms) if exact or _must_count(run) else None
     outside = _stale_outside(store, target, run, now_ms=now_ms) if exact else None
     left = _is_left(run, census, outside)
     return Status(
@@ -56,6 +56,11 @@ def read_status(
 def _ahead(store: Reader, run: Run, wanted: Wanted, *, left: bool, now_ms: int) -> Outlook:
     found = outlook(store, run.run_id, wanted, now_ms=now_ms)
     return replace(found, complete=False, stale=True) if left else found
+
+
+def _must_count(run: Run) -> bool:
+    """Return whether the counters of a run do not tell what is stale."""
+    return run.counted is None or (run.state == "done" and run.counted.remaining > 0)
 
 
 def _is_left(run: Run, census: Census | None, outside: int | None) -> bool:

@@ -9,6 +9,8 @@ from ai_memory.reembed.inspect.bound import differ_at_most
 from ai_memory.reembed.inspect.condition import GIVEN_UP, Condition, Work, verdict
 from ai_memory.reembed.options import cost
 from ai_memory.reembed.plan.outlook import NO_OUTLOOK, Outlook
+from ai_memory.reembed.way_on import steps_on
+from ai_memory.text.hints import PROGRAM, REEMBED
 from ai_memory.text.times import with_timestamps
 
 if TYPE_CHECKING:
@@ -18,17 +20,12 @@ if TYPE_CHECKING:
     from ai_memory.vectors.target import Fingerprint
 
 INSTANTS = ("counted_at", "started_at", "last_progress_at", "last_written_at", "finished_at")
-RESUME = "reembed --resume"
-BEGIN = "reembed"
-NEXT = {
-    Condition.STOPPED: RESUME,
-    Condition.KILLED: RESUME,
-    Condition.SHUT_OUT: RESUME,
-    Condition.PAUSED: "reembed unpause",
-    Condition.UNSERVED: BEGIN,
-    Condition.CANCELLED: BEGIN,
-    Condition.SUPERSEDED: BEGIN,
-}
+TO_BEGIN = frozenset({Condition.UNSERVED, Condition.CANCELLED, Condition.SUPERSEDED})
+
+
+def next_words(run: Run | None = None, pause: Pause | None = None) -> str:
+    """Return what to type next after `ai-memory`, with the unfinished `run` and the `pause` that stands."""
+    return steps_on(run, pause, REEMBED)[0].removeprefix(f"{PROGRAM} ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,16 +73,13 @@ class Status:
     @property
     def next_words(self) -> str:
         """What to type next after `ai-memory`, empty where there is nothing to do."""
-        if self.pause and not self.work.going_on:
-            return "reembed unpause"
+        if not self.work.going_on and (self.pause or self.run.finished_at is None):
+            return next_words(None if self.run.finished_at else self.run, self.pause)
         if self.condition in {*GIVEN_UP, Condition.UNSERVED} and self.outlook.complete:
             return ""
         if self.condition is Condition.DONE:
-            return BEGIN if self.outlook.stale or self.retargeted else ""
-        if self.run.state == "paused":
-            # No start goes on with it, and nothing pauses a run so any more.
-            return "reembed cancel"
-        return NEXT.get(self.condition, "")
+            return next_words() if self.outlook.stale or self.retargeted else ""
+        return next_words() if self.condition in TO_BEGIN else ""
 
     @property
     def seconds_left(self) -> float | None:

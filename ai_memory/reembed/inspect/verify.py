@@ -54,6 +54,11 @@ class Sample:
         """Whether something is wrong with the rows or with the endpoint."""
         return bool(self.differing or self.sharing)
 
+    @property
+    def mostly(self) -> bool:
+        """Whether more rows differ than agree."""
+        return 2 * len(self.differing) > self.compared
+
     def differ_at_most(self, *, attested: int, rows: int) -> float:
         """Return the share of `rows` that can differ (95 %), the `attested` of which are sampled before all others."""
         if self.sharing:
@@ -135,11 +140,11 @@ def _compare(
         for document, vector in zip(batch, embedded, strict=True):
             blob = store.memories.stored_vector(document.id, document.title, document.content)
             if blob is not None:
-                cosines[document.id] = _cosine(blob, vector)
+                cosines[document.id] = cosine(blob, vector)
     return cosines
 
 
-def _cosine(blob: bytes, vector: Vectors) -> float:
+def cosine(blob: bytes, vector: Vectors) -> float:
     """Return the cosine of a stored vector with the one that came; -1 where nothing can be compared with the former."""
     if not is_sound(blob, len(vector)):
         return -1.0

@@ -16,6 +16,7 @@ from ai_memory.memory.freshness import (
     classify,
     embeddable,
     examine,
+    text_to_embed,
     was_edited,
     was_written,
 )
@@ -47,7 +48,7 @@ class Census:
     `quarantined_ids` name the rows whose quarantine is in force, `first_stale` a few of the stale ones; `overwritten`
     stale rows were given the target's vector of their present text, and have another one, `edited` ones that of an
     earlier text; of `unattested` ones with a vector nothing records where it comes from. `to_embed` rows are those that
-    a run would embed, `to_replace` those of them that have a vector.
+    a run would embed, `to_replace` those of them that have a vector, `shortest` is the shortest of their texts.
     `dead` (expired, tombstoned …), `substrate` and `unaddressable` (no text as id) rows are none of these.
     """
 
@@ -61,6 +62,7 @@ class Census:
     unaddressable: int = 0
     to_embed: int = 0
     to_replace: int = 0
+    shortest: str = ""
     overwritten: int = 0
     unattested: int = 0
     edited: int = 0
@@ -78,6 +80,14 @@ class Census:
     def counted(self, *, lifted: int = 0) -> Counted:
         """Return the rows as a run notes them; `lifted` of those in quarantine are to be tried again."""
         return Counted(self.live, self.stale + lifted, self.quarantined - lifted, self.began_at)
+
+    def would_embed(self, row: MemoryRow, text: str | None) -> None:
+        """Count a row that a run would try to embed, with its text; None: it has none that can be embedded."""
+        if text is None:
+            return
+        self.shortest = text if not self.to_embed else min(self.shortest, text, key=len)
+        self.to_embed += 1
+        self.to_replace += row.embedding is not None
 
     def stale_outside(self, scope: Scope) -> int:
         """Return how many stale rows are in other namespaces than those of `scope`."""
@@ -118,8 +128,7 @@ def count_rows(
     count = _Count(census, target, scope, traits, means)
     for row in snapshot.rows(target=target.id if target else None, only=scope):
         if count.add(row):
-            census.to_embed += (will := embeddable(row))
-            census.to_replace += will and row.embedding is not None
+            census.would_embed(row, text_to_embed(row))
             if visit:
                 visit(examine(row))
     return census

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
-    """When the configured target was approved (None: it is not), and whether the file is known to be complete for it.
+    """When the configured target was approved (None: it is not), and whether no row was found stale for it.
 
     Times are Unix milliseconds. `stale`: after a run that is done rows are known to be stale.
     """

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from random import Random
 from typing import TYPE_CHECKING
 
-from ai_memory.reembed.sweep.schedule import AT_END, FIRST, SUSPECTS, Schedule
+from ai_memory.reembed.sweep.schedule import AT_END, FIRST, Schedule
 from ai_memory.reembed.work import AskWitness, EmbedPage, Work, Workers
 
 if TYPE_CHECKING:
@@ -39,8 +39,7 @@ class Asking:
     @property
     def most_again(self) -> int:
         """How many rows of a page may be asked again."""
-        most = self._schedule.most(self._batch, size=self._ledger.inputs)
-        return min(most + SUSPECTS, self._batch) + 1
+        return self._schedule.most_again(self._batch, size=self._ledger.inputs)
 
     def works(
         self,

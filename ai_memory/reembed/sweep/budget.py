@@ -13,14 +13,6 @@ BESIDE_ROWS = (CANARY, *WITNESS_TEXTS)
 """A refused row needs a harmless text after it, the last page the witness: neither must fail what is paid for."""
 
 
-def least_tokens(spending: Spending) -> int:
-    """Return how many tokens an invocation must be allowed to send one text of a row, however short; 0 without a limit.
-
-    The row itself is asked again beside BESIDE_ROWS.
-    """
-    return spending.most(BESIDE_ROWS) + 2 * spending.most(["x"])
-
-
 class Take(Enum):
     """What becomes of a document that is to be taken up.
 
@@ -43,7 +35,7 @@ class Budget:
     def __init__(self, spending: Spending | None = None, *, max_rows: int | None = None) -> None:
         """Begin with nothing taken up; None means no limit."""
         spending = spending or AnyAmount()
-        self.spent = ""
+        self.spent = self._refused = ""
         self.tight = False
         self._spending, self._max_rows = spending, max_rows
         self._rows = self._reserved = 0
@@ -62,11 +54,10 @@ class Budget:
         if self._max_rows is not None and self._rows >= self._max_rows:
             self.spent = MAX_ROWS
             return Take.SPENT
-        tokens = self._spending.most([text])
-        limit, apart = self._spending.limit, self._apart + self.asked_again * max(self._largest, tokens)
-        if limit and not self._spending.allows(self._reserved + tokens + apart):
+        tokens, limit = self._spending.most([text]), self._spending.limit
+        if limit and not self._spending.allows(self._reserved + self._with_what_is_apart(tokens)):
             self.tight = self._reserved > 0
-            self.spent = "" if self.tight else limit.flag
+            self.spent, self._refused = ("", "") if self.tight else (limit.flag, text)
             return Take.WAIT if self.tight else Take.SPENT
         self._rows += 1
         if limit:
@@ -75,6 +66,20 @@ class Budget:
             self._taken[text] = tokens
         return Take.TAKEN
 
+    def needs(self, text: str) -> int:
+        """Return how many tokens an invocation must be allowed to take up `text` first; 0 without a limit.
+
+        What begins one is counted, too: the witness texts, or what was really spent where that is more.
+        """
+        if not self.limited:
+            return 0
+        begun = max(self._spending.spent, self._spending.most(WITNESS_TEXTS))
+        return begun + self._with_what_is_apart(self._spending.most([text]))
+
+    def needs_next(self, otherwise: str) -> int:
+        """Return what `needs` says of the document that was refused, or of `otherwise` where none was."""
+        return self.needs(self._refused or otherwise)
+
     def settle(self, texts: Sequence[str]) -> None:
         """Record that the requests of `texts` were answered: what they cost is spent."""
         self._reserved -= sum(self._taken.pop(text, 0) for text in texts)
@@ -82,3 +87,7 @@ class Budget:
     def give_back(self, rows: int) -> None:
         """Record that so many rows were taken up in vain."""
         self._rows -= rows
+
+    def _with_what_is_apart(self, tokens: int) -> int:
+        """Return what a document of so many tokens takes with all that is kept for what is asked beside it."""
+        return tokens + self._apart + self.asked_again * max(self._largest, tokens)

@@ -25,7 +25,8 @@ class Ending:
 
     `run` is the run as it stands (None: there was nothing to do), `reason` says why in a word, `census`
     proved it (None: none did), `error` ended it (None: none did). `outside` is how many rows are stale in namespaces
-    that are not the run's (None: nobody looked).
+    that are not the run's (None: nobody looked). `tokens_needed` is what a limit must allow for the next row, where
+    one let none through (else 0).
     """
 
     run: Run | None
@@ -34,6 +35,7 @@ class Ending:
     census: Census | None = None
     error: AiMemoryError | None = None
     outside: int | None = None
+    tokens_needed: int = 0
 
     @property
     def complete(self) -> bool:
@@ -91,14 +93,14 @@ def budget_spent(run: Run, flag: str) -> Ending:
 TOO_SMALL = "budget too small"
 
 
-def too_small(run: Run, flag: str, tokens: int) -> Ending:
-    """Return the end at which a budget by `flag` has let no row through, though `tokens` were spent."""
+def too_small(run: Run, flag: str, tokens: int, needed: int) -> Ending:
+    """Return the end at which a budget by `flag` has let no row through, though `tokens` were spent of `needed`."""
     error = NotFinished(
         f"--{flag} lets no row through: about {tokens:,} tokens went to texts that show what the endpoint serves, "
-        "and the next row might cross it.",
+        f"and the next row needs {needed:,} with them.",
         tip=f"Raise --{flag}, then: ai-memory reembed --resume",
     )
-    return Ending(run, error.exit_code, TOO_SMALL, error=error)
+    return Ending(run, error.exit_code, TOO_SMALL, error=error, tokens_needed=needed)
 
 
 def stopped(run: Run | None, stop: Stop) -> Ending:

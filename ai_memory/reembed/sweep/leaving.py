@@ -58,7 +58,7 @@ class Leaving:
         if not isinstance(error, BudgetSpent):
             return Ending(self.run, error.exit_code, error.reason, error=error)
         if self.passes.idle:
-            return too_small(self.run, error.flag, self.tools.ledger.spent.tokens)
+            return too_small(self.run, error.flag, self.tools.ledger.spent.tokens, self.passes.tokens_needed)
         return Ending(self.run, error.exit_code, error.flag, error=error)
 
     def leave(self, ending: Ending, heartbeat: Heartbeat) -> Ending:
@@ -99,7 +99,9 @@ class Leaving:
         if isinstance(ending.error, BreakerOpen):
             last_error = transaction.reader.runs.read(run.run_id).last_error
         sizes = self.tools.ledger.sizes
-        if transaction.runs.leave(run, last_error=last_error, limits=sizes, unsettled=self.passes.unsettled):
+        # What was given up may have been answered and paid for all the same.
+        unsettled = None if self.tools.stop.gave_up else self.passes.unsettled
+        if transaction.runs.leave(run, last_error=last_error, limits=sizes, unsettled=unsettled):
             transaction.progress.count(run, self.passes.unnoted)
             transaction.progress.note_end(run, exit_code=ending.exit_code, reason=ending.reason, now_ms=now_ms)
             if ending.census:

@@ -47,7 +47,7 @@ class Passes:
         """Sweep `scope`, in which the census `before` was taken."""
         self._store, self._sweep, self._committer, self._journal = store, sweep, committer, journal
         self._options, self._tools, self._scope = options, tools, scope
-        self._fresh, self._passes = before.fresh, 0
+        self._fresh, self._passes, self._shortest = before.fresh, 0, before.shortest
         self._budget = Budget(tools.spending, max_rows=options.max_rows)
 
     def run(self) -> Ending:
@@ -93,6 +93,11 @@ class Passes:
         """Whether no row was done yet."""
         done = self._committer.counters
         return not (done.reembedded or done.attested or done.quarantined)
+
+    @property
+    def tokens_needed(self) -> int:
+        """How many tokens an invocation must be allowed for the next row."""
+        return self._budget.needs_next(otherwise=self._shortest)
 
     @property
     def unsettled(self) -> int:
@@ -159,5 +164,5 @@ class Passes:
         if walk.stopped:
             return stopped(run, self._tools.stop)
         if self._budget.spent != MAX_ROWS and self.idle:
-            return too_small(run, self._budget.spent, self._tools.ledger.spent.tokens)
+            return too_small(run, self._budget.spent, self._tools.ledger.spent.tokens, self.tokens_needed)
         return budget_spent(run, self._budget.spent)

@@ -71,6 +71,10 @@ class Schedule:
         rows = max(FIRST, ceil(self._share) + 1, ceil(batch / size) if self.doubted and size > 1 else 0)
         return min(rows, batch)
 
+    def most_again(self, batch: int, *, size: int) -> int:
+        """Return how many rows may be asked again beside a page of `batch`: of it, and one of the page before."""
+        return min(self.most(batch, size=size) + SUSPECTS, batch) + 1
+
     @property
     def at_first(self) -> bool:
         """Whether the last page is the first one."""

@@ -11,10 +11,10 @@ from ai_memory.reembed.plan.decide import Action
 from ai_memory.reembed.plan.refusing_rows import find_refusing, set_aside
 from ai_memory.reembed.plan.taking import preflight, take
 from ai_memory.reembed.plan.trial import require_updates
-from ai_memory.reembed.sweep.budget import least_tokens
+from ai_memory.reembed.sweep.budget import Budget, Take
+from ai_memory.reembed.sweep.schedule import Schedule
 
 if TYPE_CHECKING:
-    from ai_memory.embed.port import Spending
     from ai_memory.memory.freshness import Unfit
     from ai_memory.reembed.options import Options
     from ai_memory.reembed.plan.plan import Plan
@@ -38,7 +38,7 @@ def take_run(
     refusing: list[Unfit] = []
     stored: Sequence[Space] = ()
     if planned.action is not Action.FINISH:
-        _require_budget(planned, tools.spending)
+        _require_budget(planned, options, tools)
         require_updates(store)
         retry, now_ms = options.retry_quarantined, tools.clock.now_ms()
         refusing = find_refusing(store, planned.target, planned.census, retry=retry, now_ms=now_ms)
@@ -56,10 +56,19 @@ def take_run(
     return taken
 
 
-def _require_budget(planned: Plan, spending: Spending | None) -> None:
-    if spending and spending.limit and planned.census.to_embed and not spending.allows(least_tokens(spending)):
-        raise UsageError(
-            f"--{spending.limit.flag} allows {spending.limit.most:,} tokens, too few for one row: besides "
-            f"its text, what shows that the endpoint can be believed may take {least_tokens(spending):,}.",
-            tip=f"Raise --{spending.limit.flag}.",
-        )
+def _require_budget(planned: Plan, options: Options, tools: Tools) -> None:
+    """Refuse a limit that can let no row through, however short: by what the sweep itself asks of it."""
+    spending, census = tools.spending, planned.census
+    if not spending or not spending.limit or not census.to_embed:
+        return
+    doubted, budget = planned.run is not None and planned.run.counters.disagreed > 0, Budget(spending)
+    schedule = Schedule(rows=census.stale, batch=options.batch, doubted=doubted)
+    budget.asked_again = schedule.most_again(options.batch, size=tools.ledger.inputs)
+    if budget.take(census.shortest) is Take.TAKEN:
+        return
+    flag, needed = spending.limit.flag, budget.needs(census.shortest)
+    raise UsageError(
+        f"--{flag} allows {spending.limit.most:,} tokens, too few for one row: the shortest, with what shows "
+        f"that the endpoint can be believed, may take {needed:,}.",
+        tip=f"Give --{flag} {options.limit_allowing(needed, flag)} or more.",
+    )

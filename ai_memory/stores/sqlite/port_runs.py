@@ -138,7 +138,7 @@ class RunWriter:
         """See the port."""
         return run_figures.beat(self.inner, run, failure=failure, now_ms=now_ms)
 
-    def leave(self, run: Run, *, last_error: str | None, limits: Mapping[str, int], unsettled: int) -> bool:
+    def leave(self, run: Run, *, last_error: str | None, limits: Mapping[str, int], unsettled: int | None) -> bool:
         """See the port."""
         return runs.leave(self.inner, run, last_error=last_error, limits=limits, unsettled=unsettled)
 

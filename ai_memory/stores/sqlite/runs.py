@@ -57,8 +57,9 @@ TRANSITION = """
     WHERE run_id = :run_id AND state = :old AND (:fence IS NULL OR fence = :fence)
 """
 LEAVE = """
-    UPDATE reembed_run SET holder_json = NULL, last_error = ?, limits_json = ?, in_flight_limit = ?
-    WHERE run_id = ? AND fence = ? AND state = 'running'
+    UPDATE reembed_run SET holder_json = iif(:unsettled IS NULL, holder_json, NULL), last_error = :error,
+        limits_json = :limits, in_flight_limit = coalesce(:unsettled, in_flight_limit)
+    WHERE run_id = :run_id AND fence = :fence AND state = 'running'
 """
 BEGIN_NEXT = "UPDATE reembed_run SET pass = pass + 1 WHERE run_id = ? AND fence = ? AND state = 'running'"
 COUNT = """
@@ -242,14 +243,21 @@ def transition(
 
 
 def leave(
-    transaction: Transaction, run: Run, *, last_error: str | None, limits: Mapping[str, int], unsettled: int
+    transaction: Transaction, run: Run, *, last_error: str | None, limits: Mapping[str, int], unsettled: int | None
 ) -> bool:
     """Note that the runner stopped in good order, if the run is still its own (else: False); keep the learned `limits`.
 
-    `unsettled` is how many texts that killed runners had sent are not committed yet, at most.
+    `unsettled` is how many texts that killed runners had sent are not committed yet, at most; None: the runner gave up
+    what it had in flight, and the row goes on to say of that what it says after a kill.
     """
-    told = last_error and one_line(last_error, most=MOST_WORDS)
-    return bool(transaction.db.change(LEAVE, (told, json.dumps(limits), unsettled, run.run_id, run.fence)))
+    bindings: dict[str, Binding] = {
+        "error": last_error and one_line(last_error, most=MOST_WORDS),
+        "limits": json.dumps(limits),
+        "unsettled": unsettled,
+        "run_id": run.run_id,
+        "fence": run.fence,
+    }
+    return bool(transaction.db.change(LEAVE, bindings))
 
 
 def next_pass(transaction: Transaction, run: Run, *, now_ms: int) -> Run:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 import signal
 import time
 from collections.abc import Iterator
@@ -13,7 +15,7 @@ import pytest
 from ai_memory.reembed.sweep.schedule import AT_END, FIRST
 from tests.reembed.inspect.test_report import KEYS
 from tests.support import files, shapes
-from tests.support.command import Command, kill, remote, wait_for
+from tests.support.command import Answer, Command, kill, remote, wait_for
 from tests.support.fake_endpoint import FakeEndpoint
 
 ROWS = 12
@@ -489,7 +491,7 @@ def test_a_limit_of_tokens_that_lets_no_row_of_this_file_through_is_told_in_quie
     tmp_path: Path, endpoint: FakeEndpoint
 ) -> None:
     limited = priced(tmp_path, endpoint, rows=3)
-    files.execute(limited.db, "UPDATE memories SET content = printf('%.2000c', 'x')")
+    files.execute(limited.db, "UPDATE memories SET content = printf('%.2000c', 'x') WHERE rowid < 3")
 
     ended = limited.run("-q", "reembed", "--max-tokens", "1000")
 
@@ -497,6 +499,53 @@ def test_a_limit_of_tokens_that_lets_no_row_of_this_file_through_is_told_in_quie
     assert "--max-tokens lets no row through" in ended.error
     assert limited.run("reembed", "status", "--check").code == 1
     assert limited.reembed("--resume").code == 0
+
+
+@pytest.mark.parametrize("flag", ["--max-tokens", "--max-cost"])
+@pytest.mark.parametrize("batch", ["1", "100"])
+def test_whatever_the_limit_it_is_refused_unsent_or_lets_a_row_through_or_names_one_that_does(
+    tmp_path: Path, endpoint: FakeEndpoint, flag: str, batch: str
+) -> None:
+    for most in (100, 290, 330, 400, 500, 600):
+        (tmp_path / str(most)).mkdir()
+        limited, before = priced(tmp_path / str(most), endpoint, rows=30), endpoint.seen.requests
+        amount = str(most) if flag == "--max-tokens" else f"{most / 1e5:g}"
+
+        ended = limited.reembed(flag, amount, "--batch", batch)
+
+        if ended.code == 64:
+            assert endpoint.seen.requests == before
+            enough = re.search(rf"Give {flag} ([0-9.]+) or more", ended.error)
+            assert enough
+            ended = limited.reembed(flag, enough[1], "--batch", batch)
+        elif not ended.json["reembedded"]:
+            assert (ended.code, ended.json["reason"]) == (75, "budget too small")
+            ended = as_printed(limited, ended.json["next"])
+        assert ended.code in (0, 75), (most, ended)
+        assert ended.json["reembedded"] > 0, (most, ended)
+
+
+@pytest.mark.parametrize("flags", [("--max-tokens", "1000"), ("--max-cost", "0.01", "--max-tokens", "1100")])
+def test_a_limit_too_small_for_the_next_row_says_what_it_needs_and_the_printed_command_passes_it(
+    tmp_path: Path, endpoint: FakeEndpoint, flags: tuple[str, ...]
+) -> None:
+    limited = priced(tmp_path, endpoint, rows=4)
+    files.execute(limited.db, "UPDATE memories SET content = printf('%.2000c', 'x') WHERE rowid < 3")
+
+    ended = limited.reembed(*flags, "--batch", "2")
+
+    assert (ended.code, ended.json["reason"], ended.json["reembedded"]) == (75, "budget too small", 0)
+    assert f"the next row needs {ended.json['tokens_needed']:,}" in ended.error
+    assert f"{flags[0]} " in ended.json["next"]
+    assert "--batch 2" in ended.json["next"]
+    again = as_printed(limited, ended.json["next"])
+    assert again.code in (0, 75), again
+    assert again.json["reembedded"] > 0
+
+
+def as_printed(command: Command, printed: str) -> Answer:
+    """Run a command as it was printed, but for the name of the program."""
+    return command.run("--json", *shlex.split(printed)[1:])
 
 
 def test_the_plan_says_what_the_run_will_cost(tmp_path: Path, endpoint: FakeEndpoint) -> None:

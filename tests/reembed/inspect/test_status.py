@@ -66,6 +66,16 @@ def test_a_killed_run_is_no_stopped_one(work: Work) -> None:
     assert (found.condition, found.interrupted, found.verdict) == (Condition.KILLED, True, 75)
 
 
+def test_a_run_whose_runner_gave_up_what_was_in_flight_is_a_stopped_one(work: Work) -> None:
+    work.run(batch=2, max_rows=4)
+    killed(work)
+    files.execute(work.path, "UPDATE reembed_run SET ended_at = last_progress_at + 1")
+
+    found = status_of(work)
+
+    assert (found.condition, found.interrupted, found.verdict) == (Condition.STOPPED, True, 75)
+
+
 def test_a_run_that_only_somebody_can_mend_needs_somebody(work: Work) -> None:
     work.embedder = failing_after(0, CredentialsRefused("no"))
     work.run()

@@ -1,0 +1,62 @@
+"""Which command gives rows their vectors as a file stands: the one place that says so for all that is told to users."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from ai_memory.errors import AiMemoryError, DataRefused
+from ai_memory.text.hints import BACKFILL, GO_ON, REEMBED
+
+if TYPE_CHECKING:
+    from ai_memory.stores.port import Reader
+    from ai_memory.stores.values import Pause, Run
+
+UNPAUSE, CANCEL = f"{REEMBED} unpause", f"{REEMBED} cancel"
+PLAINLY = re.compile(rf"\b(?P<resume>{GO_ON})(?=\s*$|[;)])|\b{REEMBED}(?=\s*$|[;)])")
+"""A start that is named without a flag: the rest of a tip is for a person to choose from."""
+
+
+def steps_on(run: Run | None, pause: Pause | None, begin: str) -> tuple[str, ...]:
+    """Return the commands to type one after the other.
+
+    `run` is the unfinished one (None: none), `pause` the one that stands, `begin` what does it beside neither.
+    """
+    if run is None:
+        steps: tuple[str, ...] = (begin,)
+    elif run.state == "paused":
+        # No start goes on with it, and nothing pauses a run so any more.
+        steps = (CANCEL, begin)
+    else:
+        # It goes on with its own namespaces.
+        steps = (GO_ON,) if run.scope is None else (GO_ON, begin)
+    # A backfill takes no run, and heeds no pause.
+    return (UNPAUSE, *steps) if pause and steps != (BACKFILL,) else steps
+
+
+def way_on(store: Reader, begin: str, *, now_ms: int) -> str:
+    """Return those commands for a file as a line names them; `begin` where its records of runs cannot be read."""
+    try:
+        return "; then: ".join(steps_on(store.runs.unfinished(), store.operator.pause(now_ms=now_ms), begin))
+    except DataRefused:
+        return begin
+
+
+def as_it_stands(tip: str, store: Reader, begin: str, *, now_ms: int) -> str:
+    """Return a tip in which a start that it names plainly is what does it as the file stands.
+
+    Where a run is to be gone on with and there is none, that is `begin`.
+    """
+    return PLAINLY.sub(lambda found: way_on(store, begin if found["resume"] else REEMBED, now_ms=now_ms), tip)
+
+
+@contextmanager
+def naming_the_way_on(store: Reader, begin: str, *, now_ms: int) -> Iterator[None]:
+    """Have the tip of an error that ends the block name what does it as the file stands, see `as_it_stands`."""
+    try:
+        yield
+    except AiMemoryError as error:
+        error.tip = as_it_stands(error.tip, store, begin, now_ms=now_ms)
+        raise
