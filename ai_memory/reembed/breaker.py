@@ -39,7 +39,11 @@ def believed_until(run: Run, *, now_ms: int) -> int:
 
 def asked_again(ms: float) -> str:
     """Return the sentence on when the endpoint is asked again, in so many milliseconds."""
-    return f"The endpoint is asked again in {span(max(ms, SECOND))}."
+    return f"The endpoint {_again(ms)}"
+
+
+def _again(ms: float) -> str:
+    return f"is asked again in {span(max(ms, SECOND))}."
 
 
 def require_due(run: Run, *, now_ms: int) -> bool:
@@ -53,11 +57,9 @@ def require_due(run: Run, *, now_ms: int) -> bool:
     if now_ms < (until := believed_until(run, now_ms=now_ms)):
         seconds = (until - now_ms) / 1000
         reason = (run.last_error or "no answer").rstrip(".")
-        refused = BreakerOpen(
-            f"The endpoint failed last time ({reason}).",
+        raise BreakerOpen(
+            f"The endpoint failed last time ({reason}); it {_again(until - now_ms)}",
             tip=f"Run the same command again then{BEGIN_ANEW if seconds * 1000 > LONGEST_WAIT_MS else '.'}",
             seconds=seconds,
         )
-        refused.when = asked_again(until - now_ms)
-        raise refused
     return True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -49,6 +50,9 @@ def awaiting_pages(command: Command, endpoint: FakeEndpoint, *words: str) -> sub
     process = command.start(*GO_ON, *words)
     wait_for(lambda: done(command) >= 4 * BATCH)
     endpoint.fail("hang", times=FOREVER)
+    # What was answered just before is over by then.
+    time.sleep(0.3)
+    wait_for(lambda: endpoint.seen.in_flight)
     return process
 
 

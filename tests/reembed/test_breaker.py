@@ -45,9 +45,8 @@ def test_a_pause_that_the_endpoint_asks_for_is_kept_for_a_day_at_most(asked: flo
 def test_an_open_breaker_lets_no_request_through_and_says_for_how_long() -> None:
     run = run_with(Breaker(open=True, until_ms=NOW_MS + 30_500, wait_ms=60_000))
 
-    with pytest.raises(NotFinished, match="the host is gone") as refusal:
+    with pytest.raises(NotFinished, match=r"the host is gone\); it is asked again in 30 s\."):
         require_due(run, now_ms=NOW_MS)
-    assert refusal.value.when == "The endpoint is asked again in 30 s."
 
 
 @pytest.mark.parametrize("until", [2**63 - 1, NOW_MS + 365 * DAY_MS, NOW_MS + DAY_MS + 1])

@@ -230,7 +230,7 @@ def test_vain_starts_repeat_the_error_of_the_outage_and_nothing_else(work: Work)
 
     refused = [work.run(batch=3, resume=True).error for _ in range(3)]
 
-    error = "The endpoint failed last time (the host is gone). The endpoint is asked again in 1 min."
+    error = "The endpoint failed last time (the host is gone); it is asked again in 1 min."
     assert refused == [f"{error} Run the same command again then."] * 3
 
 

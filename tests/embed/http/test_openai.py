@@ -107,6 +107,6 @@ def test_a_base_url_with_a_version_is_not(base: str) -> None:
 
 
 def test_a_doubled_path_is_named() -> None:
-    assert "Leave /embeddings" in OpenAiDialect("m").hint("/v1/embeddings")
-    assert "Leave the path" in OllamaDialect("m").hint("/v1")
+    assert "Remove /embeddings" in OpenAiDialect("m").hint("/v1/embeddings")
+    assert "Remove the path" in OllamaDialect("m").hint("/v1")
     assert OllamaDialect("m").hint("") == ""
