@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ai_memory.embed.probe import witness_bytes
 from ai_memory.memory.freshness import Document, Unfit, examine
 from ai_memory.memory.names import is_substrate
+from ai_memory.reembed.doubt import MOST
 from ai_memory.reembed.events import PageCommitted
 from ai_memory.reembed.heartbeat import NoSigns
 from ai_memory.reembed.options import Options
@@ -19,7 +20,6 @@ from ai_memory.reembed.sweep.joined import joined
 from ai_memory.reembed.sweep.refusal_guard import RefusalGuard
 from ai_memory.reembed.sweep.scan import READ_ROWS, Scan, ScanOrder
 from ai_memory.reembed.sweep.schedule import Schedule
-from ai_memory.reembed.sweep.trail import MOST
 
 if TYPE_CHECKING:
     from ai_memory.actions.filled import Filled
@@ -76,7 +76,8 @@ def _sweep(filling: Filling, ids: Sequence[str], workers: Workers, filled: Fille
     tools, target = filling.tools, _served(filling)
     journal, committer = filling.committer(target)
     signs, schedule = NoSigns(tools.stop), Schedule(rows=len(ids), batch=batch)
-    before = inherited(filling.store, target, batch=batch, most=MOST, chance=tools.chance)
+    unproven = filling.store.targets.unproven(target)
+    before = inherited(filling.store, target, unproven, batch=batch, most=MOST, chance=tools.chance)
     sweep = joined(committer, Options(batch=batch), tools, workers, signs, schedule, RefusalGuard(), before=before)
     # What is inherited has a vector, and is left alone unless that is taken away.
     order, budget = ScanOrder(target, (), {}, batch, FromTextWhereNone(), ids=[*ids, *before.ids]), Budget()

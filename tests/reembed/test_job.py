@@ -23,9 +23,10 @@ from ai_memory.errors import (
     UsageError,
     WrongTarget,
 )
+from ai_memory.reembed.doubt import AT_END
 from ai_memory.reembed.inspect.read_status import read_status
 from ai_memory.reembed.sweep import asking
-from ai_memory.reembed.sweep.schedule import AT_END, FIRST
+from ai_memory.reembed.sweep.schedule import FIRST
 from ai_memory.stores.opening import database
 from ai_memory.stores.sqlite import runs
 from ai_memory.vectors.blob import encode

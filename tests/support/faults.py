@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from math import ceil, log2
 from pathlib import Path
 
-from ai_memory.reembed.sweep.schedule import AT_END, FIRST, LEAST
+from ai_memory.reembed.doubt import AT_END
+from ai_memory.reembed.sweep.schedule import FIRST, LEAST
 from ai_memory.vectors.blob import encode
 from ai_memory.vectors.witness import WITNESS_TEXTS
 from tests.support import files

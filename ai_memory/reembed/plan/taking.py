@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ai_memory import __version__
 from ai_memory.reembed.breaker import believed_until
+from ai_memory.reembed.doubt import most_asked
 from ai_memory.reembed.plan.approval import approve_by_hand
 from ai_memory.reembed.plan.decide import Action
 from ai_memory.reembed.plan.targets import enter_target
@@ -44,8 +45,9 @@ class TakenRun:
     """The run this process now holds, and its target.
 
     `unsettled` is how many texts that killed predecessors had sent are not committed yet, at most; `texts_sent_twice`
-    is the same where the last one was killed, else 0: they were told of then. `lifted` rows were let out of quarantine
-    to be tried again.
+    is the same where the last one was killed, else 0: they were told of then; with what is asked again of the rows
+    `unproven`, by id, which were written and not seen to be right. `lifted` rows were let out of quarantine to be tried
+    again.
     """
 
     run: Run
@@ -54,6 +56,7 @@ class TakenRun:
     unsettled: int
     texts_sent_twice: int = 0
     lifted: int = 0
+    unproven: Sequence[str] = ()
 
 
 def take(
@@ -92,7 +95,9 @@ def take(
         )
         lifted = planned.census.quarantined if options.retry_quarantined else 0
         transaction.progress.note_census(run, planned.census.counted(lifted=lifted))
-    return TakenRun(run, fingerprint, resumed, lost, lost if killed else 0, lifted)
+        unproven = transaction.reader.targets.unproven(fingerprint)
+    twice = lost + most_asked(len(unproven), options.batch) if killed else 0
+    return TakenRun(run, fingerprint, resumed, lost, twice, lifted, unproven)
 
 
 def preflight(store: Reader, planned: Plan) -> Preflight:

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 from random import Random
 from typing import TYPE_CHECKING
 
-from ai_memory.reembed.sweep.schedule import AT_END, FIRST, Schedule
+from ai_memory.reembed.doubt import AT_END
+from ai_memory.reembed.sweep.schedule import FIRST, Schedule
 from ai_memory.reembed.work import AskWitness, EmbedPage, Work, Workers
 
 if TYPE_CHECKING:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ai_memory.reembed.doubt import MOST
 from ai_memory.reembed.sweep.already_there import OtherModels, require_new
 from ai_memory.reembed.sweep.committer import Committer
 from ai_memory.reembed.sweep.inherited import inherited
@@ -12,7 +13,6 @@ from ai_memory.reembed.sweep.journal import RunJournal
 from ai_memory.reembed.sweep.passes import Passes
 from ai_memory.reembed.sweep.refusal_guard import RefusalGuard
 from ai_memory.reembed.sweep.schedule import FIRST, Schedule
-from ai_memory.reembed.sweep.trail import MOST
 
 if TYPE_CHECKING:
     from ai_memory.reembed.heartbeat import Heartbeat
@@ -50,6 +50,6 @@ def prepare(  # noqa: PLR0913 - all that a sweep is made of
     )
     # A limit of tokens is for new rows.
     most = 1 if tools.spending and tools.spending.limit else MOST
-    unproven = inherited(store, taken.fingerprint, batch=options.batch, most=most, chance=tools.chance)
+    unproven = inherited(store, taken.fingerprint, taken.unproven, batch=options.batch, most=most, chance=tools.chance)
     sweep = joined(committer, options, tools, pool, heartbeat, schedule, refusals, others=others, before=unproven)
     return Passes(store, sweep, committer, journal, options, tools, scope=scope, before=before)

@@ -34,8 +34,6 @@ DENSE, EVERY = 16, 20
 """Of the first DENSE pages each is asked, later every so many: an endpoint that lies now and then is found early."""
 QUIET = 64
 """Pages for each request in flight between two checks with nothing else in flight: waiting for that costs a round."""
-AT_END = 3
-"""Rows that are asked again one by one at the end, the last page's among them."""
 LOOKED_AT = 128
 """Rows of a page that are compared with each other; 5 ms at 1,024 dimensions (two cores, 2026-11-25)."""
 SUSPECTS = 2

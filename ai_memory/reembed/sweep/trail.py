@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Sequence
 from random import Random
 from typing import TYPE_CHECKING
 
+from ai_memory.reembed.doubt import MOST
 from ai_memory.reembed.sweep.schedule import choose
 from ai_memory.reembed.work import Again
 
@@ -18,10 +19,6 @@ if TYPE_CHECKING:
     from ai_memory.embed.outcomes import Embedded, Outcome
     from ai_memory.reembed.sweep.inherited import Inherited
     from ai_memory.reembed.work import Answered
-
-
-MOST = 64
-"""Pages of which a row is kept in mind, beside the last one. A choice of 2026-11-25, not measured."""
 
 
 class Watch:

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, assert_never
 
 from ai_memory.embed.documents import embed_documents
 from ai_memory.errors import AiMemoryError
+from ai_memory.reembed.doubt import AT_END
 from ai_memory.reembed.stop import Stop
 from ai_memory.reembed.sweep.asked_again import ask_again, ask_witness, not_as_before
 from ai_memory.reembed.sweep.remedy import find_remedy
-from ai_memory.reembed.sweep.schedule import AT_END, chosen_of, look_at
+from ai_memory.reembed.sweep.schedule import chosen_of, look_at
 from ai_memory.reembed.work import AskAgain, AskAtEnd, AskWitness, EmbedPage, FindRemedy, Learned, PageAnswer, Question
 
 if TYPE_CHECKING:

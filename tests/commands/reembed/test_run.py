@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from ai_memory.reembed.sweep.schedule import AT_END, FIRST
+from ai_memory.reembed.doubt import AT_END
+from ai_memory.reembed.sweep.schedule import FIRST
 from tests.reembed.inspect.test_report import KEYS
 from tests.support import files, shapes
 from tests.support.command import Answer, Command, kill, remote, wait_for
