@@ -76,8 +76,7 @@ def _sweep(filling: Filling, ids: Sequence[str], workers: Workers, filled: Fille
     tools, target = filling.tools, _served(filling)
     journal, committer = filling.committer(target)
     signs, schedule = NoSigns(tools.stop), Schedule(rows=len(ids), batch=batch)
-    unproven = filling.store.targets.unproven(target)
-    before = inherited(filling.store, target, unproven, batch=batch, most=MOST, chance=tools.chance)
+    before = inherited(filling.store, target, batch=batch, most=MOST, chance=tools.chance)
     sweep = joined(committer, Options(batch=batch), tools, workers, signs, schedule, RefusalGuard(), before=before)
     # What is inherited has a vector, and is left alone unless that is taken away.
     order, budget = ScanOrder(target, (), {}, batch, FromTextWhereNone(), ids=[*ids, *before.ids]), Budget()

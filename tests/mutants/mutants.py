@@ -186,8 +186,8 @@ MUTANTS = (
     _one(
         "what was written before a kill is believed",
         "reembed.sweep.inherited:inherited",
-        "    pages = ceil(len(ids) / batch)\n",
-        "    ids = ids[:0]\n    pages = ceil(len(ids) / batch)\n",
+        "    ids = store.targets.unproven(target)\n",
+        "    ids = store.targets.unproven(target)[:0]\n",
         LIAR,
     ),
     _one(

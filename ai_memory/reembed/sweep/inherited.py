@@ -33,10 +33,9 @@ class Inherited:
     pages: int = 0
 
 
-def inherited(
-    store: Store, target: Fingerprint, ids: Sequence[str], *, batch: int, most: int, chance: Random
-) -> Inherited:
-    """Return what is inherited, the rows of `ids`, with `most` that nobody edited since; `chance` chooses them."""
+def inherited(store: Store, target: Fingerprint, *, batch: int, most: int, chance: Random) -> Inherited:
+    """Return what is inherited, with `most` rows of it that nobody edited since; `chance` chooses them."""
+    ids = store.targets.unproven(target)
     pages = ceil(len(ids) / batch)
     chosen = chance.sample(ids, min(most, pages))
     return Inherited(ids, tuple(_embedded(store, target, chosen)), pages)

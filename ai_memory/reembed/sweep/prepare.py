@@ -50,6 +50,10 @@ def prepare(  # noqa: PLR0913 - all that a sweep is made of
     )
     # A limit of tokens is for new rows.
     most = 1 if tools.spending and tools.spending.limit else MOST
-    unproven = inherited(store, taken.fingerprint, taken.unproven, batch=options.batch, most=most, chance=tools.chance)
+    unproven = (
+        inherited(store, taken.fingerprint, batch=options.batch, most=most, chance=tools.chance)
+        if taken.unproven
+        else None
+    )
     sweep = joined(committer, options, tools, pool, heartbeat, schedule, refusals, others=others, before=unproven)
     return Passes(store, sweep, committer, journal, options, tools, scope=scope, before=before)
