@@ -38,7 +38,8 @@ def joined(  # noqa: PLR0913 - all that a sweep is made of
 
     `before` is what earlier invocations wrote that was not seen to be right.
     """
-    trail = Trail(tools.chance, before or Inherited())
+    before, others = before or Inherited(), others or OtherModels()
+    trail, alone = Trail(tools.chance, before), Alone(pool, signs, tools.ledger)
     asking = Asking(schedule, pool, tools.ledger, trail, batch=options.batch, chance=tools.chance)
-    guard = WitnessGuard(committer, tools, Alone(pool, signs, tools.ledger), asking, trail, others or OtherModels())
+    guard = WitnessGuard(committer, tools, alone, asking, trail, others, before)
     return Sweep(pool, guard, committer, refusals or RefusalGuard(), options, tools, signs)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ai_memory.reembed.sweep.asking import Asking
     from ai_memory.reembed.sweep.budget import Budget
     from ai_memory.reembed.sweep.committer import Committer
+    from ai_memory.reembed.sweep.inherited import Inherited
     from ai_memory.reembed.sweep.pipeline import Alone
     from ai_memory.reembed.sweep.trail import Trail
     from ai_memory.reembed.tools import SweepTools
@@ -40,14 +41,16 @@ class WitnessGuard:
         asking: Asking,
         trail: Trail,
         others: OtherModels,
+        before: Inherited,
     ) -> None:
-        """Begin with nothing proven; `alone` asks where nothing else is in flight."""
+        """Begin with nothing proven, and in doubt of what was written `before`; `alone` has nothing else in flight."""
         self.proven = False
         self._committer, self._tools = committer, tools
         self._alone, self._asking, self._trail = alone, asking, trail
         self._remedies = int(asking.doubted)
         self._shared, self._alike = Shared(), Alike()
         self._compare, self._to_compare = others.compare, others.rows
+        self._before = {each.document.id for each in before.rows}
 
     @property
     def most_again(self) -> int:
@@ -127,18 +130,25 @@ class WitnessGuard:
             TargetChanged: it serves other weights.
             EmbedError: it failed.
         """
+        # It lied to an earlier invocation: whether it still does, the next first page shows.
+        earlier = self._before.issuperset(each.document.id for each in lie.differing)
+        self._before = set()
+        remedy = {} if earlier else self._found(lie)
+        self.require_witness(self._witness_error(), taken_back=taken_back)
+        if remedy:
+            self._remedies += 1
+            self._tools.ledger.require(remedy)
+            self._tools.observe(RemedyFound(remedy))
+        self._asking.begin_anew()
+        self.proven = False
+
+    def _found(self, lie: Answered) -> Sizes:
         try:
-            remedy = self._alone.ask(self._remedy(lie)).remedy
+            return self._alone.ask(self._remedy(lie)).remedy
         except EndpointUnusable:
             # Nothing tells since when.
             self._committer.take_back(self._trail.since_witness())
             raise
-        self.require_witness(self._witness_error(), taken_back=taken_back)
-        self._remedies += 1
-        self._tools.ledger.require(remedy)
-        self._tools.observe(RemedyFound(remedy))
-        self._asking.begin_anew()
-        self.proven = False
 
     def require_witness(self, error: BaseException | None, *, taken_back: int = 0) -> None:
         """Go on where the witness agreed; where it did not, take back what was written since.

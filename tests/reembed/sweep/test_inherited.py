@@ -68,6 +68,18 @@ def check_cut_off(folder: Path, failure: type[BaseException]) -> None:
     assert before > 0
     assert (ended.exit_code, wrong(work), work.all_right()) == (0, 0, True)
     assert ended.disagreed > 0
+    # It is honest now: nothing has to be asked of it in another way.
+    assert not [line for line in work.heard.lines if "from now on" in line]
+
+
+def test_an_endpoint_that_goes_on_lying_is_found_out_by_the_first_page_of_the_next_invocation(tmp_path: Path) -> None:
+    work = cut_off(tmp_path, Killed)
+    work.embedder = Passing(lies=0, ends=10_000)
+    ended = work.run(resume=True, batch=4)
+    work.embedder = HashEmbedder()
+
+    assert (ended.exit_code, wrong(work), work.all_right()) == (0, 0, True)
+    assert [line for line in work.heard.lines if "from now on" in line]
 
 
 @pytest.mark.parametrize("failure", [TransientFailure, Killed])
