@@ -48,10 +48,8 @@ def prepare(  # noqa: PLR0913 - all that a sweep is made of
         # Only before its first vector can a run show that they are those of another model.
         rows=0 if options.same_vectors or run.counters.reembedded else FIRST,
     )
-    # A limit of tokens is for new rows.
-    most = 1 if tools.spending and tools.spending.limit else MOST
     unproven = (
-        inherited(store, taken.fingerprint, batch=options.batch, most=most, chance=tools.chance)
+        inherited(store, taken.fingerprint, batch=options.batch, most=MOST, chance=tools.chance)
         if taken.unproven
         else None
     )

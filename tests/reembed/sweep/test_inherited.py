@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from unittest.mock import patch
 
 import numpy as np
 import pytest
 
+from ai_memory.embed.port import AnyAmount, TokenLimit
 from ai_memory.errors import TransientFailure
 from ai_memory.reembed.sweep import schedule
 from ai_memory.vectors import blob
@@ -70,6 +71,20 @@ def check_cut_off(folder: Path, failure: type[BaseException]) -> None:
     assert ended.disagreed > 0
     # It is honest now: nothing has to be asked of it in another way.
     assert not [line for line in work.heard.lines if "from now on" in line]
+
+
+class Limited(AnyAmount):
+    """So many tokens that nothing is refused."""
+
+    limit = TokenLimit(10_000_000)
+
+
+def test_a_limit_of_tokens_keeps_nothing_that_was_cut_off_from_being_asked_for(tmp_path: Path) -> None:
+    work = cut_off(tmp_path, Killed)
+    job = work.job(resume=True, batch=4)
+    ended = replace(job, tools=replace(job.tools, spending=Limited())).run()
+
+    assert (ended.exit_code, wrong(work), work.all_right()) == (0, 0, True)
 
 
 def test_an_endpoint_that_goes_on_lying_is_found_out_by_the_first_page_of_the_next_invocation(tmp_path: Path) -> None:
