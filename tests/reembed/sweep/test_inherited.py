@@ -20,6 +20,7 @@ from tests.reembed.work import Work
 from tests.support import files
 from tests.support.fakes import HashEmbedder
 
+LACKING = "SELECT count(*) FROM memories WHERE id NOT IN (SELECT memory_id FROM embedding_provenance)"
 STRETCHES = "SELECT count(*), min(stretch), max(stretch) FROM embedding_provenance"
 
 
@@ -69,6 +70,8 @@ def check_cut_off(folder: Path, failure: type[BaseException]) -> None:
     assert before > 0
     assert (ended.exit_code, wrong(work), work.all_right()) == (0, 0, True)
     assert ended.disagreed > 0
+    assert (ended.reembedded, ended.already_current) == (100, 0)
+    assert [line for line in work.heard.lines if "rows that were written are in doubt" in line]
     # It is honest now: nothing has to be asked of it in another way.
     assert not [line for line in work.heard.lines if "from now on" in line]
 
@@ -151,8 +154,7 @@ def test_a_run_that_was_killed_after_its_last_row_asks_for_some_before_it_says_d
     work = Work(files.create(tmp_path / "m.db", 40), Passing(lies=6, ends=17, failure=Killed))
     with patch.multiple(schedule, DENSE=1, EVERY=100, LEAST=0), suppress(Killed):
         work.run(batch=4)
-    stale = "SELECT count(*) FROM memories WHERE id NOT IN (SELECT memory_id FROM embedding_provenance)"
-    left = files.execute(work.path, stale)
+    left = files.execute(work.path, LACKING)
     work.embedder = HashEmbedder()
     ended = work.run(resume=True, batch=4)
 
