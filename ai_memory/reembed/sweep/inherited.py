@@ -36,8 +36,9 @@ def inherited(store: Store, target: Fingerprint, chance: Random) -> Inherited:
     """Return what is inherited, with MOST rows of it that nobody edited since; `chance` chooses them."""
     ids = store.targets.unproven(target)
     # However large the pages were, or are now: a few rows of many say little.
-    chosen = chance.sample(ids, min(MOST, len(ids)))
-    return Inherited(ids, tuple(_embedded(store, target, chosen)))
+    chosen = sorted(chance.sample(ids, min(MOST, len(ids))))
+    # In other company than they were written in, which is mostly that of their neighbours.
+    return Inherited(ids, tuple(_embedded(store, target, [*chosen[::2], *chosen[1::2]])))
 
 
 def _embedded(store: Store, target: Fingerprint, ids: Sequence[str]) -> list[Embedded]:
