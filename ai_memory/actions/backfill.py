@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from ai_memory.embed.probe import witness_bytes
 from ai_memory.memory.freshness import Document, Unfit, examine
 from ai_memory.memory.names import is_substrate
-from ai_memory.reembed.doubt import MOST
 from ai_memory.reembed.events import PageCommitted
 from ai_memory.reembed.heartbeat import NoSigns
 from ai_memory.reembed.options import Options
@@ -76,7 +75,7 @@ def _sweep(filling: Filling, ids: Sequence[str], workers: Workers, filled: Fille
     tools, target = filling.tools, _served(filling)
     journal, committer = filling.committer(target)
     signs, schedule = NoSigns(tools.stop), Schedule(rows=len(ids), batch=batch)
-    before = inherited(filling.store, target, batch=batch, most=MOST, chance=tools.chance)
+    before = inherited(filling.store, target, tools.chance)
     sweep = joined(committer, Options(batch=batch), tools, workers, signs, schedule, RefusalGuard(), before=before)
     # What is inherited has a vector, and is left alone unless that is taken away.
     order, budget = ScanOrder(target, (), {}, batch, FromTextWhereNone(), ids=[*ids, *before.ids]), Budget()
@@ -84,7 +83,7 @@ def _sweep(filling: Filling, ids: Sequence[str], workers: Workers, filled: Fille
         while not sweep.over(Scan(filling.store, order, budget, stopped=tools.stop.requested), budget):
             journal.aside.clear()
     finally:
-        filled.count(committer.counters)
+        filled.count(committer.counters, taken_from_others=committer.taken_from_others)
         filled.set_aside(journal.aside.values())
         filled.give_up(sweep.left.values())
 

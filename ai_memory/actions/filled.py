@@ -33,9 +33,9 @@ class Filled:
     raced: int = 0
     left: list[Unfilled] = field(default_factory=list)
 
-    def count(self, counters: Counters) -> None:
-        """Add what was written."""
-        self.embedded += counters.reembedded
+    def count(self, counters: Counters, *, taken_from_others: int = 0) -> None:
+        """Add what was written, also in the place of what others wrote."""
+        self.embedded += counters.reembedded + taken_from_others
         self.raced += counters.raced
 
     def set_aside(self, aside: Iterable[tuple[Document | Unfit, Reason]]) -> None:

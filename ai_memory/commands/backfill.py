@@ -59,6 +59,7 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     values = {"total": len(ids), "embedded": total.embedded, "raced": total.raced, "remaining": remaining}
     console.result(
         values,
-        f"{total.embedded:,} of {counted(len(ids), 'memory')} embedded; {counted(remaining, 'has', 'have')} no vector.",
+        f"{total.embedded:,} of {counted(max(len(ids), total.embedded), 'memory')} embedded; "
+        f"{counted(remaining, 'has', 'have')} no vector.",
     )
     return EXIT_ROWS_LEFT if remaining else 0

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from math import ceil
-
 MOST = 64
 """Pages of which a row is kept in mind, beside the last one. A choice of 2026-11-25, not measured."""
 AT_END = 3
 """Rows that are asked again one by one at the end, the last page's among them."""
 
 
-def most_asked(unproven: int, batch: int) -> int:
-    """Return how many texts are sent, at most, to find out about so many rows that were written in pages of `batch`."""
-    pages = min(ceil(unproven / batch), MOST)
+def most_asked(unproven: int) -> int:
+    """Return how many texts are sent, at most, to find out about so many rows that were written before."""
+    rows = min(unproven, MOST)
     # One with the first page, all at the end, some of those by themselves.
-    return pages and pages + 1 + min(pages, AT_END)
+    return rows and rows + 1 + min(rows, AT_END)

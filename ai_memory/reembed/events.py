@@ -55,6 +55,13 @@ class WitnessAgreed:
 
 
 @dataclass(frozen=True, slots=True)
+class RowsTakenBack:
+    """So many rows that were written have other vectors than their texts get by themselves: they are stale again."""
+
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
 class RemedyFound:
     """The endpoint lied, and is asked within these sizes from now on."""
 
@@ -129,6 +136,7 @@ Event = (
     | PageCommitted
     | RowsQuarantined
     | WitnessAgreed
+    | RowsTakenBack
     | RemedyFound
     | BreakerOpened
     | Waiting

@@ -14,6 +14,7 @@ from ai_memory.reembed.events import (
     PauseNotKept,
     RemedyFound,
     RowsQuarantined,
+    RowsTakenBack,
     RunBegan,
     RunEnded,
     RunTakenOver,
@@ -51,8 +52,8 @@ class Narrator:
                 self._progress.advance(event.rows)
             case RowsQuarantined():
                 self._notices.observe(event.rows)
-            case RemedyFound():
-                self._progress.say(f"ai-memory: warning: {remedy_words(event.sizes)}")
+            case RowsTakenBack() | RemedyFound():
+                self._progress.say(f"ai-memory: warning: {lie_words(event)}")
             case Waiting():
                 self._progress.say(f"{event.reason} Waiting {event.seconds:.0f} s for the endpoint.")
             case RunEnded():
@@ -87,6 +88,14 @@ def restore_words(event: BackupOpened | PauseKept | PauseNotKept) -> str:
             return f"{event.path} {stays}."
         case PauseNotKept():
             return f"{event.path} could not be put back to paused or not paused, as it was: {event.error.line()}"
+
+
+def lie_words(event: RowsTakenBack | RemedyFound) -> str:
+    """Return the sentence on what became of a lie."""
+    if isinstance(event, RemedyFound):
+        return remedy_words(event.sizes)
+    rows = counted(event.rows, "row that was written is", "rows that were written are")
+    return f"{rows} in doubt, and embedded anew: some get other vectors now."
 
 
 def remedy_words(sizes: Sizes) -> str:

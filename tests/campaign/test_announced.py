@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from ai_memory.reembed.doubt import most_asked
 from ai_memory.reembed.inspect.report import RunReport
 from ai_memory.vectors.witness import WITNESS_TEXTS
 from tests.reembed.work import Work
@@ -124,5 +125,5 @@ def test_no_more_is_announced_than_there_is_to_send(tmp_path: Path) -> None:
 
     report = Work(path, HashEmbedder()).run(resume=True, batch=BATCH)
 
-    # Each row at most twice: it is sent, and asked again.
-    assert 0 < report.texts_sent_twice <= 2 * report.reembedded < 8 * 2 * BATCH
+    # Each row at most twice: it is sent, and asked again; and some of those that were written.
+    assert 0 < report.texts_sent_twice <= 2 * report.reembedded + most_asked(report.already_current)

@@ -25,6 +25,7 @@ KINDS: dict[type[Event], st.SearchStrategy[Event]] = {
     events.PageCommitted: st.builds(events.PageCommitted, numbers),
     events.RowsQuarantined: st.builds(events.RowsQuarantined, st.lists(rows, max_size=5).map(tuple)),
     events.WitnessAgreed: st.just(events.WitnessAgreed()),
+    events.RowsTakenBack: st.builds(events.RowsTakenBack, numbers),
     events.RemedyFound: st.builds(events.RemedyFound, sizes),
     events.BreakerOpened: st.builds(events.BreakerOpened, text, numbers),
     events.Waiting: st.builds(events.Waiting, text, st.floats(min_value=0, max_value=1e6)),

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 
 from ai_memory.clock import SystemClock
-from ai_memory.reembed.events import Event, RemedyFound, RunTakenOver, Waiting
+from ai_memory.reembed.events import Event, RemedyFound, RowsTakenBack, RunTakenOver, Waiting
 from ai_memory.show.console import Console
 from ai_memory.show.narrator import Narrator
 from ai_memory.show.progress import choose_progress
@@ -56,6 +56,7 @@ def test_events_are_taken_in_any_order_and_show_no_control_character(
     ("event", "words"),
     [
         (RunTakenOver(3), "at most 3 texts are sent twice"),
+        (RowsTakenBack(2), "2 rows that were written are in doubt, and embedded anew"),
         (RemedyFound({"inputs": 1}), "gives texts other vectors when they share a request"),
         (Waiting("503: overloaded.", 30.0), "503: overloaded. Waiting 30 s for the endpoint."),
     ],

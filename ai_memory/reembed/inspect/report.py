@@ -138,6 +138,7 @@ def report(
     census = ending.census
     met = counters.quarantined + (swept.rows_in_quarantine if swept else planned.census.quarantined)
     lifted = taken.lifted if taken else 0
+    others = swept.taken_from_others if swept else 0
     done = counters.reembedded + counters.attested + counters.quarantined
     return RunReport(
         run_id=ending.run.run_id if ending.run else None,
@@ -145,11 +146,10 @@ def report(
         exit_code=ending.exit_code,
         reason=ending.reason,
         total=census.live if census else planned.census.live,
-        # More were taken back than written where what earlier invocations wrote was found to be wrong.
-        reembedded=max(counters.reembedded, 0),
+        reembedded=counters.reembedded + others,
         skipped=met,
         # Not what the sweep met: another pass meets rows that this very invocation wrote.
-        already_current=planned.census.fresh,
+        already_current=max(planned.census.fresh - others, 0),
         attested=counters.attested,
         raced=counters.raced,
         identical=counters.identical,

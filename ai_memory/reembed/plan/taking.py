@@ -96,7 +96,7 @@ def take(
         lifted = planned.census.quarantined if options.retry_quarantined else 0
         transaction.progress.note_census(run, planned.census.counted(lifted=lifted))
         unproven = len(transaction.reader.targets.unproven(fingerprint))
-    twice = lost + most_asked(unproven, options.batch) if killed else 0
+    twice = lost + most_asked(unproven) if killed else 0
     return TakenRun(run, fingerprint, resumed, lost, twice, lifted, unproven)
 
 

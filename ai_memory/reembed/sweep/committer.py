@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 class Committer:
     """Writes on behalf of one invocation; `counters` is what it did, as far as it is committed.
 
+    `taken_from_others` is how many rows it took back that earlier ones had written, at least.
+
     Each method raises OperatorNeeded or NotFinished where a run is no longer ours.
     """
 
@@ -45,7 +47,7 @@ class Committer:
         sizes: Sizes = MappingProxyType({}),
     ) -> None:
         """Write vectors of `target`; the last commit told of so many `unsettled` texts, and of these `sizes`."""
-        self.counters = Counters()
+        self.counters, self.taken_from_others = Counters(), 0
         self.target = target
         self._store, self._journal, self._tools = store, journal, tools
         self._now = Progressed(Rate(tools.clock.monotonic()), unsettled, sizes)
@@ -105,6 +107,8 @@ class Committer:
             now_ms=self._tools.clock.now_ms(),
         )
         self.counters += taken
+        # More than it has written itself.
+        self.taken_from_others = max(self.taken_from_others, -self.counters.reembedded)
         return -taken.reembedded
 
     def agreed(self, rows: int) -> None:

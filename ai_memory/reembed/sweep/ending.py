@@ -45,12 +45,16 @@ class Ending:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What one invocation did: in rows and requests, rows of the quarantine that it met, passes, and the target."""
+    """What one invocation did: in rows and requests, rows of the quarantine that it met, passes, and the target.
+
+    `taken_from_others` rows were written by earlier ones, and are not counted as fresh, or as written, any more.
+    """
 
     counters: Counters
     rows_in_quarantine: int
     passes: int
     target: Fingerprint
+    taken_from_others: int = 0
 
 
 def rows_left(run: Run, left: Mapping[str, Unanswered], census: Census) -> Ending:

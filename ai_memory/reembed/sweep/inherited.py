@@ -7,13 +7,13 @@ be honest by now; only the rows that it wrote can tell.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import ceil
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ai_memory.embed.outcomes import Embedded
 from ai_memory.memory.freshness import Document, examine, is_recorded
+from ai_memory.reembed.doubt import MOST
 from ai_memory.vectors.blob import decode, is_sound
 
 if TYPE_CHECKING:
@@ -26,19 +26,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Inherited:
-    """The ids of all such rows, some of them with their vectors, and how many pages they filled."""
+    """The ids of all such rows, and some of them with their vectors."""
 
     ids: Sequence[str] = ()
     rows: tuple[Embedded, ...] = ()
-    pages: int = 0
 
 
-def inherited(store: Store, target: Fingerprint, *, batch: int, most: int, chance: Random) -> Inherited:
-    """Return what is inherited, with `most` rows of it that nobody edited since; `chance` chooses them."""
+def inherited(store: Store, target: Fingerprint, chance: Random) -> Inherited:
+    """Return what is inherited, with MOST rows of it that nobody edited since; `chance` chooses them."""
     ids = store.targets.unproven(target)
-    pages = ceil(len(ids) / batch)
-    chosen = chance.sample(ids, min(most, pages))
-    return Inherited(ids, tuple(_embedded(store, target, chosen)), pages)
+    # However large the pages were, or are now: a few rows of many say little.
+    chosen = sorted(chance.sample(ids, min(MOST, len(ids))))
+    # In other company than they were written in, which is mostly that of their neighbours.
+    return Inherited(ids, tuple(_embedded(store, target, [*chosen[::2], *chosen[1::2]])))
 
 
 def _embedded(store: Store, target: Fingerprint, ids: Sequence[str]) -> list[Embedded]:

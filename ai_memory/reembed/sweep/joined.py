@@ -40,6 +40,6 @@ def joined(  # noqa: PLR0913 - all that a sweep is made of
     """
     before, others = before or Inherited(), others or OtherModels()
     trail, alone = Trail(tools.chance, before), Alone(pool, signs, tools.ledger)
-    asking = Asking(schedule, pool, tools.ledger, trail, batch=options.batch, chance=tools.chance)
+    asking = Asking(schedule, pool, tools.ledger, trail, before=before, batch=options.batch, chance=tools.chance)
     guard = WitnessGuard(committer, tools, alone, asking, trail, others, before)
     return Sweep(pool, guard, committer, refusals or RefusalGuard(), options, tools, signs)

@@ -85,8 +85,8 @@ class Passes:
     @property
     def done(self) -> Done:
         """What was done, as far as it is committed."""
-        committer = self._committer
-        return Done(committer.counters, self._sweep.rows_in_quarantine, self._passes, committer.target)
+        committer, aside = self._committer, self._sweep.rows_in_quarantine
+        return Done(committer.counters, aside, self._passes, committer.target, committer.taken_from_others)
 
     @property
     def idle(self) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ai_memory.reembed.doubt import MOST
 from ai_memory.reembed.sweep.already_there import OtherModels, require_new
 from ai_memory.reembed.sweep.committer import Committer
 from ai_memory.reembed.sweep.inherited import inherited
@@ -48,12 +47,6 @@ def prepare(  # noqa: PLR0913 - all that a sweep is made of
         # Only before its first vector can a run show that they are those of another model.
         rows=0 if options.same_vectors or run.counters.reembedded else FIRST,
     )
-    # A limit of tokens is for new rows.
-    most = 1 if tools.spending and tools.spending.limit else MOST
-    unproven = (
-        inherited(store, taken.fingerprint, batch=options.batch, most=most, chance=tools.chance)
-        if taken.unproven
-        else None
-    )
+    unproven = inherited(store, taken.fingerprint, tools.chance) if taken.unproven else None
     sweep = joined(committer, options, tools, pool, heartbeat, schedule, refusals, others=others, before=unproven)
     return Passes(store, sweep, committer, journal, options, tools, scope=scope, before=before)

@@ -51,17 +51,18 @@ class Kept:
     def __init__(self, chance: Random, inherited: Inherited) -> None:
         """Begin with what is `inherited`; `chance` chooses."""
         self._chance = chance
-        self._others, self._last = list(inherited.rows[:-1]), list(inherited.rows[-1:])
-        # Of one page, too, others were in flight beside it.
-        self._pages = max(inherited.pages, 2) if inherited.rows else 0
+        self._before = list(inherited.rows)
+        self._others: list[Embedded] = []
+        self._last: list[Embedded] = []
+        self._pages = 0
         self._alone = False
         # About 40 bytes per row: as strings they would take twice as much.
         self._ids: list[bytes] = [json.dumps(inherited.ids).encode()]
 
     @property
     def link(self) -> list[Embedded]:
-        """A row of the last page that was written, none before the first."""
-        return self._last
+        """A row of the last page that was written, before the first one of what is inherited."""
+        return self._last or self._before[-1:]
 
     @property
     def rows(self) -> list[Embedded]:
@@ -69,7 +70,8 @@ class Kept:
 
         None where that is one page of which rows were asked again with nothing else in flight.
         """
-        return [] if self._pages == int(self._alone) else [*self._others, *self._last]
+        new = [] if self._pages == int(self._alone) else [*self._others, *self._last]
+        return [*self._before, *new]
 
     def wrote(self, outcomes: Sequence[Outcome], ids: Sequence[str], *, alone: bool) -> None:
         """Record that a page was written, with `ids` in all; `alone`: rows of it agreed while nothing was in flight."""
@@ -88,21 +90,22 @@ class Kept:
 
     def agreed(self) -> None:
         """Record that the rows agreed at an end."""
-        self._others, self._pages, self._alone = [], 0, False
+        self._before, self._others, self._pages, self._alone = [], [], 0, False
 
     def has(self, each: Embedded) -> bool:
         """Return whether a row is one of those kept in mind."""
-        return each.document.id in {row.document.id for row in (*self._others, *self._last)}
+        return each.document.id in {row.document.id for row in (*self._before, *self._others, *self._last)}
 
     def drop(self, ids: Collection[str]) -> None:
         """Forget those rows of `ids` that are kept in mind: they are stale again."""
+        self._before = [each for each in self._before if each.document.id not in ids]
         left = [each for each in (*self._others, *self._last) if each.document.id not in ids]
         self._others, self._last = left[:-1], left[-1:]
 
     def forget(self) -> list[str]:
         """Return the ids of all that was written, and begin with none."""
         ids = [each for page in self._ids for each in json.loads(page)]
-        self._ids, self._others, self._last = [], [], []
+        self._ids, self._before, self._others, self._last = [], [], [], []
         return ids
 
 
@@ -114,7 +117,6 @@ class Trail:
         # Since the witness agreed; since rows agreed that were asked again with nothing else in flight.
         self._watch, self._unproven, self._kept = Watch(), Watch(), Kept(chance, inherited)
         self._asked: set[str] = set()
-        self._inherited = len(inherited.rows)
 
     @property
     def link(self) -> tuple[Embedded, ...]:
@@ -125,10 +127,6 @@ class Trail:
     def rows(self) -> list[Embedded]:
         """Rows from all over what was written since rows last agreed at an end, see `Kept`."""
         return self._kept.rows
-
-    def most_rows(self, pages: int) -> int:
-        """Return how many rows are kept in mind of so many pages at most."""
-        return min(pages + self._inherited, MOST + 1)
 
     def first_asked(self, ids: Iterable[str]) -> tuple[str, ...]:
         """Record that rows were asked again, and return those that never were before."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from ai_memory.embed.outcomes import Refused, embedded_of
 from ai_memory.errors import AiMemoryError, EndpointUnusable, TargetChanged
-from ai_memory.reembed.events import RemedyFound, WitnessAgreed
+from ai_memory.reembed.events import RemedyFound, RowsTakenBack, WitnessAgreed
 from ai_memory.reembed.sweep.alike import SET_ASIDE, Alike, Shared
 from ai_memory.reembed.sweep.schedule import chosen_of, look_at
 from ai_memory.reembed.sweep.witness_rows import unseen, witness_answer
@@ -120,6 +120,8 @@ class WitnessGuard:
         taken = self._committer.take_back(sorted(ids), asked=asked, disagreed=disagreed, in_flight=most)
         if isinstance(changed, TargetChanged):
             raise _with_rows(changed, taken)
+        if taken:
+            self._tools.observe(RowsTakenBack(taken))
         return taken
 
     def mend(self, lie: Answered, *, taken_back: int) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from unittest.mock import patch
 
 import numpy as np
 import pytest
 
+from ai_memory.embed.port import AnyAmount, TokenLimit
 from ai_memory.errors import TransientFailure
 from ai_memory.reembed.sweep import schedule
 from ai_memory.vectors import blob
@@ -19,6 +20,7 @@ from tests.reembed.work import Work
 from tests.support import files
 from tests.support.fakes import HashEmbedder
 
+LACKING = "SELECT count(*) FROM memories WHERE id NOT IN (SELECT memory_id FROM embedding_provenance)"
 STRETCHES = "SELECT count(*), min(stretch), max(stretch) FROM embedding_provenance"
 
 
@@ -68,8 +70,24 @@ def check_cut_off(folder: Path, failure: type[BaseException]) -> None:
     assert before > 0
     assert (ended.exit_code, wrong(work), work.all_right()) == (0, 0, True)
     assert ended.disagreed > 0
+    assert (ended.reembedded, ended.already_current) == (100, 0)
+    assert [line for line in work.heard.lines if "rows that were written are in doubt" in line]
     # It is honest now: nothing has to be asked of it in another way.
     assert not [line for line in work.heard.lines if "from now on" in line]
+
+
+class Limited(AnyAmount):
+    """So many tokens that nothing is refused."""
+
+    limit = TokenLimit(10_000_000)
+
+
+def test_a_limit_of_tokens_keeps_nothing_that_was_cut_off_from_being_asked_for(tmp_path: Path) -> None:
+    work = cut_off(tmp_path, Killed)
+    job = work.job(resume=True, batch=4)
+    ended = replace(job, tools=replace(job.tools, spending=Limited())).run()
+
+    assert (ended.exit_code, wrong(work), work.all_right()) == (0, 0, True)
 
 
 def test_an_endpoint_that_goes_on_lying_is_found_out_by_the_first_page_of_the_next_invocation(tmp_path: Path) -> None:
@@ -136,8 +154,7 @@ def test_a_run_that_was_killed_after_its_last_row_asks_for_some_before_it_says_d
     work = Work(files.create(tmp_path / "m.db", 40), Passing(lies=6, ends=17, failure=Killed))
     with patch.multiple(schedule, DENSE=1, EVERY=100, LEAST=0), suppress(Killed):
         work.run(batch=4)
-    stale = "SELECT count(*) FROM memories WHERE id NOT IN (SELECT memory_id FROM embedding_provenance)"
-    left = files.execute(work.path, stale)
+    left = files.execute(work.path, LACKING)
     work.embedder = HashEmbedder()
     ended = work.run(resume=True, batch=4)
 
