@@ -38,7 +38,7 @@ def inherited(store: Store, target: Fingerprint, chance: Random) -> Inherited:
     # However large the pages were, or are now: a few rows of many say little.
     chosen = sorted(chance.sample(ids, min(MOST, len(ids))))
     # In other company than they were written in, which is mostly that of their neighbours.
-    return Inherited(ids, tuple(_embedded(store, target, [*chosen[::2], *chosen[1::2]])))
+    return Inherited(ids, tuple(_embedded(store, target, [*chosen[1::2], *chosen[::2]])))
 
 
 def _embedded(store: Store, target: Fingerprint, ids: Sequence[str]) -> list[Embedded]:
