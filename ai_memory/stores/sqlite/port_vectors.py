@@ -107,7 +107,7 @@ class TargetReader:
 
     def unproven(self, target: Fingerprint) -> list[str]:
         """See the port."""
-        return fingerprints.unproven(self.store, target)
+        return provenance.unproven(self.store, target)
 
     def widths(self) -> list[tuple[bytes, int]]:
         """See the port."""

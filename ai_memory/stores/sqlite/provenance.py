@@ -38,6 +38,10 @@ STORED_VECTOR = """
     SELECT embedding FROM main.memories
     WHERE id = CAST(:id AS TEXT) AND title IS :title AND content IS :content AND typeof(embedding) = 'blob'
 """
+UNPROVEN = """
+    SELECT CAST(memory_id AS BLOB) FROM embedding_provenance
+    WHERE fingerprint_id = ? AND stretch = ? AND origin IN ('reembed', 'backfill', 'import') ORDER BY memory_id
+"""
 FORGET = """
     DELETE FROM embedding_provenance
     WHERE memory_id = CAST(? AS TEXT) AND fingerprint_id = CAST(? AS INTEGER)
@@ -146,6 +150,12 @@ def vectors_of(store: Store, srcs: Collection[bytes], fingerprint: Fingerprint) 
         if src not in found and head(blob) == recorded and is_sound(blob, fingerprint.dim):
             found[src] = bytes(blob)
     return found
+
+
+def unproven(store: Store, fingerprint: Fingerprint) -> list[str]:
+    """Return the ids of the rows whose vectors sweeps wrote in the target's present stretch."""
+    found = (store.codec.text(row[0]) for row in store.db.execute(UNPROVEN, (fingerprint.id, fingerprint.stretch)))
+    return [each for each in found if each is not None]
 
 
 def stored_blob(store: Store, memory_id: str, title: str, content: str) -> bytes | None:
