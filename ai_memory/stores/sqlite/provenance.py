@@ -48,6 +48,16 @@ FORGET = """
         AND origin IN ('reembed', 'backfill', 'import')
     RETURNING CAST(memory_id AS BLOB)
 """
+# By the hash, not the id: rows of one text are given each other's vectors.
+DISOWN = """
+    DELETE FROM embedding_provenance
+    WHERE src = CAST(:src AS BLOB) AND fingerprint_id = CAST(:target AS INTEGER) AND EXISTS (
+        SELECT 1 FROM main.memories AS m
+        WHERE m.id = embedding_provenance.memory_id AND m.title IS :title AND m.content IS :content
+            AND typeof(m.embedding) = 'blob' AND m.embedding IS CAST(:blob AS BLOB)
+    )
+    RETURNING CAST(memory_id AS BLOB)
+"""
 WRITTEN = """
     SELECT m.embedding, p.head FROM embedding_provenance AS p JOIN main.memories AS m ON m.id = p.memory_id
     WHERE p.memory_id = CAST(? AS TEXT) AND p.fingerprint_id = CAST(? AS INTEGER)
@@ -117,6 +127,21 @@ def forget(transaction: Transaction, ids: Sequence[str], fingerprint: Fingerprin
     if unstamp and transaction.schema.has_space:
         transaction.db.execute_many(UNSTAMP, forgotten)
     return len(forgotten)
+
+
+def disown(transaction: Transaction, writes: Sequence[VectorWrite], fingerprint: Fingerprint, *, unstamp: bool) -> int:
+    """Take back that these very vectors are the target's of these very texts; return of how many rows.
+
+    The vectors stay as they are, without provenance and, with `unstamp`, without a stamp of their space.
+    """
+    bindings: list[dict[str, Binding]] = [
+        {"src": each.src, "target": fingerprint.id, "title": each.title, "content": each.content, "blob": each.blob}
+        for each in writes
+    ]
+    disowned = transaction.db.execute_many(DISOWN, bindings)
+    if unstamp and transaction.schema.has_space:
+        transaction.db.execute_many(UNSTAMP, disowned)
+    return len(disowned)
 
 
 def forget_row(transaction: Transaction, memory_id: str) -> None:
