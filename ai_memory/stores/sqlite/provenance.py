@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -12,11 +12,13 @@ from ai_memory.vectors.blob import head, is_sound
 
 if TYPE_CHECKING:
     from ai_memory.stores.sqlite.base import Store, Transaction
-    from ai_memory.stores.sqlite.connection import Binding, Row
+    from ai_memory.stores.sqlite.connection import Binding, Bindings, Row
     from ai_memory.stores.values import VectorWrite
     from ai_memory.vectors.target import Fingerprint
 
 NOT_KEPT = "did not keep the vector"
+SWEPT = "'reembed', 'backfill', 'import'"
+"""The origins of what a sweep writes."""
 
 # The plus, like the casts, keeps SQLite from planning anew at every binding; see walk.ROW.
 UPDATE_VECTOR = """
@@ -38,14 +40,13 @@ STORED_VECTOR = """
     SELECT embedding FROM main.memories
     WHERE id = CAST(:id AS TEXT) AND title IS :title AND content IS :content AND typeof(embedding) = 'blob'
 """
-UNPROVEN = """
+UNPROVEN = f"""
     SELECT CAST(memory_id AS BLOB) FROM embedding_provenance
-    WHERE fingerprint_id = ? AND stretch = ? AND origin IN ('reembed', 'backfill', 'import') ORDER BY memory_id
+    WHERE fingerprint_id = ? AND stretch = ? AND origin IN ({SWEPT}) ORDER BY memory_id
 """
-FORGET = """
+FORGET = f"""
     DELETE FROM embedding_provenance
-    WHERE memory_id = CAST(? AS TEXT) AND fingerprint_id = CAST(? AS INTEGER)
-        AND origin IN ('reembed', 'backfill', 'import')
+    WHERE memory_id = CAST(? AS TEXT) AND fingerprint_id = CAST(? AS INTEGER) AND origin IN ({SWEPT})
     RETURNING CAST(memory_id AS BLOB)
 """
 # By the hash, not the id: rows of one text are given each other's vectors.
@@ -58,10 +59,10 @@ DISOWN = """
     )
     RETURNING CAST(memory_id AS BLOB)
 """
-WRITTEN = """
+WRITTEN = f"""
     SELECT m.embedding, p.head FROM embedding_provenance AS p JOIN main.memories AS m ON m.id = p.memory_id
     WHERE p.memory_id = CAST(? AS TEXT) AND p.fingerprint_id = CAST(? AS INTEGER)
-        AND p.origin IN (?, 'reembed', 'backfill', 'import')
+        AND p.origin IN (?, {SWEPT})
         AND typeof(m.embedding) = 'blob'
 """
 FORGET_ROW = "DELETE FROM embedding_provenance WHERE memory_id = CAST(? AS TEXT)"
@@ -123,10 +124,7 @@ def forget(transaction: Transaction, ids: Sequence[str], fingerprint: Fingerprin
     without a stamp of their space.
     """
     bindings = [(transaction.codec.bound(each), fingerprint.id) for each in ids]
-    forgotten = transaction.db.execute_many(FORGET, bindings)
-    if unstamp and transaction.schema.has_space:
-        transaction.db.execute_many(UNSTAMP, forgotten)
-    return len(forgotten)
+    return _delete_records(transaction, FORGET, bindings, unstamp=unstamp)
 
 
 def disown(transaction: Transaction, writes: Sequence[VectorWrite], fingerprint: Fingerprint, *, unstamp: bool) -> int:
@@ -138,10 +136,7 @@ def disown(transaction: Transaction, writes: Sequence[VectorWrite], fingerprint:
         {"src": each.src, "target": fingerprint.id, "title": each.title, "content": each.content, "blob": each.blob}
         for each in writes
     ]
-    disowned = transaction.db.execute_many(DISOWN, bindings)
-    if unstamp and transaction.schema.has_space:
-        transaction.db.execute_many(UNSTAMP, disowned)
-    return len(disowned)
+    return _delete_records(transaction, DISOWN, bindings, unstamp=unstamp)
 
 
 def forget_row(transaction: Transaction, memory_id: str) -> None:
@@ -224,6 +219,14 @@ def program_of_update(store: Store) -> list[Row]:
 def fires_triggers(store: Store) -> bool:
     """Return whether writing a vector runs somebody's trigger, which may do anything to the row."""
     return any(opcode == "Program" for _, opcode, *_ in program_of_update(store))
+
+
+def _delete_records(transaction: Transaction, sql: str, bindings: Iterable[Bindings], *, unstamp: bool) -> int:
+    """Delete records, with `unstamp` also the stamps of their rows, and return how many; `sql` returns the ids."""
+    deleted = transaction.db.execute_many(sql, bindings)
+    if unstamp and transaction.schema.has_space:
+        transaction.db.execute_many(UNSTAMP, deleted)
+    return len(deleted)
 
 
 def _require_kept(
