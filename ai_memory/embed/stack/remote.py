@@ -66,7 +66,7 @@ def token_counter(settings: EmbeddingSettings) -> Callable[[str], int] | None:
         EmbedderInitFailed: the model's files cannot be used.
     """
     folder = settings.model_path.value if importlib.util.find_spec("tokenizers") else None
-    count = token_count(folder) if folder else None
+    count = token_count(folder)
     if count is None or not _prefixed(settings.model.value):
         return count
     return lambda text: count(DOCUMENT_PREFIX + text)
