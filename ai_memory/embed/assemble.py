@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, TypeVar
 
 from ai_memory.config import vendors
 from ai_memory.config.embedding import KEYWORD
-from ai_memory.embed.flow.limiter import Unlimited
 from ai_memory.embed.flow.time_limit import TimeLimit, TimeLimitedEmbedder
 from ai_memory.embed.pools.in_turn import InTurn
 from ai_memory.embed.pools.threads import ThreadPool
@@ -91,7 +90,7 @@ def configured_target(settings: EmbeddingSettings) -> Target:
     Raises:
         NoEmbedder, EmbedderInitFailed: see `assemble`.
     """
-    return _core(settings, Terms(), Ties()).make(Unlimited(1)).target
+    return _core(settings, Terms(), Ties()).target
 
 
 def token_counter(settings: EmbeddingSettings) -> Callable[[str], int] | None:

@@ -41,9 +41,11 @@ def core(settings: EmbeddingSettings) -> Core:
             f"the model {named} ({settings.model.source}) is not on this machine and may not be downloaded.",
             tip="Set [embeddings].model_path to its folder, or download it once without AI_MEMORY_EMBED_OFFLINE.",
         )
+    target = _target(settings, folder)
     engine = TorchEngine(str(folder or named), device=settings.device.value, offline=offline or bool(folder))
     return Core(
-        make=partial(LimitedEmbedder, LocalEmbedder(_target(settings, folder), engine)),
+        target=target,
+        make=partial(LimitedEmbedder, LocalEmbedder(target, engine)),
         concurrency=1,
         limits=documented_limits(settings.base_url.value),
         packing=Packing(fixed=False),
