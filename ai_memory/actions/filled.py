@@ -26,11 +26,13 @@ class Unfilled:
 class Filled:
     """What became of some memories.
 
-    `embedded` got their vector; the text of `raced` changed meanwhile; `left` got none.
+    `embedded` got their vector; the text of `raced` changed meanwhile; `left` got none. `sent_twice` texts, at most,
+    were sent before by runs that were killed or given up.
     """
 
     embedded: int = 0
     raced: int = 0
+    sent_twice: int = 0
     left: list[Unfilled] = field(default_factory=list)
 
     def count(self, counters: Counters, *, taken_from_others: int = 0) -> None:

@@ -56,7 +56,13 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
                 fill(made, ids, workers, total, batch=configured.batch.value)
         remaining = len(ids_without_vector(library.listing))
     warn_of_rows(total.left, console)
-    values = {"total": len(ids), "embedded": total.embedded, "raced": total.raced, "remaining": remaining}
+    values = {
+        "total": len(ids),
+        "embedded": total.embedded,
+        "raced": total.raced,
+        "remaining": remaining,
+        "texts_sent_twice": total.sent_twice,
+    }
     console.result(
         values,
         f"{total.embedded:,} of {counted(max(len(ids), total.embedded), 'memory')} embedded; "
