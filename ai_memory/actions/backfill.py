@@ -9,16 +9,11 @@ from ai_memory.embed.probe import witness_bytes
 from ai_memory.memory.freshness import Document, Unfit, examine
 from ai_memory.memory.names import is_substrate
 from ai_memory.reembed.events import PageCommitted
-from ai_memory.reembed.heartbeat import NoSigns
-from ai_memory.reembed.options import Options
 from ai_memory.reembed.sources import FromTextWhereNone
 from ai_memory.reembed.sweep.believed import witnessed
-from ai_memory.reembed.sweep.budget import Budget
 from ai_memory.reembed.sweep.inherited import inherited
-from ai_memory.reembed.sweep.joined import joined
-from ai_memory.reembed.sweep.refusal_guard import RefusalGuard
-from ai_memory.reembed.sweep.scan import READ_ROWS, Scan, ScanOrder
-from ai_memory.reembed.sweep.schedule import Schedule
+from ai_memory.reembed.sweep.scan import READ_ROWS, ScanOrder
+from ai_memory.reembed.sweep.without_run import WithoutRun
 
 if TYPE_CHECKING:
     from ai_memory.actions.filled import Filled
@@ -72,20 +67,17 @@ def _lacking(store: Reader, ids: Sequence[str]) -> list[Document | Unfit]:
 
 
 def _sweep(filling: Filling, ids: Sequence[str], workers: Workers, filled: Filled, *, batch: int) -> None:
-    tools, target = filling.tools, _served(filling)
-    journal, committer = filling.committer(target)
-    signs, schedule = NoSigns(tools.stop), Schedule(rows=len(ids), batch=batch)
-    before = inherited(filling.store, target, tools.chance)
-    sweep = joined(committer, Options(batch=batch), tools, workers, signs, schedule, RefusalGuard(), before=before)
-    # What is inherited has a vector, and is left alone unless that is taken away.
-    order, budget = ScanOrder(target, (), {}, batch, FromTextWhereNone(), ids=[*ids, *before.ids]), Budget()
+    store, tools, target = filling.store, filling.tools, _served(filling)
+    before = inherited(store, target, tools.chance)
+    rows, origin = len(ids), filling.origin
+    work = WithoutRun(store, target, tools, workers, origin=origin, batch=batch, rows=rows, before=before)
     try:
-        while not sweep.over(Scan(filling.store, order, budget, stopped=tools.stop.requested), budget):
-            journal.aside.clear()
+        # What is inherited has a vector, and is left alone unless that is taken away.
+        work.over(ScanOrder(target, (), {}, batch, FromTextWhereNone(), ids=[*ids, *before.ids]))
     finally:
-        filled.count(committer.counters, taken_from_others=committer.taken_from_others)
-        filled.set_aside(journal.aside.values())
-        filled.give_up(sweep.left.values())
+        filled.count(work.committer.counters, taken_from_others=work.committer.taken_from_others)
+        filled.set_aside(work.journal.aside.values())
+        filled.give_up(work.sweep.left.values())
 
 
 def _served(filling: Filling) -> Fingerprint:

@@ -9,9 +9,7 @@ from typing import TYPE_CHECKING
 
 from ai_memory.memory.freshness import Document, Unfit
 from ai_memory.memory.reason import unwritable
-from ai_memory.reembed.plan.targets import enter_target, known_fingerprint, recorded_target
-from ai_memory.reembed.sweep.committer import Committer
-from ai_memory.reembed.sweep.journal import Unrecorded
+from ai_memory.reembed.plan.targets import enter_target, has_unproven, recorded_target
 from ai_memory.reembed.writes import rehearse_documents
 
 if TYPE_CHECKING:
@@ -60,10 +58,4 @@ class Filling:
 
     def unproven(self) -> bool:
         """Return whether vectors of the embedder's target were written that no end has shown to be right."""
-        known = known_fingerprint(self.store, recorded_target(self.store, self.embedder.target))
-        return known is not None and bool(self.store.targets.unproven(known))
-
-    def committer(self, target: Fingerprint) -> tuple[Unrecorded, Committer]:
-        """Return what writes vectors of the target, and the journal in which it keeps the rows that get none."""
-        journal = Unrecorded(self.origin)
-        return journal, Committer(self.store, journal, target, self.tools)
+        return has_unproven(self.store, recorded_target(self.store, self.embedder.target))

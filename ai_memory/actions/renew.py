@@ -11,6 +11,8 @@ from ai_memory.memory.freshness import Freshness, classify, examine
 from ai_memory.reembed.page import Page
 from ai_memory.reembed.plan.targets import known_fingerprint, recorded_target
 from ai_memory.reembed.sweep.believed import embed_beside_witness
+from ai_memory.reembed.sweep.committer import Committer
+from ai_memory.reembed.sweep.journal import Unrecorded
 from ai_memory.reembed.work import Answered
 
 if TYPE_CHECKING:
@@ -40,7 +42,8 @@ def _write(filling: Filling, due: Sequence[Document], outcomes: Sequence[Outcome
     if found := embedded_of(outcomes):
         with filling.store.transaction() as transaction:
             target = filling.entered(transaction, dim=len(found[0].vector))
-        journal, committer = filling.committer(target)
+        journal = Unrecorded(filling.origin)
+        committer = Committer(filling.store, journal, target, filling.tools)
         committer.commit(Answered(Page(tuple(due)), tuple(outcomes)), {}, in_flight=0)
         filled.count(committer.counters)
         # Those that the database refused are among them.

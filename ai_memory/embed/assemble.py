@@ -13,14 +13,12 @@ from typing import TYPE_CHECKING, TypeVar
 
 from ai_memory.config import vendors
 from ai_memory.config.embedding import KEYWORD
-from ai_memory.embed.flow.limiter import Unlimited
 from ai_memory.embed.flow.time_limit import TimeLimit, TimeLimitedEmbedder
 from ai_memory.embed.pools.in_turn import InTurn
 from ai_memory.embed.pools.threads import ThreadPool
 from ai_memory.embed.port import RetryPolicy
 from ai_memory.embed.stack import local, remote
 from ai_memory.embed.stack.chain import chained
-from ai_memory.embed.stack.local_model import folder_of, local_model
 from ai_memory.embed.terms import Terms, Ties
 from ai_memory.errors import NoEmbedder
 from ai_memory.text import address
@@ -92,7 +90,7 @@ def configured_target(settings: EmbeddingSettings) -> Target:
     Raises:
         NoEmbedder, EmbedderInitFailed: see `assemble`.
     """
-    return _core(settings, Terms(), Ties()).make(Unlimited(1)).target
+    return _core(settings, Terms(), Ties()).target
 
 
 def token_counter(settings: EmbeddingSettings) -> Callable[[str], int] | None:
@@ -104,7 +102,7 @@ def token_counter(settings: EmbeddingSettings) -> Callable[[str], int] | None:
         EmbedderInitFailed: the model's files cannot be used.
     """
     if settings.backend.value == LOCAL:
-        return local.token_counter(folder_of(settings))
+        return local.token_counter(settings)
     return remote.token_counter(settings)
 
 
@@ -115,5 +113,5 @@ def _core(settings: EmbeddingSettings, terms: Terms, ties: Ties) -> Core:
             tip='Set tier = "semantic" in config.toml.',
         )
     if settings.backend.value == LOCAL:
-        return local.core(settings, local_model(settings))
+        return local.core(settings)
     return remote.core(settings, terms, ties)

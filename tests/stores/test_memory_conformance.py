@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ast
-import inspect
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,7 +22,7 @@ from tests.stores.memory_conformance import (
     WordIndexSuite,
 )
 from tests.stores.sqlite import memory_subject as sqlite
-from tests.stores.test_conformance import names_of
+from tests.stores.test_conformance import asked_by, names_of
 
 ADAPTERS: dict[str, Callable[[Path], MemorySubject]] = {
     "SQLite": sqlite.with_log,
@@ -39,13 +37,10 @@ def subject(request: pytest.FixtureRequest, tmp_path: Path) -> MemorySubject:
 
 
 def test_the_suite_asks_for_every_name_of_the_ports() -> None:
-    source = inspect.getsource(memory_conformance)
-    asked = {node.attr for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Attribute)}
-    ports = (memory_port, memory_port_reading, memory_port_writing, place_port)
-    names = {name for module in ports for name in names_of(module.__file__)}
+    names = names_of(memory_port, memory_port_reading, memory_port_writing, place_port)
 
     assert names >= {"titled", "step", "lacking_vectors", "put_in_place"}
-    assert names - asked == set()
+    assert names - asked_by(memory_conformance) == set()
 
 
 class TestMemories(MemorySuite):

@@ -67,9 +67,25 @@ def edit(path: Path, row_id: str, content: str) -> None:
     execute(path, "UPDATE memories SET content = ? WHERE id = ?", content, row_id)
 
 
+def edit_all(path: Path, content: str) -> bool:
+    """Give all memories one content in one commit; return False, without waiting, where somebody holds the file."""
+    with opened(path) as connection:
+        connection.set_busy_timeout(0)
+        try:
+            connection.execute("UPDATE memories SET content = ?", (content,))
+        except apsw.BusyError:
+            return False
+    return True
+
+
 def vectors(path: Path) -> dict[str, bytes | None]:
     """Return the stored BLOBs by id."""
     return dict(execute(path, "SELECT id, embedding FROM memories WHERE id IS NOT NULL"))
+
+
+def embedded(path: Path) -> int:
+    """Return how many memories have a vector."""
+    return sum(blob is not None for blob in vectors(path).values())
 
 
 def texts(path: Path) -> dict[str, str]:

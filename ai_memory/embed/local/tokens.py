@@ -9,13 +9,16 @@ from ai_memory.embed.local.model_files import AGAIN, is_file, reason_of
 from ai_memory.errors import EmbedderInitFailed
 
 
-def token_count(folder: Path) -> Callable[[str], int] | None:
+def token_count(folder: Path | None) -> Callable[[str], int] | None:
     """Return what counts a text's tokens, special ones included, as the model in `folder` does.
 
-    None where the folder has no tokenizer.json, the only form that is read without loading a model.
+    None where there is no folder, or no tokenizer.json in it, the only form that is read without loading a model.
+
+    Raises:
+        EmbedderInitFailed: the tokenizer cannot be read.
     """
-    file = folder / "tokenizer.json"
-    if not is_file(file):
+    file = folder / "tokenizer.json" if folder else None
+    if not file or not is_file(file):
         return None
     from tokenizers import Tokenizer
 

@@ -31,17 +31,20 @@ if TYPE_CHECKING:
     from ai_memory.embed.http.packing import Packing
     from ai_memory.embed.port import Embedder
     from ai_memory.embed.terms import Terms, Ties
+    from ai_memory.vectors.target import Target
 
 
 @dataclass(frozen=True, slots=True)
 class Core:
     """What the chain is put around, and what it must know of it.
 
-    `make` returns the embedder, one attempt per call; its requests pass the limiter that it is given. `concurrency` is
-    how many may be in flight at most, `limits` what is documented of one, `packing` the form of its vectors.
-    `count_tokens` returns what counts the tokens of a text, and may take a while.
+    `target` is what is known of the model before it is asked. `make` returns the embedder, one attempt per call; its
+    requests pass the limiter that it is given. `concurrency` is how many may be in flight at most, `limits` what is
+    documented of one, `packing` the form of its vectors. `count_tokens` returns what counts the tokens of a text, and
+    may take a while.
     """
 
+    target: Target
     make: Callable[[Limiter], Embedder]
     concurrency: int
     limits: DocumentedLimits
@@ -61,7 +64,7 @@ def chained(core: Core, terms: Terms, ties: Ties) -> SplittingEmbedder:
     bare = core.make(limiter)
     # Loading a tokenizer takes time that only a limit of tokens needs.
     count = core.count_tokens() if terms.limit else None
-    spending = TokenBudget(bare.meter, terms.limit, prefix=bare.target.document_prefix, count_tokens=count)
+    spending = TokenBudget(bare.meter, terms.limit, prefix=core.target.document_prefix, count_tokens=count)
     asking = PackingEmbedder(BudgetedEmbedder(bare, spending), core.packing)
     retrying = RetryingEmbedder(asking, stop=ties.stop, retry_policy=terms.retry_policy, limiter=limiter)
     return SplittingEmbedder(retrying, sizes, spending, ties.tell)

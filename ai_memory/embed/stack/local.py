@@ -1,43 +1,103 @@
-"""From a model on this machine to its embedder."""
+"""From the settings of a model on this machine to its embedder, as far as the model's files tell; none is loaded."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ai_memory.embed.flow.concurrency import LimitedEmbedder
 from ai_memory.embed.flow.documented import documented_limits
 from ai_memory.embed.http.packing import Packing
+from ai_memory.embed.local import model_folder
+from ai_memory.embed.local.cache import cached_folder
 from ai_memory.embed.local.embedder import LocalEmbedder
-from ai_memory.embed.local.engine_torch import TorchEngine
+from ai_memory.embed.local.engine_torch import TorchEngine, require_library
 from ai_memory.embed.local.tokens import token_count
+from ai_memory.embed.local.weights import weights
 from ai_memory.embed.stack.chain import Core
+from ai_memory.errors import EmbedderInitFailed
+from ai_memory.memory.document import TEMPLATE_VERSION
+from ai_memory.vectors import space
+from ai_memory.vectors.target import LOCAL, Target
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
     from ai_memory.config.embedding import EmbeddingSettings
-    from ai_memory.embed.stack.local_model import LocalModel
+    from ai_memory.embed.port import ModelFacts
 
 
-def core(settings: EmbeddingSettings, model: LocalModel) -> Core:
-    """Return the embedder of `model`, called once at a time; nothing is loaded yet."""
-    source = str(model.folder or settings.model.value)
-    engine = TorchEngine(source, device=settings.device.value, offline=model.offline)
+def core(settings: EmbeddingSettings) -> Core:
+    """Return the embedder of the configured model, called once at a time; nothing is loaded yet.
+
+    Raises:
+        EmbedderInitFailed: the library is not installed, the model's files are not there and may not be downloaded, or
+            they cannot be used.
+    """
+    offline = _off_the_hub(settings)
+    folder, named = _folder(settings), settings.model.value
+    if folder is None and offline:
+        raise EmbedderInitFailed(
+            f"the model {named} ({settings.model.source}) is not on this machine and may not be downloaded.",
+            tip="Set [embeddings].model_path to its folder, or download it once without AI_MEMORY_EMBED_OFFLINE.",
+        )
+    target = _target(settings, folder)
+    engine = TorchEngine(str(folder or named), device=settings.device.value, offline=offline or bool(folder))
     return Core(
-        make=partial(LimitedEmbedder, LocalEmbedder(model.target, engine)),
+        target=target,
+        make=partial(LimitedEmbedder, LocalEmbedder(target, engine)),
         concurrency=1,
         limits=documented_limits(settings.base_url.value),
         packing=Packing(fixed=False),
-        count_tokens=partial(token_counter, model.folder),
+        count_tokens=partial(token_count, folder),
     )
 
 
-def token_counter(folder: Path | None) -> Callable[[str], int] | None:
-    """Return what counts a document's tokens as the model in `folder` does, None where no tokenizer is there.
+def token_counter(settings: EmbeddingSettings) -> Callable[[str], int] | None:
+    """Return what counts a document's tokens as the model does, None where its tokenizer is not on this machine.
 
     Raises:
-        EmbedderInitFailed: the tokenizer cannot be read.
+        EmbedderInitFailed: the library is not installed, or the tokenizer cannot be read.
     """
-    return token_count(folder) if folder else None
+    return token_count(_folder(settings))
+
+
+def _folder(settings: EmbeddingSettings) -> Path | None:
+    """Return where the model's files lie on this machine, None where they do not.
+
+    Raises:
+        EmbedderInitFailed: the library that computes models is not installed.
+    """
+    require_library()
+    if settings.model_path.value:
+        return settings.model_path.value
+    return cached_folder(settings.model.value, offline=_off_the_hub(settings))
+
+
+def _off_the_hub(settings: EmbeddingSettings) -> bool:
+    """Return whether the model hub may not be asked: it is a host like any other, under the egress policy."""
+    return settings.offline.value or settings.egress.value != "allow"
+
+
+def _target(settings: EmbeddingSettings, folder: Path | None) -> Target:
+    named = settings.model.value
+    facts = model_folder.inspect(folder) if folder else None
+    return Target(
+        space=space.local_space(named) if named or not folder else space.folder_space(folder, weights(folder)),
+        dim=_dim(settings, facts),
+        backend=LOCAL,
+        model=named or (folder.name if folder else ""),
+        normalized=bool(facts and (facts.normalized or 0 < settings.dim.value < facts.dim)),
+        max_tokens=facts.max_tokens if facts else 0,
+        template_version=TEMPLATE_VERSION,
+    )
+
+
+def _dim(settings: EmbeddingSettings, facts: ModelFacts | None) -> int:
+    """Return the width to give out: the configured one, else the model's, 0 where only loading can tell."""
+    if facts and settings.dim.value > facts.dim:
+        raise EmbedderInitFailed(
+            f"dim is {settings.dim.value} ({settings.dim.source}) and the model gives {facts.dim}.",
+            tip="Correct or remove [embeddings].dim.",
+        )
+    return settings.dim.value or (facts.dim if facts else 0)

@@ -26,8 +26,6 @@ from ai_memory.vectors.target import Target
 
 if TYPE_CHECKING:
     from ai_memory.config.embedding import EmbeddingSettings
-    from ai_memory.embed.awaited import Awaited
-    from ai_memory.embed.flow.limiter import Limiter
     from ai_memory.embed.http.wire import Dialect
     from ai_memory.embed.terms import Terms, Ties
 
@@ -45,15 +43,25 @@ def core(settings: EmbeddingSettings, terms: Terms, ties: Ties) -> Core:
     """Return what asks the configured endpoint, one request per call; nothing is sent yet.
 
     Raises:
-        EmbedderInitFailed: what is configured is not complete, or may not be asked.
+        EmbedderInitFailed: what is configured is not complete, or may not be asked; the key cannot be read.
     """
     require_buildable(settings)
-    packing = _packing(settings, ties.tell)
+    target, endpoint, packing = _target(settings), _endpoint(settings), _packing(settings, ties.tell)
+    limits = documented_limits(settings.base_url.value)
     usual = OLLAMA_CONCURRENCY if settings.backend.value == vendors.OLLAMA else HTTP_CONCURRENCY
     return Core(
-        make=lambda limiter: _embedder(settings, limiter, packing, ties.awaited),
+        target=target,
+        make=lambda limiter: HttpEmbedder(
+            target,
+            _dialect(settings),
+            endpoint,
+            max_batch=limits.inputs,
+            limiter=limiter,
+            packing=packing,
+            awaited=ties.awaited,
+        ),
         concurrency=terms.concurrency or usual,
-        limits=documented_limits(settings.base_url.value),
+        limits=limits,
         packing=packing,
         count_tokens=partial(token_counter, settings),
     )
@@ -66,7 +74,7 @@ def token_counter(settings: EmbeddingSettings) -> Callable[[str], int] | None:
         EmbedderInitFailed: the model's files cannot be used.
     """
     folder = settings.model_path.value if importlib.util.find_spec("tokenizers") else None
-    count = token_count(folder) if folder else None
+    count = token_count(folder)
     if count is None or not _prefixed(settings.model.value):
         return count
     return lambda text: count(DOCUMENT_PREFIX + text)
@@ -83,23 +91,13 @@ def deadlines(settings: EmbeddingSettings) -> Deadlines:
     return Deadlines(first=LOADING) if loads else Deadlines()
 
 
-def _embedder(settings: EmbeddingSettings, limiter: Limiter, packing: Packing, awaited: Awaited) -> HttpEmbedder:
+def _endpoint(settings: EmbeddingSettings) -> Endpoint:
     key = settings.api_key.value
-    base_url = settings.base_url.value
-    endpoint = Endpoint(
-        base_url,
+    return Endpoint(
+        settings.base_url.value,
         key.reveal() if key else "",
         deadlines(settings),
         loopback_only=settings.egress.value != "allow",
-    )
-    return HttpEmbedder(
-        _target(settings),
-        _dialect(settings),
-        endpoint,
-        max_batch=documented_limits(base_url).inputs,
-        limiter=limiter,
-        packing=packing,
-        awaited=awaited,
     )
 
 

@@ -45,9 +45,8 @@ class TakenRun:
     """The run this process now holds, and its target.
 
     `unsettled` is how many texts that killed predecessors had sent are not committed yet, at most; `texts_sent_twice`
-    is the same where the last one was killed, else 0: they were told of then; with what is asked again of so many
-    `unproven` rows, which were written and not seen to be right. `lifted` rows were let out of quarantine to be tried
-    again.
+    is the same where the last one was killed, else 0: they were told of then; with what is asked again of the rows that
+    were written and not seen to be right. `lifted` rows were let out of quarantine to be tried again.
     """
 
     run: Run
@@ -56,7 +55,6 @@ class TakenRun:
     unsettled: int
     texts_sent_twice: int = 0
     lifted: int = 0
-    unproven: int = 0
 
 
 def take(
@@ -95,9 +93,8 @@ def take(
         )
         lifted = planned.census.quarantined if options.retry_quarantined else 0
         transaction.progress.note_census(run, planned.census.counted(lifted=lifted))
-        unproven = len(transaction.reader.targets.unproven(fingerprint))
-    twice = lost + most_asked(unproven) if killed else 0
-    return TakenRun(run, fingerprint, resumed, lost, twice, lifted, unproven)
+        twice = lost + most_asked(len(transaction.reader.targets.unproven(fingerprint))) if killed else 0
+    return TakenRun(run, fingerprint, resumed, lost, twice, lifted)
 
 
 def preflight(store: Reader, planned: Plan) -> Preflight:

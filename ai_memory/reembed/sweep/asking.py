@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from ai_memory.reembed.ledger import Ledger
     from ai_memory.reembed.page import Page
     from ai_memory.reembed.sweep.budget import Budget
-    from ai_memory.reembed.sweep.inherited import Inherited
     from ai_memory.reembed.sweep.trail import Trail
     from ai_memory.vectors.target import Fingerprint
 
@@ -31,21 +30,9 @@ class Asking:
     """What one invocation asks, and how much of it is asked again."""
 
     def __init__(
-        self,
-        schedule: Schedule,
-        pool: Workers,
-        ledger: Ledger,
-        trail: Trail,
-        *,
-        before: Inherited,
-        batch: int,
-        chance: Random,
+        self, schedule: Schedule, pool: Workers, ledger: Ledger, trail: Trail, *, batch: int, chance: Random
     ) -> None:
-        """Ask pages of `batch` rows as `schedule` says; `chance` makes the seeds by which workers choose rows.
-
-        Of what was written `before` all that is kept in mind is asked for at the end.
-        """
-        self._before = {each.document.id for each in before.rows}
+        """Ask pages of `batch` rows as `schedule` says; `chance` makes the seeds by which workers choose rows."""
         self._schedule, self._pool, self._ledger, self._trail = schedule, pool, ledger, trail
         self._batch, self._chance = batch, chance
         self._to_ask_again, self._limited = 0, False
@@ -66,12 +53,12 @@ class Asking:
         """Yield the pages with what is asked again of them, and the witness (see WITNESS_EVERY), last of all, too."""
         taken = sent_pages = sent_rows = 0
         self._to_ask_again = 0
-        budget.asked_again, self._limited = self.most_again + len(self._before), budget.limited
+        budget.asked_again, self._limited = self.most_again + len(self._trail.before), budget.limited
         for page in pages:
             rows = len(page.documents)
             yield self._of(page)
             taken += bool(rows)
-            at_end = self.most_at_end(min(taken, MOST + 1)) + len(self._before)
+            at_end = self.most_at_end(min(taken, MOST + 1)) + len(self._trail.before)
             budget.asked_again = self._to_ask_again + self.most_again + at_end + AT_END
             sent_pages, sent_rows = sent_pages + 1, sent_rows + rows
             if sent_pages >= WITNESS_EVERY or sent_rows >= WITNESS_ROWS or self._schedule.at_first:
@@ -94,13 +81,14 @@ class Asking:
         self._to_ask_again -= work.again.texts
 
     def at_end(self) -> list[Embedded]:
-        """Return the rows to ask again once all is written: of those kept in mind, the last page's at last."""
-        kept = self._trail.rows
+        """Return the rows to ask again once all is written: of those kept in mind, the last page's at last.
+
+        All that are inherited are among them.
+        """
+        before, kept = self._trail.before, self._trail.rows
         if not kept:
-            return []
-        before = [each for each in kept[:-1] if each.document.id in self._before]
-        others = [each for each in kept[:-1] if each.document.id not in self._before]
-        return [*before, *self._chance.sample(others, self.most_at_end(len(others) + 1) - 1), kept[-1]]
+            return before
+        return [*before, *self._chance.sample(kept[:-1], self.most_at_end(len(kept)) - 1), kept[-1]]
 
     def most_at_end(self, kept: int) -> int:
         """Return how many of the rows kept in mind are asked again at the end: a limit of tokens is for new rows."""

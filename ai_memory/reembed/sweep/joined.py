@@ -38,8 +38,8 @@ def joined(  # noqa: PLR0913 - all that a sweep is made of
 
     `before` is what earlier invocations wrote that was not seen to be right.
     """
-    before, others = before or Inherited(), others or OtherModels()
-    trail, alone = Trail(tools.chance, before), Alone(pool, signs, tools.ledger)
-    asking = Asking(schedule, pool, tools.ledger, trail, before=before, batch=options.batch, chance=tools.chance)
-    guard = WitnessGuard(committer, tools, alone, asking, trail, others, before)
+    others, alone = others or OtherModels(), Alone(pool, signs, tools.ledger)
+    trail = Trail(tools.chance, before or Inherited())
+    asking = Asking(schedule, pool, tools.ledger, trail, batch=options.batch, chance=tools.chance)
+    guard = WitnessGuard(committer, tools, alone, asking, trail, others)
     return Sweep(pool, guard, committer, refusals or RefusalGuard(), options, tools, signs)

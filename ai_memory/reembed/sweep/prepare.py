@@ -47,6 +47,6 @@ def prepare(  # noqa: PLR0913 - all that a sweep is made of
         # Only before its first vector can a run show that they are those of another model.
         rows=0 if options.same_vectors or run.counters.reembedded else FIRST,
     )
-    unproven = inherited(store, taken.fingerprint, tools.chance) if taken.unproven else None
+    unproven = inherited(store, taken.fingerprint, tools.chance)
     sweep = joined(committer, options, tools, pool, heartbeat, schedule, refusals, others=others, before=unproven)
     return Passes(store, sweep, committer, journal, options, tools, scope=scope, before=before)

@@ -46,12 +46,12 @@ class Watch:
 
 
 class Kept:
-    """Rows written in this invocation, and inherited ones, one per page."""
+    """Rows written in this invocation, one per page, and `before` it, until they agree at an end or are taken back."""
 
     def __init__(self, chance: Random, inherited: Inherited) -> None:
         """Begin with what is `inherited`; `chance` chooses."""
         self._chance = chance
-        self._before = list(inherited.rows)
+        self.before = list(inherited.rows)
         self._others: list[Embedded] = []
         self._last: list[Embedded] = []
         self._pages = 0
@@ -62,7 +62,7 @@ class Kept:
     @property
     def link(self) -> list[Embedded]:
         """A row of the last page that was written, before the first one of what is inherited."""
-        return self._last or self._before[-1:]
+        return self._last or self.before[-1:]
 
     @property
     def rows(self) -> list[Embedded]:
@@ -70,8 +70,7 @@ class Kept:
 
         None where that is one page of which rows were asked again with nothing else in flight.
         """
-        new = [] if self._pages == int(self._alone) else [*self._others, *self._last]
-        return [*self._before, *new]
+        return [] if self._pages == int(self._alone) else [*self._others, *self._last]
 
     def wrote(self, outcomes: Sequence[Outcome], ids: Sequence[str], *, alone: bool) -> None:
         """Record that a page was written, with `ids` in all; `alone`: rows of it agreed while nothing was in flight."""
@@ -90,22 +89,22 @@ class Kept:
 
     def agreed(self) -> None:
         """Record that the rows agreed at an end."""
-        self._before, self._others, self._pages, self._alone = [], [], 0, False
+        self.before, self._others, self._pages, self._alone = [], [], 0, False
 
     def has(self, each: Embedded) -> bool:
         """Return whether a row is one of those kept in mind."""
-        return each.document.id in {row.document.id for row in (*self._before, *self._others, *self._last)}
+        return each.document.id in {row.document.id for row in (*self.before, *self._others, *self._last)}
 
     def drop(self, ids: Collection[str]) -> None:
         """Forget those rows of `ids` that are kept in mind: they are stale again."""
-        self._before = [each for each in self._before if each.document.id not in ids]
+        self.before = [each for each in self.before if each.document.id not in ids]
         left = [each for each in (*self._others, *self._last) if each.document.id not in ids]
         self._others, self._last = left[:-1], left[-1:]
 
     def forget(self) -> list[str]:
         """Return the ids of all that was written, and begin with none."""
         ids = [each for page in self._ids for each in json.loads(page)]
-        self._ids, self._before, self._others, self._last = [], [], [], []
+        self._ids, self.before, self._others, self._last = [], [], [], []
         return ids
 
 
@@ -120,8 +119,13 @@ class Trail:
 
     @property
     def link(self) -> tuple[Embedded, ...]:
-        """A row of the last page that was written, none before the first."""
+        """A row of the page that was written last, see `Kept`."""
         return tuple(self._kept.link)
+
+    @property
+    def before(self) -> list[Embedded]:
+        """The inherited rows that are still in doubt, see `Kept`."""
+        return self._kept.before
 
     @property
     def rows(self) -> list[Embedded]:

@@ -13,6 +13,7 @@ from ai_memory.reembed.sweep.scan import Scan, ScanOrder
 from ai_memory.reembed.sweep.schedule import Schedule
 
 if TYPE_CHECKING:
+    from ai_memory.reembed.sweep.inherited import Inherited
     from ai_memory.reembed.tools import SweepTools
     from ai_memory.reembed.work import Workers
     from ai_memory.stores.port import Store
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 class WithoutRun:
     """Work that somebody waits for: `journal` has the rows that got no vector, `committer` what was written."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all that a sweep is made of
         self,
         store: Store,
         target: Fingerprint,
@@ -32,18 +33,22 @@ class WithoutRun:
         origin: str,
         batch: int,
         rows: int = 0,
+        before: Inherited | None = None,
     ) -> None:
-        """Write vectors of `target` as `origin`, of `rows` that are embedded in pages of `batch`."""
+        """Write vectors of `target` as `origin`, of `rows` that are embedded in pages of `batch`.
+
+        `before` is what earlier work wrote that was not seen to be right.
+        """
         self.journal = Unrecorded(origin)
         self.committer = Committer(store, self.journal, target, tools)
         signs, schedule, options = NoSigns(tools.stop), Schedule(rows=rows, batch=batch), Options(batch=batch)
-        self.sweep = joined(self.committer, options, tools, workers, signs, schedule)
+        self.sweep = joined(self.committer, options, tools, workers, signs, schedule, before=before)
         self._store, self._stopped = store, tools.stop.requested
 
-    def over(self, order: ScanOrder) -> bool:
-        """Sweep over one walk, see `Sweep.over`; where that returns False the rows set aside are forgotten."""
-        walk = Scan(self._store, order, stopped=self._stopped)
-        if self.sweep.over(walk, walk.budget):
-            return True
-        self.journal.aside.clear()
-        return False
+    def over(self, order: ScanOrder) -> None:
+        """Sweep until the endpoint lied on no walk; what is set aside is that of the last one. See `Sweep.over`."""
+        while not self._swept(Scan(self._store, order, stopped=self._stopped)):
+            self.journal.aside.clear()
+
+    def _swept(self, walk: Scan) -> bool:
+        return self.sweep.over(walk, walk.budget)

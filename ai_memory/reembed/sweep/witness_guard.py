@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from ai_memory.reembed.sweep.asking import Asking
     from ai_memory.reembed.sweep.budget import Budget
     from ai_memory.reembed.sweep.committer import Committer
-    from ai_memory.reembed.sweep.inherited import Inherited
     from ai_memory.reembed.sweep.pipeline import Alone
     from ai_memory.reembed.sweep.trail import Trail
     from ai_memory.reembed.tools import SweepTools
@@ -41,16 +40,15 @@ class WitnessGuard:
         asking: Asking,
         trail: Trail,
         others: OtherModels,
-        before: Inherited,
     ) -> None:
-        """Begin with nothing proven, and in doubt of what was written `before`; `alone` has nothing else in flight."""
+        """Begin with nothing proven, and in doubt of what `trail` inherits; `alone` has nothing else in flight."""
         self.proven = False
         self._committer, self._tools = committer, tools
         self._alone, self._asking, self._trail = alone, asking, trail
         self._remedies = int(asking.doubted)
         self._shared, self._alike = Shared(), Alike()
         self._compare, self._to_compare = others.compare, others.rows
-        self._before = {each.document.id for each in before.rows}
+        self._before = {each.document.id for each in trail.before}
 
     @property
     def most_again(self) -> int:

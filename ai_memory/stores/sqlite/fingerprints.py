@@ -56,10 +56,6 @@ FORGET_WITNESS = """
     )
 """
 BEGIN_STRETCH = "UPDATE embedding_fingerprint SET stretch = stretch + 1 WHERE id = ?"
-UNPROVEN = """
-    SELECT CAST(memory_id AS BLOB) FROM embedding_provenance
-    WHERE fingerprint_id = ? AND stretch = ? AND origin IN ('reembed', 'backfill', 'import') ORDER BY memory_id
-"""
 
 ANOTHER_TARGET = (
     "Give up the run that leads to it: ai-memory reembed cancel; and begin another: ai-memory reembed; "
@@ -128,12 +124,6 @@ def of_space(store: Store, space: str, dim: int) -> list[int]:
 def begin_stretch(transaction: Transaction, fingerprint_id: int) -> None:
     """Begin the target's next stretch: the vectors written until now are believed."""
     transaction.db.execute(BEGIN_STRETCH, (fingerprint_id,))
-
-
-def unproven(store: Store, fingerprint: Fingerprint) -> list[str]:
-    """Return the ids of the rows whose vectors sweeps wrote in the target's present stretch."""
-    found = (store.codec.text(row[0]) for row in store.db.execute(UNPROVEN, (fingerprint.id, fingerprint.stretch)))
-    return [each for each in found if each is not None]
 
 
 def set_witness(transaction: Transaction, fingerprint_id: int, witness: bytes) -> None:

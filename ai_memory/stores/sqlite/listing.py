@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 from ai_memory.memory.records import Memory, Value
 from ai_memory.stores.memory_values import Summary
+from ai_memory.stores.sqlite.consistent import FIRST_ROW
 from ai_memory.stores.sqlite.namespaces import require_found, within
 
 if TYPE_CHECKING:
     from ai_memory.stores.sqlite.base import Store
     from ai_memory.stores.sqlite.rows import Rows
 
-FIRST_ROW = -(2**63)
 LACKING = """
     SELECT row_number, CAST(id AS BLOB), CAST(namespace AS BLOB) FROM memory_row
     WHERE row_number > ? AND embedding IS NULL AND live AND typeof(id) = 'text' ORDER BY row_number LIMIT ?

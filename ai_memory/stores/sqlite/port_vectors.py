@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ai_memory.stores.sqlite import disown, fingerprints, provenance, refusals, rehearsal, walk
+from ai_memory.stores.sqlite import fingerprints, provenance, refusals, rehearsal, walk
 from ai_memory.stores.sqlite.namespaces import require_seen
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ class TargetReader:
 
     def unproven(self, target: Fingerprint) -> list[str]:
         """See the port."""
-        return fingerprints.unproven(self.store, target)
+        return provenance.unproven(self.store, target)
 
     def widths(self) -> list[tuple[bytes, int]]:
         """See the port."""
@@ -139,7 +139,7 @@ class VectorWriter:
 
     def disown(self, writes: Sequence[VectorWrite], target: Fingerprint, *, unstamp: bool) -> int:
         """See the port."""
-        return disown.disown(self.inner, writes, target, unstamp=unstamp)
+        return provenance.disown(self.inner, writes, target, unstamp=unstamp)
 
     def take_away(self, ids: Sequence[str], target: Fingerprint, *, origin: str, vectors: bool) -> int:
         """See the port."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -12,11 +12,13 @@ from ai_memory.vectors.blob import head, is_sound
 
 if TYPE_CHECKING:
     from ai_memory.stores.sqlite.base import Store, Transaction
-    from ai_memory.stores.sqlite.connection import Binding, Row
+    from ai_memory.stores.sqlite.connection import Binding, Bindings, Row
     from ai_memory.stores.values import VectorWrite
     from ai_memory.vectors.target import Fingerprint
 
 NOT_KEPT = "did not keep the vector"
+SWEPT = "'reembed', 'backfill', 'import'"
+"""The origins of what a sweep writes."""
 
 # The plus, like the casts, keeps SQLite from planning anew at every binding; see walk.ROW.
 UPDATE_VECTOR = """
@@ -38,16 +40,29 @@ STORED_VECTOR = """
     SELECT embedding FROM main.memories
     WHERE id = CAST(:id AS TEXT) AND title IS :title AND content IS :content AND typeof(embedding) = 'blob'
 """
-FORGET = """
+UNPROVEN = f"""
+    SELECT CAST(memory_id AS BLOB) FROM embedding_provenance
+    WHERE fingerprint_id = ? AND stretch = ? AND origin IN ({SWEPT}) ORDER BY memory_id
+"""
+FORGET = f"""
     DELETE FROM embedding_provenance
-    WHERE memory_id = CAST(? AS TEXT) AND fingerprint_id = CAST(? AS INTEGER)
-        AND origin IN ('reembed', 'backfill', 'import')
+    WHERE memory_id = CAST(? AS TEXT) AND fingerprint_id = CAST(? AS INTEGER) AND origin IN ({SWEPT})
     RETURNING CAST(memory_id AS BLOB)
 """
-WRITTEN = """
+# By the hash, not the id: rows of one text are given each other's vectors.
+DISOWN = """
+    DELETE FROM embedding_provenance
+    WHERE src = CAST(:src AS BLOB) AND fingerprint_id = CAST(:target AS INTEGER) AND EXISTS (
+        SELECT 1 FROM main.memories AS m
+        WHERE m.id = embedding_provenance.memory_id AND m.title IS :title AND m.content IS :content
+            AND typeof(m.embedding) = 'blob' AND m.embedding IS CAST(:blob AS BLOB)
+    )
+    RETURNING CAST(memory_id AS BLOB)
+"""
+WRITTEN = f"""
     SELECT m.embedding, p.head FROM embedding_provenance AS p JOIN main.memories AS m ON m.id = p.memory_id
     WHERE p.memory_id = CAST(? AS TEXT) AND p.fingerprint_id = CAST(? AS INTEGER)
-        AND p.origin IN (?, 'reembed', 'backfill', 'import')
+        AND p.origin IN (?, {SWEPT})
         AND typeof(m.embedding) = 'blob'
 """
 FORGET_ROW = "DELETE FROM embedding_provenance WHERE memory_id = CAST(? AS TEXT)"
@@ -109,10 +124,19 @@ def forget(transaction: Transaction, ids: Sequence[str], fingerprint: Fingerprin
     without a stamp of their space.
     """
     bindings = [(transaction.codec.bound(each), fingerprint.id) for each in ids]
-    forgotten = transaction.db.execute_many(FORGET, bindings)
-    if unstamp and transaction.schema.has_space:
-        transaction.db.execute_many(UNSTAMP, forgotten)
-    return len(forgotten)
+    return _delete_records(transaction, FORGET, bindings, unstamp=unstamp)
+
+
+def disown(transaction: Transaction, writes: Sequence[VectorWrite], fingerprint: Fingerprint, *, unstamp: bool) -> int:
+    """Take back that these very vectors are the target's of these very texts; return of how many rows.
+
+    The vectors stay as they are, without provenance and, with `unstamp`, without a stamp of their space.
+    """
+    bindings: list[dict[str, Binding]] = [
+        {"src": each.src, "target": fingerprint.id, "title": each.title, "content": each.content, "blob": each.blob}
+        for each in writes
+    ]
+    return _delete_records(transaction, DISOWN, bindings, unstamp=unstamp)
 
 
 def forget_row(transaction: Transaction, memory_id: str) -> None:
@@ -146,6 +170,12 @@ def vectors_of(store: Store, srcs: Collection[bytes], fingerprint: Fingerprint) 
         if src not in found and head(blob) == recorded and is_sound(blob, fingerprint.dim):
             found[src] = bytes(blob)
     return found
+
+
+def unproven(store: Store, fingerprint: Fingerprint) -> list[str]:
+    """Return the ids of the rows whose vectors sweeps wrote in the target's present stretch."""
+    found = (store.codec.text(row[0]) for row in store.db.execute(UNPROVEN, (fingerprint.id, fingerprint.stretch)))
+    return [each for each in found if each is not None]
 
 
 def stored_blob(store: Store, memory_id: str, title: str, content: str) -> bytes | None:
@@ -189,6 +219,14 @@ def program_of_update(store: Store) -> list[Row]:
 def fires_triggers(store: Store) -> bool:
     """Return whether writing a vector runs somebody's trigger, which may do anything to the row."""
     return any(opcode == "Program" for _, opcode, *_ in program_of_update(store))
+
+
+def _delete_records(transaction: Transaction, sql: str, bindings: Iterable[Bindings], *, unstamp: bool) -> int:
+    """Delete records, with `unstamp` also the stamps of their rows, and return how many; `sql` returns the ids."""
+    deleted = transaction.db.execute_many(sql, bindings)
+    if unstamp and transaction.schema.has_space:
+        transaction.db.execute_many(UNSTAMP, deleted)
+    return len(deleted)
 
 
 def _require_kept(

@@ -7,8 +7,6 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-import apsw
-
 from ai_memory.memory.records import Value
 from ai_memory.stores.memory_port import Library, WritableLibrary
 from ai_memory.stores.memory_values import LeftBehind
@@ -53,19 +51,10 @@ class SqliteMemorySubject:
         return place(self.path.with_name("none.db"))
 
     def edit_all(self, content: str) -> bool:
-        return self._edit_all(self.path, content)
+        return files.edit_all(self.path, content)
 
     def edit_backup(self, backup: Path, content: str) -> None:
-        self._edit_all(backup, content)
-
-    def _edit_all(self, path: Path, content: str) -> bool:
-        with files.opened(path) as connection:
-            connection.set_busy_timeout(0)
-            try:
-                connection.execute("UPDATE memories SET content = ?", (content,))
-            except apsw.BusyError:
-                return False
-        return True
+        files.edit_all(backup, content)
 
     def edit(self, row_id: str, content: str) -> None:
         files.edit(self.path, row_id, content)

@@ -77,13 +77,7 @@ class SqliteSubject:
         files.edit(self.path, row_id, content)
 
     def edit_all(self, content: str) -> bool:
-        with files.opened(self.path) as connection:
-            connection.set_busy_timeout(0)
-            try:
-                connection.execute("UPDATE memories SET content = ?", (content,))
-            except apsw.BusyError:
-                return False
-        return True
+        return files.edit_all(self.path, content)
 
     def remove(self, row_id: str) -> None:
         files.execute(self.path, "DELETE FROM memories WHERE id = ?", row_id)

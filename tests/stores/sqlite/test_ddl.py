@@ -15,6 +15,7 @@ from ai_memory.stores.sqlite.ddl import _apply, check_ledger, migrate
 from ai_memory.stores.sqlite.migrations import available
 from ai_memory.stores.sqlite.store import Store
 from ai_memory.stores.sqlite.transactions import transaction
+from ai_memory.stores.values import Identity
 from tests.support import files, shapes
 
 LEDGER = "SELECT version, name, sha256 FROM reembed_migration ORDER BY version"
@@ -118,6 +119,7 @@ def test_what_stands_in_quarantine_outlives_the_widening_of_its_table(tmp_path: 
 def test_a_file_of_a_release_before_is_read_without_being_migrated(tmp_path: Path, version: int) -> None:
     path = before(version, tmp_path / "m.db")
     files.execute(path, RUN, "running")
+    files.execute(path, "INSERT INTO embedding_provenance VALUES ('id', 1, x'02', x'03', 'reembed')")
 
     with reading(path) as store:
         assert [row.id for row in walk.all_rows(store, target=1, only=None)]
@@ -125,6 +127,9 @@ def test_a_file_of_a_release_before_is_read_without_being_migrated(tmp_path: Pat
         assert found is not None
         assert (found.target_model, found.counted, found.counters.asked_again) == ("m", None, 0)
         assert store.db.execute("SELECT * FROM reembed_approval") == []
+        target = store.targets.known(Identity(b"\x01", "{}", "space", 16))
+        assert target is not None
+        assert (target.stretch, store.targets.unproven(target)) == (0, ["id"])
 
     assert len(files.execute(path, LEDGER)) == version - 1
 

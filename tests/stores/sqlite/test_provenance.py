@@ -10,14 +10,15 @@ import pytest
 
 from ai_memory.errors import DataRefused
 from ai_memory.memory.document import source_hash
+from ai_memory.reembed.writes import write_of
 from ai_memory.stores.sqlite.database import writing
 from ai_memory.stores.sqlite.fingerprints import read_fingerprint, set_witness
-from ai_memory.stores.sqlite.provenance import attest, vectors_of, write_vectors
+from ai_memory.stores.sqlite.provenance import attest, disown, vectors_of, write_vectors
 from ai_memory.stores.sqlite.store import Store
 from ai_memory.stores.values import VectorWrite
 from ai_memory.vectors.blob import encode, head
 from ai_memory.vectors.target import Fingerprint
-from tests.reembed.work import committed, known
+from tests.reembed.work import Work, committed, documents, known
 from tests.support import files, shapes
 from tests.support.fakes import HashEmbedder
 
@@ -27,6 +28,9 @@ SRC = source_hash("title id-000 the content of id-000")
 WRITE = VectorWrite("id-000", "title id-000", "the content of id-000", BLOB, SRC, "reembed")
 ROW = "SELECT embedding, embedding_dim, embedding_space FROM memories WHERE id = 'id-000'"
 RECORD = "SELECT fingerprint_id, src, head, origin FROM embedding_provenance WHERE memory_id = 'id-000'"
+ONE_TEXT = "UPDATE memories SET title = 'one title', content = 'one content' WHERE id IN ('id-000', 'id-001', 'id-002')"
+ANOTHER_VECTOR = "UPDATE memories SET embedding = CAST(embedding || x'00000000' AS BLOB) WHERE id = 'id-002'"
+LEFT = "SELECT memory_id FROM embedding_provenance WHERE memory_id IN ('id-000', 'id-001', 'id-002')"
 
 
 @pytest.fixture
@@ -152,3 +156,17 @@ def test_the_first_witness_stays(store: Store, target: Fingerprint) -> None:
     committed(store, set_witness, target.id, b"second")
 
     assert read_fingerprint(store, target.id).witness == b"first"
+
+
+def test_the_rows_of_one_text_that_have_one_vector_are_stale_together(tmp_path: Path) -> None:
+    work = Work(files.create(tmp_path / "m.db", namespaces=("a", "b", "c")))
+    files.execute(work.path, ONE_TEXT)
+    work.run()
+    files.execute(work.path, ANOTHER_VECTOR)
+    with work.store() as store:
+        target, [document] = known(store, work.embedder), documents(store, "id-000")
+        blob = store.db.value("SELECT embedding FROM memories WHERE id = 'id-000'")
+
+        assert committed(store, disown, [write_of(document, blob)], target, unstamp=True) == 2
+
+    assert files.execute(work.path, LEFT) == [("id-002",)]
