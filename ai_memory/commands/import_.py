@@ -15,7 +15,13 @@ from ai_memory.clock import SystemClock
 from ai_memory.commands.arguments import named_path
 from ai_memory.commands.filling import filling
 from ai_memory.commands.import_report import report, tell_ignored, tell_left_out
-from ai_memory.commands.without_vectors import EMBEDDER_ERRORS, tell_stored_without, warn_of_rows
+from ai_memory.commands.without_vectors import (
+    EMBEDDER_ERRORS,
+    is_in_doubt,
+    tell_stored_without,
+    tell_unproven,
+    warn_of_rows,
+)
 from ai_memory.errors import DataRefused, NotFound
 from ai_memory.memory.exchange import parse
 from ai_memory.stores.opening import writing
@@ -62,7 +68,7 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
         taken = FileImport(library, clock.now_ms(), args.skip_invalid).take(parsed)
         tell_ignored(parsed, library, console)
         lacking = _lacking(library, taken.stored)
-        filled = _embed(library.store, lacking, configured, console) if lacking and configured else Filled()
+        filled = _embed(library.store, lacking, configured, console) if configured else Filled()
         missing, created = len(_lacking(library, taken.stored)), library.about.created
     tell_left_out(taken, console)
     report(taken, filled, missing, console, created=created)
@@ -99,10 +105,15 @@ def _lacking(library: Library, stored: Iterable[Put]) -> list[str]:
 
 def _embed(store: Store, ids: list[str], configured: EmbeddingSettings, console: Console) -> Filled:
     total = Filled()
+    if not ids and not is_in_doubt(store, configured):
+        return total
     try:
         with filling(store, configured, console, origin="import", total=len(ids)) as (made, workers):
             fill(made, ids, workers, total, batch=configured.batch.value)
     except EMBEDDER_ERRORS as error:
-        tell_stored_without("vectors", error, store, configured, console)
+        if ids:
+            tell_stored_without("vectors", error, store, configured, console)
+        else:
+            tell_unproven(error, store, configured, console)
     warn_of_rows(total.left, console)
     return total

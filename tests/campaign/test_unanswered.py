@@ -120,7 +120,7 @@ def test_a_run_that_is_cancelled_gives_up_what_is_never_answered(command: Comman
     ended = answer(process)
     status = command.run("reembed", "status", "--json").json
     endpoint.heal()
-    written = done(command)
+    written = files.embedded(command.db)
     begun = command.run("reembed", "--yes", "--json", "--batch", str(BATCH))
 
     assert (ended.code, ended.json["state"]) == (12, "cancelled")
@@ -139,7 +139,7 @@ def test_a_backfill_announces_what_a_run_that_was_given_up_had_in_flight(
     kill(process)
     assert command.run("reembed", "cancel").code == 0
     endpoint.heal()
-    written = done(command)
+    written = files.embedded(command.db)
     filled = command.run("backfill", "--json")
 
     assert (filled.code, filled.json["embedded"]) == (0, ROWS - written), filled

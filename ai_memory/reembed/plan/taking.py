@@ -11,7 +11,7 @@ from ai_memory.reembed.breaker import believed_until
 from ai_memory.reembed.doubt import most_asked
 from ai_memory.reembed.plan.approval import approve_by_hand
 from ai_memory.reembed.plan.decide import Action
-from ai_memory.reembed.plan.targets import enter_target
+from ai_memory.reembed.plan.targets import enter_target, known_fingerprint
 
 if TYPE_CHECKING:
     from ai_memory.reembed.options import Options
@@ -27,13 +27,15 @@ if TYPE_CHECKING:
 class Preflight:
     """What is told before vectors are replaced: `stored` vectors, the rows found, and the target.
 
-    `begins` says that a run is begun, not gone on with.
+    `begins` says that a run is begun, not gone on with. `in_doubt` rows have a vector of the target that no end has
+    shown to be right.
     """
 
     stored: tuple[Space, ...]
     census: Census
     target: Target
     begins: bool = True
+    in_doubt: int = 0
 
 
 Disclose = Callable[[Preflight], None]
@@ -101,7 +103,9 @@ def take(
 def preflight(store: Reader, planned: Plan) -> Preflight:
     """Return what is to be told before vectors are replaced."""
     begins = planned.action in (Action.START, Action.SUPERSEDE)
-    return Preflight(tuple(store.memories.stored_spaces()), planned.census, planned.target, begins)
+    known = known_fingerprint(store, planned.target) if begins else None
+    in_doubt = len(store.targets.unproven(known)) if known else 0
+    return Preflight(tuple(store.memories.stored_spaces()), planned.census, planned.target, begins, in_doubt)
 
 
 def _begin(transaction: Transaction, planned: Plan, fingerprint: Fingerprint, options: Options, *, now_ms: int) -> Run:
