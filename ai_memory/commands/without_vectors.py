@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ai_memory.actions.served import backfill_or_all
 from ai_memory.clock import SystemClock
+from ai_memory.commands.interrupts import Written
 from ai_memory.embed.assemble import configured_target
 from ai_memory.errors import (
     LATER,
@@ -23,10 +24,13 @@ from ai_memory.memory.text_codec import printable
 from ai_memory.reembed.plan.decide import UNPROVEN
 from ai_memory.reembed.plan.targets import has_unproven, recorded_target
 from ai_memory.reembed.way_on import as_it_stands, way_on
+from ai_memory.stores.opening import reading
 from ai_memory.text.amounts import counted
 from ai_memory.text.hints import BACKFILL, REEMBED, without_again
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ai_memory.actions.filled import Unfilled
     from ai_memory.config.embedding import EmbeddingSettings
     from ai_memory.show.console import Console
@@ -78,6 +82,25 @@ def _ended(what: str, error: AiMemoryError, store: Reader, begin: str) -> str:
         lead = "Later" if step.endswith((".", "?")) or not step else "; later"
         step = f"{step} {lead}: {way}".replace(" ;", ";").strip()
     return f"{what}: {' '.join(f'{error.what} {error.when}'.split())} {step}"
+
+
+def stored_by_then(path: Path, ids: Collection[str], configured: EmbeddingSettings | None) -> Written | None:
+    """Return what is said where a signal ends a command that has stored these memories; None where there is none."""
+    if not ids:
+        return None
+    what = f"{counted(len(ids), 'memory is', 'memories are')} stored"
+    with reading(path) as library:
+        missing = sum(not library.memories.has_vector(each) for each in ids)
+        if not missing:
+            return Written(what)
+        without = "without a vector" if missing == len(ids) else f"{missing:,} of them without a vector"
+        return Written(f"{what}, {without}", vectors_later(library.store, configured))
+
+
+def vectors_later(store: Reader, configured: EmbeddingSettings | None) -> str:
+    """Return the tip that names what gives memories without a vector theirs, as the file stands."""
+    begin = begin_with(store, configured) if configured else BACKFILL
+    return f"Later: {way_on(store, begin, now_ms=SystemClock().now_ms())}"
 
 
 def warn_of_rows(left: Sequence[Unfilled], console: Console) -> None:
