@@ -14,6 +14,7 @@ from ai_memory.commands.interrupts import Written, telling
 from ai_memory.commands.without_vectors import vectors_later, warn_of_rows
 from ai_memory.embed.assemble import configured_target
 from ai_memory.reembed.holding import holding
+from ai_memory.reembed.inspect.report import ASKED_FOR
 from ai_memory.reembed.plan.targets import recorded_target
 from ai_memory.reembed.way_on import naming_the_way_on
 from ai_memory.stores.holder import Task
@@ -67,9 +68,12 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
         "embedded": total.embedded,
         "raced": total.raced,
         "remaining": remaining,
+        "asked_again": total.asked_again,
         "texts_sent_twice": total.sent_twice,
     }
-    console.result(values, f"{_words(len(ids), total, remaining)}.")
+    # Nothing else was to be done: it asked for what an earlier start wrote.
+    asked = [] if ids or total.embedded or not total.asked_again else [ASKED_FOR]
+    console.result(values, f"{_words(len(ids), total, remaining)}.", *asked)
     return EXIT_ROWS_LEFT if remaining else 0
 
 

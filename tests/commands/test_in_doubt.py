@@ -46,8 +46,9 @@ def test_a_start_with_nothing_else_to_do_asks_for_some_of_them(
     command: Command, endpoint: FakeEndpoint, words: tuple[str, ...]
 ) -> None:
     before = endpoint.seen.texts.total()
-    assert command.run(*words).code == 0
+    ended = command.run(*words)
 
+    assert (ended.code, "what was written before were asked for again, and agree." in ended.out) == (0, True)
     assert MOST <= endpoint.seen.texts.total() - before <= most_asked(ROWS) + 10
     assert in_doubt(command) == 0
     asked = endpoint.seen.requests
