@@ -84,6 +84,12 @@ class TargetReader(Protocol):
     def unproven(self, target: Fingerprint) -> list[str]:
         """Return the ids of the rows whose vectors sweeps wrote in the target's present stretch."""
 
+    def left_in_flight(self, target: int, scope: tuple[str, ...] | None) -> int:
+        """Return how many texts runs to the target have sent and not committed, at most: killed ones, and given up.
+
+        Of rows in the namespaces of `scope` (None: in all), as far as the runs' own namespaces tell.
+        """
+
     def widths(self) -> list[tuple[bytes, int]]:
         """Return digest and width of every target, the unfinished run's first, then the latest; damaged ones left out.
 

@@ -96,6 +96,11 @@ class Run:
     counted: Counted | None = None
     last_end: LastEnd | None = None
 
+    @property
+    def untold(self) -> bool:
+        """Whether nobody was told of what it may have in flight: its runner was killed, or no runner had it yet."""
+        return self.holder is not None or self.fence == 0
+
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:

@@ -293,7 +293,8 @@ def _disclose(told: Preflight, console: Console, stop: Stop, *, ask: bool, copie
     from ai_memory.commands.reembed.plan import preflight_lines
     from ai_memory.show.question import agreed, can_ask
 
-    asks = ask and told.begins and can_ask(console.err)
+    # Where no row is stale the start only asks for what was written before.
+    asks = ask and told.begins and told.census.to_embed > 0 and can_ask(console.err)
     if asks or (told.begins and not console.quiet):
         for line in preflight_lines(told, copied=copied):
             console.err.line(line)

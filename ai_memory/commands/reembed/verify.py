@@ -16,6 +16,7 @@ from ai_memory.reembed.holding import holding
 from ai_memory.reembed.inspect.bound import percent
 from ai_memory.reembed.inspect.verify import Sample, choose, compare
 from ai_memory.reembed.plan.census import Census, take_census
+from ai_memory.reembed.plan.decide import UNPROVEN
 from ai_memory.reembed.plan.targets import find_target, known_fingerprint, recorded_target
 from ai_memory.reembed.scope import Scope, name_scope
 from ai_memory.stores.holder import Task
@@ -49,7 +50,8 @@ OTHER_WEIGHTS = (
 class _Looked:
     """What was found of the rows in `scope` by the census and by a `sample` (None: no row was embedded again).
 
-    `next` is the command that mends what differs, once it is stale.
+    `next` is the command that mends what differs, once it is stale. `in_doubt` rows have a vector that no end of a
+    start has shown to be right, and were not embedded again.
     """
 
     name: str
@@ -58,11 +60,12 @@ class _Looked:
     sample: Sample | None
     next: str = ""
     made_stale: int | None = None
+    in_doubt: int = 0
 
     @property
     def found(self) -> bool:
         """Whether anything is wrong."""
-        return bool(self.census.exit_code or (self.sample and self.sample.found))
+        return bool(self.census.exit_code or self.in_doubt or (self.sample and self.sample.found))
 
 
 def run_verify(
@@ -97,14 +100,18 @@ def _look(
     """Look at the rows; make those that differ stale where the store is `writable`."""
     target, scope, name = _verified(store, settings, of_run=of_run)
     census = take_census(store, target, scope, now_ms=SystemClock().now_ms())
-    looked = _Looked(name, scope, census, None)
-    if not sample or not target:
+    if not target:
+        return _Looked(name, scope, census, None)
+    unproven, on = set(store.targets.unproven(target)), _next(store, target, scope)
+    looked = _Looked(name, scope, census, None, on, in_doubt=len(unproven))
+    if not sample:
         return looked
     embedder = assemble(settings.embedding)
     chosen = _chosen(store, embedder, target, scope, size=None if sample == ALL else int(sample))
     compared = compare(store, embedder, chosen)
     made = make_stale(writable, embedder, target, compared, chosen) if writable else None
-    return replace(looked, sample=compared, made_stale=made, next=_next(store, target, scope))
+    left = len(unproven - {each.id for each in chosen})
+    return replace(looked, sample=compared, made_stale=made, in_doubt=left)
 
 
 def _next(store: Reader, target: Fingerprint, scope: Scope) -> str:
@@ -128,13 +135,24 @@ def _show(looked: _Looked, console: Console, *, of_run: bool) -> None:
         "substrate": census.substrate,
         "model": looked.name,
         "scope": None if scope is None else list(scope),
+        "in_doubt": looked.in_doubt,
         "census_at": timestamp(census.began_at),
         "ok": not looked.found,
         **(sample.values() if sample else {}),
         "differ_at_most": _differ_at_most(sample, census),
         **({} if looked.made_stale is None else {"made_stale": looked.made_stale}),
     }
-    console.result(values, _census_text(census, looked.name, scope), *_sample_lines(looked, of_run=of_run))
+    text = _census_text(census, looked.name, scope)
+    console.result(values, text, *_doubt_lines(looked), *_sample_lines(looked, of_run=of_run))
+
+
+def _doubt_lines(looked: _Looked) -> list[str]:
+    """Return what is said of vectors that nothing shows to be right; where rows are stale there is more to do first."""
+    if not looked.in_doubt or looked.census.stale:
+        return []
+    rows = counted(looked.in_doubt, "row was", "rows were")
+    text = f"{rows} written in a start that was cut off or stopped early: {UNPROVEN}."
+    return [f"{text} To ask for some of them again: {looked.next}"]
 
 
 def _sample_lines(looked: _Looked, *, of_run: bool) -> list[str]:

@@ -29,6 +29,8 @@ OUTSIDE = (
     "rows in other namespaces are stale: ai-memory reembed",
 )
 DISAGREED = "row got another vector when it was asked again.", "rows got another vector when they were asked again."
+ASKED_FOR = "Rows from all over what was written before were asked for again, and agree."
+"""Told where that is all that a start did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +124,8 @@ class RunReport:
             (0 if self.error else self.outside, OUTSIDE),
             (self.disagreed, DISAGREED),
         ]
+        only_asked = self.asked_again and not self.reembedded and not self.disagreed
+        lines += [ASKED_FOR] if only_asked else []
         return [*lines, *(counted(number, *words) for number, words in extra if number)]
 
 

@@ -35,10 +35,16 @@ class Inherited:
 def inherited(store: Store, target: Fingerprint, chance: Random) -> Inherited:
     """Return what is inherited, with MOST rows of it that nobody edited since; `chance` chooses them."""
     ids = store.targets.unproven(target)
-    # However large the pages were, or are now: a few rows of many say little.
-    chosen = sorted(chance.sample(ids, min(MOST, len(ids))))
+    chosen: list[Embedded] = []
+    # However large the pages were, or are now: a few rows of many say little. Rows that were edited say nothing.
+    order = chance.sample(ids, len(ids))
+    for start in range(0, len(order), MOST):
+        chosen += _embedded(store, target, order[start : start + MOST])
+        if len(chosen) >= MOST:
+            break
+    chosen = sorted(chosen[:MOST], key=lambda each: each.document.id)
     # In other company than they were written in, which is mostly that of their neighbours.
-    return Inherited(ids, tuple(_embedded(store, target, [*chosen[1::2], *chosen[::2]])))
+    return Inherited(ids, (*chosen[1::2], *chosen[::2]))
 
 
 def _embedded(store: Store, target: Fingerprint, ids: Sequence[str]) -> list[Embedded]:

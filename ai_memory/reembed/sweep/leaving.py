@@ -102,10 +102,12 @@ class Leaving:
         # What was given up may have been answered and paid for all the same.
         unsettled = None if self.tools.stop.gave_up else self.passes.unsettled
         if transaction.runs.leave(run, last_error=last_error, limits=sizes, unsettled=unsettled):
-            transaction.progress.count(run, self.passes.unnoted)
             transaction.progress.note_end(run, exit_code=ending.exit_code, reason=ending.reason, now_ms=now_ms)
             if ending.census:
                 transaction.progress.note_census(run, ending.census.counted())
+        if not ending.complete:
+            # Also of a run that was given up, or taken over: it has cost what it has cost.
+            transaction.progress.count(run, self.passes.unnoted)
         # A target that was never served is not a run to go on with.
         unserved = isinstance(ending.error, EmbedderInitFailed)
         if unserved and not transaction.reader.runs.read(run.run_id).counters.reembedded:

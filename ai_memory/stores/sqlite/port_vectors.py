@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ai_memory.stores.sqlite import fingerprints, provenance, refusals, rehearsal, walk
+from ai_memory.stores.sqlite import fingerprints, in_flight, provenance, refusals, rehearsal, walk
 from ai_memory.stores.sqlite.namespaces import require_seen
 
 if TYPE_CHECKING:
@@ -108,6 +108,10 @@ class TargetReader:
     def unproven(self, target: Fingerprint) -> list[str]:
         """See the port."""
         return provenance.unproven(self.store, target)
+
+    def left_in_flight(self, target: int, scope: tuple[str, ...] | None) -> int:
+        """See the port."""
+        return in_flight.left_in_flight(self.store, target, scope)
 
     def widths(self) -> list[tuple[bytes, int]]:
         """See the port."""
