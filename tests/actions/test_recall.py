@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ai_memory.actions.compare import LeftOut, QueryVector
 from ai_memory.actions.filling import Filling
 from ai_memory.actions.ingest import put
-from ai_memory.actions.recall import Found, LeftOut, Query, recall
+from ai_memory.actions.recall import Found, Query, recall
 from ai_memory.actions.renew import renew
 from ai_memory.clock import SystemClock
 from ai_memory.memory.records import Draft
@@ -48,8 +49,8 @@ def remember(store: Store, title: str, content: str, *, namespace: str = "global
 
 
 def search(store: Store, text: str, *, by: HashEmbedder | None, namespace: str | None = None, limit: int = 10) -> Found:
-    vector = by.embed_query(text) if by else None
-    return recall(Library(store), Query(text, vector, by.target.space if by else "", namespace, limit))
+    vectors = (QueryVector(by.target.space, by.embed_query(text)),) if by else ()
+    return recall(Library(store), Query(text, vectors, namespace, limit))
 
 
 def titles(found: Found) -> list[str]:
@@ -193,7 +194,7 @@ def test_on_a_file_of_the_rust_program_what_may_be_compared_is_compared(tmp_path
     embedder = HashEmbedder(dim=shapes.DIM)
     with writing(shape.path, now_ms=NOW) as store:
         space = shapes.SPACE if shape.has_space_column else SPACE
-        found = recall(Library(store), Query("note", embedder.embed_query("note"), space, None, 100))
+        found = recall(Library(store), Query("note", (QueryVector(space, embedder.embed_query("note")),), None, 100))
     comparable = [row for row in shape.of_kind(*shapes.EMBEDDABLE - {shapes.MALFORMED}, shapes.ENCRYPTED) if row.blob]
     assert sum(hit.cosine is not None for hit in found.hits) == len(comparable)
     assert found.left_out[LeftOut.MALFORMED] == len(shape.of_kind(shapes.MALFORMED))
