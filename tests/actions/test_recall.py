@@ -108,6 +108,17 @@ def test_what_a_file_told_its_word_index_to_rank_by_is_not_obeyed(store: Store) 
     assert titles(search(store, "leaves", by=None)) == ["Tea"]
 
 
+def test_of_equal_memories_those_stored_earlier_are_found(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    embedder = HashEmbedder()
+    for number in range(9):
+        remember(store, f"t{number}", "x", by=embedder)
+    store.db.execute("UPDATE memories SET embedding = ?", (encode(embedder.vector("t0 x")),))
+    store.db.execute("DELETE FROM embedding_provenance")
+    monkeypatch.setattr("ai_memory.stores.sqlite.vector_pages.PAGE_ROWS", 4)
+    monkeypatch.setattr("ai_memory.actions.recall.MIN_DEPTH", 5)
+    assert titles(search(store, "nothing", by=embedder, limit=5)) == ["t0", "t1", "t2", "t3", "t4"]
+
+
 def test_vectors_of_another_space_or_width_are_left_out_and_counted(store: Store) -> None:
     remember(store, "ours", "x", by=HashEmbedder())
     remember(store, "other model", "x", by=HashEmbedder(model="else"))
