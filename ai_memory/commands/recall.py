@@ -6,7 +6,8 @@ import argparse
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from ai_memory.actions.recall import Found, LeftOut, Query, recall
+from ai_memory.actions.compare import LeftOut, QueryVector
+from ai_memory.actions.recall import Found, Query, recall
 from ai_memory.commands.without_vectors import EMBEDDER_ERRORS
 from ai_memory.embed.assemble import assemble_interactive
 from ai_memory.errors import NoEmbedder, UsageError
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from ai_memory.config.settings import Settings
     from ai_memory.memory.records import Hit
     from ai_memory.show.console import Console
-    from ai_memory.vectors.target import Vectors
 
 MAX_LIMIT = 10_000
 SHOWN = 200
@@ -49,12 +49,13 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
         raise UsageError("The query is not valid UTF-8.", tip="Type it in UTF-8.")
     with reading(settings.db.value, tell=console.note) as library:
         library.listing.require_found(args.namespace)
-        vector, space = _embed(args.query, settings, console)
-        found = recall(library, Query(args.query, vector, space, args.namespace, args.limit))
-    _tell_left_out(found, space, console)
+        vectors = _embed(args.query, settings, console)
+        found = recall(library, Query(args.query, vectors, args.namespace, args.limit))
+    for vector in vectors:
+        _tell_left_out(found, vector.space, console)
     if found.without_words:
         console.warn(f"searching by meaning alone: {found.without_words.line()}")
-    by = "words" if vector is None else "meaning" if found.without_words else "words and meaning"
+    by = "words" if not vectors else "meaning" if found.without_words else "words and meaning"
     left_out = {reason.name.lower(): count for reason, count in found.left_out.items()}
     memories = [_values(hit) for hit in found.hits]
     values = {"query": args.query, "by": by, "memories": memories, "left_out": left_out, "unproven": found.unproven}
@@ -63,15 +64,16 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     return 0
 
 
-def _embed(query: str, settings: Settings, console: Console) -> tuple[Vectors | None, str]:
+def _embed(query: str, settings: Settings, console: Console) -> tuple[QueryVector, ...]:
     try:
         embedder = assemble_interactive(settings.embedding)
-        return embedder.embed_query(query), embedder.target.space
+        vector = embedder.embed_query(query)
+        return (QueryVector(embedder.target.space, vector),)
     except NoEmbedder as error:
         console.note(f"Searching by words alone: {error.what}")
     except EMBEDDER_ERRORS as error:
         console.warn(f"searching by words alone: {error.line()}")
-    return None, ""
+    return ()
 
 
 def _tell_left_out(found: Found, space: str, console: Console) -> None:

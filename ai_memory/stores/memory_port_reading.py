@@ -7,23 +7,24 @@ every one.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from ai_memory.errors import StatementRefused
     from ai_memory.memory.records import Memory, Value
     from ai_memory.stores.memory_values import (
-        Candidate,
         Column,
         LeftBehind,
         Match,
         NamespaceCount,
         Sizes,
         SpaceCount,
+        StoredVector,
         Summary,
         Text,
         Totals,
+        VectorPage,
     )
 
 
@@ -112,8 +113,10 @@ class SearchReader(Protocol):
     A row number names a memory as long as one state is read: see `Library`.
     """
 
-    def matches(self, query: str, namespace: str | None) -> Iterator[Match]:
+    def matches(self, query: str, namespace: str | None, *, substrate: bool = True) -> Iterator[Match]:
         """Yield the live memories with a word of `query`, best BM25 first.
+
+        With `namespace` None and not `substrate` those of ai-memory's own namespaces are left out.
 
         Every character of `query` is taken for text, none for a syntax. Function words count only where there is
         nothing else.
@@ -129,8 +132,14 @@ class SearchReader(Protocol):
             WordIndexUnusable: see `matches`.
         """
 
-    def candidates(self, namespace: str | None) -> Iterator[Sequence[Candidate]]:
-        """Yield the live memories with what is known of their vectors, in blocks of a bounded size."""
+    def vectors(self, namespace: str | None, *, substrate: bool = True) -> Iterator[VectorPage]:
+        """Yield the vectors of the live memories, in pages of a bounded size; `substrate` is as in `matches`.
+
+        A vector's space is what our record of it says while the vector is the one we wrote, else the row's own stamp.
+        """
+
+    def vector(self, row_number: int) -> StoredVector:
+        """Return what is stored as the vector of one memory."""
 
     def text(self, row_number: int) -> Text:
         """Return what a person is shown of a memory that was found."""
