@@ -28,11 +28,11 @@ ENOUGH = 30
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """How many cosines there are, their mean, and the sum `m2` of the squares of their deviations from it."""
+    """How many cosines there are, their mean, and the sum of the squares of their deviations from it."""
 
     count: int = 0
     mean: float = 0.0
-    m2: float = 0.0
+    squares: float = 0.0
 
     @staticmethod
     def of(cosines: npt.NDArray[np.floating]) -> Figures:
@@ -50,12 +50,12 @@ class Figures:
             return self
         apart = other.mean - self.mean
         mean = self.mean + apart * other.count / count
-        return Figures(count, mean, self.m2 + other.m2 + apart * apart * self.count * other.count / count)
+        return Figures(count, mean, self.squares + other.squares + apart * apart * self.count * other.count / count)
 
     @property
     def deviation(self) -> float:
         """The standard deviation, 0 where there are no two cosines that differ."""
-        return math.sqrt(self.m2 / self.count) if self.count else 0.0
+        return math.sqrt(self.squares / self.count) if self.count else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ class _Pooled:
 def _pooled(spaces: Sequence[OfSpace]) -> _Pooled:
     count = sum(each.figures.count for each in spaces)
     mean = sum(each.figures.count * each.figures.mean for each in spaces) / count
-    deviation = math.sqrt(sum(each.figures.m2 for each in spaces) / count)
+    deviation = math.sqrt(sum(each.figures.squares for each in spaces) / count)
     witnessed = [each.figures.count * each.unrelated for each in spaces if each.unrelated is not None]
     return _Pooled(mean, deviation, sum(witnessed) / count if len(witnessed) == len(spaces) else None)
 

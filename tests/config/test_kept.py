@@ -144,7 +144,7 @@ def test_damaged_settings_are_refused_in_a_line(tmp_path: Path, text: str) -> No
 
 
 def test_the_line_to_paste_makes_them_the_users_own(tmp_path: Path) -> None:
-    values = {
+    values: dict[str, str | int] = {
         "backend": "openai-compatible",
         "base_url": "https://old.example/v1",
         "model": 'odd "name" \u2028 \\ x',
