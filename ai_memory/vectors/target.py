@@ -34,7 +34,7 @@ class Target:
     max_tokens: int = 0
     precision: str = "float32"
     template_version: int = 1
-    settings: str = field(default="", compare=False)
+    settings: str = field(default="", compare=False, repr=False)
 
     @property
     def is_local(self) -> bool:

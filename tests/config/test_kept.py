@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from ai_memory.config.embedding import EmbeddingSettings
-from ai_memory.config.kept import Kept, believed, read_kept, to_keep
+from ai_memory.config.keeping import to_keep
+from ai_memory.config.kept import Kept, believed, read_kept
 from ai_memory.errors import EmbedderInitFailed
 from tests.config.test_settings import gather
 

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ai_memory.config.kept import to_keep
+from ai_memory.config.keeping import to_keep
 from ai_memory.embed.flow.concurrency import LimitedEmbedder
 from ai_memory.embed.flow.documented import documented_limits
 from ai_memory.embed.http.packing import Packing
