@@ -29,7 +29,7 @@ def ndcg(gains: Sequence[float], judged: Collection[float]) -> float:
 
 
 def _dcg(gains: Sequence[float]) -> float:
-    return sum((2.0**gain - 1) / math.log2(rank + 1) for rank, gain in enumerate(gains[:DEPTH], 1))
+    return math.fsum((math.pow(2, gain) - 1) / math.log2(rank + 1) for rank, gain in enumerate(gains[:DEPTH], 1))
 
 
 def reciprocal_rank(gains: Sequence[float]) -> float:

@@ -7,7 +7,7 @@ every one.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Hashable, Iterator, Mapping
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -219,6 +219,9 @@ class About(Protocol):
 
     def sizes(self) -> Sizes:
         """Return how large it is."""
+
+    def mark(self) -> Hashable:
+        """Return what is another value as soon as somebody else has committed to it, or put another in its place."""
 
     def require_known(self) -> None:
         """Check that this program knows its schema well enough to write it.

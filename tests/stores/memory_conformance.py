@@ -694,6 +694,16 @@ class AboutSuite:
             assert about.sizes().db_bytes > 0
             assert library.store.name == subject.place.database.name
 
+    def test_its_mark_is_another_one_after_each_commit_of_somebody_else(self, subject: MemorySubject) -> None:
+        with subject.read() as library:
+            first = library.about.mark()
+            contents(library)
+            assert library.about.mark() == first
+            subject.edit("id-000", "edited")
+            second = library.about.mark()
+            subject.edit("id-000", "edited again")
+            assert len({first, second, library.about.mark()}) == 3
+
     def test_one_that_was_made_by_opening_it_says_so(self, subject: MemorySubject) -> None:
         with subject.created() as library:
             assert library.about.created
