@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from ai_memory.actions.merge import Figures
 from ai_memory.vectors.checks import cosines
 
 if TYPE_CHECKING:
@@ -38,30 +39,14 @@ class LeftOut(Enum):
 class QueryVector:
     """A query in one space: `vector` is float32, shape (dim,).
 
-    `claims_unstamped`: a stored vector of its width that nothing tells the space of is of this one.
+    `claims_unstamped`: a stored vector of its width that nothing tells the space of is of this one. `unrelated` is its
+    mean cosine with the witness of the space, None where there is none.
     """
 
     space: str
     vector: Vectors
     claims_unstamped: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Figures:
-    """Number, mean and sum of squared deviations of cosines."""
-
-    count: int = 0
-    mean: float = 0.0
-    squares: float = 0.0
-
-    def __add__(self, other: Figures) -> Figures:
-        """Return the figures of both (Chan, Golub and LeVeque: no difference of large sums)."""
-        count = self.count + other.count
-        if not count:
-            return self
-        apart = other.mean - self.mean
-        mean = self.mean + apart * other.count / count
-        return Figures(count, mean, self.squares + other.squares + apart**2 * self.count * other.count / count)
+    unrelated: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +113,7 @@ class _Best:
         """Count these, and keep the best of them and those before, of equals the earlier row; and what is wanted."""
         if not len(found):
             return
-        self.figures += Figures(len(found), float(found.mean()), float(found.var() * len(found)))
+        self.figures += Figures.of(found)
         wanted = np.isin(numbers, self.wanted)
         self.asked.update(zip(numbers[wanted].tolist(), found[wanted].tolist(), strict=True))
         if len(self.numbers) == self.depth and self.depth:

@@ -1,19 +1,22 @@
 """Finds memories by their words (FTS5, BM25) and by meaning (cosine of vectors), ordered by a blend of both scores.
 
-Vectors are compared only within one space, see `compare`. How both scores are joined: see `blend`.
+Vectors are compared only within one space, see `compare`. Where the file has several, `merge` makes what they say
+comparable. How words and meaning are joined: see `blend`.
 """
 
 from __future__ import annotations
 
 import heapq
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
 from ai_memory.actions.blend import WORDS_WEIGHT, blend, shares, with_guesses
 from ai_memory.actions.compare import QueryVector, Scope, compare
+from ai_memory.actions.merge import OfSpace, merged
 from ai_memory.errors import WordIndexUnusable
+from ai_memory.memory.names import is_substrate
 from ai_memory.memory.records import Hit
 
 if TYPE_CHECKING:
@@ -48,13 +51,15 @@ class Query:
 class Found:
     """The memories found, best first; how many vectors were not compared and why; how many counted unproven.
 
-    `without_words` is why the index of words was not asked, None where it was.
+    `without_words` is why the index of words was not asked, None where it was. `other_spaces` has how many vectors of
+    each space are left out because the query has none there.
     """
 
     hits: tuple[Hit, ...]
     left_out: Mapping[LeftOut, int]
     unproven: int
     without_words: WordIndexUnusable | None = None
+    other_spaces: Mapping[str, int] = field(default_factory=dict)
 
 
 def recall(library: Library, query: Query) -> Found:
@@ -82,14 +87,30 @@ def _searched(search: SearchReader, query: Query, depth: int) -> Found:
     words = {each.row_number: each.bm25 for each in islice(matches, depth)}
     comparison = compare(search, query.vectors, query.scope, depth=depth, wanted=words.keys())
     cosines = _cosines(comparison)
-    likely = with_guesses(cosines, shares(words))
+    likely = with_guesses(_likeness(search, query, comparison), shares(words))
     if len(words) == depth and (beyond := cosines.keys() - words.keys()):
         # The order by words was cut off: what meaning found may have words as well.
         words |= search.bm25(asked, beyond)
     scores = blend(shares(words), likely, query.words_weight)
     best = heapq.nlargest(query.limit, ((score, -number) for number, score in scores.items()))
     hits = tuple(_hit(search, -negative, score, cosines.get(-negative)) for score, negative in best)
-    return Found(hits, comparison.left_out, comparison.unproven)
+    return Found(hits, comparison.left_out, comparison.unproven, other_spaces=comparison.other_spaces)
+
+
+def _likeness(search: SearchReader, query: Query, comparison: Comparison) -> dict[int, float]:
+    """Return how near each memory is to the query, comparable whatever the space of its vector."""
+    figures = [each.figures for each in comparison.compared]
+    if query.namespace is not None and sum(bool(each.count) for each in figures) > 1:
+        # What a cosine is worth in its space, the file tells better than a part of it.
+        whole = Scope(None, substrate=is_substrate(query.namespace))
+        figures = [each.figures for each in compare(search, query.vectors, whole, depth=0, wanted=()).compared]
+    return merged(
+        [
+            OfSpace(each.cosines, of_all, each.query.unrelated)
+            for each, of_all in zip(comparison.compared, figures, strict=True)
+            if each.figures.count
+        ]
+    )
 
 
 def _cosines(comparison: Comparison) -> dict[int, float]:

@@ -10,7 +10,8 @@ from ai_memory.actions.diagnosis import Diagnosis
 from ai_memory.actions.doctor import examine_damage, examine_file
 from ai_memory.actions.target_check import examine_embedder, examine_target
 from ai_memory.clock import SystemClock
-from ai_memory.commands.without_vectors import EMBEDDER_ERRORS, begin_with
+from ai_memory.commands.embedder_errors import EMBEDDER_ERRORS
+from ai_memory.commands.without_vectors import begin_with
 from ai_memory.embed.assemble import assemble
 from ai_memory.embed.port import ONE_ATTEMPT
 from ai_memory.embed.terms import Terms

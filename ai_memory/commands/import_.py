@@ -13,9 +13,10 @@ from ai_memory.actions.filled import Filled
 from ai_memory.actions.import_file import FileImport
 from ai_memory.clock import SystemClock
 from ai_memory.commands.arguments import named_path
+from ai_memory.commands.embedder_errors import EMBEDDER_ERRORS
 from ai_memory.commands.filling import filling
 from ai_memory.commands.import_report import report, tell_ignored, tell_left_out
-from ai_memory.commands.without_vectors import EMBEDDER_ERRORS, tell_stored_without, warn_of_rows
+from ai_memory.commands.without_vectors import tell_stored_without, warn_of_rows
 from ai_memory.errors import DataRefused, NotFound
 from ai_memory.memory.exchange import parse
 from ai_memory.stores.opening import writing

@@ -6,14 +6,13 @@ import argparse
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from ai_memory.actions.compare import LeftOut, QueryVector
-from ai_memory.actions.recall import Found, Query, recall
-from ai_memory.commands.without_vectors import EMBEDDER_ERRORS
-from ai_memory.embed.assemble import assemble_interactive
-from ai_memory.errors import NoEmbedder, UsageError
+from ai_memory.actions.recall import Query, recall
+from ai_memory.commands.choose_embedders import choose
+from ai_memory.commands.left_out import tell_left_out, tell_unasked
+from ai_memory.commands.query_embedders import QueryEmbedders
+from ai_memory.errors import UsageError
 from ai_memory.memory.text_codec import is_text, printable, readable
 from ai_memory.stores.opening import reading
-from ai_memory.text.amounts import counted
 
 if TYPE_CHECKING:
     from ai_memory.config.settings import Settings
@@ -24,7 +23,6 @@ MAX_LIMIT = 10_000
 SHOWN = 200
 BY_WORDS = "words"
 """Stands for the cosine of a memory that has none to show, because only its words were found."""
-OTHER_WIDTH_TIP = " Set [embeddings].dim to the width they have, or go to the new one: ai-memory reembed --retarget"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -49,41 +47,20 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
         raise UsageError("The query is not valid UTF-8.", tip="Type it in UTF-8.")
     with reading(settings.db.value, tell=console.note) as library:
         library.listing.require_found(args.namespace)
-        vectors = _embed(args.query, settings, console)
-        found = recall(library, Query(args.query, vectors, args.namespace, args.limit))
-    for vector in vectors:
-        _tell_left_out(found, vector.space, console)
+        chosen = choose(library.store, settings)
+        asked = QueryEmbedders(chosen.choices, chosen.refused, chosen.known).ask(args.query)
+        found = recall(library, Query(args.query, asked.vectors, args.namespace, args.limit))
+    tell_unasked(asked, console)
+    tell_left_out(found, asked, console)
     if found.without_words:
         console.warn(f"searching by meaning alone: {found.without_words.line()}")
-    by = "words" if not vectors else "meaning" if found.without_words else "words and meaning"
+    by = "words" if not asked.vectors else "meaning" if found.without_words else "words and meaning"
     left_out = {reason.name.lower(): count for reason, count in found.left_out.items()}
     memories = [_values(hit) for hit in found.hits]
     values = {"query": args.query, "by": by, "memories": memories, "left_out": left_out, "unproven": found.unproven}
     lines = [line for hit in found.hits for line in _shown(hit)]
     console.memories(values, *(lines or ["Nothing found."]))
     return 0
-
-
-def _embed(query: str, settings: Settings, console: Console) -> tuple[QueryVector, ...]:
-    try:
-        embedder = assemble_interactive(settings.embedding)
-        vector = embedder.embed_query(query)
-        return (QueryVector(embedder.target.space, vector),)
-    except NoEmbedder as error:
-        console.note(f"Searching by words alone: {error.what}")
-    except EMBEDDER_ERRORS as error:
-        console.warn(f"searching by words alone: {error.line()}")
-    return ()
-
-
-def _tell_left_out(found: Found, space: str, console: Console) -> None:
-    if total := sum(found.left_out.values()):
-        reasons = ", ".join(f"{count:,} with {reason.value}" for reason, count in found.left_out.items())
-        advice = OTHER_WIDTH_TIP if LeftOut.OTHER_WIDTH in found.left_out else ""
-        console.note(f"Not compared with the query's vector ({space}): {counted(total, 'memory')}, {reasons}.{advice}")
-    if found.unproven:
-        unproven = counted(found.unproven, "vector")
-        console.note(f"Compared without knowing the space: {unproven}, as wide as those of {space}.")
 
 
 def _values(hit: Hit) -> dict[str, object]:

@@ -11,7 +11,8 @@ from ai_memory.actions.renew import renew
 from ai_memory.clock import SystemClock
 from ai_memory.commands.altered import warn_of_altered
 from ai_memory.commands.draft import add_columns, draft_of
-from ai_memory.commands.without_vectors import EMBEDDER_ERRORS, tell_stored_without
+from ai_memory.commands.embedder_errors import EMBEDDER_ERRORS
+from ai_memory.commands.without_vectors import tell_stored_without
 from ai_memory.embed.assemble import assemble_interactive
 from ai_memory.errors import UsageError
 from ai_memory.reembed.stop import Stop

@@ -8,17 +8,9 @@ from typing import TYPE_CHECKING
 
 from ai_memory.actions.served import backfill_or_all
 from ai_memory.clock import SystemClock
+from ai_memory.commands.embedder_errors import EMBEDDER_ERRORS
 from ai_memory.embed.assemble import configured_target
-from ai_memory.errors import (
-    LATER,
-    AiMemoryError,
-    DataRefused,
-    EmbedderInitFailed,
-    EmbedError,
-    EndpointUnusable,
-    NoEmbedder,
-    TargetChanged,
-)
+from ai_memory.errors import LATER, AiMemoryError, DataRefused, NoEmbedder
 from ai_memory.memory.text_codec import printable
 from ai_memory.reembed.plan.targets import recorded_target
 from ai_memory.reembed.way_on import as_it_stands, way_on
@@ -31,8 +23,6 @@ if TYPE_CHECKING:
     from ai_memory.show.console import Console
     from ai_memory.stores.port import Reader
 
-EMBEDDER_ERRORS = (NoEmbedder, EmbedderInitFailed, EmbedError, EndpointUnusable, TargetChanged)
-"""What an embedder can end with; the texts are stored all the same."""
 NAMED_ROWS = 20
 
 

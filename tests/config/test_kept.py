@@ -1,0 +1,162 @@
+"""What a database keeps of the settings of an embedder, and when what it says is believed."""
+
+from __future__ import annotations
+
+import json
+import os
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from ai_memory.config.embedding import EmbeddingSettings
+from ai_memory.config.keeping import to_keep
+from ai_memory.config.kept import Kept, believed, read_kept
+from ai_memory.errors import EmbedderInitFailed
+from tests.config.test_settings import gather
+
+KEY = "sk-kept-0123456789"
+ME = frozenset({os.geteuid()})
+OWN_URL = "https://mine.example/v1"
+OWN = f'backend = "openai-compatible"\nbase_url = "{OWN_URL}"\nmodel = "new"\napi_key_env = "MY_KEY"'
+
+
+def settings(tmp_path: Path, toml: str, **environ: str) -> EmbeddingSettings:
+    return gather(tmp_path, f"[embeddings]\n{toml}", **environ).embedding
+
+
+def kept(tmp_path: Path, **values: str | int) -> Kept:
+    """Return what a database says that has kept these values."""
+    mine = gather(tmp_path, f"[embeddings]\n{OWN}", MY_KEY=KEY, STOLEN="a-secret-of-mine")
+    return read_kept(json.dumps(values), tmp_path / "m.db", mine.config, mine.environ)
+
+
+def asked(tmp_path: Path, toml: str = OWN, **values: str | int) -> EmbeddingSettings:
+    """Return how a kept embedder is asked by a user with this configuration."""
+    return believed(kept(tmp_path, **values), [settings(tmp_path, toml, MY_KEY=KEY)], ME)
+
+
+def test_what_names_an_embedder_is_kept_and_its_key_by_name_only(tmp_path: Path) -> None:
+    found = to_keep(settings(tmp_path, f"{OWN}\ndim = 256", MY_KEY=KEY))
+
+    assert json.loads(found) == {
+        "backend": "openai-compatible",
+        "base_url": OWN_URL,
+        "model": "new",
+        "dim": 256,
+        "api_key_env": "MY_KEY",
+    }
+
+
+def test_a_local_model_is_kept_by_its_name_and_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    found = to_keep(settings(tmp_path, f'model = "mine"\nmodel_path = "{folder}"'))
+    assert json.loads(found) == {"backend": "local", "model": "mine", "model_path": str(folder)}
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"https://gate.example/{KEY}/v1",
+        "https://gate.example/a81bc81bdead4e5dabff90865d1e13b1/v1",
+        "https://gate.example/my-key-is-this-one/v1",
+        "https://gate.example/Zx81Qp0/v1",
+    ],
+)
+def test_an_address_that_may_hold_a_secret_is_not_kept(tmp_path: Path, url: str) -> None:
+    configured = f'backend = "openai-compatible"\nbase_url = "{url}"\nmodel = "m"\napi_key_env = "MY_KEY"'
+    try:
+        found = to_keep(settings(tmp_path, configured, MY_KEY="my-key-is-this-one"))
+    except EmbedderInitFailed:
+        return  # what looks like a key is no address from the start
+    assert "base_url" not in json.loads(found)
+
+
+@pytest.mark.parametrize("url", ["https://api.openai.com/v1", "https://x.example/v1beta/openai", "http://[::1]:1234"])
+def test_a_usual_address_is_kept(tmp_path: Path, url: str) -> None:
+    configured = f'backend = "openai-compatible"\nbase_url = "{url}"\nmodel = "m"'
+    assert json.loads(to_keep(settings(tmp_path, configured)))["base_url"] == url
+
+
+def test_another_model_at_the_users_own_address_is_asked_with_the_users_own_key(tmp_path: Path) -> None:
+    found = asked(tmp_path, backend="openai-compatible", base_url=OWN_URL, model="old", api_key_env="STOLEN")
+
+    assert (found.model.value, found.base_url.value) == ("old", OWN_URL)
+    assert found.api_key.value is not None
+    assert found.api_key.value.reveal() == KEY
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://evil.example/v1",
+        "https://mine.example/v1/of-another-tenant",
+        "https://mine.example",
+        "https://mine.example:444/v1",
+        "http://localhost:9200/v1",
+        "https://api.openai.com/v1",
+    ],
+)
+def test_an_address_that_only_the_database_names_is_not_asked(tmp_path: Path, url: str) -> None:
+    with pytest.raises(EmbedderInitFailed, match="named by the database alone"):
+        asked(tmp_path, backend="openai-compatible", base_url=url, model="old", api_key_env="STOLEN")
+
+
+@pytest.mark.parametrize("backend", ["openai", "gemini"])
+def test_a_vendor_is_not_asked_because_its_key_happens_to_be_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, backend: str
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    with pytest.raises(EmbedderInitFailed, match="named by the database alone"):
+        asked(tmp_path, backend=backend, model="old")
+
+
+def test_the_usual_server_of_this_machine_is_asked_without_a_key(tmp_path: Path) -> None:
+    found = asked(tmp_path, backend="ollama", base_url="http://localhost:11434", model="nomic-embed-text")
+    assert (found.base_url.value, found.api_key.value) == ("http://localhost:11434", None)
+
+
+def test_a_local_model_is_taken_from_this_machine_and_never_downloaded(tmp_path: Path) -> None:
+    found = asked(tmp_path, backend="local", model="somebodys/model")
+    assert (found.model.value, found.offline.value) == ("somebodys/model", True)
+
+
+def test_a_folder_that_others_can_change_is_not_loaded(tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    folder.mkdir(mode=0o755)
+    assert asked(tmp_path, backend="local", model_path=str(folder)).model_path.value == folder
+
+    folder.chmod(0o777)
+    with pytest.raises(EmbedderInitFailed, match="can be changed by others"):
+        asked(tmp_path, backend="local", model_path=str(folder))
+
+
+def test_a_folder_that_is_gone_is_told(tmp_path: Path) -> None:
+    with pytest.raises(EmbedderInitFailed, match="No such file"):
+        asked(tmp_path, backend="local", model_path=str(tmp_path / "gone"))
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{", "null", '{"model": "x"}', '{"backend": ["local"]}', "[" * 100_000, '{"backend": "hal"}']
+)
+def test_damaged_settings_are_refused_in_a_line(tmp_path: Path, text: str) -> None:
+    with pytest.raises(EmbedderInitFailed):
+        read_kept(text, tmp_path / "m.db", gather(tmp_path).config, {})
+
+
+def test_the_line_to_paste_makes_them_the_users_own(tmp_path: Path) -> None:
+    values: dict[str, str | int] = {
+        "backend": "openai-compatible",
+        "base_url": "https://old.example/v1",
+        "model": 'odd "name" \u2028 \\ x',
+        "dim": 8,
+        "api_key_env": "OLD_KEY",
+    }
+    line = kept(tmp_path, **values).line
+    assert tomllib.loads(f"[embeddings]\n{line}")["embeddings"]["previous"] == values
+
+    pasted = gather(tmp_path, f"[embeddings]\n{line}", OLD_KEY=KEY).previous
+    assert pasted is not None
+    assert (pasted.base_url.value, pasted.model.value) == (values["base_url"], values["model"])
+    assert pasted.api_key.value is not None
+    assert pasted.api_key.value.reveal() == KEY
