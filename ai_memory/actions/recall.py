@@ -82,14 +82,15 @@ def _recall(search: SearchReader, query: Query, depth: int) -> Found:
 
 
 def _searched(search: SearchReader, query: Query, depth: int) -> Found:
-    matches = search.matches(query.text, query.namespace, substrate=query.scope.substrate)
+    asked = search.telling(query.text)
+    matches = search.matches(asked, query.namespace, substrate=query.scope.substrate)
     words = {each.row_number: each.bm25 for each in islice(matches, depth)}
     comparison = compare(search, query.vectors, query.scope, depth=depth, wanted=words.keys())
     cosines = _cosines(comparison)
     likely = with_guesses(_likeness(search, query, comparison), shares(words))
     if len(words) == depth and (beyond := cosines.keys() - words.keys()):
         # The order by words was cut off: what meaning found may have words as well.
-        words |= search.bm25(query.text, beyond)
+        words |= search.bm25(asked, beyond)
     scores = blend(shares(words), likely, query.words_weight)
     best = heapq.nlargest(query.limit, ((score, -number) for number, score in scores.items()))
     hits = tuple(_hit(search, -negative, score, cosines.get(-negative)) for score, negative in best)

@@ -86,6 +86,11 @@ class Console:
         """Print what memories hold as it is: `values` with --json, else `lines`, each of them one line."""
         self._print([to_json(values)] if self.json else lines)
 
+    def answer(self, values: Mapping[str, object]) -> None:
+        """Print one of several results as a JSON object on one line, at once: whoever asked may wait for it."""
+        self.line(to_json(values))
+        self.out.flush()
+
     def line(self, text: str) -> None:
         """Print one line of memories."""
         self._print([text])

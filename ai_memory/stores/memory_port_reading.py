@@ -7,7 +7,7 @@ every one.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Hashable, Iterator, Mapping
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -113,13 +113,21 @@ class SearchReader(Protocol):
     A row number names a memory as long as one state is read: see `Library`.
     """
 
+    def telling(self, query: str) -> str:
+        """Return a query of the words of `query` that tell most: each once, without function words, of many the rarest.
+
+        How many that are at most is the store's to say. Function words stay where there is nothing else.
+
+        Raises:
+            WordIndexUnusable: see `matches`.
+        """
+
     def matches(self, query: str, namespace: str | None, *, substrate: bool = True) -> Iterator[Match]:
         """Yield the live memories with a word of `query`, best BM25 first.
 
         With `namespace` None and not `substrate` those of ai-memory's own namespaces are left out.
 
-        Every character of `query` is taken for text, none for a syntax. Function words count only where there is
-        nothing else.
+        Every character of `query` is taken for text, none for a syntax. Each of its words counts; see `telling`.
 
         Raises:
             WordIndexUnusable: the index of words is damaged, absent or something else.
@@ -211,6 +219,9 @@ class About(Protocol):
 
     def sizes(self) -> Sizes:
         """Return how large it is."""
+
+    def mark(self) -> Hashable:
+        """Return what is another value as soon as somebody else has committed to it, or put another in its place."""
 
     def require_known(self) -> None:
         """Check that this program knows its schema well enough to write it.

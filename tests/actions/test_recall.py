@@ -119,6 +119,14 @@ def test_of_equal_memories_those_stored_earlier_are_found(store: Store, monkeypa
     assert titles(search(store, "nothing", by=embedder, limit=5)) == ["t0", "t1", "t2", "t3", "t4"]
 
 
+def test_a_pasted_text_is_searched_for_by_its_rarest_words(store: Store) -> None:
+    common = " ".join(f"word{number}" for number in range(1_500))
+    remember(store, "Common", common, by=None)
+    remember(store, "Also common", common, by=None)
+    remember(store, "Rare", "the quokka", by=None)
+    assert titles(search(store, f"{common} quokka", by=None))[0] == "Rare"
+
+
 def test_vectors_of_another_space_or_width_are_left_out_and_counted(store: Store) -> None:
     remember(store, "ours", "x", by=HashEmbedder())
     remember(store, "other model", "x", by=HashEmbedder(model="else"))

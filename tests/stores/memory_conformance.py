@@ -479,6 +479,30 @@ class SearchSuite(LibrarySuite):
         found = [library.search.text(each.row_number) for each in library.search.matches(query, "c")]
         assert all(each.namespace == "c" for each in found)
 
+    @pytest.mark.parametrize(
+        ("query", "telling"),
+        [
+            ("Tea, the (tea) TEA and green", "Tea, green"),
+            ("to be or not to be", "to be or not"),
+            ("-- tea -- \0 tea", "-- tea"),
+            ("", ""),
+        ],
+    )
+    def test_the_words_that_tell_most_are_each_there_once_and_without_function_words(
+        self, library: WritableLibrary, query: str, telling: str
+    ) -> None:
+        assert library.search.telling(query) == telling
+
+    def test_of_many_words_the_rarest_tell_most(self, library: WritableLibrary) -> None:
+        common = [f"word{number}" for number in range(300)]
+        both = {"content": " ".join(common)}
+        insert(library, memory("one", **both), memory("two", **both), memory("three", content="quokka"))
+
+        telling = library.search.telling(" ".join([*common, "quokka", "nowhere"])).split()
+        assert telling[-1] == "quokka"
+        assert telling[:-1] == common[: len(telling) - 1]
+        assert len(telling) < 100
+
     def test_expired_memories_are_not_found(self, subject: MemorySubject, library: WritableLibrary) -> None:
         subject.set_column("id-000", "expires_at", "2020-01-01T00:00:00Z")
 
@@ -669,6 +693,16 @@ class AboutSuite:
             assert [about.complaints(thorough=thorough) for thorough in (False, True)] == [[], []]
             assert about.sizes().db_bytes > 0
             assert library.store.name == subject.place.database.name
+
+    def test_its_mark_is_another_one_after_each_commit_of_somebody_else(self, subject: MemorySubject) -> None:
+        with subject.read() as library:
+            first = library.about.mark()
+            contents(library)
+            assert library.about.mark() == first
+            subject.edit("id-000", "edited")
+            second = library.about.mark()
+            subject.edit("id-000", "edited again")
+            assert len({first, second, library.about.mark()}) == 3
 
     def test_one_that_was_made_by_opening_it_says_so(self, subject: MemorySubject) -> None:
         with subject.created() as library:

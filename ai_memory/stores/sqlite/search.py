@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,10 @@ ENGLISH = """
 FUNCTION_WORDS = frozenset(ENGLISH.split())
 """English words that say nothing of a topic; in a small file BM25 would take them for rare and weigh them heavily."""
 PUNCTUATION = ".,;:!?()[]{}'\"`"
+RAREST = 32
+"""Words of a query that are searched for at most: of a text of 1,500 words all of them take seconds in a large file."""
+LOOKED_AT = 2_000
+"""Different words of a query among which the rarest are looked for: those of some ten pages."""
 
 # Not `rank`: a file may have told FTS5 to rank by something else, a text even.
 MATCHES = """
@@ -32,6 +37,8 @@ MATCHES = """
     FROM main.memories_fts AS f JOIN memory_row AS m ON m.row_number = f.rowid
     WHERE memories_fts MATCH :words AND m.live AND {scope} ORDER BY worth DESC, f.rowid
 """
+# All that are in more memories than are counted here are equally common.
+CONTAINING = "SELECT count(*) FROM (SELECT 1 FROM main.memories_fts WHERE memories_fts MATCH ? LIMIT 1000)"
 # The unary plus keeps SQLite from asking the index anew for each row.
 WORTH = """
     SELECT f.rowid, -bm25(memories_fts) FROM main.memories_fts AS f
@@ -55,6 +62,22 @@ class Search:
 
     store: Store
 
+    def telling(self, query: str) -> str:
+        """See the port."""
+        once: dict[str, str] = {}
+        for word in _words(query):
+            once.setdefault(word.strip(PUNCTUATION).lower() or word, word)
+        telling = [word for key, word in once.items() if key not in FUNCTION_WORDS] or list(once.values())
+        if len(telling) > RAREST:
+            memories = {word: self._memories_with(word) for word in telling[:LOOKED_AT]}
+            rarest = sorted((word for word in memories if memories[word]), key=memories.__getitem__)[:RAREST]
+            telling = [word for word in telling if word in rarest]
+        return " ".join(telling)
+
+    def _memories_with(self, word: str) -> int:
+        with self._of_index():
+            return int(self.store.db.value(CONTAINING, (_phrase(word),)))
+
     def matches(self, query: str, namespace: str | None, *, substrate: bool = True) -> Iterator[Match]:
         """See the port."""
         scope, names = within(self.store, namespace, "m.namespace", substrate=substrate)
@@ -68,16 +91,20 @@ class Search:
         }
 
     def _asked(self, sql: str, query: str, bindings: Mapping[str, Binding]) -> Iterator[Row]:
-        words = query.replace("\0", " ").split()
-        if telling := [word for word in words if word.strip(PUNCTUATION).lower() not in FUNCTION_WORDS] or words:
-            expression = " OR ".join('"{}"'.format(word.replace('"', '""')) for word in telling)
-            try:
+        if words := _words(query):
+            expression = " OR ".join(map(_phrase, words))
+            with self._of_index():
                 yield from self.store.db.stream(sql, {**bindings, "words": expression})
-            except WordIndexUnusable:
-                raise
-            except DataRefused as error:
-                # Of damage inside its tables SQLite does not always say whose it is.
-                raise WordIndexUnusable(self.store.db.path, "it is damaged") from error
+
+    @contextmanager
+    def _of_index(self) -> Iterator[None]:
+        """Say of damage in the block that it is the index's: SQLite does not always say whose it is."""
+        try:
+            yield
+        except WordIndexUnusable:
+            raise
+        except DataRefused as error:
+            raise WordIndexUnusable(self.store.db.path, "it is damaged") from error
 
     def vectors(self, namespace: str | None, *, substrate: bool = True) -> Iterator[VectorPage]:
         """See the port."""
@@ -99,3 +126,11 @@ class Search:
     def has_runs(self) -> bool:
         """See the port."""
         return bool(self.store.db.value(RUNS))
+
+
+def _words(query: str) -> list[str]:
+    return query.replace("\0", " ").split()
+
+
+def _phrase(word: str) -> str:
+    return '"{}"'.format(word.replace('"', '""'))

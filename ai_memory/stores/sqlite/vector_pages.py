@@ -78,7 +78,7 @@ def _page(rows: Sequence[Row], spaces: Mapping[int, bytes], store: Store) -> Vec
             chosen = sound & of_space
             if chosen.any():
                 name = None if space is None else store.codec.name(space)
-                groups.append(VectorGroup(name, numbers[chosen], decode_all(stack[chosen])))
+                groups.append(VectorGroup(name, numbers[chosen], decode_all(stack if chosen.all() else stack[chosen])))
     return VectorPage(tuple(groups), len(rows) - len(present), np.concatenate(malformed))
 
 
