@@ -181,11 +181,11 @@ def test_where_the_old_embedder_is_away_its_rows_are_found_by_words_and_one_line
     use(new, previous(old))
     old.fail("unauthorized", times=FOREVER)
 
-    [stale] = {"text5"} - compared(found(cli, "text5"))
+    stale = min(set(TEXTS) - compared(found(cli, TEXTS[0])))
     ran = found(cli, stale)
 
-    first = ran.json["memories"][0]
-    assert (first["title"], first["cosine"], ran.json["left_out"]) == (stale, None, {"other_space": 3})
+    cosines = {each["title"]: each["cosine"] for each in ran.json["memories"]}
+    assert (cosines[stale], len(compared(ran)), ran.json["left_out"]) == (None, 3, {"other_space": 3})
     assert (ran.err.count("\n"), "Of old#none: " in ran.err) == (1, True)
 
 
@@ -279,3 +279,24 @@ def test_two_local_models_are_each_taken_from_where_they_are(
     models[0].rename(tmp_path / "gone")
     gone = cli("--config", config, "recall", "text0 x", "--json")
     assert (compared(gone), gone.err.count("\n"), "No such file or directory" in gone.err) == ({"text1"}, 1, True)
+
+
+def test_doctor_says_whether_the_old_embedder_answers(cli: Cli, old: FakeEndpoint, new: FakeEndpoint, use: Use) -> None:
+    half_way(cli, old, new, use)
+    use(new, previous(old))
+    well = cli("doctor", "--json").json
+    old.fail("unauthorized", times=FOREVER)
+    away = cli("doctor", "--json").json
+
+    assert well["previous"] == {"old#none": "ok"}
+    assert not any("old#none" in each for each in well["findings"])
+    assert any(each.startswith("vectors of old#none can be found by words alone: ") for each in away["findings"])
+
+
+def test_doctor_asks_no_old_embedder_where_no_vector_is_its_own(
+    cli: Cli, old: FakeEndpoint, new: FakeEndpoint, use: Use
+) -> None:
+    use(new, previous(old))
+    remember(cli, TEXTS)
+
+    assert (cli("doctor", "--json").json["previous"], old.seen.requests) == ({}, 0)
