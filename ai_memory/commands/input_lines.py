@@ -46,7 +46,7 @@ def lines(name: Path, *, longest: int) -> Iterator[tuple[int, bytes]]:
         while line := _next(file, name, longest + 1):
             number += 1
             if len(line) > longest:
-                what = f"{_shown(name)}, line {number} is longer than {longest:,} bytes."
+                what = f"{shown_name(name)}, line {number} is longer than {longest:,} bytes."
                 raise DataRefused(what, tip="Write one query per line.")
             yield number, (line.removeprefix(BOM_UTF8) if number == 1 else line).rstrip(b"\r\n")
 
@@ -60,8 +60,9 @@ def _next(file: BinaryIO, name: Path, most: int) -> bytes:
 
 def _unreadable(name: Path, error: OSError | ValueError) -> DataRefused:
     why = error.strerror if isinstance(error, OSError) else error
-    return DataRefused(f"{_shown(name)} cannot be read: {why}.", tip="Name another file.")
+    return DataRefused(f"{shown_name(name)} cannot be read: {why}.", tip="Name another file.")
 
 
-def _shown(name: Path) -> str:
+def shown_name(name: Path) -> str:
+    """Return what a file is called in a message."""
     return "stdin" if name == STDIN else str(name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from ai_memory.actions.compare import LeftOut
 from ai_memory.errors import NoEmbedder
@@ -13,35 +13,44 @@ from ai_memory.text.amounts import counted
 if TYPE_CHECKING:
     from ai_memory.actions.recall import Found
     from ai_memory.commands.query_embedders import Asked
-    from ai_memory.show.console import Console
 
 OTHER_WIDTH_TIP = " Set [embeddings].dim to the width they have, or go to the new one: ai-memory reembed --retarget"
 UNKNOWN_SPACE_TIP = " Name the embedder that made those of {space} in [embeddings.previous] of the config file."
 
 
-def tell_unasked(asked: Asked, console: Console) -> None:
+class Teller(Protocol):
+    """Who hears what is said, as a note or as a warning."""
+
+    def note(self, text: str, /) -> None:
+        """Hear what may be of interest."""
+
+    def warn(self, text: str, /) -> None:
+        """Hear what should not be so."""
+
+
+def tell_unasked(asked: Asked, teller: Teller) -> None:
     """Say that the configured embedder gave no vector: a warning, or a note where nobody wants any."""
     for error in (each.error for each in asked.failures if each.in_use):
         if isinstance(error, NoEmbedder):
-            console.note(f"Searching by words alone: {error.what}")
+            teller.note(f"Searching by words alone: {error.what}")
         elif asked.vectors:
-            console.warn(f"searching by words alone what is not of {_spaces(asked)}: {error.line()}")
+            teller.warn(f"searching by words alone what is not of {_spaces(asked)}: {error.line()}")
         else:
-            console.warn(f"searching by words alone: {error.line()}")
+            teller.warn(f"searching by words alone: {error.line()}")
 
 
-def tell_left_out(found: Found, asked: Asked, console: Console) -> None:
+def tell_left_out(found: Found, asked: Asked, teller: Teller) -> None:
     """Say how many vectors were not compared and why, and how many were without knowing their space."""
     if total := sum(found.left_out.values()):
         reasons = ", ".join(f"{count:,} with {reason.value}" for reason, count in found.left_out.items())
-        console.note(
+        teller.note(
             f"Not compared with the query's vector ({_spaces(asked)}): {counted(total, 'memory')}, {reasons}."
             f"{''.join(_advice(found, asked))}"
         )
     if found.unproven:
         claiming = [each for each in asked.vectors if each.claims_unstamped] or list(asked.vectors)
         unproven = counted(found.unproven, "vector")
-        console.note(f"Compared without knowing the space: {unproven}, as wide as those of {claiming[0].space}.")
+        teller.note(f"Compared without knowing the space: {unproven}, as wide as those of {claiming[0].space}.")
 
 
 def _spaces(asked: Asked) -> str:

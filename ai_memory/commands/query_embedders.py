@@ -17,7 +17,7 @@ from ai_memory.vectors.checks import cosines
 from ai_memory.vectors.witness import WITNESS_TEXTS
 
 if TYPE_CHECKING:
-    from ai_memory.commands.embedder_choice import Choice
+    from ai_memory.commands.embedder_choice import Choice, Chosen
     from ai_memory.errors import AiMemoryError
     from ai_memory.stores.values import KeptTarget
     from ai_memory.vectors.target import Target, Vectors
@@ -58,6 +58,11 @@ class QueryEmbedders:
         ]
         self._failures = tuple(failures)
         self._known = known
+
+    @staticmethod
+    def of(chosen: Chosen) -> QueryEmbedders:
+        """Return the embedders that were chosen for a file."""
+        return QueryEmbedders(chosen.choices, chosen.refused, chosen.known)
 
     def ask(self, text: str) -> Asked:
         """Return the vectors of a query: of endpoints all at the same time, of local models one after the other."""
