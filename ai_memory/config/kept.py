@@ -41,7 +41,7 @@ class Kept:
     def line(self) -> str:
         """The line below [embeddings] that makes them the user's own."""
         # A string of JSON is one of TOML.
-        pairs = (f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in self.values.items())
+        pairs = (f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in self.values.items() if value)
         return f"previous = {{ {', '.join(pairs)} }}"
 
 
@@ -68,12 +68,16 @@ def believed(kept: Kept, own: Sequence[EmbeddingSettings], users: frozenset[int]
     settings = kept.settings
     if settings.backend.value == LOCAL:
         return _local(settings, own, users)
-    if settings.base_url.value:
-        for each in own:
-            if each.backend.value != LOCAL and each.base_url.value == settings.base_url.value:
-                return _with_key_of(settings, each)
-        if _serves_here(settings):
-            return replace(settings, api_key=Sourced(None, "this backend takes no key"))
+    if kept.values.get("base_url") == "":
+        raise EmbedderInitFailed(
+            "its address may hold a secret and was not kept.",
+            tip=f"Put this line below [{SECTION}] in the config file, with its base_url: {kept.line}",
+        )
+    for each in own:
+        if each.backend.value != LOCAL and each.base_url.value == settings.base_url.value:
+            return _with_key_of(settings, each)
+    if _serves_here(settings):
+        return replace(settings, api_key=Sourced(None, "this backend takes no key"))
     raise EmbedderInitFailed(
         f"{_host(settings)} is named by the database alone.",
         tip=f"If you know it, put this line below [{SECTION}] in the config file: {kept.line}",

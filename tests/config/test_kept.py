@@ -69,10 +69,25 @@ def test_an_address_that_may_hold_a_secret_is_not_kept(tmp_path: Path, url: str)
         found = to_keep(settings(tmp_path, configured, MY_KEY="my-key-is-this-one"))
     except EmbedderInitFailed:
         return  # what looks like a key is no address from the start
-    assert "base_url" not in json.loads(found)
+    assert json.loads(found)["base_url"] == ""
 
 
-@pytest.mark.parametrize("url", ["https://api.openai.com/v1", "https://x.example/v1beta/openai", "http://[::1]:1234"])
+def test_an_embedder_whose_address_was_not_kept_is_not_asked_elsewhere(tmp_path: Path) -> None:
+    own = 'backend = "openai"\nmodel = "new"'
+    with pytest.raises(EmbedderInitFailed, match="may hold a secret") as caught:
+        asked(tmp_path, own, backend="openai", base_url="", model="old")
+    assert 'previous = { backend = "openai", model = "old" }' in caught.value.tip
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://api.openai.com/v1",
+        "https://x.example/v1beta/openai",
+        "http://[::1]:1234",
+        "https://mine.openai.azure.com/openai/deployments/text-embedding-3-small?api-version=2024-02-01",
+    ],
+)
 def test_a_usual_address_is_kept(tmp_path: Path, url: str) -> None:
     configured = f'backend = "openai-compatible"\nbase_url = "{url}"\nmodel = "m"'
     assert json.loads(to_keep(settings(tmp_path, configured)))["base_url"] == url
