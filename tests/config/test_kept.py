@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import tomllib
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ai_memory.config.embedding import EmbeddingSettings
 from ai_memory.config.keeping import to_keep
-from ai_memory.config.kept import Kept, believed, read_kept
+from ai_memory.config.kept import KEYS, WHICH, Kept, believed, read_kept
+from ai_memory.config.settings import Settings
 from ai_memory.errors import EmbedderInitFailed
 from tests.config.test_settings import gather
 
@@ -19,6 +23,10 @@ KEY = "sk-kept-0123456789"
 ME = frozenset({os.geteuid()})
 OWN_URL = "https://mine.example/v1"
 OWN = f'backend = "openai-compatible"\nbase_url = "{OWN_URL}"\nmodel = "new"\napi_key_env = "MY_KEY"'
+
+
+def gather_nothing() -> Settings:
+    return Settings.gather(argparse.Namespace(), {"AI_MEMORY_NO_CONFIG": "1"})
 
 
 def settings(tmp_path: Path, toml: str, **environ: str) -> EmbeddingSettings:
@@ -152,11 +160,43 @@ def test_a_folder_that_is_gone_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "[]", "{", "null", '{"model": "x"}', '{"backend": ["local"]}', "[" * 100_000, '{"backend": "hal"}']
+    "text",
+    [
+        "",
+        "[]",
+        "{",
+        "null",
+        '{"model": "x"}',
+        '{"backend": ["local"]}',
+        "[" * 100_000,
+        '{"backend": "hal"}',
+        '{"backend": "\\ud800"}',
+    ],
 )
 def test_damaged_settings_are_refused_in_a_line(tmp_path: Path, text: str) -> None:
     with pytest.raises(EmbedderInitFailed):
         read_kept(text, tmp_path / "m.db", gather(tmp_path).config, {})
+
+
+def refused(values: dict[str, object]) -> str:
+    """Return why a user without any configuration does not ask what a file says, nothing where he does."""
+    own = gather_nothing()
+    try:
+        believed(read_kept(json.dumps(values), Path("m.db"), own.config, own.environ), [own.embedding], ME)
+    except EmbedderInitFailed as error:
+        return error.line()
+    return ""
+
+
+@given(st.dictionaries(st.sampled_from([*WHICH, *KEYS, "x"]), st.text() | st.integers() | st.none() | st.booleans()))
+def test_whatever_a_file_says_is_believed_or_refused_in_a_line(values: dict[str, object]) -> None:
+    assert len(refused(values).splitlines()) <= 1
+
+
+@pytest.mark.parametrize("model", ["./model", "../x", "~/model"])
+@pytest.mark.parametrize("key", ["model", "model_path"])
+def test_a_folder_that_depends_on_where_one_stands_is_not_loaded(key: str, model: str) -> None:
+    assert refused({"backend": "local", key: model})
 
 
 def test_the_line_to_paste_makes_them_the_users_own(tmp_path: Path) -> None:
