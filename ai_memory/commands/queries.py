@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ai_memory.actions.query_lines import LONGEST, QueryLine, parse_query
 from ai_memory.commands.answer import Answer, answer
 from ai_memory.commands.input_lines import lines, shown_name
+from ai_memory.commands.left_out import Once
 from ai_memory.errors import DataRefused, NotFound, WordIndexUnusable
 
 if TYPE_CHECKING:
@@ -30,24 +31,6 @@ class _Notes:
         self.texts.append(text)
 
 
-@dataclass(slots=True)
-class _Told:
-    """The notes that people have seen: what holds for many queries is said once."""
-
-    console: Console
-    texts: set[str] = field(default_factory=set)
-
-    def note(self, text: str) -> None:
-        if text not in self.texts:
-            self.console.note(text)
-        self.texts.add(text)
-
-    def warn(self, text: str) -> None:
-        if text not in self.texts:
-            self.console.warn(text)
-        self.texts.add(text)
-
-
 def answer_all(args: argparse.Namespace, search: OpenSearch, console: Console) -> int:
     """Answer each line of a file with one JSON object on one line, and return the exit code of the first that failed.
 
@@ -55,7 +38,7 @@ def answer_all(args: argparse.Namespace, search: OpenSearch, console: Console) -
         NotFound: there is no such file.
         DataRefused: it, or the database, cannot be read.
     """
-    code, told = 0, _Told(console)
+    code, told = 0, Once(console)
     for number, raw in lines(args.queries, longest=LONGEST):
         found: Answer | AiMemoryError
         try:
