@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ai_memory.errors import UsageError
+from ai_memory.errors import DataRefused
 from ai_memory.memory.text_codec import is_text
 from ai_memory.text.cleaning import one_line
 from ai_memory.text.strict_json import loads
@@ -35,21 +35,21 @@ def parse_query(raw: bytes, number: int, source: str) -> QueryLine:
     """Return the query of line `number` of `source`; that number is its id where it names none.
 
     Raises:
-        UsageError: it is not a query; the line is named.
+        DataRefused: it is not a query; the line is named.
     """
     where = f"{source}, line {number}"
     try:
         line = raw.decode("utf-8").strip()
     except UnicodeDecodeError as error:
-        raise UsageError(f"{where} is not UTF-8: byte {error.start + 1}.", tip="Write it in UTF-8.") from error
+        raise DataRefused(f"{where} is not UTF-8: byte {error.start + 1}.", tip="Write it in UTF-8.") from error
     found = _object(line, where) if line.startswith("{") else {"query": line}
     if unknown := [key for key in found if key not in KEYS]:
-        raise UsageError(f"{where} has the unknown key {one_line(unknown[0], most=40)!r}.", tip=AS_LINE)
+        raise DataRefused(f"{where} has the unknown key {one_line(unknown[0], most=40)!r}.", tip=AS_LINE)
     text_key = "text" if "text" in found else "query"
     text = found.get(text_key)
     if not isinstance(text, str) or not text.strip() or not is_text(text):
         what = "is blank" if not line else "has no text to look for"
-        raise UsageError(f"{where} {what}.", tip=AS_LINE)
+        raise DataRefused(f"{where} {what}.", tip=AS_LINE)
     given = {"id": found.get("query")} if text_key == "text" else {}
     return QueryLine(
         _id({**given, **found}.get("id"), number, where), text, _namespace(found, where), _limit(found, where)
@@ -60,7 +60,7 @@ def _object(line: str, where: str) -> Mapping[str, object]:
     try:
         found = loads(line)
     except ValueError as error:
-        raise UsageError(f"{where} is not a JSON object: {one_line(str(error), most=80)}.", tip=AS_LINE) from error
+        raise DataRefused(f"{where} is not a JSON object: {one_line(str(error), most=80)}.", tip=AS_LINE) from error
     # What begins with a brace and is JSON is an object.
     return found if isinstance(found, dict) else {}
 
@@ -70,14 +70,14 @@ def _id(value: object, number: int, where: str) -> str | int:
         return number
     if isinstance(value, str | int) and not isinstance(value, bool):
         return value
-    raise UsageError(f"{where} has an id that is neither a text nor a whole number.", tip=AS_LINE)
+    raise DataRefused(f"{where} has an id that is neither a text nor a whole number.", tip=AS_LINE)
 
 
 def _namespace(found: Mapping[str, object], where: str) -> str | None:
     value = found.get("namespace")
     if value is None or isinstance(value, str):
         return value
-    raise UsageError(f"{where} has a namespace that is not a text.", tip=AS_LINE)
+    raise DataRefused(f"{where} has a namespace that is not a text.", tip=AS_LINE)
 
 
 def _limit(found: Mapping[str, object], where: str) -> int | None:
@@ -86,4 +86,4 @@ def _limit(found: Mapping[str, object], where: str) -> int | None:
         return None
     if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MAX_LIMIT:
         return value
-    raise UsageError(f"{where} has a limit that is not a whole number from 1 to {MAX_LIMIT:,}.", tip=AS_LINE)
+    raise DataRefused(f"{where} has a limit that is not a whole number from 1 to {MAX_LIMIT:,}.", tip=AS_LINE)

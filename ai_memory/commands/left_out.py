@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from ai_memory.actions.compare import LeftOut
@@ -26,6 +27,26 @@ class Teller(Protocol):
 
     def warn(self, text: str, /) -> None:
         """Hear what should not be so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Once:
+    """Passes on what it hears to `teller`, nothing of it twice: much holds for many queries."""
+
+    teller: Teller
+    heard: set[str] = field(default_factory=set)
+
+    def note(self, text: str, /) -> None:
+        """See `Teller`."""
+        if text not in self.heard:
+            self.heard.add(text)
+            self.teller.note(text)
+
+    def warn(self, text: str, /) -> None:
+        """See `Teller`."""
+        if text not in self.heard:
+            self.heard.add(text)
+            self.teller.warn(text)
 
 
 def tell_unasked(asked: Asked, teller: Teller) -> None:

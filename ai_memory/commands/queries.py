@@ -7,16 +7,15 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from ai_memory.actions.query_lines import LONGEST, QueryLine, parse_query
-from ai_memory.commands.answer import answer
+from ai_memory.commands.answer import Answer, answer
 from ai_memory.commands.input_lines import lines, shown_name
-from ai_memory.errors import AiMemoryError, NotFound, UsageError, WordIndexUnusable
+from ai_memory.commands.left_out import Once
+from ai_memory.errors import DataRefused, NotFound, WordIndexUnusable
 
 if TYPE_CHECKING:
     from ai_memory.commands.open_search import OpenSearch
+    from ai_memory.errors import AiMemoryError
     from ai_memory.show.console import Console
-
-OF_ONE_QUERY = (UsageError, NotFound, WordIndexUnusable)
-"""Errors that end a query, not those after it."""
 
 
 @dataclass(slots=True)
@@ -32,24 +31,6 @@ class _Notes:
         self.texts.append(text)
 
 
-@dataclass(slots=True)
-class _Told:
-    """The notes that people have seen: what holds for many queries is said once."""
-
-    console: Console
-    texts: set[str] = field(default_factory=set)
-
-    def note(self, text: str) -> None:
-        if text not in self.texts:
-            self.console.note(text)
-        self.texts.add(text)
-
-    def warn(self, text: str) -> None:
-        if text not in self.texts:
-            self.console.warn(text)
-        self.texts.add(text)
-
-
 def answer_all(args: argparse.Namespace, search: OpenSearch, console: Console) -> int:
     """Answer each line of a file with one JSON object on one line, and return the exit code of the first that failed.
 
@@ -57,22 +38,34 @@ def answer_all(args: argparse.Namespace, search: OpenSearch, console: Console) -
         NotFound: there is no such file.
         DataRefused: it, or the database, cannot be read.
     """
-    code, told = 0, _Told(console)
+    code, told = 0, Once(console)
     for number, raw in lines(args.queries, longest=LONGEST):
-        query = QueryLine(number, "")
+        found: Answer | AiMemoryError
         try:
             query = parse_query(raw, number, shown_name(args.queries))
-            search.follow()
-            found, notes = answer(search.library, search.embedders, _completed(query, args)), _Notes()
-        except OF_ONE_QUERY as error:
-            code = code or error.exit_code
-            told.warn(error.line())
-            console.answer({"id": query.id}, _failure(error, console))
+        except DataRefused as error:
+            query, found = QueryLine(number, ""), error
         else:
+            found = _answered(search, _completed(query, args))
+        if isinstance(found, Answer):
+            notes = _Notes()
             found.tell(notes)
             found.tell(told)
             console.answer({"id": query.id, **found.values()}, {"notes": notes.texts})
+        else:
+            code = code or found.exit_code
+            told.warn(found.line())
+            console.answer({"id": query.id}, _failure(found, console))
     return code
+
+
+def _answered(search: OpenSearch, query: QueryLine) -> Answer | AiMemoryError:
+    """Return the answer, or an error that is this query's alone."""
+    search.follow()
+    try:
+        return answer(search.library, search.embedders, query)
+    except (NotFound, WordIndexUnusable) as error:
+        return error
 
 
 def _completed(query: QueryLine, args: argparse.Namespace) -> QueryLine:

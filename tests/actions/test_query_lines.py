@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ai_memory.actions.query_lines import QueryLine, parse_query
-from ai_memory.errors import UsageError
+from ai_memory.errors import DataRefused
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_a_line_is_a_text_or_an_object(line: str, query: QueryLine) -> None:
     ],
 )
 def test_what_is_no_query_is_named_by_its_line(line: bytes, said: str) -> None:
-    with pytest.raises(UsageError) as refused:
+    with pytest.raises(DataRefused) as refused:
         parse_query(line, 7, "q.jsonl")
     assert refused.value.what.startswith(said)
     assert "\n" not in refused.value.line()
