@@ -13,11 +13,11 @@ from ai_memory.actions.filled import Filled
 from ai_memory.actions.import_file import FileImport
 from ai_memory.clock import SystemClock
 from ai_memory.commands.arguments import named_path
+from ai_memory.commands.embedder_errors import EMBEDDER_ERRORS
 from ai_memory.commands.filling import filling
 from ai_memory.commands.import_report import report, tell_ignored, tell_left_out
 from ai_memory.commands.interrupts import telling
 from ai_memory.commands.without_vectors import (
-    EMBEDDER_ERRORS,
     is_in_doubt,
     stored_by_then,
     tell_stored_without,

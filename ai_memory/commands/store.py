@@ -11,8 +11,9 @@ from ai_memory.actions.renew import renew
 from ai_memory.clock import SystemClock
 from ai_memory.commands.altered import warn_of_altered
 from ai_memory.commands.draft import add_columns, draft_of
+from ai_memory.commands.embedder_errors import EMBEDDER_ERRORS
 from ai_memory.commands.interrupts import telling
-from ai_memory.commands.without_vectors import EMBEDDER_ERRORS, stored_by_then, tell_stored_without
+from ai_memory.commands.without_vectors import stored_by_then, tell_stored_without
 from ai_memory.embed.assemble import assemble_interactive
 from ai_memory.errors import UsageError
 from ai_memory.reembed.stop import Stop

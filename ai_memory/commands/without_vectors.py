@@ -8,18 +8,10 @@ from typing import TYPE_CHECKING
 
 from ai_memory.actions.served import backfill_or_all
 from ai_memory.clock import SystemClock
+from ai_memory.commands.embedder_errors import EMBEDDER_ERRORS
 from ai_memory.commands.interrupts import Written
 from ai_memory.embed.assemble import configured_target
-from ai_memory.errors import (
-    LATER,
-    AiMemoryError,
-    DataRefused,
-    EmbedderInitFailed,
-    EmbedError,
-    EndpointUnusable,
-    NoEmbedder,
-    TargetChanged,
-)
+from ai_memory.errors import LATER, AiMemoryError, DataRefused, NoEmbedder
 from ai_memory.memory.text_codec import printable
 from ai_memory.reembed.plan.decide import UNPROVEN
 from ai_memory.reembed.plan.targets import has_unproven, recorded_target
@@ -36,8 +28,6 @@ if TYPE_CHECKING:
     from ai_memory.show.console import Console
     from ai_memory.stores.port import Reader
 
-EMBEDDER_ERRORS = (NoEmbedder, EmbedderInitFailed, EmbedError, EndpointUnusable, TargetChanged)
-"""What an embedder can end with; the texts are stored all the same."""
 NAMED_ROWS = 20
 
 

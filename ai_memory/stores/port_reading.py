@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from ai_memory.errors import AiMemoryError
     from ai_memory.memory.reason import Reason
     from ai_memory.memory.row import MemoryRow, Traits
-    from ai_memory.stores.values import Checkpoint, Identity, Measured, Pause, Quarantined, Run, Space
+    from ai_memory.stores.values import Checkpoint, Identity, KeptTarget, Measured, Pause, Quarantined, Run, Space
     from ai_memory.vectors.target import Fingerprint
 
 
@@ -98,6 +98,12 @@ class TargetReader(Protocol):
 
     def of_space(self, space: str, dim: int) -> list[int]:
         """Return the numbers of the targets of a space, the latest first; with a `dim` of 0 of any width."""
+
+    def kept(self) -> list[KeptTarget]:
+        """Return those of the latest targets to which vectors in the database are recorded, the latest first.
+
+        Damaged ones are left out.
+        """
 
 
 class RunReader(Protocol):

@@ -338,6 +338,29 @@ class WritingSuite(Suite):
         assert (row.embedding, row.fingerprint_id) == (None, None)
         assert freshness(store, target, "id-002") is Freshness.FRESH
 
+    def test_how_the_writers_of_vectors_were_configured_is_kept(self, store: Store, target: Fingerprint) -> None:
+        written(store, target, write_of(store, "id-000"))
+        entered = replace(identity(EMBEDDER.target), settings='{"backend": "a"}')
+        other = replace(identity(HashEmbedder(dim=8).target), settings='{"backend": "b"}')
+        with store.transaction() as transaction:
+            transaction.targets.enter(entered, now_ms=NOW_MS)
+            transaction.targets.enter(other, now_ms=NOW_MS)
+            # Who is entered without does not take away what is kept.
+            transaction.targets.enter(replace(entered, settings=""), now_ms=NOW_MS)
+            transaction.targets.set_witness(target.id, b"witness")
+
+        # Of the other there is no vector.
+        [found] = store.targets.kept()
+        assert (found.space, found.dim, found.settings) == (target.space, target.dim, entered.settings)
+        assert found.witness == b"witness"
+
+    def test_the_settings_kept_are_those_of_the_last_writer(self, store: Store, target: Fingerprint) -> None:
+        written(store, target, write_of(store, "id-000"))
+        for each in ('{"backend": "a"}', '{"backend": "b"}'):
+            with store.transaction() as transaction:
+                transaction.targets.enter(replace(identity(EMBEDDER.target), settings=each), now_ms=NOW_MS)
+        assert [each.settings for each in store.targets.kept()] == ['{"backend": "b"}']
+
     def test_an_edit_makes_a_vector_stale(self, subject: Subject, store: Store, target: Fingerprint) -> None:
         written(store, target, write_of(store, "id-000"))
         subject.edit("id-000", "edited")

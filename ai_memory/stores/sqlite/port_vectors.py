@@ -12,7 +12,7 @@ from ai_memory.stores.sqlite.namespaces import require_seen
 if TYPE_CHECKING:
     from ai_memory.memory.row import MemoryRow, Traits
     from ai_memory.stores.sqlite.base import Store, Transaction
-    from ai_memory.stores.values import Identity, Space, VectorWrite
+    from ai_memory.stores.values import Identity, KeptTarget, Space, VectorWrite
     from ai_memory.vectors.target import Fingerprint
 
 
@@ -120,6 +120,10 @@ class TargetReader:
     def of_space(self, space: str, dim: int) -> list[int]:
         """See the port."""
         return fingerprints.of_space(self.store, space, dim)
+
+    def kept(self) -> list[KeptTarget]:
+        """See the port."""
+        return fingerprints.kept_targets(self.store)
 
 
 @dataclass(frozen=True, slots=True)
