@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         RunWriter,
         TargetWriter,
         TellingWriter,
+        UndoWriter,
         VectorWriter,
     )
     from ai_memory.stores.values import Identity, Run, Space
@@ -224,6 +225,10 @@ class Transaction(Protocol):
     @property
     def operator(self) -> OperatorWriter:
         """Keeps what an operator has decided."""
+
+    @property
+    def undo(self) -> UndoWriter:
+        """Puts back what runs replaced."""
 
     @property
     def tellings(self) -> TellingWriter:

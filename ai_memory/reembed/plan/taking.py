@@ -12,6 +12,7 @@ from ai_memory.reembed.doubt import most_asked
 from ai_memory.reembed.plan.approval import approve_by_hand
 from ai_memory.reembed.plan.decide import Action
 from ai_memory.reembed.plan.targets import enter_target
+from ai_memory.stores.values import Terms
 
 if TYPE_CHECKING:
     from ai_memory.reembed.options import Options
@@ -107,8 +108,7 @@ def _begin(transaction: Transaction, planned: Plan, fingerprint: Fingerprint, op
     return transaction.runs.begin(
         target=fingerprint,
         target_model=planned.target.model,
-        scope=planned.scope,
-        skip_current=options.skip_current,
+        terms=Terms(planned.scope, options.skip_current),
         now_ms=now_ms,
         tool_version=__version__,
     )

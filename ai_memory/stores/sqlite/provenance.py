@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from ai_memory.errors import UpdateRefused
 from ai_memory.memory.text_codec import printable
+from ai_memory.stores.sqlite import previous
+from ai_memory.stores.sqlite.origins import SWEPT
 from ai_memory.vectors.blob import head, is_sound
 
 if TYPE_CHECKING:
@@ -17,9 +19,6 @@ if TYPE_CHECKING:
     from ai_memory.vectors.target import Fingerprint
 
 NOT_KEPT = "did not keep the vector"
-SWEPT = "'reembed', 'backfill', 'import'"
-"""The origins of what a sweep writes."""
-
 # The plus, like the casts, keeps SQLite from planning anew at every binding; see walk.ROW.
 UPDATE_VECTOR = """
     UPDATE memories SET {columns}
@@ -78,15 +77,20 @@ SET_PROVENANCE = """
 """
 
 
-def write_vectors(transaction: Transaction, writes: Sequence[VectorWrite], fingerprint: Fingerprint) -> list[bool]:
+def write_vectors(
+    transaction: Transaction, writes: Sequence[VectorWrite], fingerprint: Fingerprint, *, keep_for: int | None = None
+) -> list[bool]:
     """Write each vector, its stamp and its provenance if its memory still has that very text.
 
-    Returns one answer a vector: False, with nothing written, where the text changed or the memory is gone.
+    Returns one answer a vector: False, with nothing written, where the text changed or the memory is gone. What is
+    replaced is kept for the run `keep_for`, unless that is None.
 
     Raises:
         StatementRefused: the database refuses one of them; the transaction may be gone, and must not be committed.
         UpdateRefused: a trigger took one of them back at once.
     """
+    if keep_for is not None:
+        previous.keep(transaction, keep_for, writes, and_plain=_and_plain(transaction))
     stamp: dict[str, Binding] = {"dim": fingerprint.dim, "space": fingerprint.space}
     bindings = [
         {
@@ -136,6 +140,7 @@ def disown(transaction: Transaction, writes: Sequence[VectorWrite], fingerprint:
         {"src": each.src, "target": fingerprint.id, "title": each.title, "content": each.content, "blob": each.blob}
         for each in writes
     ]
+    previous.doubt_texts(transaction, writes, fingerprint)
     return _delete_records(transaction, DISOWN, bindings, unstamp=unstamp)
 
 
@@ -185,7 +190,9 @@ def stored_blob(store: Store, memory_id: str, title: str, content: str) -> bytes
     return None if blob is None else bytes(blob)
 
 
-def attest(transaction: Transaction, write: VectorWrite, fingerprint: Fingerprint) -> bool:
+def attest(
+    transaction: Transaction, write: VectorWrite, fingerprint: Fingerprint, *, keep_for: int | None = None
+) -> bool:
     """Take the vector a memory has for one of the target's, attested by the operator.
 
     `write.blob` is not used: the stored vector stays. Returns False, with nothing written, where
@@ -194,6 +201,9 @@ def attest(transaction: Transaction, write: VectorWrite, fingerprint: Fingerprin
     blob = stored_blob(transaction, write.id, write.title, write.content)
     if blob is None or not is_sound(blob, fingerprint.dim):
         return False
+    stands = replace(write, blob=blob)
+    if keep_for is not None:
+        previous.keep(transaction, keep_for, [stands], and_plain=_and_plain(transaction))
     stamps = ", ".join(_stamp_columns(transaction))
     if stamps:
         values: dict[str, Binding] = {
@@ -202,7 +212,7 @@ def attest(transaction: Transaction, write: VectorWrite, fingerprint: Fingerprin
             "space": fingerprint.space,
         }
         transaction.db.execute(STAMP.format(columns=stamps), values)
-    record_provenance(transaction, [replace(write, blob=blob)], fingerprint)
+    record_provenance(transaction, [stands], fingerprint)
     return True
 
 

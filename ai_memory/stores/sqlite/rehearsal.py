@@ -49,7 +49,9 @@ def require_word_index(store: Store) -> None:
         raise WordIndexUnusable(store.db.path, wrong[0])
 
 
-def write_one_by_one(transaction: Transaction, writes: Sequence[VectorWrite], fingerprint: Fingerprint) -> list[bool]:
+def write_one_by_one(
+    transaction: Transaction, writes: Sequence[VectorWrite], fingerprint: Fingerprint, *, keep_for: int | None = None
+) -> list[bool]:
     """Write vectors as `write_vectors` does, so that a refusal names its row.
 
     Raises:
@@ -58,7 +60,7 @@ def write_one_by_one(transaction: Transaction, writes: Sequence[VectorWrite], fi
     written: list[bool] = []
     for each in writes:
         try:
-            written += write_vectors(transaction, [each], fingerprint)
+            written += write_vectors(transaction, [each], fingerprint, keep_for=keep_for)
         except UpdateRefused:
             raise
         except StatementRefused as refusal:
