@@ -83,8 +83,8 @@ class UndoWriter(Protocol):
 
     def put_back(
         self, ids: Sequence[str], undoes: Span, run: Run, *, leave: Collection[str] = (), one_by_one: bool = False
-    ) -> list[bool]:
-        """Put back what memories had before the first of some runs wrote there; return one answer per id, in order.
+    ) -> dict[str, bool]:
+        """Put back what memories had before the first of some runs wrote there; return whether, of those that exist.
 
         Only where the text is the one that it had then, and the vector the one that the last of the runs wrote; else
         the answer is False, and nothing changes, likewise for the ids to `leave`. What is replaced is kept for `run`,

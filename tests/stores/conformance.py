@@ -535,7 +535,7 @@ class UndoSuite(Suite):
         replaced(store, target, run, *IDS, one_by_one=one_by_one)
         assert all(freshness(store, target, each) is Freshness.FRESH for each in IDS)
 
-        assert put_back(store, target, run, *IDS) == [True] * len(IDS)
+        assert put_back(store, target, run, *IDS) == dict.fromkeys(IDS, True)
 
         assert state(store) == before
         assert freshness(store, old, IDS[1]) is Freshness.FRESH
@@ -559,7 +559,7 @@ class UndoSuite(Suite):
             assert transaction.vectors.attest(write, attested, place=InRow(run.run_id))
         assert freshness(store, attested, "id-001") is Freshness.FRESH
 
-        assert put_back(store, attested, run, "id-001") == [True]
+        assert put_back(store, attested, run, "id-001") == {"id-001": True}
 
         assert (state(store), freshness(store, old, "id-001")) == (before, Freshness.FRESH)
 
@@ -572,7 +572,7 @@ class UndoSuite(Suite):
         subject.remove("id-003")
         after = state(store, *IDS[1:3])
 
-        assert put_back(store, target, run, *IDS[1:5]) == [False, False, False, True]
+        assert put_back(store, target, run, *IDS[1:5]) == {"id-001": False, "id-002": False, "id-004": True}
 
         assert state(store, *IDS[1:3]) == after
         assert freshness(store, old, "id-004") is Freshness.FRESH
@@ -584,7 +584,7 @@ class UndoSuite(Suite):
         subject.edit("id-001", "edited")
         replaced(store, target, run, "id-001")
 
-        assert put_back(store, target, run, "id-001") == [False]
+        assert put_back(store, target, run, "id-001") == {"id-001": False}
 
         assert (freshness(store, target, "id-001"), old.dim) == (Freshness.FRESH, OLD.dim)
 
@@ -610,7 +610,7 @@ class UndoSuite(Suite):
         with store.transaction() as transaction:
             transaction.undo.taken(writes[:1], target)
         assert store.targets.previous.vectors_of([each.src for each in writes], target).keys() == {writes[1].src}
-        assert put_back(store, target, again, "id-000") == [True]
+        assert put_back(store, target, again, "id-000") == {"id-000": True}
         assert (state(store, "id-000")[0][1], old.dim) == (None, OLD.dim)
 
     def test_a_vector_that_nobody_saw_to_be_right_stays_so_whatever_was_seen_meanwhile(
@@ -643,7 +643,7 @@ class UndoSuite(Suite):
             transaction.undo.doubt(target)
 
         assert store.targets.previous.vectors_of([doubted.src], target) == {}
-        assert put_back(store, another, run, "id-000") == [True]
+        assert put_back(store, another, run, "id-000") == {"id-000": True}
         assert freshness(store, target, "id-000") is Freshness.STALE
 
     def test_what_a_run_takes_back_comes_back_as_it_was(
@@ -675,7 +675,7 @@ class UndoSuite(Suite):
             + store.targets.previous.ids_after(span, "id-003", limit=4)
             == IDS
         )
-        assert put_back(store, target, last, *IDS, first=run.run_id) == [True] * len(IDS)
+        assert put_back(store, target, last, *IDS, first=run.run_id) == dict.fromkeys(IDS, True)
 
         assert (state(store), old.dim) == (before, OLD.dim)
         assert store.targets.previous.ids_after(span, None, limit=9) == []
@@ -700,7 +700,7 @@ class UndoSuite(Suite):
             after, dropped = found, dropped + room
 
         assert (dropped, store.targets.previous.kept()) == (Room(4, 3 * size), [(later.run_id, kept)])
-        assert put_back(store, target, run, *IDS[1:3]) == [False, False]
+        assert put_back(store, target, run, *IDS[1:3]) == dict.fromkeys(IDS[1:3], False)
 
     def test_a_run_that_is_undone_is_no_longer_approved(self, store: Store, target: Fingerprint, run: Run) -> None:
         with store.transaction() as transaction:
@@ -735,7 +735,8 @@ class UndoSuite(Suite):
         with pytest.raises(UpdateRefused) as refused:
             put_back(store, target, run, *IDS[1:4], one_by_one=True)
         assert refused.value.memory_id == "id-002"
-        assert put_back(store, target, run, *IDS[1:4], leave=["id-002"]) == [True, False, True]
+        done = put_back(store, target, run, *IDS[1:4], leave=["id-002"])
+        assert done == {"id-001": True, "id-002": False, "id-003": True}
 
         assert freshness(store, old, "id-001") is Freshness.FRESH
         assert freshness(store, target, "id-002") is Freshness.FRESH
@@ -779,7 +780,7 @@ def put_back(
     first: int | None = None,
     leave: Sequence[str] = (),
     one_by_one: bool = False,
-) -> list[bool]:
+) -> dict[str, bool]:
     """Put back what a run, or those from `first` to it, replaced; by a rollback of its own."""
     undoes = Span(first or run.run_id, run.run_id)
     rollback = keeping(store, target, undoes=undoes)

@@ -23,6 +23,7 @@ RACED = (
     "rows were edited while they were embedded, and were embedded again.",
 )
 ATTESTED = "row was accepted because of its stamp.", "rows were accepted because of their stamp."
+TAKEN_AGAIN = "row got the vector that was kept of it.", "rows got the vectors that were kept of them."
 UNADDRESSABLE = "row has no id and was not touched.", "rows have no id and were not touched."
 OUTSIDE = (
     "row in another namespace is stale: ai-memory reembed",
@@ -45,7 +46,8 @@ class Expense:
 class RunReport:
     """The result of one invocation; the fields are the keys of its JSON line (there an instant is RFC 3339).
 
-    Counts are of this invocation. `identical` of the re-embedded rows got the vector of an identical text; `tokens`
+    Counts are of this invocation. `identical` of the re-embedded rows got the vector of an identical text,
+    `taken_again` one of the target's that was kept when it was replaced; `tokens`
     are those that the endpoint reported, `cost` is their price (None: not configured). `quarantined` rows are in
     quarantine now, `skipped` are those of them that this invocation met or put there; `remaining` rows are stale
     still. `census_at` is when the census that proves the result began (Unix milliseconds, None: there was none).
@@ -94,6 +96,7 @@ class RunReport:
     last_failure: str = ""
     next: str = ""
     tokens_needed: int = 0
+    taken_again: int = 0
 
     def values(self) -> dict[str, object]:
         """Return the JSON object."""
@@ -118,6 +121,7 @@ class RunReport:
         extra = [
             (self.raced, RACED),
             (self.attested, ATTESTED),
+            (self.taken_again, TAKEN_AGAIN),
             (self.unaddressable, UNADDRESSABLE),
             (0 if self.error else self.outside, OUTSIDE),
             (self.disagreed, DISAGREED),
@@ -153,6 +157,7 @@ def report(
         attested=counters.attested,
         raced=counters.raced,
         identical=counters.identical,
+        taken_again=counters.taken_again,
         quarantined=census.quarantined if census else planned.census.quarantined - lifted + counters.quarantined,
         unaddressable=(census or planned.census).unaddressable,
         remaining=census.stale if census else max(planned.census.stale + lifted - done, 0),

@@ -27,6 +27,8 @@ WAYS_OUT_CHANGED = (
     "or put the configuration back and continue it: ai-memory reembed --resume"
 )
 
+WAYS_OUT_OF_ROLLBACK = "Finish it: ai-memory reembed --resume; give it up: ai-memory reembed cancel"
+
 PAUSED = "Ask who paused it. To give it up and begin anew: ai-memory reembed cancel; then: ai-memory reembed"
 
 
@@ -103,6 +105,8 @@ def decide(options: Options, found: Situation) -> Action:
 def _decided(options: Options, found: Situation) -> Action:
     if found.run is None:
         return _without_run(options, found.census)
+    if found.run.undoes:
+        raise OperatorNeeded(f"Run {found.run.run_id}, a rollback, is unfinished.", tip=WAYS_OUT_OF_ROLLBACK)
     if found.run.state == "paused":
         raise OperatorNeeded(f"Run {found.run.run_id} was paused by an operator.", tip=PAUSED)
     if found.differences:

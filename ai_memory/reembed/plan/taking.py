@@ -108,7 +108,7 @@ def _begin(transaction: Transaction, planned: Plan, fingerprint: Fingerprint, op
     return transaction.runs.begin(
         target=fingerprint,
         target_model=planned.target.model,
-        terms=Terms(planned.scope, options.skip_current),
+        terms=Terms(planned.scope, options.skip_current, options.keeps_previous),
         now_ms=now_ms,
         tool_version=__version__,
     )

@@ -191,7 +191,7 @@ class UndoWriter:
 
     def put_back(
         self, ids: Sequence[str], undoes: Span, run: Run, *, leave: Collection[str] = (), one_by_one: bool = False
-    ) -> list[bool]:
+    ) -> dict[str, bool]:
         """See the port."""
         return put_back.put_back(self.inner, ids, undoes, run, leave=leave, one_by_one=one_by_one)
 

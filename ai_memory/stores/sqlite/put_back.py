@@ -84,11 +84,15 @@ class _Kept(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _Order:
-    """What is put back: of which runs, over vectors of which target (None: of any), and for whom those are kept."""
+    """What is put back: of which runs, over vectors of which target (None: of any), for whom those are kept.
+
+    The rows to `leave` are left as they are.
+    """
 
     undoes: Span
     keep_for: int | None
     only: int | None = None
+    leave: frozenset[str] = frozenset()
 
     @property
     def runs(self) -> tuple[int, int]:
@@ -107,14 +111,12 @@ def put_back(
     *,
     leave: Collection[str] = (),
     one_by_one: bool = False,
-) -> list[bool]:
+) -> dict[str, bool]:
     """Put back what memories had before the first of some runs wrote there; see the port."""
-    order, wanted = _Order(undoes, run.run_id), [each for each in ids if each not in leave]
-    if one_by_one:
-        done = {each for one in wanted for each in _named(transaction, one, order)}
-    else:
-        done = set(_return(transaction, wanted, order))
-    return [each in done for each in ids]
+    order = _Order(undoes, run.run_id, leave=frozenset(leave))
+    if not one_by_one:
+        return _return(transaction, ids, order)
+    return {row_id: done for each in ids for row_id, done in _named(transaction, each, order).items()}
 
 
 def give_back(transaction: Transaction, ids: Sequence[str], fingerprint: Fingerprint, run_id: int | None) -> list[str]:
@@ -124,11 +126,12 @@ def give_back(transaction: Transaction, ids: Sequence[str], fingerprint: Fingerp
     """
     if run_id is None:
         return []
-    return _return(transaction, ids, _Order(Span(run_id, run_id), None, only=fingerprint.id))
+    returned = _return(transaction, ids, _Order(Span(run_id, run_id), None, only=fingerprint.id))
+    return [row_id for row_id, done in returned.items() if done]
 
 
-def _named(transaction: Transaction, memory_id: str, order: _Order) -> list[str]:
-    """Put one memory's vector back.
+def _named(transaction: Transaction, memory_id: str, order: _Order) -> dict[str, bool]:
+    """Put one memory's vector back; return what `_return` returns.
 
     Raises:
         UpdateRefused: the database refuses it.
@@ -145,11 +148,11 @@ def _named(transaction: Transaction, memory_id: str, order: _Order) -> list[str]
     return done
 
 
-def _return(transaction: Transaction, ids: Sequence[str], order: _Order) -> list[str]:
-    """Put back what memories had, and return those that got it."""
+def _return(transaction: Transaction, ids: Sequence[str], order: _Order) -> dict[str, bool]:
+    """Put back what memories had, and return of those that exist whether they got it."""
     kept = _kept_of(transaction, ids, order)
-    rows = walk.rows_by_id(transaction, [each for each in ids if each in kept], target=None)
-    chosen = [(row, kept[row.id]) for row in rows if _may_have(row, kept[row.id], order)]
+    rows = walk.rows_by_id(transaction, ids, target=None)
+    chosen = [(row, kept[row.id]) for row in rows if _may_have(row, kept.get(row.id, ()), order)]
     columns = transaction.schema.of_vector
     put = PUT_BACK.format(columns=", ".join(columns))
     transaction.db.execute_many(put, [(first.id, row.raw_id) for row, (first, *_) in chosen])
@@ -159,7 +162,8 @@ def _return(transaction: Transaction, ids: Sequence[str], order: _Order) -> list
         )
     _keep_instead(transaction, chosen, order)
     _record(transaction, chosen)
-    return [row.id for row, _ in chosen]
+    done = {row.id for row, _ in chosen}
+    return {row.id: row.id in done for row in rows}
 
 
 def _kept_of(transaction: Transaction, ids: Sequence[str], order: _Order) -> dict[str, list[_Kept]]:
@@ -172,6 +176,8 @@ def _kept_of(transaction: Transaction, ids: Sequence[str], order: _Order) -> dic
 
 def _may_have(row: MemoryRow, kept: Sequence[_Kept], order: _Order) -> bool:
     """Return whether a row has the text it had before the first run, and the vector that the last one wrote."""
+    if not kept or row.id in order.leave:
+        return False
     written = row.head == kept[-1].written_head and order.only in (None, row.fingerprint_id)
     return written and has_text(row, kept[0].text_src)
 
