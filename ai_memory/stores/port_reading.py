@@ -97,6 +97,9 @@ class UndoReader(Protocol):
     def to_undo(self) -> Span | None:
         """Return the latest run that is no rollback, with those before it that were superseded on the way to it."""
 
+    def free(self) -> int:
+        """Return how many bytes of the database are free, to be used again."""
+
     def left_of(self, undoes: Span) -> int:
         """Return how many memories have vectors of these runs' targets."""
 

@@ -66,6 +66,7 @@ DROP_OF_MEMORY = """
     DELETE FROM embedding_previous WHERE memory_id = CAST(? AS TEXT)
     RETURNING run_id, coalesce(octet_length(embedding), 0)
 """
+PAGE_SIZE, FREE_PAGES = "PRAGMA main.page_size", "PRAGMA main.freelist_count"
 NO_RECORD = "fingerprint_id = NULL, src = NULL, head = NULL, origin = NULL, stretch = NULL"
 DOUBT = f"UPDATE embedding_previous SET {NO_RECORD} WHERE fingerprint_id = ? AND stretch IS NULL"
 DOUBT_TEXT = f"UPDATE embedding_previous SET {NO_RECORD} WHERE fingerprint_id = ? AND src = ?"
@@ -146,6 +147,11 @@ def to_undo(store: Store) -> Span | None:
 def left_of(store: Store, undoes: Span) -> int:
     """Return how many memories have vectors of these runs' targets."""
     return int(store.db.value(LEFT, (undoes.first, undoes.last)))
+
+
+def free(store: Store) -> int:
+    """Return how many bytes of the file are free, to be used again."""
+    return int(store.db.value(PAGE_SIZE)) * int(store.db.value(FREE_PAGES))
 
 
 def taken(transaction: Transaction, writes: Iterable[VectorWrite], fingerprint: Fingerprint) -> None:

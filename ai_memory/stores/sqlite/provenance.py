@@ -249,8 +249,13 @@ def _require_kept(
         found = store.db.value(sql, values)
         # Where there is no such text any more: another writer was first, or a trigger of the update changed it.
         if done if found is None else not found:
-            what = f"{store.db.path} {NOT_KEPT} of {printable(row_id)}."
-            raise UpdateRefused(what, words=f"the database {NOT_KEPT}", memory_id=row_id)
+            raise not_kept(store, row_id)
+
+
+def not_kept(store: Store, memory_id: str) -> UpdateRefused:
+    """Return the error of a vector that a trigger took back, or changed, as it was written."""
+    what = f"{store.db.path} {NOT_KEPT} of {printable(memory_id)}."
+    return UpdateRefused(what, words=f"the database {NOT_KEPT}", memory_id=memory_id)
 
 
 def _update_sql(store: Store) -> str:

@@ -13,11 +13,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ai_memory.errors import StatementRefused, UpdateRefused
 from ai_memory.memory.freshness import has_text
-from ai_memory.memory.text_codec import printable
 from ai_memory.stores.sqlite import walk
 from ai_memory.stores.sqlite.previous import UNPROVEN, add_kept
-from ai_memory.stores.sqlite.provenance import FORGET_ROW, NOT_KEPT, fires_triggers
-from ai_memory.stores.sqlite.references import BROKEN_REFERENCE
+from ai_memory.stores.sqlite.provenance import FORGET_ROW, fires_triggers, not_kept
+from ai_memory.stores.sqlite.references import require_references
 from ai_memory.stores.values import Room, Span
 
 if TYPE_CHECKING:
@@ -142,9 +141,7 @@ def _named(transaction: Transaction, memory_id: str, order: _Order) -> dict[str,
         raise
     except StatementRefused as refusal:
         raise UpdateRefused(refusal.what, tip=refusal.tip, words=refusal.words, memory_id=memory_id) from refusal
-    if transaction.db.unresolved_references():
-        what = f"{transaction.db.path} refuses the vector of {printable(memory_id)}: {BROKEN_REFERENCE}."
-        raise UpdateRefused(what, words=BROKEN_REFERENCE, memory_id=memory_id)
+    require_references(transaction.db, memory_id)
     return done
 
 
@@ -186,8 +183,7 @@ def _require_kept(transaction: Transaction, chosen: _Chosen, stands: str) -> Non
     """Check that what was put back stands there: a trigger may have taken it back at once."""
     for row, (first, *_) in chosen:
         if not transaction.db.value(stands, (first.id, row.raw_id)):
-            what = f"{transaction.db.path} {NOT_KEPT} of {printable(row.id)}."
-            raise UpdateRefused(what, words=f"the database {NOT_KEPT}", memory_id=row.id)
+            raise not_kept(transaction, row.id)
 
 
 def _keep_instead(transaction: Transaction, chosen: _Chosen, order: _Order) -> None:
