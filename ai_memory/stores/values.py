@@ -41,6 +41,11 @@ class Counters:
     put_back: int = 0
     left_alone: int = 0
 
+    @property
+    def sent_for(self) -> int:
+        """The re-embedded rows whose vector came from the endpoint, for them or for an identical text."""
+        return max(self.reembedded - self.taken_again, 0)
+
     def __add__(self, other: Counters) -> Counters:
         """Return the sum, field by field."""
         return Counters(*(getattr(self, each.name) + getattr(other, each.name) for each in fields(Counters)))

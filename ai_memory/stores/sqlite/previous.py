@@ -51,7 +51,12 @@ IDS = """
     WHERE {after} run_id BETWEEN :first AND :last AND written_head IS NOT NULL ORDER BY memory_id LIMIT :limit
 """
 AFTER = "memory_id > CAST(:after AS TEXT) AND"
-NO_ROLLBACKS = "SELECT run_id, state FROM reembed_run WHERE undoes_first IS NULL ORDER BY run_id DESC"
+# What ended without a vector was no step that could be undone.
+TO_UNDO = """
+    SELECT run_id, state FROM reembed_run
+    WHERE undoes_first IS NULL AND (finished_at IS NULL OR reembedded + attested > 0 OR kept_rows > 0)
+    ORDER BY run_id DESC
+"""
 LEFT = """
     SELECT count(*) FROM embedding_provenance AS p
     WHERE p.fingerprint_id IN (SELECT target FROM reembed_run WHERE run_id BETWEEN ? AND ?)
@@ -133,7 +138,7 @@ def kept(store: Store) -> list[tuple[int, Room]]:
 
 def to_undo(store: Store) -> Span | None:
     """Return the latest run that is no rollback, with those before it that were superseded on the way to it."""
-    runs: list[Row] = store.db.execute(NO_ROLLBACKS)
+    runs: list[Row] = store.db.execute(TO_UNDO)
     if not runs:
         return None
     first = last = int(runs[0][0])
