@@ -223,7 +223,8 @@ class Identity:
 class VectorWrite:
     """One vector to write: of which memory, of which exact text, in which space.
 
-    `src` is the hash of the document embedded; `origin` names the writer (see embedding_provenance).
+    `src` is the hash of the document embedded; `origin` names the writer (see embedding_provenance). `proven`: it was
+    seen to be right before, so that it is no part of the target's present stretch.
     """
 
     id: str
@@ -232,6 +233,7 @@ class VectorWrite:
     blob: bytes
     src: bytes
     origin: str
+    proven: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -114,8 +114,16 @@ def write_vectors(
 
 def record_provenance(transaction: Transaction, writes: Sequence[VectorWrite], fingerprint: Fingerprint) -> None:
     """Enter where the vectors of memories come from, in the transaction that wrote the vectors."""
+    stretch = fingerprint.stretch
     bindings = [
-        (transaction.codec.bound(each.id), fingerprint.id, each.src, head(each.blob), each.origin, fingerprint.stretch)
+        (
+            transaction.codec.bound(each.id),
+            fingerprint.id,
+            each.src,
+            head(each.blob),
+            each.origin,
+            stretch - each.proven,
+        )
         for each in writes
     ]
     transaction.db.execute_many(SET_PROVENANCE, bindings)
