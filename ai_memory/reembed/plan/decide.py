@@ -30,6 +30,8 @@ WAYS_OUT_CHANGED = (
 UNPROVEN = "nothing shows yet that their vectors are right"
 """Of rows that were written in a start that was cut off, or stopped before its end."""
 
+WAYS_OUT_OF_ROLLBACK = "Finish it: ai-memory reembed --resume; give it up: ai-memory reembed cancel"
+
 PAUSED = "Ask who paused it. To give it up and begin anew: ai-memory reembed cancel; then: ai-memory reembed"
 
 
@@ -106,6 +108,8 @@ def decide(options: Options, found: Situation) -> Action:
 def _decided(options: Options, found: Situation) -> Action:
     if found.run is None:
         return _without_run(options, found)
+    if found.run.undoes:
+        raise OperatorNeeded(f"Run {found.run.run_id}, a rollback, is unfinished.", tip=WAYS_OUT_OF_ROLLBACK)
     if found.run.state == "paused":
         raise OperatorNeeded(f"Run {found.run.run_id} was paused by an operator.", tip=PAUSED)
     if found.differences:

@@ -69,6 +69,7 @@ class DryRun:
             "oversize_rows": self.oversize_rows,
             "rows_in_doubt": self.in_doubt.rows,
             "texts_asked_again": self.in_doubt.texts,
+            "undo_bytes": self.preflight.undo_bytes,
             "refused_with": self.refusal.exit_code if self.refusal else None,
             "refusal": self.refusal.line() if self.refusal else None,
         }
@@ -104,6 +105,8 @@ def dry_run(
         return Preflight(tuple(found.stored_spaces()), census, target), load
 
     found, load = store.consistently(read)
+    if options.keeps(store.runs.unfinished()):
+        found = replace(found, undo_bytes=found.census.to_keep.on_disk)
     known, told = known_fingerprint(store, target), count_tokens is not None and target.max_tokens > 0
     doubted = in_doubt(store, known, count_tokens=count_tokens)
     tokens = load.tokens + doubted.tokens

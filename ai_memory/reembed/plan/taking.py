@@ -12,6 +12,7 @@ from ai_memory.reembed.doubt import most_asked
 from ai_memory.reembed.plan.approval import approve_by_hand
 from ai_memory.reembed.plan.decide import Action
 from ai_memory.reembed.plan.targets import enter_target, known_fingerprint
+from ai_memory.stores.values import Terms
 
 if TYPE_CHECKING:
     from ai_memory.reembed.options import Options
@@ -27,14 +28,15 @@ if TYPE_CHECKING:
 class Preflight:
     """What is told before vectors are replaced: `stored` vectors, the rows found, and the target.
 
-    `begins` says that a run is begun, not gone on with. `in_doubt` rows have a vector of the target that no end has
-    shown to be right.
+    `begins` says that a run is begun, not gone on with. Keeping what is replaced takes about `undo_bytes` (0: it is not
+    kept). `in_doubt` rows have a vector of the target that no end has shown to be right.
     """
 
     stored: tuple[Space, ...]
     census: Census
     target: Target
     begins: bool = True
+    undo_bytes: int = 0
     in_doubt: int = 0
 
 
@@ -105,15 +107,15 @@ def preflight(store: Reader, planned: Plan) -> Preflight:
     begins = planned.action in (Action.START, Action.SUPERSEDE)
     known = known_fingerprint(store, planned.target) if begins else None
     in_doubt = len(store.targets.unproven(known)) if known else 0
-    return Preflight(tuple(store.memories.stored_spaces()), planned.census, planned.target, begins, in_doubt)
+    stored = tuple(store.memories.stored_spaces())
+    return Preflight(stored, planned.census, planned.target, begins, planned.undo_bytes, in_doubt)
 
 
 def _begin(transaction: Transaction, planned: Plan, fingerprint: Fingerprint, options: Options, *, now_ms: int) -> Run:
     return transaction.runs.begin(
         target=fingerprint,
         target_model=planned.target.model,
-        scope=planned.scope,
-        skip_current=options.skip_current,
+        terms=Terms(planned.scope, options.skip_current, options.keeps_previous),
         now_ms=now_ms,
         tool_version=__version__,
     )

@@ -60,8 +60,8 @@ class Asking:
             taken += bool(rows)
             at_end = self.most_at_end(min(taken, MOST + 1)) + len(self._trail.before)
             budget.asked_again = self._to_ask_again + self.most_again + at_end + AT_END
-            sent_pages, sent_rows = sent_pages + 1, sent_rows + rows
-            if sent_pages >= WITNESS_EVERY or sent_rows >= WITNESS_ROWS or self._schedule.at_first:
+            sent_pages, sent_rows = sent_pages + bool(rows), sent_rows + rows
+            if rows and (sent_pages >= WITNESS_EVERY or sent_rows >= WITNESS_ROWS or self._schedule.at_first):
                 yield self.witness(target())
                 sent_pages = sent_rows = 0
         if sent_rows and not stopped():

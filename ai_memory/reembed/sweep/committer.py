@@ -86,7 +86,7 @@ class Committer:
             self._store,
             self._journal,
             write,
-            lambda: rehearse_page(self._store, page, self.target),
+            lambda: rehearse_page(self._store, self._journal, page, self.target),
         )
         self.counters += counters
         # Only now: no more may be sent than the committed row says, or a kill would make it a lie.
@@ -144,6 +144,8 @@ def _take_back(
         with store.transaction() as transaction:
             journal.hold(transaction, in_flight_limit=in_flight_limit, now_ms=now_ms)
             counted = replace(counters, reembedded=-journal.forget(transaction, target, ids, plainly=plainly))
+            # What is kept of them may be a lie as well.
+            transaction.undo.doubt(target)
             journal.count(transaction, counted)
         return counted
 

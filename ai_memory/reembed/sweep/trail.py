@@ -144,10 +144,13 @@ class Trail:
 
     def wrote(self, answered: Answered, *, alone: bool) -> None:
         """Record that a page was committed; `alone`: rows of it agreed while nothing else was in flight."""
-        ids = [*(each.document.id for each in answered.outcomes), *(each.id for each in answered.page.duplicates)]
+        unproven = answered.page.unproven
+        outcomes = (*answered.outcomes, *unproven)
+        ids = [*(each.document.id for each in outcomes), *(each.id for each in answered.page.duplicates)]
         self._watch.wrote(ids)
         self._unproven.wrote(ids)
-        self._kept.wrote(answered.outcomes, ids, alone=alone)
+        # Of those that were taken from what was kept none was asked again.
+        self._kept.wrote(outcomes, ids, alone=alone and not unproven)
 
     def witness_agreed(self) -> None:
         """Record that the witness was asked for again, and agreed."""

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         Quarantined,
         Run,
         Space,
+        Terms,
     )
     from ai_memory.vectors.target import Fingerprint
 
@@ -86,8 +87,7 @@ class RunWriter:
         *,
         target: Fingerprint,
         target_model: str,
-        scope: tuple[str, ...] | None,
-        skip_current: bool,
+        terms: Terms,
         now_ms: int,
         tool_version: str,
     ) -> Run:
@@ -96,8 +96,7 @@ class RunWriter:
             self.inner,
             target=target.id,
             target_model=target_model,
-            scope=scope,
-            skip_current=skip_current,
+            terms=terms,
             now_ms=now_ms,
             tool_version=tool_version,
         )
