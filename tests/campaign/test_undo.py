@@ -17,8 +17,8 @@ from tests.support.fake_endpoint import FakeEndpoint
 ROWS = 300
 VECTORS = "SELECT id, typeof(embedding), embedding, {columns} FROM memories"
 OF_VECTOR = "SELECT name FROM pragma_table_info('memories') WHERE name LIKE 'embedding^_%' ESCAPE '^'"
-WRITTEN = "SELECT coalesce(max(reembedded), 0) FROM reembed_run"
-PUT_BACK = "SELECT coalesce(max(put_back), 0) FROM reembed_run"
+WRITTEN = "SELECT total(reembedded) FROM reembed_run WHERE run_id = 2"
+PUT_BACK = "SELECT total(put_back) FROM reembed_run"
 HAS_UNDO = "SELECT count(*) FROM sqlite_master WHERE name = 'embedding_previous'"
 BATCH = 5
 

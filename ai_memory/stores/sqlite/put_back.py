@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ai_memory.errors import StatementRefused, UpdateRefused
 from ai_memory.memory.freshness import has_text
-from ai_memory.memory.row import MemoryRow
 from ai_memory.stores.sqlite.previous import UNPROVEN, add_kept
 from ai_memory.stores.sqlite.provenance import FORGET_ROW, fires_triggers, not_kept
 from ai_memory.stores.sqlite.references import require_references
-from ai_memory.stores.sqlite.walk import OF_ROW, ROW_COLUMNS
+from ai_memory.stores.sqlite.walk import OF_ROW, ROW_COLUMNS, memory_row
 from ai_memory.stores.values import Room, Span
 
 if TYPE_CHECKING:
+    from ai_memory.memory.row import MemoryRow
     from ai_memory.stores.sqlite.base import Transaction
     from ai_memory.stores.sqlite.connection import Binding
     from ai_memory.stores.values import Run
@@ -179,14 +179,13 @@ def _return(transaction: Transaction, ids: Sequence[str], order: _Order) -> dict
 def _standing(transaction: Transaction, ids: Sequence[str], order: _Order) -> dict[bytes, _Standing]:
     """Return the memories that are there and of which something is kept, by their ids as the file has them."""
     found: dict[bytes, _Standing] = {}
-    codec = transaction.codec
-    bindings = [(codec.bound(each), *order.runs) for each in ids]
+    bindings = [(transaction.codec.bound(each), *order.runs) for each in ids]
     for values in transaction.db.execute_many(KEPT, bindings):
         kept = _Kept._make(values[OF_ROW + 2 :])
         if values[0] in found:
             found[values[0]].kept.append(kept)
         else:
-            row = MemoryRow._make((*values[:OF_ROW], codec))
+            row = memory_row(transaction, values[:OF_ROW])
             found[values[0]] = _Standing(row, values[OF_ROW], values[OF_ROW + 1], [kept])
     return found
 

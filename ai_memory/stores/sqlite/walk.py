@@ -8,7 +8,7 @@ blocks, and the rows then by their primary key: about 2 ms for a page of 500 (do
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ai_memory.memory.row import MemoryRow
 from ai_memory.stores.sqlite.consistent import memory_rows
@@ -77,6 +77,11 @@ def ids_after(store: Store, namespace: str, after: str | None, *, limit: int) ->
         "limit": limit,
     }
     return [store.codec.name(row[0]) for row in store.db.execute(sql, bindings)]
+
+
+def memory_row(store: Store, values: Sequence[Any]) -> MemoryRow:
+    """Return the memory of the values of ROW_COLUMNS."""
+    return MemoryRow._make((*values, store.codec))
 
 
 def rows_by_id(store: Store, ids: Sequence[str], *, target: int | None) -> list[MemoryRow]:
