@@ -84,7 +84,9 @@ class UndoWriter(Protocol):
     def put_back(
         self, ids: Sequence[str], undoes: Span, run: Run, *, leave: Collection[str] = (), one_by_one: bool = False
     ) -> dict[str, bool]:
-        """Put back what memories had before the first of some runs wrote there; return whether, of those that exist.
+        """Put back what memories had before the first of some runs wrote there; return of which it was done.
+
+        Of memories that are gone, or of which nothing is kept, nothing is returned.
 
         Only where the text is the one that it had then, and the vector the one that the last of the runs wrote; else
         the answer is False, and nothing changes, likewise for the ids to `leave`. What is replaced is kept for `run`,

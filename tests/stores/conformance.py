@@ -723,11 +723,12 @@ class UndoSuite(Suite):
             after, dropped = found, dropped + room
 
         assert (dropped, store.targets.previous.kept()) == (Room(4, 3 * size), [(later.run_id, kept)])
-        assert put_back(store, target, run, *IDS[1:3]) == dict.fromkeys(IDS[1:3], False)
+        assert put_back(store, target, run, *IDS[1:3]) == {}
 
     def test_a_run_that_is_undone_is_no_longer_approved(self, store: Store, target: Fingerprint, run: Run) -> None:
         with store.transaction() as transaction:
             transaction.operator.approve(target.space, target.dim, by="me", how="approve", now_ms=NOW_MS)
+        replaced(store, target, run, "id-000")
         ended(store, run, "cancelled")
         rollback = keeping(store, target, undoes=Span(run.run_id, run.run_id))
         with store.transaction() as transaction:
