@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ai_memory.errors import EmbedderInitFailed
+
 if TYPE_CHECKING:
     from ai_memory.config.embedding import EmbeddingSettings
     from ai_memory.errors import AiMemoryError
@@ -28,6 +30,17 @@ class Choice:
     def is_of(self, space: str | None, dim: int | None) -> bool:
         """Return whether vectors of that space and width are its own."""
         return space == self.space and (not self.dim or dim in (None, self.dim))
+
+    def require_kept(self, space: str, dim: int) -> None:
+        """Check that the embedder gives vectors of the space that the file says.
+
+        Raises:
+            EmbedderInitFailed: it gives others.
+        """
+        if self.of_file and not self.is_of(space, dim):
+            raise EmbedderInitFailed(
+                f"what gave them gives vectors of {space}, {dim} wide, now.", tip="Bring the old model back."
+            )
 
 
 @dataclass(frozen=True, slots=True)

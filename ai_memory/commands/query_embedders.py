@@ -13,7 +13,6 @@ from ai_memory.actions.compare import QueryVector
 from ai_memory.commands.embedder_choice import Failure
 from ai_memory.commands.embedder_errors import EMBEDDER_ERRORS
 from ai_memory.embed.assemble import Queries
-from ai_memory.errors import EmbedderInitFailed
 from ai_memory.vectors.checks import cosines
 from ai_memory.vectors.witness import WITNESS_TEXTS
 
@@ -86,9 +85,7 @@ class QueryEmbedders:
         choice = member.choice
         try:
             target, vector = answer()
-            if choice.of_file and not choice.is_of(target.space, len(vector)):
-                what = f"it gives vectors of {target.space}, {len(vector)} wide, now."
-                raise EmbedderInitFailed(what, tip="Bring the old model back.")
+            choice.require_kept(target.space, len(vector))
         except EMBEDDER_ERRORS as error:
             return _failed(member, error)
         return QueryVector(target.space, vector, choice.claims_unstamped, self._unrelated(target.space, vector))

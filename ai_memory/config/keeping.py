@@ -17,8 +17,9 @@ from ai_memory.vectors.target import LOCAL
 if TYPE_CHECKING:
     from ai_memory.config.embedding import EmbeddingSettings
 
-_PLAIN_STEP = re.compile(r"[A-Za-z][A-Za-z._-]{0,23}[0-9]{0,4}[a-z]{0,4}[0-9]{0,2}", re.ASCII)
-"""A step of a path that is a word or a version, as in /v1beta/openai: a longer or wilder one may be a secret."""
+_WORD = r"(?:[A-Za-z]{1,20}[0-9]{0,2}|[0-9]{1,4}|v[0-9]{1,2}(?:alpha|beta)[0-9]{0,2})"
+_PLAIN_STEP = re.compile(rf"{_WORD}(?:[._-]{_WORD})*", re.ASCII)
+"""A step of a path that is words and versions, as in /v1beta/openai: a wilder one may be a secret."""
 
 
 def to_keep(settings: EmbeddingSettings) -> str:
@@ -27,13 +28,14 @@ def to_keep(settings: EmbeddingSettings) -> str:
     folder = settings.model_path.value if local else None
     values = {
         "backend": settings.backend.value,
-        "base_url": "" if local else _harmless(settings),
         "model": settings.model.value,
         "model_path": str(folder.absolute()) if folder else "",
         "dim": settings.dim.value,
         **_place_of_key(settings),
     }
-    return json.dumps({name: value for name, value in values.items() if value}, sort_keys=True)
+    told = {name: value for name, value in values.items() if value}
+    # An empty one says that there is one, which is not told.
+    return json.dumps(told if local else {**told, "base_url": _harmless(settings)}, sort_keys=True)
 
 
 def _place_of_key(settings: EmbeddingSettings) -> dict[str, str]:

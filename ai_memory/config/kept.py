@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 from ai_memory.config import vendors
 from ai_memory.config.embedding import SECTION, for_any_embedder, of_table
 from ai_memory.config.file import Sourced, Table
-from ai_memory.errors import EmbedderInitFailed
+from ai_memory.errors import ConfigRefused, EmbedderInitFailed
+from ai_memory.memory.text_codec import is_text
 from ai_memory.system.trusted_file import require_own_folder
 from ai_memory.text import address
 from ai_memory.vectors.target import LOCAL
@@ -41,7 +42,7 @@ class Kept:
     def line(self) -> str:
         """The line below [embeddings] that makes them the user's own."""
         # A string of JSON is one of TOML.
-        pairs = (f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in self.values.items())
+        pairs = (f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in self.values.items() if value)
         return f"previous = {{ {', '.join(pairs)} }}"
 
 
@@ -53,10 +54,13 @@ def read_kept(text: str, file: Path, top: Table, environ: Mapping[str, str]) -> 
     """
     values = _values(text)
     if "backend" not in values:
-        raise EmbedderInitFailed(f"the settings kept in {file.name} are damaged.", tip="")
+        raise EmbedderInitFailed(f"the settings kept in {file.name} are damaged.")
     which = {name: value for name, value in values.items() if name in WHICH}
     table = Table(file, "kept", which, EmbedderInitFailed)
-    return Kept(values, of_table(top, table, for_any_embedder(environ)))
+    try:
+        return Kept(values, of_table(top, table, for_any_embedder(environ)))
+    except ConfigRefused as error:
+        raise EmbedderInitFailed(error.what) from error
 
 
 def believed(kept: Kept, own: Sequence[EmbeddingSettings], users: frozenset[int]) -> EmbeddingSettings:
@@ -68,12 +72,16 @@ def believed(kept: Kept, own: Sequence[EmbeddingSettings], users: frozenset[int]
     settings = kept.settings
     if settings.backend.value == LOCAL:
         return _local(settings, own, users)
-    if settings.base_url.value:
-        for each in own:
-            if each.backend.value != LOCAL and each.base_url.value == settings.base_url.value:
-                return _with_key_of(settings, each)
-        if _serves_here(settings):
-            return replace(settings, api_key=Sourced(None, "this backend takes no key"))
+    if kept.values.get("base_url") == "":
+        raise EmbedderInitFailed(
+            "its address may hold a secret and was not kept.",
+            tip=f"Put this line below [{SECTION}] in the config file, with its base_url: {kept.line}",
+        )
+    for each in own:
+        if each.backend.value != LOCAL and each.base_url.value == settings.base_url.value:
+            return _with_key_of(settings, each)
+    if _serves_here(settings):
+        return replace(settings, api_key=Sourced(None, "this backend takes no key"))
     raise EmbedderInitFailed(
         f"{_host(settings)} is named by the database alone.",
         tip=f"If you know it, put this line below [{SECTION}] in the config file: {kept.line}",
@@ -82,6 +90,8 @@ def believed(kept: Kept, own: Sequence[EmbeddingSettings], users: frozenset[int]
 
 def _local(settings: EmbeddingSettings, own: Sequence[EmbeddingSettings], users: frozenset[int]) -> EmbeddingSettings:
     if folder := settings.model_path.value:
+        if not folder.is_absolute():
+            raise EmbedderInitFailed(f"{folder} is not a whole path.")
         require_own_folder(folder, EmbedderInitFailed, users)
     device = next((each.device for each in own if each.backend.value == LOCAL), settings.device)
     return replace(settings, device=device, offline=Sourced(value=True, source="nothing is downloaded for a database"))
@@ -111,4 +121,8 @@ def _values(text: str) -> dict[str, str | int]:
     except (ValueError, RecursionError):
         return {}
     known = {name: found[name] for name in (*WHICH, *KEYS) if name in found} if isinstance(found, dict) else {}
-    return {name: value for name, value in known.items() if isinstance(value, str | int) and value is not True}
+    return {name: value for name, value in known.items() if _is_meant(value)}
+
+
+def _is_meant(value: object) -> bool:
+    return is_text(value) if isinstance(value, str) else isinstance(value, int) and not isinstance(value, bool)

@@ -96,18 +96,22 @@ class Queries:
             return lambda: self._embedded(text)
         embedder = self._made()
         answer = _time_limited(embedder, self._settings, self._stop).begin_query(text)
-        return lambda: (embedder.target, answer())
+        return lambda: _with_target(embedder, answer())
 
     def _embedded(self, text: str) -> tuple[Target, Vectors]:
         embedder = self._made()
-        vector = embedder.embed_query(text)
-        return embedder.target, vector
+        return _with_target(embedder, embedder.embed_query(text))
 
     def _made(self) -> ResilientEmbedder:
         if self._embedder is None or self._stop.is_set():
             self._stop = Event()
             self._embedder = assemble(self._settings, Terms(QUICK), Ties(self._stop))
         return self._embedder
+
+
+def _with_target(embedder: ResilientEmbedder, vector: Vectors) -> tuple[Target, Vectors]:
+    """Return the target as it is known after the answer."""
+    return embedder.target, vector
 
 
 def _time_limited(embedder: ResilientEmbedder, settings: EmbeddingSettings, stop: Event) -> TimeLimitedEmbedder:

@@ -94,7 +94,10 @@ class TargetReader(Protocol):
         """Return the numbers of the targets of a space, the latest first; with a `dim` of 0 of any width."""
 
     def kept(self) -> list[KeptTarget]:
-        """Return the targets to which vectors in the database are recorded, the latest first; damaged ones left out."""
+        """Return those of the latest targets to which vectors in the database are recorded, the latest first.
+
+        Damaged ones are left out.
+        """
 
 
 class RunReader(Protocol):

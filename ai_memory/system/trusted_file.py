@@ -75,12 +75,12 @@ def require_own_folder(path: Path, refusal: type[AiMemoryError], users: frozense
         found = path.stat()
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else "its name contains a NUL"
-        raise refusal(f"the folder {path} cannot be read: {why}.", tip="") from None
+        raise refusal(f"the folder {path} cannot be read: {why}.") from None
     if not stat.S_ISDIR(found.st_mode):
-        raise refusal(f"{path} is not a folder.", tip="")
+        raise refusal(f"{path} is not a folder.")
     forbidden = stat.S_IWOTH if _is_owners_own_group(found) else OTHERS_WRITE
     if found.st_uid not in users or stat.S_IMODE(found.st_mode) & forbidden:
-        raise refusal(f"the folder {path} can be changed by others.", tip="")
+        raise refusal(f"the folder {path} can be changed by others.")
 
 
 def _judge(found: os.stat_result, path: Path, rule: Rule) -> None:

@@ -112,6 +112,7 @@ OUR_TABLES = (
     "reembed_migration",
     "embedding_fingerprint",
     "embedding_provenance",
+    "embedding_settings",
 )
 CONFIG = {
     "backend": ("openai-compatible", "local", "ollama", "openai", "gemini"),

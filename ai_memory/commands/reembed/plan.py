@@ -25,6 +25,12 @@ if TYPE_CHECKING:
     from ai_memory.stores.port import Reader
 
 
+UNSTAMPED = (
+    "While the run works, rows without a stamp are found by their words, unless [embeddings.previous] in the config "
+    "file says which embedder made their vectors."
+)
+
+
 def preflight_lines(told: Preflight, *, copied: bool = False) -> list[str]:
     """Return the lines of the disclosure: what is stored, what it will be replaced by."""
     lines = ["Stored vectors:"]
@@ -32,6 +38,8 @@ def preflight_lines(told: Preflight, *, copied: bool = False) -> list[str]:
         lines.append(f"  {counted(rows, 'row')}, {dim or 'unknown'} wide, {printable(space or 'no stamp')}")
     if not told.stored:
         lines.append("  none")
+    if any(space is None for space, _, _ in told.stored):
+        lines.append(UNSTAMPED)
     target, census = told.target, told.census
     lines.append(f"Target: {target.model} on {target.backend}, {target.dim or 'unknown'} wide, {target.space}")
     share = f"{census.to_embed:,} of {counted(census.live, 'row')}"

@@ -49,9 +49,11 @@ KEEP_SETTINGS = """
     ON CONFLICT (target) DO UPDATE SET settings_json = excluded.settings_json, kept_at = excluded.kept_at
     WHERE settings_json IS NOT excluded.settings_json
 """
+# Of each target without a vector all records are looked at: a file may have seen any number of them.
 KEPT = """
     SELECT CAST(f.space AS BLOB), f.dim, CAST(s.settings_json AS BLOB), f.witness
-    FROM embedding_fingerprint AS f LEFT JOIN embedding_settings AS s ON s.target = f.id
+    FROM (SELECT * FROM embedding_fingerprint ORDER BY id DESC LIMIT 16) AS f
+    LEFT JOIN embedding_settings AS s ON s.target = f.id
     WHERE typeof(f.dim) = 'integer' AND f.dim > 0
         AND EXISTS (SELECT 1 FROM embedding_provenance WHERE fingerprint_id = f.id)
     ORDER BY f.id DESC

@@ -1,0 +1,45 @@
+"""How the embedders of a file's vectors were configured, as the file has kept it, and whether that is believed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ai_memory.config.keeping import to_keep
+from ai_memory.config.kept import believed, read_kept
+from ai_memory.errors import EmbedderInitFailed
+from ai_memory.system.trusted_file import trusted_users
+
+if TYPE_CHECKING:
+    from ai_memory.config.settings import Settings
+    from ai_memory.stores.port import Reader
+    from ai_memory.stores.values import KeptTarget
+
+
+@dataclass(frozen=True, slots=True)
+class KeptSettings:
+    """What the file has kept for the vectors of a space; `used` says whether that embedder is asked, or why not."""
+
+    space: str
+    dim: int
+    settings: Mapping[str, str | int]
+    used: str
+
+
+def kept_settings(store: Reader, settings: Settings) -> list[KeptSettings]:
+    """Return what the file has kept for its vectors of other embedders than the configured one, the latest first."""
+    own = to_keep(settings.embedding)
+    return [_kept(each, settings) for each in store.targets.kept() if each.settings not in ("", own)]
+
+
+def _kept(target: KeptTarget, settings: Settings) -> KeptSettings:
+    values: Mapping[str, str | int] = {}
+    try:
+        kept = read_kept(target.settings, settings.db.value, settings.config, settings.environ)
+        values = kept.values
+        own = [each for each in (settings.embedding, settings.previous) if each]
+        believed(kept, own, trusted_users(settings.environ))
+    except EmbedderInitFailed as error:
+        return KeptSettings(target.space, target.dim, values, f"not asked: {error.line()}")
+    return KeptSettings(target.space, target.dim, values, "asked by recall while there are vectors of its own")
