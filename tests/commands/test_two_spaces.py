@@ -300,3 +300,39 @@ def test_doctor_asks_no_old_embedder_where_no_vector_is_its_own(
     remember(cli, TEXTS)
 
     assert (cli("doctor", "--json").json["previous"], old.seen.requests) == ({}, 0)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["store", "-T", "another", "-c", "text"],
+        ["import", "in.jsonl"],
+        ["backfill"],
+        ["reembed"],
+        ["reembed", "--stamp-only"],
+    ],
+)
+def test_whoever_writes_vectors_keeps_how_the_embedder_was_configured(
+    cli: Cli, db: Path, old: FakeEndpoint, use: Use, words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("in.jsonl").write_text('{"title": "one", "content": "first"}\n')
+    use(old)
+    if words[-1] == "--stamp-only":
+        remember(cli, TEXTS)
+        files.execute(db, "DELETE FROM embedding_provenance")
+        files.execute(db, "DELETE FROM embedding_settings")
+    else:
+        assert cli("store", "-T", "bare", "-c", "text", "--no-embed").code == 0
+
+    assert cli(*words).code == 0
+
+    # Before its endpoint has told the width a target is another one.
+    kept = files.execute(
+        db,
+        "SELECT settings_json FROM embedding_settings AS s JOIN embedding_fingerprint AS f ON f.id = s.target"
+        " WHERE dim > 0",
+    )
+    assert [json.loads(each) for (each,) in kept] == [
+        {"backend": "openai-compatible", "base_url": old.url, "model": "old"}
+    ]
