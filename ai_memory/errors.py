@@ -193,10 +193,10 @@ class DraftRefused(DataRefused):
 class WordIndexUnusable(DataRefused, reason="word index"):
     """The index of words in the file `path` is damaged, absent or something else; the memories can make it anew."""
 
-    def __init__(self, path: object, words: str) -> None:
+    def __init__(self, path: object, words: str, *, tip: str = "") -> None:
         """Keep SQLite's own words, on one line and printable, beside the two sentences."""
         what = f"The word index of {path} cannot be used: {words}."
-        super().__init__(what, tip="Rebuild it from the memories: ai-memory doctor --repair-fts")
+        super().__init__(what, tip=tip or "Rebuild it from the memories: ai-memory doctor --repair-fts")
         self.words = words
 
 

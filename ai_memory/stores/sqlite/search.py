@@ -8,8 +8,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ai_memory.errors import DataRefused, WordIndexUnusable
+from ai_memory.errors import DataRefused
 from ai_memory.stores.memory_values import Match, StoredVector, Text
+from ai_memory.stores.sqlite import word_index
 from ai_memory.stores.sqlite.namespaces import within
 from ai_memory.stores.sqlite.vector_pages import vector_pages
 
@@ -98,13 +99,15 @@ class Search:
 
     @contextmanager
     def _of_index(self) -> Iterator[None]:
-        """Say of damage in the block that it is the index's: SQLite does not always say whose it is."""
+        """Say of what fails in the block that the index cannot be used.
+
+        Raises:
+            WordIndexUnusable: see `word_index.unusable`.
+        """
         try:
             yield
-        except WordIndexUnusable:
-            raise
         except DataRefused as error:
-            raise WordIndexUnusable(self.store.db.path, "it is damaged") from error
+            raise word_index.unusable(self.store, error) from error
 
     def vectors(self, namespace: str | None, *, substrate: bool = True) -> Iterator[VectorPage]:
         """See the port."""
