@@ -290,7 +290,8 @@ def test_doctor_says_whether_the_old_embedder_answers(cli: Cli, old: FakeEndpoin
 
     assert well["previous"] == {"old#none": "ok"}
     assert not any("old#none" in each for each in well["findings"])
-    assert any(each.startswith("vectors of old#none can be found by words alone: ") for each in away["findings"])
+    assert any(each.startswith("vectors of old#none are found by words alone") for each in away["findings"])
+    assert "refused the key" in away["previous"]["old#none"]
 
 
 def test_doctor_asks_no_old_embedder_where_no_vector_is_its_own(
@@ -336,3 +337,13 @@ def test_whoever_writes_vectors_keeps_how_the_embedder_was_configured(
     assert [json.loads(each) for (each,) in kept] == [
         {"backend": "openai-compatible", "base_url": old.url, "model": "old"}
     ]
+
+
+def test_doctor_names_a_mistake_in_the_previous_embedder(cli: Cli, new: FakeEndpoint, use: Use) -> None:
+    use(new, "[embeddings.previous]\ndim = -1")
+    remember(cli, TEXTS[:1])
+
+    [finding] = cli("doctor", "--json").json["findings"]
+
+    assert finding.startswith("the previous embedder: ")
+    assert "[embeddings.previous].dim is -1" in finding
