@@ -31,6 +31,24 @@ VERBS = {
     "cancel": "give up the unfinished run and its approval; vectors already written stay",
 }
 MOST = 10**12
+ONLY_OF_A_RUN = (
+    ("resume", "--resume"),
+    ("or_start", "--or-start"),
+    ("retarget", "--retarget"),
+    ("batch", "--batch"),
+    ("sleep_ms", "--sleep-ms"),
+    ("max_rows", "--max-rows"),
+    ("max_tokens", "--max-tokens"),
+    ("max_cost", "--max-cost"),
+    ("max_runtime", "--max-runtime"),
+    ("concurrency", "--concurrency"),
+    ("wait", "--wait"),
+    ("retry_quarantined", "--retry-quarantined"),
+    ("skip_current_space", "--skip-current-space"),
+    ("same_vectors", "--same-vectors"),
+    ("backup", "--backup"),
+)
+"""Flags that --stamp-only does not obey, and so refuses: attribute and flag."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -128,7 +146,8 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     if args.stamp_only:
         from ai_memory.commands.reembed import stamp
 
-        return stamp.run(settings, console, scope=_scope(args), sample=args.compared, dry_run=args.dry_run)
+        asked = stamp.Asked(_scope(args), args.compared, args.retry_for)
+        return stamp.run(settings, console, asked, dry_run=args.dry_run)
     if args.dry_run:
         from ai_memory.commands.reembed.plan import run_plan
 
@@ -141,9 +160,10 @@ def _refuse_contradictions(args: argparse.Namespace) -> None:
         raise UsageError("--probe needs --dry-run.", tip="A run tries the target by itself.")
     if args.or_start and not args.resume:
         raise UsageError("--or-start needs --resume.", tip="Write: ai-memory reembed --resume --or-start")
-    if args.stamp_only and (args.resume or args.retarget or args.skip_current_space):
+    if args.stamp_only and (given := [flag for name, flag in ONLY_OF_A_RUN if getattr(args, name)]):
         raise UsageError(
-            "--stamp-only writes no new vector; it cannot be combined with another way of running.", tip="Use it alone."
+            f"--stamp-only begins no run, and takes no {' or '.join(given)}.",
+            tip="Leave that out.",
         )
     if args.compared is not None and not args.stamp_only:
         raise UsageError(
