@@ -68,7 +68,7 @@ def _lacking(store: Reader, ids: Sequence[str]) -> list[Document | Unfit]:
 
 def _sweep(filling: Filling, ids: Sequence[str], workers: Workers, filled: Filled, *, batch: int) -> None:
     store, tools, target = filling.store, filling.tools, _served(filling)
-    before = inherited(store, target, tools.chance)
+    before = inherited(store, target)
     rows, origin = len(ids), filling.origin
     work = WithoutRun(store, target, tools, workers, origin=origin, batch=batch, rows=rows, before=before)
     try:
