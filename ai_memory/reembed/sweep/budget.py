@@ -105,8 +105,10 @@ class Budget:
         self._reserved -= sum(self._taken.pop(text, 0) for text in texts)
 
     def give_back(self, rows: int) -> None:
-        """Record that so many rows were taken up in vain."""
+        """Record that so many rows were taken up in vain: others, or they again, may be."""
         self._rows -= rows
+        if rows > 0 and self.spent == MAX_ROWS:
+            self.spent = ""
 
     def _with_what_is_apart(self, tokens: int) -> int:
         """Return what a document of so many tokens takes with all that is kept for what is asked beside it."""
