@@ -69,7 +69,7 @@ def _lacking(store: Reader, ids: Sequence[str]) -> list[Document | Unfit]:
 
 def _sweep(filling: Filling, ids: Sequence[str], workers: Workers, filled: Filled, *, batch: int) -> None:
     store, tools, target = filling.store, filling.tools, _served(filling)
-    before = inherited(store, target, tools.chance)
+    before = inherited(store, target)
     rows, origin = len(ids), filling.origin
     # Of rows without a vector, each sent once and asked again at most once.
     if lost := min(store.targets.left_in_flight(target.id, None), 2 * rows):

@@ -34,6 +34,24 @@ VERBS = {
     "prune": "drop what was kept of replaced vectors: there is no way back then",
 }
 MOST = 10**12
+ONLY_OF_A_RUN = (
+    ("resume", "--resume"),
+    ("or_start", "--or-start"),
+    ("retarget", "--retarget"),
+    ("batch", "--batch"),
+    ("sleep_ms", "--sleep-ms"),
+    ("max_rows", "--max-rows"),
+    ("max_tokens", "--max-tokens"),
+    ("max_cost", "--max-cost"),
+    ("max_runtime", "--max-runtime"),
+    ("concurrency", "--concurrency"),
+    ("wait", "--wait"),
+    ("retry_quarantined", "--retry-quarantined"),
+    ("skip_current_space", "--skip-current-space"),
+    ("same_vectors", "--same-vectors"),
+    ("backup", "--backup"),
+)
+"""Flags that --stamp-only does not obey, and so refuses: attribute and flag."""
 Add = Callable[..., object]
 """`add_argument` of a parser."""
 
@@ -147,7 +165,8 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     if args.stamp_only:
         from ai_memory.commands.reembed import stamp
 
-        return stamp.run(settings, console, scope=_scope(args), sample=args.compared, dry_run=args.dry_run)
+        asked = stamp.Asked(_scope(args), args.compared, args.retry_for)
+        return stamp.run(settings, console, asked, dry_run=args.dry_run)
     if args.dry_run:
         from ai_memory.commands.reembed.plan import run_plan
 
@@ -191,9 +210,10 @@ def _refuse_contradictions(args: argparse.Namespace) -> None:
         raise UsageError("--probe needs --dry-run.", tip="A run tries the target by itself.")
     if args.or_start and not args.resume:
         raise UsageError("--or-start needs --resume.", tip="Write: ai-memory reembed --resume --or-start")
-    if args.stamp_only and (args.resume or args.retarget or args.skip_current_space):
+    if args.stamp_only and (given := [flag for name, flag in ONLY_OF_A_RUN if getattr(args, name)]):
         raise UsageError(
-            "--stamp-only writes no new vector; it cannot be combined with another way of running.", tip="Use it alone."
+            f"--stamp-only begins no run, and takes no {' or '.join(given)}.",
+            tip="Leave that out.",
         )
     if args.no_undo and args.resume and not (args.or_start or args.retarget):
         raise UsageError("--no-undo is for a start: --resume goes on as the run was begun.", tip="Leave it out.")

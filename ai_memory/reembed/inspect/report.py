@@ -58,8 +58,8 @@ class RunReport:
     `disagreed` got another vector and were embedded anew; the share `differ_at_most` of the re-embedded rows can differ
     (95 %, None: none were re-embedded, or the run is not over). `error` is the line of what ended the invocation,
     empty when nothing did. `last_failure` is what the last request came to, empty where it was answered; `next` is the
-    command to type next, empty where there is none. `tokens_needed` is what the next row needs where a limit of tokens
-    or money let none through, else 0.
+    command to type next, empty where there is none. `tokens_needed` is what the next row needs where the limit of
+    tokens or money lets it through no more, else 0.
     """
 
     run_id: int | None

@@ -73,7 +73,7 @@ class Leaving:
         # Where even this cannot be written the run reads as killed, which costs the next start nothing but a note.
         with suppress(AiMemoryError), self.store.transaction() as transaction:
             self._note(transaction, ending)
-        return self._as_it_stands(ending)
+        return self._with_what_is_needed(self._as_it_stands(ending))
 
     def as_asked(self, ending: Ending, options: Options, planned: Plan) -> Ending:
         """Return the end of a run of some namespaces as the answer to what was asked, which may have been more."""
@@ -112,6 +112,17 @@ class Leaving:
         unserved = isinstance(ending.error, EmbedderInitFailed)
         if unserved and not transaction.reader.runs.read(run.run_id).counters.reembedded:
             transaction.runs.transition(run, "cancelled", now_ms=now_ms, fenced=True)
+
+    def _with_what_is_needed(self, ending: Ending) -> Ending:
+        """Return the ending with what the next start needs, where its limit lets no row through as it is."""
+        spending = self.tools.spending
+        unfinished = ending.run is not None and ending.run.state == "running"
+        if not unfinished or ending.tokens_needed or not spending or not spending.limit:
+            return ending
+        with suppress(AiMemoryError):
+            needed = self.passes.tokens_needed
+            return replace(ending, tokens_needed=needed if needed > spending.limit.most else 0)
+        return ending
 
     def _as_it_stands(self, ending: Ending) -> Ending:
         """Return the ending with the run's present state: it may have been given up, by us or by an operator."""

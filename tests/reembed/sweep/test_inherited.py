@@ -108,6 +108,24 @@ def test_what_was_written_wrong_before_an_invocation_was_cut_off_is_mended_by_th
     check_cut_off(tmp_path, failure)
 
 
+def test_rows_that_were_taken_back_do_not_use_up_the_rows_that_were_asked_for(tmp_path: Path) -> None:
+    work = cut_off(tmp_path, Killed)
+
+    ended = work.run(resume=True, batch=4, max_rows=10)
+
+    assert (ended.exit_code, ended.reason, ended.reembedded) == (75, "max-rows", 10)
+    assert wrong(work) == 0
+
+
+def test_no_more_rows_are_shown_as_done_than_there_are_to_do(tmp_path: Path) -> None:
+    work = cut_off(tmp_path, Killed)
+    work.heard.total = work.heard.rows = 0
+
+    assert work.run(resume=True, batch=4).exit_code == 0
+
+    assert work.heard.rows == work.heard.total > 100 - 14 * 4
+
+
 def test_what_agreed_at_an_end_is_not_doubted_again(tmp_path: Path) -> None:
     work = Work(files.create(tmp_path / "m.db", 40), HashEmbedder())
     assert work.run(batch=4, max_rows=20).exit_code == 75
