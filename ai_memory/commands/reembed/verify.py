@@ -163,7 +163,7 @@ def _show(looked: _Looked, console: Console, *, of_run: bool) -> None:
 
 def _step(looked: _Looked, verify: str) -> tuple[str, str]:
     """Return what is to be done next in words, and the command that does it; `verify` is the one that looked."""
-    census, sample, made = looked.census, looked.sample, looked.made_stale
+    sample, made = looked.sample, looked.made_stale
     again = f"{verify} --sample all --make-stale"
     if sample and sample.sharing:
         return "", ""
