@@ -88,17 +88,18 @@ class QueryEmbedders:
             choice.require_kept(target.space, len(vector))
         except EMBEDDER_ERRORS as error:
             return _failed(member, error)
-        return QueryVector(target.space, vector, choice.claims_unstamped, self._unrelated(target.space, vector))
+        return QueryVector(target.space, vector, choice.claims_unstamped, unrelated(self._known, target.space, vector))
 
-    def _unrelated(self, space: str, vector: Vectors) -> float | None:
-        """Return the mean cosine of a query with the witness of its space, None where the file has none."""
-        size = len(WITNESS_TEXTS) * len(vector)
-        for each in self._known:
-            if (each.space, each.dim) == (space, len(vector)) and each.witness and len(each.witness) == 4 * size:
-                witness = np.frombuffer(each.witness, dtype="<f4").reshape(len(WITNESS_TEXTS), len(vector))
-                found = float(cosines(witness, vector).mean())
-                return None if np.isnan(found) else found
-        return None
+
+def unrelated(known: Sequence[KeptTarget], space: str, vector: Vectors) -> float | None:
+    """Return the mean cosine of a query with the witness of its space, None where the file has none."""
+    size = len(WITNESS_TEXTS) * len(vector)
+    for each in known:
+        if (each.space, each.dim) == (space, len(vector)) and each.witness and len(each.witness) == 4 * size:
+            witness = np.frombuffer(each.witness, dtype="<f4").reshape(len(WITNESS_TEXTS), len(vector))
+            found = float(cosines(witness, vector).mean())
+            return None if np.isnan(found) else found
+    return None
 
 
 def _failed(member: _Member, error: AiMemoryError) -> Failure:
