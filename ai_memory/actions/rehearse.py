@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from ai_memory.embed.port import ResilientEmbedder
     from ai_memory.embed.usage import Usage
     from ai_memory.stores.memory_port import Library
-    from ai_memory.vectors.target import Target, Vectors
+    from ai_memory.vectors.target import Vectors
 
 TITLES = 100
 """Rows that are looked for by their titles at most, each by one request more. A choice."""
@@ -191,7 +191,9 @@ class Compared:
     target: Quality | None = None
 
 
-def compare_searches(library: Library, sample: Sample, embedded: Sequence[Embedded], asked: Sequence[Question]) -> Compared:
+def compare_searches(
+    library: Library, sample: Sample, embedded: Sequence[Embedded], asked: Sequence[Question]
+) -> Compared:
     """Return how the searches compare, of the rows that have a vector of the target's."""
     if not asked:
         return Compared()
@@ -203,7 +205,9 @@ def compare_searches(library: Library, sample: Sample, embedded: Sequence[Embedd
         new = {number: InSpace(asked[0].target.space, each.vector) for number, each in of_row.items()}
         before, after = SampledSearch(library.search, names, stored), SampledSearch(library.search, names, new)
         searchable = _searchable(before, asked)
-        return _compared(before, after, asked if searchable else [replace(each, now=None) for each in asked], searchable)
+        return _compared(
+            before, after, asked if searchable else [replace(each, now=None) for each in asked], searchable
+        )
 
 
 def _searchable(search: SampledSearch, asked: Sequence[Question]) -> int:
@@ -251,18 +255,45 @@ def untitled(documents: Sequence[Document]) -> list[Document]:
 
 @dataclass(frozen=True, slots=True)
 class Titled:
-    """What one embedder gave: for rows their vectors, and for titles, by the ids of their rows, those of queries."""
+    """What one embedder gave: vectors of rows, of those that are looked for without their titles, and of the titles.
 
-    vectors: Mapping[str, Vectors]
-    queries: Mapping[str, Vectors]
+    All of them by the ids of their rows.
+    """
+
+    rows: Mapping[str, Vectors]
+    untitled: Mapping[str, Vectors]
+    titles: Mapping[str, Vectors]
+
+    @property
+    def all(self) -> dict[str, Vectors]:
+        """The vectors that are searched."""
+        return {**self.rows, **self.untitled}
+
+    @property
+    def wanted(self) -> set[str]:
+        """The rows that can be looked for."""
+        return self.untitled.keys() & self.titles.keys()
 
 
-def mrr_by_titles(of: Titled, among: Sequence[str], wanted: Sequence[str]) -> float | None:
-    """Return the mean of 1 / the rank of the row `wanted` in the order of cosines, None where none is."""
-    rows = np.stack([of.vectors[each] for each in among]) if among else None
-    if rows is None or not wanted:
-        return None
-    return fmean(_rank(rows, of.queries[each], among.index(each)) for each in wanted)
+def compare_by_titles(now: Titled | None, target: Titled) -> tuple[Quality | None, Quality | None]:
+    """Return how well rows are found by their titles now and by the target: the same rows, among the same rows.
+
+    None where none can be.
+    """
+    both = [target] if now is None else [target, now]
+    among = [name for name in target.all if all(name in each.all for each in both)]
+    wanted = [name for name in among if all(name in each.wanted for each in both)]
+    if not wanted:
+        return None, (None if now is None else compare_by_titles(None, target)[1])
+    figures = [Quality(None, _mrr(each, among, wanted)) for each in both]
+    return (None if now is None else figures[1]), figures[0]
+
+
+def _mrr(of: Titled, among: Sequence[str], wanted: Sequence[str]) -> float:
+    vectors = of.all
+    rows = np.stack([vectors[each] for each in among])
+    place = {name: number for number, name in enumerate(among)}
+    return fmean(_rank(rows, of.titles[each], place[each]) for each in wanted)
 
 
 def _rank(rows: Vectors, query: Vectors, wanted: int) -> float:

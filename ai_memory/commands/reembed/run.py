@@ -30,6 +30,7 @@ VERBS = {
     "pause": "end the run within a batch, or 10 s without an answer, and let none begin until it is unpaused",
     "unpause": "lift the pause",
     "cancel": "give up the unfinished run and its approval; vectors already written stay",
+    "rehearse": "try the configured target on a sample: what would change, what it would take; nothing is written",
     "rollback": "put back what the latest run replaced, resumably, and withdraw its approval",
     "prune": "drop what was kept of replaced vectors: there is no way back then",
 }
@@ -133,6 +134,21 @@ def _add_verify(add: Add) -> None:
     add("--make-stale", action="store_true", help="with --sample: have the next run embed the rows that differ anew")
 
 
+def _add_rehearse(add: Add) -> None:
+    add("--sample", type=whole_number(1, 100_000), default=300, metavar="N", help="rows to embed (300)")
+    add(
+        "--queries", type=named_path, metavar="FILE", help="search by these, as recall --queries takes them, not titles"
+    )
+    add("--judgements", type=named_path, metavar="FILE", help="what is right, as evaluate takes it")
+    add(
+        "--retry-for",
+        type=duration,
+        default=argparse.SUPPRESS,
+        metavar="DURATION",
+        help="how long to retry a request (120s)",
+    )
+
+
 def _add_rollback(add: Add) -> None:
     """Add the flags of `rollback`; where one was given before the verb, it holds."""
     given = argparse.SUPPRESS
@@ -150,6 +166,7 @@ def _add_prune(add: Add) -> None:
 FLAGS: Mapping[str, Callable[[Add], None]] = {
     "pause": _add_pause,
     "prune": _add_prune,
+    "rehearse": _add_rehearse,
     "rollback": _add_rollback,
     "status": _add_status,
     "verify": _add_verify,
@@ -196,6 +213,10 @@ def _run_verb(args: argparse.Namespace, settings: Settings, console: Console) ->
         from ai_memory.commands.reembed import undo
 
         return undo.run(args.verb, args, settings, console)
+    if args.verb == "rehearse":
+        from ai_memory.commands.reembed import rehearse
+
+        return rehearse.run(args, settings, console)
     if args.verb == "status":
         from ai_memory.commands.reembed.status import run_status
 
