@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ai_memory.clock import SystemClock
+from ai_memory.commands.reembed.ask_target import ask_target
+from ai_memory.commands.reembed.plan_lines import cut_line, refused_line
 from ai_memory.embed.assemble import assemble_interactive, configured_target, token_counter
-from ai_memory.embed.probe import check_witness, probe
 from ai_memory.memory.text_codec import printable
 from ai_memory.reembed.plan.dry_run import DryRun, dry_run
-from ai_memory.reembed.plan.estimate import Estimate, Probed
-from ai_memory.reembed.plan.targets import known_fingerprint, recorded_target
 from ai_memory.stores.opening import database
 from ai_memory.text.amounts import counted, money, size, span
 
 if TYPE_CHECKING:
     from ai_memory.config.settings import Settings
-    from ai_memory.embed.port import ResilientEmbedder
     from ai_memory.reembed.options import Options
+    from ai_memory.reembed.plan.estimate import Estimate, Probed
     from ai_memory.reembed.plan.in_doubt import InDoubt
     from ai_memory.reembed.plan.taking import Preflight
     from ai_memory.show.console import Console
-    from ai_memory.stores.port import Reader
 
 
 UNSTAMPED = (
@@ -82,23 +79,6 @@ def run_plan(settings: Settings, console: Console, *, options: Options, ask: boo
     return 0
 
 
-def ask_target(store: Reader, embedder: ResilientEmbedder, *, retarget: bool) -> Probed:
-    """Ask the target for the witness texts and compare them with those it is known by; `retarget` takes any width.
-
-    Raises:
-        EmbedderInitFailed, EmbedError, EndpointUnusable: see `embed.probe.probe`.
-        TargetChanged: it gives other vectors than those it is known by.
-    """
-    clock, recorded = SystemClock(), 0 if retarget else recorded_target(store, embedder.target).dim
-    began = clock.monotonic()
-    vectors = probe(embedder)
-    seconds, dim = clock.monotonic() - began, int(vectors.shape[1])
-    # By the width that the file knows, if it knows one: an endpoint that has another by now is found out.
-    if known := known_fingerprint(store, replace(embedder.target, dim=recorded or dim)):
-        check_witness(known, vectors)
-    return Probed(dim, seconds)
-
-
 def _lines(found: DryRun) -> list[str]:
     census = found.preflight.census
     paid = "" if found.estimated_cost is None else f" for {money(found.estimated_cost)}"
@@ -133,20 +113,3 @@ def _tried(probed: Probed | None) -> str:
     if probed is None:
         return "The target was not tried (--probe tries it)."
     return f"The target answered in {probed.seconds:.1f} s; its vectors are {probed.dim:,} wide."
-
-
-def refused_line(found: DryRun) -> str:
-    """Return what stands in the way of the start that was planned."""
-    if found.refusal is None:
-        return ""
-    return f"Now such a start would do nothing and end with {found.refusal.exit_code}: {found.refusal.line()}"
-
-
-def cut_line(found: DryRun) -> str:
-    """Return what is to be said of texts that are longer than the model reads."""
-    if found.truncated_rows is None:
-        return "Whether texts are longer than the model reads cannot be told here."
-    if not found.truncated_rows:
-        return ""
-    rows = counted(found.truncated_rows, "row is", "rows are")
-    return f"{rows} longer than the model reads and will be cut: {found.lost_percent} % of all tokens are lost."

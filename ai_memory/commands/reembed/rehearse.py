@@ -21,8 +21,8 @@ from ai_memory.actions.rehearse import (
 )
 from ai_memory.clock import SystemClock
 from ai_memory.commands.query_files import read_judged, read_queries, with_judgement
+from ai_memory.commands.reembed.ask_target import ask_target
 from ai_memory.commands.reembed.both_embedders import BothEmbedders
-from ai_memory.commands.reembed.plan import ask_target
 from ai_memory.commands.reembed.rehearsal import Asked, Rehearsal, show
 from ai_memory.embed.assemble import assemble, configured_target, token_counter
 from ai_memory.embed.documents import embed_documents
