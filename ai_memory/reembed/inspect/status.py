@@ -37,7 +37,7 @@ class Status:
     how many rows are stale in namespaces that are not the run's (None: nobody looked). `breaker_until` is what is
     believed of the run's own. `free_bytes` is the room on the disk, `wanted` what the configuration asks for,
     `pause` who paused the file (None: nobody), `outlook` what the next start would meet after a run that ended.
-    Of `kept_rows` replaced vectors are kept, in about `kept_bytes`; `way_back` names the runs that a rollback would undo
+    Of `kept_rows` replaced vectors are kept, in about `kept_bytes`; `way_back` names the runs that a rollback undoes
     (None: none).
     """
 

@@ -11,12 +11,14 @@ from ai_memory.reembed.sweep.joined import joined
 from ai_memory.reembed.sweep.journal import Unrecorded
 from ai_memory.reembed.sweep.scan import Scan, ScanOrder
 from ai_memory.reembed.sweep.schedule import Schedule
+from ai_memory.stores.values import NOTHING_KEPT
 
 if TYPE_CHECKING:
     from ai_memory.reembed.sweep.inherited import Inherited
     from ai_memory.reembed.tools import SweepTools
     from ai_memory.reembed.work import Workers
     from ai_memory.stores.port import Store
+    from ai_memory.stores.values import Place
     from ai_memory.vectors.target import Fingerprint
 
 
@@ -34,12 +36,13 @@ class WithoutRun:
         batch: int,
         rows: int = 0,
         before: Inherited | None = None,
+        place: Place = NOTHING_KEPT,
     ) -> None:
         """Write vectors of `target` as `origin`, of `rows` that are embedded in pages of `batch`.
 
-        `before` is what earlier work wrote that was not seen to be right.
+        `before` is what earlier work wrote that was not seen to be right; `place` says where what is replaced is kept.
         """
-        self.journal = Unrecorded(origin)
+        self.journal = Unrecorded(origin, place)
         self.committer = Committer(store, self.journal, target, tools)
         signs, schedule, options = NoSigns(tools.stop), Schedule(rows=rows, batch=batch), Options(batch=batch)
         self.sweep = joined(self.committer, options, tools, workers, signs, schedule, before=before)

@@ -171,6 +171,10 @@ def test_where_nothing_is_kept_it_says_why(tmp_path: Path, cause: str, words: st
         rollback(work)
 
 
+def test_of_a_row_that_a_run_wrote_twice_the_vector_of_before_comes_back(tmp_path: Path) -> None:
+    check_written_twice(tmp_path / "m.db")
+
+
 class TestRedo:
     """A run to the target of one that was undone."""
 
@@ -221,6 +225,21 @@ class TestRedo:
         done = work.run(batch=5)
 
         assert (done.exit_code, done.disagreed > 0, work.all_right()) == (0, True, True)
+
+
+def check_written_twice(path: Path) -> None:
+    """Have a run write a row twice, and check that what comes back is what stood there before the first time."""
+    work = half_done(path)
+    before = vectors(work)
+    assert work.run(max_rows=20).exit_code == 75
+    row_id = min(files.texts(path))
+    files.execute(path, "UPDATE memories SET embedding = x'01000080bf' WHERE id = ?", row_id)
+    assert work.run(resume=True).exit_code == 0
+    assert work.all_right()
+
+    rollback(work)
+
+    assert vectors(work) == before
 
 
 def check_redo_of_lies(path: Path) -> None:
