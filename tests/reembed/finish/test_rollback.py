@@ -13,10 +13,12 @@ from ai_memory.errors import OperatorNeeded, TransientFailure
 from ai_memory.reembed.finish.rollback import Rollback
 from ai_memory.reembed.finish.rollback_report import RollbackReport
 from ai_memory.reembed.finish.undoable import Undoable
+from ai_memory.reembed.sweep import asking
 from ai_memory.reembed.sweep.budget import BESIDE_ROWS
 from ai_memory.reembed.tools import SweepTools
 from ai_memory.show.narrator import Narrator
 from ai_memory.stores.opening import database
+from ai_memory.vectors import blob
 from ai_memory.vectors.target import Vectors
 from tests.reembed.work import Work
 from tests.support import files
@@ -175,6 +177,30 @@ def test_of_a_row_that_a_run_wrote_twice_the_vector_of_before_comes_back(tmp_pat
     check_written_twice(tmp_path / "m.db")
 
 
+def test_nobody_is_asked_however_many_pages_there_are(work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = vectors(work)
+    work.run()
+    monkeypatch.setattr(asking, "WITNESS_EVERY", 2)
+
+    assert rollback(work, batch=1).put_back == 30
+
+    assert vectors(work) == before
+
+
+def test_where_a_lie_is_found_out_search_keeps_the_vectors_of_before(tmp_path: Path) -> None:
+    work = Work(files.create(tmp_path / "m.db", rows=60), OLD)
+    work.run(keeps_previous=False)
+    before = vectors(work)
+
+    ended = replace(work, embedder=Turning()).run(batch=4)
+
+    assert (ended.exit_code, ended.disagreed > 0) == (69, True)
+    written = [row for row, old in zip(vectors(work), before, strict=True) if row != old]
+    assert len(written) < 60
+    right = {each: blob.encode(NEW.vector(text)) for each, text in files.texts(work.path).items()}
+    assert all(row[1] == right[row[0]] for row in written)
+
+
 class TestRedo:
     """A run to the target of one that was undone."""
 
@@ -254,6 +280,21 @@ def check_redo_of_lies(path: Path) -> None:
     done = work.run(batch=5)
 
     assert (done.exit_code, done.disagreed > 0, work.all_right()) == (0, True, True)
+
+
+@dataclass(slots=True)
+class Turning(HashEmbedder):
+    """Gives each text another vector each time, after some requests."""
+
+    requests: int = 0
+
+    def embed_documents(self, texts: Sequence[str]) -> Vectors:
+        self.requests += 1
+        return HashEmbedder.embed_documents(self, texts)
+
+    def vector(self, text: str) -> Vectors:
+        lies = self.requests > 12 and text not in BESIDE_ROWS
+        return HashEmbedder.vector(self, f"{text} {self.requests}" if lies else text)
 
 
 @dataclass(slots=True)
