@@ -118,6 +118,7 @@ def _add_verify(add: Add) -> None:
 def _add_rollback(add: Add) -> None:
     # Where a flag was given before the verb, it holds.
     given = argparse.SUPPRESS
+    add("--run", type=whole_number(1, MOST), metavar="N", dest="since", help="undo run N and all after it")
     add("--dry-run", action="store_true", default=given, help="show what would be put back; nothing is written")
     add("--max-rows", type=whole_number(1, MOST), metavar="N", default=given, help="stop after N rows (exit 75)")
     add("--max-runtime", type=duration, metavar="DURATION", default=given, help="stop after this time (exit 75)")

@@ -42,25 +42,29 @@ PAGE_ROWS = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Rollback:
-    """One invocation on one database; `disclose` is told what is going to be undone, and refuses by raising."""
+    """One invocation on one database; `disclose` is told what is going to be undone, and refuses by raising.
+
+    With a `run_id` that run and all after it are undone.
+    """
 
     database: Database
     tools: SweepTools
     disclose: Callable[[Undoable], None]
     batch: int = PAGE_ROWS
     max_rows: int | None = None
+    run_id: int | None = None
 
     def run(self) -> RollbackReport:
         """Undo the latest run as far as it goes, and report.
 
         Raises:
-            OperatorNeeded: there is nothing that could be undone, or the file is paused.
+            OperatorNeeded, UsageError: there is nothing that could be undone, or the file is paused.
             AiMemoryError: the start was refused before the run was taken; any later failure is in the report.
         """
         began = self.tools.clock.monotonic()
         with holding(self.database, now_ms=self._now()) as holder, self.database.write(now_ms=self._now()) as store:
             require_no_pause(store, now_ms=self._now())
-            found = find_undoable(store)
+            found = find_undoable(store, self.run_id)
             if found.done:
                 return report(found, None, Told())
             if not found.resumed:

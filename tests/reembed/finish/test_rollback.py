@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ai_memory.errors import OperatorNeeded, TransientFailure
+from ai_memory.errors import OperatorNeeded, TransientFailure, UsageError
 from ai_memory.reembed.finish.rollback import Rollback
 from ai_memory.reembed.finish.rollback_report import RollbackReport
 from ai_memory.reembed.finish.undoable import Undoable
@@ -130,8 +130,27 @@ def test_a_run_is_undone_once(work: Work) -> None:
 
     done = rollback(work)
 
-    assert (done.exit_code, done.run_id, done.lines()) == (0, None, ["Run 2 is undone already. Nothing to do."])
+    assert (done.exit_code, done.run_id) == (0, None)
+    assert "Run 2 is undone already." in done.lines()[0]
     assert vectors(work) == before
+
+
+@pytest.mark.parametrize("undone_before", [False, True])
+def test_an_earlier_run_is_undone_with_all_after_it(work: Work, undone_before: bool) -> None:
+    before = vectors(work)
+    work.run()
+    edited = min(files.texts(work.path))
+    files.edit(work.path, edited, "edited, and embedded the night after")
+    assert work.run().reembedded == 1
+    if undone_before:
+        assert rollback(work).put_back == 1
+
+    done = rollback(work, run_id=2)
+
+    assert (done.undoes, done.put_back, done.left_alone) == ((2, 3), 29, 1)
+    assert vectors(work)[1:] == before[1:]
+    with pytest.raises(UsageError, match="no run 99"):
+        rollback(work, run_id=99)
 
 
 def test_a_rollback_that_was_given_up_is_begun_anew_for_the_rest(work: Work) -> None:
