@@ -715,6 +715,22 @@ class UndoSuite(Suite):
         assert (dropped, store.targets.previous.kept()) == (Room(4, 3 * size), [(later.run_id, kept)])
         assert put_back(store, target, run, *IDS[1:3]) == {}
 
+    def test_what_was_pruned_is_free_until_it_is_given_back(
+        self, subject: Subject, store: Store, target: Fingerprint, run: Run
+    ) -> None:
+        large = replace(OLD, dim=4096)
+        written(store, entered(store, large), *(write_of(store, each, embedder=large) for each in IDS))
+        replaced(store, target, run, *IDS)
+        after, none = state(store), store.targets.previous.free()
+        with store.transaction() as transaction:
+            transaction.undo.prune(0, spare=[], limit=9)
+        free = store.targets.previous.free()
+
+        given_back = subject.database.vacuum(now_ms=NOW_MS)
+
+        assert (free - none >= 6 * 16_000, given_back >= free) == (True, True)
+        assert (store.targets.previous.free(), state(store)) == (0, after)
+
     def test_a_run_that_is_undone_is_no_longer_approved(self, store: Store, target: Fingerprint, run: Run) -> None:
         with store.transaction() as transaction:
             transaction.operator.approve(target.space, target.dim, by="me", how="approve", now_ms=NOW_MS)

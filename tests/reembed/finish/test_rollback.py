@@ -196,6 +196,18 @@ def test_of_a_row_that_a_run_wrote_twice_the_vector_of_before_comes_back(tmp_pat
     check_written_twice(tmp_path / "m.db")
 
 
+def test_that_stamps_were_believed_is_undone_too(tmp_path: Path) -> None:
+    work = Work(files.create(tmp_path / "m.db", rows=6), NEW)
+    work.run(keeps_previous=False)
+    files.execute(work.path, "DELETE FROM embedding_provenance")
+    before = vectors(work)
+    assert work.run(skip_current=True).attested == 6
+
+    assert rollback(work).put_back == 6
+
+    assert vectors(work) == before
+
+
 def test_nobody_is_asked_however_many_pages_there_are(work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
     before = vectors(work)
     work.run()
