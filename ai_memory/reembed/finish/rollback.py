@@ -19,6 +19,7 @@ from ai_memory.reembed.finish.undoable import Undoable, find_undoable
 from ai_memory.reembed.heartbeat import PausedOnly, require_no_pause
 from ai_memory.reembed.holding import holding
 from ai_memory.reembed.options import Options
+from ai_memory.reembed.plan.trial import require_updates
 from ai_memory.reembed.sources import NoWorkers
 from ai_memory.reembed.sweep.committer import Committer
 from ai_memory.reembed.sweep.ending import Ending, budget_spent, stopped, stopped_by
@@ -59,6 +60,7 @@ class Rollback:
 
         Raises:
             OperatorNeeded, UsageError: there is nothing that could be undone, or the file is paused.
+            DataRefused: the file takes no vector.
             AiMemoryError: the start was refused before the run was taken; any later failure is in the report.
         """
         began = self.tools.clock.monotonic()
@@ -67,6 +69,7 @@ class Rollback:
             found = find_undoable(store, self.run_id)
             if found.done:
                 return report(found, None, Told())
+            require_updates(store)
             if not found.resumed:
                 self.disclose(found)
             run = self._taken(store, found, holder)

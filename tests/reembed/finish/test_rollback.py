@@ -208,6 +208,19 @@ def test_that_stamps_were_believed_is_undone_too(tmp_path: Path) -> None:
     assert vectors(work) == before
 
 
+@pytest.mark.parametrize("how", ["ABORT, 'legal hold'", "ROLLBACK, 'legal hold'", "IGNORE"])
+def test_a_row_that_its_own_database_keeps_as_it_is_is_left_and_the_others_are_put_back(work: Work, how: str) -> None:
+    before = vectors(work)
+    work.run()
+    held = "BEFORE UPDATE OF embedding ON memories WHEN old.id = 'id-003'"
+    files.execute(work.path, f"CREATE TRIGGER held {held} BEGIN SELECT RAISE({how}); END")
+
+    done = rollback(work)
+
+    assert (done.exit_code, done.put_back, done.left_alone) == (0, 29, 1)
+    assert [row for row in vectors(work) if row[0] != "id-003"] == [row for row in before if row[0] != "id-003"]
+
+
 def test_nobody_is_asked_however_many_pages_there_are(work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
     before = vectors(work)
     work.run()
