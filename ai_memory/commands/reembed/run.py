@@ -134,8 +134,9 @@ def _add_verify(add: Add) -> None:
 
 
 def _add_rollback(add: Add) -> None:
-    """Add the flags of `rollback`; where one was given before the verb, it holds."""
+    # Where a flag was given before the verb, it holds.
     given = argparse.SUPPRESS
+    add("--run", type=whole_number(1, MOST), metavar="N", dest="since", help="undo run N and all after it")
     add("--dry-run", action="store_true", default=given, help="show what would be put back; nothing is written")
     add("--max-rows", type=whole_number(1, MOST), metavar="N", default=given, help="stop after N rows (exit 75)")
     add("--max-runtime", type=duration, metavar="DURATION", default=given, help="stop after this time (exit 75)")
@@ -149,10 +150,10 @@ def _add_prune(add: Add) -> None:
 
 FLAGS: Mapping[str, Callable[[Add], None]] = {
     "pause": _add_pause,
-    "prune": _add_prune,
-    "rollback": _add_rollback,
     "status": _add_status,
     "verify": _add_verify,
+    "rollback": _add_rollback,
+    "prune": _add_prune,
 }
 """What adds the flags of a sub-command that has some of its own."""
 
@@ -165,7 +166,7 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     if args.stamp_only:
         from ai_memory.commands.reembed import stamp
 
-        asked = stamp.Asked(_scope(args), args.compared, args.retry_for)
+        asked = stamp.Asked(_scope(args), args.compared, args.retry_for, undo=not args.no_undo)
         return stamp.run(settings, console, asked, dry_run=args.dry_run)
     if args.dry_run:
         from ai_memory.commands.reembed.plan import run_plan
