@@ -13,10 +13,7 @@ from ai_memory.commands.parser import add_global_flags
 from ai_memory.config import vendors
 from ai_memory.config.api_key import ApiKey
 from ai_memory.config.embedding import PREVIOUS
-from ai_memory.errors import AiMemoryError
 from ai_memory.memory.text_codec import printable
-from ai_memory.stores.opening import reading
-from ai_memory.vectors.target import LOCAL
 
 if TYPE_CHECKING:
     from ai_memory.config.embedding import EmbeddingSettings
@@ -45,7 +42,7 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     del args
     found = {"db": settings.db, "key_dir": settings.key_dir, **_by_name(settings.embedding)}
     previous = _by_name(settings.previous) if settings.previous else {}
-    kept = _kept(settings, console)
+    kept = kept_settings(settings, console)
     values = {
         "config": str(settings.config_path) if settings.config_path else None,
         **_values(found),
@@ -63,19 +60,6 @@ def _values(found: Mapping[str, Sourced[object]]) -> dict[str, object]:
     return {name: {"value": _shown(each.value), "source": each.source} for name, each in found.items()}
 
 
-def _kept(settings: Settings, console: Console) -> list[KeptSettings]:
-    """Return how the embedders of the vectors in the database were configured, as it has kept that itself."""
-    path = settings.db.value
-    try:
-        if not path.exists():
-            return []
-        with reading(path, tell=console.note) as library:
-            return kept_settings(library.store, settings)
-    except AiMemoryError as error:
-        console.note(f"What {path} has kept of its embedders is not shown: {error.line()}")
-        return []
-
-
 def _told(each: KeptSettings) -> str:
     which = ", ".join(f"{name} = {value}" for name, value in each.settings.items()) or "-"
     return printable(f"Vectors of {each.space}, {each.dim} wide, are kept as of: {which}; {each.used}.")
@@ -89,7 +73,7 @@ def _model_files(embedding: EmbeddingSettings) -> str | None:
         return None
     if backend == vendors.OLLAMA:
         return f"on the Ollama server{size}; get it there with: ollama pull {model}"
-    if backend != LOCAL:
+    if not embedding.is_local:
         return "on the endpoint"
     if embedding.model_path.value:
         return f"the files in {embedding.model_path.value}; nothing is downloaded"

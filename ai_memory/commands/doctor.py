@@ -114,6 +114,7 @@ def _examine_others(store: Reader, settings: Settings, diagnosis: Diagnosis) -> 
             lines[each.space] = error.line()
     diagnosis.values["previous"] = lines
     for space, line in lines.items():
-        if line != "ok":
-            whose = f"vectors of {printable(space)}" if space else "what the previous embedder made"
-            diagnosis.find(f"{whose} can be found by words alone: {line}")
+        if not space:
+            diagnosis.find(f"the previous embedder: {line}")
+        elif line != "ok":
+            diagnosis.find(f"vectors of {printable(space)} are found by words alone until they are replaced", REEMBED)

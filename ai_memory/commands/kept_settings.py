@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 
 from ai_memory.config.keeping import to_keep
 from ai_memory.config.kept import believed, read_kept
-from ai_memory.errors import EmbedderInitFailed
+from ai_memory.errors import AiMemoryError, EmbedderInitFailed
+from ai_memory.stores.opening import reading
 from ai_memory.system.trusted_file import trusted_users
 
 if TYPE_CHECKING:
     from ai_memory.config.settings import Settings
-    from ai_memory.stores.port import Reader
+    from ai_memory.show.console import Console
     from ai_memory.stores.values import KeptTarget
 
 
@@ -27,10 +28,18 @@ class KeptSettings:
     used: str
 
 
-def kept_settings(store: Reader, settings: Settings) -> list[KeptSettings]:
-    """Return what the file has kept for its vectors of other embedders than the configured one, the latest first."""
-    own = to_keep(settings.embedding)
-    return [_kept(each, settings) for each in store.targets.kept() if each.settings not in ("", own)]
+def kept_settings(settings: Settings, console: Console) -> list[KeptSettings]:
+    """Return what the database has kept of other embedders of its vectors than the configured one, the latest first."""
+    path, own = settings.db.value, to_keep(settings.embedding)
+    try:
+        if not path.exists():
+            return []
+        with reading(path, tell=console.note) as library:
+            known = library.store.targets.kept()
+    except AiMemoryError as error:
+        console.note(f"What {path} has kept of its embedders is not shown: {error.line()}")
+        return []
+    return [_kept(each, settings) for each in known if each.settings not in ("", own)]
 
 
 def _kept(target: KeptTarget, settings: Settings) -> KeptSettings:

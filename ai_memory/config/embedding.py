@@ -66,6 +66,11 @@ class EmbeddingSettings:
     encoding_format: Sourced[str]
     price_per_million_tokens: Sourced[float | None]
 
+    @property
+    def is_local(self) -> bool:
+        """Whether the model runs on this machine."""
+        return self.backend.value == LOCAL
+
 
 def resolve(top: Table, environ: Mapping[str, str]) -> EmbeddingSettings:
     """Return the embedder that the environment and the config file ask for.

@@ -12,7 +12,6 @@ from ai_memory.config.api_key import is_variable
 from ai_memory.errors import EmbedderInitFailed
 from ai_memory.text import address
 from ai_memory.text.masking import Mask
-from ai_memory.vectors.target import LOCAL
 
 if TYPE_CHECKING:
     from ai_memory.config.embedding import EmbeddingSettings
@@ -24,7 +23,7 @@ _PLAIN_STEP = re.compile(rf"{_WORD}(?:[._-]{_WORD})*", re.ASCII)
 
 def to_keep(settings: EmbeddingSettings) -> str:
     """Return the JSON by which a database keeps the settings: no key, and no address that may hold a secret."""
-    local = settings.backend.value == LOCAL
+    local = settings.is_local
     folder = settings.model_path.value if local else None
     values = {
         "backend": settings.backend.value,

@@ -19,7 +19,6 @@ from ai_memory.errors import ConfigRefused, EmbedderInitFailed
 from ai_memory.memory.text_codec import is_text
 from ai_memory.system.trusted_file import require_own_folder
 from ai_memory.text import address
-from ai_memory.vectors.target import LOCAL
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -70,7 +69,7 @@ def believed(kept: Kept, own: Sequence[EmbeddingSettings], users: frozenset[int]
         EmbedderInitFailed: the user's configuration names nothing by which it could be reached.
     """
     settings = kept.settings
-    if settings.backend.value == LOCAL:
+    if settings.is_local:
         return _local(settings, own, users)
     if kept.values.get("base_url") == "":
         raise EmbedderInitFailed(
@@ -78,7 +77,7 @@ def believed(kept: Kept, own: Sequence[EmbeddingSettings], users: frozenset[int]
             tip=f"Put this line below [{SECTION}] in the config file, with its base_url: {kept.line}",
         )
     for each in own:
-        if each.backend.value != LOCAL and each.base_url.value == settings.base_url.value:
+        if not each.is_local and each.base_url.value == settings.base_url.value:
             return _with_key_of(settings, each)
     if _serves_here(settings):
         return replace(settings, api_key=Sourced(None, "this backend takes no key"))
@@ -93,7 +92,7 @@ def _local(settings: EmbeddingSettings, own: Sequence[EmbeddingSettings], users:
         if not folder.is_absolute():
             raise EmbedderInitFailed(f"{folder} is not a whole path.")
         require_own_folder(folder, EmbedderInitFailed, users)
-    device = next((each.device for each in own if each.backend.value == LOCAL), settings.device)
+    device = next((each.device for each in own if each.is_local), settings.device)
     return replace(settings, device=device, offline=Sourced(value=True, source="nothing is downloaded for a database"))
 
 

@@ -22,7 +22,6 @@ from ai_memory.embed.stack.chain import chained
 from ai_memory.embed.terms import Terms, Ties
 from ai_memory.errors import NoEmbedder
 from ai_memory.text import address
-from ai_memory.vectors.target import LOCAL
 
 if TYPE_CHECKING:
     from ai_memory.config.embedding import EmbeddingSettings
@@ -62,7 +61,7 @@ def assemble_interactive(settings: EmbeddingSettings) -> ResilientEmbedder:
     """
     stop = Event()
     embedder = assemble(settings, Terms(QUICK), Ties(stop))
-    return embedder if settings.backend.value == LOCAL else _time_limited(embedder, settings, stop)
+    return embedder if settings.is_local else _time_limited(embedder, settings, stop)
 
 
 class Queries:
@@ -80,7 +79,7 @@ class Queries:
     @property
     def is_local(self) -> bool:
         """Whether the model runs on this machine."""
-        return self._settings.backend.value == LOCAL
+        return self._settings.is_local
 
     def begin(self, text: str) -> Callable[[], tuple[Target, Vectors]]:
         """Send a query to its endpoint, and return what waits for the target and the vector, float32, shape (dim,).
@@ -153,7 +152,7 @@ def token_counter(settings: EmbeddingSettings) -> Callable[[str], int] | None:
     Raises:
         EmbedderInitFailed: the model's files cannot be used.
     """
-    if settings.backend.value == LOCAL:
+    if settings.is_local:
         return local.token_counter(settings)
     return remote.token_counter(settings)
 
@@ -164,6 +163,6 @@ def _core(settings: EmbeddingSettings, terms: Terms, ties: Ties) -> Core:
             f"the tier {settings.tier.value} ({settings.tier.source}) has embeddings turned off.",
             tip='Set tier = "semantic" in config.toml.',
         )
-    if settings.backend.value == LOCAL:
+    if settings.is_local:
         return local.core(settings)
     return remote.core(settings, terms, ties)

@@ -290,7 +290,8 @@ def test_doctor_says_whether_the_old_embedder_answers(cli: Cli, old: FakeEndpoin
 
     assert well["previous"] == {"old#none": "ok"}
     assert not any("old#none" in each for each in well["findings"])
-    assert any(each.startswith("vectors of old#none can be found by words alone: ") for each in away["findings"])
+    assert any(each.startswith("vectors of old#none are found by words alone") for each in away["findings"])
+    assert "refused the key" in away["previous"]["old#none"]
 
 
 def test_doctor_asks_no_old_embedder_where_no_vector_is_its_own(
@@ -300,3 +301,49 @@ def test_doctor_asks_no_old_embedder_where_no_vector_is_its_own(
     remember(cli, TEXTS)
 
     assert (cli("doctor", "--json").json["previous"], old.seen.requests) == ({}, 0)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["store", "-T", "another", "-c", "text"],
+        ["import", "in.jsonl"],
+        ["backfill"],
+        ["reembed"],
+        ["reembed", "--stamp-only"],
+    ],
+)
+def test_whoever_writes_vectors_keeps_how_the_embedder_was_configured(
+    cli: Cli, db: Path, old: FakeEndpoint, use: Use, words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("in.jsonl").write_text('{"title": "one", "content": "first"}\n')
+    use(old)
+    if words[-1] == "--stamp-only":
+        remember(cli, TEXTS)
+        files.execute(db, "DELETE FROM embedding_provenance")
+        files.execute(db, "DELETE FROM embedding_settings")
+    else:
+        assert cli("store", "-T", "bare", "-c", "text", "--no-embed").code == 0
+
+    assert cli(*words).code == 0
+
+    # Before its endpoint has told the width a target is another one.
+    kept = files.execute(
+        db,
+        "SELECT settings_json FROM embedding_settings AS s JOIN embedding_fingerprint AS f ON f.id = s.target"
+        " WHERE dim > 0",
+    )
+    assert [json.loads(each) for (each,) in kept] == [
+        {"backend": "openai-compatible", "base_url": old.url, "model": "old"}
+    ]
+
+
+def test_doctor_names_a_mistake_in_the_previous_embedder(cli: Cli, new: FakeEndpoint, use: Use) -> None:
+    use(new, "[embeddings.previous]\ndim = -1")
+    remember(cli, TEXTS[:1])
+
+    [finding] = cli("doctor", "--json").json["findings"]
+
+    assert finding.startswith("the previous embedder: ")
+    assert "[embeddings.previous].dim is -1" in finding
