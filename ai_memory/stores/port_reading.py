@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ai_memory.stores.values import (
         Checkpoint,
         Identity,
+        KeptTarget,
         KeptVector,
         Measured,
         Pause,
@@ -127,6 +128,12 @@ class TargetReader(Protocol):
     def unproven(self, target: Fingerprint) -> list[str]:
         """Return the ids of the rows whose vectors sweeps wrote in the target's present stretch."""
 
+    def left_in_flight(self, target: int, scope: tuple[str, ...] | None) -> int:
+        """Return how many texts runs to the target have sent and not committed, at most: killed ones, and given up.
+
+        Of rows in the namespaces of `scope` (None: in all), as far as the runs' own namespaces tell.
+        """
+
     def widths(self) -> list[tuple[bytes, int]]:
         """Return digest and width of every target, the unfinished run's first, then the latest; damaged ones left out.
 
@@ -135,6 +142,12 @@ class TargetReader(Protocol):
 
     def of_space(self, space: str, dim: int) -> list[int]:
         """Return the numbers of the targets of a space, the latest first; with a `dim` of 0 of any width."""
+
+    def kept(self) -> list[KeptTarget]:
+        """Return those of the latest targets to which vectors in the database are recorded, the latest first.
+
+        Damaged ones are left out.
+        """
 
 
 class RunReader(Protocol):

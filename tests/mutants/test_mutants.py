@@ -11,9 +11,11 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from ai_memory.errors import TransientFailure
+from tests.actions.test_recall_spaces import check_spaces
+from tests.config.test_kept import check_believed
 from tests.crash.test_undo import check_run
 from tests.machine.machine import Machine
-from tests.mutants.mutants import INTERRUPTIONS, LIAR, MACHINE, MUTANTS, REDO, UNDO, Mutant
+from tests.mutants.mutants import INTERRUPTIONS, LIAR, MACHINE, MUTANTS, REDO, SPACES, UNDO, Mutant
 from tests.reembed.finish.test_rollback import check_redo_of_lies, check_written_twice
 from tests.reembed.sweep.test_asked_again import check_liar
 from tests.reembed.sweep.test_inherited import Killed, check_cut_off
@@ -45,6 +47,9 @@ def run(harness: str, folder: Path) -> None:
     elif harness == INTERRUPTIONS:
         check_interruptions(folder, PROGRAMS, random=False)
         check_cursors(folder, PROGRAMS, random=False)
+    elif harness == SPACES:
+        check_spaces(folder)
+        check_believed(folder)
     elif harness == LIAR:
         for true in range(6):
             check_liar(folder, true=true)

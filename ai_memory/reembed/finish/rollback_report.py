@@ -63,7 +63,7 @@ class RollbackReport:
         runs = f"Run {last}" if first == last else f"Runs {first} to {last}"
         if self.run_id is None:
             are = "is" if first == last else "are"
-            return [f"{runs} {are} undone already. To undo an earlier one, too: ai-memory reembed rollback --run N"]
+            return [f"{runs} {are} undone already. To undo an earlier one, too, give its number by --run."]
         state = "unfinished" if self.state == "running" else self.state
         back = counted(self.put_back, "row has", "rows have")
         lines = [

@@ -95,7 +95,8 @@ def action_of(store: Reader, target: Target, options: Options, run: Run | None, 
         OperatorNeeded, TargetChanged, UsageError: see `decide`; or nobody approved the target.
     """
     approved, changed = store.operator.is_approved(target.space, target.dim), _changed(store, run, target)
-    unproven = run is not None and not census.stale and has_unproven(store, target)
+    # Where rows are stale there is work in any case, and what is in doubt is asked for at its end.
+    unproven = not census.stale and has_unproven(store, target)
     action = decide(options, Situation(run, tuple(changed), census, approved, unproven))
     if action is Action.ASK:
         raise unapproved(store, target.space, target.dim, options)

@@ -134,6 +134,7 @@ def test_a_file_of_a_release_before_is_read_without_being_migrated(tmp_path: Pat
         assert found is not None
         assert (found.target_model, found.counted, found.counters.asked_again) == ("m", None, 0)
         assert store.db.execute("SELECT * FROM reembed_approval") == []
+        assert [each.settings for each in store.targets.kept()] == [""]
         target = store.targets.known(Identity(b"\x01", "{}", "space", 16))
         assert target is not None
         assert (target.stretch, store.targets.unproven(target)) == (0, ["id"])
