@@ -213,7 +213,7 @@ def _at_rest(status: Status) -> str:
 def _unlike(status: Status) -> str:
     """Return what is to be said of a configuration with which the run cannot go on."""
     asked = status.wanted
-    if not status.usable:
+    if not asked.usable:
         return f"; the configuration gives no embedder: {asked.fault}"
     if not status.retargeted:
         return ""
@@ -292,7 +292,7 @@ def _next(status: Status) -> str:
     alone = status.condition is Condition.UNSERVED and not status.retargeted and not status.pause
     if (status.condition is Condition.STOPPED or alone) and status.run.last_end:
         before = remedy(status.run.last_end, status.wanted)
-    if status.interrupted and not status.usable:
+    if status.interrupted and not status.wanted.usable:
         before = "correct the configuration"
     elif status.interrupted and status.retargeted:
         before = "put the configuration back, or add --retarget"

@@ -72,13 +72,8 @@ class Status:
 
     @property
     def retargeted(self) -> bool:
-        """Whether the configuration asks for another target than the run's; a rollback has none."""
-        return self.run.undoes is None and self.wanted.differs_from(self.target.space, self.target.dim)
-
-    @property
-    def usable(self) -> bool:
-        """Whether the run can be gone on with as it is configured: a rollback needs no embedder."""
-        return self.wanted.usable or self.run.undoes is not None
+        """Whether the configuration asks for another target than the run's."""
+        return self.wanted.differs_from(self.target.space, self.target.dim)
 
     @property
     def next_words(self) -> str:
@@ -111,7 +106,7 @@ class Status:
             self.condition,
             self.pause,
             self.outlook,
-            usable=self.usable,
+            usable=self.wanted.usable,
             retargeted=self.retargeted,
             now_ms=self.now_ms,
         )
