@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ai_memory.reembed.scope import Scope
+    from ai_memory.stores.values import Run
 
 MAX_COST = "max-cost"
 
@@ -20,7 +21,7 @@ class Options:
     commit. `max_rows` is how many documents this invocation may take up (None: no limit).
     `price` is what a million tokens cost (None: not configured). `wait_seconds` is how
     long it may wait for an endpoint that failed. `same_vectors`: the target may give the stored vectors. `yes`: nobody
-    need be asked. `configured` says where the target was configured.
+    need be asked. `configured` says where the target was configured. `keeps_previous`: what is replaced is kept.
     """
 
     resume: bool = False
@@ -38,6 +39,11 @@ class Options:
     same_vectors: bool = False
     yes: bool = False
     configured: str = ""
+    keeps_previous: bool = True
+
+    def keeps(self, run: Run | None) -> bool:
+        """Return whether what is replaced is kept: an unfinished `run` goes on as it was begun."""
+        return self.keeps_previous if run is None or self.retarget else run.keeps_previous
 
     @property
     def by_hand(self) -> bool:

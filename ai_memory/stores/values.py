@@ -20,7 +20,8 @@ Space = tuple[str | None, int | None, int]
 class Counters:
     """What happened, in rows and requests; a page's share or a whole run's sum.
 
-    `asked_again` rows were embedded once more one by one; `disagreed` of them got another vector.
+    `asked_again` rows were embedded once more one by one; `disagreed` of them got another vector. `taken_again` rows
+    got a vector that was kept. Of a rollback: rows `put_back`, and those `left_alone`, as they were edited since.
     """
 
     reembedded: int = 0
@@ -36,6 +37,14 @@ class Counters:
     tokens: int = 0
     asked_again: int = 0
     disagreed: int = 0
+    taken_again: int = 0
+    put_back: int = 0
+    left_alone: int = 0
+
+    @property
+    def sent_for(self) -> int:
+        """The re-embedded rows whose vector came from the endpoint, for them or for an identical text."""
+        return max(self.reembedded - self.taken_again, 0)
 
     def __add__(self, other: Counters) -> Counters:
         """Return the sum, field by field."""
@@ -63,12 +72,83 @@ class LastEnd:
 
 
 @dataclass(frozen=True, slots=True)
+class Span:
+    """Runs by their numbers: the first, the last, and all between."""
+
+    first: int
+    last: int
+
+
+@dataclass(frozen=True, slots=True)
+class InRow:
+    """Vectors stand in the rows of the memories; what they replace is kept for this run (None: it is not kept)."""
+
+    keep_for: int | None = None
+
+
+Place = InRow
+"""Where vectors are written."""
+
+NOTHING_KEPT: Place = InRow()
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a run is begun with; whoever goes on with it goes on so. See `Run`."""
+
+    scope: tuple[str, ...] | None = None
+    skip_current: bool = False
+    keeps_previous: bool = False
+    undoes: Span | None = None
+
+
+PAGE, BESIDE_VECTOR, IN_INDEXES = 4_060, 150, 120
+"""Bytes of a page that rows share; of a kept row beside its vector, with an id of 36 characters; of it in indexes.
+
+Measured with vectors of 64 and 384 numbers, 2026-11-26."""
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What is kept of replaced vectors: rows, and bytes of their vectors."""
+
+    rows: int = 0
+    bytes: int = 0
+
+    def __add__(self, other: Room) -> Room:
+        """Return the sum."""
+        return Room(self.rows + other.rows, self.bytes + other.bytes)
+
+    @property
+    def on_disk(self) -> int:
+        """About how many bytes it takes in a database of pages of 4 KiB."""
+        if not self.rows:
+            return 0
+        record = self.bytes // self.rows + BESIDE_VECTOR
+        whole = PAGE // (PAGE // record) if record <= PAGE else record + PAGE // 2
+        return self.rows * (whole + IN_INDEXES)
+
+    def __neg__(self) -> Room:
+        """Return what takes as much away."""
+        return Room(-self.rows, -self.bytes)
+
+
+@dataclass(frozen=True, slots=True)
+class KeptVector:
+    """A vector that a target gave a text and that was kept when it was replaced; `proven`: it was seen to be right."""
+
+    blob: bytes
+    proven: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
     """One run as recorded. Times are Unix milliseconds; `scope` None means all but substrate namespaces.
 
     `limits` is what was learned of the size of a request, by name; `counters` are those of all invocations.
     `last_written_at` is the last commit with a vector, `last_progress_at` the last sign of life. `counted` and
-    `last_end` are None until a census was noted and an invocation ended in good order.
+    `last_end` are None until a census was noted and an invocation ended in good order. `keeps_previous`: what it
+    replaces is kept, and `kept` of it still is. A rollback `undoes` runs; `undone_by` is the one that undid this run.
     """
 
     run_id: int
@@ -95,6 +175,15 @@ class Run:
     rows_per_hour: int = 0
     counted: Counted | None = None
     last_end: LastEnd | None = None
+    keeps_previous: bool = False
+    undoes: Span | None = None
+    undone_by: int | None = None
+    kept: Room = Room()
+
+    @property
+    def untold(self) -> bool:
+        """Whether nobody was told of what it may have in flight: its runner was killed, or no runner had it yet."""
+        return self.holder is not None or self.fence == 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +245,8 @@ class KeptTarget:
 class VectorWrite:
     """One vector to write: of which memory, of which exact text, in which space.
 
-    `src` is the hash of the document embedded; `origin` names the writer (see embedding_provenance).
+    `src` is the hash of the document embedded; `origin` names the writer (see embedding_provenance). `proven`: it was
+    seen to be right before, so that it is no part of the target's present stretch.
     """
 
     id: str
@@ -165,6 +255,7 @@ class VectorWrite:
     blob: bytes
     src: bytes
     origin: str
+    proven: bool = False
 
 
 @dataclass(frozen=True, slots=True)

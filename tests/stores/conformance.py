@@ -30,7 +30,21 @@ from ai_memory.memory.reason import Reason, unwritable
 from ai_memory.reembed.plan.targets import identity
 from ai_memory.stores.holder import Holder, LockState
 from ai_memory.stores.port import Database, Reader, Snapshot, Store, Transaction
-from ai_memory.stores.values import Breaker, Checkpoint, Counted, Counters, LastEnd, Pause, Run, VectorWrite
+from ai_memory.stores.values import (
+    Breaker,
+    Checkpoint,
+    Counted,
+    Counters,
+    InRow,
+    KeptVector,
+    LastEnd,
+    Pause,
+    Room,
+    Run,
+    Span,
+    Terms,
+    VectorWrite,
+)
 from ai_memory.vectors.blob import encode
 from ai_memory.vectors.target import Fingerprint
 from tests.support.fakes import HashEmbedder
@@ -92,9 +106,11 @@ def entered(store: Store, embedder: HashEmbedder = EMBEDDER) -> Fingerprint:
         return transaction.targets.enter(identity(embedder.target), now_ms=NOW_MS)
 
 
-def begin(transaction: Transaction, target: Fingerprint, *, scope: tuple[str, ...] | None = None) -> Run:
+def begin(
+    transaction: Transaction, target: Fingerprint, *, scope: tuple[str, ...] | None = None, terms: Terms | None = None
+) -> Run:
     return transaction.runs.begin(
-        target=target, target_model="hash", scope=scope, skip_current=False, now_ms=NOW_MS, tool_version="test"
+        target=target, target_model="hash", terms=terms or Terms(scope), now_ms=NOW_MS, tool_version="test"
     )
 
 
@@ -115,10 +131,10 @@ def document(reader: Reader, row_id: str) -> Document:
     return found
 
 
-def write_of(reader: Reader, row_id: str, *, origin: str = "reembed") -> VectorWrite:
+def write_of(reader: Reader, row_id: str, *, origin: str = "reembed", embedder: HashEmbedder = EMBEDDER) -> VectorWrite:
     """Return the vector of a memory's present text, ready to be written."""
     found = document(reader, row_id)
-    blob = encode(EMBEDDER.vector(found.text))
+    blob = encode(embedder.vector(found.text))
     return VectorWrite(found.id, found.title, found.content, blob, found.src, origin)
 
 
@@ -519,6 +535,321 @@ def rehearsed(write: VectorWrite, target: Fingerprint) -> Callable[[Transaction]
     return lambda transaction: transaction.vectors.write([write], target, one_by_one=True)
 
 
+class UndoSuite(Suite):
+    """What a run replaces is kept with it, and comes back as it stood."""
+
+    @pytest.fixture
+    def run(self, store: Store, target: Fingerprint) -> Run:
+        """Return a run that keeps what it replaces."""
+        return keeping(store, target)
+
+    @pytest.fixture
+    def old(self, store: Store) -> Fingerprint:
+        """Return the target of the vectors that stand there before the run: of all memories but the first."""
+        old = entered(store, OLD)
+        written(store, old, *(write_of(store, each, embedder=OLD) for each in IDS[1:]))
+        return old
+
+    @pytest.mark.parametrize("one_by_one", [False, True])
+    def test_what_a_run_replaced_comes_back_as_it_stood(
+        self, store: Store, old: Fingerprint, target: Fingerprint, run: Run, one_by_one: bool
+    ) -> None:
+        before = state(store)
+        replaced(store, target, run, *IDS, one_by_one=one_by_one)
+        assert all(freshness(store, target, each) is Freshness.FRESH for each in IDS)
+
+        assert put_back(store, target, run, *IDS) == dict.fromkeys(IDS, True)
+
+        assert state(store) == before
+        assert freshness(store, old, IDS[1]) is Freshness.FRESH
+
+    def test_what_stood_there_before_its_first_write_is_kept(
+        self, store: Store, old: Fingerprint, target: Fingerprint, run: Run
+    ) -> None:
+        before = state(store)
+        replaced(store, target, run, *IDS)
+        replaced(store, target, run, *IDS)
+
+        put_back(store, target, run, *IDS)
+
+        assert (state(store), old.dim) == (before, OLD.dim)
+
+    def test_an_attested_stamp_and_record_come_back(self, store: Store, old: Fingerprint) -> None:
+        attested = entered(store, replace(OLD, model="the same by another name"))
+        run, before = keeping(store, attested), state(store)
+        with store.transaction() as transaction:
+            write = write_of(transaction.reader, "id-001", embedder=OLD, origin=ATTESTED)
+            assert transaction.vectors.attest(write, attested, place=InRow(run.run_id))
+        assert freshness(store, attested, "id-001") is Freshness.FRESH
+
+        assert put_back(store, attested, run, "id-001") == {"id-001": True}
+
+        assert (state(store), freshness(store, old, "id-001")) == (before, Freshness.FRESH)
+
+    def test_what_an_operator_attests_is_undone_like_a_run_and_is_none(self, store: Store, old: Fingerprint) -> None:
+        attested, before = entered(store, replace(OLD, model="the same by another name")), state(store)
+        with store.transaction() as transaction:
+            noted = transaction.undo.note_stamps(attested, target_model="same", now_ms=NOW_MS, tool_version="test")
+            write = write_of(transaction.reader, "id-001", embedder=OLD, origin=ATTESTED)
+            assert transaction.vectors.attest(write, attested, place=noted)
+
+        assert (store.runs.unfinished(), store.runs.latest()) == (None, None)
+        assert noted.keep_for is not None
+        assert store.targets.previous.to_undo() == Span(noted.keep_for, noted.keep_for)
+        put_back(store, attested, store.runs.read(noted.keep_for), "id-001")
+        assert (state(store), freshness(store, old, "id-001")) == (before, Freshness.FRESH)
+
+    def test_a_row_that_somebody_changed_since_is_left_as_it_is(
+        self, subject: Subject, store: Store, old: Fingerprint, target: Fingerprint, run: Run
+    ) -> None:
+        replaced(store, target, run, *IDS)
+        subject.edit("id-001", "edited")
+        written(store, target, write_of(store, "id-002", origin="store", embedder=HashEmbedder(model="store's")))
+        subject.remove("id-003")
+        after = state(store, *IDS[1:3])
+
+        assert put_back(store, target, run, *IDS[1:5]) == {"id-001": False, "id-002": False, "id-004": True}
+
+        assert state(store, *IDS[1:3]) == after
+        assert freshness(store, old, "id-004") is Freshness.FRESH
+
+    def test_a_text_that_was_edited_before_the_run_wrote_it_again_does_not_get_the_vector_of_the_other_text(
+        self, subject: Subject, store: Store, old: Fingerprint, target: Fingerprint, run: Run
+    ) -> None:
+        replaced(store, target, run, "id-001")
+        subject.edit("id-001", "edited")
+        replaced(store, target, run, "id-001")
+
+        assert put_back(store, target, run, "id-001") == {"id-001": False}
+
+        assert (freshness(store, target, "id-001"), old.dim) == (Freshness.FRESH, OLD.dim)
+
+    def test_what_is_put_back_leaves_what_it_replaced_to_be_taken_again(
+        self, store: Store, old: Fingerprint, target: Fingerprint, run: Run
+    ) -> None:
+        writes = [write_of(store, each) for each in IDS[:2]]
+        replaced(store, target, run, *IDS[:2])
+        assert store.targets.previous.vectors_of([each.src for each in writes], target) == {}
+        with store.transaction() as transaction:
+            transaction.targets.begin_stretch(target.id)
+        put_back(store, target, run, *IDS[:2])
+
+        assert store.targets.previous.vectors_of([each.src for each in writes], target) == {
+            each.src: KeptVector(each.blob, proven=True) for each in writes
+        }
+        assert (
+            store.targets.previous.vectors_of([each.src for each in writes], entered(store, HashEmbedder(dim=8))) == {}
+        )
+
+        again = keeping(store, target)
+        replaced(store, target, again, "id-000")
+        with store.transaction() as transaction:
+            transaction.undo.taken(writes[:1], target)
+        assert store.targets.previous.vectors_of([each.src for each in writes], target).keys() == {writes[1].src}
+        assert put_back(store, target, again, "id-000") == {"id-000": True}
+        assert (state(store, "id-000")[0][1], old.dim) == (None, OLD.dim)
+
+    def test_a_vector_that_nobody_saw_to_be_right_stays_so_whatever_was_seen_meanwhile(
+        self, store: Store, target: Fingerprint
+    ) -> None:
+        unproven = write_of(store, "id-000")
+        written(store, target, unproven)
+        another = entered(store, OLD)
+        run = keeping(store, another)
+        replaced(store, another, run, "id-000", embedder=OLD)
+        assert store.targets.previous.vectors_of([unproven.src], target) == {
+            unproven.src: KeptVector(unproven.blob, proven=False)
+        }
+        with store.transaction() as transaction:
+            transaction.targets.begin_stretch(target.id)
+
+        put_back(store, another, run, "id-000")
+
+        assert store.targets.unproven(store.targets.read(target.id)) == ["id-000"]
+
+    def test_what_is_doubted_is_neither_taken_again_nor_put_back_as_the_targets(
+        self, store: Store, target: Fingerprint
+    ) -> None:
+        doubted = write_of(store, "id-000")
+        written(store, target, doubted)
+        another = entered(store, OLD)
+        run = keeping(store, another)
+        replaced(store, another, run, "id-000", embedder=OLD)
+        with store.transaction() as transaction:
+            transaction.undo.doubt(target)
+
+        assert store.targets.previous.vectors_of([doubted.src], target) == {}
+        assert put_back(store, another, run, "id-000") == {"id-000": True}
+        assert freshness(store, target, "id-000") is Freshness.STALE
+
+    def test_what_a_run_takes_back_comes_back_as_it_was(
+        self, store: Store, old: Fingerprint, target: Fingerprint, run: Run
+    ) -> None:
+        before = state(store)
+        replaced(store, target, run, *IDS[:3])
+        with store.transaction() as transaction:
+            taken = transaction.vectors.forget(IDS[:3], target, unstamp=True, place=InRow(run.run_id))
+
+        assert (taken, state(store), old.dim) == (3, before, OLD.dim)
+        assert store.targets.previous.ids_after(Span(run.run_id, run.run_id), None, limit=9) == []
+        assert store.targets.previous.vectors_of([write_of(store, "id-001").src], target) == {}
+
+    def test_of_runs_on_the_way_to_another_all_are_undone_at_once(
+        self, store: Store, old: Fingerprint, target: Fingerprint, run: Run
+    ) -> None:
+        before = state(store)
+        replaced(store, target, run, *IDS[:4])
+        ended(store, run, "superseded")
+        third = replace(EMBEDDER, model="third")
+        last = keeping(store, entered(store, third))
+        replaced(store, entered(store, third), last, *IDS[2:], embedder=third)
+        assert store.targets.previous.to_undo() == Span(run.run_id, last.run_id)
+
+        span = Span(run.run_id, last.run_id)
+        assert (
+            store.targets.previous.ids_after(span, None, limit=4)
+            + store.targets.previous.ids_after(span, "id-003", limit=4)
+            == IDS
+        )
+        assert put_back(store, target, last, *IDS, first=run.run_id) == dict.fromkeys(IDS, True)
+
+        assert (state(store), old.dim) == (before, OLD.dim)
+        assert store.targets.previous.ids_after(span, None, limit=9) == []
+
+    def test_what_is_kept_is_counted_and_pruned_by_pages(
+        self, store: Store, old: Fingerprint, target: Fingerprint, run: Run
+    ) -> None:
+        size = len(write_of(store, "id-001", embedder=OLD).blob)
+        replaced(store, target, run, *IDS[:4])
+        later = keeping(store, old)
+        replaced(store, old, later, "id-000", embedder=OLD)
+        kept = Room(1, len(write_of(store, "id-000").blob))
+        assert store.targets.previous.kept() == [(later.run_id, kept), (run.run_id, Room(4, 3 * size))]
+
+        after, dropped = 0, Room()
+        while True:
+            with store.transaction() as transaction:
+                spare = [Span(later.run_id, later.run_id)]
+                found, room = transaction.undo.prune(after, spare=spare, limit=2)
+            if found is None:
+                break
+            after, dropped = found, dropped + room
+
+        assert (dropped, store.targets.previous.kept()) == (Room(4, 3 * size), [(later.run_id, kept)])
+        assert put_back(store, target, run, *IDS[1:3]) == {}
+
+    def test_what_was_pruned_is_free_until_it_is_given_back(
+        self, subject: Subject, store: Store, target: Fingerprint, run: Run
+    ) -> None:
+        large = replace(OLD, dim=4096)
+        written(store, entered(store, large), *(write_of(store, each, embedder=large) for each in IDS))
+        replaced(store, target, run, *IDS)
+        after, none = state(store), store.targets.previous.free()
+        with store.transaction() as transaction:
+            transaction.undo.prune(0, spare=[], limit=9)
+        free = store.targets.previous.free()
+
+        given_back = subject.database.vacuum(now_ms=NOW_MS)
+
+        assert (free - none >= 6 * 16_000, given_back >= free) == (True, True)
+        assert (store.targets.previous.free(), state(store)) == (0, after)
+
+    def test_a_run_that_is_undone_is_no_longer_approved(self, store: Store, target: Fingerprint, run: Run) -> None:
+        with store.transaction() as transaction:
+            transaction.operator.approve(target.space, target.dim, by="me", how="approve", now_ms=NOW_MS)
+        replaced(store, target, run, "id-000")
+        ended(store, run, "cancelled")
+        rollback = keeping(store, target, undoes=Span(run.run_id, run.run_id))
+        with store.transaction() as transaction:
+            transaction.undo.undone(Span(run.run_id, run.run_id), rollback)
+            transaction.operator.withdraw(run.run_id)
+
+        assert not store.operator.is_approved(target.space, target.dim)
+        assert store.runs.read(run.run_id).undone_by == rollback.run_id
+        assert (store.runs.read(rollback.run_id).undoes, store.targets.previous.to_undo()) == (
+            Span(run.run_id, run.run_id),
+        ) * 2
+
+    def test_vectors_of_the_targets_that_are_left_are_counted(
+        self, store: Store, old: Fingerprint, target: Fingerprint, run: Run
+    ) -> None:
+        replaced(store, target, run, *IDS[:2])
+        written(store, target, write_of(store, "id-005", origin="store"))
+        put_back(store, target, run, *IDS[:2])
+
+        assert (store.targets.previous.left_of(Span(run.run_id, run.run_id)), old.dim) == (1, OLD.dim)
+
+    def test_a_refusal_of_the_database_names_its_row_and_the_others_are_put_back(
+        self, subject: Subject, store: Store, old: Fingerprint, target: Fingerprint, run: Run
+    ) -> None:
+        replaced(store, target, run, *IDS[1:4])
+        subject.refuse("id-002", "legal hold")
+
+        with pytest.raises(UpdateRefused) as refused:
+            put_back(store, target, run, *IDS[1:4], one_by_one=True)
+        assert refused.value.memory_id == "id-002"
+        done = put_back(store, target, run, *IDS[1:4], leave=["id-002"])
+        assert done == {"id-001": True, "id-002": False, "id-003": True}
+
+        assert freshness(store, old, "id-001") is Freshness.FRESH
+        assert freshness(store, target, "id-002") is Freshness.FRESH
+
+
+OLD = HashEmbedder(dim=8, model="old")
+
+
+def keeping(store: Store, target: Fingerprint, *, undoes: Span | None = None) -> Run:
+    """Return a run that keeps what it replaces and that is held; what was unfinished is given up."""
+    with store.transaction() as transaction:
+        transaction.runs.cancel(now_ms=NOW_MS)
+        return take(transaction, begin(transaction, target, terms=Terms(keeps_previous=not undoes, undoes=undoes)))
+
+
+def ended(store: Store, run: Run, state: str) -> None:
+    with store.transaction() as transaction:
+        transaction.runs.transition(run, state, now_ms=NOW_MS, fenced=True)
+
+
+def replaced(
+    store: Store,
+    target: Fingerprint,
+    run: Run,
+    *ids: str,
+    embedder: HashEmbedder = EMBEDDER,
+    one_by_one: bool = False,
+) -> None:
+    """Write the vectors of memories for a run that keeps what was there."""
+    with store.transaction() as transaction:
+        writes = [write_of(transaction.reader, each, embedder=embedder) for each in ids]
+        done = transaction.vectors.write(writes, target, one_by_one=one_by_one, place=InRow(run.run_id))
+    assert all(done)
+
+
+def put_back(
+    store: Store,
+    target: Fingerprint,
+    run: Run,
+    *ids: str,
+    first: int | None = None,
+    leave: Sequence[str] = (),
+    one_by_one: bool = False,
+) -> dict[str, bool]:
+    """Put back what a run, or those from `first` to it, replaced; by a rollback of its own."""
+    undoes = Span(first or run.run_id, run.run_id)
+    rollback = keeping(store, target, undoes=undoes)
+    with store.transaction() as transaction:
+        return transaction.undo.put_back(ids, undoes, rollback, leave=leave, one_by_one=one_by_one)
+
+
+def state(store: Store, *ids: str) -> list[tuple[object, ...]]:
+    """Return of memories (all, where none is named) everything that is of their vectors."""
+    rows = store.memories.rows_by_id(ids or IDS, target=None)
+    return [
+        (r.id, r.embedding, r.dim, r.raw_space, r.fingerprint_id, r.recorded_src, r.recorded_head, r.origin)
+        for r in rows
+    ]
+
+
 class RunSuite(Suite):
     """Runs: one at a time, every change guarded by state and fence."""
 
@@ -604,6 +935,47 @@ class RunSuite(Suite):
         )
         with store.transaction() as transaction:
             assert take(transaction, left, OTHER, lost=3).counters.texts_sent_twice == 3
+
+    @pytest.mark.parametrize("give_up", ["cancelled", "superseded"])
+    def test_what_a_run_that_was_given_up_has_in_flight_is_the_next_ones_to_tell(
+        self, store: Store, target: Fingerprint, run: Run, give_up: str
+    ) -> None:
+        assert store.targets.left_in_flight(target.id, None) == 9
+        with store.transaction() as transaction:
+            transaction.runs.transition(run, give_up, now_ms=NOW_MS, fenced=False)
+        assert store.targets.left_in_flight(target.id, None) == 9
+        with store.transaction() as transaction:
+            new = begin(transaction, target)
+            taken = take(transaction, new, OTHER, lost=9)
+
+        assert (new.in_flight_limit, new.untold, taken.counters.texts_sent_twice) == (9, True, 9)
+        assert taken.in_flight_limit == 18
+        assert store.runs.read(run.run_id).in_flight_limit == 0
+
+    def test_a_run_takes_on_what_is_in_flight_of_its_own_target_and_namespaces(
+        self, store: Store, target: Fingerprint
+    ) -> None:
+        other = entered(store, HashEmbedder(dim=8))
+        limits = []
+        for aim, scope in (
+            (target, ("a", "b")), (other, ("a",)), (target, ("c",)), (target, ("b",)), (target, None), (target, None),
+        ):  # fmt: skip
+            with store.transaction() as transaction:
+                new = begin(transaction, aim, scope=scope)
+                limits.append(new.in_flight_limit)
+                taken = take(transaction, new, lost=new.in_flight_limit)
+                transaction.runs.transition(taken, "superseded", now_ms=NOW_MS, fenced=False)
+
+        # Nine of each; of the first one in "a" somebody else may still have to tell when there is one for "b".
+        assert limits == [0, 0, 0, 9, 9 + 9 + 18, 45]
+
+    def test_what_a_run_that_is_done_had_in_flight_is_nobodys(
+        self, store: Store, target: Fingerprint, run: Run
+    ) -> None:
+        with store.transaction() as transaction:
+            transaction.runs.transition(run, "done", now_ms=NOW_MS, fenced=True)
+
+        assert store.targets.left_in_flight(target.id, None) == 0
 
     def test_a_sign_of_life_tells_what_is_being_retried(self, store: Store, run: Run) -> None:
         with store.transaction() as transaction:

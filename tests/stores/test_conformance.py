@@ -24,6 +24,7 @@ from tests.stores.conformance import (
     Subject,
     TargetSuite,
     TellingSuite,
+    UndoSuite,
     WritingSuite,
 )
 from tests.stores.sqlite import subject as sqlite
@@ -71,6 +72,10 @@ class TestTargets(TargetSuite):
 
 
 class TestWriting(WritingSuite):
+    """See the suite."""
+
+
+class TestUndo(UndoSuite):
     """See the suite."""
 
 

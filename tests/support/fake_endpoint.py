@@ -477,7 +477,7 @@ LIES: Mapping[str, Lie] = {
     ),
     "another witness": lambda _seen, texts, true: true if "id-" in texts[0] else _other(true),
     "another witness by now": lambda seen, texts, true: (
-        true if "id-" in texts[0] or seen.requests < 16 else _other(true)
+        true if "id-" in texts[0] or seen.requests < 18 else _other(true)
     ),
     "restless": lambda seen, _texts, true: [np.roll(each, seen.requests) for each in true],
 }

@@ -15,7 +15,7 @@ from ai_memory.memory.text_codec import printable
 from ai_memory.stores.sqlite.lost_run import run_lost
 from ai_memory.stores.sqlite.own_row import OwnRow, selected
 from ai_memory.stores.sqlite.run_row import ENDED, GIVE_UP, RUN_COLUMNS, RUN_TEXTS, run_of
-from ai_memory.stores.values import Breaker, Checkpoint, Counters, Run
+from ai_memory.stores.values import Breaker, Checkpoint, Counters, Run, Terms
 from ai_memory.text.cleaning import MOST_WORDS, one_line
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 IS_UNFINISHED = f"coalesce(state, '') NOT IN {ENDED}"
 RUN = f"SELECT {selected(RUN_COLUMNS, RUN_TEXTS)} FROM reembed_run"
 UNFINISHED = f"{RUN} WHERE {IS_UNFINISHED}"
-LATEST = f"{RUN} ORDER BY run_id DESC LIMIT 1"
+LATEST = f"{RUN} WHERE stamps = 0 ORDER BY run_id DESC LIMIT 1"
 ONE = f"{RUN} WHERE run_id = ?"
 UNFINISHED_ID = f"SELECT max(run_id) FROM reembed_run WHERE {IS_UNFINISHED}"
 CANCEL = f"""
@@ -36,8 +36,9 @@ CANCEL = f"""
 """
 BEGIN_RUN = """
     INSERT INTO reembed_run
-        (target, target_model, scope_json, state, skip_current, started_at, last_progress_at, tool_version)
-    VALUES (?, ?, ?, 'running', ?, ?, ?, ?) RETURNING run_id
+        (target, target_model, scope_json, state, skip_current, started_at, last_progress_at, tool_version,
+        keeps_previous, undoes_first, undoes_last)
+    VALUES (?, ?, ?, 'running', ?, ?, ?, ?, ?, ?, ?) RETURNING run_id
 """
 TAKE_OVER = """
     UPDATE reembed_run SET fence = fence + 1, holder_json = ?, in_flight_limit = ?,
@@ -69,7 +70,9 @@ COUNT = """
         attested = attested + :attested, raced = raced + :raced, quarantined = quarantined + :quarantined,
         texts_sent = texts_sent + :texts_sent, requests = requests + :requests, retries = retries + :retries,
         asked_again = asked_again + :asked_again, disagreed = disagreed + :disagreed,
-        remaining = max(remaining - :reembedded - :attested - :quarantined, 0),
+        taken_again = taken_again + :taken_again,
+        put_back = put_back + :put_back, left_alone = left_alone + :left_alone,
+        remaining = max(remaining - :reembedded - :attested - :quarantined - :put_back - :left_alone, 0),
         in_quarantine = in_quarantine + :quarantined,
         last_written_at = coalesce(:written_at, last_written_at), rows_per_hour = coalesce(:rate, rows_per_hour)
     WHERE run_id = :run_id
@@ -147,18 +150,13 @@ def read_run(store: Store, run_id: int) -> Run:
 
 
 def begin_run(
-    transaction: Transaction,
-    *,
-    target: int,
-    target_model: str,
-    scope: tuple[str, ...] | None,
-    skip_current: bool,
-    now_ms: int,
-    tool_version: str,
+    transaction: Transaction, *, target: int, target_model: str, terms: Terms, now_ms: int, tool_version: str
 ) -> Run:
     """Enter a new run in state running and return it."""
-    scope_json = json.dumps(None if scope is None else list(scope))
-    bindings = (target, target_model, scope_json, int(skip_current), now_ms, now_ms, tool_version)
+    scope_json = json.dumps(None if terms.scope is None else list(terms.scope))
+    span = (terms.undoes.first, terms.undoes.last) if terms.undoes else (None, None)
+    begun = (target, target_model, scope_json, int(terms.skip_current), now_ms, now_ms, tool_version)
+    bindings = (*begun, int(terms.keeps_previous), *span)
     run_id = int(transaction.db.value(BEGIN_RUN, bindings))
     add_event(transaction, run_id, "started", now_ms=now_ms)
     return read_run(transaction, run_id)
@@ -177,13 +175,13 @@ def take_over(
     """Make `holder` the runner of `run` under a new fence and return the run as it now stands.
 
     `in_flight_limit` is the most texts to be in flight until the next commit; `lost` is how many more killed
-    runners may have sent: they count until they are committed. `breaker_until` is what is believed of the breaker's
-    time (None: what is stored).
+    runners, and runs that were given up, may have sent: they count until they are committed. `breaker_until` is what
+    is believed of the breaker's time (None: what is stored).
 
     Raises:
         OperatorNeeded, NotFinished: the run was changed by somebody else meanwhile.
     """
-    newly = lost if run.holder else 0
+    newly = lost if run.untold else 0
     bindings = (holder.to_json(), in_flight_limit + lost, breaker_until, newly, now_ms, run.run_id, run.fence)
     if not transaction.db.change(TAKE_OVER, bindings):
         raise run_lost(transaction, run)

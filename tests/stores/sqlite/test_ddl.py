@@ -15,7 +15,7 @@ from ai_memory.stores.sqlite.ddl import _apply, check_ledger, migrate
 from ai_memory.stores.sqlite.migrations import available
 from ai_memory.stores.sqlite.store import Store
 from ai_memory.stores.sqlite.transactions import transaction
-from ai_memory.stores.values import Identity
+from ai_memory.stores.values import Identity, Room
 from tests.support import files, shapes
 
 LEDGER = "SELECT version, name, sha256 FROM reembed_migration ORDER BY version"
@@ -85,6 +85,10 @@ RUN = """
     INSERT INTO reembed_run (target, target_model, scope_json, state, started_at, last_progress_at, tool_version)
     VALUES (1, 'm', 'null', ?, 1, 2, '')
 """
+PROVENANCE = """
+    INSERT INTO embedding_provenance (memory_id, fingerprint_id, src, head, origin)
+    VALUES ('id', 1, x'02', x'03', 'reembed')
+"""
 
 
 def before(version: int, path: Path) -> Path:
@@ -122,11 +126,7 @@ def test_what_stands_in_quarantine_outlives_the_widening_of_its_table(tmp_path: 
 def test_a_file_of_a_release_before_is_read_without_being_migrated(tmp_path: Path, version: int) -> None:
     path = before(version, tmp_path / "m.db")
     files.execute(path, RUN, "running")
-    files.execute(
-        path,
-        "INSERT INTO embedding_provenance (memory_id, fingerprint_id, src, head, origin)"
-        " VALUES ('id', 1, x'02', x'03', 'reembed')",
-    )
+    files.execute(path, PROVENANCE)
 
     with reading(path) as store:
         assert [row.id for row in walk.all_rows(store, target=1, only=None)]
@@ -138,6 +138,7 @@ def test_a_file_of_a_release_before_is_read_without_being_migrated(tmp_path: Pat
         target = store.targets.known(Identity(b"\x01", "{}", "space", 16))
         assert target is not None
         assert (target.stretch, store.targets.unproven(target)) == (0, ["id"])
+        assert (found.keeps_previous, found.kept, store.targets.previous.kept()) == (False, Room(), [])
 
     assert len(files.execute(path, LEDGER)) == version - 1
 

@@ -1,4 +1,4 @@
--- 5: how the embedders were configured that wrote vectors, so that vectors of an old one can be searched while a new one
+-- 6: how the embedders were configured that wrote vectors, so that vectors of an old one can be searched while a new one
 --    takes their place.
 
 -- Never a key: only the name of the variable or file that has it. What a file says here is not obeyed blindly: see
