@@ -91,9 +91,9 @@ MUTANTS = (
                 "ai_memory.reembed.sweep.committer:Committer.commit",
                 "    counters = commit_once(\n",
                 "    from contextlib import ExitStack\n"
-                "    from ai_memory.stores.sqlite import runs\n"
-                "    with ExitStack() as afterwards:\n"
-                "        afterwards.callback(lambda: runs.advance(self._store, self._journal.run, steps, now_ms=0))\n"
+                "    from ai_memory.stores.sqlite import checkpoints\n"
+                "    with ExitStack() as after:\n"
+                "        after.callback(lambda: checkpoints.advance(self._store, self._journal.run, steps, now_ms=0))\n"
                 "        counters = commit_once(\n",
             ),
         ),

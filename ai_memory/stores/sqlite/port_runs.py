@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ai_memory.stores.sqlite import approvals, pauses, quarantine, run_figures, runs, settled
+from ai_memory.stores.sqlite import approvals, checkpoints, pauses, quarantine, run_figures, runs, settled
 from ai_memory.stores.sqlite.lost_run import run_lost
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class RunReader:
 
     def checkpoints(self, run: Run) -> dict[str, Checkpoint]:
         """See the port."""
-        return runs.checkpoints(self.store, run)
+        return checkpoints.read(self.store, run)
 
     def replaced(self, run: Run) -> tuple[Space, ...]:
         """See the port."""
@@ -159,7 +159,7 @@ class ProgressWriter:
 
     def advance(self, run: Run, steps: Mapping[str, Checkpoint], *, now_ms: int) -> None:
         """See the port."""
-        runs.advance(self.inner, run, steps, now_ms=now_ms)
+        checkpoints.advance(self.inner, run, steps, now_ms=now_ms)
 
     def count(
         self, run: Run, counters: Counters, *, written_at: int | None = None, rows_per_hour: int | None = None

@@ -1,4 +1,4 @@
-"""Keeps the runs of the migration: their state, fence, counters, checkpoints, breaker and events.
+"""Keeps the runs of the migration: their state, fence, counters, breaker and events.
 
 Every change of state is one guarded UPDATE and an event. What belongs together is written in one `Transaction`.
 """
@@ -11,17 +11,16 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from ai_memory.errors import DataRefused, NotFinished
-from ai_memory.memory.text_codec import printable
 from ai_memory.stores.sqlite.lost_run import run_lost
-from ai_memory.stores.sqlite.own_row import OwnRow, selected
-from ai_memory.stores.sqlite.run_row import ENDED, GIVE_UP, RUN_COLUMNS, RUN_TEXTS, run_of
-from ai_memory.stores.values import Breaker, Checkpoint, Counters, Run
+from ai_memory.stores.sqlite.own_row import selected
+from ai_memory.stores.sqlite.run_row import ENDED, RUN_COLUMNS, RUN_TEXTS, run_of
 from ai_memory.text.cleaning import MOST_WORDS, one_line
 
 if TYPE_CHECKING:
     from ai_memory.stores.holder import Holder
     from ai_memory.stores.sqlite.base import Store, Transaction
     from ai_memory.stores.sqlite.connection import Binding
+    from ai_memory.stores.values import Breaker, Counters, Run
 
 # A state that nobody knows is not an end: such a run stands in the way of another until it is cancelled.
 IS_UNFINISHED = f"coalesce(state, '') NOT IN {ENDED}"
@@ -77,19 +76,6 @@ COUNT = """
 SET_TARGET = "UPDATE reembed_run SET target = ? WHERE run_id = ?"
 SET_BREAKER = """
     UPDATE reembed_run SET breaker_state = ?, breaker_until = ?, breaker_wait_ms = ?, last_error = ? WHERE run_id = ?
-"""
-CHECKPOINT_COLUMNS = ("namespace", "cursor_id", "eof", "rows_done")
-CHECKPOINTS = f"""
-    SELECT {selected(CHECKPOINT_COLUMNS, ("namespace", "cursor_id"))} FROM reembed_checkpoint
-    WHERE run_id = ? AND pass = ?
-"""
-ADVANCE = """
-    INSERT INTO reembed_checkpoint (run_id, namespace, cursor_id, pass, eof, rows_done, updated_at)
-    VALUES (:run_id, CAST(:namespace AS TEXT), CAST(:cursor_id AS TEXT), :pass, :eof, :rows_done, :now)
-    ON CONFLICT (run_id, namespace) DO UPDATE SET
-        cursor_id = coalesce(excluded.cursor_id, CASE WHEN pass = excluded.pass THEN cursor_id END),
-        rows_done = excluded.rows_done + CASE WHEN pass = excluded.pass THEN rows_done ELSE 0 END,
-        pass = excluded.pass, eof = excluded.eof, updated_at = excluded.updated_at
 """
 ADD_EVENT = "INSERT INTO reembed_event (run_id, at, kind, detail_json) VALUES (?, ?, ?, ?)"
 
@@ -282,41 +268,6 @@ def count(
     """
     beside = {"written_at": written_at, "rate": rows_per_hour, "run_id": run.run_id}
     transaction.db.execute(COUNT, {**asdict(counters), **beside})
-
-
-def checkpoints(store: Store, run: Run) -> dict[str, Checkpoint]:
-    """Return the checkpoints of the run's present pass, by namespace.
-
-    Raises:
-        DataRefused: a column of one is damaged.
-    """
-    found: dict[str, Checkpoint] = {}
-    for values in store.db.execute(CHECKPOINTS, (run.run_id, run.pass_number)):
-        namespace, cursor = store.codec.name(values[0]), values[1]
-        what = f"the checkpoint of {printable(namespace)} in run {run.run_id}"
-        row = OwnRow(store, what, GIVE_UP, dict(zip(CHECKPOINT_COLUMNS, values, strict=True)))
-        found[namespace] = Checkpoint(
-            namespace=namespace,
-            cursor_id=None if cursor is None else store.codec.name(cursor),
-            eof=bool(row.whole("eof", most=1)),
-            rows_done=row.whole("rows_done"),
-        )
-    return found
-
-
-def advance(transaction: Transaction, run: Run, steps: Mapping[str, Checkpoint], *, now_ms: int) -> None:
-    """Move the cursors of all namespaces in `steps`; their `rows_done` is added to what was done in this pass."""
-    for step in steps.values():
-        bindings: dict[str, Binding] = {
-            "run_id": run.run_id,
-            "namespace": transaction.codec.bound(step.namespace),
-            "cursor_id": None if step.cursor_id is None else transaction.codec.bound(step.cursor_id),
-            "pass": run.pass_number,
-            "eof": int(step.eof),
-            "rows_done": step.rows_done,
-            "now": now_ms,
-        }
-        transaction.db.execute(ADVANCE, bindings)
 
 
 def set_target(transaction: Transaction, run: Run, fingerprint_id: int) -> None:
