@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from ai_memory.memory.reason import Kind
     from ai_memory.stores.holder import Holder
 
+NAMESPACE, HOT = "namespace", "hot"
+"""The orders in which a run walks: by namespace and id, or a list of hot rows first and then so."""
+
 Space = tuple[str | None, int | None, int]
 """Vectors of one kind: their stamp and width (None: none that can be read), and how many rows have them."""
 
@@ -44,12 +47,23 @@ class Counters:
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """The rows of a run's scope as the census begun `at` (Unix milliseconds) counted them, moved by commits since."""
+    """The rows of a run's scope as the census begun `at` (Unix milliseconds) counted them, moved by commits since.
+
+    `reads` is how often those rows were read, as far as the file tells, `reads_left` how often those were that have
+    not the target's vector yet.
+    """
 
     live: int
     remaining: int
     in_quarantine: int
     at: int
+    reads: int = 0
+    reads_left: int = 0
+
+    @property
+    def reads_answered(self) -> int:
+        """How often the rows were read that have the target's vector."""
+        return max(self.reads - self.reads_left, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +77,21 @@ class LastEnd:
 
 
 @dataclass(frozen=True, slots=True)
+class Terms:
+    """What a run is begun with; whoever goes on with it goes on so. See `Run`."""
+
+    scope: tuple[str, ...] | None = None
+    skip_current: bool = False
+    order: str = NAMESPACE
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
     """One run as recorded. Times are Unix milliseconds; `scope` None means all but substrate namespaces.
 
     `limits` is what was learned of the size of a request, by name; `counters` are those of all invocations.
     `last_written_at` is the last commit with a vector, `last_progress_at` the last sign of life. `counted` and
-    `last_end` are None until a census was noted and an invocation ended in good order.
+    `last_end` are None until a census was noted and an invocation ended in good order. `order` is NAMESPACE or HOT.
     """
 
     run_id: int
@@ -95,16 +118,24 @@ class Run:
     rows_per_hour: int = 0
     counted: Counted | None = None
     last_end: LastEnd | None = None
+    order: str = NAMESPACE
 
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """How far one pass has come in one namespace: the last id passed (None: none yet), and whether it saw the end."""
+    """How far one pass has come in one namespace: the last id passed (None: none yet), and whether it saw the end.
 
-    namespace: str
+    A `namespace` of None is the list of hot rows, of which `rows_done` counts the places.
+    """
+
+    namespace: str | None
     cursor_id: str | None
     eof: bool
     rows_done: int
+
+
+Steps = Mapping[str | None, Checkpoint]
+"""The cursors that a page moves, by namespace; that of the list of hot rows by None."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,7 @@ from ai_memory.stores.sqlite import runs, walk
 from ai_memory.stores.sqlite.database import writing
 from ai_memory.stores.sqlite.fingerprints import ensure_fingerprint
 from ai_memory.stores.sqlite.store import Store, Transaction
-from ai_memory.stores.values import Run
+from ai_memory.stores.values import Run, Terms
 from ai_memory.vectors import blob
 from ai_memory.vectors.target import Fingerprint
 from tests.support import files
@@ -133,8 +133,7 @@ def begun(store: Store, target: Fingerprint, *, skip_current: bool = False) -> R
             transaction,
             target=target.id,
             target_model="hash",
-            scope=None,
-            skip_current=skip_current,
+            terms=Terms(skip_current=skip_current),
             now_ms=NOW_MS,
             tool_version="test",
         )

@@ -13,6 +13,7 @@ from ai_memory.reembed.plan.dry_run import DryRun, dry_run
 from ai_memory.reembed.plan.estimate import Estimate, Probed
 from ai_memory.reembed.plan.targets import known_fingerprint, recorded_target
 from ai_memory.stores.opening import database
+from ai_memory.stores.values import HOT
 from ai_memory.text.amounts import counted, money, span
 
 if TYPE_CHECKING:
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from ai_memory.stores.port import Reader
 
 
+HOT_FIRST = "Rows that are read often and lately come first"
+
+
 def preflight_lines(told: Preflight, *, copied: bool = False) -> list[str]:
     """Return the lines of the disclosure: what is stored, what it will be replaced by."""
     lines = ["Stored vectors:"]
@@ -35,7 +39,8 @@ def preflight_lines(told: Preflight, *, copied: bool = False) -> list[str]:
     target, census = told.target, told.census
     lines.append(f"Target: {target.model} on {target.backend}, {target.dim or 'unknown'} wide, {target.space}")
     share = f"{census.to_embed:,} of {counted(census.live, 'row')}"
-    return [*lines, f"{share} will be embedded; {_replaced(census, copied=copied)}"]
+    first = [f"{HOT_FIRST}."] if told.order == HOT else []
+    return [*lines, f"{share} will be embedded; {_replaced(census, copied=copied)}", *first]
 
 
 def _replaced(census: Census, *, copied: bool) -> str:

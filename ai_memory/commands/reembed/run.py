@@ -30,6 +30,7 @@ VERBS = {
     "unpause": "lift the pause",
     "cancel": "give up the unfinished run and its approval; vectors already written stay",
 }
+ORDERS = ("namespace", "hot")
 MOST = 10**12
 
 
@@ -40,6 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--or-start", action="store_true", help="with --resume: start one to an approved target if none is unfinished")
     add("--retarget", action="store_true", help="give up the unfinished run and start one to the configured target")
     add("--namespace", action="append", metavar="NS", help="only this namespace, exactly (repeatable)")
+    add("--order", choices=ORDERS, help="hot: rows that are read often and lately first (default: namespace)")
     add("--dry-run", action="store_true", help="show what would be done; nothing is written or sent")
     add("--probe", action="store_true", help="with --dry-run: ask the target for three short texts, as a run would")
     add("--batch", type=whole_number(1, 10_000), metavar="N", help="texts per request and commit")
@@ -141,7 +143,7 @@ def _refuse_contradictions(args: argparse.Namespace) -> None:
         raise UsageError("--probe needs --dry-run.", tip="A run tries the target by itself.")
     if args.or_start and not args.resume:
         raise UsageError("--or-start needs --resume.", tip="Write: ai-memory reembed --resume --or-start")
-    if args.stamp_only and (args.resume or args.retarget or args.skip_current_space):
+    if args.stamp_only and (args.resume or args.retarget or args.skip_current_space or args.order):
         raise UsageError(
             "--stamp-only writes no new vector; it cannot be combined with another way of running.", tip="Use it alone."
         )
@@ -252,6 +254,7 @@ def _options(args: argparse.Namespace, configured: EmbeddingSettings) -> Options
         retry_quarantined=args.retry_quarantined,
         backup=args.backup,
         same_vectors=args.same_vectors,
+        order=args.order,
         yes=args.yes,
         configured=", ".join(f"{name} from {setting.source}" for name, setting in _named(configured).items()),
     )

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from ai_memory.reembed.plan.approval import unapproved
 from ai_memory.reembed.plan.census import Census, Means, take_census
-from ai_memory.reembed.plan.decide import Action, Situation, decide, scope_of
+from ai_memory.reembed.plan.decide import Action, Situation, decide, order_of, scope_of
 from ai_memory.reembed.plan.targets import find_target, known_fingerprint, told_width
+from ai_memory.stores.values import NAMESPACE
 from ai_memory.vectors.fingerprint import differences
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ class Plan:
     scope: Scope
     census: Census
     run: Run | None
+    order: str = NAMESPACE
 
 
 def plan(store: Reader, embedder: ResilientEmbedder, options: Options, *, now_ms: int) -> Plan:
@@ -62,13 +64,13 @@ def _may_go_elsewhere(store: Reader, planned: Plan, options: Options) -> bool:
 
 
 def _plan(store: Reader, target: Target, options: Options, run: Run | None, *, now_ms: int) -> Plan:
-    scope = scope_of(options, run)
+    scope, order = scope_of(options, run), order_of(options, run)
     target = approved_width(store, target, options, run)
     changed = _changed(store, run, target)
     skip = run.skip_current if run and not changed else options.skip_current
     means = Means(target if skip else None, options.retry_quarantined)
     census = take_census(store, known_fingerprint(store, target), scope, now_ms=now_ms, means=means)
-    return Plan(action_of(store, target, options, run, census), target, scope, census, run)
+    return Plan(action_of(store, target, options, run, census), target, scope, census, run, order)
 
 
 def approved_width(store: Reader, target: Target, options: Options, run: Run | None) -> Target:

@@ -12,6 +12,7 @@ from ai_memory.reembed.doubt import most_asked
 from ai_memory.reembed.plan.approval import approve_by_hand
 from ai_memory.reembed.plan.decide import Action
 from ai_memory.reembed.plan.targets import enter_target
+from ai_memory.stores.values import NAMESPACE, Terms
 
 if TYPE_CHECKING:
     from ai_memory.reembed.options import Options
@@ -27,13 +28,14 @@ if TYPE_CHECKING:
 class Preflight:
     """What is told before vectors are replaced: `stored` vectors, the rows found, and the target.
 
-    `begins` says that a run is begun, not gone on with.
+    `begins` says that a run is begun, not gone on with, `order` how it walks.
     """
 
     stored: tuple[Space, ...]
     census: Census
     target: Target
     begins: bool = True
+    order: str = NAMESPACE
 
 
 Disclose = Callable[[Preflight], None]
@@ -100,15 +102,14 @@ def take(
 def preflight(store: Reader, planned: Plan) -> Preflight:
     """Return what is to be told before vectors are replaced."""
     begins = planned.action in (Action.START, Action.SUPERSEDE)
-    return Preflight(tuple(store.memories.stored_spaces()), planned.census, planned.target, begins)
+    return Preflight(tuple(store.memories.stored_spaces()), planned.census, planned.target, begins, planned.order)
 
 
 def _begin(transaction: Transaction, planned: Plan, fingerprint: Fingerprint, options: Options, *, now_ms: int) -> Run:
     return transaction.runs.begin(
         target=fingerprint,
         target_model=planned.target.model,
-        scope=planned.scope,
-        skip_current=options.skip_current,
+        terms=Terms(planned.scope, options.skip_current, planned.order),
         now_ms=now_ms,
         tool_version=__version__,
     )

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from ai_memory.memory.freshness import Document, Unfit
     from ai_memory.memory.reason import Reason
     from ai_memory.stores.port import Store, Transaction
-    from ai_memory.stores.values import Checkpoint, Counters, Run
+    from ai_memory.stores.values import Counters, Run, Steps
     from ai_memory.vectors.target import Fingerprint
 
 
@@ -40,7 +40,7 @@ class Journal(Protocol):
             OperatorNeeded, NotFinished: it is not; nothing may be committed.
         """
 
-    def advance(self, transaction: Transaction, steps: Mapping[str, Checkpoint], *, now_ms: int) -> None:
+    def advance(self, transaction: Transaction, steps: Steps, *, now_ms: int) -> None:
         """Move the cursors of all namespaces in `steps`."""
 
     def count(
@@ -48,10 +48,11 @@ class Journal(Protocol):
         transaction: Transaction,
         counters: Counters,
         *,
+        reads: int = 0,
         written_at: int | None = None,
         rows_per_hour: int | None = None,
     ) -> None:
-        """Add to the counters."""
+        """Add to the counters; `reads` is how often the rows that are the target's now were read."""
 
     def set_aside(
         self, transaction: Transaction, target: Fingerprint, row: Document | Unfit, reason: Reason, *, now_ms: int
@@ -95,7 +96,7 @@ class Unrecorded:
         del transaction, now_ms, in_flight_limit, limits
         return 0
 
-    def advance(self, transaction: Transaction, steps: Mapping[str, Checkpoint], *, now_ms: int) -> None:
+    def advance(self, transaction: Transaction, steps: Steps, *, now_ms: int) -> None:
         """Do nothing."""
 
     def count(
@@ -103,6 +104,7 @@ class Unrecorded:
         transaction: Transaction,
         counters: Counters,
         *,
+        reads: int = 0,
         written_at: int | None = None,
         rows_per_hour: int | None = None,
     ) -> None:
@@ -144,7 +146,7 @@ class RunJournal:
         """See `RunWriter.hold`."""
         return transaction.runs.hold(self.run, now_ms=now_ms, in_flight_limit=in_flight_limit, limits=limits)
 
-    def advance(self, transaction: Transaction, steps: Mapping[str, Checkpoint], *, now_ms: int) -> None:
+    def advance(self, transaction: Transaction, steps: Steps, *, now_ms: int) -> None:
         """See `ProgressWriter.advance`."""
         transaction.progress.advance(self.run, steps, now_ms=now_ms)
 
@@ -153,11 +155,13 @@ class RunJournal:
         transaction: Transaction,
         counters: Counters,
         *,
+        reads: int = 0,
         written_at: int | None = None,
         rows_per_hour: int | None = None,
     ) -> None:
         """See `ProgressWriter.count`."""
-        transaction.progress.count(self.run, counters, written_at=written_at, rows_per_hour=rows_per_hour)
+        found = {"written_at": written_at, "rows_per_hour": rows_per_hour}
+        transaction.progress.count(self.run, counters, reads=reads, **found)
 
     def set_aside(
         self, transaction: Transaction, target: Fingerprint, row: Document | Unfit, reason: Reason, *, now_ms: int
@@ -167,4 +171,5 @@ class RunJournal:
 
     def forget(self, transaction: Transaction, target: Fingerprint, ids: Sequence[str], *, plainly: bool) -> int:
         """Make rows stale again, which keep what they have until the run goes on."""
+        transaction.progress.doubt(self.run, target, ids)
         return transaction.vectors.forget(ids, target, unstamp=not plainly)

@@ -1,11 +1,11 @@
-"""Keeps the cursors of a run: how far its present pass has come in each namespace."""
+"""Keeps the cursors of a run: how far its present pass has come in each namespace, and in its list of hot rows."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from ai_memory.memory.text_codec import printable
+from ai_memory.stores.sqlite import hot_list
 from ai_memory.stores.sqlite.own_row import OwnRow, selected
 from ai_memory.stores.sqlite.run_row import GIVE_UP
 from ai_memory.stores.values import Checkpoint
@@ -13,7 +13,7 @@ from ai_memory.stores.values import Checkpoint
 if TYPE_CHECKING:
     from ai_memory.stores.sqlite.base import Store, Transaction
     from ai_memory.stores.sqlite.connection import Binding
-    from ai_memory.stores.values import Run
+    from ai_memory.stores.values import Run, Steps
 
 CHECKPOINT_COLUMNS = ("namespace", "cursor_id", "eof", "rows_done")
 CHECKPOINTS = f"""
@@ -50,12 +50,15 @@ def read(store: Store, run: Run) -> dict[str, Checkpoint]:
     return found
 
 
-def advance(transaction: Transaction, run: Run, steps: Mapping[str, Checkpoint], *, now_ms: int) -> None:
+def advance(transaction: Transaction, run: Run, steps: Steps, *, now_ms: int) -> None:
     """Move the cursors of all namespaces in `steps`; their `rows_done` is added to what was done in this pass."""
-    for step in steps.values():
+    for namespace, step in steps.items():
+        if namespace is None:
+            hot_list.advance(transaction, run, step)
+            continue
         bindings: dict[str, Binding] = {
             "run_id": run.run_id,
-            "namespace": transaction.codec.bound(step.namespace),
+            "namespace": transaction.codec.bound(namespace),
             "cursor_id": None if step.cursor_id is None else transaction.codec.bound(step.cursor_id),
             "pass": run.pass_number,
             "eof": int(step.eof),

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ai_memory.stores.sqlite import approvals, checkpoints, pauses, quarantine, run_figures, runs, settled
+from ai_memory.stores.sqlite import approvals, checkpoints, hot_list, pauses, quarantine, run_figures, runs, settled
 from ai_memory.stores.sqlite.lost_run import run_lost
 
 if TYPE_CHECKING:
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
         Quarantined,
         Run,
         Space,
+        Steps,
+        Terms,
     )
     from ai_memory.vectors.target import Fingerprint
 
@@ -86,8 +88,7 @@ class RunWriter:
         *,
         target: Fingerprint,
         target_model: str,
-        scope: tuple[str, ...] | None,
-        skip_current: bool,
+        terms: Terms,
         now_ms: int,
         tool_version: str,
     ) -> Run:
@@ -96,8 +97,7 @@ class RunWriter:
             self.inner,
             target=target.id,
             target_model=target_model,
-            scope=scope,
-            skip_current=skip_current,
+            terms=terms,
             now_ms=now_ms,
             tool_version=tool_version,
         )
@@ -157,15 +157,29 @@ class ProgressWriter:
 
     inner: Transaction
 
-    def advance(self, run: Run, steps: Mapping[str, Checkpoint], *, now_ms: int) -> None:
+    def freeze(self, run: Run, ids: Sequence[str], *, now_ms: int) -> None:
+        """See the port."""
+        hot_list.freeze(self.inner, run, ids, now_ms=now_ms)
+
+    def advance(self, run: Run, steps: Steps, *, now_ms: int) -> None:
         """See the port."""
         checkpoints.advance(self.inner, run, steps, now_ms=now_ms)
 
     def count(
-        self, run: Run, counters: Counters, *, written_at: int | None = None, rows_per_hour: int | None = None
+        self,
+        run: Run,
+        counters: Counters,
+        *,
+        reads: int = 0,
+        written_at: int | None = None,
+        rows_per_hour: int | None = None,
     ) -> None:
         """See the port."""
-        runs.count(self.inner, run, counters, written_at=written_at, rows_per_hour=rows_per_hour)
+        runs.count(self.inner, run, counters, reads=reads, written_at=written_at, rows_per_hour=rows_per_hour)
+
+    def doubt(self, run: Run, target: Fingerprint, ids: Sequence[str]) -> None:
+        """See the port."""
+        hot_list.doubt(self.inner, run, target, ids)
 
     def set_breaker(self, run: Run, breaker: Breaker, *, now_ms: int, reason: str | None = None) -> None:
         """See the port."""

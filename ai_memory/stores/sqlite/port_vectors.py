@@ -6,13 +6,13 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ai_memory.stores.sqlite import fingerprints, provenance, refusals, rehearsal, walk
+from ai_memory.stores.sqlite import fingerprints, hot_list, provenance, refusals, rehearsal, walk
 from ai_memory.stores.sqlite.namespaces import require_seen
 
 if TYPE_CHECKING:
     from ai_memory.memory.row import MemoryRow, Traits
     from ai_memory.stores.sqlite.base import Store, Transaction
-    from ai_memory.stores.values import Identity, Space, VectorWrite
+    from ai_memory.stores.values import Identity, Run, Space, VectorWrite
     from ai_memory.vectors.target import Fingerprint
 
 
@@ -37,6 +37,14 @@ class Snapshot:
     def known(self, identity: Identity) -> Fingerprint | None:
         """See the port."""
         return fingerprints.known_fingerprint(self.store, identity)
+
+    def hottest(self, *, target: int, only: Sequence[str] | None, limit: int, now_ms: int) -> list[str]:
+        """See the port."""
+        return hot_list.hottest(self.store, target=target, only=only, limit=limit, now_ms=now_ms)
+
+    def listed(self, run: Run) -> list[str] | None:
+        """See the port."""
+        return hot_list.listed(self.store, run)
 
 
 @dataclass(frozen=True, slots=True)

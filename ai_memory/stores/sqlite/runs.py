@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ai_memory.stores.holder import Holder
     from ai_memory.stores.sqlite.base import Store, Transaction
     from ai_memory.stores.sqlite.connection import Binding
-    from ai_memory.stores.values import Breaker, Counters, Run
+    from ai_memory.stores.values import Breaker, Counters, Run, Terms
 
 # A state that nobody knows is not an end: such a run stands in the way of another until it is cancelled.
 IS_UNFINISHED = f"coalesce(state, '') NOT IN {ENDED}"
@@ -35,8 +35,8 @@ CANCEL = f"""
 """
 BEGIN_RUN = """
     INSERT INTO reembed_run
-        (target, target_model, scope_json, state, skip_current, started_at, last_progress_at, tool_version)
-    VALUES (?, ?, ?, 'running', ?, ?, ?, ?) RETURNING run_id
+        (target, target_model, scope_json, state, skip_current, started_at, last_progress_at, tool_version, walk_order)
+    VALUES (?, ?, ?, 'running', ?, ?, ?, ?, ?) RETURNING run_id
 """
 TAKE_OVER = """
     UPDATE reembed_run SET fence = fence + 1, holder_json = ?, in_flight_limit = ?,
@@ -69,7 +69,7 @@ COUNT = """
         texts_sent = texts_sent + :texts_sent, requests = requests + :requests, retries = retries + :retries,
         asked_again = asked_again + :asked_again, disagreed = disagreed + :disagreed,
         remaining = max(remaining - :reembedded - :attested - :quarantined, 0),
-        in_quarantine = in_quarantine + :quarantined,
+        in_quarantine = in_quarantine + :quarantined, reads_left = max(reads_left - :reads, 0),
         last_written_at = coalesce(:written_at, last_written_at), rows_per_hour = coalesce(:rate, rows_per_hour)
     WHERE run_id = :run_id
 """
@@ -137,14 +137,14 @@ def begin_run(
     *,
     target: int,
     target_model: str,
-    scope: tuple[str, ...] | None,
-    skip_current: bool,
+    terms: Terms,
     now_ms: int,
     tool_version: str,
 ) -> Run:
     """Enter a new run in state running and return it."""
-    scope_json = json.dumps(None if scope is None else list(scope))
-    bindings = (target, target_model, scope_json, int(skip_current), now_ms, now_ms, tool_version)
+    scope_json = json.dumps(None if terms.scope is None else list(terms.scope))
+    begun = (target, target_model, scope_json, int(terms.skip_current), now_ms, now_ms, tool_version)
+    bindings = (*begun, terms.order)
     run_id = int(transaction.db.value(BEGIN_RUN, bindings))
     add_event(transaction, run_id, "started", now_ms=now_ms)
     return read_run(transaction, run_id)
@@ -259,14 +259,16 @@ def count(
     run: Run,
     counters: Counters,
     *,
+    reads: int = 0,
     written_at: int | None = None,
     rows_per_hour: int | None = None,
 ) -> None:
     """Add a page's share to the counters of the run, and take its rows from those that remain.
 
-    `written_at` is when a vector of it was written, `rows_per_hour` the rate with it (None: as before).
+    `reads` is how often those that are the target's now were read, `written_at` when a vector of it was written,
+    `rows_per_hour` the rate with it (None: as before).
     """
-    beside = {"written_at": written_at, "rate": rows_per_hour, "run_id": run.run_id}
+    beside = {"reads": reads, "written_at": written_at, "rate": rows_per_hour, "run_id": run.run_id}
     transaction.db.execute(COUNT, {**asdict(counters), **beside})
 
 

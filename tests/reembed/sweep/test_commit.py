@@ -16,7 +16,7 @@ from ai_memory.reembed.sweep.progressed import Traffic
 from ai_memory.reembed.work import Answered
 from ai_memory.stores.sqlite import checkpoints, quarantine, runs
 from ai_memory.stores.sqlite.store import Store
-from ai_memory.stores.values import Checkpoint, Counters, Run
+from ai_memory.stores.values import Checkpoint, Counters, Run, Steps
 from ai_memory.vectors.blob import encode
 from ai_memory.vectors.target import Fingerprint
 from tests.reembed.work import HOLDER, NOW_MS, begun, committed, documents, known
@@ -24,7 +24,7 @@ from tests.support import files
 from tests.support.fakes import HashEmbedder
 
 EMBEDDER = HashEmbedder()
-STEPS = {"a": Checkpoint("a", "id-002", eof=False, rows_done=2)}
+STEPS: Steps = {"a": Checkpoint("a", "id-002", eof=False, rows_done=2)}
 REFUSED = Reason("refused", "the input was refused.", 400)
 
 

@@ -15,7 +15,7 @@ from ai_memory.stores.sqlite.ddl import _apply, check_ledger, migrate
 from ai_memory.stores.sqlite.migrations import available
 from ai_memory.stores.sqlite.store import Store
 from ai_memory.stores.sqlite.transactions import transaction
-from ai_memory.stores.values import Identity
+from ai_memory.stores.values import NAMESPACE, Identity
 from tests.support import files, shapes
 
 LEDGER = "SELECT version, name, sha256 FROM reembed_migration ORDER BY version"
@@ -85,6 +85,10 @@ RUN = """
     INSERT INTO reembed_run (target, target_model, scope_json, state, started_at, last_progress_at, tool_version)
     VALUES (1, 'm', 'null', ?, 1, 2, '')
 """
+PROVENANCE = """
+    INSERT INTO embedding_provenance (memory_id, fingerprint_id, src, head, origin)
+    VALUES ('id', 1, x'02', x'03', 'reembed')
+"""
 
 
 def before(version: int, path: Path) -> Path:
@@ -94,7 +98,10 @@ def before(version: int, path: Path) -> Path:
     for each in available()[: version - 1]:
         with transaction(db):
             _apply(db, each, now_ms=0)
-    db.execute("INSERT INTO embedding_fingerprint VALUES (1, x'01', '{}', 'space', 16, NULL, 0)")
+    db.execute(
+        "INSERT INTO embedding_fingerprint (id, digest, spec_json, space, dim, created_at)"
+        " VALUES (1, x'01', '{}', 'space', 16, 0)"
+    )
     db.execute("INSERT INTO reembed_quarantine VALUES (1, 'id', x'02', 'refused', 400, 'no', 3, 4, 5)")
     db.execute("CREATE VIEW theirs AS SELECT a FROM nowhere")
     db.execute("CREATE TRIGGER audit AFTER UPDATE ON memories BEGIN INSERT INTO elsewhere VALUES (1); END")
@@ -119,13 +126,14 @@ def test_what_stands_in_quarantine_outlives_the_widening_of_its_table(tmp_path: 
 def test_a_file_of_a_release_before_is_read_without_being_migrated(tmp_path: Path, version: int) -> None:
     path = before(version, tmp_path / "m.db")
     files.execute(path, RUN, "running")
-    files.execute(path, "INSERT INTO embedding_provenance VALUES ('id', 1, x'02', x'03', 'reembed')")
+    files.execute(path, PROVENANCE)
 
     with reading(path) as store:
         assert [row.id for row in walk.all_rows(store, target=1, only=None)]
         found = runs.unfinished_run(store)
         assert found is not None
         assert (found.target_model, found.counted, found.counters.asked_again) == ("m", None, 0)
+        assert found.order == NAMESPACE
         assert store.db.execute("SELECT * FROM reembed_approval") == []
         target = store.targets.known(Identity(b"\x01", "{}", "space", 16))
         assert target is not None

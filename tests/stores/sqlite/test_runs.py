@@ -8,7 +8,7 @@ from ai_memory.errors import NotFinished, OperatorNeeded, StatementRefused
 from ai_memory.stores.holder import Holder
 from ai_memory.stores.sqlite import checkpoints, runs
 from ai_memory.stores.sqlite.store import Store
-from ai_memory.stores.values import Breaker, Checkpoint, Counters, Run
+from ai_memory.stores.values import Breaker, Checkpoint, Counters, Run, Steps
 from ai_memory.vectors.target import Fingerprint
 from tests.reembed.work import NOW_MS, begun, committed, known
 from tests.support.fakes import HashEmbedder
@@ -97,7 +97,7 @@ def test_cursors_belong_to_a_pass(store: Store, run: Run) -> None:
     second = committed(store, runs.next_pass, run, now_ms=NOW_MS)
 
     assert (second.pass_number, checkpoints.read(store, second)) == (2, {})
-    first = {"a": Checkpoint("a", "id-000", eof=False, rows_done=1)}
+    first: Steps = {"a": Checkpoint("a", "id-000", eof=False, rows_done=1)}
     committed(store, checkpoints.advance, second, first, now_ms=NOW_MS)
     assert checkpoints.read(store, second) == first
 
