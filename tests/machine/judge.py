@@ -28,10 +28,17 @@ PASSED = """
     SELECT m.rowid FROM memories AS m JOIN reembed_checkpoint AS c ON c.namespace = m.namespace
     WHERE c.run_id = ? AND c.pass = ? AND typeof(m.id) = 'text' AND (c.eof OR m.id <= c.cursor_id)
 """
+PASSED_IN_LIST = """
+    SELECT m.rowid FROM memories AS m JOIN reembed_hot AS h ON h.memory_id = m.id
+    JOIN reembed_hot_list AS l ON l.run_id = h.run_id
+    WHERE l.run_id = ? AND l.pass = ? AND typeof(m.id) = 'text' AND h.place <= l.passed
+"""
 OURS = (
     "SELECT CAST(memory_id AS BLOB), fingerprint_id, src, head, origin FROM embedding_provenance ORDER BY 1",
     "SELECT target, CAST(memory_id AS BLOB), src, kind, attempts FROM reembed_quarantine ORDER BY 1, 2",
     "SELECT run_id, CAST(namespace AS BLOB), CAST(cursor_id AS BLOB), pass, eof FROM reembed_checkpoint ORDER BY 1, 2",
+    "SELECT run_id, pass, passed FROM reembed_hot_list",
+    "SELECT run_id, place, CAST(memory_id AS BLOB) FROM reembed_hot ORDER BY 1, 2",
 )
 """What a refused start must leave alone."""
 WRITTEN = (
@@ -186,7 +193,9 @@ class Judge:
             self._pass = run.run_id, run.pass_number
             kept = {row: tick for row, tick in self._world.disturbed.items() if tick >= self._world.tick}
             self._world.disturbed = kept
-        for (number,) in list(self._world.file.execute(PASSED, (run.run_id, run.pass_number))):
+        of_pass = (run.run_id, run.pass_number)
+        listed = list(self._world.file.execute(PASSED_IN_LIST, of_pass))
+        for (number,) in [*listed, *self._world.file.execute(PASSED, of_pass)]:
             row = view.rows[number]
             if row.live and number not in self._world.disturbed and not self._waits_for_twin(row, run):
                 assert view.is_fresh(row, run.target) or view.is_quarantined(row, run.target)
@@ -208,5 +217,6 @@ class Judge:
         return [self._rows(select) for select in selects]
 
     def _rows(self, select: str) -> list[tuple[Any, ...]]:
-        there = self._world.file.execute("SELECT 1 FROM sqlite_master WHERE name = 'reembed_run'").fetchone()
+        # Of our tables the last one that is made: a kill may have left only the first ones.
+        there = self._world.file.execute("SELECT 1 FROM sqlite_master WHERE name = 'reembed_hot'").fetchone()
         return list(self._world.file.execute(select)) if there else []

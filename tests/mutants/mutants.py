@@ -98,6 +98,29 @@ MUTANTS = (
             ),
         ),
     ),
+    Mutant(
+        "hot cursor outside the transaction",
+        (
+            Change("ai_memory.stores.sqlite.checkpoints:advance", "hot_list.advance(transaction, run, step)", "pass"),
+            Change(
+                "ai_memory.reembed.sweep.committer:Committer.commit",
+                "    counters = commit_once(\n",
+                "    from contextlib import ExitStack\n"
+                "    from ai_memory.stores.sqlite import hot_list\n"
+                "    with ExitStack() as after:\n"
+                "        if None in steps:\n"
+                "            after.callback(lambda: hot_list.advance(self._store, self._journal.run, steps[None]))\n"
+                "        counters = commit_once(\n",
+            ),
+        ),
+    ),
+    _one(
+        "hot list instead of the walk",
+        "reembed.sweep.passes:Passes._walk",
+        "namespaces=namespaces,",
+        "namespaces=() if run.order == HOT else namespaces,",
+        *HARNESSES,
+    ),
     _one(
         "cursor passes a page that failed",
         "reembed.sweep.sweep:Sweep.over",

@@ -39,7 +39,10 @@ OF_ALL = HOT.format(
     )
 )
 CURSOR = "SELECT passed FROM reembed_hot_list WHERE run_id = ? AND pass = ?"
-LISTED = "SELECT CAST(memory_id AS BLOB) FROM reembed_hot WHERE run_id = ? AND place > ? ORDER BY place"
+LISTED = """
+    SELECT CAST(memory_id AS BLOB) FROM reembed_hot
+    WHERE run_id = ? AND place > ? AND typeof(memory_id) = 'text' ORDER BY place
+"""
 DROP_PLACES = "DELETE FROM reembed_hot"
 DROP_LISTS = "DELETE FROM reembed_hot_list"
 BEGIN_LIST = "INSERT INTO reembed_hot_list (run_id, pass, frozen_at) VALUES (?, ?, ?)"
