@@ -183,6 +183,13 @@ def test_no_list_is_kept_of_a_run_that_is_done(work: Work) -> None:
     assert files.execute(work.path, "SELECT count(*) FROM reembed_hot") == [(0,)]
 
 
+def test_no_list_is_kept_of_a_run_that_was_given_up(work: Work) -> None:
+    work.run(batch=1, max_rows=1, order="hot")
+    work.run(batch=1, max_rows=1, order="namespace", retarget=True)
+
+    assert files.execute(work.path, "SELECT count(*) FROM reembed_hot") == [(0,)]
+
+
 @pytest.mark.parametrize(("begun", "asked"), [("hot", "namespace"), (None, "hot")])
 def test_resume_cannot_give_a_run_another_order(work: Work, begun: str | None, asked: str) -> None:
     work.run(batch=1, max_rows=1, order=begun)

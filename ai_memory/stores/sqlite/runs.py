@@ -11,6 +11,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from ai_memory.errors import DataRefused, NotFinished
+from ai_memory.stores.sqlite import hot_list
 from ai_memory.stores.sqlite.lost_run import run_lost
 from ai_memory.stores.sqlite.own_row import selected
 from ai_memory.stores.sqlite.run_row import ENDED, RUN_COLUMNS, RUN_TEXTS, run_of
@@ -141,7 +142,8 @@ def begin_run(
     now_ms: int,
     tool_version: str,
 ) -> Run:
-    """Enter a new run in state running and return it."""
+    """Enter a new run in state running and return it; lists of hot rows of others are deleted."""
+    hot_list.drop(transaction)
     scope_json = json.dumps(None if terms.scope is None else list(terms.scope))
     begun = (target, target_model, scope_json, int(terms.skip_current), now_ms, now_ms, tool_version)
     bindings = (*begun, terms.order)

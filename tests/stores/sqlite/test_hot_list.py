@@ -31,9 +31,11 @@ def path(tmp_path: Path) -> Path:
     return files.create(tmp_path / "m.db", 0)
 
 
-def note(path: Path, row_id: str, reads: Noted, at: Noted = TODAY, **columns: str | bytes | int | None) -> None:
+def note(
+    path: Path, row_id: str, reads: Noted, at: Noted = TODAY, *, namespace: str = "a", **columns: str | int
+) -> None:
     """Store a memory with what is noted of its reads, which our own tables take as it is."""
-    files.add(path, row_id, **columns)
+    files.add(path, row_id, namespace, **columns)
     files.execute(path, "UPDATE memories SET access_count = ?, last_accessed_at = ? WHERE id = ?", reads, at, row_id)
 
 
