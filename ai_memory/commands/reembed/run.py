@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ai_memory.commands.arguments import duration, money, named_path, point_in_time, sample_size, whole_number
@@ -32,11 +33,24 @@ VERBS = {
 }
 ORDERS = ("namespace", "hot")
 MOST = 10**12
+Add = Callable[..., object]
+"""`add_argument` of a parser."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags of a run, and the sub-commands."""
-    add = parser.add_argument
+    _add_starts(parser.add_argument)
+    _add_limits(parser.add_argument)
+    _add_vectors(parser.add_argument)
+    verbs: Any = parser.add_subparsers(title="commands on the recorded run", metavar="VERB", dest="verb")
+    for verb, summary in VERBS.items():
+        below = verbs.add_parser(verb, help=summary, description=f"{summary[0].upper()}{summary[1:]}.")
+        add_global_flags(below)
+        if verb in FLAGS:
+            FLAGS[verb](below.add_argument)
+
+
+def _add_starts(add: Add) -> None:
     add("--resume", action="store_true", help="continue the unfinished run where it stopped")
     add("--or-start", action="store_true", help="with --resume: start one to an approved target if none is unfinished")
     add("--retarget", action="store_true", help="give up the unfinished run and start one to the configured target")
@@ -44,6 +58,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--order", choices=ORDERS, help="hot: rows that are read often and lately first (default: namespace)")
     add("--dry-run", action="store_true", help="show what would be done; nothing is written or sent")
     add("--probe", action="store_true", help="with --dry-run: ask the target for three short texts, as a run would")
+
+
+def _add_limits(add: Add) -> None:
     add("--batch", type=whole_number(1, 10_000), metavar="N", help="texts per request and commit")
     add("--sleep-ms", type=whole_number(0, 300_000), default=0, metavar="N", help="pause after each commit")
     add("--max-rows", type=whole_number(1, MOST), metavar="N", help="stop after N rows (exit 75)")
@@ -63,6 +80,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--concurrency", type=whole_number(1, 256), metavar="N", help="requests in flight (default: found by trial)")
     add("--retry-for", type=duration, default=120.0, metavar="DURATION", help="how long to retry a request (120s)")
     add("--wait", type=duration, default=0.0, metavar="DURATION", help="how long to wait for an endpoint that failed")
+
+
+def _add_vectors(add: Add) -> None:
     add("--retry-quarantined", action="store_true", help="try the rows in quarantine again")
     add("--skip-current-space", action="store_true", help="accept rows stamped with the target's space as they are")
     add("--same-vectors", action="store_true", help="accept vectors that the file has under another model's name")
@@ -76,32 +96,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--backup", type=named_path, metavar="FILE", help="copy the database to FILE before the first write")
     add("--yes", action="store_true", help="do not ask before vectors are replaced")
-    verbs: Any = parser.add_subparsers(title="commands on the recorded run", metavar="VERB", dest="verb")
-    for verb, summary in VERBS.items():
-        below = verbs.add_parser(verb, help=summary, description=f"{summary[0].upper()}{summary[1:]}.")
-        add_global_flags(below)
-        if verb == "pause":
-            below.add_argument("--until", type=point_in_time, metavar="TIME", help="like 07:30, or RFC 3339")
-            below.add_argument("--reason", default="", metavar="TEXT", help="why: shown to whoever meets the pause")
-        if verb == "status":
-            below.add_argument("--exact", action="store_true", help="count the rows anew, which reads the whole file")
-            below.add_argument(
-                "--check",
-                action="store_true",
-                help="show its state in one line; exit 0 healthy, 1 needs somebody, 75 waiting",
-            )
-        if verb == "verify":
-            below.add_argument(
-                "--sample", type=sample_size, metavar="N|all", help="embed N fresh rows again and compare"
-            )
-            below.add_argument(
-                "--run", action="store_true", dest="of_run", help="judge the namespaces and target of the recorded run"
-            )
-            below.add_argument(
-                "--make-stale",
-                action="store_true",
-                help="with --sample: have the next run embed the rows that differ anew",
-            )
+
+
+def _add_pause(add: Add) -> None:
+    add("--until", type=point_in_time, metavar="TIME", help="like 07:30, or RFC 3339")
+    add("--reason", default="", metavar="TEXT", help="why: shown to whoever meets the pause")
+
+
+def _add_status(add: Add) -> None:
+    add("--exact", action="store_true", help="count the rows anew, which reads the whole file")
+    add("--check", action="store_true", help="show its state in one line; exit 0 healthy, 1 needs somebody, 75 waiting")
+
+
+def _add_verify(add: Add) -> None:
+    add("--sample", type=sample_size, metavar="N|all", help="embed N fresh rows again and compare")
+    add("--run", action="store_true", dest="of_run", help="judge the namespaces and target of the recorded run")
+    add("--make-stale", action="store_true", help="with --sample: have the next run embed the rows that differ anew")
+
+
+FLAGS: Mapping[str, Callable[[Add], None]] = {"pause": _add_pause, "status": _add_status, "verify": _add_verify}
+"""What adds the flags of a sub-command that has some of its own."""
 
 
 def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
