@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from ai_memory.stores.port import Reader
 
 
-HOT_FIRST = "Rows that are read often and lately come first"
+HOT_FIRST = "Rows that are read often and lately come first."
+NOTHING_HOT = "Nothing notes in the file how often a row is read, so --order hot changes nothing."
 
 
 def preflight_lines(told: Preflight, *, copied: bool = False) -> list[str]:
@@ -39,7 +40,7 @@ def preflight_lines(told: Preflight, *, copied: bool = False) -> list[str]:
     target, census = told.target, told.census
     lines.append(f"Target: {target.model} on {target.backend}, {target.dim or 'unknown'} wide, {target.space}")
     share = f"{census.to_embed:,} of {counted(census.live, 'row')}"
-    first = [f"{HOT_FIRST}."] if told.order == HOT else []
+    first = [HOT_FIRST if census.reads else NOTHING_HOT] if told.order == HOT else []
     return [*lines, f"{share} will be embedded; {_replaced(census, copied=copied)}", *first]
 
 

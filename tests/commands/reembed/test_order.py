@@ -55,8 +55,9 @@ def test_the_share_of_reads_is_told_of_a_run_by_namespace_too(command: Command) 
 
 def test_where_nobody_counts_reads_nothing_is_said_of_them(command: Command) -> None:
     files.execute(command.db, "UPDATE memories SET access_count = 0")
-    command.reembed(*HOT)
+    told = command.run("reembed", *HOT).err
 
+    assert (FIRST in told, "so --order hot changes nothing" in told) == (False, True)
     assert "of reads" not in command.run("reembed", "status").out
     values = command.run("--json", "reembed", "status").json
     assert (values["reads"], values["reads_answered"]) == (None, None)
