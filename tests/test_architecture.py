@@ -43,7 +43,7 @@ FLOORS = (
     ("reembed.plan",),
     ("reembed.sweep",),
     ("reembed.inspect",),
-    ("reembed.job", "show"),
+    ("reembed.job", "reembed.finish", "show"),
     ("actions",),
     ("commands",),
     ("cli",),
@@ -63,6 +63,7 @@ ONLY_FOR = {
     "stores.opening": ("commands",),
     "embed.assemble": ("commands",),
     "reembed.job": ("commands",),
+    "reembed.finish": ("commands",),
 }
 """The rooms that only these may import: what is configured and shown, the adapters, and the doors to them."""
 

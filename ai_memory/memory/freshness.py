@@ -93,12 +93,12 @@ def classify(row: MemoryRow, target: Fingerprint | None, traits: Traits) -> Fres
 
 def was_written(row: MemoryRow, target: Fingerprint | None) -> bool:
     """Return whether a row was given the target's vector of its present text, whatever vector it has now."""
-    return target is not None and row.fingerprint_id == target.id and _is_of(row, row.recorded_src)
+    return target is not None and row.fingerprint_id == target.id and has_text(row, row.recorded_src)
 
 
 def was_edited(row: MemoryRow, target: Fingerprint | None) -> bool:
     """Return whether a row was given the target's vector, of another text than its present one."""
-    return target is not None and row.fingerprint_id == target.id and not _is_of(row, row.recorded_src)
+    return target is not None and row.fingerprint_id == target.id and not has_text(row, row.recorded_src)
 
 
 def is_recorded(row: MemoryRow, target: Fingerprint, traits: Traits) -> bool:
@@ -106,13 +106,22 @@ def is_recorded(row: MemoryRow, target: Fingerprint, traits: Traits) -> bool:
 
     It knows a vector by its head; what somebody wrote after it is no better than `has_sound_vector` says.
     """
-    return _recorded(row, target) and _agrees(row, target, traits) and _is_of(row, row.recorded_src)
+    return _recorded(row, target) and _agrees(row, target, traits) and has_text(row, row.recorded_src)
 
 
 def carries_stamp(row: MemoryRow, target: Fingerprint | Target, traits: Traits) -> bool:
     """Return whether a row without provenance is stamped with the target's space and width (--skip-current-space)."""
     stamped = row.fingerprint_id is None and traits.has_space and _agrees(row, target, traits)
     return stamped and row.has_sound_vector(target.dim)
+
+
+def has_text(row: MemoryRow, src: bytes | None) -> bool:
+    """Return whether `src` is the hash of a row's present state."""
+    title, content = row.raw_title, row.raw_content
+    if not row.is_text or row.envelope is not None or title is None or content is None or not row.codec.is_utf8:
+        return _source(row) == src
+    # Of bytes that are not valid text it is a hash that no document has.
+    return stored_hash(title, content) == src
 
 
 def _text(row: MemoryRow) -> str | Reason:
@@ -145,12 +154,3 @@ def _agrees(row: MemoryRow, target: Fingerprint | Target, traits: Traits) -> boo
 
 def _recorded(row: MemoryRow, target: Fingerprint) -> bool:
     return row.fingerprint_id == target.id and row.recorded_head == row.head
-
-
-def _is_of(row: MemoryRow, src: bytes | None) -> bool:
-    """Return whether `src` is the hash of a row's present state."""
-    title, content = row.raw_title, row.raw_content
-    if not row.is_text or row.envelope is not None or title is None or content is None or not row.codec.is_utf8:
-        return _source(row) == src
-    # Of bytes that are not valid text it is a hash that no document has.
-    return stored_hash(title, content) == src

@@ -19,7 +19,7 @@ from ai_memory.text.times import instant
 
 if TYPE_CHECKING:
     from ai_memory.reembed.stop import Stop
-    from ai_memory.reembed.tools import Tools
+    from ai_memory.reembed.tools import SweepTools, Tools
     from ai_memory.stores.port import Reader, Store
 
 T = TypeVar("T")
@@ -139,10 +139,28 @@ class Heartbeat:
 
     def heed_pause(self) -> None:
         """Ask for the stop where an operator has paused the file."""
-        with suppress(StorageFailed, NotFinished, Stopped, DataRefused):
-            if pause := self._store.operator.pause(now_ms=self._tools.clock.now_ms()):
-                error = paused(self._store, pause)
-                self._tools.stop.ask(PAUSED, exit_code=error.exit_code, error=error)
+        heed_pause(self._store, self._tools)
+
+
+class PausedOnly(NoSigns):
+    """Waits for nobody on behalf of a run that asks no endpoint, and heeds a pause."""
+
+    def __init__(self, store: Store, tools: SweepTools) -> None:
+        """Look for a pause of `store`."""
+        super().__init__(tools.stop)
+        self._store, self._tools = store, tools
+
+    def committed(self) -> None:
+        """Heed a pause: a page was committed."""
+        heed_pause(self._store, self._tools)
+
+
+def heed_pause(store: Reader, tools: SweepTools) -> None:
+    """Ask for the stop where an operator has paused the file."""
+    with suppress(StorageFailed, NotFinished, Stopped, DataRefused):
+        if pause := store.operator.pause(now_ms=tools.clock.now_ms()):
+            error = paused(store, pause)
+            tools.stop.ask(PAUSED, exit_code=error.exit_code, error=error)
 
 
 def require_no_pause(store: Reader, *, now_ms: int) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ai_memory.reembed.scope import Scope
+    from ai_memory.stores.values import Run
 
 MAX_COST = "max-cost"
 
@@ -21,7 +22,7 @@ class Options:
     `price` is what a million tokens cost (None: not configured). `wait_seconds` is how
     long it may wait for an endpoint that failed. `same_vectors`: the target may give the stored vectors. `yes`: nobody
     need be asked. `configured` says where the target was configured. `order` is how to walk (None: as the unfinished
-    run does, where there is none by namespace).
+    run does, where there is none by namespace). `keeps_previous`: what is replaced is kept.
     """
 
     resume: bool = False
@@ -40,6 +41,11 @@ class Options:
     yes: bool = False
     configured: str = ""
     order: str | None = None
+    keeps_previous: bool = True
+
+    def keeps(self, run: Run | None) -> bool:
+        """Return whether what is replaced is kept: an unfinished `run` goes on as it was begun."""
+        return self.keeps_previous if run is None or self.retarget else run.keeps_previous
 
     @property
     def by_hand(self) -> bool:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from ai_memory.embed.outcomes import Embedded
     from ai_memory.memory.freshness import Document, Unfit
     from ai_memory.stores.values import Steps
 
@@ -18,6 +19,8 @@ class Page:
     there or on its way, `attested` are taken on their stamp's word, `unfit` quarantined; `current` rows were fresh,
     `in_quarantine` stay there, for `left` ones there is no vector. `steps` are the cursors after the page. `comparable`
     says that one of `documents` has a vector which may be that of another model, to be compared with what comes.
+    `taken` rows get a vector of the target's that was kept when it was replaced, and `unproven` ones such a vector that
+    nobody has seen to be right. `to_put_back` are memories that get back what they had.
     """
 
     documents: tuple[Document, ...] = ()
@@ -30,16 +33,24 @@ class Page:
     steps: Steps = field(default_factory=dict)
     left: int = 0
     comparable: bool = False
+    taken: tuple[Embedded, ...] = ()
+    unproven: tuple[Embedded, ...] = ()
+    to_put_back: tuple[str, ...] = ()
 
     @property
     def to_write(self) -> tuple[Document, ...]:
         """The rows to be given a vector or a stamp."""
-        return self.documents + self.duplicates + self.attested
+        return self.documents + self.duplicates + self.attested + tuple(each.document for each in self.at_hand)
+
+    @property
+    def at_hand(self) -> tuple[Embedded, ...]:
+        """The rows that have a vector of the target's from what was kept, with it."""
+        return self.taken + self.unproven
 
     @property
     def stale(self) -> int:
         """Rows that were stale when the page was read."""
-        return len(self.to_write) + len(self.unfit)
+        return len(self.to_write) + len(self.unfit) + len(self.to_put_back)
 
     @property
     def empty(self) -> bool:

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 from ai_memory.errors import StatementRefused, UpdateRefused
 from ai_memory.memory.freshness import ATTESTED, Document
-from ai_memory.stores.values import VectorWrite
+from ai_memory.stores.values import NOTHING_KEPT, VectorWrite
 from ai_memory.vectors.blob import some_vector
 
 if TYPE_CHECKING:
     from ai_memory.stores.port import Store, Transaction
+    from ai_memory.stores.values import Place
     from ai_memory.vectors.target import Fingerprint
 
 REEMBED = "reembed"
@@ -33,13 +34,15 @@ def rehearse_documents(
     return store.rehearse({each.id: partial(attempt, document=each) for each in documents})
 
 
-def write_of(document: Document, blob: bytes, origin: str = REEMBED) -> VectorWrite:
-    """Return the write of a vector, compared and set by the text that was read; `origin` is named in its provenance."""
-    return VectorWrite(document.id, document.title, document.content, blob, document.src, origin)
+def write_of(document: Document, blob: bytes, origin: str = REEMBED, *, proven: bool = False) -> VectorWrite:
+    """Return the write of a vector, compared and set by the text that was read; see `VectorWrite` for the rest."""
+    return VectorWrite(document.id, document.title, document.content, blob, document.src, origin, proven)
 
 
-def attest_document(transaction: Transaction, target: Fingerprint, document: Document) -> bool:
-    """Take a row's stored vector for the target's, attested by the operator.
+def attest_document(
+    transaction: Transaction, target: Fingerprint, document: Document, place: Place = NOTHING_KEPT
+) -> bool:
+    """Take a row's stored vector for the target's, attested by the operator; `place` says whether its record is kept.
 
     Returns False, with nothing written, where the text changed or the vector has another width.
 
@@ -47,6 +50,6 @@ def attest_document(transaction: Transaction, target: Fingerprint, document: Doc
         UpdateRefused: the database refuses its stamp.
     """
     try:
-        return transaction.vectors.attest(write_of(document, b"", ATTESTED), target)
+        return transaction.vectors.attest(write_of(document, b"", ATTESTED), target, place=place)
     except StatementRefused as refusal:
         raise UpdateRefused(refusal.what, tip=refusal.tip, words=refusal.words, memory_id=document.id) from refusal

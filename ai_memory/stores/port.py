@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         RunWriter,
         TargetWriter,
         TellingWriter,
+        UndoWriter,
         VectorWriter,
     )
     from ai_memory.stores.values import Identity, Run, Space
@@ -95,6 +96,16 @@ class Database(Protocol):
 
     def free_bytes(self) -> int:
         """Return how much room it has to grow."""
+
+    def vacuum(self, *, now_ms: int) -> int:
+        """Give what is free in it back to the file system, and return how many bytes that was.
+
+        Nobody else can write it meanwhile.
+
+        Raises:
+            StorageFailed: the disk has not the room that it takes.
+            DataRefused: it must not be done to this one.
+        """
 
     def require_free(self, to: Path) -> None:
         """Check that a copy can be made at `to`.
@@ -234,6 +245,10 @@ class Transaction(Protocol):
     @property
     def operator(self) -> OperatorWriter:
         """Keeps what an operator has decided."""
+
+    @property
+    def undo(self) -> UndoWriter:
+        """Puts back what runs replaced."""
 
     @property
     def tellings(self) -> TellingWriter:

@@ -12,7 +12,19 @@ if TYPE_CHECKING:
     from ai_memory.errors import AiMemoryError
     from ai_memory.memory.reason import Reason
     from ai_memory.memory.row import MemoryRow, Traits
-    from ai_memory.stores.values import Checkpoint, Identity, Measured, Pause, Quarantined, Run, Space
+    from ai_memory.stores.values import (
+        Checkpoint,
+        Identity,
+        KeptTarget,
+        KeptVector,
+        Measured,
+        Pause,
+        Quarantined,
+        Room,
+        Run,
+        Space,
+        Span,
+    )
     from ai_memory.vectors.target import Fingerprint
 
 
@@ -68,8 +80,40 @@ class MemoryReader(Protocol):
         """See `Snapshot.stored_spaces`."""
 
 
+class UndoReader(Protocol):
+    """Reads what was kept of replaced vectors."""
+
+    def ids_after(self, undoes: Span, after: str | None, *, limit: int) -> list[str]:
+        """Return the next memories, at most `limit`, of which some runs' replaced vectors can be put back.
+
+        In an order of their own, after that one (None: the first ones). Costs O(limit).
+        """
+
+    def vectors_of(self, srcs: Collection[bytes], target: Fingerprint) -> dict[bytes, KeptVector]:
+        """Return the vectors that the target gave memories of these texts and that were kept, by the text's hash."""
+
+    def kept(self) -> list[tuple[int, Room]]:
+        """Return of which runs something is kept, and how much, the latest first; costs nothing per row."""
+
+    def to_undo(self) -> Span | None:
+        """Return the latest run that can be undone, with those before it that were superseded on the way to it.
+
+        That is no rollback, and no run that ended before it wrote a vector.
+        """
+
+    def free(self) -> int:
+        """Return how many bytes of the database are free, to be used again."""
+
+    def left_of(self, undoes: Span) -> int:
+        """Return how many memories have vectors of these runs' targets."""
+
+
 class TargetReader(Protocol):
     """Reads the records of targets."""
+
+    @property
+    def previous(self) -> UndoReader:
+        """What was kept of their vectors when they were replaced."""
 
     def known(self, identity: Identity) -> Fingerprint | None:
         """Return the record of a target by its digest, None where the database has never seen it."""
@@ -84,6 +128,12 @@ class TargetReader(Protocol):
     def unproven(self, target: Fingerprint) -> list[str]:
         """Return the ids of the rows whose vectors sweeps wrote in the target's present stretch."""
 
+    def left_in_flight(self, target: int, scope: tuple[str, ...] | None) -> int:
+        """Return how many texts runs to the target have sent and not committed, at most: killed ones, and given up.
+
+        Of rows in the namespaces of `scope` (None: in all), as far as the runs' own namespaces tell.
+        """
+
     def widths(self) -> list[tuple[bytes, int]]:
         """Return digest and width of every target, the unfinished run's first, then the latest; damaged ones left out.
 
@@ -92,6 +142,12 @@ class TargetReader(Protocol):
 
     def of_space(self, space: str, dim: int) -> list[int]:
         """Return the numbers of the targets of a space, the latest first; with a `dim` of 0 of any width."""
+
+    def kept(self) -> list[KeptTarget]:
+        """Return those of the latest targets to which vectors in the database are recorded, the latest first.
+
+        Damaged ones are left out.
+        """
 
 
 class RunReader(Protocol):

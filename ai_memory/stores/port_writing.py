@@ -6,8 +6,10 @@ database's own forbids what it writes, and the transaction must not be committed
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
+
+from ai_memory.stores.values import NOTHING_KEPT
 
 if TYPE_CHECKING:
     from ai_memory.memory.reason import Reason
@@ -18,8 +20,11 @@ if TYPE_CHECKING:
         Counters,
         Identity,
         Pause,
+        Place,
+        Room,
         Run,
         Space,
+        Span,
         Steps,
         Terms,
         VectorWrite,
@@ -30,27 +35,31 @@ if TYPE_CHECKING:
 class VectorWriter(Protocol):
     """Writes vectors, each under compare-and-set: only where the memory still has the very text that was embedded."""
 
-    def write(self, writes: Sequence[VectorWrite], target: Fingerprint, *, one_by_one: bool) -> list[bool]:
-        """Write each vector, its stamp and its record; return one answer per vector, in order.
+    def write(
+        self, writes: Sequence[VectorWrite], target: Fingerprint, *, one_by_one: bool, place: Place = NOTHING_KEPT
+    ) -> list[bool]:
+        """Write each vector, its stamp and its record to `place`; return one answer per vector, in order.
 
         The answer is False, with nothing written, where the text changed or the memory is gone. With `one_by_one`,
-        which is slower, a refusal names its row.
+        which is slower, a refusal names its row. What is kept for a run is what stood there before its first write.
 
         Raises:
             UpdateRefused: a trigger took one of them back at once; with `one_by_one` also any other refusal.
         """
 
-    def attest(self, write: VectorWrite, target: Fingerprint) -> bool:
+    def attest(self, write: VectorWrite, target: Fingerprint, *, place: Place = NOTHING_KEPT) -> bool:
         """Record the vector that a memory has as the target's, attested by the operator; `write.blob` is not used.
 
         Returns False, with nothing written, where the text changed or there is no sound vector of the target's width.
+        What is kept is kept as by `write`.
         """
 
-    def forget(self, ids: Sequence[str], target: Fingerprint, *, unstamp: bool) -> int:
+    def forget(self, ids: Sequence[str], target: Fingerprint, *, unstamp: bool, place: Place = NOTHING_KEPT) -> int:
         """Delete the record that the vectors of `ids` are the target's, and return how many rows that made stale.
 
-        Only what sweeps wrote. The vectors stay. With `unstamp` they lose the stamp of their space, which some
-        databases refuse.
+        Only what sweeps wrote. What the run of `place` replaced comes back, with its stamp and its record; other
+        vectors stay, with `unstamp` without the stamp of their space. Some databases refuse both: without `unstamp`
+        only records are deleted.
         """
 
     def disown(self, writes: Sequence[VectorWrite], target: Fingerprint, *, unstamp: bool) -> int:
@@ -66,6 +75,40 @@ class VectorWriter(Protocol):
 
         A vector that somebody else wrote since stays. Without `vectors` only the record is deleted, which no database
         refuses.
+        """
+
+
+class UndoWriter(Protocol):
+    """Puts back what runs replaced, and drops what was kept of it."""
+
+    def put_back(
+        self, ids: Sequence[str], undoes: Span, run: Run, *, leave: Collection[str] = (), one_by_one: bool = False
+    ) -> dict[str, bool]:
+        """Put back what memories had before the first of some runs wrote there; return of which it was done.
+
+        Of memories that are gone, or of which nothing is kept, nothing is returned.
+
+        Only where the text is the one that it had then, and the vector the one that the last of the runs wrote; else
+        the answer is False, and nothing changes, likewise for the ids to `leave`. What is replaced is kept for `run`,
+        to be taken again. With `one_by_one` a refusal names its row.
+
+        Raises:
+            UpdateRefused: see `VectorWriter.write`.
+        """
+
+    def taken(self, writes: Sequence[VectorWrite], target: Fingerprint) -> None:
+        """Drop what was kept only to be taken again, of vectors that their memories were given again."""
+
+    def doubt(self, target: Fingerprint) -> None:
+        """Have no vector of the target be taken again, or put back as the target's, that nobody saw to be right."""
+
+    def undone(self, undoes: Span, by: Run) -> None:
+        """Record that some runs are undone by a rollback."""
+
+    def prune(self, after: int, *, spare: Sequence[Span], limit: int) -> tuple[int | None, Room]:
+        """Go on from `after` (0: the first) by at most `limit` of what is kept, and drop it, but for runs to `spare`.
+
+        Returns where to go on (None: no more is kept), and what was dropped.
         """
 
 
@@ -105,6 +148,8 @@ class RunWriter(Protocol):
         tool_version: str,
     ) -> Run:
         """Enter a new run in state running, which nobody holds yet.
+
+        What runs to its target that were given up have left in flight, in its namespaces, is in its `in_flight_limit`.
 
         Raises:
             StatementRefused: another run is unfinished.

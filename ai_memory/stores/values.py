@@ -23,7 +23,8 @@ Space = tuple[str | None, int | None, int]
 class Counters:
     """What happened, in rows and requests; a page's share or a whole run's sum.
 
-    `asked_again` rows were embedded once more one by one; `disagreed` of them got another vector.
+    `asked_again` rows were embedded once more one by one; `disagreed` of them got another vector. `taken_again` rows
+    got a vector that was kept. Of a rollback: rows `put_back`, and those `left_alone`, as they were edited since.
     """
 
     reembedded: int = 0
@@ -39,6 +40,14 @@ class Counters:
     tokens: int = 0
     asked_again: int = 0
     disagreed: int = 0
+    taken_again: int = 0
+    put_back: int = 0
+    left_alone: int = 0
+
+    @property
+    def sent_for(self) -> int:
+        """The re-embedded rows whose vector came from the endpoint, for them or for an identical text."""
+        return max(self.reembedded - self.taken_again, 0)
 
     def __add__(self, other: Counters) -> Counters:
         """Return the sum, field by field."""
@@ -77,12 +86,74 @@ class LastEnd:
 
 
 @dataclass(frozen=True, slots=True)
+class Span:
+    """Runs by their numbers: the first, the last, and all between."""
+
+    first: int
+    last: int
+
+
+@dataclass(frozen=True, slots=True)
+class InRow:
+    """Vectors stand in the rows of the memories; what they replace is kept for this run (None: it is not kept)."""
+
+    keep_for: int | None = None
+
+
+Place = InRow
+"""Where vectors are written."""
+
+NOTHING_KEPT: Place = InRow()
+
+
+@dataclass(frozen=True, slots=True)
 class Terms:
     """What a run is begun with; whoever goes on with it goes on so. See `Run`."""
 
     scope: tuple[str, ...] | None = None
     skip_current: bool = False
     order: str = NAMESPACE
+    keeps_previous: bool = False
+    undoes: Span | None = None
+
+
+PAGE, BESIDE_VECTOR, IN_INDEXES = 4_060, 150, 120
+"""Bytes of a page that rows share; of a kept row beside its vector, with an id of 36 characters; of it in indexes.
+
+Measured with vectors of 64 and 384 numbers, 2026-11-26."""
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What is kept of replaced vectors: rows, and bytes of their vectors."""
+
+    rows: int = 0
+    bytes: int = 0
+
+    def __add__(self, other: Room) -> Room:
+        """Return the sum."""
+        return Room(self.rows + other.rows, self.bytes + other.bytes)
+
+    @property
+    def on_disk(self) -> int:
+        """About how many bytes it takes in a database of pages of 4 KiB."""
+        if not self.rows:
+            return 0
+        record = self.bytes // self.rows + BESIDE_VECTOR
+        whole = PAGE // (PAGE // record) if record <= PAGE else record + PAGE // 2
+        return self.rows * (whole + IN_INDEXES)
+
+    def __neg__(self) -> Room:
+        """Return what takes as much away."""
+        return Room(-self.rows, -self.bytes)
+
+
+@dataclass(frozen=True, slots=True)
+class KeptVector:
+    """A vector that a target gave a text and that was kept when it was replaced; `proven`: it was seen to be right."""
+
+    blob: bytes
+    proven: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +163,8 @@ class Run:
     `limits` is what was learned of the size of a request, by name; `counters` are those of all invocations.
     `last_written_at` is the last commit with a vector, `last_progress_at` the last sign of life. `counted` and
     `last_end` are None until a census was noted and an invocation ended in good order. `order` is NAMESPACE or HOT.
+    `keeps_previous`: what it replaces is kept, and `kept` of it still is. A rollback `undoes` runs; `undone_by` is the
+    one that undid this run.
     """
 
     run_id: int
@@ -119,6 +192,15 @@ class Run:
     counted: Counted | None = None
     last_end: LastEnd | None = None
     order: str = NAMESPACE
+    keeps_previous: bool = False
+    undoes: Span | None = None
+    undone_by: int | None = None
+    kept: Room = Room()
+
+    @property
+    def untold(self) -> bool:
+        """Whether nobody was told of what it may have in flight: its runner was killed, or no runner had it yet."""
+        return self.holder is not None or self.fence == 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,19 +240,37 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """By what a target is recorded: the SHA-256 of `spec_json` (32 bytes), its space, its width in numbers."""
+    """By what a target is recorded: the SHA-256 of `spec_json` (32 bytes), its space, its width in numbers.
+
+    `settings` is how it is configured; empty: what is kept of that stays.
+    """
 
     digest: bytes
     spec_json: str
     space: str
     dim: int
+    settings: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class KeptTarget:
+    """A target that gave vectors of the file: its space and width, how it was configured, its witness if there is one.
+
+    `settings` is empty where that was not kept.
+    """
+
+    space: str
+    dim: int
+    settings: str
+    witness: bytes | None
 
 
 @dataclass(frozen=True, slots=True)
 class VectorWrite:
     """One vector to write: of which memory, of which exact text, in which space.
 
-    `src` is the hash of the document embedded; `origin` names the writer (see embedding_provenance).
+    `src` is the hash of the document embedded; `origin` names the writer (see embedding_provenance). `proven`: it was
+    seen to be right before, so that it is no part of the target's present stretch.
     """
 
     id: str
@@ -179,6 +279,7 @@ class VectorWrite:
     blob: bytes
     src: bytes
     origin: str
+    proven: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -117,8 +117,35 @@ def test_what_is_answered_within_the_patience_is_kept(command: Command, endpoint
 def test_a_run_that_is_cancelled_gives_up_what_is_never_answered(command: Command, endpoint: FakeEndpoint) -> None:
     process = awaiting_pages(command, endpoint)
     assert command.run("reembed", "cancel").code == 0
+    ended = answer(process)
+    status = command.run("reembed", "status", "--json").json
+    endpoint.heal()
+    written = files.embedded(command.db)
+    begun = command.run("reembed", "--yes", "--json", "--batch", str(BATCH))
 
-    assert answer(process).code == 12
+    assert (ended.code, ended.json["state"]) == (12, "cancelled")
+    spent = ("texts_sent", "requests", "tokens")
+    assert [status[each] for each in spent] == [ended.json[each] for each in spent]
+    assert (begun.code, begun.json["resumed"], begun.json["reembedded"]) == (0, False, ROWS - written), begun
+    assert 0 < begun.json["texts_sent_twice"] <= 2 * ROWS
+    assert "gave up what it had sent: at most" in begun.err
+    assert all_right(command, endpoint)
+
+
+def test_a_backfill_announces_what_a_run_that_was_given_up_had_in_flight(
+    command: Command, endpoint: FakeEndpoint
+) -> None:
+    process = awaiting_pages(command, endpoint)
+    kill(process)
+    assert command.run("reembed", "cancel").code == 0
+    endpoint.heal()
+    written = files.embedded(command.db)
+    filled = command.run("backfill", "--json")
+
+    assert (filled.code, filled.json["embedded"]) == (0, ROWS - written), filled
+    assert 0 < filled.json["texts_sent_twice"] <= 2 * ROWS
+    assert "gave up what it had sent: at most" in filled.err
+    assert all_right(command, endpoint)
 
 
 def test_a_second_signal_ends_at_once(command: Command, endpoint: FakeEndpoint) -> None:

@@ -19,6 +19,8 @@ import pytest
 MACHINE = "state machine"
 INTERRUPTIONS = "checkpoint properties"
 LIAR = "lying endpoint"
+SPACES = "two spaces"
+UNDO, REDO = "crash images of undo", "redo of lies"
 HARNESSES = (MACHINE, INTERRUPTIONS)
 
 
@@ -149,11 +151,11 @@ MUTANTS = (
     ),
     _one("done in spite of stale rows", "reembed.sweep.passes:Passes.run", "if not census.stale:", "if True:"),
     _one("census without head", "memory.freshness:_recorded", " and row.recorded_head == row.head", ""),
-    _one("census without src", "memory.freshness:is_recorded", " and _is_of(row, row.recorded_src)", ""),
+    _one("census without src", "memory.freshness:is_recorded", " and has_text(row, row.recorded_src)", ""),
     _one(
         "stamp taken as proof",
         "memory.freshness:is_recorded",
-        "_recorded(row, target) and _agrees(row, target, traits) and _is_of(row, row.recorded_src)",
+        "_recorded(row, target) and _agrees(row, target, traits) and has_text(row, row.recorded_src)",
         "_agrees(row, target, traits)",
     ),
     _one(
@@ -216,8 +218,8 @@ MUTANTS = (
     _one(
         "vectors without their stretch",
         "stores.sqlite.provenance:record_provenance",
-        "fingerprint.stretch)",
-        "-1)",
+        "stretch = fingerprint.stretch",
+        "stretch = -1",
         LIAR,
     ),
     _one(
@@ -225,5 +227,98 @@ MUTANTS = (
         "stores.sqlite.provenance:vectors_of",
         "if src not in found and head(blob) == recorded and is_sound(blob, fingerprint.dim):",
         "if blob:",
+    ),
+    _one(
+        "cosines of two spaces mixed as they are",
+        "actions.merge:_on_one_scale",
+        "pooled.mean + scale * (cosine - mean)",
+        "cosine",
+        SPACES,
+    ),
+    _one(
+        "a vector of a space in which the query has none is compared",
+        "actions.compare:_Walk._like",
+        "return LeftOut.OTHER_SPACE",
+        "return fitting[0] if fitting else LeftOut.OTHER_SPACE",
+        SPACES,
+    ),
+    _one(
+        "the figures of a space are those of the namespace",
+        "actions.recall:_likeness",
+        "query.namespace is not None",
+        "False",
+        SPACES,
+    ),
+    _one(
+        "an address that only the file names is asked",
+        "config.kept:believed",
+        " and each.base_url.value == settings.base_url.value",
+        "",
+        SPACES,
+    ),
+    _one(
+        "a key goes where only the file sends it",
+        "config.kept:_serves_here",
+        "not vendor.takes_key and settings",
+        "settings",
+        SPACES,
+    ),
+    _one(
+        "a folder of somebody else is loaded",
+        "config.kept:_local",
+        "require_own_folder(folder, EmbedderInitFailed, users)",
+        "pass",
+        SPACES,
+    ),
+    _one(
+        "undo written outside the transaction",
+        "stores.sqlite.provenance:write_vectors",
+        "previous.keep(transaction, keep_for, writes, and_plain=_and_plain(transaction))",
+        "transaction.db.execute('COMMIT'); "
+        "previous.keep(transaction, keep_for, writes, and_plain=_and_plain(transaction)); "
+        "transaction.db.execute('BEGIN IMMEDIATE')",
+        UNDO,
+    ),
+    _one(
+        "undo written after the vector",
+        "stores.sqlite.provenance:write_vectors",
+        "    record_provenance(",
+        "    if keep_for is not None:\n"
+        "        transaction.db.execute('DELETE FROM embedding_previous WHERE run_id = ?', (keep_for,))\n"
+        "        previous.keep(transaction, keep_for, writes, and_plain=_and_plain(transaction))\n"
+        "    record_provenance(",
+        MACHINE,
+    ),
+    _one(
+        "rollback without compare-and-set",
+        "stores.sqlite.put_back:_may_have",
+        "return written and has_text(row, kept[0].text_src)",
+        "return True",
+    ),
+    _one(
+        "rollback over an edited text",
+        "stores.sqlite.put_back:_may_have",
+        "return written and has_text(row, kept[0].text_src)",
+        "return written",
+    ),
+    _one(
+        "the second previous replaces the first",
+        "stores.sqlite.previous:KEEP",
+        "written_head = excluded.written_head",
+        "written_head = excluded.written_head, text_src = excluded.text_src, embedding = excluded.embedding,"
+        " embedding_dim = excluded.embedding_dim, embedding_space = excluded.embedding_space",
+    ),
+    _one(
+        "redo of another text",
+        "reembed.sweep.scan:Scan._gather",
+        "self._kept.get(judged.document.src)",
+        "next(iter(self._kept.values()), None)",
+    ),
+    _one(
+        "what is taken again is believed",
+        "reembed.sweep.scan:_Gathering.add_kept",
+        "self.taken if kept.proven else self.unproven",
+        "self.taken",
+        REDO,
     ),
 )

@@ -36,9 +36,13 @@ from ai_memory.stores.values import (
     Checkpoint,
     Counted,
     Counters,
+    InRow,
+    KeptVector,
     LastEnd,
     Pause,
+    Room,
     Run,
+    Span,
     Steps,
     Terms,
     VectorWrite,
@@ -133,10 +137,10 @@ def document(reader: Reader, row_id: str) -> Document:
     return found
 
 
-def write_of(reader: Reader, row_id: str, *, origin: str = "reembed") -> VectorWrite:
+def write_of(reader: Reader, row_id: str, *, origin: str = "reembed", embedder: HashEmbedder = EMBEDDER) -> VectorWrite:
     """Return the vector of a memory's present text, ready to be written."""
     found = document(reader, row_id)
-    blob = encode(EMBEDDER.vector(found.text))
+    blob = encode(embedder.vector(found.text))
     return VectorWrite(found.id, found.title, found.content, blob, found.src, origin)
 
 
@@ -356,6 +360,29 @@ class WritingSuite(Suite):
         assert (row.embedding, row.fingerprint_id) == (None, None)
         assert freshness(store, target, "id-002") is Freshness.FRESH
 
+    def test_how_the_writers_of_vectors_were_configured_is_kept(self, store: Store, target: Fingerprint) -> None:
+        written(store, target, write_of(store, "id-000"))
+        entered = replace(identity(EMBEDDER.target), settings='{"backend": "a"}')
+        other = replace(identity(HashEmbedder(dim=8).target), settings='{"backend": "b"}')
+        with store.transaction() as transaction:
+            transaction.targets.enter(entered, now_ms=NOW_MS)
+            transaction.targets.enter(other, now_ms=NOW_MS)
+            # Who is entered without does not take away what is kept.
+            transaction.targets.enter(replace(entered, settings=""), now_ms=NOW_MS)
+            transaction.targets.set_witness(target.id, b"witness")
+
+        # Of the other there is no vector.
+        [found] = store.targets.kept()
+        assert (found.space, found.dim, found.settings) == (target.space, target.dim, entered.settings)
+        assert found.witness == b"witness"
+
+    def test_the_settings_kept_are_those_of_the_last_writer(self, store: Store, target: Fingerprint) -> None:
+        written(store, target, write_of(store, "id-000"))
+        for each in ('{"backend": "a"}', '{"backend": "b"}'):
+            with store.transaction() as transaction:
+                transaction.targets.enter(replace(identity(EMBEDDER.target), settings=each), now_ms=NOW_MS)
+        assert [each.settings for each in store.targets.kept()] == ['{"backend": "b"}']
+
     def test_an_edit_makes_a_vector_stale(self, subject: Subject, store: Store, target: Fingerprint) -> None:
         written(store, target, write_of(store, "id-000"))
         subject.edit("id-000", "edited")
@@ -514,6 +541,292 @@ def rehearsed(write: VectorWrite, target: Fingerprint) -> Callable[[Transaction]
     return lambda transaction: transaction.vectors.write([write], target, one_by_one=True)
 
 
+class UndoSuite(Suite):
+    """What a run replaces is kept with it, and comes back as it stood."""
+
+    @pytest.fixture
+    def run(self, store: Store, target: Fingerprint) -> Run:
+        """Return a run that keeps what it replaces."""
+        return keeping(store, target)
+
+    @pytest.fixture
+    def old(self, store: Store) -> Fingerprint:
+        """Return the target of the vectors that stand there before the run: of all memories but the first."""
+        old = entered(store, OLD)
+        written(store, old, *(write_of(store, each, embedder=OLD) for each in IDS[1:]))
+        return old
+
+    @pytest.mark.parametrize("one_by_one", [False, True])
+    def test_what_a_run_replaced_comes_back_as_it_stood(
+        self, store: Store, old: Fingerprint, target: Fingerprint, run: Run, one_by_one: bool
+    ) -> None:
+        before = state(store)
+        replaced(store, target, run, *IDS, one_by_one=one_by_one)
+        assert all(freshness(store, target, each) is Freshness.FRESH for each in IDS)
+
+        assert put_back(store, target, run, *IDS) == dict.fromkeys(IDS, True)
+
+        assert state(store) == before
+        assert freshness(store, old, IDS[1]) is Freshness.FRESH
+
+    def test_what_stood_there_before_its_first_write_is_kept(
+        self, store: Store, old: Fingerprint, target: Fingerprint, run: Run
+    ) -> None:
+        before = state(store)
+        replaced(store, target, run, *IDS)
+        replaced(store, target, run, *IDS)
+
+        put_back(store, target, run, *IDS)
+
+        assert (state(store), old.dim) == (before, OLD.dim)
+
+    def test_an_attested_stamp_and_record_come_back(self, store: Store, old: Fingerprint) -> None:
+        attested = entered(store, replace(OLD, model="the same by another name"))
+        run, before = keeping(store, attested), state(store)
+        with store.transaction() as transaction:
+            write = write_of(transaction.reader, "id-001", embedder=OLD, origin=ATTESTED)
+            assert transaction.vectors.attest(write, attested, place=InRow(run.run_id))
+        assert freshness(store, attested, "id-001") is Freshness.FRESH
+
+        assert put_back(store, attested, run, "id-001") == {"id-001": True}
+
+        assert (state(store), freshness(store, old, "id-001")) == (before, Freshness.FRESH)
+
+    def test_a_row_that_somebody_changed_since_is_left_as_it_is(
+        self, subject: Subject, store: Store, old: Fingerprint, target: Fingerprint, run: Run
+    ) -> None:
+        replaced(store, target, run, *IDS)
+        subject.edit("id-001", "edited")
+        written(store, target, write_of(store, "id-002", origin="store", embedder=HashEmbedder(model="store's")))
+        subject.remove("id-003")
+        after = state(store, *IDS[1:3])
+
+        assert put_back(store, target, run, *IDS[1:5]) == {"id-001": False, "id-002": False, "id-004": True}
+
+        assert state(store, *IDS[1:3]) == after
+        assert freshness(store, old, "id-004") is Freshness.FRESH
+
+    def test_a_text_that_was_edited_before_the_run_wrote_it_again_does_not_get_the_vector_of_the_other_text(
+        self, subject: Subject, store: Store, old: Fingerprint, target: Fingerprint, run: Run
+    ) -> None:
+        replaced(store, target, run, "id-001")
+        subject.edit("id-001", "edited")
+        replaced(store, target, run, "id-001")
+
+        assert put_back(store, target, run, "id-001") == {"id-001": False}
+
+        assert (freshness(store, target, "id-001"), old.dim) == (Freshness.FRESH, OLD.dim)
+
+    def test_what_is_put_back_leaves_what_it_replaced_to_be_taken_again(
+        self, store: Store, old: Fingerprint, target: Fingerprint, run: Run
+    ) -> None:
+        writes = [write_of(store, each) for each in IDS[:2]]
+        replaced(store, target, run, *IDS[:2])
+        assert store.targets.previous.vectors_of([each.src for each in writes], target) == {}
+        with store.transaction() as transaction:
+            transaction.targets.begin_stretch(target.id)
+        put_back(store, target, run, *IDS[:2])
+
+        assert store.targets.previous.vectors_of([each.src for each in writes], target) == {
+            each.src: KeptVector(each.blob, proven=True) for each in writes
+        }
+        assert (
+            store.targets.previous.vectors_of([each.src for each in writes], entered(store, HashEmbedder(dim=8))) == {}
+        )
+
+        again = keeping(store, target)
+        replaced(store, target, again, "id-000")
+        with store.transaction() as transaction:
+            transaction.undo.taken(writes[:1], target)
+        assert store.targets.previous.vectors_of([each.src for each in writes], target).keys() == {writes[1].src}
+        assert put_back(store, target, again, "id-000") == {"id-000": True}
+        assert (state(store, "id-000")[0][1], old.dim) == (None, OLD.dim)
+
+    def test_a_vector_that_nobody_saw_to_be_right_stays_so_whatever_was_seen_meanwhile(
+        self, store: Store, target: Fingerprint
+    ) -> None:
+        unproven = write_of(store, "id-000")
+        written(store, target, unproven)
+        another = entered(store, OLD)
+        run = keeping(store, another)
+        replaced(store, another, run, "id-000", embedder=OLD)
+        assert store.targets.previous.vectors_of([unproven.src], target) == {
+            unproven.src: KeptVector(unproven.blob, proven=False)
+        }
+        with store.transaction() as transaction:
+            transaction.targets.begin_stretch(target.id)
+
+        put_back(store, another, run, "id-000")
+
+        assert store.targets.unproven(store.targets.read(target.id)) == ["id-000"]
+
+    def test_what_is_doubted_is_neither_taken_again_nor_put_back_as_the_targets(
+        self, store: Store, target: Fingerprint
+    ) -> None:
+        doubted = write_of(store, "id-000")
+        written(store, target, doubted)
+        another = entered(store, OLD)
+        run = keeping(store, another)
+        replaced(store, another, run, "id-000", embedder=OLD)
+        with store.transaction() as transaction:
+            transaction.undo.doubt(target)
+
+        assert store.targets.previous.vectors_of([doubted.src], target) == {}
+        assert put_back(store, another, run, "id-000") == {"id-000": True}
+        assert freshness(store, target, "id-000") is Freshness.STALE
+
+    def test_what_a_run_takes_back_comes_back_as_it_was(
+        self, store: Store, old: Fingerprint, target: Fingerprint, run: Run
+    ) -> None:
+        before = state(store)
+        replaced(store, target, run, *IDS[:3])
+        with store.transaction() as transaction:
+            taken = transaction.vectors.forget(IDS[:3], target, unstamp=True, place=InRow(run.run_id))
+
+        assert (taken, state(store), old.dim) == (3, before, OLD.dim)
+        assert store.targets.previous.ids_after(Span(run.run_id, run.run_id), None, limit=9) == []
+        assert store.targets.previous.vectors_of([write_of(store, "id-001").src], target) == {}
+
+    def test_of_runs_on_the_way_to_another_all_are_undone_at_once(
+        self, store: Store, old: Fingerprint, target: Fingerprint, run: Run
+    ) -> None:
+        before = state(store)
+        replaced(store, target, run, *IDS[:4])
+        ended(store, run, "superseded")
+        third = replace(EMBEDDER, model="third")
+        last = keeping(store, entered(store, third))
+        replaced(store, entered(store, third), last, *IDS[2:], embedder=third)
+        assert store.targets.previous.to_undo() == Span(run.run_id, last.run_id)
+
+        span = Span(run.run_id, last.run_id)
+        assert (
+            store.targets.previous.ids_after(span, None, limit=4)
+            + store.targets.previous.ids_after(span, "id-003", limit=4)
+            == IDS
+        )
+        assert put_back(store, target, last, *IDS, first=run.run_id) == dict.fromkeys(IDS, True)
+
+        assert (state(store), old.dim) == (before, OLD.dim)
+        assert store.targets.previous.ids_after(span, None, limit=9) == []
+
+    def test_what_is_kept_is_counted_and_pruned_by_pages(
+        self, store: Store, old: Fingerprint, target: Fingerprint, run: Run
+    ) -> None:
+        size = len(write_of(store, "id-001", embedder=OLD).blob)
+        replaced(store, target, run, *IDS[:4])
+        later = keeping(store, old)
+        replaced(store, old, later, "id-000", embedder=OLD)
+        kept = Room(1, len(write_of(store, "id-000").blob))
+        assert store.targets.previous.kept() == [(later.run_id, kept), (run.run_id, Room(4, 3 * size))]
+
+        after, dropped = 0, Room()
+        while True:
+            with store.transaction() as transaction:
+                spare = [Span(later.run_id, later.run_id)]
+                found, room = transaction.undo.prune(after, spare=spare, limit=2)
+            if found is None:
+                break
+            after, dropped = found, dropped + room
+
+        assert (dropped, store.targets.previous.kept()) == (Room(4, 3 * size), [(later.run_id, kept)])
+        assert put_back(store, target, run, *IDS[1:3]) == {}
+
+    def test_a_run_that_is_undone_is_no_longer_approved(self, store: Store, target: Fingerprint, run: Run) -> None:
+        with store.transaction() as transaction:
+            transaction.operator.approve(target.space, target.dim, by="me", how="approve", now_ms=NOW_MS)
+        replaced(store, target, run, "id-000")
+        ended(store, run, "cancelled")
+        rollback = keeping(store, target, undoes=Span(run.run_id, run.run_id))
+        with store.transaction() as transaction:
+            transaction.undo.undone(Span(run.run_id, run.run_id), rollback)
+            transaction.operator.withdraw(run.run_id)
+
+        assert not store.operator.is_approved(target.space, target.dim)
+        assert store.runs.read(run.run_id).undone_by == rollback.run_id
+        assert (store.runs.read(rollback.run_id).undoes, store.targets.previous.to_undo()) == (
+            Span(run.run_id, run.run_id),
+        ) * 2
+
+    def test_vectors_of_the_targets_that_are_left_are_counted(
+        self, store: Store, old: Fingerprint, target: Fingerprint, run: Run
+    ) -> None:
+        replaced(store, target, run, *IDS[:2])
+        written(store, target, write_of(store, "id-005", origin="store"))
+        put_back(store, target, run, *IDS[:2])
+
+        assert (store.targets.previous.left_of(Span(run.run_id, run.run_id)), old.dim) == (1, OLD.dim)
+
+    def test_a_refusal_of_the_database_names_its_row_and_the_others_are_put_back(
+        self, subject: Subject, store: Store, old: Fingerprint, target: Fingerprint, run: Run
+    ) -> None:
+        replaced(store, target, run, *IDS[1:4])
+        subject.refuse("id-002", "legal hold")
+
+        with pytest.raises(UpdateRefused) as refused:
+            put_back(store, target, run, *IDS[1:4], one_by_one=True)
+        assert refused.value.memory_id == "id-002"
+        done = put_back(store, target, run, *IDS[1:4], leave=["id-002"])
+        assert done == {"id-001": True, "id-002": False, "id-003": True}
+
+        assert freshness(store, old, "id-001") is Freshness.FRESH
+        assert freshness(store, target, "id-002") is Freshness.FRESH
+
+
+OLD = HashEmbedder(dim=8, model="old")
+
+
+def keeping(store: Store, target: Fingerprint, *, undoes: Span | None = None) -> Run:
+    """Return a run that keeps what it replaces and that is held; what was unfinished is given up."""
+    with store.transaction() as transaction:
+        transaction.runs.cancel(now_ms=NOW_MS)
+        return take(transaction, begin(transaction, target, terms=Terms(keeps_previous=not undoes, undoes=undoes)))
+
+
+def ended(store: Store, run: Run, state: str) -> None:
+    with store.transaction() as transaction:
+        transaction.runs.transition(run, state, now_ms=NOW_MS, fenced=True)
+
+
+def replaced(
+    store: Store,
+    target: Fingerprint,
+    run: Run,
+    *ids: str,
+    embedder: HashEmbedder = EMBEDDER,
+    one_by_one: bool = False,
+) -> None:
+    """Write the vectors of memories for a run that keeps what was there."""
+    with store.transaction() as transaction:
+        writes = [write_of(transaction.reader, each, embedder=embedder) for each in ids]
+        done = transaction.vectors.write(writes, target, one_by_one=one_by_one, place=InRow(run.run_id))
+    assert all(done)
+
+
+def put_back(
+    store: Store,
+    target: Fingerprint,
+    run: Run,
+    *ids: str,
+    first: int | None = None,
+    leave: Sequence[str] = (),
+    one_by_one: bool = False,
+) -> dict[str, bool]:
+    """Put back what a run, or those from `first` to it, replaced; by a rollback of its own."""
+    undoes = Span(first or run.run_id, run.run_id)
+    rollback = keeping(store, target, undoes=undoes)
+    with store.transaction() as transaction:
+        return transaction.undo.put_back(ids, undoes, rollback, leave=leave, one_by_one=one_by_one)
+
+
+def state(store: Store, *ids: str) -> list[tuple[object, ...]]:
+    """Return of memories (all, where none is named) everything that is of their vectors."""
+    rows = store.memories.rows_by_id(ids or IDS, target=None)
+    return [
+        (r.id, r.embedding, r.dim, r.raw_space, r.fingerprint_id, r.recorded_src, r.recorded_head, r.origin)
+        for r in rows
+    ]
+
+
 class RunSuite(Suite):
     """Runs: one at a time, every change guarded by state and fence."""
 
@@ -599,6 +912,47 @@ class RunSuite(Suite):
         )
         with store.transaction() as transaction:
             assert take(transaction, left, OTHER, lost=3).counters.texts_sent_twice == 3
+
+    @pytest.mark.parametrize("give_up", ["cancelled", "superseded"])
+    def test_what_a_run_that_was_given_up_has_in_flight_is_the_next_ones_to_tell(
+        self, store: Store, target: Fingerprint, run: Run, give_up: str
+    ) -> None:
+        assert store.targets.left_in_flight(target.id, None) == 9
+        with store.transaction() as transaction:
+            transaction.runs.transition(run, give_up, now_ms=NOW_MS, fenced=False)
+        assert store.targets.left_in_flight(target.id, None) == 9
+        with store.transaction() as transaction:
+            new = begin(transaction, target)
+            taken = take(transaction, new, OTHER, lost=9)
+
+        assert (new.in_flight_limit, new.untold, taken.counters.texts_sent_twice) == (9, True, 9)
+        assert taken.in_flight_limit == 18
+        assert store.runs.read(run.run_id).in_flight_limit == 0
+
+    def test_a_run_takes_on_what_is_in_flight_of_its_own_target_and_namespaces(
+        self, store: Store, target: Fingerprint
+    ) -> None:
+        other = entered(store, HashEmbedder(dim=8))
+        limits = []
+        for aim, scope in (
+            (target, ("a", "b")), (other, ("a",)), (target, ("c",)), (target, ("b",)), (target, None), (target, None),
+        ):  # fmt: skip
+            with store.transaction() as transaction:
+                new = begin(transaction, aim, scope=scope)
+                limits.append(new.in_flight_limit)
+                taken = take(transaction, new, lost=new.in_flight_limit)
+                transaction.runs.transition(taken, "superseded", now_ms=NOW_MS, fenced=False)
+
+        # Nine of each; of the first one in "a" somebody else may still have to tell when there is one for "b".
+        assert limits == [0, 0, 0, 9, 9 + 9 + 18, 45]
+
+    def test_what_a_run_that_is_done_had_in_flight_is_nobodys(
+        self, store: Store, target: Fingerprint, run: Run
+    ) -> None:
+        with store.transaction() as transaction:
+            transaction.runs.transition(run, "done", now_ms=NOW_MS, fenced=True)
+
+        assert store.targets.left_in_flight(target.id, None) == 0
 
     def test_a_sign_of_life_tells_what_is_being_retried(self, store: Store, run: Run) -> None:
         with store.transaction() as transaction:

@@ -25,6 +25,7 @@ from tests.stores.conformance import (
     Subject,
     TargetSuite,
     TellingSuite,
+    UndoSuite,
     WritingSuite,
 )
 from tests.stores.sqlite import subject as sqlite
@@ -72,6 +73,10 @@ class TestTargets(TargetSuite):
 
 
 class TestWriting(WritingSuite):
+    """See the suite."""
+
+
+class TestUndo(UndoSuite):
     """See the suite."""
 
 

@@ -30,9 +30,30 @@ VERBS = {
     "pause": "end the run within a batch, or 10 s without an answer, and let none begin until it is unpaused",
     "unpause": "lift the pause",
     "cancel": "give up the unfinished run and its approval; vectors already written stay",
+    "rollback": "put back what the latest run replaced, resumably, and withdraw its approval",
+    "prune": "drop what was kept of replaced vectors: there is no way back then",
 }
 ORDERS = ("namespace", "hot")
 MOST = 10**12
+ONLY_OF_A_RUN = (
+    ("resume", "--resume"),
+    ("or_start", "--or-start"),
+    ("retarget", "--retarget"),
+    ("order", "--order"),
+    ("batch", "--batch"),
+    ("sleep_ms", "--sleep-ms"),
+    ("max_rows", "--max-rows"),
+    ("max_tokens", "--max-tokens"),
+    ("max_cost", "--max-cost"),
+    ("max_runtime", "--max-runtime"),
+    ("concurrency", "--concurrency"),
+    ("wait", "--wait"),
+    ("retry_quarantined", "--retry-quarantined"),
+    ("skip_current_space", "--skip-current-space"),
+    ("same_vectors", "--same-vectors"),
+    ("backup", "--backup"),
+)
+"""Flags that --stamp-only does not obey, and so refuses: attribute and flag."""
 Add = Callable[..., object]
 """`add_argument` of a parser."""
 
@@ -94,6 +115,7 @@ def _add_vectors(add: Add) -> None:
         metavar="N|all",
         help="with --stamp-only: compare N vectors first (300), or stamp only those of all that agree",
     )
+    add("--no-undo", action="store_true", help="keep nothing of what is replaced: rollback is not possible then")
     add("--backup", type=named_path, metavar="FILE", help="copy the database to FILE before the first write")
     add("--yes", action="store_true", help="do not ask before vectors are replaced")
 
@@ -114,12 +136,53 @@ def _add_verify(add: Add) -> None:
     add("--make-stale", action="store_true", help="with --sample: have the next run embed the rows that differ anew")
 
 
-FLAGS: Mapping[str, Callable[[Add], None]] = {"pause": _add_pause, "status": _add_status, "verify": _add_verify}
+def _add_rollback(add: Add) -> None:
+    """Add the flags of `rollback`; where one was given before the verb, it holds."""
+    given = argparse.SUPPRESS
+    add("--dry-run", action="store_true", default=given, help="show what would be put back; nothing is written")
+    add("--max-rows", type=whole_number(1, MOST), metavar="N", default=given, help="stop after N rows (exit 75)")
+    add("--max-runtime", type=duration, metavar="DURATION", default=given, help="stop after this time (exit 75)")
+    add("--yes", action="store_true", default=given, help="do not ask before")
+
+
+def _add_prune(add: Add) -> None:
+    add("--vacuum", action="store_true", help="give the room back to the file system")
+    add("--yes", action="store_true", default=argparse.SUPPRESS, help="do not ask before")
+
+
+FLAGS: Mapping[str, Callable[[Add], None]] = {
+    "pause": _add_pause,
+    "prune": _add_prune,
+    "rollback": _add_rollback,
+    "status": _add_status,
+    "verify": _add_verify,
+}
 """What adds the flags of a sub-command that has some of its own."""
 
 
 def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     """Run, plan or stamp, or do what the sub-command says."""
+    if args.verb:
+        return _run_verb(args, settings, console)
+    _refuse_contradictions(args)
+    if args.stamp_only:
+        from ai_memory.commands.reembed import stamp
+
+        asked = stamp.Asked(_scope(args), args.compared, args.retry_for)
+        return stamp.run(settings, console, asked, dry_run=args.dry_run)
+    if args.dry_run:
+        from ai_memory.commands.reembed.plan import run_plan
+
+        return run_plan(settings, console, options=_options(args, settings.embedding), ask=args.probe)
+    if args.resume and not args.retarget:
+        from ai_memory.commands.reembed import undo
+
+        if undo.is_unfinished(settings):
+            return undo.run("rollback", args, settings, console)
+    return _run_job(args, settings, console)
+
+
+def _run_verb(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     if args.verb == "verify":
         from ai_memory.commands.reembed.verify import run_verify
 
@@ -132,24 +195,17 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
         from ai_memory.commands.reembed.pause import run_pause, run_unpause
 
         return run_pause(args, settings, console) if args.verb == "pause" else run_unpause(settings, console)
+    if args.verb in ("rollback", "prune"):
+        from ai_memory.commands.reembed import undo
+
+        return undo.run(args.verb, args, settings, console)
     if args.verb == "status":
         from ai_memory.commands.reembed.status import run_status
 
         return run_status(settings, console, exact=args.exact, check=args.check)
-    if args.verb:
-        from ai_memory.commands.reembed import quarantine
+    from ai_memory.commands.reembed import quarantine
 
-        return quarantine.run(args.verb, settings, console)
-    _refuse_contradictions(args)
-    if args.stamp_only:
-        from ai_memory.commands.reembed import stamp
-
-        return stamp.run(settings, console, scope=_scope(args), sample=args.compared, dry_run=args.dry_run)
-    if args.dry_run:
-        from ai_memory.commands.reembed.plan import run_plan
-
-        return run_plan(settings, console, options=_options(args, settings.embedding), ask=args.probe)
-    return _run_job(args, settings, console)
+    return quarantine.run(args.verb, settings, console)
 
 
 def _refuse_contradictions(args: argparse.Namespace) -> None:
@@ -157,10 +213,13 @@ def _refuse_contradictions(args: argparse.Namespace) -> None:
         raise UsageError("--probe needs --dry-run.", tip="A run tries the target by itself.")
     if args.or_start and not args.resume:
         raise UsageError("--or-start needs --resume.", tip="Write: ai-memory reembed --resume --or-start")
-    if args.stamp_only and (args.resume or args.retarget or args.skip_current_space or args.order):
+    if args.stamp_only and (given := [flag for name, flag in ONLY_OF_A_RUN if getattr(args, name)]):
         raise UsageError(
-            "--stamp-only writes no new vector; it cannot be combined with another way of running.", tip="Use it alone."
+            f"--stamp-only begins no run, and takes no {' or '.join(given)}.",
+            tip="Leave that out.",
         )
+    if args.no_undo and args.resume and not (args.or_start or args.retarget):
+        raise UsageError("--no-undo is for a start: --resume goes on as the run was begun.", tip="Leave it out.")
     if args.compared is not None and not args.stamp_only:
         raise UsageError(
             "--sample needs --stamp-only.", tip="To compare what a run wrote: ai-memory reembed verify --sample 300"
@@ -270,6 +329,7 @@ def _options(args: argparse.Namespace, configured: EmbeddingSettings) -> Options
         same_vectors=args.same_vectors,
         order=args.order,
         yes=args.yes,
+        keeps_previous=not args.no_undo,
         configured=", ".join(f"{name} from {setting.source}" for name, setting in _named(configured).items()),
     )
 
@@ -296,7 +356,8 @@ def _disclose(told: Preflight, console: Console, stop: Stop, *, ask: bool, copie
     from ai_memory.commands.reembed.plan import preflight_lines
     from ai_memory.show.question import agreed, can_ask
 
-    asks = ask and told.begins and can_ask(console.err)
+    # Where no row is stale the start only asks for what was written before.
+    asks = ask and told.begins and told.census.to_embed > 0 and can_ask(console.err)
     if asks or (told.begins and not console.quiet):
         for line in preflight_lines(told, copied=copied):
             console.err.line(line)

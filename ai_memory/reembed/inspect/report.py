@@ -23,12 +23,15 @@ RACED = (
     "rows were edited while they were embedded, and were embedded again.",
 )
 ATTESTED = "row was accepted because of its stamp.", "rows were accepted because of their stamp."
+TAKEN_AGAIN = "row got the vector that was kept of it.", "rows got the vectors that were kept of them."
 UNADDRESSABLE = "row has no id and was not touched.", "rows have no id and were not touched."
 OUTSIDE = (
     "row in another namespace is stale: ai-memory reembed",
     "rows in other namespaces are stale: ai-memory reembed",
 )
 DISAGREED = "row got another vector when it was asked again.", "rows got another vector when they were asked again."
+ASKED_FOR = "Rows from all over what was written before were asked for again, and agree."
+"""Told where that is all that a start did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +48,8 @@ class Expense:
 class RunReport:
     """The result of one invocation; the fields are the keys of its JSON line (there an instant is RFC 3339).
 
-    Counts are of this invocation. `identical` of the re-embedded rows got the vector of an identical text; `tokens`
+    Counts are of this invocation. `identical` of the re-embedded rows got the vector of an identical text,
+    `taken_again` one of the target's that was kept when it was replaced: they are not in `differ_at_most`; `tokens`
     are those that the endpoint reported, `cost` is their price (None: not configured). `quarantined` rows are in
     quarantine now, `skipped` are those of them that this invocation met or put there; `remaining` rows are stale
     still. `census_at` is when the census that proves the result began (Unix milliseconds, None: there was none).
@@ -54,8 +58,8 @@ class RunReport:
     `disagreed` got another vector and were embedded anew; the share `differ_at_most` of the re-embedded rows can differ
     (95 %, None: none were re-embedded, or the run is not over). `error` is the line of what ended the invocation,
     empty when nothing did. `last_failure` is what the last request came to, empty where it was answered; `next` is the
-    command to type next, empty where there is none. `tokens_needed` is what the next row needs where a limit of tokens
-    or money let none through, else 0.
+    command to type next, empty where there is none. `tokens_needed` is what the next row needs where the limit of
+    tokens or money lets it through no more, else 0.
     """
 
     run_id: int | None
@@ -94,6 +98,7 @@ class RunReport:
     last_failure: str = ""
     next: str = ""
     tokens_needed: int = 0
+    taken_again: int = 0
 
     def values(self) -> dict[str, object]:
         """Return the JSON object."""
@@ -113,15 +118,18 @@ class RunReport:
             f"{name}: {done}, {left}.",
             f"Target: {self.model}, {self.dim or 'unknown'} wide, space {self.space}. {spent}.",
         ]
-        if self.reembedded:
-            lines.append(bound_in_words(self.asked_again - self.disagreed, self.reembedded, over=self.state == "done"))
+        if sent_for := self.reembedded - self.taken_again:
+            lines.append(bound_in_words(self.asked_again - self.disagreed, sent_for, over=self.state == "done"))
         extra = [
             (self.raced, RACED),
             (self.attested, ATTESTED),
+            (self.taken_again, TAKEN_AGAIN),
             (self.unaddressable, UNADDRESSABLE),
             (0 if self.error else self.outside, OUTSIDE),
             (self.disagreed, DISAGREED),
         ]
+        only_asked = self.asked_again and not self.reembedded and not self.disagreed
+        lines += [ASKED_FOR] if only_asked else []
         return [*lines, *(counted(number, *words) for number, words in extra if number)]
 
 
@@ -153,6 +161,7 @@ def report(
         attested=counters.attested,
         raced=counters.raced,
         identical=counters.identical,
+        taken_again=counters.taken_again,
         quarantined=census.quarantined if census else planned.census.quarantined - lifted + counters.quarantined,
         unaddressable=(census or planned.census).unaddressable,
         remaining=census.stale if census else max(planned.census.stale + lifted - done, 0),
@@ -171,8 +180,8 @@ def report(
         duration_ms=expense.duration_ms,
         asked_again=counters.asked_again,
         disagreed=counters.disagreed,
-        differ_at_most=differ_at_most(counters.asked_again - counters.disagreed, counters.reembedded)
-        if counters.reembedded > 0 and ending.run and ending.run.state == "done"
+        differ_at_most=differ_at_most(counters.asked_again - counters.disagreed, counters.sent_for)
+        if counters.sent_for and ending.run and ending.run.state == "done"
         else None,
         error=ending.error.line() if ending.error else "",
         scope=planned.scope,

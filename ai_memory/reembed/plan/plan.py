@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a start found and decided, with nothing written yet."""
+    """What a start found and decided, with nothing written yet.
+
+    Keeping what is replaced takes about `undo_bytes` (0: it is not kept).
+    """
 
     action: Action
     target: Target
@@ -31,6 +34,7 @@ class Plan:
     census: Census
     run: Run | None
     order: str = NAMESPACE
+    undo_bytes: int = 0
 
 
 def plan(store: Reader, embedder: ResilientEmbedder, options: Options, *, now_ms: int) -> Plan:
@@ -70,7 +74,8 @@ def _plan(store: Reader, target: Target, options: Options, run: Run | None, *, n
     skip = run.skip_current if run and not changed else options.skip_current
     means = Means(target if skip else None, options.retry_quarantined)
     census = take_census(store, known_fingerprint(store, target), scope, now_ms=now_ms, means=means)
-    return Plan(action_of(store, target, options, run, census), target, scope, census, run, order)
+    action, undo = action_of(store, target, options, run, census), census.to_keep.on_disk
+    return Plan(action, target, scope, census, run, order, undo if options.keeps(run) else 0)
 
 
 def approved_width(store: Reader, target: Target, options: Options, run: Run | None) -> Target:
@@ -92,7 +97,8 @@ def action_of(store: Reader, target: Target, options: Options, run: Run | None, 
         OperatorNeeded, TargetChanged, UsageError: see `decide`; or nobody approved the target.
     """
     approved, changed = store.operator.is_approved(target.space, target.dim), _changed(store, run, target)
-    unproven = run is not None and not census.stale and has_unproven(store, target)
+    # Where rows are stale there is work in any case, and what is in doubt is asked for at its end.
+    unproven = not census.stale and has_unproven(store, target)
     action = decide(options, Situation(run, tuple(changed), census, approved, unproven))
     if action is Action.ASK:
         raise unapproved(store, target.space, target.dim, options)

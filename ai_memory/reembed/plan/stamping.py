@@ -44,12 +44,18 @@ class Stamped:
     def text(self) -> str:
         """Return the words for people."""
         refused = f" The database refuses {self.refused:,} more." if self.refused else ""
+        on = f" To embed what stays stale: {self.next}" if self.next else ""
         left = counted(self.unstamped, "row has", "rows have")
         return (
             f"Stamped {counted(self.stamped, 'vector')} as {self.active_space}, {self.target_dim} wide; "
             f"{counted(self.already_current, 'was', 'were')}, {left} no sound vector or no text to stamp.{refused}"
-            f"{self._compared()}"
+            f"{self._compared()}{on}"
         )
+
+    @property
+    def next(self) -> str:
+        """The command that embeds what stays stale, empty where nothing does."""
+        return "ai-memory reembed" if self.unstamped or self.differing else ""
 
     def _compared(self) -> str:
         if not self.sampled:
@@ -57,7 +63,7 @@ class Stamped:
         embedded = f" {counted(self.sampled, 'row')} embedded again"
         if not self.differing:
             return f"{embedded} {'agrees' if self.sampled == 1 else 'agree'}."
-        return f"{embedded}; {self.differing:,} of them differ and stay stale: ai-memory reembed"
+        return f"{embedded}; {self.differing:,} of them {'differs' if self.differing == 1 else 'differ'}."
 
 
 def stampable(store: Reader, target: Target, scope: Scope) -> list[str]:

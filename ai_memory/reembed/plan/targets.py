@@ -72,4 +72,4 @@ def enter_target(transaction: Transaction, target: Target, *, now_ms: int) -> Fi
 
 def identity(target: Target) -> Identity:
     """Return by what a file records a target."""
-    return Identity(digest(target), canonical_spec(target), target.space, target.dim)
+    return Identity(digest(target), canonical_spec(target), target.space, target.dim, target.settings)

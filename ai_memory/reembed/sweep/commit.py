@@ -61,20 +61,25 @@ def write_page(
     page = answered.page
     rows = _Rows(transaction, journal, target, answered.unwritable, now_ms)
     written = _write(rows, answered.outcomes)
+    taken = _take_again(rows, page.taken, proven=True) + _take_again(rows, page.unproven, proven=False)
     # After the embedded ones: a twin's vector may come from this very page.
     duplicates = _write_duplicates(rows, page.duplicates)
     attested = [_attest(rows, each) for each in page.attested]
+    returned = journal.put_back(transaction, page.to_put_back, unwritable=answered.unwritable)
     for unfit in page.unfit:
         journal.set_aside(transaction, target, unfit, unfit.reason, now_ms=now_ms)
     journal.advance(transaction, steps, now_ms=now_ms)
     counters = Counters(
-        reembedded=written.count(REEMBEDDED) + duplicates.count(REEMBEDDED),
-        raced=written.count(RACED) + duplicates.count(RACED),
+        reembedded=(written + taken + duplicates).count(REEMBEDDED),
+        raced=(written + taken + duplicates).count(RACED),
         identical=duplicates.count(REEMBEDDED),
         attested=attested.count(ATTESTED),
         already_current=page.current,
-        quarantined=(written + duplicates + attested).count(QUARANTINED) + len(page.unfit),
+        quarantined=(written + taken + duplicates + attested).count(QUARANTINED) + len(page.unfit),
         asked_again=len(answered.asked),
+        taken_again=taken.count(REEMBEDDED),
+        put_back=sum(returned.values()),
+        left_alone=len(returned) - sum(returned.values()),
     )
     counters += spent(traffic.usage)
     reads, written_at = sum(each.reads for each in rows.done), now_ms if counters.reembedded else None
@@ -87,11 +92,13 @@ def spent(usage: Usage) -> Counters:
     return Counters(texts_sent=usage.texts_sent, requests=usage.requests, retries=usage.retries, tokens=usage.tokens)
 
 
-def rehearse_page(store: Store, page: Page, target: Fingerprint) -> dict[str, str]:
+def rehearse_page(store: Store, journal: Journal, page: Page, target: Fingerprint) -> dict[str, str]:
     """Return which rows of a page the database would not give a vector or a stamp, as `rehearse_documents` does."""
     attests = {each.id: partial(attest_document, target=target, document=each) for each in page.attested}
-    refused = rehearse_documents(store, page.documents + page.duplicates, lambda _: target)
-    return {**refused, **store.rehearse(attests)}
+    embedded = page.documents + page.duplicates + tuple(each.document for each in page.at_hand)
+    refused = rehearse_documents(store, embedded, lambda _: target)
+    returns = {each: partial(journal.put_back, ids=[each], unwritable={}) for each in page.to_put_back}
+    return {**refused, **store.rehearse(attests), **store.rehearse(returns)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,11 +112,12 @@ class _Rows:
     now_ms: int
     done: list[Document] = field(default_factory=list)
 
-    def write(self, vectors_of: Sequence[tuple[Document, bytes]]) -> list[str]:
-        """Write vectors and return what became of each, in any order."""
+    def write(self, vectors_of: Sequence[tuple[Document, bytes]], *, proven: bool = False) -> list[str]:
+        """Write vectors and return what became of each, in any order; `proven`: they were seen to be right before."""
         writable = [(each, blob) for each, blob in vectors_of if not self.shut_out(each)]
-        writes = [write_of(each, blob, self.journal.origin) for each, blob in writable]
-        written = self.transaction.vectors.write(writes, self.target, one_by_one=self.unwritable is not None)
+        writes = [write_of(each, blob, self.journal.origin, proven=proven) for each, blob in writable]
+        one_by_one, place = self.unwritable is not None, self.journal.place
+        written = self.transaction.vectors.write(writes, self.target, one_by_one=one_by_one, place=place)
         done = [each for (each, _), was in zip(writable, written, strict=True) if was]
         self.transaction.quarantine.lift(self.target.id, [each.id for each in done])
         self.done.extend(done)
@@ -144,6 +152,13 @@ def _write(rows: _Rows, outcomes: Sequence[Outcome]) -> list[str]:
     return [QUARANTINED] * refused + rows.write(vectors_of)
 
 
+def _take_again(rows: _Rows, at_hand: Sequence[Embedded], *, proven: bool) -> list[str]:
+    """Write vectors that were kept, and keep them no longer for that; return what became of each, in any order."""
+    outcomes = rows.write([(each.document, encode(each.vector)) for each in at_hand], proven=proven)
+    rows.transaction.undo.taken([write_of(each.document, b"") for each in at_hand], rows.target)
+    return outcomes
+
+
 def _write_duplicates(rows: _Rows, duplicates: Sequence[Document]) -> list[str]:
     """Write the vectors of identical texts, or share their quarantine; where one was edited meanwhile wait a pass."""
     outcomes: list[str] = []
@@ -165,7 +180,7 @@ def _attest(rows: _Rows, document: Document) -> str:
     """Attest a row and return what became of it."""
     if rows.shut_out(document):
         return QUARANTINED
-    if not attest_document(rows.transaction, rows.target, document):
+    if not attest_document(rows.transaction, rows.target, document, rows.journal.place):
         return RACED
     rows.done.append(document)
     return ATTESTED

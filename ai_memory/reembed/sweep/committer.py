@@ -58,6 +58,11 @@ class Committer:
         return self._now.unsettled
 
     @property
+    def standing(self) -> int:
+        """How many rows this invocation has given a vector that was not taken back."""
+        return self.counters.reembedded + self.taken_from_others
+
+    @property
     def unnoted(self) -> Counters:
         """What the requests cost of which no commit of the run tells yet."""
         return spent(self._tools.ledger.spent - self._now.spent)
@@ -86,7 +91,7 @@ class Committer:
             self._store,
             self._journal,
             write,
-            lambda: rehearse_page(self._store, page, self.target),
+            lambda: rehearse_page(self._store, self._journal, page, self.target),
         )
         self.counters += counters
         # Only now: no more may be sent than the committed row says, or a kill would make it a lie.
@@ -144,6 +149,8 @@ def _take_back(
         with store.transaction() as transaction:
             journal.hold(transaction, in_flight_limit=in_flight_limit, now_ms=now_ms)
             counted = replace(counters, reembedded=-journal.forget(transaction, target, ids, plainly=plainly))
+            # What is kept of them may be a lie as well.
+            transaction.undo.doubt(target)
             journal.count(transaction, counted)
         return counted
 

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Protocol
 
 from ai_memory.memory.reason import UNWRITABLE
 from ai_memory.reembed.writes import REEMBED
+from ai_memory.stores.values import NOTHING_KEPT, InRow
 
 if TYPE_CHECKING:
     from ai_memory.memory.freshness import Document, Unfit
     from ai_memory.memory.reason import Reason
     from ai_memory.stores.port import Store, Transaction
-    from ai_memory.stores.values import Counters, Run, Steps
+    from ai_memory.stores.values import Counters, Place, Run, Steps
     from ai_memory.vectors.target import Fingerprint
 
 
@@ -22,6 +23,10 @@ class Journal(Protocol):
     @property
     def origin(self) -> str:
         """The writer that a vector's provenance names."""
+
+    @property
+    def place(self) -> Place:
+        """Where vectors are written, and for whom what they replace is kept."""
 
     def committed(self, store: Store, number: int | None) -> bool:
         """Connect anew, and return whether the commit of that number (see `hold`) is known to be in the database."""
@@ -62,12 +67,19 @@ class Journal(Protocol):
     def forget(self, transaction: Transaction, target: Fingerprint, ids: Sequence[str], *, plainly: bool) -> int:
         """Take back vectors that were written; return of how many rows. `plainly`: only their provenance."""
 
+    def put_back(
+        self, transaction: Transaction, ids: Sequence[str], *, unwritable: Mapping[str, str] | None
+    ) -> dict[str, bool]:
+        """Give memories back what they had, but the `unwritable`; return of each that is there whether it got it."""
+
 
 class Unrecorded:
     """Work without a run: in the file there is nothing of it but what it wrote; `aside` are rows without a vector.
 
     A commit whose answer was lost is made again, which changes nothing.
     """
+
+    place: Place = NOTHING_KEPT
 
     def __init__(self, origin: str) -> None:
         """Write vectors as `origin`."""
@@ -121,6 +133,13 @@ class Unrecorded:
         """Make them rows without a vector again: nobody else would find them."""
         return transaction.vectors.take_away(ids, target, origin=self.origin, vectors=not plainly)
 
+    def put_back(
+        self, transaction: Transaction, ids: Sequence[str], *, unwritable: Mapping[str, str] | None
+    ) -> dict[str, bool]:
+        """Do nothing: nothing was kept."""
+        del transaction, ids, unwritable
+        return {}
+
 
 class RunJournal:
     """The row of a run, and the quarantine of its target; `run` as it was last read."""
@@ -130,6 +149,11 @@ class RunJournal:
     def __init__(self, run: Run) -> None:
         """Write for a run that this process holds."""
         self.run = run
+
+    @property
+    def place(self) -> Place:
+        """The rows of memories; what a run that keeps it replaces is kept."""
+        return InRow(self.run.run_id if self.run.keeps_previous else None)
 
     def committed(self, store: Store, number: int | None) -> bool:
         """See `Store.committed`."""
@@ -170,6 +194,16 @@ class RunJournal:
         transaction.quarantine.put(target.id, row.id, row.src, reason, now_ms=now_ms)
 
     def forget(self, transaction: Transaction, target: Fingerprint, ids: Sequence[str], *, plainly: bool) -> int:
-        """Make rows stale again, which keep what they have until the run goes on."""
+        """Make rows stale again: they have what the run replaced, or keep what they have until it goes on."""
         transaction.progress.doubt(self.run, target, ids)
-        return transaction.vectors.forget(ids, target, unstamp=not plainly)
+        return transaction.vectors.forget(ids, target, unstamp=not plainly, place=self.place)
+
+    def put_back(
+        self, transaction: Transaction, ids: Sequence[str], *, unwritable: Mapping[str, str] | None
+    ) -> dict[str, bool]:
+        """See `UndoWriter.put_back`, for a run that is a rollback."""
+        undoes = self.run.undoes
+        if undoes is None or not ids:
+            return {}
+        one_by_one, leave = unwritable is not None, unwritable or {}
+        return transaction.undo.put_back(ids, undoes, self.run, leave=leave, one_by_one=one_by_one)

@@ -14,14 +14,16 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from ai_memory.memory.freshness import Document, Freshness, Unfit, classify, examine
 from ai_memory.reembed.page import Page
-from ai_memory.reembed.sources import FromText, Source, Way
+from ai_memory.reembed.sources import FromText, Source, Way, given_again
 from ai_memory.reembed.sweep.already_there import is_comparable
 from ai_memory.reembed.sweep.budget import Budget, Take
 from ai_memory.stores.values import Checkpoint
 
 if TYPE_CHECKING:
+    from ai_memory.embed.outcomes import Embedded
     from ai_memory.memory.row import MemoryRow
     from ai_memory.stores.port import Reader
+    from ai_memory.stores.values import KeptVector
     from ai_memory.vectors.target import Fingerprint
 
 ID_BLOCK = 50_000
@@ -83,6 +85,7 @@ class Scan:
         self._order = order
         self.budget = budget or Budget()
         self._stopped = stopped
+        self._kept: Mapping[bytes, KeptVector] = {}
         self._on_their_way: set[bytes] = set()
         self._shared: set[bytes] = set()
         self._met: set[str] = set()
@@ -138,7 +141,7 @@ class Scan:
         }
         if namespace is None:
             self._met.update(judged)
-        self._shared = self._stored_or_on_their_way(judged.values())
+        self._find_vectors(judged.values())
         for row_id in ids:
             if row_id in judged:
                 while (taken := self._gather(judged[row_id])) is not Take.TAKEN:
@@ -165,12 +168,13 @@ class Scan:
         examined = examine(row)
         return examined if isinstance(examined, Unfit) else _Stale(row, examined, way)
 
-    def _stored_or_on_their_way(self, judged: Iterable[_Verdict]) -> set[bytes]:
-        """Return the hashes of stale texts whose vector need not be asked for; the store is asked once per chunk."""
+    def _find_vectors(self, judged: Iterable[_Verdict]) -> None:
+        """Find the stale texts whose vector need not be asked for; the store is asked once per chunk."""
         stale = (each for each in judged if isinstance(each, _Stale) and each.way is not Way.ATTEST)
         srcs = {each.document.src for each in stale if self._order.source.shares}
-        coming = srcs & self._on_their_way
-        return coming | self._store.memories.vectors_of(srcs - coming, self._order.target).keys()
+        coming, target = srcs & self._on_their_way, self._order.target
+        self._shared = coming | self._store.memories.vectors_of(srcs - coming, target).keys()
+        self._kept = self._store.targets.previous.vectors_of(srcs - self._shared, target)
 
     def _gather(self, judged: _Verdict) -> Take:
         """Put a row where it belongs; it is left out where it would have to be embedded and the budget has no room."""
@@ -188,6 +192,8 @@ class Scan:
                 page.attested.append(judged.document)
             case _Stale() if self._order.source.shares and judged.document.src in self._shared:
                 page.duplicates.append(judged.document)
+            case _Stale() if kept := self._kept.get(judged.document.src):
+                page.add_kept(judged.document, kept)
             case _Stale():
                 return self._send(judged)
         return Take.TAKEN
@@ -223,7 +229,12 @@ class _Gathering:
     comparable: bool = False
     passed: int = 0
     bytes: int = 0
+    taken: list[Embedded] = field(default_factory=list)
+    unproven: list[Embedded] = field(default_factory=list)
     steps: dict[str | None, Checkpoint] = field(default_factory=dict)
+
+    def add_kept(self, document: Document, kept: KeptVector) -> None:
+        (self.taken if kept.proven else self.unproven).append(given_again(document, kept))
 
     def add(self, document: Document, *, comparable: bool) -> None:
         self.documents.append(document)
@@ -250,5 +261,7 @@ class _Gathering:
             in_quarantine=self.in_quarantine,
             left=self.left,
             comparable=self.comparable,
+            taken=tuple(self.taken),
+            unproven=tuple(self.unproven),
             steps=dict(self.steps),
         )

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ai_memory.reembed.sweep.budget import Budget
     from ai_memory.reembed.sweep.committer import Committer
     from ai_memory.reembed.sweep.refusal_guard import RefusalGuard
-    from ai_memory.reembed.sweep.scan import Scan
+    from ai_memory.reembed.sweep.walk import Walk
     from ai_memory.reembed.sweep.witness_guard import WitnessGuard
     from ai_memory.reembed.tools import SweepTools
     from ai_memory.stores.values import Steps
@@ -46,7 +46,7 @@ class Sweep:
         self._window = WindowSize(lambda: pool.capacity)
         self._halted = False
 
-    def over(self, walk: Scan, budget: Budget) -> bool:
+    def over(self, walk: Walk, budget: Budget) -> bool:
         """Sweep over one walk; return False where the endpoint lied, and is asked in another way from now on.
 
         Raises:
@@ -78,9 +78,11 @@ class Sweep:
         if not failure and not lie and not self._tools.stop.requested():
             lie = guard.end_of_pass()
         if lie:
+            written = self._committer.standing
             taken = guard.take_back(lie, in_flight=self._window.pages * self._texts_a_page)
             if not failure:
                 guard.mend(lie, taken_back=taken)
+            budget.give_back(written - self._committer.standing)
         if failure:
             raise failure
         return lie is None
@@ -101,7 +103,7 @@ class Sweep:
         pages = [work.page for work in flying]
         return not flying or (not budget.tight and self._window.room(pages, dim=self._committer.target.dim))
 
-    def _write(self, work: Work, answered: Answered, walk: Scan, steps: Steps) -> None:
+    def _write(self, work: Work, answered: Answered, walk: Walk, steps: Steps) -> None:
         # A page without rows only waited for those before it.
         if not answered.page.empty:
             self._commit(answered, steps)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ai_memory.memory.names import SUBSTRATE, SUBSTRATE_EXACT
 from ai_memory.stores.sqlite.consistent import memory_rows
-from ai_memory.stores.sqlite.provenance import SWEPT
+from ai_memory.stores.sqlite.origins import SWEPT
 from ai_memory.stores.sqlite.reads import HEAT, PRIORITY, READS
 
 if TYPE_CHECKING:

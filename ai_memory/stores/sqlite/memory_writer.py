@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ai_memory.stores.memory_port_writing import NOTHING
+from ai_memory.stores.sqlite.previous import drop_of_memory
 from ai_memory.stores.sqlite.provenance import forget_row
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ class MemoryWriter:
         """See the port."""
         _remember_namespace(self.inner, memory_id)
         forget_row(self.inner, memory_id)
+        drop_of_memory(self.inner, memory_id)
         _leave_quarantine(self.inner, memory_id)
         return self.memories.rows.delete(self.inner, {"id": memory_id})
 

@@ -1,4 +1,4 @@
-"""The parts of the port about memories, their vectors and the targets of these, by the functions of this folder."""
+"""The parts of the port about memories, their vectors, what was kept of these, and their targets, by this folder."""
 
 from __future__ import annotations
 
@@ -6,13 +6,24 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ai_memory.stores.sqlite import fingerprints, hot_list, provenance, refusals, rehearsal, walk
+from ai_memory.stores.sqlite import (
+    fingerprints,
+    hot_list,
+    in_flight,
+    previous,
+    provenance,
+    put_back,
+    refusals,
+    rehearsal,
+    walk,
+)
 from ai_memory.stores.sqlite.namespaces import require_seen
+from ai_memory.stores.values import NOTHING_KEPT
 
 if TYPE_CHECKING:
     from ai_memory.memory.row import MemoryRow, Traits
     from ai_memory.stores.sqlite.base import Store, Transaction
-    from ai_memory.stores.values import Identity, Run, Space, VectorWrite
+    from ai_memory.stores.values import Identity, KeptTarget, KeptVector, Place, Room, Run, Space, Span, VectorWrite
     from ai_memory.vectors.target import Fingerprint
 
 
@@ -100,10 +111,46 @@ class MemoryReader:
 
 
 @dataclass(frozen=True, slots=True)
+class UndoReader:
+    """See `stores.port_reading.UndoReader`."""
+
+    store: Store
+
+    def ids_after(self, undoes: Span, after: str | None, *, limit: int) -> list[str]:
+        """See the port."""
+        return previous.ids_after(self.store, undoes, after, limit=limit)
+
+    def vectors_of(self, srcs: Collection[bytes], target: Fingerprint) -> dict[bytes, KeptVector]:
+        """See the port."""
+        return previous.vectors_of(self.store, srcs, target)
+
+    def kept(self) -> list[tuple[int, Room]]:
+        """See the port."""
+        return previous.kept(self.store)
+
+    def to_undo(self) -> Span | None:
+        """See the port."""
+        return previous.to_undo(self.store)
+
+    def free(self) -> int:
+        """See the port."""
+        return previous.free(self.store)
+
+    def left_of(self, undoes: Span) -> int:
+        """See the port."""
+        return previous.left_of(self.store, undoes)
+
+
+@dataclass(frozen=True, slots=True)
 class TargetReader:
     """See `stores.port_reading.TargetReader`."""
 
     store: Store
+
+    @property
+    def previous(self) -> UndoReader:
+        """See the port."""
+        return UndoReader(self.store)
 
     def known(self, identity: Identity) -> Fingerprint | None:
         """See the port."""
@@ -117,6 +164,10 @@ class TargetReader:
         """See the port."""
         return provenance.unproven(self.store, target)
 
+    def left_in_flight(self, target: int, scope: tuple[str, ...] | None) -> int:
+        """See the port."""
+        return in_flight.left_in_flight(self.store, target, scope)
+
     def widths(self) -> list[tuple[bytes, int]]:
         """See the port."""
         return fingerprints.known_widths(self.store)
@@ -125,6 +176,10 @@ class TargetReader:
         """See the port."""
         return fingerprints.of_space(self.store, space, dim)
 
+    def kept(self) -> list[KeptTarget]:
+        """See the port."""
+        return fingerprints.kept_targets(self.store)
+
 
 @dataclass(frozen=True, slots=True)
 class VectorWriter:
@@ -132,18 +187,22 @@ class VectorWriter:
 
     inner: Transaction
 
-    def write(self, writes: Sequence[VectorWrite], target: Fingerprint, *, one_by_one: bool) -> list[bool]:
+    def write(
+        self, writes: Sequence[VectorWrite], target: Fingerprint, *, one_by_one: bool, place: Place = NOTHING_KEPT
+    ) -> list[bool]:
         """See the port."""
         write = rehearsal.write_one_by_one if one_by_one else provenance.write_vectors
-        return write(self.inner, writes, target)
+        return write(self.inner, writes, target, keep_for=place.keep_for)
 
-    def attest(self, write: VectorWrite, target: Fingerprint) -> bool:
+    def attest(self, write: VectorWrite, target: Fingerprint, *, place: Place = NOTHING_KEPT) -> bool:
         """See the port."""
-        return provenance.attest(self.inner, write, target)
+        return provenance.attest(self.inner, write, target, keep_for=place.keep_for)
 
-    def forget(self, ids: Sequence[str], target: Fingerprint, *, unstamp: bool) -> int:
+    def forget(self, ids: Sequence[str], target: Fingerprint, *, unstamp: bool, place: Place = NOTHING_KEPT) -> int:
         """See the port."""
-        return provenance.forget(self.inner, ids, target, unstamp=unstamp)
+        returned = put_back.give_back(self.inner, ids, target, place.keep_for) if unstamp else []
+        rest = [each for each in ids if each not in set(returned)] if returned else ids
+        return len(returned) + provenance.forget(self.inner, rest, target, unstamp=unstamp)
 
     def disown(self, writes: Sequence[VectorWrite], target: Fingerprint, *, unstamp: bool) -> int:
         """See the port."""
@@ -152,6 +211,35 @@ class VectorWriter:
     def take_away(self, ids: Sequence[str], target: Fingerprint, *, origin: str, vectors: bool) -> int:
         """See the port."""
         return provenance.take_away(self.inner, ids, target, origin=origin, vectors=vectors)
+
+
+@dataclass(frozen=True, slots=True)
+class UndoWriter:
+    """See `stores.port_writing.UndoWriter`."""
+
+    inner: Transaction
+
+    def put_back(
+        self, ids: Sequence[str], undoes: Span, run: Run, *, leave: Collection[str] = (), one_by_one: bool = False
+    ) -> dict[str, bool]:
+        """See the port."""
+        return put_back.put_back(self.inner, ids, undoes, run, leave=leave, one_by_one=one_by_one)
+
+    def taken(self, writes: Sequence[VectorWrite], target: Fingerprint) -> None:
+        """See the port."""
+        previous.taken(self.inner, writes, target)
+
+    def doubt(self, target: Fingerprint) -> None:
+        """See the port."""
+        previous.doubt(self.inner, target)
+
+    def undone(self, undoes: Span, by: Run) -> None:
+        """See the port."""
+        previous.undone(self.inner, undoes, by)
+
+    def prune(self, after: int, *, spare: Sequence[Span], limit: int) -> tuple[int | None, Room]:
+        """See the port."""
+        return previous.prune(self.inner, after, spare=spare, limit=limit)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from ai_memory.errors import UpdateRefused
 from ai_memory.memory.text_codec import printable
+from ai_memory.stores.sqlite import previous
+from ai_memory.stores.sqlite.origins import SWEPT
 from ai_memory.vectors.blob import head, is_sound
 
 if TYPE_CHECKING:
@@ -17,9 +19,6 @@ if TYPE_CHECKING:
     from ai_memory.vectors.target import Fingerprint
 
 NOT_KEPT = "did not keep the vector"
-SWEPT = "'reembed', 'backfill', 'import'"
-"""The origins of what a sweep writes."""
-
 # The plus, like the casts, keeps SQLite from planning anew at every binding; see walk.ROW.
 UPDATE_VECTOR = """
     UPDATE memories SET {columns}
@@ -78,15 +77,20 @@ SET_PROVENANCE = """
 """
 
 
-def write_vectors(transaction: Transaction, writes: Sequence[VectorWrite], fingerprint: Fingerprint) -> list[bool]:
+def write_vectors(
+    transaction: Transaction, writes: Sequence[VectorWrite], fingerprint: Fingerprint, *, keep_for: int | None = None
+) -> list[bool]:
     """Write each vector, its stamp and its provenance if its memory still has that very text.
 
-    Returns one answer a vector: False, with nothing written, where the text changed or the memory is gone.
+    Returns one answer a vector: False, with nothing written, where the text changed or the memory is gone. What is
+    replaced is kept for the run `keep_for`, unless that is None.
 
     Raises:
         StatementRefused: the database refuses one of them; the transaction may be gone, and must not be committed.
         UpdateRefused: a trigger took one of them back at once.
     """
+    if keep_for is not None:
+        previous.keep(transaction, keep_for, writes, and_plain=_and_plain(transaction))
     stamp: dict[str, Binding] = {"dim": fingerprint.dim, "space": fingerprint.space}
     bindings = [
         {
@@ -110,8 +114,16 @@ def write_vectors(transaction: Transaction, writes: Sequence[VectorWrite], finge
 
 def record_provenance(transaction: Transaction, writes: Sequence[VectorWrite], fingerprint: Fingerprint) -> None:
     """Enter where the vectors of memories come from, in the transaction that wrote the vectors."""
+    stretch = fingerprint.stretch
     bindings = [
-        (transaction.codec.bound(each.id), fingerprint.id, each.src, head(each.blob), each.origin, fingerprint.stretch)
+        (
+            transaction.codec.bound(each.id),
+            fingerprint.id,
+            each.src,
+            head(each.blob),
+            each.origin,
+            stretch - each.proven,
+        )
         for each in writes
     ]
     transaction.db.execute_many(SET_PROVENANCE, bindings)
@@ -136,6 +148,7 @@ def disown(transaction: Transaction, writes: Sequence[VectorWrite], fingerprint:
         {"src": each.src, "target": fingerprint.id, "title": each.title, "content": each.content, "blob": each.blob}
         for each in writes
     ]
+    previous.doubt_texts(transaction, writes, fingerprint)
     return _delete_records(transaction, DISOWN, bindings, unstamp=unstamp)
 
 
@@ -185,7 +198,9 @@ def stored_blob(store: Store, memory_id: str, title: str, content: str) -> bytes
     return None if blob is None else bytes(blob)
 
 
-def attest(transaction: Transaction, write: VectorWrite, fingerprint: Fingerprint) -> bool:
+def attest(
+    transaction: Transaction, write: VectorWrite, fingerprint: Fingerprint, *, keep_for: int | None = None
+) -> bool:
     """Take the vector a memory has for one of the target's, attested by the operator.
 
     `write.blob` is not used: the stored vector stays. Returns False, with nothing written, where
@@ -194,6 +209,9 @@ def attest(transaction: Transaction, write: VectorWrite, fingerprint: Fingerprin
     blob = stored_blob(transaction, write.id, write.title, write.content)
     if blob is None or not is_sound(blob, fingerprint.dim):
         return False
+    stands = replace(write, blob=blob)
+    if keep_for is not None:
+        previous.keep(transaction, keep_for, [stands], and_plain=_and_plain(transaction))
     stamps = ", ".join(_stamp_columns(transaction))
     if stamps:
         values: dict[str, Binding] = {
@@ -202,7 +220,7 @@ def attest(transaction: Transaction, write: VectorWrite, fingerprint: Fingerprin
             "space": fingerprint.space,
         }
         transaction.db.execute(STAMP.format(columns=stamps), values)
-    record_provenance(transaction, [replace(write, blob=blob)], fingerprint)
+    record_provenance(transaction, [stands], fingerprint)
     return True
 
 
@@ -239,8 +257,13 @@ def _require_kept(
         found = store.db.value(sql, values)
         # Where there is no such text any more: another writer was first, or a trigger of the update changed it.
         if done if found is None else not found:
-            what = f"{store.db.path} {NOT_KEPT} of {printable(row_id)}."
-            raise UpdateRefused(what, words=f"the database {NOT_KEPT}", memory_id=row_id)
+            raise not_kept(store, row_id)
+
+
+def not_kept(store: Store, memory_id: str) -> UpdateRefused:
+    """Return the error of a vector that a trigger took back, or changed, as it was written."""
+    what = f"{store.db.path} {NOT_KEPT} of {printable(memory_id)}."
+    return UpdateRefused(what, words=f"the database {NOT_KEPT}", memory_id=memory_id)
 
 
 def _update_sql(store: Store) -> str:

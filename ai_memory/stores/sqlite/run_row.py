@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 from ai_memory.stores.holder import Holder
 from ai_memory.stores.sqlite.own_row import MOST, OwnRow
-from ai_memory.stores.values import HOT, NAMESPACE, Counted, Counters, LastEnd, Run
+from ai_memory.stores.values import HOT, NAMESPACE, Counted, Counters, LastEnd, Room, Run, Span
 
 if TYPE_CHECKING:
     from ai_memory.stores.sqlite.base import Store
@@ -22,7 +22,7 @@ RUN_COLUMNS = (
     "run_id", "target", "pass", "fence", "in_flight_limit", "skip_current", "started_at", "last_progress_at",
     "finished_at", "census_at", "breaker_until", "breaker_wait_ms", "live", "remaining", "in_quarantine", "counted_at",
     "last_written_at", "rows_per_hour", "ended_at", "ended_code", "ended_alike", "reads", "reads_left",
-    *COUNTERS, *RUN_TEXTS,
+    "keeps_previous", "undoes_first", "undoes_last", "undone_by", "kept_rows", "kept_bytes", *COUNTERS, *RUN_TEXTS,
 )  # fmt: skip
 ENDED = ("done", "cancelled", "superseded")
 STATES = ("running", "paused", *ENDED)
@@ -67,6 +67,10 @@ def run_of(store: Store, values: Sequence[object]) -> Run:
         counted=_counted(row),
         last_end=_last_end(row),
         order=row.one_of("walk_order", (NAMESPACE, HOT)),
+        keeps_previous=bool(row.whole("keeps_previous", most=1)),
+        undoes=_undoes(row),
+        undone_by=None if named["undone_by"] is None else row.whole("undone_by"),
+        kept=Room(row.whole("kept_rows"), row.whole("kept_bytes")),
     )
 
 
@@ -83,6 +87,12 @@ def _last_end(row: OwnRow) -> LastEnd | None:
     if at is None or reason is None:
         return None
     return LastEnd(at, row.whole("ended_code"), reason, row.whole("ended_alike"))
+
+
+def _undoes(row: OwnRow) -> Span | None:
+    if row.values["undoes_first"] is None:
+        return None
+    return Span(row.whole("undoes_first"), row.whole("undoes_last"))
 
 
 def _scope(row: OwnRow) -> tuple[str, ...] | None:

@@ -36,8 +36,9 @@ CANCEL = f"""
 """
 BEGIN_RUN = """
     INSERT INTO reembed_run
-        (target, target_model, scope_json, state, skip_current, started_at, last_progress_at, tool_version, walk_order)
-    VALUES (?, ?, ?, 'running', ?, ?, ?, ?, ?) RETURNING run_id
+        (target, target_model, scope_json, state, skip_current, started_at, last_progress_at, tool_version, walk_order,
+        keeps_previous, undoes_first, undoes_last)
+    VALUES (?, ?, ?, 'running', ?, ?, ?, ?, ?, ?, ?, ?) RETURNING run_id
 """
 TAKE_OVER = """
     UPDATE reembed_run SET fence = fence + 1, holder_json = ?, in_flight_limit = ?,
@@ -69,7 +70,9 @@ COUNT = """
         attested = attested + :attested, raced = raced + :raced, quarantined = quarantined + :quarantined,
         texts_sent = texts_sent + :texts_sent, requests = requests + :requests, retries = retries + :retries,
         asked_again = asked_again + :asked_again, disagreed = disagreed + :disagreed,
-        remaining = max(remaining - :reembedded - :attested - :quarantined, 0),
+        taken_again = taken_again + :taken_again,
+        put_back = put_back + :put_back, left_alone = left_alone + :left_alone,
+        remaining = max(remaining - :reembedded - :attested - :quarantined - :put_back - :left_alone, 0),
         in_quarantine = in_quarantine + :quarantined, reads_left = max(reads_left - :reads, 0),
         last_written_at = coalesce(:written_at, last_written_at), rows_per_hour = coalesce(:rate, rows_per_hour)
     WHERE run_id = :run_id
@@ -134,19 +137,14 @@ def read_run(store: Store, run_id: int) -> Run:
 
 
 def begin_run(
-    transaction: Transaction,
-    *,
-    target: int,
-    target_model: str,
-    terms: Terms,
-    now_ms: int,
-    tool_version: str,
+    transaction: Transaction, *, target: int, target_model: str, terms: Terms, now_ms: int, tool_version: str
 ) -> Run:
     """Enter a new run in state running and return it; lists of hot rows of others are deleted."""
     hot_list.drop(transaction)
     scope_json = json.dumps(None if terms.scope is None else list(terms.scope))
+    span = (terms.undoes.first, terms.undoes.last) if terms.undoes else (None, None)
     begun = (target, target_model, scope_json, int(terms.skip_current), now_ms, now_ms, tool_version)
-    bindings = (*begun, terms.order)
+    bindings = (*begun, terms.order, int(terms.keeps_previous), *span)
     run_id = int(transaction.db.value(BEGIN_RUN, bindings))
     add_event(transaction, run_id, "started", now_ms=now_ms)
     return read_run(transaction, run_id)
@@ -165,13 +163,13 @@ def take_over(
     """Make `holder` the runner of `run` under a new fence and return the run as it now stands.
 
     `in_flight_limit` is the most texts to be in flight until the next commit; `lost` is how many more killed
-    runners may have sent: they count until they are committed. `breaker_until` is what is believed of the breaker's
-    time (None: what is stored).
+    runners, and runs that were given up, may have sent: they count until they are committed. `breaker_until` is what
+    is believed of the breaker's time (None: what is stored).
 
     Raises:
         OperatorNeeded, NotFinished: the run was changed by somebody else meanwhile.
     """
-    newly = lost if run.holder else 0
+    newly = lost if run.untold else 0
     bindings = (holder.to_json(), in_flight_limit + lost, breaker_until, newly, now_ms, run.run_id, run.fence)
     if not transaction.db.change(TAKE_OVER, bindings):
         raise run_lost(transaction, run)

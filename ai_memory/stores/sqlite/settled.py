@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 
 LATEST_OTHER = """
     SELECT run_id FROM reembed_run
-    WHERE run_id = (SELECT max(run_id) FROM reembed_run) AND NOT (state = 'done' AND target IS ?)
+    WHERE run_id = (SELECT max(run_id) FROM reembed_run)
+        AND NOT (state = 'done' AND undoes_first IS NULL AND target IS ?)
 """
 NOTHING_STALE = "nothing stale"
 FOUND = (
@@ -21,9 +22,11 @@ FOUND = (
 ADD = f"INSERT INTO reembed_event (run_id, at, kind, detail_json) VALUES (?, ?, '{NOTHING_STALE}', ?)"
 UNTOUCHED = """
     SELECT target FROM reembed_run AS complete
-    WHERE state = 'done' AND scope_json = 'null' AND typeof(target) = 'integer' AND NOT EXISTS (
-        SELECT 1 FROM reembed_run WHERE run_id > complete.run_id AND (state = 'done' OR reembedded + attested > 0)
-    )
+    WHERE state = 'done' AND undoes_first IS NULL AND scope_json = 'null' AND typeof(target) = 'integer'
+        AND NOT EXISTS (
+            SELECT 1 FROM reembed_run
+            WHERE run_id > complete.run_id AND (state = 'done' OR reembedded + attested + put_back > 0)
+        )
     ORDER BY run_id DESC LIMIT 1
 """
 

@@ -17,7 +17,14 @@ from ai_memory.stores.sqlite.port_runs import (
     RunReader,
     RunWriter,
 )
-from ai_memory.stores.sqlite.port_vectors import MemoryReader, Snapshot, TargetReader, TargetWriter, VectorWriter
+from ai_memory.stores.sqlite.port_vectors import (
+    MemoryReader,
+    Snapshot,
+    TargetReader,
+    TargetWriter,
+    UndoWriter,
+    VectorWriter,
+)
 from ai_memory.stores.sqlite.schema import lay_view
 from ai_memory.stores.sqlite.tellings import TellingWriter
 
@@ -130,6 +137,11 @@ class Transaction(base.Transaction):
     def operator(self) -> OperatorWriter:
         """See the port."""
         return OperatorWriter(self)
+
+    @property
+    def undo(self) -> UndoWriter:
+        """See the port."""
+        return UndoWriter(self)
 
     @property
     def tellings(self) -> TellingWriter:

@@ -8,7 +8,7 @@ blocks, and the rows then by their primary key: about 2 ms for a page of 500 (do
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ai_memory.memory.row import MemoryRow
 from ai_memory.stores.sqlite.consistent import memory_rows
@@ -32,12 +32,17 @@ IDS = """
 AFTER = "AND {order} > CAST(:after AS TEXT)"
 
 # A bare parameter beside an indexed column has SQLite plan anew at every binding (STAT4); a CAST has not: 42 -> 10 us.
+ROW_COLUMNS = f"""
+    CAST(m.id AS BLOB), CAST(m.namespace AS BLOB), typeof(m.title) = 'text' AND typeof(m.content) = 'text',
+    CAST(m.title AS BLOB), CAST(m.content AS BLOB), CAST(m.encrypted_envelope AS BLOB), m.live,
+    CASE WHEN typeof(m.embedding) = 'blob' THEN m.embedding END,
+    CASE WHEN typeof(m.embedding_dim) = 'integer' THEN m.embedding_dim END, CAST(m.embedding_space AS BLOB),
+    p.fingerprint_id, p.src, p.head, p.origin, q.src, {READS}
+"""
+OF_ROW = 16
+"""How many these are: all of a `MemoryRow` but its codec."""
 ROW = f"""
-    SELECT CAST(m.id AS BLOB), CAST(m.namespace AS BLOB), typeof(m.title) = 'text' AND typeof(m.content) = 'text',
-           CAST(m.title AS BLOB), CAST(m.content AS BLOB), CAST(m.encrypted_envelope AS BLOB), m.live,
-           CASE WHEN typeof(m.embedding) = 'blob' THEN m.embedding END,
-           CASE WHEN typeof(m.embedding_dim) = 'integer' THEN m.embedding_dim END, CAST(m.embedding_space AS BLOB),
-           p.fingerprint_id, p.src, p.head, p.origin, q.src, {READS}
+    SELECT {ROW_COLUMNS}
     FROM memory_row AS m
     LEFT JOIN embedding_provenance AS p ON p.memory_id = m.id
     LEFT JOIN reembed_quarantine AS q ON q.target = CAST(:target AS INTEGER) AND q.memory_id = m.id
@@ -73,6 +78,11 @@ def ids_after(store: Store, namespace: str, after: str | None, *, limit: int) ->
         "limit": limit,
     }
     return [store.codec.name(row[0]) for row in store.db.execute(sql, bindings)]
+
+
+def memory_row(store: Store, values: Sequence[Any]) -> MemoryRow:
+    """Return the memory of the values of ROW_COLUMNS."""
+    return MemoryRow._make((*values, store.codec))
 
 
 def rows_by_id(store: Store, ids: Sequence[str], *, target: int | None) -> list[MemoryRow]:

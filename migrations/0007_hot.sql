@@ -1,4 +1,4 @@
--- 5: rows that are read often and lately are embedded first, and how many of all reads the new space can answer.
+-- 7: rows that are read often and lately are embedded first, and how many of all reads the new space can answer.
 
 -- In what order the run walks: 'namespace', or 'hot': a list of hot rows first, then as before.
 ALTER TABLE reembed_run ADD COLUMN walk_order TEXT NOT NULL DEFAULT 'namespace';

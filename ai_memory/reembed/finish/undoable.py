@@ -1,0 +1,90 @@
+"""What `rollback` would undo, and why it cannot."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ai_memory.errors import OperatorNeeded
+from ai_memory.stores.values import Room, Run, Span
+
+if TYPE_CHECKING:
+    from ai_memory.stores.port import Reader
+    from ai_memory.vectors.target import Fingerprint
+
+RESTORE = "Restore a backup: ai-memory restore FILE; or embed with the configuration of before: ai-memory reembed"
+
+
+@dataclass(frozen=True, slots=True)
+class Undoable:
+    """The runs that a rollback undoes, `last` of which is the latest, with what is kept of them.
+
+    `rollback` is the unfinished one to go on with (None: it is begun). `done`: they are undone already.
+    """
+
+    undoes: Span
+    last: Run
+    target: Fingerprint
+    kept: Room
+    rollback: Run | None = None
+
+    @property
+    def resumed(self) -> bool:
+        """Whether a rollback is gone on with."""
+        return self.rollback is not None
+
+    @property
+    def done(self) -> bool:
+        """Whether the runs are undone already."""
+        return self.rollback is None and self.last.undone_by is not None
+
+    @property
+    def gives_up(self) -> bool:
+        """Whether the latest run is unfinished, and is given up first."""
+        return self.last.finished_at is None
+
+    def to_do(self, run: Run) -> int:
+        """Return how many rows a rollback still has to look at."""
+        return run.counted.remaining if self.rollback and run.counted else self.kept.rows
+
+
+def find_undoable(store: Reader) -> Undoable:
+    """Return what a rollback has to undo, or what it undid last.
+
+    Raises:
+        OperatorNeeded: no run was begun, nothing is kept of the latest, or the unfinished run is no run to undo.
+    """
+    unfinished = store.runs.unfinished()
+    rollback = unfinished if unfinished and unfinished.undoes else None
+    undoes = rollback.undoes if rollback else store.targets.previous.to_undo()
+    if undoes is None:
+        raise OperatorNeeded("There is no run to undo.", tip="See ai-memory reembed status")
+    last = store.runs.read(undoes.last)
+    kept = sum((room for run_id, room in store.targets.previous.kept() if _within(run_id, undoes)), Room())
+    found = Undoable(undoes, last, store.targets.read(last.target), kept, rollback)
+    if not (found.done or found.resumed or kept.rows):
+        raise _nothing_kept(store, found)
+    return found
+
+
+def name_runs(undoes: Span) -> str:
+    """Return the words for the runs that are undone."""
+    if undoes.first == undoes.last:
+        return f"run {undoes.last}"
+    return f"runs {undoes.first} to {undoes.last}"
+
+
+def _nothing_kept(store: Reader, found: Undoable) -> OperatorNeeded:
+    runs = [store.runs.read(each) for each in range(found.undoes.first, found.undoes.last + 1)]
+    wrote = any(each.counters.reembedded or each.counters.attested for each in runs)
+    if not wrote:
+        return OperatorNeeded(
+            f"There is nothing to undo: {name_runs(found.undoes)} replaced nothing.",
+            tip="To undo the run before it: ai-memory reembed cancel; then: ai-memory reembed rollback",
+        )
+    why = "was pruned" if any(each.keeps_previous for each in runs) else "was not kept (--no-undo)"
+    return OperatorNeeded(f"What {name_runs(found.undoes)} replaced {why}.", tip=RESTORE)
+
+
+def _within(run_id: int, undoes: Span) -> bool:
+    return undoes.first <= run_id <= undoes.last

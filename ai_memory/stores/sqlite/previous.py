@@ -1,0 +1,207 @@
+"""Keeps what a run replaces, and tells what is kept.
+
+What stood in a row is copied by SQL, whatever its type, in the transaction that writes over it. The row of the run
+counts what is kept of it, so that telling it reads no row of `embedding_previous`.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from ai_memory.stores.sqlite.origins import SWEPT
+from ai_memory.stores.values import KeptVector, Room, Span, VectorWrite
+from ai_memory.vectors.blob import head, is_sound
+
+if TYPE_CHECKING:
+    from ai_memory.stores.sqlite.base import Store, Transaction
+    from ai_memory.stores.sqlite.connection import Binding, Row
+    from ai_memory.stores.values import Run
+    from ai_memory.vectors.target import Fingerprint
+
+UNPROVEN = f"p.origin IN ({SWEPT}) AND p.stretch >= f.stretch"
+"""Of a provenance `p` and its target `f`: nobody saw by now that the vector is right."""
+
+# The plus and the casts: see walk.ROW. What stood there before the first write of the run stays.
+KEEP = f"""
+    INSERT INTO embedding_previous (run_id, memory_id, text_src, written_head,
+        embedding, embedding_dim, embedding_space, fingerprint_id, src, head, origin, stretch)
+    SELECT :run, m.id, :src, :head, m.embedding, {{dim}}, {{space}},
+        p.fingerprint_id, p.src, p.head, p.origin, iif({UNPROVEN}, NULL, p.stretch)
+    FROM main.memories AS m LEFT JOIN embedding_provenance AS p ON p.memory_id = m.id
+        LEFT JOIN embedding_fingerprint AS f ON f.id = p.fingerprint_id
+    WHERE m.id = CAST(:id AS TEXT) AND +m.title IS :title AND m.content IS :content {{and_plain}}
+    ON CONFLICT (memory_id, run_id) DO UPDATE SET written_head = excluded.written_head
+    RETURNING id, coalesce(octet_length(embedding), 0)
+"""
+LAST_ID = "SELECT coalesce(max(id), 0) FROM embedding_previous"
+ADD_KEPT = """
+    UPDATE reembed_run SET kept_rows = max(kept_rows + ?, 0), kept_bytes = max(kept_bytes + ?, 0) WHERE run_id = ?
+"""
+KEPT_OF_RUNS = "SELECT run_id, kept_rows, kept_bytes FROM reembed_run WHERE kept_rows > 0 ORDER BY run_id DESC"
+VECTORS_OF_TEXT = """
+    SELECT src, embedding, head, stretch IS NOT NULL FROM embedding_previous
+    WHERE fingerprint_id = CAST(? AS INTEGER) AND src = CAST(? AS BLOB) AND origin <> 'attested'
+        AND typeof(embedding) = 'blob'
+    ORDER BY stretch IS NULL LIMIT 3
+"""
+IDS = """
+    SELECT DISTINCT CAST(memory_id AS BLOB) FROM embedding_previous
+    WHERE {after} run_id BETWEEN :first AND :last AND written_head IS NOT NULL ORDER BY memory_id LIMIT :limit
+"""
+AFTER = "memory_id > CAST(:after AS TEXT) AND"
+# What ended without a vector was no step that could be undone.
+TO_UNDO = """
+    SELECT run_id, state FROM reembed_run
+    WHERE undoes_first IS NULL AND (finished_at IS NULL OR reembedded + attested > 0 OR kept_rows > 0)
+    ORDER BY run_id DESC
+"""
+LEFT = """
+    SELECT count(*) FROM embedding_provenance AS p
+    WHERE p.fingerprint_id IN (SELECT target FROM reembed_run WHERE run_id BETWEEN ? AND ?)
+        AND EXISTS (SELECT 1 FROM main.memories AS m WHERE m.id = p.memory_id)
+"""
+DROP_TAKEN = """
+    DELETE FROM embedding_previous
+    WHERE memory_id = CAST(? AS TEXT) AND written_head IS NULL AND fingerprint_id = CAST(? AS INTEGER) AND src = ?
+    RETURNING run_id, coalesce(octet_length(embedding), 0)
+"""
+DROP_OF_MEMORY = """
+    DELETE FROM embedding_previous WHERE memory_id = CAST(? AS TEXT)
+    RETURNING run_id, coalesce(octet_length(embedding), 0)
+"""
+PAGE_SIZE, FREE_PAGES = "PRAGMA main.page_size", "PRAGMA main.freelist_count"
+NO_RECORD = "fingerprint_id = NULL, src = NULL, head = NULL, origin = NULL, stretch = NULL"
+DOUBT = f"UPDATE embedding_previous SET {NO_RECORD} WHERE fingerprint_id = ? AND stretch IS NULL"
+DOUBT_TEXT = f"UPDATE embedding_previous SET {NO_RECORD} WHERE fingerprint_id = ? AND src = ?"
+UNDONE = "UPDATE reembed_run SET undone_by = ? WHERE run_id BETWEEN ? AND ? AND undoes_first IS NULL"
+PAGE = """
+    SELECT id, run_id, coalesce(octet_length(embedding), 0) FROM embedding_previous WHERE id > ? ORDER BY id LIMIT ?
+"""
+DROP = "DELETE FROM embedding_previous WHERE id = ?"
+
+
+def keep(transaction: Transaction, run_id: int, writes: Sequence[VectorWrite], *, and_plain: str) -> None:
+    """Keep for a run what stands where these vectors are about to be written, where their texts still stand.
+
+    `and_plain` is what else a row must be to be written.
+    """
+    before = transaction.db.value(LAST_ID)
+    bindings: list[dict[str, Binding]] = [
+        {
+            "run": run_id,
+            "id": transaction.codec.bound(each.id),
+            "title": each.title,
+            "content": each.content,
+            "src": each.src,
+            "head": head(each.blob),
+        }
+        for each in writes
+    ]
+    sql = KEEP.format(
+        dim=_column(transaction, "embedding_dim"), space=_column(transaction, "embedding_space"), and_plain=and_plain
+    )
+    sizes = [size for kept, size in transaction.db.execute_many(sql, bindings) if kept > before]
+    add_kept(transaction, {run_id: Room(len(sizes), sum(sizes))})
+
+
+def add_kept(transaction: Transaction, rooms: Mapping[int, Room]) -> None:
+    """Add to what is kept of each run."""
+    changed = [(room.rows, room.bytes, run_id) for run_id, room in rooms.items() if room != Room()]
+    transaction.db.execute_many(ADD_KEPT, changed)
+
+
+def vectors_of(store: Store, srcs: Collection[bytes], fingerprint: Fingerprint) -> dict[bytes, KeptVector]:
+    """Return the kept vectors that the target gave memories of these texts, those seen to be right first."""
+    found: dict[bytes, KeptVector] = {}
+    bindings = [(fingerprint.id, src) for src in srcs]
+    for src, blob, recorded, proven in store.db.execute_many(VECTORS_OF_TEXT, bindings):
+        if src not in found and head(blob) == recorded and is_sound(blob, fingerprint.dim):
+            found[src] = KeptVector(bytes(blob), bool(proven))
+    return found
+
+
+def ids_after(store: Store, undoes: Span, after: str | None, *, limit: int) -> list[str]:
+    """Return the next memories of which something can be put back, in the order of the index."""
+    sql = IDS.format(after="" if after is None else AFTER)
+    bindings: dict[str, Binding] = {"first": undoes.first, "last": undoes.last, "limit": limit}
+    if after is not None:
+        bindings["after"] = store.codec.bound(after)
+    return [store.codec.name(row[0]) for row in store.db.execute(sql, bindings)]
+
+
+def kept(store: Store) -> list[tuple[int, Room]]:
+    """Return of which runs something is kept, and how much, the latest first."""
+    return [(run_id, Room(rows, size)) for run_id, rows, size in store.db.execute(KEPT_OF_RUNS)]
+
+
+def to_undo(store: Store) -> Span | None:
+    """Return the latest run that is no rollback, with those before it that were superseded on the way to it."""
+    runs: list[Row] = store.db.execute(TO_UNDO)
+    if not runs:
+        return None
+    first = last = int(runs[0][0])
+    for run_id, state in runs[1:]:
+        if state != "superseded":
+            break
+        first = int(run_id)
+    return Span(first, last)
+
+
+def left_of(store: Store, undoes: Span) -> int:
+    """Return how many memories have vectors of these runs' targets."""
+    return int(store.db.value(LEFT, (undoes.first, undoes.last)))
+
+
+def free(store: Store) -> int:
+    """Return how many bytes of the file are free, to be used again."""
+    return int(store.db.value(PAGE_SIZE)) * int(store.db.value(FREE_PAGES))
+
+
+def taken(transaction: Transaction, writes: Iterable[VectorWrite], fingerprint: Fingerprint) -> None:
+    """Drop what was kept only to be taken again, of vectors that their memories were given again."""
+    bindings = [(transaction.codec.bound(each.id), fingerprint.id, each.src) for each in writes]
+    _note_dropped(transaction, transaction.db.execute_many(DROP_TAKEN, bindings))
+
+
+def drop_of_memory(transaction: Transaction, memory_id: str) -> None:
+    """Drop all that is kept of a memory: it was deleted."""
+    _note_dropped(transaction, transaction.db.execute(DROP_OF_MEMORY, (transaction.codec.bound(memory_id),)))
+
+
+def doubt(transaction: Transaction, fingerprint: Fingerprint) -> None:
+    """Delete the records of kept vectors of the target that nobody saw to be right."""
+    transaction.db.execute(DOUBT, (fingerprint.id,))
+
+
+def doubt_texts(transaction: Transaction, writes: Iterable[VectorWrite], fingerprint: Fingerprint) -> None:
+    """Delete the records of kept vectors that the target gave these texts."""
+    transaction.db.execute_many(DOUBT_TEXT, [(fingerprint.id, each.src) for each in writes])
+
+
+def undone(transaction: Transaction, undoes: Span, by: Run) -> None:
+    """Record that runs are undone."""
+    transaction.db.execute(UNDONE, (by.run_id, undoes.first, undoes.last))
+
+
+def prune(transaction: Transaction, after: int, *, spare: Sequence[Span], limit: int) -> tuple[int | None, Room]:
+    """Drop what is kept of the next `limit` rows, but for runs to `spare`; return the last of them (None: none was)."""
+    page = transaction.db.execute(PAGE, (after, limit))
+    drop = [each for each in page if not any(span.first <= each[1] <= span.last for span in spare)]
+    transaction.db.execute_many(DROP, [(each[0],) for each in drop])
+    rooms = _note_dropped(transaction, [each[1:] for each in drop])
+    return page[-1][0] if page else None, sum(rooms.values(), Room())
+
+
+def _note_dropped(transaction: Transaction, dropped: Iterable[Row]) -> dict[int, Room]:
+    """Take rows (run and size) from what is kept of their runs, and return how much that was."""
+    rooms: defaultdict[int, Room] = defaultdict(Room)
+    for run_id, size in dropped:
+        rooms[run_id] += Room(1, size)
+    add_kept(transaction, {run_id: -room for run_id, room in rooms.items()})
+    return rooms
+
+
+def _column(store: Store, name: str) -> str:
+    return f"m.{name}" if name in store.schema.columns else "NULL"
