@@ -93,12 +93,35 @@ MUTANTS = (
                 "ai_memory.reembed.sweep.committer:Committer.commit",
                 "    counters = commit_once(\n",
                 "    from contextlib import ExitStack\n"
-                "    from ai_memory.stores.sqlite import runs\n"
-                "    with ExitStack() as afterwards:\n"
-                "        afterwards.callback(lambda: runs.advance(self._store, self._journal.run, steps, now_ms=0))\n"
+                "    from ai_memory.stores.sqlite import checkpoints\n"
+                "    with ExitStack() as after:\n"
+                "        after.callback(lambda: checkpoints.advance(self._store, self._journal.run, steps, now_ms=0))\n"
                 "        counters = commit_once(\n",
             ),
         ),
+    ),
+    Mutant(
+        "hot cursor outside the transaction",
+        (
+            Change("ai_memory.stores.sqlite.checkpoints:advance", "hot_list.advance(transaction, run, step)", "pass"),
+            Change(
+                "ai_memory.reembed.sweep.committer:Committer.commit",
+                "    counters = commit_once(\n",
+                "    from contextlib import ExitStack\n"
+                "    from ai_memory.stores.sqlite import hot_list\n"
+                "    with ExitStack() as after:\n"
+                "        if None in steps:\n"
+                "            after.callback(lambda: hot_list.advance(self._store, self._journal.run, steps[None]))\n"
+                "        counters = commit_once(\n",
+            ),
+        ),
+    ),
+    _one(
+        "hot list instead of the walk",
+        "reembed.sweep.passes:Passes._walk",
+        "namespaces=namespaces,",
+        "namespaces=() if run.order == HOT else namespaces,",
+        *HARNESSES,
     ),
     _one(
         "cursor passes a page that failed",

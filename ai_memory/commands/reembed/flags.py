@@ -20,6 +20,7 @@ VERBS = {
     "rollback": "put back what the latest run replaced, resumably, and withdraw its approval",
     "prune": "drop what was kept of replaced vectors: there is no way back then",
 }
+ORDERS = ("namespace", "hot")
 MOST = 10**12
 Add = Callable[..., object]
 """`add_argument` of a parser."""
@@ -43,6 +44,7 @@ def _add_starts(add: Add) -> None:
     add("--or-start", action="store_true", help="with --resume: start one to an approved target if none is unfinished")
     add("--retarget", action="store_true", help="give up the unfinished run and start one to the configured target")
     add("--namespace", action="append", metavar="NS", help="only this namespace, exactly (repeatable)")
+    add("--order", choices=ORDERS, help="hot: rows that are read often and lately first (default: namespace)")
     add("--dry-run", action="store_true", help="show what would be done; nothing is written or sent")
     add("--probe", action="store_true", help="with --dry-run: ask the target for three short texts, as a run would")
 

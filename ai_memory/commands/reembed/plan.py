@@ -13,6 +13,7 @@ from ai_memory.reembed.plan.dry_run import DryRun, dry_run
 from ai_memory.reembed.plan.estimate import Estimate, Probed
 from ai_memory.reembed.plan.targets import known_fingerprint, recorded_target
 from ai_memory.stores.opening import database
+from ai_memory.stores.values import HOT
 from ai_memory.text.amounts import counted, money, size, span
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from ai_memory.stores.port import Reader
 
 
+HOT_FIRST = "Rows that are read often and lately come first."
+NOTHING_HOT = "Nothing notes in the file how often a row is read, so --order hot changes nothing."
 UNSTAMPED = (
     "While the run works, rows without a stamp are found by their words, unless [embeddings.previous] in the config "
     "file says which embedder made their vectors."
@@ -44,7 +47,8 @@ def preflight_lines(told: Preflight, *, copied: bool = False) -> list[str]:
     lines.append(f"Target: {target.model} on {target.backend}, {target.dim or 'unknown'} wide, {target.space}")
     share = f"{census.to_embed:,} of {counted(census.live, 'row')}"
     lines.append(f"{share} will be embedded; {_replaced(told, copied=copied)}")
-    return [*lines, f"{_cut_off(told.in_doubt)}: some are asked for again."] if told.in_doubt else lines
+    lines += [f"{_cut_off(told.in_doubt)}: some are asked for again."] if told.in_doubt else []
+    return [*lines, HOT_FIRST if census.reads else NOTHING_HOT] if told.order == HOT else lines
 
 
 def _cut_off(rows: int) -> str:

@@ -6,7 +6,17 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ai_memory.stores.sqlite import fingerprints, in_flight, previous, provenance, put_back, refusals, rehearsal, walk
+from ai_memory.stores.sqlite import (
+    fingerprints,
+    hot_list,
+    in_flight,
+    previous,
+    provenance,
+    put_back,
+    refusals,
+    rehearsal,
+    walk,
+)
 from ai_memory.stores.sqlite.namespaces import require_seen
 from ai_memory.stores.values import NOTHING_KEPT, InRow
 
@@ -38,6 +48,14 @@ class Snapshot:
     def known(self, identity: Identity) -> Fingerprint | None:
         """See the port."""
         return fingerprints.known_fingerprint(self.store, identity)
+
+    def hottest(self, *, target: int, only: Sequence[str] | None, limit: int, now_ms: int) -> list[str]:
+        """See the port."""
+        return hot_list.hottest(self.store, target=target, only=only, limit=limit, now_ms=now_ms)
+
+    def listed(self, run: Run) -> list[str] | None:
+        """See the port."""
+        return hot_list.listed(self.store, run)
 
 
 @dataclass(frozen=True, slots=True)
