@@ -68,11 +68,16 @@ def recall(library: Library, query: Query) -> Found:
     Raises:
         WordIndexUnusable: there is no vector to search by, and the words cannot be searched.
     """
+    return library.store.consistently(lambda _: find(library.search, query))
+
+
+def find(search: SearchReader, query: Query) -> Found:
+    """Return the memories among those of `search` that fit the query best; inside of `Library.unchanging`.
+
+    Raises:
+        WordIndexUnusable: see `recall`.
+    """
     depth = max(MIN_DEPTH, query.limit)
-    return library.store.consistently(lambda _: _recall(library.search, query, depth))
-
-
-def _recall(search: SearchReader, query: Query, depth: int) -> Found:
     try:
         return _searched(search, query, depth)
     except WordIndexUnusable as error:

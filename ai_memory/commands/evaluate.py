@@ -7,24 +7,22 @@ from collections import Counter
 from statistics import fmean
 from typing import TYPE_CHECKING
 
-from ai_memory.actions.judgements import Judgements, parse_judgements
 from ai_memory.actions.measure import DEPTH, ndcg, reciprocal_rank
-from ai_memory.actions.query_lines import LONGEST, QueryLine, parse_query
+from ai_memory.actions.query_lines import QueryLine
 from ai_memory.commands.answer import answer
 from ai_memory.commands.arguments import named_path
 from ai_memory.commands.choose_embedders import choose
-from ai_memory.commands.input_lines import STDIN, lines, shown_name
 from ai_memory.commands.left_out import Once
 from ai_memory.commands.open_search import Doors, OpenSearch, open_search
 from ai_memory.commands.query_embedders import QueryEmbedders
-from ai_memory.errors import DataRefused, UsageError
+from ai_memory.commands.query_files import read_judged, with_judgement
 from ai_memory.stores.opening import reading
 from ai_memory.text.amounts import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
+    from ai_memory.actions.judgements import Judgements
     from ai_memory.config.settings import Settings
     from ai_memory.show.console import Console
 
@@ -51,14 +49,8 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
         NotFound: there is no such file, or a namespace was never seen.
         DataRefused: a line of a file is not what it should be, or no query has a judgement.
     """
-    if args.queries == args.judgements == STDIN:
-        raise UsageError("Queries and judgements cannot both come from stdin.", tip="Name a file for one of them.")
-    judged = parse_judgements(lines(args.judgements, longest=LONGEST), shown_name(args.judgements))
-    queries = _queries(args.queries)
-    wanted = [each for each in queries if any(judged.get(str(each.id), {}).values())]
-    if not wanted:
-        what = f"No query of {shown_name(args.queries)} has a judgement in {shown_name(args.judgements)}."
-        raise DataRefused(what, tip="Both name a query by its id, which is its line number where it has none.")
+    queries, judged = read_judged(args.queries, args.judgements)
+    wanted = with_judgement(queries, judged)
     doors = Doors(
         lambda: reading(settings.db.value, tell=console.note),
         lambda library: choose(library.store, settings),
@@ -72,14 +64,6 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
         console.note(f"Judged and not in the database: {counted(missing, 'memory', 'memories')}.")
     _show(gains, ways, len(queries) - len(wanted), missing, console)
     return 0
-
-
-def _queries(path: Path) -> list[QueryLine]:
-    queries = [parse_query(raw, number, shown_name(path)) for number, raw in lines(path, longest=LONGEST)]
-    twice = [name for name, count in Counter(str(each.id) for each in queries).items() if count > 1]
-    if twice:
-        raise DataRefused(f"{shown_name(path)} has two queries of the id {twice[0]}.", tip="Give each its own id.")
-    return queries
 
 
 def _judged_memories(queries: Sequence[QueryLine], judged: Judgements) -> set[str]:

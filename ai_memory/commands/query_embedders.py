@@ -88,8 +88,9 @@ class QueryEmbedders:
             choice.require_kept(target.space, len(vector))
         except EMBEDDER_ERRORS as error:
             return _failed(member, error)
-        unrelated, takes = self._unrelated(target.space, vector), self._takes_unstamped(member, len(vector))
-        return QueryVector(target.space, vector, choice.claims_unstamped, unrelated, takes)
+        known = unrelated(self._known, target.space, vector)
+        takes = self._takes_unstamped(member, len(vector))
+        return QueryVector(target.space, vector, choice.claims_unstamped, known, takes)
 
     def _takes_unstamped(self, member: _Member, dim: int) -> bool:
         """Return whether vectors of that width may be of the embedder in use: where no other one claims them.
@@ -100,15 +101,16 @@ class QueryEmbedders:
         claimed = any(each.choice.claims_unstamped and each.choice.dim in (0, dim) for each in self._members)
         return member.in_use and not claimed and not unknown
 
-    def _unrelated(self, space: str, vector: Vectors) -> float | None:
-        """Return the mean cosine of a query with the witness of its space, None where the file has none."""
-        size = len(WITNESS_TEXTS) * len(vector)
-        for each in self._known:
-            if (each.space, each.dim) == (space, len(vector)) and each.witness and len(each.witness) == 4 * size:
-                witness = np.frombuffer(each.witness, dtype="<f4").reshape(len(WITNESS_TEXTS), len(vector))
-                found = float(cosines(witness, vector).mean())
-                return None if np.isnan(found) else found
-        return None
+
+def unrelated(known: Sequence[KeptTarget], space: str, vector: Vectors) -> float | None:
+    """Return the mean cosine of a query with the witness of its space, None where the file has none."""
+    size = len(WITNESS_TEXTS) * len(vector)
+    for each in known:
+        if (each.space, each.dim) == (space, len(vector)) and each.witness and len(each.witness) == 4 * size:
+            witness = np.frombuffer(each.witness, dtype="<f4").reshape(len(WITNESS_TEXTS), len(vector))
+            found = float(cosines(witness, vector).mean())
+            return None if np.isnan(found) else found
+    return None
 
 
 def _failed(member: _Member, error: AiMemoryError) -> Failure:

@@ -7,7 +7,7 @@ every one.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Iterator, Mapping
+from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -148,6 +148,9 @@ class SearchReader(Protocol):
 
     def vector(self, row_number: int) -> StoredVector:
         """Return what is stored as the vector of one memory."""
+
+    def numbers(self, memory_ids: Sequence[str]) -> dict[str, int]:
+        """Return the row numbers of those of some memories that are there and live, by id."""
 
     def text(self, row_number: int) -> Text:
         """Return what a person is shown of a memory that was found."""

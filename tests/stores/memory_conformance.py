@@ -509,6 +509,18 @@ class SearchSuite(LibrarySuite):
         assert [library.search.text(each.row_number).id for each in library.search.matches("id", None)] == IDS[1:]
         assert [page.missing for page in library.search.vectors("a")] == [len(IDS[2::2])]
 
+    def test_live_memories_are_known_by_their_row_numbers(
+        self, subject: MemorySubject, library: WritableLibrary
+    ) -> None:
+        subject.set_column("id-000", "expires_at", "2020-01-01T00:00:00Z")
+
+        numbers = library.search.numbers(["id-002", "nowhere", "id-000", "id-001"])
+
+        assert {each: library.search.text(number).id for each, number in numbers.items()} == {
+            "id-002": "id-002",
+            "id-001": "id-001",
+        }
+
     def test_the_substrate_is_searched_only_where_it_is_wanted(self, library: WritableLibrary) -> None:
         own = ("_messages", "_messages/bob", "_agents", "_curator/reports/x")
         others = ("_messagesx", "_agents/x", "_Messages", "x/_messages", "_curator", "_")

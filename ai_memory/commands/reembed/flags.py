@@ -17,6 +17,7 @@ VERBS = {
     "pause": "end the run within a batch, or 10 s without an answer, and let none begin until it is unpaused",
     "unpause": "lift the pause",
     "cancel": "give up the unfinished run and its approval; vectors already written stay",
+    "rehearse": "try the configured target on a sample: what would change, what it would take; nothing is written",
     "rollback": "put back what the latest run replaced, resumably, and withdraw its approval",
     "prune": "drop what was kept of replaced vectors: there is no way back then",
 }
@@ -119,10 +120,26 @@ def _add_prune(add: Add) -> None:
     add("--yes", action="store_true", default=argparse.SUPPRESS, help="do not ask before")
 
 
+def _add_rehearse(add: Add) -> None:
+    add("--sample", type=whole_number(1, 100_000), default=300, metavar="N", help="rows to embed (300)")
+    add(
+        "--queries", type=named_path, metavar="FILE", help="search by these, as recall --queries takes them, not titles"
+    )
+    add("--judgements", type=named_path, metavar="FILE", help="what is right, as evaluate takes it")
+    add(
+        "--retry-for",
+        type=duration,
+        default=argparse.SUPPRESS,
+        metavar="DURATION",
+        help="how long to retry a request (120s)",
+    )
+
+
 FLAGS: Mapping[str, Callable[[Add], None]] = {
     "pause": _add_pause,
     "status": _add_status,
     "verify": _add_verify,
+    "rehearse": _add_rehearse,
     "rollback": _add_rollback,
     "prune": _add_prune,
 }

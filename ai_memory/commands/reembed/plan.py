@@ -78,7 +78,7 @@ def run_plan(settings: Settings, console: Console, *, options: Options, ask: boo
     file = database(settings.db.value, tell=console.note)
     with file.read() as store:
         embedder = assemble_interactive(settings.embedding) if ask else None
-        probed = _probed(store, embedder, retarget=options.retarget) if embedder else None
+        probed = ask_target(store, embedder, retarget=options.retarget) if embedder else None
         found = dry_run(file, store, target, options, now_ms=SystemClock().now_ms(), count_tokens=count, probed=probed)
     for line in preflight_lines(found.preflight):
         console.err.line(line)
@@ -86,8 +86,13 @@ def run_plan(settings: Settings, console: Console, *, options: Options, ask: boo
     return 0
 
 
-def _probed(store: Reader, embedder: ResilientEmbedder, *, retarget: bool) -> Probed:
-    """Ask the target for the witness texts and compare them with those it is known by; `retarget` takes any width."""
+def ask_target(store: Reader, embedder: ResilientEmbedder, *, retarget: bool) -> Probed:
+    """Ask the target for the witness texts and compare them with those it is known by; `retarget` takes any width.
+
+    Raises:
+        EmbedderInitFailed, EmbedError, EndpointUnusable: see `embed.probe.probe`.
+        TargetChanged: it gives other vectors than those it is known by.
+    """
     clock, recorded = SystemClock(), 0 if retarget else recorded_target(store, embedder.target).dim
     began = clock.monotonic()
     vectors = probe(embedder)
@@ -109,9 +114,9 @@ def _lines(found: DryRun) -> list[str]:
         f"It would take about {_time(found.estimate)}."
         if found.estimate and (census.to_embed or found.in_doubt.texts)
         else "",
-        _cut(found),
+        cut_line(found),
         _tried(found.probed),
-        _refused(found),
+        refused_line(found),
     ]
     return [line for line in lines if line]
 
@@ -134,14 +139,14 @@ def _tried(probed: Probed | None) -> str:
     return f"The target answered in {probed.seconds:.1f} s; its vectors are {probed.dim:,} wide."
 
 
-def _refused(found: DryRun) -> str:
+def refused_line(found: DryRun) -> str:
     """Return what stands in the way of the start that was planned."""
     if found.refusal is None:
         return ""
     return f"Now such a start would do nothing and end with {found.refusal.exit_code}: {found.refusal.line()}"
 
 
-def _cut(found: DryRun) -> str:
+def cut_line(found: DryRun) -> str:
     """Return what is to be said of texts that are longer than the model reads."""
     if found.truncated_rows is None:
         return "Whether texts are longer than the model reads cannot be told here."

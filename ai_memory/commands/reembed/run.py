@@ -85,6 +85,10 @@ def _run_verb(args: argparse.Namespace, settings: Settings, console: Console) ->
         from ai_memory.commands.reembed import undo
 
         return undo.run(args.verb, args, settings, console)
+    if args.verb == "rehearse":
+        from ai_memory.commands.reembed import rehearse
+
+        return rehearse.run(args, settings, console)
     if args.verb == "status":
         from ai_memory.commands.reembed.status import run_status
 

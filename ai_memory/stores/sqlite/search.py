@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -54,6 +54,7 @@ FOUND = """
     SELECT CAST(id AS BLOB), CAST(namespace AS BLOB), CAST(title AS BLOB), CAST(content AS BLOB)
     FROM memory_row WHERE row_number = ?
 """
+NUMBER = "SELECT row_number FROM memory_row WHERE id = CAST(? AS TEXT) AND live"
 RUNS = "SELECT count(*) FROM reembed_run"
 
 
@@ -117,6 +118,11 @@ class Search:
         """See the port."""
         blob, dim = self.store.db.execute(VECTOR, (row_number,))[0]
         return StoredVector(blob, dim)
+
+    def numbers(self, memory_ids: Sequence[str]) -> dict[str, int]:
+        """See the port."""
+        found = {each: self.store.db.execute(NUMBER, (self.store.codec.bound(each),)) for each in memory_ids}
+        return {each: int(rows[0][0]) for each, rows in found.items() if rows}
 
     def text(self, row_number: int) -> Text:
         """See the port."""
