@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
 from ai_memory.actions.rehearse import Compared, Taken
-from ai_memory.commands.reembed.plan import cut_line, refused_line
+from ai_memory.commands.reembed.plan_lines import cut_line, refused_line
 from ai_memory.memory.text_codec import printable
 from ai_memory.reembed.plan.estimate import Load
 from ai_memory.text.amounts import counted, money, span

@@ -22,7 +22,6 @@ from ai_memory.actions.rehearse import (
 from ai_memory.clock import SystemClock
 from ai_memory.commands.query_files import read_judged, read_queries, with_judgement
 from ai_memory.commands.reembed.both_embedders import BothEmbedders
-from ai_memory.commands.reembed.plan import ask_target
 from ai_memory.commands.reembed.rehearsal import Asked, Rehearsal, show
 from ai_memory.embed.assemble import assemble, configured_target, token_counter
 from ai_memory.embed.documents import embed_documents
@@ -31,6 +30,7 @@ from ai_memory.embed.port import RetryPolicy
 from ai_memory.embed.terms import Terms, Ties
 from ai_memory.errors import UsageError
 from ai_memory.reembed.options import Options
+from ai_memory.reembed.plan.ask_target import ask_target
 from ai_memory.reembed.plan.dry_run import dry_run
 from ai_memory.stores.opening import database, reading
 from ai_memory.text.amounts import counted

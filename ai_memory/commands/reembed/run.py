@@ -243,7 +243,7 @@ def _token_limit(args: argparse.Namespace, configured: EmbeddingSettings) -> Tok
 
 
 def _disclose(told: Preflight, console: Console, stop: Stop, *, ask: bool, copied: bool) -> None:
-    from ai_memory.commands.reembed.plan import preflight_lines
+    from ai_memory.commands.reembed.plan_lines import preflight_lines
     from ai_memory.show.question import agreed, can_ask
 
     # Where no row is stale the start only asks for what was written before.
