@@ -88,7 +88,17 @@ class QueryEmbedders:
             choice.require_kept(target.space, len(vector))
         except EMBEDDER_ERRORS as error:
             return _failed(member, error)
-        return QueryVector(target.space, vector, choice.claims_unstamped, self._unrelated(target.space, vector))
+        unrelated, takes = self._unrelated(target.space, vector), self._takes_unstamped(member, len(vector))
+        return QueryVector(target.space, vector, choice.claims_unstamped, unrelated, takes)
+
+    def _takes_unstamped(self, member: _Member, dim: int) -> bool:
+        """Return whether vectors of that width may be of the embedder in use: where no other one claims them.
+
+        Whether that one answers does not matter: they are not compared with a query of another model for it.
+        """
+        unknown = any(not each.space and not each.in_use for each in self._failures)
+        claimed = any(each.choice.claims_unstamped and each.choice.dim in (0, dim) for each in self._members)
+        return member.in_use and not claimed and not unknown
 
     def _unrelated(self, space: str, vector: Vectors) -> float | None:
         """Return the mean cosine of a query with the witness of its space, None where the file has none."""

@@ -102,6 +102,12 @@ class UndoWriter(Protocol):
     def doubt(self, target: Fingerprint) -> None:
         """Have no vector of the target be taken again, or put back as the target's, that nobody saw to be right."""
 
+    def note_stamps(self, target: Fingerprint, *, target_model: str, now_ms: int, tool_version: str) -> Place:
+        """Enter that vectors are about to be attested, and return the place for which what that replaces is kept.
+
+        It is undone like a run, and is none: nothing goes on with it, and it stands in no run's way.
+        """
+
     def undone(self, undoes: Span, by: Run) -> None:
         """Record that some runs are undone by a rollback."""
 

@@ -20,7 +20,7 @@ MACHINE = "state machine"
 INTERRUPTIONS = "checkpoint properties"
 LIAR = "lying endpoint"
 SPACES = "two spaces"
-UNDO, REDO = "crash images of undo", "redo of lies"
+UNDO, REDO = "crash images of undo", "undo and redo"
 HARNESSES = (MACHINE, INTERRUPTIONS)
 
 
@@ -307,6 +307,7 @@ MUTANTS = (
         "written_head = excluded.written_head",
         "written_head = excluded.written_head, text_src = excluded.text_src, embedding = excluded.embedding,"
         " embedding_dim = excluded.embedding_dim, embedding_space = excluded.embedding_space",
+        REDO,
     ),
     _one(
         "redo of another text",

@@ -62,7 +62,7 @@ def _replaced(told: Preflight, *, copied: bool) -> str:
     those = "its vector" if census.to_embed == 1 else "their vectors"
     whose = those if census.to_replace == census.to_embed else f"the vectors of {census.to_replace:,} of them"
     if told.undo_bytes:
-        way = f" What is replaced is kept, about {size(told.undo_bytes)}: ai-memory reembed rollback puts it back."
+        way = f" What is replaced is kept (about {size(told.undo_bytes)}). To put it back: ai-memory reembed rollback"
     else:
         way = " Nothing of it is kept (--no-undo)."
     return f"{whose} will be REPLACED.{way}{'' if copied or told.undo_bytes else ' To keep a copy: --backup FILE'}"

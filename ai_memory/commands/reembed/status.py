@@ -214,7 +214,7 @@ def _at_rest(status: Status) -> str:
 def _unlike(status: Status) -> str:
     """Return what is to be said of a configuration with which the run cannot go on."""
     asked = status.wanted
-    if not asked.usable:
+    if not status.usable:
         return f"; the configuration gives no embedder: {asked.fault}"
     if not status.retargeted:
         return ""
@@ -271,7 +271,8 @@ def _asked_again(status: Status) -> str:
     counters = status.run.counters
     if counters.asked_again <= counters.disagreed or not counters.sent_for:
         return ""
-    return f". {bound_in_words(counters.asked_again - counters.disagreed, counters.sent_for, over=status.over)}"
+    over = status.run.state == "done"
+    return f". {bound_in_words(counters.asked_again - counters.disagreed, counters.sent_for, over=over)}"
 
 
 def _only(status: Status) -> str:
@@ -295,7 +296,7 @@ def _next(status: Status) -> str:
     alone = status.condition is Condition.UNSERVED and not status.retargeted and not status.pause
     if (status.condition is Condition.STOPPED or alone) and status.run.last_end:
         before = remedy(status.run.last_end, status.wanted)
-    if status.interrupted and not status.wanted.usable:
+    if status.interrupted and not status.usable:
         before = "correct the configuration"
     elif status.interrupted and status.retargeted:
         before = "put the configuration back, or add --retarget"

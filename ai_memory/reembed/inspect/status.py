@@ -37,8 +37,8 @@ class Status:
     how many rows are stale in namespaces that are not the run's (None: nobody looked). `breaker_until` is what is
     believed of the run's own. `free_bytes` is the room on the disk, `wanted` what the configuration asks for,
     `pause` who paused the file (None: nobody), `outlook` what the next start would meet after a run that ended.
-    Of `kept_rows` replaced vectors are kept, in about `kept_bytes`; `way_back` names the runs that a rollback would
-    undo (None: none).
+    Of `kept_rows` replaced vectors are kept, in about `kept_bytes`; `way_back` names the runs that a rollback undoes
+    (None: none).
     """
 
     run: Run
@@ -72,8 +72,13 @@ class Status:
 
     @property
     def retargeted(self) -> bool:
-        """Whether the configuration asks for another target than the run's."""
-        return self.wanted.differs_from(self.target.space, self.target.dim)
+        """Whether the configuration asks for another target than the run's; a rollback has none."""
+        return self.run.undoes is None and self.wanted.differs_from(self.target.space, self.target.dim)
+
+    @property
+    def usable(self) -> bool:
+        """Whether the run can be gone on with as it is configured: a rollback needs no embedder."""
+        return self.wanted.usable or self.run.undoes is not None
 
     @property
     def next_words(self) -> str:
@@ -106,7 +111,7 @@ class Status:
             self.condition,
             self.pause,
             self.outlook,
-            usable=self.wanted.usable,
+            usable=self.usable,
             retargeted=self.retargeted,
             now_ms=self.now_ms,
         )
@@ -116,12 +121,11 @@ class Status:
         """The share of the re-embedded rows that can differ (95 %), None before the run is over, or with none asked."""
         counters = self.run.counters
         agreed = counters.asked_again - counters.disagreed
-        return differ_at_most(agreed, counters.sent_for) if self.over and agreed > 0 and counters.sent_for else None
-
-    @property
-    def over(self) -> bool:
-        """Whether rows from all over the run were asked again at its end."""
-        return self.run.state == "done"
+        return (
+            differ_at_most(agreed, counters.sent_for)
+            if self.run.state == "done" and agreed > 0 and counters.sent_for
+            else None
+        )
 
     def values(self) -> dict[str, object]:
         """Return the JSON object."""
