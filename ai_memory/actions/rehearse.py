@@ -27,8 +27,10 @@ from ai_memory.actions.recall import Query, find
 from ai_memory.actions.sampled_search import InSpace, SampledSearch
 from ai_memory.embed.documents import embed_documents
 from ai_memory.embed.outcomes import Embedded, Refused, Unanswered, embedded_of
+from ai_memory.errors import EndpointUnusable
 from ai_memory.memory.freshness import Document, examine
 from ai_memory.reembed.scope import in_scope
+from ai_memory.reembed.sweep.alike import SET_ASIDE, Alike, Shared
 from ai_memory.vectors.checks import cosines
 
 if TYPE_CHECKING:
@@ -144,14 +146,26 @@ class Taken:
 
 
 def embed_sample(embedder: ResilientEmbedder, documents: Sequence[Document], clock: Clock) -> Taken:
-    """Return what became of the rows.
+    """Return what became of the rows; those that a run sets aside for sharing their vector count as refused.
 
     Raises:
-        EmbedError, EndpointUnusable: see `embed.documents.embed_documents`.
+        EmbedError, EndpointUnusable: see `embed.documents.embed_documents`; or too many share one.
     """
     before, began = embedder.meter.spent, clock.monotonic()
-    outcomes = tuple(embed_documents(embedder, documents))
-    return Taken(outcomes, embedder.meter.spent - before, clock.monotonic() - began)
+    outcomes = embed_documents(embedder, documents)
+    used, seconds = embedder.meter.spent - before, clock.monotonic() - began
+    if sharing := Shared().too_many(outcomes):
+        what = f"{len(sharing):,} of {len(outcomes):,} rows share one"
+        raise EndpointUnusable(
+            f"The embedder gives different texts the same vector: {what}.",
+            tip="Look at that server and its model, then run the same command again.",
+        )
+    alike = {each.id for each in Alike().observe(outcomes)}
+    return Taken(
+        tuple(Refused(each.document, SET_ASIDE) if each.document.id in alike else each for each in outcomes),
+        used,
+        seconds,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,5 +72,5 @@ def _require_canary(embedder: ResilientEmbedder, failure: EmbedError) -> None:
     except RowsRefused as error:
         raise EndpointUnusable(
             f"The endpoint refuses every text, even a harmless one: {failure.what}",
-            tip="Correct the endpoint or its settings, then: ai-memory reembed --resume",
+            tip="Correct the endpoint or its settings, then run the same command again.",
         ) from error

@@ -242,6 +242,28 @@ def test_it_ends_as_a_run_ends(cli: Cli, db: Path, new: FakeEndpoint, kind: str,
 
 
 @pytest.mark.usefixtures("filled")
+def test_one_vector_for_all_rows_ends_it(cli: Cli, new: FakeEndpoint) -> None:
+    new.fail("none", times=2)
+    new.fail("constant", times=FOREVER)
+
+    ran = cli("reembed", "rehearse", "--retry-for", "0")
+
+    assert (ran.code, ran.out, "different texts the same vector: 12 of 12 rows share one" in ran.err) == (69, "", True)
+
+
+@pytest.mark.usefixtures("filled")
+def test_rows_that_a_run_sets_aside_count_as_refused(cli: Cli, db: Path, new: FakeEndpoint) -> None:
+    new.change(lies="three alike")
+    for name, word in zip(("id-001", "id-004", "id-007"), WORDS, strict=False):
+        files.edit(db, ids(db)[word], f"{name} {word}")
+
+    found = rehearse(cli).json
+
+    assert {each["id"] for each in found["refused"]} == {ids(db)[word] for word in WORDS[:3]}
+    assert found["embedded_rows"] == 9
+
+
+@pytest.mark.usefixtures("filled")
 def test_other_weights_under_a_known_name_end_it(cli: Cli, new: FakeEndpoint) -> None:
     assert cli("reembed").code == 0
     new.change(weights="other")
