@@ -22,7 +22,7 @@ from tests.reembed.sweep.test_inherited import Killed, check_cut_off
 from tests.reembed.test_checkpoint_properties import check_cursors, check_interruptions
 from tests.support.sometimes import Sometimes
 
-PROGRAMS = 200
+PROGRAMS = 600
 """Programs in which a mutant must be caught; most are in the first twenty."""
 
 CASES = [pytest.param(each, by, id=f"{each.name}-{by}") for each in MUTANTS for by in each.caught_by]

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import pytest
 
@@ -284,6 +285,26 @@ class TestRedo:
     def test_vectors_that_nobody_saw_to_be_right_are_asked_for_again_at_its_end(self, tmp_path: Path) -> None:
         check_redo_of_lies(tmp_path / "lies.db")
 
+    @pytest.mark.parametrize("way", ["rollback", "another model"])
+    def test_however_large_the_pages_many_of_them_are_asked_for(self, tmp_path: Path, way: str) -> None:
+        path = files.create(tmp_path / "m.db", rows=200)
+        work = Work(path, HashEmbedder(max_batch=200))
+        liar = replace(work, embedder=LiarInPart(max_batch=200, path=path))
+        assert liar.run(batch=100).exit_code == 75
+        if way == "rollback":
+            rollback(work)
+        else:
+            with work.store() as store, store.transaction() as transaction:
+                transaction.runs.cancel(now_ms=work.clock.ms)
+            assert replace(work, embedder=THIRD).run().exit_code == 0
+
+        done = work.run(batch=100)
+
+        assert (done.exit_code, work.all_right()) == (0, True)
+        # Each may have been a lie; whoever served them then, the endpoint of today is honest.
+        assert done.disagreed > 0
+        assert not any("one at a time" in line for line in work.heard.lines)
+
     def test_that_a_run_was_undone_proves_nothing_of_what_it_wrote(self, work: Work) -> None:
         liar = replace(work, embedder=Liar())
         liar.run(batch=5)
@@ -339,6 +360,22 @@ class Turning(HashEmbedder):
     def vector(self, text: str) -> Vectors:
         lies = self.requests > 12 and text not in BESIDE_ROWS
         return HashEmbedder.vector(self, f"{text} {self.requests}" if lies else text)
+
+
+@dataclass(slots=True)
+class LiarInPart(HashEmbedder):
+    """Gives one document in twelve the vector of another text, and goes away when all rows of a file have vectors."""
+
+    path: Path = Path()
+
+    def embed_documents(self, texts: Sequence[str]) -> Vectors:
+        if files.embedded(self.path) == len(files.texts(self.path)):
+            raise TransientFailure("The endpoint is away.")
+        return HashEmbedder.embed_documents(self, texts)
+
+    def vector(self, text: str) -> Vectors:
+        lies = text not in BESIDE_ROWS and not crc32(text.encode()) % 12
+        return HashEmbedder.vector(self, f"another than {text}" if lies else text)
 
 
 @dataclass(slots=True)
