@@ -64,7 +64,7 @@ def flags() -> st.SearchStrategy[Options]:
         sizes,
         scopes,
         st.sampled_from([{}, {}, {}, {"retry_quarantined": True}, {"skip_current": True}]),
-        st.sampled_from([None, None, None, "hot"]),
+        st.sampled_from([None, "hot"]),
     )
 
 
