@@ -39,14 +39,16 @@ class LeftOut(Enum):
 class QueryVector:
     """A query in one space: `vector` is float32, shape (dim,).
 
-    `claims_unstamped`: a stored vector of its width that nothing tells the space of is of this one. `unrelated` is its
-    mean cosine with the witness of the space, None where there is none.
+    `claims_unstamped`: a stored vector of its width that nothing tells the space of is of this one. `takes_unstamped`:
+    it is taken for one, until a migration has begun. `unrelated` is the query's mean cosine with the witness of the
+    space, None where there is none.
     """
 
     space: str
     vector: Vectors
     claims_unstamped: bool = False
     unrelated: float | None = None
+    takes_unstamped: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,8 +173,8 @@ class _Walk:
             return claiming
         if not fitting:
             return LeftOut.OTHER_WIDTH
-        first = self.best[0]
-        return LeftOut.UNKNOWN_ORIGIN if self.has_runs or first not in fitting else first
+        taking = next((each for each in fitting if each.query.takes_unstamped), None)
+        return LeftOut.UNKNOWN_ORIGIN if self.has_runs or taking is None else taking
 
     def comparison(self) -> Comparison:
         """Return what was found."""

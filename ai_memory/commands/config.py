@@ -14,6 +14,7 @@ from ai_memory.config import vendors
 from ai_memory.config.api_key import ApiKey
 from ai_memory.config.embedding import PREVIOUS
 from ai_memory.memory.text_codec import printable
+from ai_memory.stores.opening import reading
 
 if TYPE_CHECKING:
     from ai_memory.config.embedding import EmbeddingSettings
@@ -42,7 +43,7 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     del args
     found = {"db": settings.db, "key_dir": settings.key_dir, **_by_name(settings.embedding)}
     previous = _by_name(settings.previous) if settings.previous else {}
-    kept = kept_settings(settings, console)
+    kept = kept_settings(settings, console, reading)
     values = {
         "config": str(settings.config_path) if settings.config_path else None,
         **_values(found),

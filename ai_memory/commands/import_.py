@@ -26,7 +26,7 @@ from ai_memory.commands.without_vectors import (
 )
 from ai_memory.errors import DataRefused, NotFound
 from ai_memory.memory.exchange import parse
-from ai_memory.stores.opening import writing
+from ai_memory.stores.opening import reading, writing
 from ai_memory.text.json_file import may_begin
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     if parsed.refused and not args.skip_invalid:
         raise parsed.refused[0]
     path, done = settings.db.value, list[str]()
-    with telling(lambda: stored_by_then(path, done, configured)) as interrupts:
+    with telling(lambda: stored_by_then(lambda: reading(path), done, configured)) as interrupts:
         _import(parsed, args, path, configured, console, interrupts, done)
     return 0
 

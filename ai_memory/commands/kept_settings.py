@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ai_memory.config.keeping import to_keep
 from ai_memory.config.kept import believed, read_kept
 from ai_memory.errors import AiMemoryError, EmbedderInitFailed
-from ai_memory.stores.opening import reading
 from ai_memory.system.trusted_file import trusted_users
 
 if TYPE_CHECKING:
     from ai_memory.config.settings import Settings
     from ai_memory.show.console import Console
+    from ai_memory.stores.memory_port import Library
     from ai_memory.stores.values import KeptTarget
+
+
+Opening = Callable[..., AbstractContextManager["Library"]]
+"""See `stores.opening.reading`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +33,7 @@ class KeptSettings:
     used: str
 
 
-def kept_settings(settings: Settings, console: Console) -> list[KeptSettings]:
+def kept_settings(settings: Settings, console: Console, reading: Opening) -> list[KeptSettings]:
     """Return what the database has kept of other embedders of its vectors than the configured one, the latest first."""
     path, own = settings.db.value, to_keep(settings.embedding)
     try:

@@ -7,14 +7,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from ai_memory.actions.compare import QueryVector
+from ai_memory.actions.unrelated import unrelated
 from ai_memory.commands.embedder_choice import Failure
 from ai_memory.commands.embedder_errors import EMBEDDER_ERRORS
 from ai_memory.embed.assemble import Queries
-from ai_memory.vectors.checks import cosines
-from ai_memory.vectors.witness import WITNESS_TEXTS
 
 if TYPE_CHECKING:
     from ai_memory.commands.embedder_choice import Choice, Chosen
@@ -88,18 +85,18 @@ class QueryEmbedders:
             choice.require_kept(target.space, len(vector))
         except EMBEDDER_ERRORS as error:
             return _failed(member, error)
-        return QueryVector(target.space, vector, choice.claims_unstamped, unrelated(self._known, target.space, vector))
+        known = unrelated(self._known, target.space, vector)
+        takes = self._takes_unstamped(member, len(vector))
+        return QueryVector(target.space, vector, choice.claims_unstamped, known, takes)
 
+    def _takes_unstamped(self, member: _Member, dim: int) -> bool:
+        """Return whether vectors of that width may be of the embedder in use: where no other one claims them.
 
-def unrelated(known: Sequence[KeptTarget], space: str, vector: Vectors) -> float | None:
-    """Return the mean cosine of a query with the witness of its space, None where the file has none."""
-    size = len(WITNESS_TEXTS) * len(vector)
-    for each in known:
-        if (each.space, each.dim) == (space, len(vector)) and each.witness and len(each.witness) == 4 * size:
-            witness = np.frombuffer(each.witness, dtype="<f4").reshape(len(WITNESS_TEXTS), len(vector))
-            found = float(cosines(witness, vector).mean())
-            return None if np.isnan(found) else found
-    return None
+        Whether that one answers does not matter: they are not compared with a query of another model for it.
+        """
+        unknown = any(not each.space and not each.in_use for each in self._failures)
+        claimed = any(each.choice.claims_unstamped and each.choice.dim in (0, dim) for each in self._members)
+        return member.in_use and not claimed and not unknown
 
 
 def _failed(member: _Member, error: AiMemoryError) -> Failure:

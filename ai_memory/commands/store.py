@@ -18,7 +18,7 @@ from ai_memory.embed.assemble import assemble_interactive
 from ai_memory.errors import UsageError
 from ai_memory.reembed.stop import Stop
 from ai_memory.reembed.tools import SweepTools
-from ai_memory.stores.opening import writing
+from ai_memory.stores.opening import reading, writing
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,7 +47,7 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     """
     configured = None if args.no_embed else settings.embedding
     draft, path, done = draft_of(args), settings.db.value, list[str]()
-    with telling(lambda: stored_by_then(path, done, configured)) as interrupts:
+    with telling(lambda: stored_by_then(lambda: reading(path), done, configured)) as interrupts:
         return _store(draft, path, configured, console, interrupts, done)
 
 

@@ -16,16 +16,17 @@ from ai_memory.memory.text_codec import printable
 from ai_memory.reembed.plan.decide import UNPROVEN
 from ai_memory.reembed.plan.targets import has_unproven, recorded_target
 from ai_memory.reembed.way_on import as_it_stands, way_on
-from ai_memory.stores.opening import reading
 from ai_memory.text.amounts import counted
 from ai_memory.text.hints import BACKFILL, REEMBED, without_again
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
     from ai_memory.actions.filled import Unfilled
     from ai_memory.config.embedding import EmbeddingSettings
     from ai_memory.show.console import Console
+    from ai_memory.stores.memory_port import Library
     from ai_memory.stores.port import Reader
 
 NAMED_ROWS = 20
@@ -74,12 +75,14 @@ def _ended(what: str, error: AiMemoryError, store: Reader, begin: str) -> str:
     return f"{what}: {' '.join(f'{error.what} {error.when}'.split())} {step}"
 
 
-def stored_by_then(path: Path, ids: Collection[str], configured: EmbeddingSettings | None) -> Written | None:
+def stored_by_then(
+    opened: Callable[[], AbstractContextManager[Library]], ids: Collection[str], configured: EmbeddingSettings | None
+) -> Written | None:
     """Return what is said where a signal ends a command that has stored these memories; None where there is none."""
     if not ids:
         return None
     what = f"{counted(len(ids), 'memory is', 'memories are')} stored"
-    with reading(path) as library:
+    with opened() as library:
         missing = sum(not library.memories.has_vector(each) for each in ids)
         if not missing:
             return Written(what)

@@ -32,7 +32,7 @@ class Freshness(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A row's text, ready to be embedded: `size` bytes; `src` is its hash."""
+    """A row's text, ready to be embedded: `size` bytes; `src` is its hash, `reads` how often the row was read."""
 
     id: str
     namespace: str
@@ -41,6 +41,7 @@ class Document:
     text: str
     src: bytes
     size: int
+    reads: int = 0
 
     def unfit(self, reason: Reason) -> Unfit:
         """Return the row as one that cannot be embedded, for a reason."""
@@ -64,7 +65,8 @@ def examine(row: MemoryRow) -> Document | Unfit:
     if isinstance(text, Reason):
         return Unfit(row.id, row.namespace, _source(row), text, row.title)
     size = utf8_size(text)
-    return Document(row.id, row.namespace, row.title or "", row.content or "", text, source_hash(text), size)
+    title, content = row.title or "", row.content or ""
+    return Document(row.id, row.namespace, title, content, text, source_hash(text), size, row.reads)
 
 
 def embeddable(row: MemoryRow) -> bool:

@@ -25,7 +25,7 @@ class MemoryRow(NamedTuple):
     A tuple, and lazy, because a census makes one per row. `raw_…` is text as its bytes in the file's encoding;
     `is_text` says whether title and content are stored as text. `dim` is the declared width. `fingerprint_id` to
     `origin` are the vector's provenance, None where there is none; `quarantined_src` is the hash for which the
-    row stands in quarantine, None where it does not.
+    row stands in quarantine, None where it does not. `reads` is how often the memory was read, by its own count.
     """
 
     raw_id: bytes
@@ -43,6 +43,7 @@ class MemoryRow(NamedTuple):
     recorded_head: bytes | None
     origin: str | None
     quarantined_src: bytes | None
+    reads: int
     codec: Codec
 
     @property

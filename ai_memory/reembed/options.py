@@ -21,7 +21,8 @@ class Options:
     commit. `max_rows` is how many documents this invocation may take up (None: no limit).
     `price` is what a million tokens cost (None: not configured). `wait_seconds` is how
     long it may wait for an endpoint that failed. `same_vectors`: the target may give the stored vectors. `yes`: nobody
-    need be asked. `configured` says where the target was configured. `keeps_previous`: what is replaced is kept.
+    need be asked. `configured` says where the target was configured. `order` is how to walk (None: as the unfinished
+    run does, where there is none by namespace). `keeps_previous`: what is replaced is kept.
     """
 
     resume: bool = False
@@ -39,6 +40,7 @@ class Options:
     same_vectors: bool = False
     yes: bool = False
     configured: str = ""
+    order: str | None = None
     keeps_previous: bool = True
 
     def keeps(self, run: Run | None) -> bool:

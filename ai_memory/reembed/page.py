@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ai_memory.embed.outcomes import Embedded
     from ai_memory.memory.freshness import Document, Unfit
-    from ai_memory.stores.values import Checkpoint
+    from ai_memory.stores.values import Steps
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +30,7 @@ class Page:
     bytes: int = 0
     current: int = 0
     in_quarantine: int = 0
-    steps: Mapping[str, Checkpoint] = field(default_factory=dict)
+    steps: Steps = field(default_factory=dict)
     left: int = 0
     comparable: bool = False
     taken: tuple[Embedded, ...] = ()

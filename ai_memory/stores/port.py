@@ -172,6 +172,16 @@ class Snapshot(Protocol):
     def known(self, identity: Identity) -> Fingerprint | None:
         """See `TargetReader.known`."""
 
+    def hottest(self, *, target: int, only: Sequence[str] | None, limit: int, now_ms: int) -> list[str]:
+        """Return the ids of the live rows that are read most often and lately, the hottest first, at most `limit`.
+
+        Of the namespaces `only` (None: all but ai-memory's own); without rows that nobody read, and without those of
+        which it is recorded that they have a vector of the target's.
+        """
+
+    def listed(self, run: Run) -> list[str] | None:
+        """Return the run's list of hot rows from its cursor on; None where its present pass has none."""
+
 
 class Store(Reader, Protocol):
     """A database open to write."""

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from ai_memory.stores.holder import Holder
     from ai_memory.stores.values import (
         Breaker,
-        Checkpoint,
         Counted,
         Counters,
         Identity,
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
         Run,
         Space,
         Span,
+        Steps,
         Terms,
         VectorWrite,
     )
@@ -101,6 +101,12 @@ class UndoWriter(Protocol):
 
     def doubt(self, target: Fingerprint) -> None:
         """Have no vector of the target be taken again, or put back as the target's, that nobody saw to be right."""
+
+    def note_stamps(self, target: Fingerprint, *, target_model: str, now_ms: int, tool_version: str) -> Place:
+        """Enter that vectors are about to be attested, and return the place for which what that replaces is kept.
+
+        It is undone like a run, and is none: nothing goes on with it, and it stands in no run's way.
+        """
 
     def undone(self, undoes: Span, by: Run) -> None:
         """Record that some runs are undone by a rollback."""
@@ -212,16 +218,32 @@ class RunWriter(Protocol):
 class ProgressWriter(Protocol):
     """Keeps how far a run has come; what is noted of a run that was taken over changes nothing."""
 
-    def advance(self, run: Run, steps: Mapping[str, Checkpoint], *, now_ms: int) -> None:
+    def freeze(self, run: Run, ids: Sequence[str], *, now_ms: int) -> None:
+        """Keep the list of hot rows of the run's present pass, in the place of any other list; its cursor is before it.
+
+        In a transaction that holds the run.
+        """
+
+    def advance(self, run: Run, steps: Steps, *, now_ms: int) -> None:
         """Move the cursor of each namespace of `steps`; `rows_done` is added to what was done in this pass."""
 
     def count(
-        self, run: Run, counters: Counters, *, written_at: int | None = None, rows_per_hour: int | None = None
+        self,
+        run: Run,
+        counters: Counters,
+        *,
+        reads: int = 0,
+        written_at: int | None = None,
+        rows_per_hour: int | None = None,
     ) -> None:
         """Add a page's share to the counters, and subtract its rows from those that remain.
 
-        `written_at` is when a vector of it was written, `rows_per_hour` the rate with it; None: as before.
+        `reads` is how often the rows that are the target's now were read, `written_at` when a vector of it was written,
+        `rows_per_hour` the rate with it; None: as before.
         """
+
+    def doubt(self, run: Run, target: Fingerprint, ids: Sequence[str]) -> None:
+        """Count the reads of rows as left again, whose vectors are about to be forgotten (`VectorWriter.forget`)."""
 
     def set_breaker(self, run: Run, breaker: Breaker, *, now_ms: int, reason: str | None = None) -> None:
         """Open (for a `reason`) or close the breaker, with an event when its state changes."""

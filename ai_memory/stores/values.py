@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from ai_memory.memory.reason import Kind
     from ai_memory.stores.holder import Holder
 
+NAMESPACE, HOT = "namespace", "hot"
+"""The orders in which a run walks: by namespace and id, or a list of hot rows first and then so."""
+
 Space = tuple[str | None, int | None, int]
 """Vectors of one kind: their stamp and width (None: none that can be read), and how many rows have them."""
 
@@ -53,12 +56,23 @@ class Counters:
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """The rows of a run's scope as the census begun `at` (Unix milliseconds) counted them, moved by commits since."""
+    """The rows of a run's scope as the census begun `at` (Unix milliseconds) counted them, moved by commits since.
+
+    `reads` is how often those rows were read, as far as the file tells, `reads_left` how often those were that have
+    not the target's vector yet.
+    """
 
     live: int
     remaining: int
     in_quarantine: int
     at: int
+    reads: int = 0
+    reads_left: int = 0
+
+    @property
+    def reads_answered(self) -> int:
+        """How often the rows were read that have the target's vector."""
+        return max(self.reads - self.reads_left, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +112,7 @@ class Terms:
 
     scope: tuple[str, ...] | None = None
     skip_current: bool = False
+    order: str = NAMESPACE
     keeps_previous: bool = False
     undoes: Span | None = None
 
@@ -147,8 +162,9 @@ class Run:
 
     `limits` is what was learned of the size of a request, by name; `counters` are those of all invocations.
     `last_written_at` is the last commit with a vector, `last_progress_at` the last sign of life. `counted` and
-    `last_end` are None until a census was noted and an invocation ended in good order. `keeps_previous`: what it
-    replaces is kept, and `kept` of it still is. A rollback `undoes` runs; `undone_by` is the one that undid this run.
+    `last_end` are None until a census was noted and an invocation ended in good order. `order` is NAMESPACE or HOT.
+    `keeps_previous`: what it replaces is kept, and `kept` of it still is. A rollback `undoes` runs; `undone_by` is the
+    one that undid this run.
     """
 
     run_id: int
@@ -175,6 +191,7 @@ class Run:
     rows_per_hour: int = 0
     counted: Counted | None = None
     last_end: LastEnd | None = None
+    order: str = NAMESPACE
     keeps_previous: bool = False
     undoes: Span | None = None
     undone_by: int | None = None
@@ -188,12 +205,19 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """How far one pass has come in one namespace: the last id passed (None: none yet), and whether it saw the end."""
+    """How far one pass has come in one namespace: the last id passed (None: none yet), and whether it saw the end.
 
-    namespace: str
+    A `namespace` of None is the list of hot rows, of which `rows_done` counts the places.
+    """
+
+    namespace: str | None
     cursor_id: str | None
     eof: bool
     rows_done: int
+
+
+Steps = Mapping[str | None, Checkpoint]
+"""The cursors that a page moves, by namespace; that of the list of hot rows by None."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,12 +65,13 @@ class Figures:
 
 @dataclass(slots=True)
 class Campaign:
-    """A database, its endpoint, and the random choices of one seed."""
+    """A database, its endpoint, the random choices of one seed, and the flags that say in what order runs walk."""
 
     database: Path
     endpoint: FakeEndpoint
     random: random.Random
     figures: Figures = field(default_factory=lambda: Figures(databases=1))
+    order: tuple[str, ...] = ()
     _model: int = 0
     _approved: int = -1
     _sent: list[Counter[str]] = field(default_factory=lambda: [Counter()])
@@ -122,7 +123,16 @@ class Campaign:
 
     def _words(self) -> list[str]:
         concurrency = self.random.choice([[], ["--concurrency", "1"], ["--concurrency", "3"]])
-        return ["reembed", "--resume", "--or-start", "--json", "--batch", str(self.random.choice([2, 5])), *concurrency]
+        return [
+            "reembed",
+            "--resume",
+            "--or-start",
+            "--json",
+            "--batch",
+            str(self.random.choice([2, 5])),
+            *concurrency,
+            *self.order,
+        ]
 
     def _note(self, ended: Answer) -> Answer:
         assert "Traceback" not in ended.err, ended

@@ -20,6 +20,8 @@ EDITS_PER_SECOND = 12
 SHAPES = (0, 52, 101, 80)
 """The files in turn: 0 is one of our own, the others are ai-memory's of that version."""
 
+ORDERS = ((), ("--order", "hot"))
+
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "seed" in metafunc.fixturenames:
@@ -44,9 +46,10 @@ def build(path: Path, version: int) -> Path:
 def test_whatever_is_killed_every_row_ends_right_and_nothing_is_lost(seed: int, tmp_path: Path, total: Figures) -> None:
     chance = random.Random(seed)
     database = build(tmp_path / "m.db", SHAPES[seed % len(SHAPES)])
+    files.execute(database, "UPDATE memories SET access_count = rowid * 7 % 11, last_accessed_at = created_at")
     before, journal = read_texts(database), tmp_path / "journal"
     with FakeEndpoint(dim=16, model=MODELS[0], latency=chance.uniform(0.005, 0.03)) as endpoint:
-        campaign = Campaign(database, endpoint, chance)
+        campaign = Campaign(database, endpoint, chance, order=ORDERS[seed // 2 % 2])
         with editing(database, journal, seed=seed, per_second=EDITS_PER_SECOND):
             while campaign.figures.kills.total() < KILLS:
                 campaign.kill_one()

@@ -42,6 +42,9 @@ COLUMNS: dict[tuple[str, str], tuple[Value, ...]] = {
     **{("reembed_pause", name): TEXTS for name in ("paused_by", "reason")},
     **{("reembed_approval", name): NUMBERS for name in ("dim", "approved_at")},
     **{("reembed_approval", name): TEXTS for name in ("space", "approved_by", "how")},
+    **{("reembed_hot_list", name): NUMBERS for name in ("pass", "passed", "frozen_at")},
+    ("reembed_hot", "place"): NUMBERS,
+    ("reembed_hot", "memory_id"): TEXTS,
     ("reembed_told", "what"): TEXTS,
     ("reembed_told", "told_at"): NUMBERS,
 }
@@ -75,7 +78,8 @@ def template(tmp_path_factory: pytest.TempPathFactory, server: FakeEndpoint) -> 
     """A file in which a run stopped half-way, with a row in quarantine; its tables take any value."""
     path = files.create(tmp_path_factory.mktemp("template") / "m.db", 8)
     files.edit(path, "id-000", "POISON")
-    assert Command(path, remote(server)).reembed("--batch", "2", "--max-rows", "5").code == 75
+    files.execute(path, "UPDATE memories SET access_count = rowid, last_accessed_at = created_at")
+    assert Command(path, remote(server)).reembed("--batch", "2", "--max-rows", "5", "--order", "hot").code == 75
     files.execute(path, "INSERT INTO reembed_pause VALUES (1, 0, 1, 'ann on db1', 'over long ago')")
     files.execute(path, "INSERT INTO reembed_told VALUES (12, x'00', 1)")
     weaken(path)

@@ -347,3 +347,38 @@ def test_doctor_names_a_mistake_in_the_previous_embedder(cli: Cli, new: FakeEndp
 
     assert finding.startswith("the previous embedder: ")
     assert "[embeddings.previous].dim is -1" in finding
+
+
+def test_unstamped_vectors_are_not_compared_with_another_model_because_the_previous_one_is_away(
+    cli: Cli, db: Path, old: FakeEndpoint, new: FakeEndpoint, use: Use
+) -> None:
+    for each in (old, new):
+        each.change(dim=shapes.DIM)
+    shapes.build(db, 70, kinds={shapes.PLAIN})
+    use(new)
+    taken = found(cli, "note").json["unproven"]
+    old.fail("unauthorized", times=FOREVER)
+
+    for configured in (previous(old), "[embeddings.previous]\ndim = -1"):
+        use(new, configured)
+        ran = found(cli, "note")
+        assert (compared(ran), ran.json["unproven"]) == (set(), 0)
+        assert ran.json["left_out"]["unknown_origin"] == taken > 0
+        assert ran.err.count("\n") == 1
+
+
+def test_unstamped_vectors_are_not_of_whichever_embedder_answers(
+    cli: Cli, db: Path, old: FakeEndpoint, new: FakeEndpoint, use: Use
+) -> None:
+    for each in (old, new):
+        each.change(dim=shapes.DIM)
+    shapes.build(db, 70, kinds={shapes.PLAIN})
+    new.change(also={"old": shapes.DIM})
+    use(new, model="old")
+    remember(cli, TEXTS[:1])
+    use(new)
+    new.change(model="renamed")
+
+    ran = found(cli, TEXTS[0])
+
+    assert compared(ran) == set(TEXTS[:1])

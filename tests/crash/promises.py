@@ -34,6 +34,13 @@ PASSED = """
     WHERE c.eof OR m.id <= c.cursor_id
 """
 
+HAS_LIST = "SELECT count(*) FROM sqlite_master WHERE name = 'reembed_hot'"
+PASSED_IN_LIST = """
+    SELECT h.memory_id FROM reembed_hot AS h JOIN reembed_hot_list AS l ON l.run_id = h.run_id
+    JOIN reembed_run AS r ON r.run_id = l.run_id AND r.pass = l.pass AND r.state = 'running'
+    WHERE h.place <= l.passed
+"""
+
 
 class Past:
     """What is known to have happened before a crash."""
@@ -148,6 +155,8 @@ def require_promises(connection: apsw.Connection, past: Past, *, power_lost: boo
         assert each.src in (None, source(each.text)) or (each.id, each.src) in past.left, f"of an older text: {each}"
     stale = {each.id for each in found if not each.fresh and not each.held}
     passed = {row[0] for row in connection.execute(PASSED)}
+    if number(connection, HAS_LIST):
+        passed |= {row[0] for row in connection.execute(PASSED_IN_LIST)}
     assert stale & passed <= past.touched, "the cursor passed a row that nobody touched and that is not fresh"
     assert number(connection, REEMBEDDED) >= past.committed, "a commit that returned is lost"
 

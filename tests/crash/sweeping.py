@@ -84,6 +84,13 @@ def build_own(path: Path, rows: int) -> None:
         transaction.db.execute("UPDATE memories SET embedding = x'01000080bf' WHERE rowid % 2")
 
 
+def build_read(path: Path, rows: int) -> None:
+    """Create a database whose rows are read, some more often than others, and some not at all."""
+    build_own(path, rows)
+    with writing(path, now_ms=0) as store, store.transaction() as transaction:
+        transaction.db.execute("UPDATE memories SET access_count = rowid * 5 % 7, last_accessed_at = created_at")
+
+
 def build_held(path: Path, rows: int) -> None:
     """Create a database whose own triggers keep every vector out of some of its rows."""
     build_own(path, rows)
@@ -167,10 +174,11 @@ def sweep(
     progress: SilentProgress | None = None,
     options: OpenOptions = OpenOptions(),
     late: bool = True,
+    order: str | None = None,
 ) -> RunReport:
     """Run `reembed --resume --retarget` on the database, as a person does, and return its report.
 
-    With `late` signs of life are written among the pages.
+    With `late` signs of life are written among the pages. `order` is that of a run that is begun.
     """
     stop = Stop()
     asked = patient(embedder, stop=stop.event)
@@ -178,12 +186,12 @@ def sweep(
     in_turn = partial(InTurn, late=late)
     workers = partial(threads, asked, partial(answer, stop=stop), executor=in_turn)
     tools = Tools(SystemClock(), stop, observe, Random(0), embedder=asked, workers=workers, pool=in_turn)
-    flags = Options(resume=True, retarget=True, batch=BATCH)
+    flags = Options(resume=True, retarget=True, batch=BATCH, order=order)
     file = database(path, replace(options, heed=stop.heed))
     return Job(file, flags, tools, lambda _preflight: None).run()
 
 
-def record(path: Path, build: Build, *, rows: int) -> Record:
+def record(path: Path, build: Build, *, rows: int, order: str | None = None) -> Record:
     """Build a database, sweep it while another writer edits it, and return what happened on the disk."""
     build(path, rows)
     start, recorder = read_image(path), Recorder()
@@ -191,6 +199,6 @@ def record(path: Path, build: Build, *, rows: int) -> Record:
         editor = Editor.at(str(path), vfs, recorder)
         first, marking = editor.rows(), Marking(recorder, editor)
         embedder = HashEmbedder(before=marking.sending, concurrency=IN_FLIGHT)
-        report = sweep(path, embedder, progress=marking, options=OpenOptions(vfs=vfs))
+        report = sweep(path, embedder, progress=marking, options=OpenOptions(vfs=vfs), order=order)
         editor.connection.close()
     return Record(start, first, recorder.log, report)

@@ -14,11 +14,12 @@ import pytest
 
 from ai_memory.errors import AiMemoryError, TransientFailure
 from ai_memory.stores.open_options import OpenOptions
+from ai_memory.stores.values import HOT
 from ai_memory.vectors.witness import WITNESS_TEXTS
 from tests.crash.editor import Rows, read_rows
 from tests.crash.images import Image, read_image, write_image
 from tests.crash.promises import Past, looking, number, require_done, require_promises, vectors
-from tests.crash.sweeping import BATCH, REEMBEDDED, Build, build_foreign, build_own, build_unlogged, sweep
+from tests.crash.sweeping import BATCH, REEMBEDDED, Build, build_foreign, build_own, build_read, build_unlogged, sweep
 from tests.crash.vfs import Change, watched
 from tests.support.fakes import HashEmbedder
 
@@ -38,7 +39,7 @@ IO_ERROR = {
 DISK_FULL = {"xWrite": apsw.SQLITE_FULL, "xSync": apsw.SQLITE_FULL}
 READ_ONLY = dict.fromkeys(("xOpen", "xWrite", "xTruncate", "xDelete"), apsw.SQLITE_READONLY)
 LOCKED = {"xLock": apsw.SQLITE_BUSY}
-BUILDS: dict[str, Build] = {"own": build_own}
+BUILDS: dict[str, Build] = {"own": build_own, HOT: build_read}
 BUILDS_LONG = {
     **BUILDS,
     "without WAL": build_unlogged,
@@ -94,14 +95,15 @@ class FailingCheckpoint:
         """Keep nothing."""
 
 
-def attempt(database: Path, failing: Failing) -> tuple[int, int | None]:
+def attempt(database: Path, failing: Failing, order: str | None) -> tuple[int, int | None]:
     """Run the job while operations fail; return its exit code and, where it reported, the rows re-embedded."""
     # Another reader is there: the last one to close a file asks for a lock that SQLite does not mind to be refused,
     # but apsw reports whatever a VFS of Python refuses.
     with watched(f"failing-{id(failing)}", str(database), failing) as vfs, looking(database) as reader:
         read_rows(reader)
         try:
-            report = sweep(database, HashEmbedder(), options=OpenOptions(vfs=vfs, busy_timeout_ms=20))
+            options = OpenOptions(vfs=vfs, busy_timeout_ms=20)
+            report = sweep(database, HashEmbedder(), options=options, order=order)
         except AiMemoryError as error:
             return error.exit_code, None
         return report.exit_code, report.reembedded
@@ -115,6 +117,7 @@ class Loop:
     start: Image
     past: Past
     rows: Rows
+    order: str | None = None
     ends: Counter[int] = field(default_factory=Counter)
 
     def run(self, codes: Mapping[str, int], *, lasting: bool) -> None:
@@ -126,7 +129,7 @@ class Loop:
 
     def _fail(self, failing: Failing) -> None:
         write_image(self.start, self.database)
-        code, reembedded = attempt(self.database, failing)
+        code, reembedded = attempt(self.database, failing, self.order)
         assert code in CLEAN
         assert code or reembedded == len(self.rows), "rows were reported that were not written"
         with looking(self.database) as connection:
@@ -141,13 +144,13 @@ class Loop:
             self.ends[code] += 1
 
 
-def begin_loop(database: Path, build: Build) -> Loop:
+def begin_loop(database: Path, build: Build, order: str | None = None) -> Loop:
     """Return the loop over a database built for it."""
     build(database, ROWS)
     start = read_image(database)
     with looking(database) as connection:
         rows = read_rows(connection)
-    return Loop(database, start, Past(rows, []), rows)
+    return Loop(database, start, Past(rows, []), rows, order)
 
 
 @pytest.fixture(scope="module")
@@ -164,7 +167,7 @@ def ends(figures: list[str]) -> Iterator[Counter[int]]:
 def test_whatever_operation_fails_the_end_is_clean_and_a_resume_completes(
     fast_folder: Path, build: str, fault: str, lasting: bool, ends: Counter[int]
 ) -> None:
-    loop = begin_loop(fast_folder / "m.db", BUILDS_LONG[build])
+    loop = begin_loop(fast_folder / "m.db", BUILDS_LONG[build], HOT if build == HOT else None)
     loop.run(FAULTS[fault], lasting=lasting)
     assert loop.ends.total() > 0
     ends.update(loop.ends)

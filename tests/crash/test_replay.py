@@ -9,10 +9,11 @@ from random import Random
 
 import pytest
 
+from ai_memory.stores.values import HOT
 from tests.crash.editor import read_rows
 from tests.crash.images import Disk, Image, write_image
 from tests.crash.promises import Past, looking, require_done, require_promises
-from tests.crash.sweeping import Record, build_foreign, build_held, build_own, build_unlogged, record, sweep
+from tests.crash.sweeping import Record, build_foreign, build_held, build_own, build_read, build_unlogged, record, sweep
 from tests.crash.vfs import Change
 from tests.support.fakes import HashEmbedder
 from tests.support.sometimes import LOST_RACE, SECOND_PASS, TAKE_OVER, Sometimes
@@ -23,6 +24,7 @@ POWER_CUTS = 1
 POWER_CUTS_LONG = 10
 BUILDS = {
     "own": build_own,
+    HOT: build_read,
     "held": build_held,
     "schema 52": build_foreign(52),
     "without WAL": build_unlogged,
@@ -113,7 +115,7 @@ class Replay:
 def test_after_a_crash_at_any_write_the_promises_hold_and_the_job_resumes(
     fast_folder: Path, build: str, long_form: bool, tally: Tally, sometimes: Sometimes
 ) -> None:
-    recorded = record(fast_folder / "recorded.db", BUILDS_LONG[build], rows=ROWS)
+    recorded = record(fast_folder / "recorded.db", BUILDS_LONG[build], rows=ROWS, order=HOT if build == HOT else None)
     sometimes.happened(LOST_RACE, recorded.report.raced)
     sometimes.happened(SECOND_PASS, recorded.report.passes > 1)
     replay = Replay(fast_folder / "crashed.db", Past(recorded.rows, recorded.log), tally)

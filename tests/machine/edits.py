@@ -17,6 +17,8 @@ MODELS = (Model("a", 16), Model("a", 24), Model("b", 16))
 """The targets: another width in the same space, the same width in another space."""
 
 TEXT = "CAST(? AS TEXT)"
+MOST_READS = 5
+"""A new row is taken to have been read less often; some are not at all."""
 
 
 class Edit(Protocol):
@@ -157,6 +159,20 @@ class Overwrite:
             _overwrite(world, number, self.model, self.of)
 
 
+@dataclass(frozen=True, slots=True)
+class Read:
+    """Some row read again and again, which changes no text; what is noted of it may be odd."""
+
+    row: int
+    reads: str | int | None
+    at: str | None
+
+    def apply(self, world: World) -> None:
+        if (number := world.pick(self.row)) is not None:
+            sql = "UPDATE memories SET access_count = coalesce(?, access_count), last_accessed_at = ? WHERE rowid = ?"
+            world.change(sql, (self.reads, self.at, number))
+
+
 def _overwrite(world: World, number: int, model: Model, of: str) -> None:
     text = promises.read(world.shadow).rows[number].text if of == "present" else "another text"
     blob = b"\x02odd" if of == "malformed" else promises.blob(model, text or "")
@@ -176,9 +192,10 @@ def _insert(
     number = world.shadow.execute("SELECT coalesce(max(rowid), 0) + 1 FROM memories").get
     mark = "?" if row_id is None else TEXT
     done = world.change(
-        "INSERT INTO memories (id, tier, namespace, title, content, created_at, updated_at, encrypted_envelope)"
-        f" VALUES ({mark}, 'mid', {TEXT}, {TEXT}, {TEXT}, ?, ?, ?)",
-        (row_id, namespace, stored(title), stored(content), CREATED, CREATED, sealed),
+        "INSERT INTO memories"
+        " (id, tier, namespace, title, content, created_at, updated_at, encrypted_envelope, access_count)"
+        f" VALUES ({mark}, 'mid', {TEXT}, {TEXT}, {TEXT}, ?, ?, ?, ?)",
+        (row_id, namespace, stored(title), stored(content), CREATED, CREATED, sealed, number * 7 % MOST_READS),
         number,
     )
     return number if done else None
@@ -196,8 +213,12 @@ lives = st.builds(
     Live, rows, st.sampled_from([None, None, LONG_AGO, FAR_AHEAD]), st.sampled_from(["open", "open", "tombstoned"])
 )
 overwrites = st.builds(Overwrite, rows, st.sampled_from(MODELS), st.sampled_from(["present", "another", "malformed"]))
+reads = st.builds(
+    Read, rows, st.sampled_from([0, 1, 9, 1_000, -1, "many", None]), st.sampled_from([CREATED, FAR_AHEAD, "odd", None])
+)
 edits: st.SearchStrategy[Edit] = st.one_of(
     inserts,
+    reads,
     st.builds(Rewrite, rows, contents),
     st.builds(Rewrite, rows, contents),
     st.builds(Restore, rows),

@@ -15,8 +15,6 @@ from tests.support.promises import Model, Scope
 from tests.support.sometimes import Sometimes
 from tests.support.strategies import stored
 
-HAS_UNDO = "embedding_previous"
-"""The table of the migration that made rollbacks possible: a kill may have come before it."""
 UNFINISHED = """
     SELECT run_id, target, state, pass, raced FROM reembed_run WHERE state IN ('running', 'paused')
 """
@@ -33,10 +31,17 @@ PASSED = """
     SELECT m.rowid FROM memories AS m JOIN reembed_checkpoint AS c ON c.namespace = m.namespace
     WHERE c.run_id = ? AND c.pass = ? AND typeof(m.id) = 'text' AND (c.eof OR m.id <= c.cursor_id)
 """
+PASSED_IN_LIST = """
+    SELECT m.rowid FROM memories AS m JOIN reembed_hot AS h ON h.memory_id = m.id
+    JOIN reembed_hot_list AS l ON l.run_id = h.run_id
+    WHERE l.run_id = ? AND l.pass = ? AND typeof(m.id) = 'text' AND h.place <= l.passed
+"""
 OURS = (
     "SELECT CAST(memory_id AS BLOB), fingerprint_id, src, head, origin FROM embedding_provenance ORDER BY 1",
     "SELECT target, CAST(memory_id AS BLOB), src, kind, attempts FROM reembed_quarantine ORDER BY 1, 2",
     "SELECT run_id, CAST(namespace AS BLOB), CAST(cursor_id AS BLOB), pass, eof FROM reembed_checkpoint ORDER BY 1, 2",
+    "SELECT run_id, pass, passed FROM reembed_hot_list",
+    "SELECT run_id, place, CAST(memory_id AS BLOB) FROM reembed_hot ORDER BY 1, 2",
 )
 """What a refused start must leave alone."""
 WRITTEN = (
@@ -115,7 +120,7 @@ class Judge:
 
     def note_runs(self) -> None:
         """Take note of what stood there before the runs that the last invocation began."""
-        for (run_id,) in self._rows("SELECT run_id FROM reembed_run WHERE undoes_first IS NULL", HAS_UNDO):
+        for (run_id,) in self._rows("SELECT run_id FROM reembed_run WHERE undoes_first IS NULL"):
             self._before_run.setdefault(run_id, self._begun_from)
 
     def before_rollback(self) -> None:
@@ -174,7 +179,7 @@ class Judge:
 
     def undoing(self) -> bool:
         """Say whether the unfinished run is a rollback."""
-        return bool(self._rows("SELECT 1 FROM reembed_run WHERE state = 'running' AND undoes_first", HAS_UNDO))
+        return bool(self._rows("SELECT 1 FROM reembed_run WHERE state = 'running' AND undoes_first"))
 
     def unfinished(self) -> RunRow | None:
         """Return the run that is unfinished."""
@@ -237,7 +242,9 @@ class Judge:
             self._pass = run.run_id, run.pass_number
             kept = {row: tick for row, tick in self._world.disturbed.items() if tick >= self._world.tick}
             self._world.disturbed = kept
-        for (number,) in list(self._world.file.execute(PASSED, (run.run_id, run.pass_number))):
+        of_pass = (run.run_id, run.pass_number)
+        listed = list(self._world.file.execute(PASSED_IN_LIST, of_pass))
+        for (number,) in [*listed, *self._world.file.execute(PASSED, of_pass)]:
             row = view.rows[number]
             if row.live and number not in self._world.disturbed and not self._waits_for_twin(row, run):
                 assert view.is_fresh(row, run.target) or view.is_quarantined(row, run.target)
@@ -259,6 +266,7 @@ class Judge:
     def _tables(self, selects: tuple[str, ...]) -> Tables:
         return [self._rows(select) for select in selects]
 
-    def _rows(self, select: str, table: str = "reembed_run") -> list[tuple[Any, ...]]:
-        there = self._world.file.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (table,)).fetchone()
+    def _rows(self, select: str) -> list[tuple[Any, ...]]:
+        # Of our tables the last one that is made: a kill may have left only the first ones.
+        there = self._world.file.execute("SELECT 1 FROM sqlite_master WHERE name = 'reembed_hot'").fetchone()
         return list(self._world.file.execute(select)) if there else []

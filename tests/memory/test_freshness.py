@@ -46,6 +46,7 @@ ROW = MemoryRow(
     recorded_head=head(BLOB),
     origin="reembed",
     quarantined_src=None,
+    reads=7,
     codec=Codec("UTF-8"),
 )
 UNRECORDED: dict[str, Any] = {"fingerprint_id": None, "recorded_src": None, "recorded_head": None, "origin": None}
@@ -135,7 +136,7 @@ def test_only_a_stamp_of_the_targets_space_and_true_width_is_taken(
 
 
 def test_the_document_is_title_blank_content() -> None:
-    assert examine(ROW) == Document("id", "ns", "title", "content", TEXT, SRC, len(TEXT.encode()))
+    assert examine(ROW) == Document("id", "ns", "title", "content", TEXT, SRC, len(TEXT.encode()), reads=7)
 
 
 @pytest.mark.parametrize(

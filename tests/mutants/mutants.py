@@ -20,7 +20,7 @@ MACHINE = "state machine"
 INTERRUPTIONS = "checkpoint properties"
 LIAR = "lying endpoint"
 SPACES = "two spaces"
-UNDO, REDO = "crash images of undo", "redo of lies"
+UNDO, REDO = "crash images of undo", "undo and redo"
 HARNESSES = (MACHINE, INTERRUPTIONS)
 
 
@@ -93,12 +93,35 @@ MUTANTS = (
                 "ai_memory.reembed.sweep.committer:Committer.commit",
                 "    counters = commit_once(\n",
                 "    from contextlib import ExitStack\n"
-                "    from ai_memory.stores.sqlite import runs\n"
-                "    with ExitStack() as afterwards:\n"
-                "        afterwards.callback(lambda: runs.advance(self._store, self._journal.run, steps, now_ms=0))\n"
+                "    from ai_memory.stores.sqlite import checkpoints\n"
+                "    with ExitStack() as after:\n"
+                "        after.callback(lambda: checkpoints.advance(self._store, self._journal.run, steps, now_ms=0))\n"
                 "        counters = commit_once(\n",
             ),
         ),
+    ),
+    Mutant(
+        "hot cursor outside the transaction",
+        (
+            Change("ai_memory.stores.sqlite.checkpoints:advance", "hot_list.advance(transaction, run, step)", "pass"),
+            Change(
+                "ai_memory.reembed.sweep.committer:Committer.commit",
+                "    counters = commit_once(\n",
+                "    from contextlib import ExitStack\n"
+                "    from ai_memory.stores.sqlite import hot_list\n"
+                "    with ExitStack() as after:\n"
+                "        if None in steps:\n"
+                "            after.callback(lambda: hot_list.advance(self._store, self._journal.run, steps[None]))\n"
+                "        counters = commit_once(\n",
+            ),
+        ),
+    ),
+    _one(
+        "hot list instead of the walk",
+        "reembed.sweep.passes:Passes._walk",
+        "namespaces=namespaces,",
+        "namespaces=() if run.order == HOT else namespaces,",
+        *HARNESSES,
     ),
     _one(
         "cursor passes a page that failed",
@@ -284,6 +307,7 @@ MUTANTS = (
         "written_head = excluded.written_head",
         "written_head = excluded.written_head, text_src = excluded.text_src, embedding = excluded.embedding,"
         " embedding_dim = excluded.embedding_dim, embedding_space = excluded.embedding_space",
+        REDO,
     ),
     _one(
         "redo of another text",

@@ -16,13 +16,13 @@ from tests.config.test_kept import check_believed
 from tests.crash.test_undo import check_run
 from tests.machine.machine import Machine
 from tests.mutants.mutants import INTERRUPTIONS, LIAR, MACHINE, MUTANTS, REDO, SPACES, UNDO, Mutant
-from tests.reembed.finish.test_rollback import check_redo_of_lies
+from tests.reembed.finish.test_rollback import check_redo_of_lies, check_written_twice
 from tests.reembed.sweep.test_asked_again import check_liar
 from tests.reembed.sweep.test_inherited import Killed, check_cut_off
 from tests.reembed.test_checkpoint_properties import check_cursors, check_interruptions
 from tests.support.sometimes import Sometimes
 
-PROGRAMS = 200
+PROGRAMS = 600
 """Programs in which a mutant must be caught; most are in the first twenty."""
 
 CASES = [pytest.param(each, by, id=f"{each.name}-{by}") for each in MUTANTS for by in each.caught_by]
@@ -59,6 +59,7 @@ def run(harness: str, folder: Path) -> None:
         check_run(folder, 0)
     elif harness == REDO:
         check_redo_of_lies(folder / "m.db")
+        check_written_twice(folder / "n.db")
 
 
 def run_machine(folder: Path) -> None:

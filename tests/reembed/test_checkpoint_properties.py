@@ -39,6 +39,7 @@ sizes = st.builds(
     st.integers(1, 5),
     st.sampled_from([None, None, 1, 3]),
 )
+orders = st.sampled_from([None, "hot"])
 starts = st.lists(st.tuples(sizes, interruptions), max_size=6)
 
 
@@ -73,15 +74,15 @@ def stage(folder: str, found: Sequence[tuple[str, str]]) -> Stage:
 def check_interruptions(folder: Path, programs: int, *, random: bool) -> None:
     """Run the property over `programs` programs."""
 
-    @given(found=rows, planned=starts)
+    @given(found=rows, planned=starts, order=orders)
     @drawn(programs, random=random)
     def interrupted_runs_end_as_undisturbed_ones(
-        found: list[tuple[str, str]], planned: list[tuple[Options, Script]]
+        found: list[tuple[str, str]], planned: list[tuple[Options, Script]], order: str | None
     ) -> None:
         with TemporaryDirectory(dir=folder) as one, TemporaryDirectory(dir=folder) as other:
             disturbed, undisturbed = stage(one, found), stage(other, found)
             for options, script in planned:
-                disturbed.run(options, script)
+                disturbed.run(replace(options, order=order), script)
             assert disturbed.finish() == undisturbed.finish()
 
     interrupted_runs_end_as_undisturbed_ones()
@@ -91,15 +92,18 @@ def check_cursors(folder: Path, programs: int, *, random: bool) -> None:
     """Run the property over `programs` programs."""
     edits = st.dictionaries(st.integers(2, 24), st.lists(rushed, min_size=1, max_size=2), max_size=3)
 
-    @given(found=rows, planned=starts, raced=edits)
+    @given(found=rows, planned=starts, raced=edits, order=orders)
     @drawn(programs, random=random)
     def no_cursor_passes_a_row_that_waits(
-        found: list[tuple[str, str]], planned: list[tuple[Options, Script]], raced: dict[int, list[Edit]]
+        found: list[tuple[str, str]],
+        planned: list[tuple[Options, Script]],
+        raced: dict[int, list[Edit]],
+        order: str | None,
     ) -> None:
         with TemporaryDirectory(dir=folder) as one:
             disturbed = stage(one, found)
             for options, script in planned:
-                disturbed.run(options, replace(script, edits=raced))
+                disturbed.run(replace(options, order=order), replace(script, edits=raced))
 
     no_cursor_passes_a_row_that_waits()
 

@@ -31,6 +31,7 @@ from ai_memory.reembed.plan.targets import identity
 from ai_memory.stores.holder import Holder, LockState
 from ai_memory.stores.port import Database, Reader, Snapshot, Store, Transaction
 from ai_memory.stores.values import (
+    HOT,
     Breaker,
     Checkpoint,
     Counted,
@@ -42,6 +43,7 @@ from ai_memory.stores.values import (
     Room,
     Run,
     Span,
+    Steps,
     Terms,
     VectorWrite,
 )
@@ -53,6 +55,7 @@ NOW_MS = 1_800_000_000_000
 EMBEDDER = HashEmbedder()
 HOLDER, OTHER = Holder(1, "here", NOW_MS), Holder(2, "there", NOW_MS)
 REASON = Reason("refused", "the input was refused.", 400)
+EOF_OF_A = Checkpoint("a", "id-004", eof=True, rows_done=3)
 IDS = ["id-000", "id-001", "id-002", "id-003", "id-004", "id-005"]
 
 
@@ -71,6 +74,9 @@ class Subject(Protocol):
 
     def edit(self, row_id: str, content: str) -> None:
         """Change a memory's content."""
+
+    def note_reads(self, row_id: str, reads: int, at: str) -> None:
+        """Have a memory been read so often, the last time `at` an RFC 3339 time."""
 
     def edit_all(self, content: str) -> bool:
         """Give all memories one content in one commit, at once or not at all (False)."""
@@ -586,6 +592,19 @@ class UndoSuite(Suite):
 
         assert (state(store), freshness(store, old, "id-001")) == (before, Freshness.FRESH)
 
+    def test_what_an_operator_attests_is_undone_like_a_run_and_is_none(self, store: Store, old: Fingerprint) -> None:
+        attested, before = entered(store, replace(OLD, model="the same by another name")), state(store)
+        with store.transaction() as transaction:
+            noted = transaction.undo.note_stamps(attested, target_model="same", now_ms=NOW_MS, tool_version="test")
+            write = write_of(transaction.reader, "id-001", embedder=OLD, origin=ATTESTED)
+            assert transaction.vectors.attest(write, attested, place=noted)
+
+        assert (store.runs.unfinished(), store.runs.latest()) == (None, None)
+        assert noted.keep_for is not None
+        assert store.targets.previous.to_undo() == Span(noted.keep_for, noted.keep_for)
+        put_back(store, attested, store.runs.read(noted.keep_for), "id-001")
+        assert (state(store), freshness(store, old, "id-001")) == (before, Freshness.FRESH)
+
     def test_a_row_that_somebody_changed_since_is_left_as_it_is(
         self, subject: Subject, store: Store, old: Fingerprint, target: Fingerprint, run: Run
     ) -> None:
@@ -724,6 +743,22 @@ class UndoSuite(Suite):
 
         assert (dropped, store.targets.previous.kept()) == (Room(4, 3 * size), [(later.run_id, kept)])
         assert put_back(store, target, run, *IDS[1:3]) == {}
+
+    def test_what_was_pruned_is_free_until_it_is_given_back(
+        self, subject: Subject, store: Store, target: Fingerprint, run: Run
+    ) -> None:
+        large = replace(OLD, dim=4096)
+        written(store, entered(store, large), *(write_of(store, each, embedder=large) for each in IDS))
+        replaced(store, target, run, *IDS)
+        after, none = state(store), store.targets.previous.free()
+        with store.transaction() as transaction:
+            transaction.undo.prune(0, spare=[], limit=9)
+        free = store.targets.previous.free()
+
+        given_back = subject.database.vacuum(now_ms=NOW_MS)
+
+        assert (free - none >= 6 * 16_000, given_back >= free) == (True, True)
+        assert (store.targets.previous.free(), state(store)) == (0, after)
 
     def test_a_run_that_is_undone_is_no_longer_approved(self, store: Store, target: Fingerprint, run: Run) -> None:
         with store.transaction() as transaction:
@@ -1136,6 +1171,106 @@ class ProgressSuite(Suite):
         with store.transaction() as transaction:
             transaction.progress.count(run, Counters(), rows_per_hour=rows_per_hour)
             transaction.runs.transition(run, state, now_ms=NOW_MS, fenced=True)
+
+
+TODAY, LAST_YEAR = "2027-01-15T00:00:00+00:00", "2026-01-15T00:00:00+00:00"
+"""Instants as programs note them, seen from NOW_MS."""
+
+
+def hottest(store: Store, target: Fingerprint, *, only: Sequence[str] | None = None, limit: int = 9) -> list[str]:
+    return store.consistently(lambda found: found.hottest(target=target.id, only=only, limit=limit, now_ms=NOW_MS))
+
+
+def listed(store: Store, run: Run) -> list[str] | None:
+    return store.consistently(lambda found: found.listed(run))
+
+
+def freeze(store: Store, run: Run, *ids: str) -> None:
+    with store.transaction() as transaction:
+        transaction.runs.hold(run, now_ms=NOW_MS)
+        transaction.progress.freeze(run, ids, now_ms=NOW_MS)
+
+
+def advance(store: Store, run: Run, steps: Steps) -> None:
+    with store.transaction() as transaction:
+        transaction.progress.advance(run, steps, now_ms=NOW_MS)
+
+
+class HotSuite(Suite):
+    """Rows that are read often and lately, a run's list of them, and how many reads it has answered."""
+
+    @pytest.fixture(autouse=True)
+    def reads(self, subject: Subject) -> None:
+        """Memories that were read: id-003 often and lately, id-004 as often, long ago, id-001 seldom."""
+        subject.note_reads("id-001", 1, LAST_YEAR)
+        subject.note_reads("id-003", 50, TODAY)
+        subject.note_reads("id-004", 50, LAST_YEAR)
+
+    def test_what_is_read_often_and_lately_is_hottest_and_what_nobody_reads_is_not_hot(
+        self, store: Store, target: Fingerprint
+    ) -> None:
+        assert hottest(store, target) == ["id-003", "id-004", "id-001"]
+        assert hottest(store, target, limit=2) == ["id-003", "id-004"]
+        assert hottest(store, target, only=("a",)) == ["id-004"]
+        assert hottest(store, target, only=("b", "a")) == ["id-003", "id-004", "id-001"]
+
+    def test_what_has_a_vector_of_the_target_is_not_among_the_hottest(self, store: Store, target: Fingerprint) -> None:
+        written(store, target, write_of(store, "id-003"))
+
+        assert hottest(store, target) == ["id-004", "id-001"]
+        assert hottest(store, entered(store, HashEmbedder(dim=8))) == ["id-003", "id-004", "id-001"]
+
+    def test_a_list_is_that_of_a_pass_and_its_cursor_moves_with_those_of_the_namespaces(
+        self, store: Store, run: Run
+    ) -> None:
+        assert listed(store, run) is None
+        freeze(store, run, "id-003", "gone", "id-004")
+        advance(store, run, {None: Checkpoint(None, "gone", eof=False, rows_done=2)})
+        assert listed(store, run) == ["id-004"]
+        advance(store, run, {None: Checkpoint(None, "id-004", eof=False, rows_done=1), "a": EOF_OF_A})
+        assert (listed(store, run), store.runs.checkpoints(run)) == ([], {"a": EOF_OF_A})
+
+        with store.transaction() as transaction:
+            second = transaction.runs.next_pass(run, now_ms=NOW_MS)
+        assert listed(store, second) is None
+        freeze(store, second, "id-001")
+        assert listed(store, second) == ["id-001"]
+
+    def test_a_list_takes_the_place_of_every_other(self, store: Store, target: Fingerprint, run: Run) -> None:
+        freeze(store, run, "id-003")
+        with store.transaction() as transaction:
+            transaction.runs.transition(run, "cancelled", now_ms=NOW_MS, fenced=True)
+        later = begun(store, target)
+        freeze(store, later, "id-004")
+
+        assert (listed(store, run), listed(store, later)) == (None, ["id-004"])
+
+    def test_reads_are_taken_from_those_that_are_left_and_given_back(
+        self, store: Store, target: Fingerprint, run: Run
+    ) -> None:
+        with store.transaction() as transaction:
+            transaction.progress.note_census(run, Counted(6, 6, 0, NOW_MS, reads=101, reads_left=101))
+        written(store, target, write_of(store, "id-003"), write_of(store, "id-004", origin="store"))
+        with store.transaction() as transaction:
+            transaction.progress.count(run, Counters(reembedded=2), reads=100)
+        assert self.left(store, run) == 1
+
+        with store.transaction() as transaction:
+            # Only what sweeps wrote is forgotten.
+            transaction.progress.doubt(run, target, ["id-003", "id-004", "nobody"])
+        assert self.left(store, run) == 51
+
+    @staticmethod
+    def left(store: Store, run: Run) -> int:
+        found = store.runs.read(run.run_id).counted
+        assert found is not None
+        return found.reads_left
+
+    def test_a_run_keeps_its_order(self, store: Store, target: Fingerprint) -> None:
+        with store.transaction() as transaction:
+            run = begin(transaction, target, terms=Terms(order=HOT))
+
+        assert store.runs.read(run.run_id).order == HOT
 
 
 class QuarantineSuite(Suite):

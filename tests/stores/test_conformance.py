@@ -15,6 +15,7 @@ from tests.stores import conformance
 from tests.stores.conformance import (
     CommitSuite,
     CopySuite,
+    HotSuite,
     LockSuite,
     OperatorSuite,
     ProgressSuite,
@@ -88,6 +89,10 @@ class TestCommits(CommitSuite):
 
 
 class TestProgress(ProgressSuite):
+    """See the suite."""
+
+
+class TestHotRows(HotSuite):
     """See the suite."""
 
 

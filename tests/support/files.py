@@ -67,6 +67,11 @@ def edit(path: Path, row_id: str, content: str) -> None:
     execute(path, "UPDATE memories SET content = ? WHERE id = ?", content, row_id)
 
 
+def note_reads(path: Path, row_id: str, reads: int, at: str = STAMP) -> None:
+    """Have a memory been read so often, the last time `at` a time, as the Rust program notes it."""
+    execute(path, "UPDATE memories SET access_count = ?, last_accessed_at = ? WHERE id = ?", reads, at, row_id)
+
+
 def edit_all(path: Path, content: str) -> bool:
     """Give all memories one content in one commit; return False, without waiting, where somebody holds the file."""
     with opened(path) as connection:

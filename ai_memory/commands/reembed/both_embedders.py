@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ai_memory.actions.compare import QueryVector
 from ai_memory.actions.rehearse import Question, Titled
-from ai_memory.commands.choose_embedders import choose
+from ai_memory.actions.unrelated import unrelated
 from ai_memory.commands.embedder_errors import EMBEDDER_ERRORS
 from ai_memory.commands.left_out import UNKNOWN_SPACE_TIP
-from ai_memory.commands.query_embedders import QueryEmbedders, unrelated
 from ai_memory.embed.assemble import QUICK, assemble
 from ai_memory.embed.documents import embed_documents
 from ai_memory.embed.outcomes import embedded_of
@@ -22,15 +21,16 @@ from ai_memory.text.amounts import counted
 
 if TYPE_CHECKING:
     from ai_memory.actions.sampled_search import InSpace
-    from ai_memory.commands.embedder_choice import Choice, Chosen
-    from ai_memory.config.settings import Settings
+    from ai_memory.commands.embedder_choice import Choice, Chosen, Failure
+    from ai_memory.commands.query_embedders import QueryEmbedders
     from ai_memory.embed.port import ResilientEmbedder
     from ai_memory.memory.freshness import Document
-    from ai_memory.stores.port import Reader
+    from ai_memory.stores.values import KeptTarget
     from ai_memory.vectors.target import Vectors
 
 Place = tuple[str | None, int]
 """Space and width of a vector."""
+Asking = Callable[["Sequence[Choice]", "Sequence[Failure]", "Sequence[KeptTarget]"], "QueryEmbedders"]
 NO_VECTORS = "No row of the sample has a vector: there is nothing to compare with."
 UNSTAMPED = " Name the embedder that made them in [embeddings.previous] of the config file."
 
@@ -46,6 +46,7 @@ class BothEmbedders:
     target: ResilientEmbedder
     chosen: Chosen
     places: Counter[Place]
+    asking: Asking
     _asked: list[Choice] = field(init=False)
     _queries: QueryEmbedders = field(init=False)
     _answering: list[tuple[Choice, QueryVector]] = field(default_factory=list)
@@ -54,14 +55,12 @@ class BothEmbedders:
     def __post_init__(self) -> None:
         """Leave out the embedders of other vectors than those of the sample."""
         self._asked = [each for each in self.chosen.choices[1:] if any(_may_claim(each, at) for at in self.places)]
-        self._queries = QueryEmbedders(self._asked, self.chosen.refused, self.chosen.known)
+        self._queries = self.asking(self._asked, self.chosen.refused, self.chosen.known)
 
     @staticmethod
-    def of(
-        target: ResilientEmbedder, store: Reader, settings: Settings, stored: Mapping[str, InSpace]
-    ) -> BothEmbedders:
-        """Return those for the stored vectors of a sample."""
-        return BothEmbedders(target, choose(store, settings), Counter(each.place for each in stored.values()))
+    def of(target: ResilientEmbedder, chosen: Chosen, stored: Mapping[str, InSpace], asking: Asking) -> BothEmbedders:
+        """Return those for the stored vectors of a sample; `asking` makes of those chosen what `recall` asks."""
+        return BothEmbedders(target, chosen, Counter(each.place for each in stored.values()), asking)
 
     def question(self, text: str, namespace: str | None, gains: Mapping[str, int] | None = None) -> Question:
         """Return a query with its vectors.

@@ -1,13 +1,96 @@
-"""What is said of a plan: what stands in its way, and what is cut off."""
+"""The words of a plan: what is told before vectors are replaced, and what `--dry-run` says."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ai_memory.text.amounts import counted
+from ai_memory.memory.text_codec import printable
+from ai_memory.stores.values import HOT
+from ai_memory.text.amounts import counted, money, size, span
 
 if TYPE_CHECKING:
     from ai_memory.reembed.plan.dry_run import DryRun
+    from ai_memory.reembed.plan.estimate import Estimate, Probed
+    from ai_memory.reembed.plan.in_doubt import InDoubt
+    from ai_memory.reembed.plan.taking import Preflight
+
+HOT_FIRST = "Rows that are read often and lately come first."
+NOTHING_HOT = "Nothing notes in the file how often a row is read, so --order hot changes nothing."
+UNSTAMPED = (
+    "While the run works, rows without a stamp are found by their words, unless [embeddings.previous] in the config "
+    "file says which embedder made their vectors."
+)
+
+
+def preflight_lines(told: Preflight, *, copied: bool = False) -> list[str]:
+    """Return the lines of the disclosure: what is stored, what it will be replaced by."""
+    lines = ["Stored vectors:"]
+    for space, dim, rows in told.stored:
+        lines.append(f"  {counted(rows, 'row')}, {dim or 'unknown'} wide, {printable(space or 'no stamp')}")
+    if not told.stored:
+        lines.append("  none")
+    if any(space is None for space, _, _ in told.stored):
+        lines.append(UNSTAMPED)
+    target, census = told.target, told.census
+    lines.append(f"Target: {target.model} on {target.backend}, {target.dim or 'unknown'} wide, {target.space}")
+    share = f"{census.to_embed:,} of {counted(census.live, 'row')}"
+    lines.append(f"{share} will be embedded; {_replaced(told, copied=copied)}")
+    lines += [f"{_cut_off(told.in_doubt)}: some are asked for again."] if told.in_doubt else []
+    return [*lines, HOT_FIRST if census.reads else NOTHING_HOT] if told.order == HOT else lines
+
+
+def _cut_off(rows: int) -> str:
+    return f"{counted(rows, 'row was', 'rows were')} written in a start that was cut off or stopped early"
+
+
+def _replaced(told: Preflight, *, copied: bool) -> str:
+    census = told.census
+    if not census.to_replace:
+        return "no vector will be replaced."
+    those = "its vector" if census.to_embed == 1 else "their vectors"
+    whose = those if census.to_replace == census.to_embed else f"the vectors of {census.to_replace:,} of them"
+    if told.undo_bytes:
+        way = f" What is replaced is kept (about {size(told.undo_bytes)}). To put it back: ai-memory reembed rollback"
+    else:
+        way = " Nothing of it is kept (--no-undo)."
+    return f"{whose} will be REPLACED.{way}{'' if copied or told.undo_bytes else ' To keep a copy: --backup FILE'}"
+
+
+def dry_run_lines(found: DryRun) -> list[str]:
+    """Return what a dry run says of the run that it planned."""
+    census = found.preflight.census
+    paid = "" if found.estimated_cost is None else f" for {money(found.estimated_cost)}"
+    tokens = f"about {counted(found.estimated_tokens, 'token')}{paid}"
+    long = counted(found.oversize_rows, "row is too long", "rows are too long")
+    lines = [
+        f"Would embed {census.to_embed:,} of {counted(census.live, 'row')}, {tokens}; {long}. Nothing was changed.",
+        _in_doubt(found.in_doubt),
+        f"It would take about {_time(found.estimate)}."
+        if found.estimate and (census.to_embed or found.in_doubt.texts)
+        else "",
+        cut_line(found),
+        _tried(found.probed),
+        refused_line(found),
+    ]
+    return [line for line in lines if line]
+
+
+def _in_doubt(found: InDoubt) -> str:
+    """Return what such a start asks for again of what was written before."""
+    if not found.rows:
+        return ""
+    asked = f"{found.asked:,} would be asked for again ({counted(found.texts, 'text')} at most)"
+    return f"{_cut_off(found.rows)}: {asked}, and all of them embedded anew if one gets another vector."
+
+
+def _time(found: Estimate) -> str:
+    return f"{span(max(found.seconds, 1) * 1000)} {found.by}"
+
+
+def _tried(probed: Probed | None) -> str:
+    if probed is None:
+        return "The target was not tried (--probe tries it)."
+    return f"The target answered in {probed.seconds:.1f} s; its vectors are {probed.dim:,} wide."
 
 
 def refused_line(found: DryRun) -> str:

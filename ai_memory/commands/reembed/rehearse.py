@@ -20,8 +20,9 @@ from ai_memory.actions.rehearse import (
     untitled,
 )
 from ai_memory.clock import SystemClock
+from ai_memory.commands.choose_embedders import choose
+from ai_memory.commands.query_embedders import QueryEmbedders
 from ai_memory.commands.query_files import read_judged, read_queries, with_judgement
-from ai_memory.commands.reembed.ask_target import ask_target
 from ai_memory.commands.reembed.both_embedders import BothEmbedders
 from ai_memory.commands.reembed.rehearsal import Asked, Rehearsal, show
 from ai_memory.embed.assemble import assemble, configured_target, token_counter
@@ -31,6 +32,7 @@ from ai_memory.embed.port import RetryPolicy
 from ai_memory.embed.terms import Terms, Ties
 from ai_memory.errors import UsageError
 from ai_memory.reembed.options import Options
+from ai_memory.reembed.plan.ask_target import ask_target
 from ai_memory.reembed.plan.dry_run import dry_run
 from ai_memory.stores.opening import database, reading
 from ai_memory.text.amounts import counted
@@ -101,7 +103,7 @@ def _rehearsed(
         f"Asks {embedder.target.model} for {rows} and for queries; nothing is written to {library.store.name}."
     )
     taken = embed_sample(embedder, sample.documents, clock)
-    both = BothEmbedders.of(embedder, library.store, settings, sample.stored)
+    both = BothEmbedders.of(embedder, choose(library.store, settings), sample.stored, QueryEmbedders)
     asked, compared = _searched(library, both, sample, taken, files)
     spent = embedder.meter.spent.tokens
     return Rehearsal(planned, embedder.target, options, count, taken, asked, compared, tuple(both.notes()), spent)

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from ai_memory.commands.arguments import duration, money, named_path, point_in_time, sample_size, whole_number
-from ai_memory.commands.parser import add_global_flags
+from ai_memory.commands.reembed.flags import add_flags
 from ai_memory.errors import UsageError
 
 if TYPE_CHECKING:
@@ -22,23 +20,11 @@ if TYPE_CHECKING:
     from ai_memory.reembed.stop import Stop
     from ai_memory.show.console import Console
 
-VERBS = {
-    "status": "show the recorded run from its own counters: its state and why, rows, rate, what to type next",
-    "verify": "take the census: exit 0 if every live row has the configured target's vector, 1 if not",
-    "quarantine": "list the rows that could not be embedded, each with its title and the reason",
-    "approve": "let unattended starts (--or-start) go to the configured target",
-    "pause": "end the run within a batch, or 10 s without an answer, and let none begin until it is unpaused",
-    "unpause": "lift the pause",
-    "cancel": "give up the unfinished run and its approval; vectors already written stay",
-    "rehearse": "try the configured target on a sample: what would change, what it would take; nothing is written",
-    "rollback": "put back what the latest run replaced, resumably, and withdraw its approval",
-    "prune": "drop what was kept of replaced vectors: there is no way back then",
-}
-MOST = 10**12
 ONLY_OF_A_RUN = (
     ("resume", "--resume"),
     ("or_start", "--or-start"),
     ("retarget", "--retarget"),
+    ("order", "--order"),
     ("batch", "--batch"),
     ("sleep_ms", "--sleep-ms"),
     ("max_rows", "--max-rows"),
@@ -53,125 +39,11 @@ ONLY_OF_A_RUN = (
     ("backup", "--backup"),
 )
 """Flags that --stamp-only does not obey, and so refuses: attribute and flag."""
-Add = Callable[..., object]
-"""`add_argument` of a parser."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags of a run, and the sub-commands."""
-    _add_starts(parser.add_argument)
-    _add_limits(parser.add_argument)
-    _add_vectors(parser.add_argument)
-    verbs: Any = parser.add_subparsers(title="commands on the recorded run", metavar="VERB", dest="verb")
-    for verb, summary in VERBS.items():
-        below = verbs.add_parser(verb, help=summary, description=f"{summary[0].upper()}{summary[1:]}.")
-        add_global_flags(below)
-        if verb in FLAGS:
-            FLAGS[verb](below.add_argument)
-
-
-def _add_starts(add: Add) -> None:
-    add("--resume", action="store_true", help="continue the unfinished run where it stopped")
-    add("--or-start", action="store_true", help="with --resume: start one to an approved target if none is unfinished")
-    add("--retarget", action="store_true", help="give up the unfinished run and start one to the configured target")
-    add("--namespace", action="append", metavar="NS", help="only this namespace, exactly (repeatable)")
-    add("--dry-run", action="store_true", help="show what would be done; nothing is written or sent")
-    add("--probe", action="store_true", help="with --dry-run: ask the target for three short texts, as a run would")
-
-
-def _add_limits(add: Add) -> None:
-    add("--batch", type=whole_number(1, 10_000), metavar="N", help="texts per request and commit")
-    add("--sleep-ms", type=whole_number(0, 300_000), default=0, metavar="N", help="pause after each commit")
-    add("--max-rows", type=whole_number(1, MOST), metavar="N", help="stop after N rows (exit 75)")
-    add(
-        "--max-tokens",
-        type=whole_number(1, MOST),
-        metavar="N",
-        help="stop before more than N tokens are spent (exit 75)",
-    )
-    add("--max-cost", type=money, metavar="X", help="the same in money, at [embeddings].price_per_million_tokens")
-    add(
-        "--max-runtime",
-        type=duration,
-        metavar="DURATION",
-        help="stop after this time, like 20m or 2h, and at most 10 s for requests in flight (exit 75)",
-    )
-    add("--concurrency", type=whole_number(1, 256), metavar="N", help="requests in flight (default: found by trial)")
-    add("--retry-for", type=duration, default=120.0, metavar="DURATION", help="how long to retry a request (120s)")
-    add("--wait", type=duration, default=0.0, metavar="DURATION", help="how long to wait for an endpoint that failed")
-
-
-def _add_vectors(add: Add) -> None:
-    add("--retry-quarantined", action="store_true", help="try the rows in quarantine again")
-    add("--skip-current-space", action="store_true", help="accept rows stamped with the target's space as they are")
-    add("--same-vectors", action="store_true", help="accept vectors that the file has under another model's name")
-    add("--stamp-only", action="store_true", help="stamp the stored vectors as the target's, if some agree with it")
-    add(
-        "--sample",
-        type=sample_size,
-        dest="compared",
-        metavar="N|all",
-        help="with --stamp-only: compare N vectors first (300), or stamp only those of all that agree",
-    )
-    add("--no-undo", action="store_true", help="keep nothing of what is replaced: rollback is not possible then")
-    add("--backup", type=named_path, metavar="FILE", help="copy the database to FILE before the first write")
-    add("--yes", action="store_true", help="do not ask before vectors are replaced")
-
-
-def _add_pause(add: Add) -> None:
-    add("--until", type=point_in_time, metavar="TIME", help="like 07:30, or RFC 3339")
-    add("--reason", default="", metavar="TEXT", help="why: shown to whoever meets the pause")
-
-
-def _add_status(add: Add) -> None:
-    add("--exact", action="store_true", help="count the rows anew, which reads the whole file")
-    add("--check", action="store_true", help="show its state in one line; exit 0 healthy, 1 needs somebody, 75 waiting")
-
-
-def _add_verify(add: Add) -> None:
-    add("--sample", type=sample_size, metavar="N|all", help="embed N fresh rows again and compare")
-    add("--run", action="store_true", dest="of_run", help="judge the namespaces and target of the recorded run")
-    add("--make-stale", action="store_true", help="with --sample: have the next run embed the rows that differ anew")
-
-
-def _add_rehearse(add: Add) -> None:
-    add("--sample", type=whole_number(1, 100_000), default=300, metavar="N", help="rows to embed (300)")
-    add(
-        "--queries", type=named_path, metavar="FILE", help="search by these, as recall --queries takes them, not titles"
-    )
-    add("--judgements", type=named_path, metavar="FILE", help="what is right, as evaluate takes it")
-    add(
-        "--retry-for",
-        type=duration,
-        default=argparse.SUPPRESS,
-        metavar="DURATION",
-        help="how long to retry a request (120s)",
-    )
-
-
-def _add_rollback(add: Add) -> None:
-    """Add the flags of `rollback`; where one was given before the verb, it holds."""
-    given = argparse.SUPPRESS
-    add("--dry-run", action="store_true", default=given, help="show what would be put back; nothing is written")
-    add("--max-rows", type=whole_number(1, MOST), metavar="N", default=given, help="stop after N rows (exit 75)")
-    add("--max-runtime", type=duration, metavar="DURATION", default=given, help="stop after this time (exit 75)")
-    add("--yes", action="store_true", default=given, help="do not ask before")
-
-
-def _add_prune(add: Add) -> None:
-    add("--vacuum", action="store_true", help="give the room back to the file system")
-    add("--yes", action="store_true", default=argparse.SUPPRESS, help="do not ask before")
-
-
-FLAGS: Mapping[str, Callable[[Add], None]] = {
-    "pause": _add_pause,
-    "prune": _add_prune,
-    "rehearse": _add_rehearse,
-    "rollback": _add_rollback,
-    "status": _add_status,
-    "verify": _add_verify,
-}
-"""What adds the flags of a sub-command that has some of its own."""
+    add_flags(parser)
 
 
 def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
@@ -182,7 +54,7 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     if args.stamp_only:
         from ai_memory.commands.reembed import stamp
 
-        asked = stamp.Asked(_scope(args), args.compared, args.retry_for)
+        asked = stamp.Asked(_scope(args), args.compared, args.retry_for, undo=not args.no_undo)
         return stamp.run(settings, console, asked, dry_run=args.dry_run)
     if args.dry_run:
         from ai_memory.commands.reembed.plan import run_plan
@@ -345,6 +217,7 @@ def _options(args: argparse.Namespace, configured: EmbeddingSettings) -> Options
         retry_quarantined=args.retry_quarantined,
         backup=args.backup,
         same_vectors=args.same_vectors,
+        order=args.order,
         yes=args.yes,
         keeps_previous=not args.no_undo,
         configured=", ".join(f"{name} from {setting.source}" for name, setting in _named(configured).items()),
@@ -370,7 +243,7 @@ def _token_limit(args: argparse.Namespace, configured: EmbeddingSettings) -> Tok
 
 
 def _disclose(told: Preflight, console: Console, stop: Stop, *, ask: bool, copied: bool) -> None:
-    from ai_memory.commands.reembed.plan import preflight_lines
+    from ai_memory.commands.reembed.plan_lines import preflight_lines
     from ai_memory.show.question import agreed, can_ask
 
     # Where no row is stale the start only asks for what was written before.

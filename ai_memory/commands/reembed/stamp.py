@@ -40,11 +40,15 @@ ALL = "all"
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What was asked for: the scope, what `--sample` gave ("all", a number, None: nothing), and `--retry-for`."""
+    """What was asked for: the scope, what `--sample` gave ("all", a number, None: nothing), and `--retry-for`.
+
+    What is replaced is kept if there is to be an `undo`.
+    """
 
     scope: Scope
     sample: str | int | None
     retry_for: float
+    undo: bool = True
 
     @property
     def size(self) -> int | None:
@@ -102,7 +106,7 @@ def _stamp(settings: Settings, console: Console, asked: Asked) -> int:
         if embedder:
             result = _compared(store, known, asked, tools, embedder)
         else:
-            result = stamp(store, known, asked.scope, tools)
+            result = stamp(store, known, asked.scope, tools, undo=asked.undo)
         told, on = (as_it_stands(each, store, REEMBED, now_ms=now_ms) for each in (result.text(), result.next))
     console.result({**result.values(), "next": on}, told)
     return 0
@@ -110,7 +114,7 @@ def _stamp(settings: Settings, console: Console, asked: Asked) -> int:
 
 def _compared(store: Store, target: Target, asked: Asked, tools: SweepTools, embedder: ResilientEmbedder) -> Stamped:
     with closing(in_turn(embedder, answer)) as workers:
-        return stamp_compared(store, target, asked.scope, tools, workers, size=asked.size)
+        return stamp_compared(store, target, asked.scope, tools, workers, size=asked.size, undo=asked.undo)
 
 
 def _reached(store: Store, settings: Settings, console: Console, asked: Asked) -> ResilientEmbedder | None:

@@ -27,6 +27,7 @@ from ai_memory.reembed.plan.wanted import Wanted
 from ai_memory.reembed.scope import name_scope
 from ai_memory.reembed.sweep.ending import OUTSIDE
 from ai_memory.stores.opening import database
+from ai_memory.stores.values import HOT
 from ai_memory.text.amounts import ago, counted, money, percent, size, span
 from ai_memory.text.times import instant
 
@@ -227,6 +228,8 @@ def _rows(status: Status) -> str:
     found = [f"{status.done:,} of {counted(rows.live, 'row')} ({percent(status.done, rows.live)} %)"]
     if census and census.edited:
         found[0] += f", {census.edited:,} edited since they were embedded"
+    if rows.reads:
+        found.append(f"the new space answers {percent(rows.reads_answered, rows.reads)} % of reads")
     found.append(f"counted {ago(rows.at, now_ms)}")
     if run.last_written_at:
         found.append(f"last row written {ago(run.last_written_at, now_ms)}")
@@ -268,13 +271,15 @@ def _asked_again(status: Status) -> str:
     counters = status.run.counters
     if counters.asked_again <= counters.disagreed or not counters.sent_for:
         return ""
-    return f". {bound_in_words(counters.asked_again - counters.disagreed, counters.sent_for, over=status.over)}"
+    over = status.run.state == "done"
+    return f". {bound_in_words(counters.asked_again - counters.disagreed, counters.sent_for, over=over)}"
 
 
 def _only(status: Status) -> str:
     """Return the namespaces of a run that has not all of them, and what is stale after a run that is done."""
     scope, census = status.run.scope, status.census
-    only = f"; only in {name_scope(scope)}" if scope else ""
+    only = "; hot rows first" if status.run.order == HOT and not status.run.finished_at else ""
+    only += f"; only in {name_scope(scope)}" if scope else ""
     if census and status.outside is not None and scope:
         only += f"; {counted(status.outside, 'row of another namespace is', 'rows of other namespaces are')} stale"
     elif status.outlook.stale and not census:

@@ -37,8 +37,8 @@ class Status:
     how many rows are stale in namespaces that are not the run's (None: nobody looked). `breaker_until` is what is
     believed of the run's own. `free_bytes` is the room on the disk, `wanted` what the configuration asks for,
     `pause` who paused the file (None: nobody), `outlook` what the next start would meet after a run that ended.
-    Of `kept_rows` replaced vectors are kept, in about `kept_bytes`; `way_back` names the runs that a rollback would
-    undo (None: none).
+    Of `kept_rows` replaced vectors are kept, in about `kept_bytes`; `way_back` names the runs that a rollback undoes
+    (None: none).
     """
 
     run: Run
@@ -116,12 +116,11 @@ class Status:
         """The share of the re-embedded rows that can differ (95 %), None before the run is over, or with none asked."""
         counters = self.run.counters
         agreed = counters.asked_again - counters.disagreed
-        return differ_at_most(agreed, counters.sent_for) if self.over and agreed > 0 and counters.sent_for else None
-
-    @property
-    def over(self) -> bool:
-        """Whether rows from all over the run were asked again at its end."""
-        return self.run.state == "done"
+        return (
+            differ_at_most(agreed, counters.sent_for)
+            if self.run.state == "done" and agreed > 0 and counters.sent_for
+            else None
+        )
 
     def values(self) -> dict[str, object]:
         """Return the JSON object."""
@@ -144,6 +143,9 @@ class Status:
             "done": self.done if counted else None,
             "remaining": counted.remaining if counted else None,
             "quarantined": counted.in_quarantine if counted else None,
+            "order": run.order,
+            "reads": counted.reads if counted and counted.reads else None,
+            "reads_answered": counted.reads_answered if counted and counted.reads else None,
             "counted_at": counted.at if counted else None,
             "differ_at_most": self.differ_at_most,
             "rows_per_hour": run.rows_per_hour,

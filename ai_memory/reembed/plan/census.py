@@ -49,7 +49,7 @@ class Census:
     stale rows were given the target's vector of their present text, and have another one, `edited` ones that of an
     earlier text; of `unattested` ones with a vector nothing records where it comes from. `to_embed` rows are those that
     a run would embed, `to_replace` those of them that have a vector, `to_keep` is how much they have, `shortest` is the
-    shortest of their texts.
+    shortest of their texts. `reads` is how often the live rows were read, `answered` how often the fresh ones of them.
     `dead` (expired, tombstoned …), `substrate` and `unaddressable` (no text as id) rows are none of these.
     """
 
@@ -68,6 +68,8 @@ class Census:
     overwritten: int = 0
     unattested: int = 0
     edited: int = 0
+    reads: int = 0
+    answered: int = 0
     quarantined_ids: set[str] = field(default_factory=set)
     first_stale: list[str] = field(default_factory=list)
     with_vector: int = 0
@@ -81,7 +83,8 @@ class Census:
 
     def counted(self, *, lifted: int = 0) -> Counted:
         """Return the rows as a run notes them; `lifted` of those in quarantine are to be tried again."""
-        return Counted(self.live, self.stale + lifted, self.quarantined - lifted, self.began_at)
+        rows = self.live, self.stale + lifted, self.quarantined - lifted
+        return Counted(*rows, self.began_at, self.reads, self.reads - self.answered)
 
     def would_embed(self, row: MemoryRow, text: str | None) -> None:
         """Count a row that a run would try to embed, with its text; None: it has none that can be embedded."""
@@ -157,9 +160,11 @@ class _Count:
             return False
         census.live_by_namespace[namespace] += 1
         census.with_vector += row.embedding is not None
+        census.reads += row.reads
         verdict = classify(row, self._target, self._traits)
         if verdict is Freshness.FRESH:
             census.fresh += 1
+            census.answered += row.reads
             census.attested += row.origin == ATTESTED
             return False
         if verdict is Freshness.QUARANTINED:

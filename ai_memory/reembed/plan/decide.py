@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from ai_memory.errors import OperatorNeeded, TargetChanged, UsageError
 from ai_memory.reembed.scope import Scope, name_scope
+from ai_memory.stores.values import NAMESPACE
 from ai_memory.text.amounts import counted
 
 if TYPE_CHECKING:
@@ -93,6 +94,22 @@ def scope_of(options: Options, run: Run | None) -> Scope:
     return run.scope
 
 
+def order_of(options: Options, run: Run | None) -> str:
+    """Return how to walk: as the unfinished run does, unless another order is named, which only --retarget may.
+
+    Raises:
+        UsageError: --resume was given another order than the run's.
+    """
+    if run is None:
+        return options.order or NAMESPACE
+    if options.resume and not options.retarget and options.order not in (None, run.order):
+        raise UsageError(
+            f"Run {run.run_id} was begun with --order {run.order}; --resume cannot change it.",
+            tip="Leave --order out, or start over with --retarget.",
+        )
+    return options.order or run.order
+
+
 def decide(options: Options, found: Situation) -> Action:
     """Return what to do; ASK where it is to begin a run that only a person may begin.
 
@@ -114,11 +131,16 @@ def _decided(options: Options, found: Situation) -> Action:
         raise OperatorNeeded(f"Run {found.run.run_id} was paused by an operator.", tip=PAUSED)
     if found.differences:
         return _changed_target(options, found.run, found.differences)
-    if options.retarget and _scopes_differ(scope_of(options, found.run), found.run.scope):
+    if options.retarget and _differs(options, found.run):
         return Action.SUPERSEDE
     if options.resume or options.retarget:
         return Action.TAKE_OVER if _work(options, found.census) or found.unproven else Action.FINISH
     raise OperatorNeeded(f"Run {found.run.run_id} is unfinished.", tip=WAYS_OUT)
+
+
+def _differs(options: Options, run: Run) -> bool:
+    """Return whether a start asks for other rows, or another order, than the run's."""
+    return order_of(options, run) != run.order or _scopes_differ(scope_of(options, run), run.scope)
 
 
 def _scopes_differ(one: Scope, other: Scope) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from ai_memory.reembed.plan.census import Means, count_rows
-from ai_memory.reembed.plan.decide import scope_of
+from ai_memory.reembed.plan.decide import order_of, scope_of
 from ai_memory.reembed.plan.estimate import Estimate, Load, Probed, estimate
 from ai_memory.reembed.plan.in_doubt import InDoubt, in_doubt
 from ai_memory.reembed.plan.refusal import refusal
@@ -59,6 +59,7 @@ class DryRun:
             "target_space": target.space,
             "backend": target.backend,
             "stored": [{"space": space, "dim": dim, "rows": rows} for space, dim, rows in self.preflight.stored],
+            "order": self.preflight.order,
             "estimated_tokens": self.estimated_tokens,
             "estimated_cost": self.estimated_cost,
             "estimated_seconds": round(self.estimate.seconds, 1) if self.estimate else None,
@@ -90,9 +91,10 @@ def dry_run(
     Raises:
         NotFound: a named namespace was never seen.
         DataRefused: the file takes no vector.
-        UsageError: the unfinished run is of other namespaces than were named.
+        UsageError: the unfinished run is of other namespaces, or of another order, than were named.
     """
-    scope = scope_of(options, store.runs.unfinished())
+    run = store.runs.unfinished()
+    scope, order = scope_of(options, run), order_of(options, run)
     store.memories.require_seen(*(options.scope or ()))
     require_updates(store)
     target = recorded_target(store, replace(target, dim=target.dim or (probed.dim if probed else 0)))
@@ -102,7 +104,7 @@ def dry_run(
     def read(found: Snapshot) -> tuple[Preflight, Load]:
         load, known = Load(target.max_tokens, count_tokens), found.known(identity(target))
         census = count_rows(found, traits, known, scope, now_ms=now_ms, visit=load.add, means=means)
-        return Preflight(tuple(found.stored_spaces()), census, target), load
+        return Preflight(tuple(found.stored_spaces()), census, target, order=order), load
 
     found, load = store.consistently(read)
     if options.keeps(store.runs.unfinished()):

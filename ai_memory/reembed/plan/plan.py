@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from ai_memory.reembed.plan.approval import unapproved
 from ai_memory.reembed.plan.census import Census, Means, take_census
-from ai_memory.reembed.plan.decide import Action, Situation, decide, scope_of
+from ai_memory.reembed.plan.decide import Action, Situation, decide, order_of, scope_of
 from ai_memory.reembed.plan.targets import find_target, has_unproven, known_fingerprint, told_width
+from ai_memory.stores.values import NAMESPACE
 from ai_memory.vectors.fingerprint import differences
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ class Plan:
     scope: Scope
     census: Census
     run: Run | None
+    order: str = NAMESPACE
     undo_bytes: int = 0
 
 
@@ -66,14 +68,14 @@ def _may_go_elsewhere(store: Reader, planned: Plan, options: Options) -> bool:
 
 
 def _plan(store: Reader, target: Target, options: Options, run: Run | None, *, now_ms: int) -> Plan:
-    scope = scope_of(options, run)
+    scope, order = scope_of(options, run), order_of(options, run)
     target = approved_width(store, target, options, run)
     changed = _changed(store, run, target)
     skip = run.skip_current if run and not changed else options.skip_current
     means = Means(target if skip else None, options.retry_quarantined)
     census = take_census(store, known_fingerprint(store, target), scope, now_ms=now_ms, means=means)
     action, undo = action_of(store, target, options, run, census), census.to_keep.on_disk
-    return Plan(action, target, scope, census, run, undo if options.keeps(run) else 0)
+    return Plan(action, target, scope, census, run, order, undo if options.keeps(run) else 0)
 
 
 def approved_width(store: Reader, target: Target, options: Options, run: Run | None) -> Target:

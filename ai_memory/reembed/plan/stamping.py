@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
+from ai_memory import __version__
 from ai_memory.errors import StampRefused
 from ai_memory.memory.freshness import Freshness, classify, embeddable
 from ai_memory.reembed.plan.targets import identity
@@ -13,7 +14,8 @@ from ai_memory.text.amounts import counted
 
 if TYPE_CHECKING:
     from ai_memory.memory.row import MemoryRow, Traits
-    from ai_memory.stores.port import Reader, Snapshot
+    from ai_memory.stores.port import Reader, Snapshot, Transaction
+    from ai_memory.stores.values import Place
     from ai_memory.vectors.target import Fingerprint, Target
 
 STAMPED = "stamped"
@@ -139,3 +141,8 @@ def _require_no_other(other: int, target: Target) -> None:
 def _of_other_width(snapshot: Snapshot, target: Target, scope: Scope) -> int:
     rows = (row for row in snapshot.rows(target=None, only=scope) if row.live and in_scope(row.namespace, scope))
     return sum(1 for row in rows if row.head and row.width != target.dim)
+
+
+def noted(transaction: Transaction, target: Fingerprint, model: str, *, now_ms: int) -> Place:
+    """Enter that vectors are about to be stamped, so that it can be undone, and return the place for that."""
+    return transaction.undo.note_stamps(target, target_model=model, now_ms=now_ms, tool_version=__version__)

@@ -12,7 +12,7 @@ from ai_memory.reembed.doubt import most_asked
 from ai_memory.reembed.plan.approval import approve_by_hand
 from ai_memory.reembed.plan.decide import Action
 from ai_memory.reembed.plan.targets import enter_target, known_fingerprint
-from ai_memory.stores.values import Terms
+from ai_memory.stores.values import NAMESPACE, Terms
 
 if TYPE_CHECKING:
     from ai_memory.reembed.options import Options
@@ -28,14 +28,15 @@ if TYPE_CHECKING:
 class Preflight:
     """What is told before vectors are replaced: `stored` vectors, the rows found, and the target.
 
-    `begins` says that a run is begun, not gone on with. Keeping what is replaced takes about `undo_bytes` (0: it is not
-    kept). `in_doubt` rows have a vector of the target that no end has shown to be right.
+    `begins` says that a run is begun, not gone on with, `order` how it walks. Keeping what is replaced takes about
+    `undo_bytes` (0: it is not kept). `in_doubt` rows have a vector of the target that no end has shown to be right.
     """
 
     stored: tuple[Space, ...]
     census: Census
     target: Target
     begins: bool = True
+    order: str = NAMESPACE
     undo_bytes: int = 0
     in_doubt: int = 0
 
@@ -108,14 +109,16 @@ def preflight(store: Reader, planned: Plan) -> Preflight:
     known = known_fingerprint(store, planned.target) if begins else None
     in_doubt = len(store.targets.unproven(known)) if known else 0
     stored = tuple(store.memories.stored_spaces())
-    return Preflight(stored, planned.census, planned.target, begins, planned.undo_bytes, in_doubt)
+    return Preflight(
+        stored, planned.census, planned.target, begins, planned.order, undo_bytes=planned.undo_bytes, in_doubt=in_doubt
+    )
 
 
 def _begin(transaction: Transaction, planned: Plan, fingerprint: Fingerprint, options: Options, *, now_ms: int) -> Run:
     return transaction.runs.begin(
         target=fingerprint,
         target_model=planned.target.model,
-        terms=Terms(planned.scope, options.skip_current, options.keeps_previous),
+        terms=Terms(planned.scope, options.skip_current, planned.order, options.keeps_previous),
         now_ms=now_ms,
         tool_version=__version__,
     )

@@ -12,8 +12,8 @@ than it sent.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -22,7 +22,7 @@ from ai_memory.memory import reason
 from ai_memory.memory.freshness import ATTESTED, Document
 from ai_memory.reembed.sweep.commit_once import Numbered
 from ai_memory.reembed.writes import attest_document, rehearse_documents, write_of
-from ai_memory.stores.values import Checkpoint, Counters
+from ai_memory.stores.values import Counters, Steps
 from ai_memory.vectors.blob import encode
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def write_page(
     target: Fingerprint,
     answered: Answered,
     *,
-    steps: Mapping[str, Checkpoint],
+    steps: Steps,
     traffic: Traffic,
     now_ms: int,
 ) -> Numbered:
@@ -82,8 +82,8 @@ def write_page(
         left_alone=len(returned) - sum(returned.values()),
     )
     counters += spent(traffic.usage)
-    written_at = now_ms if counters.reembedded else None
-    journal.count(transaction, counters, written_at=written_at, rows_per_hour=traffic.rows_per_hour)
+    reads, written_at = sum(each.reads for each in rows.done), now_ms if counters.reembedded else None
+    journal.count(transaction, counters, reads=reads, written_at=written_at, rows_per_hour=traffic.rows_per_hour)
     return Numbered(number, counters)
 
 
@@ -103,13 +103,14 @@ def rehearse_page(store: Store, journal: Journal, page: Page, target: Fingerprin
 
 @dataclass(frozen=True, slots=True)
 class _Rows:
-    """The rows of one page in one transaction, and which of them the database refuses."""
+    """The rows of one page in one transaction, which of them the database refuses, and which are `done`."""
 
     transaction: Transaction
     journal: Journal
     target: Fingerprint
     unwritable: Unwritable
     now_ms: int
+    done: list[Document] = field(default_factory=list)
 
     def write(self, vectors_of: Sequence[tuple[Document, bytes]], *, proven: bool = False) -> list[str]:
         """Write vectors and return what became of each, in any order; `proven`: they were seen to be right before."""
@@ -117,8 +118,9 @@ class _Rows:
         writes = [write_of(each, blob, self.journal.origin, proven=proven) for each, blob in writable]
         one_by_one, place = self.unwritable is not None, self.journal.place
         written = self.transaction.vectors.write(writes, self.target, one_by_one=one_by_one, place=place)
-        done = [each.id for each, was in zip(writes, written, strict=True) if was]
-        self.transaction.quarantine.lift(self.target.id, done)
+        done = [each for (each, _), was in zip(writable, written, strict=True) if was]
+        self.transaction.quarantine.lift(self.target.id, [each.id for each in done])
+        self.done.extend(done)
         outcomes = [REEMBEDDED if was else RACED for was in written]
         return outcomes + [QUARANTINED] * (len(vectors_of) - len(writes))
 
@@ -178,5 +180,7 @@ def _attest(rows: _Rows, document: Document) -> str:
     """Attest a row and return what became of it."""
     if rows.shut_out(document):
         return QUARANTINED
-    attested = attest_document(rows.transaction, rows.target, document, rows.journal.place)
-    return ATTESTED if attested else RACED
+    if not attest_document(rows.transaction, rows.target, document, rows.journal.place):
+        return RACED
+    rows.done.append(document)
+    return ATTESTED

@@ -9,7 +9,7 @@ leaves it as the file has it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -18,7 +18,7 @@ from ai_memory.errors import StatementRefused
 from ai_memory.reembed.sweep.commit import rehearse_page, spent, write_page
 from ai_memory.reembed.sweep.commit_once import Numbered, commit_once
 from ai_memory.reembed.sweep.progressed import Progressed, Rate
-from ai_memory.stores.values import Checkpoint, Counters
+from ai_memory.stores.values import Counters, Steps
 
 if TYPE_CHECKING:
     from ai_memory.reembed.sweep.journal import Journal
@@ -71,7 +71,7 @@ class Committer:
         """Count the time from now on."""
         self._now = replace(self._now, rate=Rate(self._tools.clock.monotonic()))
 
-    def commit(self, answered: Answered, steps: Mapping[str, Checkpoint], *, in_flight: int) -> None:
+    def commit(self, answered: Answered, steps: Steps, *, in_flight: int) -> None:
         """Write a page and move its cursors by `steps`; until the next commit so many texts may be sent.
 
         Raises:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from ai_memory.memory.freshness import Document, Unfit
     from ai_memory.memory.reason import Reason
     from ai_memory.stores.port import Store, Transaction
-    from ai_memory.stores.values import Checkpoint, Counters, Place, Run
+    from ai_memory.stores.values import Counters, Place, Run, Steps
     from ai_memory.vectors.target import Fingerprint
 
 
@@ -45,7 +45,7 @@ class Journal(Protocol):
             OperatorNeeded, NotFinished: it is not; nothing may be committed.
         """
 
-    def advance(self, transaction: Transaction, steps: Mapping[str, Checkpoint], *, now_ms: int) -> None:
+    def advance(self, transaction: Transaction, steps: Steps, *, now_ms: int) -> None:
         """Move the cursors of all namespaces in `steps`."""
 
     def count(
@@ -53,10 +53,11 @@ class Journal(Protocol):
         transaction: Transaction,
         counters: Counters,
         *,
+        reads: int = 0,
         written_at: int | None = None,
         rows_per_hour: int | None = None,
     ) -> None:
-        """Add to the counters."""
+        """Add to the counters; `reads` is how often the rows that are the target's now were read."""
 
     def set_aside(
         self, transaction: Transaction, target: Fingerprint, row: Document | Unfit, reason: Reason, *, now_ms: int
@@ -78,11 +79,9 @@ class Unrecorded:
     A commit whose answer was lost is made again, which changes nothing.
     """
 
-    place: Place = NOTHING_KEPT
-
-    def __init__(self, origin: str) -> None:
-        """Write vectors as `origin`."""
-        self.origin = origin
+    def __init__(self, origin: str, place: Place | None = None) -> None:
+        """Write vectors as `origin` to `place` (None: the rows, with nothing kept of what they had)."""
+        self.origin, self.place = origin, place or NOTHING_KEPT
         self.aside: dict[str, tuple[Document | Unfit, Reason]] = {}
 
     @property
@@ -107,7 +106,7 @@ class Unrecorded:
         del transaction, now_ms, in_flight_limit, limits
         return 0
 
-    def advance(self, transaction: Transaction, steps: Mapping[str, Checkpoint], *, now_ms: int) -> None:
+    def advance(self, transaction: Transaction, steps: Steps, *, now_ms: int) -> None:
         """Do nothing."""
 
     def count(
@@ -115,6 +114,7 @@ class Unrecorded:
         transaction: Transaction,
         counters: Counters,
         *,
+        reads: int = 0,
         written_at: int | None = None,
         rows_per_hour: int | None = None,
     ) -> None:
@@ -168,7 +168,7 @@ class RunJournal:
         """See `RunWriter.hold`."""
         return transaction.runs.hold(self.run, now_ms=now_ms, in_flight_limit=in_flight_limit, limits=limits)
 
-    def advance(self, transaction: Transaction, steps: Mapping[str, Checkpoint], *, now_ms: int) -> None:
+    def advance(self, transaction: Transaction, steps: Steps, *, now_ms: int) -> None:
         """See `ProgressWriter.advance`."""
         transaction.progress.advance(self.run, steps, now_ms=now_ms)
 
@@ -177,11 +177,13 @@ class RunJournal:
         transaction: Transaction,
         counters: Counters,
         *,
+        reads: int = 0,
         written_at: int | None = None,
         rows_per_hour: int | None = None,
     ) -> None:
         """See `ProgressWriter.count`."""
-        transaction.progress.count(self.run, counters, written_at=written_at, rows_per_hour=rows_per_hour)
+        found = {"written_at": written_at, "rows_per_hour": rows_per_hour}
+        transaction.progress.count(self.run, counters, reads=reads, **found)
 
     def set_aside(
         self, transaction: Transaction, target: Fingerprint, row: Document | Unfit, reason: Reason, *, now_ms: int
@@ -191,6 +193,7 @@ class RunJournal:
 
     def forget(self, transaction: Transaction, target: Fingerprint, ids: Sequence[str], *, plainly: bool) -> int:
         """Make rows stale again: they have what the run replaced, or keep what they have until it goes on."""
+        transaction.progress.doubt(self.run, target, ids)
         return transaction.vectors.forget(ids, target, unstamp=not plainly, place=self.place)
 
     def put_back(

@@ -12,6 +12,7 @@ from ai_memory.reembed.sources import FromText
 from ai_memory.reembed.sweep.budget import MAX_ROWS, Budget
 from ai_memory.reembed.sweep.ending import Done, Ending, budget_spent, churn, rows_left, stopped, too_small
 from ai_memory.reembed.sweep.scan import Scan, ScanOrder
+from ai_memory.stores.values import HOT
 
 if TYPE_CHECKING:
     from ai_memory.reembed.options import Options
@@ -28,6 +29,12 @@ MIN_PASSES = 5
 """Passes before a corpus that is edited as fast as it is swept is called churn.
 
 A choice of 2026-11-23, not measured."""
+
+
+HOT_ROWS = 20_000
+"""Rows that are listed to come first: of 100,000 read by Zipf's law they have 88 % of the reads, of a million 74 %.
+
+To freeze the list keeps writers waiting for 35 ms, no longer than a page does (two cores, 2026-11-26)."""
 
 
 class Passes:
@@ -122,14 +129,30 @@ class Passes:
 
     def _walk(self, namespaces: Sequence[str]) -> Scan:
         run = self._journal.run
+        hot = self._hot_rows() if run.order == HOT else ()
         order = ScanOrder(
             target=self._committer.target,
             namespaces=namespaces,
             checkpoints=self._store.runs.checkpoints(run),
             batch=self._options.batch,
             source=FromText(skip_current=run.skip_current),
+            ids=hot,
+            within=frozenset(namespaces),
         )
         return Scan(self._store, order, self._budget, stopped=self._tools.stop.requested)
+
+    def _hot_rows(self) -> Sequence[str]:
+        """Return what is left of the present pass's list of hot rows, which is frozen where there is none yet."""
+        if (listed := self._store.consistently(lambda found: found.listed(self._journal.run))) is not None:
+            return listed
+        target, now_ms = self._committer.target.id, self._tools.clock.now_ms()
+        hot = self._store.consistently(
+            lambda found: found.hottest(target=target, only=self._scope, limit=HOT_ROWS, now_ms=now_ms)
+        )
+        with self._store.transaction() as transaction:
+            self._journal.hold(transaction, now_ms=now_ms)
+            transaction.progress.freeze(self._journal.run, hot, now_ms=now_ms)
+        return hot
 
     def _census(self) -> Census:
         return take_census(self._store, self._committer.target, self._scope, now_ms=self._tools.clock.now_ms())
@@ -148,6 +171,8 @@ class Passes:
             transaction.runs.transition(self._journal.run, "done", now_ms=now_ms, fenced=True, census_at=proof)
             transaction.progress.count(self._journal.run, self.unnoted)
             transaction.progress.note_census(self._journal.run, census.counted())
+            if self._journal.run.order == HOT:
+                transaction.progress.freeze(self._journal.run, (), now_ms=now_ms)
             transaction.progress.note_end(self._journal.run, exit_code=census.exit_code, reason=reason, now_ms=now_ms)
             transaction.operator.completed(self._journal.run, self._committer.target, now_ms=now_ms)
         self._journal.run = self._store.runs.read(self._journal.run.run_id)

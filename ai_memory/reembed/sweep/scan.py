@@ -2,11 +2,13 @@
 
 A page is what is embedded and committed together: up to a batch of stale documents, from as many
 namespaces as it takes, with the cursors to move when it is committed. Fresh rows only move the cursor.
+
+Rows may be named that come first. A walk meets each row once: what it met by name the namespaces pass over.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -42,7 +44,7 @@ class ScanOrder:
     """What a walk looks for: the target, the namespaces in order, their checkpoints, and the sizes of a page.
 
     `batch` is documents per page, `rows` those that it passes at most. `source` says where vectors come from.
-    Where there are `ids`, those rows are looked at, whatever their namespace.
+    Where there are `ids`, those rows are looked at first, as far as they are `within` namespaces (None: in any).
     """
 
     target: Fingerprint
@@ -52,6 +54,7 @@ class ScanOrder:
     source: Source = field(default_factory=FromText)
     rows: int = SCANNED_ROWS
     ids: Sequence[str] = ()
+    within: Container[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,18 +88,19 @@ class Scan:
         self._kept: Mapping[bytes, KeptVector] = {}
         self._on_their_way: set[bytes] = set()
         self._shared: set[bytes] = set()
+        self._met: set[str] = set()
         self._gathering = _Gathering()
         self.stopped = False
 
     def pages(self) -> Iterator[Page]:
         """Yield the pages in cursor order; between two pages nothing is held open."""
-        for namespace in self._order.namespaces:
+        yield from self._chunks(None, self._order.ids)
+        for namespace in () if self.budget.spent or self.stopped else self._order.namespaces:
             checkpoint = self._order.checkpoints.get(namespace)
             if checkpoint is None or not checkpoint.eof:
                 yield from self._namespace(namespace, checkpoint.cursor_id if checkpoint else None)
             if self.budget.spent or self.stopped:
                 break
-        yield from self._chunks(None, self._order.ids)
         if self._gathering.steps:
             yield self._take()
 
@@ -133,8 +137,10 @@ class Scan:
         judged = {
             row.id: self._judge(row)
             for row in self._store.memories.rows_by_id(ids, target=self._order.target.id)
-            if row.live and namespace in (None, row.namespace)
+            if row.live and self._is_met_now(row, namespace)
         }
+        if namespace is None:
+            self._met.update(judged)
         self._find_vectors(judged.values())
         for row_id in ids:
             if row_id in judged:
@@ -143,9 +149,14 @@ class Scan:
                         return
                     # It may have no rows: whoever takes it settles those before, and asks for the next one then.
                     yield self._take()
-            self._gathering.pass_row(namespace or "", row_id)
+            self._gathering.pass_row(namespace, row_id)
             if self._full():
                 yield self._take()
+
+    def _is_met_now(self, row: MemoryRow, namespace: str | None) -> bool:
+        if namespace is None:
+            return self._order.within is None or row.namespace in self._order.within
+        return row.namespace == namespace and row.id not in self._met
 
     def _judge(self, row: MemoryRow) -> _Verdict:
         order, traits = self._order, self._traits
@@ -220,7 +231,7 @@ class _Gathering:
     bytes: int = 0
     taken: list[Embedded] = field(default_factory=list)
     unproven: list[Embedded] = field(default_factory=list)
-    steps: dict[str, Checkpoint] = field(default_factory=dict)
+    steps: dict[str | None, Checkpoint] = field(default_factory=dict)
 
     def add_kept(self, document: Document, kept: KeptVector) -> None:
         (self.taken if kept.proven else self.unproven).append(given_again(document, kept))
@@ -230,7 +241,7 @@ class _Gathering:
         self.bytes += document.size
         self.comparable |= comparable
 
-    def pass_row(self, namespace: str, row_id: str) -> None:
+    def pass_row(self, namespace: str | None, row_id: str) -> None:
         self.passed += 1
         done = self.steps[namespace].rows_done + 1 if namespace in self.steps else 1
         self.steps[namespace] = Checkpoint(namespace, row_id, eof=False, rows_done=done)

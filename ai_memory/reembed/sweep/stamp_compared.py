@@ -28,9 +28,18 @@ STAMP_SOME = f"; or stamp those that agree: {EMBED} --stamp-only --sample all"
 
 
 def stamp_compared(
-    store: Store, target: Target, scope: Scope, tools: SweepTools, workers: Workers, *, size: int | None
+    store: Store,
+    target: Target,
+    scope: Scope,
+    tools: SweepTools,
+    workers: Workers,
+    *,
+    size: int | None,
+    undo: bool = True,
 ) -> Stamped:
     """Stamp the stored vectors of `scope` if `size` of them agree with what `workers` give; None: those that agree.
+
+    What that replaces is kept as `stamp` does.
 
     Raises:
         StampRefused: see `stamp`; or one differs (of all: every one), or too many texts have one vector. Nothing is
@@ -46,7 +55,7 @@ def stamp_compared(
     if chosen and not found.agreeing:
         _require_agreement(found)
         raise _none_compared(len(chosen))
-    stamped = stamp(store, target, scope, tools, only=found.agreeing if size is None else None)
+    stamped = stamp(store, target, scope, tools, only=found.agreeing if size is None else None, undo=undo)
     differing = len(found.differing)
     return replace(stamped, unstamped=stamped.unstamped - differing, sampled=found.rows, differing=differing)
 

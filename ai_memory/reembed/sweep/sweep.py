@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Generator, Iterator, Mapping
+from collections.abc import Collection, Generator, Iterator
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ai_memory.reembed.sweep.walk import Walk
     from ai_memory.reembed.sweep.witness_guard import WitnessGuard
     from ai_memory.reembed.tools import SweepTools
-    from ai_memory.stores.values import Checkpoint
+    from ai_memory.stores.values import Steps
 
 
 class Sweep:
@@ -103,7 +103,7 @@ class Sweep:
         pages = [work.page for work in flying]
         return not flying or (not budget.tight and self._window.room(pages, dim=self._committer.target.dim))
 
-    def _write(self, work: Work, answered: Answered, walk: Walk, steps: Mapping[str, Checkpoint]) -> None:
+    def _write(self, work: Work, answered: Answered, walk: Walk, steps: Steps) -> None:
         # A page without rows only waited for those before it.
         if not answered.page.empty:
             self._commit(answered, steps)
@@ -111,7 +111,7 @@ class Sweep:
             walk.settle(answered.page)
             self._after_commit(answered)
 
-    def _commit(self, answered: Answered, steps: Mapping[str, Checkpoint]) -> None:
+    def _commit(self, answered: Answered, steps: Steps) -> None:
         self._refusals.require_few(answered)
         pages = self._window.next(waited=answered.waited)
         self._committer.commit(answered, steps, in_flight=pages * self._texts_a_page)

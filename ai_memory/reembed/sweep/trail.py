@@ -46,12 +46,14 @@ class Watch:
 
 
 class Kept:
-    """Rows written in this invocation, one per page, and `before` it, until they agree at an end or are taken back."""
+    """Rows written in this invocation, one per page, and before it, until they agree at an end or are taken back."""
 
     def __init__(self, chance: Random, inherited: Inherited) -> None:
         """Begin with what is `inherited`; `chance` chooses."""
         self._chance = chance
-        self.before = list(inherited.rows)
+        self._inherited = list(inherited.rows)
+        self._taken: list[Embedded] = []
+        self._met = 0
         self._others: list[Embedded] = []
         self._last: list[Embedded] = []
         self._pages = 0
@@ -63,6 +65,22 @@ class Kept:
     def link(self) -> list[Embedded]:
         """A row of the last page that was written, before the first one of what is inherited."""
         return self._last or self.before[-1:]
+
+    @property
+    def before(self) -> list[Embedded]:
+        """Rows from all over what earlier invocations were given: what is inherited, and what was taken again."""
+        return [*self._inherited, *self._taken]
+
+    def took(self, rows: Sequence[Embedded]) -> None:
+        """Record vectors that were kept and taken again: few rows of many pages would say as little as of one."""
+        for each in rows:
+            self._met += 1
+            # Every row is kept with the same chance, as the pages are.
+            place = self._chance.randrange(self._met)
+            if len(self._taken) < MOST:
+                self._taken.append(each)
+            elif place < MOST:
+                self._taken[place] = each
 
     @property
     def rows(self) -> list[Embedded]:
@@ -89,7 +107,8 @@ class Kept:
 
     def agreed(self) -> None:
         """Record that the rows agreed at an end."""
-        self.before, self._others, self._pages, self._alone = [], [], 0, False
+        self._inherited, self._taken, self._met = [], [], 0
+        self._others, self._pages, self._alone = [], 0, False
 
     def has(self, each: Embedded) -> bool:
         """Return whether a row is one of those kept in mind."""
@@ -97,14 +116,15 @@ class Kept:
 
     def drop(self, ids: Collection[str]) -> None:
         """Forget those rows of `ids` that are kept in mind: they are stale again."""
-        self.before = [each for each in self.before if each.document.id not in ids]
+        self._inherited = [each for each in self._inherited if each.document.id not in ids]
+        self._taken = [each for each in self._taken if each.document.id not in ids]
         left = [each for each in (*self._others, *self._last) if each.document.id not in ids]
         self._others, self._last = left[:-1], left[-1:]
 
     def forget(self) -> list[str]:
         """Return the ids of all that was written, and begin with none."""
         ids = [each for page in self._ids for each in json.loads(page)]
-        self._ids, self.before, self._others, self._last = [], [], [], []
+        self._ids, self._inherited, self._taken, self._others, self._last = [], [], [], [], []
         return ids
 
 
@@ -128,7 +148,7 @@ class Trail:
 
     @property
     def before(self) -> list[Embedded]:
-        """The inherited rows that are still in doubt, see `Kept`."""
+        """The rows that earlier invocations were given and that are still in doubt, see `Kept`."""
         return self._kept.before
 
     @property
@@ -145,12 +165,12 @@ class Trail:
     def wrote(self, answered: Answered, *, alone: bool) -> None:
         """Record that a page was committed; `alone`: rows of it agreed while nothing else was in flight."""
         unproven = answered.page.unproven
-        outcomes = (*answered.outcomes, *unproven)
-        ids = [*(each.document.id for each in outcomes), *(each.id for each in answered.page.duplicates)]
+        given = (*answered.outcomes, *unproven)
+        ids = [*(each.document.id for each in given), *(each.id for each in answered.page.duplicates)]
         self._watch.wrote(ids)
         self._unproven.wrote(ids)
-        # Of those that were taken from what was kept none was asked again.
-        self._kept.wrote(outcomes, ids, alone=alone and not unproven)
+        self._kept.wrote(answered.outcomes, ids, alone=alone)
+        self._kept.took(unproven)
 
     def witness_agreed(self) -> None:
         """Record that the witness was asked for again, and agreed."""

@@ -78,6 +78,8 @@ class WitnessGuard:
     def wrote(self, work: Work, answered: Answered) -> None:
         """Record that a page was committed."""
         self._trail.wrote(answered, alone=work.again.alone)
+        if answered.page.unproven:
+            self._before.update(each.document.id for each in self._trail.before)
 
     def end_of_pass(self) -> Answered | None:
         """Ask again rows from all over what was written, with nothing else in flight; return them where some differ.

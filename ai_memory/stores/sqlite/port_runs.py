@@ -6,7 +6,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ai_memory.stores.sqlite import approvals, in_flight, pauses, quarantine, run_figures, runs, settled
+from ai_memory.stores.sqlite import (
+    approvals,
+    checkpoints,
+    hot_list,
+    in_flight,
+    pauses,
+    quarantine,
+    run_figures,
+    runs,
+    settled,
+)
 from ai_memory.stores.sqlite.lost_run import run_lost
 
 if TYPE_CHECKING:
@@ -24,6 +34,7 @@ if TYPE_CHECKING:
         Quarantined,
         Run,
         Space,
+        Steps,
         Terms,
     )
     from ai_memory.vectors.target import Fingerprint
@@ -53,7 +64,7 @@ class RunReader:
 
     def checkpoints(self, run: Run) -> dict[str, Checkpoint]:
         """See the port."""
-        return runs.checkpoints(self.store, run)
+        return checkpoints.read(self.store, run)
 
     def replaced(self, run: Run) -> tuple[Space, ...]:
         """See the port."""
@@ -157,15 +168,29 @@ class ProgressWriter:
 
     inner: Transaction
 
-    def advance(self, run: Run, steps: Mapping[str, Checkpoint], *, now_ms: int) -> None:
+    def freeze(self, run: Run, ids: Sequence[str], *, now_ms: int) -> None:
         """See the port."""
-        runs.advance(self.inner, run, steps, now_ms=now_ms)
+        hot_list.freeze(self.inner, run, ids, now_ms=now_ms)
+
+    def advance(self, run: Run, steps: Steps, *, now_ms: int) -> None:
+        """See the port."""
+        checkpoints.advance(self.inner, run, steps, now_ms=now_ms)
 
     def count(
-        self, run: Run, counters: Counters, *, written_at: int | None = None, rows_per_hour: int | None = None
+        self,
+        run: Run,
+        counters: Counters,
+        *,
+        reads: int = 0,
+        written_at: int | None = None,
+        rows_per_hour: int | None = None,
     ) -> None:
         """See the port."""
-        runs.count(self.inner, run, counters, written_at=written_at, rows_per_hour=rows_per_hour)
+        runs.count(self.inner, run, counters, reads=reads, written_at=written_at, rows_per_hour=rows_per_hour)
+
+    def doubt(self, run: Run, target: Fingerprint, ids: Sequence[str]) -> None:
+        """See the port."""
+        hot_list.doubt(self.inner, run, target, ids)
 
     def set_breaker(self, run: Run, breaker: Breaker, *, now_ms: int, reason: str | None = None) -> None:
         """See the port."""

@@ -6,9 +6,19 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ai_memory.stores.sqlite import fingerprints, in_flight, previous, provenance, put_back, refusals, rehearsal, walk
+from ai_memory.stores.sqlite import (
+    fingerprints,
+    hot_list,
+    in_flight,
+    previous,
+    provenance,
+    put_back,
+    refusals,
+    rehearsal,
+    walk,
+)
 from ai_memory.stores.sqlite.namespaces import require_seen
-from ai_memory.stores.values import NOTHING_KEPT
+from ai_memory.stores.values import NOTHING_KEPT, InRow
 
 if TYPE_CHECKING:
     from ai_memory.memory.row import MemoryRow, Traits
@@ -38,6 +48,14 @@ class Snapshot:
     def known(self, identity: Identity) -> Fingerprint | None:
         """See the port."""
         return fingerprints.known_fingerprint(self.store, identity)
+
+    def hottest(self, *, target: int, only: Sequence[str] | None, limit: int, now_ms: int) -> list[str]:
+        """See the port."""
+        return hot_list.hottest(self.store, target=target, only=only, limit=limit, now_ms=now_ms)
+
+    def listed(self, run: Run) -> list[str] | None:
+        """See the port."""
+        return hot_list.listed(self.store, run)
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,6 +232,11 @@ class UndoWriter:
     def doubt(self, target: Fingerprint) -> None:
         """See the port."""
         previous.doubt(self.inner, target)
+
+    def note_stamps(self, target: Fingerprint, *, target_model: str, now_ms: int, tool_version: str) -> Place:
+        """See the port."""
+        noted = previous.note_stamps(self.inner, target, target_model, now_ms=now_ms, tool_version=tool_version)
+        return InRow(noted)
 
     def undone(self, undoes: Span, by: Run) -> None:
         """See the port."""

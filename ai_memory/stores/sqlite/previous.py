@@ -27,11 +27,11 @@ UNPROVEN = f"p.origin IN ({SWEPT}) AND p.stretch >= f.stretch"
 KEEP = f"""
     INSERT INTO embedding_previous (run_id, memory_id, text_src, written_head,
         embedding, embedding_dim, embedding_space, fingerprint_id, src, head, origin, stretch)
-    SELECT :run, m.id, :src, :head, m.embedding, {{dim}}, {{space}},
+    SELECT ?, m.id, ?, ?, m.embedding, {{dim}}, {{space}},
         p.fingerprint_id, p.src, p.head, p.origin, iif({UNPROVEN}, NULL, p.stretch)
     FROM main.memories AS m LEFT JOIN embedding_provenance AS p ON p.memory_id = m.id
         LEFT JOIN embedding_fingerprint AS f ON f.id = p.fingerprint_id
-    WHERE m.id = CAST(:id AS TEXT) AND +m.title IS :title AND m.content IS :content {{and_plain}}
+    WHERE m.id = CAST(? AS TEXT) AND +m.title IS ? AND m.content IS ? {{and_plain}}
     ON CONFLICT (memory_id, run_id) DO UPDATE SET written_head = excluded.written_head
     RETURNING id, coalesce(octet_length(embedding), 0)
 """
@@ -54,8 +54,14 @@ AFTER = "memory_id > CAST(:after AS TEXT) AND"
 # What ended without a vector was no step that could be undone.
 TO_UNDO = """
     SELECT run_id, state FROM reembed_run
-    WHERE undoes_first IS NULL AND (finished_at IS NULL OR reembedded + attested > 0 OR kept_rows > 0)
+    WHERE undoes_first IS NULL
+        AND (finished_at IS NULL OR reembedded + attested > 0 OR kept_rows > 0 OR undone_by IS NOT NULL)
     ORDER BY run_id DESC
+"""
+NOTE_STAMPS = """
+    INSERT INTO reembed_run (target, target_model, scope_json, state, started_at, last_progress_at, finished_at,
+        tool_version, keeps_previous, stamps)
+    VALUES (?, ?, 'null', 'cancelled', ?, ?, ?, ?, 1, 1) RETURNING run_id
 """
 LEFT = """
     SELECT count(*) FROM embedding_provenance AS p
@@ -87,16 +93,11 @@ def keep(transaction: Transaction, run_id: int, writes: Sequence[VectorWrite], *
 
     `and_plain` is what else a row must be to be written.
     """
+    if not writes:
+        return
     before = transaction.db.value(LAST_ID)
-    bindings: list[dict[str, Binding]] = [
-        {
-            "run": run_id,
-            "id": transaction.codec.bound(each.id),
-            "title": each.title,
-            "content": each.content,
-            "src": each.src,
-            "head": head(each.blob),
-        }
+    bindings = [
+        (run_id, each.src, head(each.blob), transaction.codec.bound(each.id), each.title, each.content)
         for each in writes
     ]
     sql = KEEP.format(
@@ -178,6 +179,14 @@ def doubt(transaction: Transaction, fingerprint: Fingerprint) -> None:
 def doubt_texts(transaction: Transaction, writes: Iterable[VectorWrite], fingerprint: Fingerprint) -> None:
     """Delete the records of kept vectors that the target gave these texts."""
     transaction.db.execute_many(DOUBT_TEXT, [(fingerprint.id, each.src) for each in writes])
+
+
+def note_stamps(
+    transaction: Transaction, fingerprint: Fingerprint, target_model: str, *, now_ms: int, tool_version: str
+) -> int:
+    """Enter that vectors are about to be attested, and return the number under which what that replaces is kept."""
+    bindings = (fingerprint.id, target_model, now_ms, now_ms, now_ms, tool_version)
+    return int(transaction.db.value(NOTE_STAMPS, bindings))
 
 
 def undone(transaction: Transaction, undoes: Span, by: Run) -> None:

@@ -24,7 +24,8 @@ BEAT = """
     WHERE run_id = :run_id AND fence = :fence AND state = 'running'
 """
 NOTE_CENSUS = """
-    UPDATE reembed_run SET live = ?, remaining = ?, in_quarantine = ?, counted_at = ? WHERE run_id = ? AND fence = ?
+    UPDATE reembed_run SET live = ?, remaining = ?, in_quarantine = ?, counted_at = ?, reads = ?, reads_left = ?
+    WHERE run_id = ? AND fence = ?
 """
 NOTE_END = """
     UPDATE reembed_run SET
@@ -59,8 +60,8 @@ def note_stored(transaction: Transaction, run: Run, stored: Sequence[Space]) -> 
 
 def note_census(transaction: Transaction, run: Run, counted: Counted) -> None:
     """Note what a census of the run's scope found."""
-    found = (counted.live, counted.remaining, counted.in_quarantine, counted.at)
-    transaction.db.execute(NOTE_CENSUS, (*found, run.run_id, run.fence))
+    rows, reads = (counted.live, counted.remaining, counted.in_quarantine), (counted.reads, counted.reads_left)
+    transaction.db.execute(NOTE_CENSUS, (*rows, counted.at, *reads, run.run_id, run.fence))
 
 
 def note_end(transaction: Transaction, run: Run, *, exit_code: int, reason: str, now_ms: int) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 from ai_memory.stores.holder import Holder
 from ai_memory.stores.sqlite.own_row import MOST, OwnRow
-from ai_memory.stores.values import Counted, Counters, LastEnd, Room, Run, Span
+from ai_memory.stores.values import HOT, NAMESPACE, Counted, Counters, LastEnd, Room, Run, Span
 
 if TYPE_CHECKING:
     from ai_memory.stores.sqlite.base import Store
@@ -16,12 +16,13 @@ if TYPE_CHECKING:
 COUNTERS = tuple(each.name for each in fields(Counters))
 RUN_TEXTS = (
     "target_model", "scope_json", "state", "holder_json", "breaker_state", "last_error", "limits_json", "ended_reason",
+    "walk_order",
 )  # fmt: skip
 RUN_COLUMNS = (
     "run_id", "target", "pass", "fence", "in_flight_limit", "skip_current", "started_at", "last_progress_at",
     "finished_at", "census_at", "breaker_until", "breaker_wait_ms", "live", "remaining", "in_quarantine", "counted_at",
-    "last_written_at", "rows_per_hour", "ended_at", "ended_code", "ended_alike", "keeps_previous", "undoes_first",
-    "undoes_last", "undone_by", "kept_rows", "kept_bytes", *COUNTERS, *RUN_TEXTS,
+    "last_written_at", "rows_per_hour", "ended_at", "ended_code", "ended_alike", "reads", "reads_left",
+    "keeps_previous", "undoes_first", "undoes_last", "undone_by", "kept_rows", "kept_bytes", *COUNTERS, *RUN_TEXTS,
 )  # fmt: skip
 ENDED = ("done", "cancelled", "superseded")
 STATES = ("running", "paused", *ENDED)
@@ -65,6 +66,7 @@ def run_of(store: Store, values: Sequence[object]) -> Run:
         rows_per_hour=row.whole("rows_per_hour"),
         counted=_counted(row),
         last_end=_last_end(row),
+        order=row.one_of("walk_order", (NAMESPACE, HOT)),
         keeps_previous=bool(row.whole("keeps_previous", most=1)),
         undoes=_undoes(row),
         undone_by=None if named["undone_by"] is None else row.whole("undone_by"),
@@ -76,7 +78,8 @@ def _counted(row: OwnRow) -> Counted | None:
     at = row.time_or_none("counted_at")
     if at is None:
         return None
-    return Counted(row.whole("live"), row.whole("remaining"), row.whole("in_quarantine"), at)
+    live, remaining, in_quarantine = row.whole("live"), row.whole("remaining"), row.whole("in_quarantine")
+    return Counted(live, remaining, in_quarantine, at, row.whole("reads"), row.whole("reads_left"))
 
 
 def _last_end(row: OwnRow) -> LastEnd | None:

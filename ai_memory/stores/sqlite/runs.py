@@ -1,4 +1,4 @@
-"""Keeps the runs of the migration: their state, fence, counters, checkpoints, breaker and events.
+"""Keeps the runs of the migration: their state, fence, counters, breaker and events.
 
 Every change of state is one guarded UPDATE and an event. What belongs together is written in one `Transaction`.
 """
@@ -11,23 +11,23 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from ai_memory.errors import DataRefused, NotFinished
-from ai_memory.memory.text_codec import printable
+from ai_memory.stores.sqlite import hot_list
 from ai_memory.stores.sqlite.lost_run import run_lost
-from ai_memory.stores.sqlite.own_row import OwnRow, selected
-from ai_memory.stores.sqlite.run_row import ENDED, GIVE_UP, RUN_COLUMNS, RUN_TEXTS, run_of
-from ai_memory.stores.values import Breaker, Checkpoint, Counters, Run, Terms
+from ai_memory.stores.sqlite.own_row import selected
+from ai_memory.stores.sqlite.run_row import ENDED, RUN_COLUMNS, RUN_TEXTS, run_of
 from ai_memory.text.cleaning import MOST_WORDS, one_line
 
 if TYPE_CHECKING:
     from ai_memory.stores.holder import Holder
     from ai_memory.stores.sqlite.base import Store, Transaction
     from ai_memory.stores.sqlite.connection import Binding
+    from ai_memory.stores.values import Breaker, Counters, Run, Terms
 
 # A state that nobody knows is not an end: such a run stands in the way of another until it is cancelled.
 IS_UNFINISHED = f"coalesce(state, '') NOT IN {ENDED}"
 RUN = f"SELECT {selected(RUN_COLUMNS, RUN_TEXTS)} FROM reembed_run"
 UNFINISHED = f"{RUN} WHERE {IS_UNFINISHED}"
-LATEST = f"{RUN} ORDER BY run_id DESC LIMIT 1"
+LATEST = f"{RUN} WHERE stamps = 0 ORDER BY run_id DESC LIMIT 1"
 ONE = f"{RUN} WHERE run_id = ?"
 UNFINISHED_ID = f"SELECT max(run_id) FROM reembed_run WHERE {IS_UNFINISHED}"
 CANCEL = f"""
@@ -36,9 +36,9 @@ CANCEL = f"""
 """
 BEGIN_RUN = """
     INSERT INTO reembed_run
-        (target, target_model, scope_json, state, skip_current, started_at, last_progress_at, tool_version,
+        (target, target_model, scope_json, state, skip_current, started_at, last_progress_at, tool_version, walk_order,
         keeps_previous, undoes_first, undoes_last)
-    VALUES (?, ?, ?, 'running', ?, ?, ?, ?, ?, ?, ?) RETURNING run_id
+    VALUES (?, ?, ?, 'running', ?, ?, ?, ?, ?, ?, ?, ?) RETURNING run_id
 """
 TAKE_OVER = """
     UPDATE reembed_run SET fence = fence + 1, holder_json = ?, in_flight_limit = ?,
@@ -73,26 +73,13 @@ COUNT = """
         taken_again = taken_again + :taken_again,
         put_back = put_back + :put_back, left_alone = left_alone + :left_alone,
         remaining = max(remaining - :reembedded - :attested - :quarantined - :put_back - :left_alone, 0),
-        in_quarantine = in_quarantine + :quarantined,
+        in_quarantine = in_quarantine + :quarantined, reads_left = max(reads_left - :reads, 0),
         last_written_at = coalesce(:written_at, last_written_at), rows_per_hour = coalesce(:rate, rows_per_hour)
     WHERE run_id = :run_id
 """
 SET_TARGET = "UPDATE reembed_run SET target = ? WHERE run_id = ?"
 SET_BREAKER = """
     UPDATE reembed_run SET breaker_state = ?, breaker_until = ?, breaker_wait_ms = ?, last_error = ? WHERE run_id = ?
-"""
-CHECKPOINT_COLUMNS = ("namespace", "cursor_id", "eof", "rows_done")
-CHECKPOINTS = f"""
-    SELECT {selected(CHECKPOINT_COLUMNS, ("namespace", "cursor_id"))} FROM reembed_checkpoint
-    WHERE run_id = ? AND pass = ?
-"""
-ADVANCE = """
-    INSERT INTO reembed_checkpoint (run_id, namespace, cursor_id, pass, eof, rows_done, updated_at)
-    VALUES (:run_id, CAST(:namespace AS TEXT), CAST(:cursor_id AS TEXT), :pass, :eof, :rows_done, :now)
-    ON CONFLICT (run_id, namespace) DO UPDATE SET
-        cursor_id = coalesce(excluded.cursor_id, CASE WHEN pass = excluded.pass THEN cursor_id END),
-        rows_done = excluded.rows_done + CASE WHEN pass = excluded.pass THEN rows_done ELSE 0 END,
-        pass = excluded.pass, eof = excluded.eof, updated_at = excluded.updated_at
 """
 ADD_EVENT = "INSERT INTO reembed_event (run_id, at, kind, detail_json) VALUES (?, ?, ?, ?)"
 
@@ -152,11 +139,12 @@ def read_run(store: Store, run_id: int) -> Run:
 def begin_run(
     transaction: Transaction, *, target: int, target_model: str, terms: Terms, now_ms: int, tool_version: str
 ) -> Run:
-    """Enter a new run in state running and return it."""
+    """Enter a new run in state running and return it; lists of hot rows of others are deleted."""
+    hot_list.drop(transaction)
     scope_json = json.dumps(None if terms.scope is None else list(terms.scope))
     span = (terms.undoes.first, terms.undoes.last) if terms.undoes else (None, None)
     begun = (target, target_model, scope_json, int(terms.skip_current), now_ms, now_ms, tool_version)
-    bindings = (*begun, int(terms.keeps_previous), *span)
+    bindings = (*begun, terms.order, int(terms.keeps_previous), *span)
     run_id = int(transaction.db.value(BEGIN_RUN, bindings))
     add_event(transaction, run_id, "started", now_ms=now_ms)
     return read_run(transaction, run_id)
@@ -271,50 +259,17 @@ def count(
     run: Run,
     counters: Counters,
     *,
+    reads: int = 0,
     written_at: int | None = None,
     rows_per_hour: int | None = None,
 ) -> None:
     """Add a page's share to the counters of the run, and take its rows from those that remain.
 
-    `written_at` is when a vector of it was written, `rows_per_hour` the rate with it (None: as before).
+    `reads` is how often those that are the target's now were read, `written_at` when a vector of it was written,
+    `rows_per_hour` the rate with it (None: as before).
     """
-    beside = {"written_at": written_at, "rate": rows_per_hour, "run_id": run.run_id}
+    beside = {"reads": reads, "written_at": written_at, "rate": rows_per_hour, "run_id": run.run_id}
     transaction.db.execute(COUNT, {**asdict(counters), **beside})
-
-
-def checkpoints(store: Store, run: Run) -> dict[str, Checkpoint]:
-    """Return the checkpoints of the run's present pass, by namespace.
-
-    Raises:
-        DataRefused: a column of one is damaged.
-    """
-    found: dict[str, Checkpoint] = {}
-    for values in store.db.execute(CHECKPOINTS, (run.run_id, run.pass_number)):
-        namespace, cursor = store.codec.name(values[0]), values[1]
-        what = f"the checkpoint of {printable(namespace)} in run {run.run_id}"
-        row = OwnRow(store, what, GIVE_UP, dict(zip(CHECKPOINT_COLUMNS, values, strict=True)))
-        found[namespace] = Checkpoint(
-            namespace=namespace,
-            cursor_id=None if cursor is None else store.codec.name(cursor),
-            eof=bool(row.whole("eof", most=1)),
-            rows_done=row.whole("rows_done"),
-        )
-    return found
-
-
-def advance(transaction: Transaction, run: Run, steps: Mapping[str, Checkpoint], *, now_ms: int) -> None:
-    """Move the cursors of all namespaces in `steps`; their `rows_done` is added to what was done in this pass."""
-    for step in steps.values():
-        bindings: dict[str, Binding] = {
-            "run_id": run.run_id,
-            "namespace": transaction.codec.bound(step.namespace),
-            "cursor_id": None if step.cursor_id is None else transaction.codec.bound(step.cursor_id),
-            "pass": run.pass_number,
-            "eof": int(step.eof),
-            "rows_done": step.rows_done,
-            "now": now_ms,
-        }
-        transaction.db.execute(ADVANCE, bindings)
 
 
 def set_target(transaction: Transaction, run: Run, fingerprint_id: int) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ai_memory.memory.row import MemoryRow
 from ai_memory.stores.sqlite.consistent import memory_rows
+from ai_memory.stores.sqlite.reads import READS
 
 if TYPE_CHECKING:
     from ai_memory.stores.sqlite.base import Store
@@ -31,14 +32,14 @@ IDS = """
 AFTER = "AND {order} > CAST(:after AS TEXT)"
 
 # A bare parameter beside an indexed column has SQLite plan anew at every binding (STAT4); a CAST has not: 42 -> 10 us.
-ROW_COLUMNS = """
+ROW_COLUMNS = f"""
     CAST(m.id AS BLOB), CAST(m.namespace AS BLOB), typeof(m.title) = 'text' AND typeof(m.content) = 'text',
     CAST(m.title AS BLOB), CAST(m.content AS BLOB), CAST(m.encrypted_envelope AS BLOB), m.live,
     CASE WHEN typeof(m.embedding) = 'blob' THEN m.embedding END,
     CASE WHEN typeof(m.embedding_dim) = 'integer' THEN m.embedding_dim END, CAST(m.embedding_space AS BLOB),
-    p.fingerprint_id, p.src, p.head, p.origin, q.src
+    p.fingerprint_id, p.src, p.head, p.origin, q.src, {READS}
 """
-OF_ROW = 15
+OF_ROW = 16
 """How many these are: all of a `MemoryRow` but its codec."""
 ROW = f"""
     SELECT {ROW_COLUMNS}

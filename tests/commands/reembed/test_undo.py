@@ -78,6 +78,7 @@ def test_resume_goes_on_with_a_rollback_and_status_tells_of_it(command: Command,
     assert "reembed --resume" in first.err
     assert "back from new" in status.out
     assert "of run 2" in status.out
+    assert "configuration" not in status.out
     assert files.vectors(command.db) == before
 
 
@@ -180,3 +181,26 @@ def test_a_deleted_memory_leaves_no_vector_behind(command: Command, alone: Comma
 
     assert files.execute(command.db, KEPT) == [(ROWS - 1,)]
     assert files.execute(command.db, "SELECT sum(kept_rows) FROM reembed_run") == [(ROWS - 1,)]
+
+
+def test_stamps_that_an_operator_gave_are_taken_back(
+    command: Command, alone: Command, endpoint: FakeEndpoint, tmp_path: Path
+) -> None:
+    before = records(command)
+    config = tmp_path / "ai-memory" / "config.toml"
+    config.parent.mkdir()
+    config.write_text("[embeddings]\ndim = 16\n", "utf-8")
+    nobody_answers = {"AI_MEMORY_EMBED_BASE_URL": "http://127.0.0.1:9", "XDG_CONFIG_HOME": str(tmp_path)}
+    stamped = Command(command.db, {**remote(endpoint), **nobody_answers}).run("reembed", "--stamp-only")
+    assert (stamped.code, records(command) != before) == (0, True)
+
+    assert alone.run("reembed", "status", "--json").json["run_id"] == 1
+    undone = alone.run("reembed", "rollback", "--json")
+
+    assert (undone.code, undone.json["put_back"]) == (0, ROWS)
+    assert records(command) == before
+
+
+def records(command: Command) -> object:
+    sql = "SELECT memory_id, fingerprint_id, src, head, origin, embedding_space FROM embedding_provenance JOIN memories"
+    return files.execute(command.db, f"{sql} ON id = memory_id ORDER BY 1")

@@ -14,9 +14,9 @@ from ai_memory.reembed.sweep.commit import write_page
 from ai_memory.reembed.sweep.journal import RunJournal
 from ai_memory.reembed.sweep.progressed import Traffic
 from ai_memory.reembed.work import Answered
-from ai_memory.stores.sqlite import quarantine, runs
+from ai_memory.stores.sqlite import checkpoints, quarantine, runs
 from ai_memory.stores.sqlite.store import Store
-from ai_memory.stores.values import Checkpoint, Counters, Run
+from ai_memory.stores.values import Checkpoint, Counters, Run, Steps
 from ai_memory.vectors.blob import encode
 from ai_memory.vectors.target import Fingerprint
 from tests.reembed.work import HOLDER, NOW_MS, begun, committed, documents, known
@@ -24,7 +24,7 @@ from tests.support import files
 from tests.support.fakes import HashEmbedder
 
 EMBEDDER = HashEmbedder()
-STEPS = {"a": Checkpoint("a", "id-002", eof=False, rows_done=2)}
+STEPS: Steps = {"a": Checkpoint("a", "id-002", eof=False, rows_done=2)}
 REFUSED = Reason("refused", "the input was refused.", 400)
 
 
@@ -57,7 +57,7 @@ def test_vectors_cursors_and_counters_are_written_together(store: Store, run: Ru
 
     assert found == Counters(reembedded=2, texts_sent=2, requests=1)
     assert runs.read_run(store, run.run_id).counters == found
-    assert runs.checkpoints(store, run) == STEPS
+    assert checkpoints.read(store, run) == STEPS
     assert files.vectors(store.db.path)["id-002"] == encode(EMBEDDER.vector(page[1].text))
 
 
@@ -132,5 +132,5 @@ def test_a_runner_that_lost_its_run_writes_nothing(store: Store, run: Run, targe
         write(store, run, target, Answered(Page(documents=tuple(page)), embedded(page)))
 
     assert set(files.vectors(store.db.path).values()) == {None}
-    assert runs.checkpoints(store, run) == {}
+    assert checkpoints.read(store, run) == {}
     assert files.execute(store.db.path, "SELECT count(*) FROM embedding_provenance") == [(0,)]

@@ -213,3 +213,36 @@ def test_small_blocks_pass_the_same_rows(store: Store, monkeypatch: pytest.Monke
 
     assert sorted(each for page in found for each in ids(page)) == [f"id-{number:03}" for number in range(10)]
     assert {name: step.eof for page in found for name, step in page.steps.items()} == {"a": True, "b": True}
+
+
+def test_named_rows_come_first_and_are_met_once(store: Store) -> None:
+    target = known(store, HashEmbedder())
+    order = ScanOrder(target, ["a", "b"], NO_CURSORS, 4, ids=("id-005", "id-004", "gone"), within={"a", "b"})
+
+    first, *others = Scan(store, order, budget(), stopped=lambda: False).pages()
+
+    assert ids(first) == ["id-005", "id-004", "id-000", "id-002"]
+    assert first.steps == {
+        None: Checkpoint(None, "gone", eof=False, rows_done=3),
+        "a": Checkpoint("a", "id-002", eof=False, rows_done=2),
+    }
+    found = [each for page in (first, *others) for each in ids(page)]
+    assert sorted(found) == [f"id-{number:03}" for number in range(10)]
+
+
+def test_named_rows_of_other_namespaces_are_passed_over(store: Store) -> None:
+    target = known(store, HashEmbedder())
+    order = ScanOrder(target, ["a"], NO_CURSORS, 100, ids=("id-005", "id-004"), within={"a"})
+
+    [page] = Scan(store, order, budget(), stopped=lambda: False).pages()
+
+    assert (ids(page), page.steps[None].rows_done) == (["id-004", "id-000", "id-002", "id-006", "id-008"], 2)
+
+
+def test_a_budget_that_the_named_rows_spend_leaves_the_namespaces_where_they_were(store: Store) -> None:
+    target = known(store, HashEmbedder())
+    order = ScanOrder(target, ["a", "b"], NO_CURSORS, 4, ids=("id-005", "id-004"), within={"a", "b"})
+
+    [page] = Scan(store, order, budget(1), stopped=lambda: False).pages()
+
+    assert (ids(page), page.steps) == (["id-005"], {None: Checkpoint(None, "id-005", eof=False, rows_done=1)})

@@ -76,6 +76,9 @@ class SqliteSubject:
     def edit(self, row_id: str, content: str) -> None:
         files.edit(self.path, row_id, content)
 
+    def note_reads(self, row_id: str, reads: int, at: str) -> None:
+        files.note_reads(self.path, row_id, reads, at)
+
     def edit_all(self, content: str) -> bool:
         return files.edit_all(self.path, content)
 

@@ -15,7 +15,7 @@ from ai_memory.stores.sqlite.ddl import _apply, check_ledger, migrate
 from ai_memory.stores.sqlite.migrations import available
 from ai_memory.stores.sqlite.store import Store
 from ai_memory.stores.sqlite.transactions import transaction
-from ai_memory.stores.values import Identity, Room
+from ai_memory.stores.values import NAMESPACE, Identity, Room
 from tests.support import files, shapes
 
 LEDGER = "SELECT version, name, sha256 FROM reembed_migration ORDER BY version"
@@ -133,6 +133,7 @@ def test_a_file_of_a_release_before_is_read_without_being_migrated(tmp_path: Pat
         found = runs.unfinished_run(store)
         assert found is not None
         assert (found.target_model, found.counted, found.counters.asked_again) == ("m", None, 0)
+        assert found.order == NAMESPACE
         assert store.db.execute("SELECT * FROM reembed_approval") == []
         assert [each.settings for each in store.targets.kept()] == [""]
         target = store.targets.known(Identity(b"\x01", "{}", "space", 16))

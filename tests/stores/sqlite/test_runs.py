@@ -6,9 +6,9 @@ import pytest
 
 from ai_memory.errors import NotFinished, OperatorNeeded, StatementRefused
 from ai_memory.stores.holder import Holder
-from ai_memory.stores.sqlite import runs
+from ai_memory.stores.sqlite import checkpoints, runs
 from ai_memory.stores.sqlite.store import Store
-from ai_memory.stores.values import Breaker, Checkpoint, Counters, Run
+from ai_memory.stores.values import Breaker, Checkpoint, Counters, Run, Steps
 from ai_memory.vectors.target import Fingerprint
 from tests.reembed.work import NOW_MS, begun, committed, known
 from tests.support.fakes import HashEmbedder
@@ -90,22 +90,23 @@ def test_only_the_take_over_of_a_killed_run_counts_texts_sent_twice(store: Store
 
 
 def test_cursors_belong_to_a_pass(store: Store, run: Run) -> None:
-    committed(store, runs.advance, run, {"a": Checkpoint("a", "id-004", eof=False, rows_done=3)}, now_ms=NOW_MS)
-    committed(store, runs.advance, run, {"a": Checkpoint("a", "id-008", eof=True, rows_done=2)}, now_ms=NOW_MS)
-    assert runs.checkpoints(store, run) == {"a": Checkpoint("a", "id-008", eof=True, rows_done=5)}
+    committed(store, checkpoints.advance, run, {"a": Checkpoint("a", "id-004", eof=False, rows_done=3)}, now_ms=NOW_MS)
+    committed(store, checkpoints.advance, run, {"a": Checkpoint("a", "id-008", eof=True, rows_done=2)}, now_ms=NOW_MS)
+    assert checkpoints.read(store, run) == {"a": Checkpoint("a", "id-008", eof=True, rows_done=5)}
 
     second = committed(store, runs.next_pass, run, now_ms=NOW_MS)
 
-    assert (second.pass_number, runs.checkpoints(store, second)) == (2, {})
-    committed(store, runs.advance, second, {"a": Checkpoint("a", "id-000", eof=False, rows_done=1)}, now_ms=NOW_MS)
-    assert runs.checkpoints(store, second) == {"a": Checkpoint("a", "id-000", eof=False, rows_done=1)}
+    assert (second.pass_number, checkpoints.read(store, second)) == (2, {})
+    first: Steps = {"a": Checkpoint("a", "id-000", eof=False, rows_done=1)}
+    committed(store, checkpoints.advance, second, first, now_ms=NOW_MS)
+    assert checkpoints.read(store, second) == first
 
 
 def test_the_end_of_a_namespace_keeps_its_cursor(store: Store, run: Run) -> None:
-    committed(store, runs.advance, run, {"a": Checkpoint("a", "id-008", eof=False, rows_done=5)}, now_ms=NOW_MS)
-    committed(store, runs.advance, run, {"a": Checkpoint("a", None, eof=True, rows_done=0)}, now_ms=NOW_MS)
+    committed(store, checkpoints.advance, run, {"a": Checkpoint("a", "id-008", eof=False, rows_done=5)}, now_ms=NOW_MS)
+    committed(store, checkpoints.advance, run, {"a": Checkpoint("a", None, eof=True, rows_done=0)}, now_ms=NOW_MS)
 
-    assert runs.checkpoints(store, run) == {"a": Checkpoint("a", "id-008", eof=True, rows_done=5)}
+    assert checkpoints.read(store, run) == {"a": Checkpoint("a", "id-008", eof=True, rows_done=5)}
 
 
 def test_counters_add_up(store: Store, run: Run) -> None:

@@ -1,4 +1,4 @@
-"""Asks the target as a run asks it first, with nothing written."""
+"""Asks the target for the witness texts before any run, as a run would ask it first."""
 
 from __future__ import annotations
 

@@ -1,0 +1,68 @@
+"""Keeps the cursors of a run: how far its present pass has come in each namespace, and in its list of hot rows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ai_memory.memory.text_codec import printable
+from ai_memory.stores.sqlite import hot_list
+from ai_memory.stores.sqlite.own_row import OwnRow, selected
+from ai_memory.stores.sqlite.run_row import GIVE_UP
+from ai_memory.stores.values import Checkpoint
+
+if TYPE_CHECKING:
+    from ai_memory.stores.sqlite.base import Store, Transaction
+    from ai_memory.stores.sqlite.connection import Binding
+    from ai_memory.stores.values import Run, Steps
+
+CHECKPOINT_COLUMNS = ("namespace", "cursor_id", "eof", "rows_done")
+CHECKPOINTS = f"""
+    SELECT {selected(CHECKPOINT_COLUMNS, ("namespace", "cursor_id"))} FROM reembed_checkpoint
+    WHERE run_id = ? AND pass = ?
+"""
+ADVANCE = """
+    INSERT INTO reembed_checkpoint (run_id, namespace, cursor_id, pass, eof, rows_done, updated_at)
+    VALUES (:run_id, CAST(:namespace AS TEXT), CAST(:cursor_id AS TEXT), :pass, :eof, :rows_done, :now)
+    ON CONFLICT (run_id, namespace) DO UPDATE SET
+        cursor_id = coalesce(excluded.cursor_id, CASE WHEN pass = excluded.pass THEN cursor_id END),
+        rows_done = excluded.rows_done + CASE WHEN pass = excluded.pass THEN rows_done ELSE 0 END,
+        pass = excluded.pass, eof = excluded.eof, updated_at = excluded.updated_at
+"""
+
+
+def read(store: Store, run: Run) -> dict[str, Checkpoint]:
+    """Return the checkpoints of the run's present pass, by namespace.
+
+    Raises:
+        DataRefused: a column of one is damaged.
+    """
+    found: dict[str, Checkpoint] = {}
+    for values in store.db.execute(CHECKPOINTS, (run.run_id, run.pass_number)):
+        namespace, cursor = store.codec.name(values[0]), values[1]
+        what = f"the checkpoint of {printable(namespace)} in run {run.run_id}"
+        row = OwnRow(store, what, GIVE_UP, dict(zip(CHECKPOINT_COLUMNS, values, strict=True)))
+        found[namespace] = Checkpoint(
+            namespace=namespace,
+            cursor_id=None if cursor is None else store.codec.name(cursor),
+            eof=bool(row.whole("eof", most=1)),
+            rows_done=row.whole("rows_done"),
+        )
+    return found
+
+
+def advance(transaction: Transaction, run: Run, steps: Steps, *, now_ms: int) -> None:
+    """Move the cursors of all namespaces in `steps`; their `rows_done` is added to what was done in this pass."""
+    for namespace, step in steps.items():
+        if namespace is None:
+            hot_list.advance(transaction, run, step)
+            continue
+        bindings: dict[str, Binding] = {
+            "run_id": run.run_id,
+            "namespace": transaction.codec.bound(namespace),
+            "cursor_id": None if step.cursor_id is None else transaction.codec.bound(step.cursor_id),
+            "pass": run.pass_number,
+            "eof": int(step.eof),
+            "rows_done": step.rows_done,
+            "now": now_ms,
+        }
+        transaction.db.execute(ADVANCE, bindings)
