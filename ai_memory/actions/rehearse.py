@@ -44,7 +44,10 @@ if TYPE_CHECKING:
     from ai_memory.vectors.target import Vectors
 
 TITLES = 100
-"""Rows that are looked for by their titles at most, each by one request more. A choice."""
+"""Rows that are looked for by their titles, of a larger sample a third; each by one request more.
+
+Of 200 samples of 300 rows of the Cranfield collection the difference between the MRR of two models had a standard
+deviation of 0.02 to 0.03 (2026-11-26; 256 numbers against the first 64, and 128, of them)."""
 BLOCK = 500
 """Rows read at once."""
 
@@ -264,7 +267,7 @@ def untitled(documents: Sequence[Document]) -> list[Document]:
         content = each.content.replace(each.title, " ") if each.title else ""
         if each.title.strip() and content.strip():
             found.append(replace(each, text=content))
-    return found[:TITLES]
+    return found[: max(TITLES, len(documents) // 3)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,7 +80,8 @@ def test_a_row_is_looked_for_without_its_title() -> None:
 
 
 def test_not_all_rows_of_a_large_sample_are_looked_for() -> None:
-    assert len(untitled([document(str(number), "t", "content") for number in range(TITLES + 1)])) == TITLES
+    rows = [document(str(number), "t", "content") for number in range(6 * TITLES)]
+    assert (len(untitled(rows[: TITLES + 1])), len(untitled(rows))) == (TITLES, 2 * TITLES)
 
 
 def vectors(*names: str) -> Iterator[tuple[str, np.ndarray[tuple[int], np.dtype[np.float32]]]]:

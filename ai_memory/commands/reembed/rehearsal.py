@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 SHOWN = 3
 """Rows that are named to a person."""
 NOTHING = "There is no row to embed."
+IN_TURN = ", one request after the other"
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +201,7 @@ def _of_all(found: Rehearsal) -> Iterator[str]:
         time = span(max(found.seconds or 0, 1) * 1000)
         yield (
             f"A run would embed {counted(found.rows, 'row')}: about {counted(found.tokens, 'token')}{paid}, and {time} "
-            "if each row takes as long as in the sample, one request after the other."
+            f"if each row takes as long as in the sample{'' if found.target.is_local else IN_TURN}."
         )
         yield cut_line(found.planned)
     else:

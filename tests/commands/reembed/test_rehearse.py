@@ -147,6 +147,23 @@ def test_judged_rows_are_drawn_first_and_what_lies_outside_is_told(cli: Cli, db:
 
 
 @pytest.mark.usefixtures("filled")
+def test_a_query_of_a_namespace_is_searched_there_alone(cli: Cli, db: Path, tmp_path: Path) -> None:
+    """Of two rows of one text the one in the namespace is the only one found, and counts wherever it was drawn."""
+    for namespace in ("team/one", "team/two"):
+        assert cli("store", "-n", namespace, "-T", "ruby", "-c", "in all of them", "--json").json["embedded"]
+    wanted, other = (
+        row for (row,) in files.execute(db, "SELECT id FROM memories WHERE title = 'ruby' ORDER BY namespace")
+    )
+    lines = [{"id": name, "query": "ruby in all of them", "namespace": name} for name in ("team/two", "team/*")]
+    (tmp_path / "queries").write_text("\n".join(map(json.dumps, lines)))
+    (tmp_path / "judgements").write_text(f"team/two\t{other}\t1\nteam/*\t{wanted}\t1\nteam/*\t{other}\t1\n")
+
+    found = rehearse(cli, "--queries", tmp_path / "queries", "--judgements", tmp_path / "judgements").json
+
+    assert (found["queries"], found["target"]) == (2, {"ndcg_at_10": 1.0, "mrr_at_10": 1.0})
+
+
+@pytest.mark.usefixtures("filled")
 def test_without_the_old_model_the_target_is_measured_and_the_way_is_told(
     cli: Cli, old: FakeEndpoint, new: FakeEndpoint, use: Use
 ) -> None:
