@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
@@ -136,11 +137,11 @@ def test_a_resumed_run_keeps_what_it_replaces_as_it_was_begun(command: Command) 
 
 
 def test_where_the_disk_has_not_the_room_nothing_begins(tmp_path: Path, endpoint: FakeEndpoint) -> None:
-    with small_disk(tmp_path / "disk", "size=900k") as disk:
-        path = files.create(disk / "m.db", ROWS)
-        files.execute(path, "UPDATE memories SET embedding = zeroblob(30000)")
-        files.execute(path, "PRAGMA wal_checkpoint(TRUNCATE)")
-        command = Command(path, remote(endpoint))
+    made = files.create(tmp_path / "made.db", ROWS)
+    files.execute(made, "UPDATE memories SET embedding = zeroblob(30000)")
+    files.execute(made, "PRAGMA wal_checkpoint(TRUNCATE)")
+    with small_disk(tmp_path / "disk", f"size={made.stat().st_size // 1024 + 300}k") as disk:
+        command = Command(Path(shutil.copy(made, disk / "m.db")), remote(endpoint))
 
         refused = command.run("reembed")
         planned = command.run("reembed", "--dry-run", "--json").json
