@@ -251,7 +251,8 @@ def _way_back(status: Status) -> str:
     room = f"{counted(status.kept_rows, 'row')}, about {size(status.kept_bytes)}"
     if not status.way_back:
         return f"kept of replaced vectors: {room} (dropped by: ai-memory reembed prune)"
-    return f"way back: what {name_runs(status.way_back)} replaced ({room} are kept): ai-memory reembed rollback"
+    part = "" if status.rows_back == status.kept_rows else f"{counted(status.rows_back, 'row')}; in all "
+    return f"way back: what {name_runs(status.way_back)} replaced ({part}{room} are kept): ai-memory reembed rollback"
 
 
 def _spent(status: Status) -> str:

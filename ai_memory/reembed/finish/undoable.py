@@ -97,9 +97,11 @@ def _nothing_kept(store: Reader, found: Undoable) -> OperatorNeeded:
     runs = [store.runs.read(each) for each in range(found.undoes.first, found.undoes.last + 1)]
     wrote = any(each.counters.reembedded or each.counters.attested for each in runs)
     if not wrote:
+        before = any(run_id < found.undoes.first for run_id, _ in store.targets.previous.kept())
+        undo = "To undo the run before it: ai-memory reembed cancel; then: ai-memory reembed rollback"
         return OperatorNeeded(
             f"There is nothing to undo: {name_runs(found.undoes)} replaced nothing.",
-            tip="To undo the run before it: ai-memory reembed cancel; then: ai-memory reembed rollback",
+            tip=undo if before else "To give it up: ai-memory reembed cancel",
         )
     why = "was pruned" if any(each.keeps_previous for each in runs) else "was not kept (--no-undo)"
     return OperatorNeeded(f"What {name_runs(found.undoes)} replaced {why}.", tip=RESTORE)

@@ -143,7 +143,8 @@ def verdict(
     if found in BY_SOMEBODY or not usable:
         return NEEDS_SOMEBODY
     if found in ENDED or found in GIVEN_UP:
-        same = found in ENDED and not retargeted and not outlook.stale
+        # A rollback leaves what was there before, which is another target's.
+        same = found in ENDED and not retargeted and not outlook.stale and run.undoes is None
         return _behind(found, outlook, same=same, since=run.finished_at or 0, now_ms=now_ms)
     if retargeted or (found is Condition.STOPPED and run.last_end and not _goes_on(run.last_end)):
         return NEEDS_SOMEBODY

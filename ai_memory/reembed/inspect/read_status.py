@@ -36,7 +36,7 @@ def read_status(
     exact = exact and run.undoes is None
     census = take_census(store, target, run.scope, now_ms=now_ms) if exact or _must_count(run) else None
     outside = _stale_outside(store, target, run, now_ms=now_ms) if exact else None
-    left, kept = _is_left(run, census, outside), store.targets.previous.kept()
+    left, kept, way_back = _is_left(run, census, outside), store.targets.previous.kept(), _way_back(store)
     return Status(
         run=run,
         target=target,
@@ -55,7 +55,8 @@ def read_status(
         outside=outside,
         kept_rows=sum(room.rows for _, room in kept),
         kept_bytes=sum(room.on_disk for _, room in kept),
-        way_back=_way_back(store),
+        way_back=way_back,
+        rows_back=sum(room.rows for run_id, room in kept if way_back and way_back.first <= run_id <= way_back.last),
     )
 
 

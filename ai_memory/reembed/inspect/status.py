@@ -38,7 +38,7 @@ class Status:
     believed of the run's own. `free_bytes` is the room on the disk, `wanted` what the configuration asks for,
     `pause` who paused the file (None: nobody), `outlook` what the next start would meet after a run that ended.
     Of `kept_rows` replaced vectors are kept, in about `kept_bytes`; `way_back` names the runs that a rollback undoes
-    (None: none).
+    (None: none), of which it is `rows_back`.
     """
 
     run: Run
@@ -58,6 +58,7 @@ class Status:
     kept_rows: int = 0
     kept_bytes: int = 0
     way_back: Span | None = None
+    rows_back: int = 0
 
     @property
     def interrupted(self) -> bool:

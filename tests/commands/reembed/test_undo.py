@@ -116,6 +116,27 @@ def test_status_names_the_way_back_and_its_room(command: Command, alone: Command
     assert "way back" not in command.run("reembed", "status").out
 
 
+def test_status_tells_what_is_kept_of_the_latest_run_apart_from_that_of_all(command: Command) -> None:
+    command.run("reembed")
+    files.execute(
+        command.db, "UPDATE memories SET content = content || ' edited' WHERE id IN (SELECT id FROM memories LIMIT 2)"
+    )
+    command.run("reembed")
+
+    status = command.run("reembed", "status").out
+
+    assert f"way back: what run 3 replaced (2 rows; in all {ROWS + 2} rows, about" in status
+
+
+def test_after_a_rollback_somebody_has_to_say_what_comes_next(command: Command, alone: Command) -> None:
+    command.run("reembed")
+    assert command.run("reembed", "status", "--check").code == 0
+    alone.run("reembed", "rollback")
+
+    assert command.run("reembed", "status", "--check").code == 1
+    assert command.run("reembed", "--resume", "--or-start").code == 12
+
+
 def test_with_no_undo_nothing_is_kept_and_the_plan_says_so(command: Command, alone: Command) -> None:
     planned = command.run("reembed", "--dry-run", "--json", "--no-undo").json["undo_bytes"]
     kept = command.run("reembed", "--dry-run", "--json").json["undo_bytes"]
@@ -192,7 +213,7 @@ def test_stamps_that_an_operator_gave_are_taken_back(
     config.parent.mkdir()
     config.write_text("[embeddings]\ndim = 16\n", "utf-8")
     nobody_answers = {"AI_MEMORY_EMBED_BASE_URL": "http://127.0.0.1:9", "XDG_CONFIG_HOME": str(tmp_path)}
-    stamped = Command(command.db, {**remote(endpoint), **nobody_answers}).run("reembed", "--stamp-only")
+    stamped = Command(command.db, {**remote(endpoint), **nobody_answers}).run("reembed", "--stamp-only", "--retry-for", "0")
     assert (stamped.code, records(command) != before) == (0, True)
 
     assert alone.run("reembed", "status", "--json").json["run_id"] == 1
