@@ -33,7 +33,7 @@ def shares(bm25: Mapping[int, float]) -> dict[int, float]:
 def with_guesses(cosines: Mapping[int, float], words: Mapping[int, float]) -> dict[int, float]:
     """Return `cosines` and a guess for everything else in `words`, from its share of the best BM25.
 
-    No guess is above the best cosine. Where nothing was compared, nothing is guessed.
+    No guess is above the best cosine, nor below -1. Where nothing was compared, nothing is guessed.
     """
     if not cosines or not words:
         return dict(cosines)
@@ -42,7 +42,7 @@ def with_guesses(cosines: Mapping[int, float], words: Mapping[int, float]) -> di
     given = np.array(list(words.values()))
     standing = (given - given.mean()) / (given.std() or 1.0)
     # Cut off at the best: no cosine that rises then lifts a guess by more than itself (Samuelson's inequality).
-    guessed = (compared.mean() + CORRELATION * compared.std() * standing).clip(max=compared.max())
+    guessed = (compared.mean() + CORRELATION * compared.std() * standing).clip(-1.0, compared.max())
     return {**dict(zip(words, guessed.tolist(), strict=True)), **cosines}
 
 

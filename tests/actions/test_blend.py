@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ai_memory.actions.blend import WORDS_WEIGHT, shares, with_guesses
@@ -27,6 +27,7 @@ def not_behind(scores: Found, item: int, other: int) -> bool:
 
 
 @given(founds, compared)
+@example({0: 1.0, 1: 1.0, 2: 0.0, 3: 1.0, 4: 1.0}, {0: -1.0, 1: -1.0, 3: 1.0})
 def test_all_that_was_found_has_a_score_and_nothing_else(words: Found, cosines: Found) -> None:
     scores = blend(words, cosines)
     assert scores.keys() == words.keys() | cosines.keys()

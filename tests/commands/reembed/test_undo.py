@@ -213,7 +213,9 @@ def test_stamps_that_an_operator_gave_are_taken_back(
     config.parent.mkdir()
     config.write_text("[embeddings]\ndim = 16\n", "utf-8")
     nobody_answers = {"AI_MEMORY_EMBED_BASE_URL": "http://127.0.0.1:9", "XDG_CONFIG_HOME": str(tmp_path)}
-    stamped = Command(command.db, {**remote(endpoint), **nobody_answers}).run("reembed", "--stamp-only", "--retry-for", "0")
+    stamped = Command(command.db, {**remote(endpoint), **nobody_answers}).run(
+        "reembed", "--stamp-only", "--retry-for", "0"
+    )
     assert (stamped.code, records(command) != before) == (0, True)
 
     assert alone.run("reembed", "status", "--json").json["run_id"] == 1
