@@ -148,7 +148,14 @@ def waiting(command: Command, *words: str) -> subprocess.Popen[str]:
     """Start a command that writes and return it when it waits for a lock on the file."""
     process = command.start(*words)
     wait_for(lambda: f"{command.db}-shm" in Path(f"/proc/{process.pid}/maps").read_text())
+    # A run reads the file once before it takes the lock of a runner: only then does it write.
+    wait_for(lambda: words[0] != "reembed" or f"{command.db}.reembed.lock" in opened(process.pid))
     return process
+
+
+def opened(pid: int) -> set[str]:
+    """Return the files that a process has open."""
+    return {str(each.resolve()) for each in Path(f"/proc/{pid}/fd").iterdir()}
 
 
 @pytest.mark.parametrize(

@@ -98,7 +98,7 @@ def test_the_lines_say_from_what_to_what_and_what_was_spent(command: Command, tm
         assert Command(command.db, remote(old)).run("reembed").code == 0
     assert command.run(*RUN, "--max-rows", "8", "--config", tmp_path / "c.toml").code == 75
 
-    first, _, rows, spent, _ = lines(command, "--config", str(tmp_path / "c.toml"))
+    first, _, rows, spent, *_ = lines(command, "--config", str(tmp_path / "c.toml"))
 
     assert "old-model 8 -> fake 16   run 2, begun" in first
     assert rows.startswith(f"8 of {ROWS} rows (20 %); counted ")
