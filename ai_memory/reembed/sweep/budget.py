@@ -60,8 +60,7 @@ class Budget:
         self.tight = False
         if self.begun is None:
             self.begun = self._spending.spent
-        if self._max_rows is not None and self._rows >= self._max_rows:
-            self.spent = MAX_ROWS
+        if self._rows_spent():
             return Take.SPENT
         tokens, limit = self._spending.most([text]), self._spending.limit
         if limit and not self._spending.allows(self._reserved + self._with_what_is_apart(tokens)):
@@ -74,6 +73,19 @@ class Budget:
             self._largest = max(self._largest, tokens)
             self._taken[text] = tokens
         return Take.TAKEN
+
+    def take_row(self) -> Take:
+        """Take a row whose vector is at hand: it costs nothing, but is a row."""
+        if self._rows_spent():
+            return Take.SPENT
+        self._rows += 1
+        return Take.TAKEN
+
+    def _rows_spent(self) -> bool:
+        if self._max_rows is None or self._rows < self._max_rows:
+            return False
+        self.spent = MAX_ROWS
+        return True
 
     def keep_for(self, texts: Sequence[str]) -> None:
         """Keep what it takes to ask at the end for earlier texts: all once, some by themselves, one with a page."""

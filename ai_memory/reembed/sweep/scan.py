@@ -193,7 +193,9 @@ class Scan:
             case _Stale() if self._order.source.shares and judged.document.src in self._shared:
                 page.duplicates.append(judged.document)
             case _Stale() if kept := self._kept.get(judged.document.src):
-                page.add_kept(judged.document, kept)
+                if (taken := self.budget.take_row()) is Take.TAKEN:
+                    page.add_kept(judged.document, kept)
+                return taken
             case _Stale():
                 return self._send(judged)
         return Take.TAKEN

@@ -261,6 +261,16 @@ class TestRedo:
         assert work.all_right()
         assert [each[:4] for each in vectors(work)[1:]] == [each[:4] for each in after[1:]]
 
+    def test_a_row_that_is_taken_again_is_a_row(self, work: Work) -> None:
+        assert work.run().exit_code == 0
+        rollback(work)
+
+        part = work.run(max_rows=7, batch=5)
+        rest = work.run(resume=True)
+
+        assert (part.exit_code, part.reason, part.reembedded) == (75, "max-rows", 7)
+        assert (rest.exit_code, rest.reembedded, work.all_right()) == (0, 23, True)
+
     def test_it_can_be_undone_and_redone_in_any_order(self, work: Work) -> None:
         before = vectors(work)
         work.run()
