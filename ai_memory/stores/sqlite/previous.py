@@ -197,7 +197,7 @@ def undone(transaction: Transaction, undoes: Span, by: Run) -> None:
 def prune(transaction: Transaction, after: int, *, spare: Sequence[Span], limit: int) -> tuple[int | None, Room]:
     """Drop what is kept of the next `limit` rows, but for runs to `spare`; return the last of them (None: none was)."""
     page = transaction.db.execute(PAGE, (after, limit))
-    drop = [each for each in page if not any(span.first <= each[1] <= span.last for span in spare)]
+    drop = [each for each in page if not any(each[1] in span.numbers for span in spare)]
     transaction.db.execute_many(DROP, [(each[0],) for each in drop])
     rooms = _note_dropped(transaction, [each[1:] for each in drop])
     return page[-1][0] if page else None, sum(rooms.values(), Room())
