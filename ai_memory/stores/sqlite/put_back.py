@@ -6,14 +6,13 @@ that it had then and its vector the one that the run wrote: by the hash of the o
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from ai_memory.errors import StatementRefused, UpdateRefused
 from ai_memory.memory.freshness import has_text
-from ai_memory.stores.sqlite.previous import UNPROVEN, add_kept
+from ai_memory.stores.sqlite.previous import DROP, UNPROVEN, add_kept, note_dropped
 from ai_memory.stores.sqlite.provenance import FORGET_ROW, fires_triggers, not_kept
 from ai_memory.stores.sqlite.references import require_references
 from ai_memory.stores.sqlite.walk import OF_ROW, ROW_COLUMNS, memory_row
@@ -58,7 +57,6 @@ ONLY_TO_BE_TAKEN = """
     UPDATE embedding_previous SET written_head = NULL
     WHERE memory_id = CAST(? AS TEXT) AND run_id BETWEEN CAST(? AS INTEGER) AND CAST(? AS INTEGER)
 """
-DROP = "DELETE FROM embedding_previous WHERE id = ?"
 # What nobody had seen to be right belongs to the stretch that its target is in now: that may be another.
 RECORD = """
     INSERT OR REPLACE INTO embedding_provenance (memory_id, fingerprint_id, src, head, origin, stretch)
@@ -213,10 +211,7 @@ def _keep_instead(transaction: Transaction, chosen: Sequence[_Standing], order: 
     transaction.db.execute_many(
         ONLY_TO_BE_TAKEN, [(each.row.raw_id, *order.runs) for each in chosen if len(each.kept) > 1]
     )
-    sizes: defaultdict[int, list[int]] = defaultdict(list)
-    for each in chosen:
-        sizes[each.first.run_id].append(each.first.size)
-    add_kept(transaction, {run_id: -Room(len(found), sum(found)) for run_id, found in sizes.items()})
+    note_dropped(transaction, [(each.first.run_id, each.first.size) for each in chosen])
     if order.keep_for is not None:
         instead = [len(each.row.embedding or b"") for each in chosen]
         add_kept(transaction, {order.keep_for: Room(len(instead), sum(instead))})
