@@ -10,11 +10,10 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from ai_memory.errors import StatementRefused, UpdateRefused
 from ai_memory.memory.freshness import has_text
 from ai_memory.stores.sqlite.previous import DROP, UNPROVEN, add_kept, note_dropped
 from ai_memory.stores.sqlite.provenance import FORGET_ROW, fires_triggers, not_kept
-from ai_memory.stores.sqlite.references import require_references
+from ai_memory.stores.sqlite.references import naming
 from ai_memory.stores.sqlite.walk import OF_ROW, ROW_COLUMNS, memory_row
 from ai_memory.stores.values import Room, Span
 
@@ -126,7 +125,11 @@ def put_back(
     order = _Order(undoes, run.run_id, leave=frozenset(leave))
     if not one_by_one:
         return _return(transaction, ids, order)
-    return {row_id: done for each in ids for row_id, done in _named(transaction, each, order).items()}
+    returned: dict[str, bool] = {}
+    for each in ids:
+        with naming(transaction.db, each):
+            returned |= _return(transaction, [each], order)
+    return returned
 
 
 def give_back(transaction: Transaction, ids: Sequence[str], fingerprint: Fingerprint, run_id: int | None) -> list[str]:
@@ -138,22 +141,6 @@ def give_back(transaction: Transaction, ids: Sequence[str], fingerprint: Fingerp
         return []
     returned = _return(transaction, ids, _Order(Span(run_id, run_id), None, only=fingerprint.id))
     return [row_id for row_id, done in returned.items() if done]
-
-
-def _named(transaction: Transaction, memory_id: str, order: _Order) -> dict[str, bool]:
-    """Put one memory's vector back; return what `_return` returns.
-
-    Raises:
-        UpdateRefused: the database refuses it.
-    """
-    try:
-        done = _return(transaction, [memory_id], order)
-    except UpdateRefused:
-        raise
-    except StatementRefused as refusal:
-        raise UpdateRefused(refusal.what, tip=refusal.tip, words=refusal.words, memory_id=memory_id) from refusal
-    require_references(transaction.db, memory_id)
-    return done
 
 
 def _return(transaction: Transaction, ids: Sequence[str], order: _Order) -> dict[str, bool]:
