@@ -132,15 +132,15 @@ def put_back(
     return returned
 
 
-def give_back(transaction: Transaction, ids: Sequence[str], fingerprint: Fingerprint, run_id: int | None) -> list[str]:
+def give_back(transaction: Transaction, ids: Sequence[str], fingerprint: Fingerprint, run_id: int | None) -> set[str]:
     """Give rows back what a run replaced by vectors of the target that turned out to be wrong; return which.
 
     The wrong vectors are not kept.
     """
     if run_id is None:
-        return []
+        return set()
     returned = _return(transaction, ids, _Order(Span(run_id, run_id), None, only=fingerprint.id))
-    return [row_id for row_id, done in returned.items() if done]
+    return {row_id for row_id, done in returned.items() if done}
 
 
 def _return(transaction: Transaction, ids: Sequence[str], order: _Order) -> dict[str, bool]:
