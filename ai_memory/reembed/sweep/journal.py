@@ -182,8 +182,7 @@ class RunJournal:
         rows_per_hour: int | None = None,
     ) -> None:
         """See `ProgressWriter.count`."""
-        found = {"written_at": written_at, "rows_per_hour": rows_per_hour}
-        transaction.progress.count(self.run, counters, reads=reads, **found)
+        transaction.progress.count(self.run, counters, reads=reads, written_at=written_at, rows_per_hour=rows_per_hour)
 
     def set_aside(
         self, transaction: Transaction, target: Fingerprint, row: Document | Unfit, reason: Reason, *, now_ms: int
