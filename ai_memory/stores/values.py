@@ -92,6 +92,11 @@ class Span:
     first: int
     last: int
 
+    @property
+    def numbers(self) -> range:
+        """The numbers of the runs."""
+        return range(self.first, self.last + 1)
+
 
 @dataclass(frozen=True, slots=True)
 class InRow:
