@@ -244,12 +244,9 @@ def _token_limit(args: argparse.Namespace, configured: EmbeddingSettings) -> Tok
 
 def _disclose(told: Preflight, console: Console, stop: Stop, *, ask: bool, copied: bool) -> None:
     from ai_memory.commands.reembed.plan_lines import preflight_lines
-    from ai_memory.show.question import agreed, can_ask
+    from ai_memory.show.question import disclose
 
-    # Where no row is stale the start only asks for what was written before.
-    asks = ask and told.begins and told.census.to_embed > 0 and can_ask(console.err)
-    if asks or (told.begins and not console.quiet):
-        for line in preflight_lines(told, copied=copied):
-            console.err.line(line)
-    if asks and not agreed("Replace these vectors?", console.err, heed=stop.heed):
-        raise UsageError("Nothing was changed.", tip="Answer y, or use --yes.")
+    if told.begins:
+        # Where no row is stale the start only asks for what was written before.
+        ask = ask and told.census.to_embed > 0
+        disclose(preflight_lines(told, copied=copied), "Replace these vectors?", console, ask=ask, heed=stop.heed)
