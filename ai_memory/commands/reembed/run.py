@@ -21,24 +21,24 @@ if TYPE_CHECKING:
     from ai_memory.show.console import Console
 
 ONLY_OF_A_RUN = (
-    ("resume", "--resume"),
-    ("or_start", "--or-start"),
-    ("retarget", "--retarget"),
-    ("order", "--order"),
-    ("batch", "--batch"),
-    ("sleep_ms", "--sleep-ms"),
-    ("max_rows", "--max-rows"),
-    ("max_tokens", "--max-tokens"),
-    ("max_cost", "--max-cost"),
-    ("max_runtime", "--max-runtime"),
-    ("concurrency", "--concurrency"),
-    ("wait", "--wait"),
-    ("retry_quarantined", "--retry-quarantined"),
-    ("skip_current_space", "--skip-current-space"),
-    ("same_vectors", "--same-vectors"),
-    ("backup", "--backup"),
+    "resume",
+    "or_start",
+    "retarget",
+    "order",
+    "batch",
+    "sleep_ms",
+    "max_rows",
+    "max_tokens",
+    "max_cost",
+    "max_runtime",
+    "concurrency",
+    "wait",
+    "retry_quarantined",
+    "skip_current_space",
+    "same_vectors",
+    "backup",
 )
-"""Flags that --stamp-only does not obey, and so refuses: attribute and flag."""
+"""Flags, as attributes, that --stamp-only does not obey, and so refuses."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -103,9 +103,10 @@ def _refuse_contradictions(args: argparse.Namespace) -> None:
         raise UsageError("--probe needs --dry-run.", tip="A run tries the target by itself.")
     if args.or_start and not args.resume:
         raise UsageError("--or-start needs --resume.", tip="Write: ai-memory reembed --resume --or-start")
-    if args.stamp_only and (given := [flag for name, flag in ONLY_OF_A_RUN if getattr(args, name)]):
+    if args.stamp_only and (given := [name for name in ONLY_OF_A_RUN if getattr(args, name)]):
+        flags = " or ".join(f"--{name.replace('_', '-')}" for name in given)
         raise UsageError(
-            f"--stamp-only begins no run, and takes no {' or '.join(given)}.",
+            f"--stamp-only begins no run, and takes no {flags}.",
             tip="Leave that out.",
         )
     if args.no_undo and args.resume and not (args.or_start or args.retarget):
