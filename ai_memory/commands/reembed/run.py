@@ -93,9 +93,13 @@ def _run_verb(args: argparse.Namespace, settings: Settings, console: Console) ->
         from ai_memory.commands.reembed.status import run_status
 
         return run_status(settings, console, exact=args.exact, check=args.check)
-    from ai_memory.commands.reembed import quarantine
+    if args.verb == "cancel":
+        from ai_memory.commands.reembed.cancel import run_cancel
 
-    return quarantine.run(args.verb, settings, console)
+        return run_cancel(settings, console)
+    from ai_memory.commands.reembed.quarantine import run_quarantine
+
+    return run_quarantine(settings, console)
 
 
 def _refuse_contradictions(args: argparse.Namespace) -> None:
