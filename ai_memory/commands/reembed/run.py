@@ -61,10 +61,10 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
 
         return run_plan(settings, console, options=_options(args, settings.embedding), ask=args.probe)
     if args.resume and not args.retarget:
-        from ai_memory.commands.reembed import undo
+        from ai_memory.commands.reembed.undo import is_unfinished, run_rollback
 
-        if undo.is_unfinished(settings):
-            return undo.run("rollback", args, settings, console)
+        if is_unfinished(settings):
+            return run_rollback(args, settings, console)
     return _run_job(args, settings, console)
 
 
@@ -82,9 +82,9 @@ def _run_verb(args: argparse.Namespace, settings: Settings, console: Console) ->
 
         return run_pause(args, settings, console) if args.verb == "pause" else run_unpause(settings, console)
     if args.verb in ("rollback", "prune"):
-        from ai_memory.commands.reembed import undo
+        from ai_memory.commands.reembed.undo import run_prune, run_rollback
 
-        return undo.run(args.verb, args, settings, console)
+        return (run_rollback if args.verb == "rollback" else run_prune)(args, settings, console)
     if args.verb == "rehearse":
         from ai_memory.commands.reembed import rehearse
 

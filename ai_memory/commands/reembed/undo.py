@@ -39,12 +39,7 @@ def is_unfinished(settings: Settings) -> bool:
     return False
 
 
-def run(verb: str, args: argparse.Namespace, settings: Settings, console: Console) -> int:
-    """Do what the verb says, `rollback` or `prune`, and return the exit code."""
-    return {"rollback": _rollback, "prune": _prune}[verb](args, settings, console)
-
-
-def _rollback(args: argparse.Namespace, settings: Settings, console: Console) -> int:
+def run_rollback(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     """Undo the latest run, or go on with that, and return the exit code."""
     stop, clock = Stop(), SystemClock()
     if args.dry_run:
@@ -62,7 +57,7 @@ def _rollback(args: argparse.Namespace, settings: Settings, console: Console) ->
     return _take_leave(report, settings, console)
 
 
-def _prune(args: argparse.Namespace, settings: Settings, console: Console) -> int:
+def run_prune(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     """Drop what was kept and return the exit code."""
     stop = Stop()
 
