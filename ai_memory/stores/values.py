@@ -207,6 +207,11 @@ class Run:
         """Whether nobody was told of what it may have in flight: its runner was killed, or no runner had it yet."""
         return self.holder is not None or self.fence == 0
 
+    @property
+    def hot_first(self) -> bool:
+        """Whether rows that are read often and lately come first."""
+        return self.order == HOT
+
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
