@@ -32,6 +32,7 @@ class Ran:
 
 
 Cli = Callable[..., Ran]
+Use = Callable[..., None]
 
 
 @pytest.fixture
@@ -61,6 +62,44 @@ def endpoint(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeEndpoint]:
         monkeypatch.setenv("AI_MEMORY_EMBED_BASE_URL", server.url)
         monkeypatch.setenv("AI_MEMORY_EMBED_MODEL", "fake")
         yield server
+
+
+@pytest.fixture
+def old() -> Iterator[FakeEndpoint]:
+    """The endpoint of the model that gave a file its vectors before."""
+    with FakeEndpoint(dim=8, model="old") as server:
+        yield server
+
+
+@pytest.fixture
+def new() -> Iterator[FakeEndpoint]:
+    """The endpoint of the model that a file goes to."""
+    with FakeEndpoint(dim=16, model="new") as server:
+        yield server
+
+
+@pytest.fixture
+def use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Use:
+    """Writes the configuration: an endpoint, its model where it is another than the server's, and more lines."""
+    folder = tmp_path / "home" / "ai-memory"
+    folder.mkdir(parents=True)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(folder.parent))
+
+    def write(endpoint: FakeEndpoint, more: str = "", *, model: str = "") -> None:
+        table = f"[embeddings]\n{_keys(endpoint, model)}{more}\n"
+        (folder / "config.toml").write_text(table, encoding="utf-8")
+
+    return write
+
+
+def previous(endpoint: FakeEndpoint) -> str:
+    """Return the lines of the configuration that make an endpoint the previous embedder."""
+    return f"[embeddings.previous]\n{_keys(endpoint)}"
+
+
+def _keys(endpoint: FakeEndpoint, model: str = "") -> str:
+    named = model or endpoint.behaviour.model
+    return f'backend = "openai-compatible"\nbase_url = "{endpoint.url}"\nmodel = "{named}"\n'
 
 
 @pytest.fixture

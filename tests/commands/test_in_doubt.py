@@ -94,6 +94,18 @@ def test_a_plan_says_how_many_are_asked_for_again_and_what_that_takes(command: C
     assert (told["rows_in_doubt"], told["texts_asked_again"], told["estimated_tokens"]) == (0, 0, 0)
 
 
+def test_a_plan_judges_by_many_of_them_what_it_takes_to_ask(tmp_path: Path, endpoint: FakeEndpoint) -> None:
+    command = Command(files.create(tmp_path / "m.db", ROWS), remote(endpoint))
+    files.edit(command.db, "id-000", "x" * 40_000)
+    assert command.run("reembed").code == 0
+    doubt(command)
+
+    told = command.run("reembed", "--dry-run", "--json").json
+
+    # If all texts were like that one, they would take 10,000 tokens each.
+    assert most_asked(ROWS) < told["estimated_tokens"] < most_asked(ROWS) * 1_000
+
+
 def test_the_plan_of_a_resume_counts_them_beside_what_is_to_be_embedded(tmp_path: Path, endpoint: FakeEndpoint) -> None:
     command = Command(files.create(tmp_path / "m.db", ROWS), remote(endpoint))
     fresh = command.run("reembed", "--dry-run", "--json").json["estimated_tokens"]

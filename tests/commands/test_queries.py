@@ -18,7 +18,7 @@ import pytest
 from ai_memory.commands import recall
 from ai_memory.stores.memory_port import Library
 from ai_memory.stores.opening import Tell, reading
-from tests.commands.conftest import Cli, Ran
+from tests.commands.conftest import Cli, Ran, Use, previous
 from tests.conftest import ROOT
 from tests.support import files, shapes
 from tests.support.fake_endpoint import FOREVER, FakeEndpoint
@@ -83,13 +83,14 @@ def test_each_line_is_answered_in_order_as_it_would_be_alone(cli: Cli, asked: As
 
 @pytest.mark.usefixtures("filled")
 def test_namespace_and_limit_of_the_command_line_hold_where_a_line_says_nothing(cli: Cli, asked: Ask) -> None:
-    cli("store", "-T", "Cocoa", "-c", "leaves of no tree", "-n", "sweets")
+    for title in ("Cocoa", "Mint"):
+        cli("store", "-T", title, "-c", "leaves of no tree", "-n", "sweets")
     ran = asked(
         "leaves", '{"query": "leaves", "namespace": "sweets", "limit": 3}', options=("-n", "drinks", "--limit", 1)
     )
     found = [{memory["namespace"] for memory in each["memories"]} for each in answers(ran)]
     assert found == [{"drinks"}, {"sweets"}]
-    assert len(answers(ran)[0]["memories"]) == 1
+    assert [len(each["memories"]) for each in answers(ran)] == [1, 2]
 
 
 @pytest.mark.usefixtures("filled")
@@ -113,6 +114,12 @@ def test_a_namespace_that_was_never_seen_is_the_fault_of_its_line(asked: Ask) ->
     assert (ran.code, first["exit_code"], first["id"]) == (66, 66, 1)
     assert "Did you mean drinks?" in first["error"]
     assert second["memories"]
+
+
+@pytest.mark.usefixtures("filled")
+def test_it_ends_with_the_code_of_the_first_line_that_failed(asked: Ask) -> None:
+    nowhere, broken = '{"query": "leaves", "namespace": "drink"}', '{"query": '
+    assert (asked(nowhere, broken, "leaves").code, asked(broken, nowhere).code) == (66, 65)
 
 
 @pytest.mark.usefixtures("filled")
@@ -171,6 +178,31 @@ def test_a_first_migration_that_begins_meanwhile_is_seen(cli: Cli, db: Path, end
         after = told(process, "note")
     assert (after["unproven"], after["left_out"]) == (0, {})
     assert len([each for each in after["memories"] if each["cosine"] is not None]) == len(after["memories"])
+
+
+def test_an_embedder_that_failed_rests_also_where_others_write_meanwhile(filled: Path, endpoint: FakeEndpoint) -> None:
+    endpoint.fail("unauthorized", times=FOREVER)
+    with asking(filled) as process:
+        before = endpoint.seen.requests
+        told(process, "leaves")
+        files.execute(filled, "UPDATE memories SET content = 'quokka' WHERE title = 'Tea'")
+        assert [each["title"] for each in told(process, "quokka")["memories"]] == ["Tea"]
+        assert endpoint.seen.requests == before + 1
+
+
+def test_vectors_of_another_embedder_that_come_meanwhile_are_compared(
+    cli: Cli, db: Path, old: FakeEndpoint, new: FakeEndpoint, use: Use
+) -> None:
+    use(new, previous(old))
+    cli("store", "-T", "Tea", "-c", "leaves")
+    with asking(db) as process:
+        told(process, "leaves")
+        assert old.seen.requests == 0
+        use(old)
+        cli("store", "-T", "Mint", "-c", "leaves")
+        found = {each["title"]: each["cosine"] for each in told(process, "leaves")["memories"]}
+    assert found.keys() == {"Tea", "Mint"}
+    assert None not in found.values()
 
 
 def test_a_database_that_another_was_put_in_the_place_of_is_the_other_one(

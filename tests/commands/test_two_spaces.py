@@ -4,53 +4,17 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.commands.conftest import Cli, Ran
+from tests.commands.conftest import Cli, Ran, Use, previous
 from tests.embed.conftest import write_tiny_model
 from tests.support import files, shapes
 from tests.support.fake_endpoint import FOREVER, FakeEndpoint
 
 TEXTS = [f"text{number}" for number in range(6)]
 KEY = "sk-two-spaces-0123456789"
-Use = Callable[..., None]
-
-
-@pytest.fixture
-def old() -> Iterator[FakeEndpoint]:
-    with FakeEndpoint(dim=8, model="old") as server:
-        yield server
-
-
-@pytest.fixture
-def new() -> Iterator[FakeEndpoint]:
-    with FakeEndpoint(dim=16, model="new") as server:
-        yield server
-
-
-@pytest.fixture
-def use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Use:
-    """Writes the configuration: an endpoint, its model where it is another than the server's, and more lines."""
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "home"))
-    (tmp_path / "home" / "ai-memory").mkdir(parents=True)
-
-    def write(endpoint: FakeEndpoint, more: str = "", *, model: str = "") -> None:
-        table = f"[embeddings]\n{of(endpoint, model)}{more}\n"
-        (tmp_path / "home" / "ai-memory" / "config.toml").write_text(table, encoding="utf-8")
-
-    return write
-
-
-def of(endpoint: FakeEndpoint, model: str = "") -> str:
-    named = model or endpoint.behaviour.model
-    return f'backend = "openai-compatible"\nbase_url = "{endpoint.url}"\nmodel = "{named}"\n'
-
-
-def previous(endpoint: FakeEndpoint, more: str = "") -> str:
-    return f"[embeddings.previous]\n{of(endpoint)}{more}"
 
 
 def remember(cli: Cli, texts: list[str]) -> None:

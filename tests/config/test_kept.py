@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from ai_memory.config.embedding import EmbeddingSettings
 from ai_memory.config.keeping import to_keep
-from ai_memory.config.kept import KEYS, WHICH, Kept, believed, read_kept
+from ai_memory.config.kept import KEYS, LONGEST, WHICH, Kept, believed, read_kept
 from ai_memory.config.settings import Settings
 from ai_memory.errors import EmbedderInitFailed
 from tests.config.test_settings import gather
@@ -180,6 +180,8 @@ def test_a_folder_that_is_gone_is_told(tmp_path: Path) -> None:
         '{"model": "x"}',
         '{"backend": ["local"]}',
         "[" * 100_000,
+        "[" * LONGEST,
+        f'{{"backend": "local", "model": "{"x" * LONGEST}"}}',
         '{"backend": "hal"}',
         '{"backend": "\\ud800"}',
     ],
@@ -187,6 +189,11 @@ def test_a_folder_that_is_gone_is_told(tmp_path: Path) -> None:
 def test_damaged_settings_are_refused_in_a_line(tmp_path: Path, text: str) -> None:
     with pytest.raises(EmbedderInitFailed):
         read_kept(text, tmp_path / "m.db", gather(tmp_path).config, {})
+
+
+def test_what_is_not_unicode_is_as_if_it_were_not_said(tmp_path: Path) -> None:
+    found = read_kept('{"backend": "ollama", "model": "\\ud800"}', tmp_path / "m.db", gather(tmp_path).config, {})
+    assert found.values == {"backend": "ollama"}
 
 
 def refused(values: dict[str, object]) -> str:
@@ -204,17 +211,20 @@ def test_whatever_a_file_says_is_believed_or_refused_in_a_line(values: dict[str,
     assert len(refused(values).splitlines()) <= 1
 
 
-@pytest.mark.parametrize("model", ["./model", "../x", "~/model"])
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [("./model", "is not a whole path"), ("../x", "is not a whole path"), ("~/model", "No such file or directory")],
+)
 @pytest.mark.parametrize("key", ["model", "model_path"])
-def test_a_folder_that_depends_on_where_one_stands_is_not_loaded(key: str, model: str) -> None:
-    assert refused({"backend": "local", key: model})
+def test_a_folder_that_depends_on_where_one_stands_is_not_loaded(key: str, model: str, said: str) -> None:
+    assert said in refused({"backend": "local", key: model})
 
 
 def test_the_line_to_paste_makes_them_the_users_own(tmp_path: Path) -> None:
     values: dict[str, str | int] = {
         "backend": "openai-compatible",
         "base_url": "https://old.example/v1",
-        "model": 'odd "name" \u2028 \\ x',
+        "model": 'odd "name" \u2028 \\ 🐍',
         "dim": 8,
         "api_key_env": "OLD_KEY",
     }

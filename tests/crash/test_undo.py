@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
 
@@ -54,13 +54,20 @@ def require(path: Path, wanted: State) -> None:
     assert state(path) == wanted
 
 
+def crashes(recorded: Path, work: Callable[..., object], cuts: int) -> Iterator[Path]:
+    """Do the work on a file, and yield another one as each crash during it would have left that file."""
+    crashed = recorded.with_name("crashed.db")
+    for image in images(recorded, work, cuts=cuts, seed=SEED):
+        write_image(image, crashed)
+        yield crashed
+
+
 def check_run(folder: Path, cuts: int) -> int:
     """Kill a run at every write; each time what was there comes back, and the run can be done again."""
-    recorded, crashed = folder / "recorded.db", folder / "crashed.db"
+    recorded = folder / "recorded.db"
     found, done = scene(folder / "scene.db"), 0
     build_own(recorded, ROWS)
-    for image in images(recorded, migrate, cuts=cuts, seed=SEED):
-        write_image(image, crashed)
+    for crashed in crashes(recorded, migrate, cuts):
         if number(crashed, HAS_UNDO):
             assert number(crashed, KEPT) == number(crashed, COUNTED) == number(crashed, WRITTEN), (
                 "kept, but not written"
@@ -76,10 +83,9 @@ def check_run(folder: Path, cuts: int) -> int:
 
 def check_rollback(folder: Path, cuts: int) -> int:
     """Kill a rollback at every write; whoever goes on with it ends as if nothing had happened."""
-    recorded, crashed = folder / "recorded.db", folder / "crashed.db"
+    recorded = folder / "recorded.db"
     found, done = scene(recorded), 0
-    for image in images(recorded, roll_back, cuts=cuts, seed=SEED):
-        write_image(image, crashed)
+    for crashed in crashes(recorded, roll_back, cuts):
         require_whole(crashed, found)
         assert roll_back(crashed) == 0
         require(crashed, found.old)
@@ -90,12 +96,11 @@ def check_rollback(folder: Path, cuts: int) -> int:
 
 def check_redo(folder: Path, cuts: int) -> int:
     """Kill the run after a rollback at every write: no text is sent for a row, and it can be undone again."""
-    recorded, crashed = folder / "recorded.db", folder / "crashed.db"
+    recorded = folder / "recorded.db"
     found, done = scene(recorded), 0
     roll_back(recorded)
     texts = {row[1] for row in found.old}
-    for image in images(recorded, migrate, cuts=cuts, seed=SEED):
-        write_image(image, crashed)
+    for crashed in crashes(recorded, migrate, cuts):
         require_whole(crashed, found)
         sent: list[str] = []
         assert migrate(crashed, sent=sent) == 0
@@ -109,10 +114,9 @@ def check_redo(folder: Path, cuts: int) -> int:
 
 def check_prune(folder: Path, cuts: int) -> int:
     """Kill a prune at every write: memories are as they were, and what is left is dropped by the next one."""
-    recorded, crashed = folder / "recorded.db", folder / "crashed.db"
+    recorded = folder / "recorded.db"
     found, done = scene(recorded), 0
-    for image in images(recorded, prune, cuts=cuts, seed=SEED):
-        write_image(image, crashed)
+    for crashed in crashes(recorded, prune, cuts):
         require_whole(crashed, found)
         require(crashed, found.new)
         prune(crashed)

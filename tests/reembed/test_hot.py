@@ -256,8 +256,9 @@ def test_what_is_in_quarantine_is_not_answered(work: Work) -> None:
     assert (counted(work).reads, counted(work).reads_left) == by_census(work) == (190, 60)
 
 
-def test_rows_that_are_taken_back_are_not_answered_any_more(work: Work) -> None:
-    work.embedder = Swapped(at=4)
+@pytest.mark.parametrize("at", [4, 6, 14])
+def test_rows_that_are_taken_back_are_not_answered_any_more(work: Work, at: int) -> None:
+    work.embedder = Swapped(at=at)
 
     ended = work.run(batch=2, order="hot")
 

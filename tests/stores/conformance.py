@@ -658,11 +658,7 @@ class UndoSuite(Suite):
     def test_a_vector_that_nobody_saw_to_be_right_stays_so_whatever_was_seen_meanwhile(
         self, store: Store, target: Fingerprint
     ) -> None:
-        unproven = write_of(store, "id-000")
-        written(store, target, unproven)
-        another = entered(store, OLD)
-        run = keeping(store, another)
-        replaced(store, another, run, "id-000", embedder=OLD)
+        unproven, another, run = replaced_by_another(store, target, "id-000")
         assert store.targets.previous.vectors_of([unproven.src], target) == {
             unproven.src: KeptVector(unproven.blob, proven=False)
         }
@@ -676,11 +672,7 @@ class UndoSuite(Suite):
     def test_what_is_doubted_is_neither_taken_again_nor_put_back_as_the_targets(
         self, store: Store, target: Fingerprint
     ) -> None:
-        doubted = write_of(store, "id-000")
-        written(store, target, doubted)
-        another = entered(store, OLD)
-        run = keeping(store, another)
-        replaced(store, another, run, "id-000", embedder=OLD)
+        doubted, another, run = replaced_by_another(store, target, "id-000")
         with store.transaction() as transaction:
             transaction.undo.doubt(target)
 
@@ -829,6 +821,16 @@ def replaced(
         writes = [write_of(transaction.reader, each, embedder=embedder) for each in ids]
         done = transaction.vectors.write(writes, target, one_by_one=one_by_one, place=InRow(run.run_id))
     assert all(done)
+
+
+def replaced_by_another(store: Store, target: Fingerprint, row_id: str) -> tuple[VectorWrite, Fingerprint, Run]:
+    """Write a vector of a target, and have a run to another one replace it; return it, that target and that run."""
+    first = write_of(store, row_id)
+    written(store, target, first)
+    another = entered(store, OLD)
+    run = keeping(store, another)
+    replaced(store, another, run, row_id, embedder=OLD)
+    return first, another, run
 
 
 def put_back(

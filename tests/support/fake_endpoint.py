@@ -550,13 +550,23 @@ FAULTS: Mapping[str, Respond] = {
 }
 
 
+READ: Mapping[str, Callable[[str], object]] = {
+    "int": int,
+    "float": float,
+    "str": str,
+    "bool": lambda text: text == "yes",
+    "Mapping[str, int]": json.loads,
+}
+"""How a flag's text is read, by the type of its field."""
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--fail", action="append", default=[], metavar="KIND[:TIMES]", help=", ".join(FAULTS))
     for each in fields(Behaviour):
-        kind = {"int": int, "float": float, "str": str, "bool": lambda text: text == "yes"}[str(each.type)]
-        parser.add_argument(f"--{each.name.replace('_', '-')}", type=kind, default=each.default)  # type: ignore[arg-type]
+        default = getattr(Behaviour(), each.name)
+        parser.add_argument(f"--{each.name.replace('_', '-')}", type=READ[str(each.type)], default=default)
     args = vars(parser.parse_args())
     faults = args.pop("fail")
     with FakeEndpoint(**args) as endpoint:

@@ -53,6 +53,12 @@ def spoil(command: Command, *ids: str, by: str = f"id-{ROWS - 1:03}") -> None:
         files.execute(command.db, SWAP, by, each)
 
 
+def of_another_model(command: Command, endpoint: FakeEndpoint) -> Command:
+    """Have the endpoint serve another model, and return the command that is configured for that."""
+    endpoint.change(model="another")
+    return replace(command, env={**command.env, "AI_MEMORY_EMBED_MODEL": "another"})
+
+
 def wrong(command: Command, endpoint: FakeEndpoint) -> list[str]:
     """Return the rows whose vector is not that of their text."""
     found, texts = files.vectors(command.db), files.texts(command.db)
@@ -145,8 +151,7 @@ def test_an_unfinished_run_does_them_when_it_is_resumed(tmp_path: Path, endpoint
 def test_beside_an_unfinished_run_to_another_target_it_names_the_way_back(
     command: Command, endpoint: FakeEndpoint
 ) -> None:
-    endpoint.change(model="another")
-    another = replace(command, env={**command.env, "AI_MEMORY_EMBED_MODEL": "another"})
+    another = of_another_model(command, endpoint)
     assert another.reembed("--yes", "--max-rows", "2", "--batch", "2").code == 75
     endpoint.change(model="fake")
 
@@ -237,8 +242,7 @@ def test_in_a_paused_file_each_command_that_is_named_works_as_printed(command: C
 def test_beside_an_unfinished_run_of_one_namespace_what_is_named_mends_the_rows_of_all(
     command: Command, endpoint: FakeEndpoint
 ) -> None:
-    endpoint.change(model="another")
-    another = replace(command, env={**command.env, "AI_MEMORY_EMBED_MODEL": "another"})
+    another = of_another_model(command, endpoint)
     assert another.reembed("--yes").code == 0
     assert another.reembed("--yes", "--namespace", "b").code == 0
     files.execute(command.db, "DELETE FROM embedding_provenance WHERE memory_id IN ('id-005', 'id-007', 'id-009')")
@@ -271,8 +275,7 @@ def test_what_is_stale_is_told_with_the_command_that_embeds_it(
 def test_of_a_run_to_another_target_than_is_configured_no_command_is_named(
     command: Command, endpoint: FakeEndpoint
 ) -> None:
-    endpoint.change(model="another")
-    another = replace(command, env={**command.env, "AI_MEMORY_EMBED_MODEL": "another"})
+    another = of_another_model(command, endpoint)
     assert another.reembed("--yes", "--max-rows", "2", "--batch", "2").code == 75
 
     asked = command.run("--json", "reembed", "verify", "--run")

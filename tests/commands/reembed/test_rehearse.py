@@ -4,48 +4,16 @@ from __future__ import annotations
 
 import json
 import signal
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.commands.conftest import Cli, Ran
+from tests.commands.conftest import Cli, Ran, Use, previous
 from tests.support import files
 from tests.support.command import Command, kill, remote, wait_for
 from tests.support.fake_endpoint import FOREVER, FakeEndpoint
 
 WORDS = ("amber", "birch", "cedar", "dune", "ember", "fjord", "grove", "heath", "islet", "knoll", "lagoon", "mesa")
-Use = Callable[..., None]
-
-
-@pytest.fixture
-def old() -> Iterator[FakeEndpoint]:
-    with FakeEndpoint(dim=8, model="old") as server:
-        yield server
-
-
-@pytest.fixture
-def new() -> Iterator[FakeEndpoint]:
-    with FakeEndpoint(dim=16, model="new") as server:
-        yield server
-
-
-@pytest.fixture
-def use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Use:
-    """Writes the configuration: an endpoint, more lines, and the previous endpoint."""
-    home = tmp_path / "home" / "ai-memory"
-    home.mkdir(parents=True)
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(home.parent))
-
-    def write(endpoint: FakeEndpoint, more: str = "", previous: FakeEndpoint | None = None) -> None:
-        before = f"[embeddings.previous]\n{of(previous)}" if previous else ""
-        (home / "config.toml").write_text(f"[embeddings]\n{of(endpoint)}{more}\n{before}", encoding="utf-8")
-
-    return write
-
-
-def of(endpoint: FakeEndpoint) -> str:
-    return f'backend = "openai-compatible"\nbase_url = "{endpoint.url}"\nmodel = "{endpoint.behaviour.model}"\n'
 
 
 @pytest.fixture
@@ -54,7 +22,7 @@ def filled(cli: Cli, old: FakeEndpoint, new: FakeEndpoint, use: Use) -> None:
     use(old)
     for word in WORDS:
         assert cli("store", "-T", word, "-c", f"a note on {word} and others", "--json").json["embedded"]
-    use(new, previous=old)
+    use(new, previous(old))
     old.seen.texts.clear()
 
 
@@ -222,7 +190,7 @@ def test_what_all_rows_take_is_told_by_what_the_sample_took(
     cli: Cli, new: FakeEndpoint, old: FakeEndpoint, use: Use
 ) -> None:
     new.change(tokens_a_byte=1.0)
-    use(new, "price_per_million_tokens = 1000.0", previous=old)
+    use(new, f"price_per_million_tokens = 1000.0\n{previous(old)}")
 
     found = rehearse(cli, "--sample", 6).json
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from ai_memory.embed.flow.token_budget import TokenBudget
 from ai_memory.embed.port import TokenLimit
 from ai_memory.embed.usage import Meter, Usage
+from ai_memory.reembed.doubt import AT_END
 from ai_memory.reembed.sweep.budget import Budget, Take
 from ai_memory.vectors.witness import WITNESS_TEXTS
 
@@ -78,6 +79,21 @@ def test_what_a_run_asks_beside_its_rows_is_kept_for_it() -> None:
         return Budget(TokenBudget(Meter(), TokenLimit(most)), max_rows=None).take("x" * 10)
 
     assert (taken(10 + 4 + APART), taken(10 + 3 + APART)) == (Take.TAKEN, Take.SPENT)
+
+
+def test_what_it_takes_to_ask_for_earlier_texts_at_the_end_is_kept_for_it() -> None:
+    longest, *others = earlier = ("x" * 400, "y" * 50, "z" * 10)
+    # All of them once, some by themselves, one with a page: each of those may be the longest.
+    sent = [longest, *others, *[longest] * AT_END, longest]
+    at_end = sum(len(text) + 4 for text in sent)
+
+    def taken(most: int) -> Take:
+        limited = Budget(TokenBudget(Meter(), TokenLimit(most)))
+        limited.keep_for(earlier)
+        return limited.take("x" * 10)
+
+    enough = 10 + 4 + APART + at_end
+    assert (taken(enough), taken(enough - 1)) == (Take.TAKEN, Take.SPENT)
 
 
 def test_the_targets_own_tokenizer_decides_where_it_is_at_hand() -> None:
