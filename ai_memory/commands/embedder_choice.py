@@ -31,6 +31,10 @@ class Choice:
         """Return whether vectors of that space and width are its own."""
         return space == self.space and (not self.dim or dim in (None, self.dim))
 
+    def may_claim(self, dim: int) -> bool:
+        """Return whether vectors of that width that nothing tells the space of may be its own."""
+        return self.claims_unstamped and self.dim in (0, dim)
+
     def require_kept(self, space: str, dim: int) -> None:
         """Check that the embedder gives vectors of the space that the file says.
 

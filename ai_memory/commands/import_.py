@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Iterable
-from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from ai_memory.actions.backfill import fill
@@ -16,6 +14,7 @@ from ai_memory.commands.arguments import named_path
 from ai_memory.commands.embedder_errors import EMBEDDER_ERRORS
 from ai_memory.commands.filling import filling
 from ai_memory.commands.import_report import report, tell_ignored, tell_left_out
+from ai_memory.commands.input_lines import opened, shown_name
 from ai_memory.commands.interrupts import telling
 from ai_memory.commands.without_vectors import (
     is_in_doubt,
@@ -24,12 +23,14 @@ from ai_memory.commands.without_vectors import (
     tell_unproven,
     warn_of_rows,
 )
-from ai_memory.errors import DataRefused, NotFound
+from ai_memory.errors import DataRefused
 from ai_memory.memory.exchange import parse
 from ai_memory.stores.opening import reading, writing
 from ai_memory.text.json_file import may_begin
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ai_memory.actions.ingest import Put
     from ai_memory.commands.interrupts import Interrupts
     from ai_memory.config.embedding import EmbeddingSettings
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
     from ai_memory.stores.memory_port import Library
     from ai_memory.stores.port import Store
 
-STDIN = Path("-")
 PIECE = 2**20
 MAX_BYTES = 2**30
 """A file is parsed in memory; an endless one (a device, a pipe) must end somewhere."""
@@ -63,7 +63,7 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
         DataRefused: something in it cannot be stored, and --skip-invalid is not given; then nothing of it is.
     """
     configured = None if args.no_embed else settings.embedding
-    source = "stdin" if args.file == STDIN else str(args.file)
+    source = shown_name(args.file)
     parsed = parse(_read(args.file, source), source)
     if parsed.refused and not args.skip_invalid:
         raise parsed.refused[0]
@@ -97,16 +97,8 @@ def _import(
 
 
 def _read(name: Path, source: str) -> bytes:
-    try:
-        if name == STDIN:
-            return _whole(sys.stdin.buffer, source)
-        with name.open("rb") as file:
-            return _whole(file, source)
-    except FileNotFoundError as error:
-        raise NotFound(f"There is no file {name}.", tip="Name another, or - for stdin.") from error
-    except (OSError, ValueError) as error:
-        why = error.strerror if isinstance(error, OSError) else error
-        raise DataRefused(f"{source} cannot be read: {why}.", tip="Name another file.") from error
+    with opened(name) as file:
+        return _whole(file, source)
 
 
 def _whole(file: BinaryIO, source: str) -> bytes:

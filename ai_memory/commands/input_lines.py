@@ -1,4 +1,4 @@
-"""Lines of a file, or of whoever writes to stdin: each is handed on before the next one is read."""
+"""Files that are read, or stdin in their place; and their lines, each handed on before the next one is read."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ STDIN = Path("-")
 
 @contextmanager
 def opened(name: Path) -> Iterator[BinaryIO]:
-    """Open a file to read its bytes, stdin for `-`.
+    """Open a file to read its bytes in the block, stdin for `-`.
 
     Raises:
         NotFound: there is no such file.
         DataRefused: it cannot be read.
     """
-    if name == STDIN:
-        yield sys.stdin.buffer
-        return
     try:
-        file = name.open("rb")
+        if name == STDIN:
+            yield sys.stdin.buffer
+            return
+        with name.open("rb") as file:
+            yield file
     except FileNotFoundError as error:
         raise NotFound(f"There is no file {name}.", tip="Name another, or - for stdin.") from error
     except (OSError, ValueError) as error:
-        raise _unreadable(name, error) from error
-    with file:
-        yield file
+        why = error.strerror if isinstance(error, OSError) else error
+        raise DataRefused(f"{shown_name(name)} cannot be read: {why}.", tip="Name another file.") from error
 
 
 def lines(name: Path, *, longest: int) -> Iterator[tuple[int, bytes]]:
@@ -43,24 +43,12 @@ def lines(name: Path, *, longest: int) -> Iterator[tuple[int, bytes]]:
     """
     with opened(name) as file:
         number = 0
-        while line := _next(file, name, longest + 1):
+        while line := file.readline(longest + 1):
             number += 1
             if len(line) > longest:
                 what = f"{shown_name(name)}, line {number} is longer than {longest:,} bytes."
                 raise DataRefused(what, tip="Write one query per line.")
             yield number, (line.removeprefix(BOM_UTF8) if number == 1 else line).rstrip(b"\r\n")
-
-
-def _next(file: BinaryIO, name: Path, most: int) -> bytes:
-    try:
-        return file.readline(most)
-    except OSError as error:
-        raise _unreadable(name, error) from error
-
-
-def _unreadable(name: Path, error: OSError | ValueError) -> DataRefused:
-    why = error.strerror if isinstance(error, OSError) else error
-    return DataRefused(f"{shown_name(name)} cannot be read: {why}.", tip="Name another file.")
 
 
 def shown_name(name: Path) -> str:

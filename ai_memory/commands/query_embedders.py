@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ai_memory.actions.compare import QueryVector
@@ -39,7 +39,7 @@ class _Member:
     queries: Queries
     in_use: bool
     failed: Failure | None = None
-    rests_until: float = field(default=0.0)
+    rests_until: float = 0.0
 
 
 class QueryEmbedders:
@@ -95,7 +95,7 @@ class QueryEmbedders:
         Whether that one answers does not matter: they are not compared with a query of another model for it.
         """
         unknown = any(not each.space and not each.in_use for each in self._failures)
-        claimed = any(each.choice.claims_unstamped and each.choice.dim in (0, dim) for each in self._members)
+        claimed = any(each.choice.may_claim(dim) for each in self._members)
         return member.in_use and not claimed and not unknown
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import select
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
+from ai_memory.errors import UsageError
+
 if TYPE_CHECKING:
-    from ai_memory.show.console import SafeStream
+    from ai_memory.show.console import Console, SafeStream
 
 HEED_S = 0.2
 """How long a signal waits at most while an answer is awaited."""
@@ -25,3 +27,17 @@ def agreed(question: str, stream: SafeStream, *, heed: Callable[[], None]) -> bo
     while not select.select([sys.stdin], [], [], HEED_S)[0]:
         heed()
     return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+def disclose(told: Iterable[str], question: str, console: Console, *, ask: bool, heed: Callable[[], None]) -> None:
+    """Tell what is going to be done, also in quiet where somebody is there to `ask` whether it may be; see `agreed`.
+
+    Raises:
+        UsageError: the user does not say yes.
+    """
+    asks = ask and can_ask(console.err)
+    if asks or not console.quiet:
+        for line in told:
+            console.err.line(line)
+    if asks and not agreed(question, console.err, heed=heed):
+        raise UsageError("Nothing was changed.", tip="Answer y, or use --yes.")

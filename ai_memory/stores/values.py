@@ -92,6 +92,11 @@ class Span:
     first: int
     last: int
 
+    @property
+    def numbers(self) -> range:
+        """The numbers of the runs."""
+        return range(self.first, self.last + 1)
+
 
 @dataclass(frozen=True, slots=True)
 class InRow:
@@ -201,6 +206,11 @@ class Run:
     def untold(self) -> bool:
         """Whether nobody was told of what it may have in flight: its runner was killed, or no runner had it yet."""
         return self.holder is not None or self.fence == 0
+
+    @property
+    def hot_first(self) -> bool:
+        """Whether rows that are read often and lately come first."""
+        return self.order == HOT
 
 
 @dataclass(frozen=True, slots=True)

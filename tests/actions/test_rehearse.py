@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ai_memory.actions.rehearse import TITLES, Quality, Titled, compare_by_titles, draw, judged_first, untitled
+from ai_memory.actions.rehearse import TITLES, Quality, Titled, compare_by_titles, untitled
+from ai_memory.actions.sample import draw, judged_first
 from ai_memory.memory.freshness import Document
 from ai_memory.stores.sqlite.database import reading
 from ai_memory.stores.sqlite.library import Library

@@ -133,7 +133,7 @@ class BothEmbedders:
 def _may_claim(choice: Choice, place: Place) -> bool:
     """Return whether an embedder that was not asked yet may be that of vectors."""
     space, dim = place
-    return choice.is_of(space, dim) or (space is None and choice.claims_unstamped and choice.dim in (0, dim))
+    return choice.is_of(space, dim) or (space is None and choice.may_claim(dim))
 
 
 def _is_like(place: Place, query: QueryVector) -> bool:

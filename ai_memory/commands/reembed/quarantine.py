@@ -1,12 +1,10 @@
-"""`reembed quarantine` and `cancel`: the rows that a run left aside, and the end of a run."""
+"""`reembed quarantine`: the rows that a run left aside."""
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ai_memory.clock import SystemClock
-from ai_memory.errors import DataRefused, OperatorNeeded, StorageFailed
 from ai_memory.memory.text_codec import printable
 from ai_memory.reembed.inspect.quarantined import QuarantinedRow, quarantined_rows, shortened
 from ai_memory.reembed.way_on import way_on
@@ -19,12 +17,8 @@ if TYPE_CHECKING:
     from ai_memory.show.console import Console
 
 
-def run(verb: str, settings: Settings, console: Console) -> int:
-    """Do what the verb says and return the exit code."""
-    return {"quarantine": _quarantine, "cancel": _cancel}[verb](settings, console)
-
-
-def _quarantine(settings: Settings, console: Console) -> int:
+def run_quarantine(settings: Settings, console: Console) -> int:
+    """Show the rows, each with its title and the reason."""
     with database(settings.db.value, tell=console.note).read() as store:
         rows, way = quarantined_rows(store), way_on(store, REEMBED, now_ms=SystemClock().now_ms())
     lines = [
@@ -39,31 +33,3 @@ def _quarantine(settings: Settings, console: Console) -> int:
 
 def _titled(row: QuarantinedRow) -> str:
     return f" {shortened(row.title)}" if row.title and not row.title.isspace() else ""
-
-
-def _cancel(settings: Settings, console: Console) -> int:
-    file, now_ms = settings.db.value, SystemClock().now_ms()
-    with database(file).read() as reader:
-        if reader.runs.unfinished_id() is None:
-            raise _nothing_to_cancel()
-    # By its number alone: the row may hold what cannot be read, and this is the way out of it.
-    with database(file, tell=console.note).write(now_ms=now_ms) as store:
-        with store.transaction() as transaction:
-            run_id = transaction.runs.cancel(now_ms=now_ms)
-            if run_id is not None:
-                # The next unattended start would else begin it anew.
-                transaction.operator.withdraw(run_id)
-        if run_id is None:
-            raise _nothing_to_cancel()
-        # It is given up. That its event cannot be entered takes nothing of that back.
-        with suppress(DataRefused, StorageFailed), store.transaction() as transaction:
-            transaction.runs.note_cancelled(run_id, now_ms=now_ms)
-    console.result(
-        {"run_id": run_id, "state": "cancelled"},
-        f"Run {run_id} is cancelled; the vectors it wrote stay, and a process that still runs it commits nothing more.",
-    )
-    return 0
-
-
-def _nothing_to_cancel() -> OperatorNeeded:
-    return OperatorNeeded("There is no unfinished run to cancel.", tip="See ai-memory reembed status")

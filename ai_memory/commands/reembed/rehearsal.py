@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
-from ai_memory.actions.rehearse import Compared, Taken
+from ai_memory.actions.rehearse import Compared
+from ai_memory.actions.sample import Taken
 from ai_memory.commands.reembed.plan_lines import cut_line, refused_line
 from ai_memory.memory.text_codec import printable
 from ai_memory.reembed.plan.estimate import Load

@@ -6,19 +6,8 @@ import argparse
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from ai_memory.actions.rehearse import (
-    Compared,
-    Quality,
-    Sample,
-    Taken,
-    Titled,
-    compare_by_titles,
-    compare_searches,
-    draw,
-    embed_sample,
-    judged_first,
-    untitled,
-)
+from ai_memory.actions.rehearse import Compared, Quality, Titled, compare_by_titles, compare_searches, untitled
+from ai_memory.actions.sample import Sample, Taken, draw, embed_sample, judged_first
 from ai_memory.clock import SystemClock
 from ai_memory.commands.choose_embedders import choose
 from ai_memory.commands.query_embedders import QueryEmbedders

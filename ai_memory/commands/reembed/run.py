@@ -21,24 +21,24 @@ if TYPE_CHECKING:
     from ai_memory.show.console import Console
 
 ONLY_OF_A_RUN = (
-    ("resume", "--resume"),
-    ("or_start", "--or-start"),
-    ("retarget", "--retarget"),
-    ("order", "--order"),
-    ("batch", "--batch"),
-    ("sleep_ms", "--sleep-ms"),
-    ("max_rows", "--max-rows"),
-    ("max_tokens", "--max-tokens"),
-    ("max_cost", "--max-cost"),
-    ("max_runtime", "--max-runtime"),
-    ("concurrency", "--concurrency"),
-    ("wait", "--wait"),
-    ("retry_quarantined", "--retry-quarantined"),
-    ("skip_current_space", "--skip-current-space"),
-    ("same_vectors", "--same-vectors"),
-    ("backup", "--backup"),
+    "resume",
+    "or_start",
+    "retarget",
+    "order",
+    "batch",
+    "sleep_ms",
+    "max_rows",
+    "max_tokens",
+    "max_cost",
+    "max_runtime",
+    "concurrency",
+    "wait",
+    "retry_quarantined",
+    "skip_current_space",
+    "same_vectors",
+    "backup",
 )
-"""Flags that --stamp-only does not obey, and so refuses: attribute and flag."""
+"""Flags, as attributes, that --stamp-only does not obey, and so refuses."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -61,10 +61,10 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
 
         return run_plan(settings, console, options=_options(args, settings.embedding), ask=args.probe)
     if args.resume and not args.retarget:
-        from ai_memory.commands.reembed import undo
+        from ai_memory.commands.reembed.undo import is_unfinished, run_rollback
 
-        if undo.is_unfinished(settings):
-            return undo.run("rollback", args, settings, console)
+        if is_unfinished(settings):
+            return run_rollback(args, settings, console)
     return _run_job(args, settings, console)
 
 
@@ -82,9 +82,9 @@ def _run_verb(args: argparse.Namespace, settings: Settings, console: Console) ->
 
         return run_pause(args, settings, console) if args.verb == "pause" else run_unpause(settings, console)
     if args.verb in ("rollback", "prune"):
-        from ai_memory.commands.reembed import undo
+        from ai_memory.commands.reembed.undo import run_prune, run_rollback
 
-        return undo.run(args.verb, args, settings, console)
+        return (run_rollback if args.verb == "rollback" else run_prune)(args, settings, console)
     if args.verb == "rehearse":
         from ai_memory.commands.reembed import rehearse
 
@@ -93,9 +93,13 @@ def _run_verb(args: argparse.Namespace, settings: Settings, console: Console) ->
         from ai_memory.commands.reembed.status import run_status
 
         return run_status(settings, console, exact=args.exact, check=args.check)
-    from ai_memory.commands.reembed import quarantine
+    if args.verb == "cancel":
+        from ai_memory.commands.reembed.cancel import run_cancel
 
-    return quarantine.run(args.verb, settings, console)
+        return run_cancel(settings, console)
+    from ai_memory.commands.reembed.quarantine import run_quarantine
+
+    return run_quarantine(settings, console)
 
 
 def _refuse_contradictions(args: argparse.Namespace) -> None:
@@ -103,9 +107,10 @@ def _refuse_contradictions(args: argparse.Namespace) -> None:
         raise UsageError("--probe needs --dry-run.", tip="A run tries the target by itself.")
     if args.or_start and not args.resume:
         raise UsageError("--or-start needs --resume.", tip="Write: ai-memory reembed --resume --or-start")
-    if args.stamp_only and (given := [flag for name, flag in ONLY_OF_A_RUN if getattr(args, name)]):
+    if args.stamp_only and (given := [name for name in ONLY_OF_A_RUN if getattr(args, name)]):
+        flags = " or ".join(f"--{name.replace('_', '-')}" for name in given)
         raise UsageError(
-            f"--stamp-only begins no run, and takes no {' or '.join(given)}.",
+            f"--stamp-only begins no run, and takes no {flags}.",
             tip="Leave that out.",
         )
     if args.no_undo and args.resume and not (args.or_start or args.retarget):
@@ -244,12 +249,9 @@ def _token_limit(args: argparse.Namespace, configured: EmbeddingSettings) -> Tok
 
 def _disclose(told: Preflight, console: Console, stop: Stop, *, ask: bool, copied: bool) -> None:
     from ai_memory.commands.reembed.plan_lines import preflight_lines
-    from ai_memory.show.question import agreed, can_ask
+    from ai_memory.show.question import disclose
 
-    # Where no row is stale the start only asks for what was written before.
-    asks = ask and told.begins and told.census.to_embed > 0 and can_ask(console.err)
-    if asks or (told.begins and not console.quiet):
-        for line in preflight_lines(told, copied=copied):
-            console.err.line(line)
-    if asks and not agreed("Replace these vectors?", console.err, heed=stop.heed):
-        raise UsageError("Nothing was changed.", tip="Answer y, or use --yes.")
+    if told.begins:
+        # Where no row is stale the start only asks for what was written before.
+        ask = ask and told.census.to_embed > 0
+        disclose(preflight_lines(told, copied=copied), "Replace these vectors?", console, ask=ask, heed=stop.heed)

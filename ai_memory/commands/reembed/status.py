@@ -27,7 +27,6 @@ from ai_memory.reembed.plan.wanted import Wanted
 from ai_memory.reembed.scope import name_scope
 from ai_memory.reembed.sweep.ending import OUTSIDE
 from ai_memory.stores.opening import database
-from ai_memory.stores.values import HOT
 from ai_memory.text.amounts import ago, counted, money, percent, size, span
 from ai_memory.text.times import instant
 
@@ -279,7 +278,7 @@ def _asked_again(status: Status) -> str:
 def _only(status: Status) -> str:
     """Return the namespaces of a run that has not all of them, and what is stale after a run that is done."""
     scope, census = status.run.scope, status.census
-    only = "; hot rows first" if status.run.order == HOT and not status.run.finished_at else ""
+    only = "; hot rows first" if status.run.hot_first and not status.run.finished_at else ""
     only += f"; only in {name_scope(scope)}" if scope else ""
     if census and status.outside is not None and scope:
         only += f"; {counted(status.outside, 'row of another namespace is', 'rows of other namespaces are')} stale"

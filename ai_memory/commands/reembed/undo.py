@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ai_memory.clock import SystemClock
-from ai_memory.errors import AiMemoryError, NotFinished, UsageError
+from ai_memory.errors import AiMemoryError, NotFinished
 from ai_memory.reembed.finish.prune import Prune
 from ai_memory.reembed.finish.rollback import Rollback
 from ai_memory.reembed.finish.undoable import Undoable, find_undoable, name_runs
@@ -16,7 +16,7 @@ from ai_memory.reembed.stop import Stop, stop_after, stop_on_signals
 from ai_memory.reembed.tools import SweepTools
 from ai_memory.show.narrator import Narrator
 from ai_memory.show.progress import NoProgress, choose_progress
-from ai_memory.show.question import agreed, can_ask
+from ai_memory.show.question import disclose
 from ai_memory.stores.open_options import OpenOptions
 from ai_memory.stores.opening import database
 from ai_memory.text.amounts import counted
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from ai_memory.stores.port import Database
     from ai_memory.stores.values import Room
 
-UNCHANGED = "Nothing was changed."
-
 
 def is_unfinished(settings: Settings) -> bool:
     """Return whether the unfinished run is a rollback, so that --resume needs no embedder."""
@@ -41,12 +39,7 @@ def is_unfinished(settings: Settings) -> bool:
     return False
 
 
-def run(verb: str, args: argparse.Namespace, settings: Settings, console: Console) -> int:
-    """Do what the verb says, `rollback` or `prune`, and return the exit code."""
-    return {"rollback": _rollback, "prune": _prune}[verb](args, settings, console)
-
-
-def _rollback(args: argparse.Namespace, settings: Settings, console: Console) -> int:
+def run_rollback(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     """Undo the latest run, or go on with that, and return the exit code."""
     stop, clock = Stop(), SystemClock()
     if args.dry_run:
@@ -55,7 +48,7 @@ def _rollback(args: argparse.Namespace, settings: Settings, console: Console) ->
     job = Rollback(
         database(settings.db.value, OpenOptions(heed=stop.heed, tell=progress.note)),
         SweepTools(clock, stop, Narrator(progress)),
-        lambda found: _disclose(_told(found), console, stop, ask=not args.yes, question="Put back what was there?"),
+        lambda found: disclose(_told(found), "Put back what was there?", console, ask=not args.yes, heed=stop.heed),
         max_rows=args.max_rows,
         run_id=_run_id(args),
     )
@@ -64,18 +57,18 @@ def _rollback(args: argparse.Namespace, settings: Settings, console: Console) ->
     return _take_leave(report, settings, console)
 
 
-def _prune(args: argparse.Namespace, settings: Settings, console: Console) -> int:
+def run_prune(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     """Drop what was kept and return the exit code."""
     stop = Stop()
 
-    def disclose(room: Room) -> None:
+    def tell(room: Room) -> None:
         told = [f"What is kept of {counted(room.rows, 'row')} will be dropped: no rollback is possible then."]
-        _disclose(told, console, stop, ask=not args.yes, question="Drop it?")
+        disclose(told, "Drop it?", console, ask=not args.yes, heed=stop.heed)
 
     file = database(settings.db.value, OpenOptions(heed=stop.heed, tell=console.note))
     tools = SweepTools(SystemClock(), stop, lambda _: None)
     with stop_on_signals(stop, tell=not console.quiet):
-        done = Prune(file, tools, disclose, vacuum=args.vacuum).run()
+        done = Prune(file, tools, tell, vacuum=args.vacuum).run()
     console.result(done.values(), *done.lines())
     return 0
 
@@ -99,7 +92,7 @@ def _plan(file: Database, console: Console, run_id: int | None) -> int:
     lines = _told(found)
     if found.done:
         lines = [f"{name_runs(found.undoes).capitalize()}: undone already."]
-    console.result(values, *lines, UNCHANGED)
+    console.result(values, *lines, "Nothing was changed.")
     return 0
 
 
@@ -112,15 +105,6 @@ def _told(found: Undoable) -> list[str]:
     if found.gives_up:
         lines.append(f"Run {found.last.run_id} is unfinished; it is cancelled first.")
     return lines
-
-
-def _disclose(lines: list[str], console: Console, stop: Stop, *, ask: bool, question: str) -> None:
-    asks = ask and can_ask(console.err)
-    if asks or not console.quiet:
-        for line in lines:
-            console.err.line(line)
-    if asks and not agreed(question, console.err, heed=stop.heed):
-        raise UsageError(UNCHANGED, tip="Answer y, or use --yes.")
 
 
 def _take_leave(report: RollbackReport, settings: Settings, console: Console) -> int:

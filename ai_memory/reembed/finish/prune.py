@@ -78,7 +78,7 @@ class Prune:
             with self.database.write(now_ms=now_ms) as store:
                 spare = _spared(store)
                 kept = store.targets.previous.kept()
-                due = sum((room for run_id, room in kept if not _within(run_id, spare)), Room())
+                due = sum((room for run_id, room in kept if not any(run_id in each.numbers for each in spare)), Room())
                 if due.rows:
                     self.disclose(due)
                 free = store.targets.previous.free()
@@ -108,7 +108,3 @@ def _spared(store: Reader) -> list[Span]:
         return []
     undoes = run.undoes or store.targets.previous.to_undo()
     return [undoes] if undoes else []
-
-
-def _within(run_id: int, spare: Sequence[Span]) -> bool:
-    return any(each.first <= run_id <= each.last for each in spare)

@@ -87,7 +87,7 @@ class Rollback:
                 given_up = transaction.runs.cancel(now_ms=now_ms)
                 if given_up is not None:
                     transaction.runs.note_cancelled(given_up, now_ms=now_ms)
-                for each in range(found.undoes.first, found.undoes.last + 1):
+                for each in found.undoes.numbers:
                     transaction.operator.withdraw(each)
                 run = transaction.runs.begin(
                     target=found.target,

@@ -66,7 +66,7 @@ def find_undoable(store: Reader, run_id: int | None = None) -> Undoable:
     if run_id is not None:
         undoes = _since(store, undoes, run_id, rollback)
     first, last = store.runs.read(undoes.first), store.runs.read(undoes.last)
-    kept = sum((room for run_id, room in store.targets.previous.kept() if _within(run_id, undoes)), Room())
+    kept = sum((room for run_id, room in store.targets.previous.kept() if run_id in undoes.numbers), Room())
     found = Undoable(undoes, first, last, store.targets.read(last.target), kept, rollback)
     if not (found.done or found.resumed or kept.rows):
         raise _nothing_kept(store, found)
@@ -94,7 +94,7 @@ def name_runs(undoes: Span) -> str:
 
 
 def _nothing_kept(store: Reader, found: Undoable) -> OperatorNeeded:
-    runs = [store.runs.read(each) for each in range(found.undoes.first, found.undoes.last + 1)]
+    runs = [store.runs.read(each) for each in found.undoes.numbers]
     wrote = any(each.counters.reembedded or each.counters.attested for each in runs)
     if not wrote:
         before = any(run_id < found.undoes.first for run_id, _ in store.targets.previous.kept())
@@ -105,7 +105,3 @@ def _nothing_kept(store: Reader, found: Undoable) -> OperatorNeeded:
         )
     why = "was pruned" if any(each.keeps_previous for each in runs) else "was not kept (--no-undo)"
     return OperatorNeeded(f"What {name_runs(found.undoes)} replaced {why}.", tip=RESTORE)
-
-
-def _within(run_id: int, undoes: Span) -> bool:
-    return undoes.first <= run_id <= undoes.last

@@ -14,8 +14,10 @@ from ai_memory.reembed.plan.wanted import UNKNOWN, Wanted
 from ai_memory.reembed.sweep.ending import OUTSIDE
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ai_memory.stores.port import Database, Reader
-    from ai_memory.stores.values import Run, Span
+    from ai_memory.stores.values import Room, Run, Span
     from ai_memory.vectors.target import Fingerprint
 
 
@@ -36,7 +38,8 @@ def read_status(
     exact = exact and run.undoes is None
     census = take_census(store, target, run.scope, now_ms=now_ms) if exact or _must_count(run) else None
     outside = _stale_outside(store, target, run, now_ms=now_ms) if exact else None
-    left, kept, way_back = _is_left(run, census, outside), store.targets.previous.kept(), _way_back(store)
+    left, kept = _is_left(run, census, outside), store.targets.previous.kept()
+    way_back = _way_back(store, kept)
     return Status(
         run=run,
         target=target,
@@ -56,17 +59,16 @@ def read_status(
         kept_rows=sum(room.rows for _, room in kept),
         kept_bytes=sum(room.on_disk for _, room in kept),
         way_back=way_back,
-        rows_back=sum(room.rows for run_id, room in kept if way_back and way_back.first <= run_id <= way_back.last),
+        rows_back=sum(room.rows for run_id, room in kept if way_back and run_id in way_back.numbers),
     )
 
 
-def _way_back(store: Reader) -> Span | None:
-    """Return the runs that a rollback would undo."""
+def _way_back(store: Reader, kept: Sequence[tuple[int, Room]]) -> Span | None:
+    """Return the runs that a rollback would undo; of these runs something is `kept`."""
     undoes = store.targets.previous.to_undo()
     if undoes is None or store.runs.read(undoes.last).undone_by is not None:
         return None
-    kept = (run_id for run_id, _ in store.targets.previous.kept())
-    return undoes if any(undoes.first <= run_id <= undoes.last for run_id in kept) else None
+    return undoes if any(run_id in undoes.numbers for run_id, _ in kept) else None
 
 
 def _ahead(store: Reader, run: Run, wanted: Wanted, *, left: bool, now_ms: int) -> Outlook:

@@ -48,7 +48,7 @@ class Census:
     `quarantined_ids` name the rows whose quarantine is in force, `first_stale` a few of the stale ones; `overwritten`
     stale rows were given the target's vector of their present text, and have another one, `edited` ones that of an
     earlier text; of `unattested` ones with a vector nothing records where it comes from. `to_embed` rows are those that
-    a run would embed, `to_replace` those of them that have a vector, `to_keep` is how much they have, `shortest` is the
+    a run would embed, `to_replace` those of them that have a vector, of `bytes_to_keep` in all, `shortest` is the
     shortest of their texts. `reads` is how often the live rows were read, `answered` how often the fresh ones of them.
     `dead` (expired, tombstoned …), `substrate` and `unaddressable` (no text as id) rows are none of these.
     """
@@ -63,7 +63,7 @@ class Census:
     unaddressable: int = 0
     to_embed: int = 0
     to_replace: int = 0
-    to_keep: Room = field(default_factory=Room)
+    bytes_to_keep: int = 0
     shortest: str = ""
     overwritten: int = 0
     unattested: int = 0
@@ -81,6 +81,11 @@ class Census:
         """Rows that count."""
         return self.fresh + self.stale + self.quarantined
 
+    @property
+    def to_keep(self) -> Room:
+        """What a run would keep of what it replaces."""
+        return Room(self.to_embed, self.bytes_to_keep)
+
     def counted(self, *, lifted: int = 0) -> Counted:
         """Return the rows as a run notes them; `lifted` of those in quarantine are to be tried again."""
         rows = self.live, self.stale + lifted, self.quarantined - lifted
@@ -93,7 +98,7 @@ class Census:
         self.shortest = text if not self.to_embed else min(self.shortest, text, key=len)
         self.to_embed += 1
         self.to_replace += row.embedding is not None
-        self.to_keep += Room(1, len(row.embedding or b""))
+        self.bytes_to_keep += len(row.embedding or b"")
 
     def stale_outside(self, scope: Scope) -> int:
         """Return how many stale rows are in other namespaces than those of `scope`."""

@@ -14,6 +14,7 @@ from ai_memory.reembed.plan.refusal import refusal
 from ai_memory.reembed.plan.taking import Preflight
 from ai_memory.reembed.plan.targets import identity, known_fingerprint, recorded_target
 from ai_memory.reembed.plan.trial import require_updates
+from ai_memory.reembed.plan.undo_room import undo_bytes
 
 if TYPE_CHECKING:
     from ai_memory.errors import AiMemoryError
@@ -104,11 +105,10 @@ def dry_run(
     def read(found: Snapshot) -> tuple[Preflight, Load]:
         load, known = Load(target.max_tokens, count_tokens), found.known(identity(target))
         census = count_rows(found, traits, known, scope, now_ms=now_ms, visit=load.add, means=means)
-        return Preflight(tuple(found.stored_spaces()), census, target, order=order), load
+        room = undo_bytes(options, run, census)
+        return Preflight(tuple(found.stored_spaces()), census, target, order=order, undo_bytes=room), load
 
     found, load = store.consistently(read)
-    if options.keeps(store.runs.unfinished()):
-        found = replace(found, undo_bytes=found.census.to_keep.on_disk)
     known, told = known_fingerprint(store, target), count_tokens is not None and target.max_tokens > 0
     doubted = in_doubt(store, known, count_tokens=count_tokens)
     tokens = load.tokens + doubted.tokens

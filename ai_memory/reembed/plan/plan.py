@@ -9,6 +9,7 @@ from ai_memory.reembed.plan.approval import unapproved
 from ai_memory.reembed.plan.census import Census, Means, take_census
 from ai_memory.reembed.plan.decide import Action, Situation, decide, order_of, scope_of
 from ai_memory.reembed.plan.targets import find_target, has_unproven, known_fingerprint, told_width
+from ai_memory.reembed.plan.undo_room import undo_bytes
 from ai_memory.stores.values import NAMESPACE
 from ai_memory.vectors.fingerprint import differences
 
@@ -74,8 +75,8 @@ def _plan(store: Reader, target: Target, options: Options, run: Run | None, *, n
     skip = run.skip_current if run and not changed else options.skip_current
     means = Means(target if skip else None, options.retry_quarantined)
     census = take_census(store, known_fingerprint(store, target), scope, now_ms=now_ms, means=means)
-    action, undo = action_of(store, target, options, run, census), census.to_keep.on_disk
-    return Plan(action, target, scope, census, run, order, undo if options.keeps(run) else 0)
+    action = action_of(store, target, options, run, census)
+    return Plan(action, target, scope, census, run, order, undo_bytes(options, run, census))
 
 
 def approved_width(store: Reader, target: Target, options: Options, run: Run | None) -> Target:

@@ -79,9 +79,9 @@ class Unrecorded:
     A commit whose answer was lost is made again, which changes nothing.
     """
 
-    def __init__(self, origin: str, place: Place | None = None) -> None:
-        """Write vectors as `origin` to `place` (None: the rows, with nothing kept of what they had)."""
-        self.origin, self.place = origin, place or NOTHING_KEPT
+    def __init__(self, origin: str, place: Place = NOTHING_KEPT) -> None:
+        """Write vectors as `origin` to `place`."""
+        self.origin, self.place = origin, place
         self.aside: dict[str, tuple[Document | Unfit, Reason]] = {}
 
     @property
@@ -182,8 +182,7 @@ class RunJournal:
         rows_per_hour: int | None = None,
     ) -> None:
         """See `ProgressWriter.count`."""
-        found = {"written_at": written_at, "rows_per_hour": rows_per_hour}
-        transaction.progress.count(self.run, counters, reads=reads, **found)
+        transaction.progress.count(self.run, counters, reads=reads, written_at=written_at, rows_per_hour=rows_per_hour)
 
     def set_aside(
         self, transaction: Transaction, target: Fingerprint, row: Document | Unfit, reason: Reason, *, now_ms: int

@@ -12,7 +12,6 @@ from ai_memory.reembed.sources import FromText
 from ai_memory.reembed.sweep.budget import MAX_ROWS, Budget
 from ai_memory.reembed.sweep.ending import Done, Ending, budget_spent, churn, rows_left, stopped, too_small
 from ai_memory.reembed.sweep.scan import Scan, ScanOrder
-from ai_memory.stores.values import HOT
 
 if TYPE_CHECKING:
     from ai_memory.reembed.options import Options
@@ -129,7 +128,7 @@ class Passes:
 
     def _walk(self, namespaces: Sequence[str]) -> Scan:
         run = self._journal.run
-        hot = self._hot_rows() if run.order == HOT else ()
+        hot = self._hot_rows() if run.hot_first else ()
         order = ScanOrder(
             target=self._committer.target,
             namespaces=namespaces,
@@ -171,7 +170,7 @@ class Passes:
             transaction.runs.transition(self._journal.run, "done", now_ms=now_ms, fenced=True, census_at=proof)
             transaction.progress.count(self._journal.run, self.unnoted)
             transaction.progress.note_census(self._journal.run, census.counted())
-            if self._journal.run.order == HOT:
+            if self._journal.run.hot_first:
                 transaction.progress.freeze(self._journal.run, (), now_ms=now_ms)
             transaction.progress.note_end(self._journal.run, exit_code=census.exit_code, reason=reason, now_ms=now_ms)
             transaction.operator.completed(self._journal.run, self._committer.target, now_ms=now_ms)

@@ -12,6 +12,7 @@ from ai_memory.reembed.scope import Scope, namespaces_in_scope
 from ai_memory.reembed.sources import FromRow, NoWorkers
 from ai_memory.reembed.sweep.scan import ScanOrder
 from ai_memory.reembed.sweep.without_run import WithoutRun
+from ai_memory.stores.values import NOTHING_KEPT
 
 if TYPE_CHECKING:
     from ai_memory.reembed.tools import SweepTools
@@ -42,7 +43,7 @@ def stamp(
     now_ms = tools.clock.now_ms()
     with store.transaction() as transaction:
         known = enter_target(transaction, target, now_ms=now_ms)
-        place = noted(transaction, known, target.model, now_ms=now_ms) if undo else None
+        place = noted(transaction, known, target.model, now_ms=now_ms) if undo else NOTHING_KEPT
     work = WithoutRun(store, known, tools, NoWorkers(), origin=ATTESTED, batch=STAMP_ROWS, place=place)
     namespaces = namespaces_in_scope(store, scope)
     work.over(ScanOrder(known, namespaces, {}, batch=STAMP_ROWS, source=FromRow(only), rows=STAMP_ROWS))

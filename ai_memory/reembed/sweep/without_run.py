@@ -11,6 +11,7 @@ from ai_memory.reembed.sweep.joined import joined
 from ai_memory.reembed.sweep.journal import Unrecorded
 from ai_memory.reembed.sweep.scan import Scan, ScanOrder
 from ai_memory.reembed.sweep.schedule import Schedule
+from ai_memory.stores.values import NOTHING_KEPT
 
 if TYPE_CHECKING:
     from ai_memory.reembed.sweep.inherited import Inherited
@@ -35,7 +36,7 @@ class WithoutRun:
         batch: int,
         rows: int = 0,
         before: Inherited | None = None,
-        place: Place | None = None,
+        place: Place = NOTHING_KEPT,
     ) -> None:
         """Write vectors of `target` as `origin`, of `rows` that are embedded in pages of `batch`.
 

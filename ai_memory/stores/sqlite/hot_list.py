@@ -6,10 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from heapq import nsmallest
 from typing import TYPE_CHECKING
 
-from ai_memory.memory.names import SUBSTRATE, SUBSTRATE_EXACT
 from ai_memory.stores.sqlite.consistent import memory_rows
+from ai_memory.stores.sqlite.namespaces import OTHERS
 from ai_memory.stores.sqlite.origins import SWEPT
 from ai_memory.stores.sqlite.reads import HEAT, PRIORITY, READS
+from ai_memory.text.amounts import DAY
 
 if TYPE_CHECKING:
     from ai_memory.stores.sqlite.base import Store, Transaction
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
 UNIX_EPOCH = 2_440_587.5
 """The Julian day of 1970-01-01T00:00Z."""
-DAY_MS = 86_400_000
 
 # What the target has already is left out, and what nobody reads.
 HOT = f"""
@@ -30,14 +30,7 @@ HOT = f"""
     ORDER BY heat DESC, priority DESC LIMIT :limit
 """
 OF_NAMESPACE = HOT.format(scope="{plus}m.namespace = CAST(:namespace AS TEXT)")
-OF_ALL = HOT.format(
-    scope=" AND ".join(
-        [
-            f"m.namespace NOT IN {SUBSTRATE + SUBSTRATE_EXACT}",
-            *(f"m.namespace NOT GLOB '{root}/*'" for root in SUBSTRATE),
-        ]
-    )
-)
+OF_ALL = HOT.format(scope=OTHERS.format(column="m.namespace"))
 CURSOR = "SELECT passed FROM reembed_hot_list WHERE run_id = ? AND pass = ?"
 LISTED = """
     SELECT CAST(memory_id AS BLOB) FROM reembed_hot
@@ -60,7 +53,7 @@ def hottest(store: Store, *, target: int, only: Sequence[str] | None, limit: int
 
     Of the namespaces `only` (None: all but ai-memory's own), at most `limit`; inside of `consistently`.
     """
-    bindings: dict[str, Binding] = {"target": target, "limit": limit, "now": now_ms / DAY_MS + UNIX_EPOCH}
+    bindings: dict[str, Binding] = {"target": target, "limit": limit, "now": now_ms / DAY + UNIX_EPOCH}
     rows = memory_rows(store.db, OF_ALL, bindings) if only is None else _of_namespaces(store, only, bindings)
     return [store.codec.name(row[0]) for row in nsmallest(limit, rows, key=_coldness)]
 

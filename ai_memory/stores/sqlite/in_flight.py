@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from ai_memory.stores.sqlite.own_row import MOST
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from ai_memory.stores.sqlite.base import Store, Transaction
     from ai_memory.stores.values import Run
@@ -31,18 +31,23 @@ SET_LIMIT = "UPDATE reembed_run SET in_flight_limit = ? WHERE run_id = ?"
 
 def left_in_flight(store: Store, target: int, scope: Names) -> int:
     """Return how many texts of rows in `scope` runs to the target have sent and not committed, at most."""
-    return min(sum(texts for _, texts, _ in _left(store, target, scope)), MOST)
+    return _limit(_left(store, target, scope))
 
 
 def take_on(transaction: Transaction, run: Run) -> Run:
     """Make what ended runs left in flight that of a run just begun, and return it as it stands then."""
-    limit = left_in_flight(transaction, run.target, run.scope)
-    for run_id, _, names in list(_left(transaction, run.target, run.scope)):
+    left = list(_left(transaction, run.target, run.scope))
+    for run_id, _, names in left:
         # Of namespaces that are not this run's another one has to tell yet.
         if run.scope is None or (names is not None and set(names) <= set(run.scope)):
             transaction.db.execute(SET_LIMIT, (0, run_id))
+    limit = _limit(left)
     transaction.db.execute(SET_LIMIT, (limit, run.run_id))
     return replace(run, in_flight_limit=limit)
+
+
+def _limit(left: Iterable[tuple[int, int, Names]]) -> int:
+    return min(sum(texts for _, texts, _ in left), MOST)
 
 
 def _left(store: Store, target: int, scope: Names) -> Iterator[tuple[int, int, Names]]:

@@ -200,8 +200,8 @@ class VectorWriter:
 
     def forget(self, ids: Sequence[str], target: Fingerprint, *, unstamp: bool, place: Place = NOTHING_KEPT) -> int:
         """See the port."""
-        returned = put_back.give_back(self.inner, ids, target, place.keep_for) if unstamp else []
-        rest = [each for each in ids if each not in set(returned)] if returned else ids
+        returned = put_back.give_back(self.inner, ids, target, place.keep_for) if unstamp else set()
+        rest = [each for each in ids if each not in returned]
         return len(returned) + provenance.forget(self.inner, rest, target, unstamp=unstamp)
 
     def disown(self, writes: Sequence[VectorWrite], target: Fingerprint, *, unstamp: bool) -> int:

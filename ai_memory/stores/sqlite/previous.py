@@ -113,6 +113,16 @@ def add_kept(transaction: Transaction, rooms: Mapping[int, Room]) -> None:
     transaction.db.execute_many(ADD_KEPT, changed)
 
 
+def note_dropped(transaction: Transaction, dropped: Iterable[Row]) -> dict[int, Room]:
+    """Take rows (run and size) from what is kept of their runs, and return how much that was."""
+    sizes: defaultdict[int, list[int]] = defaultdict(list)
+    for run_id, size in dropped:
+        sizes[run_id].append(size)
+    rooms = {run_id: Room(len(found), sum(found)) for run_id, found in sizes.items()}
+    add_kept(transaction, {run_id: -room for run_id, room in rooms.items()})
+    return rooms
+
+
 def vectors_of(store: Store, srcs: Collection[bytes], fingerprint: Fingerprint) -> dict[bytes, KeptVector]:
     """Return the kept vectors that the target gave memories of these texts, those seen to be right first."""
     found: dict[bytes, KeptVector] = {}
@@ -163,12 +173,12 @@ def free(store: Store) -> int:
 def taken(transaction: Transaction, writes: Iterable[VectorWrite], fingerprint: Fingerprint) -> None:
     """Drop what was kept only to be taken again, of vectors that their memories were given again."""
     bindings = [(transaction.codec.bound(each.id), fingerprint.id, each.src) for each in writes]
-    _note_dropped(transaction, transaction.db.execute_many(DROP_TAKEN, bindings))
+    note_dropped(transaction, transaction.db.execute_many(DROP_TAKEN, bindings))
 
 
 def drop_of_memory(transaction: Transaction, memory_id: str) -> None:
     """Drop all that is kept of a memory: it was deleted."""
-    _note_dropped(transaction, transaction.db.execute(DROP_OF_MEMORY, (transaction.codec.bound(memory_id),)))
+    note_dropped(transaction, transaction.db.execute(DROP_OF_MEMORY, (transaction.codec.bound(memory_id),)))
 
 
 def doubt(transaction: Transaction, fingerprint: Fingerprint) -> None:
@@ -197,19 +207,10 @@ def undone(transaction: Transaction, undoes: Span, by: Run) -> None:
 def prune(transaction: Transaction, after: int, *, spare: Sequence[Span], limit: int) -> tuple[int | None, Room]:
     """Drop what is kept of the next `limit` rows, but for runs to `spare`; return the last of them (None: none was)."""
     page = transaction.db.execute(PAGE, (after, limit))
-    drop = [each for each in page if not any(span.first <= each[1] <= span.last for span in spare)]
+    drop = [each for each in page if not any(each[1] in span.numbers for span in spare)]
     transaction.db.execute_many(DROP, [(each[0],) for each in drop])
-    rooms = _note_dropped(transaction, [each[1:] for each in drop])
+    rooms = note_dropped(transaction, [each[1:] for each in drop])
     return page[-1][0] if page else None, sum(rooms.values(), Room())
-
-
-def _note_dropped(transaction: Transaction, dropped: Iterable[Row]) -> dict[int, Room]:
-    """Take rows (run and size) from what is kept of their runs, and return how much that was."""
-    rooms: defaultdict[int, Room] = defaultdict(Room)
-    for run_id, size in dropped:
-        rooms[run_id] += Room(1, size)
-    add_kept(transaction, {run_id: -room for run_id, room in rooms.items()})
-    return rooms
 
 
 def _column(store: Store, name: str) -> str:

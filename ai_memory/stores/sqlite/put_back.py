@@ -6,16 +6,14 @@ that it had then and its vector the one that the run wrote: by the hash of the o
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from ai_memory.errors import StatementRefused, UpdateRefused
 from ai_memory.memory.freshness import has_text
-from ai_memory.stores.sqlite.previous import UNPROVEN, add_kept
+from ai_memory.stores.sqlite.previous import DROP, UNPROVEN, add_kept, note_dropped
 from ai_memory.stores.sqlite.provenance import FORGET_ROW, fires_triggers, not_kept
-from ai_memory.stores.sqlite.references import require_references
+from ai_memory.stores.sqlite.references import naming
 from ai_memory.stores.sqlite.walk import OF_ROW, ROW_COLUMNS, memory_row
 from ai_memory.stores.values import Room, Span
 
@@ -58,7 +56,6 @@ ONLY_TO_BE_TAKEN = """
     UPDATE embedding_previous SET written_head = NULL
     WHERE memory_id = CAST(? AS TEXT) AND run_id BETWEEN CAST(? AS INTEGER) AND CAST(? AS INTEGER)
 """
-DROP = "DELETE FROM embedding_previous WHERE id = ?"
 # What nobody had seen to be right belongs to the stretch that its target is in now: that may be another.
 RECORD = """
     INSERT OR REPLACE INTO embedding_provenance (memory_id, fingerprint_id, src, head, origin, stretch)
@@ -128,34 +125,22 @@ def put_back(
     order = _Order(undoes, run.run_id, leave=frozenset(leave))
     if not one_by_one:
         return _return(transaction, ids, order)
-    return {row_id: done for each in ids for row_id, done in _named(transaction, each, order).items()}
+    returned: dict[str, bool] = {}
+    for each in ids:
+        with naming(transaction.db, each):
+            returned |= _return(transaction, [each], order)
+    return returned
 
 
-def give_back(transaction: Transaction, ids: Sequence[str], fingerprint: Fingerprint, run_id: int | None) -> list[str]:
+def give_back(transaction: Transaction, ids: Sequence[str], fingerprint: Fingerprint, run_id: int | None) -> set[str]:
     """Give rows back what a run replaced by vectors of the target that turned out to be wrong; return which.
 
     The wrong vectors are not kept.
     """
     if run_id is None:
-        return []
+        return set()
     returned = _return(transaction, ids, _Order(Span(run_id, run_id), None, only=fingerprint.id))
-    return [row_id for row_id, done in returned.items() if done]
-
-
-def _named(transaction: Transaction, memory_id: str, order: _Order) -> dict[str, bool]:
-    """Put one memory's vector back; return what `_return` returns.
-
-    Raises:
-        UpdateRefused: the database refuses it.
-    """
-    try:
-        done = _return(transaction, [memory_id], order)
-    except UpdateRefused:
-        raise
-    except StatementRefused as refusal:
-        raise UpdateRefused(refusal.what, tip=refusal.tip, words=refusal.words, memory_id=memory_id) from refusal
-    require_references(transaction.db, memory_id)
-    return done
+    return {row_id for row_id, done in returned.items() if done}
 
 
 def _return(transaction: Transaction, ids: Sequence[str], order: _Order) -> dict[str, bool]:
@@ -213,10 +198,7 @@ def _keep_instead(transaction: Transaction, chosen: Sequence[_Standing], order: 
     transaction.db.execute_many(
         ONLY_TO_BE_TAKEN, [(each.row.raw_id, *order.runs) for each in chosen if len(each.kept) > 1]
     )
-    sizes: defaultdict[int, list[int]] = defaultdict(list)
-    for each in chosen:
-        sizes[each.first.run_id].append(each.first.size)
-    add_kept(transaction, {run_id: -Room(len(found), sum(found)) for run_id, found in sizes.items()})
+    note_dropped(transaction, [(each.first.run_id, each.first.size) for each in chosen])
     if order.keep_for is not None:
         instead = [len(each.row.embedding or b"") for each in chosen]
         add_kept(transaction, {order.keep_for: Room(len(instead), sum(instead))})

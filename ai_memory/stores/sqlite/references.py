@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from ai_memory.errors import UpdateRefused
+from ai_memory.errors import StatementRefused, UpdateRefused
 from ai_memory.memory.text_codec import printable, quoted
 
 if TYPE_CHECKING:
@@ -35,12 +37,19 @@ def referring_rows(store: Store, memory_id: str) -> dict[str, int]:
     return found
 
 
-def require_references(db: Connection, memory_id: str) -> None:
-    """Check, where the vector of a memory was just written, that it breaks no reference for which COMMIT will ask.
+@contextmanager
+def naming(db: Connection, memory_id: str) -> Iterator[None]:
+    """Have what refuses the vector of a memory, which is written in the block, name that memory.
 
     Raises:
-        UpdateRefused: it does.
+        UpdateRefused: the database refuses it; or it breaks a reference, for which COMMIT would ask.
     """
+    try:
+        yield
+    except UpdateRefused:
+        raise
+    except StatementRefused as refusal:
+        raise UpdateRefused(refusal.what, tip=refusal.tip, words=refusal.words, memory_id=memory_id) from refusal
     if db.unresolved_references():
         what = f"{db.path} refuses the vector of {printable(memory_id)}: {BROKEN_REFERENCE}."
         raise UpdateRefused(what, words=BROKEN_REFERENCE, memory_id=memory_id)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 from ai_memory.errors import StatementRefused, UpdateRefused, WordIndexUnusable
 from ai_memory.stores.sqlite import triggers, word_index
 from ai_memory.stores.sqlite.provenance import program_of_update, write_vectors
-from ai_memory.stores.sqlite.references import require_references
+from ai_memory.stores.sqlite.references import naming
 
 if TYPE_CHECKING:
     from ai_memory.stores.sqlite.base import Store, Transaction
@@ -58,13 +58,8 @@ def write_one_by_one(
     """
     written: list[bool] = []
     for each in writes:
-        try:
+        with naming(transaction.db, each.id):
             written += write_vectors(transaction, [each], fingerprint, keep_for=keep_for)
-        except UpdateRefused:
-            raise
-        except StatementRefused as refusal:
-            raise UpdateRefused(refusal.what, tip=refusal.tip, words=refusal.words, memory_id=each.id) from refusal
-        require_references(transaction.db, each.id)
     return written
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ai_memory.errors import DataRefused, StorageFailed
-from ai_memory.stores.sqlite.file import real_path
+from ai_memory.stores.sqlite.file import log_bytes, real_path
 from ai_memory.text.amounts import size
 
 if TYPE_CHECKING:
@@ -67,5 +67,4 @@ def _require_room(path: Path, needed: int) -> None:
 
 def _bytes(path: Path) -> int:
     """Return the bytes of a file with its log."""
-    log = Path(f"{real_path(path)}-wal")
-    return real_path(path).stat().st_size + (log.stat().st_size if log.exists() else 0)
+    return real_path(path).stat().st_size + log_bytes(path)

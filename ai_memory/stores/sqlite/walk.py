@@ -88,19 +88,19 @@ def memory_row(store: Store, values: Sequence[Any]) -> MemoryRow:
 def rows_by_id(store: Store, ids: Sequence[str], *, target: int | None) -> list[MemoryRow]:
     """Return the rows of `ids` that still exist, in that order, with their quarantine for `target`."""
     bindings = [{"id": store.codec.bound(each), "target": target} for each in ids]
-    return [MemoryRow._make((*values, store.codec)) for values in store.db.execute_many(ROW_BY_ID, bindings)]
+    return [memory_row(store, values) for values in store.db.execute_many(ROW_BY_ID, bindings)]
 
 
 def all_rows(store: Store, *, target: int | None, only: Sequence[str] | None) -> Iterator[MemoryRow]:
     """Yield every addressable row once, of the namespaces `only` (None: all); inside of `consistently`."""
     if only is None:
         rows = memory_rows(store.db, ALL_ROWS, {"target": target})
-        yield from (MemoryRow._make((*each, store.codec)) for each in rows)
+        yield from (memory_row(store, each) for each in rows)
         return
     for namespace in only:
         bindings = {"target": target, "namespace": store.codec.bound(namespace)}
         rows = memory_rows(store.db, ROWS_OF_NAMESPACE, bindings)
-        yield from (MemoryRow._make((*each, store.codec)) for each in rows)
+        yield from (memory_row(store, each) for each in rows)
 
 
 def _name(store: Store, stored: bytes | None) -> str | None:
