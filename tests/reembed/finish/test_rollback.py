@@ -101,6 +101,10 @@ def test_what_was_edited_since_is_left_and_counted_and_what_was_deleted_is_not(w
 
     assert (done.put_back, done.left_alone, done.with_target) == (28, 1, 1)
     assert vectors(work)[0] == after
+    with work.store() as store:
+        counted = store.runs.read(done.run_id or 0).counted
+    assert counted
+    assert (counted.live, counted.remaining) == (29, 0)
 
 
 def test_a_rollback_stops_after_the_rows_that_it_may_take_and_goes_on_where_it_was(work: Work) -> None:
