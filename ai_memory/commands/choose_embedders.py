@@ -48,12 +48,14 @@ def _others(
     """Return the other embedders of vectors in the file, and the spaces whose embedder cannot be asked."""
     chosen: list[Choice] = []
     refused: list[Failure] = []
+    own = [in_use.settings]
     try:
-        if (previous := _previous(store, settings)) and not (previous.is_of(in_use.space, in_use.dim)):
-            chosen += [previous] if _is_there(store, previous) else []
+        if previous := _previous(store, settings):
+            own.append(previous.settings)
+            if not previous.is_of(in_use.space, in_use.dim) and _is_there(store, previous):
+                chosen.append(previous)
     except EMBEDDER_ERRORS as error:
         refused.append(Failure("", error))
-    own = [in_use.settings, *(each.settings for each in chosen)]
     for target in _of_others(known, [in_use, *chosen])[:MOST]:
         try:
             chosen.append(_kept(target, settings, own))

@@ -92,9 +92,9 @@ def use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Use:
     return write
 
 
-def previous(endpoint: FakeEndpoint) -> str:
-    """Return the lines of the configuration that make an endpoint the previous embedder."""
-    return f"[embeddings.previous]\n{_keys(endpoint)}"
+def previous(endpoint: FakeEndpoint, model: str = "") -> str:
+    """Return the lines that make an endpoint, with its own model or another, the previous embedder."""
+    return f"[embeddings.previous]\n{_keys(endpoint, model)}"
 
 
 def _keys(endpoint: FakeEndpoint, model: str = "") -> str:

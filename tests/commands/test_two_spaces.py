@@ -100,6 +100,21 @@ def test_an_old_embedder_that_only_the_file_names_is_not_asked_and_the_line_to_p
     assert old.seen.headers[-1]["Authorization"] == f"Bearer {KEY}"
 
 
+def test_a_server_that_the_user_names_for_another_model_is_asked_for_the_one_of_the_file(
+    cli: Cli, old: FakeEndpoint, new: FakeEndpoint, use: Use
+) -> None:
+    old.change(also={"older": 8})
+    use(old)
+    remember(cli, TEXTS[:3])
+    use(new, previous(old, model="older"))
+    remember(cli, TEXTS[3:])
+
+    ran = found(cli, TEXTS[0])
+
+    assert (compared(ran), ran.err) == (set(TEXTS), "")
+    assert "asked by recall" in cli("config", "show").out
+
+
 def test_a_strangers_file_sends_nothing_anywhere(
     cli: Cli, db: Path, old: FakeEndpoint, new: FakeEndpoint, use: Use
 ) -> None:
