@@ -120,7 +120,7 @@ MUTANTS = (
         "hot list instead of the walk",
         "reembed.sweep.passes:Passes._walk",
         "namespaces=namespaces,",
-        "namespaces=() if run.order == HOT else namespaces,",
+        "namespaces=() if run.hot_first else namespaces,",
         *HARNESSES,
     ),
     _one(
