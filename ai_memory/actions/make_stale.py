@@ -55,7 +55,7 @@ def make_stale(
         return 0
     _require_believable(sample)
     _require_weights(target, embedder)
-    doubted = list(_doubted(store, embedder, [each for each in documents if each.id in differing]))
+    doubted = list(_doubted(store, embedder, target, [each for each in documents if each.id in differing]))
     # What comes for the last of them must be of the same weights as what came for the first.
     _require_weights(target, embedder)
     try:
@@ -84,10 +84,12 @@ def _require_weights(target: Fingerprint, embedder: Embedder) -> None:
     require_witness(target, embedder, probe(embedder))
 
 
-def _doubted(store: Store, embedder: Embedder, documents: Sequence[Document]) -> Iterator[_Doubted]:
+def _doubted(
+    store: Store, embedder: Embedder, target: Fingerprint, documents: Sequence[Document]
+) -> Iterator[_Doubted]:
     """Yield the rows that get, twice by themselves, one vector that is not the stored one."""
     for each in documents:
-        blob = store.memories.stored_vector(each.id, each.title, each.content)
+        blob = store.memories.stored_vector(each.id, each.title, each.content, target=target.id)
         if blob is None:
             continue
         one, other = apart(embedder, [each.text, each.text])
@@ -110,7 +112,7 @@ def _disowned(store: Store, target: Fingerprint, doubted: Sequence[_Doubted], *,
 
 def _disown(transaction: Transaction, target: Fingerprint, doubted: _Doubted, *, unstamp: bool) -> int:
     document = doubted.document
-    blob = transaction.reader.memories.stored_vector(document.id, document.title, document.content)
+    blob = transaction.reader.memories.stored_vector(document.id, document.title, document.content, target=target.id)
     if blob is None or _digest(blob) != doubted.digest:
         return 0
     return transaction.vectors.disown([write_of(document, blob)], target, unstamp=unstamp)

@@ -78,6 +78,25 @@ class VectorWriter(Protocol):
         """
 
 
+class StagingWriter(Protocol):
+    """Says which vectors are served, and drops what was staged. Served is one thing at a time."""
+
+    def serve(self, run: Run) -> None:
+        """From the commit on serve what a run staged of its target, where it is of a memory's present text."""
+
+    def serve_before(self, run: Run) -> None:
+        """From the commit on serve what a run replaced and what is kept of it, where the memory is as the run left it.
+
+        Whatever else stands in a row is served as it stands.
+        """
+
+    def serve_own(self) -> None:
+        """From the commit on serve the memories' own vectors."""
+
+    def drop(self, *, limit: int) -> int:
+        """Drop at most `limit` staged vectors, of whatever target, and return how many there were."""
+
+
 class UndoWriter(Protocol):
     """Puts back what runs replaced, and drops what was kept of it."""
 

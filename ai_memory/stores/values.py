@@ -81,7 +81,12 @@ class InRow:
     keep_for: int | None = None
 
 
-Place = InRow
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """Vectors stand beside the memories until the run that writes them is switched to."""
+
+
+Place = InRow | Staged
 """Where vectors are written."""
 
 NOTHING_KEPT: Place = InRow()
@@ -95,6 +100,18 @@ class Terms:
     skip_current: bool = False
     keeps_previous: bool = False
     undoes: Span | None = None
+    staged: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Active:
+    """What is served in the place of the memories' own vectors.
+
+    What a run staged of its `target`; None: what stood there before the run.
+    """
+
+    run_id: int
+    target: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +146,7 @@ class Run:
     `last_written_at` is the last commit with a vector, `last_progress_at` the last sign of life. `counted` and
     `last_end` are None until a census was noted and an invocation ended in good order. `keeps_previous`: what it
     replaces is kept, and `kept` of it still is. A rollback `undoes` runs; `undone_by` is the one that undid this run.
+    `staged`: its vectors go beside the memories until it is switched to.
     """
 
     run_id: int
@@ -159,6 +177,7 @@ class Run:
     undoes: Span | None = None
     undone_by: int | None = None
     kept: Room = Room()
+    staged: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from tests.stores.conformance import (
     QuarantineSuite,
     ReadingSuite,
     RunSuite,
+    StagingSuite,
     Subject,
     TargetSuite,
     TellingSuite,
@@ -76,6 +77,10 @@ class TestWriting(WritingSuite):
 
 
 class TestUndo(UndoSuite):
+    """See the suite."""
+
+
+class TestStaging(StagingSuite):
     """See the suite."""
 
 

@@ -102,7 +102,7 @@ def _look(
         return looked
     embedder = assemble(settings.embedding)
     chosen = _chosen(store, embedder, target, scope, size=None if sample == ALL else int(sample))
-    compared = compare(store, embedder, chosen)
+    compared = compare(store, embedder, target, chosen)
     made = make_stale(writable, embedder, target, compared, chosen) if writable else None
     return replace(looked, sample=compared, made_stale=made, next=_next(store, target, scope))
 

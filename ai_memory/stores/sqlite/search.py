@@ -12,6 +12,7 @@ from ai_memory.errors import DataRefused, WordIndexUnusable
 from ai_memory.stores.memory_values import Candidate, Match, Text
 from ai_memory.stores.sqlite.consistent import memory_rows
 from ai_memory.stores.sqlite.namespaces import within
+from ai_memory.stores.sqlite.which_rows import judged
 
 if TYPE_CHECKING:
     from ai_memory.stores.sqlite.base import Store
@@ -42,10 +43,9 @@ WORTH = """
 VECTORS = """
     SELECT m.row_number, CAST(m.namespace AS BLOB), CASE WHEN typeof(m.embedding) = 'blob' THEN m.embedding END,
            CASE WHEN typeof(m.embedding_dim) IN ('integer', 'null') THEN m.embedding_dim ELSE -1 END,
-           CAST(m.embedding_space AS BLOB), CAST(f.space AS BLOB), p.head
-    FROM memory_row AS m
-    LEFT JOIN embedding_provenance AS p ON p.memory_id = m.id
-    LEFT JOIN embedding_fingerprint AS f ON f.id = p.fingerprint_id
+           CAST(m.embedding_space AS BLOB), CAST(f.space AS BLOB), m.recorded_head
+    FROM {rows} AS m
+    LEFT JOIN embedding_fingerprint AS f ON f.id = m.recorded_target
     WHERE m.live AND {scope} {{within}}
 """
 FOUND = """
@@ -88,7 +88,7 @@ class Search:
     def candidates(self, namespace: str | None) -> Iterator[Sequence[Candidate]]:
         """See the port."""
         scope, names = within(self.store, namespace, "{plus}m.namespace")
-        rows = memory_rows(self.store.db, VECTORS.format(scope=scope), names)
+        rows = memory_rows(self.store.db, VECTORS.format(scope=scope, rows=judged(self.store)), names)
         while block := list(islice(rows, VECTOR_BLOCK)):
             yield [
                 Candidate(number, self.store.codec.name(ns), blob, dim, self._name(space), self._name(recorded), known)
