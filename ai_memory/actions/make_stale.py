@@ -121,7 +121,7 @@ def _disown(transaction: Transaction, target: Fingerprint, doubted: _Doubted, *,
 def _note(transaction: Transaction, target: Fingerprint, rows: int) -> None:
     """Add the rows to those that remain of the last run to the target: `status` tells of them without counting."""
     run = transaction.reader.runs.unfinished() or transaction.reader.runs.latest()
-    if rows and run and run.target == target.id and (was := run.counted):
+    if rows and run and not run.undoes and run.target == target.id and (was := run.counted):
         remaining = min(was.remaining + rows, was.live)
         transaction.progress.note_census(run, replace(was, remaining=remaining))
 

@@ -19,6 +19,7 @@ from ai_memory.reembed.holding import holding
 from ai_memory.reembed.inspect.report import Expense, RunReport, report
 from ai_memory.reembed.plan.decide import Action
 from ai_memory.reembed.plan.plan import Plan, plan
+from ai_memory.reembed.plan.undo_room import require_room
 from ai_memory.reembed.sweep.attempts import Attempts
 from ai_memory.reembed.sweep.leaving import Leaving, nothing_stale
 from ai_memory.reembed.sweep.prepare import prepare
@@ -65,6 +66,8 @@ class Job:
         if planned.action is Action.NOTHING:
             ending = nothing_stale(store, planned, self.options, now_ms=self._now())
             return report(planned, None, None, ending, self._expense(began))
+        if planned.action is not Action.FINISH:
+            require_room(self.database, store, planned.undo_bytes)
         taken = take_run(store, planned, self.options, self.tools, self.disclose, holder)
         with closing(self.tools.workers()) as pool:
             heartbeat = Heartbeat(store, taken.run, self.tools, failure=lambda: pool.failure)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ai_memory.reembed.scope import Scope
+    from ai_memory.stores.values import Run
 
 MAX_COST = "max-cost"
 
@@ -39,6 +40,10 @@ class Options:
     yes: bool = False
     configured: str = ""
     keeps_previous: bool = True
+
+    def keeps(self, run: Run | None) -> bool:
+        """Return whether what is replaced is kept: an unfinished `run` goes on as it was begun."""
+        return self.keeps_previous if run is None or self.retarget else run.keeps_previous
 
     @property
     def by_hand(self) -> bool:

@@ -8,12 +8,16 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Protocol
 
+from ai_memory.embed.outcomes import Embedded
 from ai_memory.memory.freshness import carries_stamp, examine
 from ai_memory.memory.names import is_substrate
 from ai_memory.reembed.work import PageAnswer, Question
+from ai_memory.vectors.blob import decode
 
 if TYPE_CHECKING:
+    from ai_memory.memory.freshness import Document
     from ai_memory.memory.row import MemoryRow, Traits
+    from ai_memory.stores.values import KeptVector
     from ai_memory.vectors.target import Fingerprint
 
 
@@ -90,6 +94,11 @@ class FromTextWhereNone:
         """Return how a row gets its vector."""
         del target, traits
         return Way.LEAVE if row.embedding is not None or is_substrate(row.namespace) else Way.EMBED
+
+
+def given_again(document: Document, kept: KeptVector) -> Embedded:
+    """Return a row with the vector that was kept of its text, as if it had just come."""
+    return Embedded(document, decode(kept.blob))
 
 
 class NoWorkers:

@@ -34,9 +34,9 @@ def rehearse_documents(
     return store.rehearse({each.id: partial(attempt, document=each) for each in documents})
 
 
-def write_of(document: Document, blob: bytes, origin: str = REEMBED) -> VectorWrite:
-    """Return the write of a vector, compared and set by the text that was read; `origin` is named in its provenance."""
-    return VectorWrite(document.id, document.title, document.content, blob, document.src, origin)
+def write_of(document: Document, blob: bytes, origin: str = REEMBED, *, proven: bool = False) -> VectorWrite:
+    """Return the write of a vector, compared and set by the text that was read; see `VectorWrite` for the rest."""
+    return VectorWrite(document.id, document.title, document.content, blob, document.src, origin, proven)
 
 
 def attest_document(

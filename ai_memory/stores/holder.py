@@ -18,6 +18,7 @@ class Task(StrEnum):
     MAKE_STALE = "reembed verify --make-stale"
     RESTORE = "restore"
     REPAIR = "doctor --repair-fts"
+    PRUNE = "reembed prune"
 
 
 @dataclass(frozen=True, slots=True)

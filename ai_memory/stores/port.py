@@ -98,6 +98,16 @@ class Database(Protocol):
     def free_bytes(self) -> int:
         """Return how much room it has to grow."""
 
+    def vacuum(self, *, now_ms: int) -> int:
+        """Give what is free in it back to the file system, and return how many bytes that was.
+
+        Nobody else can write it meanwhile.
+
+        Raises:
+            StorageFailed: the disk has not the room that it takes.
+            DataRefused: it must not be done to this one.
+        """
+
     def require_free(self, to: Path) -> None:
         """Check that a copy can be made at `to`.
 

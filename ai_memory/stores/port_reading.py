@@ -103,7 +103,13 @@ class UndoReader(Protocol):
         """Return of which runs something is kept, and how much, the latest first; costs nothing per row."""
 
     def to_undo(self) -> Span | None:
-        """Return the latest run that is no rollback, with those before it that were superseded on the way to it."""
+        """Return the latest run that can be undone, with those before it that were superseded on the way to it.
+
+        That is no rollback, and no run that ended before it wrote a vector.
+        """
+
+    def free(self) -> int:
+        """Return how many bytes of the database are free, to be used again."""
 
     def left_of(self, undoes: Span) -> int:
         """Return how many memories have vectors of these runs' targets."""

@@ -126,11 +126,11 @@ MUTANTS = (
     ),
     _one("done in spite of stale rows", "reembed.sweep.passes:Passes.run", "if not census.stale:", "if True:"),
     _one("census without head", "memory.freshness:_recorded", " and row.recorded_head == row.head", ""),
-    _one("census without src", "memory.freshness:is_recorded", " and _is_of(row, row.recorded_src)", ""),
+    _one("census without src", "memory.freshness:is_recorded", " and has_text(row, row.recorded_src)", ""),
     _one(
         "stamp taken as proof",
         "memory.freshness:is_recorded",
-        "_recorded(row, target) and _agrees(row, target, traits) and _is_of(row, row.recorded_src)",
+        "_recorded(row, target) and _agrees(row, target, traits) and has_text(row, row.recorded_src)",
         "_agrees(row, target, traits)",
     ),
     _one(
@@ -193,8 +193,8 @@ MUTANTS = (
     _one(
         "vectors without their stretch",
         "stores.sqlite.provenance:record_provenance",
-        "fingerprint.stretch)",
-        "-1)",
+        "stretch = fingerprint.stretch",
+        "stretch = -1",
         LIAR,
     ),
     _one(

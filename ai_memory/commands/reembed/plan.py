@@ -13,13 +13,12 @@ from ai_memory.reembed.plan.dry_run import DryRun, dry_run
 from ai_memory.reembed.plan.estimate import Estimate, Probed
 from ai_memory.reembed.plan.targets import known_fingerprint, recorded_target
 from ai_memory.stores.opening import database
-from ai_memory.text.amounts import counted, money, span
+from ai_memory.text.amounts import counted, money, size, span
 
 if TYPE_CHECKING:
     from ai_memory.config.settings import Settings
     from ai_memory.embed.port import ResilientEmbedder
     from ai_memory.reembed.options import Options
-    from ai_memory.reembed.plan.census import Census
     from ai_memory.reembed.plan.taking import Preflight
     from ai_memory.show.console import Console
     from ai_memory.stores.port import Reader
@@ -35,15 +34,20 @@ def preflight_lines(told: Preflight, *, copied: bool = False) -> list[str]:
     target, census = told.target, told.census
     lines.append(f"Target: {target.model} on {target.backend}, {target.dim or 'unknown'} wide, {target.space}")
     share = f"{census.to_embed:,} of {counted(census.live, 'row')}"
-    return [*lines, f"{share} will be embedded; {_replaced(census, copied=copied)}"]
+    return [*lines, f"{share} will be embedded; {_replaced(told, copied=copied)}"]
 
 
-def _replaced(census: Census, *, copied: bool) -> str:
+def _replaced(told: Preflight, *, copied: bool) -> str:
+    census = told.census
     if not census.to_replace:
         return "no vector will be replaced."
     those = "its vector" if census.to_embed == 1 else "their vectors"
     whose = those if census.to_replace == census.to_embed else f"the vectors of {census.to_replace:,} of them"
-    return f"{whose} will be REPLACED.{'' if copied else ' To keep a copy: --backup FILE'}"
+    if told.undo_bytes:
+        way = f" What is replaced is kept, about {size(told.undo_bytes)}: ai-memory reembed rollback puts it back."
+    else:
+        way = " Nothing of it is kept (--no-undo)."
+    return f"{whose} will be REPLACED.{way}{'' if copied or told.undo_bytes else ' To keep a copy: --backup FILE'}"
 
 
 def run_plan(settings: Settings, console: Console, *, options: Options, ask: bool) -> int:

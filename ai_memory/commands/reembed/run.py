@@ -29,6 +29,8 @@ VERBS = {
     "pause": "end the run within a batch, or 10 s without an answer, and let none begin until it is unpaused",
     "unpause": "lift the pause",
     "cancel": "give up the unfinished run and its approval; vectors already written stay",
+    "rollback": "put back what the latest run replaced, resumably, and withdraw its approval",
+    "prune": "drop what was kept of replaced vectors: there is no way back then",
 }
 MOST = 10**12
 
@@ -72,6 +74,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N|all",
         help="with --stamp-only: compare N vectors first (300), or stamp only those of all that agree",
     )
+    add("--no-undo", action="store_true", help="keep nothing of what is replaced: rollback is not possible then")
     add("--backup", type=named_path, metavar="FILE", help="copy the database to FILE before the first write")
     add("--yes", action="store_true", help="do not ask before vectors are replaced")
     verbs: Any = parser.add_subparsers(title="commands on the recorded run", metavar="VERB", dest="verb")
@@ -88,6 +91,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                 action="store_true",
                 help="show its state in one line; exit 0 healthy, 1 needs somebody, 75 waiting",
             )
+        if verb == "rollback":
+            _add_of_rollback(below)
+        if verb == "prune":
+            below.add_argument("--vacuum", action="store_true", help="give the room back to the file system")
+            below.add_argument("--yes", action="store_true", default=argparse.SUPPRESS, help="do not ask before")
         if verb == "verify":
             below.add_argument(
                 "--sample", type=sample_size, metavar="N|all", help="embed N fresh rows again and compare"
@@ -102,8 +110,37 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             )
 
 
+def _add_of_rollback(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of `rollback`; where one was given before the verb, it holds."""
+    add, given = parser.add_argument, argparse.SUPPRESS
+    add("--dry-run", action="store_true", default=given, help="show what would be put back; nothing is written")
+    add("--max-rows", type=whole_number(1, MOST), metavar="N", default=given, help="stop after N rows (exit 75)")
+    add("--max-runtime", type=duration, metavar="DURATION", default=given, help="stop after this time (exit 75)")
+    add("--yes", action="store_true", default=given, help="do not ask before")
+
+
 def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     """Run, plan or stamp, or do what the sub-command says."""
+    if args.verb:
+        return _run_verb(args, settings, console)
+    _refuse_contradictions(args)
+    if args.stamp_only:
+        from ai_memory.commands.reembed import stamp
+
+        return stamp.run(settings, console, scope=_scope(args), sample=args.compared, dry_run=args.dry_run)
+    if args.dry_run:
+        from ai_memory.commands.reembed.plan import run_plan
+
+        return run_plan(settings, console, options=_options(args, settings.embedding), ask=args.probe)
+    if args.resume and not args.retarget:
+        from ai_memory.commands.reembed import undo
+
+        if undo.is_unfinished(settings):
+            return undo.run("rollback", args, settings, console)
+    return _run_job(args, settings, console)
+
+
+def _run_verb(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     if args.verb == "verify":
         from ai_memory.commands.reembed.verify import run_verify
 
@@ -116,24 +153,17 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
         from ai_memory.commands.reembed.pause import run_pause, run_unpause
 
         return run_pause(args, settings, console) if args.verb == "pause" else run_unpause(settings, console)
+    if args.verb in ("rollback", "prune"):
+        from ai_memory.commands.reembed import undo
+
+        return undo.run(args.verb, args, settings, console)
     if args.verb == "status":
         from ai_memory.commands.reembed.status import run_status
 
         return run_status(settings, console, exact=args.exact, check=args.check)
-    if args.verb:
-        from ai_memory.commands.reembed import quarantine
+    from ai_memory.commands.reembed import quarantine
 
-        return quarantine.run(args.verb, settings, console)
-    _refuse_contradictions(args)
-    if args.stamp_only:
-        from ai_memory.commands.reembed import stamp
-
-        return stamp.run(settings, console, scope=_scope(args), sample=args.compared, dry_run=args.dry_run)
-    if args.dry_run:
-        from ai_memory.commands.reembed.plan import run_plan
-
-        return run_plan(settings, console, options=_options(args, settings.embedding), ask=args.probe)
-    return _run_job(args, settings, console)
+    return quarantine.run(args.verb, settings, console)
 
 
 def _refuse_contradictions(args: argparse.Namespace) -> None:
@@ -145,6 +175,8 @@ def _refuse_contradictions(args: argparse.Namespace) -> None:
         raise UsageError(
             "--stamp-only writes no new vector; it cannot be combined with another way of running.", tip="Use it alone."
         )
+    if args.no_undo and args.resume and not (args.or_start or args.retarget):
+        raise UsageError("--no-undo is for a start: --resume goes on as the run was begun.", tip="Leave it out.")
     if args.compared is not None and not args.stamp_only:
         raise UsageError(
             "--sample needs --stamp-only.", tip="To compare what a run wrote: ai-memory reembed verify --sample 300"
@@ -253,6 +285,7 @@ def _options(args: argparse.Namespace, configured: EmbeddingSettings) -> Options
         backup=args.backup,
         same_vectors=args.same_vectors,
         yes=args.yes,
+        keeps_previous=not args.no_undo,
         configured=", ".join(f"{name} from {setting.source}" for name, setting in _named(configured).items()),
     )
 

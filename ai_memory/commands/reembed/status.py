@@ -8,6 +8,7 @@ from ai_memory.clock import SystemClock
 from ai_memory.commands.reembed.wanted import wanted
 from ai_memory.errors import AiMemoryError
 from ai_memory.memory.text_codec import printable
+from ai_memory.reembed.finish.undoable import name_runs
 from ai_memory.reembed.inspect.bound import bound_in_words
 from ai_memory.reembed.inspect.condition import (
     ENDED,
@@ -139,6 +140,7 @@ def _lines(status: Status, path: str) -> list[str]:
         _rows(status),
         f"{_spent(status)}{_asked_again(status)}",
         _only(status).removeprefix("; "),
+        _way_back(status),
         _next(status),
     ]
     return [line for line in found if line]
@@ -154,6 +156,8 @@ def _failure(status: Status) -> str:
 def _change(status: Status) -> str:
     """Return what the run replaces by what."""
     target = _space(status.target.space, status.target.dim)
+    if status.run.undoes:
+        return f"back from {target}, of {name_runs(status.run.undoes)}"
     others = [_space(space, dim) for space, dim, _ in status.replaced if _space(space, dim) != target]
     more = f" and {len(others) - 1} more" if len(others) > 1 else ""
     return f"{others[0]}{more} -> {target}" if others else target
@@ -237,8 +241,21 @@ def _speed(rows_per_hour: int) -> str:
     return f"{rows_per_hour / 3600:,.1f} rows/s" if rows_per_hour >= 3600 else f"{counted(rows_per_hour, 'row')}/h"
 
 
+def _way_back(status: Status) -> str:
+    """Return what is kept of replaced vectors, and how it is put back or dropped."""
+    if not status.kept.rows:
+        return ""
+    room = f"{counted(status.kept.rows, 'row')}, about {size(status.kept.on_disk)}"
+    if not status.way_back:
+        return f"kept of replaced vectors: {room} (dropped by: ai-memory reembed prune)"
+    return f"way back: what {name_runs(status.way_back)} replaced ({room} are kept): ai-memory reembed rollback"
+
+
 def _spent(status: Status) -> str:
     counters = status.run.counters
+    if status.run.undoes:
+        back = counted(counters.put_back, "row has", "rows have")
+        return f"{back} what was there, {counters.left_alone:,} left as they are; {size(status.free_bytes)} free"
     rows = status.counted.in_quarantine if status.counted else 0
     aside = f"{rows:,} in quarantine{' (ai-memory reembed quarantine)' if rows else ''}"
     tokens = f", {counters.tokens:,} tokens" if counters.tokens else ""
@@ -249,9 +266,9 @@ def _spent(status: Status) -> str:
 
 def _asked_again(status: Status) -> str:
     counters = status.run.counters
-    if counters.asked_again <= counters.disagreed or not counters.reembedded:
+    if counters.asked_again <= counters.disagreed or not counters.sent_for:
         return ""
-    return f". {bound_in_words(counters.asked_again - counters.disagreed, counters.reembedded, over=status.over)}"
+    return f". {bound_in_words(counters.asked_again - counters.disagreed, counters.sent_for, over=status.over)}"
 
 
 def _only(status: Status) -> str:

@@ -163,10 +163,10 @@ def _verified(store: Reader, settings: Settings, *, of_run: bool) -> tuple[Finge
         OperatorNeeded: there is no run to verify.
     """
     if of_run:
-        run = store.runs.unfinished() or _not_given_up(store.runs.latest())
+        run = _not_given_up(store.runs.unfinished() or store.runs.latest())
         if run is None:
             raise OperatorNeeded(
-                "There is no run to verify: the last one was given up, or none was begun.",
+                "There is no run to verify: the last one was given up or undone, or none was begun.",
                 tip="Verify the configured target: ai-memory reembed verify",
             )
         return store.targets.read(run.target), run.scope, run.target_model
@@ -175,7 +175,7 @@ def _verified(store: Reader, settings: Settings, *, of_run: bool) -> tuple[Finge
 
 
 def _not_given_up(run: Run | None) -> Run | None:
-    return None if run is None or run.state in GIVEN_UP else run
+    return None if run is None or run.undoes or run.state in GIVEN_UP else run
 
 
 def _chosen(

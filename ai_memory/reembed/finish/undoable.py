@@ -80,7 +80,7 @@ def _nothing_kept(store: Reader, found: Undoable) -> OperatorNeeded:
     if not wrote:
         return OperatorNeeded(
             f"There is nothing to undo: {name_runs(found.undoes)} replaced nothing.",
-            tip="See ai-memory reembed status",
+            tip="To undo the run before it: ai-memory reembed cancel; then: ai-memory reembed rollback",
         )
     why = "was pruned" if any(each.keeps_previous for each in runs) else "was not kept (--no-undo)"
     return OperatorNeeded(f"What {name_runs(found.undoes)} replaced {why}.", tip=RESTORE)

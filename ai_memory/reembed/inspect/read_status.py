@@ -12,10 +12,11 @@ from ai_memory.reembed.plan.census import Census, take_census
 from ai_memory.reembed.plan.outlook import NO_OUTLOOK, Outlook, outlook
 from ai_memory.reembed.plan.wanted import UNKNOWN, Wanted
 from ai_memory.reembed.sweep.ending import OUTSIDE
+from ai_memory.stores.values import Room
 
 if TYPE_CHECKING:
     from ai_memory.stores.port import Database, Reader
-    from ai_memory.stores.values import Run
+    from ai_memory.stores.values import Run, Span
     from ai_memory.vectors.target import Fingerprint
 
 
@@ -32,6 +33,8 @@ def read_status(
         return None
     target, lock, pause = store.targets.read(run.target), database.lock(), store.operator.pause(now_ms=now_ms)
     work = work_on(run, lock)
+    # Against the target of the runs that it undoes, the rows say nothing of a rollback.
+    exact = exact and run.undoes is None
     census = take_census(store, target, run.scope, now_ms=now_ms) if exact or _must_count(run) else None
     outside = _stale_outside(store, target, run, now_ms=now_ms) if exact else None
     left = _is_left(run, census, outside)
@@ -50,7 +53,18 @@ def read_status(
         outlook=_ahead(store, run, wanted, left=left, now_ms=now_ms) if run.finished_at else NO_OUTLOOK,
         census=census,
         outside=outside,
+        kept=sum((room for _, room in store.targets.previous.kept()), Room()),
+        way_back=_way_back(store),
     )
+
+
+def _way_back(store: Reader) -> Span | None:
+    """Return the runs that a rollback would undo."""
+    undoes = store.targets.previous.to_undo()
+    if undoes is None or store.runs.read(undoes.last).undone_by is not None:
+        return None
+    kept = (run_id for run_id, _ in store.targets.previous.kept())
+    return undoes if any(undoes.first <= run_id <= undoes.last for run_id in kept) else None
 
 
 def _ahead(store: Reader, run: Run, wanted: Wanted, *, left: bool, now_ms: int) -> Outlook:
@@ -60,12 +74,12 @@ def _ahead(store: Reader, run: Run, wanted: Wanted, *, left: bool, now_ms: int) 
 
 def _must_count(run: Run) -> bool:
     """Return whether the counters of a run do not tell what is stale."""
-    return run.counted is None or (run.state == "done" and run.counted.remaining > 0)
+    return run.undoes is None and (run.counted is None or (run.state == "done" and run.counted.remaining > 0))
 
 
 def _is_left(run: Run, census: Census | None, outside: int | None) -> bool:
     """Return whether rows are known to be stale after a done run: by a census, or as its last start found."""
-    if run.state != "done":
+    if run.state != "done" or run.undoes:
         return False
     if census:
         return bool(census.stale or outside)

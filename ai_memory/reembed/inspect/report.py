@@ -47,7 +47,7 @@ class RunReport:
     """The result of one invocation; the fields are the keys of its JSON line (there an instant is RFC 3339).
 
     Counts are of this invocation. `identical` of the re-embedded rows got the vector of an identical text,
-    `taken_again` one of the target's that was kept when it was replaced; `tokens`
+    `taken_again` one of the target's that was kept when it was replaced: they are not in `differ_at_most`; `tokens`
     are those that the endpoint reported, `cost` is their price (None: not configured). `quarantined` rows are in
     quarantine now, `skipped` are those of them that this invocation met or put there; `remaining` rows are stale
     still. `census_at` is when the census that proves the result began (Unix milliseconds, None: there was none).
@@ -116,8 +116,8 @@ class RunReport:
             f"{name}: {done}, {left}.",
             f"Target: {self.model}, {self.dim or 'unknown'} wide, space {self.space}. {spent}.",
         ]
-        if self.reembedded:
-            lines.append(bound_in_words(self.asked_again - self.disagreed, self.reembedded, over=self.state == "done"))
+        if sent_for := self.reembedded - self.taken_again:
+            lines.append(bound_in_words(self.asked_again - self.disagreed, sent_for, over=self.state == "done"))
         extra = [
             (self.raced, RACED),
             (self.attested, ATTESTED),
@@ -176,8 +176,8 @@ def report(
         duration_ms=expense.duration_ms,
         asked_again=counters.asked_again,
         disagreed=counters.disagreed,
-        differ_at_most=differ_at_most(counters.asked_again - counters.disagreed, counters.reembedded)
-        if counters.reembedded > 0 and ending.run and ending.run.state == "done"
+        differ_at_most=differ_at_most(counters.asked_again - counters.disagreed, counters.sent_for)
+        if counters.sent_for and ending.run and ending.run.state == "done"
         else None,
         error=ending.error.line() if ending.error else "",
         scope=planned.scope,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
 from ai_memory.reembed.inspect.bound import differ_at_most
@@ -10,13 +10,14 @@ from ai_memory.reembed.inspect.condition import GIVEN_UP, Condition, Work, verdi
 from ai_memory.reembed.options import cost
 from ai_memory.reembed.plan.outlook import NO_OUTLOOK, Outlook
 from ai_memory.reembed.way_on import steps_on
+from ai_memory.stores.values import Room
 from ai_memory.text.hints import PROGRAM, REEMBED
 from ai_memory.text.times import with_timestamps
 
 if TYPE_CHECKING:
     from ai_memory.reembed.plan.census import Census
     from ai_memory.reembed.plan.wanted import Wanted
-    from ai_memory.stores.values import Counted, Pause, Run, Space
+    from ai_memory.stores.values import Counted, Pause, Run, Space, Span
     from ai_memory.vectors.target import Fingerprint
 
 INSTANTS = ("counted_at", "started_at", "last_progress_at", "last_written_at", "finished_at")
@@ -37,6 +38,7 @@ class Status:
     how many rows are stale in namespaces that are not the run's (None: nobody looked). `breaker_until` is what is
     believed of the run's own. `free_bytes` is the room on the disk, `wanted` what the configuration asks for,
     `pause` who paused the file (None: nobody), `outlook` what the next start would meet after a run that ended.
+    `kept` is how much is kept of replaced vectors, `way_back` names the runs that a rollback would undo (None: none).
     """
 
     run: Run
@@ -53,6 +55,8 @@ class Status:
     outlook: Outlook = NO_OUTLOOK
     census: Census | None = None
     outside: int | None = None
+    kept: Room = field(default_factory=Room)
+    way_back: Span | None = None
 
     @property
     def interrupted(self) -> bool:
@@ -111,7 +115,7 @@ class Status:
         """The share of the re-embedded rows that can differ (95 %), None before the run is over, or with none asked."""
         counters = self.run.counters
         agreed = counters.asked_again - counters.disagreed
-        return differ_at_most(agreed, counters.reembedded) if self.over and agreed > 0 and counters.reembedded else None
+        return differ_at_most(agreed, counters.sent_for) if self.over and agreed > 0 and counters.sent_for else None
 
     @property
     def over(self) -> bool:
@@ -154,6 +158,11 @@ class Status:
             "breaker": with_timestamps({"state": run.breaker_state, "until": self.breaker_until or None}, "until"),
             "last_error": run.last_error,
             "in_flight_limit": run.in_flight_limit,
+            "undoes": asdict(run.undoes) if run.undoes else None,
+            "undone_by": run.undone_by,
+            "kept_rows": self.kept.rows,
+            "kept_bytes": self.kept.on_disk,
+            "way_back": asdict(self.way_back) if self.way_back else None,
             "next": f"ai-memory {self.next_words}" if self.next_words else "",
             **(self._exactly(self.census) if self.census else {}),
         }

@@ -21,7 +21,7 @@ from ai_memory.memory.freshness import (
     was_written,
 )
 from ai_memory.reembed.scope import Scope, in_scope
-from ai_memory.stores.values import Counted
+from ai_memory.stores.values import Counted, Room
 
 if TYPE_CHECKING:
     from ai_memory.memory.row import MemoryRow, Traits
@@ -48,7 +48,8 @@ class Census:
     `quarantined_ids` name the rows whose quarantine is in force, `first_stale` a few of the stale ones; `overwritten`
     stale rows were given the target's vector of their present text, and have another one, `edited` ones that of an
     earlier text; of `unattested` ones with a vector nothing records where it comes from. `to_embed` rows are those that
-    a run would embed, `to_replace` those of them that have a vector, `shortest` is the shortest of their texts.
+    a run would embed, `to_replace` those of them that have a vector, `to_keep` is how much they have, `shortest` is the
+    shortest of their texts.
     `dead` (expired, tombstoned …), `substrate` and `unaddressable` (no text as id) rows are none of these.
     """
 
@@ -62,6 +63,7 @@ class Census:
     unaddressable: int = 0
     to_embed: int = 0
     to_replace: int = 0
+    to_keep: Room = field(default_factory=Room)
     shortest: str = ""
     overwritten: int = 0
     unattested: int = 0
@@ -88,6 +90,7 @@ class Census:
         self.shortest = text if not self.to_embed else min(self.shortest, text, key=len)
         self.to_embed += 1
         self.to_replace += row.embedding is not None
+        self.to_keep += Room(1, len(row.embedding or b""))
 
     def stale_outside(self, scope: Scope) -> int:
         """Return how many stale rows are in other namespaces than those of `scope`."""

@@ -64,6 +64,7 @@ class DryRun:
             "truncated_rows": self.truncated_rows,
             "lost_percent": self.lost_percent,
             "oversize_rows": self.oversize_rows,
+            "undo_bytes": self.preflight.undo_bytes,
             "refused_with": self.refusal.exit_code if self.refusal else None,
             "refusal": self.refusal.line() if self.refusal else None,
         }
@@ -99,6 +100,8 @@ def dry_run(
         return Preflight(tuple(found.stored_spaces()), census, target), load
 
     found, load = store.consistently(read)
+    if options.keeps(store.runs.unfinished()):
+        found = replace(found, undo_bytes=found.census.to_keep.on_disk)
     known, told = known_fingerprint(store, target), count_tokens is not None and target.max_tokens > 0
     return DryRun(
         preflight=found,

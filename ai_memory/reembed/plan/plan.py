@@ -22,13 +22,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a start found and decided, with nothing written yet."""
+    """What a start found and decided, with nothing written yet.
+
+    Keeping what is replaced takes about `undo_bytes` (0: it is not kept).
+    """
 
     action: Action
     target: Target
     scope: Scope
     census: Census
     run: Run | None
+    undo_bytes: int = 0
 
 
 def plan(store: Reader, embedder: ResilientEmbedder, options: Options, *, now_ms: int) -> Plan:
@@ -68,7 +72,8 @@ def _plan(store: Reader, target: Target, options: Options, run: Run | None, *, n
     skip = run.skip_current if run and not changed else options.skip_current
     means = Means(target if skip else None, options.retry_quarantined)
     census = take_census(store, known_fingerprint(store, target), scope, now_ms=now_ms, means=means)
-    return Plan(action_of(store, target, options, run, census), target, scope, census, run)
+    action, undo = action_of(store, target, options, run, census), census.to_keep.on_disk
+    return Plan(action, target, scope, census, run, undo if options.keeps(run) else 0)
 
 
 def approved_width(store: Reader, target: Target, options: Options, run: Run | None) -> Target:

@@ -28,13 +28,15 @@ if TYPE_CHECKING:
 class Preflight:
     """What is told before vectors are replaced: `stored` vectors, the rows found, and the target.
 
-    `begins` says that a run is begun, not gone on with.
+    `begins` says that a run is begun, not gone on with. Keeping what is replaced takes about `undo_bytes` (0: it is not
+    kept).
     """
 
     stored: tuple[Space, ...]
     census: Census
     target: Target
     begins: bool = True
+    undo_bytes: int = 0
 
 
 Disclose = Callable[[Preflight], None]
@@ -101,7 +103,8 @@ def take(
 def preflight(store: Reader, planned: Plan) -> Preflight:
     """Return what is to be told before vectors are replaced."""
     begins = planned.action in (Action.START, Action.SUPERSEDE)
-    return Preflight(tuple(store.memories.stored_spaces()), planned.census, planned.target, begins)
+    stored = tuple(store.memories.stored_spaces())
+    return Preflight(stored, planned.census, planned.target, begins, planned.undo_bytes)
 
 
 def _begin(transaction: Transaction, planned: Plan, fingerprint: Fingerprint, options: Options, *, now_ms: int) -> Run:

@@ -61,7 +61,7 @@ def write_page(
     page = answered.page
     rows = _Rows(transaction, journal, target, answered.unwritable, now_ms)
     written = _write(rows, answered.outcomes)
-    taken = _take_again(rows, page.at_hand)
+    taken = _take_again(rows, page.taken, proven=True) + _take_again(rows, page.unproven, proven=False)
     # After the embedded ones: a twin's vector may come from this very page.
     duplicates = _write_duplicates(rows, page.duplicates)
     attested = [_attest(rows, each) for each in page.attested]
@@ -111,10 +111,10 @@ class _Rows:
     unwritable: Unwritable
     now_ms: int
 
-    def write(self, vectors_of: Sequence[tuple[Document, bytes]]) -> list[str]:
-        """Write vectors and return what became of each, in any order."""
+    def write(self, vectors_of: Sequence[tuple[Document, bytes]], *, proven: bool = False) -> list[str]:
+        """Write vectors and return what became of each, in any order; `proven`: they were seen to be right before."""
         writable = [(each, blob) for each, blob in vectors_of if not self.shut_out(each)]
-        writes = [write_of(each, blob, self.journal.origin) for each, blob in writable]
+        writes = [write_of(each, blob, self.journal.origin, proven=proven) for each, blob in writable]
         one_by_one, place = self.unwritable is not None, self.journal.place
         written = self.transaction.vectors.write(writes, self.target, one_by_one=one_by_one, place=place)
         done = [each.id for each, was in zip(writes, written, strict=True) if was]
@@ -150,9 +150,9 @@ def _write(rows: _Rows, outcomes: Sequence[Outcome]) -> list[str]:
     return [QUARANTINED] * refused + rows.write(vectors_of)
 
 
-def _take_again(rows: _Rows, at_hand: Sequence[Embedded]) -> list[str]:
+def _take_again(rows: _Rows, at_hand: Sequence[Embedded], *, proven: bool) -> list[str]:
     """Write vectors that were kept, and keep them no longer for that; return what became of each, in any order."""
-    outcomes = rows.write([(each.document, encode(each.vector)) for each in at_hand])
+    outcomes = rows.write([(each.document, encode(each.vector)) for each in at_hand], proven=proven)
     rows.transaction.undo.taken([write_of(each.document, b"") for each in at_hand], rows.target)
     return outcomes
 

@@ -10,16 +10,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
-from ai_memory.embed.outcomes import Embedded
 from ai_memory.memory.freshness import Document, Freshness, Unfit, classify, examine
 from ai_memory.reembed.page import Page
-from ai_memory.reembed.sources import FromText, Source, Way
+from ai_memory.reembed.sources import FromText, Source, Way, given_again
 from ai_memory.reembed.sweep.already_there import is_comparable
 from ai_memory.reembed.sweep.budget import Budget, Take
 from ai_memory.stores.values import Checkpoint
-from ai_memory.vectors.blob import decode
 
 if TYPE_CHECKING:
+    from ai_memory.embed.outcomes import Embedded
     from ai_memory.memory.row import MemoryRow
     from ai_memory.stores.port import Reader
     from ai_memory.stores.values import KeptVector
@@ -224,7 +223,7 @@ class _Gathering:
     steps: dict[str, Checkpoint] = field(default_factory=dict)
 
     def add_kept(self, document: Document, kept: KeptVector) -> None:
-        (self.taken if kept.proven else self.unproven).append(Embedded(document, decode(kept.blob)))
+        (self.taken if kept.proven else self.unproven).append(given_again(document, kept))
 
     def add(self, document: Document, *, comparable: bool) -> None:
         self.documents.append(document)

@@ -14,7 +14,7 @@ from ai_memory.errors import DataRefused
 from ai_memory.memory.text_codec import Codec
 from ai_memory.stores.open_options import OpenOptions
 from ai_memory.stores.port import Lock
-from ai_memory.stores.sqlite import backup, connection, lock
+from ai_memory.stores.sqlite import backup, connection, lock, vacuum
 from ai_memory.stores.sqlite.ddl import check_ledger, migrate
 from ai_memory.stores.sqlite.file import is_new, real_path, require_file
 from ai_memory.stores.sqlite.schema import read_schema, require_known
@@ -76,6 +76,11 @@ class Database:
         """See the port."""
         found = os.statvfs(real_path(self.path).parent)
         return found.f_bavail * found.f_frsize
+
+    def vacuum(self, *, now_ms: int) -> int:
+        """See the port."""
+        with self.write(now_ms=now_ms) as store:
+            return vacuum.vacuum(store.db)
 
     def require_free(self, to: Path) -> None:
         """See the port."""

@@ -139,6 +139,15 @@ class Handle:
             self._connection.config(apsw.SQLITE_DBCONFIG_DEFENSIVE, guarded)
 
     @contextmanager
+    def one_attached(self) -> Iterator[None]:
+        """Let one file be attached inside the block: VACUUM does that with its copy."""
+        self._connection.limit(apsw.SQLITE_LIMIT_ATTACHED, 1)
+        try:
+            yield
+        finally:
+            self._connection.limit(apsw.SQLITE_LIMIT_ATTACHED, defence.LIMITS["SQLITE_LIMIT_ATTACHED"])
+
+    @contextmanager
     def receiving(self, source: Handle, *, damaged: bool = False, synced: bool = True) -> Iterator[PageCopy]:
         """Replace this file by `source`, page by page, as one transaction: undone unless all pages were copied.
 

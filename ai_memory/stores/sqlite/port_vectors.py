@@ -117,6 +117,10 @@ class UndoReader:
         """See the port."""
         return previous.to_undo(self.store)
 
+    def free(self) -> int:
+        """See the port."""
+        return previous.free(self.store)
+
     def left_of(self, undoes: Span) -> int:
         """See the port."""
         return previous.left_of(self.store, undoes)

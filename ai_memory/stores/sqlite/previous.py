@@ -51,7 +51,12 @@ IDS = """
     WHERE {after} run_id BETWEEN :first AND :last AND written_head IS NOT NULL ORDER BY memory_id LIMIT :limit
 """
 AFTER = "memory_id > CAST(:after AS TEXT) AND"
-NO_ROLLBACKS = "SELECT run_id, state FROM reembed_run WHERE undoes_first IS NULL ORDER BY run_id DESC"
+# What ended without a vector was no step that could be undone.
+TO_UNDO = """
+    SELECT run_id, state FROM reembed_run
+    WHERE undoes_first IS NULL AND (finished_at IS NULL OR reembedded + attested > 0 OR kept_rows > 0)
+    ORDER BY run_id DESC
+"""
 LEFT = """
     SELECT count(*) FROM embedding_provenance AS p
     WHERE p.fingerprint_id IN (SELECT target FROM reembed_run WHERE run_id BETWEEN ? AND ?)
@@ -66,6 +71,7 @@ DROP_OF_MEMORY = """
     DELETE FROM embedding_previous WHERE memory_id = CAST(? AS TEXT)
     RETURNING run_id, coalesce(octet_length(embedding), 0)
 """
+PAGE_SIZE, FREE_PAGES = "PRAGMA main.page_size", "PRAGMA main.freelist_count"
 NO_RECORD = "fingerprint_id = NULL, src = NULL, head = NULL, origin = NULL, stretch = NULL"
 DOUBT = f"UPDATE embedding_previous SET {NO_RECORD} WHERE fingerprint_id = ? AND stretch IS NULL"
 DOUBT_TEXT = f"UPDATE embedding_previous SET {NO_RECORD} WHERE fingerprint_id = ? AND src = ?"
@@ -132,7 +138,7 @@ def kept(store: Store) -> list[tuple[int, Room]]:
 
 def to_undo(store: Store) -> Span | None:
     """Return the latest run that is no rollback, with those before it that were superseded on the way to it."""
-    runs: list[Row] = store.db.execute(NO_ROLLBACKS)
+    runs: list[Row] = store.db.execute(TO_UNDO)
     if not runs:
         return None
     first = last = int(runs[0][0])
@@ -146,6 +152,11 @@ def to_undo(store: Store) -> Span | None:
 def left_of(store: Store, undoes: Span) -> int:
     """Return how many memories have vectors of these runs' targets."""
     return int(store.db.value(LEFT, (undoes.first, undoes.last)))
+
+
+def free(store: Store) -> int:
+    """Return how many bytes of the file are free, to be used again."""
+    return int(store.db.value(PAGE_SIZE)) * int(store.db.value(FREE_PAGES))
 
 
 def taken(transaction: Transaction, writes: Iterable[VectorWrite], fingerprint: Fingerprint) -> None:

@@ -118,8 +118,16 @@ def write_vectors(
 
 def record_provenance(transaction: Transaction, writes: Sequence[VectorWrite], fingerprint: Fingerprint) -> None:
     """Enter where the vectors of memories come from, in the transaction that wrote the vectors."""
+    stretch = fingerprint.stretch
     bindings = [
-        (transaction.codec.bound(each.id), fingerprint.id, each.src, head(each.blob), each.origin, fingerprint.stretch)
+        (
+            transaction.codec.bound(each.id),
+            fingerprint.id,
+            each.src,
+            head(each.blob),
+            each.origin,
+            stretch - each.proven,
+        )
         for each in writes
     ]
     transaction.db.execute_many(SET_PROVENANCE, bindings)
@@ -260,8 +268,13 @@ def _require_kept(
         found = store.db.value(sql, values)
         # Where there is no such text any more: another writer was first, or a trigger of the update changed it.
         if done if found is None else not found:
-            what = f"{store.db.path} {NOT_KEPT} of {printable(row_id)}."
-            raise UpdateRefused(what, words=f"the database {NOT_KEPT}", memory_id=row_id)
+            raise not_kept(store, row_id)
+
+
+def not_kept(store: Store, memory_id: str) -> UpdateRefused:
+    """Return the error of a vector that a trigger took back, or changed, as it was written."""
+    what = f"{store.db.path} {NOT_KEPT} of {printable(memory_id)}."
+    return UpdateRefused(what, words=f"the database {NOT_KEPT}", memory_id=memory_id)
 
 
 def _update_sql(store: Store) -> str:

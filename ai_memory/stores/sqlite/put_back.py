@@ -13,11 +13,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ai_memory.errors import StatementRefused, UpdateRefused
 from ai_memory.memory.freshness import has_text
-from ai_memory.memory.text_codec import printable
 from ai_memory.stores.sqlite import walk
 from ai_memory.stores.sqlite.previous import UNPROVEN, add_kept
-from ai_memory.stores.sqlite.provenance import FORGET_ROW, NOT_KEPT, fires_triggers
-from ai_memory.stores.sqlite.references import BROKEN_REFERENCE
+from ai_memory.stores.sqlite.provenance import FORGET_ROW, fires_triggers, not_kept
+from ai_memory.stores.sqlite.references import require_references
 from ai_memory.stores.values import Room, Span
 
 if TYPE_CHECKING:
@@ -142,9 +141,7 @@ def _named(transaction: Transaction, memory_id: str, order: _Order) -> dict[str,
         raise
     except StatementRefused as refusal:
         raise UpdateRefused(refusal.what, tip=refusal.tip, words=refusal.words, memory_id=memory_id) from refusal
-    if transaction.db.unresolved_references():
-        what = f"{transaction.db.path} refuses the vector of {printable(memory_id)}: {BROKEN_REFERENCE}."
-        raise UpdateRefused(what, words=BROKEN_REFERENCE, memory_id=memory_id)
+    require_references(transaction.db, memory_id)
     return done
 
 
@@ -152,7 +149,9 @@ def _return(transaction: Transaction, ids: Sequence[str], order: _Order) -> dict
     """Put back what memories had, and return of those that exist whether they got it."""
     kept = _kept_of(transaction, ids, order)
     rows = walk.rows_by_id(transaction, ids, target=None)
-    chosen = [(row, kept[row.id]) for row in rows if _may_have(row, kept.get(row.id, ()), order)]
+    leave = {transaction.codec.bound(each) for each in order.leave}
+    mine = [(row, kept.get(row.raw_id, ())) for row in rows if row.raw_id not in leave]
+    chosen = [(row, found) for row, found in mine if found and _may_have(row, found, order)]
     columns = transaction.schema.of_vector
     put = PUT_BACK.format(columns=", ".join(columns))
     transaction.db.execute_many(put, [(first.id, row.raw_id) for row, (first, *_) in chosen])
@@ -162,22 +161,21 @@ def _return(transaction: Transaction, ids: Sequence[str], order: _Order) -> dict
         )
     _keep_instead(transaction, chosen, order)
     _record(transaction, chosen)
-    done = {row.id for row, _ in chosen}
-    return {row.id: row.id in done for row in rows}
+    done = {row.raw_id for row, _ in chosen}
+    return {row.id: row.raw_id in done for row in rows}
 
 
-def _kept_of(transaction: Transaction, ids: Sequence[str], order: _Order) -> dict[str, list[_Kept]]:
-    found: defaultdict[str, list[_Kept]] = defaultdict(list)
+def _kept_of(transaction: Transaction, ids: Sequence[str], order: _Order) -> dict[bytes, list[_Kept]]:
+    """Return what is kept of memories, by their ids as the file has them, the earliest run's first."""
+    found: defaultdict[bytes, list[_Kept]] = defaultdict(list)
     bindings = [(transaction.codec.bound(each), *order.runs) for each in ids]
     for each in map(_Kept._make, transaction.db.execute_many(KEPT, bindings)):
-        found[transaction.codec.name(each.memory_id)].append(each)
+        found[each.memory_id].append(each)
     return found
 
 
 def _may_have(row: MemoryRow, kept: Sequence[_Kept], order: _Order) -> bool:
     """Return whether a row has the text it had before the first run, and the vector that the last one wrote."""
-    if not kept or row.id in order.leave:
-        return False
     written = row.head == kept[-1].written_head and order.only in (None, row.fingerprint_id)
     return written and has_text(row, kept[0].text_src)
 
@@ -186,8 +184,7 @@ def _require_kept(transaction: Transaction, chosen: _Chosen, stands: str) -> Non
     """Check that what was put back stands there: a trigger may have taken it back at once."""
     for row, (first, *_) in chosen:
         if not transaction.db.value(stands, (first.id, row.raw_id)):
-            what = f"{transaction.db.path} {NOT_KEPT} of {printable(row.id)}."
-            raise UpdateRefused(what, words=f"the database {NOT_KEPT}", memory_id=row.id)
+            raise not_kept(transaction, row.id)
 
 
 def _keep_instead(transaction: Transaction, chosen: _Chosen, order: _Order) -> None:
@@ -200,12 +197,13 @@ def _keep_instead(transaction: Transaction, chosen: _Chosen, order: _Order) -> N
         )
     others = [(row.raw_id, *order.runs) for row, kept in chosen if len(kept) > 1]
     transaction.db.execute_many(ONLY_TO_BE_TAKEN, others)
-    rooms: defaultdict[int, Room] = defaultdict(Room)
-    for row, (first, *_) in chosen:
-        rooms[first.run_id] += -Room(1, first.size)
-        if order.keep_for is not None:
-            rooms[order.keep_for] += Room(1, len(row.embedding or b""))
-    add_kept(transaction, rooms)
+    sizes: defaultdict[int, list[int]] = defaultdict(list)
+    for _, (first, *_) in chosen:
+        sizes[first.run_id].append(first.size)
+    add_kept(transaction, {run_id: -Room(len(each), sum(each)) for run_id, each in sizes.items()})
+    if order.keep_for is not None:
+        instead = [len(row.embedding or b"") for row, _ in chosen]
+        add_kept(transaction, {order.keep_for: Room(len(instead), sum(instead))})
 
 
 def _replaced(row: MemoryRow, kept: _Kept, run_id: int) -> dict[str, Binding]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from ai_memory.memory.text_codec import quoted
+from ai_memory.errors import UpdateRefused
+from ai_memory.memory.text_codec import printable, quoted
 
 if TYPE_CHECKING:
     from ai_memory.stores.sqlite.base import Store
+    from ai_memory.stores.sqlite.connection import Connection
 
 BROKEN_REFERENCE = "FOREIGN KEY constraint failed"
 """SQLite's words where rows refer to what would not be there; which rows, it does not say."""
@@ -31,3 +33,14 @@ def referring_rows(store: Store, memory_id: str) -> dict[str, int]:
         if rows := int(store.db.value(sql, (store.codec.bound(memory_id),))):
             found[table] = found.get(table, 0) + rows
     return found
+
+
+def require_references(db: Connection, memory_id: str) -> None:
+    """Check, where the vector of a memory was just written, that it breaks no reference for which COMMIT will ask.
+
+    Raises:
+        UpdateRefused: it does.
+    """
+    if db.unresolved_references():
+        what = f"{db.path} refuses the vector of {printable(memory_id)}: {BROKEN_REFERENCE}."
+        raise UpdateRefused(what, words=BROKEN_REFERENCE, memory_id=memory_id)

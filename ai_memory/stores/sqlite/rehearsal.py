@@ -7,10 +7,9 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, TypeVar
 
 from ai_memory.errors import StatementRefused, UpdateRefused, WordIndexUnusable
-from ai_memory.memory.text_codec import printable
 from ai_memory.stores.sqlite import triggers, word_index
 from ai_memory.stores.sqlite.provenance import program_of_update, write_vectors
-from ai_memory.stores.sqlite.references import BROKEN_REFERENCE
+from ai_memory.stores.sqlite.references import require_references
 
 if TYPE_CHECKING:
     from ai_memory.stores.sqlite.base import Store, Transaction
@@ -65,9 +64,7 @@ def write_one_by_one(
             raise
         except StatementRefused as refusal:
             raise UpdateRefused(refusal.what, tip=refusal.tip, words=refusal.words, memory_id=each.id) from refusal
-        if transaction.db.unresolved_references():
-            what = f"{transaction.db.path} refuses the vector of {printable(each.id)}: {BROKEN_REFERENCE}."
-            raise UpdateRefused(what, words=BROKEN_REFERENCE, memory_id=each.id)
+        require_references(transaction.db, each.id)
     return written
 
 

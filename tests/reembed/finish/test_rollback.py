@@ -145,7 +145,8 @@ def test_a_rollback_that_was_given_up_is_begun_anew_for_the_rest(work: Work) -> 
     ("cause", "words"),
     [
         ("nothing began", "There is no run to undo."),
-        ("nothing replaced", "run 1 replaced nothing"),
+        ("nothing replaced", "There is no run to undo."),
+        ("nothing replaced yet", "run 1 replaced nothing"),
         ("nothing kept", r"was not kept \(--no-undo\)"),
         ("pruned", "was pruned"),
     ],
@@ -154,6 +155,8 @@ def test_where_nothing_is_kept_it_says_why(tmp_path: Path, cause: str, words: st
     work = Work(files.create(tmp_path / "m.db", rows=3), NEW)
     if cause == "nothing replaced":
         work = replace(work, embedder=replace(NEW, poison="title"))
+    if cause == "nothing replaced yet":
+        work = replace(work, embedder=Liar(requests=14))
     if cause != "nothing began":
         work.run(keeps_previous=cause != "nothing kept")
     if cause == "pruned":

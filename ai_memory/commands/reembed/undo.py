@@ -1,0 +1,132 @@
+"""`reembed rollback` and `prune`: the way back, and its end. No embedder is needed, and none is built."""
+
+from __future__ import annotations
+
+import argparse
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from ai_memory.clock import SystemClock
+from ai_memory.errors import AiMemoryError, NotFinished, UsageError
+from ai_memory.reembed.finish.prune import Prune
+from ai_memory.reembed.finish.rollback import Rollback
+from ai_memory.reembed.finish.undoable import Undoable, find_undoable, name_runs
+from ai_memory.reembed.inspect.why import BUDGETS
+from ai_memory.reembed.stop import Stop, stop_after, stop_on_signals
+from ai_memory.reembed.tools import SweepTools
+from ai_memory.show.narrator import Narrator
+from ai_memory.show.progress import NoProgress, choose_progress
+from ai_memory.show.question import agreed, can_ask
+from ai_memory.stores.open_options import OpenOptions
+from ai_memory.stores.opening import database
+from ai_memory.text.amounts import counted
+from ai_memory.text.hints import GO_ON
+from ai_memory.text.times import instant
+
+if TYPE_CHECKING:
+    from ai_memory.config.settings import Settings
+    from ai_memory.reembed.finish.rollback_report import RollbackReport
+    from ai_memory.show.console import Console
+    from ai_memory.stores.port import Database
+    from ai_memory.stores.values import Room
+
+UNCHANGED = "Nothing was changed."
+
+
+def is_unfinished(settings: Settings) -> bool:
+    """Return whether the unfinished run is a rollback, so that --resume needs no embedder."""
+    with suppress(AiMemoryError), database(settings.db.value).read() as store:
+        run = store.runs.unfinished()
+        return run is not None and run.undoes is not None
+    return False
+
+
+def run(verb: str, args: argparse.Namespace, settings: Settings, console: Console) -> int:
+    """Do what the verb says, `rollback` or `prune`, and return the exit code."""
+    return {"rollback": _rollback, "prune": _prune}[verb](args, settings, console)
+
+
+def _rollback(args: argparse.Namespace, settings: Settings, console: Console) -> int:
+    """Undo the latest run, or go on with that, and return the exit code."""
+    stop, clock = Stop(), SystemClock()
+    if args.dry_run:
+        return _plan(database(settings.db.value, tell=console.note), console)
+    progress = NoProgress(console.err) if console.quiet else choose_progress(console.err, clock, quiet=False)
+    job = Rollback(
+        database(settings.db.value, OpenOptions(heed=stop.heed, tell=progress.note)),
+        SweepTools(clock, stop, Narrator(progress)),
+        lambda found: _disclose(_told(found), console, stop, ask=not args.yes, question="Put back what was there?"),
+        max_rows=args.max_rows,
+    )
+    with stop_on_signals(stop, tell=not console.quiet), stop_after(stop, args.max_runtime):
+        report = job.run()
+    return _take_leave(report, settings, console)
+
+
+def _prune(args: argparse.Namespace, settings: Settings, console: Console) -> int:
+    """Drop what was kept and return the exit code."""
+    stop = Stop()
+
+    def disclose(room: Room) -> None:
+        told = [f"What is kept of {counted(room.rows, 'row')} will be dropped: no rollback is possible then."]
+        _disclose(told, console, stop, ask=not args.yes, question="Drop it?")
+
+    file = database(settings.db.value, OpenOptions(heed=stop.heed, tell=console.note))
+    tools = SweepTools(SystemClock(), stop, lambda _: None)
+    with stop_on_signals(stop, tell=not console.quiet):
+        done = Prune(file, tools, disclose, vacuum=args.vacuum).run()
+    console.result(done.values(), *done.lines())
+    return 0
+
+
+def _plan(file: Database, console: Console) -> int:
+    """Show what would be undone; the database is opened read-only."""
+    with file.read() as store:
+        found = find_undoable(store)
+    values = {
+        "dry_run": True,
+        "undoes": [found.undoes.first, found.undoes.last],
+        "rows": 0 if found.done else found.kept.rows,
+        "kept_bytes": found.kept.on_disk,
+    }
+    lines = _told(found)
+    if found.done:
+        lines = [f"{name_runs(found.undoes).capitalize()}: undone already."]
+    console.result(values, *lines, UNCHANGED)
+    return 0
+
+
+def _told(found: Undoable) -> list[str]:
+    runs, rows = name_runs(found.undoes), counted(found.kept.rows, "row")
+    begun = instant(found.last.started_at)
+    lines = [
+        f"{runs.capitalize()} (to {found.target.space}, begun {begun}) will be undone: what it replaced in {rows}."
+    ]
+    if found.gives_up:
+        lines.append(f"Run {found.last.run_id} is unfinished; it is cancelled first.")
+    return lines
+
+
+def _disclose(lines: list[str], console: Console, stop: Stop, *, ask: bool, question: str) -> None:
+    asks = ask and can_ask(console.err)
+    if asks or not console.quiet:
+        for line in lines:
+            console.err.line(line)
+    if asks and not agreed(question, console.err, heed=stop.heed):
+        raise UsageError(UNCHANGED, tip="Answer y, or use --yes.")
+
+
+def _take_leave(report: RollbackReport, settings: Settings, console: Console) -> int:
+    """Show how a rollback ended: its result on stdout, and one line on stderr, or with -q none where all is well."""
+    if console.json or not console.quiet:
+        console.result(report.values(), *report.lines())
+    budget = report.exit_code == NotFinished.exit_code and report.reason in BUDGETS
+    if console.quiet and (report.exit_code == 0 or budget):
+        return report.exit_code
+    place = f"{instant(SystemClock().now_ms())} {settings.db.value}, {report.name}: {report.reason}"
+    facts = f"{place}; next: {GO_ON}" if report.next else place
+    if report.error:
+        console.error(f"{report.error} ({facts})", exit_code=report.exit_code)
+    else:
+        console.last(facts)
+    return report.exit_code
