@@ -22,6 +22,7 @@ class Options:
     `price` is what a million tokens cost (None: not configured). `wait_seconds` is how
     long it may wait for an endpoint that failed. `same_vectors`: the target may give the stored vectors. `yes`: nobody
     need be asked. `configured` says where the target was configured. `keeps_previous`: what is replaced is kept.
+    `staged`: vectors go beside the memories until they are switched to.
     """
 
     resume: bool = False
@@ -40,10 +41,15 @@ class Options:
     yes: bool = False
     configured: str = ""
     keeps_previous: bool = True
+    staged: bool = False
 
     def keeps(self, run: Run | None) -> bool:
         """Return whether what is replaced is kept: an unfinished `run` goes on as it was begun."""
         return self.keeps_previous if run is None or self.retarget else run.keeps_previous
+
+    def stages(self, run: Run | None) -> bool:
+        """Return whether vectors go beside the memories: an unfinished `run` goes on as it was begun."""
+        return self.staged if run is None or self.retarget else run.staged
 
     @property
     def by_hand(self) -> bool:

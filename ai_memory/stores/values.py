@@ -200,6 +200,10 @@ class Run:
     staged: bool = False
 
 
+ASKED_AT_END = ("ready", "switched", "done")
+"""States of a run that had rows from all over it asked again: a census found nothing stale."""
+
+
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
     """How far one pass has come in one namespace: the last id passed (None: none yet), and whether it saw the end."""

@@ -43,6 +43,11 @@ def _replaced(told: Preflight, *, copied: bool) -> str:
         return "no vector will be replaced."
     those = "its vector" if census.to_embed == 1 else "their vectors"
     whose = those if census.to_replace == census.to_embed else f"the vectors of {census.to_replace:,} of them"
+    if told.staged_bytes:
+        return (
+            f"{whose} stays and is served until ai-memory reembed switch; the new ones take about "
+            f"{size(told.staged_bytes)} beside them."
+        )
     if told.undo_bytes:
         way = f" What is replaced is kept, about {size(told.undo_bytes)}: ai-memory reembed rollback puts it back."
     else:

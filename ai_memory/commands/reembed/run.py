@@ -74,6 +74,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N|all",
         help="with --stamp-only: compare N vectors first (300), or stamp only those of all that agree",
     )
+    add("--staged", action="store_true", help="put new vectors beside the old ones, which are served until the switch")
     add("--no-undo", action="store_true", help="keep nothing of what is replaced: rollback is not possible then")
     add("--backup", type=named_path, metavar="FILE", help="copy the database to FILE before the first write")
     add("--yes", action="store_true", help="do not ask before vectors are replaced")
@@ -171,7 +172,7 @@ def _refuse_contradictions(args: argparse.Namespace) -> None:
         raise UsageError("--probe needs --dry-run.", tip="A run tries the target by itself.")
     if args.or_start and not args.resume:
         raise UsageError("--or-start needs --resume.", tip="Write: ai-memory reembed --resume --or-start")
-    if args.stamp_only and (args.resume or args.retarget or args.skip_current_space):
+    if args.stamp_only and (args.resume or args.retarget or args.skip_current_space or args.staged):
         raise UsageError(
             "--stamp-only writes no new vector; it cannot be combined with another way of running.", tip="Use it alone."
         )
@@ -286,6 +287,7 @@ def _options(args: argparse.Namespace, configured: EmbeddingSettings) -> Options
         same_vectors=args.same_vectors,
         yes=args.yes,
         keeps_previous=not args.no_undo,
+        staged=args.staged,
         configured=", ".join(f"{name} from {setting.source}" for name, setting in _named(configured).items()),
     )
 

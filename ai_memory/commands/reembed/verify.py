@@ -39,6 +39,9 @@ ALL = "all"
 GIVEN_UP = ("cancelled", "superseded")
 SAMPLE_TIP = "No vector was looked at. To embed some rows again and compare: ai-memory reembed verify"
 
+STAGED = (
+    "Judged is what the staged run has put beside the memories; search serves what it served before until the switch."
+)
 MEND = "To have the rows that differ embedded anew: ai-memory reembed verify"
 OTHER_WEIGHTS = (
     " So many usually mean that the endpoint has other weights than those that made these vectors: look at it first."
@@ -49,7 +52,8 @@ OTHER_WEIGHTS = (
 class _Looked:
     """What was found of the rows in `scope` by the census and by a `sample` (None: no row was embedded again).
 
-    `next` is the command that mends what differs, once it is stale.
+    `next` is the command that mends what differs, once it is stale. `staged`: judged is what stands beside
+    the memories.
     """
 
     name: str
@@ -58,6 +62,7 @@ class _Looked:
     sample: Sample | None
     next: str = ""
     made_stale: int | None = None
+    staged: bool = False
 
     @property
     def found(self) -> bool:
@@ -97,7 +102,8 @@ def _look(
     """Look at the rows; make those that differ stale where the store is `writable`."""
     target, scope, name = _verified(store, settings, of_run=of_run)
     census = take_census(store, target, scope, now_ms=SystemClock().now_ms())
-    looked = _Looked(name, scope, census, None)
+    staged = target is not None and store.targets.staged.target() == target.id
+    looked = _Looked(name, scope, census, None, staged=staged)
     if not sample or not target:
         return looked
     embedder = assemble(settings.embedding)
@@ -129,12 +135,14 @@ def _show(looked: _Looked, console: Console, *, of_run: bool) -> None:
         "model": looked.name,
         "scope": None if scope is None else list(scope),
         "census_at": timestamp(census.began_at),
+        "staged": looked.staged,
         "ok": not looked.found,
         **(sample.values() if sample else {}),
         "differ_at_most": _differ_at_most(sample, census),
         **({} if looked.made_stale is None else {"made_stale": looked.made_stale}),
     }
-    console.result(values, _census_text(census, looked.name, scope), *_sample_lines(looked, of_run=of_run))
+    place = [STAGED] if looked.staged else []
+    console.result(values, _census_text(census, looked.name, scope), *place, *_sample_lines(looked, of_run=of_run))
 
 
 def _sample_lines(looked: _Looked, *, of_run: bool) -> list[str]:

@@ -10,7 +10,7 @@ from ai_memory.reembed.inspect.condition import GIVEN_UP, Condition, Work, verdi
 from ai_memory.reembed.options import cost
 from ai_memory.reembed.plan.outlook import NO_OUTLOOK, Outlook
 from ai_memory.reembed.way_on import steps_on
-from ai_memory.stores.values import Room
+from ai_memory.stores.values import ASKED_AT_END, Room
 from ai_memory.text.hints import PROGRAM, REEMBED
 from ai_memory.text.times import with_timestamps
 
@@ -120,7 +120,7 @@ class Status:
     @property
     def over(self) -> bool:
         """Whether rows from all over the run were asked again at its end."""
-        return self.run.state == "done"
+        return self.run.state in ASKED_AT_END
 
     def values(self) -> dict[str, object]:
         """Return the JSON object."""

@@ -13,6 +13,7 @@ from ai_memory.reembed.plan.refusal import refusal
 from ai_memory.reembed.plan.taking import Preflight
 from ai_memory.reembed.plan.targets import identity, known_fingerprint, recorded_target
 from ai_memory.reembed.plan.trial import require_updates
+from ai_memory.reembed.plan.undo_room import staged_bytes
 
 if TYPE_CHECKING:
     from ai_memory.errors import AiMemoryError
@@ -65,6 +66,7 @@ class DryRun:
             "lost_percent": self.lost_percent,
             "oversize_rows": self.oversize_rows,
             "undo_bytes": self.preflight.undo_bytes,
+            "staged_bytes": self.preflight.staged_bytes,
             "refused_with": self.refusal.exit_code if self.refusal else None,
             "refusal": self.refusal.line() if self.refusal else None,
         }
@@ -102,6 +104,8 @@ def dry_run(
     found, load = store.consistently(read)
     if options.keeps(store.runs.unfinished()):
         found = replace(found, undo_bytes=found.census.to_keep.on_disk)
+    if options.stages(store.runs.unfinished()):
+        found = replace(found, staged_bytes=staged_bytes(found.census.to_embed, target.dim))
     known, told = known_fingerprint(store, target), count_tokens is not None and target.max_tokens > 0
     return DryRun(
         preflight=found,

@@ -9,6 +9,7 @@ from ai_memory.reembed.plan.approval import unapproved
 from ai_memory.reembed.plan.census import Census, Means, take_census
 from ai_memory.reembed.plan.decide import Action, Situation, decide, scope_of
 from ai_memory.reembed.plan.targets import find_target, known_fingerprint, told_width
+from ai_memory.reembed.plan.undo_room import staged_bytes
 from ai_memory.vectors.fingerprint import differences
 
 if TYPE_CHECKING:
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
 class Plan:
     """What a start found and decided, with nothing written yet.
 
-    Keeping what is replaced takes about `undo_bytes` (0: it is not kept).
+    Keeping what is replaced takes about `undo_bytes` (0: it is not kept), vectors beside the memories take
+    `staged_bytes` (0: they replace what is there).
     """
 
     action: Action
@@ -33,6 +35,7 @@ class Plan:
     census: Census
     run: Run | None
     undo_bytes: int = 0
+    staged_bytes: int = 0
 
 
 def plan(store: Reader, embedder: ResilientEmbedder, options: Options, *, now_ms: int) -> Plan:
@@ -73,7 +76,8 @@ def _plan(store: Reader, target: Target, options: Options, run: Run | None, *, n
     means = Means(target if skip else None, options.retry_quarantined)
     census = take_census(store, known_fingerprint(store, target), scope, now_ms=now_ms, means=means)
     action, undo = action_of(store, target, options, run, census), census.to_keep.on_disk
-    return Plan(action, target, scope, census, run, undo if options.keeps(run) else 0)
+    staged = staged_bytes(census.to_embed, target.dim) if options.stages(run) else 0
+    return Plan(action, target, scope, census, run, undo if options.keeps(run) else 0, staged)
 
 
 def approved_width(store: Reader, target: Target, options: Options, run: Run | None) -> Target:

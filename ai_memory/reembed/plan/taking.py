@@ -29,7 +29,7 @@ class Preflight:
     """What is told before vectors are replaced: `stored` vectors, the rows found, and the target.
 
     `begins` says that a run is begun, not gone on with. Keeping what is replaced takes about `undo_bytes` (0: it is not
-    kept).
+    kept), vectors beside the memories `staged_bytes` (0: they replace what is there).
     """
 
     stored: tuple[Space, ...]
@@ -37,6 +37,7 @@ class Preflight:
     target: Target
     begins: bool = True
     undo_bytes: int = 0
+    staged_bytes: int = 0
 
 
 Disclose = Callable[[Preflight], None]
@@ -104,14 +105,14 @@ def preflight(store: Reader, planned: Plan) -> Preflight:
     """Return what is to be told before vectors are replaced."""
     begins = planned.action in (Action.START, Action.SUPERSEDE)
     stored = tuple(store.memories.stored_spaces())
-    return Preflight(stored, planned.census, planned.target, begins, planned.undo_bytes)
+    return Preflight(stored, planned.census, planned.target, begins, planned.undo_bytes, planned.staged_bytes)
 
 
 def _begin(transaction: Transaction, planned: Plan, fingerprint: Fingerprint, options: Options, *, now_ms: int) -> Run:
     return transaction.runs.begin(
         target=fingerprint,
         target_model=planned.target.model,
-        terms=Terms(planned.scope, options.skip_current, options.keeps_previous),
+        terms=Terms(planned.scope, options.skip_current, options.keeps_previous, staged=options.staged),
         now_ms=now_ms,
         tool_version=__version__,
     )

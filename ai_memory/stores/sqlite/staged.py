@@ -69,7 +69,7 @@ def write(transaction: Transaction, writes: Sequence[VectorWrite], fingerprint: 
             "src": each.src,
             "head": head(each.blob),
             "origin": each.origin,
-            "stretch": fingerprint.stretch,
+            "stretch": fingerprint.stretch - each.proven,
             "blob": each.blob,
         }
         for each in writes
