@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from random import Random
@@ -15,16 +15,20 @@ import apsw
 from ai_memory.embed.assemble import threads
 from ai_memory.embed.port import RetryPolicy
 from ai_memory.errors import AiMemoryError, QuotaExhausted, RateLimited, RowsRefused, TransientFailure
+from ai_memory.reembed.finish.prune import Prune
+from ai_memory.reembed.finish.rollback import Rollback
+from ai_memory.reembed.finish.rollback_report import RollbackReport
 from ai_memory.reembed.inspect.report import RunReport
 from ai_memory.reembed.job import Job
 from ai_memory.reembed.options import Options
 from ai_memory.reembed.stop import Stop
 from ai_memory.reembed.sweep.worker import answer
-from ai_memory.reembed.tools import Tools
+from ai_memory.reembed.tools import SweepTools, Tools
 from ai_memory.show.narrator import Narrator
 from ai_memory.show.progress import SilentProgress
 from ai_memory.stores.open_options import OpenOptions
 from ai_memory.stores.opening import database
+from ai_memory.stores.port import Database
 from ai_memory.vectors.witness import WITNESS_TEXTS
 from tests.machine.edits import Edit
 from tests.machine.pool import EAGER, OrderedPool
@@ -144,6 +148,30 @@ class Invocation:
                 pass
         return self.outcome
 
+    def undo(self, *, batch: int, max_rows: int | None) -> RollbackReport | AiMemoryError | None:
+        """Roll back to the report, the refusal or (None) the death."""
+        with traced(self._trace):
+            try:
+                file, nobody = self._file, lambda _: None
+                return Rollback(file, self._silent, nobody, batch=batch, max_rows=max_rows).run()
+            except AiMemoryError as error:
+                return error
+            except Killed:
+                return None
+
+    def prune(self) -> None:
+        """Drop what is kept, or die."""
+        with traced(self._trace), suppress(Killed, AiMemoryError):
+            Prune(self._file, self._silent, lambda _: None).run()
+
+    @property
+    def _file(self) -> Database:
+        return database(self._world.path, OpenOptions(heed=self._stop.heed))
+
+    @property
+    def _silent(self) -> SweepTools:
+        return SweepTools(self._clock, self._stop, lambda _: None)
+
     def _job(self, options: Options) -> Job:
         stop, clock = self._stop.event, self._clock.monotonic
         embedder = patient(self._inner, retry_policy=RetryPolicy(), stop=stop, clock=clock, sleep=self._sleep)
@@ -156,8 +184,7 @@ class Invocation:
             workers=partial(threads, embedder, partial(answer, stop=self._stop), executor=self._threads),
             pool=self._threads,
         )
-        file = database(self._world.path, OpenOptions(heed=self._stop.heed))
-        return Job(file, options, tools, disclose=lambda _: None)
+        return Job(self._file, options, tools, disclose=lambda _: None)
 
     def _threads(self, _most: int) -> OrderedPool:
         return OrderedPool(self._script.order)

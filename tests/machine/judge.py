@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from ai_memory.reembed.finish.rollback_report import RollbackReport
 from ai_memory.reembed.options import Options
 from tests.machine.invocation import Outcome
 from tests.machine.world import World
@@ -42,6 +43,12 @@ WRITTEN = (
 )
 """What a runner must leave alone that lost its run."""
 
+
+def vectors_of(view: promises.View) -> dict[int, tuple[object, ...]]:
+    """Return of each row its vector with its stamp and its record."""
+    return {number: (*row.stored, view.provenance.get(row.id or b"")) for number, row in view.rows.items()}
+
+
 Tables = list[list[tuple[Any, ...]]]
 
 
@@ -55,6 +62,14 @@ class RunRow:
     raced: int
 
 
+@dataclass(frozen=True, slots=True)
+class Before:
+    """What stood in a file before the invocation that began a run, and when: vectors with their records, by row."""
+
+    tick: int
+    rows: dict[int, tuple[object, ...]]
+
+
 class Judge:
     """Remembers of one world what must not change, and asserts the promises."""
 
@@ -66,6 +81,8 @@ class Judge:
         self._ours: Tables = []
         self._events = 0
         self._breaker: tuple[int, int] | None = None
+        self._undone = False
+        self._before_run: dict[int, Before] = {}
 
     def before(self, options: Options) -> None:
         """Take note of what stands before an invocation."""
@@ -73,6 +90,7 @@ class Judge:
         self._frozen, self._world.frozen = None, False
         self._ours = self._tables(OURS)
         self._breaker = next(iter(self._rows(BREAKER)), None)
+        self._begun_from = Before(self._world.tick, vectors_of(self._world.view()))
         if options.retry_quarantined:
             for row in self._world.view().rows:
                 self._world.disturbed[row] = self._world.tick
@@ -84,15 +102,36 @@ class Judge:
     def judge_file(self) -> None:
         """Assert what must be true at any instant."""
         view = self._world.view()
-        assert promises.wrong_vectors(view, self._world.left) == []
+        assert promises.wrong_vectors(view, self._world.left, self._world.stood if self._undone else {}) == []
         assert promises.false_quarantines(view) == []
         assert promises.other_columns(self._world.file) == promises.other_columns(self._world.shadow)
         self._judge_ended_runs()
         self._judge_cursors(view)
 
+    def note_runs(self) -> None:
+        """Take note of what stood there before the runs that the last invocation began."""
+        for (run_id,) in self._rows("SELECT run_id FROM reembed_run WHERE undoes_first IS NULL"):
+            self._before_run.setdefault(run_id, self._begun_from)
+
+    def before_rollback(self) -> None:
+        """Take note that vectors of before may come back."""
+        self._world.tick += 1
+        self._undone = True
+
+    def judge_rollback(self, report: RollbackReport) -> None:
+        """Assert that each row that nobody changed since the first of the undone runs began has what it had."""
+        self._met.happened(sometimes.PUT_BACK, report.put_back)
+        if report.run_id is None or report.state != "done":
+            return
+        before, now = self._before_run[report.undoes[0]], vectors_of(self._world.view())
+        for number, found in now.items():
+            if number in before.rows and self._world.last_change.get(number, 0) < before.tick:
+                assert found == before.rows[number], f"row {number} was not put back"
+
     def judge_outcome(self, outcome: Outcome, options: Options, model: Model, *, now_ms: int) -> None:
         """Assert that an invocation begun at `now_ms` told the truth, and did nothing it might not."""
         self._count(outcome)
+        self.note_runs()
         if self._frozen is not None:
             assert self._tables(WRITTEN) == self._frozen
             assert outcome.exit_code not in (0, 10)
@@ -127,6 +166,10 @@ class Judge:
         assert not found.right
         assert any(view.rows[number].held for number in found.stale)
         assert all(view.rows[number].held or view.rows[number].unfit not in (None, "refused") for number in found.stale)
+
+    def undoing(self) -> bool:
+        """Say whether the unfinished run is a rollback."""
+        return bool(self._rows("SELECT 1 FROM reembed_run WHERE state = 'running' AND undoes_first"))
 
     def unfinished(self) -> RunRow | None:
         """Return the run that is unfinished."""
@@ -180,7 +223,7 @@ class Judge:
     def _judge_cursors(self, view: promises.View) -> None:
         """Assert that no cursor has passed a row that is neither fresh nor in quarantine, but for later changes."""
         run = self.unfinished()
-        if run is None:
+        if run is None or self.undoing():
             return
         if self._pass != (run.run_id, run.pass_number):
             self._pass = run.run_id, run.pass_number
@@ -203,6 +246,7 @@ class Judge:
         self._met.happened(sometimes.SECOND_PASS, new.count("pass"))
         self._met.happened(sometimes.RETRY_AFTER, "waited" in outcome.faults)
         self._met.happened(sometimes.LOST_RACE, outcome.report.raced if outcome.report else 0)
+        self._met.happened(sometimes.TAKEN_AGAIN, outcome.report.taken_again if outcome.report else 0)
 
     def _tables(self, selects: tuple[str, ...]) -> Tables:
         return [self._rows(select) for select in selects]

@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from ai_memory.reembed.finish.rollback_report import RollbackReport
 from ai_memory.reembed.options import Options
 from tests.machine.edits import MODELS, Edit, edits, inserts, rushed
 from tests.machine.interference import SECOND_START, interfere
@@ -131,6 +132,19 @@ class Machine(RuleBasedStateMachine):
         self._model = model
         self._invoke(replace(options, retarget=True, scope=None), script)
 
+    @rule(script=scripts(), batch=st.integers(1, 4), most=st.sampled_from([None, None, 1, 3]))
+    def roll_back(self, script: Script, batch: int, most: int | None) -> None:
+        self._undo(script, batch, most)
+
+    @rule(script=scripts(), options=flags(), batch=st.integers(1, 4))
+    def roll_back_and_start_again(self, script: Script, options: Options, batch: int) -> None:
+        self._undo(Script(), batch, None)
+        self._invoke(replace(options, resume=False, or_start=False), script)
+
+    @rule(script=scripts())
+    def prune(self, script: Script) -> None:
+        self._call(script).prune()
+
     @invariant()
     def promises_hold(self) -> None:
         if hasattr(self, "_judge"):
@@ -149,11 +163,20 @@ class Machine(RuleBasedStateMachine):
     def _invoke(self, options: Options, script: Script) -> Outcome:
         began = self._clock.now_ms()
         self._judge.before(options)
-        call = Invocation(self._world, self._clock, self._model, script, interfere=self._interfere)
-        outcome = call.run(options)
+        outcome = self._call(script).run(options)
         self._tally.update(["starts", "kills"] if outcome.killed else ["starts"])
         self._judge.judge_outcome(outcome, options, self._model, now_ms=began)
         return outcome
+
+    def _call(self, script: Script) -> Invocation:
+        return Invocation(self._world, self._clock, self._model, script, interfere=self._interfere)
+
+    def _undo(self, script: Script, batch: int, most: int | None) -> None:
+        self._judge.before_rollback()
+        done = self._call(script).undo(batch=batch, max_rows=most)
+        self._tally.update(["rollbacks", "rollbacks killed"] if done is None else ["rollbacks"])
+        if isinstance(done, RollbackReport):
+            self._judge.judge_rollback(done)
 
     def _interfere(self, event: str) -> None:
         if not self._world.frozen and interfere(event, self._world, self._clock, self._model):
@@ -164,6 +187,8 @@ class Machine(RuleBasedStateMachine):
         for _ in range(QUIET_STARTS):
             self._clock.sleep(3600)
             self._end_pause()
+            if self._judge.undoing():
+                self._undo(Script(), 3, None)
             # Others may have stamped this model's vectors as another's: its operator says that they are meant.
             options = Options(resume=True, or_start=True, retarget=self._at_odds(), same_vectors=True)
             outcome = self._invoke(options, Script())

@@ -33,4 +33,6 @@ def test_every_promise_holds_after_every_step_of_any_program(
     )
     run_state_machine_as_test(cast("type[Machine]", lambda: Machine(fast_folder, sometimes, tally)), settings=drawn)
     steps = f"{tally['programs']:,} programs, {tally['steps']:,} steps"
-    figures.append(f"state machine: {steps}, {tally['starts']:,} starts, {tally['kills']:,} of them killed; all good")
+    figures.append(f"state machine: {steps}, {tally['starts']:,} starts, {tally['kills']:,} of them killed")
+    undone = f"{tally['rollbacks']:,} rollbacks, {tally['rollbacks killed']:,} of them killed"
+    figures.append(f"state machine: {undone}; all good")

@@ -34,7 +34,8 @@ class World:
 
     `touched` are the rows changed since the runner last began a snapshot, `touched_before` those changed between the
     one before and that one, `disturbed` those changed at all, each with the `tick` of its last change. `left` is the
-    vector that stood in a row when others last changed it, `bearers` the rows that ever had a text.
+    vector that stood in a row when others last changed it, `stood` all that ever did so, each with the text that it
+    stood beside; `bearers` are the rows that ever had a text.
     """
 
     def __init__(self, folder: Path, beginning: int) -> None:
@@ -52,10 +53,12 @@ class World:
         self.touched: set[int] = set()
         self.touched_before: set[int] = set()
         self.disturbed: dict[int, int] = {}
+        self.last_change: dict[int, int] = {}
         self.tick = 0
         self.in_flight: frozenset[str] = frozenset()
         self.frozen = False
         self.left: dict[int, Stored] = {}
+        self.stood: dict[int, set[tuple[str | None, Stored]]] = {}
         self._note(*self.view().rows)
 
     def close(self) -> None:
@@ -89,6 +92,7 @@ class World:
         self.shadow.execute(sql, bindings)
         self.touched.update(rows)
         self.disturbed.update(dict.fromkeys(rows, self.tick))
+        self.last_change.update(dict.fromkeys(rows, self.tick))
         self._note(*rows)
         return True
 
@@ -97,6 +101,7 @@ class World:
         now = self.view().rows
         for row in (now[number] for number in rows if number in now):
             self.left[row.rowid] = row.stored
+            self.stood.setdefault(row.rowid, set()).add((row.text, row.stored))
             self.bearers.setdefault(row.text or "", set()).add(row.rowid)
 
     def has(self, column: str) -> bool:

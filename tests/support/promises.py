@@ -6,7 +6,7 @@ knows the vector BLOB, the head and the document hash from their specification, 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
@@ -244,11 +244,18 @@ def other_columns(connection: apsw.Connection) -> list[tuple[object, ...]]:
     return list(connection.execute(f"SELECT rowid, {quoted} FROM memories ORDER BY rowid"))
 
 
-def wrong_vectors(view: View, left: dict[int, Stored]) -> list[str]:
+def wrong_vectors(
+    view: View, left: dict[int, Stored], stood: Mapping[int, Collection[tuple[str | None, Stored]]]
+) -> list[str]:
     """Return one phrase a row whose vector is neither what stood there at the row's last change by others, `left`,
-    nor the vector of its present text in the space that its provenance and its stamp name.
+    nor the vector of its present text in the space that its provenance and its stamp name, nor one that `stood` beside
+    this very text: that is what a rollback puts back.
     """
-    return [f"{row}" for number, row in view.rows.items() if row.stored != left[number] and not _own(row, view)]
+    return [
+        f"{row}"
+        for number, row in view.rows.items()
+        if row.stored != left[number] and not _own(row, view) and (row.text, row.stored) not in stood.get(number, ())
+    ]
 
 
 def _own(row: Row, view: View) -> bool:

@@ -19,7 +19,11 @@ TAKE_OVER = "take-over"
 OPEN_BREAKER = "open breaker"
 RETRY_AFTER = "honoured Retry-After"
 REFUSED_COMMIT = "refused commit"
-REQUIRED = (LOST_RACE, SECOND_PASS, TAKE_OVER, OPEN_BREAKER, RETRY_AFTER, REFUSED_COMMIT)
+PUT_BACK = "row put back"
+TAKEN_AGAIN = "kept vector taken again"
+REQUIRED = (
+    LOST_RACE, SECOND_PASS, TAKE_OVER, OPEN_BREAKER, RETRY_AFTER, REFUSED_COMMIT, PUT_BACK, TAKEN_AGAIN,
+)  # fmt: skip
 
 
 @dataclass(slots=True)
