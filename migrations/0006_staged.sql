@@ -65,7 +65,8 @@ CREATE TABLE reembed_run (
     taken_again      INTEGER NOT NULL DEFAULT 0,  -- vectors that were kept, and not sent for
     put_back         INTEGER NOT NULL DEFAULT 0,
     left_alone       INTEGER NOT NULL DEFAULT 0,  -- edited since they were replaced
-    staged           INTEGER NOT NULL DEFAULT 0   -- 1: its vectors go beside the memories until it is switched to
+    staged           INTEGER NOT NULL DEFAULT 0,  -- 1: its vectors go beside the memories until it is switched to
+    moved            INTEGER NOT NULL DEFAULT 0   -- of these vectors, those that stand in the rows by now
 ) STRICT;
 
 INSERT INTO reembed_run (run_id, target, target_model, scope_json, state, pass, fence, holder_json, in_flight_limit,

@@ -124,6 +124,9 @@ class StagedReader(Protocol):
     def ids_after(self, after: str | None, *, limit: int) -> list[str]:
         """Return the next memories with a staged vector, at most `limit`, in an order of their own; costs O(limit)."""
 
+    def count(self) -> int:
+        """Return how many vectors are staged, of whatever target; reads an index of all of them."""
+
     def active(self) -> Active | None:
         """Return what is served in the place of the memories' own vectors; None: they are."""
 

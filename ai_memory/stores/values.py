@@ -22,6 +22,7 @@ class Counters:
 
     `asked_again` rows were embedded once more one by one; `disagreed` of them got another vector. `taken_again` rows
     got a vector that was kept. Of a rollback: rows `put_back`, and those `left_alone`, as they were edited since.
+    `moved` vectors stood beside their memories, and stand in them now.
     """
 
     reembedded: int = 0
@@ -40,6 +41,7 @@ class Counters:
     taken_again: int = 0
     put_back: int = 0
     left_alone: int = 0
+    moved: int = 0
 
     @property
     def sent_for(self) -> int:

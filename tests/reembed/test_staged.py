@@ -174,7 +174,7 @@ def test_vectors_of_which_nothing_tells_what_made_them_are_not_made_dark(work: W
 def test_an_outage_leaves_it_unfinished_and_nothing_is_served_of_it(old: Work) -> None:
     before = memories(old)
 
-    def away(texts: Sequence[str]) -> None:
+    def away(_: Sequence[str]) -> None:
         if len(staged_vectors(old)) > 3:
             raise TransientFailure("away")
 

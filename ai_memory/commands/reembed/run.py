@@ -10,6 +10,8 @@ from ai_memory.commands.parser import add_global_flags
 from ai_memory.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ai_memory.config.embedding import EmbeddingSettings
     from ai_memory.config.file import Sourced
     from ai_memory.config.settings import Settings
@@ -29,6 +31,7 @@ VERBS = {
     "pause": "end the run within a batch, or 10 s without an answer, and let none begin until it is unpaused",
     "unpause": "lift the pause",
     "cancel": "give up the unfinished run and its approval; vectors already written stay",
+    "switch": "serve what a staged run put beside the memories, then move it into them; --back: what was served before",
     "rollback": "put back what the latest run replaced, resumably, and withdraw its approval",
     "prune": "drop what was kept of replaced vectors: there is no way back then",
 }
@@ -75,6 +78,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="with --stamp-only: compare N vectors first (300), or stamp only those of all that agree",
     )
     add("--staged", action="store_true", help="put new vectors beside the old ones, which are served until the switch")
+    add("--auto-switch", action="store_true", help="switch to a staged run once it is ready")
     add("--no-undo", action="store_true", help="keep nothing of what is replaced: rollback is not possible then")
     add("--backup", type=named_path, metavar="FILE", help="copy the database to FILE before the first write")
     add("--yes", action="store_true", help="do not ask before vectors are replaced")
@@ -92,6 +96,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                 action="store_true",
                 help="show its state in one line; exit 0 healthy, 1 needs somebody, 75 waiting",
             )
+        if verb == "switch":
+            _add_of_switch(below)
         if verb == "rollback":
             _add_of_rollback(below)
         if verb == "prune":
@@ -109,6 +115,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                 action="store_true",
                 help="with --sample: have the next run embed the rows that differ anew",
             )
+
+
+def _add_of_switch(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of `switch`; where one was given before the verb, it holds."""
+    add, given = parser.add_argument, argparse.SUPPRESS
+    add("--back", action="store_true", help="serve what was served before, and withdraw the approval")
+    add("--accept-quarantined", action="store_true", help="switch though rows in quarantine are found by words only")
+    add("--no-wait", action="store_true", help="move nothing into the memories yet: --resume does it")
+    add("--max-rows", type=whole_number(1, MOST), metavar="N", default=given, help="stop moving after N rows (exit 75)")
+    add("--max-runtime", type=duration, metavar="DURATION", default=given, help="stop after this time (exit 75)")
 
 
 def _add_of_rollback(parser: argparse.ArgumentParser) -> None:
@@ -134,14 +150,20 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
 
         return run_plan(settings, console, options=_options(args, settings.embedding), ask=args.probe)
     if args.resume and not args.retarget:
-        from ai_memory.commands.reembed import undo
+        from ai_memory.commands.reembed import switch, undo
 
         if undo.is_unfinished(settings):
             return undo.run("rollback", args, settings, console)
+        if switch.is_switched(settings):
+            return switch.run(args, settings, console, job=_last_pass(args, settings, console))
     return _run_job(args, settings, console)
 
 
 def _run_verb(args: argparse.Namespace, settings: Settings, console: Console) -> int:
+    if args.verb == "switch":
+        from ai_memory.commands.reembed import switch
+
+        return switch.run(args, settings, console, job=_last_pass(args, settings, console))
     if args.verb == "verify":
         from ai_memory.commands.reembed.verify import run_verify
 
@@ -178,6 +200,8 @@ def _refuse_contradictions(args: argparse.Namespace) -> None:
         )
     if args.no_undo and args.resume and not (args.or_start or args.retarget):
         raise UsageError("--no-undo is for a start: --resume goes on as the run was begun.", tip="Leave it out.")
+    if args.auto_switch and args.stamp_only:
+        raise UsageError("--auto-switch is of a staged run.", tip="Leave it out.")
     if args.compared is not None and not args.stamp_only:
         raise UsageError(
             "--sample needs --stamp-only.", tip="To compare what a run wrote: ai-memory reembed verify --sample 300"
@@ -207,7 +231,24 @@ def _run_job(args: argparse.Namespace, settings: Settings, console: Console) -> 
             report = job.run()
     except AiMemoryError as error:
         return farewell.refusal(error)
-    return farewell.report(report)
+    code = farewell.report(report)
+    if not args.auto_switch or report.state != "ready" or code:
+        return code
+    from ai_memory.commands.reembed import switch
+
+    return switch.run(args, settings, console, job=_last_pass(args, settings, console))
+
+
+def _last_pass(args: argparse.Namespace, settings: Settings, console: Console) -> Callable[[Stop], Job]:
+    """Return what makes the job that goes on with the run; it heeds the stop that it is given."""
+
+    def job(stop: Stop) -> Job:
+        from ai_memory.embed.awaited import Awaited
+
+        resumed = argparse.Namespace(**{**vars(args), "resume": True, "yes": True})
+        return _job(resumed, settings, console, stop, Awaited())
+
+    return job
 
 
 def _require_approved(args: argparse.Namespace, settings: Settings) -> None:

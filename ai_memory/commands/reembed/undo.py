@@ -26,6 +26,7 @@ from ai_memory.text.times import instant
 if TYPE_CHECKING:
     from ai_memory.config.settings import Settings
     from ai_memory.reembed.finish.rollback_report import RollbackReport
+    from ai_memory.reembed.finish.switch_report import Switched
     from ai_memory.show.console import Console
     from ai_memory.stores.port import Database
     from ai_memory.stores.values import Room
@@ -60,7 +61,7 @@ def _rollback(args: argparse.Namespace, settings: Settings, console: Console) ->
     )
     with stop_on_signals(stop, tell=not console.quiet), stop_after(stop, args.max_runtime):
         report = job.run()
-    return _take_leave(report, settings, console)
+    return take_leave(report, settings, console)
 
 
 def _prune(args: argparse.Namespace, settings: Settings, console: Console) -> int:
@@ -116,8 +117,8 @@ def _disclose(lines: list[str], console: Console, stop: Stop, *, ask: bool, ques
         raise UsageError(UNCHANGED, tip="Answer y, or use --yes.")
 
 
-def _take_leave(report: RollbackReport, settings: Settings, console: Console) -> int:
-    """Show how a rollback ended: its result on stdout, and one line on stderr, or with -q none where all is well."""
+def take_leave(report: RollbackReport | Switched, settings: Settings, console: Console) -> int:
+    """Show how a rollback or a switch ended: its result, and one line on stderr, or with -q none where all is well."""
     if console.json or not console.quiet:
         console.result(report.values(), *report.lines())
     budget = report.exit_code == NotFinished.exit_code and report.reason in BUDGETS

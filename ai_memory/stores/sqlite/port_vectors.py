@@ -140,6 +140,10 @@ class StagedReader:
         """See the port."""
         return staged.ids_after(self.store, after, limit=limit)
 
+    def count(self) -> int:
+        """See the port."""
+        return staged.count(self.store)
+
     def active(self) -> Active | None:
         """See the port."""
         found = staged.active(self.store)

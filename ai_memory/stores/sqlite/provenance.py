@@ -233,6 +233,7 @@ def _attest(transaction: Transaction, stands: VectorWrite, fingerprint: Fingerpr
         }
         transaction.db.execute(STAMP.format(columns=stamps), values)
     record_provenance(transaction, [stands], fingerprint)
+    staged.drop_of(transaction, [stands.id], fingerprint)
 
 
 def program_of_update(store: Store) -> list[Row]:

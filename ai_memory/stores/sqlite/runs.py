@@ -63,7 +63,9 @@ LEAVE = """
         limits_json = :limits, in_flight_limit = coalesce(:unsettled, in_flight_limit)
     WHERE run_id = :run_id AND fence = :fence AND state IN ('running', 'switched')
 """
-BEGIN_NEXT = "UPDATE reembed_run SET pass = pass + 1 WHERE run_id = ? AND fence = ? AND state = 'running'"
+BEGIN_NEXT = """
+    UPDATE reembed_run SET pass = pass + 1 WHERE run_id = ? AND fence = ? AND state IN ('running', 'ready')
+"""
 COUNT = """
     UPDATE reembed_run SET
         reembedded = max(reembedded + :reembedded, 0), already_current = already_current + :already_current,
@@ -72,8 +74,8 @@ COUNT = """
         texts_sent = texts_sent + :texts_sent, requests = requests + :requests, retries = retries + :retries,
         asked_again = asked_again + :asked_again, disagreed = disagreed + :disagreed,
         taken_again = taken_again + :taken_again,
-        put_back = put_back + :put_back, left_alone = left_alone + :left_alone,
-        remaining = max(remaining - :reembedded - :attested - :quarantined - :put_back - :left_alone, 0),
+        put_back = put_back + :put_back, left_alone = left_alone + :left_alone, moved = moved + :moved,
+        remaining = max(remaining - :reembedded - :attested - :quarantined - :put_back - :left_alone - :moved, 0),
         in_quarantine = in_quarantine + :quarantined,
         last_written_at = coalesce(:written_at, last_written_at), rows_per_hour = coalesce(:rate, rows_per_hour)
     WHERE run_id = :run_id

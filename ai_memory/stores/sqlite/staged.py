@@ -52,6 +52,7 @@ TAKE_AWAY = f"""
 DROP_OF_MEMORY = "DELETE FROM embedding_staged WHERE memory_id = CAST(? AS TEXT)"
 DROP_OF_TARGET = "DELETE FROM embedding_staged WHERE memory_id = CAST(? AS TEXT) AND target = CAST(? AS INTEGER)"
 DROP = "DELETE FROM embedding_staged WHERE id IN (SELECT id FROM embedding_staged ORDER BY id LIMIT ?) RETURNING 1"
+COUNT = "SELECT count(*) FROM embedding_staged"
 ANY_STAGED = "SELECT EXISTS (SELECT 1 FROM embedding_staged)"
 ACTIVE = "SELECT run_id, target FROM embedding_active"
 ACTIVATE = "INSERT OR REPLACE INTO embedding_active (only_row, run_id, target) VALUES (1, ?, ?)"
@@ -95,6 +96,11 @@ def ids_after(store: Store, after: str | None, *, limit: int) -> list[str]:
         bindings["after"] = store.codec.bound(after)
     found = store.db.execute(IDS.format(after="" if after is None else AFTER), bindings)
     return [store.codec.name(row[0]) for row in found]
+
+
+def count(store: Store) -> int:
+    """Return how many vectors are staged."""
+    return int(store.db.value(COUNT))
 
 
 def unproven(store: Store, fingerprint: Fingerprint) -> list[str]:

@@ -77,9 +77,12 @@ def ids_after(store: Store, namespace: str, after: str | None, *, limit: int) ->
     return [store.codec.name(row[0]) for row in store.db.execute(sql, bindings)]
 
 
-def rows_by_id(store: Store, ids: Sequence[str], *, target: int | None) -> list[MemoryRow]:
-    """Return the rows of `ids` that still exist, in that order, with their quarantine for `target`."""
-    sql = ROW_BY_ID.replace(ROWS, judged(store, target))
+def rows_by_id(store: Store, ids: Sequence[str], *, target: int | None, view: str = "") -> list[MemoryRow]:
+    """Return the rows of `ids` that still exist, in that order, with their quarantine for `target`.
+
+    As the target judges them, or in another `view`.
+    """
+    sql = ROW_BY_ID.replace(ROWS, view or judged(store, target))
     bindings = [{"id": store.codec.bound(each), "target": target} for each in ids]
     return [MemoryRow._make((*values, store.codec)) for values in store.db.execute_many(sql, bindings)]
 

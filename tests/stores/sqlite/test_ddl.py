@@ -132,7 +132,7 @@ def test_runs_and_what_refers_to_them_outlive_the_widening_of_their_table(tmp_pa
     told = [files.execute(path, each) for each in kept]
 
     with writing(path, now_ms=0) as store:
-        assert [store.db.execute(each) for each in kept] == [*told[:2], [(*row, 0) for row in told[2]]]
+        assert [store.db.execute(each) for each in kept] == [*told[:2], [(*row, 0, 0) for row in told[2]]]
         assert store.db.execute("PRAGMA foreign_key_check(reembed_checkpoint)") == []
         found = store.runs.unfinished()
         assert found is not None
