@@ -70,7 +70,8 @@ def _sweep(filling: Filling, ids: Sequence[str], workers: Workers, filled: Fille
     store, tools, target = filling.store, filling.tools, _served(filling)
     before = inherited(store, target, tools.chance)
     rows, origin = len(ids), filling.origin
-    work = WithoutRun(store, target, tools, workers, origin=origin, batch=batch, rows=rows, before=before)
+    place = filling.place(target)
+    work = WithoutRun(store, target, tools, workers, origin=origin, batch=batch, rows=rows, before=before, place=place)
     try:
         # What is inherited has a vector, and is left alone unless that is taken away.
         work.over(ScanOrder(target, (), {}, batch, FromTextWhereNone(), ids=[*ids, *before.ids]))

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from ai_memory.commands.arguments import duration, money, named_path, point_in_time, sample_size, whole_number
 from ai_memory.commands.parser import add_global_flags
+from ai_memory.commands.reembed.verb_flags import MOST, add_of_rollback, add_of_switch
 from ai_memory.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from ai_memory.config.embedding import EmbeddingSettings
     from ai_memory.config.file import Sourced
     from ai_memory.config.settings import Settings
@@ -35,7 +34,6 @@ VERBS = {
     "rollback": "put back what the latest run replaced, resumably, and withdraw its approval",
     "prune": "drop what was kept of replaced vectors: there is no way back then",
 }
-MOST = 10**12
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -97,9 +95,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                 help="show its state in one line; exit 0 healthy, 1 needs somebody, 75 waiting",
             )
         if verb == "switch":
-            _add_of_switch(below)
+            add_of_switch(below)
         if verb == "rollback":
-            _add_of_rollback(below)
+            add_of_rollback(below)
         if verb == "prune":
             below.add_argument("--vacuum", action="store_true", help="give the room back to the file system")
             below.add_argument("--yes", action="store_true", default=argparse.SUPPRESS, help="do not ask before")
@@ -115,25 +113,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                 action="store_true",
                 help="with --sample: have the next run embed the rows that differ anew",
             )
-
-
-def _add_of_switch(parser: argparse.ArgumentParser) -> None:
-    """Add the flags of `switch`; where one was given before the verb, it holds."""
-    add, given = parser.add_argument, argparse.SUPPRESS
-    add("--back", action="store_true", help="serve what was served before, and withdraw the approval")
-    add("--accept-quarantined", action="store_true", help="switch though rows in quarantine are found by words only")
-    add("--no-wait", action="store_true", help="move nothing into the memories yet: --resume does it")
-    add("--max-rows", type=whole_number(1, MOST), metavar="N", default=given, help="stop moving after N rows (exit 75)")
-    add("--max-runtime", type=duration, metavar="DURATION", default=given, help="stop after this time (exit 75)")
-
-
-def _add_of_rollback(parser: argparse.ArgumentParser) -> None:
-    """Add the flags of `rollback`; where one was given before the verb, it holds."""
-    add, given = parser.add_argument, argparse.SUPPRESS
-    add("--dry-run", action="store_true", default=given, help="show what would be put back; nothing is written")
-    add("--max-rows", type=whole_number(1, MOST), metavar="N", default=given, help="stop after N rows (exit 75)")
-    add("--max-runtime", type=duration, metavar="DURATION", default=given, help="stop after this time (exit 75)")
-    add("--yes", action="store_true", default=given, help="do not ask before")
 
 
 def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
@@ -155,15 +134,13 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
         if undo.is_unfinished(settings):
             return undo.run("rollback", args, settings, console)
         if switch.is_switched(settings):
-            return switch.run(args, settings, console, job=_last_pass(args, settings, console))
+            return _switch(args, settings, console)
     return _run_job(args, settings, console)
 
 
 def _run_verb(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     if args.verb == "switch":
-        from ai_memory.commands.reembed import switch
-
-        return switch.run(args, settings, console, job=_last_pass(args, settings, console))
+        return _switch(args, settings, console)
     if args.verb == "verify":
         from ai_memory.commands.reembed.verify import run_verify
 
@@ -234,13 +211,12 @@ def _run_job(args: argparse.Namespace, settings: Settings, console: Console) -> 
     code = farewell.report(report)
     if not args.auto_switch or report.state != "ready" or code:
         return code
+    return _switch(args, settings, console)
+
+
+def _switch(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     from ai_memory.commands.reembed import switch
-
-    return switch.run(args, settings, console, job=_last_pass(args, settings, console))
-
-
-def _last_pass(args: argparse.Namespace, settings: Settings, console: Console) -> Callable[[Stop], Job]:
-    """Return what makes the job that goes on with the run; it heeds the stop that it is given."""
+    from ai_memory.commands.reembed.farewell import Farewell
 
     def job(stop: Stop) -> Job:
         from ai_memory.embed.awaited import Awaited
@@ -248,7 +224,7 @@ def _last_pass(args: argparse.Namespace, settings: Settings, console: Console) -
         resumed = argparse.Namespace(**{**vars(args), "resume": True, "yes": True})
         return _job(resumed, settings, console, stop, Awaited())
 
-    return job
+    return switch.run(args, settings, console, job=job, farewell=Farewell(args, settings, console).report)
 
 
 def _require_approved(args: argparse.Namespace, settings: Settings) -> None:

@@ -7,8 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ai_memory.clock import SystemClock
-from ai_memory.commands.reembed.farewell import Farewell
-from ai_memory.commands.reembed.undo import take_leave
+from ai_memory.commands.reembed.leave import take_leave
 from ai_memory.errors import AiMemoryError
 from ai_memory.reembed.finish.back import Back, WentBack
 from ai_memory.reembed.finish.switch import Switch
@@ -38,8 +37,18 @@ def is_switched(settings: Settings) -> bool:
     return False
 
 
-def run(args: argparse.Namespace, settings: Settings, console: Console, *, job: Callable[[Stop], Job]) -> int:
-    """Switch, or switch back, and return the exit code; `job` makes that of a last pass, where one is needed."""
+def run(
+    args: argparse.Namespace,
+    settings: Settings,
+    console: Console,
+    *,
+    job: Callable[[Stop], Job],
+    farewell: Callable[[RunReport], int],
+) -> int:
+    """Switch, or switch back, and return the exit code.
+
+    `job` makes that of a last pass, where one is needed; `farewell` shows how it ended, where that is all.
+    """
     stop, clock = Stop(), SystemClock()
     progress = NoProgress(console.err) if console.quiet else choose_progress(console.err, clock, quiet=False)
     file = database(settings.db.value, OpenOptions(heed=stop.heed, tell=progress.note))
@@ -47,20 +56,20 @@ def run(args: argparse.Namespace, settings: Settings, console: Console, *, job: 
     wait = not getattr(args, "no_wait", False)
     with stop_on_signals(stop, tell=not console.quiet), stop_after(stop, args.max_runtime):
         if back:
-            return _show(Back(file, tools, wait=wait, max_rows=args.max_rows).run(), args, settings, console)
+            return _show(Back(file, tools, wait=wait, max_rows=args.max_rows).run(), settings, console, farewell)
         accept = getattr(args, "accept_quarantined", False)
         switch = Switch(file, tools, lambda: job(stop), accept, wait=wait, max_rows=args.max_rows)
-        return _show(switch.run(), args, settings, console)
+        return _show(switch.run(), settings, console, farewell)
 
 
 def _show(
     report: Switched | RunReport | WentBack | RollbackReport,
-    args: argparse.Namespace,
     settings: Settings,
     console: Console,
+    farewell: Callable[[RunReport], int],
 ) -> int:
     if isinstance(report, RunReport):
-        return Farewell(args, settings, console).report(report)
+        return farewell(report)
     if isinstance(report, WentBack):
         console.result(report.values(), *report.lines())
         return report.exit_code

@@ -7,7 +7,7 @@ by an ordinary pass. What is edited between that and the switch is found by its 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from ai_memory.errors import OperatorNeeded
 from ai_memory.reembed.finish.moving import PAGE_ROWS
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ai_memory.reembed.inspect.report import RunReport
-    from ai_memory.reembed.job import Job
     from ai_memory.reembed.tools import SweepTools
     from ai_memory.stores.holder import Holder
     from ai_memory.stores.port import Database, Reader, Store
@@ -33,6 +32,13 @@ BEGIN_ONE = "Begin one: ai-memory reembed --staged"
 LOOK = (
     "Look at them: ai-memory reembed quarantine; to switch without them: ai-memory reembed switch --accept-quarantined"
 )
+
+
+class LastPass(Protocol):
+    """A job that embeds what changed since a run was ready."""
+
+    def run(self) -> RunReport:
+        """Embed it and report."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +52,7 @@ class Switch:
 
     database: Database
     tools: SweepTools
-    last_pass: Callable[[], Job]
+    last_pass: Callable[[], LastPass]
     accept_quarantined: bool = False
     wait: bool = True
     batch: int = PAGE_ROWS
@@ -69,7 +75,7 @@ class Switch:
             done = self._attempt(proven=True)
         return done
 
-    def _attempt(self, *, proven: bool) -> Switched | Job:
+    def _attempt(self, *, proven: bool) -> Switched | LastPass:
         """Switch; return the job of a last pass instead where rows changed. `proven`: a census was taken just now."""
         now_ms, began = self.tools.clock.now_ms(), self.tools.clock.monotonic()
         with holding(self.database, now_ms=now_ms) as holder, self.database.write(now_ms=now_ms) as store:
@@ -93,7 +99,7 @@ class Switch:
             transaction.progress.note_census(run, census.counted())
         return census
 
-    def _reopened(self, store: Store, run: Run, census: Census) -> Job:
+    def _reopened(self, store: Store, run: Run, census: Census) -> LastPass:
         """Return the job of a last pass, once the run goes on: so many rows are stale."""
         job = self.last_pass()
         with store.transaction() as transaction:

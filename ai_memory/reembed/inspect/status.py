@@ -158,6 +158,7 @@ class Status:
             "breaker": with_timestamps({"state": run.breaker_state, "until": self.breaker_until or None}, "until"),
             "last_error": run.last_error,
             "in_flight_limit": run.in_flight_limit,
+            "staged": run.staged,
             "undoes": asdict(run.undoes) if run.undoes else None,
             "undone_by": run.undone_by,
             "kept_rows": self.kept.rows,

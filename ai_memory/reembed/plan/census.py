@@ -94,6 +94,10 @@ class Census:
         self.to_replace += row.embedding is not None
         self.to_keep += Room(1, len(row.embedding or b""))
 
+    def staged_bytes(self, dim: int) -> int:
+        """Return about how much room the vectors that a run would make take beside the memories."""
+        return Room(self.to_embed, self.to_embed * (4 * dim + 1)).on_disk
+
     def stale_outside(self, scope: Scope) -> int:
         """Return how many stale rows are in other namespaces than those of `scope`."""
         return sum(stale for name, stale in self.stale_by_namespace.items() if not in_scope(name, scope))

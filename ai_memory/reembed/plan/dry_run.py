@@ -13,7 +13,6 @@ from ai_memory.reembed.plan.refusal import refusal
 from ai_memory.reembed.plan.taking import Preflight
 from ai_memory.reembed.plan.targets import identity, known_fingerprint, recorded_target
 from ai_memory.reembed.plan.trial import require_updates
-from ai_memory.reembed.plan.undo_room import staged_bytes
 
 if TYPE_CHECKING:
     from ai_memory.errors import AiMemoryError
@@ -105,7 +104,7 @@ def dry_run(
     if options.keeps(store.runs.unfinished()):
         found = replace(found, undo_bytes=found.census.to_keep.on_disk)
     if options.stages(store.runs.unfinished()):
-        found = replace(found, staged_bytes=staged_bytes(found.census.to_embed, target.dim))
+        found = replace(found, staged_bytes=found.census.staged_bytes(target.dim))
     known, told = known_fingerprint(store, target), count_tokens is not None and target.max_tokens > 0
     return DryRun(
         preflight=found,

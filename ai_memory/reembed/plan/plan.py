@@ -9,7 +9,6 @@ from ai_memory.reembed.plan.approval import unapproved
 from ai_memory.reembed.plan.census import Census, Means, take_census
 from ai_memory.reembed.plan.decide import Action, Situation, decide, scope_of
 from ai_memory.reembed.plan.targets import find_target, known_fingerprint, told_width
-from ai_memory.reembed.plan.undo_room import staged_bytes
 from ai_memory.vectors.fingerprint import differences
 
 if TYPE_CHECKING:
@@ -76,7 +75,7 @@ def _plan(store: Reader, target: Target, options: Options, run: Run | None, *, n
     means = Means(target if skip else None, options.retry_quarantined)
     census = take_census(store, known_fingerprint(store, target), scope, now_ms=now_ms, means=means)
     action, undo = action_of(store, target, options, run, census), census.to_keep.on_disk
-    staged = staged_bytes(census.to_embed, target.dim) if options.stages(run) else 0
+    staged = census.staged_bytes(target.dim) if options.stages(run) else 0
     return Plan(action, target, scope, census, run, undo if options.keeps(run) else 0, staged)
 
 

@@ -8,7 +8,7 @@ from ai_memory.errors import AiMemoryError
 from ai_memory.reembed.heartbeat import require_no_pause
 from ai_memory.reembed.holding import held
 from ai_memory.reembed.plan.plan import action_of, approved_width
-from ai_memory.reembed.plan.undo_room import require_room, staged_bytes
+from ai_memory.reembed.plan.undo_room import require_room
 from ai_memory.stores.holder import LockState
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def refusal(
         run = store.runs.unfinished()
         action_of(store, approved_width(store, target, options, run), options, run, census)
         undo = census.to_keep.on_disk if options.keeps(run) else 0
-        staged = staged_bytes(census.to_embed, target.dim) if options.stages(run) else 0
+        staged = census.staged_bytes(target.dim) if options.stages(run) else 0
         require_room(database, store, undo, staged)
     except AiMemoryError as error:
         return error

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ai_memory.errors import StorageFailed
-from ai_memory.stores.values import Room
 from ai_memory.text.amounts import size
 
 if TYPE_CHECKING:
@@ -17,11 +16,6 @@ FREE_SOME = (
     "Free some room; or drop what earlier runs left: ai-memory reembed prune; or keep nothing: "
     "ai-memory reembed --no-undo"
 )
-
-
-def staged_bytes(rows: int, dim: int) -> int:
-    """Return about how much room so many vectors take beside the memories."""
-    return Room(rows, rows * (4 * dim + 1)).on_disk
 
 
 def require_room(database: Database, store: Reader, undo: int, staged: int = 0) -> None:

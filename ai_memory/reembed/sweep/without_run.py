@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ai_memory.reembed.tools import SweepTools
     from ai_memory.reembed.work import Workers
     from ai_memory.stores.port import Store
+    from ai_memory.stores.values import Place
     from ai_memory.vectors.target import Fingerprint
 
 
@@ -34,12 +35,13 @@ class WithoutRun:
         batch: int,
         rows: int = 0,
         before: Inherited | None = None,
+        place: Place | None = None,
     ) -> None:
-        """Write vectors of `target` as `origin`, of `rows` that are embedded in pages of `batch`.
+        """Write vectors of `target` as `origin` to `place`, of `rows` that are embedded in pages of `batch`.
 
         `before` is what earlier work wrote that was not seen to be right.
         """
-        self.journal = Unrecorded(origin)
+        self.journal = Unrecorded(origin, place)
         self.committer = Committer(store, self.journal, target, tools)
         signs, schedule, options = NoSigns(tools.stop), Schedule(rows=rows, batch=batch), Options(batch=batch)
         self.sweep = joined(self.committer, options, tools, workers, signs, schedule, before=before)

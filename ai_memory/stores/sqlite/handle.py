@@ -80,10 +80,6 @@ class Handle:
             # What receives a copy was not looked into before: its first statement still opens it.
             raise _ours(error, self.path, opening=self._options.receiving) from error
 
-    def define(self, name: str, function: Callable[..., bytes | bool | None]) -> None:
-        """Let SQL of ours call a function of values; a schema that a file brings along may not."""
-        self._connection.create_scalar_function(name, function, deterministic=True)
-
     @property
     def in_transaction(self) -> bool:
         """Whether a transaction or a snapshot is open."""

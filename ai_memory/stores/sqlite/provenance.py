@@ -10,7 +10,6 @@ from ai_memory.errors import UpdateRefused
 from ai_memory.memory.text_codec import printable
 from ai_memory.stores.sqlite import previous, staged
 from ai_memory.stores.sqlite.origins import SWEPT
-from ai_memory.stores.sqlite.which_rows import OWN
 from ai_memory.stores.values import NOTHING_KEPT, Staged
 from ai_memory.vectors.blob import head, is_sound
 
@@ -195,7 +194,7 @@ def unproven(store: Store, fingerprint: Fingerprint) -> list[str]:
     return [each for each in found if each is not None]
 
 
-def stored_blob(store: Store, memory_id: str, title: str, content: str, *, rows: str = OWN) -> bytes | None:
+def stored_blob(store: Store, memory_id: str, title: str, content: str, *, rows: str = "main.memories") -> bytes | None:
     """Return the vector BLOB of a memory if it still has that very text, None where it has not or there is none.
 
     `rows` is the view in which it is looked for.

@@ -17,7 +17,6 @@ from ai_memory.stores.sqlite import walk
 from ai_memory.stores.sqlite.previous import UNPROVEN, add_kept
 from ai_memory.stores.sqlite.provenance import FORGET_ROW, fires_triggers, not_kept
 from ai_memory.stores.sqlite.references import require_references
-from ai_memory.stores.sqlite.which_rows import RECORDED
 from ai_memory.stores.values import Room, Span
 
 if TYPE_CHECKING:
@@ -149,7 +148,7 @@ def _named(transaction: Transaction, memory_id: str, order: _Order) -> dict[str,
 def _return(transaction: Transaction, ids: Sequence[str], order: _Order) -> dict[str, bool]:
     """Put back what memories had, and return of those that exist whether they got it."""
     kept = _kept_of(transaction, ids, order)
-    rows = walk.rows_by_id(transaction, ids, target=None, view=RECORDED)
+    rows = walk.own_rows_by_id(transaction, ids)
     leave = {transaction.codec.bound(each) for each in order.leave}
     mine = [(row, kept.get(row.raw_id, ())) for row in rows if row.raw_id not in leave]
     chosen = [(row, found) for row, found in mine if found and _may_have(row, found, order)]

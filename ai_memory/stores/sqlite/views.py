@@ -16,7 +16,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ai_memory.memory.freshness import has_text
-from ai_memory.memory.records import OF_VECTOR
 from ai_memory.memory.row import MemoryRow
 from ai_memory.memory.text_codec import Codec
 from ai_memory.stores.sqlite.schema import LIVE, OPTIONAL, REQUIRED
@@ -75,8 +74,8 @@ ENVELOPE = "CAST(m.encrypted_envelope AS BLOB)"
 
 def lay_views(db: Connection, schema: Schema) -> None:
     """Create the temporary views on the connection, and our tables where the file lacks them."""
-    db.handle.define("has_text", _text_judge(Codec(schema.encoding)))
-    db.handle.define("head_of", _head_of)
+    db.define("has_text", _text_judge(Codec(schema.encoding)))
+    db.define("head_of", _head_of)
     columns = _columns(schema)
     for name, view in (
         (OWN, OWN_VIEW.format(**columns)),
@@ -96,7 +95,7 @@ def _columns(schema: Schema) -> dict[str, str]:
     """Return what the views are made of in a file."""
     columns = {each: f"m.{each}" for each in REQUIRED}
     columns |= {each: f"m.{each}" if each in schema.columns else default for each, default in OPTIONAL.items()}
-    own = {each: columns.pop(each) for each in sorted(OF_VECTOR)}
+    own = {each: columns.pop(each) for each in ("embedding", "embedding_dim", "embedding_space")}
     return {
         "columns": ", ".join(f"{value} AS {each}" for each, value in columns.items()),
         "live": " AND ".join(["1", *(condition for each, condition in LIVE.items() if each in schema.columns)]),

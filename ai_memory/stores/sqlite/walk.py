@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from ai_memory.memory.row import MemoryRow
 from ai_memory.stores.sqlite.consistent import memory_rows
-from ai_memory.stores.sqlite.which_rows import ROWS, judged, served
+from ai_memory.stores.sqlite.which_rows import RECORDED, ROWS, judged, served
 
 if TYPE_CHECKING:
     from ai_memory.stores.sqlite.base import Store
@@ -77,12 +77,18 @@ def ids_after(store: Store, namespace: str, after: str | None, *, limit: int) ->
     return [store.codec.name(row[0]) for row in store.db.execute(sql, bindings)]
 
 
-def rows_by_id(store: Store, ids: Sequence[str], *, target: int | None, view: str = "") -> list[MemoryRow]:
-    """Return the rows of `ids` that still exist, in that order, with their quarantine for `target`.
+def rows_by_id(store: Store, ids: Sequence[str], *, target: int | None) -> list[MemoryRow]:
+    """Return the rows of `ids` that still exist, in that order, as `target` judges them, and with its quarantine."""
+    return _rows_by_id(store, ids, target, judged(store, target))
 
-    As the target judges them, or in another `view`.
-    """
-    sql = ROW_BY_ID.replace(ROWS, view or judged(store, target))
+
+def own_rows_by_id(store: Store, ids: Sequence[str]) -> list[MemoryRow]:
+    """Return the rows of `ids` that still exist, in that order, with their own vectors, whatever is served."""
+    return _rows_by_id(store, ids, None, RECORDED)
+
+
+def _rows_by_id(store: Store, ids: Sequence[str], target: int | None, view: str) -> list[MemoryRow]:
+    sql = ROW_BY_ID.replace(ROWS, view)
     bindings = [{"id": store.codec.bound(each), "target": target} for each in ids]
     return [MemoryRow._make((*values, store.codec)) for values in store.db.execute_many(sql, bindings)]
 
