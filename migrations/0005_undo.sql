@@ -31,6 +31,8 @@ ALTER TABLE reembed_run ADD COLUMN keeps_previous INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE reembed_run ADD COLUMN undoes_first INTEGER;
 ALTER TABLE reembed_run ADD COLUMN undoes_last INTEGER;
 ALTER TABLE reembed_run ADD COLUMN undone_by INTEGER;             -- the rollback that undid it
+-- 1: vectors attested by the operator (--stamp-only). It never runs; it is entered so that it can be undone.
+ALTER TABLE reembed_run ADD COLUMN stamps INTEGER NOT NULL DEFAULT 0;
 -- What is kept of the run: rows, and bytes of their vectors.
 ALTER TABLE reembed_run ADD COLUMN kept_rows INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE reembed_run ADD COLUMN kept_bytes INTEGER NOT NULL DEFAULT 0;

@@ -60,6 +60,7 @@ CREATE TABLE reembed_run (
     undoes_first     INTEGER,                 -- a run that puts back what others replaced: these runs
     undoes_last      INTEGER,
     undone_by        INTEGER,                 -- the rollback that undid it
+    stamps           INTEGER NOT NULL DEFAULT 0,  -- 1: vectors attested by the operator (--stamp-only); it never runs
     kept_rows        INTEGER NOT NULL DEFAULT 0,  -- what is kept of the run: rows, and bytes of their vectors
     kept_bytes       INTEGER NOT NULL DEFAULT 0,
     taken_again      INTEGER NOT NULL DEFAULT 0,  -- vectors that were kept, and not sent for
@@ -74,15 +75,15 @@ INSERT INTO reembed_run (run_id, target, target_model, scope_json, state, pass, 
     attested, raced, quarantined, identical, texts_sent, texts_sent_twice, requests, retries, tokens, breaker_state,
     breaker_until, breaker_wait_ms, last_error, limits_json, tool_version, commits, live, remaining, in_quarantine,
     counted_at, last_written_at, rows_per_hour, ended_at, ended_code, ended_reason, ended_alike, asked_again,
-    disagreed, keeps_previous, undoes_first, undoes_last, undone_by, kept_rows, kept_bytes, taken_again, put_back,
-    left_alone)
+    disagreed, keeps_previous, undoes_first, undoes_last, undone_by, stamps, kept_rows, kept_bytes, taken_again,
+    put_back, left_alone)
 SELECT run_id, target, target_model, scope_json, state, pass, fence, holder_json, in_flight_limit,
     skip_current, started_at, last_progress_at, finished_at, census_at, stop_requested, reembedded, already_current,
     attested, raced, quarantined, identical, texts_sent, texts_sent_twice, requests, retries, tokens, breaker_state,
     breaker_until, breaker_wait_ms, last_error, limits_json, tool_version, commits, live, remaining, in_quarantine,
     counted_at, last_written_at, rows_per_hour, ended_at, ended_code, ended_reason, ended_alike, asked_again,
-    disagreed, keeps_previous, undoes_first, undoes_last, undone_by, kept_rows, kept_bytes, taken_again, put_back,
-    left_alone
+    disagreed, keeps_previous, undoes_first, undoes_last, undone_by, stamps, kept_rows, kept_bytes, taken_again,
+    put_back, left_alone
 FROM reembed_run_before;
 DROP TABLE reembed_run_before;
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         Counted,
         Counters,
         Identity,
+        InRow,
         Pause,
         Place,
         Room,
@@ -103,7 +104,9 @@ class UndoWriter(Protocol):
     def put_back(
         self, ids: Sequence[str], undoes: Span, run: Run, *, leave: Collection[str] = (), one_by_one: bool = False
     ) -> dict[str, bool]:
-        """Put back what memories had before the first of some runs wrote there; return whether, of those that exist.
+        """Put back what memories had before the first of some runs wrote there; return of which it was done.
+
+        Of memories that are gone, or of which nothing is kept, nothing is returned.
 
         Only where the text is the one that it had then, and the vector the one that the last of the runs wrote; else
         the answer is False, and nothing changes, likewise for the ids to `leave`. What is replaced is kept for `run`,
@@ -118,6 +121,12 @@ class UndoWriter(Protocol):
 
     def doubt(self, target: Fingerprint) -> None:
         """Have no vector of the target be taken again, or put back as the target's, that nobody saw to be right."""
+
+    def note_stamps(self, target: Fingerprint, *, target_model: str, now_ms: int, tool_version: str) -> InRow:
+        """Enter that vectors are about to be attested, and return the place for which what that replaces is kept.
+
+        It is undone like a run, and is none: nothing goes on with it, and it stands in no run's way.
+        """
 
     def undone(self, undoes: Span, by: Run) -> None:
         """Record that some runs are undone by a rollback."""

@@ -32,6 +32,8 @@ from tests.crash.undoing import (
 from tests.crash.vfs import watched
 
 SEED = 20261126
+HAS_UNDO = "SELECT count(*) FROM sqlite_master WHERE name = 'embedding_previous'"
+WRITTEN = "SELECT total(reembedded) FROM reembed_run"
 POWER_CUTS, POWER_CUTS_LONG = 1, 10
 
 
@@ -59,6 +61,10 @@ def check_run(folder: Path, cuts: int) -> int:
     build_own(recorded, ROWS)
     for image in images(recorded, migrate, cuts=cuts, seed=SEED):
         write_image(image, crashed)
+        if number(crashed, HAS_UNDO):
+            assert number(crashed, KEPT) == number(crashed, COUNTED) == number(crashed, WRITTEN), (
+                "kept, but not written"
+            )
         roll_back(crashed)
         require(crashed, found.old)
         assert migrate(crashed) in (0, 12)

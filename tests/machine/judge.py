@@ -15,6 +15,8 @@ from tests.support.promises import Model, Scope
 from tests.support.sometimes import Sometimes
 from tests.support.strategies import stored
 
+HAS_UNDO = "embedding_previous"
+"""The table of the migration that made rollbacks possible: a kill may have come before it."""
 UNFINISHED = """
     SELECT run_id, target, state, pass, raced FROM reembed_run WHERE state IN ('running', 'paused')
 """
@@ -110,7 +112,7 @@ class Judge:
 
     def note_runs(self) -> None:
         """Take note of what stood there before the runs that the last invocation began."""
-        for (run_id,) in self._rows("SELECT run_id FROM reembed_run WHERE undoes_first IS NULL"):
+        for (run_id,) in self._rows("SELECT run_id FROM reembed_run WHERE undoes_first IS NULL", HAS_UNDO):
             self._before_run.setdefault(run_id, self._begun_from)
 
     def before_rollback(self) -> None:
@@ -169,7 +171,7 @@ class Judge:
 
     def undoing(self) -> bool:
         """Say whether the unfinished run is a rollback."""
-        return bool(self._rows("SELECT 1 FROM reembed_run WHERE state = 'running' AND undoes_first"))
+        return bool(self._rows("SELECT 1 FROM reembed_run WHERE state = 'running' AND undoes_first", HAS_UNDO))
 
     def unfinished(self) -> RunRow | None:
         """Return the run that is unfinished."""
@@ -251,6 +253,6 @@ class Judge:
     def _tables(self, selects: tuple[str, ...]) -> Tables:
         return [self._rows(select) for select in selects]
 
-    def _rows(self, select: str) -> list[tuple[Any, ...]]:
-        there = self._world.file.execute("SELECT 1 FROM sqlite_master WHERE name = 'reembed_run'").fetchone()
+    def _rows(self, select: str, table: str = "reembed_run") -> list[tuple[Any, ...]]:
+        there = self._world.file.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (table,)).fetchone()
         return list(self._world.file.execute(select)) if there else []

@@ -19,6 +19,7 @@ import pytest
 MACHINE = "state machine"
 INTERRUPTIONS = "checkpoint properties"
 LIAR = "lying endpoint"
+UNDO, REDO = "crash images of undo", "undo and redo"
 HARNESSES = (MACHINE, INTERRUPTIONS)
 
 
@@ -202,5 +203,57 @@ MUTANTS = (
         "stores.sqlite.provenance:vectors_of",
         "if src not in found and head(blob) == recorded and is_sound(blob, fingerprint.dim):",
         "if blob:",
+    ),
+    _one(
+        "undo written outside the transaction",
+        "stores.sqlite.provenance:write_vectors",
+        "previous.keep(transaction, keep_for, writes, and_plain=_and_plain(transaction))",
+        "transaction.db.execute('COMMIT'); "
+        "previous.keep(transaction, keep_for, writes, and_plain=_and_plain(transaction)); "
+        "transaction.db.execute('BEGIN IMMEDIATE')",
+        UNDO,
+    ),
+    _one(
+        "undo written after the vector",
+        "stores.sqlite.provenance:write_vectors",
+        "    record_provenance(",
+        "    if keep_for is not None:\n"
+        "        transaction.db.execute('DELETE FROM embedding_previous WHERE run_id = ?', (keep_for,))\n"
+        "        previous.keep(transaction, keep_for, writes, and_plain=_and_plain(transaction))\n"
+        "    record_provenance(",
+        MACHINE,
+    ),
+    _one(
+        "rollback without compare-and-set",
+        "stores.sqlite.put_back:_may_have",
+        "return written and has_text(row, kept[0].text_src)",
+        "return True",
+    ),
+    _one(
+        "rollback over an edited text",
+        "stores.sqlite.put_back:_may_have",
+        "return written and has_text(row, kept[0].text_src)",
+        "return written",
+    ),
+    _one(
+        "the second previous replaces the first",
+        "stores.sqlite.previous:KEEP",
+        "written_head = excluded.written_head",
+        "written_head = excluded.written_head, text_src = excluded.text_src, embedding = excluded.embedding,"
+        " embedding_dim = excluded.embedding_dim, embedding_space = excluded.embedding_space",
+        REDO,
+    ),
+    _one(
+        "redo of another text",
+        "reembed.sweep.scan:Scan._gather",
+        "self._kept.get(judged.document.src)",
+        "next(iter(self._kept.values()), None)",
+    ),
+    _one(
+        "what is taken again is believed",
+        "reembed.sweep.scan:_Gathering.add_kept",
+        "self.taken if kept.proven else self.unproven",
+        "self.taken",
+        REDO,
     ),
 )

@@ -11,8 +11,10 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from ai_memory.errors import TransientFailure
+from tests.crash.test_undo import check_run
 from tests.machine.machine import Machine
-from tests.mutants.mutants import INTERRUPTIONS, LIAR, MACHINE, MUTANTS, Mutant
+from tests.mutants.mutants import INTERRUPTIONS, LIAR, MACHINE, MUTANTS, REDO, UNDO, Mutant
+from tests.reembed.finish.test_rollback import check_redo_of_lies, check_written_twice
 from tests.reembed.sweep.test_asked_again import check_liar
 from tests.reembed.sweep.test_inherited import Killed, check_cut_off
 from tests.reembed.test_checkpoint_properties import check_cursors, check_interruptions
@@ -48,6 +50,11 @@ def run(harness: str, folder: Path) -> None:
             check_liar(folder, true=true)
         for failure in (TransientFailure, Killed):
             check_cut_off(folder, failure)
+    elif harness == UNDO:
+        check_run(folder, 0)
+    elif harness == REDO:
+        check_redo_of_lies(folder / "m.db")
+        check_written_twice(folder / "n.db")
 
 
 def run_machine(folder: Path) -> None:

@@ -566,6 +566,19 @@ class UndoSuite(Suite):
 
         assert (state(store), freshness(store, old, "id-001")) == (before, Freshness.FRESH)
 
+    def test_what_an_operator_attests_is_undone_like_a_run_and_is_none(self, store: Store, old: Fingerprint) -> None:
+        attested, before = entered(store, replace(OLD, model="the same by another name")), state(store)
+        with store.transaction() as transaction:
+            noted = transaction.undo.note_stamps(attested, target_model="same", now_ms=NOW_MS, tool_version="test")
+            write = write_of(transaction.reader, "id-001", embedder=OLD, origin=ATTESTED)
+            assert transaction.vectors.attest(write, attested, place=noted)
+
+        assert (store.runs.unfinished(), store.runs.latest()) == (None, None)
+        assert noted.keep_for is not None
+        assert store.targets.previous.to_undo() == Span(noted.keep_for, noted.keep_for)
+        put_back(store, attested, store.runs.read(noted.keep_for), "id-001")
+        assert (state(store), freshness(store, old, "id-001")) == (before, Freshness.FRESH)
+
     def test_a_row_that_somebody_changed_since_is_left_as_it_is(
         self, subject: Subject, store: Store, old: Fingerprint, target: Fingerprint, run: Run
     ) -> None:
@@ -703,11 +716,12 @@ class UndoSuite(Suite):
             after, dropped = found, dropped + room
 
         assert (dropped, store.targets.previous.kept()) == (Room(4, 3 * size), [(later.run_id, kept)])
-        assert put_back(store, target, run, *IDS[1:3]) == dict.fromkeys(IDS[1:3], False)
+        assert put_back(store, target, run, *IDS[1:3]) == {}
 
     def test_a_run_that_is_undone_is_no_longer_approved(self, store: Store, target: Fingerprint, run: Run) -> None:
         with store.transaction() as transaction:
             transaction.operator.approve(target.space, target.dim, by="me", how="approve", now_ms=NOW_MS)
+        replaced(store, target, run, "id-000")
         ended(store, run, "cancelled")
         rollback = keeping(store, target, undoes=Span(run.run_id, run.run_id))
         with store.transaction() as transaction:

@@ -123,7 +123,8 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     if args.stamp_only:
         from ai_memory.commands.reembed import stamp
 
-        return stamp.run(settings, console, scope=_scope(args), sample=args.compared, dry_run=args.dry_run)
+        scope, keeps = _scope(args), not args.no_undo
+        return stamp.run(settings, console, scope=scope, sample=args.compared, dry_run=args.dry_run, undo=keeps)
     if args.dry_run:
         from ai_memory.commands.reembed.plan import run_plan
 

@@ -37,16 +37,19 @@ SampleSize = str | int | None
 """What `--sample` gave: "all", a number, or None where it was not given."""
 
 
-def run(settings: Settings, console: Console, *, scope: Scope, sample: SampleSize, dry_run: bool) -> int:
+def run(
+    settings: Settings, console: Console, *, scope: Scope, sample: SampleSize, dry_run: bool, undo: bool = True
+) -> int:
     """Stamp the stored vectors as the target's, attested by the operator, or show what would be stamped.
 
-    Some are compared first with what the embedder gives; without a `sample` only where one can be reached.
+    Some are compared first with what the embedder gives; without a `sample` only where one can be reached. What is
+    replaced is kept if there is to be an `undo`.
 
     Raises:
         StampRefused: they are not the target's; nothing is stamped.
         AiMemoryError: what else stands in the way.
     """
-    return _plan(settings, console, scope) if dry_run else _stamp(settings, console, scope, sample)
+    return _plan(settings, console, scope) if dry_run else _stamp(settings, console, scope, sample, undo=undo)
 
 
 def _plan(settings: Settings, console: Console, scope: Scope) -> int:
@@ -61,7 +64,7 @@ def _plan(settings: Settings, console: Console, scope: Scope) -> int:
     return 0
 
 
-def _stamp(settings: Settings, console: Console, scope: Scope, sample: SampleSize) -> int:
+def _stamp(settings: Settings, console: Console, scope: Scope, sample: SampleSize, *, undo: bool) -> int:
     target, path = configured_target(settings.embedding), settings.db.value
     tools = SweepTools(SystemClock(), Stop(), lambda _: None)
     now_ms = tools.clock.now_ms()
@@ -71,20 +74,28 @@ def _stamp(settings: Settings, console: Console, scope: Scope, sample: SampleSiz
         known = recorded_target(store, target)
         due = would_stamp(store, known, scope).stamped
         embedder = _reached(store, settings, console, must=sample is not None) if due else None
-        result = (
-            _compared(store, known, scope, tools, embedder, sample) if embedder else stamp(store, known, scope, tools)
-        )
+        if embedder:
+            result = _compared(store, known, scope, tools, embedder, sample, undo=undo)
+        else:
+            result = stamp(store, known, scope, tools, undo=undo)
         told = as_it_stands(result.text(), store, REEMBED, now_ms=now_ms)
     console.result(result.values(), told)
     return 0
 
 
 def _compared(
-    store: Store, target: Target, scope: Scope, tools: SweepTools, embedder: ResilientEmbedder, sample: SampleSize
+    store: Store,
+    target: Target,
+    scope: Scope,
+    tools: SweepTools,
+    embedder: ResilientEmbedder,
+    sample: SampleSize,
+    *,
+    undo: bool,
 ) -> Stamped:
     size = None if sample == "all" else int(sample or SAMPLED)
     with closing(in_turn(embedder, answer)) as workers:
-        return stamp_compared(store, target, scope, tools, workers, size=size)
+        return stamp_compared(store, target, scope, tools, workers, size=size, undo=undo)
 
 
 def _reached(store: Store, settings: Settings, console: Console, *, must: bool) -> ResilientEmbedder | None:

@@ -253,9 +253,9 @@ def _speed(rows_per_hour: int) -> str:
 
 def _way_back(status: Status) -> str:
     """Return what is kept of replaced vectors, and how it is put back or dropped."""
-    if not status.kept.rows:
+    if not status.kept_rows:
         return ""
-    room = f"{counted(status.kept.rows, 'row')}, about {size(status.kept.on_disk)}"
+    room = f"{counted(status.kept_rows, 'row')}, about {size(status.kept_bytes)}"
     if not status.way_back:
         return f"kept of replaced vectors: {room} (dropped by: ai-memory reembed prune)"
     return f"way back: what {name_runs(status.way_back)} replaced ({room} are kept): ai-memory reembed rollback"

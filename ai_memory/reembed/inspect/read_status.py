@@ -12,7 +12,6 @@ from ai_memory.reembed.plan.census import Census, take_census
 from ai_memory.reembed.plan.outlook import NO_OUTLOOK, Outlook, outlook
 from ai_memory.reembed.plan.wanted import UNKNOWN, Wanted
 from ai_memory.reembed.sweep.ending import OUTSIDE
-from ai_memory.stores.values import Room
 
 if TYPE_CHECKING:
     from ai_memory.stores.port import Database, Reader
@@ -37,7 +36,7 @@ def read_status(
     exact = exact and run.undoes is None
     census = take_census(store, target, run.scope, now_ms=now_ms) if exact or _must_count(run) else None
     outside = _stale_outside(store, target, run, now_ms=now_ms) if exact else None
-    left = _is_left(run, census, outside)
+    left, kept = _is_left(run, census, outside), store.targets.previous.kept()
     return Status(
         run=run,
         target=target,
@@ -53,7 +52,8 @@ def read_status(
         outlook=_ahead(store, run, wanted, left=left, now_ms=now_ms) if run.finished_at else NO_OUTLOOK,
         census=census,
         outside=outside,
-        kept=sum((room for _, room in store.targets.previous.kept()), Room()),
+        kept_rows=sum(room.rows for _, room in kept),
+        kept_bytes=sum(room.on_disk for _, room in kept),
         way_back=_way_back(store),
     )
 

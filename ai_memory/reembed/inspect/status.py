@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from ai_memory.reembed.inspect.bound import differ_at_most
@@ -10,7 +10,7 @@ from ai_memory.reembed.inspect.condition import GIVEN_UP, Condition, Work, verdi
 from ai_memory.reembed.options import cost
 from ai_memory.reembed.plan.outlook import NO_OUTLOOK, Outlook
 from ai_memory.reembed.way_on import steps_on
-from ai_memory.stores.values import ASKED_AT_END, Room
+from ai_memory.stores.values import ASKED_AT_END
 from ai_memory.text.hints import PROGRAM, REEMBED
 from ai_memory.text.times import with_timestamps
 
@@ -38,7 +38,8 @@ class Status:
     how many rows are stale in namespaces that are not the run's (None: nobody looked). `breaker_until` is what is
     believed of the run's own. `free_bytes` is the room on the disk, `wanted` what the configuration asks for,
     `pause` who paused the file (None: nobody), `outlook` what the next start would meet after a run that ended.
-    `kept` is how much is kept of replaced vectors, `way_back` names the runs that a rollback would undo (None: none).
+    Of `kept_rows` replaced vectors are kept, in about `kept_bytes`; `way_back` names the runs that a rollback undoes
+    (None: none).
     """
 
     run: Run
@@ -55,7 +56,8 @@ class Status:
     outlook: Outlook = NO_OUTLOOK
     census: Census | None = None
     outside: int | None = None
-    kept: Room = field(default_factory=Room)
+    kept_rows: int = 0
+    kept_bytes: int = 0
     way_back: Span | None = None
 
     @property
@@ -161,8 +163,8 @@ class Status:
             "staged": run.staged,
             "undoes": asdict(run.undoes) if run.undoes else None,
             "undone_by": run.undone_by,
-            "kept_rows": self.kept.rows,
-            "kept_bytes": self.kept.on_disk,
+            "kept_rows": self.kept_rows,
+            "kept_bytes": self.kept_bytes,
             "way_back": asdict(self.way_back) if self.way_back else None,
             "next": f"ai-memory {self.next_words}" if self.next_words else "",
             **(self._exactly(self.census) if self.census else {}),

@@ -78,9 +78,9 @@ class Unrecorded:
     A commit whose answer was lost is made again, which changes nothing.
     """
 
-    def __init__(self, origin: str, place: Place | None = None) -> None:
-        """Write vectors as `origin` to `place` (None: to the rows)."""
-        self.origin, self.place = origin, place or NOTHING_KEPT
+    def __init__(self, origin: str, place: Place = NOTHING_KEPT) -> None:
+        """Write vectors as `origin` to `place`."""
+        self.origin, self.place = origin, place
         self.aside: dict[str, tuple[Document | Unfit, Reason]] = {}
 
     @property

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from ai_memory import __version__
 from ai_memory.memory.freshness import ATTESTED
 from ai_memory.reembed.plan.stamping import Stamped, require_stampable
 from ai_memory.reembed.plan.targets import enter_target
@@ -12,6 +13,7 @@ from ai_memory.reembed.scope import Scope, namespaces_in_scope
 from ai_memory.reembed.sources import FromRow, NoWorkers
 from ai_memory.reembed.sweep.scan import ScanOrder
 from ai_memory.reembed.sweep.without_run import WithoutRun
+from ai_memory.stores.values import NOTHING_KEPT
 
 if TYPE_CHECKING:
     from ai_memory.reembed.tools import SweepTools
@@ -23,17 +25,29 @@ STAMP_ROWS = 1_000
 
 
 def stamp(
-    store: Store, target: Target, scope: Scope, tools: SweepTools, *, only: Mapping[str, bytes] | None = None
+    store: Store,
+    target: Target,
+    scope: Scope,
+    tools: SweepTools,
+    *,
+    only: Mapping[str, bytes] | None = None,
+    undo: bool = True,
 ) -> Stamped:
     """Stamp every stored vector of `scope`, or `only` those (see `FromRow`); `verify` counts such rows as attested.
+
+    Unless there is to be no `undo`, what that replaces is kept.
 
     Raises:
         StampRefused: a vector has another width than the target, or the target's width is not known.
     """
     require_stampable(store, target, scope)
+    now_ms, place = tools.clock.now_ms(), NOTHING_KEPT
     with store.transaction() as transaction:
-        known = enter_target(transaction, target, now_ms=tools.clock.now_ms())
-    work = WithoutRun(store, known, tools, NoWorkers(), origin=ATTESTED, batch=STAMP_ROWS)
+        known = enter_target(transaction, target, now_ms=now_ms)
+        if undo:
+            noted = transaction.undo.note_stamps
+            place = noted(known, target_model=target.model, now_ms=now_ms, tool_version=__version__)
+    work = WithoutRun(store, known, tools, NoWorkers(), origin=ATTESTED, batch=STAMP_ROWS, place=place)
     namespaces = namespaces_in_scope(store, scope)
     work.over(ScanOrder(known, namespaces, {}, batch=STAMP_ROWS, source=FromRow(only), rows=STAMP_ROWS))
     done, refused = work.committer.counters, work.journal.unwritable

@@ -26,9 +26,18 @@ EMBED = "ai-memory reembed"
 
 
 def stamp_compared(
-    store: Store, target: Target, scope: Scope, tools: SweepTools, workers: Workers, *, size: int | None
+    store: Store,
+    target: Target,
+    scope: Scope,
+    tools: SweepTools,
+    workers: Workers,
+    *,
+    size: int | None,
+    undo: bool = True,
 ) -> Stamped:
     """Stamp the stored vectors of `scope` if `size` of them agree with what `workers` give; None: those that agree.
+
+    What that replaces is kept as `stamp` does.
 
     Raises:
         StampRefused: see `stamp`; or one differs, or too many texts have one vector. Nothing is stamped.
@@ -40,7 +49,7 @@ def stamp_compared(
     _require_different(found)
     if size is not None:
         _require_agreement(found)
-    stamped = stamp(store, target, scope, tools, only=found.agreeing if size is None else None)
+    stamped = stamp(store, target, scope, tools, only=found.agreeing if size is None else None, undo=undo)
     differing = len(found.differing)
     return replace(stamped, unstamped=stamped.unstamped - differing, sampled=found.rows, differing=differing)
 

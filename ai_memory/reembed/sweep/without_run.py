@@ -11,6 +11,7 @@ from ai_memory.reembed.sweep.joined import joined
 from ai_memory.reembed.sweep.journal import Unrecorded
 from ai_memory.reembed.sweep.scan import Scan, ScanOrder
 from ai_memory.reembed.sweep.schedule import Schedule
+from ai_memory.stores.values import NOTHING_KEPT
 
 if TYPE_CHECKING:
     from ai_memory.reembed.sweep.inherited import Inherited
@@ -35,11 +36,11 @@ class WithoutRun:
         batch: int,
         rows: int = 0,
         before: Inherited | None = None,
-        place: Place | None = None,
+        place: Place = NOTHING_KEPT,
     ) -> None:
         """Write vectors of `target` as `origin` to `place`, of `rows` that are embedded in pages of `batch`.
 
-        `before` is what earlier work wrote that was not seen to be right.
+        `before` is what earlier work wrote that was not seen to be right; `place` says where what is replaced is kept.
         """
         self.journal = Unrecorded(origin, place)
         self.committer = Committer(store, self.journal, target, tools)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ai_memory.stores.sqlite import fingerprints, previous, provenance, put_back, refusals, rehearsal, staged, walk
 from ai_memory.stores.sqlite.namespaces import require_seen
 from ai_memory.stores.sqlite.which_rows import judged
-from ai_memory.stores.values import NOTHING_KEPT, Active, Staged
+from ai_memory.stores.values import NOTHING_KEPT, Active, InRow, Staged
 
 if TYPE_CHECKING:
     from ai_memory.memory.row import MemoryRow, Traits
@@ -267,6 +267,11 @@ class UndoWriter:
     def doubt(self, target: Fingerprint) -> None:
         """See the port."""
         previous.doubt(self.inner, target)
+
+    def note_stamps(self, target: Fingerprint, *, target_model: str, now_ms: int, tool_version: str) -> InRow:
+        """See the port."""
+        noted = previous.note_stamps(self.inner, target, target_model, now_ms=now_ms, tool_version=tool_version)
+        return InRow(noted)
 
     def undone(self, undoes: Span, by: Run) -> None:
         """See the port."""

@@ -54,8 +54,14 @@ AFTER = "memory_id > CAST(:after AS TEXT) AND"
 # What ended without a vector was no step that could be undone.
 TO_UNDO = """
     SELECT run_id, state FROM reembed_run
-    WHERE undoes_first IS NULL AND (finished_at IS NULL OR reembedded + attested > 0 OR kept_rows > 0)
+    WHERE undoes_first IS NULL
+        AND (finished_at IS NULL OR reembedded + attested > 0 OR kept_rows > 0 OR undone_by IS NOT NULL)
     ORDER BY run_id DESC
+"""
+NOTE_STAMPS = """
+    INSERT INTO reembed_run (target, target_model, scope_json, state, started_at, last_progress_at, finished_at,
+        tool_version, keeps_previous, stamps)
+    VALUES (?, ?, 'null', 'cancelled', ?, ?, ?, ?, 1, 1) RETURNING run_id
 """
 LEFT = """
     SELECT count(*) FROM embedding_provenance AS p
@@ -178,6 +184,14 @@ def doubt(transaction: Transaction, fingerprint: Fingerprint) -> None:
 def doubt_texts(transaction: Transaction, writes: Iterable[VectorWrite], fingerprint: Fingerprint) -> None:
     """Delete the records of kept vectors that the target gave these texts."""
     transaction.db.execute_many(DOUBT_TEXT, [(fingerprint.id, each.src) for each in writes])
+
+
+def note_stamps(
+    transaction: Transaction, fingerprint: Fingerprint, target_model: str, *, now_ms: int, tool_version: str
+) -> int:
+    """Enter that vectors are about to be attested, and return the number under which what that replaces is kept."""
+    bindings = (fingerprint.id, target_model, now_ms, now_ms, now_ms, tool_version)
+    return int(transaction.db.value(NOTE_STAMPS, bindings))
 
 
 def undone(transaction: Transaction, undoes: Span, by: Run) -> None:

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ai_memory.errors import StatementRefused, UpdateRefused
 from ai_memory.memory.freshness import has_text
-from ai_memory.stores.sqlite import walk
 from ai_memory.stores.sqlite.previous import UNPROVEN, add_kept
 from ai_memory.stores.sqlite.provenance import FORGET_ROW, fires_triggers, not_kept
 from ai_memory.stores.sqlite.references import require_references
+from ai_memory.stores.sqlite.walk import OF_MEMORY, OF_ROW, memory_row
 from ai_memory.stores.values import Room, Span
 
 if TYPE_CHECKING:
@@ -26,32 +26,34 @@ if TYPE_CHECKING:
     from ai_memory.stores.values import Run
     from ai_memory.vectors.target import Fingerprint
 
-KEPT = """
-    SELECT CAST(memory_id AS BLOB), id, run_id, text_src, written_head, coalesce(octet_length(embedding), 0),
-        fingerprint_id, src, head, origin, stretch
-    FROM embedding_previous
-    WHERE memory_id = CAST(? AS TEXT) AND run_id BETWEEN CAST(? AS INTEGER) AND CAST(? AS INTEGER)
-        AND written_head IS NOT NULL
-    ORDER BY run_id
+# One statement for all that a row is judged by, and for what it had: each row of it more costs 2 to 5 us a memory.
+KEPT = f"""
+    SELECT {OF_MEMORY}, p.fingerprint_id, p.src, p.head, p.origin, q.src,
+        m.row_number, iif({UNPROVEN}, NULL, p.stretch),
+        k.id, k.run_id, k.text_src, k.written_head, coalesce(octet_length(k.embedding), 0),
+        k.fingerprint_id, k.src, k.head, k.origin, k.stretch
+    FROM embedding_previous AS k JOIN memory_row AS m ON m.id = k.memory_id
+    LEFT JOIN embedding_provenance AS p ON p.memory_id = m.id
+    LEFT JOIN embedding_fingerprint AS f ON f.id = p.fingerprint_id
+    LEFT JOIN reembed_quarantine AS q ON q.target = NULL AND q.memory_id = m.id
+    WHERE k.memory_id = CAST(? AS TEXT) AND k.run_id BETWEEN CAST(? AS INTEGER) AND CAST(? AS INTEGER)
+        AND k.written_head IS NOT NULL
+    ORDER BY k.run_id
 """
 PUT_BACK = """
     UPDATE memories SET ({columns}) = (SELECT {columns} FROM embedding_previous WHERE id = CAST(? AS INTEGER))
-    WHERE id = CAST(? AS TEXT)
+    WHERE rowid = ?
 """
 STANDS = """
     SELECT 1 FROM main.memories AS m JOIN embedding_previous AS k ON k.id = CAST(? AS INTEGER)
-    WHERE m.id = CAST(? AS TEXT) AND {same}
+    WHERE m.rowid = ? AND {same}
 """
 # Once the row has what was kept, that has its place taken by what the row had, to be taken again.
-KEEP_INSTEAD = f"""
-    UPDATE OR REPLACE embedding_previous SET run_id = :run, written_head = NULL,
-        embedding = :blob, embedding_dim = :dim, embedding_space = CAST(:space AS TEXT),
-        (fingerprint_id, src, head, origin, stretch) = (
-            SELECT p.fingerprint_id, p.src, p.head, p.origin, iif({UNPROVEN}, NULL, p.stretch)
-            FROM embedding_provenance AS p JOIN embedding_fingerprint AS f ON f.id = p.fingerprint_id
-            WHERE p.memory_id = CAST(:id AS TEXT)
-        )
-    WHERE id = CAST(:kept AS INTEGER)
+KEEP_INSTEAD = """
+    UPDATE OR REPLACE embedding_previous SET run_id = ?, written_head = NULL,
+        embedding = ?, embedding_dim = ?, embedding_space = CAST(? AS TEXT),
+        fingerprint_id = ?, src = ?, head = ?, origin = ?, stretch = ?
+    WHERE id = CAST(? AS INTEGER)
 """
 ONLY_TO_BE_TAKEN = """
     UPDATE embedding_previous SET written_head = NULL
@@ -66,9 +68,8 @@ RECORD = """
 
 
 class _Kept(NamedTuple):
-    """What is kept of one memory for one run: a row of KEPT."""
+    """What is kept of one memory for one run: the end of a row of KEPT."""
 
-    memory_id: bytes
     id: int
     run_id: int
     text_src: bytes
@@ -79,6 +80,23 @@ class _Kept(NamedTuple):
     head: bytes | None
     origin: str | None
     stretch: int | None
+
+
+class _Standing(NamedTuple):
+    """A memory as it stands, and what is kept of it, the earliest run's first: that is what it gets.
+
+    `stretch` is that of its record, None where nobody saw its vector to be right.
+    """
+
+    row: MemoryRow
+    number: int
+    stretch: int | None
+    kept: list[_Kept]
+
+    @property
+    def first(self) -> _Kept:
+        """What it gets."""
+        return self.kept[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,10 +114,6 @@ class _Order:
     @property
     def runs(self) -> tuple[int, int]:
         return self.undoes.first, self.undoes.last
-
-
-_Chosen = Sequence[tuple["MemoryRow", Sequence[_Kept]]]
-"""Rows with what is kept of each, the earliest run's first: that is what they get."""
 
 
 def put_back(
@@ -146,79 +160,83 @@ def _named(transaction: Transaction, memory_id: str, order: _Order) -> dict[str,
 
 
 def _return(transaction: Transaction, ids: Sequence[str], order: _Order) -> dict[str, bool]:
-    """Put back what memories had, and return of those that exist whether they got it."""
-    kept = _kept_of(transaction, ids, order)
-    rows = walk.own_rows_by_id(transaction, ids)
+    """Put back what memories had; return of those of which something is kept whether they got it."""
+    standing = _standing(transaction, ids, order)
     leave = {transaction.codec.bound(each) for each in order.leave}
-    mine = [(row, kept.get(row.raw_id, ())) for row in rows if row.raw_id not in leave]
-    chosen = [(row, found) for row, found in mine if found and _may_have(row, found, order)]
+    chosen = [each for raw_id, each in standing.items() if raw_id not in leave and _may_have(each, order)]
     columns = transaction.schema.of_vector
     put = PUT_BACK.format(columns=", ".join(columns))
-    transaction.db.execute_many(put, [(first.id, row.raw_id) for row, (first, *_) in chosen])
+    transaction.db.execute_many(put, [(each.first.id, each.number) for each in chosen])
     if fires_triggers(transaction):
         _require_kept(
             transaction, chosen, STANDS.format(same=" AND ".join(f"m.{each} IS k.{each}" for each in columns))
         )
     _keep_instead(transaction, chosen, order)
     _record(transaction, chosen)
-    done = {row.raw_id for row, _ in chosen}
-    return {row.id: row.raw_id in done for row in rows}
+    done = {each.row.raw_id for each in chosen}
+    return {transaction.codec.name(raw_id): raw_id in done for raw_id in standing}
 
 
-def _kept_of(transaction: Transaction, ids: Sequence[str], order: _Order) -> dict[bytes, list[_Kept]]:
-    """Return what is kept of memories, by their ids as the file has them, the earliest run's first."""
-    found: defaultdict[bytes, list[_Kept]] = defaultdict(list)
+def _standing(transaction: Transaction, ids: Sequence[str], order: _Order) -> dict[bytes, _Standing]:
+    """Return the memories that are there and of which something is kept, by their ids as the file has them."""
+    found: dict[bytes, _Standing] = {}
     bindings = [(transaction.codec.bound(each), *order.runs) for each in ids]
-    for each in map(_Kept._make, transaction.db.execute_many(KEPT, bindings)):
-        found[each.memory_id].append(each)
+    for values in transaction.db.execute_many(KEPT, bindings):
+        kept = _Kept._make(values[OF_ROW + 2 :])
+        if values[0] in found:
+            found[values[0]].kept.append(kept)
+        else:
+            row = memory_row(transaction, values[:OF_ROW])
+            found[values[0]] = _Standing(row, values[OF_ROW], values[OF_ROW + 1], [kept])
     return found
 
 
-def _may_have(row: MemoryRow, kept: Sequence[_Kept], order: _Order) -> bool:
+def _may_have(standing: _Standing, order: _Order) -> bool:
     """Return whether a row has the text it had before the first run, and the vector that the last one wrote."""
+    row, kept = standing.row, standing.kept
     written = row.head == kept[-1].written_head and order.only in (None, row.fingerprint_id)
     return written and has_text(row, kept[0].text_src)
 
 
-def _require_kept(transaction: Transaction, chosen: _Chosen, stands: str) -> None:
+def _require_kept(transaction: Transaction, chosen: Sequence[_Standing], stands: str) -> None:
     """Check that what was put back stands there: a trigger may have taken it back at once."""
-    for row, (first, *_) in chosen:
-        if not transaction.db.value(stands, (first.id, row.raw_id)):
-            raise not_kept(transaction, row.id)
+    for each in chosen:
+        if not transaction.db.value(stands, (each.first.id, each.number)):
+            raise not_kept(transaction, each.row.id)
 
 
-def _keep_instead(transaction: Transaction, chosen: _Chosen, order: _Order) -> None:
+def _keep_instead(transaction: Transaction, chosen: Sequence[_Standing], order: _Order) -> None:
     """Keep what the rows had in the place of what they got, and count what that changes."""
     if order.keep_for is None:
-        transaction.db.execute_many(DROP, [(first.id,) for _, (first, *_) in chosen])
+        transaction.db.execute_many(DROP, [(each.first.id,) for each in chosen])
     else:
-        transaction.db.execute_many(
-            KEEP_INSTEAD, [_replaced(row, first, order.keep_for) for row, (first, *_) in chosen]
-        )
-    others = [(row.raw_id, *order.runs) for row, kept in chosen if len(kept) > 1]
-    transaction.db.execute_many(ONLY_TO_BE_TAKEN, others)
+        transaction.db.execute_many(KEEP_INSTEAD, [_replaced(each, order.keep_for) for each in chosen])
+    transaction.db.execute_many(
+        ONLY_TO_BE_TAKEN, [(each.row.raw_id, *order.runs) for each in chosen if len(each.kept) > 1]
+    )
     sizes: defaultdict[int, list[int]] = defaultdict(list)
-    for _, (first, *_) in chosen:
-        sizes[first.run_id].append(first.size)
-    add_kept(transaction, {run_id: -Room(len(each), sum(each)) for run_id, each in sizes.items()})
+    for each in chosen:
+        sizes[each.first.run_id].append(each.first.size)
+    add_kept(transaction, {run_id: -Room(len(found), sum(found)) for run_id, found in sizes.items()})
     if order.keep_for is not None:
-        instead = [len(row.embedding or b"") for row, _ in chosen]
+        instead = [len(each.row.embedding or b"") for each in chosen]
         add_kept(transaction, {order.keep_for: Room(len(instead), sum(instead))})
 
 
-def _replaced(row: MemoryRow, kept: _Kept, run_id: int) -> dict[str, Binding]:
+def _replaced(standing: _Standing, run_id: int) -> tuple[Binding, ...]:
     """Return the bindings of KEEP_INSTEAD."""
-    what: dict[str, Binding] = {"blob": row.embedding, "dim": row.dim, "space": row.raw_space}
-    return {**what, "run": run_id, "id": row.raw_id, "kept": kept.id}
+    row = standing.row
+    record = (row.fingerprint_id, row.recorded_src, row.recorded_head, row.origin, standing.stretch)
+    return run_id, row.embedding, row.dim, row.raw_space, *record, standing.first.id
 
 
-def _record(transaction: Transaction, chosen: _Chosen) -> None:
+def _record(transaction: Transaction, chosen: Sequence[_Standing]) -> None:
     """Put the records back, and delete those of rows that had none."""
     records: list[tuple[Binding, ...]] = [
-        (row.raw_id, first.src, first.head, first.origin, first.stretch, first.fingerprint_id)
-        for row, (first, *_) in chosen
-        if first.fingerprint_id is not None
+        (each.row.raw_id, kept.src, kept.head, kept.origin, kept.stretch, kept.fingerprint_id)
+        for each in chosen
+        if (kept := each.first).fingerprint_id is not None
     ]
     transaction.db.execute_many(RECORD, records)
-    without = [(row.raw_id,) for row, (first, *_) in chosen if first.fingerprint_id is None]
+    without = [(each.row.raw_id,) for each in chosen if each.first.fingerprint_id is None]
     transaction.db.execute_many(FORGET_ROW, without)

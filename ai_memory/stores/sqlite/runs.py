@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 IS_UNFINISHED = f"coalesce(state, '') NOT IN {ENDED}"
 RUN = f"SELECT {selected(RUN_COLUMNS, RUN_TEXTS)} FROM reembed_run"
 UNFINISHED = f"{RUN} WHERE {IS_UNFINISHED}"
-LATEST = f"{RUN} ORDER BY run_id DESC LIMIT 1"
+LATEST = f"{RUN} WHERE stamps = 0 ORDER BY run_id DESC LIMIT 1"
 ONE = f"{RUN} WHERE run_id = ?"
 UNFINISHED_ID = f"SELECT max(run_id) FROM reembed_run WHERE {IS_UNFINISHED}"
 CANCEL = f"""

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 LATEST_OTHER = """
     SELECT run_id FROM reembed_run
-    WHERE run_id = (SELECT max(run_id) FROM reembed_run)
+    WHERE run_id = (SELECT max(run_id) FROM reembed_run WHERE stamps = 0)
         AND NOT (state = 'done' AND undoes_first IS NULL AND target IS ?)
 """
 NOTHING_STALE = "nothing stale"

@@ -8,11 +8,11 @@ blocks, and the rows then by their primary key: about 2 ms for a page of 500 (do
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ai_memory.memory.row import MemoryRow
 from ai_memory.stores.sqlite.consistent import memory_rows
-from ai_memory.stores.sqlite.which_rows import RECORDED, ROWS, judged, served
+from ai_memory.stores.sqlite.which_rows import ROWS, judged, served
 
 if TYPE_CHECKING:
     from ai_memory.stores.sqlite.base import Store
@@ -32,13 +32,17 @@ IDS = """
 AFTER = "AND {order} > CAST(:after AS TEXT)"
 
 # A bare parameter beside an indexed column has SQLite plan anew at every binding (STAT4); a CAST has not: 42 -> 10 us.
-ROW = """
-    SELECT CAST(m.id AS BLOB), CAST(m.namespace AS BLOB), typeof(m.title) = 'text' AND typeof(m.content) = 'text',
-           CAST(m.title AS BLOB), CAST(m.content AS BLOB), CAST(m.encrypted_envelope AS BLOB), m.live,
-           CASE WHEN typeof(m.embedding) = 'blob' THEN m.embedding END,
-           CASE WHEN typeof(m.embedding_dim) = 'integer' THEN m.embedding_dim END, CAST(m.embedding_space AS BLOB),
-           m.recorded_target, m.recorded_src, m.recorded_head, m.recorded_origin, q.src
-    FROM {rows} AS m
+OF_MEMORY = """
+    CAST(m.id AS BLOB), CAST(m.namespace AS BLOB), typeof(m.title) = 'text' AND typeof(m.content) = 'text',
+    CAST(m.title AS BLOB), CAST(m.content AS BLOB), CAST(m.encrypted_envelope AS BLOB), m.live,
+    CASE WHEN typeof(m.embedding) = 'blob' THEN m.embedding END,
+    CASE WHEN typeof(m.embedding_dim) = 'integer' THEN m.embedding_dim END, CAST(m.embedding_space AS BLOB)
+"""
+OF_ROW = 15
+"""How many columns a `MemoryRow` is made of: these, four of the vector's record, one of the quarantine."""
+ROW = f"""
+    SELECT {OF_MEMORY}, m.recorded_target, m.recorded_src, m.recorded_head, m.recorded_origin, q.src
+    FROM {{rows}} AS m
     LEFT JOIN reembed_quarantine AS q ON q.target = CAST(:target AS INTEGER) AND q.memory_id = m.id
 """
 ROW_BY_ID = ROW + " WHERE m.id = CAST(:id AS TEXT)"
@@ -77,20 +81,16 @@ def ids_after(store: Store, namespace: str, after: str | None, *, limit: int) ->
     return [store.codec.name(row[0]) for row in store.db.execute(sql, bindings)]
 
 
+def memory_row(store: Store, values: Sequence[Any]) -> MemoryRow:
+    """Return the memory of the values of OF_ROW columns."""
+    return MemoryRow._make((*values, store.codec))
+
+
 def rows_by_id(store: Store, ids: Sequence[str], *, target: int | None) -> list[MemoryRow]:
     """Return the rows of `ids` that still exist, in that order, as `target` judges them, and with its quarantine."""
-    return _rows_by_id(store, ids, target, judged(store, target))
-
-
-def own_rows_by_id(store: Store, ids: Sequence[str]) -> list[MemoryRow]:
-    """Return the rows of `ids` that still exist, in that order, with their own vectors, whatever is served."""
-    return _rows_by_id(store, ids, None, RECORDED)
-
-
-def _rows_by_id(store: Store, ids: Sequence[str], target: int | None, view: str) -> list[MemoryRow]:
-    sql = ROW_BY_ID.replace(ROWS, view)
+    sql = ROW_BY_ID.replace(ROWS, judged(store, target))
     bindings = [{"id": store.codec.bound(each), "target": target} for each in ids]
-    return [MemoryRow._make((*values, store.codec)) for values in store.db.execute_many(sql, bindings)]
+    return [memory_row(store, values) for values in store.db.execute_many(sql, bindings)]
 
 
 def all_rows(store: Store, *, target: int | None, only: Sequence[str] | None) -> Iterator[MemoryRow]:

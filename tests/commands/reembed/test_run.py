@@ -75,7 +75,7 @@ def test_what_is_replaced_is_told_on_stderr_before_the_first_request(tmp_path: P
     assert f"6 rows, 384 wide, {shapes.SPACE}" in told
     assert "Target: fake on openai-compatible, 16 wide, fake#none" in told
     assert "12 of 12 rows will be embedded; the vectors of 6 of them will be REPLACED" in told
-    assert "--backup FILE" in told
+    assert "reembed rollback puts it back" in told
     assert told.index("REPLACED") < told.index("no answer")
 
 

@@ -31,8 +31,12 @@ VECTORS = """
 
 @pytest.fixture
 def work(tmp_path: Path) -> Work:
-    """A file of which half the rows have vectors of the old model."""
-    work = Work(files.create(tmp_path / "m.db", rows=30), OLD)
+    return half_done(tmp_path / "m.db")
+
+
+def half_done(path: Path) -> Work:
+    """Return the work on a file of which half the rows have vectors of the old model."""
+    work = Work(files.create(path, rows=30), OLD)
     assert work.run(max_rows=15).exit_code == 75
     work.clock.advance(1)
     with work.store() as store, store.transaction() as transaction:
@@ -167,6 +171,10 @@ def test_where_nothing_is_kept_it_says_why(tmp_path: Path, cause: str, words: st
         rollback(work)
 
 
+def test_of_a_row_that_a_run_wrote_twice_the_vector_of_before_comes_back(tmp_path: Path) -> None:
+    check_written_twice(tmp_path / "m.db")
+
+
 class TestRedo:
     """A run to the target of one that was undone."""
 
@@ -203,16 +211,8 @@ class TestRedo:
 
         assert (again.taken_again, work.all_right()) == (29, True)
 
-    def test_vectors_that_nobody_saw_to_be_right_are_asked_for_again_at_its_end(self, work: Work) -> None:
-        liar = replace(work, embedder=Liar())
-        assert liar.run(batch=5).exit_code == 75
-        with liar.store() as store:
-            assert len(store.targets.unproven(store.targets.read(2))) >= 10
-        assert rollback(work).put_back >= 10
-
-        done = work.run(batch=5)
-
-        assert (done.exit_code, done.disagreed > 0, work.all_right()) == (0, True, True)
+    def test_vectors_that_nobody_saw_to_be_right_are_asked_for_again_at_its_end(self, tmp_path: Path) -> None:
+        check_redo_of_lies(tmp_path / "lies.db")
 
     def test_that_a_run_was_undone_proves_nothing_of_what_it_wrote(self, work: Work) -> None:
         liar = replace(work, embedder=Liar())
@@ -225,6 +225,35 @@ class TestRedo:
         done = work.run(batch=5)
 
         assert (done.exit_code, done.disagreed > 0, work.all_right()) == (0, True, True)
+
+
+def check_written_twice(path: Path) -> None:
+    """Have a run write a row twice, and check that what comes back is what stood there before the first time."""
+    work = half_done(path)
+    before = vectors(work)
+    assert work.run(max_rows=20).exit_code == 75
+    row_id = min(files.texts(path))
+    files.execute(path, "UPDATE memories SET embedding = x'01000080bf' WHERE id = ?", row_id)
+    assert work.run(resume=True).exit_code == 0
+    assert work.all_right()
+
+    rollback(work)
+
+    assert vectors(work) == before
+
+
+def check_redo_of_lies(path: Path) -> None:
+    """Have an endpoint lie to a run that is undone, and check that another run finds out what it takes again."""
+    work = half_done(path)
+    liar = replace(work, embedder=Liar())
+    assert liar.run(batch=5).exit_code == 75
+    with liar.store() as store:
+        assert len(store.targets.unproven(store.targets.read(2))) >= 10
+    assert rollback(work).put_back >= 10
+
+    done = work.run(batch=5)
+
+    assert (done.exit_code, done.disagreed > 0, work.all_right()) == (0, True, True)
 
 
 @dataclass(slots=True)

@@ -1,0 +1,205 @@
+"""`reembed rollback` and `prune` as a user types them, by real processes against a real server on loopback."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from tests.support import files
+from tests.support.command import Command, remote
+from tests.support.fake_endpoint import FakeEndpoint
+from tests.support.small_disk import small_disk
+
+ROWS = 12
+KEPT = "SELECT count(*) FROM embedding_previous"
+
+
+@pytest.fixture
+def command(tmp_path: Path, endpoint: FakeEndpoint) -> Iterator[Command]:
+    """A file whose vectors are those of another model."""
+    endpoint.change(model="old")
+    path = files.create(tmp_path / "m.db", ROWS)
+    assert Command(path, remote(endpoint)).run("reembed", "--no-undo").code == 0
+    endpoint.change(model="new", weights="new")
+    command = Command(path, remote(endpoint))
+    yield command
+    command.end()
+
+
+@pytest.fixture
+def alone(command: Command, tmp_path: Path) -> Command:
+    """The same file, and no embedder."""
+    return Command(command.db, {"XDG_CONFIG_HOME": str(tmp_path)})
+
+
+def test_the_latest_run_is_undone_without_an_embedder_and_its_approval_is_withdrawn(
+    command: Command, alone: Command
+) -> None:
+    before = files.vectors(command.db)
+    assert command.run("reembed").code == 0
+    assert files.vectors(command.db) != before
+
+    undone = alone.run("reembed", "rollback", "--json")
+
+    assert (undone.code, undone.json["put_back"], undone.json["undoes"], undone.json["state"]) == (
+        0,
+        ROWS,
+        [2, 2],
+        "done",
+    )
+    assert files.vectors(command.db) == before
+    assert command.run("reembed", "--resume", "--or-start").code == 12
+
+
+def test_a_plan_of_a_rollback_changes_nothing(command: Command, alone: Command) -> None:
+    command.run("reembed")
+    files.execute(command.db, "PRAGMA wal_checkpoint(TRUNCATE)")
+    before = sha256(command.db.read_bytes()).hexdigest()
+
+    planned = alone.run("reembed", "rollback", "--dry-run")
+
+    assert (planned.code, f"what it replaced in {ROWS} rows" in planned.out) == (0, True)
+    assert sha256(command.db.read_bytes()).hexdigest() == before
+
+
+def test_resume_goes_on_with_a_rollback_and_status_tells_of_it(command: Command, alone: Command) -> None:
+    before = files.vectors(command.db)
+    command.run("reembed")
+
+    first = alone.run("reembed", "rollback", "--max-rows", "5")
+    status = alone.run("reembed", "status")
+    rest = alone.run("reembed", "--resume")
+
+    assert (first.code, rest.code) == (75, 0)
+    assert "next: ai-memory --db" in first.err
+    assert "reembed --resume" in first.err
+    assert "back from new" in status.out
+    assert "of run 2" in status.out
+    assert files.vectors(command.db) == before
+
+
+def test_with_q_a_rollback_that_ends_well_says_nothing(command: Command, alone: Command) -> None:
+    command.run("reembed")
+
+    for words in (("--max-rows", "5"), ()):
+        ended = alone.run("-q", "reembed", "rollback", *words)
+        assert (ended.out, ended.err) == ("", "")
+
+
+def test_a_person_at_a_terminal_is_asked(command: Command, alone: Command) -> None:
+    command.run("reembed")
+    after = files.vectors(command.db)
+
+    refused = alone.on_terminal("reembed", "rollback", typed="n\n")
+
+    assert (refused.code, "Put back what was there? [y/N]" in refused.out) == (64, True)
+    assert files.vectors(command.db) == after
+    assert alone.on_terminal("reembed", "prune", typed="n\n").code == 64
+    assert files.execute(command.db, KEPT) == [(ROWS,)]
+    assert alone.on_terminal("reembed", "rollback", typed="y\n").code == 0
+
+
+def test_status_names_the_way_back_and_its_room(command: Command, alone: Command) -> None:
+    command.run("reembed")
+
+    status = command.run("reembed", "status")
+
+    assert f"way back: what run 2 replaced ({ROWS} rows, about" in status.out
+    found = command.run("reembed", "status", "--json").json
+    assert (found["kept_rows"], found["way_back"]) == (ROWS, {"first": 2, "last": 2})
+    alone.run("reembed", "rollback")
+    assert "way back" not in command.run("reembed", "status").out
+
+
+def test_with_no_undo_nothing_is_kept_and_the_plan_says_so(command: Command, alone: Command) -> None:
+    planned = command.run("reembed", "--dry-run", "--json", "--no-undo").json["undo_bytes"]
+    kept = command.run("reembed", "--dry-run", "--json").json["undo_bytes"]
+
+    ran = command.run("reembed", "--no-undo")
+
+    assert (planned, kept > 0) == (0, True)
+    assert "Nothing of it is kept (--no-undo)" in ran.err
+    assert files.execute(command.db, KEPT) == [(0,)]
+    refused = alone.run("reembed", "rollback")
+    assert (refused.code, "was not kept (--no-undo)" in refused.error) == (12, True)
+
+
+def test_a_resumed_run_keeps_what_it_replaces_as_it_was_begun(command: Command) -> None:
+    assert command.run("reembed", "--no-undo", "--max-rows", "4", "--batch", "4").code == 75
+    assert command.run("reembed", "--resume").code == 0
+    assert files.execute(command.db, KEPT) == [(0,)]
+    assert command.run("reembed", "--resume", "--no-undo").code == 64
+
+
+def test_where_the_disk_has_not_the_room_nothing_begins(tmp_path: Path, endpoint: FakeEndpoint) -> None:
+    with small_disk(tmp_path / "disk", "size=900k") as disk:
+        path = files.create(disk / "m.db", ROWS)
+        files.execute(path, "UPDATE memories SET embedding = zeroblob(30000)")
+        files.execute(path, "PRAGMA wal_checkpoint(TRUNCATE)")
+        command = Command(path, remote(endpoint))
+
+        refused = command.run("reembed")
+        planned = command.run("reembed", "--dry-run", "--json").json
+
+        assert (refused.code, "--no-undo" in refused.error) == (74, True)
+        assert (planned["refused_with"], endpoint.seen.requests) == (74, 0)
+
+
+def test_prune_drops_the_way_back_and_gives_the_room_back(command: Command, alone: Command) -> None:
+    command.run("reembed")
+    files.execute(command.db, "UPDATE embedding_previous SET embedding = zeroblob(40000)")
+    after, size = files.vectors(command.db), command.db.stat().st_size
+
+    pruned = alone.run("reembed", "prune", "--vacuum", "--json")
+
+    assert (pruned.code, pruned.json["rows"], pruned.json["given_back_bytes"] > 300_000) == (0, ROWS, True)
+    assert files.vectors(command.db) == after
+    assert command.db.stat().st_size <= size
+    assert files.integrity(command.db) == "ok"
+    refused = alone.run("reembed", "rollback")
+    assert (refused.code, "was pruned" in refused.error) == (12, True)
+    assert "nothing to prune" in alone.run("reembed", "prune").out
+
+
+def test_prune_leaves_what_an_unfinished_run_may_be_undone_to(command: Command, alone: Command) -> None:
+    command.run("reembed", "--max-rows", "5", "--batch", "5")
+
+    pruned = alone.run("reembed", "prune")
+
+    assert (pruned.code, "run 2 stays: it is unfinished (5 rows)" in pruned.out) == (0, True)
+    assert files.execute(command.db, KEPT) == [(5,)]
+
+
+def test_a_deleted_memory_leaves_no_vector_behind(command: Command, alone: Command) -> None:
+    command.run("reembed")
+
+    assert alone.run("delete", min(files.texts(command.db))).code == 0
+
+    assert files.execute(command.db, KEPT) == [(ROWS - 1,)]
+    assert files.execute(command.db, "SELECT sum(kept_rows) FROM reembed_run") == [(ROWS - 1,)]
+
+
+def test_stamps_that_an_operator_gave_are_taken_back(
+    command: Command, alone: Command, endpoint: FakeEndpoint, tmp_path: Path
+) -> None:
+    before = records(command)
+    config = tmp_path / "ai-memory" / "config.toml"
+    config.parent.mkdir()
+    config.write_text("[embeddings]\ndim = 16\n", "utf-8")
+    nobody_answers = {"AI_MEMORY_EMBED_BASE_URL": "http://127.0.0.1:9", "XDG_CONFIG_HOME": str(tmp_path)}
+    stamped = Command(command.db, {**remote(endpoint), **nobody_answers}).run("reembed", "--stamp-only")
+    assert (stamped.code, records(command) != before) == (0, True)
+
+    assert alone.run("reembed", "status", "--json").json["run_id"] == 1
+    undone = alone.run("reembed", "rollback", "--json")
+
+    assert (undone.code, undone.json["put_back"]) == (0, ROWS)
+    assert records(command) == before
+
+
+def records(command: Command) -> object:
+    sql = "SELECT memory_id, fingerprint_id, src, head, origin, embedding_space FROM embedding_provenance JOIN memories"
+    return files.execute(command.db, f"{sql} ON id = memory_id ORDER BY 1")
