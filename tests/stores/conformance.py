@@ -864,6 +864,7 @@ class StagingSuite(Suite):
         replaced(store, target, run, "id-001")
 
         assert store.targets.staged.ids_after(None, limit=9) == ["id-000", "id-002"]
+        assert store.targets.staged.count() == 2
         assert (freshness(store, target, "id-001"), old.dim) == (Freshness.FRESH, OLD.dim)
 
     def test_what_is_staged_is_dropped_by_pages_and_nothing_else_changes(
