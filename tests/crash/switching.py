@@ -60,7 +60,7 @@ def back(path: Path, options: OpenOptions = OpenOptions()) -> int | None:
     """Switch back, or go on with that, and return the exit code; None where there is nothing to go back from."""
     tools = SweepTools(SystemClock(), Stop(), lambda _: None)
     try:
-        return Back(database(path, options), tools).run().exit_code
+        return Back(database(path, options), tools, batch=BATCH).run().exit_code
     except OperatorNeeded:
         return None
 

@@ -24,6 +24,8 @@ from tests.support import files
 SEED = 20261126
 STAGED = "SELECT count(*) FROM embedding_staged"
 ACTIVE = "SELECT count(*) FROM embedding_active"
+SWITCHED = "SELECT count(*) FROM reembed_run WHERE state = 'switched'"
+SERVED = "SELECT count(*) FROM embedding_active WHERE target IS NOT NULL"
 STATE = "SELECT state FROM reembed_run ORDER BY run_id DESC LIMIT 1"
 POWER_CUTS, POWER_CUTS_LONG = 1, 10
 
@@ -43,6 +45,7 @@ def require_whole(path: Path, found: Scene) -> None:
     require_sound_file(path)
     assert found.mixed(state(path)), "a memory has something of both"
     assert served(path) in (found.old_served, found.new_served), "what is served is of two spaces"
+    assert number(path, SWITCHED) == number(path, SERVED), "a run is switched to whose vectors are not served"
 
 
 def check_staging(folder: Path, cuts: int) -> int:

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from ai_memory.errors import OperatorNeeded
+from ai_memory.reembed.finish.moving import PAGE_ROWS
 from ai_memory.reembed.finish.rollback import Rollback
 from ai_memory.reembed.heartbeat import require_no_pause
 from ai_memory.reembed.holding import holding
@@ -49,6 +50,7 @@ class Back:
     database: Database
     tools: SweepTools
     wait: bool = True
+    batch: int = PAGE_ROWS
     max_rows: int | None = None
 
     def run(self) -> WentBack | RollbackReport:
@@ -64,7 +66,9 @@ class Back:
             run = _to_leave(store)
             if run.state == "switched" and not store.runs.checkpoints(run):
                 return self._at_once(store, run)
-        return Rollback(self.database, self.tools, lambda _: None, wait=self.wait, max_rows=self.max_rows).run()
+        return Rollback(
+            self.database, self.tools, lambda _: None, wait=self.wait, batch=self.batch, max_rows=self.max_rows
+        ).run()
 
     def _at_once(self, store: Store, run: Run) -> WentBack:
         now_ms = self.tools.clock.now_ms()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -25,9 +26,11 @@ from ai_memory.vectors.blob import encode
 from tests.reembed.work import Heard, Work
 from tests.support import files
 from tests.support.fakes import HashEmbedder
+from tests.support.promises import source
 
 OLD, NEW = HashEmbedder(), HashEmbedder(dim=8, model="new")
 OF_VECTOR = "SELECT id, embedding, embedding_dim, embedding_space FROM memories ORDER BY id"
+NEW_RECORDS = "SELECT memory_id, src FROM embedding_provenance WHERE fingerprint_id = 2"
 RECORDS = "SELECT * FROM embedding_provenance ORDER BY memory_id"
 
 
@@ -75,6 +78,17 @@ class Switching:
         """Return the vectors that an embedder gives the present texts, but of some rows."""
         texts = files.texts(self.work.path)
         return {each: encode(embedder.vector(text)) for each, text in texts.items() if each not in but}
+
+    def require_no_other_text(self) -> None:
+        """Check that what is served of the new model is of each memory's present text, whatever stands in its row."""
+        new = self.of(NEW)
+        for found in (self.served(), dict(files.execute(self.work.path, "SELECT id, embedding FROM memories"))):
+            wide = {each: blob for each, blob in found.items() if blob and len(blob) == 1 + 4 * NEW.dim}
+            assert wide == {each: new[each] for each in wide}
+        recorded, texts = dict(files.execute(self.work.path, NEW_RECORDS)), files.texts(self.work.path)
+        assert recorded == {each: source(texts[each]) for each in recorded}
+        in_rows = dict(files.execute(self.work.path, "SELECT id, embedding FROM memories"))
+        assert {each: in_rows[each] for each in recorded} == {each: new[each] for each in recorded}
 
     def state(self) -> str:
         return str(files.execute(self.work.path, "SELECT state FROM reembed_run ORDER BY run_id DESC LIMIT 1")[0][0])
@@ -243,6 +257,40 @@ def test_what_is_no_longer_kept_cannot_be_served(ready: Switching) -> None:
 
     with pytest.raises(OperatorNeeded, match="was pruned"):
         ready.back()
+
+
+def check_edits(path: Path) -> None:
+    """Edit a memory at each step from the staged run to its end: none is served, or given, a vector of another text."""
+    work = Work(files.create(path))
+    assert work.run().exit_code == 0
+    work.embedder = HashEmbedder(dim=8, model="new")
+    edits = iter(["id-001"])
+
+    def edit(_: Sequence[str]) -> None:
+        for each in edits:
+            files.edit(path, each, "while it was embedded")
+
+    work.embedder.before = edit
+    assert work.run(staged=True, batch=4).state == "ready"
+    switching = Switching(work)
+    files.edit(path, "id-002", "since it was ready")
+
+    switching.switched(wait=False)
+    assert switching.served() == switching.of(NEW)
+
+    files.edit(path, "id-003", "since it was switched to")
+    switching.require_no_other_text()
+    assert switching.switched(max_rows=5, batch=2).exit_code == 75
+    files.edit(path, "id-009", "while it was moved")
+    switching.require_no_other_text()
+    assert switching.switched().exit_code == 75
+    switching.require_no_other_text()
+    assert work.run().exit_code == 0
+    assert switching.served() == switching.of(NEW)
+
+
+def test_no_memory_that_is_edited_on_the_way_is_served_a_vector_of_another_text(tmp_path: Path) -> None:
+    check_edits(tmp_path / "m.db")
 
 
 UNREADY: dict[str, tuple[Callable[[Work], object], str]] = {
