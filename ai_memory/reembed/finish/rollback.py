@@ -62,7 +62,7 @@ class Rollback:
                 self.disclose(found)
             run = self._taken(store, found, holder)
             ending, done = self._swept(store, run, found) if self.wait else self._begun(store, run, found)
-            left = store.targets.previous.left_of(found.undoes) if ending.exit_code == 0 else None
+            left = store.targets.previous.left_of(found.undoes) if self.wait and ending.exit_code == 0 else None
             seconds = self.tools.clock.monotonic() - began
             return report(found, ending, Told(done, left_with_target=left, duration_ms=round(seconds * 1000)))
 
