@@ -222,7 +222,8 @@ def _switch(args: argparse.Namespace, settings: Settings, console: Console) -> i
     def job(stop: Stop) -> Job:
         from ai_memory.embed.awaited import Awaited
 
-        resumed = argparse.Namespace(**{**vars(args), "resume": True, "yes": True})
+        # How many are moved is another matter.
+        resumed = argparse.Namespace(**{**vars(args), "resume": True, "yes": True, "max_rows": None})
         return _job(resumed, settings, console, stop, Awaited())
 
     return switch.run(args, settings, console, job=job, farewell=Farewell(args, settings, console).report)
