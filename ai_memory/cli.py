@@ -33,6 +33,7 @@ COMMANDS = {
     "list": "list memories",
     "delete": "delete one memory",
     "recall": "search memories by words and by meaning",
+    "evaluate": "measure how good search is, by queries whose answers are known",
     "backfill": "embed the memories that have no vector",
     "restore": "put a backup back into the database, also while others have it open",
     "reembed": "bring every vector to the configured model, resumably",

@@ -21,7 +21,7 @@
     ├── NotFound                   66   no such memory, namespace or input file
     ├── EndpointUnusable           69   the endpoint cannot be used until someone acts
     ├── StorageFailed              74   input/output error, disk full
-    ├── Stopped                         a signal or --max-runtime, before anything was changed
+    ├── Stopped                         a signal or --max-runtime; it says what was changed by then
     ├── NotFinished                75   not finished, run again
     │   └── BreakerOpen            75   the endpoint failed; no request may be sent yet
     ├── TargetChanged              78   the target is not the one the run began with
@@ -193,10 +193,10 @@ class DraftRefused(DataRefused):
 class WordIndexUnusable(DataRefused, reason="word index"):
     """The index of words in the file `path` is damaged, absent or something else; the memories can make it anew."""
 
-    def __init__(self, path: object, words: str) -> None:
+    def __init__(self, path: object, words: str, *, tip: str = "") -> None:
         """Keep SQLite's own words, on one line and printable, beside the two sentences."""
         what = f"The word index of {path} cannot be used: {words}."
-        super().__init__(what, tip="Rebuild it from the memories: ai-memory doctor --repair-fts")
+        super().__init__(what, tip=tip or "Rebuild it from the memories: ai-memory doctor --repair-fts")
         self.words = words
 
 
@@ -217,11 +217,11 @@ class StorageFailed(AiMemoryError, exit_code=74, reason="storage"):
 
 
 class Stopped(AiMemoryError, reason="stopped"):
-    """The work was ended by a signal or by --max-runtime before anything was changed; it carries their exit code."""
+    """The work was ended by a signal or by --max-runtime; it carries their exit code, and says what was changed."""
 
-    def __init__(self, what: str, *, exit_code: int) -> None:
-        """Keep the exit code beside the sentence."""
-        super().__init__(what)
+    def __init__(self, what: str, *, exit_code: int, tip: str = "") -> None:
+        """Keep the exit code beside the two sentences."""
+        super().__init__(what, tip=tip)
         self.exit_code = exit_code
 
 

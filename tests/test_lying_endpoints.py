@@ -24,10 +24,6 @@ def notes(path: Path, endpoint: FakeEndpoint, *, rows: int = ROWS) -> Command:
     return command
 
 
-def with_vector(command: Command) -> int:
-    return sum(blob is not None for blob in files.vectors(command.db).values())
-
-
 def lied_to(path: Path, lies: str, *flags: str, rows: int = 60, latency: float = 0.0) -> tuple[Answer, int, int]:
     """Return how a run to an endpoint with these lies ends, how many rows are right then, and how many are fresh."""
     with FakeEndpoint(lies=lies, latency=latency) as endpoint:
@@ -213,7 +209,7 @@ def test_one_vector_for_different_texts_is_69_and_nothing_is_written(tmp_path: P
 
     assert answer.code == 69
     assert "different texts the same vector" in answer.error
-    assert with_vector(command) == 0
+    assert files.embedded(command.db) == 0
 
 
 def test_doctor_finds_an_endpoint_with_one_vector_for_different_texts(tmp_path: Path) -> None:
@@ -312,7 +308,7 @@ def test_backfill_writes_no_vector_of_a_liar_and_is_69(tmp_path: Path, lies: str
         command = notes(tmp_path, endpoint, rows=60)
         answer = command.run("backfill")
 
-    assert (answer.code, with_vector(command)) == (69, 0)
+    assert (answer.code, files.embedded(command.db)) == (69, 0)
 
 
 def test_other_weights_fill_no_row_of_a_file_that_knows_its_model(tmp_path: Path) -> None:
@@ -325,7 +321,7 @@ def test_other_weights_fill_no_row_of_a_file_that_knows_its_model(tmp_path: Path
 
     assert (stored.code, stored.json["embedded"]) == (0, False)
     assert "other weights under the same name" in stored.err
-    assert (filled.code, with_vector(command)) == (78, 60)
+    assert (filled.code, files.embedded(command.db)) == (78, 60)
 
 
 @pytest.mark.parametrize("batch", ["1", "7", "100"])

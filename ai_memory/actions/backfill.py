@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from ai_memory.embed.probe import witness_bytes
 from ai_memory.memory.freshness import Document, Unfit, examine
 from ai_memory.memory.names import is_substrate
-from ai_memory.reembed.events import PageCommitted
+from ai_memory.reembed.doubt import most_asked
+from ai_memory.reembed.events import PageCommitted, RunTakenOver
 from ai_memory.reembed.sources import FromTextWhereNone
 from ai_memory.reembed.sweep.believed import witnessed
 from ai_memory.reembed.sweep.inherited import inherited
@@ -68,8 +69,12 @@ def _lacking(store: Reader, ids: Sequence[str]) -> list[Document | Unfit]:
 
 def _sweep(filling: Filling, ids: Sequence[str], workers: Workers, filled: Filled, *, batch: int) -> None:
     store, tools, target = filling.store, filling.tools, _served(filling)
-    before = inherited(store, target, tools.chance)
+    before = inherited(store, target)
     rows, origin = len(ids), filling.origin
+    # Of rows without a vector, each sent once and asked again at most once.
+    if lost := min(store.targets.left_in_flight(target.id, None), 2 * rows):
+        filled.sent_twice = lost + most_asked(len(before.ids))
+        tools.observe(RunTakenOver(filled.sent_twice))
     place = filling.place(target)
     work = WithoutRun(store, target, tools, workers, origin=origin, batch=batch, rows=rows, before=before, place=place)
     try:

@@ -26,17 +26,22 @@ class Unfilled:
 class Filled:
     """What became of some memories.
 
-    `embedded` got their vector; the text of `raced` changed meanwhile; `left` got none.
+    `embedded` got their vector; the text of `raced` changed meanwhile; `left` got none. `sent_twice` texts, at most,
+    were sent before by runs that were killed or given up; `asked_again` rows were asked
+    for once more, one by one.
     """
 
     embedded: int = 0
     raced: int = 0
+    sent_twice: int = 0
+    asked_again: int = 0
     left: list[Unfilled] = field(default_factory=list)
 
     def count(self, counters: Counters, *, taken_from_others: int = 0) -> None:
         """Add what was written, also in the place of what others wrote."""
         self.embedded += counters.reembedded + taken_from_others
         self.raced += counters.raced
+        self.asked_again += counters.asked_again
 
     def set_aside(self, aside: Iterable[tuple[Document | Unfit, Reason]]) -> None:
         """Add rows that get no vector, each with its reason."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ai_memory.memory.freshness import Document, Unfit
 from ai_memory.memory.reason import unwritable
-from ai_memory.reembed.plan.targets import enter_target, known_fingerprint, recorded_target
+from ai_memory.reembed.plan.targets import enter_target, has_unproven, recorded_target
 from ai_memory.reembed.writes import rehearse_documents
 from ai_memory.stores.values import NOTHING_KEPT, Staged
 
@@ -66,5 +66,4 @@ class Filling:
 
     def unproven(self) -> bool:
         """Return whether vectors of the embedder's target were written that no end has shown to be right."""
-        known = known_fingerprint(self.store, recorded_target(self.store, self.embedder.target))
-        return known is not None and bool(self.store.targets.unproven(known))
+        return has_unproven(self.store, recorded_target(self.store, self.embedder.target))

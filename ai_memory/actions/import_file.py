@@ -12,6 +12,8 @@ from ai_memory.text.cleaning import one_line
 from ai_memory.text.times import timestamp
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ai_memory.memory.records import Draft, Value
     from ai_memory.stores.memory_port import LibraryTransaction, WritableLibrary
     from ai_memory.stores.memory_port_reading import MemoryReader
@@ -37,11 +39,15 @@ class Imported:
 
 @dataclass(slots=True)
 class FileImport:
-    """Takes one parsed file in; with `skip` what cannot be stored is left out, without it nothing is stored then."""
+    """Takes one parsed file in; with `skip` what cannot be stored is left out, without it nothing is stored then.
+
+    `before_commit` is called when nothing but the commit is left to do.
+    """
 
     library: WritableLibrary
     now_ms: int
     skip: bool
+    before_commit: Callable[[], object] = lambda: None
     ids: dict[Value, Value] = field(default_factory=dict)
     put: list[tuple[str, Put]] = field(default_factory=list)
     linked: list[tuple[str, dict[str, Value], tuple[str, ...]]] = field(default_factory=list)
@@ -67,6 +73,7 @@ class FileImport:
             for link in parsed.links:
                 self._link(transaction, link)
             self._confirm(transaction)
+            self.before_commit()
         return self.taken
 
     def _confirm(self, transaction: LibraryTransaction) -> None:

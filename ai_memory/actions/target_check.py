@@ -26,7 +26,7 @@ def examine_target(store: Reader, target: Target, diagnosis: Diagnosis, *, clock
     diagnosis.count("quarantined", census.quarantined)
 
 
-def examine_embedder(store: Reader, embedder: Embedder, diagnosis: Diagnosis) -> None:
+def require_serving(store: Reader, embedder: Embedder) -> None:
     """Ask the embedder for the witness texts, and compare their vectors with those of a known target.
 
     Raises:
@@ -37,4 +37,3 @@ def examine_embedder(store: Reader, embedder: Embedder, diagnosis: Diagnosis) ->
     found = probe(embedder)
     if known is not None:
         check_witness(known, found)
-    diagnosis.values["endpoint"] = "ok"

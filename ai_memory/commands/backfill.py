@@ -10,17 +10,22 @@ from ai_memory.actions.filled import Filled
 from ai_memory.actions.served import require_served
 from ai_memory.clock import SystemClock
 from ai_memory.commands.filling import filling
-from ai_memory.commands.without_vectors import warn_of_rows
+from ai_memory.commands.interrupts import Written, telling
+from ai_memory.commands.without_vectors import vectors_later, warn_of_rows
 from ai_memory.embed.assemble import configured_target
 from ai_memory.reembed.holding import holding
+from ai_memory.reembed.inspect.report import ASKED_FOR
 from ai_memory.reembed.plan.targets import recorded_target
 from ai_memory.reembed.way_on import naming_the_way_on
 from ai_memory.stores.holder import Task
-from ai_memory.stores.opening import database, writing
+from ai_memory.stores.opening import database, reading, writing
 from ai_memory.text.amounts import counted
 from ai_memory.text.hints import BACKFILL
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ai_memory.config.embedding import EmbeddingSettings
     from ai_memory.config.settings import Settings
     from ai_memory.show.console import Console
 
@@ -46,20 +51,42 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     del args
     configured, total, path = settings.embedding, Filled(), settings.db.value
     now_ms = SystemClock().now_ms()
-    held = holding(database(path, tell=console.note), now_ms=now_ms, task=Task.BACKFILL)
-    with held, writing(path, now_ms=now_ms, tell=console.note) as library:
+    held, ids = holding(database(path, tell=console.note), now_ms=now_ms, task=Task.BACKFILL), list[str]()
+    ended = telling(lambda: _by_then(path, len(ids), total, configured))
+    with ended, held, writing(path, now_ms=now_ms, tell=console.note) as library:
         store = library.store
         with naming_the_way_on(store, BACKFILL, now_ms=now_ms):
-            if ids := ids_without_vector(library.listing):
+            ids += ids_without_vector(library.listing)
+            if ids:
                 require_served(store, recorded_target(store, configured_target(configured)))
             with filling(store, configured, console, origin="backfill", total=len(ids)) as (made, workers):
                 fill(made, ids, workers, total, batch=configured.batch.value)
         remaining = len(ids_without_vector(library.listing))
     warn_of_rows(total.left, console)
-    values = {"total": len(ids), "embedded": total.embedded, "raced": total.raced, "remaining": remaining}
-    console.result(
-        values,
-        f"{total.embedded:,} of {counted(max(len(ids), total.embedded), 'memory')} embedded; "
-        f"{counted(remaining, 'has', 'have')} no vector.",
-    )
+    values = {
+        "total": len(ids),
+        "embedded": total.embedded,
+        "raced": total.raced,
+        "remaining": remaining,
+        "asked_again": total.asked_again,
+        "texts_sent_twice": total.sent_twice,
+    }
+    # Nothing else was to be done: it asked for what an earlier start wrote.
+    asked = [] if ids or total.embedded or not total.asked_again else [ASKED_FOR]
+    console.result(values, f"{_words(len(ids), total, remaining)}.", *asked)
     return EXIT_ROWS_LEFT if remaining else 0
+
+
+def _words(due: int, total: Filled, remaining: int) -> str:
+    embedded = f"{total.embedded:,} of {counted(max(due, total.embedded), 'memory')} embedded"
+    return f"{embedded}; {counted(remaining, 'has', 'have')} no vector"
+
+
+def _by_then(path: Path, due: int, total: Filled, configured: EmbeddingSettings) -> Written | None:
+    """Return what is said where a signal ends it; None where nothing was to be embedded."""
+    if not due:
+        return None
+    with reading(path) as library:
+        remaining = len(ids_without_vector(library.listing))
+        later = vectors_later(library.store, configured) if remaining else ""
+    return Written(_words(due, total, remaining), later)

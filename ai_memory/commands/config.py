@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ai_memory.commands.kept_settings import KeptSettings, kept_settings
 from ai_memory.commands.parser import add_global_flags
 from ai_memory.config import vendors
 from ai_memory.config.api_key import ApiKey
+from ai_memory.config.embedding import PREVIOUS
 from ai_memory.memory.text_codec import printable
-from ai_memory.vectors.target import LOCAL
+from ai_memory.stores.opening import reading
 
 if TYPE_CHECKING:
     from ai_memory.config.embedding import EmbeddingSettings
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from ai_memory.config.settings import Settings
     from ai_memory.show.console import Console
 
+OF_ALL = ("tier", "batch", "offline", "egress", "price_per_million_tokens")
+"""What holds for every embedder, or means nothing for one that is only searched by."""
 SIZES = {"all-MiniLM-L6-v2": 92, "sentence-transformers/all-MiniLM-L6-v2": 92, "nomic-embed-text-v1.5": 274}
 """Millions of bytes of the default models' files: at huggingface.co and in Ollama's library, November 2026."""
 
@@ -38,15 +42,28 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     """
     del args
     found = {"db": settings.db, "key_dir": settings.key_dir, **_by_name(settings.embedding)}
-    shown = {name: _shown(each.value) for name, each in found.items()}
+    previous = _by_name(settings.previous) if settings.previous else {}
+    kept = kept_settings(settings, console, reading)
     values = {
         "config": str(settings.config_path) if settings.config_path else None,
-        **{name: {"value": shown[name], "source": each.source} for name, each in found.items()},
+        **_values(found),
         "model_files": _model_files(settings.embedding),
+        "previous": _values(previous) if previous else None,
+        "kept": [asdict(each) for each in kept],
     }
     told = [f"The model: {values['model_files']}."] if values["model_files"] else []
-    console.result(values, *_table(settings.config_path, shown, found), *told)
+    rows = {**found, **{f"{PREVIOUS}.{name}": each for name, each in previous.items() if name not in OF_ALL}}
+    console.result(values, *_table(settings.config_path, rows), *told, *(_told(each) for each in kept))
     return 0
+
+
+def _values(found: Mapping[str, Sourced[object]]) -> dict[str, object]:
+    return {name: {"value": _shown(each.value), "source": each.source} for name, each in found.items()}
+
+
+def _told(each: KeptSettings) -> str:
+    which = ", ".join(f"{name} = {value}" for name, value in each.settings.items()) or "-"
+    return printable(f"Vectors of {each.space}, {each.dim} wide, are kept as of: {which}; {each.used}.")
 
 
 def _model_files(embedding: EmbeddingSettings) -> str | None:
@@ -57,7 +74,7 @@ def _model_files(embedding: EmbeddingSettings) -> str | None:
         return None
     if backend == vendors.OLLAMA:
         return f"on the Ollama server{size}; get it there with: ollama pull {model}"
-    if backend != LOCAL:
+    if not embedding.is_local:
         return "on the endpoint"
     if embedding.model_path.value:
         return f"the files in {embedding.model_path.value}; nothing is downloaded"
@@ -77,11 +94,11 @@ def _shown(value: object) -> object:
     return str(value) if isinstance(value, Path) else value
 
 
-def _table(config: Path | None, shown: Mapping[str, object], found: Mapping[str, Sourced[object]]) -> list[str]:
-    wide_name = max(map(len, shown))
-    texts = {name: _words(value) for name, value in shown.items()}
+def _table(config: Path | None, found: Mapping[str, Sourced[object]]) -> list[str]:
+    wide_name = max(map(len, found))
+    texts = {name: _words(_shown(each.value)) for name, each in found.items()}
     wide_value = max(map(len, texts.values()))
-    lines = [f"{name:<{wide_name}}  {texts[name]:<{wide_value}}  {found[name].source}" for name in shown]
+    lines = [f"{name:<{wide_name}}  {texts[name]:<{wide_value}}  {each.source}" for name, each in found.items()]
     return [f"{'config':<{wide_name}}  {config or '-'}", *lines]
 
 

@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING
 
 from ai_memory.actions.diagnosis import Diagnosis
 from ai_memory.actions.doctor import examine_damage, examine_file
-from ai_memory.actions.target_check import examine_embedder, examine_target
+from ai_memory.actions.target_check import examine_target, require_serving
 from ai_memory.clock import SystemClock
-from ai_memory.commands.without_vectors import EMBEDDER_ERRORS, begin_with
+from ai_memory.commands.choose_embedders import choose
+from ai_memory.commands.embedder_errors import EMBEDDER_ERRORS
+from ai_memory.commands.without_vectors import begin_with
 from ai_memory.embed.assemble import assemble
 from ai_memory.embed.port import ONE_ATTEMPT
 from ai_memory.embed.terms import Terms
 from ai_memory.errors import Damaged, NoEmbedder
+from ai_memory.memory.text_codec import printable
 from ai_memory.reembed.holding import holding
 from ai_memory.reembed.way_on import way_on
 from ai_memory.stores.holder import Task
@@ -49,6 +52,7 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
         with reading(settings.db.value, tell=console.note) as library:
             examine_file(library, diagnosis)
             _examine_embedder(library.store, settings, diagnosis)
+            _examine_others(library.store, settings, diagnosis)
             diagnosis.name(_as_it_stands(library.store, settings))
     except Damaged as error:
         examine_damage(place(settings.db.value), error, diagnosis)
@@ -75,17 +79,42 @@ def _repair(settings: Settings, console: Console) -> None:
 
 def _facts(values: Mapping[str, object]) -> list[str]:
     lines = [f"{name.replace('_', ' ')}: {value:,}" for name, value in values.items() if isinstance(value, int)]
-    return [*lines, f"embedder: {values['endpoint']}"] if "endpoint" in values else lines
+    if "endpoint" in values:
+        lines.append(f"embedder: {values['endpoint']}")
+    previous = values.get("previous")
+    told = previous.items() if isinstance(previous, dict) else ()
+    return [*lines, *(f"embedder of {printable(space)}: {line}" for space, line in told if space)]
 
 
 def _examine_embedder(store: Reader, settings: Settings, diagnosis: Diagnosis) -> None:
     try:
         embedder = assemble(settings.embedding, Terms(ONE_ATTEMPT))
         examine_target(store, embedder.target, diagnosis, clock=SystemClock())
-        examine_embedder(store, embedder, diagnosis)
+        require_serving(store, embedder)
+        diagnosis.values["endpoint"] = "ok"
     except NoEmbedder as error:
         diagnosis.values["endpoint"] = f"none: {error.what}"
         diagnosis.by_words_alone()
     except EMBEDDER_ERRORS as error:
         diagnosis.values["endpoint"] = error.line()
         diagnosis.find(f"the embedder: {error.line()}")
+
+
+def _examine_others(store: Reader, settings: Settings, diagnosis: Diagnosis) -> None:
+    """Ask the embedders by which the other vectors of the file were made: until all are replaced, search asks them."""
+    chosen = choose(store, settings)
+    lines = {each.space: each.error.line() for each in chosen.refused if not each.in_use}
+    for each in chosen.choices[1:]:
+        try:
+            embedder = assemble(each.settings, Terms(ONE_ATTEMPT))
+            require_serving(store, embedder)
+            each.require_kept(embedder.target.space, embedder.target.dim)
+            lines[each.space] = "ok"
+        except EMBEDDER_ERRORS as error:
+            lines[each.space] = error.line()
+    diagnosis.values["previous"] = lines
+    for space, line in lines.items():
+        if not space:
+            diagnosis.find(f"the previous embedder: {line}")
+        elif line != "ok":
+            diagnosis.find(f"vectors of {printable(space)} are found by words alone until they are replaced", REEMBED)

@@ -10,7 +10,7 @@ from ai_memory.actions.filling import Filling
 from ai_memory.clock import SystemClock
 from ai_memory.embed.assemble import assemble, in_turn
 from ai_memory.embed.terms import Terms
-from ai_memory.reembed.events import Event, PageCommitted, RemedyFound, RowsTakenBack
+from ai_memory.reembed.events import Event, PageCommitted, RemedyFound, RowsTakenBack, RunTakenOver
 from ai_memory.reembed.stop import Stop
 from ai_memory.reembed.sweep.worker import answer
 from ai_memory.reembed.tools import SweepTools
@@ -40,7 +40,7 @@ def filling(
 
     def observe(event: Event) -> None:
         # A row that gets no vector is named at the end; it goes into no quarantine.
-        if isinstance(event, PageCommitted | RowsTakenBack | RemedyFound):
+        if isinstance(event, PageCommitted | RowsTakenBack | RemedyFound | RunTakenOver):
             narrator(event)
 
     made = Filling(store, embedder, origin, SweepTools(clock, Stop(), observe))

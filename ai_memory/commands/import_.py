@@ -13,18 +13,28 @@ from ai_memory.actions.filled import Filled
 from ai_memory.actions.import_file import FileImport
 from ai_memory.clock import SystemClock
 from ai_memory.commands.arguments import named_path
+from ai_memory.commands.embedder_errors import EMBEDDER_ERRORS
 from ai_memory.commands.filling import filling
 from ai_memory.commands.import_report import report, tell_ignored, tell_left_out
-from ai_memory.commands.without_vectors import EMBEDDER_ERRORS, tell_stored_without, warn_of_rows
+from ai_memory.commands.interrupts import telling
+from ai_memory.commands.without_vectors import (
+    is_in_doubt,
+    stored_by_then,
+    tell_stored_without,
+    tell_unproven,
+    warn_of_rows,
+)
 from ai_memory.errors import DataRefused, NotFound
 from ai_memory.memory.exchange import parse
-from ai_memory.stores.opening import writing
+from ai_memory.stores.opening import reading, writing
 from ai_memory.text.json_file import may_begin
 
 if TYPE_CHECKING:
     from ai_memory.actions.ingest import Put
+    from ai_memory.commands.interrupts import Interrupts
     from ai_memory.config.embedding import EmbeddingSettings
     from ai_memory.config.settings import Settings
+    from ai_memory.memory.exchange import Parsed
     from ai_memory.show.console import Console
     from ai_memory.stores.memory_port import Library
     from ai_memory.stores.port import Store
@@ -57,16 +67,33 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     parsed = parse(_read(args.file, source), source)
     if parsed.refused and not args.skip_invalid:
         raise parsed.refused[0]
+    path, done = settings.db.value, list[str]()
+    with telling(lambda: stored_by_then(lambda: reading(path), done, configured)) as interrupts:
+        _import(parsed, args, path, configured, console, interrupts, done)
+    return 0
+
+
+def _import(
+    parsed: Parsed,
+    args: argparse.Namespace,
+    path: Path,
+    configured: EmbeddingSettings | None,
+    console: Console,
+    interrupts: Interrupts,
+    done: list[str],
+) -> None:
+    """Import a file and show the result; `done` is told of the memories' ids once they are stored."""
     clock = SystemClock()
-    with writing(settings.db.value, now_ms=clock.now_ms(), create=True, tell=console.note) as library:
-        taken = FileImport(library, clock.now_ms(), args.skip_invalid).take(parsed)
+    with writing(path, now_ms=clock.now_ms(), create=True, tell=console.note) as library:
+        taken = FileImport(library, clock.now_ms(), args.skip_invalid, interrupts.hold).take(parsed)
+        done += [each.id for each in taken.stored if each.id is not None]
+        interrupts.release()
         tell_ignored(parsed, library, console)
         lacking = _lacking(library, taken.stored)
-        filled = _embed(library.store, lacking, configured, console) if lacking and configured else Filled()
+        filled = _embed(library.store, lacking, configured, console) if configured else Filled()
         missing, created = len(_lacking(library, taken.stored)), library.about.created
     tell_left_out(taken, console)
     report(taken, filled, missing, console, created=created)
-    return 0
 
 
 def _read(name: Path, source: str) -> bytes:
@@ -99,10 +126,15 @@ def _lacking(library: Library, stored: Iterable[Put]) -> list[str]:
 
 def _embed(store: Store, ids: list[str], configured: EmbeddingSettings, console: Console) -> Filled:
     total = Filled()
+    if not ids and not is_in_doubt(store, configured):
+        return total
     try:
         with filling(store, configured, console, origin="import", total=len(ids)) as (made, workers):
             fill(made, ids, workers, total, batch=configured.batch.value)
     except EMBEDDER_ERRORS as error:
-        tell_stored_without("vectors", error, store, configured, console)
+        if ids:
+            tell_stored_without("vectors", error, store, configured, console)
+        else:
+            tell_unproven(error, store, configured, console)
     warn_of_rows(total.left, console)
     return total

@@ -40,6 +40,7 @@ OWN_CODES: Mapping[str, Sequence[int]] = {
     "list": (66,),
     "delete": (66,),
     "recall": (66,),
+    "evaluate": (66,),
     "backfill": (2, 10, 69, 77, 78),
     "restore": (11, 66),
     "reembed": (2, 4, 10, 11, 12, 66, 69, 77, 78),

@@ -3,89 +3,92 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import asdict
+import sys
 from typing import TYPE_CHECKING
 
-from ai_memory.actions.recall import Found, LeftOut, Query, recall
-from ai_memory.commands.without_vectors import EMBEDDER_ERRORS
-from ai_memory.embed.assemble import assemble_interactive
-from ai_memory.errors import NoEmbedder, UsageError
+from ai_memory.actions.query_lines import LONGEST, MAX_LIMIT, QueryLine
+from ai_memory.commands.answer import DEFAULT_LIMIT, answer
+from ai_memory.commands.arguments import named_path
+from ai_memory.commands.choose_embedders import choose
+from ai_memory.commands.open_search import Doors, open_search
+from ai_memory.commands.queries import answer_all
+from ai_memory.commands.query_embedders import QueryEmbedders
+from ai_memory.errors import UsageError
 from ai_memory.memory.text_codec import is_text, printable, readable
 from ai_memory.stores.opening import reading
-from ai_memory.text.amounts import counted
 
 if TYPE_CHECKING:
     from ai_memory.config.settings import Settings
     from ai_memory.memory.records import Hit
     from ai_memory.show.console import Console
-    from ai_memory.vectors.target import Vectors
 
-MAX_LIMIT = 10_000
+STDIN = "-"
 SHOWN = 200
 BY_WORDS = "words"
 """Stands for the cosine of a memory that has none to show, because only its words were found."""
-OTHER_WIDTH_TIP = " Set [embeddings].dim to the width they have, or go to the new one: ai-memory reembed --retarget"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the query."""
-    parser.add_argument("query", metavar="QUERY")
+    """Add the query, or where many of them are."""
+    asked = parser.add_mutually_exclusive_group(required=True)
+    asked.add_argument("query", nargs="?", metavar="QUERY", help="what to look for; - reads it from stdin")
+    asked.add_argument(
+        "--queries",
+        type=named_path,
+        metavar="FILE",
+        help="answer each line of a file (- : stdin) with a JSON object: a text, or a JSON object with query, id, …",
+    )
     parser.add_argument("-n", "--namespace", metavar="NS", help="only this namespace; NS/*: all below it")
-    parser.add_argument("--limit", type=int, default=10, metavar="N", help="memories to show, default: 10")
+    parser.add_argument(
+        "--limit", type=int, default=DEFAULT_LIMIT, metavar="N", help=f"memories to show, default: {DEFAULT_LIMIT}"
+    )
 
 
 def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     """Show the memories that fit best; without a working embedder, by words alone.
 
     Raises:
-        UsageError: the limit is out of range, or the query is blank or not UTF-8.
+        UsageError: the limit is out of range, or the query is blank, not UTF-8, or too long.
         NotFound: the namespace was never seen.
     """
     if not 1 <= args.limit <= MAX_LIMIT:
         raise UsageError(f"--limit is {args.limit}.", tip=f"Give a number from 1 to {MAX_LIMIT:,}.")
-    if not args.query.strip():
-        raise UsageError("The query is blank.", tip="Say what to look for.")
-    if not is_text(args.query):
-        raise UsageError("The query is not valid UTF-8.", tip="Type it in UTF-8.")
-    with reading(settings.db.value, tell=console.note) as library:
-        library.listing.require_found(args.namespace)
-        vector, space = _embed(args.query, settings, console)
-        found = recall(library, Query(args.query, vector, space, args.namespace, args.limit))
-    _tell_left_out(found, space, console)
-    if found.without_words:
-        console.warn(f"searching by meaning alone: {found.without_words.line()}")
-    by = "words" if vector is None else "meaning" if found.without_words else "words and meaning"
-    left_out = {reason.name.lower(): count for reason, count in found.left_out.items()}
-    memories = [_values(hit) for hit in found.hits]
-    values = {"query": args.query, "by": by, "memories": memories, "left_out": left_out, "unproven": found.unproven}
-    lines = [line for hit in found.hits for line in _shown(hit)]
-    console.memories(values, *(lines or ["Nothing found."]))
+    doors = Doors(
+        lambda: reading(settings.db.value, tell=console.note),
+        lambda library: choose(library.store, settings),
+        QueryEmbedders.of,
+    )
+    if args.queries:
+        with open_search(doors) as search:
+            return answer_all(args, search, console)
+    query = QueryLine(0, _text(args.query), args.namespace, args.limit)
+    with open_search(doors) as search:
+        found = answer(search.library, search.embedders, query)
+    found.tell(console)
+    lines = [line for hit in found.found.hits for line in _shown(hit)]
+    console.memories(found.values(), *(lines or ["Nothing found."]))
     return 0
 
 
-def _embed(query: str, settings: Settings, console: Console) -> tuple[Vectors | None, str]:
-    try:
-        embedder = assemble_interactive(settings.embedding)
-        return embedder.embed_query(query), embedder.target.space
-    except NoEmbedder as error:
-        console.note(f"Searching by words alone: {error.what}")
-    except EMBEDDER_ERRORS as error:
-        console.warn(f"searching by words alone: {error.line()}")
-    return None, ""
+def _text(given: str) -> str:
+    """Return the query that is given, or read from stdin.
+
+    Raises:
+        UsageError: it is blank, not UTF-8, or too long.
+    """
+    query = _stdin() if given == STDIN else given
+    if not query.strip():
+        raise UsageError("The query is blank.", tip="Say what to look for.")
+    if not is_text(query):
+        raise UsageError("The query is not valid UTF-8.", tip="Type it in UTF-8.")
+    return query
 
 
-def _tell_left_out(found: Found, space: str, console: Console) -> None:
-    if total := sum(found.left_out.values()):
-        reasons = ", ".join(f"{count:,} with {reason.value}" for reason, count in found.left_out.items())
-        advice = OTHER_WIDTH_TIP if LeftOut.OTHER_WIDTH in found.left_out else ""
-        console.note(f"Not compared with the query's vector ({space}): {counted(total, 'memory')}, {reasons}.{advice}")
-    if found.unproven:
-        unproven = counted(found.unproven, "vector")
-        console.note(f"Compared without knowing the space: {unproven}, as wide as those of {space}.")
-
-
-def _values(hit: Hit) -> dict[str, object]:
-    return {**asdict(hit), "score": round(hit.score, 4), "cosine": None if hit.cosine is None else round(hit.cosine, 4)}
+def _stdin() -> str:
+    read = sys.stdin.buffer.read(LONGEST + 1)
+    if len(read) > LONGEST:
+        raise UsageError(f"The query is longer than {LONGEST:,} bytes.", tip="Ask with a part of it.")
+    return read.decode("utf-8", "surrogateescape")
 
 
 def _shown(hit: Hit) -> list[str]:

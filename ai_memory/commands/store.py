@@ -11,16 +11,22 @@ from ai_memory.actions.renew import renew
 from ai_memory.clock import SystemClock
 from ai_memory.commands.altered import warn_of_altered
 from ai_memory.commands.draft import add_columns, draft_of
-from ai_memory.commands.without_vectors import EMBEDDER_ERRORS, tell_stored_without
+from ai_memory.commands.embedder_errors import EMBEDDER_ERRORS
+from ai_memory.commands.interrupts import telling
+from ai_memory.commands.without_vectors import stored_by_then, tell_stored_without
 from ai_memory.embed.assemble import assemble_interactive
 from ai_memory.errors import UsageError
 from ai_memory.reembed.stop import Stop
 from ai_memory.reembed.tools import SweepTools
-from ai_memory.stores.opening import writing
+from ai_memory.stores.opening import reading, writing
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ai_memory.commands.interrupts import Interrupts
     from ai_memory.config.embedding import EmbeddingSettings
     from ai_memory.config.settings import Settings
+    from ai_memory.memory.records import Draft
     from ai_memory.show.console import Console
     from ai_memory.stores.port import Store
 
@@ -39,19 +45,35 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
         UsageError: the memory breaks a rule, or is encrypted and cannot be replaced.
         DataRefused: the database does not take it, or a trigger undid it.
     """
-    clock = SystemClock()
     configured = None if args.no_embed else settings.embedding
-    draft = draft_of(args)
-    with writing(settings.db.value, now_ms=clock.now_ms(), create=True, tell=console.note) as library:
+    draft, path, done = draft_of(args), settings.db.value, list[str]()
+    with telling(lambda: stored_by_then(lambda: reading(path), done, configured)) as interrupts:
+        return _store(draft, path, configured, console, interrupts, done)
+
+
+def _store(
+    draft: Draft,
+    path: Path,
+    configured: EmbeddingSettings | None,
+    console: Console,
+    interrupts: Interrupts,
+    done: list[str],
+) -> int:
+    """Store the memory, and give it its vector; `done` is told of its id once it is stored."""
+    clock = SystemClock()
+    with writing(path, now_ms=clock.now_ms(), create=True, tell=console.note) as library:
         with library.transaction() as transaction:
             stored = put(transaction, draft, now_ms=clock.now_ms(), source="cli")
             if stored.id is None:
                 raise UsageError("A memory without an id has this title.", tip="Choose another title.")
+            interrupts.hold()
         if stored.outcome is Outcome.KEPT_ENCRYPTED:
             raise UsageError(
                 f"The memory {stored.id} is encrypted; this program cannot encrypt the new content.",
                 tip="Choose another title, or delete it first.",
             )
+        done.append(stored.id)
+        interrupts.release()
         warn_of_altered([stored.altered], "memory", console)
         embedded = configured is not None and _embed(library.store, stored.id, configured, console)
         without = "" if library.memories.has_vector(stored.id) else " without a vector"

@@ -2,37 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ai_memory.actions.served import backfill_or_all
 from ai_memory.clock import SystemClock
+from ai_memory.commands.embedder_errors import EMBEDDER_ERRORS
+from ai_memory.commands.interrupts import Written
 from ai_memory.embed.assemble import configured_target
-from ai_memory.errors import (
-    LATER,
-    AiMemoryError,
-    DataRefused,
-    EmbedderInitFailed,
-    EmbedError,
-    EndpointUnusable,
-    NoEmbedder,
-    TargetChanged,
-)
+from ai_memory.errors import LATER, AiMemoryError, DataRefused, NoEmbedder
 from ai_memory.memory.text_codec import printable
-from ai_memory.reembed.plan.targets import recorded_target
+from ai_memory.reembed.plan.decide import UNPROVEN
+from ai_memory.reembed.plan.targets import has_unproven, recorded_target
 from ai_memory.reembed.way_on import as_it_stands, way_on
 from ai_memory.text.amounts import counted
 from ai_memory.text.hints import BACKFILL, REEMBED, without_again
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+
     from ai_memory.actions.filled import Unfilled
     from ai_memory.config.embedding import EmbeddingSettings
     from ai_memory.show.console import Console
+    from ai_memory.stores.memory_port import Library
     from ai_memory.stores.port import Reader
 
-EMBEDDER_ERRORS = (NoEmbedder, EmbedderInitFailed, EmbedError, EndpointUnusable, TargetChanged)
-"""What an embedder can end with; the texts are stored all the same."""
 NAMED_ROWS = 20
 
 
@@ -43,7 +39,19 @@ def tell_stored_without(
     if isinstance(error, NoEmbedder):
         console.note(f"Stored without {what}: {error.what}")
     else:
-        console.warn(_stored_without(what, error, store, begin_with(store, configured)))
+        console.warn(_ended(f"stored without {what}", error, store, begin_with(store, configured)))
+
+
+def tell_unproven(error: AiMemoryError, store: Reader, configured: EmbeddingSettings, console: Console) -> None:
+    """Warn that what was written before could not be asked for again."""
+    console.warn(_ended(f"of the rows written last {UNPROVEN}", error, store, begin_with(store, configured)))
+
+
+def is_in_doubt(store: Reader, configured: EmbeddingSettings) -> bool:
+    """Return whether vectors of the configured target were written that no end has shown to be right."""
+    with suppress(*EMBEDDER_ERRORS):
+        return has_unproven(store, recorded_target(store, configured_target(configured)))
+    return False
 
 
 def begin_with(store: Reader, configured: EmbeddingSettings) -> str:
@@ -53,8 +61,8 @@ def begin_with(store: Reader, configured: EmbeddingSettings) -> str:
     return BACKFILL
 
 
-def _stored_without(what: str, error: AiMemoryError, store: Reader, begin: str) -> str:
-    """Return the warning that texts were stored without `what`, with the one step that gives it to them."""
+def _ended(what: str, error: AiMemoryError, store: Reader, begin: str) -> str:
+    """Return the warning that an error led to `what`, with the one step that mends it."""
     now_ms = SystemClock().now_ms()
     way, tip = way_on(store, begin, now_ms=now_ms), as_it_stands(error.tip, store, begin, now_ms=now_ms)
     step = without_again(tip.replace(LATER, f"Later: {way}"), way)
@@ -64,7 +72,28 @@ def _stored_without(what: str, error: AiMemoryError, store: Reader, begin: str) 
         # reembed gives them theirs, too.
         lead = "Later" if step.endswith((".", "?")) or not step else "; later"
         step = f"{step} {lead}: {way}".replace(" ;", ";").strip()
-    return f"stored without {what}: {' '.join(f'{error.what} {error.when}'.split())} {step}"
+    return f"{what}: {' '.join(f'{error.what} {error.when}'.split())} {step}"
+
+
+def stored_by_then(
+    opened: Callable[[], AbstractContextManager[Library]], ids: Collection[str], configured: EmbeddingSettings | None
+) -> Written | None:
+    """Return what is said where a signal ends a command that has stored these memories; None where there is none."""
+    if not ids:
+        return None
+    what = f"{counted(len(ids), 'memory is', 'memories are')} stored"
+    with opened() as library:
+        missing = sum(not library.memories.has_vector(each) for each in ids)
+        if not missing:
+            return Written(what)
+        without = "without a vector" if missing == len(ids) else f"{missing:,} of them without a vector"
+        return Written(f"{what}, {without}", vectors_later(library.store, configured))
+
+
+def vectors_later(store: Reader, configured: EmbeddingSettings | None) -> str:
+    """Return the tip that names what gives memories without a vector theirs, as the file stands."""
+    begin = begin_with(store, configured) if configured else BACKFILL
+    return f"Later: {way_on(store, begin, now_ms=SystemClock().now_ms())}"
 
 
 def warn_of_rows(left: Sequence[Unfilled], console: Console) -> None:

@@ -35,6 +35,11 @@ OUR_KEYS = frozenset({"device", "encoding_format", "price_per_million_tokens", "
 AUTO, BASE64 = "auto", "base64"
 ENCODINGS = (AUTO, "float", BASE64)
 MAX_TIMEOUT_S = 3_600
+SECTION, PREVIOUS = "embeddings", "previous"
+OF_THE_EMBEDDER = frozenset(
+    f"AI_MEMORY_EMBED_{name}" for name in ("BACKEND", "BASE_URL", "MODEL", "API_KEY", "BACKFILL_BATCH")
+)
+"""The variables that say which embedder is to be used from now on, and nothing of the previous one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +66,11 @@ class EmbeddingSettings:
     encoding_format: Sourced[str]
     price_per_million_tokens: Sourced[float | None]
 
+    @property
+    def is_local(self) -> bool:
+        """Whether the model runs on this machine."""
+        return self.backend.value == LOCAL
+
 
 def resolve(top: Table, environ: Mapping[str, str]) -> EmbeddingSettings:
     """Return the embedder that the environment and the config file ask for.
@@ -68,7 +78,34 @@ def resolve(top: Table, environ: Mapping[str, str]) -> EmbeddingSettings:
     Raises:
         EmbedderInitFailed: a value that makes no sense, named with its file or variable.
     """
-    table = top.table("embeddings", EmbedderInitFailed)
+    return of_table(top, top.table(SECTION, EmbedderInitFailed), environ)
+
+
+def resolve_previous(top: Table, environ: Mapping[str, str]) -> EmbeddingSettings | None:
+    """Return the embedder that `[embeddings.previous]` asks for, None where the file has no such table.
+
+    Of the environment only what holds for every embedder counts: what may be asked, and the vendors' own keys.
+
+    Raises:
+        EmbedderInitFailed: a value that makes no sense, named with its file.
+    """
+    table = top.table(SECTION, EmbedderInitFailed)
+    if PREVIOUS not in table.values:
+        return None
+    return of_table(top, table.table(PREVIOUS, EmbedderInitFailed), for_any_embedder(environ))
+
+
+def for_any_embedder(environ: Mapping[str, str]) -> Mapping[str, str]:
+    """Return the environment without what names the embedder in use."""
+    return {name: value for name, value in environ.items() if name not in OF_THE_EMBEDDER}
+
+
+def of_table(top: Table, table: Table, environ: Mapping[str, str]) -> EmbeddingSettings:
+    """Return the embedder that a table of settings and the environment ask for; `top` has the tier.
+
+    Raises:
+        EmbedderInitFailed: a value that makes no sense, named with its file or variable.
+    """
     refuse_key_mistakes(table)
     tier = _tier(top)
     backend = _backend(table, environ, tier)

@@ -44,8 +44,12 @@ class Table:
         """Return the table `name` of this one, empty where the file has none."""
         values = self.values.get(name, {})
         if not isinstance(values, dict):
-            raise refusal(f"{self.file}: {name} is a value, not a table.", tip=f"Write it as [{name}].")
-        return Table(self.file, name, values, refusal)
+            section = self._below(name)
+            raise refusal(f"{self.file}: {section} is a value, not a table.", tip=f"Write it as [{section}].")
+        return Table(self.file, self._below(name), values, refusal)
+
+    def _below(self, name: str) -> str:
+        return f"{self.section}.{name}" if self.section else name
 
     def text(self, key: str) -> Sourced[str] | None:
         """Return the non-blank string under `key`, None where the key is missing or blank."""

@@ -41,14 +41,22 @@ def secrets(top: Table, environ: Mapping[str, str]) -> tuple[str, ...]:
 
     What is shorter than eight characters is not a secret, but a word that a local server wants to hear.
     """
-    values = top.values.get("embeddings")
-    table = values if isinstance(values, dict) else {}
-    named = str(table.get("api_key_env", ""))
-    variables = {"AI_MEMORY_EMBED_API_KEY", named, *(vendor.key_env for vendor in vendors.VENDORS)}
+    table = _below(top.values, "embeddings")
+    variables = {"AI_MEMORY_EMBED_API_KEY", *(vendor.key_env for vendor in vendors.VENDORS)}
     found = {environ.get(name, "").strip() for name in variables if name}
-    found |= {str(table.get("api_key", "")), "" if api_key.is_variable(named) else named}
-    found.add(_key_of_file(str(table.get("api_key_file", "")), environ))
+    found |= _secrets_of(table, environ) | _secrets_of(_below(table, "previous"), environ)
     return tuple(sorted(key for key in found if len(key) >= SHORTEST_SECRET))
+
+
+def _secrets_of(table: Mapping[str, object], environ: Mapping[str, str]) -> set[str]:
+    named = str(table.get("api_key_env", ""))
+    of_variable = environ.get(named, "").strip() if api_key.is_variable(named) else named
+    return {str(table.get("api_key", "")), of_variable, _key_of_file(str(table.get("api_key_file", "")), environ)}
+
+
+def _below(values: Mapping[str, object], name: str) -> Mapping[str, object]:
+    table = values.get(name)
+    return table if isinstance(table, dict) else {}
 
 
 def refuse_key_mistakes(table: Table) -> None:
@@ -59,12 +67,12 @@ def refuse_key_mistakes(table: Table) -> None:
     """
     if "api_key" in table.values:
         raise EmbedderInitFailed(
-            f"{table.file}: [embeddings].api_key holds a key in the config file, which is refused.",
+            f"{table.file}: [{table.section}].api_key holds a key in the config file, which is refused.",
             tip="Put it into an environment variable and name that in api_key_env.",
         )
     if table.text("api_key_env") and table.text("api_key_file"):
         raise EmbedderInitFailed(
-            f"{table.file}: [embeddings] has both api_key_env and api_key_file.", tip="Keep one of them."
+            f"{table.file}: [{table.section}] has both api_key_env and api_key_file.", tip="Keep one of them."
         )
 
 

@@ -80,9 +80,22 @@ class Settings:
         Raises:
             EmbedderInitFailed: its configuration makes no sense.
         """
+        self._require_read()
+        return embedding_settings.resolve(self.config, self.environ)
+
+    @property
+    def previous(self) -> EmbeddingSettings | None:
+        """The embedder of before, by which vectors are still searched that it made; None: not configured.
+
+        Raises:
+            EmbedderInitFailed: its configuration makes no sense.
+        """
+        self._require_read()
+        return embedding_settings.resolve_previous(self.config, self.environ)
+
+    def _require_read(self) -> None:
         if self.fault:
             raise EmbedderInitFailed(self.fault.what, tip=self.fault.tip) from self.fault
-        return embedding_settings.resolve(self.config, self.environ)
 
     def secrets(self) -> tuple[str, ...]:
         """Return the keys that no message may show: whatever may be one is read, also where it is not in use."""

@@ -7,13 +7,12 @@ from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
-from ai_memory.config.embedding import ADDRESS_KEYS, OTHER_KEYS, OUR_KEYS
+from ai_memory.config.embedding import ADDRESS_KEYS, OTHER_KEYS, OUR_KEYS, PREVIOUS, SECTION
 from ai_memory.text.refused_value import key_shaped
 
 if TYPE_CHECKING:
     from ai_memory.config.file import Table
 
-SECTION = "embeddings"
 TOP_KEYS = ("db", "tier")
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,40}", re.ASCII)
 _ALIKE = 0.6
@@ -46,10 +45,17 @@ def _unlike(name: str, meant: str, value: object) -> str:
 
 
 def _in_the_table(top: Table) -> Iterator[str]:
-    values = top.values.get(SECTION)
     known = ADDRESS_KEYS | OTHER_KEYS | OUR_KEYS | {"api_key"}
-    for name in sorted(values.keys() - known) if isinstance(values, dict) else ():
-        yield f"[{SECTION}].{_shown(name)} is not a known key and was ignored."
+    values = top.values.get(SECTION)
+    if isinstance(values, dict):
+        yield from _unknown(SECTION, values.keys() - known - {PREVIOUS})
+        previous = values.get(PREVIOUS)
+        yield from _unknown(f"{SECTION}.{PREVIOUS}", previous.keys() - known if isinstance(previous, dict) else ())
+
+
+def _unknown(section: str, names: Iterable[str]) -> Iterator[str]:
+    for name in sorted(names):
+        yield f"[{section}].{_shown(name)} is not a known key and was ignored."
 
 
 def _meant(name: str, known: Iterable[str]) -> str:

@@ -22,14 +22,13 @@ from ai_memory.embed.stack.chain import chained
 from ai_memory.embed.terms import Terms, Ties
 from ai_memory.errors import NoEmbedder
 from ai_memory.text import address
-from ai_memory.vectors.target import LOCAL
 
 if TYPE_CHECKING:
     from ai_memory.config.embedding import EmbeddingSettings
     from ai_memory.embed.flow.splitting import SplittingEmbedder
     from ai_memory.embed.port import Pool, ResilientEmbedder
     from ai_memory.embed.stack.chain import Core
-    from ai_memory.vectors.target import Target
+    from ai_memory.vectors.target import Target, Vectors
 
 WorkT = TypeVar("WorkT")
 AnswerT = TypeVar("AnswerT")
@@ -62,8 +61,60 @@ def assemble_interactive(settings: EmbeddingSettings) -> ResilientEmbedder:
     """
     stop = Event()
     embedder = assemble(settings, Terms(QUICK), Ties(stop))
-    if settings.backend.value == LOCAL:
-        return embedder
+    return embedder if settings.is_local else _time_limited(embedder, settings, stop)
+
+
+class Queries:
+    """Embeds queries for somebody who waits: of each an endpoint has ten seconds, a local model the time it takes.
+
+    The embedder is made when it is first asked, and anew after an answer that did not come in time.
+    """
+
+    def __init__(self, settings: EmbeddingSettings) -> None:
+        """Keep the settings; nothing is made, loaded or sent yet."""
+        self._settings = settings
+        self._stop = Event()
+        self._embedder: ResilientEmbedder | None = None
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the model runs on this machine."""
+        return self._settings.is_local
+
+    def begin(self, text: str) -> Callable[[], tuple[Target, Vectors]]:
+        """Send a query to its endpoint, and return what waits for the target and the vector, float32, shape (dim,).
+
+        A local model begins only where it is waited for. Both raise:
+
+        Raises:
+            NoEmbedder, EmbedderInitFailed: see `assemble`.
+            TransientFailure: the time is over.
+            AiMemoryError: the embedder's.
+        """
+        if self.is_local:
+            return lambda: self._embedded(text)
+        embedder = self._made()
+        answer = _time_limited(embedder, self._settings, self._stop).begin_query(text)
+        return lambda: _with_target(embedder, answer())
+
+    def _embedded(self, text: str) -> tuple[Target, Vectors]:
+        embedder = self._made()
+        return _with_target(embedder, embedder.embed_query(text))
+
+    def _made(self) -> ResilientEmbedder:
+        if self._embedder is None or self._stop.is_set():
+            self._stop = Event()
+            self._embedder = assemble(self._settings, Terms(QUICK), Ties(self._stop))
+        return self._embedder
+
+
+def _with_target(embedder: ResilientEmbedder, vector: Vectors) -> tuple[Target, Vectors]:
+    """Return the target as it is known after the answer."""
+    return embedder.target, vector
+
+
+def _time_limited(embedder: ResilientEmbedder, settings: EmbeddingSettings, stop: Event) -> TimeLimitedEmbedder:
+    """Return the embedder for somebody who waits from now on; `stop` ends its waits."""
     return TimeLimitedEmbedder(
         embedder, TimeLimit.begin(address.read(settings.base_url.value).shown, PERSON_WAITS, stop)
     )
@@ -101,7 +152,7 @@ def token_counter(settings: EmbeddingSettings) -> Callable[[str], int] | None:
     Raises:
         EmbedderInitFailed: the model's files cannot be used.
     """
-    if settings.backend.value == LOCAL:
+    if settings.is_local:
         return local.token_counter(settings)
     return remote.token_counter(settings)
 
@@ -112,6 +163,6 @@ def _core(settings: EmbeddingSettings, terms: Terms, ties: Ties) -> Core:
             f"the tier {settings.tier.value} ({settings.tier.source}) has embeddings turned off.",
             tip='Set tier = "semantic" in config.toml.',
         )
-    if settings.backend.value == LOCAL:
+    if settings.is_local:
         return local.core(settings)
     return remote.core(settings, terms, ties)

@@ -42,11 +42,13 @@ class Meter:
     """What was spent on an embedder since the process began; any thread adds, anyone reads.
 
     It stays in its process: what travels is what was `spent`, which is one value, so that it is read at one moment.
-    `failure` is what the last request came to where that may be retried, empty where it was answered.
+    `failure` is what the last request came to where that may be retried, empty where it was answered. `reached` says
+    that some request was sent, whatever became of it, or that a model was loaded: there is somebody to ask.
     """
 
     spent: Usage = field(default_factory=Usage)
     failure: str = ""
+    reached: bool = False
     _lock: Lock = field(default_factory=Lock, repr=False, compare=False)
     _tallies: dict[int, Tally] = field(default_factory=dict, repr=False, compare=False)
 

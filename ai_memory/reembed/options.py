@@ -23,6 +23,7 @@ class Options:
     long it may wait for an endpoint that failed. `same_vectors`: the target may give the stored vectors. `yes`: nobody
     need be asked. `configured` says where the target was configured. `keeps_previous`: what is replaced is kept.
     `staged`: vectors go beside the memories until they are switched to.
+    `claims_unstamped`: the configuration says what made the vectors of which the file does not tell it.
     """
 
     resume: bool = False
@@ -42,6 +43,7 @@ class Options:
     configured: str = ""
     keeps_previous: bool = True
     staged: bool = False
+    claims_unstamped: bool = False
 
     def keeps(self, run: Run | None) -> bool:
         """Return whether what is replaced is kept: an unfinished `run` goes on as it was begun."""

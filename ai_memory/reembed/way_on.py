@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,7 @@ from ai_memory.errors import AiMemoryError, DataRefused
 from ai_memory.text.hints import BACKFILL, GO_ON, REEMBED, SWITCH
 
 if TYPE_CHECKING:
+    from ai_memory.reembed.scope import Scope
     from ai_memory.stores.port import Reader
     from ai_memory.stores.values import Pause, Run
 
@@ -19,10 +20,13 @@ PLAINLY = re.compile(rf"\b(?P<resume>{GO_ON})(?=\s*$|[;)])|\b{REEMBED}(?=\s*$|[;
 """A start that is named without a flag: the rest of a tip is for a person to choose from."""
 
 
-def steps_on(run: Run | None, pause: Pause | None, begin: str) -> tuple[str, ...]:
+def steps_on(
+    run: Run | None, pause: Pause | None, begin: str, *, scope: Scope = None, elsewhere: bool = False
+) -> tuple[str, ...]:
     """Return the commands to type one after the other.
 
-    `run` is the unfinished one (None: none), `pause` the one that stands, `begin` what does it beside neither.
+    `run` is the unfinished one (None: none), `pause` the one that stands, `begin` what does it beside neither. Rows of
+    `scope` are to get vectors; `elsewhere` says that the run goes to another target than they are to have.
     """
     if run is None:
         steps: tuple[str, ...] = (begin,)
@@ -31,17 +35,32 @@ def steps_on(run: Run | None, pause: Pause | None, begin: str) -> tuple[str, ...
     elif run.state == "paused":
         # No start goes on with it, and nothing pauses a run so any more.
         steps = (CANCEL, begin)
+    elif elsewhere:
+        steps = (f"{REEMBED} --retarget",)
     else:
         # It goes on with its own namespaces.
-        steps = (GO_ON,) if run.scope is None else (GO_ON, begin)
+        all_of_it = run.scope is None or (scope is not None and {*scope} <= {*run.scope})
+        steps = (GO_ON,) if all_of_it else (GO_ON, begin)
     # A backfill takes no run, and heeds no pause.
     return (UNPAUSE, *steps) if pause and steps != (BACKFILL,) else steps
 
 
-def way_on(store: Reader, begin: str, *, now_ms: int) -> str:
-    """Return those commands for a file as a line names them; `begin` where its records of runs cannot be read."""
+def way_on(
+    store: Reader,
+    begin: str,
+    *,
+    now_ms: int,
+    scope: Scope = None,
+    elsewhere: Callable[[Run], bool] = lambda _: False,
+) -> str:
+    """Return those commands for a file as a line names them; `begin` where its records of runs cannot be read.
+
+    `elsewhere` says whether an unfinished run goes to another target.
+    """
     try:
-        return "; then: ".join(steps_on(store.runs.unfinished(), store.operator.pause(now_ms=now_ms), begin))
+        run, pause = store.runs.unfinished(), store.operator.pause(now_ms=now_ms)
+        away = run is not None and elsewhere(run)
+        return "; then: ".join(steps_on(run, pause, begin, scope=scope, elsewhere=away))
     except DataRefused:
         return begin
 

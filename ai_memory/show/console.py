@@ -18,7 +18,7 @@ from ai_memory.text.hints import NO_HINTS, Hints
 from ai_memory.text.invisible import escaped, json_escaped
 from ai_memory.text.masking import Mask
 
-HINTED = frozenset({"next", "error", "findings", "endpoint", "refusal"})
+HINTED = frozenset({"next", "error", "findings", "endpoint", "refusal", "notes"})
 """Values of a result that name commands."""
 BY_CONFIGURATION = frozenset({2, 3, 12})
 """Exit codes of errors that a setting in the wrong place may cause."""
@@ -68,12 +68,15 @@ class Console:
 
     def result(self, values: Mapping[str, object], *lines: str) -> None:
         """Print the result of the command, without keys: `values` with --json, else `lines`, each of them one line."""
-        mask = Mask(self.keys())
         if self.json:
-            hinted = {name: self._hinted(name, value) for name, value in values.items()}
-            self.line(to_json(_masked(hinted, mask)))
+            self.line(to_json(self._clean(values)))
         else:
+            mask = Mask(self.keys())
             self._print(safe(self.hints(line), mask, keep="\t") for line in lines)
+
+    def _clean(self, values: Mapping[str, object]) -> dict[str, object]:
+        mask = Mask(self.keys())
+        return {name: _masked(self._hinted(name, value), mask) for name, value in values.items()}
 
     def _hinted(self, name: str, value: object) -> object:
         if name not in HINTED:
@@ -85,6 +88,14 @@ class Console:
     def memories(self, values: Mapping[str, object], *lines: str) -> None:
         """Print what memories hold as it is: `values` with --json, else `lines`, each of them one line."""
         self._print([to_json(values)] if self.json else lines)
+
+    def answer(self, memories: Mapping[str, object], told: Mapping[str, object]) -> None:
+        """Print one of several results as a JSON object on one line, at once: whoever asked may wait for it.
+
+        What `memories` hold is printed as it is, what is `told` beside them without keys.
+        """
+        self.line(to_json({**memories, **self._clean(told)}))
+        self.out.flush()
 
     def line(self, text: str) -> None:
         """Print one line of memories."""

@@ -53,6 +53,7 @@ class Narrator:
             case RowsQuarantined():
                 self._notices.observe(event.rows)
             case RowsTakenBack() | RemedyFound():
+                self._progress.grow(event.rows if isinstance(event, RowsTakenBack) else 0)
                 self._progress.say(f"ai-memory: warning: {lie_words(event)}")
             case Waiting():
                 self._progress.say(f"{event.reason} Waiting {event.seconds:.0f} s for the endpoint.")

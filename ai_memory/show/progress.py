@@ -32,6 +32,9 @@ class Progress(Protocol):
     def advance(self, rows: int) -> None:
         """Record that `rows` more are done."""
 
+    def grow(self, rows: int) -> None:
+        """Record that `rows` more are to be done."""
+
     def note(self, text: str) -> None:
         """Show one line that need not be seen."""
 
@@ -53,6 +56,9 @@ class SilentProgress:
         """Show nothing."""
 
     def advance(self, rows: int) -> None:
+        """Show nothing."""
+
+    def grow(self, rows: int) -> None:
         """Show nothing."""
 
     def note(self, text: str) -> None:
@@ -102,6 +108,10 @@ class PlainProgress(SilentProgress):
             speed = f"{rate:.1f} {self._unit}/s, {_duration(left)} left"
             self.say(f"{self._label}: {self._done:,} of {self._total:,} {self._unit}, {speed}")
 
+    def grow(self, rows: int) -> None:
+        """Record that `rows` more are to be done."""
+        self._total += rows
+
     def note(self, text: str) -> None:
         """Print the line."""
         self.say(text)
@@ -126,6 +136,12 @@ class BarProgress(SilentProgress):
         """Draw the bar `rows` longer."""
         if self._bar is not None:
             self._bar.update(rows)
+
+    def grow(self, rows: int) -> None:
+        """Draw the bar for `rows` more."""
+        if self._bar is not None:
+            self._bar.total += rows
+            self._bar.refresh()
 
     def note(self, text: str) -> None:
         """Print the line above the bar."""

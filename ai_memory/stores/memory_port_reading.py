@@ -7,23 +7,24 @@ every one.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterator, Mapping
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from ai_memory.errors import StatementRefused
     from ai_memory.memory.records import Memory, Value
     from ai_memory.stores.memory_values import (
-        Candidate,
         Column,
         LeftBehind,
         Match,
         NamespaceCount,
         Sizes,
         SpaceCount,
+        StoredVector,
         Summary,
         Text,
         Totals,
+        VectorPage,
     )
 
 
@@ -112,11 +113,21 @@ class SearchReader(Protocol):
     A row number names a memory as long as one state is read: see `Library`.
     """
 
-    def matches(self, query: str, namespace: str | None) -> Iterator[Match]:
+    def telling(self, query: str) -> str:
+        """Return a query of the words of `query` that tell most: each once, without function words, of many the rarest.
+
+        How many that are at most is the store's to say. Function words stay where there is nothing else.
+
+        Raises:
+            WordIndexUnusable: see `matches`.
+        """
+
+    def matches(self, query: str, namespace: str | None, *, substrate: bool = True) -> Iterator[Match]:
         """Yield the live memories with a word of `query`, best BM25 first.
 
-        Every character of `query` is taken for text, none for a syntax. Function words count only where there is
-        nothing else.
+        With `namespace` None and not `substrate` those of ai-memory's own namespaces are left out.
+
+        Every character of `query` is taken for text, none for a syntax. Each of its words counts; see `telling`.
 
         Raises:
             WordIndexUnusable: the index of words is damaged, absent or something else.
@@ -129,8 +140,14 @@ class SearchReader(Protocol):
             WordIndexUnusable: see `matches`.
         """
 
-    def candidates(self, namespace: str | None) -> Iterator[Sequence[Candidate]]:
-        """Yield the live memories with what is known of their vectors, in blocks of a bounded size."""
+    def vectors(self, namespace: str | None, *, substrate: bool = True) -> Iterator[VectorPage]:
+        """Yield the vectors of the live memories, in pages of a bounded size; `substrate` is as in `matches`.
+
+        A vector's space is what our record of it says while the vector is the one we wrote, else the row's own stamp.
+        """
+
+    def vector(self, row_number: int) -> StoredVector:
+        """Return what is stored as the vector of one memory."""
 
     def text(self, row_number: int) -> Text:
         """Return what a person is shown of a memory that was found."""
@@ -202,6 +219,9 @@ class About(Protocol):
 
     def sizes(self) -> Sizes:
         """Return how large it is."""
+
+    def mark(self) -> Hashable:
+        """Return what is another value as soon as somebody else has committed to it, or put another in its place."""
 
     def require_known(self) -> None:
         """Check that this program knows its schema well enough to write it.

@@ -3,6 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from ai_memory.vectors.target import Vectors
 
 SHOWN_TITLES = 3
 
@@ -32,26 +39,42 @@ class Match:
     """A live memory that has a word of the query: the higher its `bm25`, the better it fits."""
 
     row_number: int
-    namespace: str
     bm25: float
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A live memory and what is known of its vector.
+@dataclass(frozen=True, slots=True, eq=False)
+class VectorGroup:
+    """Vectors of live memories, all of one space and one width; `space` is None where nothing tells it.
 
-    `blob` is None where it has none. `dim` and `space` are what the row declares, `recorded_space` and
-    `recorded_head` what our own record says of the vector we wrote; all None where unknown. A `dim` that is not a
-    number is -1.
+    `vectors`, shape (n, dim), has that of the memory `numbers[i]` in its row `i`. It may hold NaN, infinity and zeros.
     """
 
-    row_number: int
-    namespace: str
-    blob: bytes | None
-    dim: int | None
     space: str | None
-    recorded_space: str | None
-    recorded_head: bytes | None
+    numbers: npt.NDArray[np.int64]
+    vectors: Vectors
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class VectorPage:
+    """A bounded number of live memories: their vectors in groups, how many have none, and whose is malformed.
+
+    Malformed is what no vector has the form of, and what declares another width than it has.
+    """
+
+    groups: tuple[VectorGroup, ...]
+    missing: int
+    malformed: npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredVector:
+    """The BLOB of a memory, b"" where it has none, and the width that its row declares.
+
+    `dim` is None where nothing is declared, -1 where what is declared is not a number.
+    """
+
+    blob: bytes
+    dim: int | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         Active,
         Checkpoint,
         Identity,
+        KeptTarget,
         KeptVector,
         Measured,
         Pause,
@@ -155,6 +156,12 @@ class TargetReader(Protocol):
     def unproven(self, target: Fingerprint) -> list[str]:
         """Return the ids of the rows whose vectors sweeps wrote in the target's present stretch."""
 
+    def left_in_flight(self, target: int, scope: tuple[str, ...] | None) -> int:
+        """Return how many texts runs to the target have sent and not committed, at most: killed ones, and given up.
+
+        Of rows in the namespaces of `scope` (None: in all), as far as the runs' own namespaces tell.
+        """
+
     def widths(self) -> list[tuple[bytes, int]]:
         """Return digest and width of every target, the unfinished run's first, then the latest; damaged ones left out.
 
@@ -163,6 +170,12 @@ class TargetReader(Protocol):
 
     def of_space(self, space: str, dim: int) -> list[int]:
         """Return the numbers of the targets of a space, the latest first; with a `dim` of 0 of any width."""
+
+    def kept(self) -> list[KeptTarget]:
+        """Return those of the latest targets to which vectors in the database are recorded, the latest first.
+
+        Damaged ones are left out.
+        """
 
 
 class RunReader(Protocol):

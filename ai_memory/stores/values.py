@@ -201,6 +201,11 @@ class Run:
     kept: Room = Room()
     staged: bool = False
 
+    @property
+    def untold(self) -> bool:
+        """Whether nobody was told of what it may have in flight: its runner was killed, or no runner had it yet."""
+        return self.holder is not None or self.fence == 0
+
 
 ASKED_AT_END = ("ready", "switched", "done")
 """States of a run that had rows from all over it asked again: a census found nothing stale."""
@@ -236,12 +241,29 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """By what a target is recorded: the SHA-256 of `spec_json` (32 bytes), its space, its width in numbers."""
+    """By what a target is recorded: the SHA-256 of `spec_json` (32 bytes), its space, its width in numbers.
+
+    `settings` is how it is configured; empty: what is kept of that stays.
+    """
 
     digest: bytes
     spec_json: str
     space: str
     dim: int
+    settings: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class KeptTarget:
+    """A target that gave vectors of the file: its space and width, how it was configured, its witness if there is one.
+
+    `settings` is empty where that was not kept.
+    """
+
+    space: str
+    dim: int
+    settings: str
+    witness: bytes | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,6 +65,24 @@ def read(path: Path, rule: Rule) -> bytes:
     return content
 
 
+def require_own_folder(path: Path, refusal: type[AiMemoryError], users: frozenset[int]) -> None:
+    """Check that a folder is there, belongs to one of `users` and cannot be changed by others; links are followed.
+
+    Raises:
+        AiMemoryError: `refusal`: it is not, or cannot be looked at.
+    """
+    try:
+        found = path.stat()
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else "its name contains a NUL"
+        raise refusal(f"the folder {path} cannot be read: {why}.") from None
+    if not stat.S_ISDIR(found.st_mode):
+        raise refusal(f"{path} is not a folder.")
+    forbidden = stat.S_IWOTH if _is_owners_own_group(found) else OTHERS_WRITE
+    if found.st_uid not in users or stat.S_IMODE(found.st_mode) & forbidden:
+        raise refusal(f"the folder {path} can be changed by others.")
+
+
 def _judge(found: os.stat_result, path: Path, rule: Rule) -> None:
     mode = stat.S_IMODE(found.st_mode)
     if not stat.S_ISREG(found.st_mode):

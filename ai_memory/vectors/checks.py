@@ -22,13 +22,18 @@ SAME_COSINE = 0.999
 def cosines(a: Vectors, b: Vectors) -> npt.NDArray[np.float64]:
     """Return the cosine of each row of `a`, shape (n, dim), with `b`, shape (dim,), or with its row of `b`, (n, dim).
 
-    NaN where one of the two holds NaN or infinity or is all zero: such a cosine is neither near nor far, so ask
-    `not cosine >= LEAST`.
+    Equal rows have equal cosines, to the last bit, wherever they stand. NaN where one of the two holds NaN or infinity
+    or is all zero: such a cosine is neither near nor far, so ask `not cosine >= LEAST`.
     """
     with np.errstate(all="ignore"):
         wide, other = a.astype(np.float64), b.astype(np.float64)
-        dots = wide @ other if b.ndim == 1 else (wide * other).sum(axis=1)
-        found: npt.NDArray[np.float64] = dots / (np.linalg.norm(wide, axis=1) * np.linalg.norm(other, axis=-1))
+        found: npt.NDArray[np.float64] = _dots(wide, other) / np.sqrt(_dots(wide, wide) * _dots(other, other))
+    return found
+
+
+def _dots(a: npt.NDArray[np.float64], b: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    # Not `a @ b`: what BLAS adds up first depends on where in the array a row stands.
+    found: npt.NDArray[np.float64] = np.einsum("...j,...j->...", a, b)
     return found
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +20,8 @@ class Target:
     text. `normalized` says whether vectors are scaled to length 1. `max_tokens` is the length at
     which the model cuts a text (0: the endpoint decides). `precision` names the number format in
     which the model computes, `template_version` the way in which a document is composed. `model` is
-    the configured name, for people; it is not part of the fingerprint, `space` is.
+    the configured name, for people; it is not part of the fingerprint, `space` is. Neither are `settings`: how it was
+    configured, as a file keeps it for the next migration; empty: it is not kept.
     """
 
     space: str
@@ -33,6 +34,7 @@ class Target:
     max_tokens: int = 0
     precision: str = "float32"
     template_version: int = 1
+    settings: str = field(default="", compare=False, repr=False)
 
     @property
     def is_local(self) -> bool:

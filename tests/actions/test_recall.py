@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ai_memory.actions.compare import LeftOut, QueryVector
 from ai_memory.actions.filling import Filling
 from ai_memory.actions.ingest import put
-from ai_memory.actions.recall import Found, LeftOut, Query, recall
+from ai_memory.actions.recall import Found, Query, recall
 from ai_memory.actions.renew import renew
 from ai_memory.clock import SystemClock
 from ai_memory.memory.records import Draft
@@ -48,8 +49,8 @@ def remember(store: Store, title: str, content: str, *, namespace: str = "global
 
 
 def search(store: Store, text: str, *, by: HashEmbedder | None, namespace: str | None = None, limit: int = 10) -> Found:
-    vector = by.embed_query(text) if by else None
-    return recall(Library(store), Query(text, vector, by.target.space if by else "", namespace, limit))
+    vectors = (QueryVector(by.target.space, by.embed_query(text)),) if by else ()
+    return recall(Library(store), Query(text, vectors, namespace, limit))
 
 
 def titles(found: Found) -> list[str]:
@@ -105,6 +106,25 @@ def test_what_a_file_told_its_word_index_to_rank_by_is_not_obeyed(store: Store) 
     remember(store, "Tea", "green leaves", by=None)
     store.db.execute("INSERT INTO memories_fts(memories_fts, rank) VALUES ('rank', 'highlight(0, ''<'', ''>'')')")
     assert titles(search(store, "leaves", by=None)) == ["Tea"]
+
+
+def test_of_equal_memories_those_stored_earlier_are_found(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    embedder = HashEmbedder()
+    for number in range(9):
+        remember(store, f"t{number}", "x", by=embedder)
+    store.db.execute("UPDATE memories SET embedding = ?", (encode(embedder.vector("t0 x")),))
+    store.db.execute("DELETE FROM embedding_provenance")
+    monkeypatch.setattr("ai_memory.stores.sqlite.vector_pages.PAGE_ROWS", 4)
+    monkeypatch.setattr("ai_memory.actions.recall.MIN_DEPTH", 5)
+    assert titles(search(store, "nothing", by=embedder, limit=5)) == ["t0", "t1", "t2", "t3", "t4"]
+
+
+def test_a_pasted_text_is_searched_for_by_its_rarest_words(store: Store) -> None:
+    common = " ".join(f"word{number}" for number in range(1_500))
+    remember(store, "Common", common, by=None)
+    remember(store, "Also common", common, by=None)
+    remember(store, "Rare", "the quokka", by=None)
+    assert titles(search(store, f"{common} quokka", by=None))[0] == "Rare"
 
 
 def test_vectors_of_another_space_or_width_are_left_out_and_counted(store: Store) -> None:
@@ -193,7 +213,7 @@ def test_on_a_file_of_the_rust_program_what_may_be_compared_is_compared(tmp_path
     embedder = HashEmbedder(dim=shapes.DIM)
     with writing(shape.path, now_ms=NOW) as store:
         space = shapes.SPACE if shape.has_space_column else SPACE
-        found = recall(Library(store), Query("note", embedder.embed_query("note"), space, None, 100))
+        found = recall(Library(store), Query("note", (QueryVector(space, embedder.embed_query("note")),), None, 100))
     comparable = [row for row in shape.of_kind(*shapes.EMBEDDABLE - {shapes.MALFORMED}, shapes.ENCRYPTED) if row.blob]
     assert sum(hit.cosine is not None for hit in found.hits) == len(comparable)
     assert found.left_out[LeftOut.MALFORMED] == len(shape.of_kind(shapes.MALFORMED))

@@ -11,7 +11,7 @@ import pytest
 from ai_memory.reembed.doubt import most_asked
 from ai_memory.reembed.inspect.report import RunReport
 from ai_memory.vectors.witness import WITNESS_TEXTS
-from tests.reembed.work import Work
+from tests.reembed.work import NOW_MS, Work
 from tests.support import files
 from tests.support.fakes import HashEmbedder
 
@@ -116,6 +116,69 @@ def test_pages_in_flight_are_counted_until_they_are_down(tmp_path: Path) -> None
 
     again = set(last.sent) & set(wide.sent)
     assert 3 * BATCH < len(again) <= report.texts_sent_twice
+
+
+def killed_and(path: Path, give_up: Callable[[Path], object]) -> set[str]:
+    """Return the texts of a run that was killed with pages in flight, and given up then."""
+    killed = Deadly(FIRST_PAGE)
+    with pytest.raises(Killed):
+        invocation(path, killed, concurrency=8)
+    give_up(path)
+    return set(killed.sent)
+
+
+def cancel(path: Path) -> None:
+    with Work(path).store() as store, store.transaction() as transaction:
+        transaction.runs.cancel(now_ms=NOW_MS)
+
+
+def start_elsewhere(path: Path) -> None:
+    """Start over to another model, and give that up, too."""
+    Work(path, HashEmbedder(model="another", dim=8)).run(resume=True, retarget=True, batch=BATCH, max_rows=4)
+    cancel(path)
+
+
+def start_over_in_another_namespace(path: Path) -> None:
+    report = Work(path).run(resume=True, retarget=True, batch=BATCH, scope=("elsewhere",))
+    assert (report.exit_code, report.texts_sent_twice) == (0, 0)
+
+
+@pytest.mark.parametrize("give_up", [cancel, start_elsewhere])
+def test_what_a_run_that_was_given_up_had_in_flight_is_announced_by_the_next_one_to_its_target(
+    tmp_path: Path, give_up: Callable[[Path], object]
+) -> None:
+    path = files.create(tmp_path / "m.db", 40)
+    killed, last = killed_and(path, give_up), Deadly(1000)
+
+    report = Work(path, HashEmbedder(before=last)).run(batch=BATCH)
+
+    assert report.exit_code == 0
+    assert 0 < len(set(last.sent) & killed) <= report.texts_sent_twice
+    with Work(path).store() as store:
+        assert store.runs.read(report.run_id or 0).counters.texts_sent_twice == report.texts_sent_twice - most_asked(
+            report.already_current
+        )
+
+
+def test_what_a_run_of_another_namespace_did_not_send_again_is_still_announced(tmp_path: Path) -> None:
+    path, last = files.create(tmp_path / "m.db", 40), Deadly(1000)
+    files.execute(path, "UPDATE memories SET namespace = iif(rowid > 35, 'elsewhere', 'global')")
+    killed = Deadly(FIRST_PAGE)
+    with pytest.raises(Killed):
+        Work(path, HashEmbedder(concurrency=8, before=killed)).run(batch=BATCH, scope=("global",))
+    start_over_in_another_namespace(path)
+
+    report = Work(path, HashEmbedder(before=last)).run(batch=BATCH)
+
+    assert 0 < len(set(last.sent) & set(killed.sent)) <= report.texts_sent_twice
+
+
+def test_a_run_that_was_given_up_after_a_clean_stop_has_nothing_to_announce(tmp_path: Path) -> None:
+    path = files.create(tmp_path / "m.db", 40)
+    Work(path).run(batch=BATCH, max_rows=8)
+    cancel(path)
+
+    assert Work(path).run(batch=BATCH).texts_sent_twice == 0
 
 
 def test_no_more_is_announced_than_there_is_to_send(tmp_path: Path) -> None:

@@ -61,14 +61,10 @@ def run_row(command: Command) -> tuple[str, int, int]:
     return state, reembedded, limit
 
 
-def done(command: Command) -> int:
-    return sum(blob is not None for blob in files.vectors(command.db).values())
-
-
 def begun(command: Command) -> subprocess.Popen[str]:
     """Start a run and return when some of its rows are committed."""
     process = command.start(*CRON)
-    wait_for(lambda: done(command) >= 2 * BATCH)
+    wait_for(lambda: files.embedded(command.db) >= 2 * BATCH)
     return process
 
 
@@ -212,7 +208,7 @@ def test_take_over_is_immediate_though_a_child_of_the_killed_runner_lives(
     line = [sys.executable, "-c", CHILD, str(lock), str(note), "--db", str(command.db), *CRON]
     env = {**os.environ, "PYTHONPATH": str(ROOT), **command.env}
     process = subprocess.Popen(line, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, text=True)
-    wait_for(lambda: note.exists() and note.read_text() and done(command) >= BATCH)
+    wait_for(lambda: note.exists() and note.read_text() and files.embedded(command.db) >= BATCH)
     process.kill()
     process.wait()
     child = int(note.read_text())

@@ -32,10 +32,6 @@ def command(tmp_path: Path, endpoint: FakeEndpoint) -> Iterator[Command]:
     command.end()
 
 
-def done(command: Command) -> int:
-    return sum(blob is not None for blob in files.vectors(command.db).values())
-
-
 def awaiting_the_first(command: Command, endpoint: FakeEndpoint, *words: str) -> subprocess.Popen[str]:
     """Return a run of which not even the first request is ever answered."""
     endpoint.fail("hang", times=FOREVER)
@@ -48,7 +44,7 @@ def awaiting_the_first(command: Command, endpoint: FakeEndpoint, *words: str) ->
 def awaiting_pages(command: Command, endpoint: FakeEndpoint, *words: str) -> subprocess.Popen[str]:
     """Return a run that has written some rows and waits for others, which are never answered."""
     process = command.start(*GO_ON, *words)
-    wait_for(lambda: done(command) >= 4 * BATCH)
+    wait_for(lambda: files.embedded(command.db) >= 4 * BATCH)
     endpoint.fail("hang", times=FOREVER)
     # What was answered just before is over by then.
     time.sleep(0.3)
@@ -91,7 +87,7 @@ def test_a_stop_gives_up_what_is_never_answered(
     status = command.run("reembed", "status")
     endpoint.heal()
     command.run("reembed", "unpause")
-    written = done(command)
+    written = files.embedded(command.db)
     resumed = command.run(*GO_ON)
 
     assert (ended.code, ended.json["exit_code"], ended.err.count("ai-memory: ")) == (code, code, 1), ended
@@ -104,16 +100,16 @@ def test_a_stop_gives_up_what_is_never_answered(
 
 def test_what_is_answered_within_the_patience_is_kept(command: Command, endpoint: FakeEndpoint) -> None:
     process = command.start(*GO_ON)
-    wait_for(lambda: done(command) >= 4 * BATCH)
+    wait_for(lambda: files.embedded(command.db) >= 4 * BATCH)
     endpoint.change(latency=2.0)
     seen = len(endpoint.seen.bodies)
     wait_for(lambda: len(endpoint.seen.bodies) >= seen + 2)
-    written = done(command)
+    written = files.embedded(command.db)
     process.send_signal(signal.SIGTERM)
     ended = answer(process)
     endpoint.change(latency=0.0)
 
-    assert (ended.code, done(command) > written) == (143, True)
+    assert (ended.code, files.embedded(command.db) > written) == (143, True)
     assert command.run(*GO_ON).json["texts_sent_twice"] == 0
     assert sent_again(command, endpoint, BATCH) == 0
 
@@ -121,8 +117,35 @@ def test_what_is_answered_within_the_patience_is_kept(command: Command, endpoint
 def test_a_run_that_is_cancelled_gives_up_what_is_never_answered(command: Command, endpoint: FakeEndpoint) -> None:
     process = awaiting_pages(command, endpoint)
     assert command.run("reembed", "cancel").code == 0
+    ended = answer(process)
+    status = command.run("reembed", "status", "--json").json
+    endpoint.heal()
+    written = files.embedded(command.db)
+    begun = command.run("reembed", "--yes", "--json", "--batch", str(BATCH))
 
-    assert answer(process).code == 12
+    assert (ended.code, ended.json["state"]) == (12, "cancelled")
+    spent = ("texts_sent", "requests", "tokens")
+    assert [status[each] for each in spent] == [ended.json[each] for each in spent]
+    assert (begun.code, begun.json["resumed"], begun.json["reembedded"]) == (0, False, ROWS - written), begun
+    assert 0 < begun.json["texts_sent_twice"] <= 2 * ROWS
+    assert "gave up what it had sent: at most" in begun.err
+    assert all_right(command, endpoint)
+
+
+def test_a_backfill_announces_what_a_run_that_was_given_up_had_in_flight(
+    command: Command, endpoint: FakeEndpoint
+) -> None:
+    process = awaiting_pages(command, endpoint)
+    kill(process)
+    assert command.run("reembed", "cancel").code == 0
+    endpoint.heal()
+    written = files.embedded(command.db)
+    filled = command.run("backfill", "--json")
+
+    assert (filled.code, filled.json["embedded"]) == (0, ROWS - written), filled
+    assert 0 < filled.json["texts_sent_twice"] <= 2 * ROWS
+    assert "gave up what it had sent: at most" in filled.err
+    assert all_right(command, endpoint)
 
 
 def test_a_second_signal_ends_at_once(command: Command, endpoint: FakeEndpoint) -> None:

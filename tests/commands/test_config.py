@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.commands.conftest import Cli
+from tests.support.fake_endpoint import FakeEndpoint
 
 KEY = "sk-config-0123456789"
 
@@ -66,3 +67,45 @@ def test_a_mistake_in_the_file_exits_3_and_names_it(cli: Cli, config: Path) -> N
 
     assert (ran.code, ran.out) == (3, "")
     assert f"{config}: [embeddings].dim is -1" in ran.err
+
+
+def test_the_previous_embedder_is_shown_with_the_sources_of_its_fields(cli: Cli, config: Path) -> None:
+    config.write_text(config.read_text() + '[embeddings.previous]\nbackend = "ollama"\nmodel = "older"\n')
+
+    shown = cli("--config", config, "config", "show", "--json").json["previous"]
+    lines = cli("--config", config, "config", "show").out
+
+    assert shown["model"] == {"value": "older", "source": "my.toml [embeddings.previous].model"}
+    assert shown["base_url"] == {"value": "http://localhost:11434", "source": "default of ollama"}
+    [line] = [each for each in lines.splitlines() if each.startswith("previous.model ")]
+    assert line.split() == ["previous.model", "older", "my.toml", "[embeddings.previous].model"]
+
+
+def test_without_a_previous_embedder_none_is_shown(cli: Cli, config: Path) -> None:
+    shown = cli("--config", config, "config", "show", "--json").json
+    assert (shown["previous"], shown["kept"]) == (None, [])
+
+
+def test_what_the_database_has_kept_is_shown_and_whether_it_is_believed(
+    cli: Cli, config: Path, endpoint: FakeEndpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert cli("store", "-T", "Tea", "-c", "green", "--json").json["embedded"]
+    assert cli("config", "show", "--json").json["kept"] == []
+    monkeypatch.setenv("AI_MEMORY_EMBED_MODEL", "other")
+
+    [same_place] = cli("config", "show", "--json").json["kept"]
+    for name in ("BACKEND", "BASE_URL", "MODEL"):
+        monkeypatch.delenv(f"AI_MEMORY_EMBED_{name}")
+    [elsewhere] = cli("--config", config, "config", "show", "--json").json["kept"]
+
+    assert same_place["settings"] == {"backend": "openai-compatible", "base_url": endpoint.url, "model": "fake"}
+    assert (same_place["space"], same_place["dim"]) == ("fake#none", 16)
+    assert same_place["used"].startswith("asked by recall")
+    assert elsewhere["used"].startswith("not asked: ")
+    assert "named by the database alone" in elsewhere["used"]
+
+
+def test_a_database_that_cannot_be_read_does_not_hide_the_settings(cli: Cli, config: Path, db: Path) -> None:
+    db.write_bytes(b"not a database" * 100)
+    ran = cli("--config", config, "config", "show", "--json")
+    assert (ran.code, ran.json["kept"], ran.err.count("\n")) == (0, [], 1)

@@ -96,7 +96,8 @@ def test_a_dead_embedder_keeps_the_texts_and_backfill_does_the_rest(
     assert cli("backfill").code == 77
     endpoint.heal()
     filled = cli("backfill", "--json")
-    assert (filled.code, filled.json) == (0, {"total": 2, "embedded": 2, "raced": 0, "remaining": 0})
+    counts = {"total": 2, "embedded": 2, "raced": 0, "remaining": 0, "asked_again": 2, "texts_sent_twice": 0}
+    assert (filled.code, filled.json) == (0, counts)
     assert cli("backfill", "--json").json["total"] == 0
 
 

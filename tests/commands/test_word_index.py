@@ -132,6 +132,29 @@ def test_what_is_no_word_index_is_not_thrown_away(cli: Cli, filled: Path, kind: 
     assert "is not thrown away" in ran.err
 
 
+@pytest.mark.parametrize("kind", ["a table", "a view"])
+def test_recall_names_what_mends_an_index_that_is_something_else(cli: Cli, filled: Path, kind: str) -> None:
+    harm(filled, OF_ANOTHER_KIND[kind])
+    ran = cli("recall", "title", "--json")
+    assert (ran.code, ran.json["by"], len(ran.json["memories"])) == (0, "meaning", 6)
+    assert f"it is {kind} of another kind. Rename memories_fts, then: ai-memory doctor --repair-fts" in ran.err
+
+
+def test_recall_goes_on_by_meaning_where_a_page_of_the_index_is_damaged(cli: Cli, filled: Path) -> None:
+    with files.opened(filled) as connection:
+        connection.execute("PRAGMA journal_mode = DELETE")
+        [(size,)] = connection.execute("PRAGMA page_size")
+        [(page,)] = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'memories_fts_data'")
+    with filled.open("r+b") as file:
+        file.seek((page - 1) * size)
+        file.write(b"\xff" * 200)
+    ran = cli("recall", "title", "--json")
+    assert (ran.code, ran.json["by"], len(ran.json["memories"])) == (0, "meaning", 6)
+    assert ran.err.strip().endswith("Rebuild it from the memories: ai-memory doctor --repair-fts")
+    # A page cannot be made anew in place; the repair says what can.
+    assert "is damaged: database disk image is malformed: ai-memory restore BACKUP" in cli("doctor", "--repair-fts").out
+
+
 def test_what_was_renamed_out_of_the_way_is_replaced_and_its_triggers_with_it(cli: Cli, filled: Path) -> None:
     harm(filled, (*OF_ANOTHER_KIND["a table"], "ALTER TABLE memories_fts RENAME TO old_fts"))
     repaired = cli("doctor", "--repair-fts", "--json")

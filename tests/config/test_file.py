@@ -78,6 +78,18 @@ def test_an_odd_value_is_obeyed_or_refused_in_a_short_line(tmp_path: Path, key: 
     assert line.isprintable()
 
 
+@pytest.mark.parametrize("value", ODD_VALUES)
+@pytest.mark.parametrize("key", [*KEYS, *MORE_KEYS])
+def test_an_odd_value_of_the_previous_embedder_is_obeyed_or_refused_in_a_short_line(
+    tmp_path: Path, key: str, value: str
+) -> None:
+    other = "" if key == "backend" else "backend = 'openai'\n"
+    line = answered(lambda: settings(tmp_path, f"[embeddings.previous]\n{other}{key} = {value}").previous)
+
+    assert len(line) < 500
+    assert line.isprintable()
+
+
 @pytest.mark.parametrize("value", [each for each in ODD_VALUES if not each.startswith(('"x', '""', "''", '"""'))])
 @pytest.mark.parametrize("key", ["db", "tier"])
 def test_an_odd_path_or_tier_is_refused(tmp_path: Path, key: str, value: str) -> None:

@@ -253,3 +253,95 @@ def test_offline_may_be_asked_in_two_ways(tmp_path: Path) -> None:
     assert embedding(tmp_path, HF_HUB_OFFLINE="1").offline == Sourced(value=True, source="env HF_HUB_OFFLINE")
     assert embedding(tmp_path, AI_MEMORY_EMBED_OFFLINE="true").offline.value
     assert not embedding(tmp_path, AI_MEMORY_EMBED_OFFLINE="0").offline.value
+
+
+PREVIOUS = '[embeddings]\nmodel = "new"\n[embeddings.previous]\n'
+
+
+def previous(tmp_path: Path, toml: str, **environ: str) -> EmbeddingSettings:
+    found = gather(tmp_path, PREVIOUS + toml, **environ).previous
+    assert found is not None
+    return found
+
+
+def test_without_a_table_of_its_own_there_is_no_previous_embedder(tmp_path: Path) -> None:
+    assert gather(tmp_path, '[embeddings]\nmodel = "new"').previous is None
+    assert gather(tmp_path).previous is None
+
+
+def test_the_previous_embedder_is_configured_by_the_same_keys(tmp_path: Path) -> None:
+    found = previous(tmp_path, 'backend = "openai"\nmodel = "old"\ndim = 256\napi_key_env = "OLD_KEY"', OLD_KEY=KEY)
+
+    assert found.model == Sourced("old", "config.toml [embeddings.previous].model")
+    assert (found.backend.value, found.dim.value) == ("openai", 256)
+    assert found.api_key.value is not None
+    assert (found.api_key.value.reveal(), found.api_key.value.origin) == (KEY, "env OLD_KEY")
+
+
+def test_what_the_environment_says_of_the_embedder_is_not_of_the_previous_one(tmp_path: Path) -> None:
+    found = previous(
+        tmp_path,
+        'backend = "openai"\nmodel = "old"',
+        AI_MEMORY_EMBED_MODEL="new",
+        AI_MEMORY_EMBED_BACKEND="local",
+        AI_MEMORY_EMBED_BASE_URL="https://new.example/v1",
+        AI_MEMORY_EMBED_API_KEY=KEY,
+    )
+    assert (found.model.value, found.backend.value, found.base_url.value) == (
+        "old",
+        "openai",
+        "https://api.openai.com/v1",
+    )
+    assert found.api_key.value is not None
+    assert found.api_key.value.shown() == "not set (env OPENAI_API_KEY)"
+
+
+def test_what_may_be_asked_holds_for_the_previous_embedder_too(tmp_path: Path) -> None:
+    found = previous(
+        tmp_path,
+        'backend = "openai"',
+        AI_MEMORY_EMBED_OFFLINE="1",
+        AI_MEMORY_INFERENCE_EGRESS="deny",
+        OPENAI_API_KEY=KEY,
+    )
+    assert (found.offline.value, found.egress.value) == (True, "deny")
+    assert found.api_key.source == "env OPENAI_API_KEY"
+
+
+@pytest.mark.parametrize(
+    ("toml", "words"),
+    [
+        ("dim = -1", "[embeddings.previous].dim is -1"),
+        ('backend = "hal"', "backend is 'hal' (config.toml [embeddings.previous].backend)"),
+        (f'api_key = "{KEY}"', "[embeddings.previous].api_key holds a key"),
+        ('api_key_env = "A"\napi_key_file = "/a"', "[embeddings.previous] has both"),
+        ('base_url = "http://other.example"\nbackend = "openai"', "plain text"),
+    ],
+)
+def test_a_mistake_in_the_previous_embedder_is_named_and_is_none_of_the_other(
+    tmp_path: Path, toml: str, words: str
+) -> None:
+    settings = gather(tmp_path, PREVIOUS + toml)
+    with pytest.raises(EmbedderInitFailed) as caught:
+        _ = settings.previous
+    assert words in caught.value.line()
+    assert KEY not in caught.value.line()
+    assert settings.embedding.model.value == "new"
+
+
+def test_a_value_in_place_of_the_previous_embedder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(EmbedderInitFailed, match=r"embeddings\.previous is a value"):
+        _ = gather(tmp_path, "[embeddings]\nprevious = 1").previous
+
+
+def test_an_unknown_key_of_the_previous_embedder_is_warned_of(tmp_path: Path) -> None:
+    [warning] = gather(tmp_path, f'{PREVIOUS}modle = "x"').warnings
+    assert warning.endswith("[embeddings.previous].modle is not a known key and was ignored.")
+
+
+def test_the_keys_of_the_previous_embedder_are_secrets(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text(f"{KEY}-file")
+    (tmp_path / "key").chmod(0o600)
+    by_name = gather(tmp_path, f'{PREVIOUS}api_key_env = "OLD_KEY"', OLD_KEY=KEY)
+    by_file = gather(tmp_path, f'{PREVIOUS}api_key_file = "{tmp_path / "key"}"')
+    assert (by_name.secrets(), by_file.secrets()) == ((KEY,), (f"{KEY}-file",))

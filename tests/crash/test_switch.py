@@ -160,7 +160,7 @@ def widen(path: Path, options: OpenOptions = OpenOptions()) -> None:
 
 def test_a_kill_while_the_states_of_runs_are_widened_loses_no_run(fast_folder: Path, cuts: int) -> None:
     recorded, crashed, done = fast_folder / "recorded.db", fast_folder / "crashed.db", 0
-    before(6, recorded)
+    before(7, recorded)
     for state_of_run in ("done", "paused"):
         files.execute(recorded, RUN, state_of_run)
     files.execute(recorded, "INSERT INTO reembed_checkpoint VALUES (2, 'ns', 'id', 1, 0, 3, 4)")

@@ -36,7 +36,7 @@ WRITERS = (
     ("reembed", "--resume", "--or-start", *QUICK),
     ("reembed", *QUICK),
     ("reembed", "--resume", "--retarget", *QUICK),
-    ("reembed", "--stamp-only"),
+    ("reembed", "--stamp-only", "--retry-for", "0.05s"),
     ("reembed", "cancel"),
     ("store", "-T", "title id-001", "-c", "new", "-n", "b"),
     ("delete", "id-001"),
@@ -112,6 +112,7 @@ OUR_TABLES = (
     "reembed_migration",
     "embedding_fingerprint",
     "embedding_provenance",
+    "embedding_settings",
 )
 CONFIG = {
     "backend": ("openai-compatible", "local", "ollama", "openai", "gemini"),

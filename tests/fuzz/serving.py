@@ -11,7 +11,6 @@ from random import Random
 from tests.fuzz import odd
 
 DIM = 16
-OLD_DIM = 24
 STATUSES = (200, 200, 200, 201, 204, 301, 307, 400, 401, 402, 403, 404, 408, 413, 422, 429, 500, 501, 503, 529, 599)
 HEADERS = (
     "Retry-After: -1",

@@ -24,9 +24,11 @@ BREAKER = "SELECT run_id, breaker_until FROM reembed_run WHERE state = 'running'
 IN_FLIGHT = "SELECT in_flight_limit, raced FROM reembed_run WHERE state IN ('running', 'paused')"
 ENDED = """
     SELECT run_id, target, scope_json, state, pass, fence, finished_at, census_at, reembedded, raced, quarantined,
-           texts_sent, breaker_state, breaker_until
+           breaker_state, breaker_until
     FROM reembed_run WHERE state NOT IN ('running', 'paused')
 """
+SPENT = "SELECT run_id, texts_sent FROM reembed_run"
+"""A runner that lost its run tells what it spent until then."""
 PASSED = """
     SELECT m.rowid FROM memories AS m JOIN reembed_checkpoint AS c ON c.namespace = m.namespace
     WHERE c.run_id = ? AND c.pass = ? AND typeof(m.id) = 'text' AND (c.eof OR m.id <= c.cursor_id)
@@ -40,10 +42,10 @@ OURS = (
 WRITTEN = (
     *OURS,
     "SELECT rowid, embedding, embedding_dim FROM memories ORDER BY 1",
-    "SELECT run_id, state, pass, fence, reembedded, texts_sent, breaker_state, breaker_until FROM reembed_run",
+    "SELECT run_id, state, pass, fence, reembedded, breaker_state, breaker_until FROM reembed_run",
     "SELECT run_id, at, kind, detail_json FROM reembed_event ORDER BY rowid",
 )
-"""What a runner must leave alone that lost its run."""
+"""What a runner must leave alone that lost its run: all but what its requests cost."""
 
 
 def vectors_of(view: promises.View) -> dict[int, tuple[object, ...]]:
@@ -78,6 +80,7 @@ class Judge:
     def __init__(self, world: World, met: Sometimes) -> None:
         self._world, self._met = world, met
         self._ended: dict[object, tuple[object, ...]] = {}
+        self._spent: dict[int, int] = {}
         self._pass: tuple[int, int] | None = None
         self._frozen: Tables | None = None
         self._ours: Tables = []
@@ -221,6 +224,9 @@ class Judge:
     def _judge_ended_runs(self) -> None:
         for row in self._rows(ENDED):
             assert self._ended.setdefault(row[0], row) == row
+        for run_id, texts in self._rows(SPENT):
+            assert texts >= self._spent.get(run_id, 0)
+            self._spent[run_id] = texts
 
     def _judge_cursors(self, view: promises.View) -> None:
         """Assert that no cursor has passed a row that is neither fresh nor in quarantine, but for later changes."""

@@ -19,6 +19,7 @@ import pytest
 MACHINE = "state machine"
 INTERRUPTIONS = "checkpoint properties"
 LIAR = "lying endpoint"
+SPACES = "two spaces"
 UNDO, REDO = "crash images of undo", "undo and redo"
 SWITCH, FLIP, BACK = "switch and edits", "crash images of a switch", "crash images of a switch back"
 HARNESSES = (MACHINE, INTERRUPTIONS)
@@ -202,6 +203,48 @@ MUTANTS = (
         "stores.sqlite.provenance:vectors_of",
         "if src not in found and head(blob) == recorded and is_sound(blob, fingerprint.dim):",
         "if blob:",
+    ),
+    _one(
+        "cosines of two spaces mixed as they are",
+        "actions.merge:_on_one_scale",
+        "pooled.mean + scale * (cosine - mean)",
+        "cosine",
+        SPACES,
+    ),
+    _one(
+        "a vector of a space in which the query has none is compared",
+        "actions.compare:_Walk._like",
+        "return LeftOut.OTHER_SPACE",
+        "return fitting[0] if fitting else LeftOut.OTHER_SPACE",
+        SPACES,
+    ),
+    _one(
+        "the figures of a space are those of the namespace",
+        "actions.recall:_likeness",
+        "query.namespace is not None",
+        "False",
+        SPACES,
+    ),
+    _one(
+        "an address that only the file names is asked",
+        "config.kept:believed",
+        " and each.base_url.value == settings.base_url.value",
+        "",
+        SPACES,
+    ),
+    _one(
+        "a key goes where only the file sends it",
+        "config.kept:_serves_here",
+        "not vendor.takes_key and settings",
+        "settings",
+        SPACES,
+    ),
+    _one(
+        "a folder of somebody else is loaded",
+        "config.kept:_local",
+        "require_own_folder(folder, EmbedderInitFailed, users)",
+        "pass",
+        SPACES,
     ),
     _one(
         "undo written outside the transaction",

@@ -12,10 +12,24 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from ai_memory.errors import TransientFailure
+from tests.actions.test_recall_spaces import check_spaces
+from tests.config.test_kept import check_believed
 from tests.crash.test_switch import check_back, check_switch
 from tests.crash.test_undo import check_run
 from tests.machine.machine import Machine
-from tests.mutants.mutants import BACK, FLIP, INTERRUPTIONS, LIAR, MACHINE, MUTANTS, REDO, SWITCH, UNDO, Mutant
+from tests.mutants.mutants import (
+    BACK,
+    FLIP,
+    INTERRUPTIONS,
+    LIAR,
+    MACHINE,
+    MUTANTS,
+    REDO,
+    SPACES,
+    SWITCH,
+    UNDO,
+    Mutant,
+)
 from tests.reembed.finish.test_rollback import check_redo_of_lies, check_written_twice
 from tests.reembed.finish.test_switch import check_edits
 from tests.reembed.sweep.test_asked_again import check_liar
@@ -63,6 +77,11 @@ def run_redo(folder: Path) -> None:
     check_written_twice(folder / "n.db")
 
 
+def run_spaces(folder: Path) -> None:
+    check_spaces(folder)
+    check_believed(folder)
+
+
 def run_machine(folder: Path) -> None:
     drawn = settings(
         max_examples=PROGRAMS,
@@ -81,6 +100,7 @@ RUNS: Mapping[str, Callable[[Path], object]] = {
     MACHINE: run_machine,
     INTERRUPTIONS: run_interruptions,
     LIAR: run_liar,
+    SPACES: run_spaces,
     UNDO: lambda folder: check_run(folder, 0),
     REDO: run_redo,
     SWITCH: lambda folder: check_edits(folder / "m.db"),

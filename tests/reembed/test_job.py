@@ -398,7 +398,7 @@ def test_a_run_that_is_cancelled_meanwhile_commits_nothing_more(work: Work) -> N
 
     assert (ended.exit_code, states(work)) == (12, ["cancelled"])
     assert ended.reembedded <= 2
-    assert sum(blob is not None for blob in files.vectors(work.path).values()) == ended.reembedded
+    assert files.embedded(work.path) == ended.reembedded
 
 
 def test_a_stop_keeps_the_batches_before_it(work: Work) -> None:
@@ -411,7 +411,7 @@ def test_a_stop_keeps_the_batches_before_it(work: Work) -> None:
 
     assert (ended.exit_code, ended.reason, ended.state) == (143, "SIGTERM", "running")
     assert 4 <= ended.reembedded < 10
-    assert ended.reembedded == sum(blob is not None for blob in files.vectors(work.path).values())
+    assert ended.reembedded == files.embedded(work.path)
 
 
 def test_an_outage_that_comes_with_the_stop_is_the_stop(work: Work) -> None:

@@ -74,6 +74,9 @@ class Heard:
     def advance(self, rows: int) -> None:
         self.rows += rows
 
+    def grow(self, rows: int) -> None:
+        self.total += rows
+
     def note(self, text: str) -> None:
         self.lines.append(text)
 

@@ -48,6 +48,22 @@ def test_a_bar_shows_rows_and_rate_and_keeps_lines_above_itself() -> None:
     assert "a warning\n" in err.getvalue()
 
 
+def test_rows_that_are_to_be_done_anew_are_more_to_do_and_never_more_than_all_are_done() -> None:
+    clock, err, terminal = Clock(), io.StringIO(), Terminal()
+    plain, bar = PlainProgress(err, clock), BarProgress(terminal)
+    for progress in (plain, bar):
+        progress.begin(total=100, label="x")
+        progress.advance(100)
+        progress.grow(40)
+    clock.advance(30)
+    for progress in (plain, bar):
+        progress.advance(20)
+        progress.end()
+
+    assert err.getvalue().splitlines() == ["x: 120 of 140 rows, 4.0 rows/s, 0:00:05 left"]
+    assert "120/140" in terminal.getvalue()
+
+
 def test_quiet_still_says_what_must_be_said() -> None:
     err = io.StringIO()
     progress = SilentProgress(err)

@@ -357,6 +357,29 @@ class WritingSuite(Suite):
         assert (row.embedding, row.fingerprint_id) == (None, None)
         assert freshness(store, target, "id-002") is Freshness.FRESH
 
+    def test_how_the_writers_of_vectors_were_configured_is_kept(self, store: Store, target: Fingerprint) -> None:
+        written(store, target, write_of(store, "id-000"))
+        entered = replace(identity(EMBEDDER.target), settings='{"backend": "a"}')
+        other = replace(identity(HashEmbedder(dim=8).target), settings='{"backend": "b"}')
+        with store.transaction() as transaction:
+            transaction.targets.enter(entered, now_ms=NOW_MS)
+            transaction.targets.enter(other, now_ms=NOW_MS)
+            # Who is entered without does not take away what is kept.
+            transaction.targets.enter(replace(entered, settings=""), now_ms=NOW_MS)
+            transaction.targets.set_witness(target.id, b"witness")
+
+        # Of the other there is no vector.
+        [found] = store.targets.kept()
+        assert (found.space, found.dim, found.settings) == (target.space, target.dim, entered.settings)
+        assert found.witness == b"witness"
+
+    def test_the_settings_kept_are_those_of_the_last_writer(self, store: Store, target: Fingerprint) -> None:
+        written(store, target, write_of(store, "id-000"))
+        for each in ('{"backend": "a"}', '{"backend": "b"}'):
+            with store.transaction() as transaction:
+                transaction.targets.enter(replace(identity(EMBEDDER.target), settings=each), now_ms=NOW_MS)
+        assert [each.settings for each in store.targets.kept()] == ['{"backend": "b"}']
+
     def test_an_edit_makes_a_vector_stale(self, subject: Subject, store: Store, target: Fingerprint) -> None:
         written(store, target, write_of(store, "id-000"))
         subject.edit("id-000", "edited")
@@ -717,6 +740,22 @@ class UndoSuite(Suite):
 
         assert (dropped, store.targets.previous.kept()) == (Room(4, 3 * size), [(later.run_id, kept)])
         assert put_back(store, target, run, *IDS[1:3]) == {}
+
+    def test_what_was_pruned_is_free_until_it_is_given_back(
+        self, subject: Subject, store: Store, target: Fingerprint, run: Run
+    ) -> None:
+        large = replace(OLD, dim=4096)
+        written(store, entered(store, large), *(write_of(store, each, embedder=large) for each in IDS))
+        replaced(store, target, run, *IDS)
+        after, none = state(store), store.targets.previous.free()
+        with store.transaction() as transaction:
+            transaction.undo.prune(0, spare=[], limit=9)
+        free = store.targets.previous.free()
+
+        given_back = subject.database.vacuum(now_ms=NOW_MS)
+
+        assert (free - none >= 6 * 16_000, given_back >= free) == (True, True)
+        assert (store.targets.previous.free(), state(store)) == (0, after)
 
     def test_a_run_that_is_undone_is_no_longer_approved(self, store: Store, target: Fingerprint, run: Run) -> None:
         with store.transaction() as transaction:
@@ -1088,6 +1127,47 @@ class RunSuite(Suite):
         )
         with store.transaction() as transaction:
             assert take(transaction, left, OTHER, lost=3).counters.texts_sent_twice == 3
+
+    @pytest.mark.parametrize("give_up", ["cancelled", "superseded"])
+    def test_what_a_run_that_was_given_up_has_in_flight_is_the_next_ones_to_tell(
+        self, store: Store, target: Fingerprint, run: Run, give_up: str
+    ) -> None:
+        assert store.targets.left_in_flight(target.id, None) == 9
+        with store.transaction() as transaction:
+            transaction.runs.transition(run, give_up, now_ms=NOW_MS, fenced=False)
+        assert store.targets.left_in_flight(target.id, None) == 9
+        with store.transaction() as transaction:
+            new = begin(transaction, target)
+            taken = take(transaction, new, OTHER, lost=9)
+
+        assert (new.in_flight_limit, new.untold, taken.counters.texts_sent_twice) == (9, True, 9)
+        assert taken.in_flight_limit == 18
+        assert store.runs.read(run.run_id).in_flight_limit == 0
+
+    def test_a_run_takes_on_what_is_in_flight_of_its_own_target_and_namespaces(
+        self, store: Store, target: Fingerprint
+    ) -> None:
+        other = entered(store, HashEmbedder(dim=8))
+        limits = []
+        for aim, scope in (
+            (target, ("a", "b")), (other, ("a",)), (target, ("c",)), (target, ("b",)), (target, None), (target, None),
+        ):  # fmt: skip
+            with store.transaction() as transaction:
+                new = begin(transaction, aim, scope=scope)
+                limits.append(new.in_flight_limit)
+                taken = take(transaction, new, lost=new.in_flight_limit)
+                transaction.runs.transition(taken, "superseded", now_ms=NOW_MS, fenced=False)
+
+        # Nine of each; of the first one in "a" somebody else may still have to tell when there is one for "b".
+        assert limits == [0, 0, 0, 9, 9 + 9 + 18, 45]
+
+    def test_what_a_run_that_is_done_had_in_flight_is_nobodys(
+        self, store: Store, target: Fingerprint, run: Run
+    ) -> None:
+        with store.transaction() as transaction:
+            transaction.runs.transition(run, "done", now_ms=NOW_MS, fenced=True)
+
+        assert store.targets.left_in_flight(target.id, None) == 0
 
     def test_a_sign_of_life_tells_what_is_being_retried(self, store: Store, run: Run) -> None:
         with store.transaction() as transaction:

@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Protocol
 
+import numpy as np
 import pytest
 
 from ai_memory.errors import (
@@ -27,10 +28,21 @@ from ai_memory.memory.freshness import Freshness
 from ai_memory.memory.reason import Reason
 from ai_memory.memory.records import Value
 from ai_memory.stores.memory_port import Library, LibraryTransaction, WritableLibrary
-from ai_memory.stores.memory_values import Comparison, Differing, LeftBehind, NamespaceCount, Sizes, SpaceCount, Totals
+from ai_memory.stores.memory_values import (
+    Comparison,
+    Differing,
+    LeftBehind,
+    NamespaceCount,
+    Sizes,
+    SpaceCount,
+    StoredVector,
+    Totals,
+)
 from ai_memory.stores.place_port import Place
-from ai_memory.vectors.blob import head
+from ai_memory.vectors.blob import decode, encode
+from ai_memory.vectors.target import Vectors
 from tests.stores.conformance import IDS, begun, document, entered, freshness, write_of, written
+from tests.support.fakes import HashEmbedder
 
 STAMP = "2026-01-02T03:04:05+00:00"
 
@@ -337,8 +349,7 @@ class MemoryWritingSuite(LibrarySuite):
         ]  # fmt: skip
         assert [library.memories.has_vector(each) for each in ("id-000", "id-001")] == [True, False]
         assert freshness(library.store, target, "id-000") is Freshness.FRESH
-        [candidate] = [each for block in library.search.candidates("b") for each in block if each.row_number == 2]
-        assert (candidate.blob, candidate.recorded_head) == (None, None)
+        assert sum(page.missing for page in library.search.vectors("b")) == len(IDS[1::2])
 
     def test_a_deleted_memory_takes_what_is_known_of_its_vector_along(self, library: WritableLibrary) -> None:
         target = entered(library.store)
@@ -429,6 +440,23 @@ class MemoryWritingSuite(LibrarySuite):
         transaction.links.put(link(second, "id-000"))
 
 
+def vectors(library: Library) -> Iterator[tuple[str, Vectors]]:
+    for page in library.search.vectors(None):
+        for group in page.groups:
+            for number, vector in zip(group.numbers.tolist(), group.vectors, strict=True):
+                yield str(library.search.text(number).id), vector
+
+
+def spaces(library: Library) -> dict[str, tuple[str | None, int]]:
+    """Return the space and the width of each vector, by the memory's id."""
+    return {
+        str(library.search.text(number).id): (group.space, group.vectors.shape[1])
+        for page in library.search.vectors(None)
+        for group in page.groups
+        for number in group.numbers.tolist()
+    }
+
+
 class SearchSuite(LibrarySuite):
     """Words and vectors."""
 
@@ -438,7 +466,7 @@ class SearchSuite(LibrarySuite):
         found = list(library.search.matches("green TEA", None))
         assert [library.search.text(each.row_number).id for each in found] == ["two", "one"]
         assert found[0].bm25 > found[1].bm25 > 0
-        assert [each.namespace for each in found] == ["d", "c"]
+        assert [library.search.text(each.row_number).namespace for each in found] == ["d", "c"]
         assert list(library.search.matches("green tea", "c")) == [found[1]]
         numbers = [each.row_number for each in found]
         assert library.search.bm25("green", numbers) == {
@@ -448,29 +476,129 @@ class SearchSuite(LibrarySuite):
     @pytest.mark.parametrize("query", ['"', "tea AND", "title:tea", "NEAR(", "*", "\0", "a* OR -b"])
     def test_nothing_in_a_query_is_a_syntax(self, library: WritableLibrary, query: str) -> None:
         insert(library, memory("one", content=query))
-        assert all(each.namespace == "c" for each in library.search.matches(query, "c"))
+        found = [library.search.text(each.row_number) for each in library.search.matches(query, "c")]
+        assert all(each.namespace == "c" for each in found)
+
+    @pytest.mark.parametrize(
+        ("query", "telling"),
+        [
+            ("Tea, the (tea) TEA and green", "Tea, green"),
+            ("to be or not to be", "to be or not"),
+            ("-- tea -- \0 tea", "-- tea"),
+            ("", ""),
+        ],
+    )
+    def test_the_words_that_tell_most_are_each_there_once_and_without_function_words(
+        self, library: WritableLibrary, query: str, telling: str
+    ) -> None:
+        assert library.search.telling(query) == telling
+
+    def test_of_many_words_the_rarest_tell_most(self, library: WritableLibrary) -> None:
+        common = [f"word{number}" for number in range(300)]
+        both = {"content": " ".join(common)}
+        insert(library, memory("one", **both), memory("two", **both), memory("three", content="quokka"))
+
+        telling = library.search.telling(" ".join([*common, "quokka", "nowhere"])).split()
+        assert telling[-1] == "quokka"
+        assert telling[:-1] == common[: len(telling) - 1]
+        assert len(telling) < 100
 
     def test_expired_memories_are_not_found(self, subject: MemorySubject, library: WritableLibrary) -> None:
         subject.set_column("id-000", "expires_at", "2020-01-01T00:00:00Z")
 
         assert [library.search.text(each.row_number).id for each in library.search.matches("id", None)] == IDS[1:]
-        assert [each.namespace for block in library.search.candidates("a") for each in block] == ["a", "a"]
+        assert [page.missing for page in library.search.vectors("a")] == [len(IDS[2::2])]
 
-    def test_what_is_known_of_a_vector_comes_with_it(self, subject: MemorySubject, library: WritableLibrary) -> None:
+    def test_the_substrate_is_searched_only_where_it_is_wanted(self, library: WritableLibrary) -> None:
+        own = ("_messages", "_messages/bob", "_agents", "_curator/reports/x")
+        others = ("_messagesx", "_agents/x", "_Messages", "x/_messages", "_curator", "_")
+        insert(library, *(memory(name, namespace=name, content="tea") for name in own + others))
+
+        def found(namespace: str | None, *, substrate: bool) -> set[str]:
+            matches = library.search.matches("tea", namespace, substrate=substrate)
+            return {library.search.text(each.row_number).namespace for each in matches}
+
+        assert found(None, substrate=False) == set(others)
+        assert found(None, substrate=True) == {*own, *others}
+        assert found("_messages/bob", substrate=False) == {"_messages/bob"}
+        missing = [sum(page.missing for page in library.search.vectors(None, substrate=each)) for each in (False, True)]
+        assert missing == [len(IDS) + len(others), len(IDS) + len(others) + len(own)]
+
+    def test_vectors_come_in_groups_of_one_space_and_one_width(
+        self, subject: MemorySubject, library: WritableLibrary
+    ) -> None:
         target = entered(library.store)
-        write = write_of(library.store, "id-000")
-        written(library.store, target, write)
-        subject.set_column("id-002", "embedding_dim", "wide")
+        writes = [write_of(library.store, each) for each in IDS[:2]]
+        written(library.store, target, *writes)
+        subject.set_column("id-002", "embedding", encode(np.ones(3, dtype=np.float32)))
+        subject.set_column("id-002", "embedding_space", "other")
+        subject.set_column("id-003", "embedding", encode(np.ones(2, dtype=np.float32))[1:])
+        subject.set_column("id-003", "embedding_space", "other")
+        subject.set_column("id-004", "embedding", encode(np.full(3, np.nan, dtype=np.float32)))
 
-        with library.unchanging():
-            first, second, third = (each for block in library.search.candidates("a") for each in block)
-        assert (first.blob, first.dim, first.space) == (write.blob, target.dim, target.space)
-        assert (first.recorded_space, first.recorded_head) == (target.space, head(write.blob))
-        assert (second.blob, second.dim, second.recorded_space) == (None, -1, None)
-        assert (third.dim, third.space, third.recorded_head) == (None, None, None)
-        found = library.search.text(first.row_number)
-        assert (found.id, found.namespace, found.title) == ("id-000", "a", "title id-000")
-        assert found.content == "the content of id-000"
+        assert spaces(library) == {
+            "id-000": (target.space, target.dim), "id-001": (target.space, target.dim),
+            "id-002": ("other", 3), "id-003": ("other", 2), "id-004": (None, 3),
+        }  # fmt: skip
+        read = {name: vector.tolist() for name, vector in vectors(library)}
+        assert [read[each] for each in IDS[:2]] == [decode(each.blob).tolist() for each in writes]
+        assert (read["id-002"], read["id-003"]) == ([1, 1, 1], [1, 1])
+        assert [page.missing for page in library.search.vectors(None)] == [1]
+
+    def test_our_record_tells_the_space_of_a_vector_only_while_it_is_the_one_we_wrote(
+        self, subject: MemorySubject, library: WritableLibrary
+    ) -> None:
+        target, other = entered(library.store), entered(library.store, HashEmbedder(model="other"))
+        written(library.store, target, *(write_of(library.store, each) for each in IDS[:5]))
+        written(library.store, other, write_of(library.store, "id-005"))
+        changed = encode(np.ones(target.dim, dtype=np.float32))
+        for row_id, blob, space in (
+            ("id-001", None, "foreign"), ("id-002", changed, "foreign"), ("id-003", changed, None),
+            ("id-004", None, None), ("id-005", None, target.space),
+        ):  # fmt: skip
+            if blob:
+                subject.set_column(row_id, "embedding", blob)
+            subject.set_column(row_id, "embedding_space", space)
+
+        assert {name: space for name, (space, _) in spaces(library).items()} == {
+            "id-000": target.space, "id-001": target.space, "id-002": "foreign", "id-003": None,
+            "id-004": target.space, "id-005": other.space,
+        }  # fmt: skip
+
+    def test_what_no_vector_has_the_form_of_is_malformed(
+        self, subject: MemorySubject, library: WritableLibrary
+    ) -> None:
+        sound = encode(np.ones(4, dtype=np.float32))
+        for row_id, blob, dim in (
+            ("id-000", sound, 4), ("id-001", sound, 5), ("id-002", sound, "wide"), ("id-003", b"\x02" + sound[1:], 4),
+            ("id-004", b"", None), ("id-005", sound[:-2], None),
+        ):  # fmt: skip
+            subject.set_column(row_id, "embedding", blob)
+            subject.set_column(row_id, "embedding_dim", dim)
+
+        pages = list(library.search.vectors(None))
+        malformed = [library.search.text(number).id for page in pages for number in page.malformed.tolist()]
+        assert (sorted(map(str, malformed)), [each.missing for each in pages]) == (IDS[1:], [0])
+        assert list(spaces(library)) == ["id-000"]
+
+    def test_a_text_or_a_number_in_a_vectors_place_is_no_vector(
+        self, subject: MemorySubject, library: WritableLibrary
+    ) -> None:
+        subject.set_column("id-000", "embedding", "text")
+        subject.set_column("id-001", "embedding", 1)
+        assert [page.missing for page in library.search.vectors(None)] == [len(IDS)]
+
+    def test_what_is_stored_as_a_vector_is_told_as_it_is(
+        self, subject: MemorySubject, library: WritableLibrary
+    ) -> None:
+        insert(library, memory("one", content="tea"), memory("two", content="tea tea"))
+        two, one = (each.row_number for each in library.search.matches("tea", None))
+        subject.set_column("one", "embedding", b"abc")
+        subject.set_column("one", "embedding_dim", "wide")
+        assert library.search.vector(one) == StoredVector(b"abc", -1)
+        assert library.search.vector(two) == StoredVector(b"", None)
+        found = library.search.text(one)
+        assert (found.id, found.namespace, found.title, found.content) == ("one", "c", "title one", "tea")
 
     def test_it_is_told_whether_a_migration_has_begun(self, library: WritableLibrary) -> None:
         before = library.search.has_runs()
@@ -565,6 +693,16 @@ class AboutSuite:
             assert [about.complaints(thorough=thorough) for thorough in (False, True)] == [[], []]
             assert about.sizes().db_bytes > 0
             assert library.store.name == subject.place.database.name
+
+    def test_its_mark_is_another_one_after_each_commit_of_somebody_else(self, subject: MemorySubject) -> None:
+        with subject.read() as library:
+            first = library.about.mark()
+            contents(library)
+            assert library.about.mark() == first
+            subject.edit("id-000", "edited")
+            second = library.about.mark()
+            subject.edit("id-000", "edited again")
+            assert len({first, second, library.about.mark()}) == 3
 
     def test_one_that_was_made_by_opening_it_says_so(self, subject: MemorySubject) -> None:
         with subject.created() as library:

@@ -53,7 +53,7 @@ class Behaviour:
     `tokens_a_byte` is what texts are charged for (0: three tokens each). `words` are what some faults tell.
     With `poison_fault` and `inputs_fault`, names in `FAULTS`, those requests are answered otherwise than with 400 and
     413; with `poison_number` a text that contains `poison` gets a vector of that number, and the others theirs.
-    `mixes_up` makes requests side by side spoil each other's answers.
+    `mixes_up` makes requests side by side spoil each other's answers. `also` has the widths of further models.
     `lies` names what becomes of vectors, see LIES.
     """
 
@@ -76,6 +76,7 @@ class Behaviour:
     inputs_fault: str = ""
     poison_number: str = ""
     mixes_up: bool = False
+    also: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,10 +160,11 @@ class FakeEndpoint:
         """Behave otherwise from now on."""
         self.behaviour = replace(self.behaviour, **behaviour)
 
-    def vector(self, text: str, dim: int = 0) -> npt.NDArray[np.float32]:
+    def vector(self, text: str, dim: int = 0, *, model: str = "") -> npt.NDArray[np.float32]:
         """Return the vector this server gives a text."""
         like = self.behaviour
-        return vector(text, model=like.model, dim=dim or like.dim, weights=like.weights)
+        dim = dim or like.also.get(model, like.dim)
+        return vector(text, model=model or like.model, dim=dim, weights=like.weights)
 
     def next_fault(self) -> Fault | None:
         """Return the fault for the request in hand, None for a true answer."""
@@ -265,7 +267,7 @@ class _Handler(BaseHTTPRequestHandler):
             return 429, error("Rate limit reached.", "rate_limit_exceeded"), headers
         if self.path not in ("/v1/embeddings", "/api/embed"):
             return 404, error("Not found.", "not_found"), {}
-        if body["model"] != like.model:
+        if body["model"] not in (like.model, *like.also):
             return 404, error(f"model {body['model']!r} not found, try pulling it first", "model_not_found"), {}
         if like.max_inputs and len(texts) > like.max_inputs:
             return 413, error(f"{len(texts)} inputs, at most {like.max_inputs}.", "too_large"), {}
@@ -282,7 +284,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.say(200, self.truth(body, self.vectors(body, texts)), told)
 
     def vectors(self, body: Mapping[str, Any], texts: Sequence[str]) -> list[npt.NDArray[np.float32]]:
-        found = [self.owner.vector(text, body.get("dimensions", 0)) for text in texts]
+        found = [self.owner.vector(text, body.get("dimensions", 0), model=body["model"]) for text in texts]
         like = self.owner.behaviour
         for each, text in zip(found, texts, strict=True):
             if like.poison_number and like.poison in text:
@@ -475,7 +477,7 @@ LIES: Mapping[str, Lie] = {
     ),
     "another witness": lambda _seen, texts, true: true if "id-" in texts[0] else _other(true),
     "another witness by now": lambda seen, texts, true: (
-        true if "id-" in texts[0] or seen.requests < 16 else _other(true)
+        true if "id-" in texts[0] or seen.requests < 18 else _other(true)
     ),
     "restless": lambda seen, _texts, true: [np.roll(each, seen.requests) for each in true],
 }

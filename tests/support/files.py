@@ -83,6 +83,11 @@ def vectors(path: Path) -> dict[str, bytes | None]:
     return dict(execute(path, "SELECT id, embedding FROM memories WHERE id IS NOT NULL"))
 
 
+def embedded(path: Path) -> int:
+    """Return how many memories have a vector."""
+    return sum(blob is not None for blob in vectors(path).values())
+
+
 def texts(path: Path) -> dict[str, str]:
     """Return the document of every memory by id."""
     return dict(execute(path, "SELECT id, title || ' ' || content FROM memories WHERE id IS NOT NULL"))

@@ -42,12 +42,8 @@ def command(tmp_path: Path, endpoint: FakeEndpoint) -> Iterator[Command]:
 def begun(command: Command) -> subprocess.Popen[str]:
     """Start a run and return when some of its rows are committed."""
     process = command.start("reembed", "--batch", str(BATCH), "--concurrency", "1", "--json")
-    wait_for(lambda: done(command) >= 2 * BATCH)
+    wait_for(lambda: files.embedded(command.db) >= 2 * BATCH)
     return process
-
-
-def done(command: Command) -> int:
-    return sum(blob is not None for blob in files.vectors(command.db).values())
 
 
 def resumed(command: Command, endpoint: FakeEndpoint) -> Answer:
@@ -67,7 +63,7 @@ def test_a_signal_saves_what_is_in_hand_and_the_resume_sends_nothing_twice(
     stopped = kill(begun(command), number)
 
     assert (stopped.code, stopped.json["reason"], stopped.json["state"]) == (code, number.name, "running")
-    assert 0 < stopped.json["reembedded"] == done(command) < ROWS
+    assert 0 < stopped.json["reembedded"] == files.embedded(command.db) < ROWS
     again = resumed(command, endpoint)
     assert (again.code, again.json["resumed"], again.json["texts_sent_twice"]) == (0, True, 0)
     assert again.json["reembedded"] + stopped.json["reembedded"] == ROWS
@@ -138,7 +134,7 @@ def test_after_a_kill_the_resume_says_how_much_may_be_sent_twice(command: Comman
     process = begun(command)
     limit = int(files.execute(command.db, "SELECT in_flight_limit FROM reembed_run")[0][0])
     kill(process)
-    survived = done(command)
+    survived = files.embedded(command.db)
     # Nobody has seen that what was written is right.
     limit += most_asked(survived)
 
@@ -161,7 +157,7 @@ def test_after_a_kill_before_the_first_commit_no_more_is_sent_twice_than_is_said
 
     again = resumed(command, endpoint)
 
-    assert (again.code, done(command)) == (0, ROWS)
+    assert (again.code, files.embedded(command.db)) == (0, ROWS)
     assert BATCH <= sent_again(command, endpoint, BATCH) <= again.json["texts_sent_twice"]
     assert all_right(command, endpoint)
 
@@ -170,7 +166,7 @@ def test_kill_after_kill_nothing_is_lost(command: Command, endpoint: FakeEndpoin
     kill(begun(command))
     for least in (10, 16):
         process = command.start("reembed", "--resume", "--batch", str(BATCH), "--concurrency", "3")
-        wait_for(lambda: done(command) >= least)  # noqa: B023 - it is called at once
+        wait_for(lambda: files.embedded(command.db) >= least)  # noqa: B023 - it is called at once
         kill(process)
 
     assert resumed(command, endpoint).code == 0

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from ai_memory.cli import COMMANDS, _parser
-from ai_memory.commands.reembed.run import VERBS
+from ai_memory.commands.reembed.flags import VERBS
 from ai_memory.text.hints import GO_ON, Hints, changes_flag, options_of, program_of, without_again
 from tests.conftest import ROOT
 

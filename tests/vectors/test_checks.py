@@ -36,6 +36,18 @@ def test_a_broken_component_anywhere_makes_a_vector_unsound(kind: str, place: in
     assert not is_sound(encode(broken(BROKEN[kind], place)), DIM)
 
 
+@pytest.mark.parametrize("dim", [2, 7, 64, 384])
+def test_equal_vectors_have_equal_cosines_wherever_they_stand(dim: int) -> None:
+    random = np.random.default_rng(1)
+    some, query = random.standard_normal((7, dim)).astype(np.float32), random.standard_normal(dim).astype(np.float32)
+    many = np.tile(some, (30, 1))
+
+    alone = [cosines(each[np.newaxis], query)[0] for each in some]
+    for start in range(7):
+        assert np.array_equal(cosines(many[start:], query), np.tile(alone, 30)[start:])
+    assert np.array_equal(cosines(many, np.tile(query, (210, 1))), np.tile(alone, 30))
+
+
 @pytest.mark.parametrize("blob", [b"", b"\x01", b"\x01\x02\x03", b"\x02" + bytes(4 * DIM), b"\x01" + bytes(4 * DIM)])
 def test_what_is_malformed_or_all_zero_is_unsound(blob: bytes) -> None:
     assert not is_sound(blob, DIM)

@@ -14,6 +14,7 @@ from ai_memory.commands.reembed.next_command import next_command
 from ai_memory.errors import AiMemoryError, OperatorNeeded, RunHeld, RunnerStuck, Stopped, StorageFailed, UsageError
 from ai_memory.reembed.inspect.why import BUDGETS, why
 from ai_memory.reembed.options import cost_allowing
+from ai_memory.reembed.sweep.ending import TOO_SMALL
 from ai_memory.stores.open_options import OpenOptions
 from ai_memory.stores.opening import database, reading
 from ai_memory.stores.values import LastEnd, Run
@@ -109,18 +110,16 @@ class Farewell:
     def _next(self, report: RunReport) -> str:
         if report.reason == "paused":
             return f"{PROGRAM} reembed unpause"
-        if report.tokens_needed:
-            return next_command(self._raised(report.tokens_needed), unfinished=True)
         if report.state == "ready":
             return SWITCH
         if report.state == "running":
-            return next_command(self.args, unfinished=True)
+            return next_command(self._raised(report.tokens_needed), unfinished=True)
         if report.exit_code == COMPLETE:
             return f"{PROGRAM} reembed" if report.outside else ""
         return AFTER.get(report.exit_code) or next_command(self.args, unfinished=False)
 
     def _raised(self, tokens: int) -> argparse.Namespace:
-        """Return the arguments with limits that allow so many tokens."""
+        """Return the arguments with limits that allow so many tokens at least."""
         args = argparse.Namespace(**vars(self.args))
         if args.max_tokens is not None:
             args.max_tokens = max(args.max_tokens, tokens)
@@ -156,7 +155,7 @@ class Farewell:
         """Return whether nobody who wanted to hear only of trouble need hear of this end."""
         if report.exit_code == UNFINISHED and report.reason in BUDGETS:
             self._forget(OPERATOR)
-            return not report.last_failure and _did_something(report)
+            return not report.last_failure and not report.tokens_needed and _did_something(report)
         if report.exit_code in (ASIDE, OPERATOR):
             return not self._is_news(report.exit_code, report.error)
         self._forget(*((ASIDE, OPERATOR) if report.exit_code == COMPLETE else (OPERATOR,)))
@@ -207,13 +206,12 @@ def _failure(report: RunReport) -> str:
     return f"last failure: {told.rstrip('.')}" if told and told not in report.error else ""
 
 
-def _too_small(report: RunReport) -> bool:
-    """Return whether no row was done within a limit of tokens: with the same limit the next start does none, either."""
-    return report.reason in TOKENS and not report.reembedded
-
-
 def _room(report: RunReport) -> str:
-    return f"raise --{report.reason}: no row was done within it" if _too_small(report) else ""
+    """Return what is said of a limit within which the next start does no row; its error may say so already."""
+    if report.reason in TOKENS and not report.reembedded:
+        return f"raise --{report.reason}: no row was done within it"
+    needed = report.tokens_needed if report.reason != TOO_SMALL else 0
+    return f"its limit is too small for the next row, which needs {needed:,} tokens" if needed else ""
 
 
 def _next(command: str) -> str:

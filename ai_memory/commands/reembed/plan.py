@@ -19,9 +19,16 @@ if TYPE_CHECKING:
     from ai_memory.config.settings import Settings
     from ai_memory.embed.port import ResilientEmbedder
     from ai_memory.reembed.options import Options
+    from ai_memory.reembed.plan.in_doubt import InDoubt
     from ai_memory.reembed.plan.taking import Preflight
     from ai_memory.show.console import Console
     from ai_memory.stores.port import Reader
+
+
+UNSTAMPED = (
+    "While the run works, rows without a stamp are found by their words, unless [embeddings.previous] in the config "
+    "file says which embedder made their vectors."
+)
 
 
 def preflight_lines(told: Preflight, *, copied: bool = False) -> list[str]:
@@ -31,10 +38,17 @@ def preflight_lines(told: Preflight, *, copied: bool = False) -> list[str]:
         lines.append(f"  {counted(rows, 'row')}, {dim or 'unknown'} wide, {printable(space or 'no stamp')}")
     if not told.stored:
         lines.append("  none")
+    if any(space is None for space, _, _ in told.stored):
+        lines.append(UNSTAMPED)
     target, census = told.target, told.census
     lines.append(f"Target: {target.model} on {target.backend}, {target.dim or 'unknown'} wide, {target.space}")
     share = f"{census.to_embed:,} of {counted(census.live, 'row')}"
-    return [*lines, f"{share} will be embedded; {_replaced(told, copied=copied)}"]
+    lines.append(f"{share} will be embedded; {_replaced(told, copied=copied)}")
+    return [*lines, f"{_cut_off(told.in_doubt)}: some are asked for again."] if told.in_doubt else lines
+
+
+def _cut_off(rows: int) -> str:
+    return f"{counted(rows, 'row was', 'rows were')} written in a start that was cut off or stopped early"
 
 
 def _replaced(told: Preflight, *, copied: bool) -> str:
@@ -49,7 +63,7 @@ def _replaced(told: Preflight, *, copied: bool) -> str:
             f"{size(told.staged_bytes)} beside them."
         )
     if told.undo_bytes:
-        way = f" What is replaced is kept, about {size(told.undo_bytes)}: ai-memory reembed rollback puts it back."
+        way = f" What is replaced is kept (about {size(told.undo_bytes)}). To put it back: ai-memory reembed rollback"
     else:
         way = " Nothing of it is kept (--no-undo)."
     return f"{whose} will be REPLACED.{way}{'' if copied or told.undo_bytes else ' To keep a copy: --backup FILE'}"
@@ -92,12 +106,23 @@ def _lines(found: DryRun) -> list[str]:
     long = counted(found.oversize_rows, "row is too long", "rows are too long")
     lines = [
         f"Would embed {census.to_embed:,} of {counted(census.live, 'row')}, {tokens}; {long}. Nothing was changed.",
-        f"It would take about {_time(found.estimate)}." if found.estimate and census.to_embed else "",
+        _in_doubt(found.in_doubt),
+        f"It would take about {_time(found.estimate)}."
+        if found.estimate and (census.to_embed or found.in_doubt.texts)
+        else "",
         _cut(found),
         _tried(found.probed),
         _refused(found),
     ]
     return [line for line in lines if line]
+
+
+def _in_doubt(found: InDoubt) -> str:
+    """Return what such a start asks for again of what was written before."""
+    if not found.rows:
+        return ""
+    asked = f"{found.asked:,} would be asked for again ({counted(found.texts, 'text')} at most)"
+    return f"{_cut_off(found.rows)}: {asked}, and all of them embedded anew if one gets another vector."
 
 
 def _time(found: Estimate) -> str:

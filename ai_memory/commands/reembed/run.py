@@ -5,9 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from ai_memory.commands.arguments import duration, money, named_path, point_in_time, sample_size, whole_number
-from ai_memory.commands.parser import add_global_flags
-from ai_memory.commands.reembed.verb_flags import MOST, add_of_rollback, add_of_switch
+from ai_memory.commands.reembed.flags import add_flags
 from ai_memory.errors import UsageError
 
 if TYPE_CHECKING:
@@ -22,97 +20,31 @@ if TYPE_CHECKING:
     from ai_memory.reembed.stop import Stop
     from ai_memory.show.console import Console
 
-VERBS = {
-    "status": "show the recorded run from its own counters: its state and why, rows, rate, what to type next",
-    "verify": "take the census: exit 0 if every live row has the configured target's vector, 1 if not",
-    "quarantine": "list the rows that could not be embedded, each with its title and the reason",
-    "approve": "let unattended starts (--or-start) go to the configured target",
-    "pause": "end the run within a batch, or 10 s without an answer, and let none begin until it is unpaused",
-    "unpause": "lift the pause",
-    "cancel": "give up the unfinished run and its approval; vectors already written stay",
-    "switch": "serve what a staged run put beside the memories, then move it into them; --back: what was served before",
-    "rollback": "put back what the latest run replaced, resumably, and withdraw its approval",
-    "prune": "drop what was kept of replaced vectors: there is no way back then",
-}
+ONLY_OF_A_RUN = (
+    ("resume", "--resume"),
+    ("or_start", "--or-start"),
+    ("retarget", "--retarget"),
+    ("batch", "--batch"),
+    ("sleep_ms", "--sleep-ms"),
+    ("max_rows", "--max-rows"),
+    ("max_tokens", "--max-tokens"),
+    ("max_cost", "--max-cost"),
+    ("max_runtime", "--max-runtime"),
+    ("concurrency", "--concurrency"),
+    ("wait", "--wait"),
+    ("retry_quarantined", "--retry-quarantined"),
+    ("skip_current_space", "--skip-current-space"),
+    ("same_vectors", "--same-vectors"),
+    ("backup", "--backup"),
+    ("staged", "--staged"),
+    ("auto_switch", "--auto-switch"),
+)
+"""Flags that --stamp-only does not obey, and so refuses: attribute and flag."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags of a run, and the sub-commands."""
-    add = parser.add_argument
-    add("--resume", action="store_true", help="continue the unfinished run where it stopped")
-    add("--or-start", action="store_true", help="with --resume: start one to an approved target if none is unfinished")
-    add("--retarget", action="store_true", help="give up the unfinished run and start one to the configured target")
-    add("--namespace", action="append", metavar="NS", help="only this namespace, exactly (repeatable)")
-    add("--dry-run", action="store_true", help="show what would be done; nothing is written or sent")
-    add("--probe", action="store_true", help="with --dry-run: ask the target for three short texts, as a run would")
-    add("--batch", type=whole_number(1, 10_000), metavar="N", help="texts per request and commit")
-    add("--sleep-ms", type=whole_number(0, 300_000), default=0, metavar="N", help="pause after each commit")
-    add("--max-rows", type=whole_number(1, MOST), metavar="N", help="stop after N rows (exit 75)")
-    add(
-        "--max-tokens",
-        type=whole_number(1, MOST),
-        metavar="N",
-        help="stop before more than N tokens are spent (exit 75)",
-    )
-    add("--max-cost", type=money, metavar="X", help="the same in money, at [embeddings].price_per_million_tokens")
-    add(
-        "--max-runtime",
-        type=duration,
-        metavar="DURATION",
-        help="stop after this time, like 20m or 2h, and at most 10 s for requests in flight (exit 75)",
-    )
-    add("--concurrency", type=whole_number(1, 256), metavar="N", help="requests in flight (default: found by trial)")
-    add("--retry-for", type=duration, default=120.0, metavar="DURATION", help="how long to retry a request (120s)")
-    add("--wait", type=duration, default=0.0, metavar="DURATION", help="how long to wait for an endpoint that failed")
-    add("--retry-quarantined", action="store_true", help="try the rows in quarantine again")
-    add("--skip-current-space", action="store_true", help="accept rows stamped with the target's space as they are")
-    add("--same-vectors", action="store_true", help="accept vectors that the file has under another model's name")
-    add("--stamp-only", action="store_true", help="stamp the stored vectors as the target's, if some agree with it")
-    add(
-        "--sample",
-        type=sample_size,
-        dest="compared",
-        metavar="N|all",
-        help="with --stamp-only: compare N vectors first (300), or stamp only those of all that agree",
-    )
-    add("--staged", action="store_true", help="put new vectors beside the old ones, which are served until the switch")
-    add("--auto-switch", action="store_true", help="switch to a staged run once it is ready")
-    add("--no-undo", action="store_true", help="keep nothing of what is replaced: rollback is not possible then")
-    add("--backup", type=named_path, metavar="FILE", help="copy the database to FILE before the first write")
-    add("--yes", action="store_true", help="do not ask before vectors are replaced")
-    verbs: Any = parser.add_subparsers(title="commands on the recorded run", metavar="VERB", dest="verb")
-    for verb, summary in VERBS.items():
-        below = verbs.add_parser(verb, help=summary, description=f"{summary[0].upper()}{summary[1:]}.")
-        add_global_flags(below)
-        if verb == "pause":
-            below.add_argument("--until", type=point_in_time, metavar="TIME", help="like 07:30, or RFC 3339")
-            below.add_argument("--reason", default="", metavar="TEXT", help="why: shown to whoever meets the pause")
-        if verb == "status":
-            below.add_argument("--exact", action="store_true", help="count the rows anew, which reads the whole file")
-            below.add_argument(
-                "--check",
-                action="store_true",
-                help="show its state in one line; exit 0 healthy, 1 needs somebody, 75 waiting",
-            )
-        if verb == "switch":
-            add_of_switch(below)
-        if verb == "rollback":
-            add_of_rollback(below)
-        if verb == "prune":
-            below.add_argument("--vacuum", action="store_true", help="give the room back to the file system")
-            below.add_argument("--yes", action="store_true", default=argparse.SUPPRESS, help="do not ask before")
-        if verb == "verify":
-            below.add_argument(
-                "--sample", type=sample_size, metavar="N|all", help="embed N fresh rows again and compare"
-            )
-            below.add_argument(
-                "--run", action="store_true", dest="of_run", help="judge the namespaces and target of the recorded run"
-            )
-            below.add_argument(
-                "--make-stale",
-                action="store_true",
-                help="with --sample: have the next run embed the rows that differ anew",
-            )
+    add_flags(parser)
 
 
 def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
@@ -123,12 +55,12 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     if args.stamp_only:
         from ai_memory.commands.reembed import stamp
 
-        scope, keeps = _scope(args), not args.no_undo
-        return stamp.run(settings, console, scope=scope, sample=args.compared, dry_run=args.dry_run, undo=keeps)
+        asked = stamp.Asked(_scope(args), args.compared, args.retry_for, undo=not args.no_undo)
+        return stamp.run(settings, console, asked, dry_run=args.dry_run)
     if args.dry_run:
         from ai_memory.commands.reembed.plan import run_plan
 
-        return run_plan(settings, console, options=_options(args, settings.embedding), ask=args.probe)
+        return run_plan(settings, console, options=_options(args, settings), ask=args.probe)
     if args.resume and not args.retarget:
         from ai_memory.commands.reembed import switch, undo
 
@@ -172,14 +104,13 @@ def _refuse_contradictions(args: argparse.Namespace) -> None:
         raise UsageError("--probe needs --dry-run.", tip="A run tries the target by itself.")
     if args.or_start and not args.resume:
         raise UsageError("--or-start needs --resume.", tip="Write: ai-memory reembed --resume --or-start")
-    if args.stamp_only and (args.resume or args.retarget or args.skip_current_space or args.staged):
+    if args.stamp_only and (given := [flag for name, flag in ONLY_OF_A_RUN if getattr(args, name)]):
         raise UsageError(
-            "--stamp-only writes no new vector; it cannot be combined with another way of running.", tip="Use it alone."
+            f"--stamp-only begins no run, and takes no {' or '.join(given)}.",
+            tip="Leave that out.",
         )
     if args.no_undo and args.resume and not (args.or_start or args.retarget):
         raise UsageError("--no-undo is for a start: --resume goes on as the run was begun.", tip="Leave it out.")
-    if args.auto_switch and args.stamp_only:
-        raise UsageError("--auto-switch is of a staged run.", tip="Leave it out.")
     if args.compared is not None and not args.stamp_only:
         raise UsageError(
             "--sample needs --stamp-only.", tip="To compare what a run wrote: ai-memory reembed verify --sample 300"
@@ -247,7 +178,7 @@ def _require_approved(args: argparse.Namespace, settings: Settings) -> None:
         if asked.usable and file.lock().state is LockState.FREE:
             with file.read() as store:
                 now_ms = SystemClock().now_ms()
-                require_approved_name(store, asked, _options(args, configured), now_ms=now_ms)
+                require_approved_name(store, asked, _options(args, settings), now_ms=now_ms)
 
 
 def _job(args: argparse.Namespace, settings: Settings, console: Console, stop: Stop, awaited: Awaited) -> Job:
@@ -281,14 +212,16 @@ def _job(args: argparse.Namespace, settings: Settings, console: Console, stop: S
     tools = Tools(clock, stop, Narrator(progress), embedder=embedder, workers=workers, spending=embedder.spending)
     return Job(
         database=database(settings.db.value, OpenOptions(heed=stop.heed, tell=progress.note)),
-        options=_options(args, configured),
+        options=_options(args, settings),
         tools=tools,
         disclose=lambda told: _disclose(told, console, stop, ask=not args.yes, copied=args.backup is not None),
     )
 
 
-def _options(args: argparse.Namespace, configured: EmbeddingSettings) -> Options:
+def _options(args: argparse.Namespace, settings: Settings) -> Options:
     from ai_memory.reembed.options import Options
+
+    configured = settings.embedding
 
     return Options(
         resume=args.resume,
@@ -307,6 +240,7 @@ def _options(args: argparse.Namespace, configured: EmbeddingSettings) -> Options
         yes=args.yes,
         keeps_previous=not args.no_undo,
         staged=args.staged,
+        claims_unstamped=settings.previous is not None,
         configured=", ".join(f"{name} from {setting.source}" for name, setting in _named(configured).items()),
     )
 
@@ -333,7 +267,8 @@ def _disclose(told: Preflight, console: Console, stop: Stop, *, ask: bool, copie
     from ai_memory.commands.reembed.plan import preflight_lines
     from ai_memory.show.question import agreed, can_ask
 
-    asks = ask and told.begins and can_ask(console.err)
+    # Where no row is stale the start only asks for what was written before.
+    asks = ask and told.begins and told.census.to_embed > 0 and can_ask(console.err)
     if asks or (told.begins and not console.quiet):
         for line in preflight_lines(told, copied=copied):
             console.err.line(line)

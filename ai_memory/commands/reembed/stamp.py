@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from contextlib import closing
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ai_memory.clock import SystemClock
 from ai_memory.embed.assemble import assemble, configured_target, in_turn
-from ai_memory.embed.port import ONE_ATTEMPT
+from ai_memory.embed.port import RetryPolicy
+from ai_memory.embed.terms import Terms
 from ai_memory.errors import EmbedderInitFailed, TransientFailure
 from ai_memory.reembed.holding import holding
 from ai_memory.reembed.plan.stamping import Stamped, would_stamp
@@ -33,38 +35,65 @@ if TYPE_CHECKING:
     from ai_memory.vectors.target import Target
 
 COMPARE = "Later: ai-memory reembed verify --sample 300"
-SampleSize = str | int | None
-"""What `--sample` gave: "all", a number, or None where it was not given."""
+ALL = "all"
 
 
-def run(
-    settings: Settings, console: Console, *, scope: Scope, sample: SampleSize, dry_run: bool, undo: bool = True
-) -> int:
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What was asked for: the scope, what `--sample` gave ("all", a number, None: nothing), and `--retry-for`.
+
+    What is replaced is kept if there is to be an `undo`.
+    """
+
+    scope: Scope
+    sample: str | int | None
+    retry_for: float
+    undo: bool = True
+
+    @property
+    def size(self) -> int | None:
+        """How many vectors are compared at most where an embedder is reached; None: all."""
+        return None if self.sample == ALL else int(self.sample or SAMPLED)
+
+
+def run(settings: Settings, console: Console, asked: Asked, *, dry_run: bool) -> int:
     """Stamp the stored vectors as the target's, attested by the operator, or show what would be stamped.
 
-    Some are compared first with what the embedder gives; without a `sample` only where one can be reached. What is
-    replaced is kept if there is to be an `undo`.
+    Some are compared first with what the embedder gives; without a sample only where one can be reached.
 
     Raises:
         StampRefused: they are not the target's; nothing is stamped.
         AiMemoryError: what else stands in the way.
     """
-    return _plan(settings, console, scope) if dry_run else _stamp(settings, console, scope, sample, undo=undo)
+    return _plan(settings, console, asked) if dry_run else _stamp(settings, console, asked)
 
 
-def _plan(settings: Settings, console: Console, scope: Scope) -> int:
+def _plan(settings: Settings, console: Console, asked: Asked) -> int:
     """Show what would be stamped, or refuse as the stamp would; the database is opened read-only."""
     target = configured_target(settings.embedding)
     reading, now_ms = database(settings.db.value, tell=console.note).read(), SystemClock().now_ms()
     with reading as store, naming_the_way_on(store, REEMBED, now_ms=now_ms):
-        found = would_stamp(store, recorded_target(store, target), scope)
+        found = would_stamp(store, recorded_target(store, target), asked.scope)
+    compared = found.stamped if asked.size is None else min(asked.size, found.stamped)
     already = counted(found.already_current, "already is", "already are")
     text = f"Would stamp {counted(found.stamped, 'vector')} as {found.active_space}; {already}."
-    console.result({**found.values(), "dry_run": True}, f"{text} Nothing was changed.")
+    values = {**found.values(), "dry_run": True, "to_compare": compared}
+    console.result(values, f"{text}{_to_compare(asked, compared)} Nothing was changed.")
     return 0
 
 
-def _stamp(settings: Settings, console: Console, scope: Scope, sample: SampleSize, *, undo: bool) -> int:
+def _to_compare(asked: Asked, rows: int) -> str:
+    """Return what is said of a comparison that no dry run makes."""
+    if not rows:
+        return ""
+    if asked.size is None:
+        return " Each is embedded again first, which this did not do: those that differ stay stale."
+    where = "" if asked.sample else ", where an embedder can be reached"
+    again = counted(rows, "of them is", "of them are")
+    return f" First {again} embedded again{where}, which this did not do: if one differs, nothing is stamped."
+
+
+def _stamp(settings: Settings, console: Console, asked: Asked) -> int:
     target, path = configured_target(settings.embedding), settings.db.value
     tools = SweepTools(SystemClock(), Stop(), lambda _: None)
     now_ms = tools.clock.now_ms()
@@ -72,44 +101,36 @@ def _stamp(settings: Settings, console: Console, scope: Scope, sample: SampleSiz
     held = holding(file, now_ms=now_ms, task=Task.STAMP)
     with held, file.write(now_ms=now_ms) as store, naming_the_way_on(store, REEMBED, now_ms=now_ms):
         known = recorded_target(store, target)
-        due = would_stamp(store, known, scope).stamped
-        embedder = _reached(store, settings, console, must=sample is not None) if due else None
+        due = would_stamp(store, known, asked.scope).stamped
+        embedder = _reached(store, settings, console, asked) if due else None
         if embedder:
-            result = _compared(store, known, scope, tools, embedder, sample, undo=undo)
+            result = _compared(store, known, asked, tools, embedder)
         else:
-            result = stamp(store, known, scope, tools, undo=undo)
-        told = as_it_stands(result.text(), store, REEMBED, now_ms=now_ms)
-    console.result(result.values(), told)
+            result = stamp(store, known, asked.scope, tools, undo=asked.undo)
+        told, on = (as_it_stands(each, store, REEMBED, now_ms=now_ms) for each in (result.text(), result.next))
+    console.result({**result.values(), "next": on}, told)
     return 0
 
 
-def _compared(
-    store: Store,
-    target: Target,
-    scope: Scope,
-    tools: SweepTools,
-    embedder: ResilientEmbedder,
-    sample: SampleSize,
-    *,
-    undo: bool,
-) -> Stamped:
-    size = None if sample == "all" else int(sample or SAMPLED)
+def _compared(store: Store, target: Target, asked: Asked, tools: SweepTools, embedder: ResilientEmbedder) -> Stamped:
     with closing(in_turn(embedder, answer)) as workers:
-        return stamp_compared(store, target, scope, tools, workers, size=size, undo=undo)
+        return stamp_compared(store, target, asked.scope, tools, workers, size=asked.size, undo=asked.undo)
 
 
-def _reached(store: Store, settings: Settings, console: Console, *, must: bool) -> ResilientEmbedder | None:
-    """Return the embedder, once it has shown that it serves the target; None where there is none, and none is a `must`.
+def _reached(store: Store, settings: Settings, console: Console, asked: Asked) -> ResilientEmbedder | None:
+    """Return the embedder, once it has shown that it serves the target.
+
+    None where nobody is there to be asked for as long as requests are retried, and no sample was asked for.
 
     Raises:
         TargetChanged: it serves other weights, or another width, than those that the target is known by.
-        AiMemoryError: what else is wrong with it.
+        AiMemoryError: what else is wrong with it, though it be for now.
     """
+    embedder = assemble(settings.embedding, Terms(RetryPolicy(retry_for=asked.retry_for)))
     try:
-        embedder = assemble(settings.embedding)
-        witnessed(store, embedder.with_retry_policy(ONE_ATTEMPT))
+        witnessed(store, embedder)
     except (EmbedderInitFailed, TransientFailure) as error:
-        if must:
+        if asked.sample is not None or embedder.meter.reached:
             raise
         console.warn(f"no vector was compared: {error.what} {COMPARE}")
         return None

@@ -278,7 +278,8 @@ def _asked_again(status: Status) -> str:
     counters = status.run.counters
     if counters.asked_again <= counters.disagreed or not counters.sent_for:
         return ""
-    return f". {bound_in_words(counters.asked_again - counters.disagreed, counters.sent_for, over=status.over)}"
+    over = status.run.state == "done"
+    return f". {bound_in_words(counters.asked_again - counters.disagreed, counters.sent_for, over=over)}"
 
 
 def _only(status: Status) -> str:

@@ -48,13 +48,14 @@ def _rollback(args: argparse.Namespace, settings: Settings, console: Console) ->
     """Undo the latest run, or go on with that, and return the exit code."""
     stop, clock = Stop(), SystemClock()
     if args.dry_run:
-        return _plan(database(settings.db.value, tell=console.note), console)
+        return _plan(database(settings.db.value, tell=console.note), console, _run_id(args))
     progress = NoProgress(console.err) if console.quiet else choose_progress(console.err, clock, quiet=False)
     job = Rollback(
         database(settings.db.value, OpenOptions(heed=stop.heed, tell=progress.note)),
         SweepTools(clock, stop, Narrator(progress)),
         lambda found: _disclose(_told(found), console, stop, ask=not args.yes, question="Put back what was there?"),
         max_rows=args.max_rows,
+        run_id=_run_id(args),
     )
     with stop_on_signals(stop, tell=not console.quiet), stop_after(stop, args.max_runtime):
         report = job.run()
@@ -77,10 +78,16 @@ def _prune(args: argparse.Namespace, settings: Settings, console: Console) -> in
     return 0
 
 
-def _plan(file: Database, console: Console) -> int:
+def _run_id(args: argparse.Namespace) -> int | None:
+    # Not where --resume goes on with it.
+    found: int | None = getattr(args, "since", None)
+    return found
+
+
+def _plan(file: Database, console: Console, run_id: int | None) -> int:
     """Show what would be undone; the database is opened read-only."""
     with file.read() as store:
-        found = find_undoable(store)
+        found = find_undoable(store, run_id)
     values = {
         "dry_run": True,
         "undoes": [found.undoes.first, found.undoes.last],

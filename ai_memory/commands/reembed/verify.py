@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from shlex import quote
 from typing import TYPE_CHECKING
@@ -10,18 +11,20 @@ from ai_memory.actions.make_stale import make_stale
 from ai_memory.clock import SystemClock
 from ai_memory.embed.assemble import assemble, configured_target
 from ai_memory.embed.probe import WAYS_OUT, probe, require_width
-from ai_memory.errors import OperatorNeeded, TargetChanged, UsageError
+from ai_memory.errors import AiMemoryError, OperatorNeeded, TargetChanged, UsageError
 from ai_memory.memory.text_codec import printable
 from ai_memory.reembed.holding import holding
 from ai_memory.reembed.inspect.bound import percent
 from ai_memory.reembed.inspect.verify import Sample, choose, compare
 from ai_memory.reembed.plan.census import Census, take_census
+from ai_memory.reembed.plan.decide import UNPROVEN
 from ai_memory.reembed.plan.targets import find_target, known_fingerprint, recorded_target
 from ai_memory.reembed.scope import Scope, name_scope
+from ai_memory.reembed.way_on import way_on
 from ai_memory.stores.holder import Task
 from ai_memory.stores.opening import database
 from ai_memory.text.amounts import counted
-from ai_memory.text.hints import GO_ON, REEMBED
+from ai_memory.text.hints import REEMBED
 from ai_memory.text.times import timestamp
 from ai_memory.vectors.fingerprint import differences
 from ai_memory.vectors.witness import WITNESS_TEXTS
@@ -37,12 +40,12 @@ if TYPE_CHECKING:
 
 ALL = "all"
 GIVEN_UP = ("cancelled", "superseded")
-SAMPLE_TIP = "No vector was looked at. To embed some rows again and compare: ai-memory reembed verify"
-
 STAGED = (
     "Judged is what the staged run has put beside the memories; search serves what it served before until the switch."
 )
-MEND = "To have the rows that differ embedded anew: ai-memory reembed verify"
+VERIFY = f"{REEMBED} verify"
+SAMPLE_TIP = "No vector was looked at. To embed some rows again and compare"
+MEND = "To have the rows that differ embedded anew"
 OTHER_WEIGHTS = (
     " So many usually mean that the endpoint has other weights than those that made these vectors: look at it first."
 )
@@ -52,8 +55,9 @@ OTHER_WEIGHTS = (
 class _Looked:
     """What was found of the rows in `scope` by the census and by a `sample` (None: no row was embedded again).
 
-    `next` is the command that mends what differs, once it is stale. `staged`: judged is what stands beside
-    the memories.
+    `next` is the command that embeds what is stale, empty where the configuration is of another target. `in_doubt` rows
+    have a vector that no end of a start has shown to be right, and were not embedded again.
+    `staged`: judged is what stands beside the memories.
     """
 
     name: str
@@ -62,12 +66,13 @@ class _Looked:
     sample: Sample | None
     next: str = ""
     made_stale: int | None = None
+    in_doubt: int = 0
     staged: bool = False
 
     @property
     def found(self) -> bool:
         """Whether anything is wrong."""
-        return bool(self.census.exit_code or (self.sample and self.sample.found))
+        return bool(self.census.exit_code or self.in_doubt or (self.sample and self.sample.found))
 
 
 def run_verify(
@@ -84,7 +89,7 @@ def run_verify(
         RunHeld: they are to be made stale, and a run is at work.
     """
     if stale and not sample:
-        raise UsageError("--make-stale needs --sample.", tip=f"{MEND} --sample all --make-stale")
+        raise UsageError("--make-stale needs --sample.", tip=f"{MEND}: {VERIFY} --sample all --make-stale")
     file, now_ms = database(settings.db.value, tell=console.note), SystemClock().now_ms()
     if stale:
         with holding(file, now_ms=now_ms, task=Task.MAKE_STALE), file.write(now_ms=now_ms) as store:
@@ -103,21 +108,36 @@ def _look(
     target, scope, name = _verified(store, settings, of_run=of_run)
     census = take_census(store, target, scope, now_ms=SystemClock().now_ms())
     staged = target is not None and store.targets.staged.target() == target.id
-    looked = _Looked(name, scope, census, None, staged=staged)
-    if not sample or not target:
+    looked = _Looked(name, scope, census, None, staged=staged, next=_next(store, settings, target, scope))
+    if not target:
+        return looked
+    unproven = set(store.targets.unproven(target))
+    looked = replace(looked, in_doubt=len(unproven))
+    if not sample:
         return looked
     embedder = assemble(settings.embedding)
     chosen = _chosen(store, embedder, target, scope, size=None if sample == ALL else int(sample))
     compared = compare(store, embedder, target, chosen)
     made = make_stale(writable, embedder, target, compared, chosen) if writable else None
-    return replace(looked, sample=compared, made_stale=made, next=_next(store, target, scope))
+    left = len(unproven - {each.id for each in chosen})
+    return replace(looked, sample=compared, made_stale=made, in_doubt=left)
 
 
-def _next(store: Reader, target: Fingerprint, scope: Scope) -> str:
-    """Return the command that gives the stale rows of `scope` vectors of the target."""
-    if run := store.runs.unfinished():
-        return GO_ON if run.target == target.id else f"{REEMBED} --retarget"
-    return f"{REEMBED}{''.join(f' --namespace={quote(each)}' for each in scope or ())}"
+def _next(store: Reader, settings: Settings, target: Fingerprint | None, scope: Scope) -> str:
+    """Return the command that gives the stale rows of `scope` vectors of the target; empty if none is of it now."""
+    if target and not _is_configured(store, settings, target):
+        return ""
+    begin = f"{REEMBED}{''.join(f' --namespace={quote(each)}' for each in scope or ())}"
+    now_ms = SystemClock().now_ms()
+    return way_on(
+        store, begin, now_ms=now_ms, scope=scope, elsewhere=lambda run: target is None or run.target != target.id
+    )
+
+
+def _is_configured(store: Reader, settings: Settings, target: Fingerprint) -> bool:
+    with suppress(AiMemoryError):
+        return not differences(target.spec_json, recorded_target(store, configured_target(settings.embedding)))
+    return False
 
 
 def _show(looked: _Looked, console: Console, *, of_run: bool) -> None:
@@ -134,6 +154,7 @@ def _show(looked: _Looked, console: Console, *, of_run: bool) -> None:
         "substrate": census.substrate,
         "model": looked.name,
         "scope": None if scope is None else list(scope),
+        "in_doubt": looked.in_doubt,
         "census_at": timestamp(census.began_at),
         "staged": looked.staged,
         "ok": not looked.found,
@@ -141,27 +162,44 @@ def _show(looked: _Looked, console: Console, *, of_run: bool) -> None:
         "differ_at_most": _differ_at_most(sample, census),
         **({} if looked.made_stale is None else {"made_stale": looked.made_stale}),
     }
+    text = [_census_text(census, looked.name, scope), *([_sample_text(sample, census)] if sample else [])]
+    words, command = _step(looked, f"{VERIFY} --run" if of_run else VERIFY)
+    told = [f"{words}: {command}" if command else words] if words else []
     place = [STAGED] if looked.staged else []
-    console.result(values, _census_text(census, looked.name, scope), *place, *_sample_lines(looked, of_run=of_run))
+    console.result({**values, "next": command if looked.found else ""}, *text, *place, *told)
 
 
-def _sample_lines(looked: _Looked, *, of_run: bool) -> list[str]:
-    """Return what is said of the sample, and what to type next."""
-    census, sample, run = looked.census, looked.sample, " --run" if of_run else ""
-    if not sample:
-        return [] if looked.found or not census.live else [f"{SAMPLE_TIP}{run} --sample 300"]
-    text = _sample_text(sample, census)
-    if not sample.differing or sample.sharing:
-        return [text]
-    if looked.made_stale is not None:
-        return [text, _made_stale_text(looked.made_stale, looked.next)]
-    return [text, f"{WAYS_OUT}." if sample.mostly else f"{MEND}{run} --sample all --make-stale"]
+def _step(looked: _Looked, verify: str) -> tuple[str, str]:
+    """Return what is to be done next in words, and the command that does it; `verify` is the one that looked."""
+    sample, made = looked.sample, looked.made_stale
+    again = f"{verify} --sample all --make-stale"
+    if sample and sample.sharing:
+        return "", ""
+    if made:
+        return f"{counted(made, 'row was', 'rows were')} made stale. To embed them anew", looked.next
+    if sample and sample.differing and made is not None:
+        return "None of them was made stale: they were edited, or given another vector, since. To look again", again
+    if sample and sample.differing:
+        return (f"{WAYS_OUT}.", "") if sample.mostly else (MEND, again)
+    if sample and not looked.found:
+        return "", ""
+    return _step_of_census(looked, verify)
 
 
-def _made_stale_text(rows: int, command: str) -> str:
-    if not rows:
-        return "None of them was made stale: they were edited, or given another vector, since."
-    return f"{counted(rows, 'row was', 'rows were')} made stale. To embed them anew: {command}"
+def _step_of_census(looked: _Looked, verify: str) -> tuple[str, str]:
+    """Return what is to be done next where no row was found to have another vector."""
+    census = looked.census
+    if census.stale:
+        return ("To embed what is stale", looked.next) if looked.next else ("", "")
+    if looked.in_doubt:
+        rows = counted(looked.in_doubt, "row was", "rows were")
+        doubt = f"{rows} written in a start that was cut off or stopped early: {UNPROVEN}."
+        return (f"{doubt} To ask for some of them again", looked.next) if looked.next else (doubt, "")
+    if census.quarantined:
+        return "To see why rows are in quarantine", f"{REEMBED} quarantine"
+    if looked.found or not census.live:
+        return "", ""
+    return SAMPLE_TIP, f"{verify} --sample 300"
 
 
 def _verified(store: Reader, settings: Settings, *, of_run: bool) -> tuple[Fingerprint | None, Scope, str]:

@@ -189,10 +189,11 @@ class RetryingEmbedder(Wrapper):
                 answer = attempt()
             except (TransientFailure, AnswerViolation) as error:
                 failures.add(error, at=self._clock())
+                self.meter.reached |= error.in_doubt or error.http_status is not None
                 if not self._stop.is_set():
                     self.meter.failure = error.what
                 raise
-            self.meter.failure = ""
+            self.meter.failure, self.meter.reached = "", True
             return answer
 
         return guarded

@@ -89,9 +89,19 @@ class TimeLimitedEmbedder(Wrapper):
         """
         return self._in_time(lambda: self._inner.embed_query(text))
 
+    def begin_query(self, text: str) -> Callable[[], Vectors]:
+        """Ask for the vector of a search query, and return what waits for it as `embed_query` does."""
+        return self._begun(lambda: self._inner.embed_query(text))
+
     def _in_time(self, call: Callable[[], T]) -> T:
+        return self._begun(call)()
+
+    def _begun(self, call: Callable[[], T]) -> Callable[[], T]:
         answer: Future[T] = Future()
         Thread(target=_give, args=(answer, call), daemon=True).start()
+        return lambda: self._awaited(answer)
+
+    def _awaited(self, answer: Future[T]) -> T:
         try:
             return answer.result(max(self._wait.ends - time.monotonic(), 0.0))
         except TimeoutError:

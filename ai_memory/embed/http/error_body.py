@@ -90,9 +90,9 @@ def status_within(answer: object) -> int:
     OpenRouter wraps its vendors' errors so, LM Studio every error of an address that it does not know. A status is told
     as a number or by its name ("Unauthorized", `too_many_requests`).
     """
-    table = answer if isinstance(answer, dict) else {}
-    if table.get("data") or table.get("embeddings"):
+    if _has_vectors(answer):
         return 0
+    table = answer if isinstance(answer, dict) else {}
     error = table.get("error") or table.get("errors") or table.get("error_msg") or _failure(table.get("base_resp"))
     if not error and (table.get("object") == "error" or table.get("success") is False):
         error = table
@@ -105,7 +105,11 @@ def status_within(answer: object) -> int:
 
 def has_words(answer: object) -> bool:
     """Return whether a parsed answer says something to people, and has no vectors beside it."""
-    return isinstance(answer, dict) and not (answer.get("data") or answer.get("embeddings")) and bool(_words(answer))
+    return isinstance(answer, dict) and not _has_vectors(answer) and bool(_words(answer))
+
+
+def _has_vectors(answer: object) -> bool:
+    return isinstance(answer, dict) and bool(answer.get("data") or answer.get("embeddings"))
 
 
 def _failure(base_resp: object) -> object:

@@ -21,13 +21,12 @@ from ai_memory.errors import (
     TransientFailure,
     WrongTarget,
 )
-from ai_memory.vectors.checks import cosines
+from ai_memory.vectors.checks import agrees
 
 if TYPE_CHECKING:
     from ai_memory.embed.port import Embedder
     from ai_memory.vectors.target import Vectors
 
-MIN_COSINE = 0.999
 LENGTHS_DIFFER = 0.01
 """What a text alone and the same text among others may differ by in length, as part of it."""
 FROM_NOW_ON = "Vectors are asked for as numbers from now on"
@@ -200,4 +199,4 @@ def _agree(one: Vectors, other: Vectors) -> bool:
     """Return whether two vectors of the same width are one text's: of one direction, and of one length."""
     lengths = [float(np.linalg.norm(each.astype(np.float64))) for each in (one, other)]
     near = abs(lengths[0] - lengths[1]) <= LENGTHS_DIFFER * max(lengths)
-    return near and bool(cosines(one[np.newaxis], other)[0] >= MIN_COSINE)
+    return near and agrees(one, other)

@@ -87,7 +87,9 @@ class LocalEmbedder:
             return np.zeros((0, self._target.dim), dtype=np.float32)
         with self._one_at_a_time:
             if not self._agreed:
-                self._target = _agreed(self._target, self._engine.facts())
+                facts = self._engine.facts()
+                self.meter.reached = True
+                self._target = _agreed(self._target, facts)
                 self._agreed = True
             size = sum(map(utf8_size, texts))
             self.meter.add(Usage(requests=1, texts_sent=len(texts), unreported_bytes=size))

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ai_memory.config.keeping import to_keep
 from ai_memory.embed.flow.concurrency import LimitedEmbedder
 from ai_memory.embed.flow.documented import documented_limits
 from ai_memory.embed.http.packing import Packing
@@ -90,6 +91,7 @@ def _target(settings: EmbeddingSettings, folder: Path | None) -> Target:
         normalized=bool(facts and (facts.normalized or 0 < settings.dim.value < facts.dim)),
         max_tokens=facts.max_tokens if facts else 0,
         template_version=TEMPLATE_VERSION,
+        settings=to_keep(settings),
     )
 
 

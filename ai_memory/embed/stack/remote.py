@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ai_memory.config import vendors
 from ai_memory.config.embedding import AUTO, BASE64
+from ai_memory.config.keeping import to_keep
 from ai_memory.embed.buildable import require_buildable
 from ai_memory.embed.flow.documented import documented_limits
 from ai_memory.embed.http.deadline import Deadlines
@@ -119,6 +120,7 @@ def _target(settings: EmbeddingSettings) -> Target:
         document_prefix=DOCUMENT_PREFIX if prefixed else "",
         query_prefix=QUERY_PREFIX if prefixed else "",
         template_version=TEMPLATE_VERSION,
+        settings=to_keep(settings),
     )
 
 

@@ -17,6 +17,7 @@ from ai_memory.reembed.finish.undoable import Undoable, find_undoable
 from ai_memory.reembed.heartbeat import require_no_pause
 from ai_memory.reembed.holding import holding
 from ai_memory.reembed.page import Page
+from ai_memory.reembed.plan.trial import require_updates
 from ai_memory.reembed.sweep.ending import Ending
 from ai_memory.reembed.sweep.staging import drop_staged
 from ai_memory.stores.values import Counted, Terms
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 class Rollback:
     """One invocation on one database; `disclose` is told what is going to be undone, and refuses by raising.
 
+    With a `run_id` that run and all after it are undone.
     Without `wait` nothing is put back yet: what was there before a staged run is served all the same.
     """
 
@@ -43,21 +45,24 @@ class Rollback:
     disclose: Callable[[Undoable], None]
     batch: int = PAGE_ROWS
     max_rows: int | None = None
+    run_id: int | None = None
     wait: bool = True
 
     def run(self) -> RollbackReport:
         """Undo the latest run as far as it goes, and report.
 
         Raises:
-            OperatorNeeded: there is nothing that could be undone, or the file is paused.
+            OperatorNeeded, UsageError: there is nothing that could be undone, or the file is paused.
+            DataRefused: the file takes no vector.
             AiMemoryError: the start was refused before the run was taken; any later failure is in the report.
         """
         began = self.tools.clock.monotonic()
         with holding(self.database, now_ms=self._now()) as holder, self.database.write(now_ms=self._now()) as store:
             require_no_pause(store, now_ms=self._now())
-            found = find_undoable(store)
+            found = find_undoable(store, self.run_id)
             if found.done:
                 return report(found, None, Told())
+            require_updates(store)
             if not found.resumed:
                 self.disclose(found)
             run = self._taken(store, found, holder)

@@ -62,7 +62,8 @@ class RollbackReport:
         first, last = self.undoes
         runs = f"Run {last}" if first == last else f"Runs {first} to {last}"
         if self.run_id is None:
-            return [f"{runs} {'is' if first == last else 'are'} undone already. Nothing to do."]
+            are = "is" if first == last else "are"
+            return [f"{runs} {are} undone already. To undo an earlier one, too, give its number by --run."]
         state = "unfinished" if self.state == "running" else self.state
         back = counted(self.put_back, "row has", "rows have")
         lines = [

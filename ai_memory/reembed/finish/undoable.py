@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ai_memory.errors import OperatorNeeded
+from ai_memory.errors import NotFinished, OperatorNeeded, UsageError
 from ai_memory.stores.values import Room, Run, Span
+from ai_memory.text.hints import GO_ON
 
 if TYPE_CHECKING:
     from ai_memory.stores.port import Reader
@@ -17,12 +19,13 @@ RESTORE = "Restore a backup: ai-memory restore FILE; or embed with the configura
 
 @dataclass(frozen=True, slots=True)
 class Undoable:
-    """The runs that a rollback undoes, `last` of which is the latest, with what is kept of them.
+    """The runs that a rollback undoes, with the `first` and the `last` of them, and what is kept of all.
 
     `rollback` is the unfinished one to go on with (None: it is begun). `done`: they are undone already.
     """
 
     undoes: Span
+    first: Run
     last: Run
     target: Fingerprint
     kept: Room
@@ -36,7 +39,7 @@ class Undoable:
     @property
     def done(self) -> bool:
         """Whether the runs are undone already."""
-        return self.rollback is None and self.last.undone_by is not None
+        return self.rollback is None and self.first.undone_by is not None
 
     @property
     def gives_up(self) -> bool:
@@ -48,23 +51,39 @@ class Undoable:
         return run.counted.remaining if self.rollback and run.counted else self.kept.rows
 
 
-def find_undoable(store: Reader) -> Undoable:
-    """Return what a rollback has to undo, or what it undid last.
+def find_undoable(store: Reader, run_id: int | None = None) -> Undoable:
+    """Return what a rollback has to undo, or what it undid last; with a `run_id` that run and all after it.
 
     Raises:
-        OperatorNeeded: no run was begun, nothing is kept of the latest, or the unfinished run is no run to undo.
+        OperatorNeeded: no run was begun, nothing is kept, or another rollback is unfinished.
+        UsageError: there is no run of that number that could be undone.
     """
     unfinished = store.runs.unfinished()
     rollback = unfinished if unfinished and unfinished.undoes else None
     undoes = rollback.undoes if rollback else store.targets.previous.to_undo()
     if undoes is None:
         raise OperatorNeeded("There is no run to undo.", tip="See ai-memory reembed status")
-    last = store.runs.read(undoes.last)
+    if run_id is not None:
+        undoes = _since(store, undoes, run_id, rollback)
+    first, last = store.runs.read(undoes.first), store.runs.read(undoes.last)
     kept = sum((room for run_id, room in store.targets.previous.kept() if _within(run_id, undoes)), Room())
-    found = Undoable(undoes, last, store.targets.read(last.target), kept, rollback)
+    found = Undoable(undoes, first, last, store.targets.read(last.target), kept, rollback)
     if not (found.done or found.resumed or kept.rows):
         raise _nothing_kept(store, found)
     return found
+
+
+def _since(store: Reader, undoes: Span, run_id: int, rollback: Run | None) -> Span:
+    """Return the runs from that one to the last."""
+    if rollback:
+        if undoes.first != run_id:
+            what = f"Run {rollback.run_id}, the rollback of {name_runs(undoes)}, is unfinished."
+            raise OperatorNeeded(what, tip=f"Finish it: {GO_ON}")
+        return undoes
+    with suppress(NotFinished):
+        if run_id <= undoes.last and not store.runs.read(run_id).undoes:
+            return Span(run_id, undoes.last)
+    raise UsageError(f"There is no run {run_id} that could be undone.", tip="See ai-memory reembed status")
 
 
 def name_runs(undoes: Span) -> str:

@@ -47,7 +47,8 @@ def read_status(
         counted=census.counted() if census else run.counted,
         breaker_until=believed_until(run, now_ms=now_ms),
         free_bytes=database.free_bytes(),
-        wanted=wanted,
+        # A rollback needs no embedder: it goes on whatever is configured.
+        wanted=UNKNOWN if run.undoes else wanted,
         pause=pause,
         outlook=_ahead(store, run, wanted, left=left, now_ms=now_ms) if run.finished_at else NO_OUTLOOK,
         census=census,

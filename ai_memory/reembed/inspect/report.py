@@ -31,6 +31,8 @@ OUTSIDE = (
     "rows in other namespaces are stale: ai-memory reembed",
 )
 DISAGREED = "row got another vector when it was asked again.", "rows got another vector when they were asked again."
+ASKED_FOR = "Rows from all over what was written before were asked for again, and agree."
+"""Told where that is all that a start did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +59,8 @@ class RunReport:
     `disagreed` got another vector and were embedded anew; the share `differ_at_most` of the re-embedded rows can differ
     (95 %, None: none were re-embedded, or the run is not over). `error` is the line of what ended the invocation,
     empty when nothing did. `last_failure` is what the last request came to, empty where it was answered; `next` is the
-    command to type next, empty where there is none. `tokens_needed` is what the next row needs where a limit of tokens
-    or money let none through, else 0.
+    command to type next, empty where there is none. `tokens_needed` is what the next row needs where the limit of
+    tokens or money lets it through no more, else 0.
     """
 
     run_id: int | None
@@ -129,6 +131,8 @@ class RunReport:
             (0 if self.error else self.outside, OUTSIDE),
             (self.disagreed, DISAGREED),
         ]
+        only_asked = self.asked_again and not self.reembedded and not self.disagreed
+        lines += [ASKED_FOR] if only_asked else []
         return [*lines, *(counted(number, *words) for number, words in extra if number)]
 
 

@@ -117,12 +117,11 @@ class Status:
         """The share of the re-embedded rows that can differ (95 %), None before the run is over, or with none asked."""
         counters = self.run.counters
         agreed = counters.asked_again - counters.disagreed
-        return differ_at_most(agreed, counters.sent_for) if self.over and agreed > 0 and counters.sent_for else None
-
-    @property
-    def over(self) -> bool:
-        """Whether rows from all over the run were asked again at its end."""
-        return self.run.state in ASKED_AT_END
+        return (
+            differ_at_most(agreed, counters.sent_for)
+            if self.run.state in ASKED_AT_END and agreed > 0 and counters.sent_for
+            else None
+        )
 
     def values(self) -> dict[str, object]:
         """Return the JSON object."""

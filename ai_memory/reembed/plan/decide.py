@@ -27,6 +27,9 @@ WAYS_OUT_CHANGED = (
     "or put the configuration back and continue it: ai-memory reembed --resume"
 )
 
+UNPROVEN = "nothing shows yet that their vectors are right"
+"""Of rows that were written in a start that was cut off, or stopped before its end."""
+
 WAYS_OUT_OF_READY = "Serve its vectors: ai-memory reembed switch; give it up, and drop them: ai-memory reembed cancel"
 WAYS_OUT_OF_SWITCHED = (
     "Finish it: ai-memory reembed --resume; serve what was served before: ai-memory reembed switch --back"
@@ -54,7 +57,7 @@ class Situation:
 
     `run` is the unfinished run (None: none), `differences` the phrases in which its target differs from the
     configured one, `census` that of the rows against the configured target. `approved`: a person approved that target.
-    `unproven`: the run has written vectors that no end has shown to be right.
+    `unproven`: vectors of the configured target were written that no end has shown to be right.
     """
 
     run: Run | None
@@ -110,7 +113,7 @@ def decide(options: Options, found: Situation) -> Action:
     """
     action = _decided(options, found)
     begins = action in (Action.START, Action.SUPERSEDE)
-    if begins and options.staged and (rows := found.census.unstamped):
+    if begins and options.staged and not options.claims_unstamped and (rows := found.census.unstamped):
         raise OperatorNeeded(
             f"{counted(rows, 'row has a vector', 'rows have vectors')} of which nothing tells what made them: "
             "once a run is begun they are found by their words only, before it is switched to.",
@@ -121,7 +124,7 @@ def decide(options: Options, found: Situation) -> Action:
 
 def _decided(options: Options, found: Situation) -> Action:
     if found.run is None:
-        return _without_run(options, found.census)
+        return _without_run(options, found)
     if found.run.undoes:
         raise OperatorNeeded(f"Run {found.run.run_id}, a rollback, is unfinished.", tip=WAYS_OUT_OF_ROLLBACK)
     if found.run.state == "paused":
@@ -145,14 +148,13 @@ def _scopes_differ(one: Scope, other: Scope) -> bool:
     return one != other if one is None or other is None else set(one) != set(other)
 
 
-def _without_run(options: Options, census: Census) -> Action:
-    if not _work(options, census):
+def _without_run(options: Options, found: Situation) -> Action:
+    if not _work(options, found.census) and not found.unproven:
         return Action.NOTHING
     if options.resume and not options.or_start and not options.retarget:
-        raise OperatorNeeded(
-            f"There is no run to resume, and {counted(census.stale, 'row is', 'rows are')} stale.",
-            tip="Start one: ai-memory reembed",
-        )
+        stale = counted(found.census.stale, "row is", "rows are")
+        left = f"of the rows written last {UNPROVEN}" if found.unproven else f"{stale} stale"
+        raise OperatorNeeded(f"There is no run to resume, and {left}.", tip="Start one: ai-memory reembed")
     return Action.START
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from ai_memory.reembed.plan.census import Means, count_rows
 from ai_memory.reembed.plan.decide import scope_of
 from ai_memory.reembed.plan.estimate import Estimate, Load, Probed, estimate
+from ai_memory.reembed.plan.in_doubt import InDoubt, in_doubt
 from ai_memory.reembed.plan.refusal import refusal
 from ai_memory.reembed.plan.taking import Preflight
 from ai_memory.reembed.plan.targets import identity, known_fingerprint, recorded_target
@@ -29,7 +30,8 @@ class DryRun:
     bytes per token; `estimated_cost` is their price, None where none is configured. `truncated_rows` are longer than
     the model reads, which loses `lost_percent` of all tokens; None where that cannot be known. `estimate` is how long
     it would take, `probed` what the target answered (None: it was not asked), `refusal` what such a start would end
-    with before it begins (None: it would begin).
+    with before it begins (None: it would begin). `in_doubt` is what it would ask for again of what was written before;
+    the tokens are among those estimated.
     """
 
     preflight: Preflight
@@ -41,6 +43,7 @@ class DryRun:
     estimate: Estimate | None = None
     probed: Probed | None = None
     refusal: AiMemoryError | None = None
+    in_doubt: InDoubt = field(default_factory=InDoubt)
 
     def values(self) -> dict[str, object]:
         """Return the JSON object of the plan."""
@@ -64,6 +67,8 @@ class DryRun:
             "truncated_rows": self.truncated_rows,
             "lost_percent": self.lost_percent,
             "oversize_rows": self.oversize_rows,
+            "rows_in_doubt": self.in_doubt.rows,
+            "texts_asked_again": self.in_doubt.texts,
             "undo_bytes": self.preflight.undo_bytes,
             "staged_bytes": self.preflight.staged_bytes,
             "refused_with": self.refusal.exit_code if self.refusal else None,
@@ -106,16 +111,18 @@ def dry_run(
     if options.stages(store.runs.unfinished()):
         found = replace(found, staged_bytes=found.census.staged_bytes(target.dim))
     known, told = known_fingerprint(store, target), count_tokens is not None and target.max_tokens > 0
+    doubted = in_doubt(store, known, count_tokens=count_tokens)
+    tokens = load.tokens + doubted.tokens
     return DryRun(
         preflight=found,
-        estimated_tokens=load.tokens,
-        estimated_cost=options.cost_of(load.tokens),
+        estimated_tokens=tokens,
+        estimated_cost=options.cost_of(tokens),
         truncated_rows=load.truncated if told else None,
         lost_percent=round(100 * load.lost / max(load.tokens, 1), 1) if told else None,
         oversize_rows=load.oversize,
         estimate=estimate(
             store,
-            found.census.to_embed,
+            found.census.to_embed + doubted.texts,
             target=known.id if known else None,
             is_local=target.is_local,
             batch=options.batch,
@@ -123,4 +130,5 @@ def dry_run(
         ),
         probed=probed,
         refusal=refusal(database, store, target, options, found.census, now_ms=now_ms),
+        in_doubt=doubted,
     )

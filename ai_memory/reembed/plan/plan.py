@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ai_memory.reembed.plan.approval import unapproved
 from ai_memory.reembed.plan.census import Census, Means, take_census
 from ai_memory.reembed.plan.decide import Action, Situation, decide, scope_of
-from ai_memory.reembed.plan.targets import find_target, known_fingerprint, told_width
+from ai_memory.reembed.plan.targets import find_target, has_unproven, known_fingerprint, told_width
 from ai_memory.vectors.fingerprint import differences
 
 if TYPE_CHECKING:
@@ -91,11 +91,6 @@ def _changed(store: Reader, run: Run | None, target: Target) -> list[str]:
     return differences(store.targets.read(run.target).spec_json, target) if run else []
 
 
-def _unproven(store: Reader, target: Target) -> bool:
-    known = known_fingerprint(store, target)
-    return known is not None and bool(store.targets.unproven(known))
-
-
 def action_of(store: Reader, target: Target, options: Options, run: Run | None, census: Census) -> Action:
     """Return what a start does about the unfinished `run`; see `decide`.
 
@@ -103,7 +98,8 @@ def action_of(store: Reader, target: Target, options: Options, run: Run | None, 
         OperatorNeeded, TargetChanged, UsageError: see `decide`; or nobody approved the target.
     """
     approved, changed = store.operator.is_approved(target.space, target.dim), _changed(store, run, target)
-    unproven = run is not None and not census.stale and _unproven(store, target)
+    # Where rows are stale there is work in any case, and what is in doubt is asked for at its end.
+    unproven = not census.stale and has_unproven(store, target)
     action = decide(options, Situation(run, tuple(changed), census, approved, unproven))
     if action is Action.ASK:
         raise unapproved(store, target.space, target.dim, options)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
+from ai_memory import __version__
 from ai_memory.errors import StampRefused
 from ai_memory.memory.freshness import Freshness, classify, embeddable
 from ai_memory.reembed.plan.targets import identity
@@ -13,7 +14,8 @@ from ai_memory.text.amounts import counted
 
 if TYPE_CHECKING:
     from ai_memory.memory.row import MemoryRow, Traits
-    from ai_memory.stores.port import Reader, Snapshot
+    from ai_memory.stores.port import Reader, Snapshot, Transaction
+    from ai_memory.stores.values import Place
     from ai_memory.vectors.target import Fingerprint, Target
 
 STAMPED = "stamped"
@@ -44,12 +46,18 @@ class Stamped:
     def text(self) -> str:
         """Return the words for people."""
         refused = f" The database refuses {self.refused:,} more." if self.refused else ""
+        on = f" To embed what stays stale: {self.next}" if self.next else ""
         left = counted(self.unstamped, "row has", "rows have")
         return (
             f"Stamped {counted(self.stamped, 'vector')} as {self.active_space}, {self.target_dim} wide; "
             f"{counted(self.already_current, 'was', 'were')}, {left} no sound vector or no text to stamp.{refused}"
-            f"{self._compared()}"
+            f"{self._compared()}{on}"
         )
+
+    @property
+    def next(self) -> str:
+        """The command that embeds what stays stale, empty where nothing does."""
+        return "ai-memory reembed" if self.unstamped or self.differing else ""
 
     def _compared(self) -> str:
         if not self.sampled:
@@ -57,7 +65,7 @@ class Stamped:
         embedded = f" {counted(self.sampled, 'row')} embedded again"
         if not self.differing:
             return f"{embedded} {'agrees' if self.sampled == 1 else 'agree'}."
-        return f"{embedded}; {self.differing:,} of them differ and stay stale: ai-memory reembed"
+        return f"{embedded}; {self.differing:,} of them {'differs' if self.differing == 1 else 'differ'}."
 
 
 def stampable(store: Reader, target: Target, scope: Scope) -> list[str]:
@@ -133,3 +141,8 @@ def _require_no_other(other: int, target: Target) -> None:
 def _of_other_width(snapshot: Snapshot, target: Target, scope: Scope) -> int:
     rows = (row for row in snapshot.rows(target=None, only=scope) if row.live and in_scope(row.namespace, scope))
     return sum(1 for row in rows if row.head and row.width != target.dim)
+
+
+def noted(transaction: Transaction, target: Fingerprint, model: str, *, now_ms: int) -> Place:
+    """Enter that vectors are about to be stamped, so that it can be undone, and return the place for that."""
+    return transaction.undo.note_stamps(target, target_model=model, now_ms=now_ms, tool_version=__version__)

@@ -11,7 +11,7 @@ from ai_memory.reembed.breaker import believed_until
 from ai_memory.reembed.doubt import most_asked
 from ai_memory.reembed.plan.approval import approve_by_hand
 from ai_memory.reembed.plan.decide import Action
-from ai_memory.reembed.plan.targets import enter_target
+from ai_memory.reembed.plan.targets import enter_target, known_fingerprint
 from ai_memory.stores.values import Terms
 
 if TYPE_CHECKING:
@@ -29,7 +29,8 @@ class Preflight:
     """What is told before vectors are replaced: `stored` vectors, the rows found, and the target.
 
     `begins` says that a run is begun, not gone on with. Keeping what is replaced takes about `undo_bytes` (0: it is not
-    kept), vectors beside the memories `staged_bytes` (0: they replace what is there).
+    kept), vectors beside the memories `staged_bytes` (0: they replace what is there). `in_doubt` rows have a vector of
+    the target that no end has shown to be right.
     """
 
     stored: tuple[Space, ...]
@@ -37,6 +38,7 @@ class Preflight:
     target: Target
     begins: bool = True
     undo_bytes: int = 0
+    in_doubt: int = 0
     staged_bytes: int = 0
 
 
@@ -48,9 +50,9 @@ Disclose = Callable[[Preflight], None]
 class TakenRun:
     """The run this process now holds, and its target.
 
-    `unsettled` is how many texts that killed predecessors had sent are not committed yet, at most; `texts_sent_twice`
-    is the same where the last one was killed, else 0: they were told of then; with what is asked again of the rows that
-    were written and not seen to be right. `lifted` rows were let out of quarantine to be tried again.
+    `unsettled` is how many texts that killed predecessors, and runs that were given up, had sent are not committed yet,
+    at most; `texts_sent_twice` is the same where nobody was told of them yet, else 0; with what is asked again of the
+    rows that were written and not seen to be right. `lifted` rows were let out of quarantine to be tried again.
     """
 
     run: Run
@@ -87,25 +89,29 @@ def take(
                 transaction.quarantine.lift_all(fingerprint.id)
             # Those of other namespaces stay: this run will not try them.
             transaction.quarantine.lift(fingerprint.id, sorted(planned.census.quarantined_ids))
-        # What the row says of it is what killed runners left; only a text of a stale row is sent again, asked again
-        # at most once.
+        # What the row says of it is what killed runners left, and runs that were given up; only a text of a stale row
+        # is sent again, asked again at most once.
         lost = min(run.in_flight_limit, 2 * planned.census.stale)
         resumed = run.run_id == (planned.run.run_id if planned.run else None)
-        killed, until = run.holder is not None, believed_until(run, now_ms=now_ms)
+        # A run that was given up may have had nothing in flight; one of a killed runner is not known to.
+        untold, until = run.untold and bool(run.holder or lost), believed_until(run, now_ms=now_ms)
         run = transaction.runs.take_over(
             run, holder, in_flight_limit=in_flight, lost=lost, breaker_until=until, now_ms=now_ms
         )
         lifted = planned.census.quarantined if options.retry_quarantined else 0
         transaction.progress.note_census(run, planned.census.counted(lifted=lifted))
-        twice = lost + most_asked(len(transaction.reader.targets.unproven(fingerprint))) if killed else 0
+        twice = lost + most_asked(len(transaction.reader.targets.unproven(fingerprint))) if untold else 0
     return TakenRun(run, fingerprint, resumed, lost, twice, lifted)
 
 
 def preflight(store: Reader, planned: Plan) -> Preflight:
     """Return what is to be told before vectors are replaced."""
     begins = planned.action in (Action.START, Action.SUPERSEDE)
+    known = known_fingerprint(store, planned.target) if begins else None
+    in_doubt = len(store.targets.unproven(known)) if known else 0
     stored = tuple(store.memories.stored_spaces())
-    return Preflight(stored, planned.census, planned.target, begins, planned.undo_bytes, planned.staged_bytes)
+    undo, beside = planned.undo_bytes, planned.staged_bytes
+    return Preflight(stored, planned.census, planned.target, begins, undo, in_doubt, beside)
 
 
 def _begin(transaction: Transaction, planned: Plan, fingerprint: Fingerprint, options: Options, *, now_ms: int) -> Run:

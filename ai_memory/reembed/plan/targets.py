@@ -59,6 +59,12 @@ def known_fingerprint(store: Reader, target: Target) -> Fingerprint | None:
     return store.targets.known(identity(target))
 
 
+def has_unproven(store: Reader, target: Target) -> bool:
+    """Return whether vectors of a target were written that no end has shown to be right."""
+    known = known_fingerprint(store, target)
+    return known is not None and bool(store.targets.unproven(known))
+
+
 def enter_target(transaction: Transaction, target: Target, *, now_ms: int) -> Fingerprint:
     """Return the file's record of a target, made where it has none."""
     return transaction.targets.enter(identity(target), now_ms=now_ms)
@@ -66,4 +72,4 @@ def enter_target(transaction: Transaction, target: Target, *, now_ms: int) -> Fi
 
 def identity(target: Target) -> Identity:
     """Return by what a file records a target."""
-    return Identity(digest(target), canonical_spec(target), target.space, target.dim)
+    return Identity(digest(target), canonical_spec(target), target.space, target.dim, target.settings)

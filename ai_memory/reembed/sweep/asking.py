@@ -53,12 +53,14 @@ class Asking:
         """Yield the pages with what is asked again of them, and the witness (see WITNESS_EVERY), last of all, too."""
         taken = sent_pages = sent_rows = 0
         self._to_ask_again = 0
-        budget.asked_again, self._limited = self.most_again + len(self._trail.before), budget.limited
+        budget.asked_again, self._limited = self.most_again, budget.limited
+        budget.keep_for([each.document.text for each in self._trail.before])
         for page in pages:
             rows = len(page.documents)
             yield self._of(page)
             taken += bool(rows)
-            at_end = self.most_at_end(min(taken, MOST + 1)) + len(self._trail.before)
+            at_end = self.most_at_end(min(taken, MOST + 1))
+            budget.keep_for([each.document.text for each in self._trail.before])
             budget.asked_again = self._to_ask_again + self.most_again + at_end + AT_END
             sent_pages, sent_rows = sent_pages + bool(rows), sent_rows + rows
             if rows and (sent_pages >= WITNESS_EVERY or sent_rows >= WITNESS_ROWS or self._schedule.at_first):

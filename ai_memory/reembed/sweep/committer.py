@@ -58,6 +58,11 @@ class Committer:
         return self._now.unsettled
 
     @property
+    def standing(self) -> int:
+        """How many rows this invocation has given a vector that was not taken back."""
+        return self.counters.reembedded + self.taken_from_others
+
+    @property
     def unnoted(self) -> Counters:
         """What the requests cost of which no commit of the run tells yet."""
         return spent(self._tools.ledger.spent - self._now.spent)

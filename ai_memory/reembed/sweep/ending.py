@@ -26,7 +26,7 @@ class Ending:
     `run` is the run as it stands (None: there was nothing to do), `reason` says why in a word, `census`
     proved it (None: none did), `error` ended it (None: none did). `outside` is how many rows are stale in namespaces
     that are not the run's (None: nobody looked). `tokens_needed` is what a limit must allow for the next row, where
-    one let none through (else 0).
+    the present one lets it through no more (else 0).
     """
 
     run: Run | None

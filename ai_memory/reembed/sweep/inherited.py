@@ -6,7 +6,9 @@ be honest by now; only the rows that it wrote can tell.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
+from random import Random
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,9 +20,8 @@ from ai_memory.vectors.blob import decode, is_sound
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from random import Random
 
-    from ai_memory.stores.port import Store
+    from ai_memory.stores.port import Reader
     from ai_memory.vectors.target import Fingerprint
 
 
@@ -32,16 +33,24 @@ class Inherited:
     rows: tuple[Embedded, ...] = ()
 
 
-def inherited(store: Store, target: Fingerprint, chance: Random) -> Inherited:
-    """Return what is inherited, with MOST rows of it that nobody edited since; `chance` chooses them."""
+def inherited(store: Reader, target: Fingerprint) -> Inherited:
+    """Return what is inherited, with MOST rows of it that nobody edited since: of the same ids always the same."""
     ids = store.targets.unproven(target)
-    # However large the pages were, or are now: a few rows of many say little.
-    chosen = sorted(chance.sample(ids, min(MOST, len(ids))))
+    # What it takes to ask for them is told at the end of one invocation, and must be so for the next one.
+    chance = Random(json.dumps(ids))  # noqa: S311 - a sample, no secret
+    chosen: list[Embedded] = []
+    # However large the pages were, or are now: a few rows of many say little. Rows that were edited say nothing.
+    order = chance.sample(ids, len(ids))
+    for start in range(0, len(order), MOST):
+        chosen += _embedded(store, target, order[start : start + MOST])
+        if len(chosen) >= MOST:
+            break
+    chosen = sorted(chosen[:MOST], key=lambda each: each.document.id)
     # In other company than they were written in, which is mostly that of their neighbours.
-    return Inherited(ids, tuple(_embedded(store, target, [*chosen[1::2], *chosen[::2]])))
+    return Inherited(ids, (*chosen[1::2], *chosen[::2]))
 
 
-def _embedded(store: Store, target: Fingerprint, ids: Sequence[str]) -> list[Embedded]:
+def _embedded(store: Reader, target: Fingerprint, ids: Sequence[str]) -> list[Embedded]:
     found = []
     for row in store.memories.rows_by_id(ids, target=target.id):
         document = examine(row)

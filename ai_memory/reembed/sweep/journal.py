@@ -78,9 +78,9 @@ class Unrecorded:
     A commit whose answer was lost is made again, which changes nothing.
     """
 
-    def __init__(self, origin: str, place: Place = NOTHING_KEPT) -> None:
-        """Write vectors as `origin` to `place`."""
-        self.origin, self.place = origin, place
+    def __init__(self, origin: str, place: Place | None = None) -> None:
+        """Write vectors as `origin` to `place` (None: the rows, with nothing kept of what they had)."""
+        self.origin, self.place = origin, place or NOTHING_KEPT
         self.aside: dict[str, tuple[Document | Unfit, Reason]] = {}
 
     @property

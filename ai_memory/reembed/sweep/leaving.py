@@ -73,7 +73,7 @@ class Leaving:
         # Where even this cannot be written the run reads as killed, which costs the next start nothing but a note.
         with suppress(AiMemoryError), self.store.transaction() as transaction:
             self._note(transaction, ending)
-        return self._as_it_stands(ending)
+        return self._with_what_is_needed(self._as_it_stands(ending))
 
     def as_asked(self, ending: Ending, options: Options, planned: Plan) -> Ending:
         """Return the end of a run of some namespaces as the answer to what was asked, which may have been more."""
@@ -102,14 +102,27 @@ class Leaving:
         # What was given up may have been answered and paid for all the same.
         unsettled = None if self.tools.stop.gave_up else self.passes.unsettled
         if transaction.runs.leave(run, last_error=last_error, limits=sizes, unsettled=unsettled):
-            transaction.progress.count(run, self.passes.unnoted)
             transaction.progress.note_end(run, exit_code=ending.exit_code, reason=ending.reason, now_ms=now_ms)
             if ending.census:
                 transaction.progress.note_census(run, ending.census.counted())
+        if not ending.complete:
+            # Also of a run that was given up, or taken over: it has cost what it has cost.
+            transaction.progress.count(run, self.passes.unnoted)
         # A target that was never served is not a run to go on with.
         unserved = isinstance(ending.error, EmbedderInitFailed)
         if unserved and not transaction.reader.runs.read(run.run_id).counters.reembedded:
             transaction.runs.transition(run, "cancelled", now_ms=now_ms, fenced=True)
+
+    def _with_what_is_needed(self, ending: Ending) -> Ending:
+        """Return the ending with what the next start needs, where its limit lets no row through as it is."""
+        spending = self.tools.spending
+        unfinished = ending.run is not None and ending.run.state == "running"
+        if not unfinished or ending.tokens_needed or not spending or not spending.limit:
+            return ending
+        with suppress(AiMemoryError):
+            needed = self.passes.tokens_needed
+            return replace(ending, tokens_needed=needed if needed > spending.limit.most else 0)
+        return ending
 
     def _as_it_stands(self, ending: Ending) -> Ending:
         """Return the ending with the run's present state: it may have been given up, by us or by an operator."""

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ai_memory.reembed.options import Options
     from ai_memory.reembed.sweep.committer import Committer
     from ai_memory.reembed.sweep.journal import RunJournal
+    from ai_memory.reembed.sweep.needed import Next
     from ai_memory.reembed.sweep.sweep import Sweep
     from ai_memory.reembed.tools import Tools
     from ai_memory.stores.port import Store
@@ -43,11 +44,12 @@ class Passes:
         *,
         scope: Scope,
         before: Census,
+        following: Next,
     ) -> None:
-        """Sweep `scope`, in which the census `before` was taken."""
+        """Sweep `scope`, in which the census `before` was taken; `following` is the start after this one."""
         self._store, self._sweep, self._committer, self._journal = store, sweep, committer, journal
         self._options, self._tools, self._scope = options, tools, scope
-        self._fresh, self._passes, self._shortest = before.fresh, 0, before.shortest
+        self._fresh, self._passes, self._next = before.fresh, 0, following
         self._budget = Budget(tools.spending, max_rows=options.max_rows)
 
     def run(self) -> Ending:
@@ -96,8 +98,8 @@ class Passes:
 
     @property
     def tokens_needed(self) -> int:
-        """How many tokens an invocation must be allowed for the next row."""
-        return self._budget.needs_next(otherwise=self._shortest)
+        """How many tokens the next start must be allowed for a row; 0 where they are not limited."""
+        return self._next.needs(self._journal.run.run_id, self._committer.target, self._budget, idle=self.idle)
 
     @property
     def unsettled(self) -> int:

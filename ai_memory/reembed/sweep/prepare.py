@@ -9,6 +9,7 @@ from ai_memory.reembed.sweep.committer import Committer
 from ai_memory.reembed.sweep.inherited import inherited
 from ai_memory.reembed.sweep.joined import joined
 from ai_memory.reembed.sweep.journal import RunJournal
+from ai_memory.reembed.sweep.needed import Next
 from ai_memory.reembed.sweep.passes import Passes
 from ai_memory.reembed.sweep.refusal_guard import RefusalGuard
 from ai_memory.reembed.sweep.schedule import FIRST, Schedule
@@ -47,6 +48,7 @@ def prepare(  # noqa: PLR0913 - all that a sweep is made of
         # Only before its first vector can a run show that they are those of another model.
         rows=0 if options.same_vectors or run.counters.reembedded else FIRST,
     )
-    unproven = inherited(store, taken.fingerprint, tools.chance)
+    unproven = inherited(store, taken.fingerprint)
     sweep = joined(committer, options, tools, pool, heartbeat, schedule, refusals, others=others, before=unproven)
-    return Passes(store, sweep, committer, journal, options, tools, scope=scope, before=before)
+    following = Next(store, options, tools, scope, before.stale + before.quarantined)
+    return Passes(store, sweep, committer, journal, options, tools, scope=scope, before=before, following=following)

@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from ai_memory import __version__
 from ai_memory.memory.freshness import ATTESTED
-from ai_memory.reembed.plan.stamping import Stamped, require_stampable
+from ai_memory.reembed.plan.stamping import Stamped, noted, require_stampable
 from ai_memory.reembed.plan.targets import enter_target
 from ai_memory.reembed.scope import Scope, namespaces_in_scope
 from ai_memory.reembed.sources import FromRow, NoWorkers
 from ai_memory.reembed.sweep.scan import ScanOrder
 from ai_memory.reembed.sweep.without_run import WithoutRun
-from ai_memory.stores.values import NOTHING_KEPT
 
 if TYPE_CHECKING:
     from ai_memory.reembed.tools import SweepTools
@@ -41,12 +39,10 @@ def stamp(
         StampRefused: a vector has another width than the target, or the target's width is not known.
     """
     require_stampable(store, target, scope)
-    now_ms, place = tools.clock.now_ms(), NOTHING_KEPT
+    now_ms = tools.clock.now_ms()
     with store.transaction() as transaction:
         known = enter_target(transaction, target, now_ms=now_ms)
-        if undo:
-            noted = transaction.undo.note_stamps
-            place = noted(known, target_model=target.model, now_ms=now_ms, tool_version=__version__)
+        place = noted(transaction, known, target.model, now_ms=now_ms) if undo else None
     work = WithoutRun(store, known, tools, NoWorkers(), origin=ATTESTED, batch=STAMP_ROWS, place=place)
     namespaces = namespaces_in_scope(store, scope)
     work.over(ScanOrder(known, namespaces, {}, batch=STAMP_ROWS, source=FromRow(only), rows=STAMP_ROWS))

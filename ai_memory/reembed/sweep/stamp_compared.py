@@ -12,6 +12,7 @@ from ai_memory.reembed.plan.stamping import Stamped, stampable
 from ai_memory.reembed.sweep.compared import Compared, compare
 from ai_memory.reembed.sweep.pipeline import Alone
 from ai_memory.reembed.sweep.stamp import stamp
+from ai_memory.text.amounts import counted
 
 if TYPE_CHECKING:
     from ai_memory.reembed.scope import Scope
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 SAMPLED = 300
 """Rows compared where nobody asks for more or fewer: that so many agree means that at most 1 % differ (95 %)."""
 EMBED = "ai-memory reembed"
+STAMP_SOME = f"; or stamp those that agree: {EMBED} --stamp-only --sample all"
 
 
 def stamp_compared(
@@ -40,7 +42,8 @@ def stamp_compared(
     What that replaces is kept as `stamp` does.
 
     Raises:
-        StampRefused: see `stamp`; or one differs, or too many texts have one vector. Nothing is stamped.
+        StampRefused: see `stamp`; or one differs (of all: every one), or too many texts have one vector. Nothing is
+            stamped.
         EmbedError, EndpointUnusable: the endpoint failed; nothing is stamped.
     """
     ids = stampable(store, target, scope)
@@ -48,7 +51,10 @@ def stamp_compared(
     found = compare(store, target, chosen, Alone(workers, NoSigns(tools.stop), tools.ledger))
     _require_different(found)
     if size is not None:
+        _require_agreement(found, otherwise=STAMP_SOME)
+    if chosen and not found.agreeing:
         _require_agreement(found)
+        raise _none_compared(len(chosen))
     stamped = stamp(store, target, scope, tools, only=found.agreeing if size is None else None, undo=undo)
     differing = len(found.differing)
     return replace(stamped, unstamped=stamped.unstamped - differing, sampled=found.rows, differing=differing)
@@ -63,10 +69,18 @@ def _require_different(found: Compared) -> None:
         )
 
 
-def _require_agreement(found: Compared) -> None:
+def _none_compared(rows: int) -> StampRefused:
+    return StampRefused(
+        f"The embedder gives no vector for {counted(rows, 'row')} that {'was' if rows == 1 else 'were'} to be compared;"
+        " nothing was stamped.",
+        tip=f"See which rows and why: {EMBED}",
+    )
+
+
+def _require_agreement(found: Compared, *, otherwise: str = "") -> None:
     if found.differing:
         raise StampRefused(
             f"{len(found.differing):,} of {found.rows:,} rows embedded again get another vector than the stored one, "
             f"{printable(found.differing[0])} among them; nothing was stamped.",
-            tip=f"Embed them again: {EMBED}; or stamp those that agree: {EMBED} --stamp-only --sample all",
+            tip=f"Embed them again: {EMBED}{otherwise}",
         )

@@ -10,9 +10,10 @@ from ai_memory.reembed.events import RunTakenOver
 from ai_memory.reembed.plan.decide import Action
 from ai_memory.reembed.plan.refusing_rows import find_refusing, set_aside
 from ai_memory.reembed.plan.taking import preflight, take
+from ai_memory.reembed.plan.targets import known_fingerprint
 from ai_memory.reembed.plan.trial import require_updates
-from ai_memory.reembed.sweep.budget import Budget, Take
-from ai_memory.reembed.sweep.schedule import Schedule
+from ai_memory.reembed.sweep.budget import BESIDE_ROWS, Budget, Take
+from ai_memory.reembed.sweep.needed import Start, tokens_needed, unknown
 
 if TYPE_CHECKING:
     from ai_memory.memory.freshness import Unfit
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from ai_memory.reembed.plan.taking import Disclose, TakenRun
     from ai_memory.reembed.tools import Tools
     from ai_memory.stores.holder import Holder
-    from ai_memory.stores.port import Store
+    from ai_memory.stores.port import Reader, Store
     from ai_memory.stores.values import Space
 
 
@@ -38,7 +39,7 @@ def take_run(
     refusing: list[Unfit] = []
     stored: Sequence[Space] = ()
     if planned.action is not Action.FINISH:
-        _require_budget(planned, options, tools)
+        _require_budget(store, planned, options, tools)
         require_updates(store)
         retry, now_ms = options.retry_quarantined, tools.clock.now_ms()
         refusing = find_refusing(store, planned.target, planned.census, retry=retry, now_ms=now_ms)
@@ -56,19 +57,35 @@ def take_run(
     return taken
 
 
-def _require_budget(planned: Plan, options: Options, tools: Tools) -> None:
+def _require_budget(store: Reader, planned: Plan, options: Options, tools: Tools) -> None:
     """Refuse a limit that can let no row through, however short: by what the sweep itself asks of it."""
     spending, census = tools.spending, planned.census
     if not spending or not spending.limit or not census.to_embed:
         return
-    doubted, budget = planned.run is not None and planned.run.counters.disagreed > 0, Budget(spending)
-    schedule = Schedule(rows=census.stale, batch=options.batch, doubted=doubted)
-    budget.asked_again = schedule.most_again(options.batch, size=tools.ledger.inputs)
+    start, budget = _start(store, planned, options, tools), Budget(spending)
+    budget.asked_again = start.most_again
     if budget.take(census.shortest) is Take.TAKEN:
         return
-    flag, needed = spending.limit.flag, budget.needs(census.shortest)
+    flag, shortest = spending.limit.flag, budget.needs(census.shortest)
+    # The first row is not the shortest, and with less than it needs it would be paid for in vain.
+    needed = tokens_needed(store, start, spending, begun=spending.spent + spending.most(BESIDE_ROWS))
     raise UsageError(
         f"--{flag} allows {spending.limit.most:,} tokens, too few for one row: the shortest, with what shows "
-        f"that the endpoint can be believed, may take {needed:,}.",
+        f"that the endpoint can be believed, may take {shortest:,}, the first one {needed:,}.",
         tip=f"Give --{flag} {options.limit_allowing(needed, flag)} or more.",
+    )
+
+
+def _start(store: Reader, planned: Plan, options: Options, tools: Tools) -> Start:
+    goes_on = planned.run is not None and planned.action is Action.TAKE_OVER
+    skips = planned.run.skip_current if planned.run and goes_on else options.skip_current
+    return Start(
+        target=known_fingerprint(store, planned.target) or unknown(planned.target),
+        scope=planned.scope,
+        batch=options.batch,
+        stale=planned.census.stale + (planned.census.quarantined if options.retry_quarantined else 0),
+        size=tools.ledger.inputs,
+        run=planned.run if goes_on else None,
+        lifts=options.retry_quarantined,
+        skips=skips,
     )

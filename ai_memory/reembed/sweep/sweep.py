@@ -78,9 +78,11 @@ class Sweep:
         if not failure and not lie and not self._tools.stop.requested():
             lie = guard.end_of_pass()
         if lie:
+            written = self._committer.standing
             taken = guard.take_back(lie, in_flight=self._window.pages * self._texts_a_page)
             if not failure:
                 guard.mend(lie, taken_back=taken)
+            budget.give_back(written - self._committer.standing)
         if failure:
             raise failure
         return lie is None

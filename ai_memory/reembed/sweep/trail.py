@@ -109,13 +109,17 @@ class Kept:
 
 
 class Trail:
-    """The rows written since the endpoint was last seen to be right, in each of the ways in which that is seen."""
+    """The rows written since the endpoint was last seen to be right, in each of the ways in which that is seen.
+
+    `inherits`: some of them were written before, and rows did not agree at an end since.
+    """
 
     def __init__(self, chance: Random, inherited: Inherited) -> None:
         """Begin with what is `inherited`; `chance` chooses the rows that are kept in mind."""
         # Since the witness agreed; since rows agreed that were asked again with nothing else in flight.
         self._watch, self._unproven, self._kept = Watch(), Watch(), Kept(chance, inherited)
         self._asked: set[str] = set()
+        self.inherits = bool(inherited.ids)
 
     @property
     def link(self) -> tuple[Embedded, ...]:
@@ -157,6 +161,7 @@ class Trail:
         self._unproven.agreed()
         if at_end:
             self._kept.agreed()
+            self.inherits = False
 
     def since_witness(self) -> list[str]:
         """Return the rows written since the witness agreed."""

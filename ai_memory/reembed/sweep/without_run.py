@@ -11,7 +11,6 @@ from ai_memory.reembed.sweep.joined import joined
 from ai_memory.reembed.sweep.journal import Unrecorded
 from ai_memory.reembed.sweep.scan import Scan, ScanOrder
 from ai_memory.reembed.sweep.schedule import Schedule
-from ai_memory.stores.values import NOTHING_KEPT
 
 if TYPE_CHECKING:
     from ai_memory.reembed.sweep.inherited import Inherited
@@ -36,7 +35,7 @@ class WithoutRun:
         batch: int,
         rows: int = 0,
         before: Inherited | None = None,
-        place: Place = NOTHING_KEPT,
+        place: Place | None = None,
     ) -> None:
         """Write vectors of `target` as `origin` to `place`, of `rows` that are embedded in pages of `batch`.
 

@@ -86,7 +86,8 @@ class WitnessGuard:
             EmbedError: the endpoint failed.
         """
         if not (rows := tuple(self._asking.at_end())):
-            if self._trail.link:
+            # Of what is inherited there may be nothing to ask for: all of it was edited since.
+            if self._trail.link or self._trail.inherits:
                 self._agreed(0)
             return None
         found = self._alone.ask(AskAtEnd(rows, self._asking.seed(), self._sizes))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ai_memory.errors import DataRefused
 from ai_memory.stores.sqlite.own_row import OwnRow, selected
+from ai_memory.stores.values import KeptTarget
 from ai_memory.vectors.target import MAX_DIM, Fingerprint
 
 if TYPE_CHECKING:
@@ -27,7 +28,8 @@ WIDTHS = """
     WHERE typeof(digest) = 'blob' AND typeof(dim) = 'integer' AND dim > 0
     ORDER BY
         EXISTS (
-            SELECT 1 FROM reembed_run WHERE target = embedding_fingerprint.id AND state IN ('running', 'paused')
+            SELECT 1 FROM reembed_run
+            WHERE target = embedding_fingerprint.id AND state IN ('running', 'paused', 'ready', 'switched')
         ) DESC,
         EXISTS (
             SELECT 1 FROM reembed_approval AS a WHERE a.space = embedding_fingerprint.space
@@ -43,6 +45,31 @@ OF_SPACE = """
     SELECT id FROM embedding_fingerprint
     WHERE space = ? AND typeof(dim) = 'integer' AND ? IN (0, dim) ORDER BY id DESC
 """
+KEEP_SETTINGS = """
+    INSERT INTO embedding_settings (target, settings_json, kept_at) VALUES (?, ?, ?)
+    ON CONFLICT (target) DO UPDATE SET settings_json = excluded.settings_json, kept_at = excluded.kept_at
+    WHERE settings_json IS NOT excluded.settings_json
+"""
+# A run over the whole file that is switched to serves its own vectors alone; whoever goes back, what was kept.
+# Of each target without a vector all records are looked at: a file may have seen any number of them.
+KEPT = """
+    SELECT CAST(f.space AS BLOB), f.dim, CAST(s.settings_json AS BLOB), f.witness
+    FROM (SELECT * FROM embedding_fingerprint ORDER BY id DESC LIMIT 16) AS f
+    LEFT JOIN embedding_settings AS s ON s.target = f.id
+    WHERE typeof(f.dim) = 'integer' AND f.dim > 0
+        AND CASE
+            WHEN f.id = (SELECT target FROM embedding_active) THEN 1
+            WHEN EXISTS (
+                SELECT 1 FROM embedding_active AS a JOIN reembed_run AS r ON r.run_id = a.run_id
+                WHERE a.target IS NOT NULL AND r.scope_json = 'null'
+            ) THEN 0
+            ELSE EXISTS (SELECT 1 FROM embedding_provenance WHERE fingerprint_id = f.id) OR EXISTS (
+                SELECT 1 FROM embedding_active AS a JOIN embedding_previous AS k ON k.fingerprint_id = f.id
+                WHERE a.target IS NULL AND k.run_id = a.run_id
+            )
+        END
+    ORDER BY f.id DESC
+"""
 FINGERPRINT_TEXTS = ("spec_json", "space")
 FINGERPRINT_COLUMNS = ("id", "digest", *FINGERPRINT_TEXTS, "dim", "witness", "stretch")
 READ_FINGERPRINT = f"""
@@ -53,6 +80,8 @@ FORGET_WITNESS = """
     UPDATE embedding_fingerprint SET witness = NULL
     WHERE id = ? AND NOT EXISTS (
         SELECT 1 FROM embedding_provenance WHERE fingerprint_id = embedding_fingerprint.id AND origin <> 'attested'
+    ) AND NOT EXISTS (
+        SELECT 1 FROM embedding_staged WHERE target = embedding_fingerprint.id AND origin <> 'attested'
     )
 """
 BEGIN_STRETCH = "UPDATE embedding_fingerprint SET stretch = stretch + 1 WHERE id = ?"
@@ -78,8 +107,10 @@ def known_fingerprint(store: Store, identity: Identity) -> Fingerprint | None:
 def ensure_fingerprint(transaction: Transaction, identity: Identity, *, now_ms: int) -> Fingerprint:
     """Return the record of a target, entering it where the file has not seen it."""
     bindings = (identity.digest, identity.spec_json, identity.space, identity.dim, now_ms)
-    entered = transaction.db.value(ADD_FINGERPRINT, bindings)
-    return read_fingerprint(transaction, int(entered))
+    entered = int(transaction.db.value(ADD_FINGERPRINT, bindings))
+    if identity.settings:
+        transaction.db.execute(KEEP_SETTINGS, (entered, identity.settings, now_ms))
+    return read_fingerprint(transaction, entered)
 
 
 def read_fingerprint(store: Store, fingerprint_id: int) -> Fingerprint:
@@ -119,6 +150,15 @@ def known_widths(store: Store) -> list[tuple[bytes, int]]:
 def of_space(store: Store, space: str, dim: int) -> list[int]:
     """Return the numbers of the targets of a space that the file has seen, in any width if `dim` is 0."""
     return [int(row[0]) for row in store.db.execute(OF_SPACE, (space, dim))]
+
+
+def kept_targets(store: Store) -> list[KeptTarget]:
+    """Return the targets to which vectors in the file are recorded, the latest first; damaged ones left out."""
+    name = store.codec.name
+    return [
+        KeptTarget(name(space), dim, name(settings or b""), witness if isinstance(witness, bytes) else None)
+        for space, dim, settings, witness in store.db.execute(KEPT)
+    ]
 
 
 def begin_stretch(transaction: Transaction, fingerprint_id: int) -> None:

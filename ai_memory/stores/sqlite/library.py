@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from ai_memory.stores.memory_values import Sizes
 from ai_memory.stores.sqlite import health, word_index
+from ai_memory.stores.sqlite.consistent import data_version
 from ai_memory.stores.sqlite.counts import Counts
 from ai_memory.stores.sqlite.file import log_bytes, look
 from ai_memory.stores.sqlite.links import Links, LinkWriter
@@ -165,6 +166,12 @@ class About:
         path = self.store.db.path
         found = look(path)
         return Sizes(found.st_size if found else 0, log_bytes(path))
+
+    def mark(self) -> Hashable:
+        """See the port."""
+        found = look(self.store.db.path)
+        # The time is for a file that is read without its log: SQLite takes it for one that nobody writes.
+        return data_version(self.store.db), found and (found.st_dev, found.st_ino, found.st_mtime_ns)
 
     def require_known(self) -> None:
         """See the port."""

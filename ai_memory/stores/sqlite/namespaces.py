@@ -12,6 +12,7 @@ from shlex import quote
 from typing import TYPE_CHECKING
 
 from ai_memory.errors import NotFound
+from ai_memory.memory.names import SUBSTRATE, SUBSTRATE_EXACT
 from ai_memory.memory.records import DEFAULT_NAMESPACE, MAX_NAMESPACE
 from ai_memory.memory.text_codec import printable
 
@@ -25,6 +26,15 @@ LOOKED_AT, LONGEST = 20_000, 2 * MAX_NAMESPACE
 """Names among which those like a mistyped one are looked for, at most, and the bytes of the longest of them."""
 
 ALL = "1"
+# By their first character most names are known to be others'.
+OTHERS = """(
+    CAST({{column}} AS TEXT) NOT GLOB '_*' OR NOT (
+        CAST({{column}} AS TEXT) COLLATE BINARY IN ({exact}) OR {below}
+    )
+)""".format(
+    exact=", ".join(f"'{name}'" for name in (*SUBSTRATE, *SUBSTRATE_EXACT)),
+    below=" OR ".join(f"CAST({{column}} AS TEXT) GLOB '{root}/*'" for root in SUBSTRATE),
+)
 EXACT = "{column} = CAST(:namespace AS TEXT)"
 # The range is for an index, the bytes are for certain: whatever the collation and the encoding of the file.
 STARTING = """(
@@ -53,13 +63,14 @@ NAMES = """
 """
 
 
-def within(store: Store, namespace: str | None, column: str) -> tuple[str, dict[str, bytes]]:
+def within(store: Store, namespace: str | None, column: str, *, substrate: bool = True) -> tuple[str, dict[str, bytes]]:
     """Return an SQL condition on `column` and what to bind to it.
 
-    It holds in the namespace of that name, in all below `NS` for `NS/*`, and everywhere for None.
+    It holds in the namespace of that name, in all below `NS` for `NS/*`, and everywhere for None; there, without
+    `substrate`, not in ai-memory's own.
     """
     if namespace is None:
-        return ALL, {}
+        return (ALL if substrate else OTHERS.format(column=column)), {}
     if not namespace.endswith(BELOW):
         return EXACT.format(column=column), {"namespace": store.codec.bound(namespace)}
     start, beyond = namespace[:-1], namespace[: -len(BELOW)] + chr(ord("/") + 1)

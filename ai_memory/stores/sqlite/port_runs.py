@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ai_memory.stores.sqlite import approvals, pauses, quarantine, run_figures, runs, settled
+from ai_memory.stores.sqlite import approvals, in_flight, pauses, quarantine, run_figures, runs, settled
 from ai_memory.stores.sqlite.lost_run import run_lost
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ class RunWriter:
         tool_version: str,
     ) -> Run:
         """See the port."""
-        return runs.begin_run(
+        run = runs.begin_run(
             self.inner,
             target=target.id,
             target_model=target_model,
@@ -100,6 +100,7 @@ class RunWriter:
             now_ms=now_ms,
             tool_version=tool_version,
         )
+        return in_flight.take_on(self.inner, run)
 
     def take_over(
         self, run: Run, holder: Holder, *, in_flight_limit: int, lost: int, breaker_until: int | None, now_ms: int

@@ -6,7 +6,17 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ai_memory.stores.sqlite import fingerprints, previous, provenance, put_back, refusals, rehearsal, staged, walk
+from ai_memory.stores.sqlite import (
+    fingerprints,
+    in_flight,
+    previous,
+    provenance,
+    put_back,
+    refusals,
+    rehearsal,
+    staged,
+    walk,
+)
 from ai_memory.stores.sqlite.namespaces import require_seen
 from ai_memory.stores.sqlite.which_rows import judged
 from ai_memory.stores.values import NOTHING_KEPT, Active, InRow, Staged
@@ -14,7 +24,7 @@ from ai_memory.stores.values import NOTHING_KEPT, Active, InRow, Staged
 if TYPE_CHECKING:
     from ai_memory.memory.row import MemoryRow, Traits
     from ai_memory.stores.sqlite.base import Store, Transaction
-    from ai_memory.stores.values import Identity, KeptVector, Place, Room, Run, Space, Span, VectorWrite
+    from ai_memory.stores.values import Identity, KeptTarget, KeptVector, Place, Room, Run, Space, Span, VectorWrite
     from ai_memory.vectors.target import Fingerprint
 
 
@@ -178,6 +188,10 @@ class TargetReader:
         """See the port."""
         return provenance.unproven(self.store, target) + staged.unproven(self.store, target)
 
+    def left_in_flight(self, target: int, scope: tuple[str, ...] | None) -> int:
+        """See the port."""
+        return in_flight.left_in_flight(self.store, target, scope)
+
     def widths(self) -> list[tuple[bytes, int]]:
         """See the port."""
         return fingerprints.known_widths(self.store)
@@ -185,6 +199,10 @@ class TargetReader:
     def of_space(self, space: str, dim: int) -> list[int]:
         """See the port."""
         return fingerprints.of_space(self.store, space, dim)
+
+    def kept(self) -> list[KeptTarget]:
+        """See the port."""
+        return fingerprints.kept_targets(self.store)
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,11 +27,11 @@ UNPROVEN = f"p.origin IN ({SWEPT}) AND p.stretch >= f.stretch"
 KEEP = f"""
     INSERT INTO embedding_previous (run_id, memory_id, text_src, written_head,
         embedding, embedding_dim, embedding_space, fingerprint_id, src, head, origin, stretch)
-    SELECT :run, m.id, :src, :head, m.embedding, {{dim}}, {{space}},
+    SELECT ?, m.id, ?, ?, m.embedding, {{dim}}, {{space}},
         p.fingerprint_id, p.src, p.head, p.origin, iif({UNPROVEN}, NULL, p.stretch)
     FROM main.memories AS m LEFT JOIN embedding_provenance AS p ON p.memory_id = m.id
         LEFT JOIN embedding_fingerprint AS f ON f.id = p.fingerprint_id
-    WHERE m.id = CAST(:id AS TEXT) AND +m.title IS :title AND m.content IS :content {{and_plain}}
+    WHERE m.id = CAST(? AS TEXT) AND +m.title IS ? AND m.content IS ? {{and_plain}}
     ON CONFLICT (memory_id, run_id) DO UPDATE SET written_head = excluded.written_head
     RETURNING id, coalesce(octet_length(embedding), 0)
 """
@@ -93,16 +93,11 @@ def keep(transaction: Transaction, run_id: int, writes: Sequence[VectorWrite], *
 
     `and_plain` is what else a row must be to be written.
     """
+    if not writes:
+        return
     before = transaction.db.value(LAST_ID)
-    bindings: list[dict[str, Binding]] = [
-        {
-            "run": run_id,
-            "id": transaction.codec.bound(each.id),
-            "title": each.title,
-            "content": each.content,
-            "src": each.src,
-            "head": head(each.blob),
-        }
+    bindings = [
+        (run_id, each.src, head(each.blob), transaction.codec.bound(each.id), each.title, each.content)
         for each in writes
     ]
     sql = KEEP.format(

@@ -178,13 +178,13 @@ def take_over(
     """Make `holder` the runner of `run` under a new fence and return the run as it now stands.
 
     `in_flight_limit` is the most texts to be in flight until the next commit; `lost` is how many more killed
-    runners may have sent: they count until they are committed. `breaker_until` is what is believed of the breaker's
-    time (None: what is stored).
+    runners, and runs that were given up, may have sent: they count until they are committed. `breaker_until` is what
+    is believed of the breaker's time (None: what is stored).
 
     Raises:
         OperatorNeeded, NotFinished: the run was changed by somebody else meanwhile.
     """
-    newly = lost if run.holder else 0
+    newly = lost if run.untold else 0
     bindings = (holder.to_json(), in_flight_limit + lost, breaker_until, newly, now_ms, run.run_id, run.fence)
     if not transaction.db.change(TAKE_OVER, bindings):
         raise run_lost(transaction, run)

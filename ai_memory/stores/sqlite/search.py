@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import islice
 from typing import TYPE_CHECKING
 
-from ai_memory.errors import DataRefused, WordIndexUnusable
-from ai_memory.stores.memory_values import Candidate, Match, Text
-from ai_memory.stores.sqlite.consistent import memory_rows
+from ai_memory.errors import DataRefused
+from ai_memory.stores.memory_values import Match, StoredVector, Text
+from ai_memory.stores.sqlite import word_index
 from ai_memory.stores.sqlite.namespaces import within
-from ai_memory.stores.sqlite.which_rows import judged
+from ai_memory.stores.sqlite.vector_pages import vector_pages
+from ai_memory.stores.sqlite.which_rows import served
 
 if TYPE_CHECKING:
+    from ai_memory.stores.memory_values import VectorPage
     from ai_memory.stores.sqlite.base import Store
     from ai_memory.stores.sqlite.connection import Binding, Row
 
@@ -26,27 +28,28 @@ ENGLISH = """
 FUNCTION_WORDS = frozenset(ENGLISH.split())
 """English words that say nothing of a topic; in a small file BM25 would take them for rare and weigh them heavily."""
 PUNCTUATION = ".,;:!?()[]{}'\"`"
-VECTOR_BLOCK = 2_000
-"""Rows read together: 2,000 vectors of 3,072 floats are 25 MB."""
+RAREST = 32
+"""Words of a query that are searched for at most: of a text of 1,500 words all of them take seconds in a large file."""
+LOOKED_AT = 2_000
+"""Different words of a query among which the rarest are looked for: those of some ten pages."""
 
 # Not `rank`: a file may have told FTS5 to rank by something else, a text even.
 MATCHES = """
-    SELECT f.rowid, CAST(m.namespace AS BLOB), -bm25(memories_fts) AS worth
+    SELECT f.rowid, -bm25(memories_fts) AS worth
     FROM main.memories_fts AS f JOIN memory_row AS m ON m.row_number = f.rowid
     WHERE memories_fts MATCH :words AND m.live AND {scope} ORDER BY worth DESC, f.rowid
 """
+# All that are in more memories than are counted here are equally common.
+CONTAINING = "SELECT count(*) FROM (SELECT 1 FROM main.memories_fts WHERE memories_fts MATCH ? LIMIT 1000)"
 # The unary plus keeps SQLite from asking the index anew for each row.
 WORTH = """
     SELECT f.rowid, -bm25(memories_fts) FROM main.memories_fts AS f
     WHERE memories_fts MATCH :words AND +f.rowid IN (SELECT value FROM json_each(:numbers))
 """
-VECTORS = """
-    SELECT m.row_number, CAST(m.namespace AS BLOB), CASE WHEN typeof(m.embedding) = 'blob' THEN m.embedding END,
-           CASE WHEN typeof(m.embedding_dim) IN ('integer', 'null') THEN m.embedding_dim ELSE -1 END,
-           CAST(m.embedding_space AS BLOB), CAST(f.space AS BLOB), m.recorded_head
-    FROM {rows} AS m
-    LEFT JOIN embedding_fingerprint AS f ON f.id = m.recorded_target
-    WHERE m.live AND {scope} {{within}}
+VECTOR = """
+    SELECT CASE WHEN typeof(embedding) = 'blob' THEN embedding ELSE x'' END,
+           CASE WHEN typeof(embedding_dim) IN ('integer', 'null') THEN embedding_dim ELSE -1 END
+    FROM {rows} WHERE row_number = ?
 """
 FOUND = """
     SELECT CAST(id AS BLOB), CAST(namespace AS BLOB), CAST(title AS BLOB), CAST(content AS BLOB)
@@ -61,11 +64,27 @@ class Search:
 
     store: Store
 
-    def matches(self, query: str, namespace: str | None) -> Iterator[Match]:
+    def telling(self, query: str) -> str:
         """See the port."""
-        scope, names = within(self.store, namespace, "m.namespace")
-        for number, name, worth in self._asked(MATCHES.format(scope=scope), query, names):
-            yield Match(number, self.store.codec.name(name), worth or 0.0)
+        once: dict[str, str] = {}
+        for word in _words(query):
+            once.setdefault(word.strip(PUNCTUATION).lower() or word, word)
+        telling = [word for key, word in once.items() if key not in FUNCTION_WORDS] or list(once.values())
+        if len(telling) > RAREST:
+            memories = {word: self._memories_with(word) for word in telling[:LOOKED_AT]}
+            rarest = sorted((word for word in memories if memories[word]), key=memories.__getitem__)[:RAREST]
+            telling = [word for word in telling if word in rarest]
+        return " ".join(telling)
+
+    def _memories_with(self, word: str) -> int:
+        with self._of_index():
+            return int(self.store.db.value(CONTAINING, (_phrase(word),)))
+
+    def matches(self, query: str, namespace: str | None, *, substrate: bool = True) -> Iterator[Match]:
+        """See the port."""
+        scope, names = within(self.store, namespace, "m.namespace", substrate=substrate)
+        for number, worth in self._asked(MATCHES.format(scope=scope), query, names):
+            yield Match(number, worth or 0.0)
 
     def bm25(self, query: str, numbers: Collection[int]) -> dict[int, float]:
         """See the port."""
@@ -74,26 +93,31 @@ class Search:
         }
 
     def _asked(self, sql: str, query: str, bindings: Mapping[str, Binding]) -> Iterator[Row]:
-        words = query.replace("\0", " ").split()
-        if telling := [word for word in words if word.strip(PUNCTUATION).lower() not in FUNCTION_WORDS] or words:
-            expression = " OR ".join('"{}"'.format(word.replace('"', '""')) for word in telling)
-            try:
+        if words := _words(query):
+            expression = " OR ".join(map(_phrase, words))
+            with self._of_index():
                 yield from self.store.db.stream(sql, {**bindings, "words": expression})
-            except WordIndexUnusable:
-                raise
-            except DataRefused as error:
-                # Of damage inside its tables SQLite does not always say whose it is.
-                raise WordIndexUnusable(self.store.db.path, "it is damaged") from error
 
-    def candidates(self, namespace: str | None) -> Iterator[Sequence[Candidate]]:
+    @contextmanager
+    def _of_index(self) -> Iterator[None]:
+        """Say of what fails in the block that the index cannot be used.
+
+        Raises:
+            WordIndexUnusable: see `word_index.unusable`.
+        """
+        try:
+            yield
+        except DataRefused as error:
+            raise word_index.unusable(self.store, error) from error
+
+    def vectors(self, namespace: str | None, *, substrate: bool = True) -> Iterator[VectorPage]:
         """See the port."""
-        scope, names = within(self.store, namespace, "{plus}m.namespace")
-        rows = memory_rows(self.store.db, VECTORS.format(scope=scope, rows=judged(self.store)), names)
-        while block := list(islice(rows, VECTOR_BLOCK)):
-            yield [
-                Candidate(number, self.store.codec.name(ns), blob, dim, self._name(space), self._name(recorded), known)
-                for number, ns, blob, dim, space, recorded, known in block
-            ]
+        return vector_pages(self.store, namespace, substrate=substrate)
+
+    def vector(self, row_number: int) -> StoredVector:
+        """See the port."""
+        blob, dim = self.store.db.execute(VECTOR.format(rows=served(self.store)), (row_number,))[0]
+        return StoredVector(blob, dim)
 
     def text(self, row_number: int) -> Text:
         """See the port."""
@@ -107,5 +131,10 @@ class Search:
         """See the port."""
         return bool(self.store.db.value(RUNS))
 
-    def _name(self, stored: bytes | None) -> str | None:
-        return None if stored is None else self.store.codec.name(stored)
+
+def _words(query: str) -> list[str]:
+    return query.replace("\0", " ").split()
+
+
+def _phrase(word: str) -> str:
+    return '"{}"'.format(word.replace('"', '""'))

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ai_memory.stores.sqlite.base import Store, Transaction
     from ai_memory.stores.sqlite.connection import Connection
 
+RENAME = "Rename memories_fts, then: ai-memory doctor --repair-fts"
 STANDING = "SELECT type, coalesce(sql, '') FROM main.sqlite_master WHERE name = 'memories_fts' COLLATE NOCASE"
 CHECK = "PRAGMA main.quick_check(memories_fts)"
 PROBE = "SELECT count(*) FROM main.memories_fts WHERE memories_fts MATCH 'a'"
@@ -76,6 +77,16 @@ def fault(store: Store) -> str | None:
     return None
 
 
+def unusable(store: Store, error: DataRefused) -> WordIndexUnusable:
+    """Return why words cannot be searched, with the way on that mends it; SQLite does not always say whose it is."""
+    standing = store.db.execute(STANDING)
+    if standing and not KIND.match(standing[0][1]):
+        return WordIndexUnusable(store.db.path, f"it is a {standing[0][0]} of another kind", tip=RENAME)
+    if isinstance(error, WordIndexUnusable):
+        return error
+    return WordIndexUnusable(store.db.path, "it is damaged")
+
+
 def complaints(store: Store) -> list[str]:
     """Return SQLite's own words on what is wrong inside the word index; empty where nothing is, or there is none."""
     if not store.db.execute(STANDING):
@@ -112,7 +123,7 @@ def rebuild(transaction: Transaction) -> int:
     if standing and not KIND.match(standing[0][1]):
         raise DataRefused(
             f"{db.path}: memories_fts is a {standing[0][0]} of another kind, not a word index, and is not thrown away.",
-            tip="Rename it, then: ai-memory doctor --repair-fts",
+            tip=RENAME,
         )
     with db.handle.inner_tables_writable():
         sound = standing and _has_our_columns(db)

@@ -70,6 +70,12 @@ def typed(command: Command, line: str) -> int:
     return subprocess.run(words, env=env, cwd="/", check=False, stdin=subprocess.DEVNULL).returncode
 
 
+def followed(command: Command, out: str) -> list[int]:
+    """Type the commands of the last line one after the other, as printed; return their exit codes."""
+    named = out.rstrip().splitlines()[-1].partition(": ")[2]
+    return [typed(command, each) for each in named.split("; then: ")]
+
+
 def test_verify_names_the_command_that_mends_what_it_found_and_each_works_as_printed(
     command: Command, endpoint: FakeEndpoint
 ) -> None:
@@ -200,6 +206,7 @@ def test_where_most_rows_differ_none_is_made_stale_and_the_ways_out_are_named(co
     ("lies", "code", "words"),
     [
         ("restless for one", 69, "the same text different vectors"),
+        ("restless", 69, "the same text different vectors"),
         ("another witness", 78, "other weights under the same name"),
         ("another witness by now", 78, "other weights under the same name"),
         ("three alike", 69, "different texts the same vector"),
@@ -215,6 +222,74 @@ def test_on_the_word_of_an_endpoint_that_lies_no_row_is_made_stale(
 
     assert (refused.code, len(recorded(command))) == (code, ROWS)
     assert words in refused.error
+
+
+def test_in_a_paused_file_each_command_that_is_named_works_as_printed(command: Command, endpoint: FakeEndpoint) -> None:
+    assert command.run("reembed", "pause").code == 0
+
+    made = command.run(*MAKE_STALE)
+
+    assert plain(made.out).rstrip().endswith(": ai-memory reembed unpause; then: ai-memory reembed")
+    assert followed(command, made.out) == [0, 0]
+    assert wrong(command, endpoint) == []
+
+
+def test_beside_an_unfinished_run_of_one_namespace_what_is_named_mends_the_rows_of_all(
+    command: Command, endpoint: FakeEndpoint
+) -> None:
+    endpoint.change(model="another")
+    another = replace(command, env={**command.env, "AI_MEMORY_EMBED_MODEL": "another"})
+    assert another.reembed("--yes").code == 0
+    assert another.reembed("--yes", "--namespace", "b").code == 0
+    files.execute(command.db, "DELETE FROM embedding_provenance WHERE memory_id IN ('id-005', 'id-007', 'id-009')")
+    spoil(command, *SWAPPED)
+    assert another.reembed("--yes", "--namespace", "b", "--max-rows", "1", "--batch", "1").code == 75
+
+    made = another.run(*MAKE_STALE)
+
+    assert "; then: " in made.out
+    assert followed(another, made.out) == [0, 0]
+    assert wrong(another, endpoint) == []
+
+
+@pytest.mark.parametrize("sample", [(), ("--sample", "all"), ("--sample", "all", "--make-stale")])
+def test_what_is_stale_is_told_with_the_command_that_embeds_it(
+    tmp_path: Path, endpoint: FakeEndpoint, sample: tuple[str, ...]
+) -> None:
+    command = Command(files.create(tmp_path / "m.db", ROWS), remote(endpoint))
+
+    found = command.run("reembed", "verify", *sample)
+    asked = command.run("--json", "reembed", "verify", *sample)
+
+    assert (found.code, plain(asked.json["next"])) == (1, "ai-memory reembed")
+    assert plain(found.out).rstrip().endswith("To embed what is stale: ai-memory reembed")
+    assert followed(command, found.out) == [0]
+    again = command.run("--json", "reembed", "verify", *sample)
+    assert (again.code, again.json["next"]) == (0, "")
+
+
+def test_of_a_run_to_another_target_than_is_configured_no_command_is_named(
+    command: Command, endpoint: FakeEndpoint
+) -> None:
+    endpoint.change(model="another")
+    another = replace(command, env={**command.env, "AI_MEMORY_EMBED_MODEL": "another"})
+    assert another.reembed("--yes", "--max-rows", "2", "--batch", "2").code == 75
+
+    asked = command.run("--json", "reembed", "verify", "--run")
+
+    assert (asked.code, asked.json["next"]) == (1, "")
+    assert plain(another.run("--json", "reembed", "verify", "--run").json["next"]) == "ai-memory reembed --resume"
+
+
+def test_rows_in_quarantine_are_told_with_the_command_that_says_why(tmp_path: Path, endpoint: FakeEndpoint) -> None:
+    endpoint.change(poison="POISON")
+    command = Command(files.create(tmp_path / "m.db", ROWS), remote(endpoint))
+    files.edit(command.db, "id-001", "POISON")
+    assert command.reembed("--yes").code == 10
+
+    found = command.run("reembed", "verify")
+
+    assert (found.code, followed(command, found.out)) == (1, [0])
 
 
 def test_without_a_sample_it_is_usage_and_names_the_line(command: Command) -> None:

@@ -75,7 +75,7 @@ def test_what_is_replaced_is_told_on_stderr_before_the_first_request(tmp_path: P
     assert f"6 rows, 384 wide, {shapes.SPACE}" in told
     assert "Target: fake on openai-compatible, 16 wide, fake#none" in told
     assert "12 of 12 rows will be embedded; the vectors of 6 of them will be REPLACED" in told
-    assert "reembed rollback puts it back" in told
+    assert "To put it back: ai-memory reembed rollback" in told
     assert told.index("REPLACED") < told.index("no answer")
 
 
@@ -542,6 +542,42 @@ def test_a_limit_too_small_for_the_next_row_says_what_it_needs_and_the_printed_c
     again = as_printed(limited, ended.json["next"])
     assert again.code in (0, 75), again
     assert again.json["reembedded"] > 0
+
+
+LENGTHS = {"growing": "400 * rowid", "shrinking": "400 * (7 - rowid)", "equal": "800"}
+
+
+@pytest.mark.parametrize("lengths", LENGTHS)
+@pytest.mark.parametrize(("flag", "batch"), [("--max-tokens", "1"), ("--max-cost", "500")])
+def test_each_command_that_an_end_by_a_limit_names_does_the_next_row_as_printed(
+    tmp_path: Path, endpoint: FakeEndpoint, lengths: str, flag: str, batch: str
+) -> None:
+    limited = priced(tmp_path, endpoint, rows=6)
+    files.execute(limited.db, f"UPDATE memories SET content = printf('%.*c', {LENGTHS[lengths]}, 'x')")
+
+    refused = limited.reembed(flag, "300" if flag == "--max-tokens" else "0.003", "--batch", batch)
+    enough = re.search(rf"Give {flag} ([0-9.]+) or more", refused.error)
+    assert (refused.code, bool(enough)) == (64, True)
+    assert enough
+    ended = limited.reembed(flag, enough[1], "--batch", batch)
+    done = [ended]
+    while done[-1].code:
+        done.append(as_printed(limited, done[-1].json["next"]))
+
+    assert all(each.code in (0, 75) and each.json["reembedded"] for each in done)
+    assert sum(each.json["reembedded"] for each in done) == 6
+
+
+def test_that_the_next_row_is_too_large_for_the_limit_is_told_at_once_also_in_quiet(
+    tmp_path: Path, endpoint: FakeEndpoint
+) -> None:
+    limited = priced(tmp_path, endpoint, rows=2)
+    files.execute(limited.db, "UPDATE memories SET content = printf('%.3000c', 'x') WHERE rowid = 2")
+
+    ended = limited.run("-q", "reembed", "--max-tokens", "1000", "--batch", "1")
+
+    assert (ended.code, "--max-tokens was used up" in ended.err) == (75, True)
+    assert re.search("its limit is too small for the next row, which needs [0-9,]+ tokens; next: ", ended.err)
 
 
 def as_printed(command: Command, printed: str) -> Answer:

@@ -78,6 +78,7 @@ def test_resume_goes_on_with_a_rollback_and_status_tells_of_it(command: Command,
     assert "reembed --resume" in first.err
     assert "back from new" in status.out
     assert "of run 2" in status.out
+    assert "configuration" not in status.out
     assert files.vectors(command.db) == before
 
 

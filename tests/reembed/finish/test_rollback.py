@@ -9,14 +9,16 @@ from typing import Any
 
 import pytest
 
-from ai_memory.errors import OperatorNeeded, TransientFailure
+from ai_memory.errors import OperatorNeeded, TransientFailure, UsageError
 from ai_memory.reembed.finish.rollback import Rollback
 from ai_memory.reembed.finish.rollback_report import RollbackReport
 from ai_memory.reembed.finish.undoable import Undoable
+from ai_memory.reembed.sweep import asking
 from ai_memory.reembed.sweep.budget import BESIDE_ROWS
 from ai_memory.reembed.tools import SweepTools
 from ai_memory.show.narrator import Narrator
 from ai_memory.stores.opening import database
+from ai_memory.vectors import blob
 from ai_memory.vectors.target import Vectors
 from tests.reembed.work import Work
 from tests.support import files
@@ -128,8 +130,27 @@ def test_a_run_is_undone_once(work: Work) -> None:
 
     done = rollback(work)
 
-    assert (done.exit_code, done.run_id, done.lines()) == (0, None, ["Run 2 is undone already. Nothing to do."])
+    assert (done.exit_code, done.run_id) == (0, None)
+    assert "Run 2 is undone already." in done.lines()[0]
     assert vectors(work) == before
+
+
+@pytest.mark.parametrize("undone_before", [False, True])
+def test_an_earlier_run_is_undone_with_all_after_it(work: Work, undone_before: bool) -> None:
+    before = vectors(work)
+    work.run()
+    edited = min(files.texts(work.path))
+    files.edit(work.path, edited, "edited, and embedded the night after")
+    assert work.run().reembedded == 1
+    if undone_before:
+        assert rollback(work).put_back == 1
+
+    done = rollback(work, run_id=2)
+
+    assert (done.undoes, done.put_back, done.left_alone) == ((2, 3), 29, 1)
+    assert vectors(work)[1:] == before[1:]
+    with pytest.raises(UsageError, match="no run 99"):
+        rollback(work, run_id=99)
 
 
 def test_a_rollback_that_was_given_up_is_begun_anew_for_the_rest(work: Work) -> None:
@@ -173,6 +194,55 @@ def test_where_nothing_is_kept_it_says_why(tmp_path: Path, cause: str, words: st
 
 def test_of_a_row_that_a_run_wrote_twice_the_vector_of_before_comes_back(tmp_path: Path) -> None:
     check_written_twice(tmp_path / "m.db")
+
+
+def test_that_stamps_were_believed_is_undone_too(tmp_path: Path) -> None:
+    work = Work(files.create(tmp_path / "m.db", rows=6), NEW)
+    work.run(keeps_previous=False)
+    files.execute(work.path, "DELETE FROM embedding_provenance")
+    before = vectors(work)
+    assert work.run(skip_current=True).attested == 6
+
+    assert rollback(work).put_back == 6
+
+    assert vectors(work) == before
+
+
+@pytest.mark.parametrize("how", ["ABORT, 'legal hold'", "ROLLBACK, 'legal hold'", "IGNORE"])
+def test_a_row_that_its_own_database_keeps_as_it_is_is_left_and_the_others_are_put_back(work: Work, how: str) -> None:
+    before = vectors(work)
+    work.run()
+    held = "BEFORE UPDATE OF embedding ON memories WHEN old.id = 'id-003'"
+    files.execute(work.path, f"CREATE TRIGGER held {held} BEGIN SELECT RAISE({how}); END")
+
+    done = rollback(work)
+
+    assert (done.exit_code, done.put_back, done.left_alone) == (0, 29, 1)
+    assert [row for row in vectors(work) if row[0] != "id-003"] == [row for row in before if row[0] != "id-003"]
+
+
+def test_nobody_is_asked_however_many_pages_there_are(work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = vectors(work)
+    work.run()
+    monkeypatch.setattr(asking, "WITNESS_EVERY", 2)
+
+    assert rollback(work, batch=1).put_back == 30
+
+    assert vectors(work) == before
+
+
+def test_where_a_lie_is_found_out_search_keeps_the_vectors_of_before(tmp_path: Path) -> None:
+    work = Work(files.create(tmp_path / "m.db", rows=60), OLD)
+    work.run(keeps_previous=False)
+    before = vectors(work)
+
+    ended = replace(work, embedder=Turning()).run(batch=4)
+
+    assert (ended.exit_code, ended.disagreed > 0) == (69, True)
+    written = [row for row, old in zip(vectors(work), before, strict=True) if row != old]
+    assert len(written) < 60
+    right = {each: blob.encode(NEW.vector(text)) for each, text in files.texts(work.path).items()}
+    assert all(row[1] == right[row[0]] for row in written)
 
 
 class TestRedo:
@@ -254,6 +324,21 @@ def check_redo_of_lies(path: Path) -> None:
     done = work.run(batch=5)
 
     assert (done.exit_code, done.disagreed > 0, work.all_right()) == (0, True, True)
+
+
+@dataclass(slots=True)
+class Turning(HashEmbedder):
+    """Gives each text another vector each time, after some requests."""
+
+    requests: int = 0
+
+    def embed_documents(self, texts: Sequence[str]) -> Vectors:
+        self.requests += 1
+        return HashEmbedder.embed_documents(self, texts)
+
+    def vector(self, text: str) -> Vectors:
+        lies = self.requests > 12 and text not in BESIDE_ROWS
+        return HashEmbedder.vector(self, f"{text} {self.requests}" if lies else text)
 
 
 @dataclass(slots=True)

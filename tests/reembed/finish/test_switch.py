@@ -69,9 +69,9 @@ class Switching:
         """Return what search is told of the vectors, by space."""
         with self.work.store() as store:
             found: dict[str, list[Any]] = {}
-            for block in Library(store).search.candidates(None):
-                for each in block:
-                    found.setdefault(each.space or "", []).append(each.blob)
+            for page in Library(store).search.vectors(None):
+                for group in page.groups:
+                    found.setdefault(group.space or "", []).extend(map(encode, group.vectors))
             return found
 
     def of(self, embedder: HashEmbedder, *, but: tuple[str, ...] = ()) -> dict[str, bytes | None]:

@@ -26,9 +26,12 @@ def run_in(state: str, scope: tuple[str, ...] | None = None) -> Run:
     return Run(**{**values, "run_id": 7, "state": state, "scope": scope, "holder": None})
 
 
-def found(state: str, *, stale: int = 5, quarantined: int = 0, differences: tuple[str, ...] = ()) -> Situation:
+def found(
+    state: str, *, stale: int = 5, quarantined: int = 0, differences: tuple[str, ...] = (), unproven: bool = False
+) -> Situation:
     run = None if state == "none" else run_in(state)
-    return Situation(run, differences, Census(0, fresh=5, stale=stale, quarantined=quarantined))
+    census = Census(0, fresh=5, stale=stale, quarantined=quarantined)
+    return Situation(run, differences, census, unproven=unproven)
 
 
 @pytest.mark.parametrize(
@@ -69,6 +72,28 @@ def test_a_start_that_needs_an_operators_word_changes_nothing(
 
     assert refusal.value.exit_code == 12
     assert "ai-memory reembed" in refusal.value.tip
+
+
+@pytest.mark.parametrize(
+    ("request_", "state", "action"),
+    [
+        (PLAIN, "none", Action.START),
+        (CRON, "none", Action.START),
+        (RETARGET, "none", Action.START),
+        (RESUME, "running", Action.TAKE_OVER),
+        (CRON, "running", Action.TAKE_OVER),
+        (RETARGET, "running", Action.TAKE_OVER),
+    ],
+)
+def test_what_nothing_shows_to_be_right_is_work_though_no_row_is_stale(
+    request_: Options, state: str, action: Action
+) -> None:
+    assert decide(request_, found(state, stale=0, unproven=True)) is action
+
+
+def test_a_resume_without_a_run_says_that_something_is_in_doubt() -> None:
+    with pytest.raises(OperatorNeeded, match="of the rows written last nothing shows yet that their vectors are right"):
+        decide(RESUME, found("none", stale=0, unproven=True))
 
 
 @pytest.mark.parametrize("request_", [PLAIN, RESUME, CRON, RETARGET, OVER, Options(resume=True, scope=("a",))])

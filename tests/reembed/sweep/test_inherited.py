@@ -13,7 +13,8 @@ import pytest
 
 from ai_memory.embed.port import AnyAmount, TokenLimit
 from ai_memory.errors import TransientFailure
-from ai_memory.reembed.sweep import schedule
+from ai_memory.reembed.sweep import inherited, schedule
+from ai_memory.reembed.sweep.witness_guard import WitnessGuard
 from ai_memory.vectors import blob
 from ai_memory.vectors.target import Vectors
 from tests.reembed.work import Work
@@ -107,6 +108,24 @@ def test_what_was_written_wrong_before_an_invocation_was_cut_off_is_mended_by_th
     check_cut_off(tmp_path, failure)
 
 
+def test_rows_that_were_taken_back_do_not_use_up_the_rows_that_were_asked_for(tmp_path: Path) -> None:
+    work = cut_off(tmp_path, Killed)
+
+    ended = work.run(resume=True, batch=4, max_rows=10)
+
+    assert (ended.exit_code, ended.reason, ended.reembedded) == (75, "max-rows", 10)
+    assert wrong(work) == 0
+
+
+def test_no_more_rows_are_shown_as_done_than_there_are_to_do(tmp_path: Path) -> None:
+    work = cut_off(tmp_path, Killed)
+    work.heard.total = work.heard.rows = 0
+
+    assert work.run(resume=True, batch=4).exit_code == 0
+
+    assert work.heard.rows == work.heard.total > 100 - 14 * 4
+
+
 def test_what_agreed_at_an_end_is_not_doubted_again(tmp_path: Path) -> None:
     work = Work(files.create(tmp_path / "m.db", 40), HashEmbedder())
     assert work.run(batch=4, max_rows=20).exit_code == 75
@@ -128,6 +147,61 @@ def test_a_row_that_was_edited_since_it_was_written_is_not_held_against_the_endp
     ended = work.run(resume=True, batch=4)
 
     assert (ended.exit_code, ended.disagreed, work.all_right()) == (0, 0, True)
+
+
+def cut_off_after_the_last_row(path: Path) -> Work:
+    """Return the work on a file whose last row was written, wrong like those before it, in a run that is given up."""
+    work = Work(files.create(path, 40), Passing(lies=8, ends=10**6))
+    seldom = patch.multiple(schedule, DENSE=1, EVERY=100, LEAST=0)
+    with seldom, patch.object(WitnessGuard, "end_of_pass", side_effect=Killed), suppress(Killed):
+        work.run(batch=4)
+    work.embedder = HashEmbedder()
+    with work.store() as store, store.transaction() as transaction:
+        transaction.runs.cancel(now_ms=work.clock.ms)
+    assert files.execute(work.path, LACKING) == [(0,)]
+    return work
+
+
+def test_a_start_with_nothing_stale_asks_for_what_no_end_has_shown_to_be_right(tmp_path: Path) -> None:
+    work = cut_off_after_the_last_row(tmp_path / "m.db")
+    assert wrong(work) > 0
+
+    ended = work.run(batch=4)
+
+    assert (ended.exit_code, wrong(work), work.all_right()) == (0, 0, True)
+    assert (ended.reembedded, ended.already_current) == (40, 0)
+    again = work.run(batch=4)
+    assert (again.exit_code, again.run_id, again.requests) == (0, None, 0)
+
+
+def test_a_start_that_cannot_ask_for_it_does_not_say_that_all_is_well(tmp_path: Path) -> None:
+    work = cut_off_after_the_last_row(tmp_path / "m.db")
+    work.embedder = Passing(ends=0)
+
+    assert work.run(batch=4).exit_code == 75
+
+
+def test_what_was_edited_or_deleted_since_is_in_doubt_once_at_most(tmp_path: Path) -> None:
+    work = cut_off_after_the_last_row(tmp_path / "m.db")
+    files.execute(work.path, "DELETE FROM memories WHERE rowid > 3")
+    for each in ("id-000", "id-001", "id-002"):
+        files.edit(work.path, each, f"another text of {each}")
+
+    assert (work.run(batch=4).exit_code, work.all_right()) == (0, True)
+    assert work.run(batch=4).run_id is None
+
+
+def test_one_row_that_was_not_edited_is_asked_for_among_many_that_were(tmp_path: Path) -> None:
+    work = cut_off_after_the_last_row(tmp_path / "m.db")
+    right = {each: blob.encode(HashEmbedder().vector(text)) for each, text in files.texts(work.path).items()}
+    (lied, *_) = [each for each, vector in files.vectors(work.path).items() if vector != right[each]]
+    for each in right:
+        if each != lied:
+            files.edit(work.path, each, f"another text of {each}")
+    with patch.object(inherited, "MOST", 2):
+        ended = work.run(batch=4)
+
+    assert (ended.exit_code, ended.disagreed, work.all_right()) == (0, 1, True)
 
 
 def test_a_run_of_one_page_leaves_nothing_to_doubt(tmp_path: Path) -> None:

@@ -70,3 +70,11 @@ def test_what_was_written_by_a_run_is_not_stamped_again(work: Work) -> None:
 
     assert (found.stamped, found.already_current, found.unstamped) == (0, 10, 1)
     assert files.execute(work.path, "SELECT DISTINCT origin FROM embedding_provenance") == [("reembed",)]
+
+
+def test_a_stamp_of_many_pages_asks_nobody(work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
+    work.run()
+    monkeypatch.setattr("ai_memory.reembed.sweep.asking.WITNESS_EVERY", 2)
+    monkeypatch.setattr("ai_memory.reembed.sweep.stamp.STAMP_ROWS", 1)
+
+    assert stamped(work.path, replace(work.embedder, model="the same by another name").target).stamped == 10

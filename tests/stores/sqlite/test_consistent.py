@@ -178,5 +178,6 @@ def test_a_census_without_a_log_keeps_no_writer_waiting(store: Store, told: list
 
 @pytest.mark.parametrize("namespace", ["a", None])
 def test_vectors_are_read_in_chunks_too(store: Store, namespace: str | None) -> None:
-    read = [each.row_number for block in Search(store).candidates(namespace) for each in block]
+    files.execute(store.db.path, "UPDATE memories SET embedding = ?", b"\x01" + bytes(8))
+    read = [number for page in Search(store).vectors(namespace) for group in page.groups for number in group.numbers]
     assert sorted(read) == [number * 3 for number in range(-3, ROWS - 3)]

@@ -123,7 +123,7 @@ def test_what_stands_in_quarantine_outlives_the_widening_of_its_table(tmp_path: 
 
 
 def test_runs_and_what_refers_to_them_outlive_the_widening_of_their_table(tmp_path: Path) -> None:
-    path = before(6, tmp_path / "m.db")
+    path = before(7, tmp_path / "m.db")
     for state in ("done", "paused"):
         files.execute(path, RUN, state)
     files.execute(path, "INSERT INTO reembed_checkpoint VALUES (2, 'ns', 'id', 1, 0, 3, 4)")
@@ -157,6 +157,7 @@ def test_a_file_of_a_release_before_is_read_without_being_migrated(tmp_path: Pat
         assert found is not None
         assert (found.target_model, found.counted, found.counters.asked_again) == ("m", None, 0)
         assert store.db.execute("SELECT * FROM reembed_approval") == []
+        assert [each.settings for each in store.targets.kept()] == [""]
         target = store.targets.known(Identity(b"\x01", "{}", "space", 16))
         assert target is not None
         assert (target.stretch, store.targets.unproven(target)) == (0, ["id"])

@@ -1,4 +1,4 @@
--- 6: vectors that stand beside the memories until a run is switched to, and which vectors recall serves.
+-- 7: vectors that stand beside the memories until a run is switched to, and which vectors recall serves.
 
 -- A run that is staged is `ready` when every row has its vector, and `switched` from the moment in which recall serves
 -- them until all of them stand in the rows. The table anew, as a CHECK cannot be widened; by way of a copy, as in 3.

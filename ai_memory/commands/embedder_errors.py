@@ -1,0 +1,8 @@
+"""What an embedder can end with while a command can do without it."""
+
+from __future__ import annotations
+
+from ai_memory.errors import EmbedderInitFailed, EmbedError, EndpointUnusable, NoEmbedder, TargetChanged
+
+EMBEDDER_ERRORS = (NoEmbedder, EmbedderInitFailed, EmbedError, EndpointUnusable, TargetChanged)
+"""What an embedder can end with; texts are stored, and words searched, all the same."""

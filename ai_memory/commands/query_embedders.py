@@ -1,0 +1,117 @@
+"""Embeds queries in several spaces at once: all embedders are asked side by side, and waited for ten seconds in all."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ai_memory.actions.compare import QueryVector
+from ai_memory.commands.embedder_choice import Failure
+from ai_memory.commands.embedder_errors import EMBEDDER_ERRORS
+from ai_memory.embed.assemble import Queries
+from ai_memory.vectors.checks import cosines
+from ai_memory.vectors.witness import WITNESS_TEXTS
+
+if TYPE_CHECKING:
+    from ai_memory.commands.embedder_choice import Choice, Chosen
+    from ai_memory.errors import AiMemoryError
+    from ai_memory.stores.values import KeptTarget
+    from ai_memory.vectors.target import Target, Vectors
+
+RESTS = 30.0
+"""Seconds in which an embedder that failed is not asked again: many queries must not wait for it each. A choice."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The vectors of a query, that of the configured embedder first, and the embedders that gave none."""
+
+    vectors: tuple[QueryVector, ...]
+    failures: tuple[Failure, ...]
+
+
+@dataclass(slots=True)
+class _Member:
+    """An embedder that is asked; until `rests_until` its last failure stands for its answer."""
+
+    choice: Choice
+    queries: Queries
+    in_use: bool
+    failed: Failure | None = None
+    rests_until: float = field(default=0.0)
+
+
+class QueryEmbedders:
+    """The embedders of one invocation; each is made once, when it is first asked."""
+
+    def __init__(self, chosen: Sequence[Choice], failures: Sequence[Failure], known: Sequence[KeptTarget] = ()) -> None:
+        """Ask `chosen`, the one in use first; `known` are targets whose witness the file may have.
+
+        `failures` are known without asking.
+        """
+        self._members = [
+            _Member(each, Queries(each.settings), in_use=number == 0) for number, each in enumerate(chosen)
+        ]
+        self._failures = tuple(failures)
+        self._known = known
+
+    @staticmethod
+    def of(chosen: Chosen) -> QueryEmbedders:
+        """Return the embedders that were chosen for a file."""
+        return QueryEmbedders(chosen.choices, chosen.refused, chosen.known)
+
+    def ask(self, text: str) -> Asked:
+        """Return the vectors of a query: of endpoints all at the same time, of local models one after the other."""
+        begun = [self._begun(each, text) for each in self._members]
+        answers = [self._answer(each, answer) for each, answer in zip(self._members, begun, strict=True)]
+        failures = [each for each in answers if isinstance(each, Failure)]
+        return Asked(tuple(each for each in answers if isinstance(each, QueryVector)), (*failures, *self._failures))
+
+    def _begun(self, member: _Member, text: str) -> Callable[[], tuple[Target, Vectors]] | Failure:
+        if member.failed and time.monotonic() < member.rests_until:
+            return member.failed
+        try:
+            return member.queries.begin(text)
+        except EMBEDDER_ERRORS as error:
+            return _failed(member, error)
+
+    def _answer(self, member: _Member, answer: Callable[[], tuple[Target, Vectors]] | Failure) -> QueryVector | Failure:
+        if isinstance(answer, Failure):
+            return answer
+        choice = member.choice
+        try:
+            target, vector = answer()
+            choice.require_kept(target.space, len(vector))
+        except EMBEDDER_ERRORS as error:
+            return _failed(member, error)
+        unrelated, takes = self._unrelated(target.space, vector), self._takes_unstamped(member, len(vector))
+        return QueryVector(target.space, vector, choice.claims_unstamped, unrelated, takes)
+
+    def _takes_unstamped(self, member: _Member, dim: int) -> bool:
+        """Return whether vectors of that width may be of the embedder in use: where no other one claims them.
+
+        Whether that one answers does not matter: they are not compared with a query of another model for it.
+        """
+        unknown = any(not each.space and not each.in_use for each in self._failures)
+        claimed = any(each.choice.claims_unstamped and each.choice.dim in (0, dim) for each in self._members)
+        return member.in_use and not claimed and not unknown
+
+    def _unrelated(self, space: str, vector: Vectors) -> float | None:
+        """Return the mean cosine of a query with the witness of its space, None where the file has none."""
+        size = len(WITNESS_TEXTS) * len(vector)
+        for each in self._known:
+            if (each.space, each.dim) == (space, len(vector)) and each.witness and len(each.witness) == 4 * size:
+                witness = np.frombuffer(each.witness, dtype="<f4").reshape(len(WITNESS_TEXTS), len(vector))
+                found = float(cosines(witness, vector).mean())
+                return None if np.isnan(found) else found
+        return None
+
+
+def _failed(member: _Member, error: AiMemoryError) -> Failure:
+    member.failed = Failure(member.choice.space, error, member.in_use)
+    member.rests_until = time.monotonic() + RESTS
+    return member.failed

@@ -1,0 +1,141 @@
+"""The flags and sub-commands of `reembed`, as the parser takes them."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ai_memory.commands.arguments import duration, money, named_path, point_in_time, sample_size, whole_number
+from ai_memory.commands.parser import add_global_flags
+
+VERBS = {
+    "status": "show the recorded run from its own counters: its state and why, rows, rate, what to type next",
+    "verify": "take the census: exit 0 if every live row has the configured target's vector, 1 if not",
+    "quarantine": "list the rows that could not be embedded, each with its title and the reason",
+    "approve": "let unattended starts (--or-start) go to the configured target",
+    "pause": "end the run within a batch, or 10 s without an answer, and let none begin until it is unpaused",
+    "unpause": "lift the pause",
+    "cancel": "give up the unfinished run and its approval; vectors already written stay",
+    "switch": "serve what a staged run put beside the memories, then move it into them; --back: what was served before",
+    "rollback": "put back what the latest run replaced, resumably, and withdraw its approval",
+    "prune": "drop what was kept of replaced vectors: there is no way back then",
+}
+MOST = 10**12
+Add = Callable[..., object]
+"""`add_argument` of a parser."""
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of a run, and the sub-commands."""
+    _add_starts(parser.add_argument)
+    _add_limits(parser.add_argument)
+    _add_vectors(parser.add_argument)
+    verbs: Any = parser.add_subparsers(title="commands on the recorded run", metavar="VERB", dest="verb")
+    for verb, summary in VERBS.items():
+        below = verbs.add_parser(verb, help=summary, description=f"{summary[0].upper()}{summary[1:]}.")
+        add_global_flags(below)
+        if verb in FLAGS:
+            FLAGS[verb](below.add_argument)
+
+
+def _add_starts(add: Add) -> None:
+    add("--resume", action="store_true", help="continue the unfinished run where it stopped")
+    add("--or-start", action="store_true", help="with --resume: start one to an approved target if none is unfinished")
+    add("--retarget", action="store_true", help="give up the unfinished run and start one to the configured target")
+    add("--namespace", action="append", metavar="NS", help="only this namespace, exactly (repeatable)")
+    add("--dry-run", action="store_true", help="show what would be done; nothing is written or sent")
+    add("--probe", action="store_true", help="with --dry-run: ask the target for three short texts, as a run would")
+
+
+def _add_limits(add: Add) -> None:
+    add("--batch", type=whole_number(1, 10_000), metavar="N", help="texts per request and commit")
+    add("--sleep-ms", type=whole_number(0, 300_000), default=0, metavar="N", help="pause after each commit")
+    add("--max-rows", type=whole_number(1, MOST), metavar="N", help="stop after N rows (exit 75)")
+    add(
+        "--max-tokens",
+        type=whole_number(1, MOST),
+        metavar="N",
+        help="stop before more than N tokens are spent (exit 75)",
+    )
+    add("--max-cost", type=money, metavar="X", help="the same in money, at [embeddings].price_per_million_tokens")
+    add(
+        "--max-runtime",
+        type=duration,
+        metavar="DURATION",
+        help="stop after this time, like 20m or 2h, and at most 10 s for requests in flight (exit 75)",
+    )
+    add("--concurrency", type=whole_number(1, 256), metavar="N", help="requests in flight (default: found by trial)")
+    add("--retry-for", type=duration, default=120.0, metavar="DURATION", help="how long to retry a request (120s)")
+    add("--wait", type=duration, default=0.0, metavar="DURATION", help="how long to wait for an endpoint that failed")
+
+
+def _add_vectors(add: Add) -> None:
+    add("--retry-quarantined", action="store_true", help="try the rows in quarantine again")
+    add("--skip-current-space", action="store_true", help="accept rows stamped with the target's space as they are")
+    add("--same-vectors", action="store_true", help="accept vectors that the file has under another model's name")
+    add("--stamp-only", action="store_true", help="stamp the stored vectors as the target's, if some agree with it")
+    add(
+        "--sample",
+        type=sample_size,
+        dest="compared",
+        metavar="N|all",
+        help="with --stamp-only: compare N vectors first (300), or stamp only those of all that agree",
+    )
+    add("--staged", action="store_true", help="put new vectors beside the old ones, which are served until the switch")
+    add("--auto-switch", action="store_true", help="switch to a staged run once it is ready")
+    add("--no-undo", action="store_true", help="keep nothing of what is replaced: rollback is not possible then")
+    add("--backup", type=named_path, metavar="FILE", help="copy the database to FILE before the first write")
+    add("--yes", action="store_true", help="do not ask before vectors are replaced")
+
+
+def _add_pause(add: Add) -> None:
+    add("--until", type=point_in_time, metavar="TIME", help="like 07:30, or RFC 3339")
+    add("--reason", default="", metavar="TEXT", help="why: shown to whoever meets the pause")
+
+
+def _add_status(add: Add) -> None:
+    add("--exact", action="store_true", help="count the rows anew, which reads the whole file")
+    add("--check", action="store_true", help="show its state in one line; exit 0 healthy, 1 needs somebody, 75 waiting")
+
+
+def _add_verify(add: Add) -> None:
+    add("--sample", type=sample_size, metavar="N|all", help="embed N fresh rows again and compare")
+    add("--run", action="store_true", dest="of_run", help="judge the namespaces and target of the recorded run")
+    add("--make-stale", action="store_true", help="with --sample: have the next run embed the rows that differ anew")
+
+
+def _add_switch(add: Add) -> None:
+    # Where a flag was given before the verb, it holds.
+    given = argparse.SUPPRESS
+    add("--back", action="store_true", help="serve what was served before, and withdraw the approval")
+    add("--accept-quarantined", action="store_true", help="switch though rows in quarantine are found by words only")
+    add("--no-wait", action="store_true", help="move nothing into the memories yet: --resume does it")
+    add("--max-rows", type=whole_number(1, MOST), metavar="N", default=given, help="stop moving after N rows (exit 75)")
+    add("--max-runtime", type=duration, metavar="DURATION", default=given, help="stop after this time (exit 75)")
+
+
+def _add_rollback(add: Add) -> None:
+    # Where a flag was given before the verb, it holds.
+    given = argparse.SUPPRESS
+    add("--run", type=whole_number(1, MOST), metavar="N", dest="since", help="undo run N and all after it")
+    add("--dry-run", action="store_true", default=given, help="show what would be put back; nothing is written")
+    add("--max-rows", type=whole_number(1, MOST), metavar="N", default=given, help="stop after N rows (exit 75)")
+    add("--max-runtime", type=duration, metavar="DURATION", default=given, help="stop after this time (exit 75)")
+    add("--yes", action="store_true", default=given, help="do not ask before")
+
+
+def _add_prune(add: Add) -> None:
+    add("--vacuum", action="store_true", help="give the room back to the file system")
+    add("--yes", action="store_true", default=argparse.SUPPRESS, help="do not ask before")
+
+
+FLAGS: Mapping[str, Callable[[Add], None]] = {
+    "pause": _add_pause,
+    "status": _add_status,
+    "verify": _add_verify,
+    "switch": _add_switch,
+    "rollback": _add_rollback,
+    "prune": _add_prune,
+}
+"""What adds the flags of a sub-command that has some of its own."""
