@@ -47,6 +47,8 @@ SERVED = """
     FROM served_row AS m
     WHERE m.live AND {scope} {{within}} AND :recorded IS :recorded
 """
+# The index by which they are looked up, of a million memories; else each look-up reads a page anew.
+LARGE_CACHE = "PRAGMA cache_size = -65536"
 SPACES = "SELECT id, CAST(space AS BLOB) FROM embedding_fingerprint"
 ONE_RECORDED = """
     SELECT CAST(space AS BLOB) FROM embedding_fingerprint
@@ -64,11 +66,11 @@ def vector_pages(store: Store, namespace: str | None, *, substrate: bool) -> Ite
     """Yield the pages; see `stores.memory_port_reading.SearchReader.vectors`."""
     scope, names = within(store, namespace, "{plus}m.namespace", substrate=substrate)
     spaces: dict[int, bytes] = dict(store.db.execute(SPACES))
-    rows = memory_rows(
-        store.db,
-        (VECTORS if served(store) == OWN else SERVED).format(scope=scope),
-        {**names, "recorded": _recorded_alone(store)},
-    )
+    own = served(store) == OWN
+    if not own:
+        store.db.execute(LARGE_CACHE)
+    sql = (VECTORS if own else SERVED).format(scope=scope)
+    rows = memory_rows(store.db, sql, {**names, "recorded": _recorded_alone(store)})
     while page := list(islice(rows, PAGE_ROWS)):
         yield _page(page, spaces, store)
 

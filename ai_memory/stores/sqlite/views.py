@@ -64,7 +64,7 @@ VIEW = """
     LEFT JOIN embedding_fingerprint AS f ON f.id = s.target
     LEFT JOIN embedding_previous AS k ON k.memory_id = iif(({before}) IS NULL, NULL, m.id) AND k.run_id = ({before})
         AND k.written_head = head_of(m.embedding) AND has_text(k.text_src, {text})
-    LEFT JOIN embedding_provenance AS p ON p.memory_id = m.id
+    LEFT JOIN embedding_provenance AS p ON p.memory_id = iif(s.id IS NULL AND k.id IS NULL, m.id, NULL)
 """
 TEXT = """
     typeof(m.title) = 'text' AND typeof(m.content) = 'text', CAST(m.title AS BLOB), CAST(m.content AS BLOB), {envelope}
