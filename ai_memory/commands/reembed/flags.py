@@ -16,7 +16,7 @@ VERBS = {
     "approve": "let unattended starts (--or-start) go to the configured target",
     "pause": "end the run within a batch, or 10 s without an answer, and let none begin until it is unpaused",
     "unpause": "lift the pause",
-    "cancel": "give up the unfinished run and its approval; vectors already written stay",
+    "cancel": "give up the unfinished run and its approval; vectors already written stay, staged ones are dropped",
     "switch": "serve what a staged run put beside the memories, then move it into them; --back: what was served before",
     "rollback": "put back what the latest run replaced, resumably, and withdraw its approval",
     "prune": "drop what was kept of replaced vectors: there is no way back then",
