@@ -29,7 +29,7 @@ FLOORS = (
     ("memory",),
     ("config",),
     ("stores.holder", "stores.open_options", "embed.awaited", "embed.usage", "embed.outcomes"),
-    ("stores.values", "stores.memory_values", "embed.port"),
+    ("stores.values", "stores.served", "stores.memory_values", "embed.port"),
     ("stores.port_reading", "stores.memory_port_reading", "embed.flow"),
     ("stores.port_writing", "stores.memory_port_writing"),
     ("stores.port",),

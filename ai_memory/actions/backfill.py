@@ -75,7 +75,8 @@ def _sweep(filling: Filling, ids: Sequence[str], workers: Workers, filled: Fille
     if lost := min(store.targets.left_in_flight(target.id, None), 2 * rows):
         filled.sent_twice = lost + most_asked(len(before.ids))
         tools.observe(RunTakenOver(filled.sent_twice))
-    work = WithoutRun(store, target, tools, workers, origin=origin, batch=batch, rows=rows, before=before)
+    place = filling.place(target)
+    work = WithoutRun(store, target, tools, workers, origin=origin, batch=batch, rows=rows, before=before, place=place)
     try:
         # What is inherited has a vector, and is left alone unless that is taken away.
         work.over(ScanOrder(target, (), {}, batch, FromTextWhereNone(), ids=[*ids, *before.ids]))

@@ -11,12 +11,14 @@ from ai_memory.memory.freshness import Document, Unfit
 from ai_memory.memory.reason import unwritable
 from ai_memory.reembed.plan.targets import enter_target, has_unproven, recorded_target
 from ai_memory.reembed.writes import rehearse_documents
+from ai_memory.stores.values import NOTHING_KEPT, Staged
 
 if TYPE_CHECKING:
     from ai_memory.actions.filled import Filled
     from ai_memory.embed.port import ResilientEmbedder
     from ai_memory.reembed.tools import SweepTools
     from ai_memory.stores.port import Store, Transaction
+    from ai_memory.stores.values import Place
     from ai_memory.vectors.target import Fingerprint
 
 
@@ -55,6 +57,11 @@ class Filling:
             TargetChanged: the endpoint serves other weights than those by which the target is known.
         """
         return enter_target(transaction, replace(self.embedder.target, dim=dim), now_ms=self.tools.clock.now_ms())
+
+    def place(self, target: Fingerprint) -> Place:
+        """Return where vectors of the target belong: beside the memories until a staged run to it is switched to."""
+        run = self.store.runs.unfinished()
+        return Staged() if run and run.beside and run.target == target.id else NOTHING_KEPT
 
     def unproven(self) -> bool:
         """Return whether vectors of the embedder's target were written that no end has shown to be right."""

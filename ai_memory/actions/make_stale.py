@@ -58,7 +58,7 @@ def make_stale(
     _require_different(sample)
     known = set(sample.differing)
     differing = [each for each in documents if each.id in known]
-    asked = _doubted(store, embedder, differing)
+    asked = _doubted(store, embedder, target, differing)
     # Before anything else: what an endpoint says that is never of one mind is no word on its weights.
     doubted = list(islice(asked, STEADY))
     _require_weights(target, embedder)
@@ -95,10 +95,12 @@ def _require_weights(target: Fingerprint, embedder: Embedder) -> None:
     require_witness(target, embedder, probe(embedder))
 
 
-def _doubted(store: Store, embedder: Embedder, documents: Sequence[Document]) -> Iterator[_Doubted]:
+def _doubted(
+    store: Store, embedder: Embedder, target: Fingerprint, documents: Sequence[Document]
+) -> Iterator[_Doubted]:
     """Yield the rows that get, twice by themselves, one vector that is not the stored one."""
     for each in documents:
-        blob = store.memories.stored_vector(each.id, each.title, each.content)
+        blob = store.memories.stored_vector(each.id, each.title, each.content, target=target.id)
         if blob is None:
             continue
         if not cosine(blob, _steady(embedder, each)) >= MIN_COSINE:
@@ -127,7 +129,7 @@ def _disowned(store: Store, target: Fingerprint, doubted: Sequence[_Doubted], *,
 
 def _disown(transaction: Transaction, target: Fingerprint, doubted: _Doubted, *, unstamp: bool) -> int:
     document = doubted.document
-    blob = transaction.reader.memories.stored_vector(document.id, document.title, document.content)
+    blob = transaction.reader.memories.stored_vector(document.id, document.title, document.content, target=target.id)
     if blob is None or _digest(blob) != doubted.digest:
         return 0
     return transaction.vectors.disown([write_of(document, blob)], target, unstamp=unstamp)

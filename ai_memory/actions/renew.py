@@ -30,8 +30,8 @@ def renew(filling: Filling, memory_id: str) -> Filled:
         WordIndexUnusable: each vector rewrites the word index, which is damaged.
     """
     memories, filled = filling.store.memories, Filled()
-    rows = memories.rows_by_id([memory_id], target=None)
     known = known_fingerprint(filling.store, recorded_target(filling.store, filling.embedder.target))
+    rows = memories.rows_by_id([memory_id], target=known.id if known else None)
     stale = [examine(row) for row in rows if classify(row, known, memories.traits) is not Freshness.FRESH]
     if stale and (due := filling.due(stale, filled, refused=memories.refused_updates())):
         _write(filling, due, embed_beside_witness(filling.embedder, due, known), filled)
@@ -42,7 +42,7 @@ def _write(filling: Filling, due: Sequence[Document], outcomes: Sequence[Outcome
     if found := embedded_of(outcomes):
         with filling.store.transaction() as transaction:
             target = filling.entered(transaction, dim=len(found[0].vector))
-        journal = Unrecorded(filling.origin)
+        journal = Unrecorded(filling.origin, filling.place(target))
         committer = Committer(filling.store, journal, target, filling.tools)
         committer.commit(Answered(Page(tuple(due)), tuple(outcomes)), {}, in_flight=0)
         filled.count(committer.counters)

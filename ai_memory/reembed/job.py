@@ -23,6 +23,7 @@ from ai_memory.reembed.plan.undo_room import require_room
 from ai_memory.reembed.sweep.attempts import Attempts
 from ai_memory.reembed.sweep.leaving import Leaving, nothing_stale
 from ai_memory.reembed.sweep.prepare import prepare
+from ai_memory.reembed.sweep.staging import drop_staged
 from ai_memory.reembed.sweep.start import take_run
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ class Job:
             ending = nothing_stale(store, planned, self.options, now_ms=self._now())
             return report(planned, None, None, ending, self._expense(began))
         if planned.action is not Action.FINISH:
-            require_room(self.database, store, planned.undo_bytes)
+            require_room(self.database, store, planned.undo_bytes, planned.staged_bytes)
         taken = take_run(store, planned, self.options, self.tools, self.disclose, holder)
         with closing(self.tools.workers()) as pool:
             heartbeat = Heartbeat(store, taken.run, self.tools, failure=lambda: pool.failure)
@@ -81,6 +82,9 @@ class Job:
             finally:
                 self.tools.observe(RunEnded())
         ending = leaving.as_asked(leaving.leave(ending, heartbeat), self.options, planned)
+        if ending.complete and not taken.run.staged:
+            # Of runs that were given up, as far as this one has not taken it.
+            drop_staged(store)
         return report(planned, taken, passes.done, ending, self._expense(began))
 
     def _plan(self, store: Reader) -> Plan:

@@ -23,6 +23,8 @@ class Options:
     long it may wait for an endpoint that failed. `same_vectors`: the target may give the stored vectors. `yes`: nobody
     need be asked. `configured` says where the target was configured. `order` is how to walk (None: as the unfinished
     run does, where there is none by namespace). `keeps_previous`: what is replaced is kept.
+    `staged`: vectors go beside the memories until they are switched to.
+    `claims_unstamped`: the configuration says what made the vectors of which the file does not tell it.
     """
 
     resume: bool = False
@@ -42,10 +44,16 @@ class Options:
     configured: str = ""
     order: str | None = None
     keeps_previous: bool = True
+    staged: bool = False
+    claims_unstamped: bool = False
 
     def keeps(self, run: Run | None) -> bool:
         """Return whether what is replaced is kept: an unfinished `run` goes on as it was begun."""
         return self.keeps_previous if run is None or self.retarget else run.keeps_previous
+
+    def stages(self, run: Run | None) -> bool:
+        """Return whether vectors go beside the memories: an unfinished `run` goes on as it was begun."""
+        return self.staged if run is None or self.retarget else run.staged
 
     @property
     def by_hand(self) -> bool:

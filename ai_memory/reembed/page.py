@@ -20,7 +20,8 @@ class Page:
     `in_quarantine` stay there, for `left` ones there is no vector. `steps` are the cursors after the page. `comparable`
     says that one of `documents` has a vector which may be that of another model, to be compared with what comes.
     `taken` rows get a vector of the target's that was kept when it was replaced, and `unproven` ones such a vector that
-    nobody has seen to be right. `to_put_back` are memories that get back what they had.
+    nobody has seen to be right. `to_put_back` are memories that get back what they had, `moved`
+    rows get the vector that stands beside them.
     """
 
     documents: tuple[Document, ...] = ()
@@ -36,6 +37,7 @@ class Page:
     taken: tuple[Embedded, ...] = ()
     unproven: tuple[Embedded, ...] = ()
     to_put_back: tuple[str, ...] = ()
+    moved: tuple[Embedded, ...] = ()
 
     @property
     def to_write(self) -> tuple[Document, ...]:
@@ -44,8 +46,8 @@ class Page:
 
     @property
     def at_hand(self) -> tuple[Embedded, ...]:
-        """The rows that have a vector of the target's from what was kept, with it."""
-        return self.taken + self.unproven
+        """The rows that have a vector of the target's from what was kept or staged, with it."""
+        return self.taken + self.unproven + self.moved
 
     @property
     def stale(self) -> int:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from ai_memory.errors import AiMemoryError, DataRefused
-from ai_memory.text.hints import BACKFILL, GO_ON, REEMBED
+from ai_memory.text.hints import BACKFILL, GO_ON, REEMBED, SWITCH
 
 if TYPE_CHECKING:
     from ai_memory.reembed.scope import Scope
@@ -30,6 +30,8 @@ def steps_on(
     """
     if run is None:
         steps: tuple[str, ...] = (begin,)
+    elif run.state == "ready":
+        steps = (SWITCH,)
     elif run.state == "paused":
         # No start goes on with it, and nothing pauses a run so any more.
         steps = (CANCEL, begin)

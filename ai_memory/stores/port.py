@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         ProgressWriter,
         QuarantineWriter,
         RunWriter,
+        StagingWriter,
         TargetWriter,
         TellingWriter,
         UndoWriter,
@@ -161,7 +162,10 @@ class Snapshot(Protocol):
     """One state of a database, however long it is read."""
 
     def rows(self, *, target: int | None, only: Sequence[str] | None) -> Iterator[MemoryRow]:
-        """Yield every addressable row once, of the namespaces `only` (None: all), in any order."""
+        """Yield every addressable row once, of the namespaces `only` (None: all), in any order.
+
+        As the target judges them, see `MemoryReader.rows_by_id`.
+        """
 
     def unaddressable(self) -> list[tuple[str, int]]:
         """Return how many live rows have no text as id, by namespace: they can be neither named nor updated."""
@@ -249,6 +253,10 @@ class Transaction(Protocol):
     @property
     def undo(self) -> UndoWriter:
         """Puts back what runs replaced."""
+
+    @property
+    def staging(self) -> StagingWriter:
+        """Says which vectors are served."""
 
     @property
     def tellings(self) -> TellingWriter:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from ai_memory.errors import AiMemoryError
     from ai_memory.memory.reason import Reason
     from ai_memory.memory.row import MemoryRow, Traits
+    from ai_memory.stores.served import Active
     from ai_memory.stores.values import (
         Checkpoint,
         Identity,
@@ -65,7 +66,11 @@ class MemoryReader(Protocol):
         """
 
     def rows_by_id(self, ids: Sequence[str], *, target: int | None) -> list[MemoryRow]:
-        """Return the rows of `ids` that still exist, in that order, with their quarantine for `target`."""
+        """Return the rows of `ids` that still exist, in that order, with their quarantine for `target`.
+
+        As the target judges them: while a staged run to it is unfinished with the vectors that it staged of their
+        present texts, in the place of their own; else, or with None, with the vectors that are served.
+        """
 
     def vectors_of(self, srcs: Collection[bytes], target: Fingerprint) -> dict[bytes, bytes]:
         """Return the BLOB that the target gave a memory of each text, by the text's hash; attested ones do not count.
@@ -73,8 +78,11 @@ class MemoryReader(Protocol):
         A text is left out where no memory has a sound vector of the target's, as it was recorded.
         """
 
-    def stored_vector(self, memory_id: str, title: str, content: str) -> bytes | None:
-        """Return a memory's BLOB if it still has that very text; None where it has not, or no vector."""
+    def stored_vector(self, memory_id: str, title: str, content: str, *, target: int) -> bytes | None:
+        """Return a memory's BLOB if it still has that very text; None where it has not, or no vector.
+
+        As the target judges it, see `rows_by_id`.
+        """
 
     def stored_spaces(self) -> list[Space]:
         """See `Snapshot.stored_spaces`."""
@@ -108,12 +116,32 @@ class UndoReader(Protocol):
         """Return how many memories have vectors of these runs' targets."""
 
 
+class StagedReader(Protocol):
+    """Reads what stands beside the memories until it is switched to, and what is served in the place of their own."""
+
+    def target(self) -> int | None:
+        """Return the target to which a staged run is unfinished."""
+
+    def ids_after(self, after: str | None, *, limit: int) -> list[str]:
+        """Return the next memories with a staged vector, at most `limit`, in an order of their own; costs O(limit)."""
+
+    def count(self) -> int:
+        """Return how many vectors are staged, of whatever target; reads an index of all of them."""
+
+    def active(self) -> Active | None:
+        """Return what is served in the place of the memories' own vectors; None: they are."""
+
+
 class TargetReader(Protocol):
     """Reads the records of targets."""
 
     @property
     def previous(self) -> UndoReader:
         """What was kept of their vectors when they were replaced."""
+
+    @property
+    def staged(self) -> StagedReader:
+        """What stands beside the memories."""
 
     def known(self, identity: Identity) -> Fingerprint | None:
         """Return the record of a target by its digest, None where the database has never seen it."""
@@ -154,7 +182,7 @@ class RunReader(Protocol):
     """Reads the runs of the migration; at most one is unfinished."""
 
     def unfinished(self) -> Run | None:
-        """Return the run in state running or paused."""
+        """Return the run that is running, paused, ready or switched."""
 
     def unfinished_id(self) -> int | None:
         """Return the number of the unfinished run, whatever else its record holds."""

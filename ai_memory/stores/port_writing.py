@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         Counted,
         Counters,
         Identity,
+        InRow,
         Pause,
         Place,
         Room,
@@ -78,6 +79,25 @@ class VectorWriter(Protocol):
         """
 
 
+class StagingWriter(Protocol):
+    """Says which vectors are served, and drops what was staged. Served is one thing at a time."""
+
+    def serve(self, run: Run) -> None:
+        """From the commit on serve what a run staged of its target, where it is of a memory's present text."""
+
+    def serve_before(self, run: Run) -> None:
+        """From the commit on serve what a run replaced and what is kept of it, where the memory is as the run left it.
+
+        Whatever else stands in a row is served as it stands.
+        """
+
+    def serve_own(self) -> None:
+        """From the commit on serve the memories' own vectors."""
+
+    def drop(self, *, limit: int) -> int:
+        """Drop at most `limit` staged vectors, of whatever target, and return how many there were."""
+
+
 class UndoWriter(Protocol):
     """Puts back what runs replaced, and drops what was kept of it."""
 
@@ -102,7 +122,7 @@ class UndoWriter(Protocol):
     def doubt(self, target: Fingerprint) -> None:
         """Have no vector of the target be taken again, or put back as the target's, that nobody saw to be right."""
 
-    def note_stamps(self, target: Fingerprint, *, target_model: str, now_ms: int, tool_version: str) -> Place:
+    def note_stamps(self, target: Fingerprint, *, target_model: str, now_ms: int, tool_version: str) -> InRow:
         """Enter that vectors are about to be attested, and return the place for which what that replaces is kept.
 
         It is undone like a run, and is none: nothing goes on with it, and it stands in no run's way.

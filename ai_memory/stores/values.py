@@ -25,6 +25,7 @@ class Counters:
 
     `asked_again` rows were embedded once more one by one; `disagreed` of them got another vector. `taken_again` rows
     got a vector that was kept. Of a rollback: rows `put_back`, and those `left_alone`, as they were edited since.
+    `moved` vectors stood beside their memories, and stand in them now.
     """
 
     reembedded: int = 0
@@ -43,6 +44,7 @@ class Counters:
     taken_again: int = 0
     put_back: int = 0
     left_alone: int = 0
+    moved: int = 0
 
     @property
     def sent_for(self) -> int:
@@ -105,7 +107,12 @@ class InRow:
     keep_for: int | None = None
 
 
-Place = InRow
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """Vectors stand beside the memories until the run that writes them is switched to."""
+
+
+Place = InRow | Staged
 """Where vectors are written."""
 
 NOTHING_KEPT: Place = InRow()
@@ -120,6 +127,7 @@ class Terms:
     order: str = NAMESPACE
     keeps_previous: bool = False
     undoes: Span | None = None
+    staged: bool = False
 
 
 PAGE, BESIDE_VECTOR, IN_INDEXES = 4_060, 150, 120
@@ -169,7 +177,7 @@ class Run:
     `last_written_at` is the last commit with a vector, `last_progress_at` the last sign of life. `counted` and
     `last_end` are None until a census was noted and an invocation ended in good order. `order` is NAMESPACE or HOT.
     `keeps_previous`: what it replaces is kept, and `kept` of it still is. A rollback `undoes` runs; `undone_by` is the
-    one that undid this run.
+    one that undid this run. `staged`: its vectors go beside the memories until it is switched to.
     """
 
     run_id: int
@@ -201,6 +209,7 @@ class Run:
     undoes: Span | None = None
     undone_by: int | None = None
     kept: Room = Room()
+    staged: bool = False
 
     @property
     def untold(self) -> bool:
@@ -211,6 +220,15 @@ class Run:
     def hot_first(self) -> bool:
         """Whether rows that are read often and lately come first."""
         return self.order == HOT
+
+    @property
+    def beside(self) -> bool:
+        """Whether its vectors go beside the memories, and are not served yet."""
+        return self.staged and self.state in ("running", "paused", "ready")
+
+
+ASKED_AT_END = ("ready", "switched", "done")
+"""States of a run that had rows from all over it asked again: a census found nothing stale."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ PROGRAM = "ai-memory"
 BACKFILL = f"{PROGRAM} backfill"
 REEMBED = f"{PROGRAM} reembed"
 GO_ON = f"{REEMBED} --resume"
+SWITCH, SWITCH_BACK = f"{REEMBED} switch", f"{REEMBED} switch --back"
 AGAIN = re.compile(r"(?P<after>,? then )?(?P<run>[Rr]un) the same command again\b(?P<when> then| later)?\.?")
 PLAINLY_ON = re.compile(rf"\b{GO_ON}(?=\s*$|[;)]| \()")
 WORD = r"(?:'[^']*'|[^\s;()'])+"

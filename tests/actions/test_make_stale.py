@@ -47,7 +47,7 @@ def mended(work: Work, *, asked: Sequence[str] = (), meanwhile: Meanwhile = lamb
     with work.store() as store:
         target = known(store, work.embedder)
         chosen = sorted(choose(store, target, None, size=None), key=lambda each: each.id)
-        sample = compare(store, work.embedder, chosen)
+        sample = compare(store, work.embedder, target, chosen)
         work.embedder.before = before
         return make_stale(store, work.embedder, target, sample, chosen)
 

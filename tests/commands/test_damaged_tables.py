@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from ai_memory.stores.sqlite import run_row
+from ai_memory.stores.sqlite import run_row, run_states
 from tests.commands.conftest import Cli, Ran
 from tests.support import files
 from tests.support.command import ERROR, Command, remote
 from tests.support.fake_endpoint import FakeEndpoint
 
-ENDED = run_row.ENDED
+ENDED = run_states.ENDED
 Value = str | bytes | int | float | None
 
 NUMBERS: tuple[Value, ...] = (-1, 0, 3, 2**63 - 1, -(2**63), 2.5, "many", b"\xff", None)

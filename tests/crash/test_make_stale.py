@@ -31,7 +31,7 @@ def mend(work: Work, options: OpenOptions = OpenOptions()) -> int:
     with writing(work.path, now_ms=0, options=options) as store:
         target = known(store, work.embedder)
         chosen = choose(store, target, None, size=None)
-        return make_stale(store, work.embedder, target, compare(store, work.embedder, chosen), chosen)
+        return make_stale(store, work.embedder, target, compare(store, work.embedder, target, chosen), chosen)
 
 
 def test_after_a_crash_at_any_write_all_are_stale_or_none_and_the_next_run_mends_them(

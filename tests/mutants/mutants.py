@@ -21,6 +21,7 @@ INTERRUPTIONS = "checkpoint properties"
 LIAR = "lying endpoint"
 SPACES = "two spaces"
 UNDO, REDO = "crash images of undo", "undo and redo"
+SWITCH, FLIP, BACK = "switch and edits", "crash images of a switch", "crash images of a switch back"
 HARNESSES = (MACHINE, INTERRUPTIONS)
 
 
@@ -158,10 +159,8 @@ MUTANTS = (
         "_recorded(row, target) and _agrees(row, target, traits) and has_text(row, row.recorded_src)",
         "_agrees(row, target, traits)",
     ),
-    _one(
-        "no fence", "stores.sqlite.runs:HOLD", "AND fence = ? AND state = 'running'", "AND ? >= 0 AND state = 'running'"
-    ),
-    _one("a cancelled run goes on", "stores.sqlite.runs:HOLD", "AND state = 'running'", ""),
+    _one("no fence", "stores.sqlite.runs:HOLD", "AND fence = ? AND state IN", "AND ? >= 0 AND state IN"),
+    _one("a cancelled run goes on", "stores.sqlite.runs:HOLD", "AND state IN ('running', 'switched')", ""),
     _one("no lock", "stores.sqlite.lock:runner_lock", "obtained = _take(descriptor)", "obtained = True"),
     _one("quarantine without canary", "embed.documents:_again", "if not failure.harmless_passed:", "if False:"),
     _one(
@@ -321,5 +320,40 @@ MUTANTS = (
         "self.taken if kept.proven else self.unproven",
         "self.taken",
         REDO,
+    ),
+    _one(
+        "switch without census",
+        "reembed.finish.switch:Switch._attempt",
+        "if not proven and (census := self._census(store, run)).stale:",
+        "if False and (census := self._census(store, run)).stale:",
+        SWITCH,
+    ),
+    _one(
+        "staged vector of an edited text served",
+        "stores.sqlite.views:VIEW",
+        "AND has_text(s.src, {text})",
+        "",
+        SWITCH,
+    ),
+    _one(
+        "moved without a look at the text",
+        "reembed.finish.promote:_page",
+        "if not row.live or classify(row, target, store.memories.traits) is not Freshness.FRESH:",
+        "if not row.live:",
+        SWITCH,
+    ),
+    _one(
+        "flip outside the transaction",
+        "reembed.finish.switch:Switch._flip",
+        "        transaction.staging.serve(run)\n",
+        "    with store.transaction() as transaction:\n        transaction.staging.serve(run)\n",
+        FLIP,
+    ),
+    _one(
+        "what was moved is served on the way back",
+        "reembed.finish.rollback:Rollback._taken",
+        "transaction.staging.serve_before(found.last)",
+        "transaction.staging.serve_own()",
+        BACK,
     ),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import cast
 
@@ -13,10 +14,24 @@ from hypothesis.stateful import run_state_machine_as_test
 from ai_memory.errors import TransientFailure
 from tests.actions.test_recall_spaces import check_spaces
 from tests.config.test_kept import check_believed
+from tests.crash.test_switch import check_back, check_switch
 from tests.crash.test_undo import check_run
 from tests.machine.machine import Machine
-from tests.mutants.mutants import INTERRUPTIONS, LIAR, MACHINE, MUTANTS, REDO, SPACES, UNDO, Mutant
+from tests.mutants.mutants import (
+    BACK,
+    FLIP,
+    INTERRUPTIONS,
+    LIAR,
+    MACHINE,
+    MUTANTS,
+    REDO,
+    SPACES,
+    SWITCH,
+    UNDO,
+    Mutant,
+)
 from tests.reembed.finish.test_rollback import check_redo_of_lies, check_written_twice
+from tests.reembed.finish.test_switch import check_edits
 from tests.reembed.sweep.test_asked_again import check_liar
 from tests.reembed.sweep.test_inherited import Killed, check_cut_off
 from tests.reembed.test_checkpoint_properties import check_cursors, check_interruptions
@@ -42,24 +57,29 @@ def test_a_mutant_is_caught(
 
 
 def run(harness: str, folder: Path) -> None:
-    if harness == MACHINE:
-        run_machine(folder)
-    elif harness == INTERRUPTIONS:
-        check_interruptions(folder, PROGRAMS, random=False)
-        check_cursors(folder, PROGRAMS, random=False)
-    elif harness == SPACES:
-        check_spaces(folder)
-        check_believed(folder)
-    elif harness == LIAR:
-        for true in range(6):
-            check_liar(folder, true=true)
-        for failure in (TransientFailure, Killed):
-            check_cut_off(folder, failure)
-    elif harness == UNDO:
-        check_run(folder, 0)
-    elif harness == REDO:
-        check_redo_of_lies(folder / "m.db")
-        check_written_twice(folder / "n.db")
+    RUNS[harness](folder)
+
+
+def run_interruptions(folder: Path) -> None:
+    check_interruptions(folder, PROGRAMS, random=False)
+    check_cursors(folder, PROGRAMS, random=False)
+
+
+def run_liar(folder: Path) -> None:
+    for true in range(6):
+        check_liar(folder, true=true)
+    for failure in (TransientFailure, Killed):
+        check_cut_off(folder, failure)
+
+
+def run_redo(folder: Path) -> None:
+    check_redo_of_lies(folder / "m.db")
+    check_written_twice(folder / "n.db")
+
+
+def run_spaces(folder: Path) -> None:
+    check_spaces(folder)
+    check_believed(folder)
 
 
 def run_machine(folder: Path) -> None:
@@ -74,3 +94,16 @@ def run_machine(folder: Path) -> None:
         suppress_health_check=list(HealthCheck),
     )
     run_state_machine_as_test(cast("type[Machine]", lambda: Machine(folder, Sometimes(), Counter())), settings=drawn)
+
+
+RUNS: Mapping[str, Callable[[Path], object]] = {
+    MACHINE: run_machine,
+    INTERRUPTIONS: run_interruptions,
+    LIAR: run_liar,
+    SPACES: run_spaces,
+    UNDO: lambda folder: check_run(folder, 0),
+    REDO: run_redo,
+    SWITCH: lambda folder: check_edits(folder / "m.db"),
+    FLIP: lambda folder: check_switch(folder, 0),
+    BACK: lambda folder: check_back(folder, 0),
+}

@@ -6,7 +6,7 @@ An adapter gives a `Subject`; `test_conformance.py` runs all of it over each. No
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import replace
 from itertools import count, pairwise
 from pathlib import Path
@@ -27,9 +27,11 @@ from ai_memory.errors import (
 )
 from ai_memory.memory.freshness import ATTESTED, Document, Freshness, classify, examine
 from ai_memory.memory.reason import Reason, unwritable
+from ai_memory.memory.row import MemoryRow
 from ai_memory.reembed.plan.targets import identity
 from ai_memory.stores.holder import Holder, LockState
 from ai_memory.stores.port import Database, Reader, Snapshot, Store, Transaction
+from ai_memory.stores.served import Active
 from ai_memory.stores.values import (
     HOT,
     Breaker,
@@ -43,6 +45,7 @@ from ai_memory.stores.values import (
     Room,
     Run,
     Span,
+    Staged,
     Steps,
     Terms,
     VectorWrite,
@@ -247,12 +250,12 @@ class ReadingSuite(Suite):
         self, subject: Subject, store: Store, target: Fingerprint
     ) -> None:
         write = write_of(store, "id-000")
-        assert store.memories.stored_vector(write.id, write.title, write.content) is None
+        assert store.memories.stored_vector(write.id, write.title, write.content, target=target.id) is None
         written(store, target, write)
-        assert store.memories.stored_vector(write.id, write.title, write.content) == write.blob
+        assert store.memories.stored_vector(write.id, write.title, write.content, target=target.id) == write.blob
 
         subject.edit("id-000", "edited")
-        assert store.memories.stored_vector(write.id, write.title, write.content) is None
+        assert store.memories.stored_vector(write.id, write.title, write.content, target=target.id) is None
 
     def test_a_database_that_is_not_there_is_refused_and_nothing_is_made(
         self, subject: Subject, tmp_path: Path
@@ -791,6 +794,211 @@ class UndoSuite(Suite):
 
         assert freshness(store, old, "id-001") is Freshness.FRESH
         assert freshness(store, target, "id-002") is Freshness.FRESH
+
+
+class StagingSuite(Suite):
+    """What is staged stands beside the memories until it is served."""
+
+    @pytest.fixture
+    def run(self, store: Store, target: Fingerprint) -> Run:
+        """Return a staged run."""
+        with store.transaction() as transaction:
+            return take(transaction, begin(transaction, target, terms=Terms(keeps_previous=True, staged=True)))
+
+    @pytest.fixture
+    def old(self, store: Store) -> Fingerprint:
+        """Return the target of the vectors that all memories have before the run."""
+        old = entered(store, OLD)
+        written(store, old, *(write_of(store, each, embedder=OLD) for each in IDS))
+        return old
+
+    def test_the_target_of_a_staged_run_finds_its_vectors_and_everybody_else_what_was_there(
+        self, store: Store, old: Fingerprint, target: Fingerprint, run: Run
+    ) -> None:
+        before = state(store)
+        assert staged(store, target, *IDS[:3]) == [True] * 3
+
+        assert (run.staged, store.targets.staged.target()) == (True, target.id)
+        assert [freshness(store, target, each) for each in IDS] == [Freshness.FRESH] * 3 + [Freshness.STALE] * 3
+        assert (state(store), freshness(store, old, "id-000")) == (before, Freshness.FRESH)
+        assert [row.fingerprint_id for row in rows_of(store, target)] == [target.id] * 3 + [old.id] * 3
+        write = write_of(store, "id-000")
+        assert store.memories.stored_vector(write.id, write.title, write.content, target=target.id) == write.blob
+        assert store.memories.vectors_of({write.src}, target) == {write.src: write.blob}
+        assert store.targets.unproven(target) == IDS[:3]
+
+    def test_a_vector_is_only_staged_where_the_text_is_the_one_that_was_embedded(
+        self, subject: Subject, store: Store, old: Fingerprint, target: Fingerprint, run: Run
+    ) -> None:
+        writes = [write_of(store, each) for each in IDS[:3]]
+        subject.edit("id-001", "edited")
+        subject.remove("id-002")
+        with store.transaction() as transaction:
+            assert transaction.vectors.write(writes, target, one_by_one=False, place=Staged()) == [True, False, False]
+
+        assert (freshness(store, target, "id-001"), old.dim, run.staged) == (Freshness.STALE, OLD.dim, True)
+
+    def test_what_is_staged_of_another_text_is_neither_judged_nor_served(
+        self, subject: Subject, store: Store, old: Fingerprint, target: Fingerprint, run: Run
+    ) -> None:
+        staged(store, target, *IDS)
+        subject.edit("id-001", "edited")
+        subject.remove("id-002")
+        assert freshness(store, target, "id-001") is Freshness.STALE
+        before = {row.id: row.embedding for row in store.memories.rows_by_id(IDS, target=None)}
+
+        served(store, run)
+
+        now = {row.id: row.embedding for row in store.memories.rows_by_id(IDS, target=None)}
+        assert {each for each in now if now[each] == before[each]} == {"id-001"}
+        # Another memory of that id has another text.
+        assert (sorted(now), old.dim) == ([each for each in IDS if each != "id-002"], OLD.dim)
+
+    def test_what_a_run_staged_is_served_from_one_commit_to_another(
+        self, store: Store, old: Fingerprint, target: Fingerprint, run: Run
+    ) -> None:
+        before = state(store)
+        staged(store, target, *IDS[:4])
+        assert store.targets.staged.active() is None
+
+        served(store, run)
+        assert store.targets.staged.active() == Active(run.run_id, target.id)
+        assert store.memories.stored_spaces() == [(target.space, target.dim, 4), (old.space, old.dim, 2)]
+        assert [row.fingerprint_id for row in store.memories.rows_by_id(IDS, target=None)] == [target.id] * 4 + [
+            old.id
+        ] * 2
+
+        with store.transaction() as transaction:
+            transaction.staging.serve_own()
+        assert (state(store), store.targets.staged.active()) == (before, None)
+
+    def test_what_a_run_replaced_is_served_once_more_wherever_its_vectors_stand_by_then(
+        self, subject: Subject, store: Store, old: Fingerprint, target: Fingerprint, run: Run
+    ) -> None:
+        before = {each[0]: each for each in state(store)}
+        staged(store, target, *IDS)
+        served(store, run)
+        replaced(store, target, run, *IDS[:4])
+        subject.edit("id-001", "edited")
+        written(store, target, write_of(store, "id-002", origin="store"))
+
+        with store.transaction() as transaction:
+            transaction.staging.serve_before(run)
+
+        assert store.targets.staged.active() == Active(run.run_id, None)
+        now = {each[0]: each for each in state(store)}
+        # One was edited since it was replaced: its own vector stands, whatever that is.
+        assert {each for each in IDS if now[each] != before[each]} == {"id-001"}
+        assert freshness(store, old, "id-002") is Freshness.FRESH
+
+    def test_a_vector_that_stands_in_its_memory_is_staged_no_longer(
+        self, store: Store, old: Fingerprint, target: Fingerprint, run: Run
+    ) -> None:
+        staged(store, target, *IDS[:3])
+        assert store.targets.staged.ids_after(None, limit=2) == IDS[:2]
+        assert store.targets.staged.ids_after(IDS[1], limit=2) == IDS[2:3]
+
+        replaced(store, target, run, "id-001")
+
+        assert store.targets.staged.ids_after(None, limit=9) == ["id-000", "id-002"]
+        assert store.targets.staged.count() == 2
+        assert (freshness(store, target, "id-001"), old.dim) == (Freshness.FRESH, OLD.dim)
+
+    def test_what_is_staged_is_dropped_by_pages_and_nothing_else_changes(
+        self, store: Store, old: Fingerprint, target: Fingerprint, run: Run
+    ) -> None:
+        before = state(store)
+        staged(store, target, *IDS)
+        counts = []
+        for _ in range(3):
+            with store.transaction() as transaction:
+                counts.append(transaction.staging.drop(limit=4))
+
+        assert (counts, state(store)) == ([4, 2, 0], before)
+        assert (freshness(store, target, "id-000"), old.dim, run.staged) == (Freshness.STALE, OLD.dim, True)
+
+    def test_what_is_staged_is_hot_no_longer_and_its_reads_are_given_back(
+        self, subject: Subject, store: Store, old: Fingerprint, target: Fingerprint, run: Run
+    ) -> None:
+        for each, reads in (("id-001", 30), ("id-003", 50), ("id-004", 10)):
+            subject.note_reads(each, reads, TODAY)
+        staged(store, target, "id-003", "id-004")
+        subject.edit("id-004", "edited")
+        assert (hottest(store, target), hottest(store, old)) == (["id-001", "id-004"], [])
+
+        with store.transaction() as transaction:
+            transaction.progress.note_census(run, Counted(6, 6, 0, NOW_MS, reads=90, reads_left=40))
+            transaction.progress.doubt(run, target, IDS)
+        found = store.runs.read(run.run_id).counted
+        assert found is not None
+        assert found.reads_left == 90
+
+    def test_what_was_staged_is_taken_back_as_what_was_written(
+        self, store: Store, old: Fingerprint, target: Fingerprint, run: Run
+    ) -> None:
+        before = state(store)
+        staged(store, target, *IDS)
+        with store.transaction() as transaction:
+            assert transaction.vectors.forget(IDS[:2], target, unstamp=True, place=Staged()) == 2
+            assert transaction.vectors.disown([write_of(store, "id-002")], target, unstamp=True) == 1
+            assert transaction.vectors.take_away(["id-003"], target, origin="store", vectors=True) == 1
+
+        assert [freshness(store, target, each) for each in IDS] == [Freshness.STALE] * 4 + [Freshness.FRESH] * 2
+        assert (state(store), old.dim, run.staged) == (before, OLD.dim, True)
+
+    def test_a_vector_that_is_attested_is_staged_as_it_stands(self, store: Store, old: Fingerprint) -> None:
+        attested = entered(store, replace(OLD, model="the same by another name"))
+        with store.transaction() as transaction:
+            begin(transaction, attested, terms=Terms(staged=True))
+            write = write_of(transaction.reader, "id-001", embedder=OLD, origin=ATTESTED)
+            assert transaction.vectors.attest(write, attested, place=Staged())
+
+        assert freshness(store, attested, "id-001") is Freshness.FRESH
+        assert freshness(store, old, "id-001") is Freshness.FRESH
+
+    def test_without_a_staged_run_nothing_that_is_left_of_one_is_looked_at(
+        self, store: Store, old: Fingerprint, target: Fingerprint, run: Run
+    ) -> None:
+        staged(store, target, *IDS)
+        with store.transaction() as transaction:
+            transaction.runs.transition(run, "cancelled", now_ms=NOW_MS, fenced=True)
+
+        assert (store.targets.staged.target(), old.dim) == (None, OLD.dim)
+        assert freshness(store, target, "id-000") is Freshness.STALE
+
+    @pytest.mark.parametrize("state", ["ready", "switched"])
+    def test_a_run_that_is_ready_or_switched_is_unfinished_and_only_a_switched_one_is_held(
+        self, store: Store, run: Run, state: str
+    ) -> None:
+        with store.transaction() as transaction:
+            transaction.runs.transition(run, state, now_ms=NOW_MS, fenced=True, census_at=NOW_MS)
+
+        found = store.runs.unfinished()
+        assert found is not None
+        assert (found.run_id, found.state, found.finished_at, found.census_at) == (run.run_id, state, None, NOW_MS)
+        with store.transaction() as transaction:
+            taken = take(transaction, found, OTHER)
+        with store.transaction() as transaction, pytest.raises(NotFinished):
+            transaction.runs.hold(run, now_ms=NOW_MS)
+        with nullcontext() if state == "switched" else pytest.raises(NotFinished), store.transaction() as transaction:
+            transaction.runs.hold(taken, now_ms=NOW_MS)
+
+
+def staged(store: Store, target: Fingerprint, *ids: str) -> list[bool]:
+    with store.transaction() as transaction:
+        writes = [write_of(transaction.reader, each) for each in ids]
+        return transaction.vectors.write(writes, target, one_by_one=False, place=Staged())
+
+
+def served(store: Store, run: Run) -> None:
+    with store.transaction() as transaction:
+        transaction.staging.serve(run)
+
+
+def rows_of(store: Store, target: Fingerprint) -> list[MemoryRow]:
+    """Return all rows as a snapshot has them for a target."""
+    found = store.consistently(lambda snapshot: list(snapshot.rows(target=target.id, only=None)))
+    return sorted(found, key=lambda row: row.id)
 
 
 OLD = HashEmbedder(dim=8, model="old")

@@ -22,6 +22,7 @@ from tests.stores.conformance import (
     QuarantineSuite,
     ReadingSuite,
     RunSuite,
+    StagingSuite,
     Subject,
     TargetSuite,
     TellingSuite,
@@ -77,6 +78,10 @@ class TestWriting(WritingSuite):
 
 
 class TestUndo(UndoSuite):
+    """See the suite."""
+
+
+class TestStaging(StagingSuite):
     """See the suite."""
 
 

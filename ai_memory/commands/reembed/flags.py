@@ -16,8 +16,9 @@ VERBS = {
     "approve": "let unattended starts (--or-start) go to the configured target",
     "pause": "end the run within a batch, or 10 s without an answer, and let none begin until it is unpaused",
     "unpause": "lift the pause",
-    "cancel": "give up the unfinished run and its approval; vectors already written stay",
+    "cancel": "give up the unfinished run and its approval; vectors already written stay, staged ones are dropped",
     "rehearse": "try the configured target on a sample: what would change, what it would take; nothing is written",
+    "switch": "serve what a staged run put beside the memories, then move it into them; --back: what was served before",
     "rollback": "put back what the latest run replaced, resumably, and withdraw its approval",
     "prune": "drop what was kept of replaced vectors: there is no way back then",
 }
@@ -84,6 +85,8 @@ def _add_vectors(add: Add) -> None:
         metavar="N|all",
         help="with --stamp-only: compare N vectors first (300), or stamp only those of all that agree",
     )
+    add("--staged", action="store_true", help="put new vectors beside the old ones, which are served until the switch")
+    add("--auto-switch", action="store_true", help="switch to a staged run once it is ready")
     add("--no-undo", action="store_true", help="keep nothing of what is replaced: rollback is not possible then")
     add("--backup", type=named_path, metavar="FILE", help="copy the database to FILE before the first write")
     add("--yes", action="store_true", help="do not ask before vectors are replaced")
@@ -103,6 +106,16 @@ def _add_verify(add: Add) -> None:
     add("--sample", type=sample_size, metavar="N|all", help="embed N fresh rows again and compare")
     add("--run", action="store_true", dest="of_run", help="judge the namespaces and target of the recorded run")
     add("--make-stale", action="store_true", help="with --sample: have the next run embed the rows that differ anew")
+
+
+def _add_switch(add: Add) -> None:
+    # Where a flag was given before the verb, it holds.
+    given = argparse.SUPPRESS
+    add("--back", action="store_true", help="serve what was served before, and withdraw the approval")
+    add("--accept-quarantined", action="store_true", help="switch though rows in quarantine are found by words only")
+    add("--no-wait", action="store_true", help="move nothing into the memories yet: --resume does it")
+    add("--max-rows", type=whole_number(1, MOST), metavar="N", default=given, help="stop moving after N rows (exit 75)")
+    add("--max-runtime", type=duration, metavar="DURATION", default=given, help="stop after this time (exit 75)")
 
 
 def _add_rollback(add: Add) -> None:
@@ -140,6 +153,7 @@ FLAGS: Mapping[str, Callable[[Add], None]] = {
     "status": _add_status,
     "verify": _add_verify,
     "rehearse": _add_rehearse,
+    "switch": _add_switch,
     "rollback": _add_rollback,
     "prune": _add_prune,
 }

@@ -18,6 +18,15 @@ KEPT = (
 )
 """Flags that hold for every start: attribute, flag, what it is when it was not given, unit."""
 
+OF_A_START = (
+    ("retarget", "--retarget"),
+    ("retry_quarantined", "--retry-quarantined"),
+    ("skip_current_space", "--skip-current-space"),
+    ("staged", "--staged"),
+    ("no_undo", "--no-undo"),
+)
+"""Flags that say how a run is begun: attribute, flag."""
+
 
 def next_command(args: argparse.Namespace, *, unfinished: bool) -> str:
     """Return the command: to go on with an unfinished run, or to start as this one was meant to start.
@@ -40,8 +49,7 @@ def next_command(args: argparse.Namespace, *, unfinished: bool) -> str:
 
 
 def _of_a_start(args: argparse.Namespace) -> list[str]:
-    flags = (("retarget", "--retarget"), ("retry_quarantined", "--retry-quarantined"))
-    words = [flag for name, flag in (*flags, ("skip_current_space", "--skip-current-space")) if getattr(args, name)]
+    words = [flag for name, flag in OF_A_START if getattr(args, name)]
     words += ["--order", args.order] if args.order else []
     for namespace in args.namespace or ():
         words += [f"--namespace={namespace}"] if namespace.startswith("-") else ["--namespace", namespace]

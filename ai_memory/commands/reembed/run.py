@@ -37,6 +37,8 @@ ONLY_OF_A_RUN = (
     "skip_current_space",
     "same_vectors",
     "backup",
+    "staged",
+    "auto_switch",
 )
 """Flags, as attributes, that --stamp-only does not obey, and so refuses."""
 
@@ -59,12 +61,15 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     if args.dry_run:
         from ai_memory.commands.reembed.plan import run_plan
 
-        return run_plan(settings, console, options=_options(args, settings.embedding), ask=args.probe)
+        return run_plan(settings, console, options=_options(args, settings), ask=args.probe)
     if args.resume and not args.retarget:
+        from ai_memory.commands.reembed.switch import is_switched
         from ai_memory.commands.reembed.undo import is_unfinished, run_rollback
 
         if is_unfinished(settings):
             return run_rollback(args, settings, console)
+        if is_switched(settings):
+            return _switch(args, settings, console)
     return _run_job(args, settings, console)
 
 
@@ -81,10 +86,8 @@ def _run_verb(args: argparse.Namespace, settings: Settings, console: Console) ->
         from ai_memory.commands.reembed.pause import run_pause, run_unpause
 
         return run_pause(args, settings, console) if args.verb == "pause" else run_unpause(settings, console)
-    if args.verb in ("rollback", "prune"):
-        from ai_memory.commands.reembed.undo import run_prune, run_rollback
-
-        return (run_rollback if args.verb == "rollback" else run_prune)(args, settings, console)
+    if args.verb in ("switch", "rollback", "prune"):
+        return _run_afterwards(args, settings, console)
     if args.verb == "rehearse":
         from ai_memory.commands.reembed import rehearse
 
@@ -100,6 +103,15 @@ def _run_verb(args: argparse.Namespace, settings: Settings, console: Console) ->
     from ai_memory.commands.reembed.quarantine import run_quarantine
 
     return run_quarantine(settings, console)
+
+
+def _run_afterwards(args: argparse.Namespace, settings: Settings, console: Console) -> int:
+    """Do what the sub-command says with what a run made, or replaced."""
+    if args.verb == "switch":
+        return _switch(args, settings, console)
+    from ai_memory.commands.reembed.undo import run_prune, run_rollback
+
+    return (run_rollback if args.verb == "rollback" else run_prune)(args, settings, console)
 
 
 def _refuse_contradictions(args: argparse.Namespace) -> None:
@@ -144,7 +156,24 @@ def _run_job(args: argparse.Namespace, settings: Settings, console: Console) -> 
             report = job.run()
     except AiMemoryError as error:
         return farewell.refusal(error)
-    return farewell.report(report)
+    code = farewell.report(report)
+    if not args.auto_switch or report.state != "ready" or code:
+        return code
+    return _switch(args, settings, console)
+
+
+def _switch(args: argparse.Namespace, settings: Settings, console: Console) -> int:
+    from ai_memory.commands.reembed import switch
+    from ai_memory.commands.reembed.farewell import Farewell
+
+    def job(stop: Stop) -> Job:
+        from ai_memory.embed.awaited import Awaited
+
+        # How many are moved is another matter.
+        resumed = argparse.Namespace(**{**vars(args), "resume": True, "yes": True, "max_rows": None})
+        return _job(resumed, settings, console, stop, Awaited())
+
+    return switch.run(args, settings, console, job=job, farewell=Farewell(args, settings, console).report)
 
 
 def _require_approved(args: argparse.Namespace, settings: Settings) -> None:
@@ -165,7 +194,7 @@ def _require_approved(args: argparse.Namespace, settings: Settings) -> None:
         if asked.usable and file.lock().state is LockState.FREE:
             with file.read() as store:
                 now_ms = SystemClock().now_ms()
-                require_approved_name(store, asked, _options(args, configured), now_ms=now_ms)
+                require_approved_name(store, asked, _options(args, settings), now_ms=now_ms)
 
 
 def _job(args: argparse.Namespace, settings: Settings, console: Console, stop: Stop, awaited: Awaited) -> Job:
@@ -199,14 +228,16 @@ def _job(args: argparse.Namespace, settings: Settings, console: Console, stop: S
     tools = Tools(clock, stop, Narrator(progress), embedder=embedder, workers=workers, spending=embedder.spending)
     return Job(
         database=database(settings.db.value, OpenOptions(heed=stop.heed, tell=progress.note)),
-        options=_options(args, configured),
+        options=_options(args, settings),
         tools=tools,
         disclose=lambda told: _disclose(told, console, stop, ask=not args.yes, copied=args.backup is not None),
     )
 
 
-def _options(args: argparse.Namespace, configured: EmbeddingSettings) -> Options:
+def _options(args: argparse.Namespace, settings: Settings) -> Options:
     from ai_memory.reembed.options import Options
+
+    configured = settings.embedding
 
     return Options(
         resume=args.resume,
@@ -225,6 +256,8 @@ def _options(args: argparse.Namespace, configured: EmbeddingSettings) -> Options
         order=args.order,
         yes=args.yes,
         keeps_previous=not args.no_undo,
+        staged=args.staged,
+        claims_unstamped=settings.previous is not None,
         configured=", ".join(f"{name} from {setting.source}" for name, setting in _named(configured).items()),
     )
 

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from ai_memory.show.console import Console
     from ai_memory.stores.holder import Holder
     from ai_memory.stores.port import Reader
-    from ai_memory.stores.values import Pause
+    from ai_memory.stores.values import Pause, Run
 
 VERDICTS = {HEALTHY: "healthy", WAITING: "waiting"}
 NEEDS = "needs somebody"
@@ -139,11 +139,21 @@ def _lines(status: Status, path: str) -> list[str]:
         _failure(status),
         _rows(status),
         f"{_spent(status)}{_asked_again(status)}",
+        _staged(status.run),
         _only(status).removeprefix("; "),
         _way_back(status),
         _next(status),
     ]
     return [line for line in found if line]
+
+
+def _staged(run: Run) -> str:
+    """Return what is served while a run is staged or switched to."""
+    if run.state == "switched":
+        return f"its vectors are served; {run.counters.moved:,} of them stand in their memories by now"
+    if run.beside:
+        return "staged: its vectors go beside the memories; search serves what it served before until the switch"
+    return ""
 
 
 def _failure(status: Status) -> str:
@@ -228,7 +238,8 @@ def _rows(status: Status) -> str:
     if census and census.edited:
         found[0] += f", {census.edited:,} edited since they were embedded"
     if rows.reads:
-        found.append(f"the new space answers {percent(rows.reads_answered, rows.reads)} % of reads")
+        answers = "will answer" if run.beside else "answers"
+        found.append(f"the new space {answers} {percent(rows.reads_answered, rows.reads)} % of reads")
     found.append(f"counted {ago(rows.at, now_ms)}")
     if run.last_written_at:
         found.append(f"last row written {ago(run.last_written_at, now_ms)}")

@@ -7,11 +7,11 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ai_memory.clock import SystemClock
-from ai_memory.errors import AiMemoryError, NotFinished
+from ai_memory.commands.reembed.leave import take_leave
+from ai_memory.errors import AiMemoryError
 from ai_memory.reembed.finish.prune import Prune
 from ai_memory.reembed.finish.rollback import Rollback
 from ai_memory.reembed.finish.undoable import Undoable, find_undoable, name_runs
-from ai_memory.reembed.inspect.why import BUDGETS
 from ai_memory.reembed.stop import Stop, stop_after, stop_on_signals
 from ai_memory.reembed.tools import SweepTools
 from ai_memory.show.narrator import Narrator
@@ -20,12 +20,10 @@ from ai_memory.show.question import disclose
 from ai_memory.stores.open_options import OpenOptions
 from ai_memory.stores.opening import database
 from ai_memory.text.amounts import counted
-from ai_memory.text.hints import GO_ON
 from ai_memory.text.times import instant
 
 if TYPE_CHECKING:
     from ai_memory.config.settings import Settings
-    from ai_memory.reembed.finish.rollback_report import RollbackReport
     from ai_memory.show.console import Console
     from ai_memory.stores.port import Database
     from ai_memory.stores.values import Room
@@ -54,7 +52,7 @@ def run_rollback(args: argparse.Namespace, settings: Settings, console: Console)
     )
     with stop_on_signals(stop, tell=not console.quiet), stop_after(stop, args.max_runtime):
         report = job.run()
-    return _take_leave(report, settings, console)
+    return take_leave(report, settings, console)
 
 
 def run_prune(args: argparse.Namespace, settings: Settings, console: Console) -> int:
@@ -105,19 +103,3 @@ def _told(found: Undoable) -> list[str]:
     if found.gives_up:
         lines.append(f"Run {found.last.run_id} is unfinished; it is cancelled first.")
     return lines
-
-
-def _take_leave(report: RollbackReport, settings: Settings, console: Console) -> int:
-    """Show how a rollback ended: its result on stdout, and one line on stderr, or with -q none where all is well."""
-    if console.json or not console.quiet:
-        console.result(report.values(), *report.lines())
-    budget = report.exit_code == NotFinished.exit_code and report.reason in BUDGETS
-    if console.quiet and (report.exit_code == 0 or budget):
-        return report.exit_code
-    place = f"{instant(SystemClock().now_ms())} {settings.db.value}, {report.name}: {report.reason}"
-    facts = f"{place}; next: {GO_ON}" if report.next else place
-    if report.error:
-        console.error(f"{report.error} ({facts})", exit_code=report.exit_code)
-    else:
-        console.last(facts)
-    return report.exit_code

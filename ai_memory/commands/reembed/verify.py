@@ -40,6 +40,9 @@ if TYPE_CHECKING:
 
 ALL = "all"
 GIVEN_UP = ("cancelled", "superseded")
+STAGED = (
+    "Judged is what the staged run has put beside the memories; search serves what it served before until the switch."
+)
 VERIFY = f"{REEMBED} verify"
 SAMPLE_TIP = "No vector was looked at. To embed some rows again and compare"
 MEND = "To have the rows that differ embedded anew"
@@ -54,6 +57,7 @@ class _Looked:
 
     `next` is the command that embeds what is stale, empty where the configuration is of another target. `in_doubt` rows
     have a vector that no end of a start has shown to be right, and were not embedded again.
+    `staged`: judged is what stands beside the memories.
     """
 
     name: str
@@ -63,6 +67,7 @@ class _Looked:
     next: str = ""
     made_stale: int | None = None
     in_doubt: int = 0
+    staged: bool = False
 
     @property
     def found(self) -> bool:
@@ -102,7 +107,8 @@ def _look(
     """Look at the rows; make those that differ stale where the store is `writable`."""
     target, scope, name = _verified(store, settings, of_run=of_run)
     census = take_census(store, target, scope, now_ms=SystemClock().now_ms())
-    looked = _Looked(name, scope, census, None, next=_next(store, settings, target, scope))
+    staged = target is not None and store.targets.staged.target() == target.id
+    looked = _Looked(name, scope, census, None, staged=staged, next=_next(store, settings, target, scope))
     if not target:
         return looked
     unproven = set(store.targets.unproven(target))
@@ -111,7 +117,7 @@ def _look(
         return looked
     embedder = assemble(settings.embedding)
     chosen = _chosen(store, embedder, target, scope, size=None if sample == ALL else int(sample))
-    compared = compare(store, embedder, chosen)
+    compared = compare(store, embedder, target, chosen)
     made = make_stale(writable, embedder, target, compared, chosen) if writable else None
     left = len(unproven - {each.id for each in chosen})
     return replace(looked, sample=compared, made_stale=made, in_doubt=left)
@@ -150,6 +156,7 @@ def _show(looked: _Looked, console: Console, *, of_run: bool) -> None:
         "scope": None if scope is None else list(scope),
         "in_doubt": looked.in_doubt,
         "census_at": timestamp(census.began_at),
+        "staged": looked.staged,
         "ok": not looked.found,
         **(sample.values() if sample else {}),
         "differ_at_most": _differ_at_most(sample, census),
@@ -158,7 +165,8 @@ def _show(looked: _Looked, console: Console, *, of_run: bool) -> None:
     text = [_census_text(census, looked.name, scope), *([_sample_text(sample, census)] if sample else [])]
     words, command = _step(looked, f"{VERIFY} --run" if of_run else VERIFY)
     told = [f"{words}: {command}" if command else words] if words else []
-    console.result({**values, "next": command if looked.found else ""}, *text, *told)
+    place = [STAGED] if looked.staged else []
+    console.result({**values, "next": command if looked.found else ""}, *text, *place, *told)
 
 
 def _step(looked: _Looked, verify: str) -> tuple[str, str]:

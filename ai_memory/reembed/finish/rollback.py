@@ -6,39 +6,30 @@ its fence that it is still its own, heeds a stop and a pause, and whoever takes 
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ai_memory import __version__
-from ai_memory.errors import AiMemoryError
-from ai_memory.reembed.events import RunBegan, RunEnded
 from ai_memory.reembed.finish.kept_walk import NOWHERE, KeptWalk
+from ai_memory.reembed.finish.moving import PAGE_ROWS, Moving
 from ai_memory.reembed.finish.rollback_report import RollbackReport, Told, report
 from ai_memory.reembed.finish.undoable import Undoable, find_undoable
-from ai_memory.reembed.heartbeat import PausedOnly, require_no_pause
+from ai_memory.reembed.heartbeat import require_no_pause
 from ai_memory.reembed.holding import holding
-from ai_memory.reembed.options import Options
+from ai_memory.reembed.page import Page
 from ai_memory.reembed.plan.trial import require_updates
-from ai_memory.reembed.sources import NoWorkers
-from ai_memory.reembed.sweep.committer import Committer
-from ai_memory.reembed.sweep.ending import Ending, budget_spent, stopped, stopped_by
-from ai_memory.reembed.sweep.joined import joined
-from ai_memory.reembed.sweep.journal import RunJournal
-from ai_memory.reembed.sweep.schedule import Schedule
+from ai_memory.reembed.sweep.ending import Ending
+from ai_memory.reembed.sweep.staging import drop_staged
 from ai_memory.stores.values import Counted, Terms
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ai_memory.reembed.sweep.sweep import Sweep
+    from ai_memory.reembed.sweep.committer import Committer
     from ai_memory.reembed.tools import SweepTools
     from ai_memory.stores.holder import Holder
     from ai_memory.stores.port import Database, Store
     from ai_memory.stores.values import Run, Span
-
-PAGE_ROWS = 1_000
-"""Rows put back in one transaction: about 50 ms, which is how long a writer waits at most (2026-11-26, two cores)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +37,7 @@ class Rollback:
     """One invocation on one database; `disclose` is told what is going to be undone, and refuses by raising.
 
     With a `run_id` that run and all after it are undone.
+    Without `wait` nothing is put back yet: what was there before a staged run is served all the same.
     """
 
     database: Database
@@ -54,6 +46,7 @@ class Rollback:
     batch: int = PAGE_ROWS
     max_rows: int | None = None
     run_id: int | None = None
+    wait: bool = True
 
     def run(self) -> RollbackReport:
         """Undo the latest run as far as it goes, and report.
@@ -73,8 +66,8 @@ class Rollback:
             if not found.resumed:
                 self.disclose(found)
             run = self._taken(store, found, holder)
-            ending, done = self._swept(store, run, found)
-            left = store.targets.previous.left_of(found.undoes) if ending.exit_code == 0 else None
+            ending, done = self._swept(store, run, found) if self.wait else self._begun(store, run, found)
+            left = store.targets.previous.left_of(found.undoes) if self.wait and ending.exit_code == 0 else None
             seconds = self.tools.clock.monotonic() - began
             return report(found, ending, Told(done, left_with_target=left, duration_ms=round(seconds * 1000)))
 
@@ -97,36 +90,31 @@ class Rollback:
                     tool_version=__version__,
                 )
             run = transaction.runs.take_over(run, holder, in_flight_limit=0, lost=0, breaker_until=None, now_ms=now_ms)
+            if found.last.staged:
+                # From here on, wherever it stands: in its memory or with what is kept.
+                transaction.staging.serve_before(found.last)
             if found.rollback is None:
                 transaction.progress.note_census(run, Counted(found.kept.rows, found.kept.rows, 0, now_ms))
         return run
 
     def _swept(self, store: Store, run: Run, found: Undoable) -> tuple[Ending, Committer]:
-        tools, journal = self.tools, RunJournal(run)
-        committer = Committer(store, journal, found.target, tools)
-        options, signs = Options(batch=self.batch), PausedOnly(store, tools)
-        sweep = joined(committer, options, tools, NoWorkers(), signs, Schedule())
-        tools.observe(RunBegan("what was there before", found.to_do(run)))
-        try:
-            ending = self._over(store, run, found.undoes, sweep)
-        except AiMemoryError as error:
-            ending = stopped(run, tools.stop) if stopped_by(error, tools.stop) else _failed(run, error)
-        finally:
-            tools.observe(RunEnded())
-        if ending.exit_code:
-            self._leave(store, ending)
-        with suppress(AiMemoryError):
-            run = store.runs.read(run.run_id)
-        return Ending(run, ending.exit_code, ending.reason, error=ending.error), committer
+        previous, undoes = store.targets.previous, found.undoes
+        walk = KeptWalk(
+            lambda after, limit: previous.ids_after(undoes, after, limit=limit),
+            lambda ids, steps: Page(to_put_back=tuple(ids), steps=steps),
+            store.runs.checkpoints(run).get(NOWHERE),
+            batch=self.batch,
+            max_rows=self.max_rows,
+            stopped=self.tools.stop.requested,
+        )
+        moving = Moving(store, run, found.target, self.tools, self.batch)
+        return moving.over(
+            walk, "what was there before", found.to_do(run), finish=lambda: self._finish(store, run, undoes)
+        )
 
-    def _over(self, store: Store, run: Run, undoes: Span, sweep: Sweep) -> Ending:
-        cursor = store.runs.checkpoints(run).get(NOWHERE)
-        stopped_by_now = self.tools.stop.requested
-        walk = KeptWalk(store, undoes, cursor, batch=self.batch, max_rows=self.max_rows, stopped=stopped_by_now)
-        sweep.over(walk, walk.budget)
-        if walk.stopped:
-            return stopped(run, self.tools.stop)
-        return budget_spent(run, walk.budget.spent) if walk.budget.spent else self._finish(store, run, undoes)
+    def _begun(self, store: Store, run: Run, found: Undoable) -> tuple[Ending, Committer]:
+        """Leave the rollback as it was begun."""
+        return Moving(store, run, found.target, self.tools, self.batch).later("begun")
 
     def _finish(self, store: Store, run: Run, undoes: Span) -> Ending:
         """End the rollback: nothing is left that could be put back."""
@@ -134,22 +122,12 @@ class Rollback:
         with store.transaction() as transaction:
             transaction.runs.transition(run, "done", now_ms=now_ms, fenced=True)
             transaction.undo.undone(undoes, run)
+            transaction.staging.serve_own()
             done = transaction.reader.runs.read(run.run_id).counters
             transaction.progress.note_census(run, Counted(done.put_back + done.left_alone, 0, 0, now_ms))
             transaction.progress.note_end(run, exit_code=0, reason="complete", now_ms=now_ms)
+        drop_staged(store)
         return Ending(run, 0, "complete")
-
-    def _leave(self, store: Store, ending: Ending) -> None:
-        """Give the run back, and note how it ended; where that fails, it reads as killed."""
-        run, now_ms = ending.run, self._now()
-        last_error = ending.error.what if ending.error else None
-        with suppress(AiMemoryError), store.transaction() as transaction:
-            if run and transaction.runs.leave(run, last_error=last_error, limits={}, unsettled=0):
-                transaction.progress.note_end(run, exit_code=ending.exit_code, reason=ending.reason, now_ms=now_ms)
 
     def _now(self) -> int:
         return self.tools.clock.now_ms()
-
-
-def _failed(run: Run, error: AiMemoryError) -> Ending:
-    return Ending(run, error.exit_code, error.reason, error=error)

@@ -40,6 +40,8 @@ class Condition(Enum):
     STOPPED = "stopped"
     KILLED = "interrupted"
     PAUSED = "paused"
+    READY = "ready"
+    SWITCHED = "switched"
     DONE = "done"
     UNSERVED = "given up"
     CANCELLED = "cancelled"
@@ -48,12 +50,13 @@ class Condition(Enum):
 
 BY_STATE = {
     "paused": Condition.PAUSED,
+    "ready": Condition.READY,
     "done": Condition.DONE,
     "cancelled": Condition.CANCELLED,
     "superseded": Condition.SUPERSEDED,
 }
 BY_THEMSELVES = frozenset({Condition.WORKING, Condition.AWAITING, Condition.HELD_UP})
-BY_SOMEBODY = frozenset({Condition.STUCK, Condition.SHUT_OUT})
+BY_SOMEBODY = frozenset({Condition.STUCK, Condition.SHUT_OUT, Condition.READY})
 GIVEN_UP = frozenset({Condition.CANCELLED, Condition.SUPERSEDED})
 ENDED = frozenset({Condition.DONE, Condition.UNSERVED})
 """Ended without a person's word: the next start to the same target meets the same again."""
@@ -87,7 +90,7 @@ def _holder(run: Run, lock: Lock) -> Holder | None:
 
 def condition(run: Run, work: Work, pause: Pause | None, *, now_ms: int) -> Condition:
     """Return what `run` is in at `now_ms` (Unix milliseconds), with the `pause` that stands (None: none)."""
-    if run.state != "running":
+    if run.state not in ("running", "switched"):
         return Condition.UNSERVED if _never_served(run) else BY_STATE[run.state]
     if work.going_on:
         return _at_work(run, work.held_by, now_ms=now_ms)
@@ -95,6 +98,8 @@ def condition(run: Run, work: Work, pause: Pause | None, *, now_ms: int) -> Cond
         return Condition.PAUSED
     if work.lock is LockState.READER:
         return Condition.SHUT_OUT
+    if run.state == "switched":
+        return Condition.SWITCHED
     return Condition.KILLED if run.holder and not _left(run) else Condition.STOPPED
 
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from ai_memory.reembed.inspect.bound import bound_in_words, differ_at_most
 from ai_memory.reembed.options import cost
 from ai_memory.reembed.scope import Scope, name_scope
-from ai_memory.stores.values import Counters
+from ai_memory.stores.values import ASKED_AT_END, Counters
 from ai_memory.text.amounts import counted, money
+from ai_memory.text.hints import SWITCH
 from ai_memory.text.times import with_timestamps
 
 if TYPE_CHECKING:
@@ -118,8 +119,10 @@ class RunReport:
             f"{name}: {done}, {left}.",
             f"Target: {self.model}, {self.dim or 'unknown'} wide, space {self.space}. {spent}.",
         ]
+        if self.state == "ready":
+            lines.append(f"Search serves what it served before. To serve the new vectors: {SWITCH}")
         if sent_for := self.reembedded - self.taken_again:
-            lines.append(bound_in_words(self.asked_again - self.disagreed, sent_for, over=self.state == "done"))
+            lines.append(bound_in_words(self.asked_again - self.disagreed, sent_for, over=self.state in ASKED_AT_END))
         extra = [
             (self.raced, RACED),
             (self.attested, ATTESTED),
@@ -181,7 +184,7 @@ def report(
         asked_again=counters.asked_again,
         disagreed=counters.disagreed,
         differ_at_most=differ_at_most(counters.asked_again - counters.disagreed, counters.sent_for)
-        if counters.sent_for and ending.run and ending.run.state == "done"
+        if counters.sent_for and ending.run and ending.run.state in ASKED_AT_END
         else None,
         error=ending.error.line() if ending.error else "",
         scope=planned.scope,

@@ -10,6 +10,7 @@ from ai_memory.reembed.inspect.condition import GIVEN_UP, Condition, Work, verdi
 from ai_memory.reembed.options import cost
 from ai_memory.reembed.plan.outlook import NO_OUTLOOK, Outlook
 from ai_memory.reembed.way_on import steps_on
+from ai_memory.stores.values import ASKED_AT_END
 from ai_memory.text.hints import PROGRAM, REEMBED
 from ai_memory.text.times import with_timestamps
 
@@ -119,7 +120,7 @@ class Status:
         agreed = counters.asked_again - counters.disagreed
         return (
             differ_at_most(agreed, counters.sent_for)
-            if self.run.state == "done" and agreed > 0 and counters.sent_for
+            if self.run.state in ASKED_AT_END and agreed > 0 and counters.sent_for
             else None
         )
 
@@ -162,6 +163,7 @@ class Status:
             "breaker": with_timestamps({"state": run.breaker_state, "until": self.breaker_until or None}, "until"),
             "last_error": run.last_error,
             "in_flight_limit": run.in_flight_limit,
+            "staged": run.staged,
             "undoes": asdict(run.undoes) if run.undoes else None,
             "undone_by": run.undone_by,
             "kept_rows": self.kept_rows,

@@ -108,7 +108,7 @@ def _recorded(
     return attested, others
 
 
-def compare(store: Reader, embedder: Embedder, documents: Sequence[Document]) -> Sample:
+def compare(store: Reader, embedder: Embedder, target: Fingerprint, documents: Sequence[Document]) -> Sample:
     """Embed `documents` again and return how they compare; rows edited meanwhile are left out.
 
     Raises:
@@ -116,17 +116,17 @@ def compare(store: Reader, embedder: Embedder, documents: Sequence[Document]) ->
     """
     first, rest = documents[:ONE_BY_ONE], documents[ONE_BY_ONE:]
     alike = Alike()
-    cosines = _compare(store, embedder, first, alike, size=1)
+    cosines = _compare(store, embedder, target, first, alike, size=1)
     one_by_one = len(cosines)
-    cosines |= _compare(store, embedder, rest, alike, size=min(embedder.max_batch, 100))
+    cosines |= _compare(store, embedder, target, rest, alike, size=min(embedder.max_batch, 100))
     doubted = [each for each in rest if not cosines.get(each.id, 1.0) >= MIN_COSINE]
-    cosines |= _compare(store, embedder, doubted, alike, size=1)
+    cosines |= _compare(store, embedder, target, doubted, alike, size=1)
     differing = tuple(each for each, cosine in cosines.items() if not cosine >= MIN_COSINE)
     return Sample(len(cosines), differing, min(cosines.values(), default=1.0), one_by_one, len(alike.told))
 
 
 def _compare(
-    store: Reader, embedder: Embedder, documents: Sequence[Document], alike: Alike, *, size: int
+    store: Reader, embedder: Embedder, target: Fingerprint, documents: Sequence[Document], alike: Alike, *, size: int
 ) -> dict[str, float]:
     """Return the cosine of each row's stored vector with the one that comes for it in a request of `size` texts.
 
@@ -138,7 +138,7 @@ def _compare(
         embedded = embedder.embed_documents([each.text for each in batch])
         alike.observe(Embedded(document, vector) for document, vector in zip(batch, embedded, strict=True))
         for document, vector in zip(batch, embedded, strict=True):
-            blob = store.memories.stored_vector(document.id, document.title, document.content)
+            blob = store.memories.stored_vector(document.id, document.title, document.content, target=target.id)
             if blob is not None:
                 cosines[document.id] = cosine(blob, vector)
     return cosines

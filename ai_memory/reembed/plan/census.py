@@ -47,9 +47,10 @@ class Census:
     `live` = `fresh` + `stale` + `quarantined`; of the fresh rows an operator attested `attested`.
     `quarantined_ids` name the rows whose quarantine is in force, `first_stale` a few of the stale ones; `overwritten`
     stale rows were given the target's vector of their present text, and have another one, `edited` ones that of an
-    earlier text; of `unattested` ones with a vector nothing records where it comes from. `to_embed` rows are those that
-    a run would embed, `to_replace` those of them that have a vector, of `bytes_to_keep` in all, `shortest` is the
-    shortest of their texts. `reads` is how often the live rows were read, `answered` how often the fresh ones of them.
+    earlier text; of `unattested` ones with a vector nothing records where it comes from, and of the `unstamped` of
+    these not even a stamp tells it. `to_embed` rows are those that a run would embed, `to_replace` those of them that
+    have a vector, of `bytes_to_keep` in all, `shortest` is the shortest of their texts. `reads` is how often the live
+    rows were read, `answered` how often the fresh ones of them.
     `dead` (expired, tombstoned …), `substrate` and `unaddressable` (no text as id) rows are none of these.
     """
 
@@ -67,6 +68,7 @@ class Census:
     shortest: str = ""
     overwritten: int = 0
     unattested: int = 0
+    unstamped: int = 0
     edited: int = 0
     reads: int = 0
     answered: int = 0
@@ -178,6 +180,7 @@ class _Count:
             return self._means.retry_quarantined
         census.stale += 1
         census.unattested += row.fingerprint_id is None and row.embedding is not None
+        census.unstamped += row.fingerprint_id is None and row.embedding is not None and row.raw_space is None
         census.overwritten += was_written(row, self._target)
         census.edited += was_edited(row, self._target)
         if len(census.first_stale) < FIRST_STALE:

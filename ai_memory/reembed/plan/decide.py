@@ -31,8 +31,13 @@ WAYS_OUT_CHANGED = (
 UNPROVEN = "nothing shows yet that their vectors are right"
 """Of rows that were written in a start that was cut off, or stopped before its end."""
 
+WAYS_OUT_OF_READY = "Serve its vectors: ai-memory reembed switch; give it up, and drop them: ai-memory reembed cancel"
+WAYS_OUT_OF_SWITCHED = (
+    "Finish it: ai-memory reembed --resume; serve what was served before: ai-memory reembed switch --back"
+)
 WAYS_OUT_OF_ROLLBACK = "Finish it: ai-memory reembed --resume; give it up: ai-memory reembed cancel"
 
+NAME_THEM = "Say in [embeddings.previous] what made them; or replace them in place: ai-memory reembed"
 PAUSED = "Ask who paused it. To give it up and begin anew: ai-memory reembed cancel; then: ai-memory reembed"
 
 
@@ -79,6 +84,11 @@ def scope_of(options: Options, run: Run | None) -> Scope:
     """
     if run is None or not options.resume:
         return options.scope
+    if options.staged and not run.staged and not options.retarget:
+        raise UsageError(
+            f"Run {run.run_id} was begun without --staged; --resume cannot add it.",
+            tip="Leave it out, or start over with --retarget.",
+        )
     if options.skip_current and not run.skip_current and not options.retarget:
         raise UsageError(
             f"Run {run.run_id} was begun without --skip-current-space; --resume cannot add it.",
@@ -114,11 +124,18 @@ def decide(options: Options, found: Situation) -> Action:
     """Return what to do; ASK where it is to begin a run that only a person may begin.
 
     Raises:
-        OperatorNeeded: an unfinished, paused or ended run must not be touched without an operator's decision.
+        OperatorNeeded: an unfinished, paused or ended run must not be touched without an operator's decision; or the
+            run is to be staged, and nothing tells what made the vectors that are served until it is switched to.
         TargetChanged: the configured target is not the unfinished run's.
     """
     action = _decided(options, found)
     begins = action in (Action.START, Action.SUPERSEDE)
+    if begins and options.staged and not options.claims_unstamped and (rows := found.census.unstamped):
+        raise OperatorNeeded(
+            f"{counted(rows, 'row has a vector', 'rows have vectors')} of which nothing tells what made them: "
+            "once a run is begun they are found by their words only, before it is switched to.",
+            tip=NAME_THEM,
+        )
     return Action.ASK if begins and options.or_start and not found.approved else action
 
 
@@ -129,6 +146,12 @@ def _decided(options: Options, found: Situation) -> Action:
         raise OperatorNeeded(f"Run {found.run.run_id}, a rollback, is unfinished.", tip=WAYS_OUT_OF_ROLLBACK)
     if found.run.state == "paused":
         raise OperatorNeeded(f"Run {found.run.run_id} was paused by an operator.", tip=PAUSED)
+    if found.run.state == "switched":
+        what = f"Run {found.run.run_id} is switched to, and not all of its vectors are moved."
+        raise OperatorNeeded(what, tip=WAYS_OUT_OF_SWITCHED)
+    if found.run.state == "ready" and not (found.differences and options.retarget):
+        what = f"Run {found.run.run_id} is ready: its vectors stand beside those that are served."
+        raise OperatorNeeded(what, tip=WAYS_OUT_OF_READY)
     if found.differences:
         return _changed_target(options, found.run, found.differences)
     if options.retarget and _differs(options, found.run):

@@ -14,7 +14,7 @@ from ai_memory.reembed.plan.refusal import refusal
 from ai_memory.reembed.plan.taking import Preflight
 from ai_memory.reembed.plan.targets import identity, known_fingerprint, recorded_target
 from ai_memory.reembed.plan.trial import require_updates
-from ai_memory.reembed.plan.undo_room import undo_bytes
+from ai_memory.reembed.plan.undo_room import staged_bytes, undo_bytes
 
 if TYPE_CHECKING:
     from ai_memory.errors import AiMemoryError
@@ -72,6 +72,7 @@ class DryRun:
             "rows_in_doubt": self.in_doubt.rows,
             "texts_asked_again": self.in_doubt.texts,
             "undo_bytes": self.preflight.undo_bytes,
+            "staged_bytes": self.preflight.staged_bytes,
             "refused_with": self.refusal.exit_code if self.refusal else None,
             "refusal": self.refusal.line() if self.refusal else None,
         }
@@ -105,8 +106,9 @@ def dry_run(
     def read(found: Snapshot) -> tuple[Preflight, Load]:
         load, known = Load(target.max_tokens, count_tokens), found.known(identity(target))
         census = count_rows(found, traits, known, scope, now_ms=now_ms, visit=load.add, means=means)
-        room = undo_bytes(options, run, census)
-        return Preflight(tuple(found.stored_spaces()), census, target, order=order, undo_bytes=room), load
+        undo, beside = undo_bytes(options, run, census), staged_bytes(options, run, census, dim=target.dim)
+        stored = tuple(found.stored_spaces())
+        return Preflight(stored, census, target, order=order, undo_bytes=undo, staged_bytes=beside), load
 
     found, load = store.consistently(read)
     known, told = known_fingerprint(store, target), count_tokens is not None and target.max_tokens > 0

@@ -9,7 +9,7 @@ from ai_memory.reembed.plan.approval import unapproved
 from ai_memory.reembed.plan.census import Census, Means, take_census
 from ai_memory.reembed.plan.decide import Action, Situation, decide, order_of, scope_of
 from ai_memory.reembed.plan.targets import find_target, has_unproven, known_fingerprint, told_width
-from ai_memory.reembed.plan.undo_room import undo_bytes
+from ai_memory.reembed.plan.undo_room import staged_bytes, undo_bytes
 from ai_memory.stores.values import NAMESPACE
 from ai_memory.vectors.fingerprint import differences
 
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 class Plan:
     """What a start found and decided, with nothing written yet.
 
-    Keeping what is replaced takes about `undo_bytes` (0: it is not kept).
+    Keeping what is replaced takes about `undo_bytes` (0: it is not kept), vectors beside the memories take
+    `staged_bytes` (0: they replace what is there).
     """
 
     action: Action
@@ -36,6 +37,7 @@ class Plan:
     run: Run | None
     order: str = NAMESPACE
     undo_bytes: int = 0
+    staged_bytes: int = 0
 
 
 def plan(store: Reader, embedder: ResilientEmbedder, options: Options, *, now_ms: int) -> Plan:
@@ -75,8 +77,8 @@ def _plan(store: Reader, target: Target, options: Options, run: Run | None, *, n
     skip = run.skip_current if run and not changed else options.skip_current
     means = Means(target if skip else None, options.retry_quarantined)
     census = take_census(store, known_fingerprint(store, target), scope, now_ms=now_ms, means=means)
-    action = action_of(store, target, options, run, census)
-    return Plan(action, target, scope, census, run, order, undo_bytes(options, run, census))
+    action, undo = action_of(store, target, options, run, census), undo_bytes(options, run, census)
+    return Plan(action, target, scope, census, run, order, undo, staged_bytes(options, run, census, dim=target.dim))
 
 
 def approved_width(store: Reader, target: Target, options: Options, run: Run | None) -> Target:

@@ -8,7 +8,7 @@ from ai_memory.errors import AiMemoryError
 from ai_memory.reembed.heartbeat import require_no_pause
 from ai_memory.reembed.holding import held
 from ai_memory.reembed.plan.plan import action_of, approved_width
-from ai_memory.reembed.plan.undo_room import require_room, undo_bytes
+from ai_memory.reembed.plan.undo_room import require_room, staged_bytes, undo_bytes
 from ai_memory.stores.holder import LockState
 
 if TYPE_CHECKING:
@@ -28,7 +28,8 @@ def refusal(
         require_no_pause(store, now_ms=now_ms)
         run = store.runs.unfinished()
         action_of(store, approved_width(store, target, options, run), options, run, census)
-        require_room(database, store, undo_bytes(options, run, census))
+        undo, staged = undo_bytes(options, run, census), staged_bytes(options, run, census, dim=target.dim)
+        require_room(database, store, undo, staged)
     except AiMemoryError as error:
         return error
     return None

@@ -29,7 +29,8 @@ class Preflight:
     """What is told before vectors are replaced: `stored` vectors, the rows found, and the target.
 
     `begins` says that a run is begun, not gone on with, `order` how it walks. Keeping what is replaced takes about
-    `undo_bytes` (0: it is not kept). `in_doubt` rows have a vector of the target that no end has shown to be right.
+    `undo_bytes` (0: it is not kept), vectors beside the memories `staged_bytes` (0: they replace what is there).
+    `in_doubt` rows have a vector of the target that no end has shown to be right.
     """
 
     stored: tuple[Space, ...]
@@ -39,6 +40,7 @@ class Preflight:
     order: str = NAMESPACE
     undo_bytes: int = 0
     in_doubt: int = 0
+    staged_bytes: int = 0
 
 
 Disclose = Callable[[Preflight], None]
@@ -110,7 +112,14 @@ def preflight(store: Reader, planned: Plan) -> Preflight:
     in_doubt = len(store.targets.unproven(known)) if known else 0
     stored = tuple(store.memories.stored_spaces())
     return Preflight(
-        stored, planned.census, planned.target, begins, planned.order, undo_bytes=planned.undo_bytes, in_doubt=in_doubt
+        stored,
+        planned.census,
+        planned.target,
+        begins,
+        planned.order,
+        undo_bytes=planned.undo_bytes,
+        in_doubt=in_doubt,
+        staged_bytes=planned.staged_bytes,
     )
 
 
@@ -118,7 +127,7 @@ def _begin(transaction: Transaction, planned: Plan, fingerprint: Fingerprint, op
     return transaction.runs.begin(
         target=fingerprint,
         target_model=planned.target.model,
-        terms=Terms(planned.scope, options.skip_current, planned.order, options.keeps_previous),
+        terms=Terms(planned.scope, options.skip_current, planned.order, options.keeps_previous, staged=options.staged),
         now_ms=now_ms,
         tool_version=__version__,
     )

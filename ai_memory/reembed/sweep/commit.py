@@ -62,6 +62,7 @@ def write_page(
     rows = _Rows(transaction, journal, target, answered.unwritable, now_ms)
     written = _write(rows, answered.outcomes)
     taken = _take_again(rows, page.taken, proven=True) + _take_again(rows, page.unproven, proven=False)
+    moved = rows.write([(each.document, encode(each.vector)) for each in page.moved], proven=True)
     # After the embedded ones: a twin's vector may come from this very page.
     duplicates = _write_duplicates(rows, page.duplicates)
     attested = [_attest(rows, each) for each in page.attested]
@@ -71,15 +72,16 @@ def write_page(
     journal.advance(transaction, steps, now_ms=now_ms)
     counters = Counters(
         reembedded=(written + taken + duplicates).count(REEMBEDDED),
-        raced=(written + taken + duplicates).count(RACED),
+        raced=(written + taken + duplicates + moved).count(RACED),
         identical=duplicates.count(REEMBEDDED),
         attested=attested.count(ATTESTED),
         already_current=page.current,
-        quarantined=(written + taken + duplicates + attested).count(QUARANTINED) + len(page.unfit),
+        quarantined=(written + taken + duplicates + attested + moved).count(QUARANTINED) + len(page.unfit),
         asked_again=len(answered.asked),
         taken_again=taken.count(REEMBEDDED),
         put_back=sum(returned.values()),
         left_alone=len(returned) - sum(returned.values()),
+        moved=moved.count(REEMBEDDED),
     )
     counters += spent(traffic.usage)
     reads, written_at = sum(each.reads for each in rows.done), now_ms if counters.reembedded else None

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from ai_memory.memory.reason import UNWRITABLE
 from ai_memory.reembed.writes import REEMBED
-from ai_memory.stores.values import NOTHING_KEPT, InRow
+from ai_memory.stores.values import NOTHING_KEPT, InRow, Staged
 
 if TYPE_CHECKING:
     from ai_memory.memory.freshness import Document, Unfit
@@ -150,7 +150,9 @@ class RunJournal:
 
     @property
     def place(self) -> Place:
-        """The rows of memories; what a run that keeps it replaces is kept."""
+        """The rows of memories, or of a staged run beside them; what a run that keeps it replaces is kept."""
+        if self.run.beside:
+            return Staged()
         return InRow(self.run.run_id if self.run.keeps_previous else None)
 
     def committed(self, store: Store, number: int | None) -> bool:

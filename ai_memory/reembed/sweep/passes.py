@@ -163,17 +163,19 @@ class Passes:
             self._journal.run = transaction.runs.next_pass(self._journal.run, now_ms=self._tools.clock.now_ms())
 
     def _finish(self, census: Census) -> Ending:
-        """End the run, of which a census found nothing stale."""
-        reason = "quarantine" if census.exit_code else "complete"
+        """End the run, or have it be ready if it is staged; a census found nothing stale of it."""
+        reason, staged = "quarantine" if census.exit_code else "complete", self._journal.run.staged
         with self._store.transaction() as transaction:
             now_ms, proof = self._tools.clock.now_ms(), census.began_at
-            transaction.runs.transition(self._journal.run, "done", now_ms=now_ms, fenced=True, census_at=proof)
+            state = "ready" if staged else "done"
+            transaction.runs.transition(self._journal.run, state, now_ms=now_ms, fenced=True, census_at=proof)
             transaction.progress.count(self._journal.run, self.unnoted)
             transaction.progress.note_census(self._journal.run, census.counted())
             if self._journal.run.hot_first:
                 transaction.progress.freeze(self._journal.run, (), now_ms=now_ms)
             transaction.progress.note_end(self._journal.run, exit_code=census.exit_code, reason=reason, now_ms=now_ms)
-            transaction.operator.completed(self._journal.run, self._committer.target, now_ms=now_ms)
+            if not staged:
+                transaction.operator.completed(self._journal.run, self._committer.target, now_ms=now_ms)
         self._journal.run = self._store.runs.read(self._journal.run.run_id)
         return Ending(self._journal.run, census.exit_code, reason, census)
 

@@ -38,7 +38,7 @@ class WithoutRun:
         before: Inherited | None = None,
         place: Place = NOTHING_KEPT,
     ) -> None:
-        """Write vectors of `target` as `origin`, of `rows` that are embedded in pages of `batch`.
+        """Write vectors of `target` as `origin` to `place`, of `rows` that are embedded in pages of `batch`.
 
         `before` is what earlier work wrote that was not seen to be right; `place` says where what is replaced is kept.
         """

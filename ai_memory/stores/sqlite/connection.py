@@ -6,7 +6,7 @@ They are fetched whole and closed before they return, so that no read is left op
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +67,11 @@ class Connection:
         """Return the first column of the first row, None where there is no row."""
         rows = self.execute(sql, bindings)
         return rows[0][0] if rows else None
+
+    def define(self, name: str, function: Callable[..., bytes | bool | None]) -> None:
+        """Let SQL of ours call a function of values; a schema that a file brings along may not."""
+        with self.handle.statement() as sqlite:
+            sqlite.create_scalar_function(name, function, deterministic=True)
 
     @property
     def in_transaction(self) -> bool:

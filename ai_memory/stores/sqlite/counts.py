@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ai_memory.memory.text_codec import quoted
 from ai_memory.stores.memory_values import LeftBehind, NamespaceCount, SpaceCount, Totals
 from ai_memory.stores.sqlite.expiry import IN_UTC
+from ai_memory.stores.sqlite.which_rows import judged, served
 
 if TYPE_CHECKING:
     from ai_memory.stores.sqlite.base import Store
@@ -15,19 +16,17 @@ if TYPE_CHECKING:
 TOTALS = """
     SELECT count(*), coalesce(sum(live), 0), count(embedding), coalesce(sum(typeof(id) <> 'text'), 0),
            coalesce(sum(encrypted_envelope IS NOT NULL AND length(content) = 0), 0)
-    FROM memory_row
+    FROM {rows}
 """
 BY_NAMESPACE = """
-    SELECT CAST(namespace AS BLOB), count(*), sum(live), count(embedding) FROM memory_row
+    SELECT CAST(namespace AS BLOB), count(*), sum(live), count(embedding) FROM {rows}
     GROUP BY namespace ORDER BY namespace
 """
 BY_SPACE = """
     SELECT CAST(coalesce(m.embedding_space, f.space) AS BLOB),
            CASE WHEN typeof(coalesce(m.embedding_dim, f.dim)) = 'integer' THEN coalesce(m.embedding_dim, f.dim) END,
            count(*)
-    FROM memory_row AS m
-    LEFT JOIN embedding_provenance AS p ON p.memory_id = m.id
-    LEFT JOIN embedding_fingerprint AS f ON f.id = p.fingerprint_id
+    FROM {rows} AS m LEFT JOIN embedding_fingerprint AS f ON f.id = m.recorded_target
     WHERE m.embedding IS NOT NULL GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2
 """
 ODD_EXPIRIES = f"""
@@ -35,7 +34,7 @@ ODD_EXPIRIES = f"""
     WHERE expires_at IS NOT NULL AND NOT {IN_UTC} ORDER BY row_number
 """
 NOT_A_VECTOR = """
-    SELECT CAST(id AS BLOB) FROM memory_row
+    SELECT CAST(id AS BLOB) FROM {rows}
     WHERE live AND embedding IS NOT NULL AND typeof(embedding) <> 'blob' AND typeof(id) = 'text'
 """
 
@@ -58,22 +57,25 @@ class Counts:
 
     def totals(self) -> Totals:
         """See the port."""
-        return Totals(*self.store.db.execute(TOTALS)[0])
+        return Totals(*self.store.db.execute(TOTALS.format(rows=served(self.store)))[0])
 
     def namespaces(self) -> list[NamespaceCount]:
         """See the port."""
-        return [NamespaceCount(self.store.codec.name(row[0]), *row[1:]) for row in self.store.db.execute(BY_NAMESPACE)]
+        return [
+            NamespaceCount(self.store.codec.name(row[0]), *row[1:])
+            for row in self.store.db.execute(BY_NAMESPACE.format(rows=served(self.store)))
+        ]
 
     def spaces(self) -> list[SpaceCount]:
         """See the port."""
-        found = self.store.db.execute(BY_SPACE)
+        found = self.store.db.execute(BY_SPACE.format(rows=judged(self.store)))
         return [
             SpaceCount(None if space is None else self.store.codec.name(space), dim, rows) for space, dim, rows in found
         ]
 
     def not_vectors(self) -> set[bytes]:
         """See the port."""
-        return {row[0] for row in self.store.db.execute(NOT_A_VECTOR)}
+        return {row[0] for row in self.store.db.execute(NOT_A_VECTOR.format(rows=served(self.store)))}
 
     def odd_expiries(self) -> list[tuple[str | None, str]]:
         """See the port."""

@@ -17,9 +17,10 @@ from ai_memory.stores.port import Lock
 from ai_memory.stores.sqlite import backup, connection, lock, vacuum
 from ai_memory.stores.sqlite.ddl import check_ledger, migrate
 from ai_memory.stores.sqlite.file import is_new, real_path, require_file
-from ai_memory.stores.sqlite.schema import lay_view, read_schema, require_known
+from ai_memory.stores.sqlite.schema import read_schema, require_known
 from ai_memory.stores.sqlite.side_file import require_one_name
 from ai_memory.stores.sqlite.store import Store
+from ai_memory.stores.sqlite.views import lay_views
 
 if TYPE_CHECKING:
     from ai_memory.stores.holder import Holder
@@ -146,5 +147,5 @@ def writing(path: Path, *, now_ms: int, create: bool = False, options: OpenOptio
 
 def _store(db: connection.Connection, *, created: bool = False) -> Store:
     schema = read_schema(db)
-    lay_view(db, schema)
+    lay_views(db, schema)
     return Store(db=db, schema=schema, codec=Codec(schema.encoding), created=created)

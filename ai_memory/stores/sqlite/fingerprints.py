@@ -28,7 +28,8 @@ WIDTHS = """
     WHERE typeof(digest) = 'blob' AND typeof(dim) = 'integer' AND dim > 0
     ORDER BY
         EXISTS (
-            SELECT 1 FROM reembed_run WHERE target = embedding_fingerprint.id AND state IN ('running', 'paused')
+            SELECT 1 FROM reembed_run
+            WHERE target = embedding_fingerprint.id AND state IN ('running', 'paused', 'ready', 'switched')
         ) DESC,
         EXISTS (
             SELECT 1 FROM reembed_approval AS a WHERE a.space = embedding_fingerprint.space
@@ -49,13 +50,24 @@ KEEP_SETTINGS = """
     ON CONFLICT (target) DO UPDATE SET settings_json = excluded.settings_json, kept_at = excluded.kept_at
     WHERE settings_json IS NOT excluded.settings_json
 """
+# A run over the whole file that is switched to serves its own vectors alone; whoever goes back, what was kept.
 # Of each target without a vector all records are looked at: a file may have seen any number of them.
 KEPT = """
     SELECT CAST(f.space AS BLOB), f.dim, CAST(s.settings_json AS BLOB), f.witness
     FROM (SELECT * FROM embedding_fingerprint ORDER BY id DESC LIMIT 16) AS f
     LEFT JOIN embedding_settings AS s ON s.target = f.id
     WHERE typeof(f.dim) = 'integer' AND f.dim > 0
-        AND EXISTS (SELECT 1 FROM embedding_provenance WHERE fingerprint_id = f.id)
+        AND CASE
+            WHEN f.id = (SELECT target FROM embedding_active) THEN 1
+            WHEN EXISTS (
+                SELECT 1 FROM embedding_active AS a JOIN reembed_run AS r ON r.run_id = a.run_id
+                WHERE a.target IS NOT NULL AND r.scope_json = 'null'
+            ) THEN 0
+            ELSE EXISTS (SELECT 1 FROM embedding_provenance WHERE fingerprint_id = f.id) OR EXISTS (
+                SELECT 1 FROM embedding_active AS a JOIN embedding_previous AS k ON k.fingerprint_id = f.id
+                WHERE a.target IS NULL AND k.run_id = a.run_id
+            )
+        END
     ORDER BY f.id DESC
 """
 FINGERPRINT_TEXTS = ("spec_json", "space")
@@ -68,6 +80,8 @@ FORGET_WITNESS = """
     UPDATE embedding_fingerprint SET witness = NULL
     WHERE id = ? AND NOT EXISTS (
         SELECT 1 FROM embedding_provenance WHERE fingerprint_id = embedding_fingerprint.id AND origin <> 'attested'
+    ) AND NOT EXISTS (
+        SELECT 1 FROM embedding_staged WHERE target = embedding_fingerprint.id AND origin <> 'attested'
     )
 """
 BEGIN_STRETCH = "UPDATE embedding_fingerprint SET stretch = stretch + 1 WHERE id = ?"

@@ -10,6 +10,7 @@ from ai_memory.stores.sqlite.consistent import memory_rows
 from ai_memory.stores.sqlite.namespaces import OTHERS
 from ai_memory.stores.sqlite.origins import SWEPT
 from ai_memory.stores.sqlite.reads import HEAT, PRIORITY, READS
+from ai_memory.stores.sqlite.which_rows import ROWS, judged
 from ai_memory.text.amounts import DAY
 
 if TYPE_CHECKING:
@@ -21,16 +22,17 @@ if TYPE_CHECKING:
 UNIX_EPOCH = 2_440_587.5
 """The Julian day of 1970-01-01T00:00Z."""
 
+SCOPE = "{scope}"
 # What the target has already is left out, and what nobody reads.
 HOT = f"""
     SELECT CAST(m.id AS BLOB), {HEAT} AS heat, {PRIORITY} AS priority
-    FROM memory_row AS m LEFT JOIN embedding_provenance AS p ON p.memory_id = m.id
-    WHERE {READS} > 0 AND typeof(m.id) = 'text' AND p.fingerprint_id IS NOT :target AND m.live
-        AND {{scope}} {{{{within}}}}
+    FROM {ROWS} AS m
+    WHERE {READS} > 0 AND typeof(m.id) = 'text' AND m.recorded_target IS NOT :target AND m.live
+        AND {SCOPE} {{within}}
     ORDER BY heat DESC, priority DESC LIMIT :limit
 """
-OF_NAMESPACE = HOT.format(scope="{plus}m.namespace = CAST(:namespace AS TEXT)")
-OF_ALL = HOT.format(scope=OTHERS.format(column="m.namespace"))
+OF_NAMESPACE = HOT.replace(SCOPE, "{plus}m.namespace = CAST(:namespace AS TEXT)")
+OF_ALL = HOT.replace(SCOPE, OTHERS.format(column="m.namespace"))
 CURSOR = "SELECT passed FROM reembed_hot_list WHERE run_id = ? AND pass = ?"
 LISTED = """
     SELECT CAST(memory_id AS BLOB) FROM reembed_hot
@@ -42,8 +44,8 @@ BEGIN_LIST = "INSERT INTO reembed_hot_list (run_id, pass, frozen_at) VALUES (?, 
 ADD_PLACE = "INSERT INTO reembed_hot (run_id, place, memory_id) VALUES (?, ?, CAST(? AS TEXT))"
 ADVANCE = "UPDATE reembed_hot_list SET passed = min(passed, 1000000000) + ? WHERE run_id = ? AND pass = ?"
 READS_OF = f"""
-    SELECT {READS} FROM memory_row AS m JOIN embedding_provenance AS p ON p.memory_id = m.id
-    WHERE m.id = CAST(? AS TEXT) AND p.fingerprint_id = CAST(? AS INTEGER) AND p.origin IN ({SWEPT})
+    SELECT {READS} FROM {ROWS} AS m
+    WHERE m.id = CAST(? AS TEXT) AND m.recorded_target = CAST(? AS INTEGER) AND m.recorded_origin IN ({SWEPT})
 """
 DOUBT = "UPDATE reembed_run SET reads_left = min(reads_left + ?, reads) WHERE run_id = ?"
 
@@ -54,7 +56,11 @@ def hottest(store: Store, *, target: int, only: Sequence[str] | None, limit: int
     Of the namespaces `only` (None: all but ai-memory's own), at most `limit`; inside of `consistently`.
     """
     bindings: dict[str, Binding] = {"target": target, "limit": limit, "now": now_ms / DAY + UNIX_EPOCH}
-    rows = memory_rows(store.db, OF_ALL, bindings) if only is None else _of_namespaces(store, only, bindings)
+    view = judged(store, target)
+    if only is None:
+        rows = memory_rows(store.db, OF_ALL.replace(ROWS, view), bindings)
+    else:
+        rows = _of_namespaces(store, OF_NAMESPACE.replace(ROWS, view), only, bindings)
     return [store.codec.name(row[0]) for row in nsmallest(limit, rows, key=_coldness)]
 
 
@@ -87,15 +93,16 @@ def advance(transaction: Transaction, run: Run, step: Checkpoint) -> None:
 
 def doubt(transaction: Transaction, run: Run, target: Fingerprint, ids: Sequence[str]) -> None:
     """Count the reads of rows whose vectors are about to be forgotten as not answered."""
+    sql = READS_OF.replace(ROWS, judged(transaction, target.id))
     bindings = [(transaction.codec.bound(each), target.id) for each in ids]
-    reads = sum(row[0] for row in transaction.db.execute_many(READS_OF, bindings))
+    reads = sum(row[0] for row in transaction.db.execute_many(sql, bindings))
     transaction.db.execute(DOUBT, (reads, run.run_id))
 
 
-def _of_namespaces(store: Store, only: Sequence[str], bindings: Mapping[str, Binding]) -> Iterator[Row]:
+def _of_namespaces(store: Store, sql: str, only: Sequence[str], bindings: Mapping[str, Binding]) -> Iterator[Row]:
     for namespace in only:
         named = {**bindings, "namespace": store.codec.bound(namespace)}
-        yield from memory_rows(store.db, OF_NAMESPACE, named)
+        yield from memory_rows(store.db, sql, named)
 
 
 def _coldness(row: Row) -> tuple[float, int, bytes]:

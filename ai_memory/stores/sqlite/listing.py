@@ -10,19 +10,20 @@ from ai_memory.memory.records import Memory, Value
 from ai_memory.stores.memory_values import Summary
 from ai_memory.stores.sqlite.consistent import FIRST_ROW
 from ai_memory.stores.sqlite.namespaces import require_found, within
+from ai_memory.stores.sqlite.which_rows import served
 
 if TYPE_CHECKING:
     from ai_memory.stores.sqlite.base import Store
     from ai_memory.stores.sqlite.rows import Rows
 
 LACKING = """
-    SELECT row_number, CAST(id AS BLOB), CAST(namespace AS BLOB) FROM memory_row
+    SELECT row_number, CAST(id AS BLOB), CAST(namespace AS BLOB) FROM {rows}
     WHERE row_number > ? AND embedding IS NULL AND live AND typeof(id) = 'text' ORDER BY row_number LIMIT ?
 """
 SUMMARY = """
     SELECT CAST(id AS BLOB), CAST(namespace AS BLOB), CAST(title AS BLOB), CAST(updated_at AS BLOB), live,
            embedding IS NOT NULL
-    FROM memory_row WHERE {scope} ORDER BY row_number
+    FROM {rows} WHERE {scope} ORDER BY row_number
 """
 
 
@@ -41,7 +42,7 @@ class Listing:
         """See the port."""
         scope, names = within(self.store, namespace, "namespace")
         name = self.store.codec.name
-        for row in self.store.db.stream(SUMMARY.format(scope=scope), names):
+        for row in self.store.db.stream(SUMMARY.format(scope=scope, rows=served(self.store)), names):
             texts = [name(value or b"") for value in row[1:4]]
             yield Summary(
                 None if row[0] is None else name(row[0]), texts[0], texts[1], texts[2], bool(row[4]), bool(row[5])
@@ -58,5 +59,7 @@ class Listing:
     def lacking_vectors(self, *, after: int | None, limit: int) -> list[tuple[int, str, str]]:
         """See the port."""
         name = self.store.codec.name
-        found = self.store.db.execute(LACKING, (FIRST_ROW if after is None else after, limit))
+        found = self.store.db.execute(
+            LACKING.format(rows=served(self.store)), (FIRST_ROW if after is None else after, limit)
+        )
         return [(number, name(row_id), name(namespace)) for number, row_id, namespace in found]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ai_memory.memory.records import OF_VECTOR, Memory, Value
 from ai_memory.stores.sqlite.references import BROKEN_REFERENCE, referring_rows
 from ai_memory.stores.sqlite.rows import Rows
+from ai_memory.stores.sqlite.which_rows import served
 
 if TYPE_CHECKING:
     from ai_memory.errors import StatementRefused
@@ -21,7 +22,7 @@ ORPHANS = """
     SELECT CAST(m.id AS BLOB) FROM memories AS m
     WHERE m.atom_of IS NOT NULL AND NOT EXISTS (SELECT 1 FROM memories AS parent WHERE parent.id = m.atom_of)
 """
-HAS_VECTOR = "SELECT embedding IS NOT NULL FROM main.memories WHERE id = CAST(? AS TEXT)"
+HAS_VECTOR = "SELECT embedding IS NOT NULL FROM {rows} WHERE id = CAST(? AS TEXT)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,9 @@ class Memories:
 
     def has_vector(self, memory_id: str) -> bool:
         """See the port."""
-        return bool(self.store.db.value(HAS_VECTOR, (self.store.codec.bound(memory_id),)))
+        return bool(
+            self.store.db.value(HAS_VECTOR.format(rows=served(self.store)), (self.store.codec.bound(memory_id),))
+        )
 
     def atoms(self, memory_id: str) -> int:
         """See the port."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ai_memory.stores.memory_port_writing import NOTHING
-from ai_memory.stores.sqlite.previous import drop_of_memory
+from ai_memory.stores.sqlite import previous, staged
 from ai_memory.stores.sqlite.provenance import forget_row
 
 if TYPE_CHECKING:
@@ -49,13 +49,15 @@ class MemoryWriter:
         altered = self.memories.rows.update(self.inner, {"id": memory_id}, values, beside={**beside, **no_vector})
         if isinstance(memory_id, str) and not keeps_vector:
             forget_row(self.inner, memory_id)
+            staged.drop_of_memory(self.inner, memory_id)
         return altered
 
     def delete(self, memory_id: str) -> bool:
         """See the port."""
         _remember_namespace(self.inner, memory_id)
         forget_row(self.inner, memory_id)
-        drop_of_memory(self.inner, memory_id)
+        previous.drop_of_memory(self.inner, memory_id)
+        staged.drop_of_memory(self.inner, memory_id)
         _leave_quarantine(self.inner, memory_id)
         return self.memories.rows.delete(self.inner, {"id": memory_id})
 

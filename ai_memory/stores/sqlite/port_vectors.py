@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ai_memory.stores.served import Active
 from ai_memory.stores.sqlite import (
     fingerprints,
     hot_list,
@@ -15,10 +16,12 @@ from ai_memory.stores.sqlite import (
     put_back,
     refusals,
     rehearsal,
+    staged,
     walk,
 )
 from ai_memory.stores.sqlite.namespaces import require_seen
-from ai_memory.stores.values import NOTHING_KEPT, InRow
+from ai_memory.stores.sqlite.which_rows import judged
+from ai_memory.stores.values import NOTHING_KEPT, InRow, Staged
 
 if TYPE_CHECKING:
     from ai_memory.memory.row import MemoryRow, Traits
@@ -99,11 +102,13 @@ class MemoryReader:
 
     def vectors_of(self, srcs: Collection[bytes], target: Fingerprint) -> dict[bytes, bytes]:
         """See the port."""
-        return provenance.vectors_of(self.store, srcs, target)
+        found = staged.vectors_of(self.store, srcs, target)
+        return found | provenance.vectors_of(self.store, srcs, target)
 
-    def stored_vector(self, memory_id: str, title: str, content: str) -> bytes | None:
+    def stored_vector(self, memory_id: str, title: str, content: str, *, target: int) -> bytes | None:
         """See the port."""
-        return provenance.stored_blob(self.store, memory_id, title, content)
+        rows = judged(self.store, target)
+        return provenance.stored_blob(self.store, memory_id, title, content, rows=rows)
 
     def stored_spaces(self) -> list[Space]:
         """See the port."""
@@ -142,6 +147,30 @@ class UndoReader:
 
 
 @dataclass(frozen=True, slots=True)
+class StagedReader:
+    """See `stores.port_reading.StagedReader`."""
+
+    store: Store
+
+    def target(self) -> int | None:
+        """See the port."""
+        return staged.target(self.store)
+
+    def ids_after(self, after: str | None, *, limit: int) -> list[str]:
+        """See the port."""
+        return staged.ids_after(self.store, after, limit=limit)
+
+    def count(self) -> int:
+        """See the port."""
+        return staged.count(self.store)
+
+    def active(self) -> Active | None:
+        """See the port."""
+        found = staged.active(self.store)
+        return Active(*found) if found else None
+
+
+@dataclass(frozen=True, slots=True)
 class TargetReader:
     """See `stores.port_reading.TargetReader`."""
 
@@ -151,6 +180,11 @@ class TargetReader:
     def previous(self) -> UndoReader:
         """See the port."""
         return UndoReader(self.store)
+
+    @property
+    def staged(self) -> StagedReader:
+        """See the port."""
+        return StagedReader(self.store)
 
     def known(self, identity: Identity) -> Fingerprint | None:
         """See the port."""
@@ -162,7 +196,7 @@ class TargetReader:
 
     def unproven(self, target: Fingerprint) -> list[str]:
         """See the port."""
-        return provenance.unproven(self.store, target)
+        return provenance.unproven(self.store, target) + staged.unproven(self.store, target)
 
     def left_in_flight(self, target: int, scope: tuple[str, ...] | None) -> int:
         """See the port."""
@@ -191,26 +225,55 @@ class VectorWriter:
         self, writes: Sequence[VectorWrite], target: Fingerprint, *, one_by_one: bool, place: Place = NOTHING_KEPT
     ) -> list[bool]:
         """See the port."""
+        if isinstance(place, Staged):
+            return staged.write(self.inner, writes, target)
         write = rehearsal.write_one_by_one if one_by_one else provenance.write_vectors
         return write(self.inner, writes, target, keep_for=place.keep_for)
 
     def attest(self, write: VectorWrite, target: Fingerprint, *, place: Place = NOTHING_KEPT) -> bool:
         """See the port."""
-        return provenance.attest(self.inner, write, target, keep_for=place.keep_for)
+        return provenance.attest(self.inner, write, target, place)
 
     def forget(self, ids: Sequence[str], target: Fingerprint, *, unstamp: bool, place: Place = NOTHING_KEPT) -> int:
         """See the port."""
+        if isinstance(place, Staged):
+            return staged.forget(self.inner, ids, target)
         returned = put_back.give_back(self.inner, ids, target, place.keep_for) if unstamp else set()
         rest = [each for each in ids if each not in returned]
         return len(returned) + provenance.forget(self.inner, rest, target, unstamp=unstamp)
 
     def disown(self, writes: Sequence[VectorWrite], target: Fingerprint, *, unstamp: bool) -> int:
         """See the port."""
-        return provenance.disown(self.inner, writes, target, unstamp=unstamp)
+        dropped = staged.disown(self.inner, writes, target)
+        return dropped + provenance.disown(self.inner, writes, target, unstamp=unstamp)
 
     def take_away(self, ids: Sequence[str], target: Fingerprint, *, origin: str, vectors: bool) -> int:
         """See the port."""
-        return provenance.take_away(self.inner, ids, target, origin=origin, vectors=vectors)
+        dropped = staged.take_away(self.inner, ids, target, origin=origin)
+        return dropped + provenance.take_away(self.inner, ids, target, origin=origin, vectors=vectors)
+
+
+@dataclass(frozen=True, slots=True)
+class StagingWriter:
+    """See `stores.port_writing.StagingWriter`."""
+
+    inner: Transaction
+
+    def serve(self, run: Run) -> None:
+        """See the port."""
+        staged.activate(self.inner, run, before=False)
+
+    def serve_before(self, run: Run) -> None:
+        """See the port."""
+        staged.activate(self.inner, run, before=True)
+
+    def serve_own(self) -> None:
+        """See the port."""
+        staged.deactivate(self.inner)
+
+    def drop(self, *, limit: int) -> int:
+        """See the port."""
+        return staged.drop(self.inner, limit=limit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,7 +296,7 @@ class UndoWriter:
         """See the port."""
         previous.doubt(self.inner, target)
 
-    def note_stamps(self, target: Fingerprint, *, target_model: str, now_ms: int, tool_version: str) -> Place:
+    def note_stamps(self, target: Fingerprint, *, target_model: str, now_ms: int, tool_version: str) -> InRow:
         """See the port."""
         noted = previous.note_stamps(self.inner, target, target_model, now_ms=now_ms, tool_version=tool_version)
         return InRow(noted)

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING
 
 from ai_memory.errors import UpdateRefused
 from ai_memory.memory.text_codec import printable
-from ai_memory.stores.sqlite import previous
+from ai_memory.stores.sqlite import previous, staged
 from ai_memory.stores.sqlite.origins import SWEPT
+from ai_memory.stores.values import NOTHING_KEPT, Staged
 from ai_memory.vectors.blob import head, is_sound
 
 if TYPE_CHECKING:
     from ai_memory.stores.sqlite.base import Store, Transaction
     from ai_memory.stores.sqlite.connection import Binding, Bindings, Row
-    from ai_memory.stores.values import VectorWrite
+    from ai_memory.stores.values import Place, VectorWrite
     from ai_memory.vectors.target import Fingerprint
 
 NOT_KEPT = "did not keep the vector"
@@ -36,7 +37,7 @@ VECTORS_OF_TEXT = """
     LIMIT 3
 """
 STORED_VECTOR = """
-    SELECT embedding FROM main.memories
+    SELECT embedding FROM {rows}
     WHERE id = CAST(:id AS TEXT) AND title IS :title AND content IS :content AND typeof(embedding) = 'blob'
 """
 UNPROVEN = f"""
@@ -108,7 +109,9 @@ def write_vectors(
     written = [each.id in changed for each in writes]
     if fires_triggers(transaction):
         _require_kept(transaction, bindings, written, [each.id for each in writes])
-    record_provenance(transaction, [each for each, done in zip(writes, written, strict=True) if done], fingerprint)
+    done = [each for each, was in zip(writes, written, strict=True) if was]
+    record_provenance(transaction, done, fingerprint)
+    staged.drop_of(transaction, [each.id for each in done], fingerprint)
     return written
 
 
@@ -191,16 +194,17 @@ def unproven(store: Store, fingerprint: Fingerprint) -> list[str]:
     return [each for each in found if each is not None]
 
 
-def stored_blob(store: Store, memory_id: str, title: str, content: str) -> bytes | None:
-    """Return the vector BLOB of a memory if it still has that very text, None where it has not or there is none."""
+def stored_blob(store: Store, memory_id: str, title: str, content: str, *, rows: str = "main.memories") -> bytes | None:
+    """Return the vector BLOB of a memory if it still has that very text, None where it has not or there is none.
+
+    `rows` is the view in which it is looked for.
+    """
     bindings: dict[str, Binding] = {"id": store.codec.bound(memory_id), "title": title, "content": content}
-    blob = store.db.value(STORED_VECTOR, bindings)
+    blob = store.db.value(STORED_VECTOR.format(rows=rows), bindings)
     return None if blob is None else bytes(blob)
 
 
-def attest(
-    transaction: Transaction, write: VectorWrite, fingerprint: Fingerprint, *, keep_for: int | None = None
-) -> bool:
+def attest(transaction: Transaction, write: VectorWrite, fingerprint: Fingerprint, place: Place = NOTHING_KEPT) -> bool:
     """Take the vector a memory has for one of the target's, attested by the operator.
 
     `write.blob` is not used: the stored vector stays. Returns False, with nothing written, where
@@ -210,18 +214,25 @@ def attest(
     if blob is None or not is_sound(blob, fingerprint.dim):
         return False
     stands = replace(write, blob=blob)
+    if isinstance(place, Staged):
+        return staged.write(transaction, [stands], fingerprint)[0]
+    _attest(transaction, stands, fingerprint, place.keep_for)
+    return True
+
+
+def _attest(transaction: Transaction, stands: VectorWrite, fingerprint: Fingerprint, keep_for: int | None) -> None:
     if keep_for is not None:
         previous.keep(transaction, keep_for, [stands], and_plain=_and_plain(transaction))
     stamps = ", ".join(_stamp_columns(transaction))
     if stamps:
         values: dict[str, Binding] = {
-            "id": transaction.codec.bound(write.id),
+            "id": transaction.codec.bound(stands.id),
             "dim": fingerprint.dim,
             "space": fingerprint.space,
         }
         transaction.db.execute(STAMP.format(columns=stamps), values)
     record_provenance(transaction, [stands], fingerprint)
-    return True
+    staged.drop_of(transaction, [stands.id], fingerprint)
 
 
 def program_of_update(store: Store) -> list[Row]:

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from ai_memory.memory.freshness import has_text
 from ai_memory.stores.sqlite.previous import DROP, UNPROVEN, add_kept, note_dropped
 from ai_memory.stores.sqlite.provenance import FORGET_ROW, fires_triggers, not_kept
+from ai_memory.stores.sqlite.reads import READS
 from ai_memory.stores.sqlite.references import naming
-from ai_memory.stores.sqlite.walk import OF_ROW, ROW_COLUMNS, memory_row
+from ai_memory.stores.sqlite.walk import OF_MEMORY, OF_ROW, memory_row
 from ai_memory.stores.values import Room, Span
 
 if TYPE_CHECKING:
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
 
 # One statement for all that a row is judged by, and for what it had: each row of it more costs 2 to 5 us a memory.
 KEPT = f"""
-    SELECT {ROW_COLUMNS}, m.row_number, iif({UNPROVEN}, NULL, p.stretch),
+    SELECT {OF_MEMORY}, p.fingerprint_id, p.src, p.head, p.origin, q.src, {READS},
+        m.row_number, iif({UNPROVEN}, NULL, p.stretch),
         k.id, k.run_id, k.text_src, k.written_head, coalesce(octet_length(k.embedding), 0),
         k.fingerprint_id, k.src, k.head, k.origin, k.stretch
     FROM embedding_previous AS k JOIN memory_row AS m ON m.id = k.memory_id

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 from ai_memory.stores.holder import Holder
 from ai_memory.stores.sqlite.own_row import MOST, OwnRow
+from ai_memory.stores.sqlite.run_states import ENDED
 from ai_memory.stores.values import HOT, NAMESPACE, Counted, Counters, LastEnd, Room, Run, Span
 
 if TYPE_CHECKING:
@@ -22,10 +23,10 @@ RUN_COLUMNS = (
     "run_id", "target", "pass", "fence", "in_flight_limit", "skip_current", "started_at", "last_progress_at",
     "finished_at", "census_at", "breaker_until", "breaker_wait_ms", "live", "remaining", "in_quarantine", "counted_at",
     "last_written_at", "rows_per_hour", "ended_at", "ended_code", "ended_alike", "reads", "reads_left",
-    "keeps_previous", "undoes_first", "undoes_last", "undone_by", "kept_rows", "kept_bytes", *COUNTERS, *RUN_TEXTS,
+    "keeps_previous", "undoes_first", "undoes_last", "undone_by", "kept_rows", "kept_bytes", "staged", *COUNTERS,
+    *RUN_TEXTS,
 )  # fmt: skip
-ENDED = ("done", "cancelled", "superseded")
-STATES = ("running", "paused", *ENDED)
+STATES = ("running", "paused", "ready", "switched", *ENDED)
 GIVE_UP = "Give the run up: ai-memory reembed cancel; or restore a backup of the file."
 BEGIN_ANOTHER = "Begin another run: ai-memory reembed; or restore a backup of the file."
 ANY = {"least": -(2**63), "most": 2**63 - 1}
@@ -71,6 +72,7 @@ def run_of(store: Store, values: Sequence[object]) -> Run:
         undoes=_undoes(row),
         undone_by=None if named["undone_by"] is None else row.whole("undone_by"),
         kept=Room(row.whole("kept_rows"), row.whole("kept_bytes")),
+        staged=bool(row.whole("staged", most=1)),
     )
 
 

@@ -14,7 +14,8 @@ from ai_memory.errors import DataRefused, NotFinished
 from ai_memory.stores.sqlite import hot_list
 from ai_memory.stores.sqlite.lost_run import run_lost
 from ai_memory.stores.sqlite.own_row import selected
-from ai_memory.stores.sqlite.run_row import ENDED, RUN_COLUMNS, RUN_TEXTS, run_of
+from ai_memory.stores.sqlite.run_row import RUN_COLUMNS, RUN_TEXTS, run_of
+from ai_memory.stores.sqlite.run_states import ENDED
 from ai_memory.text.cleaning import MOST_WORDS, one_line
 
 if TYPE_CHECKING:
@@ -37,19 +38,19 @@ CANCEL = f"""
 BEGIN_RUN = """
     INSERT INTO reembed_run
         (target, target_model, scope_json, state, skip_current, started_at, last_progress_at, tool_version, walk_order,
-        keeps_previous, undoes_first, undoes_last)
-    VALUES (?, ?, ?, 'running', ?, ?, ?, ?, ?, ?, ?, ?) RETURNING run_id
+        keeps_previous, undoes_first, undoes_last, staged)
+    VALUES (?, ?, ?, 'running', ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING run_id
 """
 TAKE_OVER = """
     UPDATE reembed_run SET fence = fence + 1, holder_json = ?, in_flight_limit = ?,
         last_error = iif(breaker_state = 'open', last_error, NULL), breaker_until = coalesce(?, breaker_until),
         texts_sent_twice = texts_sent_twice + ?, last_progress_at = ?
-    WHERE run_id = ? AND fence = ? AND state = 'running'
+    WHERE run_id = ? AND fence = ? AND state IN ('running', 'ready', 'switched')
 """
 HOLD = """
     UPDATE reembed_run SET commits = (commits + 1) % 1000000000, last_progress_at = ?,
         in_flight_limit = coalesce(?, in_flight_limit), limits_json = coalesce(?, limits_json)
-    WHERE run_id = ? AND fence = ? AND state = 'running' RETURNING commits
+    WHERE run_id = ? AND fence = ? AND state IN ('running', 'switched') RETURNING commits
 """
 COMMITS = "SELECT commits FROM reembed_run WHERE run_id = ? AND fence = ?"
 TRANSITION = """
@@ -60,9 +61,11 @@ TRANSITION = """
 LEAVE = """
     UPDATE reembed_run SET holder_json = iif(:unsettled IS NULL, holder_json, NULL), last_error = :error,
         limits_json = :limits, in_flight_limit = coalesce(:unsettled, in_flight_limit)
-    WHERE run_id = :run_id AND fence = :fence AND state = 'running'
+    WHERE run_id = :run_id AND fence = :fence AND state IN ('running', 'switched')
 """
-BEGIN_NEXT = "UPDATE reembed_run SET pass = pass + 1 WHERE run_id = ? AND fence = ? AND state = 'running'"
+BEGIN_NEXT = """
+    UPDATE reembed_run SET pass = pass + 1 WHERE run_id = ? AND fence = ? AND state IN ('running', 'ready')
+"""
 COUNT = """
     UPDATE reembed_run SET
         reembedded = max(reembedded + :reembedded, 0), already_current = already_current + :already_current,
@@ -71,8 +74,8 @@ COUNT = """
         texts_sent = texts_sent + :texts_sent, requests = requests + :requests, retries = retries + :retries,
         asked_again = asked_again + :asked_again, disagreed = disagreed + :disagreed,
         taken_again = taken_again + :taken_again,
-        put_back = put_back + :put_back, left_alone = left_alone + :left_alone,
-        remaining = max(remaining - :reembedded - :attested - :quarantined - :put_back - :left_alone, 0),
+        put_back = put_back + :put_back, left_alone = left_alone + :left_alone, moved = moved + :moved,
+        remaining = max(remaining - :reembedded - :attested - :quarantined - :put_back - :left_alone - :moved, 0),
         in_quarantine = in_quarantine + :quarantined, reads_left = max(reads_left - :reads, 0),
         last_written_at = coalesce(:written_at, last_written_at), rows_per_hour = coalesce(:rate, rows_per_hour)
     WHERE run_id = :run_id
@@ -85,7 +88,7 @@ ADD_EVENT = "INSERT INTO reembed_event (run_id, at, kind, detail_json) VALUES (?
 
 
 def unfinished_run(store: Store) -> Run | None:
-    """Return the run in state running or paused; there is at most one.
+    """Return the run that is not over; there is at most one.
 
     Raises:
         DataRefused: a column of it is damaged.
@@ -144,7 +147,7 @@ def begin_run(
     scope_json = json.dumps(None if terms.scope is None else list(terms.scope))
     span = (terms.undoes.first, terms.undoes.last) if terms.undoes else (None, None)
     begun = (target, target_model, scope_json, int(terms.skip_current), now_ms, now_ms, tool_version)
-    bindings = (*begun, terms.order, int(terms.keeps_previous), *span)
+    bindings = (*begun, terms.order, int(terms.keeps_previous), *span, int(terms.staged))
     run_id = int(transaction.db.value(BEGIN_RUN, bindings))
     add_event(transaction, run_id, "started", now_ms=now_ms)
     return read_run(transaction, run_id)
@@ -218,7 +221,7 @@ def transition(
     bindings: dict[str, Binding] = {
         "new": new,
         "old": run.state,
-        "now": None if new in ("running", "paused") else now_ms,
+        "now": now_ms if new in ENDED else None,
         "census_at": census_at,
         "run_id": run.run_id,
         "fence": run.fence if fenced else None,

@@ -1,10 +1,4 @@
-"""Reads what a database file has, and lays one uniform view over all releases of it.
-
-Databases in the field lack columns that later releases added (ai-memory 0.7.0: schema 57, no
-`embedding_space`; the 1.0.0 line: schema 84 adds it). The temporary view `memory_row` has every column we
-read, NULL where the file has none; temporary views live in the connection and never reach the
-file. What a file that is only read lacks of our tables stands beside it likewise.
-"""
+"""Reads what a database file has: its columns, who made it, and whether this program knows it."""
 
 from __future__ import annotations
 
@@ -18,7 +12,6 @@ from ai_memory.memory.row import Traits
 from ai_memory.memory.text_codec import printable
 from ai_memory.stores.sqlite.ddl import has_table
 from ai_memory.stores.sqlite.expiry import UNEXPIRED
-from ai_memory.stores.sqlite.stand_ins import lay_empty_tables, lay_later_columns
 
 if TYPE_CHECKING:
     from ai_memory.stores.sqlite.connection import Connection
@@ -154,18 +147,3 @@ def require_known(path: Path, schema: Schema) -> None:
             f"{path} has ai-memory schema {schema.version}; this ai-memory knows up to {NEWEST_RUST}.",
             tip="Upgrade it: in a newer checkout, type: pip install .",
         )
-
-
-def lay_view(db: Connection, schema: Schema) -> None:
-    """Create the temporary view `memory_row` on the connection, and our tables where the file lacks them."""
-    absent = [f"{default} AS {name}" for name, default in OPTIONAL.items() if name not in schema.columns]
-    present = [name for name in OPTIONAL if name in schema.columns]
-    columns = ", ".join([*REQUIRED, *present, *absent])
-    live = " AND ".join(["1", *(condition for name, condition in LIVE.items() if name in schema.columns)])
-    db.execute("DROP VIEW IF EXISTS temp.memory_row")
-    source = f"SELECT rowid AS row_number, {columns}, {live} AS live FROM main.memories"
-    db.execute(f"CREATE TEMP VIEW memory_row AS {source}")
-    if schema.has_reembed:
-        lay_later_columns(db)
-    else:
-        lay_empty_tables(db)

@@ -13,6 +13,7 @@ from ai_memory.stores.memory_values import Match, StoredVector, Text
 from ai_memory.stores.sqlite import word_index
 from ai_memory.stores.sqlite.namespaces import within
 from ai_memory.stores.sqlite.vector_pages import vector_pages
+from ai_memory.stores.sqlite.which_rows import served
 
 if TYPE_CHECKING:
     from ai_memory.stores.memory_values import VectorPage
@@ -48,7 +49,7 @@ WORTH = """
 VECTOR = """
     SELECT CASE WHEN typeof(embedding) = 'blob' THEN embedding ELSE x'' END,
            CASE WHEN typeof(embedding_dim) IN ('integer', 'null') THEN embedding_dim ELSE -1 END
-    FROM memory_row WHERE row_number = ?
+    FROM {rows} WHERE row_number = ?
 """
 FOUND = """
     SELECT CAST(id AS BLOB), CAST(namespace AS BLOB), CAST(title AS BLOB), CAST(content AS BLOB)
@@ -116,7 +117,7 @@ class Search:
 
     def vector(self, row_number: int) -> StoredVector:
         """See the port."""
-        blob, dim = self.store.db.execute(VECTOR, (row_number,))[0]
+        blob, dim = self.store.db.execute(VECTOR.format(rows=served(self.store)), (row_number,))[0]
         return StoredVector(blob, dim)
 
     def numbers(self, memory_ids: Sequence[str]) -> dict[str, int]:

@@ -20,13 +20,14 @@ from ai_memory.stores.sqlite.port_runs import (
 from ai_memory.stores.sqlite.port_vectors import (
     MemoryReader,
     Snapshot,
+    StagingWriter,
     TargetReader,
     TargetWriter,
     UndoWriter,
     VectorWriter,
 )
-from ai_memory.stores.sqlite.schema import lay_view
 from ai_memory.stores.sqlite.tellings import TellingWriter
+from ai_memory.stores.sqlite.views import lay_views
 
 if TYPE_CHECKING:
     from ai_memory.stores import port
@@ -83,7 +84,7 @@ class Store(base.Store):
     def committed(self, run: Run | None, number: int | None) -> bool:
         """See the port."""
         self.db.handle.reopen()
-        lay_view(self.db, self.schema)
+        lay_views(self.db, self.schema)
         return run is not None and number is not None and runs.commits(self, run) == number
 
     def rehearse(self, attempts: Mapping[str, Callable[[Transaction], object]]) -> dict[str, str]:
@@ -142,6 +143,11 @@ class Transaction(base.Transaction):
     def undo(self) -> UndoWriter:
         """See the port."""
         return UndoWriter(self)
+
+    @property
+    def staging(self) -> StagingWriter:
+        """See the port."""
+        return StagingWriter(self)
 
     @property
     def tellings(self) -> TellingWriter:

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from ai_memory.stores.memory_values import VectorGroup, VectorPage
 from ai_memory.stores.sqlite.consistent import memory_rows
 from ai_memory.stores.sqlite.namespaces import within
+from ai_memory.stores.sqlite.which_rows import OWN, served
 from ai_memory.vectors.blob import decodable, decode_all, head, stacked
 
 if TYPE_CHECKING:
@@ -37,6 +38,17 @@ VECTORS = """
     ON p.memory_id = CASE WHEN CAST(m.embedding_space AS BLOB) = :recorded THEN NULL ELSE m.id END
     WHERE m.live AND {scope} {{within}}
 """
+# Where others than the memories' own are served, the view has their records.
+SERVED = """
+    SELECT m.row_number, CASE WHEN typeof(m.embedding) = 'blob' THEN m.embedding END,
+           m.embedding_dim IS NULL
+           OR (typeof(m.embedding_dim) = 'integer' AND m.embedding_dim = length(m.embedding) / 4),
+           CAST(m.embedding_space AS BLOB), m.recorded_target, m.recorded_head
+    FROM served_row AS m
+    WHERE m.live AND {scope} {{within}} AND :recorded IS :recorded
+"""
+# The index by which they are looked up, of a million memories; else each look-up reads a page anew.
+LARGE_CACHE = "PRAGMA cache_size = -65536"
 SPACES = "SELECT id, CAST(space AS BLOB) FROM embedding_fingerprint"
 ONE_RECORDED = """
     SELECT CAST(space AS BLOB) FROM embedding_fingerprint
@@ -54,7 +66,11 @@ def vector_pages(store: Store, namespace: str | None, *, substrate: bool) -> Ite
     """Yield the pages; see `stores.memory_port_reading.SearchReader.vectors`."""
     scope, names = within(store, namespace, "{plus}m.namespace", substrate=substrate)
     spaces: dict[int, bytes] = dict(store.db.execute(SPACES))
-    rows = memory_rows(store.db, VECTORS.format(scope=scope), {**names, "recorded": _recorded_alone(store)})
+    own = served(store) == OWN
+    if not own:
+        store.db.execute(LARGE_CACHE)
+    sql = (VECTORS if own else SERVED).format(scope=scope)
+    rows = memory_rows(store.db, sql, {**names, "recorded": _recorded_alone(store)})
     while page := list(islice(rows, PAGE_ROWS)):
         yield _page(page, spaces, store)
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ai_memory.memory.row import MemoryRow
 from ai_memory.stores.sqlite.consistent import memory_rows
 from ai_memory.stores.sqlite.reads import READS
+from ai_memory.stores.sqlite.which_rows import ROWS, judged, served
 
 if TYPE_CHECKING:
     from ai_memory.stores.sqlite.base import Store
@@ -23,7 +24,7 @@ UNADDRESSABLE = """
 """
 STORED_SPACES = """
     SELECT CAST(embedding_space AS BLOB), CASE WHEN typeof(embedding_dim) = 'integer' THEN embedding_dim END, count(*)
-    FROM memory_row WHERE live AND embedding IS NOT NULL GROUP BY 1, 2 ORDER BY count(*) DESC
+    FROM {rows} WHERE live AND embedding IS NOT NULL GROUP BY 1, 2 ORDER BY count(*) DESC
 """
 IDS = """
     SELECT CAST(id AS BLOB) FROM main.memories
@@ -32,19 +33,18 @@ IDS = """
 AFTER = "AND {order} > CAST(:after AS TEXT)"
 
 # A bare parameter beside an indexed column has SQLite plan anew at every binding (STAT4); a CAST has not: 42 -> 10 us.
-ROW_COLUMNS = f"""
+OF_MEMORY = """
     CAST(m.id AS BLOB), CAST(m.namespace AS BLOB), typeof(m.title) = 'text' AND typeof(m.content) = 'text',
     CAST(m.title AS BLOB), CAST(m.content AS BLOB), CAST(m.encrypted_envelope AS BLOB), m.live,
     CASE WHEN typeof(m.embedding) = 'blob' THEN m.embedding END,
-    CASE WHEN typeof(m.embedding_dim) = 'integer' THEN m.embedding_dim END, CAST(m.embedding_space AS BLOB),
-    p.fingerprint_id, p.src, p.head, p.origin, q.src, {READS}
+    CASE WHEN typeof(m.embedding_dim) = 'integer' THEN m.embedding_dim END, CAST(m.embedding_space AS BLOB)
 """
 OF_ROW = 16
-"""How many these are: all of a `MemoryRow` but its codec."""
+"""How many columns a `MemoryRow` is made of: these, four of the vector's record, one of the quarantine, the reads."""
 ROW = f"""
-    SELECT {ROW_COLUMNS}
-    FROM memory_row AS m
-    LEFT JOIN embedding_provenance AS p ON p.memory_id = m.id
+    SELECT {OF_MEMORY}, m.recorded_target, m.recorded_src, m.recorded_head, m.recorded_origin, q.src,
+        {READS}
+    FROM {{rows}} AS m
     LEFT JOIN reembed_quarantine AS q ON q.target = CAST(:target AS INTEGER) AND q.memory_id = m.id
 """
 ROW_BY_ID = ROW + " WHERE m.id = CAST(:id AS TEXT)"
@@ -64,7 +64,10 @@ def unaddressable(store: Store) -> list[tuple[str, int]]:
 
 def stored_spaces(store: Store) -> list[tuple[str | None, int | None, int]]:
     """Return the spaces and widths that live rows declare, with their number of rows, the most frequent first."""
-    return [(_name(store, space), dim, count) for space, dim, count in store.db.execute(STORED_SPACES)]
+    return [
+        (_name(store, space), dim, count)
+        for space, dim, count in store.db.execute(STORED_SPACES.format(rows=served(store)))
+    ]
 
 
 def ids_after(store: Store, namespace: str, after: str | None, *, limit: int) -> list[str]:
@@ -81,25 +84,27 @@ def ids_after(store: Store, namespace: str, after: str | None, *, limit: int) ->
 
 
 def memory_row(store: Store, values: Sequence[Any]) -> MemoryRow:
-    """Return the memory of the values of ROW_COLUMNS."""
+    """Return the memory of the values of OF_ROW columns."""
     return MemoryRow._make((*values, store.codec))
 
 
 def rows_by_id(store: Store, ids: Sequence[str], *, target: int | None) -> list[MemoryRow]:
-    """Return the rows of `ids` that still exist, in that order, with their quarantine for `target`."""
+    """Return the rows of `ids` that still exist, in that order, as `target` judges them, and with its quarantine."""
+    sql = ROW_BY_ID.replace(ROWS, judged(store, target))
     bindings = [{"id": store.codec.bound(each), "target": target} for each in ids]
-    return [memory_row(store, values) for values in store.db.execute_many(ROW_BY_ID, bindings)]
+    return [memory_row(store, values) for values in store.db.execute_many(sql, bindings)]
 
 
 def all_rows(store: Store, *, target: int | None, only: Sequence[str] | None) -> Iterator[MemoryRow]:
     """Yield every addressable row once, of the namespaces `only` (None: all); inside of `consistently`."""
+    view = judged(store, target)
     if only is None:
-        rows = memory_rows(store.db, ALL_ROWS, {"target": target})
+        rows = memory_rows(store.db, ALL_ROWS.replace(ROWS, view), {"target": target})
         yield from (memory_row(store, each) for each in rows)
         return
     for namespace in only:
         bindings = {"target": target, "namespace": store.codec.bound(namespace)}
-        rows = memory_rows(store.db, ROWS_OF_NAMESPACE, bindings)
+        rows = memory_rows(store.db, ROWS_OF_NAMESPACE.replace(ROWS, view), bindings)
         yield from (memory_row(store, each) for each in rows)
 
 

@@ -16,7 +16,8 @@ ZERO_HEAD = head(b"\x01" + bytes(64))
 
 def sampled(work: Work, *, size: int | None = None, scope: tuple[str, ...] | None = None) -> Sample:
     with work.store() as store:
-        return compare(store, work.embedder, choose(store, known(store, work.embedder), scope, size=size))
+        target = known(store, work.embedder)
+        return compare(store, work.embedder, target, choose(store, target, scope, size=size))
 
 
 def overwrite(store: Store, row_id: str, blob: bytes) -> None:
@@ -90,9 +91,10 @@ def test_stale_rows_are_no_part_of_the_sample(work: Work) -> None:
 def test_a_row_edited_between_choice_and_comparison_is_left_out(work: Work) -> None:
     work.run()
     with work.store() as store:
-        chosen = choose(store, known(store, work.embedder), None, size=None)
+        target = known(store, work.embedder)
+        chosen = choose(store, target, None, size=None)
         files.edit(work.path, "id-003", "edited")
 
-        found = compare(store, work.embedder, chosen)
+        found = compare(store, work.embedder, target, chosen)
 
     assert (found.compared, found.differing) == (9, ())

@@ -15,7 +15,7 @@ from ai_memory.stores.sqlite.ddl import _apply, check_ledger, migrate
 from ai_memory.stores.sqlite.migrations import available
 from ai_memory.stores.sqlite.store import Store
 from ai_memory.stores.sqlite.transactions import transaction
-from ai_memory.stores.values import NAMESPACE, Identity, Room
+from ai_memory.stores.values import HOT, NAMESPACE, Identity, Room, Terms
 from tests.support import files, shapes
 
 LEDGER = "SELECT version, name, sha256 FROM reembed_migration ORDER BY version"
@@ -120,6 +120,33 @@ def test_what_stands_in_quarantine_outlives_the_widening_of_its_table(tmp_path: 
     assert found == [(1, "id", b"\x02", "refused", 400, "no", 3, 4, 5)]
     assert "commits" in columns
     assert ("reembed_quarantine_before",) not in files.execute(path, TABLES)
+
+
+def test_runs_and_what_refers_to_them_outlive_the_widening_of_their_table(tmp_path: Path) -> None:
+    path = before(8, tmp_path / "m.db")
+    for state in ("done", "paused"):
+        files.execute(path, RUN, state)
+    files.execute(path, "INSERT INTO reembed_checkpoint VALUES (2, 'ns', 'id', 1, 0, 3, 4)")
+    files.execute(path, "INSERT INTO reembed_event VALUES (2, 5, 'started', '{}')")
+    files.execute(path, "UPDATE reembed_run SET walk_order = 'hot', reads = 7, reads_left = 6, put_back = 5")
+    files.execute(path, "INSERT INTO reembed_hot_list VALUES (2, 1, 0, 8)")
+    files.execute(path, "INSERT INTO reembed_hot VALUES (2, 1, 'id')")
+    tables = ("checkpoint", "event", "hot_list", "hot", "run")
+    kept = [f"SELECT * FROM reembed_{each}" for each in tables]
+    told = [files.execute(path, each) for each in kept]
+
+    with writing(path, now_ms=0) as store:
+        assert [store.db.execute(each) for each in kept] == [*told[:-1], [(*row, 0, 0) for row in told[-1]]]
+        assert store.db.execute("PRAGMA foreign_key_check") == []
+        found = store.runs.unfinished()
+        assert found is not None
+        assert (found.run_id, found.state, found.staged, found.order) == (2, "paused", False, HOT)
+        with store.transaction() as transaction:
+            transaction.runs.cancel(now_ms=0)
+            third = runs.begin_run(transaction, target=1, target_model="m", terms=Terms(), now_ms=0, tool_version="")
+        assert third.run_id == 3
+
+    assert ("reembed_run_before",) not in files.execute(path, TABLES)
 
 
 @pytest.mark.parametrize("version", [each.version for each in available()[2:]])

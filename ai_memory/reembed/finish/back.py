@@ -1,0 +1,97 @@
+"""`reembed switch --back`: what was served before a staged run was switched to is served again.
+
+Where nothing was moved into the memories yet, that is one commit. What was moved replaced vectors that are kept: they
+are served from one commit on, wherever they stand, and a rollback puts them back into the memories page by page.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+from ai_memory.errors import OperatorNeeded
+from ai_memory.reembed.finish.moving import PAGE_ROWS
+from ai_memory.reembed.finish.rollback import Rollback
+from ai_memory.reembed.heartbeat import require_no_pause
+from ai_memory.reembed.holding import holding
+from ai_memory.reembed.sweep.staging import drop_staged
+
+if TYPE_CHECKING:
+    from ai_memory.reembed.finish.rollback_report import RollbackReport
+    from ai_memory.reembed.tools import SweepTools
+    from ai_memory.stores.port import Database, Reader, Store
+    from ai_memory.stores.values import Run
+
+ROLL_BACK = "To undo a run that replaced vectors in place: ai-memory reembed rollback"
+
+
+@dataclass(frozen=True, slots=True)
+class WentBack:
+    """The result where nothing had been moved: the fields are the keys of its JSON line."""
+
+    run_id: int
+    state: str = "cancelled"
+    exit_code: int = 0
+
+    def lines(self) -> list[str]:
+        """Return the words for people."""
+        served = f"What was served before run {self.run_id} is served again."
+        return [served, f"Run {self.run_id} is cancelled; what stood beside the memories is dropped."]
+
+    def values(self) -> dict[str, object]:
+        """Return the JSON object."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Back:
+    """One invocation on one database; without `wait` nothing is put back into the memories yet."""
+
+    database: Database
+    tools: SweepTools
+    wait: bool = True
+    batch: int = PAGE_ROWS
+    max_rows: int | None = None
+
+    def run(self) -> WentBack | RollbackReport:
+        """Serve what was served before, and withdraw the approval of the run's target.
+
+        Raises:
+            OperatorNeeded: no staged run was switched to, or what it replaced is no longer kept; the file is paused.
+            AiMemoryError: what else stands in the way.
+        """
+        now_ms = self.tools.clock.now_ms()
+        with holding(self.database, now_ms=now_ms), self.database.write(now_ms=now_ms) as store:
+            require_no_pause(store, now_ms=now_ms)
+            run = _to_leave(store)
+            if run.state == "switched" and not store.runs.checkpoints(run):
+                return self._at_once(store, run)
+        return Rollback(
+            self.database, self.tools, lambda _: None, wait=self.wait, batch=self.batch, max_rows=self.max_rows
+        ).run()
+
+    def _at_once(self, store: Store, run: Run) -> WentBack:
+        now_ms = self.tools.clock.now_ms()
+        with store.transaction() as transaction:
+            transaction.runs.transition(run, "cancelled", now_ms=now_ms, fenced=True)
+            transaction.staging.serve_own()
+            transaction.operator.withdraw(run.run_id)
+        drop_staged(store)
+        return WentBack(run.run_id)
+
+
+def _to_leave(store: Reader) -> Run:
+    """Return the staged run that is served, or that was when it was done.
+
+    Raises:
+        OperatorNeeded: there is none.
+    """
+    run = store.runs.unfinished() or store.runs.latest()
+    if run and run.undoes:
+        run = store.runs.read(run.undoes.last)
+    if run is None or not run.staged:
+        raise OperatorNeeded("The latest run was not switched to: there is nothing to switch back.", tip=ROLL_BACK)
+    if run.state in ("running", "paused", "ready"):
+        what = f"Run {run.run_id} is {run.state} and not switched to: what was served before is served."
+        raise OperatorNeeded(what, tip="Give it up: ai-memory reembed cancel")
+    return run

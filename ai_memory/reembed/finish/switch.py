@@ -1,0 +1,146 @@
+"""`reembed switch`: what a staged run has put beside the memories is served from one commit to another.
+
+A census proves before that every row has its vector; nobody waits for it. What changed since the run was ready is done
+by an ordinary pass. What is edited between that and the switch is found by its words, until it is embedded.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from ai_memory.errors import OperatorNeeded
+from ai_memory.reembed.finish.moving import PAGE_ROWS
+from ai_memory.reembed.finish.promote import promote
+from ai_memory.reembed.finish.switch_report import Switched, report
+from ai_memory.reembed.heartbeat import require_no_pause
+from ai_memory.reembed.holding import holding
+from ai_memory.reembed.plan.census import Census, take_census
+from ai_memory.text.amounts import counted
+from ai_memory.text.hints import GO_ON
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ai_memory.reembed.inspect.report import RunReport
+    from ai_memory.reembed.tools import SweepTools
+    from ai_memory.stores.holder import Holder
+    from ai_memory.stores.port import Database, Reader, Store
+    from ai_memory.stores.values import Run
+
+BEGIN_ONE = "Begin one: ai-memory reembed --staged"
+LOOK = (
+    "Look at them: ai-memory reembed quarantine; to switch without them: ai-memory reembed switch --accept-quarantined"
+)
+
+
+class LastPass(Protocol):
+    """A job that embeds what changed since a run was ready."""
+
+    def run(self) -> RunReport:
+        """Embed it and report."""
+
+
+@dataclass(frozen=True, slots=True)
+class Switch:
+    """One invocation on one database.
+
+    `last_pass` makes the job that embeds what changed since the run was ready; it is asked for only where something
+    did. Rows in quarantine are only left behind where that is accepted. Without `wait` nothing is moved into the
+    memories yet.
+    """
+
+    database: Database
+    tools: SweepTools
+    last_pass: Callable[[], LastPass]
+    accept_quarantined: bool = False
+    wait: bool = True
+    batch: int = PAGE_ROWS
+    max_rows: int | None = None
+
+    def run(self) -> Switched | RunReport:
+        """Switch, and move the vectors into the memories; go on with that where it is switched already.
+
+        Returns the report of the last pass where that did not get the run ready.
+
+        Raises:
+            OperatorNeeded: there is no staged run, it is not ready, or rows of it are in quarantine.
+            AiMemoryError: what else stands in the way; nothing is switched then.
+        """
+        done = self._attempt(proven=False)
+        while not isinstance(done, Switched):
+            passed = done.run()
+            if passed.state != "ready":
+                return passed
+            done = self._attempt(proven=True)
+        return done
+
+    def _attempt(self, *, proven: bool) -> Switched | LastPass:
+        """Switch; return the job of a last pass instead where rows changed. `proven`: a census was taken just now."""
+        now_ms, began = self.tools.clock.now_ms(), self.tools.clock.monotonic()
+        with holding(self.database, now_ms=now_ms) as holder, self.database.write(now_ms=now_ms) as store:
+            require_no_pause(store, now_ms=now_ms)
+            run, switched = _to_switch(store), False
+            if run.state == "ready":
+                if not proven and (census := self._census(store, run)).stale:
+                    return self._reopened(store, run, census)
+                self._require_whole(store, run)
+                run, switched = self._flip(store, run, holder), True
+            took = self.tools.clock.monotonic() - began
+            if not self.wait:
+                return report(store, run, None, switched=switched, seconds=took)
+            ending = promote(store, run, self.tools, holder, batch=self.batch, max_rows=self.max_rows)
+            took = self.tools.clock.monotonic() - began
+            return report(store, run, ending, switched=switched, seconds=took)
+
+    def _census(self, store: Store, run: Run) -> Census:
+        census = take_census(store, store.targets.read(run.target), run.scope, now_ms=self.tools.clock.now_ms())
+        with store.transaction() as transaction:
+            transaction.progress.note_census(run, census.counted())
+        return census
+
+    def _reopened(self, store: Store, run: Run, census: Census) -> LastPass:
+        """Return the job of a last pass, once the run goes on: so many rows are stale."""
+        job = self.last_pass()
+        with store.transaction() as transaction:
+            transaction.runs.transition(run, "running", now_ms=self.tools.clock.now_ms(), fenced=True)
+            transaction.progress.note_census(run, census.counted())
+        return job
+
+    def _require_whole(self, store: Reader, run: Run) -> None:
+        rows = store.runs.read(run.run_id).counted
+        if rows and rows.in_quarantine and not self.accept_quarantined:
+            aside = counted(rows.in_quarantine, "row is", "rows are")
+            raise OperatorNeeded(
+                f"{aside} in quarantine: once run {run.run_id} is switched to, they are found by their words only.",
+                tip=LOOK,
+            )
+
+    def _flip(self, store: Store, run: Run, holder: Holder) -> Run:
+        """Serve what is staged: the run's state and what is served change in one commit, whatever the size."""
+        now_ms = self.tools.clock.now_ms()
+        with store.transaction() as transaction:
+            run = transaction.runs.take_over(run, holder, in_flight_limit=0, lost=0, breaker_until=None, now_ms=now_ms)
+            # Cursors from here on are of the moving.
+            run = transaction.runs.next_pass(run, now_ms=now_ms)
+            transaction.runs.transition(run, "switched", now_ms=now_ms, fenced=True)
+            transaction.staging.serve(run)
+        return store.runs.read(run.run_id)
+
+
+def _to_switch(store: Reader) -> Run:
+    """Return the run that is ready or switched.
+
+    Raises:
+        OperatorNeeded: there is none.
+    """
+    run = store.runs.unfinished()
+    if run is None:
+        raise OperatorNeeded("There is no staged run to switch to.", tip=BEGIN_ONE)
+    if run.undoes or not run.staged:
+        kind = "a rollback" if run.undoes else "a run that replaces vectors in place"
+        raise OperatorNeeded(f"Run {run.run_id}, {kind}, is unfinished; there is nothing to switch to.", tip=GO_ON)
+    if run.state not in ("ready", "switched"):
+        left = f": {counted(run.counted.remaining, 'row remains', 'rows remain')}" if run.counted else ""
+        raise OperatorNeeded(f"Run {run.run_id} is not ready{left}.", tip=f"Finish it first: {GO_ON}")
+    return run

@@ -1,0 +1,16 @@
+"""What search serves where that is not what stands in the memories."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Active:
+    """What is served in the place of the memories' own vectors.
+
+    What a run staged of its `target`; None: what stood there before the run.
+    """
+
+    run_id: int
+    target: int | None

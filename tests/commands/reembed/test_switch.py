@@ -1,0 +1,175 @@
+"""`reembed --staged`, `switch` and `switch --back` as a person types them: what search answers meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.commands.conftest import Cli
+from tests.support import files
+from tests.support.fake_endpoint import FakeEndpoint
+
+QUERIES = ("content of id-003", "title", "nothing of this")
+
+
+@pytest.fixture(autouse=True)
+def ten_rows(db: Path) -> Path:
+    return files.create(db)
+
+
+@pytest.fixture
+def old(cli: Cli, endpoint: FakeEndpoint) -> FakeEndpoint:
+    """The endpoint of the model that the file has vectors of."""
+    assert cli("reembed").code == 0
+    return endpoint
+
+
+@contextmanager
+def another(dim: int = 8) -> Iterator[FakeEndpoint]:
+    """Have another model configured inside the block."""
+    with FakeEndpoint(dim=dim, model="other") as server, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AI_MEMORY_EMBED_BASE_URL", server.url)
+        patch.setenv("AI_MEMORY_EMBED_MODEL", "other")
+        yield server
+
+
+def answers(cli: Cli) -> list[str]:
+    """Return what search prints, to the last byte."""
+    return [cli("--json", "recall", query).out for query in QUERIES]
+
+
+def kept_words(text: str) -> str:
+    return " ".join(text.split())
+
+
+@pytest.mark.usefixtures("old")
+def test_search_answers_as_before_until_the_switch_and_after_it_by_the_new_model(cli: Cli) -> None:
+    before = answers(cli)
+    with another():
+        ran = cli("reembed", "--staged", "--max-rows", "4", "--batch", "2")
+        assert ran.code == 75
+    assert answers(cli) == before
+    with another():
+        ran = cli("reembed", "--resume")
+        assert (ran.code, "next: ai-memory reembed switch" in ran.err) == (0, True)
+        assert "search serves what it served before" in cli("reembed", "status").out
+        assert "next: ai-memory reembed switch" in cli("reembed", "status").out
+        assert cli("reembed", "status", "--check").code == 1
+        verified = cli("--json", "reembed", "verify")
+        assert (verified.code, verified.json["staged"], verified.json["fresh"]) == (0, True, 10)
+    assert answers(cli) == before
+
+    with another():
+        assert cli("reembed", "switch", "--no-wait").code == 0
+        served = answers(cli)
+        assert all('"cosine": null' not in each for each in served[:1])
+        assert "0 of them stand in their memories" in cli("reembed", "status").out
+        assert cli("reembed", "status", "--check").code == 75
+        assert cli("doctor").code == 0
+        assert cli("reembed", "--resume").code == 0
+        assert answers(cli) == served
+        assert cli("reembed", "status", "--check").code == 0
+        assert cli("reembed", "verify").code == 0
+
+
+@pytest.mark.usefixtures("old")
+def test_no_read_is_said_to_be_answered_by_what_is_not_served(cli: Cli, db: Path) -> None:
+    files.note_reads(db, "id-009", 60)
+    files.note_reads(db, "id-004", 40)
+    with another():
+        cli("reembed", "--staged", "--order", "hot", "--max-rows", "1", "--batch", "1")
+        assert "the new space will answer 60 % of reads" in kept_words(cli("reembed", "status").out)
+        assert cli("reembed", "--resume").code == 0
+        assert cli("reembed", "switch", "--no-wait").code == 0
+        assert "the new space answers 100 % of reads" in kept_words(cli("reembed", "status").out)
+
+
+@pytest.mark.usefixtures("old")
+def test_the_moving_needs_no_embedder_and_the_way_back_neither(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = answers(cli)
+    with another():
+        assert cli("reembed", "--staged").code == 0
+    with monkeypatch.context() as patch:
+        patch.setenv("AI_MEMORY_EMBED_BACKEND", "none")
+        assert cli("reembed", "switch", "--no-wait").code == 0
+        assert cli("reembed", "--resume", "--max-rows", "3").code == 75
+        assert cli("reembed", "--resume").code == 0
+        assert cli("reembed", "switch", "--back").code == 0
+
+    assert answers(cli) == before
+    assert cli("reembed", "--resume", "--or-start").code == 0
+
+
+@pytest.mark.usefixtures("old")
+def test_a_run_switches_by_itself_once_it_is_ready(cli: Cli) -> None:
+    with another():
+        ran = cli("reembed", "--staged", "--auto-switch")
+
+        assert ran.code == 0
+        assert "Run 2 is served now" in ran.out
+        assert cli("--json", "stats").json["spaces"][0]["rows"] == 10
+
+
+@pytest.mark.usefixtures("old")
+def test_switch_back_before_anything_is_moved_leaves_no_run(cli: Cli, db: Path) -> None:
+    with another():
+        assert cli("reembed", "--staged").code == 0
+        assert cli("reembed", "switch", "--no-wait").code == 0
+        back = cli("--json", "reembed", "switch", "--back")
+
+        assert (back.code, back.json["state"]) == (0, "cancelled")
+        assert cli("reembed", "--resume", "--or-start").code == 12
+    assert files.execute(db, "SELECT count(*) FROM embedding_staged") == [(0,)]
+
+
+@pytest.mark.usefixtures("old")
+@pytest.mark.parametrize("flags", [(), ("--max-rows", "4", "--batch", "2")])
+def test_cancel_drops_what_is_staged(cli: Cli, db: Path, flags: tuple[str, ...]) -> None:
+    with another():
+        cli("reembed", "--staged", *flags)
+        ran = cli("reembed", "cancel")
+
+    assert ran.code == 0
+    assert "beside" in ran.out
+    assert files.execute(db, "SELECT count(*) FROM embedding_staged") == [(0,)]
+    assert cli("--json", "reembed", "verify").json["fresh"] == 10
+
+
+@pytest.mark.usefixtures("old")
+def test_a_run_whose_vectors_are_served_is_not_given_up(cli: Cli) -> None:
+    with another():
+        cli("reembed", "--staged")
+        cli("reembed", "switch", "--no-wait")
+        ran = cli("reembed", "cancel")
+
+        assert ran.code == 12
+        assert "switch --back" in ran.err
+
+
+@pytest.mark.usefixtures("old")
+def test_what_is_stored_meanwhile_is_found_in_both_spaces_or_by_its_words(cli: Cli, db: Path) -> None:
+    with another():
+        assert cli("reembed", "--staged").code == 0
+        # The new model is configured: its vector goes beside the memory.
+        assert cli("store", "-T", "one", "-c", "stored by the new").code == 0
+        assert files.execute(db, "SELECT count(*) FROM embedding_staged") == [(11,)]
+        assert files.execute(db, "SELECT embedding FROM memories WHERE title = 'one'") == [(None,)]
+    assert cli("store", "-T", "two", "-c", "stored by the old").code == 0
+    assert "two" in cli("recall", "stored by the old").out
+    with another():
+        ran = cli("--json", "reembed", "switch")
+        assert (ran.code, ran.json["state"], ran.json["moved"]) == (0, "done", 12)
+        assert cli("reembed", "verify").code == 0
+
+
+@pytest.mark.usefixtures("old")
+def test_the_plan_says_the_room_and_replaces_nothing(cli: Cli) -> None:
+    with another():
+        ran = cli("--json", "reembed", "--staged", "--dry-run")
+
+    assert ran.json["staged_bytes"] > 0
+    assert "their vectors stay and are served until ai-memory reembed switch" in kept_words(ran.err)
+    assert "REPLACED" not in ran.err
