@@ -156,7 +156,7 @@ class SearchReader(Protocol):
         """Return what a person is shown of a memory that was found."""
 
     def has_runs(self) -> bool:
-        """Return whether a migration of ours has ever begun in the database."""
+        """Return whether a migration of ours ever began to replace what is served; a staged one does at its switch."""
 
 
 class Counts(Protocol):

@@ -39,9 +39,10 @@ from ai_memory.stores.memory_values import (
     Totals,
 )
 from ai_memory.stores.place_port import Place
+from ai_memory.stores.values import Terms
 from ai_memory.vectors.blob import decode, encode
 from ai_memory.vectors.target import Vectors
-from tests.stores.conformance import IDS, begun, document, entered, freshness, write_of, written
+from tests.stores.conformance import IDS, NOW_MS, begin, begun, document, entered, freshness, write_of, written
 from tests.support.fakes import HashEmbedder
 
 STAMP = "2026-01-02T03:04:05+00:00"
@@ -616,6 +617,18 @@ class SearchSuite(LibrarySuite):
         before = library.search.has_runs()
         begun(library.store, entered(library.store))
         assert (before, library.search.has_runs()) == (False, True)
+
+    @pytest.mark.parametrize(
+        ("state", "told"), [("ready", False), ("cancelled", False), ("switched", True), ("done", True)]
+    )
+    def test_what_is_not_served_is_no_migration_that_has_begun(
+        self, library: WritableLibrary, state: str, told: bool
+    ) -> None:
+        target = entered(library.store)
+        with library.store.transaction() as transaction:
+            run = begin(transaction, target, terms=Terms(staged=True))
+            transaction.runs.transition(run, state, now_ms=NOW_MS, fenced=True)
+        assert library.search.has_runs() is told
 
 
 class CountSuite(LibrarySuite):

@@ -27,6 +27,7 @@ from ai_memory.reembed.plan.wanted import Wanted
 from ai_memory.reembed.scope import name_scope
 from ai_memory.reembed.sweep.ending import OUTSIDE
 from ai_memory.stores.opening import database
+from ai_memory.stores.values import ASKED_AT_END
 from ai_memory.text.amounts import ago, counted, money, percent, size, span
 from ai_memory.text.times import instant
 
@@ -282,7 +283,7 @@ def _asked_again(status: Status) -> str:
     counters = status.run.counters
     if counters.asked_again <= counters.disagreed or not counters.sent_for:
         return ""
-    over = status.run.state == "done"
+    over = status.run.state in ASKED_AT_END
     return f". {bound_in_words(counters.asked_again - counters.disagreed, counters.sent_for, over=over)}"
 
 

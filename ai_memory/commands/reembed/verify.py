@@ -43,6 +43,7 @@ GIVEN_UP = ("cancelled", "superseded")
 STAGED = (
     "Judged is what the staged run has put beside the memories; search serves what it served before until the switch."
 )
+SWITCHED = "Judged is what is served; not all of it stands in the memories yet."
 VERIFY = f"{REEMBED} verify"
 SAMPLE_TIP = "No vector was looked at. To embed some rows again and compare"
 MEND = "To have the rows that differ embedded anew"
@@ -57,7 +58,7 @@ class _Looked:
 
     `next` is the command that embeds what is stale, empty where the configuration is of another target. `in_doubt` rows
     have a vector that no end of a start has shown to be right, and were not embedded again.
-    `staged`: judged is what stands beside the memories.
+    `place` says what was judged where that is not what stands in the memories.
     """
 
     name: str
@@ -67,7 +68,7 @@ class _Looked:
     next: str = ""
     made_stale: int | None = None
     in_doubt: int = 0
-    staged: bool = False
+    place: str = ""
 
     @property
     def found(self) -> bool:
@@ -101,14 +102,21 @@ def run_verify(
     return 1 if looked.found else 0
 
 
+def _place(store: Reader, target: Fingerprint | None) -> str:
+    """Return what is judged where vectors of the target stand beside the memories."""
+    if target is None or store.targets.staged.target() != target.id:
+        return ""
+    return SWITCHED if store.targets.staged.active() else STAGED
+
+
 def _look(
     store: Reader, settings: Settings, sample: str | int | None, *, of_run: bool, writable: Store | None = None
 ) -> _Looked:
     """Look at the rows; make those that differ stale where the store is `writable`."""
     target, scope, name = _verified(store, settings, of_run=of_run)
     census = take_census(store, target, scope, now_ms=SystemClock().now_ms())
-    staged = target is not None and store.targets.staged.target() == target.id
-    looked = _Looked(name, scope, census, None, staged=staged, next=_next(store, settings, target, scope))
+    next_ = _next(store, settings, target, scope)
+    looked = _Looked(name, scope, census, None, place=_place(store, target), next=next_)
     if not target:
         return looked
     unproven = set(store.targets.unproven(target))
@@ -156,7 +164,7 @@ def _show(looked: _Looked, console: Console, *, of_run: bool) -> None:
         "scope": None if scope is None else list(scope),
         "in_doubt": looked.in_doubt,
         "census_at": timestamp(census.began_at),
-        "staged": looked.staged,
+        "staged": looked.place == STAGED,
         "ok": not looked.found,
         **(sample.values() if sample else {}),
         "differ_at_most": _differ_at_most(sample, census),
@@ -165,7 +173,7 @@ def _show(looked: _Looked, console: Console, *, of_run: bool) -> None:
     text = [_census_text(census, looked.name, scope), *([_sample_text(sample, census)] if sample else [])]
     words, command = _step(looked, f"{VERIFY} --run" if of_run else VERIFY)
     told = [f"{words}: {command}" if command else words] if words else []
-    place = [STAGED] if looked.staged else []
+    place = [looked.place] if looked.place else []
     console.result({**values, "next": command if looked.found else ""}, *text, *place, *told)
 
 

@@ -33,10 +33,10 @@ def undo_bytes(options: Options, run: Run | None, census: Census) -> int:
 def staged_bytes(options: Options, run: Run | None, census: Census, *, dim: int) -> int:
     """Return about how many bytes the vectors of a start take beside the memories, 0 where they go into them.
 
-    `run` is the unfinished one, `dim` the width of the vectors.
+    `run` is the unfinished one, `dim` the width of the vectors; 0, not known yet: as wide as those that are there.
     """
-    rows = census.to_embed
-    return Room(rows, rows * (4 * dim + 1)).on_disk if options.stages(run) else 0
+    rows, each = census.to_embed, 4 * dim + 1 if dim else census.bytes_to_keep // max(census.to_replace, 1)
+    return Room(rows, rows * each).on_disk if options.stages(run) else 0
 
 
 def require_room(database: Database, store: Reader, undo: int, staged: int = 0) -> None:

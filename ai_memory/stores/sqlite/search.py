@@ -56,7 +56,8 @@ FOUND = """
     FROM memory_row WHERE row_number = ?
 """
 NUMBER = "SELECT row_number FROM memory_row WHERE id = CAST(? AS TEXT) AND live"
-RUNS = "SELECT count(*) FROM reembed_run"
+# What a staged run made is not served, and replaced nothing, before it is switched to.
+RUNS = "SELECT count(*) FROM reembed_run WHERE staged = 0 OR moved > 0 OR state IN ('switched', 'done')"
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.commands.conftest import Cli
+from tests.commands.conftest import Cli, Use, previous
 from tests.support import files
 from tests.support.fake_endpoint import FakeEndpoint
 
@@ -21,7 +21,7 @@ def ten_rows(db: Path) -> Path:
 
 
 @pytest.fixture
-def old(cli: Cli, endpoint: FakeEndpoint) -> FakeEndpoint:
+def old_model(cli: Cli, endpoint: FakeEndpoint) -> FakeEndpoint:
     """The endpoint of the model that the file has vectors of."""
     assert cli("reembed").code == 0
     return endpoint
@@ -45,7 +45,7 @@ def kept_words(text: str) -> str:
     return " ".join(text.split())
 
 
-@pytest.mark.usefixtures("old")
+@pytest.mark.usefixtures("old_model")
 def test_search_answers_as_before_until_the_switch_and_after_it_by_the_new_model(cli: Cli) -> None:
     before = answers(cli)
     with another():
@@ -75,7 +75,52 @@ def test_search_answers_as_before_until_the_switch_and_after_it_by_the_new_model
         assert cli("reembed", "verify").code == 0
 
 
-@pytest.mark.usefixtures("old")
+def test_vectors_of_which_only_the_configuration_tells_are_served_as_before_too(
+    cli: Cli, db: Path, old: FakeEndpoint, new: FakeEndpoint, use: Use
+) -> None:
+    use(old)
+    assert cli("reembed").code == 0
+    # As an old release leaves them: no stamp, no record, no run.
+    files.execute(db, "UPDATE memories SET embedding_space = NULL")
+    for table in ("embedding_provenance", "reembed_event", "reembed_checkpoint", "reembed_run"):
+        files.execute(db, f"DELETE FROM {table}")
+    before = answers(cli)
+    assert '"cosine": null' not in before[0]
+
+    use(new, previous(old))
+    assert cli("reembed", "--staged", "--max-rows", "4", "--batch", "2").code == 75
+    use(old)
+    assert answers(cli) == before
+    use(new, previous(old))
+    assert cli("reembed", "cancel").code == 0
+    use(old)
+    assert answers(cli) == before
+
+
+@pytest.mark.usefixtures("old_model")
+def test_what_is_told_of_where_the_vectors_stand_is_true_after_the_switch_too(cli: Cli) -> None:
+    beside, bound = "Judged is what the staged run has put beside", "were asked again one by one and agree"
+    with another():
+        cli("reembed", "--staged")
+        assert beside in kept_words(cli("reembed", "verify").out)
+        assert f"{bound}, so far" not in kept_words(cli("reembed", "status").out)
+        cli("reembed", "switch", "--no-wait")
+        verified, status = cli("reembed", "verify").out, kept_words(cli("reembed", "status").out)
+
+    assert (beside in kept_words(verified), "Judged is what is served" in verified) == (False, True)
+    assert (bound in status, f"{bound}, so far" in status) == (True, False)
+
+
+@pytest.mark.usefixtures("old_model")
+def test_the_room_beside_is_told_before_the_width_of_the_target_is_known(cli: Cli) -> None:
+    with another(dim=16):
+        told = cli("--json", "reembed", "--staged", "--dry-run").json
+        tried = cli("--json", "reembed", "--staged", "--dry-run", "--probe").json
+
+    assert told["staged_bytes"] == tried["staged_bytes"] > 0
+
+
+@pytest.mark.usefixtures("old_model")
 def test_no_read_is_said_to_be_answered_by_what_is_not_served(cli: Cli, db: Path) -> None:
     files.note_reads(db, "id-009", 60)
     files.note_reads(db, "id-004", 40)
@@ -87,7 +132,7 @@ def test_no_read_is_said_to_be_answered_by_what_is_not_served(cli: Cli, db: Path
         assert "the new space answers 100 % of reads" in kept_words(cli("reembed", "status").out)
 
 
-@pytest.mark.usefixtures("old")
+@pytest.mark.usefixtures("old_model")
 def test_the_moving_needs_no_embedder_and_the_way_back_neither(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     before = answers(cli)
     with another():
@@ -103,7 +148,7 @@ def test_the_moving_needs_no_embedder_and_the_way_back_neither(cli: Cli, monkeyp
     assert cli("reembed", "--resume", "--or-start").code == 0
 
 
-@pytest.mark.usefixtures("old")
+@pytest.mark.usefixtures("old_model")
 def test_a_run_switches_by_itself_once_it_is_ready(cli: Cli) -> None:
     with another():
         ran = cli("reembed", "--staged", "--auto-switch")
@@ -113,7 +158,7 @@ def test_a_run_switches_by_itself_once_it_is_ready(cli: Cli) -> None:
         assert cli("--json", "stats").json["spaces"][0]["rows"] == 10
 
 
-@pytest.mark.usefixtures("old")
+@pytest.mark.usefixtures("old_model")
 def test_switch_back_before_anything_is_moved_leaves_no_run(cli: Cli, db: Path) -> None:
     with another():
         assert cli("reembed", "--staged").code == 0
@@ -125,7 +170,7 @@ def test_switch_back_before_anything_is_moved_leaves_no_run(cli: Cli, db: Path) 
     assert files.execute(db, "SELECT count(*) FROM embedding_staged") == [(0,)]
 
 
-@pytest.mark.usefixtures("old")
+@pytest.mark.usefixtures("old_model")
 @pytest.mark.parametrize("flags", [(), ("--max-rows", "4", "--batch", "2")])
 def test_cancel_drops_what_is_staged(cli: Cli, db: Path, flags: tuple[str, ...]) -> None:
     with another():
@@ -138,7 +183,7 @@ def test_cancel_drops_what_is_staged(cli: Cli, db: Path, flags: tuple[str, ...])
     assert cli("--json", "reembed", "verify").json["fresh"] == 10
 
 
-@pytest.mark.usefixtures("old")
+@pytest.mark.usefixtures("old_model")
 def test_a_run_whose_vectors_are_served_is_not_given_up(cli: Cli) -> None:
     with another():
         cli("reembed", "--staged")
@@ -149,7 +194,7 @@ def test_a_run_whose_vectors_are_served_is_not_given_up(cli: Cli) -> None:
         assert "switch --back" in ran.err
 
 
-@pytest.mark.usefixtures("old")
+@pytest.mark.usefixtures("old_model")
 def test_what_is_stored_meanwhile_is_found_in_both_spaces_or_by_its_words(cli: Cli, db: Path) -> None:
     with another():
         assert cli("reembed", "--staged").code == 0
@@ -165,7 +210,7 @@ def test_what_is_stored_meanwhile_is_found_in_both_spaces_or_by_its_words(cli: C
         assert cli("reembed", "verify").code == 0
 
 
-@pytest.mark.usefixtures("old")
+@pytest.mark.usefixtures("old_model")
 def test_the_plan_says_the_room_and_replaces_nothing(cli: Cli) -> None:
     with another():
         ran = cli("--json", "reembed", "--staged", "--dry-run")
