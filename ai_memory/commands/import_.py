@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, BinaryIO
 
 from ai_memory.actions.backfill import fill
@@ -11,6 +11,8 @@ from ai_memory.actions.filled import Filled
 from ai_memory.actions.import_file import FileImport
 from ai_memory.clock import SystemClock
 from ai_memory.commands.arguments import named_path
+from ai_memory.commands.choose_embedders import choose
+from ai_memory.commands.choose_writers import choose_writers
 from ai_memory.commands.embedder_errors import EMBEDDER_ERRORS
 from ai_memory.commands.filling import filling
 from ai_memory.commands.import_report import report, tell_ignored, tell_left_out
@@ -37,7 +39,7 @@ if TYPE_CHECKING:
     from ai_memory.config.settings import Settings
     from ai_memory.memory.exchange import Parsed
     from ai_memory.show.console import Console
-    from ai_memory.stores.memory_port import Library
+    from ai_memory.stores.memory_port import Library, WritableLibrary
     from ai_memory.stores.port import Store
 
 PIECE = 2**20
@@ -62,14 +64,15 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
         NotFound: there is no such file.
         DataRefused: something in it cannot be stored, and --skip-invalid is not given; then nothing of it is.
     """
-    configured = None if args.no_embed else settings.embedding
+    wanted = None if args.no_embed else settings
+    configured = wanted.embedding if wanted else None
     source = shown_name(args.file)
     parsed = parse(_read(args.file, source), source)
     if parsed.refused and not args.skip_invalid:
         raise parsed.refused[0]
     path, done = settings.db.value, list[str]()
     with telling(lambda: stored_by_then(lambda: reading(path), done, configured)) as interrupts:
-        _import(parsed, args, path, configured, console, interrupts, done)
+        _import(parsed, args, path, wanted, console, interrupts, done)
     return 0
 
 
@@ -77,20 +80,19 @@ def _import(
     parsed: Parsed,
     args: argparse.Namespace,
     path: Path,
-    configured: EmbeddingSettings | None,
+    wanted: Settings | None,
     console: Console,
     interrupts: Interrupts,
     done: list[str],
 ) -> None:
-    """Import a file and show the result; `done` is told of the memories' ids once they are stored."""
+    """Import a file and show the result, with vectors if they are `wanted`; `done` is told of the ids once stored."""
     clock = SystemClock()
     with writing(path, now_ms=clock.now_ms(), create=True, tell=console.note) as library:
         taken = FileImport(library, clock.now_ms(), args.skip_invalid, interrupts.hold).take(parsed)
         done += [each.id for each in taken.stored if each.id is not None]
         interrupts.release()
         tell_ignored(parsed, library, console)
-        lacking = _lacking(library, taken.stored)
-        filled = _embed(library.store, lacking, configured, console) if configured else Filled()
+        filled = _filled(library, taken.stored, wanted, console) if wanted else Filled()
         missing, created = len(_lacking(library, taken.stored)), library.about.created
     tell_left_out(taken, console)
     report(taken, filled, missing, console, created=created)
@@ -116,6 +118,16 @@ def _lacking(library: Library, stored: Iterable[Put]) -> list[str]:
     return [each.id for each in stored if each.id is not None and not library.memories.has_vector(each.id)]
 
 
+def _filled(library: WritableLibrary, stored: Sequence[Put], settings: Settings, console: Console) -> Filled:
+    """Have the memories embedded by whoever is to; return what became of those of which most were."""
+    first, *others = choose_writers(library.store, settings, choose)
+    filled = [_embed(library.store, _lacking(library, stored), first, console)]
+    filled += [_embed(library.store, left, each, console) for each in others if (left := _lacking(library, stored))]
+    # Whoever is asked last is asked for all that have no vector by then.
+    warn_of_rows(filled[-1].left, console)
+    return max(filled, key=lambda each: each.embedded)
+
+
 def _embed(store: Store, ids: list[str], configured: EmbeddingSettings, console: Console) -> Filled:
     total = Filled()
     if not ids and not is_in_doubt(store, configured):
@@ -128,5 +140,4 @@ def _embed(store: Store, ids: list[str], configured: EmbeddingSettings, console:
             tell_stored_without("vectors", error, store, configured, console)
         else:
             tell_unproven(error, store, configured, console)
-    warn_of_rows(total.left, console)
     return total

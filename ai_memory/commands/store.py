@@ -10,6 +10,8 @@ from ai_memory.actions.ingest import Outcome, put
 from ai_memory.actions.renew import renew
 from ai_memory.clock import SystemClock
 from ai_memory.commands.altered import warn_of_altered
+from ai_memory.commands.choose_embedders import choose
+from ai_memory.commands.choose_writers import choose_writers
 from ai_memory.commands.draft import add_columns, draft_of
 from ai_memory.commands.embedder_errors import EMBEDDER_ERRORS
 from ai_memory.commands.interrupts import telling
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from ai_memory.config.settings import Settings
     from ai_memory.memory.records import Draft
     from ai_memory.show.console import Console
+    from ai_memory.stores.memory_port import WritableLibrary
     from ai_memory.stores.port import Store
 
 
@@ -45,21 +48,22 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
         UsageError: the memory breaks a rule, or is encrypted and cannot be replaced.
         DataRefused: the database does not take it, or a trigger undid it.
     """
-    configured = None if args.no_embed else settings.embedding
+    wanted = None if args.no_embed else settings
+    configured = wanted.embedding if wanted else None
     draft, path, done = draft_of(args), settings.db.value, list[str]()
     with telling(lambda: stored_by_then(lambda: reading(path), done, configured)) as interrupts:
-        return _store(draft, path, configured, console, interrupts, done)
+        return _store(draft, path, wanted, console, interrupts, done)
 
 
 def _store(
     draft: Draft,
     path: Path,
-    configured: EmbeddingSettings | None,
+    wanted: Settings | None,
     console: Console,
     interrupts: Interrupts,
     done: list[str],
 ) -> int:
-    """Store the memory, and give it its vector; `done` is told of its id once it is stored."""
+    """Store the memory, and give it its vector if that is `wanted`; `done` is told of its id once it is stored."""
     clock = SystemClock()
     with writing(path, now_ms=clock.now_ms(), create=True, tell=console.note) as library:
         with library.transaction() as transaction:
@@ -75,7 +79,7 @@ def _store(
         done.append(stored.id)
         interrupts.release()
         warn_of_altered([stored.altered], "memory", console)
-        embedded = configured is not None and _embed(library.store, stored.id, configured, console)
+        embedded = wanted is not None and _embed(library, stored.id, wanted, console)
         without = "" if library.memories.has_vector(stored.id) else " without a vector"
     values = {
         "id": stored.id,
@@ -87,7 +91,17 @@ def _store(
     return 0
 
 
-def _embed(store: Store, memory_id: str, configured: EmbeddingSettings, console: Console) -> bool:
+def _embed(library: WritableLibrary, memory_id: str, settings: Settings, console: Console) -> bool:
+    """Have the memory embedded by whoever is to, and return whether one of them gave a vector."""
+    first, *others = choose_writers(library.store, settings, choose)
+    embedded = _embed_by(library.store, memory_id, first, console)
+    for each in others:
+        if not library.memories.has_vector(memory_id):
+            embedded |= _embed_by(library.store, memory_id, each, console)
+    return embedded
+
+
+def _embed_by(store: Store, memory_id: str, configured: EmbeddingSettings, console: Console) -> bool:
     try:
         embedder, tools = assemble_interactive(configured), SweepTools(SystemClock(), Stop(), lambda _: None)
         filled = renew(Filling(store, embedder, "store", tools), memory_id)

@@ -983,6 +983,18 @@ class StagingSuite(Suite):
         with nullcontext() if state == "switched" else pytest.raises(NotFinished), store.transaction() as transaction:
             transaction.runs.hold(taken, now_ms=NOW_MS)
 
+    def test_a_run_that_is_ready_has_left_nothing_in_flight(self, store: Store, target: Fingerprint, run: Run) -> None:
+        with store.transaction() as transaction:
+            transaction.runs.hold(run, now_ms=NOW_MS, in_flight_limit=9)
+        assert store.targets.left_in_flight(target.id, None) == 9
+
+        with store.transaction() as transaction:
+            transaction.runs.transition(run, "ready", now_ms=NOW_MS, fenced=True)
+        assert store.targets.left_in_flight(target.id, None) == 0
+        with store.transaction() as transaction:
+            transaction.runs.cancel(now_ms=NOW_MS)
+        assert store.targets.left_in_flight(target.id, None) == 0
+
 
 def staged(store: Store, target: Fingerprint, *ids: str) -> list[bool]:
     with store.transaction() as transaction:

@@ -53,9 +53,11 @@ HOLD = """
     WHERE run_id = ? AND fence = ? AND state IN ('running', 'switched') RETURNING commits
 """
 COMMITS = "SELECT commits FROM reembed_run WHERE run_id = ? AND fence = ?"
+# Of a run that is ready a census found every text that was sent.
 TRANSITION = """
     UPDATE reembed_run SET
-        state = :new, finished_at = :now, holder_json = NULL, census_at = coalesce(:census_at, census_at)
+        state = :new, finished_at = :now, holder_json = NULL, census_at = coalesce(:census_at, census_at),
+        in_flight_limit = iif(:new = 'ready', 0, in_flight_limit)
     WHERE run_id = :run_id AND state = :old AND (:fence IS NULL OR fence = :fence)
 """
 LEAVE = """

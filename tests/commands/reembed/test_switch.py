@@ -198,7 +198,7 @@ def test_a_run_whose_vectors_are_served_is_not_given_up(cli: Cli) -> None:
 def test_what_is_stored_meanwhile_is_found_in_both_spaces_or_by_its_words(cli: Cli, db: Path) -> None:
     with another():
         assert cli("reembed", "--staged").code == 0
-        # The new model is configured: its vector goes beside the memory.
+        # The new model is configured: its vector goes beside the memory. Nothing leads to the old one's server.
         assert cli("store", "-T", "one", "-c", "stored by the new").code == 0
         assert files.execute(db, "SELECT count(*) FROM embedding_staged") == [(11,)]
         assert files.execute(db, "SELECT embedding FROM memories WHERE title = 'one'") == [(None,)]
