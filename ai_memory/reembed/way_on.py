@@ -35,6 +35,8 @@ def steps_on(
     elif run.state == "paused":
         # No start goes on with it, and nothing pauses a run so any more.
         steps = (CANCEL, begin)
+    elif run.undoes:
+        steps = (GO_ON, begin)
     elif elsewhere:
         steps = (f"{REEMBED} --retarget",)
     else:

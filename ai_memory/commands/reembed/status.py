@@ -270,7 +270,10 @@ def _spent(status: Status) -> str:
     counters = status.run.counters
     if status.run.undoes:
         back = counted(counters.put_back, "row has", "rows have")
-        return f"{back} what was there, {counters.left_alone:,} left as they are; {size(status.free_bytes)} free"
+        left = status.counted.remaining if status.counted and status.run.finished_at else 0
+        refused = f", {left:,} refused by the database (ai-memory reembed rollback)" if left else ""
+        alone = f"{counters.left_alone:,} left as they are{refused}"
+        return f"{back} what was there, {alone}; {size(status.free_bytes)} free"
     rows = status.counted.in_quarantine if status.counted else 0
     aside = f"{rows:,} in quarantine{' (ai-memory reembed quarantine)' if rows else ''}"
     tokens = f", {counters.tokens:,} tokens" if counters.tokens else ""

@@ -95,11 +95,9 @@ def _plan(file: Database, console: Console, run_id: int | None) -> int:
 
 
 def _told(found: Undoable) -> list[str]:
-    runs, rows = name_runs(found.undoes), counted(found.kept.rows, "row")
+    runs, kept = name_runs(found.undoes), counted(found.kept.rows, "vector")
     begun = instant(found.last.started_at)
-    lines = [
-        f"{runs.capitalize()} (to {found.target.space}, begun {begun}) will be undone: what it replaced in {rows}."
-    ]
+    lines = [f"{runs.capitalize()} (to {found.target.space}, begun {begun}) will be undone: {kept} that were replaced."]
     if found.gives_up:
         lines.append(f"Run {found.last.run_id} is unfinished; it is cancelled first.")
     return lines

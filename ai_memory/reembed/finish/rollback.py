@@ -7,9 +7,12 @@ its fence that it is still its own, heeds a stop and a pause, and whoever takes 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ai_memory import __version__
+from ai_memory.errors import OperatorNeeded
+from ai_memory.memory.text_codec import printable
 from ai_memory.reembed.finish.kept_walk import NOWHERE, KeptWalk
 from ai_memory.reembed.finish.moving import PAGE_ROWS, Moving
 from ai_memory.reembed.finish.rollback_report import RollbackReport, Told, report
@@ -19,11 +22,13 @@ from ai_memory.reembed.holding import holding
 from ai_memory.reembed.page import Page
 from ai_memory.reembed.plan.trial import require_updates
 from ai_memory.reembed.sweep.ending import Ending
+from ai_memory.reembed.sweep.journal import RunJournal
 from ai_memory.reembed.sweep.staging import drop_staged
 from ai_memory.stores.values import Counted, Terms
+from ai_memory.text.amounts import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from ai_memory.reembed.sweep.committer import Committer
     from ai_memory.reembed.tools import SweepTools
@@ -117,17 +122,42 @@ class Rollback:
         return Moving(store, run, found.target, self.tools, self.batch).later("begun")
 
     def _finish(self, store: Store, run: Run, undoes: Span) -> Ending:
-        """End the rollback: nothing is left that could be put back."""
-        now_ms = self._now()
+        """End the rollback: nothing is left that could be put back, or only what the database refuses.
+
+        Then the runs are not undone: another rollback puts back the rest.
+        """
+        refused, now_ms = self._refused(store, run, undoes), self._now()
+        error = _kept_as_they_are(refused) if refused else None
+        code, reason = (error.exit_code, error.reason) if error else (0, "complete")
         with store.transaction() as transaction:
             transaction.runs.transition(run, "done", now_ms=now_ms, fenced=True)
-            transaction.undo.undone(undoes, run)
+            if not refused:
+                transaction.undo.undone(undoes, run)
             transaction.staging.serve_own()
             done = transaction.reader.runs.read(run.run_id).counters
-            transaction.progress.note_census(run, Counted(done.put_back + done.left_alone, 0, 0, now_ms))
-            transaction.progress.note_end(run, exit_code=0, reason="complete", now_ms=now_ms)
+            rows = done.put_back + done.left_alone + len(refused)
+            transaction.progress.note_census(run, Counted(rows, len(refused), 0, now_ms))
+            transaction.progress.note_end(run, exit_code=code, reason=reason, now_ms=now_ms)
         drop_staged(store)
-        return Ending(run, 0, "complete")
+        return Ending(run, code, reason, error=error)
+
+    def _refused(self, store: Store, run: Run, undoes: Span) -> dict[str, str]:
+        """Return the words of the database on what is still to be put back, by memory."""
+        journal, refused, after = RunJournal(run), dict[str, str](), None
+        while ids := store.targets.previous.ids_after(undoes, after, limit=self.batch):
+            refused |= store.rehearse({each: partial(journal.put_back, ids=[each], unwritable={}) for each in ids})
+            after = ids[-1]
+        return refused
 
     def _now(self) -> int:
         return self.tools.clock.now_ms()
+
+
+def _kept_as_they_are(refused: Mapping[str, str]) -> OperatorNeeded:
+    """Return the error of rows that their own database does not let have what they had, with its words, by id."""
+    row_id, words = next(iter(refused.items()))
+    keeps = counted(len(refused), "row keeps its vector, as its", "rows keep their vectors, as their")
+    return OperatorNeeded(
+        f"{keeps} own database refuses another; the first is {printable(row_id)}: {words.rstrip('.')}.",
+        tip="When that is mended, put back the rest: ai-memory reembed rollback",
+    )

@@ -145,7 +145,9 @@ def verdict(
         return _waiting(run, now_ms=now_ms)
     if pause:
         return _paused(pause, now_ms=now_ms)
-    if found in BY_SOMEBODY or not usable:
+    # What a rollback could not put back: the database refused it.
+    refused = found is Condition.DONE and run.undoes and run.counted and run.counted.remaining
+    if found in BY_SOMEBODY or refused or not usable:
         return NEEDS_SOMEBODY
     if found in ENDED or found in GIVEN_UP:
         # A rollback leaves what was there before, which is another target's.

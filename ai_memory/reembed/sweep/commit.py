@@ -67,6 +67,8 @@ def write_page(
     duplicates = _write_duplicates(rows, page.duplicates)
     attested = [_attest(rows, each) for each in page.attested]
     returned = journal.put_back(transaction, page.to_put_back, unwritable=answered.unwritable)
+    # What the database refuses remains to be put back, and is counted once it is.
+    left_alone = [each for each, was in returned.items() if not was and each not in (answered.unwritable or {})]
     for unfit in page.unfit:
         journal.set_aside(transaction, target, unfit, unfit.reason, now_ms=now_ms)
     journal.advance(transaction, steps, now_ms=now_ms)
@@ -80,7 +82,7 @@ def write_page(
         asked_again=len(answered.asked),
         taken_again=taken.count(REEMBEDDED),
         put_back=sum(returned.values()),
-        left_alone=len(returned) - sum(returned.values()),
+        left_alone=len(left_alone),
         moved=moved.count(REEMBEDDED),
     )
     counters += spent(traffic.usage)

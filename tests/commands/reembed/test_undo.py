@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.support import files
-from tests.support.command import Command, remote
+from tests.support.command import Command, plain, remote
 from tests.support.fake_endpoint import FakeEndpoint
 from tests.support.small_disk import small_disk
 
@@ -62,7 +62,7 @@ def test_a_plan_of_a_rollback_changes_nothing(command: Command, alone: Command) 
 
     planned = alone.run("reembed", "rollback", "--dry-run")
 
-    assert (planned.code, f"what it replaced in {ROWS} rows" in planned.out) == (0, True)
+    assert (planned.code, f"will be undone: {ROWS} vectors that were replaced." in planned.out) == (0, True)
     assert sha256(command.db.read_bytes()).hexdigest() == before
 
 
@@ -81,6 +81,37 @@ def test_resume_goes_on_with_a_rollback_and_status_tells_of_it(command: Command,
     assert "of run 2" in status.out
     assert "configuration" not in status.out
     assert files.vectors(command.db) == before
+
+
+def test_a_row_that_the_database_refuses_is_named_and_put_back_by_the_command_that_is_printed(
+    command: Command, alone: Command
+) -> None:
+    before = files.vectors(command.db)
+    command.run("reembed")
+    held = "BEFORE UPDATE OF embedding ON memories WHEN old.id = 'id-003'"
+    files.execute(command.db, f"CREATE TRIGGER held {held} BEGIN SELECT RAISE(ABORT, 'legal hold'); END")
+
+    refused = alone.run("reembed", "rollback", "--yes")
+
+    assert refused.code == 12
+    assert "first is id-003: legal hold." in refused.error
+    assert "put back the rest: ai-memory reembed rollback (" in refused.error
+    assert "legal hold" in alone.run("-q", "reembed", "rollback", "--yes").err
+    told = alone.run("reembed", "status")
+    assert "1 refused by the database" in told.out
+    assert alone.run("reembed", "status", "--check").code == 1
+    files.execute(command.db, "DROP TRIGGER held")
+    assert alone.run("reembed", "rollback").code == 0
+    assert files.vectors(command.db) == before
+
+
+def test_while_a_rollback_is_unfinished_what_gives_vectors_comes_after_it(command: Command, alone: Command) -> None:
+    command.run("reembed")
+    assert alone.run("reembed", "rollback", "--yes", "--max-rows", "5").code == 75
+
+    told = command.run("reembed", "verify")
+
+    assert "To embed what is stale: ai-memory reembed --resume; then: ai-memory reembed" in plain(told.out + told.err)
 
 
 def test_with_q_a_rollback_that_ends_well_says_nothing(command: Command, alone: Command) -> None:

@@ -224,7 +224,7 @@ def test_that_stamps_were_believed_is_undone_too(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("how", ["ABORT, 'legal hold'", "ROLLBACK, 'legal hold'", "IGNORE"])
-def test_a_row_that_its_own_database_keeps_as_it_is_is_left_and_the_others_are_put_back(work: Work, how: str) -> None:
+def test_a_row_that_its_own_database_keeps_as_it_is_is_put_back_when_that_is_mended(work: Work, how: str) -> None:
     before = vectors(work)
     work.run()
     held = "BEFORE UPDATE OF embedding ON memories WHEN old.id = 'id-003'"
@@ -232,8 +232,31 @@ def test_a_row_that_its_own_database_keeps_as_it_is_is_left_and_the_others_are_p
 
     done = rollback(work)
 
-    assert (done.exit_code, done.put_back, done.left_alone) == (0, 29, 1)
+    assert (done.exit_code, done.state, done.put_back, done.left_alone, done.remaining) == (12, "done", 29, 0, 1)
+    assert "1 row keeps its vector" in done.error
+    assert "id-003" in done.error
     assert [row for row in vectors(work) if row[0] != "id-003"] == [row for row in before if row[0] != "id-003"]
+    files.execute(work.path, "DROP TRIGGER held")
+    assert (rollback(work).put_back, vectors(work)) == (1, before)
+    assert rollback(work).reason == "undone"
+
+
+def test_rows_that_were_refused_before_a_kill_are_still_known_at_its_end(work: Work) -> None:
+    before = vectors(work)
+    work.run()
+    held = "BEFORE UPDATE OF embedding ON memories WHEN old.id < 'id-003'"
+    files.execute(work.path, f"CREATE TRIGGER held {held} BEGIN SELECT RAISE(ABORT, 'legal hold'); END")
+    files.execute(work.path, "UPDATE memories SET content = 'edited' WHERE id IN ('id-002', 'id-020')")
+
+    assert (first := rollback(work, max_rows=10, batch=5)).exit_code == 75
+    last = rollback(work, batch=5)
+
+    assert (first.put_back, first.left_alone, last.put_back, last.left_alone) == (7, 1, 19, 1)
+    assert (last.exit_code, last.remaining) == (12, 2)
+    files.execute(work.path, "DROP TRIGGER held")
+    assert rollback(work).put_back == 2
+    edited = ("id-002", "id-020")
+    assert [row for row in vectors(work) if row[0] not in edited] == [row for row in before if row[0] not in edited]
 
 
 def test_nobody_is_asked_however_many_pages_there_are(work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
