@@ -15,6 +15,7 @@ import pytest
 from hypothesis import settings
 
 from tests.support.fake_endpoint import FakeEndpoint
+from tests.support.workers import Worker, hand_over
 
 # A busy machine is no failure; a hung test ends by the time limit of pyproject.toml.
 settings.register_profile("ai-memory", deadline=None)
@@ -93,6 +94,15 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("--hypothesis-seed") is None:
         config.option.hypothesis_seed = str(secrets.randbelow(2**32))
     config.stash[FIGURES].append(f"drawn with --hypothesis-seed={config.getoption('--hypothesis-seed')}")
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    hand_over(session.config, "figures", session.config.stash[FIGURES])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Worker) -> None:
+    node.config.stash[FIGURES] += getattr(node, "workeroutput", {}).get("figures", [])
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

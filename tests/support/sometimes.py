@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 import pytest
 from _pytest.config import Config
 
+from tests.support.workers import Worker, hand_over, is_worker
+
 LOST_RACE = "lost race"
 SECOND_PASS = "second pass"
 TAKE_OVER = "take-over"
@@ -64,8 +66,16 @@ def whole_suite(config: pytest.Config) -> bool:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    hand_over(session.config, "sometimes", dict(session.config.stash[SOMETIMES].counts))
+    if is_worker(session.config):
+        return
     if exitstatus == pytest.ExitCode.OK and whole_suite(session.config) and session.config.stash[SOMETIMES].never():
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Worker) -> None:
+    node.config.stash[SOMETIMES].counts.update(getattr(node, "workeroutput", {}).get("sometimes", {}))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import cast
+
 import pytest
 
-from tests.support.sometimes import LOST_RACE, REQUIRED, SOMETIMES, Sometimes, pytest_sessionfinish, whole_suite
+from tests.support.sometimes import (
+    LOST_RACE,
+    REQUIRED,
+    SOMETIMES,
+    TAKE_OVER,
+    Sometimes,
+    pytest_sessionfinish,
+    pytest_testnodedown,
+    whole_suite,
+)
+from tests.support.workers import Worker
 
 
 def test_what_never_happened_is_named() -> None:
@@ -25,6 +38,7 @@ def test_only_a_run_of_everything_fails_for_what_never_happened(
     whole: bool, code: pytest.ExitCode, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tests.support.sometimes.whole_suite", lambda _: whole)
+    monkeypatch.setattr("tests.support.sometimes.is_worker", lambda _: False)
     monkeypatch.setitem(request.config.stash._storage, SOMETIMES, Sometimes())
     monkeypatch.setattr(request.session, "exitstatus", pytest.ExitCode.OK)
 
@@ -37,3 +51,16 @@ def test_a_run_with_a_keyword_is_a_part(request: pytest.FixtureRequest, monkeypa
     monkeypatch.setattr(request.config.option, "keyword", "census")
 
     assert not whole_suite(request.config)
+
+
+def test_what_happened_in_two_processes_is_added_up(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = request.config
+    monkeypatch.setitem(config.stash._storage, SOMETIMES, Sometimes())
+
+    for handed_over in ({"sometimes": {LOST_RACE: 2}}, {"sometimes": {LOST_RACE: 1, TAKE_OVER: 4}}, {}):
+        pytest_testnodedown(cast("Worker", SimpleNamespace(config=config, workeroutput=handed_over)))
+    pytest_testnodedown(cast("Worker", SimpleNamespace(config=config)))
+
+    assert config.stash[SOMETIMES].counts == {LOST_RACE: 3, TAKE_OVER: 4}
