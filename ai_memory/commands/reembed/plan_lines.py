@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ai_memory.reembed.plan.taking import Preflight
 
 HOT_FIRST = "Rows that are read often and lately come first."
+KEPT_OF = "the vector that was kept of it", "the vectors that were kept of them"
 NOTHING_HOT = "Nothing notes in the file how often a row is read, so --order hot changes nothing."
 UNSTAMPED = (
     "While the run works, rows without a stamp are found by their words, unless [embeddings.previous] in the config "
@@ -33,14 +34,19 @@ def preflight_lines(told: Preflight, *, copied: bool = False) -> list[str]:
         lines.append(UNSTAMPED)
     target, census = told.target, told.census
     lines.append(f"Target: {target.model} on {target.backend}, {target.dim or 'unknown'} wide, {target.space}")
-    share = f"{census.to_embed:,} of {counted(census.live, 'row')}"
-    lines.append(f"{share} will be embedded; {_replaced(told, copied=copied)}")
+    share = f"{told.to_send:,} of {counted(census.live, 'row')} will be embedded{_taken(told)}"
+    lines.append(f"{share}; {_replaced(told, copied=copied)}")
     lines += [f"{_cut_off(told.in_doubt)}: some are asked for again."] if told.in_doubt else []
     return [*lines, HOT_FIRST if census.reads else NOTHING_HOT] if told.order == HOT else lines
 
 
 def _cut_off(rows: int) -> str:
     return f"{counted(rows, 'row was', 'rows were')} written in a start that was cut off or stopped early"
+
+
+def _taken(told: Preflight) -> str:
+    rows = told.at_hand.rows
+    return f", {counted(rows, 'gets', 'get')} {KEPT_OF[rows != 1]}" if rows else ""
 
 
 def _replaced(told: Preflight, *, copied: bool) -> str:
@@ -58,21 +64,28 @@ def _replaced(told: Preflight, *, copied: bool) -> str:
 
 def dry_run_lines(found: DryRun) -> list[str]:
     """Return what a dry run says of the run that it planned."""
-    census = found.preflight.census
+    told = found.preflight
     paid = "" if found.estimated_cost is None else f" for {money(found.estimated_cost)}"
     tokens = f"about {counted(found.estimated_tokens, 'token')}{paid}"
     long = counted(found.oversize_rows, "row is too long", "rows are too long")
     lines = [
-        f"Would embed {census.to_embed:,} of {counted(census.live, 'row')}, {tokens}; {long}. Nothing was changed.",
+        f"Would embed {told.to_send:,} of {counted(told.census.live, 'row')}, {tokens}; {long}. Nothing was changed.",
+        taken_line(found),
         _in_doubt(found.in_doubt),
         f"It would take about {_time(found.estimate)}."
-        if found.estimate and (census.to_embed or found.in_doubt.texts)
+        if found.estimate and (told.to_send or found.in_doubt.texts)
         else "",
         cut_line(found),
         _tried(found.probed),
         refused_line(found),
     ]
     return [line for line in lines if line]
+
+
+def taken_line(found: DryRun) -> str:
+    """Return what is said of rows whose vectors are at hand."""
+    rows = found.preflight.at_hand.rows
+    return f"{counted(rows, 'row')} would get {KEPT_OF[rows != 1]}: no text of theirs is sent." if rows else ""
 
 
 def _in_doubt(found: InDoubt) -> str:

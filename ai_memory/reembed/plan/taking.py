@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ai_memory import __version__
 from ai_memory.reembed.breaker import believed_until
 from ai_memory.reembed.doubt import most_asked
 from ai_memory.reembed.plan.approval import approve_by_hand
+from ai_memory.reembed.plan.at_hand import AtHand
 from ai_memory.reembed.plan.decide import Action
 from ai_memory.reembed.plan.targets import enter_target, known_fingerprint
 from ai_memory.stores.values import NAMESPACE, Terms
@@ -29,7 +30,8 @@ class Preflight:
     """What is told before vectors are replaced: `stored` vectors, the rows found, and the target.
 
     `begins` says that a run is begun, not gone on with, `order` how it walks. Keeping what is replaced takes about
-    `undo_bytes` (0: it is not kept). `in_doubt` rows have a vector of the target that no end has shown to be right.
+    `undo_bytes` (0: it is not kept). `in_doubt` rows have a vector of the target that no end has shown to be right. The
+    vectors of some stale rows are `at_hand`.
     """
 
     stored: tuple[Space, ...]
@@ -39,6 +41,12 @@ class Preflight:
     order: str = NAMESPACE
     undo_bytes: int = 0
     in_doubt: int = 0
+    at_hand: AtHand = field(default_factory=AtHand)
+
+    @property
+    def to_send(self) -> int:
+        """How many rows have a text that somebody is asked for."""
+        return self.census.to_embed - self.at_hand.rows
 
 
 Disclose = Callable[[Preflight], None]
@@ -107,10 +115,17 @@ def preflight(store: Reader, planned: Plan) -> Preflight:
     """Return what is to be told before vectors are replaced."""
     begins = planned.action in (Action.START, Action.SUPERSEDE)
     known = known_fingerprint(store, planned.target) if begins else None
-    in_doubt = len(store.targets.unproven(known)) if known else 0
+    in_doubt = len(store.targets.unproven(known)) + planned.at_hand.unproven if known else 0
     stored = tuple(store.memories.stored_spaces())
     return Preflight(
-        stored, planned.census, planned.target, begins, planned.order, undo_bytes=planned.undo_bytes, in_doubt=in_doubt
+        stored,
+        planned.census,
+        planned.target,
+        begins,
+        planned.order,
+        undo_bytes=planned.undo_bytes,
+        in_doubt=in_doubt,
+        at_hand=planned.at_hand,
     )
 
 
