@@ -96,9 +96,9 @@ def take(
                 transaction.quarantine.lift_all(fingerprint.id)
             # Those of other namespaces stay: this run will not try them.
             transaction.quarantine.lift(fingerprint.id, sorted(planned.census.quarantined_ids))
-        # What the row says of it is what killed runners left, and runs that were given up; only a text of a stale row
-        # is sent again, asked again at most once.
-        lost = min(run.in_flight_limit, 2 * planned.census.stale)
+        # What the row says of it is what killed runners left, and runs that were given up; only a text of a row whose
+        # vector is not at hand is sent again, asked again at most once.
+        lost = min(run.in_flight_limit, 2 * planned.to_send)
         resumed = run.run_id == (planned.run.run_id if planned.run else None)
         # A run that was given up may have had nothing in flight; one of a killed runner is not known to.
         untold, until = run.untold and bool(run.holder or lost), believed_until(run, now_ms=now_ms)
@@ -107,7 +107,8 @@ def take(
         )
         lifted = planned.census.quarantined if options.retry_quarantined else 0
         transaction.progress.note_census(run, planned.census.counted(lifted=lifted))
-        twice = lost + most_asked(len(transaction.reader.targets.unproven(fingerprint))) if untold else 0
+        again = most_asked(len(transaction.reader.targets.unproven(fingerprint))) + most_asked(planned.at_hand.unproven)
+        twice = lost + again if untold else 0
     return TakenRun(run, fingerprint, resumed, lost, twice, lifted)
 
 
