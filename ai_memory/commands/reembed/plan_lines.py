@@ -9,6 +9,7 @@ from ai_memory.stores.values import HOT
 from ai_memory.text.amounts import counted, money, size, span
 
 if TYPE_CHECKING:
+    from ai_memory.errors import AiMemoryError
     from ai_memory.reembed.plan.dry_run import DryRun
     from ai_memory.reembed.plan.estimate import Estimate, Probed
     from ai_memory.reembed.plan.in_doubt import InDoubt
@@ -77,7 +78,7 @@ def dry_run_lines(found: DryRun) -> list[str]:
         else "",
         cut_line(found),
         _tried(found.probed),
-        refused_line(found),
+        refused_line(found.refusal),
     ]
     return [line for line in lines if line]
 
@@ -106,11 +107,9 @@ def _tried(probed: Probed | None) -> str:
     return f"The target answered in {probed.seconds:.1f} s; its vectors are {probed.dim:,} wide."
 
 
-def refused_line(found: DryRun) -> str:
-    """Return what stands in the way of the start that was planned."""
-    if found.refusal is None:
-        return ""
-    return f"Now such a start would do nothing and end with {found.refusal.exit_code}: {found.refusal.line()}"
+def refused_line(refusal: AiMemoryError | None) -> str:
+    """Return what stands in the way of the start that was planned, empty where nothing does."""
+    return f"Now such a start would do nothing and end with {refusal.exit_code}: {refusal.line()}" if refusal else ""
 
 
 def cut_line(found: DryRun) -> str:

@@ -208,4 +208,4 @@ def _of_all(found: Rehearsal) -> Iterator[str]:
     else:
         yield "A run would embed nothing."
     yield taken_line(found.planned)
-    yield refused_line(found.planned)
+    yield refused_line(found.planned.refusal)

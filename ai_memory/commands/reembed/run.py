@@ -56,15 +56,15 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
 
         asked = stamp.Asked(_scope(args), args.compared, args.retry_for, undo=not args.no_undo)
         return stamp.run(settings, console, asked, dry_run=args.dry_run)
-    if args.dry_run:
-        from ai_memory.commands.reembed.plan import run_plan
-
-        return run_plan(settings, console, options=_options(args, settings.embedding), ask=args.probe)
     if args.resume and not args.retarget:
         from ai_memory.commands.reembed.undo import is_unfinished, run_rollback
 
         if is_unfinished(settings):
             return run_rollback(args, settings, console)
+    if args.dry_run:
+        from ai_memory.commands.reembed.plan import run_plan
+
+        return run_plan(settings, console, options=_options(args, settings.embedding), ask=args.probe)
     return _run_job(args, settings, console)
 
 

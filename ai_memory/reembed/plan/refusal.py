@@ -22,13 +22,23 @@ def refusal(
     database: Database, store: Reader, target: Target, options: Options, census: Census, *, now_ms: int
 ) -> AiMemoryError | None:
     """Return what a start would end with before it begins, None where it would begin; nothing is written or sent."""
+    if error := held_up(database, store, now_ms=now_ms):
+        return error
+    try:
+        run = store.runs.unfinished()
+        action_of(store, approved_width(store, target, options, run), options, run, census)
+        require_room(database, store, undo_bytes(options, run, census))
+    except AiMemoryError as error:
+        return error
+    return None
+
+
+def held_up(database: Database, store: Reader, *, now_ms: int) -> AiMemoryError | None:
+    """Return what any start would end with now, whatever it is to do: another is at work, or the file is paused."""
     if database.lock().state in (LockState.RUNNER, LockState.READER):
         return held(database, now_ms=now_ms)
     try:
         require_no_pause(store, now_ms=now_ms)
-        run = store.runs.unfinished()
-        action_of(store, approved_width(store, target, options, run), options, run, census)
-        require_room(database, store, undo_bytes(options, run, census))
     except AiMemoryError as error:
         return error
     return None

@@ -228,3 +228,42 @@ def test_stamps_that_an_operator_gave_are_taken_back(
 def records(command: Command) -> object:
     sql = "SELECT memory_id, fingerprint_id, src, head, origin, embedding_space FROM embedding_provenance JOIN memories"
     return files.execute(command.db, f"{sql} ON id = memory_id ORDER BY 1")
+
+
+@pytest.fixture
+def half(command: Command, alone: Command) -> Command:
+    """The same file, of which a rollback is unfinished."""
+    assert command.run("reembed").code == 0
+    assert alone.run("reembed", "rollback", "--max-rows", "5").code == 75
+    return command
+
+
+@pytest.mark.parametrize("words", [("--resume",), ("--resume", "--or-start"), ("rollback",)])
+def test_the_plan_of_a_start_that_finishes_a_rollback_says_so(half: Command, words: tuple[str, ...]) -> None:
+    flags = ("reembed", *words, "--dry-run") if "rollback" in words else ("reembed", "--dry-run", *words)
+
+    shown, told = half.run(*flags), half.run(*flags, "--json").json
+    started = half.run("reembed", *words)
+
+    assert f"Run 3, the rollback of run 2, is unfinished: it will be finished, {ROWS - 5} rows are left." in shown.out
+    assert "Nothing was changed." in shown.out
+    assert ("embed" in shown.out.replace("reembed", ""), "--no-undo" in shown.out + shown.err) == (False, False)
+    assert (told["rows"], told["refused_with"]) == (ROWS - 5, None)
+    assert (started.code, f"{ROWS - 5} rows have what was there" in started.out) == (0, True)
+
+
+def test_the_plan_of_a_rollback_says_what_stands_in_its_way(half: Command) -> None:
+    half.run("reembed", "pause", "--reason", "the disk is moved")
+
+    for words in (("reembed", "--resume", "--dry-run"), ("reembed", "rollback", "--dry-run")):
+        assert "Now such a start would do nothing and end with 12: " in half.run(*words).out
+        assert half.run(*words, "--json").json["refused_with"] == 12
+    assert half.run("reembed", "--resume").code == 12
+
+
+def test_a_plain_start_beside_an_unfinished_rollback_is_planned_as_it_was_asked_for(half: Command) -> None:
+    planned = half.run("reembed", "--dry-run")
+
+    assert ("Nothing of it is kept" in planned.err, "What is replaced is kept" in planned.err) == (False, True)
+    assert "would do nothing and end with 12: Run 3, a rollback, is unfinished." in planned.out
+    assert half.run("reembed").code == 12
