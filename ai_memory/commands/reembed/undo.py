@@ -10,7 +10,7 @@ from ai_memory.clock import SystemClock
 from ai_memory.commands.reembed.plan_lines import refused_line
 from ai_memory.errors import AiMemoryError, NotFinished
 from ai_memory.reembed.finish.prune import Prune
-from ai_memory.reembed.finish.rollback import Rollback
+from ai_memory.reembed.finish.rollback import PAGE_ROWS, Rollback
 from ai_memory.reembed.finish.undoable import Undoable, find_undoable, name_runs
 from ai_memory.reembed.inspect.why import BUDGETS
 from ai_memory.reembed.plan.refusal import held_up
@@ -51,6 +51,7 @@ def run_rollback(args: argparse.Namespace, settings: Settings, console: Console)
         database(settings.db.value, OpenOptions(heed=stop.heed, tell=progress.note)),
         SweepTools(clock, stop, Narrator(progress)),
         lambda found: disclose(_told(found), "Put back what was there?", console, ask=not args.yes, heed=stop.heed),
+        batch=args.batch or PAGE_ROWS,
         max_rows=args.max_rows,
         run_id=_run_id(args),
     )

@@ -267,3 +267,34 @@ def test_a_plain_start_beside_an_unfinished_rollback_is_planned_as_it_was_asked_
     assert ("Nothing of it is kept" in planned.err, "What is replaced is kept" in planned.err) == (False, True)
     assert "would do nothing and end with 12: Run 3, a rollback, is unfinished." in planned.out
     assert half.run("reembed").code == 12
+
+
+REFUSED = (
+    ("--namespace", "never-seen"),
+    ("--order", "hot"),
+    ("--sleep-ms", "5"),
+    ("--retry-quarantined",),
+    ("--skip-current-space",),
+    ("--same-vectors",),
+    ("--backup", "copy.db"),
+    ("--or-start", "--no-undo"),
+    ("--dry-run", "--probe"),
+)
+
+
+def test_flags_that_a_rollback_cannot_obey_are_refused_where_it_would_be_finished(
+    half: Command, tmp_path: Path
+) -> None:
+    for flags in REFUSED:
+        refused = half.run("reembed", "--resume", *flags)
+        assert (refused.code, "A rollback is unfinished: --resume finishes it, and takes no --" in refused.error) == (
+            64,
+            True,
+        ), flags
+    assert not (tmp_path / "copy.db").exists()
+    limits = ("--max-tokens", "5", "--concurrency", "2", "--retry-for", "1s", "--wait", "1s", "--max-runtime", "1h")
+
+    some = half.run("reembed", "--resume", "--or-start", *limits, "--batch", "2", "--max-rows", "3")
+    rest = half.run("reembed", "--resume", *limits)
+
+    assert (some.code, rest.code, f"{ROWS - 8} rows have" in rest.out) == (75, 0, True)
