@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from ai_memory.reembed.plan.taking import Preflight
 
 HOT_FIRST = "Rows that are read often and lately come first."
+ASKED_FIRST = (
+    "some are asked for again; if one gets another vector, all of them are embedded anew and their vectors REPLACED."
+)
 KEPT_OF = "the vector that was kept of it", "the vectors that were kept of them"
 NOTHING_HOT = "Nothing notes in the file how often a row is read, so --order hot changes nothing."
 UNSTAMPED = (
@@ -24,8 +27,11 @@ UNSTAMPED = (
 )
 
 
-def preflight_lines(told: Preflight, *, copied: bool = False) -> list[str]:
-    """Return the lines of the disclosure: what is stored, what it will be replaced by."""
+def preflight_lines(told: Preflight, *, copied: bool = False, doubted: bool = True) -> list[str]:
+    """Return the lines of the disclosure: what is stored, what it will be replaced by.
+
+    Unless it is `doubted`, what nobody saw to be right is told elsewhere.
+    """
     lines = ["Stored vectors:"]
     for space, dim, rows in told.stored:
         lines.append(f"  {counted(rows, 'row')}, {dim or 'unknown'} wide, {printable(space or 'no stamp')}")
@@ -36,8 +42,8 @@ def preflight_lines(told: Preflight, *, copied: bool = False) -> list[str]:
     target, census = told.target, told.census
     lines.append(f"Target: {target.model} on {target.backend}, {target.dim or 'unknown'} wide, {target.space}")
     share = f"{told.to_send:,} of {counted(census.live, 'row')} will be embedded{_taken(told)}"
-    lines.append(f"{share}; {_replaced(told, copied=copied)}")
-    lines += [f"{_cut_off(told.in_doubt)}: some are asked for again."] if told.in_doubt else []
+    lines.append(f"{share}{_replaced(told, copied=copied)}")
+    lines += [f"{_cut_off(told.in_doubt)}: {ASKED_FIRST}"] if told.in_doubt and doubted else []
     return [*lines, HOT_FIRST if census.reads else NOTHING_HOT] if told.order == HOT else lines
 
 
@@ -53,14 +59,14 @@ def _taken(told: Preflight) -> str:
 def _replaced(told: Preflight, *, copied: bool) -> str:
     census = told.census
     if not census.to_replace:
-        return "no vector will be replaced."
+        return "." if told.in_doubt else "; no vector will be replaced."
     those = "its vector" if census.to_embed == 1 else "their vectors"
     whose = those if census.to_replace == census.to_embed else f"the vectors of {census.to_replace:,} of them"
     if told.undo_bytes:
         way = f" What is replaced is kept (about {size(told.undo_bytes)}). To put it back: ai-memory reembed rollback"
     else:
         way = " Nothing of it is kept (--no-undo)."
-    return f"{whose} will be REPLACED.{way}{'' if copied or told.undo_bytes else ' To keep a copy: --backup FILE'}"
+    return f"; {whose} will be REPLACED.{way}{'' if copied or told.undo_bytes else ' To keep a copy: --backup FILE'}"
 
 
 def dry_run_lines(found: DryRun) -> list[str]:

@@ -117,7 +117,7 @@ def dry_run(
     doubted = in_doubt(store, known, at_hand=found.at_hand, count_tokens=count_tokens)
     tokens = load.tokens + doubted.tokens
     return DryRun(
-        preflight=found,
+        preflight=replace(found, in_doubt=doubted.rows),
         estimated_tokens=tokens,
         estimated_cost=options.cost_of(tokens),
         truncated_rows=load.truncated if told else None,
