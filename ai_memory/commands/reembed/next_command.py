@@ -40,7 +40,7 @@ def next_command(args: argparse.Namespace, *, unfinished: bool) -> str:
 
 
 def _of_a_start(args: argparse.Namespace) -> list[str]:
-    flags = (("retarget", "--retarget"), ("retry_quarantined", "--retry-quarantined"))
+    flags = (("retarget", "--retarget"), ("retry_quarantined", "--retry-quarantined"), ("no_undo", "--no-undo"))
     words = [flag for name, flag in (*flags, ("skip_current_space", "--skip-current-space")) if getattr(args, name)]
     words += ["--order", args.order] if args.order else []
     for namespace in args.namespace or ():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ai_memory.clock import SystemClock
@@ -22,7 +23,7 @@ from ai_memory.show.question import disclose
 from ai_memory.stores.open_options import OpenOptions
 from ai_memory.stores.opening import database
 from ai_memory.text.amounts import counted
-from ai_memory.text.hints import GO_ON
+from ai_memory.text.hints import without_again
 from ai_memory.text.times import instant
 
 if TYPE_CHECKING:
@@ -118,13 +119,15 @@ def _told(found: Undoable) -> list[str]:
 
 def _take_leave(report: RollbackReport, settings: Settings, console: Console) -> int:
     """Show how a rollback ended: its result on stdout, and one line on stderr, or with -q none where all is well."""
+    report = replace(report, error=without_again(report.error, report.next))
     if console.json or not console.quiet:
         console.result(report.values(), *report.lines())
     budget = report.exit_code == NotFinished.exit_code and report.reason in BUDGETS
     if console.quiet and (report.exit_code == 0 or budget):
         return report.exit_code
     place = f"{instant(SystemClock().now_ms())} {settings.db.value}, {report.name}: {report.reason}"
-    facts = f"{place}; next: {GO_ON}" if report.next else place
+    named = report.next and report.next in report.error
+    facts = f"{place}; next: {report.next}" if report.next and not named else place
     if report.error:
         console.error(f"{report.error} ({facts})", exit_code=report.exit_code)
     else:

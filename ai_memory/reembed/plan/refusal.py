@@ -8,7 +8,7 @@ from ai_memory.errors import AiMemoryError
 from ai_memory.reembed.heartbeat import require_no_pause
 from ai_memory.reembed.holding import held
 from ai_memory.reembed.plan.plan import action_of, approved_width
-from ai_memory.reembed.plan.undo_room import require_room, undo_bytes
+from ai_memory.reembed.plan.undo_room import require_room
 from ai_memory.stores.holder import LockState
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def refusal(
     try:
         run = store.runs.unfinished()
         action_of(store, approved_width(store, target, options, run), options, run, census)
-        require_room(database, store, undo_bytes(options, run, census))
+        require_room(database, store, options, run, census, dim=target.dim)
     except AiMemoryError as error:
         return error
     return None

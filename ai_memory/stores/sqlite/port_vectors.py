@@ -17,6 +17,7 @@ from ai_memory.stores.sqlite import (
     rehearsal,
     walk,
 )
+from ai_memory.stores.sqlite.log_room import log_room
 from ai_memory.stores.sqlite.namespaces import require_seen
 from ai_memory.stores.values import NOTHING_KEPT, InRow
 
@@ -135,6 +136,10 @@ class UndoReader:
     def free(self) -> int:
         """See the port."""
         return previous.free(self.store)
+
+    def log_room(self, rows: int, *, at_once: int, row_bytes: int) -> int:
+        """See the port."""
+        return log_room(self.store, rows, at_once=at_once, row_bytes=row_bytes)
 
     def left_of(self, undoes: Span) -> int:
         """See the port."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from hashlib import sha256
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ import pytest
 from tests.support import files
 from tests.support.command import Command, remote
 from tests.support.fake_endpoint import FakeEndpoint
-from tests.support.small_disk import small_disk
+from tests.support.small_disk import remount, small_disk
 
 ROWS = 12
 KEPT = "SELECT count(*) FROM embedding_previous"
@@ -161,14 +162,76 @@ def test_where_the_disk_has_not_the_room_nothing_begins(tmp_path: Path, endpoint
     made = files.create(tmp_path / "made.db", ROWS)
     files.execute(made, "UPDATE memories SET embedding = zeroblob(30000)")
     files.execute(made, "PRAGMA wal_checkpoint(TRUNCATE)")
-    with small_disk(tmp_path / "disk", f"size={made.stat().st_size // 1024 + 300}k") as disk:
+    with small_disk(tmp_path / "disk", f"size={made.stat().st_size // 1024 + 700}k") as disk:
         command = Command(Path(shutil.copy(made, disk / "m.db")), remote(endpoint))
 
         refused = command.run("reembed")
         planned = command.run("reembed", "--dry-run", "--json").json
 
-        assert (refused.code, "--no-undo" in refused.error) == (74, True)
+        assert (refused.code, "Free some room, or keep nothing: ai-memory reembed --no-undo" in refused.error) == (
+            74,
+            True,
+        )
+        assert ("prune" in refused.error, refused.error.count("ai-memory reembed")) == (False, 1)
         assert (planned["refused_with"], endpoint.seen.requests) == (74, 0)
+        assert command.run("reembed", "--no-undo").code == 0
+
+
+def test_no_run_begins_that_a_full_disk_ends(tmp_path: Path, endpoint: FakeEndpoint) -> None:
+    endpoint.change(model="old")
+    made = files.create(tmp_path / "made.db", 300)
+    assert Command(made, remote(endpoint)).run("reembed", "--no-undo", "--batch", "300").code == 0
+    files.execute(made, "PRAGMA wal_checkpoint(TRUNCATE)")
+    endpoint.change(model="new", weights="new")
+    ends = []
+    for room, flags in product((100, 400, 700, 1000, 1300, 2600), ((), ("--no-undo",))):
+        with small_disk(tmp_path / f"disk-{room}-{len(flags)}", f"size={made.stat().st_size // 1024 + room}k") as disk:
+            command, asked = Command(Path(shutil.copy(made, disk / "m.db")), remote(endpoint)), endpoint.seen.requests
+
+            planned = command.run("reembed", "--dry-run", "--json", *flags).json["refused_with"]
+            ended = command.run("reembed", "--batch", "20", *flags)
+
+        ends.append((room, flags, ended.code))
+        assert ended.code in (0, 74)
+        assert (ended.code == 74) == (endpoint.seen.requests == asked), ended
+        if ended.code:
+            assert "for its log" in ended.error
+            assert ("then: ai-memory reembed --no-undo --batch 20" in ended.error) == bool(flags)
+        assert ended.code == 74 or planned is None
+    assert {code for _, _, code in ends} == {0, 74}
+
+
+def test_where_something_is_kept_a_full_disk_names_prune_alone(tmp_path: Path, endpoint: FakeEndpoint) -> None:
+    endpoint.change(model="old")
+    made = files.create(tmp_path / "made.db", 300)
+    assert Command(made, remote(endpoint)).run("reembed", "--no-undo").code == 0
+    endpoint.change(model="new", weights="new")
+    assert Command(made, remote(endpoint)).run("reembed").code == 0
+    endpoint.change(model="third", weights="third")
+    files.execute(made, "PRAGMA wal_checkpoint(TRUNCATE)")
+    with small_disk(tmp_path / "disk", f"size={made.stat().st_size // 1024 + 100}k") as disk:
+        refused = Command(Path(shutil.copy(made, disk / "m.db")), remote(endpoint)).run("reembed")
+
+    assert (refused.code, "drop what earlier runs left: ai-memory reembed prune" in refused.error) == (74, True)
+    assert refused.error.count("ai-memory reembed") == 1
+
+
+def test_a_rollback_that_a_full_disk_ends_names_one_next_command(tmp_path: Path, endpoint: FakeEndpoint) -> None:
+    endpoint.change(model="old")
+    made = files.create(tmp_path / "made.db", 1_500)
+    assert Command(made, remote(endpoint)).run("reembed", "--no-undo", "--batch", "500").code == 0
+    endpoint.change(model="new", weights="new")
+    assert Command(made, remote(endpoint)).run("reembed", "--batch", "500").code == 0
+    files.execute(made, "PRAGMA wal_checkpoint(TRUNCATE)")
+    with small_disk(tmp_path / "disk", f"size={made.stat().st_size // 1024 + 500}k") as disk:
+        command = Command(Path(shutil.copy(made, disk / "m.db")), remote(endpoint))
+
+        ended = command.run("reembed", "rollback")
+
+        assert (ended.code, "Free some space, then: ai-memory reembed --resume" in ended.error) == (74, True)
+        assert ("same command" in ended.error, ended.error.count("ai-memory reembed")) == (False, 1)
+        remount(disk, "size=60m")
+        assert command.run("reembed", "--resume").code == 0
 
 
 def test_prune_drops_the_way_back_and_gives_the_room_back(command: Command, alone: Command) -> None:
