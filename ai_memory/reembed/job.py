@@ -68,7 +68,8 @@ class Job:
             ending = nothing_stale(store, planned, self.options, now_ms=self._now())
             return report(planned, None, None, ending, self._expense(began))
         if planned.action is not Action.FINISH:
-            require_room(self.database, store, planned.undo_bytes, planned.staged_bytes)
+            census, dim = planned.census, planned.target.dim
+            require_room(self.database, store, self.options, planned.run, census, dim=dim)
         taken = take_run(store, planned, self.options, self.tools, self.disclose, holder)
         with closing(self.tools.workers()) as pool:
             heartbeat = Heartbeat(store, taken.run, self.tools, failure=lambda: pool.failure)

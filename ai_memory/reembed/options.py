@@ -49,7 +49,8 @@ class Options:
 
     def keeps(self, run: Run | None) -> bool:
         """Return whether what is replaced is kept: an unfinished `run` goes on as it was begun."""
-        return self.keeps_previous if run is None or self.retarget else run.keeps_previous
+        # No run that embeds goes on with a rollback.
+        return self.keeps_previous if run is None or self.retarget or run.undoes else run.keeps_previous
 
     def stages(self, run: Run | None) -> bool:
         """Return whether vectors go beside the memories: an unfinished `run` goes on as it was begun."""

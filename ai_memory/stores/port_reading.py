@@ -112,6 +112,12 @@ class UndoReader(Protocol):
     def free(self) -> int:
         """Return how many bytes of the database are free, to be used again."""
 
+    def log_room(self, rows: int, *, at_once: int, row_bytes: int) -> int:
+        """Return about how many bytes the log grows by at most while rows are written, `at_once` of them in a commit.
+
+        Each has `row_bytes` of vectors.
+        """
+
     def left_of(self, undoes: Span) -> int:
         """Return how many memories have vectors of these runs' targets."""
 

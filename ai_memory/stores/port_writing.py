@@ -175,7 +175,8 @@ class RunWriter(Protocol):
     ) -> Run:
         """Enter a new run in state running, which nobody holds yet.
 
-        What runs to its target that were given up have left in flight, in its namespaces, is in its `in_flight_limit`.
+        What runs to its target that were given up have left in flight, in its namespaces, is in its `in_flight_limit`;
+        not in that of a rollback, which sends nothing.
 
         Raises:
             StatementRefused: another run is unfinished.

@@ -9,7 +9,11 @@ from pathlib import Path
 import pytest
 
 from ai_memory.reembed.doubt import most_asked
+from ai_memory.reembed.finish.rollback import Rollback
 from ai_memory.reembed.inspect.report import RunReport
+from ai_memory.reembed.tools import SweepTools
+from ai_memory.show.narrator import Narrator
+from ai_memory.stores.opening import database
 from ai_memory.vectors.witness import WITNESS_TEXTS
 from tests.reembed.work import NOW_MS, Work
 from tests.support import files
@@ -154,10 +158,9 @@ def test_what_a_run_that_was_given_up_had_in_flight_is_announced_by_the_next_one
 
     assert report.exit_code == 0
     assert 0 < len(set(last.sent) & killed) <= report.texts_sent_twice
+    again = most_asked(report.already_current) + most_asked(report.taken_again)
     with Work(path).store() as store:
-        assert store.runs.read(report.run_id or 0).counters.texts_sent_twice == report.texts_sent_twice - most_asked(
-            report.already_current
-        )
+        assert store.runs.read(report.run_id or 0).counters.texts_sent_twice == report.texts_sent_twice - again
 
 
 def test_what_a_run_of_another_namespace_did_not_send_again_is_still_announced(tmp_path: Path) -> None:
@@ -190,3 +193,55 @@ def test_no_more_is_announced_than_there_is_to_send(tmp_path: Path) -> None:
 
     # Each row at most twice: it is sent, and asked again; and some of those that were written.
     assert 0 < report.texts_sent_twice <= 2 * report.reembedded + most_asked(report.already_current)
+
+
+def undo(path: Path) -> None:
+    work = Work(path)
+    tools = SweepTools(work.clock, work.stop, Narrator(work.heard))
+    assert Rollback(database(path), tools, lambda _: None).run().exit_code == 0
+
+
+def cancel_and_undo(path: Path) -> None:
+    cancel(path)
+    undo(path)
+
+
+@pytest.mark.parametrize("give_up", [undo, cancel_and_undo])
+def test_what_a_run_that_was_undone_had_in_flight_is_announced_by_the_next_one_to_its_target(
+    tmp_path: Path, give_up: Callable[[Path], object]
+) -> None:
+    path = files.create(tmp_path / "m.db", 40)
+    killed, last = killed_and(path, give_up), Deadly(1000)
+
+    report = Work(path, HashEmbedder(before=last)).run(batch=BATCH)
+
+    assert report.exit_code == 0
+    assert 0 < len(set(last.sent) & killed) <= report.texts_sent_twice
+
+
+def test_of_rows_that_get_what_was_kept_of_them_no_text_is_announced(tmp_path: Path) -> None:
+    path, killed, last = files.create(tmp_path / "m.db", 40), Deadly(24), Deadly(1000)
+    with pytest.raises(Killed):
+        Work(path, HashEmbedder(concurrency=8, before=killed)).run(batch=BATCH)
+    kept = files.embedded(path)
+    cancel_and_undo(path)
+
+    report = Work(path, HashEmbedder(before=last)).run(batch=BATCH)
+
+    assert (report.taken_again, report.reembedded) == (kept, 40)
+    assert len(set(last.sent) & set(killed.sent)) <= report.texts_sent_twice
+    assert report.texts_sent_twice <= 2 * (40 - kept) + most_asked(kept)
+
+
+def test_where_all_is_kept_only_what_is_asked_again_is_announced(tmp_path: Path) -> None:
+    path, last = files.create(tmp_path / "m.db", 40), Deadly(1000)
+    Work(path).run(batch=BATCH, max_rows=20)
+    with pytest.raises(Killed):
+        Work(path, HashEmbedder(concurrency=8, before=Deadly(5))).run(batch=BATCH, resume=True)
+    cancel_and_undo(path)
+    files.execute(path, "DELETE FROM memories WHERE id NOT IN (SELECT memory_id FROM embedding_previous)")
+
+    report = Work(path, HashEmbedder(before=last)).run(batch=BATCH)
+
+    assert report.taken_again == report.reembedded > 0
+    assert report.texts_sent_twice == 0

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from ai_memory.commands.reembed.plan_lines import ASKED_FIRST
 from ai_memory.reembed.doubt import MOST, most_asked
 from tests.support import files
 from tests.support.command import Command, plain, remote
@@ -76,7 +77,8 @@ def test_a_start_that_only_asks_has_no_vector_to_ask_a_person_for(command: Comma
     ended = command.on_terminal("reembed", typed="")
 
     assert (ended.code, "Replace these vectors?" in ended.out) == (0, False)
-    assert f"{IN_DOUBT}: some are asked for again." in ended.out
+    assert f"{IN_DOUBT}: {ASKED_FIRST}" in " ".join(ended.out.split())
+    assert "no vector will be replaced" not in ended.out
 
 
 @pytest.mark.parametrize("flags", [(), ("--resume", "--or-start")])
@@ -85,6 +87,8 @@ def test_a_plan_says_how_many_are_asked_for_again_and_what_that_takes(command: C
     told = command.run("reembed", "--dry-run", "--json", *flags).json
 
     assert ASKED in planned.out
+    assert f"0 of {ROWS} rows will be embedded." in planned.err
+    assert ("no vector will be replaced" in planned.err, IN_DOUBT in planned.err) == (False, False)
     assert (told["rows_to_embed"], told["rows_in_doubt"], told["texts_asked_again"]) == (0, ROWS, most_asked(ROWS))
     assert told["estimated_tokens"] > most_asked(ROWS)
     assert told["refused_with"] is None

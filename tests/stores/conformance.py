@@ -739,6 +739,16 @@ class UndoSuite(Suite):
         assert (dropped, store.targets.previous.kept()) == (Room(4, 3 * size), [(later.run_id, kept)])
         assert put_back(store, target, run, *IDS[1:3]) == {}
 
+    def test_the_log_grows_with_what_is_written_and_no_further_than_its_limit(self, store: Store) -> None:
+        """However much is written, it begins anew after so much; more at once takes more."""
+        log_room = store.targets.previous.log_room
+
+        few, some = (log_room(rows, at_once=100, row_bytes=1_000) for rows in (10, 200))
+        most, at_once = log_room(10**6, at_once=100, row_bytes=1_000), log_room(10**6, at_once=1_000, row_bytes=1_000)
+
+        assert 0 < few < some <= most < at_once
+        assert most == log_room(10**7, at_once=100, row_bytes=1_000)
+
     def test_what_was_pruned_is_free_until_it_is_given_back(
         self, subject: Subject, store: Store, target: Fingerprint, run: Run
     ) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from ai_memory.commands.arguments import duration, money, named_path, point_in_time, sample_size, whole_number
@@ -22,6 +22,41 @@ VERBS = {
     "rollback": "put back what the latest run replaced, resumably, and withdraw its approval",
     "prune": "drop what was kept of replaced vectors: there is no way back then",
 }
+OF_A_START = (
+    "resume",
+    "or_start",
+    "retarget",
+    "namespace",
+    "order",
+    "dry_run",
+    "probe",
+    "batch",
+    "sleep_ms",
+    "max_rows",
+    "max_tokens",
+    "max_cost",
+    "max_runtime",
+    "concurrency",
+    "retry_for",
+    "wait",
+    "retry_quarantined",
+    "skip_current_space",
+    "same_vectors",
+    "stamp_only",
+    "compared",
+    "no_undo",
+    "staged",
+    "auto_switch",
+    "backup",
+    "yes",
+)
+"""The flags of a start, as attributes."""
+NOT_GIVEN: Mapping[str, object] = {"retry_for": 120.0}
+"""What an attribute is where its flag was not given, if that is neither None nor False nor 0."""
+OF_A_ROLLBACK = frozenset({"resume", "or_start", "dry_run", "yes", "batch", "max_rows", "max_runtime"})
+"""The flags that hold where a start goes on with a rollback."""
+OF_REQUESTS = frozenset({"max_tokens", "max_cost", "concurrency", "retry_for", "wait"})
+"""The flags that limit requests: where none is sent they hold by themselves."""
 ORDERS = ("namespace", "hot")
 MOST = 10**12
 Add = Callable[..., object]
@@ -37,8 +72,25 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     for verb, summary in VERBS.items():
         below = verbs.add_parser(verb, help=summary, description=f"{summary[0].upper()}{summary[1:]}.")
         add_global_flags(below)
-        if verb in FLAGS:
-            FLAGS[verb](below.add_argument)
+        below.set_defaults(takes=_added(below, FLAGS[verb]) if verb in FLAGS else frozenset())
+
+
+def _added(parser: argparse.ArgumentParser, add_to: Callable[[Add], None]) -> frozenset[str]:
+    """Add the flags of a sub-command, and return the attributes that they set."""
+    attributes: set[str] = set()
+    add_to(lambda *names, **options: attributes.add(parser.add_argument(*names, **options).dest))
+    return frozenset(attributes)
+
+
+def given(args: argparse.Namespace) -> list[str]:
+    """Return the attributes of the flags of a start that were given."""
+    values = vars(args)
+    return [each for each in OF_A_START if (values[each] or None) != NOT_GIVEN.get(each)]
+
+
+def named(attributes: Iterable[str]) -> str:
+    """Return the words for flags."""
+    return " or ".join(f"--{'sample' if each == 'compared' else each.replace('_', '-')}" for each in attributes)
 
 
 def _add_starts(add: Add) -> None:

@@ -29,7 +29,7 @@ def run_plan(settings: Settings, console: Console, *, options: Options, ask: boo
         embedder = assemble_interactive(settings.embedding) if ask else None
         probed = ask_target(store, embedder, retarget=options.retarget) if embedder else None
         found = dry_run(file, store, target, options, now_ms=SystemClock().now_ms(), count_tokens=count, probed=probed)
-    for line in preflight_lines(found.preflight):
+    for line in preflight_lines(found.preflight, doubted=False):
         console.err.line(line)
     console.result(found.values(), *dry_run_lines(found))
     return 0

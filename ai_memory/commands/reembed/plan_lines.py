@@ -9,12 +9,17 @@ from ai_memory.stores.values import HOT
 from ai_memory.text.amounts import counted, money, size, span
 
 if TYPE_CHECKING:
+    from ai_memory.errors import AiMemoryError
     from ai_memory.reembed.plan.dry_run import DryRun
     from ai_memory.reembed.plan.estimate import Estimate, Probed
     from ai_memory.reembed.plan.in_doubt import InDoubt
     from ai_memory.reembed.plan.taking import Preflight
 
 HOT_FIRST = "Rows that are read often and lately come first."
+ASKED_FIRST = (
+    "some are asked for again; if one gets another vector, all of them are embedded anew and their vectors REPLACED."
+)
+KEPT_OF = "the vector that was kept of it", "the vectors that were kept of them"
 NOTHING_HOT = "Nothing notes in the file how often a row is read, so --order hot changes nothing."
 UNSTAMPED = (
     "While the run works, rows without a stamp are found by their words, unless [embeddings.previous] in the config "
@@ -22,8 +27,11 @@ UNSTAMPED = (
 )
 
 
-def preflight_lines(told: Preflight, *, copied: bool = False) -> list[str]:
-    """Return the lines of the disclosure: what is stored, what it will be replaced by."""
+def preflight_lines(told: Preflight, *, copied: bool = False, doubted: bool = True) -> list[str]:
+    """Return the lines of the disclosure: what is stored, what it will be replaced by.
+
+    Unless it is `doubted`, what nobody saw to be right is told elsewhere.
+    """
     lines = ["Stored vectors:"]
     for space, dim, rows in told.stored:
         lines.append(f"  {counted(rows, 'row')}, {dim or 'unknown'} wide, {printable(space or 'no stamp')}")
@@ -33,9 +41,9 @@ def preflight_lines(told: Preflight, *, copied: bool = False) -> list[str]:
         lines.append(UNSTAMPED)
     target, census = told.target, told.census
     lines.append(f"Target: {target.model} on {target.backend}, {target.dim or 'unknown'} wide, {target.space}")
-    share = f"{census.to_embed:,} of {counted(census.live, 'row')}"
-    lines.append(f"{share} will be embedded; {_replaced(told, copied=copied)}")
-    lines += [f"{_cut_off(told.in_doubt)}: some are asked for again."] if told.in_doubt else []
+    share = f"{told.to_send:,} of {counted(census.live, 'row')} will be embedded{_taken(told)}"
+    lines.append(f"{share}{_replaced(told, copied=copied)}")
+    lines += [f"{_cut_off(told.in_doubt)}: {ASKED_FIRST}"] if told.in_doubt and doubted else []
     return [*lines, HOT_FIRST if census.reads else NOTHING_HOT] if told.order == HOT else lines
 
 
@@ -43,10 +51,15 @@ def _cut_off(rows: int) -> str:
     return f"{counted(rows, 'row was', 'rows were')} written in a start that was cut off or stopped early"
 
 
+def _taken(told: Preflight) -> str:
+    rows = told.at_hand.rows
+    return f", {counted(rows, 'gets', 'get')} {KEPT_OF[rows != 1]}" if rows else ""
+
+
 def _replaced(told: Preflight, *, copied: bool) -> str:
     census = told.census
     if not census.to_replace:
-        return "no vector will be replaced."
+        return "." if told.in_doubt else "; no vector will be replaced."
     those = "its vector" if census.to_embed == 1 else "their vectors"
     whose = those if census.to_replace == census.to_embed else f"the vectors of {census.to_replace:,} of them"
     if told.staged_bytes:
@@ -57,26 +70,33 @@ def _replaced(told: Preflight, *, copied: bool) -> str:
         way = f" What is replaced is kept (about {size(told.undo_bytes)}). To put it back: ai-memory reembed rollback"
     else:
         way = " Nothing of it is kept (--no-undo)."
-    return f"{whose} will be REPLACED.{way}{'' if copied or told.undo_bytes else ' To keep a copy: --backup FILE'}"
+    return f"; {whose} will be REPLACED.{way}{'' if copied or told.undo_bytes else ' To keep a copy: --backup FILE'}"
 
 
 def dry_run_lines(found: DryRun) -> list[str]:
     """Return what a dry run says of the run that it planned."""
-    census = found.preflight.census
+    told = found.preflight
     paid = "" if found.estimated_cost is None else f" for {money(found.estimated_cost)}"
     tokens = f"about {counted(found.estimated_tokens, 'token')}{paid}"
     long = counted(found.oversize_rows, "row is too long", "rows are too long")
     lines = [
-        f"Would embed {census.to_embed:,} of {counted(census.live, 'row')}, {tokens}; {long}. Nothing was changed.",
+        f"Would embed {told.to_send:,} of {counted(told.census.live, 'row')}, {tokens}; {long}. Nothing was changed.",
+        taken_line(found),
         _in_doubt(found.in_doubt),
         f"It would take about {_time(found.estimate)}."
-        if found.estimate and (census.to_embed or found.in_doubt.texts)
+        if found.estimate and (told.to_send or found.in_doubt.texts)
         else "",
         cut_line(found),
         _tried(found.probed),
-        refused_line(found),
+        refused_line(found.refusal),
     ]
     return [line for line in lines if line]
+
+
+def taken_line(found: DryRun) -> str:
+    """Return what is said of rows whose vectors are at hand."""
+    rows = found.preflight.at_hand.rows
+    return f"{counted(rows, 'row')} would get {KEPT_OF[rows != 1]}: no text of theirs is sent." if rows else ""
 
 
 def _in_doubt(found: InDoubt) -> str:
@@ -97,11 +117,9 @@ def _tried(probed: Probed | None) -> str:
     return f"The target answered in {probed.seconds:.1f} s; its vectors are {probed.dim:,} wide."
 
 
-def refused_line(found: DryRun) -> str:
-    """Return what stands in the way of the start that was planned."""
-    if found.refusal is None:
-        return ""
-    return f"Now such a start would do nothing and end with {found.refusal.exit_code}: {found.refusal.line()}"
+def refused_line(refusal: AiMemoryError | None) -> str:
+    """Return what stands in the way of the start that was planned, empty where nothing does."""
+    return f"Now such a start would do nothing and end with {refusal.exit_code}: {refusal.line()}" if refusal else ""
 
 
 def cut_line(found: DryRun) -> str:

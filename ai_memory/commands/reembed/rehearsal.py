@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ai_memory.actions.rehearse import Compared
 from ai_memory.actions.sample import Taken
-from ai_memory.commands.reembed.plan_lines import cut_line, refused_line
+from ai_memory.commands.reembed.plan_lines import cut_line, refused_line, taken_line
 from ai_memory.memory.text_codec import printable
 from ai_memory.reembed.plan.estimate import Load
 from ai_memory.text.amounts import counted, money, span
@@ -61,7 +61,7 @@ class Rehearsal:
     @property
     def rows(self) -> int:
         """Rows that a run would embed."""
-        return self.planned.preflight.census.to_embed
+        return self.planned.preflight.to_send
 
     @property
     def tokens(self) -> int:
@@ -207,4 +207,5 @@ def _of_all(found: Rehearsal) -> Iterator[str]:
         yield cut_line(found.planned)
     else:
         yield "A run would embed nothing."
-    yield refused_line(found.planned)
+    yield taken_line(found.planned)
+    yield refused_line(found.planned.refusal)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from ai_memory.commands.reembed.flags import add_flags
+from ai_memory.commands.reembed.flags import OF_A_ROLLBACK, OF_REQUESTS, add_flags, given, named
 from ai_memory.errors import UsageError
 
 if TYPE_CHECKING:
@@ -20,27 +20,8 @@ if TYPE_CHECKING:
     from ai_memory.reembed.stop import Stop
     from ai_memory.show.console import Console
 
-ONLY_OF_A_RUN = (
-    "resume",
-    "or_start",
-    "retarget",
-    "order",
-    "batch",
-    "sleep_ms",
-    "max_rows",
-    "max_tokens",
-    "max_cost",
-    "max_runtime",
-    "concurrency",
-    "wait",
-    "retry_quarantined",
-    "skip_current_space",
-    "same_vectors",
-    "backup",
-    "staged",
-    "auto_switch",
-)
-"""Flags, as attributes, that --stamp-only does not obey, and so refuses."""
+OF_STAMPING = frozenset({"stamp_only", "compared", "namespace", "dry_run", "probe", "retry_for", "no_undo", "yes"})
+"""Flags, as attributes, that --stamp-only obeys; it refuses the others."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -51,6 +32,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     """Run, plan or stamp, or do what the sub-command says."""
     if args.verb:
+        if refused := [each for each in given(args) if each not in args.takes]:
+            raise UsageError(f"reembed {args.verb} takes no {named(refused)}.", tip="Leave that out.")
         return _run_verb(args, settings, console)
     _refuse_contradictions(args)
     if args.stamp_only:
@@ -58,18 +41,19 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
 
         asked = stamp.Asked(_scope(args), args.compared, args.retry_for, undo=not args.no_undo)
         return stamp.run(settings, console, asked, dry_run=args.dry_run)
-    if args.dry_run:
-        from ai_memory.commands.reembed.plan import run_plan
-
-        return run_plan(settings, console, options=_options(args, settings), ask=args.probe)
     if args.resume and not args.retarget:
         from ai_memory.commands.reembed.switch import is_switched
         from ai_memory.commands.reembed.undo import is_unfinished, run_rollback
 
         if is_unfinished(settings):
+            _refuse_for_rollback(args)
             return run_rollback(args, settings, console)
-        if is_switched(settings):
+        if is_switched(settings) and not args.dry_run:
             return _switch(args, settings, console)
+    if args.dry_run:
+        from ai_memory.commands.reembed.plan import run_plan
+
+        return run_plan(settings, console, options=_options(args, settings), ask=args.probe)
     return _run_job(args, settings, console)
 
 
@@ -119,17 +103,21 @@ def _refuse_contradictions(args: argparse.Namespace) -> None:
         raise UsageError("--probe needs --dry-run.", tip="A run tries the target by itself.")
     if args.or_start and not args.resume:
         raise UsageError("--or-start needs --resume.", tip="Write: ai-memory reembed --resume --or-start")
-    if args.stamp_only and (given := [name for name in ONLY_OF_A_RUN if getattr(args, name)]):
-        flags = " or ".join(f"--{name.replace('_', '-')}" for name in given)
-        raise UsageError(
-            f"--stamp-only begins no run, and takes no {flags}.",
-            tip="Leave that out.",
-        )
+    if args.stamp_only and (refused := [each for each in given(args) if each not in OF_STAMPING]):
+        raise UsageError(f"--stamp-only begins no run, and takes no {named(refused)}.", tip="Leave that out.")
     if args.no_undo and args.resume and not (args.or_start or args.retarget):
         raise UsageError("--no-undo is for a start: --resume goes on as the run was begun.", tip="Leave it out.")
     if args.compared is not None and not args.stamp_only:
         raise UsageError(
             "--sample needs --stamp-only.", tip="To compare what a run wrote: ai-memory reembed verify --sample 300"
+        )
+
+
+def _refuse_for_rollback(args: argparse.Namespace) -> None:
+    if refused := [each for each in given(args) if each not in OF_A_ROLLBACK | OF_REQUESTS]:
+        raise UsageError(
+            f"A rollback is unfinished: --resume finishes it, and takes no {named(refused)}.",
+            tip="Leave that out; or give the rollback up: ai-memory reembed cancel",
         )
 
 

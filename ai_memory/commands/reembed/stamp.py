@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     from ai_memory.stores.port import Store
     from ai_memory.vectors.target import Target
 
-COMPARE = "Later: ai-memory reembed verify --sample 300"
+COMPARE = "ai-memory reembed verify --sample 300"
+NOT_KEPT = " Nothing of what stood there is kept (--no-undo)."
 ALL = "all"
 
 
@@ -102,13 +103,17 @@ def _stamp(settings: Settings, console: Console, asked: Asked) -> int:
     with held, file.write(now_ms=now_ms) as store, naming_the_way_on(store, REEMBED, now_ms=now_ms):
         known = recorded_target(store, target)
         due = would_stamp(store, known, asked.scope).stamped
-        embedder = _reached(store, settings, console, asked) if due else None
+        embedder, notes = _reached(store, settings, asked) if due else (None, [])
+        for note in notes:
+            console.warn(note)
         if embedder:
             result = _compared(store, known, asked, tools, embedder)
         else:
             result = stamp(store, known, asked.scope, tools, undo=asked.undo)
         told, on = (as_it_stands(each, store, REEMBED, now_ms=now_ms) for each in (result.text(), result.next))
-    console.result({**result.values(), "next": on}, told)
+    kept = "" if asked.undo or not result.stamped else NOT_KEPT
+    # What stays stale is to be embedded first: what was stamped unseen can be compared at any time.
+    console.result({**result.values(), "notes": notes, "next": on or (COMPARE if notes else "")}, f"{told}{kept}")
     return 0
 
 
@@ -117,8 +122,8 @@ def _compared(store: Store, target: Target, asked: Asked, tools: SweepTools, emb
         return stamp_compared(store, target, asked.scope, tools, workers, size=asked.size, undo=asked.undo)
 
 
-def _reached(store: Store, settings: Settings, console: Console, asked: Asked) -> ResilientEmbedder | None:
-    """Return the embedder, once it has shown that it serves the target.
+def _reached(store: Store, settings: Settings, asked: Asked) -> tuple[ResilientEmbedder | None, list[str]]:
+    """Return the embedder, once it has shown that it serves the target, and what is to be told.
 
     None where nobody is there to be asked for as long as requests are retried, and no sample was asked for.
 
@@ -132,6 +137,5 @@ def _reached(store: Store, settings: Settings, console: Console, asked: Asked) -
     except (EmbedderInitFailed, TransientFailure) as error:
         if asked.sample is not None or embedder.meter.reached:
             raise
-        console.warn(f"no vector was compared: {error.what} {COMPARE}")
-        return None
-    return embedder
+        return None, [f"no vector was compared: {error.what} Later: {COMPARE}"]
+    return embedder, []

@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING
 
 from ai_memory.clock import SystemClock
 from ai_memory.commands.reembed.leave import take_leave
+from ai_memory.commands.reembed.plan_lines import refused_line
 from ai_memory.errors import AiMemoryError
+from ai_memory.reembed.finish.moving import PAGE_ROWS
 from ai_memory.reembed.finish.prune import Prune
 from ai_memory.reembed.finish.rollback import Rollback
 from ai_memory.reembed.finish.undoable import Undoable, find_undoable, name_runs
+from ai_memory.reembed.plan.refusal import held_up
 from ai_memory.reembed.stop import Stop, stop_after, stop_on_signals
 from ai_memory.reembed.tools import SweepTools
 from ai_memory.show.narrator import Narrator
@@ -47,6 +50,7 @@ def run_rollback(args: argparse.Namespace, settings: Settings, console: Console)
         database(settings.db.value, OpenOptions(heed=stop.heed, tell=progress.note)),
         SweepTools(clock, stop, Narrator(progress)),
         lambda found: disclose(_told(found), "Put back what was there?", console, ask=not args.yes, heed=stop.heed),
+        batch=args.batch or PAGE_ROWS,
         max_rows=args.max_rows,
         run_id=_run_id(args),
     )
@@ -81,21 +85,27 @@ def _plan(file: Database, console: Console, run_id: int | None) -> int:
     """Show what would be undone; the database is opened read-only."""
     with file.read() as store:
         found = find_undoable(store, run_id)
+        refusal = None if found.done else held_up(file, store, now_ms=SystemClock().now_ms())
+    rows = found.to_do(found.rollback) if found.rollback else found.kept.rows
     values = {
         "dry_run": True,
         "undoes": [found.undoes.first, found.undoes.last],
-        "rows": 0 if found.done else found.kept.rows,
+        "rows": 0 if found.done else rows,
         "kept_bytes": found.kept.on_disk,
+        "refused_with": refusal.exit_code if refusal else None,
+        "refusal": refusal.line() if refusal else None,
     }
-    lines = _told(found)
-    if found.done:
-        lines = [f"{name_runs(found.undoes).capitalize()}: undone already."]
-    console.result(values, *lines, "Nothing was changed.")
+    console.result(values, *_told(found), "Nothing was changed.", *filter(None, [refused_line(refusal)]))
     return 0
 
 
 def _told(found: Undoable) -> list[str]:
     runs, kept = name_runs(found.undoes), counted(found.kept.rows, "vector")
+    if found.done:
+        return [f"{runs.capitalize()}: undone already."]
+    if run := found.rollback:
+        left = counted(found.to_do(run), "row is left", "rows are left")
+        return [f"Run {run.run_id}, the rollback of {runs}, is unfinished: it will be finished, {left}."]
     begun = instant(found.last.started_at)
     lines = [f"{runs.capitalize()} (to {found.target.space}, begun {begun}) will be undone: {kept} that were replaced."]
     if found.gives_up:

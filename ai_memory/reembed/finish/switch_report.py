@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from ai_memory.text.amounts import counted
-from ai_memory.text.hints import GO_ON, SWITCH_BACK
+from ai_memory.text.hints import GO_ON, REEMBED, SWITCH_BACK
 
 if TYPE_CHECKING:
     from ai_memory.reembed.sweep.ending import Ending
@@ -74,5 +74,5 @@ def report(reader: Reader, run: Run, ending: Ending | None, *, switched: bool, s
         stale=census.stale if census else None,
         duration_ms=round(seconds * 1000),
         error=error.line() if error else "",
-        next=GO_ON if open_ else error.tip if error else "",
+        next=GO_ON if open_ else REEMBED if census and census.stale else "",
     )

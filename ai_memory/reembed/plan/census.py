@@ -129,7 +129,7 @@ def count_rows(
     scope: Scope,
     *,
     now_ms: int,
-    visit: Callable[[Document | Unfit], None] | None = None,
+    visit: Callable[[Document | Unfit], object] | None = None,
     means: Means = Means(),
 ) -> Census:
     """Return the census of the rows in `scope` against `target`, in one state of the database.

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from ai_memory.reembed.plan.at_hand import Sorting
 from ai_memory.reembed.plan.census import Means, count_rows
 from ai_memory.reembed.plan.decide import order_of, scope_of
 from ai_memory.reembed.plan.estimate import Estimate, Load, Probed, estimate
@@ -53,7 +54,8 @@ class DryRun:
             "total_rows": census.live,
             "rows_with_embeddings": census.with_vector,
             "rows_missing_embeddings": census.live - census.with_vector,
-            "rows_to_embed": census.to_embed,
+            "rows_to_embed": self.preflight.to_send,
+            "rows_to_take_again": self.preflight.at_hand.rows,
             "rows_to_replace": census.to_replace,
             "target_model": target.model,
             "target_dim": target.dim or None,
@@ -105,17 +107,20 @@ def dry_run(
 
     def read(found: Snapshot) -> tuple[Preflight, Load]:
         load, known = Load(target.max_tokens, count_tokens), found.known(identity(target))
-        census = count_rows(found, traits, known, scope, now_ms=now_ms, visit=load.add, means=means)
+        sorting = Sorting(store, known, send=load.add, count_tokens=count_tokens)
+        census = count_rows(found, traits, known, scope, now_ms=now_ms, visit=sorting.visit, means=means)
         undo, beside = undo_bytes(options, run, census), staged_bytes(options, run, census, dim=target.dim)
-        stored = tuple(found.stored_spaces())
-        return Preflight(stored, census, target, order=order, undo_bytes=undo, staged_bytes=beside), load
+        stored, at_hand = tuple(found.stored_spaces()), sorting.found
+        return Preflight(
+            stored, census, target, order=order, undo_bytes=undo, staged_bytes=beside, at_hand=at_hand
+        ), load
 
     found, load = store.consistently(read)
     known, told = known_fingerprint(store, target), count_tokens is not None and target.max_tokens > 0
-    doubted = in_doubt(store, known, count_tokens=count_tokens)
+    doubted = in_doubt(store, known, at_hand=found.at_hand, count_tokens=count_tokens)
     tokens = load.tokens + doubted.tokens
     return DryRun(
-        preflight=found,
+        preflight=replace(found, in_doubt=doubted.rows),
         estimated_tokens=tokens,
         estimated_cost=options.cost_of(tokens),
         truncated_rows=load.truncated if told else None,
@@ -123,7 +128,7 @@ def dry_run(
         oversize_rows=load.oversize,
         estimate=estimate(
             store,
-            found.census.to_embed + doubted.texts,
+            found.to_send + doubted.texts,
             target=known.id if known else None,
             is_local=target.is_local,
             batch=options.batch,

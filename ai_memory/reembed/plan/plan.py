@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from ai_memory.reembed.plan.approval import unapproved
-from ai_memory.reembed.plan.census import Census, Means, take_census
+from ai_memory.reembed.plan.at_hand import AtHand, Sorting
+from ai_memory.reembed.plan.census import Census, Means, count_rows
 from ai_memory.reembed.plan.decide import Action, Situation, decide, order_of, scope_of
 from ai_memory.reembed.plan.targets import find_target, has_unproven, known_fingerprint, told_width
 from ai_memory.reembed.plan.undo_room import staged_bytes, undo_bytes
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from ai_memory.embed.port import ResilientEmbedder
     from ai_memory.reembed.options import Options
     from ai_memory.reembed.scope import Scope
-    from ai_memory.stores.port import Reader
+    from ai_memory.stores.port import Reader, Snapshot
     from ai_memory.stores.values import Run
     from ai_memory.vectors.target import Target
 
@@ -27,7 +28,7 @@ class Plan:
     """What a start found and decided, with nothing written yet.
 
     Keeping what is replaced takes about `undo_bytes` (0: it is not kept), vectors beside the memories take
-    `staged_bytes` (0: they replace what is there).
+    `staged_bytes` (0: they replace what is there). The vectors of some stale rows are `at_hand`.
     """
 
     action: Action
@@ -38,6 +39,12 @@ class Plan:
     order: str = NAMESPACE
     undo_bytes: int = 0
     staged_bytes: int = 0
+    at_hand: AtHand = field(default_factory=AtHand)
+
+    @property
+    def to_send(self) -> int:
+        """How many stale rows have a text that somebody is asked for, at most."""
+        return self.census.stale - self.at_hand.rows
 
 
 def plan(store: Reader, embedder: ResilientEmbedder, options: Options, *, now_ms: int) -> Plan:
@@ -76,9 +83,17 @@ def _plan(store: Reader, target: Target, options: Options, run: Run | None, *, n
     changed = _changed(store, run, target)
     skip = run.skip_current if run and not changed else options.skip_current
     means = Means(target if skip else None, options.retry_quarantined)
-    census = take_census(store, known_fingerprint(store, target), scope, now_ms=now_ms, means=means)
+    traits, known = store.memories.traits, known_fingerprint(store, target)
+
+    def read(found: Snapshot) -> tuple[Census, AtHand]:
+        sorting = Sorting(store, known)
+        census = count_rows(found, traits, known, scope, now_ms=now_ms, visit=sorting.visit, means=means)
+        return census, sorting.found
+
+    census, at_hand = store.consistently(read)
     action, undo = action_of(store, target, options, run, census), undo_bytes(options, run, census)
-    return Plan(action, target, scope, census, run, order, undo, staged_bytes(options, run, census, dim=target.dim))
+    beside = staged_bytes(options, run, census, dim=target.dim)
+    return Plan(action, target, scope, census, run, order, undo, beside, at_hand)
 
 
 def approved_width(store: Reader, target: Target, options: Options, run: Run | None) -> Target:

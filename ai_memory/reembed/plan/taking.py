@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ai_memory import __version__
 from ai_memory.reembed.breaker import believed_until
 from ai_memory.reembed.doubt import most_asked
 from ai_memory.reembed.plan.approval import approve_by_hand
+from ai_memory.reembed.plan.at_hand import AtHand
 from ai_memory.reembed.plan.decide import Action
 from ai_memory.reembed.plan.targets import enter_target, known_fingerprint
 from ai_memory.stores.values import NAMESPACE, Terms
@@ -30,7 +31,8 @@ class Preflight:
 
     `begins` says that a run is begun, not gone on with, `order` how it walks. Keeping what is replaced takes about
     `undo_bytes` (0: it is not kept), vectors beside the memories `staged_bytes` (0: they replace what is there).
-    `in_doubt` rows have a vector of the target that no end has shown to be right.
+    `in_doubt` rows have a vector of the target that no end has shown to be right. The vectors of some stale rows are
+    `at_hand`.
     """
 
     stored: tuple[Space, ...]
@@ -41,6 +43,12 @@ class Preflight:
     undo_bytes: int = 0
     in_doubt: int = 0
     staged_bytes: int = 0
+    at_hand: AtHand = field(default_factory=AtHand)
+
+    @property
+    def to_send(self) -> int:
+        """How many rows have a text that somebody is asked for."""
+        return self.census.to_embed - self.at_hand.rows
 
 
 Disclose = Callable[[Preflight], None]
@@ -90,9 +98,9 @@ def take(
                 transaction.quarantine.lift_all(fingerprint.id)
             # Those of other namespaces stay: this run will not try them.
             transaction.quarantine.lift(fingerprint.id, sorted(planned.census.quarantined_ids))
-        # What the row says of it is what killed runners left, and runs that were given up; only a text of a stale row
-        # is sent again, asked again at most once.
-        lost = min(run.in_flight_limit, 2 * planned.census.stale)
+        # What the row says of it is what killed runners left, and runs that were given up; only a text of a row whose
+        # vector is not at hand is sent again, asked again at most once.
+        lost = min(run.in_flight_limit, 2 * planned.to_send)
         resumed = run.run_id == (planned.run.run_id if planned.run else None)
         # A run that was given up may have had nothing in flight; one of a killed runner is not known to.
         untold, until = run.untold and bool(run.holder or lost), believed_until(run, now_ms=now_ms)
@@ -101,7 +109,8 @@ def take(
         )
         lifted = planned.census.quarantined if options.retry_quarantined else 0
         transaction.progress.note_census(run, planned.census.counted(lifted=lifted))
-        twice = lost + most_asked(len(transaction.reader.targets.unproven(fingerprint))) if untold else 0
+        again = most_asked(len(transaction.reader.targets.unproven(fingerprint))) + most_asked(planned.at_hand.unproven)
+        twice = lost + again if untold else 0
     return TakenRun(run, fingerprint, resumed, lost, twice, lifted)
 
 
@@ -109,7 +118,7 @@ def preflight(store: Reader, planned: Plan) -> Preflight:
     """Return what is to be told before vectors are replaced."""
     begins = planned.action in (Action.START, Action.SUPERSEDE)
     known = known_fingerprint(store, planned.target) if begins else None
-    in_doubt = len(store.targets.unproven(known)) if known else 0
+    in_doubt = len(store.targets.unproven(known)) + planned.at_hand.unproven if known else 0
     stored = tuple(store.memories.stored_spaces())
     return Preflight(
         stored,
@@ -120,6 +129,7 @@ def preflight(store: Reader, planned: Plan) -> Preflight:
         undo_bytes=planned.undo_bytes,
         in_doubt=in_doubt,
         staged_bytes=planned.staged_bytes,
+        at_hand=planned.at_hand,
     )
 
 

@@ -1,12 +1,14 @@
-"""How much room a run takes to keep what it replaces or to have vectors beside, and whether the disk has it."""
+"""How much room a run takes on the disk, for vectors, to keep what it replaces, for its log; whether it is there."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ai_memory.errors import StorageFailed
 from ai_memory.stores.values import Room
 from ai_memory.text.amounts import size
+from ai_memory.text.hints import REEMBED
 
 if TYPE_CHECKING:
     from ai_memory.reembed.options import Options
@@ -14,12 +16,8 @@ if TYPE_CHECKING:
     from ai_memory.stores.port import Database, Reader
     from ai_memory.stores.values import Run
 
-UNDO = "To keep what is replaced"
-BESIDE = "To have vectors beside those that are there, and to keep those once they are replaced,"
-FREE_SOME = (
-    "Free some room; or drop what earlier runs left: ai-memory reembed prune; or keep nothing: "
-    "ai-memory reembed --no-undo"
-)
+HEADER = 1
+"""Bytes before the numbers of a stored vector."""
 
 
 def undo_bytes(options: Options, run: Run | None, census: Census) -> int:
@@ -35,20 +33,73 @@ def staged_bytes(options: Options, run: Run | None, census: Census, *, dim: int)
 
     `run` is the unfinished one, `dim` the width of the vectors; 0, not known yet: as wide as those that are there.
     """
-    rows, each = census.to_embed, 4 * dim + 1 if dim else census.bytes_to_keep // max(census.to_replace, 1)
+    rows, each = census.to_embed, 4 * dim + HEADER if dim else census.bytes_to_keep // max(census.to_replace, 1)
     return Room(rows, rows * each).on_disk if options.stages(run) else 0
 
 
-def require_room(database: Database, store: Reader, undo: int, staged: int = 0) -> None:
-    """Check that the disk has so much room, what is free in the database counted.
+@dataclass(frozen=True, slots=True)
+class _Needs:
+    """Bytes: to keep what is replaced, for vectors beside, for those longer or in no place yet, for the log at most."""
+
+    undo: int
+    beside: int
+    longer: int
+    log: int
+    free_inside: int
+
+    @property
+    def in_all(self) -> int:
+        """On the disk: what is free in the database is used first, but not for the log."""
+        return max(self.undo + self.beside + self.longer - self.free_inside, 0) + self.log
+
+    def words(self) -> str:
+        parts = (
+            (self.undo, "to keep what is replaced"),
+            (self.beside, "for vectors beside those that are there"),
+            (self.longer, "for longer vectors"),
+            (self.log, "for its log"),
+        )
+        return ", ".join(f"{size(each)} {what}" for each, what in parts if each)
+
+
+def require_room(
+    database: Database, store: Reader, options: Options, run: Run | None, census: Census, *, dim: int
+) -> None:
+    """Check that the disk has the room that a start takes; vectors are `dim` wide (0: not known).
 
     Raises:
         StorageFailed: it has not.
     """
-    there = database.free_bytes() + store.targets.previous.free()
-    if undo + staged > there:
-        what = BESIDE if staged else UNDO
-        raise StorageFailed(
-            f"{what} takes about {size(undo + staged)}, and there are {size(there)}; nothing was changed.",
-            tip=FREE_SOME,
-        )
+    if not census.to_embed:
+        return
+    there, keeps = database.free_bytes(), options.keeps(run)
+    beside = staged_bytes(options, run, census, dim=dim)
+    needed = _needs(store, options, census, keeps=keeps, beside=beside, dim=dim)
+    if needed.in_all <= there:
+        return
+    without = keeps and _needs(store, options, census, keeps=False, beside=beside, dim=dim).in_all <= there
+    raise StorageFailed(
+        f"The run takes about {size(needed.in_all)} of the disk at most ({needed.words()}), "
+        f"and there are {size(there)}; nothing was changed.",
+        tip=_tip(store, run, without=without),
+    )
+
+
+def _needs(store: Reader, options: Options, census: Census, *, keeps: bool, beside: int, dim: int) -> _Needs:
+    rows, stood = census.to_embed, census.bytes_to_keep
+    come = rows * (4 * dim + HEADER) if dim else stood
+    # What stood beside gives its room to what is moved into the memories.
+    longer = Room(rows, come - stood).on_disk if come > stood and not beside else 0
+    kept = stood if keeps else 0
+    log = store.targets.previous.log_room(rows, at_once=options.batch, row_bytes=(come + kept) // rows)
+    return _Needs(census.to_keep.on_disk if keeps else 0, beside, longer, log, store.targets.previous.free())
+
+
+def _tip(store: Reader, run: Run | None, *, without: bool) -> str:
+    """Return what to do; `without` keeping anything there is room enough."""
+    # What the unfinished run has kept stays.
+    if any(run is None or run_id != run.run_id for run_id, _ in store.targets.previous.kept()):
+        return f"Free some room, or drop what earlier runs left: {REEMBED} prune"
+    if without and run is None:
+        return f"Free some room, or keep nothing: {REEMBED} --no-undo"
+    return "Free some room, then run the same command again."

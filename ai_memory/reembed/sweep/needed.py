@@ -61,7 +61,7 @@ def tokens_needed(store: Reader, start: Start, spending: Spending, *, begun: int
     budget = Budget(spending)
     budget.asked_again = start.most_again
     budget.keep_for([each.document.text for each in inherited(store, start.target).rows] if start.target.id else ())
-    return budget.needs(_first_text(store, start), begun=begun)
+    return budget.needs(first_sent(store, start).text, begun=begun)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,15 +88,30 @@ class Next:
         return tokens_needed(self.store, start, spending, begun=max(begun, spending.spent) if idle else begun)
 
 
-def _first_text(store: Reader, start: Start) -> str:
-    """Return the text that a start sends first, empty where none is stale."""
+@dataclass(frozen=True, slots=True)
+class First:
+    """The text that a start sends first, empty where it sends none; `free`: before it a row is done for nothing."""
+
+    text: str = ""
+    free: bool = False
+
+
+def first_sent(store: Reader, start: Start) -> First:
+    """Return what a start sends first, as its own walk finds it."""
     checkpoints = store.runs.checkpoints(start.run) if start.run else {}
     source = FromText(skip_current=start.skips, heeds_quarantine=not start.lifts)
     order = ScanOrder(start.target, namespaces_in_scope(store, start.scope), checkpoints, batch=1, source=source)
     # What became stale behind the cursors is for another pass.
-    return _first(store, order) or _first(store, replace(order, checkpoints={}))
+    here = _first(store, order)
+    if here.text or here.free:
+        return here
+    return _first(store, replace(order, checkpoints={}))
 
 
-def _first(store: Reader, order: ScanOrder) -> str:
-    pages = Scan(store, order, stopped=lambda: False).pages()
-    return next((page.documents[0].text for page in pages if page.documents), "")
+def _first(store: Reader, order: ScanOrder) -> First:
+    free = False
+    for page in Scan(store, order, stopped=lambda: False).pages():
+        free = free or page.stale > len(page.documents)
+        if page.documents:
+            return First(page.documents[0].text, free)
+    return First(free=free)

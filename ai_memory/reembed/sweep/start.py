@@ -13,9 +13,11 @@ from ai_memory.reembed.plan.taking import preflight, take
 from ai_memory.reembed.plan.targets import known_fingerprint
 from ai_memory.reembed.plan.trial import require_updates
 from ai_memory.reembed.sweep.budget import BESIDE_ROWS, Budget, Take
-from ai_memory.reembed.sweep.needed import Start, tokens_needed, unknown
+from ai_memory.reembed.sweep.needed import Start, first_sent, tokens_needed, unknown
+from ai_memory.vectors.witness import WITNESS_TEXTS
 
 if TYPE_CHECKING:
+    from ai_memory.embed.port import TokenLimit
     from ai_memory.memory.freshness import Unfit
     from ai_memory.reembed.options import Options
     from ai_memory.reembed.plan.plan import Plan
@@ -66,13 +68,30 @@ def _require_budget(store: Reader, planned: Plan, options: Options, tools: Tools
     budget.asked_again = start.most_again
     if budget.take(census.shortest) is Take.TAKEN:
         return
-    flag, shortest = spending.limit.flag, budget.needs(census.shortest)
+    first, begun = first_sent(store, start), spending.spent + spending.most(BESIDE_ROWS)
+    if first.free or not first.text:
+        if not spending.allows(spending.most(WITNESS_TEXTS)):
+            raise _too_few(
+                spending.limit, begun, options, f"to ask what the endpoint serves, which may take {begun:,}."
+            )
+        return
+    # What has the fewest characters may have more tokens than the first one.
+    if budget.take(first.text) is Take.TAKEN:
+        return
+    shortest = min(map(budget.needs, (census.shortest, first.text)))
     # The first row is not the shortest, and with less than it needs it would be paid for in vain.
-    needed = tokens_needed(store, start, spending, begun=spending.spent + spending.most(BESIDE_ROWS))
-    raise UsageError(
-        f"--{flag} allows {spending.limit.most:,} tokens, too few for one row: the shortest, with what shows "
-        f"that the endpoint can be believed, may take {shortest:,}, the first one {needed:,}.",
-        tip=f"Give --{flag} {options.limit_allowing(needed, flag)} or more.",
+    needed = tokens_needed(store, start, spending, begun=begun)
+    what = (
+        "for one row: the shortest, with what shows that the endpoint can be believed, "
+        f"may take {shortest:,}, the first one {needed:,}."
+    )
+    raise _too_few(spending.limit, needed, options, what)
+
+
+def _too_few(limit: TokenLimit, needed: int, options: Options, what: str) -> UsageError:
+    return UsageError(
+        f"--{limit.flag} allows {limit.most:,} tokens, too few {what}",
+        tip=f"Give --{limit.flag} {options.limit_allowing(needed, limit.flag)} or more.",
     )
 
 

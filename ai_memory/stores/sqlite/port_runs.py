@@ -111,7 +111,8 @@ class RunWriter:
             now_ms=now_ms,
             tool_version=tool_version,
         )
-        return in_flight.take_on(self.inner, run)
+        # A rollback sends nothing: what is in flight is still to be told by whoever sends it again.
+        return run if terms.undoes else in_flight.take_on(self.inner, run)
 
     def take_over(
         self, run: Run, holder: Holder, *, in_flight_limit: int, lost: int, breaker_until: int | None, now_ms: int

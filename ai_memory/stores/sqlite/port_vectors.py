@@ -19,6 +19,7 @@ from ai_memory.stores.sqlite import (
     staged,
     walk,
 )
+from ai_memory.stores.sqlite.log_room import log_room
 from ai_memory.stores.sqlite.namespaces import require_seen
 from ai_memory.stores.sqlite.which_rows import judged
 from ai_memory.stores.values import NOTHING_KEPT, InRow, Staged
@@ -140,6 +141,10 @@ class UndoReader:
     def free(self) -> int:
         """See the port."""
         return previous.free(self.store)
+
+    def log_room(self, rows: int, *, at_once: int, row_bytes: int) -> int:
+        """See the port."""
+        return log_room(self.store, rows, at_once=at_once, row_bytes=row_bytes)
 
     def left_of(self, undoes: Span) -> int:
         """See the port."""

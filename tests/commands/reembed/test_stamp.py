@@ -86,6 +86,29 @@ def test_where_nobody_is_there_that_is_told_also_in_quiet_and_the_operators_word
     assert (stamped.code, stamped.json["stamped"], stamped.json["sampled"]) == (0, ROWS, 0)
     assert "warning: no vector was compared" in stamped.err
     assert "reembed verify --sample 300" in stamped.err
+    (note,) = stamped.json["notes"]
+    assert note.startswith("no vector was compared: ")
+    assert stamped.json["next"] == "ai-memory reembed verify --sample 300"
+
+
+@pytest.mark.usefixtures("nobody")
+def test_where_nobody_was_asked_what_stays_stale_comes_first(unstamped: Path, cli: Cli) -> None:
+    files.execute(unstamped, "UPDATE memories SET embedding = NULL WHERE id = 'id-003'")
+
+    stamped = cli(*STAMP, "--retry-for", "1s")
+
+    assert (len(stamped.json["notes"]), stamped.json["next"]) == (1, "ai-memory reembed")
+
+
+def test_without_undo_nothing_is_kept_of_what_is_stamped_and_that_is_told(unstamped: Path, cli: Cli) -> None:
+    kept = "SELECT count(*) FROM embedding_previous JOIN reembed_run USING (run_id) WHERE stamps = 1"
+    stamped = cli("reembed", "--stamp-only", "--no-undo")
+
+    assert "Nothing of what stood there is kept (--no-undo)." in stamped.out
+    assert files.execute(unstamped, kept) == [(0,)]
+    files.execute(unstamped, "DELETE FROM embedding_provenance")
+    assert "--no-undo" not in cli("reembed", "--stamp-only").out
+    assert files.execute(unstamped, kept) == [(ROWS,)]
 
 
 @pytest.mark.usefixtures("nobody")
@@ -214,7 +237,8 @@ def test_without_a_vector_a_row_stays_stale_and_the_next_command_is_part_of_the_
     assert cli(*STAMP).json["next"] == "ai-memory reembed"
     assert cli("reembed").code == 0
     files.execute(unstamped, "DELETE FROM embedding_provenance")
-    assert cli(*STAMP).json["next"] == ""
+    stamped = cli(*STAMP).json
+    assert (stamped["next"], stamped["notes"]) == ("", [])
 
 
 @pytest.mark.usefixtures("unstamped")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from hashlib import sha256
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ import pytest
 from tests.support import files
 from tests.support.command import Command, plain, remote
 from tests.support.fake_endpoint import FakeEndpoint
-from tests.support.small_disk import small_disk
+from tests.support.small_disk import remount, small_disk
 
 ROWS = 12
 KEPT = "SELECT count(*) FROM embedding_previous"
@@ -192,14 +193,76 @@ def test_where_the_disk_has_not_the_room_nothing_begins(tmp_path: Path, endpoint
     made = files.create(tmp_path / "made.db", ROWS)
     files.execute(made, "UPDATE memories SET embedding = zeroblob(30000)")
     files.execute(made, "PRAGMA wal_checkpoint(TRUNCATE)")
-    with small_disk(tmp_path / "disk", f"size={made.stat().st_size // 1024 + 300}k") as disk:
+    with small_disk(tmp_path / "disk", f"size={made.stat().st_size // 1024 + 700}k") as disk:
         command = Command(Path(shutil.copy(made, disk / "m.db")), remote(endpoint))
 
         refused = command.run("reembed")
         planned = command.run("reembed", "--dry-run", "--json").json
 
-        assert (refused.code, "--no-undo" in refused.error) == (74, True)
+        assert (refused.code, "Free some room, or keep nothing: ai-memory reembed --no-undo" in refused.error) == (
+            74,
+            True,
+        )
+        assert ("prune" in refused.error, refused.error.count("ai-memory reembed")) == (False, 1)
         assert (planned["refused_with"], endpoint.seen.requests) == (74, 0)
+        assert command.run("reembed", "--no-undo").code == 0
+
+
+def test_no_run_begins_that_a_full_disk_ends(tmp_path: Path, endpoint: FakeEndpoint) -> None:
+    endpoint.change(model="old")
+    made = files.create(tmp_path / "made.db", 300)
+    assert Command(made, remote(endpoint)).run("reembed", "--no-undo", "--batch", "300").code == 0
+    files.execute(made, "PRAGMA wal_checkpoint(TRUNCATE)")
+    endpoint.change(model="new", weights="new")
+    ends = []
+    for room, flags in product((100, 400, 700, 1000, 1300, 2600), ((), ("--no-undo",))):
+        with small_disk(tmp_path / f"disk-{room}-{len(flags)}", f"size={made.stat().st_size // 1024 + room}k") as disk:
+            command, asked = Command(Path(shutil.copy(made, disk / "m.db")), remote(endpoint)), endpoint.seen.requests
+
+            planned = command.run("reembed", "--dry-run", "--json", *flags).json["refused_with"]
+            ended = command.run("reembed", "--batch", "20", *flags)
+
+        ends.append((room, flags, ended.code))
+        assert ended.code in (0, 74)
+        assert (ended.code == 74) == (endpoint.seen.requests == asked), ended
+        if ended.code:
+            assert "for its log" in ended.error
+            assert ("then: ai-memory reembed --no-undo --batch 20" in ended.error) == bool(flags)
+        assert ended.code == 74 or planned is None
+    assert {code for _, _, code in ends} == {0, 74}
+
+
+def test_where_something_is_kept_a_full_disk_names_prune_alone(tmp_path: Path, endpoint: FakeEndpoint) -> None:
+    endpoint.change(model="old")
+    made = files.create(tmp_path / "made.db", 300)
+    assert Command(made, remote(endpoint)).run("reembed", "--no-undo").code == 0
+    endpoint.change(model="new", weights="new")
+    assert Command(made, remote(endpoint)).run("reembed").code == 0
+    endpoint.change(model="third", weights="third")
+    files.execute(made, "PRAGMA wal_checkpoint(TRUNCATE)")
+    with small_disk(tmp_path / "disk", f"size={made.stat().st_size // 1024 + 100}k") as disk:
+        refused = Command(Path(shutil.copy(made, disk / "m.db")), remote(endpoint)).run("reembed")
+
+    assert (refused.code, "drop what earlier runs left: ai-memory reembed prune" in refused.error) == (74, True)
+    assert refused.error.count("ai-memory reembed") == 1
+
+
+def test_a_rollback_that_a_full_disk_ends_names_one_next_command(tmp_path: Path, endpoint: FakeEndpoint) -> None:
+    endpoint.change(model="old")
+    made = files.create(tmp_path / "made.db", 1_500)
+    assert Command(made, remote(endpoint)).run("reembed", "--no-undo", "--batch", "500").code == 0
+    endpoint.change(model="new", weights="new")
+    assert Command(made, remote(endpoint)).run("reembed", "--batch", "500").code == 0
+    files.execute(made, "PRAGMA wal_checkpoint(TRUNCATE)")
+    with small_disk(tmp_path / "disk", f"size={made.stat().st_size // 1024 + 500}k") as disk:
+        command = Command(Path(shutil.copy(made, disk / "m.db")), remote(endpoint))
+
+        ended = command.run("reembed", "rollback")
+
+        assert (ended.code, "Free some space, then: ai-memory reembed --resume" in ended.error) == (74, True)
+        assert ("same command" in ended.error, ended.error.count("ai-memory reembed")) == (False, 1)
+        remount(disk, "size=60m")
+        assert command.run("reembed", "--resume").code == 0
 
 
 def test_prune_drops_the_way_back_and_gives_the_room_back(command: Command, alone: Command) -> None:
@@ -259,3 +322,73 @@ def test_stamps_that_an_operator_gave_are_taken_back(
 def records(command: Command) -> object:
     sql = "SELECT memory_id, fingerprint_id, src, head, origin, embedding_space FROM embedding_provenance JOIN memories"
     return files.execute(command.db, f"{sql} ON id = memory_id ORDER BY 1")
+
+
+@pytest.fixture
+def half(command: Command, alone: Command) -> Command:
+    """The same file, of which a rollback is unfinished."""
+    assert command.run("reembed").code == 0
+    assert alone.run("reembed", "rollback", "--max-rows", "5").code == 75
+    return command
+
+
+@pytest.mark.parametrize("words", [("--resume",), ("--resume", "--or-start"), ("rollback",)])
+def test_the_plan_of_a_start_that_finishes_a_rollback_says_so(half: Command, words: tuple[str, ...]) -> None:
+    flags = ("reembed", *words, "--dry-run") if "rollback" in words else ("reembed", "--dry-run", *words)
+
+    shown, told = half.run(*flags), half.run(*flags, "--json").json
+    started = half.run("reembed", *words)
+
+    assert f"Run 3, the rollback of run 2, is unfinished: it will be finished, {ROWS - 5} rows are left." in shown.out
+    assert "Nothing was changed." in shown.out
+    assert ("embed" in shown.out.replace("reembed", ""), "--no-undo" in shown.out + shown.err) == (False, False)
+    assert (told["rows"], told["refused_with"]) == (ROWS - 5, None)
+    assert (started.code, f"{ROWS - 5} rows have what was there" in started.out) == (0, True)
+
+
+def test_the_plan_of_a_rollback_says_what_stands_in_its_way(half: Command) -> None:
+    half.run("reembed", "pause", "--reason", "the disk is moved")
+
+    for words in (("reembed", "--resume", "--dry-run"), ("reembed", "rollback", "--dry-run")):
+        assert "Now such a start would do nothing and end with 12: " in half.run(*words).out
+        assert half.run(*words, "--json").json["refused_with"] == 12
+    assert half.run("reembed", "--resume").code == 12
+
+
+def test_a_plain_start_beside_an_unfinished_rollback_is_planned_as_it_was_asked_for(half: Command) -> None:
+    planned = half.run("reembed", "--dry-run")
+
+    assert ("Nothing of it is kept" in planned.err, "What is replaced is kept" in planned.err) == (False, True)
+    assert "would do nothing and end with 12: Run 3, a rollback, is unfinished." in planned.out
+    assert half.run("reembed").code == 12
+
+
+REFUSED = (
+    ("--namespace", "never-seen"),
+    ("--order", "hot"),
+    ("--sleep-ms", "5"),
+    ("--retry-quarantined",),
+    ("--skip-current-space",),
+    ("--same-vectors",),
+    ("--backup", "copy.db"),
+    ("--or-start", "--no-undo"),
+    ("--dry-run", "--probe"),
+)
+
+
+def test_flags_that_a_rollback_cannot_obey_are_refused_where_it_would_be_finished(
+    half: Command, tmp_path: Path
+) -> None:
+    for flags in REFUSED:
+        refused = half.run("reembed", "--resume", *flags)
+        assert (refused.code, "A rollback is unfinished: --resume finishes it, and takes no --" in refused.error) == (
+            64,
+            True,
+        ), flags
+    assert not (tmp_path / "copy.db").exists()
+    limits = ("--max-tokens", "5", "--concurrency", "2", "--retry-for", "1s", "--wait", "1s", "--max-runtime", "1h")
+
+    some = half.run("reembed", "--resume", "--or-start", *limits, "--batch", "2", "--max-rows", "3")
+    rest = half.run("reembed", "--resume", *limits)
+
+    assert (some.code, rest.code, f"{ROWS - 8} rows have" in rest.out) == (75, 0, True)

@@ -27,15 +27,18 @@ from ai_memory.embed.port import ONE_ATTEMPT, TokenLimit
 from ai_memory.errors import UsageError
 from ai_memory.reembed.doubt import MOST
 from ai_memory.reembed.inspect.report import RunReport
+from ai_memory.reembed.job import Job
 from ai_memory.reembed.sweep.inherited import inherited
 from ai_memory.reembed.sweep.needed import Start, unknown
 from ai_memory.reembed.sweep.schedule import SMALL, Schedule
 from ai_memory.reembed.sweep.worker import answer
+from tests.reembed.finish.test_rollback import rollback
 from tests.reembed.sweep.test_inherited import Killed
 from tests.reembed.work import Work, known
 from tests.support import files
 from tests.support.fakes import HashEmbedder
 
+AMOUNTS = re.compile(r"[0-9][0-9,]*")
 GIVE = re.compile(r"Give --max-tokens ([0-9]+) or more")
 
 
@@ -53,15 +56,26 @@ def exactly(text: str) -> int:
     return ceil(UNREPORTED * len(text.encode()))
 
 
-def start(work: Work, limit: int, *, exact: bool = False, **flags: Any) -> Limited:  # noqa: ANN401 - fields of Options
-    """Start as the command line does with so many tokens allowed; `exact`: what texts cost is known beforehand."""
+def limited(
+    work: Work,
+    limit: int,
+    *,
+    exact: bool = False,
+    **flags: Any,  # noqa: ANN401 - fields of Options
+) -> tuple[Job, TokenBudget]:
+    """Return a job as the command line makes it with so many tokens allowed, and what counts them."""
     work.embedder = HashEmbedder()
     spending = TokenBudget(work.embedder.meter, TokenLimit(limit), count_tokens=exactly if exact else None)
     retrying = RetryingEmbedder(BudgetedEmbedder(work.embedder, spending), stop=Event(), retry_policy=ONE_ATTEMPT)
     embedder = SplittingEmbedder(retrying, RequestSize(DocumentedLimits()), spending)
     job = work.job(**flags)
     workers = partial(threads, embedder, partial(answer, stop=work.stop))
-    job = replace(job, tools=replace(job.tools, embedder=embedder, workers=workers, spending=spending))
+    return replace(job, tools=replace(job.tools, embedder=embedder, workers=workers, spending=spending)), spending
+
+
+def start(work: Work, limit: int, *, exact: bool = False, **flags: Any) -> Limited:  # noqa: ANN401 - fields of Options
+    """Start as the command line does with so many tokens allowed; `exact`: what texts cost is known beforehand."""
+    job, spending = limited(work, limit, exact=exact, **flags)
     try:
         report = job.run()
     except UsageError as error:
@@ -74,6 +88,19 @@ def made(folder: Path, sizes: Sequence[int]) -> Work:
     for number, size in enumerate(sizes):
         files.edit(work.path, f"id-{number:03}", f"{number} ".ljust(size, "x"))
     return work
+
+
+def approve(work: Work) -> None:
+    with work.store() as store, store.transaction() as transaction:
+        target = work.embedder.target
+        transaction.operator.approve(target.space, target.dim, by="a test", how="a test", now_ms=work.clock.ms)
+
+
+def undo(work: Work) -> None:
+    """Do all, and undo it, so that every vector is kept."""
+    assert work.run().exit_code == 0
+    assert rollback(work).exit_code == 0
+    approve(work)
 
 
 def kill(work: Work, after: int) -> None:
@@ -126,9 +153,7 @@ def test_what_is_named_is_enough_for_the_next_row(
     assert callable(order)
     with tempfile.TemporaryDirectory() as folder:
         work = made(Path(folder), order(sizes))
-        with work.store() as store, store.transaction() as transaction:
-            target = work.embedder.target
-            transaction.operator.approve(target.space, target.dim, by="a test", how="a test", now_ms=work.clock.ms)
+        approve(work)
         if killed:
             kill(work, killed)
         follow(work, limit, rows=len(sizes), batch=batch, max_rows=max_rows, exact=exact)
@@ -177,3 +202,55 @@ def test_in_a_run_that_was_told_to_stop_the_limit_is_named_that_the_next_row_nee
     assert again.report
     assert (ended.report.reason, ended.report.reembedded, ended.names > 3000) == ("max-rows", 1, True)
     assert (again.report.exit_code, again.report.reembedded) == (0, 1)
+
+
+def test_what_was_kept_of_a_row_needs_no_more_than_the_probe(tmp_path: Path) -> None:
+    work = made(tmp_path, [500] * 12)
+    undo(work)
+
+    refused = start(work, 1, or_start=True, resume=True, yes=True)
+    ended = start(work, refused.names, or_start=True, resume=True, yes=True)
+
+    assert refused.report is None
+    assert refused.names < 500
+    assert ended.report
+    assert (ended.report.exit_code, ended.report.taken_again) == (0, 12)
+
+
+@pytest.mark.parametrize("edited", ["id-000", "id-005", "id-011"])
+@pytest.mark.parametrize("limit", [1, 300, 3000])
+def test_beside_rows_that_cost_nothing_what_is_named_is_enough_for_one_that_does(
+    tmp_path: Path, edited: str, limit: int
+) -> None:
+    work = made(tmp_path, [500] * 12)
+    undo(work)
+    files.edit(work.path, edited, "edited ".ljust(700, "x"))
+
+    follow(work, limit, rows=12)
+
+
+def test_rows_of_a_text_that_another_row_has_the_vector_of_need_no_more_than_the_probe(tmp_path: Path) -> None:
+    work = made(tmp_path, [500])
+    work.run()
+    (text,) = files.execute(work.path, "SELECT title, content FROM memories")
+    files.add(work.path, "twin", "twins", title=text[0], content=text[1])
+
+    refused = start(work, 1)
+    ended = start(work, refused.names)
+
+    assert ended.report
+    assert (refused.names < 500, ended.report.exit_code, ended.report.reembedded) == (True, 0, 1)
+
+
+@pytest.mark.parametrize("texts", [["x" * 30, "\u6771" * 20], ["\u6771" * 20, "x" * 30], ["x" * 30] * 2])
+def test_the_shortest_row_is_never_said_to_need_more_than_the_first(tmp_path: Path, texts: list[str]) -> None:
+    work = Work(files.create(tmp_path / "m.db", len(texts)))
+    for number, text in enumerate(texts):
+        files.edit(work.path, f"id-{number:03}", text)
+
+    with pytest.raises(UsageError, match="too few") as refused:
+        limited(work, 1)[0].run()
+
+    shortest, first = (int(each.replace(",", "")) for each in AMOUNTS.findall(refused.value.what)[-2:])
+    assert shortest <= first
+    assert f"Give --max-tokens {first} or more" in refused.value.tip
