@@ -30,8 +30,11 @@ def steps_on(
     """
     if run is None:
         steps: tuple[str, ...] = (begin,)
-    elif run.state == "ready":
+    elif run.state == "ready" and not elsewhere:
         steps = (SWITCH,)
+    elif run.state == "switched" and elsewhere:
+        # No other run begins before its vectors are moved.
+        steps = (GO_ON, begin)
     elif run.state == "paused":
         # No start goes on with it, and nothing pauses a run so any more.
         steps = (CANCEL, begin)

@@ -6,11 +6,12 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from ai_memory import __version__
-from ai_memory.errors import StampRefused
+from ai_memory.errors import OperatorNeeded, StampRefused
 from ai_memory.memory.freshness import Freshness, classify, embeddable
 from ai_memory.reembed.plan.targets import identity
 from ai_memory.reembed.scope import Scope, in_scope
 from ai_memory.text.amounts import counted
+from ai_memory.text.hints import GO_ON
 
 if TYPE_CHECKING:
     from ai_memory.memory.row import MemoryRow, Traits
@@ -86,11 +87,25 @@ def would_stamp(store: Reader, target: Target, scope: Scope) -> Stamped:
 
     Raises:
         StampRefused: as `stamp` would.
+        OperatorNeeded: the stored vectors are not those that are served.
     """
+    _require_own_served(store)
     store.memories.require_seen(*(scope or ()))
     _require_known_width(target)
     traits = store.memories.traits
     return store.consistently(lambda found: _would_stamp(found, traits, target, scope))
+
+
+def _require_own_served(store: Reader) -> None:
+    """Check that what would be compared, which is served, is what would be stamped."""
+    active = store.targets.staged.active()
+    if active is None:
+        return
+    run = f"Run {active.run_id} is {'switched to' if active.target else 'being switched back'}"
+    raise OperatorNeeded(
+        f"{run}: not all vectors that are served stand in their memories yet; nothing was stamped.",
+        tip=f"Finish that first: {GO_ON}",
+    )
 
 
 def _would_stamp(snapshot: Snapshot, traits: Traits, target: Target, scope: Scope) -> Stamped:

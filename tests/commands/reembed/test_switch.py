@@ -112,6 +112,36 @@ def test_what_is_told_of_where_the_vectors_stand_is_true_after_the_switch_too(cl
 
 
 @pytest.mark.usefixtures("old_model")
+def test_vectors_are_not_stamped_in_the_place_of_others_that_are_served(cli: Cli, db: Path) -> None:
+    with another():
+        cli("reembed", "--staged")
+        cli("reembed", "switch", "--no-wait")
+        before = files.execute(db, "SELECT id, embedding, embedding_space FROM memories")
+        for flags in (("--dry-run",), ("--sample", "all"), ()):
+            ran = cli("reembed", "--stamp-only", *flags)
+            assert (ran.code, "Finish that first: ai-memory reembed --resume" in kept_words(ran.err)) == (12, True)
+        cli("reembed", "--resume", "--max-rows", "4")
+        cli("reembed", "switch", "--back", "--no-wait")
+        assert cli("reembed", "--stamp-only").code == 12
+        assert cli("reembed", "--resume").code == 0
+    assert cli("reembed", "--stamp-only").code == 0
+    assert files.execute(db, "SELECT id, embedding, embedding_space FROM memories") == before
+
+
+@pytest.mark.usefixtures("old_model")
+def test_after_the_switch_the_way_back_to_the_old_model_can_be_typed_as_it_stands(cli: Cli) -> None:
+    with another():
+        cli("reembed", "--staged")
+        cli("reembed", "switch", "--no-wait")
+
+    found = cli("--json", "reembed", "verify").json["next"]
+    assert found == "ai-memory reembed --resume; then: ai-memory reembed"
+    for command in found.split("; then: "):
+        assert cli(*command.removeprefix("ai-memory ").split()).code == 0
+    assert cli("reembed", "verify").code == 0
+
+
+@pytest.mark.usefixtures("old_model")
 def test_the_room_beside_is_told_before_the_width_of_the_target_is_known(cli: Cli) -> None:
     with another(dim=16):
         told = cli("--json", "reembed", "--staged", "--dry-run").json
