@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 from unittest.mock import patch
@@ -176,3 +176,21 @@ def test_few_texts_of_each_page_that_share_a_vector_are_many_in_the_end() -> Non
     found = [len(shared.too_many(each)) for each in pages]
 
     assert found == [0, 0, 6, 8, 10]
+
+
+@pytest.mark.parametrize("places", [(0, 99), (3, 4, 5), (17, 40, 41, 90)])
+def test_texts_that_share_a_vector_are_found_whatever_its_length_and_wherever_they_stand(
+    places: tuple[int, ...],
+) -> None:
+    page = rows(*(f"{number} text" for number in range(100)))
+    for length, place in enumerate(places, start=1):
+        page[place] = replace(page[place], vector=length * page[places[0]].vector)
+
+    assert [each.document.text for each in sharing_a_vector(page)] == [f"{place} text" for place in places]
+
+
+def test_texts_whose_vectors_differ_a_little_share_none() -> None:
+    page = rows(*(f"{number} text" for number in range(40)), one_vector=40)
+    nudged = [replace(each, vector=each.vector + np.eye(16)[n % 16] * 1e-3 * (n + 1)) for n, each in enumerate(page)]
+
+    assert sharing_a_vector(nudged) == ()
