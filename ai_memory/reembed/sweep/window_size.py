@@ -16,7 +16,8 @@ WINDOW_BYTES = 256 * 1024 * 1024
 """Pages in flight take up about so much memory at most, however large one is."""
 VECTOR_BYTES = 12
 """Bytes of memory a component of a vector in flight takes: as JSON or base64, as float32, and as the BLOB."""
-GROWTH = 1.5
+GROWTH = 2
+"""As fast as the number of requests in flight may grow."""
 LEAST = 2
 
 
@@ -40,7 +41,7 @@ class WindowSize:
     def next(self, *, waited: bool) -> int:
         """Return the number for the time after a commit: more if the writer `waited`, less if it long did not."""
         self._calm = 0 if waited else self._calm + 1
-        wanted = int(self.pages * GROWTH) + 1 if waited else self.pages
+        wanted = self.pages * GROWTH if waited else self.pages
         if self._calm > 2 * self.pages:
             self._calm = self.pages
             wanted = max(self.pages - 1, LEAST)

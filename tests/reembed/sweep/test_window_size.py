@@ -28,7 +28,7 @@ def test_a_writer_that_waits_has_more_pages_sent_as_far_as_the_embedder_takes_th
     in_flight = WindowSize(lambda: embedder.concurrency)
     embedder.concurrency = 20
 
-    assert after(in_flight, True, True, True, True, True, True) == [5, 8, 13, 20, 30, 30]
+    assert after(in_flight, True, True, True, True, True, True) == [6, 12, 24, 30, 30, 30]
 
 
 def test_a_writer_that_never_waits_has_fewer_sent_one_by_one() -> None:
