@@ -37,5 +37,5 @@ def test_a_server_that_works_on_one_request_after_the_other_is_not_sent_more_tha
     with FakeEndpoint(latency=0.02, places=1) as endpoint:
         embedder = asked(endpoint, 200)
 
-    assert embedder.concurrency <= 2 * START
-    assert endpoint.seen.most_in_flight <= 2 * START
+    assert embedder.concurrency < HTTP_CONCURRENCY // 2
+    assert endpoint.seen.most_in_flight < HTTP_CONCURRENCY // 2
