@@ -59,7 +59,7 @@ VALUES = (
     EmbedPage(PAGE, Again(3, 100, alone=True), (EMBEDDED,), seed=7, sizes={"inputs": 10}),
     AskWitness(FINGERPRINT, {"inputs": 10}),
     AskAgain((EMBEDDED,), (EMBEDDED,), finishing=True),
-    AskAtEnd((EMBEDDED,), seed=7),
+    AskAtEnd((EMBEDDED,)),
     FindRemedy((EMBEDDED, Unanswered(DOCUMENT, "it broke down.")), (EMBEDDED,), tried=1),
     PageAnswer((EMBEDDED,), ("m1",), (EMBEDDED,), RATE, {"inputs": 1}, Usage(1), Learned({}, 10)),
     Answered(PAGE, (EMBEDDED,), RATE, waited=True, unwritable={}),

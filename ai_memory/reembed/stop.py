@@ -40,7 +40,7 @@ class Stop:
         self.exit_code = 0
         self.error: AiMemoryError | None = None
         self.gave_up = False
-        self._finishing = False
+        self._finishing: list[None] = []
         self._patience: threading.Timer | None = None
 
     def ask(self, reason: str, *, exit_code: int, error: AiMemoryError | None = None) -> None:
@@ -74,13 +74,13 @@ class Stop:
     def finishing(self) -> Iterator[None]:
         """Let requests begin inside the block in spite of a stop; their waits end at once all the same.
 
-        For the few without which what was paid for cannot be kept; nothing else may be in flight.
+        For the few without which what was paid for cannot be kept; nothing else may be in flight. Any thread may do so.
         """
-        self._finishing = True
+        self._finishing.append(None)
         try:
             yield
         finally:
-            self._finishing = False
+            self._finishing.pop()
 
     def closed(self) -> bool:
         """Return whether no further request may begin."""

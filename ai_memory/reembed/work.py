@@ -63,7 +63,7 @@ class AskWitness:
     target: Fingerprint
     sizes: Sizes = field(default_factory=dict)
     page: Page = field(default_factory=Page)
-    again: Again = field(default_factory=lambda: Again(alone=True))
+    again: Again = field(default_factory=Again)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +81,9 @@ class AskAgain:
 
 @dataclass(frozen=True, slots=True)
 class AskAtEnd:
-    """Ask for `rows` in as few requests as can be, then by themselves for those that differ, and some by `seed`."""
+    """Ask for `rows` in as few requests as can be, and tell those that got another vector than before."""
 
     rows: tuple[Embedded, ...]
-    seed: int = 0
     sizes: Sizes = field(default_factory=dict)
 
 

@@ -204,7 +204,7 @@ def assembled(endpoint: FakeEndpoint, *, concurrency: int | None = None) -> Spli
     return assemble(resolve(Table(), remote(endpoint)), Terms(concurrency=concurrency))
 
 
-@pytest.mark.parametrize(("concurrency", "expected"), [(None, 2), (5, 5)])
+@pytest.mark.parametrize(("concurrency", "expected"), [(None, 4), (5, 5)])
 def test_requests_in_flight_are_those_asked_for_else_found_by_trial(concurrency: int | None, expected: int) -> None:
     with FakeEndpoint() as endpoint:
         assert assembled(endpoint, concurrency=concurrency).concurrency == expected

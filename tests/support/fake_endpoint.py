@@ -49,7 +49,8 @@ class Behaviour:
 
     Texts that contain `poison` are refused with their whole request. More than `max_inputs` texts
     are answered 413; more than `per_minute` requests in a minute, 429. `latency` is in seconds. `remaining`
-    requests (-1: nothing is said) are told to be left for a minute. A refusal of base64 says so if `names_base64`.
+    requests (-1: nothing is said) are told to be left for a minute. Only so many requests as there are `places` (0: any
+    number) are worked on at once, the others wait for theirs. A refusal of base64 says so if `names_base64`.
     `tokens_a_byte` is what texts are charged for (0: three tokens each). `words` are what some faults tell.
     With `poison_fault` and `inputs_fault`, names in `FAULTS`, those requests are answered otherwise than with 400 and
     413; with `poison_number` a text that contains `poison` gets a vector of that number, and the others theirs.
@@ -63,6 +64,7 @@ class Behaviour:
     key: str = ""
     poison: str = ""
     latency: float = 0.0
+    places: int = 0
     max_inputs: int = 0
     per_minute: int = 0
     takes_base64: bool = True
@@ -111,6 +113,7 @@ class FakeEndpoint:
         self.seen = Seen()
         self.lock = threading.Lock()
         self.closing = threading.Event()
+        self.places = threading.Semaphore(self.behaviour.places or 10_000)
         self._faults: deque[Fault] = deque()
         endpoint = self
 
@@ -235,7 +238,8 @@ class _Handler(BaseHTTPRequestHandler):
             seen.connections.add(self.client_address)
             seen.at.append(time.monotonic())
         if self.owner.behaviour.latency:
-            self.owner.closing.wait(self.owner.behaviour.latency)
+            with self.owner.places:
+                self.owner.closing.wait(self.owner.behaviour.latency)
         if fault := self.owner.next_fault() or self.fault_of(texts):
             FAULTS[fault.kind](self, fault, body, texts)
         else:

@@ -76,7 +76,7 @@ class ConcurrencyLimiter:
         longest_wait: float = 120.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Begin with `most` requests (`fixed`) or with two; `sizes` learn from the time that an answer takes.
+        """Begin with `most` requests (`fixed`) or with few; `sizes` learn from the time that an answer takes.
 
         `stop` ends waits; `closed` says whether no further request may begin (None: as soon as `stop` came).
         """
@@ -126,7 +126,7 @@ class ConcurrencyLimiter:
             latency = self._clock() - began
             if self._sizes and texts:
                 self._sizes.timed(len(texts), latency)
-            self._heard(began, latency)
+            self._heard(began, latency, tokens)
         finally:
             self._leave(tokens)
 
@@ -199,13 +199,14 @@ class ConcurrencyLimiter:
             self._wake(moved=self._level.failed(began, self._clock()))
         return pause
 
-    def _heard(self, began: float, latency: float) -> None:
+    def _heard(self, began: float, latency: float, tokens: int) -> None:
         with self._condition:
             if not self._rate.asked(self._clock(), tokens=0):
                 # Else it was on its way when a refusal came, whose words still hold.
                 self._said = None
             self._rate.accepted(self._clock(), began=began)
-            self._wake(moved=self._level.answered(began, latency, a_round=self.limit, now=self._clock()))
+            now = self._clock()
+            self._wake(moved=self._level.answered(began, latency, a_round=self.limit, now=now, tokens=tokens))
 
     def _wake(self, *, moved: bool) -> None:
         if moved:

@@ -15,7 +15,7 @@ class Answer:
     """An answer as it came: status, body and headers (names in lower case)."""
 
     status: int
-    body: bytes
+    body: bytes | bytearray
     headers: Mapping[str, str] = field(default_factory=dict)
 
     @property

@@ -36,7 +36,7 @@ class AnswerSize:
         """The bytes it may have."""
         return self.texts * _bytes_a_text(self.width or MAX_DIM) + AROUND
 
-    def check(self, body: bytes) -> None:
+    def check(self, body: bytes | bytearray) -> None:
         """Check what parsing a body would make: tables, lists and values.
 
         Raises:

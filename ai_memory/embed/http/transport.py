@@ -261,7 +261,7 @@ def _unaskable(endpoint: Endpoint, error: Exception) -> Misconfigured:
     return Misconfigured(f"{endpoint.host} cannot be asked: {why}.", tip="Check [embeddings].base_url.")
 
 
-def _body(response: Response, *, limit: int) -> bytes:
+def _body(response: Response, *, limit: int) -> bytes | bytearray:
     """Return as much of a body as its status is worth, read piece by piece so that no body fills the memory."""
     if 300 <= response.status_code < 400:
         return b""
@@ -274,7 +274,7 @@ def _body(response: Response, *, limit: int) -> bytes:
     if whole and len(pieces) > most:
         raise AnswerViolation(f"it has more than {limit:,} bytes.", http_status=response.status_code, in_doubt=True)
     del pieces[most:]
-    return bytes(pieces)
+    return pieces
 
 
 def _kind(error: BaseException) -> type[TransientFailure]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -91,6 +91,11 @@ class Asking:
         if not kept:
             return before
         return [*before, *self._chance.sample(kept[:-1], self.most_at_end(len(kept)) - 1), kept[-1]]
+
+    def by_themselves(self, rows: Sequence[Embedded], doubted: Sequence[Embedded]) -> list[Embedded]:
+        """Return which of the rows asked at the end are asked by themselves too: AT_END, and all that are `doubted`."""
+        some = self._chance.sample(rows[:-1], min(AT_END - 1, len(rows) - 1))
+        return list({each.document.id: each for each in (*doubted, *some, rows[-1])}.values())
 
     def most_at_end(self, kept: int) -> int:
         """Return how many of the rows kept in mind are asked again at the end: a limit of tokens is for new rows."""

@@ -37,8 +37,9 @@ def in_order(
     One more is begun while there is `room` beside those in flight. `works` is advanced in the caller's thread. After a
     page that failed, or a row that got another vector, no new one is begun; those already in flight are still yielded.
     When `stopped`, pages whose requests were not begun are dropped: they are the last ones, so that no cursor passes
-    them. A page of which rows are to be asked again `alone` is yielded when nothing else is in flight. Where the caller
-    ends early, what is in flight is waited for and settled.
+    them. A page of which rows are to be asked again `alone` is yielded when nothing else is in flight, and so is a
+    witness that did not agree: it is asked by itself then. Where the caller ends early, what is in flight is waited for
+    and settled.
     """
     flying: deque[Flight] = deque()
     failed = False
@@ -52,7 +53,7 @@ def in_order(
                 return
             work, futures = flying[0]
             answered = _answer(work.page, futures, await_answer)
-            if work.again.alone:
+            if work.again.alone or (isinstance(work, AskWitness) and answered.error):
                 _await_all(flying, await_answer)
             flying.popleft()
             settle_all(futures, settle)
@@ -114,7 +115,24 @@ class Alone:
         Raises:
             AiMemoryError: what the endpoint answers with; or the run is no longer ours.
         """
-        futures = begun(question, self._pool)
+        answers = self._answers(begun(question, self._pool))
+        return next((each for each in answers if each.differing), answers[0])
+
+    def ask_each(self, questions: Sequence[Question]) -> list[PageAnswer]:
+        """Return the answers to questions that are asked side by side, up to the first ones of which one differs.
+
+        Only as many at once as may be in flight: after a stop none waits for its place.
+
+        Raises:
+            AiMemoryError: see `ask`.
+        """
+        answers: list[PageAnswer] = []
+        while len(answers) < len(questions) and not any(each.differing for each in answers):
+            some = questions[len(answers) :][: max(self._pool.capacity, 1)]
+            answers += self._answers([future for each in some for future in begun(each, self._pool)])
+        return answers
+
+    def _answers(self, futures: Sequence[Future[PageAnswer]]) -> list[PageAnswer]:
         try:
             for future in futures:
                 self._heartbeat.await_answer(future)
@@ -124,7 +142,7 @@ class Alone:
         for each in answers:
             if each.error:
                 raise each.error
-        return next((each for each in answers if each.differing), answers[0])
+        return answers
 
     def error_of(self, question: Question) -> AiMemoryError | None:
         """Return the error that the answer is, None where it is none."""

@@ -6,8 +6,10 @@ flight, or give one vector to many texts. None of it shows in an answer. So each
 - holds its first page until three of its rows, spread over it, agree; nothing else is in flight then;
 - asks a row of each of the first pages, later of every twentieth, beside the other requests in flight;
 - asks, beside each such row, for one of the page that was written last: another model may have come in between;
-- asks one with nothing else in flight whenever twice as many requests are in flight as at the last such time, and
-  after so many pages: damage by requests side by side is the same for both, and shows only then;
+- asks both whenever twice as many requests are in flight as at the last such time: what was written with fewer beside
+  it is right, or was seen not to be;
+- asks one with nothing else in flight after so many pages, and sooner where twice as many requests are in flight as at
+  the last such time: damage by requests side by side may be the same for both, and shows only then;
 - asks at the end for rows from all over what it wrote, with nothing else in flight.
 
 Where the run was lied to before, a row of every request is asked again.
@@ -33,7 +35,10 @@ LEAST, SMALL = 10, 200
 DENSE, EVERY = 16, 20
 """Of the first DENSE pages each is asked, later every so many: an endpoint that lies now and then is found early."""
 QUIET = 64
-"""Pages for each request in flight between two checks with nothing else in flight: waiting for that costs a round."""
+"""Pages for each request in flight between two checks with nothing else in flight: waiting for that costs three rounds.
+
+So many in all where twice as many are in flight as at the last one. At once would cost more than it saves while their
+number doubles each round: the rows of the pages before, asked for beside them, show the damage too."""
 LOOKED_AT = 128
 """Rows of a page that are compared with each other; 5 ms at 1,024 dimensions (two cores, 2026-11-25)."""
 SUSPECTS = 2
@@ -49,18 +54,20 @@ class Schedule:
         # Of each page so many that there are LEAST at the end.
         self._share = LEAST / ceil(rows / batch) if rows > SMALL else 0
         self._asked = self._pages = self._alone_at = 0
-        self._most_side_by_side = 1
+        self._most_beside = self._most_side_by_side = 1
 
     def next(self, documents: int, *, side_by_side: int, size: int) -> Again:
         """Return what is asked again of the next page; requests carry `size` texts, `side_by_side` are in flight."""
         if not documents:
             return Again()
         self._pages += 1
-        rows = self._rows()
+        rows = max(self._rows(), side_by_side >= 2 * self._most_beside)
         if self.doubted and size > 1:
             rows = max(rows, ceil(documents / size))
         alone = self._alone(side_by_side, rows)
         rows = min(max(rows, alone), documents)
+        if rows:
+            self._most_beside = max(self._most_beside, side_by_side)
         self._asked += rows
         return Again(rows, size, alone)
 
@@ -82,7 +89,7 @@ class Schedule:
         """Check as at the beginning: something was changed because the endpoint lied."""
         self.doubted = True
         self._pages = self._alone_at = 0
-        self._most_side_by_side = 1
+        self._most_beside = self._most_side_by_side = 1
 
     def _rows(self) -> int:
         lacking = min(ceil(self._share * self._pages), LEAST, self._asked + ceil(self._share) + 1) - self._asked
@@ -95,7 +102,7 @@ class Schedule:
             # By itself whatever is done.
             return rows > 0
         since = self._pages - self._alone_at
-        if side_by_side < 2 * self._most_side_by_side and since < max(EVERY, QUIET * side_by_side):
+        if since < (QUIET if side_by_side >= 2 * self._most_side_by_side else QUIET * side_by_side):
             return False
         self._most_side_by_side, self._alone_at = side_by_side, self._pages
         return True

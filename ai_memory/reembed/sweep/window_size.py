@@ -17,19 +17,23 @@ WINDOW_BYTES = 256 * 1024 * 1024
 VECTOR_BYTES = 12
 """Bytes of memory a component of a vector in flight takes: as JSON or base64, as float32, and as the BLOB."""
 GROWTH = 1.5
+AHEAD = 3
+"""Where more requests may be in flight than at the last commit, pages for so many times as many: their number doubles
+twice until the page of the next commit is answered and its rows are asked again, and none is sent unannounced."""
 LEAST = 2
 
 
 class WindowSize:
     """The number of pages, moved after each commit by whether the writer had to wait for its page.
 
-    It begins with what the workers can use, and is never more.
+    It begins with what the workers can use, and is never more than they can use soon.
     """
 
     def __init__(self, capacity: Callable[[], int]) -> None:
         """Begin with what the workers can use now; `capacity` says how many questions they can have in flight."""
         self._capacity = capacity
-        self.pages = most(capacity())
+        self._known = capacity()
+        self.pages = most(self._known)
         self._calm = 0
 
     def room(self, flying: Collection[Page], *, dim: int) -> bool:
@@ -39,13 +43,17 @@ class WindowSize:
 
     def next(self, *, waited: bool) -> int:
         """Return the number for the time after a commit: more if the writer `waited`, less if it long did not."""
+        known, self._known = self._known, self._capacity()
+        usable = most(self._known)
         self._calm = 0 if waited else self._calm + 1
         wanted = int(self.pages * GROWTH) + 1 if waited else self.pages
+        if waited and self._known > known:
+            wanted = usable = most(AHEAD * self._known)
         if self._calm > 2 * self.pages:
             self._calm = self.pages
             wanted = max(self.pages - 1, LEAST)
         # The pages that fly now do not come down at once.
-        return max(min(wanted, most(self._capacity())), self.pages - 1)
+        return max(min(wanted, usable), self.pages - 1)
 
 
 def most(capacity: int) -> int:

@@ -6,8 +6,9 @@ was written is taken back where an answer shows that the endpoint lied.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from ai_memory.embed.outcomes import Refused, embedded_of
@@ -16,9 +17,20 @@ from ai_memory.reembed.events import RemedyFound, RowsTakenBack, WitnessAgreed
 from ai_memory.reembed.sweep.alike import SET_ASIDE, Alike, Shared
 from ai_memory.reembed.sweep.schedule import chosen_of, look_at
 from ai_memory.reembed.sweep.witness_rows import unseen, witness_answer
-from ai_memory.reembed.work import Answered, AskAgain, AskAtEnd, AskWitness, EmbedPage, FindRemedy, Sizes, Work
+from ai_memory.reembed.work import (
+    Answered,
+    AskAgain,
+    AskAtEnd,
+    AskWitness,
+    EmbedPage,
+    FindRemedy,
+    PageAnswer,
+    Sizes,
+    Work,
+)
 
 if TYPE_CHECKING:
+    from ai_memory.embed.outcomes import Embedded
     from ai_memory.reembed.page import Page
     from ai_memory.reembed.sweep.already_there import OtherModels
     from ai_memory.reembed.sweep.asking import Asking
@@ -92,7 +104,8 @@ class WitnessGuard:
             if self._trail.link or self._trail.inherits:
                 self._agreed(0)
             return None
-        found = self._alone.ask(AskAtEnd(rows, self._asking.seed(), self._sizes))
+        doubted = self._alone.ask(AskAtEnd(rows, self._sizes)).differing
+        found = self._side_by_side(self._asking.by_themselves(rows, doubted))
         asked = self._trail.first_asked(found.asked)
         if found.differing:
             return Answered(outcomes=rows, asked=asked, differing=found.differing)
@@ -179,17 +192,33 @@ class WitnessGuard:
         return answered
 
     def _asked_alone(self, work: EmbedPage, answered: Answered) -> Answered:
-        """Return the answer once rows of the page were asked again with nothing else in flight."""
-        chance = self._tools.chance
+        """Return the answer once rows of the page were asked again with no page in flight."""
+        chance, link = self._tools.chance, self._trail.link
         sharing, _ = look_at(answered.outcomes, chance)
-        rows = tuple(chosen_of(answered.outcomes, work.again, sharing, chance))
-        # The first page is only kept with it.
-        found = self._alone.ask(AskAgain(rows, self._trail.link, finishing=not self.proven, sizes=self._sizes))
+        rows = chosen_of(answered.outcomes, work.again, sharing, chance)
+        if self.proven:
+            found = self._alone.ask(AskAgain(tuple(rows), link, sizes=self._sizes))
+        else:
+            # The page had nothing beside it, and its rows may. It is only kept with them.
+            found = self._side_by_side(rows, link)
         if rows and not found.differing:
             self._trail.rows_agreed()
         asked = (*answered.asked, *self._trail.first_asked(found.asked))
         outcomes = (*answered.outcomes, *found.outcomes)
         return replace(answered, outcomes=outcomes, asked=asked, differing=found.differing)
+
+    def _side_by_side(self, rows: Sequence[Embedded], link: Sequence[Embedded] = ()) -> PageAnswer:
+        """Ask for rows in requests of their own, as many at once as may be in flight; for `link` after the last one."""
+        links = [()] * (len(rows) - 1) + [tuple(link)]
+        each_by_itself = zip(rows, links, strict=False)
+        answers = self._alone.ask_each(
+            [AskAgain((row,), after, finishing=True, sizes=self._sizes) for row, after in each_by_itself]
+        )
+        return PageAnswer(
+            outcomes=tuple(chain.from_iterable(each.outcomes for each in answers)),
+            asked=tuple(chain.from_iterable(each.asked for each in answers)),
+            differing=tuple(chain.from_iterable(each.differing for each in answers)),
+        )
 
     def _set_aside(self, answered: Answered) -> Answered:
         """Return the answer without the vectors that too many different texts share, also of earlier pages."""

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, assert_never
 
 from ai_memory.embed.documents import embed_documents
 from ai_memory.errors import AiMemoryError
-from ai_memory.reembed.doubt import AT_END
 from ai_memory.reembed.stop import Stop
 from ai_memory.reembed.sweep.asked_again import ask_again, ask_witness, not_as_before
 from ai_memory.reembed.sweep.remedy import find_remedy
@@ -82,14 +81,9 @@ class Worker:
         return PageAnswer(differing, (*asked, *linked), differing)
 
     def _at_end(self, question: AskAtEnd) -> PageAnswer:
-        rows, chance = question.rows, Random(question.seed)  # noqa: S311 - a sample, no secret
         with self._stop.finishing():
-            now = embed_documents(self._embedder, [each.document for each in rows])
-        doubted = not_as_before(rows, now)
-        some = chance.sample(rows[:-1], min(AT_END - 1, len(rows) - 1))
-        alone = {each.document.id: each for each in (*doubted, *some, rows[-1])}
-        asked, differing = self._ask(list(alone.values()), finishing=True)
-        return PageAnswer(rows, asked, differing)
+            now = embed_documents(self._embedder, [each.document for each in question.rows])
+        return PageAnswer(differing=tuple(not_as_before(question.rows, now)))
 
     def _ask(self, rows: Sequence[Embedded], *, finishing: bool) -> tuple[tuple[str, ...], tuple[Embedded, ...]]:
         if not finishing:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
 
@@ -22,9 +22,9 @@ def limiter(time: PassingTime, *, most: int = 32, fixed: bool = False) -> Concur
     return ConcurrencyLimiter(most=most, fixed=fixed, stop=threading.Event(), clock=time.clock)
 
 
-def a_round(limiter: ConcurrencyLimiter, time: PassingTime, *, latency: float = 0.2) -> None:
-    """Let as many requests as may be in flight be answered after `latency` seconds."""
-    slots = [limiter.slot() for _ in range(limiter.limit)]
+def a_round(limiter: ConcurrencyLimiter, time: PassingTime, texts: Sequence[str] = (), *, latency: float = 0.2) -> None:
+    """Let as many requests for `texts` as may be in flight be answered after `latency` seconds."""
+    slots = [limiter.slot(texts) for _ in range(limiter.limit)]
     for slot in slots:
         slot.__enter__()
     time.now += latency
@@ -113,7 +113,7 @@ def test_the_level_doubles_until_the_first_sign_of_trouble_and_never_passes_the_
         levels.append(found.limit)
         a_round(found, time)
 
-    assert levels == [2, 4, 8, 16, 32, 32]
+    assert levels == [4, 8, 16, 32, 32, 32]
 
 
 def test_a_failure_halves_the_level_and_then_it_grows_by_one_a_round() -> None:
@@ -140,6 +140,32 @@ def test_requests_that_only_queue_up_halve_the_level() -> None:
     time.now += 0.001
     a_round(found, time, latency=0.5)
 
+    assert found.limit == 16
+
+
+def test_a_doubling_that_brings_hardly_more_answers_a_second_is_taken_back_and_then_it_grows_by_one_a_round() -> None:
+    time = PassingTime()
+    found = limiter(time)
+    levels = []
+    for latency in (0.2, 0.2, 0.34, 0.2, 0.2):
+        levels.append(found.limit)
+        time.now += 0.001
+        a_round(found, time, latency=latency)
+
+    assert levels == [4, 8, 16, 8, 9]
+
+
+def test_a_round_of_long_texts_after_one_of_short_texts_is_no_slower_one() -> None:
+    time = PassingTime()
+    found = limiter(time)
+    levels = []
+    for texts, latency in ((["x"], 0.01), (["x" * 500] * 100, 0.2), (["x"], 0.01), (["x" * 500] * 100, 0.2)):
+        levels.append(found.limit)
+        a_round(found, time, texts, latency=latency)
+
+    assert levels == [4, 8, 16, 32]
+    time.now += 0.001
+    a_round(found, time, ["x"], latency=0.05)
     assert found.limit == 16
 
 

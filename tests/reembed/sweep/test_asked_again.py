@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 from unittest.mock import patch
@@ -18,7 +18,7 @@ from ai_memory.memory.freshness import Document
 from ai_memory.reembed.sweep import schedule
 from ai_memory.reembed.sweep.alike import Shared, sharing_a_vector, too_many
 from ai_memory.reembed.sweep.asked_again import ask_again
-from ai_memory.reembed.sweep.schedule import Schedule, choose
+from ai_memory.reembed.sweep.schedule import QUIET, Schedule, choose
 from ai_memory.reembed.work import Again
 from ai_memory.vectors import blob
 from ai_memory.vectors.target import Vectors
@@ -99,12 +99,25 @@ def test_of_more_than_two_hundred_rows_ten_are_asked_again_at_least(total: int) 
     assert sum(each.rows for each in asked(schedule, -(-total // 100))) >= 10
 
 
-def test_with_more_requests_side_by_side_than_ever_a_row_is_asked_when_nothing_else_is_in_flight() -> None:
+def test_with_twice_as_many_requests_side_by_side_a_row_is_asked_again_beside_them() -> None:
     schedule = Schedule(rows=10_000, batch=100, doubted=False)
+    asked(schedule, 21, side_by_side=2)
 
-    alone = [schedule.next(100, side_by_side=number, size=100).alone for number in (2, 2, 2, 3, 4, 4, 7, 8, 8)]
+    found = [schedule.next(100, side_by_side=number, size=100) for number in (2, 3, 4, 4, 7, 8, 8)]
 
-    assert alone == [True, True, False, False, True, False, False, True, False]
+    assert [each.rows for each in found] == [0, 0, 1, 0, 0, 1, 0]
+    assert not any(each.alone for each in found)
+
+
+def test_a_row_is_asked_when_nothing_else_is_in_flight_the_sooner_where_more_requests_are_side_by_side_than_ever() -> (
+    None
+):
+    schedule = Schedule(rows=100_000, batch=100, doubted=False)
+    few = [each.alone for each in asked(schedule, 300, side_by_side=3)]
+    more = [each.alone for each in asked(schedule, 300, side_by_side=6)]
+
+    assert [number for number, alone in enumerate(few, 1) if alone] == [1, QUIET, QUIET * (1 + 3)]
+    assert [number for number, alone in enumerate(more, 301) if alone] == [QUIET * (1 + 3 + 1)]
 
 
 def test_where_the_run_was_lied_to_a_row_of_every_request_is_asked_again() -> None:
@@ -176,3 +189,21 @@ def test_few_texts_of_each_page_that_share_a_vector_are_many_in_the_end() -> Non
     found = [len(shared.too_many(each)) for each in pages]
 
     assert found == [0, 0, 6, 8, 10]
+
+
+@pytest.mark.parametrize("places", [(0, 99), (3, 4, 5), (17, 40, 41, 90)])
+def test_texts_that_share_a_vector_are_found_whatever_its_length_and_wherever_they_stand(
+    places: tuple[int, ...],
+) -> None:
+    page = rows(*(f"{number} text" for number in range(100)))
+    for length, place in enumerate(places, start=1):
+        page[place] = replace(page[place], vector=length * page[places[0]].vector)
+
+    assert [each.document.text for each in sharing_a_vector(page)] == [f"{place} text" for place in places]
+
+
+def test_texts_whose_vectors_differ_a_little_share_none() -> None:
+    page = rows(*(f"{number} text" for number in range(40)), one_vector=40)
+    nudged = [replace(each, vector=each.vector + np.eye(16)[n % 16] * 1e-3 * (n + 1)) for n, each in enumerate(page)]
+
+    assert sharing_a_vector(nudged) == ()

@@ -24,11 +24,21 @@ def test_as_many_as_the_embedder_can_use_are_in_flight_from_the_start() -> None:
 
 
 def test_a_writer_that_waits_has_more_pages_sent_as_far_as_the_embedder_takes_them() -> None:
-    embedder = HashEmbedder(concurrency=2)
-    in_flight = WindowSize(lambda: embedder.concurrency)
-    embedder.concurrency = 20
+    in_flight = WindowSize(lambda: 20)
+    in_flight.pages = 3
 
-    assert after(in_flight, True, True, True, True, True, True) == [5, 8, 13, 20, 30, 30]
+    assert after(in_flight, True, True, True, True) == [5, 8, 13, 20]
+
+
+def test_while_more_requests_may_be_in_flight_with_each_commit_there_are_pages_for_those_to_come() -> None:
+    embedder = HashEmbedder(concurrency=4)
+    in_flight = WindowSize(lambda: embedder.concurrency)
+    pages = []
+    for embedder.concurrency in (8, 16, 32, 32):
+        pages += after(in_flight, True)
+
+    assert pages == [36, 72, 144, 143]
+    assert after(in_flight, *[True] * 120)[-1] == most(32)
 
 
 def test_a_writer_that_never_waits_has_fewer_sent_one_by_one() -> None:
