@@ -347,7 +347,7 @@ def test_retarget_supersedes_the_run_and_keeps_what_is_at_the_new_target(
 def test_cancel_ends_the_run_and_keeps_its_vectors(command: Command) -> None:
     command.reembed("--max-rows", "4", "--batch", "4")
 
-    assert command.run("reembed", "cancel", "--json").json == {"run_id": 1, "state": "cancelled"}
+    assert command.run("reembed", "cancel", "--json").json == {"run_id": 1, "state": "cancelled", "dropped": 0}
 
     assert len(done(command)) == 4
     assert command.run("reembed", "--resume").code == 12
