@@ -13,6 +13,7 @@ from ai_memory.commands.altered import warn_of_altered
 from ai_memory.commands.draft import add_columns, draft_of
 from ai_memory.commands.embedder_errors import EMBEDDER_ERRORS
 from ai_memory.commands.interrupts import telling
+from ai_memory.commands.known_witness import local_ties, witness_in
 from ai_memory.commands.without_vectors import stored_by_then, tell_stored_without
 from ai_memory.embed.assemble import assemble_interactive
 from ai_memory.errors import UsageError
@@ -89,7 +90,8 @@ def _store(
 
 def _embed(store: Store, memory_id: str, configured: EmbeddingSettings, console: Console) -> bool:
     try:
-        embedder, tools = assemble_interactive(configured), SweepTools(SystemClock(), Stop(), lambda _: None)
+        embedder = assemble_interactive(configured, local_ties(configured, witness_in(store), console.note))
+        tools = SweepTools(SystemClock(), Stop(), lambda _: None)
         filled = renew(Filling(store, embedder, "store", tools), memory_id)
     except EMBEDDER_ERRORS as error:
         tell_stored_without("a vector", error, store, configured, console)
