@@ -34,7 +34,7 @@ def write_tiny_model(folder: Path, *, seed: int, dim: int = 32, max_tokens: int 
     base = folder.with_name(f"{folder.name}-base")
     base.mkdir(parents=True)
     vocabulary = {token: number for number, token in enumerate(VOCABULARY)}
-    BertTokenizerFast(vocab=vocabulary, model_max_length=64).save_pretrained(base)
+    BertTokenizerFast(vocab=vocabulary, do_lower_case=True, model_max_length=64).save_pretrained(base)
     config = BertConfig(
         vocab_size=len(VOCABULARY), hidden_size=dim, num_hidden_layers=1, num_attention_heads=2, intermediate_size=64
     )

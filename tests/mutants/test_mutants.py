@@ -14,8 +14,9 @@ from ai_memory.errors import TransientFailure
 from tests.actions.test_recall_spaces import check_spaces
 from tests.config.test_kept import check_believed
 from tests.crash.test_undo import check_run
+from tests.embed.local.test_engine_auto import check_engines
 from tests.machine.machine import Machine
-from tests.mutants.mutants import INTERRUPTIONS, LIAR, MACHINE, MUTANTS, REDO, SPACES, UNDO, Mutant
+from tests.mutants.mutants import ENGINES, INTERRUPTIONS, LIAR, MACHINE, MUTANTS, REDO, SPACES, UNDO, Mutant
 from tests.reembed.finish.test_rollback import check_redo_of_lies, check_written_twice
 from tests.reembed.sweep.test_asked_again import check_liar
 from tests.reembed.sweep.test_inherited import Killed, check_cut_off
@@ -57,6 +58,8 @@ def run(harness: str, folder: Path) -> None:
             check_cut_off(folder, failure)
     elif harness == UNDO:
         check_run(folder, 0)
+    elif harness == ENGINES:
+        check_engines(folder)
     elif harness == REDO:
         check_redo_of_lies(folder / "m.db")
         check_written_twice(folder / "n.db")

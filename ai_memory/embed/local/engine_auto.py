@@ -145,7 +145,7 @@ class AutoEngine:
             return ""
         known = self._knowledge.witness()
         if known is not None:
-            computed = _alone(engine, WITNESS_TEXTS)[:, : known.shape[1]]
+            computed = _computed(engine, WITNESS_TEXTS)[:, : known.shape[1]]
             _require_same(candidate, computed, known, "the database knows")
             return _BY_WITNESS
         remembered = self._knowledge.remembered(facts.engine)

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Generic
 
 import numpy as np
@@ -23,8 +27,10 @@ from ai_memory.embed.local.onnx_files import read_model
 from ai_memory.embed.local.proofs import Proof
 from ai_memory.embed.port import BatchT, Engine, ModelFacts
 from ai_memory.embed.stack import engines as engines_of
+from ai_memory.embed.stack.export import export
 from ai_memory.embed.terms import Ties
 from ai_memory.errors import EmbedderInitFailed
+from ai_memory.vectors.checks import cosines
 from ai_memory.vectors.target import Target, Vectors
 from ai_memory.vectors.witness import WITNESS_TEXTS
 from tests.embed.conftest import rewrite, write_tiny_model
@@ -182,6 +188,70 @@ def test_a_closed_one_loads_again_without_another_proof(model: Path) -> None:
 
     assert np.array_equal(engine.run(engine.tokenize(["a"])), before)
     assert torch.times == 1
+
+
+def test_a_migration_goes_on_with_torch_where_the_onnx_file_is_that_of_other_weights(
+    other: Path, tmp_path: Path
+) -> None:
+    config, db, given = (tmp_path / name for name in ("c.toml", "m.db", "m.jsonl"))
+    config.write_text(f'[embeddings]\nbackend = "local"\nmodel = "tiny"\nmodel_path = "{other}"\n', "utf-8")
+    given.write_text('{"title": "tea", "content": "no note on a tent"}\n', "utf-8")
+    command = [sys.executable, "-m", "ai_memory", "--db", str(db), "--config", str(config)]
+    steps = [["import", "--no-embed", str(given)], ["reembed", "--yes"]]
+    _, ran = [subprocess.run([*command, *step], capture_output=True, text=True, check=False) for step in steps]
+
+    assert ran.returncode == 0, ran
+    for name in ("openvino", "onnx"):
+        assert f"The engine {name} is not used: {name} gives other vectors than torch computes" in ran.stderr
+
+
+@cache
+def models() -> tuple[TemporaryDirectory[str], Path, Path]:
+    """Return a tiny model with its ONNX file, and one whose file is that of other weights; made once."""
+    kept = TemporaryDirectory(prefix="ai-memory-tests-")
+    right, wrong = (write_tiny_model(Path(kept.name) / str(seed), seed=seed) for seed in (1, 2))
+    (right / "onnx").mkdir()
+    by_torch(right).write_onnx(right / "onnx" / "model.onnx")
+    shutil.copytree(right / "onnx", wrong / "onnx")
+    return kept, right, wrong
+
+
+def check_engines(folder: Path) -> None:
+    """Check what engines of ONNX files and the choice among them must keep; all that is written lies in `folder`."""
+    _, right, wrong = models()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(folder))
+        _check_vectors(right)
+        _check_choice(shutil.copytree(right, folder / "right"), wrong)
+        bare = shutil.copytree(wrong, folder / "bare", ignore=shutil.ignore_patterns("onnx"))
+        patch.setattr(TorchEngine, "write_onnx", lambda _, file: shutil.copy(right / "onnx" / "model.onnx", file))
+        with suppress(EmbedderInitFailed):
+            export(bare, lambda _: None)
+        assert not (bare / "onnx" / "model.onnx").exists()
+
+
+def _check_vectors(folder: Path) -> None:
+    texts = ["tea on a tent", "a", "no note at all " * 9, "the tea " * 30]
+    engines: list[Engine[Any]] = [by_file(folder), by_torch(folder)]
+    found, expected = (each.run(each.tokenize(texts)) for each in engines)
+    assert cosines(found, expected).min() > 0.99999
+
+
+def _check_choice(right: Path, wrong: Path) -> None:
+    engine, told = auto(wrong, Candidate("torch", by_torch(wrong)))
+    assert engine.facts().engine.startswith("torch ")
+    assert told
+    torch = Loads(by_torch(right))
+    auto(right, Candidate("torch", torch))[0].facts()
+    auto(right, Candidate("torch", torch))[0].facts()
+    assert torch.times == 1
+    (right / "README.md").write_text("changed", encoding="utf-8")
+    auto(right, Candidate("torch", torch))[0].facts()
+    assert torch.times == 2
+
+
+def test_engines_keep_what_the_mutants_do_not(tmp_path: Path) -> None:
+    check_engines(tmp_path)
 
 
 def named(folder: Path | None, **more: object) -> EmbeddingSettings:
