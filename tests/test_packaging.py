@@ -14,11 +14,12 @@ from pathlib import Path
 
 import pytest
 
-from ai_memory.embed.local import engine_torch
+from ai_memory.embed.local import engine_onnx, engine_openvino, engine_torch
+from ai_memory.embed.stack import export
 from tests.conftest import ROOT
 
 SHIPPED = ("ai_memory", "migrations", "setup.cfg", "pyproject.toml", "MANIFEST.in", "README.md", "LICENSE")
-HEAVY = {"torch", "sentence_transformers", "transformers", "requests", "tenacity", "numpy"}
+HEAVY = {"torch", "sentence_transformers", "transformers", "requests", "tenacity", "numpy", "onnxruntime", "openvino"}
 
 
 @pytest.fixture(scope="module")
@@ -131,7 +132,21 @@ def test_the_error_of_a_missing_library_names_the_floors_of_the_local_extra() ->
     floors = dict(requirements())
 
     for name in ("sentence-transformers", "torch"):
-        assert f'"{name}>={floors[name]}"' in engine_torch._INSTALL
+        assert f'"{name}>={floors[name]}"' in engine_torch.INSTALL
+
+
+@pytest.mark.parametrize(
+    ("line", "names"),
+    [
+        (engine_onnx.INSTALL, ("onnxruntime", "tokenizers")),
+        (engine_openvino.INSTALL, ("openvino", "tokenizers")),
+        (export.INSTALL, ("onnx", "onnxscript")),
+    ],
+)
+def test_what_to_type_for_an_engine_names_the_floors_of_its_extra(line: str, names: tuple[str, ...]) -> None:
+    floors = dict(requirements())
+
+    assert line == "Type: pip install " + " ".join(f'"{name}>={floors[name]}"' for name in names)
 
 
 def test_help_loads_no_heavy_library() -> None:

@@ -12,7 +12,9 @@ from ai_memory.commands.kept_settings import KeptSettings, kept_settings
 from ai_memory.commands.parser import add_global_flags
 from ai_memory.config import vendors
 from ai_memory.config.api_key import ApiKey
-from ai_memory.config.embedding import PREVIOUS
+from ai_memory.config.embedding import AUTO, PREVIOUS, TORCH
+from ai_memory.embed.assemble import engines
+from ai_memory.errors import EmbedderInitFailed
 from ai_memory.memory.text_codec import printable
 from ai_memory.stores.opening import reading
 
@@ -48,10 +50,12 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
         "config": str(settings.config_path) if settings.config_path else None,
         **_values(found),
         "model_files": _model_files(settings.embedding),
+        "engines": _engines(settings.embedding),
         "previous": _values(previous) if previous else None,
         "kept": [asdict(each) for each in kept],
     }
     told = [f"The model: {values['model_files']}."] if values["model_files"] else []
+    told += [f"The engine: {values['engines']}."] if values["engines"] else []
     rows = {**found, **{f"{PREVIOUS}.{name}": each for name, each in previous.items() if name not in OF_ALL}}
     console.result(values, *_table(settings.config_path, rows), *told, *(_told(each) for each in kept))
     return 0
@@ -81,6 +85,19 @@ def _model_files(embedding: EmbeddingSettings) -> str | None:
     if embedding.offline.value:
         return f"from the cache of the model hub{size}; nothing is downloaded ({embedding.offline.source})"
     return f"from the cache of the model hub, else from huggingface.co at its first use{size}"
+
+
+def _engines(embedding: EmbeddingSettings) -> str | None:
+    """Return what will compute a local model, None where none is asked."""
+    if not embedding.is_local:
+        return None
+    try:
+        first, *others = engines(embedding)
+    except EmbedderInitFailed as error:
+        return error.line().rstrip(".")
+    if first == TORCH or embedding.engine.value != AUTO:
+        return first
+    return ", else ".join([f"{first} if its vectors agree", *others])
 
 
 def _by_name(embedding: EmbeddingSettings) -> dict[str, Sourced[object]]:

@@ -12,6 +12,7 @@ from ai_memory.actions.target_check import examine_target, require_serving
 from ai_memory.clock import SystemClock
 from ai_memory.commands.choose_embedders import choose
 from ai_memory.commands.embedder_errors import EMBEDDER_ERRORS
+from ai_memory.commands.known_witness import local_ties, witness_in
 from ai_memory.commands.without_vectors import begin_with
 from ai_memory.embed.assemble import assemble
 from ai_memory.embed.port import ONE_ATTEMPT
@@ -81,6 +82,8 @@ def _facts(values: Mapping[str, object]) -> list[str]:
     lines = [f"{name.replace('_', ' ')}: {value:,}" for name, value in values.items() if isinstance(value, int)]
     if "endpoint" in values:
         lines.append(f"embedder: {values['endpoint']}")
+    if "engine" in values:
+        lines.append(f"engine: {values['engine']}")
     previous = values.get("previous")
     told = previous.items() if isinstance(previous, dict) else ()
     return [*lines, *(f"embedder of {printable(space)}: {line}" for space, line in told if space)]
@@ -88,10 +91,13 @@ def _facts(values: Mapping[str, object]) -> list[str]:
 
 def _examine_embedder(store: Reader, settings: Settings, diagnosis: Diagnosis) -> None:
     try:
-        embedder = assemble(settings.embedding, Terms(ONE_ATTEMPT))
+        ties = local_ties(settings.embedding, witness_in(store), diagnosis.find)
+        embedder = assemble(settings.embedding, Terms(ONE_ATTEMPT), ties)
         examine_target(store, embedder.target, diagnosis, clock=SystemClock())
         require_serving(store, embedder)
         diagnosis.values["endpoint"] = "ok"
+        if embedder.target.engine:
+            diagnosis.values["engine"] = embedder.target.engine
     except NoEmbedder as error:
         diagnosis.values["endpoint"] = f"none: {error.what}"
         diagnosis.by_words_alone()
@@ -106,7 +112,8 @@ def _examine_others(store: Reader, settings: Settings, diagnosis: Diagnosis) -> 
     lines = {each.space: each.error.line() for each in chosen.refused if not each.in_use}
     for each in chosen.choices[1:]:
         try:
-            embedder = assemble(each.settings, Terms(ONE_ATTEMPT))
+            ties = local_ties(each.settings, witness_in(store), diagnosis.find)
+            embedder = assemble(each.settings, Terms(ONE_ATTEMPT), ties)
             require_serving(store, embedder)
             each.require_kept(embedder.target.space, embedder.target.dim)
             lines[each.space] = "ok"

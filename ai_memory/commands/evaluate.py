@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
+from functools import partial
 from statistics import fmean
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from ai_memory.actions.query_lines import QueryLine
 from ai_memory.commands.answer import answer
 from ai_memory.commands.arguments import named_path
 from ai_memory.commands.choose_embedders import choose
+from ai_memory.commands.known_witness import local_ties, witness_of
 from ai_memory.commands.left_out import Once
 from ai_memory.commands.open_search import Doors, OpenSearch, open_search
 from ai_memory.commands.query_embedders import QueryEmbedders
@@ -51,10 +53,12 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     """
     queries, judged = read_judged(args.queries, args.judgements)
     wanted = with_judgement(queries, judged)
+    witness = witness_of(lambda: reading(settings.db.value))
+    ties = partial(local_ties, witness=witness, tell=console.note)
     doors = Doors(
         lambda: reading(settings.db.value, tell=console.note),
         lambda library: choose(library.store, settings),
-        QueryEmbedders.of,
+        lambda chosen: QueryEmbedders.of(chosen, ties),
     )
     with open_search(doors) as search:
         search.library.listing.require_found(args.namespace)

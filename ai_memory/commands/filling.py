@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ai_memory.actions.filling import Filling
 from ai_memory.clock import SystemClock
+from ai_memory.commands.known_witness import local_ties, witness_in
 from ai_memory.embed.assemble import assemble, in_turn
 from ai_memory.embed.terms import Terms
 from ai_memory.reembed.events import Event, PageCommitted, RemedyFound, RowsTakenBack, RunTakenOver
@@ -34,7 +35,11 @@ def filling(
         NoEmbedder, EmbedderInitFailed: there is no embedder.
     """
     clock = SystemClock()
-    embedder = assemble(configured, Terms(batch=configured.batch.value))
+    embedder = assemble(
+        configured,
+        Terms(batch=configured.batch.value),
+        local_ties(configured, witness_in(store), console.note),
+    )
     progress = choose_progress(console.err, clock, quiet=console.quiet)
     narrator = Narrator(progress)
 

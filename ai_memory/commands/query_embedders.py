@@ -12,9 +12,11 @@ from ai_memory.actions.unrelated import unrelated
 from ai_memory.commands.embedder_choice import Failure
 from ai_memory.commands.embedder_errors import EMBEDDER_ERRORS
 from ai_memory.embed.assemble import Queries
+from ai_memory.embed.terms import Ties
 
 if TYPE_CHECKING:
     from ai_memory.commands.embedder_choice import Choice, Chosen
+    from ai_memory.config.embedding import EmbeddingSettings
     from ai_memory.errors import AiMemoryError
     from ai_memory.stores.values import KeptTarget
     from ai_memory.vectors.target import Target, Vectors
@@ -45,21 +47,28 @@ class _Member:
 class QueryEmbedders:
     """The embedders of one invocation; each is made once, when it is first asked."""
 
-    def __init__(self, chosen: Sequence[Choice], failures: Sequence[Failure], known: Sequence[KeptTarget] = ()) -> None:
+    def __init__(
+        self,
+        chosen: Sequence[Choice],
+        failures: Sequence[Failure],
+        known: Sequence[KeptTarget] = (),
+        ties: Callable[[EmbeddingSettings], Ties] = lambda _: Ties(),
+    ) -> None:
         """Ask `chosen`, the one in use first; `known` are targets whose witness the file may have.
 
-        `failures` are known without asking.
+        `failures` are known without asking. `ties` are what each embedder is tied to.
         """
         self._members = [
-            _Member(each, Queries(each.settings), in_use=number == 0) for number, each in enumerate(chosen)
+            _Member(each, Queries(each.settings, ties(each.settings)), in_use=number == 0)
+            for number, each in enumerate(chosen)
         ]
         self._failures = tuple(failures)
         self._known = known
 
     @staticmethod
-    def of(chosen: Chosen) -> QueryEmbedders:
-        """Return the embedders that were chosen for a file."""
-        return QueryEmbedders(chosen.choices, chosen.refused, chosen.known)
+    def of(chosen: Chosen, ties: Callable[[EmbeddingSettings], Ties] = lambda _: Ties()) -> QueryEmbedders:
+        """Return the embedders that were chosen for a file; `ties` are what each is tied to."""
+        return QueryEmbedders(chosen.choices, chosen.refused, chosen.known, ties)
 
     def ask(self, text: str) -> Asked:
         """Return the vectors of a query: of endpoints all at the same time, of local models one after the other."""

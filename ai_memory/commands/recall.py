@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import sys
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ai_memory.actions.query_lines import LONGEST, MAX_LIMIT, QueryLine
 from ai_memory.commands.answer import DEFAULT_LIMIT, answer
 from ai_memory.commands.arguments import named_path
 from ai_memory.commands.choose_embedders import choose
+from ai_memory.commands.known_witness import local_ties, witness_of
 from ai_memory.commands.open_search import Doors, open_search
 from ai_memory.commands.queries import answer_all
 from ai_memory.commands.query_embedders import QueryEmbedders
@@ -53,10 +55,12 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     """
     if not 1 <= args.limit <= MAX_LIMIT:
         raise UsageError(f"--limit is {args.limit}.", tip=f"Give a number from 1 to {MAX_LIMIT:,}.")
+    witness = witness_of(lambda: reading(settings.db.value))
+    ties = partial(local_ties, witness=witness, tell=console.note)
     doors = Doors(
         lambda: reading(settings.db.value, tell=console.note),
         lambda library: choose(library.store, settings),
-        QueryEmbedders.of,
+        lambda chosen: QueryEmbedders.of(chosen, ties),
     )
     if args.queries:
         with open_search(doors) as search:

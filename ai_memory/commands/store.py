@@ -15,6 +15,7 @@ from ai_memory.commands.choose_writers import choose_writers
 from ai_memory.commands.draft import add_columns, draft_of
 from ai_memory.commands.embedder_errors import EMBEDDER_ERRORS
 from ai_memory.commands.interrupts import telling
+from ai_memory.commands.known_witness import local_ties, witness_in
 from ai_memory.commands.without_vectors import stored_by_then, tell_stored_without
 from ai_memory.embed.assemble import assemble_interactive
 from ai_memory.errors import UsageError
@@ -103,7 +104,8 @@ def _embed(library: WritableLibrary, memory_id: str, settings: Settings, console
 
 def _embed_by(store: Store, memory_id: str, configured: EmbeddingSettings, console: Console) -> bool:
     try:
-        embedder, tools = assemble_interactive(configured), SweepTools(SystemClock(), Stop(), lambda _: None)
+        embedder = assemble_interactive(configured, local_ties(configured, witness_in(store), console.note))
+        tools = SweepTools(SystemClock(), Stop(), lambda _: None)
         filled = renew(Filling(store, embedder, "store", tools), memory_id)
     except EMBEDDER_ERRORS as error:
         tell_stored_without("a vector", error, store, configured, console)

@@ -31,9 +31,12 @@ MAX_BATCH = 10_000
 DEFAULT_BATCH = 100
 ADDRESS_KEYS = frozenset({"backend", "base_url", "url", "model", "model_path", "dim"})
 OTHER_KEYS = frozenset({"api_key_env", "api_key_file", "backfill_batch", "backfill_on_boot"})
-OUR_KEYS = frozenset({"device", "encoding_format", "price_per_million_tokens", "timeout_seconds"})
+OUR_KEYS = frozenset({"device", "encoding_format", "engine", "price_per_million_tokens", "timeout_seconds"})
 AUTO, BASE64 = "auto", "base64"
 ENCODINGS = (AUTO, "float", BASE64)
+TORCH, ONNX, OPENVINO = "torch", "onnx", "openvino"
+ENGINES = (AUTO, TORCH, ONNX, OPENVINO)
+"""What computes a model on this machine."""
 MAX_TIMEOUT_S = 3_600
 SECTION, PREVIOUS = "embeddings", "previous"
 OF_THE_EMBEDDER = frozenset(
@@ -47,8 +50,8 @@ class EmbeddingSettings:
     """The resolved embedder.
 
     `dim` 0: not configured. `base_url` is empty for a local model. `batch` is texts per page,
-    1..10000. `device` is "auto" or a name of PyTorch's. Money is in the user's own currency. `timeout_seconds` None:
-    as long as it is usual. `encoding_format` is one of ENCODINGS.
+    1..10000. `device` is "auto" or a name of PyTorch's, `engine` one of ENGINES. Money is in the user's own currency.
+    `timeout_seconds` None: as long as it is usual. `encoding_format` is one of ENCODINGS.
     """
 
     tier: Sourced[str]
@@ -62,6 +65,7 @@ class EmbeddingSettings:
     offline: Sourced[bool]
     egress: Sourced[str]
     device: Sourced[str]
+    engine: Sourced[str]
     timeout_seconds: Sourced[int | None]
     encoding_format: Sourced[str]
     price_per_million_tokens: Sourced[float | None]
@@ -124,7 +128,8 @@ def of_table(top: Table, table: Table, environ: Mapping[str, str]) -> EmbeddingS
         batch=_batch(table, environ),
         offline=_offline(environ),
         egress=_egress(environ),
-        device=table.text("device") or Sourced("auto", "default"),
+        device=table.text("device") or Sourced(AUTO, "default"),
+        engine=_engine(table, environ),
         timeout_seconds=table.integer("timeout_seconds", low=1, high=MAX_TIMEOUT_S) or Sourced(None, "not configured"),
         encoding_format=_encoding_format(table),
         price_per_million_tokens=table.price("price_per_million_tokens") or Sourced(None, "not configured"),
@@ -211,6 +216,15 @@ def _batch(table: Table, environ: Mapping[str, str]) -> Sourced[int]:
             f"{named.source} is {described(named.value)}.", tip=f"It must be from 1 to {MAX_BATCH}."
         )
     return Sourced(int(named.value), named.source)
+
+
+def _engine(table: Table, environ: Mapping[str, str]) -> Sourced[str]:
+    named = _env(environ, "AI_MEMORY_EMBED_ENGINE") or table.text("engine") or Sourced(AUTO, "default")
+    if named.value.lower() not in ENGINES:
+        raise EmbedderInitFailed(
+            f"engine is {described(named.value)} ({named.source}).", tip=f"It must be one of {', '.join(ENGINES)}."
+        )
+    return Sourced(named.value.lower(), named.source)
 
 
 def _encoding_format(table: Table) -> Sourced[str]:

@@ -92,8 +92,15 @@ def _local(settings: EmbeddingSettings, own: Sequence[EmbeddingSettings], users:
         if not folder.is_absolute():
             raise EmbedderInitFailed(f"{folder} is not a whole path.")
         require_own_folder(folder, EmbedderInitFailed, users)
-    device = next((each.device for each in own if each.is_local), settings.device)
-    return replace(settings, device=device, offline=Sourced(value=True, source="nothing is downloaded for a database"))
+    device, engine = next(
+        ((each.device, each.engine) for each in own if each.is_local), (settings.device, settings.engine)
+    )
+    return replace(
+        settings,
+        device=device,
+        engine=engine,
+        offline=Sourced(value=True, source="nothing is downloaded for a database"),
+    )
 
 
 def _with_key_of(settings: EmbeddingSettings, own: EmbeddingSettings) -> EmbeddingSettings:

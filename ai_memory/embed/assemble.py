@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import replace
+from functools import partial
 from threading import Event
 from typing import TYPE_CHECKING, TypeVar
 
@@ -19,15 +21,20 @@ from ai_memory.embed.pools.threads import ThreadPool
 from ai_memory.embed.port import RetryPolicy
 from ai_memory.embed.stack import local, remote
 from ai_memory.embed.stack.chain import chained
+from ai_memory.embed.stack.engines import engine_names, make_engine, require_engine
+from ai_memory.embed.stack.export import export
 from ai_memory.embed.terms import Terms, Ties
 from ai_memory.errors import NoEmbedder
 from ai_memory.text import address
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ai_memory.config.embedding import EmbeddingSettings
     from ai_memory.embed.flow.splitting import SplittingEmbedder
     from ai_memory.embed.port import Pool, ResilientEmbedder
     from ai_memory.embed.stack.chain import Core
+    from ai_memory.embed.stack.export import Exported
     from ai_memory.vectors.target import Target, Vectors
 
 WorkT = TypeVar("WorkT")
@@ -51,16 +58,16 @@ def assemble(settings: EmbeddingSettings, terms: Terms | None = None, ties: Ties
     return chained(_core(settings, terms, ties), terms, ties)
 
 
-def assemble_interactive(settings: EmbeddingSettings) -> ResilientEmbedder:
+def assemble_interactive(settings: EmbeddingSettings, ties: Ties | None = None) -> ResilientEmbedder:
     """Return the configured embedder for somebody who waits: an endpoint has ten seconds, whatever it does.
 
-    A local model has the time it takes.
+    A local model has the time it takes. The stop of `ties` is not heeded.
 
     Raises:
         NoEmbedder, EmbedderInitFailed: see `assemble`.
     """
     stop = Event()
-    embedder = assemble(settings, Terms(QUICK), Ties(stop))
+    embedder = assemble(settings, Terms(QUICK), replace(ties or Ties(), stop=stop))
     return embedder if settings.is_local else _time_limited(embedder, settings, stop)
 
 
@@ -70,9 +77,10 @@ class Queries:
     The embedder is made when it is first asked, and anew after an answer that did not come in time.
     """
 
-    def __init__(self, settings: EmbeddingSettings) -> None:
-        """Keep the settings; nothing is made, loaded or sent yet."""
+    def __init__(self, settings: EmbeddingSettings, ties: Ties | None = None) -> None:
+        """Keep the settings; nothing is made, loaded or sent yet. The stop of `ties` is not heeded."""
         self._settings = settings
+        self._ties = ties or Ties()
         self._stop = Event()
         self._embedder: ResilientEmbedder | None = None
 
@@ -104,7 +112,7 @@ class Queries:
     def _made(self) -> ResilientEmbedder:
         if self._embedder is None or self._stop.is_set():
             self._stop = Event()
-            self._embedder = assemble(self._settings, Terms(QUICK), Ties(self._stop))
+            self._embedder = assemble(self._settings, Terms(QUICK), replace(self._ties, stop=self._stop))
         return self._embedder
 
 
@@ -144,6 +152,21 @@ def configured_target(settings: EmbeddingSettings) -> Target:
     return _core(settings, Terms(), Ties()).target
 
 
+def export_model(folder: Path, tell: Callable[[str], None]) -> Exported:
+    """Make the ONNX file of the model in a folder; see `embed.stack.export`, which also says what is raised."""
+    return export(folder, tell)
+
+
+def engines(settings: EmbeddingSettings) -> list[str]:
+    """Return the engines that may compute a local model, in the order in which they are tried; nothing is loaded.
+
+    Raises:
+        EmbedderInitFailed: there is none, or the model's name cannot be one.
+    """
+    require_engine(settings)
+    return engine_names(settings, local.model_place(settings))
+
+
 def token_counter(settings: EmbeddingSettings) -> Callable[[str], int] | None:
     """Return what counts a document's tokens as the target does, None where its tokenizer is not on this machine.
 
@@ -153,6 +176,7 @@ def token_counter(settings: EmbeddingSettings) -> Callable[[str], int] | None:
         EmbedderInitFailed: the model's files cannot be used.
     """
     if settings.is_local:
+        require_engine(settings)
         return local.token_counter(settings)
     return remote.token_counter(settings)
 
@@ -164,5 +188,6 @@ def _core(settings: EmbeddingSettings, terms: Terms, ties: Ties) -> Core:
             tip='Set tier = "semantic" in config.toml.',
         )
     if settings.is_local:
-        return local.core(settings)
+        require_engine(settings)
+        return local.core(settings, partial(make_engine, settings, ties))
     return remote.core(settings, terms, ties)

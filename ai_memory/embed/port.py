@@ -126,11 +126,15 @@ class ResilientEmbedder(Embedder, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ModelFacts:
-    """Width of a model's vectors, tokens after which it cuts a text (0: no cut), and whether it normalises."""
+    """Width of a model's vectors, tokens after which it cuts a text (0: no cut), and whether it normalises.
+
+    `engine` says what computes them, for people; empty where nothing is loaded.
+    """
 
     dim: int
     max_tokens: int
     normalized: bool
+    engine: str = ""
 
 
 class Engine(Protocol[BatchT]):

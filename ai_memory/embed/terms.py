@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from threading import Event
+from typing import TYPE_CHECKING
 
 from ai_memory.embed.awaited import Awaited
 from ai_memory.embed.port import RetryPolicy, Stop, TokenLimit
+
+if TYPE_CHECKING:
+    from ai_memory.vectors.target import Target
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +33,14 @@ class Ties:
     """What ties an embedder to the process that asks it; none of it can be sent to another.
 
     `stop` ends waits, and no request begins while it is `closed` (None: once `stop` came). By `awaited` those in flight
-    can be broken off. `tell` is told what a person should know of the endpoint, `trace` of each request, from any
+    can be broken off. `witness` returns the vectors that the database knows of a local target's witness texts, as its
+    fingerprint keeps them. `tell` is told what a person should know of the endpoint, `trace` of each request, from any
     thread.
     """
 
     stop: Stop = field(default_factory=Event)
     closed: Callable[[], bool] | None = None
     awaited: Awaited = field(default_factory=Awaited)
+    witness: Callable[[Target], bytes | None] | None = None
     tell: Callable[[str], None] | None = None
     trace: Callable[[str], None] | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from pathlib import Path
 
 
 def process_environment() -> Mapping[str, str]:
@@ -23,3 +24,11 @@ def let_idle_threads_sleep() -> None:
     spinning, 35 sleeping.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
+def cache_home() -> Path | None:
+    """Return the folder of what programs keep for this user and may make again, None where none is known."""
+    named, home = os.environ.get("XDG_CACHE_HOME", ""), os.environ.get("HOME", "")
+    if Path(named).is_absolute():
+        return Path(named)
+    return Path(home) / ".cache" if Path(home).is_absolute() else None

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 
+from ai_memory.embed.stack.export import export
 from ai_memory.system.process_env import let_idle_threads_sleep
 
 VOCABULARY = [
@@ -31,8 +33,8 @@ def write_tiny_model(folder: Path, *, seed: int, dim: int = 32, max_tokens: int 
     torch.manual_seed(seed)
     base = folder.with_name(f"{folder.name}-base")
     base.mkdir(parents=True)
-    (base / "vocab.txt").write_text("\n".join(VOCABULARY), encoding="utf-8")
-    BertTokenizerFast(vocab_file=str(base / "vocab.txt"), model_max_length=64).save_pretrained(base)
+    vocabulary = {token: number for number, token in enumerate(VOCABULARY)}
+    BertTokenizerFast(vocab=vocabulary, do_lower_case=True, model_max_length=64).save_pretrained(base)
     config = BertConfig(
         vocab_size=len(VOCABULARY), hidden_size=dim, num_hidden_layers=1, num_attention_heads=2, intermediate_size=64
     )
@@ -46,6 +48,21 @@ def write_tiny_model(folder: Path, *, seed: int, dim: int = 32, max_tokens: int 
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a tiny model: 32 wide, cut at 24 tokens, normalised."""
     return write_tiny_model(tmp_path_factory.mktemp("models") / "tiny", seed=1)
+
+
+@pytest.fixture(scope="session")
+def tiny_onnx(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same model with its ONNX file."""
+    folder = tmp_path_factory.mktemp("onnx") / "tiny"
+    shutil.copytree(tiny_model, folder)
+    export(folder, lambda _: None)
+    return folder
+
+
+@pytest.fixture
+def model(tiny_onnx: Path, tmp_path: Path) -> Path:
+    """A copy of the tiny model, with its ONNX file, that a test may change."""
+    return Path(shutil.copytree(tiny_onnx, tmp_path / "model"))
 
 
 def rewrite(file: Path, **changes: object) -> None:

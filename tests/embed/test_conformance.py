@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from threading import Event
+from typing import Any
 
 import pytest
 
@@ -27,10 +28,14 @@ from ai_memory.embed.http.openai import OpenAiDialect
 from ai_memory.embed.http.packing import Packing, PackingEmbedder
 from ai_memory.embed.http.transport import Endpoint
 from ai_memory.embed.http.wire import Dialect
+from ai_memory.embed.local import engine_onnx, engine_openvino
 from ai_memory.embed.local.embedder import LocalEmbedder
+from ai_memory.embed.local.engine_file import FileEngine
 from ai_memory.embed.local.engine_torch import TorchEngine
-from ai_memory.embed.port import ONE_ATTEMPT, Embedder, TokenLimit
-from ai_memory.embed.terms import Terms
+from ai_memory.embed.local.onnx_files import read_model
+from ai_memory.embed.port import ONE_ATTEMPT, Embedder, Engine, TokenLimit
+from ai_memory.embed.stack.engines import make_engine
+from ai_memory.embed.terms import Terms, Ties
 from ai_memory.vectors.target import Target, Vectors
 from tests.embed.conformance import Conformance, EngineConformance, PatientConformance, RemoteConformance, Subject
 from tests.support.command import remote
@@ -140,6 +145,25 @@ class TestTorch(EngineConformance):
     @pytest.fixture
     def engine(self, tiny_model: Path) -> TorchEngine:
         return TorchEngine(str(tiny_model), device="cpu", offline=True)
+
+
+class TestFile(EngineConformance):
+    """Both libraries that compute an ONNX file, with that of the tiny model."""
+
+    @pytest.fixture(params=[engine_onnx, engine_openvino], ids=["onnx", "openvino"])
+    def engine(self, request: pytest.FixtureRequest, tiny_onnx: Path) -> FileEngine:
+        if not request.param.is_installed():
+            pytest.skip("PyPI has no archive of it for this machine")
+        return FileEngine(partial(read_model, tiny_onnx), request.param.open_graph)
+
+
+class TestAuto(EngineConformance):
+    """The engine that is chosen among those."""
+
+    @pytest.fixture
+    def engine(self, tiny_onnx: Path) -> Engine[Any]:
+        table = Table(values={"embeddings": {"backend": "local", "model_path": str(tiny_onnx)}})
+        return make_engine(resolve(table, {}), Ties(), tiny_onnx, Target("s", 32, "local", "tiny"))
 
 
 @pytest.mark.real_model

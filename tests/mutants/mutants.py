@@ -22,6 +22,7 @@ LIAR = "lying endpoint"
 SPACES = "two spaces"
 UNDO, REDO = "crash images of undo", "undo and redo"
 SWITCH, FLIP, BACK = "switch and edits", "crash images of a switch", "crash images of a switch back"
+ENGINES = "local engines"
 HARNESSES = (MACHINE, INTERRUPTIONS)
 
 
@@ -355,5 +356,34 @@ MUTANTS = (
         "transaction.staging.serve_before(found.last)",
         "transaction.staging.serve_own()",
         BACK,
+    ),
+    _one(
+        "an engine of other vectors is used",
+        "embed.local.engine_auto:_require_same",
+        "if not least >= SAME:",
+        "if not least >= -1:",
+        ENGINES,
+    ),
+    _one("a proof holds for other files", "embed.local.proofs:Proof._key", ".machine(), seen", ".machine()", ENGINES),
+    _one(
+        "a text is cut a token later",
+        "embed.local.token_reader:token_reader",
+        "enable_truncation(model.max_tokens)",
+        "enable_truncation(model.max_tokens + 1)",
+        ENGINES,
+    ),
+    _one(
+        "what fills a batch is pooled",
+        "embed.local.engine_file:_Loaded.vectors",
+        "batch.mask, self._model",
+        "np.ones_like(batch.mask), self._model",
+        ENGINES,
+    ),
+    _one(
+        "what was exported is not compared",
+        "embed.stack.export:_least",
+        "if not least >= SAME:",
+        "if not least >= -1:",
+        ENGINES,
     ),
 )

@@ -16,9 +16,11 @@ from tests.actions.test_recall_spaces import check_spaces
 from tests.config.test_kept import check_believed
 from tests.crash.test_switch import check_back, check_switch
 from tests.crash.test_undo import check_run
+from tests.embed.local.test_engine_auto import check_engines
 from tests.machine.machine import Machine
 from tests.mutants.mutants import (
     BACK,
+    ENGINES,
     FLIP,
     INTERRUPTIONS,
     LIAR,
@@ -106,4 +108,5 @@ RUNS: Mapping[str, Callable[[Path], object]] = {
     SWITCH: lambda folder: check_edits(folder / "m.db"),
     FLIP: lambda folder: check_switch(folder, 0),
     BACK: lambda folder: check_back(folder, 0),
+    ENGINES: check_engines,
 }

@@ -189,6 +189,7 @@ def _job(args: argparse.Namespace, settings: Settings, console: Console, stop: S
     from functools import partial
 
     from ai_memory.clock import SystemClock
+    from ai_memory.commands.known_witness import witness_of
     from ai_memory.embed.assemble import assemble, threads
     from ai_memory.embed.port import RetryPolicy
     from ai_memory.embed.terms import Terms, Ties
@@ -198,7 +199,7 @@ def _job(args: argparse.Namespace, settings: Settings, console: Console, stop: S
     from ai_memory.show.narrator import Narrator
     from ai_memory.show.progress import NoProgress, choose_progress
     from ai_memory.stores.open_options import OpenOptions
-    from ai_memory.stores.opening import database
+    from ai_memory.stores.opening import database, reading
 
     configured, clock = settings.embedding, SystemClock()
     # The one line at the end is all that -q lets through.
@@ -210,7 +211,8 @@ def _job(args: argparse.Namespace, settings: Settings, console: Console, stop: S
         batch=args.batch or configured.batch.value,
     )
     trace = progress.note if console.verbose else None
-    ties = Ties(stop=stop.event, closed=stop.closed, awaited=awaited, tell=progress.note, trace=trace)
+    witness = witness_of(lambda: reading(settings.db.value))
+    ties = Ties(stop.event, stop.closed, awaited, witness=witness, tell=progress.note, trace=trace)
     embedder = assemble(configured, terms, ties)
     workers = partial(threads, embedder, partial(answer, stop=stop))
     tools = Tools(clock, stop, Narrator(progress), embedder=embedder, workers=workers, spending=embedder.spending)

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 
 from ai_memory.actions.make_stale import make_stale
 from ai_memory.clock import SystemClock
+from ai_memory.commands.known_witness import witness_in
 from ai_memory.embed.assemble import assemble, configured_target
 from ai_memory.embed.probe import WAYS_OUT, probe, require_width
+from ai_memory.embed.terms import Ties
 from ai_memory.errors import AiMemoryError, OperatorNeeded, TargetChanged, UsageError
 from ai_memory.memory.text_codec import printable
 from ai_memory.reembed.holding import holding
@@ -123,7 +125,7 @@ def _look(
     looked = replace(looked, in_doubt=len(unproven))
     if not sample:
         return looked
-    embedder = assemble(settings.embedding)
+    embedder = assemble(settings.embedding, ties=Ties(witness=witness_in(store)))
     chosen = _chosen(store, embedder, target, scope, size=None if sample == ALL else int(sample))
     compared = compare(store, embedder, target, chosen)
     made = make_stale(writable, embedder, target, compared, chosen) if writable else None

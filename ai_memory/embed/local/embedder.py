@@ -120,7 +120,11 @@ def _agreed(target: Target, loaded: ModelFacts) -> Target:
         )
     cut = 0 < target.dim < loaded.dim
     found = replace(
-        target, dim=target.dim or loaded.dim, max_tokens=loaded.max_tokens, normalized=cut or loaded.normalized
+        target,
+        dim=target.dim or loaded.dim,
+        max_tokens=loaded.max_tokens,
+        normalized=cut or loaded.normalized,
+        engine=loaded.engine,
     )
     if target.max_tokens and found != target:
         raise EmbedderInitFailed(

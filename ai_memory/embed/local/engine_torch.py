@@ -23,6 +23,8 @@ from ai_memory.system.process_env import keep_off_model_hub, let_idle_threads_sl
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
+    from torch import Tensor
+    from torch.nn import Module
 
     from ai_memory.vectors.target import Vectors
 
@@ -30,11 +32,18 @@ HUB_TIMEOUT = 5.0
 """Seconds in which the model hub must be reached at all. A choice of 2026-11-23, not measured."""
 WHOLE = 0.9
 """The part of a model's weights that its files must have. Of MiniLM the pooler, which no vector passes, is 0.7 %."""
-_INSTALL = 'Type: pip install "sentence-transformers>=6.0.0" "torch>=2.6.0"'
+INSTALL = 'Type: pip install "sentence-transformers>=6.0.0" "torch>=2.6.0"'
 """Not ai-memory[local]: until it is published, that name on PyPI is nobody's, or somebody else's."""
+
+_INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 
 Features = dict[str, Any]
 """What sentence-transformers makes of texts: tensors by name, padded to the longest text."""
+
+
+def is_installed() -> bool:
+    """Return whether the library is there, without importing it."""
+    return importlib.util.find_spec("sentence_transformers") is not None
 
 
 def require_library() -> None:
@@ -43,8 +52,8 @@ def require_library() -> None:
     Raises:
         EmbedderInitFailed: it is not.
     """
-    if importlib.util.find_spec("sentence_transformers") is None:
-        raise EmbedderInitFailed("local models need sentence-transformers, which is not installed.", tip=_INSTALL)
+    if not is_installed():
+        raise EmbedderInitFailed("the engine torch needs sentence-transformers, which is not installed.", tip=INSTALL)
 
 
 class TorchEngine:
@@ -73,7 +82,10 @@ class TorchEngine:
         from sentence_transformers.sentence_transformer.modules import Normalize
 
         normalized = any(isinstance(module, Normalize) for module in model)
-        return ModelFacts(model.get_embedding_dimension() or 0, model.max_seq_length or 0, normalized)
+        dim, max_tokens = model.get_embedding_dimension() or 0, model.max_seq_length or 0
+        from torch import __version__ as release
+
+        return ModelFacts(dim, max_tokens, normalized, f"torch {release}")
 
     def tokenize(self, texts: Sequence[str]) -> Features:
         """Return the texts of one forward pass as the model reads them.
@@ -101,6 +113,24 @@ class TorchEngine:
             computed = model(batch_to_device(batch, model.device))["sentence_embedding"]
             return np.asarray(computed.cpu().numpy(), dtype=np.float32)
 
+    def write_onnx(self, file: Path) -> None:
+        """Write what computes the vectors of the tokens as an ONNX file; pooling is not in it.
+
+        Raises:
+            EmbedderInitFailed: the model cannot be loaded, or cannot be written in that form.
+        """
+        model = self._loaded()
+        taken = model.preprocess(["a text", "and a longer one, so that both sizes of a batch vary"], prompt="")
+        inputs = {name: taken[name] for name in _INPUTS if name in taken}
+        try:
+            with _quiet():
+                _write_graph(_token_network(model, list(inputs)), inputs, file)
+        except Exception as error:  # the exporter runs through three libraries, each with errors of its own
+            raise EmbedderInitFailed(
+                f"the model {self._source} cannot be written as an ONNX file: {reason_of(_root(error))}.",
+                tip="Use it with the engine torch.",
+            ) from error
+
     def close(self) -> None:
         """Let go of the model; another call loads it again."""
         self._model = None
@@ -121,6 +151,46 @@ class TorchEngine:
             model = _open(self._source, self._device, offline=self._offline)
             _require_whole(model, Path(self._source))
         return model
+
+
+def _token_network(model: SentenceTransformer, names: list[str]) -> Module:
+    """Return what computes the vectors of the tokens, and nothing else, of inputs in the order of their names."""
+    from torch.nn import Module
+
+    class Tokens(Module):  # type: ignore[misc]  # torch is not looked into
+        def __init__(self) -> None:
+            super().__init__()
+            self.transformer = model[0].auto_model
+
+        def forward(self, *given: Tensor) -> Tensor:
+            return self.transformer(**dict(zip(names, given, strict=True)), return_dict=True).last_hidden_state
+
+    return Tokens().eval()
+
+
+def _write_graph(network: Module, inputs: Features, file: Path) -> None:
+    """Write an ONNX file that takes any number of texts and of tokens."""
+    from torch import onnx
+    from torch.export import Dim
+
+    program = onnx.export(
+        network,
+        tuple(inputs.values()),
+        input_names=list(inputs),
+        output_names=["last_hidden_state"],
+        dynamic_shapes=(tuple({0: Dim.DYNAMIC, 1: Dim.DYNAMIC} for _ in inputs),),
+        dynamo=True,
+        verbose=False,
+    )
+    if program is not None:  # it is where the exporter is given no file
+        program.save(str(file), external_data=False)
+
+
+def _root(error: Exception) -> Exception:
+    """Return the error that others were raised from: theirs are advice for programmers, a page long."""
+    while isinstance(error.__cause__, Exception):
+        error = error.__cause__
+    return error
 
 
 def _require_hub(model: str) -> None:
@@ -155,7 +225,7 @@ def _open(source: str, device: str | None, *, offline: bool) -> SentenceTransfor
             model_kwargs={"dtype": "float32", "use_safetensors": True},
         ).eval()
     except ImportError as error:
-        raise EmbedderInitFailed(f"the local model {source} needs a library: {error}.", tip=_INSTALL) from error
+        raise EmbedderInitFailed(f"the local model {source} needs a library: {error}.", tip=INSTALL) from error
     except Exception as error:  # loading runs through four libraries, each with errors of its own
         raise EmbedderInitFailed(
             f"the local model {source} cannot be loaded: {reason_of(error)}.",
@@ -216,6 +286,6 @@ def _quiet() -> Iterator[None]:
 
         chatter.set_verbosity_error()
         chatter.disable_progress_bar()
-        for library in ("sentence_transformers", "huggingface_hub"):
+        for library in ("sentence_transformers", "huggingface_hub", "torch.onnx"):
             logging.getLogger(library).setLevel(logging.ERROR)
         yield

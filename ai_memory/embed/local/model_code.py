@@ -48,7 +48,7 @@ def refuse_code(folder: Path) -> None:
     for step in steps:
         _refuse_class(folder, step)
     for place in {folder: None} | {step.place: None for step in steps}:
-        _refuse_special_files(place)
+        refuse_special_files(place)
         _refuse_pickles(place)
         for name in _CONFIGURATIONS:
             _refuse_own_classes(place / name)
@@ -68,8 +68,12 @@ def _refuse_class(folder: Path, step: Module) -> None:
         )
 
 
-def _refuse_special_files(place: Path) -> None:
-    """Refuse what only looks like a file: the library would wait for a fifo for ever."""
+def refuse_special_files(place: Path) -> None:
+    """Check that what looks like a file in `place` is one: the library would wait for a fifo for ever.
+
+    Raises:
+        EmbedderInitFailed: something is not.
+    """
     for path in place.iterdir() if place.is_dir() else ():
         if path.exists() and not path.is_file() and not path.is_dir():
             raise EmbedderInitFailed(f"{path} is not a regular file.", tip="Get the model's files again.")

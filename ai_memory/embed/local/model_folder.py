@@ -2,25 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 
 from ai_memory.embed.local.model_code import refuse_code
 from ai_memory.embed.local.model_files import Module, is_file, modules, table
+from ai_memory.embed.local.sentence_config import pooling_modes, positive, token_limit
 from ai_memory.embed.port import ModelFacts
 from ai_memory.errors import EmbedderInitFailed
 from ai_memory.vectors.target import MAX_DIM
-
-_MOST_TOKENS = 1 << 31
-"""A longer limit is none: libraries write 10^30 for it."""
-_POOLING_SWITCHES = (
-    "pooling_mode_cls_token",
-    "pooling_mode_max_tokens",
-    "pooling_mode_mean_tokens",
-    "pooling_mode_mean_sqrt_len_tokens",
-    "pooling_mode_weightedmean_tokens",
-    "pooling_mode_lasttoken",
-)
 
 
 def inspect(folder: Path) -> ModelFacts | None:
@@ -47,7 +36,7 @@ def inspect(folder: Path) -> ModelFacts | None:
         raise EmbedderInitFailed(
             f"the files of {folder} say that its vectors are wider than {MAX_DIM:,}.", tip="Use another model."
         )
-    max_tokens = _max_tokens(steps[0].place)
+    max_tokens = token_limit(steps[0].place)
     if not dim or max_tokens is None:
         return None
     return ModelFacts(dim, max_tokens, "Normalize" in kinds)
@@ -59,29 +48,7 @@ def _dim(steps: list[Module]) -> int:
         config = table(step.place / "config.json") if step.kind in {"Pooling", "Dense"} else {}
         if step.kind == "Pooling":
             width = config.get("embedding_dimension") or config.get("word_embedding_dimension")
-            dim = _positive(width) * _pooling_modes(config)
+            dim = positive(width) * len(pooling_modes(config))
         elif step.kind == "Dense":
-            dim = _positive(config.get("out_features"))
+            dim = positive(config.get("out_features"))
     return dim
-
-
-def _pooling_modes(config: Mapping[str, object]) -> int:
-    """Return how many pooled vectors are joined: one a mode."""
-    mode = config.get("pooling_mode")
-    if isinstance(mode, list):
-        return len(mode)
-    return 1 if mode else max(1, sum(config.get(switch) is True for switch in _POOLING_SWITCHES))
-
-
-def _max_tokens(transformer: Path) -> int | None:
-    """Return the token limit as sentence-transformers derives it, None where the files do not tell."""
-    if configured := _positive(table(transformer / "sentence_bert_config.json").get("max_seq_length")):
-        return configured if configured <= _MOST_TOKENS else None
-    of_tokenizer = _positive(table(transformer / "tokenizer_config.json").get("model_max_length"))
-    positions = _positive(table(transformer / "config.json").get("max_position_embeddings"))
-    shorter = min(of_tokenizer, positions)
-    return shorter if 0 < shorter <= _MOST_TOKENS else None
-
-
-def _positive(value: object) -> int:
-    return value if type(value) is int and value > 0 else 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ai_memory.config.keeping import to_keep
 from ai_memory.embed.flow.concurrency import LimitedEmbedder
@@ -14,7 +14,6 @@ from ai_memory.embed.http.packing import Packing
 from ai_memory.embed.local import model_folder
 from ai_memory.embed.local.cache import cached_folder
 from ai_memory.embed.local.embedder import LocalEmbedder
-from ai_memory.embed.local.engine_torch import TorchEngine, require_library
 from ai_memory.embed.local.tokens import token_count
 from ai_memory.embed.local.weights import weights
 from ai_memory.embed.stack.chain import Core
@@ -25,25 +24,26 @@ from ai_memory.vectors.target import LOCAL, Target
 
 if TYPE_CHECKING:
     from ai_memory.config.embedding import EmbeddingSettings
-    from ai_memory.embed.port import ModelFacts
+    from ai_memory.embed.port import Engine, ModelFacts
 
 
-def core(settings: EmbeddingSettings) -> Core:
+def core(settings: EmbeddingSettings, make_engine: Callable[[Path | None, Target], Engine[Any]]) -> Core:
     """Return the embedder of the configured model, called once at a time; nothing is loaded yet.
 
+    `make_engine` returns what computes the model in a folder, or one that is not on this machine yet.
+
     Raises:
-        EmbedderInitFailed: the library is not installed, the model's files are not there and may not be downloaded, or
-            they cannot be used.
+        EmbedderInitFailed: the model's files are not there and may not be downloaded, or they cannot be used.
     """
     offline = _off_the_hub(settings)
-    folder, named = _folder(settings), settings.model.value
+    folder, named = model_place(settings), settings.model.value
     if folder is None and offline:
         raise EmbedderInitFailed(
             f"the model {named} ({settings.model.source}) is not on this machine and may not be downloaded.",
             tip="Set [embeddings].model_path to its folder, or download it once without AI_MEMORY_EMBED_OFFLINE.",
         )
     target = _target(settings, folder)
-    engine = TorchEngine(str(folder or named), device=settings.device.value, offline=offline or bool(folder))
+    engine = make_engine(folder, target)
     return Core(
         target=target,
         make=partial(LimitedEmbedder, LocalEmbedder(target, engine)),
@@ -58,18 +58,17 @@ def token_counter(settings: EmbeddingSettings) -> Callable[[str], int] | None:
     """Return what counts a document's tokens as the model does, None where its tokenizer is not on this machine.
 
     Raises:
-        EmbedderInitFailed: the library is not installed, or the tokenizer cannot be read.
+        EmbedderInitFailed: the tokenizer cannot be read.
     """
-    return token_count(_folder(settings))
+    return token_count(model_place(settings))
 
 
-def _folder(settings: EmbeddingSettings) -> Path | None:
+def model_place(settings: EmbeddingSettings) -> Path | None:
     """Return where the model's files lie on this machine, None where they do not.
 
     Raises:
-        EmbedderInitFailed: the library that computes models is not installed.
+        EmbedderInitFailed: its name cannot be one.
     """
-    require_library()
     if settings.model_path.value:
         return settings.model_path.value
     return cached_folder(settings.model.value, offline=_off_the_hub(settings))

@@ -1,0 +1,80 @@
+"""ONNX files computed by OpenVINO; the only importer of that library."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from openvino import CompiledModel
+
+    from ai_memory.embed.local.token_reader import Numbers
+    from ai_memory.vectors.target import Vectors
+
+INSTALL = 'Type: pip install "openvino>=2026.3.0" "tokenizers>=0.22.1"'
+_TELLS_OTHERS = ("openvino_telemetry", "openvino.tools.ovc")
+"""What sends word of each import to its makers, and the converter whose import it is that does so (2026.4)."""
+_AS_WRITTEN = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
+"""Without the first it computes in bfloat16 where the processor can: other vectors."""
+
+
+def is_installed() -> bool:
+    """Return whether the library is there, without importing it."""
+    return all(importlib.util.find_spec(name) for name in ("openvino", "tokenizers"))
+
+
+class OpenVinoGraph:
+    """An ONNX file in OpenVINO."""
+
+    def __init__(self, compiled: CompiledModel, engine: str) -> None:
+        """Take a model that is ready to compute."""
+        self.engine = engine
+        self.inputs: Mapping[str, str] = {each.get_any_name(): _format(each) for each in compiled.inputs}
+        self._ports = {name: port for port in compiled.outputs for name in port.get_names()}
+        self.outputs: Sequence[str] = list(self._ports)
+        self._request = compiled.create_infer_request()
+
+    def compute(self, feeds: Mapping[str, Numbers], output: str) -> Vectors:
+        """Return one output; raises whatever the library raises."""
+        self._request.infer(dict(feeds))
+        # A copy: the next call computes into the same memory.
+        return np.array(self._request.get_tensor(self._ports[output]).data, dtype=np.float32)
+
+
+def open_graph(file: Path) -> OpenVinoGraph:
+    """Return an ONNX file, loaded; raises whatever the library raises."""
+    with _untold():
+        import openvino
+        from openvino.frontend import FrontEndManager
+
+    # Asked for by its name: else each reader that the library has tries a file that is not one, and writes to stderr.
+    reader = FrontEndManager().load_by_framework("onnx")
+    compiled = openvino.Core().compile_model(reader.convert(reader.load(str(file))), "CPU", _AS_WRITTEN)
+    return OpenVinoGraph(compiled, f"openvino {openvino.__version__.partition('-')[0]}")
+
+
+def _format(port: object) -> str:
+    return "int32" if "int32" in str(getattr(port, "element_type", "")) or "i32" in str(port) else "int64"
+
+
+@contextmanager
+def _untold() -> Iterator[None]:
+    """Keep the library, while it is imported, from sending anything to its makers: nothing leaves this machine.
+
+    It goes without what it cannot import. Where one of them is loaded already, somebody else asked for it.
+    """
+    hidden = [name for name in _TELLS_OTHERS if name not in sys.modules]
+    # None stands for a module that is not there.
+    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]
+    try:
+        yield
+    finally:
+        for name in hidden:
+            if sys.modules.get(name) is None:
+                sys.modules.pop(name, None)
