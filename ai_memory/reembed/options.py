@@ -25,6 +25,7 @@ class Options:
     run does, where there is none by namespace). `keeps_previous`: what is replaced is kept.
     `staged`: vectors go beside the memories until they are switched to.
     `claims_unstamped`: the configuration says what made the vectors of which the file does not tell it.
+    `last_pass`: a run that is ready goes on with what changed since.
     """
 
     resume: bool = False
@@ -46,6 +47,7 @@ class Options:
     keeps_previous: bool = True
     staged: bool = False
     claims_unstamped: bool = False
+    last_pass: bool = False
 
     def keeps(self, run: Run | None) -> bool:
         """Return whether what is replaced is kept: an unfinished `run` goes on as it was begun."""

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from ai_memory.errors import AiMemoryError, DataRefused
-from ai_memory.text.hints import BACKFILL, GO_ON, REEMBED, SWITCH
+from ai_memory.text.hints import BACKFILL, GO_ON, QUARANTINE, REEMBED, SWITCH
 
 if TYPE_CHECKING:
     from ai_memory.reembed.scope import Scope
@@ -31,14 +31,17 @@ def steps_on(
     if run is None:
         steps: tuple[str, ...] = (begin,)
     elif run.state == "ready" and not elsewhere:
-        steps = (SWITCH,)
+        # What is in quarantine is found by its words once it is switched to: a person decides that.
+        aside = run.counted is not None and run.counted.in_quarantine > 0
+        steps = (QUARANTINE if aside else SWITCH,)
     elif run.state == "switched" and elsewhere:
         # No other run begins before its vectors are moved.
         steps = (GO_ON, begin)
     elif run.state == "paused":
         # No start goes on with it, and nothing pauses a run so any more.
         steps = (CANCEL, begin)
-    elif run.undoes:
+    elif run.undoes or run.state == "switched":
+        # No text is sent by what goes on there.
         steps = (GO_ON, begin)
     elif elsewhere:
         steps = (f"{REEMBED} --retarget",)

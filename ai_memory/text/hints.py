@@ -15,6 +15,8 @@ BACKFILL = f"{PROGRAM} backfill"
 REEMBED = f"{PROGRAM} reembed"
 GO_ON = f"{REEMBED} --resume"
 SWITCH, SWITCH_BACK = f"{REEMBED} switch", f"{REEMBED} switch --back"
+QUARANTINE = f"{REEMBED} quarantine"
+SWITCH_WITHOUT = f"Look at them: {QUARANTINE}; to switch without them: {SWITCH} --accept-quarantined"
 AGAIN = re.compile(r"(?P<after>,? then )?(?P<run>[Rr]un) the same command again\b(?P<when> then| later)?\.?")
 PLAINLY_ON = re.compile(rf"\b{GO_ON}(?=\s*$|[;)]| \()")
 WORD = r"(?:'[^']*'|[^\s;()'])+"

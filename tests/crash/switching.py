@@ -34,10 +34,10 @@ STAGED = "SELECT memory_id, src, embedding FROM embedding_staged WHERE target = 
 KEPT = "SELECT memory_id, text_src, embedding FROM embedding_previous WHERE run_id = ? AND written_head IS NOT NULL"
 
 
-def job(path: Path, options: OpenOptions, *, resume: bool) -> Job:
+def job(path: Path, options: OpenOptions, *, resume: bool, last_pass: bool = False) -> Job:
     embedder = patient(HashEmbedder(dim=NEW.dim, model=NEW.model))
     tools = Tools(SystemClock(), Stop(), lambda _: None, embedder=embedder, workers=partial(threads, embedder, answer))
-    wanted = Options(resume=resume, or_start=False, staged=not resume, batch=BATCH)
+    wanted = Options(resume=resume, or_start=False, staged=not resume, batch=BATCH, last_pass=last_pass)
     return Job(database(path, options), wanted, tools, disclose=lambda _: None)
 
 
@@ -49,7 +49,7 @@ def stage(path: Path, options: OpenOptions = OpenOptions(), *, resume: bool = Fa
 def switch(path: Path, options: OpenOptions = OpenOptions()) -> int | None:
     """Switch, or go on with that, and return the exit code; None where there is nothing to switch to."""
     tools = SweepTools(SystemClock(), Stop(), lambda _: None)
-    last = partial(job, path, options, resume=True)
+    last = partial(job, path, options, resume=True, last_pass=True)
     try:
         return Switch(database(path, options), tools, last, batch=BATCH).run().exit_code
     except OperatorNeeded:

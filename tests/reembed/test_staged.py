@@ -145,6 +145,26 @@ def test_a_ready_run_is_neither_resumed_nor_begun_again(old: Work) -> None:
         assert "ai-memory reembed switch" in caught.value.tip
 
 
+def test_a_ready_run_tries_what_is_in_quarantine_again_when_it_is_asked_to(old: Work) -> None:
+    old.embedder.poison = "id-003"
+    assert old.run(staged=True).exit_code == 10
+    old.embedder.poison = ""
+
+    report = old.run(resume=True, retry_quarantined=True)
+
+    assert (report.exit_code, report.state, report.quarantined) == (0, "ready", 0)
+    assert staged_vectors(old) == expected(old)
+
+
+def test_another_place_is_another_run(old: Work) -> None:
+    old.run(max_rows=4, batch=2)
+    before = memories(old)
+
+    report = old.run(retarget=True, staged=True)
+
+    assert (report.run_id, report.state, memories(old) == before) == (3, "ready", True)
+
+
 def test_another_target_takes_the_place_of_a_ready_run(old: Work) -> None:
     old.run(staged=True)
     old.embedder = HashEmbedder(dim=8, model="newer")

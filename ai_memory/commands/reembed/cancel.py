@@ -11,6 +11,7 @@ from ai_memory.reembed.plan.decide import WAYS_OUT_OF_SWITCHED
 from ai_memory.reembed.sweep.staging import drop_staged
 from ai_memory.stores.opening import database
 from ai_memory.text.amounts import counted
+from ai_memory.text.hints import GO_ON
 
 if TYPE_CHECKING:
     from ai_memory.config.settings import Settings
@@ -54,7 +55,12 @@ def run_cancel(settings: Settings, console: Console) -> int:
 def _require_not_served(reader: Reader) -> None:
     """Refuse to give up a run whose vectors are served."""
     active = reader.targets.staged.active()
-    if active and active.target is not None:
+    if active and active.target is None:
+        what = (
+            f"What was served before run {active.run_id} is served again, and being put back: without that it is gone."
+        )
+        raise OperatorNeeded(what, tip=f"Finish it: {GO_ON}")
+    if active:
         raise OperatorNeeded(f"Run {active.run_id} is switched to: its vectors are served.", tip=WAYS_OUT_OF_SWITCHED)
 
 

@@ -19,7 +19,7 @@ from ai_memory.stores.open_options import OpenOptions
 from ai_memory.stores.opening import database, reading
 from ai_memory.stores.values import LastEnd, Run
 from ai_memory.text.amounts import counted
-from ai_memory.text.hints import PROGRAM, SWITCH, changes_flag, without_again
+from ai_memory.text.hints import PROGRAM, QUARANTINE, SWITCH, changes_flag, without_again
 from ai_memory.text.invisible import escaped
 from ai_memory.text.times import instant
 
@@ -111,7 +111,7 @@ class Farewell:
         if report.reason == "paused":
             return f"{PROGRAM} reembed unpause"
         if report.state == "ready":
-            return SWITCH
+            return QUARANTINE if report.quarantined else SWITCH
         if report.state == "running":
             return next_command(self._raised(report.tokens_needed), unfinished=True)
         if report.exit_code == COMPLETE:

@@ -65,7 +65,7 @@ def _replaced(told: Preflight, *, copied: bool) -> str:
     if told.staged_bytes:
         stays = "stays and is" if census.to_embed == 1 else "stay and are"
         room = f"the new ones take about {size(told.staged_bytes)} beside them"
-        return f"{whose} {stays} served until ai-memory reembed switch; {room}."
+        return f"; {whose} {stays} served until ai-memory reembed switch; {room}."
     if told.undo_bytes:
         way = f" What is replaced is kept (about {size(told.undo_bytes)}). To put it back: ai-memory reembed rollback"
     else:

@@ -48,7 +48,7 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
         if is_unfinished(settings):
             _refuse_for_rollback(args)
             return run_rollback(args, settings, console)
-        if is_switched(settings) and not args.dry_run:
+        if not args.dry_run and is_switched(settings, ready=args.auto_switch):
             return _switch(args, settings, console)
     if args.dry_run:
         from ai_memory.commands.reembed.plan import run_plan
@@ -103,6 +103,8 @@ def _refuse_contradictions(args: argparse.Namespace) -> None:
         raise UsageError("--probe needs --dry-run.", tip="A run tries the target by itself.")
     if args.or_start and not args.resume:
         raise UsageError("--or-start needs --resume.", tip="Write: ai-memory reembed --resume --or-start")
+    if args.auto_switch and not args.staged and (args.or_start or not args.resume):
+        raise UsageError("--auto-switch needs --staged.", tip="A run in place serves each vector as it is written.")
     if args.stamp_only and (refused := [each for each in given(args) if each not in OF_STAMPING]):
         raise UsageError(f"--stamp-only begins no run, and takes no {named(refused)}.", tip="Leave that out.")
     if args.no_undo and args.resume and not (args.or_start or args.retarget):
@@ -158,7 +160,7 @@ def _switch(args: argparse.Namespace, settings: Settings, console: Console) -> i
         from ai_memory.embed.awaited import Awaited
 
         # How many are moved is another matter.
-        resumed = argparse.Namespace(**{**vars(args), "resume": True, "yes": True, "max_rows": None})
+        resumed = argparse.Namespace(**{**vars(args), "resume": True, "yes": True, "max_rows": None, "last_pass": True})
         return _job(resumed, settings, console, stop, Awaited())
 
     return switch.run(args, settings, console, job=job, farewell=Farewell(args, settings, console).report)
@@ -237,6 +239,7 @@ def _options(args: argparse.Namespace, settings: Settings) -> Options:
         batch=args.batch or configured.batch.value,
         sleep_seconds=args.sleep_ms / 1000,
         max_rows=args.max_rows,
+        last_pass=getattr(args, "last_pass", False),
         price=configured.price_per_million_tokens.value,
         wait_seconds=args.wait,
         skip_current=args.skip_current_space,

@@ -270,7 +270,7 @@ def _spent(status: Status) -> str:
     counters = status.run.counters
     if status.run.undoes:
         back = counted(counters.put_back, "row has", "rows have")
-        left = status.counted.remaining if status.counted and status.run.finished_at else 0
+        left = status.counted.remaining if status.counted and status.run.state == "done" else 0
         refused = f", {left:,} refused by the database (ai-memory reembed rollback)" if left else ""
         alone = f"{counters.left_alone:,} left as they are{refused}"
         return f"{back} what was there, {alone}; {size(status.free_bytes)} free"

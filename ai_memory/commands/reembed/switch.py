@@ -29,11 +29,11 @@ if TYPE_CHECKING:
     from ai_memory.show.console import Console
 
 
-def is_switched(settings: Settings) -> bool:
-    """Return whether a run is switched to and not all of it is moved, so that --resume needs no embedder."""
+def is_switched(settings: Settings, *, ready: bool) -> bool:
+    """Return whether a run is switched to and not all of it is moved, or, if that will do, `ready` to be."""
     with suppress(AiMemoryError), database(settings.db.value).read() as store:
         run = store.runs.unfinished()
-        return run is not None and run.state == "switched"
+        return run is not None and (run.state == "switched" or (ready and run.state == "ready"))
     return False
 
 

@@ -100,14 +100,15 @@ def _plan(file: Database, console: Console, run_id: int | None) -> int:
 
 
 def _told(found: Undoable) -> list[str]:
-    runs, kept = name_runs(found.undoes), counted(found.kept.rows, "vector")
+    runs = name_runs(found.undoes)
+    kept = counted(found.kept.rows, "vector that was replaced", "vectors that were replaced")
     if found.done:
         return [f"{runs.capitalize()}: undone already."]
     if run := found.rollback:
         left = counted(found.to_do(run), "row is left", "rows are left")
         return [f"Run {run.run_id}, the rollback of {runs}, is unfinished: it will be finished, {left}."]
     begun = instant(found.last.started_at)
-    lines = [f"{runs.capitalize()} (to {found.target.space}, begun {begun}) will be undone: {kept} that were replaced."]
+    lines = [f"{runs.capitalize()} (to {found.target.space}, begun {begun}) will be undone: {kept}."]
     if found.gives_up:
         lines.append(f"Run {found.last.run_id} is unfinished; it is cancelled first.")
     return lines

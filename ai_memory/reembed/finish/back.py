@@ -66,8 +66,18 @@ class Back:
             run = _to_leave(store)
             if run.state == "switched" and not store.runs.checkpoints(run):
                 return self._at_once(store, run)
+            if run.state == "cancelled" and run.undone_by is None and store.runs.unfinished() is None:
+                # It was left in the middle of what follows that one commit.
+                drop_staged(store)
+                return WentBack(run.run_id)
         return Rollback(
-            self.database, self.tools, lambda _: None, wait=self.wait, batch=self.batch, max_rows=self.max_rows
+            self.database,
+            self.tools,
+            lambda _: None,
+            wait=self.wait,
+            batch=self.batch,
+            max_rows=self.max_rows,
+            run_id=run.run_id,
         ).run()
 
     def _at_once(self, store: Store, run: Run) -> WentBack:
@@ -88,10 +98,22 @@ def _to_leave(store: Reader) -> Run:
     """
     run = store.runs.unfinished() or store.runs.latest()
     if run and run.undoes:
-        run = store.runs.read(run.undoes.last)
+        run = store.runs.read(run.undoes.first)
+    run = run and _since(store, run)
     if run is None or not run.staged:
         raise OperatorNeeded("The latest run was not switched to: there is nothing to switch back.", tip=ROLL_BACK)
     if run.state in ("running", "paused", "ready"):
         what = f"Run {run.run_id} is {run.state} and not switched to: what was served before is served."
         raise OperatorNeeded(what, tip="Give it up: ai-memory reembed cancel")
+    return run
+
+
+def _since(store: Reader, run: Run) -> Run:
+    """Return the staged run of which `run` gave rows that changed since the same target's vectors, else `run`."""
+    for run_id in range(run.run_id, 0, -1):
+        before = store.runs.read(run_id)
+        if before.target != run.target and not before.undoes:
+            break
+        if before.staged and not before.undoes:
+            return before
     return run

@@ -9,14 +9,16 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ai_memory.embed.outcomes import Embedded
-from ai_memory.errors import NotFinished
+from ai_memory.errors import DataRefused, NotFinished
 from ai_memory.memory.freshness import ATTESTED, Document, Freshness, classify, examine
+from ai_memory.memory.text_codec import printable
 from ai_memory.reembed.finish.kept_walk import NOWHERE, KeptWalk
 from ai_memory.reembed.finish.moving import PAGE_ROWS, Moving
 from ai_memory.reembed.page import Page
 from ai_memory.reembed.plan.census import take_census
 from ai_memory.reembed.sweep.ending import Ending
 from ai_memory.reembed.sweep.staging import drop_staged
+from ai_memory.reembed.writes import rehearse_documents
 from ai_memory.stores.values import Counted
 from ai_memory.text.amounts import counted
 from ai_memory.text.hints import REEMBED
@@ -46,9 +48,16 @@ def promote(
         run = transaction.runs.take_over(run, holder, in_flight_limit=0, lost=0, breaker_until=None, now_ms=now_ms)
         was = run.counted or Counted(left, left, 0, now_ms)
         transaction.progress.note_census(run, replace(was, remaining=left, at=now_ms))
+
+    def page(ids: list[str], steps: Steps) -> Page:
+        found = _page(store, target, ids, steps)
+        if not store.runs.read(run.run_id).counters.moved:
+            _require_some(store, target, found)
+        return found
+
     walk = KeptWalk(
         lambda after, limit: store.targets.staged.ids_after(after, limit=limit),
-        lambda ids, steps: _page(store, target, ids, steps),
+        page,
         store.runs.checkpoints(run).get(NOWHERE),
         batch=batch,
         max_rows=max_rows,
@@ -74,6 +83,23 @@ def _page(store: Reader, target: Fingerprint, ids: list[str], steps: Steps) -> P
             moved.append(Embedded(document, decode(row.embedding or b"")))
     left = len(ids) - len(moved) - len(attested)
     return Page(moved=tuple(moved), attested=tuple(attested), left=left, steps=steps)
+
+
+def _require_some(store: Store, target: Fingerprint, page: Page) -> None:
+    """Check that the database takes one of the first vectors at least, before those beside are given up for any.
+
+    Raises:
+        DataRefused: it refuses each of them.
+    """
+    documents = [each.document for each in page.moved]
+    words = rehearse_documents(store, documents, lambda _: target)
+    if documents and len(words) == len(documents):
+        first = documents[0].id
+        raise DataRefused(
+            f"{store.name} takes no vector in any of {counted(len(documents), 'row')}, so none is moved; search serves "
+            f"them all the same. The first is {printable(first)}: {words[first].rstrip('.')}.",
+            tip=store.memories.look_at_schema,
+        )
 
 
 def _finish(store: Store, run: Run, target: Fingerprint, tools: SweepTools) -> Ending:

@@ -95,9 +95,9 @@ class Rollback:
                     tool_version=__version__,
                 )
             run = transaction.runs.take_over(run, holder, in_flight_limit=0, lost=0, breaker_until=None, now_ms=now_ms)
-            if found.last.staged:
+            if staged := next((each for each in (found.first, found.last) if each.staged), None):
                 # From here on, wherever it stands: in its memory or with what is kept.
-                transaction.staging.serve_before(found.last)
+                transaction.staging.serve_before(staged)
             if found.rollback is None:
                 transaction.progress.note_census(run, Counted(found.kept.rows, found.kept.rows, 0, now_ms))
         return run

@@ -17,7 +17,7 @@ from ai_memory.reembed.heartbeat import require_no_pause
 from ai_memory.reembed.holding import holding
 from ai_memory.reembed.plan.census import Census, take_census
 from ai_memory.text.amounts import counted
-from ai_memory.text.hints import GO_ON
+from ai_memory.text.hints import GO_ON, SWITCH_WITHOUT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,9 +29,6 @@ if TYPE_CHECKING:
     from ai_memory.stores.values import Run
 
 BEGIN_ONE = "Begin one: ai-memory reembed --staged"
-LOOK = (
-    "Look at them: ai-memory reembed quarantine; to switch without them: ai-memory reembed switch --accept-quarantined"
-)
 
 
 class LastPass(Protocol):
@@ -82,8 +79,8 @@ class Switch:
             require_no_pause(store, now_ms=now_ms)
             run, switched = _to_switch(store), False
             if run.state == "ready":
-                if not proven and (census := self._census(store, run)).stale:
-                    return self._reopened(store, run, census)
+                if not proven and self._census(store, run).stale:
+                    return self.last_pass()
                 self._require_whole(store, run)
                 run, switched = self._flip(store, run, holder), True
             took = self.tools.clock.monotonic() - began
@@ -99,21 +96,13 @@ class Switch:
             transaction.progress.note_census(run, census.counted())
         return census
 
-    def _reopened(self, store: Store, run: Run, census: Census) -> LastPass:
-        """Return the job of a last pass, once the run goes on: so many rows are stale."""
-        job = self.last_pass()
-        with store.transaction() as transaction:
-            transaction.runs.transition(run, "running", now_ms=self.tools.clock.now_ms(), fenced=True)
-            transaction.progress.note_census(run, census.counted())
-        return job
-
     def _require_whole(self, store: Reader, run: Run) -> None:
         rows = store.runs.read(run.run_id).counted
         if rows and rows.in_quarantine and not self.accept_quarantined:
             aside = counted(rows.in_quarantine, "row is", "rows are")
             raise OperatorNeeded(
                 f"{aside} in quarantine: once run {run.run_id} is switched to, they are found by their words only.",
-                tip=LOOK,
+                tip=SWITCH_WITHOUT,
             )
 
     def _flip(self, store: Store, run: Run, holder: Holder) -> Run:

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from ai_memory.text.amounts import counted
-from ai_memory.text.hints import GO_ON, REEMBED, SWITCH_BACK
+from ai_memory.text.hints import GO_ON, QUARANTINE, REEMBED, SWITCH_BACK
 
 if TYPE_CHECKING:
     from ai_memory.reembed.sweep.ending import Ending
@@ -19,7 +19,7 @@ class Switched:
     """The result of one invocation; the fields are the keys of its JSON line.
 
     `switched`: it was this invocation that switched. `moved` vectors stand in their memories by now, `remaining` are
-    still beside them; `stale` rows were edited since (None: nobody looked).
+    still beside them; `stale` rows were edited since (None: nobody looked). `way_back`: `switch --back` is possible.
     """
 
     run_id: int
@@ -33,6 +33,7 @@ class Switched:
     remaining: int
     stale: int | None
     duration_ms: int
+    way_back: bool = True
     error: str = ""
     next: str = ""
 
@@ -53,7 +54,9 @@ class Switched:
         if self.remaining:
             left = counted(self.remaining, "vector stands beside its memory", "vectors stand beside their memories")
             lines.append(f"{left}: search finds them there; other programs do once they are moved: {GO_ON}")
-        return [*lines, f"To serve what was served before: {SWITCH_BACK}"]
+        if self.exit_code == 10:
+            lines.append(f"What its own database refuses keeps its vector, and is in quarantine: {QUARANTINE}")
+        return [*lines, f"To serve what was served before: {SWITCH_BACK}"] if self.way_back else lines
 
 
 def report(reader: Reader, run: Run, ending: Ending | None, *, switched: bool, seconds: float) -> Switched:
@@ -73,6 +76,7 @@ def report(reader: Reader, run: Run, ending: Ending | None, *, switched: bool, s
         remaining=reader.targets.staged.count() if open_ else 0,
         stale=census.stale if census else None,
         duration_ms=round(seconds * 1000),
+        way_back=now.keeps_previous or (open_ and not reader.runs.checkpoints(now)),
         error=error.line() if error else "",
         next=GO_ON if open_ else REEMBED if census and census.stale else "",
     )

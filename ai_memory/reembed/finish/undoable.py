@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ai_memory.errors import NotFinished, OperatorNeeded, UsageError
 from ai_memory.stores.values import Room, Run, Span
-from ai_memory.text.hints import GO_ON
+from ai_memory.text.hints import GO_ON, REEMBED, SWITCH_BACK
 
 if TYPE_CHECKING:
     from ai_memory.stores.port import Reader
@@ -95,6 +95,10 @@ def name_runs(undoes: Span) -> str:
 
 def _nothing_kept(store: Reader, found: Undoable) -> OperatorNeeded:
     runs = [store.runs.read(each) for each in found.undoes.numbers]
+    if found.gives_up and found.last.staged:
+        served = found.last.state == "switched"
+        tip = f"To serve what was served before: {SWITCH_BACK}" if served else f"To give it up: {REEMBED} cancel"
+        return OperatorNeeded(f"Run {found.last.run_id} has replaced nothing yet: its vectors stand beside.", tip=tip)
     wrote = any(each.counters.reembedded or each.counters.attested for each in runs)
     if not wrote:
         before = any(run_id < found.undoes.first for run_id, _ in store.targets.previous.kept())

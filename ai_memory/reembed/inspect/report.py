@@ -10,7 +10,7 @@ from ai_memory.reembed.options import cost
 from ai_memory.reembed.scope import Scope, name_scope
 from ai_memory.stores.values import ASKED_AT_END, Counters
 from ai_memory.text.amounts import counted, money
-from ai_memory.text.hints import SWITCH
+from ai_memory.text.hints import SWITCH, SWITCH_WITHOUT
 from ai_memory.text.times import with_timestamps
 
 if TYPE_CHECKING:
@@ -33,6 +33,8 @@ OUTSIDE = (
 DISAGREED = "row got another vector when it was asked again.", "rows got another vector when they were asked again."
 ASKED_FOR = "Rows from all over what was written before were asked for again, and agree."
 """Told where that is all that a start did."""
+
+TO_SERVE = f"To serve the new vectors: {SWITCH}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +122,12 @@ class RunReport:
             f"Target: {self.model}, {self.dim or 'unknown'} wide, space {self.space}. {spent}.",
         ]
         if self.state == "ready":
-            lines.append(f"Search serves what it served before. To serve the new vectors: {SWITCH}")
+            way = (
+                f"What is in quarantine would be found by words only. {SWITCH_WITHOUT}"
+                if self.quarantined
+                else TO_SERVE
+            )
+            lines.append(f"Search serves what it served before. {way}")
         if sent_for := self.reembedded - self.taken_again:
             lines.append(bound_in_words(self.asked_again - self.disagreed, sent_for, over=self.state in ASKED_AT_END))
         extra = [

@@ -149,7 +149,7 @@ def _decided(options: Options, found: Situation) -> Action:
     if found.run.state == "switched":
         what = f"Run {found.run.run_id} is switched to, and not all of its vectors are moved."
         raise OperatorNeeded(what, tip=WAYS_OUT_OF_SWITCHED)
-    if found.run.state == "ready" and not (found.differences and options.retarget):
+    if found.run.state == "ready" and not _reopens(options, found):
         what = f"Run {found.run.run_id} is ready: its vectors stand beside those that are served."
         raise OperatorNeeded(what, tip=WAYS_OUT_OF_READY)
     if found.differences:
@@ -161,9 +161,19 @@ def _decided(options: Options, found: Situation) -> Action:
     raise OperatorNeeded(f"Run {found.run.run_id} is unfinished.", tip=WAYS_OUT)
 
 
+def _reopens(options: Options, found: Situation) -> bool:
+    """Return whether a start goes on with a run that is ready, or replaces it."""
+    tries_again = options.resume and options.retry_quarantined and found.census.quarantined
+    return options.last_pass or (options.retarget if found.differences else bool(tries_again))
+
+
 def _differs(options: Options, run: Run) -> bool:
-    """Return whether a start asks for other rows, or another order, than the run's."""
-    return order_of(options, run) != run.order or _scopes_differ(scope_of(options, run), run.scope)
+    """Return whether a start asks for other rows, another order or another place than the run's."""
+    return (
+        options.staged != run.staged
+        or order_of(options, run) != run.order
+        or _scopes_differ(scope_of(options, run), run.scope)
+    )
 
 
 def _scopes_differ(one: Scope, other: Scope) -> bool:
@@ -191,5 +201,5 @@ def _changed_target(options: Options, run: Run, differences: tuple[str, ...]) ->
         raise OperatorNeeded(f"Run {run.run_id} to another target is unfinished.", tip=WAYS_OUT_CHANGED)
     raise TargetChanged(
         f"The configured target is not that of run {run.run_id}: {'; '.join(differences)}.",
-        tip="Correct the configuration, or switch to the new target: ai-memory reembed --resume --retarget",
+        tip="Correct the configuration, or leave it for the new target: ai-memory reembed --resume --retarget",
     )

@@ -92,6 +92,9 @@ def take(
         if planned.action in (Action.SUPERSEDE, Action.START) or run is None:
             run = _begin(transaction, planned, fingerprint, options, now_ms=now_ms)
             transaction.progress.note_stored(run, stored)
+        if run.state == "ready":
+            transaction.runs.transition(run, "running", now_ms=now_ms, fenced=False)
+            run = transaction.reader.runs.read(run.run_id)
         if options.retry_quarantined:
             if planned.scope is None:
                 # Also entries of which nothing can be read any more.

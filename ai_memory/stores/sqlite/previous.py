@@ -53,7 +53,7 @@ IDS = """
 AFTER = "memory_id > CAST(:after AS TEXT) AND"
 # What ended without a vector was no step that could be undone.
 TO_UNDO = """
-    SELECT run_id, state FROM reembed_run
+    SELECT run_id, state, reembedded + attested > 0 AND kept_rows = 0 FROM reembed_run
     WHERE undoes_first IS NULL
         AND (finished_at IS NULL OR reembedded + attested > 0 OR kept_rows > 0 OR undone_by IS NOT NULL)
     ORDER BY run_id DESC
@@ -153,8 +153,9 @@ def to_undo(store: Store) -> Span | None:
     if not runs:
         return None
     first = last = int(runs[0][0])
-    for run_id, state in runs[1:]:
-        if state != "superseded":
+    for run_id, state, lost in runs[1:]:
+        # Without what a run replaced there is no way back to before it.
+        if state != "superseded" or lost:
             break
         first = int(run_id)
     return Span(first, last)

@@ -31,9 +31,15 @@ UNFINISHED = f"{RUN} WHERE {IS_UNFINISHED}"
 LATEST = f"{RUN} WHERE stamps = 0 ORDER BY run_id DESC LIMIT 1"
 ONE = f"{RUN} WHERE run_id = ?"
 UNFINISHED_ID = f"SELECT max(run_id) FROM reembed_run WHERE {IS_UNFINISHED}"
+# What was given up before it was moved into the memories is dropped: they have nothing of it.
+LOST = """
+    remaining = iif({lost} AND staged = 1 AND moved = 0, max(live - in_quarantine, 0), remaining),
+    reads_left = iif({lost} AND staged = 1 AND moved = 0, reads, reads_left)
+"""
+GIVEN_UP = ":new IN ('cancelled', 'superseded')"
 CANCEL = f"""
-    UPDATE reembed_run SET state = 'cancelled', finished_at = ?, holder_json = NULL WHERE {IS_UNFINISHED}
-    RETURNING run_id
+    UPDATE reembed_run SET state = 'cancelled', finished_at = ?, holder_json = NULL, {LOST.format(lost=1)}
+    WHERE {IS_UNFINISHED} RETURNING run_id
 """
 BEGIN_RUN = """
     INSERT INTO reembed_run
@@ -54,10 +60,10 @@ HOLD = """
 """
 COMMITS = "SELECT commits FROM reembed_run WHERE run_id = ? AND fence = ?"
 # Of a run that is ready a census found every text that was sent.
-TRANSITION = """
+TRANSITION = f"""
     UPDATE reembed_run SET
         state = :new, finished_at = :now, holder_json = NULL, census_at = coalesce(:census_at, census_at),
-        in_flight_limit = iif(:new = 'ready', 0, in_flight_limit)
+        in_flight_limit = iif(:new = 'ready', 0, in_flight_limit), {LOST.format(lost=GIVEN_UP)}
     WHERE run_id = :run_id AND state = :old AND (:fence IS NULL OR fence = :fence)
 """
 LEAVE = """

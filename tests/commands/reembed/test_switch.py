@@ -189,6 +189,54 @@ def test_a_run_switches_by_itself_once_it_is_ready(cli: Cli) -> None:
 
 
 @pytest.mark.usefixtures("old_model")
+def test_a_start_that_switches_by_itself_does_so_where_the_run_is_ready_already(cli: Cli) -> None:
+    with another():
+        assert cli("reembed", "--staged").code == 0
+
+        ran = cli("reembed", "--resume", "--or-start", "--staged", "--auto-switch")
+
+        assert (ran.code, "Run 2 is served now" in ran.out) == (0, True)
+
+
+@pytest.mark.usefixtures("old_model")
+def test_a_run_in_place_has_nothing_to_switch_to(cli: Cli) -> None:
+    for flags in ((), ("--resume", "--or-start")):
+        assert cli("reembed", *flags, "--auto-switch").code == 64
+
+
+@pytest.mark.usefixtures("old_model")
+def test_rows_in_quarantine_are_looked_at_before_a_switch(cli: Cli) -> None:
+    with another() as server:
+        server.change(poison="id-003")
+        ran = cli("reembed", "--staged")
+        assert (ran.code, "next: ai-memory reembed quarantine" in ran.err) == (10, True)
+        assert "next: ai-memory reembed quarantine" in cli("reembed", "status").out
+        told = cli("reembed", "quarantine").out
+        server.change(poison="")
+        assert "Try them again: ai-memory reembed --resume --retry-quarantined" in kept_words(told)
+        assert cli("reembed", "--resume", "--retry-quarantined").code == 0
+        assert cli("reembed", "switch").code == 0
+
+
+@pytest.mark.usefixtures("old_model")
+def test_a_way_back_that_is_served_is_not_given_up(cli: Cli) -> None:
+    with another():
+        cli("reembed", "--staged", "--auto-switch")
+        cli("reembed", "switch", "--back", "--max-rows", "4")
+        ran = cli("reembed", "cancel")
+
+        assert (ran.code, "Finish it: ai-memory reembed --resume" in kept_words(ran.err)) == (12, True)
+
+
+@pytest.mark.usefixtures("old_model")
+def test_without_what_was_replaced_no_way_back_is_named(cli: Cli) -> None:
+    with another():
+        ran = cli("reembed", "--staged", "--auto-switch", "--no-undo")
+
+        assert (ran.code, "--back" in ran.out) == (0, False)
+
+
+@pytest.mark.usefixtures("old_model")
 def test_switch_back_before_anything_is_moved_leaves_no_run(cli: Cli, db: Path) -> None:
     with another():
         assert cli("reembed", "--staged").code == 0

@@ -90,6 +90,16 @@ def test_runs_on_the_way_to_another_target_are_undone_back_to_before_the_first(w
     assert vectors(work) == before
 
 
+def test_a_run_that_kept_nothing_is_not_undone_with_the_one_after_it(work: Work) -> None:
+    assert work.run(max_rows=20, keeps_previous=False).exit_code == 75
+    before, third = vectors(work), replace(work, embedder=THIRD)
+    assert third.run(resume=True, retarget=True).exit_code == 0
+
+    done = rollback(third)
+
+    assert (done.undoes, vectors(work) == before) == ((3, 3), True)
+
+
 def test_what_was_edited_since_is_left_and_counted_and_what_was_deleted_is_not(work: Work) -> None:
     assert work.run().exit_code == 0
     ids = sorted(files.texts(work.path))

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from ai_memory.errors import OperatorNeeded
+from ai_memory.errors import OperatorNeeded, TargetChanged
 from ai_memory.reembed.finish.back import Back, WentBack
+from ai_memory.reembed.finish.rollback import Rollback
 from ai_memory.reembed.finish.rollback_report import RollbackReport
 from ai_memory.reembed.finish.switch import Switch
 from ai_memory.reembed.finish.switch_report import Switched
@@ -47,7 +48,7 @@ class Switching:
     def switch(self, **named: Any) -> Switched | RunReport:  # noqa: ANN401 - fields of Switch
         def job() -> Job:
             self.asked.append("job")
-            return self.work.job(resume=True, batch=4)
+            return self.work.job(resume=True, last_pass=True, batch=4)
 
         return Switch(database(self.work.path), self.tools(), job, **named).run()
 
@@ -353,3 +354,92 @@ def test_a_pause_ends_the_moving_within_a_page(ready: Switching) -> None:
 
     assert (report.exit_code, report.state, report.moved) == (143, "switched", 0)
     assert ready.served() == ready.of(NEW)
+
+
+def test_a_later_run_over_what_changed_does_not_end_the_way_back(ready: Switching) -> None:
+    before = ready.of(OLD)
+    ready.switched()
+    files.edit(ready.work.path, "id-003", "edited")
+    assert ready.work.run().exit_code == 0
+
+    ready.back(wait=False)
+    assert {each: blob for each, blob in ready.served().items() if each != "id-003"} == {
+        each: blob for each, blob in before.items() if each != "id-003"
+    }
+
+    assert ready.back().exit_code == 0
+    assert {each for each, blob in ready.served().items() if blob != before[each]} == {"id-003"}
+
+
+def test_only_the_staged_run_is_undone_and_not_the_one_that_it_superseded(work: Work) -> None:
+    assert work.run().exit_code == 0
+    work.embedder = HashEmbedder(dim=8, model="new")
+    assert work.run(max_rows=4, batch=2).exit_code == 75
+    before = files.execute(work.path, OF_VECTOR)
+    assert work.run(retarget=True, staged=True).state == "ready"
+    assert files.execute(work.path, OF_VECTOR) == before
+    switching = Switching(work)
+    served = switching.served()
+    switching.switched()
+
+    report = switching.back()
+
+    assert isinstance(report, RollbackReport)
+    assert (report.undoes, files.execute(work.path, OF_VECTOR) == before, switching.served()) == ((3, 3), True, served)
+
+
+def test_a_last_pass_that_is_refused_leaves_the_run_ready(ready: Switching) -> None:
+    files.edit(ready.work.path, "id-003", "edited")
+    ready.work.embedder = HashEmbedder(dim=8, model="third")
+    with pytest.raises(TargetChanged):
+        ready.switch()
+    ready.work.embedder = HashEmbedder(dim=8, model="new")
+
+    assert ready.state() == "ready"
+    assert ready.switched().state == "done"
+
+
+def test_where_the_database_takes_no_vector_none_is_moved_and_all_are_served(ready: Switching) -> None:
+    held = "BEFORE UPDATE OF embedding ON memories BEGIN SELECT RAISE(ABORT, 'legal hold'); END"
+    files.execute(ready.work.path, f"CREATE TRIGGER held {held}")
+
+    refused = ready.switched()
+
+    assert (refused.exit_code, refused.state, ready.staged()) == (65, "switched", 10)
+    assert "The first is id-000: legal hold." in refused.error
+    assert ready.served() == ready.of(NEW)
+    files.execute(ready.work.path, "DROP TRIGGER held")
+    assert ready.switched().state == "done"
+
+
+def test_a_run_that_has_replaced_nothing_is_given_up_or_switched_back(ready: Switching) -> None:
+    for switch, way in ((False, "reembed cancel"), (True, "reembed switch --back")):
+        if switch:
+            ready.switched(wait=False)
+        with pytest.raises(OperatorNeeded, match="has replaced nothing yet") as caught:
+            Rollback(database(ready.work.path), ready.tools(), lambda _: None).run()
+        assert caught.value.tip.endswith(way)
+
+
+def test_what_was_left_in_the_middle_of_a_switch_back_is_gone_on_with(ready: Switching) -> None:
+    ready.switched(wait=False)
+    assert isinstance(ready.back(), WentBack)
+    files.execute(
+        ready.work.path,
+        "INSERT INTO embedding_staged (memory_id, target, src, head, origin, stretch, embedding)"
+        " VALUES ('id-001', 2, x'00', x'00', 'reembed', 1, x'00')",
+    )
+
+    assert isinstance(ready.back(), WentBack)
+    assert ready.staged() == 0
+
+
+def test_of_what_is_dropped_nothing_is_said_to_be_done(ready: Switching) -> None:
+    ready.switched(wait=False)
+    ready.back()
+
+    with ready.work.store() as store:
+        run = store.runs.latest()
+    assert run is not None
+    assert run.counted is not None
+    assert (run.counted.live, run.counted.remaining) == (10, 10)
