@@ -16,15 +16,21 @@ from ai_memory.text.hints import GO_ON, Hints, changes_flag, options_of, program
 from tests.conftest import ROOT
 
 NAMED = re.compile(rf"\bai-memory ((?:{'|'.join(COMMANDS)})\b[^.;,:()'\"…]*)")
-WORDS = frozenset({*VERBS, "show", "exit-codes"})
+WORDS = frozenset({*VERBS, "show", "exit-codes", "export"})
+PUT_IN = "7"
+"""What stands for whatever is put into a text: a name or a number."""
 
 
 def named_in_the_source() -> Iterator[str]:
     """Yield each command that a text of the program names, without the prose after it."""
     for path in sorted((ROOT / "ai_memory").rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-            if isinstance(node, ast.Constant) and isinstance(node.value, str) and "\n" not in node.value:
-                for found in NAMED.finditer(node.value):
+        tree = ast.parse(path.read_text("utf-8"))
+        inside = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Constant | ast.JoinedStr) and id(node) not in inside:
+                parts = node.values if isinstance(node, ast.JoinedStr) else [node]
+                text = "".join(str(part.value) if isinstance(part, ast.Constant) else PUT_IN for part in parts)
+                for found in NAMED.finditer("" if "\n" in text else text):
                     yield " ".join(command_of(found[1].split()))
 
 

@@ -26,7 +26,7 @@ INPUTS = frozenset({"input_ids", "attention_mask", "token_type_ids"})
 NEEDED = frozenset({"input_ids", "attention_mask"})
 OUTPUTS = ("last_hidden_state", "token_embeddings")
 """The names by which exporters call the vectors of the tokens."""
-_EXPORT = "Get another ONNX file of the model, or move this one away and type: ai-memory model export"
+_EXPORT = "Get another ONNX file of the model, or move this one away, then: ai-memory model export FOLDER"
 
 
 class Graph(Protocol):
