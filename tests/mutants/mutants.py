@@ -325,8 +325,8 @@ MUTANTS = (
     _one(
         "switch without census",
         "reembed.finish.switch:Switch._attempt",
-        "if not proven and (census := self._census(store, run)).stale:",
-        "if False and (census := self._census(store, run)).stale:",
+        "if not proven and self._census(store, run).stale:",
+        "if False and self._census(store, run).stale:",
         SWITCH,
     ),
     _one(
@@ -353,7 +353,7 @@ MUTANTS = (
     _one(
         "what was moved is served on the way back",
         "reembed.finish.rollback:Rollback._taken",
-        "transaction.staging.serve_before(found.last)",
+        "transaction.staging.serve_before(staged)",
         "transaction.staging.serve_own()",
         BACK,
     ),
