@@ -9,15 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from ai_memory.errors import OperatorNeeded
 from ai_memory.reembed.finish.moving import PAGE_ROWS
 from ai_memory.reembed.finish.promote import promote
 from ai_memory.reembed.finish.switch_report import Switched, report
+from ai_memory.reembed.finish.switchable import find_switchable, require_whole
 from ai_memory.reembed.heartbeat import require_no_pause
 from ai_memory.reembed.holding import holding
 from ai_memory.reembed.plan.census import Census, take_census
-from ai_memory.text.amounts import counted
-from ai_memory.text.hints import GO_ON, SWITCH_WITHOUT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,10 +23,8 @@ if TYPE_CHECKING:
     from ai_memory.reembed.inspect.report import RunReport
     from ai_memory.reembed.tools import SweepTools
     from ai_memory.stores.holder import Holder
-    from ai_memory.stores.port import Database, Reader, Store
+    from ai_memory.stores.port import Database, Store
     from ai_memory.stores.values import Run
-
-BEGIN_ONE = "Begin one: ai-memory reembed --staged"
 
 
 class LastPass(Protocol):
@@ -77,11 +73,11 @@ class Switch:
         now_ms, began = self.tools.clock.now_ms(), self.tools.clock.monotonic()
         with holding(self.database, now_ms=now_ms) as holder, self.database.write(now_ms=now_ms) as store:
             require_no_pause(store, now_ms=now_ms)
-            run, switched = _to_switch(store), False
+            run, switched = find_switchable(store), False
             if run.state == "ready":
                 if not proven and self._census(store, run).stale:
                     return self.last_pass()
-                self._require_whole(store, run)
+                require_whole(store, run, accept=self.accept_quarantined)
                 run, switched = self._flip(store, run, holder), True
             took = self.tools.clock.monotonic() - began
             if not self.wait:
@@ -96,15 +92,6 @@ class Switch:
             transaction.progress.note_census(run, census.counted())
         return census
 
-    def _require_whole(self, store: Reader, run: Run) -> None:
-        rows = store.runs.read(run.run_id).counted
-        if rows and rows.in_quarantine and not self.accept_quarantined:
-            aside = counted(rows.in_quarantine, "row is", "rows are")
-            raise OperatorNeeded(
-                f"{aside} in quarantine: once run {run.run_id} is switched to, they are found by their words only.",
-                tip=SWITCH_WITHOUT,
-            )
-
     def _flip(self, store: Store, run: Run, holder: Holder) -> Run:
         """Serve what is staged: the run's state and what is served change in one commit, whatever the size."""
         now_ms = self.tools.clock.now_ms()
@@ -115,21 +102,3 @@ class Switch:
             transaction.runs.transition(run, "switched", now_ms=now_ms, fenced=True)
             transaction.staging.serve(run)
         return store.runs.read(run.run_id)
-
-
-def _to_switch(store: Reader) -> Run:
-    """Return the run that is ready or switched.
-
-    Raises:
-        OperatorNeeded: there is none.
-    """
-    run = store.runs.unfinished()
-    if run is None:
-        raise OperatorNeeded("There is no staged run to switch to.", tip=BEGIN_ONE)
-    if run.undoes or not run.staged:
-        kind = "a rollback" if run.undoes else "a run that replaces vectors in place"
-        raise OperatorNeeded(f"Run {run.run_id}, {kind}, is unfinished; there is nothing to switch to.", tip=GO_ON)
-    if run.state not in ("ready", "switched"):
-        left = f": {counted(run.counted.remaining, 'row remains', 'rows remain')}" if run.counted else ""
-        raise OperatorNeeded(f"Run {run.run_id} is not ready{left}.", tip=f"Finish it first: {GO_ON}")
-    return run
