@@ -45,6 +45,8 @@ def db(tmp_path: Path) -> Path:
 def cli(db: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Cli:
     """Runs one command line on `db` in this process; commands that it names are without the database, see `plain`."""
     monkeypatch.setenv("AI_MEMORY_DB", str(db))
+    # On a busy machine the signals of a test are heard later, and the process that would be ended is that of all tests.
+    monkeypatch.setattr("ai_memory.system.signals.GRACE_S", 30.0)
 
     def run(*arguments: object) -> Ran:
         capsys.readouterr()
