@@ -70,7 +70,7 @@ ARGUMENTS = rf"(?:--[a-z-]+|[A-Z]+|\d+|{'|'.join(WORDS)})"
 PASTED = re.compile(
     rf"(?:\bai-memory|\{{self\.prog\}}) (?:(?:{'|'.join(COMMANDS)})\b|(?=--))(?: ?{ARGUMENTS}(?![\w-]))*"
 )
-FOLLOWS = re.compile(r"$|;|\)| \(| ?\{")
+FOLLOWS = re.compile(r"$|;|\)| \(|\{| \{quote\(")
 
 
 @pytest.mark.parametrize("where", sorted(TEXTS))

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from shlex import quote
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from ai_memory.embed.local.model_files import reason_of
+from ai_memory.embed.local.onnx_model import export_command
 from ai_memory.embed.local.pooling import pooled, scaled
 from ai_memory.embed.local.token_reader import token_reader
 from ai_memory.errors import EmbedderInitFailed, RowsRefused
@@ -26,7 +26,6 @@ INPUTS = frozenset({"input_ids", "attention_mask", "token_type_ids"})
 NEEDED = frozenset({"input_ids", "attention_mask"})
 OUTPUTS = ("last_hidden_state", "token_embeddings")
 """The names by which exporters call the vectors of the tokens."""
-_EXPORT = "Get another ONNX file of the model, or move this one away, then: ai-memory model export FOLDER"
 
 
 class Graph(Protocol):
@@ -170,4 +169,4 @@ def _require_width(loaded: _Loaded, model: OnnxModel) -> None:
 
 
 def _tip(model: OnnxModel) -> str:
-    return f"{_EXPORT} {quote(str(model.folder))}"
+    return f"Get another ONNX file of the model, or move this one away and type: {export_command(model.folder)}"

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from shlex import quote
 
 from ai_memory.embed.local.model_code import refuse_code, refuse_special_files
 from ai_memory.embed.local.model_files import AGAIN, Module, is_file, modules, table
-from ai_memory.embed.local.onnx_model import OTHER_ENGINE, OnnxModel
+from ai_memory.embed.local.onnx_model import OTHER_ENGINE, OnnxModel, export_command
 from ai_memory.embed.local.pooling import MODES
 from ai_memory.embed.local.sentence_config import pooling_modes, token_limit
 from ai_memory.errors import EmbedderInitFailed
@@ -43,7 +42,7 @@ def read_model(folder: Path) -> OnnxModel:
     if not has_graph(folder):
         raise EmbedderInitFailed(
             f"{folder} has no {PLACE}.",
-            tip=f"Where torch is installed, type: ai-memory model export {quote(str(folder))}",
+            tip=f"Where torch is installed, type: {export_command(folder)}",
         )
     return described(folder, folder / PLACE)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 
 from ai_memory.embed.port import ModelFacts
 
@@ -31,3 +32,8 @@ class OnnxModel:
     def facts(self, engine: str) -> ModelFacts:
         """Return what is told of the model that `engine` computes."""
         return ModelFacts(self.width * len(self.pooling), self.max_tokens, self.normalized, engine)
+
+
+def export_command(folder: Path) -> str:
+    """Return the command that makes the ONNX file of the model in a folder."""
+    return f"ai-memory model export {quote(str(folder))}"

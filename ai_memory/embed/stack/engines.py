@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +16,7 @@ from ai_memory.embed.local.engine_auto import AutoEngine, Candidate, Knowledge
 from ai_memory.embed.local.engine_file import FileEngine
 from ai_memory.embed.local.engine_torch import TorchEngine
 from ai_memory.embed.local.onnx_files import PLACE, has_graph, read_model
+from ai_memory.embed.local.onnx_model import export_command
 from ai_memory.embed.local.proofs import Proof
 from ai_memory.errors import EmbedderInitFailed
 from ai_memory.system.accelerator import has_accelerator
@@ -121,7 +121,7 @@ def _nothing(settings: EmbeddingSettings, folder: Path | None) -> EmbedderInitFa
         )
     return EmbedderInitFailed(
         f"{folder} has no {PLACE}, and torch, which needs none, is not installed.",
-        tip=f"Where torch is installed, type: ai-memory model export {quote(str(folder))}",
+        tip=f"Where torch is installed, type: {export_command(folder)}",
     )
 
 

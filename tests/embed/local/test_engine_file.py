@@ -246,8 +246,9 @@ def test_an_onnx_file_with_other_inputs_or_outputs_is_refused_by_name(model: Pat
         node.output[:] = ["pooled" if name == "last_hidden_state" else name for name in node.output]
     graph.graph.output[0].name = "pooled"
     onnx.save(graph, file)
-    with pytest.raises(EmbedderInitFailed, match=r"gives 'pooled', and not the vectors of the tokens"):
+    with pytest.raises(EmbedderInitFailed, match=r"gives 'pooled', and not the vectors of the tokens") as caught:
         engine(model, library).facts()
+    assert caught.value.tip.endswith(f" type: ai-memory model export {model}")
 
     graph.graph.input[0].name = "pixels"
     for node in graph.graph.node:
