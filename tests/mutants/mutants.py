@@ -273,9 +273,9 @@ MUTANTS = (
     _one(
         "undo written outside the transaction",
         "stores.sqlite.provenance:write_vectors",
-        "previous.keep(transaction, keep_for, writes, and_plain=_and_plain(transaction))",
+        "previous.keep(transaction, keep_for, writes)",
         "transaction.db.execute('COMMIT'); "
-        "previous.keep(transaction, keep_for, writes, and_plain=_and_plain(transaction)); "
+        "previous.keep(transaction, keep_for, writes); "
         "transaction.db.execute('BEGIN IMMEDIATE')",
         UNDO,
     ),
@@ -285,7 +285,7 @@ MUTANTS = (
         "    record_provenance(",
         "    if keep_for is not None:\n"
         "        transaction.db.execute('DELETE FROM embedding_previous WHERE run_id = ?', (keep_for,))\n"
-        "        previous.keep(transaction, keep_for, writes, and_plain=_and_plain(transaction))\n"
+        "        previous.keep(transaction, keep_for, writes)\n"
         "    record_provenance(",
         MACHINE,
     ),

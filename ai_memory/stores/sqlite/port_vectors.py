@@ -103,8 +103,7 @@ class MemoryReader:
 
     def vectors_of(self, srcs: Collection[bytes], target: Fingerprint) -> dict[bytes, bytes]:
         """See the port."""
-        found = staged.vectors_of(self.store, srcs, target)
-        return found | provenance.vectors_of(self.store, srcs, target)
+        return provenance.vectors_of(self.store, srcs, target)
 
     def stored_vector(self, memory_id: str, title: str, content: str, *, target: int) -> bytes | None:
         """See the port."""

@@ -88,11 +88,8 @@ PAGE = """
 DROP = "DELETE FROM embedding_previous WHERE id = ?"
 
 
-def keep(transaction: Transaction, run_id: int, writes: Sequence[VectorWrite], *, and_plain: str) -> None:
-    """Keep for a run what stands where these vectors are about to be written, where their texts still stand.
-
-    `and_plain` is what else a row must be to be written.
-    """
+def keep(transaction: Transaction, run_id: int, writes: Sequence[VectorWrite]) -> None:
+    """Keep for a run what stands where these vectors are about to be written, where their texts still stand."""
     if not writes:
         return
     before = transaction.db.value(LAST_ID)
@@ -100,9 +97,8 @@ def keep(transaction: Transaction, run_id: int, writes: Sequence[VectorWrite], *
         (run_id, each.src, head(each.blob), transaction.codec.bound(each.id), each.title, each.content)
         for each in writes
     ]
-    sql = KEEP.format(
-        dim=_column(transaction, "embedding_dim"), space=_column(transaction, "embedding_space"), and_plain=and_plain
-    )
+    dim, space = _column(transaction, "embedding_dim"), _column(transaction, "embedding_space")
+    sql = KEEP.format(dim=dim, space=space, and_plain=transaction.schema.and_plain)
     sizes = [size for kept, size in transaction.db.execute_many(sql, bindings) if kept > before]
     add_kept(transaction, {run_id: Room(len(sizes), sum(sizes))})
 

@@ -91,7 +91,7 @@ def write_vectors(
         UpdateRefused: a trigger took one of them back at once.
     """
     if keep_for is not None:
-        previous.keep(transaction, keep_for, writes, and_plain=_and_plain(transaction))
+        previous.keep(transaction, keep_for, writes)
     stamp: dict[str, Binding] = {"dim": fingerprint.dim, "space": fingerprint.space}
     bindings = [
         {
@@ -179,10 +179,15 @@ def take_away(
 
 
 def vectors_of(store: Store, srcs: Collection[bytes], fingerprint: Fingerprint) -> dict[bytes, bytes]:
-    """Return the BLOBs that the target gave memories of the texts with these hashes, those to trust, by their hash."""
+    """Return the BLOBs that the target gave memories of the texts with these hashes, those to trust, by their hash.
+
+    Those that stand in the memories come before those that stand beside them.
+    """
     found: dict[bytes, bytes] = {}
     bindings = [(src, fingerprint.id) for src in srcs]
-    for src, blob, recorded in store.db.execute_many(VECTORS_OF_TEXT, bindings):
+    kept = store.db.execute_many(VECTORS_OF_TEXT, bindings)
+    kept += store.db.execute_many(staged.VECTORS_OF_TEXT, bindings) if staged.is_any(store) else []
+    for src, blob, recorded in kept:
         if src not in found and head(blob) == recorded and is_sound(blob, fingerprint.dim):
             found[src] = bytes(blob)
     return found
@@ -222,7 +227,7 @@ def attest(transaction: Transaction, write: VectorWrite, fingerprint: Fingerprin
 
 def _attest(transaction: Transaction, stands: VectorWrite, fingerprint: Fingerprint, keep_for: int | None) -> None:
     if keep_for is not None:
-        previous.keep(transaction, keep_for, [stands], and_plain=_and_plain(transaction))
+        previous.keep(transaction, keep_for, [stands])
     stamps = ", ".join(_stamp_columns(transaction))
     if stamps:
         values: dict[str, Binding] = {
@@ -263,7 +268,7 @@ def _require_kept(
 ) -> None:
     """Check that every row that was written stands as written, and that no trigger left one out in silence."""
     kept = " AND ".join(each.replace(" = ", " IS ") for each in _vector_columns(store))
-    sql = KEPT.format(kept=kept, and_plain=_and_plain(store))
+    sql = KEPT.format(kept=kept, and_plain=store.schema.and_plain)
     for row_id, values, done in zip(ids, bindings, written, strict=True):
         found = store.db.value(sql, values)
         # Where there is no such text any more: another writer was first, or a trigger of the update changed it.
@@ -278,15 +283,11 @@ def not_kept(store: Store, memory_id: str) -> UpdateRefused:
 
 
 def _update_sql(store: Store) -> str:
-    return UPDATE_VECTOR.format(columns=", ".join(_vector_columns(store)), and_plain=_and_plain(store))
+    return UPDATE_VECTOR.format(columns=", ".join(_vector_columns(store)), and_plain=store.schema.and_plain)
 
 
 def _vector_columns(store: Store) -> list[str]:
     return ["embedding = :blob", *_stamp_columns(store)]
-
-
-def _and_plain(store: Store) -> str:
-    return "AND (encrypted_envelope IS NULL OR content <> '')" if store.schema.has_envelope else ""
 
 
 def _stamp_columns(store: Store) -> list[str]:

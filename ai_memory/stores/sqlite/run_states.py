@@ -3,3 +3,5 @@
 from __future__ import annotations
 
 ENDED = ("done", "cancelled", "superseded")
+# A state that nobody knows is not an end: such a run stands in the way of another until it is cancelled.
+IS_UNFINISHED = f"coalesce(state, '') NOT IN {ENDED}"

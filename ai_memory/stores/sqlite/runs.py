@@ -15,7 +15,7 @@ from ai_memory.stores.sqlite import hot_list
 from ai_memory.stores.sqlite.lost_run import run_lost
 from ai_memory.stores.sqlite.own_row import selected
 from ai_memory.stores.sqlite.run_row import RUN_COLUMNS, RUN_TEXTS, run_of
-from ai_memory.stores.sqlite.run_states import ENDED
+from ai_memory.stores.sqlite.run_states import ENDED, IS_UNFINISHED
 from ai_memory.text.cleaning import MOST_WORDS, one_line
 
 if TYPE_CHECKING:
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from ai_memory.stores.sqlite.connection import Binding
     from ai_memory.stores.values import Breaker, Counters, Run, Terms
 
-# A state that nobody knows is not an end: such a run stands in the way of another until it is cancelled.
-IS_UNFINISHED = f"coalesce(state, '') NOT IN {ENDED}"
 RUN = f"SELECT {selected(RUN_COLUMNS, RUN_TEXTS)} FROM reembed_run"
 UNFINISHED = f"{RUN} WHERE {IS_UNFINISHED}"
 LATEST = f"{RUN} WHERE stamps = 0 ORDER BY run_id DESC LIMIT 1"

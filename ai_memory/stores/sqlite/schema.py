@@ -93,6 +93,11 @@ class Schema:
         """Whether rows can be encrypted."""
         return "encrypted_envelope" in self.columns
 
+    @property
+    def and_plain(self) -> str:
+        """What else SQL asks of a row that is to get a vector: that its content can be read."""
+        return "AND (encrypted_envelope IS NULL OR content <> '')" if self.has_envelope else ""
+
 
 def read_schema(db: Connection) -> Schema:
     """Return what the file has.

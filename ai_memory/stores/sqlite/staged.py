@@ -6,12 +6,12 @@ what is staged needs no care of whoever edits, moves or deletes a memory.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from ai_memory.stores.sqlite.origins import SWEPT
 from ai_memory.stores.sqlite.which_rows import STAGED_TARGET
-from ai_memory.vectors.blob import head, is_sound
+from ai_memory.vectors.blob import head
 
 if TYPE_CHECKING:
     from ai_memory.stores.sqlite.base import Store, Transaction
@@ -28,7 +28,6 @@ STAGE = """
         origin = excluded.origin, stretch = excluded.stretch, embedding = excluded.embedding
     RETURNING CAST(memory_id AS BLOB)
 """
-PLAIN = "AND (m.encrypted_envelope IS NULL OR m.content <> '')"
 VECTORS_OF_TEXT = """
     SELECT src, embedding, head FROM embedding_staged
     WHERE src = CAST(? AS BLOB) AND target = CAST(? AS INTEGER) AND origin <> 'attested' LIMIT 3
@@ -75,18 +74,14 @@ def write(transaction: Transaction, writes: Sequence[VectorWrite], fingerprint: 
         }
         for each in writes
     ]
-    sql = STAGE.format(and_plain=PLAIN if transaction.schema.has_envelope else "")
+    sql = STAGE.format(and_plain=transaction.schema.and_plain)
     staged = {transaction.codec.name(row[0]) for row in transaction.db.execute_many(sql, bindings)}
     return [each.id in staged for each in writes]
 
 
-def vectors_of(store: Store, srcs: Collection[bytes], fingerprint: Fingerprint) -> dict[bytes, bytes]:
-    """Return the staged BLOBs of the target, those to trust, of the texts with these hashes, by their hash."""
-    found: dict[bytes, bytes] = {}
-    for src, blob, recorded in store.db.execute_many(VECTORS_OF_TEXT, [(src, fingerprint.id) for src in srcs]):
-        if src not in found and head(blob) == recorded and is_sound(blob, fingerprint.dim):
-            found[src] = bytes(blob)
-    return found
+def is_any(store: Store) -> bool:
+    """Return whether anything is staged; costs nothing where nothing is."""
+    return bool(store.db.value(ANY_STAGED))
 
 
 def ids_after(store: Store, after: str | None, *, limit: int) -> list[str]:
@@ -137,7 +132,7 @@ def drop_of_memory(transaction: Transaction, memory_id: str) -> None:
 
 def drop_of(transaction: Transaction, ids: Iterable[str], fingerprint: Fingerprint) -> None:
     """Drop what is staged of these memories of a target: they have such vectors themselves now."""
-    if transaction.db.value(ANY_STAGED):
+    if is_any(transaction):
         bindings = [(transaction.codec.bound(each), fingerprint.id) for each in ids]
         transaction.db.execute_many(DROP_OF_TARGET, bindings)
 

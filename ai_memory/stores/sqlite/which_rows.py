@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ai_memory.stores.sqlite.run_states import ENDED
+from ai_memory.stores.sqlite.run_states import IS_UNFINISHED
 
 if TYPE_CHECKING:
     from ai_memory.stores.sqlite.base import Store
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 OWN, RECORDED, SERVED, STAGED = "memory_row", "recorded_row", "served_row", "staged_row"
 ROWS = "{rows}"
 """Where a statement names the view in which it reads memories."""
-STAGED_TARGET = f"SELECT target FROM reembed_run WHERE staged = 1 AND coalesce(state, '') NOT IN {ENDED}"
+STAGED_TARGET = f"SELECT target FROM reembed_run WHERE staged = 1 AND {IS_UNFINISHED}"
 IS_ACTIVE = "SELECT EXISTS (SELECT 1 FROM embedding_active)"
 
 
