@@ -34,14 +34,11 @@ def steps_on(
         # What is in quarantine is found by its words once it is switched to: a person decides that.
         aside = run.counted is not None and run.counted.in_quarantine > 0
         steps = (QUARANTINE if aside else SWITCH,)
-    elif run.state == "switched" and elsewhere:
-        # No other run begins before its vectors are moved.
-        steps = (GO_ON, begin)
     elif run.state == "paused":
         # No start goes on with it, and nothing pauses a run so any more.
         steps = (CANCEL, begin)
     elif run.undoes or run.state == "switched":
-        # No text is sent by what goes on there.
+        # No text is sent by what goes on there, and no other run begins before it is over.
         steps = (GO_ON, begin)
     elif elsewhere:
         steps = (f"{REEMBED} --retarget",)

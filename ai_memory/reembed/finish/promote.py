@@ -9,13 +9,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ai_memory.embed.outcomes import Embedded
-from ai_memory.errors import DataRefused, NotFinished
+from ai_memory.errors import NotFinished
 from ai_memory.memory.freshness import ATTESTED, Document, Freshness, classify, examine
-from ai_memory.memory.text_codec import printable
 from ai_memory.reembed.finish.kept_walk import NOWHERE, KeptWalk
 from ai_memory.reembed.finish.moving import PAGE_ROWS, Moving
 from ai_memory.reembed.page import Page
 from ai_memory.reembed.plan.census import take_census
+from ai_memory.reembed.plan.trial import refused_by_all
 from ai_memory.reembed.sweep.ending import Ending
 from ai_memory.reembed.sweep.staging import drop_staged
 from ai_memory.reembed.writes import rehearse_documents
@@ -94,12 +94,7 @@ def _require_some(store: Store, target: Fingerprint, page: Page) -> None:
     documents = [each.document for each in page.moved]
     words = rehearse_documents(store, documents, lambda _: target)
     if documents and len(words) == len(documents):
-        first = documents[0].id
-        raise DataRefused(
-            f"{store.name} takes no vector in any of {counted(len(documents), 'row')}, so none is moved; search serves "
-            f"them all the same. The first is {printable(first)}: {words[first].rstrip('.')}.",
-            tip=store.memories.look_at_schema,
-        )
+        raise refused_by_all(store, words, "None is moved; search serves them all the same.")
 
 
 def _finish(store: Store, run: Run, target: Fingerprint, tools: SweepTools) -> Ending:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ai_memory.errors import DataRefused
@@ -53,15 +53,16 @@ def try_updates(
                 return list(refusing.values())
             refusing[each.id] = each.unfit(unwritable(words[each.id]))
     if refusing and not census.fresh:
-        raise _refused_by_all(store, list(refusing.values()))
+        raise refused_by_all(store, {each.id: each.reason.message for each in refusing.values()}, "No text was sent.")
     return list(refusing.values())
 
 
-def _refused_by_all(store: Reader, refusing: Sequence[Unfit]) -> DataRefused:
-    first = refusing[0]
+def refused_by_all(store: Reader, words: Mapping[str, str], so: str) -> DataRefused:
+    """Return the error of a database that refuses each of the rows, with its `words` by id; `so` is what follows."""
+    first, why = next(iter(words.items()))
     return DataRefused(
-        f"{store.name} takes no vector in any of {counted(len(refusing), 'row')}. "
-        f"The first is {printable(first.id)}: {first.reason.message}. No text was sent.",
+        f"{store.name} takes no vector in any of {counted(len(words), 'row')}. "
+        f"The first is {printable(first)}: {why.rstrip('.')}. {so}",
         tip=store.memories.look_at_schema,
     )
 
