@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import shlex
 
+from ai_memory.commands.reembed.flags import named
+
 KEPT = (
     ("batch", "--batch", None, ""),
     ("sleep_ms", "--sleep-ms", 0, ""),
@@ -18,14 +20,8 @@ KEPT = (
 )
 """Flags that hold for every start: attribute, flag, what it is when it was not given, unit."""
 
-OF_A_START = (
-    ("retarget", "--retarget"),
-    ("retry_quarantined", "--retry-quarantined"),
-    ("skip_current_space", "--skip-current-space"),
-    ("staged", "--staged"),
-    ("no_undo", "--no-undo"),
-)
-"""Flags that say how a run is begun: attribute, flag."""
+BEGINS = ("retarget", "retry_quarantined", "skip_current_space", "staged", "no_undo")
+"""Flags that say how a run is begun, as attributes."""
 
 
 def next_command(args: argparse.Namespace, *, unfinished: bool) -> str:
@@ -49,7 +45,7 @@ def next_command(args: argparse.Namespace, *, unfinished: bool) -> str:
 
 
 def _of_a_start(args: argparse.Namespace) -> list[str]:
-    words = [flag for name, flag in OF_A_START if getattr(args, name)]
+    words = [named([each]) for each in BEGINS if getattr(args, each)]
     words += ["--order", args.order] if args.order else []
     for namespace in args.namespace or ():
         words += [f"--namespace={namespace}"] if namespace.startswith("-") else ["--namespace", namespace]

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ai_memory.reembed.plan.taking import Preflight
     from ai_memory.reembed.stop import Stop
     from ai_memory.show.console import Console
+    from ai_memory.stores.values import Run
 
 OF_STAMPING = frozenset({"stamp_only", "compared", "namespace", "dry_run", "probe", "retry_for", "no_undo", "yes"})
 """Flags, as attributes, that --stamp-only obeys; it refuses the others."""
@@ -41,20 +42,31 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
 
         asked = stamp.Asked(_scope(args), args.compared, args.retry_for, undo=not args.no_undo)
         return stamp.run(settings, console, asked, dry_run=args.dry_run)
-    if args.resume and not args.retarget:
-        from ai_memory.commands.reembed.switch import is_switched
-        from ai_memory.commands.reembed.undo import is_unfinished, run_rollback
+    if args.resume and not args.retarget and (run := _unfinished(settings)):
+        if run.undoes:
+            from ai_memory.commands.reembed.undo import run_rollback
 
-        if is_unfinished(settings):
             _refuse_for_rollback(args)
             return run_rollback(args, settings, console)
-        if not args.dry_run and is_switched(settings, ready=args.auto_switch):
+        if not args.dry_run and (run.state == "switched" or (run.state == "ready" and args.auto_switch)):
             return _switch(args, settings, console)
     if args.dry_run:
         from ai_memory.commands.reembed.plan import run_plan
 
         return run_plan(settings, console, options=_options(args, settings), ask=args.probe)
     return _run_job(args, settings, console)
+
+
+def _unfinished(settings: Settings) -> Run | None:
+    """Return the unfinished run, by which --resume may need no embedder; what is wrong with the file is told later."""
+    from contextlib import suppress
+
+    from ai_memory.errors import AiMemoryError
+    from ai_memory.stores.opening import database
+
+    with suppress(AiMemoryError), database(settings.db.value).read() as store:
+        return store.runs.unfinished()
+    return None
 
 
 def _run_verb(args: argparse.Namespace, settings: Settings, console: Console) -> int:

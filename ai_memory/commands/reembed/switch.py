@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ai_memory.clock import SystemClock
 from ai_memory.commands.reembed.leave import take_leave
-from ai_memory.errors import AiMemoryError
 from ai_memory.reembed.finish.back import Back, WentBack
 from ai_memory.reembed.finish.switch import Switch
 from ai_memory.reembed.inspect.report import RunReport
@@ -27,14 +25,6 @@ if TYPE_CHECKING:
     from ai_memory.reembed.finish.switch_report import Switched
     from ai_memory.reembed.job import Job
     from ai_memory.show.console import Console
-
-
-def is_switched(settings: Settings, *, ready: bool) -> bool:
-    """Return whether a run is switched to and not all of it is moved, or, if that will do, `ready` to be."""
-    with suppress(AiMemoryError), database(settings.db.value).read() as store:
-        run = store.runs.unfinished()
-        return run is not None and (run.state == "switched" or (ready and run.state == "ready"))
-    return False
 
 
 def run(

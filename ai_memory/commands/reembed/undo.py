@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ai_memory.clock import SystemClock
 from ai_memory.commands.reembed.leave import take_leave
 from ai_memory.commands.reembed.plan_lines import refused_line
-from ai_memory.errors import AiMemoryError
 from ai_memory.reembed.finish.moving import PAGE_ROWS
 from ai_memory.reembed.finish.prune import Prune
 from ai_memory.reembed.finish.rollback import Rollback
@@ -30,14 +28,6 @@ if TYPE_CHECKING:
     from ai_memory.show.console import Console
     from ai_memory.stores.port import Database
     from ai_memory.stores.values import Room
-
-
-def is_unfinished(settings: Settings) -> bool:
-    """Return whether the unfinished run is a rollback, so that --resume needs no embedder."""
-    with suppress(AiMemoryError), database(settings.db.value).read() as store:
-        run = store.runs.unfinished()
-        return run is not None and run.undoes is not None
-    return False
 
 
 def run_rollback(args: argparse.Namespace, settings: Settings, console: Console) -> int:
