@@ -59,6 +59,8 @@ OF_REQUESTS = frozenset({"max_tokens", "max_cost", "concurrency", "retry_for", "
 """The flags that limit requests: where none is sent they hold by themselves."""
 ORDERS = ("namespace", "hot")
 MOST = 10**12
+GIVEN_BEFORE = argparse.SUPPRESS
+"""The default of a flag of a sub-command that holds, too, where it was given before that."""
 Add = Callable[..., object]
 """`add_argument` of a parser."""
 
@@ -161,28 +163,28 @@ def _add_verify(add: Add) -> None:
 
 
 def _add_switch(add: Add) -> None:
-    # Where a flag was given before the verb, it holds.
-    given = argparse.SUPPRESS
     add("--back", action="store_true", help="serve what was served before, and withdraw the approval")
     add("--accept-quarantined", action="store_true", help="switch though rows in quarantine are found by words only")
     add("--no-wait", action="store_true", help="move nothing into the memories yet: --resume does it")
-    add("--max-rows", type=whole_number(1, MOST), metavar="N", default=given, help="stop moving after N rows (exit 75)")
-    add("--max-runtime", type=duration, metavar="DURATION", default=given, help="stop after this time (exit 75)")
+    _add_ends(add, "stop moving")
 
 
 def _add_rollback(add: Add) -> None:
-    # Where a flag was given before the verb, it holds.
-    given = argparse.SUPPRESS
     add("--run", type=whole_number(1, MOST), metavar="N", dest="since", help="undo run N and all after it")
-    add("--dry-run", action="store_true", default=given, help="show what would be put back; nothing is written")
-    add("--max-rows", type=whole_number(1, MOST), metavar="N", default=given, help="stop after N rows (exit 75)")
-    add("--max-runtime", type=duration, metavar="DURATION", default=given, help="stop after this time (exit 75)")
-    add("--yes", action="store_true", default=given, help="do not ask before")
+    add("--dry-run", action="store_true", default=GIVEN_BEFORE, help="show what would be put back; nothing is written")
+    _add_ends(add, "stop")
+    add("--yes", action="store_true", default=GIVEN_BEFORE, help="do not ask before")
+
+
+def _add_ends(add: Add, stop: str) -> None:
+    rows, time = f"{stop} after N rows (exit 75)", "stop after this time (exit 75)"
+    add("--max-rows", type=whole_number(1, MOST), metavar="N", default=GIVEN_BEFORE, help=rows)
+    add("--max-runtime", type=duration, metavar="DURATION", default=GIVEN_BEFORE, help=time)
 
 
 def _add_prune(add: Add) -> None:
     add("--vacuum", action="store_true", help="give the room back to the file system")
-    add("--yes", action="store_true", default=argparse.SUPPRESS, help="do not ask before")
+    add("--yes", action="store_true", default=GIVEN_BEFORE, help="do not ask before")
 
 
 def _add_rehearse(add: Add) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ai_memory.embed.local.model_code import refuse_code
 from ai_memory.embed.local.model_files import Module, is_file, modules, table
-from ai_memory.embed.local.sentence_config import pooling_modes, positive, token_limit
+from ai_memory.embed.local.sentence_config import pooling_modes, positive, token_limit, token_width
 from ai_memory.embed.port import ModelFacts
 from ai_memory.errors import EmbedderInitFailed
 from ai_memory.vectors.target import MAX_DIM
@@ -47,8 +47,7 @@ def _dim(steps: list[Module]) -> int:
     for step in steps:
         config = table(step.place / "config.json") if step.kind in {"Pooling", "Dense"} else {}
         if step.kind == "Pooling":
-            width = config.get("embedding_dimension") or config.get("word_embedding_dimension")
-            dim = positive(width) * len(pooling_modes(config))
+            dim = token_width(config) * len(pooling_modes(config))
         elif step.kind == "Dense":
             dim = positive(config.get("out_features"))
     return dim

@@ -13,7 +13,7 @@ from ai_memory.embed.local.model_code import refuse_code, refuse_special_files
 from ai_memory.embed.local.model_files import AGAIN, Module, is_file, modules, table
 from ai_memory.embed.local.onnx_model import OTHER_ENGINE, OnnxModel, export_command
 from ai_memory.embed.local.pooling import MODES
-from ai_memory.embed.local.sentence_config import pooling_modes, token_limit
+from ai_memory.embed.local.sentence_config import pooling_modes, token_limit, token_width
 from ai_memory.errors import EmbedderInitFailed
 from ai_memory.vectors.target import MAX_DIM
 
@@ -105,8 +105,8 @@ def _sentence_config(transformer: Path) -> Mapping[str, object]:
 def _pooling(file: Path) -> tuple[int, tuple[str, ...]]:
     """Return the width of a token's vector and the modes that are joined."""
     config = table(file)
-    width = config.get("embedding_dimension") or config.get("word_embedding_dimension")
-    if type(width) is not int or not 0 < width <= MAX_DIM:
+    width = token_width(config)
+    if not 0 < width <= MAX_DIM:
         raise EmbedderInitFailed(f"{file} does not say how wide the vectors are.", tip=AGAIN)
     if not any(name.startswith("pooling_mode") for name in config):
         raise EmbedderInitFailed(f"{file} does not say how tokens are pooled.", tip=AGAIN)

@@ -30,6 +30,11 @@ def pooling_modes(config: Mapping[str, object]) -> tuple[str, ...]:
     return tuple(mode for switch, mode in _POOLING_SWITCHES.items() if config.get(switch) is True) or ("mean",)
 
 
+def token_width(config: Mapping[str, object]) -> int:
+    """Return how wide the vector of a token is, as a pooling configuration says it; 0 where it does not."""
+    return positive(config.get("embedding_dimension") or config.get("word_embedding_dimension"))
+
+
 def token_limit(transformer: Path) -> int | None:
     """Return the token limit as sentence-transformers derives it, None where the files do not tell."""
     if configured := positive(table(transformer / "sentence_bert_config.json").get("max_seq_length")):
