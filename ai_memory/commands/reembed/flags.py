@@ -196,7 +196,7 @@ def _add_rehearse(add: Add) -> None:
     add(
         "--retry-for",
         type=duration,
-        default=argparse.SUPPRESS,
+        default=GIVEN_BEFORE,
         metavar="DURATION",
         help="how long to retry a request (120s)",
     )
