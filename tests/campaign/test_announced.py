@@ -147,7 +147,18 @@ def start_over_in_another_namespace(path: Path) -> None:
     assert (report.exit_code, report.texts_sent_twice) == (0, 0)
 
 
-@pytest.mark.parametrize("give_up", [cancel, start_elsewhere])
+def undo(path: Path) -> None:
+    work = Work(path)
+    tools = SweepTools(work.clock, work.stop, Narrator(work.heard))
+    assert Rollback(database(path), tools, lambda _: None).run().exit_code == 0
+
+
+def cancel_and_undo(path: Path) -> None:
+    cancel(path)
+    undo(path)
+
+
+@pytest.mark.parametrize("give_up", [cancel, start_elsewhere, undo, cancel_and_undo])
 def test_what_a_run_that_was_given_up_had_in_flight_is_announced_by_the_next_one_to_its_target(
     tmp_path: Path, give_up: Callable[[Path], object]
 ) -> None:
@@ -193,30 +204,6 @@ def test_no_more_is_announced_than_there_is_to_send(tmp_path: Path) -> None:
 
     # Each row at most twice: it is sent, and asked again; and some of those that were written.
     assert 0 < report.texts_sent_twice <= 2 * report.reembedded + most_asked(report.already_current)
-
-
-def undo(path: Path) -> None:
-    work = Work(path)
-    tools = SweepTools(work.clock, work.stop, Narrator(work.heard))
-    assert Rollback(database(path), tools, lambda _: None).run().exit_code == 0
-
-
-def cancel_and_undo(path: Path) -> None:
-    cancel(path)
-    undo(path)
-
-
-@pytest.mark.parametrize("give_up", [undo, cancel_and_undo])
-def test_what_a_run_that_was_undone_had_in_flight_is_announced_by_the_next_one_to_its_target(
-    tmp_path: Path, give_up: Callable[[Path], object]
-) -> None:
-    path = files.create(tmp_path / "m.db", 40)
-    killed, last = killed_and(path, give_up), Deadly(1000)
-
-    report = Work(path, HashEmbedder(before=last)).run(batch=BATCH)
-
-    assert report.exit_code == 0
-    assert 0 < len(set(last.sent) & killed) <= report.texts_sent_twice
 
 
 def test_of_rows_that_get_what_was_kept_of_them_no_text_is_announced(tmp_path: Path) -> None:
