@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
-from itertools import count
 from pathlib import Path
 
 import pytest
 
-from ai_memory.errors import AiMemoryError
 from ai_memory.stores.open_options import OpenOptions
 from ai_memory.stores.opening import database
-from tests.crash.images import read_image, write_image
+from tests.crash.failing_once import fail_each_operation
+from tests.crash.images import write_image
 from tests.crash.promises import looking, require_sound
 from tests.crash.switching import Scene, back, begin, scene, served, stage, switch
-from tests.crash.test_io_errors import CLEAN, FAULTS, Failing
+from tests.crash.test_io_errors import FAULTS
 from tests.crash.undoing import images, number, state
-from tests.crash.vfs import watched
 from tests.stores.sqlite.test_ddl import RUN, before
 from tests.support import files
 
@@ -123,33 +120,16 @@ def test_after_a_crash_at_any_write_one_space_is_served_and_it_can_be_gone_on_wi
 def test_whatever_operation_fails_the_end_is_clean_and_it_can_be_gone_on_with(
     fast_folder: Path, work: Callable[..., int | None], fault: str
 ) -> None:
-    path, ends = fast_folder / "m.db", Counter[int]()
+    path = fast_folder / "m.db"
     found = scene(path)
     if work is back:
         assert switch(path) == 0
-    start, wanted = read_image(path), found.old if work is back else found.new
-    for at in count(1):
-        write_image(start, path)
-        failing = Failing(FAULTS[fault], at, lasting=False)
-        code = attempt(path, failing, work)
-        assert code in CLEAN
-        require_whole(path, found)
-        work(path)
+    wanted = found.old if work is back else found.new
+
+    def ended() -> None:
         assert state(path) == wanted
-        if not failing.fired:
-            break
-        ends[code] += 1
-    assert ends.total() > 0
 
-
-def attempt(path: Path, failing: Failing, work: Callable[..., int | None]) -> int:
-    """Do the work while operations fail, and return how it ended."""
-    with watched(f"failing-{id(failing)}", str(path), failing) as vfs, looking(path) as reader:
-        reader.execute("SELECT count(*) FROM memories")
-        try:
-            return work(path, OpenOptions(vfs=vfs, busy_timeout_ms=20)) or 0
-        except AiMemoryError as error:
-            return error.exit_code
+    fail_each_operation(path, fault, work, whole=lambda: require_whole(path, found), ended=ended)
 
 
 def widen(path: Path, options: OpenOptions = OpenOptions()) -> None:

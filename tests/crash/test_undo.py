@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator
-from itertools import count
 from pathlib import Path
 
 import pytest
 
-from ai_memory.errors import AiMemoryError
-from ai_memory.stores.open_options import OpenOptions
-from tests.crash.images import read_image, write_image
+from tests.crash.failing_once import fail_each_operation
+from tests.crash.images import write_image
 from tests.crash.promises import looking, require_sound
 from tests.crash.sweeping import build_own
-from tests.crash.test_io_errors import CLEAN, FAULTS, Failing
+from tests.crash.test_io_errors import FAULTS
 from tests.crash.undoing import (
     COUNTED,
     KEPT,
@@ -29,7 +26,6 @@ from tests.crash.undoing import (
     scene,
     state,
 )
-from tests.crash.vfs import watched
 
 SEED = 20261126
 HAS_UNDO = "SELECT count(*) FROM sqlite_master WHERE name = 'embedding_previous'"
@@ -142,31 +138,12 @@ def test_after_a_crash_at_any_write_nothing_is_lost_and_it_can_be_gone_on_with(
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize(("work", "wanted"), [(roll_back, "old"), (prune, "new")])
 def test_whatever_operation_fails_the_end_is_clean_and_it_can_be_gone_on_with(
-    fast_folder: Path, work: Callable[..., object], wanted: str, fault: str
+    fast_folder: Path, work: Callable[..., int | None], wanted: str, fault: str
 ) -> None:
-    path, ends = fast_folder / "m.db", Counter[int]()
+    path = fast_folder / "m.db"
     found = scene(path)
-    start, expected = read_image(path), found.old if wanted == "old" else found.new
-    for at in count(1):
-        write_image(start, path)
-        failing = Failing(FAULTS[fault], at, lasting=False)
-        code = attempt(path, failing, work)
-        assert code in CLEAN
-        require_whole(path, found)
-        work(path)
-        require(path, expected)
-        if not failing.fired:
-            break
-        ends[code] += 1
-    assert ends.total() > 0
+    expected = found.old if wanted == "old" else found.new
 
-
-def attempt(path: Path, failing: Failing, work: Callable[..., object]) -> int:
-    """Do the work while operations fail, and return how it ended."""
-    with watched(f"failing-{id(failing)}", str(path), failing) as vfs, looking(path) as reader:
-        reader.execute("SELECT count(*) FROM memories")
-        try:
-            code = work(path, OpenOptions(vfs=vfs, busy_timeout_ms=20))
-        except AiMemoryError as error:
-            return error.exit_code
-        return int(code or 0) if work is roll_back else 0  # type: ignore[call-overload]
+    fail_each_operation(
+        path, fault, work, whole=lambda: require_whole(path, found), ended=lambda: require(path, expected)
+    )

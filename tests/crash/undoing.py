@@ -49,10 +49,10 @@ def roll_back(path: Path, options: OpenOptions = OpenOptions()) -> int | None:
         return None
 
 
-def prune(path: Path, options: OpenOptions = OpenOptions()) -> int:
-    """Drop what is kept, and return of how many rows."""
+def prune(path: Path, options: OpenOptions = OpenOptions()) -> None:
+    """Drop what is kept."""
     tools = SweepTools(SystemClock(), Stop(), lambda _: None)
-    return Prune(database(path, options), tools, lambda _: None).run().rows
+    Prune(database(path, options), tools, lambda _: None).run()
 
 
 def state(path: Path) -> State:
