@@ -6,13 +6,14 @@ import importlib.util
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from openvino import CompiledModel
+    from openvino import CompiledModel, Core
 
     from ai_memory.embed.local.token_reader import Numbers
     from ai_memory.vectors.target import Vectors
@@ -55,8 +56,21 @@ def open_graph(file: Path) -> OpenVinoGraph:
 
     # Asked for by its name: else each reader that the library has tries a file that is not one, and writes to stderr.
     reader = FrontEndManager().load_by_framework("onnx")
-    compiled = openvino.Core().compile_model(reader.convert(reader.load(str(file))), "CPU", _AS_WRITTEN)
+    compiled = _core().compile_model(reader.convert(reader.load(str(file))), "CPU", _AS_WRITTEN)
     return OpenVinoGraph(compiled, f"openvino {openvino.__version__.partition('-')[0]}")
+
+
+@cache
+def _core() -> Core:
+    """Return the library's own state, one for the life of the process.
+
+    With its first model each gives the thread a stack for signals, and takes it back when it is let go. Of two that are
+    let go in the order in which they were made, the second leaves a stack that is gone, and the next signal ends the
+    process with a segmentation fault (openvino 2026.4).
+    """
+    import openvino
+
+    return openvino.Core()
 
 
 def _format(port: object) -> str:

@@ -288,3 +288,23 @@ print([each for each in heavy if each in sys.modules])
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=120)
 
     assert (done.returncode, done.stdout, done.stderr) == (0, "[]\n", "")
+
+
+def test_a_signal_is_heard_after_models_were_let_go_in_any_order(tiny_onnx: Path, library: ModuleType) -> None:
+    name = library.__name__.rpartition(".")[2]
+    program = f"""
+import signal
+from pathlib import Path
+from ai_memory.embed.local import {name}
+heard = []
+signal.signal(signal.SIGINT, lambda number, frame: heard.append(number))
+file = Path({str(tiny_onnx / 'onnx' / 'model.onnx')!r})
+first, second = {name}.open_graph(file), {name}.open_graph(file)
+del first
+del second
+signal.raise_signal(signal.SIGINT)
+print(heard)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=120)
+
+    assert (done.returncode, done.stdout, done.stderr) == (0, "[2]\n", "")
