@@ -14,6 +14,7 @@ from typing import Generic, TypeVar
 from ai_memory.errors import AiMemoryError, ConfigRefused, UsageError
 from ai_memory.system import trusted_file
 from ai_memory.system.trusted_file import OTHERS_WRITE, Rule
+from ai_memory.text import nesting
 from ai_memory.text.refused_value import described, key_shaped, written_as_path
 
 T_co = TypeVar("T_co", covariant=True)
@@ -152,10 +153,11 @@ def read(path: Path | None, users: frozenset[int]) -> Table:
         return Table()
     content = trusted_file.read(path, Rule(f"the config file {path}", ConfigRefused, LONGEST_FILE, OTHERS_WRITE, users))
     try:
-        return Table(path, values=tomllib.loads(content.decode("utf-8-sig")))
+        with nesting.bounded():
+            return Table(path, values=tomllib.loads(content.decode("utf-8-sig")))
     except UnicodeDecodeError as error:
         raise ConfigRefused(f"{path} is not UTF-8 at byte {error.start}.", tip="Save it as UTF-8.") from None
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         # The library's words are not shown: they may quote a key.
         place = _PLACE.search(str(error))
         where = f"look at {place[1]}" if place else "it has a number that is too large or tables nested too deeply"

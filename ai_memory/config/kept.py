@@ -18,7 +18,7 @@ from ai_memory.config.file import Sourced, Table
 from ai_memory.errors import ConfigRefused, EmbedderInitFailed
 from ai_memory.memory.text_codec import is_text
 from ai_memory.system.trusted_file import require_own_folder
-from ai_memory.text import address
+from ai_memory.text import address, nesting
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -123,8 +123,9 @@ def _host(settings: EmbeddingSettings) -> str:
 
 def _values(text: str) -> dict[str, str | int]:
     try:
-        found = json.loads(text) if len(text) <= LONGEST else None
-    except (ValueError, RecursionError):
+        with nesting.bounded():
+            found = json.loads(text) if len(text) <= LONGEST else None
+    except ValueError:
         return {}
     known = {name: found[name] for name in (*WHICH, *KEYS) if name in found} if isinstance(found, dict) else {}
     return {name: value for name, value in known.items() if _is_meant(value)}

@@ -8,6 +8,8 @@ import socket
 from dataclasses import asdict, dataclass
 from enum import Enum, StrEnum
 
+from ai_memory.text import nesting
+
 
 class Task(StrEnum):
     """What the lock is held for, as a user would type it."""
@@ -41,10 +43,8 @@ class Holder:
         Raises:
             ValueError: it is not a holder.
         """
-        try:
+        with nesting.bounded():
             found = json.loads(text)
-        except RecursionError:
-            found = None
         if isinstance(found, dict):
             pid, host, started_at = (found.get(name) for name in ("pid", "host", "started_at"))
             task = found["task"] if found.get("task") in list(Task) else Task.REEMBED

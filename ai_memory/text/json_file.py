@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ai_memory.errors import DataRefused
+from ai_memory.text import nesting
 from ai_memory.text.strict_json import MARKING
 
 MEND = "Mend the file; nothing was imported."
@@ -81,8 +82,9 @@ def _blank(text: str, start: int) -> int:
 
 def _value(text: str, start: int) -> tuple[object, int]:
     try:
-        return MARKING.raw_decode(text, start)
-    except RecursionError as error:
+        with nesting.bounded():
+            return MARKING.raw_decode(text, start)
+    except nesting.NestedTooDeeply as error:
         raise json.JSONDecodeError("Nested too deeply", text, start) from error
 
 

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NoReturn
 
+from ai_memory.text import nesting
 from ai_memory.text.cleaning import one_line
 
 MAX_DIGITS = 1_000
@@ -65,10 +66,8 @@ def loads(text: str) -> object:
     Raises:
         ValueError: it is not JSON, or holds what cannot be kept.
     """
-    try:
+    with nesting.bounded():
         return _REFUSING.decode(text)
-    except RecursionError as error:
-        raise ValueError("is nested too deeply") from error
 
 
 def compact(value: object) -> str:
@@ -77,10 +76,8 @@ def compact(value: object) -> str:
     Raises:
         ValueError: there is a `Flaw` in it, or it is nested too deeply.
     """
-    try:
+    with nesting.bounded():
         return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=_flawed)
-    except RecursionError as error:
-        raise ValueError("is nested too deeply") from error
 
 
 def _flawed(value: object) -> NoReturn:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ai_memory.embed.http.answer import UNPACKED
 from ai_memory.errors import AnswerViolation, ForeignAnswer, OneVector
+from ai_memory.text import nesting
 from ai_memory.text.amounts import counted
 from ai_memory.text.cleaning import one_line
 
@@ -30,8 +31,9 @@ def parsed(answer: Answer) -> object:
     """
     text = answer.text
     try:
-        parsed: object = json.loads(text)
-    except (ValueError, RecursionError) as error:
+        with nesting.bounded():
+            parsed: object = json.loads(text)
+    except ValueError as error:
         begins = _beginning(answer).lstrip()
         if not begins:
             raise AnswerViolation("it is empty.", http_status=200) from None

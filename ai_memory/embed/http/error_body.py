@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 
+from ai_memory.text import nesting
+
 _MOST = 1 << 12
 """Characters of a body in which a wait or the kind of a limit is looked for."""
 _DEPTH = 4
@@ -75,8 +77,9 @@ class ErrorBody:
 def read(text: str) -> ErrorBody:
     """Return what a body says; one that is not JSON is all message."""
     try:
-        parsed: object = json.loads(text)
-    except (ValueError, RecursionError):
+        with nesting.bounded():
+            parsed: object = json.loads(text)
+    except ValueError:
         return ErrorBody(frozenset(), text, _wait(text, text), text)
     first = parsed[0] if isinstance(parsed, list) and parsed else parsed
     message = _words(first) or text

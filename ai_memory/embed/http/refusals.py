@@ -39,6 +39,7 @@ from ai_memory.errors import (
     TransientFailure,
     WrongTarget,
 )
+from ai_memory.text import nesting
 from ai_memory.text.cleaning import one_line
 
 if TYPE_CHECKING:
@@ -244,8 +245,9 @@ def refusal(answer: Answer, *, asked: Asked, now: float) -> EmbedError | None:
         return classify(answer, asked=asked, now=now)
     # Vectors are long and errors are short: a long answer is parsed after its slot was given back.
     try:
-        told: object = json.loads(answer.text) if len(answer.body) < _SHORT else None
-    except (ValueError, RecursionError):
+        with nesting.bounded():
+            told: object = json.loads(answer.text) if len(answer.body) < _SHORT else None
+    except ValueError:
         return None
     if status := error_body.status_within(told):
         return classify(replace(answer, status=status), asked=asked, now=now)

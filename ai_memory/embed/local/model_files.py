@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 from ai_memory.errors import EmbedderInitFailed
 from ai_memory.system import trusted_file
 from ai_memory.system.trusted_file import Rule
+from ai_memory.text import nesting
 from ai_memory.text.cleaning import one_line
 
 AGAIN = "Get the model's files again."
@@ -78,8 +79,9 @@ def _place(folder: Path, path: object, file: Path) -> Path:
 def _json(file: Path) -> object:
     content = trusted_file.read(file, Rule(str(file), EmbedderInitFailed, LONGEST_JSON))
     try:
-        values: object = json.loads(content.decode("utf-8-sig"))
-    except (ValueError, RecursionError) as error:
-        why = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
+        with nesting.bounded():
+            values: object = json.loads(content.decode("utf-8-sig"))
+    except ValueError as error:
+        why = f"it {error}" if isinstance(error, nesting.NestedTooDeeply) else str(error)
         raise EmbedderInitFailed(f"{file} cannot be read: {why}.", tip=AGAIN) from None
     return values

@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ai_memory.stores.sqlite.own_row import MOST
+from ai_memory.text import nesting
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -60,7 +61,8 @@ def _left(store: Store, target: int, scope: Names) -> Iterator[tuple[int, int, N
 def _names(told: object) -> Names:
     """Return the namespaces of a run; all of them where its row does not tell: it may have been any."""
     try:
-        found = json.loads(told) if isinstance(told, bytes) else None
-    except (ValueError, RecursionError):
+        with nesting.bounded():
+            found = json.loads(told) if isinstance(told, bytes) else None
+    except ValueError:
         return None
     return tuple(str(each) for each in found) if isinstance(found, list) else None

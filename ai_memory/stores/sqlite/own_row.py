@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ai_memory.errors import DataRefused
+from ai_memory.text import nesting
 from ai_memory.text.times import LAST_MS
 
 if TYPE_CHECKING:
@@ -32,8 +33,9 @@ def selected(columns: Sequence[str], texts: Collection[str]) -> str:
 def object_of(text: object) -> Mapping[str, object]:
     """Return the JSON object that a text of ours is, an empty one where none can be read: for what is only told."""
     try:
-        found = json.loads(text) if isinstance(text, str | bytes) else None
-    except (ValueError, RecursionError):
+        with nesting.bounded():
+            found = json.loads(text) if isinstance(text, str | bytes) else None
+    except ValueError:
         return {}
     return found if isinstance(found, dict) else {}
 
@@ -126,8 +128,9 @@ class OwnRow:
             DataRefused: it is not JSON, or nested deeper, or of longer numbers, than anything of ours.
         """
         try:
-            return json.loads(self.text(name))
-        except (ValueError, RecursionError) as error:
+            with nesting.bounded():
+                return json.loads(self.text(name))
+        except ValueError as error:
             raise self.damaged(name, "is not JSON that can be read") from error
 
     def damaged(self, name: str, why: str) -> DataRefused:
