@@ -109,6 +109,12 @@ class UndoReader(Protocol):
         That is no rollback, and no run that ended before it wrote a vector.
         """
 
+    def lost(self, undoes: Span) -> list[int]:
+        """Return those of some runs that cannot be undone: what they replaced is not kept, or a prune drops it.
+
+        Those that are undone already are not among them.
+        """
+
     def free(self) -> int:
         """Return how many bytes of the database are free, to be used again."""
 

@@ -134,7 +134,8 @@ class UndoWriter(Protocol):
     def prune(self, after: int, *, spare: Sequence[Span], limit: int) -> tuple[int | None, Room]:
         """Go on from `after` (0: the first) by at most `limit` of what is kept, and drop it, but for runs to `spare`.
 
-        Returns where to go on (None: no more is kept), and what was dropped.
+        Returns where to go on (None: no more is kept), and what was dropped. With the first page none of those runs can
+        be undone any more, whatever is still kept of them: see `UndoReader.lost`.
         """
 
 

@@ -175,6 +175,7 @@ def sweep(
     options: OpenOptions = OpenOptions(),
     late: bool = True,
     order: str | None = None,
+    max_rows: int | None = None,
 ) -> RunReport:
     """Run `reembed --resume --retarget` on the database, as a person does, and return its report.
 
@@ -186,7 +187,7 @@ def sweep(
     in_turn = partial(InTurn, late=late)
     workers = partial(threads, asked, partial(answer, stop=stop), executor=in_turn)
     tools = Tools(SystemClock(), stop, observe, Random(0), embedder=asked, workers=workers, pool=in_turn)
-    flags = Options(resume=True, retarget=True, batch=BATCH, order=order)
+    flags = Options(resume=True, retarget=True, batch=BATCH, order=order, max_rows=max_rows)
     file = database(path, replace(options, heed=stop.heed))
     return Job(file, flags, tools, lambda _preflight: None).run()
 

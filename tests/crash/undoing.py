@@ -28,6 +28,7 @@ VECTORS = """
     FROM memories AS m LEFT JOIN embedding_provenance AS p ON p.memory_id = m.id ORDER BY m.id
 """
 KEPT = "SELECT count(*) FROM embedding_previous"
+RUNS_KEPT = "SELECT count(*) FROM reembed_run WHERE kept_rows > 0"
 COUNTED = "SELECT total(kept_rows) FROM reembed_run"
 
 State = list[tuple[Any, ...]]
@@ -52,7 +53,7 @@ def roll_back(path: Path, options: OpenOptions = OpenOptions()) -> int | None:
 def prune(path: Path, options: OpenOptions = OpenOptions()) -> None:
     """Drop what is kept."""
     tools = SweepTools(SystemClock(), Stop(), lambda _: None)
-    Prune(database(path, options), tools, lambda _: None).run()
+    Prune(database(path, options), tools, lambda _: None, batch=3).run()
 
 
 def state(path: Path) -> State:
@@ -84,6 +85,16 @@ def scene(path: Path) -> Scene:
     build_own(path, ROWS)
     old = [(*row[:5], None, None, None) for row in _without_provenance(path)]
     assert migrate(path) == 0
+    return Scene(old, state(path))
+
+
+def chain(path: Path) -> Scene:
+    """Make such a file by way of a third model, to which the first of two runs went half the way."""
+    build_own(path, ROWS)
+    old = _without_provenance(path)
+    assert sweep(path, HashEmbedder(model="third"), late=False, max_rows=ROWS // 2).exit_code == 75
+    assert migrate(path) == 0
+    assert number(path, RUNS_KEPT) == 2
     return Scene(old, state(path))
 
 

@@ -20,7 +20,7 @@ MACHINE = "state machine"
 INTERRUPTIONS = "checkpoint properties"
 LIAR = "lying endpoint"
 SPACES = "two spaces"
-UNDO, REDO = "crash images of undo", "undo and redo"
+UNDO, REDO, PRUNE = "crash images of undo", "undo and redo", "crash images of a prune"
 SWITCH, FLIP, BACK = "switch and edits", "crash images of a switch", "crash images of a switch back"
 ENGINES = "local engines"
 HARNESSES = (MACHINE, INTERRUPTIONS)
@@ -288,6 +288,13 @@ MUTANTS = (
         "        previous.keep(transaction, keep_for, writes)\n"
         "    record_provenance(",
         MACHINE,
+    ),
+    _one(
+        "what is left by a prune that was killed is a way back",
+        "stores.sqlite.previous:PRUNED",
+        "keeps_previous = 2",
+        "keeps_previous = 1",
+        PRUNE,
     ),
     _one(
         "rollback without compare-and-set",

@@ -15,7 +15,7 @@ from ai_memory.errors import TransientFailure
 from tests.actions.test_recall_spaces import check_spaces
 from tests.config.test_kept import check_believed
 from tests.crash.test_switch import check_back, check_switch
-from tests.crash.test_undo import check_run
+from tests.crash.test_undo import check_prune, check_run
 from tests.embed.local.test_engine_auto import check_engines
 from tests.machine.machine import Machine
 from tests.mutants.mutants import (
@@ -26,6 +26,7 @@ from tests.mutants.mutants import (
     LIAR,
     MACHINE,
     MUTANTS,
+    PRUNE,
     REDO,
     SPACES,
     SWITCH,
@@ -104,6 +105,7 @@ RUNS: Mapping[str, Callable[[Path], object]] = {
     LIAR: run_liar,
     SPACES: run_spaces,
     UNDO: lambda folder: check_run(folder, 0),
+    PRUNE: lambda folder: check_prune(folder, 0),
     REDO: run_redo,
     SWITCH: lambda folder: check_edits(folder / "m.db"),
     FLIP: lambda folder: check_switch(folder, 0),

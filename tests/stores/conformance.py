@@ -739,6 +739,22 @@ class UndoSuite(Suite):
         assert (dropped, store.targets.previous.kept()) == (Room(4, 3 * size), [(later.run_id, kept)])
         assert put_back(store, target, run, *IDS[1:3]) == {}
 
+    def test_from_the_first_page_that_is_pruned_a_run_is_lost_and_those_that_are_spared_are_not(
+        self, store: Store, old: Fingerprint, target: Fingerprint, run: Run
+    ) -> None:
+        replaced(store, target, run, *IDS[:4])
+        later = keeping(store, old)
+        replaced(store, old, later, "id-000", embedder=OLD)
+        both, spare = Span(run.run_id, later.run_id), [Span(later.run_id, later.run_id)]
+        assert store.targets.previous.lost(both) == []
+
+        with store.transaction() as transaction:
+            transaction.undo.prune(0, spare=spare, limit=1)
+
+        assert store.targets.previous.lost(both) == [run.run_id]
+        assert store.targets.previous.lost(spare[0]) == []
+        assert store.runs.read(run.run_id).keeps_previous
+
     def test_the_log_grows_with_what_is_written_and_no_further_than_its_limit(self, store: Store) -> None:
         """However much is written, it begins anew after so much; more at once takes more."""
         log_room = store.targets.previous.log_room

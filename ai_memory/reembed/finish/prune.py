@@ -64,6 +64,7 @@ class Prune:
     tools: SweepTools
     disclose: Callable[[Room], None]
     vacuum: bool = False
+    batch: int = PAGE_ROWS
 
     def run(self) -> Pruned:
         """Drop what is kept, page by page.
@@ -96,7 +97,7 @@ class Prune:
                 what = f"Ended by {self.tools.stop.reason}; what is kept of {counted(dropped.rows, 'row')} was dropped."
                 raise Stopped(what, exit_code=self.tools.stop.exit_code)
             with store.transaction() as transaction:
-                after, room = transaction.undo.prune(after, spare=spare, limit=PAGE_ROWS)
+                after, room = transaction.undo.prune(after, spare=spare, limit=self.batch)
             dropped += room
         return dropped
 

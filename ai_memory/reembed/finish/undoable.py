@@ -11,9 +11,12 @@ from ai_memory.stores.values import Room, Run, Span
 from ai_memory.text.hints import GO_ON, REEMBED, SWITCH_BACK
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ai_memory.stores.port import Reader
     from ai_memory.vectors.target import Fingerprint
 
+ROLLBACK = f"{REEMBED} rollback"
 RESTORE = "Restore a backup: ai-memory restore FILE; or embed with the configuration of before: ai-memory reembed"
 
 
@@ -68,7 +71,12 @@ def find_undoable(store: Reader, run_id: int | None = None) -> Undoable:
     first, last = store.runs.read(undoes.first), store.runs.read(undoes.last)
     kept = sum((room for run_id, room in store.targets.previous.kept() if run_id in undoes.numbers), Room())
     found = Undoable(undoes, first, last, store.targets.read(last.target), kept, rollback)
-    if not (found.done or found.resumed or kept.rows):
+    if found.done or found.resumed:
+        return found
+    lost = store.targets.previous.lost(undoes)
+    if lost and not _stands_beside(found):
+        raise _lost(store, found, lost)
+    if not kept.rows:
         raise _nothing_kept(store, found)
     return found
 
@@ -93,19 +101,29 @@ def name_runs(undoes: Span) -> str:
     return f"runs {undoes.first} to {undoes.last}"
 
 
+def _stands_beside(found: Undoable) -> bool:
+    """Return whether nothing is kept as the run's vectors still stand beside the memories."""
+    return found.gives_up and found.last.staged and not found.kept.rows
+
+
 def _nothing_kept(store: Reader, found: Undoable) -> OperatorNeeded:
-    runs = [store.runs.read(each) for each in found.undoes.numbers]
-    if found.gives_up and found.last.staged:
+    if _stands_beside(found):
         served = found.last.state == "switched"
         tip = f"To serve what was served before: {SWITCH_BACK}" if served else f"To give it up: {REEMBED} cancel"
         return OperatorNeeded(f"Run {found.last.run_id} has replaced nothing yet: its vectors stand beside.", tip=tip)
-    wrote = any(each.counters.reembedded or each.counters.attested for each in runs)
-    if not wrote:
-        before = any(run_id < found.undoes.first for run_id, _ in store.targets.previous.kept())
-        undo = "To undo the run before it: ai-memory reembed cancel; then: ai-memory reembed rollback"
-        return OperatorNeeded(
-            f"There is nothing to undo: {name_runs(found.undoes)} replaced nothing.",
-            tip=undo if before else "To give it up: ai-memory reembed cancel",
-        )
-    why = "was pruned" if any(each.keeps_previous for each in runs) else "was not kept (--no-undo)"
-    return OperatorNeeded(f"What {name_runs(found.undoes)} replaced {why}.", tip=RESTORE)
+    before = any(run_id < found.undoes.first for run_id, _ in store.targets.previous.kept())
+    undo = f"To undo the run before it: {REEMBED} cancel; then: {ROLLBACK}"
+    return OperatorNeeded(
+        f"There is nothing to undo: {name_runs(found.undoes)} replaced nothing.",
+        tip=undo if before else f"To give it up: {REEMBED} cancel",
+    )
+
+
+def _lost(store: Reader, found: Undoable, lost: Sequence[int]) -> OperatorNeeded:
+    """Return the error of runs of which some are `lost`: it names the last of these, and what can still be undone."""
+    run = store.runs.read(lost[-1])
+    why = "was pruned" if run.keeps_previous else "was not kept (--no-undo)"
+    after = run.run_id < found.last.run_id and found.last.undone_by is None
+    return OperatorNeeded(
+        f"What run {run.run_id} replaced {why}.", tip=f"To undo the latest run alone: {ROLLBACK}" if after else RESTORE
+    )

@@ -64,9 +64,9 @@ def read_status(
 
 
 def _way_back(store: Reader, kept: Sequence[tuple[int, Room]]) -> Span | None:
-    """Return the runs that a rollback would undo; of these runs something is `kept`."""
+    """Return the runs that a rollback would undo; of these runs something is `kept`, and nothing is lost."""
     undoes = store.targets.previous.to_undo()
-    if undoes is None or store.runs.read(undoes.last).undone_by is not None:
+    if undoes is None or store.runs.read(undoes.last).undone_by is not None or store.targets.previous.lost(undoes):
         return None
     return undoes if any(run_id in undoes.numbers for run_id, _ in kept) else None
 

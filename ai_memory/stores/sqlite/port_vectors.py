@@ -137,6 +137,10 @@ class UndoReader:
         """See the port."""
         return previous.to_undo(self.store)
 
+    def lost(self, undoes: Span) -> list[int]:
+        """See the port."""
+        return previous.lost(self.store, undoes)
+
     def free(self) -> int:
         """See the port."""
         return previous.free(self.store)

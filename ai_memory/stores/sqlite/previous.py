@@ -51,12 +51,18 @@ IDS = """
     WHERE {after} run_id BETWEEN :first AND :last AND written_head IS NOT NULL ORDER BY memory_id LIMIT :limit
 """
 AFTER = "memory_id > CAST(:after AS TEXT) AND"
+# A staged run writes into the memories only when what it staged is moved there.
+WROTE = "iif(staged = 1, moved, reembedded + attested) > 0"
+# Without all that a run replaced there is no way back to before it.
+LOST = f"undone_by IS NULL AND (keeps_previous = 2 OR ({WROTE} AND kept_rows = 0))"
 # What ended without a vector was no step that could be undone.
-TO_UNDO = """
-    SELECT run_id, state, reembedded + attested > 0 AND kept_rows = 0 FROM reembed_run
-    WHERE undoes_first IS NULL
-        AND (finished_at IS NULL OR reembedded + attested > 0 OR kept_rows > 0 OR undone_by IS NOT NULL)
+TO_UNDO = f"""
+    SELECT run_id, state, {LOST} FROM reembed_run
+    WHERE undoes_first IS NULL AND (finished_at IS NULL OR {WROTE} OR kept_rows > 0 OR undone_by IS NOT NULL)
     ORDER BY run_id DESC
+"""
+LOST_OF = f"""
+    SELECT run_id FROM reembed_run WHERE run_id BETWEEN ? AND ? AND undoes_first IS NULL AND {LOST} ORDER BY run_id
 """
 NOTE_STAMPS = """
     INSERT INTO reembed_run (target, target_model, scope_json, state, started_at, last_progress_at, finished_at,
@@ -86,6 +92,8 @@ PAGE = """
     SELECT id, run_id, coalesce(octet_length(embedding), 0) FROM embedding_previous WHERE id > ? ORDER BY id LIMIT ?
 """
 DROP = "DELETE FROM embedding_previous WHERE id = ?"
+# 2: a prune has begun to drop what is kept. What is left of it is no way back.
+PRUNED = "UPDATE reembed_run SET keeps_previous = 2 WHERE run_id = ? AND keeps_previous = 1 AND undoes_first IS NULL"
 
 
 def keep(transaction: Transaction, run_id: int, writes: Sequence[VectorWrite]) -> None:
@@ -150,11 +158,15 @@ def to_undo(store: Store) -> Span | None:
         return None
     first = last = int(runs[0][0])
     for run_id, state, lost in runs[1:]:
-        # Without what a run replaced there is no way back to before it.
         if state != "superseded" or lost:
             break
         first = int(run_id)
     return Span(first, last)
+
+
+def lost(store: Store, undoes: Span) -> list[int]:
+    """Return those of the runs that cannot be undone, as what they replaced is not kept, or not all of it."""
+    return [int(row[0]) for row in store.db.execute(LOST_OF, (undoes.first, undoes.last))]
 
 
 def left_of(store: Store, undoes: Span) -> int:
@@ -202,12 +214,21 @@ def undone(transaction: Transaction, undoes: Span, by: Run) -> None:
 
 
 def prune(transaction: Transaction, after: int, *, spare: Sequence[Span], limit: int) -> tuple[int | None, Room]:
-    """Drop what is kept of the next `limit` rows, but for runs to `spare`; return the last of them (None: none was)."""
+    """Drop what is kept of the next `limit` rows, but for runs to `spare`; return the last of them (None: none was).
+
+    From then on none of the other runs can be undone.
+    """
+    due = [run_id for run_id, _ in kept(transaction) if not _is_in(run_id, spare)]
+    transaction.db.execute_many(PRUNED, [(run_id,) for run_id in due])
     page = transaction.db.execute(PAGE, (after, limit))
-    drop = [each for each in page if not any(each[1] in span.numbers for span in spare)]
+    drop = [each for each in page if not _is_in(each[1], spare)]
     transaction.db.execute_many(DROP, [(each[0],) for each in drop])
     rooms = note_dropped(transaction, [each[1:] for each in drop])
     return page[-1][0] if page else None, sum(rooms.values(), Room())
+
+
+def _is_in(run_id: int, spans: Sequence[Span]) -> bool:
+    return any(run_id in each.numbers for each in spans)
 
 
 def _column(store: Store, name: str) -> str:

@@ -68,7 +68,7 @@ def run_of(store: Store, values: Sequence[object]) -> Run:
         counted=_counted(row),
         last_end=_last_end(row),
         order=row.one_of("walk_order", (NAMESPACE, HOT)),
-        keeps_previous=bool(row.whole("keeps_previous", most=1)),
+        keeps_previous=bool(row.whole("keeps_previous", most=2)),
         undoes=_undoes(row),
         undone_by=None if named["undone_by"] is None else row.whole("undone_by"),
         kept=Room(row.whole("kept_rows"), row.whole("kept_bytes")),
