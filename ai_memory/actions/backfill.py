@@ -10,7 +10,7 @@ from ai_memory.memory.freshness import Document, Unfit, examine
 from ai_memory.memory.names import is_substrate
 from ai_memory.reembed.doubt import most_asked
 from ai_memory.reembed.events import PageCommitted, RunTakenOver
-from ai_memory.reembed.sources import FromTextWhereNone
+from ai_memory.reembed.sources import FromText, FromTextWhereNone
 from ai_memory.reembed.sweep.believed import witnessed
 from ai_memory.reembed.sweep.inherited import inherited
 from ai_memory.reembed.sweep.scan import READ_ROWS, ScanOrder
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from ai_memory.actions.filling import Filling
     from ai_memory.reembed.work import Workers
     from ai_memory.stores.memory_port_reading import Listing
-    from ai_memory.stores.port import Reader
     from ai_memory.vectors.target import Fingerprint
 
 ID_PAGE = 1_000
@@ -40,7 +39,9 @@ def ids_without_vector(listing: Listing) -> list[str]:
 
 
 def fill(filling: Filling, ids: Sequence[str], workers: Workers, filled: Filled, *, batch: int) -> None:
-    """Sweep over the live memories of `ids` that have no vector, `batch` texts per page; `filled` is told of them.
+    """Sweep over the live memories of `ids` that are to get a vector, `batch` texts per page; `filled` is told of them.
+
+    Those are the memories that have none, or with `filling.over` those that have none of its target.
 
     Those in ai-memory's own namespaces are left out.
 
@@ -54,16 +55,17 @@ def fill(filling: Filling, ids: Sequence[str], workers: Workers, filled: Filled,
     due: list[str] = []
     for start in range(0, len(ids), READ_ROWS):
         chunk = ids[start : start + READ_ROWS]
-        found = filling.due(_lacking(filling.store, chunk), filled, refused=refused)
+        found = filling.due(_lacking(filling, chunk), filled, refused=refused)
         filling.tools.observe(PageCommitted(len(chunk) - len(found)))
         due += [each.id for each in found]
     if due or filling.unproven():
         _sweep(filling, due, workers, filled, batch=max(batch, LEAST_PAGE))
 
 
-def _lacking(store: Reader, ids: Sequence[str]) -> list[Document | Unfit]:
-    rows = store.memories.rows_by_id(ids, target=None)
-    lacking = (row for row in rows if row.live and row.embedding is None)
+def _lacking(filling: Filling, ids: Sequence[str]) -> list[Document | Unfit]:
+    memories, known = filling.store.memories, filling.known() if filling.over else None
+    rows = memories.rows_by_id(ids, target=known.id if known else None)
+    lacking = (row for row in rows if row.live and filling.is_due(row, known))
     return [examine(row) for row in lacking if not is_substrate(row.namespace)]
 
 
@@ -77,9 +79,10 @@ def _sweep(filling: Filling, ids: Sequence[str], workers: Workers, filled: Fille
         tools.observe(RunTakenOver(filled.sent_twice))
     place = filling.place(target)
     work = WithoutRun(store, target, tools, workers, origin=origin, batch=batch, rows=rows, before=before, place=place)
+    source = FromText(heeds_quarantine=False, shares=False) if filling.over else FromTextWhereNone()
     try:
         # What is inherited has a vector, and is left alone unless that is taken away.
-        work.over(ScanOrder(target, (), {}, batch, FromTextWhereNone(), ids=[*ids, *before.ids]))
+        work.over(ScanOrder(target, (), {}, batch, source, ids=[*ids, *before.ids]))
     finally:
         filled.count(work.committer.counters, taken_from_others=work.committer.taken_from_others)
         filled.set_aside(work.journal.aside.values())

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from ai_memory.memory.freshness import Document, Unfit
+from ai_memory.memory.freshness import Document, Freshness, Unfit, classify
 from ai_memory.memory.reason import unwritable
-from ai_memory.reembed.plan.targets import enter_target, has_unproven, recorded_target
+from ai_memory.reembed.plan.targets import enter_target, has_unproven, known_fingerprint, recorded_target
 from ai_memory.reembed.writes import rehearse_documents
-from ai_memory.stores.values import NOTHING_KEPT, Staged
+from ai_memory.stores.values import NOTHING_KEPT, InRow, Staged
 
 if TYPE_CHECKING:
     from ai_memory.actions.filled import Filled
     from ai_memory.embed.port import ResilientEmbedder
+    from ai_memory.memory.row import MemoryRow
     from ai_memory.reembed.tools import SweepTools
     from ai_memory.stores.port import Store, Transaction
     from ai_memory.stores.values import Place
@@ -24,12 +25,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Filling:
-    """Vectors of one embedder for memories of one store; `origin` names the writer in their provenance."""
+    """Vectors of one embedder for memories of one store; `origin` names the writer in their provenance.
+
+    `require` is asked about the target before anything is written, and refuses by raising. Memories that have another
+    vector by now get none but where `over` is set.
+    """
 
     store: Store
     embedder: ResilientEmbedder
     origin: str
     tools: SweepTools
+    require: Callable[[Fingerprint], None] = lambda _: None
+    over: bool = False
 
     def due(self, examined: Sequence[Document | Unfit], filled: Filled, *, refused: str | None) -> list[Document]:
         """Return what is to be embedded; tell `filled` of the others.
@@ -55,13 +62,31 @@ class Filling:
 
         Raises:
             TargetChanged: the endpoint serves other weights than those by which the target is known.
+            EmbedderInitFailed: vectors of that target are not wanted.
         """
-        return enter_target(transaction, replace(self.embedder.target, dim=dim), now_ms=self.tools.clock.now_ms())
+        target = enter_target(transaction, replace(self.embedder.target, dim=dim), now_ms=self.tools.clock.now_ms())
+        self.require(target)
+        return target
 
     def place(self, target: Fingerprint) -> Place:
-        """Return where vectors of the target belong: beside the memories until a staged run to it is switched to."""
+        """Return where vectors of the target belong: beside the memories until a staged run to it is switched to.
+
+        From then on in the memories, where what they replace is kept as by the run, for the way back.
+        """
         run = self.store.runs.unfinished()
-        return Staged() if run and run.beside and run.target == target.id else NOTHING_KEPT
+        if run is None or not run.staged or run.target != target.id:
+            return NOTHING_KEPT
+        return Staged() if run.beside else InRow(run.run_id if run.keeps_previous else None)
+
+    def known(self) -> Fingerprint | None:
+        """Return the file's record of the embedder's target, None where it has none."""
+        return known_fingerprint(self.store, recorded_target(self.store, self.embedder.target))
+
+    def is_due(self, row: MemoryRow, known: Fingerprint | None) -> bool:
+        """Return whether a row is to get a vector, as it is read for the target that is `known` (None: it is not)."""
+        if not self.over:
+            return row.embedding is None
+        return classify(row, known, self.store.memories.traits) is not Freshness.FRESH
 
     def unproven(self) -> bool:
         """Return whether vectors of the embedder's target were written that no end has shown to be right."""

@@ -9,7 +9,6 @@ from ai_memory.actions.filled import Filled
 from ai_memory.embed.outcomes import Outcome, Refused, Unanswered, embedded_of
 from ai_memory.memory.freshness import Freshness, classify, examine
 from ai_memory.reembed.page import Page
-from ai_memory.reembed.plan.targets import known_fingerprint, recorded_target
 from ai_memory.reembed.sweep.believed import embed_beside_witness
 from ai_memory.reembed.sweep.committer import Committer
 from ai_memory.reembed.sweep.journal import Unrecorded
@@ -30,7 +29,7 @@ def renew(filling: Filling, memory_id: str) -> Filled:
         WordIndexUnusable: each vector rewrites the word index, which is damaged.
     """
     memories, filled = filling.store.memories, Filled()
-    known = known_fingerprint(filling.store, recorded_target(filling.store, filling.embedder.target))
+    known = filling.known()
     rows = memories.rows_by_id([memory_id], target=known.id if known else None)
     stale = [examine(row) for row in rows if classify(row, known, memories.traits) is not Freshness.FRESH]
     if stale and (due := filling.due(stale, filled, refused=memories.refused_updates())):

@@ -1,4 +1,4 @@
-"""Whom a query is sent to: the configured embedder, and those by which the other vectors of the file were made.
+"""Who embeds in the spaces of a file: the configured embedder, and those by which its other vectors were made.
 
 While a migration works, and in any file of mixed spaces, a query has a vector in each space that is there and whose
 embedder answers. `[embeddings.previous]` names one of them; of the others the file itself knows how they were
@@ -8,6 +8,7 @@ configured, which is believed as far as `config.kept` says.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ai_memory.commands.embedder_choice import Choice, Chosen, Failure
@@ -16,13 +17,13 @@ from ai_memory.config.kept import believed, read_kept
 from ai_memory.embed.assemble import configured_target
 from ai_memory.errors import EmbedderInitFailed
 from ai_memory.reembed.plan.targets import recorded_target
+from ai_memory.stores.values import KeptTarget
 from ai_memory.system.trusted_file import trusted_users
 
 if TYPE_CHECKING:
     from ai_memory.config.embedding import EmbeddingSettings
     from ai_memory.config.settings import Settings
     from ai_memory.stores.port import Reader
-    from ai_memory.stores.values import KeptTarget
 
 MOST = 4
 """Other spaces that are searched at most, the latest ones; a file that names more is an odd one. A choice."""
@@ -40,6 +41,24 @@ def choose(store: Reader, settings: Settings) -> Chosen:
     in_use = Choice(target.space, target.dim, own)
     others, refused = _others(store, settings, in_use, known)
     return Chosen((in_use, *others), tuple(refused), tuple(known))
+
+
+def choose_for(store: Reader, settings: Settings, space: str, dim: int | None) -> Choice:
+    """Return the embedder of a space: as the user configured it, else as the file has kept it; nothing is sent yet.
+
+    Raises:
+        NoEmbedder: embeddings are turned off.
+        EmbedderInitFailed: nothing says who gives such vectors, or what says so makes no sense or is not believed.
+    """
+    own = settings.embedding
+    target = recorded_target(store, configured_target(own))
+    configured = [Choice(target.space, target.dim, own)]
+    with suppress(*EMBEDDER_ERRORS):
+        configured += filter(None, [_previous(store, settings)])
+    if found := next((each for each in configured if each.is_of(space, dim)), None):
+        return found
+    known = store.targets.kept_as(space, dim or 0) or KeptTarget(space, dim or 0, "", None)
+    return _kept(known, settings, [each.settings for each in configured])
 
 
 def _others(

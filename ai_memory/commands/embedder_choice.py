@@ -1,4 +1,4 @@
-"""The embedders by which a file may be searched, as values."""
+"""The embedders by which a file may be searched, and by which a text that is stored is embedded, as values."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ai_memory.errors import EmbedderInitFailed
+from ai_memory.memory.text_codec import printable
 
 if TYPE_CHECKING:
     from ai_memory.config.embedding import EmbeddingSettings
@@ -66,3 +67,25 @@ class Chosen:
     choices: tuple[Choice, ...] = ()
     refused: tuple[Failure, ...] = ()
     known: tuple[KeptTarget, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Vectors that memories are to get, of a space ("": of whatever the embedder gives), `dim` None if not known.
+
+    With a `target`, that of the run, each memory gets one of it; else those that have no vector that is served.
+    `only_back`: only the way back needs them.
+    """
+
+    space: str = ""
+    dim: int | None = None
+    target: int | None = None
+    only_back: bool = False
+
+    def named(self, vector: str) -> str:
+        """Return the words for what a text is stored without where nobody gives it: `vector`, of which space."""
+        return f"{vector} of {printable(self.space)}" if self.space else vector
+
+
+ANY = Wanted()
+"""Whatever the embedder gives that alone is asked."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -23,13 +23,23 @@ if TYPE_CHECKING:
     from ai_memory.reembed.work import Workers
     from ai_memory.show.console import Console
     from ai_memory.stores.port import Store
+    from ai_memory.vectors.target import Fingerprint
 
 
 @contextmanager
 def filling(
-    store: Store, configured: EmbeddingSettings, console: Console, *, origin: str, total: int
+    store: Store,
+    configured: EmbeddingSettings,
+    console: Console,
+    *,
+    origin: str,
+    total: int,
+    require: Callable[[Fingerprint], None] = lambda _: None,
+    over: bool = False,
 ) -> Iterator[tuple[Filling, Workers]]:
     """Yield what gives memories vectors of the configured embedder; in the block its progress is shown, of `total`.
+
+    See `Filling` for `require` and `over`.
 
     Raises:
         NoEmbedder, EmbedderInitFailed: there is no embedder.
@@ -48,7 +58,7 @@ def filling(
         if isinstance(event, PageCommitted | RowsTakenBack | RemedyFound | RunTakenOver):
             narrator(event)
 
-    made = Filling(store, embedder, origin, SweepTools(clock, Stop(), observe))
+    made = Filling(store, embedder, origin, SweepTools(clock, Stop(), observe), require, over)
     progress.begin(total=total, label=origin)
     try:
         yield made, in_turn(embedder, answer)

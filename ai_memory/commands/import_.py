@@ -7,11 +7,11 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, BinaryIO
 
 from ai_memory.actions.backfill import fill
-from ai_memory.actions.filled import Filled
+from ai_memory.actions.filled import Filled, Unfilled
 from ai_memory.actions.import_file import FileImport
 from ai_memory.clock import SystemClock
 from ai_memory.commands.arguments import named_path
-from ai_memory.commands.choose_embedders import choose
+from ai_memory.commands.choose_embedders import choose_for
 from ai_memory.commands.choose_writers import choose_writers
 from ai_memory.commands.embedder_errors import EMBEDDER_ERRORS
 from ai_memory.commands.filling import filling
@@ -20,8 +20,10 @@ from ai_memory.commands.input_lines import opened, shown_name
 from ai_memory.commands.interrupts import telling
 from ai_memory.commands.without_vectors import (
     is_in_doubt,
+    namespaces_of,
     stored_by_then,
     tell_stored_without,
+    tell_unknown,
     tell_unproven,
     warn_of_rows,
 )
@@ -34,13 +36,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ai_memory.actions.ingest import Put
+    from ai_memory.commands.choose_writers import Writer
     from ai_memory.commands.interrupts import Interrupts
     from ai_memory.config.embedding import EmbeddingSettings
     from ai_memory.config.settings import Settings
     from ai_memory.memory.exchange import Parsed
     from ai_memory.show.console import Console
     from ai_memory.stores.memory_port import Library, WritableLibrary
-    from ai_memory.stores.port import Store
 
 PIECE = 2**20
 MAX_BYTES = 2**30
@@ -120,24 +122,32 @@ def _lacking(library: Library, stored: Iterable[Put]) -> list[str]:
 
 def _filled(library: WritableLibrary, stored: Sequence[Put], settings: Settings, console: Console) -> Filled:
     """Have the memories embedded by whoever is to; return what became of those of which most were."""
-    first, *others = choose_writers(library.store, settings, choose)
-    filled = [_embed(library.store, _lacking(library, stored), first, console)]
-    filled += [_embed(library.store, left, each, console) for each in others if (left := _lacking(library, stored))]
-    # Whoever is asked last is asked for all that have no vector by then.
-    warn_of_rows(filled[-1].left, console)
+    ids = [each.id for each in stored if each.id is not None]
+    writers = choose_writers(library.store, settings, choose_for, lambda: namespaces_of(library, ids))
+    tell_unknown(writers, library.store, settings.embedding, console)
+    filled = [_embed(library, stored, each, settings.embedding, console) for each in writers.asked]
+    told = set[Unfilled]()
+    for writer, found in zip(writers.asked, filled, strict=True):
+        warn_of_rows([each for each in found.left if each not in told], console, writer.wanted.named("vector"))
+        told.update(found.left)
     return max(filled, key=lambda each: each.embedded)
 
 
-def _embed(store: Store, ids: list[str], configured: EmbeddingSettings, console: Console) -> Filled:
-    total = Filled()
-    if not ids and not is_in_doubt(store, configured):
+def _embed(
+    library: WritableLibrary, stored: Sequence[Put], writer: Writer, configured: EmbeddingSettings, console: Console
+) -> Filled:
+    store, total, over = library.store, Filled(), writer.wanted.target is not None
+    ids = [each.id for each in stored if each.id is not None] if over else _lacking(library, stored)
+    if not ids and not is_in_doubt(store, writer.settings):
         return total
     try:
-        with filling(store, configured, console, origin="import", total=len(ids)) as (made, workers):
-            fill(made, ids, workers, total, batch=configured.batch.value)
+        with filling(
+            store, writer.settings, console, origin="import", total=len(ids), require=writer.require, over=over
+        ) as (made, workers):
+            fill(made, ids, workers, total, batch=writer.settings.batch.value)
     except EMBEDDER_ERRORS as error:
         if ids:
-            tell_stored_without("vectors", error, store, configured, console)
+            tell_stored_without("vectors", error, store, configured, console, wanted=writer.wanted)
         else:
             tell_unproven(error, store, configured, console)
     return total

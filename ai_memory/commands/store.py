@@ -10,13 +10,13 @@ from ai_memory.actions.ingest import Outcome, put
 from ai_memory.actions.renew import renew
 from ai_memory.clock import SystemClock
 from ai_memory.commands.altered import warn_of_altered
-from ai_memory.commands.choose_embedders import choose
+from ai_memory.commands.choose_embedders import choose_for
 from ai_memory.commands.choose_writers import choose_writers
 from ai_memory.commands.draft import add_columns, draft_of
 from ai_memory.commands.embedder_errors import EMBEDDER_ERRORS
 from ai_memory.commands.interrupts import telling
 from ai_memory.commands.known_witness import local_ties, witness_in
-from ai_memory.commands.without_vectors import stored_by_then, tell_stored_without
+from ai_memory.commands.without_vectors import namespaces_of, stored_by_then, tell_stored_without, tell_unknown
 from ai_memory.embed.assemble import assemble_interactive
 from ai_memory.errors import UsageError
 from ai_memory.reembed.stop import Stop
@@ -26,6 +26,7 @@ from ai_memory.stores.opening import reading, writing
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from ai_memory.commands.choose_writers import Writer
     from ai_memory.commands.interrupts import Interrupts
     from ai_memory.config.embedding import EmbeddingSettings
     from ai_memory.config.settings import Settings
@@ -94,22 +95,24 @@ def _store(
 
 def _embed(library: WritableLibrary, memory_id: str, settings: Settings, console: Console) -> bool:
     """Have the memory embedded by whoever is to, and return whether one of them gave a vector."""
-    first, *others = choose_writers(library.store, settings, choose)
-    embedded = _embed_by(library.store, memory_id, first, console)
-    for each in others:
-        if not library.memories.has_vector(memory_id):
-            embedded |= _embed_by(library.store, memory_id, each, console)
+    writers = choose_writers(library.store, settings, choose_for, lambda: namespaces_of(library, [memory_id]))
+    tell_unknown(writers, library.store, settings.embedding, console)
+    # Where only one is asked, a vector of another model is replaced.
+    alone, embedded = len(writers.asked) == 1, False
+    for each in writers.asked:
+        if alone or each.wanted.target or not library.memories.has_vector(memory_id):
+            embedded |= _embed_by(library.store, memory_id, each, settings.embedding, console)
     return embedded
 
 
-def _embed_by(store: Store, memory_id: str, configured: EmbeddingSettings, console: Console) -> bool:
+def _embed_by(store: Store, memory_id: str, writer: Writer, configured: EmbeddingSettings, console: Console) -> bool:
     try:
-        embedder = assemble_interactive(configured, local_ties(configured, witness_in(store), console.note))
+        embedder = assemble_interactive(writer.settings, local_ties(writer.settings, witness_in(store), console.note))
         tools = SweepTools(SystemClock(), Stop(), lambda _: None)
-        filled = renew(Filling(store, embedder, "store", tools), memory_id)
+        filled = renew(Filling(store, embedder, "store", tools, writer.require), memory_id)
     except EMBEDDER_ERRORS as error:
-        tell_stored_without("a vector", error, store, configured, console)
+        tell_stored_without("a vector", error, store, configured, console, wanted=writer.wanted)
         return False
     for each in filled.left:
-        console.warn(f"stored without a vector: {each.message.rstrip('.')}.")
+        console.warn(f"stored without {writer.wanted.named('a vector')}: {each.message.rstrip('.')}.")
     return not filled.left and not filled.raced

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ai_memory.actions.served import backfill_or_all
 from ai_memory.clock import SystemClock
+from ai_memory.commands.embedder_choice import ANY, Wanted
 from ai_memory.commands.embedder_errors import EMBEDDER_ERRORS
 from ai_memory.commands.interrupts import Written
 from ai_memory.embed.assemble import configured_target
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from ai_memory.actions.filled import Unfilled
+    from ai_memory.commands.choose_writers import Writers
     from ai_memory.config.embedding import EmbeddingSettings
     from ai_memory.show.console import Console
     from ai_memory.stores.memory_port import Library
@@ -33,13 +35,35 @@ NAMED_ROWS = 20
 
 
 def tell_stored_without(
-    what: str, error: AiMemoryError, store: Reader, configured: EmbeddingSettings, console: Console
+    vectors: str,
+    error: AiMemoryError,
+    store: Reader,
+    configured: EmbeddingSettings,
+    console: Console,
+    *,
+    wanted: Wanted = ANY,
 ) -> None:
-    """Say that texts were stored without `what`: a warning, or a note where nobody wants any."""
+    """Say that texts were stored without the `vectors` wanted: a warning, or a note where nobody needs any now."""
+    without = f"without {wanted.named(vectors)}"
     if isinstance(error, NoEmbedder):
-        console.note(f"Stored without {what}: {error.what}")
+        console.note(f"Stored {without}: {error.what}")
+    elif wanted.only_back:
+        what = " ".join(f"{error.what} {error.when}".split())
+        console.note(f"Stored {without}, which only the way back needs: {what} After a switch back: {BACKFILL}")
     else:
-        console.warn(_ended(f"stored without {what}", error, store, begin_with(store, configured)))
+        console.warn(_ended(f"stored {without}", error, store, begin_with(store, configured)))
+
+
+def tell_unknown(writers: Writers, store: Reader, configured: EmbeddingSettings, console: Console) -> None:
+    """Say of which spaces a text gets no vector, as it is not known, or not believed, who gives them."""
+    for wanted, error in writers.unknown:
+        tell_stored_without("a vector", error, store, configured, console, wanted=wanted)
+
+
+def namespaces_of(library: Library, ids: Collection[str]) -> set[str]:
+    """Return the namespaces in which these memories stand."""
+    found = (library.memories.get(each) for each in ids)
+    return {str(each.values["namespace"]) for each in found if each}
 
 
 def tell_unproven(error: AiMemoryError, store: Reader, configured: EmbeddingSettings, console: Console) -> None:
@@ -96,9 +120,9 @@ def vectors_later(store: Reader, configured: EmbeddingSettings | None) -> str:
     return f"Later: {way_on(store, begin, now_ms=SystemClock().now_ms())}"
 
 
-def warn_of_rows(left: Sequence[Unfilled], console: Console) -> None:
-    """Name the memories that got no vector, the first ones by id, the rest by number."""
+def warn_of_rows(left: Sequence[Unfilled], console: Console, what: str = "vector") -> None:
+    """Name the memories that got no `what`, the first ones by id, the rest by number."""
     for each in left[:NAMED_ROWS]:
-        console.warn(f"no vector for {printable(each.id)} in {printable(each.namespace)}: {each.message.rstrip('.')}.")
+        console.warn(f"no {what} for {printable(each.id)} in {printable(each.namespace)}: {each.message.rstrip('.')}.")
     if len(left) > NAMED_ROWS:
-        console.warn(f"no vector for {counted(len(left) - NAMED_ROWS, 'more memory')}.")
+        console.warn(f"no {what} for {counted(len(left) - NAMED_ROWS, 'more memory')}.")

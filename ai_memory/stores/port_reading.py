@@ -189,6 +189,12 @@ class TargetReader(Protocol):
         Damaged ones are left out.
         """
 
+    def kept_as(self, space: str, dim: int) -> KeptTarget | None:
+        """Return the latest target of a space that the database knows, whatever is served; None where it knows none.
+
+        With a `dim` of 0 of any width; one of which the settings are kept goes before all others.
+        """
+
 
 class RunReader(Protocol):
     """Reads the runs of the migration; at most one is unfinished."""

@@ -386,6 +386,24 @@ class WritingSuite(Suite):
                 transaction.targets.enter(replace(identity(EMBEDDER.target), settings=each), now_ms=NOW_MS)
         assert [each.settings for each in store.targets.kept()] == ['{"backend": "b"}']
 
+    def test_how_a_space_is_embedded_is_known_whatever_is_served(self, store: Store) -> None:
+        narrow, wide, bare = HashEmbedder(dim=8), HashEmbedder(dim=24), HashEmbedder(dim=32)
+        with store.transaction() as transaction:
+            for each, settings in ((narrow, "n"), (wide, "w"), (bare, "")):
+                transaction.targets.enter(replace(identity(each.target), settings=settings), now_ms=NOW_MS)
+
+        found = [store.targets.kept_as(narrow.target.space, dim) for dim in (8, 24, 32, 40, 0)]
+        known = [each and (each.dim, each.settings) for each in found]
+
+        assert known == [
+            (8, "n"),
+            (24, "w"),
+            (32, ""),
+            None,
+            (24, "w"),
+        ]
+        assert store.targets.kept_as("another", 0) is None
+
     def test_an_edit_makes_a_vector_stale(self, subject: Subject, store: Store, target: Fingerprint) -> None:
         written(store, target, write_of(store, "id-000"))
         subject.edit("id-000", "edited")

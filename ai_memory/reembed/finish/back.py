@@ -64,7 +64,7 @@ class Back:
         with holding(self.database, now_ms=now_ms), self.database.write(now_ms=now_ms) as store:
             require_no_pause(store, now_ms=now_ms)
             run = _to_leave(store)
-            if run.state == "switched" and not store.runs.checkpoints(run):
+            if run.state == "switched" and not store.runs.checkpoints(run) and not run.kept.rows:
                 return self._at_once(store, run)
             if run.state == "cancelled" and run.undone_by is None and store.runs.unfinished() is None:
                 # It was left in the middle of what follows that one commit.

@@ -12,6 +12,7 @@ from ai_memory.vectors.target import MAX_DIM, Fingerprint
 
 if TYPE_CHECKING:
     from ai_memory.stores.sqlite.base import Store, Transaction
+    from ai_memory.stores.sqlite.connection import Row
     from ai_memory.stores.values import Identity
 
 FIND_FINGERPRINT = """
@@ -69,6 +70,12 @@ KEPT = """
             )
         END
     ORDER BY f.id DESC
+"""
+KEPT_AS = """
+    SELECT CAST(f.space AS BLOB), f.dim, CAST(s.settings_json AS BLOB), f.witness
+    FROM embedding_fingerprint AS f LEFT JOIN embedding_settings AS s ON s.target = f.id
+    WHERE f.space = ? AND typeof(f.dim) = 'integer' AND f.dim > 0 AND ? IN (0, f.dim)
+    ORDER BY s.target IS NULL, f.id DESC LIMIT 1
 """
 FINGERPRINT_TEXTS = ("spec_json", "space")
 FINGERPRINT_COLUMNS = ("id", "digest", *FINGERPRINT_TEXTS, "dim", "witness", "stretch")
@@ -154,11 +161,17 @@ def of_space(store: Store, space: str, dim: int) -> list[int]:
 
 def kept_targets(store: Store) -> list[KeptTarget]:
     """Return the targets to which vectors in the file are recorded, the latest first; damaged ones left out."""
-    name = store.codec.name
-    return [
-        KeptTarget(name(space), dim, name(settings or b""), witness if isinstance(witness, bytes) else None)
-        for space, dim, settings, witness in store.db.execute(KEPT)
-    ]
+    return [_kept_target(store, row) for row in store.db.execute(KEPT)]
+
+
+def kept_as(store: Store, space: str, dim: int) -> KeptTarget | None:
+    """Return the latest target of a space, in any width if `dim` is 0, one with settings before all others."""
+    return next((_kept_target(store, row) for row in store.db.execute(KEPT_AS, (space, dim))), None)
+
+
+def _kept_target(store: Store, row: Row) -> KeptTarget:
+    (space, dim, settings, witness), name = row, store.codec.name
+    return KeptTarget(name(space), dim, name(settings or b""), witness if isinstance(witness, bytes) else None)
 
 
 def begin_stretch(transaction: Transaction, fingerprint_id: int) -> None:

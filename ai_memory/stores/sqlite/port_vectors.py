@@ -222,6 +222,10 @@ class TargetReader:
         """See the port."""
         return fingerprints.kept_targets(self.store)
 
+    def kept_as(self, space: str, dim: int) -> KeptTarget | None:
+        """See the port."""
+        return fingerprints.kept_as(self.store, space, dim)
+
 
 @dataclass(frozen=True, slots=True)
 class VectorWriter:
