@@ -22,6 +22,7 @@ LIAR = "lying endpoint"
 SPACES = "two spaces"
 UNDO, REDO, PRUNE = "crash images of undo", "undo and redo", "crash images of a prune"
 SWITCH, FLIP, BACK = "switch and edits", "crash images of a switch", "crash images of a switch back"
+STORED = "crash images of what is stored after a switch"
 ENGINES = "local engines"
 HARNESSES = (MACHINE, INTERRUPTIONS)
 
@@ -363,6 +364,20 @@ MUTANTS = (
         "transaction.staging.serve_before(staged)",
         "transaction.staging.serve_own()",
         BACK,
+    ),
+    _one(
+        "what is stored after a switch has no way back",
+        "actions.filling:Filling.place",
+        "InRow(run.run_id if run.keeps_previous else None)",
+        "NOTHING_KEPT",
+        STORED,
+    ),
+    _one(
+        "a switch back before anything was moved forgets what was stored since",
+        "reembed.finish.back:Back.run",
+        " and not run.kept.rows:",
+        ":",
+        STORED,
     ),
     _one(
         "an engine of other vectors is used",

@@ -14,6 +14,7 @@ from hypothesis.stateful import run_state_machine_as_test
 from ai_memory.errors import TransientFailure
 from tests.actions.test_recall_spaces import check_spaces
 from tests.config.test_kept import check_believed
+from tests.crash.test_stored_switched import check_stored
 from tests.crash.test_switch import check_back, check_switch
 from tests.crash.test_undo import check_prune, check_run
 from tests.embed.local.test_engine_auto import check_engines
@@ -29,6 +30,7 @@ from tests.mutants.mutants import (
     PRUNE,
     REDO,
     SPACES,
+    STORED,
     SWITCH,
     UNDO,
     Mutant,
@@ -106,6 +108,7 @@ RUNS: Mapping[str, Callable[[Path], object]] = {
     SPACES: run_spaces,
     UNDO: lambda folder: check_run(folder, 0),
     PRUNE: lambda folder: check_prune(folder, 0),
+    STORED: lambda folder: check_stored(folder, 0),
     REDO: run_redo,
     SWITCH: lambda folder: check_edits(folder / "m.db"),
     FLIP: lambda folder: check_switch(folder, 0),
