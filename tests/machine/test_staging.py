@@ -166,7 +166,7 @@ class Staging(RuleBasedStateMachine):
         assert files.integrity(self._path) == "ok"
 
     def _stood_before(self, row_id: str, text: str, active: Active | None) -> list[bytes | None]:
-        """Return what is served on the way back beside this very text: what stood there, right or left behind by an edit."""
+        """Return what the way back serves beside this very text: what stood there, right or left behind by an edit."""
         if active is None or active.target is not None:
             return []
         kept = files.execute(self._path, STOOD, active.run_id, row_id)
