@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -21,6 +20,7 @@ from tests.crash.images import Image, read_image, write_image
 from tests.crash.promises import Past, looking, number, require_done, require_promises, vectors
 from tests.crash.sweeping import BATCH, REEMBEDDED, Build, build_foreign, build_own, build_read, build_unlogged, sweep
 from tests.crash.vfs import Change, watched
+from tests.support import files
 from tests.support.fakes import HashEmbedder
 
 ROWS = 8
@@ -232,8 +232,5 @@ def fail_after_a_commit_behind_a_failed_page(database: Path) -> None:
 def hold_back_checkpoints(reader: apsw.Connection, database: Path) -> None:
     """Make the log so long that every commit tries a checkpoint, and let none succeed while `reader` reads."""
     reader.execute("BEGIN; SELECT count(*) FROM memories")
-    with closing(apsw.Connection(str(database))) as writer:
-        writer.execute("PRAGMA wal_autocheckpoint = 0; PRAGMA synchronous = OFF")
-        for content in range(400):
-            writer.execute("UPDATE memories SET content = ? WHERE title = 'Note 0'", (f"the text of {content}",))
-    assert database.with_name(f"{database.name}-wal").stat().st_size > 1_000 * 4_096
+    ((first,),) = files.execute(database, "SELECT id FROM memories WHERE title = 'Note 0'")
+    files.lengthen_log(database, first)

@@ -55,7 +55,7 @@ WRITTEN = (
 
 def vectors_of(view: promises.View) -> dict[int, tuple[object, ...]]:
     """Return of each row its vector with its stamp and its record."""
-    return {number: (*row.stored, view.provenance.get(row.id or b"")) for number, row in view.rows.items()}
+    return {number: (*row.stored, view.provenance_of(row)) for number, row in view.rows.items()}
 
 
 Tables = list[list[tuple[Any, ...]]]

@@ -26,6 +26,7 @@ from ai_memory.reembed.finish.switch import Switch
 from ai_memory.reembed.stop import Stop
 from ai_memory.reembed.tools import SweepTools
 from ai_memory.stores.opening import database
+from ai_memory.stores.served import Active
 from ai_memory.vectors.blob import encode
 from tests.machine.invocation import Killed, traced
 from tests.reembed.work import Work
@@ -46,6 +47,7 @@ STAGED = """
     SELECT s.memory_id, s.src, s.embedding, f.space FROM embedding_staged AS s
     JOIN embedding_fingerprint AS f ON f.id = s.target
 """
+STOOD = "SELECT text_src, embedding FROM embedding_previous WHERE run_id = ? AND memory_id = ?"
 UNFINISHED = """
     SELECT state, staged, undoes_first FROM reembed_run WHERE state IN ('running', 'paused', 'ready', 'switched')
 """
@@ -129,8 +131,8 @@ class Staging(RuleBasedStateMachine):
             found, active = store.memories.rows_by_id(sorted(rows), target=None), store.targets.staged.active()
         for row in found:
             text, own = rows[row.id]
-            before = [None] if active and active.target is None else []
-            assert row.embedding in (own, *before, *(encode(each.vector(text)) for each in BY_SPACE.values())), row.id
+            right = [encode(each.vector(text)) for each in BY_SPACE.values()]
+            assert row.embedding in (own, *right, *self._stood_before(row.id, text, active)), row.id
         self._tally["steps"] += 1
 
     @invariant()
@@ -172,6 +174,13 @@ class Staging(RuleBasedStateMachine):
         assert files.execute(self._path, "SELECT count(*) FROM embedding_staged") == [(0,)]
         assert files.execute(self._path, "SELECT count(*) FROM embedding_active") == [(0,)]
         assert files.integrity(self._path) == "ok"
+
+    def _stood_before(self, row_id: str, text: str, active: Active | None) -> list[bytes | None]:
+        """Return what the way back serves beside this very text: what stood there, right or left behind by an edit."""
+        if active is None or active.target is not None:
+            return []
+        kept = files.execute(self._path, STOOD, active.run_id, row_id)
+        return [blob for src, blob in kept if src == source(text)]
 
     @property
     def _file(self) -> Any:  # noqa: ANN401 - a Database

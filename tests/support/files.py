@@ -11,6 +11,7 @@ import os
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ import apsw
 
 from ai_memory.stores.sqlite import approvals
 from ai_memory.stores.sqlite.database import writing
+from ai_memory.stores.sqlite.file import log_bytes
+from ai_memory.stores.sqlite.handle import LOG_BYTES
 from ai_memory.stores.sqlite.lock import FLOCK
 from ai_memory.vectors.target import Target
 
@@ -162,3 +165,14 @@ def _rows(connection: apsw.Connection, table: str) -> list[tuple[Any, ...]]:
         columns = ["rowid", *(name for name in columns if name not in VECTOR_COLUMNS)]
     kept = ", ".join(f'typeof("{name}"), CAST("{name}" AS BLOB)' for name in columns)
     return sorted(connection.execute(f'SELECT {kept} FROM "{table}"'), key=repr)
+
+
+def lengthen_log(path: Path, memory_id: str) -> None:
+    """Edit a memory until the log is so long that every commit of ours tries a checkpoint; none is made meanwhile."""
+    with opened(path) as writer:
+        writer.execute("PRAGMA wal_autocheckpoint = 0; PRAGMA synchronous = OFF")
+        for number in count():
+            writer.execute("UPDATE memories SET content = ? WHERE id = ?", (f"the text of {number}", memory_id))
+            # Before each page the log has some bytes of its own.
+            if log_bytes(path) > 1.1 * LOG_BYTES:
+                break

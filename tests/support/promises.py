@@ -164,8 +164,12 @@ class View:
     provenance: dict[bytes, Provenance]
     quarantine: dict[tuple[int, bytes], tuple[bytes, str]]
 
+    def provenance_of(self, row: Row) -> Provenance | None:
+        """Return the record of a row's vector; a row without an id has none, and is not the one whose id is empty."""
+        return None if row.id is None else self.provenance.get(row.id)
+
     def is_fresh(self, row: Row, target: int) -> bool:
-        known = self.provenance.get(row.id or b"")
+        known = self.provenance_of(row)
         if known is None or known.target != target or row.text is None or row.blob is None:
             return False
         return known.src == source(row.text) and known.head == head(row.blob) and row.is_stamped(known.model)
@@ -259,7 +263,7 @@ def wrong_vectors(
 
 
 def _own(row: Row, view: View) -> bool:
-    known = view.provenance.get(row.id or b"")
+    known = view.provenance_of(row)
     return known is not None and view.is_fresh(row, known.target) and row.is_right(known.model)
 
 

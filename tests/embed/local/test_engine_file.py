@@ -298,7 +298,7 @@ from pathlib import Path
 from ai_memory.embed.local import {name}
 heard = []
 signal.signal(signal.SIGINT, lambda number, frame: heard.append(number))
-file = Path({str(tiny_onnx / 'onnx' / 'model.onnx')!r})
+file = Path({str(tiny_onnx / "onnx" / "model.onnx")!r})
 first, second = {name}.open_graph(file), {name}.open_graph(file)
 del first
 del second

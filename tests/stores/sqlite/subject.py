@@ -137,10 +137,7 @@ class SqliteSubject:
     def _lengthen_log(self, reader: apsw.Connection) -> None:
         """Make the log so long that every commit tries a checkpoint, and let none succeed while `reader` reads."""
         reader.execute("BEGIN; SELECT count(*) FROM memories")
-        with files.opened(self.path) as writer:
-            writer.execute("PRAGMA wal_autocheckpoint = 0; PRAGMA synchronous = OFF")
-            for number in range(400):
-                writer.execute("UPDATE memories SET content = ? WHERE id = 'id-005'", (f"the text of {number}",))
+        files.lengthen_log(self.path, "id-005")
 
 
 def with_log(folder: Path) -> SqliteSubject:

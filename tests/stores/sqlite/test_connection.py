@@ -10,6 +10,8 @@ import pytest
 from ai_memory.errors import DataRefused, NotFinished, StatementRefused, StorageFailed
 from ai_memory.stores.open_options import OpenOptions
 from ai_memory.stores.sqlite.connection import Connection, open_database
+from ai_memory.stores.sqlite.file import log_bytes
+from ai_memory.stores.sqlite.handle import LOG_BYTES
 from ai_memory.stores.sqlite.store import Store
 from ai_memory.stores.sqlite.transactions import rehearsal, snapshot, transaction
 from tests.support import files
@@ -24,6 +26,20 @@ DELETE = "DELETE FROM memories"
 )
 def test_a_connection_to_write_has_our_pragmas(store: Store, pragma: str, value: object) -> None:
     assert store.db.value(f"PRAGMA {pragma}") == value
+
+
+@pytest.mark.parametrize("page_size", [512, 4096, 65536])
+def test_the_log_grows_to_so_many_bytes_whatever_a_page_has(tmp_path: Path, page_size: int) -> None:
+    path, row, peak = tmp_path / "m.db", b"x" * 100_000, 0
+    files.execute(path, f"PRAGMA page_size = {page_size}; PRAGMA journal_mode = wal; CREATE TABLE t (x)")
+    db = open_database(path)
+
+    for _ in range(400):
+        db.execute("INSERT INTO t VALUES (?)", (row,))
+        peak = max(peak, log_bytes(path))
+    db.close()
+
+    assert LOG_BYTES / 2 < peak < LOG_BYTES * 1.1
 
 
 def test_a_missing_file_is_not_created(tmp_path: Path) -> None:
