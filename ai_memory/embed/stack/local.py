@@ -13,7 +13,7 @@ from ai_memory.embed.flow.documented import documented_limits
 from ai_memory.embed.http.packing import Packing
 from ai_memory.embed.local import model_folder
 from ai_memory.embed.local.cache import cached_folder
-from ai_memory.embed.local.embedder import LocalEmbedder
+from ai_memory.embed.local.embedder import AT_ONCE, LocalEmbedder
 from ai_memory.embed.local.tokens import token_count
 from ai_memory.embed.local.weights import weights
 from ai_memory.embed.stack.chain import Core
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 def core(settings: EmbeddingSettings, make_engine: Callable[[Path | None, Target], Engine[Any]]) -> Core:
-    """Return the embedder of the configured model, called once at a time; nothing is loaded yet.
+    """Return the embedder of the configured model, whose calls share forward passes; nothing is loaded yet.
 
     `make_engine` returns what computes the model in a folder, or one that is not on this machine yet.
 
@@ -47,7 +47,8 @@ def core(settings: EmbeddingSettings, make_engine: Callable[[Path | None, Target
     return Core(
         target=target,
         make=partial(LimitedEmbedder, LocalEmbedder(target, engine)),
-        concurrency=1,
+        concurrency=AT_ONCE,
+        level_is_known=True,
         limits=documented_limits(settings.base_url.value),
         packing=Packing(fixed=False),
         count_tokens=partial(token_count, folder),
