@@ -128,13 +128,14 @@ class ResilientEmbedder(Embedder, Protocol):
 class ModelFacts:
     """Width of a model's vectors, tokens after which it cuts a text (0: no cut), and whether it normalises.
 
-    `engine` says what computes them, for people; empty where nothing is loaded.
+    `engine` says what computes them, for people, on so many `threads` (0: not known); empty where nothing is loaded.
     """
 
     dim: int
     max_tokens: int
     normalized: bool
     engine: str = ""
+    threads: int = 0
 
 
 class Engine(Protocol[ReadT]):

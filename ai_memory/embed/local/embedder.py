@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from threading import Lock
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -50,7 +51,7 @@ class LocalEmbedder:
         self.meter = Meter()
         self._target = target
         self._engine = engine
-        self._passes = SharedPasses(engine.run)
+        self._passes = SharedPasses(self._timed)
         self._agreed = False
         self._reading = Lock()
 
@@ -96,6 +97,14 @@ class LocalEmbedder:
         found = _shortened(computed, self._target.dim)
         return check(found, count=len(texts), dim=self._target.dim)
 
+    def _timed(self, texts: Sequence[Any]) -> Vectors:
+        """Return what the engine computes in one forward pass, and count it."""
+        began = perf_counter()
+        found = self._engine.run(texts)
+        tokens, filled_up = sum(map(len, texts)), len(texts) * max(map(len, texts))
+        self.meter.add(Usage(computed=tokens, filling=filled_up - tokens, seconds=perf_counter() - began))
+        return found
+
     def _read(self, texts: list[str]) -> Sequence[Any]:
         """Return texts as the loaded model reads them; others may be computed meanwhile."""
         with self._reading:
@@ -128,6 +137,7 @@ def _agreed(target: Target, loaded: ModelFacts) -> Target:
         max_tokens=loaded.max_tokens,
         normalized=cut or loaded.normalized,
         engine=loaded.engine,
+        threads=loaded.threads,
     )
     if target.max_tokens and found != target:
         raise EmbedderInitFailed(

@@ -36,6 +36,10 @@ class Graph(Protocol):
         """The library and its release."""
 
     @property
+    def threads(self) -> int:
+        """On how many threads it computes."""
+
+    @property
     def inputs(self) -> Mapping[str, str]:
         """The names of its inputs, each with its number format: int64, int32."""
 
@@ -97,7 +101,7 @@ class _Loaded:
     """A model in memory."""
 
     def __init__(self, model: OnnxModel, reader: TokenReader, graph: Graph, output: str) -> None:
-        self.facts = model.facts(graph.engine)
+        self.facts = model.facts(graph.engine, graph.threads)
         self.reader = reader
         self._model = model
         self._graph = graph

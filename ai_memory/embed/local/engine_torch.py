@@ -83,8 +83,9 @@ class TorchEngine:
         normalized = any(isinstance(module, Normalize) for module in model)
         dim, max_tokens = model.get_embedding_dimension() or 0, model.max_seq_length or 0
         from torch import __version__ as release
+        from torch import get_num_threads
 
-        return ModelFacts(dim, max_tokens, normalized, f"torch {release}")
+        return ModelFacts(dim, max_tokens, normalized, f"torch {release}", get_num_threads())
 
     def tokenize(self, texts: Sequence[str]) -> Sequence[ReadText]:
         """Return texts as the model reads them.

@@ -80,7 +80,10 @@ def test_texts_of_about_one_length_share_a_pass_of_any_engine_and_come_back_in_t
     assert max(filled_up) <= most
     assert sum(map(len, texts)) >= 0.95 * sum(filled_up)
     assert [text for each in engine.passes for text in each] == sorted(texts, key=len, reverse=True)
-    assert embedder.meter.spent.tokens == sum(map(len, texts))
+    spent = embedder.meter.spent
+    assert spent.tokens == spent.computed == sum(map(len, texts))
+    assert spent.filling == sum(filled_up) - spent.computed
+    assert spent.seconds > 0
 
 
 def test_no_texts_are_no_vectors_and_load_nothing() -> None:
