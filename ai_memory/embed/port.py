@@ -137,6 +137,11 @@ class ModelFacts:
     engine: str = ""
     threads: int = 0
 
+    @property
+    def library(self) -> str:
+        """The library and its release, without what is said of it."""
+        return self.engine.partition(" (")[0]
+
 
 class Engine(Protocol[ReadT]):
     """Computes vectors on this machine: one model in one library. Two calls of one method must not overlap.

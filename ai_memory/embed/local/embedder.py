@@ -5,7 +5,7 @@ The texts' prefixes, how much a forward pass may carry, the width that is given 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from threading import Lock
 from time import perf_counter
@@ -14,21 +14,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ai_memory.embed.local.model_files import AGAIN
+from ai_memory.embed.local.pass_size import NotKept, PassSize
 from ai_memory.embed.local.shared_passes import SharedPasses
 from ai_memory.embed.usage import Meter, Usage
-from ai_memory.errors import EmbedderInitFailed
+from ai_memory.errors import AiMemoryError, EmbedderInitFailed
 from ai_memory.vectors.checks import check
 
 if TYPE_CHECKING:
+    from ai_memory.embed.local.pass_size import KeptSize
     from ai_memory.embed.port import Engine, ModelFacts
     from ai_memory.vectors.target import Target, Vectors
 
-CPU_TOKENS = 512
-"""Tokens of a forward pass on a processor. Of MiniLM in onnxruntime a second of a processor's time computes 6,600 to
-6,700 tokens in passes of 128 to 512, 6,200 in those of 1,024 and 5,600 in those of 4,096: what lies in the caches is
-computed faster (texts of 64 tokens, two cores with AVX-512, 2026-11-26)."""
-DEVICE_TOKENS = 16_384
-"""Tokens of a forward pass on an accelerator, where a pass of a few texts leaves most of it idle (not measured)."""
 AT_ONCE = 3
 """Calls whose texts share passes. With fewer there are too few texts of one length, and while a page is committed the
 next one must be there; with more, more is lost at a kill."""
@@ -46,12 +42,19 @@ class LocalEmbedder:
     max_batch = MAX_BATCH
     concurrency = AT_ONCE
 
-    def __init__(self, target: Target, engine: Engine[Any]) -> None:
-        """Keep what computes; nothing is loaded yet."""
+    def __init__(
+        self, target: Target, engine: Engine[Any], kept: Callable[[ModelFacts, str], KeptSize] | None = None
+    ) -> None:
+        """Keep what computes; nothing is loaded yet.
+
+        `kept` says where it is kept which size of a forward pass is the fastest, of a loaded model on a device.
+        """
         self.meter = Meter()
         self._target = target
         self._engine = engine
-        self._passes = SharedPasses(self._timed)
+        self._kept = kept or (lambda _, __: NotKept())
+        self._size = PassSize("cpu", NotKept())
+        self._passes = SharedPasses(self._timed, self._most)
         self._agreed = False
         self._reading = Lock()
 
@@ -92,17 +95,25 @@ class LocalEmbedder:
     def _embed(self, texts: list[str]) -> Vectors:
         if not texts:
             return np.zeros((0, self._target.dim), dtype=np.float32)
-        read = self._read(texts)
-        computed = self._passes.compute(read, CPU_TOKENS if self._engine.device == "cpu" else DEVICE_TOKENS)
-        found = _shortened(computed, self._target.dim)
+        found = _shortened(self._passes.compute(self._read(texts)), self._target.dim)
         return check(found, count=len(texts), dim=self._target.dim)
+
+    def _most(self) -> int:
+        """Return how many tokens the next forward pass may have."""
+        return self._size.next()
 
     def _timed(self, texts: Sequence[Any]) -> Vectors:
         """Return what the engine computes in one forward pass, and count it."""
         began = perf_counter()
-        found = self._engine.run(texts)
+        try:
+            found = self._engine.run(texts)
+        except AiMemoryError:
+            self._size.failed()
+            raise
+        seconds = perf_counter() - began
         tokens, filled_up = sum(map(len, texts)), len(texts) * max(map(len, texts))
-        self.meter.add(Usage(computed=tokens, filling=filled_up - tokens, seconds=perf_counter() - began))
+        self._size.timed(filled_up, seconds)
+        self.meter.add(Usage(computed=tokens, filling=filled_up - tokens, seconds=seconds))
         return found
 
     def _read(self, texts: list[str]) -> Sequence[Any]:
@@ -112,6 +123,7 @@ class LocalEmbedder:
                 facts = self._engine.facts()
                 self.meter.reached = True
                 self._target = _agreed(self._target, facts)
+                self._size = PassSize(self._engine.device, self._kept(facts, self._engine.device))
                 self._agreed = True
             self.meter.add(Usage(requests=1, texts_sent=len(texts)))
             read = self._engine.tokenize(texts)

@@ -20,17 +20,20 @@ if TYPE_CHECKING:
 
 
 class SharedPasses(Generic[ReadT]):
-    """The calls that wait for one model; `run` computes a pass and is never called twice at once."""
+    """The calls that wait for one model.
 
-    def __init__(self, run: Callable[[Sequence[ReadT]], Vectors]) -> None:
+    `run` computes a pass, and is never called twice at once. `most` says how many tokens the next one may have.
+    """
+
+    def __init__(self, run: Callable[[Sequence[ReadT]], Vectors], most: Callable[[], int]) -> None:
         """Begin with no call."""
-        self._run = run
+        self._run, self._most = run, most
         self._calls: list[Call[ReadT]] = []
         self._computing = False
         self._changed = Condition()
 
-    def compute(self, texts: Sequence[ReadT], most: int) -> Vectors:
-        """Return the vectors of `texts`, in order, in passes of at most so many tokens.
+    def compute(self, texts: Sequence[ReadT]) -> Vectors:
+        """Return the vectors of `texts`, in order.
 
         Raises:
             AiMemoryError: what `run` raised over a pass that had texts of this call alone.
@@ -39,7 +42,7 @@ class SharedPasses(Generic[ReadT]):
         with self._among(call):
             while self._my_turn(call):
                 try:
-                    self._pass(most)
+                    self._pass()
                 finally:
                     self._end_turn()
         return call.vectors
@@ -68,9 +71,9 @@ class SharedPasses(Generic[ReadT]):
             self._computing = False
             self._changed.notify_all()
 
-    def _pass(self, most: int) -> None:
+    def _pass(self) -> None:
         with self._changed:
-            chosen = next_pass([each for each in self._calls if not each.whole], most)
+            chosen = next_pass([each for each in self._calls if not each.whole], self._most())
         if not (error := self._error_of(chosen)):
             return
         for call in {id(each): each for each, _ in chosen}.values():

@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from ai_memory.embed.local.embedder import CPU_TOKENS, DEVICE_TOKENS, LocalEmbedder
+from ai_memory.embed.local.embedder import LocalEmbedder
 from ai_memory.embed.local.engine_torch import TorchEngine
+from ai_memory.embed.local.pass_size import sizes_of
 from ai_memory.embed.local.tokens import token_count
 from ai_memory.embed.port import ModelFacts
 from ai_memory.errors import EmbedderInitFailed
@@ -66,11 +67,9 @@ class CountingEngine:
         self.passes.clear()
 
 
-@pytest.mark.parametrize(("device", "most"), [("cpu", CPU_TOKENS), ("cuda", DEVICE_TOKENS)])
-def test_texts_of_about_one_length_share_a_pass_of_any_engine_and_come_back_in_their_order(
-    device: str, most: int
-) -> None:
-    engine = CountingEngine(device)
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_texts_of_about_one_length_share_a_pass_of_any_engine_and_come_back_in_their_order(device: str) -> None:
+    engine, (_, most) = CountingEngine(device), sizes_of(device)
     embedder = LocalEmbedder(UNKNOWN, engine)
     texts = ["ab" * (1 + number * 37 % 100) for number in range(300)]
     found = embedder.embed_documents(texts)

@@ -67,13 +67,13 @@ class Model:
 
 def beside_each_other(model: Model, *calls: Sequence[str]) -> list[Future[Vectors]]:
     """Ask for the first of `calls`, for the others once it is being computed, and let it go on then."""
-    shared = SharedPasses(model.run)
+    shared = SharedPasses(model.run, lambda: MOST)
     with ThreadPoolExecutor(len(calls)) as threads:
-        futures = [threads.submit(shared.compute, calls[0], MOST)]
+        futures = [threads.submit(shared.compute, calls[0])]
         assert model.began.wait(30)
         for each in calls[1:]:
             before = waiting(shared)
-            futures.append(threads.submit(shared.compute, each, MOST))
+            futures.append(threads.submit(shared.compute, each))
             while waiting(shared) == before:
                 pass
         model.go.set()
@@ -125,9 +125,9 @@ def test_who_breaks_off_while_it_computes_lets_the_others_go_on() -> None:
         return model.run(texts)
 
     model.go.set()
-    shared = SharedPasses(run)
+    shared = SharedPasses(run, lambda: MOST)
     with pytest.raises(KeyboardInterrupt):
-        shared.compute(["a", "b"], MOST)
+        shared.compute(["a", "b"])
 
     assert waiting(shared) == 0
-    assert shared.compute(["a", "bb"], MOST)[:, 0].tolist() == [1, 2]
+    assert shared.compute(["a", "bb"])[:, 0].tolist() == [1, 2]
