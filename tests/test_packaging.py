@@ -83,7 +83,7 @@ def test_a_plain_install_asks_for_no_torch(wheel: Path) -> None:
     assert [need for need in needs if need.startswith("sentence-transformers") and 'extra == "local"' in need]
 
 
-LOCKS = ("requirements.lock", "requirements-cpu.lock", "requirements-cuda.lock", "requirements-lowest.lock")
+LOCKS = tuple(f"requirements{kind}.lock" for kind in ("", "-cpu", "-cuda", "-lowest", "-demo"))
 PINNED = re.compile(r"([a-z0-9-]+)==(\S+)(?: ; [^\n\\]+)? \\\n((?:    --hash=sha256:[0-9a-f]{64}(?: \\)?\n)+)")
 
 
@@ -96,11 +96,12 @@ def locked(name: str) -> dict[str, str]:
     return {found[1]: found[2] for found in PINNED.finditer(rest)}
 
 
-def requirements() -> list[tuple[str, str]]:
-    """Return name and floor of each requirement of setup.cfg, those of its extras too."""
+def requirements(*extras: str) -> list[tuple[str, str]]:
+    """Return name and floor of each requirement of setup.cfg and of `extras`, of all extras where none is named."""
     file = ConfigParser()
     file.read(ROOT / "setup.cfg", encoding="utf-8")
-    blocks = [file["options"]["install_requires"], *file["options.extras_require"].values()]
+    of_extras = file["options.extras_require"]
+    blocks = [file["options"]["install_requires"], *(of_extras[name] for name in extras or of_extras)]
     lines = [line.partition(";")[0].strip() for block in blocks for line in block.splitlines() if line.strip()]
     return [(name.strip(), floor.strip()) for name, _, floor in (line.partition(">=") for line in lines)]
 
@@ -118,6 +119,14 @@ def test_the_lock_has_the_versions_of_the_constraints_and_all_that_is_required()
     assert {name: lock.get(name) for name in wanted} == wanted
     assert {name for name, _ in requirements()} <= lock.keys()
     assert locked("requirements-cpu.lock") == {"torch": f"{wanted['torch']}+cpu"}
+
+
+def test_the_demo_installs_the_onnx_extra_and_no_torch_in_the_versions_of_the_checks() -> None:
+    demo = locked("requirements-demo.lock")
+
+    assert demo.items() <= locked("requirements.lock").items()
+    assert {name for name, _ in requirements("onnx")} <= demo.keys()
+    assert not {"torch", "transformers", "sentence-transformers"} & demo.keys()
 
 
 def test_the_lowest_versions_that_are_tried_are_those_that_are_allowed() -> None:

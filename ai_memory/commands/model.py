@@ -27,7 +27,8 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     """Make the ONNX file of a model, compared with what torch computes, and show where it is.
 
     Raises:
-        UsageError: it has one.
+        NotFound: there is no such folder.
+        UsageError: it has an ONNX file.
         EmbedderInitFailed: it cannot be made; nothing is left of it.
         StorageFailed: it cannot be written.
     """

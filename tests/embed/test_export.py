@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import importlib.util
+import resource
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +15,7 @@ from ai_memory.embed.local import engine_onnx, engine_openvino, engine_torch
 from ai_memory.embed.local.engine_torch import TorchEngine
 from ai_memory.embed.local.proofs import Proof
 from ai_memory.embed.stack.export import export
-from ai_memory.errors import AiMemoryError, EmbedderInitFailed, StorageFailed, UsageError
+from ai_memory.errors import AiMemoryError, EmbedderInitFailed, NotFound, StorageFailed, UsageError
 from tests.embed.conftest import rewrite
 
 
@@ -86,6 +87,25 @@ def test_a_model_that_cannot_be_exported_is_named_and_leaves_nothing(
     line = refused(bare)
     assert line.startswith(f"the model {bare} cannot be written as an ONNX file: this layer has no counterpart.")
     assert files(bare) == before
+
+
+def test_a_disk_that_is_full_is_the_disks_fault_and_nothing_is_left(bare: Path) -> None:
+    before, (soft, hard) = files(bare), resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, hard))
+    try:
+        line = refused(bare, StorageFailed)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+    assert line.startswith(f"{bare / 'onnx' / 'model.onnx'} cannot be written: File too large. Free some space")
+    assert files(bare) == before
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    for name in ("nowhere", "file"):
+        assert refused(tmp_path / name, NotFound).startswith(f"There is no folder {tmp_path / name}.")
 
 
 def missing(module: object, name: str = "is_installed") -> Callable[[pytest.MonkeyPatch], None]:

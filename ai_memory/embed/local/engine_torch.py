@@ -19,7 +19,7 @@ from ai_memory.embed.local.features import apart, together
 from ai_memory.embed.local.model_files import AGAIN, reason_of
 from ai_memory.embed.local.weights import tensor_elements, weights
 from ai_memory.embed.port import ModelFacts
-from ai_memory.errors import EmbedderInitFailed, RowsRefused
+from ai_memory.errors import WRITE_FAULTS, EmbedderInitFailed, RowsRefused
 from ai_memory.system.process_env import keep_off_model_hub, let_idle_threads_sleep
 
 if TYPE_CHECKING:
@@ -117,6 +117,7 @@ class TorchEngine:
 
         Raises:
             EmbedderInitFailed: the model cannot be loaded, or cannot be written in that form.
+            OSError: the disk refuses the file.
         """
         model = self._loaded()
         taken = model.preprocess(["a text", "and a longer one, so that both sizes of a batch vary"], prompt="")
@@ -125,8 +126,11 @@ class TorchEngine:
             with _quiet():
                 _write_graph(_token_network(model, list(inputs)), inputs, file)
         except Exception as error:  # the exporter runs through three libraries, each with errors of its own
+            root = _root(error)
+            if isinstance(root, OSError) and root.errno in WRITE_FAULTS:
+                raise root from None
             raise EmbedderInitFailed(
-                f"the model {self._source} cannot be written as an ONNX file: {reason_of(_root(error))}.",
+                f"the model {self._source} cannot be written as an ONNX file: {reason_of(root)}.",
                 tip="Use it with the engine torch.",
             ) from error
 

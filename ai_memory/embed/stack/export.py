@@ -21,7 +21,8 @@ from ai_memory.embed.local.engine_torch import TorchEngine
 from ai_memory.embed.local.onnx_files import PLACE, described, has_graph
 from ai_memory.embed.local.proofs import Proof
 from ai_memory.embed.local.same_texts import same_texts
-from ai_memory.errors import EmbedderInitFailed, StorageFailed, UsageError
+from ai_memory.errors import WRITE_FAULTS, EmbedderInitFailed, NotFound, StorageFailed, UsageError
+from ai_memory.memory.text_codec import printable
 from ai_memory.vectors.checks import cosines
 
 if TYPE_CHECKING:
@@ -46,11 +47,14 @@ def export(folder: Path, tell: Callable[[str], None]) -> Exported:
     """Write the ONNX file of the model in `folder`; `tell` hears what is done, which takes a while.
 
     Raises:
-        UsageError: it has one.
+        NotFound: there is no such folder.
+        UsageError: it has an ONNX file.
         EmbedderInitFailed: a library is missing, the model's files do not say all that is needed, or what was made
             computes other vectors; then nothing is put in place.
         StorageFailed: the file cannot be written.
     """
+    if not folder.is_dir():
+        raise NotFound(f"There is no folder {printable(str(folder))}.", tip="Name the folder of its modules.json.")
     model = described(folder, folder / PLACE)
     if has_graph(folder):
         raise UsageError(f"{model.graph} is there already.", tip="To make it anew, move it away first.")
@@ -135,7 +139,9 @@ def _put_in_place(file: Path) -> Iterator[Path]:
                     with suppress(OSError):
                         file.parent.rmdir()
     except OSError as error:
-        raise StorageFailed(f"{file} cannot be written: {error.strerror or error}.", tip="Check the folder.") from error
+        full = error.errno in WRITE_FAULTS
+        tip = "Free some space, then run the same command again." if full else "Check the folder."
+        raise StorageFailed(f"{file} cannot be written: {error.strerror or error}.", tip=tip) from error
 
 
 def _hold(descriptor: int, file: Path) -> None:
