@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import isfinite
 from typing import TYPE_CHECKING
 
 from ai_memory.text.amounts import counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+LONGEST = 200
+"""Letters of an engine's name, with what it was compared with."""
+MOST, SHORTEST = 2**63, 1e-6
+"""Beyond all that can be, and what can still be reckoned with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +63,11 @@ def computing_of(kept: Mapping[str, object]) -> Computing | None:
             "tokens": int(tokens),
             "filling": int(filling),
             "seconds": float(seconds),
-        } if threads >= 0 and tokens > 0 and filling >= 0 and seconds > 0 and isfinite(seconds):
-            return Computing(engine, threads, tokens, filling, seconds)
+        } if _is_name(engine) and 0 < tokens < MOST and 0 <= filling < MOST and 0 <= threads < MOST:
+            return Computing(engine, threads, tokens, filling, seconds) if SHORTEST < seconds < MOST else None
         case _:
             return None
+
+
+def _is_name(text: str) -> bool:
+    return 0 < len(text) <= LONGEST and text.isprintable()

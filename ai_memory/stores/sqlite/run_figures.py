@@ -42,7 +42,7 @@ RATES = """
     ORDER BY target IS ? DESC, run_id DESC LIMIT 1
 """
 STARTED = "SELECT detail_json FROM reembed_event WHERE run_id = ? AND kind = 'started' LIMIT 1"
-COMPUTING = "SELECT detail_json FROM reembed_event WHERE run_id = ? AND kind = 'computing' LIMIT 1"
+COMPUTING = "SELECT CAST(detail_json AS BLOB) FROM reembed_event WHERE run_id = ? AND kind = 'computing' LIMIT 1"
 NOTE_COMPUTING = "UPDATE reembed_event SET detail_json = ? WHERE run_id = ? AND kind = 'computing'"
 BEGIN_COMPUTING = "INSERT INTO reembed_event (detail_json, run_id, at, kind) VALUES (?, ?, ?, 'computing')"
 MOST_SPACES = 5
