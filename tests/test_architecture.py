@@ -28,7 +28,7 @@ FLOORS = (
     ("vectors",),
     ("memory",),
     ("config",),
-    ("stores.holder", "stores.open_options", "embed.awaited", "embed.usage", "embed.outcomes"),
+    ("stores.holder", "stores.computing", "stores.open_options", "embed.awaited", "embed.usage", "embed.outcomes"),
     ("stores.values", "stores.served", "stores.memory_values", "embed.port"),
     ("stores.port_reading", "stores.memory_port_reading", "embed.flow"),
     ("stores.port_writing", "stores.memory_port_writing"),
@@ -78,7 +78,7 @@ METHODS, ATTRIBUTES = 10, 12
 LARGE_CLASSES: set[str] = set()
 """Classes with more that are still to be cut: this only gets less."""
 
-PORT_AND_VALUES = {"stores.port", "stores.values", "stores.holder"}
+PORT_AND_VALUES = {"stores.port", "stores.values", "stores.computing", "stores.holder"}
 
 LIBRARIES = ("requests", "tenacity", "sentence_transformers", "apsw", "onnxruntime", "openvino")
 LONGEST_MODULE = 350

@@ -6,7 +6,7 @@ each embedder keeps what is said here: tests/embed/conformance.py.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Sized
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeVar
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ai_memory.errors import EmbedError
     from ai_memory.vectors.target import Target, Vectors
 
-BatchT = TypeVar("BatchT")
+ReadT = TypeVar("ReadT", bound=Sized)
 WorkT_contra = TypeVar("WorkT_contra", contravariant=True)
 AnswerT = TypeVar("AnswerT")
 
@@ -128,20 +128,28 @@ class ResilientEmbedder(Embedder, Protocol):
 class ModelFacts:
     """Width of a model's vectors, tokens after which it cuts a text (0: no cut), and whether it normalises.
 
-    `engine` says what computes them, for people; empty where nothing is loaded.
+    `engine` says what computes them, for people, on so many `threads` (0: not known); empty where nothing is loaded.
     """
 
     dim: int
     max_tokens: int
     normalized: bool
     engine: str = ""
+    threads: int = 0
+
+    @property
+    def library(self) -> str:
+        """The library and its release, without what is said of it."""
+        return self.engine.partition(" (")[0]
 
 
-class Engine(Protocol[BatchT]):
-    """Computes vectors on this machine: one model in one library. Calls must not overlap.
+class Engine(Protocol[ReadT]):
+    """Computes vectors on this machine: one model in one library. Two calls of one method must not overlap.
 
     It knows no prompts, no order and no sizes: which texts share a forward pass is `LocalEmbedder`'s to say, by which
-    two engines of the same weights get the same batches. A `BatchT` is the engine's own and goes back into it only.
+    two engines of the same weights get the same batches. A `ReadT` is one text as the model reads it: its len() is
+    its number of tokens, all else is the engine's own. Once `facts` were told, texts may be read while others are
+    computed.
     """
 
     @property
@@ -155,15 +163,17 @@ class Engine(Protocol[BatchT]):
             EmbedderInitFailed: it cannot be loaded, or its files are not those of a whole model.
         """
 
-    def tokenize(self, texts: Sequence[str]) -> BatchT:
-        """Return the texts of one forward pass as the model reads them, each cut after `max_tokens` tokens.
+    def tokenize(self, texts: Sequence[str]) -> Sequence[ReadT]:
+        """Return texts as the model reads them, in order, each cut after `max_tokens` tokens.
 
         Raises:
             RowsRefused: the model cannot read one of them.
         """
 
-    def run(self, batch: BatchT) -> Vectors:
+    def run(self, texts: Sequence[ReadT]) -> Vectors:
         """Return what the model computes in one forward pass: float32, shape (n, dim of the model), in order.
+
+        All are filled up to the longest of them.
 
         Nothing is scaled or cut that the model itself does not, and NaN is not looked for.
 

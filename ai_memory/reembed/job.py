@@ -94,7 +94,8 @@ class Job:
 
     def _expense(self, began: float) -> Expense:
         duration_ms = round((self.tools.clock.monotonic() - began) * 1000)
-        return Expense(self.tools.ledger.spent, self.options.price, duration_ms, self.tools.embedder.meter.failure)
+        ledger, failure = self.tools.ledger, self.tools.embedder.meter.failure
+        return Expense(ledger.spent, self.options.price, duration_ms, failure, ledger.computing)
 
     def _now(self) -> int:
         return self.tools.clock.now_ms()

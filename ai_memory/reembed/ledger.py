@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ai_memory.embed.usage import Meter, Usage
 from ai_memory.reembed.work import Learned, PageAnswer, Sizes
+from ai_memory.stores.computing import Computing
 
 if TYPE_CHECKING:
     from ai_memory.embed.port import ResilientEmbedder
@@ -44,6 +46,14 @@ class Ledger:
         """The most texts that a request carries, as far as is known."""
         return self._learned.inputs
 
+    @property
+    def computing(self) -> Computing | None:
+        """How a model on this machine computed, None where there is none, or it computed nothing yet."""
+        spent, known = self.spent, self._learned
+        if not spent.computed or not spent.seconds:
+            return None
+        return Computing(known.engine, known.threads, spent.computed, spent.filling, spent.seconds)
+
     def settle(self, answer: PageAnswer) -> None:
         """Count what an answer cost, and keep what it taught; once for each answer."""
         self.spent += answer.usage
@@ -55,11 +65,11 @@ class Ledger:
     def learn(self, learned: Learned) -> None:
         """Keep what a worker knows: each size at its lowest, but for the one that may grow."""
         lowest = _lowest(self.sizes, learned.sizes)
-        self._learned = Learned(lowest, min(learned.inputs, lowest.get("inputs", learned.inputs)))
+        self._learned = replace(learned, sizes=lowest, inputs=min(learned.inputs, lowest.get("inputs", learned.inputs)))
 
     def require(self, sizes: Sizes) -> None:
         """Keep sizes that nobody learned, but all must keep to from now on."""
-        self.learn(Learned({**self.sizes, **sizes}, self.inputs))
+        self.learn(replace(self._learned, sizes={**self.sizes, **sizes}))
 
     @contextmanager
     def counting(self, embedder: ResilientEmbedder) -> Iterator[None]:
@@ -69,7 +79,7 @@ class Ledger:
                 yield
             finally:
                 self.spent += tally.usage
-                self.learn(Learned(embedder.learned(), embedder.max_batch))
+                self.learn(Learned.by(embedder))
 
 
 def _lowest(known: Mapping[str, int], told: Mapping[str, int]) -> dict[str, int]:

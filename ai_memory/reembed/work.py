@@ -12,6 +12,7 @@ from ai_memory.reembed.page import Page
 
 if TYPE_CHECKING:
     from ai_memory.embed.outcomes import Embedded, Outcome
+    from ai_memory.embed.port import ResilientEmbedder
     from ai_memory.vectors.target import Fingerprint
 
 Sizes = Mapping[str, int]
@@ -111,10 +112,21 @@ Question = Work | AskAgain | AskAtEnd | FindRemedy
 
 @dataclass(frozen=True, slots=True)
 class Learned:
-    """What a worker knows of its endpoint: `sizes` to be kept in the run, and the texts that a request carries now."""
+    """What a worker knows of its endpoint: `sizes` to be kept in the run, and the texts that a request carries now.
+
+    Of a model on this machine: the `engine` that computes it, and on how many `threads`.
+    """
 
     sizes: Sizes = field(default_factory=dict)
     inputs: int = 0
+    engine: str = ""
+    threads: int = 0
+
+    @classmethod
+    def by(cls, embedder: ResilientEmbedder) -> Learned:
+        """Return what an embedder knows."""
+        target = embedder.target
+        return cls(embedder.learned(), embedder.max_batch, target.engine, target.threads)
 
 
 @dataclass(frozen=True, slots=True)

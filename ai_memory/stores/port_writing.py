@@ -13,6 +13,7 @@ from ai_memory.stores.values import NOTHING_KEPT
 
 if TYPE_CHECKING:
     from ai_memory.memory.reason import Reason
+    from ai_memory.stores.computing import Computing
     from ai_memory.stores.holder import Holder
     from ai_memory.stores.values import (
         Breaker,
@@ -278,6 +279,9 @@ class ProgressWriter(Protocol):
 
     def note_end(self, run: Run, *, exit_code: int, reason: str, now_ms: int) -> None:
         """Note how an invocation ended, and how many in a row ended so."""
+
+    def note_computing(self, run: Run, computing: Computing, *, now_ms: int) -> None:
+        """Note how a model on this machine computes for the run, in the place of what was noted before."""
 
     def note_nothing_stale(self, target: int | None, space: str, dim: int, *, now_ms: int) -> None:
         """Note after the run begun last, where that was another's or given up, that no row is stale for a target."""

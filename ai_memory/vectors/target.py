@@ -21,8 +21,8 @@ class Target:
     which the model cuts a text (0: the endpoint decides). `precision` names the number format in
     which the model computes, `template_version` the way in which a document is composed. `model` is
     the configured name, for people; it is not part of the fingerprint, `space` is. Neither are `settings`: how it was
-    configured, as a file keeps it for the next migration; empty: it is not kept. Nor is `engine`, what computes a local
-    model once it is loaded, for people: engines that agree give vectors of one space.
+    configured, as a file keeps it for the next migration; empty: it is not kept. Nor are `engine` and `threads`, what
+    computes a local model once it is loaded, for people: engines that agree give vectors of one space.
     """
 
     space: str
@@ -37,6 +37,7 @@ class Target:
     template_version: int = 1
     settings: str = field(default="", compare=False, repr=False)
     engine: str = field(default="", compare=False, repr=False)
+    threads: int = field(default=0, compare=False, repr=False)
 
     @property
     def is_local(self) -> bool:

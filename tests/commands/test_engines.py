@@ -97,3 +97,17 @@ def test_model_export_says_what_stands_in_its_way(cli: Cli, minilm_onnx: Path, t
     assert f"{minilm_onnx}/onnx/model.onnx is there already. To make it anew, move it away first." in there.err
     assert (there.code, nothing.code) == (64, 3)
     assert f"{tmp_path}/modules.json does not say what the model is made of" in nothing.err
+
+
+@pytest.mark.real_model
+def test_a_run_tells_what_computed_it_and_how_fast_and_so_does_its_status(cli: Cli, filled: Path) -> None:
+    filled.write_text(f"{filled.read_text(encoding='utf-8')}dim = 128\n", encoding="utf-8")
+    told = cli("reembed", "--yes", "--json").json["computing"]
+
+    assert told["engine"].startswith("onnxruntime ")
+    assert told["threads"] >= 1
+    assert told["tokens_per_second"] > 0
+    assert 0 <= told["padding"] < 1
+    kept = cli("reembed", "status", "--json").json["computing"]
+    assert (kept["engine"], kept["threads"]) == (told["engine"], told["threads"])
+    assert f"\n{told['engine']} on {told['threads']} thread" in cli("reembed", "status").out

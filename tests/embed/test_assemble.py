@@ -6,6 +6,7 @@ import argparse
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +17,12 @@ from ai_memory.config.file import Table
 from ai_memory.config.settings import Settings
 from ai_memory.embed.assemble import assemble, token_counter
 from ai_memory.embed.flow.splitting import SplittingEmbedder
+from ai_memory.embed.local.embedder import AT_ONCE
 from ai_memory.embed.local.tokens import token_count
 from ai_memory.embed.port import Embedder
 from ai_memory.embed.terms import Terms
 from ai_memory.errors import EmbedderInitFailed, NoEmbedder
+from ai_memory.vectors.checks import cosines
 from ai_memory.vectors.target import Target
 from tests.support.command import remote
 from tests.support.fake_endpoint import FakeEndpoint
@@ -187,6 +190,7 @@ def test_building_an_embedder_for_an_endpoint_loads_nothing_heavy() -> None:
     program = """
 import argparse, sys
 from ai_memory.embed.assemble import assemble, token_counter
+from ai_memory.embed.local.embedder import AT_ONCE
 from ai_memory.embed.local.tokens import token_count
 from ai_memory.config.embedding import EmbeddingSettings
 from ai_memory.config.settings import Settings
@@ -241,3 +245,18 @@ def test_a_rate_refusal_is_waited_for_by_everyone() -> None:
         first, *others = endpoint.seen.at
         assert len(others) == 4
         assert min(others) - first >= 0.45
+
+
+def test_as_many_calls_of_a_local_model_share_its_passes_however_long_they_take(
+    tmp_path: Path, tiny_model: Path
+) -> None:
+    embedder = built(tmp_path, f'[embeddings]\nmodel_path = "{tiny_model}"\nengine = "torch"\n')
+    at_first = embedder.concurrency
+    for texts in (1, 40, 1, 40, 1):
+        embedder.embed_documents(TEXTS[:texts])
+
+    assert embedder.concurrency == at_first == AT_ONCE
+    with ThreadPoolExecutor(AT_ONCE) as threads:
+        found = list(threads.map(embedder.embed_documents, [TEXTS[:20], TEXTS[20:], TEXTS[:1]]))
+    assert cosines(np.concatenate(found[:2]), embedder.embed_documents(TEXTS)).min() > 0.99999
+    assert cosines(found[2], found[0][:1]).min() > 0.99999

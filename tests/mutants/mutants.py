@@ -386,7 +386,9 @@ MUTANTS = (
         "if not least >= -1:",
         ENGINES,
     ),
-    _one("a proof holds for other files", "embed.local.proofs:Proof._key", ".machine(), seen", ".machine()", ENGINES),
+    _one(
+        "a proof holds for other files", "embed.local.user_cache:model_key", ".machine(), seen", ".machine()", ENGINES
+    ),
     _one(
         "a text is cut a token later",
         "embed.local.token_reader:token_reader",

@@ -10,6 +10,7 @@ from ai_memory.embed.usage import Meter, Usage
 from ai_memory.errors import CredentialsRefused, StorageFailed, TransientFailure
 from ai_memory.reembed.ledger import Ledger
 from ai_memory.reembed.work import Learned, PageAnswer
+from ai_memory.stores.computing import Computing
 from tests.reembed.work import Work
 from tests.support import files
 from tests.support.fakes import HashEmbedder
@@ -41,6 +42,17 @@ def test_a_size_that_all_must_keep_to_lowers_what_a_request_carries_at_once() ->
     ledger.require({"inputs": 2})
 
     assert (ledger.sizes_for_others, ledger.inputs) == ({"inputs": 2}, 2)
+
+
+def test_how_a_model_on_this_machine_computed_is_known_once_it_did() -> None:
+    ledger = Ledger()
+    ledger.settle(PageAnswer(usage=Usage(requests=1, tokens=9), learned=Learned({}, 10)))
+    before = ledger.computing
+    ledger.settle(PageAnswer(usage=Usage(computed=9, filling=1, seconds=0.5), learned=Learned({}, 10, "torch 2.9", 2)))
+    ledger.require({"inputs": 2})
+
+    assert before is None
+    assert ledger.computing == Computing("torch 2.9", 2, 9, 1, 0.5)
 
 
 def test_only_workers_with_meters_of_their_own_move_the_drivers() -> None:

@@ -116,6 +116,8 @@ TAMPERED = {
     "UPDATE reembed_run SET last_error = ?, breaker_state = 'open', breaker_until = 1e15": [["reembed", "--resume"]],
     "UPDATE reembed_run SET ended_reason = ?, ended_code = 1, ended_at = 1": [STATUS, [*STATUS, "--check"]],
     "UPDATE reembed_event SET detail_json = json_object('stored', json_array(json_array(?, 3, 5)))": [STATUS],
+    "INSERT INTO reembed_event (run_id, at, kind, detail_json) SELECT run_id, 1, 'computing', json_object("
+    "'engine', ?, 'threads', 1, 'tokens', 9, 'filling', 0, 'seconds', 1.5) FROM reembed_run": [STATUS],
     "INSERT INTO reembed_pause (only_row, paused_at, paused_by, reason) SELECT 1, 1, f, f FROM (SELECT ? AS f)": [
         STATUS
     ],

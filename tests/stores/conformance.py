@@ -29,6 +29,7 @@ from ai_memory.memory.freshness import ATTESTED, Document, Freshness, classify, 
 from ai_memory.memory.reason import Reason, unwritable
 from ai_memory.memory.row import MemoryRow
 from ai_memory.reembed.plan.targets import identity
+from ai_memory.stores.computing import Computing
 from ai_memory.stores.holder import Holder, LockState
 from ai_memory.stores.port import Database, Reader, Snapshot, Store, Transaction
 from ai_memory.stores.served import Active
@@ -1364,6 +1365,17 @@ class ProgressSuite(Suite):
         assert found.counters == Counters(reembedded=2, attested=1, quarantined=1, requests=3)
         assert found.counted == Counted(6, 2, 1, NOW_MS)
         assert (found.last_written_at, found.rows_per_hour) == (NOW_MS, 60)
+
+    def test_how_a_model_computed_last_is_kept_with_the_run_that_it_computed_for(self, store: Store, run: Run) -> None:
+        before, last = Computing("torch 2.9", 2, 900, 100, 0.5), Computing("torch 2.9", 4, 3_000, 0, 1.5)
+        for each in (before, last):
+            with store.transaction() as transaction:
+                transaction.progress.note_computing(run, each, now_ms=NOW_MS)
+            assert store.runs.read(run.run_id).computing == each
+
+        self.end(store, run)
+        assert begun(store, entered(store, HashEmbedder(dim=8))).computing is None
+        assert store.runs.read(run.run_id).computing == last
 
     def test_the_breaker_is_opened_for_a_reason_and_closed(self, store: Store, run: Run) -> None:
         with store.transaction() as transaction:

@@ -1,32 +1,33 @@
 """Embedding on this machine: what an embedder adds to an engine, which only computes.
 
-The texts' prefixes, which texts share a forward pass, the width that is given out, and the truth about the model.
+The texts' prefixes, how much a forward pass may carry, the width that is given out, and the truth about the model.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from threading import Lock
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ai_memory.embed.local.model_files import AGAIN
+from ai_memory.embed.local.pass_size import NotKept, PassSize
+from ai_memory.embed.local.shared_passes import SharedPasses
 from ai_memory.embed.usage import Meter, Usage
-from ai_memory.errors import EmbedderInitFailed
-from ai_memory.text.utf8 import utf8_size
+from ai_memory.errors import AiMemoryError, EmbedderInitFailed
 from ai_memory.vectors.checks import check
 
 if TYPE_CHECKING:
+    from ai_memory.embed.local.pass_size import KeptSize
     from ai_memory.embed.port import Engine, ModelFacts
     from ai_memory.vectors.target import Target, Vectors
 
-CPU_BATCH = 8
-"""Texts per forward pass on a processor. Measured with MiniLM and docstrings, sorted by length, 100 per call, one
-thread: 14.3 ms per text at 8, 15.2 at 4, 16.5 at 16, 25 at 32, 38 at 64: what is padded costs as much as text."""
-DEVICE_BATCH = 64
-"""Texts per forward pass on an accelerator, where a pass of a few texts leaves most of it idle (not measured)."""
+AT_ONCE = 3
+"""Calls whose texts share passes. With fewer there are too few texts of one length, and while a page is committed the
+next one must be there; with more, more is lost at a kill."""
 MAX_BATCH = 4_096
 
 
@@ -39,15 +40,23 @@ class LocalEmbedder:
     """
 
     max_batch = MAX_BATCH
-    concurrency = 1
+    concurrency = AT_ONCE
 
-    def __init__(self, target: Target, engine: Engine[Any]) -> None:
-        """Keep what computes; nothing is loaded yet."""
+    def __init__(
+        self, target: Target, engine: Engine[Any], kept: Callable[[ModelFacts, str], KeptSize] | None = None
+    ) -> None:
+        """Keep what computes; nothing is loaded yet.
+
+        `kept` says where it is kept which size of a forward pass is the fastest, of a loaded model on a device.
+        """
         self.meter = Meter()
         self._target = target
         self._engine = engine
+        self._kept = kept or (lambda _, __: NotKept())
+        self._size = PassSize("cpu", NotKept())
+        self._passes = SharedPasses(self._timed, self._most)
         self._agreed = False
-        self._one_at_a_time = Lock()
+        self._reading = Lock()
 
     @property
     def target(self) -> Target:
@@ -79,32 +88,47 @@ class LocalEmbedder:
 
     def close(self) -> None:
         """Let go of the model; a call for vectors loads it again."""
-        with self._one_at_a_time:
+        with self._reading:
+            self._agreed = False
             self._engine.close()
 
     def _embed(self, texts: list[str]) -> Vectors:
         if not texts:
             return np.zeros((0, self._target.dim), dtype=np.float32)
-        with self._one_at_a_time:
+        found = _shortened(self._passes.compute(self._read(texts)), self._target.dim)
+        return check(found, count=len(texts), dim=self._target.dim)
+
+    def _most(self) -> int:
+        """Return how many tokens the next forward pass may have."""
+        return self._size.next()
+
+    def _timed(self, texts: Sequence[Any]) -> Vectors:
+        """Return what the engine computes in one forward pass, and count it."""
+        began = perf_counter()
+        try:
+            found = self._engine.run(texts)
+        except AiMemoryError:
+            self._size.failed()
+            raise
+        seconds = perf_counter() - began
+        tokens, filled_up = sum(map(len, texts)), len(texts) * max(map(len, texts))
+        self._size.timed(filled_up, seconds)
+        self.meter.add(Usage(computed=tokens, filling=filled_up - tokens, seconds=seconds))
+        return found
+
+    def _read(self, texts: list[str]) -> Sequence[Any]:
+        """Return texts as the loaded model reads them; others may be computed meanwhile."""
+        with self._reading:
             if not self._agreed:
                 facts = self._engine.facts()
                 self.meter.reached = True
                 self._target = _agreed(self._target, facts)
+                self._size = PassSize(self._engine.device, self._kept(facts, self._engine.device))
                 self._agreed = True
-            size = sum(map(utf8_size, texts))
-            self.meter.add(Usage(requests=1, texts_sent=len(texts), unreported_bytes=size))
-            computed = self._computed(texts)
-        found = _shortened(computed, self._target.dim)
-        return check(found, count=len(texts), dim=self._target.dim)
-
-    def _computed(self, texts: list[str]) -> Vectors:
-        """Return what the engine computes of texts, those of about one length together: float32, in their order."""
-        longest_first = np.argsort([-len(text) for text in texts])
-        size = CPU_BATCH if self._engine.device == "cpu" else DEVICE_BATCH
-        passes = [longest_first[start : start + size] for start in range(0, len(texts), size)]
-        computed = [self._engine.run(self._engine.tokenize([texts[place] for place in each])) for each in passes]
-        found: Vectors = np.concatenate(computed)[np.argsort(longest_first)]
-        return found
+            self.meter.add(Usage(requests=1, texts_sent=len(texts)))
+            read = self._engine.tokenize(texts)
+            self.meter.add(Usage(tokens=sum(map(len, read))))
+            return read
 
 
 def _agreed(target: Target, loaded: ModelFacts) -> Target:
@@ -125,6 +149,7 @@ def _agreed(target: Target, loaded: ModelFacts) -> Target:
         max_tokens=loaded.max_tokens,
         normalized=cut or loaded.normalized,
         engine=loaded.engine,
+        threads=loaded.threads,
     )
     if target.max_tokens and found != target:
         raise EmbedderInitFailed(

@@ -7,7 +7,7 @@ texts, else those that PyTorch computes. What disagrees is not used, and said.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Sized
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -91,21 +91,21 @@ class AutoEngine:
         facts = self._engine().facts()
         return replace(facts, engine=f"{facts.engine} ({self._why})" if self._why else facts.engine)
 
-    def tokenize(self, texts: Sequence[str]) -> object:
-        """Return the texts of one forward pass as the model reads them.
+    def tokenize(self, texts: Sequence[str]) -> Sequence[Sized]:
+        """Return texts as the model reads them.
 
         Raises:
             RowsRefused: the model cannot read one of them.
         """
         return self._engine().tokenize(texts)
 
-    def run(self, batch: object) -> Vectors:
+    def run(self, texts: Sequence[Sized]) -> Vectors:
         """Return what the model computes in one forward pass: float32, shape (n, dim of the model), in order.
 
         Raises:
             RowsRefused: the model cannot take them.
         """
-        return self._engine().run(batch)
+        return self._engine().run(texts)
 
     def close(self) -> None:
         """Let go of the model; another call loads that of the same engine again."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ai_memory.embed.local.onnx_model import OnnxModel
-    from ai_memory.embed.local.token_reader import Numbers, TokenBatch, TokenReader
+    from ai_memory.embed.local.token_reader import Numbers, TokenBatch, TokenReader, TokenText
     from ai_memory.embed.port import ModelFacts
     from ai_memory.vectors.target import Vectors
 
@@ -34,6 +34,10 @@ class Graph(Protocol):
     @property
     def engine(self) -> str:
         """The library and its release."""
+
+    @property
+    def threads(self) -> int:
+        """On how many threads it computes."""
 
     @property
     def inputs(self) -> Mapping[str, str]:
@@ -66,21 +70,22 @@ class FileEngine:
         """
         return self._model().facts
 
-    def tokenize(self, texts: Sequence[str]) -> TokenBatch:
-        """Return the texts of one forward pass as the model reads them, each cut after its last token.
+    def tokenize(self, texts: Sequence[str]) -> Sequence[TokenText]:
+        """Return texts as the model reads them, each cut after its last token.
 
         Raises:
             RowsRefused: the model cannot read one of them.
         """
         return self._model().reader.read(texts)
 
-    def run(self, batch: TokenBatch) -> Vectors:
+    def run(self, texts: Sequence[TokenText]) -> Vectors:
         """Return what the model computes in one forward pass: float32, shape (n, dim of the model), in order.
 
         Raises:
             RowsRefused: the model cannot take them.
         """
-        return self._model().vectors(batch)
+        model = self._model()
+        return model.vectors(model.reader.together(texts))
 
     def close(self) -> None:
         """Let go of the model; another call loads it again."""
@@ -96,7 +101,7 @@ class _Loaded:
     """A model in memory."""
 
     def __init__(self, model: OnnxModel, reader: TokenReader, graph: Graph, output: str) -> None:
-        self.facts = model.facts(graph.engine)
+        self.facts = model.facts(graph.engine, graph.threads)
         self.reader = reader
         self._model = model
         self._graph = graph
@@ -155,7 +160,7 @@ def _require_width(loaded: _Loaded, model: OnnxModel) -> None:
     Raises:
         EmbedderInitFailed: it does not.
     """
-    batch = loaded.reader.read([CANARY])
+    batch = loaded.reader.together(loaded.reader.read([CANARY]))
     try:
         shape = loaded.tokens(batch).shape
     except RowsRefused as error:

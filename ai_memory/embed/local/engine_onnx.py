@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ai_memory.system.cores import usable_cores
+
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
@@ -27,9 +29,9 @@ def is_installed() -> bool:
 class OnnxGraph:
     """An ONNX file in onnxruntime."""
 
-    def __init__(self, session: InferenceSession, engine: str) -> None:
+    def __init__(self, session: InferenceSession, engine: str, threads: int) -> None:
         """Take a session that is ready to compute."""
-        self.engine = engine
+        self.engine, self.threads = engine, threads
         self.inputs: Mapping[str, str] = {each.name: _FORMATS.get(each.type, "int64") for each in session.get_inputs()}
         self.outputs: Sequence[str] = [each.name for each in session.get_outputs()]
         self._session = session
@@ -49,5 +51,6 @@ def open_graph(file: Path) -> OnnxGraph:
     options.log_severity_level = _FATAL
     # Threads that spin while they wait take a busy machine's cores from everybody; see let_idle_threads_sleep.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    threads = options.intra_op_num_threads = usable_cores()
     session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
-    return OnnxGraph(session, f"onnxruntime {onnxruntime.__version__}")
+    return OnnxGraph(session, f"onnxruntime {onnxruntime.__version__}", threads)

@@ -35,7 +35,7 @@ class OpenVinoGraph:
 
     def __init__(self, compiled: CompiledModel, engine: str) -> None:
         """Take a model that is ready to compute."""
-        self.engine = engine
+        self.engine, self.threads = engine, int(compiled.get_property("INFERENCE_NUM_THREADS"))
         self.inputs: Mapping[str, str] = {each.get_any_name(): _format(each) for each in compiled.inputs}
         self._ports = {name: port for port in compiled.outputs for name in port.get_names()}
         self.outputs: Sequence[str] = list(self._ports)

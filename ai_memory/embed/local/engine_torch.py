@@ -15,6 +15,7 @@ from urllib.request import getproxies
 
 import numpy as np
 
+from ai_memory.embed.local.features import apart, together
 from ai_memory.embed.local.model_files import AGAIN, reason_of
 from ai_memory.embed.local.weights import tensor_elements, weights
 from ai_memory.embed.port import ModelFacts
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from torch import Tensor
     from torch.nn import Module
 
+    from ai_memory.embed.local.features import Features, ReadText
     from ai_memory.vectors.target import Vectors
 
 HUB_TIMEOUT = 5.0
@@ -36,9 +38,6 @@ INSTALL = 'Type: pip install "sentence-transformers>=6.0.0" "torch>=2.6.0"'
 """Not ai-memory[local]: until it is published, that name on PyPI is nobody's, or somebody else's."""
 
 _INPUTS = ("input_ids", "attention_mask", "token_type_ids")
-
-Features = dict[str, Any]
-"""What sentence-transformers makes of texts: tensors by name, padded to the longest text."""
 
 
 def is_installed() -> bool:
@@ -84,22 +83,21 @@ class TorchEngine:
         normalized = any(isinstance(module, Normalize) for module in model)
         dim, max_tokens = model.get_embedding_dimension() or 0, model.max_seq_length or 0
         from torch import __version__ as release
+        from torch import get_num_threads
 
-        return ModelFacts(dim, max_tokens, normalized, f"torch {release}")
+        return ModelFacts(dim, max_tokens, normalized, f"torch {release}", get_num_threads())
 
-    def tokenize(self, texts: Sequence[str]) -> Features:
-        """Return the texts of one forward pass as the model reads them.
+    def tokenize(self, texts: Sequence[str]) -> Sequence[ReadText]:
+        """Return texts as the model reads them.
 
         Raises:
             RowsRefused: the model cannot read one of them.
         """
         model = self._loaded()
         with _refusing(len(texts)):
-            # An empty prompt keeps a model's default prompt away.
-            features: Features = model.preprocess(list(texts), prompt="")
-        return features
+            return apart(texts, _preprocessed(model, texts), _tokenizer(model))
 
-    def run(self, batch: Features) -> Vectors:
+    def run(self, texts: Sequence[ReadText]) -> Vectors:
         """Return what the model computes in one forward pass: float32, shape (n, dim of the model), in order.
 
         Raises:
@@ -109,7 +107,8 @@ class TorchEngine:
         from sentence_transformers.util import batch_to_device
         from torch import inference_mode
 
-        with _refusing(_texts(batch)), inference_mode():
+        with _refusing(len(texts)), inference_mode():
+            batch = together(texts, _tokenizer(model)) or _preprocessed(model, [each.text for each in texts])
             computed = model(batch_to_device(batch, model.device))["sentence_embedding"]
             return np.asarray(computed.cpu().numpy(), dtype=np.float32)
 
@@ -155,6 +154,16 @@ class TorchEngine:
             model = _open(self._source, self._device, offline=self._offline)
             _require_whole(model, Path(self._source))
         return model
+
+
+def _preprocessed(model: SentenceTransformer, texts: Sequence[str]) -> Features:
+    # An empty prompt keeps a model's default prompt away.
+    features: Features = model.preprocess(list(texts), prompt="")
+    return features
+
+
+def _tokenizer(model: SentenceTransformer) -> Any:  # noqa: ANN401 - torch is not looked into
+    return getattr(model, "tokenizer", None)
 
 
 def _token_network(model: SentenceTransformer, names: list[str]) -> Module:
@@ -274,11 +283,6 @@ def _refusing(texts: int) -> Iterator[None]:
         ) from error
     except (RuntimeError, ValueError, TypeError, IndexError, UnicodeError) as error:
         raise RowsRefused(f"the model cannot embed this batch: {reason_of(error)}.") from error
-
-
-def _texts(batch: Features) -> int:
-    """Return how many texts a batch has: the rows of its first tensor that has some."""
-    return next((len(each) for each in batch.values() if getattr(each, "ndim", 0)), 0)
 
 
 @contextmanager

@@ -29,9 +29,9 @@ class OnnxModel:
     max_tokens: int
     lower_case: bool
 
-    def facts(self, engine: str) -> ModelFacts:
-        """Return what is told of the model that `engine` computes."""
-        return ModelFacts(self.width * len(self.pooling), self.max_tokens, self.normalized, engine)
+    def facts(self, engine: str, threads: int) -> ModelFacts:
+        """Return what is told of the model that `engine` computes, on so many threads."""
+        return ModelFacts(self.width * len(self.pooling), self.max_tokens, self.normalized, engine, threads)
 
 
 def export_command(folder: Path) -> str:

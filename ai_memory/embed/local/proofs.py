@@ -1,21 +1,14 @@
 """Remembers which engines compute a model as PyTorch does, so that it is asked once and not at each start.
 
-What is remembered holds for these very files, this release of the library and this machine. It may be deleted at any
-time, and where it cannot be written the next process compares again.
+What is remembered holds for these very files, this release of the library and this machine.
 """
 
 from __future__ import annotations
 
-import json
-import os
-import platform
-from contextlib import suppress
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 
-from ai_memory.embed.local.model_files import modules
-from ai_memory.system.process_env import cache_home
+from ai_memory.embed.local.user_cache import cached, keep
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,23 +25,7 @@ class Proof:
 
     def keep(self, cosine: float) -> None:
         """Keep that it was shown, with the least cosine that was found."""
-        place = self._place()
-        if place is None:
-            return
-        told = {"engine": self.engine, "model": str(self.folder), "cosine": round(cosine, 9)}
-        part = place.with_name(f"{place.name}.{os.getpid()}")
-        with suppress(OSError):
-            place.parent.mkdir(parents=True, exist_ok=True)
-            part.write_text(json.dumps(told), encoding="utf-8")
-            part.replace(place)
+        keep(self._place(), {"engine": self.engine, "model": str(self.folder), "cosine": round(cosine, 9)})
 
     def _place(self) -> Path | None:
-        home = cache_home()
-        return home / "ai-memory" / "engines" / f"{self._key()}.json" if home else None
-
-    def _key(self) -> str:
-        folder = self.folder.resolve()
-        places = [folder, folder / "onnx", *(step.place for step in modules(folder))]
-        files = {path for place in places if place.is_dir() for path in place.iterdir() if path.is_file()}
-        seen = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in sorted(files)]
-        return sha256(repr((self.engine, platform.node(), platform.machine(), seen)).encode()).hexdigest()[:32]
+        return cached("engines", self.folder, self.engine)

@@ -29,6 +29,18 @@ _SAID_TWICE = {
 
 
 @dataclass(frozen=True, slots=True)
+class TokenText:
+    """A text as the model reads it: int64, one number a token."""
+
+    ids: Numbers
+    kinds: Numbers
+
+    def __len__(self) -> int:
+        """Return the number of its tokens."""
+        return len(self.ids)
+
+
+@dataclass(frozen=True, slots=True)
 class TokenBatch:
     """The texts of one forward pass, padded to the longest: int64, shape (texts, tokens); `mask` is 1 where text is."""
 
@@ -40,11 +52,11 @@ class TokenBatch:
 class TokenReader:
     """Reads texts as one model does; made by `token_reader`."""
 
-    def __init__(self, tokenizer: Tokenizer) -> None:
-        """Take a tokenizer that cuts and pads as the model wants it."""
-        self._tokenizer = tokenizer
+    def __init__(self, tokenizer: Tokenizer, filler: int) -> None:
+        """Take a tokenizer that cuts as the model wants it, and the number of the token that fills a batch."""
+        self._tokenizer, self._filler = tokenizer, filler
 
-    def read(self, texts: Sequence[str]) -> TokenBatch:
+    def read(self, texts: Sequence[str]) -> list[TokenText]:
         """Return the tokens of some texts.
 
         Raises:
@@ -54,11 +66,15 @@ class TokenReader:
             found = self._tokenizer.encode_batch(list(texts))
         except Exception as error:  # the library raises plain Exception, TypeError and what Rust panics with
             raise RowsRefused(f"the model cannot read this batch: {reason_of(error)}.") from error
-        return TokenBatch(
-            ids=np.array([each.ids for each in found], dtype=np.int64),
-            mask=np.array([each.attention_mask for each in found], dtype=np.int64),
-            kinds=np.array([each.type_ids for each in found], dtype=np.int64),
-        )
+        return [TokenText(np.array(each.ids, np.int64), np.array(each.type_ids, np.int64)) for each in found]
+
+    def together(self, texts: Sequence[TokenText]) -> TokenBatch:
+        """Return texts filled up to the longest of them."""
+        shape = len(texts), max(map(len, texts))
+        ids, mask, kinds = np.full(shape, self._filler, np.int64), np.zeros(shape, np.int64), np.zeros(shape, np.int64)
+        for row, each in enumerate(texts):
+            ids[row, : len(each)], mask[row, : len(each)], kinds[row, : len(each)] = each.ids, 1, each.kinds
+        return TokenBatch(ids, mask, kinds)
 
 
 def token_reader(model: OnnxModel) -> TokenReader:
@@ -79,9 +95,8 @@ def token_reader(model: OnnxModel) -> TokenReader:
     if model.lower_case:
         _lower(tokenizer)
     tokenizer.enable_truncation(model.max_tokens)
-    pad, name = _padding(tokenizer, config, model.transformer)
-    tokenizer.enable_padding(pad_id=pad, pad_token=name)
-    return TokenReader(tokenizer)
+    tokenizer.no_padding()
+    return TokenReader(tokenizer, _filler(tokenizer, config, model.transformer))
 
 
 def _opened(file: Path) -> Tokenizer:
@@ -120,13 +135,13 @@ def _lower(tokenizer: Tokenizer) -> None:
     tokenizer.normalizer = Sequence([Lowercase(), *([before] if before else [])])
 
 
-def _padding(tokenizer: Tokenizer, config: Mapping[str, object], folder: Path) -> tuple[int, str]:
-    """Return number and name of the token that fills a batch: models count positions by it."""
+def _filler(tokenizer: Tokenizer, config: Mapping[str, object], folder: Path) -> int:
+    """Return the number of the token that fills a batch: models count positions by it."""
     named = config.get("pad_token") or table(folder / "special_tokens_map.json").get("pad_token")
     name = named.get("content") if isinstance(named, dict) else named
     number = tokenizer.token_to_id(name) if isinstance(name, str) else None
-    if number is None or not isinstance(name, str):
+    if number is None:
         raise EmbedderInitFailed(
             f"the files of the tokenizer in {folder} name no pad_token that it has.", tip=OTHER_ENGINE
         )
-    return number, name
+    return number

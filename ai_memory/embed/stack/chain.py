@@ -39,9 +39,9 @@ class Core:
     """What the chain is put around, and what it must know of it.
 
     `target` is what is known of the model before it is asked. `make` returns the embedder, one attempt per call; its
-    requests pass the limiter that it is given. `concurrency` is how many may be in flight at most, `limits` what is
-    documented of one, `packing` the form of its vectors. `count_tokens` returns what counts the tokens of a text, and
-    may take a while.
+    requests pass the limiter that it is given. `concurrency` is how many may be in flight at most, found by trial
+    unless the `level_is_known`; `limits` is what is documented of one, `packing` the form of its vectors.
+    `count_tokens` returns what counts the tokens of a text, and may take a while.
     """
 
     target: Target
@@ -50,6 +50,7 @@ class Core:
     limits: DocumentedLimits
     packing: Packing
     count_tokens: Callable[[], Callable[[str], int] | None]
+    level_is_known: bool = False
 
 
 def chained(core: Core, terms: Terms, ties: Ties) -> SplittingEmbedder:
@@ -73,7 +74,7 @@ def chained(core: Core, terms: Terms, ties: Ties) -> SplittingEmbedder:
 def _limiter(core: Core, terms: Terms, ties: Ties, sizes: RequestSize) -> ConcurrencyLimiter:
     return ConcurrencyLimiter(
         most=core.concurrency,
-        fixed=terms.concurrency is not None,
+        fixed=core.level_is_known or terms.concurrency is not None,
         stop=ties.stop,
         closed=ties.closed,
         sizes=sizes,

@@ -13,7 +13,9 @@ from ai_memory.embed.flow.documented import documented_limits
 from ai_memory.embed.http.packing import Packing
 from ai_memory.embed.local import model_folder
 from ai_memory.embed.local.cache import cached_folder
-from ai_memory.embed.local.embedder import LocalEmbedder
+from ai_memory.embed.local.embedder import AT_ONCE, LocalEmbedder
+from ai_memory.embed.local.kept_size import CachedSize
+from ai_memory.embed.local.pass_size import NotKept
 from ai_memory.embed.local.tokens import token_count
 from ai_memory.embed.local.weights import weights
 from ai_memory.embed.stack.chain import Core
@@ -24,11 +26,12 @@ from ai_memory.vectors.target import LOCAL, Target
 
 if TYPE_CHECKING:
     from ai_memory.config.embedding import EmbeddingSettings
+    from ai_memory.embed.local.pass_size import KeptSize
     from ai_memory.embed.port import Engine, ModelFacts
 
 
 def core(settings: EmbeddingSettings, make_engine: Callable[[Path | None, Target], Engine[Any]]) -> Core:
-    """Return the embedder of the configured model, called once at a time; nothing is loaded yet.
+    """Return the embedder of the configured model, whose calls share forward passes; nothing is loaded yet.
 
     `make_engine` returns what computes the model in a folder, or one that is not on this machine yet.
 
@@ -46,12 +49,18 @@ def core(settings: EmbeddingSettings, make_engine: Callable[[Path | None, Target
     engine = make_engine(folder, target)
     return Core(
         target=target,
-        make=partial(LimitedEmbedder, LocalEmbedder(target, engine)),
-        concurrency=1,
+        make=partial(LimitedEmbedder, LocalEmbedder(target, engine, partial(_kept_size, folder))),
+        concurrency=AT_ONCE,
+        level_is_known=True,
         limits=documented_limits(settings.base_url.value),
         packing=Packing(fixed=False),
         count_tokens=partial(token_count, folder),
     )
+
+
+def _kept_size(folder: Path | None, loaded: ModelFacts, device: str) -> KeptSize:
+    """Return where it is kept which size of a forward pass is the fastest; nowhere for a model without a folder."""
+    return CachedSize(folder, loaded.library, loaded.threads, device) if folder else NotKept()
 
 
 def token_counter(settings: EmbeddingSettings) -> Callable[[str], int] | None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ai_memory.reembed.plan.plan import Plan
     from ai_memory.reembed.plan.taking import TakenRun
     from ai_memory.reembed.sweep.ending import Done, Ending
+    from ai_memory.stores.computing import Computing
 
 RACED = (
     "row was edited while it was embedded, and was embedded again.",
@@ -39,12 +40,16 @@ TO_SERVE = f"To serve the new vectors: {SWITCH}"
 
 @dataclass(frozen=True, slots=True)
 class Expense:
-    """What an invocation cost, at the `price` of a million tokens; `failure` is what the last request came to."""
+    """What an invocation cost, at the `price` of a million tokens; `failure` is what the last request came to.
+
+    `computing` is how a model on this machine computed (None: none did).
+    """
 
     usage: Usage
     price: float | None
     duration_ms: int
     failure: str
+    computing: Computing | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +67,8 @@ class RunReport:
     (95 %, None: none were re-embedded, or the run is not over). `error` is the line of what ended the invocation,
     empty when nothing did. `last_failure` is what the last request came to, empty where it was answered; `next` is the
     command to type next, empty where there is none. `tokens_needed` is what the next row needs where the limit of
-    tokens or money lets it through no more, else 0.
+    tokens or money lets it through no more, else 0. `computing` is how a model on this machine computed (None: none
+    did).
     """
 
     run_id: int | None
@@ -102,10 +108,12 @@ class RunReport:
     next: str = ""
     tokens_needed: int = 0
     taken_again: int = 0
+    computing: Computing | None = None
 
     def values(self) -> dict[str, object]:
         """Return the JSON object."""
-        return with_timestamps(asdict(self), "census_at")
+        told = {**asdict(self), "computing": self.computing.values() if self.computing else None}
+        return with_timestamps(told, "census_at")
 
     def lines(self) -> list[str]:
         """Return the words for people: two or three lines."""
@@ -121,6 +129,8 @@ class RunReport:
             f"{name}: {done}, {left}.",
             f"Target: {self.model}, {self.dim or 'unknown'} wide, space {self.space}. {spent}.",
         ]
+        if self.computing:
+            lines.append(f"Computed by {self.computing.line()}.")
         if self.state == "ready":
             way = (
                 f"What is in quarantine would be found by words only. {SWITCH_WITHOUT}"
@@ -199,4 +209,5 @@ def report(
         last_failure=expense.failure,
         next=ending.error.tip if ending.error else "",
         tokens_needed=ending.tokens_needed,
+        computing=expense.computing,
     )

@@ -151,6 +151,7 @@ class Status:
             "counted_at": counted.at if counted else None,
             "differ_at_most": self.differ_at_most,
             "rows_per_hour": run.rows_per_hour,
+            "computing": run.computing.values() if run.computing else None,
             "seconds_left": None if self.seconds_left is None else round(self.seconds_left),
             "cost": self.cost,
             "free_bytes": self.free_bytes,

@@ -88,6 +88,8 @@ def write_page(
     counters += spent(traffic.usage)
     reads, written_at = sum(each.reads for each in rows.done), now_ms if counters.reembedded else None
     journal.count(transaction, counters, reads=reads, written_at=written_at, rows_per_hour=traffic.rows_per_hour)
+    if traffic.computing:
+        journal.note_computing(transaction, traffic.computing, now_ms=now_ms)
     return Numbered(number, counters)
 
 

@@ -79,7 +79,7 @@ class Committer:
         """
         page, ledger, clock = answered.page, self._tools.ledger, self._tools.clock
         now = self._now.after(page, spent=ledger.spent, sizes=ledger.sizes, at=clock.monotonic())
-        traffic = now.since(self._now, in_flight=in_flight)
+        traffic = replace(now.since(self._now, in_flight=in_flight), computing=ledger.computing)
 
         def write(transaction: Transaction, unwritable: Unwritable) -> Numbered:
             now_ms, told = clock.now_ms(), replace(answered, unwritable=unwritable)

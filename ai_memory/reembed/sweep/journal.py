@@ -12,6 +12,7 @@ from ai_memory.stores.values import NOTHING_KEPT, InRow, Staged
 if TYPE_CHECKING:
     from ai_memory.memory.freshness import Document, Unfit
     from ai_memory.memory.reason import Reason
+    from ai_memory.stores.computing import Computing
     from ai_memory.stores.port import Store, Transaction
     from ai_memory.stores.values import Counters, Place, Run, Steps
     from ai_memory.vectors.target import Fingerprint
@@ -58,6 +59,9 @@ class Journal(Protocol):
         rows_per_hour: int | None = None,
     ) -> None:
         """Add to the counters; `reads` is how often the rows that are the target's now were read."""
+
+    def note_computing(self, transaction: Transaction, computing: Computing, *, now_ms: int) -> None:
+        """Note how a model on this machine computes."""
 
     def set_aside(
         self, transaction: Transaction, target: Fingerprint, row: Document | Unfit, reason: Reason, *, now_ms: int
@@ -118,6 +122,9 @@ class Unrecorded:
         written_at: int | None = None,
         rows_per_hour: int | None = None,
     ) -> None:
+        """Do nothing."""
+
+    def note_computing(self, transaction: Transaction, computing: Computing, *, now_ms: int) -> None:
         """Do nothing."""
 
     def set_aside(
@@ -185,6 +192,10 @@ class RunJournal:
     ) -> None:
         """See `ProgressWriter.count`."""
         transaction.progress.count(self.run, counters, reads=reads, written_at=written_at, rows_per_hour=rows_per_hour)
+
+    def note_computing(self, transaction: Transaction, computing: Computing, *, now_ms: int) -> None:
+        """See `ProgressWriter.note_computing`."""
+        transaction.progress.note_computing(self.run, computing, now_ms=now_ms)
 
     def set_aside(
         self, transaction: Transaction, target: Fingerprint, row: Document | Unfit, reason: Reason, *, now_ms: int

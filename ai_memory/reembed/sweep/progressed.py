@@ -12,6 +12,7 @@ from ai_memory.embed.usage import Usage
 if TYPE_CHECKING:
     from ai_memory.reembed.page import Page
     from ai_memory.reembed.work import Sizes
+    from ai_memory.stores.computing import Computing
 
 
 REMEMBERED_S = 180.0
@@ -43,13 +44,14 @@ class Traffic:
     """What the requests since the last commit cost and taught, and the most texts in flight until the next one.
 
     `limits` is what was learned of the size of a request, None where that is nothing new. `rows_per_hour` is the
-    rate of the last minutes (None: as it was).
+    rate of the last minutes (None: as it was), `computing` how a model on this machine computes (None: there is none).
     """
 
     in_flight_limit: int
     limits: Mapping[str, int] | None = None
     usage: Usage = field(default_factory=Usage)
     rows_per_hour: int | None = None
+    computing: Computing | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,8 +40,7 @@ class Worker:
                 answer = self._answer(question)
             except AiMemoryError as error:
                 answer = PageAnswer(error=error)
-        learned = Learned(self._embedder.learned(), self._embedder.max_batch)
-        return replace(answer, usage=tally.usage, learned=learned)
+        return replace(answer, usage=tally.usage, learned=Learned.by(self._embedder))
 
     def _answer(self, question: Question) -> PageAnswer:
         match question:

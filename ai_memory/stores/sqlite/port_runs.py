@@ -22,6 +22,7 @@ from ai_memory.stores.sqlite.lost_run import run_lost
 if TYPE_CHECKING:
     from ai_memory.errors import AiMemoryError
     from ai_memory.memory.reason import Reason
+    from ai_memory.stores.computing import Computing
     from ai_memory.stores.holder import Holder
     from ai_memory.stores.sqlite.base import Store, Transaction
     from ai_memory.stores.values import (
@@ -208,6 +209,10 @@ class ProgressWriter:
     def note_end(self, run: Run, *, exit_code: int, reason: str, now_ms: int) -> None:
         """See the port."""
         run_figures.note_end(self.inner, run, exit_code=exit_code, reason=reason, now_ms=now_ms)
+
+    def note_computing(self, run: Run, computing: Computing, *, now_ms: int) -> None:
+        """See the port."""
+        run_figures.note_computing(self.inner, run, computing, now_ms=now_ms)
 
     def note_nothing_stale(self, target: int | None, space: str, dim: int, *, now_ms: int) -> None:
         """See the port."""

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from ai_memory.stores.computing import Computing, computing_of
 from ai_memory.stores.sqlite.own_row import object_of
 from ai_memory.stores.values import Counted, Measured, Run, Space
 from ai_memory.text.cleaning import MOST_WORDS, one_line
@@ -40,6 +42,9 @@ RATES = """
     ORDER BY target IS ? DESC, run_id DESC LIMIT 1
 """
 STARTED = "SELECT detail_json FROM reembed_event WHERE run_id = ? AND kind = 'started' LIMIT 1"
+COMPUTING = "SELECT CAST(detail_json AS BLOB) FROM reembed_event WHERE run_id = ? AND kind = 'computing' LIMIT 1"
+NOTE_COMPUTING = "UPDATE reembed_event SET detail_json = ? WHERE run_id = ? AND kind = 'computing'"
+BEGIN_COMPUTING = "INSERT INTO reembed_event (detail_json, run_id, at, kind) VALUES (?, ?, ?, 'computing')"
 MOST_SPACES = 5
 """Kinds of vectors that a run notes as it begins; the most frequent come first."""
 
@@ -80,6 +85,18 @@ def replaced(store: Store, run: Run) -> tuple[Space, ...]:
     """Return which vectors stood in the file when the run began; none where nothing that can be read tells them."""
     spaces = object_of(store.db.value(STARTED, (run.run_id,))).get("stored")
     return tuple((each[0], each[1], each[2]) for each in spaces if _is_space(each)) if isinstance(spaces, list) else ()
+
+
+def note_computing(transaction: Transaction, run: Run, computing: Computing, *, now_ms: int) -> None:
+    """Note how a model on this machine computes for the run; one row of it is kept."""
+    kept = json.dumps(asdict(computing))
+    if not transaction.db.change(NOTE_COMPUTING, (kept, run.run_id)):
+        transaction.db.execute(BEGIN_COMPUTING, (kept, run.run_id, now_ms))
+
+
+def computing(store: Store, run_id: int) -> Computing | None:
+    """Return how a model on this machine computed for the run last, None where nothing that can be read tells."""
+    return computing_of(object_of(store.db.value(COMPUTING, (run_id,))))
 
 
 def last_rate(store: Store, target: int | None) -> Measured | None:

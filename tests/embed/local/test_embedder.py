@@ -15,6 +15,7 @@ from safetensors.numpy import load_file, save_file
 
 from ai_memory.embed.local.embedder import LocalEmbedder
 from ai_memory.embed.local.engine_torch import TorchEngine
+from ai_memory.embed.local.pass_size import sizes_of
 from ai_memory.embed.local.tokens import token_count
 from ai_memory.embed.port import ModelFacts
 from ai_memory.errors import EmbedderInitFailed
@@ -46,7 +47,7 @@ def test_vectors_come_in_the_order_of_the_texts_whatever_their_lengths(tiny_mode
 
 
 class CountingEngine:
-    """An engine that counts letters, and keeps in mind which texts shared a pass."""
+    """An engine that counts letters, one a token, and keeps in mind which texts shared a pass."""
 
     def __init__(self, device: str) -> None:
         self.device = device
@@ -58,25 +59,30 @@ class CountingEngine:
     def tokenize(self, texts: Sequence[str]) -> list[str]:
         return list(texts)
 
-    def run(self, batch: list[str]) -> Vectors:
-        self.passes.append(batch)
-        return np.array([[text.count(chr(97 + at)) for at in range(26)] for text in batch], dtype=np.float32)
+    def run(self, texts: Sequence[str]) -> Vectors:
+        self.passes.append(list(texts))
+        return np.array([[text.count(chr(97 + at)) for at in range(26)] for text in texts], dtype=np.float32)
 
     def close(self) -> None:
         self.passes.clear()
 
 
-@pytest.mark.parametrize(("device", "texts_a_pass"), [("cpu", 8), ("cuda", 64)])
-def test_texts_of_about_one_length_share_a_pass_of_any_engine_and_come_back_in_their_order(
-    device: str, texts_a_pass: int
-) -> None:
-    engine = CountingEngine(device)
-    texts = ["ab" * (1 + number * 37 % 100) for number in range(100)]
-    found = LocalEmbedder(UNKNOWN, engine).embed_documents(texts)
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_texts_of_about_one_length_share_a_pass_of_any_engine_and_come_back_in_their_order(device: str) -> None:
+    engine, (_, most) = CountingEngine(device), sizes_of(device)
+    embedder = LocalEmbedder(UNKNOWN, engine)
+    texts = ["ab" * (1 + number * 37 % 100) for number in range(300)]
+    found = embedder.embed_documents(texts)
 
     assert found[:, 0].tolist() == found[:, 1].tolist() == [len(text) / 2 for text in texts]
-    assert {len(each) for each in engine.passes[:-1]} == {texts_a_pass}
+    filled_up = [len(each) * len(each[0]) for each in engine.passes]
+    assert max(filled_up) <= most
+    assert sum(map(len, texts)) >= 0.95 * sum(filled_up)
     assert [text for each in engine.passes for text in each] == sorted(texts, key=len, reverse=True)
+    spent = embedder.meter.spent
+    assert spent.tokens == spent.computed == sum(map(len, texts))
+    assert spent.filling == sum(filled_up) - spent.computed
+    assert spent.seconds > 0
 
 
 def test_no_texts_are_no_vectors_and_load_nothing() -> None:

@@ -25,7 +25,7 @@ from ai_memory.embed.local.engine_file import FileEngine
 from ai_memory.embed.local.engine_torch import TorchEngine
 from ai_memory.embed.local.onnx_files import read_model
 from ai_memory.embed.local.proofs import Proof
-from ai_memory.embed.port import BatchT, Engine, ModelFacts
+from ai_memory.embed.port import Engine, ModelFacts, ReadT
 from ai_memory.embed.stack import engines as engines_of
 from ai_memory.embed.stack.export import export
 from ai_memory.embed.terms import Ties
@@ -37,10 +37,10 @@ from tests.embed.conftest import rewrite, write_tiny_model
 
 
 @dataclass
-class Loads(Generic[BatchT]):
+class Loads(Generic[ReadT]):
     """An engine that counts how often it was loaded."""
 
-    inner: Engine[BatchT]
+    inner: Engine[ReadT]
     times: int = 0
     device: str = "cpu"
     _open: bool = field(default=False, repr=False)
@@ -50,12 +50,12 @@ class Loads(Generic[BatchT]):
         self._open = True
         return self.inner.facts()
 
-    def tokenize(self, texts: Sequence[str]) -> BatchT:
+    def tokenize(self, texts: Sequence[str]) -> Sequence[ReadT]:
         self.facts()
         return self.inner.tokenize(texts)
 
-    def run(self, batch: BatchT) -> Vectors:
-        return self.inner.run(batch)
+    def run(self, texts: Sequence[ReadT]) -> Vectors:
+        return self.inner.run(texts)
 
     def close(self) -> None:
         self._open = False

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from ai_memory.stores.computing import Computing
 from tests.reembed.work import Work
 from tests.support import files
 from tests.support.fakes import HashEmbedder
@@ -12,7 +13,7 @@ from tests.support.fakes import HashEmbedder
 KEYS = {
     "run_id", "state", "exit_code", "reason", "total", "reembedded", "skipped", "already_current", "attested", "raced",
     "quarantined", "remaining", "census_at", "passes", "resumed", "texts_sent", "texts_sent_twice", "requests",
-    "retries", "model", "dim", "space", "duration_ms", "asked_again", "disagreed", "differ_at_most",
+    "retries", "model", "dim", "space", "duration_ms", "asked_again", "disagreed", "differ_at_most", "computing",
 }  # fmt: skip
 
 
@@ -64,6 +65,21 @@ def test_rows_that_this_run_wrote_are_not_said_to_have_been_current(work: Work) 
 
     assert not left
     assert (ended.exit_code, ended.passes, ended.reembedded, ended.already_current) == (0, 2, 11, 0)
+
+
+def test_of_a_model_on_this_machine_people_read_what_computed_it_and_how_fast(work: Work) -> None:
+    ended = work.run()
+    local = replace(ended, computing=Computing("torch 2.9", 2, 9_800, 200, 2.0))
+
+    assert ended.values()["computing"] is None
+    assert local.values()["computing"] == {
+        "engine": "torch 2.9",
+        "threads": 2,
+        "tokens_per_second": 4_900,
+        "padding": 0.02,
+    }
+    line = "Computed by torch 2.9 on 2 threads: 4,900 tokens/s; 2.0 % of what it computes is padding."
+    assert (line in local.lines(), line in ended.lines()) == (True, False)
 
 
 def test_people_read_what_happened_and_what_is_left(work: Work) -> None:

@@ -196,6 +196,28 @@ def test_a_file_whose_run_has_no_counters_is_counted(work: Work) -> None:
     assert status_of(work, now_ms=NOW_MS + 5).counted == Counted(10, 6, 0, NOW_MS + 5)
 
 
+KEPT = """
+    INSERT INTO reembed_event (run_id, at, kind, detail_json)
+    SELECT run_id, 1, 'computing', CAST(? AS TEXT) FROM reembed_run
+"""
+
+
+def test_how_a_model_computed_is_told_where_it_can_be_read(work: Work) -> None:
+    work.run()
+    whole = b'{"engine": "torch 2.9", "threads": 2, "tokens": 900, "filling": 100, "seconds": 0.5}'
+    for kept in (b"\xff", b"[" * 100_000, b"[]", whole):
+        assert status_of(work).values()["computing"] is None
+        files.execute(work.path, "DELETE FROM reembed_event WHERE kind = 'computing'")
+        files.execute(work.path, KEPT, kept)
+
+    assert status_of(work).values()["computing"] == {
+        "engine": "torch 2.9",
+        "threads": 2,
+        "tokens_per_second": 1_800,
+        "padding": 0.1,
+    }
+
+
 def test_the_time_left_is_what_remains_at_the_rate(work: Work) -> None:
     work.run(batch=2, max_rows=4)
     assert status_of(work).seconds_left is None
