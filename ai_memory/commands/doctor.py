@@ -13,7 +13,7 @@ from ai_memory.clock import SystemClock
 from ai_memory.commands.choose_embedders import choose
 from ai_memory.commands.embedder_errors import EMBEDDER_ERRORS
 from ai_memory.commands.known_witness import local_ties, witness_in
-from ai_memory.commands.without_vectors import begin_with
+from ai_memory.commands.without_vectors import begin_with, to_another
 from ai_memory.embed.assemble import assemble
 from ai_memory.embed.port import ONE_ATTEMPT
 from ai_memory.embed.terms import Terms
@@ -67,7 +67,11 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
 def _as_it_stands(store: Reader, settings: Settings) -> Mapping[str, str]:
     """Return what gives rows their vectors as the file stands, by the command that would beside no run."""
     now_ms, begin = SystemClock().now_ms(), begin_with(store, settings.embedding)
-    return {BACKFILL: way_on(store, begin, now_ms=now_ms), REEMBED: way_on(store, REEMBED, now_ms=now_ms)}
+    unlike = to_another(store, settings.embedding)
+    return {
+        BACKFILL: way_on(store, begin, now_ms=now_ms, unlike=unlike),
+        REEMBED: way_on(store, REEMBED, now_ms=now_ms, unlike=unlike),
+    }
 
 
 def _repair(settings: Settings, console: Console) -> None:

@@ -19,6 +19,7 @@ from ai_memory.reembed.plan.targets import has_unproven, recorded_target
 from ai_memory.reembed.way_on import as_it_stands, way_on
 from ai_memory.text.amounts import counted
 from ai_memory.text.hints import BACKFILL, REEMBED, without_again
+from ai_memory.vectors.fingerprint import differences
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from ai_memory.show.console import Console
     from ai_memory.stores.memory_port import Library
     from ai_memory.stores.port import Reader
+    from ai_memory.stores.values import Run
 
 NAMED_ROWS = 20
 
@@ -51,7 +53,7 @@ def tell_stored_without(
         what = " ".join(f"{error.what} {error.when}".split())
         console.note(f"Stored {without}, which only the way back needs: {what} After a switch back: {BACKFILL}")
     else:
-        console.warn(_ended(f"stored {without}", error, store, begin_with(store, configured)))
+        console.warn(_ended(f"stored {without}", error, store, configured))
 
 
 def tell_unknown(writers: Writers, store: Reader, configured: EmbeddingSettings, console: Console) -> None:
@@ -68,7 +70,7 @@ def namespaces_of(library: Library, ids: Collection[str]) -> set[str]:
 
 def tell_unproven(error: AiMemoryError, store: Reader, configured: EmbeddingSettings, console: Console) -> None:
     """Warn that what was written before could not be asked for again."""
-    console.warn(_ended(f"of the rows written last {UNPROVEN}", error, store, begin_with(store, configured)))
+    console.warn(_ended(f"of the rows written last {UNPROVEN}", error, store, configured))
 
 
 def is_in_doubt(store: Reader, configured: EmbeddingSettings) -> bool:
@@ -85,10 +87,23 @@ def begin_with(store: Reader, configured: EmbeddingSettings) -> str:
     return BACKFILL
 
 
-def _ended(what: str, error: AiMemoryError, store: Reader, begin: str) -> str:
+def to_another(store: Reader, configured: EmbeddingSettings | None) -> Callable[[Run], bool]:
+    """Return what says of a run whether it goes to another target than is configured."""
+
+    def unlike(run: Run) -> bool:
+        with suppress(AiMemoryError):
+            recorded = store.targets.read(run.target).spec_json
+            return bool(configured and differences(recorded, recorded_target(store, configured_target(configured))))
+        return False
+
+    return unlike
+
+
+def _ended(what: str, error: AiMemoryError, store: Reader, configured: EmbeddingSettings) -> str:
     """Return the warning that an error led to `what`, with the one step that mends it."""
-    now_ms = SystemClock().now_ms()
-    way, tip = way_on(store, begin, now_ms=now_ms), as_it_stands(error.tip, store, begin, now_ms=now_ms)
+    now_ms, begin, unlike = SystemClock().now_ms(), begin_with(store, configured), to_another(store, configured)
+    way = way_on(store, begin, now_ms=now_ms, unlike=unlike)
+    tip = as_it_stands(error.tip, store, begin, now_ms=now_ms, unlike=unlike)
     step = without_again(tip.replace(LATER, f"Later: {way}"), way)
     if step != error.tip:
         step = step.removesuffix(".")
@@ -117,7 +132,7 @@ def stored_by_then(
 def vectors_later(store: Reader, configured: EmbeddingSettings | None) -> str:
     """Return the tip that names what gives memories without a vector theirs, as the file stands."""
     begin = begin_with(store, configured) if configured else BACKFILL
-    return f"Later: {way_on(store, begin, now_ms=SystemClock().now_ms())}"
+    return f"Later: {way_on(store, begin, now_ms=SystemClock().now_ms(), unlike=to_another(store, configured))}"
 
 
 def warn_of_rows(left: Sequence[Unfilled], console: Console, what: str = "vector") -> None:

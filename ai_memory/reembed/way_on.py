@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from ai_memory.errors import AiMemoryError, DataRefused
+from ai_memory.memory.text_codec import printable
 from ai_memory.text.hints import BACKFILL, GO_ON, QUARANTINE, REEMBED, SWITCH
 
 if TYPE_CHECKING:
@@ -57,25 +58,41 @@ def way_on(
     now_ms: int,
     scope: Scope = None,
     elsewhere: Callable[[Run], bool] = lambda _: False,
+    unlike: Callable[[Run], bool] = lambda _: False,
 ) -> str:
     """Return those commands for a file as a line names them; `begin` where its records of runs cannot be read.
 
-    `elsewhere` says whether an unfinished run goes to another target.
+    `elsewhere` says whether an unfinished run goes to another target than the rows are to have, `unlike` whether it is
+    another one than is configured: then nothing goes on with it before its model is put back.
     """
     try:
         run, pause = store.runs.unfinished(), store.operator.pause(now_ms=now_ms)
         away = run is not None and elsewhere(run)
-        return "; then: ".join(steps_on(run, pause, begin, scope=scope, elsewhere=away))
+        back = _put_back(run, unlike) if run and not away else ""
+        return f"{back}{'; then: '.join(steps_on(run, pause, REEMBED if back else begin, scope=scope, elsewhere=away))}"
     except DataRefused:
         return begin
 
 
-def as_it_stands(tip: str, store: Reader, begin: str, *, now_ms: int) -> str:
-    """Return a tip in which a start that it names plainly is what does it as the file stands.
+def _put_back(run: Run, unlike: Callable[[Run], bool]) -> str:
+    """Return what is to be done before a run can be gone on with; nothing where it sends no text, or is only ended."""
+    if run.undoes or run.state == "paused" or not unlike(run):
+        return ""
+    return f"put {printable(run.target_model)} back into [embeddings], then: "
+
+
+def as_it_stands(
+    tip: str, store: Reader, begin: str, *, now_ms: int, unlike: Callable[[Run], bool] = lambda _: False
+) -> str:
+    """Return a tip in which a start that it names plainly is what does it as the file stands, see `way_on`.
 
     Where a run is to be gone on with and there is none, that is `begin`.
     """
-    return PLAINLY.sub(lambda found: way_on(store, begin if found["resume"] else REEMBED, now_ms=now_ms), tip)
+
+    def named(found: re.Match[str]) -> str:
+        return way_on(store, begin if found["resume"] else REEMBED, now_ms=now_ms, unlike=unlike)
+
+    return PLAINLY.sub(named, tip)
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from ai_memory.embed.outcomes import Embedded
 from ai_memory.errors import NotFinished
 from ai_memory.memory.freshness import ATTESTED, Document, Freshness, classify, examine
+from ai_memory.memory.text_codec import printable
 from ai_memory.reembed.finish.kept_walk import NOWHERE, KeptWalk
 from ai_memory.reembed.finish.moving import PAGE_ROWS, Moving
 from ai_memory.reembed.page import Page
@@ -110,10 +111,11 @@ def _finish(store: Store, run: Run, target: Fingerprint, tools: SweepTools) -> E
     with store.transaction() as transaction:
         transaction.progress.note_census(run, census.counted())
         transaction.progress.note_end(run, exit_code=census.exit_code, reason=reason, now_ms=tools.clock.now_ms())
-    return Ending(run, census.exit_code, reason, census, error=_edited(census.stale) if census.stale else None)
+    error = _edited(run, target, census.stale) if census.stale else None
+    return Ending(run, census.exit_code, reason, census, error=error)
 
 
-def _edited(stale: int) -> NotFinished:
-    found = "found by words only: edited or added since the run was ready"
-    rows = counted(stale, f"row is {found}", f"rows are {found}")
-    return NotFinished(f"{rows}.", tip=f"Embed them: {REEMBED}")
+def _edited(run: Run, target: Fingerprint, stale: int) -> NotFinished:
+    found = f"no vector of {printable(target.space)} of the present text: edited or added since the run was ready"
+    rows = counted(stale, f"row has {found}", f"rows have {found}")
+    return NotFinished(f"{rows}.", tip=f"With {printable(run.target_model)} in [embeddings], embed them: {REEMBED}")

@@ -76,6 +76,7 @@ def import_(command: Command, title: str = LATE) -> Answer:
     return command.run("import", "-", stdin=line)
 
 
+PUT_BACK = "put new back into [embeddings], then:"
 WAYS = {"store": store, "import": import_}
 
 
@@ -147,7 +148,7 @@ def test_where_one_of_the_two_does_not_answer_it_is_stored_and_told_what_is_miss
     two.staged()
     two.server.change(model="gone")
     told = plain(WAYS[way](two.old).err)
-    assert (f"{without} {NEW}: " in told, "later: ai-memory reembed switch" in told) == (True, True), told
+    assert (f"{without} {NEW}: " in told, f"later: {PUT_BACK} ai-memory reembed switch" in told) == (True, True), told
     assert two.has(LATE) == (OLD, None, None)
     two.server.change(model="new")
     two.switch("--no-wait")
@@ -161,6 +162,38 @@ def test_where_one_of_the_two_does_not_answer_it_is_stored_and_told_what_is_miss
     assert two.has("new alone") == (None, None, None)
     two.server.change(also={"old": 8})
     assert (two.old.run("backfill").code, two.has("new alone")) == (0, (OLD, None, None))
+
+
+@pytest.mark.parametrize(
+    ("state", "commands"),
+    [
+        ("unfinished", ["reembed --resume"]),
+        ("ready", ["reembed switch"]),
+        ("switched", ["reembed --resume", "reembed"]),
+    ],
+)
+def test_who_searches_with_the_old_model_is_told_that_the_new_one_is_to_be_put_back_first(
+    two: Two, state: str, commands: list[str]
+) -> None:
+    two.staged(*(UNFINISHED if state == "unfinished" else READY))
+    if state == "switched":
+        two.switch("--no-wait")
+    two.server.change(model="gone")
+    steps = "; then: ".join(f"ai-memory {each}" for each in commands)
+
+    told = plain(store(two.old).err)
+
+    assert f"later: {PUT_BACK} {steps}" in told, told
+    if state == "switched":
+        assert f"{PUT_BACK} {steps}" in plain(two.old.run("doctor").out)
+    two.server.change(model="new")
+    if state == "switched":
+        ended = plain(two.old.run("reembed", "--resume").err)
+        assert f"1 row has no vector of {NEW} of the present text: edited or added since the run was ready." in ended
+        assert "With new in [embeddings], embed them: ai-memory reembed" in ended
+    for each in commands:
+        two.new.run(*each.split(), *(["--yes"] if each == "reembed" else []))
+    assert cosine(two.new) == 1
 
 
 @pytest.mark.parametrize("way", WAYS)
