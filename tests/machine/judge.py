@@ -87,6 +87,7 @@ class Judge:
         self._ended: dict[object, tuple[object, ...]] = {}
         self._spent: dict[int, int] = {}
         self._pass: tuple[int, int] | None = None
+        self._outages: set[tuple[int, int]] = set()
         self._frozen: Tables | None = None
         self._ours: Tables = []
         self._events = 0
@@ -147,6 +148,9 @@ class Judge:
             assert outcome.exit_code not in (0, 10)
             self._met.happened(sometimes.REFUSED_COMMIT)
         self._frozen, self._world.frozen = None, False
+        if "outage" in outcome.faults and (run := self.unfinished()):
+            # A text that is refused, and whose last attempt an outage ends, is not known to be bad: a later pass tells.
+            self._outages.add((run.run_id, run.pass_number))
         if outcome.refusal:
             assert self._tables(OURS) == self._ours
         if outcome.exit_code in (0, 10):
@@ -246,7 +250,8 @@ class Judge:
         listed = list(self._world.file.execute(PASSED_IN_LIST, of_pass))
         for (number,) in [*listed, *self._world.file.execute(PASSED, of_pass)]:
             row = view.rows[number]
-            if row.live and number not in self._world.disturbed and not self._waits_for_twin(row, run):
+            waits = self._waits_for_twin(row, run) or (row.unfit == "refused" and of_pass in self._outages)
+            if row.live and number not in self._world.disturbed and not waits:
                 assert view.is_fresh(row, run.target) or view.is_quarantined(row, run.target)
 
     def _waits_for_twin(self, row: promises.Row, run: RunRow) -> bool:
