@@ -19,7 +19,7 @@ from ai_memory.errors import WRITE_FAULTS, AiMemoryError, DataRefused, StorageFa
 from ai_memory.show.console import Console
 from ai_memory.show.streams import standard_streams
 from ai_memory.system.signals import observed_signals
-from ai_memory.text.hints import Hints, options_of, program_of
+from ai_memory.text.hints import MAKE_ROOM, Hints, options_of, program_of
 
 if TYPE_CHECKING:
     from ai_memory.config.settings import Settings
@@ -132,7 +132,7 @@ def _fault_of_the_system(error: Exception) -> AiMemoryError | None:
         return DataRefused("The current folder no longer exists.", tip="Change to another folder.")
     if error.errno in WRITE_FAULTS:
         what = f"{error.filename or 'A file'} cannot be written: {error.strerror}."
-        return StorageFailed(what, tip="Free some space, then run the same command again.")
+        return StorageFailed(what, tip=MAKE_ROOM)
     if error.filename:
         return StorageFailed(f"{error.filename} cannot be used: {error.strerror}.", tip="Check the path.")
     return None

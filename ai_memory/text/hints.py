@@ -17,6 +17,7 @@ GO_ON = f"{REEMBED} --resume"
 SWITCH, SWITCH_BACK = f"{REEMBED} switch", f"{REEMBED} switch --back"
 QUARANTINE = f"{REEMBED} quarantine"
 SWITCH_WITHOUT = f"Look at them: {QUARANTINE}; to switch without them: {SWITCH} --accept-quarantined"
+MAKE_ROOM = "Free some space, then run the same command again."
 AGAIN = re.compile(r"(?P<after>,? then )?(?P<run>[Rr]un) the same command again\b(?P<when> then| later)?\.?")
 PLAINLY_ON = re.compile(rf"\b{GO_ON}(?=\s*$|[;)]| \()")
 WORD = r"(?:'[^']*'|[^\s;()'])+"

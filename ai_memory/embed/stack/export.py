@@ -23,6 +23,7 @@ from ai_memory.embed.local.proofs import Proof
 from ai_memory.embed.local.same_texts import same_texts
 from ai_memory.errors import WRITE_FAULTS, EmbedderInitFailed, NotFound, StorageFailed, UsageError
 from ai_memory.memory.text_codec import printable
+from ai_memory.text.hints import MAKE_ROOM
 from ai_memory.vectors.checks import cosines
 
 if TYPE_CHECKING:
@@ -139,8 +140,7 @@ def _put_in_place(file: Path) -> Iterator[Path]:
                     with suppress(OSError):
                         file.parent.rmdir()
     except OSError as error:
-        full = error.errno in WRITE_FAULTS
-        tip = "Free some space, then run the same command again." if full else "Check the folder."
+        tip = MAKE_ROOM if error.errno in WRITE_FAULTS else "Check the folder."
         raise StorageFailed(f"{file} cannot be written: {error.strerror or error}.", tip=tip) from error
 
 

@@ -21,6 +21,7 @@ from ai_memory.errors import DataRefused, StorageFailed
 from ai_memory.stores.holder import Holder, LockState
 from ai_memory.stores.sqlite import side_file
 from ai_memory.stores.sqlite.file import DISK_FAULTS, beside
+from ai_memory.text.hints import MAKE_ROOM
 
 FLOCK = "hhqqi4x"
 """`struct flock` of 64-bit Linux: l_type, l_whence, l_start, l_len, l_pid (0 for OFD locks)."""
@@ -129,7 +130,7 @@ def _note(path: Path, descriptor: int, holder: Holder) -> None:
 
 def _unwritten(path: Path, error: OSError) -> StorageFailed:
     why = "the disk is full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else error.strerror
-    return StorageFailed(f"{path} cannot be written: {why}.", tip="Free some space, then run the same command again.")
+    return StorageFailed(f"{path} cannot be written: {why}.", tip=MAKE_ROOM)
 
 
 def _take(descriptor: int) -> bool:

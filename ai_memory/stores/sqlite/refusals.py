@@ -17,6 +17,7 @@ from ai_memory.errors import (
 )
 from ai_memory.memory.text_codec import printable
 from ai_memory.stores.sqlite import file
+from ai_memory.text.hints import MAKE_ROOM
 
 MAX_WORDS = 200
 """Characters of SQLite's own words that an error shows: a name in a schema can be a megabyte long."""
@@ -46,7 +47,7 @@ def of(kind: str, code: int, said: str, path: Path, *, opening: bool, full: bool
     if OF_WORD_INDEX.search(told) or code == CORRUPT_VTAB:
         return WordIndexUnusable(path, told)
     if kind == "FullError" or full:
-        return StorageFailed(f"{path}: the disk is full.", tip="Free some space, then run the same command again.")
+        return StorageFailed(f"{path}: the disk is full.", tip=MAKE_ROOM)
     match kind:
         case "NotADBError":
             return file.not_a_database(path)
