@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from ai_memory.stores.memory_port import Library
     from ai_memory.stores.port import Reader
     from ai_memory.stores.values import Run
+    from ai_memory.vectors.target import Fingerprint
 
 NAMED_ROWS = 20
 
@@ -92,11 +93,17 @@ def to_another(store: Reader, configured: EmbeddingSettings | None) -> Callable[
 
     def unlike(run: Run) -> bool:
         with suppress(AiMemoryError):
-            recorded = store.targets.read(run.target).spec_json
-            return bool(configured and differences(recorded, recorded_target(store, configured_target(configured))))
+            return configured is not None and is_configured(store, configured, store.targets.read(run.target)) is False
         return False
 
     return unlike
+
+
+def is_configured(store: Reader, configured: EmbeddingSettings, target: Fingerprint) -> bool | None:
+    """Return whether a target is the configured one, None where the configuration names none."""
+    with suppress(AiMemoryError):
+        return not differences(target.spec_json, recorded_target(store, configured_target(configured)))
+    return None
 
 
 def _ended(what: str, error: AiMemoryError, store: Reader, configured: EmbeddingSettings) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from shlex import quote
 from typing import TYPE_CHECKING
@@ -10,10 +9,11 @@ from typing import TYPE_CHECKING
 from ai_memory.actions.make_stale import make_stale
 from ai_memory.clock import SystemClock
 from ai_memory.commands.known_witness import witness_in
+from ai_memory.commands.without_vectors import is_configured
 from ai_memory.embed.assemble import assemble, configured_target
 from ai_memory.embed.probe import WAYS_OUT, probe, require_width
 from ai_memory.embed.terms import Ties
-from ai_memory.errors import AiMemoryError, OperatorNeeded, TargetChanged, UsageError
+from ai_memory.errors import OperatorNeeded, TargetChanged, UsageError
 from ai_memory.memory.text_codec import printable
 from ai_memory.reembed.holding import holding
 from ai_memory.reembed.inspect.bound import percent
@@ -135,19 +135,13 @@ def _look(
 
 def _next(store: Reader, settings: Settings, target: Fingerprint | None, scope: Scope) -> str:
     """Return the command that gives the stale rows of `scope` vectors of the target; empty if none is of it now."""
-    if target and not _is_configured(store, settings, target):
+    if target and not is_configured(store, settings.embedding, target):
         return ""
     begin = f"{REEMBED}{''.join(f' --namespace={quote(each)}' for each in scope or ())}"
     now_ms = SystemClock().now_ms()
     return way_on(
         store, begin, now_ms=now_ms, scope=scope, elsewhere=lambda run: target is None or run.target != target.id
     )
-
-
-def _is_configured(store: Reader, settings: Settings, target: Fingerprint) -> bool:
-    with suppress(AiMemoryError):
-        return not differences(target.spec_json, recorded_target(store, configured_target(settings.embedding)))
-    return False
 
 
 def _show(looked: _Looked, console: Console, *, of_run: bool) -> None:
