@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from ai_memory.errors import AiMemoryError
     from ai_memory.memory.reason import Reason
     from ai_memory.memory.row import MemoryRow, Traits
-    from ai_memory.stores.computing import Computing
     from ai_memory.stores.served import Active
     from ai_memory.stores.values import (
         Checkpoint,
@@ -221,9 +220,6 @@ class RunReader(Protocol):
 
     def replaced(self, run: Run) -> tuple[Space, ...]:
         """Return which vectors stood there when the run began; none where nothing that can be read tells them."""
-
-    def computing(self, run: Run) -> Computing | None:
-        """Return how a model on this machine computed for the run last, None where nothing that can be read tells."""
 
     def last_rate(self, target: int | None) -> Measured | None:
         """Return the rate of the last run to a target, else of the last run that had one."""

@@ -10,6 +10,7 @@ from ai_memory.text.times import with_timestamps
 
 if TYPE_CHECKING:
     from ai_memory.memory.reason import Kind
+    from ai_memory.stores.computing import Computing
     from ai_memory.stores.holder import Holder
 
 NAMESPACE, HOT = "namespace", "hot"
@@ -177,7 +178,8 @@ class Run:
     `last_written_at` is the last commit with a vector, `last_progress_at` the last sign of life. `counted` and
     `last_end` are None until a census was noted and an invocation ended in good order. `order` is NAMESPACE or HOT.
     `keeps_previous`: what it replaces is kept, and `kept` of it still is. A rollback `undoes` runs; `undone_by` is the
-    one that undid this run. `staged`: its vectors go beside the memories until it is switched to.
+    one that undid this run. `staged`: its vectors go beside the memories until it is switched to. `computing` is how a
+    model on this machine computed for it last.
     """
 
     run_id: int
@@ -210,6 +212,7 @@ class Run:
     undone_by: int | None = None
     kept: Room = Room()
     staged: bool = False
+    computing: Computing | None = None
 
     @property
     def untold(self) -> bool:

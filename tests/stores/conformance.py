@@ -1371,11 +1371,11 @@ class ProgressSuite(Suite):
         for each in (before, last):
             with store.transaction() as transaction:
                 transaction.progress.note_computing(run, each, now_ms=NOW_MS)
-            assert store.runs.computing(run) == each
+            assert store.runs.read(run.run_id).computing == each
 
         self.end(store, run)
-        assert store.runs.computing(begun(store, entered(store, HashEmbedder(dim=8)))) is None
-        assert store.runs.computing(run) == last
+        assert begun(store, entered(store, HashEmbedder(dim=8))).computing is None
+        assert store.runs.read(run.run_id).computing == last
 
     def test_the_breaker_is_opened_for_a_reason_and_closed(self, store: Store, run: Run) -> None:
         with store.transaction() as transaction:

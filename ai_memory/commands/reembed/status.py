@@ -139,7 +139,7 @@ def _lines(status: Status, path: str) -> list[str]:
         _paused_beside(status),
         _failure(status),
         _rows(status),
-        status.computing.line() if status.computing else "",
+        run.computing.line() if run.computing else "",
         f"{_spent(status)}{_asked_again(status)}",
         _staged(status.run),
         _only(status).removeprefix("; "),

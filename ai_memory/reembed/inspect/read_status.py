@@ -47,7 +47,6 @@ def read_status(
         work=work,
         now_ms=now_ms,
         replaced=store.runs.replaced(run),
-        computing=store.runs.computing(run),
         counted=census.counted() if census else run.counted,
         breaker_until=believed_until(run, now_ms=now_ms),
         free_bytes=database.free_bytes(),

@@ -17,7 +17,6 @@ from ai_memory.text.times import with_timestamps
 if TYPE_CHECKING:
     from ai_memory.reembed.plan.census import Census
     from ai_memory.reembed.plan.wanted import Wanted
-    from ai_memory.stores.computing import Computing
     from ai_memory.stores.values import Counted, Pause, Run, Space, Span
     from ai_memory.vectors.target import Fingerprint
 
@@ -35,7 +34,6 @@ class Status:
     """One run with everything that `status` shows, as of `now_ms` (Unix milliseconds).
 
     `condition` is what it is in, `work` who works on it. `replaced` is what stood in the file when it began.
-    `computing` is how a model on this machine computed for it last.
     `counted` are its rows (None: nothing tells them), `census` is the one taken just now (None: none was), `outside`
     how many rows are stale in namespaces that are not the run's (None: nobody looked). `breaker_until` is what is
     believed of the run's own. `free_bytes` is the room on the disk, `wanted` what the configuration asks for,
@@ -50,7 +48,6 @@ class Status:
     work: Work
     now_ms: int
     replaced: tuple[Space, ...]
-    computing: Computing | None
     counted: Counted | None
     breaker_until: int
     free_bytes: int
@@ -154,7 +151,7 @@ class Status:
             "counted_at": counted.at if counted else None,
             "differ_at_most": self.differ_at_most,
             "rows_per_hour": run.rows_per_hour,
-            "computing": self.computing.values() if self.computing else None,
+            "computing": run.computing.values() if run.computing else None,
             "seconds_left": None if self.seconds_left is None else round(self.seconds_left),
             "cost": self.cost,
             "free_bytes": self.free_bytes,

@@ -71,10 +71,6 @@ class RunReader:
         """See the port."""
         return run_figures.replaced(self.store, run)
 
-    def computing(self, run: Run) -> Computing | None:
-        """See the port."""
-        return run_figures.computing(self.store, run)
-
     def last_rate(self, target: int | None) -> Measured | None:
         """See the port."""
         return run_figures.last_rate(self.store, target)

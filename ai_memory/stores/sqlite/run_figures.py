@@ -94,9 +94,9 @@ def note_computing(transaction: Transaction, run: Run, computing: Computing, *, 
         transaction.db.execute(BEGIN_COMPUTING, (kept, run.run_id, now_ms))
 
 
-def computing(store: Store, run: Run) -> Computing | None:
+def computing(store: Store, run_id: int) -> Computing | None:
     """Return how a model on this machine computed for the run last, None where nothing that can be read tells."""
-    return computing_of(object_of(store.db.value(COMPUTING, (run.run_id,))))
+    return computing_of(object_of(store.db.value(COMPUTING, (run_id,))))
 
 
 def last_rate(store: Store, target: int | None) -> Measured | None:

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from ai_memory.errors import DataRefused, NotFinished
-from ai_memory.stores.sqlite import hot_list
+from ai_memory.stores.sqlite import hot_list, run_figures
 from ai_memory.stores.sqlite.lost_run import run_lost
 from ai_memory.stores.sqlite.own_row import selected
 from ai_memory.stores.sqlite.run_row import RUN_COLUMNS, RUN_TEXTS, run_of
@@ -306,4 +306,7 @@ def add_event(
 
 def _one(store: Store, sql: str, *bindings: int) -> Run | None:
     rows = store.db.execute(sql, bindings)
-    return run_of(store, rows[0]) if rows else None
+    if not rows:
+        return None
+    found = run_of(store, rows[0])
+    return replace(found, computing=run_figures.computing(store, found.run_id))
