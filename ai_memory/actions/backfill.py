@@ -53,18 +53,18 @@ def fill(filling: Filling, ids: Sequence[str], workers: Workers, filled: Filled,
     """
     refused = filling.store.memories.refused_updates()
     due: list[str] = []
+    known = filling.known() if filling.over else None
     for start in range(0, len(ids), READ_ROWS):
         chunk = ids[start : start + READ_ROWS]
-        found = filling.due(_lacking(filling, chunk), filled, refused=refused)
+        found = filling.due(_lacking(filling, chunk, known), filled, refused=refused)
         filling.tools.observe(PageCommitted(len(chunk) - len(found)))
         due += [each.id for each in found]
     if due or filling.unproven():
         _sweep(filling, due, workers, filled, batch=max(batch, LEAST_PAGE))
 
 
-def _lacking(filling: Filling, ids: Sequence[str]) -> list[Document | Unfit]:
-    memories, known = filling.store.memories, filling.known() if filling.over else None
-    rows = memories.rows_by_id(ids, target=known.id if known else None)
+def _lacking(filling: Filling, ids: Sequence[str], known: Fingerprint | None) -> list[Document | Unfit]:
+    rows = filling.store.memories.rows_by_id(ids, target=known.id if known else None)
     lacking = (row for row in rows if row.live and filling.is_due(row, known))
     return [examine(row) for row in lacking if not is_substrate(row.namespace)]
 

@@ -84,8 +84,10 @@ class Filling:
 
     def is_due(self, row: MemoryRow, known: Fingerprint | None) -> bool:
         """Return whether a row is to get a vector, as it is read for the target that is `known` (None: it is not)."""
-        if not self.over:
-            return row.embedding is None
+        return self.is_stale(row, known) if self.over else row.embedding is None
+
+    def is_stale(self, row: MemoryRow, known: Fingerprint | None) -> bool:
+        """Return whether a row has none of the embedder's vectors, as it is read for the target that is `known`."""
         return classify(row, known, self.store.memories.traits) is not Freshness.FRESH
 
     def unproven(self) -> bool:

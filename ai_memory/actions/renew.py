@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ai_memory.actions.filled import Filled
 from ai_memory.embed.outcomes import Outcome, Refused, Unanswered, embedded_of
-from ai_memory.memory.freshness import Freshness, classify, examine
+from ai_memory.memory.freshness import examine
 from ai_memory.reembed.page import Page
 from ai_memory.reembed.sweep.believed import embed_beside_witness
 from ai_memory.reembed.sweep.committer import Committer
@@ -31,7 +31,7 @@ def renew(filling: Filling, memory_id: str) -> Filled:
     memories, filled = filling.store.memories, Filled()
     known = filling.known()
     rows = memories.rows_by_id([memory_id], target=known.id if known else None)
-    stale = [examine(row) for row in rows if classify(row, known, memories.traits) is not Freshness.FRESH]
+    stale = [examine(row) for row in rows if filling.is_stale(row, known)]
     if stale and (due := filling.due(stale, filled, refused=memories.refused_updates())):
         _write(filling, due, embed_beside_witness(filling.embedder, due, known), filled)
     return filled
