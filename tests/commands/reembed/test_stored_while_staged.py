@@ -5,6 +5,7 @@ By real processes against a real server on loopback, which serves the old and th
 
 from __future__ import annotations
 
+import argparse
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -12,6 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from ai_memory.commands.choose_writers import Writer
+from ai_memory.commands.embedder_choice import Wanted
+from ai_memory.config.settings import Settings
+from ai_memory.errors import EmbedderInitFailed
+from ai_memory.vectors.target import Fingerprint
 from tests.support import files
 from tests.support.command import Answer, Command, plain, remote
 from tests.support.fake_endpoint import FOREVER, FakeEndpoint
@@ -28,6 +34,11 @@ HAS = """
 """
 SAY = """
     UPDATE embedding_settings SET settings_json = ?
+    WHERE target IN (SELECT id FROM embedding_fingerprint WHERE space = ?)
+"""
+
+SAID = """
+    SELECT settings_json FROM embedding_settings
     WHERE target IN (SELECT id FROM embedding_fingerprint WHERE space = ?)
 """
 
@@ -178,18 +189,18 @@ def test_who_searches_with_the_old_model_is_told_that_the_new_one_is_to_be_put_b
     two.staged(*(UNFINISHED if state == "unfinished" else READY))
     if state == "switched":
         two.switch("--no-wait")
+    assert two.old.run("store", "--no-embed", "-T", "bare", "-c", "about bare").code == 0
     two.server.change(model="gone")
     steps = "; then: ".join(f"ai-memory {each}" for each in commands)
 
-    told = plain(store(two.old).err)
+    told, found = plain(store(two.old).err), plain(two.old.run("doctor").out)
 
     assert f"later: {PUT_BACK} {steps}" in told, told
-    if state == "switched":
-        assert f"{PUT_BACK} {steps}" in plain(two.old.run("doctor").out)
+    assert found.count(f"{PUT_BACK} {steps}") == (3 if state == "switched" else 2), found
     two.server.change(model="new")
     if state == "switched":
         ended = plain(two.old.run("reembed", "--resume").err)
-        assert f"1 row has no vector of {NEW} of the present text: edited or added since the run was ready." in ended
+        assert f"2 rows have no vector of {NEW} of the present text: edited or added since the run was ready." in ended
         assert "With new in [embeddings], embed them: ai-memory reembed" in ended
     for each in commands:
         two.new.run(*each.split(), *(["--yes"] if each == "reembed" else []))
@@ -207,6 +218,29 @@ def test_what_only_the_file_says_of_the_new_model_is_believed_no_more_than_of_th
     assert (ran.code, two.has(LATE)) == (0, (OLD, None, None))
     assert f"without a vector of {NEW}: 192.0.2.1 is named by the database alone" in plain(ran.err), ran
     assert 'previous = { backend = "openai-compatible", base_url = "https://192.0.2.1/v1"' in ran.err
+
+
+def test_what_gives_vectors_of_another_space_than_the_file_says_gives_none(two: Two) -> None:
+    two.staged()
+    ((kept,),) = files.execute(two.new.db, SAID, OLD)
+    files.execute(two.new.db, SAY, kept.replace('"old"', '"third"'), OLD)
+
+    told = plain(store(two.new).err)
+
+    assert (two.has(LATE), f"stored without a vector of {OLD}: what gave them gives vectors of {THIRD}" in told) == (
+        (None, NEW, None),
+        True,
+    ), told
+
+
+def test_vectors_of_the_same_space_by_another_target_are_not_what_is_wanted(tmp_path: Path) -> None:
+    ours, another = (Fingerprint(each, b"", "", NEW, 16, None) for each in (1, 2))
+    configured = Settings.gather(argparse.Namespace(), {"XDG_CONFIG_HOME": str(tmp_path)}).embedding
+    writer = Writer(configured, Wanted(NEW, 16, target=1))
+
+    writer.require(ours)
+    with pytest.raises(EmbedderInitFailed, match=f"what gave vectors of {NEW} gives others now"):
+        writer.require(another)
 
 
 def test_what_another_model_gives_under_the_name_of_the_new_one_is_not_kept_as_its_own(two: Two) -> None:
