@@ -183,7 +183,7 @@ class Judge:
 
     def undoing(self) -> bool:
         """Say whether the unfinished run is a rollback."""
-        return bool(self._rows("SELECT 1 FROM reembed_run WHERE state = 'running' AND undoes_first"))
+        return bool(self._rows("SELECT 1 FROM reembed_run WHERE state IN ('running', 'paused') AND undoes_first"))
 
     def unfinished(self) -> RunRow | None:
         """Return the run that is unfinished."""
