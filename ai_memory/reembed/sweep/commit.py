@@ -120,6 +120,8 @@ class _Rows:
 
     def write(self, vectors_of: Sequence[tuple[Document, bytes]], *, proven: bool = False) -> list[str]:
         """Write vectors and return what became of each, in any order; `proven`: they were seen to be right before."""
+        if not vectors_of:
+            return []
         writable = [(each, blob) for each, blob in vectors_of if not self.shut_out(each)]
         writes = [write_of(each, blob, self.journal.origin, proven=proven) for each, blob in writable]
         one_by_one, place = self.unwritable is not None, self.journal.place
@@ -160,6 +162,8 @@ def _write(rows: _Rows, outcomes: Sequence[Outcome]) -> list[str]:
 
 def _take_again(rows: _Rows, at_hand: Sequence[Embedded], *, proven: bool) -> list[str]:
     """Write vectors that were kept, and keep them no longer for that; return what became of each, in any order."""
+    if not at_hand:
+        return []
     outcomes = rows.write([(each.document, encode(each.vector)) for each in at_hand], proven=proven)
     rows.transaction.undo.taken([write_of(each.document, b"") for each in at_hand], rows.target)
     return outcomes
@@ -167,6 +171,8 @@ def _take_again(rows: _Rows, at_hand: Sequence[Embedded], *, proven: bool) -> li
 
 def _write_duplicates(rows: _Rows, duplicates: Sequence[Document]) -> list[str]:
     """Write the vectors of identical texts, or share their quarantine; where one was edited meanwhile wait a pass."""
+    if not duplicates:
+        return []
     outcomes: list[str] = []
     vectors_of: list[tuple[Document, bytes]] = []
     reader = rows.transaction.reader
