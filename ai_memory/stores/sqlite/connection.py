@@ -12,7 +12,7 @@ from typing import Any
 
 from ai_memory.stores.open_options import OpenOptions
 from ai_memory.stores.sqlite import file
-from ai_memory.stores.sqlite.handle import DEFERRED_FKS, Handle
+from ai_memory.stores.sqlite.handle import DEFERRED_FKS, Handle, array
 
 Binding = str | bytes | int | float | None
 Bindings = Sequence[Binding] | Mapping[str, Binding]
@@ -20,11 +20,14 @@ Row = tuple[Any, ...]
 
 
 class Connection:
-    """One connection to one database file; `handle` is the file behind it, `tell` tells the user something."""
+    """One connection to one database file.
+
+    `handle` is the file behind it, `tell` tells the user something, `array` makes values a table (see `among`).
+    """
 
     def __init__(self, path: Path, *, read_only: bool, create: bool, options: OpenOptions) -> None:
         """Open the file; `open_database` is the way to get one."""
-        self.path, self.tell = path, options.tell
+        self.path, self.tell, self.array = path, options.tell, array
         self.handle = Handle(path, read_only=read_only, create=create, options=options)
 
     def execute(self, sql: str, bindings: Bindings = ()) -> list[Row]:

@@ -5,11 +5,11 @@ Every error of SQLite becomes one of ours here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import apsw
 
@@ -57,6 +57,11 @@ class PageCopy:
 
     copy: Callable[[int], bool]
     count: Callable[[], tuple[int, int]]
+
+
+def array(values: Sequence[bytes]) -> Any:  # noqa: ANN401 (of apsw's own, that nobody else looks into)
+    """Return values, at least one, to be bound as a table that SQLite reads without asking Python for each."""
+    return apsw.carray(tuple(values))
 
 
 class Handle:

@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from ai_memory.stores.sqlite.among import VALUES, among
 from ai_memory.stores.sqlite.origins import SWEPT
 from ai_memory.stores.values import KeptVector, Room, Span, VectorWrite
 from ai_memory.vectors.blob import head, is_sound
@@ -45,6 +46,10 @@ VECTORS_OF_TEXT = """
     WHERE fingerprint_id = CAST(? AS INTEGER) AND src = CAST(? AS BLOB) AND origin <> 'attested'
         AND typeof(embedding) = 'blob'
     ORDER BY stretch IS NULL LIMIT 3
+"""
+KNOWN_TEXTS = f"""
+    SELECT value FROM {VALUES}
+    WHERE EXISTS (SELECT 1 FROM embedding_previous WHERE fingerprint_id = :target AND src = value)
 """
 IDS = """
     SELECT DISTINCT CAST(memory_id AS BLOB) FROM embedding_previous
@@ -130,8 +135,9 @@ def note_dropped(transaction: Transaction, dropped: Iterable[Row]) -> dict[int, 
 def vectors_of(store: Store, srcs: Collection[bytes], fingerprint: Fingerprint) -> dict[bytes, KeptVector]:
     """Return the kept vectors that the target gave memories of these texts, those seen to be right first."""
     found: dict[bytes, KeptVector] = {}
-    bindings = [(fingerprint.id, src) for src in srcs]
-    for src, blob, recorded, proven in store.db.execute_many(VECTORS_OF_TEXT, bindings):
+    target: dict[str, Binding] = {"target": fingerprint.id}
+    known = [(fingerprint.id, src) for (src,) in among(store.db, KNOWN_TEXTS, list(srcs), target)]
+    for src, blob, recorded, proven in store.db.execute_many(VECTORS_OF_TEXT, known):
         if src not in found and head(blob) == recorded and is_sound(blob, fingerprint.dim):
             found[src] = KeptVector(bytes(blob), bool(proven))
     return found

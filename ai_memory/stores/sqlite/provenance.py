@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from ai_memory.errors import UpdateRefused
 from ai_memory.memory.text_codec import printable
 from ai_memory.stores.sqlite import previous, staged
+from ai_memory.stores.sqlite.among import VALUES, among
 from ai_memory.stores.sqlite.origins import SWEPT
 from ai_memory.stores.values import NOTHING_KEPT, Staged
 from ai_memory.vectors.blob import head, is_sound
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from ai_memory.stores.sqlite.connection import Binding, Bindings, Row
     from ai_memory.stores.values import Place, VectorWrite
     from ai_memory.vectors.target import Fingerprint
+
+Record: TypeAlias = "tuple[int | None, bytes | None, str | None, int, bytes, bytes | None]"
+"""What is bound to SET_PROVENANCE."""
 
 NOT_KEPT = "did not keep the vector"
 # The plus, like the casts, keeps SQLite from planning anew at every binding; see walk.ROW.
@@ -35,6 +39,10 @@ VECTORS_OF_TEXT = """
     WHERE p.src = CAST(? AS BLOB) AND p.fingerprint_id = CAST(? AS INTEGER) AND p.origin <> 'attested'
         AND typeof(m.embedding) = 'blob'
     LIMIT 3
+"""
+KNOWN_TEXTS = f"""
+    SELECT value FROM {VALUES}
+    WHERE EXISTS (SELECT 1 FROM embedding_provenance WHERE src = value AND fingerprint_id = :target)
 """
 STORED_VECTOR = """
     SELECT embedding FROM {rows}
@@ -69,9 +77,15 @@ FORGET_ROW = "DELETE FROM embedding_provenance WHERE memory_id = CAST(? AS TEXT)
 TAKE_AWAY = "UPDATE memories SET {columns} WHERE id = CAST(? AS TEXT)"
 UNSTAMP = "UPDATE memories SET embedding_space = NULL WHERE id = CAST(? AS TEXT)"
 STAMP = "UPDATE memories SET {columns} WHERE id = CAST(:id AS TEXT)"
+# Of a text that is embedded again the hash stays, and with it the index by hashes: half of what a record costs.
+SET_OF_SAME_TEXT = """
+    UPDATE embedding_provenance SET fingerprint_id = ?, head = ?, origin = ?, stretch = ?
+    WHERE memory_id = CAST(? AS TEXT) AND src = CAST(? AS BLOB)
+"""
+CHANGES = "SELECT total_changes()"
 SET_PROVENANCE = """
-    INSERT INTO embedding_provenance (memory_id, fingerprint_id, src, head, origin, stretch)
-    VALUES (CAST(? AS TEXT), ?, ?, ?, ?, ?)
+    INSERT INTO embedding_provenance (fingerprint_id, head, origin, stretch, memory_id, src)
+    VALUES (?, ?, ?, ?, CAST(? AS TEXT), ?)
     ON CONFLICT (memory_id) DO UPDATE SET
         fingerprint_id = excluded.fingerprint_id, src = excluded.src, head = excluded.head, origin = excluded.origin,
         stretch = excluded.stretch
@@ -118,18 +132,26 @@ def write_vectors(
 def record_provenance(transaction: Transaction, writes: Sequence[VectorWrite], fingerprint: Fingerprint) -> None:
     """Enter where the vectors of memories come from, in the transaction that wrote the vectors."""
     stretch = fingerprint.stretch
-    bindings = [
+    records = [
         (
-            transaction.codec.bound(each.id),
             fingerprint.id,
-            each.src,
             head(each.blob),
             each.origin,
             stretch - each.proven,
+            transaction.codec.bound(each.id),
+            each.src,
         )
         for each in writes
     ]
-    transaction.db.execute_many(SET_PROVENANCE, bindings)
+    set_records(transaction, records)
+
+
+def set_records(transaction: Transaction, records: Sequence[Record]) -> None:
+    """Enter records: the target, the head, the origin, the stretch, the id of the memory, and the hash of the text."""
+    before = transaction.db.value(CHANGES)
+    transaction.db.execute_many(SET_OF_SAME_TEXT, records)
+    if transaction.db.value(CHANGES) - before != len(records):
+        transaction.db.execute_many(SET_PROVENANCE, records)
 
 
 def forget(transaction: Transaction, ids: Sequence[str], fingerprint: Fingerprint, *, unstamp: bool) -> int:
@@ -184,9 +206,11 @@ def vectors_of(store: Store, srcs: Collection[bytes], fingerprint: Fingerprint) 
     Those that stand in the memories come before those that stand beside them.
     """
     found: dict[bytes, bytes] = {}
-    bindings = [(src, fingerprint.id) for src in srcs]
-    kept = store.db.execute_many(VECTORS_OF_TEXT, bindings)
-    kept += store.db.execute_many(staged.VECTORS_OF_TEXT, bindings) if staged.is_any(store) else []
+    target: dict[str, Binding] = {"target": fingerprint.id}
+    known = [(src, fingerprint.id) for (src,) in among(store.db, KNOWN_TEXTS, list(srcs), target)]
+    kept = store.db.execute_many(VECTORS_OF_TEXT, known)
+    if staged.is_any(store):
+        kept += store.db.execute_many(staged.VECTORS_OF_TEXT, [(src, fingerprint.id) for src in srcs])
     for src, blob, recorded in kept:
         if src not in found and head(blob) == recorded and is_sound(blob, fingerprint.dim):
             found[src] = bytes(blob)

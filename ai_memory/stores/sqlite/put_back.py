@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 from ai_memory.memory.freshness import has_text
+from ai_memory.stores.sqlite.among import VALUES, among
 from ai_memory.stores.sqlite.previous import DROP, UNPROVEN, add_kept, note_dropped
-from ai_memory.stores.sqlite.provenance import FORGET_ROW, fires_triggers, not_kept
+from ai_memory.stores.sqlite.provenance import FORGET_ROW, fires_triggers, not_kept, set_records
 from ai_memory.stores.sqlite.reads import READS
 from ai_memory.stores.sqlite.references import naming
 from ai_memory.stores.sqlite.walk import OF_MEMORY, OF_ROW, memory_row
@@ -22,22 +24,21 @@ if TYPE_CHECKING:
     from ai_memory.memory.row import MemoryRow
     from ai_memory.stores.sqlite.base import Transaction
     from ai_memory.stores.sqlite.connection import Binding
+    from ai_memory.stores.sqlite.provenance import Record
     from ai_memory.stores.values import Run
     from ai_memory.vectors.target import Fingerprint
 
-# One statement for all that a row is judged by, and for what it had: each row of it more costs 2 to 5 us a memory.
+# One statement for all that a page is judged by, and for what it had: another join costs 2 to 5 us a memory.
 KEPT = f"""
     SELECT {OF_MEMORY}, p.fingerprint_id, p.src, p.head, p.origin, q.src, {READS},
         m.row_number, iif({UNPROVEN}, NULL, p.stretch),
         k.id, k.run_id, k.text_src, k.written_head, coalesce(octet_length(k.embedding), 0),
         k.fingerprint_id, k.src, k.head, k.origin, k.stretch
-    FROM embedding_previous AS k JOIN memory_row AS m ON m.id = k.memory_id
+    FROM {VALUES} AS named CROSS JOIN embedding_previous AS k JOIN memory_row AS m ON m.id = k.memory_id
     LEFT JOIN embedding_provenance AS p ON p.memory_id = m.id
     LEFT JOIN embedding_fingerprint AS f ON f.id = p.fingerprint_id
     LEFT JOIN reembed_quarantine AS q ON q.target = NULL AND q.memory_id = m.id
-    WHERE k.memory_id = CAST(? AS TEXT) AND k.run_id BETWEEN CAST(? AS INTEGER) AND CAST(? AS INTEGER)
-        AND k.written_head IS NOT NULL
-    ORDER BY k.run_id
+    WHERE k.memory_id = CAST(named.value AS TEXT) AND k.run_id BETWEEN :first AND :last AND k.written_head IS NOT NULL
 """
 PUT_BACK = """
     UPDATE memories SET ({columns}) = (SELECT {columns} FROM embedding_previous WHERE id = CAST(? AS INTEGER))
@@ -58,11 +59,11 @@ ONLY_TO_BE_TAKEN = """
     UPDATE embedding_previous SET written_head = NULL
     WHERE memory_id = CAST(? AS TEXT) AND run_id BETWEEN CAST(? AS INTEGER) AND CAST(? AS INTEGER)
 """
-# What nobody had seen to be right belongs to the stretch that its target is in now: that may be another.
-RECORD = """
-    INSERT OR REPLACE INTO embedding_provenance (memory_id, fingerprint_id, src, head, origin, stretch)
-    SELECT CAST(? AS TEXT), id, ?, ?, ?, coalesce(?, stretch) FROM embedding_fingerprint WHERE id = CAST(? AS INTEGER)
-"""
+STRETCHES = "SELECT id, stretch FROM embedding_fingerprint"
+
+
+BEFORE_KEPT, RUN = OF_ROW + 2, OF_ROW + 3
+"""Which columns of KEPT: the first of what is kept, and the run for which that is."""
 
 
 class _Kept(NamedTuple):
@@ -166,9 +167,10 @@ def _return(transaction: Transaction, ids: Sequence[str], order: _Order) -> dict
 def _standing(transaction: Transaction, ids: Sequence[str], order: _Order) -> dict[bytes, _Standing]:
     """Return the memories that are there and of which something is kept, by their ids as the file has them."""
     found: dict[bytes, _Standing] = {}
-    bindings = [(transaction.codec.bound(each), *order.runs) for each in ids]
-    for values in transaction.db.execute_many(KEPT, bindings):
-        kept = _Kept._make(values[OF_ROW + 2 :])
+    named = [transaction.codec.bound(each) for each in ids]
+    span: dict[str, Binding] = {"first": order.undoes.first, "last": order.undoes.last}
+    for values in sorted(among(transaction.db, KEPT, named, span), key=itemgetter(RUN)):
+        kept = _Kept._make(values[BEFORE_KEPT:])
         if values[0] in found:
             found[values[0]].kept.append(kept)
         else:
@@ -215,11 +217,13 @@ def _replaced(standing: _Standing, run_id: int) -> tuple[Binding, ...]:
 
 def _record(transaction: Transaction, chosen: Sequence[_Standing]) -> None:
     """Put the records back, and delete those of rows that had none."""
-    records: list[tuple[Binding, ...]] = [
-        (each.row.raw_id, kept.src, kept.head, kept.origin, kept.stretch, kept.fingerprint_id)
+    # What nobody had seen to be right belongs to the stretch that its target is in now: that may be another.
+    stretches: dict[int, int] = dict(transaction.db.execute(STRETCHES))
+    records: list[Record] = [
+        (target, kept.head, kept.origin, kept.stretch if kept.stretch is not None else now, each.row.raw_id, kept.src)
         for each in chosen
-        if (kept := each.first).fingerprint_id is not None
+        if (target := (kept := each.first).fingerprint_id) is not None and (now := stretches.get(target)) is not None
     ]
-    transaction.db.execute_many(RECORD, records)
+    set_records(transaction, records)
     without = [(each.row.raw_id,) for each in chosen if each.first.fingerprint_id is None]
     transaction.db.execute_many(FORGET_ROW, without)

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ai_memory.memory.row import MemoryRow
+from ai_memory.stores.sqlite.among import VALUES, among
 from ai_memory.stores.sqlite.consistent import memory_rows
 from ai_memory.stores.sqlite.reads import READS
 from ai_memory.stores.sqlite.which_rows import ROWS, judged, served
@@ -41,13 +42,16 @@ OF_MEMORY = """
 """
 OF_ROW = 16
 """How many columns a `MemoryRow` is made of: these, four of the vector's record, one of the quarantine, the reads."""
-ROW = f"""
+COLUMNS = f"""
     SELECT {OF_MEMORY}, m.recorded_target, m.recorded_src, m.recorded_head, m.recorded_origin, q.src,
         {READS}
-    FROM {{rows}} AS m
-    LEFT JOIN reembed_quarantine AS q ON q.target = CAST(:target AS INTEGER) AND q.memory_id = m.id
 """
-ROW_BY_ID = ROW + " WHERE m.id = CAST(:id AS TEXT)"
+QUARANTINE = "LEFT JOIN reembed_quarantine AS q ON q.target = CAST(:target AS INTEGER) AND q.memory_id = m.id"
+ROW = f"{COLUMNS} FROM {{rows}} AS m {QUARANTINE}"
+ROWS_BY_ID = f"""
+    {COLUMNS} FROM {VALUES} AS named CROSS JOIN {{rows}} AS m {QUARANTINE}
+    WHERE m.id = CAST(named.value AS TEXT)
+"""
 ROWS_OF_NAMESPACE = ROW + " WHERE {plus}m.namespace = CAST(:namespace AS TEXT) AND typeof(m.id) = 'text' {within}"
 ALL_ROWS = ROW + " WHERE typeof(m.id) = 'text' {within}"
 
@@ -90,9 +94,11 @@ def memory_row(store: Store, values: Sequence[Any]) -> MemoryRow:
 
 def rows_by_id(store: Store, ids: Sequence[str], *, target: int | None) -> list[MemoryRow]:
     """Return the rows of `ids` that still exist, in that order, as `target` judges them, and with its quarantine."""
-    sql = ROW_BY_ID.replace(ROWS, judged(store, target))
-    bindings = [{"id": store.codec.bound(each), "target": target} for each in ids]
-    return [memory_row(store, values) for values in store.db.execute_many(sql, bindings)]
+    sql = ROWS_BY_ID.replace(ROWS, judged(store, target))
+    named = [store.codec.bound(each) for each in ids]
+    rows = [memory_row(store, values) for values in among(store.db, sql, named, {"target": target})]
+    places = {raw_id: place for place, raw_id in enumerate(named)}
+    return sorted(rows, key=lambda row: places[row.raw_id])
 
 
 def all_rows(store: Store, *, target: int | None, only: Sequence[str] | None) -> Iterator[MemoryRow]:
