@@ -60,11 +60,15 @@ class Connection:
         with self.handle.statement() as sqlite:
             return sqlite.status(DEFERRED_FKS)[0] != 0
 
-    def change(self, sql: str, bindings: Bindings = ()) -> int:
-        """Run one INSERT, UPDATE or DELETE and return how many rows it changed itself."""
+    def change(self, sql: str, *bindings: Bindings) -> int:
+        """Run one INSERT, UPDATE or DELETE once per binding, and return how many rows all of that changed itself."""
+        changed = 0
         with self.handle.statement() as sqlite:
-            sqlite.execute(sql, bindings)
-            return sqlite.changes()
+            for each in bindings:
+                sqlite.execute(sql, each)
+                # Not what total_changes() differs by in the end: that counts what FTS5 writes on the way, too.
+                changed += sqlite.changes()
+        return changed
 
     def value(self, sql: str, bindings: Bindings = ()) -> Any:  # noqa: ANN401 (SQLite's types are dynamic)
         """Return the first column of the first row, None where there is no row."""

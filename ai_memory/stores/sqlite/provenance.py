@@ -82,7 +82,6 @@ SET_OF_SAME_TEXT = """
     UPDATE embedding_provenance SET fingerprint_id = ?, head = ?, origin = ?, stretch = ?
     WHERE memory_id = CAST(? AS TEXT) AND src = CAST(? AS BLOB)
 """
-CHANGES = "SELECT total_changes()"
 SET_PROVENANCE = """
     INSERT INTO embedding_provenance (fingerprint_id, head, origin, stretch, memory_id, src)
     VALUES (?, ?, ?, ?, CAST(? AS TEXT), ?)
@@ -148,9 +147,7 @@ def record_provenance(transaction: Transaction, writes: Sequence[VectorWrite], f
 
 def set_records(transaction: Transaction, records: Sequence[Record]) -> None:
     """Enter records: the target, the head, the origin, the stretch, the id of the memory, and the hash of the text."""
-    before = transaction.db.value(CHANGES)
-    transaction.db.execute_many(SET_OF_SAME_TEXT, records)
-    if transaction.db.value(CHANGES) - before != len(records):
+    if transaction.db.change(SET_OF_SAME_TEXT, *records) != len(records):
         transaction.db.execute_many(SET_PROVENANCE, records)
 
 

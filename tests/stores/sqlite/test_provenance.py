@@ -78,6 +78,17 @@ def test_a_text_with_a_nul_is_compared_whole(store: Store, target: Fingerprint, 
     assert committed(store, write_vectors, [replace(WRITE, id="nul", title="t", content="a\0b")], target) == [True]
 
 
+@pytest.mark.parametrize("rows", range(1, 9))
+def test_each_vector_has_its_record_though_it_rewrites_the_word_index(tmp_path: Path, rows: int) -> None:
+    # In a file from before version 53. FTS5 writes some rows of its own when the next statement begins.
+    shape = shapes.build(tmp_path / "old.db", 52, rows=rows, kinds={shapes.PLAIN})
+    writes = [replace(WRITE, id=str(each.id), title=str(each.title), content=str(each.content)) for each in shape.rows]
+    with writing(shape.path, now_ms=0) as store:
+        assert committed(store, write_vectors, writes, known(store, EMBEDDER)) == [True] * rows
+
+        assert store.db.value("SELECT count(*) FROM embedding_provenance") == rows
+
+
 @pytest.mark.parametrize("version", [57, 84])
 def test_only_columns_that_the_file_has_are_written(tmp_path: Path, version: int) -> None:
     shape = shapes.build(tmp_path / "old.db", version, rows=1, kinds={shapes.PLAIN})
