@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from ai_memory.embed.probe import WAYS_OUT, apart, probe, require_witness
 from ai_memory.errors import EndpointUnusable, StatementRefused, TargetChanged
 from ai_memory.reembed.inspect.verify import MIN_COSINE, cosine
+from ai_memory.reembed.recorded import recorded_run
 from ai_memory.reembed.writes import write_of
 from ai_memory.vectors.checks import agrees
 
@@ -137,7 +138,7 @@ def _disown(transaction: Transaction, target: Fingerprint, doubted: _Doubted, *,
 
 def _note(transaction: Transaction, target: Fingerprint, rows: int) -> None:
     """Add the rows to those that remain of the last run to the target: `status` tells of them without counting."""
-    run = transaction.reader.runs.unfinished() or transaction.reader.runs.latest()
+    run = recorded_run(transaction.reader)
     if rows and run and not run.undoes and run.target == target.id and (was := run.counted):
         remaining = min(was.remaining + rows, was.live)
         transaction.progress.note_census(run, replace(was, remaining=remaining))

@@ -205,8 +205,8 @@ class RunReader(Protocol):
     def unfinished_id(self) -> int | None:
         """Return the number of the unfinished run, whatever else its record holds."""
 
-    def latest(self) -> Run | None:
-        """Return the run begun last."""
+    def recent(self, most: int | None = None) -> list[Run]:
+        """Return the runs begun last, the latest first: all, or so many at most."""
 
     def read(self, run_id: int) -> Run:
         """Return a run by its number.

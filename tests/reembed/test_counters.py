@@ -20,14 +20,14 @@ DENIED = CredentialsRefused("no")
 
 def run_of(work: Work) -> Run:
     with work.store() as store:
-        found = runs.latest_run(store)
+        found = runs.recent_runs(store, 1)[0]
     assert found is not None
     return found
 
 
 def by_census(work: Work) -> tuple[int, int, int]:
     with work.store() as store:
-        run = runs.latest_run(store)
+        run = runs.recent_runs(store, 1)[0]
         assert run is not None
         census = take_census(store, read_fingerprint(store, run.target), run.scope, now_ms=work.clock.ms)
     return census.live, census.stale, census.quarantined

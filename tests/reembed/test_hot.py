@@ -45,7 +45,7 @@ def heard_by(work: Work) -> list[str]:
 
 def run_of(work: Work) -> Run:
     with work.store() as store:
-        found = runs.latest_run(store)
+        found = runs.recent_runs(store, 1)[0]
     assert found is not None
     return found
 
@@ -59,7 +59,7 @@ def counted(work: Work) -> Counted:
 def by_census(work: Work) -> tuple[int, int]:
     """Return the reads of all rows, and of those that have not the target's vector."""
     with work.store() as store:
-        run = runs.latest_run(store)
+        run = runs.recent_runs(store, 1)[0]
         assert run is not None
         census = take_census(store, read_fingerprint(store, run.target), run.scope, now_ms=work.clock.ms)
     return census.reads, census.reads - census.answered

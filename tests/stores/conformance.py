@@ -29,6 +29,7 @@ from ai_memory.memory.freshness import ATTESTED, Document, Freshness, classify, 
 from ai_memory.memory.reason import Reason, unwritable
 from ai_memory.memory.row import MemoryRow
 from ai_memory.reembed.plan.targets import identity
+from ai_memory.reembed.recorded import recorded_run
 from ai_memory.stores.computing import Computing
 from ai_memory.stores.holder import Holder, LockState
 from ai_memory.stores.port import Database, Reader, Snapshot, Store, Transaction
@@ -418,7 +419,7 @@ class WritingSuite(Suite):
             begin(transaction, target)
 
         with subject.database.read() as reader:
-            assert (reader.memories.stored_spaces(), reader.targets.widths(), reader.runs.latest()) == ([], [], None)
+            assert (reader.memories.stored_spaces(), reader.targets.widths(), reader.runs.recent()) == ([], [], [])
 
     def test_only_the_transaction_sees_what_it_wrote_before_it_is_committed(
         self, subject: Subject, store: Store, target: Fingerprint
@@ -621,7 +622,7 @@ class UndoSuite(Suite):
             write = write_of(transaction.reader, "id-001", embedder=OLD, origin=ATTESTED)
             assert transaction.vectors.attest(write, attested, place=noted)
 
-        assert (store.runs.unfinished(), store.runs.latest()) == (None, None)
+        assert (store.runs.unfinished(), store.runs.recent()) == (None, [])
         assert noted.keep_for is not None
         assert store.targets.previous.to_undo() == Span(noted.keep_for, noted.keep_for)
         put_back(store, attested, store.runs.read(noted.keep_for), "id-001")
@@ -1129,7 +1130,7 @@ class RunSuite(Suite):
     def test_a_run_is_read_as_it_was_begun_and_taken(self, store: Store, target: Fingerprint, run: Run) -> None:
         assert (run.target, run.target_model, run.scope, run.state) == (target.id, "hash", None, "running")
         assert (run.holder, run.in_flight_limit, run.pass_number) == (HOLDER, 9, 1)
-        assert store.runs.unfinished() == store.runs.latest() == store.runs.read(run.run_id) == run
+        assert store.runs.unfinished() == recorded_run(store) == store.runs.read(run.run_id) == run
         assert store.runs.unfinished_id() == run.run_id
 
     def test_at_most_one_run_is_unfinished(self, store: Store, target: Fingerprint, run: Run) -> None:
@@ -1174,7 +1175,7 @@ class RunSuite(Suite):
 
         ended = store.runs.read(run.run_id)
         assert (ended.state, ended.finished_at, ended.census_at, ended.holder) == (state, NOW_MS + 5, NOW_MS + 3, None)
-        assert (store.runs.unfinished(), store.runs.unfinished_id(), store.runs.latest()) == (None, None, ended)
+        assert (store.runs.unfinished(), store.runs.unfinished_id(), store.runs.recent()) == (None, None, [ended])
         assert begun(store, target).run_id > run.run_id
 
     def test_the_unfinished_run_is_given_up_by_whom_it_is_not(self, store: Store, run: Run) -> None:

@@ -14,6 +14,7 @@ from ai_memory.commands.reembed.next_command import next_command
 from ai_memory.errors import AiMemoryError, OperatorNeeded, RunHeld, RunnerStuck, Stopped, StorageFailed, UsageError
 from ai_memory.reembed.inspect.why import BUDGETS, why
 from ai_memory.reembed.options import cost_allowing
+from ai_memory.reembed.recorded import recorded_run
 from ai_memory.reembed.sweep.ending import TOO_SMALL
 from ai_memory.stores.open_options import OpenOptions
 from ai_memory.stores.opening import database, reading
@@ -148,7 +149,7 @@ class Farewell:
 
     def _recorded(self) -> Run | None:
         with suppress(AiMemoryError), database(self.settings.db.value, BRIEFLY).read() as store:
-            return store.runs.unfinished() or store.runs.latest()
+            return recorded_run(store)
         return None
 
     def _is_no_news(self, report: RunReport) -> bool:

@@ -21,6 +21,7 @@ from ai_memory.reembed.inspect.verify import Sample, choose, compare
 from ai_memory.reembed.plan.census import Census, take_census
 from ai_memory.reembed.plan.decide import UNPROVEN
 from ai_memory.reembed.plan.targets import find_target, known_fingerprint, recorded_target
+from ai_memory.reembed.recorded import recorded_run
 from ai_memory.reembed.scope import Scope, name_scope
 from ai_memory.reembed.way_on import way_on
 from ai_memory.stores.holder import Task
@@ -213,7 +214,7 @@ def _verified(store: Reader, settings: Settings, *, of_run: bool) -> tuple[Finge
         OperatorNeeded: there is no run to verify.
     """
     if of_run:
-        run = _not_given_up(store.runs.unfinished() or store.runs.latest())
+        run = _not_given_up(recorded_run(store))
         if run is None:
             raise OperatorNeeded(
                 "There is no run to verify: the last one was given up or undone, or none was begun.",

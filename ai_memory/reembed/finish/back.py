@@ -14,6 +14,7 @@ from ai_memory.reembed.finish.moving import PAGE_ROWS
 from ai_memory.reembed.finish.rollback import Rollback
 from ai_memory.reembed.heartbeat import require_no_pause
 from ai_memory.reembed.holding import holding
+from ai_memory.reembed.recorded import recorded_run
 from ai_memory.reembed.sweep.staging import drop_staged
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ def _to_leave(store: Reader) -> Run:
     Raises:
         OperatorNeeded: there is none.
     """
-    run = store.runs.unfinished() or store.runs.latest()
+    run = recorded_run(store)
     if run and run.undoes:
         run = store.runs.read(run.undoes.first)
     run = run and _since(store, run)

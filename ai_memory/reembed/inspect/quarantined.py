@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from ai_memory.memory.freshness import Freshness, classify
+from ai_memory.reembed.recorded import recorded_run
 from ai_memory.reembed.scope import in_scope
 from ai_memory.text.cleaning import one_line
 from ai_memory.text.times import with_timestamps
@@ -43,7 +44,7 @@ def quarantined_rows(store: Reader) -> list[QuarantinedRow]:
 
     Entries that an edit has lifted, and rows that are no longer live, are left out.
     """
-    run = store.runs.unfinished() or store.runs.latest()
+    run = recorded_run(store)
     if run is None:
         return []
     target = store.targets.read(run.target)

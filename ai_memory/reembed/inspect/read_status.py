@@ -11,6 +11,7 @@ from ai_memory.reembed.inspect.status import Status
 from ai_memory.reembed.plan.census import Census, take_census
 from ai_memory.reembed.plan.outlook import NO_OUTLOOK, Outlook, outlook
 from ai_memory.reembed.plan.wanted import UNKNOWN, Wanted
+from ai_memory.reembed.recorded import recorded_run
 from ai_memory.reembed.sweep.ending import OUTSIDE
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def read_status(
     `exact` has the rows counted anew; where the run has no counters, as in a file of an earlier release, or rows were
     made stale after it was done, they are counted in any case.
     """
-    run = store.runs.unfinished() or store.runs.latest()
+    run = recorded_run(store)
     if run is None:
         return None
     target, lock, pause = store.targets.read(run.target), database.lock(), store.operator.pause(now_ms=now_ms)

@@ -55,9 +55,9 @@ class RunReader:
         """See the port."""
         return runs.unfinished_id(self.store)
 
-    def latest(self) -> Run | None:
+    def recent(self, most: int | None = None) -> list[Run]:
         """See the port."""
-        return runs.latest_run(self.store)
+        return runs.recent_runs(self.store, most)
 
     def read(self, run_id: int) -> Run:
         """See the port."""

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 RUN = f"SELECT {selected(RUN_COLUMNS, RUN_TEXTS)} FROM reembed_run"
 UNFINISHED = f"{RUN} WHERE {IS_UNFINISHED}"
-LATEST = f"{RUN} WHERE stamps = 0 ORDER BY run_id DESC LIMIT 1"
+# What is entered for attested vectors alone is no run. A limit below 0 is none.
+RECENT = f"{RUN} WHERE stamps = 0 ORDER BY run_id DESC LIMIT ?"
 ONE = f"{RUN} WHERE run_id = ?"
 UNFINISHED_ID = f"SELECT max(run_id) FROM reembed_run WHERE {IS_UNFINISHED}"
 # What was given up before it was moved into the memories is dropped: they have nothing of it.
@@ -99,7 +100,7 @@ def unfinished_run(store: Store) -> Run | None:
     Raises:
         DataRefused: a column of it is damaged.
     """
-    return _one(store, UNFINISHED)
+    return next(iter(_runs(store, UNFINISHED)), None)
 
 
 def unfinished_id(store: Store) -> int | None:
@@ -108,13 +109,13 @@ def unfinished_id(store: Store) -> int | None:
     return found
 
 
-def latest_run(store: Store) -> Run | None:
-    """Return the run begun last, None where none ever was.
+def recent_runs(store: Store, most: int | None) -> list[Run]:
+    """Return the runs begun last, the latest first: all, or so many at most.
 
     Raises:
-        DataRefused: a column of it is damaged.
+        DataRefused: a column of one of them is damaged.
     """
-    return _one(store, LATEST)
+    return _runs(store, RECENT, -1 if most is None else most)
 
 
 def cancel(transaction: Transaction, *, now_ms: int) -> int | None:
@@ -139,10 +140,10 @@ def read_run(store: Store, run_id: int) -> Run:
         NotFinished: it is not in the file.
         DataRefused: a column of it is damaged.
     """
-    run = _one(store, ONE, run_id)
-    if run is None:
+    found = _runs(store, ONE, run_id)
+    if not found:
         raise NotFinished(f"Run {run_id} is gone from the file.", tip="Look at it: ai-memory reembed status")
-    return run
+    return found[0]
 
 
 def begin_run(
@@ -304,9 +305,6 @@ def add_event(
     transaction.db.execute(ADD_EVENT, (run_id, now_ms, kind, json.dumps(detail or {})))
 
 
-def _one(store: Store, sql: str, *bindings: int) -> Run | None:
-    rows = store.db.execute(sql, bindings)
-    if not rows:
-        return None
-    found = run_of(store, rows[0])
-    return replace(found, computing=run_figures.computing(store, found.run_id))
+def _runs(store: Store, sql: str, *bindings: int) -> list[Run]:
+    found = [run_of(store, values) for values in store.db.execute(sql, bindings)]
+    return [replace(run, computing=run_figures.computing(store, run.run_id)) for run in found]
