@@ -88,14 +88,23 @@ def _run_verb(args: argparse.Namespace, settings: Settings, console: Console) ->
         from ai_memory.commands.reembed import rehearse
 
         return rehearse.run(args, settings, console)
-    if args.verb == "status":
-        from ai_memory.commands.reembed.status import run_status
-
-        return run_status(settings, console, exact=args.exact, check=args.check)
     if args.verb == "cancel":
         from ai_memory.commands.reembed.cancel import run_cancel
 
         return run_cancel(settings, console)
+    return _show(args, settings, console)
+
+
+def _show(args: argparse.Namespace, settings: Settings, console: Console) -> int:
+    """Show what the file says of its runs."""
+    if args.verb == "status":
+        from ai_memory.commands.reembed.status import run_status
+
+        return run_status(settings, console, exact=args.exact, check=args.check)
+    if args.verb == "history":
+        from ai_memory.commands.reembed.history import run_history
+
+        return run_history(settings, console, most=args.limit)
     from ai_memory.commands.reembed.quarantine import run_quarantine
 
     return run_quarantine(settings, console)

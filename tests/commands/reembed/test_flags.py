@@ -23,7 +23,19 @@ TAKEN = {
     "prune": {"--yes"},
     "rehearse": {"--retry-for"},
 }
-VERBS = ("status", "verify", "quarantine", "approve", "pause", "unpause", "cancel", "rehearse", "rollback", "prune")
+VERBS = (
+    "status",
+    "history",
+    "verify",
+    "quarantine",
+    "approve",
+    "pause",
+    "unpause",
+    "cancel",
+    "rehearse",
+    "rollback",
+    "prune",
+)
 
 
 @pytest.mark.parametrize("verb", VERBS)
