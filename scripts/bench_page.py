@@ -49,11 +49,13 @@ def tables(found: Found) -> str:
     peak = ("a product of matrices in numpy", "", "", f"{max(found['peak']) / 1e9:.0f}", "", "")
     heads = ("", "rows/s", "tokens/s", "useful GFLOP/s", "ms of processors per row", "seconds of a single row")
     waits = ("", f"seconds, of {found['recall_rows']:,} rows", "wanted at most")
+    filling = ", ".join(f"{LIBRARIES[name.split()[-1]]} {part:.1%}" for name, part in found["padding"].items())
     parts = (
         measured_on(found),
         table(heads, [*of_rows, peak]),
         "How many times as fast, in each turn: median (lowest to highest); bold where what is wanted is reached.\n",
         compared(found),
+        f"Of what it computes, so much only fills texts up: {filling}.\n",
         table(waits, [waiting(found, name) for name in found["took"] if waited_for(name)]),
     )
     return "\n".join(parts)
@@ -63,10 +65,10 @@ def measured_on(found: Found) -> str:
     """Return the sentence that says on what, of what and when."""
     flags = f" ({', '.join(found['flags'])})" if found["flags"] else ""
     libraries = ", ".join(found["engines"].values())
+    others = "" if found["others"] is None else f" of which others used {found['others']:.0%}"
     return (
-        f"{found['processor']}{flags}, {found['cores']} cores, load {found['load'][0]} before and {found['load'][1]}"
-        f" after; {found['date']}; Python {found['python']}, {libraries}. {found['rows']:,} rows,"
-        f" {found['tokens']:,} tokens; medians of {found['turns']} turns.\n"
+        f"{found['processor']}{flags}, {found['cores']} cores{others}; {found['date']}; Python {found['python']},"
+        f" {libraries}. {found['rows']:,} rows, {found['tokens']:,} tokens; medians of {found['turns']} turns.\n"
     )
 
 
