@@ -18,7 +18,7 @@ NAMES = {
     "help": "`ai-memory --help`",
 }
 LIBRARIES = {"torch": "torch", "onnx": "onnxruntime", "openvino": "openvino"}
-WIDTH, LABELS, RIGHT, BAR, STEP = 760, 290, 70, 16, 24
+WIDTH, LABELS, RIGHT, BAR, STEP = 780, 310, 70, 16, 24
 STYLE = """
 text { font: 13px system-ui, sans-serif; fill: #1f2328 }
 .title { font-weight: 600 } .note { fill: #59636e }
@@ -86,10 +86,11 @@ def compared(found: Found) -> str:
     """Return the table of ratios: a line for each way to compute."""
     heads = list(dict.fromkeys(head for each in found["ratios"].values() for head in each))
     wanted = {head: each["wanted"] for ratios in found["ratios"].values() for head, each in ratios.items()}
-    rows = [
-        [shown(name), *(judged(each[head]) if head in each else "" for head in heads)]
-        for name, each in found["ratios"].items()
-    ]
+    rows = []
+    for name, ratios in found["ratios"].items():
+        rows.append([shown(name), *(judged(ratios[head]) if head in ratios else "" for head in heads)])
+        busy = [ratios.get(head, {}).get("processors") for head in heads]
+        rows.append(["by processors' time", *(f"{each:.2f}" if each else "" for each in busy)])
     return table(["as fast as", *heads], [["wanted at least", *(str(wanted[head] or "") for head in heads)], *rows])
 
 
