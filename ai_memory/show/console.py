@@ -31,9 +31,13 @@ def _no_keys() -> tuple[str, ...]:
 
 @dataclass(slots=True)
 class Shown:
-    """What an invocation has shown so far: whether something of a result, and its warnings and errors."""
+    """What an invocation has shown so far: whether something of a result, and its warnings and errors.
+
+    `values` are those of its result, shown or not.
+    """
 
     result: bool = False
+    values: Mapping[str, object] = field(default_factory=dict)
     troubles: set[str] = field(default_factory=set)
 
     def names(self, what: str) -> bool:
@@ -68,6 +72,7 @@ class Console:
 
     def result(self, values: Mapping[str, object], *lines: str) -> None:
         """Print the result of the command, without keys: `values` with --json, else `lines`, each of them one line."""
+        self.shown.values = values
         if self.json:
             self.line(to_json(self._clean(values)))
         else:

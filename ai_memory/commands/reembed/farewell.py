@@ -53,8 +53,9 @@ class Farewell:
         error = without_again(report.error, again)
         named = self.console.hints.command(without_again(report.next, again))
         report = replace(report, next=named or again, error=error)
-        shown = self.console.json or not self.console.quiet
-        with self._shown(report.values() if shown else {}, *report.lines()) as lost:
+        shown, values = self.console.json or not self.console.quiet, report.values()
+        self.console.shown.values = values
+        with self._shown(values if shown else {}, *report.lines()) as lost:
             if report.exit_code in (COMPLETE, ASIDE) and report.reembedded:
                 self._mention_daemon()
             if lost or not (self.console.quiet and self._is_no_news(report)):
@@ -76,6 +77,7 @@ class Farewell:
         if self.console.verbose:
             self.console.traceback(error)
         values = {"error": told, "exit_code": error.exit_code, "next": named or again}
+        self.console.shown.values = values
         with self._shown(values if self.console.json else {}) as lost:
             if lost or not (self.console.quiet and self._is_old(error)):
                 facts = _join(self._recorded_place(run), _next("" if named else again))

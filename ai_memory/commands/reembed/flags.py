@@ -50,11 +50,12 @@ OF_A_START = (
     "auto_switch",
     "backup",
     "yes",
+    "on_end",
 )
 """The flags of a start, as attributes."""
 NOT_GIVEN: Mapping[str, object] = {"retry_for": 120.0}
 """What an attribute is where its flag was not given, if that is neither None nor False nor 0."""
-OF_A_ROLLBACK = frozenset({"resume", "or_start", "dry_run", "yes", "batch", "max_rows", "max_runtime"})
+OF_A_ROLLBACK = frozenset({"resume", "or_start", "dry_run", "yes", "batch", "max_rows", "max_runtime", "on_end"})
 """The flags that hold where a start goes on with a rollback."""
 OF_REQUESTS = frozenset({"max_tokens", "max_cost", "concurrency", "retry_for", "wait"})
 """The flags that limit requests: where none is sent they hold by themselves."""
@@ -145,6 +146,7 @@ def _add_vectors(add: Add) -> None:
     add("--no-undo", action="store_true", help="keep nothing of what is replaced: rollback is not possible then")
     add("--backup", type=named_path, metavar="FILE", help="copy the database to FILE before the first write")
     add("--yes", action="store_true", help="do not ask before vectors are replaced")
+    add("--on-end", metavar="CMD", help="run CMD with the result as JSON on its standard input, however the start ends")
 
 
 def _add_pause(add: Add) -> None:

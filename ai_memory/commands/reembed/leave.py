@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 def take_leave(report: RollbackReport | Switched, settings: Settings, console: Console) -> int:
     """Show how a rollback or a switch ended: its result, and one line on stderr, or with -q none where all is well."""
     report = replace(report, error=without_again(report.error, report.next))
+    console.shown.values = report.values()
     if console.json or not console.quiet:
-        console.result(report.values(), *report.lines())
+        console.result(console.shown.values, *report.lines())
     budget = report.exit_code == NotFinished.exit_code and report.reason in BUDGETS
     if console.quiet and (report.exit_code == 0 or budget):
         return report.exit_code

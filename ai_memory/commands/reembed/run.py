@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from ai_memory.commands.reembed.flags import OF_A_ROLLBACK, OF_REQUESTS, add_flags, given, named
-from ai_memory.errors import UsageError
+from ai_memory.errors import AiMemoryError, UsageError
 
 if TYPE_CHECKING:
     from ai_memory.config.embedding import EmbeddingSettings
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from ai_memory.show.console import Console
     from ai_memory.stores.values import Run
 
-OF_STAMPING = frozenset({"stamp_only", "compared", "namespace", "dry_run", "probe", "retry_for", "no_undo", "yes"})
+OF_STAMPING = frozenset(
+    {"stamp_only", "compared", "namespace", "dry_run", "probe", "retry_for", "no_undo", "yes", "on_end"}
+)
 """Flags, as attributes, that --stamp-only obeys; it refuses the others."""
 
 
@@ -36,6 +38,20 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
         if refused := [each for each in given(args) if each not in args.takes]:
             raise UsageError(f"reembed {args.verb} takes no {named(refused)}.", tip="Leave that out.")
         return _run_verb(args, settings, console)
+    if not args.on_end:
+        return _start(args, settings, console)
+    from ai_memory.commands.reembed.on_end import tell_end
+
+    try:
+        exit_code = _start(args, settings, console)
+    except AiMemoryError as error:
+        tell_end(args.on_end, console, {"error": error.line(), "exit_code": error.exit_code})
+        raise
+    tell_end(args.on_end, console, {**console.shown.values, "exit_code": exit_code})
+    return exit_code
+
+
+def _start(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     _refuse_contradictions(args)
     if args.stamp_only:
         from ai_memory.commands.reembed import stamp
