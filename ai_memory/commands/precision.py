@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ai_memory.config.embedding import EmbeddingSettings
+    from ai_memory.config.settings import Settings
+    from ai_memory.show.console import Console
 
-UNDECIDED = "not shown yet to be worth it on the rows of this database; ai-memory reembed tries"
+UNDECIDED = "not shown to be worth it on the rows of this database; ai-memory reembed tries"
 
 
 def as_decided(asked: EmbeddingSettings, path: Path) -> EmbeddingSettings:
@@ -26,9 +28,24 @@ def as_decided(asked: EmbeddingSettings, path: Path) -> EmbeddingSettings:
         return asked
     from ai_memory.config.file import Sourced
 
-    return replace(
-        asked, precision=Sourced(FLOAT32, f"{asked.precision.value} ({asked.precision.source}): {UNDECIDED}")
-    )
+    why = f"{asked.precision.value} ({asked.precision.source}): {_why_not(asked)}"
+    return replace(asked, precision=Sourced(FLOAT32, why))
+
+
+def tell_planned(settings: Settings, console: Console) -> None:
+    """Say where a plan is for another precision than the configured one: what a start would measure is not known."""
+    wanted, used = settings.asked.precision.value, settings.embedding.precision.value
+    if wanted != used:
+        console.note(f"Planned in {used}, not in {wanted}: {_why_not(settings.asked)}.")
+
+
+def _why_not(asked: EmbeddingSettings) -> str:
+    from ai_memory.embed.assemble import why_float32
+    from ai_memory.errors import AiMemoryError
+
+    with suppress(AiMemoryError):
+        return why_float32(asked) or UNDECIDED
+    return UNDECIDED
 
 
 def is_decided(asked: EmbeddingSettings, path: Path) -> bool:
