@@ -159,10 +159,11 @@ def _run(argv: Sequence[str] | None, args: argparse.Namespace) -> int:
     args.console = Console(json=args.json, quiet=args.quiet, verbose=args.verbose, hints=hints)
     if args.quiet and args.verbose:
         raise UsageError("--quiet and --verbose cannot be used together.", tip="Leave one of them out.")
+    from ai_memory.commands.precision import as_decided
     from ai_memory.config.settings import Settings
     from ai_memory.system.process_env import process_environment
 
-    settings = Settings.gather(args, process_environment())
+    settings = Settings.gather(args, process_environment(), as_decided)
     unheard = settings.warnings if args.quiet else ()
     if settings.db.source.startswith("env "):
         # Another shell has not this environment.

@@ -13,7 +13,7 @@ from ai_memory.config.key_settings import configured_key, refuse_key_mistakes
 from ai_memory.errors import EmbedderInitFailed
 from ai_memory.text import address
 from ai_memory.text.refused_value import described, written_as_path
-from ai_memory.vectors.target import LOCAL, MAX_DIM
+from ai_memory.vectors.target import BFLOAT16, FLOAT32, INT8, LOCAL, MAX_DIM
 
 if TYPE_CHECKING:
     from ai_memory.config.api_key import ApiKey
@@ -31,16 +31,19 @@ MAX_BATCH = 10_000
 DEFAULT_BATCH = 100
 ADDRESS_KEYS = frozenset({"backend", "base_url", "url", "model", "model_path", "dim"})
 OTHER_KEYS = frozenset({"api_key_env", "api_key_file", "backfill_batch", "backfill_on_boot"})
-OUR_KEYS = frozenset({"device", "encoding_format", "engine", "price_per_million_tokens", "timeout_seconds"})
+OUR_KEYS = frozenset(
+    {"device", "encoding_format", "engine", "precision", "price_per_million_tokens", "timeout_seconds"}
+)
 AUTO, BASE64 = "auto", "base64"
 ENCODINGS = (AUTO, "float", BASE64)
 TORCH, ONNX, OPENVINO = "torch", "onnx", "openvino"
 ENGINES = (AUTO, TORCH, ONNX, OPENVINO)
 """What computes a model on this machine."""
+PRECISIONS = (FLOAT32, BFLOAT16, INT8)
 MAX_TIMEOUT_S = 3_600
 SECTION, PREVIOUS = "embeddings", "previous"
 OF_THE_EMBEDDER = frozenset(
-    f"AI_MEMORY_EMBED_{name}" for name in ("BACKEND", "BASE_URL", "MODEL", "API_KEY", "BACKFILL_BATCH")
+    f"AI_MEMORY_EMBED_{name}" for name in ("BACKEND", "BASE_URL", "MODEL", "API_KEY", "BACKFILL_BATCH", "PRECISION")
 )
 """The variables that say which embedder is to be used from now on, and nothing of the previous one."""
 
@@ -49,9 +52,9 @@ OF_THE_EMBEDDER = frozenset(
 class EmbeddingSettings:
     """The resolved embedder.
 
-    `dim` 0: not configured. `base_url` is empty for a local model. `batch` is texts per page,
-    1..10000. `device` is "auto" or a name of PyTorch's, `engine` one of ENGINES. Money is in the user's own currency.
-    `timeout_seconds` None: as long as it is usual. `encoding_format` is one of ENCODINGS.
+    `dim` 0: not configured. `base_url` is empty for a local model. `batch` is texts per page, 1..10000. `device` is
+    "auto" or a name of PyTorch's, `engine` one of ENGINES, `precision` one of PRECISIONS. Money is in the user's own
+    currency. `timeout_seconds` None: as long as it is usual. `encoding_format` is one of ENCODINGS.
     """
 
     tier: Sourced[str]
@@ -66,6 +69,7 @@ class EmbeddingSettings:
     egress: Sourced[str]
     device: Sourced[str]
     engine: Sourced[str]
+    precision: Sourced[str]
     timeout_seconds: Sourced[int | None]
     encoding_format: Sourced[str]
     price_per_million_tokens: Sourced[float | None]
@@ -130,6 +134,7 @@ def of_table(top: Table, table: Table, environ: Mapping[str, str]) -> EmbeddingS
         egress=_egress(environ),
         device=table.text("device") or Sourced(AUTO, "default"),
         engine=_engine(table, environ),
+        precision=_precision(table, environ),
         timeout_seconds=table.integer("timeout_seconds", low=1, high=MAX_TIMEOUT_S) or Sourced(None, "not configured"),
         encoding_format=_encoding_format(table),
         price_per_million_tokens=table.price("price_per_million_tokens") or Sourced(None, "not configured"),
@@ -223,6 +228,16 @@ def _engine(table: Table, environ: Mapping[str, str]) -> Sourced[str]:
     if named.value.lower() not in ENGINES:
         raise EmbedderInitFailed(
             f"engine is {described(named.value)} ({named.source}).", tip=f"It must be one of {', '.join(ENGINES)}."
+        )
+    return Sourced(named.value.lower(), named.source)
+
+
+def _precision(table: Table, environ: Mapping[str, str]) -> Sourced[str]:
+    named = _env(environ, "AI_MEMORY_EMBED_PRECISION") or table.text("precision") or Sourced(FLOAT32, "default")
+    if named.value.lower() not in PRECISIONS:
+        raise EmbedderInitFailed(
+            f"precision is {described(named.value)} ({named.source}).",
+            tip=f"It must be one of {', '.join(PRECISIONS)}.",
         )
     return Sourced(named.value.lower(), named.source)
 

@@ -12,6 +12,7 @@ from ai_memory.config.api_key import is_variable
 from ai_memory.errors import EmbedderInitFailed
 from ai_memory.text import address
 from ai_memory.text.masking import Mask
+from ai_memory.vectors.target import FLOAT32
 
 if TYPE_CHECKING:
     from ai_memory.config.embedding import EmbeddingSettings
@@ -30,6 +31,7 @@ def to_keep(settings: EmbeddingSettings) -> str:
         "model": settings.model.value,
         "model_path": str(folder.absolute()) if folder else "",
         "dim": settings.dim.value,
+        "precision": settings.precision.value if local and settings.precision.value != FLOAT32 else "",
         **_place_of_key(settings),
     }
     told = {name: value for name, value in values.items() if value}

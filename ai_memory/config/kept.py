@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from ai_memory.config.embedding import EmbeddingSettings
 
-WHICH = ("backend", "base_url", "model", "model_path", "dim")
+WHICH = ("backend", "base_url", "model", "model_path", "dim", "precision")
 KEYS = ("api_key_env", "api_key_file")
 LONGEST = 10_000
 

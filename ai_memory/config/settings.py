@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ai_memory.config.embedding import EmbeddingSettings
 
 DEFAULT_DB = Path("ai-memory.db")
+Decide = Callable[["EmbeddingSettings", Path], "EmbeddingSettings"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,8 @@ class Settings:
 
     `config_path` is the file that was read, None where none was. `key_dir` holds the keys of
     encrypted rows, None where there is no home folder. `warnings` are lines for stderr. `fault` is why the file was
-    not read, None where it was.
+    not read, None where it was. `decide` returns an embedder as it is used in a database: in which precision, a run has
+    decided (docs/adr/0009).
     """
 
     db: Sourced[Path]
@@ -40,9 +42,12 @@ class Settings:
     config: Table = field(default_factory=Table, repr=False)
     fault: ConfigRefused | None = None
     environ: Mapping[str, str] = field(default_factory=dict, repr=False)
+    decide: Decide = field(default=lambda settings, _: settings, repr=False)
 
     @classmethod
-    def gather(cls, args: argparse.Namespace, environ: Mapping[str, str]) -> Settings:
+    def gather(
+        cls, args: argparse.Namespace, environ: Mapping[str, str], decide: Decide = lambda settings, _: settings
+    ) -> Settings:
         """Return the settings of one invocation; mistakes in [embeddings] wait until it is asked for.
 
         Raises:
@@ -71,11 +76,21 @@ class Settings:
             config=config,
             fault=fault,
             environ=environ,
+            decide=decide,
         )
 
     @property
     def embedding(self) -> EmbeddingSettings:
         """The resolved embedder.
+
+        Raises:
+            EmbedderInitFailed: its configuration makes no sense.
+        """
+        return self.decide(self.asked, self.db.value)
+
+    @property
+    def asked(self) -> EmbeddingSettings:
+        """The resolved embedder as it is configured, whatever was decided for the database.
 
         Raises:
             EmbedderInitFailed: its configuration makes no sense.
@@ -91,7 +106,8 @@ class Settings:
             EmbedderInitFailed: its configuration makes no sense.
         """
         self._require_read()
-        return embedding_settings.resolve_previous(self.config, self.environ)
+        found = embedding_settings.resolve_previous(self.config, self.environ)
+        return self.decide(found, self.db.value) if found else None
 
     def _require_read(self) -> None:
         if self.fault:

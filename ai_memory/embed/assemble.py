@@ -6,35 +6,37 @@ of `embed.stack.chain`, and `HttpEmbedder`, or `LimitedEmbedder` around `LocalEm
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from threading import Event
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ai_memory.config import vendors
 from ai_memory.config.embedding import KEYWORD
+from ai_memory.config.file import Sourced
 from ai_memory.embed.flow.time_limit import TimeLimit, TimeLimitedEmbedder
 from ai_memory.embed.pools.in_turn import InTurn
 from ai_memory.embed.pools.threads import ThreadPool
 from ai_memory.embed.port import RetryPolicy
-from ai_memory.embed.stack import local, remote
+from ai_memory.embed.stack import local, precision, remote
 from ai_memory.embed.stack.chain import chained
 from ai_memory.embed.stack.engines import engine_names, make_engine, require_engine
 from ai_memory.embed.stack.export import export
 from ai_memory.embed.terms import Terms, Ties
 from ai_memory.errors import NoEmbedder
 from ai_memory.text import address
+from ai_memory.vectors.target import FLOAT32
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from ai_memory.config.embedding import EmbeddingSettings
     from ai_memory.embed.flow.splitting import SplittingEmbedder
-    from ai_memory.embed.port import Pool, ResilientEmbedder
+    from ai_memory.embed.port import Engine, Pool, ResilientEmbedder
     from ai_memory.embed.stack.chain import Core
     from ai_memory.embed.stack.export import Exported
+    from ai_memory.embed.stack.proving import Verdict
     from ai_memory.vectors.target import Target, Vectors
 
 WorkT = TypeVar("WorkT")
@@ -50,12 +52,14 @@ Of 2026-11-25, not measured."""
 def assemble(settings: EmbeddingSettings, terms: Terms | None = None, ties: Ties | None = None) -> SplittingEmbedder:
     """Return the configured embedder; nothing is loaded or sent yet.
 
+    What cannot be computed in its precision here is computed in float32, as its target says, and `ties` are told why.
+
     Raises:
         NoEmbedder: the tier has embeddings turned off.
         EmbedderInitFailed: what is configured cannot be built; nothing else is taken instead.
     """
     terms, ties = terms or Terms(), ties or Ties()
-    return chained(_core(settings, terms, ties), terms, ties)
+    return chained(_core(_possible(settings, ties), terms, ties), terms, ties)
 
 
 def assemble_interactive(settings: EmbeddingSettings, ties: Ties | None = None) -> ResilientEmbedder:
@@ -157,6 +161,38 @@ def export_model(folder: Path, tell: Callable[[str], None]) -> Exported:
     return export(folder, tell)
 
 
+def why_float32(settings: EmbeddingSettings) -> str:
+    """Return why a local model cannot be computed in the configured precision here; empty where it can.
+
+    Raises:
+        EmbedderInitFailed: the model's name cannot be one.
+    """
+    if not settings.is_local or settings.precision.value == FLOAT32:
+        return ""
+    return precision.why_float32(settings, local.model_place(settings))
+
+
+def prove_precision(settings: EmbeddingSettings, texts: Callable[[int], Sequence[str]], of: str) -> Verdict:
+    """Return what the configured precision, which can be computed here, is worth on so many texts `of` a file.
+
+    Raises:
+        EmbedError, EmbedderInitFailed: the model cannot be computed.
+    """
+    # Only the start of a run needs it.
+    from ai_memory.embed.stack.proving import proved
+
+    return proved(settings, local.model_place(settings) or Path(), texts, of, assemble)
+
+
+def _possible(settings: EmbeddingSettings, ties: Ties) -> EmbeddingSettings:
+    why = why_float32(settings)
+    if not why:
+        return settings
+    if ties.tell:
+        ties.tell(f"Vectors are computed in {FLOAT32}, not in {settings.precision.value}: {why}.")
+    return replace(settings, precision=Sourced(FLOAT32, why))
+
+
 def engines(settings: EmbeddingSettings) -> list[str]:
     """Return the engines that may compute a local model, in the order in which they are tried; nothing is loaded.
 
@@ -189,5 +225,9 @@ def _core(settings: EmbeddingSettings, terms: Terms, ties: Ties) -> Core:
         )
     if settings.is_local:
         require_engine(settings)
-        return local.core(settings, partial(make_engine, settings, ties))
+        return local.core(settings, partial(_engine, settings, ties))
     return remote.core(settings, terms, ties)
+
+
+def _engine(settings: EmbeddingSettings, ties: Ties, folder: Path | None, target: Target) -> Engine[Any]:
+    return precision.make_precise(settings, folder) or make_engine(settings, ties, folder, target)

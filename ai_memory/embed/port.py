@@ -11,6 +11,8 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
+from ai_memory.vectors.target import FLOAT32
+
 if TYPE_CHECKING:
     from ai_memory.embed.usage import Meter
     from ai_memory.errors import EmbedError
@@ -141,6 +143,11 @@ class ModelFacts:
     def library(self) -> str:
         """The library and its release, without what is said of it."""
         return self.engine.partition(" (")[0]
+
+
+def in_precision(engine: str, precision: str) -> str:
+    """Return the name of what computes, a library with its release, where it computes in a number format."""
+    return engine if precision == FLOAT32 else f"{engine} in {precision}"
 
 
 class Engine(Protocol[ReadT]):

@@ -10,6 +10,8 @@ import numpy.typing as npt
 Vectors = npt.NDArray[np.float32]
 LOCAL = "local"
 """The backend of a model that runs on this machine; every other one is asked over HTTP."""
+FLOAT32, BFLOAT16, INT8 = "float32", "bfloat16", "int8"
+"""The number formats in which a model on this machine may compute; its vectors are float32 in any case."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,7 @@ class Target:
     query_prefix: str = ""
     normalized: bool = False
     max_tokens: int = 0
-    precision: str = "float32"
+    precision: str = FLOAT32
     template_version: int = 1
     settings: str = field(default="", compare=False, repr=False)
     engine: str = field(default="", compare=False, repr=False)

@@ -62,6 +62,22 @@ def test_a_local_model_is_kept_by_its_name_and_folder(tmp_path: Path) -> None:
     assert json.loads(found) == {"backend": "local", "model": "mine", "model_path": str(folder)}
 
 
+def test_the_precision_of_a_local_model_is_kept_and_the_environments_is_another_embedders(tmp_path: Path) -> None:
+    found = to_keep(settings(tmp_path, 'backend = "local"\nmodel = "mine"\nprecision = "int8"'))
+    of_file = kept(tmp_path, **json.loads(found)).settings
+    mine = gather(
+        tmp_path,
+        '[embeddings]\nbackend = "local"\n[embeddings.previous]\nbackend = "local"\n',
+        AI_MEMORY_EMBED_PRECISION="bfloat16",
+    )
+
+    assert json.loads(found) == {"backend": "local", "model": "mine", "precision": "int8"}
+    assert of_file.precision.value == "int8"
+    assert mine.embedding.precision.value == "bfloat16"
+    assert mine.previous is not None
+    assert mine.previous.precision.value == "float32"
+
+
 @pytest.mark.parametrize(
     "url",
     [

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ai_memory.clock import SystemClock
+from ai_memory.commands.precision import tell_planned
 from ai_memory.commands.reembed.plan_lines import dry_run_lines, preflight_lines
 from ai_memory.embed.assemble import assemble_interactive, configured_target, token_counter
 from ai_memory.reembed.plan.ask_target import ask_target
@@ -23,6 +24,7 @@ def run_plan(settings: Settings, console: Console, *, options: Options, ask: boo
     Nothing is sent, unless it is to `ask`: then the target is asked as a run would ask it first, for as long as a
     person waits.
     """
+    tell_planned(settings, console)
     target, count = configured_target(settings.embedding), token_counter(settings.embedding)
     file = database(settings.db.value, tell=console.note)
     with file.read() as store:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from ai_memory.memory.text_codec import printable
 from ai_memory.stores.values import HOT
 from ai_memory.text.amounts import counted, money, size, span
+from ai_memory.vectors.target import FLOAT32
 
 if TYPE_CHECKING:
     from ai_memory.errors import AiMemoryError
@@ -40,7 +41,9 @@ def preflight_lines(told: Preflight, *, copied: bool = False, doubted: bool = Tr
     if any(space is None for space, _, _ in told.stored):
         lines.append(UNSTAMPED)
     target, census = told.target, told.census
-    lines.append(f"Target: {target.model} on {target.backend}, {target.dim or 'unknown'} wide, {target.space}")
+    computed = "" if target.precision == FLOAT32 else f", computed in {target.precision}"
+    wide = target.dim or "unknown"
+    lines.append(f"Target: {target.model} on {target.backend}, {wide} wide, {target.space}{computed}")
     share = f"{told.to_send:,} of {counted(census.live, 'row')} will be embedded{_taken(told)}"
     lines.append(f"{share}{_replaced(told, copied=copied)}")
     lines += [f"{_cut_off(told.in_doubt)}: {ASKED_FIRST}"] if told.in_doubt and doubted else []

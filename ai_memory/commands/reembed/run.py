@@ -9,6 +9,8 @@ from ai_memory.commands.reembed.flags import OF_A_ROLLBACK, OF_REQUESTS, add_fla
 from ai_memory.errors import AiMemoryError, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ai_memory.config.embedding import EmbeddingSettings
     from ai_memory.config.file import Sourced
     from ai_memory.config.settings import Settings
@@ -240,9 +242,10 @@ def _job(args: argparse.Namespace, settings: Settings, console: Console, stop: S
     from ai_memory.stores.open_options import OpenOptions
     from ai_memory.stores.opening import database, reading
 
-    configured, clock = settings.embedding, SystemClock()
+    clock = SystemClock()
     # The one line at the end is all that -q lets through.
     progress = NoProgress(console.err) if console.quiet else choose_progress(console.err, clock, quiet=False)
+    configured = _embedder_of_run(args, settings, progress.note)
     terms = Terms(
         retry_policy=RetryPolicy(retry_for=args.retry_for),
         concurrency=args.concurrency,
@@ -261,6 +264,17 @@ def _job(args: argparse.Namespace, settings: Settings, console: Console, stop: S
         tools=tools,
         disclose=lambda told: _disclose(told, console, stop, ask=not args.yes, copied=args.backup is not None),
     )
+
+
+def _embedder_of_run(args: argparse.Namespace, settings: Settings, tell: Callable[[str], None]) -> EmbeddingSettings:
+    """Return the configured embedder, in the precision that is decided for the file."""
+    from ai_memory.vectors.target import FLOAT32
+
+    if settings.asked.precision.value == FLOAT32 or not settings.asked.is_local:
+        return settings.embedding
+    from ai_memory.commands.reembed.precision import decided
+
+    return decided(settings, may_probe=not args.resume, over_run=args.retarget, tell=tell)
 
 
 def _options(args: argparse.Namespace, settings: Settings) -> Options:

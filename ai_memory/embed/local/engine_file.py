@@ -11,7 +11,9 @@ from ai_memory.embed.local.model_files import reason_of
 from ai_memory.embed.local.onnx_model import export_command
 from ai_memory.embed.local.pooling import pooled, scaled
 from ai_memory.embed.local.token_reader import token_reader
+from ai_memory.embed.port import in_precision
 from ai_memory.errors import EmbedderInitFailed, RowsRefused
+from ai_memory.vectors.target import FLOAT32
 from ai_memory.vectors.witness import CANARY
 
 if TYPE_CHECKING:
@@ -56,10 +58,16 @@ class FileEngine:
 
     device = "cpu"
 
-    def __init__(self, read: Callable[[], OnnxModel], open_graph: Callable[[Path], Graph]) -> None:
-        """Keep what reads the model's files, and what loads its ONNX file; nothing is read yet."""
+    def __init__(
+        self, read: Callable[[], OnnxModel], open_graph: Callable[[Path], Graph], precision: str = FLOAT32
+    ) -> None:
+        """Keep what reads the model's files, and what loads its ONNX file; nothing is read yet.
+
+        `precision` is the number format in which both compute.
+        """
         self._read = read
         self._open = open_graph
+        self._precision = precision
         self._loaded: _Loaded | None = None
 
     def facts(self) -> ModelFacts:
@@ -93,15 +101,15 @@ class FileEngine:
 
     def _model(self) -> _Loaded:
         if self._loaded is None:
-            self._loaded = _load(self._read(), self._open)
+            self._loaded = _load(self._read(), self._open, self._precision)
         return self._loaded
 
 
 class _Loaded:
     """A model in memory."""
 
-    def __init__(self, model: OnnxModel, reader: TokenReader, graph: Graph, output: str) -> None:
-        self.facts = model.facts(graph.engine, graph.threads)
+    def __init__(self, model: OnnxModel, reader: TokenReader, graph: Graph, output: str, engine: str) -> None:
+        self.facts = model.facts(engine, graph.threads)
         self.reader = reader
         self._model = model
         self._graph = graph
@@ -122,14 +130,14 @@ class _Loaded:
         return np.ascontiguousarray(scaled(found) if self._model.normalized else found, dtype=np.float32)
 
 
-def _load(model: OnnxModel, open_graph: Callable[[Path], Graph]) -> _Loaded:
+def _load(model: OnnxModel, open_graph: Callable[[Path], Graph], precision: str) -> _Loaded:
     """Return the model, loaded and found to be what its files say."""
     reader = token_reader(model)
     try:
         graph = open_graph(model.graph)
     except Exception as error:  # each library has errors of its own
         raise EmbedderInitFailed(f"{model.graph} cannot be loaded: {reason_of(error)}.", tip=_tip(model)) from error
-    loaded = _Loaded(model, reader, graph, _output(graph, model))
+    loaded = _Loaded(model, reader, graph, _output(graph, model), in_precision(graph.engine, precision))
     _require_width(loaded, model)
     return loaded
 

@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 INSTALL = 'Type: pip install "openvino>=2026.3.0" "tokenizers>=0.22.1"'
 _TELLS_OTHERS = ("openvino_telemetry", "openvino.tools.ovc")
 """What sends word of each import to its makers, and the converter whose import it is that does so (2026.4)."""
-_AS_WRITTEN = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
-"""Without the first it computes in bfloat16 where the processor can: other vectors."""
+_BY_CALL = {"PERFORMANCE_HINT": "LATENCY"}
+AS_WRITTEN, IN_BFLOAT16 = "f32", "bf16"
+"""The library's names of number formats. Unless it is told, it takes the second where the processor has it."""
 
 
 def is_installed() -> bool:
@@ -48,15 +49,16 @@ class OpenVinoGraph:
         return np.array(self._request.get_tensor(self._ports[output]).data, dtype=np.float32)
 
 
-def open_graph(file: Path) -> OpenVinoGraph:
-    """Return an ONNX file, loaded; raises whatever the library raises."""
+def open_graph(file: Path, number_format: str = AS_WRITTEN) -> OpenVinoGraph:
+    """Return an ONNX file, loaded, to be computed in a number format; raises whatever the library raises."""
     with _untold():
         import openvino
         from openvino.frontend import FrontEndManager
 
     # Asked for by its name: else each reader that the library has tries a file that is not one, and writes to stderr.
     reader = FrontEndManager().load_by_framework("onnx")
-    compiled = _core().compile_model(reader.convert(reader.load(str(file))), "CPU", _AS_WRITTEN)
+    options = {**_BY_CALL, "INFERENCE_PRECISION_HINT": number_format}
+    compiled = _core().compile_model(reader.convert(reader.load(str(file))), "CPU", options)
     return OpenVinoGraph(compiled, f"openvino {openvino.__version__.partition('-')[0]}")
 
 

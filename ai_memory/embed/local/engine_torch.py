@@ -18,9 +18,10 @@ import numpy as np
 from ai_memory.embed.local.features import apart, together
 from ai_memory.embed.local.model_files import AGAIN, reason_of
 from ai_memory.embed.local.weights import tensor_elements, weights
-from ai_memory.embed.port import ModelFacts
+from ai_memory.embed.port import ModelFacts, in_precision
 from ai_memory.errors import WRITE_FAULTS, EmbedderInitFailed, RowsRefused
 from ai_memory.system.process_env import keep_off_model_hub, let_idle_threads_sleep
+from ai_memory.vectors.target import BFLOAT16, FLOAT32
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -58,11 +59,15 @@ def require_library() -> None:
 class TorchEngine:
     """A sentence-transformers model, loaded by the first call. `source` is a model id of the hub or a folder."""
 
-    def __init__(self, source: str, *, device: str = "auto", offline: bool = False) -> None:
-        """Keep what to load; nothing is loaded yet. When `offline`, nothing is asked of the hub."""
+    def __init__(self, source: str, *, device: str = "auto", offline: bool = False, precision: str = FLOAT32) -> None:
+        """Keep what to load; nothing is loaded yet. When `offline`, nothing is asked of the hub.
+
+        `precision` is FLOAT32, or BFLOAT16 for what the library holds to be safe in it: pooling stays as it is.
+        """
         self._source = source
         self._device = None if device == "auto" else device
         self._offline = offline
+        self._precision = precision
         self._model: SentenceTransformer | None = None
 
     @property
@@ -85,7 +90,8 @@ class TorchEngine:
         from torch import __version__ as release
         from torch import get_num_threads
 
-        return ModelFacts(dim, max_tokens, normalized, f"torch {release}", get_num_threads())
+        engine = in_precision(f"torch {release}", self._precision)
+        return ModelFacts(dim, max_tokens, normalized, engine, get_num_threads())
 
     def tokenize(self, texts: Sequence[str]) -> Sequence[ReadText]:
         """Return texts as the model reads them.
@@ -105,12 +111,13 @@ class TorchEngine:
         """
         model = self._loaded()
         from sentence_transformers.util import batch_to_device
-        from torch import inference_mode
+        from torch import autocast, bfloat16, inference_mode
 
-        with _refusing(len(texts)), inference_mode():
+        mixed = autocast(model.device.type, bfloat16, enabled=self._precision == BFLOAT16)
+        with _refusing(len(texts)), inference_mode(), mixed:
             batch = together(texts, _tokenizer(model)) or _preprocessed(model, [each.text for each in texts])
             computed = model(batch_to_device(batch, model.device))["sentence_embedding"]
-            return np.asarray(computed.cpu().numpy(), dtype=np.float32)
+            return np.asarray(computed.float().cpu().numpy(), dtype=np.float32)
 
     def write_onnx(self, file: Path) -> None:
         """Write what computes the vectors of the tokens as an ONNX file; pooling is not in it.

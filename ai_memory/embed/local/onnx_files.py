@@ -19,6 +19,17 @@ from ai_memory.vectors.target import MAX_DIM
 
 PLACE = Path("onnx") / "model.onnx"
 """Where models on the hub carry it."""
+INT8_PLACES = tuple(
+    PLACE.with_name(name)
+    for name in (
+        "model_int8.onnx",
+        "model_quantized.onnx",
+        "model_qint8_avx512_vnni.onnx",
+        "model_qint8_avx512.onnx",
+        "model_quint8_avx2.onnx",
+    )
+)
+"""And the same in int8, as the exporters of transformers.js and of sentence-transformers name it; of November 2026."""
 _READS = {
     "transformer_task": ("feature-extraction",),
     "module_output_name": ("token_embeddings",),
@@ -31,6 +42,11 @@ _KNOWN = frozenset({"max_seq_length", "do_lower_case", *_READS})
 def has_graph(folder: Path) -> bool:
     """Return whether a model's folder has an ONNX file."""
     return is_file(folder / PLACE)
+
+
+def int8_graph(folder: Path) -> Path | None:
+    """Return the ONNX file in int8 of a model's folder, None where it has none."""
+    return next((folder / place for place in INT8_PLACES if is_file(folder / place)), None)
 
 
 def read_model(folder: Path) -> OnnxModel:

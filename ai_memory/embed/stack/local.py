@@ -98,6 +98,7 @@ def _target(settings: EmbeddingSettings, folder: Path | None) -> Target:
         model=named or (folder.name if folder else ""),
         normalized=bool(facts and (facts.normalized or 0 < settings.dim.value < facts.dim)),
         max_tokens=facts.max_tokens if facts else 0,
+        precision=settings.precision.value,
         template_version=TEMPLATE_VERSION,
         settings=to_keep(settings),
     )
