@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
-from importlib import import_module
 
-from ai_memory.cli import COMMANDS, MODULES
+from ai_memory.cli import whole_parser
 from ai_memory.commands.parser import EXIT_CODES, Parser, add_global_flags
 
 HEAD = """# Reference
@@ -40,10 +39,8 @@ def page() -> Iterator[str]:
     add_global_flags(general)
     yield from options_table(general, leave_out=set())
     shared = {name for action in general._actions for name in action.option_strings}
-    for name, summary in COMMANDS.items():
-        parser = Parser(prog=f"ai-memory {name}", add_help=False)
-        import_module(f"ai_memory.commands.{MODULES.get(name, name)}").add_arguments(parser)
-        yield from section(parser, f"{summary[0].upper()}{summary[1:]}.", level=2, leave_out=shared)
+    for parser in whole_parser()[1].values():
+        yield from section(parser, parser.description or "", level=2, leave_out=shared)
     yield "## Exit codes\n\n| code | meaning |\n| --- | --- |"
     yield from (f"| {code} | {meaning} |" for code, meaning in sorted(EXIT_CODES.items()))
     yield ""

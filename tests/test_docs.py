@@ -5,8 +5,11 @@ from __future__ import annotations
 import re
 import runpy
 
+import pytest
+
 from ai_memory import errors
 from ai_memory.cli import COMMANDS
+from ai_memory.commands.completion import SHELLS, script
 from ai_memory.commands.parser import EXIT_CODES
 from ai_memory.memory.records import OF_VECTOR
 from tests.conftest import ROOT
@@ -17,6 +20,12 @@ PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), ROOT / "CON
 def test_the_reference_is_what_the_program_says_of_itself() -> None:
     script = runpy.run_path(str(ROOT / "scripts" / "reference.py"))
     assert (ROOT / "docs" / "reference.md").read_text("utf-8") == "\n".join(script["page"]())
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_the_completion_of_a_shell_is_what_the_parsers_take(shell: str) -> None:
+    written = runpy.run_path(str(ROOT / "scripts" / "completions.py"))["script"]
+    assert script(shell) == written(shell), "Type: .venv/bin/python scripts/completions.py"
 
 
 def test_every_exit_code_of_an_error_has_its_meaning() -> None:
