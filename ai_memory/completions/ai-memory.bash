@@ -15,7 +15,7 @@ _shtab_ai_memory_store_option_strings=(-h --help -T --title -c --content -n --na
 _shtab_ai_memory_import_option_strings=(-h --help --no-embed --skip-invalid --db --config --json -q --quiet -v --verbose)
 _shtab_ai_memory_export_option_strings=(-h --help -n --namespace --db --config --json -q --quiet -v --verbose)
 _shtab_ai_memory_get_option_strings=(-h --help --db --config --json -q --quiet -v --verbose)
-_shtab_ai_memory_list_option_strings=(-h --help -n --namespace --db --config --json -q --quiet -v --verbose)
+_shtab_ai_memory_list_option_strings=(-h --help -n --namespace --tag --since --sort --limit --db --config --json -q --quiet -v --verbose)
 _shtab_ai_memory_delete_option_strings=(-h --help --db --config --json -q --quiet -v --verbose)
 _shtab_ai_memory_recall_option_strings=(-h --help --queries -n --namespace --limit --db --config --json -q --quiet -v --verbose)
 _shtab_ai_memory_evaluate_option_strings=(-h --help --queries --judgements -n --namespace --db --config --json -q --quiet -v --verbose)
@@ -123,6 +123,7 @@ _shtab_ai_memory___config_COMPGEN=_shtab_compgen_files
 
 _shtab_ai_memory_store__t_choices=(short mid long)
 _shtab_ai_memory_store___tier_choices=(short mid long)
+_shtab_ai_memory_list___sort_choices=(stored title created updated priority)
 _shtab_ai_memory_reembed_pos_0_choices=(status verify quarantine approve pause unpause cancel rehearse switch rollback prune)
 _shtab_ai_memory_reembed___order_choices=(namespace hot)
 _shtab_ai_memory_model_pos_0_choices=(export)

@@ -51,7 +51,7 @@ function _shtab_ai_memory_using
 end
 
 set -g _shtab_ai_memory_commands init store import export get list delete recall evaluate backfill restore reembed 'reembed status' 'reembed verify' 'reembed quarantine' 'reembed approve' 'reembed pause' 'reembed unpause' 'reembed cancel' 'reembed rehearse' 'reembed switch' 'reembed rollback' 'reembed prune' stats namespaces doctor model 'model export' config 'config show' completion help
-set -g _shtab_ai_memory_opts_with_value --backup --batch --concurrency --config --content --db --judgements --limit --max-cost --max-rows --max-runtime --max-tokens --namespace --order --priority --queries --reason --retry-for --run --sample --sleep-ms --tags --tier --title --until --wait -T -c -n -p -t
+set -g _shtab_ai_memory_opts_with_value --backup --batch --concurrency --config --content --db --judgements --limit --max-cost --max-rows --max-runtime --max-tokens --namespace --order --priority --queries --reason --retry-for --run --sample --since --sleep-ms --sort --tag --tags --tier --title --until --wait -T -c -n -p -t
 
 complete -c ai-memory -e
 complete -c ai-memory -f
@@ -112,6 +112,10 @@ complete -c ai-memory -n '_shtab_ai_memory_using get' -s v -l verbose -d 'show m
 complete -c ai-memory -n '_shtab_ai_memory_using; and test $_shtab_ai_memory_npos -eq 0' -a list -d 'List memories.'
 complete -c ai-memory -n '_shtab_ai_memory_using list' -s h -l help -d 'show this help message and exit'
 complete -c ai-memory -n '_shtab_ai_memory_using list' -s n -l namespace -x -d 'only this namespace; NS/*: all below it'
+complete -c ai-memory -n '_shtab_ai_memory_using list' -l tag -x -d 'only what has this tag (repeatable: all of them)'
+complete -c ai-memory -n '_shtab_ai_memory_using list' -l since -x -d 'only what was changed since: a day like 2026-03-01, RFC 3339, or how long ago, like 7d'
+complete -c ai-memory -n '_shtab_ai_memory_using list' -l sort -xka "stored title created updated priority" -d 'stored, title, created, updated, priority; created and updated: the latest first (default: stored)'
+complete -c ai-memory -n '_shtab_ai_memory_using list' -l limit -x -d 'the first N only'
 complete -c ai-memory -n '_shtab_ai_memory_using list' -l db -xka "(__fish_complete_path (commandline -ct))" -d 'the database file'
 complete -c ai-memory -n '_shtab_ai_memory_using list' -l config -xka "(__fish_complete_path (commandline -ct))" -d 'the configuration file'
 complete -c ai-memory -n '_shtab_ai_memory_using list' -l json -d 'print ONE JSON object on one line'

@@ -187,7 +187,7 @@ _shtab_ai_memory_get_options=(
   "--json[print ONE JSON object on one line]"
   {-q,--quiet}"[show no progress and no notes]"
   {-v,--verbose}"[show more details, and the traceback of an error]"
-  ":ID:"
+  ":its id, the beginning of that, or its title:"
 )
 
 # guard to ensure default positional specs are added only once per session
@@ -236,6 +236,10 @@ _shtab_ai_memory_init_defaults_added=0
 _shtab_ai_memory_list_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   {-n,--namespace}"[only this namespace\; NS\/\*\: all below it]:NS:"
+  "*--tag[only what has this tag (repeatable\: all of them)]:TAG:"
+  "--since[only what was changed since\: a day like 2026-03-01, RFC 3339, or how long ago, like 7d]:TIME:"
+  "--sort[stored, title, created, updated, priority\; created and updated\: the latest first (default\: stored)]:ORDER:(stored title created updated priority)"
+  "--limit[the first N only]:N:"
   "--db[the database file]:PATH:_files"
   "--config[the configuration file]:PATH:_files"
   "--json[print ONE JSON object on one line]"
