@@ -207,7 +207,7 @@ def _show_without_settings(args: argparse.Namespace) -> NoReturn:
 
         text = script(args.shell)
     elif topic and topic[0] in TOPICS:
-        text = TOPICS[topic[0]]
+        text = TOPICS[topic[0]]()
     else:
         parser = _parser()
         if topic:

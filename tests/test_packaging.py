@@ -57,7 +57,7 @@ def test_the_wheel_holds_every_module_and_migration_and_nothing_else(wheel: Path
     migrations = {f"ai_memory/migrations/{path.name}" for path in (ROOT / "migrations").glob("*.sql")}
     completions = {f"ai_memory/completions/ai-memory.{shell}" for shell in SHELLS}
     assert migrations
-    assert shipped == modules | migrations | completions | {"ai_memory/py.typed"}
+    assert shipped == modules | migrations | completions | {"ai_memory/py.typed", "ai_memory/man/ai-memory.1"}
 
 
 def test_the_source_archive_holds_every_migration(sdist: Path) -> None:

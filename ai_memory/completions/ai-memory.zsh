@@ -200,7 +200,7 @@ _shtab_ai_memory_help_options=(
   "--json[print ONE JSON object on one line]"
   {-q,--quiet}"[show no progress and no notes]"
   {-v,--verbose}"[show more details, and the traceback of an error]"
-  "(*)::a command, or\: exit-codes\; none\: all commands:"
+  "(*)::a command, or\: exit-codes, man\; none\: all commands:"
 )
 
 # guard to ensure default positional specs are added only once per session
