@@ -41,7 +41,7 @@ COMMANDS = {
     "namespaces": "show the namespaces with their counts",
     "doctor": "examine the database and its embedder",
     "model": "make the ONNX file of a local model, which then needs no torch",
-    "config": "show the resolved settings and where each came from",
+    "config": "write, check or show the configuration",
     "completion": "print the script by which a shell completes this program's commands and options",
     "help": "show help on a command or a topic",
 }
@@ -173,7 +173,7 @@ def _run(argv: Sequence[str] | None, args: argparse.Namespace) -> int:
         # Another shell has not this environment.
         hints = _hints(args, settings.db.value)
     args.console = replace(args.console, keys=settings.secrets, hints=hints, unheard=unheard)
-    for warning in () if args.quiet else settings.warnings:
+    for warning in () if args.quiet or getattr(args, "shows_warnings", False) else settings.warnings:
         args.console.warn(warning)
     code = _done(args, settings)
     sys.stdout.flush()

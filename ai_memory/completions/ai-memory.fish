@@ -50,7 +50,7 @@ function _shtab_ai_memory_using
   test "$_shtab_ai_memory_cmdpath" = "$argv"
 end
 
-set -g _shtab_ai_memory_commands init store import export get list delete recall evaluate backfill restore reembed 'reembed status' 'reembed verify' 'reembed quarantine' 'reembed approve' 'reembed pause' 'reembed unpause' 'reembed cancel' 'reembed rehearse' 'reembed switch' 'reembed rollback' 'reembed prune' stats namespaces doctor model 'model export' config 'config show' completion help
+set -g _shtab_ai_memory_commands init store import export get list delete recall evaluate backfill restore reembed 'reembed status' 'reembed verify' 'reembed quarantine' 'reembed approve' 'reembed pause' 'reembed unpause' 'reembed cancel' 'reembed rehearse' 'reembed switch' 'reembed rollback' 'reembed prune' stats namespaces doctor model 'model export' config 'config show' 'config check' 'config init' completion help
 set -g _shtab_ai_memory_opts_with_value --backup --batch --concurrency --config --content --db --judgements --limit --max-cost --max-rows --max-runtime --max-tokens --namespace --order --priority --queries --reason --retry-for --run --sample --since --sleep-ms --sort --tag --tags --tier --title --until --wait -T -c -n -p -t
 
 complete -c ai-memory -e
@@ -335,20 +335,35 @@ complete -c ai-memory -n '_shtab_ai_memory_using model export' -l json -d 'print
 complete -c ai-memory -n '_shtab_ai_memory_using model export' -s q -l quiet -d 'show no progress and no notes'
 complete -c ai-memory -n '_shtab_ai_memory_using model export' -s v -l verbose -d 'show more details, and the traceback of an error'
 complete -c ai-memory -n '_shtab_ai_memory_using model export; and test $_shtab_ai_memory_npos -eq 0' -ka "(__fish_complete_path (commandline -ct))" -d 'the folder of its modules.json'
-complete -c ai-memory -n '_shtab_ai_memory_using; and test $_shtab_ai_memory_npos -eq 0' -a config -d 'Show the resolved settings and where each came from.'
+complete -c ai-memory -n '_shtab_ai_memory_using; and test $_shtab_ai_memory_npos -eq 0' -a config -d 'Write, check or show the configuration.'
 complete -c ai-memory -n '_shtab_ai_memory_using config' -s h -l help -d 'show this help message and exit'
 complete -c ai-memory -n '_shtab_ai_memory_using config' -l db -xka "(__fish_complete_path (commandline -ct))" -d 'the database file'
 complete -c ai-memory -n '_shtab_ai_memory_using config' -l config -xka "(__fish_complete_path (commandline -ct))" -d 'the configuration file'
 complete -c ai-memory -n '_shtab_ai_memory_using config' -l json -d 'print ONE JSON object on one line'
 complete -c ai-memory -n '_shtab_ai_memory_using config' -s q -l quiet -d 'show no progress and no notes'
 complete -c ai-memory -n '_shtab_ai_memory_using config' -s v -l verbose -d 'show more details, and the traceback of an error'
-complete -c ai-memory -n '_shtab_ai_memory_using config; and test $_shtab_ai_memory_npos -eq 0' -a show -d 'show each setting and where it came from'
+complete -c ai-memory -n '_shtab_ai_memory_using config; and test $_shtab_ai_memory_npos -eq 0' -a show -d 'Show each setting and where it came from.'
 complete -c ai-memory -n '_shtab_ai_memory_using config show' -s h -l help -d 'show this help message and exit'
 complete -c ai-memory -n '_shtab_ai_memory_using config show' -l db -xka "(__fish_complete_path (commandline -ct))" -d 'the database file'
 complete -c ai-memory -n '_shtab_ai_memory_using config show' -l config -xka "(__fish_complete_path (commandline -ct))" -d 'the configuration file'
 complete -c ai-memory -n '_shtab_ai_memory_using config show' -l json -d 'print ONE JSON object on one line'
 complete -c ai-memory -n '_shtab_ai_memory_using config show' -s q -l quiet -d 'show no progress and no notes'
 complete -c ai-memory -n '_shtab_ai_memory_using config show' -s v -l verbose -d 'show more details, and the traceback of an error'
+complete -c ai-memory -n '_shtab_ai_memory_using config; and test $_shtab_ai_memory_npos -eq 0' -a check -d 'Tell what is wrong with the configuration file and where; exit 1 where something in it is ignored.'
+complete -c ai-memory -n '_shtab_ai_memory_using config check' -s h -l help -d 'show this help message and exit'
+complete -c ai-memory -n '_shtab_ai_memory_using config check' -l probe -d 'also ask the embedder for some short texts'
+complete -c ai-memory -n '_shtab_ai_memory_using config check' -l db -xka "(__fish_complete_path (commandline -ct))" -d 'the database file'
+complete -c ai-memory -n '_shtab_ai_memory_using config check' -l config -xka "(__fish_complete_path (commandline -ct))" -d 'the configuration file'
+complete -c ai-memory -n '_shtab_ai_memory_using config check' -l json -d 'print ONE JSON object on one line'
+complete -c ai-memory -n '_shtab_ai_memory_using config check' -s q -l quiet -d 'show no progress and no notes'
+complete -c ai-memory -n '_shtab_ai_memory_using config check' -s v -l verbose -d 'show more details, and the traceback of an error'
+complete -c ai-memory -n '_shtab_ai_memory_using config; and test $_shtab_ai_memory_npos -eq 0' -a init -d 'Write a configuration file with every setting explained, where there is none.'
+complete -c ai-memory -n '_shtab_ai_memory_using config init' -s h -l help -d 'show this help message and exit'
+complete -c ai-memory -n '_shtab_ai_memory_using config init' -l db -xka "(__fish_complete_path (commandline -ct))" -d 'the database file'
+complete -c ai-memory -n '_shtab_ai_memory_using config init' -l config -xka "(__fish_complete_path (commandline -ct))" -d 'the configuration file'
+complete -c ai-memory -n '_shtab_ai_memory_using config init' -l json -d 'print ONE JSON object on one line'
+complete -c ai-memory -n '_shtab_ai_memory_using config init' -s q -l quiet -d 'show no progress and no notes'
+complete -c ai-memory -n '_shtab_ai_memory_using config init' -s v -l verbose -d 'show more details, and the traceback of an error'
 complete -c ai-memory -n '_shtab_ai_memory_using; and test $_shtab_ai_memory_npos -eq 0' -a completion -d 'Print the script by which a shell completes this program'"'"'s commands and options.'
 complete -c ai-memory -n '_shtab_ai_memory_using completion' -s h -l help -d 'show this help message and exit'
 complete -c ai-memory -n '_shtab_ai_memory_using completion' -l db -xka "(__fish_complete_path (commandline -ct))" -d 'the database file'

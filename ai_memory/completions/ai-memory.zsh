@@ -12,7 +12,7 @@ _shtab_ai_memory_commands() {
   local _commands=(
     backfill:'Embed the memories that have no vector.'
     completion:'Print the script by which a shell completes this program'"'"'s commands and options.'
-    config:'Show the resolved settings and where each came from.'
+    config:'Write, check or show the configuration.'
     delete:'Delete one memory.'
     doctor:'Examine the database and its embedder.'
     evaluate:'Measure how good search is, by queries whose answers are known.'
@@ -35,7 +35,9 @@ _shtab_ai_memory_commands() {
 
 _shtab_ai_memory_config_commands() {
   local _commands=(
-    show:'show each setting and where it came from'
+    check:'Tell what is wrong with the configuration file and where; exit 1 where something in it is ignored.'
+    init:'Write a configuration file with every setting explained, where there is none.'
+    show:'Show each setting and where it came from.'
   )
   _describe 'ai-memory config commands' _commands
 }
@@ -113,6 +115,31 @@ _shtab_ai_memory_config_options=(
 
 # guard to ensure default positional specs are added only once per session
 _shtab_ai_memory_config_defaults_added=0
+
+_shtab_ai_memory_config_check_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--probe[also ask the embedder for some short texts]"
+  "--db[the database file]:PATH:_files"
+  "--config[the configuration file]:PATH:_files"
+  "--json[print ONE JSON object on one line]"
+  {-q,--quiet}"[show no progress and no notes]"
+  {-v,--verbose}"[show more details, and the traceback of an error]"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_ai_memory_config_check_defaults_added=0
+
+_shtab_ai_memory_config_init_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--db[the database file]:PATH:_files"
+  "--config[the configuration file]:PATH:_files"
+  "--json[print ONE JSON object on one line]"
+  {-q,--quiet}"[show no progress and no notes]"
+  {-v,--verbose}"[show more details, and the traceback of an error]"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_ai_memory_config_init_defaults_added=0
 
 _shtab_ai_memory_config_show_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
@@ -602,6 +629,8 @@ _shtab_ai_memory_config() {
       (( CURRENT += 1 ))
       curcontext="${curcontext%:*:*}:_shtab_ai_memory_config-$line[1]:"
       case $line[1] in
+        check) _arguments -C -s $_shtab_ai_memory_config_check_options ;;
+        init) _arguments -C -s $_shtab_ai_memory_config_init_options ;;
         show) _arguments -C -s $_shtab_ai_memory_config_show_options ;;
       esac
   esac
