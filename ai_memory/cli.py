@@ -41,14 +41,15 @@ COMMANDS = {
     "namespaces": "show the namespaces with their counts",
     "doctor": "examine the database and its embedder",
     "model": "make the ONNX file of a local model, which then needs no torch",
-    "config": "show the resolved settings and where each came from",
+    "config": "write, check or show the configuration",
+    "completion": "print the script by which a shell completes this program's commands and options",
     "help": "show help on a command or a topic",
 }
 """Each command and what it does; its module in `ai_memory.commands` has `add_arguments` and `run`.
 
 `add_arguments(parser)` adds the command's own arguments. `run(args, settings, console)` does the work and
-returns the exit code; `help` has none, for it needs no settings. A module is imported only when its command is the one
-to run.
+returns the exit code; `help` and `completion` have none, for they need no settings. A module is imported only when its
+command is the one to run.
 """
 
 MODULES = {"import": "import_", "reembed": "reembed.run"}
@@ -64,12 +65,16 @@ class CommandParser(Parser):
         self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
     ) -> tuple[argparse.Namespace, list[str]]:
         """Parse with the arguments of the command's module."""
+        self.take_arguments()
+        return super().parse_known_args(args, namespace)
+
+    def take_arguments(self) -> None:
+        """Load the command's module, and take the arguments that it has; once."""
         name = self.prog.split()[-1]
         module = import_module(f"ai_memory.commands.{MODULES.get(name, name)}")
         module.add_arguments(self)
         add_global_flags(self)
         self.set_defaults(run=getattr(module, "run", None))
-        return super().parse_known_args(args, namespace)
 
     def add_subparsers(self, **options: Any) -> Any:  # noqa: ANN401 (argparse's own type is private)
         """Add commands below this one; their parsers are plain ones."""
@@ -149,7 +154,7 @@ def _run(argv: Sequence[str] | None, args: argparse.Namespace) -> int:
     try:
         _parser().parse_args(argv, args)
         if args.run is None:
-            _show_help(args.topic)
+            _show_without_settings(args)
     except SystemExit:
         # The help was shown.
         sys.stdout.flush()
@@ -169,7 +174,7 @@ def _run(argv: Sequence[str] | None, args: argparse.Namespace) -> int:
         # Another shell has not this environment.
         hints = _hints(args, settings.db.value)
     args.console = replace(args.console, keys=settings.secrets, hints=hints, unheard=unheard)
-    for warning in () if args.quiet else settings.warnings:
+    for warning in () if args.quiet or getattr(args, "shows_warnings", False) else settings.warnings:
         args.console.warn(warning)
     code = _done(args, settings)
     sys.stdout.flush()
@@ -196,11 +201,20 @@ def _hints(args: argparse.Namespace, db: Path | None) -> Hints:
     return replace(console.hints, options=options_of(db, getattr(args, "config", None)))
 
 
-def _show_help(topic: Sequence[str]) -> NoReturn:
-    parser = _parser()
-    if topic and topic[0] not in TOPICS:
-        parser.parse_args([*topic, "--help"])
-    sys.stdout.write(TOPICS[topic[0]] if topic else parser.format_help())
+def _show_without_settings(args: argparse.Namespace) -> NoReturn:
+    topic = args.topic
+    if args.shell:
+        from ai_memory.commands.completion import script
+
+        text = script(args.shell)
+    elif topic and topic[0] in TOPICS:
+        text = TOPICS[topic[0]]()
+    else:
+        parser = _parser()
+        if topic:
+            parser.parse_args([*topic, "--help"])
+        text = parser.format_help()
+    sys.stdout.write(text)
     raise SystemExit(0)
 
 
@@ -223,12 +237,24 @@ def _utf8(argument: str) -> str:
         return argument
 
 
+def whole_parser() -> tuple[Parser, dict[str, CommandParser]]:
+    """Return the parser, and those of the commands with all their arguments: every command's module is loaded."""
+    parser, commands = _parsers()
+    for each in commands.values():
+        each.take_arguments()
+    return parser, commands
+
+
 def _parser() -> Parser:
+    return _parsers()[0]
+
+
+def _parsers() -> tuple[Parser, dict[str, CommandParser]]:
     parser = Parser(prog="ai-memory", description="Long-term memory of AI agents in one SQLite file.")
     parser.add_argument("--version", action="version", version=f"ai-memory {__version__}")
     add_global_flags(parser)
-    parser.set_defaults(run=None, topic=[])
+    parser.set_defaults(run=None, topic=[], shell=None)
     commands: Any = parser.add_subparsers(title="commands", metavar="COMMAND", parser_class=CommandParser)
-    for name, summary in COMMANDS.items():
-        commands.add_parser(name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.")
-    return parser
+    described = {name: f"{summary[0].upper()}{summary[1:]}." for name, summary in COMMANDS.items()}
+    added = {name: commands.add_parser(name, help=COMMANDS[name], description=text) for name, text in described.items()}
+    return parser, added

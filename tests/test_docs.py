@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import re
 import runpy
+import shutil
+import subprocess
+
+import pytest
 
 from ai_memory import errors
 from ai_memory.cli import COMMANDS
+from ai_memory.commands.completion import SHELLS, script
+from ai_memory.commands.help import TOPICS
 from ai_memory.commands.parser import EXIT_CODES
 from ai_memory.memory.records import OF_VECTOR
 from tests.conftest import ROOT
@@ -17,6 +23,29 @@ PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), ROOT / "CON
 def test_the_reference_is_what_the_program_says_of_itself() -> None:
     script = runpy.run_path(str(ROOT / "scripts" / "reference.py"))
     assert (ROOT / "docs" / "reference.md").read_text("utf-8") == "\n".join(script["page"]())
+
+
+def test_the_man_page_is_what_the_program_says_of_itself() -> None:
+    written = runpy.run_path(str(ROOT / "scripts" / "reference.py"))
+    assert TOPICS["man"]() == "\n".join(written["man_page"]()), "Type: .venv/bin/python scripts/reference.py"
+
+
+def test_man_shows_every_command_and_complains_of_nothing() -> None:
+    page = ROOT / "ai_memory" / "man" / "ai-memory.1"
+    if shutil.which("groff") is None:
+        pytest.skip("groff is not installed")
+    line = ["groff", "-K", "utf8", "-T", "utf8", "-P", "-cbou", "-man", "-ww", str(page)]
+    done = subprocess.run(line, capture_output=True, text=True, check=True, timeout=60)
+    assert done.stderr == ""
+    shown = re.findall(r"^   (ai-memory [\w -]+)$", done.stdout.replace("\u2010", "-"), re.MULTILINE)
+    assert {line.split()[1] for line in shown} == set(COMMANDS)
+    assert f" 75 {EXIT_CODES[75]} " in " ".join(done.stdout.split())
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_the_completion_of_a_shell_is_what_the_parsers_take(shell: str) -> None:
+    written = runpy.run_path(str(ROOT / "scripts" / "completions.py"))["script"]
+    assert script(shell) == written(shell), "Type: .venv/bin/python scripts/completions.py"
 
 
 def test_every_exit_code_of_an_error_has_its_meaning() -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from ai_memory.commands.completion import SHELLS
 from ai_memory.embed.local import engine_onnx, engine_openvino, engine_torch
 from ai_memory.embed.stack import export
 from tests.conftest import ROOT
@@ -54,8 +55,9 @@ def test_the_wheel_holds_every_module_and_migration_and_nothing_else(wheel: Path
         shipped = {name for name in archive.namelist() if ".dist-info/" not in name}
     modules = {str(path.relative_to(ROOT)) for path in (ROOT / "ai_memory").rglob("*.py")}
     migrations = {f"ai_memory/migrations/{path.name}" for path in (ROOT / "migrations").glob("*.sql")}
+    completions = {f"ai_memory/completions/ai-memory.{shell}" for shell in SHELLS}
     assert migrations
-    assert shipped == modules | migrations | {"ai_memory/py.typed"}
+    assert shipped == modules | migrations | completions | {"ai_memory/py.typed", "ai_memory/man/ai-memory.1"}
 
 
 def test_the_source_archive_holds_every_migration(sdist: Path) -> None:

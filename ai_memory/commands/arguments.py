@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from ai_memory.text.times import in_utc
@@ -13,6 +13,7 @@ from ai_memory.text.times import in_utc
 UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 LONGEST_DURATION = 3650 * UNITS["d"]
 """Ten years; the clocks of some systems overflow not far beyond."""
+DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 CLOCK_TIME = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)", re.ASCII)
 
 WITHOUT_SECONDS = re.compile(r"^(\d{4}-\d\d-\d\d[Tt]\d\d:\d\d)([Zz]|[+-]\d\d:\d\d)$", re.ASCII)
@@ -59,6 +60,26 @@ def point_in_time(text: str) -> int:
         then = now.replace(hour=int(clock[1]), minute=int(clock[2]), second=0, microsecond=0)
         return round((then if then > now else then + timedelta(days=1)).timestamp() * 1000)
     raise argparse.ArgumentTypeError(f"{text!r} is not a time; write 07:30 or 2026-03-01T07:30:00+01:00")
+
+
+def past_time(text: str) -> int:
+    """Return the Unix milliseconds of a day's beginning on the wall clock, of an RFC 3339 time, or of so long ago.
+
+    Raises:
+        ArgumentTypeError: the text is none of them.
+    """
+    try:
+        if DAY.fullmatch(text):
+            return round(datetime.fromisoformat(text).timestamp() * 1000)
+        if found := in_utc(WITHOUT_SECONDS.sub(r"\1:00\2", text)):
+            return round(datetime.fromisoformat(found).timestamp() * 1000)
+        # A number alone is more likely a year than seconds.
+        if not text.isdigit():
+            return round((datetime.now(UTC) - timedelta(seconds=duration(text))).timestamp() * 1000)
+    except (ValueError, OverflowError, argparse.ArgumentTypeError):
+        pass
+    what = f"{text!r} is not a time; write 2026-03-01, 2026-03-01T07:30:00+01:00, or how long ago, like 7d"
+    raise argparse.ArgumentTypeError(what)
 
 
 def money(text: str) -> float:

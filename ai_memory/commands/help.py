@@ -6,8 +6,19 @@ import argparse
 
 from ai_memory.commands.parser import EXIT_CODES, exit_table
 
-TOPICS = {"exit-codes": f"exit status:\n{exit_table(EXIT_CODES)}\n"}
-"""What is shown of each topic."""
+
+def _exit_codes() -> str:
+    return f"exit status:\n{exit_table(EXIT_CODES)}\n"
+
+
+def _man_page() -> str:
+    from importlib.resources import files
+
+    return (files("ai_memory") / "man" / "ai-memory.1").read_text("utf-8")
+
+
+TOPICS = {"exit-codes": _exit_codes, "man": _man_page}
+"""What is shown of each topic; the man page as scripts/reference.py wrote it from the parsers."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -6,7 +6,9 @@ import argparse
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from ai_memory.commands.arguments import past_time, whole_number
 from ai_memory.memory.text_codec import printable
+from ai_memory.stores.memory_values import Order, Selection
 from ai_memory.stores.opening import reading
 
 if TYPE_CHECKING:
@@ -16,21 +18,39 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the namespace."""
+    """Add what is listed, and in which order."""
     parser.add_argument("-n", "--namespace", metavar="NS", help="only this namespace; NS/*: all below it")
+    parser.add_argument(
+        "--tag", action="append", metavar="TAG", help="only what has this tag (repeatable: all of them)"
+    )
+    parser.add_argument(
+        "--since",
+        type=past_time,
+        metavar="TIME",
+        help="only what was changed since: a day like 2026-03-01, RFC 3339, or how long ago, like 7d",
+    )
+    parser.add_argument(
+        "--sort",
+        choices=[each.value for each in Order],
+        default=Order.STORED.value,
+        metavar="ORDER",
+        help=f"{', '.join(each.value for each in Order)}; created and updated: the latest first (default: %(default)s)",
+    )
+    parser.add_argument("--limit", type=whole_number(1, 10**9), metavar="N", help="the first N only")
 
 
 def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
-    """List the memories in the order they were stored.
+    """List the memories that are asked for.
 
     Raises:
         NotFound: the namespace was never seen.
     """
+    selection = Selection(tuple(args.tag or ()), args.since, Order(args.sort), args.limit)
     with reading(settings.db.value) as library:
         listing = library.listing
         listing.require_found(args.namespace)
         # All of them before the first is shown: whoever pages through them keeps no writer waiting.
-        found = library.store.consistently(lambda _: list(listing.summaries(args.namespace)))
+        found = library.store.consistently(lambda _: list(listing.summaries(args.namespace, selection)))
     if console.json:
         memories = [asdict(each) for each in found]
         console.memories({"memories": memories, "count": len(memories)})

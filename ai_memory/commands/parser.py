@@ -11,7 +11,8 @@ from ai_memory.errors import UsageError
 
 EXIT_CODES = {
     0: "done; verify and doctor: nothing found",
-    1: "verify, doctor: found something; status --check: needs somebody; the lock's holder is stuck; a bug (traceback)",
+    1: "verify, doctor, config check: found something; status --check: needs somebody; the lock's holder is stuck; "
+    "a bug (traceback)",
     2: "no embedder is configured",
     3: "the configuration cannot be obeyed, or the embedder cannot be built",
     4: "the stored vectors are not what the stamp would say",
@@ -49,6 +50,7 @@ OWN_CODES: Mapping[str, Sequence[int]] = {
     "reembed approve": (2, 69, 77, 78),
     "reembed cancel": (11, 12),
     "doctor": (1,),
+    "config check": (1, 2, 69, 77, 78),
 }
 """The other ones that a command may end with, and those that say something else of it."""
 

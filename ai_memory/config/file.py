@@ -126,9 +126,14 @@ def locate(named: Path | None, environ: Mapping[str, str]) -> Path | None:
         return named
     if truthy(environ.get("AI_MEMORY_NO_CONFIG", "")):
         return None
-    folder = config_home(environ)
-    standard = folder / "ai-memory" / "config.toml" if folder else None
+    standard = standard_place(environ)
     return standard if standard and _exists(standard) else None
+
+
+def standard_place(environ: Mapping[str, str]) -> Path | None:
+    """Return where the config file stands if nothing else is said, None where there is no home folder."""
+    folder = config_home(environ)
+    return folder / "ai-memory" / "config.toml" if folder else None
 
 
 def _exists(path: Path) -> bool:

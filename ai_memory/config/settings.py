@@ -56,7 +56,9 @@ class Settings:
                 it or in the environment is none.
         """
         named = getattr(args, "config", None)
-        path = locate(Path(named) if named else None, environ)
+        # A file that is to be written is not there.
+        writes = getattr(args, "writes_config", False)
+        path = None if writes else locate(Path(named) if named else None, environ)
         db, fault = getattr(args, "db", None), None
         try:
             config = read(path, trusted_users(environ))

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
+from ai_memory.stores.memory_values import Selection
+
 if TYPE_CHECKING:
     from ai_memory.errors import StatementRefused
     from ai_memory.memory.records import Memory, Value
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
         Column,
         LeftBehind,
         Match,
+        Named,
         NamespaceCount,
         Sizes,
         SpaceCount,
@@ -41,6 +44,12 @@ class MemoryReader(Protocol):
     def titled(self, title: Value, namespace: Value) -> Memory | None:
         """Return the memory of that title in that namespace, None where there is none."""
 
+    def meant(self, name: str, *, most: int) -> list[Named]:
+        """Return the memories of that title, else those whose id begins with `name`; by their ids, at most `most`.
+
+        None has an empty name.
+        """
+
     def has_vector(self, memory_id: str) -> bool:
         """Return whether a memory is there and has a vector, whatever it is worth."""
 
@@ -60,8 +69,11 @@ class MemoryReader(Protocol):
         """Return why no memory can be stored, changed or deleted, by that verb; nothing is written."""
 
 
+EVERY_ONE = Selection()
+
+
 class Listing(Protocol):
-    """Reads many memories, in the order in which they were stored."""
+    """Reads many memories, in the order in which they were stored where nothing else is said."""
 
     def require_found(self, namespace: str | None) -> None:
         """Check that a namespace has memories, or had some.
@@ -70,8 +82,8 @@ class Listing(Protocol):
             NotFound: it was never seen: a typing error must not read as "nothing there".
         """
 
-    def summaries(self, namespace: str | None) -> Iterator[Summary]:
-        """Yield one summary per memory."""
+    def summaries(self, namespace: str | None, selection: Selection = EVERY_ONE) -> Iterator[Summary]:
+        """Yield one summary per memory of a selection."""
 
     def all(self, namespace: str | None) -> Iterator[Memory]:
         """Yield the memories; inside of `Library.unchanging`."""

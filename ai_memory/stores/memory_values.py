@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -32,6 +33,44 @@ class Summary:
     updated_at: str
     live: bool
     has_vector: bool
+
+
+class Order(StrEnum):
+    """The order of a list of memories."""
+
+    STORED = "stored"
+    """As they were stored."""
+    TITLE = "title"
+    """By title, whatever the case of the letters A to Z."""
+    CREATED = "created"
+    """The newest first; those whose time cannot be read last."""
+    UPDATED = "updated"
+    """Those changed last first; those whose time cannot be read last."""
+    PRIORITY = "priority"
+    """The highest priority first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which memories a list has, and in which order.
+
+    They have all of `tags`, and were not last changed before `since_ms` (Unix milliseconds): of which it cannot be read
+    when they were changed are in the list. Of more than `limit` the first ones are taken.
+    """
+
+    tags: tuple[str, ...] = ()
+    since_ms: int | None = None
+    order: Order = Order.STORED
+    limit: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A memory that may be meant by a name."""
+
+    id: str
+    namespace: str
+    title: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,10 @@ from ai_memory.stores.memory_values import (
     Comparison,
     Differing,
     LeftBehind,
+    Named,
     NamespaceCount,
+    Order,
+    Selection,
     Sizes,
     SpaceCount,
     StoredVector,
@@ -149,6 +152,10 @@ def ids(library: Library, namespace: str | None = None) -> list[str | None]:
     return [each.id for each in library.listing.summaries(namespace)]
 
 
+def selected(library: Library, selection: Selection) -> list[str | None]:
+    return [each.id for each in library.listing.summaries(None, selection)]
+
+
 def contents(library: Library) -> set[str]:
     with library.unchanging():
         return {each.content for each in library.listing.all(None)}
@@ -174,6 +181,14 @@ class MemorySuite(LibrarySuite):
         assert library.memories.titled("title id-001", "b") == found
         assert [library.memories.get(each) for each in ("none", 1, None)] == [None, None, None]
         assert library.memories.titled("title id-001", "a") is None
+
+    def test_a_name_means_a_title_else_the_ids_that_begin_so(self, library: WritableLibrary) -> None:
+        insert(library, memory("id-", title="id-00"), memory("other", title="id-00", namespace="d"))
+
+        assert [each.id for each in library.memories.meant("id-00", most=3)] == ["id-", "other"]
+        assert [each.id for each in library.memories.meant("id-0", most=3)] == IDS[:3]
+        assert library.memories.meant("title id-001", most=3) == [Named("id-001", "b", "title id-001")]
+        assert [library.memories.meant(name, most=3) for name in ("", "ID-0", "d-0", "title", "id-0%")] == [[]] * 5
 
     def test_a_memory_has_every_column_but_those_of_its_vector(self, library: WritableLibrary) -> None:
         found, columns = library.memories.get("id-000"), library.memories.columns
@@ -259,6 +274,75 @@ class ListingSuite(LibrarySuite):
         assert told[:3] == [(True, True), (False, False), (True, False)]
         first = next(library.listing.summaries("a"))
         assert (first.id, first.namespace, first.title) == ("id-000", "a", "title id-000")
+
+    @pytest.mark.parametrize(
+        ("tags", "known"),
+        [
+            ('["tea", "green tea"]', ["tea", "green tea"]),
+            ('["teapot", "TEA"]', ["teapot", "TEA"]),
+            ("tea, green tea ,x", ["tea", "green tea", "x"]),
+            ('"tea"', ["tea"]),
+            ("[7]", ["7"]),
+            ("", []),
+            ("[]", []),
+            ("[1, [", ["[1", "["]),
+        ],
+    )
+    def test_a_tag_is_found_however_the_tags_were_written(
+        self, subject: MemorySubject, library: WritableLibrary, tags: str, known: list[str]
+    ) -> None:
+        subject.set_column("id-001", "tags", tags)
+        asked = ["tea", "green tea", "teapot", "TEA", "x", "7", "green", "[1", "["]
+
+        found = [tag for tag in asked if selected(library, Selection(tags=(tag,))) == ["id-001"]]
+        assert sorted(found) == sorted(known)
+
+    def test_what_has_all_of_several_tags_is_selected(self, subject: MemorySubject, library: WritableLibrary) -> None:
+        for row_id, tags in (("id-000", '["a"]'), ("id-001", '["b", "a"]'), ("id-002", '["b"]')):
+            subject.set_column(row_id, "tags", tags)
+
+        assert selected(library, Selection(tags=("a", "b"))) == ["id-001"]
+        assert selected(library, Selection(tags=("a",))) == ["id-000", "id-001"]
+
+    def test_what_was_changed_before_is_left_out_and_what_no_time_tells_is_not(
+        self, subject: MemorySubject, library: WritableLibrary
+    ) -> None:
+        written = {
+            "id-000": "2026-03-01T00:00:00+00:00",
+            "id-001": "2026-02-28T23:59:59.999Z",
+            "id-002": "2026-03-01 02:00:00 +03:00",
+            "id-003": "20260301T000000,5Z",
+            "id-004": "last spring",
+        }
+        for row_id in IDS:
+            subject.set_column(row_id, "updated_at", written.get(row_id, "2025-01-01"))
+
+        assert selected(library, Selection(since_ms=1_772_323_200_000)) == ["id-000", "id-003", "id-004"]
+        assert selected(library, Selection(since_ms=1_772_323_200_001)) == ["id-003", "id-004"]
+        assert selected(library, Selection(order=Order.UPDATED))[:5] == [
+            "id-003",
+            "id-000",
+            "id-001",
+            "id-002",
+            IDS[-1],
+        ]
+        assert selected(library, Selection(order=Order.UPDATED))[-1] == "id-004"
+
+    def test_a_list_has_the_first_ones_in_the_order_that_is_asked_for(
+        self, subject: MemorySubject, library: WritableLibrary
+    ) -> None:
+        for row_id in IDS:
+            subject.set_column(row_id, "priority", 5)
+            subject.set_column(row_id, "created_at", "2026-01-01T00:00:00Z")
+        subject.set_column("id-002", "priority", 9)
+        subject.set_column("id-003", "created_at", "2026-01-02")
+        subject.set_column("id-001", "title", "B")
+        subject.set_column("id-004", "title", "a")
+
+        assert selected(library, Selection(order=Order.PRIORITY, limit=2)) == ["id-002", "id-000"]
+        assert selected(library, Selection(order=Order.CREATED, limit=2)) == ["id-003", IDS[-1]]
+        assert selected(library, Selection(order=Order.TITLE, limit=3)) == ["id-004", "id-001", "id-000"]
+        assert selected(library, Selection(limit=2)) == IDS[:2]
 
     def test_what_is_told_of_a_memory_makes_it_anew(self, library: WritableLibrary) -> None:
         with library.unchanging():

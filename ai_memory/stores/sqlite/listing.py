@@ -7,13 +7,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ai_memory.memory.records import Memory, Value
-from ai_memory.stores.memory_values import Summary
+from ai_memory.stores.memory_port_reading import EVERY_ONE
+from ai_memory.stores.memory_values import Order, Selection, Summary
 from ai_memory.stores.sqlite.consistent import FIRST_ROW
+from ai_memory.stores.sqlite.instants import julian
 from ai_memory.stores.sqlite.namespaces import require_found, within
 from ai_memory.stores.sqlite.which_rows import served
+from ai_memory.text.times import timestamp
 
 if TYPE_CHECKING:
     from ai_memory.stores.sqlite.base import Store
+    from ai_memory.stores.sqlite.connection import Binding
     from ai_memory.stores.sqlite.rows import Rows
 
 LACKING = """
@@ -23,8 +27,27 @@ LACKING = """
 SUMMARY = """
     SELECT CAST(id AS BLOB), CAST(namespace AS BLOB), CAST(title AS BLOB), CAST(updated_at AS BLOB), live,
            embedding IS NOT NULL
-    FROM {rows} WHERE {scope} ORDER BY row_number
+    FROM {rows} WHERE {conditions} ORDER BY {order}
 """
+LIMITED = "LIMIT :limit"
+# Not every program writes tags as JSON: what is none is taken as `store --tags` takes them, with commas between.
+TAGGED = """(
+    EXISTS (
+        SELECT 1 FROM json_each(CASE WHEN json_valid(CAST(tags AS TEXT)) THEN CAST(tags AS TEXT) ELSE '[]' END) AS tag
+        WHERE CAST(tag.value AS TEXT) = CAST(:{tag} AS TEXT)
+    )
+    OR NOT json_valid(CAST(tags AS TEXT)) AND instr(
+        ',' || replace(replace(trim(tags), ', ', ','), ' ,', ',') || ',', ',' || CAST(:{tag} AS TEXT) || ','
+    )
+)"""
+SINCE = f"coalesce({julian('updated_at')} >= julianday(:since), 1)"
+ORDERS = {
+    Order.STORED: "row_number",
+    Order.TITLE: "CAST(title AS TEXT) COLLATE NOCASE, row_number",
+    Order.CREATED: f"{julian('created_at')} DESC, row_number DESC",
+    Order.UPDATED: f"{julian('updated_at')} DESC, row_number DESC",
+    Order.PRIORITY: "CAST(priority AS INTEGER) DESC, row_number",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,15 +61,29 @@ class Listing:
         """See the port."""
         require_found(self.store, namespace)
 
-    def summaries(self, namespace: str | None) -> Iterator[Summary]:
+    def summaries(self, namespace: str | None, selection: Selection = EVERY_ONE) -> Iterator[Summary]:
         """See the port."""
-        scope, names = within(self.store, namespace, "namespace")
         name = self.store.codec.name
-        for row in self.store.db.stream(SUMMARY.format(scope=scope, rows=served(self.store)), names):
+        for row in self.store.db.stream(*self._selecting(namespace, selection)):
             texts = [name(value or b"") for value in row[1:4]]
             yield Summary(
                 None if row[0] is None else name(row[0]), texts[0], texts[1], texts[2], bool(row[4]), bool(row[5])
             )
+
+    def _selecting(self, namespace: str | None, selection: Selection) -> tuple[str, dict[str, Binding]]:
+        """Return the statement that selects memories, and what to bind to it."""
+        scope, bindings = within(self.store, namespace, "namespace")
+        tags = {f"tag_{place}": self.store.codec.bound(tag) for place, tag in enumerate(selection.tags)}
+        conditions = [scope, *(TAGGED.format(tag=each) for each in tags)]
+        values: dict[str, Binding] = {**bindings, **tags}
+        if selection.since_ms is not None:
+            conditions.append(SINCE)
+            values["since"] = timestamp(selection.since_ms)
+        order = ORDERS[selection.order]
+        if selection.limit is not None:
+            order = f"{order} {LIMITED}"
+            values["limit"] = selection.limit
+        return SUMMARY.format(rows=served(self.store), conditions=" AND ".join(conditions), order=order), values
 
     def all(self, namespace: str | None) -> Iterator[Memory]:
         """See the port."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ai_memory.memory.records import OF_VECTOR, Memory, Value
+from ai_memory.stores.memory_values import Named
 from ai_memory.stores.sqlite.references import BROKEN_REFERENCE, referring_rows
 from ai_memory.stores.sqlite.rows import Rows
 from ai_memory.stores.sqlite.which_rows import served
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from ai_memory.errors import StatementRefused
     from ai_memory.stores.memory_values import Column
     from ai_memory.stores.sqlite.base import Store
+    from ai_memory.stores.sqlite.connection import Binding
 
 TABLE = "memories"
 ATOMS = "SELECT count(*) FROM memories WHERE atom_of = CAST(? AS TEXT)"
@@ -22,6 +24,13 @@ ORPHANS = """
     SELECT CAST(m.id AS BLOB) FROM memories AS m
     WHERE m.atom_of IS NOT NULL AND NOT EXISTS (SELECT 1 FROM memories AS parent WHERE parent.id = m.atom_of)
 """
+NAMED = """
+    SELECT CAST(id AS BLOB), CAST(namespace AS BLOB), CAST(title AS BLOB) FROM main.memories
+    WHERE typeof(id) = 'text' AND {condition} ORDER BY id COLLATE BINARY LIMIT :most
+"""
+OF_TITLE = "title COLLATE BINARY = CAST(:name AS TEXT)"
+# The range is for an index, the bytes are for certain: whatever the encoding of the file.
+BEGINNING = "id COLLATE BINARY >= CAST(:name AS TEXT) AND substr(CAST(id AS BLOB), 1, length(:name)) = :name"
 HAS_VECTOR = "SELECT embedding IS NOT NULL FROM {rows} WHERE id = CAST(? AS TEXT)"
 
 
@@ -49,6 +58,16 @@ class Memories:
     def titled(self, title: Value, namespace: Value) -> Memory | None:
         """See the port."""
         return next(map(Memory, self.rows.read({"title": title, "namespace": namespace})), None)
+
+    def meant(self, name: str, *, most: int) -> list[Named]:
+        """See the port."""
+        return self._named(OF_TITLE, name, most) or self._named(BEGINNING, name, most)
+
+    def _named(self, condition: str, name: str, most: int) -> list[Named]:
+        codec = self.store.codec
+        bindings: dict[str, Binding] = {"name": codec.bound(name), "most": most}
+        found = self.store.db.execute(NAMED.format(condition=condition), bindings) if name else []
+        return [Named(*(codec.name(value or b"") for value in row)) for row in found]
 
     def has_vector(self, memory_id: str) -> bool:
         """See the port."""

@@ -6,7 +6,7 @@ at all is older than every other.
 
 from __future__ import annotations
 
-from ai_memory.stores.sqlite.expiry import DATE
+from ai_memory.stores.sqlite.instants import DATE
 
 MOST_READS = 1_000_000
 """Reads of one memory that are believed: the Rust program counts no further (its `touch`, looked at 2026-11-26)."""

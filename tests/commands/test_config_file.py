@@ -1,0 +1,136 @@
+"""`config init` writes a file that explains itself, `config check` says what is wrong with one and where."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from ai_memory.config.embedding import ADDRESS_KEYS, OTHER_KEYS, OUR_KEYS
+from ai_memory.config.template import TEMPLATE
+from ai_memory.config.unknown import TOP_KEYS
+from tests.commands.conftest import Cli
+from tests.support.fake_endpoint import FakeEndpoint
+
+OF_THE_RUST_PROGRAM = {"url", "backfill_on_boot"}
+"""What is another name of a setting, and what only the Rust program reads."""
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    return tmp_path / "my.toml"
+
+
+def test_a_new_file_explains_every_setting_and_makes_none(cli: Cli, config: Path) -> None:
+    made = cli("--config", config, "config", "init", "--json").json
+    assert made == {"config": str(config), "created": True}
+    assert tomllib.loads(config.read_text("utf-8")) == {"embeddings": {}}
+    explained = set(re.findall(r"^# (\w+) = ", TEMPLATE, re.MULTILINE))
+    assert explained == {*TOP_KEYS, *ADDRESS_KEYS, *OTHER_KEYS, *OUR_KEYS} - OF_THE_RUST_PROGRAM
+
+
+def test_every_setting_of_a_new_file_can_be_made(cli: Cli, config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cli("--config", config, "config", "init")
+    made = re.sub(r"^# (?=\w+ = |\[)", "", config.read_text("utf-8"), flags=re.MULTILINE)
+    monkeypatch.setenv("MY_API_KEY", "0123456789")
+    config.write_text(re.sub("^api_key_file.*", "", made, flags=re.MULTILINE), "utf-8")
+
+    ran = cli("--config", config, "config", "check")
+    assert (ran.code, ran.err) == (0, "")
+    assert "multilingual-e5-small on openai-compatible" in ran.out
+
+
+@pytest.mark.usefixtures("endpoint")
+def test_where_no_file_is_named_it_is_made_at_the_standard_place_for_this_user_alone(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "new" / "home"))
+    assert cli("config", "init").code == 0
+
+    made = tmp_path / "new" / "home" / "ai-memory" / "config.toml"
+    assert cli("config", "check", "--json").json["config"] == str(made)
+    assert (made.stat().st_mode & 0o777, made.parent.stat().st_mode & 0o077) == (0o600, 0)
+
+
+@pytest.mark.parametrize("text", ["tier = 'keyword'", "[embeddings"])
+def test_a_file_that_is_there_stays_as_it_is(cli: Cli, config: Path, text: str) -> None:
+    config.write_text(text, "utf-8")
+    ran = cli("--config", config, "config", "init")
+    assert (ran.code, ran.out, ran.err.count("\n"), config.read_text("utf-8")) == (64, "", 1, text)
+    assert f"{config} exists already, and was not changed." in ran.err
+
+
+def test_a_link_is_not_followed_to_make_a_file(cli: Cli, config: Path, tmp_path: Path) -> None:
+    config.symlink_to(tmp_path / "elsewhere")
+    assert cli("--config", config, "config", "init").code == 64
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_a_file_that_cannot_be_made_is_told_in_one_line(cli: Cli, config: Path) -> None:
+    config.write_text("", "utf-8")
+    ran = cli("--config", config / "below.toml", "config", "init")
+    assert (ran.code, ran.out, ran.err.count("\n")) == (74, "", 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "told"),
+    [
+        ("[embeddings]\n\ndim = -1\n", 3, "{config}, line 3: [embeddings].dim is -1, not an integer"),
+        ("[embeddings]\ndim 1\n", 3, "{config} is not valid TOML: look at line 2, column 5"),
+        ("\ntier = 'x'\n", 3, "{config}, line 2: tier is 'x' (my.toml tier)"),
+        ("[embeddings]\nbackend = 'x'\n", 3, "{config}, line 2: backend is 'x' (my.toml [embeddings].backend)"),
+        ("[embeddings]\nbackend = 'openai'\nmodel = 'm'\n", 3, "no API key: env OPENAI_API_KEY is not set"),
+        ("[embeddings]\n[embeddings.previous]\ndim = 0\n", 3, "{config}, line 3: [embeddings.previous].dim is 0"),
+    ],
+)
+def test_what_cannot_be_obeyed_is_told_with_its_line_and_key(
+    cli: Cli, config: Path, text: str, code: int, told: str
+) -> None:
+    config.write_text(text, "utf-8")
+    ran = cli("--config", config, "config", "check")
+    assert (ran.code, ran.out, ran.err.count("\n")) == (code, "", 1)
+    assert told.format(config=config) in ran.err
+
+
+def test_what_is_ignored_is_found_with_its_line(cli: Cli, config: Path) -> None:
+    config.write_text("tier = 'keyword'\nmodel = 'm'\n[embeddings]\nmodle = 'm'\n", "utf-8")
+    ran = cli("--config", config, "config", "check")
+    assert (ran.code, ran.err) == (1, "")
+    assert ran.out.splitlines() == [
+        f"{config} can be obeyed, but 2 settings are ignored:",
+        f"  {config}, line 2: model stands outside of [embeddings] and was ignored; move it below that line.",
+        f"  {config}, line 4: [embeddings].modle is not a known key and was ignored.",
+        "The embedder: none; memories are found by their words alone.",
+    ]
+
+
+def test_nothing_is_sent_until_that_is_asked_for(cli: Cli, endpoint: FakeEndpoint) -> None:
+    quiet = cli("config", "check")
+    assert (quiet.code, endpoint.seen.requests) == (0, 0)
+    assert "The embedder: fake on openai-compatible. It was not asked" in quiet.out
+
+    asked = cli("config", "check", "--probe", "--json")
+    assert (asked.code, asked.json["answered_dim"]) == (0, 16)
+    assert endpoint.seen.requests > 0
+
+
+def test_an_embedder_that_refuses_the_key_is_told_with_what_is_ignored(
+    cli: Cli, config: Path, endpoint: FakeEndpoint
+) -> None:
+    config.write_text("[embeddings]\nmodle = 'm'\n", "utf-8")
+    endpoint.fail("unauthorized")
+    ran = cli("--config", config, "config", "check", "--probe")
+    assert (ran.code, ran.out) == (77, "")
+    assert f"warning: {config}, line 2: [embeddings].modle is not a known key" in ran.err
+
+
+@pytest.mark.usefixtures("quiet_embedder")
+def test_where_no_embedder_is_configured_none_can_be_asked(cli: Cli) -> None:
+    assert (cli("config", "check").code, cli("config", "check", "--probe").code) == (0, 2)
+
+
+def test_without_a_file_the_defaults_are_checked(cli: Cli, endpoint: FakeEndpoint) -> None:
+    shown = cli("config", "check", "--json").json
+    assert (shown["config"], shown["found"], shown["model"]) == (None, [], endpoint.behaviour.model)
