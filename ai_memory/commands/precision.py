@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ai_memory.config.settings import Settings
     from ai_memory.show.console import Console
 
-UNDECIDED = "not shown to be worth it on the rows of this database; ai-memory reembed tries"
+UNDECIDED = "not shown to be worth it on the rows of this database; a start tries it (ai-memory reembed)"
 
 
 def as_decided(asked: EmbeddingSettings, path: Path) -> EmbeddingSettings:

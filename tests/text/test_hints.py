@@ -16,7 +16,7 @@ from ai_memory.text.hints import GO_ON, Hints, changes_flag, options_of, program
 from tests.conftest import ROOT
 
 NAMED = re.compile(rf"\bai-memory ((?:{'|'.join(COMMANDS)})\b[^.;,:()'\"…]*)")
-WORDS = frozenset({*VERBS, "show", "exit-codes", "export"})
+WORDS = frozenset({*VERBS, "show", "check", "exit-codes", "export"})
 PUT_IN = "7"
 """What stands for whatever is put into a text: a name or a number."""
 
