@@ -61,10 +61,10 @@ class Connection:
             return sqlite.status(DEFERRED_FKS)[0] != 0
 
     def change(self, sql: str, *bindings: Bindings) -> int:
-        """Run one INSERT, UPDATE or DELETE once per binding, and return how many rows all of that changed itself."""
+        """Run one INSERT, UPDATE or DELETE once per binding (once without any); return how many rows it changed itself."""
         changed = 0
         with self.handle.statement() as sqlite:
-            for each in bindings:
+            for each in bindings or ((),):
                 sqlite.execute(sql, each)
                 # Not what total_changes() differs by in the end: that counts what FTS5 writes on the way, too.
                 changed += sqlite.changes()

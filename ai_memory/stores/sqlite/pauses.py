@@ -40,4 +40,4 @@ def put(transaction: Transaction, pause: Pause) -> None:
 
 def take_off(transaction: Transaction) -> bool:
     """Lift the pause, whatever its row holds. Returns whether there was one."""
-    return bool(transaction.db.change(TAKE_OFF, ()))
+    return bool(transaction.db.change(TAKE_OFF))

@@ -147,7 +147,7 @@ def record_provenance(transaction: Transaction, writes: Sequence[VectorWrite], f
 
 def set_records(transaction: Transaction, records: Sequence[Record]) -> None:
     """Enter records: the target, the head, the origin, the stretch, the id of the memory, and the hash of the text."""
-    if transaction.db.change(SET_OF_SAME_TEXT, *records) != len(records):
+    if records and transaction.db.change(SET_OF_SAME_TEXT, *records) != len(records):
         transaction.db.execute_many(SET_PROVENANCE, records)
 
 
