@@ -61,7 +61,7 @@ class Connection:
             return sqlite.status(DEFERRED_FKS)[0] != 0
 
     def change(self, sql: str, *bindings: Bindings) -> int:
-        """Run one INSERT, UPDATE or DELETE once per binding (once without any); return how many rows it changed itself."""
+        """Run one INSERT, UPDATE or DELETE once per binding, or once; return how many rows it changed itself."""
         changed = 0
         with self.handle.statement() as sqlite:
             for each in bindings or ((),):
