@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from ai_memory.memory.text_codec import printable
+from ai_memory.commands.reembed.run_words import name_space, paid
 from ai_memory.reembed.finish.undoable import name_runs
+from ai_memory.reembed.inspect.run_values import run_values
 from ai_memory.reembed.inspect.why import why
 from ai_memory.reembed.options import cost
 from ai_memory.reembed.scope import name_scope
 from ai_memory.stores.opening import database
-from ai_memory.text.amounts import counted, money, span
-from ai_memory.text.times import instant, with_timestamps
+from ai_memory.text.amounts import counted, span
+from ai_memory.text.times import instant
 
 if TYPE_CHECKING:
     from ai_memory.config.settings import Settings
@@ -20,42 +20,16 @@ if TYPE_CHECKING:
     from ai_memory.stores.values import Run
     from ai_memory.vectors.target import Fingerprint
 
-INSTANTS = ("started_at", "last_progress_at", "last_written_at", "finished_at")
-
 
 def run_history(settings: Settings, console: Console, *, most: int | None) -> int:
     """Show the runs, so many at most; what they cost is told at the price that is configured now."""
     price = settings.embedding.price_per_million_tokens.value
     with database(settings.db.value, tell=console.note).read() as store:
         found = [(run, store.targets.read(run.target)) for run in store.runs.recent(most)]
-    values = [_values(run, target, price) for run, target in found]
+    values = [run_values(run, target, price) for run, target in found]
     lines = [_line(run, target, price) for run, target in found]
     console.result({"runs": values}, *(lines or ["No run has been started here."]))
     return 0
-
-
-def _values(run: Run, target: Fingerprint, price: float | None) -> dict[str, object]:
-    found: dict[str, object] = {
-        "run_id": run.run_id,
-        "state": run.state,
-        "model": run.target_model,
-        "space": target.space,
-        "dim": target.dim,
-        "scope": run.scope,
-        "order": run.order,
-        "staged": run.staged,
-        "undoes": asdict(run.undoes) if run.undoes else None,
-        "undone_by": run.undone_by,
-        "started_at": run.started_at,
-        "last_progress_at": run.last_progress_at,
-        "last_written_at": run.last_written_at,
-        "finished_at": run.finished_at,
-        **asdict(run.counters),
-        "rows_per_hour": run.rows_per_hour,
-        "cost": cost(run.counters.tokens, price),
-        "last_end": with_timestamps(asdict(run.last_end), "at") if run.last_end else None,
-    }
-    return with_timestamps(found, *INSTANTS)
 
 
 def _line(run: Run, target: Fingerprint, price: float | None) -> str:
@@ -75,12 +49,9 @@ def _put_back(run: Run) -> str:
 
 
 def _embedded(run: Run, target: Fingerprint, price: float | None) -> str:
-    counters, paid = run.counters, cost(run.counters.tokens, price)
-    space = f"{printable(target.space.removesuffix('#none'))} {target.dim or ''}".rstrip()
+    counters = run.counters
     staged, only = (" staged" if run.staged else ""), f" in {name_scope(run.scope)}" if run.scope else ""
     rows = counted(counters.reembedded + counters.attested, "row")
     rate = f", {run.rows_per_hour:,} an hour" if run.rows_per_hour else ""
-    tokens = f", {counters.tokens:,} tokens" if counters.tokens else ""
-    spent = f", {money(paid)} spent" if paid is not None else ""
-    texts = f"{counted(counters.texts_sent, 'text')} sent"
-    return f"{rows}{only} to {space}{staged}{rate}, {texts}{tokens}{spent}"
+    texts = f"{counted(counters.texts_sent, 'text')} sent{paid(counters, cost(counters.tokens, price))}"
+    return f"{rows}{only} to {name_space(target.space, target.dim)}{staged}{rate}, {texts}"

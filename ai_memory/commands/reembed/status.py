@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ai_memory.clock import SystemClock
+from ai_memory.commands.reembed.run_words import name_space, paid
 from ai_memory.commands.reembed.wanted import wanted
 from ai_memory.errors import AiMemoryError
 from ai_memory.memory.text_codec import printable
@@ -28,7 +29,7 @@ from ai_memory.reembed.scope import name_scope
 from ai_memory.reembed.sweep.ending import OUTSIDE
 from ai_memory.stores.opening import database
 from ai_memory.stores.values import ASKED_AT_END
-from ai_memory.text.amounts import ago, counted, money, percent, size, span
+from ai_memory.text.amounts import ago, counted, percent, size, span
 from ai_memory.text.times import instant
 
 if TYPE_CHECKING:
@@ -167,17 +168,12 @@ def _failure(status: Status) -> str:
 
 def _change(status: Status) -> str:
     """Return what the run replaces by what."""
-    target = _space(status.target.space, status.target.dim)
+    target = name_space(status.target.space, status.target.dim)
     if status.run.undoes:
         return f"back from {target}, of {name_runs(status.run.undoes)}"
-    others = [_space(space, dim) for space, dim, _ in status.replaced if _space(space, dim) != target]
+    others = [name_space(space, dim) for space, dim, _ in status.replaced if name_space(space, dim) != target]
     more = f" and {len(others) - 1} more" if len(others) > 1 else ""
     return f"{others[0]}{more} -> {target}" if others else target
-
-
-def _space(space: str | None, dim: int | None) -> str:
-    name = printable(space.removesuffix("#none")) if space else "vectors without a stamp"
-    return f"{name} {dim}" if dim else name
 
 
 def _state(status: Status) -> str:
@@ -229,7 +225,7 @@ def _unlike(status: Status) -> str:
         return f"; the configuration gives no embedder: {asked.fault}"
     if not status.retargeted:
         return ""
-    return f"; the configuration asks for {_space(asked.space, asked.dim)} ({asked.source})"
+    return f"; the configuration asks for {name_space(asked.space, asked.dim)} ({asked.source})"
 
 
 def _rows(status: Status) -> str:
@@ -277,10 +273,8 @@ def _spent(status: Status) -> str:
         return f"{back} what was there, {alone}; {size(status.free_bytes)} free"
     rows = status.counted.in_quarantine if status.counted else 0
     aside = f"{rows:,} in quarantine{' (ai-memory reembed quarantine)' if rows else ''}"
-    tokens = f", {counters.tokens:,} tokens" if counters.tokens else ""
-    paid = "" if status.cost is None else f", {money(status.cost)} spent"
     texts = f"{counted(counters.texts_sent, 'text')} in {counted(counters.requests, 'request')}"
-    return f"{aside}; {texts}{tokens}{paid}; {size(status.free_bytes)} free"
+    return f"{aside}; {texts}{paid(counters, status.cost)}; {size(status.free_bytes)} free"
 
 
 def _asked_again(status: Status) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ai_memory.reembed.inspect.bound import differ_at_most
 from ai_memory.reembed.inspect.condition import GIVEN_UP, Condition, Work, verdict
+from ai_memory.reembed.inspect.run_values import run_values
 from ai_memory.reembed.options import cost
 from ai_memory.reembed.plan.outlook import NO_OUTLOOK, Outlook
 from ai_memory.reembed.way_on import steps_on
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from ai_memory.stores.values import Counted, Pause, Run, Space, Span
     from ai_memory.vectors.target import Fingerprint
 
-INSTANTS = ("counted_at", "started_at", "last_progress_at", "last_written_at", "finished_at")
 TO_BEGIN = frozenset({Condition.UNSERVED, Condition.CANCELLED, Condition.SUPERSEDED})
 
 
@@ -126,54 +126,37 @@ class Status:
 
     def values(self) -> dict[str, object]:
         """Return the JSON object."""
-        run, counted, end = self.run, self.counted, self.run.last_end
+        run, counted = self.run, self.counted
         found = {
-            **asdict(run.counters),
-            "run_id": run.run_id,
-            "state": run.state,
+            **run_values(run, self.target, self.wanted.price),
             "condition": self.condition.value,
             "interrupted": self.interrupted,
             "check": self.verdict,
             "held_by": with_timestamps(asdict(self.work.held_by), "started_at") if self.work.held_by else None,
-            "model": run.target_model,
-            "space": self.target.space,
-            "dim": self.target.dim,
             "replaced": [{"space": space, "dim": dim, "rows": rows} for space, dim, rows in self.replaced],
-            "scope": run.scope,
             "pass": run.pass_number,
             "total": counted.live if counted else None,
             "done": self.done if counted else None,
             "remaining": counted.remaining if counted else None,
             "quarantined": counted.in_quarantine if counted else None,
-            "order": run.order,
             "reads": counted.reads if counted and counted.reads else None,
             "reads_answered": counted.reads_answered if counted and counted.reads else None,
             "counted_at": counted.at if counted else None,
             "differ_at_most": self.differ_at_most,
-            "rows_per_hour": run.rows_per_hour,
             "computing": run.computing.values() if run.computing else None,
             "seconds_left": None if self.seconds_left is None else round(self.seconds_left),
-            "cost": self.cost,
             "free_bytes": self.free_bytes,
-            "started_at": run.started_at,
-            "last_progress_at": run.last_progress_at,
-            "last_written_at": run.last_written_at,
-            "finished_at": run.finished_at,
-            "last_end": with_timestamps(asdict(end), "at") if end else None,
             "pause": self.pause.values() if self.pause else None,
             "breaker": with_timestamps({"state": run.breaker_state, "until": self.breaker_until or None}, "until"),
             "last_error": run.last_error,
             "in_flight_limit": run.in_flight_limit,
-            "staged": run.staged,
-            "undoes": asdict(run.undoes) if run.undoes else None,
-            "undone_by": run.undone_by,
             "kept_rows": self.kept_rows,
             "kept_bytes": self.kept_bytes,
             "way_back": asdict(self.way_back) if self.way_back else None,
             "next": f"ai-memory {self.next_words}" if self.next_words else "",
             **(self._exactly(self.census) if self.census else {}),
         }
-        return with_timestamps(found, *INSTANTS)
+        return with_timestamps(found, "counted_at")
 
     def _exactly(self, census: Census) -> dict[str, object]:
         return {
