@@ -162,8 +162,6 @@ def _write(rows: _Rows, outcomes: Sequence[Outcome]) -> list[str]:
 
 def _take_again(rows: _Rows, at_hand: Sequence[Embedded], *, proven: bool) -> list[str]:
     """Write vectors that were kept, and keep them no longer for that; return what became of each, in any order."""
-    if not at_hand:
-        return []
     outcomes = rows.write([(each.document, encode(each.vector)) for each in at_hand], proven=proven)
     rows.transaction.undo.taken([write_of(each.document, b"") for each in at_hand], rows.target)
     return outcomes
@@ -171,8 +169,6 @@ def _take_again(rows: _Rows, at_hand: Sequence[Embedded], *, proven: bool) -> li
 
 def _write_duplicates(rows: _Rows, duplicates: Sequence[Document]) -> list[str]:
     """Write the vectors of identical texts, or share their quarantine; where one was edited meanwhile wait a pass."""
-    if not duplicates:
-        return []
     outcomes: list[str] = []
     vectors_of: list[tuple[Document, bytes]] = []
     reader = rows.transaction.reader

@@ -203,6 +203,8 @@ def vectors_of(store: Store, srcs: Collection[bytes], fingerprint: Fingerprint) 
     Those that stand in the memories come before those that stand beside them.
     """
     found: dict[bytes, bytes] = {}
+    if not srcs:
+        return found
     target: dict[str, Binding] = {"target": fingerprint.id}
     known = [(src, fingerprint.id) for (src,) in among(store.db, KNOWN_TEXTS, list(srcs), target)]
     kept = store.db.execute_many(VECTORS_OF_TEXT, known)

@@ -61,7 +61,6 @@ ONLY_TO_BE_TAKEN = """
 """
 STRETCHES = "SELECT id, stretch FROM embedding_fingerprint"
 
-
 BEFORE_KEPT, RUN = OF_ROW + 2, OF_ROW + 3
 """Which columns of KEPT: the first of what is kept, and the run for which that is."""
 
