@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-from ai_memory.embed.local.model_files import table
 from ai_memory.embed.local.precision_probe import Probed
-from ai_memory.embed.local.user_cache import cached, keep
-from ai_memory.errors import EmbedderInitFailed
+from ai_memory.embed.local.user_cache import cached, keep, kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +22,10 @@ class KeptProbe:
 
     def read(self) -> Probed | None:
         """Return what an earlier process measured, None where there is nothing that can be read."""
-        place = self._place()
-        with suppress(EmbedderInitFailed, OSError):
-            found = table(place) if place else {}
-            values = {each.name: found.get(each.name) for each in fields(Probed)}
-            if all(isinstance(value, int | float) for value in values.values()):
-                return Probed(**values)  # type: ignore[arg-type]  # each is a number
+        found = kept(self._place())
+        values = {each.name: found.get(each.name) for each in fields(Probed)}
+        if all(isinstance(value, int | float) for value in values.values()):
+            return Probed(**values)  # type: ignore[arg-type]  # each is a number
         return None
 
     def keep(self, probed: Probed) -> None:

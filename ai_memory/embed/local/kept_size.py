@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from ai_memory.embed.local.model_files import table
-from ai_memory.embed.local.user_cache import cached, keep
-from ai_memory.errors import EmbedderInitFailed
+from ai_memory.embed.local.user_cache import cached, keep, kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +19,8 @@ class CachedSize:
 
     def read(self) -> int | None:
         """Return what an earlier process found, None where there is nothing that can be read."""
-        place = self._place()
-        with suppress(EmbedderInitFailed, OSError):
-            found = table(place).get("tokens") if place else None
-            return found if type(found) is int else None
-        return None
+        found = kept(self._place()).get("tokens")
+        return found if type(found) is int else None
 
     def keep(self, tokens: int) -> None:
         """Keep what was found, where that can be done."""

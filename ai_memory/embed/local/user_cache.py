@@ -13,7 +13,8 @@ from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 
-from ai_memory.embed.local.model_files import modules
+from ai_memory.embed.local.model_files import modules, table
+from ai_memory.errors import EmbedderInitFailed
 from ai_memory.system.process_env import cache_home
 
 
@@ -24,6 +25,13 @@ def cached(kind: str, folder: Path, engine: str) -> Path | None:
     """
     home = cache_home()
     return home / "ai-memory" / kind / f"{model_key(folder, engine)}.json" if home else None
+
+
+def kept(place: Path | None) -> Mapping[str, object]:
+    """Return what is kept in a file of the cache, nothing where it is not there or cannot be read."""
+    with suppress(EmbedderInitFailed, OSError):
+        return table(place) if place else {}
+    return {}
 
 
 def keep(place: Path | None, told: Mapping[str, object]) -> None:
