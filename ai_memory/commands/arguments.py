@@ -52,14 +52,20 @@ def point_in_time(text: str) -> int:
     Raises:
         ArgumentTypeError: the text is neither.
     """
-    if found := in_utc(WITHOUT_SECONDS.sub(r"\1:00\2", text)):
-        return round(datetime.fromisoformat(found).timestamp() * 1000)
+    if (at_ms := _rfc_3339(text)) is not None:
+        return at_ms
     if clock := CLOCK_TIME.fullmatch(text):
         # Without a zone: what the wall clock shows on that day, also where summer time begins or ends before it.
         now = datetime.now()  # noqa: DTZ005
         then = now.replace(hour=int(clock[1]), minute=int(clock[2]), second=0, microsecond=0)
         return round((then if then > now else then + timedelta(days=1)).timestamp() * 1000)
     raise argparse.ArgumentTypeError(f"{text!r} is not a time; write 07:30 or 2026-03-01T07:30:00+01:00")
+
+
+def _rfc_3339(text: str) -> int | None:
+    """Return the Unix milliseconds of an RFC 3339 time, also of one without seconds; None where it is none."""
+    found = in_utc(WITHOUT_SECONDS.sub(r"\1:00\2", text))
+    return round(datetime.fromisoformat(found).timestamp() * 1000) if found else None
 
 
 def past_time(text: str) -> int:
@@ -71,8 +77,8 @@ def past_time(text: str) -> int:
     try:
         if DAY.fullmatch(text):
             return round(datetime.fromisoformat(text).timestamp() * 1000)
-        if found := in_utc(WITHOUT_SECONDS.sub(r"\1:00\2", text)):
-            return round(datetime.fromisoformat(found).timestamp() * 1000)
+        if (at_ms := _rfc_3339(text)) is not None:
+            return at_ms
         # A number alone is more likely a year than seconds.
         if not text.isdigit():
             return round((datetime.now(UTC) - timedelta(seconds=duration(text))).timestamp() * 1000)

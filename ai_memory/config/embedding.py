@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -224,30 +224,23 @@ def _batch(table: Table, environ: Mapping[str, str]) -> Sourced[int]:
 
 
 def _engine(table: Table, environ: Mapping[str, str]) -> Sourced[str]:
-    named = _env(environ, "AI_MEMORY_EMBED_ENGINE") or table.text("engine") or Sourced(AUTO, "default")
-    if named.value.lower() not in ENGINES:
-        raise EmbedderInitFailed(
-            f"engine is {described(named.value)} ({named.source}).", tip=f"It must be one of {', '.join(ENGINES)}."
-        )
-    return Sourced(named.value.lower(), named.source)
+    named = _env(environ, "AI_MEMORY_EMBED_ENGINE") or table.text("engine")
+    return _one_of(ENGINES, "engine", named or Sourced(AUTO, "default"))
 
 
 def _precision(table: Table, environ: Mapping[str, str]) -> Sourced[str]:
-    named = _env(environ, "AI_MEMORY_EMBED_PRECISION") or table.text("precision") or Sourced(FLOAT32, "default")
-    if named.value.lower() not in PRECISIONS:
-        raise EmbedderInitFailed(
-            f"precision is {described(named.value)} ({named.source}).",
-            tip=f"It must be one of {', '.join(PRECISIONS)}.",
-        )
-    return Sourced(named.value.lower(), named.source)
+    named = _env(environ, "AI_MEMORY_EMBED_PRECISION") or table.text("precision")
+    return _one_of(PRECISIONS, "precision", named or Sourced(FLOAT32, "default"))
 
 
 def _encoding_format(table: Table) -> Sourced[str]:
-    named = table.text("encoding_format") or Sourced(AUTO, "default")
-    if named.value.lower() not in ENCODINGS:
+    return _one_of(ENCODINGS, "encoding_format", table.text("encoding_format") or Sourced(AUTO, "default"))
+
+
+def _one_of(names: Collection[str], setting: str, named: Sourced[str]) -> Sourced[str]:
+    if named.value.lower() not in names:
         raise EmbedderInitFailed(
-            f"encoding_format is {described(named.value)} ({named.source}).",
-            tip=f"It must be one of {', '.join(ENCODINGS)}.",
+            f"{setting} is {described(named.value)} ({named.source}).", tip=f"It must be one of {', '.join(names)}."
         )
     return Sourced(named.value.lower(), named.source)
 
