@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from ai_memory import __version__
 from ai_memory.commands.help import TOPICS
-from ai_memory.commands.parser import Parser, add_global_flags
+from ai_memory.commands.parser import Parser, add_global_flags, summed_up
 from ai_memory.errors import WRITE_FAULTS, AiMemoryError, DataRefused, StorageFailed, UsageError
 from ai_memory.show.console import Console
 from ai_memory.show.streams import standard_streams
@@ -255,6 +255,4 @@ def _parsers() -> tuple[Parser, dict[str, CommandParser]]:
     add_global_flags(parser)
     parser.set_defaults(run=None, topic=[], shell=None)
     commands: Any = parser.add_subparsers(title="commands", metavar="COMMAND", parser_class=CommandParser)
-    described = {name: f"{summary[0].upper()}{summary[1:]}." for name, summary in COMMANDS.items()}
-    added = {name: commands.add_parser(name, help=COMMANDS[name], description=text) for name, text in described.items()}
-    return parser, added
+    return parser, {name: commands.add_parser(name, **summed_up(summary)) for name, summary in COMMANDS.items()}

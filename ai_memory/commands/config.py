@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from ai_memory.commands.parser import add_global_flags
+from ai_memory.commands.parser import add_global_flags, summed_up
 
 if TYPE_CHECKING:
     from ai_memory.config.settings import Settings
@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what can be done with the configuration."""
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
     for name, summary in ACTIONS.items():
-        below = actions.add_parser(name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.")
+        below = actions.add_parser(name, **summed_up(summary))
         # What is ignored is what a check shows; a file that is to be written is not read.
         below.set_defaults(action=name, shows_warnings=name == "check", writes_config=name == "init")
         if name == "check":

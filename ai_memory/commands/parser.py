@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from ai_memory.commands.arguments import named_path
 from ai_memory.errors import UsageError
@@ -86,6 +86,11 @@ def _epilog(command: str) -> str:
     own = OWN_CODES.get(command)
     others = "exit status of every command: ai-memory help exit-codes"
     return f"exit status of this command:\n{exit_table(own)}\n\n{others}" if own else others
+
+
+def summed_up(summary: str) -> dict[str, Any]:
+    """Return how `add_parser` is told what a command does: in the list of commands, and as a sentence in its help."""
+    return {"help": summary, "description": f"{summary[0].upper()}{summary[1:]}."}
 
 
 def add_global_flags(parser: argparse.ArgumentParser) -> None:

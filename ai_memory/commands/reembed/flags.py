@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from ai_memory.commands.arguments import duration, money, named_path, point_in_time, sample_size, whole_number
-from ai_memory.commands.parser import add_global_flags
+from ai_memory.commands.parser import add_global_flags, summed_up
 
 VERBS = {
     "status": "show the recorded run from its own counters: its state and why, rows, rate, what to type next",
@@ -74,7 +74,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     _add_vectors(parser.add_argument)
     verbs: Any = parser.add_subparsers(title="commands on the recorded run", metavar="VERB", dest="verb")
     for verb, summary in VERBS.items():
-        below = verbs.add_parser(verb, help=summary, description=f"{summary[0].upper()}{summary[1:]}.")
+        below = verbs.add_parser(verb, **summed_up(summary))
         add_global_flags(below)
         below.set_defaults(takes=_added(below, FLAGS[verb]) if verb in FLAGS else frozenset())
 
