@@ -53,9 +53,8 @@ class Farewell:
         error = without_again(report.error, again)
         named = self.console.hints.command(without_again(report.next, again))
         report = replace(report, next=named or again, error=error)
-        shown, values = self.console.json or not self.console.quiet, report.values()
-        self.console.shown.values = values
-        with self._shown(values if shown else {}, *report.lines()) as lost:
+        shown = self.console.json or not self.console.quiet
+        with self._shown(report.values(), *report.lines(), shown=shown) as lost:
             if report.exit_code in (COMPLETE, ASIDE) and report.reembedded:
                 self._mention_daemon()
             if lost or not (self.console.quiet and self._is_no_news(report)):
@@ -77,8 +76,7 @@ class Farewell:
         if self.console.verbose:
             self.console.traceback(error)
         values = {"error": told, "exit_code": error.exit_code, "next": named or again}
-        self.console.shown.values = values
-        with self._shown(values if self.console.json else {}) as lost:
+        with self._shown(values, shown=self.console.json) as lost:
             if lost or not (self.console.quiet and self._is_old(error)):
                 facts = _join(self._recorded_place(run), _next("" if named else again))
                 told = _sentences(lost.what if lost else "", told)
@@ -91,15 +89,16 @@ class Farewell:
         return escaped(f"the run is as after a kill; go on: {again}")
 
     @contextmanager
-    def _shown(self, values: Mapping[str, object], *lines: str) -> Iterator[StorageFailed | None]:
-        """Show a result, if there are `values`; yield what kept it from being written.
+    def _shown(self, values: Mapping[str, object], *lines: str, shown: bool) -> Iterator[StorageFailed | None]:
+        """Show a result, if it is to be `shown`, or only keep it; yield what kept it from being written.
 
         Raises:
             BrokenPipeError: its reader went away; after the block, for the line on stderr is read by somebody else.
         """
         lost, gone = None, None
+        self.console.shown.values = values
         try:
-            if values:
+            if shown:
                 self.console.result(values, *lines)
                 self.console.out.flush()
         except StorageFailed as error:
