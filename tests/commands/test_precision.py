@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ai_memory.embed.local.onnx_files import INT8_PLACES, PLACE
-from tests.commands.conftest import Cli
+from tests.commands.conftest import Cli, Ran
 
 ROWS = 110
 TOPICS = ["bread", "engines", "tides", "violins", "glaciers", "harbours", "ladders", "orchards", "comets", "ledgers"]
@@ -104,6 +104,15 @@ def store_rows(cli: Cli, folder: Path, rows: int = ROWS) -> None:
     assert cli("import", given).code == 0
 
 
+def decide_for_int8(cli: Cli, home: Home, model: Path, folder: Path) -> Ran:
+    """Have a file whose rows are said to be worth it, and return how the run ended that brought them to int8."""
+    home.asks(model, "int8")
+    store_rows(cli, folder)
+    cli("reembed", "--yes")
+    home.measured(speed=1.5)
+    return cli("reembed", "--yes")
+
+
 def engine_of_run(cli: Cli) -> str:
     return str(cli("reembed", "status", "--json").json["computing"]["engine"])
 
@@ -130,11 +139,7 @@ def test_a_precision_that_finds_other_rows_is_not_used_and_the_reason_is_one_lin
 def test_a_precision_that_is_worth_it_is_that_of_the_file_for_every_command(
     cli: Cli, home: Home, partly_int8: Path, tmp_path: Path
 ) -> None:
-    home.asks(partly_int8, "int8")
-    store_rows(cli, tmp_path)
-    cli("reembed", "--yes")
-    home.measured(speed=1.5)
-    done = cli("reembed", "--yes")
+    done = decide_for_int8(cli, home, partly_int8, tmp_path)
 
     assert done.code == 0
     assert engine_of_run(cli).endswith(" in int8")
@@ -153,11 +158,7 @@ def test_a_precision_that_is_worth_it_is_that_of_the_file_for_every_command(
 def test_a_machine_without_the_precision_finds_and_stores_in_float32_and_replaces_nothing(
     cli: Cli, home: Home, partly_int8: Path, tmp_path: Path
 ) -> None:
-    home.asks(partly_int8, "int8")
-    store_rows(cli, tmp_path)
-    cli("reembed", "--yes")
-    home.measured(speed=1.5)
-    cli("reembed", "--yes")
+    decide_for_int8(cli, home, partly_int8, tmp_path)
     home.has("avx2")
     found, stored, run = cli("recall", "bread in the cellar"), cli("store", "-T", "Late", "-c", "Late."), cli("reembed")
 

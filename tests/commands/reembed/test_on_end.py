@@ -14,7 +14,7 @@ import pytest
 from ai_memory.commands.reembed.on_end import tell_end
 from ai_memory.show.console import Console
 from tests.support import files
-from tests.support.command import Answer, Command, plain, remote
+from tests.support.command import Answer, Command, plain, remote, wait_for
 from tests.support.fake_endpoint import FakeEndpoint
 
 ROWS = 12
@@ -84,9 +84,15 @@ def test_a_command_that_fails_is_told_and_changes_nothing(heard: Heard) -> None:
 def test_a_command_that_does_not_end_is_ended_with_what_it_started(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    left = tmp_path / "left"
+    pid = tmp_path / "pid"
 
-    tell_end(f"(sleep 60; touch {left}) & cat >/dev/null; wait", Console(), {"exit_code": 0}, patience=0.5)
+    tell_end(f"sleep 300 & echo $! >{pid}; cat >/dev/null; wait", Console(), {"exit_code": 0}, patience=2)
 
-    assert "--on-end: the command was ended after 0.5 s" in capfd.readouterr().err
-    assert not left.exists()
+    assert "--on-end: the command was ended after 2 s" in capfd.readouterr().err
+    wait_for(lambda: not is_running(pid.read_text("utf-8").strip()))
+
+
+def is_running(pid: str) -> bool:
+    """Say whether a process is there that nobody has ended: one that only waits to be buried has no command line."""
+    found = Path("/proc", pid, "cmdline")
+    return found.exists() and bool(found.read_bytes())

@@ -11,7 +11,7 @@ import pytest
 from ai_memory.embed.local import engine_openvino
 from ai_memory.embed.local.engine_file import FileEngine
 from ai_memory.embed.local.engine_torch import TorchEngine
-from ai_memory.embed.local.onnx_files import read_model
+from ai_memory.embed.local.onnx_files import PLACE, read_model
 from ai_memory.embed.port import Engine
 from ai_memory.vectors.checks import SAME_COSINE, cosines
 from ai_memory.vectors.target import BFLOAT16, Vectors
@@ -43,3 +43,6 @@ def test_openvino_in_bfloat16_stays_in_the_space_of_float32(minilm_onnx: Path) -
     assert cosines(computed(plain), computed(other)).min() >= SAME_COSINE
     assert other.facts().engine == f"{plain.facts().engine} in bfloat16"
     assert other.facts().library != plain.facts().library
+    # Not every processor computes other vectors then; that the library hears of it shows where it cannot obey.
+    with pytest.raises(RuntimeError):
+        engine_openvino.open_graph(minilm_onnx / PLACE, "no number format")
