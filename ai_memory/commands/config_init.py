@@ -46,6 +46,7 @@ def _write_new(path: Path, text: str) -> None:
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(text)
-    except OSError:
+    except OSError as error:
         path.unlink()
-        raise
+        # A write does not say of which file it is.
+        raise OSError(error.errno, error.strerror, str(path)) from error

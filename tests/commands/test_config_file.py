@@ -13,6 +13,7 @@ from ai_memory.config.template import TEMPLATE
 from ai_memory.config.unknown import TOP_KEYS
 from tests.commands.conftest import Cli
 from tests.support.fake_endpoint import FakeEndpoint
+from tests.support.small_disk import small_disk
 
 OF_THE_RUST_PROGRAM = {"url", "backfill_on_boot"}
 """What is another name of a setting, and what only the Rust program reads."""
@@ -29,6 +30,16 @@ def test_a_new_file_explains_every_setting_and_makes_none(cli: Cli, config: Path
     assert tomllib.loads(config.read_text("utf-8")) == {"embeddings": {}}
     explained = set(re.findall(r"^# (\w+) = ", TEMPLATE, re.MULTILINE))
     assert explained == {*TOP_KEYS, *ADDRESS_KEYS, *OTHER_KEYS, *OUR_KEYS} - OF_THE_RUST_PROGRAM
+
+
+def test_on_a_full_disk_the_file_is_named_and_nothing_is_left_of_it(cli: Cli, tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk", "size=4k") as disk:
+        (disk / "filler").write_bytes(bytes(4096))
+
+        ran = cli("--config", disk / "my.toml", "config", "init")
+
+        assert (ran.code, [each.name for each in disk.iterdir()]) == (74, ["filler"])
+    assert f"{disk / 'my.toml'} cannot be written: No space left on device. Free some space" in ran.err
 
 
 def test_every_setting_of_a_new_file_can_be_made(cli: Cli, config: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,16 +28,28 @@ def tell_end(command: str, console: Console, values: Mapping[str, object], *, pa
     """
     report = io.StringIO()
     replace(console, json=True, out=report, shown=Shown()).result(values)
+    try:
+        fault = _ran(command, report.getvalue(), console.err.fileno(), patience)
+    except OSError as error:
+        fault = f"cannot be run: {error.strerror}"
+    if fault:
+        console.warn(f"--on-end: the command {fault}; the start ended as told.")
+
+
+def _ran(command: str, report: str, output: int, patience: float) -> str:
+    """Run the command and return what is wrong with how it ended, empty where nothing is.
+
+    Raises:
+        OSError: it cannot be begun.
+    """
     # A session of its own: what the shell has started ends with it.
     with subprocess.Popen(  # noqa: S603 (a command line of whoever typed this one)
-        ["/bin/sh", "-c", command], stdin=subprocess.PIPE, stdout=console.err.fileno(), start_new_session=True
+        ["/bin/sh", "-c", command], stdin=subprocess.PIPE, stdout=output, start_new_session=True
     ) as running:
         try:
-            running.communicate(report.getvalue().encode(), timeout=patience)
+            running.communicate(report.encode(), timeout=patience)
         except subprocess.TimeoutExpired:
             with suppress(ProcessLookupError):
                 os.killpg(running.pid, signal.SIGKILL)
-            console.warn(f"--on-end: the command was ended after {patience:g} s; the start ended as told.")
-            return
-    if running.returncode:
-        console.warn(f"--on-end: the command ended with {running.returncode}; the start ended as told.")
+            return f"was ended after {patience:g} s"
+    return f"ended with {running.returncode}" if running.returncode else ""

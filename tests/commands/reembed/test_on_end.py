@@ -81,6 +81,12 @@ def test_a_command_that_fails_is_told_and_changes_nothing(heard: Heard) -> None:
     assert "warning: --on-end: the command ended with 3; the start ended as told." in ended.err
 
 
+def test_a_command_that_cannot_be_begun_is_told_and_changes_nothing(capfd: pytest.CaptureFixture[str]) -> None:
+    tell_end(f": {'x' * 1_000_000}", Console(), {"exit_code": 0})
+
+    assert "warning: --on-end: the command cannot be run: Argument list too long;" in capfd.readouterr().err
+
+
 def test_a_command_that_does_not_end_is_ended_with_what_it_started(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
