@@ -41,6 +41,9 @@ from tests.support.strategies import POISON
 ASKED_WAIT = 7.0
 """Seconds a rate-limited answer asks for."""
 
+SHORT = 6
+"""Calls that fail in a short outage: as many as a page, and after it the canary, are asked for."""
+
 SIGTERM_EXIT = 143
 
 
@@ -85,13 +88,15 @@ class Script:
 class Outcome:
     """What an invocation ended with: a report, a refusal, or (both None) a kill.
 
-    `calls` are requests, `sent` the documents in them, `waits` seconds waited, `faults` what of the script happened.
+    `calls` are requests, `sent` the documents in them, `lost` those that were never answered though others were,
+    `waits` seconds waited, `faults` what of the script happened.
     """
 
     report: RunReport | None = None
     refusal: AiMemoryError | None = None
     calls: int = 0
     sent: list[str] = field(default_factory=list)
+    lost: set[str] = field(default_factory=set)
     waits: list[float] = field(default_factory=list)
     faults: set[str] = field(default_factory=set)
 
@@ -117,6 +122,8 @@ class Invocation:
         self._calls = self._statements = 0
         self._stop = Stop()
         self._failing = ""
+        self._calls_to_fail = 0
+        self._lost: frozenset[str] = frozenset()
         self._refused: set[str] = set()
         self._excused: set[str] = set()
         self._limited = False
@@ -205,14 +212,19 @@ class Invocation:
         for edit in self._script.edits.get(self._calls, ()):
             edit.apply(self._world)
         if event := self._script.calls.get(self._calls):
-            self._happen(event)
+            self._happen(event, texts)
         self._answer_badly(texts)
 
-    def _happen(self, event: str) -> None:
+    def _happen(self, event: str, texts: Sequence[str]) -> None:
         self.outcome.faults.add(event)
         match event:
             case "outage" | "refuse all" | "no quota" | "refuse once":
                 self._failing = event
+            case "short outage":
+                self._calls_to_fail = SHORT
+            case "lost page":
+                self._lost = frozenset(texts) - {*WITNESS_TEXTS}
+                self.outcome.lost |= self._lost
             case "rate limit":
                 self._limited = True
                 raise RateLimited("too many requests.", http_status=429, retry_after=ASKED_WAIT)
@@ -228,6 +240,11 @@ class Invocation:
                     self._interfere(event)
 
     def _answer_badly(self, texts: Sequence[str]) -> None:
+        if self._calls_to_fail:
+            self._calls_to_fail -= 1
+            raise TransientFailure("the endpoint is gone for a while.", http_status=503)
+        if not self._lost.isdisjoint(texts):
+            raise TransientFailure("no answer to this request.", http_status=504)
         match self._failing:
             case "outage":
                 raise TransientFailure("the endpoint is gone.", http_status=503)

@@ -88,6 +88,7 @@ class Judge:
         self._spent: dict[int, int] = {}
         self._pass: tuple[int, int] | None = None
         self._outages: set[tuple[int, int]] = set()
+        self._lost: dict[tuple[int, int], set[str]] = {}
         self._frozen: Tables | None = None
         self._ours: Tables = []
         self._events = 0
@@ -148,9 +149,14 @@ class Judge:
             assert outcome.exit_code not in (0, 10)
             self._met.happened(sometimes.REFUSED_COMMIT)
         self._frozen, self._world.frozen = None, False
-        if "outage" in outcome.faults and (run := self.unfinished()):
-            # A text that is refused, and whose last attempt an outage ends, is not known to be bad: a later pass tells.
-            self._outages.add((run.run_id, run.pass_number))
+        if run := self.unfinished():
+            of_pass = (run.run_id, run.pass_number)
+            if outcome.faults & {"outage", "short outage"}:
+                # A text that is refused, and whose last attempt an outage ends, is not known to be bad: a later pass
+                # tells.
+                self._outages.add(of_pass)
+            # What is not answered, though others are, is left for a later pass as well, and holds nobody up.
+            self._lost.setdefault(of_pass, set()).update(outcome.lost)
         if outcome.refusal:
             assert self._tables(OURS) == self._ours
         if outcome.exit_code in (0, 10):
@@ -251,6 +257,7 @@ class Judge:
         for (number,) in [*listed, *self._world.file.execute(PASSED, of_pass)]:
             row = view.rows[number]
             waits = self._waits_for_twin(row, run) or (row.unfit == "refused" and of_pass in self._outages)
+            waits |= row.text in self._lost.get(of_pass, ())
             if row.live and number not in self._world.disturbed and not waits:
                 assert view.is_fresh(row, run.target) or view.is_quarantined(row, run.target)
 

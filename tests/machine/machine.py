@@ -26,7 +26,9 @@ from tests.support.sometimes import Sometimes
 FAULTS = (
     "outage",
     "outage",
-    "outage",
+    "short outage",
+    "short outage",
+    "lost page",
     "rate limit",
     "refuse all",
     "refuse all",
