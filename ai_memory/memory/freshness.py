@@ -80,11 +80,14 @@ def text_to_embed(row: MemoryRow) -> str | None:
     return None if isinstance(text, Reason) else text
 
 
-def classify(row: MemoryRow, target: Fingerprint | None, traits: Traits) -> Freshness:
-    """Return what a live row is; no target means all is stale."""
+def classify(row: MemoryRow, target: Fingerprint | None, traits: Traits, *, sound: bool | None = None) -> Freshness:
+    """Return what a live row is; no target means all is stale.
+
+    `sound` is what `has_sound_vector` says, where that was found out before.
+    """
     if target is None:
         return Freshness.STALE
-    if is_recorded(row, target, traits) and row.has_sound_vector(target.dim):
+    if is_recorded(row, target, traits) and (row.has_sound_vector(target.dim) if sound is None else sound):
         return Freshness.FRESH
     if row.quarantined_src and row.quarantined_src == _source(row):
         return Freshness.QUARANTINED

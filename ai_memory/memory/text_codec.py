@@ -38,7 +38,7 @@ class Codec:
     def bound(self, name: str) -> bytes:
         """Return the bytes to bind for an id or a namespace."""
         try:
-            return name.encode(*self._python)
+            return name.encode("utf-8", "surrogateescape") if self.is_utf8 else name.encode(*self._python)
         except UnicodeEncodeError:
             # Half a surrogate pair, out of a database in UTF-16: these are the bytes SQLite makes of one.
             return name.encode("utf-8", "surrogatepass")

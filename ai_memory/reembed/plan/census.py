@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import islice, repeat
 from typing import TYPE_CHECKING
 
 from ai_memory.memory.freshness import (
@@ -22,6 +23,7 @@ from ai_memory.memory.freshness import (
 )
 from ai_memory.reembed.scope import Scope, in_scope
 from ai_memory.stores.values import Counted, Room
+from ai_memory.vectors.blob import which_sound
 
 if TYPE_CHECKING:
     from ai_memory.memory.row import MemoryRow, Traits
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
 
 FIRST_STALE = 16
 """How many stale rows a census names."""
+AT_ONCE = 128
+"""How many vectors are looked at together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,11 +143,14 @@ def count_rows(
     census = Census(began_at=now_ms)
     census.unaddressable = sum(count for name, count in snapshot.unaddressable() if in_scope(name, scope))
     count = _Count(census, target, scope, traits, means)
-    for row in snapshot.rows(target=target.id if target else None, only=scope):
-        if count.add(row):
-            census.would_embed(row, text_to_embed(row))
-            if visit:
-                visit(examine(row))
+    rows = snapshot.rows(target=target.id if target else None, only=scope)
+    while block := list(islice(rows, AT_ONCE)):
+        sound = which_sound([row.embedding for row in block], target.dim) if target else repeat(None)
+        for row, is_one in zip(block, sound, strict=False):
+            if count.add(row, sound=is_one):
+                census.would_embed(row, text_to_embed(row))
+                if visit:
+                    visit(examine(row))
     return census
 
 
@@ -155,7 +162,7 @@ class _Count:
         self._scope, self._means = scope, means
         self._swept: dict[bytes, str | None] = {}
 
-    def add(self, row: MemoryRow) -> bool:
+    def add(self, row: MemoryRow, *, sound: bool | None) -> bool:
         """Count a row and return whether a run would have to examine it, to embed it if it can be."""
         census = self._census
         namespace = self._namespace(row)
@@ -168,7 +175,7 @@ class _Count:
         census.live_by_namespace[namespace] += 1
         census.with_vector += row.embedding is not None
         census.reads += row.reads
-        verdict = classify(row, self._target, self._traits)
+        verdict = classify(row, self._target, self._traits, sound=sound)
         if verdict is Freshness.FRESH:
             census.fresh += 1
             census.answered += row.reads
