@@ -17,7 +17,7 @@ from ai_memory.commands.help import TOPICS
 from ai_memory.commands.parser import Parser, add_global_flags, summed_up
 from ai_memory.errors import WRITE_FAULTS, AiMemoryError, DataRefused, StorageFailed, UsageError
 from ai_memory.show.console import Console
-from ai_memory.show.streams import standard_streams
+from ai_memory.show.streams import EXIT_READER_GONE, standard_streams
 from ai_memory.system.signals import observed_signals
 from ai_memory.text.hints import MAKE_ROOM, Hints, options_of, program_of
 
@@ -55,7 +55,6 @@ command is the one to run.
 MODULES = {"import": "import_", "reembed": "reembed.run"}
 """The modules of commands that have not their command's name."""
 EXIT_INTERRUPTED = 130
-EXIT_READER_GONE = 141
 
 
 class CommandParser(Parser):

@@ -16,6 +16,8 @@ from typing import TextIO
 
 from ai_memory.errors import StorageFailed
 
+EXIT_READER_GONE = 141
+"""The exit code where nobody reads the result any more, as of a process that SIGPIPE ends in a shell."""
 PATIENCE_MS = 1_000
 """How long a message waits for a reader that keeps its end of a full pipe, where the pipe itself does not wait."""
 

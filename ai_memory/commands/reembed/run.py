@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ai_memory.commands.reembed.flags import OF_A_ROLLBACK, OF_REQUESTS, add_flags, given, named
 from ai_memory.errors import AiMemoryError, UsageError
+from ai_memory.show.streams import EXIT_READER_GONE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,6 +49,9 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
         exit_code = _start(args, settings, console)
     except AiMemoryError as error:
         tell_end(args.on_end, console, {"error": error.line(), "exit_code": error.exit_code})
+        raise
+    except BrokenPipeError:
+        tell_end(args.on_end, console, {**console.shown.values, "exit_code": EXIT_READER_GONE})
         raise
     tell_end(args.on_end, console, {**console.shown.values, "exit_code": exit_code})
     return exit_code

@@ -73,6 +73,15 @@ def test_the_command_hears_of_a_wrong_command_line_and_of_a_rollback_that_is_gon
     assert (heard.told[-1]["put_back"], heard.told[-1]["undoes"]) == (ROWS - 5, [1, 1])
 
 
+def test_the_command_hears_of_a_start_whose_result_nobody_reads(heard: Heard) -> None:
+    command = heard.command
+    unread = Command(command.db, command.env, prefix=("bash", "-c", 'set -o pipefail; "$@" | true', "bash"))
+
+    assert Heard(unread, heard.path).start("--json").code == 141
+
+    assert [(each["exit_code"], each["state"], each["total"]) for each in heard.told] == [(141, "done", ROWS)]
+
+
 def test_a_command_that_fails_is_told_and_changes_nothing(heard: Heard) -> None:
     ended = heard.command.run("reembed", "--json", "--on-end", "echo here; exit 3")
 
