@@ -330,9 +330,7 @@ def _token_limit(args: argparse.Namespace, configured: EmbeddingSettings) -> Tok
     return TokenLimit(*min(limits)) if limits else None
 
 
-def _disclose(
-    told: Preflight, needed: Needs | None, console: Console, stop: Stop, *, ask: bool, copied: bool
-) -> None:
+def _disclose(told: Preflight, needed: Needs | None, console: Console, stop: Stop, *, ask: bool, copied: bool) -> None:
     from ai_memory.commands.reembed.embedders import embedders_lines
     from ai_memory.commands.reembed.plan_lines import preflight_lines
     from ai_memory.show.question import disclose
