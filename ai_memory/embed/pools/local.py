@@ -8,7 +8,7 @@ asked of a new process, by themselves, so that no other call is blamed. A batch 
 that no embedder takes: it is halved, and in the end one row goes into quarantine.
 
 Each process embeds the witness texts before anything else, and is used only if they get the vectors that the first
-process gave them, with which the run compares all else: a later one may find other files where the model lies.
+process gave them, which the run compares with those on record: a later one may find other files where the model lies.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from ai_memory.embed.pools.places import Deaths, Places
 from ai_memory.embed.pools.process import Ended, WorkerProcess
 from ai_memory.embed.pools.threads import ThreadPool
 from ai_memory.embed.usage import Meter, Usage
-from ai_memory.errors import RowsRefused, TargetChanged, TransientFailure
+from ai_memory.errors import EmbedderInitFailed, RowsRefused, TargetChanged, TransientFailure
 from ai_memory.text.amounts import counted
 from ai_memory.vectors.checks import SAME_COSINE, cosines
 from ai_memory.vectors.witness import WITNESS_TEXTS
@@ -62,7 +62,7 @@ class ProcessEmbedder:
         """Start nothing yet; by `awaited` all calls can be broken off, `tell` is told what a person should know."""
         self.meter = Meter()
         self.max_batch, self.concurrency = workers.max_batch, workers.processes * workers.at_once
-        self._target, self._workers, self._awaited, self._tell = target, workers, awaited, tell
+        self._target, self._workers, self._awaited, self._tell = target, workers, awaited, _once(tell)
         self._running = [_Running() for _ in range(workers.processes)]
         self._places = Places(workers.processes, workers.at_once)
         self._deaths, self._busy = Deaths(), _Busy()
@@ -110,11 +110,13 @@ class ProcessEmbedder:
 
     def close(self) -> None:
         """End the processes, and wait for that; a call for vectors starts them again."""
+        running = [each.process for each in self._running if each.process]
+        for process in running:
+            process.hang_up()
+        for process in running:
+            process.close()
         for each in self._running:
-            with each.lock:
-                if each.process:
-                    each.process.close()
-                each.process = None
+            each.process = None
 
     def _asked(self, texts: tuple[str, ...], *, query: bool) -> Vectors:
         with self._places.one(alone=self._deaths.suspected(texts), only=_ONLY.get()) as number:
@@ -157,7 +159,7 @@ class ProcessEmbedder:
             if running.process:
                 self._tell(f"A process that embeds ended {running.process.how}; another one takes its place.")
                 running.process = None
-            process = WorkerProcess(self._workers.begin(), self._awaited, self._tell)
+            process = self._started()
             try:
                 self._judge(process.loaded())
             except BaseException:
@@ -165,6 +167,14 @@ class ProcessEmbedder:
                 raise
             running.process = process
             return process
+
+    def _started(self) -> WorkerProcess:
+        try:
+            return WorkerProcess(self._workers.begin(), self._awaited, self._tell)
+        except OSError as error:
+            raise EmbedderInitFailed(
+                f"no process to embed can be started: {error.strerror}.", tip="Give a smaller --embedders."
+            ) from error
 
     def _judge(self, loaded: Loaded | Failed | Ended) -> None:
         if isinstance(loaded, Ended):
@@ -182,15 +192,15 @@ class ProcessEmbedder:
 
     def _require_same(self, loaded: Loaded) -> None:
         found = loaded.witness.array()
-        if self._witness is None:
-            self._witness = found
-            return
-        same = loaded.target.space == self._target.space and found.shape == self._witness.shape
-        if not same or not float(cosines(self._witness, found).min()) >= SAME_COSINE:
+        known = found if self._witness is None else self._witness
+        same = loaded.target.space == self._target.space and found.shape == known.shape
+        if not same or not float(cosines(known, found).min()) >= SAME_COSINE:
+            model = self._target.model
             raise TargetChanged(
-                f"A process that was started to embed has other weights of {self._target.model} than the first one.",
+                f"A process that was started to embed has other weights of {model} than were there before.",
                 tip="The model's files were changed: bring the old ones back, then run the same command again.",
             )
+        self._witness = known
 
 
 class ProcessPool(ThreadPool[WorkT, AnswerT]):
@@ -250,6 +260,18 @@ class _Busy:
                 seconds, self._since = now - self._since, now
                 self._asked -= 1
             meter.add(Usage(seconds=seconds))
+
+
+def _once(tell: Tell) -> Tell:
+    """Return what passes on each text once: all processes tell the same, and one death is like the other."""
+    told: set[str] = set()
+
+    def passed_on(text: str) -> None:
+        if text not in told:
+            told.add(text)
+            tell(text)
+
+    return passed_on
 
 
 def _error(failed: Failed) -> Exception:

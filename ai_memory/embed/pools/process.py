@@ -45,10 +45,18 @@ class WorkerProcess:
     """
 
     def __init__(self, begin: Begin, awaited: Awaited, tell: Tell) -> None:
-        """Start it; by `awaited` all that is waited for can be broken off, `tell` is told what it says to people."""
+        """Start it; by `awaited` all that is waited for can be broken off, `tell` is told what it says to people.
+
+        Raises:
+            OSError: the system starts no more processes.
+        """
         ours, theirs = socket.socketpair()
         with theirs:
-            self._process = _started(theirs)
+            try:
+                self._process = _started(theirs)
+            except OSError:
+                ours.close()
+                raise
         self._socket, self._channel = ours, Channel(ours)
         self._tell = tell
         self._lock = Lock()
@@ -93,10 +101,14 @@ class WorkerProcess:
             self._channel.send(Ask(number, texts, query))
         return answer.result()
 
-    def close(self) -> None:
-        """End it, and wait for that. A second call does nothing."""
+    def hang_up(self) -> None:
+        """Speak to it no more, by which it ends."""
         with suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """End it, and wait for that. A second call does nothing."""
+        self.hang_up()
         self._reader.join()
 
     def _read(self) -> None:
