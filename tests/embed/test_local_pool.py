@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator, Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -22,13 +23,13 @@ from ai_memory.embed.documents import embed_documents
 from ai_memory.embed.outcomes import Embedded, Refused
 from ai_memory.embed.pools.channel import Begin
 from ai_memory.embed.pools.local import ProcessEmbedder, ProcessPool, Workers
-from ai_memory.embed.port import ONE_ATTEMPT, ResilientEmbedder, RetryPolicy
+from ai_memory.embed.port import ONE_ATTEMPT, Embedder, ResilientEmbedder, RetryPolicy
 from ai_memory.embed.terms import Terms, Ties
-from ai_memory.errors import EmbedderInitFailed, TargetChanged, TransientFailure
+from ai_memory.errors import AiMemoryError, EmbedderInitFailed, TargetChanged, TransientFailure
 from ai_memory.memory.freshness import Document
 from ai_memory.vectors.target import Vectors
 from ai_memory.vectors.witness import WITNESS_TEXTS
-from tests.embed.worker_models import BUG, DEADLY, HELD, odd, unloadable
+from tests.embed.worker_models import BUG, DEADLY, HELD, SLOW, TARGET, held_while_loading, odd, unloadable
 from tests.support.command import wait_for
 from tests.support.fakes import HashEmbedder, patient
 
@@ -43,13 +44,14 @@ class Crew:
 
     folder: Path
     processes: int = 2
+    model: Callable[[Path, Callable[[str], None]], Embedder] = odd
     told: list[str] = field(default_factory=list)
     awaited: Awaited = field(default_factory=Awaited)
 
     def __post_init__(self) -> None:
-        begin = Begin(partial(odd, self.folder), at_once=3)
+        begin = Begin(partial(self.model, self.folder), at_once=3)
         workers = Workers(self.processes, lambda: begin, begin.at_once, MAX_BATCH)
-        self.embedder = ProcessEmbedder(HashEmbedder(model="first").target, workers, self.awaited, self.told.append)
+        self.embedder = ProcessEmbedder(TARGET, workers, self.awaited, self.told.append)
 
     def started(self) -> list[int]:
         return [int(text.removeprefix("loading in ")) for text in self.told if text.startswith("loading in ")]
@@ -161,32 +163,62 @@ def test_a_text_over_which_processes_die_goes_into_quarantine_and_takes_no_other
     assert right([each.document.id for each in embedded], np.stack([each.vector for each in embedded]))
 
 
-def test_what_is_in_flight_beside_a_deadly_text_is_not_blamed(crew: Crew) -> None:
-    """One process, so that the innocent text dies with the deadly one; it is asked again by itself."""
-    alone = Crew(crew.folder, processes=1)
-    retrying = patient(alone.embedder, retry_policy=RetryPolicy(), sleep=lambda _: None)
-    with closing(alone.embedder), ThreadPoolExecutor(2) as threads:
-        innocent = threads.submit(retrying.embed_documents, [HELD])
-        wait_for(alone.held)
-        alone.go()
+def test_what_is_in_flight_beside_a_deadly_text_is_not_blamed(folder: Path) -> None:
+    check_blame(folder)
+
+
+def test_a_process_of_other_weights_is_found_out_before_it_embeds_a_text(folder: Path) -> None:
+    check_weights(folder)
+
+
+def check_workers(folder: Path) -> None:
+    """Check what a mistake in the dealing with processes would break."""
+    for number, check in enumerate((check_blame, check_weights)):
+        own = folder / str(number)
+        own.mkdir()
+        check(own)
+
+
+def check_blame(folder: Path) -> None:
+    """A text that is in the one process when a deadly one ends it is embedded all the same."""
+    crew, innocent = Crew(folder, processes=1), f"{HELD} {SLOW}"
+    retrying = patient(crew.embedder, retry_policy=RetryPolicy(), sleep=lambda _: None)
+    with closing(crew.embedder), ThreadPoolExecutor(2) as threads:
+        good = threads.submit(error_of, retrying, [innocent])
+        wait_for(crew.held)
         deadly = threads.submit(embed_documents, retrying, [document(DEADLY)])
-        assert right([HELD], innocent.result(timeout=60))
-        [outcome] = deadly.result(timeout=60)
-    assert isinstance(outcome, Refused)
+        wait_for(lambda: is_gone(crew.started()[0]))
+        crew.go()
+        error, [refused] = good.result(timeout=60), deadly.result(timeout=60)
+    assert error is None
+    assert isinstance(refused, Refused)
 
 
-def test_a_process_of_other_weights_is_found_out_before_it_embeds_a_text(crew: Crew) -> None:
+def check_weights(folder: Path) -> None:
+    """A process that finds other weights embeds no text, and ends."""
+    crew = Crew(folder)
+    crew.go()
     crew.embedder.embed_documents(TEXTS)
     crew.change_weights()
     os.kill(crew.started()[0], signal.SIGKILL)
     wait_for(lambda: is_gone(crew.started()[0]))
 
     retrying = patient(crew.embedder, retry_policy=RetryPolicy(), sleep=lambda _: None)
-    with pytest.raises(TargetChanged, match="has other weights of first than the first one"):
-        retrying.embed_documents([HELD])
+    with closing(crew.embedder):
+        found = error_of(retrying, [HELD])
+    assert isinstance(found, TargetChanged)
+    assert "has other weights of first than were there before" in found.what
     assert len(crew.started()) == 2
     assert crew.held() == []
     assert is_gone(crew.started()[1])
+
+
+def error_of(embedder: ResilientEmbedder, texts: Sequence[str]) -> AiMemoryError | None:
+    try:
+        embedder.embed_documents(texts)
+    except AiMemoryError as error:
+        return error
+    return None
 
 
 def test_the_witness_is_asked_of_every_process(crew: Crew) -> None:
@@ -221,6 +253,26 @@ def test_breaking_off_ends_the_wait_for_a_process_that_does_not_answer(crew: Cre
 def test_a_bug_in_a_process_keeps_its_traceback_and_blames_no_text(crew: Crew) -> None:
     with pytest.raises(RuntimeError, match=r"(?s)in a worker process:.*worker_models.py.*ZeroDivisionError: bug"):
         crew.embedder.embed_documents([BUG])
+
+
+def test_a_process_that_is_killed_while_it_loads_is_started_again(folder: Path) -> None:
+    crew = Crew(folder, model=held_while_loading)
+    retrying = patient(crew.embedder, retry_policy=RetryPolicy(), sleep=lambda _: None)
+    with closing(crew.embedder), ThreadPoolExecutor(1) as thread:
+        answer = thread.submit(retrying.embed_documents, TEXTS)
+        wait_for(crew.held)
+        os.kill(crew.held()[0], signal.SIGKILL)
+        wait_for(lambda: len(crew.held()) == 2)
+        crew.go()
+        assert right(TEXTS, answer.result(timeout=60))
+    # Nothing of the first one was answered, so that nothing is known to have been sent to it.
+    assert crew.embedder.meter.spent.texts_sent == WITNESS + len(TEXTS)
+
+
+def test_where_no_process_can_be_started_that_is_said(crew: Crew, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    with pytest.raises(EmbedderInitFailed, match="no process to embed can be started: No such file or directory"):
+        crew.embedder.embed_documents(TEXTS)
 
 
 def test_a_model_that_cannot_be_loaded_is_told_as_in_this_process() -> None:

@@ -9,16 +9,23 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ai_memory.errors import EmbedderInitFailed
-from ai_memory.vectors.target import Vectors
+from ai_memory.vectors.target import Target, Vectors
 from tests.support.fakes import HashEmbedder
 
-DEADLY, HELD, BUG = "deadly", "held", "bug"
+DEADLY, HELD, SLOW, BUG = "deadly", "held", "slow", "bug"
+SLOW_S = 0.5
+TARGET = HashEmbedder(model="first").target
 
 
 class Odd(HashEmbedder):
-    """Ends its process over a DEADLY text, answers a HELD one only once `folder` has the file "go"."""
+    """Ends its process over a DEADLY text, answers a HELD one only once `folder` has the file "go", a SLOW one late."""
 
     folder = Path()
+
+    @property
+    def target(self) -> Target:
+        """The same whatever the weights are."""
+        return TARGET
 
     def embed_documents(self, texts: Sequence[str]) -> Vectors:
         for text in texts:
@@ -28,6 +35,8 @@ class Odd(HashEmbedder):
                 raise ZeroDivisionError(text)
             if HELD in text:
                 hold(self.folder)
+            if SLOW in text:
+                time.sleep(SLOW_S)
         return HashEmbedder.embed_documents(self, texts)
 
 
@@ -45,6 +54,12 @@ def odd(folder: Path, tell: Callable[[str], None]) -> Odd:
     made = Odd(model=weights.read_text("utf-8") if weights.exists() else "first")
     made.folder = folder
     return made
+
+
+def held_while_loading(folder: Path, tell: Callable[[str], None]) -> Odd:
+    """Load only once `folder` has the file "go"."""
+    hold(folder)
+    return odd(folder, tell)
 
 
 def unloadable(tell: Callable[[str], None]) -> Odd:
