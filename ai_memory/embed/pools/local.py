@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from ai_memory.embed.pools.channel import Begin, Computed, Failed, Loaded, Tell, total
+from ai_memory.embed.pools.channel import Answer, Begin, Computed, Failed, Loaded, Tell, total
 from ai_memory.embed.pools.places import Deaths, Places
 from ai_memory.embed.pools.process import Ended, WorkerProcess
 from ai_memory.embed.pools.threads import ThreadPool
@@ -120,10 +120,7 @@ class ProcessEmbedder:
 
     def _asked(self, texts: tuple[str, ...], *, query: bool) -> Vectors:
         with self._places.one(alone=self._deaths.suspected(texts), only=_ONLY.get()) as number:
-            process = self._ready(self._running[number])
-            self.meter.add(total(texts))
-            with self._busy.counted(self.meter):
-                answer = process.ask(texts, query=query)
+            answer = self._answered(self._running[number], texts, query=query)
         match answer:
             case Ended():
                 raise self._died(texts, answer)
@@ -137,6 +134,16 @@ class ProcessEmbedder:
                 return answer.array()
             case _:
                 raise TypeError("a worker process answered what it was not asked")
+
+    def _answered(self, running: _Running, texts: tuple[str, ...], *, query: bool) -> Answer | Ended:
+        """Return the answer of a process, or how the one ended that had the texts."""
+        while True:
+            process = self._ready(running)
+            with self._busy.counted(self.meter):
+                answer = process.ask(texts, query=query)
+            if not isinstance(answer, Ended) or answer.sent:
+                self.meter.add(total(texts))
+                return answer
 
     def _died(self, texts: Sequence[str], ended: Ended) -> TransientFailure | RowsRefused:
         self._awaited.require()

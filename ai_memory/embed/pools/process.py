@@ -20,7 +20,19 @@ from dataclasses import dataclass
 from threading import Lock, Thread
 from typing import TYPE_CHECKING
 
-from ai_memory.embed.pools.channel import LOADING, Answer, Ask, Begin, Channel, Computed, Failed, Loaded, Tell, Told
+from ai_memory.embed.pools.channel import (
+    LOADING,
+    Answer,
+    Ask,
+    Begin,
+    Channel,
+    Computed,
+    Failed,
+    Loaded,
+    Message,
+    Tell,
+    Told,
+)
 
 if TYPE_CHECKING:
     from ai_memory.embed.awaited import Awaited
@@ -33,9 +45,10 @@ ENDS_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """The process ended before it answered; `how` is for people."""
+    """The process ended before it answered; `how` is for people. `sent` says that it may have had the question."""
 
     how: str
+    sent: bool = True
 
 
 class WorkerProcess:
@@ -92,13 +105,15 @@ class WorkerProcess:
         answer: Future[Answer | Ended] = Future()
         with self._lock:
             if self.how:
-                return Ended(self.how)
+                return Ended(self.how, sent=False)
             self._last += 1
             number = self._last
             self._waiting[number] = answer
-        # Where it is gone, whoever reads will notice, and answer.
-        with suppress(OSError):
+        try:
             self._channel.send(Ask(number, texts, query))
+        except OSError:
+            self.close()
+            return Ended(self.how, sent=False)
         return answer.result()
 
     def hang_up(self) -> None:
@@ -112,13 +127,23 @@ class WorkerProcess:
         self._reader.join()
 
     def _read(self) -> None:
-        while (message := self._channel.receive()) is not None:
-            if isinstance(message, Told):
-                self._tell(message.text)
-            elif isinstance(message, Computed | Loaded | Failed):
-                with self._lock:
-                    waiting = self._waiting.pop(message.number)
-                waiting.set_result(message)
+        try:
+            while (message := self._channel.receive()) is not None:
+                self._take(message)
+        finally:
+            # Whatever happened: nobody waits for ever.
+            self.hang_up()
+            self._end()
+
+    def _take(self, message: Message) -> None:
+        if isinstance(message, Told):
+            self._tell(message.text)
+        elif isinstance(message, Computed | Loaded | Failed):
+            with self._lock:
+                waiting = self._waiting.pop(message.number)
+            waiting.set_result(message)
+
+    def _end(self) -> None:
         how = self._reaped()
         with self._lock:
             self.how = how
