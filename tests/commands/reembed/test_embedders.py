@@ -10,9 +10,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import onnx
 import pytest
-from onnx import numpy_helper
 
 from tests.commands.conftest import Cli
 from tests.support import files
@@ -139,6 +137,9 @@ def test_a_process_of_other_weights_writes_no_vector_and_ends_the_run(command: C
 
 def spoil(graph: Path) -> None:
     """Give an ONNX file other weights, in one step, as who downloads another release does."""
+    import onnx
+    from onnx import numpy_helper
+
     read = onnx.load(graph)
     words = max(read.graph.initializer, key=lambda each: each.ByteSize())
     words.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(words)[::-1].copy(), words.name))
