@@ -347,6 +347,7 @@ _shtab_ai_memory_reembed_options=(
   "--max-cost[the same in money, at \[embeddings\].price_per_million_tokens]:X:"
   "--max-runtime[stop after this time, like 20m or 2h, and at most 10 s for requests in flight (exit 75)]:DURATION:"
   "--concurrency[requests in flight (default\: found by trial)]:N:"
+  "--embedders[processes that load a local model, the cores divided among them (default\: this one alone)]:N:"
   "--retry-for[how long to retry a request (120s)]:DURATION:"
   "--wait[how long to wait for an endpoint that failed]:DURATION:"
   "--retry-quarantined[try the rows in quarantine again]"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from threading import Event
@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ai_memory.config import vendors
 from ai_memory.config.embedding import KEYWORD
 from ai_memory.config.file import Sourced
+from ai_memory.embed.flow.concurrency import LimitedEmbedder
+from ai_memory.embed.flow.limiter import Unlimited
 from ai_memory.embed.flow.time_limit import TimeLimit, TimeLimitedEmbedder
 from ai_memory.embed.pools.in_turn import InTurn
 from ai_memory.embed.pools.threads import ThreadPool
@@ -27,13 +29,16 @@ from ai_memory.embed.stack.engines import engine_names, make_engine, require_eng
 from ai_memory.embed.stack.export import export
 from ai_memory.embed.terms import Terms, Ties
 from ai_memory.errors import NoEmbedder
+from ai_memory.system.cores import usable_cores
 from ai_memory.text import address
 from ai_memory.vectors.target import FLOAT32
 
 if TYPE_CHECKING:
     from ai_memory.config.embedding import EmbeddingSettings
     from ai_memory.embed.flow.splitting import SplittingEmbedder
-    from ai_memory.embed.port import Engine, Pool, ResilientEmbedder
+    from ai_memory.embed.pools.channel import Begin
+    from ai_memory.embed.pools.local import ProcessEmbedder
+    from ai_memory.embed.port import Embedder, Engine, Pool, ResilientEmbedder
     from ai_memory.embed.stack.chain import Core
     from ai_memory.embed.stack.export import Exported
     from ai_memory.embed.stack.proving import Verdict
@@ -142,6 +147,87 @@ def threads(
     return ThreadPool(embedder, ask, executor=executor)
 
 
+def embedders(
+    processes: int | None,
+    settings: EmbeddingSettings,
+    terms: Terms,
+    ties: Ties,
+    ask: Callable[[ResilientEmbedder, WorkT], AnswerT],
+) -> tuple[SplittingEmbedder, Callable[[], Pool[WorkT, AnswerT]]]:
+    """Return the embedder, and what makes the pool of its workers; `ask` turns work into its answer.
+
+    A local model is loaded by so many `processes`, or in this one alone (None). None is started yet.
+
+    Raises:
+        NoEmbedder, EmbedderInitFailed: see `assemble`.
+    """
+    if processes is None:
+        embedder = assemble(settings, terms, ties)
+        return embedder, partial(threads, embedder, ask)
+    from ai_memory.embed.pools.local import ProcessPool
+
+    possible = _possible(settings, ties)
+    core = _core(possible, terms, ties)
+    spread = _spread(possible, core, processes, ties)
+    spreading = replace(core, make=partial(LimitedEmbedder, spread), concurrency=spread.concurrency)
+    embedder = chained(spreading, terms, ties)
+    return embedder, partial(ProcessPool, embedder, ask, processes, spread.only)
+
+
+def _spread(settings: EmbeddingSettings, core: Core, processes: int, ties: Ties) -> ProcessEmbedder:
+    """Return the embedder that spreads its calls over processes with the core's model."""
+    from ai_memory.embed.pools.channel import Begin
+    from ai_memory.embed.pools.local import ProcessEmbedder, Workers
+
+    def begin() -> Begin:
+        witness = ties.witness(core.target) if ties.witness else None
+        return Begin(partial(in_worker, settings, threads_of_each(processes), witness), core.concurrency)
+
+    workers = Workers(processes, begin, core.concurrency, core.make(Unlimited(1)).max_batch)
+    return ProcessEmbedder(core.target, workers, ties.awaited, ties.tell or (lambda _: None))
+
+
+def in_worker(
+    settings: EmbeddingSettings, threads: int, witness: bytes | None, tell: Callable[[str], None]
+) -> Embedder:
+    """Return the embedder of one worker process; `witness` is what the database knows of its target's."""
+    core = _core(settings, Terms(threads=threads), Ties(witness=lambda _: witness, tell=tell))
+    return core.make(Unlimited(core.concurrency))
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What so many processes need: each computes on `threads`, of `cores` that there are.
+
+    Each reads `model_bytes` of weights (0: not known here).
+    """
+
+    processes: int
+    threads: int
+    cores: int
+    model_bytes: int
+
+
+def needs(settings: EmbeddingSettings, processes: int | None) -> Needs | None:
+    """Return what so many processes need that load the configured local model; None where there are none.
+
+    Raises:
+        EmbedderInitFailed: it cannot be loaded.
+    """
+    if processes is None:
+        return None
+    from ai_memory.embed.stack.model_size import model_bytes
+
+    folder = local.model_place(settings)
+    size = model_bytes(settings, folder) if folder else 0
+    return Needs(processes, threads_of_each(processes), usable_cores(), size)
+
+
+def threads_of_each(processes: int) -> int:
+    """Return on how many threads each of so many processes computes, at least one."""
+    return max(usable_cores() // processes, 1)
+
+
 def in_turn(embedder: ResilientEmbedder, ask: Callable[[ResilientEmbedder, WorkT], AnswerT]) -> Pool[WorkT, AnswerT]:
     """Return the calling thread as the one worker; `ask` turns work into its answer."""
     return InTurn(embedder, ask)
@@ -225,9 +311,10 @@ def _core(settings: EmbeddingSettings, terms: Terms, ties: Ties) -> Core:
         )
     if settings.is_local:
         require_engine(settings)
-        return local.core(settings, partial(_engine, settings, ties))
+        return local.core(settings, partial(_engine, settings, ties, terms.threads))
     return remote.core(settings, terms, ties)
 
 
-def _engine(settings: EmbeddingSettings, ties: Ties, folder: Path | None, target: Target) -> Engine[Any]:
-    return precision.make_precise(settings, folder) or make_engine(settings, ties, folder, target)
+def _engine(settings: EmbeddingSettings, ties: Ties, threads: int, folder: Path | None, target: Target) -> Engine[Any]:
+    precise = precision.make_precise(settings, folder, threads=threads)
+    return precise or make_engine(settings, ties, folder, target, threads=threads)

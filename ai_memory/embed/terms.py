@@ -19,13 +19,15 @@ class Terms:
     """On which terms an endpoint is asked; with the settings it can be sent to another process.
 
     `concurrency` is the number of requests in flight (None: found by trial). `limit` is what may be spent (None: any
-    amount). `batch` is the most texts of a request (None: as many as the endpoint takes).
+    amount). `batch` is the most texts of a request (None: as many as the endpoint takes). A local model computes on so
+    many `threads` (0: as its engine decides by the cores that this process may use).
     """
 
     retry_policy: RetryPolicy = field(default_factory=RetryPolicy)
     concurrency: int | None = None
     limit: TokenLimit | None = None
     batch: int | None = None
+    threads: int = 0
 
 
 @dataclass(frozen=True, slots=True)

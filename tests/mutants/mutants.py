@@ -24,6 +24,7 @@ UNDO, REDO, PRUNE = "crash images of undo", "undo and redo", "crash images of a 
 SWITCH, FLIP, BACK = "switch and edits", "crash images of a switch", "crash images of a switch back"
 STORED = "crash images of what is stored after a switch"
 ENGINES = "local engines"
+WORKERS = "processes that embed"
 HARNESSES = (MACHINE, INTERRUPTIONS)
 
 
@@ -409,5 +410,26 @@ MUTANTS = (
         "if not least >= SAME:",
         "if not least >= -1:",
         ENGINES,
+    ),
+    _one(
+        "a process of other weights embeds",
+        "embed.pools.local:ProcessEmbedder._require_same",
+        ">= SAME_COSINE",
+        ">= -1",
+        WORKERS,
+    ),
+    _one(
+        "what died beside others is asked again beside others",
+        "embed.pools.local:ProcessEmbedder._asked",
+        "alone=self._deaths.suspected(texts)",
+        "alone=False",
+        WORKERS,
+    ),
+    _one(
+        "one death is the text's fault",
+        "embed.pools.places:Deaths.add",
+        ">= TWICE",
+        ">= 1",
+        WORKERS,
     ),
 )

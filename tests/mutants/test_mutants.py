@@ -18,6 +18,7 @@ from tests.crash.test_stored_switched import check_stored
 from tests.crash.test_switch import check_back, check_switch
 from tests.crash.test_undo import check_prune, check_run
 from tests.embed.local.test_engine_auto import check_engines
+from tests.embed.test_local_pool import check_workers
 from tests.machine.machine import Machine
 from tests.mutants.mutants import (
     BACK,
@@ -33,6 +34,7 @@ from tests.mutants.mutants import (
     STORED,
     SWITCH,
     UNDO,
+    WORKERS,
     Mutant,
 )
 from tests.reembed.finish.test_rollback import check_redo_of_lies, check_written_twice
@@ -114,4 +116,5 @@ RUNS: Mapping[str, Callable[[Path], object]] = {
     FLIP: lambda folder: check_switch(folder, 0),
     BACK: lambda folder: check_back(folder, 0),
     ENGINES: check_engines,
+    WORKERS: check_workers,
 }

@@ -38,6 +38,7 @@ OF_A_START = (
     "max_cost",
     "max_runtime",
     "concurrency",
+    "embedders",
     "retry_for",
     "wait",
     "retry_quarantined",
@@ -57,7 +58,7 @@ NOT_GIVEN: Mapping[str, object] = {"retry_for": 120.0}
 """What an attribute is where its flag was not given, if that is neither None nor False nor 0."""
 OF_A_ROLLBACK = frozenset({"resume", "or_start", "dry_run", "yes", "batch", "max_rows", "max_runtime", "on_end"})
 """The flags that hold where a start goes on with a rollback."""
-OF_REQUESTS = frozenset({"max_tokens", "max_cost", "concurrency", "retry_for", "wait"})
+OF_REQUESTS = frozenset({"max_tokens", "max_cost", "concurrency", "embedders", "retry_for", "wait"})
 """The flags that limit requests: where none is sent they hold by themselves."""
 ORDERS = ("namespace", "hot")
 MOST = 10**12
@@ -125,6 +126,12 @@ def _add_limits(add: Add) -> None:
         help="stop after this time, like 20m or 2h, and at most 10 s for requests in flight (exit 75)",
     )
     add("--concurrency", type=whole_number(1, 256), metavar="N", help="requests in flight (default: found by trial)")
+    add(
+        "--embedders",
+        type=whole_number(1, 256),
+        metavar="N",
+        help="processes that load a local model, the cores divided among them (default: this one alone)",
+    )
     add("--retry-for", type=duration, default=120.0, metavar="DURATION", help="how long to retry a request (120s)")
     add("--wait", type=duration, default=0.0, metavar="DURATION", help="how long to wait for an endpoint that failed")
 

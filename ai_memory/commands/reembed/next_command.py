@@ -15,6 +15,7 @@ KEPT = (
     ("max_cost", "--max-cost", None, ""),
     ("max_runtime", "--max-runtime", None, "s"),
     ("concurrency", "--concurrency", None, ""),
+    ("embedders", "--embedders", None, ""),
     ("retry_for", "--retry-for", 120.0, "s"),
     ("wait", "--wait", 0.0, "s"),
 )

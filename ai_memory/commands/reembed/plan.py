@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from ai_memory.clock import SystemClock
 from ai_memory.commands.precision import tell_planned
+from ai_memory.commands.reembed.embedders import embedders_lines, embedders_values
 from ai_memory.commands.reembed.plan_lines import dry_run_lines, preflight_lines
-from ai_memory.embed.assemble import assemble_interactive, configured_target, token_counter
+from ai_memory.embed.assemble import assemble_interactive, configured_target, needs, token_counter
 from ai_memory.reembed.plan.ask_target import ask_target
 from ai_memory.reembed.plan.dry_run import dry_run
 from ai_memory.stores.opening import database
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
     from ai_memory.show.console import Console
 
 
-def run_plan(settings: Settings, console: Console, *, options: Options, ask: bool) -> int:
-    """Show what a run would do, with the database opened read-only.
+def run_plan(settings: Settings, console: Console, *, options: Options, ask: bool, embedders: int | None = None) -> int:
+    """Show what a run would do, in so many processes (None: in this one), with the database opened read-only.
 
     Nothing is sent, unless it is to `ask`: then the target is asked as a run would ask it first, for as long as a
     person waits.
@@ -33,5 +34,8 @@ def run_plan(settings: Settings, console: Console, *, options: Options, ask: boo
         found = dry_run(file, store, target, options, now_ms=SystemClock().now_ms(), count_tokens=count, probed=probed)
     for line in preflight_lines(found.preflight, doubted=False):
         console.err.line(line)
-    console.result(found.values(), *dry_run_lines(found))
+    needed = needs(settings.embedding, embedders)
+    for line in embedders_lines(needed):
+        console.err.line(line)
+    console.result({**found.values(), **embedders_values(needed)}, *dry_run_lines(found))
     return 0

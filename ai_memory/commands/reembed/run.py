@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ai_memory.config.embedding import EmbeddingSettings
     from ai_memory.config.file import Sourced
     from ai_memory.config.settings import Settings
+    from ai_memory.embed.assemble import Needs
     from ai_memory.embed.awaited import Awaited
     from ai_memory.embed.port import TokenLimit
     from ai_memory.reembed.job import Job
@@ -72,10 +73,15 @@ def _start(args: argparse.Namespace, settings: Settings, console: Console) -> in
             return run_rollback(args, settings, console)
         if not args.dry_run and (run.state == "switched" or (run.state == "ready" and args.auto_switch)):
             return _switch(args, settings, console)
+    if args.embedders:
+        from ai_memory.commands.reembed.embedders import require_local
+
+        require_local(settings.embedding)
     if args.dry_run:
         from ai_memory.commands.reembed.plan import run_plan
 
-        return run_plan(settings, console, options=_options(args, settings), ask=args.probe)
+        options = _options(args, settings)
+        return run_plan(settings, console, options=options, ask=args.probe, embedders=args.embedders)
     return _run_job(args, settings, console)
 
 
@@ -235,7 +241,7 @@ def _job(args: argparse.Namespace, settings: Settings, console: Console, stop: S
 
     from ai_memory.clock import SystemClock
     from ai_memory.commands.known_witness import witness_of
-    from ai_memory.embed.assemble import assemble, threads
+    from ai_memory.embed.assemble import embedders, needs
     from ai_memory.embed.port import RetryPolicy
     from ai_memory.embed.terms import Terms, Ties
     from ai_memory.reembed.job import Job
@@ -259,14 +265,14 @@ def _job(args: argparse.Namespace, settings: Settings, console: Console, stop: S
     trace = progress.note if console.verbose else None
     witness = witness_of(lambda: reading(settings.db.value))
     ties = Ties(stop.event, stop.closed, awaited, witness=witness, tell=progress.note, trace=trace)
-    embedder = assemble(configured, terms, ties)
-    workers = partial(threads, embedder, partial(answer, stop=stop))
+    embedder, workers = embedders(args.embedders, configured, terms, ties, partial(answer, stop=stop))
+    needed = needs(configured, args.embedders)
     tools = Tools(clock, stop, Narrator(progress), embedder=embedder, workers=workers, spending=embedder.spending)
     return Job(
         database=database(settings.db.value, OpenOptions(heed=stop.heed, tell=progress.note)),
         options=_options(args, settings),
         tools=tools,
-        disclose=lambda told: _disclose(told, console, stop, ask=not args.yes, copied=args.backup is not None),
+        disclose=lambda told: _disclose(told, needed, console, stop, ask=not args.yes, copied=args.backup is not None),
     )
 
 
@@ -328,11 +334,13 @@ def _token_limit(args: argparse.Namespace, configured: EmbeddingSettings) -> Tok
     return TokenLimit(*min(limits)) if limits else None
 
 
-def _disclose(told: Preflight, console: Console, stop: Stop, *, ask: bool, copied: bool) -> None:
+def _disclose(told: Preflight, needed: Needs | None, console: Console, stop: Stop, *, ask: bool, copied: bool) -> None:
+    from ai_memory.commands.reembed.embedders import embedders_lines
     from ai_memory.commands.reembed.plan_lines import preflight_lines
     from ai_memory.show.question import disclose
 
     if told.begins:
         # Where no row is stale the start only asks for what was written before.
         ask = ask and told.census.to_embed > 0
-        disclose(preflight_lines(told, copied=copied), "Replace these vectors?", console, ask=ask, heed=stop.heed)
+        lines = [*preflight_lines(told, copied=copied), *embedders_lines(needed)]
+        disclose(lines, "Replace these vectors?", console, ask=ask, heed=stop.heed)

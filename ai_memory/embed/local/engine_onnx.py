@@ -42,8 +42,8 @@ class OnnxGraph:
         return found
 
 
-def open_graph(file: Path) -> OnnxGraph:
-    """Return an ONNX file, loaded; raises whatever the library raises."""
+def open_graph(file: Path, *, threads: int = 0) -> OnnxGraph:
+    """Return an ONNX file, loaded, for so many threads (0: all cores); raises whatever the library raises."""
     import onnxruntime
 
     onnxruntime.set_default_logger_severity(_FATAL)
@@ -51,6 +51,6 @@ def open_graph(file: Path) -> OnnxGraph:
     options.log_severity_level = _FATAL
     # Threads that spin while they wait take a busy machine's cores from everybody; see let_idle_threads_sleep.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    threads = options.intra_op_num_threads = usable_cores()
+    threads = options.intra_op_num_threads = threads or usable_cores()
     session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
     return OnnxGraph(session, f"onnxruntime {onnxruntime.__version__}", threads)

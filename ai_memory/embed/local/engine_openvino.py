@@ -49,8 +49,11 @@ class OpenVinoGraph:
         return np.array(self._request.get_tensor(self._ports[output]).data, dtype=np.float32)
 
 
-def open_graph(file: Path, number_format: str = AS_WRITTEN) -> OpenVinoGraph:
-    """Return an ONNX file, loaded, to be computed in a number format; raises whatever the library raises."""
+def open_graph(file: Path, number_format: str = AS_WRITTEN, *, threads: int = 0) -> OpenVinoGraph:
+    """Return an ONNX file, loaded, to be computed in a number format; raises whatever the library raises.
+
+    It computes on so many threads (0: as many as the library finds good).
+    """
     with _untold():
         import openvino
         from openvino.frontend import FrontEndManager
@@ -58,6 +61,8 @@ def open_graph(file: Path, number_format: str = AS_WRITTEN) -> OpenVinoGraph:
     # Asked for by its name: else each reader that the library has tries a file that is not one, and writes to stderr.
     reader = FrontEndManager().load_by_framework("onnx")
     options = {**_BY_CALL, "INFERENCE_PRECISION_HINT": number_format}
+    if threads:
+        options["INFERENCE_NUM_THREADS"] = str(threads)
     compiled = _core().compile_model(reader.convert(reader.load(str(file))), "CPU", options)
     return OpenVinoGraph(compiled, f"openvino {openvino.__version__.partition('-')[0]}")
 

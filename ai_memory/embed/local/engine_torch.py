@@ -59,15 +59,25 @@ def require_library() -> None:
 class TorchEngine:
     """A sentence-transformers model, loaded by the first call. `source` is a model id of the hub or a folder."""
 
-    def __init__(self, source: str, *, device: str = "auto", offline: bool = False, precision: str = FLOAT32) -> None:
+    def __init__(
+        self,
+        source: str,
+        *,
+        device: str = "auto",
+        offline: bool = False,
+        precision: str = FLOAT32,
+        threads: int = 0,
+    ) -> None:
         """Keep what to load; nothing is loaded yet. When `offline`, nothing is asked of the hub.
 
-        `precision` is FLOAT32, or BFLOAT16 for what the library holds to be safe in it: pooling stays as it is.
+        `precision` is FLOAT32, or BFLOAT16 for what the library holds to be safe in it: pooling stays as it is. All of
+        the library in this process computes on so many `threads` (0: as many as it finds good).
         """
         self._source = source
         self._device = None if device == "auto" else device
         self._offline = offline
         self._precision = precision
+        self._threads = threads
         self._model: SentenceTransformer | None = None
 
     @property
@@ -159,6 +169,10 @@ class TorchEngine:
             _require_hub(self._source)
         with _quiet():
             model = _open(self._source, self._device, offline=self._offline)
+            if self._threads:
+                from torch import set_num_threads
+
+                set_num_threads(self._threads)
             _require_whole(model, Path(self._source))
         return model
 

@@ -70,26 +70,29 @@ def engine_names(settings: EmbeddingSettings, folder: Path | None) -> list[str]:
     return found
 
 
-def make_engine(settings: EmbeddingSettings, ties: Ties, folder: Path | None, target: Target) -> Engine[Any]:
-    """Return what computes the configured model; nothing is loaded yet.
+def make_engine(
+    settings: EmbeddingSettings, ties: Ties, folder: Path | None, target: Target, *, threads: int = 0
+) -> Engine[Any]:
+    """Return what computes the configured model, on so many threads (0: as it finds good); nothing is loaded yet.
 
     Raises:
         EmbedderInitFailed: see `engine_names`; or the model would have to be downloaded by an engine that does not.
     """
     names = engine_names(settings, folder)
-    candidates = [Candidate(name, _made(name, settings, folder)) for name in names]
+    candidates = [Candidate(name, _made(name, settings, folder, threads)) for name in names]
     if settings.engine.value != AUTO or names == [TORCH] or folder is None:
         return candidates[0].engine
     return AutoEngine(candidates, Knowledge(partial(_witness, ties, target), partial(Proof, folder), _teller(ties)))
 
 
-def _made(name: str, settings: EmbeddingSettings, folder: Path | None) -> Engine[Any]:
+def _made(name: str, settings: EmbeddingSettings, folder: Path | None, threads: int) -> Engine[Any]:
     if name == TORCH:
         offline = settings.offline.value or settings.egress.value != "allow" or folder is not None
-        return TorchEngine(str(folder or settings.model.value), device=settings.device.value, offline=offline)
+        named = str(folder or settings.model.value)
+        return TorchEngine(named, device=settings.device.value, offline=offline, threads=threads)
     if folder is None:
         raise _not_here(settings, name)
-    return FileEngine(partial(read_model, folder), _FILES[name].open_graph)
+    return FileEngine(partial(read_model, folder), partial(_FILES[name].open_graph, threads=threads))
 
 
 def _installed() -> list[str]:

@@ -66,8 +66,8 @@ def why_float32(settings: EmbeddingSettings, folder: Path | None) -> str:
     return ""
 
 
-def make_precise(settings: EmbeddingSettings, folder: Path | None) -> Engine[Any] | None:
-    """Return what computes a model in another precision than float32; nothing is loaded yet.
+def make_precise(settings: EmbeddingSettings, folder: Path | None, *, threads: int = 0) -> Engine[Any] | None:
+    """Return what computes a model in another precision than float32, on so many threads; nothing is loaded yet.
 
     None where that is not asked for, or cannot be done. Nothing is compared: that was done on the rows of a file.
     """
@@ -75,11 +75,12 @@ def make_precise(settings: EmbeddingSettings, folder: Path | None) -> Engine[Any
     if folder is None or not names:
         return None
     if names[0] == TORCH:
-        return TorchEngine(str(folder), device="cpu", offline=True, precision=precision)
+        return TorchEngine(str(folder), device="cpu", offline=True, precision=precision, threads=threads)
     if precision == BFLOAT16:
-        in_format = partial(engine_openvino.open_graph, number_format=engine_openvino.IN_BFLOAT16)
+        in_format = partial(engine_openvino.open_graph, number_format=engine_openvino.IN_BFLOAT16, threads=threads)
         return FileEngine(partial(read_model, folder), in_format, precision)
-    opened = engine_onnx.open_graph if names[0] == ONNXRUNTIME else engine_openvino.open_graph
+    library = engine_onnx if names[0] == ONNXRUNTIME else engine_openvino
+    opened = partial(library.open_graph, threads=threads)
     return FileEngine(partial(described, folder, int8_graph(folder) or folder / INT8_PLACES[0]), opened, precision)
 
 
