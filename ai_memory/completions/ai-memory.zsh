@@ -359,6 +359,7 @@ _shtab_ai_memory_reembed_options=(
   "--no-undo[keep nothing of what is replaced\: rollback is not possible then]"
   "--backup[copy the database to FILE before the first write]:FILE:_files"
   "--yes[do not ask before vectors are replaced]"
+  "--metrics-file[keep figures for Prometheus in FILE, like F.prom]:FILE:_files"
   "--on-end[run CMD with the result as JSON on its standard input, however the start ends]:CMD:"
   "--db[the database file]:PATH:_files"
   "--config[the configuration file]:PATH:_files"

@@ -1,0 +1,71 @@
+"""A start and those who hear of it beside the person at the terminal: metrics, and the command of `--on-end`."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from ai_memory.errors import AiMemoryError
+from ai_memory.reembed.events import Observer, StartEnded, to_all
+from ai_memory.stores.open_options import OpenOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ai_memory.config.settings import Settings
+    from ai_memory.show.console import Console
+    from ai_memory.show.metrics import Figures, MetricsFile
+
+BRIEFLY = OpenOptions(busy_timeout_ms=500)
+"""What is only told waits for nobody."""
+REFUSED = "refused"
+"""The reason of a start that ended before it took a run."""
+
+
+def observed(args: argparse.Namespace, settings: Settings, console: Console, start: Callable[[Observer], int]) -> int:
+    """Return the exit code of `start`, which tells the observer it is given; all of them hear how it ended.
+
+    Raises:
+        UsageError: an observer that was asked for cannot be had.
+        AiMemoryError: what `start` raises.
+    """
+    observe = to_all(*_observers(args, settings, console))
+    try:
+        exit_code = start(observe)
+    except AiMemoryError as error:
+        observe(StartEnded(error.exit_code, error.reason))
+        _tell_command(args, console, {"error": error.line(), "exit_code": error.exit_code})
+        raise
+    observe(StartEnded(exit_code, str(console.shown.values.get("reason", REFUSED))))
+    _tell_command(args, console, {**console.shown.values, "exit_code": exit_code})
+    return exit_code
+
+
+def _tell_command(args: argparse.Namespace, console: Console, values: dict[str, object]) -> None:
+    if args.on_end:
+        from ai_memory.commands.reembed.on_end import tell_end
+
+        tell_end(args.on_end, console, values)
+
+
+def _observers(args: argparse.Namespace, settings: Settings, console: Console) -> list[Observer]:
+    return [_metrics(args, settings, console)] if args.metrics_file else []
+
+
+def _metrics(args: argparse.Namespace, settings: Settings, console: Console) -> MetricsFile:
+    from ai_memory.clock import SystemClock
+    from ai_memory.commands.reembed.wanted import wanted_if_usable
+    from ai_memory.reembed.inspect.read_status import read_status
+    from ai_memory.show.metrics import Figures, MetricsFile, require_installed
+    from ai_memory.stores.opening import database
+
+    require_installed()
+    path, clock = settings.db.value, SystemClock()
+    file, wanted = database(path, BRIEFLY), wanted_if_usable(settings)
+
+    def read() -> Figures | None:
+        with file.read() as store:
+            status = read_status(file, store, now_ms=clock.now_ms(), wanted=wanted)
+            return Figures(status, store.quarantine.by_kind(status.target.id)) if status else None
+
+    return MetricsFile(args.metrics_file, str(path.absolute()), read, clock, console.warn)
