@@ -360,6 +360,8 @@ _shtab_ai_memory_reembed_options=(
   "--backup[copy the database to FILE before the first write]:FILE:_files"
   "--yes[do not ask before vectors are replaced]"
   "--metrics-file[keep figures for Prometheus in FILE, like F.prom]:FILE:_files"
+  "--log-file[append a line to FILE for each event (-\: to stderr)]:FILE:_files"
+  "--log-format[how those lines are written (default\: text)]:log_format:(text json)"
   "--on-end[run CMD with the result as JSON on its standard input, however the start ends]:CMD:"
   "--db[the database file]:PATH:_files"
   "--config[the configuration file]:PATH:_files"

@@ -70,18 +70,23 @@ class RemedyFound:
 
 @dataclass(frozen=True, slots=True)
 class BreakerOpened:
-    """The endpoint failed beyond retry, for a reason: it is not asked before `until_ms` (Unix milliseconds)."""
+    """The endpoint failed beyond retry, for a reason: it is not asked before `until_ms` (Unix milliseconds).
+
+    `reason` is a sentence that may quote the endpoint, `kind` says it in a word or two of ours.
+    """
 
     reason: str
     until_ms: int
+    kind: str
 
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """The endpoint is waited for, so many seconds, for a reason."""
+    """The endpoint is waited for, so many seconds, for a reason; see `BreakerOpened`."""
 
     reason: str
     seconds: float
+    kind: str
 
 
 @dataclass(frozen=True, slots=True)

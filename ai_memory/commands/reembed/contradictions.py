@@ -14,6 +14,8 @@ OF_STAMPING = frozenset(
     {"stamp_only", "compared", "namespace", "dry_run", "probe", "retry_for", "no_undo", "yes", "on_end"}
 )
 """Flags, as attributes, that --stamp-only obeys; it refuses the others."""
+OF_A_RUN = frozenset({"metrics_file", "log_file", "log_format"})
+"""Flags, as attributes, by which others hear of a run."""
 
 
 def refuse_contradictions(args: argparse.Namespace) -> None:
@@ -24,8 +26,10 @@ def refuse_contradictions(args: argparse.Namespace) -> None:
     """
     if args.probe and (not args.dry_run or args.stamp_only):
         raise UsageError("--probe needs --dry-run.", tip="A run tries the target by itself.")
-    if args.dry_run and args.metrics_file:
-        raise UsageError("--dry-run begins no run, and takes no --metrics-file.", tip="Leave one of them out.")
+    if args.dry_run and (refused := [each for each in given(args) if each in OF_A_RUN]):
+        raise UsageError(f"--dry-run begins no run, and takes no {named(refused)}.", tip="Leave that out.")
+    if args.log_format and not args.log_file:
+        raise UsageError("--log-format needs --log-file.", tip="To have the log on stderr: --log-file -")
     if args.or_start and not args.resume:
         raise UsageError("--or-start needs --resume.", tip="Write: ai-memory reembed --resume --or-start")
     if args.auto_switch and not args.staged and (args.or_start or not args.resume):

@@ -52,16 +52,19 @@ OF_A_START = (
     "yes",
     "on_end",
     "metrics_file",
+    "log_file",
+    "log_format",
 )
 """The flags of a start, as attributes."""
 NOT_GIVEN: Mapping[str, object] = {"retry_for": 120.0}
 """What an attribute is where its flag was not given, if that is neither None nor False nor 0."""
-OF_OBSERVERS = ("on_end", "metrics_file")
+OF_OBSERVERS = ("on_end", "metrics_file", "log_file", "log_format")
 """The flags by which others hear of a start."""
 OF_A_ROLLBACK = frozenset({"resume", "or_start", "dry_run", "yes", "batch", "max_rows", "max_runtime", *OF_OBSERVERS})
 """The flags that hold where a start goes on with a rollback."""
 OF_REQUESTS = frozenset({"max_tokens", "max_cost", "concurrency", "retry_for", "wait"})
 """The flags that limit requests: where none is sent they hold by themselves."""
+LOG_FORMATS = ("text", "json")
 ORDERS = ("namespace", "hot")
 MOST = 10**12
 GIVEN_BEFORE = argparse.SUPPRESS
@@ -150,6 +153,8 @@ def _add_vectors(add: Add) -> None:
     add("--backup", type=named_path, metavar="FILE", help="copy the database to FILE before the first write")
     add("--yes", action="store_true", help="do not ask before vectors are replaced")
     add("--metrics-file", type=named_path, metavar="FILE", help="keep figures for Prometheus in FILE, like F.prom")
+    add("--log-file", type=named_path, metavar="FILE", help="append a line to FILE for each event (-: to stderr)")
+    add("--log-format", choices=LOG_FORMATS, help="how those lines are written (default: text)")
     add("--on-end", metavar="CMD", help="run CMD with the result as JSON on its standard input, however the start ends")
 
 

@@ -1,19 +1,22 @@
-"""A start and those who hear of it beside the person at the terminal: metrics, and the command of `--on-end`."""
+"""A start and those who hear of it beside the person at the terminal: log, metrics, the command of `--on-end`."""
 
 from __future__ import annotations
 
 import argparse
 from typing import TYPE_CHECKING
 
+from ai_memory.commands.reembed.told_files import require_apart
 from ai_memory.errors import AiMemoryError
 from ai_memory.reembed.events import Observer, StartEnded, to_all
 from ai_memory.stores.open_options import OpenOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from ai_memory.config.settings import Settings
     from ai_memory.show.console import Console
+    from ai_memory.show.log import EventLog, Values
     from ai_memory.show.metrics import Figures, MetricsFile
 
 BRIEFLY = OpenOptions(busy_timeout_ms=500)
@@ -49,7 +52,31 @@ def _tell_command(args: argparse.Namespace, console: Console, values: dict[str, 
 
 
 def _observers(args: argparse.Namespace, settings: Settings, console: Console) -> list[Observer]:
-    return [_metrics(args, settings, console)] if args.metrics_file else []
+    found: list[Observer] = [_log(args, settings, console)] if args.log_file else []
+    return [*found, _metrics(args, settings, console)] if args.metrics_file else found
+
+
+def _log(args: argparse.Namespace, settings: Settings, console: Console) -> EventLog:
+    import os
+
+    from ai_memory.clock import SystemClock
+    from ai_memory.show.console import masked
+    from ai_memory.show.log import FORMATS, EventLog, LogFile
+    from ai_memory.text.masking import Mask
+
+    path: Path = args.log_file
+    on_stderr = str(path) == "-"
+    if not on_stderr:
+        require_apart("--log-file", path, settings.db.value, replaced=False)
+    write = console.err.line if on_stderr else LogFile(path, console.warn)
+    common = {"database": str(settings.db.value.absolute()), "pid": os.getpid()}
+    form = FORMATS[args.log_format or "text"]
+
+    def line(values: Values) -> str:
+        mask = Mask(console.keys())
+        return form({name: masked(value, mask) for name, value in values.items()})
+
+    return EventLog(write, line, common, SystemClock())
 
 
 def _metrics(args: argparse.Namespace, settings: Settings, console: Console) -> MetricsFile:
@@ -60,6 +87,7 @@ def _metrics(args: argparse.Namespace, settings: Settings, console: Console) -> 
     from ai_memory.stores.opening import database
 
     require_installed()
+    require_apart("--metrics-file", args.metrics_file, settings.db.value, replaced=True)
     path, clock = settings.db.value, SystemClock()
     file, wanted = database(path, BRIEFLY), wanted_if_usable(settings)
 
