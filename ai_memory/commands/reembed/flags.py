@@ -154,7 +154,7 @@ def _add_vectors(add: Add) -> None:
     add("--yes", action="store_true", help="do not ask before vectors are replaced")
     add("--metrics-file", type=named_path, metavar="FILE", help="keep figures for Prometheus in FILE, like F.prom")
     add("--log-file", type=named_path, metavar="FILE", help="append a line to FILE for each event (-: to stderr)")
-    add("--log-format", choices=LOG_FORMATS, help="how those lines are written (default: text)")
+    add("--log-format", choices=LOG_FORMATS, metavar="text|json", help="how those lines are written (default: text)")
     add("--on-end", metavar="CMD", help="run CMD with the result as JSON on its standard input, however the start ends")
 
 
@@ -165,6 +165,14 @@ def _add_pause(add: Add) -> None:
 
 def _add_status(add: Add) -> None:
     add("--exact", action="store_true", help="count the rows anew, which reads the whole file")
+    add(
+        "--watch",
+        type=whole_number(1, 86_400),
+        nargs="?",
+        const=2,
+        metavar="SECONDS",
+        help="show it again after so many seconds (2), until nobody works on the run",
+    )
     add("--check", action="store_true", help="show its state in one line; exit 0 healthy, 1 needs somebody, 75 waiting")
 
 

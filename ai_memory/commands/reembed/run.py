@@ -108,7 +108,7 @@ def _show(args: argparse.Namespace, settings: Settings, console: Console) -> int
     if args.verb == "status":
         from ai_memory.commands.reembed.status import run_status
 
-        return run_status(settings, console, exact=args.exact, check=args.check)
+        return run_status(settings, console, exact=args.exact, check=args.check, every=args.watch)
     if args.verb == "history":
         from ai_memory.commands.reembed.history import run_history
 

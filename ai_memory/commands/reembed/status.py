@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from ai_memory.clock import SystemClock
 from ai_memory.commands.reembed.run_words import name_space, paid
 from ai_memory.commands.reembed.wanted import wanted_if_usable
+from ai_memory.commands.reembed.watch import Shown, watch
 from ai_memory.memory.text_codec import printable
 from ai_memory.reembed.finish.undoable import name_runs
 from ai_memory.reembed.inspect.bound import bound_in_words
@@ -44,20 +45,29 @@ NO_ROOM = 1 << 16
 """With less bytes left on the disk no start can even say that it is full."""
 
 
-def run_status(settings: Settings, console: Console, *, exact: bool, check: bool) -> int:
-    """Show the recorded run; with `check` in one line, with an exit code: 0 healthy, 1 needs somebody, 75 waiting."""
+def run_status(settings: Settings, console: Console, *, exact: bool, check: bool, every: int | None) -> int:
+    """Show the recorded run; with `check` in one line, with an exit code: 0 healthy, 1 needs somebody, 75 waiting.
+
+    It is shown again after `every` so many seconds until nobody works on the run; None: it is shown once.
+    """
+
+    def show() -> Shown:
+        return _show(settings, console, exact=exact, check=check)
+
+    shown = watch(show, console, every=every) if every else show()
+    return shown.verdict if check else 0
+
+
+def _show(settings: Settings, console: Console, *, exact: bool, check: bool) -> Shown:
     path = settings.db.value
     file = database(path, tell=console.note)
     with file.read() as store:
         now_ms = SystemClock().now_ms()
         status = read_status(file, store, now_ms=now_ms, wanted=wanted_if_usable(settings), exact=exact)
         if status is None:
-            return _without_run(store, settings, console, check=check, now_ms=now_ms)
-    if not check:
-        console.result(status.values(), *_lines(status, str(path)))
-        return 0
-    console.result(status.values(), _checked(status))
-    return status.verdict
+            return Shown(_without_run(store, settings, console, check=check, now_ms=now_ms), over=True)
+    console.result(status.values(), *([_checked(status)] if check else _lines(status, str(path))))
+    return Shown(status.verdict, over=not status.work.going_on)
 
 
 def _checked(status: Status) -> str:
@@ -82,7 +92,7 @@ def _without_run(store: Reader, settings: Settings, console: Console, *, check: 
     elif command and not check:
         told.append(f"next: {'' if asked.usable or pause else 'correct the configuration, then: '}ai-memory {command}")
     console.result({**values, "next": f"ai-memory {command}" if command else ""}, *told)
-    return verdict if check else 0
+    return verdict
 
 
 def _paused(pause: Pause) -> str:
