@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ import pytest
 from tests.support import files
 from tests.support.command import Command, remote
 from tests.support.fake_endpoint import FakeEndpoint
+from tests.support.small_disk import small_disk
 
 ROWS = 12
 KEY = "sk-proj-0123456789abcdef"
@@ -60,6 +62,20 @@ def test_the_log_can_go_to_stderr_in_the_place_of_all_else(command: Command) -> 
     ended = command.run("-q", "reembed", "--log-file", "-", "--log-format", "json")
 
     assert [json.loads(line)["event"] for line in ended.err.splitlines()][-1] == "start_ended"
+
+
+def test_a_full_disk_is_told_once_by_each_and_keeps_no_run_from_its_end(command: Command, tmp_path: Path) -> None:
+    with small_disk(tmp_path / "small", "size=64k") as folder:
+        with suppress(OSError), (folder / "filler").open("wb", buffering=0) as filler:
+            while filler.write(bytes(1024)):
+                pass
+        done = command.reembed("--batch", "2", "--log-file", folder / "log", "--metrics-file", folder / "a.prom")
+        left = sorted(each.name for each in folder.iterdir())
+
+    assert (done.code, done.json["state"], left) == (0, "done", ["filler", "log"])
+    for flag in ("--log-file", "--metrics-file"):
+        assert done.err.count(f"warning: {flag}: ") == 1
+    assert done.err.count("cannot be written: No space left on device; the run goes on.") == 2
 
 
 def test_a_refused_start_is_logged_with_its_exit_code(command: Command, tmp_path: Path) -> None:
