@@ -80,7 +80,7 @@ LARGE_CLASSES: set[str] = set()
 
 PORT_AND_VALUES = {"stores.port", "stores.values", "stores.computing", "stores.holder"}
 
-LIBRARIES = ("requests", "tenacity", "sentence_transformers", "apsw", "onnxruntime", "openvino")
+LIBRARIES = ("requests", "tenacity", "sentence_transformers", "apsw", "onnxruntime", "openvino", "prometheus_client")
 LONGEST_MODULE = 350
 SQL = re.compile(
     r"\s*(SELECT\b.*\bFROM|INSERT\s+(OR\s+\w+\s+)?INTO|UPDATE\s+\w+\s+SET|DELETE\s+FROM|PRAGMA\s)", re.DOTALL

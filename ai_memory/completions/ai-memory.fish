@@ -51,7 +51,7 @@ function _shtab_ai_memory_using
 end
 
 set -g _shtab_ai_memory_commands init store import export get list delete recall evaluate backfill restore reembed 'reembed status' 'reembed history' 'reembed verify' 'reembed quarantine' 'reembed approve' 'reembed pause' 'reembed unpause' 'reembed cancel' 'reembed rehearse' 'reembed switch' 'reembed rollback' 'reembed prune' stats namespaces doctor model 'model export' config 'config show' 'config check' 'config init' completion help
-set -g _shtab_ai_memory_opts_with_value --backup --batch --concurrency --config --content --db --embedders --judgements --limit --max-cost --max-rows --max-runtime --max-tokens --namespace --on-end --order --priority --queries --reason --retry-for --run --sample --since --sleep-ms --sort --tag --tags --tier --title --until --wait -T -c -n -p -t
+set -g _shtab_ai_memory_opts_with_value --backup --batch --concurrency --config --content --db --embedders --judgements --limit --log-file --log-format --max-cost --max-rows --max-runtime --max-tokens --metrics-file --namespace --on-end --order --priority --queries --reason --retry-for --run --sample --since --sleep-ms --sort --tag --tags --tier --title --until --wait --watch -T -c -n -p -t
 
 complete -c ai-memory -e
 complete -c ai-memory -f
@@ -194,6 +194,9 @@ complete -c ai-memory -n '_shtab_ai_memory_using reembed' -l auto-switch -d 'swi
 complete -c ai-memory -n '_shtab_ai_memory_using reembed' -l no-undo -d 'keep nothing of what is replaced: rollback is not possible then'
 complete -c ai-memory -n '_shtab_ai_memory_using reembed' -l backup -xka "(__fish_complete_path (commandline -ct))" -d 'copy the database to FILE before the first write'
 complete -c ai-memory -n '_shtab_ai_memory_using reembed' -l yes -d 'do not ask before vectors are replaced'
+complete -c ai-memory -n '_shtab_ai_memory_using reembed' -l metrics-file -xka "(__fish_complete_path (commandline -ct))" -d 'keep figures for Prometheus in FILE, like F.prom'
+complete -c ai-memory -n '_shtab_ai_memory_using reembed' -l log-file -xka "(__fish_complete_path (commandline -ct))" -d 'append a line to FILE for each event (-: to stderr)'
+complete -c ai-memory -n '_shtab_ai_memory_using reembed' -l log-format -xka "text json" -d 'how those lines are written (default: text)'
 complete -c ai-memory -n '_shtab_ai_memory_using reembed' -l on-end -x -d 'run CMD with the result as JSON on its standard input, however the start ends'
 complete -c ai-memory -n '_shtab_ai_memory_using reembed' -l db -xka "(__fish_complete_path (commandline -ct))" -d 'the database file'
 complete -c ai-memory -n '_shtab_ai_memory_using reembed' -l config -xka "(__fish_complete_path (commandline -ct))" -d 'the configuration file'
@@ -208,6 +211,7 @@ complete -c ai-memory -n '_shtab_ai_memory_using reembed status' -l json -d 'pri
 complete -c ai-memory -n '_shtab_ai_memory_using reembed status' -s q -l quiet -d 'show no progress and no notes'
 complete -c ai-memory -n '_shtab_ai_memory_using reembed status' -s v -l verbose -d 'show more details, and the traceback of an error'
 complete -c ai-memory -n '_shtab_ai_memory_using reembed status' -l exact -d 'count the rows anew, which reads the whole file'
+complete -c ai-memory -n '_shtab_ai_memory_using reembed status' -l watch -x -d 'show it again after so many seconds (2), until nobody works on the run'
 complete -c ai-memory -n '_shtab_ai_memory_using reembed status' -l check -d 'show its state in one line; exit 0 healthy, 1 needs somebody, 75 waiting'
 complete -c ai-memory -n '_shtab_ai_memory_using reembed; and test $_shtab_ai_memory_npos -eq 0' -a history -d 'List all runs, the latest first: what each did, its rate, what it cost, how its last start ended.'
 complete -c ai-memory -n '_shtab_ai_memory_using reembed history' -s h -l help -d 'show this help message and exit'

@@ -360,6 +360,9 @@ _shtab_ai_memory_reembed_options=(
   "--no-undo[keep nothing of what is replaced\: rollback is not possible then]"
   "--backup[copy the database to FILE before the first write]:FILE:_files"
   "--yes[do not ask before vectors are replaced]"
+  "--metrics-file[keep figures for Prometheus in FILE, like F.prom]:FILE:_files"
+  "--log-file[append a line to FILE for each event (-\: to stderr)]:FILE:_files"
+  "--log-format[how those lines are written (default\: text)]:text|json:(text json)"
   "--on-end[run CMD with the result as JSON on its standard input, however the start ends]:CMD:"
   "--db[the database file]:PATH:_files"
   "--config[the configuration file]:PATH:_files"
@@ -489,6 +492,7 @@ _shtab_ai_memory_reembed_status_options=(
   {-q,--quiet}"[show no progress and no notes]"
   {-v,--verbose}"[show more details, and the traceback of an error]"
   "--exact[count the rows anew, which reads the whole file]"
+  "--watch[show it again after so many seconds (2), until nobody works on the run]:SECONDS:"
   "--check[show its state in one line\; exit 0 healthy, 1 needs somebody, 75 waiting]"
 )
 

@@ -70,23 +70,43 @@ class RemedyFound:
 
 @dataclass(frozen=True, slots=True)
 class BreakerOpened:
-    """The endpoint failed beyond retry, for a reason: it is not asked before `until_ms` (Unix milliseconds)."""
+    """The endpoint failed beyond retry, for a reason: it is not asked before `until_ms` (Unix milliseconds).
+
+    `reason` is a sentence that may quote the endpoint, `kind` says it in a word or two of ours.
+    """
 
     reason: str
     until_ms: int
+    kind: str
 
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """The endpoint is waited for, so many seconds, for a reason."""
+    """The endpoint is waited for, so many seconds, for a reason; see `BreakerOpened`."""
 
     reason: str
     seconds: float
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class SignGiven:
+    """The runner lives and waits; `failure` is what the last request came to, empty where none is being retried."""
+
+    failure: str
 
 
 @dataclass(frozen=True, slots=True)
 class RunEnded:
     """Nothing more is done; what came of it is in the report."""
+
+
+@dataclass(frozen=True, slots=True)
+class StartEnded:
+    """A start is over, also one that was refused before it took a run; `reason` says why in a word or two."""
+
+    exit_code: int
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +160,9 @@ Event = (
     | RemedyFound
     | BreakerOpened
     | Waiting
+    | SignGiven
     | RunEnded
+    | StartEnded
     | Copying
     | CopyEnded
     | BackupOpened
@@ -149,3 +171,13 @@ Event = (
 )
 Observer = Callable[[Event], None]
 """Is told each event by the thread that commits, when it has happened."""
+
+
+def to_all(*observers: Observer) -> Observer:
+    """Return an observer that tells each of `observers` in turn."""
+
+    def observe(event: Event) -> None:
+        for each in observers:
+            each(event)
+
+    return observe

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from ai_memory.errors import DataRefused, NotFinished, OperatorNeeded, Stopped, StorageFailed
 from ai_memory.memory.text_codec import printable
+from ai_memory.reembed.events import SignGiven
 from ai_memory.stores.values import TAKE_IT_OFF, Pause, Run
 from ai_memory.text.times import instant
 
@@ -129,6 +130,7 @@ class Heartbeat:
         self.heed_pause()
         if self._tools.stop.reason == "run lost":
             raise self._store.runs.lost(self._run)
+        self._tools.observe(SignGiven(failure))
 
     def committed(self) -> None:
         """Record that a page was committed: heed a pause, and forget a failure that is over."""

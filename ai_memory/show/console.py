@@ -81,7 +81,7 @@ class Console:
 
     def _clean(self, values: Mapping[str, object]) -> dict[str, object]:
         mask = Mask(self.keys())
-        return {name: _masked(self._hinted(name, value), mask) for name, value in values.items()}
+        return {name: masked(self._hinted(name, value), mask) for name, value in values.items()}
 
     def _hinted(self, name: str, value: object) -> object:
         if name not in HINTED:
@@ -180,9 +180,10 @@ def to_json(values: object) -> str:
     return json_escaped(json.dumps(values, ensure_ascii=False, default=str))
 
 
-def _masked(value: object, mask: Mask) -> object:
+def masked(value: object, mask: Mask) -> object:
+    """Return a value of JSON with no key in its texts."""
     if isinstance(value, str):
         return mask(value)
     if isinstance(value, Mapping):
-        return {name: _masked(each, mask) for name, each in value.items()}
-    return [_masked(each, mask) for each in value] if isinstance(value, list | tuple) else value
+        return {name: masked(each, mask) for name, each in value.items()}
+    return [masked(each, mask) for each in value] if isinstance(value, list | tuple) else value

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from ai_memory.errors import AiMemoryError
-    from ai_memory.memory.reason import Reason
+    from ai_memory.memory.reason import Kind, Reason
     from ai_memory.memory.row import MemoryRow, Traits
     from ai_memory.stores.served import Active
     from ai_memory.stores.values import (
@@ -239,6 +239,9 @@ class QuarantineReader(Protocol):
 
     def entries(self, target: int) -> list[Quarantined]:
         """Return the entries of a target by namespace and id, those out of force included."""
+
+    def by_kind(self, target: int) -> dict[Kind, int]:
+        """Return how many entries of a target there are of each kind, those out of force included."""
 
     def reason_of(self, target: int, src: bytes) -> Reason | None:
         """Return why a text, in whatever row, stands in quarantine; never that one row could not be written."""

@@ -58,7 +58,7 @@ def test_events_are_taken_in_any_order_and_show_no_control_character(
         (RunTakenOver(3), "at most 3 texts are sent twice"),
         (RowsTakenBack(2), "2 rows that were written are in doubt, and embedded anew"),
         (RemedyFound({"inputs": 1}), "gives texts other vectors when they share a request"),
-        (Waiting("503: overloaded.", 30.0), "503: overloaded. Waiting 30 s for the endpoint."),
+        (Waiting("503: overloaded.", 30.0, "endpoint in trouble"), "503: overloaded. Waiting 30 s for the endpoint."),
     ],
 )
 def test_what_a_person_must_know_is_said_everywhere(

@@ -1603,6 +1603,16 @@ class QuarantineSuite(Suite):
 
         assert store.quarantine.refused_since(target.id, 6) == 1
 
+    def test_entries_are_counted_by_kind_without_those_of_memories_that_are_gone(
+        self, subject: Subject, store: Store, target: Fingerprint
+    ) -> None:
+        for row_id in IDS[:3]:
+            self.put(store, target.id, row_id)
+        self.put(store, target.id, IDS[3], reason=unwritable("legal hold"))
+        subject.remove(IDS[0])
+
+        assert store.quarantine.by_kind(target.id) == {"refused": 2, "unwritable": 1}
+
     def test_rows_are_lifted_by_their_ids_and_all_at_once(self, store: Store, target: Fingerprint) -> None:
         for row_id in IDS[:3]:
             self.put(store, target.id, row_id)

@@ -52,14 +52,20 @@ OF_A_START = (
     "backup",
     "yes",
     "on_end",
+    "metrics_file",
+    "log_file",
+    "log_format",
 )
 """The flags of a start, as attributes."""
 NOT_GIVEN: Mapping[str, object] = {"retry_for": 120.0}
 """What an attribute is where its flag was not given, if that is neither None nor False nor 0."""
-OF_A_ROLLBACK = frozenset({"resume", "or_start", "dry_run", "yes", "batch", "max_rows", "max_runtime", "on_end"})
+OF_OBSERVERS = ("on_end", "metrics_file", "log_file", "log_format")
+"""The flags by which others hear of a start."""
+OF_A_ROLLBACK = frozenset({"resume", "or_start", "dry_run", "yes", "batch", "max_rows", "max_runtime", *OF_OBSERVERS})
 """The flags that hold where a start goes on with a rollback."""
 OF_REQUESTS = frozenset({"max_tokens", "max_cost", "concurrency", "embedders", "retry_for", "wait"})
 """The flags that limit requests: where none is sent they hold by themselves."""
+LOG_FORMATS = ("text", "json")
 ORDERS = ("namespace", "hot")
 MOST = 10**12
 GIVEN_BEFORE = argparse.SUPPRESS
@@ -153,6 +159,9 @@ def _add_vectors(add: Add) -> None:
     add("--no-undo", action="store_true", help="keep nothing of what is replaced: rollback is not possible then")
     add("--backup", type=named_path, metavar="FILE", help="copy the database to FILE before the first write")
     add("--yes", action="store_true", help="do not ask before vectors are replaced")
+    add("--metrics-file", type=named_path, metavar="FILE", help="keep figures for Prometheus in FILE, like F.prom")
+    add("--log-file", type=named_path, metavar="FILE", help="append a line to FILE for each event (-: to stderr)")
+    add("--log-format", choices=LOG_FORMATS, metavar="text|json", help="how those lines are written (default: text)")
     add("--on-end", metavar="CMD", help="run CMD with the result as JSON on its standard input, however the start ends")
 
 
@@ -163,6 +172,14 @@ def _add_pause(add: Add) -> None:
 
 def _add_status(add: Add) -> None:
     add("--exact", action="store_true", help="count the rows anew, which reads the whole file")
+    add(
+        "--watch",
+        type=whole_number(1, 86_400),
+        nargs="?",
+        const=2,
+        metavar="SECONDS",
+        help="show it again after so many seconds (2), until nobody works on the run",
+    )
     add("--check", action="store_true", help="show its state in one line; exit 0 healthy, 1 needs somebody, 75 waiting")
 
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from ai_memory.commands.reembed.flags import OF_A_ROLLBACK, OF_REQUESTS, add_flags, given, named
-from ai_memory.errors import AiMemoryError, UsageError
-from ai_memory.show.streams import EXIT_READER_GONE
+from ai_memory.commands.reembed.flags import add_flags, given, named
+from ai_memory.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,17 +17,13 @@ if TYPE_CHECKING:
     from ai_memory.embed.assemble import Needs
     from ai_memory.embed.awaited import Awaited
     from ai_memory.embed.port import TokenLimit
+    from ai_memory.reembed.events import Observer
     from ai_memory.reembed.job import Job
     from ai_memory.reembed.options import Options
     from ai_memory.reembed.plan.taking import Preflight
     from ai_memory.reembed.stop import Stop
     from ai_memory.show.console import Console
     from ai_memory.stores.values import Run
-
-OF_STAMPING = frozenset(
-    {"stamp_only", "compared", "namespace", "dry_run", "probe", "retry_for", "no_undo", "yes", "on_end"}
-)
-"""Flags, as attributes, that --stamp-only obeys; it refuses the others."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,24 +37,15 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
         if refused := [each for each in given(args) if each not in args.takes]:
             raise UsageError(f"reembed {args.verb} takes no {named(refused)}.", tip="Leave that out.")
         return _run_verb(args, settings, console)
-    if not args.on_end:
-        return _start(args, settings, console)
-    from ai_memory.commands.reembed.on_end import tell_end
+    from ai_memory.commands.reembed.observed import observed
 
-    try:
-        exit_code = _start(args, settings, console)
-    except AiMemoryError as error:
-        tell_end(args.on_end, console, {"error": error.line(), "exit_code": error.exit_code})
-        raise
-    except BrokenPipeError:
-        tell_end(args.on_end, console, {**console.shown.values, "exit_code": EXIT_READER_GONE})
-        raise
-    tell_end(args.on_end, console, {**console.shown.values, "exit_code": exit_code})
-    return exit_code
+    return observed(args, settings, console, lambda observe: _start(args, settings, console, observe))
 
 
-def _start(args: argparse.Namespace, settings: Settings, console: Console) -> int:
-    _refuse_contradictions(args)
+def _start(args: argparse.Namespace, settings: Settings, console: Console, observe: Observer) -> int:
+    from ai_memory.commands.reembed.contradictions import refuse_contradictions, refuse_for_rollback
+
+    refuse_contradictions(args)
     if args.stamp_only:
         from ai_memory.commands.reembed import stamp
 
@@ -69,10 +55,10 @@ def _start(args: argparse.Namespace, settings: Settings, console: Console) -> in
         if run.undoes:
             from ai_memory.commands.reembed.undo import run_rollback
 
-            _refuse_for_rollback(args)
-            return run_rollback(args, settings, console)
+            refuse_for_rollback(args)
+            return run_rollback(args, settings, console, observe)
         if not args.dry_run and (run.state == "switched" or (run.state == "ready" and args.auto_switch)):
-            return _switch(args, settings, console)
+            return _switch(args, settings, console, observe)
     if args.embedders:
         from ai_memory.commands.reembed.embedders import require_local
 
@@ -82,7 +68,7 @@ def _start(args: argparse.Namespace, settings: Settings, console: Console) -> in
 
         options = _options(args, settings)
         return run_plan(settings, console, options=options, ask=args.probe, embedders=args.embedders)
-    return _run_job(args, settings, console)
+    return _run_job(args, settings, console, observe)
 
 
 def _unfinished(settings: Settings) -> Run | None:
@@ -128,7 +114,7 @@ def _show(args: argparse.Namespace, settings: Settings, console: Console) -> int
     if args.verb == "status":
         from ai_memory.commands.reembed.status import run_status
 
-        return run_status(settings, console, exact=args.exact, check=args.check)
+        return run_status(settings, console, exact=args.exact, check=args.check, every=args.watch)
     if args.verb == "history":
         from ai_memory.commands.reembed.history import run_history
 
@@ -140,43 +126,22 @@ def _show(args: argparse.Namespace, settings: Settings, console: Console) -> int
 
 def _run_afterwards(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     """Do what the sub-command says with what a run made, or replaced."""
+    from ai_memory.reembed.events import to_all
+
     if args.verb == "switch":
-        return _switch(args, settings, console)
+        return _switch(args, settings, console, to_all())
     from ai_memory.commands.reembed.undo import run_prune, run_rollback
 
-    return (run_rollback if args.verb == "rollback" else run_prune)(args, settings, console)
-
-
-def _refuse_contradictions(args: argparse.Namespace) -> None:
-    if args.probe and (not args.dry_run or args.stamp_only):
-        raise UsageError("--probe needs --dry-run.", tip="A run tries the target by itself.")
-    if args.or_start and not args.resume:
-        raise UsageError("--or-start needs --resume.", tip="Write: ai-memory reembed --resume --or-start")
-    if args.auto_switch and not args.staged and (args.or_start or not args.resume):
-        raise UsageError("--auto-switch needs --staged.", tip="A run in place serves each vector as it is written.")
-    if args.stamp_only and (refused := [each for each in given(args) if each not in OF_STAMPING]):
-        raise UsageError(f"--stamp-only begins no run, and takes no {named(refused)}.", tip="Leave that out.")
-    if args.no_undo and args.resume and not (args.or_start or args.retarget):
-        raise UsageError("--no-undo is for a start: --resume goes on as the run was begun.", tip="Leave it out.")
-    if args.compared is not None and not args.stamp_only:
-        raise UsageError(
-            "--sample needs --stamp-only.", tip="To compare what a run wrote: ai-memory reembed verify --sample 300"
-        )
-
-
-def _refuse_for_rollback(args: argparse.Namespace) -> None:
-    if refused := [each for each in given(args) if each not in OF_A_ROLLBACK | OF_REQUESTS]:
-        raise UsageError(
-            f"A rollback is unfinished: --resume finishes it, and takes no {named(refused)}.",
-            tip="Leave that out; or give the rollback up: ai-memory reembed cancel",
-        )
+    if args.verb == "rollback":
+        return run_rollback(args, settings, console, to_all())
+    return run_prune(args, settings, console)
 
 
 def _scope(args: argparse.Namespace) -> tuple[str, ...] | None:
     return tuple(dict.fromkeys(args.namespace)) if args.namespace else None
 
 
-def _run_job(args: argparse.Namespace, settings: Settings, console: Console) -> int:
+def _run_job(args: argparse.Namespace, settings: Settings, console: Console, observe: Observer) -> int:
     from ai_memory.commands.reembed.farewell import Farewell
     from ai_memory.embed.awaited import Awaited
     from ai_memory.errors import AiMemoryError
@@ -186,7 +151,7 @@ def _run_job(args: argparse.Namespace, settings: Settings, console: Console) -> 
     try:
         if args.or_start:
             _require_approved(args, settings)
-        job = _job(args, settings, console, stop, awaited)
+        job = _job(args, settings, console, stop, awaited, observe)
         with (
             stop_on_signals(stop, tell=not console.quiet, at_once=farewell.at_once()),
             stop_after(stop, args.max_runtime),
@@ -198,10 +163,10 @@ def _run_job(args: argparse.Namespace, settings: Settings, console: Console) -> 
     code = farewell.report(report)
     if not args.auto_switch or report.state != "ready" or code:
         return code
-    return _switch(args, settings, console)
+    return _switch(args, settings, console, observe)
 
 
-def _switch(args: argparse.Namespace, settings: Settings, console: Console) -> int:
+def _switch(args: argparse.Namespace, settings: Settings, console: Console, observe: Observer) -> int:
     from ai_memory.commands.reembed import switch
     from ai_memory.commands.reembed.farewell import Farewell
 
@@ -210,9 +175,10 @@ def _switch(args: argparse.Namespace, settings: Settings, console: Console) -> i
 
         # How many are moved is another matter.
         resumed = argparse.Namespace(**{**vars(args), "resume": True, "yes": True, "max_rows": None, "last_pass": True})
-        return _job(resumed, settings, console, stop, Awaited())
+        return _job(resumed, settings, console, stop, Awaited(), observe)
 
-    return switch.run(args, settings, console, job=job, farewell=Farewell(args, settings, console).report)
+    farewell = Farewell(args, settings, console).report
+    return switch.run(args, settings, console, observe, job=job, farewell=farewell)
 
 
 def _require_approved(args: argparse.Namespace, settings: Settings) -> None:
@@ -236,7 +202,14 @@ def _require_approved(args: argparse.Namespace, settings: Settings) -> None:
                 require_approved_name(store, asked, _options(args, settings), now_ms=now_ms)
 
 
-def _job(args: argparse.Namespace, settings: Settings, console: Console, stop: Stop, awaited: Awaited) -> Job:
+def _job(
+    args: argparse.Namespace,
+    settings: Settings,
+    console: Console,
+    stop: Stop,
+    awaited: Awaited,
+    observe: Observer,
+) -> Job:
     from functools import partial
 
     from ai_memory.clock import SystemClock
@@ -244,6 +217,7 @@ def _job(args: argparse.Namespace, settings: Settings, console: Console, stop: S
     from ai_memory.embed.assemble import embedders, needs
     from ai_memory.embed.port import RetryPolicy
     from ai_memory.embed.terms import Terms, Ties
+    from ai_memory.reembed.events import to_all
     from ai_memory.reembed.job import Job
     from ai_memory.reembed.sweep.worker import answer
     from ai_memory.reembed.tools import Tools
@@ -266,8 +240,8 @@ def _job(args: argparse.Namespace, settings: Settings, console: Console, stop: S
     witness = witness_of(lambda: reading(settings.db.value))
     ties = Ties(stop.event, stop.closed, awaited, witness=witness, tell=progress.note, trace=trace)
     embedder, workers = embedders(args.embedders, configured, terms, ties, partial(answer, stop=stop))
-    needed = needs(configured, args.embedders)
-    tools = Tools(clock, stop, Narrator(progress), embedder=embedder, workers=workers, spending=embedder.spending)
+    needed, told = needs(configured, args.embedders), to_all(Narrator(progress), observe)
+    tools = Tools(clock, stop, told, embedder=embedder, workers=workers, spending=embedder.spending)
     return Job(
         database=database(settings.db.value, OpenOptions(heed=stop.heed, tell=progress.note)),
         options=_options(args, settings),

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from ai_memory.clock import SystemClock
 from ai_memory.commands.reembed.run_words import name_space, paid
-from ai_memory.commands.reembed.wanted import wanted
-from ai_memory.errors import AiMemoryError
+from ai_memory.commands.reembed.wanted import wanted_if_usable
+from ai_memory.commands.reembed.watch import Shown, watch
 from ai_memory.memory.text_codec import printable
 from ai_memory.reembed.finish.undoable import name_runs
 from ai_memory.reembed.inspect.bound import bound_in_words
@@ -24,7 +24,6 @@ from ai_memory.reembed.inspect.read_status import read_status
 from ai_memory.reembed.inspect.status import Status, next_words
 from ai_memory.reembed.inspect.why import BY_REASON, remedy, why
 from ai_memory.reembed.plan.outlook import Outlook, outlook
-from ai_memory.reembed.plan.wanted import Wanted
 from ai_memory.reembed.scope import name_scope
 from ai_memory.reembed.sweep.ending import OUTSIDE
 from ai_memory.stores.opening import database
@@ -46,20 +45,29 @@ NO_ROOM = 1 << 16
 """With less bytes left on the disk no start can even say that it is full."""
 
 
-def run_status(settings: Settings, console: Console, *, exact: bool, check: bool) -> int:
-    """Show the recorded run; with `check` in one line, with an exit code: 0 healthy, 1 needs somebody, 75 waiting."""
+def run_status(settings: Settings, console: Console, *, exact: bool, check: bool, every: int | None) -> int:
+    """Show the recorded run; with `check` in one line, with an exit code: 0 healthy, 1 needs somebody, 75 waiting.
+
+    It is shown again after `every` so many seconds until nobody works on the run; None: it is shown once.
+    """
+
+    def show() -> Shown:
+        return _show(settings, console, exact=exact, check=check)
+
+    shown = watch(show, console, every=every) if every else show()
+    return shown.verdict if check else 0
+
+
+def _show(settings: Settings, console: Console, *, exact: bool, check: bool) -> Shown:
     path = settings.db.value
     file = database(path, tell=console.note)
     with file.read() as store:
         now_ms = SystemClock().now_ms()
-        status = read_status(file, store, now_ms=now_ms, wanted=_wanted(settings), exact=exact)
+        status = read_status(file, store, now_ms=now_ms, wanted=wanted_if_usable(settings), exact=exact)
         if status is None:
-            return _without_run(store, settings, console, check=check, now_ms=now_ms)
-    if not check:
-        console.result(status.values(), *_lines(status, str(path)))
-        return 0
-    console.result(status.values(), _checked(status))
-    return status.verdict
+            return Shown(_without_run(store, settings, console, check=check, now_ms=now_ms), over=True)
+    console.result(status.values(), *([_checked(status)] if check else _lines(status, str(path))))
+    return Shown(status.verdict, over=not status.work.going_on)
 
 
 def _checked(status: Status) -> str:
@@ -72,7 +80,7 @@ def _checked(status: Status) -> str:
 
 
 def _without_run(store: Reader, settings: Settings, console: Console, *, check: bool, now_ms: int) -> int:
-    asked, pause = _wanted(settings), store.operator.pause(now_ms=now_ms)
+    asked, pause = wanted_if_usable(settings), store.operator.pause(now_ms=now_ms)
     found = outlook(store, None, asked, now_ms=now_ms)
     verdict = verdict_without_run(pause, found, usable=asked.usable, now_ms=now_ms)
     command = "" if found.complete and not pause else next_words(pause=pause)
@@ -84,7 +92,7 @@ def _without_run(store: Reader, settings: Settings, console: Console, *, check: 
     elif command and not check:
         told.append(f"next: {'' if asked.usable or pause else 'correct the configuration, then: '}ai-memory {command}")
     console.result({**values, "next": f"ai-memory {command}" if command else ""}, *told)
-    return verdict if check else 0
+    return verdict
 
 
 def _paused(pause: Pause) -> str:
@@ -123,13 +131,6 @@ def _outlook(found: Outlook) -> str:
 def _aside(status: Status) -> str:
     rows = status.counted.in_quarantine if status.counted else 0
     return f"; {counted(rows, 'row')} in quarantine" if rows else ""
-
-
-def _wanted(settings: Settings) -> Wanted:
-    try:
-        return wanted(settings.embedding)
-    except AiMemoryError as error:
-        return Wanted(fault=error.what.rstrip("."))
 
 
 def _lines(status: Status, path: str) -> list[str]:

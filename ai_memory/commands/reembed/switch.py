@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ai_memory.clock import SystemClock
 from ai_memory.commands.reembed.leave import take_leave
+from ai_memory.reembed.events import to_all
 from ai_memory.reembed.finish.back import Back, WentBack
 from ai_memory.reembed.finish.switch import Switch
 from ai_memory.reembed.inspect.report import RunReport
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ai_memory.config.settings import Settings
+    from ai_memory.reembed.events import Observer
     from ai_memory.reembed.finish.rollback_report import RollbackReport
     from ai_memory.reembed.finish.switch_report import Switched
     from ai_memory.reembed.job import Job
@@ -31,18 +33,19 @@ def run(
     args: argparse.Namespace,
     settings: Settings,
     console: Console,
+    observe: Observer,
     *,
     job: Callable[[Stop], Job],
     farewell: Callable[[RunReport], int],
 ) -> int:
-    """Switch, or switch back, and return the exit code.
+    """Switch, or switch back, and return the exit code; `observe` hears of it beside the progress.
 
     `job` makes that of a last pass, where one is needed; `farewell` shows how it ended, where that is all.
     """
     stop, clock = Stop(), SystemClock()
     progress = NoProgress(console.err) if console.quiet else choose_progress(console.err, clock, quiet=False)
     file = database(settings.db.value, OpenOptions(heed=stop.heed, tell=progress.note))
-    tools, back = SweepTools(clock, stop, Narrator(progress)), getattr(args, "back", False)
+    tools, back = SweepTools(clock, stop, to_all(Narrator(progress), observe)), getattr(args, "back", False)
     wait = not getattr(args, "no_wait", False)
     with stop_on_signals(stop, tell=not console.quiet), stop_after(stop, args.max_runtime):
         if back:

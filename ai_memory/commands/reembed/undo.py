@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ai_memory.clock import SystemClock
 from ai_memory.commands.reembed.leave import take_leave
 from ai_memory.commands.reembed.plan_lines import refused_line
+from ai_memory.reembed.events import to_all
 from ai_memory.reembed.finish.moving import PAGE_ROWS
 from ai_memory.reembed.finish.prune import Prune
 from ai_memory.reembed.finish.rollback import Rollback
@@ -25,20 +26,21 @@ from ai_memory.text.times import instant
 
 if TYPE_CHECKING:
     from ai_memory.config.settings import Settings
+    from ai_memory.reembed.events import Observer
     from ai_memory.show.console import Console
     from ai_memory.stores.port import Database
     from ai_memory.stores.values import Room
 
 
-def run_rollback(args: argparse.Namespace, settings: Settings, console: Console) -> int:
-    """Undo the latest run, or go on with that, and return the exit code."""
+def run_rollback(args: argparse.Namespace, settings: Settings, console: Console, observe: Observer) -> int:
+    """Undo the latest run, or go on with that, and return the exit code; `observe` hears of it beside the progress."""
     stop, clock = Stop(), SystemClock()
     if args.dry_run:
         return _plan(database(settings.db.value, tell=console.note), console, _run_id(args))
     progress = NoProgress(console.err) if console.quiet else choose_progress(console.err, clock, quiet=False)
     job = Rollback(
         database(settings.db.value, OpenOptions(heed=stop.heed, tell=progress.note)),
-        SweepTools(clock, stop, Narrator(progress)),
+        SweepTools(clock, stop, to_all(Narrator(progress), observe)),
         lambda found: disclose(_told(found), "Put back what was there?", console, ask=not args.yes, heed=stop.heed),
         batch=args.batch or PAGE_ROWS,
         max_rows=args.max_rows,

@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ai_memory.config.embedding import KEYWORD, EmbeddingSettings
 from ai_memory.config.vendors import NO_BACKEND
 from ai_memory.embed.buildable import require_buildable
-from ai_memory.errors import EmbedderInitFailed
+from ai_memory.errors import AiMemoryError, EmbedderInitFailed
 from ai_memory.reembed.plan.wanted import Wanted
 from ai_memory.vectors import space
 from ai_memory.vectors.target import LOCAL
+
+if TYPE_CHECKING:
+    from ai_memory.config.settings import Settings
+
+
+def wanted_if_usable(settings: Settings) -> Wanted:
+    """Return what the configuration asks for, or what is wrong with it."""
+    try:
+        return wanted(settings.embedding)
+    except AiMemoryError as error:
+        return Wanted(fault=error.what.rstrip("."))
 
 
 def wanted(settings: EmbeddingSettings) -> Wanted:

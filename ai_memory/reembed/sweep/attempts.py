@@ -51,7 +51,7 @@ class Attempts:
                 wait = error.seconds if isinstance(error, BreakerOpen) else self._open_breaker(error)
                 if self.tools.clock.monotonic() + wait > gives_up_at:
                     raise
-                self.tools.observe(Waiting(error.what, wait))
+                self.tools.observe(Waiting(error.what, wait, error.reason))
                 if self.heartbeat.sleep(wait):
                     raise
 
@@ -82,7 +82,7 @@ class Attempts:
             asked = error.retry_after if isinstance(error, RateLimited) else 0.0
             breaker = opened(transaction.reader.runs.read(run.run_id), now_ms=self._now(), asked_seconds=asked)
             transaction.progress.set_breaker(run, breaker, now_ms=self._now(), reason=error.what)
-        self.tools.observe(BreakerOpened(error.what, breaker.until_ms))
+        self.tools.observe(BreakerOpened(error.what, breaker.until_ms, error.reason))
         wait_ms = breaker.until_ms - self._now()
         error.when = asked_again(wait_ms)
         return wait_ms / 1000

@@ -21,7 +21,7 @@ from ai_memory.stores.sqlite.lost_run import run_lost
 
 if TYPE_CHECKING:
     from ai_memory.errors import AiMemoryError
-    from ai_memory.memory.reason import Reason
+    from ai_memory.memory.reason import Kind, Reason
     from ai_memory.stores.computing import Computing
     from ai_memory.stores.holder import Holder
     from ai_memory.stores.sqlite.base import Store, Transaction
@@ -228,6 +228,10 @@ class QuarantineReader:
     def entries(self, target: int) -> list[Quarantined]:
         """See the port."""
         return quarantine.entries(self.store, target)
+
+    def by_kind(self, target: int) -> dict[Kind, int]:
+        """Return how many entries of a target there are of each kind, those out of force included."""
+        return quarantine.by_kind(self.store, target)
 
     def reason_of(self, target: int, src: bytes) -> Reason | None:
         """See the port."""

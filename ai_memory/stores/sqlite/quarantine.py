@@ -48,6 +48,11 @@ ENTRIES = f"""
     FROM reembed_quarantine AS q JOIN (SELECT id, namespace FROM main.memories) AS m ON m.id = q.memory_id
     WHERE q.target = ? ORDER BY m.namespace, m.id
 """
+BY_KIND = """
+    SELECT q.kind, count(*) FROM reembed_quarantine AS q
+    JOIN (SELECT id FROM main.memories) AS m ON m.id = q.memory_id
+    WHERE q.target = ? GROUP BY q.kind
+"""
 TRY_AGAIN = "Empty it, so that its rows are tried again: ai-memory reembed --retry-quarantined"
 
 
@@ -101,6 +106,14 @@ def entries(store: Store, target: int) -> list[Quarantined]:
         _quarantined(store.codec.name(namespace), _entry(store, ENTRY_COLUMNS, values))
         for namespace, *values in store.db.execute(ENTRIES, (target,))
     ]
+
+
+def by_kind(store: Store, target: int) -> dict[Kind, int]:
+    """Return how many entries of a target there are of each kind, as far as their memories exist.
+
+    Entries out of force are included. A kind that is damaged is left out: whoever reads its entry is told.
+    """
+    return {kind: count for kind, count in store.db.execute(BY_KIND, (target,)) if kind in get_args(Kind)}
 
 
 def _entry(store: Store, columns: Sequence[str], values: Sequence[object]) -> OwnRow:

@@ -1,0 +1,107 @@
+"""A start and those who hear of it beside the person at the terminal: log, metrics, the command of `--on-end`."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from ai_memory.commands.reembed.told_files import require_apart
+from ai_memory.errors import AiMemoryError
+from ai_memory.reembed.events import Observer, StartEnded, to_all
+from ai_memory.show.streams import EXIT_READER_GONE
+from ai_memory.stores.open_options import OpenOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from ai_memory.config.settings import Settings
+    from ai_memory.show.console import Console
+    from ai_memory.show.log import EventLog, Values
+    from ai_memory.show.metrics import Figures, MetricsFile
+
+BRIEFLY = OpenOptions(busy_timeout_ms=500)
+"""What is only told waits for nobody."""
+REFUSED = "refused"
+"""The reason of a start that ended before it took a run."""
+
+
+def observed(args: argparse.Namespace, settings: Settings, console: Console, start: Callable[[Observer], int]) -> int:
+    """Return the exit code of `start`, which tells the observer it is given; all of them hear how it ended.
+
+    Raises:
+        UsageError: an observer that was asked for cannot be had.
+        AiMemoryError: what `start` raises.
+    """
+    observe = to_all(*_observers(args, settings, console))
+    try:
+        exit_code = start(observe)
+    except AiMemoryError as error:
+        observe(StartEnded(error.exit_code, error.reason))
+        _tell_command(args, console, {"error": error.line(), "exit_code": error.exit_code})
+        raise
+    except BrokenPipeError:
+        _tell(EXIT_READER_GONE, args, console, observe)
+        raise
+    _tell(exit_code, args, console, observe)
+    return exit_code
+
+
+def _tell(exit_code: int, args: argparse.Namespace, console: Console, observe: Observer) -> None:
+    observe(StartEnded(exit_code, str(console.shown.values.get("reason", REFUSED))))
+    _tell_command(args, console, {**console.shown.values, "exit_code": exit_code})
+
+
+def _tell_command(args: argparse.Namespace, console: Console, values: dict[str, object]) -> None:
+    if args.on_end:
+        from ai_memory.commands.reembed.on_end import tell_end
+
+        tell_end(args.on_end, console, values)
+
+
+def _observers(args: argparse.Namespace, settings: Settings, console: Console) -> list[Observer]:
+    found: list[Observer] = [_log(args, settings, console)] if args.log_file else []
+    return [*found, _metrics(args, settings, console)] if args.metrics_file else found
+
+
+def _log(args: argparse.Namespace, settings: Settings, console: Console) -> EventLog:
+    import os
+
+    from ai_memory.clock import SystemClock
+    from ai_memory.show.console import masked
+    from ai_memory.show.log import FORMATS, EventLog, LogFile
+    from ai_memory.text.masking import Mask
+
+    path: Path = args.log_file
+    on_stderr = str(path) == "-"
+    if not on_stderr:
+        require_apart("--log-file", path, settings.db.value, replaced=False)
+    write = console.err.line if on_stderr else LogFile(path, console.warn)
+    common = {"database": str(settings.db.value.absolute()), "pid": os.getpid()}
+    form = FORMATS[args.log_format or "text"]
+
+    def line(values: Values) -> str:
+        mask = Mask(console.keys())
+        return form({name: masked(value, mask) for name, value in values.items()})
+
+    return EventLog(write, line, common, SystemClock())
+
+
+def _metrics(args: argparse.Namespace, settings: Settings, console: Console) -> MetricsFile:
+    from ai_memory.clock import SystemClock
+    from ai_memory.commands.reembed.wanted import wanted_if_usable
+    from ai_memory.reembed.inspect.read_status import read_status
+    from ai_memory.show.metrics import Figures, MetricsFile, require_installed
+    from ai_memory.stores.opening import database
+
+    require_installed()
+    require_apart("--metrics-file", args.metrics_file, settings.db.value, replaced=True)
+    path, clock = settings.db.value, SystemClock()
+    file, wanted = database(path, BRIEFLY), wanted_if_usable(settings)
+
+    def read() -> Figures | None:
+        with file.read() as store:
+            status = read_status(file, store, now_ms=clock.now_ms(), wanted=wanted)
+            return Figures(status, store.quarantine.by_kind(status.target.id)) if status else None
+
+    return MetricsFile(args.metrics_file, str(path.absolute()), read, clock, console.warn)
