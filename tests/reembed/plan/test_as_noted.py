@@ -12,13 +12,22 @@ import pytest
 
 from ai_memory.reembed.plan.as_noted import BLOCK, BLOCKS, as_noted
 from ai_memory.reembed.plan.census import Census, take_census
+from ai_memory.reembed.sweep.refusal_guard import REFUSED_ROWS, REFUSED_SHARE
 from ai_memory.stores.sqlite import walk
+from ai_memory.vectors.blob import encode
 from tests.machine.invocation import traced
 from tests.reembed.finish.test_rollback import NEW, OLD, rollback
 from tests.reembed.work import NOW_MS, Work, known
 from tests.support import files, shapes
+from tests.support.fakes import HashEmbedder
 
 ROWS = 40
+INSERT_MANY = """
+    WITH RECURSIVE number (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < {count})
+    INSERT INTO memories (id, tier, namespace, title, content, created_at, updated_at)
+    SELECT printf('new-%05d', n), 'mid', 'a', 'note ' || n, iif(n <= {refused}, 'poison', 'fine'), '2026', '2026'
+    FROM number
+"""
 EVERY_ROW = " ".join(walk.ALL_ROWS.split("{rows}")[1].split("{within}")[0].split())
 """How the statement that reads all rows ends."""
 
@@ -120,6 +129,31 @@ def test_rows_are_counted_where_the_next_stale_one_is_far_ahead(tmp_path: Path) 
     files.execute(work.path, "UPDATE memories SET expires_at = '2001-01-01T00:00:00+00:00' WHERE id < 'id-999'")
 
     assert noted(work) is None
+
+
+def test_vectors_that_others_wrote_over_between_two_starts_are_no_churn(tmp_path: Path) -> None:
+    work = Work(files.create(tmp_path / "m.db", rows=10, namespaces=("a",)))
+    assert work.run(max_rows=5, batch=5).exit_code == 75
+    with work.store() as store:
+        other = encode(OLD.vector("another program's"))
+        store.db.execute("UPDATE memories SET embedding = ? WHERE id < 'id-005'", (other,))
+
+    ended = work.run(resume=True)
+
+    assert (ended.exit_code, ended.passes) == (0, 2)
+    assert work.all_right()
+
+
+def test_rows_that_came_since_count_where_the_refused_ones_are_too_many(tmp_path: Path) -> None:
+    work = Work(files.create(tmp_path / "m.db", rows=10), HashEmbedder(poison="poison"))
+    assert work.run(max_rows=5, batch=5).exit_code == 75
+    refused, came = REFUSED_ROWS + 5, round((REFUSED_ROWS + 10) / REFUSED_SHARE)
+    with work.store() as store:
+        store.db.execute(INSERT_MANY.format(count=came, refused=refused))
+
+    ended = work.run(resume=True)
+
+    assert (ended.exit_code, ended.quarantined, ended.total) == (10, refused, came + 10)
 
 
 def test_rows_without_an_id_are_reported_by_a_start_that_goes_on(tmp_path: Path) -> None:
