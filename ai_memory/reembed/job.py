@@ -90,9 +90,7 @@ class Job:
 
     def _plan(self, store: Reader) -> Plan:
         with self.tools.ledger.counting(self.tools.embedder):
-            # What a limit of tokens lets through is seen by the shortest text of all.
-            notes = not (self.tools.spending and self.tools.spending.limit)
-            return plan(store, self.tools.embedder, self.options, now_ms=self._now(), may_go_by_notes=notes)
+            return plan(store, self.tools.embedder, self.options, now_ms=self._now())
 
     def _expense(self, began: float) -> Expense:
         duration_ms = round((self.tools.clock.monotonic() - began) * 1000)

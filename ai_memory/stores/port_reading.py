@@ -124,9 +124,6 @@ class UndoReader(Protocol):
         Each has `row_bytes` of vectors.
         """
 
-    def keeps_any_of(self, target: Fingerprint) -> bool:
-        """Return whether vectors that the target gave are kept, of whichever text."""
-
     def left_of(self, undoes: Span) -> int:
         """Return how many memories have vectors of these runs' targets."""
 

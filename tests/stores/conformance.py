@@ -826,16 +826,6 @@ class UndoSuite(Suite):
 
         assert (store.targets.previous.left_of(Span(run.run_id, run.run_id)), old.dim) == (1, OLD.dim)
 
-    def test_of_which_target_vectors_are_kept_is_known(
-        self, store: Store, old: Fingerprint, target: Fingerprint, run: Run
-    ) -> None:
-        previous = store.targets.previous
-        assert not previous.keeps_any_of(old)
-
-        replaced(store, target, run, *IDS[:2])
-
-        assert (previous.keeps_any_of(old), previous.keeps_any_of(target)) == (True, False)
-
     def test_a_refusal_of_the_database_names_its_row_and_the_others_are_put_back(
         self, subject: Subject, store: Store, old: Fingerprint, target: Fingerprint, run: Run
     ) -> None:

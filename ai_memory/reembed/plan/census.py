@@ -56,11 +56,9 @@ class Census:
     have a vector, of `bytes_to_keep` in all, `shortest` is the shortest of their texts. `reads` is how often the live
     rows were read, `answered` how often the fresh ones of them.
     `dead` (expired, tombstoned …), `substrate` and `unaddressable` (no text as id) rows are none of these.
-    `noted` says that nothing was counted: these are the numbers of an unfinished run, see `as_noted`.
     """
 
     began_at: int
-    noted: bool = False
     fresh: int = 0
     stale: int = 0
     quarantined: int = 0

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from ai_memory.reembed.plan.approval import unapproved
-from ai_memory.reembed.plan.as_noted import as_noted
 from ai_memory.reembed.plan.at_hand import AtHand, Sorting
 from ai_memory.reembed.plan.census import Census, Means, count_rows
 from ai_memory.reembed.plan.decide import Action, Situation, decide, order_of, scope_of
@@ -16,14 +15,12 @@ from ai_memory.stores.values import NAMESPACE
 from ai_memory.vectors.fingerprint import differences
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from ai_memory.embed.port import ResilientEmbedder
     from ai_memory.reembed.options import Options
     from ai_memory.reembed.scope import Scope
     from ai_memory.stores.port import Reader, Snapshot
     from ai_memory.stores.values import Run
-    from ai_memory.vectors.target import Fingerprint, Target
+    from ai_memory.vectors.target import Target
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +47,8 @@ class Plan:
         return self.census.stale - self.at_hand.rows
 
 
-def plan(
-    store: Reader, embedder: ResilientEmbedder, options: Options, *, now_ms: int, may_go_by_notes: bool = False
-) -> Plan:
-    """Return what this start is to do; where it `may_go_by_notes`, no row is counted for going on with a run.
+def plan(store: Reader, embedder: ResilientEmbedder, options: Options, *, now_ms: int) -> Plan:
+    """Return what this start is to do.
 
     Raises:
         OperatorNeeded, TargetChanged, UsageError: see `decide`; or nobody approved the target.
@@ -62,7 +57,7 @@ def plan(
     run = store.runs.unfinished()
     store.memories.require_seen(*(options.scope or ()))
     configured, target = embedder.target.dim, find_target(store, embedder)
-    planned = _plan(store, target, options, run, now_ms=now_ms, may_go_by_notes=may_go_by_notes)
+    planned = _plan(store, target, options, run, now_ms=now_ms)
     if configured or not target.dim or not _may_go_elsewhere(store, planned, options):
         return planned
     told = told_width(embedder, run, now_ms=now_ms)
@@ -82,15 +77,7 @@ def _may_go_elsewhere(store: Reader, planned: Plan, options: Options) -> bool:
     return planned.action is Action.START and not store.operator.is_approved(target.space, target.dim)
 
 
-def _plan(
-    store: Reader,
-    target: Target,
-    options: Options,
-    run: Run | None,
-    *,
-    now_ms: int,
-    may_go_by_notes: bool = False,
-) -> Plan:
+def _plan(store: Reader, target: Target, options: Options, run: Run | None, *, now_ms: int) -> Plan:
     scope, order = scope_of(options, run), order_of(options, run)
     target = approved_width(store, target, options, run)
     changed = _changed(store, run, target)
@@ -103,21 +90,10 @@ def _plan(
         census = count_rows(found, traits, known, scope, now_ms=now_ms, visit=sorting.visit, means=means)
         return census, sorting.found
 
-    noted = may_go_by_notes and known and _noted(store, known, options, run, changed)
-    census, at_hand = (noted, AtHand()) if noted else store.consistently(read)
+    census, at_hand = store.consistently(read)
     action, undo = action_of(store, target, options, run, census), undo_bytes(options, run, census)
     beside = staged_bytes(options, run, census, dim=target.dim)
     return Plan(action, target, scope, census, run, order, undo, beside, at_hand)
-
-
-def _noted(
-    store: Reader, known: Fingerprint, options: Options, run: Run | None, changed: Sequence[str]
-) -> Census | None:
-    """Return the rows of the unfinished run as it noted them, where this start plainly goes on with it."""
-    otherwise = options.retarget or options.retry_quarantined or options.last_pass or changed
-    if run is None or otherwise or not options.resume or run.state != "running" or run.undoes or run.skip_current:
-        return None
-    return as_noted(store, run, known)
 
 
 def approved_width(store: Reader, target: Target, options: Options, run: Run | None) -> Target:

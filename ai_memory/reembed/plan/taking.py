@@ -103,7 +103,7 @@ def take(
             transaction.quarantine.lift(fingerprint.id, sorted(planned.census.quarantined_ids))
         # What the row says of it is what killed runners left, and runs that were given up; only a text of a row whose
         # vector is not at hand is sent again, asked again at most once.
-        lost = run.in_flight_limit if planned.census.noted else min(run.in_flight_limit, 2 * planned.to_send)
+        lost = min(run.in_flight_limit, 2 * planned.to_send)
         resumed = run.run_id == (planned.run.run_id if planned.run else None)
         # A run that was given up may have had nothing in flight; one of a killed runner is not known to.
         untold, until = run.untold and bool(run.holder or lost), believed_until(run, now_ms=now_ms)
@@ -111,8 +111,7 @@ def take(
             run, holder, in_flight_limit=in_flight, lost=lost, breaker_until=until, now_ms=now_ms
         )
         lifted = planned.census.quarantined if options.retry_quarantined else 0
-        if not planned.census.noted:
-            transaction.progress.note_census(run, planned.census.counted(lifted=lifted))
+        transaction.progress.note_census(run, planned.census.counted(lifted=lifted))
         again = most_asked(len(transaction.reader.targets.unproven(fingerprint))) + most_asked(planned.at_hand.unproven)
         twice = lost + again if untold else 0
     return TakenRun(run, fingerprint, resumed, lost, twice, lifted)
@@ -123,8 +122,7 @@ def preflight(store: Reader, planned: Plan) -> Preflight:
     begins = planned.action in (Action.START, Action.SUPERSEDE)
     known = known_fingerprint(store, planned.target) if begins else None
     in_doubt = len(store.targets.unproven(known)) + planned.at_hand.unproven if known else 0
-    # Only where a run begins is it told, and noted.
-    stored = tuple(store.memories.stored_spaces()) if begins else ()
+    stored = tuple(store.memories.stored_spaces())
     return Preflight(
         stored,
         planned.census,

@@ -55,8 +55,7 @@ class Passes:
         """Sweep `scope`, in which the census `before` was taken; `following` is the start after this one."""
         self._store, self._sweep, self._committer, self._journal = store, sweep, committer, journal
         self._options, self._tools, self._scope = options, tools, scope
-        # What is noted knows nothing of vectors that others wrote over since.
-        self._fresh, self._passes, self._next = None if before.noted else before.fresh, 0, following
+        self._fresh, self._passes, self._next = before.fresh, 0, following
         self._budget = Budget(tools.spending, max_rows=options.max_rows)
 
     def run(self) -> Ending:
@@ -186,8 +185,7 @@ class Passes:
 
     def _nothing_stuck(self, census: Census, written: int) -> bool:
         """Return whether all vectors of a pass were written over at once: another pass would pay for them once more."""
-        known = self._fresh is not None and census.fresh <= self._fresh
-        return 0 < written <= census.overwritten and known
+        return 0 < written <= census.overwritten and census.fresh <= self._fresh
 
     def _unfinished(self, walk: Scan) -> Ending:
         run = self._journal.run

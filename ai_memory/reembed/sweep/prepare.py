@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ai_memory.reembed.plan.census import take_census
 from ai_memory.reembed.sweep.already_there import OtherModels, require_new
 from ai_memory.reembed.sweep.committer import Committer
 from ai_memory.reembed.sweep.inherited import inherited
@@ -43,11 +42,7 @@ def prepare(  # noqa: PLR0913 - all that a sweep is made of
     committer = Committer(store, journal, taken.fingerprint, tools, unsettled=taken.unsettled, sizes=run.limits)
     schedule = Schedule(rows=before.stale, batch=options.batch, doubted=run.counters.disagreed > 0)
     refused = store.quarantine.refused_since(taken.fingerprint.id, run.started_at)
-    refusals = RefusalGuard(
-        refused=refused,
-        total=before.live,
-        recount=lambda: take_census(store, taken.fingerprint, scope, now_ms=tools.clock.now_ms()).live,
-    )
+    refusals = RefusalGuard(refused=refused, total=before.live)
     others = OtherModels(
         lambda outcomes: require_new(store, committer.target, run.target_model, outcomes),
         # Only before its first vector can a run show that they are those of another model.

@@ -8,8 +8,6 @@ from ai_memory.embed.outcomes import Refused
 from ai_memory.errors import EndpointUnusable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from ai_memory.reembed.work import Answered
 
 REFUSED_ROWS = 50
@@ -22,12 +20,9 @@ Choices of 2026-11-23, not measured."""
 class RefusalGuard:
     """Counts the refused rows of a whole run: a few at each start of cron would in the end be all of them."""
 
-    def __init__(self, *, refused: int = 0, total: int | None = None, recount: Callable[[], int] | None = None) -> None:
-        """Begin with the rows `refused` by earlier invocations, of `total` (None: each is told of, however many).
-
-        Where that may be too few by now, `recount` counts them once, before they are called too many.
-        """
-        self._refused, self._total, self._recount = refused, total, recount
+    def __init__(self, *, refused: int = 0, total: int | None = None) -> None:
+        """Begin with the rows `refused` by earlier invocations, of `total` (None: each is told of, however many)."""
+        self._refused, self._total = refused, total
 
     def require_few(self, answered: Answered) -> None:
         """Count what is refused of a page.
@@ -39,14 +34,9 @@ class RefusalGuard:
             return
         newly = sum(isinstance(each, Refused) for each in answered.outcomes)
         self._refused += newly
-        if newly and self._too_many(self._total) and self._recount:
-            self._total, self._recount = self._recount(), None
-        if newly and self._too_many(self._total):
+        if newly and self._refused > max(REFUSED_ROWS, REFUSED_SHARE * self._total):
             raise EndpointUnusable(
                 f"The endpoint refused {self._refused:,} rows of {self._total:,} one by one.",
                 tip="Look at its answers: ai-memory reembed quarantine; if the endpoint is at fault, fix it, then: "
                 "ai-memory reembed --resume --retry-quarantined; if the rows are bad: ai-memory reembed cancel",
             )
-
-    def _too_many(self, total: int) -> bool:
-        return self._refused > max(REFUSED_ROWS, REFUSED_SHARE * total)

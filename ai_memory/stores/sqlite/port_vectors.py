@@ -153,10 +153,6 @@ class UndoReader:
         """See the port."""
         return previous.left_of(self.store, undoes)
 
-    def keeps_any_of(self, target: Fingerprint) -> bool:
-        """See the port."""
-        return previous.keeps_any_of(self.store, target)
-
 
 @dataclass(frozen=True, slots=True)
 class StagedReader:

@@ -51,7 +51,6 @@ KNOWN_TEXTS = f"""
     SELECT value FROM {VALUES}
     WHERE EXISTS (SELECT 1 FROM embedding_previous WHERE fingerprint_id = :target AND src = value)
 """
-KEEPS_ANY_OF = "SELECT EXISTS (SELECT 1 FROM embedding_previous WHERE fingerprint_id = CAST(? AS INTEGER))"
 IDS = """
     SELECT DISTINCT CAST(memory_id AS BLOB) FROM embedding_previous
     WHERE {after} run_id BETWEEN :first AND :last AND written_head IS NOT NULL ORDER BY memory_id LIMIT :limit
@@ -174,11 +173,6 @@ def to_undo(store: Store) -> Span | None:
 def lost(store: Store, undoes: Span) -> list[int]:
     """Return those of the runs that cannot be undone, as what they replaced is not kept, or not all of it."""
     return [int(row[0]) for row in store.db.execute(LOST_OF, (undoes.first, undoes.last))]
-
-
-def keeps_any_of(store: Store, fingerprint: Fingerprint) -> bool:
-    """Return whether vectors that the target gave are kept, of whichever text."""
-    return bool(store.db.value(KEEPS_ANY_OF, (fingerprint.id,)))
 
 
 def left_of(store: Store, undoes: Span) -> int:
