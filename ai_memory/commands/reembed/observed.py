@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from ai_memory.commands.reembed.told_files import require_apart
+from ai_memory.commands.reembed.told_files import require_told_files
 from ai_memory.errors import AiMemoryError
 from ai_memory.reembed.events import Observer, StartEnded, to_all
 from ai_memory.show.streams import EXIT_READER_GONE
@@ -60,6 +60,7 @@ def _tell_command(args: argparse.Namespace, console: Console, values: dict[str, 
 
 
 def _observers(args: argparse.Namespace, settings: Settings, console: Console) -> list[Observer]:
+    require_told_files(args, settings)
     found: list[Observer] = [_log(args, settings, console)] if args.log_file else []
     return [*found, _metrics(args, settings, console)] if args.metrics_file else found
 
@@ -73,10 +74,7 @@ def _log(args: argparse.Namespace, settings: Settings, console: Console) -> Even
     from ai_memory.text.masking import Mask
 
     path: Path = args.log_file
-    on_stderr = str(path) == "-"
-    if not on_stderr:
-        require_apart("--log-file", path, settings.db.value, replaced=False)
-    write = console.err.line if on_stderr else LogFile(path, console.warn)
+    write = console.err.line if str(path) == "-" else LogFile(path, console.warn)
     common = {"database": str(settings.db.value.absolute()), "pid": os.getpid()}
     form = FORMATS[args.log_format or "text"]
 
@@ -95,7 +93,6 @@ def _metrics(args: argparse.Namespace, settings: Settings, console: Console) -> 
     from ai_memory.stores.opening import database
 
     require_installed()
-    require_apart("--metrics-file", args.metrics_file, settings.db.value, replaced=True)
     path, clock = settings.db.value, SystemClock()
     file, wanted = database(path, BRIEFLY), wanted_if_usable(settings)
 

@@ -122,7 +122,8 @@ def preflight(store: Reader, planned: Plan) -> Preflight:
     begins = planned.action in (Action.START, Action.SUPERSEDE)
     known = known_fingerprint(store, planned.target) if begins else None
     in_doubt = len(store.targets.unproven(known)) + planned.at_hand.unproven if known else 0
-    stored = tuple(store.memories.stored_spaces())
+    # Only where a run begins is it told, and noted.
+    stored = tuple(store.memories.stored_spaces()) if begins else ()
     return Preflight(
         stored,
         planned.census,

@@ -107,13 +107,44 @@ def test_no_database_and_nothing_that_belongs_to_one_is_written_over(
     assert sorted(each.name for each in tmp_path.iterdir()) == ["copy", "link", "m.db"]
 
 
-def test_what_is_not_a_file_is_not_replaced_by_metrics(command: Command, tmp_path: Path) -> None:
-    pipe = tmp_path / "pipe"
-    os.mkfifo(pipe)
-    refused = command.run("reembed", "--metrics-file", pipe)
+@pytest.mark.parametrize("flag", ["--log-file", "--metrics-file"])
+def test_a_file_that_the_start_needs_for_something_else_is_not_written_over(
+    command: Command, tmp_path: Path, flag: str
+) -> None:
+    config = tmp_path / "config.toml"
+    config.write_text("# nothing is configured\n")
+    for other, path in (("--backup", tmp_path / "new"), ("--config", config)):
+        refused = command.run("reembed", "--yes", other, path, flag, path)
+        assert (refused.code, refused.error) == (
+            64,
+            f"{flag}: {path} is the file of {other}. Give {flag} another file.",
+        )
+    both = command.run("reembed", "--log-file", tmp_path / "new", "--metrics-file", tmp_path / "new")
 
-    assert (refused.code, refused.error) == (
-        64,
-        f"--metrics-file: {pipe} is not a file. Give --metrics-file another file.",
-    )
-    assert pipe.is_fifo()
+    assert (both.code, "is the file of --log-file" in both.error) == (64, True)
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["config.toml", "m.db"]
+    assert config.read_text() == "# nothing is configured\n"
+
+
+def test_metrics_replace_nothing_but_metrics(command: Command, tmp_path: Path) -> None:
+    pipe, key, empty = tmp_path / "pipe", tmp_path / "key", tmp_path / "empty"
+    os.mkfifo(pipe)
+    key.write_text("a key\n")
+    empty.touch()
+
+    for each in (pipe, key):
+        refused = command.run("reembed", "--metrics-file", each)
+        assert (refused.code, refused.error) == (
+            64,
+            f"--metrics-file: {each} is there, and has no figures of ours. Give --metrics-file another file.",
+        )
+    assert command.run("reembed", "--metrics-file", "-").code == 64
+    assert (pipe.is_fifo(), key.read_text()) == (True, "a key\n")
+    for _ in range(2):
+        assert command.run("reembed", "--yes", "--metrics-file", empty).code == 0
+
+
+def test_no_start_waits_for_somebody_who_reads_its_log(command: Command, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+
+    assert command.run("reembed", "--log-file", tmp_path / "pipe").code == 64
