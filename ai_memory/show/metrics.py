@@ -58,6 +58,18 @@ class End:
     at: int
 
 
+def has_figures(path: Path) -> bool:
+    """Return whether a file is one that we wrote, or an empty one; not where it cannot be read."""
+    begins = f"# HELP {PREFIX}_".encode()
+    try:
+        if not path.is_file():
+            return False
+        with path.open("rb") as file:
+            return file.read(len(begins)) in (begins, b"")
+    except OSError:
+        return False
+
+
 def require_installed() -> None:
     """Check that Prometheus' client is there.
 

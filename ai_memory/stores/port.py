@@ -115,6 +115,12 @@ class Database(Protocol):
             UsageError: something stands there, or there is no folder for it.
         """
 
+    def occupied(self, path: Path) -> str:
+        """Return why a path must not be written as another file, in words: it is of this database, or another one.
+
+        Empty where it may.
+        """
+
     def back_up(self, to: Path, *, told: Callable[[int, int], None]) -> int:
         """Copy one state of it to a new file and return its size in bytes; `told` hears bytes done and bytes in all.
 

@@ -1787,6 +1787,14 @@ class CopySuite:
             assert freshness(reader, target, "id-000") is Freshness.FRESH
             assert set(ids_of(reader)) > set(IDS)
 
+    def test_what_is_of_a_database_is_told_from_what_is_not(self, subject: Subject, tmp_path: Path) -> None:
+        copy, other = tmp_path / "copy", tmp_path / "other"
+        subject.database.back_up(copy, told=lambda _done, _of: None)
+        other.write_text("no database")
+
+        assert subject.database.occupied(copy) == "is a database"
+        assert [subject.database.occupied(each) for each in (other, tmp_path, tmp_path / "new")] == ["", "", ""]
+
     def test_nothing_is_copied_over_what_stands_there(self, subject: Subject, tmp_path: Path) -> None:
         there = tmp_path / "there"
         there.write_bytes(b"mine")

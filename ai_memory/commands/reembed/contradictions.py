@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ai_memory.commands.reembed.flags import OF_A_ROLLBACK, OF_REQUESTS, given, named
+from ai_memory.commands.reembed.flags import OF_A_ROLLBACK, OF_OBSERVERS, OF_REQUESTS, given, named
 from ai_memory.errors import UsageError
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ OF_STAMPING = frozenset(
     {"stamp_only", "compared", "namespace", "dry_run", "probe", "retry_for", "no_undo", "yes", "on_end"}
 )
 """Flags, as attributes, that --stamp-only obeys; it refuses the others."""
-OF_A_RUN = frozenset({"metrics_file", "log_file", "log_format"})
+OF_A_RUN = frozenset(OF_OBSERVERS) - {"on_end"}
 """Flags, as attributes, by which others hear of a run."""
 
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from ai_memory.commands.reembed.told_files import require_told_files
 from ai_memory.errors import AiMemoryError
 from ai_memory.reembed.events import Observer, StartEnded, to_all
 from ai_memory.show.streams import EXIT_READER_GONE
 from ai_memory.stores.open_options import OpenOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from ai_memory.config.settings import Settings
@@ -34,32 +33,35 @@ def observed(args: argparse.Namespace, settings: Settings, console: Console, sta
         AiMemoryError: what `start` raises.
     """
     observe = to_all(*_observers(args, settings, console))
+
+    def tell(exit_code: int, reason: object, values: Mapping[str, object]) -> None:
+        observe(StartEnded(exit_code, str(reason)))
+        if args.on_end:
+            from ai_memory.commands.reembed.on_end import tell_end
+
+            tell_end(args.on_end, console, {**values, "exit_code": exit_code})
+
+    def tell_shown(exit_code: int) -> None:
+        shown = console.shown.values
+        tell(exit_code, shown.get("reason", REFUSED), shown)
+
     try:
         exit_code = start(observe)
     except AiMemoryError as error:
-        observe(StartEnded(error.exit_code, error.reason))
-        _tell_command(args, console, {"error": error.line(), "exit_code": error.exit_code})
+        tell(error.exit_code, error.reason, {"error": error.line()})
         raise
     except BrokenPipeError:
-        _tell(EXIT_READER_GONE, args, console, observe)
+        tell_shown(EXIT_READER_GONE)
         raise
-    _tell(exit_code, args, console, observe)
+    tell_shown(exit_code)
     return exit_code
 
 
-def _tell(exit_code: int, args: argparse.Namespace, console: Console, observe: Observer) -> None:
-    observe(StartEnded(exit_code, str(console.shown.values.get("reason", REFUSED))))
-    _tell_command(args, console, {**console.shown.values, "exit_code": exit_code})
-
-
-def _tell_command(args: argparse.Namespace, console: Console, values: dict[str, object]) -> None:
-    if args.on_end:
-        from ai_memory.commands.reembed.on_end import tell_end
-
-        tell_end(args.on_end, console, values)
-
-
 def _observers(args: argparse.Namespace, settings: Settings, console: Console) -> list[Observer]:
+    if not (args.log_file or args.metrics_file):
+        return []
+    from ai_memory.commands.reembed.told_files import require_told_files
+
     require_told_files(args, settings)
     found: list[Observer] = [_log(args, settings, console)] if args.log_file else []
     return [*found, _metrics(args, settings, console)] if args.metrics_file else found

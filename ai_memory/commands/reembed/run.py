@@ -128,12 +128,13 @@ def _run_afterwards(args: argparse.Namespace, settings: Settings, console: Conso
     """Do what the sub-command says with what a run made, or replaced."""
     from ai_memory.reembed.events import to_all
 
+    nobody = to_all()
     if args.verb == "switch":
-        return _switch(args, settings, console, to_all())
+        return _switch(args, settings, console, nobody)
     from ai_memory.commands.reembed.undo import run_prune, run_rollback
 
     if args.verb == "rollback":
-        return run_rollback(args, settings, console, to_all())
+        return run_rollback(args, settings, console, nobody)
     return run_prune(args, settings, console)
 
 
@@ -240,8 +241,8 @@ def _job(
     witness = witness_of(lambda: reading(settings.db.value))
     ties = Ties(stop.event, stop.closed, awaited, witness=witness, tell=progress.note, trace=trace)
     embedder, workers = embedders(args.embedders, configured, terms, ties, partial(answer, stop=stop))
-    needed, told = needs(configured, args.embedders), to_all(Narrator(progress), observe)
-    tools = Tools(clock, stop, told, embedder=embedder, workers=workers, spending=embedder.spending)
+    needed, observers = needs(configured, args.embedders), to_all(Narrator(progress), observe)
+    tools = Tools(clock, stop, observers, embedder=embedder, workers=workers, spending=embedder.spending)
     return Job(
         database=database(settings.db.value, OpenOptions(heed=stop.heed, tell=progress.note)),
         options=_options(args, settings),

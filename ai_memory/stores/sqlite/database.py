@@ -17,6 +17,7 @@ from ai_memory.stores.port import Lock
 from ai_memory.stores.sqlite import backup, connection, lock, vacuum
 from ai_memory.stores.sqlite.ddl import check_ledger, migrate
 from ai_memory.stores.sqlite.file import is_new, real_path, require_file
+from ai_memory.stores.sqlite.occupied import occupied
 from ai_memory.stores.sqlite.schema import read_schema, require_known
 from ai_memory.stores.sqlite.side_file import require_one_name
 from ai_memory.stores.sqlite.store import Store
@@ -85,6 +86,10 @@ class Database:
     def require_free(self, to: Path) -> None:
         """See the port."""
         backup.require_free(to)
+
+    def occupied(self, path: Path) -> str:
+        """See the port."""
+        return occupied(self.path, path)
 
     def back_up(self, to: Path, *, told: Callable[[int, int], None]) -> int:
         """See the port."""

@@ -230,7 +230,7 @@ class QuarantineReader:
         return quarantine.entries(self.store, target)
 
     def by_kind(self, target: int) -> dict[Kind, int]:
-        """Return how many entries of a target there are of each kind, those out of force included."""
+        """See the port."""
         return quarantine.by_kind(self.store, target)
 
     def reason_of(self, target: int, src: bytes) -> Reason | None:
