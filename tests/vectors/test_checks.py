@@ -92,6 +92,14 @@ def test_many_vectors_at_once_are_sound_where_each_is_by_itself(blobs: list[byte
     assert which_sound(blobs, DIM) == [each is not None and is_sound(each, DIM) for each in blobs]
 
 
+def test_of_many_vectors_at_once_the_unsound_ones_are_told() -> None:
+    unsound = [UNIT * 1e16, UNIT * 1e-16, UNIT * 0, *map(broken, BROKEN.values())]
+
+    found = which_sound([encode(each) for vector in unsound for each in (vector, UNIT)], DIM)
+
+    assert found == [False, True] * len(unsound)
+
+
 @pytest.mark.parametrize("kind", [*BROKEN][:3])
 def test_the_cosine_of_a_broken_vector_is_neither_near_nor_far(kind: str) -> None:
     matrix = np.stack([UNIT, broken(BROKEN[kind]), np.zeros(DIM, dtype=np.float32)])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from ai_memory.memory.freshness import Document, Unfit
@@ -49,6 +50,18 @@ def test_what_another_program_does_to_a_row_is_found(work: Work, change: str) ->
 
     assert (found.fresh, found.stale, found.exit_code) == (9, 1, 75)
     assert found.stale_by_namespace == {"b": 1}
+
+
+def test_a_vector_that_is_broken_behind_its_head_is_stale(work: Work) -> None:
+    work.run()
+    nan = np.float32("nan").tobytes()
+    with work.store() as store:
+        [(blob,)] = store.db.execute("SELECT embedding FROM memories WHERE id = 'id-003'")
+        store.db.execute("UPDATE memories SET embedding = ? WHERE id = 'id-003'", (blob[: -len(nan)] + nan,))
+
+    found = census_of(work)
+
+    assert (found.fresh, found.stale, found.first_stale) == (9, 1, ["id-003"])
 
 
 def test_a_move_between_namespaces_keeps_a_row_fresh(work: Work) -> None:
