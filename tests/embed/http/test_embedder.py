@@ -178,9 +178,11 @@ def test_what_an_answer_says_is_left_is_told(server: FakeEndpoint) -> None:
 
 
 def test_a_single_text_that_is_late_may_be_an_outage_or_the_text(server: FakeEndpoint) -> None:
+    embedder = openai(server)
+    embedder.embed_documents(TEXTS)
     server.fail("drip-body", seconds=0.01)
     with pytest.raises(TransientFailure) as caught:
-        openai(server).embed_documents(TEXTS[:1])
+        embedder.embed_documents(TEXTS[:1])
 
     assert type(caught.value) is Breakdown
 
