@@ -13,7 +13,8 @@ class Usage:
     """What requests used, as a value that travels: of a whole embedder, of one page, or the difference of two readings.
 
     `unreported_bytes` are those of texts whose answers did not say what they cost. A model on this machine `computed`
-    tokens of texts, and `filling` ones beside them, in `seconds`.
+    tokens of texts, and `filling` ones beside them, in `seconds`. Requests to an endpoint were under way for `asking`
+    seconds, and the rate that it allows held them back for `paced` seconds, each of them counted by itself.
     """
 
     requests: int = 0
@@ -24,6 +25,8 @@ class Usage:
     computed: int = 0
     filling: int = 0
     seconds: float = 0.0
+    asking: float = 0.0
+    paced: float = 0.0
 
     def __add__(self, other: Usage) -> Usage:
         """Return the sum, field by field."""

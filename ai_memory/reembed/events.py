@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from ai_memory.embed.usage import Usage
 
 if TYPE_CHECKING:
     from ai_memory.errors import AiMemoryError
@@ -36,10 +38,27 @@ class PassBegan:
 
 
 @dataclass(frozen=True, slots=True)
+class Spell:
+    """How the thread that commits spent some `seconds`, and what the requests used whose answers came in them.
+
+    So many of them it waited for answers, and so many it wrote.
+    """
+
+    seconds: float = 0.0
+    awaiting: float = 0.0
+    writing: float = 0.0
+    used: Usage = field(default_factory=Usage)
+
+
+@dataclass(frozen=True, slots=True)
 class PageCommitted:
-    """A page was committed: so many rows that were stale are not any more, or were raced."""
+    """A page was committed: so many rows that were stale are not any more, or were raced.
+
+    `spell` is the time since the page before it, None where nobody took it.
+    """
 
     rows: int
+    spell: Spell | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from ai_memory.reembed.events import (
     RunBegan,
     RunEnded,
     RunTakenOver,
+    SignGiven,
     Waiting,
 )
 from ai_memory.show.notices import QuarantineNotices
@@ -48,8 +49,8 @@ class Narrator:
             case RunBegan():
                 self._copied = -1
                 self._progress.begin(total=event.rows, label=f"to {event.model}")
-            case PageCommitted():
-                self._progress.advance(event.rows)
+            case PageCommitted() | SignGiven():
+                self._get_on(event)
             case RowsQuarantined():
                 self._notices.observe(event.rows)
             case RowsTakenBack() | RemedyFound():
@@ -64,6 +65,12 @@ class Narrator:
                 self._copy(event)
             case BackupOpened() | PauseKept() | PauseNotKept():
                 self._progress.note(restore_words(event))
+
+    def _get_on(self, event: PageCommitted | SignGiven) -> None:
+        if isinstance(event, PageCommitted):
+            self._progress.advance(event.rows, event.spell)
+        else:
+            self._progress.wait(failing=bool(event.failure))
 
     def _copy(self, event: Copying | CopyEnded) -> None:
         if isinstance(event, CopyEnded):

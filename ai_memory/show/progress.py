@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
+from ai_memory.show.pace import Pace
+from ai_memory.text.times import instant
+
 if TYPE_CHECKING:
     from ai_memory.clock import Clock
+    from ai_memory.reembed.events import Spell
 
 PLAIN_INTERVAL_S = 30.0
+FAILING = "refused or failing requests"
 
 
 class Stream(Protocol):
@@ -29,8 +34,11 @@ class Progress(Protocol):
     def begin(self, *, total: int, label: str, unit: str = "rows") -> None:
         """Record that `total` rows, or what `unit` says, are to be done."""
 
-    def advance(self, rows: int) -> None:
-        """Record that `rows` more are done."""
+    def advance(self, rows: int, spell: Spell | None = None) -> None:
+        """Record that `rows` more are done, and how the time went that they took (None: nobody knows)."""
+
+    def wait(self, *, failing: bool) -> None:
+        """Record that an answer is waited for, and whether it is one to a request that failed before."""
 
     def grow(self, rows: int) -> None:
         """Record that `rows` more are to be done."""
@@ -55,7 +63,10 @@ class SilentProgress:
     def begin(self, *, total: int, label: str, unit: str = "rows") -> None:
         """Show nothing."""
 
-    def advance(self, rows: int) -> None:
+    def advance(self, rows: int, spell: Spell | None = None) -> None:
+        """Show nothing."""
+
+    def wait(self, *, failing: bool) -> None:
         """Show nothing."""
 
     def grow(self, rows: int) -> None:
@@ -82,7 +93,7 @@ class NoProgress(SilentProgress):
 
 
 class PlainProgress(SilentProgress):
-    """One line every 30 seconds: rows done, rows per second, time left."""
+    """One line every 30 seconds: rows done, rows and tokens per second, time left, and what holds the work back."""
 
     def __init__(self, err: Stream, clock: Clock) -> None:
         """Write to `err`, by the time of `clock`."""
@@ -90,23 +101,43 @@ class PlainProgress(SilentProgress):
         self._clock = clock
         self._total = self._done = 0
         self._label, self._unit = "", "rows"
-        self._began = self._said = 0.0
+        self._said = clock.monotonic()
+        self._pace: Pace | None = None
 
     def begin(self, *, total: int, label: str, unit: str = "rows") -> None:
         """Record that `total` rows, or what `unit` says, are to be done."""
         self._total, self._done, self._label, self._unit = total, 0, label, unit
-        self._began = self._said = self._clock.monotonic()
+        self._said = self._clock.monotonic()
+        self._pace = Pace(self._said)
 
-    def advance(self, rows: int) -> None:
+    def advance(self, rows: int, spell: Spell | None = None) -> None:
         """Record that `rows` more are done; print a line if the last one is 30 seconds old."""
         self._done += rows
+        if self._pace:
+            self._pace.advance(self._clock.monotonic(), rows, spell)
+            self._tell(self._pace, failing=False)
+
+    def wait(self, *, failing: bool) -> None:
+        """Print a line if the last one is 30 seconds old."""
+        if self._pace:
+            self._tell(self._pace, failing=failing)
+
+    def end(self) -> None:
+        """Record that nothing more will come."""
+        self._pace = None
+
+    def _tell(self, pace: Pace, *, failing: bool) -> None:
         now = self._clock.monotonic()
-        if now - self._said >= PLAIN_INTERVAL_S:
-            self._said = now
-            rate = self._done / (now - self._began)
-            left = max(self._total - self._done, 0) / rate if rate else 0.0
-            speed = f"{rate:.1f} {self._unit}/s, {_duration(left)} left"
-            self.say(f"{self._label}: {self._done:,} of {self._total:,} {self._unit}, {speed}")
+        if now - self._said < PLAIN_INTERVAL_S:
+            return
+        self._said = now
+        rate = pace.rows_per_second(now)
+        done = f"{self._done:,} of {self._total:,} {self._unit}, {rate:,.1f} {self._unit}/s"
+        tokens = f", {pace.tokens_per_second(now):,.0f} tokens/s" if pace.tokens_per_second(now) else ""
+        left = f", {_duration(max(self._total - self._done, 0) / rate)} left" if rate else ""
+        holder = FAILING if failing else pace.held_back_by(now)
+        held = f"; held back by {holder}" if holder else ""
+        self.say(f"{instant(self._clock.now_ms())} {self._label}: {done}{tokens}{left}{held}")
 
     def grow(self, rows: int) -> None:
         """Record that `rows` more are to be done."""
@@ -118,11 +149,13 @@ class PlainProgress(SilentProgress):
 
 
 class BarProgress(SilentProgress):
-    """A bar with rows per second and the time left, by tqdm."""
+    """A bar with rows per second and the time left, by tqdm; behind it tokens per second and what it waits for."""
 
-    def __init__(self, err: Stream) -> None:
-        """Draw on `err`."""
+    def __init__(self, err: Stream, clock: Clock) -> None:
+        """Draw on `err`, by the time of `clock`."""
         super().__init__(err)
+        self._clock = clock
+        self._pace = Pace(clock.monotonic())
         self._bar: Any = None
 
     def begin(self, *, total: int, label: str, unit: str = "rows") -> None:
@@ -130,12 +163,21 @@ class BarProgress(SilentProgress):
         from tqdm import tqdm
 
         self.end()
+        self._pace = Pace(self._clock.monotonic())
         self._bar = tqdm(total=total, desc=label, unit=f" {unit}", file=self._err, dynamic_ncols=True)
 
-    def advance(self, rows: int) -> None:
+    def advance(self, rows: int, spell: Spell | None = None) -> None:
         """Draw the bar `rows` longer."""
         if self._bar is not None:
+            self._pace.advance(self._clock.monotonic(), rows, spell)
+            self._say_behind(failing=False)
             self._bar.update(rows)
+
+    def wait(self, *, failing: bool) -> None:
+        """Draw the bar anew, that its time may be seen to pass."""
+        if self._bar is not None:
+            self._say_behind(failing=failing)
+            self._bar.refresh()
 
     def grow(self, rows: int) -> None:
         """Draw the bar for `rows` more."""
@@ -160,12 +202,18 @@ class BarProgress(SilentProgress):
             self._bar.close()
             self._bar = None
 
+    def _say_behind(self, *, failing: bool) -> None:
+        now = self._clock.monotonic()
+        tokens = f"{pace:,.0f} tokens/s" if (pace := self._pace.tokens_per_second(now)) else ""
+        holder = FAILING if failing else self._pace.held_back_by(now)
+        self._bar.set_postfix_str(", ".join(each for each in (tokens, holder) if each), refresh=False)
+
 
 def choose_progress(err: Stream, clock: Clock, *, quiet: bool) -> Progress:
     """Return the progress fit for where it is shown."""
     if quiet:
         return SilentProgress(err)
-    return BarProgress(err) if err.isatty() else PlainProgress(err, clock)
+    return BarProgress(err, clock) if err.isatty() else PlainProgress(err, clock)
 
 
 def _duration(seconds: float) -> str:

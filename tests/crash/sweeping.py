@@ -17,6 +17,7 @@ import apsw
 from ai_memory.clock import SystemClock
 from ai_memory.embed.assemble import threads
 from ai_memory.errors import AiMemoryError
+from ai_memory.reembed.events import Spell
 from ai_memory.reembed.inspect.report import RunReport
 from ai_memory.reembed.job import Job
 from ai_memory.reembed.options import Options
@@ -125,8 +126,8 @@ class Marking(SilentProgress):
         super().__init__(io.StringIO())
         self._recorder, self._editor = recorder, editor
 
-    def advance(self, rows: int) -> None:
-        del rows
+    def advance(self, rows: int, spell: Spell | None = None) -> None:
+        del rows, spell
         self._recorder.mark(Committed(int(self._editor.connection.execute(REEMBEDDED).get)))
 
     def sending(self, texts: Sequence[str]) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from hypothesis import strategies as st
 
+from ai_memory.embed.usage import Usage
 from ai_memory.errors import DataRefused
 from ai_memory.memory.freshness import Unfit
 from ai_memory.memory.reason import Reason
@@ -18,11 +19,14 @@ DAMAGED = DataRefused("It is damaged.", tip="Restore it.")
 paths = st.builds(Path, st.just("folder"), st.sampled_from(["m.db", "a b.db", "ü\x1b[2J.db"]))
 rows = st.builds(Unfit, text, text, st.just(b""), st.builds(Reason, st.sampled_from(["empty", "refused"]), text))
 sizes = st.dictionaries(st.sampled_from(["inputs", "in_flight"]), st.integers(min_value=1, max_value=2_000), min_size=1)
+seconds = st.floats(min_value=0, max_value=1e6)
+used = st.builds(Usage, tokens=numbers, seconds=seconds, asking=seconds, paced=seconds)
+spells = st.builds(events.Spell, seconds, seconds, seconds, used)
 KINDS: dict[type[Event], st.SearchStrategy[Event]] = {
     events.RunTakenOver: st.builds(events.RunTakenOver, numbers),
     events.RunBegan: st.builds(events.RunBegan, text, numbers),
     events.PassBegan: st.builds(events.PassBegan, numbers),
-    events.PageCommitted: st.builds(events.PageCommitted, numbers),
+    events.PageCommitted: st.builds(events.PageCommitted, numbers, st.none() | spells),
     events.RowsQuarantined: st.builds(events.RowsQuarantined, st.lists(rows, max_size=5).map(tuple)),
     events.WitnessAgreed: st.just(events.WitnessAgreed()),
     events.RowsTakenBack: st.builds(events.RowsTakenBack, numbers),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 
+from ai_memory.clock import SystemClock
 from ai_memory.errors import TransientFailure
 from ai_memory.reembed.events import (
     BreakerOpened,
@@ -38,6 +40,17 @@ def test_an_invocation_is_told_from_its_first_page_to_its_end(work: Work) -> Non
     assert (sum(rows), events[-1], events.count(RunEnded())) == (10, RunEnded(), 1)
     # Behind the first page and behind the last one.
     assert events.count(WitnessAgreed()) == 2
+
+
+def test_each_page_is_told_with_how_the_time_went_that_it_took_and_what_its_requests_used(work: Work) -> None:
+    work.embedder = HashEmbedder(before=lambda _: time.sleep(0.2))
+    events: list[Event] = []
+    job = work.job(batch=5)
+    replace(job, tools=replace(job.tools, clock=SystemClock(), observe=events.append)).run()
+    first, *others = (each.spell for each in events if isinstance(each, PageCommitted) and each.spell)
+
+    assert first.seconds >= first.awaiting + first.writing > first.writing > 0
+    assert sum(each.used.texts_sent for each in [first, *others]) >= 10
 
 
 def test_rows_of_the_quarantine_are_told_with_their_reasons_once_their_page_is_committed(work: Work) -> None:

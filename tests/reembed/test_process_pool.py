@@ -18,6 +18,7 @@ from ai_memory.config.file import Table
 from ai_memory.embed.assemble import assemble, threads
 from ai_memory.embed.port import ONE_ATTEMPT, TokenLimit
 from ai_memory.embed.terms import Terms, Ties
+from ai_memory.reembed.events import Spell
 from ai_memory.reembed.inspect.report import RunReport
 from ai_memory.reembed.job import Job
 from ai_memory.reembed.options import Options
@@ -58,8 +59,8 @@ class Swapping(Heard):
 
     endpoint: FakeEndpoint | None = None
 
-    def advance(self, rows: int) -> None:
-        Heard.advance(self, rows)
+    def advance(self, rows: int, spell: Spell | None = None) -> None:
+        Heard.advance(self, rows, spell)
         if self.endpoint and self.rows >= SWAPPED_AT:
             self.endpoint.change(weights="retrained")
 

@@ -14,6 +14,7 @@ from ai_memory.embed.awaited import Awaited
 from ai_memory.embed.pools.channel import Begin
 from ai_memory.embed.pools.local import ProcessEmbedder, ProcessPool, Workers
 from ai_memory.embed.port import RetryPolicy
+from ai_memory.reembed.events import Spell
 from ai_memory.reembed.inspect.report import RunReport
 from ai_memory.reembed.job import Job
 from ai_memory.reembed.options import Options
@@ -40,8 +41,8 @@ class Killing(Heard):
     every: int = 20
     killed: int = 0
 
-    def advance(self, rows: int) -> None:
-        Heard.advance(self, rows)
+    def advance(self, rows: int, spell: Spell | None = None) -> None:
+        Heard.advance(self, rows, spell)
         if self.every and self.started and self.rows >= (self.killed + 1) * self.every:
             self.killed += 1
             os.kill(self.started.pop(0), signal.SIGKILL)

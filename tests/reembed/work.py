@@ -13,6 +13,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 from ai_memory.embed.assemble import threads
 from ai_memory.embed.port import Embedder
 from ai_memory.memory.freshness import Document, examine
+from ai_memory.reembed.events import Spell
 from ai_memory.reembed.inspect.report import RunReport
 from ai_memory.reembed.job import Job
 from ai_memory.reembed.options import Options
@@ -71,8 +72,12 @@ class Heard:
         del label, unit
         self.total = total
 
-    def advance(self, rows: int) -> None:
+    def advance(self, rows: int, spell: Spell | None = None) -> None:
+        del spell
         self.rows += rows
+
+    def wait(self, *, failing: bool) -> None:
+        pass
 
     def grow(self, rows: int) -> None:
         self.total += rows

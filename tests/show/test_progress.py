@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import io
 
+import pytest
+
+from ai_memory.embed.usage import Usage
+from ai_memory.reembed.events import Spell
 from ai_memory.show.progress import BarProgress, PlainProgress, SilentProgress, choose_progress
-from tests.reembed.work import Clock
+from ai_memory.text.times import instant
+from tests.reembed.work import NOW_MS, Clock
+
+AT_30, AT_60 = instant(NOW_MS + 30_000), instant(NOW_MS + 60_000)
 
 
 class Terminal(io.StringIO):
@@ -30,14 +37,14 @@ def test_a_plain_line_comes_every_30_seconds_with_rate_and_time_left() -> None:
         progress.advance(500)
 
     assert err.getvalue().splitlines() == [
-        "to fake: 1,500 of 10,000 rows, 50.0 rows/s, 0:02:50 left",
-        "to fake: 3,000 of 10,000 rows, 50.0 rows/s, 0:02:20 left",
+        f"{AT_30} to fake: 1,500 of 10,000 rows, 50.0 rows/s, 0:02:50 left",
+        f"{AT_60} to fake: 3,000 of 10,000 rows, 50.0 rows/s, 0:02:20 left",
     ]
 
 
 def test_a_bar_shows_rows_and_rate_and_keeps_lines_above_itself() -> None:
     err = Terminal()
-    progress = BarProgress(err)
+    progress = BarProgress(err, Clock())
     progress.begin(total=10, label="to fake")
     progress.advance(10)
     progress.say("a warning")
@@ -50,7 +57,7 @@ def test_a_bar_shows_rows_and_rate_and_keeps_lines_above_itself() -> None:
 
 def test_rows_that_are_to_be_done_anew_are_more_to_do_and_never_more_than_all_are_done() -> None:
     clock, err, terminal = Clock(), io.StringIO(), Terminal()
-    plain, bar = PlainProgress(err, clock), BarProgress(terminal)
+    plain, bar = PlainProgress(err, clock), BarProgress(terminal, clock)
     for progress in (plain, bar):
         progress.begin(total=100, label="x")
         progress.advance(100)
@@ -60,7 +67,7 @@ def test_rows_that_are_to_be_done_anew_are_more_to_do_and_never_more_than_all_ar
         progress.advance(20)
         progress.end()
 
-    assert err.getvalue().splitlines() == ["x: 120 of 140 rows, 4.0 rows/s, 0:00:05 left"]
+    assert err.getvalue().splitlines() == [f"{AT_30} x: 120 of 140 rows, 4.0 rows/s, 0:00:05 left"]
     assert "120/140" in terminal.getvalue()
 
 
@@ -72,3 +79,62 @@ def test_quiet_still_says_what_must_be_said() -> None:
     progress.say("a warning")
 
     assert err.getvalue() == "a warning\n"
+
+
+@pytest.mark.parametrize(
+    ("spell", "holder"),
+    [
+        (Spell(10, 8, 1, Usage(tokens=5_000, asking=30)), "the endpoint"),
+        (Spell(10, 8, 1, Usage(tokens=5_000, asking=4, paced=26)), "the endpoint's rate limit"),
+        (Spell(10, 8, 1, Usage(tokens=5_000, computed=5_000, seconds=8)), "the model"),
+        (Spell(10, 2, 7, Usage(tokens=5_000, asking=4, paced=26)), "writing to the database"),
+        (Spell(10, 2, 1, Usage(tokens=5_000, asking=4, paced=26)), "reading the database"),
+    ],
+)
+def test_it_says_what_most_of_the_time_goes_into(spell: Spell, holder: str) -> None:
+    clock, err, terminal = Clock(), io.StringIO(), Terminal()
+    plain, bar = PlainProgress(err, clock), BarProgress(terminal, clock)
+    for progress in (plain, bar):
+        progress.begin(total=10_000, label="to fake")
+    for _ in range(3):
+        clock.advance(10)
+        for progress in (plain, bar):
+            progress.advance(100, spell)
+    bar.end()
+
+    line = f"{AT_30} to fake: 300 of 10,000 rows, 10.0 rows/s, 500 tokens/s, 0:16:10 left; held back by {holder}\n"
+    assert err.getvalue() == line
+    assert f"500 tokens/s, {holder}" in terminal.getvalue()
+
+
+def test_the_rate_is_that_of_the_last_two_minutes() -> None:
+    clock, err = Clock(), io.StringIO()
+    progress = PlainProgress(err, clock)
+    progress.begin(total=10_000, label="x")
+    clock.advance(3_600)
+    progress.advance(1_000)
+    clock.advance(130)
+    progress.advance(120)
+
+    assert [line.split(", ")[1] for line in err.getvalue().splitlines()] == ["8.3 rows/s", "1.0 rows/s"]
+
+
+def test_a_wait_of_minutes_is_told_of_every_30_seconds_without_a_time_left_that_nobody_knows() -> None:
+    clock, err = Clock(), io.StringIO()
+    progress = PlainProgress(err, clock)
+    progress.begin(total=10_000, label="x")
+    progress.advance(100, Spell(1, 1, 0, Usage(asking=1)))
+    for _ in range(100):
+        clock.advance(2)
+        progress.wait(failing=False)
+    progress.wait(failing=True)
+    clock.advance(30)
+    progress.wait(failing=True)
+
+    lines = [line.partition(" ")[2] for line in err.getvalue().splitlines()]
+    assert lines[0] == "x: 100 of 10,000 rows, 3.3 rows/s, 0:49:30 left; held back by the endpoint"
+    assert lines[4:] == [
+        "x: 100 of 10,000 rows, 0.0 rows/s",
+        "x: 100 of 10,000 rows, 0.0 rows/s",
+        "x: 100 of 10,000 rows, 0.0 rows/s; held back by refused or failing requests",
+    ]

@@ -103,18 +103,18 @@ class ConcurrencyLimiter:
         return max(min(int(self._level.now), most) if most else int(self._level.now), 1)
 
     @contextmanager
-    def slot(self, texts: Sequence[str] = ()) -> Iterator[None]:
-        """Hold one of the places in the block, waiting for it as long as it takes.
+    def slot(self, texts: Sequence[str] = ()) -> Iterator[float]:
+        """Hold one of the places in the block, waiting for it as long as it takes; yield the seconds due to the rate.
 
         Raises:
             RateLimited: the endpoint asked for a longer pause than anyone waits.
             TransientFailure: the stop came before the request could be sent.
         """
         tokens = estimated_tokens(texts)
-        self._enter(tokens)
+        paced = self._enter(tokens)
         began = self._clock()
         try:
-            yield
+            yield paced
         except RateLimited as error:
             error.pause = self._refused(began, error)
             raise
@@ -161,16 +161,22 @@ class ConcurrencyLimiter:
             self._rate.forget()
             self._condition.notify_all()
 
-    def _enter(self, tokens: int) -> None:
+    def _enter(self, tokens: int) -> float:
+        """Wait for a place, and return for how many seconds the rate was what it waited for."""
+        paced, now = 0.0, self._clock()
         with self._condition:
             wait = 0.0 if self._closed() else self._wait(tokens)
             while wait and not self._stop.is_set():
+                by_rate = self._rate.wait(now, tokens=tokens) > 0
                 self._condition.wait(min(wait, TICK))
+                before, now = now, self._clock()
+                paced += now - before if by_rate else 0.0
                 wait = self._wait(tokens)
             if wait or self._closed():
                 raise TransientFailure("The request was not sent, because the run is stopping.")
             self._in_flight = self._in_flight.and_one(tokens)
             self._rate.take(self._clock(), tokens=tokens)
+        return paced
 
     def _wait(self, tokens: int) -> float:
         """Return the seconds after which to look again, 0 where the request may start."""

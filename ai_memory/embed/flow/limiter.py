@@ -19,8 +19,11 @@ class Limiter(Protocol):
     def limit(self) -> int:
         """How many requests may be in flight now."""
 
-    def slot(self, texts: Sequence[str] = ()) -> AbstractContextManager[None]:
-        """Hold one of the places in the block, waiting for it as long as it takes; an error there is learned from."""
+    def slot(self, texts: Sequence[str] = ()) -> AbstractContextManager[float]:
+        """Hold one of the places in the block, waiting for it as long as it takes; an error there is learned from.
+
+        Yields for how many seconds the endpoint's rate, and not the others in flight, held it back.
+        """
 
     def observe(self, limits: Sequence[Remaining]) -> None:
         """Record from inside a slot what its answer says is left of the endpoint's limits."""
@@ -46,10 +49,10 @@ class Unlimited:
         """How many requests may be in flight now."""
         return self.most
 
-    def slot(self, texts: Sequence[str] = ()) -> AbstractContextManager[None]:
+    def slot(self, texts: Sequence[str] = ()) -> AbstractContextManager[float]:
         """Hold nothing."""
         del texts
-        return nullcontext()
+        return nullcontext(0.0)
 
     def observe(self, limits: Sequence[Remaining]) -> None:
         """Let what an answer says of limits pass."""

@@ -45,7 +45,7 @@ class ObservedLimiter:
         return self._limiter.limit
 
     @contextmanager
-    def slot(self, texts: Sequence[str] = ()) -> Iterator[None]:
+    def slot(self, texts: Sequence[str] = ()) -> Iterator[float]:
         """Hold a place of the inner one, and tell how the request in the block ended.
 
         Raises:
@@ -53,9 +53,9 @@ class ObservedLimiter:
         """
         asked = entered = self._clock()
         try:
-            with self._limiter.slot(texts):
+            with self._limiter.slot(texts) as paced:
                 entered = self._clock()
-                yield
+                yield paced
         except EmbedError as error:
             self._failed(texts, error, self._clock() - asked)
             raise

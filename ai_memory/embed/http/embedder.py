@@ -182,7 +182,8 @@ class HttpEmbedder:
             Misconfigured: it cannot be asked at all, as things are set up.
         """
         send = self._prepared(texts)
-        with self._limiter.slot(texts):
+        with self._limiter.slot(texts) as paced:
+            self.meter.add(Usage(paced=paced))
             answer = self._sent(send, len(texts))
             if error := refusal(answer, asked=self._asked(), now=time.time()):
                 # What let other requests pass may have been refused this one for its texts.
@@ -199,6 +200,7 @@ class HttpEmbedder:
     def _sent(self, send: Callable[[], Answer], count: int) -> Answer:
         """Return the answer to a request of `count` texts, whatever its status."""
         self.meter.add(Usage(requests=1, texts_sent=count))
+        began = time.perf_counter()
         try:
             answer = send()
         except AnswerLate as error:
@@ -208,6 +210,8 @@ class HttpEmbedder:
         except AnswerViolation as error:
             what = unbelievable(self._endpoint.host, error.what)
             raise AnswerViolation(what, tip=LOOK, http_status=200, in_doubt=True) from None
+        finally:
+            self.meter.add(Usage(asking=time.perf_counter() - began))
         if told := rate_headers.left(answer.headers, now=time.time()):
             self._limiter.observe(told)
         return answer

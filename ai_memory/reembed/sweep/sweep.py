@@ -10,6 +10,7 @@ from ai_memory.embed.outcomes import Refused, Unanswered
 from ai_memory.errors import TargetChanged
 from ai_memory.reembed.events import PageCommitted, RowsQuarantined
 from ai_memory.reembed.sweep.pipeline import in_order
+from ai_memory.reembed.sweep.stopwatch import Stopwatch
 from ai_memory.reembed.sweep.window_size import WindowSize
 from ai_memory.reembed.work import Answered, AskWitness, Work, Workers
 
@@ -42,7 +43,7 @@ class Sweep:
         self.left: dict[str, Unanswered] = {}
         self.rows_in_quarantine = self.rows_left = 0
         self._pool, self._guard, self._committer, self._refusals = pool, guard, committer, refusals
-        self._options, self._tools, self._heartbeat = options, tools, heartbeat
+        self._options, self._tools, self._heartbeat = options, tools, Stopwatch(heartbeat, tools)
         self._window = WindowSize(lambda: pool.capacity)
         self._halted = False
 
@@ -59,6 +60,7 @@ class Sweep:
         lie: Answered | None = None
         guard, self._halted = self._guard, False
         self.left.clear()
+        self._heartbeat.begin()
         with closing(self._answers(guard.works(walk.pages(), budget), budget)) as answers:
             for work, unchecked in answers:
                 answered = guard.checked(work, unchecked)
@@ -114,7 +116,8 @@ class Sweep:
     def _commit(self, answered: Answered, steps: Steps) -> None:
         self._refusals.require_few(answered)
         pages = self._window.next(waited=answered.waited)
-        self._committer.commit(answered, steps, in_flight=pages * self._texts_a_page)
+        with self._heartbeat.writing():
+            self._committer.commit(answered, steps, in_flight=pages * self._texts_a_page)
         self._window.pages = pages
         self.left |= {each.document.id: each for each in answered.outcomes if isinstance(each, Unanswered)}
 
@@ -122,7 +125,7 @@ class Sweep:
         page = answered.page
         self.rows_in_quarantine += page.in_quarantine
         self.rows_left += page.left
-        self._tools.observe(PageCommitted(page.stale))
+        self._tools.observe(PageCommitted(page.stale, self._heartbeat.spell()))
         if aside := (*page.unfit, *(each.unfit for each in answered.outcomes if isinstance(each, Refused))):
             self._tools.observe(RowsQuarantined(aside))
         self._heartbeat.committed()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator, Sequence
 
 import pytest
@@ -394,3 +395,17 @@ def test_broken_answers_of_one_round_leave_one_request_in_flight_and_each_later_
         return 0
 
     assert (answers_until_more(), answers_until_more()) == (CAUTION + 1, 2 * CAUTION + 1)
+
+
+def test_a_request_is_told_how_long_the_rate_held_it_back_and_not_how_long_the_others_did() -> None:
+    found = ConcurrencyLimiter(most=1, fixed=True, stop=threading.Event())
+    with pytest.raises(RateLimited), found.slot():
+        raise RateLimited("slow down.", retry_after=0.3)
+    with found.slot() as paced:
+        told: list[float] = []
+        other = threading.Thread(target=lambda: told.append(found.slot().__enter__()))
+        other.start()
+        time.sleep(0.2)
+    other.join()
+
+    assert (paced > 0.2, told) == (True, [0.0])

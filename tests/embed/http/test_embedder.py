@@ -63,10 +63,10 @@ class Listening:
         return nullcontext()
 
     @contextmanager
-    def slot(self, texts: Sequence[str] = ()) -> Iterator[None]:
+    def slot(self, texts: Sequence[str] = ()) -> Iterator[float]:
         del texts
         self.inside = True
-        yield
+        yield 0.0
         self.inside = False
 
     def observe(self, limits: Sequence[Remaining]) -> None:

@@ -1,0 +1,60 @@
+"""Takes the time of the thread that commits: how much of it went into waiting for answers, and into writing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from ai_memory.reembed.events import Spell
+
+if TYPE_CHECKING:
+    from ai_memory.reembed.heartbeat import Signs
+    from ai_memory.reembed.tools import SweepTools
+
+
+class Stopwatch:
+    """The signs of a sweep, with the time taken from one page to the next."""
+
+    def __init__(self, inner: Signs, tools: SweepTools) -> None:
+        """Wait by `inner`; the time is that of the clock of `tools`, and what requests used is in its ledger."""
+        self._inner, self._clock, self._ledger = inner, tools.clock, tools.ledger
+        self.begin()
+
+    def begin(self) -> None:
+        """Forget what went before."""
+        self._began, self._spent = self._clock.monotonic(), self._ledger.spent
+        self._awaiting = self._writing = 0.0
+
+    def await_answer(self, answer: Future[Any]) -> None:
+        """Return when `answer` is there."""
+        began = self._clock.monotonic()
+        try:
+            self._inner.await_answer(answer)
+        finally:
+            self._awaiting += self._clock.monotonic() - began
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Take the time of the block."""
+        began = self._clock.monotonic()
+        try:
+            yield
+        finally:
+            self._writing += self._clock.monotonic() - began
+
+    def spell(self) -> Spell:
+        """Return how the time since the last spell was spent."""
+        seconds, used = self._clock.monotonic() - self._began, self._ledger.spent - self._spent
+        spell = Spell(seconds, self._awaiting, self._writing, used)
+        self.begin()
+        return spell
+
+    def committed(self) -> None:
+        """Record that a page was committed."""
+        self._inner.committed()
+
+    def sleep(self, seconds: float) -> bool:
+        """Wait so long and return False, or True as soon as the work is to stop."""
+        return self._inner.sleep(seconds)
