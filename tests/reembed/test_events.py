@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
+from functools import partial
 
-from ai_memory.clock import SystemClock
+from ai_memory.embed.assemble import in_turn
 from ai_memory.errors import TransientFailure
 from ai_memory.reembed.events import (
     BreakerOpened,
@@ -19,6 +19,7 @@ from ai_memory.reembed.events import (
     Waiting,
     WitnessAgreed,
 )
+from ai_memory.reembed.sweep.worker import answer
 from tests.reembed.work import NOW_MS, Work
 from tests.support import files
 from tests.support.fakes import HashEmbedder
@@ -43,13 +44,14 @@ def test_an_invocation_is_told_from_its_first_page_to_its_end(work: Work) -> Non
 
 
 def test_each_page_is_told_with_how_the_time_went_that_it_took_and_what_its_requests_used(work: Work) -> None:
-    work.embedder = HashEmbedder(before=lambda _: time.sleep(0.2))
+    work.embedder = HashEmbedder(before=lambda _: work.clock.advance(2))
     events: list[Event] = []
     job = work.job(batch=5)
-    replace(job, tools=replace(job.tools, clock=SystemClock(), observe=events.append)).run()
+    asked = partial(in_turn, job.tools.embedder, partial(answer, stop=work.stop))
+    replace(job, tools=replace(job.tools, observe=events.append, workers=asked)).run()
     first, *others = (each.spell for each in events if isinstance(each, PageCommitted) and each.spell)
 
-    assert first.seconds >= first.awaiting + first.writing > first.writing > 0
+    assert first.seconds == first.awaiting >= 2
     assert sum(each.used.texts_sent for each in [first, *others]) >= 10
 
 

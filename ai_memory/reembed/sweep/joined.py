@@ -9,6 +9,7 @@ from ai_memory.reembed.sweep.asking import Asking
 from ai_memory.reembed.sweep.inherited import Inherited
 from ai_memory.reembed.sweep.pipeline import Alone
 from ai_memory.reembed.sweep.refusal_guard import RefusalGuard
+from ai_memory.reembed.sweep.stopwatch import Stopwatch, TimedWorkers
 from ai_memory.reembed.sweep.sweep import Sweep
 from ai_memory.reembed.sweep.trail import Trail
 from ai_memory.reembed.sweep.witness_guard import WitnessGuard
@@ -38,8 +39,10 @@ def joined(  # noqa: PLR0913 - all that a sweep is made of
 
     `before` is what earlier invocations wrote that was not seen to be right.
     """
-    others, alone = others or OtherModels(), Alone(pool, signs, tools.ledger)
+    watch = Stopwatch(signs, tools)
+    pool = TimedWorkers(pool, watch)
+    others, alone = others or OtherModels(), Alone(pool, watch, tools.ledger)
     trail = Trail(tools.chance, before or Inherited())
     asking = Asking(schedule, pool, tools.ledger, trail, batch=options.batch, chance=tools.chance)
     guard = WitnessGuard(committer, tools, alone, asking, trail, others)
-    return Sweep(pool, guard, committer, refusals or RefusalGuard(), options, tools, signs)
+    return Sweep(pool, guard, committer, refusals or RefusalGuard(), options, tools, watch)

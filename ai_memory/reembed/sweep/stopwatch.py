@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,7 @@ from ai_memory.reembed.events import Spell
 if TYPE_CHECKING:
     from ai_memory.reembed.heartbeat import Signs
     from ai_memory.reembed.tools import SweepTools
+    from ai_memory.reembed.work import PageAnswer, Question, Workers
 
 
 class Stopwatch:
@@ -29,9 +30,15 @@ class Stopwatch:
 
     def await_answer(self, answer: Future[Any]) -> None:
         """Return when `answer` is there."""
+        with self.awaiting():
+            self._inner.await_answer(answer)
+
+    @contextmanager
+    def awaiting(self) -> Iterator[None]:
+        """Take the time of the block."""
         began = self._clock.monotonic()
         try:
-            self._inner.await_answer(answer)
+            yield
         finally:
             self._awaiting += self._clock.monotonic() - began
 
@@ -58,3 +65,35 @@ class Stopwatch:
     def sleep(self, seconds: float) -> bool:
         """Wait so long and return False, or True as soon as the work is to stop."""
         return self._inner.sleep(seconds)
+
+
+class TimedWorkers:
+    """Workers that are waited for from the moment they are asked: one may be the calling thread itself."""
+
+    def __init__(self, inner: Workers, watch: Stopwatch) -> None:
+        """Ask `inner`."""
+        self._inner, self._watch = inner, watch
+
+    @property
+    def capacity(self) -> int:
+        """How many questions may usefully be asked at once, now."""
+        return self._inner.capacity
+
+    @property
+    def failure(self) -> str:
+        """What the last request came to, empty where it was answered."""
+        return self._inner.failure
+
+    def submit(self, work: Question) -> Future[PageAnswer]:
+        """Ask one of the workers."""
+        with self._watch.awaiting():
+            return self._inner.submit(work)
+
+    def witness(self, work: Question) -> Sequence[Future[PageAnswer]]:
+        """Ask each of them."""
+        with self._watch.awaiting():
+            return self._inner.witness(work)
+
+    def close(self) -> None:
+        """Wait for the workers, and let them go."""
+        self._inner.close()

@@ -10,16 +10,15 @@ from ai_memory.embed.outcomes import Refused, Unanswered
 from ai_memory.errors import TargetChanged
 from ai_memory.reembed.events import PageCommitted, RowsQuarantined
 from ai_memory.reembed.sweep.pipeline import in_order
-from ai_memory.reembed.sweep.stopwatch import Stopwatch
 from ai_memory.reembed.sweep.window_size import WindowSize
 from ai_memory.reembed.work import Answered, AskWitness, Work, Workers
 
 if TYPE_CHECKING:
-    from ai_memory.reembed.heartbeat import Signs
     from ai_memory.reembed.options import Options
     from ai_memory.reembed.sweep.budget import Budget
     from ai_memory.reembed.sweep.committer import Committer
     from ai_memory.reembed.sweep.refusal_guard import RefusalGuard
+    from ai_memory.reembed.sweep.stopwatch import Stopwatch
     from ai_memory.reembed.sweep.walk import Walk
     from ai_memory.reembed.sweep.witness_guard import WitnessGuard
     from ai_memory.reembed.tools import SweepTools
@@ -37,13 +36,13 @@ class Sweep:
         refusals: RefusalGuard,
         options: Options,
         tools: SweepTools,
-        heartbeat: Signs,
+        watch: Stopwatch,
     ) -> None:
         """Join what reads, asks, judges and writes."""
         self.left: dict[str, Unanswered] = {}
         self.rows_in_quarantine = self.rows_left = 0
         self._pool, self._guard, self._committer, self._refusals = pool, guard, committer, refusals
-        self._options, self._tools, self._heartbeat = options, tools, Stopwatch(heartbeat, tools)
+        self._options, self._tools, self._watch = options, tools, watch
         self._window = WindowSize(lambda: pool.capacity)
         self._halted = False
 
@@ -60,7 +59,7 @@ class Sweep:
         lie: Answered | None = None
         guard, self._halted = self._guard, False
         self.left.clear()
-        self._heartbeat.begin()
+        self._watch.begin()
         with closing(self._answers(guard.works(walk.pages(), budget), budget)) as answers:
             for work, unchecked in answers:
                 answered = guard.checked(work, unchecked)
@@ -95,7 +94,7 @@ class Sweep:
             self._pool,
             room=lambda flying: self._room(flying, budget),
             stopped=self._tools.stop.requested,
-            await_answer=self._heartbeat.await_answer,
+            await_answer=self._watch.await_answer,
             settle=self._tools.ledger.settle,
         )
 
@@ -116,7 +115,7 @@ class Sweep:
     def _commit(self, answered: Answered, steps: Steps) -> None:
         self._refusals.require_few(answered)
         pages = self._window.next(waited=answered.waited)
-        with self._heartbeat.writing():
+        with self._watch.writing():
             self._committer.commit(answered, steps, in_flight=pages * self._texts_a_page)
         self._window.pages = pages
         self.left |= {each.document.id: each for each in answered.outcomes if isinstance(each, Unanswered)}
@@ -125,12 +124,12 @@ class Sweep:
         page = answered.page
         self.rows_in_quarantine += page.in_quarantine
         self.rows_left += page.left
-        self._tools.observe(PageCommitted(page.stale, self._heartbeat.spell()))
+        self._tools.observe(PageCommitted(page.stale, self._watch.spell()))
         if aside := (*page.unfit, *(each.unfit for each in answered.outcomes if isinstance(each, Refused))):
             self._tools.observe(RowsQuarantined(aside))
-        self._heartbeat.committed()
+        self._watch.committed()
         if self._options.sleep_seconds and page.documents:
-            self._heartbeat.sleep(self._options.sleep_seconds)
+            self._watch.sleep(self._options.sleep_seconds)
 
     @property
     def _texts_a_page(self) -> int:
