@@ -24,7 +24,18 @@ class RunTakenOver:
 
 @dataclass(frozen=True, slots=True)
 class RunBegan:
-    """The endpoint answered as it should: `rows` are brought to a model; also when a wait for it is over."""
+    """The endpoint answered as it should: `rows` are brought to a model; also when a wait for it is over.
+
+    None: they are being counted yet, see `RowsCounted`.
+    """
+
+    model: str
+    rows: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class RowsCounted:
+    """The census is over beside which pages were written: so many rows are left to bring to a model."""
 
     model: str
     rows: int
@@ -171,6 +182,7 @@ class PauseNotKept:
 Event = (
     RunTakenOver
     | RunBegan
+    | RowsCounted
     | PassBegan
     | PageCommitted
     | RowsQuarantined

@@ -7,8 +7,9 @@ written to `memories` before the probe has passed.
 
 from __future__ import annotations
 
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ai_memory.errors import AiMemoryError
@@ -21,6 +22,7 @@ from ai_memory.reembed.plan.decide import Action
 from ai_memory.reembed.plan.plan import Plan, plan
 from ai_memory.reembed.plan.undo_room import require_room
 from ai_memory.reembed.sweep.attempts import Attempts
+from ai_memory.reembed.sweep.beside import plan_beside
 from ai_memory.reembed.sweep.leaving import Leaving, nothing_stale
 from ai_memory.reembed.sweep.prepare import prepare
 from ai_memory.reembed.sweep.staging import drop_staged
@@ -63,25 +65,32 @@ class Job:
     def _run(self, store: Store, holder: Holder) -> RunReport:
         began = self.tools.clock.monotonic()
         require_no_pause(store, now_ms=self._now())
-        planned = self._plan(store)
+        with ExitStack() as reading:
+            beside = plan_beside(reading, self.database, store, self.options, self.tools, now_ms=self._now())
+            return self._carry_out(beside or self._plan(store), store, holder, began)
+
+    def _carry_out(self, planned: Plan, store: Store, holder: Holder, began: float) -> RunReport:
         if planned.action is Action.NOTHING:
             ending = nothing_stale(store, planned, self.options, now_ms=self._now())
             return report(planned, None, None, ending, self._expense(began))
-        if planned.action is not Action.FINISH:
-            census, dim = planned.census, planned.target.dim
-            require_room(self.database, store, self.options, planned.run, census, dim=dim)
+        needs_room = partial(require_room, self.database, store, self.options, planned.run, dim=planned.target.dim)
+        if planned.action is not Action.FINISH and not planned.beside:
+            needs_room(planned.census)
         taken = take_run(store, planned, self.options, self.tools, self.disclose, holder)
         with closing(self.tools.workers()) as pool:
             heartbeat = Heartbeat(store, taken.run, self.tools, failure=lambda: pool.failure)
-            scope, before = planned.scope, planned.census
-            passes = prepare(store, taken, self.options, self.tools, pool, heartbeat, scope=scope, before=before)
+            room = partial(needs_room, so="what was written stays")
+            passes, census = prepare(
+                store, taken, self.options, self.tools, pool, heartbeat, planned=planned, require_room=room
+            )
             leaving = Leaving(store, taken.run, self.tools, passes)
             try:
-                ending = Attempts(store, planned, taken, self.options, self.tools, passes, heartbeat).run()
+                ending = Attempts(store, planned, taken, self.options, self.tools, passes, census, heartbeat).run()
             except AiMemoryError as error:
                 ending = leaving.failed(error)
             finally:
                 self.tools.observe(RunEnded())
+            taken = census.at_end()
         ending = leaving.as_asked(leaving.leave(ending, heartbeat), self.options, planned)
         if ending.complete and not taken.run.staged:
             # Of runs that were given up, as far as this one has not taken it.

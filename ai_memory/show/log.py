@@ -21,6 +21,7 @@ from ai_memory.reembed.events import (
     PauseKept,
     PauseNotKept,
     RemedyFound,
+    RowsCounted,
     RowsQuarantined,
     RowsTakenBack,
     RunBegan,
@@ -69,6 +70,7 @@ def _row(row: Unfit) -> Values:
 TOLD: Mapping[type[Event], Callable[[Any], Values]] = {
     RunTakenOver: lambda event: {"texts_sent_twice": event.texts_sent_twice},
     RunBegan: lambda event: {"model": event.model, "rows": event.rows},
+    RowsCounted: lambda event: {"model": event.model, "rows": event.rows},
     PassBegan: lambda event: {"number": event.number},
     PageCommitted: lambda event: {"rows": event.rows},
     RowsQuarantined: lambda event: {"quarantined": list(map(_row, event.rows))},

@@ -13,6 +13,7 @@ from ai_memory.reembed.events import (
     PauseKept,
     PauseNotKept,
     RemedyFound,
+    RowsCounted,
     RowsQuarantined,
     RowsTakenBack,
     RunBegan,
@@ -39,6 +40,7 @@ class Narrator:
         self._progress = progress
         self._notices = QuarantineNotices(progress)
         self._copied = -1
+        self._counted = True
 
     def __call__(self, event: Event) -> None:
         """Tell what happened."""
@@ -46,15 +48,14 @@ class Narrator:
             case RunTakenOver():
                 twice = f"at most {counted(event.texts_sent_twice, 'text is', 'texts are')} sent twice"
                 self._progress.say(f"The last runner was killed, or gave up what it had sent: {twice}.")
-            case RunBegan():
-                self._copied = -1
-                self._progress.begin(total=event.rows, label=f"to {event.model}")
+            case RunBegan() | RowsCounted():
+                self._begin(event)
             case PageCommitted() | SignGiven():
                 self._get_on(event)
             case RowsQuarantined():
                 self._notices.observe(event.rows)
             case RowsTakenBack() | RemedyFound():
-                self._progress.grow(event.rows if isinstance(event, RowsTakenBack) else 0)
+                self._progress.grow(event.rows if isinstance(event, RowsTakenBack) and self._counted else 0)
                 self._progress.say(f"ai-memory: warning: {lie_words(event)}")
             case Waiting():
                 self._progress.say(f"{event.reason} Waiting {event.seconds:.0f} s for the endpoint.")
@@ -67,10 +68,17 @@ class Narrator:
                 self._progress.note(restore_words(event))
 
     def _get_on(self, event: PageCommitted | SignGiven) -> None:
+        if not self._counted:
+            return
         if isinstance(event, PageCommitted):
             self._progress.advance(event.rows, event.spell)
         else:
             self._progress.wait(failing=bool(event.failure))
+
+    def _begin(self, event: RunBegan | RowsCounted) -> None:
+        self._copied, self._counted = -1, event.rows is not None
+        if event.rows is not None:
+            self._progress.begin(total=event.rows, label=f"to {event.model}")
 
     def _copy(self, event: Copying | CopyEnded) -> None:
         if isinstance(event, CopyEnded):

@@ -67,12 +67,15 @@ class Database(Protocol):
     def name(self) -> str:
         """What people call it; never with a password."""
 
-    def read(self) -> AbstractContextManager[Reader]:
+    def read(self, *, one_state: bool = False) -> AbstractContextManager[Reader]:
         """Open it to read; nothing of it changes.
+
+        With `one_state` all that is read is of one state, that of now, and one other thread may read it in the block.
 
         Raises:
             DataRefused: it is missing, is not a memory database, or is newer than this program.
-            NotFinished: at the end of the block, where it was written while it was read without locks.
+            NotFinished: its writers would have to wait for `one_state`; or at the end of the block, where it was
+                written while it was read without locks.
         """
 
     def write(self, *, now_ms: int) -> AbstractContextManager[Store]:

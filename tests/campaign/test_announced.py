@@ -169,6 +169,7 @@ def test_what_a_run_that_was_given_up_had_in_flight_is_announced_by_the_next_one
 
     assert report.exit_code == 0
     assert 0 < len(set(last.sent) & killed) <= report.texts_sent_twice
+    assert report.already_current is not None
     again = most_asked(report.already_current) + most_asked(report.taken_again)
     with Work(path).store() as store:
         assert store.runs.read(report.run_id or 0).counters.texts_sent_twice == report.texts_sent_twice - again
@@ -202,6 +203,7 @@ def test_no_more_is_announced_than_there_is_to_send(tmp_path: Path) -> None:
 
     report = Work(path, HashEmbedder()).run(resume=True, batch=BATCH)
 
+    assert report.already_current is not None
     # Each row at most twice: it is sent, and asked again; and some of those that were written.
     assert 0 < report.texts_sent_twice <= 2 * report.reembedded + most_asked(report.already_current)
 

@@ -25,6 +25,7 @@ SWITCH, FLIP, BACK = "switch and edits", "crash images of a switch", "crash imag
 STORED = "crash images of what is stored after a switch"
 ENGINES = "local engines"
 WORKERS = "processes that embed"
+BESIDE = "starts beside a census"
 HARNESSES = (MACHINE, INTERRUPTIONS)
 
 
@@ -431,5 +432,33 @@ MUTANTS = (
         ">= TWICE",
         ">= 1",
         WORKERS,
+    ),
+    _one(
+        "no vector is tried before a start begins beside its census",
+        "reembed.sweep.beside:_takes_vector",
+        "return not rehearse",
+        "return True or not rehearse",
+        BESIDE,
+    ),
+    _one(
+        "more texts in flight than can be sent",
+        "reembed.sweep.beside:_ahead",
+        "max(ceil(run.in_flight_limit / 2), LEAST * options.batch)",
+        "LEAST * options.batch",
+        BESIDE,
+    ),
+    _one(
+        "what was written beside a census is left to do",
+        "reembed.sweep.census_beside:CensusBeside._take_in",
+        "found.remaining - self._done",
+        "found.remaining",
+        BESIDE,
+    ),
+    _one(
+        "a run goes on beside its census without end",
+        "reembed.sweep.census_beside:CensusBeside.committed",
+        "self._done >= ROWS_BESIDE",
+        "False",
+        BESIDE,
     ),
 )

@@ -22,6 +22,7 @@ from tests.embed.test_local_pool import check_workers
 from tests.machine.machine import Machine
 from tests.mutants.mutants import (
     BACK,
+    BESIDE,
     ENGINES,
     FLIP,
     INTERRUPTIONS,
@@ -40,6 +41,7 @@ from tests.mutants.mutants import (
 from tests.reembed.finish.test_rollback import check_redo_of_lies, check_written_twice
 from tests.reembed.finish.test_switch import check_edits
 from tests.reembed.sweep.test_asked_again import check_liar
+from tests.reembed.sweep.test_beside import check_beside
 from tests.reembed.sweep.test_inherited import Killed, check_cut_off
 from tests.reembed.test_checkpoint_properties import check_cursors, check_interruptions
 from tests.support.sometimes import Sometimes
@@ -117,4 +119,5 @@ RUNS: Mapping[str, Callable[[Path], object]] = {
     BACK: lambda folder: check_back(folder, 0),
     ENGINES: check_engines,
     WORKERS: check_workers,
+    BESIDE: check_beside,
 }

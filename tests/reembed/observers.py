@@ -24,7 +24,8 @@ used = st.builds(Usage, tokens=numbers, seconds=seconds, asking=seconds, paced=s
 spells = st.builds(events.Spell, seconds, seconds, seconds, used)
 KINDS: dict[type[Event], st.SearchStrategy[Event]] = {
     events.RunTakenOver: st.builds(events.RunTakenOver, numbers),
-    events.RunBegan: st.builds(events.RunBegan, text, numbers),
+    events.RunBegan: st.builds(events.RunBegan, text, numbers | st.none()),
+    events.RowsCounted: st.builds(events.RowsCounted, text, numbers),
     events.PassBegan: st.builds(events.PassBegan, numbers),
     events.PageCommitted: st.builds(events.PageCommitted, numbers, st.none() | spells),
     events.RowsQuarantined: st.builds(events.RowsQuarantined, st.lists(rows, max_size=5).map(tuple)),

@@ -22,6 +22,7 @@ from tests.reembed.work import NOW_MS, Clock
 EXAMPLES: tuple[Event, ...] = (
     events.RunTakenOver(1),
     events.RunBegan("m", 1),
+    events.RowsCounted("m", 1),
     events.PassBegan(1),
     events.PageCommitted(1),
     events.RowsQuarantined(()),

@@ -131,10 +131,9 @@ class Farewell:
         return args
 
     def _place(self, report: RunReport) -> str:
-        done = max(report.total - report.remaining - report.quarantined, 0)
         run = "" if report.run_id is None else f", run {report.run_id}"
         end = LastEnd(0, report.exit_code, report.reason, 1)
-        return f"{self._file()}{run}: {done:,} of {counted(report.total, 'row')} done; {why(end)}"
+        return f"{self._file()}{run}: {_done(report)}; {why(end)}"
 
     def _recorded_place(self, run: Run | None) -> str:
         if run is None:
@@ -192,6 +191,13 @@ class Farewell:
         with reading(self.settings.db.value) as library:
             if library.about.rust:
                 mention_daemon(self.console)
+
+
+def _done(report: RunReport) -> str:
+    if report.total is None or report.remaining is None:
+        return f"{counted(report.reembedded, 'row')} done"
+    done = max(report.total - report.remaining - (report.quarantined or 0), 0)
+    return f"{done:,} of {counted(report.total, 'row')} done"
 
 
 def _did_something(report: RunReport) -> bool:

@@ -15,6 +15,7 @@ from ai_memory.text.times import with_timestamps
 
 if TYPE_CHECKING:
     from ai_memory.embed.usage import Usage
+    from ai_memory.reembed.plan.census import Census
     from ai_memory.reembed.plan.plan import Plan
     from ai_memory.reembed.plan.taking import TakenRun
     from ai_memory.reembed.sweep.ending import Done, Ending
@@ -34,6 +35,8 @@ OUTSIDE = (
 DISAGREED = "row got another vector when it was asked again.", "rows got another vector when they were asked again."
 ASKED_FOR = "Rows from all over what was written before were asked for again, and agree."
 """Told where that is all that a start did."""
+
+NOT_COUNTED = "the others were not counted by then"
 
 TO_SERVE = f"To serve the new vectors: {SWITCH}"
 
@@ -57,15 +60,16 @@ class RunReport:
     """The result of one invocation; the fields are the keys of its JSON line (there an instant is RFC 3339).
 
     Counts are of this invocation. `identical` of the re-embedded rows got the vector of an identical text,
-    `taken_again` one of the target's that was kept when it was replaced: they are not in `differ_at_most`; `tokens`
-    are those that the endpoint reported, `cost` is their price (None: not configured). `quarantined` rows are in
-    quarantine now, `skipped` are those of them that this invocation met or put there; `remaining` rows are stale
-    still. `census_at` is when the census that proves the result began (Unix milliseconds, None: there was none).
+    `taken_again` one of the target's that was kept when it was replaced: they are not in `differ_at_most`; `tokens` are
+    those that the endpoint reported, `cost` is their price (None: not configured). `quarantined` rows are in quarantine
+    now, `skipped` are those of them that this invocation met or put there; `remaining` rows are stale still. These,
+    `total`, `already_current`, `quarantined` and `unaddressable` are None where a stop came before the rows were
+    counted. `census_at` is when the census that proves the result began (Unix milliseconds, None: there was none).
     `scope` is the run's namespaces (None: all), `outside` how many rows of others are stale (None: nobody looked).
     `texts_sent_twice` is an upper bound after a kill. `asked_again` rows were asked again one by one, of which
     `disagreed` got another vector and were embedded anew; the share `differ_at_most` of the re-embedded rows can differ
-    (95 %, None: none were re-embedded, or the run is not over). `error` is the line of what ended the invocation,
-    empty when nothing did. `last_failure` is what the last request came to, empty where it was answered; `next` is the
+    (95 %, None: none were re-embedded, or the run is not over). `error` is the line of what ended the invocation, empty
+    when nothing did. `last_failure` is what the last request came to, empty where it was answered; `next` is the
     command to type next, empty where there is none. `tokens_needed` is what the next row needs where the limit of
     tokens or money lets it through no more, else 0. `computing` is how a model on this machine computed (None: none
     did).
@@ -75,16 +79,16 @@ class RunReport:
     state: str
     exit_code: int
     reason: str
-    total: int
+    total: int | None
     reembedded: int
     skipped: int
-    already_current: int
+    already_current: int | None
     attested: int
     raced: int
     identical: int
-    quarantined: int
-    unaddressable: int
-    remaining: int
+    quarantined: int | None
+    unaddressable: int | None
+    remaining: int | None
     census_at: int | None
     passes: int
     resumed: bool
@@ -120,13 +124,11 @@ class RunReport:
         state = "unfinished" if self.state == "running" else self.state
         name = "Nothing to do" if self.run_id is None else f"Run {self.run_id} is {state} ({self.reason})"
         name += "" if self.scope is None else f" in {name_scope(self.scope)}"
-        done = f"{counted(self.reembedded, 'row')} re-embedded, {counted(self.already_current, 'was', 'were')} fresh"
-        left = f"{counted(self.remaining, 'remains', 'remain')}, {self.quarantined:,} in quarantine"
         paid = "" if self.cost is None else f", {counted(self.tokens, 'token')} for {money(self.cost)}"
         sent = f"{counted(self.texts_sent, 'text')} in {counted(self.requests, 'request')}"
         spent = f"{sent}{paid}, {self.duration_ms / 1000:.1f} s"
         lines = [
-            f"{name}: {done}, {left}.",
+            f"{name}: {counted(self.reembedded, 'row')} re-embedded, {self._others()}.",
             f"Target: {self.model}, {self.dim or 'unknown'} wide, space {self.space}. {spent}.",
         ]
         if self.computing:
@@ -152,6 +154,40 @@ class RunReport:
         lines += [ASKED_FOR] if only_asked else []
         return [*lines, *(counted(number, *words) for number, words in extra if number)]
 
+    def _others(self) -> str:
+        """Return the words on the rows that were not written."""
+        if self.already_current is None or self.remaining is None:
+            return NOT_COUNTED
+        fresh, remaining = counted(self.already_current, "was", "were"), counted(self.remaining, "remains", "remain")
+        return f"{fresh} fresh, {remaining}, {self.quarantined:,} in quarantine"
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """The rows of a report; None: nobody has counted them."""
+
+    total: int | None = None
+    already_current: int | None = None
+    quarantined: int | None = None
+    unaddressable: int | None = None
+    remaining: int | None = None
+
+
+def _rows(before: Census | None, after: Census | None, counters: Counters, *, others: int, lifted: int) -> _Rows:
+    """Return the rows by the censuses `before` and `after` the work that `counters` tell.
+
+    Of those that were fresh before, `others` were taken back; `lifted` were let out of quarantine.
+    """
+    if before is None:
+        return _Rows()
+    # Not what the sweep met: another pass meets rows that this very invocation wrote.
+    fresh = max(before.fresh - others, 0)
+    if after:
+        return _Rows(after.live, fresh, after.quarantined, after.unaddressable, after.stale)
+    done = counters.reembedded + counters.attested + counters.quarantined
+    quarantined, remaining = before.quarantined - lifted + counters.quarantined, before.stale + lifted - done
+    return _Rows(before.live, fresh, quarantined, before.unaddressable, max(remaining, 0))
+
 
 def report(
     planned: Plan,
@@ -163,29 +199,27 @@ def report(
     """Return the report of one invocation."""
     usage = expense.usage
     counters = swept.counters if swept else Counters()
-    census = ending.census
     met = counters.quarantined + (swept.rows_in_quarantine if swept else planned.census.quarantined)
     lifted = taken.lifted if taken else 0
     others = swept.taken_from_others if swept else 0
-    done = counters.reembedded + counters.attested + counters.quarantined
+    rows = _rows(planned.counted, ending.census, counters, others=others, lifted=lifted)
     return RunReport(
         run_id=ending.run.run_id if ending.run else None,
         state=ending.run.state if ending.run else "none",
         exit_code=ending.exit_code,
         reason=ending.reason,
-        total=census.live if census else planned.census.live,
+        total=rows.total,
         reembedded=counters.reembedded + others,
         skipped=met,
-        # Not what the sweep met: another pass meets rows that this very invocation wrote.
-        already_current=max(planned.census.fresh - others, 0),
+        already_current=rows.already_current,
         attested=counters.attested,
         raced=counters.raced,
         identical=counters.identical,
         taken_again=counters.taken_again,
-        quarantined=census.quarantined if census else planned.census.quarantined - lifted + counters.quarantined,
-        unaddressable=(census or planned.census).unaddressable,
-        remaining=census.stale if census else max(planned.census.stale + lifted - done, 0),
-        census_at=census.began_at if census else None,
+        quarantined=rows.quarantined,
+        unaddressable=rows.unaddressable,
+        remaining=rows.remaining,
+        census_at=ending.census.began_at if ending.census else None,
         passes=swept.passes if swept else 0,
         resumed=bool(taken and taken.resumed),
         texts_sent=usage.texts_sent,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ai_memory.reembed.plan.approval import unapproved
@@ -20,26 +22,52 @@ if TYPE_CHECKING:
     from ai_memory.reembed.scope import Scope
     from ai_memory.stores.port import Reader, Snapshot
     from ai_memory.stores.values import Run
-    from ai_memory.vectors.target import Target
+    from ai_memory.vectors.target import Fingerprint, Target
+
+
+Found = tuple["Census", AtHand]
+"""A census, and of its stale rows those whose vectors are at hand."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What a start found and decided, with nothing written yet.
 
-    Keeping what is replaced takes about `undo_bytes` (0: it is not kept), vectors beside the memories take
-    `staged_bytes` (0: they replace what is there). The vectors of some stale rows are `at_hand`.
+    `found` is the census, with the stale rows whose vectors are at hand. `beside`: it is under way, of a state before
+    the start wrote anything; whoever asks for something of it waits, and lets go of that state by `release` when it is
+    over. Keeping what is replaced takes about `undo_bytes`
+    (0: it is not kept), vectors beside the memories take `staged_bytes` (0: they replace what is there).
     """
 
     action: Action
     target: Target
     scope: Scope
-    census: Census
     run: Run | None
+    found: Future[Found]
     order: str = NAMESPACE
     undo_bytes: int = 0
     staged_bytes: int = 0
-    at_hand: AtHand = field(default_factory=AtHand)
+    beside: bool = False
+    release: Callable[[], object] = lambda: None
+
+    @property
+    def census(self) -> Census:
+        """The rows as the start found them.
+
+        Raises:
+            AiMemoryError: they could not be counted.
+        """
+        return self.found.result()[0]
+
+    @property
+    def at_hand(self) -> AtHand:
+        """The stale rows whose vectors are at hand; see `census`."""
+        return self.found.result()[1]
+
+    @property
+    def counted(self) -> Census | None:
+        """The census where it is over and none of it failed; waits for nothing."""
+        return self.census if self.found.done() and self.found.exception() is None else None
 
     @property
     def to_send(self) -> int:
@@ -83,17 +111,23 @@ def _plan(store: Reader, target: Target, options: Options, run: Run | None, *, n
     changed = _changed(store, run, target)
     skip = run.skip_current if run and not changed else options.skip_current
     means = Means(target if skip else None, options.retry_quarantined)
-    traits, known = store.memories.traits, known_fingerprint(store, target)
+    found: Future[Found] = Future()
+    found.set_result(count(store, known_fingerprint(store, target), scope, means=means, now_ms=now_ms))
+    census, _ = found.result()
+    action, undo = action_of(store, target, options, run, census), undo_bytes(options, run, census)
+    return Plan(action, target, scope, run, found, order, undo, staged_bytes(options, run, census, dim=target.dim))
 
-    def read(found: Snapshot) -> tuple[Census, AtHand]:
+
+def count(store: Reader, known: Fingerprint | None, scope: Scope, *, means: Means | None = None, now_ms: int) -> Found:
+    """Return the census of the rows in `scope` against a target (None: the file has no record of it)."""
+
+    def read(found: Snapshot) -> Found:
         sorting = Sorting(store, known)
-        census = count_rows(found, traits, known, scope, now_ms=now_ms, visit=sorting.visit, means=means)
+        traits = store.memories.traits
+        census = count_rows(found, traits, known, scope, now_ms=now_ms, visit=sorting.visit, means=means or Means())
         return census, sorting.found
 
-    census, at_hand = store.consistently(read)
-    action, undo = action_of(store, target, options, run, census), undo_bytes(options, run, census)
-    beside = staged_bytes(options, run, census, dim=target.dim)
-    return Plan(action, target, scope, census, run, order, undo, beside, at_hand)
+    return store.consistently(read)
 
 
 def approved_width(store: Reader, target: Target, options: Options, run: Run | None) -> Target:

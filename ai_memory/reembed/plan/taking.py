@@ -61,7 +61,8 @@ class TakenRun:
 
     `unsettled` is how many texts that killed predecessors, and runs that were given up, had sent are not committed yet,
     at most; `texts_sent_twice` is the same where nobody was told of them yet, else 0; with what is asked again of the
-    rows that were written and not seen to be right. `lifted` rows were let out of quarantine to be tried again.
+    rows that were written and not seen to be right (but for those at hand, where the census is taken beside).
+    `untold`: nobody was told. `lifted` rows were let out of quarantine to be tried again.
     """
 
     run: Run
@@ -70,6 +71,7 @@ class TakenRun:
     unsettled: int
     texts_sent_twice: int = 0
     lifted: int = 0
+    untold: bool = False
 
 
 def take(
@@ -103,7 +105,8 @@ def take(
             transaction.quarantine.lift(fingerprint.id, sorted(planned.census.quarantined_ids))
         # What the row says of it is what killed runners left, and runs that were given up; only a text of a row whose
         # vector is not at hand is sent again, asked again at most once.
-        lost = min(run.in_flight_limit, 2 * planned.to_send)
+        # Where the census is taken beside, the look ahead has found as many.
+        lost = run.in_flight_limit if planned.beside else min(run.in_flight_limit, 2 * planned.to_send)
         resumed = run.run_id == (planned.run.run_id if planned.run else None)
         # A run that was given up may have had nothing in flight; one of a killed runner is not known to.
         untold, until = run.untold and bool(run.holder or lost), believed_until(run, now_ms=now_ms)
@@ -111,10 +114,11 @@ def take(
             run, holder, in_flight_limit=in_flight, lost=lost, breaker_until=until, now_ms=now_ms
         )
         lifted = planned.census.quarantined if options.retry_quarantined else 0
-        transaction.progress.note_census(run, planned.census.counted(lifted=lifted))
-        again = most_asked(len(transaction.reader.targets.unproven(fingerprint))) + most_asked(planned.at_hand.unproven)
-        twice = lost + again if untold else 0
-    return TakenRun(run, fingerprint, resumed, lost, twice, lifted)
+        again = most_asked(len(transaction.reader.targets.unproven(fingerprint)))
+        if not planned.beside:
+            transaction.progress.note_census(run, planned.census.counted(lifted=lifted))
+            again += most_asked(planned.at_hand.unproven)
+    return TakenRun(run, fingerprint, resumed, lost, lost + again if untold else 0, lifted, untold)
 
 
 def preflight(store: Reader, planned: Plan) -> Preflight:

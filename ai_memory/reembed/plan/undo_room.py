@@ -63,9 +63,16 @@ class _Needs:
 
 
 def require_room(
-    database: Database, store: Reader, options: Options, run: Run | None, census: Census, *, dim: int
+    database: Database,
+    store: Reader,
+    options: Options,
+    run: Run | None,
+    census: Census,
+    *,
+    dim: int,
+    so: str = "nothing was changed",
 ) -> None:
-    """Check that the disk has the room that a start takes; vectors are `dim` wide (0: not known).
+    """Check that the disk has the room that a start takes; vectors are `dim` wide (0: not known), `so` is what follows.
 
     Raises:
         StorageFailed: it has not.
@@ -80,7 +87,7 @@ def require_room(
     without = keeps and _needs(store, options, census, keeps=False, beside=beside, dim=dim).in_all <= there
     raise StorageFailed(
         f"The run takes about {size(needed.in_all)} of the disk at most ({needed.words()}), "
-        f"and there are {size(there)}; nothing was changed.",
+        f"and there are {size(there)}; {so}.",
         tip=_tip(store, run, without=without),
     )
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ai_memory.reembed.options import Options
     from ai_memory.reembed.plan.plan import Plan
     from ai_memory.reembed.plan.taking import TakenRun
+    from ai_memory.reembed.sweep.census_beside import CensusBeside
     from ai_memory.reembed.sweep.ending import Ending
     from ai_memory.reembed.sweep.passes import Passes
     from ai_memory.reembed.tools import Tools
@@ -33,6 +34,7 @@ class Attempts:
     options: Options
     tools: Tools
     passes: Passes
+    census: CensusBeside
     heartbeat: Heartbeat
 
     def run(self) -> Ending:
@@ -64,8 +66,7 @@ class Attempts:
         self.passes.aim_at(target)
         if not self.planned.target.dim:
             self._set_aside(target.dim)
-        total = self.planned.census.stale + self.taken.lifted
-        self.tools.observe(RunBegan(self.planned.target.model, total))
+        self.tools.observe(RunBegan(self.planned.target.model, self.census.rows))
         return self.passes.run()
 
     def _set_aside(self, dim: int) -> None:

@@ -90,7 +90,7 @@ def write_page(
     journal.count(transaction, counters, reads=reads, written_at=written_at, rows_per_hour=traffic.rows_per_hour)
     if traffic.computing:
         journal.note_computing(transaction, traffic.computing, now_ms=now_ms)
-    return Numbered(number, counters)
+    return Numbered(number, counters, reads)
 
 
 def spent(usage: Usage) -> Counters:

@@ -32,10 +32,14 @@ Rehearse = Callable[[], Mapping[str, str]]
 
 @dataclass(frozen=True, slots=True)
 class Numbered:
-    """What one commit of a run wrote, and its number (see `Journal.hold`)."""
+    """What one commit of a run wrote, and its number (see `Journal.hold`).
+
+    `reads` is how often the rows were read that are the target's now.
+    """
 
     number: int
     counters: Counters
+    reads: int = 0
 
 
 def commit_once(store: Store, journal: Journal, write: Write[Numbered], rehearse: Rehearse) -> Counters:

@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 class Committer:
     """Writes on behalf of one invocation; `counters` is what it did, as far as it is committed.
 
-    `taken_from_others` is how many rows it took back that earlier ones had written, at least.
+    `reads` is how often the rows that it wrote were read. `taken_from_others` is how many rows it took back that
+    earlier ones had written, at least.
 
     Each method raises OperatorNeeded or NotFinished where a run is no longer ours.
     """
@@ -47,7 +48,7 @@ class Committer:
         sizes: Sizes = MappingProxyType({}),
     ) -> None:
         """Write vectors of `target`; the last commit told of so many `unsettled` texts, and of these `sizes`."""
-        self.counters, self.taken_from_others = Counters(), 0
+        self.counters, self.taken_from_others, self.reads = Counters(), 0, 0
         self.target = target
         self._store, self._journal, self._tools = store, journal, tools
         self._now = Progressed(Rate(tools.clock.monotonic()), unsettled, sizes)
@@ -81,11 +82,16 @@ class Committer:
         now = self._now.after(page, spent=ledger.spent, sizes=ledger.sizes, at=clock.monotonic())
         traffic = replace(now.since(self._now, in_flight=in_flight), computing=ledger.computing)
 
+        reads = 0
+
         def write(transaction: Transaction, unwritable: Unwritable) -> Numbered:
+            nonlocal reads
             now_ms, told = clock.now_ms(), replace(answered, unwritable=unwritable)
-            return write_page(
+            written = write_page(
                 transaction, self._journal, self.target, told, steps=steps, traffic=traffic, now_ms=now_ms
             )
+            reads = written.reads
+            return written
 
         counters = commit_once(
             self._store,
@@ -94,6 +100,7 @@ class Committer:
             lambda: rehearse_page(self._store, self._journal, page, self.target),
         )
         self.counters += counters
+        self.reads += reads
         # Only now: no more may be sent than the committed row says, or a kill would make it a lie.
         self._now = now
 

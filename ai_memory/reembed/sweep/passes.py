@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from ai_memory.reembed.events import PassBegan
@@ -49,13 +49,13 @@ class Passes:
         tools: Tools,
         *,
         scope: Scope,
-        before: Census,
+        before: Callable[[], Census],
         following: Next,
     ) -> None:
-        """Sweep `scope`, in which the census `before` was taken; `following` is the start after this one."""
+        """Sweep `scope`, in which the census `before` is taken; `following` is the start after this one."""
         self._store, self._sweep, self._committer, self._journal = store, sweep, committer, journal
         self._options, self._tools, self._scope = options, tools, scope
-        self._fresh, self._passes, self._next = before.fresh, 0, following
+        self._before, self._passes, self._next = before, 0, following
         self._budget = Budget(tools.spending, max_rows=options.max_rows)
 
     def run(self) -> Ending:
@@ -65,6 +65,7 @@ class Passes:
             AiMemoryError: see `Sweep.over`; what was committed stays.
         """
         stale_before: list[int] = []
+        fresh: int | None = None
         namespaces: Sequence[str] = namespaces_in_scope(self._store, self._scope)
         self._committer.begin()
         while True:
@@ -76,14 +77,15 @@ class Passes:
                 continue
             if walk.stopped or self._budget.spent:
                 return self._unfinished(walk)
+            fresh = self._before().fresh if fresh is None else fresh
             census, run = self._census(), self._journal.run
             if not census.stale:
                 return self._finish(census)
             if len(self._sweep.left) >= census.stale:
                 return rows_left(run, self._sweep.left, census)
-            if self._nothing_stuck(census, self._written - written):
+            if self._nothing_stuck(census, fresh, self._written - written):
                 return churn(run, self._passes, census, "Look for what writes other vectors over them, then")
-            self._fresh = census.fresh
+            fresh = census.fresh
             stale_before.append(census.stale)
             if len(stale_before) >= MIN_PASSES and census.stale >= stale_before[-2]:
                 return churn(run, self._passes, census, "Run it again when the writers are quieter")
@@ -183,9 +185,12 @@ class Passes:
     def _written(self) -> int:
         return self._committer.counters.reembedded + self._committer.counters.attested
 
-    def _nothing_stuck(self, census: Census, written: int) -> bool:
-        """Return whether all vectors of a pass were written over at once: another pass would pay for them once more."""
-        return 0 < written <= census.overwritten and census.fresh <= self._fresh
+    def _nothing_stuck(self, census: Census, fresh: int, written: int) -> bool:
+        """Return whether all vectors of a pass were written over at once: another pass would pay for them once more.
+
+        Before the pass `fresh` rows were fresh.
+        """
+        return 0 < written <= census.overwritten and census.fresh <= fresh
 
     def _unfinished(self, walk: Scan) -> Ending:
         run = self._journal.run

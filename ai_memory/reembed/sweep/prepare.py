@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ai_memory.reembed.sweep.already_there import OtherModels, require_new
+from ai_memory.reembed.sweep.census_beside import CensusBeside
 from ai_memory.reembed.sweep.committer import Committer
 from ai_memory.reembed.sweep.inherited import inherited
 from ai_memory.reembed.sweep.joined import joined
@@ -17,9 +18,9 @@ from ai_memory.reembed.sweep.schedule import FIRST, Schedule
 if TYPE_CHECKING:
     from ai_memory.reembed.heartbeat import Heartbeat
     from ai_memory.reembed.options import Options
-    from ai_memory.reembed.plan.census import Census
+    from ai_memory.reembed.plan.plan import Plan
     from ai_memory.reembed.plan.taking import TakenRun
-    from ai_memory.reembed.scope import Scope
+    from ai_memory.reembed.sweep.census_beside import RequireRoom
     from ai_memory.reembed.tools import Tools
     from ai_memory.reembed.work import Workers
     from ai_memory.stores.port import Store
@@ -33,22 +34,32 @@ def prepare(  # noqa: PLR0913 - all that a sweep is made of
     pool: Workers,
     heartbeat: Heartbeat,
     *,
-    scope: Scope,
-    before: Census,
-) -> Passes:
-    """Return the work on the run just taken: of `scope`, in which the census `before` was taken."""
-    run = taken.run
+    planned: Plan,
+    require_room: RequireRoom,
+) -> tuple[Passes, CensusBeside]:
+    """Return the work on the run just taken, as it was planned, and its first census, which may be under way.
+
+    `require_room` is asked once that census is over.
+    """
+    run, scope = taken.run, planned.scope
     journal = RunJournal(run)
     committer = Committer(store, journal, taken.fingerprint, tools, unsettled=taken.unsettled, sizes=run.limits)
-    schedule = Schedule(rows=before.stale, batch=options.batch, doubted=run.counters.disagreed > 0)
+    census = CensusBeside(heartbeat, store, planned, taken, committer, tools, require_room)
+    # The number of rows changes nothing where a look ahead has found as many as it does.
+    stale = 0 if planned.beside else planned.census.stale
+    schedule = Schedule(rows=stale, batch=options.batch, doubted=run.counters.disagreed > 0)
     refused = store.quarantine.refused_since(taken.fingerprint.id, run.started_at)
-    refusals = RefusalGuard(refused=refused, total=before.live)
+    refusals = RefusalGuard(refused=refused, total=lambda: census.taken().live)
     others = OtherModels(
         lambda outcomes: require_new(store, committer.target, run.target_model, outcomes),
         # Only before its first vector can a run show that they are those of another model.
         rows=0 if options.same_vectors or run.counters.reembedded else FIRST,
     )
     unproven = inherited(store, taken.fingerprint)
-    sweep = joined(committer, options, tools, pool, heartbeat, schedule, refusals, others=others, before=unproven)
-    following = Next(store, options, tools, scope, before.stale + before.quarantined)
-    return Passes(store, sweep, committer, journal, options, tools, scope=scope, before=before, following=following)
+    sweep = joined(committer, options, tools, pool, census, schedule, refusals, others=others, before=unproven)
+    # Beside no census a token is limited.
+    most = 0 if planned.beside else stale + planned.census.quarantined
+    following = Next(store, options, tools, scope, most)
+    before = census.taken
+    passes = Passes(store, sweep, committer, journal, options, tools, scope=scope, before=before, following=following)
+    return passes, census

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 def take_run(
     store: Store, planned: Plan, options: Options, tools: Tools, disclose: Disclose, holder: Holder
 ) -> TakenRun:
-    """Take the run, and return it; what is going to be replaced is told first.
+    """Take the run, and return it; what is going to be replaced is told first, where that is not known already.
 
     Raises:
         UsageError: a limit of tokens lets no row through.
@@ -40,7 +40,7 @@ def take_run(
     """
     refusing: list[Unfit] = []
     stored: Sequence[Space] = ()
-    if planned.action is not Action.FINISH:
+    if planned.action is not Action.FINISH and not planned.beside:
         _require_budget(store, planned, options, tools)
         require_updates(store)
         retry, now_ms = options.retry_quarantined, tools.clock.now_ms()
@@ -52,7 +52,7 @@ def take_run(
     in_flight = 2 * options.batch
     taken = take(store, planned, options, holder, in_flight=in_flight, stored=stored)
     set_aside(store, taken.run, refusing, now_ms=tools.clock.now_ms())
-    if taken.texts_sent_twice:
+    if taken.texts_sent_twice and not planned.beside:
         tools.observe(RunTakenOver(taken.texts_sent_twice))
     tools.embedder.restore(taken.run.limits)
     tools.ledger.require(taken.run.limits)

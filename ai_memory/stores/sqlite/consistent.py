@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, TypeVar
 
+from ai_memory.errors import NotFinished
 from ai_memory.stores.sqlite.transactions import snapshot
 
 if TYPE_CHECKING:
@@ -25,6 +26,9 @@ LAST_ROW = 2**63 - 1
 
 JOURNAL_MODE = "PRAGMA main.journal_mode"
 DATA_VERSION = "PRAGMA main.data_version"
+# SQLite's own 2 MB: what is read once from end to end need not be kept.
+READ_ALONE = "PRAGMA query_only = ON", "PRAGMA cache_size = -2000"
+FIRST_READ = "SELECT count(*) FROM main.sqlite_master"
 END_OF_CHUNK = f"""
     SELECT max(rowid) FROM (SELECT rowid FROM main.memories WHERE rowid >= ? ORDER BY rowid LIMIT {CHUNK_ROWS})
 """
@@ -50,6 +54,24 @@ def consistently(db: Connection, read: Callable[[], T]) -> T:
         return read()
     with snapshot(db):
         return read()
+
+
+def require_log(db: Connection) -> None:
+    """Check that a state can be held for long without keeping the file's writers waiting.
+
+    Raises:
+        NotFinished: it cannot.
+    """
+    if db.value(JOURNAL_MODE) != "wal":
+        what = f"{db.path} keeps no write-ahead log: its writers would wait while one state of it is read."
+        raise NotFinished(what, tip="Run the same command again.")
+
+
+def seal(db: Connection) -> None:
+    """Begin the state of an open snapshot, which is that of its first read, and let nothing be written from now on."""
+    for pragma in READ_ALONE:
+        db.execute(pragma)
+    db.value(FIRST_READ)
 
 
 def data_version(db: Connection) -> int:

@@ -14,7 +14,8 @@ from ai_memory.errors import DataRefused
 from ai_memory.memory.text_codec import Codec
 from ai_memory.stores.open_options import OpenOptions
 from ai_memory.stores.port import Lock
-from ai_memory.stores.sqlite import backup, connection, lock, vacuum
+from ai_memory.stores.sqlite import backup, connection, lock, transactions, vacuum
+from ai_memory.stores.sqlite.consistent import require_log, seal
 from ai_memory.stores.sqlite.ddl import check_ledger, migrate
 from ai_memory.stores.sqlite.file import is_new, real_path, require_file
 from ai_memory.stores.sqlite.occupied import occupied
@@ -40,9 +41,9 @@ class Database:
         return str(self.path)
 
     @contextmanager
-    def read(self) -> Iterator[Store]:
+    def read(self, *, one_state: bool = False) -> Iterator[Store]:
         """See the port."""
-        with reading(self.path, options=self.options) as store:
+        with (reading_one_state if one_state else reading)(self.path, options=self.options) as store:
             yield store
 
     @contextmanager
@@ -116,6 +117,27 @@ def reading(path: Path, *, options: OpenOptions = OpenOptions()) -> Iterator[Sto
         # What looks like damage may be a file that was half written just then.
         db.handle.require_unchanged()
         raise
+    finally:
+        db.close()
+
+
+@contextmanager
+def reading_one_state(path: Path, *, options: OpenOptions = OpenOptions()) -> Iterator[Store]:
+    """Open an existing database and read one state of it, that of now; nothing can be written by this connection.
+
+    Raises:
+        DataRefused: see `reading`.
+        NotFinished: it keeps no write-ahead log, so that its writers would have to wait.
+    """
+    # Not read-only: then a file is looked into that this process may hold locks on, and all of them would be dropped.
+    db = connection.open_database(path, options=options)
+    try:
+        check_ledger(db)
+        store = _store(db)
+        require_log(db)
+        with transactions.snapshot(db):
+            seal(db)
+            yield store
     finally:
         db.close()
 
