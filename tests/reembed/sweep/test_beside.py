@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import apsw
 import pytest
 
 from ai_memory.errors import DataRefused, TransientFailure
 from ai_memory.reembed.inspect.report import RunReport
+from ai_memory.reembed.stop import Stop
 from ai_memory.reembed.sweep import beside, census_beside
 from ai_memory.reembed.sweep.refusal_guard import REFUSED_ROWS, REFUSED_SHARE
 from ai_memory.stores.sqlite import walk
@@ -26,6 +28,8 @@ from tests.reembed.finish.test_rollback import NEW, OLD, rollback
 from tests.reembed.work import Work
 from tests.support import files
 from tests.support.fakes import HashEmbedder
+
+T = TypeVar("T")
 
 ROWS, BATCH, DONE = 60, 2, 10
 BESIDE = 4
@@ -295,22 +299,42 @@ def test_rows_of_other_kinds_of_runs_are_counted_first(tmp_path: Path, flags: di
     assert not begins_beside(work)
 
 
-def test_a_stop_before_the_rows_are_counted_tells_no_number_of_them(
-    work: Work, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(census_beside, "ROWS_BESIDE", ROWS)
+class Heeding(OrderedPool):
+    """Runs work as late as can be, and not after a stop: so it is with the census of a large file."""
+
+    def __init__(self, stop: Stop) -> None:
+        super().__init__(LAZY)
+        self._stop = stop
+
+    def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:  # noqa: ANN401
+        def heeding() -> T:
+            self._stop.heed()
+            return fn(*args, **kwargs)
+
+        return super().submit(heeding)
+
+
+@pytest.mark.parametrize("page", [1, 2])
+def test_a_stop_before_the_rows_are_counted_tells_no_number_of_them(work: Work, page: int) -> None:
+    pages = iter(range(1, 1000))
 
     def stop(texts: Sequence[str]) -> None:
-        if len(texts) == BATCH:
+        if len(texts) == BATCH and next(pages) == page:
             work.stop.ask("SIGTERM", exit_code=143)
 
-    ended = resumed(replace(work, embedder=replace(NEW, before=stop)))
+    files.execute(work.path, KILLED.format(texts=30))
+    job = replace(work, embedder=replace(NEW, before=stop)).job(resume=True, batch=BATCH)
+    ended = replace(job, tools=replace(job.tools, pool=lambda _: Heeding(work.stop))).run()
 
-    assert (ended.exit_code, ended.state) == (143, "running")
+    assert (ended.exit_code, ended.state, ended.reason) == (143, "running", "SIGTERM")
+    # What was answered is paid for, and written.
+    assert ended.reembedded >= page * BATCH
     rows = ended.total, ended.already_current, ended.quarantined, ended.unaddressable, ended.remaining
     assert rows == (None,) * 5
     assert "the others were not counted by then." in ended.lines()[0]
-    again = replace(work, stop=type(work.stop)())
+    assert ended.texts_sent_twice >= 30
+    assert f"at most {ended.texts_sent_twice} texts are sent twice" in work.heard.lines[0]
+    again = replace(work, stop=Stop())
     assert resumed(again).exit_code == 0
     assert again.all_right()
 
