@@ -187,6 +187,23 @@ class Suite:
 class ReadingSuite(Suite):
     """Memories as a sweep and a census read them."""
 
+    def test_one_state_is_read_however_long_that_takes_or_refused_where_writers_would_wait(
+        self, subject: Subject
+    ) -> None:
+        def contents(reader: Reader) -> list[str]:
+            return [str(row.content) for row in reader.memories.rows_by_id(["id-000", "id-001"], target=None)]
+
+        with subject.database.read() as reader:
+            before = contents(reader)
+        with suppress(NotFinished), subject.database.read(one_state=True) as held:
+            assert subject.edit_all("new")
+            assert contents(held) == before
+            assert held.consistently(lambda found: len(list(found.rows(target=None, only=None)))) == len(IDS)
+        # Where it is refused the writers did not wait either.
+        subject.edit_all("newer")
+        with subject.database.read() as reader:
+            assert contents(reader) == ["newer", "newer"]
+
     def test_a_walk_by_blocks_meets_each_id_of_a_namespace_once_in_one_order(self, store: Store) -> None:
         whole = store.memories.ids_after("a", None, limit=100)
         met: list[str] = []

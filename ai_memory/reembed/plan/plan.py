@@ -35,8 +35,8 @@ class Plan:
 
     `found` is the census, with the stale rows whose vectors are at hand. `beside`: it is under way, of a state before
     the start wrote anything; whoever asks for something of it waits, and lets go of that state by `release` when it is
-    over. Keeping what is replaced takes about `undo_bytes`
-    (0: it is not kept), vectors beside the memories take `staged_bytes` (0: they replace what is there).
+    over. Keeping what is replaced takes about `undo_bytes` (0: it is not kept), vectors beside the memories take
+    `staged_bytes` (0: they replace what is there).
     """
 
     action: Action

@@ -148,6 +148,7 @@ CHANGES: dict[str, Callable[[Work], object]] = {
     "inserts": lambda work: files.execute(work.path, INSERT_MANY.format(count=80, refused=0)),
     "edits": lambda work: files.execute(work.path, "UPDATE memories SET content = 'new ' || id WHERE id < 'id-009'"),
     "vectors written over": overwrite,
+    "reads": lambda work: files.execute(work.path, "UPDATE memories SET access_count = 3 + rowid % 2"),
     "a kill": lambda work: files.execute(work.path, KILLED.format(texts=30)),
     "a kill with more in flight": lambda work: files.execute(work.path, KILLED.format(texts=38)),
 }
