@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -34,9 +33,8 @@ class Plan:
     """What a start found and decided, with nothing written yet.
 
     `found` is the census, with the stale rows whose vectors are at hand. `beside`: it is under way, of a state before
-    the start wrote anything; whoever asks for something of it waits, and lets go of that state by `release` when it is
-    over. Keeping what is replaced takes about `undo_bytes` (0: it is not kept), vectors beside the memories take
-    `staged_bytes` (0: they replace what is there).
+    the start wrote anything; whoever asks for something of it waits. Keeping what is replaced takes about `undo_bytes`
+    (0: it is not kept), vectors beside the memories take `staged_bytes` (0: they replace what is there).
     """
 
     action: Action
@@ -48,7 +46,6 @@ class Plan:
     undo_bytes: int = 0
     staged_bytes: int = 0
     beside: bool = False
-    release: Callable[[], object] = lambda: None
 
     @property
     def census(self) -> Census:

@@ -19,9 +19,10 @@ from typing import TYPE_CHECKING
 
 from ai_memory.errors import AiMemoryError
 from ai_memory.reembed.plan.decide import Action
-from ai_memory.reembed.plan.plan import Plan, count
+from ai_memory.reembed.plan.plan import Found, Plan, count
 from ai_memory.reembed.plan.targets import enter_target, known_fingerprint, recorded_target
 from ai_memory.reembed.scope import namespaces_in_scope
+from ai_memory.reembed.sweep.census_beside import ROWS_BESIDE
 from ai_memory.reembed.sweep.scan import Scan, ScanOrder
 from ai_memory.reembed.sweep.schedule import LEAST
 from ai_memory.reembed.writes import rehearse_documents
@@ -38,19 +39,13 @@ if TYPE_CHECKING:
 LOOKED_AT = 10_000
 """Rows ahead of the cursors that are looked at before all are counted first: a look at 1,000 takes 0.05 s."""
 
-ROWS_BESIDE = 2_000
-"""Rows that are written before the census is waited for.
-
-What is read in one state keeps the log from being begun anew: with vectors of 384 numbers it reaches 34 MB so, 17 MB
-without (200,000 rows, 2026-11-27)."""
-
 
 def plan_beside(
     reading: ExitStack, database: Database, store: Store, options: Options, tools: Tools, *, now_ms: int
 ) -> Plan | None:
     """Begin the census of a start that may begin beside it, and return what it does; None: rows are counted first.
 
-    The census ends with `reading` at the latest, and holds a state of the database until then.
+    The census is over with `reading` at the latest.
     """
     run = _run_to_go_on_with(store, options, tools)
     if run is None:
@@ -64,13 +59,20 @@ def plan_beside(
     found = _ahead(store, run, known, options, tools)
     if found is None or not _takes_vector(store, target, found, now_ms=now_ms):
         return None
+    state = reading.enter_context(ExitStack())
     try:
-        reader = reading.enter_context(database.read(one_state=True))
+        reader = state.enter_context(database.read(one_state=True))
     except AiMemoryError:
         # What is wrong with it is told where the rows are counted first.
         return None
-    counting = reading.enter_context(tools.pool(1)).submit(count, reader, known, run.scope, now_ms=now_ms)
-    return Plan(Action.TAKE_OVER, target, run.scope, run, counting, beside=True, release=reading.close)
+
+    def counted() -> Found:
+        # As soon as it is over, whatever the run waits for: until then the log cannot be begun anew.
+        with state:
+            return count(reader, known, run.scope, now_ms=now_ms)
+
+    counting = reading.enter_context(tools.pool(1)).submit(counted)
+    return Plan(Action.TAKE_OVER, target, run.scope, run, counting, beside=True)
 
 
 def _run_to_go_on_with(store: Store, options: Options, tools: Tools) -> Run | None:
