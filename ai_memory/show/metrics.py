@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ai_memory.reembed.inspect.status import Status
     from ai_memory.stores.values import Counters, Run
 
-INSTALL = 'Type: pip install "prometheus-client>=0.20.0"'
+INSTALL = 'Type: pip install "prometheus-client>=0.22.0"'
 PREFIX = "ai_memory_reembed"
 REFRESH_S = 5.0
 """How old the file gets while something happens, or an answer is awaited; node exporters read it every 15 s or less."""
