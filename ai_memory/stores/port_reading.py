@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from ai_memory.errors import AiMemoryError
     from ai_memory.memory.reason import Kind, Reason
     from ai_memory.memory.row import MemoryRow, Traits
+    from ai_memory.stores.course import Course
     from ai_memory.stores.served import Active
     from ai_memory.stores.values import (
         Checkpoint,
@@ -114,6 +115,9 @@ class UndoReader(Protocol):
 
         Those that are undone already are not among them.
         """
+
+    def replaced_by(self, run_id: int, ids: Sequence[str]) -> dict[str, tuple[bytes, bytes]]:
+        """Return the BLOBs that a run replaced, as far as they are kept, each after the hash of its text."""
 
     def free(self) -> int:
         """Return how many bytes of the database are free, to be used again."""
@@ -218,8 +222,8 @@ class RunReader(Protocol):
     def checkpoints(self, run: Run) -> dict[str, Checkpoint]:
         """Return the checkpoints of the run's present pass, by namespace."""
 
-    def replaced(self, run: Run) -> tuple[Space, ...]:
-        """Return which vectors stood there when the run began; none where nothing that can be read tells them."""
+    def course(self, run: Run) -> Course:
+        """Return which vectors stood there when the run began, and what became of it, as far as that can be read."""
 
     def last_rate(self, target: int | None) -> Measured | None:
         """Return the rate of the last run to a target, else of the last run that had one."""

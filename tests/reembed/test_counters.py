@@ -7,7 +7,7 @@ import pytest
 from ai_memory.errors import CredentialsRefused
 from ai_memory.reembed.plan.census import take_census
 from ai_memory.reembed.sweep import asking
-from ai_memory.stores.sqlite import run_figures, runs
+from ai_memory.stores.sqlite import course, runs
 from ai_memory.stores.sqlite.fingerprints import read_fingerprint
 from ai_memory.stores.values import Counted, LastEnd, Run
 from tests.reembed.test_job import Swapped, failing_after
@@ -141,4 +141,4 @@ def test_the_start_of_a_run_keeps_what_the_file_had(work: Work) -> None:
     work.run()
 
     with work.store() as store:
-        assert run_figures.replaced(store, run_of(work)) == (("fake/hash#none", 16, 10),)
+        assert course.course(store, run_of(work)).replaced == (("fake/hash#none", 16, 10),)

@@ -31,6 +31,7 @@ from ai_memory.memory.row import MemoryRow
 from ai_memory.reembed.plan.targets import identity
 from ai_memory.reembed.recorded import recorded_run
 from ai_memory.stores.computing import Computing
+from ai_memory.stores.course import ENDED, TAKEN_OVER, WRITTEN
 from ai_memory.stores.holder import Holder, LockState
 from ai_memory.stores.port import Database, Reader, Snapshot, Store, Transaction
 from ai_memory.stores.served import Active
@@ -608,6 +609,21 @@ class UndoSuite(Suite):
 
         assert state(store) == before
         assert freshness(store, old, IDS[1]) is Freshness.FRESH
+
+    def test_what_a_run_replaced_is_told_with_the_text_that_it_was_of(
+        self, subject: Subject, store: Store, old: Fingerprint, target: Fingerprint, run: Run
+    ) -> None:
+        stood = {each: write_of(store, each, embedder=OLD) for each in IDS[1:]}
+        replaced(store, target, run, *IDS)
+        subject.edit("id-001", "edited")
+
+        told = store.targets.previous.replaced_by(run.run_id, [*IDS, "nobody"])
+
+        # The first one had no vector.
+        assert told == {name: (write.src, write.blob) for name, write in stood.items()}
+        assert store.targets.previous.replaced_by(run.run_id, []) == {}
+        assert store.targets.previous.replaced_by(run.run_id + 1, IDS) == {}
+        assert old.id != target.id
 
     def test_what_stood_there_before_its_first_write_is_kept(
         self, store: Store, old: Fingerprint, target: Fingerprint, run: Run
@@ -1422,11 +1438,45 @@ class ProgressSuite(Suite):
         assert (store.runs.read(new.run_id).last_end, store.runs.read(new.run_id).counted) == (None, None)
 
     def test_what_a_run_found_stored_is_kept_with_it(self, store: Store, run: Run) -> None:
-        assert store.runs.replaced(run) == ()
+        assert store.runs.course(run).replaced == ()
         with store.transaction() as transaction:
             transaction.progress.note_stored(run, [("old#none", 8, 4), (None, None, 1)])
 
-        assert store.runs.replaced(run) == (("old#none", 8, 4), (None, None, 1))
+        assert store.runs.course(run).replaced == (("old#none", 8, 4), (None, None, 1))
+
+    def test_when_a_run_wrote_how_many_rows_and_how_its_starts_ended_is_kept_with_it(
+        self, store: Store, run: Run
+    ) -> None:
+        with store.transaction() as transaction:
+            run = take(transaction, run, OTHER)
+        for at, rows in ((NOW_MS, 2), (NOW_MS + 1, 3), (NOW_MS + 5_000, 4)):
+            with store.transaction() as transaction:
+                transaction.progress.count(run, Counters(reembedded=rows), written_at=at)
+        with store.transaction() as transaction:
+            transaction.progress.note_end(run, exit_code=75, reason="max-rows", now_ms=NOW_MS + 6_000)
+
+        moments = store.runs.course(run).moments
+
+        assert [(each.kind, each.at, each.rows) for each in moments if each.kind in (WRITTEN, ENDED)] == [
+            (WRITTEN, NOW_MS, 2),
+            # Not what was written a moment later: a row is noted once a second at most.
+            (WRITTEN, NOW_MS + 5_000, 9),
+            (ENDED, NOW_MS + 6_000, 9),
+        ]
+        assert (moments[-1].exit_code, moments[-1].reason) == (75, "max-rows")
+        assert [each.rows for each in moments if each.kind == TAKEN_OVER] == [0]
+
+    def test_the_longer_a_run_lasts_the_more_seldom_its_rows_are_noted(self, store: Store, run: Run) -> None:
+        hour, day = 3_600_000, 86_400_000
+        for at in range(NOW_MS, NOW_MS + 2 * day, hour // 60):
+            with store.transaction() as transaction:
+                transaction.progress.count(run, Counters(reembedded=1), written_at=at)
+
+        noted = [each.at for each in store.runs.course(run).moments if each.kind == WRITTEN]
+
+        assert noted[1] - noted[0] == hour // 60
+        assert noted[-1] - noted[-2] >= 2 * day // 200 - hour // 60
+        assert len(noted) < 1_000
 
     def test_a_rate_is_that_of_a_run_to_the_same_target_if_there_is_one(
         self, store: Store, target: Fingerprint, run: Run

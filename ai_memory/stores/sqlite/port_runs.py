@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ai_memory.stores.sqlite import (
     approvals,
     checkpoints,
+    course,
     hot_list,
     in_flight,
     pauses,
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from ai_memory.errors import AiMemoryError
     from ai_memory.memory.reason import Kind, Reason
     from ai_memory.stores.computing import Computing
+    from ai_memory.stores.course import Course
     from ai_memory.stores.holder import Holder
     from ai_memory.stores.sqlite.base import Store, Transaction
     from ai_memory.stores.values import (
@@ -67,9 +69,9 @@ class RunReader:
         """See the port."""
         return checkpoints.read(self.store, run)
 
-    def replaced(self, run: Run) -> tuple[Space, ...]:
+    def course(self, run: Run) -> Course:
         """See the port."""
-        return run_figures.replaced(self.store, run)
+        return course.course(self.store, run)
 
     def last_rate(self, target: int | None) -> Measured | None:
         """See the port."""
@@ -200,7 +202,7 @@ class ProgressWriter:
 
     def note_stored(self, run: Run, stored: Sequence[Space]) -> None:
         """See the port."""
-        run_figures.note_stored(self.inner, run, stored)
+        course.note_stored(self.inner, run, list(stored))
 
     def note_census(self, run: Run, counted: Counted) -> None:
         """See the port."""

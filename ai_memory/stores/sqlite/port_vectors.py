@@ -141,6 +141,10 @@ class UndoReader:
         """See the port."""
         return previous.lost(self.store, undoes)
 
+    def replaced_by(self, run_id: int, ids: Sequence[str]) -> dict[str, tuple[bytes, bytes]]:
+        """See the port."""
+        return previous.replaced_by(self.store, run_id, ids)
+
     def free(self) -> int:
         """See the port."""
         return previous.free(self.store)

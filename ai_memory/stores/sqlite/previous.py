@@ -55,6 +55,11 @@ IDS = """
     SELECT DISTINCT CAST(memory_id AS BLOB) FROM embedding_previous
     WHERE {after} run_id BETWEEN :first AND :last AND written_head IS NOT NULL ORDER BY memory_id LIMIT :limit
 """
+REPLACED = f"""
+    SELECT CAST(memory_id AS BLOB), text_src, embedding FROM embedding_previous
+    WHERE run_id = :run_id AND written_head IS NOT NULL AND typeof(embedding) = 'blob'
+        AND memory_id IN (SELECT CAST(value AS TEXT) FROM {VALUES})
+"""
 AFTER = "memory_id > CAST(:after AS TEXT) AND"
 # A staged run writes into the memories only when what it staged is moved there.
 WROTE = "iif(staged = 1, moved, reembedded + attested) > 0"
@@ -150,6 +155,13 @@ def ids_after(store: Store, undoes: Span, after: str | None, *, limit: int) -> l
     if after is not None:
         bindings["after"] = store.codec.bound(after)
     return [store.codec.name(row[0]) for row in store.db.execute(sql, bindings)]
+
+
+def replaced_by(store: Store, run_id: int, ids: Sequence[str]) -> dict[str, tuple[bytes, bytes]]:
+    """Return the BLOBs that the run replaced, as far as they are kept, each after the hash of its text."""
+    names = [store.codec.bound(each) for each in ids]
+    found = among(store.db, REPLACED, names, {"run_id": run_id})
+    return {store.codec.name(memory_id): (bytes(src), bytes(blob)) for memory_id, src, blob in found}
 
 
 def kept(store: Store) -> list[tuple[int, Room]]:

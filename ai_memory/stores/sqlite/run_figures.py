@@ -7,13 +7,13 @@ alone: after one that was taken over nothing is changed.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from ai_memory.stores.computing import Computing, computing_of
+from ai_memory.stores.sqlite import course
 from ai_memory.stores.sqlite.own_row import object_of
-from ai_memory.stores.values import Counted, Measured, Run, Space
+from ai_memory.stores.values import Counted, Measured, Run
 from ai_memory.text.cleaning import MOST_WORDS, one_line
 
 if TYPE_CHECKING:
@@ -35,18 +35,14 @@ NOTE_END = """
         ended_at = :now, ended_code = :code, ended_reason = :reason
     WHERE run_id = :run_id AND fence = :fence
 """
-NOTE_STORED = "UPDATE reembed_event SET detail_json = ? WHERE run_id = ? AND kind = 'started'"
 RATES = """
     SELECT run_id, target, rows_per_hour FROM reembed_run
     WHERE typeof(target) = 'integer' AND typeof(rows_per_hour) = 'integer' AND rows_per_hour BETWEEN 1 AND 1000000000000
     ORDER BY target IS ? DESC, run_id DESC LIMIT 1
 """
-STARTED = "SELECT detail_json FROM reembed_event WHERE run_id = ? AND kind = 'started' LIMIT 1"
 COMPUTING = "SELECT CAST(detail_json AS BLOB) FROM reembed_event WHERE run_id = ? AND kind = 'computing' LIMIT 1"
 NOTE_COMPUTING = "UPDATE reembed_event SET detail_json = ? WHERE run_id = ? AND kind = 'computing'"
 BEGIN_COMPUTING = "INSERT INTO reembed_event (detail_json, run_id, at, kind) VALUES (?, ?, ?, 'computing')"
-MOST_SPACES = 5
-"""Kinds of vectors that a run notes as it begins; the most frequent come first."""
 
 
 def beat(transaction: Transaction, run: Run, *, failure: str, now_ms: int) -> bool:
@@ -56,11 +52,6 @@ def beat(transaction: Transaction, run: Run, *, failure: str, now_ms: int) -> bo
     """
     told = one_line(failure, most=MOST_WORDS) if failure else None
     return bool(transaction.db.change(BEAT, {"now": now_ms, "failure": told, "run_id": run.run_id, "fence": run.fence}))
-
-
-def note_stored(transaction: Transaction, run: Run, stored: Sequence[Space]) -> None:
-    """Note which vectors stand in the file as a run begins."""
-    transaction.db.execute(NOTE_STORED, (json.dumps({"stored": stored[:MOST_SPACES]}), run.run_id))
 
 
 def note_census(transaction: Transaction, run: Run, counted: Counted) -> None:
@@ -78,13 +69,8 @@ def note_end(transaction: Transaction, run: Run, *, exit_code: int, reason: str,
         "run_id": run.run_id,
         "fence": run.fence,
     }
-    transaction.db.execute(NOTE_END, bindings)
-
-
-def replaced(store: Store, run: Run) -> tuple[Space, ...]:
-    """Return which vectors stood in the file when the run began; none where nothing that can be read tells them."""
-    spaces = object_of(store.db.value(STARTED, (run.run_id,))).get("stored")
-    return tuple((each[0], each[1], each[2]) for each in spaces if _is_space(each)) if isinstance(spaces, list) else ()
+    if transaction.db.change(NOTE_END, bindings):
+        course.note_end(transaction, run, exit_code=exit_code, reason=reason, now_ms=now_ms)
 
 
 def note_computing(transaction: Transaction, run: Run, computing: Computing, *, now_ms: int) -> None:
@@ -103,10 +89,3 @@ def last_rate(store: Store, target: int | None) -> Measured | None:
     """Return the rate of the last run to a target, else of the last run that had one; None where none had."""
     rows = store.db.execute(RATES, (target,))
     return Measured(int(rows[0][0]), int(rows[0][1]), int(rows[0][2])) if rows else None
-
-
-def _is_space(found: object) -> bool:
-    if not isinstance(found, list) or len(found) != 3:
-        return False
-    space, dim, rows = found
-    return isinstance(space, str | None) and isinstance(dim, int | None) and isinstance(rows, int)

@@ -11,7 +11,8 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from ai_memory.errors import DataRefused, NotFinished
-from ai_memory.stores.sqlite import hot_list, run_figures
+from ai_memory.stores.course import TAKEN, TAKEN_OVER
+from ai_memory.stores.sqlite import course, hot_list, run_figures
 from ai_memory.stores.sqlite.lost_run import run_lost
 from ai_memory.stores.sqlite.own_row import selected
 from ai_memory.stores.sqlite.run_row import RUN_COLUMNS, RUN_TEXTS, run_of
@@ -183,8 +184,10 @@ def take_over(
     bindings = (holder.to_json(), in_flight_limit + lost, breaker_until, newly, now_ms, run.run_id, run.fence)
     if not transaction.db.change(TAKE_OVER, bindings):
         raise run_lost(transaction, run)
-    kind = "taken over" if run.holder else "runner"
-    add_event(transaction, run.run_id, kind, now_ms=now_ms, detail={"pid": holder.pid})
+    kind = TAKEN_OVER if run.holder else TAKEN
+    add_event(
+        transaction, run.run_id, kind, now_ms=now_ms, detail={"pid": holder.pid, "rows": course.rows_written(run)}
+    )
     return read_run(transaction, run.run_id)
 
 
@@ -280,6 +283,8 @@ def count(
     """
     beside = {"reads": reads, "written_at": written_at, "rate": rows_per_hour, "run_id": run.run_id}
     transaction.db.execute(COUNT, {**asdict(counters), **beside})
+    if written_at is not None:
+        course.note_rows(transaction, run, now_ms=written_at)
 
 
 def set_target(transaction: Transaction, run: Run, fingerprint_id: int) -> None:

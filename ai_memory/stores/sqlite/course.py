@@ -1,0 +1,95 @@
+"""Keeps when a run wrote how many rows and how its starts ended, as events of the run, and reads them.
+
+A start is told by two events, its rows by one a second at most, and of a long run by one in two hundred parts of its
+age: a run of a week has less than two thousand. Nothing is decided by them, so what cannot be read is left out.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from ai_memory.stores.course import ENDED, KINDS, WRITTEN, Course, Moment
+from ai_memory.stores.sqlite.own_row import MOST, object_of
+from ai_memory.text.times import LAST_MS
+
+if TYPE_CHECKING:
+    from ai_memory.stores.sqlite.base import Store, Transaction
+    from ai_memory.stores.values import Run, Space
+
+ROWS = "reembedded + attested + put_back"
+EVERY_MS, PARTS = 1_000, 200
+NOTE_ROWS = f"""
+    INSERT INTO reembed_event (run_id, at, kind, detail_json)
+    SELECT run_id, :now, '{WRITTEN}', json_object('rows', {ROWS}) FROM reembed_run AS r
+    WHERE run_id = :run_id AND NOT EXISTS (
+        SELECT 1 FROM reembed_event AS e
+        WHERE e.run_id = :run_id AND e.kind = '{WRITTEN}'
+            AND e.at > :now - max({EVERY_MS}, (:now - r.started_at) / {PARTS}) AND e.at <= :now
+    )
+"""
+NOTE_END = f"""
+    INSERT INTO reembed_event (run_id, at, kind, detail_json)
+    SELECT run_id, :now, '{ENDED}', json_object('rows', {ROWS}, 'code', :code, 'reason', :reason) FROM reembed_run
+    WHERE run_id = :run_id
+"""
+STARTED = "SELECT detail_json FROM reembed_event WHERE run_id = ? AND kind = 'started' LIMIT 1"
+NOTE_STORED = "UPDATE reembed_event SET detail_json = ? WHERE run_id = ? AND kind = 'started'"
+MOMENTS = f"""
+    SELECT at, kind, CAST(detail_json AS BLOB) FROM reembed_event
+    WHERE run_id = ? AND kind IN ({", ".join(f"'{kind}'" for kind in KINDS)}) ORDER BY rowid
+"""
+MOST_SPACES = 5
+"""Kinds of vectors that a run notes as it begins; the most frequent come first."""
+
+
+def note_stored(transaction: Transaction, run: Run, stored: list[Space]) -> None:
+    """Note which vectors stand in the file as a run begins."""
+    transaction.db.execute(NOTE_STORED, (json.dumps({"stored": stored[:MOST_SPACES]}), run.run_id))
+
+
+def rows_written(run: Run) -> int:
+    """Return how many rows a run has given a vector, or their old one: see ROWS."""
+    return run.counters.reembedded + run.counters.attested + run.counters.put_back
+
+
+def note_rows(transaction: Transaction, run: Run, *, now_ms: int) -> None:
+    """Note how many rows the run has written, unless that was noted a moment ago."""
+    transaction.db.execute(NOTE_ROWS, {"now": now_ms, "run_id": run.run_id})
+
+
+def note_end(transaction: Transaction, run: Run, *, exit_code: int, reason: str, now_ms: int) -> None:
+    """Note that a start of the run ended."""
+    transaction.db.execute(NOTE_END, {"now": now_ms, "code": exit_code, "reason": reason, "run_id": run.run_id})
+
+
+def course(store: Store, run: Run) -> Course:
+    """Return what became of the run, as far as it can be read."""
+    moments = (_moment(*row) for row in store.db.execute(MOMENTS, (run.run_id,)))
+    return Course(_replaced(store, run), tuple(each for each in moments if each))
+
+
+def _replaced(store: Store, run: Run) -> tuple[Space, ...]:
+    spaces = object_of(store.db.value(STARTED, (run.run_id,))).get("stored")
+    return tuple((each[0], each[1], each[2]) for each in spaces if _is_space(each)) if isinstance(spaces, list) else ()
+
+
+def _is_space(found: object) -> bool:
+    if not isinstance(found, list) or len(found) != 3:
+        return False
+    space, dim, rows = found
+    return isinstance(space, str | None) and isinstance(dim, int | None) and isinstance(rows, int)
+
+
+def _moment(at: object, kind: str, detail: object) -> Moment | None:
+    if not isinstance(at, int) or not 0 <= at <= LAST_MS:
+        return None
+    told = object_of(detail)
+    rows, code, reason = told.get("rows"), told.get("code"), told.get("reason")
+    return Moment(
+        at,
+        kind,
+        rows if isinstance(rows, int) and 0 <= rows <= MOST else None,
+        code if isinstance(code, int) else None,
+        reason if isinstance(reason, str) else "",
+    )
