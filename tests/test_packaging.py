@@ -17,7 +17,7 @@ import pytest
 from ai_memory.commands.completion import SHELLS
 from ai_memory.embed.local import engine_onnx, engine_openvino, engine_torch
 from ai_memory.embed.stack import export
-from ai_memory.show import metrics
+from ai_memory.show import metrics, plots
 from tests.conftest import ROOT
 
 SHIPPED = ("ai_memory", "migrations", "setup.cfg", "pyproject.toml", "MANIFEST.in", "README.md", "LICENSE")
@@ -154,6 +154,7 @@ def test_the_error_of_a_missing_library_names_the_floors_of_the_local_extra() ->
         (engine_openvino.INSTALL, ("openvino", "tokenizers")),
         (export.INSTALL, ("onnx", "onnxscript")),
         (metrics.INSTALL, ("prometheus-client",)),
+        (plots.INSTALL, ("matplotlib",)),
     ],
 )
 def test_what_to_type_for_a_missing_library_names_the_floors_of_its_extra(line: str, names: tuple[str, ...]) -> None:

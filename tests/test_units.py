@@ -1,4 +1,4 @@
-"""The units of systemd in packaging/: systemd takes them, what they start works, and the page shows them as they are."""
+"""The units of systemd in packaging/: systemd takes them, what they start works, and the page shows them so."""
 
 from __future__ import annotations
 

@@ -50,8 +50,8 @@ function _shtab_ai_memory_using
   test "$_shtab_ai_memory_cmdpath" = "$argv"
 end
 
-set -g _shtab_ai_memory_commands init store import export get list delete recall evaluate backfill restore reembed 'reembed status' 'reembed history' 'reembed verify' 'reembed quarantine' 'reembed approve' 'reembed pause' 'reembed unpause' 'reembed cancel' 'reembed rehearse' 'reembed switch' 'reembed rollback' 'reembed prune' stats namespaces doctor model 'model export' config 'config show' 'config check' 'config init' completion help
-set -g _shtab_ai_memory_opts_with_value --backup --batch --concurrency --config --content --db --embedders --judgements --limit --log-file --log-format --max-cost --max-rows --max-runtime --max-tokens --metrics-file --namespace --on-end --order --priority --queries --reason --retry-for --run --sample --since --sleep-ms --sort --tag --tags --tier --title --until --wait --watch -T -c -n -p -t
+set -g _shtab_ai_memory_commands init store import export get list delete recall evaluate backfill restore reembed 'reembed status' 'reembed history' 'reembed report' 'reembed verify' 'reembed quarantine' 'reembed approve' 'reembed pause' 'reembed unpause' 'reembed cancel' 'reembed rehearse' 'reembed switch' 'reembed rollback' 'reembed prune' stats namespaces doctor model 'model export' config 'config show' 'config check' 'config init' completion help
+set -g _shtab_ai_memory_opts_with_value --backup --batch --concurrency --config --content --db --embedders --html --judgements --limit --log-file --log-format --max-cost --max-rows --max-runtime --max-tokens --metrics-file --namespace --on-end --order --priority --queries --reason --retry-for --run --sample --since --sleep-ms --sort --tag --tags --tier --title --until --wait --watch -T -c -n -p -t
 
 complete -c ai-memory -e
 complete -c ai-memory -f
@@ -221,6 +221,14 @@ complete -c ai-memory -n '_shtab_ai_memory_using reembed history' -l json -d 'pr
 complete -c ai-memory -n '_shtab_ai_memory_using reembed history' -s q -l quiet -d 'show no progress and no notes'
 complete -c ai-memory -n '_shtab_ai_memory_using reembed history' -s v -l verbose -d 'show more details, and the traceback of an error'
 complete -c ai-memory -n '_shtab_ai_memory_using reembed history' -l limit -x -d 'only the latest N'
+complete -c ai-memory -n '_shtab_ai_memory_using reembed; and test $_shtab_ai_memory_npos -eq 0' -a report -d 'Write a page about the recorded run, with graphs, for people who do not type.'
+complete -c ai-memory -n '_shtab_ai_memory_using reembed report' -s h -l help -d 'show this help message and exit'
+complete -c ai-memory -n '_shtab_ai_memory_using reembed report' -l db -xka "(__fish_complete_path (commandline -ct))" -d 'the database file'
+complete -c ai-memory -n '_shtab_ai_memory_using reembed report' -l config -xka "(__fish_complete_path (commandline -ct))" -d 'the configuration file'
+complete -c ai-memory -n '_shtab_ai_memory_using reembed report' -l json -d 'print ONE JSON object on one line'
+complete -c ai-memory -n '_shtab_ai_memory_using reembed report' -s q -l quiet -d 'show no progress and no notes'
+complete -c ai-memory -n '_shtab_ai_memory_using reembed report' -s v -l verbose -d 'show more details, and the traceback of an error'
+complete -c ai-memory -n '_shtab_ai_memory_using reembed report' -l html -xka "(__fish_complete_path (commandline -ct))" -d 'the page: one file, to open in a browser'
 complete -c ai-memory -n '_shtab_ai_memory_using reembed; and test $_shtab_ai_memory_npos -eq 0' -a verify -d 'Take the census: exit 0 if every live row has the configured target'"'"'s vector, 1 if not.'
 complete -c ai-memory -n '_shtab_ai_memory_using reembed verify' -s h -l help -d 'show this help message and exit'
 complete -c ai-memory -n '_shtab_ai_memory_using reembed verify' -l db -xka "(__fish_complete_path (commandline -ct))" -d 'the database file'

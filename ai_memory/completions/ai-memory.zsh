@@ -58,6 +58,7 @@ _shtab_ai_memory_reembed_commands() {
     prune:'Drop what was kept of replaced vectors: there is no way back then.'
     quarantine:'List the rows that could not be embedded, each with its title and the reason.'
     rehearse:'Try the configured target on a sample: what would change, what it would take; nothing is written.'
+    report:'Write a page about the recorded run, with graphs, for people who do not type.'
     rollback:'Put back what the latest run replaced, resumably, and withdraw its approval.'
     status:'Show the recorded run from its own counters: its state and why, rows, rate, what to type next.'
     switch:'Serve what a staged run put beside the memories, then move it into them; --back: what was served before.'
@@ -467,6 +468,19 @@ _shtab_ai_memory_reembed_rehearse_options=(
 # guard to ensure default positional specs are added only once per session
 _shtab_ai_memory_reembed_rehearse_defaults_added=0
 
+_shtab_ai_memory_reembed_report_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--db[the database file]:PATH:_files"
+  "--config[the configuration file]:PATH:_files"
+  "--json[print ONE JSON object on one line]"
+  {-q,--quiet}"[show no progress and no notes]"
+  {-v,--verbose}"[show more details, and the traceback of an error]"
+  "--html[the page\: one file, to open in a browser]:FILE:_files"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_ai_memory_reembed_report_defaults_added=0
+
 _shtab_ai_memory_reembed_rollback_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--db[the database file]:PATH:_files"
@@ -704,6 +718,7 @@ _shtab_ai_memory_reembed() {
         prune) _arguments -C -s $_shtab_ai_memory_reembed_prune_options ;;
         quarantine) _arguments -C -s $_shtab_ai_memory_reembed_quarantine_options ;;
         rehearse) _arguments -C -s $_shtab_ai_memory_reembed_rehearse_options ;;
+        report) _arguments -C -s $_shtab_ai_memory_reembed_report_options ;;
         rollback) _arguments -C -s $_shtab_ai_memory_reembed_rollback_options ;;
         status) _arguments -C -s $_shtab_ai_memory_reembed_status_options ;;
         switch) _arguments -C -s $_shtab_ai_memory_reembed_switch_options ;;

@@ -12,6 +12,7 @@ from ai_memory.commands.parser import add_global_flags, summed_up
 VERBS = {
     "status": "show the recorded run from its own counters: its state and why, rows, rate, what to type next",
     "history": "list all runs, the latest first: what each did, its rate, what it cost, how its last start ended",
+    "report": "write a page about the recorded run, with graphs, for people who do not type",
     "verify": "take the census: exit 0 if every live row has the configured target's vector, 1 if not",
     "quarantine": "list the rows that could not be embedded, each with its title and the reason",
     "approve": "let unattended starts (--or-start) go to the configured target",
@@ -187,6 +188,10 @@ def _add_history(add: Add) -> None:
     add("--limit", type=whole_number(1, MOST), metavar="N", help="only the latest N")
 
 
+def _add_report(add: Add) -> None:
+    add("--html", type=named_path, metavar="FILE", required=True, help="the page: one file, to open in a browser")
+
+
 def _add_verify(add: Add) -> None:
     add("--sample", type=sample_size, metavar="N|all", help="embed N fresh rows again and compare")
     add("--run", action="store_true", dest="of_run", help="judge the namespaces and target of the recorded run")
@@ -237,6 +242,7 @@ FLAGS: Mapping[str, Callable[[Add], None]] = {
     "pause": _add_pause,
     "status": _add_status,
     "history": _add_history,
+    "report": _add_report,
     "verify": _add_verify,
     "rehearse": _add_rehearse,
     "switch": _add_switch,

@@ -119,6 +119,10 @@ def _show(args: argparse.Namespace, settings: Settings, console: Console) -> int
         from ai_memory.commands.reembed.history import run_history
 
         return run_history(settings, console, most=args.limit)
+    if args.verb == "report":
+        from ai_memory.commands.reembed.report import run_report
+
+        return run_report(settings, console, html=args.html)
     from ai_memory.commands.reembed.quarantine import run_quarantine
 
     return run_quarantine(settings, console)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from ai_memory.errors import UsageError
@@ -36,6 +37,25 @@ def require_told_files(args: argparse.Namespace, settings: Settings) -> None:
         _require_apart("--metrics-file", args.metrics_file, settings, {**used, "--log-file": log})
         if args.metrics_file.exists() and not has_figures(args.metrics_file):
             raise _refused("--metrics-file", args.metrics_file, "is there, and has no figures of ours")
+
+
+def require_report_file(path: Path, settings: Settings) -> None:
+    """Check the file of --html, and that a report can be made.
+
+    Raises:
+        UsageError: it is something else than a report of ours, or has no folder, or matplotlib is missing.
+    """
+    from ai_memory.show.page import is_ours
+    from ai_memory.show.plots import require_installed
+
+    if str(path) == "-":
+        raise _refused("--html", path, "is no file")
+    _require_apart("--html", path, settings, {"--config": settings.config_path})
+    if not path.parent.is_dir():
+        raise _refused("--html", path, "has no folder")
+    if os.path.lexists(path) and not is_ours(path):
+        raise _refused("--html", path, "is there, and is no report of ours")
+    require_installed()
 
 
 def _require_apart(flag: str, path: Path, settings: Settings, used: Mapping[str, Path | None]) -> None:
