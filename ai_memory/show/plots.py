@@ -31,7 +31,7 @@ INSTALL = 'Type: pip install "matplotlib>=3.10.8"'
 SVG, LINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
 WIDTH = 5.0
 """Inches of 72 of the figure's units."""
-PARTS = 120
+PARTS = 80
 """Steps of the curve of the rate, about."""
 LONGEST_NAME = 22
 CLASSES = {

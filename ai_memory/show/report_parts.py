@@ -29,6 +29,7 @@ KINDS = {
     "refused": "the endpoint refused it",
     "unwritable": "the database refused the vector",
 }
+COMPLETE = {0: "complete", 10: "complete but for rows in quarantine"}
 NO_RATE = "When rows were written was not noted: an earlier release ran this run."
 NO_PRICE = "no price is configured"
 MEANING = (
@@ -123,8 +124,8 @@ def _end(start: Start) -> str:
         # A release that noted no rows noted no ends.
         ended = "not noted" if start.rows is None else "killed, or its machine went down"
         return "at work" if start.at_work else ended
-    if start.exit_code == 0:
-        return "complete"
+    if start.exit_code in COMPLETE:
+        return COMPLETE[start.exit_code]
     return why(LastEnd(start.worked.ended, start.exit_code, start.reason, 1))
 
 

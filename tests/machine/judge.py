@@ -48,9 +48,9 @@ WRITTEN = (
     *OURS,
     "SELECT rowid, embedding, embedding_dim FROM memories ORDER BY 1",
     "SELECT run_id, state, pass, fence, reembedded, breaker_state, breaker_until FROM reembed_run",
-    "SELECT run_id, at, kind, detail_json FROM reembed_event ORDER BY rowid",
+    "SELECT run_id, at, kind, detail_json FROM reembed_event WHERE kind <> 'ended' ORDER BY rowid",
 )
-"""What a runner must leave alone that lost its run: all but what its requests cost."""
+"""What a runner must leave alone that lost its run: all but what its requests cost, and how its start ended."""
 
 
 def vectors_of(view: promises.View) -> dict[int, tuple[object, ...]]:

@@ -108,7 +108,7 @@ def test_a_run_to_the_end_leaves_every_row_right(work: Work) -> None:
     assert (ended.texts_sent, ended.passes) == (10 + again + 4 + 3 * START, 1)
     assert ended.requests == 4 + again + 1 + START + 2
     assert (work.all_right(), work.heard.rows, work.heard.total, work.heard.ended) == (True, 10, 10, True)
-    assert events(work) == ["started", "runner", "done"]
+    assert events(work) == ["started", "runner", "written", "done", "ended"]
 
 
 def test_a_second_run_has_nothing_to_do_and_sends_nothing(work: Work) -> None:
@@ -210,7 +210,7 @@ def test_an_outage_marks_no_row_and_opens_the_breaker(work: Work) -> None:
 
     assert (ended.exit_code, ended.reembedded, ended.quarantined, ended.state) == (75, 3, 0, "running")
     assert "the host is gone" in ended.error
-    assert events(work)[-1] == "breaker open"
+    assert events(work)[-2:] == ["breaker open", "ended"]
 
 
 def test_what_a_failed_end_cost_is_in_the_run(work: Work) -> None:

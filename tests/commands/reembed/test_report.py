@@ -175,6 +175,7 @@ def test_what_memories_and_endpoints_say_is_shown_and_runs_nowhere(
     shown = told(other, html)
 
     page = html.read_text("utf-8")
+    assert "complete but for rows in quarantine" in shown
     assert "reason rows the endpoint refused it 1 " in shown
     assert f"title namespace what was said {HOSTILE} {HOSTILE} " in shown
     assert "script" not in tags(page)
