@@ -95,7 +95,8 @@ def pace(moments: Sequence[Moment], run: Run, *, at_work: bool, now_ms: int) -> 
     end = now_ms if at_work else max([run.last_progress_at, *(each.at for each in ordered[-1:])])
     over = now_ms if run.finished_at is None else run.finished_at
     points = tuple((each.at, each.rows) for each in ordered if each.rows is not None)
-    return Pace(_starts(ordered, end, at_work=at_work), _outages(ordered, over), points)
+    now = run.counters.reembedded + run.counters.attested + run.counters.put_back
+    return Pace(_starts(ordered, end, now, at_work=at_work), _outages(ordered, over), points)
 
 
 def _in_order(moments: Sequence[Moment]) -> list[Moment]:
@@ -107,19 +108,21 @@ def _in_order(moments: Sequence[Moment]) -> list[Moment]:
     return found
 
 
-def _starts(moments: Sequence[Moment], end: int, *, at_work: bool) -> tuple[Start, ...]:
+def _starts(moments: Sequence[Moment], end: int, now: int, *, at_work: bool) -> tuple[Start, ...]:
     begun = [place for place, each in enumerate(moments) if each.kind in (TAKEN, TAKEN_OVER)]
     limits = [*begun[1:], len(moments)]
+    # What a start wrote last before it was killed is noted by the next one that took the run.
+    after = [*(moments[place].rows for place in begun[1:]), now]
     return tuple(
-        _start(moments[place:limit], end, last=limit == len(moments), at_work=at_work)
-        for place, limit in zip(begun, limits, strict=True)
+        _start(moments[place:limit], end, rows, last=limit == len(moments), at_work=at_work)
+        for place, limit, rows in zip(begun, limits, after, strict=True)
     )
 
 
-def _start(moments: Sequence[Moment], end: int, *, last: bool, at_work: bool) -> Start:
+def _start(moments: Sequence[Moment], end: int, after: int | None, *, last: bool, at_work: bool) -> Start:
     first, final = moments[0], next((each for each in moments if each.kind == ENDED), None)
-    counts = [each.rows for each in moments if each.rows is not None]
-    rows = None if first.rows is None or not counts else max(counts[-1] - first.rows, 0)
+    after = final.rows if final else after
+    rows = None if first.rows is None or after is None else max(after - first.rows, 0)
     if final:
         return Start(Stretch(first.at, final.at), rows, final.exit_code, final.reason)
     return Start(Stretch(first.at, end if last else moments[-1].at), rows, at_work=last and at_work)

@@ -8,15 +8,16 @@ import pytest
 
 from ai_memory.reembed.inspect.pace import Pace, Stretch, pace
 from ai_memory.stores.course import CLOSED, ENDED, OPENED, TAKEN, TAKEN_OVER, WRITTEN, Moment
-from ai_memory.stores.values import Run
+from ai_memory.stores.values import Counters, Run
 
 S = 1_000
 
 
-def paced(*moments: Moment, at_work: bool = False, sign: int = 0, finished: int | None = None) -> Pace:
-    """Return the pace of a run that gave its last sign of life at `sign`, as told 100 s after its beginning."""
+def paced(*moments: Moment, at_work: bool = False, sign: int = 0, rows: int = 0, finished: int | None = None) -> Pace:
+    """Return the pace, told at 100 s, of a run of `rows` by now that gave its last sign of life at `sign`."""
     values: dict[str, Any] = dict.fromkeys(Run.__dataclass_fields__, 0)
-    run = Run(**{**values, "last_progress_at": sign, "finished_at": finished})
+    values |= {"last_progress_at": sign, "finished_at": finished, "counters": Counters(reembedded=rows)}
+    run = Run(**values)
     return pace(moments, run, at_work=at_work, now_ms=100 * S)
 
 
@@ -33,21 +34,22 @@ def test_a_start_lasts_from_its_taking_of_the_run_to_its_end() -> None:
 
 def test_a_start_that_was_killed_lasts_to_what_it_noted_last() -> None:
     killed, last = paced(
-        Moment(10 * S, TAKEN, 0), Moment(14 * S, WRITTEN, 8), Moment(30 * S, TAKEN_OVER, 8), ended(40 * S, 10)
+        Moment(10 * S, TAKEN, 0), Moment(14 * S, WRITTEN, 8), Moment(30 * S, TAKEN_OVER, 11), ended(40 * S, 13)
     ).starts
 
-    assert (killed.worked, killed.rows, killed.exit_code) == (Stretch(10 * S, 14 * S), 8, None)
+    # Three more were written after the last note: whoever took the run over found them.
+    assert (killed.worked, killed.rows, killed.exit_code) == (Stretch(10 * S, 14 * S), 11, None)
     assert (last.worked, last.rows) == (Stretch(30 * S, 40 * S), 2)
 
 
 def test_the_last_start_lasts_until_now_if_it_is_at_work_else_to_its_last_sign_of_life() -> None:
     moments = Moment(10 * S, TAKEN, 0), Moment(14 * S, WRITTEN, 8)
 
-    (working,) = paced(*moments, at_work=True, sign=30 * S).starts
-    (killed,) = paced(*moments, sign=30 * S).starts
+    (working,) = paced(*moments, at_work=True, sign=30 * S, rows=9).starts
+    (killed,) = paced(*moments, sign=30 * S, rows=9).starts
 
-    assert (working.worked.ended, working.at_work) == (100 * S, True)
-    assert (killed.worked.ended, killed.at_work) == (30 * S, False)
+    assert (working.worked.ended, working.at_work, working.rows) == (100 * S, True, 9)
+    assert (killed.worked.ended, killed.at_work, killed.rows) == (30 * S, False, 9)
 
 
 def test_between_two_starts_lies_a_pause_over_which_no_rate_is_told() -> None:
