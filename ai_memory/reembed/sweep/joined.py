@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from ai_memory.reembed.sweep.already_there import OtherModels
 from ai_memory.reembed.sweep.asking import Asking
-from ai_memory.reembed.sweep.inherited import Inherited
 from ai_memory.reembed.sweep.pipeline import Alone
 from ai_memory.reembed.sweep.refusal_guard import RefusalGuard
 from ai_memory.reembed.sweep.stopwatch import Stopwatch, TimedWorkers
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from ai_memory.reembed.heartbeat import Signs
     from ai_memory.reembed.options import Options
     from ai_memory.reembed.sweep.committer import Committer
+    from ai_memory.reembed.sweep.inherited import Inherited
     from ai_memory.reembed.sweep.schedule import Schedule
     from ai_memory.reembed.tools import SweepTools
     from ai_memory.reembed.work import Workers
@@ -42,7 +42,7 @@ def joined(  # noqa: PLR0913 - all that a sweep is made of
     watch = Stopwatch(signs, tools)
     pool = TimedWorkers(pool, watch)
     others, alone = others or OtherModels(), Alone(pool, watch, tools.ledger)
-    trail = Trail(tools.chance, before or Inherited())
+    trail = Trail(tools.chance, before)
     asking = Asking(schedule, pool, tools.ledger, trail, batch=options.batch, chance=tools.chance)
     guard = WitnessGuard(committer, tools, alone, asking, trail, others)
     return Sweep(pool, guard, committer, refusals or RefusalGuard(), options, tools, watch)

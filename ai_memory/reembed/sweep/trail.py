@@ -12,12 +12,12 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from ai_memory.reembed.doubt import MOST
+from ai_memory.reembed.sweep.inherited import Inherited
 from ai_memory.reembed.sweep.schedule import choose
 from ai_memory.reembed.work import Again
 
 if TYPE_CHECKING:
     from ai_memory.embed.outcomes import Embedded, Outcome
-    from ai_memory.reembed.sweep.inherited import Inherited
     from ai_memory.reembed.work import Answered
 
 
@@ -134,8 +134,9 @@ class Trail:
     `inherits`: some of them were written before, and rows did not agree at an end since.
     """
 
-    def __init__(self, chance: Random, inherited: Inherited) -> None:
-        """Begin with what is `inherited`; `chance` chooses the rows that are kept in mind."""
+    def __init__(self, chance: Random, inherited: Inherited | None) -> None:
+        """Begin with what is `inherited` (None: nothing); `chance` chooses the rows that are kept in mind."""
+        inherited = inherited or Inherited()
         # Since the witness agreed; since rows agreed that were asked again with nothing else in flight.
         self._watch, self._unproven, self._kept = Watch(), Watch(), Kept(chance, inherited)
         self._asked: set[str] = set()
