@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 import runpy
 import shutil
 import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -17,6 +20,7 @@ from ai_memory.commands.parser import EXIT_CODES
 from ai_memory.memory.records import OF_VECTOR
 from tests.conftest import ROOT
 
+CONFIGURATION = re.compile(r"^```toml\n(.*?)^```", re.MULTILINE | re.DOTALL)
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), ROOT / "CONTRIBUTING.md")
 
 
@@ -93,6 +97,19 @@ def test_a_link_between_the_documents_leads_somewhere() -> None:
     link = re.compile(r"\]\((?!https?:)([^)#]+)")
     links = ((page, target) for page in PAGES for target in link.findall(page.read_text("utf-8")))
     assert [(page.name, target) for page, target in links if not (page.parent / target).exists()] == []
+
+
+def test_a_configuration_in_the_documents_is_taken_as_it_is_printed(tmp_path: Path) -> None:
+    blocks = [(page.name, text) for page in PAGES for text in CONFIGURATION.findall(page.read_text("utf-8"))]
+    assert len(blocks) >= 10
+    for name, text in blocks:
+        config = tmp_path / "config.toml"
+        config.write_text(text)
+        config.chmod(0o600)
+        line = [sys.executable, "-m", "ai_memory", "--config", str(config), "config", "check"]
+        env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "OPENAI_API_KEY": "k", "AZURE_OPENAI_API_KEY": "k"}
+        done = subprocess.run(line, env=env, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
+        assert (name, text, done.returncode, done.stderr) == (name, text, 0, "")
 
 
 def test_a_module_that_the_documents_name_is_there() -> None:
