@@ -34,7 +34,7 @@ NO_RATE = "When rows were written was not noted: an earlier release ran this run
 NO_PRICE = "no price is configured"
 MEANING = (
     "A row's neighbours are the ten rows most like it. Where few of them stay, search answers otherwise than before; "
-    "whether better or worse this does not say (ai-memory evaluate does, where somebody judged what is right)."
+    "whether better or worse this does not say. The command evaluate does, where somebody judged what is right."
 )
 
 
@@ -75,10 +75,9 @@ def change_parts(status: Status) -> Iterator[str]:
         yield paragraph(bound_in_words(agreed, counters.sent_for, over=over))
     if run.kept.rows:
         undone = bool(status.way_back and run.run_id in status.way_back.numbers)
-        yield paragraph(
-            f"What stood in {counted(run.kept.rows, 'row')} before is kept (about {size(run.kept.on_disk)})"
-            f"{', so that this can be undone: ai-memory reembed rollback' if undone else ''}."
-        )
+        way_back = " To put it back: ai-memory reembed rollback" if undone else ""
+        kept = f"What stood in {counted(run.kept.rows, 'row')} before is kept (about {size(run.kept.on_disk)})."
+        yield paragraph(kept + way_back)
 
 
 def time_parts(account: Account) -> Iterator[str]:
