@@ -82,7 +82,7 @@ class Handle:
     @contextmanager
     def statement(self) -> Iterator[apsw.Connection]:
         """Lend SQLite's connection for one statement, with its errors as ours and its time counted from now on."""
-        self._waiting.begin()
+        before = self._waiting.begin()
         # Not by `_translated`: every statement comes by here, and two brackets take twice the time.
         try:
             yield self._connection
@@ -91,6 +91,8 @@ class Handle:
         except OF_A_FILE as error:
             # What receives a copy was not looked into before: its first statement still opens it.
             raise _ours(error, self.path, opening=self._options.receiving) from error
+        finally:
+            self._waiting.end(before)
 
     @property
     def in_transaction(self) -> bool:

@@ -33,9 +33,14 @@ class Waiting:
         self._began = self._locked_since = time.monotonic()
         self._told = False
 
-    def begin(self) -> None:
-        """Record that a statement begins."""
-        self._began = time.monotonic()
+    def begin(self) -> float:
+        """Record that a statement begins; return what `end` takes when it is over."""
+        before, self._began = self._began, time.monotonic()
+        return before
+
+    def end(self, before: float) -> None:
+        """Record that a statement is over: the time of one inside which it ran goes on."""
+        self._began = before
 
     def at_work(self) -> bool:
         """Learn from SQLite that a statement is still running; True would abort it."""

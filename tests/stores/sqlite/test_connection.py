@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from contextlib import closing
 from pathlib import Path
 
 import apsw
@@ -14,6 +16,7 @@ from ai_memory.stores.sqlite.file import log_bytes
 from ai_memory.stores.sqlite.handle import LOG_BYTES
 from ai_memory.stores.sqlite.store import Store
 from ai_memory.stores.sqlite.transactions import rehearsal, snapshot, transaction
+from ai_memory.stores.sqlite.waiting import GRACE_S
 from tests.support import files
 
 HASTY = OpenOptions(busy_timeout_ms=50)
@@ -182,3 +185,32 @@ def test_statements_are_closed_when_they_return(store: Store, path: Path) -> Non
 
     assert other.execute("PRAGMA wal_checkpoint(TRUNCATE)") == [(0, 0, 0)]
     other.close()
+
+
+NUMBERS = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {many}) SELECT i FROM n"
+
+
+def test_a_statement_that_takes_long_heeds_a_stop_also_where_others_run_inside_it(path: Path) -> None:
+    heard: list[float] = []
+    began = time.monotonic()
+    db = open_database(path, options=OpenOptions(heed=lambda: heard.append(time.monotonic() - began)))
+    with closing(db):
+        for _ in db.stream(NUMBERS.format(many=10**9)):
+            db.value("SELECT 1")
+            if heard or time.monotonic() - began > 30:
+                break
+
+    assert heard
+
+
+def test_a_statement_inside_one_that_takes_long_has_its_own_time(path: Path) -> None:
+    heard: list[str] = []
+    db = open_database(path, options=OpenOptions(heed=lambda: heard.append("heard")))
+    with closing(db):
+        rows = db.stream(NUMBERS.format(many=10))
+        next(rows)
+        time.sleep(2 * GRACE_S)
+        db.execute(NUMBERS.format(many=5_000))
+        inside = list(heard)
+
+    assert inside == []
