@@ -101,6 +101,9 @@ class UndoReader(Protocol):
     def vectors_of(self, srcs: Collection[bytes], target: Fingerprint) -> dict[bytes, KeptVector]:
         """Return the vectors that the target gave memories of these texts and that were kept, by the text's hash."""
 
+    def has_any_of(self, target: Fingerprint) -> bool:
+        """Return whether any vector that the target gave was kept; costs nothing per row."""
+
     def kept(self) -> list[tuple[int, Room]]:
         """Return of which runs something is kept, and how much, the latest first; costs nothing per row."""
 

@@ -692,10 +692,12 @@ class UndoSuite(Suite):
         writes = [write_of(store, each) for each in IDS[:2]]
         replaced(store, target, run, *IDS[:2])
         assert store.targets.previous.vectors_of([each.src for each in writes], target) == {}
+        assert not store.targets.previous.has_any_of(target)
         with store.transaction() as transaction:
             transaction.targets.begin_stretch(target.id)
         put_back(store, target, run, *IDS[:2])
 
+        assert store.targets.previous.has_any_of(target)
         assert store.targets.previous.vectors_of([each.src for each in writes], target) == {
             each.src: KeptVector(each.blob, proven=True) for each in writes
         }

@@ -43,7 +43,7 @@ class Sorting:
         """Begin with none met; `send` hears of those for whose vector somebody is asked."""
         self._previous, self._send = store.targets.previous, send
         # Of a target that is not known nothing is kept, and mostly nothing is of one that is.
-        self._target = target if target and self._previous.kept() else None
+        self._target = target if target and self._previous.has_any_of(target) else None
         self._rows, self._unproven = 0, 0
         self._load = Load(0, count_tokens)
 

@@ -129,6 +129,10 @@ class UndoReader:
         """See the port."""
         return previous.vectors_of(self.store, srcs, target)
 
+    def has_any_of(self, target: Fingerprint) -> bool:
+        """See the port."""
+        return previous.has_any_of(self.store, target)
+
     def kept(self) -> list[tuple[int, Room]]:
         """See the port."""
         return previous.kept(self.store)

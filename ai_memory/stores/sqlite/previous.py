@@ -47,6 +47,7 @@ VECTORS_OF_TEXT = """
         AND typeof(embedding) = 'blob'
     ORDER BY stretch IS NULL LIMIT 3
 """
+ANY_OF = "SELECT EXISTS (SELECT 1 FROM embedding_previous WHERE fingerprint_id = CAST(? AS INTEGER))"
 KNOWN_TEXTS = f"""
     SELECT value FROM {VALUES}
     WHERE EXISTS (SELECT 1 FROM embedding_previous WHERE fingerprint_id = :target AND src = value)
@@ -146,6 +147,11 @@ def vectors_of(store: Store, srcs: Collection[bytes], fingerprint: Fingerprint) 
         if src not in found and head(blob) == recorded and is_sound(blob, fingerprint.dim):
             found[src] = KeptVector(bytes(blob), bool(proven))
     return found
+
+
+def has_any_of(store: Store, fingerprint: Fingerprint) -> bool:
+    """Return whether any vector that the target gave is kept."""
+    return bool(store.db.value(ANY_OF, (fingerprint.id,)))
 
 
 def ids_after(store: Store, undoes: Span, after: str | None, *, limit: int) -> list[str]:
