@@ -195,7 +195,7 @@ class Farewell:
 
 def _done(report: RunReport) -> str:
     if report.total is None or report.remaining is None:
-        return f"{counted(report.reembedded, 'row')} done"
+        return f"{counted(report.reembedded, 'row')} done by this start"
     done = max(report.total - report.remaining - (report.quarantined or 0), 0)
     return f"{done:,} of {counted(report.total, 'row')} done"
 

@@ -92,6 +92,15 @@ def require_room(
     )
 
 
+def has_plenty(database: Database, store: Reader, options: Options, run: Run, rows: int, *, dim: int) -> bool:
+    """Return whether the disk has twice the room that a run takes for so many `rows` more, without counting them."""
+    come = 4 * dim + HEADER
+    stood = max(run.kept.bytes // max(run.kept.rows, 1), come)
+    vectors = Room(rows, rows * stood).on_disk * (2 if options.keeps(run) else 1)
+    log = store.targets.previous.log_room(rows, at_once=options.batch, row_bytes=come + stood)
+    return database.free_bytes() >= 2 * (vectors + log)
+
+
 def _needs(store: Reader, options: Options, census: Census, *, keeps: bool, beside: int, dim: int) -> _Needs:
     rows, stood = census.to_embed, census.bytes_to_keep
     come = rows * (4 * dim + HEADER) if dim else stood

@@ -21,6 +21,7 @@ from ai_memory.errors import AiMemoryError
 from ai_memory.reembed.plan.decide import Action
 from ai_memory.reembed.plan.plan import Found, Plan, count
 from ai_memory.reembed.plan.targets import enter_target, known_fingerprint, recorded_target
+from ai_memory.reembed.plan.undo_room import has_plenty
 from ai_memory.reembed.scope import namespaces_in_scope
 from ai_memory.reembed.sweep.census_beside import ROWS_BESIDE
 from ai_memory.reembed.sweep.scan import Scan, ScanOrder
@@ -55,6 +56,8 @@ def plan_beside(
     # A model that has to be loaded to tell what its target is may tell another one.
     is_known = target.dim and (target.max_tokens or not target.is_local)
     if known is None or known.id != run.target or not is_known:
+        return None
+    if not has_plenty(database, store, options, run, run.counted.remaining if run.counted else 0, dim=target.dim):
         return None
     found = _ahead(store, run, known, options, tools)
     if found is None or not _takes_vector(store, target, found, now_ms=now_ms):

@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Any, TypeVar
 
 import apsw
 import pytest
 
-from ai_memory.errors import DataRefused, TransientFailure
+from ai_memory.errors import DataRefused, StorageFailed, TransientFailure
 from ai_memory.reembed.inspect.report import RunReport
 from ai_memory.reembed.stop import Stop
 from ai_memory.reembed.sweep import beside, census_beside
@@ -234,11 +235,21 @@ def test_rows_that_came_since_count_where_the_refused_ones_are_too_many(tmp_path
     assert (ended.exit_code, ended.quarantined, ended.total) == (10, refused, came + ROWS)
 
 
-def test_a_disk_without_room_for_what_is_left_ends_it_as_soon_as_the_rows_are_counted(
+def test_on_a_disk_without_room_nothing_is_sent(work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent = work.embedder.meter.spent.texts_sent
+    monkeypatch.setattr(Database, "free_bytes", lambda _: 10)
+    with pytest.raises(StorageFailed, match="nothing was changed"):
+        resumed(work)
+
+    assert work.embedder.meter.spent.texts_sent == sent
+
+
+def test_a_disk_that_is_filled_meanwhile_ends_it_as_soon_as_the_rows_are_counted(
     work: Work, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    free = chain([10**12], repeat(10))
     with monkeypatch.context() as full:
-        full.setattr(Database, "free_bytes", lambda _: 10)
+        full.setattr(Database, "free_bytes", lambda _: next(free))
         ended = resumed(work)
 
     assert (ended.exit_code, ended.state) == (74, "running")
