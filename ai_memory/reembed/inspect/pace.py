@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from ai_memory.stores.course import CLOSED, ENDED, OPENED, TAKEN, TAKEN_OVER
+from ai_memory.text.amounts import DAY
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -89,11 +90,16 @@ class Pace:
 
 
 def pace(moments: Sequence[Moment], run: Run, *, at_work: bool, now_ms: int) -> Pace:
-    """Return the pace of a run by its moments; `at_work`: somebody works on it at `now_ms`."""
-    ordered = _in_order(moments)
+    """Return the pace of a run by its moments; `at_work`: somebody works on it at `now_ms`.
+
+    What is later than a day from now tells nothing: clocks differ, but no clock that is right differs so much.
+    """
+    latest = now_ms + DAY
+    ordered = _in_order([each for each in moments if each.at <= latest])
     # A runner that was killed gave its last sign of life at that time, or after what it noted last.
-    end = now_ms if at_work else max([run.last_progress_at, *(each.at for each in ordered[-1:])])
-    over = now_ms if run.finished_at is None else run.finished_at
+    sign = now_ms if at_work else min(run.last_progress_at, latest)
+    end = max([sign, *(each.at for each in ordered[-1:])])
+    over = now_ms if run.finished_at is None else min(run.finished_at, latest)
     points = tuple((each.at, each.rows) for each in ordered if each.rows is not None)
     now = run.counters.reembedded + run.counters.attested + run.counters.put_back
     return Pace(_starts(ordered, end, now, at_work=at_work), _outages(ordered, over), points)
@@ -110,6 +116,8 @@ def _in_order(moments: Sequence[Moment]) -> list[Moment]:
 
 def _starts(moments: Sequence[Moment], end: int, now: int, *, at_work: bool) -> tuple[Start, ...]:
     begun = [place for place, each in enumerate(moments) if each.kind in (TAKEN, TAKEN_OVER)]
+    if not begun:
+        return ()
     limits = [*begun[1:], len(moments)]
     # What a start wrote last before it was killed is noted by the next one that took the run.
     after = [*(moments[place].rows for place in begun[1:]), now]

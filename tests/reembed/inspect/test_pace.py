@@ -9,6 +9,8 @@ import pytest
 from ai_memory.reembed.inspect.pace import Pace, Stretch, pace
 from ai_memory.stores.course import CLOSED, ENDED, OPENED, TAKEN, TAKEN_OVER, WRITTEN, Moment
 from ai_memory.stores.values import Counters, Run
+from ai_memory.text.amounts import DAY
+from ai_memory.text.times import LAST_MS
 
 S = 1_000
 
@@ -111,3 +113,33 @@ def test_of_a_run_of_an_earlier_release_neither_rows_nor_rate_are_told() -> None
 
     assert (found.points, found.rates(10)) == ((), [])
     assert [each.rows for each in found.starts] == [None, None]
+
+
+def test_where_no_start_was_noted_none_is_told() -> None:
+    assert paced().starts == ()
+
+    found = paced(Moment(10 * S, OPENED, 5), Moment(20 * S, OPENED, 25))
+
+    assert (found.starts, found.pauses, found.worked_ms, found.rates(10)) == ((), [], 0, [])
+    assert found.outages == (Stretch(10 * S, 100 * S),)
+
+
+def test_what_lies_ahead_of_the_clock_by_more_than_a_day_tells_nothing() -> None:
+    first, last = Moment(10 * S, TAKEN, 0), ended(20 * S, 25)
+    ahead = Moment(LAST_MS, OPENED, 7)
+
+    assert paced(ahead, first, last) == paced(first, last)
+    assert paced(first, ahead, last) == paced(first, last)
+    assert paced(ahead).points == ()
+
+
+def test_nothing_lasts_until_a_time_that_the_clock_is_not_near() -> None:
+    found = paced(Moment(10 * S, TAKEN, 0), Moment(20 * S, OPENED), sign=LAST_MS, finished=LAST_MS)
+
+    assert found.starts[0].worked.ended == found.outages[0].ended == 100 * S + DAY
+
+
+def test_a_start_of_a_clock_that_was_put_back_lasts_no_negative_time() -> None:
+    (start,) = paced(Moment(200 * S, TAKEN, 0), at_work=True).starts
+
+    assert start.worked.ms == 0
