@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from ai_memory.reembed.finish.moving import PAGE_ROWS
+from ai_memory.reembed.finish.moving import PAGE_ROWS, Moving
 from ai_memory.reembed.finish.promote import promote
 from ai_memory.reembed.finish.switch_report import Switched, report
 from ai_memory.reembed.finish.switchable import find_switchable, require_whole
@@ -81,6 +81,8 @@ class Switch:
                 run, switched = self._flip(store, run, holder), True
             took = self.tools.clock.monotonic() - began
             if not self.wait:
+                if switched:
+                    Moving(store, run, store.targets.read(run.target), self.tools, self.batch).later("switched")
                 return report(store, run, None, switched=switched, seconds=took)
             ending = promote(store, run, self.tools, holder, batch=self.batch, max_rows=self.max_rows)
             took = self.tools.clock.monotonic() - began

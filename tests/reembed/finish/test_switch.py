@@ -122,6 +122,24 @@ def test_from_the_switch_on_the_new_vectors_are_served_and_those_of_the_rows_sta
     assert (ready.in_rows(), ready.asked) == (before, [])
 
 
+def test_a_switch_that_moves_nothing_yet_leaves_the_run_in_good_order(ready: Switching) -> None:
+    ready.switched(wait=False)
+
+    with ready.work.store() as store:
+        run = store.runs.read(2)
+        assert (run.state, run.holder) == ("switched", None)
+        assert run.last_end is not None
+        assert (run.last_end.exit_code, run.last_end.reason) == (0, "switched")
+    # Whoever asks for it again takes nothing, so that there is no end to note.
+    ready.switched(wait=False)
+    assert ready.switched().state == "done"
+    kinds = files.execute(
+        ready.work.path,
+        "SELECT kind FROM reembed_event WHERE run_id = 2 AND kind IN ('runner', 'taken over', 'ended') ORDER BY rowid",
+    )
+    assert [kind for (kind,) in kinds] == ["runner", "ended", "runner", "ended", "runner", "ended"]
+
+
 def test_then_they_are_moved_into_the_memories_and_the_run_is_done(ready: Switching) -> None:
     report = ready.switched()
 
