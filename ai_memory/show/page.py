@@ -9,7 +9,9 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
+import stat
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from html import escape
 from pathlib import Path
 
@@ -64,32 +66,52 @@ Number = int | float
 
 
 def is_ours(path: Path) -> bool:
-    """Return whether a file is a page that we wrote, or an empty one; not where it cannot be read."""
+    """Return whether a file is a page that we wrote; not where it cannot be read."""
     try:
         if not path.is_file():
             return False
         with path.open("rb") as file:
-            return file.read(len(MARK)) in (MARK.encode(), b"")
+            return file.read(len(MARK)) == MARK.encode()
     except OSError:
         return False
 
 
 def put(path: Path, page: bytes) -> None:
-    """Put a page in place of the file at `path`, all at once.
+    """Put a page in place of the file at `path`, or that it links to, all at once.
+
+    A new one only its owner can read, as it holds titles; one that is replaced keeps its rights.
 
     Raises:
         StorageFailed: it cannot be written.
     """
-    unfinished = path.with_name(f"{path.name}.{os.getpid()}.unfinished")
     try:
-        with unfinished.open("xb") as file:
+        _put(Path(os.path.realpath(path)), page)
+    except OSError as error:
+        raise StorageFailed(f"{path} cannot be written: {error.strerror}.", tip="Give --html another file.") from error
+
+
+def _put(path: Path, page: bytes) -> None:
+    unfinished = path.with_name(f"{path.name}.{os.getpid()}.unfinished")
+    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        with open(descriptor, "wb") as file:  # noqa: PTH123 - a descriptor
+            with suppress(FileNotFoundError):
+                _take_rights(file.fileno(), path.stat())
             file.write(page)
             file.flush()
             os.fsync(file.fileno())
         unfinished.replace(path)
-    except OSError as error:
+    except BaseException:
         unfinished.unlink(missing_ok=True)
-        raise StorageFailed(f"{path} cannot be written: {error.strerror}.", tip="Give --html another file.") from error
+        raise
+
+
+def _take_rights(descriptor: int, found: os.stat_result) -> None:
+    with suppress(PermissionError):
+        os.fchown(descriptor, found.st_uid if os.geteuid() == 0 else -1, found.st_gid)
+    # What a group may do is meant for that group, and not for another one.
+    same_group = os.fstat(descriptor).st_gid == found.st_gid
+    os.fchmod(descriptor, stat.S_IMODE(found.st_mode) & (0o777 if same_group else 0o707))
 
 
 def text(told: str) -> str:

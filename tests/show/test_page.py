@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import os
 import re
+import stat
 from html import unescape
 from pathlib import Path
 
 import pytest
 
+from ai_memory.errors import StorageFailed
 from ai_memory.reembed.inspect.account import Lengths
 from ai_memory.reembed.inspect.neighbours import Neighbours
 from ai_memory.reembed.inspect.pace import Pace, Start, Stretch
 from ai_memory.show import plots
-from ai_memory.show.page import MARK, cell, is_ours, page, paragraph, table, text
+from ai_memory.show.page import MARK, cell, is_ours, page, paragraph, put, table, text
 from tests.show.pages import tags
 
 S = 1_000
@@ -101,7 +104,7 @@ def test_a_graph_is_the_same_again() -> None:
 
 @pytest.mark.parametrize(
     ("held", "ours"),
-    [(b"", True), (MARK.encode() + b"rest", True), (b"<!DOCTYPE html>\n<p>mine", False), (b"x", False)],
+    [(b"", False), (MARK.encode() + b"rest", True), (b"<!DOCTYPE html>\n<p>mine", False), (b"x", False)],
 )
 def test_a_report_of_ours_is_known_by_its_beginning(tmp_path: Path, held: bytes, ours: bool) -> None:
     path = tmp_path / "f.html"
@@ -109,3 +112,45 @@ def test_a_report_of_ours_is_known_by_its_beginning(tmp_path: Path, held: bytes,
 
     assert is_ours(path) is ours
     assert not is_ours(tmp_path)
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_a_new_page_is_its_owners_alone_and_one_that_is_replaced_keeps_its_rights(tmp_path: Path) -> None:
+    path = tmp_path / "f.html"
+
+    put(path, b"new")
+    assert mode(path) == 0o600
+
+    for rights in (0o640, 0o600, 0o644):
+        path.chmod(rights)
+        put(path, b"newer")
+        assert (mode(path), path.read_bytes()) == (rights, b"newer")
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_through_a_link_the_page_that_it_leads_to_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+    there, link = tmp_path / "there" / "f.html", tmp_path / "link.html"
+    there.write_bytes(b"old")
+    link.symlink_to(there)
+
+    put(link, b"new")
+
+    assert (link.is_symlink(), there.is_symlink(), there.read_bytes()) == (True, False, b"new")
+    assert sorted(tmp_path.rglob("*.*")) == [link, there]
+
+
+def test_where_a_page_cannot_be_written_one_line_says_so_and_what_stands_there_stays(tmp_path: Path) -> None:
+    for path in (tmp_path / ("n" * 250), tmp_path / "nowhere" / "f.html"):
+        with pytest.raises(StorageFailed, match="cannot be written"):
+            put(path, b"new")
+    others = tmp_path / f"f.html.{os.getpid()}.unfinished"
+    others.write_bytes(b"others")
+
+    with pytest.raises(StorageFailed, match="cannot be written"):
+        put(tmp_path / "f.html", b"new")
+
+    assert [(each, each.read_bytes()) for each in tmp_path.iterdir()] == [(others, b"others")]
