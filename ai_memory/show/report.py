@@ -10,7 +10,7 @@ from ai_memory.reembed.inspect.condition import Condition
 from ai_memory.reembed.inspect.why import why
 from ai_memory.reembed.scope import name_scope
 from ai_memory.show import report_parts as parts
-from ai_memory.show.page import cell, page, paragraph, section, text, tiles
+from ai_memory.show.page import cell, page, paragraph, section, tiles
 from ai_memory.text.amounts import counted, money, percent, span
 from ai_memory.text.times import instant
 
@@ -25,7 +25,7 @@ def make_report(account: Account) -> str:
     name = account.path.rsplit("/", 1)[-1]
     return page(
         f"{name}: run {status.run.run_id}",
-        f"<header><h1>{cell(name)}: {text(_change(status))}</h1>",
+        f"<header><h1>{cell(name)}: {_change(status)}</h1>",
         paragraph(_state(account), "lead"),
         paragraph(f"Run {status.run.run_id} of {account.path}, as it stood at {instant(status.now_ms)}.", "faint"),
         "</header>",
@@ -34,7 +34,7 @@ def make_report(account: Account) -> str:
         section("Rows over time", *parts.time_parts(account)),
         section("Rows by namespace", *parts.namespace_parts(account)),
         section("Texts", *parts.length_parts(account.lengths)),
-        section("Rows without a vector", *parts.quarantine_parts(account)),
+        section("Rows without a new vector", *parts.quarantine_parts(account)),
         section("What search finds", *parts.neighbour_parts(account)),
         section("Requests and cost", *parts.cost_parts(status)),
         paragraph(f"Written by ai-memory {__version__} from what the database has recorded. Times are UTC.", "faint"),
@@ -42,13 +42,14 @@ def make_report(account: Account) -> str:
 
 
 def _change(status: Status) -> str:
+    """Return from what to what, as HTML."""
     target = parts.space_words(status.target.space, status.target.dim)
     if status.run.undoes:
-        return f"back from {target}"
+        return f"back from {cell(target)}"
     before = next(
         (parts.space_words(*each[:2]) for each in status.replaced if parts.space_words(*each[:2]) != target), ""
     )
-    return f"{before} → {target}" if before else target
+    return f"{cell(before)} → {cell(target)}" if before else cell(target)
 
 
 def _state(account: Account) -> str:
@@ -86,10 +87,10 @@ def _figures(account: Account) -> Iterator[tuple[str, str, str]]:
     began, ended = status.run.started_at, status.run.finished_at or status.now_ms
     worked = account.pace.worked_ms
     yield "Time", span(ended - began), f"of it at work {span(worked)}" if account.pace.starts else "from its beginning"
-    if rows := account.pace.rows:
-        yield "Rate", f"{rows / max(worked, 1) * 1000:,.1f} rows/s", "while it worked, on average"
+    if (rows := account.pace.rows) and worked:
+        yield "Rate", f"{rows / worked * 1000:,.1f} rows/s", "while it worked, on average"
     if not status.run.undoes:
-        yield "Without a vector", f"{len(account.quarantined):,}", "rows in quarantine"
+        yield "Without a new vector", f"{len(account.quarantined):,}", "rows in quarantine"
         yield "Texts sent", f"{counters.texts_sent:,}", counted(counters.requests, "request")
         cost = None if parts.is_unpriced(status) else status.cost
         yield "Cost", "-" if cost is None else money(cost), _tokens(status)

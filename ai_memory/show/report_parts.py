@@ -29,6 +29,8 @@ KINDS = {
     "refused": "the endpoint refused it",
     "unwritable": "the database refused the vector",
 }
+NOT_MOVED = {"switched": "switched, nothing moved yet", "begun": "begun, nothing put back yet"}
+"""Ends of starts that did all that was asked of them, and left the rest to another one."""
 COMPLETE = {0: "complete", 10: "complete but for rows in quarantine"}
 NO_RATE = "When rows were written was not noted: an earlier release ran this run."
 NO_PRICE = "no price is configured"
@@ -123,6 +125,8 @@ def _end(start: Start) -> str:
         # A release that noted no rows noted no ends.
         ended = "not noted" if start.rows is None else "killed, or its machine went down"
         return "at work" if start.at_work else ended
+    if start.exit_code == 0 and start.reason in NOT_MOVED:
+        return NOT_MOVED[start.reason]
     if start.exit_code in COMPLETE:
         return COMPLETE[start.exit_code]
     return why(LastEnd(start.worked.ended, start.exit_code, start.reason, 1))
@@ -181,7 +185,10 @@ def length_parts(lengths: Lengths | None) -> Iterator[str]:
 
 
 def quarantine_parts(account: Account) -> Iterator[str]:
-    """Yield which rows got no vector, and why."""
+    """Yield which rows got no vector of the run, and why."""
+    if account.status.run.undoes:
+        yield paragraph("A run that puts old vectors back gives no row a new one.")
+        return
     found = account.quarantined
     if not found:
         yield paragraph("None: every row that was met got its vector.")
@@ -189,7 +196,8 @@ def quarantine_parts(account: Account) -> Iterator[str]:
     kinds = Counter(each.entry.kind for each in found)
     yield table(("reason", "rows"), [(KINDS.get(kind, kind), rows) for kind, rows in kinds.most_common()])
     yield paragraph(
-        "They are found by their words only. An edit of the text, or --retry-quarantined, has them tried again."
+        "Each keeps what it had before, an old vector or none. An edit of the text, or --retry-quarantined, has it "
+        "tried again."
     )
     shown = [
         (each.title or each.entry.id, each.entry.namespace, each.entry.message) for each in found[:MOST_QUARANTINED]

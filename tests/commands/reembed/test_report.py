@@ -72,7 +72,7 @@ def test_a_page_tells_what_a_run_did_and_how_its_starts_ended(
     assert f"namespace rows done stale quarantined a {ROWS // 2} {ROWS // 2} 0 0 b {ROWS // 2} {ROWS // 2} 0 0" in done
     assert f"When it began: vectors rows fake, 16 numbers {ROWS} Now: new rows new, 8 numbers {ROWS}" in done
     assert f"What stood in {ROWS} rows before is kept" in done
-    assert "None: every row that was met got its vector." in done
+    assert "Rows without a new vector None: every row that was met got its vector." in done
 
 
 def test_its_figures_are_those_of_the_status(
@@ -176,12 +176,74 @@ def test_what_memories_and_endpoints_say_is_shown_and_runs_nowhere(
 
     page = html.read_text("utf-8")
     assert "complete but for rows in quarantine" in shown
-    assert "reason rows the endpoint refused it 1 " in shown
+    assert "Without a new vector 1 rows in quarantine" in shown
+    assert "Rows without a new vector reason rows the endpoint refused it 1 Each keeps what it had" in shown
+    assert "by their words only" not in shown
     assert f"title namespace what was said {HOSTILE} {HOSTILE} " in shown
     assert "script" not in tags(page)
     assert "\u202e" not in page
     assert not re.search(r'\s(on\w+|style|src|action)="', page)
     assert "default-src 'none'" in page
+
+
+def test_the_page_of_a_rollback_does_not_say_that_rows_got_vectors(command: Command, html: Path) -> None:
+    assert command.run("reembed", "rollback").code == 0
+
+    shown = told(command, html)
+
+    assert files.execute(command.db, "SELECT count(embedding) FROM memories") == [(0,)]
+    assert "got its vector" not in shown
+    assert "Rows without a new vector A run that puts old vectors back gives no row a new one." in shown
+
+
+def test_a_switch_that_moves_nothing_yet_was_not_killed(command: Command, endpoint: FakeEndpoint, html: Path) -> None:
+    endpoint.change(model="new", weights="new", dim=8)
+    other = Command(command.db, remote(endpoint))
+    assert other.run("reembed", "--staged").code == 0
+    assert other.run("reembed", "switch", "--no-wait").code == 0
+
+    switched = told(other, html)
+    assert other.run("reembed", "switch", "--no-wait").code == 0
+    assert told(other, html).count(" switched, nothing moved yet") == 1
+    assert other.run("reembed", "--resume").code == 0
+    moved = told(other, html)
+
+    assert "killed" not in switched + moved
+    assert re.search(r" complete .{16} \d+ s 0 switched, nothing moved yet ", switched)
+    assert re.search(r" 0 switched, nothing moved yet .{16} \d+ s \d+ complete ", moved)
+    assert other.run("reembed", "switch", "--back", "--no-wait").code == 0
+    assert re.search(r"begun worked rows ended .{16} \d+ s 0 begun, nothing put back yet ", told(other, html))
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "DELETE FROM reembed_event",
+        "UPDATE reembed_event SET at = -5",
+        "UPDATE reembed_event SET at = 253402300799999",
+        "UPDATE reembed_event SET at = 253402300799999 WHERE rowid = (SELECT max(rowid) FROM reembed_event)",
+        "UPDATE reembed_event SET kind = 'breaker open'",
+        "UPDATE reembed_event SET detail_json = '[' || detail_json",
+    ],
+)
+def test_what_cannot_be_true_of_a_run_is_left_out(command: Command, html: Path, damage: str) -> None:
+    files.execute(command.db, damage)
+
+    shown = told(command, html)
+
+    assert f"{ROWS} of {ROWS} rows (100 %) have the new vectors. Done at 20" in shown
+    assert "rows/s while it worked" not in shown or "begun worked rows ended" in shown
+
+
+def test_a_name_of_a_space_that_is_too_long_is_cut_wherever_it_is_told(command: Command, html: Path) -> None:
+    stored = json.dumps({"stored": [["x" * 200_000, 3, 1]]})
+    files.execute(command.db, "UPDATE reembed_event SET detail_json = ? WHERE kind = 'started'", stored)
+
+    shown = told(command, html)
+
+    assert "m.db: xxxx" in shown
+    assert "… → fake, 16 numbers" in shown
+    assert "x" * 500 not in shown
 
 
 def test_how_long_texts_are_is_counted_over_all_rows(command: Command, html: Path) -> None:
@@ -217,13 +279,35 @@ def test_where_no_run_was_begun_one_line_says_so_and_nothing_is_written(tmp_path
 def test_a_report_takes_the_place_of_an_older_one_and_of_nothing_else(command: Command, html: Path) -> None:
     told(command, html)
     told(command, html)
-    html.write_text("<p>mine</p>", "utf-8")
+    for mine in ("<p>mine</p>", ""):
+        html.write_text(mine, "utf-8")
 
-    refused = command.run("reembed", "report", "--html", html)
+        refused = command.run("reembed", "report", "--html", html)
 
-    assert (refused.code, html.read_text("utf-8")) == (64, "<p>mine</p>")
-    assert refused.error == f"--html: {html} is there, and is no report of ours. Give --html another file."
+        assert (refused.code, html.read_text("utf-8")) == (64, mine)
+        assert refused.error == f"--html: {html} is there, and is no report of ours. Give --html another file."
     assert [each.name for each in html.parent.iterdir() if "report" in each.name] == ["report.html"]
+
+
+def test_a_link_to_a_report_leads_to_a_newer_one_and_others_are_refused(
+    command: Command, html: Path, tmp_path: Path
+) -> None:
+    told(command, html)
+    html.chmod(0o640)
+    link, nowhere, circle = (tmp_path / name for name in ("link.html", "nowhere.html", "circle.html"))
+    link.symlink_to(html)
+    nowhere.symlink_to(tmp_path / "missing.html")
+    circle.symlink_to(circle)
+    html.write_text(MARK, "utf-8")
+
+    assert "Rows over time" in told(command, link)
+
+    assert (link.readlink(), html.stat().st_mode & 0o777) == (html, 0o640)
+    assert words(html.read_text("utf-8")) == words(link.read_text("utf-8"))
+    for other in (nowhere, circle):
+        refused = command.run("reembed", "report", "--html", other)
+        assert (refused.code, "is no report of ours" in refused.error) == (64, True)
+        assert other.is_symlink()
 
 
 @pytest.mark.parametrize(
