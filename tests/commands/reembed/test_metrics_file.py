@@ -111,4 +111,4 @@ def test_without_the_library_one_line_says_what_to_type(watched: Watched, tmp_pa
     refused = Command(watched.command.db, env).run("reembed", "--metrics-file", watched.path)
 
     assert refused.code == 64
-    assert refused.error.endswith('Type: pip install "prometheus-client>=0.20.0"')
+    assert refused.error.endswith('Type: pip install "prometheus-client>=0.22.0"')
