@@ -15,7 +15,7 @@ from tests.support.sometimes import Sometimes
 
 STEPS = 30
 PROGRAMS = 300
-SLOWLY_S = 1_500
+SLOWLY_S = 2_400
 """It takes two minutes on quiet cores, and four on busy ones: that a machine is slow is no fault of a promise."""
 
 
