@@ -22,7 +22,7 @@ from ai_memory.stores.sqlite import (
 from ai_memory.stores.sqlite.log_room import log_room
 from ai_memory.stores.sqlite.namespaces import require_seen
 from ai_memory.stores.sqlite.which_rows import judged
-from ai_memory.stores.values import NOTHING_KEPT, InRow, Staged
+from ai_memory.stores.values import NOTHING_KEPT, Staged
 
 if TYPE_CHECKING:
     from ai_memory.memory.row import MemoryRow, Traits
@@ -294,40 +294,6 @@ class StagingWriter:
     def drop(self, *, limit: int) -> int:
         """See the port."""
         return staged.drop(self.inner, limit=limit)
-
-
-@dataclass(frozen=True, slots=True)
-class UndoWriter:
-    """See `stores.port_writing.UndoWriter`."""
-
-    inner: Transaction
-
-    def put_back(
-        self, ids: Sequence[str], undoes: Span, run: Run, *, leave: Collection[str] = (), one_by_one: bool = False
-    ) -> dict[str, bool]:
-        """See the port."""
-        return put_back.put_back(self.inner, ids, undoes, run, leave=leave, one_by_one=one_by_one)
-
-    def taken(self, writes: Sequence[VectorWrite], target: Fingerprint) -> None:
-        """See the port."""
-        previous.taken(self.inner, writes, target)
-
-    def doubt(self, target: Fingerprint) -> None:
-        """See the port."""
-        previous.doubt(self.inner, target)
-
-    def note_stamps(self, target: Fingerprint, *, target_model: str, now_ms: int, tool_version: str) -> InRow:
-        """See the port."""
-        noted = previous.note_stamps(self.inner, target, target_model, now_ms=now_ms, tool_version=tool_version)
-        return InRow(noted)
-
-    def undone(self, undoes: Span, by: Run) -> None:
-        """See the port."""
-        previous.undone(self.inner, undoes, by)
-
-    def prune(self, after: int, *, spare: Sequence[Span], limit: int) -> tuple[int | None, Room]:
-        """See the port."""
-        return previous.prune(self.inner, after, spare=spare, limit=limit)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,13 +17,13 @@ from ai_memory.stores.sqlite.port_runs import (
     RunReader,
     RunWriter,
 )
+from ai_memory.stores.sqlite.port_undo import UndoWriter
 from ai_memory.stores.sqlite.port_vectors import (
     MemoryReader,
     Snapshot,
     StagingWriter,
     TargetReader,
     TargetWriter,
-    UndoWriter,
     VectorWriter,
 )
 from ai_memory.stores.sqlite.tellings import TellingWriter
