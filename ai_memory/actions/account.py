@@ -40,7 +40,7 @@ def give_account(
     return Account(
         database.name,
         status,
-        pace(store.runs.course(run).moments, run, at_work=status.work.going_on, now_ms=now_ms),
+        pace(store.runs.course(run).moments(), run, at_work=status.work.going_on, now_ms=now_ms),
         tuple(quarantined_rows(store)),
         measure_lengths(store, run.scope, reading(status)),
         neighbours,

@@ -115,6 +115,6 @@ def _wanted(store: Reader, run: Run | None, namespaces: Callable[[], Collection[
 def _before(store: Reader, run: Run, *, only_back: bool = False) -> list[Wanted]:
     """Return the space of most vectors that stood there when the run began, and that are not its own."""
     target = store.targets.read(run.target)
-    stood = [(space, dim) for space, dim, _ in store.runs.course(run).replaced if space]
+    stood = [(space, dim) for space, dim, _ in store.runs.course(run).replaced() if space]
     others = [each for each in stood if each != (target.space, target.dim)]
     return [Wanted(space, dim, only_back=only_back) for space, dim in others[:1]]

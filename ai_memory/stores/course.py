@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from ai_memory.stores.values import Space
 
 TAKEN, TAKEN_OVER = "runner", "taken over"
 """A start took the run: one that its last runner left in good order, and one of a runner that was killed."""
@@ -29,11 +25,3 @@ class Moment:
     rows: int | None = None
     exit_code: int | None = None
     reason: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Course:
-    """What stood in the rows when a run began (empty: nothing tells), and its moments in their order."""
-
-    replaced: tuple[Space, ...]
-    moments: tuple[Moment, ...]

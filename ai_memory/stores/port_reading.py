@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from ai_memory.errors import AiMemoryError
     from ai_memory.memory.reason import Kind, Reason
     from ai_memory.memory.row import MemoryRow, Traits
-    from ai_memory.stores.course import Course
+    from ai_memory.stores.course import Moment
     from ai_memory.stores.served import Active
     from ai_memory.stores.values import (
         Checkpoint,
@@ -225,8 +225,8 @@ class RunReader(Protocol):
     def checkpoints(self, run: Run) -> dict[str, Checkpoint]:
         """Return the checkpoints of the run's present pass, by namespace."""
 
-    def course(self, run: Run) -> Course:
-        """Return which vectors stood there when the run began, and what became of it, as far as that can be read."""
+    def course(self, run: Run) -> CourseReader:
+        """Return what reads how a run went."""
 
     def last_rate(self, target: int | None) -> Measured | None:
         """Return the rate of the last run to a target, else of the last run that had one."""
@@ -239,6 +239,16 @@ class RunReader(Protocol):
 
     def lost(self, run: Run) -> AiMemoryError:
         """Return the error of a runner whose run is no longer its own: OperatorNeeded or NotFinished."""
+
+
+class CourseReader(Protocol):
+    """Reads how one run went, as far as that can be read."""
+
+    def replaced(self) -> tuple[Space, ...]:
+        """Return which vectors stood there when the run began; none where nothing tells."""
+
+    def moments(self) -> tuple[Moment, ...]:
+        """Return what became of the run, in its order; of a long run some thousand moments."""
 
 
 class QuarantineReader(Protocol):

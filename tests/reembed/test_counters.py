@@ -141,4 +141,4 @@ def test_the_start_of_a_run_keeps_what_the_file_had(work: Work) -> None:
     work.run()
 
     with work.store() as store:
-        assert course.course(store, run_of(work)).replaced == (("fake/hash#none", 16, 10),)
+        assert course.replaced(store, run_of(work)) == (("fake/hash#none", 16, 10),)

@@ -1440,11 +1440,11 @@ class ProgressSuite(Suite):
         assert (store.runs.read(new.run_id).last_end, store.runs.read(new.run_id).counted) == (None, None)
 
     def test_what_a_run_found_stored_is_kept_with_it(self, store: Store, run: Run) -> None:
-        assert store.runs.course(run).replaced == ()
+        assert store.runs.course(run).replaced() == ()
         with store.transaction() as transaction:
             transaction.progress.note_stored(run, [("old#none", 8, 4), (None, None, 1)])
 
-        assert store.runs.course(run).replaced == (("old#none", 8, 4), (None, None, 1))
+        assert store.runs.course(run).replaced() == (("old#none", 8, 4), (None, None, 1))
 
     def test_when_a_run_wrote_how_many_rows_and_how_its_starts_ended_is_kept_with_it(
         self, store: Store, run: Run
@@ -1457,7 +1457,7 @@ class ProgressSuite(Suite):
         with store.transaction() as transaction:
             transaction.progress.note_end(run, exit_code=75, reason="max-rows", now_ms=NOW_MS + 6_000)
 
-        moments = store.runs.course(run).moments
+        moments = store.runs.course(run).moments()
 
         assert [(each.kind, each.at, each.rows) for each in moments if each.kind in (WRITTEN, ENDED)] == [
             (WRITTEN, NOW_MS, 2),
@@ -1474,7 +1474,7 @@ class ProgressSuite(Suite):
             with store.transaction() as transaction:
                 transaction.progress.count(run, Counters(reembedded=1), written_at=at)
 
-        noted = [each.at for each in store.runs.course(run).moments if each.kind == WRITTEN]
+        noted = [each.at for each in store.runs.course(run).moments() if each.kind == WRITTEN]
 
         assert noted[1] - noted[0] == hour // 60
         assert noted[-1] - noted[-2] >= 2 * day // 200 - hour // 60

@@ -47,7 +47,7 @@ def read_status(
         condition=condition(run, work, pause, now_ms=now_ms),
         work=work,
         now_ms=now_ms,
-        replaced=store.runs.course(run).replaced,
+        replaced=store.runs.course(run).replaced(),
         counted=census.counted() if census else run.counted,
         breaker_until=believed_until(run, now_ms=now_ms),
         free_bytes=database.free_bytes(),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from ai_memory.stores.course import ENDED, KINDS, WRITTEN, Course, Moment
+from ai_memory.stores.course import ENDED, KINDS, WRITTEN, Moment
 from ai_memory.stores.sqlite.own_row import MOST, object_of
 from ai_memory.text.times import LAST_MS
 
@@ -63,13 +63,14 @@ def note_end(transaction: Transaction, run: Run, *, exit_code: int, reason: str,
     transaction.db.execute(NOTE_END, {"now": now_ms, "code": exit_code, "reason": reason, "run_id": run.run_id})
 
 
-def course(store: Store, run: Run) -> Course:
+def moments(store: Store, run: Run) -> tuple[Moment, ...]:
     """Return what became of the run, as far as it can be read."""
-    moments = (_moment(*row) for row in store.db.execute(MOMENTS, (run.run_id,)))
-    return Course(_replaced(store, run), tuple(each for each in moments if each))
+    found = (_moment(*row) for row in store.db.execute(MOMENTS, (run.run_id,)))
+    return tuple(each for each in found if each)
 
 
-def _replaced(store: Store, run: Run) -> tuple[Space, ...]:
+def replaced(store: Store, run: Run) -> tuple[Space, ...]:
+    """Return which vectors stood in the file when the run began; none where nothing that can be read tells them."""
     spaces = object_of(store.db.value(STARTED, (run.run_id,))).get("stored")
     return tuple((each[0], each[1], each[2]) for each in spaces if _is_space(each)) if isinstance(spaces, list) else ()
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ai_memory.errors import AiMemoryError
     from ai_memory.memory.reason import Kind, Reason
     from ai_memory.stores.computing import Computing
-    from ai_memory.stores.course import Course
+    from ai_memory.stores.course import Moment
     from ai_memory.stores.holder import Holder
     from ai_memory.stores.sqlite.base import Store, Transaction
     from ai_memory.stores.values import (
@@ -41,6 +41,22 @@ if TYPE_CHECKING:
         Terms,
     )
     from ai_memory.vectors.target import Fingerprint
+
+
+@dataclass(frozen=True, slots=True)
+class CourseReader:
+    """See `stores.port_reading.CourseReader`."""
+
+    store: Store
+    run: Run
+
+    def replaced(self) -> tuple[Space, ...]:
+        """See the port."""
+        return course.replaced(self.store, self.run)
+
+    def moments(self) -> tuple[Moment, ...]:
+        """See the port."""
+        return course.moments(self.store, self.run)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +85,9 @@ class RunReader:
         """See the port."""
         return checkpoints.read(self.store, run)
 
-    def course(self, run: Run) -> Course:
+    def course(self, run: Run) -> CourseReader:
         """See the port."""
-        return course.course(self.store, run)
+        return CourseReader(self.store, run)
 
     def last_rate(self, target: int | None) -> Measured | None:
         """See the port."""
