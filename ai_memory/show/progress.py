@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
-from ai_memory.show.pace import Pace
+from ai_memory.show.speed import STEP_S, Speed
 from ai_memory.text.times import instant
 
 if TYPE_CHECKING:
@@ -102,40 +102,40 @@ class PlainProgress(SilentProgress):
         self._total = self._done = 0
         self._label, self._unit = "", "rows"
         self._said = clock.monotonic()
-        self._pace: Pace | None = None
+        self._speed: Speed | None = None
 
     def begin(self, *, total: int, label: str, unit: str = "rows") -> None:
         """Record that `total` rows, or what `unit` says, are to be done."""
         self._total, self._done, self._label, self._unit = total, 0, label, unit
         self._said = self._clock.monotonic()
-        self._pace = Pace(self._said)
+        self._speed = Speed(self._said)
 
     def advance(self, rows: int, spell: Spell | None = None) -> None:
         """Record that `rows` more are done; print a line if the last one is 30 seconds old."""
         self._done += rows
-        if self._pace:
-            self._pace.advance(self._clock.monotonic(), rows, spell)
-            self._tell(self._pace, failing=False)
+        if self._speed:
+            self._speed.advance(self._clock.monotonic(), rows, spell)
+            self._tell(self._speed, failing=False)
 
     def wait(self, *, failing: bool) -> None:
         """Print a line if the last one is 30 seconds old."""
-        if self._pace:
-            self._tell(self._pace, failing=failing)
+        if self._speed:
+            self._tell(self._speed, failing=failing)
 
     def end(self) -> None:
         """Record that nothing more will come."""
-        self._pace = None
+        self._speed = None
 
-    def _tell(self, pace: Pace, *, failing: bool) -> None:
+    def _tell(self, speed: Speed, *, failing: bool) -> None:
         now = self._clock.monotonic()
         if now - self._said < PLAIN_INTERVAL_S:
             return
         self._said = now
-        rate = pace.rows_per_second(now)
-        done = f"{self._done:,} of {self._total:,} {self._unit}, {rate:,.1f} {self._unit}/s"
-        tokens = f", {pace.tokens_per_second(now):,.0f} tokens/s" if pace.tokens_per_second(now) else ""
-        left = f", {_duration(max(self._total - self._done, 0) / rate)} left" if rate else ""
-        holder = FAILING if failing else pace.held_back_by(now)
+        found = speed.read(now)
+        done = f"{self._done:,} of {self._total:,} {self._unit}, {found.rows:,.1f} {self._unit}/s"
+        tokens = f", {found.tokens:,.0f} tokens/s" if found.tokens else ""
+        left = f", {_duration(max(self._total - self._done, 0) / found.rows)} left" if found.rows else ""
+        holder = FAILING if failing else found.held_back_by
         held = f"; held back by {holder}" if holder else ""
         self.say(f"{instant(self._clock.now_ms())} {self._label}: {done}{tokens}{left}{held}")
 
@@ -155,7 +155,7 @@ class BarProgress(SilentProgress):
         """Draw on `err`, by the time of `clock`."""
         super().__init__(err)
         self._clock = clock
-        self._pace = Pace(clock.monotonic())
+        self._speed, self._said = Speed(clock.monotonic()), 0.0
         self._bar: Any = None
 
     def begin(self, *, total: int, label: str, unit: str = "rows") -> None:
@@ -163,20 +163,22 @@ class BarProgress(SilentProgress):
         from tqdm import tqdm
 
         self.end()
-        self._pace = Pace(self._clock.monotonic())
+        self._speed, self._said = Speed(self._clock.monotonic()), 0.0
         self._bar = tqdm(total=total, desc=label, unit=f" {unit}", file=self._err, dynamic_ncols=True)
 
     def advance(self, rows: int, spell: Spell | None = None) -> None:
         """Draw the bar `rows` longer."""
         if self._bar is not None:
-            self._pace.advance(self._clock.monotonic(), rows, spell)
-            self._say_behind(failing=False)
+            now = self._clock.monotonic()
+            self._speed.advance(now, rows, spell)
+            if now - self._said >= STEP_S:
+                self._say_behind(now, failing=False)
             self._bar.update(rows)
 
     def wait(self, *, failing: bool) -> None:
         """Draw the bar anew, that its time may be seen to pass."""
         if self._bar is not None:
-            self._say_behind(failing=failing)
+            self._say_behind(self._clock.monotonic(), failing=failing)
             self._bar.refresh()
 
     def grow(self, rows: int) -> None:
@@ -202,10 +204,10 @@ class BarProgress(SilentProgress):
             self._bar.close()
             self._bar = None
 
-    def _say_behind(self, *, failing: bool) -> None:
-        now = self._clock.monotonic()
-        tokens = f"{pace:,.0f} tokens/s" if (pace := self._pace.tokens_per_second(now)) else ""
-        holder = FAILING if failing else self._pace.held_back_by(now)
+    def _say_behind(self, now: float, *, failing: bool) -> None:
+        self._said, found = now, self._speed.read(now)
+        tokens = f"{found.tokens:,.0f} tokens/s" if found.tokens else ""
+        holder = FAILING if failing else found.held_back_by
         self._bar.set_postfix_str(", ".join(each for each in (tokens, holder) if each), refresh=False)
 
 
