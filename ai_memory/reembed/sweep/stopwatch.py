@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from ai_memory.reembed.tools import SweepTools
     from ai_memory.reembed.work import PageAnswer, Question, Workers
 
+AWAITING, WRITING = "awaiting", "writing"
+
 
 class Stopwatch:
     """The signs of a sweep, with the time taken from one page to the next."""
@@ -26,35 +28,26 @@ class Stopwatch:
     def begin(self) -> None:
         """Forget what went before."""
         self._began, self._spent = self._clock.monotonic(), self._ledger.spent
-        self._awaiting = self._writing = 0.0
+        self._parts = dict.fromkeys((AWAITING, WRITING), 0.0)
 
     def await_answer(self, answer: Future[Any]) -> None:
         """Return when `answer` is there."""
-        with self.awaiting():
+        with self.taking(AWAITING):
             self._inner.await_answer(answer)
 
     @contextmanager
-    def awaiting(self) -> Iterator[None]:
-        """Take the time of the block."""
+    def taking(self, part: str) -> Iterator[None]:
+        """Take the time of the block, which is AWAITING or WRITING."""
         began = self._clock.monotonic()
         try:
             yield
         finally:
-            self._awaiting += self._clock.monotonic() - began
-
-    @contextmanager
-    def writing(self) -> Iterator[None]:
-        """Take the time of the block."""
-        began = self._clock.monotonic()
-        try:
-            yield
-        finally:
-            self._writing += self._clock.monotonic() - began
+            self._parts[part] += self._clock.monotonic() - began
 
     def spell(self) -> Spell:
         """Return how the time since the last spell was spent."""
         seconds, used = self._clock.monotonic() - self._began, self._ledger.spent - self._spent
-        spell = Spell(seconds, self._awaiting, self._writing, used)
+        spell = Spell(seconds, self._parts[AWAITING], self._parts[WRITING], used)
         self.begin()
         return spell
 
@@ -86,12 +79,12 @@ class TimedWorkers:
 
     def submit(self, work: Question) -> Future[PageAnswer]:
         """Ask one of the workers."""
-        with self._watch.awaiting():
+        with self._watch.taking(AWAITING):
             return self._inner.submit(work)
 
     def witness(self, work: Question) -> Sequence[Future[PageAnswer]]:
         """Ask each of them."""
-        with self._watch.awaiting():
+        with self._watch.taking(AWAITING):
             return self._inner.witness(work)
 
     def close(self) -> None:

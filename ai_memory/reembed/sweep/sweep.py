@@ -10,6 +10,7 @@ from ai_memory.embed.outcomes import Refused, Unanswered
 from ai_memory.errors import TargetChanged
 from ai_memory.reembed.events import PageCommitted, RowsQuarantined
 from ai_memory.reembed.sweep.pipeline import in_order
+from ai_memory.reembed.sweep.stopwatch import WRITING, Stopwatch
 from ai_memory.reembed.sweep.window_size import WindowSize
 from ai_memory.reembed.work import Answered, AskWitness, Work, Workers
 
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from ai_memory.reembed.sweep.budget import Budget
     from ai_memory.reembed.sweep.committer import Committer
     from ai_memory.reembed.sweep.refusal_guard import RefusalGuard
-    from ai_memory.reembed.sweep.stopwatch import Stopwatch
     from ai_memory.reembed.sweep.walk import Walk
     from ai_memory.reembed.sweep.witness_guard import WitnessGuard
     from ai_memory.reembed.tools import SweepTools
@@ -115,7 +115,7 @@ class Sweep:
     def _commit(self, answered: Answered, steps: Steps) -> None:
         self._refusals.require_few(answered)
         pages = self._window.next(waited=answered.waited)
-        with self._watch.writing():
+        with self._watch.taking(WRITING):
             self._committer.commit(answered, steps, in_flight=pages * self._texts_a_page)
         self._window.pages = pages
         self.left |= {each.document.id: each for each in answered.outcomes if isinstance(each, Unanswered)}
