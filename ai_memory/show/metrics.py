@@ -17,6 +17,7 @@ from ai_memory.errors import AiMemoryError, RunHeld, UsageError
 from ai_memory.memory.reason import Kind
 from ai_memory.memory.text_codec import printable
 from ai_memory.reembed.events import Event, StartEnded
+from ai_memory.show.marked_file import begins_with
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric
@@ -60,14 +61,7 @@ class End:
 
 def has_figures(path: Path) -> bool:
     """Return whether a file is one that we wrote, or an empty one; not where it cannot be read."""
-    begins = f"# HELP {PREFIX}_".encode()
-    try:
-        if not path.is_file():
-            return False
-        with path.open("rb") as file:
-            return file.read(len(begins)) in (begins, b"")
-    except OSError:
-        return False
+    return begins_with(path, f"# HELP {PREFIX}_".encode(), or_empty=True)
 
 
 def require_installed() -> None:

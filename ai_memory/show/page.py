@@ -17,6 +17,7 @@ from pathlib import Path
 
 from ai_memory.errors import StorageFailed
 from ai_memory.memory.text_codec import printable
+from ai_memory.show.marked_file import begins_with
 from ai_memory.text.cleaning import one_line
 
 MARK = "<!DOCTYPE html>\n<!-- ai-memory reembed report -->\n"
@@ -67,13 +68,7 @@ Number = int | float
 
 def is_ours(path: Path) -> bool:
     """Return whether a file is a page that we wrote; not where it cannot be read."""
-    try:
-        if not path.is_file():
-            return False
-        with path.open("rb") as file:
-            return file.read(len(MARK)) == MARK.encode()
-    except OSError:
-        return False
+    return begins_with(path, MARK.encode())
 
 
 def put(path: Path, page: bytes) -> None:

@@ -97,7 +97,6 @@ def _figures(account: Account) -> Iterator[tuple[str, str, str]]:
 
 
 def _tokens(status: Status) -> str:
-    counters = status.run.counters
-    if counters.texts_sent and not counters.tokens:
+    if parts.has_untold_tokens(status):
         return "no tokens were reported"
-    return counted(counters.tokens, "token") if status.cost is not None else parts.NO_PRICE
+    return counted(status.run.counters.tokens, "token") if status.cost is not None else parts.NO_PRICE

@@ -48,8 +48,13 @@ def space_words(space: str | None, dim: int | None) -> str:
 
 def is_unpriced(status: Status) -> bool:
     """Return whether nobody can say what a run cost: no price is configured, or no tokens were reported."""
+    return status.cost is None or has_untold_tokens(status)
+
+
+def has_untold_tokens(status: Status) -> bool:
+    """Return whether texts were sent, and no answer said how many tokens they are."""
     counters = status.run.counters
-    return status.cost is None or (counters.texts_sent > 0 and not counters.tokens)
+    return counters.texts_sent > 0 and not counters.tokens
 
 
 def change_parts(status: Status) -> Iterator[str]:
