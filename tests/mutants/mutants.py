@@ -80,10 +80,10 @@ MUTANTS = (
     _one(
         "cursor before data",
         "reembed.sweep.committer:Committer.commit",
-        "    counters = commit_once(\n",
+        "    committed = commit_once(\n",
         "    with self._store.transaction() as transaction:\n"
         "        self._journal.advance(transaction, steps, now_ms=0)\n"
-        "    counters = commit_once(\n",
+        "    committed = commit_once(\n",
         *HARNESSES,
     ),
     Mutant(
@@ -96,12 +96,12 @@ MUTANTS = (
             ),
             Change(
                 "ai_memory.reembed.sweep.committer:Committer.commit",
-                "    counters = commit_once(\n",
+                "    committed = commit_once(\n",
                 "    from contextlib import ExitStack\n"
                 "    from ai_memory.stores.sqlite import checkpoints\n"
                 "    with ExitStack() as after:\n"
                 "        after.callback(lambda: checkpoints.advance(self._store, self._journal.run, steps, now_ms=0))\n"
-                "        counters = commit_once(\n",
+                "        committed = commit_once(\n",
             ),
         ),
     ),
@@ -111,13 +111,13 @@ MUTANTS = (
             Change("ai_memory.stores.sqlite.checkpoints:advance", "hot_list.advance(transaction, run, step)", "pass"),
             Change(
                 "ai_memory.reembed.sweep.committer:Committer.commit",
-                "    counters = commit_once(\n",
+                "    committed = commit_once(\n",
                 "    from contextlib import ExitStack\n"
                 "    from ai_memory.stores.sqlite import hot_list\n"
                 "    with ExitStack() as after:\n"
                 "        if None in steps:\n"
                 "            after.callback(lambda: hot_list.advance(self._store, self._journal.run, steps[None]))\n"
-                "        counters = commit_once(\n",
+                "        committed = commit_once(\n",
             ),
         ),
     ),

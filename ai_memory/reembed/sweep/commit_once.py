@@ -42,8 +42,8 @@ class Numbered:
     reads: int = 0
 
 
-def commit_once(store: Store, journal: Journal, write: Write[Numbered], rehearse: Rehearse) -> Counters:
-    """Commit what `write` writes and return its counters, also where only the answer to the COMMIT failed.
+def commit_once(store: Store, journal: Journal, write: Write[Numbered], rehearse: Rehearse) -> Numbered:
+    """Commit what `write` writes and return what that was, also where only the answer to the COMMIT failed.
 
     Raises:
         OperatorNeeded, NotFinished: the run is no longer ours.
@@ -58,11 +58,11 @@ def commit_once(store: Store, journal: Journal, write: Write[Numbered], rehearse
         return written
 
     try:
-        return commit_without_refused(store, noted, rehearse)[0].counters
+        return commit_without_refused(store, noted, rehearse)[0]
     except StorageFailed as failure:
         if _is_in(store, journal, written, failure) and written:
-            return written.counters
-    return commit_without_refused(store, write, rehearse)[0].counters
+            return written
+    return commit_without_refused(store, write, rehearse)[0]
 
 
 def commit_without_refused(store: Store, write: Write[T], rehearse: Rehearse) -> tuple[T, Mapping[str, str]]:

@@ -82,25 +82,20 @@ class Committer:
         now = self._now.after(page, spent=ledger.spent, sizes=ledger.sizes, at=clock.monotonic())
         traffic = replace(now.since(self._now, in_flight=in_flight), computing=ledger.computing)
 
-        reads = 0
-
         def write(transaction: Transaction, unwritable: Unwritable) -> Numbered:
-            nonlocal reads
             now_ms, told = clock.now_ms(), replace(answered, unwritable=unwritable)
-            written = write_page(
+            return write_page(
                 transaction, self._journal, self.target, told, steps=steps, traffic=traffic, now_ms=now_ms
             )
-            reads = written.reads
-            return written
 
-        counters = commit_once(
+        committed = commit_once(
             self._store,
             self._journal,
             write,
             lambda: rehearse_page(self._store, self._journal, page, self.target),
         )
-        self.counters += counters
-        self.reads += reads
+        self.counters += committed.counters
+        self.reads += committed.reads
         # Only now: no more may be sent than the committed row says, or a kill would make it a lie.
         self._now = now
 
