@@ -22,6 +22,8 @@ from ai_memory.text.cleaning import one_line
 
 MARK = "<!DOCTYPE html>\n<!-- ai-memory reembed report -->\n"
 """What every page of ours begins with."""
+COLOURS = ("ink", "faint", "grid", "done", "stale", "quarantined", "pause", "outage", "limit")
+"""What a page and its plots have a colour for, in light and in dark."""
 LOOKS = """
 :root { color-scheme: light dark; --paper: #fbfaf7; --card: #ffffff; --ink: #1d2226; --faint: #5c656d; --grid: #dcdad3;
     --done: #2b6c9e; --stale: #c3b79c; --quarantined: #b5482a; --pause: #ecebe6; --outage: #f4c9bb; --limit: #8a2be2; }
@@ -52,7 +54,7 @@ td.number, td.whole { min-width: 0; white-space: nowrap; } .number { text-align:
 """ + "\n".join(
     f".fill-{name} {{ fill: var(--{name}); }} .stroke-{name} {{ stroke: var(--{name}); }} "
     f".is-{name} {{ background: var(--{name}); }}"
-    for name in ("ink", "faint", "grid", "done", "stale", "quarantined", "pause", "outage", "limit")
+    for name in COLOURS
 )
 MOST_CELL = 160
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
 
 from ai_memory.errors import UsageError
+from ai_memory.show.page import COLOURS
 from ai_memory.text.cleaning import one_line
 
 if TYPE_CHECKING:
@@ -34,17 +35,7 @@ WIDTH = 5.0
 PARTS = 80
 """Steps of the curve of the rate, about."""
 LONGEST_NAME = 22
-CLASSES = {
-    "ink": "#010000",
-    "faint": "#020000",
-    "grid": "#030000",
-    "done": "#040000",
-    "stale": "#050000",
-    "quarantined": "#060000",
-    "pause": "#070000",
-    "outage": "#080000",
-    "limit": "#090000",
-}
+CLASSES = {name: f"#{number:02}0000" for number, name in enumerate(COLOURS, start=1)}
 """Classes of the page, and the colours that stand for them while it is drawn."""
 BY_COLOUR = {colour: name for name, colour in CLASSES.items()}
 NOT_SVGS = frozenset({"font-family", "stroke-linejoin", "stroke-linecap", "font"})
@@ -64,8 +55,6 @@ STYLE: Mapping[Any, object] = {
     "grid.linewidth": 0.6,
     "xtick.color": CLASSES["faint"],
     "ytick.color": CLASSES["faint"],
-    "legend.frameon": False,
-    "legend.fontsize": 9,
 }
 
 
