@@ -45,3 +45,20 @@ def test_without_a_python_that_is_new_enough_the_way_out_is_named(tmp_path: Path
     done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False, env={"PATH": str(tmp_path)})
     assert done.returncode == 1
     assert "apt-get install python3" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("script", "arguments", "last"),
+    [
+        ("bench-undo", ["--rows", "200", "--dim", "8", "--runs", "1"], "file after vacuum"),
+        ("bench-switch", ["--rows", "200", "--dim", "8"], "putting back"),
+        ("bench-reads", ["--rows", "200"], ""),
+        ("bench-recall", ["--sizes", "200x8", "--runs", "1"], ""),
+        ("bench-endpoint", ["--rows", "200", "--windows", "2", "--pairs", "1", "--only", "loop"], ""),
+    ],
+)
+def test_what_measures_a_part_measures_it_to_the_end(script: str, arguments: list[str], last: str) -> None:
+    line = [sys.executable, str(SCRIPTS / script), *arguments]
+    done = subprocess.run(line, capture_output=True, text=True, timeout=280, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1].startswith(last)
