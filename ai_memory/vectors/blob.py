@@ -2,15 +2,15 @@
 
 Format (ai-memory 0.7 to 1.0): one byte 0x01, then n float32 little-endian: length 1 + 4n. A length
 that is a multiple of 4 is the older form without the header byte. Any other length is malformed.
+
+numpy is loaded by what computes, at its first call: it takes as long as all else that most commands need.
 """
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
-
-import numpy as np
-import numpy.typing as npt
 
 from ai_memory.errors import DataRefused
 
@@ -26,12 +26,14 @@ is checked for, as other programs, and releases before, may have stored what can
 
 def encode(vector: Vectors) -> bytes:
     """Return the BLOB of one vector: float32, shape (dim,)."""
+    import numpy as np
+
     return HEADER + np.ascontiguousarray(vector, dtype="<f4").tobytes()
 
 
 def some_vector(dim: int) -> bytes:
     """Return the BLOB of a vector that any space of that width may hold, and that is not any text's."""
-    return encode(np.eye(1, dim, dtype=np.float32)[0])
+    return HEADER + struct.pack("<f", 1) + bytes(4 * (dim - 1))
 
 
 def decode(blob: bytes) -> Vectors:
@@ -42,26 +44,9 @@ def decode(blob: bytes) -> Vectors:
     """
     if width(len(blob)) < 1 or (len(blob) % 4 and blob[:1] != HEADER):
         raise DataRefused(f"a vector of {len(blob)} bytes beginning with {blob[:1].hex() or 'nothing'} is malformed.")
+    import numpy as np
+
     return np.frombuffer(blob, dtype="<f4", offset=len(blob) % 4).astype(np.float32)
-
-
-def stacked(blobs: Sequence[bytes]) -> npt.NDArray[np.uint8]:
-    """Return BLOBs of one length, at least one of them, as an array of shape (n, length)."""
-    return np.frombuffer(b"".join(blobs), dtype=np.uint8).reshape(len(blobs), len(blobs[0]))
-
-
-def decodable(stack: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
-    """Return which of the BLOBs of one length, shape (n, length), `decode` takes."""
-    count, length = stack.shape
-    if width(length) < 1:
-        return np.zeros(count, dtype=np.bool_)
-    return stack[:, 0] == HEADER[0] if length % 4 else np.ones(count, dtype=np.bool_)
-
-
-def decode_all(stack: npt.NDArray[np.uint8]) -> Vectors:
-    """Return the vectors, shape (n, dim), of BLOBs of one length that are all `decodable`."""
-    bare = np.ascontiguousarray(stack[:, stack.shape[1] % 4 :])
-    return bare.view("<f4").astype(np.float32, copy=False)
 
 
 def width(length: int) -> int:
@@ -86,6 +71,8 @@ def is_sound(blob: bytes, dim: int) -> bool:
     """
     if not _is_of_width(blob, dim):
         return False
+    import numpy as np
+
     shortest, longest = SOUND_SQUARES
     with np.errstate(all="ignore"):
         vector = np.frombuffer(blob, dtype="<f4", offset=len(blob) % 4)
@@ -100,6 +87,8 @@ def which_sound(blobs: Sequence[bytes | None], dim: int) -> list[bool]:
     bare = {place: each[len(each) % 4 :] for place, each in enumerate(blobs) if each and _is_of_width(each, dim)}
     if not bare:
         return [False] * len(blobs)
+    import numpy as np
+
     shortest, longest = SOUND_SQUARES
     with np.errstate(all="ignore"):
         vectors = np.frombuffer(b"".join(bare.values()), dtype="<f4").reshape(-1, dim)

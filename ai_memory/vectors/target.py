@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeAlias
 
-import numpy as np
-import numpy.typing as npt
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
-Vectors = npt.NDArray[np.float32]
+Vectors: TypeAlias = "npt.NDArray[np.float32]"
 LOCAL = "local"
 """The backend of a model that runs on this machine; every other one is asked over HTTP."""
 FLOAT32, BFLOAT16, INT8 = "float32", "bfloat16", "int8"

@@ -120,6 +120,27 @@ def test_help_answers_without_loading_what_is_heavy() -> None:
     assert time.monotonic() - began < 5
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("list", "get t", "stats", "namespaces", "export", "delete t"),
+        *("reembed status", "reembed history", "reembed pause", "reembed unpause", "reembed cancel"),
+    ],
+)
+def test_what_compares_no_vectors_does_not_load_numpy(cli: Cli, db: Path, line: str) -> None:
+    cli("store", "-T", "t", "-c", "c", "--no-embed")
+    code = f"""
+import sys
+from ai_memory.cli import main
+try:
+    main(["--db", {str(db)!r}, *{line.split()!r}])
+finally:
+    print("numpy" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert done.stdout.splitlines()[-1] == "False", done.stderr
+
+
 def test_the_installed_module_says_its_version() -> None:
     done = subprocess.run([*PROGRAM, "--version"], capture_output=True, text=True, check=True)
     assert done.stdout == f"ai-memory {__version__}\n"

@@ -12,7 +12,6 @@ from ai_memory.errors import DataRefused
 from ai_memory.stores.memory_values import Match, StoredVector, Text
 from ai_memory.stores.sqlite import word_index
 from ai_memory.stores.sqlite.namespaces import within
-from ai_memory.stores.sqlite.vector_pages import vector_pages
 from ai_memory.stores.sqlite.which_rows import served
 
 if TYPE_CHECKING:
@@ -114,6 +113,8 @@ class Search:
 
     def vectors(self, namespace: str | None, *, substrate: bool = True) -> Iterator[VectorPage]:
         """See the port."""
+        from ai_memory.stores.sqlite.vector_pages import vector_pages
+
         return vector_pages(self.store, namespace, substrate=substrate)
 
     def vector(self, row_number: int) -> StoredVector:

@@ -18,7 +18,8 @@ from ai_memory.stores.memory_values import VectorGroup, VectorPage
 from ai_memory.stores.sqlite.consistent import memory_rows
 from ai_memory.stores.sqlite.namespaces import within
 from ai_memory.stores.sqlite.which_rows import OWN, served
-from ai_memory.vectors.blob import decodable, decode_all, head, stacked
+from ai_memory.vectors.blob import head
+from ai_memory.vectors.stack import decodable, decode_all, stacked
 
 if TYPE_CHECKING:
     from ai_memory.stores.sqlite.base import Store
