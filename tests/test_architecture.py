@@ -90,6 +90,7 @@ LIBRARIES = (
     "openvino",
     "prometheus_client",
     "matplotlib",
+    "cryptography",
 )
 LONGEST_MODULE = 350
 SQL = re.compile(

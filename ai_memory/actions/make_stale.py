@@ -101,7 +101,7 @@ def _doubted(
 ) -> Iterator[_Doubted]:
     """Yield the rows that get, twice by themselves, one vector that is not the stored one."""
     for each in documents:
-        blob = store.memories.stored_vector(each.id, each.title, each.content, target=target.id)
+        blob = store.memories.stored_vector(each, target=target.id)
         if blob is None:
             continue
         if not cosine(blob, _steady(embedder, each)) >= MIN_COSINE:
@@ -130,7 +130,7 @@ def _disowned(store: Store, target: Fingerprint, doubted: Sequence[_Doubted], *,
 
 def _disown(transaction: Transaction, target: Fingerprint, doubted: _Doubted, *, unstamp: bool) -> int:
     document = doubted.document
-    blob = transaction.reader.memories.stored_vector(document.id, document.title, document.content, target=target.id)
+    blob = transaction.reader.memories.stored_vector(document, target=target.id)
     if blob is None or _digest(blob) != doubted.digest:
         return 0
     return transaction.vectors.disown([write_of(document, blob)], target, unstamp=unstamp)

@@ -11,6 +11,7 @@ from ai_memory.actions.served import require_served
 from ai_memory.clock import SystemClock
 from ai_memory.commands.filling import filling
 from ai_memory.commands.interrupts import Written, telling
+from ai_memory.commands.with_keys import with_keys
 from ai_memory.commands.without_vectors import vectors_later, warn_of_rows
 from ai_memory.embed.assemble import configured_target
 from ai_memory.reembed.holding import holding
@@ -53,7 +54,7 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     now_ms = SystemClock().now_ms()
     held, ids = holding(database(path, tell=console.note), now_ms=now_ms, task=Task.BACKFILL), list[str]()
     ended = telling(lambda: _by_then(path, len(ids), total, configured))
-    with ended, held, writing(path, now_ms=now_ms, tell=console.note) as library:
+    with ended, held, writing(path, now_ms=now_ms, tell=console.note, options=with_keys(settings)) as library:
         store = library.store
         with naming_the_way_on(store, BACKFILL, now_ms=now_ms):
             ids += ids_without_vector(library.listing)

@@ -13,6 +13,7 @@ from ai_memory.clock import SystemClock
 from ai_memory.commands.choose_embedders import choose
 from ai_memory.commands.embedder_errors import EMBEDDER_ERRORS
 from ai_memory.commands.known_witness import local_ties, witness_in
+from ai_memory.commands.with_keys import with_keys
 from ai_memory.commands.without_vectors import begin_with, to_another
 from ai_memory.embed.assemble import assemble
 from ai_memory.embed.port import ONE_ATTEMPT
@@ -50,7 +51,7 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     try:
         if args.repair_fts:
             _repair(settings, console)
-        with reading(settings.db.value, tell=console.note) as library:
+        with reading(settings.db.value, tell=console.note, options=with_keys(settings)) as library:
             examine_file(library, diagnosis)
             _examine_embedder(library.store, settings, diagnosis)
             _examine_others(library.store, settings, diagnosis)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from ai_memory.memory.envelope import KeyFolder, content_of
 from ai_memory.memory.exchange import LINK_KEY, to_object
 from ai_memory.memory.rules import first_fault
 from ai_memory.memory.text_codec import printable
@@ -17,6 +18,7 @@ from ai_memory.text.cleaning import one_line
 
 if TYPE_CHECKING:
     from ai_memory.config.settings import Settings
+    from ai_memory.memory.envelope import Opener
     from ai_memory.memory.records import Memory, Value
     from ai_memory.stores.memory_port import Library
     from ai_memory.stores.memory_values import LeftBehind
@@ -29,6 +31,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the namespace."""
     within = "only the memories of this namespace, and the links between them; NS/*: all below it"
     parser.add_argument("-n", "--namespace", metavar="NS", help=within)
+    plain = "write what is encrypted in plain text, where the key is at hand; the others in their envelopes"
+    parser.add_argument("--decrypt", action="store_true", help=plain)
 
 
 def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
@@ -37,9 +41,10 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     Raises:
         NotFound: the namespace was never seen.
     """
+    opener = KeyFolder(settings.key_dir.value) if args.decrypt else None
     with reading(settings.db.value) as library, library.unchanging():
         library.listing.require_found(args.namespace)
-        out = _Export(library, args.namespace)
+        out = _Export(library, args.namespace, opener)
         if console.json:
             console.out.write('{"memories": [')
             _write_list(out.memories(), console)
@@ -74,13 +79,14 @@ class _Oddities:
     """What a reader of the export should know of what is in it."""
 
     encrypted: int = 0
+    decrypted: int = 0
+    unopened: list[str] = field(default_factory=list)
     without_id: int = 0
     links: int = 0
     atoms: list[tuple[str, Value]] = field(default_factory=list)
     odd: list[str] = field(default_factory=list)
 
     def look_at(self, memory: Memory) -> None:
-        self.encrypted += memory.encrypted
         self.without_id += memory.values["id"] is None
         if (parent := memory.values.get("atom_of")) is not None:
             self.atoms.append((one_line(memory.id or memory.title), parent))
@@ -88,6 +94,10 @@ class _Oddities:
             self.odd.append(f"{one_line(memory.id or memory.title)}: {fault}")
 
     def tell(self, ids: set[Value], console: Console) -> None:
+        if self.decrypted:
+            console.warn(f"Exported in plain text: {counted(self.decrypted, 'encrypted memory')}.")
+        for line in self.unopened[:NAMED_ROWS]:
+            console.warn(f"{line}; it is exported in its envelope.")
         if self.encrypted:
             console.note(f"Exported in the envelope: {counted(self.encrypted, 'encrypted memory')}.")
         if self.without_id:
@@ -115,6 +125,7 @@ class _Export:
 
     library: Library
     namespace: str | None
+    opener: Opener | None
     ids: set[Value] = field(default_factory=set)
     oddities: _Oddities = field(default_factory=_Oddities)
 
@@ -123,7 +134,28 @@ class _Export:
         for memory in listing.all(self.namespace):
             self.oddities.look_at(memory)
             self.ids.add(memory.values["id"])
-            yield to_object(listing.told(memory))
+            yield to_object(self._opened(memory, listing.told(memory)))
+
+    def _opened(self, memory: Memory, told: dict[str, Value]) -> dict[str, Value]:
+        """Return what is told of a memory; where its envelope is to be opened and can be, with its content instead."""
+        if not memory.encrypted:
+            return told
+        content = self._content(memory)
+        if content is None:
+            self.oddities.encrypted += 1
+            return told
+        self.oddities.decrypted += 1
+        return {**{name: value for name, value in told.items() if name != "encrypted_envelope"}, "content": content}
+
+    def _content(self, memory: Memory) -> str | None:
+        """Return the content of an encrypted memory, None where it is not to be had."""
+        if self.opener is None:
+            return None
+        content = content_of(memory, self.opener)
+        if isinstance(content, str):
+            return content
+        self.oddities.unopened.append(f"{one_line(memory.id or memory.title)}: {content.message}")
+        return None
 
     def links(self) -> Iterator[dict[str, object]]:
         links = self.library.links

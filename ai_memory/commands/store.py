@@ -19,6 +19,7 @@ from ai_memory.commands.known_witness import local_ties, witness_in
 from ai_memory.commands.without_vectors import namespaces_of, stored_by_then, tell_stored_without, tell_unknown
 from ai_memory.embed.assemble import assemble_interactive
 from ai_memory.errors import UsageError
+from ai_memory.memory.text_codec import printable
 from ai_memory.reembed.stop import Stop
 from ai_memory.reembed.tools import SweepTools
 from ai_memory.stores.opening import reading, writing
@@ -81,6 +82,7 @@ def _store(
         done.append(stored.id)
         interrupts.release()
         warn_of_altered([stored.altered], "memory", console)
+        _warn_of_plain(library, stored.id, console)
         embedded = wanted is not None and _embed(library, stored.id, wanted, console)
         without = "" if library.memories.has_vector(stored.id) else " without a vector"
     values = {
@@ -91,6 +93,15 @@ def _store(
     }
     console.result(values, f"{stored.id}  {stored.outcome.value}{without}")
     return 0
+
+
+def _warn_of_plain(library: WritableLibrary, memory_id: str, console: Console) -> None:
+    """Tell who stores among encrypted memories that this one is not."""
+    stored = library.memories.get(memory_id)
+    if stored and library.counts.has_encrypted(stored.namespace):
+        console.warn(
+            f"stored in plain text: {printable(stored.namespace)} has encrypted memories; this program encrypts none."
+        )
 
 
 def _embed(library: WritableLibrary, memory_id: str, settings: Settings, console: Console) -> bool:

@@ -97,6 +97,7 @@ complete -c ai-memory -n '_shtab_ai_memory_using import; and test $_shtab_ai_mem
 complete -c ai-memory -n '_shtab_ai_memory_using; and test $_shtab_ai_memory_npos -eq 0' -a export -d 'Write all memories as JSON Lines, without vectors.'
 complete -c ai-memory -n '_shtab_ai_memory_using export' -s h -l help -d 'show this help message and exit'
 complete -c ai-memory -n '_shtab_ai_memory_using export' -s n -l namespace -x -d 'only the memories of this namespace, and the links between them; NS/*: all below it'
+complete -c ai-memory -n '_shtab_ai_memory_using export' -l decrypt -d 'write what is encrypted in plain text, where the key is at hand; the others in their envelopes'
 complete -c ai-memory -n '_shtab_ai_memory_using export' -l db -xka "(__fish_complete_path (commandline -ct))" -d 'the database file'
 complete -c ai-memory -n '_shtab_ai_memory_using export' -l config -xka "(__fish_complete_path (commandline -ct))" -d 'the configuration file'
 complete -c ai-memory -n '_shtab_ai_memory_using export' -l json -d 'print ONE JSON object on one line'

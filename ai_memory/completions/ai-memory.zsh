@@ -199,6 +199,7 @@ _shtab_ai_memory_evaluate_defaults_added=0
 _shtab_ai_memory_export_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   {-n,--namespace}"[only the memories of this namespace, and the links between them\; NS\/\*\: all below it]:NS:"
+  "--decrypt[write what is encrypted in plain text, where the key is at hand\; the others in their envelopes]"
   "--db[the database file]:PATH:_files"
   "--config[the configuration file]:PATH:_files"
   "--json[print ONE JSON object on one line]"

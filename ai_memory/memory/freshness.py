@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from ai_memory.memory.document import MAX_BYTES, document, source_hash, stored_hash
 from ai_memory.memory.reason import Reason
+from ai_memory.text.sealed import Sealed
 from ai_memory.text.utf8 import utf8_size
 
 if TYPE_CHECKING:
@@ -32,7 +33,11 @@ class Freshness(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A row's text, ready to be embedded: `size` bytes; `src` is its hash, `reads` how often the row was read."""
+    """A row's text, ready to be embedded: `size` bytes; `src` is its hash, `reads` how often the row was read.
+
+    Title, content and envelope are as they are stored. Of an encrypted row the content is empty, the text sealed, and
+    `src` the hash of title and envelope, which needs no key and tells nothing of the text.
+    """
 
     id: str
     namespace: str
@@ -42,6 +47,7 @@ class Document:
     src: bytes
     size: int
     reads: int = 0
+    envelope: bytes | None = None
 
     def unfit(self, reason: Reason) -> Unfit:
         """Return the row as one that cannot be embedded, for a reason."""
@@ -65,8 +71,12 @@ def examine(row: MemoryRow) -> Document | Unfit:
     if isinstance(text, Reason):
         return Unfit(row.id, row.namespace, _source(row), text, row.title)
     size = utf8_size(text)
-    title, content = row.title or "", row.content or ""
-    return Document(row.id, row.namespace, title, content, text, source_hash(text), size, row.reads)
+    return _document(row, text, size)
+
+
+def identify(row: MemoryRow) -> Document | Unfit:
+    """Return what `examine` does, for who needs no text: of an encrypted row without it, so that it takes no key."""
+    return _document(row, "", 0) if row.encrypted and row.title is not None else examine(row)
 
 
 def embeddable(row: MemoryRow) -> bool:
@@ -129,17 +139,29 @@ def has_text(row: MemoryRow, src: bytes | None) -> bool:
 
 def _text(row: MemoryRow) -> str | Reason:
     """Return what would be embedded for a row, or why nothing can be."""
-    if row.encrypted:
+    title, content = row.title, row.opened() if row.encrypted else row.content
+    if isinstance(content, Reason):
+        return content
+    if row.encrypted and content is None:
         return Reason("undecryptable", "the content is encrypted")
-    title, content = row.title, row.content
     if title is None or content is None:
         return Reason("undecodable", "the title or the content is not valid text")
     text = document(title, content)
+    if row.encrypted:
+        text = Sealed(text)
     if text.isspace():
         return Reason("empty", "title and content are blank")
     if (size := utf8_size(text)) > MAX_BYTES:
         return Reason(OVERSIZE, f"the document has {size:,} bytes, more than {MAX_BYTES:,}")
     return text
+
+
+def _document(row: MemoryRow, text: str, size: int) -> Document:
+    envelope = row.envelope if row.encrypted else None
+    src = _source(row) if envelope else source_hash(text)
+    return Document(
+        row.id, row.namespace, row.title or "", row.content or "", text, src, size, row.reads, envelope=envelope
+    )
 
 
 def _source(row: MemoryRow) -> bytes:

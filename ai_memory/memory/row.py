@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ai_memory.vectors.blob import head, is_sound, width
 
 if TYPE_CHECKING:
+    from ai_memory.memory.reason import Reason
     from ai_memory.memory.text_codec import Codec
 
 
@@ -23,7 +24,8 @@ class MemoryRow(NamedTuple):
     """One memory as the migration sees it: the columns of ROW, decoded where they are asked for.
 
     A tuple, and lazy, because a census makes one per row. `raw_…` is text as its bytes in the file's encoding;
-    `is_text` says whether title and content are stored as text. `dim` is the declared width. `fingerprint_id` to
+    `is_text` says whether title and content are stored as text. `raw_recipient` is whose key opens the `envelope`, None
+    where nothing says it. `dim` is the declared width. `fingerprint_id` to
     `origin` are the vector's provenance, None where there is none; `quarantined_src` is the hash for which the
     row stands in quarantine, None where it does not. `reads` is how often the memory was read, by its own count.
     """
@@ -34,6 +36,7 @@ class MemoryRow(NamedTuple):
     raw_title: bytes | None
     raw_content: bytes | None
     envelope: bytes | None
+    raw_recipient: bytes | None
     live: int
     embedding: bytes | None
     dim: int | None
@@ -70,6 +73,13 @@ class MemoryRow(NamedTuple):
     def encrypted(self) -> bool:
         """Whether the content is to be had from the envelope only."""
         return self.envelope is not None and self.raw_content == b""
+
+    def opened(self) -> str | Reason | None:
+        """Return the content of an encrypted row, or why it cannot be had; None: nobody is to open envelopes."""
+        if self.codec.opener is None:
+            return None
+        recipient = None if self.raw_recipient is None else self.codec.text(self.raw_recipient)
+        return self.codec.opener.open(self.envelope or b"", recipient)
 
     @property
     def raw(self) -> bytes:

@@ -9,15 +9,20 @@ again exactly, and can be printed with `printable`.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from ai_memory.text.invisible import escaped
+
+if TYPE_CHECKING:
+    from ai_memory.memory.envelope import Opener
 
 
 @dataclass(frozen=True, slots=True)
 class Codec:
-    """The text encoding of one database file, as `PRAGMA encoding` names it."""
+    """The text encoding of one database file, as `PRAGMA encoding` names it; `opener` opens encrypted texts."""
 
     encoding: str
+    opener: Opener | None = None
 
     @property
     def is_utf8(self) -> bool:

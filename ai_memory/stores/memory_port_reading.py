@@ -186,6 +186,9 @@ class Counts(Protocol):
     def not_vectors(self) -> set[bytes]:
         """Return the ids, as bytes, of the live memories that have a text or a number as a vector."""
 
+    def has_encrypted(self, namespace: str) -> bool:
+        """Return whether one of the newest memories of a namespace is encrypted; a thousand are looked at."""
+
     def in_quarantine(self) -> set[bytes]:
         """Return the ids, as bytes, of the memories in quarantine for any target, in force or not."""
 

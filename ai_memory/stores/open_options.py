@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ai_memory.memory.envelope import Opener
 
 BUSY_TIMEOUT_MS = 30_000
 """How long a statement waits for another writer; ai-memory's own transactions are far shorter."""
@@ -14,7 +18,8 @@ class OpenOptions:
     """How to open: the SQLite VFS (None: the system's) and the wait for other writers, in milliseconds.
 
     `heed` is called many times per second while SQLite works long or waits; what it raises ends the statement. `tell`
-    hears what the user should know. `receiving`: nothing is read or set, for a file that a copy will fill.
+    hears what the user should know. `receiving`: nothing is read or set, for a file that a copy will fill. `opener`
+    opens encrypted texts (None: nobody does).
     """
 
     vfs: str | None = None
@@ -22,3 +27,4 @@ class OpenOptions:
     heed: Callable[[], None] | None = None
     tell: Callable[[str], None] = lambda _text: None
     receiving: bool = False
+    opener: Opener | None = None

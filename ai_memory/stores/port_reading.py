@@ -30,6 +30,26 @@ if TYPE_CHECKING:
     from ai_memory.vectors.target import Fingerprint
 
 
+class Stored(Protocol):
+    """A text as it stands in a memory: what a vector of it is compared and set by."""
+
+    @property
+    def id(self) -> str:
+        """The memory's id."""
+
+    @property
+    def title(self) -> str:
+        """Its title."""
+
+    @property
+    def content(self) -> str:
+        """Its content, empty where it is encrypted."""
+
+    @property
+    def envelope(self) -> bytes | None:
+        """What its content is encrypted in, None where it is not."""
+
+
 class MemoryReader(Protocol):
     """Reads memories and their vectors."""
 
@@ -79,8 +99,8 @@ class MemoryReader(Protocol):
         A text is left out where no memory has a sound vector of the target's, as it was recorded.
         """
 
-    def stored_vector(self, memory_id: str, title: str, content: str, *, target: int) -> bytes | None:
-        """Return a memory's BLOB if it still has that very text; None where it has not, or no vector.
+    def stored_vector(self, of: Stored, *, target: int) -> bytes | None:
+        """Return a memory's BLOB if it still has the text `of` it that was read; None where it has not, or no vector.
 
         As the target judges it, see `rows_by_id`.
         """

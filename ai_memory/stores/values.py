@@ -301,7 +301,7 @@ class VectorWrite:
     """One vector to write: of which memory, of which exact text, in which space.
 
     `src` is the hash of the document embedded; `origin` names the writer (see embedding_provenance). `proven`: it was
-    seen to be right before, so that it is no part of the target's present stretch.
+    seen to be right before, so that it is no part of the target's present stretch. `envelope` has an encrypted text.
     """
 
     id: str
@@ -311,6 +311,7 @@ class VectorWrite:
     src: bytes
     origin: str
     proven: bool = False
+    envelope: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,7 @@ ROW = MemoryRow(
     raw_title=b"title",
     raw_content=b"content",
     envelope=None,
+    raw_recipient=None,
     live=1,
     embedding=BLOB,
     dim=16,

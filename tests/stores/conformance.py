@@ -25,7 +25,7 @@ from ai_memory.errors import (
     UpdateRefused,
     UsageError,
 )
-from ai_memory.memory.freshness import ATTESTED, Document, Freshness, classify, examine
+from ai_memory.memory.freshness import ATTESTED, Document, Freshness, classify, examine, identify
 from ai_memory.memory.reason import Reason, unwritable
 from ai_memory.memory.row import MemoryRow
 from ai_memory.reembed.plan.targets import identity
@@ -37,6 +37,7 @@ from ai_memory.stores.port import Database, Reader, Snapshot, Store, Transaction
 from ai_memory.stores.served import Active
 from ai_memory.stores.values import (
     HOT,
+    NOTHING_KEPT,
     Breaker,
     Checkpoint,
     Counted,
@@ -45,6 +46,7 @@ from ai_memory.stores.values import (
     KeptVector,
     LastEnd,
     Pause,
+    Place,
     Room,
     Run,
     Span,
@@ -80,6 +82,9 @@ class Subject(Protocol):
 
     def edit(self, row_id: str, content: str) -> None:
         """Change a memory's content."""
+
+    def encrypt(self, row_id: str, envelope: bytes) -> None:
+        """Take a memory's content away, and put an envelope in its place."""
 
     def note_reads(self, row_id: str, reads: int, at: str) -> None:
         """Have a memory been read so often, the last time `at` an RFC 3339 time."""
@@ -270,12 +275,38 @@ class ReadingSuite(Suite):
         self, subject: Subject, store: Store, target: Fingerprint
     ) -> None:
         write = write_of(store, "id-000")
-        assert store.memories.stored_vector(write.id, write.title, write.content, target=target.id) is None
+        assert store.memories.stored_vector(write, target=target.id) is None
         written(store, target, write)
-        assert store.memories.stored_vector(write.id, write.title, write.content, target=target.id) == write.blob
+        assert store.memories.stored_vector(write, target=target.id) == write.blob
 
         subject.edit("id-000", "edited")
-        assert store.memories.stored_vector(write.id, write.title, write.content, target=target.id) is None
+        assert store.memories.stored_vector(write, target=target.id) is None
+
+    @pytest.mark.parametrize("place", [NOTHING_KEPT, Staged()], ids=["in the row", "staged"])
+    def test_a_vector_of_an_encrypted_text_goes_with_the_very_envelope_that_was_opened(
+        self, subject: Subject, store: Store, target: Fingerprint, place: Place
+    ) -> None:
+        subject.encrypt("id-000", b"one")
+        [row] = store.memories.rows_by_id(["id-000"], target=None)
+        found = identify(row)
+        assert isinstance(found, Document)
+        assert (found.content, found.text, found.envelope) == ("", "", b"one")
+        write = replace(write_of(store, "id-001"), id=found.id, title=found.title, content="", src=found.src)
+        write = replace(write, envelope=found.envelope)
+
+        subject.encrypt("id-000", b"another")
+        with store.transaction() as transaction:
+            assert transaction.vectors.write([write], target, one_by_one=False, place=place) == [False]
+        assert store.memories.stored_vector(write, target=target.id) is None
+        subject.encrypt("id-000", b"one")
+        with store.transaction() as transaction:
+            assert transaction.vectors.write([write], target, one_by_one=False, place=place) == [True]
+        if place is NOTHING_KEPT:
+            assert freshness(store, target, "id-000") is Freshness.FRESH
+            assert store.memories.stored_vector(write, target=target.id) == write.blob
+            subject.encrypt("id-000", b"a third")
+            assert freshness(store, target, "id-000") is Freshness.STALE
+            assert store.memories.stored_vector(write, target=target.id) is None
 
     def test_a_database_that_is_not_there_is_refused_and_nothing_is_made(
         self, subject: Subject, tmp_path: Path
@@ -904,7 +935,7 @@ class StagingSuite(Suite):
         assert (state(store), freshness(store, old, "id-000")) == (before, Freshness.FRESH)
         assert [row.fingerprint_id for row in rows_of(store, target)] == [target.id] * 3 + [old.id] * 3
         write = write_of(store, "id-000")
-        assert store.memories.stored_vector(write.id, write.title, write.content, target=target.id) == write.blob
+        assert store.memories.stored_vector(write, target=target.id) == write.blob
         assert store.memories.vectors_of({write.src}, target) == {write.src: write.blob}
         assert store.targets.unproven(target) == IDS[:3]
 

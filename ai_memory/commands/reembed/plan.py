@@ -8,10 +8,10 @@ from ai_memory.clock import SystemClock
 from ai_memory.commands.precision import tell_planned
 from ai_memory.commands.reembed.embedders import embedders_lines, embedders_values
 from ai_memory.commands.reembed.plan_lines import dry_run_lines, preflight_lines
+from ai_memory.commands.with_keys import database
 from ai_memory.embed.assemble import assemble_interactive, configured_target, needs, token_counter
 from ai_memory.reembed.plan.ask_target import ask_target
 from ai_memory.reembed.plan.dry_run import dry_run
-from ai_memory.stores.opening import database
 
 if TYPE_CHECKING:
     from ai_memory.config.settings import Settings
@@ -27,7 +27,7 @@ def run_plan(settings: Settings, console: Console, *, options: Options, ask: boo
     """
     tell_planned(settings, console)
     target, count = configured_target(settings.embedding), token_counter(settings.embedding)
-    file = database(settings.db.value, tell=console.note)
+    file = database(settings, console.note)
     with file.read() as store:
         embedder = assemble_interactive(settings.embedding) if ask else None
         probed = ask_target(store, embedder, retarget=options.retarget) if embedder else None

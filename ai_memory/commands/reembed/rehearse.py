@@ -14,6 +14,7 @@ from ai_memory.commands.query_embedders import QueryEmbedders
 from ai_memory.commands.query_files import read_judged, read_queries, with_judgement
 from ai_memory.commands.reembed.both_embedders import BothEmbedders
 from ai_memory.commands.reembed.rehearsal import Asked, Rehearsal, show
+from ai_memory.commands.with_keys import database, reading
 from ai_memory.embed.assemble import assemble, configured_target, token_counter
 from ai_memory.embed.documents import embed_documents
 from ai_memory.embed.outcomes import embedded_of
@@ -23,7 +24,6 @@ from ai_memory.errors import UsageError
 from ai_memory.reembed.options import Options
 from ai_memory.reembed.plan.ask_target import ask_target
 from ai_memory.reembed.plan.dry_run import dry_run
-from ai_memory.stores.opening import database, reading
 from ai_memory.text.amounts import counted
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
         AiMemoryError: the target's, as a run would end with it.
     """
     files = _read(args)
-    with reading(settings.db.value, tell=console.note) as library:
+    with reading(settings, console.note) as library:
         for namespace in dict.fromkeys(each.namespace for each in files.queries):
             library.listing.require_found(namespace)
         show(_rehearsed(library, settings, files, args.sample, args.retry_for, console), console)
@@ -79,7 +79,7 @@ def _rehearsed(
         configured, Terms(RetryPolicy(retry_for), batch=configured.batch.value), Ties(tell=console.note)
     )
     options = Options(batch=configured.batch.value, price=configured.price_per_million_tokens.value)
-    count, file = token_counter(configured), database(settings.db.value)
+    count, file = token_counter(configured), database(settings, console.note)
     target = configured_target(configured)
     planned = dry_run(file, library.store, target, options, now_ms=clock.now_ms(), count_tokens=count)
     first = judged_first([str(each.id) for each in files.queries], files.judged) if files.judged else ()

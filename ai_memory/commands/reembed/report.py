@@ -8,11 +8,11 @@ from ai_memory.actions.account import give_account
 from ai_memory.actions.lengths import Reading
 from ai_memory.clock import SystemClock
 from ai_memory.commands.reembed.wanted import wanted_if_usable
+from ai_memory.commands.with_keys import database
 from ai_memory.embed.assemble import configured_target, token_counter
 from ai_memory.errors import AiMemoryError
 from ai_memory.show.page import put
 from ai_memory.show.report import make_report
-from ai_memory.stores.opening import database
 from ai_memory.text.amounts import size
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def run_report(settings: Settings, console: Console, *, html: Path) -> int:
     from ai_memory.commands.reembed.told_files import require_report_file
 
     require_report_file(html, settings)
-    file = database(settings.db.value, tell=console.note)
+    file = database(settings, console.note)
     with file.read() as store:
         account = give_account(
             file,

@@ -219,6 +219,7 @@ def _job(
 
     from ai_memory.clock import SystemClock
     from ai_memory.commands.known_witness import witness_of
+    from ai_memory.commands.with_keys import with_keys
     from ai_memory.embed.assemble import embedders, needs
     from ai_memory.embed.port import RetryPolicy
     from ai_memory.embed.terms import Terms, Ties
@@ -248,7 +249,7 @@ def _job(
     needed, observers = needs(configured, args.embedders), to_all(Narrator(progress), observe)
     tools = Tools(clock, stop, observers, embedder=embedder, workers=workers, spending=embedder.spending)
     return Job(
-        database=database(settings.db.value, OpenOptions(heed=stop.heed, tell=progress.note)),
+        database=database(settings.db.value, with_keys(settings, OpenOptions(heed=stop.heed, tell=progress.note))),
         options=_options(args, settings),
         tools=tools,
         disclose=lambda told: _disclose(told, needed, console, stop, ask=not args.yes, copied=args.backup is not None),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ai_memory.clock import SystemClock
+from ai_memory.commands.with_keys import database
 from ai_memory.embed.assemble import assemble, configured_target, in_turn
 from ai_memory.embed.port import RetryPolicy
 from ai_memory.embed.terms import Terms
@@ -22,7 +23,6 @@ from ai_memory.reembed.sweep.worker import answer
 from ai_memory.reembed.tools import SweepTools
 from ai_memory.reembed.way_on import as_it_stands, naming_the_way_on
 from ai_memory.stores.holder import Task
-from ai_memory.stores.opening import database
 from ai_memory.text.amounts import counted
 from ai_memory.text.hints import REEMBED
 
@@ -72,7 +72,7 @@ def run(settings: Settings, console: Console, asked: Asked, *, dry_run: bool) ->
 def _plan(settings: Settings, console: Console, asked: Asked) -> int:
     """Show what would be stamped, or refuse as the stamp would; the database is opened read-only."""
     target = configured_target(settings.embedding)
-    reading, now_ms = database(settings.db.value, tell=console.note).read(), SystemClock().now_ms()
+    reading, now_ms = database(settings, console.note).read(), SystemClock().now_ms()
     with reading as store, naming_the_way_on(store, REEMBED, now_ms=now_ms):
         found = would_stamp(store, recorded_target(store, target), asked.scope)
     compared = found.stamped if asked.size is None else min(asked.size, found.stamped)
@@ -95,10 +95,10 @@ def _to_compare(asked: Asked, rows: int) -> str:
 
 
 def _stamp(settings: Settings, console: Console, asked: Asked) -> int:
-    target, path = configured_target(settings.embedding), settings.db.value
+    target = configured_target(settings.embedding)
     tools = SweepTools(SystemClock(), Stop(), lambda _: None)
     now_ms = tools.clock.now_ms()
-    file = database(path, tell=console.note)
+    file = database(settings, console.note)
     held = holding(file, now_ms=now_ms, task=Task.STAMP)
     with held, file.write(now_ms=now_ms) as store, naming_the_way_on(store, REEMBED, now_ms=now_ms):
         known = recorded_target(store, target)

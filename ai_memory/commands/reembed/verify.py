@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ai_memory.actions.make_stale import make_stale
 from ai_memory.clock import SystemClock
 from ai_memory.commands.known_witness import witness_in
+from ai_memory.commands.with_keys import database
 from ai_memory.commands.without_vectors import is_configured
 from ai_memory.embed.assemble import assemble, configured_target
 from ai_memory.embed.probe import WAYS_OUT, probe, require_width
@@ -25,7 +26,6 @@ from ai_memory.reembed.recorded import recorded_run
 from ai_memory.reembed.scope import Scope, name_scope
 from ai_memory.reembed.way_on import way_on
 from ai_memory.stores.holder import Task
-from ai_memory.stores.opening import database
 from ai_memory.text.amounts import counted
 from ai_memory.text.hints import REEMBED
 from ai_memory.text.times import timestamp
@@ -94,7 +94,7 @@ def run_verify(
     """
     if stale and not sample:
         raise UsageError("--make-stale needs --sample.", tip=f"{MEND}: {VERIFY} --sample all --make-stale")
-    file, now_ms = database(settings.db.value, tell=console.note), SystemClock().now_ms()
+    file, now_ms = database(settings, console.note), SystemClock().now_ms()
     if stale:
         with holding(file, now_ms=now_ms, task=Task.MAKE_STALE), file.write(now_ms=now_ms) as store:
             looked = _look(store, settings, sample, of_run=of_run, writable=store)

@@ -19,6 +19,7 @@ from ai_memory.embed.http.body import LOOK, misread, parsed, unbelievable
 from ai_memory.embed.http.packing import Packing
 from ai_memory.embed.http.refusals import may_be_of_texts, refusal
 from ai_memory.embed.http.transport import Endpoint, Transport
+from ai_memory.embed.http.unquoted import unquoted
 from ai_memory.embed.usage import Meter, Usage
 from ai_memory.errors import (
     AnswerLate,
@@ -28,6 +29,7 @@ from ai_memory.errors import (
     VectorsBroken,
     WrongTarget,
 )
+from ai_memory.text.sealed import behind
 from ai_memory.text.utf8 import utf8_size
 from ai_memory.vectors.checks import check
 
@@ -92,7 +94,7 @@ class HttpEmbedder:
         Raises:
             EmbedError: its subclass says whether a retry, a smaller batch or a person can help.
         """
-        return self._embed([self._target.document_prefix + text for text in texts])
+        return self._embed([behind(self._target.document_prefix, text) for text in texts])
 
     def embed_query(self, text: str) -> Vectors:
         """Return the vector of a search query: float32, shape (dim,).
@@ -110,7 +112,8 @@ class HttpEmbedder:
     def _embed(self, texts: list[str]) -> Vectors:
         if not texts:
             return np.zeros((0, self._target.dim), dtype=np.float32)
-        reply = self._reply(texts)
+        with unquoted(texts, self._endpoint.host):
+            reply = self._reply(texts)
         # Some report more than there can be, and no limit of tokens would ever let a row be done.
         tokens = min(reply.tokens, most_tokens(texts))
         unreported = 0 if reply.tokens else sum(map(utf8_size, texts))
@@ -182,7 +185,8 @@ class HttpEmbedder:
             Misconfigured: it cannot be asked at all, as things are set up.
         """
         send = self._prepared(texts)
-        with self._limiter.slot(texts) as paced:
+        # Inside of the slot, too: who keeps that hears of errors.
+        with self._limiter.slot(texts) as paced, unquoted(texts, self._endpoint.host):
             self.meter.add(Usage(paced=paced))
             answer = self._sent(send, len(texts))
             if error := refusal(answer, asked=self._asked(), now=time.time()):

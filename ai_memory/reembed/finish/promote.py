@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ai_memory.embed.outcomes import Embedded
 from ai_memory.errors import NotFinished
-from ai_memory.memory.freshness import ATTESTED, Document, Freshness, classify, examine
+from ai_memory.memory.freshness import ATTESTED, Document, Freshness, classify, identify
 from ai_memory.memory.text_codec import printable
 from ai_memory.reembed.finish.kept_walk import NOWHERE, KeptWalk
 from ai_memory.reembed.finish.moving import PAGE_ROWS, Moving
@@ -74,7 +74,7 @@ def _page(store: Reader, target: Fingerprint, ids: list[str], steps: Steps) -> P
     moved: list[Embedded] = []
     attested: list[Document] = []
     for row in store.memories.rows_by_id(ids, target=target.id):
-        document = examine(row._replace(reads=0))  # They are answered since the switch.
+        document = identify(row._replace(reads=0))  # They are answered since the switch.
         if not row.live or classify(row, target, store.memories.traits) is not Freshness.FRESH:
             continue
         if isinstance(document, Document) and row.origin == ATTESTED:

@@ -138,7 +138,7 @@ def _compare(
         embedded = embedder.embed_documents([each.text for each in batch])
         alike.observe(Embedded(document, vector) for document, vector in zip(batch, embedded, strict=True))
         for document, vector in zip(batch, embedded, strict=True):
-            blob = store.memories.stored_vector(document.id, document.title, document.content, target=target.id)
+            blob = store.memories.stored_vector(document, target=target.id)
             if blob is not None:
                 cosines[document.id] = cosine(blob, vector)
     return cosines

@@ -56,7 +56,7 @@ def _embedded(store: Reader, target: Fingerprint, ids: Sequence[str]) -> list[Em
         document = examine(row)
         if not isinstance(document, Document) or not is_recorded(row, target, store.memories.traits):
             continue
-        blob = store.memories.stored_vector(document.id, document.title, document.content, target=target.id)
+        blob = store.memories.stored_vector(document, target=target.id)
         if blob is not None and is_sound(blob, target.dim):
             found.append(Embedded(document, decode(blob).astype(np.float32)))
     return found

@@ -38,6 +38,14 @@ NOT_A_VECTOR = """
     WHERE live AND embedding IS NOT NULL AND typeof(embedding) <> 'blob' AND typeof(id) = 'text'
 """
 
+HAS_ENCRYPTED = """
+    SELECT EXISTS (
+        SELECT 1 FROM (
+            SELECT encrypted_envelope FROM memory_row WHERE namespace = CAST(? AS TEXT)
+            ORDER BY row_number DESC LIMIT 1000
+        ) WHERE encrypted_envelope IS NOT NULL
+    )
+"""
 IN_QUARANTINE = "SELECT CAST(memory_id AS BLOB) FROM reembed_quarantine"
 ARCHIVE = "archived_memories"
 TABLES = """
@@ -82,6 +90,10 @@ class Counts:
         name = self.store.codec.name
         found = self.store.db.execute(ODD_EXPIRIES)
         return [(None if row_id is None else name(row_id), name(expires_at)) for row_id, expires_at in found]
+
+    def has_encrypted(self, namespace: str) -> bool:
+        """See the port."""
+        return bool(self.store.db.value(HAS_ENCRYPTED, (self.store.codec.bound(namespace),)))
 
     def in_quarantine(self) -> set[bytes]:
         """See the port."""

@@ -111,7 +111,7 @@ def reading(path: Path, *, options: OpenOptions = OpenOptions()) -> Iterator[Sto
     db = connection.open_database(path, read_only=True, options=options)
     try:
         check_ledger(db)
-        yield _store(db)
+        yield _store(db, options)
         db.handle.require_unchanged()
     except DataRefused:
         # What looks like damage may be a file that was half written just then.
@@ -133,7 +133,7 @@ def reading_one_state(path: Path, *, options: OpenOptions = OpenOptions()) -> It
     db = connection.open_database(path, options=options)
     try:
         check_ledger(db)
-        store = _store(db)
+        store = _store(db, options)
         require_log(db)
         with transactions.snapshot(db):
             seal(db)
@@ -167,12 +167,12 @@ def writing(path: Path, *, now_ms: int, create: bool = False, options: OpenOptio
         if create:
             # A mistyped path begins an empty memory: that must not go unnoticed.
             db.tell(f"Created {path}.")
-        yield _store(db, created=create)
+        yield _store(db, options, created=create)
     finally:
         db.close()
 
 
-def _store(db: connection.Connection, *, created: bool = False) -> Store:
+def _store(db: connection.Connection, options: OpenOptions, *, created: bool = False) -> Store:
     schema = read_schema(db)
     lay_views(db, schema)
-    return Store(db=db, schema=schema, codec=Codec(schema.encoding), created=created)
+    return Store(db=db, schema=schema, codec=Codec(schema.encoding, options.opener), created=created)

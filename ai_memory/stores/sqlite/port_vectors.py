@@ -26,6 +26,7 @@ from ai_memory.stores.values import NOTHING_KEPT, Staged
 
 if TYPE_CHECKING:
     from ai_memory.memory.row import MemoryRow, Traits
+    from ai_memory.stores.port_reading import Stored
     from ai_memory.stores.sqlite.base import Store, Transaction
     from ai_memory.stores.values import Identity, KeptTarget, KeptVector, Place, Room, Run, Space, Span, VectorWrite
     from ai_memory.vectors.target import Fingerprint
@@ -105,10 +106,10 @@ class MemoryReader:
         """See the port."""
         return provenance.vectors_of(self.store, srcs, target)
 
-    def stored_vector(self, memory_id: str, title: str, content: str, *, target: int) -> bytes | None:
+    def stored_vector(self, of: Stored, *, target: int) -> bytes | None:
         """See the port."""
         rows = judged(self.store, target)
-        return provenance.stored_blob(self.store, memory_id, title, content, rows=rows)
+        return provenance.stored_blob(self.store, of, rows=rows)
 
     def stored_spaces(self) -> list[Space]:
         """See the port."""

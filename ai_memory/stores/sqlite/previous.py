@@ -32,7 +32,7 @@ KEEP = f"""
         p.fingerprint_id, p.src, p.head, p.origin, iif({UNPROVEN}, NULL, p.stretch)
     FROM main.memories AS m LEFT JOIN embedding_provenance AS p ON p.memory_id = m.id
         LEFT JOIN embedding_fingerprint AS f ON f.id = p.fingerprint_id
-    WHERE m.id = CAST(? AS TEXT) AND +m.title IS ? AND m.content IS ? {{and_plain}}
+    WHERE m.id = CAST(? AS TEXT) AND +m.title IS ? AND m.content IS ? {{and_envelope}}
     ON CONFLICT (memory_id, run_id) DO UPDATE SET written_head = excluded.written_head
     RETURNING id, coalesce(octet_length(embedding), 0)
 """
@@ -111,13 +111,14 @@ def keep(transaction: Transaction, run_id: int, writes: Sequence[VectorWrite]) -
     """Keep for a run what stands where these vectors are about to be written, where their texts still stand."""
     if not writes:
         return
-    before = transaction.db.value(LAST_ID)
+    before, has_envelope = transaction.db.value(LAST_ID), transaction.schema.has_envelope
     bindings = [
         (run_id, each.src, head(each.blob), transaction.codec.bound(each.id), each.title, each.content)
+        + ((each.envelope,) if has_envelope else ())
         for each in writes
     ]
     dim, space = _column(transaction, "embedding_dim"), _column(transaction, "embedding_space")
-    sql = KEEP.format(dim=dim, space=space, and_plain=transaction.schema.and_plain)
+    sql = KEEP.format(dim=dim, space=space, and_envelope=transaction.schema.and_envelope("?"))
     sizes = [size for kept, size in transaction.db.execute_many(sql, bindings) if kept > before]
     add_kept(transaction, {run_id: Room(len(sizes), sum(sizes))})
 

@@ -15,6 +15,7 @@ from ai_memory.stores.values import NOTHING_KEPT, Staged
 from ai_memory.vectors.blob import head, is_sound
 
 if TYPE_CHECKING:
+    from ai_memory.stores.port_reading import Stored
     from ai_memory.stores.sqlite.base import Store, Transaction
     from ai_memory.stores.sqlite.connection import Binding, Bindings, Row
     from ai_memory.stores.values import Place, VectorWrite
@@ -27,12 +28,12 @@ NOT_KEPT = "did not keep the vector"
 # The plus, like the casts, keeps SQLite from planning anew at every binding; see walk.ROW.
 UPDATE_VECTOR = """
     UPDATE memories SET {columns}
-    WHERE id = CAST(:id AS TEXT) AND +title IS :title AND content IS :content {and_plain}
+    WHERE id = CAST(:id AS TEXT) AND +title IS :title AND content IS :content {and_envelope}
     RETURNING CAST(id AS BLOB)
 """
 KEPT = """
     SELECT {kept} FROM main.memories
-    WHERE id = CAST(:id AS TEXT) AND title IS :title AND content IS :content {and_plain}
+    WHERE id = CAST(:id AS TEXT) AND title IS :title AND content IS :content {and_envelope}
 """
 VECTORS_OF_TEXT = """
     SELECT p.src, m.embedding, p.head FROM embedding_provenance AS p JOIN main.memories AS m ON m.id = p.memory_id
@@ -46,7 +47,8 @@ KNOWN_TEXTS = f"""
 """
 STORED_VECTOR = """
     SELECT embedding FROM {rows}
-    WHERE id = CAST(:id AS TEXT) AND title IS :title AND content IS :content AND typeof(embedding) = 'blob'
+    WHERE id = CAST(:id AS TEXT) AND title IS :title AND content IS :content {and_envelope}
+        AND typeof(embedding) = 'blob'
 """
 UNPROVEN = f"""
     SELECT CAST(memory_id AS BLOB) FROM embedding_provenance
@@ -112,6 +114,7 @@ def write_vectors(
             "id": transaction.codec.bound(each.id),
             "title": each.title,
             "content": each.content,
+            "envelope": each.envelope,
             "blob": each.blob,
         }
         for each in writes
@@ -222,13 +225,19 @@ def unproven(store: Store, fingerprint: Fingerprint) -> list[str]:
     return [each for each in found if each is not None]
 
 
-def stored_blob(store: Store, memory_id: str, title: str, content: str, *, rows: str = "main.memories") -> bytes | None:
+def stored_blob(store: Store, of: Stored, *, rows: str = "main.memories") -> bytes | None:
     """Return the vector BLOB of a memory if it still has that very text, None where it has not or there is none.
 
     `rows` is the view in which it is looked for.
     """
-    bindings: dict[str, Binding] = {"id": store.codec.bound(memory_id), "title": title, "content": content}
-    blob = store.db.value(STORED_VECTOR.format(rows=rows), bindings)
+    bindings: dict[str, Binding] = {
+        "id": store.codec.bound(of.id),
+        "title": of.title,
+        "content": of.content,
+        "envelope": of.envelope,
+    }
+    sql = STORED_VECTOR.format(rows=rows, and_envelope=store.schema.and_envelope(":envelope"))
+    blob = store.db.value(sql, bindings)
     return None if blob is None else bytes(blob)
 
 
@@ -238,7 +247,7 @@ def attest(transaction: Transaction, write: VectorWrite, fingerprint: Fingerprin
     `write.blob` is not used: the stored vector stays. Returns False, with nothing written, where
     the text changed or there is no sound vector of the target's width.
     """
-    blob = stored_blob(transaction, write.id, write.title, write.content)
+    blob = stored_blob(transaction, write)
     if blob is None or not is_sound(blob, fingerprint.dim):
         return False
     stands = replace(write, blob=blob)
@@ -269,7 +278,7 @@ def program_of_update(store: Store) -> list[Row]:
     Raises:
         StatementRefused: a trigger or a constraint needs what is not there: a function, module, table, collation.
     """
-    names = ("id", "title", "content", "blob", "dim", "space")
+    names = ("id", "title", "content", "envelope", "blob", "dim", "space")
     return store.db.explain(_update_sql(store), dict.fromkeys(names))
 
 
@@ -291,7 +300,7 @@ def _require_kept(
 ) -> None:
     """Check that every row that was written stands as written, and that no trigger left one out in silence."""
     kept = " AND ".join(each.replace(" = ", " IS ") for each in _vector_columns(store))
-    sql = KEPT.format(kept=kept, and_plain=store.schema.and_plain)
+    sql = KEPT.format(kept=kept, and_envelope=store.schema.and_envelope(":envelope"))
     for row_id, values, done in zip(ids, bindings, written, strict=True):
         found = store.db.value(sql, values)
         # Where there is no such text any more: another writer was first, or a trigger of the update changed it.
@@ -306,7 +315,9 @@ def not_kept(store: Store, memory_id: str) -> UpdateRefused:
 
 
 def _update_sql(store: Store) -> str:
-    return UPDATE_VECTOR.format(columns=", ".join(_vector_columns(store)), and_plain=store.schema.and_plain)
+    return UPDATE_VECTOR.format(
+        columns=", ".join(_vector_columns(store)), and_envelope=store.schema.and_envelope(":envelope")
+    )
 
 
 def _vector_columns(store: Store) -> list[str]:

@@ -47,6 +47,10 @@ OPTIONAL = {
     "embedding_dim": "NULL",
     "embedding_space": "NULL",
 }
+RECIPIENT = """
+    CASE WHEN m.encrypted_envelope IS NOT NULL AND json_valid(m.metadata)
+        AND json_type(m.metadata, '$.agent_id') = 'text' THEN json_extract(m.metadata, '$.agent_id') END
+"""
 LIVE = {
     "expires_at": UNEXPIRED,
     "lifecycle_state": "coalesce(lifecycle_state, 'open') NOT IN ('tombstoned', 'quarantined', 'contaminated')",
@@ -94,9 +98,16 @@ class Schema:
         return "encrypted_envelope" in self.columns
 
     @property
-    def and_plain(self) -> str:
-        """What else SQL asks of a row that is to get a vector: that its content can be read."""
-        return "AND (encrypted_envelope IS NULL OR content <> '')" if self.has_envelope else ""
+    def recipient(self) -> str:
+        """The SQL for whose key opens the envelope of a row `m`, NULL where nothing says it."""
+        return RECIPIENT if self.has_envelope and "metadata" in self.columns else "NULL"
+
+    def and_envelope(self, mark: str) -> str:
+        """Return what else SQL asks of a row that is to get a vector: that it has the envelope bound to `mark`.
+
+        Of a row with a content it asks nothing: that is what was embedded.
+        """
+        return f"AND (content <> '' OR CAST(encrypted_envelope AS BLOB) IS {mark})" if self.has_envelope else ""
 
 
 def read_schema(db: Connection) -> Schema:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 STAGE = """
     INSERT INTO embedding_staged (memory_id, target, src, head, origin, stretch, embedding)
     SELECT m.id, :target, :src, :head, :origin, :stretch, :blob FROM main.memories AS m
-    WHERE m.id = CAST(:id AS TEXT) AND +m.title IS :title AND m.content IS :content {and_plain}
+    WHERE m.id = CAST(:id AS TEXT) AND +m.title IS :title AND m.content IS :content {and_envelope}
     ON CONFLICT (memory_id) DO UPDATE SET target = excluded.target, src = excluded.src, head = excluded.head,
         origin = excluded.origin, stretch = excluded.stretch, embedding = excluded.embedding
     RETURNING CAST(memory_id AS BLOB)
@@ -65,6 +65,7 @@ def write(transaction: Transaction, writes: Sequence[VectorWrite], fingerprint: 
             "id": transaction.codec.bound(each.id),
             "title": each.title,
             "content": each.content,
+            "envelope": each.envelope,
             "target": fingerprint.id,
             "src": each.src,
             "head": head(each.blob),
@@ -74,7 +75,7 @@ def write(transaction: Transaction, writes: Sequence[VectorWrite], fingerprint: 
         }
         for each in writes
     ]
-    sql = STAGE.format(and_plain=transaction.schema.and_plain)
+    sql = STAGE.format(and_envelope=transaction.schema.and_envelope(":envelope"))
     staged = {transaction.codec.name(row[0]) for row in transaction.db.execute_many(sql, bindings)}
     return [each.id in staged for each in writes]
 

@@ -95,6 +95,7 @@ def _columns(schema: Schema) -> dict[str, str]:
     """Return what the views are made of in a file."""
     columns = {each: f"m.{each}" for each in REQUIRED}
     columns |= {each: f"m.{each}" if each in schema.columns else default for each, default in OPTIONAL.items()}
+    columns["recipient"] = schema.recipient
     own = {each: columns.pop(each) for each in ("embedding", "embedding_dim", "embedding_space")}
     return {
         "columns": ", ".join(f"{value} AS {each}" for each, value in columns.items()),
@@ -108,7 +109,7 @@ def _text_judge(codec: Codec) -> Callable[..., bool]:
     """Return the function by which SQL asks whether a hash is that of a memory's present text."""
 
     def judge(src: bytes, is_text: int, title: bytes | None, content: bytes | None, envelope: bytes | None) -> bool:
-        nothing = (1, None, None, None, None, None, None, None, None, 0)
+        nothing = (None, 1, None, None, None, None, None, None, None, None, 0)
         return has_text(MemoryRow(b"", b"", is_text, title, content, envelope, *nothing, codec), src)
 
     return judge

@@ -36,11 +36,12 @@ AFTER = "AND {order} > CAST(:after AS TEXT)"
 # A bare parameter beside an indexed column has SQLite plan anew at every binding (STAT4); a CAST has not: 42 -> 10 us.
 OF_MEMORY = """
     CAST(m.id AS BLOB), CAST(m.namespace AS BLOB), typeof(m.title) = 'text' AND typeof(m.content) = 'text',
-    CAST(m.title AS BLOB), CAST(m.content AS BLOB), CAST(m.encrypted_envelope AS BLOB), m.live,
+    CAST(m.title AS BLOB), CAST(m.content AS BLOB), CAST(m.encrypted_envelope AS BLOB), CAST(m.recipient AS BLOB),
+    m.live,
     CASE WHEN typeof(m.embedding) = 'blob' THEN m.embedding END,
     CASE WHEN typeof(m.embedding_dim) = 'integer' THEN m.embedding_dim END, CAST(m.embedding_space AS BLOB)
 """
-OF_ROW = 16
+OF_ROW = 17
 """How many columns a `MemoryRow` is made of: these, four of the vector's record, one of the quarantine, the reads."""
 COLUMNS = f"""
     SELECT {OF_MEMORY}, m.recorded_target, m.recorded_src, m.recorded_head, m.recorded_origin, q.src,

@@ -76,6 +76,11 @@ class SqliteSubject:
     def edit(self, row_id: str, content: str) -> None:
         files.edit(self.path, row_id, content)
 
+    def encrypt(self, row_id: str, envelope: bytes) -> None:
+        files.execute(
+            self.path, "UPDATE memories SET content = '', encrypted_envelope = ? WHERE id = ?", envelope, row_id
+        )
+
     def note_reads(self, row_id: str, reads: int, at: str) -> None:
         files.note_reads(self.path, row_id, reads, at)
 
