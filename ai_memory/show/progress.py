@@ -24,8 +24,12 @@ class Stream(Protocol):
     def flush(self) -> object:
         """Send what was written on its way."""
 
-    def isatty(self) -> bool:
-        """Return whether a person sees it."""
+
+class Screen(Stream, Protocol):
+    """A stream that may be a terminal."""
+
+    def takes_bar(self) -> bool:
+        """Return whether a bar can be drawn on it, for a person to see."""
 
 
 class Progress(Protocol):
@@ -211,11 +215,11 @@ class BarProgress(SilentProgress):
         self._bar.set_postfix_str(", ".join(each for each in (tokens, holder) if each), refresh=False)
 
 
-def choose_progress(err: Stream, clock: Clock, *, quiet: bool) -> Progress:
+def choose_progress(err: Screen, clock: Clock, *, quiet: bool) -> Progress:
     """Return the progress fit for where it is shown."""
     if quiet:
         return SilentProgress(err)
-    return BarProgress(err, clock) if err.isatty() else PlainProgress(err, clock)
+    return BarProgress(err, clock) if err.takes_bar() else PlainProgress(err, clock)
 
 
 def _duration(seconds: float) -> str:

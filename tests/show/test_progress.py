@@ -8,7 +8,9 @@ import pytest
 
 from ai_memory.embed.usage import Usage
 from ai_memory.reembed.events import Spell
+from ai_memory.show.console import Console
 from ai_memory.show.progress import BarProgress, PlainProgress, SilentProgress, choose_progress
+from ai_memory.show.screen import look_of
 from ai_memory.text.times import instant
 from tests.reembed.work import NOW_MS, Clock
 
@@ -20,12 +22,19 @@ class Terminal(io.StringIO):
         return True
 
 
-def test_the_place_decides_what_is_shown() -> None:
-    clock = Clock()
+@pytest.mark.parametrize(
+    ("stderr", "term", "quiet", "kind"),
+    [
+        (Terminal(), "xterm", False, BarProgress),
+        (Terminal(), "dumb", False, PlainProgress),
+        (io.StringIO(), "xterm", False, PlainProgress),
+        (Terminal(), "xterm", True, SilentProgress),
+    ],
+)
+def test_the_place_decides_what_is_shown(stderr: io.StringIO, term: str, quiet: bool, kind: type) -> None:
+    console = Console(stderr=stderr, look=look_of({"TERM": term}))
 
-    assert isinstance(choose_progress(Terminal(), clock, quiet=False), BarProgress)
-    assert isinstance(choose_progress(io.StringIO(), clock, quiet=False), PlainProgress)
-    assert type(choose_progress(Terminal(), clock, quiet=True)) is SilentProgress
+    assert type(choose_progress(console.err, Clock(), quiet=quiet)) is kind
 
 
 def test_a_plain_line_comes_every_30_seconds_with_rate_and_time_left() -> None:
