@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import os
+import termios
+from contextlib import suppress
 
 import pytest
 
@@ -15,6 +18,16 @@ from ai_memory.text.times import instant
 from tests.reembed.work import NOW_MS, Clock
 
 AT_30, AT_60 = instant(NOW_MS + 30_000), instant(NOW_MS + 60_000)
+
+
+def read_all(descriptor: int) -> str:
+    """Return what a terminal has been sent so far."""
+    os.set_blocking(descriptor, False)
+    found = b""
+    with suppress(BlockingIOError):
+        while read := os.read(descriptor, 65_536):
+            found += read
+    return found.decode()
 
 
 class Terminal(io.StringIO):
@@ -114,6 +127,29 @@ def test_it_says_what_most_of_the_time_goes_into(spell: Spell, holder: str) -> N
     line = f"{AT_30} to fake: 300 of 10,000 rows, 10.0 rows/s, 500 tokens/s, 0:16:10 left; held back by {holder}\n"
     assert err.getvalue() == line
     assert f"500 tokens/s, {holder}" in terminal.getvalue()
+
+
+@pytest.mark.parametrize("columns", [50, 60, 80, 120])
+@pytest.mark.parametrize("failing", [True, False])
+def test_a_narrow_terminal_has_less_of_a_bar_but_always_what_it_waits_for(columns: int, failing: bool) -> None:
+    ours, theirs = os.openpty()
+    termios.tcsetwinsize(theirs, (25, columns))
+    clock = Clock()
+    with open(theirs, "w") as screen:  # noqa: PTH123 - a descriptor
+        progress = BarProgress(screen, clock)
+        progress.begin(total=1_000_000, label="to sentence-transformers/all-MiniLM-L6-v2")
+        for _ in range(3):
+            clock.advance(10)
+            progress.advance(100_000, Spell(10, 8, 1, Usage(tokens=5_000_000, asking=4, paced=26)))
+        progress.wait(failing=failing)
+        drawn = read_all(ours).split("\r")
+        progress.end()
+    os.close(ours)
+
+    last = next(each for each in reversed(drawn) if each.strip())
+    assert ("refused or failing requests" if failing else "the endpoint's rate limit") in last
+    assert max(map(len, drawn)) <= columns
+    assert ("500,000 tokens/s" in last, "to sentence" in last) == (columns == 120, False)
 
 
 def test_the_rate_is_that_of_the_last_two_minutes() -> None:
