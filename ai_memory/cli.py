@@ -160,14 +160,18 @@ def _run(argv: Sequence[str] | None, args: argparse.Namespace) -> int:
         raise
     _read_as_utf8(args)
     hints = _hints(args, getattr(args, "db", None))
-    args.console = Console(json=args.json, quiet=args.quiet, verbose=args.verbose, hints=hints)
+    from ai_memory.show.screen import look_of
+    from ai_memory.system.process_env import process_environment
+
+    environ = process_environment()
+    look = look_of(environ)
+    args.console = Console(json=args.json, quiet=args.quiet, verbose=args.verbose, hints=hints, look=look)
     if args.quiet and args.verbose:
         raise UsageError("--quiet and --verbose cannot be used together.", tip="Leave one of them out.")
     from ai_memory.commands.precision import as_decided
     from ai_memory.config.settings import Settings
-    from ai_memory.system.process_env import process_environment
 
-    settings = Settings.gather(args, process_environment(), as_decided)
+    settings = Settings.gather(args, environ, as_decided)
     unheard = settings.warnings if args.quiet else ()
     if settings.db.source.startswith("env "):
         # Another shell has not this environment.

@@ -22,6 +22,7 @@ from ai_memory.errors import Damaged, NoEmbedder
 from ai_memory.memory.text_codec import printable
 from ai_memory.reembed.holding import holding
 from ai_memory.reembed.way_on import way_on
+from ai_memory.show.table import Tone, facts
 from ai_memory.stores.holder import Task
 from ai_memory.stores.opening import database, place, reading, writing
 from ai_memory.text.amounts import counted
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from ai_memory.stores.port import Reader
 
 EXIT_FOUND = 1
+EMBEDDER = (("endpoint", "embedder"), ("engine", "engine"))
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -61,7 +63,14 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     findings = [each.line() for each in diagnosis.findings]
     values = {**diagnosis.values, "findings": findings}
     verdict = f"{counted(len(findings), 'finding')}:" if findings else "Nothing found."
-    console.result(values, *_facts(values), verdict, *(f"  {line}" for line in findings))
+    told = _facts(values)
+    lines = [f"{name}: {value}" for name, value in told]
+    tables = [
+        facts(*((name, value, Tone.PLAIN) for name, value in told)),
+        facts(("", verdict, Tone.STRONG if findings else Tone.WELL)),
+        facts(*((" ", line, Tone.NEEDS) for line in findings)),
+    ]
+    console.result(values, *lines, verdict, *(f"  {line}" for line in findings), tables=tables)
     return EXIT_FOUND if findings else 0
 
 
@@ -83,15 +92,13 @@ def _repair(settings: Settings, console: Console) -> None:
     console.note(f"The word index was rebuilt; it holds {counted(indexed, 'memory')}.")
 
 
-def _facts(values: Mapping[str, object]) -> list[str]:
-    lines = [f"{name.replace('_', ' ')}: {value:,}" for name, value in values.items() if isinstance(value, int)]
-    if "endpoint" in values:
-        lines.append(f"embedder: {values['endpoint']}")
-    if "engine" in values:
-        lines.append(f"engine: {values['engine']}")
+def _facts(values: Mapping[str, object]) -> list[tuple[str, str]]:
+    """Return what there is to know beside the findings, each with its name."""
+    told = [(name.replace("_", " "), f"{value:,}") for name, value in values.items() if isinstance(value, int)]
+    told += [(name, str(values[key])) for key, name in EMBEDDER if key in values]
     previous = values.get("previous")
-    told = previous.items() if isinstance(previous, dict) else ()
-    return [*lines, *(f"embedder of {printable(space)}: {line}" for space, line in told if space)]
+    others = previous.items() if isinstance(previous, dict) else ()
+    return [*told, *((f"embedder of {printable(space)}", line) for space, line in others if space)]
 
 
 def _examine_embedder(store: Reader, settings: Settings, diagnosis: Diagnosis) -> None:

@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING
 
 from ai_memory.commands.arguments import past_time, whole_number
 from ai_memory.memory.text_codec import printable
+from ai_memory.show.table import Cell, Table, Tone
 from ai_memory.stores.memory_values import Order, Selection
 from ai_memory.stores.opening import reading
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ai_memory.config.settings import Settings
     from ai_memory.show.console import Console
     from ai_memory.stores.memory_values import Summary
@@ -55,12 +58,28 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
         memories = [asdict(each) for each in found]
         console.memories({"memories": memories, "count": len(memories)})
     else:
-        for each in found:
-            console.line(_line(each))
+        console.memories({}, *map(_line, found), tables=map(_table, [found]))
     return 0
 
 
+def _table(found: Sequence[Summary]) -> Table:
+    rows = [
+        (
+            Cell(printable(each.id or "(no id)"), Tone.FAINT),
+            Cell(printable(each.namespace)),
+            Cell(printable(each.title), Tone.PLAIN if each.live else Tone.FAINT),
+            Cell(", ".join(_marks(each)), Tone.WAITS),
+        )
+        for each in found
+    ]
+    return Table(("id", "namespace", "title", ""), tuple(rows), wide=2)
+
+
+def _marks(each: Summary) -> list[str]:
+    return [*(["not live"] if not each.live else []), *(["no vector"] if not each.has_vector else [])]
+
+
 def _line(each: Summary) -> str:
-    marks = [*(["not live"] if not each.live else []), *(["no vector"] if not each.has_vector else [])]
+    marks = _marks(each)
     marked = f"  ({', '.join(marks)})" if marks else ""
     return f"{printable(each.id or '(no id)')}  {printable(each.namespace)}  {printable(each.title)}{marked}"

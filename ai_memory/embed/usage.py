@@ -2,10 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
+from enum import StrEnum
 from threading import Lock, get_ident
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ai_memory.errors import EmbedError
+
+
+class RequestClass(StrEnum):
+    """What came of a request to an endpoint: vectors, a refusal by its status, no whole answer, or no usable one."""
+
+    OK = "ok"
+    REFUSED = "4xx"
+    RATE = "429"
+    TROUBLE = "5xx"
+    CONNECTION = "connection"
+    UNUSABLE = "unusable"
+
+
+def class_of(error: EmbedError) -> RequestClass:
+    """Return what came of a request that ended in an error."""
+    status = error.http_status
+    if status is None:
+        return RequestClass.CONNECTION
+    if status == 429:
+        return RequestClass.RATE
+    if 400 <= status < 500:
+        return RequestClass.REFUSED
+    return RequestClass.TROUBLE if status >= 500 else RequestClass.UNUSABLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +85,7 @@ class Meter:
     spent: Usage = field(default_factory=Usage)
     failure: str = ""
     reached: bool = False
+    _classes: Counter[RequestClass] = field(default_factory=Counter, repr=False, compare=False)
     _lock: Lock = field(default_factory=Lock, repr=False, compare=False)
     _tallies: dict[int, Tally] = field(default_factory=dict, repr=False, compare=False)
 
@@ -65,6 +95,16 @@ class Meter:
             self.spent += used
             if tally := self._tallies.get(get_ident()):
                 tally.usage += used
+
+    def count(self, what: RequestClass) -> None:
+        """Count a request by what came of it, safely from several threads at once."""
+        with self._lock:
+            self._classes[what] += 1
+
+    def classes(self) -> Mapping[RequestClass, int]:
+        """Return how many requests came to what; empty where no endpoint was asked."""
+        with self._lock:
+            return dict(self._classes)
 
     @contextmanager
     def counting(self) -> Iterator[Tally]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from ai_memory.embed.usage import Usage
 
 if TYPE_CHECKING:
+    from ai_memory.embed.usage import RequestClass
     from ai_memory.errors import AiMemoryError
     from ai_memory.memory.freshness import Unfit
     from ai_memory.reembed.work import Sizes
@@ -127,6 +128,18 @@ class SignGiven:
 
 
 @dataclass(frozen=True, slots=True)
+class RequestsCounted:
+    """So many requests of this start came to what, until now: see `embed.usage.RequestClass`."""
+
+    classes: Mapping[RequestClass, int]
+
+
+@dataclass(frozen=True, slots=True)
+class RowsLookedAt:
+    """A count of the rows gets on: some more of them were looked at."""
+
+
+@dataclass(frozen=True, slots=True)
 class RunEnded:
     """Nothing more is done; what came of it is in the report."""
 
@@ -192,6 +205,8 @@ Event = (
     | BreakerOpened
     | Waiting
     | SignGiven
+    | RequestsCounted
+    | RowsLookedAt
     | RunEnded
     | StartEnded
     | Copying

@@ -130,10 +130,12 @@ class Heartbeat:
         self.heed_pause()
         if self._tools.stop.reason == "run lost":
             raise self._store.runs.lost(self._run)
+        self._tools.tell_requests()
         self._tools.observe(SignGiven(failure))
 
     def committed(self) -> None:
         """Record that a page was committed: heed a pause, and forget a failure that is over."""
+        self._tools.tell_requests()
         if self._noted and not self._failure():
             self.beat()
         else:

@@ -89,6 +89,7 @@ class Job:
             except AiMemoryError as error:
                 ending = leaving.failed(error)
             finally:
+                self.tools.tell_requests()
                 self.tools.observe(RunEnded())
             taken = census.at_end()
         ending = leaving.as_asked(leaving.leave(ending, heartbeat), self.options, planned)

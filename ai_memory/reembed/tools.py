@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import TYPE_CHECKING
 
+from ai_memory.reembed.events import RequestsCounted
 from ai_memory.reembed.ledger import Ledger
 
 if TYPE_CHECKING:
@@ -46,3 +47,8 @@ class Tools(SweepTools):
     pool: Callable[[int], Executor] = ThreadPoolExecutor
     spending: Spending | None = None
     beat_seconds: float = 2.0
+
+    def tell_requests(self) -> None:
+        """Tell the observer what requests came to, where an endpoint was asked."""
+        if classes := self.embedder.meter.classes():
+            self.observe(RequestsCounted(classes))

@@ -11,12 +11,16 @@ import sys
 import traceback
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
+from ai_memory.show.screen import Look, columns_of
 from ai_memory.text.cleaning import safe
 from ai_memory.text.hints import NO_HINTS, Hints
 from ai_memory.text.invisible import escaped, json_escaped
 from ai_memory.text.masking import Mask
+
+if TYPE_CHECKING:
+    from ai_memory.show.table import Table
 
 HINTED = frozenset({"next", "error", "findings", "endpoint", "refusal", "notes"})
 """Values of a result that name commands."""
@@ -52,7 +56,8 @@ class Console:
     With `json` the result is ONE object on one line; `quiet` drops notes, never warnings or results;
     `unheard` are warnings that were not shown for it, and may be why the command cannot go on.
     `verbose` adds tracebacks and details. `hints` makes the commands that are named work as printed. `keys` returns
-    what must never be shown. `shown` is one for all copies of a console.
+    what must never be shown. `look` is that of the terminal, where there is one. `shown` is one for all copies of a
+    console.
     """
 
     json: bool = False
@@ -61,6 +66,7 @@ class Console:
     hints: Hints = NO_HINTS
     keys: Callable[[], tuple[str, ...]] = _no_keys
     unheard: tuple[str, ...] = ()
+    look: Look = field(default_factory=Look)
     out: TextIO = field(default_factory=lambda: sys.stdout)
     shown: Shown = field(default_factory=Shown, repr=False)
     stderr: TextIO = field(default_factory=lambda: sys.stderr)
@@ -68,16 +74,30 @@ class Console:
     @property
     def err(self) -> SafeStream:
         """What is written to stderr, cleaned."""
-        return SafeStream(self.stderr, Mask(self.keys()), self.hints)
+        return SafeStream(self.stderr, Mask(self.keys()), self.hints, self.look)
 
-    def result(self, values: Mapping[str, object], *lines: str) -> None:
-        """Print the result of the command, without keys: `values` with --json, else `lines`, each of them one line."""
+    def result(self, values: Mapping[str, object], *lines: str, tables: Iterable[Table] | None = None) -> None:
+        """Print the result of the command, without keys: `values` with --json, else `lines`, each of them one line.
+
+        Where `tables` are given, people at a terminal see these instead.
+        """
         self.shown.values = values
+        mask = Mask(self.keys())
         if self.json:
             self.line(to_json(self._clean(values)))
+        elif tables is not None and self.out.isatty():
+            self._draw(tables, lambda text: safe(self.hints(text), mask))
         else:
-            mask = Mask(self.keys())
             self._print(safe(self.hints(line), mask, keep="\t") for line in lines)
+
+    def _draw(self, tables: Iterable[Table], clean: Callable[[str], str]) -> None:
+        from ai_memory.show.drawing import drawn
+
+        self.shown.result = True
+        columns = columns_of(self.out)
+        for table in tables:
+            for line in drawn(table, clean, columns, self.look):
+                print(line, file=self.out)
 
     def _clean(self, values: Mapping[str, object]) -> dict[str, object]:
         mask = Mask(self.keys())
@@ -90,9 +110,14 @@ class Console:
             return [self.hints(str(each)) for each in value]
         return self.hints(value) if isinstance(value, str) else value
 
-    def memories(self, values: Mapping[str, object], *lines: str) -> None:
-        """Print what memories hold as it is: `values` with --json, else `lines`, each of them one line."""
-        self._print([to_json(values)] if self.json else lines)
+    def memories(self, values: Mapping[str, object], *lines: str, tables: Iterable[Table] | None = None) -> None:
+        """Print what memories hold as it is: `values` with --json, else `lines` or `tables`, as `result` does."""
+        if self.json:
+            self.line(to_json(values))
+        elif tables is not None and self.out.isatty():
+            self._draw(tables, escaped)
+        else:
+            self._print(lines)
 
     def answer(self, memories: Mapping[str, object], told: Mapping[str, object]) -> None:
         """Print one of several results as a JSON object on one line, at once: whoever asked may wait for it.
@@ -145,6 +170,7 @@ class SafeStream:
     stream: TextIO
     mask: Mask
     hints: Hints = NO_HINTS
+    look: Look = field(default_factory=Look)
 
     def write(self, text: str, /) -> int:
         """Write a text; a carriage return at its beginning is a progress bar's."""
@@ -164,6 +190,10 @@ class SafeStream:
     def isatty(self) -> bool:
         """Return whether a person sees it."""
         return self.stream.isatty()
+
+    def takes_bar(self) -> bool:
+        """Return whether a person sees it on a terminal that can be sent back to the beginning of its line."""
+        return self.look.moves and self.isatty()
 
     def fileno(self) -> int:
         """Return the descriptor behind it."""

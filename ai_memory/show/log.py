@@ -87,7 +87,7 @@ TOLD: Mapping[type[Event], Callable[[Any], Values]] = {
     PauseKept: lambda event: {"file": str(event.path), "paused": event.paused},
     PauseNotKept: lambda event: {"file": str(event.path), "exit_code": event.error.exit_code},
 }
-"""What a log says of each kind of event, by stable names; how far a copy has come it does not say."""
+"""What a log says of each kind of event, by stable names; how far a copy or a count has come it does not say."""
 
 
 class EventLog:

@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
+from ai_memory.embed.usage import RequestClass
 from ai_memory.errors import AiMemoryError, RunHeld, UsageError
 from ai_memory.memory.reason import Kind
 from ai_memory.memory.text_codec import printable
-from ai_memory.reembed.events import Event, StartEnded
+from ai_memory.reembed.events import Event, RequestsCounted, StartEnded
 from ai_memory.show.marked_file import begins_with
 
 if TYPE_CHECKING:
@@ -49,6 +50,10 @@ class Figures:
 
     status: Status
     quarantined: Mapping[Kind, int]
+
+
+Classes = Mapping[RequestClass, int]
+"""How many requests of a start came to what."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +98,12 @@ class MetricsFile:
         self._clock, self._tell = clock, tell
         self._written: float | None = None
         self._failed = False
+        self._classes: Classes = {}
 
     def __call__(self, event: Event) -> None:
         """Write the file if it is time to."""
+        if isinstance(event, RequestsCounted):
+            self._classes = event.classes
         if isinstance(event, StartEnded):
             if event.exit_code != RunHeld.exit_code:
                 self._write(End(event.exit_code, self._clock.now_ms()))
@@ -112,14 +120,14 @@ class MetricsFile:
                 return
             figures = None
         try:
-            write(self._path, self._database, figures, end)
+            write(self._path, self._database, figures, end, self._classes)
         except OSError as error:
             if not self._failed:
                 self._tell(f"--metrics-file: {self._path} cannot be written: {error.strerror}; the run goes on.")
             self._failed = True
 
 
-def write(path: Path, database: str, figures: Figures | None, end: End | None) -> None:
+def write(path: Path, database: str, figures: Figures | None, end: End | None, classes: Classes) -> None:
     """Put a file with these figures in place of the one at `path`, all at once.
 
     Raises:
@@ -130,15 +138,15 @@ def write(path: Path, database: str, figures: Figures | None, end: End | None) -
 
     class Collected(Collector):
         def collect(self) -> Iterator[Metric]:
-            return collected(database, figures, end)
+            return collected(database, figures, end, classes)
 
     registry = CollectorRegistry(auto_describe=False)
     registry.register(Collected())
     write_to_textfile(str(path), registry)
 
 
-def collected(database: str, figures: Figures | None, end: End | None) -> Iterator[Metric]:
-    """Yield the metrics of a database: of its run, and of how the last start ended."""
+def collected(database: str, figures: Figures | None, end: End | None, classes: Classes) -> Iterator[Metric]:
+    """Yield the metrics of a database: of its run, of how the last start ended, and of the requests of this one."""
     tell = _Teller(printable(database))
     if figures:
         yield from _of_rows(tell, figures.status)
@@ -146,6 +154,10 @@ def collected(database: str, figures: Figures | None, end: End | None) -> Iterat
         yield from _of_requests(tell, figures.status)
         kinds = {kind: figures.quarantined.get(kind, 0) for kind in get_args(Kind)}
         yield tell.each("quarantine_entries", "Entries of the quarantine, also of rows edited since.", "reason", kinds)
+        if classes:
+            words = "Requests of this start by what came of them: vectors, a status, no whole answer, or no usable one."
+            by_class = {each.value: classes.get(each, 0) for each in RequestClass}
+            yield tell.counters("start_requests", words, "class", by_class)
         last = figures.status.run.last_end
         end = end or (End(last.exit_code, last.at) if last else None)
     if end:
@@ -189,6 +201,14 @@ class _Teller:
         family.add_metric([self.database], value)
         return family
 
+    def counters(self, name: str, words: str, label: str, values: Mapping[str, int]) -> Metric:
+        from prometheus_client.core import CounterMetricFamily
+
+        family = CounterMetricFamily(f"{PREFIX}_{name}", words, labels=["database", label])
+        for key, value in values.items():
+            family.add_metric([self.database, key], value)
+        return family
+
     def _gauge(self, name: str, words: str, labels: Mapping[str, str], value: float) -> Metric:
         from prometheus_client.core import GaugeMetricFamily
 
@@ -204,6 +224,8 @@ def _of_rows(tell: _Teller, status: Status) -> Iterator[Metric]:
         yield tell.gauge("coverage_ratio", "Share of the rows that have the target's vector.", status.done / rows.live)
     yield tell.gauge("live_rows", "Rows of the run's namespaces.", rows.live)
     yield tell.gauge("backlog_rows", "Rows that are stale still.", rows.remaining)
+    if since := status.stale_since:
+        yield tell.moment("oldest_stale", "Since when the oldest of them is known to be stale.", since)
     yield tell.gauge("quarantined_rows", "Rows in quarantine.", rows.in_quarantine)
     if rows.reads:
         share = rows.reads_answered / rows.reads

@@ -24,8 +24,12 @@ class Stream(Protocol):
     def flush(self) -> object:
         """Send what was written on its way."""
 
-    def isatty(self) -> bool:
-        """Return whether a person sees it."""
+
+class Screen(Stream, Protocol):
+    """A stream that may be a terminal."""
+
+    def takes_bar(self) -> bool:
+        """Return whether a bar can be drawn on it, for a person to see."""
 
 
 class Progress(Protocol):
@@ -148,8 +152,23 @@ class PlainProgress(SilentProgress):
         self.say(text)
 
 
+SPARE = 3
+"""Columns by which a bar may grow until it is fitted anew."""
+FORMS = (
+    ("{desc}: {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}, {rate_fmt}{postfix}]", True),
+    ("{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}, {rate_fmt}{postfix}]", True),
+    ("{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{remaining}, {rate_fmt}{postfix}]", False),
+    ("{percentage:3.0f}% {n_fmt}/{total_fmt}, {remaining} left{postfix}", False),
+    ("{percentage:3.0f}%, {remaining} left{postfix}", False),
+)
+"""How tqdm lays a bar out, and whether tokens per second are told: the first one is taken that fits the terminal."""
+
+
 class BarProgress(SilentProgress):
-    """A bar with rows per second and the time left, by tqdm; behind it tokens per second and what it waits for."""
+    """A bar with rows per second and the time left, by tqdm; behind it tokens per second and what it waits for.
+
+    A narrow terminal has less of it, but always what it waits for.
+    """
 
     def __init__(self, err: Stream, clock: Clock) -> None:
         """Draw on `err`, by the time of `clock`."""
@@ -164,7 +183,11 @@ class BarProgress(SilentProgress):
 
         self.end()
         self._speed, self._said = Speed(self._clock.monotonic()), 0.0
-        self._bar = tqdm(total=total, desc=label, unit=f" {unit}", file=self._err, dynamic_ncols=True)
+        self._bar = tqdm(
+            total=total, desc=label, unit=f" {unit}", file=self._err, dynamic_ncols=True, bar_format=FORMS[-1][0]
+        )
+        self._fit("", "")
+        self._bar.refresh()
 
     def advance(self, rows: int, spell: Spell | None = None) -> None:
         """Draw the bar `rows` longer."""
@@ -208,14 +231,24 @@ class BarProgress(SilentProgress):
         self._said, found = now, self._speed.read(now)
         tokens = f"{found.tokens:,.0f} tokens/s" if found.tokens else ""
         holder = FAILING if failing else found.held_back_by
-        self._bar.set_postfix_str(", ".join(each for each in (tokens, holder) if each), refresh=False)
+        self._fit(tokens, holder)
+
+    def _fit(self, tokens: str, holder: str) -> None:
+        """Lay the bar out for the width that the terminal has now."""
+        for form, in_full in FORMS:
+            behind = ", ".join(each for each in ((tokens if in_full else ""), holder) if each)
+            self._bar.set_postfix_str(behind, refresh=False)
+            self._bar.bar_format = form
+            told = self._bar.format_dict
+            if not told["ncols"] or len(self._bar.format_meter(**{**told, "ncols": None})) + SPARE <= told["ncols"]:
+                return
 
 
-def choose_progress(err: Stream, clock: Clock, *, quiet: bool) -> Progress:
+def choose_progress(err: Screen, clock: Clock, *, quiet: bool) -> Progress:
     """Return the progress fit for where it is shown."""
     if quiet:
         return SilentProgress(err)
-    return BarProgress(err, clock) if err.isatty() else PlainProgress(err, clock)
+    return BarProgress(err, clock) if err.takes_bar() else PlainProgress(err, clock)
 
 
 def _duration(seconds: float) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from hypothesis import strategies as st
 
-from ai_memory.embed.usage import Usage
+from ai_memory.embed.usage import RequestClass, Usage
 from ai_memory.errors import DataRefused
 from ai_memory.memory.freshness import Unfit
 from ai_memory.memory.reason import Reason
@@ -35,6 +35,10 @@ KINDS: dict[type[Event], st.SearchStrategy[Event]] = {
     events.BreakerOpened: st.builds(events.BreakerOpened, text, numbers, text),
     events.Waiting: st.builds(events.Waiting, text, st.floats(min_value=0, max_value=1e6), text),
     events.SignGiven: st.builds(events.SignGiven, text),
+    events.RequestsCounted: st.builds(
+        events.RequestsCounted, st.dictionaries(st.sampled_from(RequestClass), st.integers(1, 2**53))
+    ),
+    events.RowsLookedAt: st.just(events.RowsLookedAt()),
     events.RunEnded: st.just(events.RunEnded()),
     events.StartEnded: st.builds(events.StartEnded, st.integers(0, 255), text),
     events.Copying: st.builds(events.Copying, text, numbers, numbers),

@@ -20,6 +20,7 @@ from ai_memory.reembed.events import (
     WitnessAgreed,
 )
 from ai_memory.reembed.sweep.worker import answer
+from tests.reembed.test_job import ClockEvent
 from tests.reembed.work import NOW_MS, Work
 from tests.support import files
 from tests.support.fakes import HashEmbedder
@@ -77,3 +78,18 @@ def test_a_breaker_that_opens_is_told_with_its_reason_and_its_time(work: Work) -
     assert isinstance(events[-2], BreakerOpened)
     assert (events[-2].reason, events[-2].until_ms > NOW_MS) == ("503: overloaded.", True)
     assert not any(isinstance(each, Waiting | RunTakenOver) for each in events)
+
+
+def test_a_run_that_goes_on_after_a_wait_is_told_with_the_rows_that_are_left(work: Work) -> None:
+    def fail(_texts: object) -> None:
+        if work.embedder.meter.spent.requests == 9:
+            raise TransientFailure("503: overloaded.")
+
+    work.embedder = HashEmbedder(before=fail)
+    work.stop.event = ClockEvent(work.clock)
+    events = observed(work, batch=2, wait_seconds=3_600)
+    waited = next(at for at, each in enumerate(events) if isinstance(each, Waiting))
+    done = sum(each.rows for each in events[:waited] if isinstance(each, PageCommitted))
+
+    assert 0 < done < 10
+    assert [each.rows for each in events if isinstance(each, RunBegan)] == [10, 10 - done]

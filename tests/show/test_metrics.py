@@ -12,8 +12,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from prometheus_client.parser import text_string_to_metric_families
 
+from ai_memory.embed.usage import RequestClass
 from ai_memory.errors import StorageFailed
-from ai_memory.reembed.events import Event, PageCommitted, SignGiven, StartEnded, to_all
+from ai_memory.reembed.events import (
+    Event,
+    PageCommitted,
+    RequestsCounted,
+    RowsLookedAt,
+    SignGiven,
+    StartEnded,
+    to_all,
+)
 from ai_memory.reembed.inspect.read_status import read_status
 from ai_memory.reembed.plan.wanted import Wanted
 from ai_memory.show.metrics import PREFIX, End, Figures, MetricsFile, collected, write
@@ -26,6 +35,7 @@ from tests.support import files
 from tests.support.fakes import HashEmbedder
 
 Samples = dict[tuple[str, str], float]
+CLASSES = {RequestClass.OK: 5, RequestClass.RATE: 2}
 ODD_PATH = 'a "b"\\c\nd\udcff.db'
 
 
@@ -39,7 +49,7 @@ def samples(path: Path) -> Samples:
     return {
         (
             each.name.removeprefix(f"{PREFIX}_"),
-            each.labels.get("outcome") or each.labels.get("reason") or "",
+            each.labels.get("outcome") or each.labels.get("reason") or each.labels.get("class") or "",
         ): each.value
         for family in text_string_to_metric_families(path.read_text("utf-8"))
         for each in family.samples
@@ -114,6 +124,48 @@ def test_what_is_not_known_is_left_out(work: Work, tmp_path: Path) -> None:
     assert samples(path)["coverage_ratio", ""] == 0.5
 
 
+def test_requests_are_told_by_what_came_of_them_each_class_also_where_nothing_did(work: Work, tmp_path: Path) -> None:
+    path = tmp_path / "a.prom"
+    work.run(batch=5, max_rows=5)
+    metrics = metrics_file(work, path, [])
+    metrics(RequestsCounted(CLASSES))
+    told = {name: value for (metric, name), value in samples(path).items() if metric == "start_requests_total"}
+
+    assert told == {"ok": 5, "429": 2, "4xx": 0, "5xx": 0, "connection": 0, "unusable": 0}
+
+
+def test_while_the_rows_are_counted_after_a_pass_the_file_gets_no_older_than_between_pages(
+    work: Work, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.prom"
+    metrics = metrics_file(work, path, [])
+    job, written = work.job(batch=5), list[bool]()
+
+    def look(event: Event) -> None:
+        work.clock.advance(6)
+        if isinstance(event, RowsLookedAt):
+            written.append(path.exists())
+            path.unlink(missing_ok=True)
+
+    assert replace(job, tools=replace(job.tools, observe=to_all(metrics, look))).run().exit_code == 0
+    assert written == [True]
+
+
+def test_since_when_a_row_is_stale_is_told_as_long_as_one_is(work: Work, tmp_path: Path) -> None:
+    path = tmp_path / "a.prom"
+    began = work.clock.ms
+    report = work.run(batch=5, max_rows=5)
+    work.clock.advance(3_600)
+    work.run(batch=2, max_rows=2, resume=True)
+    metrics_file(work, path, [])(StartEnded(report.exit_code, report.reason))
+    waiting = samples(path)
+    work.run(resume=True)
+    metrics_file(work, path, [])(StartEnded(0, "complete"))
+
+    assert waiting["oldest_stale_timestamp_seconds", ""] == began / 1000
+    assert ("oldest_stale_timestamp_seconds", "") not in samples(path)
+
+
 def test_a_start_that_found_a_live_runner_leaves_the_file_to_that_one(work: Work, tmp_path: Path) -> None:
     path = tmp_path / "a.prom"
     metrics = metrics_file(work, path, [])
@@ -160,7 +212,9 @@ def test_the_documents_name_each_metric(work: Work) -> None:
     whole = replace(found, status=replace(found.status, run=run, breaker_until=NOW_MS, counted=read))
 
     told = {
-        each.name.removeprefix(f"{PREFIX}_") for family in collected("m.db", whole, None) for each in family.samples
+        each.name.removeprefix(f"{PREFIX}_")
+        for family in collected("m.db", whole, None, CLASSES)
+        for each in family.samples
     }
     page = (ROOT / "docs" / "how-to.md").read_text("utf-8").partition("in Prometheus\n")[2].partition("\n## ")[0]
     names = re.findall(r"^\| (`.*?) \|", page, re.MULTILINE)
@@ -194,6 +248,7 @@ def test_prometheus_own_check_finds_nothing_to_say(work: Work, tmp_path: Path, n
         name,
         replace(found, status=replace(found.status, run=run, breaker_until=NOW_MS)),
         End(75, NOW_MS),
+        CLASSES,
     )
 
     with (tmp_path / "a.prom").open() as text:
@@ -201,6 +256,5 @@ def test_prometheus_own_check_finds_nothing_to_say(work: Work, tmp_path: Path, n
             ["promtool", "check", "metrics"], stdin=text, capture_output=True, text=True, check=False
         )
     assert (checked.returncode, checked.stdout, checked.stderr) == (0, "", "")
-    assert {"cost_total", "tokens_total", "breaker_until_timestamp_seconds"} <= {
-        name for name, _ in samples(tmp_path / "a.prom")
-    }
+    seldom = {"cost_total", "tokens_total", "breaker_until_timestamp_seconds", "start_requests_total"}
+    assert seldom <= {name for name, _ in samples(tmp_path / "a.prom")}

@@ -14,6 +14,7 @@ from ai_memory.reembed.events import Event, RemedyFound, RowsTakenBack, RunTaken
 from ai_memory.show.console import Console
 from ai_memory.show.narrator import Narrator
 from ai_memory.show.progress import choose_progress
+from ai_memory.show.screen import Look
 from tests.reembed.observers import KINDS, ORDERS
 
 
@@ -24,7 +25,7 @@ class Terminal(io.StringIO):
 
 def shown(told: list[Event], screen: type[io.StringIO], *, quiet: bool = False) -> str:
     stderr = screen()
-    observe = Narrator(choose_progress(Console(stderr=stderr).err, SystemClock(), quiet=quiet))
+    observe = Narrator(choose_progress(Console(stderr=stderr, look=Look(moves=True)).err, SystemClock(), quiet=quiet))
     for event in told:
         observe(event)
     return stderr.getvalue()

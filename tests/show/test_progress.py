@@ -3,16 +3,31 @@
 from __future__ import annotations
 
 import io
+import os
+import termios
+from contextlib import suppress
 
 import pytest
 
 from ai_memory.embed.usage import Usage
 from ai_memory.reembed.events import Spell
+from ai_memory.show.console import Console
 from ai_memory.show.progress import BarProgress, PlainProgress, SilentProgress, choose_progress
+from ai_memory.show.screen import look_of
 from ai_memory.text.times import instant
 from tests.reembed.work import NOW_MS, Clock
 
 AT_30, AT_60 = instant(NOW_MS + 30_000), instant(NOW_MS + 60_000)
+
+
+def read_all(descriptor: int) -> str:
+    """Return what a terminal has been sent so far."""
+    os.set_blocking(descriptor, False)
+    found = b""
+    with suppress(BlockingIOError):
+        while read := os.read(descriptor, 65_536):
+            found += read
+    return found.decode()
 
 
 class Terminal(io.StringIO):
@@ -20,12 +35,19 @@ class Terminal(io.StringIO):
         return True
 
 
-def test_the_place_decides_what_is_shown() -> None:
-    clock = Clock()
+@pytest.mark.parametrize(
+    ("stderr", "term", "quiet", "kind"),
+    [
+        (Terminal(), "xterm", False, BarProgress),
+        (Terminal(), "dumb", False, PlainProgress),
+        (io.StringIO(), "xterm", False, PlainProgress),
+        (Terminal(), "xterm", True, SilentProgress),
+    ],
+)
+def test_the_place_decides_what_is_shown(stderr: io.StringIO, term: str, quiet: bool, kind: type) -> None:
+    console = Console(stderr=stderr, look=look_of({"TERM": term}))
 
-    assert isinstance(choose_progress(Terminal(), clock, quiet=False), BarProgress)
-    assert isinstance(choose_progress(io.StringIO(), clock, quiet=False), PlainProgress)
-    assert type(choose_progress(Terminal(), clock, quiet=True)) is SilentProgress
+    assert type(choose_progress(console.err, Clock(), quiet=quiet)) is kind
 
 
 def test_a_plain_line_comes_every_30_seconds_with_rate_and_time_left() -> None:
@@ -105,6 +127,29 @@ def test_it_says_what_most_of_the_time_goes_into(spell: Spell, holder: str) -> N
     line = f"{AT_30} to fake: 300 of 10,000 rows, 10.0 rows/s, 500 tokens/s, 0:16:10 left; held back by {holder}\n"
     assert err.getvalue() == line
     assert f"500 tokens/s, {holder}" in terminal.getvalue()
+
+
+@pytest.mark.parametrize("columns", [50, 60, 80, 120])
+@pytest.mark.parametrize("failing", [True, False])
+def test_a_narrow_terminal_has_less_of_a_bar_but_always_what_it_waits_for(columns: int, failing: bool) -> None:
+    ours, theirs = os.openpty()
+    termios.tcsetwinsize(theirs, (25, columns))
+    clock = Clock()
+    with open(theirs, "w") as screen:  # noqa: PTH123 - a descriptor
+        progress = BarProgress(screen, clock)
+        progress.begin(total=1_000_000, label="to sentence-transformers/all-MiniLM-L6-v2")
+        for _ in range(3):
+            clock.advance(10)
+            progress.advance(100_000, Spell(10, 8, 1, Usage(tokens=5_000_000, asking=4, paced=26)))
+        progress.wait(failing=failing)
+        drawn = read_all(ours).split("\r")
+        progress.end()
+    os.close(ours)
+
+    last = next(each for each in reversed(drawn) if each.strip())
+    assert ("refused or failing requests" if failing else "the endpoint's rate limit") in last
+    assert max(map(len, drawn)) <= columns
+    assert ("500,000 tokens/s" in last, "to sentence" in last) == (columns == 120, False)
 
 
 def test_the_rate_is_that_of_the_last_two_minutes() -> None:

@@ -83,10 +83,10 @@ class Command:
         """Begin and return at once."""
         return self._start(words, subprocess.PIPE)
 
-    def on_terminal(self, *words: str | Path, typed: str) -> Answer:
+    def on_terminal(self, *words: str | Path, typed: str = "", columns: int = 80) -> Answer:
         """Run to the end on a terminal of its own at which somebody typed; what it shows is `out`."""
         ours, theirs = pty.openpty()
-        termios.tcsetwinsize(theirs, (25, 80))
+        termios.tcsetwinsize(theirs, (25, columns))
         process = self._start(words, theirs)
         os.close(theirs)
         os.write(ours, typed.encode())

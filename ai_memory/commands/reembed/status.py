@@ -26,6 +26,7 @@ from ai_memory.reembed.inspect.why import BY_REASON, remedy, why
 from ai_memory.reembed.plan.outlook import Outlook, outlook
 from ai_memory.reembed.scope import name_scope
 from ai_memory.reembed.sweep.ending import OUTSIDE
+from ai_memory.show.table import Table, Tone, facts
 from ai_memory.stores.opening import database
 from ai_memory.stores.values import ASKED_AT_END
 from ai_memory.text.amounts import ago, counted, percent, size, span
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
     from ai_memory.stores.values import Pause, Run
 
 VERDICTS = {HEALTHY: "healthy", WAITING: "waiting"}
+TONES = {HEALTHY: Tone.WELL, WAITING: Tone.WAITS}
+NEXT = "next"
 NEEDS = "needs somebody"
 NO_RUN = "No run has been started here."
 NO_ROOM = 1 << 16
@@ -66,7 +69,8 @@ def _show(settings: Settings, console: Console, *, exact: bool, check: bool) -> 
         status = read_status(file, store, now_ms=now_ms, wanted=wanted_if_usable(settings), exact=exact)
         if status is None:
             return Shown(_without_run(store, settings, console, check=check, now_ms=now_ms), over=True)
-    console.result(status.values(), *([_checked(status)] if check else _lines(status, str(path))))
+    told = [("", _checked(status), _tone(status))] if check else _told(status, str(path))
+    console.result(status.values(), *(text for _, text, _ in told), tables=[_table(told)])
     return Shown(status.verdict, over=not status.work.going_on)
 
 
@@ -133,22 +137,34 @@ def _aside(status: Status) -> str:
     return f"; {counted(rows, 'row')} in quarantine" if rows else ""
 
 
-def _lines(status: Status, path: str) -> list[str]:
+def _told(status: Status, path: str) -> list[tuple[str, str, Tone]]:
+    """Return what is told of a run: what each line is about, the line, and how it is meant."""
     run = status.run
+    begun = f"run {run.run_id}, begun {ago(run.started_at, status.now_ms)}"
+    quarantined = Tone.NEEDS if status.counted and status.counted.in_quarantine else Tone.PLAIN
     found = [
-        f"{printable(path)}   {_change(status)}   run {run.run_id}, begun {ago(run.started_at, status.now_ms)}",
-        f"{_state(status)}{_unlike(status)}",
-        _paused_beside(status),
-        _failure(status),
-        _rows(status),
-        run.computing.line() if run.computing else "",
-        f"{_spent(status)}{_asked_again(status)}",
-        _staged(status.run),
-        _only(status).removeprefix("; "),
-        _way_back(status),
-        _next(status),
+        ("file", f"{printable(path)}   {_change(status)}   {begun}", Tone.PLAIN),
+        ("state", f"{_state(status)}{_unlike(status)}", _tone(status)),
+        ("pause", _paused_beside(status), Tone.WAITS),
+        ("failure", _failure(status), Tone.WAITS if status.verdict in VERDICTS else Tone.NEEDS),
+        ("rows", _rows(status), Tone.PLAIN),
+        ("computed", run.computing.line() if run.computing else "", Tone.PLAIN),
+        ("spent", f"{_spent(status)}{_asked_again(status)}", quarantined),
+        ("staged", _staged(status.run), Tone.PLAIN),
+        ("scope", _only(status).removeprefix("; "), Tone.PLAIN),
+        ("way back", _way_back(status), Tone.PLAIN),
+        (NEXT, _next(status), Tone.STRONG),
     ]
-    return [line for line in found if line]
+    return [each for each in found if each[1]]
+
+
+def _tone(status: Status) -> Tone:
+    return TONES.get(status.verdict, Tone.NEEDS)
+
+
+def _table(told: list[tuple[str, str, Tone]]) -> Table:
+    """Return the same for a terminal, which has what a line is about in a column of its own."""
+    return facts(*((name, text.removeprefix(f"{name}: ").replace("   ", "; "), tone) for name, text, tone in told))
 
 
 def _staged(run: Run) -> str:

@@ -41,6 +41,6 @@ def _begin(console: Console) -> None:
     """Begin what is shown anew: on a terminal in the place of what was, elsewhere below it, with the time."""
     if console.json:
         return
-    if console.out.isatty():
+    if console.look.moves and console.out.isatty():
         console.out.write(CLEARED)
     console.line(instant(SystemClock().now_ms()))

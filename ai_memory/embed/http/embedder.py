@@ -20,11 +20,12 @@ from ai_memory.embed.http.packing import Packing
 from ai_memory.embed.http.refusals import may_be_of_texts, refusal
 from ai_memory.embed.http.transport import Endpoint, Transport
 from ai_memory.embed.http.unquoted import unquoted
-from ai_memory.embed.usage import Meter, Usage
+from ai_memory.embed.usage import Meter, RequestClass, Usage, class_of
 from ai_memory.errors import (
     AnswerLate,
     AnswerViolation,
     Breakdown,
+    EmbedError,
     RowsRefused,
     VectorsBroken,
     WrongTarget,
@@ -118,10 +119,15 @@ class HttpEmbedder:
         tokens = min(reply.tokens, most_tokens(texts))
         unreported = 0 if reply.tokens else sum(map(utf8_size, texts))
         self.meter.add(Usage(tokens=tokens, unreported_bytes=unreported))
-        found = self._checked(reply.vectors, count=len(texts))
+        try:
+            found = self._checked(reply.vectors, count=len(texts))
+        except EmbedError:
+            self.meter.count(RequestClass.UNUSABLE)
+            raise
         if not self._target.dim:
             self._target = replace(self._target, dim=found.shape[1])
         self._passed = True
+        self.meter.count(RequestClass.OK)
         return found
 
     def _checked(self, found: Vectors, *, count: int) -> Vectors:
@@ -159,6 +165,7 @@ class HttpEmbedder:
                 return self._dialect.read(parsed(answer), count=len(texts))
         except AnswerViolation as error:
             self._limiter.doubt()
+            self.meter.count(RequestClass.UNUSABLE)
             violation = misread(answer, error, asked=self._asked(), passed=self._passed)
         # Not from that error: its frames hold the whole answer, and a page's error is kept until its turn comes.
         del answer
@@ -188,11 +195,15 @@ class HttpEmbedder:
         # Inside of the slot, too: who keeps that hears of errors.
         with self._limiter.slot(texts) as paced, unquoted(texts, self._endpoint.host):
             self.meter.add(Usage(paced=paced))
-            answer = self._sent(send, len(texts))
-            if error := refusal(answer, asked=self._asked(), now=time.time()):
-                # What let other requests pass may have been refused this one for its texts.
-                error.of_texts |= self._passed and may_be_of_texts(error)
-                raise error
+            try:
+                answer = self._sent(send, len(texts))
+                if error := refusal(answer, asked=self._asked(), now=time.time()):
+                    # What let other requests pass may have been refused this one for its texts.
+                    error.of_texts |= self._passed and may_be_of_texts(error)
+                    raise error
+            except EmbedError as error:
+                self.meter.count(class_of(error))
+                raise
         return answer
 
     def _prepared(self, texts: list[str]) -> Callable[[], Answer]:

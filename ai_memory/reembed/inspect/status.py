@@ -96,6 +96,18 @@ class Status:
         return self.counted.remaining / self.run.rows_per_hour * 3600
 
     @property
+    def stale_since(self) -> int | None:
+        """Since when the oldest stale row is known to be stale (Unix milliseconds), None where none is known to be.
+
+        What a run finds stale on its first pass was so when it was begun, for it brings a model; what it finds later
+        was edited since, and is known by the census that found it.
+        """
+        if not self.counted or not self.counted.remaining or self.run.undoes:
+            return None
+        first = self.run.finished_at is None and self.run.pass_number <= 1
+        return self.run.started_at if first else self.counted.at
+
+    @property
     def cost(self) -> float | None:
         """What the whole run's tokens cost at the price that is configured now, None where none is."""
         return cost(self.run.counters.tokens, self.wanted.price)
@@ -144,6 +156,7 @@ class Status:
             "counted_at": counted.at if counted else None,
             "differ_at_most": self.differ_at_most,
             "computing": run.computing.values() if run.computing else None,
+            "stale_since": self.stale_since,
             "seconds_left": None if self.seconds_left is None else round(self.seconds_left),
             "free_bytes": self.free_bytes,
             "pause": self.pause.values() if self.pause else None,
@@ -156,7 +169,7 @@ class Status:
             "next": f"ai-memory {self.next_words}" if self.next_words else "",
             **(self._exactly(self.census) if self.census else {}),
         }
-        return with_timestamps(found, "counted_at")
+        return with_timestamps(found, "counted_at", "stale_since")
 
     def _exactly(self, census: Census) -> dict[str, object]:
         return {

@@ -36,6 +36,10 @@ AT_ONCE = 128
 """How many vectors are looked at together."""
 
 
+def nobody() -> None:
+    """Tell nobody that rows are counted."""
+
+
 @dataclass(frozen=True, slots=True)
 class Means:
     """How a run works on what it finds: rows stamped as `stamp` are attested, rows in quarantine tried again."""
@@ -119,14 +123,22 @@ class Census:
 
 
 def take_census(
-    store: Reader, target: Fingerprint | None, scope: Scope, *, now_ms: int, means: Means = Means()
+    store: Reader,
+    target: Fingerprint | None,
+    scope: Scope,
+    *,
+    now_ms: int,
+    means: Means = Means(),
+    tell: Callable[[], object] = nobody,
 ) -> Census:
     """Return the census of the rows in `scope` against `target` (None: a target this file has never seen)."""
     traits = store.memories.traits
-    return store.consistently(lambda found: count_rows(found, traits, target, scope, now_ms=now_ms, means=means))
+    return store.consistently(
+        lambda found: count_rows(found, traits, target, scope, now_ms=now_ms, means=means, tell=tell)
+    )
 
 
-def count_rows(
+def count_rows(  # noqa: PLR0913 - what is counted, as what, and who hears of it
     snapshot: Snapshot,
     traits: Traits,
     target: Fingerprint | None,
@@ -135,16 +147,19 @@ def count_rows(
     now_ms: int,
     visit: Callable[[Document | Unfit], object] | None = None,
     means: Means = Means(),
+    tell: Callable[[], object] = nobody,
 ) -> Census:
     """Return the census of the rows in `scope` against `target`, in one state of the database.
 
-    `visit` hears of every row that a run by such `means` would try to embed: the stale ones.
+    `visit` hears of every row that a run by such `means` would try to embed: the stale ones; `tell` is called again and
+    again while rows are looked at.
     """
     census = Census(began_at=now_ms)
     census.unaddressable = sum(count for name, count in snapshot.unaddressable() if in_scope(name, scope))
     count = _Count(census, target, scope, traits, means)
     rows = snapshot.rows(target=target.id if target else None, only=scope)
     while block := list(islice(rows, AT_ONCE)):
+        tell()
         sound = which_sound([row.embedding for row in block], target.dim) if target else repeat(None)
         for row, is_one in zip(block, sound, strict=False):
             if count.add(row, sound=is_one):

@@ -54,8 +54,8 @@ class CensusBeside:
 
     @property
     def rows(self) -> int | None:
-        """How many rows the invocation found to do, None where they are still counted."""
-        return None if self._under_way else self._planned.census.stale + self._run.lifted
+        """How many of the rows that the invocation found are left to do, None where they are still counted."""
+        return None if self._under_way else max(self._planned.census.stale + self._run.lifted - self._done, 0)
 
     def await_answer(self, answer: Future[Any]) -> None:
         """Return when `answer` is there."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from ai_memory.reembed.events import PassBegan
+from ai_memory.reembed.events import PassBegan, RowsLookedAt
 from ai_memory.reembed.plan.census import Census, take_census
 from ai_memory.reembed.scope import Scope, namespaces_in_scope
 from ai_memory.reembed.sources import FromText
@@ -156,7 +156,13 @@ class Passes:
         return hot
 
     def _census(self) -> Census:
-        return take_census(self._store, self._committer.target, self._scope, now_ms=self._tools.clock.now_ms())
+        return take_census(
+            self._store,
+            self._committer.target,
+            self._scope,
+            now_ms=self._tools.clock.now_ms(),
+            tell=lambda: self._tools.observe(RowsLookedAt()),
+        )
 
     def _next_pass(self, census: Census) -> None:
         """Begin the next pass; the census was taken after the last one."""

@@ -81,6 +81,30 @@ def test_an_outage_is_told_while_the_endpoint_is_waited_for(watched: Watched, en
     assert (found["last_exit_code", ""], found["coverage_ratio", ""]) == (143, 0)
 
 
+@pytest.mark.parametrize(
+    ("kind", "what"),
+    [
+        ("unavailable", "5xx"),
+        ("rate", "429"),
+        ("bad-request", "4xx"),
+        ("close", "connection"),
+        ("not-json", "unusable"),
+    ],
+)
+def test_requests_are_counted_by_what_came_of_them(
+    watched: Watched, endpoint: FakeEndpoint, kind: str, what: str
+) -> None:
+    endpoint.fail("none", times=20)
+    endpoint.fail(kind, times=2)
+    run = watched.command.reembed("--batch", "4", "--concurrency", "1", "--metrics-file", watched.path).json
+
+    found = samples(watched.path)
+    told = {name: value for (metric, name), value in found.items() if metric == "start_requests_total" and value}
+    assert set(told) == {"ok", what}
+    assert told[what] == 2
+    assert sum(told.values()) == run["requests"] == endpoint.seen.requests
+
+
 def test_a_start_that_is_refused_tells_its_exit_code(watched: Watched) -> None:
     refused = Command(watched.command.db).run("reembed", "--resume", "--or-start", "--metrics-file", watched.path)
 
