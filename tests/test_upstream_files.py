@@ -21,6 +21,30 @@ TRUTH = {
     "v0.7.0-upgraded-by-0.10.0.db": "v0.7.0.rows.json",
     "v0.10.0.db": "v0.10.0.rows.json",
 }
+THEIR_CONFIG = """
+tier = "smart"
+db = "{db}"
+default_namespace = "global"
+
+[llm]
+backend = "ollama"
+model = "gemma3:4b"
+
+[reranker]
+enabled = true
+
+[[hooks]]
+event = "post_store"
+command = ["notify", "--quiet"]
+
+[embeddings]
+backend = "openai-compatible"
+url = "{url}"
+model = "fake"
+backfill_batch = 50
+backfill_on_boot = "off"
+"""
+"""With tables and keys that this program does not know."""
 Encode = Callable[[list[str]], npt.NDArray[np.float32]]
 
 
@@ -93,6 +117,23 @@ def test_the_one_row_whose_vector_is_of_an_older_text_is_named_and_the_others_ar
     after = run.run("reembed", "verify", "--sample", "all", "--json").json
     assert (after["fresh"], after["attested"], after["sampled"], after["differing"]) == (14, 14, 14, [])
     assert (files.vectors(path), files.everything_else(path)) == (vectors, before)
+
+
+def test_their_configuration_is_read_with_what_is_not_known_in_it_and_never_written(
+    tmp_path: Path, endpoint: FakeEndpoint
+) -> None:
+    path = shapes.build(tmp_path / "m.db", 80, kinds={shapes.PLAIN}).path
+    config = tmp_path / "ai-memory" / "config.toml"
+    config.parent.mkdir()
+    config.write_text(THEIR_CONFIG.format(db=path, url=endpoint.url), "utf-8")
+    before, stat = config.read_bytes(), config.stat()
+
+    answer = Command(path, {"XDG_CONFIG_HOME": str(tmp_path)}).reembed()
+
+    assert (answer.code, answer.json["model"]) == (0, "fake")
+    assert "warning" not in answer.err
+    assert (config.read_bytes(), config.stat().st_mtime_ns) == (before, stat.st_mtime_ns)
+    assert list(config.parent.iterdir()) == [config]
 
 
 def test_what_another_program_embedded_is_attested_without_sending_a_text_twice(

@@ -258,6 +258,29 @@ def build(
     return Shape(path, version, made)
 
 
+def upgrade(path: Path, since: int, version: int) -> None:
+    """Bring a database to a later version, as the program does in one transaction when it opens one."""
+    connection = sqlite3.connect(path, isolation_level=None, timeout=5)
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+        for each, text in sorted(_ADDED.items()):
+            for statement in _statements(text) if since < each <= version else ():
+                connection.execute(statement)
+        connection.execute("INSERT INTO schema_version(version) VALUES (?)", (version,))
+        connection.execute("COMMIT")
+    finally:
+        connection.close()
+
+
+def _statements(text: str) -> Iterator[str]:
+    statement = ""
+    for line in text.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
+
+
 def vector_blob(text: str, *, dim: int = DIM, header: bytes = b"\x01") -> bytes:
     """Return the BLOB of a unit vector that only depends on `text`."""
     source = random.Random(hashlib.sha256(text.encode()).digest())
