@@ -37,6 +37,7 @@ COMMANDS = {
     "backfill": "embed the memories that have no vector",
     "restore": "put a backup back into the database, also while others have it open",
     "reembed": "bring every vector to the configured model, resumably",
+    "uninstall-tables": "take our tables out of a file of the Rust program again",
     "stats": "show counts, vector spaces and sizes",
     "namespaces": "show the namespaces with their counts",
     "doctor": "examine the database and its embedder",
@@ -52,7 +53,7 @@ returns the exit code; `help` and `completion` have none, for they need no setti
 command is the one to run.
 """
 
-MODULES = {"import": "import_", "reembed": "reembed.run"}
+MODULES = {"import": "import_", "reembed": "reembed.run", "uninstall-tables": "uninstall_tables"}
 """The modules of commands that have not their command's name."""
 EXIT_INTERRUPTED = 130
 

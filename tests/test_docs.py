@@ -72,7 +72,7 @@ def test_the_tree_of_errors_shows_the_codes_they_carry() -> None:
 
 def test_a_command_in_the_documents_is_one_of_the_program() -> None:
     text = "\n".join(page.read_text("utf-8") for page in PAGES)
-    typed = re.findall(r"^(?:\$ )?ai-memory +(?:--\w+ +\S+ +)*([a-z]+)", text, re.MULTILINE)
+    typed = re.findall(r"^(?:\$ )?ai-memory +(?:--\w+ +\S+ +)*([a-z][a-z-]*)", text, re.MULTILINE)
     assert typed
     assert set(typed) <= set(COMMANDS)
 

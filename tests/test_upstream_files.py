@@ -21,6 +21,30 @@ TRUTH = {
     "v0.7.0-upgraded-by-0.10.0.db": "v0.7.0.rows.json",
     "v0.10.0.db": "v0.10.0.rows.json",
 }
+THEIR_CONFIG = """
+tier = "smart"
+db = "{db}"
+default_namespace = "global"
+
+[llm]
+backend = "ollama"
+model = "gemma3:4b"
+
+[reranker]
+enabled = true
+
+[[hooks]]
+event = "post_store"
+command = ["notify", "--quiet"]
+
+[embeddings]
+backend = "openai-compatible"
+url = "{url}"
+model = "fake"
+backfill_batch = 50
+backfill_on_boot = "off"
+"""
+"""With tables and keys that this program does not know."""
 Encode = Callable[[list[str]], npt.NDArray[np.float32]]
 
 
@@ -70,6 +94,69 @@ def test_every_live_row_of_a_real_file_gets_the_vector_of_its_text(
     (naming,) = (row["id"] for row in truth if row["vector_is_of_older_text"])
     assert float(decode(vectors[naming] or b"") @ decode(after[naming] or b"")) < 0.9
     assert "daemon serves its old index until it is restarted" in answer.err
+
+
+@pytest.mark.real_model
+@pytest.mark.parametrize("name", TRUTH)
+def test_the_one_row_whose_vector_is_of_an_older_text_is_named_and_the_others_are_attested(
+    upstream_dir: Path, local: Mapping[str, str], name: str
+) -> None:
+    path, truth = upstream_dir / name, _truth(upstream_dir, name)
+    run = Command(path, {**local, "AI_MEMORY_KEY_DIR": str(upstream_dir / "keys-v0.10.0")})
+    before, vectors = files.everything_else(path), files.vectors(path)
+    (naming,) = (row["id"] for row in truth if row["vector_is_of_older_text"])
+    of_the_model = [row for row in truth if row["kind"] in ("plain", "encrypted") and row["stored_dim"] == 384]
+
+    looked = run.run("reembed", "verify", "--sample", "all", "--json")
+    assert (looked.code, looked.json["sampled"], looked.json["differing"]) == (1, len(of_the_model), [naming])
+    assert run.run("reembed", "--stamp-only").code == 4
+    stamped = run.reembed("--stamp-only", "--sample", "all")
+
+    assert (stamped.code, stamped.json["stamped"]) == (0, len(of_the_model) - 1)
+    assert stamped.json["differing_rows"] == [naming]
+    after = run.run("reembed", "verify", "--sample", "all", "--json").json
+    assert (after["fresh"], after["attested"], after["sampled"], after["differing"]) == (14, 14, 14, [])
+    assert (files.vectors(path), files.everything_else(path)) == (vectors, before)
+
+
+def test_their_configuration_is_read_with_what_is_not_known_in_it_and_never_written(
+    tmp_path: Path, endpoint: FakeEndpoint
+) -> None:
+    path = shapes.build(tmp_path / "m.db", 80, kinds={shapes.PLAIN}).path
+    config = tmp_path / "ai-memory" / "config.toml"
+    config.parent.mkdir()
+    config.write_text(THEIR_CONFIG.format(db=path, url=endpoint.url), "utf-8")
+    before, stat = config.read_bytes(), config.stat()
+
+    answer = Command(path, {"XDG_CONFIG_HOME": str(tmp_path)}).reembed()
+
+    assert (answer.code, answer.json["model"]) == (0, "fake")
+    assert "warning" not in answer.err
+    assert (config.read_bytes(), config.stat().st_mtime_ns) == (before, stat.st_mtime_ns)
+    assert list(config.parent.iterdir()) == [config]
+
+
+def test_what_another_program_embedded_is_attested_without_sending_a_text_twice(
+    tmp_path: Path, endpoint: FakeEndpoint
+) -> None:
+    path = shapes.build(tmp_path / "m.db", 57, kinds={shapes.PLAIN}).path
+    texts = files.texts(path)
+    older, wide, *_ = sorted(texts)
+    for each, text in texts.items():
+        vector = endpoint.vector(f"{text} as it was" if each == older else text)
+        blob = b"\x01" + (vector.tobytes() * 2 if each == wide else vector.tobytes())
+        files.execute(path, "UPDATE memories SET embedding = ?, embedding_dim = NULL WHERE id = ?", blob, each)
+    config = tmp_path / "ai-memory" / "config.toml"
+    config.parent.mkdir()
+    config.write_text("[embeddings]\ndim = 16\n", "utf-8")
+    run = Command(path, remote(endpoint, XDG_CONFIG_HOME=str(tmp_path)))
+
+    answer = run.reembed("--stamp-only", "--sample", "all")
+
+    assert (answer.code, answer.json["stamped"], answer.json["differing_rows"]) == (0, len(texts) - 2, [older])
+    sent = {text: endpoint.seen.texts[text] for each, text in texts.items() if each not in (older, wide)}
+    assert set(sent.values()) == {1}
+    assert endpoint.seen.texts[texts[wide]] == 0
 
 
 @pytest.mark.parametrize("version", shapes.VERSIONS)

@@ -49,6 +49,7 @@ OWN_CODES: Mapping[str, Sequence[int]] = {
     "reembed verify": (1, 2, 12, 66, 69, 77, 78),
     "reembed approve": (2, 69, 77, 78),
     "reembed cancel": (11, 12),
+    "uninstall-tables": (11, 12),
     "doctor": (1,),
     "config check": (1, 2, 69, 77, 78),
 }

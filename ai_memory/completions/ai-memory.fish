@@ -50,7 +50,7 @@ function _shtab_ai_memory_using
   test "$_shtab_ai_memory_cmdpath" = "$argv"
 end
 
-set -g _shtab_ai_memory_commands init store import export get list delete recall evaluate backfill restore reembed 'reembed status' 'reembed history' 'reembed report' 'reembed verify' 'reembed quarantine' 'reembed approve' 'reembed pause' 'reembed unpause' 'reembed cancel' 'reembed rehearse' 'reembed switch' 'reembed rollback' 'reembed prune' stats namespaces doctor model 'model export' config 'config show' 'config check' 'config init' completion help
+set -g _shtab_ai_memory_commands init store import export get list delete recall evaluate backfill restore reembed 'reembed status' 'reembed history' 'reembed report' 'reembed verify' 'reembed quarantine' 'reembed approve' 'reembed pause' 'reembed unpause' 'reembed cancel' 'reembed rehearse' 'reembed switch' 'reembed rollback' 'reembed prune' uninstall-tables stats namespaces doctor model 'model export' config 'config show' 'config check' 'config init' completion help
 set -g _shtab_ai_memory_opts_with_value --backup --batch --concurrency --config --content --db --embedders --html --judgements --limit --log-file --log-format --max-cost --max-rows --max-runtime --max-tokens --metrics-file --namespace --on-end --order --priority --queries --reason --retry-for --run --sample --since --sleep-ms --sort --tag --tags --tier --title --until --wait --watch -T -c -n -p -t
 
 complete -c ai-memory -e
@@ -321,6 +321,14 @@ complete -c ai-memory -n '_shtab_ai_memory_using reembed prune' -s q -l quiet -d
 complete -c ai-memory -n '_shtab_ai_memory_using reembed prune' -s v -l verbose -d 'show more details, and the traceback of an error'
 complete -c ai-memory -n '_shtab_ai_memory_using reembed prune' -l vacuum -d 'give the room back to the file system'
 complete -c ai-memory -n '_shtab_ai_memory_using reembed prune' -l yes -d 'do not ask before'
+complete -c ai-memory -n '_shtab_ai_memory_using; and test $_shtab_ai_memory_npos -eq 0' -a uninstall-tables -d 'Take our tables out of a file of the Rust program again.'
+complete -c ai-memory -n '_shtab_ai_memory_using uninstall-tables' -s h -l help -d 'show this help message and exit'
+complete -c ai-memory -n '_shtab_ai_memory_using uninstall-tables' -l yes -d 'drop them without asking'
+complete -c ai-memory -n '_shtab_ai_memory_using uninstall-tables' -l db -xka "(__fish_complete_path (commandline -ct))" -d 'the database file'
+complete -c ai-memory -n '_shtab_ai_memory_using uninstall-tables' -l config -xka "(__fish_complete_path (commandline -ct))" -d 'the configuration file'
+complete -c ai-memory -n '_shtab_ai_memory_using uninstall-tables' -l json -d 'print ONE JSON object on one line'
+complete -c ai-memory -n '_shtab_ai_memory_using uninstall-tables' -s q -l quiet -d 'show no progress and no notes'
+complete -c ai-memory -n '_shtab_ai_memory_using uninstall-tables' -s v -l verbose -d 'show more details, and the traceback of an error'
 complete -c ai-memory -n '_shtab_ai_memory_using; and test $_shtab_ai_memory_npos -eq 0' -a stats -d 'Show counts, vector spaces and sizes.'
 complete -c ai-memory -n '_shtab_ai_memory_using stats' -s h -l help -d 'show this help message and exit'
 complete -c ai-memory -n '_shtab_ai_memory_using stats' -l db -xka "(__fish_complete_path (commandline -ct))" -d 'the database file'

@@ -29,6 +29,7 @@ _shtab_ai_memory_commands() {
     restore:'Put a backup back into the database, also while others have it open.'
     stats:'Show counts, vector spaces and sizes.'
     store:'Store one memory, or replace the one of the same title and namespace.'
+    uninstall-tables:'Take our tables out of a file of the Rust program again.'
   )
   _describe 'ai-memory commands' _commands
 }
@@ -604,6 +605,19 @@ _shtab_ai_memory_store_options=(
 # guard to ensure default positional specs are added only once per session
 _shtab_ai_memory_store_defaults_added=0
 
+_shtab_ai_memory_uninstall_tables_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--yes[drop them without asking]"
+  "--db[the database file]:PATH:_files"
+  "--config[the configuration file]:PATH:_files"
+  "--json[print ONE JSON object on one line]"
+  {-q,--quiet}"[show no progress and no notes]"
+  {-v,--verbose}"[show more details, and the traceback of an error]"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_ai_memory_uninstall_tables_defaults_added=0
+
 
 _shtab_ai_memory() {
   local context state line curcontext="$curcontext" one_or_more='(*)' remainder='(-)*:' default='*::: :->ai-memory'
@@ -642,6 +656,7 @@ _shtab_ai_memory() {
         restore) _arguments -C -s $_shtab_ai_memory_restore_options ;;
         stats) _arguments -C -s $_shtab_ai_memory_stats_options ;;
         store) _arguments -C -s $_shtab_ai_memory_store_options ;;
+        uninstall-tables) _arguments -C -s $_shtab_ai_memory_uninstall_tables_options ;;
       esac
   esac
 }

@@ -96,6 +96,12 @@ class LibraryTransaction(Protocol):
     def word_index(self) -> WordIndexWriter:
         """Repairs the index of words."""
 
+    def drop_own_tables(self) -> list[str]:
+        """Drop all that this program keeps beside the memories, and return the names; nothing else may follow.
+
+        The memories and their vectors stay.
+        """
+
     def step(self) -> AbstractContextManager[None]:
         """Hold one step of the transaction, undone by itself on any error.
 

@@ -235,6 +235,9 @@ class About(Protocol):
     def created(self) -> bool:
         """Whether it was made just now, by opening it."""
 
+    def own_tables(self) -> list[str]:
+        """Return the names of what this program keeps beside the memories, as far as it is there."""
+
     def sizes(self) -> Sizes:
         """Return how large it is."""
 

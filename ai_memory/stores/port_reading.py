@@ -99,7 +99,7 @@ class MemoryReader(Protocol):
         A text is left out where no memory has a sound vector of the target's, as it was recorded.
         """
 
-    def stored_vector(self, of: Stored, *, target: int) -> bytes | None:
+    def stored_vector(self, of: Stored, *, target: int | None) -> bytes | None:
         """Return a memory's BLOB if it still has the text `of` it that was read; None where it has not, or no vector.
 
         As the target judges it, see `rows_by_id`.

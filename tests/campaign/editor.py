@@ -25,6 +25,7 @@ import apsw
 from tests.support import files
 
 BUSY_TIMEOUT_MS = 5_000
+THEIR_PRAGMAS = ("PRAGMA synchronous = NORMAL", "PRAGMA foreign_keys = ON")
 STAMP = "2026-03-04T05:06:07+00:00"
 NAMESPACES = ("a", "b", "A", "team/a", "zz")
 ROWS = "SELECT id, namespace, title, content FROM memories WHERE id IS NOT NULL"
@@ -92,6 +93,8 @@ class Editor:
         self._journal = journal.open("a", encoding="utf-8")
         self._connection = apsw.Connection(str(database))
         self._connection.set_busy_timeout(BUSY_TIMEOUT_MS)
+        for pragma in THEIR_PRAGMAS:
+            self._connection.execute(pragma)
         self._has_space = bool(self._connection.execute(HAS_SPACE).get)
 
     def edit_once(self) -> None:

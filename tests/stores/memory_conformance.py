@@ -858,6 +858,23 @@ class PlaceSuite:
         with pytest.raises(DataRefused):
             subject.place.require_one_name()
 
+    def test_what_is_ours_can_be_dropped_and_the_memories_stay(self, subject: MemorySubject) -> None:
+        with subject.read() as library:
+            before, kept = library.about.own_tables(), [each.values for each in library.listing.all(None)]
+        with subject.write() as library, library.transaction() as transaction:
+            assert transaction.drop_own_tables() == before
+        assert before
+        with subject.read() as library:
+            assert library.about.own_tables() == []
+            assert [each.values for each in library.listing.all(None)] == kept
+            assert library.store.runs.unfinished_id() is None
+
+    def test_who_looks_for_encrypted_memories_finds_those_of_a_namespace(self, subject: MemorySubject) -> None:
+        subject.set_column("id-000", "encrypted_envelope", b"an envelope")
+        with subject.read() as library:
+            namespace = library.memories.get("id-000").values["namespace"]  # type: ignore[union-attr]
+            assert [library.counts.has_encrypted(name) for name in (str(namespace), "elsewhere")] == [True, False]
+
     def test_a_sound_database_has_no_complaints(self, subject: MemorySubject) -> None:
         assert subject.place.complaints() == []
         with subject.place.read() as library:

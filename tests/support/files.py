@@ -115,6 +115,30 @@ def everything_else(path: Path) -> Mapping[str, object]:
         return {**found, "schema": sorted(schema, key=repr)}
 
 
+def whole(path: Path) -> Mapping[str, object]:
+    """Return every row of every table with its number, as types and bytes, the whole schema, and the journal mode.
+
+    Also of tables of ours, of vectors and of the insides of indexes: two files of which this is equal hold the same.
+    Of SQLite's own `sqlite_sequence`, which it never drops, the rows alone.
+    """
+    with opened(path) as connection:
+        schema = list(connection.execute("SELECT type, name, tbl_name, sql FROM sqlite_master"))
+        tables = [name for kind, name, _, sql in schema if kind == "table" and not sql.startswith("CREATE VIRTUAL")]
+        found: dict[str, object] = {name: _all_of(connection, name) for name in tables}
+        counted = found.pop("sqlite_sequence", [])
+        kept = sorted((row for row in schema if row[1] != "sqlite_sequence"), key=repr)
+        mode = list(connection.execute("PRAGMA journal_mode"))
+        return {**found, "sqlite_sequence": counted, "schema": kept, "mode": mode}
+
+
+def _all_of(connection: apsw.Connection, table: str) -> list[tuple[Any, ...]]:
+    columns = [f'"{row[1]}"' for row in connection.execute(f'PRAGMA table_xinfo("{table}")')]
+    ((without_rowid,),) = connection.execute("SELECT wr FROM pragma_table_list(?) WHERE schema = 'main'", (table,))
+    kept = ", ".join(f"typeof({name}), CAST({name} AS BLOB)" for name in columns)
+    number = "" if without_rowid else "rowid, "
+    return sorted(connection.execute(f'SELECT {number}{kept} FROM "{table}"'), key=repr)
+
+
 def integrity(path: Path) -> str:
     """Return the answer of SQLite's integrity check, once the FTS index has passed its own."""
     execute(path, "INSERT INTO memories_fts(memories_fts, rank) VALUES ('integrity-check', 1)")

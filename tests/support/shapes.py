@@ -6,7 +6,7 @@ Shapes (facts: the DDL of databases made by releases 0.7.0 and 0.10.0; later col
     57   release 0.7.0
     80   release 0.10.0: lifecycle_state, cid, valid_from …; the table `checkpoints`
     84   embedding_space and its index
-    96   the table embed_skip
+    96   the table embed_skip, and the trigger by which a vector takes its row out of it
     101  newest of the 1.0.0 line
 
 `build` uses the standard library's sqlite3 and none of our own code, so that a fault in the store
@@ -177,12 +177,16 @@ CREATE TABLE checkpoints (
     84: """
 ALTER TABLE memories ADD COLUMN embedding_space TEXT;
 CREATE INDEX idx_memories_embedding_space ON memories(embedding_space) WHERE embedding_space IS NOT NULL;
+ALTER TABLE archived_memories ADD COLUMN embedding_space TEXT;
 """,
     96: """
 CREATE TABLE embed_skip (
-    memory_id TEXT NOT NULL, agent_id TEXT, key_fingerprint TEXT,
+    memory_id TEXT PRIMARY KEY, agent_id TEXT, key_fingerprint TEXT,
     reason TEXT NOT NULL CHECK (reason IN ('undecryptable', 'oversize')), created_at TEXT NOT NULL
 );
+CREATE TRIGGER memories_embed_skip_clear AFTER UPDATE OF content, encrypted_envelope, embedding ON memories BEGIN
+    DELETE FROM embed_skip WHERE memory_id = NEW.id;
+END;
 """,
     101: "",
 }
@@ -246,10 +250,35 @@ def build(
             _insert(connection, row, version)
         connection.execute("INSERT INTO schema_version(version) VALUES (?)", (version,))
         _archive(connection)
+        if version >= 96:
+            _skip(connection, made)
         connection.commit()
     finally:
         connection.close()
     return Shape(path, version, made)
+
+
+def upgrade(path: Path, since: int, version: int) -> None:
+    """Bring a database to a later version, as the program does in one transaction when it opens one."""
+    connection = sqlite3.connect(path, isolation_level=None, timeout=5)
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+        for each, text in sorted(_ADDED.items()):
+            for statement in _statements(text) if since < each <= version else ():
+                connection.execute(statement)
+        connection.execute("INSERT INTO schema_version(version) VALUES (?)", (version,))
+        connection.execute("COMMIT")
+    finally:
+        connection.close()
+
+
+def _statements(text: str) -> Iterator[str]:
+    statement = ""
+    for line in text.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
 
 
 def vector_blob(text: str, *, dim: int = DIM, header: bytes = b"\x01") -> bytes:
@@ -338,6 +367,15 @@ def _insert(connection: sqlite3.Connection, row: Row, version: int) -> None:
         values["embedding_space"] = row.space
     marks = (f"CAST(:{name} AS TEXT)" if name in ("title", "content") else f":{name}" for name in values)
     connection.execute(f"INSERT INTO memories({', '.join(values)}) VALUES ({', '.join(marks)})", values)
+
+
+def _skip(connection: sqlite3.Connection, rows: Collection[Row]) -> None:
+    """Enter which rows the program itself could not embed."""
+    reasons = {ENCRYPTED: "undecryptable", OVERSIZE: "oversize"}
+    connection.executemany(
+        "INSERT INTO embed_skip VALUES (?, 'agent-a', NULL, ?, ?)",
+        [(row.id, reasons[row.kind], CREATED) for row in rows if row.kind in reasons],
+    )
 
 
 def _archive(connection: sqlite3.Connection) -> None:

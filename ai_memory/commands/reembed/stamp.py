@@ -74,7 +74,7 @@ def _plan(settings: Settings, console: Console, asked: Asked) -> int:
     target = configured_target(settings.embedding)
     reading, now_ms = database(settings, console.note).read(), SystemClock().now_ms()
     with reading as store, naming_the_way_on(store, REEMBED, now_ms=now_ms):
-        found = would_stamp(store, recorded_target(store, target), asked.scope)
+        found = would_stamp(store, recorded_target(store, target), asked.scope, each=asked.size is None)
     compared = found.stamped if asked.size is None else min(asked.size, found.stamped)
     already = counted(found.already_current, "already is", "already are")
     text = f"Would stamp {counted(found.stamped, 'vector')} as {found.active_space}; {already}."
@@ -102,7 +102,7 @@ def _stamp(settings: Settings, console: Console, asked: Asked) -> int:
     held = holding(file, now_ms=now_ms, task=Task.STAMP)
     with held, file.write(now_ms=now_ms) as store, naming_the_way_on(store, REEMBED, now_ms=now_ms):
         known = recorded_target(store, target)
-        due = would_stamp(store, known, asked.scope).stamped
+        due = would_stamp(store, known, asked.scope, each=asked.size is None).stamped
         embedder, notes = _reached(store, settings, asked) if due else (None, [])
         for note in notes:
             console.warn(note)

@@ -18,7 +18,7 @@ from ai_memory.errors import OperatorNeeded, TargetChanged, UsageError
 from ai_memory.memory.text_codec import printable
 from ai_memory.reembed.holding import holding
 from ai_memory.reembed.inspect.bound import percent
-from ai_memory.reembed.inspect.verify import Sample, choose, compare
+from ai_memory.reembed.inspect.verify import Sample, choose, choose_unattested, compare
 from ai_memory.reembed.plan.census import Census, take_census
 from ai_memory.reembed.plan.decide import UNPROVEN
 from ai_memory.reembed.plan.targets import find_target, known_fingerprint, recorded_target
@@ -50,6 +50,7 @@ SWITCHED = "Judged is what is served; not all of it stands in the memories yet."
 VERIFY = f"{REEMBED} verify"
 SAMPLE_TIP = "No vector was looked at. To embed some rows again and compare"
 MEND = "To have the rows that differ embedded anew"
+STAMP_THOSE = f"{REEMBED} --stamp-only --sample all"
 OTHER_WEIGHTS = (
     " So many usually mean that the endpoint has other weights than those that made these vectors: look at it first."
 )
@@ -121,7 +122,7 @@ def _look(
     next_ = _next(store, settings, target, scope)
     looked = _Looked(name, scope, census, None, place=_place(store, target), next=next_)
     if not target:
-        return looked
+        return replace(looked, sample=_unattested(store, settings, scope, sample)) if sample else looked
     unproven = set(store.targets.unproven(target))
     looked = replace(looked, in_doubt=len(unproven))
     if not sample:
@@ -132,6 +133,14 @@ def _look(
     made = make_stale(writable, embedder, target, compared, chosen) if writable else None
     left = len(unproven - {each.id for each in chosen})
     return replace(looked, sample=compared, made_stale=made, in_doubt=left)
+
+
+def _unattested(store: Reader, settings: Settings, scope: Scope, sample: str | int) -> Sample:
+    """Compare rows of a file that knows nothing of the target: another program may have given them its vectors."""
+    embedder = assemble(settings.embedding)
+    dim = embedder.target.dim or int(probe(embedder, WITNESS_TEXTS[:1]).shape[1])
+    chosen = choose_unattested(store, dim, scope, size=None if sample == ALL else int(sample))
+    return replace(compare(store, embedder, None, chosen), unattested=True)
 
 
 def _next(store: Reader, settings: Settings, target: Fingerprint | None, scope: Scope) -> str:
@@ -180,6 +189,8 @@ def _step(looked: _Looked, verify: str) -> tuple[str, str]:
     again = f"{verify} --sample all --make-stale"
     if sample and sample.sharing:
         return "", ""
+    if sample and sample.unattested:
+        return _step_of_unattested(sample, looked)
     if made:
         return f"{counted(made, 'row was', 'rows were')} made stale. To embed them anew", looked.next
     if sample and sample.differing and made is not None:
@@ -189,6 +200,13 @@ def _step(looked: _Looked, verify: str) -> tuple[str, str]:
     if sample and not looked.found:
         return "", ""
     return _step_of_census(looked, verify)
+
+
+def _step_of_unattested(sample: Sample, looked: _Looked) -> tuple[str, str]:
+    """Return what is to be done next where another program may have given the target's vectors."""
+    if sample.compared and not sample.mostly:
+        return "To record those that agree as the target's, without embedding them", STAMP_THOSE
+    return ("To embed what is stale", looked.next) if looked.next else ("", "")
 
 
 def _step_of_census(looked: _Looked, verify: str) -> tuple[str, str]:
@@ -270,22 +288,24 @@ def _census_text(census: Census, name: str, scope: Scope) -> str:
 
 def _differ_at_most(sample: Sample | None, census: Census) -> float | None:
     """Return the share of the rows that can differ (95 %), None where none was embedded again."""
-    if not sample or not sample.compared:
+    if not sample or not sample.compared or sample.unattested:
         return None
     return sample.differ_at_most(attested=census.attested, rows=census.fresh)
 
 
 def _sample_text(sample: Sample, census: Census) -> str:
     if not sample.compared:
-        return "No row was embedded again: none is recorded as the target's."
+        why = "has a vector so wide" if sample.unattested else "is recorded as the target's"
+        return f"No row was embedded again: none {why}."
     if sample.sharing:
         what = f"{sample.sharing:,} of {sample.compared:,} rows embedded again share one"
         return f"The endpoint gives different texts the same vector: {what}."
     if sample.differing:
         first = printable(sample.differing[0])
-        differ = f"{len(sample.differing):,} of {sample.compared:,} rows embedded again differ: {first} …"
+        more = " …" if len(sample.differing) > 1 else ""
+        differ = f"{len(sample.differing):,} of {sample.compared:,} rows embedded again differ: {first}{more}"
         return f"{differ}{OTHER_WEIGHTS if sample.mostly else ''}"
-    share = sample.differ_at_most(attested=census.attested, rows=census.fresh)
+    share = _differ_at_most(sample, census)
     which = "rows" if census.fresh == census.live else f"{counted(census.fresh, 'row')} that are recorded"
     bound = f" At most {percent(share)} of the {which} can differ (95 %)." if share else ""
     agree = f"{counted(sample.compared, 'row')} embedded again {'agrees' if sample.compared == 1 else 'agree'}"

@@ -40,7 +40,7 @@ class Sample:
     """Rows embedded again: how many, which differ, and the lowest cosine met (1.0 where none was compared).
 
     `one_by_one` of them were asked for by themselves whatever they are. `sharing` of them got the very vector of too
-    many different texts.
+    many different texts. `unattested`: they are rows of which nothing records where their vectors come from.
     """
 
     compared: int
@@ -48,6 +48,7 @@ class Sample:
     lowest_cosine: float
     one_by_one: int = 0
     sharing: int = 0
+    unattested: bool = False
 
     @property
     def found(self) -> bool:
@@ -93,6 +94,18 @@ def choose(store: Reader, target: Fingerprint, scope: Scope, *, size: int | None
     return [*attested, *others][:size]
 
 
+def choose_unattested(store: Reader, dim: int, scope: Scope, *, size: int | None) -> list[Document]:
+    """Return up to `size` rows (None: all) with a vector `dim` wide of which nothing records where it comes from."""
+
+    def read(snapshot: Snapshot) -> list[Document]:
+        rows = (row for row in snapshot.rows(target=None, only=scope) if row.live and in_scope(row.namespace, scope))
+        due = (examine(row) for row in rows if row.fingerprint_id is None and row.has_sound_vector(dim))
+        return [each for each in due if isinstance(each, Document)]
+
+    found = store.consistently(read)
+    return random.sample(found, min(size or len(found), len(found)))
+
+
 def _recorded(
     snapshot: Snapshot, traits: Traits, target: Fingerprint, scope: Scope
 ) -> tuple[list[Document], list[Document]]:
@@ -108,8 +121,10 @@ def _recorded(
     return attested, others
 
 
-def compare(store: Reader, embedder: Embedder, target: Fingerprint, documents: Sequence[Document]) -> Sample:
-    """Embed `documents` again and return how they compare; rows edited meanwhile are left out.
+def compare(store: Reader, embedder: Embedder, target: Fingerprint | None, documents: Sequence[Document]) -> Sample:
+    """Embed `documents` again and return how their vectors of a target (None: those they have) compare.
+
+    Rows edited meanwhile are left out.
 
     Raises:
         EmbedError: the embedder failed.
@@ -126,7 +141,13 @@ def compare(store: Reader, embedder: Embedder, target: Fingerprint, documents: S
 
 
 def _compare(
-    store: Reader, embedder: Embedder, target: Fingerprint, documents: Sequence[Document], alike: Alike, *, size: int
+    store: Reader,
+    embedder: Embedder,
+    target: Fingerprint | None,
+    documents: Sequence[Document],
+    alike: Alike,
+    *,
+    size: int,
 ) -> dict[str, float]:
     """Return the cosine of each row's stored vector with the one that comes for it in a request of `size` texts.
 
@@ -138,7 +159,7 @@ def _compare(
         embedded = embedder.embed_documents([each.text for each in batch])
         alike.observe(Embedded(document, vector) for document, vector in zip(batch, embedded, strict=True))
         for document, vector in zip(batch, embedded, strict=True):
-            blob = store.memories.stored_vector(document, target=target.id)
+            blob = store.memories.stored_vector(document, target=target.id if target else None)
             if blob is not None:
                 cosines[document.id] = cosine(blob, vector)
     return cosines

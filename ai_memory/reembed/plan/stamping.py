@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ai_memory import __version__
 from ai_memory.errors import OperatorNeeded, StampRefused
 from ai_memory.memory.freshness import Freshness, classify, embeddable
+from ai_memory.memory.text_codec import printable
 from ai_memory.reembed.plan.targets import identity
 from ai_memory.reembed.scope import Scope, in_scope
 from ai_memory.text.amounts import counted
@@ -26,9 +27,9 @@ STAMPED = "stamped"
 class Stamped:
     """What was stamped; the fields are the keys of the JSON line.
 
-    `unstamped` rows have no vector, one that nothing can be compared with (NaN, infinity, zeros), or no text that can
-    be read; `refused` are those that the database itself lets nobody change. `sampled` vectors were compared with what
-    the embedder gives, of which `differing` are left as they are.
+    `unstamped` rows have no vector, one of another width or that nothing can be compared with (NaN, infinity, zeros),
+    or no text that can be read; `refused` are those that the database itself lets nobody change. `sampled` vectors were
+    compared with what the embedder gives, of which `differing` are left as they are: `differing_rows`, by id.
     """
 
     stamped: int
@@ -39,6 +40,7 @@ class Stamped:
     refused: int = 0
     sampled: int = 0
     differing: int = 0
+    differing_rows: tuple[str, ...] = ()
 
     def values(self) -> dict[str, object]:
         """Return the JSON object."""
@@ -48,10 +50,10 @@ class Stamped:
         """Return the words for people."""
         refused = f" The database refuses {self.refused:,} more." if self.refused else ""
         on = f" To embed what stays stale: {self.next}" if self.next else ""
-        left = counted(self.unstamped, "row has", "rows have")
+        left = f"{counted(self.unstamped, 'row has', 'rows have')} no sound vector of that width or no text to stamp"
         return (
             f"Stamped {counted(self.stamped, 'vector')} as {self.active_space}, {self.target_dim} wide; "
-            f"{counted(self.already_current, 'was', 'were')}, {left} no sound vector or no text to stamp.{refused}"
+            f"{counted(self.already_current, 'was', 'were')}, {left}.{refused}"
             f"{self._compared()}{on}"
         )
 
@@ -66,7 +68,8 @@ class Stamped:
         embedded = f" {counted(self.sampled, 'row')} embedded again"
         if not self.differing:
             return f"{embedded} {'agrees' if self.sampled == 1 else 'agree'}."
-        return f"{embedded}; {self.differing:,} of them {'differs' if self.differing == 1 else 'differ'}."
+        differ = f"{'differs' if self.differing == 1 else 'differ'}: {printable(self.differing_rows[0])}"
+        return f"{embedded}; {self.differing:,} of them {differ}{' …' if self.differing > 1 else ''}."
 
 
 def stampable(store: Reader, target: Target, scope: Scope) -> list[str]:
@@ -82,8 +85,10 @@ def stampable(store: Reader, target: Target, scope: Scope) -> list[str]:
     return store.consistently(read)
 
 
-def would_stamp(store: Reader, target: Target, scope: Scope) -> Stamped:
+def would_stamp(store: Reader, target: Target, scope: Scope, *, each: bool = False) -> Stamped:
     """Return what `stamp` would do now; writes nothing.
+
+    With `each` every vector is to be compared before it is stamped: those of other widths are left as they are.
 
     Raises:
         StampRefused: as `stamp` would.
@@ -93,7 +98,7 @@ def would_stamp(store: Reader, target: Target, scope: Scope) -> Stamped:
     store.memories.require_seen(*(scope or ()))
     _require_known_width(target)
     traits = store.memories.traits
-    return store.consistently(lambda found: _would_stamp(found, traits, target, scope))
+    return store.consistently(lambda found: _would_stamp(found, traits, target, scope, each=each))
 
 
 def _require_own_served(store: Reader) -> None:
@@ -108,14 +113,18 @@ def _require_own_served(store: Reader) -> None:
     )
 
 
-def _would_stamp(snapshot: Snapshot, traits: Traits, target: Target, scope: Scope) -> Stamped:
-    _require_no_other(_of_other_width(snapshot, target, scope), target)
+def _would_stamp(snapshot: Snapshot, traits: Traits, target: Target, scope: Scope, *, each: bool) -> Stamped:
+    other = _of_other_width(snapshot, target, scope)
+    if not each:
+        _require_no_other(other, target)
     known = snapshot.known(identity(target))
     counts = {STAMPED: 0, "already_current": 0, "unstamped": 0}
     for row in snapshot.rows(target=known.id if known else None, only=scope):
         if row.live and in_scope(row.namespace, scope):
             counts[_outcome(traits, known, row, dim=target.dim)] += 1
-    return Stamped(active_space=target.space, target_dim=target.dim, **counts)
+    if not (counts[STAMPED] or counts["already_current"]):
+        _require_no_other(other, target)
+    return Stamped(counts[STAMPED], target.space, target.dim, counts["already_current"], counts["unstamped"])
 
 
 def _outcome(traits: Traits, known: Fingerprint | None, row: MemoryRow, *, dim: int) -> str:
@@ -124,8 +133,8 @@ def _outcome(traits: Traits, known: Fingerprint | None, row: MemoryRow, *, dim: 
     return STAMPED if embeddable(row) and row.has_sound_vector(dim) else "unstamped"
 
 
-def require_stampable(store: Reader, target: Target, scope: Scope) -> None:
-    """Check that every stored vector of `scope` can be the target's.
+def require_stampable(store: Reader, target: Target, scope: Scope, *, each: bool = False) -> None:
+    """Check that every stored vector of `scope` can be the target's, but for those of other widths with `each`.
 
     Raises:
         StampRefused: a vector has another width than the target, or the target's width is not known.
@@ -133,7 +142,8 @@ def require_stampable(store: Reader, target: Target, scope: Scope) -> None:
     """
     store.memories.require_seen(*(scope or ()))
     _require_known_width(target)
-    _require_no_other(store.consistently(lambda found: _of_other_width(found, target, scope)), target)
+    if not each:
+        _require_no_other(store.consistently(lambda found: _of_other_width(found, target, scope)), target)
 
 
 def _require_known_width(target: Target) -> None:

@@ -37,9 +37,10 @@ def stamp(
     Unless there is to be no `undo`, what that replaces is kept.
 
     Raises:
-        StampRefused: a vector has another width than the target, or the target's width is not known.
+        StampRefused: a vector has another width than the target, and not `only` some are stamped; or the target's
+            width is not known.
     """
-    require_stampable(store, target, scope)
+    require_stampable(store, target, scope, each=only is not None)
     now_ms = tools.clock.now_ms()
     with store.transaction() as transaction:
         known = enter_target(transaction, target, now_ms=now_ms)

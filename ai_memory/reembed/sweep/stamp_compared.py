@@ -56,8 +56,9 @@ def stamp_compared(
         _require_agreement(found)
         raise _none_compared(len(chosen))
     stamped = stamp(store, target, scope, tools, only=found.agreeing if size is None else None, undo=undo)
-    differing = len(found.differing)
-    return replace(stamped, unstamped=stamped.unstamped - differing, sampled=found.rows, differing=differing)
+    names = tuple(found.differing)
+    left = stamped.unstamped - len(names)
+    return replace(stamped, unstamped=left, sampled=found.rows, differing=len(names), differing_rows=names)
 
 
 def _require_different(found: Compared) -> None:

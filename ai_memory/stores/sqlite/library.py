@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from ai_memory.stores.memory_values import Sizes
-from ai_memory.stores.sqlite import health, word_index
+from ai_memory.stores.sqlite import health, own_tables, word_index
 from ai_memory.stores.sqlite.consistent import data_version
 from ai_memory.stores.sqlite.counts import Counts
 from ai_memory.stores.sqlite.file import log_bytes, look
@@ -105,6 +105,10 @@ class LibraryTransaction:
         """See the port."""
         return WordIndexWriter(self.inner)
 
+    def drop_own_tables(self) -> list[str]:
+        """See the port."""
+        return own_tables.drop(self.inner)
+
     def step(self) -> AbstractContextManager[None]:
         """See the port."""
         return savepoint(self.inner.db)
@@ -160,6 +164,10 @@ class About:
     def created(self) -> bool:
         """See the port."""
         return self.store.created
+
+    def own_tables(self) -> list[str]:
+        """See the port."""
+        return own_tables.names(self.store)
 
     def sizes(self) -> Sizes:
         """See the port."""

@@ -106,7 +106,7 @@ class MemoryReader:
         """See the port."""
         return provenance.vectors_of(self.store, srcs, target)
 
-    def stored_vector(self, of: Stored, *, target: int) -> bytes | None:
+    def stored_vector(self, of: Stored, *, target: int | None) -> bytes | None:
         """See the port."""
         rows = judged(self.store, target)
         return provenance.stored_blob(self.store, of, rows=rows)

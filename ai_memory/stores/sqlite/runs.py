@@ -17,6 +17,7 @@ from ai_memory.stores.sqlite.lost_run import run_lost
 from ai_memory.stores.sqlite.own_row import selected
 from ai_memory.stores.sqlite.run_row import RUN_COLUMNS, RUN_TEXTS, run_of
 from ai_memory.stores.sqlite.run_states import ENDED, IS_UNFINISHED
+from ai_memory.stores.sqlite.schema import require_unaltered
 from ai_memory.text.cleaning import MOST_WORDS, one_line
 
 if TYPE_CHECKING:
@@ -206,8 +207,9 @@ def hold(
 
     Raises:
         OperatorNeeded: the run was cancelled, paused or superseded: nothing may be committed.
-        NotFinished: it was taken over.
+        NotFinished: it was taken over, or the file has another schema than when it was opened.
     """
+    require_unaltered(transaction.db, transaction.schema)
     learned = None if limits is None else json.dumps(limits)
     number: int | None = transaction.db.value(HOLD, (now_ms, in_flight_limit, learned, run.run_id, run.fence))
     if number is None:
@@ -226,8 +228,10 @@ def transition(
     """Bring `run` from the state it was read in to `new`; `fenced` demands that its fence is still ours.
 
     Raises:
-        OperatorNeeded, NotFinished: somebody else changed the run first.
+        OperatorNeeded, NotFinished: somebody else changed the run first; or, where its fence is ours, the schema.
     """
+    if fenced:
+        require_unaltered(transaction.db, transaction.schema)
     bindings: dict[str, Binding] = {
         "new": new,
         "old": run.state,

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ai_memory.errors import DataRefused
+from ai_memory.errors import DataRefused, NotFinished
 from ai_memory.memory.records import OF_VECTOR
 from ai_memory.memory.row import Traits
 from ai_memory.memory.text_codec import printable
@@ -25,6 +25,7 @@ INDEX_COLUMNS = """
     WHERE l.partial = 0 GROUP BY l.name
 """
 VERSION = "SELECT max(version) FROM schema_version"
+COOKIE = "PRAGMA main.schema_version"
 MAX_SHOWN = 40
 NEWEST_RUST = 101
 """The newest `schema_version` of the Rust program that was looked at (1.0.0 line, 2026-11)."""
@@ -62,7 +63,8 @@ class Schema:
     """What one database file has.
 
     `rust` says that the Rust program made the file; `version` is its `schema_version`, None in our own.
-    `walk_index` says that an index serves the walk by (namespace, id).
+    `walk_index` says that an index serves the walk by (namespace, id). `cookie` is another number after each change of
+    the schema, whoever made it.
     """
 
     columns: frozenset[str]
@@ -71,6 +73,7 @@ class Schema:
     walk_index: bool
     has_reembed: bool
     encoding: str
+    cookie: int
 
     @property
     def has_space(self) -> bool:
@@ -129,6 +132,29 @@ def read_schema(db: Connection) -> Schema:
         walk_index=any(names.startswith("namespace,id") for _, names in db.execute(INDEX_COLUMNS)),
         has_reembed=has_table(db, "reembed_run"),
         encoding=db.value("PRAGMA encoding"),
+        cookie=db.value(COOKIE),
+    )
+
+
+def require_unaltered(db: Connection, schema: Schema) -> None:
+    """Check that nobody has given the file another schema since it was read; one pragma where nobody has.
+
+    Raises:
+        NotFinished: somebody has, as a newer release of the Rust program does when it opens the file. What rows have,
+            and which of them live, is to be read anew.
+        DataRefused: see `require_known`.
+    """
+    if db.value(COOKIE) == schema.cookie:
+        return
+    found = read_schema(db)
+    if replace(found, cookie=schema.cookie) == schema:
+        return
+    require_known(db.path, found)
+    what = "has another schema"
+    if found.version != schema.version:
+        what = f"was brought from ai-memory schema {schema.version} to {found.version}"
+    raise NotFinished(
+        f"{db.path} {what} since this began; what was committed by then stays.", tip="Run the same command again."
     )
 
 

@@ -223,7 +223,7 @@ def test_what_stays_stale_beside_what_was_stamped_is_told_with_the_command_that_
     first, then = "ai-memory reembed unpause", "ai-memory reembed"
 
     assert stamped.code == 0
-    assert stamped.out.rstrip().endswith(f"1 of them differs. To embed what stays stale: {first}; then: {then}")
+    assert stamped.out.rstrip().endswith(f"1 of them differs: id-003. To embed what stays stale: {first}; then: {then}")
     for command in (first, then):
         assert cli(*command.split()[1:]).code == 0
     assert cli("reembed", "verify").code == 0
