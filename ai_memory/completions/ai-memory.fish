@@ -51,7 +51,7 @@ function _shtab_ai_memory_using
 end
 
 set -g _shtab_ai_memory_commands init store import export get list delete recall evaluate backfill restore reembed 'reembed status' 'reembed history' 'reembed report' 'reembed verify' 'reembed quarantine' 'reembed approve' 'reembed pause' 'reembed unpause' 'reembed cancel' 'reembed rehearse' 'reembed switch' 'reembed rollback' 'reembed prune' stats namespaces doctor model 'model export' config 'config show' 'config check' 'config init' completion help
-set -g _shtab_ai_memory_opts_with_value --backup --batch --concurrency --config --content --db --embedders --html --judgements --limit --log-file --log-format --max-cost --max-rows --max-runtime --max-tokens --metrics-file --namespace --on-end --order --priority --queries --reason --retry-for --run --sample --since --sleep-ms --sort --tag --tags --tier --title --until --wait --watch -T -c -n -p -t
+set -g _shtab_ai_memory_opts_with_value --backup --batch --concurrency --config --content --db --embedders --html --judgements --limit --log-file --log-format --max-cost --max-rows --max-runtime --max-tokens --metrics-file --namespace --on-end --order --priority --queries --reason --retry-for --run --sample --since --sleep-ms --sort --tag --tags --tier --title --until --wait --watch --window -T -c -n -p -t
 
 complete -c ai-memory -e
 complete -c ai-memory -f
@@ -180,6 +180,7 @@ complete -c ai-memory -n '_shtab_ai_memory_using reembed' -l max-rows -x -d 'sto
 complete -c ai-memory -n '_shtab_ai_memory_using reembed' -l max-tokens -x -d 'stop before more than N tokens are spent (exit 75)'
 complete -c ai-memory -n '_shtab_ai_memory_using reembed' -l max-cost -x -d 'the same in money, at [embeddings].price_per_million_tokens'
 complete -c ai-memory -n '_shtab_ai_memory_using reembed' -l max-runtime -x -d 'stop after this time, like 20m or 2h, and at most 10 s for requests in flight (exit 75)'
+complete -c ai-memory -n '_shtab_ai_memory_using reembed' -l window -x -d 'work only from the one time to the other of each day, by the clock of this machine (exit 75)'
 complete -c ai-memory -n '_shtab_ai_memory_using reembed' -l concurrency -x -d 'requests in flight (default: found by trial)'
 complete -c ai-memory -n '_shtab_ai_memory_using reembed' -l embedders -x -d 'processes that load a local model, the cores divided among them (default: this one alone)'
 complete -c ai-memory -n '_shtab_ai_memory_using reembed' -l retry-for -x -d 'how long to retry a request (120s)'

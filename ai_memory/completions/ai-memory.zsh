@@ -347,6 +347,7 @@ _shtab_ai_memory_reembed_options=(
   "--max-tokens[stop before more than N tokens are spent (exit 75)]:N:"
   "--max-cost[the same in money, at \[embeddings\].price_per_million_tokens]:X:"
   "--max-runtime[stop after this time, like 20m or 2h, and at most 10 s for requests in flight (exit 75)]:DURATION:"
+  "--window[work only from the one time to the other of each day, by the clock of this machine (exit 75)]:HH:MM-HH:MM:"
   "--concurrency[requests in flight (default\: found by trial)]:N:"
   "--embedders[processes that load a local model, the cores divided among them (default\: this one alone)]:N:"
   "--retry-for[how long to retry a request (120s)]:DURATION:"
