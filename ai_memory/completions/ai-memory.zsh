@@ -36,7 +36,7 @@ _shtab_ai_memory_commands() {
 _shtab_ai_memory_config_commands() {
   local _commands=(
     check:'Tell what is wrong with the configuration file and where; exit 1 where something in it is ignored.'
-    init:'Write a configuration file with every setting explained, where there is none.'
+    init:'Write a configuration file with every setting explained, where there is none; at a terminal it asks.'
     show:'Show each setting and where it came from.'
   )
   _describe 'ai-memory config commands' _commands
@@ -133,6 +133,11 @@ _shtab_ai_memory_config_check_defaults_added=0
 
 _shtab_ai_memory_config_init_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--backend[what gives texts their vectors\: local, ollama, openai-compatible, a vendor]:NAME:"
+  "--base-url[the address of the endpoint]:URL:"
+  "--model[the name of the model]:NAME:"
+  "--dim[the width of the vectors]:N:"
+  "--api-key-file[a file with the key in its first line\; the key itself stands nowhere]:FILE:"
   "--db[the database file]:PATH:_files"
   "--config[the configuration file]:PATH:_files"
   "--json[print ONE JSON object on one line]"
